@@ -1,0 +1,37 @@
+/* Borrowed bytes: a pointer and a length that belong to somebody else. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct bytes {
+	const uint8_t *data;
+	size_t len;
+};
+
+static inline struct bytes bytes(const void *data, size_t len)
+{
+	return (struct bytes){data, len};
+}
+
+/* The characters of a string, without its NUL; NULL gives no bytes. */
+static inline struct bytes bytes_of(const char *text)
+{
+	return (struct bytes){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
+}
+
+/* Bytes an application may pass: a pointer, or a length of 0 (whatever the pointer then is). */
+static inline bool bytes_valid(struct bytes b)
+{
+	return b.data != NULL || b.len == 0;
+}
+
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* For secrets and tags: the time does not depend on the contents, only on the lengths. */
+bool bytes_equal_constant_time(struct bytes a, struct bytes b);

@@ -1,0 +1,43 @@
+/*
+ * Time. Leases count by the earlier of two clocks: MONOTONIC_COARSE stops in suspend,
+ * REALTIME_COARSE can be set back; each alone would lengthen a lease. Both cost some 3 ns. Tests
+ * replace the table.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct clock {
+	int64_t (*monotonic_ms)(void *state);
+	int64_t (*realtime_ms)(void *state); /* since 1970-01-01 UTC */
+	void *state;
+};
+
+extern const struct clock clock_system;
+
+/* A moment, or a deadline, on both clocks. */
+struct moment {
+	int64_t monotonic_ms;
+	int64_t realtime_ms;
+};
+
+static inline struct moment clock_now(const struct clock *clock)
+{
+	return (struct moment){clock->monotonic_ms(clock->state), clock->realtime_ms(clock->state)};
+}
+
+static inline struct moment moment_after(struct moment moment, int64_t ms)
+{
+	return (struct moment){moment.monotonic_ms + ms, moment.realtime_ms + ms};
+}
+
+/* Passed on either clock. */
+static inline bool moment_passed(struct moment deadline, struct moment now)
+{
+	return now.monotonic_ms >= deadline.monotonic_ms || now.realtime_ms >= deadline.realtime_ms;
+}
+
+/* "20261124T043806Z" / "2026-11-24T04:38:06.123Z" of a real time. */
+void clock_basic_utc(int64_t realtime_ms, char ret_text[static 17]);
+void clock_extended_utc(int64_t realtime_ms, char ret_text[static 25]);

@@ -1,0 +1,15 @@
+/* Text forms of bytes. Decoders are strict: any character or padding out of place fails. */
+#pragma once
+
+#include "base/buffer.h"
+
+void hex_append(struct buffer *out, struct bytes in);	/* lower case */
+bool hex_decode(struct bytes text, struct buffer *out); /* either case, even length */
+/* RFC 4648 section 4, with padding. Constant-table code: data-dependent look-ups are accepted here,
+ * since what is secret in base64 (a KMS answer) crosses the process once. */
+void base64_append(struct buffer *out, struct bytes in);
+bool base64_decode(struct bytes text, struct buffer *out);
+/* A whole string as a decimal number without sign, spaces or leading zeros; fails beyond `max`. */
+bool decimal_decode(const char *text, uint64_t max, uint64_t *ret_value);
+/* Valid UTF-8 without NUL (what labels and names must be). */
+bool utf8_valid(struct bytes text);

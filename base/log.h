@@ -1,0 +1,21 @@
+/*
+ * The log: PKCS #11 has no other channel for a reason. One line a message, written with one write()
+ * so that threads and processes do not mix. Never standard output. Never a secret. Default:
+ * warnings to standard error.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+enum log_level { LOG_OFF, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+/* `to` is "stderr", "syslog" or the path of a file (opened for append, CLOEXEC, 0600; copied).
+ * False: the file can't be opened; the log then stays where it was. */
+bool log_configure(enum log_level level, const char *to);
+bool log_level_parse(const char *text, enum log_level *ret_level);
+void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...)	 log_write(LOG_ERROR, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
+#define log_info(...)	 log_write(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_write(LOG_DEBUG, __VA_ARGS__)

@@ -1,0 +1,30 @@
+/*
+ * A hash map from bytes to a pointer. Keys are borrowed and must live as long as their entry (they
+ * usually lie in the value). Not thread-safe. The hash is seeded per process, since labels come
+ * from strangers.
+ */
+#pragma once
+
+#include "base/bytes.h"
+
+struct map_entry {
+	struct bytes key;
+	void *value; /* NULL = free place */
+	uint64_t hash;
+};
+
+struct map {
+	struct map_entry *entries;
+	size_t count;
+	size_t capacity; /* power of two */
+};
+
+void map_clear(struct map *map);			 /* frees the table, not the values */
+void *map_find(const struct map *map, struct bytes key); /* NULL: none */
+/* Adds, or replaces the value (and key) of an equal key. False: no memory, nothing changed. */
+bool map_put(struct map *map, struct bytes key, void *value);
+/* Takes the entry out; NULL: there was none. */
+void *map_remove(struct map *map, struct bytes key);
+/* For loops: the next entry after position *at (begin with 0); NULL at the end. Don't change the
+ * map meanwhile. */
+struct map_entry *map_next(const struct map *map, size_t *at);

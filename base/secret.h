@@ -1,0 +1,22 @@
+/*
+ * Memory for key bytes: locked (mlock) where the limit allows, not in core dumps (MADV_DONTDUMP),
+ * gone in a fork's child (MADV_WIPEONFORK: the child reads zeros), wiped when freed. Slots of a
+ * slab, so a key costs no system call once a slab exists. When RLIMIT_MEMLOCK is reached, memory is
+ * used unlocked and logged once as a warning.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdbool.h>
+
+/* `len` zeroed bytes, aligned to 16; NULL: no memory. Thread-safe. At most 4096 bytes. */
+void *secret_new(size_t len);
+/* Wipes and returns a slot; accepts NULL. */
+void secret_free(void *secret);
+/* How many slabs could not be locked (for doctor). */
+size_t secret_unlocked_count(void);
+/* In a fork's child: forgets the parent's slabs without touching their pages. */
+void secret_abandon(void);
+
+/* Overwrites memory in a way the compiler keeps. */
+void wipe(void *memory, size_t len);

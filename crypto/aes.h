@@ -1,0 +1,56 @@
+/*
+ * AES in the modes of PKCS #11: a keyed context that is used again and again with new IVs (keying
+ * costs more than a short message). Not thread-safe: each session has its own. Data-path functions
+ * allocate nothing.
+ */
+#pragma once
+
+#include "base/buffer.h"
+
+enum aes_mode { AES_ECB, AES_CBC, AES_CBC_PAD, AES_CTR, AES_GCM, AES_MODE_COUNT };
+enum { AES_BLOCK = 16, AES_GCM_IV = 12, AES_GCM_TAG = 16 };
+
+struct aes;
+/* `key` is 16, 24 or 32 bytes. NULL: no memory, or the library context is not started. */
+struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key);
+void aes_free(struct aes *aes);
+/* Safe where OpenSSL is being cleaned up: wipes what can be reached and leaks the rest. */
+void aes_abandon(struct aes *aes);
+
+/* A new message. iv: 16 bytes (CBC; CTR: the whole initial counter block, all 128 bits of which
+ * count), any length 1..256 (GCM), none (ECB). `aad` and tag_len (4..16) are for GCM. */
+struct aes_message {
+	struct bytes iv;
+	struct bytes aad;
+	size_t tag_len;
+};
+bool aes_start(struct aes *aes, const struct aes_message *message);
+/* `out` has room for in.len + 16 bytes; in and out may be the same memory (not overlap otherwise).
+ * Never holds back a full block in the modes without padding. */
+bool aes_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len);
+/* The rest: the last padded block (CBC_PAD), the tag when encrypting by GCM (tag_len bytes).
+ * Decrypting by GCM needs the tag set before. False: wrong padding or tag, or ECB/CBC not a
+ * multiple of 16. */
+bool aes_set_tag(struct aes *aes, struct bytes tag);
+bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len);
+
+/* One-shot GCM with a 12-byte IV and a 16-byte tag appended (envelopes, wrapped DEKs, local KMS).
+ * `ret` has room for in.len + 16 (seal) or in.len - 16 (open). aes_gcm_open writes nothing readable
+ * when it fails (wipes). */
+bool aes_gcm_seal(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
+		  uint8_t *ret);
+bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
+		  uint8_t *ret);
+
+/*
+ * Key wrap. KW: RFC 3394 / SP 800-38F 6.2 with the default or the given 8-byte IV; in is a multiple
+ * of 8, at least 16. KWP: RFC 5649 / SP 800-38F 6.3; in is 1..4096 bytes. Wrapping takes a keyed
+ * ECB context to encrypt (aes_new(AES_ECB, true, kek)), unwrapping one to decrypt, so that a kept
+ * context pays its keying once. Outputs are set only on success: in.len + 8, or in.len rounded up +
+ * 8 bytes.
+ */
+bool aes_kw_wrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret, size_t *ret_len);
+bool aes_kw_unwrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret,
+		   size_t *ret_len);
+bool aes_kwp_wrap(struct aes *ecb, struct bytes in, uint8_t *ret, size_t *ret_len);
+bool aes_kwp_unwrap(struct aes *ecb, struct bytes in, uint8_t *ret, size_t *ret_len);

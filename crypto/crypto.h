@@ -1,0 +1,33 @@
+/*
+ * The library context: the only users of OpenSSL's libcrypto are the files of this folder. A
+ * private OSSL_LIB_CTX, so that a host whose default context routes algorithms into this very
+ * module (openssl's pkcs11 provider) is not re-entered; every algorithm is fetched once.
+ * OpenSSL 3.0 API only. The caller's error queue is left as it was by every function of this
+ * folder.
+ */
+#pragma once
+
+#include "base/bytes.h"
+
+/* Makes the context and fetches all algorithms; true at once when that has been done. Thread-safe.
+ * `fips` loads the providers fips and base instead of default. Must not be called with a lock held
+ * that a recursive C_Initialize would need. */
+bool crypto_start(bool fips);
+/* In a fork's child: forgets the parent's context without freeing it, so that crypto_start makes a
+ * new one. */
+void crypto_abandon(void);
+bool crypto_started(void);
+
+/* The version of the libcrypto that is loaded, "3.0.22". */
+const char *crypto_openssl_version(void);
+/* True if curl's "OpenSSL/3.0.22" is the same copy of the library as ours. */
+bool crypto_same_openssl(const char *ssl_version);
+
+/* The thread's default library context becomes ours (for curl and its TLS), and back. */
+void *crypto_context_enter(void);
+void crypto_context_leave(void *previous);
+
+/* From the private context's CSPRNG. Not to be called while the process exits. */
+bool crypto_random(void *ret, size_t len);
+/* Mixes in what the application brings, as additional input (C_SeedRandom). */
+bool crypto_random_add(struct bytes seed);

@@ -1,0 +1,189 @@
+/*
+ * The KMS as the layers above see it: a table of functions, one client per provider and region.
+ * This is the only header of kms/ that others include. The words are those of the AWS KMS API
+ * Reference; `local` answers in the same way.
+ *
+ * Thread-safe: any number of threads may call one client. Calls block until answered, refused or
+ * out of time; no lock of ours is held while they wait for the network.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/clock.h"
+
+enum kms_status {
+	KMS_OK = 0,
+	/* An explicit no. */
+	KMS_DENIED,	   /* AccessDeniedException, from KMS or from STS on our way there */
+	KMS_DISABLED,	   /* DisabledException */
+	KMS_INVALID_STATE, /* KMSInvalidStateException: pending deletion, pending import,
+			      unavailable store */
+	KMS_NOT_FOUND,	   /* NotFoundException: no such key or alias */
+	/* About what was sent. */
+	KMS_INVALID_CIPHERTEXT, /* corrupt, another encryption context */
+	KMS_INCORRECT_KEY,	/* IncorrectKeyException: the blob belongs to another key */
+	KMS_INVALID_KEY_USAGE,	/* not a symmetric key for encryption */
+	KMS_INVALID_REQUEST,	/* ValidationException, a malformed name, data too long */
+	KMS_UNSUPPORTED,	/* UnsupportedOperationException and kin */
+	KMS_LIMIT_EXCEEDED,	/* LimitExceededException: a resource quota */
+	/* An outage: nobody said no. */
+	KMS_THROTTLED,
+	KMS_UNAVAILABLE, /* 5xx, KeyUnavailable, DependencyTimeout, connection, DNS, TLS, deadline
+			  */
+	KMS_NO_CREDENTIALS,	 /* none found, or the source failed */
+	KMS_CREDENTIALS_REFUSED, /* expired, unknown or badly signing credentials */
+	KMS_BAD_ANSWER, /* not what the protocol promises: JSON, lengths, another key's ARN */
+	/* Ours. */
+	KMS_NO_MEMORY,
+	KMS_MISCONFIGURED, /* provider unknown, no region, http to a strange host, unreadable
+			      local.keys */
+	KMS_STATUS_COUNT
+};
+
+/* An explicit no, as against a fault that may pass (leases end at once on the first, not on the
+ * second). */
+bool kms_status_is_no(enum kms_status status);
+/* "access denied", for logs and messages. */
+const char *kms_status_text(enum kms_status status);
+
+enum kms_key_state {
+	KMS_KEY_ENABLED,
+	KMS_KEY_DISABLED,
+	KMS_KEY_PENDING_DELETION,
+	KMS_KEY_UNUSABLE, /* any other state of the key: Creating, PendingImport, Unavailable … */
+};
+const char *kms_key_state_text(enum kms_key_state state); /* "Enabled" … */
+
+/* Limits of the KMS API: KeyId, CiphertextBlob, Plaintext. */
+enum {
+	KMS_ARN_MAX = 2048,
+	KMS_BLOB_MAX = 6144,
+	KMS_PLAINTEXT_MAX = 4096,
+	KMS_PROVIDER_MAX = 15,
+	KMS_REGION_MAX = 63
+};
+
+/* What DescribeKey answers. */
+struct kms_key {
+	char arn[KMS_ARN_MAX +
+		 1]; /* the canonical name, however the key was named in the request */
+	char provider[KMS_PROVIDER_MAX + 1];
+	char region[KMS_REGION_MAX + 1]; /* "local" for a local key: fits any region */
+	enum kms_key_state state;
+	bool encrypts;	   /* symmetric, KeyUsage ENCRYPT_DECRYPT */
+	bool multi_region; /* "mrk-": related keys differ in region alone */
+};
+
+/* Encryption context: pairs of text, bound to a ciphertext; order does not matter, names are
+ * unique. */
+struct kms_pair {
+	const char *name;
+	const char *value;
+};
+struct kms_context {
+	const struct kms_pair *pairs;
+	size_t count;
+};
+
+/* What a call leaves for the log and the audit trail; zeroed by the caller, may be NULL. */
+struct kms_report {
+	char request_id[64];
+	char error_type[64]; /* "AccessDeniedException"; empty when there was no answer */
+	char message[512];   /* of the KMS, or what went wrong on the way, without secrets */
+};
+
+struct kms_client;
+
+struct kms_operations {
+	/* `key`: key ARN, alias ARN, alias/NAME, key id; for local: "local:NAME" or the ARN it
+	 * answered. */
+	enum kms_status (*describe)(struct kms_client *client, const char *key,
+				    struct kms_report *report, struct kms_key *ret_key);
+	/* Plaintext of 1..KMS_PLAINTEXT_MAX bytes. */
+	enum kms_status (*encrypt)(struct kms_client *client, const char *key,
+				   struct bytes plaintext, const struct kms_context *context,
+				   struct kms_report *report, struct buffer *ret_blob);
+	/* KeyId is always sent, and the answer's KeyId compared. What is returned is secret: clear
+	 * the buffer. */
+	enum kms_status (*decrypt)(struct kms_client *client, const char *key, struct bytes blob,
+				   const struct kms_context *context, struct kms_report *report,
+				   struct buffer *ret_plaintext);
+	/* A new data key of 32 bytes. */
+	enum kms_status (*generate_data_key)(struct kms_client *client, const char *key,
+					     const struct kms_context *context,
+					     struct kms_report *report,
+					     struct buffer *ret_plaintext, struct buffer *ret_blob);
+	/* The plaintext stays in the KMS. */
+	enum kms_status (*re_encrypt)(struct kms_client *client, const char *key, struct bytes blob,
+				      const struct kms_context *context, const char *new_key,
+				      const struct kms_context *new_context,
+				      struct kms_report *report, struct buffer *ret_blob);
+	/* Local keys only (NULL for aws, where it is done in AWS): enable, disable, schedule
+	 * deletion. */
+	enum kms_status (*set_state)(struct kms_client *client, const char *key,
+				     enum kms_key_state state, struct kms_report *report);
+	/* Makes a key of that name unless it exists; local only. */
+	enum kms_status (*create)(struct kms_client *client, const char *key,
+				  struct kms_report *report);
+	void (*free)(struct kms_client *client);
+};
+
+/* What every client begins with. */
+struct kms_client {
+	const struct kms_operations *operations;
+};
+
+/* [aws] and [local] of cmek.conf. Strings are borrowed for the clients' life; NULL = not set, 0 =
+ * the default. */
+struct kms_settings {
+	/* aws */
+	const char *profile; /* names an identity: then the environment's keys are not looked at */
+	const char *region;  /* for keys named without one */
+	const char *endpoint_url; /* wins over the environment's */
+	const char *ca_bundle;
+	bool use_fips_endpoint;
+	bool use_dualstack_endpoint;
+	unsigned connect_timeout_ms;   /* 2000 */
+	unsigned attempt_timeout_ms;   /* 5000 */
+	unsigned call_timeout_ms;      /* 15000 */
+	unsigned max_attempts;	       /* 3 */
+	unsigned max_idle_connections; /* 8 */
+	/* local */
+	const char *local_path; /* file of the embedded KMS's keys */
+	/* both */
+	const struct clock *clock; /* NULL: clock_system */
+};
+
+/* What a key's name says, without asking anybody: its provider ("local:…", "arn:local:…" → local;
+ * else aws) and region ("" = not said: [aws] region). False: not a name of a key. */
+bool kms_name_parse(const char *key, char ret_provider[static KMS_PROVIDER_MAX + 1],
+		    char ret_region[static KMS_REGION_MAX + 1]);
+/* The same key, for telling duplicates: equal ARNs, or related multi-Region keys (ARNs that differ
+ * in region alone). */
+bool kms_arn_same_key(const char *a, const char *b);
+
+/*
+ * The set of clients of a process: one per provider and region, made at first need and kept. No
+ * network, no curl and no file is touched before the first call on a client.
+ */
+struct kms_clients;
+struct kms_clients *kms_clients_new(
+	const struct kms_settings *settings); /* settings are copied, their strings too */
+void kms_clients_free(struct kms_clients *clients);
+/* In a fork's child: forgets connections and handles without a call on them. Leaks them by
+ * intention. */
+void kms_clients_abandon(struct kms_clients *clients);
+/* The client for a provider and region ("" = [aws] region, then the environment's and the
+ * profile's). Borrowed: lives as long as the set. */
+enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
+				 const char *region, struct kms_report *report,
+				 struct kms_client **ret_client);
+/* Tests put their own client in place of a provider, for every region; not owned. */
+bool kms_clients_replace(struct kms_clients *clients, const char *provider,
+			 struct kms_client *client);
+
+/* For `doctor`: where credentials come from and which endpoint a region has, as lines of text; asks
+ * the network only for what the sources themselves need. */
+enum kms_status kms_clients_describe(struct kms_clients *clients, const char *provider,
+				     const char *region, struct kms_report *report,
+				     struct buffer *ret_text);
