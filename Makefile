@@ -1,0 +1,49 @@
+# What a person types. Thin on purpose: building is meson's, checking is tools/check.py's.
+#
+#   make demo [KMS=moto]   the whole hierarchy on real files; with KMS=moto over HTTP
+#   make check             every test that fits ten minutes; ends with one count
+#   make check-all         thread sanitizer, valgrind, both compilers, long sweeps
+#   make bench             speed beside libcrypto, NSS and SoftHSM2
+#   make install           PREFIX=/usr/local by default; DESTDIR is honoured
+#   make deps              only install what the above need
+#   make format            lay out the C sources as .clang-format says
+
+PREFIX ?= /usr/local
+KMS    ?= local
+
+all: build
+
+build:
+	@tools/deps.sh build
+	@tools/build.sh build
+
+demo: build
+	@tools/deps.sh demo $(if $(filter moto,$(KMS)),moto)
+	@tools/demo.sh $(KMS)
+
+check:
+	@tools/deps.sh build demo moto check
+	@tools/check.py check
+
+check-all:
+	@tools/deps.sh build demo moto check check-all
+	@tools/check.py check-all
+
+bench: build
+	@tools/deps.sh bench
+	@meson test -C build --benchmark --verbose
+
+install: build
+	meson configure build -Dprefix=$(PREFIX)
+	meson install -C build $(if $(DESTDIR),--destdir $(DESTDIR))
+
+deps:
+	@tools/deps.sh build demo moto check check-all bench
+
+format:
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs --no-run-if-empty clang-format -i
+
+clean:
+	rm -rf build build-*
+
+.PHONY: all build demo check check-all bench install deps format clean

@@ -1,0 +1,94 @@
+# For shell suites: source it first. It prints TAP, makes a work folder that goes away at the end, and knows where the
+# build is. A suite calls ok, refused and skip, and ends with finish.
+#
+#   ok      "sentence" COMMAND ARGUMENT...    passes if the command succeeds; its output is shown if not
+#   refused "sentence" COMMAND ARGUMENT...    passes if the command fails by an exit code below 125 (no crash, no time-out)
+#   skip    "sentence" "reason"               counted as skipped, never as passed
+#   new_home                                  a fresh store and configuration in $home, exported to the module and to cmek
+#   start_moto                                a simulated AWS KMS on a free port of loopback, its address exported
+#
+# shellcheck shell=bash
+set -u
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${CMEK_BUILD:-$root/build}
+module=$build/cmek-pkcs11.so
+# shellcheck disable=SC2034 # used by the suites
+cmek=$build/cmek
+export CMEK_PKCS11_MODULE=$module
+export LC_ALL=C.UTF-8
+[ ! -d "$root/build/venv/bin" ] || PATH=$root/build/venv/bin:$PATH
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/cmek-test.XXXXXXXX")
+tap_count=0
+tap_failed=0
+moto_pid=
+
+clean_up() {
+    stop_moto
+    chmod -R u+rwX "$work" 2>/dev/null
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 143' TERM INT
+
+tap_line() { # VERDICT SENTENCE
+    tap_count=$((tap_count + 1))
+    echo "$1 $tap_count - $2"
+}
+
+tap_fail() { # SENTENCE LOG
+    tap_failed=$((tap_failed + 1))
+    tap_line "not ok" "$1"
+    tail -n 40 "$2" | sed 's/^/# /'
+}
+
+ok() {
+    local sentence=$1
+    shift
+    if "$@" >"$work/.output" 2>&1 </dev/null; then
+        tap_line ok "$sentence"
+    else
+        echo "(status $? of: $*)" >>"$work/.output"
+        tap_fail "$sentence" "$work/.output"
+        return 1
+    fi
+}
+
+refused() {
+    local sentence=$1 status=0
+    shift
+    "$@" >"$work/.output" 2>&1 </dev/null || status=$?
+    if [ $status -gt 0 ] && [ $status -lt 125 ]; then
+        tap_line ok "$sentence"
+    else
+        echo "(status $status, where a refusal was expected, of: $*)" >>"$work/.output"
+        tap_fail "$sentence" "$work/.output"
+        return 1
+    fi
+}
+
+skip() { tap_line ok "$1 # SKIP $2"; }
+
+says() { grep -qF -- "$1" "$work/.output"; } # what the last command of ok or refused printed
+
+finish() {
+    echo "1..$tap_count"
+    exit $((tap_failed > 0))
+}
+
+new_home() {
+    home=$(mktemp -d "$work/home.XXXXXXXX")
+    printf '[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n' "$home" "$home" >"$home/cmek.conf"
+    export CMEK_PKCS11_CONF=$home/cmek.conf
+}
+
+start_moto() {
+    local started
+    started=$("$root/tools/moto.py" start "$work") || return 1
+    eval "$started"
+}
+
+stop_moto() {
+    [ -z "$moto_pid" ] || kill "$moto_pid" 2>/dev/null
+    moto_pid=
+}

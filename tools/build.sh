@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds into FOLDER: build.sh FOLDER [MESON OPTION...]. Prints only what goes wrong.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=$1
+shift
+mkdir -p "$folder"
+quietly() { "$@" >"$folder/output.log" 2>&1 || { cat "$folder/output.log" >&2; return 1; }; }
+# The folder may exist without a build in it: build/venv and build/node may be there first.
+[ -e "$folder/build.ninja" ] || quietly meson setup "$folder" "$@"
+ninja -C "$folder" --quiet

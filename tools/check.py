@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+"""Runs the tests and counts every single one: check.py check | check-all | sum FILE...
+
+Each suite reports by TAP: cmocka programs (CMOCKA_MESSAGE_OUTPUT=TAP) and scripts alike. The last line printed is
+'N passed, N failed, N skipped'; the exit code is 0 only if nothing failed and something passed. A suite that dies,
+hangs or runs fewer tests than it announced has failed, whatever it printed. How to write a suite: CONTRIBUTING.md.
+"""
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(ROOT, "build")
+SCRIPT_SECONDS = 300
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    "LSAN_OPTIONS": "print_suppressions=0",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+RESULT = re.compile(r"(not )?ok\b *(\d*) *(?:- )?(.*)")
+DIRECTIVE = re.compile(r"(.*?)(?:^|\s)# *SKIP\b *(.*)", re.IGNORECASE)
+PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP *(.*))?$", re.IGNORECASE)
+
+
+class Suite:
+    """The count of one row of the table."""
+
+    def __init__(self, name):
+        self.name, self.passed, self.failures, self.skips, self.seconds = name, 0, [], [], 0.0
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failures += [f"{other.name}: {text}" for text in other.failures]
+        self.skips += [f"{other.name}: {text}" for text in other.skips]
+
+    def read_tap(self, text, status):
+        """Counts the tests of one program's output; `status` is 0 or says how it ended."""
+        planned, reason, details = 0, "", None
+        for line in text.splitlines():
+            plan, result = PLAN.match(line), RESULT.match(line)
+            if plan:
+                planned += int(plan[1])
+                if plan[2]:
+                    self.skips.append(plan[2])
+            elif result:
+                details = self.read_result(result, reason)
+                reason = ""
+            elif line.startswith("# reason:"):     # cmocka's skip() has no place for it
+                reason = line[len("# reason:"):].strip()
+            elif line.startswith("#") and details is not None:
+                details.append(line[1:].strip())
+        counted = self.passed + len(self.failures) + len(self.skips)
+        self.failures = [text if isinstance(text, str) else " | ".join(text[:6]) for text in self.failures]
+        if counted < planned:
+            self.failures.append(f"only {counted} of {planned} tests ran")
+        if status and not self.failures:
+            self.failures.append(f"ended with {status}")
+        if not status and counted == 0 and not self.failures:
+            self.passed = 1                        # a program without TAP is one test
+        return self
+
+    def read_result(self, result, reason):
+        skip = DIRECTIVE.match(result[3])
+        if skip:                                   # cmocka 1.1.5 writes "not ok 2 # SKIP name"
+            name, why = (skip[1], skip[2]) if skip[1] else (skip[2], reason)
+            self.skips.append(f"{name} ({why or 'no reason given'})")
+            return None
+        if result[1]:
+            self.failures.append([result[3]])
+            return self.failures[-1]
+        self.passed += 1
+        return None
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def environment(**more):
+    """What every suite may rely on; see tests/lib.sh."""
+    env = dict(os.environ, CMEK_ROOT=ROOT, CMEK_BUILD=BUILD, CMOCKA_MESSAGE_OUTPUT="TAP", LC_ALL="C.UTF-8")
+    env["PATH"] = os.path.join(BUILD, "venv", "bin") + os.pathsep + env["PATH"]
+    env["NODE_PATH"] = os.path.join(BUILD, "node", "node_modules")
+    env.update(more)
+    return env
+
+
+def run(command, seconds, env=None):
+    """Output and how it ended (0, or words). The whole process group is ended at the time limit."""
+    child = subprocess.Popen(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        output, status = child.communicate(timeout=seconds)[0], child.returncode
+        status = status and f"status {status}"
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        output, status = child.communicate()[0], f"a time-out after {seconds} s"
+    return output.decode(errors="replace"), status
+
+
+def build(folder, options=(), env=None, row=None):
+    """True if it built; a failure becomes a row. With `row`, success is counted too."""
+    start, suite = time.time(), Suite(row or f"build of {folder}")
+    output, status = run(["tools/build.sh", folder, *options], 1200, env)
+    if status:
+        say(output)
+        suite.failures.append(f"{folder}: {status}")
+    suite.passed = 0 if status else 1
+    suite.seconds = time.time() - start
+    return ([suite] if status or row else []), not status
+
+
+def meson_test(folder, arguments, prefix="", one_row=None, env=None):
+    """A row for each meson test, or a single one named `one_row` for them all."""
+    for old in glob.glob(os.path.join(ROOT, folder, "meson-logs", "testlog*.json")):
+        os.remove(old)
+    start = time.time()
+    output, status = run(["meson", "test", "-C", folder, "--no-rebuild", *arguments], 2400,
+                         environment(CMEK_BUILD=os.path.join(ROOT, folder), **(env or {})))
+    suites = []
+    for log in glob.glob(os.path.join(ROOT, folder, "meson-logs", "testlog*.json")):
+        with open(log, encoding="utf-8") as lines:
+            suites += [read_meson(json.loads(line), prefix) for line in lines]
+    if status and not any(suite.failures for suite in suites):
+        suites.append(Suite(f"meson test of {folder}"))
+        suites[-1].failures.append(f"{status}: {output[-500:]}")
+    if one_row is None or not suites:
+        return suites
+    total = Suite(one_row)
+    for suite in suites:
+        total.add(suite)
+    total.seconds = time.time() - start
+    return [total]
+
+
+def read_meson(test, prefix):
+    suite = Suite(prefix + test["name"].split(":")[-1])
+    bad = test["result"] in ("FAIL", "ERROR", "TIMEOUT", "INTERRUPT")
+    suite.read_tap(test.get("stdout") or "", f"{test['result']} {test.get('returncode', '')}" if bad else 0)
+    if suite.failures:
+        say(f"--- {suite.name}:\n{(test.get('stdout') or '')[-4000:]}{(test.get('stderr') or '')[-4000:]}---")
+    suite.seconds = test.get("duration", 0.0)
+    return suite
+
+
+def scripts(folder):
+    """Each executable file of a folder is a suite."""
+    for path in sorted(glob.glob(os.path.join(ROOT, folder, "*"))):
+        if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+            continue
+        start = time.time()
+        output, status = run([path], SCRIPT_SECONDS)
+        suite = Suite(os.path.relpath(path, os.path.join(ROOT, "tests"))).read_tap(output, status)
+        if suite.failures:
+            say(f"--- {suite.name}:\n{output[-8000:]}---")
+        suite.seconds = time.time() - start
+        yield suite
+
+
+def sanitized(folder, sanitizers, title, wrapper=None):
+    rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false"])
+    yield from rows
+    if built:
+        arguments = ["--suite", "unit", "--timeout-multiplier", "5"]
+        yield from meson_test(folder, arguments + (["--wrapper", wrapper] if wrapper else []),
+                              one_row=title, env=SANITIZER_ENV)
+
+
+def check():
+    rows, built = build("build")
+    yield from rows
+    if not built:
+        return
+    yield from meson_test("build", ["--no-suite", "slow"])
+    yield from sanitized("build-asan", "address,undefined", "units with address and undefined sanitizers")
+    yield from scripts("tests/e2e")
+    yield from scripts("tests/consumers")
+
+
+def check_all():
+    rows, built = build("build")
+    yield from rows
+    for compiler in ("gcc", "clang"):
+        rows, ok = build(f"build-{compiler}", ["-Dwerror=true"], environment(CC=compiler), f"{compiler} without warnings")
+        yield from rows
+        if ok and compiler == "clang":
+            yield from meson_test("build-clang", ["--suite", "unit"], one_row="units built by clang")
+    # Without -R, gcc 12's runtime refuses the address layout of newer kernels.
+    yield from sanitized("build-tsan", "thread", "units with thread sanitizer", f"setarch {os.uname().machine} -R")
+    if built:
+        valgrind = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+        yield from meson_test("build", ["--suite", "unit", "--timeout-multiplier", "20", "--wrapper", valgrind],
+                              one_row="units under valgrind")
+        yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
+        yield from scripts("tests/sweeps")
+
+
+def report(rows):
+    """The table; the reasons; the last line. Returns the exit code."""
+    width = max([len(row["name"]) for row in rows] + [10])
+    say(f"\n{'suite':<{width}}  passed  failed  skipped   seconds")
+    for row in rows:
+        counts = f"{row['passed']:>6}  {len(row['failures']):>6}  {len(row['skips']):>7}  {row['seconds']:>8.1f}"
+        say(f"{row['name']:<{width}}  {counts}")
+    for title, key in (("Skipped", "skips"), ("Failed", "failures")):
+        if any(row[key] for row in rows):
+            say(f"\n{title}:")
+        for row in rows:
+            for text in row[key]:
+                say(f"  {row['name']}: {text}")
+    passed, failed, skipped = (sum(row["passed"] for row in rows), sum(len(row["failures"]) for row in rows),
+                               sum(len(row["skips"]) for row in rows))
+    say(f"\n{passed} passed, {failed} failed, {skipped} skipped")
+    return 0 if passed and not failed else 1
+
+
+def run_all(name, suites):
+    result = os.path.join(BUILD, f"{name}.json")
+    if os.path.exists(result):
+        os.remove(result)
+    rows, start = [], time.time()
+    for suite in suites:
+        rows.append(vars(suite))
+        say(f"[{time.time() - start:5.0f} s] {suite.name}: {suite.passed} ok"
+            + (f", {len(suite.skips)} left out" if suite.skips else "")
+            + (f", {len(suite.failures)} NOT OK" if suite.failures else ""))
+    with open(result, "w", encoding="utf-8") as file:
+        json.dump(rows, file)
+    return report(rows)
+
+
+def sum_up(paths):
+    rows = []
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8") as file:
+                rows += json.load(file)
+        except (OSError, ValueError) as error:
+            rows.append({"name": path, "passed": 0, "failures": [str(error)], "skips": [], "seconds": 0.0})
+    return report(rows)
+
+
+def main():
+    what = sys.argv[1] if len(sys.argv) > 1 else ""
+    if what == "check":
+        return run_all("check", check())
+    if what == "check-all":
+        return run_all("check-all", check_all())
+    if what == "sum":
+        return sum_up(sys.argv[2:])
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
