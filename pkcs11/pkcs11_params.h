@@ -1,0 +1,713 @@
+/*
+ * The parameters of mechanisms (what CK_MECHANISM.pParameter points to), by family; the mechanisms
+ * themselves are described in "PKCS #11 Specification", chapter "Mechanisms". Included by pkcs11.h
+ * only.
+ */
+#pragma once
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Numbered things that are parameters or parts of them */
+typedef CK_ULONG CK_RSA_PKCS_MGF_TYPE, *CK_RSA_PKCS_MGF_TYPE_PTR;
+typedef CK_ULONG CK_RSA_PKCS_OAEP_SOURCE_TYPE, *CK_RSA_PKCS_OAEP_SOURCE_TYPE_PTR;
+typedef CK_ULONG CK_EC_KDF_TYPE, *CK_EC_KDF_TYPE_PTR;
+typedef CK_ULONG CK_X9_42_DH_KDF_TYPE, *CK_X9_42_DH_KDF_TYPE_PTR;
+typedef CK_ULONG CK_X3DH_KDF_TYPE, *CK_X3DH_KDF_TYPE_PTR;
+typedef CK_ULONG CK_X2RATCHET_KDF_TYPE, *CK_X2RATCHET_KDF_TYPE_PTR;
+typedef CK_ULONG CK_XEDDSA_HASH_TYPE, *CK_XEDDSA_HASH_TYPE_PTR;
+typedef CK_ULONG CK_HEDGE_TYPE, *CK_HEDGE_TYPE_PTR;
+typedef CK_ULONG CK_GENERATOR_FUNCTION, *CK_GENERATOR_FUNCTION_PTR;
+typedef CK_ULONG CK_MAC_GENERAL_PARAMS, *CK_MAC_GENERAL_PARAMS_PTR;
+typedef CK_ULONG CK_EXTRACT_PARAMS, *CK_EXTRACT_PARAMS_PTR;
+typedef CK_ULONG CK_RC2_PARAMS, *CK_RC2_PARAMS_PTR;
+typedef CK_ULONG CK_OTP_PARAM_TYPE, *CK_OTP_PARAM_TYPE_PTR;
+typedef CK_ULONG CK_PRF_DATA_TYPE, *CK_PRF_DATA_TYPE_PTR;
+typedef CK_MECHANISM_TYPE CK_SP800_108_PRF_TYPE, *CK_SP800_108_PRF_TYPE_PTR;
+typedef CK_ULONG CK_SP800_108_DKM_LENGTH_METHOD, *CK_SP800_108_DKM_LENGTH_METHOD_PTR;
+typedef CK_ULONG CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE,
+	*CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE_PTR;
+typedef CK_ULONG CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE, *CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE_PTR;
+typedef CK_ULONG CK_ML_DSA_PARAMETER_SET_TYPE, *CK_ML_DSA_PARAMETER_SET_TYPE_PTR;
+typedef CK_ULONG CK_ML_KEM_PARAMETER_SET_TYPE, *CK_ML_KEM_PARAMETER_SET_TYPE_PTR;
+typedef CK_ULONG CK_SLH_DSA_PARAMETER_SET_TYPE, *CK_SLH_DSA_PARAMETER_SET_TYPE_PTR;
+typedef CK_ULONG CK_XMSS_PARAMETER_SET_TYPE, *CK_XMSS_PARAMETER_SET_TYPE_PTR;
+typedef CK_ULONG CK_XMSSMT_PARAMETER_SET_TYPE, *CK_XMSSMT_PARAMETER_SET_TYPE_PTR;
+typedef CK_ULONG CK_HSS_LEVELS, *CK_HSS_LEVELS_PTR;
+typedef CK_ULONG CK_LMS_TYPE, *CK_LMS_TYPE_PTR;
+typedef CK_ULONG CK_LMOTS_TYPE, *CK_LMOTS_TYPE_PTR;
+
+/* AES: counter mode, GCM, CCM. CK_AES_GCM_PARAMS and CK_AES_CCM_PARAMS are names of 2.40. */
+typedef struct CK_AES_CTR_PARAMS {
+	CK_ULONG ulCounterBits;
+	CK_BYTE cb[16];
+} CK_AES_CTR_PARAMS, *CK_AES_CTR_PARAMS_PTR;
+
+typedef struct CK_GCM_PARAMS {
+	CK_BYTE *pIv;
+	CK_ULONG ulIvLen;
+	CK_ULONG ulIvBits; /* garbage in practice */
+	CK_BYTE *pAAD;
+	CK_ULONG ulAADLen;
+	CK_ULONG ulTagBits;
+} CK_GCM_PARAMS, *CK_GCM_PARAMS_PTR, CK_AES_GCM_PARAMS, *CK_AES_GCM_PARAMS_PTR;
+
+typedef struct CK_CCM_PARAMS {
+	CK_ULONG ulDataLen;
+	CK_BYTE *pNonce;
+	CK_ULONG ulNonceLen;
+	CK_BYTE *pAAD;
+	CK_ULONG ulAADLen;
+	CK_ULONG ulMACLen;
+} CK_CCM_PARAMS, *CK_CCM_PARAMS_PTR, CK_AES_CCM_PARAMS, *CK_AES_CCM_PARAMS_PTR;
+
+typedef struct CK_GCM_MESSAGE_PARAMS {
+	CK_BYTE *pIv;
+	CK_ULONG ulIvLen;
+	CK_ULONG ulIvFixedBits;
+	CK_GENERATOR_FUNCTION ivGenerator;
+	CK_BYTE *pTag;
+	CK_ULONG ulTagBits;
+} CK_GCM_MESSAGE_PARAMS, *CK_GCM_MESSAGE_PARAMS_PTR;
+
+typedef struct CK_CCM_MESSAGE_PARAMS {
+	CK_ULONG ulDataLen; /* of the plaintext */
+	CK_BYTE *pNonce;
+	CK_ULONG ulNonceLen;
+	CK_ULONG ulNonceFixedBits;
+	CK_GENERATOR_FUNCTION nonceGenerator;
+	CK_BYTE *pMAC;
+	CK_ULONG ulMACLen;
+} CK_CCM_MESSAGE_PARAMS, *CK_CCM_MESSAGE_PARAMS_PTR;
+
+typedef struct CK_GCM_WRAP_PARAMS {
+	CK_BYTE *pIv;
+	CK_ULONG ulIvLen;
+	CK_ULONG ulIvFixedBits;
+	CK_GENERATOR_FUNCTION ivGenerator;
+	CK_BYTE *pAAD;
+	CK_ULONG ulAADLen;
+	CK_ULONG ulTagBits;
+} CK_GCM_WRAP_PARAMS, *CK_GCM_WRAP_PARAMS_PTR;
+
+typedef struct CK_CCM_WRAP_PARAMS {
+	CK_ULONG ulDataLen;
+	CK_BYTE *pNonce;
+	CK_ULONG ulNonceLen;
+	CK_ULONG ulNonceFixedBits;
+	CK_GENERATOR_FUNCTION nonceGenerator;
+	CK_BYTE *pAAD;
+	CK_ULONG ulAADLen;
+	CK_ULONG ulMACLen;
+} CK_CCM_WRAP_PARAMS, *CK_CCM_WRAP_PARAMS_PTR;
+
+/* ChaCha20, Salsa20, Poly1305 */
+typedef struct CK_CHACHA20_PARAMS {
+	CK_BYTE *pBlockCounter;
+	CK_ULONG blockCounterBits;
+	CK_BYTE *pNonce;
+	CK_ULONG ulNonceBits;
+} CK_CHACHA20_PARAMS, *CK_CHACHA20_PARAMS_PTR;
+
+typedef struct CK_SALSA20_PARAMS {
+	CK_BYTE *pBlockCounter;
+	CK_BYTE *pNonce;
+	CK_ULONG ulNonceBits;
+} CK_SALSA20_PARAMS, *CK_SALSA20_PARAMS_PTR;
+
+typedef struct CK_SALSA20_CHACHA20_POLY1305_PARAMS {
+	CK_BYTE *pNonce;
+	CK_ULONG ulNonceLen;
+	CK_BYTE *pAAD;
+	CK_ULONG ulAADLen;
+} CK_SALSA20_CHACHA20_POLY1305_PARAMS, *CK_SALSA20_CHACHA20_POLY1305_PARAMS_PTR;
+
+typedef struct CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS {
+	CK_BYTE *pNonce;
+	CK_ULONG ulNonceLen;
+	CK_BYTE *pTag; /* 16 bytes */
+} CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS, *CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS_PTR;
+
+/* Key derivation: HKDF, SP 800-108, by encryption, by concatenation */
+typedef struct CK_HKDF_PARAMS {
+	CK_BBOOL bExtract;
+	CK_BBOOL bExpand;
+	CK_MECHANISM_TYPE prfHashMechanism;
+	CK_ULONG ulSaltType; /* CKF_HKDF_SALT_... */
+	CK_BYTE *pSalt;
+	CK_ULONG ulSaltLen;
+	CK_OBJECT_HANDLE hSaltKey;
+	CK_BYTE *pInfo;
+	CK_ULONG ulInfoLen;
+} CK_HKDF_PARAMS, *CK_HKDF_PARAMS_PTR;
+
+typedef struct CK_PRF_DATA_PARAM {
+	CK_PRF_DATA_TYPE type; /* CK_SP800_108_... */
+	CK_VOID_PTR pValue;
+	CK_ULONG ulValueLen;
+} CK_PRF_DATA_PARAM, *CK_PRF_DATA_PARAM_PTR;
+
+typedef struct CK_SP800_108_COUNTER_FORMAT {
+	CK_BBOOL bLittleEndian;
+	CK_ULONG ulWidthInBits;
+} CK_SP800_108_COUNTER_FORMAT, *CK_SP800_108_COUNTER_FORMAT_PTR;
+
+typedef struct CK_SP800_108_DKM_LENGTH_FORMAT {
+	CK_SP800_108_DKM_LENGTH_METHOD dkmLengthMethod;
+	CK_BBOOL bLittleEndian;
+	CK_ULONG ulWidthInBits;
+} CK_SP800_108_DKM_LENGTH_FORMAT, *CK_SP800_108_DKM_LENGTH_FORMAT_PTR;
+
+typedef struct CK_DERIVED_KEY {
+	CK_ATTRIBUTE *pTemplate;
+	CK_ULONG ulAttributeCount;
+	CK_OBJECT_HANDLE *phKey;
+} CK_DERIVED_KEY, *CK_DERIVED_KEY_PTR;
+
+typedef struct CK_SP800_108_KDF_PARAMS {
+	CK_SP800_108_PRF_TYPE prfType;
+	CK_ULONG ulNumberOfDataParams;
+	CK_PRF_DATA_PARAM *pDataParams;
+	CK_ULONG ulAdditionalDerivedKeys;
+	CK_DERIVED_KEY *pAdditionalDerivedKeys;
+} CK_SP800_108_KDF_PARAMS, *CK_SP800_108_KDF_PARAMS_PTR;
+
+typedef struct CK_SP800_108_FEEDBACK_KDF_PARAMS {
+	CK_SP800_108_PRF_TYPE prfType;
+	CK_ULONG ulNumberOfDataParams;
+	CK_PRF_DATA_PARAM *pDataParams;
+	CK_ULONG ulIVLen;
+	CK_BYTE *pIV;
+	CK_ULONG ulAdditionalDerivedKeys;
+	CK_DERIVED_KEY *pAdditionalDerivedKeys;
+} CK_SP800_108_FEEDBACK_KDF_PARAMS, *CK_SP800_108_FEEDBACK_KDF_PARAMS_PTR;
+
+typedef struct CK_KEY_DERIVATION_STRING_DATA {
+	CK_BYTE *pData;
+	CK_ULONG ulLen;
+} CK_KEY_DERIVATION_STRING_DATA, *CK_KEY_DERIVATION_STRING_DATA_PTR;
+
+typedef struct CK_DES_CBC_ENCRYPT_DATA_PARAMS {
+	CK_BYTE iv[8];
+	CK_BYTE *pData;
+	CK_ULONG length;
+} CK_DES_CBC_ENCRYPT_DATA_PARAMS, *CK_DES_CBC_ENCRYPT_DATA_PARAMS_PTR;
+
+typedef struct CK_AES_CBC_ENCRYPT_DATA_PARAMS {
+	CK_BYTE iv[16];
+	CK_BYTE *pData;
+	CK_ULONG length;
+} CK_AES_CBC_ENCRYPT_DATA_PARAMS, *CK_AES_CBC_ENCRYPT_DATA_PARAMS_PTR;
+
+typedef struct CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS {
+	CK_BYTE iv[16];
+	CK_BYTE *pData;
+	CK_ULONG length;
+} CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS, *CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS_PTR;
+
+typedef struct CK_ARIA_CBC_ENCRYPT_DATA_PARAMS {
+	CK_BYTE iv[16];
+	CK_BYTE *pData;
+	CK_ULONG length;
+} CK_ARIA_CBC_ENCRYPT_DATA_PARAMS, *CK_ARIA_CBC_ENCRYPT_DATA_PARAMS_PTR;
+
+typedef struct CK_SEED_CBC_ENCRYPT_DATA_PARAMS {
+	CK_BYTE iv[16];
+	CK_BYTE *pData;
+	CK_ULONG length;
+} CK_SEED_CBC_ENCRYPT_DATA_PARAMS, *CK_SEED_CBC_ENCRYPT_DATA_PARAMS_PTR;
+
+/* RSA */
+typedef struct CK_RSA_PKCS_OAEP_PARAMS {
+	CK_MECHANISM_TYPE hashAlg;
+	CK_RSA_PKCS_MGF_TYPE mgf;
+	CK_RSA_PKCS_OAEP_SOURCE_TYPE source;
+	CK_VOID_PTR pSourceData;
+	CK_ULONG ulSourceDataLen;
+} CK_RSA_PKCS_OAEP_PARAMS, *CK_RSA_PKCS_OAEP_PARAMS_PTR;
+
+typedef struct CK_RSA_PKCS_PSS_PARAMS {
+	CK_MECHANISM_TYPE hashAlg;
+	CK_RSA_PKCS_MGF_TYPE mgf;
+	CK_ULONG sLen; /* of the salt, bytes */
+} CK_RSA_PKCS_PSS_PARAMS, *CK_RSA_PKCS_PSS_PARAMS_PTR;
+
+typedef struct CK_RSA_AES_KEY_WRAP_PARAMS {
+	CK_ULONG ulAESKeyBits;
+	CK_RSA_PKCS_OAEP_PARAMS *pOAEPParams;
+} CK_RSA_AES_KEY_WRAP_PARAMS, *CK_RSA_AES_KEY_WRAP_PARAMS_PTR;
+
+/* Elliptic curves, Diffie-Hellman, DSA */
+typedef struct CK_ECDH1_DERIVE_PARAMS {
+	CK_EC_KDF_TYPE kdf;
+	CK_ULONG ulSharedDataLen;
+	CK_BYTE *pSharedData;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+} CK_ECDH1_DERIVE_PARAMS, *CK_ECDH1_DERIVE_PARAMS_PTR;
+
+typedef struct CK_ECDH2_DERIVE_PARAMS {
+	CK_EC_KDF_TYPE kdf;
+	CK_ULONG ulSharedDataLen;
+	CK_BYTE *pSharedData;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+	CK_ULONG ulPrivateDataLen;
+	CK_OBJECT_HANDLE hPrivateData;
+	CK_ULONG ulPublicDataLen2;
+	CK_BYTE *pPublicData2;
+} CK_ECDH2_DERIVE_PARAMS, *CK_ECDH2_DERIVE_PARAMS_PTR;
+
+typedef struct CK_ECMQV_DERIVE_PARAMS {
+	CK_EC_KDF_TYPE kdf;
+	CK_ULONG ulSharedDataLen;
+	CK_BYTE *pSharedData;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+	CK_ULONG ulPrivateDataLen;
+	CK_OBJECT_HANDLE hPrivateData;
+	CK_ULONG ulPublicDataLen2;
+	CK_BYTE *pPublicData2;
+	CK_OBJECT_HANDLE publicKey;
+} CK_ECMQV_DERIVE_PARAMS, *CK_ECMQV_DERIVE_PARAMS_PTR;
+
+typedef struct CK_ECDH_AES_KEY_WRAP_PARAMS {
+	CK_ULONG ulAESKeyBits;
+	CK_EC_KDF_TYPE kdf;
+	CK_ULONG ulSharedDataLen;
+	CK_BYTE *pSharedData;
+} CK_ECDH_AES_KEY_WRAP_PARAMS, *CK_ECDH_AES_KEY_WRAP_PARAMS_PTR;
+
+typedef struct CK_EDDSA_PARAMS {
+	CK_BBOOL phFlag;
+	CK_ULONG ulContextDataLen;
+	CK_BYTE *pContextData;
+} CK_EDDSA_PARAMS, *CK_EDDSA_PARAMS_PTR;
+
+typedef struct CK_XEDDSA_PARAMS {
+	CK_XEDDSA_HASH_TYPE hash;
+} CK_XEDDSA_PARAMS, *CK_XEDDSA_PARAMS_PTR;
+
+typedef struct CK_X9_42_DH1_DERIVE_PARAMS {
+	CK_X9_42_DH_KDF_TYPE kdf;
+	CK_ULONG ulOtherInfoLen;
+	CK_BYTE *pOtherInfo;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+} CK_X9_42_DH1_DERIVE_PARAMS, *CK_X9_42_DH1_DERIVE_PARAMS_PTR;
+
+typedef struct CK_X9_42_DH2_DERIVE_PARAMS {
+	CK_X9_42_DH_KDF_TYPE kdf;
+	CK_ULONG ulOtherInfoLen;
+	CK_BYTE *pOtherInfo;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+	CK_ULONG ulPrivateDataLen;
+	CK_OBJECT_HANDLE hPrivateData;
+	CK_ULONG ulPublicDataLen2;
+	CK_BYTE *pPublicData2;
+} CK_X9_42_DH2_DERIVE_PARAMS, *CK_X9_42_DH2_DERIVE_PARAMS_PTR;
+
+typedef struct CK_X9_42_MQV_DERIVE_PARAMS {
+	CK_X9_42_DH_KDF_TYPE kdf;
+	CK_ULONG ulOtherInfoLen;
+	CK_BYTE *pOtherInfo;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+	CK_ULONG ulPrivateDataLen;
+	CK_OBJECT_HANDLE hPrivateData;
+	CK_ULONG ulPublicDataLen2;
+	CK_BYTE *pPublicData2;
+	CK_OBJECT_HANDLE publicKey;
+} CK_X9_42_MQV_DERIVE_PARAMS, *CK_X9_42_MQV_DERIVE_PARAMS_PTR;
+
+typedef struct CK_DSA_PARAMETER_GEN_PARAM {
+	CK_MECHANISM_TYPE hash;
+	CK_BYTE *pSeed;
+	CK_ULONG ulSeedLen;
+	CK_ULONG ulIndex;
+} CK_DSA_PARAMETER_GEN_PARAM, *CK_DSA_PARAMETER_GEN_PARAM_PTR;
+
+typedef struct CK_GOSTR3410_DERIVE_PARAMS {
+	CK_EC_KDF_TYPE kdf;
+	CK_BYTE *pPublicData;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pUKM;
+	CK_ULONG ulUKMLen;
+} CK_GOSTR3410_DERIVE_PARAMS, *CK_GOSTR3410_DERIVE_PARAMS_PTR;
+
+typedef struct CK_GOSTR3410_KEY_WRAP_PARAMS {
+	CK_BYTE *pWrapOID;
+	CK_ULONG ulWrapOIDLen;
+	CK_BYTE *pUKM;
+	CK_ULONG ulUKMLen;
+	CK_OBJECT_HANDLE hKey;
+} CK_GOSTR3410_KEY_WRAP_PARAMS, *CK_GOSTR3410_KEY_WRAP_PARAMS_PTR;
+
+/* ML-DSA and SLH-DSA (3.2) */
+typedef struct CK_SIGN_ADDITIONAL_CONTEXT {
+	CK_HEDGE_TYPE hedgeVariant;
+	CK_BYTE *pContext;
+	CK_ULONG ulContextLen;
+} CK_SIGN_ADDITIONAL_CONTEXT, *CK_SIGN_ADDITIONAL_CONTEXT_PTR;
+
+typedef struct CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+	CK_HEDGE_TYPE hedgeVariant;
+	CK_BYTE *pContext;
+	CK_ULONG ulContextLen;
+	CK_MECHANISM_TYPE hash;
+} CK_HASH_SIGN_ADDITIONAL_CONTEXT, *CK_HASH_SIGN_ADDITIONAL_CONTEXT_PTR;
+
+/* Extended triple Diffie-Hellman and the double ratchet */
+typedef struct CK_X3DH_INITIATE_PARAMS {
+	CK_X3DH_KDF_TYPE kdf;
+	CK_OBJECT_HANDLE pPeer_identity;
+	CK_OBJECT_HANDLE pPeer_prekey;
+	CK_BYTE *pPrekey_signature;
+	CK_BYTE *pOnetime_key;
+	CK_OBJECT_HANDLE pOwn_identity;
+	CK_OBJECT_HANDLE pOwn_ephemeral;
+} CK_X3DH_INITIATE_PARAMS, *CK_X3DH_INITIATE_PARAMS_PTR;
+
+typedef struct CK_X3DH_RESPOND_PARAMS {
+	CK_X3DH_KDF_TYPE kdf;
+	CK_BYTE *pIdentity_id;
+	CK_BYTE *pPrekey_id;
+	CK_BYTE *pOnetime_id;
+	CK_OBJECT_HANDLE pInitiator_identity;
+	CK_BYTE *pInitiator_ephemeral;
+} CK_X3DH_RESPOND_PARAMS, *CK_X3DH_RESPOND_PARAMS_PTR;
+
+typedef struct CK_X2RATCHET_INITIALIZE_PARAMS {
+	CK_BYTE *sk;
+	CK_OBJECT_HANDLE peer_public_prekey;
+	CK_OBJECT_HANDLE peer_public_identity;
+	CK_OBJECT_HANDLE own_public_identity;
+	CK_BBOOL bEncryptedHeader;
+	CK_ULONG eCurve;
+	CK_MECHANISM_TYPE aeadMechanism;
+	CK_X2RATCHET_KDF_TYPE kdfMechanism;
+} CK_X2RATCHET_INITIALIZE_PARAMS, *CK_X2RATCHET_INITIALIZE_PARAMS_PTR;
+
+typedef struct CK_X2RATCHET_RESPOND_PARAMS {
+	CK_BYTE *sk;
+	CK_OBJECT_HANDLE own_prekey;
+	CK_OBJECT_HANDLE initiator_identity;
+	CK_OBJECT_HANDLE own_public_identity;
+	CK_BBOOL bEncryptedHeader;
+	CK_ULONG eCurve;
+	CK_MECHANISM_TYPE aeadMechanism;
+	CK_X2RATCHET_KDF_TYPE kdfMechanism;
+} CK_X2RATCHET_RESPOND_PARAMS, *CK_X2RATCHET_RESPOND_PARAMS_PTR;
+
+/* Passwords. CK_PKCS5_PBKD2_PARAMS keeps a mistake of older editions: its length is a pointer. */
+typedef struct CK_PBE_PARAMS {
+	CK_BYTE *pInitVector;
+	CK_UTF8CHAR *pPassword;
+	CK_ULONG ulPasswordLen;
+	CK_BYTE *pSalt;
+	CK_ULONG ulSaltLen;
+	CK_ULONG ulIteration;
+} CK_PBE_PARAMS, *CK_PBE_PARAMS_PTR;
+
+typedef struct CK_PKCS5_PBKD2_PARAMS {
+	CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE saltSource;
+	CK_VOID_PTR pSaltSourceData;
+	CK_ULONG ulSaltSourceDataLen;
+	CK_ULONG iterations;
+	CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE prf;
+	CK_VOID_PTR pPrfData;
+	CK_ULONG ulPrfDataLen;
+	CK_UTF8CHAR *pPassword;
+	CK_ULONG *ulPasswordLen;
+} CK_PKCS5_PBKD2_PARAMS, *CK_PKCS5_PBKD2_PARAMS_PTR;
+
+typedef struct CK_PKCS5_PBKD2_PARAMS2 {
+	CK_PKCS5_PBKDF2_SALT_SOURCE_TYPE saltSource;
+	CK_VOID_PTR pSaltSourceData;
+	CK_ULONG ulSaltSourceDataLen;
+	CK_ULONG iterations;
+	CK_PKCS5_PBKD2_PSEUDO_RANDOM_FUNCTION_TYPE prf;
+	CK_VOID_PTR pPrfData;
+	CK_ULONG ulPrfDataLen;
+	CK_UTF8CHAR *pPassword;
+	CK_ULONG ulPasswordLen;
+} CK_PKCS5_PBKD2_PARAMS2, *CK_PKCS5_PBKD2_PARAMS2_PTR;
+
+/* One-time passwords, CT-KIP, CMS */
+typedef struct CK_OTP_PARAM {
+	CK_OTP_PARAM_TYPE type;
+	CK_VOID_PTR pValue;
+	CK_ULONG ulValueLen;
+} CK_OTP_PARAM, *CK_OTP_PARAM_PTR;
+
+typedef struct CK_OTP_PARAMS {
+	CK_OTP_PARAM *pParams;
+	CK_ULONG ulCount;
+} CK_OTP_PARAMS, *CK_OTP_PARAMS_PTR;
+
+typedef struct CK_OTP_SIGNATURE_INFO {
+	CK_OTP_PARAM *pParams;
+	CK_ULONG ulCount;
+} CK_OTP_SIGNATURE_INFO, *CK_OTP_SIGNATURE_INFO_PTR;
+
+typedef struct CK_KIP_PARAMS {
+	CK_MECHANISM *pMechanism;
+	CK_OBJECT_HANDLE hKey;
+	CK_BYTE *pSeed;
+	CK_ULONG ulSeedLen;
+} CK_KIP_PARAMS, *CK_KIP_PARAMS_PTR;
+
+typedef struct CK_CMS_SIG_PARAMS {
+	CK_OBJECT_HANDLE certificateHandle;
+	CK_MECHANISM *pSigningMechanism;
+	CK_MECHANISM *pDigestMechanism;
+	CK_UTF8CHAR *pContentType;
+	CK_BYTE *pRequestedAttributes;
+	CK_ULONG ulRequestedAttributesLen;
+	CK_BYTE *pRequiredAttributes;
+	CK_ULONG ulRequiredAttributesLen;
+} CK_CMS_SIG_PARAMS, *CK_CMS_SIG_PARAMS_PTR;
+
+/* SSL 3, TLS */
+typedef struct CK_SSL3_RANDOM_DATA {
+	CK_BYTE *pClientRandom;
+	CK_ULONG ulClientRandomLen;
+	CK_BYTE *pServerRandom;
+	CK_ULONG ulServerRandomLen;
+} CK_SSL3_RANDOM_DATA, *CK_SSL3_RANDOM_DATA_PTR;
+
+typedef struct CK_SSL3_MASTER_KEY_DERIVE_PARAMS {
+	CK_SSL3_RANDOM_DATA RandomInfo;
+	CK_VERSION *pVersion;
+} CK_SSL3_MASTER_KEY_DERIVE_PARAMS, *CK_SSL3_MASTER_KEY_DERIVE_PARAMS_PTR;
+
+typedef struct CK_SSL3_KEY_MAT_OUT {
+	CK_OBJECT_HANDLE hClientMacSecret;
+	CK_OBJECT_HANDLE hServerMacSecret;
+	CK_OBJECT_HANDLE hClientKey;
+	CK_OBJECT_HANDLE hServerKey;
+	CK_BYTE *pIVClient;
+	CK_BYTE *pIVServer;
+} CK_SSL3_KEY_MAT_OUT, *CK_SSL3_KEY_MAT_OUT_PTR;
+
+typedef struct CK_SSL3_KEY_MAT_PARAMS {
+	CK_ULONG ulMacSizeInBits;
+	CK_ULONG ulKeySizeInBits;
+	CK_ULONG ulIVSizeInBits;
+	CK_BBOOL bIsExport;
+	CK_SSL3_RANDOM_DATA RandomInfo;
+	CK_SSL3_KEY_MAT_OUT *pReturnedKeyMaterial;
+} CK_SSL3_KEY_MAT_PARAMS, *CK_SSL3_KEY_MAT_PARAMS_PTR;
+
+typedef struct CK_TLS_PRF_PARAMS {
+	CK_BYTE *pSeed;
+	CK_ULONG ulSeedLen;
+	CK_BYTE *pLabel;
+	CK_ULONG ulLabelLen;
+	CK_BYTE *pOutput;
+	CK_ULONG *pulOutputLen;
+} CK_TLS_PRF_PARAMS, *CK_TLS_PRF_PARAMS_PTR;
+
+typedef struct CK_TLS_MAC_PARAMS {
+	CK_MECHANISM_TYPE prfHashMechanism;
+	CK_ULONG ulMacLength;
+	CK_ULONG ulServerOrClient;
+} CK_TLS_MAC_PARAMS, *CK_TLS_MAC_PARAMS_PTR;
+
+typedef struct CK_TLS_KDF_PARAMS {
+	CK_MECHANISM_TYPE prfMechanism;
+	CK_BYTE *pLabel;
+	CK_ULONG ulLabelLength;
+	CK_SSL3_RANDOM_DATA RandomInfo;
+	CK_BYTE *pContextData;
+	CK_ULONG ulContextDataLength;
+} CK_TLS_KDF_PARAMS, *CK_TLS_KDF_PARAMS_PTR;
+
+typedef struct CK_TLS12_MASTER_KEY_DERIVE_PARAMS {
+	CK_SSL3_RANDOM_DATA RandomInfo;
+	CK_VERSION *pVersion;
+	CK_MECHANISM_TYPE prfHashMechanism;
+} CK_TLS12_MASTER_KEY_DERIVE_PARAMS, *CK_TLS12_MASTER_KEY_DERIVE_PARAMS_PTR;
+
+typedef struct CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS {
+	CK_MECHANISM_TYPE prfHashMechanism;
+	CK_BYTE *pSessionHash;
+	CK_ULONG ulSessionHashLen;
+	CK_VERSION *pVersion;
+} CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS, *CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS_PTR;
+
+typedef struct CK_TLS12_KEY_MAT_PARAMS {
+	CK_ULONG ulMacSizeInBits;
+	CK_ULONG ulKeySizeInBits;
+	CK_ULONG ulIVSizeInBits;
+	CK_BBOOL bIsExport;
+	CK_SSL3_RANDOM_DATA RandomInfo;
+	CK_SSL3_KEY_MAT_OUT *pReturnedKeyMaterial;
+	CK_MECHANISM_TYPE prfHashMechanism;
+} CK_TLS12_KEY_MAT_PARAMS, *CK_TLS12_KEY_MAT_PARAMS_PTR;
+
+/* IKE */
+typedef struct CK_IKE2_PRF_PLUS_DERIVE_PARAMS {
+	CK_MECHANISM_TYPE prfMechanism;
+	CK_BBOOL bHasSeedKey;
+	CK_OBJECT_HANDLE hSeedKey;
+	CK_BYTE *pSeedData;
+	CK_ULONG ulSeedDataLen;
+} CK_IKE2_PRF_PLUS_DERIVE_PARAMS, *CK_IKE2_PRF_PLUS_DERIVE_PARAMS_PTR;
+
+typedef struct CK_IKE_PRF_DERIVE_PARAMS {
+	CK_MECHANISM_TYPE prfMechanism;
+	CK_BBOOL bDataAsKey;
+	CK_BBOOL bRekey;
+	CK_BYTE *pNi;
+	CK_ULONG ulNiLen;
+	CK_BYTE *pNr;
+	CK_ULONG ulNrLen;
+	CK_OBJECT_HANDLE hNewKey;
+} CK_IKE_PRF_DERIVE_PARAMS, *CK_IKE_PRF_DERIVE_PARAMS_PTR;
+
+typedef struct CK_IKE1_PRF_DERIVE_PARAMS {
+	CK_MECHANISM_TYPE prfMechanism;
+	CK_BBOOL bHasPrevKey;
+	CK_OBJECT_HANDLE hKeygxy;
+	CK_OBJECT_HANDLE hPrevKey;
+	CK_BYTE *pCKYi;
+	CK_ULONG ulCKYiLen;
+	CK_BYTE *pCKYr;
+	CK_ULONG ulCKYrLen;
+	CK_BYTE keyNumber;
+} CK_IKE1_PRF_DERIVE_PARAMS, *CK_IKE1_PRF_DERIVE_PARAMS_PTR;
+
+typedef struct CK_IKE1_EXTENDED_DERIVE_PARAMS {
+	CK_MECHANISM_TYPE prfMechanism;
+	CK_BBOOL bHasKeygxy;
+	CK_OBJECT_HANDLE hKeygxy;
+	CK_BYTE *pExtraData;
+	CK_ULONG ulExtraDataLen;
+} CK_IKE1_EXTENDED_DERIVE_PARAMS, *CK_IKE1_EXTENDED_DERIVE_PARAMS_PTR;
+
+/* Historical: WTLS, RC2, RC5, KEA, Skipjack, SET, Camellia's counter */
+typedef struct CK_WTLS_RANDOM_DATA {
+	CK_BYTE *pClientRandom;
+	CK_ULONG ulClientRandomLen;
+	CK_BYTE *pServerRandom;
+	CK_ULONG ulServerRandomLen;
+} CK_WTLS_RANDOM_DATA, *CK_WTLS_RANDOM_DATA_PTR;
+
+typedef struct CK_WTLS_MASTER_KEY_DERIVE_PARAMS {
+	CK_MECHANISM_TYPE DigestMechanism;
+	CK_WTLS_RANDOM_DATA RandomInfo;
+	CK_BYTE *pVersion;
+} CK_WTLS_MASTER_KEY_DERIVE_PARAMS, *CK_WTLS_MASTER_KEY_DERIVE_PARAMS_PTR;
+
+typedef struct CK_WTLS_PRF_PARAMS {
+	CK_MECHANISM_TYPE DigestMechanism;
+	CK_BYTE *pSeed;
+	CK_ULONG ulSeedLen;
+	CK_BYTE *pLabel;
+	CK_ULONG ulLabelLen;
+	CK_BYTE *pOutput;
+	CK_ULONG *pulOutputLen;
+} CK_WTLS_PRF_PARAMS, *CK_WTLS_PRF_PARAMS_PTR;
+
+typedef struct CK_WTLS_KEY_MAT_OUT {
+	CK_OBJECT_HANDLE hMacSecret;
+	CK_OBJECT_HANDLE hKey;
+	CK_BYTE *pIV;
+} CK_WTLS_KEY_MAT_OUT, *CK_WTLS_KEY_MAT_OUT_PTR;
+
+typedef struct CK_WTLS_KEY_MAT_PARAMS {
+	CK_MECHANISM_TYPE DigestMechanism;
+	CK_ULONG ulMacSizeInBits;
+	CK_ULONG ulKeySizeInBits;
+	CK_ULONG ulIVSizeInBits;
+	CK_ULONG ulSequenceNumber;
+	CK_BBOOL bIsExport;
+	CK_WTLS_RANDOM_DATA RandomInfo;
+	CK_WTLS_KEY_MAT_OUT *pReturnedKeyMaterial;
+} CK_WTLS_KEY_MAT_PARAMS, *CK_WTLS_KEY_MAT_PARAMS_PTR;
+
+typedef struct CK_RC2_CBC_PARAMS {
+	CK_ULONG ulEffectiveBits;
+	CK_BYTE iv[8];
+} CK_RC2_CBC_PARAMS, *CK_RC2_CBC_PARAMS_PTR;
+
+typedef struct CK_RC2_MAC_GENERAL_PARAMS {
+	CK_ULONG ulEffectiveBits;
+	CK_ULONG ulMacLength;
+} CK_RC2_MAC_GENERAL_PARAMS, *CK_RC2_MAC_GENERAL_PARAMS_PTR;
+
+typedef struct CK_RC5_PARAMS {
+	CK_ULONG ulWordsize;
+	CK_ULONG ulRounds;
+} CK_RC5_PARAMS, *CK_RC5_PARAMS_PTR;
+
+typedef struct CK_RC5_CBC_PARAMS {
+	CK_ULONG ulWordsize;
+	CK_ULONG ulRounds;
+	CK_BYTE *pIv;
+	CK_ULONG ulIvLen;
+} CK_RC5_CBC_PARAMS, *CK_RC5_CBC_PARAMS_PTR;
+
+typedef struct CK_RC5_MAC_GENERAL_PARAMS {
+	CK_ULONG ulWordsize;
+	CK_ULONG ulRounds;
+	CK_ULONG ulMacLength;
+} CK_RC5_MAC_GENERAL_PARAMS, *CK_RC5_MAC_GENERAL_PARAMS_PTR;
+
+typedef struct CK_KEA_DERIVE_PARAMS {
+	CK_BBOOL isSender;
+	CK_ULONG ulRandomLen;
+	CK_BYTE *pRandomA;
+	CK_BYTE *pRandomB;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+} CK_KEA_DERIVE_PARAMS, *CK_KEA_DERIVE_PARAMS_PTR;
+
+typedef struct CK_SKIPJACK_PRIVATE_WRAP_PARAMS {
+	CK_ULONG ulPasswordLen;
+	CK_BYTE *pPassword;
+	CK_ULONG ulPublicDataLen;
+	CK_BYTE *pPublicData;
+	CK_ULONG ulPAndGLen;
+	CK_ULONG ulQLen;
+	CK_ULONG ulRandomLen;
+	CK_BYTE *pRandomA;
+	CK_BYTE *pPrimeP;
+	CK_BYTE *pBaseG;
+	CK_BYTE *pSubprimeQ;
+} CK_SKIPJACK_PRIVATE_WRAP_PARAMS, *CK_SKIPJACK_PRIVATE_WRAP_PARAMS_PTR;
+
+typedef struct CK_SKIPJACK_RELAYX_PARAMS {
+	CK_ULONG ulOldWrappedXLen;
+	CK_BYTE *pOldWrappedX;
+	CK_ULONG ulOldPasswordLen;
+	CK_BYTE *pOldPassword;
+	CK_ULONG ulOldPublicDataLen;
+	CK_BYTE *pOldPublicData;
+	CK_ULONG ulOldRandomLen;
+	CK_BYTE *pOldRandomA;
+	CK_ULONG ulNewPasswordLen;
+	CK_BYTE *pNewPassword;
+	CK_ULONG ulNewPublicDataLen;
+	CK_BYTE *pNewPublicData;
+	CK_ULONG ulNewRandomLen;
+	CK_BYTE *pNewRandomA;
+} CK_SKIPJACK_RELAYX_PARAMS, *CK_SKIPJACK_RELAYX_PARAMS_PTR;
+
+typedef struct CK_KEY_WRAP_SET_OAEP_PARAMS {
+	CK_BYTE bBC;
+	CK_BYTE *pX;
+	CK_ULONG ulXLen;
+} CK_KEY_WRAP_SET_OAEP_PARAMS, *CK_KEY_WRAP_SET_OAEP_PARAMS_PTR;
+
+typedef struct CK_CAMELLIA_CTR_PARAMS {
+	CK_ULONG ulCounterBits;
+	CK_BYTE cb[16];
+} CK_CAMELLIA_CTR_PARAMS, *CK_CAMELLIA_CTR_PARAMS_PTR;
+
+#ifdef __cplusplus
+}
+#endif
