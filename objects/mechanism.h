@@ -1,0 +1,66 @@
+/* Everything this module can do, as one table: C_GetMechanismList, C_GetMechanismInfo, every *Init,
+ * template checks and CKA_ALLOWED_MECHANISMS read it, and no `switch` over mechanisms stands
+ * anywhere else. */
+#pragma once
+
+#include "base/bytes.h"
+#include "pkcs11/cmek.h"
+#include "pkcs11/pkcs11.h"
+#include "zones/ezk.h"
+
+/* What an operation does; many mechanisms share one. */
+enum cipher {
+	CIPHER_NONE,
+	CIPHER_ECB,
+	CIPHER_CBC,
+	CIPHER_CBC_PAD,
+	CIPHER_CTR,
+	CIPHER_GCM,
+	CIPHER_KW,
+	CIPHER_KWP,
+	CIPHER_KMS,
+	CIPHER_DEK_WRAP,
+	CIPHER_DIGEST,
+	CIPHER_HKDF,
+	CIPHER_GENERATE,
+};
+
+/* The form of the parameter. */
+enum parameters {
+	PARAMETERS_NONE,    /* none; a pointer with length 0 is none too */
+	PARAMETERS_IV,	    /* 16 bytes */
+	PARAMETERS_CTR,	    /* CK_AES_CTR_PARAMS */
+	PARAMETERS_GCM,	    /* CK_GCM_PARAMS (also the 40-byte form without ulIvBits) */
+	PARAMETERS_KW_IV,   /* none, or the 8-byte (KW) or 4-byte (KWP) standard IV */
+	PARAMETERS_CONTEXT, /* none, or flat JSON */
+	PARAMETERS_AAD,	    /* none, or any bytes */
+	PARAMETERS_HKDF,    /* CK_HKDF_PARAMS */
+};
+
+/* Which objects a mechanism works on. */
+enum key_kind {
+	KEY_KIND_NONE = 0,
+	KEY_KIND_ROOT = 1 << 0,
+	KEY_KIND_ZONE = 1 << 1,
+	KEY_KIND_DATA = 1 << 2
+};
+
+struct mechanism {
+	CK_MECHANISM_TYPE type;
+	CK_KEY_TYPE key_type;
+	enum cipher cipher;
+	enum parameters parameters;
+	CK_FLAGS flags;	    /* CKF_ENCRYPT | …, as C_GetMechanismInfo reports them */
+	unsigned key_kinds; /* enum key_kind */
+	CK_ULONG min_key, max_key;
+	int detail; /* enum aes_mode or enum digest_kind, where the cipher needs it */
+	enum ezk_purpose
+		encrypt_purpose; /* the derived key when an EZK is used by C_Encrypt / C_Decrypt */
+	enum ezk_purpose wrap_purpose; /* and by C_WrapKey / C_UnwrapKey */
+};
+
+/* NULL: not known. */
+const struct mechanism *mechanism_find(CK_MECHANISM_TYPE type);
+/* In the order C_GetMechanismList reports. */
+const struct mechanism *mechanism_at(size_t index);
+size_t mechanism_count(void);

@@ -1,0 +1,112 @@
+/*
+ * PKCS #11 objects: an entry of the store (root key, cluster, zone, token key, archive), or a
+ * session's own (session key, session root key, session zone). Counted and, but for the marked
+ * fields, immutable: a change makes a new object under the same handle, so that who uses the old
+ * one is not disturbed.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "pkcs11/cmek.h"
+#include "pkcs11/pkcs11.h"
+#include "zones/ezk.h"
+
+enum object_kind {
+	OBJECT_ROOT_KEY,
+	OBJECT_CLUSTER,
+	OBJECT_ZONE,
+	OBJECT_KEY,
+	OBJECT_ARCHIVE,
+	OBJECT_DIAGNOSTIC,
+	OBJECT_KIND_COUNT
+};
+
+enum object_flag {
+	OBJECT_TOKEN = 1 << 0,
+	OBJECT_PRIVATE = 1 << 1,
+	OBJECT_MODIFIABLE = 1 << 2,
+	OBJECT_COPYABLE = 1 << 3,
+	OBJECT_DESTROYABLE = 1 << 4,
+	OBJECT_SENSITIVE = 1 << 5,
+	OBJECT_ALWAYS_SENSITIVE = 1 << 6,
+	OBJECT_EXTRACTABLE = 1 << 7,
+	OBJECT_NEVER_EXTRACTABLE = 1 << 8,
+	OBJECT_LOCAL = 1 << 9,
+	OBJECT_TRUSTED = 1 << 10,
+	OBJECT_WRAP_WITH_TRUSTED = 1 << 11,
+};
+
+struct object {
+	atomic_uint references;
+	CK_OBJECT_HANDLE handle; /* never reused, never 0; of an entry: its number */
+	uint64_t serial; /* of this very value: what sessions key their cached contexts by; never
+			    reused */
+	enum object_kind kind;
+	CK_SLOT_ID slot;
+	CK_SESSION_HANDLE owner; /* 0: a token object */
+	struct entry *entry;	 /* held; NULL: a session key or session zone */
+	struct uid uid;
+	CK_KEY_TYPE key_type;
+	CK_ULONG value_len;
+	CK_MECHANISM_TYPE generated_by; /* CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION */
+	uint32_t usages;		/* enum usage */
+	uint32_t flags;			/* enum object_flag */
+	struct bytes label;
+	struct bytes id;
+	struct bytes start_date; /* 0 or 8 bytes */
+	struct bytes end_date;
+	struct bytes allowed_mechanisms; /* CK_MECHANISM_TYPE[], none = any */
+	struct bytes wrap_template;	 /* templates as objects/template.h writes them */
+	struct bytes unwrap_template;
+	struct ezk *ezk; /* a session zone: held */
+	/* Keys that hold data keys. The value is in locked memory. A token key has none until it is
+	 * first used. */
+	uint8_t *value;
+	_Atomic(struct ezk *) stamp; /* held; set once: the zone the key belongs to */
+};
+
+struct object *object_hold(struct object *object);
+void object_release(struct object *object);
+void object_releasep(struct object **object);
+
+/* Stamps a key with a zone, or finds that it has that zone's stamp. CKR_KEY_NOT_WRAPPABLE if it has
+ * another's. */
+CK_RV object_stamp(struct object *object, struct ezk *ezk);
+/* The zone id of the stamp, 0: none. */
+uint64_t object_zone(const struct object *object);
+
+/*
+ * The objects of a process: those of the store, by way of the index, and those of sessions. One per
+ * module life.
+ */
+struct objects;
+CK_RV objects_new(struct zones *zones, struct objects **ret_objects);
+void objects_free(struct objects *objects);
+struct zones *objects_zones(struct objects *objects);
+/* Changes whenever a handle's object may have changed; a session's cached look-up is good while it
+ * stays the same. */
+uint64_t objects_generation(const struct objects *objects);
+
+/* The object behind a handle in a slot, held; from the session's own objects and the token's. NULL:
+ * none. Entries that await deletion are found. */
+struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle);
+/* Adds a session's object (takes it, sets handle and serial) and returns its handle. */
+CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle);
+/* Puts a changed value under the same handle (takes it). */
+CK_RV objects_replace(struct objects *objects, struct object *object);
+void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle);
+/* Destroys what a session made. */
+void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session);
+/* The object of an entry that was just made or changed (held). */
+CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
+		       struct object **ret_object);
+/* Handles of all objects in a slot that match the template (free() the array); O(1) + results for
+ * label, id, unique id. Unknown classes and attributes match nothing. What awaits deletion is found
+ * only if the template names CKA_CMEK_STATE. */
+CK_RV objects_search(struct objects *objects, CK_SLOT_ID slot, const CK_ATTRIBUTE *template,
+		     CK_ULONG count, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count);
+
+/* The value of a data key in locked memory that stays the object's; opens a token key (KMS) when it
+ * is used for the first time. */
+CK_RV object_value(struct objects *objects, struct object *object, struct bytes *ret_value);

@@ -1,0 +1,57 @@
+/*
+ * Templates: what C_GenerateKey, C_CreateObject, C_CopyObject, C_UnwrapKey and C_DeriveKey are
+ * asked to make. One reader over the attribute table (objects/attribute.h) checks every template
+ * and gives the CK_RV the standard names.
+ */
+#pragma once
+
+#include "objects/object.h"
+
+enum template_use {
+	TEMPLATE_GENERATE,
+	TEMPLATE_CREATE,
+	TEMPLATE_COPY,
+	TEMPLATE_UNWRAP,
+	TEMPLATE_DERIVE,
+	TEMPLATE_SET
+};
+
+/* A template, read: borrowed from the caller's. Absent text and bytes have data == NULL. */
+struct template
+{
+	bool present_token, token;
+	CK_OBJECT_CLASS class; /* CK_UNAVAILABLE_INFORMATION: absent */
+	CK_KEY_TYPE key_type;  /* the same */
+	CK_ULONG value_len;    /* 0: absent */
+	struct bytes value;    /* CKA_VALUE */
+	bool present_label, present_id;
+	struct bytes label;
+	struct bytes id;
+	struct bytes start_date, end_date;
+	struct bytes allowed_mechanisms;
+	struct bytes wrap_template, unwrap_template;
+	uint32_t usages_named; /* which usage attributes the template has */
+	uint32_t usages;       /* and their values */
+	uint32_t flags_named;  /* enum object_flag */
+	uint32_t flags;
+	/* ours */
+	struct bytes kms_key; /* CKA_CMEK_KMS_KEY */
+	struct bytes provider, region, cluster, root_key;
+	uint64_t zone; /* 0: absent */
+	bool present_state, present_version, imported;
+	CK_ULONG state, version;
+};
+
+/* CKR_TEMPLATE_INCOMPLETE, _INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, _VALUE_INVALID, _READ_ONLY,
+ * CKR_ARGUMENTS_BAD. Logs what and where. */
+CK_RV template_read(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+		    struct template *ret_template);
+
+/* A secret key object for the template, without value, handle and owner: defaults of design and
+ * standard applied (usages, sensitive, extractable, copyable …). Owned by the caller. `use` decides
+ * CKA_LOCAL, ALWAYS_SENSITIVE, NEVER_EXTRACTABLE. */
+CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
+			struct object **ret_object);
+/* The value goes in: copied into locked memory; checks the length against key type and
+ * CKA_VALUE_LEN. */
+CK_RV object_set_value(struct object *object, struct bytes value);

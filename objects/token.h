@@ -1,0 +1,39 @@
+/* Slots and tokens: a project is a token, its slot number is the store's; a free slot is shown only
+ * if asked for. Login state is per process and token. */
+#pragma once
+
+#include "objects/object.h"
+
+struct tokens;
+
+struct token_settings {
+	bool free_slot;	     /* [slots] free, pReserved free-slot=true */
+	bool login_required; /* [slots] login_required: CKF_LOGIN_REQUIRED is set and enforced; any
+				PIN logs in */
+};
+
+CK_RV tokens_new(struct objects *objects, const struct token_settings *settings,
+		 struct tokens **ret_tokens);
+void tokens_free(struct tokens *tokens);
+
+/* C_GetSlotList's rules are the C_ function's; here: all slots, the free one last (free() the
+ * array). Reads the store, no KMS. */
+CK_RV tokens_list(struct tokens *tokens, bool with_token_only, CK_SLOT_ID **ret_slots,
+		  size_t *ret_count);
+CK_RV tokens_slot_info(struct tokens *tokens, CK_SLOT_ID slot, CK_SLOT_INFO *ret_info);
+/* Session counts are filled in by the caller. CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED. */
+CK_RV tokens_info(struct tokens *tokens, CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info);
+/* The project in a slot, held. CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED (free slot). */
+CK_RV tokens_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry **ret_project);
+/* C_InitToken; the caller has checked that no session is open. The label is 32 bytes, blank padded.
+ */
+CK_RV tokens_init(struct tokens *tokens, CK_SLOT_ID slot, struct bytes pin,
+		  const CK_UTF8CHAR label[static 32]);
+
+/* Login: CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN, CKR_USER_NOT_LOGGED_IN,
+ * CKR_USER_TYPE_INVALID. */
+enum { TOKEN_LOGGED_OUT = -1 };
+CK_RV tokens_login(struct tokens *tokens, CK_SLOT_ID slot, CK_USER_TYPE user);
+CK_RV tokens_logout(struct tokens *tokens, CK_SLOT_ID slot);
+/* CKU_USER, CKU_SO or TOKEN_LOGGED_OUT. */
+int tokens_user(struct tokens *tokens, CK_SLOT_ID slot);

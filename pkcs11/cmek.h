@@ -1,0 +1,115 @@
+/*
+ * The vendor part of this module's PKCS #11 interface: what the cmek tool can do, any program can
+ * do with the standard functions and these numbers. They never change. Include pkcs11.h (any
+ * vendor's) before this file.
+ */
+#pragma once
+
+#define CMEK_VENDOR_BASE 0x80434D00UL
+
+/* Mechanisms */
+
+/* On a root key, by the KMS: C_Encrypt and C_Decrypt of up to 4096 bytes; C_WrapKey of an EZK gives
+ * its record set (docs/format.md) without asking the KMS; C_UnwrapKey takes a record set, or a KMS
+ * blob of 32 bytes that was encrypted under the context pair cmek:purpose=import. Parameter: none,
+ * or a flat JSON object of text: further pairs for the encryption context, whose names must not
+ * begin with "cmek:". */
+#define CKM_CMEK_KMS	  (CMEK_VENDOR_BASE + 1)
+/* On an EZK: C_WrapKey and C_UnwrapKey of a DEK, authenticated. Parameter: none, or raw bytes that
+ * are bound in (AAD). */
+#define CKM_CMEK_DEK_WRAP (CMEK_VENDOR_BASE + 2)
+
+/* Object classes */
+#define CKO_CMEK_CLUSTER    (CMEK_VENDOR_BASE + 1)
+/* One a token: what `cmek doctor` reads. Found only by templates that name this class. */
+#define CKO_CMEK_DIAGNOSTIC (CMEK_VENDOR_BASE + 2)
+#define CKO_CMEK_ARCHIVE    (CMEK_VENDOR_BASE + 3)
+
+/* Attributes. Text is UTF-8 without a NUL. */
+#define CKA_CMEK_KMS_KEY                                                                           \
+	(CMEK_VENDOR_BASE + 1) /* text: a root key as its maker named it; makes a root key */
+#define CKA_CMEK_PROVIDER (CMEK_VENDOR_BASE + 2) /* text: "aws", "local" */
+#define CKA_CMEK_REGION	  (CMEK_VENDOR_BASE + 3) /* text */
+#define CKA_CMEK_CLUSTER  (CMEK_VENDOR_BASE + 4) /* text: the label of a zone's cluster */
+#define CKA_CMEK_ZONE                                                                              \
+	(CMEK_VENDOR_BASE + 5) /* 8 bytes, big-endian: a zone's id; empty on a key without a zone  \
+				*/
+#define CKA_CMEK_VERSION     (CMEK_VENDOR_BASE + 6) /* CK_ULONG: the primary version */
+#define CKA_CMEK_RAW_VERSION (CMEK_VENDOR_BASE + 7) /* CK_ULONG: the version raw mechanisms use */
+#define CKA_CMEK_STATE	     (CMEK_VENDOR_BASE + 8) /* CK_ULONG: CMEK_STATE_… */
+#define CKA_CMEK_ROOT_KEY    (CMEK_VENDOR_BASE + 9) /* text: the root key's ARN */
+#define CKA_CMEK_ENCRYPTED_KEY                                                                     \
+	(CMEK_VENDOR_BASE +                                                                        \
+	 10) /* a zone: the EZK record of its primary version; a token DEK: its wrapped form */
+#define CKA_CMEK_MIN_VERSION (CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
+#define CKA_CMEK_IMPORTED    (CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
+/* On the diagnostic object: the last error this thread met, as one line of text; its CKA_VALUE is
+ * the whole report. */
+#define CKA_CMEK_MESSAGE     (CMEK_VENDOR_BASE + 13)
+
+/* CKA_CMEK_STATE */
+#define CMEK_STATE_UNKNOWN	    0UL /* a root key that has not been asked about in this process */
+#define CMEK_STATE_ACTIVE	    1UL /* set it: restore what awaits deletion; enable a local root key */
+#define CMEK_STATE_DISABLED	    2UL /* the KMS says no; set it: disable a local root key */
+#define CMEK_STATE_PENDING_DELETION 3UL /* set it: the same as C_DestroyObject on a zone */
+#define CMEK_STATE_UNREACHABLE	    4UL /* the KMS did not answer */
+
+/* C_GetSessionInfo's ulDeviceError: why the session's last failed call failed. 0: no reason from
+ * below. */
+#define CMEK_ERROR_NONE			   0UL
+/* The KMS said no. */
+#define CMEK_ERROR_KMS_DENIED		   101UL
+#define CMEK_ERROR_KMS_DISABLED		   102UL
+#define CMEK_ERROR_KMS_INVALID_STATE	   103UL
+#define CMEK_ERROR_KMS_NOT_FOUND	   104UL
+/* The KMS, or the way to it, failed. */
+#define CMEK_ERROR_KMS_UNAVAILABLE	   111UL
+#define CMEK_ERROR_KMS_THROTTLED	   112UL
+#define CMEK_ERROR_KMS_NO_CREDENTIALS	   113UL
+#define CMEK_ERROR_KMS_CREDENTIALS_REFUSED 114UL
+#define CMEK_ERROR_KMS_BAD_ANSWER	   115UL
+#define CMEK_ERROR_KMS_MISCONFIGURED	   116UL
+/* The KMS refused what was sent. */
+#define CMEK_ERROR_KMS_INVALID_CIPHERTEXT  121UL
+#define CMEK_ERROR_KMS_INCORRECT_KEY	   122UL
+#define CMEK_ERROR_KMS_INVALID_KEY_USAGE   123UL
+#define CMEK_ERROR_KMS_INVALID_REQUEST	   124UL
+#define CMEK_ERROR_KMS_UNSUPPORTED	   125UL
+#define CMEK_ERROR_KMS_LIMIT_EXCEEDED	   126UL
+/* The store. */
+#define CMEK_ERROR_STORE_UNAVAILABLE	   201UL
+#define CMEK_ERROR_STORE_READ_ONLY	   202UL
+#define CMEK_ERROR_STORE_CORRUPT	   203UL
+#define CMEK_ERROR_STORE_NEWER		   204UL
+#define CMEK_ERROR_STORE_FULL		   205UL
+#define CMEK_ERROR_STORE_CONFLICT	   206UL
+/* The rules of the system. */
+#define CMEK_ERROR_EXISTS		   301UL
+#define CMEK_ERROR_TOO_MANY_ROOT_KEYS	   302UL
+#define CMEK_ERROR_WRONG_REGION		   303UL
+#define CMEK_ERROR_WRONG_PROVIDER	   304UL
+#define CMEK_ERROR_OTHER_ZONE		   305UL
+#define CMEK_ERROR_NO_ROOT_KEY		   306UL
+#define CMEK_ERROR_IN_USE		   307UL
+#define CMEK_ERROR_PENDING_DELETION	   308UL
+#define CMEK_ERROR_NOT_FOUND		   309UL
+#define CMEK_ERROR_INVALID		   310UL
+#define CMEK_ERROR_RECORD_CORRUPT	   311UL
+#define CMEK_ERROR_WRAPPED_KEY_INVALID	   312UL
+#define CMEK_ERROR_FENCED		   313UL
+#define CMEK_ERROR_IMPORTED		   314UL
+
+/* Exit codes of the cmek tool. */
+#define CMEK_EXIT_OK	      0
+#define CMEK_EXIT_FAILED      1 /* any other failure */
+#define CMEK_EXIT_USAGE	      2 /* the command line */
+#define CMEK_EXIT_NOT_FOUND   3 /* no such project, key, cluster, database, file */
+#define CMEK_EXIT_REFUSED     4 /* a rule of the system: duplicate, limit, region, provider, zone */
+#define CMEK_EXIT_DENIED      5 /* the KMS said no: disabled, denied, gone */
+#define CMEK_EXIT_UNAVAILABLE 6 /* KMS, credentials or store out of reach: try again */
+#define CMEK_EXIT_DAMAGED     7 /* an envelope, record or store that is not what was written */
+
+/* C_Initialize's pReserved: "key=value" pairs separated by spaces:
+ *   config=PATH      the configuration file (no other is looked for)
+ *   free-slot=true   show a free slot, on which C_InitToken makes a project
+ *   log=LEVEL        overrides [log] level (off, error, warning, info, debug) */

@@ -1,0 +1,41 @@
+/*
+ * Sessions: the table of handles, and what one session holds: its slot, the active operations, a
+ * search. session_borrow counts a reference and locks the session, so that closing it in another
+ * thread is harmless; only this lock is held while we wait for the network.
+ */
+#pragma once
+
+#include "base/macros.h"
+#include "objects/object.h"
+#include "objects/token.h"
+
+struct session;
+
+/* The table; one per module life. Before start and after stop every handle answers
+ * CKR_CRYPTOKI_NOT_INITIALIZED. */
+CK_RV sessions_start(struct objects *objects, struct tokens *tokens);
+/* Closes all and waits for those in use. No random, no fetch, no network. */
+void sessions_stop(void);
+void sessions_abandon(void); /* in a fork's child: forgets, frees nothing */
+
+CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle);
+CK_RV session_close(CK_SESSION_HANDLE handle);
+CK_RV session_close_all(CK_SLOT_ID slot);
+CK_RV session_info(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info);
+void session_counts(CK_SLOT_ID slot, CK_ULONG *ret_all, CK_ULONG *ret_read_write);
+
+/* CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SESSION_HANDLE_INVALID. */
+CK_RV session_borrow(CK_SESSION_HANDLE handle, struct session **ret_session);
+void session_return(
+	struct session **session); /* for AUTO; takes the thread's error reason for ulDeviceError */
+
+CK_SESSION_HANDLE session_handle(const struct session *session);
+CK_SLOT_ID session_slot(const struct session *session);
+bool session_is_read_write(const struct session *session);
+struct objects *session_objects(const struct session *session);
+struct tokens *session_tokens(const struct session *session);
+/* The object behind a handle, held: the session's cached look-up while objects_generation stays,
+ * which takes no shared lock. `invalid` is what a missing one answers (CKR_KEY_HANDLE_INVALID,
+ * CKR_OBJECT_HANDLE_INVALID …). */
+CK_RV session_object(struct session *session, CK_OBJECT_HANDLE handle, CK_RV invalid,
+		     struct object **ret_object);

@@ -1,0 +1,126 @@
+/*
+ * The entries of the index: what the store holds, as immutable, counted values. A change makes a
+ * new entry with the same number; who holds the old one goes on reading the old state until it asks
+ * again. No PKCS #11 type here.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/bytes.h"
+
+enum entry_kind {
+	ENTRY_PROJECT,
+	ENTRY_ROOT_KEY,
+	ENTRY_CLUSTER,
+	ENTRY_ZONE,
+	ENTRY_KEY,
+	ENTRY_ARCHIVE,
+	ENTRY_KIND_COUNT
+};
+enum entry_state { ENTRY_ACTIVE = 1, ENTRY_PENDING_DELETION = 3 };
+
+enum {
+	UID_SIZE = 16,	 /* random ids of projects, root keys, clusters, token keys */
+	CKA_ID_MAX = 32, /* bytes */
+	LABEL_MAX = 255, /* bytes of UTF-8; project labels: 32 */
+	PROJECT_LABEL_MAX = 32,
+	ROOT_KEYS_MAX = 20, /* a project */
+};
+
+/* What a key may be used for; bits of `usages`, and of the greatest usages in an EZK record
+ * (docs/format.md): never renumbered. */
+enum usage {
+	USAGE_ENCRYPT = 1 << 0,
+	USAGE_DECRYPT = 1 << 1,
+	USAGE_SIGN = 1 << 2,
+	USAGE_VERIFY = 1 << 3,
+	USAGE_WRAP = 1 << 4,
+	USAGE_UNWRAP = 1 << 5,
+	USAGE_DERIVE = 1 << 6,
+};
+
+struct uid {
+	uint8_t bytes[UID_SIZE];
+};
+
+struct wrap {
+	char *arn;	   /* the root key */
+	struct bytes blob; /* the EZK, encrypted by it */
+};
+
+struct ezk_version {
+	uint32_t version;   /* 1, 2, … */
+	int64_t created_ms; /* real time */
+	uint32_t greatest_usages;
+	uint8_t fingerprint[16];
+	uint8_t mac[32];
+	bool all_wraps; /* the wraps' policy: false OR, true AND */
+	size_t wrap_count;
+	struct wrap *wraps;
+	/* What the record is bound to; differs from the zone's own ids in an imported zone. */
+	struct uid project;
+	struct uid cluster;
+};
+
+struct entry {
+	atomic_uint references;
+	enum entry_kind kind;
+	enum entry_state state;
+	uint64_t number;    /* process-local, never reused, never 0: a PKCS #11 object handle */
+	struct uid uid;	    /* CKA_UNIQUE_ID */
+	struct uid project; /* of a project: its own */
+	uint64_t revision;  /* the store's, of the last change: what a compare-and-set compares */
+	int64_t created_ms;
+	int64_t delete_after_ms; /* PENDING_DELETION: when it may go for good */
+	char *label;		 /* never NULL */
+	struct bytes id;	 /* CKA_ID, at most CKA_ID_MAX bytes */
+	uint32_t usages;
+	struct bytes extra; /* further attributes, as the layer above wrote them; opaque here */
+	union {
+		struct {
+			uint32_t slot; /* below 2^31, stable */
+		} of_project;
+		struct {
+			char *arn;
+			char *provider;
+			char *region;
+			bool multi_region;
+		} of_root_key;
+		struct {
+			char *provider;
+			char *region;
+			struct uid root_key;
+		} of_cluster;
+		struct {
+			uint64_t zone; /* the zone id, 1 … 2^63-1 */
+			struct uid cluster;
+			uint32_t primary;
+			uint32_t raw;
+			uint32_t minimum;
+			bool imported;
+			size_t version_count;
+			struct ezk_version *versions; /* ascending */
+		} of_zone;
+		struct {
+			uint64_t zone;
+			struct bytes wrapped; /* CKM_CMEK_DEK_WRAP format, AAD = the uid */
+			uint32_t key_type;    /* the layer above's number */
+			uint32_t value_len;
+		} of_key;
+		struct {
+			uint32_t slot;	     /* where it was */
+			struct uid archived; /* the project that was archived */
+		} of_archive;
+	};
+};
+
+struct entry *entry_hold(struct entry *entry);
+void entry_release(struct entry *entry); /* accepts NULL; frees with the last reference */
+void entry_releasep(struct entry **entry);
+/* The version of a zone, NULL: none. */
+const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
+static inline bool uid_equal(struct uid a, struct uid b)
+{
+	return memcmp(a.bytes, b.bytes, UID_SIZE) == 0;
+}

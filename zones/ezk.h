@@ -1,0 +1,66 @@
+/*
+ * A live EZK: one version of one zone in this process. It exists with or without its plaintext; the
+ * plaintext lives in locked memory for the length of a lease, and the EZK itself encrypts nothing:
+ * every use takes a key derived for one purpose.
+ */
+#pragma once
+
+#include "zones/zones.h"
+
+/* docs/format.md: labels of the derivation. */
+enum ezk_purpose {
+	EZK_DATA,
+	EZK_MAC,
+	EZK_RECORD,
+	EZK_DEK_WRAP,
+	EZK_WRAP_KW,
+	EZK_WRAP_KWP, /* KWP and 0x210A */
+	EZK_WRAP_CBC_PAD,
+	EZK_WRAP_GCM,
+	EZK_FINGERPRINT,
+	EZK_PURPOSE_COUNT
+};
+
+struct ezk; /* counted */
+
+/* The version of a zone in the index (0: the primary; UINT32_MAX: the raw version); no KMS.
+ * ZONE_PENDING_DELETION, ZONE_FENCED. */
+enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_t version,
+			  struct ezk **ret_ezk);
+enum { EZK_PRIMARY = 0 };
+#define EZK_RAW UINT32_MAX
+/* From a record set that is in no store: lives as long as it is held. KMS (opens the first record
+ * and checks its MAC). */
+enum zone_status ezk_from_records(struct zones *zones, struct bytes records, struct ezk **ret_ezk);
+struct ezk *ezk_hold(struct ezk *ezk);
+void ezk_release(struct ezk *ezk); /* accepts NULL */
+void ezk_releasep(struct ezk **ezk);
+
+uint64_t ezk_zone(const struct ezk *ezk);
+uint32_t ezk_version_number(const struct ezk *ezk);
+/* Another version of the same zone, for unwrapping what names it (also of a session's record set).
+ * No KMS. */
+enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret_ezk);
+
+/*
+ * May the key be used by an operation that begins now? Renews the lease if it has ended (KMS; one
+ * call in flight per EZK, all others wait for its answer). An explicit no is remembered for
+ * deny_seconds. After ZONE_OK the keys below can be had.
+ */
+enum zone_status ezk_begin(struct ezk *ezk);
+/* The same for a further part of an operation under way: one atomic load while the lease runs. */
+enum zone_status ezk_continue(struct ezk *ezk);
+/* Copies the 32-byte key of a purpose into the caller's locked memory (secret_new). Begins by
+ * itself if need be. */
+enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret);
+
+/*
+ * CKM_CMEK_DEK_WRAP (docs/format.md, "Wrapped DEK"). A DEK of 1..512 bytes; result is
+ * dek_wrapped_size(len). Unwrapping chooses the version the blob names; ZONE_OTHER_ZONE,
+ * ZONE_WRAPPED_KEY_INVALID. *ret_ezk (may be NULL): the version used, held.
+ */
+enum { DEK_WRAP_OVERHEAD = 64, DEK_MAX = 512 };
+enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad,
+			  uint8_t *ret_wrapped);
+enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
+			    uint8_t *ret_secret, struct ezk **ret_ezk);

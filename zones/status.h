@@ -1,0 +1,55 @@
+/* What the functions of zones/ answer. */
+#pragma once
+
+#include "kms/kms.h"
+
+enum zone_status {
+	ZONE_OK = 0,
+	ZONE_NO_MEMORY,
+	ZONE_NOT_STARTED, /* the library context is missing */
+	/* The rules. */
+	ZONE_NOT_FOUND,
+	ZONE_EXISTS,		 /* a root key twice (by its canonical ARN), a label in use */
+	ZONE_TOO_MANY_ROOT_KEYS, /* 20 a project */
+	ZONE_WRONG_REGION,
+	ZONE_WRONG_PROVIDER,
+	ZONE_OTHER_ZONE,  /* what belongs to one zone was offered to another */
+	ZONE_NO_ROOT_KEY, /* the project has none, and no default_root_key is configured */
+	ZONE_IN_USE,	  /* a root key that an EZK version needs, a cluster with zones */
+	ZONE_PENDING_DELETION,
+	ZONE_INVALID,		  /* a label, id, number, record or blob that is malformed */
+	ZONE_FENCED,		  /* a version below the zone's minimum */
+	ZONE_IMPORTED,		  /* an imported zone decrypts only */
+	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record is wrong */
+	ZONE_WRAPPED_KEY_INVALID, /* a wrapped DEK does not open */
+	/* The store. */
+	ZONE_STORE_UNAVAILABLE,
+	ZONE_STORE_READ_ONLY,
+	ZONE_STORE_CORRUPT,
+	ZONE_STORE_NEWER, /* written by a later release */
+	ZONE_STORE_FULL,
+	ZONE_CONFLICT, /* somebody else changed it first */
+	/* The KMS; one for each kms_status that is not about memory, so that nothing is lost. */
+	ZONE_KMS_DENIED,
+	ZONE_KMS_DISABLED,
+	ZONE_KMS_INVALID_STATE,
+	ZONE_KMS_NOT_FOUND,
+	ZONE_KMS_INVALID_CIPHERTEXT,
+	ZONE_KMS_INCORRECT_KEY,
+	ZONE_KMS_INVALID_KEY_USAGE,
+	ZONE_KMS_INVALID_REQUEST,
+	ZONE_KMS_UNSUPPORTED,
+	ZONE_KMS_LIMIT_EXCEEDED,
+	ZONE_KMS_THROTTLED,
+	ZONE_KMS_UNAVAILABLE,
+	ZONE_KMS_NO_CREDENTIALS,
+	ZONE_KMS_CREDENTIALS_REFUSED,
+	ZONE_KMS_BAD_ANSWER,
+	ZONE_KMS_MISCONFIGURED,
+	ZONE_STATUS_COUNT
+};
+
+enum zone_status zone_status_of_kms(enum kms_status status);
+/* An explicit no of the KMS. */
+bool zone_status_is_no(enum zone_status status);
+const char *zone_status_text(enum zone_status status);
