@@ -5,7 +5,8 @@
 #   refused "sentence" COMMAND ARGUMENT...    passes if the command fails by an exit code below 125 (no crash, no time-out)
 #   skip    "sentence" "reason"               counted as skipped, never as passed
 #   new_home                                  a fresh store and configuration in $home, exported to the module and to cmek
-#   start_moto                                a simulated AWS KMS on a free port of loopback, its address exported
+#   start_moto [OPTION...]                    a simulated AWS KMS (moto_server.py), its address and key ids exported
+#   stop_moto                                 ends it
 #
 # shellcheck shell=bash
 set -u
@@ -83,12 +84,30 @@ new_home() {
 }
 
 start_moto() {
-    local started
-    started=$("$root/tools/moto.py" start "$work") || return 1
-    eval "$started"
+    local tries=0
+    rm -f "$work/moto.in" "$work/moto.out"
+    mkfifo "$work/moto.in"
+    exec 8<>"$work/moto.in" # it serves until its standard input ends
+    python3 "$root/tests/e2e/moto_server.py" "$@" <"$work/moto.in" >"$work/moto.out" 2>"$work/moto.err" 8>&- &
+    moto_pid=$!
+    until grep -q '^$' "$work/moto.out" 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ $tries -gt 600 ] || ! kill -0 $moto_pid 2>/dev/null; then
+            sed 's/^/# moto: /' "$work/moto.err"
+            moto_pid=
+            return 1
+        fi
+        sleep 0.1
+    done
+    set -a
+    . "$work/moto.out"
+    AWS_DEFAULT_REGION=$AWS_REGION # the one name that boto3 reads
+    set +a
 }
 
 stop_moto() {
-    [ -z "$moto_pid" ] || kill "$moto_pid" 2>/dev/null
+    [ -n "$moto_pid" ] || return 0
+    kill "$moto_pid" 2>/dev/null
+    wait "$moto_pid" 2>/dev/null
     moto_pid=
 }
