@@ -15,6 +15,7 @@ struct buffer {
 	bool failed;
 };
 
+/* Wipes and frees; the buffer is then empty, not failed, and keeps its limit. Accepts NULL. */
 void buffer_clear(struct buffer *buffer);
 
 /* Makes room for `len` more bytes and returns where they go (NULL: failed); does not change len. */

@@ -1,8 +1,8 @@
 /*
- * INI text: cmek.conf, and AWS's config and credentials files. Lines of any length. "[section]",
- * "key = value", whole-line comments by # or ;, blank lines. An indented line continues the value
- * before it, joined by a newline (AWS's nested sections); an indented line after an empty value
- * begins with that newline too.
+ * INI text: cmek.conf, and AWS's config and credentials files. Lines of any length, "[section]",
+ * "key = value", whole-line comments by # or ; (also after a section header), blank lines. A line
+ * indented deeper than its key continues the value, joined by a newline (AWS's nested sections); if
+ * the value was empty it begins with that newline too. Keys before any header have section "".
  */
 #pragma once
 
@@ -13,5 +13,6 @@
 typedef bool ini_visit(void *state, const char *section, const char *key, const char *value,
 		       unsigned line);
 
-/* False: a line that is none of these (*ret_line says which), or the visitor stopped (its line). */
+/* False: a line that is none of these (*ret_line says which), or the visitor stopped (its line), or
+ * no memory. */
 bool ini_parse(struct bytes text, ini_visit *visit, void *state, unsigned *ret_line);

@@ -1,7 +1,7 @@
 /*
  * The log: PKCS #11 has no other channel for a reason. One line a message, written with one write()
- * so that threads and processes do not mix. Never standard output. Never a secret. Default:
- * warnings to standard error.
+ * so that threads and processes do not mix; control characters in it are written as \xNN, what is
+ * over 2 KiB is cut. Never standard output. Never a secret. Default: warnings to standard error.
  */
 #pragma once
 
@@ -9,10 +9,13 @@
 
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
-/* `to` is "stderr", "syslog" or the path of a file (opened for append, CLOEXEC, 0600; copied).
- * False: the file can't be opened; the log then stays where it was. */
+/* `to` is "stderr", "syslog" (a datagram to /dev/log; the host's own openlog() stays untouched) or
+ * the path of a file (opened for append, CLOEXEC, 0600). False: it can't be opened (errno); the log
+ * then stays where it was. */
 bool log_configure(enum log_level level, const char *to);
+/* "off", "error", "warning", "info", "debug". */
 bool log_level_parse(const char *text, enum log_level *ret_level);
+/* Keeps errno. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)	 log_write(LOG_ERROR, __VA_ARGS__)

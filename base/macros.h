@@ -12,8 +12,9 @@
 			return try_result_;                                                        \
 	} while (0)
 
-/* Releases a variable when its scope is left; `release` takes the variable's address. */
-#define AUTO(release) __attribute__((cleanup(release)))
+/* Releases a variable when its scope is left; `release` takes the variable's address. "unused":
+ * clang does not count the release as a use, and a held lock has no other. */
+#define AUTO(release) __attribute__((cleanup(release), unused))
 
 /* Moves a pointer out of a variable and leaves NULL there, so that AUTO finds nothing to free. */
 #define TAKE(pointer) ((__typeof__(pointer))take_pointer(&(pointer)))

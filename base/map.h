@@ -21,10 +21,14 @@ struct map {
 
 void map_clear(struct map *map);			 /* frees the table, not the values */
 void *map_find(const struct map *map, struct bytes key); /* NULL: none */
-/* Adds, or replaces the value (and key) of an equal key. False: no memory, nothing changed. */
+/* Adds, or replaces the value (and key) of an equal key; `value` is not NULL. False: no memory,
+ * nothing changed. */
 bool map_put(struct map *map, struct bytes key, void *value);
 /* Takes the entry out; NULL: there was none. */
 void *map_remove(struct map *map, struct bytes key);
 /* For loops: the next entry after position *at (begin with 0); NULL at the end. Don't change the
  * map meanwhile. */
 struct map_entry *map_next(const struct map *map, size_t *at);
+
+/* For tests: the hash itself, SipHash-1-3. */
+uint64_t map_hash(const uint64_t key[static 2], struct bytes in);

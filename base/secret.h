@@ -9,14 +9,19 @@
 #include <stddef.h>
 #include <stdbool.h>
 
-/* `len` zeroed bytes, aligned to 16; NULL: no memory. Thread-safe. At most 4096 bytes. */
+enum { SECRET_MAX = 4096 };
+
+/* `len` zeroed bytes, aligned to 64; NULL: no memory, or more than SECRET_MAX. Thread-safe. */
 void *secret_new(size_t len);
-/* Wipes and returns a slot; accepts NULL. */
+/* Wipes and returns a slot; accepts NULL, and ignores a parent's slot in a fork's child. */
 void secret_free(void *secret);
+/* secret_free() of a variable, for AUTO. */
+void secret_freep(void *variable);
 /* How many slabs could not be locked (for doctor). */
 size_t secret_unlocked_count(void);
-/* In a fork's child: forgets the parent's slabs without touching their pages. */
+/* In a fork's child, before any secret_new(): forgets the parent's slabs without touching their
+ * pages. */
 void secret_abandon(void);
 
-/* Overwrites memory in a way the compiler keeps. */
+/* Overwrites memory in a way the compiler keeps; accepts NULL with a length of 0. */
 void wipe(void *memory, size_t len);

@@ -1,0 +1,214 @@
+/*
+ * The log. No lock, since a fork's child must not find one held: the level and the destination are
+ * atomic, and a file's descriptor, once it exists, keeps its number for ever.
+ */
+#include "base/log.h"
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/sigpipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum destination { TO_STDERR, TO_SYSLOG, TO_FILE };
+enum { MESSAGE_MAX = 2048, LINE_SIZE = 4 * MESSAGE_MAX + 128 };
+enum { FACILITY_USER = 1 << 3 };
+
+static const char name[] = "cmek-pkcs11";
+
+static const struct {
+	const char *name;
+	int severity; /* of syslog, RFC 5424 table 2 */
+} levels[] = {
+	/* clang-format off */
+	[LOG_OFF]     = { "off",     0 },
+	[LOG_ERROR]   = { "error",   3 },
+	[LOG_WARNING] = { "warning", 4 },
+	[LOG_INFO]    = { "info",    6 },
+	[LOG_DEBUG]   = { "debug",   7 },
+	/* clang-format on */
+};
+
+static atomic_int current_level = LOG_WARNING;
+static atomic_int current_destination = TO_STDERR;
+static atomic_int file_fd = -1;
+
+bool log_level_parse(const char *text, enum log_level *ret_level)
+{
+	for (size_t i = 0; i < COUNT_OF(levels); i++) {
+		if (strcmp(text, levels[i].name) != 0)
+			continue;
+		*ret_level = (enum log_level)i;
+		return true;
+	}
+	return false;
+}
+
+/* A socket connected to the system's log; -1: there is none. Not syslog(3), whose connection, lock
+ * and identity are the host's. */
+static int syslog_open(void)
+{
+	const struct sockaddr_un address = {AF_UNIX, "/dev/log"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool syslog_exists(void)
+{
+	int fd = syslog_open();
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* Puts the new file under the descriptor that writers may be using right now. */
+static bool file_open(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600), none = -1;
+	bool moved;
+
+	if (fd < 0)
+		return false;
+	if (atomic_compare_exchange_strong(&file_fd, &none, fd))
+		return true;
+	moved = dup3(fd, none, O_CLOEXEC) >= 0;
+	close(fd);
+	return moved;
+}
+
+static bool destination_open(const char *to, enum destination *ret_destination)
+{
+	if (strcmp(to, "stderr") == 0) {
+		*ret_destination = TO_STDERR;
+		return true;
+	}
+	if (strcmp(to, "syslog") == 0) {
+		*ret_destination = TO_SYSLOG;
+		return syslog_exists();
+	}
+	*ret_destination = TO_FILE;
+	return file_open(to);
+}
+
+bool log_configure(enum log_level level, const char *to)
+{
+	enum destination destination;
+
+	if (!destination_open(to, &destination))
+		return false;
+	atomic_store(&current_destination, destination);
+	atomic_store(&current_level, level);
+	return true;
+}
+
+/* A message comes partly from strangers (labels, a server's answer): what could end the line or
+ * steer a terminal is written as \xNN. C2 80 to C2 9F are the C1 controls in UTF-8. */
+static bool is_control(const char *at)
+{
+	unsigned char c = (unsigned char)at[0], next = c == 0 ? 0 : (unsigned char)at[1];
+
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+}
+
+static size_t escape(const char *message, char *line)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *at = line;
+
+	for (; *message != '\0'; message++) {
+		unsigned char c = (unsigned char)*message;
+
+		if (!is_control(message)) {
+			*at++ = *message;
+			continue;
+		}
+		*at++ = '\\';
+		*at++ = 'x';
+		*at++ = digits[c >> 4];
+		*at++ = digits[c & 15];
+	}
+	return (size_t)(at - line);
+}
+
+static void write_line(int fd, const char *line, size_t len)
+{
+	struct sigpipe sigpipe;
+
+	sigpipe_begin(&sigpipe);
+	while (write(fd, line, len) < 0 && errno == EINTR)
+		;
+	sigpipe_end(&sigpipe);
+}
+
+static void send_syslog(const char *line, size_t len)
+{
+	int fd = syslog_open();
+
+	if (fd < 0)
+		return;
+	while (send(fd, line, len, MSG_NOSIGNAL) < 0 && errno == EINTR)
+		;
+	close(fd);
+}
+
+static int put_prefix(enum destination destination, enum log_level level, char *line, size_t size)
+{
+	char now[25];
+
+	if (destination == TO_SYSLOG)
+		return snprintf(line, size, "<%d>%s[%d]: ", FACILITY_USER | levels[level].severity,
+				name, (int)getpid());
+	if (destination == TO_STDERR)
+		return snprintf(line, size, "%s: %s: ", name, levels[level].name);
+	clock_extended_utc(clock_now(&clock_system).realtime_ms, now);
+	return snprintf(line, size, "%s %s[%d]: %s: ", now, name, (int)getpid(),
+			levels[level].name);
+}
+
+static void send_message(enum log_level level, const char *message)
+{
+	enum destination destination = (enum destination)atomic_load(&current_destination);
+	char line[LINE_SIZE];
+	size_t len = (size_t)put_prefix(destination, level, line, sizeof(line));
+
+	len += escape(message, line + len);
+	if (destination == TO_SYSLOG) {
+		send_syslog(line, len);
+		return;
+	}
+	line[len++] = '\n';
+	write_line(destination == TO_FILE ? atomic_load(&file_fd) : STDERR_FILENO, line, len);
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+	char message[MESSAGE_MAX];
+	int saved = errno, len;
+	va_list args;
+
+	if ((int)level > atomic_load_explicit(&current_level, memory_order_relaxed))
+		return;
+	va_start(args, format);
+	len = vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	if (len >= (int)sizeof(message))
+		memcpy(message + sizeof(message) - 4, "...", 4);
+	if (len >= 0)
+		send_message(level, message);
+	errno = saved;
+}

@@ -1,0 +1,83 @@
+/* Moments, deadlines and UTC as text. */
+#include "base/clock.h"
+#include "base/macros.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "tests/unit.h"
+
+static const struct {
+	int64_t ms;
+	const char *basic, *extended;
+} dates[] = {
+	{0, "19700101T000000Z", "1970-01-01T00:00:00.000Z"},
+	{-5, "19700101T000000Z", "1970-01-01T00:00:00.000Z"},
+	{951782399999, "20000228T235959Z", "2000-02-28T23:59:59.999Z"},
+	{951782400000, "20000229T000000Z", "2000-02-29T00:00:00.000Z"},
+	{951868800007, "20000301T000000Z", "2000-03-01T00:00:00.007Z"},
+	{1795495086123, "20261124T043806Z", "2026-11-24T04:38:06.123Z"},
+	{4107542400000, "21000301T000000Z", "2100-03-01T00:00:00.000Z"},
+	{253402300799999, "99991231T235959Z", "9999-12-31T23:59:59.999Z"},
+	{INT64_MAX, "99991231T235959Z", "9999-12-31T23:59:59.999Z"},
+};
+
+static void known_dates_are_written(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(dates); i++) {
+		char basic[17], extended[25];
+
+		clock_basic_utc(dates[i].ms, basic);
+		clock_extended_utc(dates[i].ms, extended);
+		assert_string_equal(basic, dates[i].basic);
+		assert_string_equal(extended, dates[i].extended);
+	}
+}
+
+static void every_day_agrees_with_the_c_library(void **state)
+{
+	(void)state;
+	for (time_t day = 0; day < 60000; day++) {
+		time_t seconds = day * 86400 + 86399;
+		char basic[17], expected[32];
+		struct tm tm;
+
+		gmtime_r(&seconds, &tm);
+		strftime(expected, sizeof(expected), "%Y%m%dT%H%M%SZ", &tm);
+		clock_basic_utc((int64_t)seconds * 1000, basic);
+		assert_string_equal(basic, expected);
+	}
+}
+
+static void deadline_passes_on_the_earlier_clock(void **state)
+{
+	struct moment start = {1000, 50000}, deadline = moment_after(start, 300);
+
+	(void)state;
+	assert_false(moment_passed(deadline, start));
+	assert_false(moment_passed(deadline, (struct moment){1299, 50299}));
+	assert_true(moment_passed(deadline, (struct moment){1300, 50000}));
+	assert_true(moment_passed(deadline, (struct moment){1000, 50300}));
+}
+
+static void system_clock_is_near_the_real_time(void **state)
+{
+	struct moment now = clock_now(&clock_system);
+
+	(void)state;
+	assert_true(llabs(now.realtime_ms - (int64_t)time(NULL) * 1000) < 5000);
+	assert_true(now.monotonic_ms > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(known_dates_are_written),
+		cmocka_unit_test(every_day_agrees_with_the_c_library),
+		cmocka_unit_test(deadline_passes_on_the_earlier_clock),
+		cmocka_unit_test(system_clock_is_near_the_real_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

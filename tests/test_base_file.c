@@ -1,0 +1,254 @@
+/* Files, folders, locks, and the log, which writes to one. */
+#include "base/file.h"
+#include "base/free.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit.h"
+
+static char folder[] = "/tmp/cmek-test-XXXXXX";
+
+static int make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int remove_folder(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	return system(command);
+}
+
+static char *in_folder(const char *name)
+{
+	char *path = path_join(folder, name);
+
+	assert_non_null(path);
+	return path;
+}
+
+static size_t count_files(const char *path)
+{
+	DIR *directory = opendir(path);
+	size_t count = 0;
+
+	assert_non_null(directory);
+	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+		count += entry->d_type == DT_REG;
+	closedir(directory);
+	return count;
+}
+
+static void paths_join_and_split(void **state)
+{
+	static const char *const joined[][3] = {
+		{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"/", "b", "/b"}, {"", "b", "b"}};
+	static const char *const split[][2] = {
+		{"a/b", "a"}, {"b", "."}, {"/b", "/"}, {"a//b", "a"}, {"/x/y/", "/x/y"}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(joined); i++) {
+		AUTO(freep) char *path = path_join(joined[i][0], joined[i][1]);
+
+		assert_string_equal(path, joined[i][2]);
+	}
+	for (size_t i = 0; i < COUNT_OF(split); i++) {
+		AUTO(freep) char *path = path_folder(split[i][0]);
+
+		assert_string_equal(path, split[i][1]);
+	}
+}
+
+static void replaced_file_has_contents_and_mode_whatever_the_umask(void **state)
+{
+	AUTO(freep) char *path = in_folder("replaced");
+	AUTO(buffer_clear) struct buffer read = {0};
+	mode_t before = umask(077);
+	struct stat found;
+
+	(void)state;
+	assert_true(file_replace(path, bytes_of("one"), 0600));
+	assert_true(file_replace(path, bytes_of("two!"), 0644));
+	umask(before);
+	assert_int_equal(stat(path, &found), 0);
+	assert_int_equal(found.st_mode & 0777, 0644);
+	assert_true(file_read(path, 4, &read));
+	assert_string_equal(buffer_text(&read), "two!");
+}
+
+static void failed_replacement_leaves_nothing_behind(void **state)
+{
+	AUTO(freep) char *path = in_folder("target");
+	size_t before;
+
+	(void)state;
+	assert_int_equal(mkdir(path, 0700), 0);
+	before = count_files(folder);
+	assert_false(file_replace(path, bytes_of("x"), 0600)); /* a folder is in the way */
+	assert_int_equal(errno, EISDIR);
+	assert_int_equal(count_files(folder), before);
+	assert_false(file_replace("/nonexistent-folder/x", bytes_of("x"), 0600));
+	assert_int_equal(errno, ENOENT);
+}
+
+static void reading_stops_at_the_limit(void **state)
+{
+	AUTO(freep) char *path = in_folder("large");
+	AUTO(buffer_clear) struct buffer contents = {0};
+	AUTO(buffer_clear) struct buffer read = {0};
+
+	(void)state;
+	memset(buffer_extend(&contents, 50000), 'x', 50000);
+	assert_true(file_replace(path, buffer_bytes(&contents), 0600));
+	buffer_put_text(&read, "kept");
+	assert_false(file_read(path, 49999, &read));
+	assert_int_equal(errno, EFBIG);
+	assert_string_equal(buffer_text(&read), "kept");
+	buffer_truncate(&read, 0);
+	assert_true(file_read(path, 50000, &read));
+	assert_bytes(buffer_bytes(&read), buffer_bytes(&contents));
+	assert_false(file_read("/nonexistent", 1, &read));
+	assert_int_equal(errno, ENOENT);
+}
+
+static void folders_are_made_with_their_parents(void **state)
+{
+	AUTO(freep) char *path = in_folder("a//b/c/");
+	AUTO(freep) char *blocked = in_folder("replaced/x");
+	struct stat found;
+
+	(void)state;
+	assert_true(file_make_folders(path));
+	assert_true(file_make_folders(path));
+	assert_int_equal(stat(path, &found), 0);
+	assert_int_equal(found.st_mode & 0777, 0700);
+	assert_false(file_make_folders(blocked));
+}
+
+static void shared_locks_share_and_exclusive_ones_do_not(void **state)
+{
+	AUTO(freep) char *path = in_folder("lock");
+	AUTO(file_closep) int first = file_lock(path, false);
+	AUTO(file_closep) int second = file_lock(path, false);
+	AUTO(file_closep) int other = open(path, O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_true(first >= 0 && second >= 0);
+	assert_int_equal(fcntl(first, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
+	file_closep(&first);
+	file_closep(&second);
+	assert_int_equal(first, -1);
+	file_closep(&first);
+	assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(file_lock("/nonexistent/lock", true), -1);
+}
+
+static void log_writes_one_line_a_message_from_its_level_on(void **state)
+{
+	AUTO(freep) char *path = in_folder("log");
+	AUTO(buffer_clear) struct buffer read = {0};
+	const char *text;
+
+	(void)state;
+	assert_true(log_configure(LOG_WARNING, path));
+	log_info("not written");
+	errno = ENOENT;
+	log_error("a\nb\x1b[31m\xc2\x9b%s\x7f", "\t\xc3\xa4");
+	assert_int_equal(errno, ENOENT);
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	log_error("not written either");
+	assert_true(file_read(path, 4096, &read));
+	text = buffer_text(&read);
+	assert_non_null(strstr(text, "Z cmek-pkcs11["));
+	assert_non_null(strstr(text, "]: error: a\\x0ab\\x1b[31m\\xc2\x9b\\x09\xc3\xa4\\x7f\n"));
+	assert_null(strstr(text, "not written"));
+}
+
+static void long_messages_are_cut(void **state)
+{
+	AUTO(freep) char *path = in_folder("log-long");
+	AUTO(buffer_clear) struct buffer read = {0};
+	static char message[5000];
+
+	(void)state;
+	memset(message, '\n', sizeof(message) - 1);
+	assert_true(log_configure(LOG_DEBUG, path));
+	log_debug("%s", message);
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	assert_true(file_read(path, 100000, &read));
+	assert_non_null(strstr(buffer_text(&read), "\\x0a...\n"));
+	assert_true(read.len > 8000 && read.len < 8400);
+}
+
+static void log_that_can_not_be_opened_stays_where_it_was(void **state)
+{
+	AUTO(freep) char *path = in_folder("log-kept");
+	AUTO(buffer_clear) struct buffer read = {0};
+
+	(void)state;
+	assert_true(log_configure(LOG_WARNING, path));
+	assert_false(log_configure(LOG_WARNING, "/nonexistent/log"));
+	log_warning("here");
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	assert_true(file_read(path, 4096, &read));
+	assert_non_null(strstr(buffer_text(&read), "here"));
+}
+
+static void broken_standard_error_does_not_end_the_host(void **state)
+{
+	int ends[2], kept = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	close(ends[0]);
+	assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	close(ends[1]);
+	assert_true(log_configure(LOG_WARNING, "stderr"));
+	log_warning("nobody reads this");
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+}
+
+static void levels_have_names(void **state)
+{
+	enum log_level level = LOG_OFF;
+
+	(void)state;
+	assert_true(log_level_parse("debug", &level));
+	assert_int_equal(level, LOG_DEBUG);
+	assert_false(log_level_parse("loud", &level));
+	assert_int_equal(level, LOG_DEBUG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(paths_join_and_split),
+		cmocka_unit_test(replaced_file_has_contents_and_mode_whatever_the_umask),
+		cmocka_unit_test(failed_replacement_leaves_nothing_behind),
+		cmocka_unit_test(reading_stops_at_the_limit),
+		cmocka_unit_test(folders_are_made_with_their_parents),
+		cmocka_unit_test(shared_locks_share_and_exclusive_ones_do_not),
+		cmocka_unit_test(log_writes_one_line_a_message_from_its_level_on),
+		cmocka_unit_test(long_messages_are_cut),
+		cmocka_unit_test(log_that_can_not_be_opened_stays_where_it_was),
+		cmocka_unit_test(broken_standard_error_does_not_end_the_host),
+		cmocka_unit_test(levels_have_names),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

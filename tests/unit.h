@@ -1,0 +1,29 @@
+/* What every unit test includes: cmocka with the headers it needs before it, and bytes compared
+ * with their lengths. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "base/encode.h"
+
+#define assert_bytes(actual, expected)                                                             \
+	do {                                                                                       \
+		struct bytes actual_ = (actual), expected_ = (expected);                           \
+		assert_int_equal(actual_.len, expected_.len);                                      \
+		if (expected_.len > 0)                                                             \
+			assert_memory_equal(actual_.data, expected_.data, expected_.len);          \
+	} while (0)
+
+/* The bytes of a vector; the buffer keeps them. */
+static inline struct bytes from_hex(struct buffer *buffer, const char *hex)
+{
+	buffer_truncate(buffer, 0);
+	assert_true(hex_decode(bytes_of(hex), buffer));
+	return buffer_bytes(buffer);
+}
