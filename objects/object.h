@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buffer.h"
 #include "pkcs11/cmek.h"
 #include "pkcs11/pkcs11.h"
 #include "zones/ezk.h"
@@ -110,3 +111,16 @@ CK_RV objects_search(struct objects *objects, CK_SLOT_ID slot, const CK_ATTRIBUT
 /* The value of a data key in locked memory that stays the object's; opens a token key (KMS) when it
  * is used for the first time. */
 CK_RV object_value(struct objects *objects, struct object *object, struct bytes *ret_value);
+
+/* A new data key becomes a token object (takes it): wrapped by `zone` (0: the zone of its stamp,
+ * else "default/default", made on demand) and stored. KMS. Who has checked that the session may
+ * write is the caller. */
+CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object *key, uint64_t zone,
+			CK_OBJECT_HANDLE *ret_handle);
+/* A zone made from an object that template_make_key gave (takes it): zones_zone_create with its
+ * names. KMS. */
+CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object *zone,
+			 CK_OBJECT_HANDLE *ret_handle);
+/* Names, usages and further attributes of an object as the store keeps them: borrowed from the
+ * object, and `extra` from the buffer it is written to. False: no memory. */
+bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names);

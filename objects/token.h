@@ -37,3 +37,6 @@ CK_RV tokens_login(struct tokens *tokens, CK_SLOT_ID slot, CK_USER_TYPE user);
 CK_RV tokens_logout(struct tokens *tokens, CK_SLOT_ID slot);
 /* CKU_USER, CKU_SO or TOKEN_LOGGED_OUT. */
 int tokens_user(struct tokens *tokens, CK_SLOT_ID slot);
+/* May this process see and use private objects: always, unless login is enforced and no user is
+ * logged in. Costs a load. */
+bool tokens_private_allowed(struct tokens *tokens, CK_SLOT_ID slot);
