@@ -1,12 +1,13 @@
 # For shell suites: source it first. It prints TAP, makes a work folder that goes away at the end, and knows where the
 # build is. A suite calls ok, refused and skip, and ends with finish.
 #
-#   ok      "sentence" COMMAND ARGUMENT...    passes if the command succeeds; its output is shown if not
-#   refused "sentence" COMMAND ARGUMENT...    passes if the command fails by an exit code below 125 (no crash, no time-out)
-#   skip    "sentence" "reason"               counted as skipped, never as passed
-#   new_home                                  a fresh store and configuration in $home, exported to the module and to cmek
-#   start_moto [OPTION...]                    a simulated AWS KMS (moto_server.py), its address and key ids exported
-#   stop_moto                                 ends it
+#   ok      "sentence" COMMAND ARGUMENT...   passes if the command succeeds; its output is shown if not
+#   refused "sentence" COMMAND ARGUMENT...   passes if it fails with an exit code below 125: no crash, no time-out
+#   says TEXT                                whether the last command of ok or refused printed this
+#   skip    "sentence" "reason"              counted as skipped, never as passed
+#   new_home                                 a fresh store and configuration in $home, for the module and for cmek
+#   start_moto [OPTION...]                   a simulated AWS KMS (moto_server.py), its address and key ids exported
+#   stop_moto                                ends it
 #
 # shellcheck shell=bash
 set -u
@@ -43,10 +44,21 @@ tap_fail() { # SENTENCE LOG
     tail -n 40 "$2" | sed 's/^/# /'
 }
 
+tap_run() { # COMMAND...: its output to a file; "says" itself leaves the file of the command before
+    if [ "$1" = says ]; then
+        "$@" >"$work/.output" 2>&1 || { cat "$work/.last" >"$work/.output"; return 1; }
+    else
+        local status=0
+        "$@" >"$work/.output" 2>&1 </dev/null || status=$?
+        cp "$work/.output" "$work/.last"
+        return $status
+    fi
+}
+
 ok() {
     local sentence=$1
     shift
-    if "$@" >"$work/.output" 2>&1 </dev/null; then
+    if tap_run "$@"; then
         tap_line ok "$sentence"
     else
         echo "(status $? of: $*)" >>"$work/.output"
@@ -58,7 +70,7 @@ ok() {
 refused() {
     local sentence=$1 status=0
     shift
-    "$@" >"$work/.output" 2>&1 </dev/null || status=$?
+    tap_run "$@" || status=$?
     if [ $status -gt 0 ] && [ $status -lt 125 ]; then
         tap_line ok "$sentence"
     else
@@ -70,7 +82,7 @@ refused() {
 
 skip() { tap_line ok "$1 # SKIP $2"; }
 
-says() { grep -qF -- "$1" "$work/.output"; } # what the last command of ok or refused printed
+says() { grep -qF -- "$1" "$work/.last"; }
 
 finish() {
     echo "1..$tap_count"
@@ -101,7 +113,7 @@ start_moto() {
     done
     set -a
     . "$work/moto.out"
-    AWS_DEFAULT_REGION=$AWS_REGION # the one name that boto3 reads
+    export AWS_DEFAULT_REGION=$AWS_REGION # the one name that boto3 reads
     set +a
 }
 

@@ -187,7 +187,8 @@ def check_all():
     rows, built = build("build")
     yield from rows
     for compiler in ("gcc", "clang"):
-        rows, ok = build(f"build-{compiler}", ["-Dwerror=true"], environment(CC=compiler), f"{compiler} without warnings")
+        rows, ok = build(f"build-{compiler}", ["-Dwerror=true"], environment(CC=compiler),
+                         f"{compiler} without warnings")
         yield from rows
         if ok and compiler == "clang":
             yield from meson_test("build-clang", ["--suite", "unit"], one_row="units built by clang")

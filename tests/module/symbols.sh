@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # The built module as the dynamic linker sees it: what it exports, needs and promises.
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-needed_allowed='libc libcrypto libcurl libjansson libsqlite3 libm libpthread ld-linux-x86-64 ld-linux-aarch64 libasan libubsan libtsan'
+known_libraries='libc libm libpthread ld-linux-x86-64 ld-linux-aarch64 libcrypto libcurl libjansson libsqlite3
+libasan libubsan libtsan'
+known_libraries=${known_libraries//$'\n'/ }
 
-exports() { # NAME, without the absolute symbols that name a version node
-    readelf --dyn-syms --wide "$module" | awk '$1 ~ /^[0-9]+:/ && $5 != "LOCAL" && $7 != "UND" && $7 != "ABS" { print $8 }' | sort -u
+exports() { # without the absolute symbols that name a version node
+    readelf --dyn-syms --wide "$module" |
+        awk '$1 ~ /^[0-9]+:/ && $5 != "LOCAL" && $7 != "UND" && $7 != "ABS" { print $8 }' | sort -u
 }
 
 exports_three_functions() { diff <(printf '%s\n' C_GetFunctionList C_GetInterface C_GetInterfaceList) <(exports); }
@@ -15,7 +19,7 @@ version_node_is_anonymous() { ! readelf --version-info "$module" | grep -A2 'Ver
 needs_only_known_libraries() {
     local library bad=0
     while read -r library; do
-        [[ " $needed_allowed " == *" ${library%%.so*} "* ]] || { echo "unexpected: $library"; bad=1; }
+        [[ " $known_libraries " == *" ${library%%.so*} "* ]] || { echo "unexpected: $library"; bad=1; }
     done < <(dynamic NEEDED | sed -E 's/.*\[(.*)\].*/\1/')
     return $bad
 }
@@ -31,12 +35,16 @@ all_symbols_bound_at_load() { dynamic FLAGS_1 | grep -qw NOW; }
 # The compiler's start files bring one entry each (frame_dummy, __do_global_dtors_aux); more would be ours.
 entries_in() { # SECTION of pointers
     local size
-    size=$(readelf --sections --wide "$module" | sed 's/^ *\[ *[0-9]*\] *//' | awk -v name="$1" '$1 == name { print $5 }')
+    size=$(readelf --sections --wide "$module" | sed 's/^ *\[ *[0-9]*\] *//' |
+        awk -v name="$1" '$1 == name { print $5 }')
     echo $((16#${size:-0} / 8))
 }
 no_constructors() { [ "$(entries_in .init_array)" -le 1 ] && [ "$(entries_in .ctors)" -eq 0 ]; }
 no_destructors() { [ "$(entries_in .fini_array)" -le 1 ] && [ "$(entries_in .dtors)" -eq 0 ]; }
-no_exit_handlers() { ! readelf --dyn-syms --wide "$module" | awk '{ print $8 }' | grep -E '^(atexit|__cxa_atexit|on_exit|__cxa_thread_atexit_impl)(@|$)'; }
+no_exit_handlers() {
+    ! readelf --dyn-syms --wide "$module" | awk '{ print $8 }' |
+        grep -E '^(atexit|__cxa_atexit|on_exit|__cxa_thread_atexit_impl)(@|$)'
+}
 
 stack_not_executable() { readelf --program-headers --wide "$module" | grep GNU_STACK | grep -qv 'RWE'; }
 
