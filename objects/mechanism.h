@@ -47,12 +47,12 @@ enum key_kind {
 
 struct mechanism {
 	CK_MECHANISM_TYPE type;
-	CK_KEY_TYPE key_type;
+	CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: any secret key, or none */
 	enum cipher cipher;
 	enum parameters parameters;
-	CK_FLAGS flags;	    /* CKF_ENCRYPT | …, as C_GetMechanismInfo reports them */
-	unsigned key_kinds; /* enum key_kind */
-	CK_ULONG min_key, max_key;
+	CK_FLAGS flags;		   /* CKF_ENCRYPT | …, as C_GetMechanismInfo reports them */
+	unsigned key_kinds;	   /* enum key_kind */
+	CK_ULONG min_key, max_key; /* in the standard's unit: bytes, for generic secrets bits */
 	int detail; /* enum aes_mode or enum digest_kind, where the cipher needs it */
 	enum ezk_purpose
 		encrypt_purpose; /* the derived key when an EZK is used by C_Encrypt / C_Decrypt */
