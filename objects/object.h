@@ -23,6 +23,8 @@ enum object_kind {
 	OBJECT_KIND_COUNT
 };
 
+struct stamp;
+
 enum object_flag {
 	OBJECT_TOKEN = 1 << 0,
 	OBJECT_PRIVATE = 1 << 1,
@@ -61,20 +63,26 @@ struct object {
 	struct bytes wrap_template;	 /* templates as objects/template.h writes them */
 	struct bytes unwrap_template;
 	struct ezk *ezk; /* a session zone: held */
-	/* Keys that hold data keys. The value is in locked memory. A token key has none until it is
-	 * first used. */
-	uint8_t *value;
-	_Atomic(struct ezk *) stamp; /* held; set once: the zone the key belongs to */
+	/* Keys that hold data keys. The value is in locked memory; set once. A token key has none
+	 * until it is first used: object_value. */
+	_Atomic(uint8_t *) value;
+	struct stamp *stamp; /* held; shared by a key, its copies and what is derived from it */
 };
 
 struct object *object_hold(struct object *object);
 void object_release(struct object *object);
 void object_releasep(struct object **object);
 
+/* The EZK a key is stamped with, NULL: none yet. Borrowed: lives as long as the object. A token
+ * key has it after object_value. */
+struct ezk *object_ezk(const struct object *object);
+/* A new object that nobody else knows yet belongs where `other` belongs (copies, derived keys):
+ * whichever is stamped first, both are. */
+void object_share_stamp(struct object *object, const struct object *other);
 /* Stamps a key with a zone, or finds that it has that zone's stamp. CKR_KEY_NOT_WRAPPABLE if it has
  * another's. */
 CK_RV object_stamp(struct object *object, struct ezk *ezk);
-/* The zone id of the stamp, 0: none. */
+/* The zone id of the stamp, 0: none; of a zone itself, its own; no KMS. */
 uint64_t object_zone(const struct object *object);
 
 /*
