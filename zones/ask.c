@@ -1,0 +1,140 @@
+/* Finds the client, asks, and says once what came of it. */
+#include "zones/ask.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <inttypes.h>
+
+/* What to do about an answer; the others say it themselves. */
+static const struct {
+	enum kms_status status;
+	const char *text;
+} remedies[] = {
+	{KMS_DENIED, "allow this KMS action on the key to this identity, in its policy and in the "
+		     "key's"},
+	{KMS_DISABLED, "enable the key"},
+	{KMS_INVALID_STATE, "look at the key's state; cancel its deletion if one is scheduled"},
+	{KMS_NOT_FOUND, "check the key's name, account and region"},
+	{KMS_INVALID_CIPHERTEXT, "the stored record was changed or belongs to something else; "
+				 "restore it from a backup"},
+	{KMS_INCORRECT_KEY, "the stored record belongs to another root key"},
+	{KMS_INVALID_KEY_USAGE, "a root key must be symmetric, for encryption and decryption"},
+	{KMS_THROTTLED, "ask for a higher request quota, or lengthen lease_seconds"},
+	{KMS_UNAVAILABLE, "check network, endpoint and proxy; it is tried again at the next use"},
+	{KMS_NO_CREDENTIALS, "set credentials up; 'cmek doctor' shows where they are looked for"},
+	{KMS_CREDENTIALS_REFUSED, "renew the credentials; 'cmek doctor' shows which are used"},
+	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
+};
+
+static const char *remedy(enum kms_status status)
+{
+	for (size_t i = 0; i < COUNT_OF(remedies); i++)
+		if (remedies[i].status == status)
+			return remedies[i].text;
+	return "see the message";
+}
+
+static const char *or_dash(const char *text)
+{
+	return text == NULL || *text == '\0' ? "-" : text;
+}
+
+/* One line; the place of the audit trail, too. */
+static enum zone_status answered(const struct ask *ask, const char *operation,
+				 enum kms_status status, const struct kms_report *report)
+{
+	if (ask->report != NULL)
+		*ask->report = *report;
+	if (status == KMS_OK)
+		return ZONE_OK;
+	log_error("KMS %s: %s (key %s, project %s, zone %s, zone id %" PRIu64 ", version %" PRIu32
+		  "): %s [%s, request %s]; %s",
+		  operation, kms_status_text(status), or_dash(ask->key), or_dash(ask->project),
+		  or_dash(ask->zone), ask->zone_id, ask->version, or_dash(report->message),
+		  or_dash(report->error_type), or_dash(report->request_id), remedy(status));
+	return zone_status_of_kms(status);
+}
+
+static enum kms_status find_client(const struct ask *ask, struct kms_report *report,
+				   struct kms_client **ret_client)
+{
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+
+	if (!kms_name_parse(ask->key, provider, region))
+		return KMS_INVALID_REQUEST;
+	return kms_clients_find(ask->clients, provider, region, report, ret_client);
+}
+
+enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
+{
+	struct kms_report report = {0};
+	struct kms_client *client;
+	enum kms_status status = find_client(ask, &report, &client);
+
+	if (status == KMS_OK)
+		status = client->operations->describe(client, ask->key, &report, ret_key);
+	return answered(ask, "DescribeKey", status, &report);
+}
+
+enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext, struct buffer *ret_blob)
+{
+	struct kms_report report = {0};
+	struct kms_client *client;
+	enum kms_status status = find_client(ask, &report, &client);
+
+	if (status == KMS_OK)
+		status = client->operations->encrypt(client, ask->key, plaintext, ask->context,
+						     &report, ret_blob);
+	return answered(ask, "Encrypt", status, &report);
+}
+
+enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct buffer *ret_plaintext)
+{
+	struct kms_report report = {0};
+	struct kms_client *client;
+	enum kms_status status = find_client(ask, &report, &client);
+
+	if (status == KMS_OK)
+		status = client->operations->decrypt(client, ask->key, blob, ask->context, &report,
+						     ret_plaintext);
+	return answered(ask, "Decrypt", status, &report);
+}
+
+enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,
+			      struct buffer *ret_blob)
+{
+	struct kms_report report = {0};
+	struct kms_client *client;
+	enum kms_status status = find_client(ask, &report, &client);
+
+	if (status == KMS_OK)
+		status = client->operations->generate_data_key(client, ask->key, ask->context,
+							       &report, ret_plaintext, ret_blob);
+	return answered(ask, "GenerateDataKey", status, &report);
+}
+
+enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
+{
+	struct kms_report report = {0};
+	struct kms_client *client;
+	enum kms_status status = find_client(ask, &report, &client);
+
+	if (status == KMS_OK && client->operations->set_state == NULL)
+		return ZONE_KMS_UNSUPPORTED;
+	if (status == KMS_OK)
+		status = client->operations->set_state(client, ask->key, state, &report);
+	return answered(ask, "SetState", status, &report);
+}
+
+enum zone_status ask_create(const struct ask *ask)
+{
+	struct kms_report report = {0};
+	struct kms_client *client;
+	enum kms_status status = find_client(ask, &report, &client);
+
+	if (status == KMS_OK && client->operations->create == NULL)
+		return ZONE_KMS_UNSUPPORTED;
+	if (status == KMS_OK)
+		status = client->operations->create(client, ask->key, &report);
+	return answered(ask, "CreateKey", status, &report);
+}

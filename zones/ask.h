@@ -1,0 +1,34 @@
+/*
+ * The one door from zones/ to the KMS. Every call goes through it, so that a refusal is logged
+ * once, in the words people use (project, zone, key) and with what to do about it, and so that an
+ * audit trail has one place. No lock of ours may be held when calling: all of these wait for the
+ * network.
+ */
+#pragma once
+
+#include "zones/status.h"
+
+/* What is asked, and for whom. All is borrowed; texts may be NULL where they do not apply. */
+struct ask {
+	struct kms_clients *clients;
+	const char *key; /* ARN; ask_describe and ask_create take any name of a key */
+	const struct kms_context *context;
+	const char *project; /* label */
+	const char *zone;    /* label */
+	uint64_t zone_id;    /* 0: not about a zone */
+	uint32_t version;
+	struct kms_report *report; /* for who wants to show the KMS's own words; may be NULL */
+};
+
+/* The provider and region are those that the key's name says. Answers of 32 bytes are the caller's
+ * to check. Plaintexts are secret: clear the buffer. */
+enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key);
+enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext,
+			     struct buffer *ret_blob);
+enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob,
+			     struct buffer *ret_plaintext);
+enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,
+			      struct buffer *ret_blob);
+/* Local keys; ZONE_KMS_UNSUPPORTED for others. */
+enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state);
+enum zone_status ask_create(const struct ask *ask);

@@ -1,0 +1,179 @@
+/* EZK records, written and read. */
+#include "zones/record.h"
+#include "base/encode.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "base/reader.h"
+
+enum {
+	FORMAT = RECORD_FORMAT,
+	RECORD_SIZE_MAX = 65535,
+	MIN_SIZE = 97,
+};
+
+void record_put_bound(uint64_t zone, const struct ezk_version *version, struct buffer *out)
+{
+	buffer_append(out, bytes(version->project.bytes, UID_SIZE));
+	buffer_append(out, bytes(version->cluster.bytes, UID_SIZE));
+	buffer_put_u64(out, zone);
+	buffer_put_u32(out, version->version);
+	buffer_put_u64(out, (uint64_t)version->created_ms);
+	buffer_put_u32(out, version->greatest_usages);
+}
+
+static bool room_for_wrap(struct ezk_version *version)
+{
+	size_t size = (version->wrap_count + 1) * sizeof(*version->wraps);
+	struct wrap *wraps = realloc(version->wraps, size);
+
+	if (wraps != NULL)
+		version->wraps = wraps;
+	return wraps != NULL;
+}
+
+enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *arn,
+				      struct bytes blob)
+{
+	AUTO(freep) uint8_t *copy = malloc(blob.len);
+	AUTO(freep) char *name = strdup(arn);
+
+	if (copy == NULL || name == NULL || !room_for_wrap(version))
+		return ZONE_NO_MEMORY;
+	memcpy(copy, blob.data, blob.len);
+	version->wraps[version->wrap_count++] = (struct wrap){
+		.arn = TAKE(name),
+		.blob = bytes(TAKE(copy), blob.len),
+	};
+	return ZONE_OK;
+}
+
+void ezk_version_clear(struct ezk_version *version)
+{
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		free(version->wraps[i].arn);
+		free((void *)version->wraps[i].blob.data);
+	}
+	free(version->wraps);
+	*version = (struct ezk_version){0};
+}
+
+enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy)
+{
+	AUTO(ezk_version_clear) struct ezk_version copy = *version;
+
+	copy.wraps = NULL;
+	copy.wrap_count = 0;
+	for (size_t i = 0; i < version->wrap_count; i++)
+		TRY(ezk_version_add_wrap(&copy, version->wraps[i].arn, version->wraps[i].blob));
+	*ret_copy = copy;
+	copy = (struct ezk_version){0};
+	return ZONE_OK;
+}
+
+static bool can_be_written(uint64_t zone, const struct ezk_version *version)
+{
+	return zone > 0 && zone <= ZONE_ID_MAX && version->version > 0 &&
+	       version->created_ms >= 0 && version->wrap_count > 0 &&
+	       version->wrap_count <= WRAPS_MAX;
+}
+
+static size_t record_size(const struct ezk_version *version)
+{
+	size_t size = MIN_SIZE;
+
+	for (size_t i = 0; i < version->wrap_count; i++)
+		size += 4 + strlen(version->wraps[i].arn) + version->wraps[i].blob.len;
+	return size;
+}
+
+enum zone_status record_encode(uint64_t zone, const struct ezk_version *version, struct buffer *out)
+{
+	size_t size = record_size(version);
+
+	if (!can_be_written(zone, version) || size > RECORD_SIZE_MAX)
+		return ZONE_INVALID;
+	buffer_put_text(out, RECORD_MAGIC);
+	buffer_put_u8(out, FORMAT);
+	buffer_put_u8(out, version->all_wraps);
+	buffer_put_u16(out, (uint16_t)size);
+	record_put_bound(zone, version, out);
+	buffer_append(out, bytes(version->mac, sizeof(version->mac)));
+	buffer_put_u8(out, (uint8_t)version->wrap_count);
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		buffer_put_sized(out, bytes_of(version->wraps[i].arn));
+		buffer_put_sized(out, version->wraps[i].blob);
+	}
+	return out->failed ? ZONE_NO_MEMORY : ZONE_OK;
+}
+
+static bool take_magic(struct reader *reader, const char *magic)
+{
+	return bytes_equal(reader_take(reader, 4), bytes_of(magic)) && reader_u8(reader) == FORMAT;
+}
+
+static void take_into(struct reader *reader, void *out, size_t len)
+{
+	struct bytes taken = reader_take(reader, len);
+
+	if (taken.len == len)
+		memcpy(out, taken.data, len);
+}
+
+static enum zone_status read_wrap(struct reader *reader, struct ezk_version *version)
+{
+	struct bytes arn = reader_sized(reader), blob = reader_sized(reader);
+	char text[KMS_ARN_MAX + 1];
+
+	if (reader->failed || arn.len == 0 || arn.len > KMS_ARN_MAX || !utf8_valid(arn) ||
+	    blob.len == 0 || blob.len > KMS_BLOB_MAX)
+		return ZONE_INVALID;
+	memcpy(text, arn.data, arn.len);
+	text[arn.len] = '\0';
+	return ezk_version_add_wrap(version, text, blob);
+}
+
+/* What the MAC covers, and the MAC. */
+static enum zone_status read_bound(struct reader *reader, uint64_t *ret_zone,
+				   struct ezk_version *version)
+{
+	uint64_t created;
+
+	take_into(reader, version->project.bytes, UID_SIZE);
+	take_into(reader, version->cluster.bytes, UID_SIZE);
+	*ret_zone = reader_u64(reader);
+	version->version = reader_u32(reader);
+	created = reader_u64(reader);
+	version->greatest_usages = reader_u32(reader);
+	take_into(reader, version->mac, sizeof(version->mac));
+	if (reader->failed || *ret_zone == 0 || *ret_zone > ZONE_ID_MAX || version->version == 0 ||
+	    created > INT64_MAX)
+		return ZONE_INVALID;
+	version->created_ms = (int64_t)created;
+	return ZONE_OK;
+}
+
+enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
+			       struct ezk_version *ret_version)
+{
+	AUTO(ezk_version_clear) struct ezk_version version = {0};
+	struct reader reader = reader_of(record);
+	uint8_t policy, wrap_count;
+	uint64_t zone;
+
+	if (!take_magic(&reader, RECORD_MAGIC) || (policy = reader_u8(&reader)) > 1 ||
+	    reader_u16(&reader) != record.len)
+		return ZONE_INVALID;
+	version.all_wraps = policy == 1;
+	TRY(read_bound(&reader, &zone, &version));
+	wrap_count = reader_u8(&reader);
+	if (reader.failed || wrap_count == 0 || wrap_count > WRAPS_MAX)
+		return ZONE_INVALID;
+	while (version.wrap_count < wrap_count)
+		TRY(read_wrap(&reader, &version));
+	if (!reader_done(&reader))
+		return ZONE_INVALID;
+	*ret_zone = zone;
+	*ret_version = version;
+	version = (struct ezk_version){0};
+	return ZONE_OK;
+}

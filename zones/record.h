@@ -1,0 +1,84 @@
+/*
+ * EZK records (docs/format.md, "EZK record"): one version of one zone's EZK, encrypted by its root
+ * keys, with all that is bound to it. Making and opening one asks the KMS; encoding does not. Which
+ * records are whose, and where they lie, is the store's business.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "zones/ask.h"
+#include "zones/derive.h"
+#include "zones/entry.h"
+
+enum { WRAPS_MAX = 8, RECORD_FORMAT = 1 };
+#define RECORD_MAGIC "CEZK"
+#define ZONE_ID_MAX  ((uint64_t)INT64_MAX)
+
+/* What an EZK is bound to, in the KMS (encryption context) and by its MAC. */
+struct ezk_identity {
+	struct uid project;
+	struct uid cluster;
+	uint64_t zone;
+	uint32_t version;
+};
+
+/* The encryption context of an EZK, purpose `ezk`. Points into itself: don't copy it. */
+struct ezk_context {
+	char project[2 * UID_SIZE + 1];
+	char cluster[2 * UID_SIZE + 1];
+	char zone[21];
+	char version[11];
+	struct kms_pair pairs[5];
+	struct kms_context context;
+};
+void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity *identity);
+
+struct ezk_seal {
+	struct ezk_identity identity;
+	uint32_t greatest_usages;
+	int64_t created_ms;
+	bool from_kms;	    /* the key is drawn by GenerateDataKey, not by our own CSPRNG */
+	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */
+};
+
+/* KMS: makes a version under the root key `ask->key` (an ARN), with its one wrap, MAC and
+ * fingerprint. The plaintext is not given out: the first use decrypts it, which shows that the
+ * right to do so is there and that what was stored opens. */
+enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *seal,
+				  struct ezk_version *ret_version);
+
+/*
+ * KMS: the EZK, by any of its wraps (in their order; `ask->key` and context are not looked at); 32
+ * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT. If none opens, an
+ * explicit no of any of them is the answer. AND wraps are reserved: ZONE_INVALID.
+ */
+enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
+				  const struct ezk_version *version,
+				  uint8_t ret_ezk[static EZK_SIZE]);
+
+/* Adds a wrap; both are copied. The blob is not empty. */
+enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *arn,
+				      struct bytes blob);
+/* Wraps and all. Accepts the zero state. */
+void ezk_version_clear(struct ezk_version *version);
+enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);
+
+/* ZONE_INVALID: malformed, or too long for the format. A decoded version has no fingerprint
+ * (zeros). */
+enum zone_status record_encode(uint64_t zone, const struct ezk_version *version,
+			       struct buffer *out);
+enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
+			       struct ezk_version *ret_version);
+
+/* Bytes 8 … 63 of a record, which the MAC covers. */
+void record_put_bound(uint64_t zone, const struct ezk_version *version, struct buffer *out);
+
+struct record_set {
+	uint64_t zone;
+	struct ezk_version *versions; /* ascending, of one project */
+	size_t count;
+};
+void record_set_clear(struct record_set *set);
+enum zone_status record_set_encode(const struct record_set *set, struct buffer *out);
+/* A single record is accepted in place of a set of one. */
+enum zone_status record_set_decode(struct bytes records, struct record_set *ret_set);

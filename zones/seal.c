@@ -1,0 +1,179 @@
+/* Making and opening the versions of an EZK, by the KMS. */
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "crypto/digest.h"
+#include "zones/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void put_hex(const struct uid *uid, char *ret_text)
+{
+	for (size_t i = 0; i < UID_SIZE; i++)
+		snprintf(ret_text + 2 * i, 3, "%02x", uid->bytes[i]);
+}
+
+void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity *identity)
+{
+	struct ezk_context *c = ret_context;
+
+	put_hex(&identity->project, c->project);
+	put_hex(&identity->cluster, c->cluster);
+	snprintf(c->zone, sizeof(c->zone), "%" PRIu64, identity->zone);
+	snprintf(c->version, sizeof(c->version), "%" PRIu32, identity->version);
+	c->pairs[0] = (struct kms_pair){"cmek:purpose", "ezk"};
+	c->pairs[1] = (struct kms_pair){"cmek:project", c->project};
+	c->pairs[2] = (struct kms_pair){"cmek:cluster", c->cluster};
+	c->pairs[3] = (struct kms_pair){"cmek:zone", c->zone};
+	c->pairs[4] = (struct kms_pair){"cmek:version", c->version};
+	c->context = (struct kms_context){c->pairs, COUNT_OF(c->pairs)};
+}
+
+static bool record_mac(const uint8_t *ezk, uint64_t zone, const struct ezk_version *version,
+		       uint8_t ret_mac[static SHA256_SIZE])
+{
+	AUTO(buffer_clear) struct buffer covered = {0};
+	uint8_t key[EZK_SIZE];
+	struct bytes part;
+	bool done;
+
+	buffer_put_text(&covered, RECORD_MAGIC);
+	buffer_put_u8(&covered, RECORD_FORMAT);
+	record_put_bound(zone, version, &covered);
+	part = buffer_bytes(&covered);
+	done = !covered.failed && ezk_derive(ezk, EZK_RECORD, zone, version->version, key) &&
+	       hmac_once(DIGEST_SHA256, bytes(key, sizeof(key)), &part, 1, ret_mac);
+	wipe(key, sizeof(key));
+	return done;
+}
+
+/* The EZK and its blob, from wherever it is to come. */
+static enum zone_status make_key(const struct ask *ask, const struct ezk_seal *seal, uint8_t *ezk,
+				 struct buffer *ret_blob)
+{
+	AUTO(buffer_clear) struct buffer drawn = {0};
+
+	if (seal->key == NULL && seal->from_kms) {
+		TRY(ask_generate(ask, &drawn, ret_blob));
+		if (drawn.len != EZK_SIZE)
+			return ZONE_KMS_BAD_ANSWER;
+		memcpy(ezk, drawn.data, EZK_SIZE);
+		return ZONE_OK;
+	}
+	if (seal->key != NULL)
+		memcpy(ezk, seal->key, EZK_SIZE);
+	else if (!crypto_random(ezk, EZK_SIZE))
+		return ZONE_NOT_STARTED;
+	return ask_encrypt(ask, bytes(ezk, EZK_SIZE), ret_blob);
+}
+
+static enum zone_status identify(const uint8_t *ezk, uint64_t zone, struct ezk_version *version)
+{
+	if (record_mac(ezk, zone, version, version->mac) &&
+	    ezk_fingerprint(ezk, zone, version->version, version->fingerprint))
+		return ZONE_OK;
+	return ZONE_NO_MEMORY;
+}
+
+enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *seal,
+				  struct ezk_version *ret_version)
+{
+	AUTO(ezk_version_clear)
+	struct ezk_version version = {
+		.version = seal->identity.version,
+		.created_ms = seal->created_ms,
+		.greatest_usages = seal->greatest_usages,
+		.project = seal->identity.project,
+		.cluster = seal->identity.cluster,
+	};
+	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
+	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
+	struct ezk_context context;
+	struct ask bound = *ask;
+
+	if (ezk == NULL)
+		return ZONE_NO_MEMORY;
+	ezk_context_init(&context, &seal->identity);
+	bound.context = &context.context;
+	TRY(make_key(&bound, seal, ezk, &blob));
+	if (blob.failed || blob.len == 0)
+		return ZONE_KMS_BAD_ANSWER;
+	TRY(identify(ezk, seal->identity.zone, &version));
+	TRY(ezk_version_add_wrap(&version, ask->key, buffer_bytes(&blob)));
+	*ret_version = version;
+	version = (struct ezk_version){0};
+	return ZONE_OK;
+}
+
+static bool all_zero(const uint8_t *memory, size_t len)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < len; i++)
+		any |= memory[i];
+	return any == 0;
+}
+
+/* Is it the key that the record is about? */
+static enum zone_status check_key(const uint8_t *ezk, uint64_t zone,
+				  const struct ezk_version *version)
+{
+	struct ezk_version found = *version;
+	bool right;
+
+	TRY(identify(ezk, zone, &found));
+	right = bytes_equal_constant_time(bytes(found.mac, sizeof(found.mac)),
+					  bytes(version->mac, sizeof(version->mac)));
+	if (!all_zero(version->fingerprint, sizeof(version->fingerprint)))
+		right &= memcmp(found.fingerprint, version->fingerprint,
+				sizeof(found.fingerprint)) == 0;
+	return right ? ZONE_OK : ZONE_RECORD_CORRUPT;
+}
+
+static enum zone_status open_wrap(const struct ask *ask, uint64_t zone,
+				  const struct ezk_version *version, const struct wrap *wrap,
+				  uint8_t *ret_ezk)
+{
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	struct ask asked = *ask;
+	enum zone_status status;
+
+	asked.key = wrap->arn;
+	TRY(ask_decrypt(&asked, wrap->blob, &plaintext));
+	status = plaintext.len == EZK_SIZE ? check_key(plaintext.data, zone, version)
+					   : ZONE_RECORD_CORRUPT;
+	if (status == ZONE_RECORD_CORRUPT)
+		log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 ": what %s decrypts "
+			  "is not this key; the record was changed: restore it from a backup",
+			  zone, version->version, wrap->arn);
+	if (status == ZONE_OK)
+		memcpy(ret_ezk, plaintext.data, EZK_SIZE);
+	return status;
+}
+
+enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
+				  const struct ezk_version *version,
+				  uint8_t ret_ezk[static EZK_SIZE])
+{
+	const struct ezk_identity identity = {version->project, version->cluster, zone,
+					      version->version};
+	enum zone_status answer = ZONE_INVALID;
+	struct ezk_context context;
+	struct ask bound = *ask;
+
+	if (version->all_wraps)
+		return ZONE_INVALID;
+	ezk_context_init(&context, &identity);
+	bound.context = &context.context;
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		enum zone_status status =
+			open_wrap(&bound, zone, version, &version->wraps[i], ret_ezk);
+
+		if (status == ZONE_OK)
+			return ZONE_OK;
+		if (i == 0 || !zone_status_is_no(answer))
+			answer = status;
+	}
+	return answer;
+}
