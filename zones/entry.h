@@ -44,9 +44,14 @@ struct uid {
 	uint8_t bytes[UID_SIZE];
 };
 
+/* A wrap that ReEncrypt made is unproven until a process with Decrypt has opened it; the one it
+ * replaces is kept until then, and neither is used for a lease. */
+enum wrap_state { WRAP_ACTIVE, WRAP_UNPROVEN, WRAP_REPLACED };
+
 struct wrap {
 	char *arn;	   /* the root key */
 	struct bytes blob; /* the EZK, encrypted by it */
+	enum wrap_state state;
 };
 
 struct ezk_version {
@@ -73,7 +78,7 @@ struct entry {
 	uint64_t revision;  /* the store's, of the last change: what a compare-and-set compares */
 	int64_t created_ms;
 	int64_t delete_after_ms; /* PENDING_DELETION: when it may go for good */
-	char *label;		 /* never NULL */
+	char *label;		 /* never NULL; of a project: without padding */
 	struct bytes id;	 /* CKA_ID, at most CKA_ID_MAX bytes */
 	uint32_t usages;
 	struct bytes extra; /* further attributes, as the layer above wrote them; opaque here */
@@ -86,6 +91,7 @@ struct entry {
 			char *provider;
 			char *region;
 			bool multi_region;
+			struct bytes canary; /* the uid, encrypted by it under purpose=canary */
 		} of_root_key;
 		struct {
 			char *provider;
@@ -115,11 +121,21 @@ struct entry {
 	};
 };
 
+/* A new entry with one reference, empty label and no number; NULL: no memory. */
+struct entry *entry_new(enum entry_kind kind);
+/* A private copy with one reference, to be changed and then given to a transaction. */
+struct entry *entry_copy(const struct entry *entry);
 struct entry *entry_hold(struct entry *entry);
 void entry_release(struct entry *entry); /* accepts NULL; frees with the last reference */
 void entry_releasep(struct entry **entry);
 /* The version of a zone, NULL: none. */
 const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
+
+/* For who makes an entry (it is immutable once others can see it): replace owned bytes and text by
+ * a copy. False: no memory, nothing changed. `text` must hold no NUL. */
+bool entry_set_bytes(struct bytes *field, struct bytes value);
+bool entry_set_text(char **field, struct bytes text);
+
 static inline bool uid_equal(struct uid a, struct uid b)
 {
 	return memcmp(a.bytes, b.bytes, UID_SIZE) == 0;

@@ -63,8 +63,10 @@ enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_
 
 	copy.wraps = NULL;
 	copy.wrap_count = 0;
-	for (size_t i = 0; i < version->wrap_count; i++)
+	for (size_t i = 0; i < version->wrap_count; i++) {
 		TRY(ezk_version_add_wrap(&copy, version->wraps[i].arn, version->wraps[i].blob));
+		copy.wraps[i].state = version->wraps[i].state;
+	}
 	*ret_copy = copy;
 	copy = (struct ezk_version){0};
 	return ZONE_OK;

@@ -22,38 +22,62 @@ struct store_change {
 		      */
 };
 
-/* Receives a row that is newer than what was known; the entry is given away. `removed`: a
- * tombstone. */
-typedef enum zone_status store_visit(void *state, struct entry *entry, bool removed);
+/* A row that is newer than what was known. `removed`: a tombstone, of whose entry only kind, uid,
+ * revision and the zone id or slot mean something. */
+struct store_row {
+	struct entry *entry; /* owned */
+	bool removed;
+};
+
+/* What a look into the store brought. */
+struct store_news {
+	struct store_row *rows; /* in any order: they are one state of the store */
+	size_t count;
+	/* The rows are all there is: what was known before and is not among them is gone. So it is
+	 * at the first look, and when another store has taken the place of the one that was known.
+	 */
+	bool whole;
+	uint64_t revision; /* the store's, after these rows */
+};
+void store_news_clear(struct store_news *news);
+/* Appends a row (takes the entry, also on failure). False: no memory. */
+bool store_news_add(struct store_news *news, struct entry *entry, bool removed);
+
+/* Asked within a transaction, when the news have been read, for the changes to make; they stay the
+ * asked one's. Anything but ZONE_OK abandons all. No network here: every process waits. */
+typedef enum zone_status store_decide(void *state, struct store_news *news,
+				      struct store_change **ret_changes, size_t *ret_count);
 
 struct store_operations {
-	/* Calls `visit` for every row with a revision above `since`, in order of revision.
-	 * *ret_revision: the store's last. A store that does not exist yet is empty. */
-	enum zone_status (*read)(struct store *store, uint64_t since, store_visit *visit,
-				 void *state, uint64_t *ret_revision);
+	/* All rows with a revision above `since`. A store that does not exist yet is empty. */
+	enum zone_status (*read)(struct store *store, uint64_t since, struct store_news *ret_news);
 	/* True if a `read` could bring something new: a stat, no more. */
 	bool (*changed)(struct store *store);
 	/*
-	 * One transaction, alone in all processes: reads what is newer than `since` as `read` does,
-	 * then asks `prepare` for the changes (this is where the rules are checked, against an
-	 * index that is now up to date; anything but ZONE_OK abandons all), then writes them. On
-	 * ZONE_OK each change's entry has its new revision, and *ret_revision is the last of them.
+	 * One transaction, alone in all processes: reads what is newer than `since`, then asks
+	 * `decide` (this is where the rules are checked, against an index that is now up to date),
+	 * then writes. On ZONE_OK each change's entry has *ret_revision, the store's new one. No
+	 * changes: nothing is written, and *ret_revision is that of the news.
 	 */
-	enum zone_status (*write)(struct store *store, uint64_t since, store_visit *visit,
-				  enum zone_status (*prepare)(void *state,
-							      struct store_change **ret_changes,
-							      size_t *ret_count),
+	enum zone_status (*write)(struct store *store, uint64_t since, store_decide *decide,
 				  void *state, uint64_t *ret_revision);
-	/* A line of text for doctor: path, schema, revision, whether writable. */
+	/* For doctor: appends lines of text: path, schema, revision, whether it is writable and
+	 * sound. The status says whether it can be read. */
 	enum zone_status (*describe)(struct store *store, struct buffer *ret_text);
 	void (*free)(struct store *store);
-	void (*abandon)(struct store *store); /* in a fork's child */
+	void (*abandon)(struct store *store); /* in a fork's child: forgets, leaks by intention */
 };
 
 struct store {
 	const struct store_operations *operations;
 };
 
-/* SQLite 3, rollback journal. `path` is copied. No file is touched before the first read or write.
+/*
+ * SQLite 3, rollback journal. `path` is copied. No file is touched before the first read or write;
+ * the first write makes the folders (0700) and the file (0600). Thread-safe. NULL: no memory.
+ *
+ * One connection at a time in a process, opened for each call and closed after it, under a mutex
+ * that forks wait for; inside flock() on PATH.lock, so that the file is never opened beside another
+ * of our processes' transaction.
  */
 struct store *store_sqlite_new(const char *path);
