@@ -139,7 +139,7 @@ static void memory_that_can_not_be_locked_is_counted(void **state)
 
 	(void)state;
 	if (in_child(locking_always_works, page)) {
-		print_message("skipped: a sanitizer's mlock() never fails\n");
+		print_message("# reason: a sanitizer's mlock() never fails\n");
 		skip();
 	}
 	assert_true(in_child(works_unlocked, NULL));
