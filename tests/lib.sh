@@ -6,6 +6,7 @@
 #   says TEXT                                whether the last command of ok or refused printed this
 #   skip    "sentence" "reason"              counted as skipped, never as passed
 #   new_home                                 a fresh store and configuration in $home, for the module and for cmek
+#   new_project NAME                         that, with a project that has a root key on the embedded KMS
 #   start_moto [OPTION...]                   a simulated AWS KMS (moto_server.py), its address and key ids exported
 #   stop_moto                                ends it
 #
@@ -19,6 +20,7 @@ cmek=$build/cmek
 export CMEK_PKCS11_MODULE=$module
 export LC_ALL=C.UTF-8
 [ ! -d "$root/build/venv/bin" ] || PATH=$root/build/venv/bin:$PATH
+export NODE_PATH=$root/build/node/node_modules
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/cmek-test.XXXXXXXX")
 tap_count=0
@@ -93,6 +95,14 @@ new_home() {
     home=$(mktemp -d "$work/home.XXXXXXXX")
     printf '[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n' "$home" "$home" >"$home/cmek.conf"
     export CMEK_PKCS11_CONF=$home/cmek.conf
+}
+
+new_project() { # or the suite ends here, failed
+    new_home
+    "$cmek" project create "$1" >"$work/.output" 2>&1 &&
+        "$cmek" key add --project "$1" local:test-root --label root >>"$work/.output" 2>&1 && return 0
+    tap_fail "a project with a root key is there" "$work/.output"
+    finish
 }
 
 start_moto() {

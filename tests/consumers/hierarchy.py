@@ -1,0 +1,151 @@
+"""The whole hierarchy from Python by PyKCS11, as an application would do it: zones on a project that has a root key,
+DEKs wrapped by them, data encrypted by the DEKs, and what must not work. Prints TAP."""
+import subprocess
+import sys
+import traceback
+
+import PyKCS11
+from PyKCS11 import LowLevel as low
+
+CKM_AES_KEY_WRAP_KWP = 0x210B
+CKM_CMEK_DEK_WRAP = 0x80434D02
+CKA_CMEK_ZONE = 0x80434D05
+CKR_KEY_NOT_WRAPPABLE = 0x69
+WRAPS = {
+    "AES-KEY-WRAP": (PyKCS11.CKM_AES_KEY_WRAP, None),
+    "AES-KEY-WRAP-KWP": (CKM_AES_KEY_WRAP_KWP, None),
+    "CMEK-DEK-WRAP": (CKM_CMEK_DEK_WRAP, b"files/1"),
+}
+
+
+class Tap:
+    count = failed = 0
+
+    def test(self, sentence, check):
+        self.count += 1
+        try:
+            check()
+            print(f"ok {self.count} - {sentence}", flush=True)
+        except Exception:  # whatever it is, it is counted
+            self.failed += 1
+            print(f"not ok {self.count} - {sentence}")
+            print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="", flush=True)
+
+
+def refused(check, code=None):
+    try:
+        check()
+    except PyKCS11.PyKCS11Error as error:
+        assert code is None or error.value == code, error
+        return
+    raise AssertionError("this was not refused")
+
+
+class Token:
+    """One session on the project's token."""
+
+    def __init__(self, module):
+        self.library = PyKCS11.PyKCS11Lib()
+        self.library.load(module)
+        self.session = self.library.openSession(self.library.getSlotList(tokenPresent=True)[0],
+                                                low.CKF_SERIAL_SESSION | low.CKF_RW_SESSION)
+
+    @staticmethod
+    def template(*more):
+        return [(low.CKA_CLASS, low.CKO_SECRET_KEY), (low.CKA_KEY_TYPE, low.CKK_AES), *more]
+
+    def make_zone(self, label):
+        return self.session.generateKey(self.template(
+            (low.CKA_TOKEN, True), (low.CKA_LABEL, label), (low.CKA_VALUE_LEN, 32)))
+
+    def make_dek(self):
+        return self.session.generateKey(self.template(
+            (low.CKA_TOKEN, False), (low.CKA_EXTRACTABLE, True), (low.CKA_VALUE_LEN, 32)))
+
+    def find(self, label):
+        return self.session.findObjects([(low.CKA_CLASS, low.CKO_SECRET_KEY), (low.CKA_LABEL, label)])
+
+    def wrap(self, how, zone, dek):
+        return bytes(self.session.wrapKey(zone, dek, PyKCS11.Mechanism(*how)))
+
+    def unwrap(self, how, zone, blob):
+        return self.session.unwrapKey(zone, blob, self.template((low.CKA_TOKEN, False)), PyKCS11.Mechanism(*how))
+
+    def encrypt(self, key, text):
+        return bytes(self.session.encrypt(key, text, PyKCS11.AES_GCM_Mechanism(bytes(12), b"aad", 128)))
+
+    def decrypt(self, key, data):
+        return bytes(self.session.decrypt(key, data, PyKCS11.AES_GCM_Mechanism(bytes(12), b"aad", 128)))
+
+
+def run_tests(tap, token):
+    one, two = token.make_zone("default/one"), token.make_zone("default/two")
+
+    def zone_ids_differ():
+        ids = [bytes(token.session.getAttributeValue(zone, [CKA_CMEK_ZONE])[0]) for zone in (one, two)]
+        assert len(ids[0]) == 8 and ids[0] != ids[1], ids
+
+    tap.test("two zones have ids of their own", zone_ids_differ)
+    for name, how in WRAPS.items():
+        check_wrap(tap, token, name, how, one, two)
+    check_purposes(tap, token, one)
+
+
+def check_wrap(tap, token, name, how, one, two):
+    dek = token.make_dek()
+    data, blob = token.encrypt(dek, b"what the file says"), token.wrap(how, one, dek)
+
+    def is_read():
+        assert token.decrypt(token.unwrap(how, one, blob), data) == b"what the file says"
+
+    def in_another_process():
+        answer = subprocess.run([sys.executable, __file__, sys.argv[1], name, blob.hex(), data.hex()], check=True,
+                                stdout=subprocess.PIPE)
+        assert answer.stdout == b"what the file says", answer.stdout
+
+    tap.test(f"a file is read by the DEK that {name} unwraps", is_read)
+    tap.test(f"another process reads it by {name}", in_another_process)
+    tap.test(f"the other zone does not unwrap the DEK by {name}", lambda: refused(lambda: token.unwrap(how, two, blob)))
+    tap.test(f"the other zone does not wrap it by {name}",
+             lambda: refused(lambda: token.wrap(how, two, dek), CKR_KEY_NOT_WRAPPABLE))
+    tap.test(f"a file of which a bit is flipped is not read, after {name}",
+             lambda: refused(lambda: token.decrypt(dek, data[:-1] + bytes([data[-1] ^ 1]))))
+
+
+def check_purposes(tap, token, zone):
+    """What a zone wraps, it does not decrypt: its uses have keys of their own."""
+    blob = token.wrap(WRAPS["AES-KEY-WRAP"], zone, token.make_dek())
+    for name, mechanism in (("ECB", PyKCS11.Mechanism(low.CKM_AES_ECB, None)),
+                            ("CBC-PAD", PyKCS11.Mechanism(low.CKM_AES_CBC_PAD, bytes(16))),
+                            ("KEY-WRAP", PyKCS11.Mechanism(low.CKM_AES_KEY_WRAP, None))):
+        def gives_no_key(mechanism=mechanism):
+            try:
+                opened = bytes(token.session.decrypt(zone, blob[:32], mechanism))
+            except PyKCS11.PyKCS11Error:
+                return
+            again = token.session.createObject(token.template((low.CKA_VALUE, opened[:32].ljust(32, b"\0"))))
+            unwrapped = token.unwrap(WRAPS["AES-KEY-WRAP"], zone, blob)
+            assert token.encrypt(again, b"same?") != token.encrypt(unwrapped, b"same?")
+        tap.test(f"a wrapped DEK is not opened by C_Decrypt under its zone by {name}", gives_no_key)
+
+
+def read_again(token, name, blob, data):
+    zone = token.find("default/one")[0]
+    sys.stdout.buffer.write(token.decrypt(token.unwrap(WRAPS[name], zone, bytes.fromhex(blob)), bytes.fromhex(data)))
+
+
+def main():
+    token = Token(sys.argv[1])
+    if len(sys.argv) > 2:
+        read_again(token, *sys.argv[2:])
+        return 0
+    tap = Tap()
+    try:
+        run_tests(tap, token)
+    finally:
+        print(f"1..{tap.count}", flush=True)
+    return 1 if tap.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

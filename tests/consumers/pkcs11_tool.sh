@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# OpenSC's pkcs11-tool on the module: look, make, encrypt, wrap, unwrap, its own tests.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+new_project lab
+
+iv=000102030405060708090a0b0c0d0e0f
+tool=(pkcs11-tool --module "$module" --token-label lab)
+crypt=("${tool[@]}" --mechanism AES-CBC-PAD --iv "$iv")
+
+make_zone() { "${tool[@]}" --keygen --key-type AES:32 --label "$1" --id "$2"; }
+make_key() { "${tool[@]}" --keygen --key-type AES:32 --label "$1" --id "$2" --extractable; }
+encrypt() { "${crypt[@]}" --encrypt --id "$1" --input-file "$2" --output-file "$3"; }
+decrypt() { "${crypt[@]}" --decrypt --id "$1" --input-file "$2" --output-file "$3"; }
+wrap() { # MECHANISM ID OF-KEY OUT
+    "${tool[@]}" --wrap --mechanism "$1" --id "$2" --application-id "$3" --output-file "$4"
+}
+unwrap() { # MECHANISM ID IN NEW-ID
+    "${tool[@]}" --unwrap --mechanism "$1" --id "$2" --input-file "$3" --key-type AES: \
+        --application-id "$4" --application-label "again-$4" --extractable
+}
+opens_otherwise() { ! decrypt "$1" "$2" "$work/wrong" || ! cmp "$work/text" "$work/wrong"; }
+
+echo 'what the file says' >"$work/text"
+mib=$work/mib
+head -c 1048577 /dev/urandom >"$mib"
+
+ok "it shows the module" pkcs11-tool --module "$module" --show-info
+ok "it lists the token" pkcs11-tool --module "$module" --list-token-slots
+ok "the project's name is the token's label" says lab
+ok "it lists the mechanisms" "${tool[@]}" --list-mechanisms
+ok "AES-GCM is one of them" says AES-GCM
+ok "AES-KEY-WRAP is one of them" says AES-KEY-WRAP
+
+ok "a zone is made by keygen" make_zone default/default 0a01
+ok "it is never extractable" says "never extractable"
+ok "another zone is made" make_zone default/other 0a02
+refused "a second zone of the same label is refused" make_zone default/other 0a03
+ok "an extractable key is made" make_key plain-key 0b01
+ok "the objects are listed" "${tool[@]}" --list-objects --type secrkey
+ok "the zone is in the list" says default/default
+ok "the key is in the list" says plain-key
+
+ok "a text is encrypted under the zone" encrypt 0a01 "$work/text" "$work/text.enc"
+ok "it is decrypted by another process" decrypt 0a01 "$work/text.enc" "$work/text.dec"
+ok "it is the same" cmp "$work/text" "$work/text.dec"
+ok "the other zone does not open it" opens_otherwise 0a02 "$work/text.enc"
+ok "a mebibyte and a byte goes through in parts" encrypt 0b01 "$mib" "$mib.enc"
+ok "and comes back" decrypt 0b01 "$mib.enc" "$mib.dec"
+ok "the same" cmp "$mib" "$mib.dec"
+
+id=10
+for mechanism in AES-KEY-WRAP 0x210A 0x210B AES-CBC-PAD; do
+    [ $mechanism != AES-CBC-PAD ] || tool+=(--iv "$iv")
+    ok "a key is wrapped by the zone by $mechanism" wrap $mechanism 0a01 0b01 "$work/wrapped"
+    ok "it is unwrapped by $mechanism" unwrap $mechanism 0a01 "$work/wrapped" 0b$id
+    ok "what it encrypts by $mechanism, the first opens" encrypt 0b$id "$work/text" "$work/again.enc"
+    ok "by the first key" decrypt 0b01 "$work/again.enc" "$work/again.dec"
+    ok "and it is the same text" cmp "$work/text" "$work/again.dec"
+    refused "the other zone does not wrap it by $mechanism" wrap $mechanism 0a02 0b01 "$work/wrapped.other"
+    id=$((id + 1))
+done
+tool=(pkcs11-tool --module "$module" --token-label lab)
+ok "it is wrapped once more" wrap AES-KEY-WRAP 0a01 0b01 "$work/wrapped"
+refused "the other zone does not unwrap it" unwrap AES-KEY-WRAP 0a02 "$work/wrapped" 0b20
+refused "a zone is not wrapped by a zone" wrap AES-KEY-WRAP 0a01 0a02 "$work/wrapped.zone"
+ok "a key is read back from the store by a new process" encrypt 0b10 "$work/text" "$work/again.enc"
+
+ok "it logs in with any PIN where there is none" "${tool[@]}" --login --pin 1234 --list-objects
+ok "it makes random bytes" "${tool[@]}" --generate-random 64 --output-file "$work/random"
+ok "it digests" "${tool[@]}" --hash --mechanism SHA256 --input-file "$work/text" --output-file "$work/digest"
+ok "as sha256sum does" test "$(sha256sum <"$work/text" | cut -c1-64)" = "$(od -An -tx1 "$work/digest" | tr -d ' \n')"
+ok "a key is deleted" "${tool[@]}" --delete-object --type secrkey --id 0b11
+refused "and is gone" encrypt 0b11 "$work/text" "$work/gone"
+
+ok "its own tests pass" "${tool[@]}" --login --pin 1234 --test
+ok "without an error" says "No errors"
+ok "its fork test passes" pkcs11-tool --module "$module" --test-fork --show-info
+ok "it works with locking asked for" pkcs11-tool --module "$module" --use-locking --list-token-slots
+finish

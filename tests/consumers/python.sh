@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# A Python program that does the whole hierarchy by PyKCS11: hierarchy.py prints the TAP.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+if ! python3 -c 'import PyKCS11' 2>/dev/null; then
+    skip "a Python program does the whole hierarchy" "PyKCS11 is not in build/venv; 'make deps' puts it there"
+    finish
+fi
+new_project lab
+python3 "$(dirname "$0")/hierarchy.py" "$module"
