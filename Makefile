@@ -4,12 +4,13 @@
 #   make check             every test that fits ten minutes; ends with one count
 #   make check-all         thread sanitizer, valgrind, both compilers, long sweeps
 #   make bench             speed beside libcrypto, NSS and SoftHSM2
-#   make install           PREFIX=/usr/local by default; DESTDIR is honoured
+#   make install           PREFIX=/usr/local, P11_KIT_MODULES=/etc/pkcs11/modules; DESTDIR is honoured
 #   make deps              only install what the above need
 #   make format            lay out the C sources as .clang-format says
 
-PREFIX ?= /usr/local
-KMS    ?= local
+PREFIX          ?= /usr/local
+P11_KIT_MODULES ?= /etc/pkcs11/modules
+KMS             ?= local
 
 all: build
 
@@ -34,7 +35,8 @@ bench: build
 	@meson test -C build --benchmark --verbose
 
 install: build
-	meson configure build -Dprefix=$(PREFIX)
+	@meson configure build -Dprefix=$(PREFIX) -Dp11_kit_modules=$(P11_KIT_MODULES)
+	@ninja -C build --quiet
 	meson install -C build $(if $(DESTDIR),--destdir $(DESTDIR))
 
 deps:
