@@ -1,0 +1,72 @@
+/* What the commands of `cmek` share: the table of commands, their arguments, and the ways to end.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { ARGUMENTS_OPTIONS_MAX = 12, ARGUMENTS_POSITIONAL_MAX = 3 };
+
+/* An option of a command: "--project P" (value names it) or a flag (value == NULL). */
+struct option_row {
+	const char *name;
+	const char *value;
+	const char *help;
+	bool required;
+};
+
+struct arguments;
+
+struct command {
+	const char *noun;
+	const char *verb;	/* NULL: the noun alone */
+	const char *positional; /* "NAME", "IN OUT": their number is what must be given */
+	const char *summary;	/* one line, for the list of commands */
+	const char *help; /* what --help says below the usage: what it does, when to use it, an
+			     example */
+	const struct option_row *options;	       /* ends in a row without a name */
+	int (*run)(const struct arguments *arguments); /* an exit code of pkcs11/cmek.h */
+};
+
+struct arguments {
+	const struct command *command;
+	const char *values[ARGUMENTS_OPTIONS_MAX];
+	const char *positional[ARGUMENTS_POSITIONAL_MAX];
+	bool json;
+};
+
+/* The value of an option of this command, NULL: not given ("" for a flag that is). */
+const char *arguments_value(const struct arguments *arguments, const char *name);
+/* Parses what follows the command's words. Prints the cause and answers CMEK_EXIT_USAGE, or -1: go
+ * on; CMEK_EXIT_OK after --help. */
+int arguments_parse(struct arguments *arguments, const struct command *command, int count,
+		    char **words);
+
+extern const struct command commands[];
+extern const size_t command_count;
+void help_all(void);
+void help_command(const struct command *command);
+
+/* One line on standard error, "cmek: …", and the code. */
+int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The commands, in the file of their noun. */
+int project_create(const struct arguments *arguments);
+int project_list(const struct arguments *arguments);
+int project_show(const struct arguments *arguments);
+int key_add(const struct arguments *arguments);
+int key_list(const struct arguments *arguments);
+int key_show(const struct arguments *arguments);
+int key_enable(const struct arguments *arguments);
+int key_disable(const struct arguments *arguments);
+int cluster_create(const struct arguments *arguments);
+int cluster_list(const struct arguments *arguments);
+int cluster_show(const struct arguments *arguments);
+int database_create(const struct arguments *arguments);
+int database_list(const struct arguments *arguments);
+int database_show(const struct arguments *arguments);
+int encrypt_file(const struct arguments *arguments);
+int decrypt_file(const struct arguments *arguments);
+int inspect_file(const struct arguments *arguments);
+int tree_draw(const struct arguments *arguments);
+int doctor_run(const struct arguments *arguments);

@@ -1,0 +1,67 @@
+/* cmek database …: zones. Those made here wrap and unwrap data keys only. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "cli/objects.h"
+
+static void fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	print_take(printer, "database", object_text(token, zone, CKA_LABEL));
+	print_id(printer, "zone", object_zone_id(token, zone));
+	print_number(printer, "version", object_number(token, zone, CKA_CMEK_VERSION));
+	print_text(printer, "state", state_text(object_number(token, zone, CKA_CMEK_STATE)));
+	print_take(printer, "root_key", object_text(token, zone, CKA_CMEK_ROOT_KEY));
+}
+
+static int check_label(const char *label)
+{
+	const char *slash = strchr(label, '/');
+
+	if (slash == NULL || slash == label || slash[1] == '\0')
+		return fail(CMEK_EXIT_USAGE, "a database is named CLUSTER/DB, not %s", label);
+	return CMEK_EXIT_OK;
+}
+
+int database_create(const struct arguments *arguments)
+{
+	const char *label = arguments->positional[0];
+	AUTO(token_close) struct token token = {0};
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE aes = CKK_AES;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG len = 32;
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)},
+		{CKA_KEY_TYPE, &aes, sizeof(aes)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_VALUE_LEN, &len, sizeof(len)},
+		{CKA_WRAP, &yes, sizeof(yes)},
+		{CKA_UNWRAP, &yes, sizeof(yes)},
+		{CKA_ENCRYPT, &no, sizeof(no)},
+		{CKA_DECRYPT, &no, sizeof(no)},
+		{CKA_LABEL, (void *)label, strlen(label)},
+	};
+	CK_OBJECT_HANDLE zone;
+	CK_RV rv;
+
+	TRY(check_label(label));
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	rv = token.functions->C_GenerateKey(token.session, &generate, template, COUNT_OF(template),
+					    &zone);
+	if (rv != CKR_OK)
+		return token_failed(&token, rv, "creating database %s in project %s", label,
+				    token.project);
+	return objects_report(arguments, &token, zone, fields);
+}
+
+int database_list(const struct arguments *arguments)
+{
+	return objects_list(arguments, &kind_database, fields);
+}
+
+int database_show(const struct arguments *arguments)
+{
+	return objects_show(arguments, &kind_database, fields);
+}

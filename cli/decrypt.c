@@ -1,0 +1,162 @@
+/* cmek decrypt: find the project whose key opens the envelope, check what was asked for, then
+ * write. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/envelopes.h"
+
+struct opening {
+	const struct arguments *arguments;
+	const CK_FUNCTION_LIST *functions;
+	struct stream *stream;
+	const struct envelope_header *header;
+	struct token token; /* the one that opens it */
+	struct envelope_token by;
+	struct envelope_keys keys;
+};
+
+static void opening_clear(struct opening *opening)
+{
+	if (opening->token.session != CK_INVALID_HANDLE)
+		envelope_keys_clear(&opening->by, &opening->keys);
+	token_close(&opening->token);
+}
+
+/* Whether a slot is to be looked into: --project names one, else all. */
+static bool is_wanted(const struct opening *opening, CK_SLOT_ID slot)
+{
+	const char *project = arguments_value(opening->arguments, "project");
+	char label[33];
+
+	return slot_label(opening->functions, slot, label, NULL) &&
+	       (project == NULL || strcmp(project, label) == 0);
+}
+
+static int use_slot(struct opening *opening, CK_SLOT_ID slot)
+{
+	token_close(&opening->token);
+	TRY(token_open_slot(opening->functions, slot, &opening->token));
+	opening->by = (struct envelope_token){.functions = opening->functions,
+					      .session = opening->token.session};
+	return CMEK_EXIT_OK;
+}
+
+/* --database: the zone of the envelope is that database's, on the token in use. */
+static int check_database(struct opening *opening, CK_OBJECT_HANDLE zone)
+{
+	const char *wanted = arguments_value(opening->arguments, "database");
+	AUTO(freep) char *label = NULL;
+	struct envelope_error error = {0};
+
+	if (wanted == NULL)
+		return CMEK_EXIT_OK;
+	if (zone == CK_INVALID_HANDLE)
+		return fail(CMEK_EXIT_NOT_FOUND,
+			    "%s: its zone %llu is in no project here, so it cannot be shown to be "
+			    "of %s; leave out --database",
+			    opening->stream->in_name, (unsigned long long)opening->header->zone,
+			    wanted);
+	label = object_text(&opening->token, zone, CKA_LABEL);
+	if (label != NULL && strcmp(label, wanted) == 0)
+		return CMEK_EXIT_OK;
+	snprintf(error.text, sizeof(error.text), "%s of project %s, not %s",
+		 label == NULL ? "?" : label, opening->token.project, wanted);
+	return envelope_report(&opening->token, opening->stream, ENVELOPE_OTHER_ZONE, &error);
+}
+
+/* The project in which the zone lives, if one here has it. *ret_zone: CK_INVALID_HANDLE if none. */
+static int find_zone(struct opening *opening, const CK_SLOT_ID *slots, CK_ULONG count,
+		     CK_OBJECT_HANDLE *ret_zone)
+{
+	struct envelope_error error = {0};
+	enum envelope_status status;
+
+	*ret_zone = CK_INVALID_HANDLE;
+	for (CK_ULONG i = 0; i < count && *ret_zone == CK_INVALID_HANDLE; i++) {
+		if (!is_wanted(opening, slots[i]))
+			continue;
+		TRY(use_slot(opening, slots[i]));
+		status = envelope_zone_find(&opening->by, opening->header->zone, ret_zone, &error);
+		if (status != ENVELOPE_OK)
+			return envelope_report(&opening->token, opening->stream, status, &error);
+	}
+	return check_database(opening, *ret_zone);
+}
+
+static enum envelope_status unlock(struct opening *opening, struct envelope_error *error)
+{
+	struct envelope_expectation expected = {
+		.name = bytes_of(arguments_value(opening->arguments, "name"))};
+
+	TRY(envelope_check(&opening->by, opening->header, &expected, error));
+	return envelope_unlock(&opening->by, opening->header, &opening->keys, error);
+}
+
+/* No project has the zone: the first whose root keys open the embedded record. */
+static int unlock_by_record(struct opening *opening, const CK_SLOT_ID *slots, CK_ULONG count)
+{
+	enum envelope_status status = ENVELOPE_ZONE_UNKNOWN;
+	struct envelope_error error = {0};
+
+	for (CK_ULONG i = 0; i < count; i++) {
+		if (!is_wanted(opening, slots[i]))
+			continue;
+		TRY(use_slot(opening, slots[i]));
+		error = (struct envelope_error){0};
+		status = unlock(opening, &error);
+		if (status != ENVELOPE_ROOT_KEY_UNKNOWN)
+			break;
+	}
+	return status == ENVELOPE_OK
+		       ? CMEK_EXIT_OK
+		       : envelope_report(&opening->token, opening->stream, status, &error);
+}
+
+static int find_key(struct opening *opening)
+{
+	const char *project = arguments_value(opening->arguments, "project");
+	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	struct envelope_error error = {0};
+	enum envelope_status status;
+	CK_OBJECT_HANDLE zone;
+	CK_ULONG count;
+
+	TRY(module_slots(opening->functions, &slots, &count));
+	TRY(find_zone(opening, slots, count, &zone));
+	if (opening->token.session == CK_INVALID_HANDLE)
+		return fail(CMEK_EXIT_NOT_FOUND,
+			    "%s%s; make one: cmek project create NAME, then cmek key add",
+			    project == NULL ? "there is no project here" : "no project ",
+			    project == NULL ? "" : project);
+	if (zone == CK_INVALID_HANDLE)
+		return unlock_by_record(opening, slots, count);
+	status = unlock(opening, &error);
+	return status == ENVELOPE_OK
+		       ? CMEK_EXIT_OK
+		       : envelope_report(&opening->token, opening->stream, status, &error);
+}
+
+int decrypt_file(const struct arguments *arguments)
+{
+	AUTO(stream_clear) struct stream stream = STREAM_NONE;
+	AUTO(buffer_clear) struct buffer storage = {0};
+	AUTO(opening_clear) struct opening opening = {.arguments = arguments, .stream = &stream};
+	struct envelope_header header;
+	struct envelope_error error = {0};
+	enum envelope_status status;
+
+	TRY(stream_open_input(&stream, arguments->positional[0]));
+	status = envelope_read_header(&stream.io, &storage, &header, &error);
+	if (status != ENVELOPE_OK)
+		return envelope_report(&opening.token, &stream, status, &error);
+	opening.header = &header;
+	TRY(module_load(&opening.functions));
+	TRY(find_key(&opening));
+	TRY(stream_create_output(&stream, arguments->positional[1]));
+	status = envelope_open_payload(&opening.by, &header, &opening.keys, &stream.io, &error);
+	if (status != ENVELOPE_OK)
+		return envelope_report(&opening.token, &stream, status, &error);
+	return stream_finish(&stream);
+}

@@ -1,0 +1,72 @@
+/* cmek encrypt, and what failures of envelope/ are called. */
+#include <stdio.h>
+
+#include "base/macros.h"
+#include "cli/envelopes.h"
+
+static const struct {
+	enum envelope_status status;
+	int code;
+	const char *remedy;
+} rows[] = {
+	{ENVELOPE_NOT_AN_ENVELOPE, CMEK_EXIT_DAMAGED, "is it plain data, or the wrong file?"},
+	{ENVELOPE_NEWER, CMEK_EXIT_DAMAGED, "read it with a newer cmek"},
+	{ENVELOPE_DAMAGED, CMEK_EXIT_DAMAGED,
+	 "fetch it again or take a backup; nothing was written"},
+	{ENVELOPE_NAME_NEEDED, CMEK_EXIT_REFUSED, "give its name with --name"},
+	{ENVELOPE_WRONG_NAME, CMEK_EXIT_REFUSED,
+	 "was the object moved or swapped? nothing was written"},
+	{ENVELOPE_NOT_BOUND, CMEK_EXIT_REFUSED, "leave out --name if that is as it should be"},
+	{ENVELOPE_OTHER_ZONE, CMEK_EXIT_REFUSED, "see cmek inspect for its zone"},
+	{ENVELOPE_ZONE_UNKNOWN, CMEK_EXIT_NOT_FOUND, "use the store where its database lives"},
+	{ENVELOPE_ROOT_KEY_UNKNOWN, CMEK_EXIT_NOT_FOUND,
+	 "if you trust that key: cmek key add --project P KEY"},
+};
+
+int envelope_report(const struct token *token, const struct stream *stream,
+		    enum envelope_status status, const struct envelope_error *error)
+{
+	const char *space = error->text[0] == '\0' ? "" : ": ";
+
+	switch (status) {
+	case ENVELOPE_MODULE:
+		return token_failed(token, error->rv, "%s", stream->in_name);
+	case ENVELOPE_INPUT:
+		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->in_name,
+			    strerror(error->system_error));
+	case ENVELOPE_OUTPUT:
+		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->out_name,
+			    strerror(error->system_error));
+	default:
+		break;
+	}
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		if (rows[i].status == status)
+			return fail(rows[i].code, "%s: %s%s%s; %s", stream->in_name,
+				    envelope_status_text(status), space, error->text,
+				    rows[i].remedy);
+	return fail(CMEK_EXIT_FAILED, "%s: %s%s%s", stream->in_name, envelope_status_text(status),
+		    space, error->text);
+}
+
+int encrypt_file(const struct arguments *arguments)
+{
+	const char *name = arguments_value(arguments, "name");
+	struct envelope_options options = {.name = bytes_of(name)};
+	AUTO(stream_clear) struct stream stream = STREAM_NONE;
+	AUTO(token_close) struct token token = {0};
+	struct envelope_error error = {0};
+	struct envelope_token by = {0};
+	enum envelope_status status;
+	CK_OBJECT_HANDLE zone;
+
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	TRY(token_find_one(&token, &kind_database, arguments_value(arguments, "database"), &zone));
+	TRY(stream_open(&stream, arguments->positional[0], arguments->positional[1]));
+	by.functions = token.functions;
+	by.session = token.session;
+	status = envelope_seal(&by, zone, &options, &stream.io, &error);
+	if (status != ENVELOPE_OK)
+		return envelope_report(&token, &stream, status, &error);
+	return stream_finish(&stream);
+}

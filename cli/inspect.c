@@ -1,0 +1,69 @@
+/* cmek inspect: what an envelope says of itself. Needs neither key nor module, and verifies
+ * nothing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "cli/envelopes.h"
+#include "cli/print.h"
+
+/* The plaintext's size follows from the file's: each chunk costs a tag. */
+static int64_t plaintext_size(const struct envelope_header *header, int64_t file_size)
+{
+	int64_t chunk = ((int64_t)1 << header->chunk_bits) + ENVELOPE_TAG;
+	int64_t payload = file_size - header->header_len;
+
+	if (payload < ENVELOPE_TAG)
+		return -1;
+	return payload - (payload + chunk - 1) / chunk * ENVELOPE_TAG;
+}
+
+static void print_slot(struct printer *printer, const struct envelope_header *header)
+{
+	const struct envelope_slot *slots[ENVELOPE_SLOTS];
+	struct envelope_record record = {0};
+	uint64_t zone;
+	uint32_t version = 0;
+
+	envelope_slots_in_order(header, slots);
+	envelope_wrapped_version(slots[0]->wrapped, &zone, &version);
+	print_number(printer, "version", version);
+	if (slots[0]->record.len == 0 || !envelope_record_decode(slots[0]->record, &record)) {
+		print_text(printer, "record", "none: opens only where the store is");
+		print_text(printer, "root_key", "");
+		return;
+	}
+	print_text(printer, "record", "embedded");
+	print_take(printer, "root_key",
+		   strndup((const char *)record.arns[0].data, record.arns[0].len));
+	print_take(printer, "key_created", print_time((int64_t)record.created_ms));
+}
+
+int inspect_file(const struct arguments *arguments)
+{
+	struct printer printer = {.json = arguments->json, .single = true};
+	AUTO(stream_clear) struct stream stream = STREAM_NONE;
+	AUTO(buffer_clear) struct buffer storage = {0};
+	struct envelope_header header;
+	struct envelope_error error = {0};
+	struct token none = {0};
+	enum envelope_status status;
+
+	TRY(stream_open_input(&stream, arguments->positional[0]));
+	status = envelope_read_header(&stream.io, &storage, &header, &error);
+	if (status != ENVELOPE_OK)
+		return envelope_report(&none, &stream, status, &error);
+	print_row(&printer);
+	print_text(&printer, "file", arguments->positional[0]);
+	print_text(&printer, "format", "CMEK 1");
+	print_id(&printer, "zone", header.zone);
+	print_slot(&printer, &header);
+	print_text(&printer, "name_bound", header.name_bound ? "yes" : "no");
+	print_number(&printer, "header_bytes", header.header_len);
+	print_number(&printer, "chunk_bytes", (uint64_t)1 << header.chunk_bits);
+	if (stream.total >= 0 && plaintext_size(&header, stream.total) >= 0)
+		print_number(&printer, "plain_bytes",
+			     (uint64_t)plaintext_size(&header, stream.total));
+	return print_end(&printer);
+}

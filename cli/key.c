@@ -1,0 +1,87 @@
+/* cmek key …: root keys. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/objects.h"
+
+static void fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE key)
+{
+	print_take(printer, "label", object_text(token, key, CKA_LABEL));
+	print_take(printer, "provider", object_text(token, key, CKA_CMEK_PROVIDER));
+	print_take(printer, "region", object_text(token, key, CKA_CMEK_REGION));
+	print_text(printer, "state", state_text(object_number(token, key, CKA_CMEK_STATE)));
+	print_take(printer, "arn", object_text(token, key, CKA_CMEK_ROOT_KEY));
+}
+
+int key_add(const struct arguments *arguments)
+{
+	const char *name = arguments->positional[0], *label = arguments_value(arguments, "label");
+	AUTO(token_close) struct token token = {0};
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE aes = CKK_AES;
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)},
+		{CKA_KEY_TYPE, &aes, sizeof(aes)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_CMEK_KMS_KEY, (void *)name, strlen(name)},
+		{CKA_LABEL, (void *)label, label == NULL ? 0 : strlen(label)},
+	};
+	CK_OBJECT_HANDLE key;
+	CK_RV rv;
+
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	rv = token.functions->C_CreateObject(token.session, template,
+					     COUNT_OF(template) - (label == NULL), &key);
+	if (rv != CKR_OK)
+		return token_failed(&token, rv, "adding %s to project %s", name, token.project);
+	return objects_report(arguments, &token, key, fields);
+}
+
+int key_list(const struct arguments *arguments)
+{
+	return objects_list(arguments, &kind_key, fields);
+}
+
+int key_show(const struct arguments *arguments)
+{
+	return objects_show(arguments, &kind_key, fields);
+}
+
+static int set_state(const struct arguments *arguments, CK_ULONG state, const char *doing,
+		     const char *action)
+{
+	const char *label = arguments->positional[0];
+	CK_ATTRIBUTE change = {CKA_CMEK_STATE, &state, sizeof(state)};
+	AUTO(token_close) struct token token = {0};
+	AUTO(freep) char *provider = NULL, *arn = NULL;
+	CK_OBJECT_HANDLE key;
+	CK_RV rv;
+
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	TRY(token_find_one(&token, &kind_key, label, &key));
+	provider = object_text(&token, key, CKA_CMEK_PROVIDER);
+	arn = object_text(&token, key, CKA_CMEK_ROOT_KEY);
+	if (provider != NULL && strcmp(provider, "local") != 0)
+		return fail(
+			CMEK_EXIT_REFUSED,
+			"%s is a key of %s and is %sd there, not here: aws kms %s-key --key-id %s",
+			label, provider, action, action, arn);
+	rv = token.functions->C_SetAttributeValue(token.session, key, &change, 1);
+	if (rv != CKR_OK)
+		return token_failed(&token, rv, "%s root key %s of project %s", doing, label,
+				    token.project);
+	return objects_report(arguments, &token, key, fields);
+}
+
+int key_disable(const struct arguments *arguments)
+{
+	return set_state(arguments, CMEK_STATE_DISABLED, "disabling", "disable");
+}
+
+int key_enable(const struct arguments *arguments)
+{
+	return set_state(arguments, CMEK_STATE_ACTIVE, "enabling", "enable");
+}

@@ -1,0 +1,42 @@
+#include "cli/objects.h"
+
+#include "base/free.h"
+#include "base/macros.h"
+
+int objects_list(const struct arguments *arguments, const struct object_kind_row *kind,
+		 object_fields *fields)
+{
+	struct printer printer = {.json = arguments->json};
+	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
+	AUTO(token_close) struct token token = {0};
+	size_t count;
+
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	TRY(token_find(&token, kind, NULL, &handles, &count));
+	for (size_t i = 0; i < count; i++) {
+		print_row(&printer);
+		fields(&printer, &token, handles[i]);
+	}
+	return print_end(&printer);
+}
+
+int objects_report(const struct arguments *arguments, const struct token *token,
+		   CK_OBJECT_HANDLE object, object_fields *fields)
+{
+	struct printer printer = {.json = arguments->json, .single = true};
+
+	print_row(&printer);
+	fields(&printer, token, object);
+	return print_end(&printer);
+}
+
+int objects_show(const struct arguments *arguments, const struct object_kind_row *kind,
+		 object_fields *fields)
+{
+	AUTO(token_close) struct token token = {0};
+	CK_OBJECT_HANDLE object;
+
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	TRY(token_find_one(&token, kind, arguments->positional[0], &object));
+	return objects_report(arguments, &token, object, fields);
+}

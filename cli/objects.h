@@ -1,0 +1,18 @@
+/* What list and show of keys, clusters and databases have in common: one function that prints a row
+ * of the kind. */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "cli/token.h"
+
+typedef void object_fields(struct printer *printer, const struct token *token,
+			   CK_OBJECT_HANDLE object);
+
+int objects_list(const struct arguments *arguments, const struct object_kind_row *kind,
+		 object_fields *fields);
+int objects_show(const struct arguments *arguments, const struct object_kind_row *kind,
+		 object_fields *fields);
+/* Prints one object that was just made. */
+int objects_report(const struct arguments *arguments, const struct token *token,
+		   CK_OBJECT_HANDLE object, object_fields *fields);

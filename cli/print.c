@@ -1,0 +1,151 @@
+#include "cli/print.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
+
+void print_row(struct printer *printer)
+{
+	if (printer->row_count == printer->capacity) {
+		size_t capacity = printer->capacity * 2 + 8;
+		struct print_row *rows = realloc(printer->rows, capacity * sizeof(*rows));
+
+		if (rows == NULL)
+			abort();
+		printer->rows = rows;
+		printer->capacity = capacity;
+	}
+	printer->rows[printer->row_count++] = (struct print_row){0};
+}
+
+static void add(struct printer *printer, const char *name, char *value, bool number)
+{
+	struct print_row *row = &printer->rows[printer->row_count - 1];
+
+	row->fields[row->count++] = (struct print_field){name, value, number};
+}
+
+void print_take(struct printer *printer, const char *name, char *value)
+{
+	add(printer, name, value, false);
+}
+
+void print_text(struct printer *printer, const char *name, const char *value)
+{
+	add(printer, name, strdup(value == NULL ? "" : value), false);
+}
+
+static char *decimal(uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return strdup(text);
+}
+
+void print_number(struct printer *printer, const char *name, uint64_t value)
+{
+	add(printer, name, decimal(value), true);
+}
+
+void print_id(struct printer *printer, const char *name, uint64_t value)
+{
+	add(printer, name, decimal(value), false);
+}
+
+char *print_time(int64_t ms)
+{
+	char text[25];
+
+	clock_extended_utc(ms, text);
+	return strdup(text);
+}
+
+/* --- The three forms ------------------------------------------------------------------------- */
+
+static json_t *row_json(const struct print_row *row)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < row->count; i++) {
+		const struct print_field *field = &row->fields[i];
+		const char *value = field->value == NULL ? "" : field->value;
+
+		json_object_set_new(object, field->name,
+				    field->number
+					    ? json_integer((json_int_t)strtoll(value, NULL, 10))
+					    : json_string(value));
+	}
+	return object;
+}
+
+static void print_json(const struct printer *printer)
+{
+	json_t *root = printer->single ? row_json(&printer->rows[0]) : json_array();
+
+	for (size_t i = 0; !printer->single && i < printer->row_count; i++)
+		json_array_append_new(root, row_json(&printer->rows[i]));
+	json_dumpf(root, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(root);
+}
+
+static void print_lines(const struct print_row *row)
+{
+	for (size_t i = 0; i < row->count; i++)
+		printf("%-14s %s\n", row->fields[i].name,
+		       row->fields[i].value == NULL ? "" : row->fields[i].value);
+}
+
+static size_t width_of(const struct printer *printer, size_t column)
+{
+	size_t width = strlen(printer->rows[0].fields[column].name);
+
+	for (size_t i = 0; i < printer->row_count; i++) {
+		const char *value = printer->rows[i].fields[column].value;
+
+		if (value != NULL && strlen(value) > width)
+			width = strlen(value);
+	}
+	return width;
+}
+
+static void print_table(const struct printer *printer)
+{
+	size_t widths[PRINT_FIELDS_MAX],
+		columns = printer->row_count == 0 ? 0 : printer->rows[0].count;
+
+	for (size_t c = 0; c < columns; c++)
+		widths[c] = width_of(printer, c);
+	for (size_t c = 0; c < columns; c++)
+		printf("%-*s%s", c + 1 == columns ? 0 : (int)widths[c],
+		       printer->rows[0].fields[c].name, c + 1 == columns ? "\n" : "  ");
+	for (size_t i = 0; i < printer->row_count; i++)
+		for (size_t c = 0; c < columns; c++)
+			printf("%-*s%s", c + 1 == columns ? 0 : (int)widths[c],
+			       printer->rows[i].fields[c].value, c + 1 == columns ? "\n" : "  ");
+}
+
+int print_end(struct printer *printer)
+{
+	if (printer->json)
+		print_json(printer);
+	else if (printer->single)
+		print_lines(&printer->rows[0]);
+	else
+		print_table(printer);
+	for (size_t i = 0; i < printer->row_count; i++)
+		for (size_t c = 0; c < printer->rows[i].count; c++)
+			free(printer->rows[i].fields[c].value);
+	free(printer->rows);
+	*printer = (struct printer){0};
+	return CMEK_EXIT_OK;
+}

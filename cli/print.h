@@ -1,0 +1,40 @@
+/* Rows for people and for programs: the same fields as an aligned table, as "name: value" lines, or
+ * as JSON. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PRINT_FIELDS_MAX = 12 };
+
+struct print_field {
+	const char *name; /* JSON name and column title */
+	char *value;	  /* owned; NULL prints as empty, and null in JSON */
+	bool number;	  /* unquoted in JSON */
+};
+
+/* A list under way; zero it and set json. */
+struct printer {
+	bool json;
+	bool single; /* one thing (show), not a list */
+	size_t row_count, capacity;
+	struct print_row *rows;
+};
+
+struct print_row {
+	size_t count;
+	struct print_field fields[PRINT_FIELDS_MAX];
+};
+
+/* Begins a row; the fields of all rows come in the same order. */
+void print_row(struct printer *printer);
+void print_text(struct printer *printer, const char *name, const char *value);
+void print_take(struct printer *printer, const char *name, char *value); /* frees it */
+void print_number(struct printer *printer, const char *name, uint64_t value);
+/* A zone id: decimal, and text in JSON, since JSON readers lose digits beyond 2^53. */
+void print_id(struct printer *printer, const char *name, uint64_t value);
+/* Prints all, frees all; the exit code. */
+int print_end(struct printer *printer);
+/* Milliseconds since 1970 as "2026-11-24T04:38:06Z"; free() it. */
+char *print_time(int64_t ms);

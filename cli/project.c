@@ -1,0 +1,131 @@
+/* cmek project …: tokens. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/encode.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "cli/token.h"
+
+static int check_name(const char *name)
+{
+	if (*name == '\0' || strlen(name) > 32 || !utf8_valid(bytes_of(name)) ||
+	    name[strlen(name) - 1] == ' ')
+		return fail(CMEK_EXIT_USAGE,
+			    "a project's name is 1 to 32 bytes of UTF-8 and does not end in a "
+			    "space: %s",
+			    name);
+	return CMEK_EXIT_OK;
+}
+
+/* The free slot, and that no project has the name already. */
+static int choose_slot(const CK_FUNCTION_LIST *functions, const char *name, CK_SLOT_ID *ret_slot)
+{
+	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	CK_ULONG count;
+	char label[33];
+	bool found = false;
+
+	TRY(module_slots(functions, &slots, &count));
+	for (CK_ULONG i = 0; i < count; i++) {
+		if (!slot_label(functions, slots[i], label, NULL)) {
+			*ret_slot = slots[i];
+			found = true;
+		} else if (strcmp(label, name) == 0) {
+			return fail(CMEK_EXIT_REFUSED, "project %s exists already (slot %lu)", name,
+				    slots[i]);
+		}
+	}
+	return found ? CMEK_EXIT_OK : fail(CMEK_EXIT_FAILED, "the module shows no free slot");
+}
+
+static int report(const struct arguments *arguments, const CK_FUNCTION_LIST *functions,
+		  CK_SLOT_ID slot)
+{
+	struct printer printer = {.json = arguments->json, .single = true};
+	CK_TOKEN_INFO info;
+	char label[33];
+
+	if (!slot_label(functions, slot, label, &info))
+		return fail(CMEK_EXIT_NOT_FOUND, "slot %lu holds no project", slot);
+	print_row(&printer);
+	print_text(&printer, "project", label);
+	print_number(&printer, "slot", slot);
+	print_take(&printer, "serial",
+		   strndup((const char *)info.serialNumber, sizeof(info.serialNumber)));
+	return print_end(&printer);
+}
+
+int project_create(const struct arguments *arguments)
+{
+	const char *name = arguments->positional[0];
+	const CK_FUNCTION_LIST *functions;
+	struct token none = {0};
+	CK_UTF8CHAR label[32];
+	CK_SLOT_ID slot;
+	CK_RV rv;
+
+	TRY(check_name(name));
+	TRY(module_load(&functions));
+	TRY(choose_slot(functions, name, &slot));
+	memset(label, ' ', sizeof(label));
+	memcpy(label, name, strlen(name));
+	none.functions = functions;
+	rv = functions->C_InitToken(slot, NULL, 0, label);
+	if (rv != CKR_OK)
+		return token_failed(&none, rv, "creating project %s", name);
+	return report(arguments, functions, slot);
+}
+
+int project_list(const struct arguments *arguments)
+{
+	struct printer printer = {.json = arguments->json};
+	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	const CK_FUNCTION_LIST *functions;
+	CK_ULONG count;
+	char label[33];
+
+	TRY(module_load(&functions));
+	TRY(module_slots(functions, &slots, &count));
+	for (CK_ULONG i = 0; i < count; i++) {
+		if (!slot_label(functions, slots[i], label, NULL))
+			continue;
+		print_row(&printer);
+		print_text(&printer, "project", label);
+		print_number(&printer, "slot", slots[i]);
+	}
+	return print_end(&printer);
+}
+
+static int count_kind(struct printer *printer, const struct token *token, const char *name,
+		      const struct object_kind_row *kind)
+{
+	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
+	size_t count;
+
+	TRY(token_find(token, kind, NULL, &handles, &count));
+	print_number(printer, name, count);
+	return CMEK_EXIT_OK;
+}
+
+int project_show(const struct arguments *arguments)
+{
+	struct printer printer = {.json = arguments->json, .single = true};
+	AUTO(token_close) struct token token = {0};
+	CK_TOKEN_INFO info;
+
+	TRY(token_open(arguments->positional[0], &token));
+	slot_label(token.functions, token.slot, token.project, &info);
+	print_row(&printer);
+	print_text(&printer, "project", token.project);
+	print_number(&printer, "slot", token.slot);
+	print_take(&printer, "serial",
+		   strndup((const char *)info.serialNumber, sizeof(info.serialNumber)));
+	TRY(count_kind(&printer, &token, "root_keys", &kind_key));
+	TRY(count_kind(&printer, &token, "clusters", &kind_cluster));
+	TRY(count_kind(&printer, &token, "databases", &kind_database));
+	return print_end(&printer);
+}

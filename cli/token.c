@@ -1,0 +1,286 @@
+#include "cli/token.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+
+const struct object_kind_row kind_key = {"root key", CKO_SECRET_KEY, CKA_CMEK_KMS_KEY};
+const struct object_kind_row kind_cluster = {"cluster", CKO_CMEK_CLUSTER, CKA_CMEK_REGION};
+const struct object_kind_row kind_database = {"database", CKO_SECRET_KEY, CKA_CMEK_VERSION};
+
+/* --- Loading --------------------------------------------------------------------------------- */
+
+static bool beside_program(char *ret_path, size_t size)
+{
+	ssize_t len = readlink("/proc/self/exe", ret_path, size - 1);
+	char *slash;
+
+	if (len < 0)
+		return false;
+	ret_path[len] = '\0';
+	slash = strrchr(ret_path, '/');
+	if (slash == NULL || (size_t)(slash - ret_path) + sizeof("/cmek-pkcs11.so") > size)
+		return false;
+	strcpy(slash, "/cmek-pkcs11.so");
+	return access(ret_path, F_OK) == 0;
+}
+
+static void *open_library(void)
+{
+	const char *named = getenv("CMEK_PKCS11_MODULE");
+	char path[PATH_MAX];
+
+	if (named != NULL && *named != '\0')
+		return dlopen(named, RTLD_NOW | RTLD_LOCAL);
+	if (beside_program(path, sizeof(path)))
+		return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	return dlopen(CMEK_MODULE_PATH, RTLD_NOW | RTLD_LOCAL);
+}
+
+int module_load(const CK_FUNCTION_LIST **ret_functions)
+{
+	CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK,
+					  .pReserved = (void *)"free-slot=true quiet=true"};
+	CK_C_GetFunctionList get_list;
+	CK_FUNCTION_LIST *list;
+	void *library = open_library(), *symbol;
+	CK_RV rv;
+
+	if (library == NULL)
+		return fail(CMEK_EXIT_FAILED,
+			    "the module does not load: %s; set CMEK_PKCS11_MODULE to its path",
+			    dlerror());
+	symbol = dlsym(library, "C_GetFunctionList");
+	memcpy(&get_list, &symbol, sizeof(get_list));
+	if (symbol == NULL || get_list(&list) != CKR_OK)
+		return fail(CMEK_EXIT_FAILED, "the module has no C_GetFunctionList; is "
+					      "CMEK_PKCS11_MODULE the right file?");
+	rv = list->C_Initialize(&arguments);
+	if (rv != CKR_OK)
+		return fail(CMEK_EXIT_FAILED,
+			    "the module does not start: %s; is there a message above, or an error "
+			    "in cmek.conf?",
+			    rv_text(rv));
+	*ret_functions = list;
+	return CMEK_EXIT_OK;
+}
+
+int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count)
+{
+	struct token none = {.functions = functions};
+	CK_ULONG count = 0;
+	CK_SLOT_ID *slots;
+	CK_RV rv = functions->C_GetSlotList(CK_FALSE, NULL, &count);
+
+	if (rv != CKR_OK)
+		return token_failed(&none, rv, "listing the projects");
+	slots = calloc(count + 16, sizeof(*slots));
+	count += 16;
+	if (slots == NULL)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	rv = functions->C_GetSlotList(CK_FALSE, slots, &count);
+	if (rv != CKR_OK) {
+		free(slots);
+		return token_failed(&none, rv, "listing the projects");
+	}
+	*ret_slots = slots;
+	*ret_count = count;
+	return CMEK_EXIT_OK;
+}
+
+bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, char ret_label[static 33],
+		CK_TOKEN_INFO *ret_info)
+{
+	CK_TOKEN_INFO info;
+	size_t len = sizeof(info.label);
+
+	if (functions->C_GetTokenInfo(slot, &info) != CKR_OK ||
+	    !(info.flags & CKF_TOKEN_INITIALIZED))
+		return false;
+	while (len > 0 && info.label[len - 1] == ' ')
+		len--;
+	memcpy(ret_label, info.label, len);
+	ret_label[len] = '\0';
+	if (ret_info != NULL)
+		*ret_info = info;
+	return true;
+}
+
+/* --- Sessions -------------------------------------------------------------------------------- */
+
+int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token)
+{
+	struct token token = {.functions = functions, .slot = slot};
+	CK_TOKEN_INFO info;
+	CK_RV rv;
+
+	if (!slot_label(functions, slot, token.project, &info))
+		return fail(CMEK_EXIT_NOT_FOUND, "slot %lu holds no project", slot);
+	rv = functions->C_OpenSession(
+		slot, CKF_SERIAL_SESSION | (info.flags & CKF_WRITE_PROTECTED ? 0 : CKF_RW_SESSION),
+		NULL, NULL, &token.session);
+	if (rv != CKR_OK)
+		return token_failed(&token, rv, "opening project %s", token.project);
+	if (info.flags & CKF_LOGIN_REQUIRED)
+		functions->C_Login(token.session, CKU_USER, (CK_UTF8CHAR *)"", 0);
+	*ret_token = token;
+	return CMEK_EXIT_OK;
+}
+
+int token_open(const char *project, struct token *ret_token)
+{
+	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	const CK_FUNCTION_LIST *functions;
+	CK_ULONG count;
+	char label[33];
+
+	TRY(module_load(&functions));
+	TRY(module_slots(functions, &slots, &count));
+	for (CK_ULONG i = 0; i < count; i++)
+		if (slot_label(functions, slots[i], label, NULL) && strcmp(label, project) == 0)
+			return token_open_slot(functions, slots[i], ret_token);
+	return fail(CMEK_EXIT_NOT_FOUND,
+		    "no project %s; see cmek project list, or make it: cmek project create %s",
+		    project, project);
+}
+
+void token_close(struct token *token)
+{
+	if (token->functions != NULL && token->session != CK_INVALID_HANDLE)
+		token->functions->C_CloseSession(token->session);
+	token->session = CK_INVALID_HANDLE;
+}
+
+/* --- Objects --------------------------------------------------------------------------------- */
+
+static bool has_attribute(const struct token *token, CK_OBJECT_HANDLE object,
+			  CK_ATTRIBUTE_TYPE type)
+{
+	CK_ATTRIBUTE attribute = {type, NULL, 0};
+
+	return token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) ==
+	       CKR_OK;
+}
+
+static CK_RV collect(const struct token *token, CK_ATTRIBUTE_TYPE proof, struct buffer *out)
+{
+	CK_OBJECT_HANDLE found[64];
+	CK_ULONG count;
+	CK_RV rv;
+
+	do {
+		rv = token->functions->C_FindObjects(token->session, found, COUNT_OF(found),
+						     &count);
+		for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
+			if (has_attribute(token, found[i], proof))
+				buffer_append(out, bytes(&found[i], sizeof(found[i])));
+	} while (rv == CKR_OK && count > 0);
+	return rv;
+}
+
+int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
+	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
+{
+	CK_OBJECT_CLASS class = kind->class;
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_LABEL, (void *)label, label == NULL ? 0 : strlen(label)},
+	};
+	AUTO(buffer_clear) struct buffer found = {0};
+	CK_RV rv;
+
+	rv = token->functions->C_FindObjectsInit(token->session, template, label == NULL ? 2 : 3);
+	if (rv == CKR_OK)
+		rv = collect(token, kind->proof, &found);
+	token->functions->C_FindObjectsFinal(token->session);
+	if (rv != CKR_OK)
+		return token_failed(token, rv, "listing what project %s holds", token->project);
+	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);
+	*ret_handles = malloc(found.len + 1);
+	if (found.failed || *ret_handles == NULL)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	if (found.len > 0)
+		memcpy(*ret_handles, found.data, found.len);
+	return CMEK_EXIT_OK;
+}
+
+int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,
+		   CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
+	size_t count;
+
+	TRY(token_find(token, kind, label, &handles, &count));
+	if (count == 0)
+		return fail(CMEK_EXIT_NOT_FOUND,
+			    "project %s has no %s %s; see cmek tree --project %s", token->project,
+			    kind->noun, label, token->project);
+	if (count > 1)
+		return fail(CMEK_EXIT_FAILED, "project %s has %zu of %s %s", token->project, count,
+			    kind->noun, label);
+	*ret_handle = handles[0];
+	return CMEK_EXIT_OK;
+}
+
+char *object_text(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
+{
+	CK_ATTRIBUTE attribute = {type, NULL, 0};
+	char *text;
+
+	if (token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) != CKR_OK)
+		return calloc(1, 1);
+	text = calloc(1, attribute.ulValueLen + 1);
+	attribute.pValue = text;
+	if (text != NULL &&
+	    token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) != CKR_OK)
+		*text = '\0';
+	return text;
+}
+
+CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
+{
+	CK_ULONG number = 0;
+	CK_ATTRIBUTE attribute = {type, &number, sizeof(number)};
+
+	if (token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) != CKR_OK)
+		return 0;
+	return number;
+}
+
+uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object)
+{
+	uint8_t id[8] = {0};
+	CK_ATTRIBUTE attribute = {CKA_CMEK_ZONE, id, sizeof(id)};
+	uint64_t zone = 0;
+
+	if (token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) !=
+		    CKR_OK ||
+	    attribute.ulValueLen != 8)
+		return 0;
+	for (size_t i = 0; i < sizeof(id); i++)
+		zone = zone << 8 | id[i];
+	return zone;
+}
+
+const char *state_text(CK_ULONG state)
+{
+	static const char *const texts[] = {
+		[CMEK_STATE_UNKNOWN] = "not asked",
+		[CMEK_STATE_ACTIVE] = "active",
+		[CMEK_STATE_DISABLED] = "disabled",
+		[CMEK_STATE_PENDING_DELETION] = "pending deletion",
+		[CMEK_STATE_UNREACHABLE] = "unreachable",
+	};
+
+	return state < COUNT_OF(texts) ? texts[state] : "?";
+}

@@ -1,0 +1,57 @@
+/* The PKCS #11 module as the commands use it: loaded once, sessions on projects, objects and their
+ * attributes, and what an error means to a person. */
+#pragma once
+
+#include "base/buffer.h"
+#include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
+
+struct token {
+	const CK_FUNCTION_LIST *functions;
+	CK_SLOT_ID slot;
+	CK_SESSION_HANDLE session;
+	char project[33];
+};
+
+/* Loads and initializes the module: $CMEK_PKCS11_MODULE, then beside this program, then where it
+ * was installed. Reports; an exit code, CMEK_EXIT_OK = loaded. */
+int module_load(const CK_FUNCTION_LIST **ret_functions);
+/* Slots of the projects (free() it), or of the free slot as well. */
+int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count);
+/* The label of an initialized token without its padding; false: a free slot. */
+bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, char ret_label[static 33],
+		CK_TOKEN_INFO *ret_info);
+
+/* Opens a session on a project; reports. */
+int token_open(const char *project, struct token *ret_token);
+int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token);
+void token_close(struct token *token); /* for AUTO; accepts a zero token */
+
+/* Reports a failed PKCS #11 call in one line: what was done, why it failed as the module says, or
+ * what the return value means; the exit code for it. */
+int token_failed(const struct token *token, CK_RV rv, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int exit_code_for(CK_RV rv, CK_ULONG reason);
+const char *rv_text(CK_RV rv);
+
+/* What `cmek key list` and kin list: objects of a class that have the proof attribute. */
+struct object_kind_row {
+	const char *noun;
+	CK_OBJECT_CLASS class;
+	CK_ATTRIBUTE_TYPE proof;
+};
+extern const struct object_kind_row kind_key, kind_cluster, kind_database;
+
+/* All of a kind, or those with that label (free() them). */
+int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
+	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count);
+/* Exactly the one with that label; reports when there is none. */
+int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,
+		   CK_OBJECT_HANDLE *ret_handle);
+
+/* Attributes; an absent one is empty or 0. Text is free()d by the caller, never NULL but out of
+ * memory. */
+char *object_text(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object);
+const char *state_text(CK_ULONG state);

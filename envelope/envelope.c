@@ -1,0 +1,338 @@
+#include "envelope/envelope.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/free.h"
+#include "base/macros.h"
+#include "base/secret.h"
+
+/* The order of steps of docs/format.md, 5.4, and the loops over the chunks. A chunk is known to be
+ * the last one only when the stream ends behind it, so both loops read one chunk ahead. */
+
+struct two_chunks {
+	uint8_t *memory; /* current, next, result */
+	uint8_t *current, *next, *result;
+	size_t part_len;
+};
+
+static bool two_chunks_init(struct two_chunks *chunks, size_t part_len)
+{
+	chunks->part_len = part_len;
+	chunks->memory = malloc(3 * (part_len + ENVELOPE_TAG));
+	if (chunks->memory == NULL)
+		return false;
+	chunks->current = chunks->memory;
+	chunks->next = chunks->current + part_len + ENVELOPE_TAG;
+	chunks->result = chunks->next + part_len + ENVELOPE_TAG;
+	return true;
+}
+
+static void two_chunks_clear(struct two_chunks *chunks)
+{
+	if (chunks->memory != NULL)
+		wipe(chunks->memory, 3 * (chunks->part_len + ENVELOPE_TAG));
+	free(chunks->memory);
+	chunks->memory = NULL;
+}
+
+static void two_chunks_swap(struct two_chunks *chunks)
+{
+	uint8_t *swap = chunks->current;
+
+	chunks->current = chunks->next;
+	chunks->next = swap;
+}
+
+/* Reads until `len` bytes are there or the stream ends. */
+static enum envelope_status read_full(const struct envelope_io *io, uint8_t *out, size_t len,
+				      size_t *ret_len, struct envelope_error *error)
+{
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t count = io->read(io->state, out + got, len - got);
+
+		if (count < 0) {
+			error->system_error = errno;
+			return ENVELOPE_INPUT;
+		}
+		if (count == 0)
+			break;
+		got += (size_t)count;
+	}
+	*ret_len = got;
+	return ENVELOPE_OK;
+}
+
+static enum envelope_status write_out(const struct envelope_io *io, struct bytes bytes,
+				      struct envelope_error *error)
+{
+	if (bytes.len == 0 || io->write(io->state, bytes))
+		return ENVELOPE_OK;
+	error->system_error = errno;
+	return ENVELOPE_OUTPUT;
+}
+
+typedef enum envelope_status chunk_step(const struct envelope_payload *payload, uint64_t index,
+					bool last, struct bytes in, uint8_t *out, size_t *ret_len,
+					struct envelope_error *error);
+
+/* Cuts the stream into parts of chunks->part_len and runs each through `step`. */
+static enum envelope_status run_chunks(const struct envelope_payload *payload,
+				       struct two_chunks *chunks, chunk_step *step,
+				       const struct envelope_io *io, struct envelope_error *error)
+{
+	size_t current_len, next_len, result_len;
+
+	TRY(read_full(io, chunks->current, chunks->part_len, &current_len, error));
+	for (uint64_t index = 0;; index++) {
+		TRY(read_full(io, chunks->next, chunks->part_len, &next_len, error));
+		TRY(step(payload, index, next_len == 0, bytes(chunks->current, current_len),
+			 chunks->result, &result_len, error));
+		TRY(write_out(io, bytes(chunks->result, result_len), error));
+		if (next_len == 0)
+			return ENVELOPE_OK;
+		two_chunks_swap(chunks);
+		current_len = next_len;
+	}
+}
+
+static enum envelope_status seal_step(const struct envelope_payload *payload, uint64_t index,
+				      bool last, struct bytes in, uint8_t *out, size_t *ret_len,
+				      struct envelope_error *error)
+{
+	*ret_len = in.len + ENVELOPE_TAG;
+	return envelope_chunk_seal(payload, index, last, in, out, error);
+}
+
+static enum envelope_status open_step(const struct envelope_payload *payload, uint64_t index,
+				      bool last, struct bytes in, uint8_t *out, size_t *ret_len,
+				      struct envelope_error *error)
+{
+	TRY(envelope_chunk_open(payload, index, last, in, out, ret_len, error));
+	if (*ret_len == 0 && index > 0) {
+		snprintf(error->text, sizeof(error->text), "chunk %llu: empty",
+			 (unsigned long long)index);
+		return ENVELOPE_DAMAGED;
+	}
+	return ENVELOPE_OK;
+}
+
+static enum envelope_status run_payload(struct envelope_token *token,
+					const struct envelope_header *header,
+					const struct envelope_keys *keys, chunk_step *step,
+					size_t part_len, const struct envelope_io *io,
+					struct envelope_error *error)
+{
+	AUTO(two_chunks_clear) struct two_chunks chunks = {0};
+	struct envelope_payload payload = {
+		.token = token,
+		.key = keys->payload,
+		.aad = bytes(header->immutable, sizeof(header->immutable)),
+		.chunk_len = (size_t)1 << header->chunk_bits,
+	};
+
+	if (!two_chunks_init(&chunks, part_len))
+		return ENVELOPE_NO_MEMORY;
+	return run_chunks(&payload, &chunks, step, io, error);
+}
+
+static enum envelope_status bind_name(struct envelope_token *token,
+				      const struct envelope_header *header, struct bytes name,
+				      uint8_t ret_binding[static 32], struct envelope_error *error)
+{
+	struct bytes parts[] = {bytes_of("cmek/1/name"), bytes(header->salt, sizeof(header->salt)),
+				name};
+
+	return envelope_digest(token, parts, COUNT_OF(parts), ret_binding, error);
+}
+
+/* --- Sealing --------------------------------------------------------------------------------- */
+
+/* The lengths of what slot 0 will hold are part of what is authenticated, so they are learnt from a
+ * first wrap. */
+static enum envelope_status measure(struct envelope_token *token, const struct envelope_keys *keys,
+				    CK_OBJECT_HANDLE ezk, struct buffer *wrapped,
+				    struct buffer *record, struct envelope_header *header,
+				    struct envelope_error *error)
+{
+	uint32_t version;
+
+	TRY(envelope_keys_wrap(token, keys, ezk, bytes(header->immutable, 0), wrapped, record,
+			       error));
+	if (!envelope_wrapped_version(buffer_bytes(wrapped), &header->zone, &version))
+		return envelope_failed(token, error, "C_WrapKey", CKR_GENERAL_ERROR);
+	envelope_header_prepare(header, wrapped->len, record == NULL ? 0 : record->len);
+	return ENVELOPE_OK;
+}
+
+static enum envelope_status make_header(struct envelope_token *token, struct envelope_keys *keys,
+					CK_OBJECT_HANDLE ezk,
+					const struct envelope_options *options,
+					struct envelope_header *header, struct buffer *out,
+					struct envelope_error *error)
+{
+	AUTO(buffer_clear) struct buffer wrapped = {0}, record = {0};
+	struct buffer *embedded = options->omit_record ? NULL : &record;
+	struct envelope_slot slot = {.sequence = 1};
+
+	header->name_bound = options->name.data != NULL;
+	if (header->name_bound)
+		TRY(bind_name(token, header, options->name, header->name_binding, error));
+	memcpy(header->commitment, keys->commitment, sizeof(header->commitment));
+	TRY(measure(token, keys, ezk, &wrapped, embedded, header, error));
+	TRY(envelope_keys_wrap(token, keys, ezk,
+			       bytes(header->immutable, sizeof(header->immutable)), &wrapped,
+			       embedded, error));
+	slot.wrapped = buffer_bytes(&wrapped);
+	slot.record = buffer_bytes(&record);
+	return envelope_header_encode(header, 0, &slot, out);
+}
+
+static enum envelope_status seal_with(struct envelope_token *token, struct envelope_keys *keys,
+				      CK_OBJECT_HANDLE ezk, const struct envelope_options *options,
+				      struct envelope_header *header, const struct envelope_io *io,
+				      struct envelope_error *error)
+{
+	AUTO(buffer_clear) struct buffer start = {0};
+
+	TRY(make_header(token, keys, ezk, options, header, &start, error));
+	TRY(envelope_keys_payload(token, keys, header->salt, error));
+	TRY(write_out(io, buffer_bytes(&start), error));
+	return run_payload(token, header, keys, seal_step, (size_t)1 << header->chunk_bits, io,
+			   error);
+}
+
+enum envelope_status envelope_seal(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+				   const struct envelope_options *options,
+				   const struct envelope_io *io, struct envelope_error *error)
+{
+	struct envelope_header header = {.chunk_bits = ENVELOPE_CHUNK_BITS};
+	struct envelope_keys keys = {0};
+	enum envelope_status status;
+
+	TRY(envelope_random(token, header.salt, sizeof(header.salt), error));
+	TRY(envelope_keys_make(token, header.salt, &keys, error));
+	status = seal_with(token, &keys, ezk, options, &header, io, error);
+	envelope_keys_clear(token, &keys);
+	return status;
+}
+
+/* --- Opening --------------------------------------------------------------------------------- */
+
+enum envelope_status envelope_read_header(const struct envelope_io *io, struct buffer *storage,
+					  struct envelope_header *ret_header,
+					  struct envelope_error *error)
+{
+	uint8_t *start = buffer_extend(storage, ENVELOPE_IMMUTABLE), *rest;
+	uint32_t header_len;
+	size_t len;
+
+	if (start == NULL)
+		return ENVELOPE_NO_MEMORY;
+	TRY(read_full(io, start, ENVELOPE_IMMUTABLE, &len, error));
+	TRY(envelope_header_measure(bytes(start, len), &header_len, error));
+	rest = buffer_extend(storage, header_len - ENVELOPE_IMMUTABLE);
+	if (rest == NULL)
+		return ENVELOPE_NO_MEMORY;
+	TRY(read_full(io, rest, header_len - ENVELOPE_IMMUTABLE, &len, error));
+	return envelope_header_decode(bytes(storage->data, ENVELOPE_IMMUTABLE + len), ret_header,
+				      error);
+}
+
+enum envelope_status envelope_check(struct envelope_token *token,
+				    const struct envelope_header *header,
+				    const struct envelope_expectation *expected,
+				    struct envelope_error *error)
+{
+	uint8_t binding[32];
+
+	if (expected->zone != 0 && expected->zone != header->zone)
+		return ENVELOPE_OTHER_ZONE;
+	if (!header->name_bound)
+		return expected->name.data == NULL ? ENVELOPE_OK : ENVELOPE_NOT_BOUND;
+	if (expected->name.data == NULL)
+		return ENVELOPE_NAME_NEEDED;
+	TRY(bind_name(token, header, expected->name, binding, error));
+	return memcmp(binding, header->name_binding, sizeof(binding)) == 0 ? ENVELOPE_OK
+									   : ENVELOPE_WRONG_NAME;
+}
+
+static enum envelope_status unlock_slot(struct envelope_token *token,
+					const struct envelope_header *header,
+					const struct envelope_slot *slot, CK_OBJECT_HANDLE zone,
+					struct envelope_keys *ret_keys,
+					struct envelope_error *error)
+{
+	CK_OBJECT_HANDLE ezk = zone;
+
+	if (ezk == CK_INVALID_HANDLE && slot->record.len == 0)
+		return ENVELOPE_ZONE_UNKNOWN;
+	if (ezk == CK_INVALID_HANDLE)
+		TRY(envelope_record_open(token, slot->record, &ezk, error));
+	TRY(envelope_keys_open(token, slot->wrapped, ezk,
+			       bytes(header->immutable, sizeof(header->immutable)), header->salt,
+			       ret_keys, error));
+	if (memcmp(ret_keys->commitment, header->commitment, ENVELOPE_COMMITMENT) == 0)
+		return ENVELOPE_OK;
+	envelope_keys_clear(token, ret_keys);
+	snprintf(error->text, sizeof(error->text),
+		 "header: the data key is not the one the file was sealed with");
+	return ENVELOPE_DAMAGED;
+}
+
+enum envelope_status envelope_unlock(struct envelope_token *token,
+				     const struct envelope_header *header,
+				     struct envelope_keys *ret_keys, struct envelope_error *error)
+{
+	const struct envelope_slot *slots[ENVELOPE_SLOTS];
+	enum envelope_status status = ENVELOPE_DAMAGED;
+	CK_OBJECT_HANDLE zone;
+
+	TRY(envelope_zone_find(token, header->zone, &zone, error));
+	envelope_slots_in_order(header, slots);
+	for (unsigned i = 0; i < ENVELOPE_SLOTS && slots[i] != NULL; i++) {
+		status = unlock_slot(token, header, slots[i], zone, ret_keys, error);
+		if (status != ENVELOPE_DAMAGED)
+			return status;
+	}
+	return status;
+}
+
+enum envelope_status envelope_open_payload(struct envelope_token *token,
+					   const struct envelope_header *header,
+					   const struct envelope_keys *keys,
+					   const struct envelope_io *io,
+					   struct envelope_error *error)
+{
+	return run_payload(token, header, keys, open_step,
+			   ((size_t)1 << header->chunk_bits) + ENVELOPE_TAG, io, error);
+}
+
+const char *envelope_status_text(enum envelope_status status)
+{
+	static const char *const texts[ENVELOPE_STATUS_COUNT] = {
+		[ENVELOPE_OK] = "no error",
+		[ENVELOPE_NO_MEMORY] = "out of memory",
+		[ENVELOPE_NOT_AN_ENVELOPE] = "not an envelope of cmek",
+		[ENVELOPE_NEWER] = "an envelope of a later release",
+		[ENVELOPE_DAMAGED] = "damaged envelope",
+		[ENVELOPE_NAME_NEEDED] =
+			"the envelope is bound to an object's name, and none was given",
+		[ENVELOPE_WRONG_NAME] = "the envelope is bound to another object's name",
+		[ENVELOPE_NOT_BOUND] = "a name was given, but the envelope is bound to none",
+		[ENVELOPE_OTHER_ZONE] = "the envelope belongs to another database",
+		[ENVELOPE_ZONE_UNKNOWN] = "the envelope's database is in no project here, and the "
+					  "envelope carries no key record",
+		[ENVELOPE_ROOT_KEY_UNKNOWN] =
+			"the root key of the envelope's key record is in no project here",
+		[ENVELOPE_TOO_LARGE] = "too large",
+		[ENVELOPE_INPUT] = "reading failed",
+		[ENVELOPE_OUTPUT] = "writing failed",
+		[ENVELOPE_MODULE] = "the PKCS #11 module refused",
+	};
+
+	return (unsigned)status < ENVELOPE_STATUS_COUNT ? texts[status] : "unknown error";
+}

@@ -1,0 +1,80 @@
+/* The header of an envelope, docs/format.md section 5: bytes to struct and back. Knows no key, no
+ * token and no file. */
+#pragma once
+
+#include "base/buffer.h"
+#include "envelope/status.h"
+
+enum {
+	ENVELOPE_IMMUTABLE = 128,
+	ENVELOPE_SALT = 32,
+	ENVELOPE_COMMITMENT = 32,
+	ENVELOPE_SLOTS = 2,
+	ENVELOPE_SLOT_MIN = 128,
+	ENVELOPE_SLOT_MAX = 16384,
+	ENVELOPE_SLOT_SPARE = 256, /* room a rewrap may need more than the first wrap */
+	ENVELOPE_CHUNK_BITS = 16,  /* written; 12 … 24 are read */
+	ENVELOPE_CHUNK_BITS_MIN = 12,
+	ENVELOPE_CHUNK_BITS_MAX = 24,
+	ENVELOPE_KIND_FILE = 1,
+	ENVELOPE_TAG = 16,
+	ENVELOPE_HEADER_MAX = ENVELOPE_IMMUTABLE + ENVELOPE_SLOTS * ENVELOPE_SLOT_MAX,
+};
+
+struct envelope_slot {
+	bool valid; /* checksum, lengths and zeros are right, and it has been written */
+	uint64_t sequence;
+	struct bytes wrapped; /* the DEK; borrowed from the header's bytes */
+	struct bytes record;  /* the EZK record; empty: not embedded */
+};
+
+struct envelope_header {
+	uint8_t immutable[ENVELOPE_IMMUTABLE]; /* as it stands in the file: the AAD of everything */
+	unsigned chunk_bits;
+	bool name_bound;
+	uint32_t header_len;
+	uint32_t slot_len;
+	uint64_t zone;
+	uint8_t salt[ENVELOPE_SALT];
+	uint8_t name_binding[32];
+	uint8_t commitment[ENVELOPE_COMMITMENT];
+	struct envelope_slot slots[ENVELOPE_SLOTS];
+};
+
+/* How many bytes the header has, from its first 128; checks the immutable part. */
+enum envelope_status envelope_header_measure(struct bytes immutable, uint32_t *ret_len,
+					     struct envelope_error *error);
+/* The whole header; slots borrow from `bytes`. At least one slot is valid, else ENVELOPE_DAMAGED.
+ */
+enum envelope_status envelope_header_decode(struct bytes bytes, struct envelope_header *ret_header,
+					    struct envelope_error *error);
+
+/* Fills `immutable` from the other fields; lengths come from what slot 0 will hold. */
+void envelope_header_prepare(struct envelope_header *header, size_t wrapped_len, size_t record_len);
+/* The whole header: immutable part, `slot` written into place `index` (its sequence is taken as it
+ * is), the other slot empty. */
+enum envelope_status envelope_header_encode(const struct envelope_header *header, unsigned index,
+					    const struct envelope_slot *slot, struct buffer *out);
+/* One slot, `slot_len` bytes, for a rewrap in place. */
+enum envelope_status envelope_slot_encode(unsigned index, const struct envelope_slot *slot,
+					  uint32_t slot_len, struct buffer *out);
+/* Slots in the order to try them: [0] is the valid one with the greater sequence; NULL where there
+ * is none. */
+void envelope_slots_in_order(const struct envelope_header *header,
+			     const struct envelope_slot *ret_slots[ENVELOPE_SLOTS]);
+
+/* The zone id and version a wrapped DEK names (docs/format.md section 4), and what an EZK record
+ * says; for `inspect` and for choosing. */
+struct envelope_record {
+	uint64_t zone;
+	uint32_t version;
+	uint8_t project[16];
+	uint8_t cluster[16];
+	uint64_t created_ms;
+	struct bytes arns[8]; /* borrowed */
+	size_t arn_count;
+};
+bool envelope_wrapped_version(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
+bool envelope_record_decode(struct bytes record, struct envelope_record *ret_record);
+
+uint32_t envelope_crc32(uint32_t crc, struct bytes bytes); /* ISO 3309; begin with 0 */

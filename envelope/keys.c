@@ -1,0 +1,377 @@
+#include "envelope/keys.h"
+
+#include <stdio.h>
+
+#include "base/macros.h"
+
+/* Every function here is a short list of PKCS #11 calls; templates are tables. The derivations are
+ * docs/format.md, 5.1. */
+
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
+static CK_KEY_TYPE aes = CKK_AES, generic_secret = CKK_GENERIC_SECRET;
+static CK_ULONG thirty_two = 32;
+
+enum envelope_status envelope_failed(struct envelope_token *token, struct envelope_error *error,
+				     const char *function, CK_RV rv)
+{
+	error->function = function;
+	error->rv = rv;
+	error->session = token->session;
+	return ENVELOPE_MODULE;
+}
+
+/* Calls a function of the list and returns from the caller with what failed. */
+static enum envelope_status check(struct envelope_token *token, struct envelope_error *error,
+				  const char *function, CK_RV rv)
+{
+	return rv == CKR_OK ? ENVELOPE_OK : envelope_failed(token, error, function, rv);
+}
+
+enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret, size_t len,
+				     struct envelope_error *error)
+{
+	return check(token, error, "C_GenerateRandom",
+		     token->functions->C_GenerateRandom(token->session, ret, len));
+}
+
+enum envelope_status envelope_digest(struct envelope_token *token, const struct bytes *parts,
+				     size_t count, uint8_t ret_digest[static 32],
+				     struct envelope_error *error)
+{
+	CK_MECHANISM sha256 = {CKM_SHA256, NULL, 0};
+	CK_ULONG len = 32;
+
+	TRY(check(token, error, "C_DigestInit",
+		  token->functions->C_DigestInit(token->session, &sha256)));
+	for (size_t i = 0; i < count; i++)
+		TRY(check(token, error, "C_DigestUpdate",
+			  token->functions->C_DigestUpdate(token->session, (CK_BYTE *)parts[i].data,
+							   parts[i].len)));
+	return check(token, error, "C_DigestFinal",
+		     token->functions->C_DigestFinal(token->session, ret_digest, &len));
+}
+
+/* --- Finding --------------------------------------------------------------------------------- */
+
+/* The first object that matches and answers `proof` (an attribute only the wanted class has). */
+static enum envelope_status find(struct envelope_token *token, CK_ATTRIBUTE *template,
+				 CK_ULONG count, CK_ATTRIBUTE_TYPE proof,
+				 CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
+{
+	const CK_FUNCTION_LIST *f = token->functions;
+	CK_OBJECT_HANDLE handle, found = CK_INVALID_HANDLE;
+	CK_ULONG matches = 1;
+	CK_RV rv;
+
+	TRY(check(token, error, "C_FindObjectsInit",
+		  f->C_FindObjectsInit(token->session, template, count)));
+	while (found == CK_INVALID_HANDLE && matches == 1) {
+		CK_ATTRIBUTE attribute = {proof, NULL, 0};
+
+		rv = f->C_FindObjects(token->session, &handle, 1, &matches);
+		if (rv != CKR_OK) {
+			f->C_FindObjectsFinal(token->session);
+			return envelope_failed(token, error, "C_FindObjects", rv);
+		}
+		if (matches == 1 &&
+		    f->C_GetAttributeValue(token->session, handle, &attribute, 1) == CKR_OK)
+			found = handle;
+	}
+	TRY(check(token, error, "C_FindObjectsFinal", f->C_FindObjectsFinal(token->session)));
+	*ret_handle = found;
+	return ENVELOPE_OK;
+}
+
+enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
+					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
+{
+	uint8_t id[8];
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_CMEK_ZONE, id, sizeof(id)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+
+	for (int i = 0; i < 8; i++)
+		id[i] = (uint8_t)(zone >> (56 - 8 * i));
+	return find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
+}
+
+/* A root key of this token that the record is wrapped by. */
+static enum envelope_status root_key_find(struct envelope_token *token,
+					  const struct envelope_record *record,
+					  CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+{
+	CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+
+	for (size_t i = 0; i < record->arn_count && key == CK_INVALID_HANDLE; i++) {
+		CK_ATTRIBUTE template[] = {
+			{CKA_CLASS, &secret_key, sizeof(secret_key)},
+			{CKA_CMEK_ROOT_KEY, (void *)record->arns[i].data, record->arns[i].len},
+			{CKA_TOKEN, &yes, sizeof(yes)},
+		};
+
+		TRY(find(token, template, COUNT_OF(template), CKA_CMEK_KMS_KEY, &key, error));
+	}
+	if (key == CK_INVALID_HANDLE) {
+		snprintf(error->text, sizeof(error->text), "%.*s", (int)record->arns[0].len,
+			 (const char *)record->arns[0].data);
+		return ENVELOPE_ROOT_KEY_UNKNOWN;
+	}
+	*ret_key = key;
+	return ENVELOPE_OK;
+}
+
+static void remember(struct envelope_token *token, const struct envelope_record *record,
+		     CK_OBJECT_HANDLE key)
+{
+	size_t place = token->opened_count % ENVELOPE_OPENED_MAX;
+
+	if (token->opened_count >= ENVELOPE_OPENED_MAX)
+		token->functions->C_DestroyObject(token->session, token->opened[place].key);
+	token->opened[place].zone = record->zone;
+	token->opened[place].version = record->version;
+	token->opened[place].key = key;
+	token->opened_count++;
+}
+
+static CK_OBJECT_HANDLE recall(const struct envelope_token *token,
+			       const struct envelope_record *record)
+{
+	for (size_t i = 0; i < token->opened_count && i < ENVELOPE_OPENED_MAX; i++)
+		if (token->opened[i].zone == record->zone &&
+		    token->opened[i].version == record->version)
+			return token->opened[i].key;
+	return CK_INVALID_HANDLE;
+}
+
+enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes bytes,
+					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_KEY_TYPE, &aes, sizeof(aes)},
+		{CKA_TOKEN, &no, sizeof(no)},
+	};
+	CK_MECHANISM by_kms = {CKM_CMEK_KMS, NULL, 0};
+	struct envelope_record record;
+	CK_OBJECT_HANDLE root_key, ezk;
+
+	if (!envelope_record_decode(bytes, &record) || record.arn_count == 0)
+		return ENVELOPE_DAMAGED;
+	TRY(root_key_find(token, &record, &root_key, error));
+	ezk = recall(token, &record);
+	if (ezk == CK_INVALID_HANDLE) {
+		TRY(check(token, error, "C_UnwrapKey",
+			  token->functions->C_UnwrapKey(token->session, &by_kms, root_key,
+							(CK_BYTE *)bytes.data, bytes.len, template,
+							COUNT_OF(template), &ezk)));
+		remember(token, &record, ezk);
+	}
+	*ret_ezk = ezk;
+	return ENVELOPE_OK;
+}
+
+/* --- DEK, commitment, payload key --------------------------------------------------------------
+ */
+
+static enum envelope_status derive(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+				   const char *label, const uint8_t salt[static ENVELOPE_SALT],
+				   CK_ATTRIBUTE *template, CK_ULONG count,
+				   CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+{
+	uint8_t info[64];
+	size_t label_len = strlen(label);
+	CK_HKDF_PARAMS parameters = {
+		.bExtract = CK_FALSE,
+		.bExpand = CK_TRUE,
+		.prfHashMechanism = CKM_SHA256,
+		.ulSaltType = CKF_HKDF_SALT_NULL,
+		.pInfo = info,
+		.ulInfoLen = label_len + ENVELOPE_SALT,
+	};
+	CK_MECHANISM hkdf = {CKM_HKDF_DERIVE, &parameters, sizeof(parameters)};
+
+	memcpy(info, label, label_len);
+	memcpy(info + label_len, salt, ENVELOPE_SALT);
+	return check(token, error, "C_DeriveKey",
+		     token->functions->C_DeriveKey(token->session, &hkdf, dek, template, count,
+						   ret_key));
+}
+
+/* The commitment is public, so it is derived as a key whose value can be read. */
+static enum envelope_status derive_commitment(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					      const uint8_t salt[static ENVELOPE_SALT],
+					      uint8_t ret_commitment[static ENVELOPE_COMMITMENT],
+					      struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_KEY_TYPE, &generic_secret, sizeof(generic_secret)},
+		{CKA_TOKEN, &no, sizeof(no)},
+		{CKA_SENSITIVE, &no, sizeof(no)},
+		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
+		{CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)},
+	};
+	CK_ATTRIBUTE value = {CKA_VALUE, ret_commitment, ENVELOPE_COMMITMENT};
+	CK_OBJECT_HANDLE key;
+	CK_RV rv;
+
+	TRY(derive(token, dek, "cmek/1/commit", salt, template, COUNT_OF(template), &key, error));
+	rv = token->functions->C_GetAttributeValue(token->session, key, &value, 1);
+	token->functions->C_DestroyObject(token->session, key);
+	return check(token, error, "C_GetAttributeValue", rv);
+}
+
+enum envelope_status envelope_keys_payload(struct envelope_token *token, struct envelope_keys *keys,
+					   const uint8_t salt[static ENVELOPE_SALT],
+					   struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_KEY_TYPE, &aes, sizeof(aes)},
+		{CKA_TOKEN, &no, sizeof(no)},
+		{CKA_SENSITIVE, &yes, sizeof(yes)},
+		{CKA_EXTRACTABLE, &no, sizeof(no)},
+		{CKA_ENCRYPT, &yes, sizeof(yes)},
+		{CKA_DECRYPT, &yes, sizeof(yes)},
+		{CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)},
+	};
+
+	return derive(token, keys->dek, "cmek/1/payload", salt, template, COUNT_OF(template),
+		      &keys->payload, error);
+}
+
+enum envelope_status envelope_keys_make(struct envelope_token *token,
+					const uint8_t salt[static ENVELOPE_SALT],
+					struct envelope_keys *ret_keys,
+					struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_KEY_TYPE, &aes, sizeof(aes)},
+		{CKA_TOKEN, &no, sizeof(no)},
+		{CKA_SENSITIVE, &yes, sizeof(yes)},
+		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
+		{CKA_DERIVE, &yes, sizeof(yes)},
+		{CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)},
+	};
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+	struct envelope_keys keys = {0};
+	enum envelope_status status;
+
+	TRY(check(token, error, "C_GenerateKey",
+		  token->functions->C_GenerateKey(token->session, &generate, template,
+						  COUNT_OF(template), &keys.dek)));
+	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
+	if (status != ENVELOPE_OK)
+		envelope_keys_clear(token, &keys);
+	else
+		*ret_keys = keys;
+	return status;
+}
+
+static enum envelope_status read_record(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					struct buffer *out, struct envelope_error *error)
+{
+	CK_ATTRIBUTE attribute = {CKA_CMEK_ENCRYPTED_KEY, NULL, 0};
+
+	TRY(check(token, error, "C_GetAttributeValue",
+		  token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
+	buffer_truncate(out, 0);
+	attribute.pValue = buffer_extend(out, attribute.ulValueLen);
+	if (attribute.pValue == NULL)
+		return ENVELOPE_NO_MEMORY;
+	return check(token, error, "C_GetAttributeValue",
+		     token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1));
+}
+
+static enum envelope_status wrap(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+				 CK_OBJECT_HANDLE ezk, struct bytes aad, struct buffer *out,
+				 struct envelope_error *error)
+{
+	CK_MECHANISM dek_wrap = {CKM_CMEK_DEK_WRAP, (void *)aad.data, aad.len};
+	CK_ULONG len = 1024;
+
+	buffer_truncate(out, 0);
+	if (buffer_extend(out, len) == NULL)
+		return ENVELOPE_NO_MEMORY;
+	TRY(check(
+		token, error, "C_WrapKey",
+		token->functions->C_WrapKey(token->session, &dek_wrap, ezk, dek, out->data, &len)));
+	buffer_truncate(out, len);
+	return ENVELOPE_OK;
+}
+
+/* A rotation between wrapping and reading the record would embed the wrong one: then both are done
+ * again. */
+enum envelope_status envelope_keys_wrap(struct envelope_token *token,
+					const struct envelope_keys *keys, CK_OBJECT_HANDLE ezk,
+					struct bytes aad, struct buffer *ret_wrapped,
+					struct buffer *ret_record, struct envelope_error *error)
+{
+	for (int attempt = 0; attempt < 3; attempt++) {
+		struct envelope_record record;
+		uint64_t zone;
+		uint32_t version;
+
+		TRY(wrap(token, keys->dek, ezk, aad, ret_wrapped, error));
+		if (ret_record == NULL)
+			return ENVELOPE_OK;
+		TRY(read_record(token, ezk, ret_record, error));
+		if (envelope_wrapped_version(buffer_bytes(ret_wrapped), &zone, &version) &&
+		    envelope_record_decode(buffer_bytes(ret_record), &record) &&
+		    record.zone == zone && record.version == version)
+			return ENVELOPE_OK;
+	}
+	snprintf(error->text, sizeof(error->text),
+		 "the zone's key was rotated again and again meanwhile");
+	return envelope_failed(token, error, "C_WrapKey", CKR_FUNCTION_FAILED);
+}
+
+enum envelope_status envelope_keys_open(struct envelope_token *token, struct bytes wrapped,
+					CK_OBJECT_HANDLE ezk, struct bytes aad,
+					const uint8_t salt[static ENVELOPE_SALT],
+					struct envelope_keys *ret_keys,
+					struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_KEY_TYPE, &aes, sizeof(aes)},
+		{CKA_TOKEN, &no, sizeof(no)},
+		{CKA_SENSITIVE, &yes, sizeof(yes)},
+		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
+		{CKA_DERIVE, &yes, sizeof(yes)},
+	};
+	CK_MECHANISM dek_wrap = {CKM_CMEK_DEK_WRAP, (void *)aad.data, aad.len};
+	struct envelope_keys keys = {0};
+	enum envelope_status status;
+	CK_RV rv = token->functions->C_UnwrapKey(token->session, &dek_wrap, ezk,
+						 (CK_BYTE *)wrapped.data, wrapped.len, template,
+						 COUNT_OF(template), &keys.dek);
+
+	if (rv == CKR_WRAPPED_KEY_INVALID || rv == CKR_WRAPPED_KEY_LEN_RANGE) {
+		snprintf(error->text, sizeof(error->text),
+			 "header: the wrapped data key does not open");
+		return ENVELOPE_DAMAGED;
+	}
+	TRY(check(token, error, "C_UnwrapKey", rv));
+	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
+	if (status == ENVELOPE_OK)
+		status = envelope_keys_payload(token, &keys, salt, error);
+	if (status != ENVELOPE_OK)
+		envelope_keys_clear(token, &keys);
+	else
+		*ret_keys = keys;
+	return status;
+}
+
+void envelope_keys_clear(struct envelope_token *token, struct envelope_keys *keys)
+{
+	if (keys->payload != CK_INVALID_HANDLE)
+		token->functions->C_DestroyObject(token->session, keys->payload);
+	if (keys->dek != CK_INVALID_HANDLE)
+		token->functions->C_DestroyObject(token->session, keys->dek);
+	keys->payload = keys->dek = CK_INVALID_HANDLE;
+}

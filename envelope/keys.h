@@ -1,0 +1,73 @@
+/*
+ * The keys of an envelope, by PKCS #11 calls alone: find a zone, make or open the DEK, derive
+ * payload key and commitment (docs/format.md section 5.1). Handles are session objects of the
+ * token's session; they go with it, or by envelope_keys_clear.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "envelope/header.h"
+#include "pkcs11/cmek.h"
+
+enum { ENVELOPE_OPENED_MAX = 16 };
+
+/* One token with a session on it (the caller's). Opened records are kept, so that many envelopes of
+ * a zone cost one KMS call. */
+struct envelope_token {
+	const CK_FUNCTION_LIST *functions;
+	CK_SESSION_HANDLE session;
+	struct {
+		uint64_t zone;
+		uint32_t version;
+		CK_OBJECT_HANDLE key;
+	} opened[ENVELOPE_OPENED_MAX];
+	size_t opened_count;
+};
+
+struct envelope_keys {
+	CK_OBJECT_HANDLE dek;
+	CK_OBJECT_HANDLE payload;
+	uint8_t commitment[ENVELOPE_COMMITMENT];
+};
+
+/* The zone's EZK on this token; CK_INVALID_HANDLE: it does not live here. */
+enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
+					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+/* The EZK out of an embedded record, by a root key that this token has (ENVELOPE_ROOT_KEY_UNKNOWN).
+ * KMS. */
+enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes record,
+					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+
+/* A new DEK with its commitment (the payload key comes when the DEK has been wrapped and so belongs
+ * to its zone). */
+enum envelope_status envelope_keys_make(struct envelope_token *token,
+					const uint8_t salt[static ENVELOPE_SALT],
+					struct envelope_keys *ret_keys,
+					struct envelope_error *error);
+/* The DEK wrapped by the EZK's primary version, and (unless `ret_record` is NULL) the record of
+ * that very version. */
+enum envelope_status envelope_keys_wrap(struct envelope_token *token,
+					const struct envelope_keys *keys, CK_OBJECT_HANDLE ezk,
+					struct bytes aad, struct buffer *ret_wrapped,
+					struct buffer *ret_record, struct envelope_error *error);
+enum envelope_status envelope_keys_payload(struct envelope_token *token, struct envelope_keys *keys,
+					   const uint8_t salt[static ENVELOPE_SALT],
+					   struct envelope_error *error);
+/* DEK, commitment and payload key of a wrapped DEK. ENVELOPE_DAMAGED if it does not open. */
+enum envelope_status envelope_keys_open(struct envelope_token *token, struct bytes wrapped,
+					CK_OBJECT_HANDLE ezk, struct bytes aad,
+					const uint8_t salt[static ENVELOPE_SALT],
+					struct envelope_keys *ret_keys,
+					struct envelope_error *error);
+void envelope_keys_clear(struct envelope_token *token, struct envelope_keys *keys);
+
+/* SHA-256 by the token (name binding). */
+enum envelope_status envelope_digest(struct envelope_token *token, const struct bytes *parts,
+				     size_t count, uint8_t ret_digest[static 32],
+				     struct envelope_error *error);
+enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret, size_t len,
+				     struct envelope_error *error);
+
+/* Notes which function failed; the status for it. */
+enum envelope_status envelope_failed(struct envelope_token *token, struct envelope_error *error,
+				     const char *function, CK_RV rv);

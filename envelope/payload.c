@@ -1,0 +1,91 @@
+#include "envelope/payload.h"
+
+#include <stdio.h>
+
+#include "base/macros.h"
+
+enum { NONCE = 12 };
+
+static void nonce_for(uint64_t index, bool last, uint8_t ret_nonce[static NONCE])
+{
+	memset(ret_nonce, 0, NONCE);
+	for (int i = 0; i < 4; i++)
+		ret_nonce[7 + i] = (uint8_t)(index >> (24 - 8 * i));
+	ret_nonce[11] = last;
+}
+
+static CK_GCM_PARAMS parameters_for(const struct envelope_payload *payload,
+				    uint8_t nonce[static NONCE])
+{
+	return (CK_GCM_PARAMS){
+		.pIv = nonce,
+		.ulIvLen = NONCE,
+		.ulIvBits = NONCE * 8,
+		.pAAD = (CK_BYTE *)payload->aad.data,
+		.ulAADLen = payload->aad.len,
+		.ulTagBits = ENVELOPE_TAG * 8,
+	};
+}
+
+static enum envelope_status check_index(uint64_t index)
+{
+	return index <= UINT32_MAX ? ENVELOPE_OK : ENVELOPE_TOO_LARGE;
+}
+
+enum envelope_status envelope_chunk_seal(const struct envelope_payload *payload, uint64_t index,
+					 bool last, struct bytes in, uint8_t *out,
+					 struct envelope_error *error)
+{
+	const CK_FUNCTION_LIST *f = payload->token->functions;
+	CK_SESSION_HANDLE session = payload->token->session;
+	uint8_t nonce[NONCE];
+	CK_GCM_PARAMS parameters = parameters_for(payload, nonce);
+	CK_MECHANISM gcm = {CKM_AES_GCM, &parameters, sizeof(parameters)};
+	CK_ULONG len = in.len + ENVELOPE_TAG;
+	CK_RV rv;
+
+	TRY(check_index(index));
+	nonce_for(index, last, nonce);
+	rv = f->C_EncryptInit(session, &gcm, payload->key);
+	if (rv != CKR_OK)
+		return envelope_failed(payload->token, error, "C_EncryptInit", rv);
+	rv = f->C_Encrypt(session, (CK_BYTE *)in.data, in.len, out, &len);
+	if (rv != CKR_OK)
+		return envelope_failed(payload->token, error, "C_Encrypt", rv);
+	return ENVELOPE_OK;
+}
+
+static enum envelope_status damaged(uint64_t index, struct envelope_error *error)
+{
+	snprintf(error->text, sizeof(error->text), "chunk %llu: changed, out of place or cut off",
+		 (unsigned long long)index);
+	return ENVELOPE_DAMAGED;
+}
+
+enum envelope_status envelope_chunk_open(const struct envelope_payload *payload, uint64_t index,
+					 bool last, struct bytes in, uint8_t *out, size_t *ret_len,
+					 struct envelope_error *error)
+{
+	const CK_FUNCTION_LIST *f = payload->token->functions;
+	CK_SESSION_HANDLE session = payload->token->session;
+	uint8_t nonce[NONCE];
+	CK_GCM_PARAMS parameters = parameters_for(payload, nonce);
+	CK_MECHANISM gcm = {CKM_AES_GCM, &parameters, sizeof(parameters)};
+	CK_ULONG len = in.len;
+	CK_RV rv;
+
+	TRY(check_index(index));
+	if (in.len < ENVELOPE_TAG)
+		return damaged(index, error);
+	nonce_for(index, last, nonce);
+	rv = f->C_DecryptInit(session, &gcm, payload->key);
+	if (rv != CKR_OK)
+		return envelope_failed(payload->token, error, "C_DecryptInit", rv);
+	rv = f->C_Decrypt(session, (CK_BYTE *)in.data, in.len, out, &len);
+	if (rv == CKR_ENCRYPTED_DATA_INVALID || rv == CKR_ENCRYPTED_DATA_LEN_RANGE)
+		return damaged(index, error);
+	if (rv != CKR_OK)
+		return envelope_failed(payload->token, error, "C_Decrypt", rv);
+	*ret_len = len;
+	return ENVELOPE_OK;
+}

@@ -1,0 +1,36 @@
+/* What the functions of envelope/ answer. A failure leaves one line of text that says what happened
+ * and what to do. */
+#pragma once
+
+#include "pkcs11/pkcs11.h"
+
+enum envelope_status {
+	ENVELOPE_OK = 0,
+	ENVELOPE_NO_MEMORY,
+	ENVELOPE_NOT_AN_ENVELOPE, /* no magic: perhaps plain data */
+	ENVELOPE_NEWER,		  /* a format of a later release */
+	ENVELOPE_DAMAGED,	  /* header, tag, order or length is not what was written */
+	ENVELOPE_NAME_NEEDED,	  /* bound to a name, none was given */
+	ENVELOPE_WRONG_NAME,
+	ENVELOPE_NOT_BOUND,	   /* a name was given, the envelope is bound to none */
+	ENVELOPE_OTHER_ZONE,	   /* not the zone that was asked for */
+	ENVELOPE_ZONE_UNKNOWN,	   /* in no project here, and no record embedded */
+	ENVELOPE_ROOT_KEY_UNKNOWN, /* the embedded record's root key is in no project here: not
+				      trusted */
+	ENVELOPE_TOO_LARGE,	   /* more than 2^32 chunks */
+	ENVELOPE_INPUT,		   /* reading failed: errno */
+	ENVELOPE_OUTPUT,	   /* writing failed: errno */
+	ENVELOPE_MODULE,	   /* a PKCS #11 function failed: see struct envelope_error */
+	ENVELOPE_STATUS_COUNT
+};
+
+/* The details of a failure; zeroed by the caller. */
+struct envelope_error {
+	const char *function; /* "C_UnwrapKey" (static), for ENVELOPE_MODULE */
+	CK_RV rv;
+	CK_SESSION_HANDLE session; /* whose ulDeviceError says more */
+	int system_error;	   /* errno, for INPUT and OUTPUT */
+	char text[256];		   /* what exactly is damaged, which ARN is unknown; may be empty */
+};
+
+const char *envelope_status_text(enum envelope_status status);
