@@ -4,134 +4,122 @@
 
 /* The commands as a table: parsing, --help and the list of commands all read it. */
 
-#define PROJECT                                                                                    \
-	{                                                                                          \
-		"project", "P", "the project (a PKCS #11 token's label)", true                     \
-	}
-#define ANY_PROJECT                                                                                \
-	{                                                                                          \
-		"project", "P", "only this project", false                                         \
-	}
-#define END                                                                                        \
-	{                                                                                          \
-		NULL, NULL, NULL, false                                                            \
-	}
+/* clang-format off */
 
-static const struct option_row none[] = {END};
-static const struct option_row project_only[] = {PROJECT, END};
-static const struct option_row any_project[] = {ANY_PROJECT, END};
+#define PROJECT { "project", "P", "the project (a PKCS #11 token's label)", true }
+#define ANY_PROJECT { "project", "P", "only this project", false }
+#define END { NULL, NULL, NULL, false }
+
+static const struct option_row none[] = { END };
+static const struct option_row project_only[] = { PROJECT, END };
+static const struct option_row any_project[] = { ANY_PROJECT, END };
 static const struct option_row key_add_options[] = {
 	PROJECT,
-	{"label", "L", "what to call it here (default: its alias, local name or key id)", false},
+	{ "label", "L", "what to call it here (default: its alias, local name or key id)", false },
 	END,
 };
 static const struct option_row cluster_options[] = {
 	PROJECT,
-	{"key", "L", "the root key, by its label: what new databases get", true},
-	{"region", "R", "the cluster's region; it must be the root key's (a local key fits any)",
-	 true},
-	{"provider", "aws|local",
-	 "the cluster's provider; it must be the root key's (default: that)", false},
+	{ "key", "L", "the root key, by its label: what new databases get", true },
+	{ "region", "R", "the cluster's region; it must be the root key's (a local key fits any)", true },
+	{ "provider", "aws|local", "its provider; it must be the root key's (default: that)", false },
 	END,
 };
 static const struct option_row encrypt_options[] = {
 	PROJECT,
-	{"database", "C/D", "the database whose zone the file belongs to", true},
-	{"name", "OBJECT", "bind this object path in: decrypting then needs the same", false},
+	{ "database", "C/D", "the database whose zone the file belongs to", true },
+	{ "name", "OBJECT", "bind this object path in: decrypting then needs the same", false },
 	END,
 };
 static const struct option_row decrypt_options[] = {
 	ANY_PROJECT,
-	{"database", "C/D", "fail unless the envelope belongs to this database", false},
-	{"name", "OBJECT", "the object path the envelope is bound to", false},
+	{ "database", "C/D", "fail unless the envelope belongs to this database", false },
+	{ "name", "OBJECT", "the object path the envelope is bound to", false },
 	END,
 };
 
 const struct command commands[] = {
-	{"project", "create", "NAME", "make a project: a token with its own root keys",
-	 "A project is a PKCS #11 token. Root keys belong to it, at most 20, and nothing is shared "
-	 "between\n"
-	 "projects. NAME is 1 to 32 bytes.\n\n"
-	 "  cmek project create payments\n",
-	 none, project_create},
-	{"project", "list", "", "the projects of the store",
-	 "Slot number and name of each project.\n", none, project_list},
-	{"project", "show", "NAME", "one project", "The token's details and how much it holds.\n",
-	 none, project_show},
-	{"key", "add", "KEY", "register a root key of a KMS with a project",
-	 "KEY is a key ARN, an alias ARN, alias/NAME or a key id (looked up in the region of "
-	 "[aws]), or\n"
-	 "local:NAME for a key of the embedded KMS, which is made if it is new. The key is "
-	 "described and\n"
-	 "tried (encrypt and decrypt) before it is registered. A key that is registered already is "
-	 "refused,\n"
-	 "however it is named.\n\n"
-	 "  cmek key add --project payments alias/payments-root\n"
-	 "  cmek key add --project demo local:root --label demo-root\n",
-	 key_add_options, key_add},
-	{"key", "list", "", "the root keys of a project",
-	 "Label, provider, region, state and ARN of each.\n", project_only, key_list},
-	{"key", "show", "L", "one root key", "What is known of the key registered as L.\n",
-	 project_only, key_show},
-	{"key", "disable", "L", "disable a key of the embedded KMS",
-	 "Everything below the key stops being readable until it is enabled again. A cloud key is "
-	 "disabled in\n"
-	 "its cloud, not here; this command then says where.\n",
-	 project_only, key_disable},
-	{"key", "enable", "L", "enable a key of the embedded KMS",
-	 "The opposite of `cmek key disable`.\n", project_only, key_enable},
-	{"cluster", "create", "NAME",
-	 "make a cluster: provider, region and the root key of its databases",
-	 "Provider and region must be those of the root key, so that data and key stay "
-	 "together.\n\n"
-	 "  cmek cluster create --project payments prod --key payments-root --region us-west-2\n",
-	 cluster_options, cluster_create},
-	{"cluster", "list", "", "the clusters of a project",
-	 "Name, provider, region and root key of each.\n", project_only, cluster_list},
-	{"cluster", "show", "NAME", "one cluster", "What is known of the cluster.\n", project_only,
-	 cluster_show},
-	{"database", "create", "CLUSTER/DB", "make a database: an encryption zone with its own key",
-	 "Makes the zone's key (EZK), encrypts it by the cluster's root key and stores it. Data of "
-	 "one database\n"
-	 "never opens by the key of another. Data written before is not encrypted by this: migrate "
-	 "it by\n"
-	 "backup and restore.\n\n"
-	 "  cmek database create --project payments prod/orders\n",
-	 project_only, database_create},
-	{"database", "list", "", "the databases of a project",
-	 "Name, zone id, key version and root key of each.\n", project_only, database_list},
-	{"database", "show", "CLUSTER/DB", "one database",
-	 "What is known of the database and its zone.\n", project_only, database_show},
-	{"encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
-	 "The envelope holds the file, its data key encrypted by the database's key, and that "
-	 "key's record\n"
-	 "encrypted by the root key; so it opens wherever the root key may be used. `-` is "
-	 "standard input or\n"
-	 "output. OUT appears only whole.\n\n"
-	 "  cmek encrypt --project payments --database prod/orders dump.sql dump.sql.cmek\n"
-	 "  pg_dump orders | cmek encrypt --project payments --database prod/orders --name "
-	 "orders/1 - - | …\n",
-	 encrypt_options, encrypt_file},
-	{"decrypt", NULL, "IN OUT", "decrypt an envelope",
-	 "The key is found by the zone id in the envelope. Where no project knows the zone, the "
-	 "record in the\n"
-	 "envelope is used, if its root key is registered with a project here (cmek key add). `-` "
-	 "is standard\n"
-	 "input or output; OUT appears only whole, standard output gets verified data only.\n\n"
-	 "  cmek decrypt dump.sql.cmek dump.sql\n",
-	 decrypt_options, decrypt_file},
-	{"inspect", NULL, "FILE", "what an envelope is; needs no key",
-	 "Zone, EZK version, root key, sizes and whether a name is bound, as the envelope states "
-	 "them: nothing\n"
-	 "of it is verified.\n",
-	 none, inspect_file},
-	{"tree", NULL, "", "the hierarchy, drawn", "Projects, root keys, clusters and databases.\n",
-	 any_project, tree_draw},
-	{"doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
-	 "Asks the KMS about each root key and opens each zone, and says what is wrong and what to "
-	 "do. Exit code\n"
-	 "0 means all is well.\n",
-	 any_project, doctor_run},
+	{ "project", "create", "NAME", "make a project: a token with its own root keys",
+	  "A project is a PKCS #11 token. Root keys belong to it, at most 20, and nothing is shared\n"
+	  "between projects. NAME is 1 to 32 bytes.\n\n"
+	  "  cmek project create payments\n",
+	  none, project_create },
+	{ "project", "list", "", "the projects of the store",
+	  "Name and slot number of each project.\n",
+	  none, project_list },
+	{ "project", "show", "NAME", "one project",
+	  "The token's details and how much it holds.\n",
+	  none, project_show },
+	{ "key", "add", "KEY", "register a root key of a KMS with a project",
+	  "KEY is a key ARN, an alias ARN, alias/NAME or a key id (looked up in the region of [aws]), or\n"
+	  "local:NAME for a key of the embedded KMS, which is made if it is new. The key is described and\n"
+	  "tried (encrypt and decrypt) before it is registered. A key that is registered already is\n"
+	  "refused, however it is named.\n\n"
+	  "  cmek key add --project payments alias/payments-root\n"
+	  "  cmek key add --project demo local:root --label demo-root\n",
+	  key_add_options, key_add },
+	{ "key", "list", "", "the root keys of a project",
+	  "Label, provider, region, state and ARN of each.\n",
+	  project_only, key_list },
+	{ "key", "show", "L", "one root key",
+	  "What is known of the key registered as L.\n",
+	  project_only, key_show },
+	{ "key", "disable", "L", "disable a key of the embedded KMS",
+	  "Everything below the key stops being readable until it is enabled again. A cloud key is\n"
+	  "disabled in its cloud, not here; this command then says where.\n",
+	  project_only, key_disable },
+	{ "key", "enable", "L", "enable a key of the embedded KMS",
+	  "The opposite of `cmek key disable`.\n",
+	  project_only, key_enable },
+	{ "cluster", "create", "NAME", "make a cluster: provider, region, root key of its databases",
+	  "Provider and region must be those of the root key, so that data and key stay together.\n\n"
+	  "  cmek cluster create --project payments prod --key payments-root --region us-west-2\n",
+	  cluster_options, cluster_create },
+	{ "cluster", "list", "", "the clusters of a project",
+	  "Name, provider, region and root key of each.\n",
+	  project_only, cluster_list },
+	{ "cluster", "show", "NAME", "one cluster",
+	  "What is known of the cluster.\n",
+	  project_only, cluster_show },
+	{ "database", "create", "CLUSTER/DB", "make a database: an encryption zone with its own key",
+	  "Makes the zone's key (EZK), encrypts it by the cluster's root key and stores it. Data of one\n"
+	  "database never opens by the key of another. Data written before is not encrypted by this:\n"
+	  "migrate it by backup and restore.\n\n"
+	  "  cmek database create --project payments prod/orders\n",
+	  project_only, database_create },
+	{ "database", "list", "", "the databases of a project",
+	  "Name, zone id, key version and root key of each.\n",
+	  project_only, database_list },
+	{ "database", "show", "CLUSTER/DB", "one database",
+	  "What is known of the database and its zone.\n",
+	  project_only, database_show },
+	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
+	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
+	  "record encrypted by the root key; so it opens wherever the root key may be used. `-` is\n"
+	  "standard input or output. OUT appears only whole.\n\n"
+	  "  cmek encrypt --project payments --database prod/orders dump.sql dump.sql.cmek\n"
+	  "  pg_dump orders | cmek encrypt --project payments --database prod/orders - orders.cmek\n",
+	  encrypt_options, encrypt_file },
+	{ "decrypt", NULL, "IN OUT", "decrypt an envelope",
+	  "The key is found by the zone id in the envelope. Where no project knows the zone, the record\n"
+	  "in the envelope is used, if its root key is registered with a project here (cmek key add).\n"
+	  "`-` is standard input or output; OUT appears only whole, standard output gets verified data\n"
+	  "only.\n\n"
+	  "  cmek decrypt dump.sql.cmek dump.sql\n",
+	  decrypt_options, decrypt_file },
+	{ "inspect", NULL, "FILE", "what an envelope is; needs no key",
+	  "Zone, EZK version, root key, sizes and whether a name is bound, as the envelope states them:\n"
+	  "nothing of it is verified.\n",
+	  none, inspect_file },
+	{ "tree", NULL, "", "the hierarchy, drawn",
+	  "Projects, root keys, clusters and databases.\n",
+	  any_project, tree_draw },
+	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
+	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
+	  "Exit code 0 means all is well.\n",
+	  any_project, doctor_run },
 };
+
+/* clang-format on */
 
 const size_t command_count = COUNT_OF(commands);

@@ -65,7 +65,7 @@ int project_create(const struct arguments *arguments)
 	const CK_FUNCTION_LIST *functions;
 	struct token none = {0};
 	CK_UTF8CHAR label[32];
-	CK_SLOT_ID slot;
+	CK_SLOT_ID slot = 0;
 	CK_RV rv;
 
 	TRY(check_name(name));
