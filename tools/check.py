@@ -16,7 +16,6 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
-SCRIPT_SECONDS = 300
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
     "LSAN_OPTIONS": "print_suppressions=0",
@@ -149,13 +148,13 @@ def read_meson(test, prefix):
     return suite
 
 
-def scripts(folder):
+def scripts(folder, seconds=300):
     """Each executable file of a folder is a suite."""
     for path in sorted(glob.glob(os.path.join(ROOT, folder, "*"))):
         if not (os.path.isfile(path) and os.access(path, os.X_OK)):
             continue
         start = time.time()
-        output, status = run([path], SCRIPT_SECONDS)
+        output, status = run([path], seconds)
         suite = Suite(os.path.relpath(path, os.path.join(ROOT, "tests"))).read_tap(output, status)
         if suite.failures:
             say(f"--- {suite.name}:\n{output[-8000:]}---")
@@ -167,7 +166,7 @@ def sanitized(folder, sanitizers, title, wrapper=None):
     rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false"])
     yield from rows
     if built:
-        arguments = ["--suite", "unit", "--timeout-multiplier", "5"]
+        arguments = ["--suite", "unit", "--suite", "module", "--timeout-multiplier", "5"]
         yield from meson_test(folder, arguments + (["--wrapper", wrapper] if wrapper else []),
                               one_row=title, env=SANITIZER_ENV)
 
@@ -191,15 +190,16 @@ def check_all():
                          f"{compiler} without warnings")
         yield from rows
         if ok and compiler == "clang":
-            yield from meson_test("build-clang", ["--suite", "unit"], one_row="units built by clang")
+            yield from meson_test("build-clang", ["--suite", "unit", "--suite", "module"], one_row="units built by clang")
     # Without -R, gcc 12's runtime refuses the address layout of newer kernels.
     yield from sanitized("build-tsan", "thread", "units with thread sanitizer", f"setarch {os.uname().machine} -R")
     if built:
         valgrind = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
-        yield from meson_test("build", ["--suite", "unit", "--timeout-multiplier", "20", "--wrapper", valgrind],
+        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--timeout-multiplier", "20",
+                                       "--wrapper", valgrind],
                               one_row="units under valgrind")
         yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
-        yield from scripts("tests/sweeps")
+        yield from scripts("tests/sweeps", 900)
 
 
 def report(rows):
