@@ -8,30 +8,38 @@
 #include "base/buffer.h"
 
 enum aes_mode { AES_ECB, AES_CBC, AES_CBC_PAD, AES_CTR, AES_GCM, AES_MODE_COUNT };
-enum { AES_BLOCK = 16, AES_GCM_IV = 12, AES_GCM_TAG = 16 };
+enum { AES_BLOCK = 16, AES_GCM_IV = 12, AES_GCM_TAG = 16, AES_GCM_IV_MAX = 128 };
+enum { AES_WRAP_MAX = 4096 }; /* bytes of a key to wrap */
 
 struct aes;
 /* `key` is 16, 24 or 32 bytes. NULL: no memory, or the library context is not started. */
 struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key);
+/* Wipes the key schedule. */
 void aes_free(struct aes *aes);
-/* Safe where OpenSSL is being cleaned up: wipes what can be reached and leaks the rest. */
+void aes_freep(struct aes **aes);
+/* In a fork's child: forgets the parent's context without calling OpenSSL, whose locks may be held,
+ * and leaks it. */
 void aes_abandon(struct aes *aes);
 
 /* A new message. iv: 16 bytes (CBC; CTR: the whole initial counter block, all 128 bits of which
- * count), any length 1..256 (GCM), none (ECB). `aad` and tag_len (4..16) are for GCM. */
+ * count), 1..128 bytes (GCM; OpenSSL takes no more), none (ECB). `aad` and tag_len (4..16) are for
+ * GCM. False: a length out of these bounds. The context is reusable whatever the message before it
+ * came to. */
 struct aes_message {
 	struct bytes iv;
 	struct bytes aad;
 	size_t tag_len;
 };
 bool aes_start(struct aes *aes, const struct aes_message *message);
-/* `out` has room for in.len + 16 bytes; in and out may be the same memory (not overlap otherwise).
- * Never holds back a full block in the modes without padding. */
+/* Writes *ret_len bytes: in.len, give or take what is held back of blocks (at most in.len + 15). in
+ * and out may be the same memory (not overlap otherwise), also when something is held back. Never
+ * holds back a full block in the modes without padding. False: no message under way, or GCM's limit
+ * of 2^36 - 32 bytes. */
 bool aes_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len);
-/* The rest: the last padded block (CBC_PAD), the tag when encrypting by GCM (tag_len bytes).
- * Decrypting by GCM needs the tag set before. False: wrong padding or tag, or ECB/CBC not a
- * multiple of 16. */
-bool aes_set_tag(struct aes *aes, struct bytes tag);
+/* The rest, up to 16 bytes: the last padded block (CBC_PAD), the tag when encrypting by GCM
+ * (tag_len bytes); nothing in the other modes. Decrypting by GCM needs the tag set before. False:
+ * wrong padding or tag, or ECB/CBC not a multiple of 16. */
+bool aes_set_tag(struct aes *aes, struct bytes tag); /* tag_len bytes, any time before finish */
 bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len);
 
 /* One-shot GCM with a 12-byte IV and a 16-byte tag appended (envelopes, wrapped DEKs, local KMS).
@@ -44,13 +52,16 @@ bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct by
 
 /*
  * Key wrap. KW: RFC 3394 / SP 800-38F 6.2 with the default or the given 8-byte IV; in is a multiple
- * of 8, at least 16. KWP: RFC 5649 / SP 800-38F 6.3; in is 1..4096 bytes. Wrapping takes a keyed
+ * of 8, 16..4096. KWP: RFC 5649 / SP 800-38F 6.3; in is 1..4096 bytes. Wrapping takes a keyed
  * ECB context to encrypt (aes_new(AES_ECB, true, kek)), unwrapping one to decrypt, so that a kept
  * context pays its keying once. Outputs are set only on success: in.len + 8, or in.len rounded up +
- * 8 bytes.
+ * 8 bytes. in and ret may overlap.
  */
 bool aes_kw_wrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret, size_t *ret_len);
 bool aes_kw_unwrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret,
 		   size_t *ret_len);
 bool aes_kwp_wrap(struct aes *ecb, struct bytes in, uint8_t *ret, size_t *ret_len);
 bool aes_kwp_unwrap(struct aes *ecb, struct bytes in, uint8_t *ret, size_t *ret_len);
+
+/* One block through an ECB context. */
+bool aes_block(struct aes *ecb, const uint8_t in[static AES_BLOCK], uint8_t out[static AES_BLOCK]);

@@ -9,21 +9,26 @@
 
 #include "base/bytes.h"
 
-/* Makes the context and fetches all algorithms; true at once when that has been done. Thread-safe.
- * `fips` loads the providers fips and base instead of default. Must not be called with a lock held
- * that a recursive C_Initialize would need. */
+/* Makes the context and fetches all algorithms; true at once when that has been done (whatever
+ * `fips` was then). Thread-safe, without a lock. `fips` loads the providers fips and base instead
+ * of default. Must not be called with a lock held that a recursive C_Initialize would need. False:
+ * logged. */
 bool crypto_start(bool fips);
 /* In a fork's child: forgets the parent's context without freeing it, so that crypto_start makes a
  * new one. */
 void crypto_abandon(void);
 bool crypto_started(void);
+/* The host's own OpenSSL is set to FIPS algorithms only (its default properties say so). Makes
+ * OpenSSL read the host's configuration, which may load modules and call back into C_Initialize. */
+bool crypto_host_wants_fips(void);
 
 /* The version of the libcrypto that is loaded, "3.0.22". */
 const char *crypto_openssl_version(void);
 /* True if curl's "OpenSSL/3.0.22" is the same copy of the library as ours. */
 bool crypto_same_openssl(const char *ssl_version);
 
-/* The thread's default library context becomes ours (for curl and its TLS), and back. */
+/* The thread's default library context becomes ours (for curl and its TLS), and back. NULL (not
+ * started) may be given back. */
 void *crypto_context_enter(void);
 void crypto_context_leave(void *previous);
 

@@ -17,10 +17,13 @@ size_t digest_size(enum digest_kind kind);
 size_t digest_block_size(enum digest_kind kind);
 bool digest_once(enum digest_kind kind, struct bytes in, uint8_t *ret_digest);
 
-/* A digest under way. _new allocates; _start makes it begin anew without allocating. */
+/* A digest under way. _new allocates and starts; _start makes it begin anew without allocating,
+ * which is needed after _finish. Not thread-safe. */
 struct digest;
 struct digest *digest_new(enum digest_kind kind);
 void digest_free(struct digest *digest);
+/* In a fork's child: forgets the parent's context without calling OpenSSL, and leaks it. */
+void digest_abandon(struct digest *digest);
 bool digest_start(struct digest *digest);
 bool digest_update(struct digest *digest, struct bytes in);
 bool digest_finish(struct digest *digest, uint8_t *ret_digest);
@@ -38,6 +41,6 @@ bool kdf_counter(struct bytes key, const char *label, struct bytes context,
 
 /* RFC 5869. `extract`/`expand` choose the halves (CKM_HKDF_DERIVE's bExtract, bExpand); at least
  * one. Without extract, `key` is the PRK. An empty salt with extract means digest_size zeros. With
- * extract only, ret_len is digest_size. */
+ * extract only, ret_len is digest_size; else 1..255 * digest_size. False: other lengths. */
 bool hkdf(enum digest_kind kind, bool extract, bool expand, struct bytes key, struct bytes salt,
 	  struct bytes info, uint8_t *ret_key, size_t ret_len);

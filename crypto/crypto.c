@@ -1,0 +1,252 @@
+/* The private library context and what is fetched from it. No lock: two threads that start at once
+ * (or a thread re-entered while OpenSSL loads the host's configuration) each make a context, and
+ * the first one stays. */
+#include "crypto/crypto.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/internal.h"
+
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <openssl/rand.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static _Atomic(struct crypto *) current;
+
+static const char *const mode_names[AES_MODE_COUNT] = {
+	/* clang-format off */
+	[AES_ECB]     = "ECB",
+	[AES_CBC]     = "CBC",
+	[AES_CBC_PAD] = "CBC",
+	[AES_CTR]     = "CTR",
+	[AES_GCM]     = "GCM",
+	/* clang-format on */
+};
+
+static const char *const digest_names[DIGEST_COUNT] = {
+	/* clang-format off */
+	[DIGEST_SHA1]   = "SHA1",
+	[DIGEST_SHA224] = "SHA2-224",
+	[DIGEST_SHA256] = "SHA2-256",
+	[DIGEST_SHA384] = "SHA2-384",
+	[DIGEST_SHA512] = "SHA2-512",
+	/* clang-format on */
+};
+
+const struct crypto *crypto_get(void)
+{
+	return atomic_load_explicit(&current, memory_order_acquire);
+}
+
+void crypto_log_error(const char *what)
+{
+	char reason[256] = "no reason given";
+
+	if (ERR_peek_last_error() != 0)
+		ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
+	log_error("OpenSSL %s: %s: %s", crypto_openssl_version(), what, reason);
+}
+
+static void crypto_free(struct crypto *crypto)
+{
+	for (size_t mode = 0; mode < AES_MODE_COUNT; mode++)
+		for (size_t size = 0; size < AES_KEY_SIZE_COUNT; size++)
+			EVP_CIPHER_free(crypto->ciphers[mode][size]);
+	for (size_t kind = 0; kind < DIGEST_COUNT; kind++)
+		EVP_MD_free(crypto->digests[kind]);
+	OSSL_LIB_CTX_free(crypto->context);
+	free(crypto);
+}
+
+static void crypto_freep(struct crypto **crypto)
+{
+	if (*crypto != NULL)
+		crypto_free(*crypto);
+}
+
+/* A configuration that activates the fips provider with the checksum its installation wrote. The
+ * 3.0 API takes configurations from files only, so it lies in memory under a file's name. */
+static bool fips_configure(OSSL_LIB_CTX *context)
+{
+	AUTO(file_closep) int fd = memfd_create("cmek-fips", MFD_CLOEXEC);
+	const char *folder = OPENSSL_info(OPENSSL_INFO_CONFIG_DIR);
+	char path[64];
+
+	if (fd < 0 || folder == NULL)
+		return false;
+	dprintf(fd,
+		"openssl_conf = init\n"
+		".include %s/fipsmodule.cnf\n"
+		"[init]\nproviders = providers\n"
+		"[providers]\nfips = fips_sect\n",
+		folder);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return OSSL_LIB_CTX_load_config(context, path) == 1;
+}
+
+/* Some distributions build the checksum into the provider, the others need the configuration. */
+static bool fips_load(OSSL_LIB_CTX *context)
+{
+	if (OSSL_PROVIDER_load(context, "fips") == NULL &&
+	    (!fips_configure(context) || OSSL_PROVIDER_load(context, "fips") == NULL)) {
+		crypto_log_error("the fips provider can't be loaded (install it with 'openssl "
+				 "fipsinstall', or leave [crypto] fips)");
+		return false;
+	}
+	return OSSL_PROVIDER_load(context, "base") != NULL &&
+	       EVP_default_properties_enable_fips(context, 1) == 1;
+}
+
+static bool providers_load(OSSL_LIB_CTX *context, bool fips)
+{
+	if (fips)
+		return fips_load(context);
+	if (OSSL_PROVIDER_load(context, "default") != NULL)
+		return true;
+	crypto_log_error("the default provider can't be loaded");
+	return false;
+}
+
+static bool ciphers_fetch(struct crypto *crypto, enum aes_mode mode)
+{
+	for (size_t size = 0; size < AES_KEY_SIZE_COUNT; size++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "AES-%zu-%s", 128 + 64 * size, mode_names[mode]);
+		crypto->ciphers[mode][size] = EVP_CIPHER_fetch(crypto->context, name, NULL);
+		if (crypto->ciphers[mode][size] == NULL) {
+			crypto_log_error(name);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool digest_fetch(struct crypto *crypto, enum digest_kind kind)
+{
+	crypto->digests[kind] = EVP_MD_fetch(crypto->context, digest_names[kind], NULL);
+	if (crypto->digests[kind] == NULL)
+		crypto_log_error(digest_names[kind]);
+	return crypto->digests[kind] != NULL;
+}
+
+static struct crypto *crypto_new(bool fips)
+{
+	AUTO(crypto_freep) struct crypto *crypto = calloc(1, sizeof(*crypto));
+
+	if (crypto == NULL)
+		return NULL;
+	crypto->context = OSSL_LIB_CTX_new();
+	if (crypto->context == NULL || !providers_load(crypto->context, fips))
+		return NULL;
+	for (int mode = 0; mode < AES_MODE_COUNT; mode++)
+		if (!ciphers_fetch(crypto, (enum aes_mode)mode))
+			return NULL;
+	for (int kind = 0; kind < DIGEST_COUNT; kind++)
+		if (!digest_fetch(crypto, (enum digest_kind)kind))
+			return NULL;
+	return TAKE(crypto);
+}
+
+bool crypto_start(bool fips)
+{
+	struct crypto *made, *none = NULL;
+
+	if (crypto_started())
+		return true;
+	if (!crypto_check_origin())
+		return false;
+	ERR_set_mark();
+	made = crypto_new(fips);
+	if (made != NULL && !atomic_compare_exchange_strong(&current, &none, made))
+		crypto_free(made);
+	ERR_pop_to_mark();
+	return made != NULL;
+}
+
+bool crypto_started(void)
+{
+	return crypto_get() != NULL;
+}
+
+void crypto_abandon(void)
+{
+	atomic_store(&current, NULL);
+}
+
+bool crypto_host_wants_fips(void)
+{
+	bool wants;
+
+	ERR_set_mark();
+	wants = EVP_default_properties_is_fips_enabled(NULL) == 1;
+	ERR_pop_to_mark();
+	return wants;
+}
+
+const char *crypto_openssl_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
+bool crypto_same_openssl(const char *ssl_version)
+{
+	static const char library[] = "OpenSSL/";
+	const char *ours = crypto_openssl_version();
+	const char *theirs = ssl_version == NULL ? NULL : strstr(ssl_version, library);
+
+	if (theirs == NULL)
+		return false;
+	theirs += strlen(library);
+	return strcspn(theirs, " )") == strlen(ours) && strncmp(theirs, ours, strlen(ours)) == 0;
+}
+
+void *crypto_context_enter(void)
+{
+	const struct crypto *crypto = crypto_get();
+
+	return crypto == NULL ? NULL : OSSL_LIB_CTX_set0_default(crypto->context);
+}
+
+void crypto_context_leave(void *previous)
+{
+	if (previous != NULL)
+		OSSL_LIB_CTX_set0_default(previous);
+}
+
+bool crypto_random(void *ret, size_t len)
+{
+	const struct crypto *crypto = crypto_get();
+	bool good;
+
+	if (crypto == NULL)
+		return false;
+	ERR_set_mark();
+	good = RAND_priv_bytes_ex(crypto->context, ret, len, 0) == 1;
+	if (!good)
+		crypto_log_error("no random bytes");
+	ERR_pop_to_mark();
+	return good;
+}
+
+bool crypto_random_add(struct bytes seed)
+{
+	const struct crypto *crypto = crypto_get();
+	EVP_RAND_CTX *primary;
+	bool good;
+
+	if (crypto == NULL)
+		return false;
+	if (seed.len == 0)
+		return true;
+	ERR_set_mark();
+	/* The generators of all threads reseed from this one when they see it reseeded. */
+	primary = RAND_get0_primary(crypto->context);
+	good = primary != NULL && EVP_RAND_reseed(primary, 0, NULL, 0, seed.data, seed.len) == 1;
+	ERR_pop_to_mark();
+	return good;
+}

@@ -1,0 +1,30 @@
+/*
+ * What the files of this folder share: the fetched algorithms. Not for other folders.
+ *
+ * The caller's error queue: a call that can fail on valid use stands between ERR_set_mark() and
+ * ERR_pop_to_mark(). That pair costs as much as four single AES blocks, so the data path does
+ * without where all that OpenSSL could refuse has been checked before.
+ */
+#pragma once
+
+#include <openssl/evp.h>
+
+#include "crypto/aes.h"
+#include "crypto/digest.h"
+
+enum { AES_KEY_SIZE_COUNT = 3 }; /* 16, 24, 32 bytes */
+
+struct crypto {
+	OSSL_LIB_CTX *context;
+	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
+	EVP_MD *digests[DIGEST_COUNT];
+};
+
+/* NULL: not started. What it points to lives until the process ends. */
+const struct crypto *crypto_get(void);
+/* Logs what failed with the newest reason in OpenSSL's error queue. */
+void crypto_log_error(const char *what);
+
+/* In a source that uses OpenSSL directly: all functions come from one copy of libcrypto. A host
+ * that brings some of them (node does) would otherwise mix two. False: logged. */
+bool crypto_check_origin(void);

@@ -1,0 +1,211 @@
+/* The private library context: its start, random bytes, forks, and what it leaves alone. */
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/aes.h"
+#include "crypto/crypto.h"
+#include "crypto/digest.h"
+#include "crypto/internal.h"
+
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit.h"
+
+static void nothing_works_before_the_start(void **state)
+{
+	const uint8_t key[32] = {0};
+	uint8_t out[32];
+
+	(void)state;
+	assert_false(crypto_started());
+	assert_false(crypto_random(out, sizeof(out)));
+	assert_false(crypto_random_add(bytes_of("seed")));
+	assert_null(aes_new(AES_GCM, true, bytes(key, 32)));
+	assert_null(digest_new(DIGEST_SHA256));
+	assert_false(digest_once(DIGEST_SHA256, bytes_of("x"), out));
+	assert_false(kdf_counter(bytes(key, 32), "label", bytes_of("x"), out));
+	assert_null(crypto_context_enter());
+	crypto_context_leave(NULL);
+}
+
+static void *start_now(void *unused)
+{
+	(void)unused;
+	return crypto_start(false) ? (void *)crypto_get() : NULL;
+}
+
+static void threads_that_start_at_once_share_one_context(void **state)
+{
+	pthread_t threads[8];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, start_now, NULL), 0);
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		void *seen = NULL;
+
+		pthread_join(threads[i], &seen);
+		assert_ptr_equal(seen, crypto_get());
+	}
+	assert_true(crypto_start(false));
+	assert_true(crypto_started());
+}
+
+static void hosts_context_gets_no_provider_from_us(void **state)
+{
+	OSSL_LIB_CTX *hosts = OSSL_LIB_CTX_get0_global_default(), *ours;
+
+	(void)state;
+	ours = OSSL_LIB_CTX_set0_default(NULL);
+	assert_ptr_equal(ours, hosts);
+	assert_ptr_not_equal(crypto_get()->context, hosts);
+}
+
+static void threads_default_context_is_swapped_and_put_back(void **state)
+{
+	OSSL_LIB_CTX *before = OSSL_LIB_CTX_set0_default(NULL);
+	void *previous = crypto_context_enter();
+
+	(void)state;
+	assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), crypto_get()->context);
+	crypto_context_leave(previous);
+	assert_ptr_equal(OSSL_LIB_CTX_set0_default(NULL), before);
+}
+
+static void random_bytes_differ(void **state)
+{
+	uint8_t one[32] = {0}, other[32] = {0};
+
+	(void)state;
+	assert_true(crypto_random(one, sizeof(one)));
+	assert_true(crypto_random(other, sizeof(other)));
+	assert_memory_not_equal(one, other, sizeof(one));
+	assert_true(crypto_random(one, 0));
+	assert_true(crypto_random_add(bytes_of("what the application brings")));
+	assert_true(crypto_random_add(bytes(NULL, 0)));
+	assert_true(crypto_random(one, sizeof(one)));
+}
+
+static void version_is_compared_as_a_whole(void **state)
+{
+	char text[64];
+
+	(void)state;
+	snprintf(text, sizeof(text), "OpenSSL/%s", crypto_openssl_version());
+	assert_true(crypto_same_openssl(text));
+	strcat(text, " zlib");
+	assert_true(crypto_same_openssl(text));
+	snprintf(text, sizeof(text), "OpenSSL/%s1", crypto_openssl_version());
+	assert_false(crypto_same_openssl(text));
+	assert_false(crypto_same_openssl("OpenSSL/3"));
+	assert_false(crypto_same_openssl("GnuTLS/3.7.9"));
+	assert_false(crypto_same_openssl("OpenSSL/"));
+	assert_false(crypto_same_openssl(NULL));
+}
+
+static bool child_starts_anew(void)
+{
+	const struct crypto *parents = crypto_get();
+	uint8_t out[32];
+
+	crypto_abandon();
+	return !crypto_started() && !crypto_random(out, 32) && crypto_start(false) &&
+	       crypto_get() != parents && crypto_random(out, 32) &&
+	       write(STDIN_FILENO, out, 32) == 32;
+}
+
+static void children_make_contexts_and_random_bytes_of_their_own(void **state)
+{
+	uint8_t answers[2][32] = {{0}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(answers); i++) {
+		int ends[2], status;
+		pid_t pid;
+
+		assert_int_equal(pipe(ends), 0);
+		pid = fork();
+		if (pid == 0) {
+			dup2(ends[1], STDIN_FILENO);
+			_exit(child_starts_anew() ? 0 : 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(read(ends[0], answers[i], 32), 32);
+		close(ends[0]);
+		close(ends[1]);
+	}
+	assert_memory_not_equal(answers[0], answers[1], 32);
+}
+
+static void hosts_wish_for_fips_is_read(void **state)
+{
+	(void)state;
+	assert_int_equal(crypto_host_wants_fips(), EVP_default_properties_is_fips_enabled(NULL));
+}
+
+/* 0: starts and works, 2: no fips provider here, and that is an error. */
+static int start_with_fips(void)
+{
+	uint8_t digest[32];
+
+	crypto_abandon();
+	log_configure(LOG_OFF, "stderr");
+	if (!crypto_start(true))
+		return crypto_started() ? 1 : 2;
+	return digest_once(DIGEST_SHA256, bytes_of("x"), digest) && crypto_random(digest, 32) ? 0
+											      : 1;
+}
+
+static void fips_is_loaded_or_an_error(void **state)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(start_with_fips());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 2)
+		print_message(
+			"no fips provider here: its absence was an error, its use not tried\n");
+	else
+		assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void all_of_libcrypto_is_one_copy(void **state)
+{
+	(void)state;
+	assert_true(crypto_check_origin());
+}
+
+static void errors_are_not_left_behind(void **state)
+{
+	(void)state;
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_works_before_the_start),
+		cmocka_unit_test(threads_that_start_at_once_share_one_context),
+		cmocka_unit_test(hosts_context_gets_no_provider_from_us),
+		cmocka_unit_test(threads_default_context_is_swapped_and_put_back),
+		cmocka_unit_test(random_bytes_differ),
+		cmocka_unit_test(version_is_compared_as_a_whole),
+		cmocka_unit_test(children_make_contexts_and_random_bytes_of_their_own),
+		cmocka_unit_test(hosts_wish_for_fips_is_read),
+		cmocka_unit_test(fips_is_loaded_or_an_error),
+		cmocka_unit_test(all_of_libcrypto_is_one_copy),
+		cmocka_unit_test(errors_are_not_left_behind),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
