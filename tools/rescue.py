@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+"""Opens an envelope with KMS rights alone: no store, no module, no line of the C code.
+
+    rescue.py [--local-keys FILE] [--region R] [--root-key ARN] [--name OBJECT | --any-name] IN OUT
+    rescue.py --inspect IN
+
+It is written from docs/format.md (sections are named below) and docs/format-local-kms.md, and is both the proof of those
+pages and the way out for whoever has the data and the right to kms:Decrypt on the root key. Root keys in AWS are asked by
+boto3 (its usual credentials), keys of the embedded KMS are read from their file. Exit code 0: OUT is whole and verified.
+"""
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import struct
+import sys
+import tempfile
+import uuid
+import zlib
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+IMMUTABLE, TAG = 128, 16
+
+
+class Refused(Exception):
+    """The envelope does not open; the text says why."""
+
+
+def expect(condition, why):
+    if not condition:
+        raise Refused(why)
+
+
+# --- Section 2: key derivation ---------------------------------------------------------------------
+
+
+def kdf(key, label, context):
+    return hmac.digest(key, b"\0\0\0\x01" + label + b"\0" + context + b"\0\0\x01\0", "sha256")
+
+
+def expand(key, info):
+    return HKDFExpand(hashes.SHA256(), 32, info).derive(key)
+
+
+# --- The embedded KMS: docs/format-local-kms.md ----------------------------------------------------
+
+
+def sized(text):
+    data = text.encode()
+    return struct.pack(">H", len(data)) + data
+
+
+def local_decrypt(key_file, blob, context):
+    expect(len(blob) >= 70 and blob[:5] == b"CLKB\x01", "not a ciphertext of the embedded KMS")
+    key_id, version = str(uuid.UUID(bytes=blob[5:21])), int.from_bytes(blob[21:25], "big")
+    with open(key_file, encoding="utf-8") as file:
+        keys = {key["id"]: key for key in json.load(file)["keys"]}
+    expect(key_id in keys, f"{key_file} has no key {key_id}")
+    key = keys[key_id]
+    expect(key["state"] == "Enabled", f"key {key['name']} of {key_file} is {key['state']}")
+    secrets = {material["version"]: material["secret"] for material in key["materials"]}
+    expect(version in secrets, f"key {key['name']} has no material {version}")
+    message_key = kdf(base64.b64decode(secrets[version]), b"cmek:local:blob", blob[25:41])
+    pairs = sorted(context.items(), key=lambda pair: pair[0].encode())
+    aad = blob[:53] + struct.pack(">H", len(pairs)) + b"".join(sized(n) + sized(v) for n, v in pairs)
+    return AESGCM(message_key).decrypt(blob[41:53], blob[53:], aad)
+
+
+# --- AWS -------------------------------------------------------------------------------------------
+
+
+def aws_decrypt(arn, blob, context, region):
+    import boto3  # only who needs AWS needs boto3
+
+    client = boto3.client("kms", region_name=region or arn.split(":")[3])
+    return client.decrypt(KeyId=arn, CiphertextBlob=blob, EncryptionContext=context)["Plaintext"]
+
+
+# --- Section 3: EZK record -------------------------------------------------------------------------
+
+
+class Record:
+    def __init__(self, data):
+        expect(len(data) >= 97 and data[:5] == b"CEZK\x01", "not an EZK record of format 1")
+        self.policy, length = struct.unpack_from(">BH", data, 5)
+        self.project, self.cluster = data[8:24], data[24:40]
+        self.zone, self.version, self.created = struct.unpack_from(">QIQ", data, 40)
+        self.covered = data[:5] + data[8:64]
+        self.mac = data[64:96]
+        self.wraps, at = [], 97
+        for _ in range(data[96]):
+            arn, at = self.take(data, at)
+            blob, at = self.take(data, at)
+            self.wraps.append((arn.decode(), blob))
+        expect(length == len(data) == at and self.wraps, "EZK record: lengths disagree")
+
+    @staticmethod
+    def take(data, at):
+        (length,) = struct.unpack_from(">H", data, at)
+        return data[at + 2 : at + 2 + length], at + 2 + length
+
+    @property
+    def context(self):
+        return {
+            "cmek:purpose": "ezk",
+            "cmek:project": self.project.hex(),
+            "cmek:cluster": self.cluster.hex(),
+            "cmek:zone": str(self.zone),
+            "cmek:version": str(self.version),
+        }
+
+    def derive(self, ezk, label):
+        return kdf(ezk, label, struct.pack(">QI", self.zone, self.version))
+
+    def open(self, arguments):
+        """The EZK by the first wrap whose root key says yes, and only if the record's MAC is right."""
+        expect(self.policy == 0, "EZK record: a policy this tool does not know")
+        reasons = []
+        for arn, blob in self.wraps:
+            if arguments.root_key and arn != arguments.root_key:
+                reasons.append(f"{arn}: not the key of --root-key")
+                continue
+            try:
+                ezk = self.ask(arn, blob, arguments)
+                break
+            except Exception as error:  # whatever boto3 or the key file say is the reason to report
+                reasons.append(f"{arn}: {error or type(error).__name__}")
+        else:
+            raise Refused("no root key opens the EZK: " + "; ".join(reasons))
+        mac = hmac.digest(self.derive(ezk, b"cmek/1/record"), self.covered, "sha256")
+        expect(len(ezk) == 32 and hmac.compare_digest(mac, self.mac), "EZK record: its MAC is wrong")
+        return ezk
+
+    def ask(self, arn, blob, arguments):
+        if arn.startswith("arn:local:"):
+            return local_decrypt(arguments.local_keys, blob, self.context)
+        return aws_decrypt(arn, blob, self.context, arguments.region)
+
+
+# --- Section 4: wrapped DEK ------------------------------------------------------------------------
+
+
+def unwrap_dek(wrapped, record, ezk, aad):
+    zone, version = struct.unpack_from(">QI", wrapped, 8)
+    expect(wrapped[:8] == b"CDEK\x01\0\0\0", "not a wrapped DEK of format 1")
+    expect((zone, version) == (record.zone, record.version), "wrapped DEK and EZK record name different keys")
+    key = kdf(record.derive(ezk, b"cmek/1/dek-wrap"), b"cmek/1/dek", wrapped[20:36])
+    return AESGCM(key).decrypt(wrapped[36:48], wrapped[48:], wrapped[:48] + aad)
+
+
+# --- Section 5: envelope ---------------------------------------------------------------------------
+
+
+class Envelope:
+    def __init__(self, file):
+        self.file = file
+        self.immutable = file.read(IMMUTABLE)
+        expect(self.immutable[:4] == b"CMEK", "not an envelope")
+        expect(len(self.immutable) == IMMUTABLE, "cut short in the header")
+        form, kind, self.chunk_bits, self.flags, length, self.slot_length, self.zone = struct.unpack_from(
+            ">BBBBIIQ", self.immutable, 4
+        )
+        expect(form == 1 and kind == 1, f"format {form}, kind {kind}: not known to this tool")
+        expect(12 <= self.chunk_bits <= 24 and self.flags <= 1, "header: impossible values")
+        expect(length == IMMUTABLE + 2 * self.slot_length and self.slot_length <= 16384, "header: lengths disagree")
+        self.salt, self.binding, self.commitment = (self.immutable[at : at + 32] for at in (24, 56, 88))
+        self.slots = sorted(filter(None, map(self.read_slot, (0, 1))), reverse=True)
+        expect(self.slots, "header: neither slot is whole")
+
+    def read_slot(self, number):
+        """(sequence, wrapped DEK, EZK record), or None: not valid."""
+        slot = self.file.read(self.slot_length)
+        expect(len(slot) == self.slot_length, "cut short in the header")
+        sequence, dek_length, record_length = struct.unpack_from(">QHH", slot)
+        end = 12 + dek_length + record_length
+        whole = zlib.crc32(bytes([number]) + slot[:-4]) == int.from_bytes(slot[-4:], "big")
+        if not (whole and sequence and end <= len(slot) - 4 and not any(slot[end:-4])):
+            return None
+        return sequence, slot[12 : 12 + dek_length], slot[12 + dek_length : end]
+
+    def check_name(self, name):
+        if self.flags & 1:
+            expect(name is not None, "bound to a name: give --name, or --any-name if you accept whatever name it had")
+            binding = hashlib.sha256(b"cmek/1/name" + self.salt + name.encode()).digest()
+            expect(hmac.compare_digest(binding, self.binding), "bound to another name")
+
+    def unlock(self, arguments):
+        """The payload key."""
+        reasons = []
+        for _, wrapped, record in self.slots:
+            try:
+                expect(record, "no EZK record is embedded: only the store has it")
+                record = Record(record)
+                dek = unwrap_dek(wrapped, record, record.open(arguments), self.immutable)
+                commitment = expand(dek, b"cmek/1/commit" + self.salt)
+                expect(hmac.compare_digest(commitment, self.commitment), "the key commitment is wrong")
+                return expand(dek, b"cmek/1/payload" + self.salt)
+            except (Refused, InvalidTag) as error:
+                reasons.append(str(error) or "the wrapped DEK does not open")
+        raise Refused("; ".join(reasons))
+
+    def chunks(self, key):
+        aead, size, index = AESGCM(key), (1 << self.chunk_bits) + TAG, 0
+        current = self.file.read(size)
+        while True:
+            following = self.file.read(size)
+            nonce = bytes(7) + struct.pack(">IB", index, not following)
+            try:
+                plain = aead.decrypt(nonce, current, self.immutable)
+            except (InvalidTag, ValueError):
+                raise Refused(f"chunk {index}: changed, out of place or cut off") from None
+            expect(plain or index == 0, f"chunk {index}: empty")
+            yield plain
+            if not following:
+                return
+            current, index = following, index + 1
+
+
+# --- The program -----------------------------------------------------------------------------------
+
+
+def inspect(envelope):
+    for sequence, wrapped, data in envelope.slots:
+        record = Record(data) if data else None
+        print(json.dumps({
+            "zone": str(envelope.zone),
+            "version": struct.unpack_from(">I", wrapped, 16)[0],
+            "sequence": sequence,
+            "name_bound": bool(envelope.flags & 1),
+            "root_keys": [arn for arn, _ in record.wraps] if record else [],
+        }))
+
+
+def write_whole(path, parts):
+    """OUT appears only when everything has been verified."""
+    if path == "-":
+        for part in parts:
+            sys.stdout.buffer.write(part)
+        sys.stdout.buffer.flush()
+        return
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".rescue-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--local-keys", metavar="FILE", default="/var/lib/cmek-pkcs11/local.keys")
+    parser.add_argument("--region", help="ask this region, not the one of the root key's ARN")
+    parser.add_argument("--root-key", metavar="ARN", help="trust no other root key than this")
+    parser.add_argument("--name", metavar="OBJECT", help="the object's name the envelope is bound to")
+    parser.add_argument("--any-name", action="store_true", help="open it whatever name it is bound to")
+    parser.add_argument("--inspect", action="store_true", help="print what the envelope says of itself; needs no key")
+    parser.add_argument("input", metavar="IN")
+    parser.add_argument("output", metavar="OUT", nargs="?")
+    arguments = parser.parse_args()
+    if not arguments.inspect and arguments.output is None:
+        parser.error("OUT is missing")
+    try:
+        with sys.stdin.buffer if arguments.input == "-" else open(arguments.input, "rb") as file:
+            envelope = Envelope(file)
+            if arguments.inspect:
+                return inspect(envelope)
+            if not arguments.any_name:
+                envelope.check_name(arguments.name)
+            write_whole(arguments.output, envelope.chunks(envelope.unlock(arguments)))
+    except (Refused, OSError, struct.error) as error:
+        sys.exit(f"rescue: {arguments.input}: {error}")
+
+
+if __name__ == "__main__":
+    main()
