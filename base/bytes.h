@@ -35,3 +35,12 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
 
 /* For secrets and tags: the time does not depend on the contents, only on the lengths. */
 bool bytes_equal_constant_time(struct bytes a, struct bytes b);
+
+/* The lowest `len` bytes of a number, big-endian, as in all our formats. */
+static inline void put_big_endian(uint8_t *out, size_t len, uint64_t value)
+{
+	while (len > 0) {
+		out[--len] = (uint8_t)value;
+		value >>= 8;
+	}
+}

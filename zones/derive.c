@@ -20,14 +20,6 @@ _Static_assert(COUNT_OF(labels) == EZK_PURPOSE_COUNT, "each purpose has a label"
 
 enum { CONTEXT_SIZE = 12 }; /* zone (8) | version (4) */
 
-static void put_big_endian(uint8_t *out, size_t len, uint64_t value)
-{
-	while (len > 0) {
-		out[--len] = (uint8_t)value;
-		value >>= 8;
-	}
-}
-
 bool ezk_derive(const uint8_t ezk[static EZK_SIZE], enum ezk_purpose purpose, uint64_t zone,
 		uint32_t version, uint8_t ret_key[static EZK_SIZE])
 {

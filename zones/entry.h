@@ -44,8 +44,8 @@ struct uid {
 	uint8_t bytes[UID_SIZE];
 };
 
-/* A wrap that ReEncrypt made is unproven until a process with Decrypt has opened it; the one it
- * replaces is kept until then, and neither is used for a lease. */
+/* A wrap that ReEncrypt made is unproven until a process with Decrypt has opened it and found the
+ * MAC good; the one it replaces is kept until then, but never used for a lease. */
 enum wrap_state { WRAP_ACTIVE, WRAP_UNPROVEN, WRAP_REPLACED };
 
 struct wrap {

@@ -29,15 +29,23 @@ enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_
 			  struct ezk **ret_ezk);
 enum { EZK_PRIMARY = 0 };
 #define EZK_RAW UINT32_MAX
-/* From a record set that is in no store: lives as long as it is held. KMS (opens the first record
- * and checks its MAC). */
-enum zone_status ezk_from_records(struct zones *zones, struct bytes records, struct ezk **ret_ezk);
+/*
+ * From a record set that is in no store, for this process's sessions. Only wraps by `root_key` are
+ * looked at: whoever could name a key of his own could pass off his data as the zone's
+ * (ZONE_KMS_INCORRECT_KEY: none is). KMS, unless the very records have a lease here: the newest
+ * version is opened and its MAC checked. ZONE_INVALID.
+ */
+enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
+				  struct bytes records, struct ezk **ret_ezk);
 struct ezk *ezk_hold(struct ezk *ezk);
 void ezk_release(struct ezk *ezk); /* accepts NULL */
 void ezk_releasep(struct ezk **ezk);
 
 uint64_t ezk_zone(const struct ezk *ezk);
 uint32_t ezk_version_number(const struct ezk *ezk);
+/* The newest state of its zone that is known, held; of a session's record set: an entry that is in
+ * no index, without label and id. For zones_zone_export() and attributes. */
+struct entry *ezk_entry(struct ezk *ezk);
 /* Another version of the same zone, for unwrapping what names it (also of a session's record set).
  * No KMS. */
 enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret_ezk);
@@ -45,19 +53,30 @@ enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret
 /*
  * May the key be used by an operation that begins now? Renews the lease if it has ended (KMS; one
  * call in flight per EZK, all others wait for its answer). An explicit no is remembered for
- * deny_seconds. After ZONE_OK the keys below can be had.
+ * deny_seconds. After ZONE_OK the keys below can be had. With lease_seconds = 0 each call asks, so
+ * call it once for each operation.
+ *
+ * Making a zone does not begin a lease: kms:Encrypt was shown then, but not the right to
+ * kms:Decrypt, nor that what was stored opens. The first use asks.
  */
 enum zone_status ezk_begin(struct ezk *ezk);
-/* The same for a further part of an operation under way: one atomic load while the lease runs. */
+/* The same for a further part of an operation under way: while the lease runs (with lease_seconds =
+ * 0: for 60 s after the last yes) a load of each clock and two of memory. */
 enum zone_status ezk_continue(struct ezk *ezk);
 /* Copies the 32-byte key of a purpose into the caller's locked memory (secret_new). Begins by
- * itself if need be. */
+ * itself if the lease does not run. */
 enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret);
+/* Wipes the plaintexts whose lease has ended, since no thread of ours can: for the begin of each C_
+ * function. Costs two loads and two clocks while there is nothing to do; no KMS. */
+void ezks_sweep(struct zones *zones);
 
 /*
- * CKM_CMEK_DEK_WRAP (docs/format.md, "Wrapped DEK"). A DEK of 1..512 bytes; result is
- * dek_wrapped_size(len). Unwrapping chooses the version the blob names; ZONE_OTHER_ZONE,
- * ZONE_WRAPPED_KEY_INVALID. *ret_ezk (may be NULL): the version used, held.
+ * CKM_CMEK_DEK_WRAP (docs/format.md, "Wrapped DEK"). A DEK of 1..512 bytes (else ZONE_INVALID);
+ * wrapped it has DEK_WRAP_OVERHEAD bytes more. Each is an operation of its own and begins by
+ * itself. ZONE_IMPORTED: such a zone only unwraps. Unwrapping chooses the version that the blob
+ * names: ZONE_OTHER_ZONE; ZONE_WRAPPED_KEY_INVALID (malformed, changed, another AAD, or a version
+ * that the zone never had). `ret_secret` has room for the blob less the overhead. *ret_ezk (may be
+ * NULL): the version used, held.
  */
 enum { DEK_WRAP_OVERHEAD = 64, DEK_MAX = 512 };
 enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad,

@@ -47,12 +47,18 @@ enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *a
 	return ZONE_OK;
 }
 
+void ezk_version_drop_wrap(struct ezk_version *version)
+{
+	struct wrap *wrap = &version->wraps[--version->wrap_count];
+
+	free(wrap->arn);
+	free((void *)(uintptr_t)wrap->blob.data);
+}
+
 void ezk_version_clear(struct ezk_version *version)
 {
-	for (size_t i = 0; i < version->wrap_count; i++) {
-		free(version->wraps[i].arn);
-		free((void *)version->wraps[i].blob.data);
-	}
+	while (version->wrap_count > 0)
+		ezk_version_drop_wrap(version);
 	free(version->wraps);
 	*version = (struct ezk_version){0};
 }

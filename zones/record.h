@@ -59,6 +59,8 @@ enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 /* Adds a wrap; both are copied. The blob is not empty. */
 enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *arn,
 				      struct bytes blob);
+/* Frees the last wrap. */
+void ezk_version_drop_wrap(struct ezk_version *version);
 /* Wraps and all. Accepts the zero state. */
 void ezk_version_clear(struct ezk_version *version);
 enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);

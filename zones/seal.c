@@ -152,6 +152,14 @@ static enum zone_status open_wrap(const struct ask *ask, uint64_t zone,
 	return status;
 }
 
+static enum zone_status refuse_all_wraps(uint64_t zone, const struct ezk_version *version)
+{
+	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 " needs all of its root keys "
+		  "together, which this release cannot do; use a later one",
+		  zone, version->version);
+	return ZONE_INVALID;
+}
+
 enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 				  const struct ezk_version *version,
 				  uint8_t ret_ezk[static EZK_SIZE])
@@ -163,16 +171,19 @@ enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 	struct ask bound = *ask;
 
 	if (version->all_wraps)
-		return ZONE_INVALID;
+		return refuse_all_wraps(zone, version);
 	ezk_context_init(&context, &identity);
 	bound.context = &context.context;
 	for (size_t i = 0; i < version->wrap_count; i++) {
-		enum zone_status status =
-			open_wrap(&bound, zone, version, &version->wraps[i], ret_ezk);
+		const struct wrap *wrap = &version->wraps[i];
+		enum zone_status status;
 
+		if (wrap->state == WRAP_REPLACED)
+			continue;
+		status = open_wrap(&bound, zone, version, wrap, ret_ezk);
 		if (status == ZONE_OK)
 			return ZONE_OK;
-		if (i == 0 || !zone_status_is_no(answer))
+		if (!zone_status_is_no(answer))
 			answer = status;
 	}
 	return answer;

@@ -1,0 +1,457 @@
+/* Leases: time on two clocks, one request in flight, refusals. */
+#include "base/free.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "zones/lease.h"
+
+#include <sched.h>
+
+#include "tests/fake_clock.h"
+#include "tests/unit.h"
+
+enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, THREADS = 64 };
+
+/* Whom the leases of these tests ask. */
+struct oracle {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned asked;
+	bool held; /* requests wait until it is false */
+	enum zone_status answer;
+	struct fake_clock *clock;
+	int64_t takes_ms;
+};
+
+struct fixture {
+	struct fake_clock clock;
+	struct lease_rules rules;
+	struct lease lease;
+	struct oracle oracle;
+};
+
+static enum zone_status ask(void *state, uint8_t ret_ezk[static EZK_SIZE])
+{
+	struct oracle *oracle = state;
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&oracle->lock);
+
+	oracle->asked++;
+	pthread_cond_broadcast(&oracle->changed);
+	while (oracle->held)
+		pthread_cond_wait(&oracle->changed, lock);
+	fake_clock_advance(oracle->clock, oracle->takes_ms);
+	memset(ret_ezk, 'k', EZK_SIZE);
+	return oracle->answer;
+}
+
+static void hold(struct oracle *oracle, bool held)
+{
+	pthread_mutex_lock(&oracle->lock);
+	oracle->held = held;
+	pthread_cond_broadcast(&oracle->changed);
+	pthread_mutex_unlock(&oracle->lock);
+}
+
+static void wait_until_asked(struct oracle *oracle, unsigned times)
+{
+	pthread_mutex_lock(&oracle->lock);
+	while (oracle->asked < times)
+		pthread_cond_wait(&oracle->changed, &oracle->lock);
+	pthread_mutex_unlock(&oracle->lock);
+}
+
+static void start(struct fixture *f, unsigned lease_seconds)
+{
+	memset(f, 0, sizeof(*f));
+	fake_clock_init(&f->clock);
+	lease_rules_init(&f->rules, &f->clock.clock, lease_seconds, DENY_SECONDS);
+	lease_init(&f->lease);
+	pthread_mutex_init(&f->oracle.lock, NULL);
+	pthread_cond_init(&f->oracle.changed, NULL);
+	f->oracle.clock = &f->clock;
+}
+
+static int set_up(void **state)
+{
+	*state = malloc(sizeof(struct fixture));
+	start(*state, LEASE_SECONDS);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	lease_clear(&f->lease);
+	free(f);
+	return 0;
+}
+
+static enum zone_status begin(struct fixture *f)
+{
+	return lease_begin(&f->lease, &f->rules, ask, &f->oracle);
+}
+
+static enum zone_status go_on(struct fixture *f)
+{
+	return lease_continue(&f->lease, &f->rules, ask, &f->oracle);
+}
+
+static void seconds_pass(struct fixture *f, int64_t seconds)
+{
+	fake_clock_advance(&f->clock, seconds * 1000);
+}
+
+/* --- Time */
+
+static void one_yes_serves_to_the_end_of_the_lease(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, LEASE_SECONDS - 1);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(go_on(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 1);
+	seconds_pass(f, 1);
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
+static void lease_ends_when_the_monotonic_clock_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	f->clock.monotonic_ms += LEASE_SECONDS * 1000;
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	/* … and setting the other back does not help. */
+	f->clock.realtime_ms -= 3600 * 1000;
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+}
+
+static void lease_ends_when_the_real_clock_says_so(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	f->clock.realtime_ms += LEASE_SECONDS * 1000; /* a suspended machine */
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+}
+
+static void lease_counts_from_the_start_of_the_request(void **state)
+{
+	struct fixture *f = *state;
+
+	f->oracle.takes_ms = 10 * 1000;
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, LEASE_SECONDS - 11);
+	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	seconds_pass(f, 1);
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+}
+
+static void answer_that_takes_longer_than_the_lease_is_an_outage(void **state)
+{
+	struct fixture *f = *state;
+
+	f->oracle.takes_ms = LEASE_SECONDS * 1000;
+	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
+	assert_null(f->lease.keys);
+}
+
+/* --- Refusals */
+
+static void no_ends_the_lease_and_wipes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_non_null(f->lease.keys);
+	lease_deny(&f->lease, &f->rules, ZONE_KMS_DISABLED);
+	assert_null(f->lease.keys);
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_int_equal(go_on(f), ZONE_KMS_DISABLED);
+	assert_int_equal(f->oracle.asked, 1);
+}
+
+static void no_is_remembered_and_then_asked_again(void **state)
+{
+	struct fixture *f = *state;
+
+	f->oracle.answer = ZONE_KMS_DENIED;
+	assert_int_equal(begin(f), ZONE_KMS_DENIED);
+	seconds_pass(f, DENY_SECONDS - 1);
+	assert_int_equal(begin(f), ZONE_KMS_DENIED);
+	assert_int_equal(f->oracle.asked, 1);
+	seconds_pass(f, 1);
+	f->oracle.answer = ZONE_OK;
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
+static void outage_is_not_remembered(void **state)
+{
+	struct fixture *f = *state;
+
+	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
+	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
+	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
+	assert_int_equal(f->oracle.asked, 2);
+	f->oracle.answer = ZONE_OK;
+	assert_int_equal(begin(f), ZONE_OK);
+}
+
+static void outage_fails_when_the_lease_has_ended(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	f->oracle.answer = ZONE_KMS_THROTTLED;
+	seconds_pass(f, LEASE_SECONDS);
+	assert_int_equal(go_on(f), ZONE_KMS_THROTTLED);
+	assert_int_equal(begin(f), ZONE_KMS_THROTTLED);
+}
+
+static void barred_lease_is_not_asked_for_until_it_is_restored(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	lease_bar(&f->lease, ZONE_PENDING_DELETION);
+	assert_null(f->lease.keys);
+	assert_int_equal(go_on(f), ZONE_PENDING_DELETION);
+	seconds_pass(f, 3600);
+	assert_int_equal(begin(f), ZONE_PENDING_DELETION);
+	assert_int_equal(f->oracle.asked, 1);
+	lease_bar(&f->lease, ZONE_OK);
+	assert_int_equal(begin(f), ZONE_OK);
+}
+
+/* --- Threads */
+
+struct caller {
+	pthread_t thread;
+	struct fixture *fixture;
+	enum zone_status answer;
+};
+
+static void *call(void *state)
+{
+	struct caller *caller = state;
+
+	caller->answer = begin(caller->fixture);
+	return NULL;
+}
+
+static void launch(struct fixture *f, struct caller *callers, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		callers[i].fixture = f;
+		assert_int_equal(pthread_create(&callers[i].thread, NULL, call, &callers[i]), 0);
+	}
+}
+
+static void join(struct caller *callers, size_t count, enum zone_status expected)
+{
+	for (size_t i = 0; i < count; i++) {
+		pthread_join(callers[i].thread, NULL);
+		assert_int_equal(callers[i].answer, expected);
+	}
+}
+
+static void threads_that_wait_get_one_answer(struct fixture *f, enum zone_status answer)
+{
+	struct caller callers[THREADS];
+
+	f->oracle.answer = answer;
+	hold(&f->oracle, true);
+	launch(f, callers, 1);
+	wait_until_asked(&f->oracle, 1);
+	launch(f, callers + 1, THREADS - 1);
+	/* Let them come as far as they can; who comes later is answered by memory. */
+	for (int i = 0; i < 1000; i++)
+		sched_yield();
+	hold(&f->oracle, false);
+	join(callers, THREADS, answer);
+}
+
+static void threads_share_one_yes(void **state)
+{
+	struct fixture *f = *state;
+
+	threads_that_wait_get_one_answer(f, ZONE_OK);
+	assert_int_equal(f->oracle.asked, 1);
+}
+
+static void threads_share_one_no(void **state)
+{
+	struct fixture *f = *state;
+
+	threads_that_wait_get_one_answer(f, ZONE_KMS_DENIED);
+	assert_int_equal(f->oracle.asked, 1);
+}
+
+static void yes_that_was_asked_for_before_a_no_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct caller caller;
+
+	hold(&f->oracle, true);
+	launch(f, &caller, 1);
+	wait_until_asked(&f->oracle, 1);
+	lease_deny(&f->lease, &f->rules, ZONE_KMS_DISABLED);
+	hold(&f->oracle, false);
+	join(&caller, 1, ZONE_KMS_DISABLED);
+	assert_null(f->lease.keys);
+	assert_int_equal(go_on(f), ZONE_KMS_DISABLED);
+}
+
+static void yes_that_was_asked_for_before_a_deletion_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	struct caller caller;
+
+	hold(&f->oracle, true);
+	launch(f, &caller, 1);
+	wait_until_asked(&f->oracle, 1);
+	lease_bar(&f->lease, ZONE_PENDING_DELETION);
+	hold(&f->oracle, false);
+	join(&caller, 1, ZONE_PENDING_DELETION);
+	assert_null(f->lease.keys);
+}
+
+/* --- lease_seconds = 0 */
+
+static void without_a_lease_each_operation_asks(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 0);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
+static void without_a_lease_parts_run_a_minute_on_their_yes(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 0);
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, OPERATION_SECONDS - 1);
+	assert_int_equal(go_on(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 1);
+	seconds_pass(f, 1);
+	f->oracle.answer = ZONE_KMS_DENIED;
+	assert_int_equal(go_on(f), ZONE_KMS_DENIED);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
+static void without_a_lease_a_request_under_way_does_not_serve_who_came_later(void **state)
+{
+	struct fixture *f = *state;
+	struct caller callers[2];
+
+	start(f, 0);
+	hold(&f->oracle, true);
+	launch(f, callers, 1);
+	wait_until_asked(&f->oracle, 1);
+	launch(f, callers + 1, 1);
+	hold(&f->oracle, false);
+	join(callers, 2, ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
+static void without_a_lease_threads_that_wait_share_the_next_request(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 0);
+	threads_that_wait_get_one_answer(f, ZONE_OK);
+	assert_in_range(f->oracle.asked, 2, THREADS);
+}
+
+static void without_a_lease_a_no_is_remembered_too(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 0);
+	threads_that_wait_get_one_answer(f, ZONE_KMS_DENIED);
+	assert_int_equal(f->oracle.asked, 1);
+}
+
+/* --- Wiping */
+
+static void ended_lease_is_wiped_by_the_sweep(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(lease_rules_due(&f->rules));
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_false(lease_rules_due(&f->rules));
+	seconds_pass(f, LEASE_SECONDS);
+	assert_true(lease_rules_due(&f->rules));
+	lease_rules_reset(&f->rules);
+	assert_true(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+	assert_null(f->lease.keys);
+	assert_false(lease_rules_due(&f->rules));
+}
+
+static void sweep_leaves_a_lease_that_runs_and_comes_again(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, LEASE_SECONDS - 10);
+	lease_rules_reset(&f->rules);
+	assert_false(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+	assert_non_null(f->lease.keys);
+	assert_false(lease_rules_due(&f->rules));
+	f->clock.realtime_ms += 10 * 1000;
+	assert_true(lease_rules_due(&f->rules));
+}
+
+static void sweep_keeps_a_refusal_in_memory(void **state)
+{
+	struct fixture *f = *state;
+
+	f->oracle.answer = ZONE_KMS_DENIED;
+	assert_int_equal(begin(f), ZONE_KMS_DENIED);
+	assert_false(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+	seconds_pass(f, DENY_SECONDS);
+	assert_true(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(one_yes_serves_to_the_end_of_the_lease),
+		CASE(lease_ends_when_the_monotonic_clock_says_so),
+		CASE(lease_ends_when_the_real_clock_says_so),
+		CASE(lease_counts_from_the_start_of_the_request),
+		CASE(answer_that_takes_longer_than_the_lease_is_an_outage),
+		CASE(no_ends_the_lease_and_wipes),
+		CASE(no_is_remembered_and_then_asked_again),
+		CASE(outage_is_not_remembered),
+		CASE(outage_fails_when_the_lease_has_ended),
+		CASE(barred_lease_is_not_asked_for_until_it_is_restored),
+		CASE(threads_share_one_yes),
+		CASE(threads_share_one_no),
+		CASE(yes_that_was_asked_for_before_a_no_is_dropped),
+		CASE(yes_that_was_asked_for_before_a_deletion_is_dropped),
+		CASE(without_a_lease_each_operation_asks),
+		CASE(without_a_lease_parts_run_a_minute_on_their_yes),
+		CASE(without_a_lease_a_request_under_way_does_not_serve_who_came_later),
+		CASE(without_a_lease_threads_that_wait_share_the_next_request),
+		CASE(without_a_lease_a_no_is_remembered_too),
+		CASE(ended_lease_is_wiped_by_the_sweep),
+		CASE(sweep_leaves_a_lease_that_runs_and_comes_again),
+		CASE(sweep_keeps_a_refusal_in_memory),
+	};
+
+	return cmocka_run_group_tests_name("lease", tests, NULL, NULL);
+}

@@ -1,0 +1,141 @@
+/* CKM_CMEK_DEK_WRAP: a DEK under the EZK of its zone, bound to zone, version and the caller's AAD.
+ */
+#include "base/macros.h"
+#include "base/reader.h"
+#include "base/secret.h"
+#include "crypto/aes.h"
+#include "crypto/crypto.h"
+#include "crypto/digest.h"
+#include "zones/derive.h"
+#include "zones/entry.h"
+
+enum {
+	FORMAT = 1,
+	ZONE_AT = 8,
+	VERSION_AT = 16,
+	SALT_AT = 20,
+	SALT_SIZE = 16,
+	NONCE_AT = SALT_AT + SALT_SIZE,
+	HEADER_SIZE = NONCE_AT + AES_GCM_IV,
+	AAD_NEAR = 464, /* callers' AAD up to this size needs no allocation */
+};
+_Static_assert(DEK_WRAP_OVERHEAD == HEADER_SIZE + AES_GCM_TAG, "the header and the tag");
+
+static const uint8_t head[ZONE_AT] = {'C', 'D', 'E', 'K', FORMAT, 0, 0, 0};
+
+static bool make_header(const struct ezk *ezk, uint8_t header[static HEADER_SIZE])
+{
+	memcpy(header, head, sizeof(head));
+	put_big_endian(header + ZONE_AT, 8, ezk_zone(ezk));
+	put_big_endian(header + VERSION_AT, 4, ezk_version_number(ezk));
+	return crypto_random(header + SALT_AT, SALT_SIZE + AES_GCM_IV);
+}
+
+/* What the EZK's key for DEKs makes of the salt: the key of one blob alone. In locked memory. */
+struct blob_keys {
+	uint8_t parent[EZK_SIZE];
+	uint8_t blob[EZK_SIZE];
+};
+
+static enum zone_status derive(struct ezk *ezk, const uint8_t *header, struct blob_keys *keys)
+{
+	TRY(ezk_key(ezk, EZK_DEK_WRAP, keys->parent));
+	if (kdf_counter(bytes(keys->parent, EZK_SIZE), "cmek/1/dek",
+			bytes(header + SALT_AT, SALT_SIZE), keys->blob))
+		return ZONE_OK;
+	return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
+}
+
+typedef bool gcm_once(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
+		      uint8_t *ret);
+
+/* AAD = the header | the caller's. */
+static enum zone_status run(gcm_once *gcm, struct ezk *ezk, const uint8_t *header, struct bytes aad,
+			    struct bytes in, uint8_t *ret)
+{
+	AUTO(secret_freep) struct blob_keys *keys = secret_new(sizeof(*keys));
+	AUTO(buffer_clear) struct buffer far = {0};
+	uint8_t near[HEADER_SIZE + AAD_NEAR], *all = near;
+
+	if (aad.len > AAD_NEAR)
+		all = buffer_extend(&far, HEADER_SIZE + aad.len);
+	if (keys == NULL || all == NULL)
+		return ZONE_NO_MEMORY;
+	memcpy(all, header, HEADER_SIZE);
+	if (aad.len > 0)
+		memcpy(all + HEADER_SIZE, aad.data, aad.len);
+	TRY(derive(ezk, header, keys));
+	if (gcm(bytes(keys->blob, EZK_SIZE), bytes(header + NONCE_AT, AES_GCM_IV),
+		bytes(all, HEADER_SIZE + aad.len), in, ret))
+		return ZONE_OK;
+	return crypto_started() ? ZONE_WRAPPED_KEY_INVALID : ZONE_NOT_STARTED;
+}
+
+static bool only_unwraps(struct ezk *ezk)
+{
+	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
+
+	return zone->of_zone.imported;
+}
+
+enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad, uint8_t *ret_wrapped)
+{
+	uint8_t header[HEADER_SIZE];
+
+	if (dek.len == 0 || dek.len > DEK_MAX)
+		return ZONE_INVALID;
+	if (only_unwraps(ezk))
+		return ZONE_IMPORTED;
+	TRY(ezk_begin(ezk));
+	if (!make_header(ezk, header))
+		return ZONE_NOT_STARTED;
+	TRY(run(aes_gcm_seal, ezk, header, aad, dek, ret_wrapped + HEADER_SIZE));
+	memcpy(ret_wrapped, header, HEADER_SIZE);
+	return ZONE_OK;
+}
+
+/* Which zone and version a blob names; ZONE_WRAPPED_KEY_INVALID: it is none. */
+static enum zone_status read_header(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)
+{
+	struct reader reader = reader_of(wrapped);
+	struct bytes begin = reader_take(&reader, sizeof(head));
+
+	if (wrapped.len <= DEK_WRAP_OVERHEAD || wrapped.len > DEK_WRAP_OVERHEAD + DEK_MAX ||
+	    !bytes_equal(begin, bytes(head, sizeof(head))))
+		return ZONE_WRAPPED_KEY_INVALID;
+	*ret_zone = reader_u64(&reader);
+	*ret_version = reader_u32(&reader);
+	return ZONE_OK;
+}
+
+/* The EZK of the version that the blob names. */
+static enum zone_status choose(struct ezk *ezk, struct bytes wrapped, struct ezk **ret_ezk)
+{
+	enum zone_status status;
+	uint32_t version;
+	uint64_t zone;
+
+	TRY(read_header(wrapped, &zone, &version));
+	if (zone != ezk_zone(ezk))
+		return ZONE_OTHER_ZONE;
+	if (version == ezk_version_number(ezk)) {
+		*ret_ezk = ezk_hold(ezk);
+		return ZONE_OK;
+	}
+	status = ezk_sibling(ezk, version, ret_ezk);
+	return status == ZONE_NOT_FOUND ? ZONE_WRAPPED_KEY_INVALID : status;
+}
+
+enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
+			    uint8_t *ret_secret, struct ezk **ret_ezk)
+{
+	AUTO(ezk_releasep) struct ezk *used = NULL;
+
+	TRY(choose(ezk, wrapped, &used));
+	TRY(ezk_begin(used));
+	TRY(run(aes_gcm_open, used, wrapped.data, aad,
+		bytes(wrapped.data + HEADER_SIZE, wrapped.len - HEADER_SIZE), ret_secret));
+	if (ret_ezk != NULL)
+		*ret_ezk = TAKE(used);
+	return ZONE_OK;
+}

@@ -1,0 +1,211 @@
+/* Live EZKs as their users see them: found, begun, derived from. */
+#include "zones/ezk.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
+#include "crypto/digest.h"
+#include "zones/ezks.h"
+#include "zones/record.h"
+#include "zones/state.h"
+
+#include <assert.h>
+
+/* --- Finding */
+
+static enum zone_status find(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
+			     uint32_t version, struct ezk **ret_ezk)
+{
+	TRY(ezks_usable(zone, version));
+	return ezks_live(ezks, realm, zone, version, ret_ezk);
+}
+
+enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_t version,
+			  struct ezk **ret_ezk)
+{
+	assert(zone->kind == ENTRY_ZONE);
+	if (version == EZK_PRIMARY)
+		version = zone->of_zone.primary;
+	else if (version == EZK_RAW)
+		version = zone->of_zone.raw;
+	return find(zones->ezks, EZK_OF_STORE, zone, version, ret_ezk);
+}
+
+struct entry *ezk_entry(struct ezk *ezk)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+
+	return entry_hold(ezk->entry);
+}
+
+enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret_ezk)
+{
+	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
+
+	return find(ezk->ezks, ezk->realm, zone, version, ret_ezk);
+}
+
+uint64_t ezk_zone(const struct ezk *ezk)
+{
+	return ezk->zone;
+}
+
+uint32_t ezk_version_number(const struct ezk *ezk)
+{
+	return ezk->version;
+}
+
+/* --- A session's record set */
+
+static void drop_foreign_wraps(struct ezk_version *version, const char *arn)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		struct wrap wrap = version->wraps[i];
+
+		/* Swapped, so that the rest is still there to be freed. */
+		if (kms_arn_same_key(wrap.arn, arn)) {
+			version->wraps[i] = version->wraps[kept];
+			version->wraps[kept++] = wrap;
+		}
+	}
+	while (version->wrap_count > kept)
+		ezk_version_drop_wrap(version);
+}
+
+/* What the records are known by here: who brings the same again, under the same root key, shares
+ * the lease. */
+static bool name_records(const char *arn, struct bytes records, struct uid *ret_uid)
+{
+	AUTO(buffer_clear) struct buffer all = {0};
+	uint8_t digest[SHA256_SIZE];
+
+	buffer_put_sized(&all, bytes_of(arn));
+	buffer_append(&all, records);
+	if (all.failed || !digest_once(DIGEST_SHA256, buffer_bytes(&all), digest))
+		return false;
+	memcpy(ret_uid->bytes, digest, UID_SIZE);
+	return true;
+}
+
+/* An entry as the index would have it. The set does not say which version is the raw one; it began
+ * as the first. */
+static enum zone_status entry_of_set(const char *arn, struct bytes records,
+				     struct entry **ret_entry)
+{
+	AUTO(record_set_clear) struct record_set set = {0};
+	AUTO(entry_releasep) struct entry *zone = entry_new(ENTRY_ZONE);
+
+	if (zone == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(record_set_decode(records, &set));
+	if (!name_records(arn, records, &zone->uid))
+		return ZONE_NO_MEMORY;
+	for (size_t i = 0; i < set.count; i++)
+		drop_foreign_wraps(&set.versions[i], arn);
+	zone->project = set.versions[0].project;
+	zone->of_zone.zone = set.zone;
+	zone->of_zone.cluster = set.versions[0].cluster;
+	zone->of_zone.raw = zone->of_zone.minimum = set.versions[0].version;
+	zone->of_zone.primary = set.versions[set.count - 1].version;
+	zone->of_zone.version_count = set.count;
+	zone->of_zone.versions = set.versions;
+	set = (struct record_set){0};
+	*ret_entry = TAKE(zone);
+	return ZONE_OK;
+}
+
+enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
+				  struct bytes records, struct ezk **ret_ezk)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	assert(root_key->kind == ENTRY_ROOT_KEY);
+	TRY(entry_of_set(root_key->of_root_key.arn, records, &zone));
+	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
+		return ZONE_KMS_INCORRECT_KEY;
+	TRY(find(zones->ezks, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
+	TRY(ezk_begin(ezk));
+	*ret_ezk = TAKE(ezk);
+	return ZONE_OK;
+}
+
+/* --- Leases */
+
+/* Asks the KMS, by what the newest known state of the zone says. */
+static enum zone_status ask_kms(void *state, uint8_t ret_ezk[static EZK_SIZE])
+{
+	struct ezk *ezk = state;
+	struct zones *zones = ezks_zones(ezk->ezks);
+	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, zone->project);
+	const struct ezk_version *version = entry_version(zone, ezk->version);
+	const struct ask ask = {
+		.clients = zones->clients,
+		.project = project == NULL ? NULL : project->label,
+		.zone = zone->label,
+		.zone_id = ezk->zone,
+		.version = ezk->version,
+	};
+
+	return version == NULL ? ZONE_NOT_FOUND
+			       : ezk_version_open(&ask, ezk->zone, version, ret_ezk);
+}
+
+enum zone_status ezk_begin(struct ezk *ezk)
+{
+	return lease_begin(&ezk->lease, ezks_rules(ezk->ezks), ask_kms, ezk);
+}
+
+enum zone_status ezk_continue(struct ezk *ezk)
+{
+	return lease_continue(&ezk->lease, ezks_rules(ezk->ezks), ask_kms, ezk);
+}
+
+void ezks_sweep(struct zones *zones)
+{
+	if (lease_rules_due(ezks_rules(zones->ezks)))
+		ezks_wipe_ended(zones->ezks);
+}
+
+/* --- Keys for a purpose */
+
+/* From the lease's keys, derived at the first need. */
+static enum zone_status derive(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret)
+{
+	struct lease_keys *keys = ezk->lease.keys;
+	uint8_t *key = keys->derived[purpose];
+
+	if (!keys->has[purpose] && !ezk_derive(keys->ezk, purpose, ezk->zone, ezk->version, key))
+		return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
+	keys->has[purpose] = true;
+	memcpy(ret_secret, key, EZK_SIZE);
+	return ZONE_OK;
+}
+
+/* False: the lease has ended. */
+static bool key_now(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret,
+		    enum zone_status *ret_status)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+
+	if (ezk->lease.keys == NULL || !lease_runs(&ezk->lease, ezks_rules(ezk->ezks)->clock))
+		return false;
+	*ret_status = derive(ezk, purpose, ret_secret);
+	return true;
+}
+
+enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret)
+{
+	enum zone_status status;
+
+	if (key_now(ezk, purpose, ret_secret, &status))
+		return status;
+	TRY(ezk_begin(ezk));
+	if (key_now(ezk, purpose, ret_secret, &status))
+		return status;
+	/* It ended within the blink since: a lease too short to be used. */
+	return ZONE_KMS_UNAVAILABLE;
+}

@@ -1,0 +1,259 @@
+/* The registry of live EZKs. It keeps one as long as somebody holds it, or its lease or a refusal
+ * is worth remembering. */
+#include "zones/ezks.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "base/map.h"
+#include "zones/state.h"
+
+struct ezks {
+	struct zones *zones;
+	struct lease_rules rules;
+	pthread_mutex_t lock;
+	struct map of[EZK_REALM_COUNT]; /* uid → struct live */
+	struct live *first;
+};
+
+/* A zone's versions. */
+struct live {
+	struct live *next;
+	enum ezk_realm realm;
+	struct uid uid;
+	struct ezk *versions;
+};
+
+enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
+{
+	struct ezks *ezks = calloc(1, sizeof(*ezks));
+
+	if (ezks == NULL)
+		return ZONE_NO_MEMORY;
+	ezks->zones = zones;
+	lease_rules_init(&ezks->rules, zones->clock, zones->settings.lease_seconds,
+			 zones->settings.deny_seconds);
+	pthread_mutex_init(&ezks->lock, NULL);
+	*ret_ezks = ezks;
+	return ZONE_OK;
+}
+
+struct zones *ezks_zones(struct ezks *ezks)
+{
+	return ezks->zones;
+}
+
+struct lease_rules *ezks_rules(struct ezks *ezks)
+{
+	return &ezks->rules;
+}
+
+/* --- One of them */
+
+static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
+			   uint32_t version)
+{
+	struct ezk *ezk = calloc(1, sizeof(*ezk));
+
+	if (ezk == NULL)
+		return NULL;
+	atomic_init(&ezk->references, 1);
+	ezk->ezks = ezks;
+	ezk->realm = realm;
+	ezk->zone = zone->of_zone.zone;
+	ezk->version = version;
+	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
+	lease_init(&ezk->lease);
+	return ezk;
+}
+
+struct ezk *ezk_hold(struct ezk *ezk)
+{
+	atomic_fetch_add_explicit(&ezk->references, 1, memory_order_relaxed);
+	return ezk;
+}
+
+void ezk_release(struct ezk *ezk)
+{
+	if (ezk == NULL || atomic_fetch_sub_explicit(&ezk->references, 1, memory_order_acq_rel) > 1)
+		return;
+	lease_clear(&ezk->lease);
+	entry_release(ezk->entry);
+	free(ezk);
+}
+
+void ezk_releasep(struct ezk **ezk)
+{
+	ezk_release(*ezk);
+}
+
+/* Takes a newer state of the zone; an older one changes nothing. */
+static void follow(struct ezk *ezk, const struct entry *zone)
+{
+	AUTO(entry_releasep) struct entry *old = NULL;
+
+	/* It is only replaced here, with the registry's lock held; the lease's is for readers. */
+	if (zone->revision <= ezk->entry->revision)
+		return;
+	pthread_mutex_lock(&ezk->lease.lock);
+	old = ezk->entry;
+	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
+	pthread_mutex_unlock(&ezk->lease.lock);
+	lease_bar(&ezk->lease, ezks_usable(zone, ezk->version));
+}
+
+enum zone_status ezks_usable(const struct entry *zone, uint32_t version)
+{
+	if (zone->state != ENTRY_ACTIVE)
+		return ZONE_PENDING_DELETION;
+	if (entry_version(zone, version) == NULL)
+		return ZONE_NOT_FOUND;
+	return version < zone->of_zone.minimum ? ZONE_FENCED : ZONE_OK;
+}
+
+/* --- All of them */
+
+static struct live *find_zone(struct ezks *ezks, enum ezk_realm realm, const struct uid *uid)
+{
+	return map_find(&ezks->of[realm], bytes(uid->bytes, UID_SIZE));
+}
+
+static struct live *add_zone(struct ezks *ezks, enum ezk_realm realm, const struct uid *uid)
+{
+	AUTO(freep) struct live *live = calloc(1, sizeof(*live));
+
+	if (live == NULL)
+		return NULL;
+	live->realm = realm;
+	live->uid = *uid;
+	if (!map_put(&ezks->of[realm], bytes(live->uid.bytes, UID_SIZE), live))
+		return NULL;
+	live->next = ezks->first;
+	ezks->first = live;
+	return TAKE(live);
+}
+
+static struct ezk *find_version(const struct live *live, uint32_t version)
+{
+	struct ezk *ezk = live->versions;
+
+	while (ezk != NULL && ezk->version != version)
+		ezk = ezk->next;
+	return ezk;
+}
+
+static struct ezk *add_version(struct ezks *ezks, struct live *live, const struct entry *zone,
+			       uint32_t version)
+{
+	struct ezk *ezk = ezk_new(ezks, live->realm, zone, version);
+
+	if (ezk == NULL)
+		return NULL;
+	ezk->next = live->versions;
+	live->versions = ezk;
+	return ezk;
+}
+
+enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
+			   uint32_t version, struct ezk **ret_ezk)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	struct live *live = find_zone(ezks, realm, &zone->uid);
+	struct ezk *ezk;
+
+	if (live == NULL)
+		live = add_zone(ezks, realm, &zone->uid);
+	if (live == NULL)
+		return ZONE_NO_MEMORY;
+	ezk = find_version(live, version);
+	if (ezk == NULL)
+		ezk = add_version(ezks, live, zone, version);
+	if (ezk == NULL)
+		return ZONE_NO_MEMORY;
+	follow(ezk, zone);
+	*ret_ezk = ezk_hold(ezk);
+	return ZONE_OK;
+}
+
+void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	struct live *live = find_zone(ezks, EZK_OF_STORE, &zone->uid);
+
+	for (struct ezk *ezk = live == NULL ? NULL : live->versions; ezk != NULL; ezk = ezk->next) {
+		if (removed)
+			lease_bar(&ezk->lease, ZONE_NOT_FOUND);
+		else
+			follow(ezk, zone);
+	}
+}
+
+/* --- Sweeping */
+
+/* Gives those versions back that nobody needs. */
+static void sweep_zone(struct live *live, struct lease_rules *rules, struct moment now)
+{
+	struct ezk **at = &live->versions, *ezk;
+
+	while ((ezk = *at) != NULL) {
+		bool idle = lease_sweep(&ezk->lease, rules, now);
+
+		/* If only the registry holds it, only by the registry can somebody come to. */
+		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {
+			at = &ezk->next;
+			continue;
+		}
+		*at = ezk->next;
+		ezk_release(ezk);
+	}
+}
+
+static void drop_zone(struct ezks *ezks, struct live *live)
+{
+	map_remove(&ezks->of[live->realm], bytes(live->uid.bytes, UID_SIZE));
+	free(live);
+}
+
+void ezks_wipe_ended(struct ezks *ezks)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	struct moment now = clock_now(ezks->rules.clock);
+	struct live **at = &ezks->first, *live;
+
+	if (!lease_rules_due(&ezks->rules)) /* somebody was faster */
+		return;
+	lease_rules_reset(&ezks->rules);
+	while ((live = *at) != NULL) {
+		sweep_zone(live, &ezks->rules, now);
+		if (live->versions != NULL) {
+			at = &live->next;
+			continue;
+		}
+		*at = live->next;
+		drop_zone(ezks, live);
+	}
+}
+
+void ezks_free(struct ezks *ezks)
+{
+	struct live *live;
+
+	if (ezks == NULL)
+		return;
+	while ((live = ezks->first) != NULL) {
+		ezks->first = live->next;
+		for (struct ezk *ezk = live->versions, *next; ezk != NULL; ezk = next) {
+			next = ezk->next;
+			lease_bar(&ezk->lease, ZONE_NOT_STARTED); /* wipes, whoever holds it */
+			ezk_release(ezk);
+		}
+		drop_zone(ezks, live);
+	}
+	map_clear(&ezks->of[EZK_OF_STORE]);
+	map_clear(&ezks->of[EZK_OF_SESSION]);
+	pthread_mutex_destroy(&ezks->lock);
+	free(ezks);
+}
+
+void ezks_abandon(struct ezks *ezks)
+{
+	(void)ezks; /* its locks may be held by threads that are not here */
+}
