@@ -1,0 +1,116 @@
+/* Secrets in JSON text: lifted out before a parser copies them. Not a parser: it only tells strings
+ * from the rest. */
+#include "kms/json_secret.h"
+
+#include <stdio.h>
+
+#include "base/encode.h"
+#include "kms/name.h"
+
+struct scan {
+	uint8_t *at;
+	uint8_t *end;
+};
+
+/* The next string's contents; false: there is none any more. *ret_broken: it does not end. */
+static bool next_string(struct scan *scan, struct bytes *ret_string, bool *ret_broken)
+{
+	uint8_t *begin;
+
+	while (scan->at < scan->end && *scan->at != '"')
+		scan->at++;
+	if (scan->at == scan->end)
+		return false;
+	begin = ++scan->at;
+	while (scan->at < scan->end && *scan->at != '"')
+		scan->at += *scan->at == '\\' ? 2 : 1;
+	*ret_broken = scan->at >= scan->end;
+	if (*ret_broken)
+		return false;
+	*ret_string = bytes(begin, (size_t)(scan->at - begin));
+	scan->at++;
+	return true;
+}
+
+static void skip_space(struct scan *scan)
+{
+	while (scan->at < scan->end && *scan->at != 0 && strchr(" \t\r\n", *scan->at) != NULL)
+		scan->at++;
+}
+
+/* Past a colon, up to a quote: the string just read is the name of a member that is a string. */
+static bool string_follows(struct scan *scan)
+{
+	skip_space(scan);
+	if (scan->at == scan->end || *scan->at != ':')
+		return false;
+	scan->at++;
+	skip_space(scan);
+	return scan->at < scan->end && *scan->at == '"';
+}
+
+static bool put_number(struct bytes place, size_t number, uint8_t *writable)
+{
+	char text[24];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%zu", number);
+
+	if (len > place.len)
+		return false;
+	memset(writable, ' ', place.len);
+	memcpy(writable, text, len);
+	return true;
+}
+
+bool json_lift(struct buffer *text, const char *name, json_secret_take *take, void *state)
+{
+	struct scan scan = {text->data, text->data + text->len};
+	struct bytes string;
+	bool broken = false;
+	size_t number = 0;
+
+	while (next_string(&scan, &string, &broken)) {
+		if (!bytes_are(string, name) || !string_follows(&scan))
+			continue;
+		if (!next_string(&scan, &string, &broken) || !take(state, string) ||
+		    !put_number(string, number++, text->data + (string.data - text->data)))
+			return false;
+	}
+	return !broken;
+}
+
+bool json_lifted(const json_t *value, size_t *ret_number)
+{
+	const char *text = json_string_value(value);
+	size_t len = text == NULL ? 0 : strcspn(text, " ");
+	char digits[24];
+	uint64_t number;
+
+	if (len == 0 || len >= sizeof(digits) || text[len + strspn(text + len, " ")] != 0)
+		return false;
+	memcpy(digits, text, len);
+	digits[len] = 0;
+	if (!decimal_decode(digits, SIZE_MAX, &number))
+		return false;
+	*ret_number = (size_t)number;
+	return true;
+}
+
+static void put_character(struct buffer *out, char c)
+{
+	if (c == '"' || c == '\\') {
+		buffer_put_u8(out, '\\');
+		buffer_put_u8(out, (uint8_t)c);
+	} else if ((unsigned char)c < 0x20) {
+		buffer_format(out, "\\u%04x", (unsigned)c);
+	} else {
+		buffer_put_u8(out, (uint8_t)c);
+	}
+}
+
+void json_put_string(struct buffer *out, const char *text)
+{
+	buffer_put_u8(out, '"');
+	for (; *text != 0; text++)
+		put_character(out, *text);
+	buffer_put_u8(out, '"');
+}

@@ -1,0 +1,26 @@
+/*
+ * Secrets in JSON text. A JSON parser copies what it reads into memory that nobody wipes, so secret
+ * strings are lifted out of the text (a buffer, which is wiped) before the parser sees it; and a
+ * request that carries one is written by hand.
+ */
+#pragma once
+
+#include "base/buffer.h"
+
+#include <jansson.h>
+
+/* Takes one secret, the characters between the quotes; false stops. */
+typedef bool json_secret_take(void *state, struct bytes value);
+
+/*
+ * Shows each string member called `name`, at whatever depth, to `take`, in order, and overwrites it
+ * in the text by its number (0, 1, …) and spaces. False: `take` refused, a secret too short for its
+ * number, or a string without end. A name written with escapes is not found: json_lifted() then
+ * refuses its value.
+ */
+bool json_lift(struct buffer *text, const char *name, json_secret_take *take, void *state);
+/* The number that json_lift left in a parsed string; false: this is none. */
+bool json_lifted(const json_t *value, size_t *ret_number);
+
+/* The string in quotes, escaped where RFC 8259 demands it. */
+void json_put_string(struct buffer *out, const char *text);

@@ -1,0 +1,136 @@
+/* The file of local keys: read again only when it has changed, written as a whole under a lock. */
+#include "kms/local_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "kms/report.h"
+
+bool local_file_init(struct local_file *file, const char *path)
+{
+	*file = (struct local_file){.path = strdup(path)};
+	return file->path != NULL;
+}
+
+void local_file_clear(struct local_file *file)
+{
+	local_keys_clear(&file->keys);
+	free(file->path);
+	*file = (struct local_file){0};
+}
+
+static enum kms_status fail(const struct local_file *file, const char *what,
+			    struct kms_report *report)
+{
+	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s can't be %s: %s", file->path, what,
+			strerror(errno));
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Each writer makes a new file, so its inode, time and size tell whether it is the one we know. */
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       same_time(&a->st_mtim, &b->st_mtim) && same_time(&a->st_ctim, &b->st_ctim);
+}
+
+static void adopt(struct local_file *file, struct local_keys *keys, const struct stat *now)
+{
+	local_keys_clear(&file->keys);
+	file->keys = *keys;
+	*keys = (struct local_keys){0};
+	file->loaded = true;
+	file->missing = now == NULL;
+	file->known = now == NULL ? (struct stat){0} : *now;
+}
+
+static enum kms_status load(struct local_file *file, const struct stat *now,
+			    struct kms_report *report)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+	AUTO(local_keys_clear) struct local_keys keys = {0};
+	const char *why;
+
+	if ((now->st_mode & 077) != 0)
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"%s is open to other users; it holds root keys: chmod 600 it",
+				file->path);
+	if (!file_read(file->path, LOCAL_FILE_MAX, &text))
+		return fail(file, "read", report);
+	if (!local_keys_read(&text, &keys, &why))
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"%s can't be used: %s; restore it from a backup", file->path, why);
+	adopt(file, &keys, now);
+	return KMS_OK;
+}
+
+enum kms_status local_file_refresh(struct local_file *file, struct kms_report *report)
+{
+	AUTO(local_keys_clear) struct local_keys none = {0};
+	struct stat now;
+
+	if (stat(file->path, &now) == 0) {
+		if (file->loaded && !file->missing && same_file(&now, &file->known))
+			return KMS_OK;
+		return load(file, &now, report);
+	}
+	if (errno != ENOENT && errno != ENOTDIR)
+		return fail(file, "read", report);
+	adopt(file, &none, NULL);
+	return KMS_OK;
+}
+
+static char *lock_path(const struct local_file *file)
+{
+	AUTO(buffer_clear) struct buffer path = {0};
+
+	buffer_format(&path, "%s.lock", file->path);
+	return buffer_take_text(&path);
+}
+
+static enum kms_status lock(const struct local_file *file, struct kms_report *report, int *ret_fd)
+{
+	char *folder AUTO(freep) = path_folder(file->path);
+	char *path AUTO(freep) = lock_path(file);
+
+	if (folder == NULL || path == NULL)
+		return KMS_NO_MEMORY;
+	if (!file_make_folders(folder))
+		return fail(file, "written", report);
+	*ret_fd = file_lock(path, true);
+	return *ret_fd < 0 ? fail(file, "locked", report) : KMS_OK;
+}
+
+static enum kms_status save(struct local_file *file, struct kms_report *report)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	file->loaded = false; /* whatever happens now, the file is read again before it is used */
+	if (!local_keys_write(&file->keys, &text))
+		return KMS_NO_MEMORY;
+	return file_replace(file->path, buffer_bytes(&text), 0600) ? KMS_OK
+								   : fail(file, "written", report);
+}
+
+enum kms_status local_file_change(struct local_file *file, local_change *change, const void *state,
+				  struct kms_report *report)
+{
+	int fd AUTO(file_closep) = -1;
+	enum kms_status status;
+
+	TRY(lock(file, report, &fd));
+	TRY(local_file_refresh(file, report));
+	status = change(&file->keys, state, report);
+	if (status != KMS_OK) {
+		file->loaded = false;
+		return status;
+	}
+	return save(file, report);
+}

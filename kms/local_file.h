@@ -1,0 +1,32 @@
+/*
+ * The file of local keys, shared by threads and processes: read again only when it has changed,
+ * written as a whole under a lock file.
+ */
+#pragma once
+
+#include <sys/stat.h>
+
+#include "kms/local_keys.h"
+
+struct local_file {
+	char *path; /* owned */
+	struct local_keys keys;
+	bool loaded;
+	bool missing;	   /* loaded, and there was no file */
+	struct stat known; /* what was read */
+};
+
+bool local_file_init(struct local_file *file, const char *path);
+void local_file_clear(struct local_file *file);
+
+/* Makes file->keys what the file says now; a missing file has no keys. KMS_MISCONFIGURED: it can't
+ * be read, is open to others, or is damaged; it is then left as it is. */
+enum kms_status local_file_refresh(struct local_file *file, struct kms_report *report);
+
+/* What a change does to the keys; KMS_OK: write them. */
+typedef enum kms_status local_change(struct local_keys *keys, const void *state,
+				     struct kms_report *report);
+/* Reads, changes and writes under the lock: processes take turns. Nothing is written unless the
+ * change answers KMS_OK. */
+enum kms_status local_file_change(struct local_file *file, local_change *change, const void *state,
+				  struct kms_report *report);

@@ -1,0 +1,136 @@
+/* The keys of the embedded KMS in memory. */
+#include "kms/local_keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/encode.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
+#include "kms/name.h"
+
+static const char arn_prefix[] = "arn:local:kms:local::key/";
+
+static void key_clear(struct local_key *key)
+{
+	for (size_t i = 0; i < key->material_count; i++)
+		secret_free(key->materials[i].secret);
+	free(key->materials);
+	*key = (struct local_key){0};
+}
+
+void local_keys_clear(struct local_keys *keys)
+{
+	for (size_t i = 0; i < keys->count; i++)
+		key_clear(&keys->keys[i]);
+	free(keys->keys);
+	*keys = (struct local_keys){0};
+}
+
+static struct local_key *find(const struct local_keys *keys, const char *text, bool by_id)
+{
+	for (size_t i = 0; i < keys->count; i++) {
+		struct local_key *key = &keys->keys[i];
+
+		if (by_id ? strcasecmp(key->id, text) == 0 : strcmp(key->name, text) == 0)
+			return key;
+	}
+	return NULL;
+}
+
+struct local_key *local_keys_find(const struct local_keys *keys, const char *key)
+{
+	if (bytes_begin(bytes_of(key), arn_prefix))
+		return find(keys, key + strlen(arn_prefix), true);
+	if (!bytes_begin(bytes_of(key), "local:"))
+		return NULL;
+	key += strlen("local:");
+	return find(keys, key, uuid_valid(bytes_of(key)));
+}
+
+/* RFC 9562, version 4. */
+static bool random_id(char ret_id[static LOCAL_ID_TEXT + 1])
+{
+	uint8_t b[LOCAL_ID];
+
+	if (!crypto_random(b, sizeof(b)))
+		return false;
+	b[6] = (b[6] & 0x0f) | 0x40;
+	b[8] = (b[8] & 0x3f) | 0x80;
+	snprintf(ret_id, LOCAL_ID_TEXT + 1,
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		 b[15]);
+	return true;
+}
+
+static bool add_material(struct local_key *key, int64_t now_ms)
+{
+	key->materials = calloc(1, sizeof(*key->materials));
+	if (key->materials == NULL)
+		return false;
+	key->material_count = 1;
+	key->materials[0].version = 1;
+	key->materials[0].created_ms = now_ms;
+	key->materials[0].secret = secret_new(LOCAL_SECRET);
+	return key->materials[0].secret != NULL &&
+	       crypto_random(key->materials[0].secret, LOCAL_SECRET);
+}
+
+bool local_keys_add(struct local_keys *keys, const char *name, int64_t now_ms)
+{
+	struct local_key key = {.state = KMS_KEY_ENABLED, .created_ms = now_ms};
+	struct local_key *grown = realloc(keys->keys, (keys->count + 1) * sizeof(*keys->keys));
+
+	if (grown == NULL)
+		return false;
+	keys->keys = grown;
+	snprintf(key.name, sizeof(key.name), "%s", name);
+	if (!random_id(key.id) || !add_material(&key, now_ms)) {
+		key_clear(&key);
+		return false;
+	}
+	keys->keys[keys->count++] = key;
+	return true;
+}
+
+void local_keys_purge(struct local_keys *keys, int64_t now_ms)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < keys->count; i++) {
+		struct local_key *key = &keys->keys[i];
+
+		if (key->state == KMS_KEY_PENDING_DELETION && key->deletion_ms <= now_ms)
+			key_clear(key);
+		else
+			keys->keys[kept++] = *key;
+	}
+	keys->count = kept;
+}
+
+void local_key_arn(const struct local_key *key, char ret_arn[static KMS_ARN_MAX + 1])
+{
+	snprintf(ret_arn, KMS_ARN_MAX + 1, "%s%s", arn_prefix, key->id);
+}
+
+void local_key_id(const struct local_key *key, uint8_t ret_id[static LOCAL_ID])
+{
+	AUTO(buffer_clear) struct buffer digits = {0}, id = {0};
+
+	for (const char *c = key->id; *c != 0; c++)
+		if (*c != '-')
+			buffer_put_u8(&digits, (uint8_t)*c);
+	memset(ret_id, 0, LOCAL_ID);
+	if (hex_decode(buffer_bytes(&digits), &id) && id.len == LOCAL_ID)
+		memcpy(ret_id, id.data, LOCAL_ID);
+}
+
+const struct local_material *local_key_material(const struct local_key *key, uint32_t version)
+{
+	for (size_t i = 0; i < key->material_count; i++)
+		if (key->materials[i].version == version)
+			return &key->materials[i];
+	return NULL;
+}

@@ -1,0 +1,181 @@
+/*
+ * Names of keys: which provider and region a name belongs to, and when two ARNs are one key. Nobody
+ * is asked; whether the key exists is the KMS's to say.
+ */
+#include "kms/name.h"
+
+#include "kms/kms.h"
+
+#define DIGITS "0123456789"
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define ALIAS  UPPER LOWER DIGITS ":/_-"
+#define LOCAL  UPPER LOWER DIGITS "._/-"
+#define HEX    "0123456789abcdefABCDEF"
+
+enum { UUID_TEXT = 36, MRK_TEXT = 36, ALIAS_MAX = 256, LOCAL_NAME_MAX = 128 };
+
+bool bytes_are(struct bytes bytes, const char *text)
+{
+	return bytes_equal(bytes, bytes_of(text));
+}
+
+bool bytes_begin(struct bytes bytes, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return bytes.len >= len && memcmp(bytes.data, prefix, len) == 0;
+}
+
+bool bytes_all_in(struct bytes bytes, const char *characters)
+{
+	for (size_t i = 0; i < bytes.len; i++)
+		if (bytes.data[i] == 0 || strchr(characters, bytes.data[i]) == NULL)
+			return false;
+	return true;
+}
+
+static struct bytes after(struct bytes text, size_t len)
+{
+	return bytes(text.data + len, text.len - len);
+}
+
+/* Up to the colon, which is swallowed. */
+static bool take_part(struct bytes *left, struct bytes *ret_part)
+{
+	const uint8_t *colon = left->len == 0 ? NULL : memchr(left->data, ':', left->len);
+
+	if (colon == NULL)
+		return false;
+	*ret_part = bytes(left->data, (size_t)(colon - left->data));
+	*left = after(*left, ret_part->len + 1);
+	return true;
+}
+
+bool arn_parse(const char *text, struct arn *ret_arn)
+{
+	struct bytes left = bytes_of(text), arn;
+	struct arn parts;
+
+	if (!take_part(&left, &arn) || !bytes_are(arn, "arn") ||
+	    !take_part(&left, &parts.partition) || !take_part(&left, &parts.service) ||
+	    !take_part(&left, &parts.region) || !take_part(&left, &parts.account))
+		return false;
+	parts.resource = left;
+	*ret_arn = parts;
+	return left.len > 0;
+}
+
+struct bytes arn_key_id(const struct arn *arn)
+{
+	if (!bytes_begin(arn->resource, "key/"))
+		return bytes(NULL, 0);
+	return after(arn->resource, strlen("key/"));
+}
+
+bool uuid_valid(struct bytes text)
+{
+	if (text.len != UUID_TEXT)
+		return false;
+	for (size_t i = 0; i < UUID_TEXT; i++) {
+		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (!bytes_all_in(bytes(text.data + i, 1), hyphen ? "-" : HEX))
+			return false;
+	}
+	return true;
+}
+
+static bool mrk_valid(struct bytes text)
+{
+	return text.len == MRK_TEXT && bytes_begin(text, "mrk-") &&
+	       bytes_all_in(after(text, 4), HEX);
+}
+
+static bool alias_valid(struct bytes text)
+{
+	return bytes_begin(text, "alias/") && text.len > strlen("alias/") &&
+	       text.len <= ALIAS_MAX && bytes_all_in(text, ALIAS);
+}
+
+bool region_valid(struct bytes region)
+{
+	return region.len > 0 && region.len <= KMS_REGION_MAX && region.data[0] != '-' &&
+	       region.data[region.len - 1] != '-' && bytes_all_in(region, LOWER DIGITS "-");
+}
+
+bool local_name_valid(struct bytes name)
+{
+	return name.len > 0 && name.len <= LOCAL_NAME_MAX && bytes_all_in(name, LOCAL);
+}
+
+/* Key ids of AWS are UUIDs, or "mrk-" and 32 digits; other emulations and imported names exist, so
+ * an ARN's key id may be any word. */
+static bool aws_resource_valid(const struct arn *arn)
+{
+	struct bytes id = arn_key_id(arn);
+
+	return (id.len > 0 && bytes_all_in(id, UPPER LOWER DIGITS "-")) ||
+	       alias_valid(arn->resource);
+}
+
+static bool arn_name_parse(const struct arn *arn, const char **ret_provider,
+			   struct bytes *ret_region)
+{
+	if (!bytes_are(arn->service, "kms"))
+		return false;
+	if (bytes_are(arn->partition, "local")) {
+		*ret_provider = "local";
+		*ret_region = bytes_of("local");
+		return uuid_valid(arn_key_id(arn));
+	}
+	*ret_provider = "aws";
+	*ret_region = arn->region;
+	return bytes_begin(arn->partition, "aws") && region_valid(arn->region) &&
+	       aws_resource_valid(arn);
+}
+
+static bool find_parts(const char *key, const char **ret_provider, struct bytes *ret_region)
+{
+	struct bytes text = bytes_of(key);
+	struct arn arn;
+
+	if (text.len > KMS_ARN_MAX)
+		return false;
+	if (arn_parse(key, &arn))
+		return arn_name_parse(&arn, ret_provider, ret_region);
+	if (bytes_begin(text, "local:")) {
+		*ret_provider = "local";
+		*ret_region = bytes_of("local");
+		return local_name_valid(after(text, strlen("local:")));
+	}
+	*ret_provider = "aws";
+	*ret_region = bytes_of("");
+	return uuid_valid(text) || mrk_valid(text) || alias_valid(text);
+}
+
+bool kms_name_parse(const char *key, char ret_provider[static KMS_PROVIDER_MAX + 1],
+		    char ret_region[static KMS_REGION_MAX + 1])
+{
+	const char *provider;
+	struct bytes region;
+
+	if (key == NULL || !find_parts(key, &provider, &region))
+		return false;
+	strcpy(ret_provider, provider);
+	if (region.len > 0)
+		memcpy(ret_region, region.data, region.len);
+	ret_region[region.len] = 0;
+	return true;
+}
+
+bool kms_arn_same_key(const char *a, const char *b)
+{
+	struct arn x, y;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return arn_parse(a, &x) && arn_parse(b, &y) && bytes_begin(arn_key_id(&x), "mrk-") &&
+	       bytes_equal(x.partition, y.partition) && bytes_equal(x.service, y.service) &&
+	       bytes_equal(x.account, y.account) && bytes_equal(x.resource, y.resource);
+}
