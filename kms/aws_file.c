@@ -1,0 +1,148 @@
+/* Reads one of AWS's shared files: INI in the dialect of the AWS SDKs. */
+#include "kms/aws_file.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/ini.h"
+#include "base/macros.h"
+#include "kms/name.h"
+#include "kms/report.h"
+
+enum { AWS_FILE_MAX = 1024 * 1024 };
+
+void aws_file_clear(struct aws_file *file)
+{
+	buffer_clear(&file->path);
+	buffer_clear(&file->pool);
+	free(file->lines);
+	*file = (struct aws_file){0};
+}
+
+/* HOME, else what the system's user list says. */
+static bool put_home(struct buffer *out, const char *home)
+{
+	struct passwd user, *found = NULL;
+	char space[4096];
+
+	if (home == NULL && getpwuid_r(getuid(), &user, space, sizeof(space), &found) == 0 &&
+	    found != NULL)
+		home = found->pw_dir;
+	if (home == NULL)
+		return false;
+	buffer_put_text(out, home);
+	return !out->failed;
+}
+
+static bool set_path(struct aws_file *file, const char *path, const char *home)
+{
+	bool in_home = bytes_begin(bytes_of(path), "~/");
+
+	if (in_home && !put_home(&file->path, home))
+		return false;
+	buffer_put_text(&file->path, in_home ? path + 1 : path);
+	return buffer_text(&file->path) != NULL;
+}
+
+static size_t keep(struct aws_file *file, const char *text)
+{
+	size_t at = file->pool.len;
+
+	buffer_append(&file->pool, bytes(text, strlen(text) + 1));
+	return at;
+}
+
+static bool grow(struct aws_file *file)
+{
+	size_t capacity = file->capacity == 0 ? 32 : 2 * file->capacity;
+	struct aws_line *lines;
+
+	if (file->count < file->capacity)
+		return true;
+	lines = realloc(file->lines, capacity * sizeof(*lines));
+	if (lines == NULL)
+		return false;
+	file->lines = lines;
+	file->capacity = capacity;
+	return true;
+}
+
+static bool on_line(void *state, const char *section, const char *key, const char *value,
+		    unsigned number)
+{
+	struct aws_file *file = state;
+	struct aws_line line = {.key = SIZE_MAX};
+
+	(void)number;
+	if (!grow(file))
+		return false;
+	line.section = keep(file, section);
+	if (key != NULL) {
+		line.key = keep(file, key);
+		line.value = keep(file, value);
+	}
+	file->lines[file->count++] = line;
+	return !file->pool.failed;
+}
+
+static enum kms_status parse(struct aws_file *file, struct bytes text, struct kms_report *report)
+{
+	unsigned line = 0;
+
+	if (ini_parse(text, on_line, file, &line))
+		return KMS_OK;
+	if (file->pool.failed)
+		return KMS_NO_MEMORY;
+	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s:%u: neither [section] nor key = value",
+			buffer_text(&file->path), line);
+}
+
+/* No such file, or a default one in a home that is not ours to see. */
+static bool is_absent(int error, bool given)
+{
+	return error == ENOENT || error == ENOTDIR || (!given && error == EACCES);
+}
+
+enum kms_status aws_file_read(struct aws_file *file, const char *path, bool given, const char *home,
+			      struct kms_report *report)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	if (!set_path(file, path, home))
+		return file->path.failed ? KMS_NO_MEMORY : KMS_OK;
+	if (file_read(buffer_text(&file->path), AWS_FILE_MAX, &text))
+		return parse(file, buffer_bytes(&text), report);
+	if (is_absent(errno, given))
+		return KMS_OK;
+	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s can't be read: %s",
+			buffer_text(&file->path), strerror(errno));
+}
+
+static const char *text_at(const struct aws_file *file, size_t at)
+{
+	return (const char *)file->pool.data + at;
+}
+
+bool aws_file_has(const struct aws_file *file, const char *section)
+{
+	for (size_t i = 0; i < file->count; i++)
+		if (strcmp(text_at(file, file->lines[i].section), section) == 0)
+			return true;
+	return false;
+}
+
+const char *aws_file_find(const struct aws_file *file, const char *section, const char *key)
+{
+	for (size_t i = file->count; i-- > 0;) {
+		const struct aws_line *line = &file->lines[i];
+
+		if (line->key != SIZE_MAX && strcmp(text_at(file, line->section), section) == 0 &&
+		    strcasecmp(text_at(file, line->key), key) == 0)
+			return text_at(file, line->value);
+	}
+	return NULL;
+}

@@ -1,0 +1,14 @@
+/* Reads one of AWS's shared files (its structs are in profile.h). */
+#pragma once
+
+#include "kms/profile.h"
+
+/* Expands "~/" of the path. Missing: no lines. `given` says that somebody named the file: then one
+ * that can't be opened is KMS_MISCONFIGURED; the default one of a home that is closed to us is not.
+ */
+enum kms_status aws_file_read(struct aws_file *file, const char *path, bool given, const char *home,
+			      struct kms_report *report);
+void aws_file_clear(struct aws_file *file);
+bool aws_file_has(const struct aws_file *file, const char *section);
+/* The last value of a key in a section; NULL: not there. */
+const char *aws_file_find(const struct aws_file *file, const char *section, const char *key);

@@ -1,0 +1,36 @@
+/* The AWS settings of the process's environment: read once, since a host may change its environment
+ * while another thread reads. An empty variable counts as unset. */
+#pragma once
+
+#include "base/buffer.h"
+
+enum environment_name {
+	ENV_ACCESS_KEY_ID,
+	ENV_SECRET_ACCESS_KEY,
+	ENV_SESSION_TOKEN,
+	ENV_PROFILE,
+	ENV_CONFIG_FILE,
+	ENV_CREDENTIALS_FILE,
+	ENV_REGION,
+	ENV_ENDPOINT_URL_KMS,
+	ENV_ENDPOINT_URL,
+	ENV_IGNORE_ENDPOINT_URLS,
+	ENV_USE_FIPS,
+	ENV_USE_DUALSTACK,
+	ENV_CA_BUNDLE,
+	ENV_HOME,
+	ENV_COUNT
+};
+
+struct environment {
+	struct buffer values[ENV_COUNT]; /* wiped: among them are secrets */
+};
+
+/* False: no memory. */
+bool environment_read(struct environment *ret_environment);
+void environment_clear(struct environment *environment);
+
+/* NULL: not set. Borrowed. */
+const char *environment_get(const struct environment *environment, enum environment_name name);
+/* "true", in any case. */
+bool environment_true(const struct environment *environment, enum environment_name name);

@@ -1,0 +1,271 @@
+/*
+ * HTTP by libcurl. Each request sets all its options anew on a handle from the pool, which brings
+ * nothing along but its connections.
+ */
+#include "kms/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
+#include "kms/http_guest.h"
+#include "kms/http_pool.h"
+
+struct http_curl {
+	struct http http;
+	struct http_pool pool;
+	struct guest_sockets sockets;
+};
+
+/* libcurl's words for a failure, in ours; all others mean that the connection broke. */
+static const struct {
+	CURLcode code;
+	enum http_result result;
+} results[] = {
+	/* clang-format off */
+	{ CURLE_OK,                       HTTP_ANSWERED },
+	{ CURLE_OUT_OF_MEMORY,            HTTP_NO_MEMORY },
+	{ CURLE_WRITE_ERROR,              HTTP_TOO_LONG },
+	{ CURLE_OPERATION_TIMEDOUT,       HTTP_TIMED_OUT },
+	{ CURLE_COULDNT_RESOLVE_PROXY,    HTTP_NOT_CONNECTED },
+	{ CURLE_COULDNT_RESOLVE_HOST,     HTTP_NOT_CONNECTED },
+	{ CURLE_COULDNT_CONNECT,          HTTP_NOT_CONNECTED },
+	{ CURLE_SSL_CONNECT_ERROR,        HTTP_NOT_CONNECTED },
+	{ CURLE_PEER_FAILED_VERIFICATION, HTTP_UNTRUSTED },
+	{ CURLE_SSL_CACERT_BADFILE,       HTTP_UNTRUSTED },
+	{ CURLE_URL_MALFORMAT,            HTTP_UNUSABLE },
+	{ CURLE_UNSUPPORTED_PROTOCOL,     HTTP_UNUSABLE },
+	{ CURLE_FAILED_INIT,              HTTP_UNUSABLE },
+	/* clang-format on */
+};
+
+static enum http_result result_of(CURLcode code)
+{
+	for (size_t i = 0; i < COUNT_OF(results); i++)
+		if (results[i].code == code)
+			return results[i].result;
+	return HTTP_BROKEN;
+}
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+static bool curl_usable;
+
+/* Two copies of libcrypto in one process, ours and that of libcurl, would share symbols by chance:
+ * better no KMS than a crash. */
+static void start_curl(void)
+{
+	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+	if (!crypto_same_openssl(info->ssl_version)) {
+		log_error("KMS: libcurl uses %s, this module OpenSSL %s: cloud KMS refused; let "
+			  "the program load the system's OpenSSL",
+			  info->ssl_version == NULL ? "no TLS" : info->ssl_version,
+			  crypto_openssl_version());
+		return;
+	}
+	curl_usable = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *state)
+{
+	struct buffer *body = &((struct http_answer *)state)->body;
+
+	buffer_append(body, bytes(data, size * count));
+	return body->failed ? 0 : size * count;
+}
+
+/* A status line begins the lines anew: those of a "100 Continue" or of a proxy go. */
+static size_t on_head(char *data, size_t size, size_t count, void *state)
+{
+	struct buffer *head = &((struct http_answer *)state)->head;
+
+	if (size * count > 5 && memcmp(data, "HTTP/", 5) == 0)
+		buffer_truncate(head, 0);
+	buffer_append(head, bytes(data, size * count));
+	return head->failed ? 0 : size * count;
+}
+
+static curl_socket_t on_socket(void *state, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)purpose;
+	return guest_socket_open(state, address->family, address->socktype, address->protocol);
+}
+
+static int on_close(void *state, curl_socket_t fd)
+{
+	guest_socket_close(state, fd);
+	return 0;
+}
+
+static struct curl_slist *header_list(const struct http_request *request)
+{
+	/* Not sent: libcurl's own that nobody asked for. */
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+
+	for (size_t i = 0; list != NULL && i < request->header_count; i++) {
+		AUTO(buffer_clear) struct buffer line = {0};
+		struct curl_slist *longer = NULL;
+
+		buffer_format(&line, "%s: %s", request->headers[i].name, request->headers[i].value);
+		if (buffer_text(&line) != NULL)
+			longer = curl_slist_append(list, buffer_text(&line));
+		if (longer == NULL)
+			curl_slist_free_all(list);
+		list = longer;
+	}
+	return list;
+}
+
+/* Lines may hold a session token. */
+static void header_list_free(struct curl_slist *list)
+{
+	for (struct curl_slist *line = list; line != NULL; line = line->next)
+		wipe(line->data, strlen(line->data));
+	curl_slist_free_all(list);
+}
+
+static void set_protocol(CURL *handle)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+	curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	curl_easy_setopt(handle, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+	curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
+#endif
+	curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L); /* the path that was signed */
+	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(handle, CURLOPT_MAXAGE_CONN, (long)(POOL_IDLE_MS / 1000));
+	curl_easy_setopt(handle, CURLOPT_USERAGENT, "cmek-pkcs11/" CMEK_VERSION);
+}
+
+static void set_callbacks(CURL *handle, struct http_curl *http, struct http_answer *answer)
+{
+	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(handle, CURLOPT_WRITEDATA, (void *)answer);
+	curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_head);
+	curl_easy_setopt(handle, CURLOPT_HEADERDATA, (void *)answer);
+	curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, (void *)&http->sockets);
+	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, (void *)&http->sockets);
+	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, answer->error);
+}
+
+static void set_request(CURL *handle, const struct http_request *request, struct curl_slist *list)
+{
+	curl_easy_setopt(handle, CURLOPT_URL, request->url);
+	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, list);
+	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+	if (request->ca_bundle != NULL)
+		curl_easy_setopt(handle, CURLOPT_CAINFO, request->ca_bundle);
+	if (strcmp(request->method, "POST") == 0) {
+		curl_easy_setopt(handle, CURLOPT_POST, 1L);
+		curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
+				 (curl_off_t)request->body.len);
+		curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.data);
+	} else {
+		curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request->method);
+	}
+}
+
+static CURLcode perform(struct http_curl *http, CURL *handle, const struct http_request *request,
+			struct http_answer *answer)
+{
+	struct curl_slist *list = header_list(request);
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+	long status = 0;
+
+	if (list != NULL) {
+		set_protocol(handle);
+		set_callbacks(handle, http, answer);
+		set_request(handle, request, list);
+		code = curl_easy_perform(handle);
+		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+		answer->status = (unsigned)status;
+	}
+	if (code != CURLE_OK && answer->error[0] == 0)
+		snprintf(answer->error, sizeof(answer->error), "%s", curl_easy_strerror(code));
+	header_list_free(list);
+	return code;
+}
+
+static CURLcode send_with_pool(struct http_curl *http, const struct http_request *request,
+			       struct http_answer *answer)
+{
+	CURL *handle = pool_borrow(&http->pool);
+	CURLcode code;
+
+	if (handle == NULL)
+		return CURLE_OUT_OF_MEMORY;
+	code = perform(http, handle, request, answer);
+	curl_easy_reset(handle); /* forgets what is borrowed, keeps the connections */
+	/* Sockets closed from now on are still ours to count. */
+	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, (void *)&http->sockets);
+	pool_return(&http->pool, handle, clock_now(&clock_system).monotonic_ms);
+	return code;
+}
+
+static enum http_result real_send(struct http *base, const struct http_request *request,
+				  struct http_answer *answer)
+{
+	struct http_curl *http = (struct http_curl *)base;
+	struct guest guest;
+	CURLcode code = CURLE_FAILED_INIT;
+
+	answer->head.limit = HTTP_HEAD_MAX;
+	answer->body.limit = HTTP_BODY_MAX;
+	guest_enter(&guest);
+	pthread_once(&curl_once, start_curl);
+	if (curl_usable)
+		code = send_with_pool(http, request, answer);
+	else
+		snprintf(answer->error, sizeof(answer->error), "libcurl can't be used here");
+	guest_leave(&guest);
+	return result_of(code);
+}
+
+static void real_abandon(struct http *base)
+{
+	guest_sockets_abandon(&((struct http_curl *)base)->sockets);
+}
+
+static void real_free(struct http *base)
+{
+	struct http_curl *http = (struct http_curl *)base;
+	struct guest guest;
+
+	guest_enter(&guest);
+	pool_clear(&http->pool);
+	guest_leave(&guest);
+	free(http);
+}
+
+static const struct http_operations real_operations = {
+	.send = real_send,
+	.abandon = real_abandon,
+	.free = real_free,
+};
+
+struct http *http_curl_new(unsigned max_idle_connections)
+{
+	struct http_curl *http = calloc(1, sizeof(*http));
+
+	if (http == NULL)
+		return NULL;
+	http->http.operations = &real_operations;
+	pool_init(&http->pool, max_idle_connections);
+	return &http->http;
+}

@@ -1,0 +1,143 @@
+/* The profile of AWS's shared config and credentials files that is in force. */
+#include "kms/profile.h"
+
+#include "base/macros.h"
+#include "kms/aws_file.h"
+#include "kms/name.h"
+
+static bool choose(const struct kms_settings *settings, const struct environment *environment,
+		   struct profile *profile)
+{
+	const char *name = settings->profile;
+
+	if (name == NULL)
+		name = environment_get(environment, ENV_PROFILE);
+	profile->named = name != NULL;
+	buffer_put_text(&profile->name, name == NULL ? "default" : name);
+	return buffer_text(&profile->name) != NULL;
+}
+
+static enum kms_status read_file(struct aws_file *file, const struct environment *environment,
+				 enum environment_name variable, const char *standard,
+				 struct kms_report *report)
+{
+	const char *given = environment_get(environment, variable);
+
+	return aws_file_read(file, given == NULL ? standard : given, given != NULL,
+			     environment_get(environment, ENV_HOME), report);
+}
+
+/* The section of the config file: [profile NAME], quoted if one likes; for the default one also
+ * [default]. NULL: none. */
+static const char *config_section(const struct profile *profile, struct buffer *out)
+{
+	static const char *const quotes[] = {"", "\"", "'"};
+	const char *name = (const char *)profile->name.data;
+
+	for (size_t i = 0; i < COUNT_OF(quotes); i++) {
+		buffer_truncate(out, 0);
+		buffer_format(out, "profile %s%s%s", quotes[i], name, quotes[i]);
+		if (buffer_text(out) == NULL)
+			return NULL;
+		if (aws_file_has(&profile->config, buffer_text(out)))
+			return buffer_text(out);
+	}
+	return strcmp(name, "default") == 0 ? "default" : NULL;
+}
+
+static bool find_exists(const struct profile *profile)
+{
+	AUTO(buffer_clear) struct buffer section = {0};
+	const char *config = config_section(profile, &section);
+
+	return (config != NULL && aws_file_has(&profile->config, config)) ||
+	       aws_file_has(&profile->credentials, (const char *)profile->name.data);
+}
+
+enum kms_status profile_load(const struct kms_settings *settings,
+			     const struct environment *environment, struct kms_report *report,
+			     struct profile *profile)
+{
+	if (!choose(settings, environment, profile))
+		return KMS_NO_MEMORY;
+	TRY(read_file(&profile->config, environment, ENV_CONFIG_FILE, "~/.aws/config", report));
+	TRY(read_file(&profile->credentials, environment, ENV_CREDENTIALS_FILE,
+		      "~/.aws/credentials", report));
+	profile->exists = find_exists(profile);
+	return KMS_OK;
+}
+
+void profile_clear(struct profile *profile)
+{
+	buffer_clear(&profile->name);
+	aws_file_clear(&profile->config);
+	aws_file_clear(&profile->credentials);
+}
+
+static const char *not_empty(const char *value)
+{
+	return value == NULL || value[0] == 0 ? NULL : value;
+}
+
+const char *profile_credentials(const struct profile *profile, const char *key)
+{
+	return not_empty(
+		aws_file_find(&profile->credentials, (const char *)profile->name.data, key));
+}
+
+const char *profile_config(const struct profile *profile, const char *key)
+{
+	AUTO(buffer_clear) struct buffer section = {0};
+	const char *config = config_section(profile, &section);
+
+	return config == NULL ? NULL : not_empty(aws_file_find(&profile->config, config, key));
+}
+
+const char *profile_get(const struct profile *profile, const char *key)
+{
+	const char *value = profile_credentials(profile, key);
+
+	return value != NULL ? value : profile_config(profile, key);
+}
+
+static struct bytes trim(struct bytes text)
+{
+	while (text.len > 0 && bytes_all_in(bytes(text.data, 1), " \t"))
+		text = bytes(text.data + 1, text.len - 1);
+	while (text.len > 0 && bytes_all_in(bytes(text.data + text.len - 1, 1), " \t\r"))
+		text.len--;
+	return text;
+}
+
+/* The value of `key = value` among the lines of a nested section; no bytes if there is none. */
+static struct bytes nested_find(const char *lines, const char *key)
+{
+	while (*lines != 0) {
+		size_t len = strcspn(lines, "\n");
+		const char *equals = memchr(lines, '=', len);
+
+		if (equals != NULL && bytes_are(trim(bytes(lines, (size_t)(equals - lines))), key))
+			return trim(bytes(equals + 1, len - (size_t)(equals - lines) - 1));
+		lines += len + (lines[len] == '\n');
+	}
+	return bytes(NULL, 0);
+}
+
+bool profile_service_endpoint(const struct profile *profile, const char *service,
+			      struct buffer *out)
+{
+	const char *services = profile_config(profile, "services");
+	AUTO(buffer_clear) struct buffer section = {0};
+	const char *nested;
+	struct bytes url;
+
+	if (services == NULL)
+		return false;
+	buffer_format(&section, "services %s", services);
+	if (buffer_text(&section) == NULL)
+		return false;
+	nested = aws_file_find(&profile->config, buffer_text(&section), service);
+	url = nested == NULL ? bytes(NULL, 0) : nested_find(nested, "endpoint_url");
+	buffer_append(out, url);
+	return url.len > 0;
+}

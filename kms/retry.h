@@ -1,0 +1,39 @@
+/*
+ * When a call is tried again: the AWS SDKs' standard mode with its numbers of 2026 (AWS SDKs and
+ * Tools Reference Guide, "Retry behavior"). A bucket of tokens per client keeps a fleet from
+ * beating a KMS that is down.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "kms/status.h"
+
+enum { RETRY_BUCKET = 500 };
+
+struct retry_bucket {
+	_Atomic int tokens; /* begins with RETRY_BUCKET */
+};
+
+/* One call's tries. */
+struct retry {
+	struct retry_bucket *bucket;
+	const struct clock *clock;
+	void (*sleep)(void *state, int64_t ms);
+	void *sleep_state;
+	unsigned max_attempts;
+	unsigned attempt;	/* under way, from 1 */
+	int spent;		/* tokens of the last retry */
+	struct moment deadline; /* of the whole call */
+};
+
+/* Milliseconds until the deadline, at most `limit`; 0: none left. */
+int64_t retry_time_left(const struct retry *retry, int64_t limit);
+
+/* After a failed attempt: waits and answers true if another one shall be made. hint_ms: what the
+ * server asked for, or -1. */
+bool retry_again(struct retry *retry, enum retry_kind kind, int64_t hint_ms);
+/* After an attempt that worked: gives tokens back. */
+void retry_succeeded(struct retry *retry);
+
+/* The real sleep, past interruptions. */
+void retry_sleep(void *state, int64_t ms);

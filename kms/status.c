@@ -1,0 +1,172 @@
+/* Errors of AWS services. Branches on the type alone: AWS's model and the real service differ on
+ * HTTP status codes, and throttling comes as 400. */
+#include "kms/status.h"
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/macros.h"
+
+/* Sources: AWS KMS API Reference, "Common Errors" and the operations' lists; AWS SDKs for what is
+ * retried. In the order of the alphabet within each group. */
+static const struct status_rule rules[] = {
+	/* clang-format off */
+	/* no */
+	{ "AccessDenied",                          KMS_DENIED,              RETRY_NO },
+	{ "AccessDeniedException",                 KMS_DENIED,              RETRY_NO },
+	{ "InvalidGrantTokenException",            KMS_DENIED,              RETRY_NO },
+	{ "NotAuthorized",                         KMS_DENIED,              RETRY_NO },
+	{ "OptInRequired",                         KMS_DENIED,              RETRY_NO },
+	{ "DisabledException",                     KMS_DISABLED,            RETRY_NO },
+	{ "CustomKeyStoreInvalidStateException",   KMS_INVALID_STATE,       RETRY_NO },
+	{ "KMSInvalidStateException",              KMS_INVALID_STATE,       RETRY_NO },
+	{ "CustomKeyStoreNotFoundException",       KMS_NOT_FOUND,           RETRY_NO },
+	{ "InvalidArnException",                   KMS_NOT_FOUND,           RETRY_NO },
+	{ "NotFoundException",                     KMS_NOT_FOUND,           RETRY_NO },
+	{ "XksKeyNotFoundException",               KMS_NOT_FOUND,           RETRY_NO },
+	/* about what was sent */
+	{ "InvalidCiphertextException",            KMS_INVALID_CIPHERTEXT,  RETRY_NO },
+	{ "IncorrectKeyException",                 KMS_INCORRECT_KEY,       RETRY_NO },
+	{ "InvalidKeyUsageException",              KMS_INVALID_KEY_USAGE,   RETRY_NO },
+	{ "SerializationException",                KMS_INVALID_REQUEST,     RETRY_NO },
+	{ "ValidationError",                       KMS_INVALID_REQUEST,     RETRY_NO },
+	{ "ValidationException",                   KMS_INVALID_REQUEST,     RETRY_NO },
+	{ "UnknownOperationException",             KMS_UNSUPPORTED,         RETRY_NO },
+	{ "UnsupportedOperationException",         KMS_UNSUPPORTED,         RETRY_NO },
+	{ "LimitExceededException",                KMS_LIMIT_EXCEEDED,      RETRY_NO },
+	/* throttling */
+	{ "BandwidthLimitExceeded",                KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "EC2ThrottledException",                 KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "ProvisionedThroughputExceededException", KMS_THROTTLED,          RETRY_THROTTLED },
+	{ "RequestLimitExceeded",                  KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "RequestThrottled",                      KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "RequestThrottledException",             KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "SlowDown",                              KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "ThrottledException",                    KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "Throttling",                            KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "ThrottlingException",                   KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "TooManyRequestsException",              KMS_THROTTLED,           RETRY_THROTTLED },
+	{ "TransactionInProgressException",        KMS_THROTTLED,           RETRY_THROTTLED },
+	/* outages */
+	{ "DependencyTimeoutException",            KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "InternalFailure",                       KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "KMSInternalException",                  KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "KeyUnavailableException",               KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "PriorRequestNotComplete",               KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "RequestTimeout",                        KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "RequestTimeoutException",               KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "ServiceUnavailable",                    KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "XksProxyInvalidResponseException",      KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "XksProxyUriUnreachableException",       KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	/* credentials */
+	{ "ExpiredToken",                          KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
+	{ "ExpiredTokenException",                 KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
+	{ "IncompleteSignature",                   KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "IncompleteSignatureException",          KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "InvalidClientTokenId",                  KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
+	{ "InvalidSignatureException",             KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "MissingAuthenticationToken",            KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "MissingAuthenticationTokenException",   KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "RequestExpired",                        KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "RequestTimeTooSkewed",                  KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "SignatureDoesNotMatch",                 KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "UnrecognizedClientException",           KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
+	/* clang-format on */
+};
+
+void status_type_name(const char *type, char *ret_name, size_t size)
+{
+	const char *hash = strrchr(type, '#');
+
+	if (hash != NULL)
+		type = hash + 1;
+	snprintf(ret_name, size, "%.*s", (int)strcspn(type, ":"), type);
+}
+
+/* 501 and those from 505 on say that it would be the same the next time. */
+static struct status_rule judge_http(unsigned http_status, bool typed)
+{
+	bool passes = http_status <= 504 && http_status != 501;
+
+	if (http_status == 429)
+		return (struct status_rule){"", KMS_THROTTLED, RETRY_THROTTLED};
+	if (http_status >= 500)
+		return (struct status_rule){"", KMS_UNAVAILABLE,
+					    passes ? RETRY_TRANSIENT : RETRY_NO};
+	return (struct status_rule){"", typed ? KMS_INVALID_REQUEST : KMS_BAD_ANSWER, RETRY_NO};
+}
+
+struct status_rule status_find(const char *type, unsigned http_status)
+{
+	char name[64];
+
+	status_type_name(type, name, sizeof(name));
+	for (size_t i = 0; i < COUNT_OF(rules); i++)
+		if (strcmp(rules[i].type, name) == 0)
+			return rules[i];
+	return judge_http(http_status, name[0] != 0);
+}
+
+static bool read_json(const struct http_answer *answer, struct kms_report *report)
+{
+	json_t *root = json_loadb((const char *)answer->body.data, answer->body.len, 0, NULL);
+	const char *type = json_string_value(json_object_get(root, "__type"));
+	const char *message = json_string_value(json_object_get(root, "message"));
+
+	if (message == NULL)
+		message = json_string_value(json_object_get(root, "Message"));
+	if (type != NULL)
+		status_type_name(type, report->error_type, sizeof(report->error_type));
+	if (message != NULL)
+		snprintf(report->message, sizeof(report->message), "%s", message);
+	json_decref(root);
+	return type != NULL;
+}
+
+/* The text of the first element of that name. No parser: error documents are flat. */
+static bool read_element(const struct buffer *body, const char *name, char *ret_text, size_t size)
+{
+	char open[32], close[32];
+	const char *begin, *end, *limit = (const char *)body->data + body->len;
+
+	snprintf(open, sizeof(open), "<%s>", name);
+	snprintf(close, sizeof(close), "</%s>", name);
+	begin = memmem(body->data, body->len, open, strlen(open));
+	if (begin == NULL)
+		return false;
+	begin += strlen(open);
+	end = memmem(begin, (size_t)(limit - begin), close, strlen(close));
+	if (end == NULL)
+		return false;
+	snprintf(ret_text, size, "%.*s", (int)(end - begin), begin);
+	return true;
+}
+
+static bool read_xml(const struct http_answer *answer, struct kms_report *report)
+{
+	const struct buffer *body = &answer->body;
+
+	if (body->len == 0 ||
+	    !read_element(body, "Code", report->error_type, sizeof(report->error_type)))
+		return false;
+	read_element(body, "Message", report->message, sizeof(report->message));
+	return true;
+}
+
+void status_read_error(const struct http_answer *answer, struct kms_report *report)
+{
+	struct bytes header = http_answer_header(answer, "x-amzn-ErrorType");
+	char type[128];
+
+	report->error_type[0] = 0;
+	report->message[0] = 0;
+	if (!read_json(answer, report) && !read_xml(answer, report)) {
+		snprintf(type, sizeof(type), "%.*s", (int)header.len,
+			 header.len == 0 ? "" : (const char *)header.data);
+		status_type_name(type, report->error_type, sizeof(report->error_type));
+	}
+	if (report->message[0] == 0)
+		snprintf(report->message, sizeof(report->message), "HTTP status %u",
+			 answer->status);
+}

@@ -1,0 +1,40 @@
+/*
+ * Errors of AWS services: from what came over the wire to enum kms_status. The one place that knows
+ * AWS's names for errors.
+ */
+#pragma once
+
+#include "kms/http.h"
+#include "kms/kms.h"
+
+/* What may be done about a failure, besides telling it. */
+enum retry_kind {
+	RETRY_NO,
+	RETRY_TRANSIENT, /* a fault on the way or on the other side */
+	RETRY_THROTTLED, /* too many requests */
+	RETRY_RENEWED	 /* only with other credentials */
+};
+
+struct status_rule {
+	const char *type;
+	enum kms_status status;
+	enum retry_kind retry;
+};
+
+/*
+ * The rule for an error type as AWS sends it: "ns#AccessDeniedException:http://…" counts as
+ * "AccessDeniedException". Types that are not known are judged by the HTTP status: 500 and above an
+ * outage; else KMS_INVALID_REQUEST, or KMS_BAD_ANSWER if there was no type at all, which is how a
+ * gateway on the way answers.
+ */
+struct status_rule status_find(const char *type, unsigned http_status);
+
+/* The bare name within such a type, cut to fit. */
+void status_type_name(const char *type, char *ret_name, size_t size);
+
+/*
+ * The error in an answer's body: JSON's __type and message (or Message), or Code and Message of the
+ * XML that query services and gateways send; else the X-Amzn-ErrorType header. Written into the
+ * report's error_type and message.
+ */
+void status_read_error(const struct http_answer *answer, struct kms_report *report);
