@@ -1,0 +1,199 @@
+/* The set of clients of a process: one per provider and region, made at first need and kept. */
+#include "kms/kms.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/free.h"
+#include "base/macros.h"
+#include "kms/aws.h"
+#include "kms/local.h"
+#include "kms/report.h"
+#include "kms/settings.h"
+
+struct entry {
+	struct entry *next;
+	char provider[KMS_PROVIDER_MAX + 1];
+	char region[KMS_REGION_MAX + 1]; /* empty in a replacement: any */
+	struct kms_client *client;
+	bool owned;
+};
+
+struct kms_clients {
+	pthread_mutex_t lock; /* of the list; nothing is asked of the network under it */
+	struct kms_settings settings;
+	struct entry *entries;
+	struct aws *aws; /* what the aws clients share; NULL: none yet */
+};
+
+struct kms_clients *kms_clients_new(const struct kms_settings *settings)
+{
+	struct kms_clients *clients = calloc(1, sizeof(*clients));
+
+	if (clients == NULL)
+		return NULL;
+	if (!settings_copy(settings, &clients->settings)) {
+		free(clients);
+		return NULL;
+	}
+	pthread_mutex_init(&clients->lock, NULL);
+	return clients;
+}
+
+static void entry_free(struct entry *entry)
+{
+	if (entry->owned)
+		entry->client->operations->free(entry->client);
+	free(entry);
+}
+
+void kms_clients_free(struct kms_clients *clients)
+{
+	if (clients == NULL)
+		return;
+	while (clients->entries != NULL) {
+		struct entry *entry = clients->entries;
+
+		clients->entries = entry->next;
+		entry_free(entry);
+	}
+	aws_free(clients->aws);
+	settings_clear(&clients->settings);
+	pthread_mutex_destroy(&clients->lock);
+	free(clients);
+}
+
+void kms_clients_abandon(struct kms_clients *clients)
+{
+	if (clients != NULL && clients->aws != NULL)
+		aws_abandon(clients->aws);
+}
+
+/* The lock is held. */
+static struct entry *find(const struct kms_clients *clients, const char *provider,
+			  const char *region)
+{
+	for (struct entry *entry = clients->entries; entry != NULL; entry = entry->next)
+		if (strcmp(entry->provider, provider) == 0 &&
+		    (!entry->owned || strcmp(entry->region, region) == 0))
+			return entry;
+	return NULL;
+}
+
+/* The lock is held. */
+static bool add(struct kms_clients *clients, const char *provider, const char *region,
+		struct kms_client *client, bool owned)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+
+	if (entry == NULL)
+		return false;
+	snprintf(entry->provider, sizeof(entry->provider), "%s", provider);
+	snprintf(entry->region, sizeof(entry->region), "%s", region);
+	entry->client = client;
+	entry->owned = owned;
+	entry->next = clients->entries;
+	clients->entries = entry;
+	return true;
+}
+
+bool kms_clients_replace(struct kms_clients *clients, const char *provider,
+			 struct kms_client *client)
+{
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
+
+	return add(clients, provider, "", client, false);
+}
+
+static enum kms_status need_aws(struct kms_clients *clients)
+{
+	if (clients->aws == NULL)
+		clients->aws = aws_new(&clients->settings, NULL);
+	return clients->aws == NULL ? KMS_NO_MEMORY : KMS_OK;
+}
+
+/* The region itself, where none was said. The lock is held. */
+static enum kms_status settle_region(struct kms_clients *clients, const char *provider,
+				     const char *region, struct kms_report *report,
+				     char ret_region[static KMS_REGION_MAX + 1])
+{
+	if (strcmp(provider, "local") == 0)
+		region = "local"; /* one client, whatever the cluster's region */
+	if (strlen(region) > KMS_REGION_MAX)
+		return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not a region", region);
+	strcpy(ret_region, region);
+	if (region[0] != 0 || strcmp(provider, "aws") != 0)
+		return KMS_OK;
+	TRY(need_aws(clients));
+	return aws_region(clients->aws, report, ret_region);
+}
+
+static enum kms_status make(struct kms_clients *clients, const char *provider, const char *region,
+			    struct kms_report *report, struct kms_client **ret_client)
+{
+	if (strcmp(provider, "local") == 0)
+		return local_client_new(&clients->settings, report, ret_client);
+	if (strcmp(provider, "aws") != 0)
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"'%s' is not a KMS provider: aws or local", provider);
+	TRY(need_aws(clients));
+	return aws_client_new(clients->aws, region, report, ret_client);
+}
+
+enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
+				 const char *region, struct kms_report *report,
+				 struct kms_client **ret_client)
+{
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
+	char settled[KMS_REGION_MAX + 1];
+	struct entry *entry = find(clients, provider, region);
+	struct kms_client *client = NULL;
+
+	if (entry == NULL) {
+		TRY(settle_region(clients, provider, region, report, settled));
+		entry = find(clients, provider, settled);
+	}
+	if (entry != NULL) {
+		*ret_client = entry->client;
+		return KMS_OK;
+	}
+	TRY(make(clients, provider, settled, report, &client));
+	if (!add(clients, provider, settled, client, true)) {
+		client->operations->free(client);
+		return KMS_NO_MEMORY;
+	}
+	*ret_client = client;
+	return KMS_OK;
+}
+
+static enum kms_status describe(struct kms_clients *clients, const char *provider,
+				const char *region, struct kms_report *report,
+				struct buffer *ret_text)
+{
+	if (strcmp(provider, "local") == 0) {
+		buffer_format(ret_text, "keys: %s\n",
+			      clients->settings.local_path == NULL ? "(no file configured)"
+								   : clients->settings.local_path);
+		return ret_text->failed ? KMS_NO_MEMORY : KMS_OK;
+	}
+	if (strcmp(provider, "aws") != 0)
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"'%s' is not a KMS provider: aws or local", provider);
+	return aws_describe(clients->aws, region, report, ret_text);
+}
+
+enum kms_status kms_clients_describe(struct kms_clients *clients, const char *provider,
+				     const char *region, struct kms_report *report,
+				     struct buffer *ret_text)
+{
+	char settled[KMS_REGION_MAX + 1];
+
+	{
+		pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
+
+		TRY(settle_region(clients, provider, region, report, settled));
+		if (strcmp(provider, "aws") == 0)
+			TRY(need_aws(clients));
+	}
+	return describe(clients, provider, settled, report, ret_text);
+}
