@@ -26,6 +26,8 @@ extern CK_SLOT_ID slot;
 /* Loads the module under test, without C_Initialize. */
 void module_load(void);
 bool module_is_softhsm(void);
+/* SoftHSM2 is not installed: has told so, as a skipped test program. */
+bool module_is_missing(void);
 /* A symbol that the module exports, NULL: none. */
 void *module_symbol(const char *name);
 const char *module_path(void);
