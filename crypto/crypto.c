@@ -58,6 +58,9 @@ static void crypto_free(struct crypto *crypto)
 			EVP_CIPHER_free(crypto->ciphers[mode][size]);
 	for (size_t kind = 0; kind < DIGEST_COUNT; kind++)
 		EVP_MD_free(crypto->digests[kind]);
+	for (size_t i = 0; i < COUNT_OF(crypto->providers); i++)
+		if (crypto->providers[i] != NULL)
+			OSSL_PROVIDER_unload(crypto->providers[i]);
 	OSSL_LIB_CTX_free(crypto->context);
 	free(crypto);
 }
@@ -89,26 +92,29 @@ static bool fips_configure(OSSL_LIB_CTX *context)
 }
 
 /* Some distributions build the checksum into the provider, the others need the configuration. */
-static bool fips_load(OSSL_LIB_CTX *context)
+static bool fips_load(struct crypto *crypto)
 {
-	if (OSSL_PROVIDER_load(context, "fips") == NULL &&
-	    (!fips_configure(context) || OSSL_PROVIDER_load(context, "fips") == NULL)) {
+	crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "fips");
+	if (crypto->providers[0] == NULL && fips_configure(crypto->context))
+		crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "fips");
+	if (crypto->providers[0] == NULL) {
 		crypto_log_error("the fips provider can't be loaded (install it with 'openssl "
 				 "fipsinstall', or leave [crypto] fips)");
 		return false;
 	}
-	return OSSL_PROVIDER_load(context, "base") != NULL &&
-	       EVP_default_properties_enable_fips(context, 1) == 1;
+	crypto->providers[1] = OSSL_PROVIDER_load(crypto->context, "base");
+	return crypto->providers[1] != NULL &&
+	       EVP_default_properties_enable_fips(crypto->context, 1) == 1;
 }
 
-static bool providers_load(OSSL_LIB_CTX *context, bool fips)
+static bool providers_load(struct crypto *crypto, bool fips)
 {
 	if (fips)
-		return fips_load(context);
-	if (OSSL_PROVIDER_load(context, "default") != NULL)
-		return true;
-	crypto_log_error("the default provider can't be loaded");
-	return false;
+		return fips_load(crypto);
+	crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "default");
+	if (crypto->providers[0] == NULL)
+		crypto_log_error("the default provider can't be loaded");
+	return crypto->providers[0] != NULL;
 }
 
 static bool ciphers_fetch(struct crypto *crypto, enum aes_mode mode)
@@ -141,7 +147,7 @@ static struct crypto *crypto_new(bool fips)
 	if (crypto == NULL)
 		return NULL;
 	crypto->context = OSSL_LIB_CTX_new();
-	if (crypto->context == NULL || !providers_load(crypto->context, fips))
+	if (crypto->context == NULL || !providers_load(crypto, fips))
 		return NULL;
 	for (int mode = 0; mode < AES_MODE_COUNT; mode++)
 		if (!ciphers_fetch(crypto, (enum aes_mode)mode))

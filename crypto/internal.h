@@ -16,6 +16,7 @@ enum { AES_KEY_SIZE_COUNT = 3 }; /* 16, 24, 32 bytes */
 
 struct crypto {
 	OSSL_LIB_CTX *context;
+	OSSL_PROVIDER *providers[2]; /* default; or fips and base */
 	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
 };

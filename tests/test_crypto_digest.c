@@ -225,9 +225,9 @@ static void reference(struct bytes key, const char *label, struct bytes context,
 
 static void counter_kdf_agrees_with_openssl(void **state)
 {
-	static const char *const labels[] = {"cmek/1/record", "x",
-					     "a longer label, over one block of "
-					     "the digest, with spaces in it"};
+	static const char *const labels[] = {
+		"cmek/1/record", "x",
+		"a label longer than one block of the digest, with some spaces between its words"};
 	uint8_t data[200];
 
 	(void)state;

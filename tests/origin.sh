@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# crypto/origin.c lists every libcrypto function that the module uses, and none that it does not.
+. "$(dirname "$0")/lib.sh"
+
+library=$(ldd "$module" 2>/dev/null | awk '$1 ~ /^libcrypto\./ { print $3 }')
+
+listed() { sed -nE 's/^\tORIGIN\((\w+)\),$/\1/p' "$root/crypto/origin.c" | sort -u; }
+
+used() {
+    comm -12 <(nm -D --undefined-only "$module" | awk '{ sub("@.*", "", $2); print $2 }' | sort -u) \
+        <(nm -D --defined-only "$library" | awk '{ sub("@.*", "", $3); print $3 }' | sort -u)
+}
+
+lists_agree() { diff <(listed) <(used); }
+
+if [ -f "$library" ]; then
+    ok "crypto/origin.c lists the libcrypto functions that the module uses" lists_agree
+else
+    skip "crypto/origin.c lists the libcrypto functions that the module uses" "no libcrypto among what $module needs"
+fi
+finish
