@@ -140,6 +140,26 @@ static bool digest_fetch(struct crypto *crypto, enum digest_kind kind)
 	return crypto->digests[kind] != NULL;
 }
 
+/* Sees whether a wrong GCM tag leaves an error in the queue (not in the releases we know, but
+ * nothing promises it): where it does not, each decryption saves a quarter of its time. */
+static bool wrong_tag_raises(const struct crypto *crypto)
+{
+	const int ours = 1;
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t zeros[32] = {0}, out[AES_BLOCK];
+	bool raises = true;
+	int len;
+
+	ERR_raise(ERR_LIB_USER, ours);
+	if (ctx != NULL &&
+	    EVP_CipherInit_ex2(ctx, crypto->ciphers[AES_GCM][2], zeros, zeros, 0, NULL) == 1 &&
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AES_GCM_TAG, zeros) == 1 &&
+	    EVP_CipherFinal_ex(ctx, out, &len) == 0)
+		raises = ERR_GET_REASON(ERR_peek_last_error()) != ours;
+	EVP_CIPHER_CTX_free(ctx);
+	return raises;
+}
+
 static struct crypto *crypto_new(bool fips)
 {
 	AUTO(crypto_freep) struct crypto *crypto = calloc(1, sizeof(*crypto));
@@ -155,6 +175,7 @@ static struct crypto *crypto_new(bool fips)
 	for (int kind = 0; kind < DIGEST_COUNT; kind++)
 		if (!digest_fetch(crypto, (enum digest_kind)kind))
 			return NULL;
+	crypto->wrong_tag_raises = wrong_tag_raises(crypto);
 	return TAKE(crypto);
 }
 

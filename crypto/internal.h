@@ -19,6 +19,7 @@ struct crypto {
 	OSSL_PROVIDER *providers[2]; /* default; or fips and base */
 	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
+	bool wrong_tag_raises; /* an error in OpenSSL's queue */
 };
 
 /* NULL: not started. What it points to lives until the process ends. */

@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "crypto/aes.h"
 
+#include <endian.h>
 #include <string.h>
 
 enum { HALF = AES_BLOCK / 2, ROUNDS = 6 };
@@ -14,46 +15,51 @@ static const uint8_t kw_iv[HALF] = {0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0x
 static const uint8_t kwp_iv[HALF / 2] = {0xa6, 0x59, 0x59, 0xa6};
 
 /* A ^= step, big-endian. */
-static void add_step(uint8_t a[static HALF], size_t step)
+static void add_step(uint8_t a[static HALF], uint64_t step)
 {
-	for (size_t i = HALF; step > 0; step >>= 8)
-		a[--i] ^= (uint8_t)step;
+	uint64_t word;
+
+	memcpy(&word, a, sizeof(word));
+	word ^= htobe64(step);
+	memcpy(a, &word, sizeof(word));
 }
 
 /* RFC 3394 section 2.2.1 on `work`: A, then `count` parts of 8 bytes. */
 static bool wrap_parts(struct aes *ecb, uint8_t *work, size_t count)
 {
 	uint8_t block[AES_BLOCK];
+	uint64_t step = 0;
 	bool good = true;
 
 	memcpy(block, work, HALF);
-	for (size_t step = 1; good && step <= ROUNDS * count; step++) {
-		uint8_t *part = work + HALF + (step - 1) % count * HALF;
-
-		memcpy(block + HALF, part, HALF);
-		good = aes_block(ecb, block, block);
-		add_step(block, step);
-		memcpy(part, block + HALF, HALF);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (uint8_t *part = work + HALF; part <= work + HALF * count; part += HALF) {
+			memcpy(block + HALF, part, HALF);
+			good &= aes_block(ecb, block, block);
+			add_step(block, ++step);
+			memcpy(part, block + HALF, HALF);
+		}
 	}
 	memcpy(work, block, HALF);
 	wipe(block, sizeof(block));
 	return good;
 }
 
-/* RFC 3394 section 2.2.2, the steps of wrap_parts() backwards. */
+/* RFC 3394 section 2.2.2: the steps of wrap_parts() backwards. */
 static bool unwrap_parts(struct aes *ecb, uint8_t *work, size_t count)
 {
 	uint8_t block[AES_BLOCK];
+	uint64_t step = ROUNDS * count;
 	bool good = true;
 
 	memcpy(block, work, HALF);
-	for (size_t step = ROUNDS * count; good && step > 0; step--) {
-		uint8_t *part = work + HALF + (step - 1) % count * HALF;
-
-		add_step(block, step);
-		memcpy(block + HALF, part, HALF);
-		good = aes_block(ecb, block, block);
-		memcpy(part, block + HALF, HALF);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (uint8_t *part = work + HALF * count; part > work; part -= HALF) {
+			add_step(block, step--);
+			memcpy(block + HALF, part, HALF);
+			good &= aes_block(ecb, block, block);
+			memcpy(part, block + HALF, HALF);
+		}
 	}
 	memcpy(work, block, HALF);
 	wipe(block, sizeof(block));
