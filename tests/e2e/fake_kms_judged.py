@@ -161,9 +161,9 @@ def identities(fake):
     sts = client(fake, "sts")
     ok(sts.get_caller_identity()["Arn"].endswith("user/AKIATEST"), "STS knows the caller")
     role = "arn:aws:iam::111122223333:role/judge"
-    fake.identities.roles[role] = {"external_id": "e"}
+    fake.identities.roles[role] = {"external_id": "external"}
     ok(refused(sts.assume_role, RoleArn=role, RoleSessionName="judge")[0] == "AccessDenied", "a role without its external id")
-    got = sts.assume_role(RoleArn=role, RoleSessionName="judge", ExternalId="e")["Credentials"]
+    got = sts.assume_role(RoleArn=role, RoleSessionName="judge", ExternalId="external")["Credentials"]
 
     class Assumed:
         access_key, secret = got["AccessKeyId"], got["SecretAccessKey"]
