@@ -127,10 +127,11 @@ static enum kms_status open_blob(struct fake_kms *fake, const struct fake_kms_ke
 	bool magic = bytes_equal(reader_take(&reader, 4), bytes_of("FAKE"));
 	struct bytes arn = reader_sized(&reader), bound = reader_sized(&reader);
 	AUTO(buffer_clear) struct buffer expected = {0};
-	AUTO(freep) char *arn_text = strndup((const char *)arn.data, arn.len);
+	AUTO(freep) char *arn_text = NULL;
 
 	if (reader.failed || !magic)
 		return KMS_INVALID_CIPHERTEXT;
+	arn_text = strndup((const char *)arn.data, arn.len);
 	if (!kms_arn_same_key(arn_text, key->arn))
 		return KMS_INCORRECT_KEY;
 	put_context(&expected, context);

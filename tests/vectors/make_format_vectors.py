@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Makes tests/vectors/format.inc: vectors of docs/format.md, sections 2 to 4, from an implementation of that page which
+shares nothing with the C code. `--check` compares the file with what would be made, and prints TAP."""
+
+import hashlib
+import hmac
+import struct
+import sys
+from pathlib import Path
+
+FILE = Path(__file__).with_name("format.inc")
+HEAD = "/* Made by tests/vectors/make_format_vectors.py from docs/format.md; don't edit. All bytes in hex. */\n"
+PURPOSES = ["data", "mac", "record", "dek-wrap", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "fingerprint"]
+ZONES = [(1, 1), (0x0123456789ABCDEF, 7), (2**63 - 1, 2**32 - 1)]
+
+
+def filler(name, length):
+    """Bytes without a pattern, the same in every run."""
+    return hashlib.shake_256(name.encode()).digest(length)
+
+
+def kdf(key, label, context):
+    return hmac.new(key, struct.pack(">I", 1) + label + b"\0" + context + struct.pack(">I", 256), "sha256").digest()
+
+
+def derived(ezk, purpose, zone, version):
+    return kdf(ezk, b"cmek/1/" + purpose.encode(), struct.pack(">QI", zone, version))
+
+
+def sized(data):
+    return struct.pack(">H", len(data)) + data
+
+
+def record(ezk, project, cluster, zone, version, created, usages, wraps):
+    bound = project + cluster + struct.pack(">QIQI", zone, version, created, usages)
+    mac = hmac.new(derived(ezk, "record", zone, version), b"CEZK\x01" + bound, "sha256").digest()
+    tail = bytes([len(wraps)]) + b"".join(sized(arn.encode()) + sized(blob) for arn, blob in wraps)
+    length = 8 + len(bound) + len(mac) + len(tail)
+    return b"CEZK\x01\x00" + struct.pack(">H", length) + bound + mac + tail
+
+
+def record_set(records):
+    return b"CEZS\x01\x00" + struct.pack(">H", len(records)) + b"".join(records)
+
+
+def wrapped_dek(ezk, zone, version, salt, nonce, aad, dek):
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    header = b"CDEK\x01\0\0\0" + struct.pack(">QI", zone, version) + salt + nonce
+    key = kdf(derived(ezk, "dek-wrap", zone, version), b"cmek/1/dek", salt)
+    return header + AESGCM(key).encrypt(nonce, dek, header + aad)
+
+
+def row(macro, *values):
+    def text(value):
+        if isinstance(value, bytes):
+            return f'"{value.hex()}"'
+        if isinstance(value, int):
+            return f"UINT64_C({value})"
+        return value
+
+    return f"{macro}({', '.join(text(value) for value in values)})\n"
+
+
+def keys():
+    for zone, version in ZONES:
+        ezk = filler(f"ezk {zone}", 32)
+        for purpose in PURPOSES:
+            name = "EZK_" + purpose.upper().replace("-", "_")
+            yield row("VECTOR_KEY", name, ezk, zone, version, derived(ezk, purpose, zone, version))
+
+
+def records():
+    for zone, version in ZONES:
+        ezk, project, cluster = filler(f"ezk {zone}", 32), filler("project", 16), filler("cluster", 16)
+        arn = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+        wraps = [(arn, filler("blob", 184)), ("arn:local:kms:local::key/µ", b"\0")][: 1 + version % 2]
+        made = record(ezk, project, cluster, zone, version, 1764000000000 + version, 0x33, wraps)
+        fingerprint = derived(ezk, "fingerprint", zone, version)[:16]
+        yield row("VECTOR_RECORD", ezk, zone, version, fingerprint, made)
+    versions = [record(filler("ezk", 32), project, cluster, 5, v, v, 0x7F, [(arn, bytes([v]))]) for v in (1, 2, 9)]
+    yield row("VECTOR_SET", 5, len(versions), record_set(versions))
+
+
+def deks():
+    sizes = [(32, 0), (32, 128), (1, 16), (16, 465), (512, 2000)]
+    for number, (dek_len, aad_len) in enumerate(sizes):
+        zone, version = ZONES[number % len(ZONES)]
+        ezk, dek, aad = filler(f"ezk {zone}", 32), filler(f"dek {number}", dek_len), filler(f"aad {number}", aad_len)
+        blob = wrapped_dek(ezk, zone, version, filler(f"salt {number}", 16), filler(f"nonce {number}", 12), aad, dek)
+        yield row("VECTOR_DEK", ezk, zone, version, aad, dek, blob)
+
+
+def main():
+    if sys.argv[1:] == ["--check"]:
+        print("1..1")
+        try:
+            import cryptography  # noqa: F401
+        except ImportError:
+            print("ok 1 - format vectors are what the page says # SKIP python3-cryptography is not here")
+            return
+        good = FILE.read_text() == HEAD + "".join([*keys(), *records(), *deks()])
+        print("ok" if good else "not ok", "1 - format vectors are what the page says")
+        sys.exit(not good)
+    FILE.write_text(HEAD + "".join([*keys(), *records(), *deks()]))
+
+
+main()
