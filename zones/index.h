@@ -11,23 +11,63 @@
 #include "zones/store.h"
 #include "zones/zones.h"
 
+/* A place in a bucket, or the ring's head. */
+struct index_link {
+	struct index_link *before, *after;
+	struct index_bucket *bucket; /* NULL: in none */
+	struct index_node *node;     /* NULL: the head */
+};
+
+/* All entries that share a label, an id or a kind within a project, in the order they became known.
+ */
+struct index_bucket {
+	struct index_link head;
+	size_t key_len;
+	uint8_t key[];
+};
+
+enum index_by { INDEX_BY_LABEL, INDEX_BY_ID, INDEX_BY_KIND, INDEX_BY_COUNT };
+
+/* The key of a bucket, in the caller's memory. */
+struct index_key {
+	uint8_t data[1 + UID_SIZE + LABEL_MAX];
+};
+struct bytes index_key(struct index_key *key, enum index_by by, struct uid project,
+		       struct bytes value);
+
+/* One uid: it stays while its entry is replaced, and so does its number. */
+struct index_node {
+	struct entry *entry; /* held */
+	struct uid uid;
+	uint64_t number;
+	uint64_t zone; /* zone id; 0: not a zone */
+	uint32_t slot; /* under which it stands in `slots` */
+	uint64_t round;
+	struct index_link links[INDEX_BY_COUNT];
+};
+
 struct index {
-	struct map numbers;	 /* number → struct node */
-	struct map uids;	 /* uid → struct node */
-	struct map zones;	 /* zone id → struct node */
-	struct map slots;	 /* slot → struct node: active projects */
-	struct map fingerprints; /* of EZK versions → struct node */
-	struct map buckets;	 /* project and label, id or kind → struct bucket */
-	struct map gone_zones;	 /* zone ids of tombstones → struct gone_zone */
+	struct map numbers;	 /* number → node */
+	struct map uids;	 /* uid → node */
+	struct map zones;	 /* zone id → node */
+	struct map slots;	 /* slot → node: active projects */
+	struct map fingerprints; /* of EZK versions → node */
+	struct map buckets;	 /* kind of bucket, project, and label, id or kind → bucket */
+	struct map gone;	 /* zone ids of tombstones, each its own value */
 	uint64_t last_number;
+	uint64_t round;	    /* grows with each whole load; nodes of an earlier one are gone */
 	uint32_t next_slot; /* above every slot that was ever used */
 };
 
 void index_clear(struct index *index);
 
-/* What a look into the store brought, as one step. Takes the news' entries. On ZONE_NO_MEMORY the
- * index holds part of it and must be told all again (since = 0), which repairs it. */
+/* What a look into the store brought, as one step; takes the rows out of the news. On
+ * ZONE_NO_MEMORY the index holds part of it and must be told all again (since = 0), which repairs
+ * it. */
 enum zone_status index_apply(struct index *index, struct store_news *news);
+
+/* A number that no entry has or will have. */
+uint64_t index_number_new(struct index *index);
 
 /* All borrowed; NULL: none. Also what awaits deletion and what archived projects hold. */
 struct entry *index_number(const struct index *index, uint64_t number);
@@ -43,8 +83,8 @@ struct entry *index_label(const struct index *index, struct uid project, enum en
 /* A project is active, so that what it holds can be used. */
 bool index_project_active(const struct index *index, struct uid project);
 
-/* Calls `visit` for each entry of the project that matches the filter, in order of creation, until
- * it answers false. */
+/* Calls `visit` for each entry of the project that matches the filter, in the order they
+ * became known, until it answers false. */
 typedef bool index_visit(void *state, struct entry *entry);
 void index_each(const struct index *index, const struct entry_filter *filter, index_visit *visit,
 		void *state);

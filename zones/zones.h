@@ -52,7 +52,7 @@ struct entry *zones_find_uid(struct zones *zones, struct uid uid);
  */
 struct entry_filter {
 	struct uid project;
-	bool kinds[ENTRY_KIND_COUNT];
+	bool kinds[ENTRY_KIND_COUNT]; /* those that are looked for */
 	const struct bytes *label;
 	const struct bytes *id;
 	const struct uid *uid;

@@ -1,0 +1,272 @@
+/* Filling the index. Each uid has a node; a newer entry is put into the node of the older one,
+ * after all that led to the older has been taken away. */
+#include "zones/index.h"
+#include "base/free.h"
+#include "base/macros.h"
+
+#include <stdlib.h>
+
+uint64_t index_number_new(struct index *index)
+{
+	return ++index->last_number;
+}
+
+/* --- Buckets */
+
+static void leave_bucket(struct index *index, struct index_link *link)
+{
+	struct index_bucket *bucket = link->bucket;
+
+	if (bucket == NULL)
+		return;
+	link->before->after = link->after;
+	link->after->before = link->before;
+	*link = (struct index_link){.node = link->node};
+	if (bucket->head.after != &bucket->head)
+		return;
+	map_remove(&index->buckets, bytes(bucket->key, bucket->key_len));
+	free(bucket);
+}
+
+static struct index_bucket *bucket_new(struct index *index, struct bytes key)
+{
+	struct index_bucket *bucket = malloc(sizeof(*bucket) + key.len);
+
+	if (bucket == NULL)
+		return NULL;
+	bucket->head =
+		(struct index_link){.before = &bucket->head, .after = &bucket->head, .node = NULL};
+	bucket->key_len = key.len;
+	memcpy(bucket->key, key.data, key.len);
+	if (map_put(&index->buckets, bytes(bucket->key, key.len), bucket))
+		return bucket;
+	free(bucket);
+	return NULL;
+}
+
+static bool enter_bucket(struct index *index, struct index_link *link, struct bytes key)
+{
+	struct index_bucket *bucket = map_find(&index->buckets, key);
+
+	if (bucket == NULL)
+		bucket = bucket_new(index, key);
+	if (bucket == NULL)
+		return false;
+	link->bucket = bucket;
+	link->before = bucket->head.before;
+	link->after = &bucket->head;
+	link->before->after = link;
+	bucket->head.before = link;
+	return true;
+}
+
+struct bytes index_key(struct index_key *key, enum index_by by, struct uid project,
+		       struct bytes value)
+{
+	key->data[0] = (uint8_t)by;
+	memcpy(key->data + 1, project.bytes, UID_SIZE);
+	if (value.len > LABEL_MAX)
+		value.len = LABEL_MAX; /* no entry has it, so nothing will match */
+	if (value.len > 0)
+		memcpy(key->data + 1 + UID_SIZE, value.data, value.len);
+	return bytes(key->data, 1 + UID_SIZE + value.len);
+}
+
+/* --- What leads to an entry */
+
+static void forget_if_own(struct map *map, struct bytes key, const struct index_node *node)
+{
+	if (map_find(map, key) == node)
+		map_remove(map, key);
+}
+
+static void unlink_entry(struct index *index, struct index_node *node)
+{
+	const struct entry *entry = node->entry;
+
+	for (int by = 0; by < INDEX_BY_COUNT; by++)
+		leave_bucket(index, &node->links[by]);
+	forget_if_own(&index->slots, bytes(&node->slot, sizeof(node->slot)), node);
+	if (entry == NULL || entry->kind != ENTRY_ZONE)
+		return;
+	for (size_t i = 0; i < entry->of_zone.version_count; i++)
+		forget_if_own(&index->fingerprints,
+			      bytes(entry->of_zone.versions[i].fingerprint, 16), node);
+}
+
+static bool link_zone(struct index *index, struct index_node *node)
+{
+	const struct entry *entry = node->entry;
+
+	node->zone = entry->of_zone.zone;
+	for (size_t i = 0; i < entry->of_zone.version_count; i++)
+		if (!map_put(&index->fingerprints,
+			     bytes(entry->of_zone.versions[i].fingerprint, 16), node))
+			return false;
+	return map_put(&index->zones, bytes(&node->zone, sizeof(node->zone)), node);
+}
+
+static bool link_project(struct index *index, struct index_node *node)
+{
+	node->slot = node->entry->of_project.slot;
+	if (node->slot >= index->next_slot)
+		index->next_slot = node->slot + 1;
+	return node->entry->state != ENTRY_ACTIVE ||
+	       map_put(&index->slots, bytes(&node->slot, sizeof(node->slot)), node);
+}
+
+static bool link_entry(struct index *index, struct index_node *node)
+{
+	const struct entry *entry = node->entry;
+	const uint8_t kind = (uint8_t)entry->kind;
+	const struct bytes values[INDEX_BY_COUNT] = {bytes_of(entry->label), entry->id,
+						     bytes(&kind, 1)};
+	struct index_key key;
+
+	for (int by = 0; by < INDEX_BY_COUNT; by++)
+		if (!enter_bucket(index, &node->links[by],
+				  index_key(&key, (enum index_by)by, entry->project, values[by])))
+			return false;
+	if (entry->kind == ENTRY_ZONE)
+		return link_zone(index, node);
+	return entry->kind != ENTRY_PROJECT || link_project(index, node);
+}
+
+/* --- Nodes */
+
+static void node_remove(struct index *index, struct index_node *node)
+{
+	unlink_entry(index, node);
+	forget_if_own(&index->zones, bytes(&node->zone, sizeof(node->zone)), node);
+	map_remove(&index->numbers, bytes(&node->number, sizeof(node->number)));
+	map_remove(&index->uids, bytes(node->uid.bytes, UID_SIZE));
+	entry_release(node->entry);
+	free(node);
+}
+
+static struct index_node *node_new(struct index *index, struct uid uid)
+{
+	struct index_node *node = calloc(1, sizeof(*node));
+
+	if (node == NULL)
+		return NULL;
+	node->uid = uid;
+	node->number = index_number_new(index);
+	for (int by = 0; by < INDEX_BY_COUNT; by++)
+		node->links[by].node = node;
+	if (map_put(&index->uids, bytes(node->uid.bytes, UID_SIZE), node) &&
+	    map_put(&index->numbers, bytes(&node->number, sizeof(node->number)), node))
+		return node;
+	map_remove(&index->uids, bytes(node->uid.bytes, UID_SIZE));
+	free(node);
+	return NULL;
+}
+
+static enum zone_status put(struct index *index, struct entry *entry)
+{
+	struct index_node *node = map_find(&index->uids, bytes(entry->uid.bytes, UID_SIZE));
+
+	if (node == NULL)
+		node = node_new(index, entry->uid);
+	if (node == NULL) {
+		entry_release(entry);
+		return ZONE_NO_MEMORY;
+	}
+	unlink_entry(index, node);
+	entry_release(node->entry);
+	entry->number = node->number;
+	node->entry = entry;
+	node->round = index->round;
+	return link_entry(index, node) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+static enum zone_status remember_gone(struct index *index, uint64_t zone)
+{
+	uint64_t *gone;
+
+	if (map_find(&index->gone, bytes(&zone, sizeof(zone))) != NULL)
+		return ZONE_OK;
+	gone = malloc(sizeof(*gone));
+	if (gone == NULL)
+		return ZONE_NO_MEMORY;
+	*gone = zone;
+	if (map_put(&index->gone, bytes(gone, sizeof(*gone)), gone))
+		return ZONE_OK;
+	free(gone);
+	return ZONE_NO_MEMORY;
+}
+
+/* Takes the tombstone. */
+static enum zone_status bury(struct index *index, struct entry *tombstone)
+{
+	AUTO(entry_releasep) struct entry *gone = tombstone;
+	struct index_node *node = map_find(&index->uids, bytes(gone->uid.bytes, UID_SIZE));
+
+	if (node != NULL)
+		node_remove(index, node);
+	if (gone->kind == ENTRY_PROJECT && gone->of_project.slot >= index->next_slot)
+		index->next_slot = gone->of_project.slot + 1;
+	return gone->kind == ENTRY_ZONE ? remember_gone(index, gone->of_zone.zone) : ZONE_OK;
+}
+
+/* Removes the nodes that the latest whole load did not bring. */
+static enum zone_status sweep(struct index *index)
+{
+	AUTO(freep)
+	struct index_node **stale = calloc(index->uids.count + 1, sizeof(struct index_node *));
+	size_t at = 0, count = 0;
+
+	if (stale == NULL)
+		return ZONE_NO_MEMORY;
+	for (struct map_entry *found; (found = map_next(&index->uids, &at)) != NULL;) {
+		struct index_node *node = found->value;
+
+		if (node->round != index->round)
+			stale[count++] = node;
+	}
+	for (size_t i = 0; i < count; i++)
+		node_remove(index, stale[i]);
+	return ZONE_OK;
+}
+
+static void forget_gone(struct index *index)
+{
+	size_t at = 0;
+
+	for (struct map_entry *found; (found = map_next(&index->gone, &at)) != NULL;)
+		free(found->value);
+	map_clear(&index->gone);
+}
+
+enum zone_status index_apply(struct index *index, struct store_news *news)
+{
+	if (news->whole) {
+		index->round++;
+		index->next_slot = 0;
+		forget_gone(index);
+	}
+	for (size_t i = 0; i < news->count; i++) {
+		struct store_row *row = &news->rows[i];
+		struct entry *entry = TAKE(row->entry);
+
+		TRY(row->removed ? bury(index, entry) : put(index, entry));
+	}
+	return news->whole ? sweep(index) : ZONE_OK;
+}
+
+void index_clear(struct index *index)
+{
+	if (index == NULL)
+		return;
+	index->round++;
+	for (size_t at = 0; index->uids.count > 0; at = 0)
+		node_remove(index, map_next(&index->uids, &at)->value);
+	forget_gone(index);
+	map_clear(&index->numbers);
+	map_clear(&index->uids);
+	map_clear(&index->zones);
+	map_clear(&index->slots);
+	map_clear(&index->fingerprints);
+	map_clear(&index->buckets);
+	*index = (struct index){0};
+}
