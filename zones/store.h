@@ -74,7 +74,8 @@ struct store {
 
 /*
  * SQLite 3, rollback journal. `path` is copied. No file is touched before the first read or write;
- * the first write makes the folders (0700) and the file (0600). Thread-safe. NULL: no memory.
+ * the first write makes the folders (0700) and the file (0600). The calls on one store are the
+ * caller's to serialise; several stores need not know of each other. NULL: no memory.
  *
  * One connection at a time in a process, opened for each call and closed after it, under a mutex
  * that forks wait for; inside flock() on PATH.lock, so that the file is never opened beside another

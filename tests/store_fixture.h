@@ -1,0 +1,36 @@
+/* What the tests of the store share: a folder that goes away, entries of every kind, and writing
+ * them. */
+#pragma once
+
+#include "base/buffer.h"
+#include "zones/store.h"
+
+struct fixture {
+	char folder[64];
+	char path[128]; /* of the store; nothing is there yet */
+	struct store *store;
+};
+
+int fixture_begin(void **state); /* cmocka's setup: *state is a struct fixture */
+int fixture_end(void **state);
+/* Another handle on the same path, as another process has it; frees the old one. */
+void fixture_reopen(struct fixture *fixture);
+
+struct uid test_uid(uint8_t kind, uint32_t number);
+/* Entry number `number` of its kind in project 1, with every field filled. */
+struct entry *test_entry(enum entry_kind kind, uint32_t number);
+/* Project 1 with root key 1, cluster 1 and zone 1, in one transaction. */
+void fixture_fill(struct fixture *fixture);
+/* One transaction of the given changes; `since` 0. Releases the entries. */
+enum zone_status store_put(struct store *store, struct store_change *changes, size_t count,
+			   uint64_t *ret_revision);
+enum zone_status store_put_one(struct store *store, struct entry *entry, bool remove);
+/* All rows now. */
+enum zone_status store_all(struct store *store, struct store_news *ret_news);
+/* Of that kind and number, borrowed; NULL: none, or a tombstone. */
+struct entry *news_find(const struct store_news *news, enum entry_kind kind, uint32_t number);
+/* Every field of two entries is equal, but for number and references. */
+void assert_same_entry(const struct entry *a, const struct entry *b);
+/* Runs SQL on the file with SQLite itself. */
+void raw_sql(const char *path, const char *sql);
+void file_bytes(const char *path, struct buffer *ret_bytes);

@@ -1,0 +1,331 @@
+/* The store's functions: each visit takes the lock, opens a connection, does its work and leaves
+ * nothing open. */
+#include "zones/store_sqlite.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* File systems round their times, some to two seconds: what was changed so shortly before we looked
+ * may have been changed once more since without a new time. */
+enum { TIME_GRAIN_MS = 2000 };
+
+static struct store_sqlite *own(struct store *store)
+{
+	return (struct store_sqlite *)store;
+}
+
+struct turn {
+	int lock;
+	bool taken;
+};
+
+static void turn_end(struct turn *turn)
+{
+	if (turn->taken)
+		store_unlock(turn->lock);
+}
+
+static enum zone_status turn_begin(struct store_sqlite *store, bool exclusive, struct turn *turn)
+{
+	TRY(store_lock(store, exclusive, &turn->lock));
+	turn->taken = true;
+	return ZONE_OK;
+}
+
+/* A transaction that was cut off left its journal: who reads first must roll it back, alone. */
+static enum zone_status turn_begin_reading(struct store_sqlite *store, struct turn *turn,
+					   bool *ret_recovers)
+{
+	*ret_recovers = false;
+	TRY(turn_begin(store, false, turn));
+	if (access(store->journal_path, F_OK) != 0)
+		return ZONE_OK;
+	turn_end(turn);
+	turn->taken = false;
+	*ret_recovers = true;
+	return turn_begin(store, true, turn);
+}
+
+static int64_t now_ms(void)
+{
+	return clock_system.realtime_ms(clock_system.state);
+}
+
+/* Notes what the file looks like now, before the lock is given back. */
+static void look(struct store_sqlite *store, const char *id)
+{
+	struct stat found = {0};
+
+	if (stat(store->path, &found) != 0)
+		found = (struct stat){0};
+	store->seen = found;
+	store->seen_at_ms = now_ms();
+	store->looked = true;
+	snprintf(store->id, sizeof(store->id), "%s", id);
+	store->said = ZONE_OK;
+}
+
+static void nothing_there(struct store_news *ret_news)
+{
+	*ret_news = (struct store_news){.whole = true};
+}
+
+static enum zone_status read_news(struct connection *connection, uint64_t since,
+				  struct store_news *ret_news)
+{
+	AUTO(store_news_clear) struct store_news news = {0};
+
+	/* Another store, or the same from an old backup: what is known is worth nothing. */
+	if (strcmp(connection->id, connection->store->id) != 0 || connection->revision < since)
+		since = 0;
+	news.whole = since == 0;
+	news.revision = connection->revision;
+	if (connection->revision != since)
+		TRY(store_read_rows(connection, since, &news));
+	*ret_news = news;
+	news = (struct store_news){0};
+	return ZONE_OK;
+}
+
+static enum zone_status sqlite_read(struct store *base, uint64_t since, struct store_news *ret_news)
+{
+	struct store_sqlite *store = own(base);
+	AUTO(turn_end) struct turn turn = {0};
+	AUTO(connection_close) struct connection connection = {0};
+	bool recovers;
+
+	if (!store_exists(store)) {
+		nothing_there(ret_news);
+		return ZONE_OK;
+	}
+	TRY(turn_begin_reading(store, &turn, &recovers));
+	if (!store_exists(store)) {
+		nothing_there(ret_news);
+		look(store, "");
+		return ZONE_OK;
+	}
+	TRY(connection_open(&connection, store, recovers && store_is_writable(store)));
+	TRY(read_news(&connection, since, ret_news));
+	look(store, connection.id);
+	return ZONE_OK;
+}
+
+static bool sqlite_changed(struct store *base)
+{
+	const struct store_sqlite *store = own(base);
+	struct stat found = {0};
+	int64_t changed_ms;
+
+	if (stat(store->path, &found) != 0)
+		found = (struct stat){0};
+	if (!store->looked || found.st_dev != store->seen.st_dev ||
+	    found.st_ino != store->seen.st_ino || found.st_size != store->seen.st_size ||
+	    memcmp(&found.st_mtim, &store->seen.st_mtim, sizeof(found.st_mtim)) != 0 ||
+	    memcmp(&found.st_ctim, &store->seen.st_ctim, sizeof(found.st_ctim)) != 0)
+		return true;
+	changed_ms = (int64_t)found.st_mtim.tv_sec * 1000 + found.st_mtim.tv_nsec / 1000000;
+	return found.st_ino != 0 && store->seen_at_ms - changed_ms < TIME_GRAIN_MS;
+}
+
+/* What a transaction is asked to do. */
+struct wish {
+	store_decide *decide;
+	void *state;
+	struct store_change *changes;
+	size_t count;
+};
+
+static enum zone_status decide(struct wish *wish, struct store_news *news)
+{
+	AUTO(store_news_clear) struct store_news taken = *news;
+
+	*news = (struct store_news){0};
+	return wish->decide(wish->state, &taken, &wish->changes, &wish->count);
+}
+
+static enum zone_status write_changes(struct connection *connection, const struct wish *wish,
+				      uint64_t revision)
+{
+	AUTO(buffer_clear) struct buffer sql = {0};
+
+	for (size_t i = 0; i < wish->count; i++)
+		TRY(store_write_change(connection, &wish->changes[i], revision));
+	buffer_format(&sql, "UPDATE store SET revision = %" PRIu64 "; COMMIT", revision);
+	return sql.failed ? ZONE_NO_MEMORY : connection_run(connection, buffer_text(&sql));
+}
+
+static enum zone_status change(struct connection *connection, uint64_t since, struct wish *wish,
+			       uint64_t *ret_revision)
+{
+	AUTO(store_news_clear) struct store_news news = {0};
+	uint64_t revision = connection->revision;
+
+	TRY(read_news(connection, since, &news));
+	/* From here on what was read is known to who asked. */
+	snprintf(connection->store->id, sizeof(connection->store->id), "%s", connection->id);
+	TRY(decide(wish, &news));
+	if (wish->count > 0) {
+		TRY(write_changes(connection, wish, revision + 1));
+		revision++;
+	}
+	*ret_revision = revision;
+	return ZONE_OK;
+}
+
+/* Where no store is yet, one is made only if there is something to write. */
+static enum zone_status begin_store(struct store_sqlite *store, struct wish *wish)
+{
+	AUTO(store_news_clear) struct store_news nothing = {0};
+
+	nothing_there(&nothing);
+	store->id[0] = '\0';
+	TRY(decide(wish, &nothing));
+	return wish->count == 0 ? ZONE_OK : store_create(store);
+}
+
+static enum zone_status write_first(struct store_sqlite *store, struct wish *wish,
+				    uint64_t *ret_revision)
+{
+	AUTO(connection_close) struct connection connection = {0};
+
+	TRY(begin_store(store, wish));
+	*ret_revision = 0;
+	if (wish->count == 0)
+		return ZONE_OK;
+	TRY(connection_open(&connection, store, true));
+	TRY(write_changes(&connection, wish, 1));
+	*ret_revision = 1;
+	look(store, connection.id);
+	return ZONE_OK;
+}
+
+static enum zone_status sqlite_write(struct store *base, uint64_t since, store_decide *decide_it,
+				     void *state, uint64_t *ret_revision)
+{
+	struct store_sqlite *store = own(base);
+	struct wish wish = {.decide = decide_it, .state = state};
+	AUTO(turn_end) struct turn turn = {0};
+	AUTO(connection_close) struct connection connection = {0};
+
+	if (!file_make_folders(store->folder))
+		return store_says(store, ZONE_STORE_READ_ONLY, "making its folder: %s",
+				  strerror(errno));
+	TRY(turn_begin(store, true, &turn));
+	if (!store_exists(store))
+		return write_first(store, &wish, ret_revision);
+	TRY(connection_open(&connection, store, true));
+	TRY(change(&connection, since, &wish, ret_revision));
+	look(store, connection.id);
+	return ZONE_OK;
+}
+
+/* --- For doctor */
+
+static enum zone_status check_pages(struct connection *connection, struct buffer *ret_text)
+{
+	AUTO(statement_closep) sqlite3_stmt *check = NULL;
+
+	TRY(connection_prepare(connection, "PRAGMA quick_check(5)", &check));
+	while (sqlite3_step(check) == SQLITE_ROW) {
+		const char *line = (const char *)sqlite3_column_text(check, 0);
+
+		if (line != NULL && strcmp(line, "ok") == 0)
+			return ZONE_OK;
+		buffer_format(ret_text, "store: %s\n", line == NULL ? "?" : line);
+	}
+	return ZONE_STORE_CORRUPT;
+}
+
+static enum zone_status describe_open(struct store_sqlite *store, struct buffer *ret_text)
+{
+	AUTO(connection_close) struct connection connection = {0};
+	AUTO(store_news_clear) struct store_news all = {0};
+
+	store->said = ZONE_OK;
+	TRY(connection_open(&connection, store, false));
+	TRY(check_pages(&connection, ret_text));
+	TRY(store_read_rows(&connection, 0, &all));
+	buffer_format(ret_text, "store: schema %d, revision %" PRIu64 ", %zu rows, %s\n",
+		      STORE_SCHEMA, connection.revision, all.count,
+		      store_is_writable(store) ? "writable" : "read-only");
+	return ZONE_OK;
+}
+
+static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_text)
+{
+	struct store_sqlite *store = own(base);
+	AUTO(turn_end) struct turn turn = {0};
+
+	buffer_format(ret_text, "store: %s (SQLite %s)\n", store->path, sqlite3_libversion());
+	if (!store_exists(store)) {
+		buffer_put_text(ret_text, "store: not made yet; the first project makes it\n");
+		return ZONE_OK;
+	}
+	TRY(turn_begin(store, false, &turn));
+	return describe_open(store, ret_text);
+}
+
+/* --- Life */
+
+static void sqlite_free(struct store *base)
+{
+	struct store_sqlite *store = own(base);
+
+	free(store->path);
+	free(store->journal_path);
+	free(store->lock_path);
+	free(store->new_path);
+	free(store->folder);
+	free(store);
+}
+
+/* No connection is ever open while a process forks, so that there is nothing to forget but memory.
+ */
+static void sqlite_abandon(struct store *base)
+{
+	(void)base;
+}
+
+static const struct store_operations operations = {
+	.read = sqlite_read,
+	.changed = sqlite_changed,
+	.write = sqlite_write,
+	.describe = sqlite_describe,
+	.free = sqlite_free,
+	.abandon = sqlite_abandon,
+};
+
+static char *with_suffix(const char *path, const char *suffix)
+{
+	struct buffer text = {0};
+
+	buffer_format(&text, "%s%s", path, suffix);
+	return buffer_take_text(&text);
+}
+
+struct store *store_sqlite_new(const char *path)
+{
+	struct store_sqlite *store = calloc(1, sizeof(*store));
+
+	if (store == NULL)
+		return NULL;
+	store->store.operations = &operations;
+	store->path = strdup(path);
+	store->journal_path = with_suffix(path, "-journal");
+	store->lock_path = with_suffix(path, ".lock");
+	store->new_path = with_suffix(path, ".new");
+	store->folder = path_folder(path);
+	if (store->path != NULL && store->journal_path != NULL && store->lock_path != NULL &&
+	    store->new_path != NULL && store->folder != NULL)
+		return &store->store;
+	sqlite_free(&store->store);
+	return NULL;
+}

@@ -1,0 +1,115 @@
+/* Inside of the SQLite store; for the files zones/store_sqlite*.c alone. */
+#pragma once
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "zones/store.h"
+
+/* `user_version` of the file. A later release that must change tables raises it and brings older
+ * files up in one transaction; a file that is newer than the release is left alone. */
+enum { STORE_SCHEMA = 1, STORE_APPLICATION_ID = 0x434d454b /* "CMEK" */ };
+
+enum { STORE_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
+
+struct store_sqlite {
+	struct store store;
+	char *path;
+	char *journal_path;
+	char *lock_path;
+	char *new_path; /* where a new file is made before it appears */
+	char *folder;
+	/* What was there at the last look; guarded by the mutex of all stores. */
+	char id[STORE_ID_SIZE]; /* empty: no file */
+	bool looked;
+	struct stat seen;
+	int64_t seen_at_ms;		/* real time */
+	_Atomic(enum zone_status) said; /* what was logged last: once is enough */
+};
+
+/* --- store_sqlite_lock.c: one of our connections at a time, in this process and among all. */
+
+/* Takes the mutex and the lock; *ret_lock is its descriptor, -1: it can't exist here.
+ * ZONE_STORE_UNAVAILABLE: not within ten seconds; ZONE_STORE_READ_ONLY: no folder to write in. */
+enum zone_status store_lock(struct store_sqlite *store, bool exclusive, int *ret_lock);
+void store_unlock(int lock);
+
+/* --- store_sqlite_open.c */
+
+/* A connection, opened and checked: the file is a store of ours, and a transaction has begun. */
+struct connection {
+	struct store_sqlite *store;
+	sqlite3 *db;
+	char id[STORE_ID_SIZE];
+	uint64_t revision;
+};
+
+bool store_exists(const struct store_sqlite *store);
+/* Both the file and its folder, where the journal goes. */
+bool store_is_writable(const struct store_sqlite *store);
+enum zone_status connection_open(struct connection *connection, struct store_sqlite *store,
+				 bool writes);
+/* Rolls back what has not been committed. Accepts the zero state. */
+void connection_close(struct connection *connection);
+/* Makes the file where none is: it appears whole, with tables and no rows. */
+enum zone_status store_create(struct store_sqlite *store);
+enum zone_status connection_run(struct connection *connection, const char *sql);
+enum zone_status connection_prepare(struct connection *connection, const char *sql,
+				    sqlite3_stmt **ret_statement);
+void statement_closep(sqlite3_stmt **statement);
+/* What the last failure of SQLite means to us; logs it. */
+enum zone_status connection_failed(struct connection *connection, const char *doing);
+/* Logs "store PATH: …" unless the same status was the last to be logged. Returns the status. */
+enum zone_status store_says(struct store_sqlite *store, enum zone_status status, const char *format,
+			    ...) __attribute__((format(printf, 3, 4)));
+
+/* --- store_sqlite_schema.c */
+
+/* Statements; NULL ends them. */
+extern const char *const store_schema[];
+
+/* --- store_sqlite_columns.c: values between SQLite and entries, column by column. */
+
+struct columns {
+	sqlite3_stmt *statement;
+	int at;
+	bool failed; /* writing: SQLite's error. Reading: not what the schema promises */
+	bool no_memory;
+};
+
+int64_t take_integer(struct columns *columns, int64_t least, int64_t greatest);
+void take_text(struct columns *columns, size_t longest, char **field);
+void take_blob(struct columns *columns, size_t longest, struct bytes *field);
+void take_fixed(struct columns *columns, void *field, size_t size);
+struct uid take_uid(struct columns *columns); /* hex text */
+/* A word of a list that ends with NULL: its place. */
+int take_word(struct columns *columns, const char *const words[]);
+
+void put_integer(struct columns *columns, int64_t value);
+void put_text(struct columns *columns, const char *text);
+void put_blob(struct columns *columns, struct bytes blob);
+void put_uid(struct columns *columns, struct uid uid);
+
+/* --- store_sqlite_table.c: which columns each kind of entry has. */
+
+struct store_table {
+	const char *name;
+	const char *columns; /* those of every kind first: `take_common`, `put_common` */
+	void (*take)(struct columns *columns, struct entry *entry);
+	void (*put)(struct columns *columns, const struct entry *entry);
+};
+extern const struct store_table store_tables[ENTRY_KIND_COUNT];
+extern const char *const store_kind_words[]; /* by enum entry_kind */
+extern const char *const store_wrap_words[]; /* by enum wrap_state */
+void take_common(struct columns *columns, struct entry *entry);
+void put_common(struct columns *columns, const struct entry *entry);
+
+/* --- store_sqlite_read.c, store_sqlite_write.c */
+
+/* Rows with a revision above `since`. */
+enum zone_status store_read_rows(struct connection *connection, uint64_t since,
+				 struct store_news *news);
+/* One change, with the given revision. ZONE_CONFLICT. */
+enum zone_status store_write_change(struct connection *connection,
+				    const struct store_change *change, uint64_t revision);

@@ -1,0 +1,120 @@
+/* Values between SQLite and entries. Reading trusts nothing: the file may have been changed by
+ * others, so type and length of each value are checked. */
+#include "base/encode.h"
+#include "base/macros.h"
+#include "zones/store_sqlite.h"
+
+int64_t take_integer(struct columns *columns, int64_t least, int64_t greatest)
+{
+	int at = columns->at++;
+	int64_t value = sqlite3_column_int64(columns->statement, at);
+
+	if (sqlite3_column_type(columns->statement, at) == SQLITE_INTEGER && value >= least &&
+	    value <= greatest)
+		return value;
+	columns->failed = true;
+	return least;
+}
+
+/* The bytes of a column of that type, borrowed until the next step. */
+static struct bytes borrow(struct columns *columns, int type, size_t longest)
+{
+	int at = columns->at++;
+	const void *data;
+	struct bytes value;
+
+	if (sqlite3_column_type(columns->statement, at) != type) {
+		columns->failed = true;
+		return bytes(NULL, 0);
+	}
+	data = type == SQLITE_TEXT ? (const void *)sqlite3_column_text(columns->statement, at)
+				   : sqlite3_column_blob(columns->statement, at);
+	value = bytes(data, (size_t)sqlite3_column_bytes(columns->statement, at));
+	columns->no_memory |= data == NULL && value.len > 0;
+	columns->failed |= value.len > longest;
+	return value.len > longest || data == NULL ? bytes(NULL, 0) : value;
+}
+
+void take_text(struct columns *columns, size_t longest, char **field)
+{
+	struct bytes text = borrow(columns, SQLITE_TEXT, longest);
+
+	if (!utf8_valid(text))
+		columns->failed = true;
+	else
+		columns->no_memory |= !entry_set_text(field, text);
+}
+
+void take_blob(struct columns *columns, size_t longest, struct bytes *field)
+{
+	columns->no_memory |= !entry_set_bytes(field, borrow(columns, SQLITE_BLOB, longest));
+}
+
+void take_fixed(struct columns *columns, void *field, size_t size)
+{
+	struct bytes blob = borrow(columns, SQLITE_BLOB, size);
+
+	if (blob.len == size)
+		memcpy(field, blob.data, size);
+	else
+		columns->failed = true;
+}
+
+struct uid take_uid(struct columns *columns)
+{
+	AUTO(buffer_clear) struct buffer decoded = {0};
+	struct bytes text = borrow(columns, SQLITE_TEXT, (size_t)2 * UID_SIZE);
+	struct uid uid = {0};
+
+	if (text.len == (size_t)2 * UID_SIZE && hex_decode(text, &decoded))
+		memcpy(uid.bytes, decoded.data, UID_SIZE);
+	else
+		columns->failed = true;
+	return uid;
+}
+
+int take_word(struct columns *columns, const char *const words[])
+{
+	struct bytes word = borrow(columns, SQLITE_TEXT, LABEL_MAX);
+
+	for (int i = 0; words[i] != NULL; i++)
+		if (bytes_equal(word, bytes_of(words[i])))
+			return i;
+	columns->failed = true;
+	return 0;
+}
+
+static void note(struct columns *columns, int result)
+{
+	columns->failed |= result != SQLITE_OK;
+}
+
+void put_integer(struct columns *columns, int64_t value)
+{
+	note(columns, sqlite3_bind_int64(columns->statement, ++columns->at, value));
+}
+
+/* What is bound stays where it is until the statement has run. */
+void put_text(struct columns *columns, const char *text)
+{
+	note(columns,
+	     sqlite3_bind_text(columns->statement, ++columns->at, text, -1, SQLITE_STATIC));
+}
+
+void put_blob(struct columns *columns, struct bytes blob)
+{
+	if (blob.len == 0) /* a NULL pointer would become NULL */
+		note(columns, sqlite3_bind_zeroblob(columns->statement, ++columns->at, 0));
+	else
+		note(columns, sqlite3_bind_blob64(columns->statement, ++columns->at, blob.data,
+						  blob.len, SQLITE_STATIC));
+}
+
+void put_uid(struct columns *columns, struct uid uid)
+{
+	AUTO(buffer_clear) struct buffer hex = {0};
+
+	hex_append(&hex, bytes(uid.bytes, UID_SIZE));
+	note(columns, sqlite3_bind_text(columns->statement, ++columns->at, buffer_text(&hex), -1,
+					SQLITE_TRANSIENT));
+}

@@ -1,0 +1,211 @@
+/* Rows of the store become entries. */
+#include "base/macros.h"
+#include "zones/record.h"
+#include "zones/store_sqlite.h"
+
+#include <stdlib.h>
+
+/* The statements of one reading; those for versions and wraps are used again for each zone. */
+struct reading {
+	struct connection *connection;
+	uint64_t since;
+	struct store_news *news;
+	sqlite3_stmt *versions;
+	sqlite3_stmt *wraps;
+};
+
+static void reading_clear(struct reading *reading)
+{
+	sqlite3_finalize(reading->versions);
+	sqlite3_finalize(reading->wraps);
+}
+
+static void wrap_clear(struct wrap *wrap)
+{
+	free(wrap->arn);
+	free((void *)(uintptr_t)wrap->blob.data);
+}
+
+static enum zone_status judge(struct reading *reading, const struct columns *columns,
+			      const char *table, struct uid uid)
+{
+	if (columns->no_memory)
+		return ZONE_NO_MEMORY;
+	if (!columns->failed)
+		return ZONE_OK;
+	return store_says(reading->connection->store, ZONE_STORE_CORRUPT,
+			  "a row of table %s (uid %02x%02x%02x%02x…) holds what no release wrote; "
+			  "restore the store from a backup",
+			  table, uid.bytes[0], uid.bytes[1], uid.bytes[2], uid.bytes[3]);
+}
+
+/* SQLITE_ROW → true, SQLITE_DONE → false, else the status. */
+static enum zone_status step(struct reading *reading, sqlite3_stmt *statement, bool *ret_row)
+{
+	int result = sqlite3_step(statement);
+
+	if (result != SQLITE_ROW && result != SQLITE_DONE)
+		return connection_failed(reading->connection, "reading");
+	*ret_row = result == SQLITE_ROW;
+	return ZONE_OK;
+}
+
+static enum zone_status read_wraps(struct reading *reading, const struct entry *zone,
+				   struct ezk_version *version)
+{
+	bool more;
+
+	sqlite3_reset(reading->wraps);
+	sqlite3_bind_int64(reading->wraps, 1, (int64_t)zone->of_zone.zone);
+	sqlite3_bind_int64(reading->wraps, 2, version->version);
+	for (;;) {
+		struct columns columns = {.statement = reading->wraps};
+		AUTO(wrap_clear) struct wrap wrap = {0};
+
+		TRY(step(reading, reading->wraps, &more));
+		if (!more)
+			return ZONE_OK;
+		wrap.state = (enum wrap_state)take_word(&columns, store_wrap_words);
+		take_text(&columns, KMS_ARN_MAX, &wrap.arn);
+		take_blob(&columns, KMS_BLOB_MAX, &wrap.blob);
+		columns.failed |= wrap.blob.len == 0;
+		TRY(judge(reading, &columns, "wraps", zone->uid));
+		TRY(ezk_version_add_wrap(version, wrap.arn, wrap.blob));
+		version->wraps[version->wrap_count - 1].state = wrap.state;
+	}
+}
+
+static void take_version(struct columns *columns, struct ezk_version *version)
+{
+	version->version = (uint32_t)take_integer(columns, 1, UINT32_MAX);
+	version->created_ms = take_integer(columns, 0, INT64_MAX);
+	version->greatest_usages = (uint32_t)take_integer(columns, 0, UINT32_MAX);
+	take_fixed(columns, version->fingerprint, sizeof(version->fingerprint));
+	take_fixed(columns, version->mac, sizeof(version->mac));
+	version->all_wraps = take_integer(columns, 0, 1) != 0;
+	version->project = take_uid(columns);
+	version->cluster = take_uid(columns);
+}
+
+/* A zeroed place at the end of the zone's versions. */
+static struct ezk_version *add_version(struct entry *zone)
+{
+	size_t count = zone->of_zone.version_count;
+	struct ezk_version *versions =
+		realloc(zone->of_zone.versions, (count + 1) * sizeof(*versions));
+
+	if (versions == NULL)
+		return NULL;
+	zone->of_zone.versions = versions;
+	zone->of_zone.version_count++;
+	versions[count] = (struct ezk_version){0};
+	return &versions[count];
+}
+
+static enum zone_status read_versions(struct reading *reading, struct entry *zone)
+{
+	bool more;
+
+	sqlite3_reset(reading->versions);
+	sqlite3_bind_int64(reading->versions, 1, (int64_t)zone->of_zone.zone);
+	for (;;) {
+		struct columns columns = {.statement = reading->versions};
+		struct ezk_version *version;
+
+		TRY(step(reading, reading->versions, &more));
+		if (!more)
+			break;
+		version = add_version(zone);
+		if (version == NULL)
+			return ZONE_NO_MEMORY;
+		take_version(&columns, version);
+		TRY(judge(reading, &columns, "ezk_versions", zone->uid));
+		TRY(read_wraps(reading, zone, version));
+	}
+	if (entry_version(zone, zone->of_zone.primary) != NULL &&
+	    entry_version(zone, zone->of_zone.raw) != NULL)
+		return ZONE_OK;
+	return store_says(reading->connection->store, ZONE_STORE_CORRUPT,
+			  "zone %lld lacks its primary or raw version; restore the store from a "
+			  "backup",
+			  (long long)zone->of_zone.zone);
+}
+
+static enum zone_status read_row(struct reading *reading, sqlite3_stmt *statement,
+				 enum entry_kind kind)
+{
+	AUTO(entry_releasep) struct entry *entry = entry_new(kind);
+	struct columns columns = {.statement = statement};
+
+	if (entry == NULL)
+		return ZONE_NO_MEMORY;
+	take_common(&columns, entry);
+	store_tables[kind].take(&columns, entry);
+	TRY(judge(reading, &columns, store_tables[kind].name, entry->uid));
+	if (kind == ENTRY_ZONE)
+		TRY(read_versions(reading, entry));
+	return store_news_add(reading->news, TAKE(entry), false) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+static enum zone_status read_tombstone(struct reading *reading, sqlite3_stmt *statement)
+{
+	struct columns columns = {.statement = statement};
+	enum entry_kind kind = (enum entry_kind)take_word(&columns, store_kind_words);
+	AUTO(entry_releasep) struct entry *entry = entry_new(kind);
+	int64_t number;
+
+	if (entry == NULL)
+		return ZONE_NO_MEMORY;
+	entry->uid = take_uid(&columns);
+	entry->revision = (uint64_t)take_integer(&columns, 1, INT64_MAX);
+	number = take_integer(&columns, 0, INT64_MAX);
+	TRY(judge(reading, &columns, "tombstones", entry->uid));
+	if (kind == ENTRY_ZONE)
+		entry->of_zone.zone = (uint64_t)number;
+	if (kind == ENTRY_PROJECT)
+		entry->of_project.slot = (uint32_t)number;
+	return store_news_add(reading->news, TAKE(entry), true) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+/* `kind` ENTRY_KIND_COUNT: tombstones. */
+static enum zone_status read_table(struct reading *reading, enum entry_kind kind)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	AUTO(buffer_clear) struct buffer sql = {0};
+	bool buried = kind == ENTRY_KIND_COUNT, more;
+
+	buffer_format(&sql, "SELECT %s FROM %s WHERE revision > ?1 ORDER BY revision",
+		      buried ? "kind, uid, revision, number" : store_tables[kind].columns,
+		      buried ? "tombstones" : store_tables[kind].name);
+	if (sql.failed)
+		return ZONE_NO_MEMORY;
+	TRY(connection_prepare(reading->connection, buffer_text(&sql), &statement));
+	sqlite3_bind_int64(statement, 1, (int64_t)reading->since);
+	for (;;) {
+		TRY(step(reading, statement, &more));
+		if (!more)
+			return ZONE_OK;
+		TRY(buried ? read_tombstone(reading, statement)
+			   : read_row(reading, statement, kind));
+	}
+}
+
+enum zone_status store_read_rows(struct connection *connection, uint64_t since,
+				 struct store_news *news)
+{
+	AUTO(reading_clear)
+	struct reading reading = {.connection = connection, .since = since, .news = news};
+
+	TRY(connection_prepare(connection,
+			       "SELECT version, created_ms, greatest_usages, fingerprint, mac, "
+			       "all_wraps, project, cluster FROM ezk_versions WHERE zone = ?1 "
+			       "ORDER BY version",
+			       &reading.versions));
+	TRY(connection_prepare(connection,
+			       "SELECT state, arn, blob FROM wraps WHERE zone = ?1 AND "
+			       "version = ?2 ORDER BY position",
+			       &reading.wraps));
+	for (int kind = 0; kind <= ENTRY_KIND_COUNT; kind++)
+		TRY(read_table(&reading, (enum entry_kind)kind));
+	return ZONE_OK;
+}

@@ -1,0 +1,122 @@
+/*
+ * The tables, as an administrator finds them with the sqlite3 tool. Ids are hex text, zone ids
+ * decimal, times milliseconds since 1970 in UTC. Each row has the store's revision of its last
+ * change, by which other processes read only what is new.
+ */
+#include "zones/store_sqlite.h"
+
+/* clang-format off */
+#define COMMON(project)                                                                            \
+	"	uid TEXT PRIMARY KEY CHECK (length(uid) = 32),\n"                                  \
+	"	project TEXT NOT NULL " project ",\n"                                              \
+	"	revision INTEGER NOT NULL,\n"                                                      \
+	"	state TEXT NOT NULL CHECK (state IN ('active', 'pending deletion')),\n"            \
+	"	created_ms INTEGER NOT NULL,\n"                                                    \
+	"	delete_after_ms INTEGER NOT NULL,\n"                                               \
+	"	label TEXT NOT NULL,\n"                                                            \
+	"	id BLOB NOT NULL,\n"                                                               \
+	"	usages INTEGER NOT NULL,\n"                                                        \
+	"	extra BLOB NOT NULL,\n"
+
+#define OF_PROJECT "REFERENCES projects(uid) DEFERRABLE INITIALLY DEFERRED"
+
+const char *const store_schema[] = {
+	/* One row. */
+	"CREATE TABLE store (\n"
+	"	one INTEGER PRIMARY KEY CHECK (one = 1),\n"
+	"	id TEXT NOT NULL,\n"
+	"	schema INTEGER NOT NULL,\n"
+	"	revision INTEGER NOT NULL,\n"
+	"	created_ms INTEGER NOT NULL,\n"
+	"	created_by TEXT NOT NULL\n"
+	")",
+	"CREATE TABLE projects (\n"
+	COMMON("")
+	"	slot INTEGER NOT NULL\n"
+	")",
+	"CREATE TABLE root_keys (\n"
+	COMMON(OF_PROJECT)
+	"	arn TEXT NOT NULL,\n"
+	"	provider TEXT NOT NULL,\n"
+	"	region TEXT NOT NULL,\n"
+	"	multi_region INTEGER NOT NULL,\n"
+	"	canary BLOB NOT NULL\n"
+	")",
+	"CREATE TABLE clusters (\n"
+	COMMON(OF_PROJECT)
+	"	provider TEXT NOT NULL,\n"
+	"	region TEXT NOT NULL,\n"
+	"	root_key TEXT NOT NULL REFERENCES root_keys(uid) DEFERRABLE INITIALLY DEFERRED\n"
+	")",
+	"CREATE TABLE zones (\n"
+	COMMON(OF_PROJECT)
+	"	zone INTEGER NOT NULL UNIQUE CHECK (zone > 0),\n"
+	"	cluster TEXT NOT NULL REFERENCES clusters(uid) DEFERRABLE INITIALLY DEFERRED,\n"
+	"	primary_version INTEGER NOT NULL,\n"
+	"	raw_version INTEGER NOT NULL,\n"
+	"	minimum_version INTEGER NOT NULL,\n"
+	"	imported INTEGER NOT NULL\n"
+	")",
+	/* project and cluster: those that the record is bound to. */
+	"CREATE TABLE ezk_versions (\n"
+	"	zone INTEGER NOT NULL REFERENCES zones(zone) ON DELETE CASCADE\n"
+	"		DEFERRABLE INITIALLY DEFERRED,\n"
+	"	version INTEGER NOT NULL CHECK (version > 0),\n"
+	"	created_ms INTEGER NOT NULL,\n"
+	"	greatest_usages INTEGER NOT NULL,\n"
+	"	fingerprint BLOB NOT NULL UNIQUE CHECK (length(fingerprint) = 16),\n"
+	"	mac BLOB NOT NULL CHECK (length(mac) = 32),\n"
+	"	all_wraps INTEGER NOT NULL,\n"
+	"	project TEXT NOT NULL,\n"
+	"	cluster TEXT NOT NULL,\n"
+	"	PRIMARY KEY (zone, version)\n"
+	")",
+	"CREATE TABLE wraps (\n"
+	"	zone INTEGER NOT NULL,\n"
+	"	version INTEGER NOT NULL,\n"
+	"	position INTEGER NOT NULL,\n"
+	"	state TEXT NOT NULL CHECK (state IN ('active', 'unproven', 'replaced')),\n"
+	"	arn TEXT NOT NULL,\n"
+	"	blob BLOB NOT NULL,\n"
+	"	PRIMARY KEY (zone, version, position),\n"
+	"	FOREIGN KEY (zone, version) REFERENCES ezk_versions(zone, version) ON DELETE CASCADE\n"
+	"		DEFERRABLE INITIALLY DEFERRED\n"
+	")",
+	"CREATE TABLE token_keys (\n"
+	COMMON(OF_PROJECT)
+	"	zone INTEGER NOT NULL REFERENCES zones(zone) DEFERRABLE INITIALLY DEFERRED,\n"
+	"	wrapped BLOB NOT NULL,\n"
+	"	key_type INTEGER NOT NULL,\n"
+	"	value_len INTEGER NOT NULL\n"
+	")",
+	"CREATE TABLE archives (\n"
+	COMMON(OF_PROJECT)
+	"	slot INTEGER NOT NULL,\n"
+	"	archived TEXT NOT NULL REFERENCES projects(uid) DEFERRABLE INITIALLY DEFERRED\n"
+	")",
+	/* What is gone for good. number: the zone id or slot, which never comes again. */
+	"CREATE TABLE tombstones (\n"
+	"	uid TEXT PRIMARY KEY,\n"
+	"	kind TEXT NOT NULL,\n"
+	"	revision INTEGER NOT NULL,\n"
+	"	number INTEGER NOT NULL,\n"
+	"	removed_ms INTEGER NOT NULL\n"
+	")",
+	/* The rules are checked in zones/; here once more what must never be twice. */
+	"CREATE UNIQUE INDEX projects_slot ON projects (slot) WHERE state = 'active'",
+	"CREATE UNIQUE INDEX root_keys_arn ON root_keys (project, arn)",
+	"CREATE UNIQUE INDEX root_keys_label ON root_keys (project, label) WHERE state = 'active'",
+	"CREATE UNIQUE INDEX clusters_label ON clusters (project, label) WHERE state = 'active'",
+	"CREATE UNIQUE INDEX zones_label ON zones (project, label) WHERE state = 'active'",
+	"CREATE INDEX projects_revision ON projects (revision)",
+	"CREATE INDEX root_keys_revision ON root_keys (revision)",
+	"CREATE INDEX clusters_revision ON clusters (revision)",
+	"CREATE INDEX zones_revision ON zones (revision)",
+	"CREATE INDEX token_keys_revision ON token_keys (revision)",
+	"CREATE INDEX archives_revision ON archives (revision)",
+	"CREATE INDEX tombstones_revision ON tombstones (revision)",
+	/* So that a zone's removal finds what names it. */
+	"CREATE INDEX token_keys_zone ON token_keys (zone)",
+	NULL
+};
+/* clang-format on */

@@ -1,0 +1,194 @@
+/* Entries become rows of the store. */
+#include "base/clock.h"
+#include "base/macros.h"
+#include "zones/store_sqlite.h"
+
+#include <inttypes.h>
+
+/* Runs a statement whose parameters have been bound. A constraint that does not hold means that
+ * the row is not as the change assumed. */
+static enum zone_status run(struct connection *connection, const struct columns *parameters)
+{
+	int result;
+
+	if (parameters->failed)
+		return connection_failed(connection, "binding values");
+	result = sqlite3_step(parameters->statement);
+	if (result == SQLITE_CONSTRAINT)
+		return ZONE_CONFLICT;
+	return result == SQLITE_DONE ? ZONE_OK : connection_failed(connection, "writing");
+}
+
+static size_t count_columns(const char *columns)
+{
+	size_t count = 1;
+
+	for (; *columns != '\0'; columns++)
+		count += *columns == ',';
+	return count;
+}
+
+/* "(?1, ?2, … ?count)" */
+static void put_places(struct buffer *sql, size_t count)
+{
+	for (size_t i = 1; i <= count; i++)
+		buffer_format(sql, "%s?%zu", i == 1 ? "(" : ", ", i);
+	buffer_put_text(sql, ")");
+}
+
+static void put_statement(struct buffer *sql, const struct store_table *table, bool insert)
+{
+	size_t count = count_columns(table->columns);
+
+	if (insert)
+		buffer_format(sql, "INSERT INTO %s (%s) VALUES ", table->name, table->columns);
+	else
+		buffer_format(sql, "UPDATE %s SET (%s) = ", table->name, table->columns);
+	put_places(sql, count);
+	if (!insert)
+		buffer_format(sql, " WHERE uid = ?1 AND revision = ?%zu", count + 1);
+}
+
+static enum zone_status write_row(struct connection *connection, const struct entry *entry,
+				  uint64_t based_on)
+{
+	const struct store_table *table = &store_tables[entry->kind];
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	AUTO(buffer_clear) struct buffer sql = {0};
+	struct columns parameters = {0};
+
+	put_statement(&sql, table, based_on == 0);
+	if (sql.failed)
+		return ZONE_NO_MEMORY;
+	TRY(connection_prepare(connection, buffer_text(&sql), &statement));
+	parameters.statement = statement;
+	put_common(&parameters, entry);
+	table->put(&parameters, entry);
+	if (based_on != 0)
+		put_integer(&parameters, (int64_t)based_on);
+	TRY(run(connection, &parameters));
+	return sqlite3_changes(connection->db) == 1 ? ZONE_OK : ZONE_CONFLICT;
+}
+
+static enum zone_status write_wraps(struct connection *connection, uint64_t zone,
+				    const struct ezk_version *version)
+{
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+		struct columns parameters = {0};
+
+		TRY(connection_prepare(connection,
+				       "INSERT INTO wraps (zone, version, position, state, arn, "
+				       "blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+				       &statement));
+		parameters.statement = statement;
+		put_integer(&parameters, (int64_t)zone);
+		put_integer(&parameters, version->version);
+		put_integer(&parameters, (int64_t)i);
+		put_text(&parameters, store_wrap_words[version->wraps[i].state]);
+		put_text(&parameters, version->wraps[i].arn);
+		put_blob(&parameters, version->wraps[i].blob);
+		TRY(run(connection, &parameters));
+	}
+	return ZONE_OK;
+}
+
+static enum zone_status write_version(struct connection *connection, uint64_t zone,
+				      const struct ezk_version *version)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	struct columns parameters = {0};
+
+	TRY(connection_prepare(connection,
+			       "INSERT INTO ezk_versions (zone, version, created_ms, "
+			       "greatest_usages, fingerprint, mac, all_wraps, project, cluster) "
+			       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+			       &statement));
+	parameters.statement = statement;
+	put_integer(&parameters, (int64_t)zone);
+	put_integer(&parameters, version->version);
+	put_integer(&parameters, version->created_ms);
+	put_integer(&parameters, version->greatest_usages);
+	put_blob(&parameters, bytes(version->fingerprint, sizeof(version->fingerprint)));
+	put_blob(&parameters, bytes(version->mac, sizeof(version->mac)));
+	put_integer(&parameters, version->all_wraps);
+	put_uid(&parameters, version->project);
+	put_uid(&parameters, version->cluster);
+	TRY(run(connection, &parameters));
+	return write_wraps(connection, zone, version);
+}
+
+/* A zone's versions are few, and written anew with each change of the zone. */
+static enum zone_status write_versions(struct connection *connection, const struct entry *entry)
+{
+	AUTO(buffer_clear) struct buffer sql = {0};
+
+	/* Wraps go with their versions. */
+	buffer_format(&sql, "DELETE FROM ezk_versions WHERE zone = %" PRIu64, entry->of_zone.zone);
+	if (sql.failed)
+		return ZONE_NO_MEMORY;
+	TRY(connection_run(connection, buffer_text(&sql)));
+	for (size_t i = 0; i < entry->of_zone.version_count; i++)
+		TRY(write_version(connection, entry->of_zone.zone, &entry->of_zone.versions[i]));
+	return ZONE_OK;
+}
+
+static enum zone_status delete_row(struct connection *connection, const struct entry *entry,
+				   uint64_t based_on)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	AUTO(buffer_clear) struct buffer sql = {0};
+	struct columns parameters = {0};
+
+	buffer_format(&sql, "DELETE FROM %s WHERE uid = ?1 AND revision = ?2",
+		      store_tables[entry->kind].name);
+	if (sql.failed)
+		return ZONE_NO_MEMORY;
+	TRY(connection_prepare(connection, buffer_text(&sql), &statement));
+	parameters.statement = statement;
+	put_uid(&parameters, entry->uid);
+	put_integer(&parameters, (int64_t)based_on);
+	TRY(run(connection, &parameters));
+	return sqlite3_changes(connection->db) == 1 ? ZONE_OK : ZONE_CONFLICT;
+}
+
+static int64_t number_of(const struct entry *entry)
+{
+	if (entry->kind == ENTRY_ZONE)
+		return (int64_t)entry->of_zone.zone;
+	return entry->kind == ENTRY_PROJECT ? entry->of_project.slot : 0;
+}
+
+static enum zone_status bury(struct connection *connection, const struct entry *entry,
+			     uint64_t revision)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	struct columns parameters = {0};
+
+	TRY(connection_prepare(connection,
+			       "INSERT INTO tombstones (uid, kind, revision, number, removed_ms) "
+			       "VALUES (?1, ?2, ?3, ?4, ?5)",
+			       &statement));
+	parameters.statement = statement;
+	put_uid(&parameters, entry->uid);
+	put_text(&parameters, store_kind_words[entry->kind]);
+	put_integer(&parameters, (int64_t)revision);
+	put_integer(&parameters, number_of(entry));
+	put_integer(&parameters, clock_system.realtime_ms(clock_system.state));
+	return run(connection, &parameters);
+}
+
+enum zone_status store_write_change(struct connection *connection,
+				    const struct store_change *change, uint64_t revision)
+{
+	struct entry *entry = change->entry;
+	uint64_t based_on = entry->revision;
+
+	if (change->remove) {
+		TRY(delete_row(connection, entry, based_on));
+		return bury(connection, entry, revision);
+	}
+	entry->revision = revision;
+	TRY(write_row(connection, entry, based_on));
+	return entry->kind == ENTRY_ZONE ? write_versions(connection, entry) : ZONE_OK;
+}
