@@ -128,6 +128,16 @@ static bool read_arn(const json_t *meta, struct kms_key *key)
 	return true;
 }
 
+/* A symmetric key has no other usage; emulations leave it out. */
+static bool encrypts(const json_t *meta)
+{
+	const json_t *usage = json_object_get(meta, "KeyUsage");
+
+	return (is(meta, "KeySpec", "SYMMETRIC_DEFAULT") ||
+		is(meta, "CustomerMasterKeySpec", "SYMMETRIC_DEFAULT")) &&
+	       (usage == NULL || json_is_null(usage) || is(meta, "KeyUsage", "ENCRYPT_DECRYPT"));
+}
+
 bool answer_read_key(const json_t *answer, struct kms_key *ret_key)
 {
 	const json_t *meta = json_object_get(answer, "KeyMetadata");
@@ -137,9 +147,7 @@ bool answer_read_key(const json_t *answer, struct kms_key *ret_key)
 	if (state == NULL || !read_arn(meta, &key))
 		return false;
 	key.state = state_of(state);
-	key.encrypts = is(meta, "KeyUsage", "ENCRYPT_DECRYPT") &&
-		       (is(meta, "KeySpec", "SYMMETRIC_DEFAULT") ||
-			is(meta, "CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"));
+	key.encrypts = encrypts(meta);
 	*ret_key = key;
 	return true;
 }

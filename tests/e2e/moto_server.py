@@ -246,10 +246,9 @@ class Moto:
     def make_user(self):
         iam = self.client("iam")
         policy = {"Version": "2012-10-17",
-                  "Statement": [{"Effect": "Allow", "Action": ["kms:*", "sts:*", "iam:*"],
-                                 "Resource": "*"}]}
+                  "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         iam.create_user(UserName="cmek")
-        iam.put_user_policy(UserName="cmek", PolicyName="all-of-kms",
+        iam.put_user_policy(UserName="cmek", PolicyName="everything",
                             PolicyDocument=json.dumps(policy))
         key = iam.create_access_key(UserName="cmek")["AccessKey"]
         self.user_key = key["AccessKeyId"], key["SecretAccessKey"]
@@ -300,6 +299,7 @@ class Moto:
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
+            "CMEK_TEST_KMS": "moto",
             "CMEK_TEST_KMS_ENDPOINT": self.url,
             "CMEK_TEST_KMS_KEY": first["arn"],
             "CMEK_TEST_KMS_KEY_ID": first["id"],

@@ -1,0 +1,39 @@
+/* An HTTP that answers what a test has written down, in order, and remembers what it was sent. */
+#pragma once
+
+#include "kms/aws.h"
+#include "kms/http.h"
+
+struct fake_reply {
+	enum http_result result;
+	unsigned status; /* if answered */
+	const char *head;
+	const char *body;
+};
+
+enum { FAKE_REQUESTS = 16 };
+
+struct fake_http {
+	struct http http;
+	const struct fake_reply *replies; /* the last one is repeated */
+	size_t reply_count;
+	size_t request_count;
+	struct fake_sent {
+		char url[256];
+		char headers[4096]; /* "Name: value\n" each */
+		char body[8192];
+		unsigned connect_timeout_ms, timeout_ms;
+		char ca_bundle[64];
+	} sent[FAKE_REQUESTS];
+	void (*on_send)(struct fake_http *http); /* may be NULL */
+	int64_t slept_ms;			 /* by fake_sleep */
+	int64_t now_ms;				 /* of fake_http_clock */
+};
+
+void fake_http_init(struct fake_http *http);
+void fake_http_script(struct fake_http *http, const struct fake_reply *replies, size_t count);
+/* Of the request number `i`: the header's value in a static buffer, or NULL. */
+const char *fake_http_header(const struct fake_http *http, size_t i, const char *name);
+/* A world whose time passes only by sleeping. */
+struct aws_world fake_http_world(struct fake_http *http);
+struct clock fake_http_clock(struct fake_http *http);

@@ -1,0 +1,468 @@
+/* The aws client on an HTTP that does what it is told: what is sent, what is believed, and what
+ * each fault and each refusal becomes. */
+#include "kms/aws.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "kms/settings.h"
+
+#include "tests/fake_http.h"
+#include "tests/unit.h"
+
+#define UUID   "8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"
+#define ARN    "arn:aws:kms:us-west-2:111122223333:key/" UUID
+#define OTHER  "arn:aws:kms:us-west-2:111122223333:key/00000000-3c5a-4b7e-9d58-0d0f6a2a9c11"
+#define ALIAS  "alias/root"
+#define SECRET "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
+#define DECRYPTED "{\"KeyId\":\"" ARN "\",\"Plaintext\":\"" SECRET "\"}"
+
+static struct fake_http http;
+static struct kms_settings settings;
+static struct clock fake_clock;
+static struct aws *aws;
+static struct kms_client *kms;
+
+static int set_up(void **state)
+{
+	const struct aws_world world = fake_http_world(&http);
+	struct kms_settings given = {.clock = &fake_clock};
+
+	(void)state;
+	fake_http_init(&http);
+	fake_clock = fake_http_clock(&http);
+	if (!settings_copy(&given, &settings))
+		return -1;
+	aws = aws_new(&settings, &world);
+	return aws == NULL ? -1 : (int)aws_client_new(aws, "us-west-2", NULL, &kms);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	kms->operations->free(kms);
+	aws_free(aws);
+	settings_clear(&settings);
+	return 0;
+}
+
+#define SCRIPT(...)                                                                                \
+	static const struct fake_reply replies_[] = {__VA_ARGS__};                                 \
+	fake_http_script(&http, replies_, COUNT_OF(replies_))
+
+static enum kms_status decrypt(const char *key, struct kms_report *report, struct buffer *plaintext)
+{
+	return kms->operations->decrypt(kms, key, bytes_of("blob"), NULL, report, plaintext);
+}
+
+/* One answer to Decrypt with this body. */
+static enum kms_status decrypt_answered(const char *key, unsigned status, const char *body,
+					struct kms_report *report)
+{
+	struct fake_reply reply = {HTTP_ANSWERED, status, NULL, body};
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	enum kms_status answer;
+
+	fake_http_script(&http, &reply, 1);
+	answer = decrypt(key, report, &plaintext);
+	assert_int_equal(plaintext.len, answer == KMS_OK ? 32 : 0);
+	return answer;
+}
+
+static void a_request_carries_what_kms_wants(void **state)
+{
+	const struct kms_pair pairs[] = {{"cmek:purpose", "ezk"}, {"q", "\""}};
+	const struct kms_context context = {pairs, 2};
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	SCRIPT({HTTP_ANSWERED, 200, "x-amzn-RequestId: 42\r\n", DECRYPTED});
+	struct kms_report report = {0};
+
+	(void)state;
+	assert_int_equal(
+		kms->operations->decrypt(kms, ARN, bytes_of("blob"), &context, &report, &plaintext),
+		KMS_OK);
+	assert_string_equal(report.request_id, "42");
+	assert_int_equal(plaintext.len, 32);
+	assert_string_equal(http.sent[0].url, "https://kms.us-west-2.amazonaws.com");
+	assert_string_equal(http.sent[0].body,
+			    "{\"KeyId\":\"" ARN "\",\"CiphertextBlob\":\"YmxvYg==\","
+			    "\"EncryptionContext\":{\"cmek:purpose\":\"ezk\",\"q\":\"\\\"\"}}");
+	assert_string_equal(fake_http_header(&http, 0, "X-Amz-Target"), "TrentService.Decrypt");
+	assert_string_equal(fake_http_header(&http, 0, "Content-Type"),
+			    "application/x-amz-json-1.1");
+	assert_string_equal(fake_http_header(&http, 0, "Host"), "kms.us-west-2.amazonaws.com");
+	assert_string_equal(fake_http_header(&http, 0, "X-Amz-Date"), "20251124T160000Z");
+	assert_string_equal(fake_http_header(&http, 0, "X-Amz-Security-Token"), "TOKEN");
+	assert_non_null(strstr(fake_http_header(&http, 0, "Authorization"),
+			       "Credential=AKIDEXAMPLE/20251124/us-west-2/kms/aws4_request, "
+			       "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;"
+			       "x-amz-target, Signature="));
+	assert_int_equal(http.sent[0].connect_timeout_ms, 2000);
+	assert_int_equal(http.sent[0].timeout_ms, 5000);
+}
+
+static void each_operation_asks_in_its_own_words(void **state)
+{
+	AUTO(buffer_clear) struct buffer a = {0}, b = {0};
+
+	(void)state;
+	{
+		SCRIPT({HTTP_ANSWERED, 200, NULL,
+			"{\"KeyId\":\"" ARN "\",\"CiphertextBlob\":\"YmxvYg==\"}"});
+		assert_int_equal(
+			kms->operations->encrypt(kms, ALIAS, bytes_of("x"), NULL, NULL, &a),
+			KMS_OK);
+		assert_bytes(buffer_bytes(&a), bytes_of("blob"));
+		assert_string_equal(http.sent[0].body,
+				    "{\"KeyId\":\"alias/root\",\"Plaintext\":\"eA==\"}");
+	}
+	{
+		SCRIPT({HTTP_ANSWERED, 200, NULL,
+			"{\"KeyId\":\"" ARN "\",\"CiphertextBlob\":\"YmxvYg==\",\"Plaintext\":"
+			"\"" SECRET "\"}"});
+		buffer_clear(&a);
+		assert_int_equal(kms->operations->generate_data_key(kms, UUID, NULL, NULL, &a, &b),
+				 KMS_OK);
+		assert_int_equal(a.len, 32);
+		assert_bytes(buffer_bytes(&b), bytes_of("blob"));
+		assert_string_equal(http.sent[0].body,
+				    "{\"KeyId\":\"" UUID "\",\"NumberOfBytes\":32}");
+	}
+	{
+		SCRIPT({HTTP_ANSWERED, 200, NULL,
+			"{\"KeyId\":\"" OTHER "\",\"SourceKeyId\":\"" ARN
+			"\",\"CiphertextBlob\":\"YmxvYg==\"}"});
+		buffer_clear(&b);
+		assert_int_equal(kms->operations->re_encrypt(kms, ARN, bytes_of("x"), NULL, OTHER,
+							     NULL, NULL, &b),
+				 KMS_OK);
+		assert_string_equal(http.sent[0].body,
+				    "{\"SourceKeyId\":\"" ARN "\",\"DestinationKeyId\":\"" OTHER
+				    "\",\"CiphertextBlob\":\"eA==\"}");
+	}
+}
+
+static void describe_tells_state_region_and_use(void **state)
+{
+	static const struct {
+		const char *state, *usage;
+		enum kms_key_state expected;
+		bool encrypts;
+	} rows[] = {
+		{"Enabled", "ENCRYPT_DECRYPT", KMS_KEY_ENABLED, true},
+		{"Updating", "ENCRYPT_DECRYPT", KMS_KEY_ENABLED, true},
+		{"Disabled", "ENCRYPT_DECRYPT", KMS_KEY_DISABLED, true},
+		{"PendingDeletion", "ENCRYPT_DECRYPT", KMS_KEY_PENDING_DELETION, true},
+		{"PendingReplicaDeletion", "ENCRYPT_DECRYPT", KMS_KEY_PENDING_DELETION, true},
+		{"Unavailable", "ENCRYPT_DECRYPT", KMS_KEY_UNUSABLE, true},
+		{"Enabled", "SIGN_VERIFY", KMS_KEY_ENABLED, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char body[512];
+		struct fake_reply reply = {HTTP_ANSWERED, 200, NULL, body};
+		struct kms_key key;
+
+		snprintf(body, sizeof(body),
+			 "{\"KeyMetadata\":{\"Arn\":\"%s\",\"KeyState\":\"%s\",\"KeyUsage\":\"%s\","
+			 "\"KeySpec\":\"SYMMETRIC_DEFAULT\"}}",
+			 ARN, rows[i].state, rows[i].usage);
+		fake_http_script(&http, &reply, 1);
+		assert_int_equal(kms->operations->describe(kms, ALIAS, NULL, &key), KMS_OK);
+		assert_string_equal(key.arn, ARN);
+		assert_string_equal(key.region, "us-west-2");
+		assert_int_equal(key.state, rows[i].expected);
+		assert_int_equal(key.encrypts, rows[i].encrypts);
+	}
+}
+
+static void what_the_protocol_does_not_promise_is_a_bad_answer(void **state)
+{
+	static const char *const bodies[] = {
+		"",
+		"null",
+		"[]",
+		"{",
+		"<html></html>",
+		"{}",
+		"{\"KeyId\":\"" ARN "\"}",
+		"{\"Plaintext\":\"" SECRET "\"}",
+		"{\"KeyId\":\"" ARN "\",\"Plaintext\":7}",
+		"{\"KeyId\":\"" ARN "\",\"Plaintext\":\"\"}",
+		"{\"KeyId\":\"" ARN "\",\"Plaintext\":\"not base64!\"}",
+		"{\"KeyId\":\"" ARN "\",\"Plaintext\":\"QQ\"}",
+		"{\"KeyId\":\"" ARN "\",\"Plain\\u0074ext\":\"" SECRET "\"}",
+		"{\"KeyId\":\"" ARN "\",\"Plaintext\":\"" SECRET "\",\"Plaintext\":\"" SECRET "\"}",
+		"{\"KeyId\":\"" ARN "\",\"x\":{\"Plaintext\":\"" SECRET "\"}}",
+		"{\"KeyId\":\"" ARN "\",\"Plaintext\":\"" SECRET,
+		"{\"KeyId\":\"" OTHER "\",\"Plaintext\":\"" SECRET "\"}",
+		"{\"KeyId\":\"" UUID "\",\"Plaintext\":\"" SECRET "\"}",
+		"{\"KeyId\":\"arn:aws:s3:us-west-2:111122223333:key/" UUID
+		"\",\"Plaintext\":\"" SECRET "\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+		if (decrypt_answered(ARN, 200, bodies[i], NULL) != KMS_BAD_ANSWER)
+			fail_msg("%s was believed", bodies[i]);
+		assert_int_equal(http.request_count, 1);
+	}
+}
+
+static void the_key_that_answers_has_to_be_the_one_asked(void **state)
+{
+	static const struct {
+		const char *asked, *body;
+		enum kms_status status;
+	} rows[] = {
+		{ARN, DECRYPTED, KMS_OK},
+		{UUID, DECRYPTED, KMS_OK},
+		{ALIAS, DECRYPTED, KMS_OK},
+		{"arn:aws:kms:us-west-2:111122223333:alias/root", DECRYPTED, KMS_OK},
+		{OTHER, DECRYPTED, KMS_BAD_ANSWER},
+		{"00000000-3c5a-4b7e-9d58-0d0f6a2a9c11", DECRYPTED, KMS_BAD_ANSWER},
+		{"arn:aws:kms:us-west-2:999922223333:key/" UUID, DECRYPTED, KMS_BAD_ANSWER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_int_equal(decrypt_answered(rows[i].asked, 200, rows[i].body, NULL),
+				 rows[i].status);
+}
+
+static void a_data_key_of_another_length_is_a_bad_answer(void **state)
+{
+	AUTO(buffer_clear) struct buffer a = {0}, b = {0};
+	SCRIPT({HTTP_ANSWERED, 200, NULL,
+		"{\"KeyId\":\"" ARN "\",\"CiphertextBlob\":\"YmxvYg==\",\"Plaintext\":\"QUJD\"}"});
+
+	(void)state;
+	assert_int_equal(kms->operations->generate_data_key(kms, ARN, NULL, NULL, &a, &b),
+			 KMS_BAD_ANSWER);
+	assert_int_equal(a.len + b.len, 0);
+}
+
+static void refusals_become_statuses_by_their_type(void **state)
+{
+	static const struct {
+		unsigned http;
+		const char *body;
+		enum kms_status status;
+		const char *type, *message;
+	} rows[] = {
+		{400, "{\"__type\":\"DisabledException\",\"message\":\"k is disabled.\"}",
+		 KMS_DISABLED, "DisabledException", "k is disabled."},
+		{400, "{\"__type\":\"AccessDeniedException\",\"Message\":\"User: u\"}", KMS_DENIED,
+		 "AccessDeniedException", "User: u"},
+		{403, "{\"__type\":\"com.amazonaws.kms#NotFoundException:http://x\"}",
+		 KMS_NOT_FOUND, "NotFoundException", "HTTP status 403"},
+		{500, "{\"__type\":\"KMSInvalidStateException\",\"message\":\"m\"}",
+		 KMS_INVALID_STATE, "KMSInvalidStateException", "m"},
+		{400, "{\"__type\":\"InvalidCiphertextException\"}", KMS_INVALID_CIPHERTEXT,
+		 "InvalidCiphertextException", "HTTP status 400"},
+		{400, "{\"__type\":\"IncorrectKeyException\"}", KMS_INCORRECT_KEY,
+		 "IncorrectKeyException", "HTTP status 400"},
+		{400, "{\"__type\":\"BrandNewException\",\"message\":\"new\"}", KMS_INVALID_REQUEST,
+		 "BrandNewException", "new"},
+		{403,
+		 "<?xml version=\"1.0\"?><ErrorResponse><Error><Code>SignatureDoesNotMatch</Code>"
+		 "<Message>wrong</Message></Error></ErrorResponse>",
+		 KMS_CREDENTIALS_REFUSED, "SignatureDoesNotMatch", "wrong"},
+		{403, "<html>proxy</html>", KMS_BAD_ANSWER, "", "HTTP status 403"},
+		{301, "", KMS_BAD_ANSWER, "", "HTTP status 301"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct kms_report report = {0};
+
+		assert_int_equal(decrypt_answered(ARN, rows[i].http, rows[i].body, &report),
+				 rows[i].status);
+		assert_string_equal(report.error_type, rows[i].type);
+		assert_string_equal(report.message, rows[i].message);
+		assert_int_equal(http.request_count, 1);
+	}
+}
+
+static void a_type_in_the_header_counts_where_the_body_has_none(void **state)
+{
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	struct kms_report report = {0};
+	SCRIPT({HTTP_ANSWERED, 400, "HTTP/1.1 400\r\nx-amzn-errortype: DisabledException:http\r\n",
+		""});
+
+	(void)state;
+	assert_int_equal(decrypt(ARN, &report, &plaintext), KMS_DISABLED);
+}
+
+static void faults_that_may_pass_are_tried_again(void **state)
+{
+	static const struct fake_reply faults[] = {
+		{HTTP_NOT_CONNECTED, 0, NULL, NULL},
+		{HTTP_BROKEN, 0, NULL, NULL},
+		{HTTP_TIMED_OUT, 0, NULL, NULL},
+		{HTTP_ANSWERED, 500, NULL, "{\"__type\":\"KMSInternalException\"}"},
+		{HTTP_ANSWERED, 400, NULL, "{\"__type\":\"ThrottlingException\"}"},
+		{HTTP_ANSWERED, 502, NULL, "<html></html>"},
+		{HTTP_ANSWERED, 503, NULL, ""},
+		{HTTP_ANSWERED, 504, NULL, ""},
+		{HTTP_ANSWERED, 429, NULL, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(faults); i++) {
+		const struct fake_reply script[] = {
+			faults[i], faults[i], {HTTP_ANSWERED, 200, NULL, DECRYPTED}};
+		AUTO(buffer_clear) struct buffer plaintext = {0};
+
+		fake_http_script(&http, script, COUNT_OF(script));
+		assert_int_equal(decrypt(ARN, NULL, &plaintext), KMS_OK);
+		assert_int_equal(http.request_count, 3);
+	}
+}
+
+static void faults_that_stay_are_told_after_three_attempts(void **state)
+{
+	static const struct {
+		struct fake_reply reply;
+		enum kms_status status;
+		size_t requests;
+	} rows[] = {
+		{{HTTP_NOT_CONNECTED, 0, NULL, NULL}, KMS_UNAVAILABLE, 3},
+		{{HTTP_BROKEN, 0, NULL, NULL}, KMS_UNAVAILABLE, 3},
+		{{HTTP_TIMED_OUT, 0, NULL, NULL}, KMS_UNAVAILABLE, 3},
+		{{HTTP_ANSWERED, 500, NULL, ""}, KMS_UNAVAILABLE, 3},
+		{{HTTP_ANSWERED, 400, NULL, "{\"__type\":\"ThrottlingException\"}"},
+		 KMS_THROTTLED,
+		 3},
+		{{HTTP_ANSWERED, 501, NULL, ""}, KMS_UNAVAILABLE, 1},
+		{{HTTP_TOO_LONG, 0, NULL, NULL}, KMS_BAD_ANSWER, 1},
+		{{HTTP_UNTRUSTED, 0, NULL, NULL}, KMS_UNAVAILABLE, 1},
+		{{HTTP_UNUSABLE, 0, NULL, NULL}, KMS_MISCONFIGURED, 1},
+		{{HTTP_NO_MEMORY, 0, NULL, NULL}, KMS_NO_MEMORY, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(buffer_clear) struct buffer plaintext = {0};
+		struct kms_report report = {0};
+
+		fake_http_script(&http, &rows[i].reply, 1);
+		assert_int_equal(decrypt(ARN, &report, &plaintext), rows[i].status);
+		assert_int_equal(http.request_count, rows[i].requests);
+		assert_true(report.message[0] != 0);
+	}
+}
+
+static void take_six_seconds(struct fake_http *fake)
+{
+	fake->now_ms += 6000;
+}
+
+static void no_call_outlives_its_deadline(void **state)
+{
+	const int64_t begin = http.now_ms;
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	SCRIPT({HTTP_TIMED_OUT, 0, NULL, NULL});
+
+	(void)state;
+	http.on_send = take_six_seconds;
+	settings.max_attempts = 100;
+	assert_int_equal(decrypt(ARN, NULL, &plaintext), KMS_UNAVAILABLE);
+	assert_int_equal(http.request_count, 3);
+	assert_true(http.sent[2].timeout_ms <= 3000);
+	assert_true(http.now_ms - begin - 3 * 6000 < 15000);
+}
+
+static void the_server_s_wish_to_wait_is_heard(void **state)
+{
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	SCRIPT({HTTP_ANSWERED, 400, "x-amz-retry-after: 1500\r\n",
+		"{\"__type\":\"ThrottlingException\"}"},
+	       {HTTP_ANSWERED, 200, NULL, DECRYPTED});
+
+	(void)state;
+	assert_int_equal(decrypt(ARN, NULL, &plaintext), KMS_OK);
+	assert_in_range(http.slept_ms, 1500, 1500);
+}
+
+static void an_expired_token_is_not_sent_twice_if_there_is_no_other(void **state)
+{
+	(void)state;
+	assert_int_equal(decrypt_answered(ARN, 400, "{\"__type\":\"ExpiredTokenException\"}", NULL),
+			 KMS_CREDENTIALS_REFUSED);
+	assert_int_equal(http.request_count, 1);
+}
+
+static void names_of_other_keys_never_reach_aws(void **state)
+{
+	static const char *const names[] = {"local:demo", "root", "",
+					    "arn:local:kms:local::key/" UUID};
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	SCRIPT({HTTP_ANSWERED, 200, NULL, DECRYPTED});
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		assert_int_equal(decrypt(names[i], NULL, &plaintext), KMS_INVALID_REQUEST);
+	assert_int_equal(http.request_count, 0);
+}
+
+static void keys_are_not_made_or_switched_in_aws(void **state)
+{
+	(void)state;
+	assert_null(kms->operations->set_state);
+	assert_null(kms->operations->create);
+}
+
+static int set_environment(void **state)
+{
+	(void)state;
+	log_configure(LOG_OFF, "stderr");
+	for (char **variable = environ; *variable != NULL;)
+		if (strncmp(*variable, "AWS_", 4) == 0) {
+			char name[128];
+
+			snprintf(name, sizeof(name), "%.*s", (int)strcspn(*variable, "="),
+				 *variable);
+			unsetenv(name);
+		} else {
+			variable++;
+		}
+	setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+	setenv("AWS_SESSION_TOKEN", "TOKEN", 1);
+	setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+	setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
+	return crypto_start(false) ? 0 : -1;
+}
+
+#define WITH_CLIENT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_CLIENT(a_request_carries_what_kms_wants),
+		WITH_CLIENT(each_operation_asks_in_its_own_words),
+		WITH_CLIENT(describe_tells_state_region_and_use),
+		WITH_CLIENT(what_the_protocol_does_not_promise_is_a_bad_answer),
+		WITH_CLIENT(the_key_that_answers_has_to_be_the_one_asked),
+		WITH_CLIENT(a_data_key_of_another_length_is_a_bad_answer),
+		WITH_CLIENT(refusals_become_statuses_by_their_type),
+		WITH_CLIENT(a_type_in_the_header_counts_where_the_body_has_none),
+		WITH_CLIENT(faults_that_may_pass_are_tried_again),
+		WITH_CLIENT(faults_that_stay_are_told_after_three_attempts),
+		WITH_CLIENT(no_call_outlives_its_deadline),
+		WITH_CLIENT(the_server_s_wish_to_wait_is_heard),
+		WITH_CLIENT(an_expired_token_is_not_sent_twice_if_there_is_no_other),
+		WITH_CLIENT(names_of_other_keys_never_reach_aws),
+		WITH_CLIENT(keys_are_not_made_or_switched_in_aws),
+	};
+
+	return cmocka_run_group_tests(tests, set_environment, NULL);
+}
