@@ -195,20 +195,30 @@ static void send_message(enum log_level level, const char *message)
 	write_line(destination == TO_FILE ? atomic_load(&file_fd) : STDERR_FILENO, line, len);
 }
 
+static _Thread_local char last[MESSAGE_MAX];
+
+const char *log_last(void)
+{
+	return last;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
+	bool written = (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 	char message[MESSAGE_MAX];
 	int saved = errno, len;
 	va_list args;
 
-	if ((int)level > atomic_load_explicit(&current_level, memory_order_relaxed))
+	if (!written && level > LOG_WARNING)
 		return;
 	va_start(args, format);
 	len = vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	if (len >= (int)sizeof(message))
 		memcpy(message + sizeof(message) - 4, "...", 4);
-	if (len >= 0)
+	if (len >= 0 && level <= LOG_WARNING)
+		memcpy(last, message, sizeof(last));
+	if (len >= 0 && written)
 		send_message(level, message);
 	errno = saved;
 }

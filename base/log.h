@@ -18,6 +18,10 @@ bool log_level_parse(const char *text, enum log_level *ret_level);
 /* Keeps errno. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* This thread's last error or warning, whether or not it was written; "" if there was none. Stays
+ * as it is until the next. */
+const char *log_last(void);
+
 #define log_error(...)	 log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
 #define log_info(...)	 log_write(LOG_INFO, __VA_ARGS__)

@@ -8,15 +8,21 @@
 
 /* What the function was doing decides which of the standard's return values fits. */
 enum error_place {
-	ERROR_INIT,   /* C_*Init, C_WrapKey, C_UnwrapKey, C_DeriveKey: a no is
-			 CKR_KEY_FUNCTION_NOT_PERMITTED where that function lists it */
-	ERROR_USE,    /* C_Encrypt … : a no is CKR_FUNCTION_FAILED */
-	ERROR_OBJECT, /* C_CreateObject, C_GenerateKey, C_SetAttributeValue, C_DestroyObject … */
-	ERROR_TOKEN,  /* C_InitToken, C_OpenSession, slots */
-	ERROR_UNWRAP, /* data the caller brought: CKR_WRAPPED_KEY_INVALID */
+	ERROR_INIT,    /* C_*Init: a no is CKR_KEY_FUNCTION_NOT_PERMITTED */
+	ERROR_USE,     /* C_Encrypt … under an EZK or a DEK: a no is CKR_FUNCTION_FAILED */
+	ERROR_KMS,     /* C_Encrypt, C_Decrypt by a root key: data the caller brought */
+	ERROR_WRAP,    /* C_WrapKey, C_DeriveKey */
+	ERROR_UNWRAP,  /* C_UnwrapKey of a DEK: what does not open is CKR_WRAPPED_KEY_INVALID, but a
+			  refused EZK blob, which is the store's, CKR_DEVICE_ERROR */
+	ERROR_IMPORT,  /* C_UnwrapKey by a root key: the EZK blob is the caller's too */
+	ERROR_OBJECT,  /* C_CreateObject, C_CopyObject, C_GenerateKey, C_SetAttributeValue */
+	ERROR_DESTROY, /* C_DestroyObject */
+	ERROR_TOKEN,   /* C_InitToken, C_OpenSession, slots, C_FindObjectsInit */
 	ERROR_PLACE_COUNT
 };
 
 CK_RV error_of_zone(enum zone_status status, enum error_place place);
+/* Notes a reason that does not come from zones/. */
+void error_note(CK_ULONG reason);
 /* The reason noted by this thread since the last take; CMEK_ERROR_…; resets it. */
 CK_ULONG error_take_reason(void);

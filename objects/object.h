@@ -62,16 +62,26 @@ struct object {
 	struct bytes allowed_mechanisms; /* CK_MECHANISM_TYPE[], none = any */
 	struct bytes wrap_template;	 /* templates as objects/template.h writes them */
 	struct bytes unwrap_template;
-	struct ezk *ezk; /* a session zone: held */
+	struct bytes kms_key; /* a root key: as its maker named it */
+	struct ezk *ezk;      /* a session zone: held */
 	/* Keys that hold data keys. The value is in locked memory; set once. A token key has none
 	 * until it is first used: object_value. */
 	_Atomic(uint8_t *) value;
 	struct stamp *stamp; /* held; shared by a key, its copies and what is derived from it */
+	struct object *next, *previous; /* the objects of its session; under the table's lock */
 };
 
+/* A new object like `model`: bytes are copied, what is held there is held once more; one reference,
+ * no value, a stamp of its own unless the model has one. NULL: no memory. */
+struct object *object_new(const struct object *model);
 struct object *object_hold(struct object *object);
 void object_release(struct object *object);
 void object_releasep(struct object **object);
+CK_OBJECT_CLASS object_class(const struct object *object);
+static inline bool object_has(const struct object *object, uint32_t flags)
+{
+	return (object->flags & flags) == flags;
+}
 
 /* The EZK a key is stamped with, NULL: none yet. Borrowed: lives as long as the object. A token
  * key has it after object_value. */
@@ -116,8 +126,12 @@ CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 CK_RV objects_search(struct objects *objects, CK_SLOT_ID slot, const CK_ATTRIBUTE *template,
 		     CK_ULONG count, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count);
 
+/* Zones and token keys are private objects from now on, whatever they say of themselves. */
+void objects_force_private(struct objects *objects);
+/* Makes the value of a token key be there, by way of its zone (KMS when that has no lease). */
+enum zone_status object_open(struct objects *objects, struct object *object);
 /* The value of a data key in locked memory that stays the object's; opens a token key (KMS) when it
- * is used for the first time. */
+ * is used for the first time. Errors as for a C_*Init. */
 CK_RV object_value(struct objects *objects, struct object *object, struct bytes *ret_value);
 
 /* A new data key becomes a token object (takes it): wrapped by `zone` (0: the zone of its stamp,

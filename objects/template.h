@@ -13,26 +13,28 @@ enum template_use {
 	TEMPLATE_COPY,
 	TEMPLATE_UNWRAP,
 	TEMPLATE_DERIVE,
-	TEMPLATE_SET
+	TEMPLATE_SET,
+	TEMPLATE_USE_COUNT
 };
 
 /* A template, read: borrowed from the caller's. Absent text and bytes have data == NULL. */
 struct template
 {
-	bool present_token, token;
+	uint64_t named;	       /* bits 1 << attribute_index: which attributes it has */
 	CK_OBJECT_CLASS class; /* CK_UNAVAILABLE_INFORMATION: absent */
-	CK_KEY_TYPE key_type;  /* the same */
-	CK_ULONG value_len;    /* 0: absent */
-	struct bytes value;    /* CKA_VALUE */
+	bool present_token, token;
+	CK_KEY_TYPE key_type; /* the same */
+	CK_ULONG value_len;   /* 0: absent */
+	struct bytes value;   /* CKA_VALUE */
 	bool present_label, present_id;
 	struct bytes label;
 	struct bytes id;
 	struct bytes start_date, end_date;
 	struct bytes allowed_mechanisms;
-	struct bytes wrap_template, unwrap_template;
-	uint32_t usages_named; /* which usage attributes the template has */
-	uint32_t usages;       /* and their values */
-	uint32_t flags_named;  /* enum object_flag */
+	struct bytes wrap_template, unwrap_template; /* CK_ATTRIBUTE[], perhaps misaligned */
+	uint32_t usages_named;			     /* which usage attributes the template has */
+	uint32_t usages;			     /* and their values */
+	uint32_t flags_named;			     /* enum object_flag */
 	uint32_t flags;
 	/* ours */
 	struct bytes kms_key; /* CKA_CMEK_KMS_KEY */
@@ -62,3 +64,15 @@ bool template_matches(struct bytes stored, const struct object *object);
 /* CKA_UNWRAP_TEMPLATE of an unwrapping key, as stored: its attributes are added to a template that
  * was read; CKR_TEMPLATE_INCONSISTENT where the caller asked for something else. */
 CK_RV template_force(struct bytes stored, struct template *template);
+
+/* The stored form of such a template (big-endian: type in 8 bytes, length in 2, value; numbers in 8
+ * bytes) from a CK_ATTRIBUTE[]. Nested templates and lists of mechanisms are refused:
+ * CKR_ATTRIBUTE_VALUE_INVALID. */
+CK_RV template_pack(struct bytes array, struct buffer *ret_stored);
+/* And back, into the CK_ATTRIBUTE[] of somebody who reads the attribute. */
+CK_RV template_unpack(struct bytes stored, CK_ATTRIBUTE *attribute);
+/* One attribute goes into a template; CKR_TEMPLATE_INCONSISTENT if it was there with another value.
+ */
+struct attribute;
+CK_RV template_take(const struct attribute *row, const CK_ATTRIBUTE *attribute,
+		    struct template *template);

@@ -16,12 +16,12 @@ CK_RV tokens_new(struct objects *objects, const struct token_settings *settings,
 		 struct tokens **ret_tokens);
 void tokens_free(struct tokens *tokens);
 
-/* C_GetSlotList's rules are the C_ function's; here: all slots, the free one last (free() the
- * array). Reads the store, no KMS. */
-CK_RV tokens_list(struct tokens *tokens, bool with_token_only, CK_SLOT_ID **ret_slots,
-		  size_t *ret_count);
+/* All slots, the free one last (free() the array). Every slot has a token; the free slot's is not
+ * initialized. Reads the store, no KMS. */
+CK_RV tokens_list(struct tokens *tokens, CK_SLOT_ID **ret_slots, size_t *ret_count);
 CK_RV tokens_slot_info(struct tokens *tokens, CK_SLOT_ID slot, CK_SLOT_INFO *ret_info);
-/* Session counts are filled in by the caller. CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED. */
+/* Session counts are filled in by the caller. CKR_SLOT_ID_INVALID. A free slot's token has no label
+ * and no CKF_TOKEN_INITIALIZED. */
 CK_RV tokens_info(struct tokens *tokens, CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info);
 /* The project in a slot, held. CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED (free slot). */
 CK_RV tokens_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry **ret_project);

@@ -1,0 +1,221 @@
+/*
+ * Measures and prints a table. All peers take turns within each round, so that a machine that slows
+ * down slows all of them; the ratio of a round is taken before the median of all rounds is.
+ *
+ *     bench [ROUNDS]
+ */
+#include "bench/bench.h"
+#include "base/macros.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROUNDS_MAX = 101, ROUNDS_DEFAULT = 15 };
+
+static const double batch_ns = 10e6;
+
+struct result {
+	double ns[ROUNDS_MAX]; /* for one run, by round */
+	size_t batch;	       /* runs a round; 0 = can't */
+	char failure[sizeof(failure)];
+};
+
+static double now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Nanoseconds a run; negative: it failed. */
+static double time_batch(const struct work *work, struct peer *peer, size_t batch)
+{
+	double start = now_ns();
+
+	for (size_t i = 0; i < batch; i++)
+		if (!work->run(peer, work->size))
+			return -1;
+	return (now_ns() - start) / (double)batch;
+}
+
+/* As many runs as take about batch_ns. */
+static size_t calibrate(const struct work *work, struct peer *peer)
+{
+	for (size_t batch = 1;; batch *= 4) {
+		double ns = time_batch(work, peer, batch);
+
+		if (ns < 0)
+			return 0;
+		if (ns * (double)batch >= batch_ns / 4)
+			return ns >= batch_ns ? 1 : (size_t)(batch_ns / ns);
+	}
+}
+
+static bool takes_part(const struct work *work, const struct peer *peer)
+{
+	return peer->missing[0] == '\0' && (peer->p11 != NULL || work->beside_libcrypto);
+}
+
+static void prepare(const struct work *work, struct peer *peer, struct result *result)
+{
+	*result = (struct result){0};
+	failure[0] = '\0';
+	if (!takes_part(work, peer))
+		return;
+	if (work->prepare(peer, work->size))
+		result->batch = calibrate(work, peer);
+	memcpy(result->failure, failure, sizeof(failure));
+}
+
+static void measure(const struct work *work, struct peer *peers, struct result *results,
+		    size_t rounds)
+{
+	for (size_t i = 0; i < PEER_COUNT; i++)
+		prepare(work, &peers[i], &results[i]);
+	for (size_t round = 0; round < rounds; round++) {
+		for (size_t i = 0; i < PEER_COUNT; i++) {
+			if (results[i].batch == 0)
+				continue;
+			work->prepare(&peers[i], work->size);
+			results[i].ns[round] = time_batch(work, &peers[i], results[i].batch);
+		}
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x < y ? -1 : x > y;
+}
+
+static double median(const double *values, size_t count)
+{
+	double sorted[ROUNDS_MAX];
+
+	memcpy(sorted, values, count * sizeof(*values));
+	qsort(sorted, count, sizeof(*sorted), compare);
+	return sorted[count / 2];
+}
+
+static double median_ratio(const struct result *base, const struct result *result, size_t rounds)
+{
+	double ratios[ROUNDS_MAX];
+
+	for (size_t i = 0; i < rounds; i++)
+		ratios[i] = base->ns[i] / result->ns[i];
+	return median(ratios, rounds);
+}
+
+static void print_cell(const struct result *base, const struct result *result, size_t rounds)
+{
+	double ns = result->batch == 0 ? 0 : median(result->ns, rounds);
+
+	if (result->batch == 0)
+		printf(" – |");
+	else if (base->batch == 0 || base == result)
+		printf(" %.2f µs |", ns / 1e3);
+	else
+		printf(" %.2f µs (%.2f) |", ns / 1e3, median_ratio(base, result, rounds));
+}
+
+static void print_row(const struct work *work, const struct result *results, size_t rounds)
+{
+	printf("| %s |", work->title);
+	for (size_t i = 0; i < PEER_COUNT; i++)
+		print_cell(&results[PEER_LIBCRYPTO], &results[i], rounds);
+	printf("\n");
+	fflush(stdout);
+}
+
+static void print_processor(void)
+{
+	char line[256], name[128] = "unknown processor";
+	FILE *file = fopen("/proc/cpuinfo", "re");
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "model name : %127[^\n]", name) == 1)
+			break;
+	if (file != NULL)
+		fclose(file);
+	printf("Machine: %s, %ld cores", name, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+static void print_head(const struct peer *peers, size_t rounds)
+{
+	struct utsname system;
+
+	uname(&system);
+	print_processor();
+	printf(", %s %s %s\n", system.sysname, system.release, system.machine);
+	for (size_t i = 0; i < PEER_COUNT; i++)
+		printf("%s%s", i == 0 ? "Measured: " : ", ",
+		       peers[i].missing[0] == '\0' ? peers[i].version : peers[i].name);
+	printf("\nMedians of %zu interleaved rounds; in brackets the speed beside libcrypto "
+	       "(1.00 = as fast).\n\n|  |",
+	       rounds);
+	for (size_t i = 0; i < PEER_COUNT; i++)
+		printf(" %s |", peers[i].name);
+	printf("\n| :- | -: | -: | -: | -: |\n");
+}
+
+static void print_missing(const struct peer *peers)
+{
+	for (size_t i = 0; i < PEER_COUNT; i++)
+		if (peers[i].missing[0] != '\0')
+			printf("\nNot measured: %s (%s)\n", peers[i].name, peers[i].missing);
+}
+
+static int remove_one(const char *path, const struct stat *found, int type, struct FTW *at)
+{
+	(void)found;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+/* A failure that is no lack is told and makes the exit code 1. */
+static bool report_failures(const struct work *work, const struct peer *peers,
+			    const struct result *results)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < PEER_COUNT; i++) {
+		if (results[i].batch != 0 || !takes_part(work, &peers[i]))
+			continue;
+		fprintf(stderr, "%s: %s: %s\n", peers[i].name, work->title, results[i].failure);
+		failed = failed || i == PEER_OURS;
+	}
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	static struct result results[PEER_COUNT];
+	static struct peer peers[PEER_COUNT];
+	char folder[] = "/tmp/cmek-bench-XXXXXX";
+	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS_DEFAULT;
+	bool failed = false;
+
+	if (rounds < 1 || rounds > ROUNDS_MAX || mkdtemp(folder) == NULL) {
+		fprintf(stderr, "usage: %s [ROUNDS], at most %d\n", argv[0], ROUNDS_MAX);
+		return 2;
+	}
+	peers_open(peers, folder);
+	print_head(peers, rounds);
+	for (size_t i = 0; i < work_count; i++) {
+		measure(&works[i], peers, results, rounds);
+		print_row(&works[i], results, rounds);
+		failed = report_failures(&works[i], peers, results) || failed;
+	}
+	print_missing(peers);
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return failed ? 1 : 0;
+}

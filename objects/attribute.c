@@ -1,0 +1,321 @@
+/* The attribute table and its getters. What C_ functions do with them is in attribute_get.c. */
+#include "objects/attribute.h"
+
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "objects/report.h"
+
+static void put_bool(struct buffer *out, bool value)
+{
+	buffer_put_u8(out, value ? CK_TRUE : CK_FALSE);
+}
+
+static void put_ulong(struct buffer *out, CK_ULONG value)
+{
+	buffer_append(out, bytes(&value, sizeof(value)));
+}
+
+static void get_usage(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	put_bool(out, (source->object->usages & row->detail) != 0);
+}
+
+static void get_flag(const struct attribute *row, const struct attribute_source *source,
+		     struct buffer *out)
+{
+	put_bool(out, (source->object->flags & row->detail) != 0);
+}
+
+static void get_bytes(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	const uint8_t *object = (const uint8_t *)source->object;
+
+	buffer_append(out, *(const struct bytes *)(const void *)(object + row->detail));
+}
+
+static void get_ulong(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	const uint8_t *object = (const uint8_t *)source->object;
+
+	buffer_append(out, bytes(object + row->detail, sizeof(CK_ULONG)));
+}
+
+static void get_class(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	(void)row;
+	put_ulong(out, object_class(source->object));
+}
+
+static void get_unique_id(const struct attribute *row, const struct attribute_source *source,
+			  struct buffer *out)
+{
+	(void)row;
+	hex_append(out, bytes(source->object->uid.bytes, UID_SIZE));
+}
+
+/* Who may read it has been decided before. */
+static void get_value(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	(void)row;
+	if (source->object->kind == OBJECT_DIAGNOSTIC)
+		report_get(source->objects, source->object->entry, out);
+	else if (source->object->value != NULL)
+		buffer_append(out, bytes(source->object->value, source->object->value_len));
+}
+
+static void get_message(const struct attribute *row, const struct attribute_source *source,
+			struct buffer *out)
+{
+	(void)row, (void)source;
+	buffer_put_text(out, log_last());
+}
+
+static void get_zone(const struct attribute *row, const struct attribute_source *source,
+		     struct buffer *out)
+{
+	uint64_t zone = object_zone(source->object);
+
+	(void)row;
+	if (zone != 0)
+		buffer_put_u64(out, zone);
+}
+
+static void get_state(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	if (entry != NULL && entry->state == ENTRY_PENDING_DELETION)
+		put_ulong(out, CMEK_STATE_PENDING_DELETION);
+	else if (source->object->kind == OBJECT_ROOT_KEY)
+		put_ulong(out, CMEK_STATE_UNKNOWN);
+	else
+		put_ulong(out, CMEK_STATE_ACTIVE);
+}
+
+static void get_version(const struct attribute *row, const struct attribute_source *source,
+			struct buffer *out)
+{
+	const struct object *object = source->object;
+	uint32_t version = 0;
+
+	if (object->entry == NULL && object->ezk != NULL)
+		version = ezk_version_number(object->ezk);
+	else if (object->entry != NULL && row->type == CKA_CMEK_VERSION)
+		version = object->entry->of_zone.primary;
+	else if (object->entry != NULL && row->type == CKA_CMEK_RAW_VERSION)
+		version = object->entry->of_zone.raw;
+	else if (object->entry != NULL)
+		version = object->entry->of_zone.minimum;
+	put_ulong(out, version);
+}
+
+static void get_imported(const struct attribute *row, const struct attribute_source *source,
+			 struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	put_bool(out, entry != NULL && entry->of_zone.imported);
+}
+
+/* The entry that an id names, as long as the getter needs it. */
+static struct entry *look_up(const struct attribute_source *source, struct uid uid)
+{
+	return source->objects == NULL ? NULL : zones_find_uid(objects_zones(source->objects), uid);
+}
+
+/* Provider and region: a root key's and a cluster's own, a zone's cluster's. */
+static void put_place(const struct attribute *row, const struct entry *entry, struct buffer *out)
+{
+	bool provider = row->type == CKA_CMEK_PROVIDER;
+
+	if (entry == NULL)
+		return;
+	if (entry->kind == ENTRY_ROOT_KEY)
+		buffer_put_text(out,
+				provider ? entry->of_root_key.provider : entry->of_root_key.region);
+	else if (entry->kind == ENTRY_CLUSTER)
+		buffer_put_text(out,
+				provider ? entry->of_cluster.provider : entry->of_cluster.region);
+}
+
+static void get_place(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+	AUTO(entry_releasep) struct entry *cluster = NULL;
+
+	if (entry != NULL && entry->kind == ENTRY_ZONE)
+		entry = cluster = look_up(source, entry->of_zone.cluster);
+	put_place(row, entry, out);
+}
+
+static void get_cluster(const struct attribute *row, const struct attribute_source *source,
+			struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+	AUTO(entry_releasep) struct entry *cluster = NULL;
+
+	(void)row;
+	if (entry != NULL)
+		cluster = look_up(source, entry->of_zone.cluster);
+	if (cluster != NULL)
+		buffer_put_text(out, cluster->label);
+}
+
+static void get_root_key(const struct attribute *row, const struct attribute_source *source,
+			 struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+	AUTO(entry_releasep) struct entry *root_key = NULL;
+	const struct ezk_version *primary;
+
+	(void)row;
+	if (entry == NULL)
+		return;
+	if (entry->kind == ENTRY_ZONE) {
+		primary = entry_version(entry, entry->of_zone.primary);
+		if (primary != NULL && primary->wrap_count > 0)
+			buffer_put_text(out, primary->wraps[0].arn);
+		return;
+	}
+	if (entry->kind == ENTRY_CLUSTER)
+		entry = root_key = look_up(source, entry->of_cluster.root_key);
+	if (entry != NULL)
+		buffer_put_text(out, entry->of_root_key.arn);
+}
+
+static void get_encrypted_key(const struct attribute *row, const struct attribute_source *source,
+			      struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	if (entry == NULL)
+		return;
+	if (entry->kind == ENTRY_KEY)
+		buffer_append(out, entry->of_key.wrapped);
+	else if (zones_zone_record(entry, entry->of_zone.primary, out) != ZONE_OK)
+		out->failed = true;
+}
+
+enum {
+	ROOT = 1 << OBJECT_ROOT_KEY,
+	CLUSTER = 1 << OBJECT_CLUSTER,
+	ZONE = 1 << OBJECT_ZONE,
+	KEY = 1 << OBJECT_KEY,
+	ARCHIVE = 1 << OBJECT_ARCHIVE,
+	DOCTOR = 1 << OBJECT_DIAGNOSTIC,
+	KEYS = ROOT | ZONE | KEY,
+	ENTRIES = KEYS | CLUSTER | ARCHIVE,
+	ALL = ENTRIES | DOCTOR,
+
+	GENERATE = 1 << TEMPLATE_GENERATE,
+	CREATE = 1 << TEMPLATE_CREATE,
+	COPY = 1 << TEMPLATE_COPY,
+	UNWRAP = 1 << TEMPLATE_UNWRAP,
+	SET = 1 << TEMPLATE_SET,
+	NONE = 0,
+	NEW = GENERATE | CREATE | UNWRAP | 1 << TEMPLATE_DERIVE,
+	MAKE = NEW | COPY,
+	ANY = MAKE | SET,
+};
+
+#define USAGE	ATTRIBUTE_USAGE
+#define FLAG	ATTRIBUTE_FLAG
+#define BOOL	ATTRIBUTE_BOOL
+#define ULONG	ATTRIBUTE_ULONG
+#define TEXT	ATTRIBUTE_TEXT
+#define BYTES	ATTRIBUTE_BYTES
+#define DATE	ATTRIBUTE_DATE
+#define ZONE_ID ATTRIBUTE_ZONE_ID
+#define TYPES	ATTRIBUTE_MECHANISMS
+#define ARRAY	ATTRIBUTE_ARRAY
+
+#define OF(member) offsetof(struct object, member)
+#define IN(member) offsetof(struct template, member)
+
+/* PKCS #11 3.2, "Objects": storage objects, keys, secret keys; then ours (pkcs11/cmek.h). */
+/* clang-format off */
+static const struct attribute attributes[] = {
+	/* type                    form     who has it  templates        max  getter         of                        goes to and says so */
+	{ CKA_CLASS,               ULONG,   ALL,        NEW,               0, get_class,     0,                        IN(class), 0 },
+	{ CKA_KEY_TYPE,            ULONG,   KEYS,       NEW,               0, get_ulong,     OF(key_type),             IN(key_type), 0 },
+	{ CKA_TOKEN,               BOOL,    ALL,        MAKE,              0, get_flag,      OBJECT_TOKEN,             IN(token), IN(present_token) },
+	{ CKA_LABEL,               TEXT,    ALL,        ANY,       LABEL_MAX, get_bytes,     OF(label),                IN(label), IN(present_label) },
+	{ CKA_ID,                  BYTES,   KEYS | CLUSTER, ANY,  CKA_ID_MAX, get_bytes,     OF(id),                   IN(id), IN(present_id) },
+	{ CKA_ENCRYPT,             USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_ENCRYPT,            0, 0 },
+	{ CKA_DECRYPT,             USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_DECRYPT,            0, 0 },
+	{ CKA_SIGN,                USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_SIGN,               0, 0 },
+	{ CKA_VERIFY,              USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_VERIFY,             0, 0 },
+	{ CKA_WRAP,                USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_WRAP,               0, 0 },
+	{ CKA_UNWRAP,              USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_UNWRAP,             0, 0 },
+	{ CKA_DERIVE,              USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_DERIVE,             0, 0 },
+	{ CKA_SENSITIVE,           FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_SENSITIVE,         0, 0 },
+	{ CKA_EXTRACTABLE,         FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_EXTRACTABLE,       0, 0 },
+	{ CKA_VALUE_LEN,           ULONG,   KEYS,       NEW,               0, get_ulong,     OF(value_len),            IN(value_len), 0 },
+	{ CKA_VALUE,               BYTES,   KEYS | DOCTOR, CREATE,   DEK_MAX, get_value,     0,                        IN(value), 0 },
+	{ CKA_PRIVATE,             FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_PRIVATE,           0, 0 },
+	{ CKA_MODIFIABLE,          FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_MODIFIABLE,        0, 0 },
+	{ CKA_COPYABLE,            FLAG,    ALL,        ANY,               0, get_flag,      OBJECT_COPYABLE,          0, 0 },
+	{ CKA_DESTROYABLE,         FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_DESTROYABLE,       0, 0 },
+	{ CKA_UNIQUE_ID,           TEXT,    ALL,        NONE,              0, get_unique_id, 0,                        0, 0 },
+	{ CKA_START_DATE,          DATE,    KEYS,       ANY,               0, get_bytes,     OF(start_date),           IN(start_date), 0 },
+	{ CKA_END_DATE,            DATE,    KEYS,       ANY,               0, get_bytes,     OF(end_date),             IN(end_date), 0 },
+	{ CKA_LOCAL,               FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_LOCAL,             0, 0 },
+	{ CKA_KEY_GEN_MECHANISM,   ULONG,   KEYS,       NONE,              0, get_ulong,     OF(generated_by),         0, 0 },
+	{ CKA_ALLOWED_MECHANISMS,  TYPES,   KEYS,       NEW,               0, get_bytes,     OF(allowed_mechanisms),   IN(allowed_mechanisms), 0 },
+	{ CKA_ALWAYS_SENSITIVE,    FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_ALWAYS_SENSITIVE,  0, 0 },
+	{ CKA_NEVER_EXTRACTABLE,   FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_NEVER_EXTRACTABLE, 0, 0 },
+	{ CKA_TRUSTED,             FLAG,    KEYS,       NEW | SET,         0, get_flag,      OBJECT_TRUSTED,           0, 0 },
+	{ CKA_WRAP_WITH_TRUSTED,   FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_WRAP_WITH_TRUSTED, 0, 0 },
+	{ CKA_WRAP_TEMPLATE,       ARRAY,   KEYS,       NEW,               0, get_bytes,     OF(wrap_template),        IN(wrap_template), 0 },
+	{ CKA_UNWRAP_TEMPLATE,     ARRAY,   KEYS,       NEW,               0, get_bytes,     OF(unwrap_template),      IN(unwrap_template), 0 },
+	{ CKA_CMEK_KMS_KEY,        TEXT,    ROOT,       CREATE,  KMS_ARN_MAX, get_bytes,     OF(kms_key),              IN(kms_key), 0 },
+	{ CKA_CMEK_PROVIDER,       TEXT,    ROOT | CLUSTER | ZONE, CREATE, KMS_PROVIDER_MAX, get_place, 0,              IN(provider), 0 },
+	{ CKA_CMEK_REGION,         TEXT,    ROOT | CLUSTER | ZONE, CREATE, KMS_REGION_MAX, get_place, 0,                IN(region), 0 },
+	{ CKA_CMEK_CLUSTER,        TEXT,    ZONE,       NONE,              0, get_cluster,   0,                        0, 0 },
+	{ CKA_CMEK_ZONE,           ZONE_ID, ZONE | KEY, MAKE,              0, get_zone,      0,                        IN(zone), 0 },
+	{ CKA_CMEK_VERSION,        ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(version), IN(present_version) },
+	{ CKA_CMEK_RAW_VERSION,    ULONG,   ZONE,       NONE,              0, get_version,   0,                        0, 0 },
+	{ CKA_CMEK_MIN_VERSION,    ULONG,   ZONE,       NONE,              0, get_version,   0,                        0, 0 },
+	{ CKA_CMEK_STATE,          ULONG,   ENTRIES,    SET,               0, get_state,     0,                        IN(state), IN(present_state) },
+	{ CKA_CMEK_ROOT_KEY,       TEXT,    ROOT | CLUSTER | ZONE, CREATE | SET, KMS_ARN_MAX, get_root_key, 0,          IN(root_key), 0 },
+	{ CKA_CMEK_ENCRYPTED_KEY,  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
+	{ CKA_CMEK_IMPORTED,       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
+	{ CKA_CMEK_MESSAGE,        TEXT,    DOCTOR,     NONE,              0, get_message,   0,                        0, 0 },
+};
+/* clang-format on */
+
+_Static_assert(COUNT_OF(attributes) < 64, "struct template has a bit for each");
+
+const struct attribute *attribute_find(CK_ATTRIBUTE_TYPE type)
+{
+	for (size_t i = 0; i < COUNT_OF(attributes); i++)
+		if (attributes[i].type == type)
+			return &attributes[i];
+	return NULL;
+}
+
+size_t attribute_count(void)
+{
+	return COUNT_OF(attributes);
+}
+
+const struct attribute *attribute_at(size_t index)
+{
+	return &attributes[index];
+}
+
+size_t attribute_index(const struct attribute *row)
+{
+	return (size_t)(row - attributes);
+}

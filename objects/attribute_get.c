@@ -1,0 +1,108 @@
+/* What C_GetAttributeValue, C_GetObjectSize and C_FindObjects do with the attribute table. */
+#include "objects/attribute.h"
+
+#include "base/macros.h"
+#include "objects/report.h"
+
+/* A key's value leaves only if nothing forbids it; a token key's, too, only once it has been used
+ * here, since reading an attribute asks no KMS. */
+static bool is_readable(const struct attribute *row, const struct object *object)
+{
+	if (row->type != CKA_VALUE || object->kind == OBJECT_DIAGNOSTIC)
+		return true;
+	return object->kind == OBJECT_KEY && object->value != NULL &&
+	       object_has(object, OBJECT_EXTRACTABLE) && !object_has(object, OBJECT_SENSITIVE);
+}
+
+CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value)
+{
+	if (attribute->pValue != NULL && attribute->ulValueLen < value.len) {
+		attribute->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+		return CKR_BUFFER_TOO_SMALL;
+	}
+	if (attribute->pValue != NULL && value.len > 0)
+		memcpy(attribute->pValue, value.data, value.len);
+	attribute->ulValueLen = value.len;
+	return CKR_OK;
+}
+
+static CK_RV put_value(const struct attribute *row, const struct attribute_source *source,
+		       CK_ATTRIBUTE *attribute, struct buffer *scratch)
+{
+	/* A diagnosis is made when its length is asked, and read afterwards. */
+	if (row->type == CKA_VALUE && source->object->kind == OBJECT_DIAGNOSTIC &&
+	    attribute->pValue == NULL)
+		TRY(report_make(source->objects, source->object->entry));
+	buffer_truncate(scratch, 0);
+	row->get(row, source, scratch);
+	if (scratch->failed)
+		return CKR_HOST_MEMORY;
+	if (row->form == ATTRIBUTE_ARRAY)
+		return template_unpack(buffer_bytes(scratch), attribute);
+	return attribute_put(attribute, buffer_bytes(scratch));
+}
+
+static CK_RV get_one(const struct attribute_source *source, CK_ATTRIBUTE *attribute,
+		     struct buffer *scratch)
+{
+	const struct attribute *row = attribute_find(attribute->type);
+	CK_RV rv;
+
+	if (row == NULL || !attribute_of_kind(row, source->object->kind))
+		rv = CKR_ATTRIBUTE_TYPE_INVALID;
+	else if (!is_readable(row, source->object))
+		rv = CKR_ATTRIBUTE_SENSITIVE;
+	else
+		rv = put_value(row, source, attribute, scratch);
+	if (rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL)
+		attribute->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+	return rv;
+}
+
+CK_RV attributes_get(struct objects *objects, const struct object *object, CK_ATTRIBUTE *attributes,
+		     CK_ULONG count)
+{
+	const struct attribute_source source = {objects, object};
+	AUTO(buffer_clear) struct buffer scratch = {0};
+	CK_RV result = CKR_OK;
+
+	if (attributes == NULL && count > 0)
+		return CKR_ARGUMENTS_BAD;
+	for (CK_ULONG i = 0; i < count; i++) {
+		CK_RV rv = get_one(&source, &attributes[i], &scratch);
+
+		if (result == CKR_OK)
+			result = rv;
+		scratch.failed = false;
+	}
+	return result;
+}
+
+CK_ULONG attributes_size(struct objects *objects, const struct object *object)
+{
+	const struct attribute_source source = {objects, object};
+	AUTO(buffer_clear) struct buffer all = {0};
+
+	for (size_t i = 0; i < attribute_count(); i++) {
+		const struct attribute *row = attribute_at(i);
+
+		/* A diagnosis has no length before it is made. */
+		if (attribute_of_kind(row, object->kind) && row->type != CKA_VALUE)
+			row->get(row, &source, &all);
+	}
+	return all.failed ? CK_UNAVAILABLE_INFORMATION : all.len + object->value_len;
+}
+
+bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE *attribute,
+		       struct buffer *scratch)
+{
+	const struct attribute *row = attribute_find(attribute->type);
+
+	if (row == NULL || !attribute_of_kind(row, source->object->kind) ||
+	    !is_readable(row, source->object))
+		return false;
+	buffer_truncate(scratch, 0);
+	row->get(row, source, scratch);
+	return !scratch->failed &&
+	       bytes_equal(buffer_bytes(scratch), bytes(attribute->pValue, attribute->ulValueLen));
+}

@@ -1,0 +1,164 @@
+/* C_SetAttributeValue and C_DestroyObject. */
+#include "objects/edit.h"
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "objects/attribute.h"
+#include "objects/error.h"
+#include "objects/objects_private.h"
+
+/* Flags that only go one way. */
+enum {
+	ONLY_SET = OBJECT_SENSITIVE | OBJECT_WRAP_WITH_TRUSTED | OBJECT_PRIVATE,
+	ONLY_CLEARED = OBJECT_EXTRACTABLE | OBJECT_COPYABLE,
+};
+
+static CK_RV merge_flags(uint32_t *flags, const struct template *template)
+{
+	uint32_t wished = (*flags & ~template->flags_named) | template->flags;
+
+	if ((*flags & ~wished & ONLY_SET) || (~*flags & wished & ONLY_CLEARED)) {
+		log_warning("CKA_SENSITIVE, CKA_WRAP_WITH_TRUSTED and CKA_PRIVATE can't be taken "
+			    "back, nor CKA_EXTRACTABLE and CKA_COPYABLE given back");
+		return CKR_ATTRIBUTE_READ_ONLY;
+	}
+	*flags = wished;
+	return CKR_OK;
+}
+
+CK_RV edit_merge(const struct object *object, const struct template *template,
+		 struct object *ret_model)
+{
+	struct object model = *object;
+
+	TRY(merge_flags(&model.flags, template));
+	if (template->present_token)
+		model.flags = template->token ? model.flags | OBJECT_TOKEN
+					      : model.flags & ~(uint32_t)OBJECT_TOKEN;
+	if (template->present_label)
+		model.label = template->label;
+	if (template->present_id)
+		model.id = template->id;
+	if (template->start_date.data != NULL)
+		model.start_date = template->start_date;
+	if (template->end_date.data != NULL)
+		model.end_date = template->end_date;
+	model.usages = (model.usages & ~template->usages_named) | template->usages;
+	*ret_model = model;
+	return CKR_OK;
+}
+
+/* A session's object: the new one takes the handle, the value and the stamp of the old. */
+static CK_RV change_session_object(const struct editor *editor, const struct object *object,
+				   const struct object *model)
+{
+	AUTO(object_releasep) struct object *changed = object_new(model);
+
+	if (changed == NULL)
+		return CKR_HOST_MEMORY;
+	if (object->value != NULL)
+		TRY(object_set_value(changed, bytes(object->value, object->value_len)));
+	return objects_replace(editor->objects, TAKE(changed));
+}
+
+static CK_RV change_entry(const struct editor *editor, const struct object *object,
+			  const struct object *model)
+{
+	AUTO(entry_releasep) struct entry *changed = NULL;
+	AUTO(buffer_clear) struct buffer extra = {0};
+	struct entry_names names;
+
+	if (!object_names(model, &extra, &names))
+		return CKR_HOST_MEMORY;
+	return error_of_zone(
+		zones_entry_rename(editor->objects->zones, object->entry, &names, &changed),
+		ERROR_OBJECT);
+}
+
+/* CKA_CMEK_STATE. */
+
+static enum zone_status restore(const struct editor *editor, const struct object *object)
+{
+	AUTO(entry_releasep) struct entry *restored = NULL;
+
+	return zones_entry_restore(editor->objects->zones, object->entry, &restored);
+}
+
+static CK_RV change_root_key_state(const struct editor *editor, const struct object *object,
+				   enum kms_key_state state)
+{
+	return error_of_zone(zones_root_key_set_state(editor->objects->zones, object->entry, state),
+			     ERROR_OBJECT);
+}
+
+static CK_RV change_state(const struct editor *editor, const struct object *object, CK_ULONG state)
+{
+	bool pending = object->entry != NULL && object->entry->state == ENTRY_PENDING_DELETION;
+	bool root_key = object->kind == OBJECT_ROOT_KEY;
+
+	if (object->entry == NULL || object->owner != 0)
+		return CKR_ATTRIBUTE_READ_ONLY;
+	if (state == CMEK_STATE_ACTIVE && pending)
+		return error_of_zone(restore(editor, object), ERROR_OBJECT);
+	if (state == CMEK_STATE_ACTIVE && root_key)
+		return change_root_key_state(editor, object, KMS_KEY_ENABLED);
+	if (state == CMEK_STATE_DISABLED && root_key)
+		return change_root_key_state(editor, object, KMS_KEY_DISABLED);
+	if (state == CMEK_STATE_PENDING_DELETION && !pending && object->kind != OBJECT_KEY)
+		return error_of_zone(zones_entry_delete(editor->objects->zones, object->entry),
+				     ERROR_OBJECT);
+	return state == CMEK_STATE_ACTIVE ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
+static CK_RV check_rows(const struct object *object, const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	for (CK_ULONG i = 0; i < count; i++)
+		if (!attribute_of_kind(attribute_find(attributes[i].type), object->kind))
+			return CKR_ATTRIBUTE_TYPE_INVALID;
+	return CKR_OK;
+}
+
+static CK_RV change(const struct editor *editor, const struct object *object,
+		    const struct template *template)
+{
+	struct object model;
+
+	if (template->present_version || template->root_key.data != NULL) {
+		log_warning("another version or root key of a zone: not in this release");
+		return CKR_ATTRIBUTE_READ_ONLY;
+	}
+	TRY(edit_merge(object, template, &model));
+	TRY(editor_allows(editor, model.flags));
+	return object->owner != 0 ? change_session_object(editor, object, &model)
+				  : change_entry(editor, object, &model);
+}
+
+CK_RV edit_change(const struct editor *editor, const struct object *object,
+		  const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	struct template template;
+
+	TRY(editor_allows(editor, object->flags));
+	if (!object_has(object, OBJECT_MODIFIABLE))
+		return CKR_ACTION_PROHIBITED;
+	TRY(template_read(TEMPLATE_SET, attributes, count, &template));
+	TRY(check_rows(object, attributes, count));
+	if (template.present_state)
+		/* A change of its own, which must happen whole or not at all. */
+		return count == 1 ? change_state(editor, object, template.state)
+				  : CKR_TEMPLATE_INCONSISTENT;
+	return change(editor, object, &template);
+}
+
+CK_RV edit_destroy(const struct editor *editor, const struct object *object)
+{
+	TRY(editor_allows(editor, object->flags));
+	if (!object_has(object, OBJECT_DESTROYABLE))
+		return CKR_ACTION_PROHIBITED;
+	if (object->owner == 0)
+		TRY(error_of_zone(zones_entry_delete(editor->objects->zones, object->entry),
+				  ERROR_DESTROY));
+	objects_remove(editor->objects, object->handle);
+	return CKR_OK;
+}

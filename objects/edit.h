@@ -1,0 +1,33 @@
+/* What C_CreateObject, C_CopyObject, C_SetAttributeValue and C_DestroyObject do. */
+#pragma once
+
+#include "objects/object.h"
+#include "objects/template.h"
+
+/* Where and for whom: a session's slot, handle and rights. */
+struct editor {
+	struct objects *objects;
+	CK_SLOT_ID slot;
+	CK_SESSION_HANDLE session;
+	bool read_write;
+	bool private_allowed;
+};
+
+/* CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN: may it make, or change, such an object? */
+CK_RV editor_allows(const struct editor *editor, uint32_t flags);
+
+/* A root key (KMS), a cluster, or a data key. */
+CK_RV edit_create(const struct editor *editor, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+		  CK_OBJECT_HANDLE *ret_handle);
+/* Of data keys; the copy belongs to the same zone. */
+CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATTRIBUTE *attributes,
+		CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
+CK_RV edit_change(const struct editor *editor, const struct object *object,
+		  const CK_ATTRIBUTE *attributes, CK_ULONG count);
+/* A session's object is gone; a zone or root key is scheduled for deletion. */
+CK_RV edit_destroy(const struct editor *editor, const struct object *object);
+
+/* Applies a template that was read for a copy or a change. What only goes one way (sensitive, not
+ * extractable …) is checked: CKR_ATTRIBUTE_READ_ONLY. Borrows from both. */
+CK_RV edit_merge(const struct object *object, const struct template *template,
+		 struct object *ret_model);

@@ -1,0 +1,190 @@
+/* One object: its life, and the stamp that keeps a key in its zone. */
+#include "objects/object.h"
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "objects/error.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Where a family of keys (a key, its copies, what is derived from it) says which zone it belongs
+ * to. */
+struct stamp {
+	atomic_uint references;
+	_Atomic(struct ezk *) ezk; /* held; set once */
+};
+
+/* Bytes that an object keeps behind itself. The first needs the alignment of CK_ULONG. */
+static const size_t kept[] = {
+	offsetof(struct object, allowed_mechanisms),
+	offsetof(struct object, label),
+	offsetof(struct object, id),
+	offsetof(struct object, start_date),
+	offsetof(struct object, end_date),
+	offsetof(struct object, wrap_template),
+	offsetof(struct object, unwrap_template),
+	offsetof(struct object, kms_key),
+};
+
+static struct bytes *kept_bytes(struct object *object, size_t i)
+{
+	return (struct bytes *)(void *)((uint8_t *)object + kept[i]);
+}
+
+static const struct bytes *model_bytes(const struct object *object, size_t i)
+{
+	return (const struct bytes *)(const void *)((const uint8_t *)object + kept[i]);
+}
+
+static struct stamp *stamp_hold(struct stamp *stamp)
+{
+	if (stamp != NULL)
+		atomic_fetch_add_explicit(&stamp->references, 1, memory_order_relaxed);
+	return stamp;
+}
+
+static void stamp_release(struct stamp *stamp)
+{
+	if (stamp == NULL || atomic_fetch_sub(&stamp->references, 1) != 1)
+		return;
+	ezk_release(atomic_load(&stamp->ezk));
+	free(stamp);
+}
+
+static struct stamp *stamp_new(void)
+{
+	struct stamp *stamp = calloc(1, sizeof(*stamp));
+
+	if (stamp != NULL)
+		stamp->references = 1;
+	return stamp;
+}
+
+static void copy_bytes(struct object *object, const struct object *model)
+{
+	uint8_t *at = (uint8_t *)(object + 1);
+
+	for (size_t i = 0; i < COUNT_OF(kept); i++) {
+		struct bytes from = *model_bytes(model, i);
+
+		if (from.len > 0)
+			memcpy(at, from.data, from.len);
+		*kept_bytes(object, i) = bytes(at, from.len);
+		at += from.len;
+	}
+}
+
+static size_t size_of(const struct object *model)
+{
+	size_t size = sizeof(*model);
+
+	for (size_t i = 0; i < COUNT_OF(kept); i++)
+		size += model_bytes(model, i)->len;
+	return size;
+}
+
+struct object *object_new(const struct object *model)
+{
+	struct stamp *stamp = model->stamp != NULL	  ? stamp_hold(model->stamp)
+			      : model->kind == OBJECT_KEY ? stamp_new()
+							  : NULL;
+	struct object *object = calloc(1, size_of(model));
+
+	if (object == NULL || (stamp == NULL && model->kind == OBJECT_KEY)) {
+		free(object);
+		stamp_release(stamp);
+		return NULL;
+	}
+	*object = *model;
+	object->references = 1;
+	object->value = NULL;
+	object->stamp = stamp;
+	if (model->entry != NULL)
+		entry_hold(model->entry);
+	if (model->ezk != NULL)
+		ezk_hold(model->ezk);
+	copy_bytes(object, model);
+	return object;
+}
+
+struct object *object_hold(struct object *object)
+{
+	atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+	return object;
+}
+
+void object_release(struct object *object)
+{
+	if (object == NULL || atomic_fetch_sub(&object->references, 1) != 1)
+		return;
+	secret_free(object->value);
+	stamp_release(object->stamp);
+	ezk_release(object->ezk);
+	entry_release(object->entry);
+	free(object);
+}
+
+void object_releasep(struct object **object)
+{
+	object_release(TAKE(*object));
+}
+
+CK_OBJECT_CLASS object_class(const struct object *object)
+{
+	static const CK_OBJECT_CLASS classes[OBJECT_KIND_COUNT] = {
+		[OBJECT_ROOT_KEY] = CKO_SECRET_KEY,  [OBJECT_CLUSTER] = CKO_CMEK_CLUSTER,
+		[OBJECT_ZONE] = CKO_SECRET_KEY,	     [OBJECT_KEY] = CKO_SECRET_KEY,
+		[OBJECT_ARCHIVE] = CKO_CMEK_ARCHIVE, [OBJECT_DIAGNOSTIC] = CKO_CMEK_DIAGNOSTIC,
+	};
+
+	return classes[object->kind];
+}
+
+struct ezk *object_ezk(const struct object *object)
+{
+	if (object->kind != OBJECT_KEY)
+		return object->ezk;
+	return atomic_load_explicit(&object->stamp->ezk, memory_order_acquire);
+}
+
+void object_share_stamp(struct object *object, const struct object *other)
+{
+	stamp_release(object->stamp);
+	object->stamp = stamp_hold(other->stamp);
+}
+
+uint64_t object_zone(const struct object *object)
+{
+	struct ezk *ezk;
+
+	if (object->entry != NULL && object->kind == OBJECT_ZONE)
+		return object->entry->of_zone.zone;
+	if (object->entry != NULL && object->kind == OBJECT_KEY)
+		return object->entry->of_key.zone;
+	ezk = object_ezk(object);
+	return ezk == NULL ? 0 : ezk_zone(ezk);
+}
+
+static CK_RV refuse_stamp(const struct object *object, const struct ezk *ezk)
+{
+	log_warning("a key of zone %" PRIu64 " was offered to zone %" PRIu64
+		    ": a key stays in its zone; make another one",
+		    object_zone(object), ezk_zone(ezk));
+	return error_of_zone(ZONE_OTHER_ZONE, ERROR_WRAP);
+}
+
+CK_RV object_stamp(struct object *object, struct ezk *ezk)
+{
+	struct ezk *none = NULL;
+	uint64_t zone = object_zone(object);
+
+	if (zone != 0 && zone != ezk_zone(ezk))
+		return refuse_stamp(object, ezk);
+	ezk_hold(ezk);
+	if (atomic_compare_exchange_strong(&object->stamp->ezk, &none, ezk))
+		return CKR_OK;
+	ezk_release(ezk);
+	return ezk_zone(none) == ezk_zone(ezk) ? CKR_OK : refuse_stamp(object, ezk);
+}

@@ -1,0 +1,335 @@
+/* The table of a process's objects: those that sessions made, and views of the store's entries. */
+#include "objects/objects_private.h"
+
+#include "base/free.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+
+/* Numbers of entries lie below. Handles above are never given twice. */
+enum { VIEWS_MAX = 4096 };
+static const CK_OBJECT_HANDLE first_session_handle = (CK_OBJECT_HANDLE)1 << 31;
+
+struct owner {
+	CK_SESSION_HANDLE session;
+	struct object *first;
+};
+
+static struct bytes handle_key(const CK_OBJECT_HANDLE *handle)
+{
+	return bytes(handle, sizeof(*handle));
+}
+
+CK_RV objects_new(struct zones *zones, struct objects **ret_objects)
+{
+	struct objects *objects = calloc(1, sizeof(*objects));
+	struct report *report = report_new();
+
+	if (objects == NULL || report == NULL) {
+		free(objects);
+		report_free(report);
+		return CKR_HOST_MEMORY;
+	}
+	objects->zones = zones;
+	objects->report = report;
+	objects->last_handle = first_session_handle;
+	pthread_mutex_init(&objects->lock, NULL);
+	*ret_objects = objects;
+	return CKR_OK;
+}
+
+static void release_all(struct map *map)
+{
+	struct map_entry *entry;
+	size_t at = 0;
+
+	while ((entry = map_next(map, &at)) != NULL)
+		object_release(entry->value);
+	map_clear(map);
+}
+
+void objects_free(struct objects *objects)
+{
+	struct map_entry *entry;
+	size_t at = 0;
+
+	if (objects == NULL)
+		return;
+	while ((entry = map_next(&objects->owners, &at)) != NULL)
+		free(entry->value);
+	map_clear(&objects->owners);
+	release_all(&objects->sessions);
+	release_all(&objects->views);
+	report_free(objects->report);
+	pthread_mutex_destroy(&objects->lock);
+	free(objects);
+}
+
+struct zones *objects_zones(struct objects *objects)
+{
+	return objects->zones;
+}
+
+void objects_force_private(struct objects *objects)
+{
+	objects->private_entries = true;
+}
+
+uint64_t objects_generation(const struct objects *objects)
+{
+	/* Looks at most once a second; what can't be read now changes nothing. */
+	zones_refresh(objects->zones, false);
+	return zones_generation(objects->zones) + atomic_load(&objects->changes);
+}
+
+CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **ret_project)
+{
+	struct entry *project = NULL;
+
+	if (slot <= UINT32_MAX)
+		project = zones_find_slot(objects->zones, (uint32_t)slot);
+	if (project == NULL)
+		return CKR_DEVICE_REMOVED;
+	*ret_project = project;
+	return CKR_OK;
+}
+
+/* Views. */
+
+static void forget_view(struct objects *objects, CK_OBJECT_HANDLE handle)
+{
+	struct object *view;
+
+	pthread_mutex_lock(&objects->lock);
+	view = map_remove(&objects->views, handle_key(&handle));
+	pthread_mutex_unlock(&objects->lock);
+	object_release(view);
+}
+
+/* A view that was made of the same state of the entry. */
+static struct object *find_view(struct objects *objects, const struct entry *entry)
+{
+	const CK_OBJECT_HANDLE handle = entry->number;
+	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
+	struct object *view = map_find(&objects->views, handle_key(&handle));
+
+	return view != NULL && view->entry == entry ? object_hold(view) : NULL;
+}
+
+/* Not being kept is no failure: the view is made again. */
+static void keep_view(struct objects *objects, struct object *view)
+{
+	struct map full = {0};
+	struct object *old;
+
+	pthread_mutex_lock(&objects->lock);
+	if (objects->views.count >= VIEWS_MAX) {
+		full = objects->views;
+		objects->views = (struct map){0};
+	}
+	old = map_remove(&objects->views, handle_key(&view->handle));
+	if (map_put(&objects->views, handle_key(&view->handle), view))
+		object_hold(view);
+	pthread_mutex_unlock(&objects->lock);
+	object_release(old);
+	release_all(&full);
+}
+
+CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
+		       struct object **ret_object)
+{
+	AUTO(buffer_clear) struct buffer scratch = {0};
+	struct object *view = find_view(objects, entry), model;
+
+	if (view == NULL) {
+		view_of_entry(objects, entry, slot, &model, &scratch);
+		model.serial = objects_next_serial(objects);
+		view = object_new(&model);
+		if (view == NULL)
+			return CKR_HOST_MEMORY;
+		keep_view(objects, view);
+	}
+	*ret_object = view;
+	return CKR_OK;
+}
+
+static struct object *find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle)
+{
+	AUTO(entry_releasep) struct entry *entry = zones_find_number(objects->zones, handle);
+	AUTO(entry_releasep) struct entry *project = NULL;
+	struct object *view = NULL;
+
+	if (entry == NULL) {
+		forget_view(objects, handle);
+		return NULL;
+	}
+	if (objects_project(objects, slot, &project) != CKR_OK ||
+	    !uid_equal(entry->project, project->uid))
+		return NULL;
+	objects_of_entry(objects, entry, slot, &view);
+	return view;
+}
+
+/* Objects of sessions. */
+
+static struct owner *owner_of(struct objects *objects, CK_SESSION_HANDLE session)
+{
+	struct owner *owner = map_find(&objects->owners, handle_key(&session));
+
+	if (owner != NULL)
+		return owner;
+	owner = calloc(1, sizeof(*owner));
+	if (owner == NULL)
+		return NULL;
+	owner->session = session;
+	if (map_put(&objects->owners, handle_key(&owner->session), owner))
+		return owner;
+	free(owner);
+	return NULL;
+}
+
+static void link_object(struct owner *owner, struct object *object)
+{
+	object->previous = NULL;
+	object->next = owner->first;
+	if (owner->first != NULL)
+		owner->first->previous = object;
+	owner->first = object;
+}
+
+static void unlink_object(struct objects *objects, struct object *object)
+{
+	struct owner *owner = map_find(&objects->owners, handle_key(&object->owner));
+
+	if (object->next != NULL)
+		object->next->previous = object->previous;
+	if (object->previous != NULL)
+		object->previous->next = object->next;
+	else
+		owner->first = object->next;
+	if (owner->first != NULL)
+		return;
+	map_remove(&objects->owners, handle_key(&owner->session));
+	free(owner);
+}
+
+/* Unique in the world, without asking for random bytes each time. */
+static bool make_uid(struct objects *objects, struct object *object)
+{
+	if (objects->last_handle == first_session_handle &&
+	    !crypto_random(objects->uid_prefix, sizeof(objects->uid_prefix)))
+		return false;
+	object->handle = ++objects->last_handle;
+	memcpy(object->uid.bytes, objects->uid_prefix, sizeof(objects->uid_prefix));
+	memcpy(object->uid.bytes + sizeof(objects->uid_prefix), &object->handle,
+	       UID_SIZE - sizeof(objects->uid_prefix));
+	return true;
+}
+
+static CK_RV add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
+	struct owner *owner;
+
+	if (!make_uid(objects, object))
+		return CKR_FUNCTION_FAILED;
+	owner = owner_of(objects, object->owner);
+	if (owner == NULL || !map_put(&objects->sessions, handle_key(&object->handle), object))
+		return CKR_HOST_MEMORY;
+	link_object(owner, object);
+	/* Here: once the lock is open another thread may destroy it, since handles are guessed
+	 * easily. */
+	*ret_handle = object->handle;
+	return CKR_OK;
+}
+
+CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle)
+{
+	CK_RV rv;
+
+	object->serial = objects_next_serial(objects);
+	rv = add(objects, object, ret_handle);
+	if (rv != CKR_OK)
+		object_release(object);
+	return rv;
+}
+
+/* The object that was there, to be released; NULL: none, and nothing has changed. */
+static struct object *replace(struct objects *objects, struct object *object)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
+	struct object *old = map_find(&objects->sessions, handle_key(&object->handle));
+
+	if (old == NULL || !map_put(&objects->sessions, handle_key(&object->handle), object))
+		return NULL;
+	link_object(map_find(&objects->owners, handle_key(&object->owner)), object);
+	unlink_object(objects, old);
+	return old;
+}
+
+CK_RV objects_replace(struct objects *objects, struct object *object)
+{
+	struct object *old;
+
+	object->serial = objects_next_serial(objects);
+	old = replace(objects, object);
+	atomic_fetch_add(&objects->changes, 1);
+	object_release(old != NULL ? old : object);
+	return old != NULL ? CKR_OK : CKR_OBJECT_HANDLE_INVALID;
+}
+
+static void remove_session_object(struct objects *objects, CK_OBJECT_HANDLE handle)
+{
+	struct object *object;
+
+	pthread_mutex_lock(&objects->lock);
+	object = map_remove(&objects->sessions, handle_key(&handle));
+	if (object != NULL)
+		unlink_object(objects, object);
+	pthread_mutex_unlock(&objects->lock);
+	atomic_fetch_add(&objects->changes, 1);
+	object_release(object);
+}
+
+void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle)
+{
+	if (handle > first_session_handle)
+		remove_session_object(objects, handle);
+	else
+		forget_view(objects, handle);
+}
+
+void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
+{
+	struct object *object = NULL, *next;
+	struct owner *owner;
+
+	pthread_mutex_lock(&objects->lock);
+	owner = map_remove(&objects->owners, handle_key(&session));
+	if (owner != NULL)
+		object = owner->first;
+	for (next = object; next != NULL; next = next->next)
+		map_remove(&objects->sessions, handle_key(&next->handle));
+	pthread_mutex_unlock(&objects->lock);
+	free(owner);
+	if (object != NULL)
+		atomic_fetch_add(&objects->changes, 1);
+	for (; object != NULL; object = next) {
+		next = object->next;
+		object_release(object);
+	}
+}
+
+static struct object *find_session(struct objects *objects, CK_SLOT_ID slot,
+				   CK_OBJECT_HANDLE handle)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
+	struct object *object = map_find(&objects->sessions, handle_key(&handle));
+
+	return object != NULL && object->slot == slot ? object_hold(object) : NULL;
+}
+
+struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle)
+{
+	return handle > first_session_handle ? find_session(objects, slot, handle)
+					     : find_entry(objects, slot, handle);
+}

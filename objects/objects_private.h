@@ -1,0 +1,33 @@
+/* What the files of this folder share of the objects of a process. */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "objects/object.h"
+#include "objects/report.h"
+
+struct objects {
+	struct zones *zones;
+	struct report *report;
+	bool private_entries;	       /* zones and token keys are private, whatever they say */
+	atomic_uint_least64_t changes; /* of session objects; part of the generation */
+	atomic_uint_least64_t last_serial;
+	pthread_mutex_t lock; /* of what follows */
+	uint64_t last_handle;
+	uint8_t uid_prefix[8]; /* of this life's session objects */
+	struct map sessions;   /* handle to a session's object, held */
+	struct map owners;     /* session to the first of its objects */
+	struct map views;      /* number to the object of an entry, held: a cache */
+};
+
+/* An entry as an object, borrowed from both: no value, no stamp, not counted. `scratch` holds part
+ * of it. */
+void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
+		   struct object *ret_model, struct buffer *scratch);
+/* The project in a slot, held; CKR_DEVICE_REMOVED: it is gone. */
+CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **ret_project);
+static inline uint64_t objects_next_serial(struct objects *objects)
+{
+	return atomic_fetch_add_explicit(&objects->last_serial, 1, memory_order_relaxed) + 1;
+}

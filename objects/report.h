@@ -1,0 +1,17 @@
+/* The text of a token's diagnostic object: what the module says of itself, then what zones/ found
+ * in the project's store, root keys and zones. */
+#pragma once
+
+#include "objects/object.h"
+
+struct report;
+
+struct report *report_new(void);
+void report_free(struct report *report);
+
+/* Lines about configuration and libraries that come first; copied. */
+CK_RV report_describe(struct objects *objects, const char *text);
+/* Makes the report of a project anew (KMS). */
+CK_RV report_make(struct objects *objects, const struct entry *project);
+/* Appends the last report of this project; makes it if there is none. */
+void report_get(struct objects *objects, const struct entry *project, struct buffer *out);

@@ -1,0 +1,160 @@
+/* Objects that go to the store, and token keys that come back from it. */
+#include "objects/objects_private.h"
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "objects/error.h"
+#include "objects/extra.h"
+#include "objects/template.h"
+
+bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)
+{
+	extra_write(object, extra);
+	if (extra->failed)
+		return false;
+	*ret_names = (struct entry_names){.label = object->label,
+					  .id = object->id,
+					  .usages = object->usages,
+					  .extra = buffer_bytes(extra)};
+	return true;
+}
+
+/* A zone is never readable and never leaves in clear, whatever its template said. */
+static void harden(struct object *zone)
+{
+	zone->kind = OBJECT_ZONE;
+	zone->usages &= ~(uint32_t)USAGE_DERIVE;
+	zone->flags |= OBJECT_SENSITIVE;
+	zone->flags &= ~(uint32_t)(OBJECT_EXTRACTABLE | OBJECT_COPYABLE);
+	if (object_has(zone, OBJECT_LOCAL))
+		zone->flags |= OBJECT_ALWAYS_SENSITIVE | OBJECT_NEVER_EXTRACTABLE;
+}
+
+CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object *zone,
+			 CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(object_releasep) struct object *object = zone;
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(entry_releasep) struct entry *entry = NULL;
+	AUTO(buffer_clear) struct buffer extra = {0};
+	struct entry_names names;
+	struct object model = *object;
+
+	TRY(objects_project(objects, slot, &project));
+	harden(&model);
+	if (!object_names(&model, &extra, &names))
+		return CKR_HOST_MEMORY;
+	TRY(error_of_zone(zones_zone_create(objects->zones, project->uid, &names, &entry),
+			  ERROR_OBJECT));
+	*ret_handle = entry->number;
+	return CKR_OK;
+}
+
+/* Stamps a key with a zone of its project that its new place names. */
+static CK_RV stamp_with(struct objects *objects, const struct entry *project, uint64_t zone,
+			struct object *key)
+{
+	AUTO(entry_releasep) struct entry *entry = zones_find_zone(objects->zones, zone);
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	if (entry == NULL || !uid_equal(entry->project, project->uid)) {
+		log_warning("project '%s' has no zone %llu for the new key", project->label,
+			    (unsigned long long)zone);
+		return error_of_zone(ZONE_NOT_FOUND, ERROR_OBJECT);
+	}
+	TRY(error_of_zone(ezk_find(objects->zones, entry, EZK_PRIMARY, &ezk), ERROR_OBJECT));
+	return object_stamp(key, ezk) == CKR_OK ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+}
+
+/* The value that the new token key was made of need not be unwrapped to be used here. */
+static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
+		       struct object *key)
+{
+	AUTO(object_releasep) struct object *view = NULL;
+	uint8_t *secret = NULL, *none = NULL;
+
+	if (object_ezk(key) == NULL || objects_of_entry(objects, entry, slot, &view) != CKR_OK ||
+	    object_stamp(view, object_ezk(key)) != CKR_OK)
+		return;
+	secret = secret_new(key->value_len);
+	if (secret == NULL)
+		return;
+	memcpy(secret, key->value, key->value_len);
+	if (!atomic_compare_exchange_strong(&view->value, &none, secret))
+		secret_free(secret);
+}
+
+CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object *key, uint64_t zone,
+			CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(object_releasep) struct object *object = key;
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(entry_releasep) struct entry *entry = NULL;
+	AUTO(buffer_clear) struct buffer extra = {0};
+	struct entry_names names;
+
+	TRY(objects_project(objects, slot, &project));
+	zone = zone != 0 ? zone : object_zone(object);
+	if (zone != 0)
+		TRY(stamp_with(objects, project, zone, object));
+	if (!object_names(object, &extra, &names))
+		return CKR_HOST_MEMORY;
+	TRY(error_of_zone(zones_key_create(objects->zones, project->uid, zone,
+					   (uint32_t)object->key_type,
+					   bytes(object->value, object->value_len), &names, &entry),
+			  ERROR_OBJECT));
+	/* The default zone: known only now. Copies of the key stay in it. */
+	if (zone == 0)
+		stamp_with(objects, project, entry->of_key.zone, object);
+	keep_value(objects, entry, slot, object);
+	*ret_handle = entry->number;
+	return CKR_OK;
+}
+
+/* Token keys that are used. */
+
+static enum zone_status unwrap(struct objects *objects, const struct entry *entry, uint8_t *secret,
+			       struct ezk **ret_ezk)
+{
+	AUTO(entry_releasep)
+	struct entry *zone = zones_find_zone(objects->zones, entry->of_key.zone);
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	if (zone == NULL)
+		return ZONE_NOT_FOUND;
+	TRY(ezk_find(objects->zones, zone, EZK_PRIMARY, &ezk));
+	return dek_unwrap(ezk, entry->of_key.wrapped, bytes(entry->uid.bytes, UID_SIZE), secret,
+			  ret_ezk);
+}
+
+enum zone_status object_open(struct objects *objects, struct object *object)
+{
+	const struct entry *entry = object->entry;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	AUTO(secret_freep) uint8_t *secret = NULL;
+	uint8_t *none = NULL;
+
+	if (object->value != NULL)
+		return ZONE_OK;
+	if (object->kind != OBJECT_KEY || entry == NULL)
+		return ZONE_INVALID;
+	if (entry->of_key.wrapped.len != object->value_len + DEK_WRAP_OVERHEAD)
+		return ZONE_RECORD_CORRUPT;
+	secret = secret_new(object->value_len);
+	if (secret == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(unwrap(objects, entry, secret, &ezk));
+	if (object_stamp(object, ezk) != CKR_OK)
+		return ZONE_OTHER_ZONE;
+	if (atomic_compare_exchange_strong(&object->value, &none, secret))
+		secret = NULL;
+	return ZONE_OK;
+}
+
+CK_RV object_value(struct objects *objects, struct object *object, struct bytes *ret_value)
+{
+	TRY(error_of_zone(object_open(objects, object), ERROR_INIT));
+	*ret_value = bytes(object->value, object->value_len);
+	return CKR_OK;
+}

@@ -1,0 +1,209 @@
+/* Reading templates. What a key is made like is in template_key.c. */
+#include "objects/template.h"
+
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "objects/attribute.h"
+
+#include <ctype.h>
+#include <limits.h>
+
+static const char *const uses[TEMPLATE_USE_COUNT] = {
+	[TEMPLATE_GENERATE] = "generate", [TEMPLATE_CREATE] = "create", [TEMPLATE_COPY] = "copy",
+	[TEMPLATE_UNWRAP] = "unwrap",	  [TEMPLATE_DERIVE] = "derive", [TEMPLATE_SET] = "change",
+};
+
+static CK_RV refuse(enum template_use use, CK_ATTRIBUTE_TYPE type, const char *why, CK_RV rv)
+{
+	log_warning("template to %s an object: attribute 0x%lx %s", uses[use], type, why);
+	return rv;
+}
+
+static bool is_date(struct bytes date)
+{
+	if (date.len != 0 && date.len != sizeof(CK_DATE))
+		return false;
+	for (size_t i = 0; i < date.len; i++)
+		if (!isdigit(date.data[i]))
+			return false;
+	return true;
+}
+
+static bool form_valid(const struct attribute *row, struct bytes value)
+{
+	switch (row->form) {
+	case ATTRIBUTE_USAGE:
+	case ATTRIBUTE_FLAG:
+	case ATTRIBUTE_BOOL:
+		return value.len == sizeof(CK_BBOOL) && value.data[0] <= CK_TRUE;
+	case ATTRIBUTE_ULONG:
+		return value.len == sizeof(CK_ULONG);
+	case ATTRIBUTE_TEXT:
+		return value.len <= row->max && utf8_valid(value);
+	case ATTRIBUTE_BYTES:
+		return value.len <= row->max;
+	case ATTRIBUTE_DATE:
+		return is_date(value);
+	case ATTRIBUTE_ZONE_ID:
+		return value.len == 0 || value.len == sizeof(uint64_t);
+	case ATTRIBUTE_MECHANISMS:
+		return value.len % sizeof(CK_MECHANISM_TYPE) == 0;
+	case ATTRIBUTE_ARRAY:
+		return value.len % sizeof(CK_ATTRIBUTE) == 0;
+	}
+	return false;
+}
+
+CK_RV attribute_check(const struct attribute *row, const CK_ATTRIBUTE *attribute)
+{
+	struct bytes value = bytes(attribute->pValue, attribute->ulValueLen);
+
+	return bytes_valid(value) && form_valid(row, value) ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
+static uint64_t zone_id(struct bytes value)
+{
+	uint64_t zone = 0;
+
+	for (size_t i = 0; i < value.len; i++)
+		zone = zone << 8 | value.data[i];
+	return zone;
+}
+
+static void *field_of(struct template *template, size_t offset)
+{
+	return (uint8_t *)template + offset;
+}
+
+static void assign_bit(bool value, uint32_t bit, uint32_t *named, uint32_t *values)
+{
+	*named |= bit;
+	*values = value ? *values | bit : *values & ~bit;
+}
+
+static void assign(const struct attribute *row, struct bytes value, struct template *template)
+{
+	void *field = field_of(template, row->field);
+
+	/* Empty is not absent. */
+	if (value.data == NULL)
+		value.data = (const uint8_t *)"";
+	if (row->form == ATTRIBUTE_USAGE)
+		assign_bit(value.data[0], (uint32_t)row->detail, &template->usages_named,
+			   &template->usages);
+	else if (row->form == ATTRIBUTE_FLAG)
+		assign_bit(value.data[0], (uint32_t)row->detail, &template->flags_named,
+			   &template->flags);
+	else if (row->form == ATTRIBUTE_BOOL)
+		*(bool *)field = value.data[0] == CK_TRUE;
+	else if (row->form == ATTRIBUTE_ULONG)
+		memcpy(field, value.data, sizeof(CK_ULONG));
+	else if (row->form == ATTRIBUTE_ZONE_ID)
+		*(uint64_t *)field = zone_id(value);
+	else
+		*(struct bytes *)field = value;
+	if (row->present != 0)
+		*(bool *)field_of(template, row->present) = true;
+}
+
+/* Whether a second value of an attribute is the one it had. */
+static bool agrees(const struct attribute *row, struct bytes value, struct template *template)
+{
+	struct template other = *template;
+	const void *was = field_of(template, row->field), *is = field_of(&other, row->field);
+
+	assign(row, value, &other);
+	switch (row->form) {
+	case ATTRIBUTE_USAGE:
+	case ATTRIBUTE_FLAG:
+		return template->usages == other.usages && template->flags == other.flags;
+	case ATTRIBUTE_BOOL:
+		return *(const bool *)was == *(const bool *)is;
+	case ATTRIBUTE_ULONG:
+		return memcmp(was, is, sizeof(CK_ULONG)) == 0;
+	case ATTRIBUTE_ZONE_ID:
+		return template->zone == other.zone;
+	default:
+		return bytes_equal(*(const struct bytes *)was, *(const struct bytes *)is);
+	}
+}
+
+CK_RV template_take(const struct attribute *row, const CK_ATTRIBUTE *attribute,
+		    struct template *template)
+{
+	struct bytes value = bytes(attribute->pValue, attribute->ulValueLen);
+	uint64_t bit = UINT64_C(1) << attribute_index(row);
+
+	if (template->named & bit)
+		return agrees(row, value, template) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+	assign(row, value, template);
+	template->named |= bit;
+	return CKR_OK;
+}
+
+static CK_RV read_one(enum template_use use, const CK_ATTRIBUTE *attribute,
+		      struct template *template)
+{
+	const struct attribute *row = attribute_find(attribute->type);
+
+	if (row == NULL)
+		return refuse(use, attribute->type, "is not known", CKR_ATTRIBUTE_TYPE_INVALID);
+	if (!(row->uses & 1U << use))
+		return refuse(use, row->type, "can't be given", CKR_ATTRIBUTE_READ_ONLY);
+	if (attribute_check(row, attribute) != CKR_OK)
+		return refuse(use, row->type, "has a value of the wrong form",
+			      CKR_ATTRIBUTE_VALUE_INVALID);
+	if (template_take(row, attribute, template) != CKR_OK)
+		return refuse(use, row->type, "stands there twice with different values",
+			      CKR_TEMPLATE_INCONSISTENT);
+	if (template->flags & OBJECT_TRUSTED)
+		return refuse(use, row->type, "can't be set: no key is trusted here",
+			      CKR_ATTRIBUTE_READ_ONLY);
+	return CKR_OK;
+}
+
+/* What a template makes, as bits of enum object_kind; 0: nothing we know. */
+static unsigned kinds_made(enum template_use use, const struct template *template)
+{
+	if (use == TEMPLATE_SET)
+		return UINT_MAX;
+	if (template->class == CKO_CMEK_CLUSTER)
+		return 1U << OBJECT_CLUSTER;
+	if (template->class != CKO_SECRET_KEY && template->class != CK_UNAVAILABLE_INFORMATION)
+		return 0;
+	if (template->kms_key.data != NULL)
+		return 1U << OBJECT_ROOT_KEY;
+	return 1U << OBJECT_ZONE | 1U << OBJECT_KEY;
+}
+
+static CK_RV check_kind(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+			const struct template *template)
+{
+	unsigned kinds = kinds_made(use, template);
+
+	if (kinds == 0)
+		return refuse(use, CKA_CLASS, "is not a class of object made here",
+			      use == TEMPLATE_CREATE ? CKR_ATTRIBUTE_VALUE_INVALID
+						     : CKR_TEMPLATE_INCONSISTENT);
+	for (CK_ULONG i = 0; i < count; i++)
+		if (!(attribute_find(attributes[i].type)->kinds & kinds))
+			return refuse(use, attributes[i].type, "does not belong to its class",
+				      CKR_ATTRIBUTE_TYPE_INVALID);
+	return CKR_OK;
+}
+
+CK_RV template_read(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+		    struct template *ret_template)
+{
+	struct template template = {.class = CK_UNAVAILABLE_INFORMATION,
+				    .key_type = CK_UNAVAILABLE_INFORMATION};
+
+	if (attributes == NULL && count > 0)
+		return CKR_ARGUMENTS_BAD;
+	for (CK_ULONG i = 0; i < count; i++)
+		TRY(read_one(use, &attributes[i], &template));
+	TRY(check_kind(use, attributes, count, &template));
+	*ret_template = template;
+	return CKR_OK;
+}

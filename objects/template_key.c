@@ -1,0 +1,133 @@
+/* What a secret key is like that a template makes: the defaults of the standard and ours. */
+#include "objects/template.h"
+
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+
+/* A template that names no use gets these; harmless, since every use has a key of its own. */
+enum { USUAL = USAGE_ENCRYPT | USAGE_DECRYPT | USAGE_WRAP | USAGE_UNWRAP };
+
+/* The kinds of secret key and how long they may be, in bytes. */
+/* clang-format off */
+static const struct key_type {
+	CK_KEY_TYPE type;
+	CK_ULONG min, max, step;
+	CK_MECHANISM_TYPE generated_by;
+} key_types[] = {
+	{ CKK_AES,            16,      32, 8, CKM_AES_KEY_GEN },
+	{ CKK_GENERIC_SECRET,  1, DEK_MAX, 1, CKM_GENERIC_SECRET_KEY_GEN },
+	{ CKK_HKDF,            1, DEK_MAX, 1, CK_UNAVAILABLE_INFORMATION },
+};
+/* clang-format on */
+
+static const struct key_type *key_type_find(CK_KEY_TYPE type)
+{
+	for (size_t i = 0; i < COUNT_OF(key_types); i++)
+		if (key_types[i].type == type)
+			return &key_types[i];
+	return NULL;
+}
+
+static CK_RV check_len(CK_KEY_TYPE key_type, CK_ULONG len)
+{
+	const struct key_type *type = key_type_find(key_type);
+
+	if (type == NULL) {
+		log_warning("keys of type 0x%lx are not made here", key_type);
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	if (len < type->min || len > type->max || len % type->step != 0) {
+		log_warning("a key of type 0x%lx can't have %lu bytes", key_type, len);
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	return CKR_OK;
+}
+
+static CK_RV check(enum template_use use, const struct template *template)
+{
+	if (template->class == CKO_CMEK_CLUSTER || template->kms_key.data != NULL)
+		return CKR_TEMPLATE_INCONSISTENT;
+	if (template->key_type == CK_UNAVAILABLE_INFORMATION ||
+	    (use == TEMPLATE_GENERATE && template->value_len == 0)) {
+		log_warning("template of a key lacks %s",
+			    template->value_len == 0 ? "CKA_VALUE_LEN" : "CKA_KEY_TYPE");
+		return CKR_TEMPLATE_INCOMPLETE;
+	}
+	if (template->value_len != 0)
+		return check_len(template->key_type, template->value_len);
+	return key_type_find(template->key_type) != NULL ? CKR_OK
+							 : check_len(template->key_type, 0);
+}
+
+static uint32_t usages_of(const struct template *template)
+{
+	return template->usages != 0 ? template->usages : USUAL & ~template->usages_named;
+}
+
+static uint32_t flags_of(enum template_use use, const struct template *template, bool token)
+{
+	bool from_outside = use == TEMPLATE_UNWRAP || use == TEMPLATE_DERIVE;
+	uint32_t flags = OBJECT_MODIFIABLE | OBJECT_COPYABLE | OBJECT_DESTROYABLE;
+
+	flags |= token ? 0 : OBJECT_EXTRACTABLE;
+	flags |= token || from_outside ? OBJECT_SENSITIVE : 0;
+	flags = (flags & ~template->flags_named) | template->flags;
+	flags |= token ? OBJECT_TOKEN : 0;
+	if (use != TEMPLATE_GENERATE)
+		return flags;
+	flags |= OBJECT_LOCAL;
+	flags |= flags & OBJECT_SENSITIVE ? OBJECT_ALWAYS_SENSITIVE : 0;
+	flags |= flags & OBJECT_EXTRACTABLE ? 0 : OBJECT_NEVER_EXTRACTABLE;
+	return flags;
+}
+
+CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
+			struct object **ret_object)
+{
+	AUTO(buffer_clear) struct buffer wrap = {0};
+	AUTO(buffer_clear) struct buffer unwrap = {0};
+	struct object *object, model = {.kind = OBJECT_KEY};
+
+	TRY(check(use, template));
+	TRY(template_pack(template->wrap_template, &wrap));
+	TRY(template_pack(template->unwrap_template, &unwrap));
+	model.key_type = template->key_type;
+	model.value_len = template->value_len;
+	model.generated_by = use == TEMPLATE_GENERATE
+				     ? key_type_find(template->key_type)->generated_by
+				     : CK_UNAVAILABLE_INFORMATION;
+	model.usages = usages_of(template);
+	model.flags = flags_of(use, template, token);
+	model.label = template->label;
+	model.id = template->id;
+	model.start_date = template->start_date;
+	model.end_date = template->end_date;
+	model.allowed_mechanisms = template->allowed_mechanisms;
+	model.wrap_template = buffer_bytes(&wrap);
+	model.unwrap_template = buffer_bytes(&unwrap);
+	object = object_new(&model);
+	if (object == NULL)
+		return CKR_HOST_MEMORY;
+	*ret_object = object;
+	return CKR_OK;
+}
+
+CK_RV object_set_value(struct object *object, struct bytes value)
+{
+	uint8_t *secret;
+
+	if (object->value_len != 0 && object->value_len != value.len) {
+		log_warning("CKA_VALUE_LEN says %lu bytes, the key has %zu", object->value_len,
+			    value.len);
+		return CKR_TEMPLATE_INCONSISTENT;
+	}
+	TRY(check_len(object->key_type, value.len));
+	secret = secret_new(value.len);
+	if (secret == NULL)
+		return CKR_HOST_MEMORY;
+	memcpy(secret, value.data, value.len);
+	object->value_len = value.len;
+	object->value = secret;
+	return CKR_OK;
+}

@@ -1,0 +1,353 @@
+/* Slots and tokens, and who is logged in. */
+#include "objects/token.h"
+
+#include "base/free.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/map.h"
+#include "objects/error.h"
+#include "objects/objects_private.h"
+
+#include <stdio.h>
+
+/* What this process remembers of a slot. */
+struct token {
+	CK_SLOT_ID slot;
+	bool shown;	    /* C_GetTokenInfo has told about … */
+	struct uid project; /* … this project */
+	atomic_int user;
+};
+
+struct tokens {
+	struct objects *objects;
+	struct token_settings settings;
+	pthread_mutex_t lock; /* of the map; tokens live as long as it */
+	struct map tokens;    /* slot to struct token */
+};
+
+CK_RV tokens_new(struct objects *objects, const struct token_settings *settings,
+		 struct tokens **ret_tokens)
+{
+	struct tokens *tokens = calloc(1, sizeof(*tokens));
+
+	if (tokens == NULL)
+		return CKR_HOST_MEMORY;
+	tokens->objects = objects;
+	tokens->settings = *settings;
+	pthread_mutex_init(&tokens->lock, NULL);
+	if (settings->login_required)
+		objects_force_private(objects);
+	*ret_tokens = tokens;
+	return CKR_OK;
+}
+
+void tokens_free(struct tokens *tokens)
+{
+	struct map_entry *entry;
+	size_t at = 0;
+
+	if (tokens == NULL)
+		return;
+	while ((entry = map_next(&tokens->tokens, &at)) != NULL)
+		free(entry->value);
+	map_clear(&tokens->tokens);
+	pthread_mutex_destroy(&tokens->lock);
+	free(tokens);
+}
+
+/* What is remembered of a slot; made at the first look. NULL: no memory. */
+static struct token *token_of(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&tokens->lock);
+	struct token *token = map_find(&tokens->tokens, bytes(&slot, sizeof(slot)));
+
+	if (token != NULL)
+		return token;
+	token = calloc(1, sizeof(*token));
+	if (token == NULL)
+		return NULL;
+	token->slot = slot;
+	token->user = TOKEN_LOGGED_OUT;
+	if (map_put(&tokens->tokens, bytes(&token->slot, sizeof(token->slot)), token))
+		return token;
+	free(token);
+	return NULL;
+}
+
+/* Slots. */
+
+/* The slot in which C_InitToken makes a project, if one is shown. */
+static bool is_free_slot(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	uint32_t number;
+
+	return tokens->settings.free_slot &&
+	       zones_free_slot(tokens->objects->zones, &number) == ZONE_OK && number == slot;
+}
+
+static void put_slots(struct tokens *tokens, struct entry **projects, size_t count,
+		      struct buffer *out)
+{
+	CK_SLOT_ID slot;
+	uint32_t number;
+
+	for (size_t i = 0; i < count; i++) {
+		slot = projects[i]->of_project.slot;
+		buffer_append(out, bytes(&slot, sizeof(slot)));
+		entry_release(projects[i]);
+	}
+	if (!tokens->settings.free_slot ||
+	    zones_free_slot(tokens->objects->zones, &number) != ZONE_OK)
+		return;
+	slot = number;
+	buffer_append(out, bytes(&slot, sizeof(slot)));
+}
+
+CK_RV tokens_list(struct tokens *tokens, CK_SLOT_ID **ret_slots, size_t *ret_count)
+{
+	struct zones *zones = tokens->objects->zones;
+	struct entry **projects = NULL;
+	struct buffer slots = {0};
+	size_t count = 0;
+
+	TRY(error_of_zone(zones_refresh(zones, true), ERROR_TOKEN));
+	TRY(error_of_zone(zones_list_projects(zones, &projects, &count), ERROR_TOKEN));
+	put_slots(tokens, projects, count, &slots);
+	free(projects);
+	if (slots.failed) {
+		buffer_clear(&slots);
+		return CKR_HOST_MEMORY;
+	}
+	*ret_count = slots.len / sizeof(CK_SLOT_ID);
+	*ret_slots = (CK_SLOT_ID *)(void *)slots.data;
+	return CKR_OK;
+}
+
+CK_RV tokens_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry **ret_project)
+{
+	struct entry *project = NULL;
+
+	zones_refresh(tokens->objects->zones, false);
+	if (slot <= UINT32_MAX)
+		project = zones_find_slot(tokens->objects->zones, (uint32_t)slot);
+	if (project == NULL)
+		return is_free_slot(tokens, slot) ? CKR_TOKEN_NOT_RECOGNIZED : CKR_SLOT_ID_INVALID;
+	*ret_project = project;
+	return CKR_OK;
+}
+
+/* Text in an information structure: padded with blanks, cut between characters of UTF-8. */
+static void put_padded(CK_UTF8CHAR *field, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len > size)
+		for (len = size; len > 0 && (text[len] & 0xc0) == 0x80;)
+			len--;
+	memset(field, ' ', size);
+	memcpy(field, text, len);
+}
+
+static const char manufacturer[] = "cmek-pkcs11";
+static const CK_VERSION version = {CMEK_VERSION_MAJOR, CMEK_VERSION_MINOR};
+
+CK_RV tokens_slot_info(struct tokens *tokens, CK_SLOT_ID slot, CK_SLOT_INFO *ret_info)
+{
+	CK_SLOT_INFO info = {
+		.flags = CKF_TOKEN_PRESENT, .hardwareVersion = version, .firmwareVersion = version};
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(buffer_clear) struct buffer text = {0};
+	CK_RV rv = tokens_project(tokens, slot, &project);
+
+	if (rv != CKR_OK && rv != CKR_TOKEN_NOT_RECOGNIZED)
+		return rv;
+	if (project != NULL)
+		buffer_format(&text, "CMEK project %s", project->label);
+	else
+		buffer_put_text(&text, "free: C_InitToken makes a project");
+	if (buffer_text(&text) == NULL)
+		return CKR_HOST_MEMORY;
+	put_padded(info.slotDescription, sizeof(info.slotDescription), buffer_text(&text));
+	put_padded(info.manufacturerID, sizeof(info.manufacturerID), manufacturer);
+	*ret_info = info;
+	return CKR_OK;
+}
+
+/* Whether keys of the embedded KMS protect what is in the project. */
+static bool has_local_keys(struct zones *zones, const struct entry *project)
+{
+	struct entry_filter filter = {.project = project->uid, .kinds = {[ENTRY_ROOT_KEY] = true}};
+	struct entry **entries = NULL;
+	bool local = false;
+	size_t count = 0;
+
+	if (zones_list(zones, &filter, &entries, &count) != ZONE_OK)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		local |= strcmp(entries[i]->of_root_key.provider, "local") == 0;
+		entry_release(entries[i]);
+	}
+	free(entries);
+	return local;
+}
+
+static CK_FLAGS token_flags(const struct tokens *tokens)
+{
+	CK_FLAGS flags = CKF_RNG | CKF_TOKEN_INITIALIZED;
+
+	if (tokens->settings.login_required)
+		flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
+	return flags;
+}
+
+static void put_project(struct tokens *tokens, const struct entry *project, CK_TOKEN_INFO *info)
+{
+	char serial[2 * 8 + 1];
+
+	for (size_t i = 0; i < 8; i++)
+		snprintf(serial + 2 * i, 3, "%02x", project->uid.bytes[i]);
+	put_padded(info->label, sizeof(info->label), project->label);
+	put_padded(info->model, sizeof(info->model),
+		   has_local_keys(tokens->objects->zones, project) ? "cmek local KMS" : "cmek");
+	put_padded(info->serialNumber, sizeof(info->serialNumber), serial);
+	info->flags = token_flags(tokens);
+}
+
+static void note_shown(struct tokens *tokens, CK_SLOT_ID slot, const struct entry *project)
+{
+	struct token *token = token_of(tokens, slot);
+	AUTO(unlockp) pthread_mutex_t *held = locked(&tokens->lock);
+
+	if (token == NULL)
+		return;
+	token->shown = true;
+	token->project = project->uid;
+}
+
+CK_RV tokens_info(struct tokens *tokens, CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+	CK_RV rv = tokens_project(tokens, slot, &project);
+	CK_TOKEN_INFO info = {
+		.ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
+		.ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
+		.ulMaxPinLen = 255,
+		.ulMinPinLen = 0,
+		.ulTotalPublicMemory = CK_UNAVAILABLE_INFORMATION,
+		.ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION,
+		.ulTotalPrivateMemory = CK_UNAVAILABLE_INFORMATION,
+		.ulFreePrivateMemory = CK_UNAVAILABLE_INFORMATION,
+		.hardwareVersion = version,
+		.firmwareVersion = version,
+	};
+
+	if (rv != CKR_OK && rv != CKR_TOKEN_NOT_RECOGNIZED)
+		return rv;
+	put_padded(info.label, sizeof(info.label), "");
+	put_padded(info.manufacturerID, sizeof(info.manufacturerID), manufacturer);
+	put_padded(info.model, sizeof(info.model), "cmek");
+	put_padded(info.serialNumber, sizeof(info.serialNumber), "");
+	put_padded(info.utcTime, sizeof(info.utcTime), "");
+	if (project != NULL) {
+		put_project(tokens, project, &info);
+		note_shown(tokens, slot, project);
+	}
+	*ret_info = info;
+	return CKR_OK;
+}
+
+/* C_InitToken. */
+
+static struct bytes unpadded(const CK_UTF8CHAR label[static 32])
+{
+	size_t len = 32;
+
+	while (len > 0 && label[len - 1] == ' ')
+		len--;
+	return bytes(label, len);
+}
+
+/* Only the very project that this process has seen in the slot is archived for a new one. */
+static bool was_shown(struct tokens *tokens, CK_SLOT_ID slot, const struct entry *project)
+{
+	struct token *token = token_of(tokens, slot);
+	AUTO(unlockp) pthread_mutex_t *held = locked(&tokens->lock);
+
+	return token != NULL && token->shown && uid_equal(token->project, project->uid);
+}
+
+static CK_RV replace_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry *project,
+			     struct bytes label)
+{
+	AUTO(entry_releasep) struct entry *made = NULL;
+
+	if (!was_shown(tokens, slot, project)) {
+		log_warning("C_InitToken: the project in slot %lu is not the one that this process "
+			    "has been shown there: ask C_GetTokenInfo first",
+			    slot);
+		return CKR_FUNCTION_FAILED;
+	}
+	return error_of_zone(zones_project_replace(tokens->objects->zones, project, label, &made),
+			     ERROR_TOKEN);
+}
+
+CK_RV tokens_init(struct tokens *tokens, CK_SLOT_ID slot, struct bytes pin,
+		  const CK_UTF8CHAR label[static 32])
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(entry_releasep) struct entry *made = NULL;
+	CK_RV rv;
+
+	TRY(error_of_zone(zones_refresh(tokens->objects->zones, true), ERROR_TOKEN));
+	rv = tokens_project(tokens, slot, &project);
+	if (rv == CKR_OK)
+		return replace_project(tokens, slot, project, unpadded(label));
+	if (rv != CKR_TOKEN_NOT_RECOGNIZED)
+		return rv;
+	if (pin.len > 0)
+		log_warning("C_InitToken: the new project has no PIN, whatever was given: access "
+			    "to its keys is decided by the KMS");
+	return error_of_zone(zones_project_create(tokens->objects->zones, (uint32_t)slot,
+						  unpadded(label), &made),
+			     ERROR_TOKEN);
+}
+
+/* Login. Any PIN will do: none has been set. */
+
+CK_RV tokens_login(struct tokens *tokens, CK_SLOT_ID slot, CK_USER_TYPE user)
+{
+	struct token *token = token_of(tokens, slot);
+	int nobody = TOKEN_LOGGED_OUT;
+
+	if (user != CKU_USER && user != CKU_SO)
+		return CKR_USER_TYPE_INVALID;
+	if (token == NULL)
+		return CKR_HOST_MEMORY;
+	if (atomic_compare_exchange_strong(&token->user, &nobody, (int)user))
+		return CKR_OK;
+	return nobody == (int)user ? CKR_USER_ALREADY_LOGGED_IN
+				   : CKR_USER_ANOTHER_ALREADY_LOGGED_IN;
+}
+
+CK_RV tokens_logout(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	struct token *token = token_of(tokens, slot);
+
+	if (token == NULL)
+		return CKR_HOST_MEMORY;
+	return atomic_exchange(&token->user, TOKEN_LOGGED_OUT) == TOKEN_LOGGED_OUT
+		       ? CKR_USER_NOT_LOGGED_IN
+		       : CKR_OK;
+}
+
+int tokens_user(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	struct token *token = token_of(tokens, slot);
+
+	return token == NULL ? TOKEN_LOGGED_OUT : token->user;
+}
+
+bool tokens_private_allowed(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	return !tokens->settings.login_required || tokens_user(tokens, slot) == (int)CKU_USER;
+}

@@ -1,0 +1,39 @@
+"""Faults to order. Each order says which operation ("*": all), how often (count) and what:
+
+    delay_ms        wait before the answer           status, type, message   answer this error
+    retry_after_ms  with x-amz-retry-after           reset                   "before": close without reading the answer out;
+    cut             close after so many body bytes                           "after": carry the operation out, then close
+    slow            send the body a byte at a time,  content_type, body      answer this instead (status with it)
+                    so many ms apart                 other_key               answer with another KeyId
+    plaintext_len   a plaintext of that length       skew_s                  the server's clock is off by so many seconds
+"""
+
+import threading
+
+
+class Faults:
+    def __init__(self):
+        self.lock, self.orders, self.skew_s = threading.Lock(), [], 0
+
+    def order(self, op="*", count=1, **what):
+        with self.lock:
+            if "skew_s" in what:
+                self.skew_s = what.pop("skew_s")
+            if what:
+                self.orders.append({"op": op, "count": count, **what})
+
+    def clear(self):
+        with self.lock:
+            self.orders.clear()
+            self.skew_s = 0
+
+    def take(self, op):
+        """The first order that is for this operation; it is used up by one."""
+        with self.lock:
+            for order in self.orders:
+                if order["op"] in ("*", op):
+                    order["count"] -= 1
+                    if order["count"] <= 0:
+                        self.orders.remove(order)
+                    return order
+        return {}

@@ -1,0 +1,77 @@
+"""IAM policies as far as this project's own (cmek policy, docs/aws.md) need them: Effect, Action, Resource, and the string and Null
+conditions on the KMS encryption context. An explicit Deny wins, nothing said is no (IAM User Guide, "Policy evaluation logic")."""
+
+import fnmatch
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def matches(patterns, value):
+    return any(fnmatch.fnmatchcase(value, pattern) for pattern in as_list(patterns))
+
+
+def string_like(wanted, have):
+    return have is not None and matches(wanted, have)
+
+
+def string_equals(wanted, have):
+    return have is not None and have in as_list(wanted)
+
+
+def is_null(wanted, have):
+    return (have is None) == (str(as_list(wanted)[0]).lower() == "true")
+
+
+OPERATORS = {
+    "StringEquals": string_equals,
+    "StringNotEquals": lambda wanted, have: not string_equals(wanted, have),
+    "StringLike": string_like,
+    "StringNotLike": lambda wanted, have: not string_like(wanted, have),
+    "Null": is_null,
+    "Bool": lambda wanted, have: str(have).lower() == str(as_list(wanted)[0]).lower(),
+}
+SETS = {"ForAllValues:": all, "ForAnyValue:": any}
+
+
+def condition_holds(operator, key, wanted, facts):
+    have = facts.get(key)
+    for prefix, combine in SETS.items():
+        if operator.startswith(prefix):
+            values = have if isinstance(have, list) else [] if have is None else [have]
+            return combine(OPERATORS[operator[len(prefix):]](wanted, value) for value in values)
+    if operator.endswith("IfExists"):
+        return have is None or OPERATORS[operator[: -len("IfExists")]](wanted, have)
+    return OPERATORS[operator](wanted, have)
+
+
+def applies(statement, action, resource, facts):
+    if not matches(statement.get("Action", []), action):
+        return False
+    if not matches(statement.get("Resource", "*"), resource):
+        return False
+    conditions = statement.get("Condition", {})
+    return all(
+        condition_holds(operator, key, wanted, facts)
+        for operator, pairs in conditions.items()
+        for key, wanted in pairs.items()
+    )
+
+
+def allowed(policies, action, resource, facts):
+    """Whether the statements of these policies, together, allow it."""
+    hits = [
+        statement["Effect"]
+        for policy in policies
+        for statement in as_list(policy["Statement"])
+        if applies(statement, action, resource, facts)
+    ]
+    return "Allow" in hits and "Deny" not in hits
+
+
+def facts_of(context):
+    """Condition keys of a KMS request with this encryption context."""
+    facts = {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
+    facts["kms:EncryptionContextKeys"] = sorted(context)
+    return facts
