@@ -6,14 +6,16 @@
 
 #include "base/log.h"
 
+/* Whoever asked says it again in the words of projects and zones, and with what to do; this is for
+ * those who look into the KMS's dealings alone. */
 void kms_log_failure(enum kms_status status, const char *operation, const struct kms_report *report)
 {
 	bool typed = report->error_type[0] != 0, numbered = report->request_id[0] != 0;
 
-	log_warning("KMS: %s%s%s: %s%s%s%s%s%s", operation == NULL ? "" : operation,
-		    operation == NULL ? "" : ": ", kms_status_text(status), report->message,
-		    typed ? " [" : "", report->error_type, typed ? "]" : "",
-		    numbered ? ", request " : "", report->request_id);
+	log_info("KMS: %s%s%s: %s%s%s%s%s%s", operation == NULL ? "" : operation,
+		 operation == NULL ? "" : ": ", kms_status_text(status), report->message,
+		 typed ? " [" : "", report->error_type, typed ? "]" : "",
+		 numbered ? ", request " : "", report->request_id);
 }
 
 enum kms_status kms_fail(enum kms_status status, struct kms_report *report, const char *type,

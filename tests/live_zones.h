@@ -33,6 +33,7 @@ static inline void live_zones_start(struct live_zones *live, unsigned lease_seco
 	fake_kms_init(&live->kms, "aws");
 	fake_kms_add(&live->kms, ROOT_1, NULL);
 	fake_kms_add(&live->kms, ROOT_2, NULL);
+	fake_kms_add(&live->kms, ROOT_3, "alias/third");
 	kms.clock = &live->clock.clock;
 	live->zones.settings = settings;
 	live->zones.clock = &live->clock.clock;

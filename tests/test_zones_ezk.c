@@ -355,6 +355,20 @@ static void records_under_a_strangers_key_are_not_asked_for(void **state)
 	assert_int_equal(live_decrypts(live), 0);
 }
 
+static void root_key_may_be_named_by_its_alias(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_3, NULL);
+	AUTO(entry_releasep) struct entry *root_key = live_root_key("alias/third");
+	AUTO(buffer_clear) struct buffer records = {0};
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	export_zone(zone, &records);
+	assert_int_equal(ezk_from_records(&live->zones, root_key, buffer_bytes(&records), &ezk),
+			 ZONE_OK);
+	assert_int_equal(fake_kms_calls(&live->kms, FAKE_DESCRIBE), 1);
+}
+
 static void only_the_wrap_of_the_named_root_key_is_used(void **state)
 {
 	struct live_zones *live = *state;
@@ -546,6 +560,7 @@ int main(void)
 		CASE(records_open_without_a_store),
 		CASE(same_records_share_a_lease),
 		CASE(records_under_a_strangers_key_are_not_asked_for),
+		CASE(root_key_may_be_named_by_its_alias),
 		CASE(only_the_wrap_of_the_named_root_key_is_used),
 		CASE(malformed_records_are_invalid),
 		CASE(threads_ask_once_for_each_cold_zone),

@@ -10,6 +10,7 @@
 #include "zones/state.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 /* --- Finding */
 
@@ -116,14 +117,30 @@ static enum zone_status entry_of_set(const char *arn, struct bytes records,
 	return ZONE_OK;
 }
 
+/* The ARN of a root key that may have been named by an alias or a key id. */
+static enum zone_status resolve(struct zones *zones, const struct entry *root_key,
+				struct kms_key *ret_key)
+{
+	const char *name = root_key->of_root_key.arn;
+	const struct ask ask = {.clients = zones->clients, .key = name};
+
+	if (strstr(name, ":key/") == NULL)
+		return ask_describe(&ask, ret_key);
+	snprintf(ret_key->arn, sizeof(ret_key->arn), "%s", name);
+	return ZONE_OK;
+}
+
 enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
+	struct kms_key key;
+
 	assert(root_key->kind == ENTRY_ROOT_KEY);
-	TRY(entry_of_set(root_key->of_root_key.arn, records, &zone));
+	TRY(resolve(zones, root_key, &key));
+	TRY(entry_of_set(key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
 	TRY(find(zones->ezks, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));

@@ -32,8 +32,9 @@ enum { EZK_PRIMARY = 0 };
 /*
  * From a record set that is in no store, for this process's sessions. Only wraps by `root_key` are
  * looked at: whoever could name a key of his own could pass off his data as the zone's
- * (ZONE_KMS_INCORRECT_KEY: none is). KMS, unless the very records have a lease here: the newest
- * version is opened and its MAC checked. ZONE_INVALID.
+ * (ZONE_KMS_INCORRECT_KEY: none is). One that is named by an alias or a key id is described first.
+ * KMS, unless the very records have a lease here: the newest version is opened and its MAC checked.
+ * ZONE_INVALID.
  */
 enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk);

@@ -166,7 +166,7 @@ enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 {
 	const struct ezk_identity identity = {version->project, version->cluster, zone,
 					      version->version};
-	enum zone_status answer = ZONE_INVALID;
+	enum zone_status answer = ZONE_KMS_INCORRECT_KEY; /* there may be no wrap to ask */
 	struct ezk_context context;
 	struct ask bound = *ask;
 
