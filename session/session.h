@@ -21,6 +21,10 @@ void sessions_abandon(void); /* in a fork's child: forgets, frees nothing */
 CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle);
 CK_RV session_close(CK_SESSION_HANDLE handle);
 CK_RV session_close_all(CK_SLOT_ID slot);
+/* Logins are of the token, by way of any of its sessions. CKR_SESSION_READ_ONLY_EXISTS and what
+ * tokens_login answers. */
+CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user);
+CK_RV session_logout(CK_SESSION_HANDLE handle);
 CK_RV session_info(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info);
 void session_counts(CK_SLOT_ID slot, CK_ULONG *ret_all, CK_ULONG *ret_read_write);
 
@@ -34,8 +38,8 @@ CK_SLOT_ID session_slot(const struct session *session);
 bool session_is_read_write(const struct session *session);
 struct objects *session_objects(const struct session *session);
 struct tokens *session_tokens(const struct session *session);
-/* The object behind a handle, held: the session's cached look-up while objects_generation stays,
- * which takes no shared lock. `invalid` is what a missing one answers (CKR_KEY_HANDLE_INVALID,
- * CKR_OBJECT_HANDLE_INVALID …). */
+/* The object behind a handle, held; not a private one while login is enforced and nobody is logged
+ * in. (Keys that are used again and again: session/keyed.h.) `invalid` is what a missing one
+ * answers (CKR_KEY_HANDLE_INVALID, CKR_OBJECT_HANDLE_INVALID …). */
 CK_RV session_object(struct session *session, CK_OBJECT_HANDLE handle, CK_RV invalid,
 		     struct object **ret_object);

@@ -1,0 +1,62 @@
+/* AES-GCM as operations. Decrypting in parts keeps the ciphertext back until the tag is known to be
+ * good: no plaintext leaves the module that was not verified. */
+#include "session/cipher.h"
+
+static CK_RV start(struct operation *op, struct parameter *parameter)
+{
+	const struct aes_message message = {
+		.iv = parameter->iv,
+		.aad = parameter->aad,
+		.tag_len = parameter->tag_len,
+	};
+
+	op->tag_len = parameter->tag_len;
+	op->held_max = SIZE_MAX;
+	return aes_start(op->keyed->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
+}
+
+static CK_RV seal_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	*ret_bound = in_len + op->tag_len;
+	return in_len < SIZE_MAX - AES_BLOCK ? CKR_OK : len_range(op);
+}
+
+static CK_RV tag_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	(void)in_len;
+	*ret_bound = op->tag_len;
+	return CKR_OK;
+}
+
+const struct cipher_class seal_class = {
+	.start = start,
+	.bounds = {seal_bound, same_bound, tag_bound},
+	.runs = {aes_once, aes_part, aes_last},
+};
+
+static CK_RV open_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	if (in_len < op->tag_len)
+		return len_range(op);
+	*ret_bound = in_len - op->tag_len;
+	return CKR_OK;
+}
+
+/* The tag first: in place, the end of the input may be written over. */
+static CK_RV open_once(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	struct bytes tag = bytes(in.data + in.len - op->tag_len, op->tag_len);
+	struct bytes text = bytes(in.data, in.len - op->tag_len);
+	size_t none;
+
+	if (!aes_set_tag(op->keyed->aes, tag))
+		return CKR_FUNCTION_FAILED;
+	TRY(aes_part(op, text, out, ret_len));
+	return aes_last(op, text, NULL, &none);
+}
+
+const struct cipher_class open_class = {
+	.start = start,
+	.bounds = {open_bound, held_part_bound, held_last_bound},
+	.runs = {open_once, held_part, held_last},
+};

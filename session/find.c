@@ -1,0 +1,76 @@
+/* A search; see the header. */
+#include "session/find.h"
+
+#include <stdlib.h>
+
+#include "session/output.h"
+#include "session/state.h"
+
+void search_clear(struct search *search)
+{
+	free(search->handles);
+	*search = (struct search){0};
+}
+
+static bool is_visible(struct session *session, CK_OBJECT_HANDLE handle)
+{
+	AUTO(object_releasep) struct object *object = NULL;
+
+	object = objects_find(session->objects, session->slot, handle);
+	return object != NULL && (object->flags & OBJECT_PRIVATE) == 0;
+}
+
+/* Private objects are there for a user who has logged in, where login is enforced. */
+static void hide_private(struct session *session, struct search *search)
+{
+	size_t from, to = 0;
+
+	for (from = 0; from < search->count; from++) {
+		if (is_visible(session, search->handles[from]))
+			search->handles[to++] = search->handles[from];
+	}
+	search->count = to;
+}
+
+CK_RV session_find_begin(struct session *session, const CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	struct search *search = &session->search;
+
+	if (search->active)
+		return CKR_OPERATION_ACTIVE;
+	if (template == NULL && count != 0)
+		return CKR_ARGUMENTS_BAD;
+	TRY(objects_search(session->objects, session->slot, template, count, &search->handles,
+			   &search->count));
+	if (!tokens_private_allowed(session->tokens, session->slot))
+		hide_private(session, search);
+	search->active = true;
+	return CKR_OK;
+}
+
+CK_RV session_find_next(struct session *session, CK_OBJECT_HANDLE *handles, CK_ULONG handles_max,
+			CK_ULONG *ret_count)
+{
+	struct search *search = &session->search;
+	size_t count = search->count - search->next;
+
+	if (!search->active)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (ret_count == NULL || (handles == NULL && handles_max != 0))
+		return CKR_ARGUMENTS_BAD;
+	if (count > handles_max)
+		count = handles_max;
+	if (count > 0)
+		memcpy(handles, search->handles + search->next, count * sizeof(*handles));
+	search->next += count;
+	put_ulong(ret_count, count);
+	return CKR_OK;
+}
+
+CK_RV session_find_end(struct session *session)
+{
+	if (!session->search.active)
+		return CKR_OPERATION_NOT_INITIALIZED;
+	search_clear(&session->search);
+	return CKR_OK;
+}

@@ -1,0 +1,20 @@
+/* C_FindObjectsInit, C_FindObjects, C_FindObjectsFinal: the handles are taken when the search
+ * begins, so that objects that come and go meanwhile disturb nobody. */
+#pragma once
+
+#include "session/session.h"
+
+struct search {
+	bool active;
+	CK_OBJECT_HANDLE *handles; /* owned */
+	size_t count;
+	size_t next;
+};
+void search_clear(struct search *search);
+
+/* CKR_OPERATION_ACTIVE. Unknown classes and attributes find nothing. */
+CK_RV session_find_begin(struct session *session, const CK_ATTRIBUTE *template, CK_ULONG count);
+/* CKR_OPERATION_NOT_INITIALIZED. */
+CK_RV session_find_next(struct session *session, CK_OBJECT_HANDLE *handles, CK_ULONG handles_max,
+			CK_ULONG *ret_count);
+CK_RV session_find_end(struct session *session);

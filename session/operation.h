@@ -1,0 +1,104 @@
+/*
+ * The active operation of a session: one of each kind, embedded in the session, so that none is
+ * allocated. Who runs a step takes the operation out of the session; it ends with the scope unless
+ * it is put back (run.c). That is the standard's rule that any error but CKR_BUFFER_TOO_SMALL ends
+ * an operation.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "crypto/digest.h"
+#include "session/keyed.h"
+#include "session/parameters.h"
+#include "session/session.h"
+
+enum operation_kind {
+	OPERATION_ENCRYPT, /* the same numbers as enum key_use */
+	OPERATION_DECRYPT,
+	OPERATION_DIGEST,
+	OPERATION_KIND_COUNT
+};
+
+enum step {
+	STEP_ONCE, /* C_Encrypt */
+	STEP_PART, /* C_EncryptUpdate */
+	STEP_LAST, /* C_EncryptFinal */
+	STEP_COUNT
+};
+
+struct operation;
+
+/* What a cipher does in a direction: rows in cipher.c and digest.c. */
+struct cipher_class {
+	/* Does the work of Init with parameters that live until it returns. */
+	CK_RV (*start)(struct operation *op, struct parameter *parameter);
+	/* The most a step can give for an input of this length; CKR_DATA_LEN_RANGE and kin for one
+	 * it can't take. Asks nobody. */
+	CK_RV (*bounds[STEP_COUNT])(const struct operation *op, size_t in_len, size_t *ret_bound);
+	/* Does it; `out` has room for the bound. */
+	CK_RV(*runs[STEP_COUNT])
+	(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
+	bool inexact; /* the result may be shorter than the bound: then a caller with less room
+			 gets what it needs told after the work, which is not done twice */
+};
+
+enum stage {
+	STAGE_FRESH, /* Init was called */
+	STAGE_PARTS, /* at least one part came */
+	STAGE_ONCE,  /* the result of STEP_ONCE is kept for a caller who lacked room */
+	STAGE_LAST   /* the same of STEP_LAST */
+};
+
+struct operation {
+	const struct cipher_class *class; /* NULL: none is active */
+	const struct mechanism *mechanism;
+	struct session *session;
+	enum operation_kind kind;
+	enum stage stage;
+	struct keyed *keyed; /* the session's; NULL: a digest */
+	size_t tag_len;	     /* GCM, bytes */
+	size_t pending;	     /* bytes the cipher holds back */
+	size_t held_max;     /* where parts are only collected: how many bytes at most */
+	struct context *context;
+	struct buffer held;   /* the parts collected */
+	struct buffer result; /* what a caller lacked room for */
+	/* Stays from one operation to the next. */
+	struct digest *digest;
+	enum digest_kind digest_kind;
+};
+
+/* The row for a mechanism and a direction; NULL: none. */
+const struct cipher_class *cipher_class_find(const struct mechanism *mechanism,
+					     enum operation_kind kind);
+extern const struct cipher_class digest_class;
+
+/* C_EncryptInit, C_DecryptInit, C_DigestInit (no key). A NULL mechanism ends what is active. KMS
+ * where a lease has ended. */
+CK_RV session_begin(struct session *session, enum operation_kind kind,
+		    const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
+/* A step, by the two-call rule: the length alone for a NULL `out` (an upper bound; asks nobody);
+ * CKR_BUFFER_TOO_SMALL and the length for too little room. Only these two, and a part, leave the
+ * operation active. */
+CK_RV session_run(struct session *session, enum operation_kind kind, enum step step,
+		  struct bytes in, CK_BYTE *out, CK_ULONG *out_len);
+/* C_DigestUpdate: a part without output. */
+CK_RV session_feed(struct session *session, enum operation_kind kind, struct bytes in);
+/* C_DigestKey. */
+CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE key);
+
+/* Ends it: wipes what it holds. Accepts one that is not active. */
+void operation_end(struct operation *op);
+/* And frees what stays between operations. */
+void operation_clear(struct operation *op);
+
+/* Parts that are only collected, for mechanisms that work on a whole. */
+CK_RV held_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
+CK_RV held_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
+CK_RV held_last_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
+CK_RV held_last(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
+
+/* An input of a length that is out of range, named for the direction. */
+static inline CK_RV len_range(const struct operation *op)
+{
+	return op->kind == OPERATION_DECRYPT ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
+}

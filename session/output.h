@@ -1,0 +1,20 @@
+/* Numbers in the application's memory: some hand over pointers into packed structures, so these
+ * are read and written as bytes. */
+#pragma once
+
+#include <string.h>
+
+#include "pkcs11/pkcs11.h"
+
+static inline CK_ULONG get_ulong(const CK_ULONG *from)
+{
+	CK_ULONG value;
+
+	memcpy(&value, (const void *)from, sizeof(value));
+	return value;
+}
+
+static inline void put_ulong(CK_ULONG *ret, CK_ULONG value)
+{
+	memcpy((void *)ret, &value, sizeof(value));
+}

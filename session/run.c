@@ -1,0 +1,260 @@
+/*
+ * How operations begin, run and end. The rules of the standard that all of them share are written
+ * here once: the two-call rule ("Conventions for functions returning output in a variable-length
+ * buffer"), and which returns end an operation. Ownership is the rule: an operation is taken out of
+ * the session and dies with the scope; the one way to keep it is to put it back.
+ */
+#include "session/operation.h"
+
+#include "base/secret.h"
+#include "session/output.h"
+#include "session/state.h"
+
+void operation_end(struct operation *op)
+{
+	context_free(op->context);
+	buffer_clear(&op->held);
+	buffer_clear(&op->result);
+	op->context = NULL;
+	op->keyed = NULL;
+	op->class = NULL;
+}
+
+void operation_clear(struct operation *op)
+{
+	operation_end(op);
+	digest_free(op->digest);
+	op->digest = NULL;
+}
+
+static void operation_endp(struct operation **op)
+{
+	if (*op != NULL)
+		operation_end(*op);
+}
+
+static struct operation *take_operation(struct session *session, enum operation_kind kind)
+{
+	struct operation *op = &session->operations[kind];
+
+	return op->class == NULL ? NULL : op;
+}
+
+static CK_RV put_back(struct operation **op, enum stage stage, CK_RV rv)
+{
+	(*op)->stage = stage;
+	*op = NULL;
+	return rv;
+}
+
+static CK_RV fill(struct operation *op, const CK_MECHANISM *given, CK_OBJECT_HANDLE key)
+{
+	enum key_use use = (enum key_use)op->kind;
+
+	TRY(session_key(op->session, use, given->mechanism, key, &op->keyed));
+	op->mechanism = op->keyed->mechanism;
+	op->class = cipher_class_find(op->mechanism, op->kind);
+	return op->class == NULL ? CKR_MECHANISM_INVALID : CKR_OK;
+}
+
+static CK_RV fill_digest(struct operation *op, const CK_MECHANISM *given)
+{
+	op->mechanism = mechanism_find(given->mechanism);
+	if (op->mechanism == NULL || (op->mechanism->flags & CKF_DIGEST) == 0)
+		return CKR_MECHANISM_INVALID;
+	op->class = &digest_class;
+	return CKR_OK;
+}
+
+static CK_RV start(struct operation *op, const CK_MECHANISM *given)
+{
+	AUTO(parameter_clear) struct parameter parameter = {0};
+
+	TRY(parameter_read(op->mechanism, given, &parameter));
+	if (op->keyed != NULL)
+		TRY(keyed_begin(op->session, op->keyed));
+	return op->class->start(op, &parameter);
+}
+
+CK_RV session_begin(struct session *session, enum operation_kind kind,
+		    const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+	AUTO(operation_endp) struct operation *op = &session->operations[kind];
+	CK_MECHANISM given;
+
+	if (mechanism == NULL)
+		return CKR_OK;
+	if (op->class != NULL)
+		return put_back(&op, op->stage, CKR_OPERATION_ACTIVE);
+	memcpy(&given, (const void *)mechanism, sizeof(given));
+	op->session = session;
+	op->kind = kind;
+	op->pending = 0;
+	TRY(kind == OPERATION_DIGEST ? fill_digest(op, &given) : fill(op, &given, key));
+	TRY(start(op, &given));
+	return put_back(&op, STAGE_FRESH, CKR_OK);
+}
+
+/* C_Encrypt neither ends a multi-part operation nor takes a result that C_EncryptFinal kept. */
+static bool step_fits(const struct operation *op, enum step step)
+{
+	switch (op->stage) {
+	case STAGE_FRESH:
+		return true;
+	case STAGE_PARTS:
+		return step != STEP_ONCE;
+	case STAGE_ONCE:
+		return step == STEP_ONCE;
+	case STAGE_LAST:
+		return step == STEP_LAST;
+	}
+	return false;
+}
+
+static bool has_result(const struct operation *op)
+{
+	return op->stage == STAGE_ONCE || op->stage == STAGE_LAST;
+}
+
+static CK_RV find_bound(const struct operation *op, enum step step, size_t in_len,
+			size_t *ret_bound)
+{
+	if (has_result(op)) {
+		*ret_bound = op->result.len;
+		return CKR_OK;
+	}
+	return op->class->bounds[step](op, in_len, ret_bound);
+}
+
+static bool ranges_meet(struct bytes in, const uint8_t *out, size_t out_len)
+{
+	uintptr_t a = (uintptr_t)in.data, b = (uintptr_t)out;
+
+	return in.len > 0 && a < b + out_len && b < a + in.len;
+}
+
+/* The same memory is fine, memory that overlaps otherwise would be written over before it is read.
+ */
+static CK_RV run_apart(struct operation *op, enum step step, struct bytes in, uint8_t *out,
+		       size_t bound, size_t *ret_len)
+{
+	AUTO(buffer_clear) struct buffer copy = {0};
+
+	if (ranges_meet(in, out, bound) && in.data != out) {
+		buffer_append(&copy, in);
+		if (copy.failed)
+			return CKR_HOST_MEMORY;
+		in = buffer_bytes(&copy);
+	}
+	return op->class->runs[step](op, in, out, ret_len);
+}
+
+/* Nothing half decrypted stays behind a failure. */
+static CK_RV run_into(struct operation *op, enum step step, struct bytes in, uint8_t *out,
+		      size_t bound, size_t *ret_len)
+{
+	CK_RV rv;
+
+	if (op->keyed != NULL)
+		TRY(keyed_continue(op->keyed));
+	rv = run_apart(op, step, in, out, bound, ret_len);
+	if (rv != CKR_OK && op->kind == OPERATION_DECRYPT)
+		wipe(out, bound);
+	return rv;
+}
+
+/* The work is done once and its result kept, since the length is known only afterwards. */
+static CK_RV run_aside(struct operation *op, enum step step, struct bytes in, size_t bound)
+{
+	uint8_t *out = buffer_extend(&op->result, bound);
+	size_t len;
+
+	if (out == NULL)
+		return CKR_HOST_MEMORY;
+	TRY(run_into(op, step, in, out, bound, &len));
+	buffer_truncate(&op->result, len);
+	return CKR_OK;
+}
+
+static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_ULONG *out_len)
+{
+	struct bytes result = buffer_bytes(&(*op)->result);
+
+	if (get_ulong(out_len) < result.len) {
+		put_ulong(out_len, result.len);
+		return put_back(op, step == STEP_ONCE ? STAGE_ONCE : STAGE_LAST,
+				CKR_BUFFER_TOO_SMALL);
+	}
+	if (result.len > 0)
+		memcpy(out, result.data, result.len);
+	put_ulong(out_len, result.len);
+	return CKR_OK;
+}
+
+CK_RV session_run(struct session *session, enum operation_kind kind, enum step step,
+		  struct bytes in, CK_BYTE *out, CK_ULONG *out_len)
+{
+	AUTO(operation_endp) struct operation *op = take_operation(session, kind);
+	size_t bound, len;
+
+	if (op == NULL || !step_fits(op, step))
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (!bytes_valid(in) || out_len == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(find_bound(op, step, in.len, &bound));
+	if (out == NULL) {
+		put_ulong(out_len, bound);
+		return put_back(&op, op->stage, CKR_OK);
+	}
+	if (has_result(op))
+		return hand_over(&op, step, out, out_len);
+	if (get_ulong(out_len) < bound) {
+		if (op->class->inexact && step != STEP_PART) {
+			TRY(run_aside(op, step, in, bound));
+			return hand_over(&op, step, out, out_len);
+		}
+		put_ulong(out_len, bound);
+		return put_back(&op, op->stage, CKR_BUFFER_TOO_SMALL);
+	}
+	TRY(run_into(op, step, in, out, bound, &len));
+	put_ulong(out_len, len);
+	return step == STEP_PART ? put_back(&op, STAGE_PARTS, CKR_OK) : CKR_OK;
+}
+
+CK_RV session_feed(struct session *session, enum operation_kind kind, struct bytes in)
+{
+	AUTO(operation_endp) struct operation *op = take_operation(session, kind);
+	size_t len;
+
+	if (op == NULL || !step_fits(op, STEP_PART))
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (!bytes_valid(in))
+		return CKR_ARGUMENTS_BAD;
+	TRY(op->class->runs[STEP_PART](op, in, NULL, &len));
+	return put_back(&op, STAGE_PARTS, CKR_OK);
+}
+
+/* PKCS #11, "C_DigestKey": only keys whose value the application may see anyhow. */
+static CK_RV feed_value(struct operation *op, struct object *key)
+{
+	struct bytes value;
+	size_t len;
+
+	if (key->kind != OBJECT_KEY || (key->flags & OBJECT_SENSITIVE) != 0)
+		return CKR_KEY_INDIGESTIBLE;
+	TRY(key_begin(key, ERROR_USE));
+	TRY(key_value(op->session, key, ERROR_USE, &value));
+	return op->class->runs[STEP_PART](op, value, NULL, &len);
+}
+
+CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE handle)
+{
+	AUTO(operation_endp) struct operation *op = take_operation(session, OPERATION_DIGEST);
+	AUTO(object_releasep) struct object *key = NULL;
+
+	if (op == NULL || !step_fits(op, STEP_PART))
+		return CKR_OPERATION_NOT_INITIALIZED;
+	TRY(session_object(session, handle, CKR_KEY_HANDLE_INVALID, &key));
+	TRY(feed_value(op, key));
+	return put_back(&op, STAGE_PARTS, CKR_OK);
+}

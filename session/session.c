@@ -1,0 +1,292 @@
+/* Sessions as the C_* functions see them: opened, borrowed, closed; and logins, which are the
+ * token's.
+ */
+#include "session/session.h"
+
+#include <stdlib.h>
+
+#include "base/fork.h"
+#include "base/free.h"
+#include "objects/error.h"
+#include "session/state.h"
+#include "session/table.h"
+
+/* --- Opening */
+
+static void session_free(struct session *session)
+{
+	size_t i;
+
+	for (i = 0; i < OPERATION_KIND_COUNT; i++)
+		operation_clear(&session->operations[i]);
+	for (i = 0; i < KEYED_COUNT; i++)
+		keyed_clear(&session->keyed.places[i]);
+	search_clear(&session->search);
+	free(session);
+}
+
+static void session_freep(struct session **session)
+{
+	if (*session != NULL)
+		session_free(*session);
+}
+
+static struct session *set_session(struct place *place, struct session *session)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&place->lock);
+	struct session *before = place->session;
+
+	place->session = session;
+	return before;
+}
+
+/* The session is the table's from here on; once it is published another thread may close it. */
+static CK_RV move_in(struct session *session, CK_SESSION_HANDLE *ret_handle)
+{
+	CK_SESSION_HANDLE handle;
+	struct place *place;
+	CK_RV rv;
+
+	TRY(table_take_place(&place, &handle));
+	session->place = place;
+	session->handle = handle;
+	set_session(place, session);
+	rv = table_publish(place, handle, session->slot, session->read_write);
+	if (rv == CKR_OK) {
+		*ret_handle = handle;
+		return CKR_OK;
+	}
+	set_session(place, NULL);
+	table_give_back(place);
+	return rv;
+}
+
+static CK_RV token_exists(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+
+	return tokens_project(tokens, slot, &project);
+}
+
+CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle)
+{
+	AUTO(session_freep) struct session *session = NULL;
+	struct objects *objects;
+	struct tokens *tokens;
+
+	TRY(table_owners(&objects, &tokens));
+	if ((flags & CKF_SERIAL_SESSION) == 0)
+		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
+	TRY(token_exists(tokens, slot));
+	session = calloc(1, sizeof(*session));
+	if (session == NULL)
+		return CKR_HOST_MEMORY;
+	session->slot = slot;
+	session->read_write = (flags & CKF_RW_SESSION) != 0;
+	session->objects = objects;
+	session->tokens = tokens;
+	TRY(move_in(session, ret_handle));
+	session = NULL;
+	return CKR_OK;
+}
+
+/* --- Borrowing */
+
+/* Why a handle is not found. */
+static CK_RV not_found(void)
+{
+	struct objects *objects;
+	struct tokens *tokens;
+
+	TRY(table_owners(&objects, &tokens));
+	return CKR_SESSION_HANDLE_INVALID;
+}
+
+CK_RV session_borrow(CK_SESSION_HANDLE handle, struct session **ret_session)
+{
+	struct place *place;
+
+	if (fork_is_child())
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	place = table_find(handle);
+	if (place == NULL)
+		return not_found();
+	pthread_mutex_lock(&place->lock);
+	/* It may have been closed meanwhile. */
+	if (atomic_load_explicit(&place->handle, memory_order_acquire) == handle) {
+		*ret_session = place->session;
+		return CKR_OK;
+	}
+	pthread_mutex_unlock(&place->lock);
+	return not_found();
+}
+
+void session_return(struct session **session)
+{
+	if (*session == NULL)
+		return;
+	(*session)->device_error = error_take_reason();
+	pthread_mutex_unlock(&(*session)->place->lock);
+}
+
+/* --- Closing */
+
+/* Waits for who is still in the session. */
+static void move_out(struct place *place)
+{
+	struct session *session = set_session(place, NULL);
+
+	objects_remove_session(session->objects, session->handle);
+	session_free(session);
+	table_give_back(place);
+}
+
+static void move_all_out(struct place *list)
+{
+	struct place *next;
+
+	for (; list != NULL; list = next) {
+		next = list->next;
+		move_out(list);
+	}
+}
+
+CK_RV session_close(CK_SESSION_HANDLE handle)
+{
+	struct place *place;
+
+	if (fork_is_child())
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	place = table_unlink(handle);
+	if (place == NULL)
+		return not_found();
+	move_out(place);
+	return CKR_OK;
+}
+
+CK_RV session_close_all(CK_SLOT_ID slot)
+{
+	struct objects *objects;
+	struct tokens *tokens;
+
+	TRY(table_owners(&objects, &tokens));
+	TRY(token_exists(tokens, slot));
+	move_all_out(table_unlink_all(&slot));
+	return CKR_OK;
+}
+
+void sessions_stop(void)
+{
+	table_stop();
+	move_all_out(table_unlink_all(NULL));
+}
+
+/* --- Logins */
+
+static CK_RV find_slot(CK_SESSION_HANDLE handle, CK_SLOT_ID *ret_slot)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	*ret_slot = session->slot;
+	return CKR_OK;
+}
+
+/* "The SO can only log in when there are no read-only sessions." Counted before the session is
+ * locked, since the table's lock comes before a session's. */
+CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user)
+{
+	AUTO(session_return) struct session *session = NULL;
+	CK_ULONG all, read_write;
+	CK_SLOT_ID slot;
+
+	TRY(find_slot(handle, &slot));
+	session_counts(slot, &all, &read_write);
+	TRY(session_borrow(handle, &session));
+	if (user == CKU_CONTEXT_SPECIFIC)
+		return CKR_OPERATION_NOT_INITIALIZED; /* no key asks for it */
+	if (user == CKU_SO && all > read_write)
+		return CKR_SESSION_READ_ONLY_EXISTS;
+	return tokens_login(session->tokens, slot, user);
+}
+
+CK_RV session_logout(CK_SESSION_HANDLE handle)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	return tokens_logout(session->tokens, session->slot);
+}
+
+/* --- Asking */
+
+static CK_STATE state_of(const struct session *session)
+{
+	switch (tokens_user(session->tokens, session->slot)) {
+	case CKU_USER:
+		return session->read_write ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS;
+	case CKU_SO:
+		return CKS_RW_SO_FUNCTIONS;
+	default:
+		return session->read_write ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION;
+	}
+}
+
+/* Leaves the reason of the last call where it is: C_GetSessionInfo is how one reads it. */
+CK_RV session_info(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info)
+{
+	struct session *session = NULL;
+	CK_SESSION_INFO info;
+
+	TRY(session_borrow(handle, &session));
+	info = (CK_SESSION_INFO){
+		.slotID = session->slot,
+		.state = state_of(session),
+		.flags = CKF_SERIAL_SESSION | (session->read_write ? CKF_RW_SESSION : 0),
+		.ulDeviceError = session->device_error,
+	};
+	pthread_mutex_unlock(&session->place->lock);
+	memcpy((void *)ret_info, &info, sizeof(info));
+	return CKR_OK;
+}
+
+CK_SESSION_HANDLE session_handle(const struct session *session)
+{
+	return session->handle;
+}
+
+CK_SLOT_ID session_slot(const struct session *session)
+{
+	return session->slot;
+}
+
+bool session_is_read_write(const struct session *session)
+{
+	return session->read_write;
+}
+
+struct objects *session_objects(const struct session *session)
+{
+	return session->objects;
+}
+
+struct tokens *session_tokens(const struct session *session)
+{
+	return session->tokens;
+}
+
+CK_RV session_object(struct session *session, CK_OBJECT_HANDLE handle, CK_RV invalid,
+		     struct object **ret_object)
+{
+	struct object *object = objects_find(session->objects, session->slot, handle);
+
+	if (object == NULL)
+		return invalid;
+	if ((object->flags & OBJECT_PRIVATE) != 0 &&
+	    !tokens_private_allowed(session->tokens, session->slot)) {
+		object_release(object);
+		return invalid;
+	}
+	*ret_object = object;
+	return CKR_OK;
+}

@@ -1,0 +1,22 @@
+/* What a session holds; for the files of this folder only. */
+#pragma once
+
+#include "session/find.h"
+#include "session/keyed.h"
+#include "session/operation.h"
+#include "session/session.h"
+
+struct place;
+
+struct session {
+	struct place *place; /* in the table; its lock is held while the session is borrowed */
+	CK_SESSION_HANDLE handle;
+	CK_SLOT_ID slot;
+	bool read_write;
+	CK_ULONG device_error;
+	struct objects *objects;
+	struct tokens *tokens;
+	struct operation operations[OPERATION_KIND_COUNT];
+	struct keyed_cache keyed;
+	struct search search;
+};

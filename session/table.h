@@ -1,0 +1,43 @@
+/*
+ * The table of sessions, for session.c: places for sessions, found by handle without the table's
+ * lock. A place is never freed, so one may look into it, lock it, and only then see whether it
+ * still has the handle. A handle is a number that is never used again and the index of its place.
+ * Who closes a session takes the handle out of the place under the table's lock, and waits for
+ * those in the session outside it.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "session/session.h"
+
+struct place {
+	pthread_mutex_t lock;		  /* the session's: held while it is borrowed */
+	_Atomic CK_SESSION_HANDLE handle; /* 0: free; changed under the table's lock */
+	struct session *session;	  /* under the place's lock */
+	/* Under the table's lock. */
+	CK_SLOT_ID slot;
+	bool read_write;
+	uint32_t index;
+	struct place *next; /* in the list of free places, or of those being closed */
+} __attribute__((aligned(64)));
+
+/* What the sessions of this module life work on; CKR_CRYPTOKI_NOT_INITIALIZED. */
+CK_RV table_owners(struct objects **ret_objects, struct tokens **ret_tokens);
+void table_stop(void);
+
+/* A place and a handle for a session that is about to be; CKR_SESSION_COUNT. */
+CK_RV table_take_place(struct place **ret_place, CK_SESSION_HANDLE *ret_handle);
+/* From here on the handle is found. CKR_SESSION_READ_WRITE_SO_EXISTS. */
+CK_RV table_publish(struct place *place, CK_SESSION_HANDLE handle, CK_SLOT_ID slot,
+		    bool read_write);
+void table_give_back(struct place *place);
+
+/* The place that has the handle now; NULL: none. No lock. */
+struct place *table_find(CK_SESSION_HANDLE handle);
+/* Takes the handle out, so that nobody comes in; with a slot's last session its user is logged out.
+ * NULL: none. The place is to be given back. */
+struct place *table_unlink(CK_SESSION_HANDLE handle);
+/* The same with all sessions of a slot, or (NULL) all there are: a list. */
+struct place *table_unlink_all(const CK_SLOT_ID *slot);
