@@ -1,0 +1,40 @@
+/* PKCS #11, "Key management functions". */
+#include "session/keys.h"
+
+CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_ATTRIBUTE *attributes,
+		    CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	return session_generate(session, mechanism, attributes, count, ret_key);
+}
+
+CK_RV C_WrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping_key,
+		CK_OBJECT_HANDLE key, CK_BYTE *wrapped, CK_ULONG *wrapped_len)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	return session_wrap(session, mechanism, wrapping_key, key, wrapped, wrapped_len);
+}
+
+CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
+		  CK_OBJECT_HANDLE unwrapping_key, CK_BYTE *wrapped, CK_ULONG wrapped_len,
+		  CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	return session_unwrap(session, mechanism, unwrapping_key, bytes(wrapped, wrapped_len),
+			      attributes, count, ret_key);
+}
+
+CK_RV C_DeriveKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base_key,
+		  CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	return session_derive(session, mechanism, base_key, attributes, count, ret_key);
+}

@@ -1,0 +1,51 @@
+/* PKCS #11, "Session management functions". */
+#include "session/session.h"
+
+#include "session/output.h"
+
+CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
+		    CK_SESSION_HANDLE *ret_session)
+{
+	CK_SESSION_HANDLE handle;
+
+	(void)application; /* nothing is ever notified */
+	(void)notify;
+	if (ret_session == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(session_open(slot, flags, &handle));
+	put_ulong(ret_session, handle);
+	return CKR_OK;
+}
+
+CK_RV C_CloseSession(CK_SESSION_HANDLE handle)
+{
+	return session_close(handle);
+}
+
+CK_RV C_CloseAllSessions(CK_SLOT_ID slot)
+{
+	return session_close_all(slot);
+}
+
+CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info)
+{
+	CK_SESSION_INFO info;
+
+	if (ret_info == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(session_info(handle, &info));
+	memcpy((void *)ret_info, &info, sizeof(info));
+	return CKR_OK;
+}
+
+CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len)
+{
+	if (pin == NULL && pin_len != 0)
+		return CKR_ARGUMENTS_BAD;
+	return session_login(handle, user);
+}
+
+CK_RV C_Logout(CK_SESSION_HANDLE handle)
+{
+	return session_logout(handle);
+}

@@ -1,0 +1,75 @@
+/* C_GenerateKey: what the template asks for decides whether a zone or a data key is made. */
+#include "session/keys.h"
+
+#include "base/secret.h"
+#include "crypto/crypto.h"
+#include "session/output.h"
+#include "session/state.h"
+
+enum { ZONE_KEY_LEN = 32 };
+
+/* A token AES-256 key that is not extractable is a zone's EZK; every other key is a data key. */
+static bool asks_for_zone(const struct template *template)
+{
+	return template->token && template->key_type == CKK_AES &&
+	       template->value_len == ZONE_KEY_LEN && (template->flags & OBJECT_EXTRACTABLE) == 0;
+}
+
+static CK_RV complete(const struct mechanism *mechanism, struct template *template)
+{
+	if (template->class != CK_UNAVAILABLE_INFORMATION && template->class != CKO_SECRET_KEY)
+		return CKR_TEMPLATE_INCONSISTENT;
+	if (template->key_type != CK_UNAVAILABLE_INFORMATION &&
+	    template->key_type != mechanism->key_type)
+		return CKR_TEMPLATE_INCONSISTENT;
+	template->key_type = mechanism->key_type;
+	return CKR_OK;
+}
+
+static CK_RV draw(struct object *key, size_t len)
+{
+	AUTO(secret_freep) uint8_t *value = secret_new(len);
+
+	if (value == NULL)
+		return CKR_HOST_MEMORY;
+	if (!crypto_random(value, len))
+		return CKR_FUNCTION_FAILED;
+	return object_set_value(key, bytes(value, len));
+}
+
+static CK_RV make(struct session *session, const struct mechanism *mechanism,
+		  const struct template *template, CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(object_releasep) struct object *key = NULL;
+
+	TRY(template_make_key(TEMPLATE_GENERATE, template, template->token, &key));
+	key->generated_by = mechanism->type;
+	if (asks_for_zone(template))
+		return objects_store_zone(session->objects, session->slot, TAKE(key), ret_handle);
+	TRY(draw(key, template->value_len));
+	return session_add_key(session, template, &key, ret_handle);
+}
+
+CK_RV session_generate(struct session *session, const CK_MECHANISM *mechanism,
+		       const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
+{
+	AUTO(parameter_clear) struct parameter parameter = {0};
+	const struct mechanism *found;
+	struct template template;
+	CK_OBJECT_HANDLE handle;
+	CK_MECHANISM given;
+
+	if (mechanism == NULL || ret_key == NULL || (attributes == NULL && count != 0))
+		return CKR_ARGUMENTS_BAD;
+	memcpy(&given, (const void *)mechanism, sizeof(given));
+	found = mechanism_find(given.mechanism);
+	if (found == NULL || (found->flags & CKF_GENERATE) == 0)
+		return CKR_MECHANISM_INVALID;
+	TRY(parameter_read(found, &given, &parameter));
+	TRY(template_read(TEMPLATE_GENERATE, attributes, count, &template));
+	TRY(complete(found, &template));
+	TRY(session_may_make(session, &template));
+	TRY(make(session, found, &template, &handle));
+	put_ulong(ret_key, handle);
+	return CKR_OK;
+}

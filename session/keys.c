@@ -1,0 +1,58 @@
+/* Where a new key goes: into the session, or, wrapped by its zone, into the token. */
+#include "session/keys.h"
+
+#include "base/log.h"
+#include "objects/error.h"
+#include "session/state.h"
+
+CK_RV session_may_make(const struct session *session, const struct template *template)
+{
+	return template->token && !session->read_write ? CKR_SESSION_READ_ONLY : CKR_OK;
+}
+
+static CK_RV may_be_private(const struct session *session, const struct object *key)
+{
+	return (key->flags & OBJECT_PRIVATE) == 0 ||
+			       tokens_private_allowed(session->tokens, session->slot)
+		       ? CKR_OK
+		       : CKR_USER_NOT_LOGGED_IN;
+}
+
+/* A zone is of the project whose token this is. */
+static CK_RV find_zone(struct session *session, uint64_t id, struct ezk **ret_ezk)
+{
+	struct zones *zones = objects_zones(session->objects);
+	AUTO(entry_releasep) struct entry *zone = zones_find_zone(zones, id), *project = NULL;
+
+	TRY(tokens_project(session->tokens, session->slot, &project));
+	if (zone == NULL || !uid_equal(zone->project, project->uid)) {
+		log_warning("a template names the zone %llu, which this token does not have",
+			    (unsigned long long)id);
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	return error_of_zone(ezk_find(zones, zone, EZK_PRIMARY, ret_ezk), ERROR_OBJECT);
+}
+
+static CK_RV stamp_as_named(struct session *session, const struct template *template,
+			    struct object *key)
+{
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	if (template->zone == 0)
+		return CKR_OK;
+	TRY(find_zone(session, template->zone, &ezk));
+	return object_stamp(key, ezk) == CKR_OK ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+}
+
+CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,
+		      CK_OBJECT_HANDLE *ret_handle)
+{
+	TRY(may_be_private(session, *key));
+	TRY(stamp_as_named(session, template, *key));
+	(*key)->slot = session->slot;
+	if (template->token)
+		return objects_store_key(session->objects, session->slot, TAKE(*key),
+					 template->zone, ret_handle);
+	(*key)->owner = session->handle;
+	return objects_add(session->objects, TAKE(*key), ret_handle);
+}

@@ -1,0 +1,35 @@
+/* C_GenerateKey, C_WrapKey, C_UnwrapKey, C_DeriveKey, and how a new key finds its place. Each of
+ * the four may ask the KMS. */
+#pragma once
+
+#include "objects/template.h"
+#include "session/session.h"
+
+CK_RV session_generate(struct session *session, const CK_MECHANISM *mechanism,
+		       const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key);
+/* A NULL `out` asks for the length alone, which reaches no KMS. */
+CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
+		   CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key, CK_BYTE *out,
+		   CK_ULONG *out_len);
+CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
+		     CK_OBJECT_HANDLE unwrapping_key, struct bytes wrapped,
+		     const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key);
+CK_RV session_derive(struct session *session, const CK_MECHANISM *mechanism,
+		     CK_OBJECT_HANDLE base_key, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+		     CK_OBJECT_HANDLE *ret_key);
+
+/* May the session make what the template asks for? CKR_SESSION_READ_ONLY. */
+CK_RV session_may_make(const struct session *session, const struct template *template);
+/* A new data key becomes the token's or the session's own (takes it), and belongs to the zone that
+ * the template names: CKR_TEMPLATE_INCONSISTENT if it has another's stamp. */
+CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,
+		      CK_OBJECT_HANDLE *ret_handle);
+
+struct keyed;
+struct parameter;
+/* C_WrapKey and C_UnwrapKey by a root key: of zones. */
+CK_RV session_export_zone(struct session *session, struct keyed *root, struct object *zone,
+			  CK_BYTE *out, CK_ULONG *out_len);
+CK_RV session_import_zone(struct session *session, struct keyed *root,
+			  const struct parameter *parameter, struct bytes wrapped,
+			  const struct template *template, CK_OBJECT_HANDLE *ret_handle);

@@ -1,0 +1,89 @@
+/* C_UnwrapKey of a data key, by an EZK or by another data key. Of zones: import.c. */
+#include "session/keys.h"
+
+#include "base/secret.h"
+#include "objects/error.h"
+#include "session/output.h"
+#include "session/state.h"
+#include "session/wrapping.h"
+
+/* What comes out of a zone is the zone's; what comes out of a key belongs where that key does,
+ * also if that is only said later. */
+static CK_RV stamp(const struct keyed *by, struct ezk *used, struct object *key)
+{
+	if (used != NULL)
+		return object_stamp(key, used);
+	if (by->ezk != NULL)
+		return object_stamp(key, by->ezk);
+	object_share_stamp(key, by->object);
+	return CKR_OK;
+}
+
+static CK_RV make(struct session *session, const struct keyed *by, struct ezk *used,
+		  const struct template *template, struct bytes value, CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(object_releasep) struct object *key = NULL;
+
+	TRY(template_make_key(TEMPLATE_UNWRAP, template, template->token, &key));
+	TRY(object_set_value(key, value));
+	TRY(stamp(by, used, key));
+	return session_add_key(session, template, &key, ret_handle);
+}
+
+static CK_RV unwrap_by(struct session *session, struct keyed *by, const struct parameter *parameter,
+		       struct bytes wrapped, const struct template *template,
+		       CK_OBJECT_HANDLE *ret_handle)
+{
+	const struct wrap_method *method = wrap_method_find(by->mechanism);
+	AUTO(secret_freep) uint8_t *value = NULL;
+	AUTO(ezk_releasep) struct ezk *used = NULL;
+	size_t len;
+
+	len = method == NULL ? 0 : method->value_max(by->mechanism, parameter, wrapped.len);
+	if (len == 0)
+		return CKR_WRAPPED_KEY_LEN_RANGE;
+	value = secret_new(len);
+	if (value == NULL)
+		return CKR_HOST_MEMORY;
+	TRY(keyed_begin(session, by));
+	TRY(method->unwrap(by, parameter, wrapped, value, &len, &used));
+	return make(session, by, used, template, bytes(value, len), ret_handle);
+}
+
+/* A template that names no class is meant for a secret key: nothing else can be wrapped here. */
+static CK_RV read_template(const struct keyed *by, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+			   struct template *ret_template)
+{
+	TRY(template_read(TEMPLATE_UNWRAP, attributes, count, ret_template));
+	TRY(template_force(by->object->unwrap_template, ret_template));
+	if (ret_template->class != CK_UNAVAILABLE_INFORMATION &&
+	    ret_template->class != CKO_SECRET_KEY)
+		return CKR_TEMPLATE_INCONSISTENT;
+	return CKR_OK;
+}
+
+CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
+		     CK_OBJECT_HANDLE unwrapping_key, struct bytes wrapped,
+		     const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
+{
+	AUTO(parameter_clear) struct parameter parameter = {0};
+	struct template template;
+	CK_OBJECT_HANDLE handle;
+	CK_MECHANISM given;
+	struct keyed *by;
+
+	if (mechanism == NULL || ret_key == NULL || wrapped.data == NULL ||
+	    (attributes == NULL && count != 0))
+		return CKR_ARGUMENTS_BAD;
+	memcpy(&given, (const void *)mechanism, sizeof(given));
+	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
+	TRY(parameter_read(by->mechanism, &given, &parameter));
+	TRY(read_template(by, attributes, count, &template));
+	TRY(session_may_make(session, &template));
+	if (by->mechanism->cipher == CIPHER_KMS)
+		TRY(session_import_zone(session, by, &parameter, wrapped, &template, &handle));
+	else
+		TRY(unwrap_by(session, by, &parameter, wrapped, &template, &handle));
+	put_ulong(ret_key, handle);
+	return CKR_OK;
+}

@@ -1,0 +1,158 @@
+/* C_WrapKey: a data key by an EZK or by another data key, and a zone by its root key. */
+#include "session/keys.h"
+
+#include "base/log.h"
+#include "objects/error.h"
+#include "session/output.h"
+#include "session/state.h"
+#include "session/wrapping.h"
+
+/* The two-call rule, for something that is no operation. True: answered. */
+static bool answer_len(CK_BYTE *out, CK_ULONG *out_len, size_t needed, CK_RV *ret_rv)
+{
+	if (out != NULL && get_ulong(out_len) >= needed)
+		return false;
+	put_ulong(out_len, needed);
+	*ret_rv = out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL;
+	return true;
+}
+
+static CK_RV may_leave(const struct object *key)
+{
+	switch (key->kind) {
+	case OBJECT_KEY:
+		return (key->flags & OBJECT_EXTRACTABLE) != 0 ? CKR_OK : CKR_KEY_UNEXTRACTABLE;
+	case OBJECT_ZONE:
+	case OBJECT_ROOT_KEY:
+		return CKR_KEY_UNEXTRACTABLE;
+	default:
+		return CKR_KEY_HANDLE_INVALID;
+	}
+}
+
+/* A data key stays in its zone. */
+static CK_RV same_zone(const struct object *by, const struct object *key)
+{
+	uint64_t ours = object_zone(by), its = object_zone(key);
+
+	if (ours == 0 || its == 0 || ours == its)
+		return CKR_OK;
+	log_warning("a key of zone %llu can't be wrapped by zone %llu: it stays in its own",
+		    (unsigned long long)its, (unsigned long long)ours);
+	error_note(CMEK_ERROR_OTHER_ZONE);
+	return CKR_KEY_NOT_WRAPPABLE;
+}
+
+/* PKCS #11, "C_WrapKey" and the attributes it names. */
+static CK_RV may_wrap(const struct object *by, const struct object *key)
+{
+	TRY(may_leave(key));
+	if ((key->flags & OBJECT_WRAP_WITH_TRUSTED) != 0 && (by->flags & OBJECT_TRUSTED) == 0)
+		return CKR_KEY_NOT_WRAPPABLE;
+	if (!template_matches(by->wrap_template, key))
+		return CKR_KEY_HANDLE_INVALID;
+	return same_zone(by, key);
+}
+
+/* From here on both are of one zone, if either is of any. */
+static CK_RV share_zone(struct keyed *by, struct object *key)
+{
+	struct ezk *ezk = keyed_lease(by);
+
+	if (ezk != NULL)
+		return object_stamp(key, ezk);
+	ezk = object_ezk(key);
+	return ezk == NULL ? CKR_OK : object_stamp(by->object, ezk);
+}
+
+static CK_RV wrap_key(struct session *session, const struct wrap_method *method, struct keyed *by,
+		      const struct parameter *parameter, struct object *key, CK_BYTE *out)
+{
+	struct bytes value;
+
+	TRY(keyed_begin(session, by));
+	if (object_ezk(key) != keyed_lease(by))
+		TRY(key_begin(key, ERROR_WRAP));
+	TRY(key_value(session, key, ERROR_WRAP, &value));
+	TRY(share_zone(by, key));
+	return method->wrap(by, parameter, value, out);
+}
+
+static CK_RV wrap_by(struct session *session, struct keyed *by, const struct parameter *parameter,
+		     struct object *key, CK_BYTE *out, CK_ULONG *out_len)
+{
+	const struct wrap_method *method = wrap_method_find(by->mechanism);
+	size_t len;
+	CK_RV rv;
+
+	TRY(may_wrap(by->object, key));
+	len = method == NULL ? 0 : method->wrapped_len(by->mechanism, parameter, key->value_len);
+	if (len == 0)
+		return CKR_KEY_SIZE_RANGE;
+	if (answer_len(out, out_len, len, &rv))
+		return rv;
+	TRY(wrap_key(session, method, by, parameter, key, out));
+	put_ulong(out_len, len);
+	return CKR_OK;
+}
+
+CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
+		   CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key_handle, CK_BYTE *out,
+		   CK_ULONG *out_len)
+{
+	AUTO(parameter_clear) struct parameter parameter = {0};
+	AUTO(object_releasep) struct object *key = NULL;
+	CK_MECHANISM given;
+	struct keyed *by;
+
+	if (mechanism == NULL || out_len == NULL)
+		return CKR_ARGUMENTS_BAD;
+	memcpy(&given, (const void *)mechanism, sizeof(given));
+	TRY(session_key(session, KEY_WRAP, given.mechanism, wrapping_key, &by));
+	TRY(parameter_read(by->mechanism, &given, &parameter));
+	TRY(session_object(session, key_handle, CKR_KEY_HANDLE_INVALID, &key));
+	if (by->mechanism->cipher == CIPHER_KMS)
+		return session_export_zone(session, by, key, out, out_len);
+	return wrap_by(session, by, &parameter, key, out, out_len);
+}
+
+/* --- A zone, by its root key: its records, as they are stored. Asks nobody. */
+
+static bool has_wrap_by(const struct ezk_version *version, const char *arn)
+{
+	size_t i;
+
+	for (i = 0; i < version->wrap_count; i++) {
+		if (kms_arn_same_key(version->wraps[i].arn, arn))
+			return true;
+	}
+	return false;
+}
+
+static bool is_under(const struct entry *zone, const struct entry *root_key)
+{
+	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
+
+	return primary != NULL && has_wrap_by(primary, root_key->of_root_key.arn);
+}
+
+CK_RV session_export_zone(struct session *session, struct keyed *root, struct object *zone,
+			  CK_BYTE *out, CK_ULONG *out_len)
+{
+	AUTO(buffer_clear) struct buffer records = {0};
+	AUTO(entry_releasep) struct entry *entry = NULL;
+	CK_RV rv;
+
+	if (zone->kind != OBJECT_ZONE)
+		return CKR_KEY_NOT_WRAPPABLE;
+	entry = zone->entry != NULL ? entry_hold(zone->entry) : ezk_entry(zone->ezk);
+	if (entry == NULL || !is_under(entry, root->object->entry))
+		return CKR_KEY_NOT_WRAPPABLE;
+	TRY(error_of_zone(zones_zone_export(objects_zones(session->objects), entry, &records),
+			  ERROR_WRAP));
+	if (answer_len(out, out_len, records.len, &rv))
+		return rv;
+	memcpy(out, records.data, records.len);
+	put_ulong(out_len, records.len);
+	return CKR_OK;
+}

@@ -1,0 +1,26 @@
+/* How each wrapping mechanism turns the bytes of a key into a wrapped key and back, under a key
+ * that was made ready. Rules about who may wrap what are in wrap.c and unwrap.c. */
+#pragma once
+
+#include "session/keyed.h"
+#include "session/parameters.h"
+
+struct wrap_method {
+	/* The length of `len` bytes wrapped; 0: can't be wrapped. */
+	size_t (*wrapped_len)(const struct mechanism *mechanism, const struct parameter *parameter,
+			      size_t len);
+	/* The most that can come out of `len` wrapped bytes; 0: nothing. */
+	size_t (*value_max)(const struct mechanism *mechanism, const struct parameter *parameter,
+			    size_t len);
+	CK_RV(*wrap)
+	(struct keyed *by, const struct parameter *parameter, struct bytes value,
+	 uint8_t *ret_wrapped);
+	/* CKR_WRAPPED_KEY_INVALID. *ret_ezk: the EZK version that was used, held, where it was
+	 * named by what was wrapped. */
+	CK_RV(*unwrap)
+	(struct keyed *by, const struct parameter *parameter, struct bytes wrapped,
+	 uint8_t *ret_secret, size_t *ret_len, struct ezk **ret_ezk);
+};
+
+/* NULL: no such method. */
+const struct wrap_method *wrap_method_find(const struct mechanism *mechanism);
