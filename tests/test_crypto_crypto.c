@@ -179,6 +179,34 @@ static void fips_is_loaded_or_an_error(void **state)
 		assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* As in a host whose exit handlers run OpenSSL's first, and the module's C_Finalize after it. */
+static bool frees_after_cleanup(void)
+{
+	const uint8_t key[32] = {0};
+	struct aes *aes = aes_new(AES_GCM, true, bytes(key, 32));
+	struct digest *digest = digest_new(DIGEST_SHA256);
+	uint8_t out[32];
+
+	if (aes == NULL || digest == NULL || !crypto_random(out, sizeof(out)))
+		return false;
+	OPENSSL_cleanup();
+	aes_free(aes);
+	digest_free(digest);
+	return true;
+}
+
+static void objects_can_be_freed_after_openssl_cleaned_up(void **state)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(frees_after_cleanup() ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void all_of_libcrypto_is_one_copy(void **state)
 {
 	(void)state;
@@ -203,6 +231,7 @@ int main(void)
 		cmocka_unit_test(children_make_contexts_and_random_bytes_of_their_own),
 		cmocka_unit_test(hosts_wish_for_fips_is_read),
 		cmocka_unit_test(fips_is_loaded_or_an_error),
+		cmocka_unit_test(objects_can_be_freed_after_openssl_cleaned_up),
 		cmocka_unit_test(all_of_libcrypto_is_one_copy),
 		cmocka_unit_test(errors_are_not_left_behind),
 	};
