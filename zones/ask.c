@@ -19,6 +19,7 @@ static const struct {
 				 "restore it from a backup"},
 	{KMS_INCORRECT_KEY, "the stored record belongs to another root key"},
 	{KMS_INVALID_KEY_USAGE, "a root key must be symmetric, for encryption and decryption"},
+	{KMS_UNSUPPORTED, "for a key in a cloud this is done there"},
 	{KMS_THROTTLED, "ask for a higher request quota, or lengthen lease_seconds"},
 	{KMS_UNAVAILABLE, "check network, endpoint and proxy; it is tried again at the next use"},
 	{KMS_NO_CREDENTIALS, "set credentials up; 'cmek doctor' shows where they are looked for"},
@@ -34,24 +35,58 @@ static const char *remedy(enum kms_status status)
 	return "see the message";
 }
 
-static const char *or_dash(const char *text)
+static bool is_said(const char *text)
 {
-	return text == NULL || *text == '\0' ? "-" : text;
+	return text != NULL && *text != '\0';
 }
 
-/* One line; the place of the audit trail, too. */
+/* " for zone 'c/d' (id 1, version 1) of project 'p'", as far as it is known. */
+static void put_subject(struct buffer *line, const struct ask *ask)
+{
+	if (ask->zone_id != 0 || is_said(ask->zone))
+		buffer_put_text(line, " for zone");
+	if (is_said(ask->zone))
+		buffer_format(line, " '%s'", ask->zone);
+	if (ask->zone_id != 0)
+		buffer_format(line, " (id %" PRIu64 ", version %" PRIu32 ")", ask->zone_id,
+			      ask->version);
+	if (is_said(ask->project))
+		buffer_format(line, " of project '%s'", ask->project);
+}
+
+/* ": what the KMS said [its name for that, request id]". */
+static void put_report(struct buffer *line, const struct kms_report *report)
+{
+	if (is_said(report->message))
+		buffer_format(line, ": %s", report->message);
+	if (is_said(report->error_type))
+		buffer_format(line, " [%s]", report->error_type);
+	if (is_said(report->request_id))
+		buffer_format(line, " (request %s)", report->request_id);
+}
+
+static void log_refusal(const struct ask *ask, const char *operation, enum kms_status status,
+			const struct kms_report *report)
+{
+	AUTO(buffer_clear) struct buffer line = {0};
+	const char *text;
+
+	buffer_format(&line, "KMS %s with key %s", operation, ask->key);
+	put_subject(&line, ask);
+	buffer_format(&line, ": %s", kms_status_text(status));
+	put_report(&line, report);
+	text = buffer_text(&line);
+	log_error("%s; %s", text == NULL ? operation : text, remedy(status));
+}
+
+/* The place of the audit trail, too. */
 static enum zone_status answered(const struct ask *ask, const char *operation,
 				 enum kms_status status, const struct kms_report *report)
 {
 	if (ask->report != NULL)
 		*ask->report = *report;
-	if (status == KMS_OK)
-		return ZONE_OK;
-	log_error("KMS %s: %s (key %s, project %s, zone %s, zone id %" PRIu64 ", version %" PRIu32
-		  "): %s [%s, request %s]; %s",
-		  operation, kms_status_text(status), or_dash(ask->key), or_dash(ask->project),
-		  or_dash(ask->zone), ask->zone_id, ask->version, or_dash(report->message),
-		  or_dash(report->error_type), or_dash(report->request_id), remedy(status));
+	if (status != KMS_OK)
+		log_refusal(ask, operation, status, report);
 	return zone_status_of_kms(status);
 }
 
@@ -120,8 +155,8 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 	enum kms_status status = find_client(ask, &report, &client);
 
 	if (status == KMS_OK && client->operations->set_state == NULL)
-		return ZONE_KMS_UNSUPPORTED;
-	if (status == KMS_OK)
+		status = KMS_UNSUPPORTED;
+	else if (status == KMS_OK)
 		status = client->operations->set_state(client, ask->key, state, &report);
 	return answered(ask, "SetState", status, &report);
 }
@@ -133,8 +168,8 @@ enum zone_status ask_create(const struct ask *ask)
 	enum kms_status status = find_client(ask, &report, &client);
 
 	if (status == KMS_OK && client->operations->create == NULL)
-		return ZONE_KMS_UNSUPPORTED;
-	if (status == KMS_OK)
+		status = KMS_UNSUPPORTED;
+	else if (status == KMS_OK)
 		status = client->operations->create(client, ask->key, &report);
 	return answered(ask, "CreateKey", status, &report);
 }
