@@ -88,7 +88,10 @@ static enum envelope_status run_chunks(const struct envelope_payload *payload,
 
 	TRY(read_full(io, chunks->current, chunks->part_len, &current_len, error));
 	for (uint64_t index = 0;; index++) {
-		TRY(read_full(io, chunks->next, chunks->part_len, &next_len, error));
+		/* A short part is the last, even if a file that is being written goes on now. */
+		next_len = 0;
+		if (current_len == chunks->part_len)
+			TRY(read_full(io, chunks->next, chunks->part_len, &next_len, error));
 		TRY(step(payload, index, next_len == 0, bytes(chunks->current, current_len),
 			 chunks->result, &result_len, error));
 		TRY(write_out(io, bytes(chunks->result, result_len), error));
@@ -164,8 +167,7 @@ static enum envelope_status measure(struct envelope_token *token, const struct e
 			       error));
 	if (!envelope_wrapped_version(buffer_bytes(wrapped), &header->zone, &version))
 		return envelope_failed(token, error, "C_WrapKey", CKR_GENERAL_ERROR);
-	envelope_header_prepare(header, wrapped->len, record == NULL ? 0 : record->len);
-	return ENVELOPE_OK;
+	return envelope_header_prepare(header, wrapped->len, record == NULL ? 0 : record->len);
 }
 
 static enum envelope_status make_header(struct envelope_token *token, struct envelope_keys *keys,
@@ -260,6 +262,35 @@ enum envelope_status envelope_check(struct envelope_token *token,
 									   : ENVELOPE_WRONG_NAME;
 }
 
+static enum envelope_status damaged(struct envelope_error *error, const char *what)
+{
+	snprintf(error->text, sizeof(error->text), "header: %s", what);
+	return ENVELOPE_DAMAGED;
+}
+
+/* Header, wrapped DEK and record have to name one zone, and the latter two one version: else who
+ * may use the key of one zone could pass off his data as another's. */
+static enum envelope_status check_one_zone(const struct envelope_header *header,
+					   const struct envelope_slot *slot,
+					   struct envelope_error *error)
+{
+	struct envelope_record record;
+	uint32_t version;
+	uint64_t zone;
+
+	if (!envelope_wrapped_version(slot->wrapped, &zone, &version))
+		return damaged(error, "no wrapped data key is in it");
+	if (zone != header->zone)
+		return damaged(error, "the wrapped data key is another zone's");
+	if (slot->record.len == 0)
+		return ENVELOPE_OK;
+	if (!envelope_record_decode(slot->record, &record))
+		return damaged(error, "the key record is malformed");
+	if (record.zone != zone || record.version != version)
+		return damaged(error, "the key record is another key's");
+	return ENVELOPE_OK;
+}
+
 static enum envelope_status unlock_slot(struct envelope_token *token,
 					const struct envelope_header *header,
 					const struct envelope_slot *slot, CK_OBJECT_HANDLE zone,
@@ -268,6 +299,7 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 {
 	CK_OBJECT_HANDLE ezk = zone;
 
+	TRY(check_one_zone(header, slot, error));
 	if (ezk == CK_INVALID_HANDLE && slot->record.len == 0)
 		return ENVELOPE_ZONE_UNKNOWN;
 	if (ezk == CK_INVALID_HANDLE)
@@ -278,9 +310,16 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 	if (memcmp(ret_keys->commitment, header->commitment, ENVELOPE_COMMITMENT) == 0)
 		return ENVELOPE_OK;
 	envelope_keys_clear(token, ret_keys);
-	snprintf(error->text, sizeof(error->text),
-		 "header: the data key is not the one the file was sealed with");
-	return ENVELOPE_DAMAGED;
+	return damaged(error, "the data key is not the one the file was sealed with");
+}
+
+/* Whether another slot may do better. What the module answers (the KMS said no, or nothing) is
+ * final.
+ */
+static bool is_of_slot(enum envelope_status status)
+{
+	return status == ENVELOPE_DAMAGED || status == ENVELOPE_ZONE_UNKNOWN ||
+	       status == ENVELOPE_ROOT_KEY_UNKNOWN;
 }
 
 enum envelope_status envelope_unlock(struct envelope_token *token,
@@ -288,17 +327,20 @@ enum envelope_status envelope_unlock(struct envelope_token *token,
 				     struct envelope_keys *ret_keys, struct envelope_error *error)
 {
 	const struct envelope_slot *slots[ENVELOPE_SLOTS];
-	enum envelope_status status = ENVELOPE_DAMAGED;
+	enum envelope_status first, second;
+	struct envelope_error other = {0};
 	CK_OBJECT_HANDLE zone;
 
 	TRY(envelope_zone_find(token, header->zone, &zone, error));
 	envelope_slots_in_order(header, slots);
-	for (unsigned i = 0; i < ENVELOPE_SLOTS && slots[i] != NULL; i++) {
-		status = unlock_slot(token, header, slots[i], zone, ret_keys, error);
-		if (status != ENVELOPE_DAMAGED)
-			return status;
-	}
-	return status;
+	first = unlock_slot(token, header, slots[0], zone, ret_keys, error);
+	if (slots[1] == NULL || !is_of_slot(first))
+		return first;
+	second = unlock_slot(token, header, slots[1], zone, ret_keys, &other);
+	if (is_of_slot(second))
+		return first;
+	*error = other;
+	return second;
 }
 
 enum envelope_status envelope_open_payload(struct envelope_token *token,
@@ -309,30 +351,4 @@ enum envelope_status envelope_open_payload(struct envelope_token *token,
 {
 	return run_payload(token, header, keys, open_step,
 			   ((size_t)1 << header->chunk_bits) + ENVELOPE_TAG, io, error);
-}
-
-const char *envelope_status_text(enum envelope_status status)
-{
-	static const char *const texts[ENVELOPE_STATUS_COUNT] = {
-		[ENVELOPE_OK] = "no error",
-		[ENVELOPE_NO_MEMORY] = "out of memory",
-		[ENVELOPE_NOT_AN_ENVELOPE] = "not an envelope of cmek",
-		[ENVELOPE_NEWER] = "an envelope of a later release",
-		[ENVELOPE_DAMAGED] = "damaged envelope",
-		[ENVELOPE_NAME_NEEDED] =
-			"the envelope is bound to an object's name, and none was given",
-		[ENVELOPE_WRONG_NAME] = "the envelope is bound to another object's name",
-		[ENVELOPE_NOT_BOUND] = "a name was given, but the envelope is bound to none",
-		[ENVELOPE_OTHER_ZONE] = "the envelope belongs to another database",
-		[ENVELOPE_ZONE_UNKNOWN] = "the envelope's database is in no project here, and the "
-					  "envelope carries no key record",
-		[ENVELOPE_ROOT_KEY_UNKNOWN] =
-			"the root key of the envelope's key record is in no project here",
-		[ENVELOPE_TOO_LARGE] = "too large",
-		[ENVELOPE_INPUT] = "reading failed",
-		[ENVELOPE_OUTPUT] = "writing failed",
-		[ENVELOPE_MODULE] = "the PKCS #11 module refused",
-	};
-
-	return (unsigned)status < ENVELOPE_STATUS_COUNT ? texts[status] : "unknown error";
 }

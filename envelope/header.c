@@ -122,8 +122,8 @@ static struct envelope_slot slot_decode(unsigned index, struct bytes in)
 
 	slot.wrapped = reader_take(&reader, wrapped_len);
 	slot.record = reader_take(&reader, record_len);
-	slot.valid = !reader.failed && slot.sequence != 0 && all_zero(reader.left) &&
-		     reader_u32(&end) == slot_checksum(index, contents);
+	slot.valid = !reader.failed && slot.sequence != 0 && slot.wrapped.len == ENVELOPE_WRAPPED &&
+		     all_zero(reader.left) && reader_u32(&end) == slot_checksum(index, contents);
 	return slot;
 }
 
@@ -147,13 +147,17 @@ enum envelope_status envelope_header_decode(struct bytes in, struct envelope_hea
 
 /* --- Writing ---------------------------------------------------------------------------------- */
 
-void envelope_header_prepare(struct envelope_header *header, size_t wrapped_len, size_t record_len)
+enum envelope_status envelope_header_prepare(struct envelope_header *header, size_t wrapped_len,
+					     size_t record_len)
 {
 	AUTO(buffer_clear) struct buffer out = {0};
 	size_t slot_len =
 		SLOT_FIXED + wrapped_len + record_len + ENVELOPE_SLOT_SPARE + SLOT_CHECKSUM;
 
-	header->slot_len = (uint32_t)((slot_len + 63) / 64 * 64);
+	slot_len = (slot_len + 63) / 64 * 64;
+	if (slot_len > ENVELOPE_SLOT_MAX)
+		return ENVELOPE_TOO_LARGE;
+	header->slot_len = (uint32_t)slot_len;
 	header->header_len = ENVELOPE_IMMUTABLE + ENVELOPE_SLOTS * header->slot_len;
 	buffer_append(&out, bytes(magic, sizeof(magic)));
 	buffer_put_u8(&out, FORMAT);
@@ -167,8 +171,10 @@ void envelope_header_prepare(struct envelope_header *header, size_t wrapped_len,
 	buffer_append(&out, bytes(header->name_binding, sizeof(header->name_binding)));
 	buffer_append(&out, bytes(header->commitment, sizeof(header->commitment)));
 	buffer_put_u64(&out, 0);
-	if (!out.failed)
-		memcpy(header->immutable, out.data, ENVELOPE_IMMUTABLE);
+	if (out.failed)
+		return ENVELOPE_NO_MEMORY;
+	memcpy(header->immutable, out.data, ENVELOPE_IMMUTABLE);
+	return ENVELOPE_OK;
 }
 
 enum envelope_status envelope_slot_encode(unsigned index, const struct envelope_slot *slot,
@@ -245,28 +251,47 @@ bool envelope_wrapped_version(struct bytes wrapped, uint64_t *ret_zone, uint32_t
 	return true;
 }
 
+static bool is_printable(struct bytes text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.data[i] <= ' ' || text.data[i] > '~')
+			return false;
+	return text.len > 0;
+}
+
+static bool record_arns_decode(struct reader *reader, struct envelope_record *record)
+{
+	record->arn_count = reader_u8(reader);
+	if (record->arn_count == 0 || record->arn_count > COUNT_OF(record->arns))
+		return false;
+	for (size_t i = 0; i < record->arn_count; i++) {
+		record->arns[i] = reader_sized(reader);
+		reader_sized(reader);
+		if (!is_printable(record->arns[i]))
+			return false;
+	}
+	return reader_done(reader);
+}
+
 bool envelope_record_decode(struct bytes record, struct envelope_record *ret_record)
 {
 	struct reader reader = reader_of(record);
 	struct bytes start = reader_take(&reader, 4);
 	struct envelope_record result = {0};
 	uint8_t format = reader_u8(&reader);
+	uint16_t len;
 
-	reader_take(&reader, 1 + 2);
+	reader_take(&reader, 1);
+	len = reader_u16(&reader);
+	result.bound = bytes(reader.left.data, ENVELOPE_RECORD_BOUND);
 	take(&reader, result.project, sizeof(result.project));
 	take(&reader, result.cluster, sizeof(result.cluster));
 	result.zone = reader_u64(&reader);
 	result.version = reader_u32(&reader);
 	result.created_ms = reader_u64(&reader);
 	reader_take(&reader, 4 + 32);
-	result.arn_count = reader_u8(&reader);
-	if (result.arn_count > COUNT_OF(result.arns))
-		return false;
-	for (size_t i = 0; i < result.arn_count; i++) {
-		result.arns[i] = reader_sized(&reader);
-		reader_sized(&reader);
-	}
-	if (!reader_done(&reader) || !bytes_equal(start, bytes("CEZK", 4)) || format != FORMAT)
+	if (!record_arns_decode(&reader, &result) || len != record.len ||
+	    !bytes_equal(start, bytes("CEZK", 4)) || format != FORMAT)
 		return false;
 	*ret_record = result;
 	return true;

@@ -18,6 +18,8 @@ enum {
 	ENVELOPE_CHUNK_BITS_MAX = 24,
 	ENVELOPE_KIND_FILE = 1,
 	ENVELOPE_TAG = 16,
+	ENVELOPE_WRAPPED = 96,	    /* a wrapped DEK of 32 bytes */
+	ENVELOPE_RECORD_BOUND = 88, /* what of a record its MAC covers, and the MAC */
 	ENVELOPE_HEADER_MAX = ENVELOPE_IMMUTABLE + ENVELOPE_SLOTS * ENVELOPE_SLOT_MAX,
 };
 
@@ -49,8 +51,10 @@ enum envelope_status envelope_header_measure(struct bytes immutable, uint32_t *r
 enum envelope_status envelope_header_decode(struct bytes bytes, struct envelope_header *ret_header,
 					    struct envelope_error *error);
 
-/* Fills `immutable` from the other fields; lengths come from what slot 0 will hold. */
-void envelope_header_prepare(struct envelope_header *header, size_t wrapped_len, size_t record_len);
+/* Fills `immutable` from the other fields; lengths come from what slot 0 will hold
+ * (ENVELOPE_TOO_LARGE). */
+enum envelope_status envelope_header_prepare(struct envelope_header *header, size_t wrapped_len,
+					     size_t record_len);
 /* The whole header: immutable part, `slot` written into place `index` (its sequence is taken as it
  * is), the other slot empty. */
 enum envelope_status envelope_header_encode(const struct envelope_header *header, unsigned index,
@@ -64,15 +68,17 @@ void envelope_slots_in_order(const struct envelope_header *header,
 			     const struct envelope_slot *ret_slots[ENVELOPE_SLOTS]);
 
 /* The zone id and version a wrapped DEK names (docs/format.md section 4), and what an EZK record
- * says; for `inspect` and for choosing. */
+ * says; for `inspect` and for choosing. Nothing of it has been verified, but that ARNs are
+ * printable. */
 struct envelope_record {
 	uint64_t zone;
 	uint32_t version;
 	uint8_t project[16];
 	uint8_t cluster[16];
 	uint64_t created_ms;
+	struct bytes bound;   /* ENVELOPE_RECORD_BOUND bytes that tell records apart; borrowed */
 	struct bytes arns[8]; /* borrowed */
-	size_t arn_count;
+	size_t arn_count;     /* at least 1 */
 };
 bool envelope_wrapped_version(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
 bool envelope_record_decode(struct bytes record, struct envelope_record *ret_record);

@@ -54,33 +54,46 @@ enum envelope_status envelope_digest(struct envelope_token *token, const struct 
 
 /* --- Finding --------------------------------------------------------------------------------- */
 
-/* The first object that matches and answers `proof` (an attribute only the wanted class has). */
+/* The next object of the search that answers `proof`, an attribute only the wanted class has;
+ * CK_INVALID_HANDLE: none. */
+static enum envelope_status find_next(struct envelope_token *token, CK_ATTRIBUTE_TYPE proof,
+				      CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
+{
+	const CK_FUNCTION_LIST *f = token->functions;
+	CK_OBJECT_HANDLE handle;
+	CK_ULONG count;
+
+	for (;;) {
+		CK_ATTRIBUTE attribute = {proof, NULL, 0};
+		CK_RV rv;
+
+		TRY(check(token, error, "C_FindObjects",
+			  f->C_FindObjects(token->session, &handle, 1, &count)));
+		*ret_handle = count == 0 ? CK_INVALID_HANDLE : handle;
+		if (count == 0)
+			return ENVELOPE_OK;
+		rv = f->C_GetAttributeValue(token->session, handle, &attribute, 1);
+		/* Another class, or gone meanwhile. */
+		if (rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_OBJECT_HANDLE_INVALID)
+			return check(token, error, "C_GetAttributeValue", rv);
+	}
+}
+
 static enum envelope_status find(struct envelope_token *token, CK_ATTRIBUTE *template,
 				 CK_ULONG count, CK_ATTRIBUTE_TYPE proof,
 				 CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
 {
 	const CK_FUNCTION_LIST *f = token->functions;
-	CK_OBJECT_HANDLE handle, found = CK_INVALID_HANDLE;
-	CK_ULONG matches = 1;
-	CK_RV rv;
+	enum envelope_status status;
 
 	TRY(check(token, error, "C_FindObjectsInit",
 		  f->C_FindObjectsInit(token->session, template, count)));
-	while (found == CK_INVALID_HANDLE && matches == 1) {
-		CK_ATTRIBUTE attribute = {proof, NULL, 0};
-
-		rv = f->C_FindObjects(token->session, &handle, 1, &matches);
-		if (rv != CKR_OK) {
-			f->C_FindObjectsFinal(token->session);
-			return envelope_failed(token, error, "C_FindObjects", rv);
-		}
-		if (matches == 1 &&
-		    f->C_GetAttributeValue(token->session, handle, &attribute, 1) == CKR_OK)
-			found = handle;
+	status = find_next(token, proof, ret_handle, error);
+	if (status != ENVELOPE_OK) {
+		f->C_FindObjectsFinal(token->session);
+		return status;
 	}
-	TRY(check(token, error, "C_FindObjectsFinal", f->C_FindObjectsFinal(token->session)));
-	*ret_handle = found;
-	return ENVELOPE_OK;
+	return check(token, error, "C_FindObjectsFinal", f->C_FindObjectsFinal(token->session));
 }
 
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
@@ -130,8 +143,7 @@ static void remember(struct envelope_token *token, const struct envelope_record 
 
 	if (token->opened_count >= ENVELOPE_OPENED_MAX)
 		token->functions->C_DestroyObject(token->session, token->opened[place].key);
-	token->opened[place].zone = record->zone;
-	token->opened[place].version = record->version;
+	memcpy(token->opened[place].bound, record->bound.data, ENVELOPE_RECORD_BOUND);
 	token->opened[place].key = key;
 	token->opened_count++;
 }
@@ -140,8 +152,7 @@ static CK_OBJECT_HANDLE recall(const struct envelope_token *token,
 			       const struct envelope_record *record)
 {
 	for (size_t i = 0; i < token->opened_count && i < ENVELOPE_OPENED_MAX; i++)
-		if (token->opened[i].zone == record->zone &&
-		    token->opened[i].version == record->version)
+		if (memcmp(token->opened[i].bound, record->bound.data, ENVELOPE_RECORD_BOUND) == 0)
 			return token->opened[i].key;
 	return CK_INVALID_HANDLE;
 }
@@ -158,8 +169,10 @@ enum envelope_status envelope_record_open(struct envelope_token *token, struct b
 	struct envelope_record record;
 	CK_OBJECT_HANDLE root_key, ezk;
 
-	if (!envelope_record_decode(bytes, &record) || record.arn_count == 0)
+	if (!envelope_record_decode(bytes, &record)) {
+		snprintf(error->text, sizeof(error->text), "header: the key record is malformed");
 		return ENVELOPE_DAMAGED;
+	}
 	TRY(root_key_find(token, &record, &root_key, error));
 	ezk = recall(token, &record);
 	if (ezk == CK_INVALID_HANDLE) {

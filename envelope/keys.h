@@ -17,8 +17,7 @@ struct envelope_token {
 	const CK_FUNCTION_LIST *functions;
 	CK_SESSION_HANDLE session;
 	struct {
-		uint64_t zone;
-		uint32_t version;
+		uint8_t bound[ENVELOPE_RECORD_BOUND];
 		CK_OBJECT_HANDLE key;
 	} opened[ENVELOPE_OPENED_MAX];
 	size_t opened_count;

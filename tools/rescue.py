@@ -99,7 +99,7 @@ class Record:
             arn, at = self.take(data, at)
             blob, at = self.take(data, at)
             self.wraps.append((arn.decode(), blob))
-        expect(length == len(data) == at and self.wraps, "EZK record: lengths disagree")
+        expect(length == len(data) == at and 1 <= len(self.wraps) <= 8, "EZK record: lengths disagree")
 
     @staticmethod
     def take(data, at):
@@ -169,9 +169,12 @@ class Envelope:
         )
         expect(form == 1 and kind == 1, f"format {form}, kind {kind}: not known to this tool")
         expect(12 <= self.chunk_bits <= 24 and self.flags <= 1, "header: impossible values")
-        expect(length == IMMUTABLE + 2 * self.slot_length and self.slot_length <= 16384, "header: lengths disagree")
+        expect(length == IMMUTABLE + 2 * self.slot_length, "header: lengths disagree")
+        expect(self.slot_length in range(128, 16385, 64), "header: impossible slot length")
+        expect(0 < self.zone < 1 << 63 and not any(self.immutable[120:]), "header: impossible values")
         self.salt, self.binding, self.commitment = (self.immutable[at : at + 32] for at in (24, 56, 88))
-        self.slots = sorted(filter(None, map(self.read_slot, (0, 1))), reverse=True)
+        slots = filter(None, map(self.read_slot, (0, 1)))
+        self.slots = sorted(slots, key=lambda slot: slot[0], reverse=True)
         expect(self.slots, "header: neither slot is whole")
 
     def read_slot(self, number):
@@ -181,15 +184,17 @@ class Envelope:
         sequence, dek_length, record_length = struct.unpack_from(">QHH", slot)
         end = 12 + dek_length + record_length
         whole = zlib.crc32(bytes([number]) + slot[:-4]) == int.from_bytes(slot[-4:], "big")
-        if not (whole and sequence and end <= len(slot) - 4 and not any(slot[end:-4])):
+        if not (whole and sequence and dek_length == 96 and end <= len(slot) - 4 and not any(slot[end:-4])):
             return None
         return sequence, slot[12 : 12 + dek_length], slot[12 + dek_length : end]
 
     def check_name(self, name):
         if self.flags & 1:
             expect(name is not None, "bound to a name: give --name, or --any-name if you accept whatever name it had")
-            binding = hashlib.sha256(b"cmek/1/name" + self.salt + name.encode()).digest()
+            binding = hashlib.sha256(b"cmek/1/name" + self.salt + os.fsencode(name)).digest()
             expect(hmac.compare_digest(binding, self.binding), "bound to another name")
+        else:
+            expect(name is None, "bound to no name, and one was given")
 
     def unlock(self, arguments):
         """The payload key."""
@@ -198,11 +203,12 @@ class Envelope:
             try:
                 expect(record, "no EZK record is embedded: only the store has it")
                 record = Record(record)
+                expect(record.zone == self.zone, "the EZK record is another zone's")
                 dek = unwrap_dek(wrapped, record, record.open(arguments), self.immutable)
                 commitment = expand(dek, b"cmek/1/commit" + self.salt)
                 expect(hmac.compare_digest(commitment, self.commitment), "the key commitment is wrong")
                 return expand(dek, b"cmek/1/payload" + self.salt)
-            except (Refused, InvalidTag) as error:
+            except (Refused, InvalidTag, struct.error, ValueError) as error:
                 reasons.append(str(error) or "the wrapped DEK does not open")
         raise Refused("; ".join(reasons))
 

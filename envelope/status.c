@@ -1,0 +1,29 @@
+#include "envelope/status.h"
+
+/* What each status is called. Remedies are the business of who reports it. */
+
+const char *envelope_status_text(enum envelope_status status)
+{
+	static const char *const texts[ENVELOPE_STATUS_COUNT] = {
+		[ENVELOPE_OK] = "no error",
+		[ENVELOPE_NO_MEMORY] = "out of memory",
+		[ENVELOPE_NOT_AN_ENVELOPE] = "not an envelope of cmek",
+		[ENVELOPE_NEWER] = "an envelope of a later release",
+		[ENVELOPE_DAMAGED] = "damaged envelope",
+		[ENVELOPE_NAME_NEEDED] =
+			"the envelope is bound to an object's name, and none was given",
+		[ENVELOPE_WRONG_NAME] = "the envelope is bound to another object's name",
+		[ENVELOPE_NOT_BOUND] = "a name was given, but the envelope is bound to none",
+		[ENVELOPE_OTHER_ZONE] = "the envelope belongs to another database",
+		[ENVELOPE_ZONE_UNKNOWN] = "the envelope's database is in no project here, and the "
+					  "envelope carries no key record",
+		[ENVELOPE_ROOT_KEY_UNKNOWN] =
+			"the root key of the envelope's key record is in no project here",
+		[ENVELOPE_TOO_LARGE] = "too large",
+		[ENVELOPE_INPUT] = "reading failed",
+		[ENVELOPE_OUTPUT] = "writing failed",
+		[ENVELOPE_MODULE] = "the PKCS #11 module refused",
+	};
+
+	return (unsigned)status < ENVELOPE_STATUS_COUNT ? texts[status] : "unknown error";
+}
