@@ -1,0 +1,29 @@
+/* A PKCS #11 token for tests of envelope/: the calls that folder makes, with toy ciphers that are
+ * good for nothing but noticing changes. Counts, and fails on demand. */
+#pragma once
+
+#include "envelope/envelope.h"
+
+enum { FAKE_KEYS = 64 };
+
+/* Zones of the store have handles 100 + index, root keys 200 + index; what a session makes has 1 …
+ */
+struct fake_token {
+	unsigned calls;
+	unsigned fail_at; /* the number of the call that answers CKR_DEVICE_ERROR; 0: none */
+	unsigned live;	  /* session objects */
+	unsigned opened_records;
+	uint64_t zones[4]; /* in the store; 0: none */
+	const char *root_keys[2];
+	uint32_t version;	/* the primary one */
+	CK_GCM_PARAMS last_gcm; /* with nonce and AAD copied below */
+	uint8_t last_nonce[16], last_aad[256];
+};
+extern struct fake_token fake;
+
+/* Everything as new. */
+void fake_token_reset(void);
+struct envelope_token fake_token_session(void);
+CK_OBJECT_HANDLE fake_token_zone(unsigned index);
+/* The record of a zone, by the root key of that index. */
+void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out);
