@@ -1,0 +1,281 @@
+/* The settings as one table, and the reading of one file. Where files are looked for is in
+ * config_find.c. */
+#include "pkcs11/config.h"
+
+#include "base/encode.h"
+#include "base/ini.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <stdlib.h>
+
+enum form { TEXT, FILE_PATH, FLAG, NUMBER, CHOICE };
+
+struct setting {
+	const char *section, *key;
+	enum form form;
+	size_t field;
+	unsigned usual, max;
+	const char *choices; /* separated by blanks; the index is the value */
+};
+
+#define AT(member) offsetof(struct config, member)
+
+/* clang-format off */
+static const struct setting settings[] = {
+	/* section  key                       form       goes to                        default  at most */
+	{ "store",  "backend",                CHOICE,    AT(store_backend),             0, 0, "sqlite" },
+	{ "store",  "path",                   FILE_PATH, AT(store_path),                0, 0, NULL },
+	{ "slots",  "free",                   FLAG,      AT(slots_free),                0, 0, NULL },
+	{ "slots",  "login_required",         FLAG,      AT(slots_login_required),      0, 0, NULL },
+	{ "kms",    "default_root_key",       TEXT,      AT(default_root_key),          0, 0, NULL },
+	{ "kms",    "ezk_source",             CHOICE,    AT(kms_ezk_source),            0, 0, "local kms" },
+	{ "kms",    "lease_seconds",          NUMBER,    AT(lease_seconds),           300, 604800, NULL },
+	{ "kms",    "renew",                  CHOICE,    AT(kms_renew),                 0, 0, "root-key zone" },
+	{ "kms",    "zone_lease_seconds",     NUMBER,    AT(zone_lease_seconds),    86400, 31536000, NULL },
+	{ "kms",    "max_stale_seconds",      NUMBER,    AT(max_stale_seconds),         0, 31536000, NULL },
+	{ "kms",    "deny_seconds",           NUMBER,    AT(deny_seconds),              5, 3600, NULL },
+	{ "kms",    "deletion_window_days",   NUMBER,    AT(deletion_window_days),     30, 3650, NULL },
+	{ "aws",    "profile",                TEXT,      AT(aws_profile),               0, 0, NULL },
+	{ "aws",    "region",                 TEXT,      AT(aws_region),                0, 0, NULL },
+	{ "aws",    "endpoint_url",           TEXT,      AT(aws_endpoint_url),          0, 0, NULL },
+	{ "aws",    "ca_bundle",              FILE_PATH, AT(aws_ca_bundle),             0, 0, NULL },
+	{ "aws",    "use_fips_endpoint",      FLAG,      AT(aws_use_fips_endpoint),     0, 0, NULL },
+	{ "aws",    "use_dualstack_endpoint", FLAG,      AT(aws_use_dualstack_endpoint), 0, 0, NULL },
+	{ "aws",    "connect_timeout_ms",     NUMBER,    AT(aws_connect_timeout_ms), 2000, 600000, NULL },
+	{ "aws",    "attempt_timeout_ms",     NUMBER,    AT(aws_attempt_timeout_ms), 5000, 600000, NULL },
+	{ "aws",    "call_timeout_ms",        NUMBER,    AT(aws_call_timeout_ms),   15000, 600000, NULL },
+	{ "aws",    "max_attempts",           NUMBER,    AT(aws_max_attempts),          3, 100, NULL },
+	{ "aws",    "max_idle_connections",   NUMBER,    AT(aws_max_idle_connections),  8, 1000, NULL },
+	{ "local",  "path",                   FILE_PATH, AT(local_path),                0, 0, NULL },
+	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL },
+	{ "log",    "level",                  CHOICE,    AT(log_level),       LOG_WARNING, 0, "off error warning info debug" },
+	{ "log",    "to",                     FILE_PATH, AT(log_to),                    0, 0, NULL },
+	{ "log",    "audit",                  FILE_PATH, AT(log_audit),                 0, 0, NULL },
+};
+/* clang-format on */
+
+static void *field_of(struct config *config, const struct setting *setting)
+{
+	return (uint8_t *)config + setting->field;
+}
+
+static bool is_text(const struct setting *setting)
+{
+	return setting->form == TEXT || setting->form == FILE_PATH;
+}
+
+void config_clear(struct config *config)
+{
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < COUNT_OF(settings); i++)
+		if (is_text(&settings[i]))
+			free(*(char **)field_of(config, &settings[i]));
+	free(config->file);
+	*config = (struct config){0};
+}
+
+bool config_default(struct config *config)
+{
+	*config = (struct config){0};
+	for (size_t i = 0; i < COUNT_OF(settings); i++)
+		if (settings[i].form == NUMBER || settings[i].form == CHOICE)
+			*(unsigned *)field_of(config, &settings[i]) = settings[i].usual;
+	config->log_to = strdup("stderr");
+	return config->log_to != NULL;
+}
+
+/* The index of a word among words separated by blanks. */
+static bool choose(const char *choices, const char *word, unsigned *ret_index)
+{
+	size_t len = strlen(word), at;
+
+	for (unsigned index = 0; *choices != '\0'; index++) {
+		at = strcspn(choices, " ");
+		if (at == len && memcmp(choices, word, len) == 0) {
+			*ret_index = index;
+			return true;
+		}
+		choices += at + strspn(choices + at, " ");
+	}
+	return false;
+}
+
+static bool take_text(const struct setting *setting, const char *value, char **field)
+{
+	const char *home = secure_getenv("HOME");
+	bool from_home = setting->form == FILE_PATH && strncmp(value, "~/", 2) == 0 && home != NULL;
+	struct buffer text = {0};
+	char *taken;
+
+	if (from_home)
+		buffer_put_text(&text, home);
+	buffer_put_text(&text, from_home ? value + 1 : value);
+	taken = buffer_take_text(&text);
+	if (taken == NULL)
+		return false;
+	free(*field);
+	*field = taken;
+	return true;
+}
+
+static bool take_flag(const char *value, bool *field)
+{
+	unsigned index;
+
+	if (!choose("false true", value, &index))
+		return false;
+	*field = index == 1;
+	return true;
+}
+
+static bool take_number(const struct setting *setting, const char *value, unsigned *field)
+{
+	uint64_t number;
+
+	if (!decimal_decode(value, setting->max, &number))
+		return false;
+	*field = (unsigned)number;
+	return true;
+}
+
+/* An empty text is a setting that is not made. */
+static bool take(const struct setting *setting, const char *value, struct config *config)
+{
+	void *field = field_of(config, setting);
+
+	switch (setting->form) {
+	case TEXT:
+	case FILE_PATH:
+		return strchr(value, '\n') == NULL &&
+		       (*value == '\0' || take_text(setting, value, field));
+	case FLAG:
+		return take_flag(value, field);
+	case NUMBER:
+		return take_number(setting, value, field);
+	case CHOICE:
+		return choose(setting->choices, value, field);
+	}
+	return false;
+}
+
+/* Reading a file. */
+
+struct reading {
+	struct config *config;
+	const char *file;
+	bool explained; /* the log says already what is wrong */
+};
+
+static void explain_value(const struct reading *reading, const struct setting *setting,
+			  const char *value, unsigned line)
+{
+	struct buffer wanted = {0};
+
+	if (setting->form == FLAG)
+		buffer_put_text(&wanted, "true or false");
+	else if (setting->form == NUMBER)
+		buffer_format(&wanted, "a number up to %u", setting->max);
+	else if (setting->form == CHOICE)
+		buffer_format(&wanted, "one of: %s", setting->choices);
+	else
+		buffer_put_text(&wanted, "one line of text");
+	log_error("%s line %u: [%s] %s = %s: should be %s", reading->file, line, setting->section,
+		  setting->key, value, buffer_text(&wanted));
+	buffer_clear(&wanted);
+}
+
+static bool section_known(const char *section)
+{
+	for (size_t i = 0; i < COUNT_OF(settings); i++)
+		if (strcmp(settings[i].section, section) == 0)
+			return true;
+	return false;
+}
+
+static const struct setting *setting_find(const char *section, const char *key)
+{
+	for (size_t i = 0; i < COUNT_OF(settings); i++)
+		if (strcmp(settings[i].section, section) == 0 && strcmp(settings[i].key, key) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+static bool visit(void *state, const char *section, const char *key, const char *value,
+		  unsigned line)
+{
+	struct reading *reading = state;
+	const struct setting *setting = key == NULL ? NULL : setting_find(section, key);
+
+	if (key == NULL && section_known(section))
+		return true;
+	if (setting != NULL && take(setting, value, reading->config))
+		return true;
+	reading->explained = true;
+	if (key == NULL)
+		log_error("%s line %u: there is no section [%s]", reading->file, line, section);
+	else if (setting == NULL)
+		log_error("%s line %u: there is no setting '%s' in [%s]", reading->file, line, key,
+			  section);
+	else
+		explain_value(reading, setting, value, line);
+	return false;
+}
+
+bool config_parse(struct config *config, const char *file, struct bytes text)
+{
+	struct reading reading = {.config = config, .file = file};
+	unsigned line = 0;
+
+	if (ini_parse(text, visit, &reading, &line))
+		return true;
+	if (!reading.explained)
+		log_error("%s line %u: neither a section nor 'key = value'", file, line);
+	return false;
+}
+
+/* Values of settings, for who asks which ones are in force. */
+
+static void describe(const struct setting *setting, struct config *config, struct buffer *out)
+{
+	const void *field = field_of(config, setting);
+	const char *choice = setting->choices;
+
+	if (is_text(setting)) {
+		buffer_put_text(out, *(char *const *)field == NULL ? "" : *(char *const *)field);
+		return;
+	}
+	if (setting->form == FLAG)
+		buffer_put_text(out, *(const bool *)field ? "true" : "false");
+	else if (setting->form == NUMBER)
+		buffer_format(out, "%u", *(const unsigned *)field);
+	if (setting->form != CHOICE)
+		return;
+	for (unsigned i = 0; i < *(const unsigned *)field; i++)
+		choice += strcspn(choice, " ") + 1;
+	buffer_format(out, "%.*s", (int)strcspn(choice, " "), choice);
+}
+
+/* Only what differs from the defaults, so that the lines say something. */
+void config_describe(const struct config *config, struct buffer *out)
+{
+	struct config usual, made = *config;
+	AUTO(buffer_clear) struct buffer was = {0};
+	AUTO(buffer_clear) struct buffer is = {0};
+
+	buffer_format(out, "configuration: %s\n",
+		      config->file == NULL ? "no file, all defaults" : config->file);
+	if (!config_default(&usual))
+		return;
+	for (size_t i = 0; i < COUNT_OF(settings); i++) {
+		buffer_truncate(&was, 0);
+		buffer_truncate(&is, 0);
+		describe(&settings[i], &usual, &was);
+		describe(&settings[i], &made, &is);
+		if (!bytes_equal(buffer_bytes(&was), buffer_bytes(&is)))
+			buffer_format(out, "  [%s] %s = %s\n", settings[i].section, settings[i].key,
+				      buffer_text(&is));
+	}
+	config_clear(&usual);
+}

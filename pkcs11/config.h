@@ -1,0 +1,43 @@
+/* cmek.conf and C_Initialize's pReserved. Every setting has a default (conf/cmek.conf shows them);
+ * one that is not known is an error with file and line. */
+#pragma once
+
+#include "base/buffer.h"
+#include "pkcs11/cmek.h"
+#include "pkcs11/pkcs11.h"
+
+struct config {
+	char *file; /* where it was read; NULL: there was none */
+	/* Texts are owned; NULL: not set. */
+	char *store_path, *local_path; /* set in any case by config_read */
+	char *default_root_key;
+	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle;
+	char *log_to, *log_audit;
+	/* Numbers, and choices as their index. */
+	unsigned store_backend;
+	unsigned kms_ezk_source, kms_renew;
+	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;
+	unsigned deletion_window_days;
+	unsigned aws_connect_timeout_ms, aws_attempt_timeout_ms, aws_call_timeout_ms;
+	unsigned aws_max_attempts, aws_max_idle_connections;
+	unsigned log_level; /* enum log_level */
+	bool aws_use_fips_endpoint, aws_use_dualstack_endpoint;
+	bool slots_free, slots_login_required;
+	bool crypto_fips;
+};
+
+/* Indexes of the choices. */
+enum { CONFIG_EZK_SOURCE_LOCAL, CONFIG_EZK_SOURCE_KMS };
+enum { CONFIG_RENEW_ROOT_KEY, CONFIG_RENEW_ZONE };
+
+/* Reads pReserved (NULL: none) and the first configuration file found: config= of pReserved,
+ * $CMEK_PKCS11_CONF, ~/.config/cmek-pkcs11/cmek.conf, /etc/cmek-pkcs11/cmek.conf. Logs what is
+ * wrong and where. CKR_ARGUMENTS_BAD: pReserved; CKR_FUNCTION_FAILED: a file. */
+CK_RV config_read(const char *reserved, struct config *ret_config);
+void config_clear(struct config *config);
+/* Lines of text for `doctor`. */
+void config_describe(const struct config *config, struct buffer *out);
+
+/* For tests: the defaults, and the text of a file. */
+bool config_default(struct config *config);
+bool config_parse(struct config *config, const char *file, struct bytes text);

@@ -1,0 +1,168 @@
+/* Where the configuration is looked for, pReserved, and where the store lies by default. */
+#include "pkcs11/config.h"
+
+#include "base/file.h"
+#include "base/free.h"
+#include "base/log.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 1 << 20, WORD_MAX = 4096 };
+
+/* A variable that is set to nothing is not set. */
+static const char *environment(const char *name)
+{
+	const char *value = secure_getenv(name);
+
+	return value == NULL || *value == '\0' ? NULL : value;
+}
+
+/* What pReserved says; it wins over the file. */
+struct reserved {
+	char *config;
+	bool free_slot;
+	bool has_level;
+	enum log_level level;
+};
+
+static CK_RV take_word(char *word, struct reserved *reserved)
+{
+	char *value = strchr(word, '=');
+
+	if (value != NULL)
+		*value++ = '\0';
+	if (value != NULL && strcmp(word, "config") == 0 && reserved->config == NULL) {
+		reserved->config = strdup(value);
+		return reserved->config == NULL ? CKR_HOST_MEMORY : CKR_OK;
+	}
+	if (value != NULL && strcmp(word, "free-slot") == 0 &&
+	    (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)) {
+		reserved->free_slot = *value == 't';
+		return CKR_OK;
+	}
+	if (value != NULL && strcmp(word, "log") == 0 && log_level_parse(value, &reserved->level)) {
+		reserved->has_level = true;
+		return CKR_OK;
+	}
+	log_error("C_Initialize: pReserved: '%s' is not config=PATH, free-slot=true or log=LEVEL",
+		  word);
+	return CKR_ARGUMENTS_BAD;
+}
+
+static CK_RV take_words(const char *text, struct reserved *reserved)
+{
+	AUTO(freep) char *copy = NULL;
+	char *rest;
+
+	if (text == NULL)
+		return CKR_OK;
+	copy = strndup(text, WORD_MAX);
+	if (copy == NULL)
+		return CKR_HOST_MEMORY;
+	for (char *word = strtok_r(copy, " ", &rest); word != NULL;
+	     word = strtok_r(NULL, " ", &rest))
+		TRY(take_word(word, reserved));
+	return CKR_OK;
+}
+
+/* One file. */
+
+static CK_RV read_file(struct config *config, const char *path)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	if (!file_read(path, FILE_MAX, &text)) {
+		log_error("configuration %s can't be read: %s", path, strerror(errno));
+		return CKR_FUNCTION_FAILED;
+	}
+	if (!config_parse(config, path, buffer_bytes(&text)))
+		return CKR_FUNCTION_FAILED;
+	config->file = strdup(path);
+	return config->file == NULL ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+/* A file that was not named need not be there; one that is there counts. */
+static bool is_there(const char *path)
+{
+	struct stat status;
+
+	return path != NULL && stat(path, &status) == 0;
+}
+
+static CK_RV read_usual(struct config *config)
+{
+	const char *home = environment("HOME"), *system = "/etc/cmek-pkcs11/cmek.conf";
+	AUTO(freep) char *own = NULL;
+
+	if (home != NULL)
+		own = path_join(home, ".config/cmek-pkcs11/cmek.conf");
+	if (is_there(own))
+		return read_file(config, own);
+	return is_there(system) ? read_file(config, system) : CKR_OK;
+}
+
+static CK_RV read_first(struct config *config, const char *named)
+{
+	const char *path = named != NULL ? named : environment("CMEK_PKCS11_CONF");
+
+	return path != NULL ? read_file(config, path) : read_usual(config);
+}
+
+/* The store. */
+
+static char *usual_folder(void)
+{
+	const char *data = environment("XDG_DATA_HOME"), *home = environment("HOME");
+
+	if (geteuid() == 0)
+		return strdup("/var/lib/cmek-pkcs11");
+	/* The XDG base directory specification: a relative path there is to be ignored. */
+	if (data != NULL && *data == '/')
+		return path_join(data, "cmek-pkcs11");
+	return path_join(home == NULL ? "/" : home, ".local/share/cmek-pkcs11");
+}
+
+static bool complete_paths(struct config *config)
+{
+	AUTO(freep) char *folder = NULL;
+
+	if (config->store_path == NULL) {
+		folder = usual_folder();
+		config->store_path = folder == NULL ? NULL : path_join(folder, "store.db");
+	} else {
+		folder = path_folder(config->store_path);
+	}
+	if (folder != NULL && config->local_path == NULL)
+		config->local_path = path_join(folder, "local.keys");
+	return config->store_path != NULL && config->local_path != NULL;
+}
+
+static CK_RV read_all(const char *text, struct config *config, struct reserved *reserved)
+{
+	TRY(take_words(text, reserved));
+	if (!config_default(config))
+		return CKR_HOST_MEMORY;
+	TRY(read_first(config, reserved->config));
+	config->slots_free |= reserved->free_slot;
+	if (reserved->has_level)
+		config->log_level = reserved->level;
+	return complete_paths(config) ? CKR_OK : CKR_HOST_MEMORY;
+}
+
+CK_RV config_read(const char *text, struct config *ret_config)
+{
+	struct reserved reserved = {0};
+	struct config config = {0};
+	CK_RV rv = read_all(text, &config, &reserved);
+
+	free(reserved.config);
+	if (rv == CKR_OK)
+		*ret_config = config;
+	else
+		config_clear(&config);
+	return rv;
+}

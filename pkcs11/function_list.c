@@ -1,0 +1,6 @@
+/* The tables of functions, in the order that the header gives. */
+#include "pkcs11/function_list.h"
+
+#define FUNCTION(name) .name = name,
+
+CK_FUNCTION_LIST function_list_2_40 = {.version = {2, 40}, CK_FUNCTIONS_2_40(FUNCTION)};

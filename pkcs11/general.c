@@ -1,0 +1,54 @@
+/* PKCS #11, "General-purpose functions". */
+#include "base/log.h"
+#include "base/macros.h"
+#include "pkcs11/function_list.h"
+#include "pkcs11/module.h"
+
+/* We lock by the system's means. An application that has given its own and does not allow ours
+ * can't be served. */
+static CK_RV check_locking(const CK_C_INITIALIZE_ARGS *args)
+{
+	int given = (args->CreateMutex != NULL) + (args->DestroyMutex != NULL) +
+		    (args->LockMutex != NULL) + (args->UnlockMutex != NULL);
+
+	if (given != 0 && given != 4)
+		return CKR_ARGUMENTS_BAD;
+	if (given == 4 && !(args->flags & CKF_OS_LOCKING_OK)) {
+		log_error("C_Initialize: locks of the application's own are not used here; "
+			  "CKF_OS_LOCKING_OK must be set");
+		return CKR_CANT_LOCK;
+	}
+	return CKR_OK;
+}
+
+CK_RV C_Initialize(CK_VOID_PTR args)
+{
+	CK_C_INITIALIZE_ARGS copy = {0};
+
+	if (args != NULL)
+		memcpy(&copy, args, sizeof(copy));
+	TRY(check_locking(&copy));
+	return module_start(copy.pReserved);
+}
+
+CK_RV C_Finalize(CK_VOID_PTR reserved)
+{
+	return reserved != NULL ? CKR_ARGUMENTS_BAD : module_stop();
+}
+
+CK_RV C_GetInfo(CK_INFO *ret_info)
+{
+	const CK_INFO info = {
+		.cryptokiVersion = {2, 40},
+		.manufacturerID = "cmek-pkcs11                     ",
+		.libraryDescription = "Customer-managed encryption keys",
+		.libraryVersion = {CMEK_VERSION_MAJOR, CMEK_VERSION_MINOR},
+	};
+	AUTO(module_return) struct module *module = NULL;
+
+	TRY(module_borrow(&module));
+	if (ret_info == NULL)
+		return CKR_ARGUMENTS_BAD;
+	memcpy((void *)ret_info, &info, sizeof(info));
+	return CKR_OK;
+}

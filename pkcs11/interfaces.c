@@ -1,0 +1,76 @@
+/* The three functions that the module exports: all others are found through the lists they give. */
+#include "base/macros.h"
+#include "pkcs11/function_list.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+EXPORTED CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret_list);
+EXPORTED CK_RV C_GetInterfaceList(CK_INTERFACE *interfaces, CK_ULONG *interfaces_count);
+EXPORTED CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret_interface,
+			      CK_FLAGS flags);
+
+static CK_UTF8CHAR pkcs11[] = "PKCS 11";
+
+/* The first is the one an application gets that does not ask for a version. */
+static CK_INTERFACE interfaces_offered[] = {
+	{pkcs11, &function_list_2_40, 0},
+};
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret_list)
+{
+	CK_FUNCTION_LIST *list = &function_list_2_40;
+
+	if (ret_list == NULL)
+		return CKR_ARGUMENTS_BAD;
+	memcpy((void *)ret_list, &list, sizeof(list));
+	return CKR_OK;
+}
+
+CK_RV C_GetInterfaceList(CK_INTERFACE *interfaces, CK_ULONG *interfaces_count)
+{
+	const CK_ULONG count = COUNT_OF(interfaces_offered);
+	CK_ULONG room;
+
+	if (interfaces_count == NULL)
+		return CKR_ARGUMENTS_BAD;
+	memcpy(&room, (const void *)interfaces_count, sizeof(room));
+	memcpy((void *)interfaces_count, &count, sizeof(count));
+	if (interfaces == NULL)
+		return CKR_OK;
+	if (room < count)
+		return CKR_BUFFER_TOO_SMALL;
+	memcpy((void *)interfaces, interfaces_offered, sizeof(interfaces_offered));
+	return CKR_OK;
+}
+
+static bool is_asked_for(const CK_INTERFACE *interface, const CK_UTF8CHAR *name,
+			 const CK_VERSION *version, CK_FLAGS flags)
+{
+	const CK_VERSION *offered = interface->pFunctionList;
+
+	if (name != NULL &&
+	    strcmp((const char *)name, (const char *)interface->pInterfaceName) != 0)
+		return false;
+	if (version != NULL && memcmp(version, offered, sizeof(*version)) != 0)
+		return false;
+	return (flags & ~interface->flags) == 0;
+}
+
+CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret_interface,
+		     CK_FLAGS flags)
+{
+	if (ret_interface == NULL)
+		return CKR_ARGUMENTS_BAD;
+	for (size_t i = 0; i < COUNT_OF(interfaces_offered); i++) {
+		CK_INTERFACE *interface = &interfaces_offered[i];
+
+		if (!is_asked_for(interface, name, version, flags))
+			continue;
+		memcpy((void *)ret_interface, &interface, sizeof(interface));
+		return CKR_OK;
+	}
+	return CKR_ARGUMENTS_BAD;
+}

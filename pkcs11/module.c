@@ -1,0 +1,269 @@
+/*
+ * Start and stop. Two locks: `living` for the whole of a start or stop, so that they do not
+ * overlap; `using` for moments, to count who has borrowed the module. The library context starts
+ * before either is taken: OpenSSL may read its configuration then, and that may load this very
+ * module (which then is refused or initialized by the inner call).
+ */
+#include "pkcs11/module.h"
+
+#include "base/fork.h"
+#include "base/free.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
+#include "objects/error.h"
+#include "objects/report.h"
+#include "session/session.h"
+
+#include <errno.h>
+#include <sched.h>
+
+static pthread_mutex_t living = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t using = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t unused = PTHREAD_COND_INITIALIZER;
+static struct module *current; /* both locks to change, `using` to read */
+static size_t users;
+
+/* A life. */
+
+static void module_free(struct module *module)
+{
+	if (module == NULL)
+		return;
+	tokens_free(module->tokens);
+	objects_free(module->objects);
+	zones_free(module->zones);
+	config_clear(&module->config);
+	free(module);
+}
+
+static void module_freep(struct module **module)
+{
+	module_free(TAKE(*module));
+}
+
+static struct kms_clients *make_clients(const struct config *config)
+{
+	const struct kms_settings settings = {
+		.profile = config->aws_profile,
+		.region = config->aws_region,
+		.endpoint_url = config->aws_endpoint_url,
+		.ca_bundle = config->aws_ca_bundle,
+		.use_fips_endpoint = config->aws_use_fips_endpoint,
+		.use_dualstack_endpoint = config->aws_use_dualstack_endpoint,
+		.connect_timeout_ms = config->aws_connect_timeout_ms,
+		.attempt_timeout_ms = config->aws_attempt_timeout_ms,
+		.call_timeout_ms = config->aws_call_timeout_ms,
+		.max_attempts = config->aws_max_attempts,
+		.max_idle_connections = config->aws_max_idle_connections,
+		.local_path = config->local_path,
+		.clock = &clock_system,
+	};
+
+	return kms_clients_new(&settings);
+}
+
+static CK_RV make_zones(struct module *module)
+{
+	const struct config *config = &module->config;
+	const struct zones_settings settings = {
+		.default_root_key = config->default_root_key,
+		.lease_seconds = config->lease_seconds,
+		.deny_seconds = config->deny_seconds,
+		.max_stale_seconds = config->max_stale_seconds,
+		.renew_by_zone = config->kms_renew == CONFIG_RENEW_ZONE,
+		.zone_lease_seconds = config->zone_lease_seconds,
+		.deletion_window_days = config->deletion_window_days,
+		.ezk_from_kms = config->kms_ezk_source == CONFIG_EZK_SOURCE_KMS,
+		.clock = &clock_system,
+	};
+	struct store *store = store_sqlite_new(config->store_path);
+	struct kms_clients *clients = make_clients(config);
+
+	if (store == NULL || clients == NULL) {
+		if (store != NULL)
+			store->operations->free(store);
+		kms_clients_free(clients);
+		return CKR_HOST_MEMORY;
+	}
+	return error_of_zone(zones_new(&settings, store, clients, &module->zones), ERROR_TOKEN);
+}
+
+/* What `doctor` says of the module itself. */
+static CK_RV describe(struct module *module)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	buffer_format(&text, "module: cmek-pkcs11 %s\n", CMEK_VERSION);
+	config_describe(&module->config, &text);
+	buffer_format(&text, "cryptography: OpenSSL %s%s\n", crypto_openssl_version(),
+		      module->config.crypto_fips ? ", FIPS provider" : "");
+	if (secret_unlocked_count() > 0)
+		buffer_put_text(&text, "warning: keys in memory are not locked against swapping; "
+				       "raise RLIMIT_MEMLOCK\n");
+	return buffer_text(&text) == NULL ? CKR_HOST_MEMORY
+					  : report_describe(module->objects, buffer_text(&text));
+}
+
+/* Takes the configuration. */
+static CK_RV module_new(struct config *config, struct module **ret_module)
+{
+	const struct token_settings settings = {config->slots_free, config->slots_login_required};
+	AUTO(module_freep) struct module *module = calloc(1, sizeof(*module));
+
+	if (module == NULL)
+		return CKR_HOST_MEMORY;
+	module->config = *config;
+	*config = (struct config){0};
+	TRY(make_zones(module));
+	TRY(objects_new(module->zones, &module->objects));
+	TRY(tokens_new(module->objects, &settings, &module->tokens));
+	TRY(describe(module));
+	*ret_module = TAKE(module);
+	return CKR_OK;
+}
+
+/* A fork's child. */
+
+/* What the parent made is left as it is: its locks may be held by threads that are not here, its
+ * connections are the parent's. */
+static void abandon(void)
+{
+	sessions_abandon();
+	if (current != NULL)
+		zones_abandon(current->zones);
+	secret_abandon();
+	crypto_abandon();
+	current = NULL;
+	users = 0;
+	pthread_mutex_init(&living, NULL);
+	pthread_mutex_init(&using, NULL);
+	pthread_cond_init(&unused, NULL);
+	fork_mark();
+}
+
+/* Two threads of a child may initialize at once. */
+static void abandon_once(void)
+{
+	static atomic_flag busy = ATOMIC_FLAG_INIT;
+
+	while (atomic_flag_test_and_set(&busy))
+		sched_yield();
+	if (fork_is_child())
+		abandon();
+	atomic_flag_clear(&busy);
+}
+
+/* C_Initialize and C_Finalize. */
+
+static bool is_started(void)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&using);
+
+	return current != NULL;
+}
+
+static void publish(struct module *module)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&using);
+
+	current = module;
+}
+
+static void configure_log(const struct config *config)
+{
+	if (!log_configure((enum log_level)config->log_level, config->log_to))
+		log_warning("[log] to = %s can't be opened: %s; the log stays where it was",
+			    config->log_to, strerror(errno));
+	if (config->log_audit != NULL)
+		log_warning("[log] audit: this release writes no audit log yet");
+}
+
+static CK_RV start(struct config *config)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&living);
+	AUTO(module_freep) struct module *module = NULL;
+
+	if (is_started())
+		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
+	fork_mark();
+	TRY(module_new(config, &module));
+	TRY(sessions_start(module->objects, module->tokens));
+	publish(TAKE(module));
+	return CKR_OK;
+}
+
+CK_RV module_start(const char *reserved)
+{
+	AUTO(config_clear) struct config config = {0};
+
+	if (fork_is_child())
+		abandon_once();
+	if (is_started())
+		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
+	TRY(config_read(reserved, &config));
+	configure_log(&config);
+	if (!crypto_start(config.crypto_fips))
+		return CKR_FUNCTION_FAILED;
+	return start(&config);
+}
+
+/* Nobody gets the module any more; who has it, brings it back. */
+static struct module *withdraw(void)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&using);
+	struct module *module = current;
+
+	current = NULL;
+	while (users > 0)
+		pthread_cond_wait(&unused, &using);
+	return module;
+}
+
+CK_RV module_stop(void)
+{
+	AUTO(unlockp) pthread_mutex_t *held = NULL;
+	AUTO(module_freep) struct module *module = NULL;
+
+	if (fork_is_child())
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	held = locked(&living);
+	module = withdraw();
+	if (module == NULL)
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	sessions_stop();
+	return CKR_OK;
+}
+
+/* Borrowing. */
+
+static struct module *take_current(void)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&using);
+
+	users += current != NULL;
+	return current;
+}
+
+CK_RV module_borrow(struct module **ret_module)
+{
+	struct module *module = fork_is_child() ? NULL : take_current();
+
+	if (module == NULL)
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	ezks_sweep(module->zones);
+	*ret_module = module;
+	return CKR_OK;
+}
+
+void module_return(struct module **module)
+{
+	AUTO(unlockp) pthread_mutex_t *held = NULL;
+
+	if (*module == NULL)
+		return;
+	held = locked(&using);
+	if (--users == 0)
+		pthread_cond_broadcast(&unused);
+}

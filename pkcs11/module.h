@@ -1,0 +1,26 @@
+/*
+ * The life of the module: from C_Initialize to C_Finalize, in a fork's child anew. What one life
+ * consists of is made here and hangs together by pointers; nothing else in the tree is global but
+ * the session table, the log and the library context.
+ */
+#pragma once
+
+#include "objects/token.h"
+#include "pkcs11/config.h"
+
+struct module {
+	struct config config;
+	struct zones *zones;
+	struct objects *objects;
+	struct tokens *tokens;
+};
+
+/* C_Initialize: no network, no store. CKR_CRYPTOKI_ALREADY_INITIALIZED. */
+CK_RV module_start(const char *reserved);
+/* C_Finalize: closes all sessions, waits for those who use the module, wipes every key. */
+CK_RV module_stop(void);
+
+/* For functions that have no session: the module stays while it is borrowed.
+ * CKR_CRYPTOKI_NOT_INITIALIZED. */
+CK_RV module_borrow(struct module **ret_module);
+void module_return(struct module **module); /* for AUTO; accepts NULL */

@@ -1,0 +1,119 @@
+/* PKCS #11, "Slot and token management functions". */
+#include "base/free.h"
+#include "objects/mechanism.h"
+#include "pkcs11/module.h"
+#include "session/output.h"
+#include "session/session.h"
+
+/* A list of numbers by the rule of the standard: without room only its length is told. */
+static CK_RV put_list(const CK_ULONG *list, size_t count, CK_ULONG *ret_list, CK_ULONG *ret_count)
+{
+	CK_ULONG room = get_ulong(ret_count);
+
+	put_ulong(ret_count, count);
+	if (ret_list == NULL)
+		return CKR_OK;
+	if (room < count)
+		return CKR_BUFFER_TOO_SMALL;
+	if (count > 0)
+		memcpy((void *)ret_list, list, count * sizeof(*list));
+	return CKR_OK;
+}
+
+CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID *slots, CK_ULONG *slots_count)
+{
+	AUTO(module_return) struct module *module = NULL;
+	AUTO(freep) CK_SLOT_ID *list = NULL;
+	size_t count = 0;
+
+	(void)token_present; /* every slot has a token */
+	TRY(module_borrow(&module));
+	if (slots_count == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(tokens_list(module->tokens, &list, &count));
+	return put_list(list, count, slots, slots_count);
+}
+
+CK_RV C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *ret_info)
+{
+	AUTO(module_return) struct module *module = NULL;
+	CK_SLOT_INFO info;
+
+	TRY(module_borrow(&module));
+	if (ret_info == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(tokens_slot_info(module->tokens, slot, &info));
+	memcpy((void *)ret_info, &info, sizeof(info));
+	return CKR_OK;
+}
+
+CK_RV C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info)
+{
+	AUTO(module_return) struct module *module = NULL;
+	CK_TOKEN_INFO info;
+
+	TRY(module_borrow(&module));
+	if (ret_info == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(tokens_info(module->tokens, slot, &info));
+	session_counts(slot, &info.ulSessionCount, &info.ulRwSessionCount);
+	memcpy((void *)ret_info, &info, sizeof(info));
+	return CKR_OK;
+}
+
+/* CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED: mechanisms belong to a project's token. */
+static CK_RV check_token(struct module *module, CK_SLOT_ID slot)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+
+	return tokens_project(module->tokens, slot, &project);
+}
+
+CK_RV C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, CK_ULONG *types_count)
+{
+	AUTO(module_return) struct module *module = NULL;
+	AUTO(freep) CK_MECHANISM_TYPE *list = NULL;
+	size_t count = mechanism_count();
+
+	TRY(module_borrow(&module));
+	if (types_count == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(check_token(module, slot));
+	list = calloc(count, sizeof(*list));
+	if (list == NULL)
+		return CKR_HOST_MEMORY;
+	for (size_t i = 0; i < count; i++)
+		list[i] = mechanism_at(i)->type;
+	return put_list(list, count, types, types_count);
+}
+
+CK_RV C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret_info)
+{
+	const struct mechanism *mechanism = mechanism_find(type);
+	AUTO(module_return) struct module *module = NULL;
+	CK_MECHANISM_INFO info;
+
+	TRY(module_borrow(&module));
+	if (ret_info == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(check_token(module, slot));
+	if (mechanism == NULL)
+		return CKR_MECHANISM_INVALID;
+	info = (CK_MECHANISM_INFO){mechanism->min_key, mechanism->max_key, mechanism->flags};
+	memcpy((void *)ret_info, &info, sizeof(info));
+	return CKR_OK;
+}
+
+CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CHAR *label)
+{
+	AUTO(module_return) struct module *module = NULL;
+	CK_ULONG sessions, read_write;
+
+	TRY(module_borrow(&module));
+	if (label == NULL || !bytes_valid(bytes(pin, pin_len)))
+		return CKR_ARGUMENTS_BAD;
+	session_counts(slot, &sessions, &read_write);
+	if (sessions > 0)
+		return CKR_SESSION_EXISTS;
+	return tokens_init(module->tokens, slot, bytes(pin, pin_len), label);
+}

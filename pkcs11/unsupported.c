@@ -1,0 +1,67 @@
+/* Functions of the standard that do nothing here, and say so. */
+#include "pkcs11/pkcs11.h"
+
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+
+#define ANSWERS(answer, name, parameters)                                                          \
+	CK_RV name parameters                                                                      \
+	{                                                                                          \
+		return answer;                                                                     \
+	}
+#define UNSUPPORTED(name, parameters) ANSWERS(CKR_FUNCTION_NOT_SUPPORTED, name, parameters)
+
+/* clang-format off */
+
+/* No PIN: the KMS decides who may use a key. */
+UNSUPPORTED(C_InitPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG pin_len))
+UNSUPPORTED(C_SetPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *old_pin, CK_ULONG old_pin_len,
+		       CK_UTF8CHAR *new_pin, CK_ULONG new_pin_len))
+
+/* An operation is not written down: its state would hold a key. */
+UNSUPPORTED(C_GetOperationState, (CK_SESSION_HANDLE session, CK_BYTE *state, CK_ULONG *state_len))
+UNSUPPORTED(C_SetOperationState, (CK_SESSION_HANDLE session, CK_BYTE *state, CK_ULONG state_len,
+				  CK_OBJECT_HANDLE encryption_key,
+				  CK_OBJECT_HANDLE authentication_key))
+
+/* No key signs yet. */
+UNSUPPORTED(C_SignInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_Sign, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
+		     CK_BYTE *signature, CK_ULONG *signature_len))
+UNSUPPORTED(C_SignUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len))
+UNSUPPORTED(C_SignFinal, (CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG *signature_len))
+UNSUPPORTED(C_SignRecoverInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_SignRecover, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
+			    CK_BYTE *signature, CK_ULONG *signature_len))
+UNSUPPORTED(C_VerifyInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+			   CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_Verify, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
+		       CK_BYTE *signature, CK_ULONG signature_len))
+UNSUPPORTED(C_VerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len))
+UNSUPPORTED(C_VerifyFinal, (CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG signature_len))
+UNSUPPORTED(C_VerifyRecoverInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				  CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_VerifyRecover, (CK_SESSION_HANDLE session, CK_BYTE *signature,
+			      CK_ULONG signature_len, CK_BYTE *data, CK_ULONG *data_len))
+UNSUPPORTED(C_GenerateKeyPair, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				CK_ATTRIBUTE *public_attributes, CK_ULONG public_count,
+				CK_ATTRIBUTE *private_attributes, CK_ULONG private_count,
+				CK_OBJECT_HANDLE *ret_public_key,
+				CK_OBJECT_HANDLE *ret_private_key))
+
+/* Two operations in one call: two calls do the same. */
+UNSUPPORTED(C_DigestEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len,
+				    CK_BYTE *encrypted, CK_ULONG *encrypted_len))
+UNSUPPORTED(C_DecryptDigestUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
+				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
+UNSUPPORTED(C_SignEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len,
+				  CK_BYTE *encrypted, CK_ULONG *encrypted_len))
+UNSUPPORTED(C_DecryptVerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
+				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
+
+/* Tokens do not come and go by themselves. */
+UNSUPPORTED(C_WaitForSlotEvent, (CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reserved))
+
+/* Remains of an old edition, for which the standard gives the answer. */
+ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_GetFunctionStatus, (CK_SESSION_HANDLE session))
+ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_CancelFunction, (CK_SESSION_HANDLE session))

@@ -1,0 +1,295 @@
+/* cmek.conf and pReserved: what is read, what is refused, where files are looked for. */
+#include "tests/unit.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "pkcs11/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/cmek-config.XXXXXX";
+
+static bool parse(struct config *config, const char *text)
+{
+	assert_true(config_default(config));
+	return config_parse(config, "test.conf", bytes_of(text));
+}
+
+static void refuses(const char *text, const char *why)
+{
+	struct config config;
+
+	assert_false(parse(&config, text));
+	assert_non_null(strstr(log_last(), why));
+	config_clear(&config);
+}
+
+static void accepts(const char *text)
+{
+	struct config config;
+
+	assert_true(parse(&config, text));
+	config_clear(&config);
+}
+
+static void put_file(const char *name, const char *text)
+{
+	char *path = path_join(folder, name), *parent = path_folder(path);
+
+	assert_true(file_make_folders(parent));
+	assert_true(file_replace(path, bytes_of(text), 0600));
+	free(parent);
+	free(path);
+}
+
+static void every_setting_has_a_default(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_true(parse(&config, ""));
+	assert_int_equal(config.lease_seconds, 300);
+	assert_int_equal(config.zone_lease_seconds, 86400);
+	assert_int_equal(config.deny_seconds, 5);
+	assert_int_equal(config.max_stale_seconds, 0);
+	assert_int_equal(config.deletion_window_days, 30);
+	assert_int_equal(config.kms_renew, CONFIG_RENEW_ROOT_KEY);
+	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_LOCAL);
+	assert_int_equal(config.aws_call_timeout_ms, 15000);
+	assert_int_equal(config.log_level, LOG_WARNING);
+	assert_string_equal(config.log_to, "stderr");
+	assert_null(config.default_root_key);
+	assert_false(config.slots_free);
+	config_clear(&config);
+}
+
+static void settings_reach_their_fields(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_true(parse(&config, "[store]\npath = /srv/store.db\nbackend = sqlite\n"
+				   "[kms]\ndefault_root_key = local:main\nlease_seconds = 0\n"
+				   "renew = zone\nezk_source = kms\n"
+				   "[aws]\nregion = eu-west-1\nmax_attempts = 7\n"
+				   "use_fips_endpoint = true\n"
+				   "[slots]\nfree = true\nlogin_required = true\n"
+				   "[crypto]\nfips = true\n[log]\nlevel = debug\nto = syslog\n"));
+	assert_string_equal(config.store_path, "/srv/store.db");
+	assert_string_equal(config.default_root_key, "local:main");
+	assert_int_equal(config.lease_seconds, 0);
+	assert_int_equal(config.kms_renew, CONFIG_RENEW_ZONE);
+	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_KMS);
+	assert_string_equal(config.aws_region, "eu-west-1");
+	assert_int_equal(config.aws_max_attempts, 7);
+	assert_true(config.aws_use_fips_endpoint);
+	assert_false(config.aws_use_dualstack_endpoint);
+	assert_true(config.slots_free);
+	assert_true(config.slots_login_required);
+	assert_true(config.crypto_fips);
+	assert_int_equal(config.log_level, LOG_DEBUG);
+	assert_string_equal(config.log_to, "syslog");
+	config_clear(&config);
+}
+
+static void an_unknown_setting_is_an_error_with_file_and_line(void **state)
+{
+	(void)state;
+	refuses("[kms]\nlease_seconds = 1\nlease_second = 2\n",
+		"test.conf line 3: there is no setting 'lease_second' in [kms]");
+	refuses("\n[ksm]\n", "test.conf line 2: there is no section [ksm]");
+	refuses("lease_seconds = 1\n", "test.conf line 1: there is no setting 'lease_seconds'");
+	refuses("[kms]\nlease_seconds\n", "test.conf line 2: neither a section nor");
+}
+
+static void a_value_of_the_wrong_form_is_an_error_that_says_the_right_one(void **state)
+{
+	(void)state;
+	refuses("[kms]\nlease_seconds = five\n", "should be a number up to 604800");
+	refuses("[kms]\nlease_seconds = -1\n", "line 2");
+	refuses("[kms]\nlease_seconds = 604801\n", "line 2");
+	refuses("[kms]\nrenew = always\n", "should be one of: root-key zone");
+	refuses("[kms]\nrenew = root\n", "line 2");
+	refuses("[slots]\nfree = yes\n", "should be true or false");
+	refuses("[log]\nlevel = loud\n", "should be one of: off error warning info debug");
+	refuses("[store]\npath = /a\n  /b\n", "should be one line of text");
+	refuses("[store]\nbackend = dynamodb\n", "should be one of: sqlite");
+}
+
+static void an_empty_text_is_a_setting_that_is_not_made(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_true(parse(&config, "[kms]\ndefault_root_key =\n[log]\nto =\n"));
+	assert_null(config.default_root_key);
+	assert_string_equal(config.log_to, "stderr");
+	config_clear(&config);
+}
+
+static void a_path_from_the_home_folder_is_found_there(void **state)
+{
+	struct config config;
+
+	(void)state;
+	setenv("HOME", "/home/someone", 1);
+	assert_true(parse(&config, "[store]\npath = ~/keys/store.db\n[aws]\nprofile = ~/x\n"));
+	assert_string_equal(config.store_path, "/home/someone/keys/store.db");
+	assert_string_equal(config.aws_profile, "~/x");
+	config_clear(&config);
+}
+
+static void the_example_in_conf_is_accepted_with_every_line_uncommented(void **state)
+{
+	struct buffer text = {0}, live = {0};
+	char *path = path_join(getenv("CMEK_ROOT"), "conf/cmek.conf");
+
+	(void)state;
+	assert_true(file_read(path, 1 << 16, &text));
+	for (char *line = strtok((char *)(uintptr_t)buffer_text(&text), "\n"); line != NULL;
+	     line = strtok(NULL, "\n"))
+		if (line[0] != '#' || (line[1] != ' ' && line[1] != '\0'))
+			buffer_format(&live, "%s\n", line[0] == '#' ? line + 1 : line);
+	accepts(buffer_text(&live));
+	buffer_clear(&text);
+	buffer_clear(&live);
+	free(path);
+}
+
+static void the_local_keys_lie_beside_the_store(void **state)
+{
+	struct config config;
+
+	(void)state;
+	put_file("a.conf", "[store]\npath = /srv/cmek/store.db\n");
+	setenv("CMEK_PKCS11_CONF", "", 1);
+	char *path = path_join(folder, "a.conf");
+	setenv("CMEK_PKCS11_CONF", path, 1);
+	assert_int_equal(config_read(NULL, &config), CKR_OK);
+	assert_string_equal(config.local_path, "/srv/cmek/local.keys");
+	assert_string_equal(config.file, path);
+	config_clear(&config);
+	free(path);
+}
+
+/* The first file found wins, alone. */
+static void files_are_looked_for_in_their_order(void **state)
+{
+	struct config config;
+	struct buffer reserved = {0};
+	char *variable = path_join(folder, "variable.conf");
+
+	(void)state;
+	put_file("reserved.conf", "[aws]\nregion = reserved\n");
+	put_file("variable.conf", "[aws]\nregion = variable\n");
+	put_file(".config/cmek-pkcs11/cmek.conf", "[aws]\nregion = home\n");
+	setenv("HOME", folder, 1);
+	setenv("CMEK_PKCS11_CONF", variable, 1);
+
+	buffer_format(&reserved, "config=%s/reserved.conf", folder);
+	assert_int_equal(config_read(buffer_text(&reserved), &config), CKR_OK);
+	assert_string_equal(config.aws_region, "reserved");
+	config_clear(&config);
+
+	assert_int_equal(config_read(NULL, &config), CKR_OK);
+	assert_string_equal(config.aws_region, "variable");
+	config_clear(&config);
+
+	setenv("CMEK_PKCS11_CONF", "", 1);
+	assert_int_equal(config_read(NULL, &config), CKR_OK);
+	assert_string_equal(config.aws_region, "home");
+	config_clear(&config);
+	buffer_clear(&reserved);
+	free(variable);
+}
+
+static void a_file_that_was_named_must_be_there(void **state)
+{
+	struct config config;
+
+	(void)state;
+	setenv("CMEK_PKCS11_CONF", "/nonexistent/cmek.conf", 1);
+	assert_int_equal(config_read(NULL, &config), CKR_FUNCTION_FAILED);
+	assert_non_null(strstr(log_last(), "/nonexistent/cmek.conf can't be read"));
+	unsetenv("CMEK_PKCS11_CONF");
+}
+
+static void reserved_takes_pairs_and_nothing_else(void **state)
+{
+	struct config config;
+
+	(void)state;
+	setenv("CMEK_PKCS11_CONF", "/dev/null", 1);
+	assert_int_equal(config_read("free-slot=true  log=debug", &config), CKR_OK);
+	assert_true(config.slots_free);
+	assert_int_equal(config.log_level, LOG_DEBUG);
+	config_clear(&config);
+	assert_int_equal(config_read("", &config), CKR_OK);
+	assert_false(config.slots_free);
+	config_clear(&config);
+
+	assert_int_equal(config_read("free-slot", &config), CKR_ARGUMENTS_BAD);
+	assert_int_equal(config_read("free-slot=1", &config), CKR_ARGUMENTS_BAD);
+	assert_int_equal(config_read("log=loud", &config), CKR_ARGUMENTS_BAD);
+	assert_int_equal(config_read("lease_seconds=5", &config), CKR_ARGUMENTS_BAD);
+	assert_int_equal(config_read("config=/dev/null config=/dev/null", &config),
+			 CKR_ARGUMENTS_BAD);
+	unsetenv("CMEK_PKCS11_CONF");
+}
+
+static void the_description_names_what_differs_from_the_defaults(void **state)
+{
+	struct config config;
+	struct buffer text = {0};
+
+	(void)state;
+	assert_true(parse(&config, "[kms]\nrenew = zone\nlease_seconds = 300\ndeny_seconds = 9\n"
+				   "[slots]\nfree = true\n"));
+	config_describe(&config, &text);
+	assert_string_equal(buffer_text(&text), "configuration: no file, all defaults\n"
+						"  [slots] free = true\n"
+						"  [kms] renew = zone\n"
+						"  [kms] deny_seconds = 9\n");
+	buffer_clear(&text);
+	config_clear(&config);
+}
+
+static int make_folder(void **state)
+{
+	(void)state;
+	log_configure(LOG_OFF, "stderr");
+	unsetenv("CMEK_PKCS11_CONF");
+	return mkdtemp(folder) == NULL;
+}
+
+static int remove_folder(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_setting_has_a_default),
+		cmocka_unit_test(settings_reach_their_fields),
+		cmocka_unit_test(an_unknown_setting_is_an_error_with_file_and_line),
+		cmocka_unit_test(a_value_of_the_wrong_form_is_an_error_that_says_the_right_one),
+		cmocka_unit_test(an_empty_text_is_a_setting_that_is_not_made),
+		cmocka_unit_test(a_path_from_the_home_folder_is_found_there),
+		cmocka_unit_test(the_example_in_conf_is_accepted_with_every_line_uncommented),
+		cmocka_unit_test(the_local_keys_lie_beside_the_store),
+		cmocka_unit_test(files_are_looked_for_in_their_order),
+		cmocka_unit_test(a_file_that_was_named_must_be_there),
+		cmocka_unit_test(reserved_takes_pairs_and_nothing_else),
+		cmocka_unit_test(the_description_names_what_differs_from_the_defaults),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
