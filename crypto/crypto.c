@@ -100,8 +100,8 @@ static bool fips_load(struct crypto *crypto)
 	if (crypto->providers[0] == NULL && fips_configure(crypto->context))
 		crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "fips");
 	if (crypto->providers[0] == NULL) {
-		crypto_log_error("the fips provider can't be loaded (install it with 'openssl "
-				 "fipsinstall', or leave [crypto] fips)");
+		crypto_log_error("the fips provider can't be loaded; [crypto] fips or the host's "
+				 "OpenSSL asks for it, 'openssl fipsinstall' installs it");
 		return false;
 	}
 	crypto->providers[1] = OSSL_PROVIDER_load(crypto->context, "base");
@@ -109,9 +109,9 @@ static bool fips_load(struct crypto *crypto)
 	       EVP_default_properties_enable_fips(crypto->context, 1) == 1;
 }
 
-static bool providers_load(struct crypto *crypto, bool fips)
+static bool providers_load(struct crypto *crypto)
 {
-	if (fips)
+	if (crypto->fips)
 		return fips_load(crypto);
 	crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "default");
 	if (crypto->providers[0] == NULL)
@@ -168,8 +168,9 @@ static struct crypto *crypto_new(bool fips)
 
 	if (crypto == NULL)
 		return NULL;
+	crypto->fips = fips;
 	crypto->context = OSSL_LIB_CTX_new();
-	if (crypto->context == NULL || !providers_load(crypto, fips))
+	if (crypto->context == NULL || !providers_load(crypto))
 		return NULL;
 	for (int mode = 0; mode < AES_MODE_COUNT; mode++)
 		if (!ciphers_fetch(crypto, (enum aes_mode)mode))
@@ -181,6 +182,13 @@ static struct crypto *crypto_new(bool fips)
 	return TAKE(crypto);
 }
 
+/* OpenSSL 3.0 looks for an engine when a context gets its key, and reads the configuration for
+ * that; the question reads it at once. */
+static bool host_wants_fips(void)
+{
+	return EVP_default_properties_is_fips_enabled(NULL) == 1;
+}
+
 bool crypto_start(bool fips)
 {
 	struct crypto *made, *none = NULL;
@@ -190,11 +198,18 @@ bool crypto_start(bool fips)
 	if (!crypto_check_origin())
 		return false;
 	ERR_set_mark();
-	made = crypto_new(fips);
+	made = crypto_new(host_wants_fips() || fips);
 	if (made != NULL && !atomic_compare_exchange_strong(&current, &none, made))
 		crypto_free(made);
 	ERR_pop_to_mark();
 	return made != NULL;
+}
+
+bool crypto_is_fips(void)
+{
+	const struct crypto *crypto = crypto_get();
+
+	return crypto != NULL && crypto->fips;
 }
 
 bool crypto_started(void)
@@ -210,16 +225,6 @@ void crypto_abandon(void)
 		return;
 	parents->before = abandoned;
 	abandoned = parents;
-}
-
-bool crypto_host_wants_fips(void)
-{
-	bool wants;
-
-	ERR_set_mark();
-	wants = EVP_default_properties_is_fips_enabled(NULL) == 1;
-	ERR_pop_to_mark();
-	return wants;
 }
 
 const char *crypto_openssl_version(void)

@@ -9,18 +9,22 @@
 
 #include "base/bytes.h"
 
-/* Makes the context and fetches all algorithms; true at once when that has been done (whatever
- * `fips` was then). Thread-safe, without a lock. `fips` loads the providers fips and base instead
- * of default. Must not be called with a lock held that a recursive C_Initialize would need. False:
- * logged. */
+/*
+ * Makes the context and fetches all algorithms; true at once when that has been done (whatever
+ * `fips` was then). `fips`, or the host's own OpenSSL set to FIPS algorithms, loads the providers
+ * fips and base instead of default. Thread-safe, without a lock of ours. False: logged.
+ *
+ * Not to be called with a lock held that C_Initialize needs: OpenSSL reads the host's configuration
+ * here if that has not happened (it would at the first key otherwise), which may load providers
+ * that call C_Initialize of this very module, in this thread.
+ */
 bool crypto_start(bool fips);
+/* Started, with FIPS algorithms only. */
+bool crypto_is_fips(void);
 /* In a fork's child: forgets the parent's context without freeing it, so that crypto_start makes a
  * new one. */
 void crypto_abandon(void);
 bool crypto_started(void);
-/* The host's own OpenSSL is set to FIPS algorithms only (its default properties say so). Makes
- * OpenSSL read the host's configuration, which may load modules and call back into C_Initialize. */
-bool crypto_host_wants_fips(void);
 
 /* The version of the libcrypto that is loaded, "3.0.22". */
 const char *crypto_openssl_version(void);

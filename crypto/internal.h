@@ -16,6 +16,7 @@ enum { AES_KEY_SIZE_COUNT = 3 }; /* 16, 24, 32 bytes */
 
 struct crypto {
 	struct crypto *before; /* abandoned earlier */
+	bool fips;
 	OSSL_LIB_CTX *context;
 	OSSL_PROVIDER *providers[2]; /* default; or fips and base */
 	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
