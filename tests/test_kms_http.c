@@ -1,0 +1,385 @@
+/* libcurl as we use it, against a small server of our own: what comes back, what faults become, and
+ * what the host process does not notice. */
+#include "kms/http.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+
+#include "tests/unit.h"
+
+/* The server: one thread a connection; the path of a request says what to do. */
+static int listener = -1;
+static unsigned short port;
+static atomic_uint connections, requests;
+
+static const char plain[] = "HTTP/1.1 200 OK\r\nX-Amzn-RequestId:  id-1 \r\n"
+			    "Content-Length: 5\r\n\r\nhello";
+static const char cut[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello";
+static const char redirect[] =
+	"HTTP/1.1 301 Moved\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n";
+static const char refused[] = "HTTP/1.1 400 Bad\r\nContent-Length: 2\r\n\r\n{}";
+static const char twice[] = "HTTP/1.1 100 Continue\r\nX-Old: 1\r\n\r\nHTTP/1.1 200 OK\r\n"
+			    "Content-Length: 2\r\n\r\nok";
+
+static void send_text(int fd, const char *text)
+{
+	send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+static void send_many(int fd, const char *head, size_t len)
+{
+	char block[1024];
+
+	send_text(fd, head);
+	memset(block, 'x', sizeof(block));
+	memcpy(block + sizeof(block) - 5, "\r\nX: ", 5); /* lines, if it is a head */
+	for (size_t sent = 0; sent < len; sent += sizeof(block))
+		if (send(fd, block, sizeof(block), MSG_NOSIGNAL) < 0)
+			return;
+}
+
+static void reset(int fd)
+{
+	const struct linger at_once = {1, 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+/* False: the connection ends. */
+static bool serve(int fd, const char *request)
+{
+	static const struct {
+		const char *path, *text;
+		bool goes_on;
+	} texts[] = {
+		{" /plain ", plain, true},	 {" /cut ", cut, false},
+		{" /redirect ", redirect, true}, {" /refused ", refused, true},
+		{" /twice ", twice, true},	 {" /once ", plain, false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		if (strstr(request, texts[i].path) != NULL) {
+			send_text(fd, texts[i].text);
+			return texts[i].goes_on;
+		}
+	if (strstr(request, " /long ") != NULL)
+		send_many(fd, "HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n", 70000);
+	if (strstr(request, " /chatty ") != NULL)
+		send_many(fd, "HTTP/1.1 200 OK\r\nX: ", 70000);
+	if (strstr(request, " /slow ") != NULL)
+		pause();
+	if (strstr(request, " /reset ") != NULL)
+		reset(fd);
+	return false;
+}
+
+/* One request at a time; the body is short enough to come along with the head. */
+static void *serve_connection(void *state)
+{
+	int fd = (int)(intptr_t)state;
+	char request[4096];
+	bool goes_on = true;
+
+	while (goes_on) {
+		ssize_t len = recv(fd, request, sizeof(request) - 1, 0);
+
+		if (len <= 0)
+			break;
+		request[len] = 0;
+		atomic_fetch_add(&requests, 1);
+		goes_on = serve(fd, request);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void *accept_all(void *state)
+{
+	(void)state;
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		pthread_t thread;
+
+		if (fd < 0)
+			return NULL;
+		atomic_fetch_add(&connections, 1);
+		pthread_create(&thread, NULL, serve_connection, (void *)(intptr_t)fd);
+		pthread_detach(thread);
+	}
+}
+
+static int start_server(void **state)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(address);
+	pthread_t thread;
+
+	(void)state;
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listener, (struct sockaddr *)&address, len) != 0 || listen(listener, 64) != 0 ||
+	    getsockname(listener, (struct sockaddr *)&address, &len) != 0)
+		return -1;
+	port = ntohs(address.sin_port);
+	pthread_create(&thread, NULL, accept_all, NULL);
+	pthread_detach(thread);
+	unsetenv("http_proxy");
+	return crypto_start(false) ? 0 : -1;
+}
+
+static int new_http(void **state)
+{
+	*state = http_curl_new(4);
+	atomic_store(&connections, 0);
+	atomic_store(&requests, 0);
+	return *state == NULL ? -1 : 0;
+}
+
+static int free_http(void **state)
+{
+	struct http *http = *state;
+
+	http->operations->free(http);
+	return 0;
+}
+
+static enum http_result post(struct http *http, const char *scheme, unsigned to, const char *path,
+			     struct http_answer *answer)
+{
+	const struct http_header headers[] = {{"X-Test", "1"}};
+	char url[128];
+	const struct http_request request = {.method = "POST",
+					     .url = url,
+					     .headers = headers,
+					     .header_count = 1,
+					     .body = bytes_of("{}"),
+					     .connect_timeout_ms = 10000,
+					     .timeout_ms =
+						     strcmp(path, "/slow") == 0 ? 300 : 20000};
+
+	snprintf(url, sizeof(url), "%s://127.0.0.1:%u%s", scheme, to, path);
+	http_answer_clear(answer);
+	return http->operations->send(http, &request, answer);
+}
+
+static enum http_result ask(struct http *http, const char *path, struct http_answer *answer)
+{
+	return post(http, "http", port, path, answer);
+}
+
+static void an_answer_has_status_head_and_body(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	assert_int_equal(answer.status, 200);
+	assert_bytes(buffer_bytes(&answer.body), bytes_of("hello"));
+	assert_bytes(http_answer_header(&answer, "x-amzn-requestid"), bytes_of("id-1"));
+	assert_int_equal(http_answer_header(&answer, "X-Amzn").len, 0);
+	assert_int_equal(ask(*state, "/refused", &answer), HTTP_ANSWERED);
+	assert_int_equal(answer.status, 400);
+	assert_bytes(buffer_bytes(&answer.body), bytes_of("{}"));
+}
+
+static void a_connection_is_used_again(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), 1);
+	assert_int_equal(atomic_load(&requests), 5);
+}
+
+static void a_connection_that_died_meanwhile_is_no_fault(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ask(*state, "/once", &answer), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), 5);
+}
+
+static void the_head_of_an_interim_answer_is_forgotten(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	assert_int_equal(ask(*state, "/twice", &answer), HTTP_ANSWERED);
+	assert_int_equal(http_answer_header(&answer, "X-Old").len, 0);
+	assert_bytes(buffer_bytes(&answer.body), bytes_of("ok"));
+}
+
+static void redirects_are_not_followed(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	assert_int_equal(ask(*state, "/redirect", &answer), HTTP_ANSWERED);
+	assert_int_equal(answer.status, 301);
+	assert_int_equal(atomic_load(&requests), 1);
+}
+
+static void faults_are_told_apart(void **state)
+{
+	static const struct {
+		const char *path;
+		enum http_result result;
+	} rows[] = {
+		{"/cut", HTTP_BROKEN},	   {"/close", HTTP_BROKEN},  {"/reset", HTTP_BROKEN},
+		{"/slow", HTTP_TIMED_OUT}, {"/long", HTTP_TOO_LONG}, {"/chatty", HTTP_TOO_LONG},
+	};
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		enum http_result result = ask(*state, rows[i].path, &answer);
+
+		if (result != rows[i].result)
+			fail_msg("%s: %d, not %d (%s)", rows[i].path, result, rows[i].result,
+				 answer.error);
+		assert_true(answer.error[0] != 0);
+		assert_true(answer.body.len <= HTTP_BODY_MAX);
+	}
+	assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+}
+
+static void what_can_not_be_reached_was_not_asked(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	assert_int_equal(post(*state, "http", 1, "/", &answer), HTTP_NOT_CONNECTED);
+	assert_int_equal(post(*state, "https", port, "/plain", &answer), HTTP_NOT_CONNECTED);
+	assert_int_equal(post(*state, "ftp", port, "/plain", &answer), HTTP_UNUSABLE);
+	assert_int_equal(post(*state, "file", port, "/plain", &answer), HTTP_UNUSABLE);
+}
+
+/* Descriptors of this process that are connected to the server. */
+static size_t count_sockets(bool *ret_all_cloexec)
+{
+	size_t count = 0;
+
+	*ret_all_cloexec = true;
+	for (int fd = 3; fd < 256; fd++) {
+		struct sockaddr_in peer;
+		socklen_t len = sizeof(peer);
+
+		if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+		    peer.sin_family != AF_INET || ntohs(peer.sin_port) != port)
+			continue;
+		count++;
+		if ((fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0)
+			*ret_all_cloexec = false;
+	}
+	return count;
+}
+
+static void sockets_are_closed_on_exec(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	bool all;
+
+	assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	assert_int_equal(count_sockets(&all), 1);
+	assert_true(all);
+}
+
+static void a_fork_s_child_closes_its_copies_and_the_parent_goes_on(void **state)
+{
+	struct http *http = *state;
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	int status;
+	bool all;
+
+	assert_int_equal(ask(http, "/plain", &answer), HTTP_ANSWERED);
+	if (fork() == 0) {
+		http->operations->abandon(http);
+		_exit(count_sockets(&all) == 0 ? 0 : 1);
+	}
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(ask(http, "/plain", &answer), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), 1);
+}
+
+static void the_caller_s_signals_stay_as_they_were(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	sigset_t before, after, pending;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	assert_int_equal(ask(*state, "/once", &answer), HTTP_ANSWERED);
+	assert_int_equal(ask(*state, "/reset", &answer), HTTP_BROKEN);
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	for (int number = 1; number < NSIG; number++)
+		assert_int_equal(sigismember(&before, number), sigismember(&after, number));
+	sigpending(&pending);
+	assert_false(sigismember(&pending, SIGPIPE));
+}
+
+static void *ask_often(void *state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	size_t good = 0;
+
+	for (int i = 0; i < 20; i++)
+		good += ask(state, "/plain", &answer) == HTTP_ANSWERED &&
+			bytes_equal(buffer_bytes(&answer.body), bytes_of("hello"));
+	return (void *)good;
+}
+
+static void many_threads_share_few_connections(void **state)
+{
+	enum { THREADS = 8 };
+	pthread_t threads[THREADS];
+	size_t good = 0;
+	void *one;
+
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_often, *state), 0);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], &one);
+		good += (size_t)one;
+	}
+	assert_int_equal(good, THREADS * 20);
+	assert_int_equal(atomic_load(&requests), THREADS * 20);
+}
+
+static void only_so_many_idle_connections_are_kept(void **state)
+{
+	bool all;
+
+	many_threads_share_few_connections(state);
+	assert_in_range(count_sockets(&all), 1, 4);
+}
+
+#define WITH_HTTP(test) cmocka_unit_test_setup_teardown(test, new_http, free_http)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_HTTP(an_answer_has_status_head_and_body),
+		WITH_HTTP(a_connection_is_used_again),
+		WITH_HTTP(a_connection_that_died_meanwhile_is_no_fault),
+		WITH_HTTP(the_head_of_an_interim_answer_is_forgotten),
+		WITH_HTTP(redirects_are_not_followed),
+		WITH_HTTP(faults_are_told_apart),
+		WITH_HTTP(what_can_not_be_reached_was_not_asked),
+		WITH_HTTP(sockets_are_closed_on_exec),
+		WITH_HTTP(a_fork_s_child_closes_its_copies_and_the_parent_goes_on),
+		WITH_HTTP(the_caller_s_signals_stay_as_they_were),
+		WITH_HTTP(many_threads_share_few_connections),
+		WITH_HTTP(only_so_many_idle_connections_are_kept),
+	};
+
+	return cmocka_run_group_tests(tests, start_server, NULL);
+}
