@@ -163,8 +163,9 @@ bool kms_name_parse(const char *key, char ret_provider[static KMS_PROVIDER_MAX +
 bool kms_arn_same_key(const char *a, const char *b);
 
 /*
- * The set of clients of a process: one per provider and region, made at first need and kept. No
- * network, no curl and no file is touched before the first call on a client.
+ * The set of clients of a process: one per provider and region, made at first need and kept.
+ * kms_clients_new touches nothing; making an aws client reads the environment and AWS's shared
+ * config files; network, curl and `local.keys` are touched by the first call on a client.
  */
 struct kms_clients;
 struct kms_clients *kms_clients_new(

@@ -4,13 +4,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "kms/settings.h"
 
+#include "tests/aws_home.h"
 #include "tests/fake_http.h"
 #include "tests/unit.h"
 
@@ -424,22 +424,19 @@ static int set_environment(void **state)
 {
 	(void)state;
 	log_configure(LOG_OFF, "stderr");
-	for (char **variable = environ; *variable != NULL;)
-		if (strncmp(*variable, "AWS_", 4) == 0) {
-			char name[128];
-
-			snprintf(name, sizeof(name), "%.*s", (int)strcspn(*variable, "="),
-				 *variable);
-			unsetenv(name);
-		} else {
-			variable++;
-		}
+	if (!aws_home_make())
+		return -1;
 	setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
 	setenv("AWS_SESSION_TOKEN", "TOKEN", 1);
-	setenv("AWS_CONFIG_FILE", "/dev/null", 1);
-	setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
 	return crypto_start(false) ? 0 : -1;
+}
+
+static int drop_environment(void **state)
+{
+	(void)state;
+	aws_home_remove();
+	return 0;
 }
 
 #define WITH_CLIENT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -464,5 +461,5 @@ int main(void)
 		WITH_CLIENT(keys_are_not_made_or_switched_in_aws),
 	};
 
-	return cmocka_run_group_tests(tests, set_environment, NULL);
+	return cmocka_run_group_tests(tests, set_environment, drop_environment);
 }

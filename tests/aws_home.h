@@ -1,0 +1,14 @@
+/* A home for tests of AWS settings: an environment without AWS_ variables, and a folder for the
+ * shared files. */
+#pragma once
+
+#include <stdbool.h>
+
+/* Takes every AWS_ variable out of the environment and puts HOME into a fresh folder; false:
+ * failed. */
+bool aws_home_make(void);
+void aws_home_remove(void);
+/* Writes ~/.aws/NAME; NULL as text removes it. */
+void aws_home_write(const char *name, const char *text);
+/* Unsets all AWS_ variables again, removes both files. */
+void aws_home_empty(void);
