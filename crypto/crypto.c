@@ -2,7 +2,6 @@
  * (or a thread re-entered while OpenSSL loads the host's configuration) each make a context, and
  * the first one stays. */
 #include "crypto/crypto.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/internal.h"
@@ -13,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 static _Atomic(struct crypto *) current;
 /* What a fork's child left alone; kept in sight of leak checkers. */
@@ -73,52 +71,6 @@ static void crypto_freep(struct crypto **crypto)
 		crypto_free(*crypto);
 }
 
-/* A configuration that activates the fips provider with the checksum its installation wrote. The
- * 3.0 API takes configurations from files only, so it lies in memory under a file's name. */
-static bool fips_configure(OSSL_LIB_CTX *context)
-{
-	AUTO(file_closep) int fd = memfd_create("cmek-fips", MFD_CLOEXEC);
-	const char *folder = OPENSSL_info(OPENSSL_INFO_CONFIG_DIR);
-	char path[64];
-
-	if (fd < 0 || folder == NULL)
-		return false;
-	dprintf(fd,
-		"openssl_conf = init\n"
-		".include %s/fipsmodule.cnf\n"
-		"[init]\nproviders = providers\n"
-		"[providers]\nfips = fips_sect\n",
-		folder);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return OSSL_LIB_CTX_load_config(context, path) == 1;
-}
-
-/* Some distributions build the checksum into the provider, the others need the configuration. */
-static bool fips_load(struct crypto *crypto)
-{
-	crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "fips");
-	if (crypto->providers[0] == NULL && fips_configure(crypto->context))
-		crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "fips");
-	if (crypto->providers[0] == NULL) {
-		crypto_log_error("the fips provider can't be loaded; [crypto] fips or the host's "
-				 "OpenSSL asks for it, 'openssl fipsinstall' installs it");
-		return false;
-	}
-	crypto->providers[1] = OSSL_PROVIDER_load(crypto->context, "base");
-	return crypto->providers[1] != NULL &&
-	       EVP_default_properties_enable_fips(crypto->context, 1) == 1;
-}
-
-static bool providers_load(struct crypto *crypto)
-{
-	if (crypto->fips)
-		return fips_load(crypto);
-	crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "default");
-	if (crypto->providers[0] == NULL)
-		crypto_log_error("the default provider can't be loaded");
-	return crypto->providers[0] != NULL;
-}
-
 static bool ciphers_fetch(struct crypto *crypto, enum aes_mode mode)
 {
 	for (size_t size = 0; size < AES_KEY_SIZE_COUNT; size++) {
@@ -170,7 +122,7 @@ static struct crypto *crypto_new(bool fips)
 		return NULL;
 	crypto->fips = fips;
 	crypto->context = OSSL_LIB_CTX_new();
-	if (crypto->context == NULL || !providers_load(crypto))
+	if (crypto->context == NULL || !crypto_load_providers(crypto))
 		return NULL;
 	for (int mode = 0; mode < AES_MODE_COUNT; mode++)
 		if (!ciphers_fetch(crypto, (enum aes_mode)mode))

@@ -26,6 +26,8 @@ struct crypto {
 
 /* NULL: not started. What it points to lives until the process ends. */
 const struct crypto *crypto_get(void);
+/* By crypto->fips, into its context. False: logged. */
+bool crypto_load_providers(struct crypto *crypto);
 /* Logs what failed with the newest reason in OpenSSL's error queue. */
 void crypto_log_error(const char *what);
 
