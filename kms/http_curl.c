@@ -247,6 +247,10 @@ static void real_free(struct http *base)
 	struct http_curl *http = (struct http_curl *)base;
 	struct guest guest;
 
+	if (guest_openssl_ended()) { /* the process exits: TLS can't say goodbye any more */
+		real_abandon(base);
+		return;
+	}
 	guest_enter(&guest);
 	pool_clear(&http->pool);
 	guest_leave(&guest);

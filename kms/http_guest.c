@@ -23,12 +23,14 @@ void guest_enter(struct guest *guest)
 		sigdelset(&blocked, left_open[i]);
 	sigpipe_begin(&guest->sigpipe);
 	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+	guest_errors_save(&guest->errors);
 	guest->context = crypto_context_enter();
 }
 
 void guest_leave(struct guest *guest)
 {
 	crypto_context_leave(guest->context);
+	guest_errors_restore(&guest->errors);
 	sigpipe_end(&guest->sigpipe);
 }
 

@@ -5,17 +5,19 @@
 #pragma once
 
 #include "base/sigpipe.h"
+#include "crypto/guest.h"
 
 struct guest {
 	struct sigpipe sigpipe; /* holds the caller's signal mask */
 	void *context;		/* the thread's OpenSSL library context */
+	struct guest_errors errors;
 };
 
 /*
- * Enters: our own OpenSSL library context; signals blocked, so that a write to a closed connection
- * raises no SIGPIPE in the host, and a thread that libcurl starts (its resolver) runs no handler of
- * the host's. Not blocked: faults, and the signals by which people end programs, which a waiting
- * call must not hold up (the kernel prefers the main thread for those).
+ * Enters: our own OpenSSL library context; the error queue put aside; signals blocked, so that a
+ * write to a closed connection raises no SIGPIPE in the host, and a thread that libcurl starts (its
+ * resolver) runs no handler of the host's. Not blocked: faults, and the signals by which people end
+ * programs, which a waiting call must not hold up (the kernel prefers the main thread for those).
  */
 void guest_enter(struct guest *guest);
 void guest_leave(struct guest *guest);
