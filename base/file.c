@@ -103,8 +103,7 @@ char *path_folder(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-/* "folder/.cmek-XXXXXXXXXXXXXXXX", where no file is yet. */
-static char *temporary_name(const char *folder)
+char *path_temporary(const char *folder)
 {
 	AUTO(buffer_clear) struct buffer name = {0};
 	uint8_t random[8];
@@ -116,7 +115,7 @@ static char *temporary_name(const char *folder)
 	return buffer_text(&name) == NULL ? NULL : path_join(folder, buffer_text(&name));
 }
 
-static bool sync_folder(const char *folder)
+bool file_sync_folder(const char *folder)
 {
 	AUTO(file_closep) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -136,7 +135,7 @@ static bool write_new(const char *path, struct bytes contents, unsigned mode)
 bool file_replace(const char *path, struct bytes contents, unsigned mode)
 {
 	AUTO(freep) char *folder = path_folder(path);
-	AUTO(freep) char *temporary = folder == NULL ? NULL : temporary_name(folder);
+	AUTO(freep) char *temporary = folder == NULL ? NULL : path_temporary(folder);
 	int saved;
 
 	if (temporary == NULL) {
@@ -144,7 +143,7 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode)
 		return false;
 	}
 	if (write_new(temporary, contents, mode) && rename(temporary, path) == 0)
-		return sync_folder(folder);
+		return file_sync_folder(folder);
 	saved = errno;
 	if (saved != EEXIST)
 		unlink(temporary);

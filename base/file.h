@@ -17,6 +17,10 @@ bool file_make_folders(const char *path);
 char *path_join(const char *folder, const char *name);
 /* The folder part of a path ("." if none): free() it. */
 char *path_folder(const char *path);
+/* "folder/.cmek-XXXXXXXXXXXXXXXX", a random name: free() it. */
+char *path_temporary(const char *folder);
+/* fsync of a folder, so that a new name in it outlasts a crash. */
+bool file_sync_folder(const char *folder);
 
 /* flock() on a file of its own, made when missing (0600, CLOEXEC). Returns a descriptor, -1 on
  * failure (errno). */
