@@ -7,7 +7,7 @@
 
 enum { ARGUMENTS_OPTIONS_MAX = 12, ARGUMENTS_POSITIONAL_MAX = 3 };
 
-/* An option of a command: "--project P" (value names it) or a flag (value == NULL). */
+/* An option of a command: "--project P"; `value` names what is given. */
 struct option_row {
 	const char *name;
 	const char *value;
@@ -35,7 +35,7 @@ struct arguments {
 	bool json;
 };
 
-/* The value of an option of this command, NULL: not given ("" for a flag that is). */
+/* The value of an option of this command, never empty; NULL: not given. */
 const char *arguments_value(const struct arguments *arguments, const char *name);
 /* Parses what follows the command's words. Prints the cause and answers CMEK_EXIT_USAGE, or -1: go
  * on; CMEK_EXIT_OK after --help. */
@@ -49,6 +49,9 @@ void help_command(const struct command *command);
 
 /* One line on standard error, "cmek: …", and the code. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Control characters become question marks: names may come from elsewhere, terminals obey. */
+char *plain_text(char *text);
 
 /* The commands, in the file of their noun. */
 int project_create(const struct arguments *arguments);

@@ -11,11 +11,9 @@ static const struct {
 } rows[] = {
 	{ENVELOPE_NOT_AN_ENVELOPE, CMEK_EXIT_DAMAGED, "is it plain data, or the wrong file?"},
 	{ENVELOPE_NEWER, CMEK_EXIT_DAMAGED, "read it with a newer cmek"},
-	{ENVELOPE_DAMAGED, CMEK_EXIT_DAMAGED,
-	 "fetch it again or take a backup; nothing was written"},
+	{ENVELOPE_DAMAGED, CMEK_EXIT_DAMAGED, "fetch it again or take a backup"},
 	{ENVELOPE_NAME_NEEDED, CMEK_EXIT_REFUSED, "give its name with --name"},
-	{ENVELOPE_WRONG_NAME, CMEK_EXIT_REFUSED,
-	 "was the object moved or swapped? nothing was written"},
+	{ENVELOPE_WRONG_NAME, CMEK_EXIT_REFUSED, "was the object moved or swapped?"},
 	{ENVELOPE_NOT_BOUND, CMEK_EXIT_REFUSED, "leave out --name if that is as it should be"},
 	{ENVELOPE_OTHER_ZONE, CMEK_EXIT_REFUSED, "see cmek inspect for its zone"},
 	{ENVELOPE_ZONE_UNKNOWN, CMEK_EXIT_NOT_FOUND, "use the store where its database lives"},
@@ -23,11 +21,12 @@ static const struct {
 	 "if you trust that key: cmek key add --project P KEY"},
 };
 
-int envelope_report(const struct token *token, const struct stream *stream,
-		    enum envelope_status status, const struct envelope_error *error)
+int envelope_report(const struct token *token, struct stream *stream, enum envelope_status status,
+		    const struct envelope_error *error)
 {
 	const char *space = error->text[0] == '\0' ? "" : ": ";
 
+	stream_progress_end(stream);
 	switch (status) {
 	case ENVELOPE_MODULE:
 		return token_failed(token, error->rv, "%s", stream->in_name);
@@ -35,7 +34,7 @@ int envelope_report(const struct token *token, const struct stream *stream,
 		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->in_name,
 			    strerror(error->system_error));
 	case ENVELOPE_OUTPUT:
-		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->out_name,
+		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->output.name,
 			    strerror(error->system_error));
 	default:
 		break;

@@ -86,11 +86,16 @@ static char *module_message(const struct token *token)
 	CK_OBJECT_HANDLE diagnostic = CK_INVALID_HANDLE;
 	CK_ULONG count = 0;
 	char *text;
+	CK_RV rv;
 
 	if (token->session == CK_INVALID_HANDLE)
 		return NULL;
-	token->functions->C_FindObjectsFinal(token->session);
-	if (token->functions->C_FindObjectsInit(token->session, &template, 1) != CKR_OK)
+	rv = token->functions->C_FindObjectsInit(token->session, &template, 1);
+	if (rv == CKR_OPERATION_ACTIVE) { /* the search is what failed */
+		token->functions->C_FindObjectsFinal(token->session);
+		rv = token->functions->C_FindObjectsInit(token->session, &template, 1);
+	}
+	if (rv != CKR_OK)
 		return NULL;
 	token->functions->C_FindObjects(token->session, &diagnostic, 1, &count);
 	token->functions->C_FindObjectsFinal(token->session);

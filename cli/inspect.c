@@ -14,8 +14,10 @@ static int64_t plaintext_size(const struct envelope_header *header, int64_t file
 	int64_t chunk = ((int64_t)1 << header->chunk_bits) + ENVELOPE_TAG;
 	int64_t payload = file_size - header->header_len;
 
-	if (payload < ENVELOPE_TAG)
-		return -1;
+	int64_t rest = payload % chunk;
+
+	if (payload < ENVELOPE_TAG || (rest > 0 && rest < ENVELOPE_TAG))
+		return -1; /* cut */
 	return payload - (payload + chunk - 1) / chunk * ENVELOPE_TAG;
 }
 

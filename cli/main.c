@@ -2,12 +2,14 @@
  * Everything it does, it does by PKCS #11 calls; another program can do the same with
  * pkcs11/cmek.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "cli/cli.h"
@@ -16,15 +18,25 @@
 
 int fail(int code, const char *format, ...)
 {
+	char *text = NULL;
 	va_list list;
 
 	fflush(stdout);
-	fputs("cmek: ", stderr);
 	va_start(list, format);
-	vfprintf(stderr, format, list);
+	if (vasprintf(&text, format, list) < 0)
+		text = NULL;
 	va_end(list);
-	fputc('\n', stderr);
+	fprintf(stderr, "cmek: %s\n", text == NULL ? "out of memory" : plain_text(text));
+	free(text);
 	return code;
+}
+
+char *plain_text(char *text)
+{
+	for (char *at = text; *at != '\0'; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7F)
+			*at = '?';
+	return text;
 }
 
 /* --- Help ------------------------------------------------------------------------------------ */
@@ -99,6 +111,16 @@ static int usage_error(const struct command *command, const char *what, const ch
 	return CMEK_EXIT_USAGE;
 }
 
+/* getopt says '?': an unknown letter is in optopt, a long option the word it was at. */
+static int option_error(const struct command *command, char **words)
+{
+	char letter[] = {'-', (char)optopt, '\0'};
+	bool is_letter = optopt > ' ' && optopt < 0x7F;
+
+	return usage_error(command, "unknown or incomplete option ",
+			   is_letter ? letter : words[optind - 1]);
+}
+
 static size_t count_words(const char *text)
 {
 	size_t count = *text != '\0';
@@ -149,17 +171,21 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 			return CMEK_EXIT_OK;
 		}
 		if (found == '?')
-			return usage_error(command, "unknown or incomplete option ",
-					   words[optind - 1]);
+			return option_error(command, words);
 		if (found == OPTION_JSON)
 			arguments->json = true;
+		else if (*optarg == '\0')
+			return usage_error(command, "nothing is given for --", options[found].name);
 		else
 			arguments->values[found] = optarg;
 	}
 	if ((size_t)(count - optind) != wanted)
 		return usage_error(command, "wrong number of arguments", "");
-	for (size_t i = 0; i < wanted; i++)
+	for (size_t i = 0; i < wanted; i++) {
 		arguments->positional[i] = words[optind + (int)i];
+		if (*arguments->positional[i] == '\0')
+			return usage_error(command, "an argument is empty", "");
+	}
 	return check_given(arguments);
 }
 
@@ -220,21 +246,40 @@ static int no_command(int count, char **words)
 	return fail(CMEK_EXIT_USAGE, "no such command: %s; see cmek --help", words[0]);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct arguments arguments = {0};
 	const struct command *command;
 	int used = 0, code;
 
-	signal(SIGPIPE, SIG_IGN);
 	command = find_command(argc - 1, argv + 1, &used);
 	if (command == NULL)
 		return no_command(argc - 1, argv + 1);
 	code = arguments_parse(&arguments, command, argc - used, argv + used);
-	if (code >= 0)
-		return code;
-	code = command->run(&arguments);
-	if (fflush(stdout) != 0 && code == CMEK_EXIT_OK)
+	return code >= 0 ? code : command->run(&arguments);
+}
+
+/* With a standard stream closed, the next file opened would take its number, and a file meant for
+ * data get the messages. The wrong direction keeps it unusable. */
+static void open_standard_streams(void)
+{
+	static const int flags[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags[fd]) != fd)
+			_exit(CMEK_EXIT_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	open_standard_streams();
+	/* Both are errors of write() then, with a message. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	code = run(argc, argv);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CMEK_EXIT_OK)
 		return fail(CMEK_EXIT_FAILED, "standard output: %s", strerror(errno));
 	return code;
 }

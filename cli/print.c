@@ -1,11 +1,10 @@
 #include "cli/print.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <jansson.h>
 
 #include "base/clock.h"
 #include "cli/cli.h"
@@ -30,6 +29,7 @@ static void add(struct printer *printer, const char *name, char *value, bool num
 {
 	struct print_row *row = &printer->rows[printer->row_count - 1];
 
+	assert(row->count < PRINT_FIELDS_MAX);
 	row->fields[row->count++] = (struct print_field){name, value, number};
 }
 
@@ -69,7 +69,26 @@ char *print_time(int64_t ms)
 	return strdup(text);
 }
 
+static const char *text_of(const struct print_field *field)
+{
+	return field->value == NULL ? "" : field->value;
+}
+
 /* --- The three forms ------------------------------------------------------------------------- */
+
+json_t *print_json_text(const char *text)
+{
+	json_t *value = json_string(text);
+	char *copy = value == NULL ? strdup(text) : NULL;
+
+	for (char *at = copy; at != NULL && *at != '\0'; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	if (copy != NULL)
+		value = json_string(copy);
+	free(copy);
+	return value;
+}
 
 static json_t *row_json(const struct print_row *row)
 {
@@ -77,12 +96,12 @@ static json_t *row_json(const struct print_row *row)
 
 	for (size_t i = 0; i < row->count; i++) {
 		const struct print_field *field = &row->fields[i];
-		const char *value = field->value == NULL ? "" : field->value;
+		const char *value = text_of(field);
 
 		json_object_set_new(object, field->name,
 				    field->number
 					    ? json_integer((json_int_t)strtoll(value, NULL, 10))
-					    : json_string(value));
+					    : print_json_text(value));
 	}
 	return object;
 }
@@ -101,8 +120,7 @@ static void print_json(const struct printer *printer)
 static void print_lines(const struct print_row *row)
 {
 	for (size_t i = 0; i < row->count; i++)
-		printf("%-14s %s\n", row->fields[i].name,
-		       row->fields[i].value == NULL ? "" : row->fields[i].value);
+		printf("%-14s %s\n", row->fields[i].name, text_of(&row->fields[i]));
 }
 
 static size_t width_of(const struct printer *printer, size_t column)
@@ -131,11 +149,22 @@ static void print_table(const struct printer *printer)
 	for (size_t i = 0; i < printer->row_count; i++)
 		for (size_t c = 0; c < columns; c++)
 			printf("%-*s%s", c + 1 == columns ? 0 : (int)widths[c],
-			       printer->rows[i].fields[c].value, c + 1 == columns ? "\n" : "  ");
+			       text_of(&printer->rows[i].fields[c]),
+			       c + 1 == columns ? "\n" : "  ");
+}
+
+static void make_plain(struct printer *printer)
+{
+	for (size_t i = 0; i < printer->row_count; i++)
+		for (size_t c = 0; c < printer->rows[i].count; c++)
+			if (printer->rows[i].fields[c].value != NULL)
+				plain_text(printer->rows[i].fields[c].value);
 }
 
 int print_end(struct printer *printer)
 {
+	if (!printer->json)
+		make_plain(printer);
 	if (printer->json)
 		print_json(printer);
 	else if (printer->single)

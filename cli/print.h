@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 enum { PRINT_FIELDS_MAX = 12 };
 
 struct print_field {
@@ -36,5 +38,7 @@ void print_number(struct printer *printer, const char *name, uint64_t value);
 void print_id(struct printer *printer, const char *name, uint64_t value);
 /* Prints all, frees all; the exit code. */
 int print_end(struct printer *printer);
+/* A JSON text; what is not UTF-8 (a file's name may be anything) becomes question marks. */
+json_t *print_json_text(const char *text);
 /* Milliseconds since 1970 as "2026-11-24T04:38:06Z"; free() it. */
 char *print_time(int64_t ms);

@@ -31,10 +31,11 @@ static int choose_slot(const CK_FUNCTION_LIST *functions, const char *name, CK_S
 
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++) {
-		if (!slot_label(functions, slots[i], label, NULL)) {
+		if (slot_is_free(functions, slots[i])) {
 			*ret_slot = slots[i];
 			found = true;
-		} else if (strcmp(label, name) == 0) {
+		} else if (slot_label(functions, slots[i], label, NULL) &&
+			   strcmp(label, name) == 0) {
 			return fail(CMEK_EXIT_REFUSED, "project %s exists already (slot %lu)", name,
 				    slots[i]);
 		}

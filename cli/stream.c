@@ -4,14 +4,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/file.h"
-#include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 
@@ -50,7 +47,7 @@ static void progress(struct stream *stream, size_t len)
 	draw(stream);
 }
 
-static void progress_end(struct stream *stream)
+void stream_progress_end(struct stream *stream)
 {
 	if (stream->shown_ms != 0)
 		fputs("\r\033[K", stderr);
@@ -76,25 +73,21 @@ static bool stream_write(void *state, struct bytes bytes)
 {
 	struct stream *stream = state;
 
-	return file_write_all(stream->out, bytes);
-}
-
-static bool is_standard(const char *name)
-{
-	return strcmp(name, "-") == 0;
+	return file_write_all(stream->output.fd, bytes);
 }
 
 int stream_open_input(struct stream *stream, const char *in_name)
 {
-	struct stat status;
+	bool standard = strcmp(in_name, "-") == 0;
+	struct stat status = {0};
 
-	stream->in_name = is_standard(in_name) ? "standard input" : in_name;
-	stream->in = is_standard(in_name) ? STDIN_FILENO : open(in_name, O_RDONLY | O_CLOEXEC);
-	if (stream->in < 0)
+	stream->in_name = standard ? "standard input" : in_name;
+	stream->in = standard ? STDIN_FILENO : open(in_name, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (stream->in < 0 || fstat(stream->in, &status) != 0)
 		return fail(errno == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED, "%s: %s",
-			    in_name, strerror(errno));
-	if (fstat(stream->in, &status) == 0 && S_ISDIR(status.st_mode))
-		return fail(CMEK_EXIT_FAILED, "%s: is a folder, not a file", in_name);
+			    stream->in_name, strerror(errno));
+	if (S_ISDIR(status.st_mode))
+		return fail(CMEK_EXIT_FAILED, "%s: is a folder, not a file", stream->in_name);
 	stream->total = S_ISREG(status.st_mode) ? status.st_size : -1;
 	stream->terminal = isatty(STDERR_FILENO);
 	stream->started_ms = clock_system.monotonic_ms(NULL);
@@ -102,48 +95,9 @@ int stream_open_input(struct stream *stream, const char *in_name)
 	return CMEK_EXIT_OK;
 }
 
-/* The output gets the input's permissions, less the umask; standard input's is 0600, for it may be
- * secret. */
-static mode_t output_mode(const struct stream *stream)
-{
-	struct stat status;
-
-	if (stream->in >= 0 && fstat(stream->in, &status) == 0 && S_ISREG(status.st_mode))
-		return status.st_mode & 0777;
-	return 0600;
-}
-
-static char *temporary_name(const char *out_name)
-{
-	char *name;
-
-	return asprintf(&name, "%s.%08x.tmp", out_name, (unsigned)getpid()) < 0 ? NULL : name;
-}
-
 int stream_create_output(struct stream *stream, const char *out_name)
 {
-	mode_t mode = output_mode(stream);
-
-	stream->out_name = is_standard(out_name) ? "standard output" : out_name;
-	if (is_standard(out_name)) {
-		stream->out = STDOUT_FILENO;
-		return CMEK_EXIT_OK;
-	}
-	stream->folder = path_folder(out_name);
-	stream->out = stream->folder == NULL
-			      ? -1
-			      : open(stream->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
-	if (stream->out >= 0)
-		return CMEK_EXIT_OK;
-	stream->temporary = temporary_name(out_name);
-	if (stream->temporary != NULL)
-		stream->out =
-			open(stream->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	if (stream->out >= 0)
-		return CMEK_EXIT_OK;
-	free(TAKE(stream->temporary));
-	return fail(errno == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED, "%s: %s", out_name,
-		    strerror(errno));
+	return output_open(&stream->output, out_name, stream->in);
 }
 
 int stream_open(struct stream *stream, const char *in_name, const char *out_name)
@@ -152,50 +106,16 @@ int stream_open(struct stream *stream, const char *in_name, const char *out_name
 	return stream_create_output(stream, out_name);
 }
 
-/* A file without a name gets its temporary one. */
-static bool give_name(struct stream *stream)
-{
-	char self[64];
-
-	if (stream->temporary != NULL)
-		return true;
-	stream->temporary = temporary_name(stream->out_name);
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", stream->out);
-	return stream->temporary != NULL &&
-	       linkat(AT_FDCWD, self, AT_FDCWD, stream->temporary, AT_SYMLINK_FOLLOW) == 0;
-}
-
-static bool sync_folder(const struct stream *stream)
-{
-	AUTO(file_closep) int folder = open(stream->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return folder >= 0 && fsync(folder) == 0;
-}
-
 int stream_finish(struct stream *stream)
 {
-	progress_end(stream);
-	if (stream->out == STDOUT_FILENO)
-		return CMEK_EXIT_OK;
-	if (fsync(stream->out) != 0 || !give_name(stream) ||
-	    rename(stream->temporary, stream->out_name) != 0)
-		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->out_name, strerror(errno));
-	free(TAKE(stream->temporary));
-	if (!sync_folder(stream))
-		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",
-			    stream->out_name, strerror(errno));
-	return CMEK_EXIT_OK;
+	stream_progress_end(stream);
+	return output_finish(&stream->output);
 }
 
 void stream_clear(struct stream *stream)
 {
-	progress_end(stream);
-	if (stream->temporary != NULL)
-		unlink(stream->temporary);
-	free(TAKE(stream->temporary));
-	free(TAKE(stream->folder));
+	stream_progress_end(stream);
+	output_clear(&stream->output);
 	if (stream->in > STDERR_FILENO)
 		close(stream->in);
-	if (stream->out > STDERR_FILENO)
-		close(stream->out);
 }

@@ -96,6 +96,15 @@ int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_U
 	return CMEK_EXIT_OK;
 }
 
+bool slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot)
+{
+	CK_TOKEN_INFO info;
+	CK_RV rv = functions->C_GetTokenInfo(slot, &info);
+
+	return rv == CKR_TOKEN_NOT_RECOGNIZED ||
+	       (rv == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED));
+}
+
 bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, char ret_label[static 33],
 		CK_TOKEN_INFO *ret_info)
 {
@@ -202,7 +211,8 @@ int token_find(const struct token *token, const struct object_kind_row *kind, co
 	rv = token->functions->C_FindObjectsInit(token->session, template, label == NULL ? 2 : 3);
 	if (rv == CKR_OK)
 		rv = collect(token, kind->proof, &found);
-	token->functions->C_FindObjectsFinal(token->session);
+	if (rv == CKR_OK)
+		rv = token->functions->C_FindObjectsFinal(token->session);
 	if (rv != CKR_OK)
 		return token_failed(token, rv, "listing what project %s holds", token->project);
 	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);

@@ -18,6 +18,8 @@ struct token {
 int module_load(const CK_FUNCTION_LIST **ret_functions);
 /* Slots of the projects (free() it), or of the free slot as well. */
 int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count);
+/* A slot on which a project can be made; one that does not answer is none. */
+bool slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot);
 /* The label of an initialized token without its padding; false: a free slot. */
 bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, char ret_label[static 33],
 		CK_TOKEN_INFO *ret_info);

@@ -9,14 +9,15 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/print.h"
 #include "cli/token.h"
 
 /* One project's objects, read once. A node's parent is named by text: a root key's ARN, a cluster's
  * label. */
 struct node {
 	char *label, *parent, *key; /* key: what children name */
-	char *detail;
-	bool drawn;
+	char *detail;		    /* for the picture */
+	json_t *json;		    /* for --json: taken when it is shown */
 };
 
 struct nodes {
@@ -44,17 +45,27 @@ static void nodes_clear(struct nodes *nodes)
 		free(nodes->rows[i].parent);
 		free(nodes->rows[i].key);
 		free(nodes->rows[i].detail);
+		json_decref(nodes->rows[i].json);
 	}
 	free(nodes->rows);
+}
+
+static void put(struct node *node, const char *name, const char *value)
+{
+	json_object_set_new(node->json, name, print_json_text(value == NULL ? "" : value));
 }
 
 static void fill_key(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
 {
 	AUTO(freep) char *provider = object_text(token, object, CKA_CMEK_PROVIDER);
+	AUTO(freep) char *region = object_text(token, object, CKA_CMEK_REGION);
 	CK_ULONG state = object_number(token, object, CKA_CMEK_STATE);
 
-	node->label = object_text(token, object, CKA_LABEL);
 	node->key = object_text(token, object, CKA_CMEK_ROOT_KEY);
+	put(node, "provider", provider);
+	put(node, "region", region);
+	put(node, "state", state_text(state));
+	put(node, "arn", node->key);
 	node->detail = formatted("%s%s%s  %s", provider, state == CMEK_STATE_UNKNOWN ? "" : ", ",
 				 state == CMEK_STATE_UNKNOWN ? "" : state_text(state), node->key);
 }
@@ -64,19 +75,23 @@ static void fill_cluster(struct node *node, const struct token *token, CK_OBJECT
 	AUTO(freep) char *provider = object_text(token, object, CKA_CMEK_PROVIDER);
 	AUTO(freep) char *region = object_text(token, object, CKA_CMEK_REGION);
 
-	node->label = object_text(token, object, CKA_LABEL);
 	node->key = object_text(token, object, CKA_LABEL);
 	node->parent = object_text(token, object, CKA_CMEK_ROOT_KEY);
+	put(node, "provider", provider);
+	put(node, "region", region);
 	node->detail = formatted("%s, %s", provider, region);
 }
 
 static void fill_database(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
 {
-	node->label = object_text(token, object, CKA_LABEL);
+	CK_ULONG version = object_number(token, object, CKA_CMEK_VERSION);
+	AUTO(freep)
+	char *zone = formatted("%llu", (unsigned long long)object_zone_id(token, object));
+
 	node->parent = object_text(token, object, CKA_CMEK_CLUSTER);
-	node->detail = formatted("zone %llu, key version %lu",
-				 (unsigned long long)object_zone_id(token, object),
-				 object_number(token, object, CKA_CMEK_VERSION));
+	put(node, "zone", zone);
+	json_object_set_new(node->json, "version", json_integer((json_int_t)version));
+	node->detail = formatted("zone %s, key version %lu", zone, version);
 }
 
 static int read_nodes(const struct token *token, const struct object_kind_row *kind,
@@ -90,9 +105,16 @@ static int read_nodes(const struct token *token, const struct object_kind_row *k
 	ret_nodes->rows = calloc(count + 1, sizeof(*ret_nodes->rows));
 	if (ret_nodes->rows == NULL)
 		return fail(CMEK_EXIT_FAILED, "out of memory");
-	for (size_t i = 0; i < count; i++)
-		fill(&ret_nodes->rows[i], token, handles[i]);
 	ret_nodes->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct node *node = &ret_nodes->rows[i];
+
+		node->json = json_object();
+		node->label = object_text(token, handles[i], CKA_LABEL);
+		put(node, "kind", kind->noun);
+		put(node, "label", node->label);
+		fill(node, token, handles[i]);
+	}
 	return CMEK_EXIT_OK;
 }
 
@@ -100,6 +122,7 @@ static int read_nodes(const struct token *token, const struct object_kind_row *k
 
 struct level {
 	const char *noun;
+	const char *children; /* what a list of them is called in JSON */
 	struct nodes *nodes;
 };
 
@@ -129,7 +152,7 @@ static void draw(const struct level *level, const char *parent, const char *inde
 			continue;
 		left--;
 		printf("%s%s %s %s  (%s)\n", indent, left > 0 ? "├──" : "└──", level->noun,
-		       node->label, node->detail);
+		       plain_text(node->label), node->detail);
 		snprintf(deeper, sizeof(deeper), "%s%s", indent, left > 0 ? "│   " : "    ");
 		draw(level + 1, node->key, deeper);
 	}
@@ -142,11 +165,12 @@ static json_t *as_json(const struct level *level, const char *parent)
 	for (size_t i = 0; level->nodes != NULL && i < level->nodes->count; i++) {
 		const struct node *node = &level->nodes->rows[i];
 
-		if (is_child(node, parent))
-			json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "kind",
-							      level->noun, "label", node->label,
-							      "detail", node->detail, "children",
-							      as_json(level + 1, node->key)));
+		if (!is_child(node, parent))
+			continue;
+		if (level[1].noun != NULL)
+			json_object_set_new(node->json, level[1].children,
+					    as_json(level + 1, node->key));
+		json_array_append(list, node->json);
 	}
 	return list;
 }
@@ -154,22 +178,25 @@ static json_t *as_json(const struct level *level, const char *parent)
 static int show(const struct token *token, json_t *projects)
 {
 	AUTO(nodes_clear) struct nodes keys = {0}, clusters = {0}, databases = {0};
-	const struct level levels[] = {{"root key", &keys},
-				       {"cluster", &clusters},
-				       {"database", &databases},
-				       {NULL, NULL}};
+	AUTO(freep) char *label = NULL;
+	const struct level levels[] = {{"root key", "root_keys", &keys},
+				       {"cluster", "clusters", &clusters},
+				       {"database", "databases", &databases},
+				       {NULL, NULL, NULL}};
 
 	TRY(read_nodes(token, &kind_key, fill_key, &keys));
 	TRY(read_nodes(token, &kind_cluster, fill_cluster, &clusters));
 	TRY(read_nodes(token, &kind_database, fill_database, &databases));
 	if (projects != NULL) {
 		json_array_append_new(projects,
-				      json_pack("{s:s, s:s, s:i, s:o}", "kind", "project", "label",
-						token->project, "slot", (int)token->slot,
-						"children", as_json(levels, NULL)));
+				      json_pack("{s:s, s:o, s:I, s:o}", "kind", "project", "label",
+						print_json_text(token->project), "slot",
+						(json_int_t)token->slot, levels[0].children,
+						as_json(levels, NULL)));
 		return CMEK_EXIT_OK;
 	}
-	printf("project %s  (slot %lu)\n", token->project, token->slot);
+	label = strdup(token->project);
+	printf("project %s  (slot %lu)\n", label == NULL ? "?" : plain_text(label), token->slot);
 	draw(levels, NULL, "");
 	return CMEK_EXIT_OK;
 }

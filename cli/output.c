@@ -1,0 +1,179 @@
+#include "cli/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+#include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
+
+/* --- A temporary name does not outlive an interruption --------------------------------------- */
+
+static char *volatile named;
+
+static void remove_and_die(int number)
+{
+	if (named != NULL)
+		unlink(named);
+	raise(number); /* SA_RESETHAND: as if nobody had caught it */
+}
+
+static void guard(char *temporary)
+{
+	static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	struct sigaction action = {.sa_handler = remove_and_die, .sa_flags = SA_RESETHAND}, before;
+
+	named = temporary;
+	for (size_t i = 0; temporary != NULL && i < COUNT_OF(numbers); i++)
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+			sigaction(numbers[i], &action, NULL);
+}
+
+/* --- Opening --------------------------------------------------------------------------------- */
+
+static int refuse(const char *name)
+{
+	int code = errno == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED;
+
+	return fail(code, "%s: cannot be written: %s", name, strerror(errno));
+}
+
+static mode_t mode_like(int like)
+{
+	struct stat status;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	if (like >= 0 && fstat(like, &status) == 0 && S_ISREG(status.st_mode))
+		return status.st_mode & 0777 & ~mask;
+	return 0600;
+}
+
+/* What is at the name already decides where the output goes. */
+static int look_at(struct output *output, const char *name, int like)
+{
+	struct stat status;
+
+	output->replaces = stat(name, &status) == 0;
+	if (output->replaces && S_ISDIR(status.st_mode))
+		return fail(CMEK_EXIT_FAILED, "%s: is a folder, not a file", name);
+	output->direct = output->replaces && !S_ISREG(status.st_mode);
+	output->mode = output->replaces ? status.st_mode & 0777 : mode_like(like);
+	output->owner = status.st_uid;
+	output->group = status.st_gid;
+	output->target = output->replaces ? realpath(name, NULL) : strdup(name);
+	output->folder = output->target == NULL ? NULL : path_folder(output->target);
+	return output->folder == NULL ? refuse(name) : CMEK_EXIT_OK;
+}
+
+static int open_without_name(const char *folder)
+{
+	/* Its name comes by way of /proc. */
+	if (access("/proc/self/fd", X_OK) != 0)
+		return -1;
+	return open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+}
+
+static int open_temporary(struct output *output)
+{
+	output->temporary = path_temporary(output->folder);
+	if (output->temporary == NULL)
+		return -1;
+	guard(output->temporary);
+	return open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
+int output_open(struct output *output, const char *name, int like)
+{
+	*output = (struct output)OUTPUT_NONE;
+	output->name = name;
+	if (strcmp(name, "-") == 0) {
+		output->name = "standard output";
+		output->fd = STDOUT_FILENO;
+		output->direct = true;
+		return CMEK_EXIT_OK;
+	}
+	TRY(look_at(output, name, like));
+	if (output->direct)
+		output->fd = open(name, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	else
+		output->fd = open_without_name(output->folder);
+	if (output->fd < 0 && !output->direct)
+		output->fd = open_temporary(output);
+	return output->fd < 0 ? refuse(name) : CMEK_EXIT_OK;
+}
+
+/* --- Finishing ------------------------------------------------------------------------------- */
+
+static bool link_as(const struct output *output, const char *path)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", output->fd);
+	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* A file without a name takes its place at once if that is free; a link can't replace. */
+static bool put_in_place(struct output *output)
+{
+	if (output->temporary == NULL) {
+		if (link_as(output, output->target))
+			return true;
+		if (errno != EEXIST)
+			return false;
+		output->temporary = path_temporary(output->folder);
+		guard(output->temporary);
+		if (output->temporary == NULL || !link_as(output, output->temporary))
+			return false;
+	}
+	if (rename(output->temporary, output->target) != 0)
+		return false;
+	guard(NULL);
+	free(TAKE(output->temporary));
+	return true;
+}
+
+/* Only root can give files away; for others it is theirs now. What can't be done (a file system
+ * without permissions) leaves it as narrow as it was opened. */
+static void hand_on_permissions(const struct output *output)
+{
+	if (output->replaces && geteuid() == 0 &&
+	    fchown(output->fd, output->owner, output->group) != 0)
+		return;
+	(void)fchmod(output->fd, output->mode);
+}
+
+int output_finish(struct output *output)
+{
+	if (output->direct)
+		return CMEK_EXIT_OK;
+	hand_on_permissions(output);
+	if (fsync(output->fd) != 0 || !put_in_place(output))
+		return refuse(output->name);
+	/* A folder one may write in but not read can't be opened for it. */
+	if (!file_sync_folder(output->folder) && errno != EACCES)
+		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",
+			    output->name, strerror(errno));
+	return CMEK_EXIT_OK;
+}
+
+void output_clear(struct output *output)
+{
+	if (output->temporary != NULL)
+		unlink(output->temporary);
+	guard(NULL);
+	free(TAKE(output->temporary));
+	free(TAKE(output->folder));
+	free(TAKE(output->target));
+	if (output->fd > STDERR_FILENO)
+		close(output->fd);
+	output->fd = -1;
+}
