@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# The command line: help for every command, what is wrong with a line that is wrong, and exit codes. No command here
+# gets as far as the module, which is not even named.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+export CMEK_PKCS11_MODULE=$work/there-is-none.so
+
+exits() { # CODE COMMAND...: and one line on standard error if it is not 0
+    local code=$1 status=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" || status=$?
+    cat "$work/out" "$work/err"
+    [ $status -eq "$code" ] || { echo "exit code $status"; return 1; }
+    [ $status -eq 0 ] && return 0
+    [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^cmek: ' "$work/err"
+}
+
+commands() { "$cmek" --help | sed -n '/^Commands:/,/^$/p' | sed -nE 's/^  ([a-z]+( [a-z]+)?)  .*/\1/p'; }
+
+teaches() { # WORDS...: usage, prose, each option
+    local option
+    exits 0 "$cmek" "$@" --help || return 1
+    grep -q "^usage: cmek $*" "$work/out" && grep -q '^Options:' "$work/out" && ! [ -s "$work/err" ] || return 1
+    for option in $(sed -n 1p "$work/out" | grep -oE -- '--[a-z]+'); do
+        grep -qE -- "^  $option .{10}" "$work/out" || { echo "$option is not explained"; return 1; }
+    done
+}
+
+same_help() { diff <("$cmek" --help) <("$cmek" "$1"); }
+
+is_in_manual() { # NOUN [VERB]
+    grep -qE "^\.(It )?Cm $1" "$root/man/cmek.1" && { [ $# -eq 1 ] || grep -qE "\b$2\b" "$root/man/cmek.1"; }
+}
+
+ok "cmek --help shows the commands" exits 0 "$cmek" --help
+ok "with first steps" says "cmek project create demo"
+ok "-h is the same" same_help -h
+ok "and so is cmek help" same_help help
+ok "cmek --version" exits 0 "$cmek" --version
+ok "names the release" says "cmek $(sed -nE "s/^ *version: '(.*)',/\1/p" "$root/meson.build")"
+count=0
+while read -r command; do
+    # shellcheck disable=SC2086 # a noun and a verb
+    ok "cmek $command --help teaches" teaches $command
+    # shellcheck disable=SC2086
+    ok "cmek $command is in the manual" is_in_manual $command
+    count=$((count + 1))
+done < <(commands)
+ok "there are nineteen commands" test $count -eq 19
+for noun in project key cluster database; do
+    ok "cmek $noun --help lists its verbs" exits 0 "$cmek" $noun --help
+    ok "create or add among them" grep -qE "cmek $noun (create|add)" "$work/out"
+    ok "cmek $noun alone is a usage error" exits 2 "$cmek" $noun
+    ok "cmek $noun with a verb that is none is too" exits 2 "$cmek" $noun frobnicate
+done
+
+ok "no command at all is a usage error" exits 2 "$cmek"
+ok "an unknown command is a usage error" exits 2 "$cmek" frobnicate
+ok "that names it" says frobnicate
+ok "a missing option is named" exits 2 "$cmek" key add alias/root
+ok "with the usage" says "missing --project; usage: cmek key add --project P [--label L] KEY"
+ok "an unknown option is named" exits 2 "$cmek" tree --porject demo
+ok "by its word" says "--porject"
+ok "an unknown letter is named" exits 2 "$cmek" tree -x
+ok "by its letter" says "-x;"
+ok "an option without its value is named" exits 2 "$cmek" tree --project
+ok "by its word" says "--project"
+ok "an empty value is not taken for a value" exits 2 "$cmek" decrypt --name "" a b
+ok "nor is an empty argument" exits 2 "$cmek" project create ""
+ok "too few arguments" exits 2 "$cmek" encrypt --project p --database c/d in
+ok "too many arguments" exits 2 "$cmek" inspect a b
+ok "a project's name of 33 bytes" exits 2 "$cmek" project create "$(printf 'p%.0s' $(seq 33))"
+ok "a project's name that is not UTF-8" exits 2 "$cmek" project create $'\xff'
+ok "a project's name that ends in a space" exits 2 "$cmek" project create "a "
+for name in orders /orders prod/; do
+    ok "a database is not named $name" exits 2 "$cmek" database create --project p "$name"
+done
+ok "options may stand behind arguments" exits 1 "$cmek" project create demo --json
+ok "so that it is the module that is missing" says there-is-none.so
+ok "and the remedy is named" says "set CMEK_PKCS11_MODULE"
+
+ok "a file that is not there" exits 3 "$cmek" inspect "$work/missing"
+ok "a folder in place of a file" exits 1 "$cmek" inspect "$work"
+echo "plain data, more of it than a header has, and nothing else" >"$work/plain"
+ok "a file that is no envelope" exits 7 "$cmek" inspect "$work/plain"
+ok "says what it may be" says "not an envelope of cmek; is it plain data"
+printf 'CMEK' >"$work/short"
+ok "an envelope cut in its header" exits 7 "$cmek" decrypt "$work/short" "$work/new"
+ok "leaves no output" test ! -e "$work/new"
+ok "an empty file is no envelope" exits 7 "$cmek" decrypt /dev/null "$work/new"
+ok "control characters of a name do not reach the terminal" exits 3 "$cmek" inspect $'a\nb\e[31m'
+ok "but as question marks" says 'a?b?[31m'
+
+full() { "$cmek" --help >/dev/full; }
+refused "output that can't be written is a failure" full
+closed() { "$cmek" --help >&-; }
+refused "and so is a closed standard output" closed
+closed_in() { exits 3 "$cmek" inspect "$work/missing" <&-; }
+ok "a closed standard input is none's business" closed_in
+
+if command -v mandoc >/dev/null; then
+    ok "the manual is well formed" mandoc -T lint -W warning "$root/man/cmek.1"
+else
+    skip "the manual is well formed" "mandoc is not here"
+fi
+finish
