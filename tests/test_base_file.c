@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -122,6 +123,38 @@ static void reading_stops_at_the_limit(void **state)
 	assert_bytes(buffer_bytes(&read), buffer_bytes(&contents));
 	assert_false(file_read("/nonexistent", 1, &read));
 	assert_int_equal(errno, ENOENT);
+}
+
+static void *read_slowly(void *pipe_end)
+{
+	static uint8_t data[4096];
+	size_t total = 0;
+
+	for (ssize_t got; (got = read(*(int *)pipe_end, data, sizeof(data))) > 0;)
+		total += (size_t)got;
+	return (void *)total;
+}
+
+/* More than a pipe holds, into one that does not wait. */
+static void everything_is_written_even_where_writing_does_not_block(void **state)
+{
+	enum { LEN = 1 << 20 };
+	static uint8_t data[LEN];
+	pthread_t reader;
+	void *total = NULL;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(pthread_create(&reader, NULL, read_slowly, &ends[0]), 0);
+	assert_true(file_write_all(ends[1], bytes(data, LEN)));
+	close(ends[1]);
+	pthread_join(reader, &total);
+	assert_int_equal((size_t)total, LEN);
+	close(ends[0]);
+	assert_false(file_write_all(-1, bytes(data, 1)));
+	assert_int_equal(errno, EBADF);
 }
 
 static void folders_are_made_with_their_parents(void **state)
@@ -241,6 +274,7 @@ int main(void)
 		cmocka_unit_test(replaced_file_has_contents_and_mode_whatever_the_umask),
 		cmocka_unit_test(failed_replacement_leaves_nothing_behind),
 		cmocka_unit_test(reading_stops_at_the_limit),
+		cmocka_unit_test(everything_is_written_even_where_writing_does_not_block),
 		cmocka_unit_test(folders_are_made_with_their_parents),
 		cmocka_unit_test(shared_locks_share_and_exclusive_ones_do_not),
 		cmocka_unit_test(log_writes_one_line_a_message_from_its_level_on),
