@@ -15,6 +15,9 @@ TITLES = [
     "every case of the contract holds with a profile of the shared files",
     "a wrong secret key is refused by the signature check and told as such",
     "no region is configured: the ARN of the key says where to go",
+    "every case of the contract holds over TLS with a CA bundle of one's own",
+    "the calls of one process share TLS connections",
+    "a server whose certificate nobody vouches for is not trusted",
 ]
 
 sys.path.insert(0, HERE)
@@ -98,6 +101,18 @@ def no_region(tap, moto):
     tap.check(passed, output)
 
 
+def over_tls(tap):
+    with moto_server.Moto(keys_per_region=2, tls=True) as moto:
+        tap.check(*contract(moto.full_environment()))
+        calls, connections = sum(moto.calls().values()), moto.connections
+        tap.check(calls > 20 and connections <= 2, f"{calls} calls over {connections} connections")
+        moto.reset_calls()
+        environment = moto.full_environment()
+        del environment["AWS_CA_BUNDLE"]
+        passed, output = contract(environment)
+        tap.check(not passed and "0xc != 0" in output and not moto.calls(), output)  # UNAVAILABLE
+
+
 def main():
     import tempfile
     print(f"1..{len(TITLES)}")
@@ -113,6 +128,7 @@ def main():
         profile(tap, moto, folder)
         wrong_secret(tap, moto)
         no_region(tap, moto)
+    over_tls(tap)
     return tap.failed > 0
 
 

@@ -25,8 +25,10 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -155,6 +157,40 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         })
 
 
+def make_certificate(folder):
+    """A CA and a certificate for 127.0.0.1 signed by it; answers the paths (ca, certificate + key)."""
+    import datetime
+    import ipaddress
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    def named(text):
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    def sign(subject, key, extension, critical):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return (x509.CertificateBuilder().subject_name(named(subject)).issuer_name(named("test CA"))
+                .public_key(key.public_key()).serial_number(x509.random_serial_number())
+                .not_valid_before(now - datetime.timedelta(days=1))
+                .not_valid_after(now + datetime.timedelta(days=1))
+                .add_extension(extension, critical).sign(ca_key, hashes.SHA256()))
+
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca = sign("test CA", ca_key, x509.BasicConstraints(ca=True, path_length=None), True)
+    own = sign("127.0.0.1", key, x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+    pem = serialization.Encoding.PEM
+    paths = os.path.join(folder, "ca.pem"), os.path.join(folder, "server.pem")
+    with open(paths[0], "wb") as file:
+        file.write(ca.public_bytes(pem))
+    with open(paths[1], "wb") as file:
+        file.write(own.public_bytes(pem) + key.private_bytes(
+            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return paths
+
+
 class QuietServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -168,12 +204,15 @@ class Moto:
 
     regions: one key with the alias `alias/root` is made in each, `keys_per_region` keys in all
     (alias/root, alias/root-2, …). .keys lists {"region", "arn", "id", "alias", "alias_arn"}.
+    tls: https with a CA made for it, which .environment names (.ca_bundle is its file).
     """
 
-    def __init__(self, regions=("us-west-2",), keys_per_region=1, check_signatures=True):
+    def __init__(self, regions=("us-west-2",), keys_per_region=1, check_signatures=True, tls=False):
         self.regions = list(regions)
         self.keys_per_region = keys_per_region
         self.check_signatures = check_signatures
+        self.folder = tempfile.TemporaryDirectory() if tls else None
+        self.ca_bundle = None
         self.journal = Journal()
         self.keys = []
         self.process = None
@@ -209,6 +248,8 @@ class Moto:
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
+        if self.folder is not None:
+            self.folder.cleanup()
 
     def start_backend(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
@@ -232,6 +273,12 @@ class Moto:
         handler = type("BoundProxy", (Proxy,),
                        {"journal": self.journal, "backend_port": self.backend_port})
         self.proxy = QuietServer(("127.0.0.1", 0), handler)
+        if self.folder is not None:
+            self.ca_bundle, certificate = make_certificate(self.folder.name)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.proxy.socket = context.wrap_socket(self.proxy.socket, server_side=True,
+                                                    do_handshake_on_connect=False)
         threading.Thread(target=self.proxy.serve_forever, args=(0.05,), daemon=True).start()
 
     def backend_post(self, path, body):
@@ -275,11 +322,13 @@ class Moto:
         return boto3.client(
             service, region_name=region or self.regions[0], endpoint_url=self.url,
             aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key,
+            verify=self.ca_bundle,
             config=Config(retries={"total_max_attempts": 1}, ignore_configured_endpoint_urls=True))
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.proxy.server_address[1]}"
+        scheme = "http" if self.folder is None else "https"
+        return f"{scheme}://127.0.0.1:{self.proxy.server_address[1]}"
 
     @property
     def connections(self):
@@ -299,6 +348,7 @@ class Moto:
             "AWS_CONFIG_FILE": "/dev/null",
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
+        } | ({} if self.ca_bundle is None else {"AWS_CA_BUNDLE": self.ca_bundle}) | {
             "CMEK_TEST_KMS": "moto",
             "CMEK_TEST_KMS_ENDPOINT": self.url,
             "CMEK_TEST_KMS_KEY": first["arn"],
@@ -331,6 +381,7 @@ def main():
     parser.add_argument("--region", action="append", help="make keys here (again for more; us-west-2)")
     parser.add_argument("--keys", type=int, default=1, help="keys in each region (1)")
     parser.add_argument("--no-signature-check", action="store_true")
+    parser.add_argument("--tls", action="store_true", help="https, with a CA made for it")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- COMMAND to run")
     options = parser.parse_args()
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
@@ -341,7 +392,7 @@ def main():
         return SKIP
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Moto(options.region or ["us-west-2"], options.keys,
-              not options.no_signature_check) as moto:
+              not options.no_signature_check, options.tls) as moto:
         if command:
             return subprocess.run(command, env=moto.full_environment(), check=False).returncode
         for name, value in moto.environment.items():
