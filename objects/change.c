@@ -128,6 +128,10 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 		log_warning("another version or root key of a zone: not in this release");
 		return CKR_ATTRIBUTE_READ_ONLY;
 	}
+	if (object->kind != OBJECT_KEY && (template->usages & USAGE_DERIVE)) {
+		log_warning("zones and root keys derive nothing: CKA_DERIVE stays false");
+		return CKR_ATTRIBUTE_READ_ONLY;
+	}
 	TRY(edit_merge(object, template, &model));
 	TRY(editor_allows(editor, model.flags));
 	return object->owner != 0 ? change_session_object(editor, object, &model)

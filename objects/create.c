@@ -91,9 +91,7 @@ static CK_RV create_root_key(const struct editor *editor, const struct template 
 	struct object model = named(OBJECT_ROOT_KEY, template);
 
 	TRY(check_root_key(template));
-	model.usages = template->usages != 0
-			       ? template->usages
-			       : USAGE_ENCRYPT | USAGE_DECRYPT | USAGE_WRAP | USAGE_UNWRAP;
+	model.usages = template_usages(template) & ~(uint32_t)USAGE_DERIVE;
 	return template->token ? store_root_key(editor, &model, ret_handle)
 			       : name_root_key(editor, &model, ret_handle);
 }
@@ -185,6 +183,10 @@ CK_RV edit_create(const struct editor *editor, const CK_ATTRIBUTE *attributes, C
 	struct template template;
 
 	TRY(template_read(TEMPLATE_CREATE, attributes, count, &template));
+	if (template.class == CK_UNAVAILABLE_INFORMATION) {
+		log_warning("template to create an object lacks CKA_CLASS");
+		return CKR_TEMPLATE_INCOMPLETE;
+	}
 	/* There are no others. */
 	if (template.class == CKO_CMEK_CLUSTER && !template.present_token)
 		template.token = true;

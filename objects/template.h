@@ -54,6 +54,8 @@ CK_RV template_read(enum template_use use, const CK_ATTRIBUTE *attributes, CK_UL
  * CKA_LOCAL, ALWAYS_SENSITIVE, NEVER_EXTRACTABLE. */
 CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
 			struct object **ret_object);
+/* The usages a key gets: those the template names, else encrypt, decrypt, wrap, unwrap. */
+uint32_t template_usages(const struct template *template);
 /* The value goes in: copied into locked memory; checks the length against key type and
  * CKA_VALUE_LEN. */
 CK_RV object_set_value(struct object *object, struct bytes value);

@@ -60,7 +60,7 @@ static CK_RV check(enum template_use use, const struct template *template)
 							 : check_len(template->key_type, 0);
 }
 
-static uint32_t usages_of(const struct template *template)
+uint32_t template_usages(const struct template *template)
 {
 	return template->usages != 0 ? template->usages : USUAL & ~template->usages_named;
 }
@@ -97,7 +97,7 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 	model.generated_by = use == TEMPLATE_GENERATE
 				     ? key_type_find(template->key_type)->generated_by
 				     : CK_UNAVAILABLE_INFORMATION;
-	model.usages = usages_of(template);
+	model.usages = template_usages(template);
 	model.flags = flags_of(use, template, token);
 	model.label = template->label;
 	model.id = template->id;

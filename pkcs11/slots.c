@@ -117,3 +117,15 @@ CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CH
 		return CKR_SESSION_EXISTS;
 	return tokens_init(module->tokens, slot, bytes(pin, pin_len), label);
 }
+
+/* Tokens do not come and go by themselves: nothing has happened, and who waits would wait for ever.
+ */
+CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reserved)
+{
+	AUTO(module_return) struct module *module = NULL;
+
+	TRY(module_borrow(&module));
+	if (ret_slot == NULL || reserved != NULL)
+		return CKR_ARGUMENTS_BAD;
+	return flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED;
+}

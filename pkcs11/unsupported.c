@@ -59,9 +59,6 @@ UNSUPPORTED(C_SignEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_U
 UNSUPPORTED(C_DecryptVerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
 				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
 
-/* Tokens do not come and go by themselves. */
-UNSUPPORTED(C_WaitForSlotEvent, (CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reserved))
-
 /* Remains of an old edition, for which the standard gives the answer. */
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_GetFunctionStatus, (CK_SESSION_HANDLE session))
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_CancelFunction, (CK_SESSION_HANDLE session))
