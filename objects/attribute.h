@@ -38,7 +38,7 @@ struct attribute {
 	enum attribute_form form;
 	unsigned kinds; /* bits 1 << enum object_kind: who has it */
 	unsigned uses;	/* bits 1 << enum template_use: which templates may name it */
-	size_t max;	/* greatest length of text and bytes */
+	size_t max;	/* greatest length, where that is not fixed */
 	attribute_get *get;
 	size_t detail;	/* what the getter needs: a bit, or an offset in struct object */
 	size_t field;	/* offset in struct template */

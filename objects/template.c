@@ -48,9 +48,9 @@ static bool form_valid(const struct attribute *row, struct bytes value)
 	case ATTRIBUTE_ZONE_ID:
 		return value.len == 0 || value.len == sizeof(uint64_t);
 	case ATTRIBUTE_MECHANISMS:
-		return value.len % sizeof(CK_MECHANISM_TYPE) == 0;
+		return value.len <= row->max && value.len % sizeof(CK_MECHANISM_TYPE) == 0;
 	case ATTRIBUTE_ARRAY:
-		return value.len % sizeof(CK_ATTRIBUTE) == 0;
+		return value.len <= row->max && value.len % sizeof(CK_ATTRIBUTE) == 0;
 	}
 	return false;
 }
