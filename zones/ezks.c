@@ -179,10 +179,10 @@ void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed)
 	struct live *live = find_zone(ezks, EZK_OF_STORE, &zone->uid);
 
 	for (struct ezk *ezk = live == NULL ? NULL : live->versions; ezk != NULL; ezk = ezk->next) {
-		if (removed)
-			lease_bar(&ezk->lease, ZONE_NOT_FOUND);
-		else
+		if (!removed)
 			follow(ezk, zone);
+		lease_bar(&ezk->lease,
+			  removed ? ZONE_NOT_FOUND : ezks_usable(ezk->entry, ezk->version));
 	}
 }
 

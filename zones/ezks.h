@@ -22,9 +22,9 @@ void ezks_abandon(struct ezks *ezks);
 
 /*
  * The index has a newer state of a zone, by an own change or by a look into the store. Its live
- * EZKs follow: one that is fenced, awaits deletion or is gone (`removed`: only the uid is looked
- * at) ends at once, wherever it is used; one that was restored may be asked for again. Not to be
- * called with zones->lock held.
+ * EZKs follow: one that is fenced, awaits deletion or is gone with its zone or its project
+ * (`removed`: only the uid is looked at) ends at once, wherever it is used; one that was restored
+ * may be asked for again. Not to be called with zones->lock held.
  */
 void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed);
 

@@ -132,9 +132,42 @@ static bool link_entry(struct index *index, struct index_node *node)
 	return entry->kind != ENTRY_PROJECT || link_project(index, node);
 }
 
+/* --- Who has live EZKs must hear of it */
+
+static bool touch(struct index *index, struct entry *zone, bool gone)
+{
+	return store_news_add(&index->touched, entry_hold(zone),
+			      gone || !index_is_visible(index, zone));
+}
+
+struct touching {
+	struct index *index;
+	bool good;
+};
+
+static bool touch_next(void *state, struct entry *zone)
+{
+	struct touching *touching = state;
+
+	touching->good = touch(touching->index, zone, false);
+	return touching->good;
+}
+
+/* A project that is archived or restored takes its zones with it. */
+static bool touch_entry(struct index *index, struct entry *entry)
+{
+	struct touching touching = {index, true};
+
+	if (entry->kind == ENTRY_ZONE)
+		return touch(index, entry, false);
+	if (entry->kind == ENTRY_PROJECT)
+		index_each_of(index, entry->uid, ENTRY_ZONE, touch_next, &touching);
+	return touching.good;
+}
+
 /* --- Nodes */
 
-static void node_remove(struct index *index, struct index_node *node)
+static void node_free(struct index *index, struct index_node *node)
 {
 	unlink_entry(index, node);
 	forget_if_own(&index->zones, bytes(&node->zone, sizeof(node->zone)), node);
@@ -142,6 +175,14 @@ static void node_remove(struct index *index, struct index_node *node)
 	map_remove(&index->uids, bytes(node->uid.bytes, UID_SIZE));
 	entry_release(node->entry);
 	free(node);
+}
+
+static bool node_remove(struct index *index, struct index_node *node)
+{
+	bool good = node->entry->kind != ENTRY_ZONE || touch(index, node->entry, true);
+
+	node_free(index, node);
+	return good;
 }
 
 static struct index_node *node_new(struct index *index, struct uid uid)
@@ -177,7 +218,7 @@ static enum zone_status put(struct index *index, struct entry *entry)
 	entry->number = node->number;
 	node->entry = entry;
 	node->round = index->round;
-	return link_entry(index, node) ? ZONE_OK : ZONE_NO_MEMORY;
+	return link_entry(index, node) && touch_entry(index, entry) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
 static enum zone_status remember_gone(struct index *index, uint64_t zone)
@@ -202,8 +243,8 @@ static enum zone_status bury(struct index *index, struct entry *tombstone)
 	AUTO(entry_releasep) struct entry *gone = tombstone;
 	struct index_node *node = map_find(&index->uids, bytes(gone->uid.bytes, UID_SIZE));
 
-	if (node != NULL)
-		node_remove(index, node);
+	if (node != NULL && !node_remove(index, node))
+		return ZONE_NO_MEMORY;
 	if (gone->kind == ENTRY_PROJECT && gone->of_project.slot >= index->next_slot)
 		index->next_slot = gone->of_project.slot + 1;
 	return gone->kind == ENTRY_ZONE ? remember_gone(index, gone->of_zone.zone) : ZONE_OK;
@@ -215,6 +256,7 @@ static enum zone_status sweep(struct index *index)
 	AUTO(freep)
 	struct index_node **stale = calloc(index->uids.count + 1, sizeof(struct index_node *));
 	size_t at = 0, count = 0;
+	bool good = true;
 
 	if (stale == NULL)
 		return ZONE_NO_MEMORY;
@@ -225,8 +267,8 @@ static enum zone_status sweep(struct index *index)
 			stale[count++] = node;
 	}
 	for (size_t i = 0; i < count; i++)
-		node_remove(index, stale[i]);
-	return ZONE_OK;
+		good &= node_remove(index, stale[i]);
+	return good ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
 static void forget_gone(struct index *index)
@@ -258,9 +300,9 @@ void index_clear(struct index *index)
 {
 	if (index == NULL)
 		return;
-	index->round++;
 	for (size_t at = 0; index->uids.count > 0; at = 0)
-		node_remove(index, map_next(&index->uids, &at)->value);
+		node_free(index, map_next(&index->uids, &at)->value);
+	store_news_clear(&index->touched);
 	forget_gone(index);
 	map_clear(&index->numbers);
 	map_clear(&index->uids);

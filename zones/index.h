@@ -54,6 +54,9 @@ struct index {
 	struct map fingerprints; /* of EZK versions → node */
 	struct map buckets;	 /* kind of bucket, project, and label, id or kind → bucket */
 	struct map gone;	 /* zone ids of tombstones, each its own value */
+	/* Zones that are not as they were, for who has their live EZKs; `removed`: not to be used,
+	 * since zone or project are gone or archived. Whoever applies news takes it away. */
+	struct store_news touched;
 	uint64_t last_number;
 	uint64_t round;	    /* grows with each whole load; nodes of an earlier one are gone */
 	uint32_t next_slot; /* above every slot that was ever used */
@@ -82,6 +85,8 @@ struct entry *index_label(const struct index *index, struct uid project, enum en
 			  struct bytes label);
 /* A project is active, so that what it holds can be used. */
 bool index_project_active(const struct index *index, struct uid project);
+/* The entry can be seen: it is not in an archived project. */
+bool index_is_visible(const struct index *index, const struct entry *entry);
 
 /* Calls `visit` for each entry of the project that matches the filter, in the order they
  * became known, until it answers false. */

@@ -47,6 +47,11 @@ bool index_project_active(const struct index *index, struct uid project)
 	return entry != NULL && entry->kind == ENTRY_PROJECT && entry->state == ENTRY_ACTIVE;
 }
 
+bool index_is_visible(const struct index *index, const struct entry *entry)
+{
+	return index_project_active(index, entry->project);
+}
+
 static bool matches(const struct entry *entry, const struct entry_filter *filter)
 {
 	if (!uid_equal(entry->project, filter->project) || !filter->kinds[entry->kind])

@@ -32,14 +32,18 @@ struct zones {
 	_Atomic(enum zone_status) look; /* what the last look answered */
 };
 
+/* Takes news into the index; with `changing` held. */
+enum zone_status zones_apply(struct zones *zones, struct store_news *news);
+/* Notes that the index is fresh now. */
+void zones_looked(struct zones *zones, enum zone_status status);
+
 /* A transaction: brings the index up to date, lets `decide` check the rules and name the changes,
  * writes them, and shows them in the index. `decide` may read zones->index without a lock and must
- * not wait for anything. */
+ * not wait for anything; it may be told only once. */
 struct changes {
 	struct zones *zones;
 	struct store_change *list;
 	size_t count;
-	size_t capacity;
 };
 typedef enum zone_status changes_decide(struct changes *changes, void *state);
 enum zone_status zones_change(struct zones *zones, changes_decide *decide, void *state);
@@ -47,6 +51,10 @@ enum zone_status zones_change(struct zones *zones, changes_decide *decide, void 
 enum zone_status changes_put(struct changes *changes, struct entry *entry);
 enum zone_status changes_remove(struct changes *changes, struct entry *entry);
 
-int64_t zones_now_ms(const struct zones *zones); /* real time */
+int64_t zones_now_ms(const struct zones *zones);      /* real time */
+int64_t zones_deletion_ms(const struct zones *zones); /* when the deletion window ends */
 /* Random, as uids are. ZONE_NOT_STARTED. */
 enum zone_status uid_new(struct uid *ret_uid);
+/* A rule refuses: says why, once, and returns the status. */
+enum zone_status refuse(enum zone_status status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));

@@ -32,9 +32,7 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 void zones_free(struct zones *zones);	 /* wipes every key; no random, no fetch, no network */
 void zones_abandon(struct zones *zones); /* in a fork's child */
 
-/* --- The index (no KMS)
- * --------------------------------------------------------------------------------------------------
- */
+/* --- The index (no KMS) */
 
 /* Reads what is new in the store; without `now`, at most once a second. Every look-up below sees at
  * least that state. */
@@ -65,9 +63,7 @@ enum zone_status zones_list(struct zones *zones, const struct entry_filter *filt
 /* The lowest slot number no project ever had. */
 enum zone_status zones_free_slot(struct zones *zones, uint32_t *ret_slot);
 
-/* --- Projects
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- Projects */
 
 enum zone_status zones_project_create(struct zones *zones, uint32_t slot, struct bytes label,
 				      struct entry **ret_project);
@@ -76,9 +72,7 @@ enum zone_status zones_project_create(struct zones *zones, uint32_t slot, struct
 enum zone_status zones_project_replace(struct zones *zones, struct entry *project,
 				       struct bytes label, struct entry **ret_project);
 
-/* --- Root keys
- * -----------------------------------------------------------------------------------------------------------
- */
+/* --- Root keys */
 
 struct entry_names {
 	struct bytes label; /* empty: a default */
@@ -110,9 +104,7 @@ enum zone_status zones_root_key_decrypt(struct zones *zones, const struct entry 
 					const struct kms_context *context, struct bytes blob,
 					struct buffer *ret_plaintext);
 
-/* --- Clusters and zones
- * --------------------------------------------------------------------------------------------------
- */
+/* --- Clusters and zones */
 
 /* Provider and region equal the root key's (a local key fits any region). Empty provider: the root
  * key's. */
@@ -145,9 +137,7 @@ enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
 					const struct kms_context *context, struct bytes blob,
 					const struct entry_names *names, struct entry **ret_zone);
 
-/* --- Token keys
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- Token keys */
 
 /* KMS when the zone has no lease. Wraps `value` by the zone (0: the zone "default/default", made on
  * demand) and stores it. */
@@ -155,8 +145,7 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 				  uint32_t key_type, struct bytes value,
 				  const struct entry_names *names, struct entry **ret_key);
 
-/* --- Changes (compare-and-set on the entry's revision: ZONE_CONFLICT)
- * ---------------------------------------------------- */
+/* --- Changes (compare-and-set on the entry's revision: ZONE_CONFLICT) */
 
 enum zone_status zones_entry_rename(struct zones *zones, const struct entry *entry,
 				    const struct entry_names *names, struct entry **ret_entry);

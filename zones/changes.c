@@ -1,0 +1,93 @@
+/* Transactions on the domain: the rules are checked against an index that is up to date, while
+ * nobody else in any process can change the store. */
+#include "base/macros.h"
+#include "zones/state.h"
+
+#include <stdlib.h>
+
+struct decision {
+	struct changes changes;
+	changes_decide *decide;
+	void *state;
+	struct store_news own; /* room for what the changes will be to the index */
+};
+
+static void decision_clear(struct decision *decision)
+{
+	for (size_t i = 0; i < decision->changes.count; i++)
+		entry_release(decision->changes.list[i].entry);
+	free(decision->changes.list);
+	store_news_clear(&decision->own);
+}
+
+static enum zone_status add(struct changes *changes, struct entry *entry, bool remove)
+{
+	size_t size = (changes->count + 1) * sizeof(*changes->list);
+	struct store_change *list = realloc(changes->list, size);
+
+	if (list == NULL)
+		return ZONE_NO_MEMORY;
+	changes->list = list;
+	list[changes->count++] = (struct store_change){entry_hold(entry), remove};
+	return ZONE_OK;
+}
+
+enum zone_status changes_put(struct changes *changes, struct entry *entry)
+{
+	return add(changes, entry, false);
+}
+
+enum zone_status changes_remove(struct changes *changes, struct entry *entry)
+{
+	return add(changes, entry, true);
+}
+
+/* Before anything is written, so that what was written can't be lost on the index for want of
+ * memory. */
+static enum zone_status make_own_news(struct decision *decision)
+{
+	for (size_t i = 0; i < decision->changes.count; i++) {
+		const struct store_change *change = &decision->changes.list[i];
+
+		if (!store_news_add(&decision->own, entry_hold(change->entry), change->remove))
+			return ZONE_NO_MEMORY;
+	}
+	return ZONE_OK;
+}
+
+static enum zone_status decide(void *state, struct store_news *news,
+			       struct store_change **ret_changes, size_t *ret_count)
+{
+	struct decision *decision = state;
+
+	TRY(zones_apply(decision->changes.zones, news));
+	TRY(decision->decide(&decision->changes, decision->state));
+	TRY(make_own_news(decision));
+	*ret_changes = decision->changes.list;
+	*ret_count = decision->changes.count;
+	return ZONE_OK;
+}
+
+static enum zone_status change(struct decision *decision)
+{
+	struct zones *zones = decision->changes.zones;
+
+	TRY(zones->store->operations->write(zones->store, zones->revision, decide, decision,
+					    &decision->own.revision));
+	TRY(zones_apply(zones, &decision->own));
+	zones_looked(zones, ZONE_OK);
+	return ZONE_OK;
+}
+
+enum zone_status zones_change(struct zones *zones, changes_decide *decide_it, void *state)
+{
+	AUTO(decision_clear)
+	struct decision decision = {
+		.changes = {.zones = zones}, .decide = decide_it, .state = state};
+	enum zone_status status;
+
+	pthread_mutex_lock(&zones->changing);
+	status = change(&decision);
+	pthread_mutex_unlock(&zones->changing);
+	return status;
+}

@@ -1,0 +1,156 @@
+/* Clusters: a provider and a region, equal to those of a root key. */
+#include "zones/clusters.h"
+#include "base/buffer.h"
+#include "base/macros.h"
+#include "zones/ask.h"
+#include "zones/rules.h"
+
+#include <ctype.h>
+
+static bool is_local(const struct entry *root_key)
+{
+	return strcmp(root_key->of_root_key.provider, "local") == 0;
+}
+
+enum zone_status cluster_make(const struct zones *zones, const struct entry *root_key,
+			      struct bytes label, struct entry **ret_cluster)
+{
+	AUTO(entry_releasep) struct entry *cluster = NULL;
+
+	TRY(label_check(ENTRY_CLUSTER, label));
+	TRY(entry_make(zones, ENTRY_CLUSTER, root_key->project, &cluster));
+	cluster->of_cluster.root_key = root_key->uid;
+	if (!entry_set_text(&cluster->label, label) ||
+	    !entry_set_bytes(&cluster->id, bytes(cluster->uid.bytes, UID_SIZE)) ||
+	    !entry_set_text(&cluster->of_cluster.provider,
+			    bytes_of(root_key->of_root_key.provider)) ||
+	    !entry_set_text(&cluster->of_cluster.region, bytes_of(root_key->of_root_key.region)))
+		return ZONE_NO_MEMORY;
+	*ret_cluster = TAKE(cluster);
+	return ZONE_OK;
+}
+
+enum zone_status cluster_put(struct changes *changes, struct entry *cluster)
+{
+	const struct index *index = &changes->zones->index;
+	const struct entry *root_key = index_uid(index, cluster->of_cluster.root_key);
+
+	TRY(project_check(index, cluster->project));
+	/* It may come with the same transaction; then the store sees to it. */
+	if (root_key != NULL && root_key->state != ENTRY_ACTIVE)
+		return refuse(ZONE_PENDING_DELETION,
+			      "root key '%s' awaits removal; restore it first", root_key->label);
+	TRY(label_check_free(index, cluster));
+	return changes_put(changes, cluster);
+}
+
+/* --- Region */
+
+static bool region_valid(struct bytes region)
+{
+	bool good = region.len > 0 && region.len <= KMS_REGION_MAX;
+
+	for (size_t i = 0; good && i < region.len; i++)
+		good = islower(region.data[i]) || isdigit(region.data[i]) || region.data[i] == '-';
+	return good;
+}
+
+/* "arn:PARTITION:kms:REGION:…" with another region. */
+static void put_replica(struct buffer *out, const char *arn, struct bytes region)
+{
+	const char *end = arn;
+
+	for (int colons = 0; colons < 3 && *end != '\0'; end++)
+		colons += *end == ':';
+	buffer_append(out, bytes(arn, (size_t)(end - arn)));
+	buffer_append(out, region);
+	buffer_put_text(out, end + strcspn(end, ":"));
+}
+
+static enum zone_status wrong_region(const struct entry *root_key, struct bytes region)
+{
+	return refuse(ZONE_WRONG_REGION,
+		      "root key '%s' is in region %s, not %.*s; a cluster is where its root key is",
+		      root_key->label, root_key->of_root_key.region, (int)region.len,
+		      (const char *)region.data);
+}
+
+/* A multi-Region key fits where its replica answers. KMS. */
+static enum zone_status check_replica(const struct zones *zones, const struct entry *root_key,
+				      struct bytes region)
+{
+	AUTO(buffer_clear) struct buffer arn = {0};
+	struct ask ask = {.clients = zones->clients};
+	struct kms_key key;
+	enum zone_status status;
+
+	put_replica(&arn, root_key->of_root_key.arn, region);
+	ask.key = buffer_text(&arn);
+	if (ask.key == NULL)
+		return ZONE_NO_MEMORY;
+	status = ask_describe(&ask, &key);
+	if (status == ZONE_OK && kms_arn_same_key(key.arn, root_key->of_root_key.arn))
+		return ZONE_OK;
+	return status == ZONE_OK || status == ZONE_KMS_NOT_FOUND ? wrong_region(root_key, region)
+								 : status;
+}
+
+static enum zone_status check_region(const struct zones *zones, const struct entry *root_key,
+				     struct bytes region)
+{
+	if (!region_valid(region))
+		return refuse(ZONE_INVALID, "a region is small letters, digits and hyphens");
+	if (is_local(root_key) || bytes_equal(region, bytes_of(root_key->of_root_key.region)))
+		return ZONE_OK;
+	return root_key->of_root_key.multi_region ? check_replica(zones, root_key, region)
+						  : wrong_region(root_key, region);
+}
+
+/* --- Creating */
+
+static enum zone_status find_root_key(struct zones *zones, struct uid project, struct uid uid,
+				      struct entry **ret_root_key)
+{
+	AUTO(entry_releasep) struct entry *root_key = zones_find_uid(zones, uid);
+
+	if (root_key == NULL || root_key->kind != ENTRY_ROOT_KEY ||
+	    !uid_equal(root_key->project, project))
+		return refuse(ZONE_NOT_FOUND, "the project has no such root key");
+	*ret_root_key = TAKE(root_key);
+	return ZONE_OK;
+}
+
+static enum zone_status decide_create(struct changes *changes, void *state)
+{
+	struct entry *cluster = state;
+
+	/* It has not gone since we looked. */
+	if (index_uid(&changes->zones->index, cluster->of_cluster.root_key) == NULL)
+		return refuse(ZONE_NOT_FOUND, "the root key is not there any more");
+	return cluster_put(changes, cluster);
+}
+
+enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
+				      struct bytes provider, struct bytes region,
+				      struct uid root_key_uid, const struct entry_names *names,
+				      struct entry **ret_cluster)
+{
+	AUTO(entry_releasep) struct entry *root_key = NULL;
+	AUTO(entry_releasep) struct entry *cluster = NULL;
+
+	TRY(find_root_key(zones, project, root_key_uid, &root_key));
+	if (provider.len > 0 && !bytes_equal(provider, bytes_of(root_key->of_root_key.provider)))
+		return refuse(ZONE_WRONG_PROVIDER,
+			      "root key '%s' is a key of provider %s, and so must the cluster be",
+			      root_key->label, root_key->of_root_key.provider);
+	TRY(cluster_make(zones, root_key, names->label, &cluster));
+	TRY(entry_take_names(cluster, names));
+	if (region.len > 0) {
+		TRY(check_region(zones, root_key, region));
+		if (!entry_set_text(&cluster->of_cluster.region, region))
+			return ZONE_NO_MEMORY;
+	}
+	TRY(zones_change(zones, decide_create, cluster));
+	*ret_cluster = TAKE(cluster);
+	return ZONE_OK;
+}

@@ -1,0 +1,10 @@
+/* Making a cluster, for zones that bring the default one with them. */
+#pragma once
+
+#include "zones/state.h"
+
+/* A cluster in the root key's own region, that nobody knows yet. */
+enum zone_status cluster_make(const struct zones *zones, const struct entry *root_key,
+			      struct bytes label, struct entry **ret_cluster);
+/* Within a transaction: the rules, and the change. */
+enum zone_status cluster_put(struct changes *changes, struct entry *cluster);

@@ -1,0 +1,86 @@
+/* Projects: made in a free slot; replaced by an empty one, which archives the old one whole; and
+ * brought back from the archive. */
+#include "base/macros.h"
+#include "zones/rules.h"
+
+static enum zone_status make(const struct zones *zones, uint32_t slot, struct bytes label,
+			     struct entry **ret_project)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+
+	TRY(label_check(ENTRY_PROJECT, label));
+	TRY(entry_make(zones, ENTRY_PROJECT, (struct uid){0}, &project));
+	project->of_project.slot = slot;
+	if (!entry_set_text(&project->label, label))
+		return ZONE_NO_MEMORY;
+	*ret_project = TAKE(project);
+	return ZONE_OK;
+}
+
+static enum zone_status decide_new(struct changes *changes, void *state)
+{
+	struct entry *project = state;
+
+	if (project->of_project.slot < changes->zones->index.next_slot)
+		return refuse(ZONE_EXISTS, "slot %u has a project, or had one; take a free one",
+			      (unsigned)project->of_project.slot);
+	return changes_put(changes, project);
+}
+
+enum zone_status zones_project_create(struct zones *zones, uint32_t slot, struct bytes label,
+				      struct entry **ret_project)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+
+	if (slot > INT32_MAX)
+		return refuse(ZONE_INVALID, "a slot's number is below 2^31");
+	TRY(make(zones, slot, label, &project));
+	TRY(zones_change(zones, decide_new, project));
+	*ret_project = TAKE(project);
+	return ZONE_OK;
+}
+
+/* --- Replacing */
+
+struct replacement {
+	const struct entry *shown; /* what the caller knows of the old one */
+	struct entry *project;	   /* the new one */
+	struct entry *archive;
+};
+
+static enum zone_status decide_replacement(struct changes *changes, void *state)
+{
+	struct replacement *replacement = state;
+	struct entry *archive = replacement->archive, *current;
+	AUTO(entry_releasep) struct entry *old = NULL;
+
+	TRY(entry_check_current(&changes->zones->index, replacement->shown, &current));
+	TRY(entry_make_pending(changes->zones, current, &old));
+	archive->delete_after_ms = old->delete_after_ms;
+	archive->of_archive.slot = old->of_project.slot;
+	archive->of_archive.archived = old->uid;
+	replacement->project->of_project.slot = old->of_project.slot;
+	if (!entry_set_text(&archive->label, bytes_of(old->label)))
+		return ZONE_NO_MEMORY;
+	/* The old one first: a slot has one active project at any time. */
+	TRY(changes_put(changes, old));
+	TRY(changes_put(changes, replacement->project));
+	return changes_put(changes, archive);
+}
+
+enum zone_status zones_project_replace(struct zones *zones, struct entry *project,
+				       struct bytes label, struct entry **ret_project)
+{
+	AUTO(entry_releasep) struct entry *new = NULL;
+	AUTO(entry_releasep) struct entry *archive = NULL;
+	struct replacement replacement;
+
+	if (project->kind != ENTRY_PROJECT)
+		return ZONE_INVALID;
+	TRY(make(zones, project->of_project.slot, label, &new));
+	TRY(entry_make(zones, ENTRY_ARCHIVE, new->uid, &archive));
+	replacement = (struct replacement){project, new, archive};
+	TRY(zones_change(zones, decide_replacement, &replacement));
+	*ret_project = TAKE(new);
+	return ZONE_OK;
+}

@@ -1,0 +1,311 @@
+/* Adding root keys: named in any way, known by their canonical ARN, and taken only after they have
+ * shown that they encrypt and decrypt. Their use is in root_key_use.c. */
+#include "base/encode.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "zones/ask.h"
+#include "zones/root_keys.h"
+#include "zones/rules.h"
+
+#include <string.h>
+
+/* What a canary holds. It is no secret: what counts is whether the KMS decrypts it. */
+static const char canary_text[] = "cmek:canary";
+
+static const char local_prefix[] = "local:";
+
+/* --- Candidates: a KMS key that may become a root key */
+
+void candidate_clear(struct candidate *candidate)
+{
+	entry_release(candidate->entry);
+	*candidate = (struct candidate){0};
+}
+
+enum zone_status kms_name_copy(struct bytes kms_key, char **ret_name)
+{
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+	AUTO(freep) char *name = NULL;
+
+	if (kms_key.len == 0 || kms_key.len > KMS_ARN_MAX || !utf8_valid(kms_key))
+		return refuse(ZONE_INVALID, "the name of a KMS key is empty, too long or not text");
+	name = strndup((const char *)kms_key.data, kms_key.len);
+	if (name == NULL)
+		return ZONE_NO_MEMORY;
+	if (!kms_name_parse(name, provider, region))
+		return refuse(ZONE_INVALID,
+			      "'%s' is not the name of a KMS key: a key ARN, an alias ARN, "
+			      "alias/NAME, a key id, or local:NAME",
+			      name);
+	*ret_name = TAKE(name);
+	return ZONE_OK;
+}
+
+static bool is_full(struct zones *zones, struct uid project)
+{
+	bool full;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	full = root_key_count(&zones->index, project) >= ROOT_KEYS_MAX;
+	pthread_rwlock_unlock(&zones->lock);
+	return full;
+}
+
+static enum zone_status too_many(void)
+{
+	return refuse(ZONE_TOO_MANY_ROOT_KEYS,
+		      "a project has at most %d root keys, those that await removal among them",
+		      ROOT_KEYS_MAX);
+}
+
+/* A local key is made if it is new, but not for a project that has no room for it. */
+static enum zone_status describe(struct zones *zones, struct uid project, const char *name,
+				 struct kms_key *ret_key)
+{
+	const struct ask ask = {.clients = zones->clients, .key = name};
+	bool local = strncmp(name, local_prefix, strlen(local_prefix)) == 0;
+	bool full = is_full(zones, project);
+	enum zone_status status;
+
+	if (local && !full)
+		TRY(ask_create(&ask));
+	status = ask_describe(&ask, ret_key);
+	if (local && full && status == ZONE_KMS_NOT_FOUND)
+		return too_many();
+	TRY(status);
+	if (!ret_key->encrypts)
+		return refuse(ZONE_KMS_INVALID_KEY_USAGE,
+			      "%s is not a symmetric key for encryption and decryption",
+			      ret_key->arn);
+	return ZONE_OK;
+}
+
+/* Encrypts and decrypts, which shows both rights; the ciphertext is kept as the canary. */
+static enum zone_status try_out(const struct zones *zones, struct uid project, const char *arn,
+				struct buffer *ret_canary)
+{
+	AUTO(buffer_clear) struct buffer id = {0};
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	struct kms_pair pairs[2] = {{"cmek:purpose", "canary"}, {"cmek:project", NULL}};
+	const struct kms_context context = {pairs, COUNT_OF(pairs)};
+	const struct ask ask = {.clients = zones->clients, .key = arn, .context = &context};
+
+	hex_append(&id, bytes(project.bytes, UID_SIZE));
+	pairs[1].value = buffer_text(&id);
+	if (id.failed)
+		return ZONE_NO_MEMORY;
+	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
+	TRY(ask_decrypt(&ask, buffer_bytes(ret_canary), &plaintext));
+	if (!bytes_equal(buffer_bytes(&plaintext), bytes_of(canary_text)))
+		return refuse(ZONE_KMS_BAD_ANSWER, "%s does not decrypt what it encrypts", arn);
+	return ZONE_OK;
+}
+
+/* What follows `mark` in a name; no bytes: it is not there. */
+static struct bytes after(const char *name, const char *mark)
+{
+	const char *found = strstr(name, mark);
+
+	return found == NULL ? bytes(NULL, 0) : bytes_of(found + strlen(mark));
+}
+
+/* "alias/NAME" and "local:NAME" give NAME. */
+static struct bytes name_part(const char *name)
+{
+	if (strncmp(name, local_prefix, strlen(local_prefix)) == 0)
+		return bytes_of(name + strlen(local_prefix));
+	return after(name, "alias/");
+}
+
+static struct bytes key_id(const char *arn)
+{
+	struct bytes id = after(arn, ":key/");
+
+	return id.len > 0 ? id : bytes_of(arn);
+}
+
+static bool fill(struct entry *entry, const struct kms_key *key)
+{
+	entry->of_root_key.multi_region = key->multi_region;
+	return entry_set_text(&entry->of_root_key.arn, bytes_of(key->arn)) &&
+	       entry_set_text(&entry->of_root_key.provider, bytes_of(key->provider)) &&
+	       entry_set_text(&entry->of_root_key.region, bytes_of(key->region)) &&
+	       entry_set_bytes(&entry->id, bytes(entry->uid.bytes, UID_SIZE));
+}
+
+static enum zone_status make(const struct zones *zones, struct uid project, const char *name,
+			     const struct kms_key *key, struct candidate *ret_candidate)
+{
+	AUTO(entry_releasep) struct entry *entry = NULL;
+	struct bytes label = name_part(name);
+
+	TRY(entry_make(zones, ENTRY_ROOT_KEY, project, &entry));
+	if (label.len == 0 || label.len > LABEL_MAX)
+		label = key_id(key->arn);
+	if (!fill(entry, key) || !entry_set_text(&entry->label, label))
+		return ZONE_NO_MEMORY;
+	ret_candidate->entry = TAKE(entry);
+	ret_candidate->label_is_ours = true;
+	return ZONE_OK;
+}
+
+static enum zone_status already_there(const struct entry *same)
+{
+	return refuse(ZONE_EXISTS, "the project has %s already, as root key '%s'",
+		      same->of_root_key.arn, same->label);
+}
+
+static enum zone_status check_new(struct zones *zones, struct uid project, const char *arn)
+{
+	const struct entry *same;
+	enum zone_status status;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	status = project_check(&zones->index, project);
+	same = status == ZONE_OK ? root_key_same(&zones->index, project, arn) : NULL;
+	if (same != NULL && same->state == ENTRY_ACTIVE)
+		status = already_there(same);
+	pthread_rwlock_unlock(&zones->lock);
+	return status;
+}
+
+enum zone_status candidate_describe(struct zones *zones, struct uid project, const char *name,
+				    struct candidate *ret_candidate)
+{
+	struct kms_key key;
+
+	TRY(describe(zones, project, name, &key));
+	return make(zones, project, name, &key, ret_candidate);
+}
+
+enum zone_status candidate_try(struct zones *zones, struct candidate *candidate)
+{
+	AUTO(buffer_clear) struct buffer canary = {0};
+	struct entry *entry = candidate->entry;
+
+	TRY(check_new(zones, entry->project, entry->of_root_key.arn));
+	TRY(try_out(zones, entry->project, entry->of_root_key.arn, &canary));
+	return entry_set_bytes(&entry->of_root_key.canary, buffer_bytes(&canary)) ? ZONE_OK
+										  : ZONE_NO_MEMORY;
+}
+
+/* --- Within a transaction */
+
+static bool label_is_free(const struct index *index, const struct entry *entry)
+{
+	const struct entry *found =
+		index_label(index, entry->project, ENTRY_ROOT_KEY, bytes_of(entry->label));
+
+	return found == NULL || uid_equal(found->uid, entry->uid);
+}
+
+/* A label of our own choice gives way to another of that name. */
+static enum zone_status settle_label(const struct index *index, const struct candidate *candidate)
+{
+	struct entry *entry = candidate->entry;
+
+	if (candidate->label_is_ours && !label_is_free(index, entry) &&
+	    !entry_set_text(&entry->label, key_id(entry->of_root_key.arn)))
+		return ZONE_NO_MEMORY;
+	return label_check_free(index, entry);
+}
+
+struct purge {
+	struct changes *changes;
+	const struct entry *root_key;
+	bool referenced;
+	size_t count;
+	enum zone_status status;
+};
+
+static bool find_reference(void *state, struct entry *cluster)
+{
+	struct purge *purge = state;
+
+	purge->referenced = uid_equal(cluster->of_cluster.root_key, purge->root_key->uid);
+	return !purge->referenced;
+}
+
+static bool purge_one(void *state, struct entry *root_key)
+{
+	struct purge *purge = state;
+	struct zones *zones = purge->changes->zones;
+
+	if (root_key->state == ENTRY_ACTIVE || root_key->delete_after_ms > zones_now_ms(zones))
+		return true;
+	purge->root_key = root_key;
+	purge->referenced = false;
+	index_each_of(&zones->index, root_key->project, ENTRY_CLUSTER, find_reference, purge);
+	if (purge->referenced)
+		return true;
+	purge->status = changes_remove(purge->changes, root_key);
+	purge->count++;
+	return purge->status == ZONE_OK;
+}
+
+/* Root keys whose deletion window has ended make room for another. */
+static enum zone_status make_room(struct changes *changes, struct uid project)
+{
+	size_t count = root_key_count(&changes->zones->index, project);
+	struct purge purge = {.changes = changes};
+
+	if (count < ROOT_KEYS_MAX)
+		return ZONE_OK;
+	index_each_of(&changes->zones->index, project, ENTRY_ROOT_KEY, purge_one, &purge);
+	TRY(purge.status);
+	return count - purge.count < ROOT_KEYS_MAX ? ZONE_OK : too_many();
+}
+
+/* The one that awaits removal comes back, with what was found out now. */
+static enum zone_status revive(struct candidate *candidate, const struct entry *pending)
+{
+	AUTO(entry_releasep) struct entry *revived = NULL;
+	struct entry *entry = candidate->entry;
+
+	TRY(entry_make_active(pending, &revived));
+	if (!entry_set_bytes(&revived->of_root_key.canary, entry->of_root_key.canary))
+		return ZONE_NO_MEMORY;
+	if (!candidate->label_is_ours && !entry_set_text(&revived->label, bytes_of(entry->label)))
+		return ZONE_NO_MEMORY;
+	entry_release(entry);
+	candidate->entry = TAKE(revived);
+	return ZONE_OK;
+}
+
+enum zone_status candidate_put(struct changes *changes, struct candidate *candidate)
+{
+	const struct index *index = &changes->zones->index;
+	struct uid project = candidate->entry->project;
+	const struct entry *same;
+
+	TRY(project_check(index, project));
+	same = root_key_same(index, project, candidate->entry->of_root_key.arn);
+	if (same != NULL && same->state == ENTRY_ACTIVE)
+		return already_there(same);
+	TRY(same != NULL ? revive(candidate, same) : make_room(changes, project));
+	TRY(settle_label(index, candidate));
+	return changes_put(changes, candidate->entry);
+}
+
+/* --- For those above */
+
+static enum zone_status decide_add(struct changes *changes, void *state)
+{
+	return candidate_put(changes, state);
+}
+
+enum zone_status zones_root_key_add(struct zones *zones, struct uid project, struct bytes kms_key,
+				    const struct entry_names *names, struct entry **ret_root_key)
+{
+	AUTO(candidate_clear) struct candidate candidate = {0};
+	AUTO(freep) char *name = NULL;
+
+	TRY(kms_name_copy(kms_key, &name));
+	TRY(candidate_describe(zones, project, name, &candidate));
+	candidate.label_is_ours = names->label.len == 0;
+	TRY(entry_take_names(candidate.entry, names));
+	TRY(candidate_try(zones, &candidate));
+	TRY(zones_change(zones, decide_add, &candidate));
+	*ret_root_key = TAKE(candidate.entry);
+	return ZONE_OK;
+}

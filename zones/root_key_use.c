@@ -1,0 +1,131 @@
+/* Root keys in use: named for a session, asked for their state, and used by applications to encrypt
+ * with the purpose `data`. */
+#include "base/free.h"
+#include "base/macros.h"
+#include "zones/ask.h"
+#include "zones/root_keys.h"
+#include "zones/rules.h"
+
+#include <stdlib.h>
+
+enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
+				     struct entry **ret_root_key)
+{
+	AUTO(entry_releasep) struct entry *entry = entry_new(ENTRY_ROOT_KEY);
+	AUTO(freep) char *name = NULL;
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+
+	if (entry == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(kms_name_copy(kms_key, &name));
+	TRY(uid_new(&entry->uid));
+	kms_name_parse(name, provider, region);
+	if (!entry_set_text(&entry->label, bytes_of(name)) ||
+	    !entry_set_text(&entry->of_root_key.arn, bytes_of(name)) ||
+	    !entry_set_text(&entry->of_root_key.provider, bytes_of(provider)) ||
+	    !entry_set_text(&entry->of_root_key.region, bytes_of(region)))
+		return ZONE_NO_MEMORY;
+	pthread_rwlock_wrlock(&zones->lock);
+	entry->number = index_number_new(&zones->index);
+	pthread_rwlock_unlock(&zones->lock);
+	*ret_root_key = TAKE(entry);
+	return ZONE_OK;
+}
+
+static struct ask ask_for(const struct zones *zones, const struct entry *root_key)
+{
+	return (struct ask){.clients = zones->clients, .key = root_key->of_root_key.arn};
+}
+
+enum zone_status zones_root_key_state(struct zones *zones, const struct entry *root_key,
+				      enum kms_key_state *ret_state)
+{
+	const struct ask ask = ask_for(zones, root_key);
+	struct kms_key key;
+
+	TRY(ask_describe(&ask, &key));
+	*ret_state = key.state;
+	return ZONE_OK;
+}
+
+enum zone_status zones_root_key_set_state(struct zones *zones, const struct entry *root_key,
+					  enum kms_key_state state)
+{
+	const struct ask ask = ask_for(zones, root_key);
+	enum zone_status status = ask_set_state(&ask, state);
+
+	if (status == ZONE_KMS_UNSUPPORTED)
+		return refuse(status,
+			      "%s lives in a cloud's KMS: enable and disable it there, by its "
+			      "console or its own tools",
+			      root_key->of_root_key.arn);
+	return status;
+}
+
+/* --- Encryption for applications */
+
+/* The caller's pairs and purpose=data; the array is to be freed. */
+static enum zone_status with_purpose(const char *purpose, const struct kms_context *context,
+				     struct kms_pair **ret_pairs)
+{
+	AUTO(freep) struct kms_pair *pairs = calloc(context->count + 1, sizeof(*pairs));
+
+	if (pairs == NULL)
+		return ZONE_NO_MEMORY;
+	for (size_t i = 0; i < context->count; i++) {
+		if (strncmp(context->pairs[i].name, "cmek:", 5) == 0)
+			return refuse(ZONE_INVALID,
+				      "names of the encryption context that begin with 'cmek:' are "
+				      "not for callers: %s",
+				      context->pairs[i].name);
+		pairs[i] = context->pairs[i];
+	}
+	pairs[context->count] = (struct kms_pair){"cmek:purpose", purpose};
+	*ret_pairs = TAKE(pairs);
+	return ZONE_OK;
+}
+
+static enum zone_status check_usable(const struct entry *root_key)
+{
+	if (root_key->state == ENTRY_ACTIVE)
+		return ZONE_OK;
+	return refuse(ZONE_PENDING_DELETION, "root key '%s' awaits removal; restore it first",
+		      root_key->label);
+}
+
+enum zone_status zones_root_key_encrypt(struct zones *zones, const struct entry *root_key,
+					const struct kms_context *context, struct bytes plaintext,
+					struct buffer *ret_blob)
+{
+	AUTO(freep) struct kms_pair *pairs = NULL;
+	struct ask ask = ask_for(zones, root_key);
+	struct kms_context all;
+
+	TRY(check_usable(root_key));
+	TRY(with_purpose("data", context, &pairs));
+	all = (struct kms_context){pairs, context->count + 1};
+	ask.context = &all;
+	return ask_encrypt(&ask, plaintext, ret_blob);
+}
+
+enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *root_key,
+				      const char *purpose, const struct kms_context *context,
+				      struct bytes blob, struct buffer *ret_plaintext)
+{
+	AUTO(freep) struct kms_pair *pairs = NULL;
+	struct ask ask = ask_for(zones, root_key);
+	struct kms_context all;
+
+	TRY(check_usable(root_key));
+	TRY(with_purpose(purpose, context, &pairs));
+	all = (struct kms_context){pairs, context->count + 1};
+	ask.context = &all;
+	return ask_decrypt(&ask, blob, ret_plaintext);
+}
+
+enum zone_status zones_root_key_decrypt(struct zones *zones, const struct entry *root_key,
+					const struct kms_context *context, struct bytes blob,
+					struct buffer *ret_plaintext)
+{
+	return root_key_decrypt_for(zones, root_key, "data", context, blob, ret_plaintext);
+}

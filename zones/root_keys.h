@@ -1,0 +1,29 @@
+/* Parts of adding and using root keys that zones/ needs elsewhere too: a zone may bring its
+ * project's first root key with it, in one transaction. */
+#pragma once
+
+#include "zones/state.h"
+
+/* A name of a KMS key, as text. ZONE_INVALID. */
+enum zone_status kms_name_copy(struct bytes kms_key, char **ret_name);
+
+/* A KMS key on its way to become a root key. For AUTO: candidate_clear, which accepts zeros. */
+struct candidate {
+	struct entry *entry;
+	bool label_is_ours; /* made from the key's name: gives way to another of that label */
+};
+void candidate_clear(struct candidate *candidate);
+
+/* KMS: describes it (and makes a local key that is new). ZONE_KMS_INVALID_KEY_USAGE. */
+enum zone_status candidate_describe(struct zones *zones, struct uid project, const char *name,
+				    struct candidate *ret_candidate);
+/* KMS: refuses what the project has already; encrypts and decrypts, which makes the canary. */
+enum zone_status candidate_try(struct zones *zones, struct candidate *candidate);
+/* Within a transaction: the rules, and the change. If one that awaits removal comes back, it takes
+ * the place of the candidate's entry. */
+enum zone_status candidate_put(struct changes *changes, struct candidate *candidate);
+
+/* KMS: decrypts under a purpose and the caller's pairs. */
+enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *root_key,
+				      const char *purpose, const struct kms_context *context,
+				      struct bytes blob, struct buffer *ret_plaintext);

@@ -1,0 +1,322 @@
+/* The life of struct zones, looking into the store, and looking things up. */
+#include "zones/zones.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "zones/ezks.h"
+#include "zones/state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LOOK_EVERY_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
+
+/* --- Life */
+
+enum zone_status zones_new(const struct zones_settings *settings, struct store *store,
+			   struct kms_clients *clients, struct zones **ret_zones)
+{
+	struct zones *zones = calloc(1, sizeof(*zones));
+
+	if (zones == NULL)
+		return ZONE_NO_MEMORY;
+	zones->settings = *settings;
+	zones->settings.default_root_key = NULL;
+	zones->clock = settings->clock != NULL ? settings->clock : &clock_system;
+	pthread_mutex_init(&zones->changing, NULL);
+	pthread_rwlock_init(&zones->lock, NULL);
+	if (settings->default_root_key != NULL)
+		zones->settings.default_root_key = strdup(settings->default_root_key);
+	if ((settings->default_root_key != NULL && zones->settings.default_root_key == NULL) ||
+	    ezks_new(zones, &zones->ezks) != ZONE_OK) {
+		zones_free(zones);
+		return ZONE_NO_MEMORY;
+	}
+	zones->store = store;
+	zones->clients = clients;
+	*ret_zones = zones;
+	return ZONE_OK;
+}
+
+void zones_free(struct zones *zones)
+{
+	if (zones == NULL)
+		return;
+	ezks_free(zones->ezks);
+	index_clear(&zones->index);
+	if (zones->store != NULL)
+		zones->store->operations->free(zones->store);
+	kms_clients_free(zones->clients);
+	pthread_rwlock_destroy(&zones->lock);
+	pthread_mutex_destroy(&zones->changing);
+	free((char *)(uintptr_t)zones->settings.default_root_key);
+	free(zones);
+}
+
+void zones_abandon(struct zones *zones)
+{
+	ezks_abandon(zones->ezks);
+	zones->store->operations->abandon(zones->store);
+	kms_clients_abandon(zones->clients);
+}
+
+int64_t zones_now_ms(const struct zones *zones)
+{
+	return zones->clock->realtime_ms(zones->clock->state);
+}
+
+int64_t zones_deletion_ms(const struct zones *zones)
+{
+	return zones_now_ms(zones) + (int64_t)zones->settings.deletion_window_days * DAY_MS;
+}
+
+enum zone_status uid_new(struct uid *ret_uid)
+{
+	return crypto_random(ret_uid->bytes, UID_SIZE) ? ZONE_OK : ZONE_NOT_STARTED;
+}
+
+enum zone_status refuse(enum zone_status status, const char *format, ...)
+{
+	va_list arguments;
+	char *text = NULL;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	va_end(arguments);
+	log_error("%s", text == NULL ? zone_status_text(status) : text);
+	free(text);
+	return status;
+}
+
+/* --- Looking into the store */
+
+/* Live EZKs follow what has become of their zones. */
+static void tell_touched(struct zones *zones, struct store_news *touched)
+{
+	for (size_t i = 0; i < touched->count; i++)
+		ezks_changed(zones->ezks, touched->rows[i].entry, touched->rows[i].removed);
+}
+
+enum zone_status zones_apply(struct zones *zones, struct store_news *news)
+{
+	AUTO(store_news_clear) struct store_news touched = {0};
+	enum zone_status status;
+
+	if (news->count == 0 && !news->whole) {
+		zones->revision = news->revision;
+		return ZONE_OK;
+	}
+	pthread_rwlock_wrlock(&zones->lock);
+	status = index_apply(&zones->index, news);
+	touched = zones->index.touched;
+	zones->index.touched = (struct store_news){0};
+	atomic_fetch_add(&zones->generation, 1);
+	pthread_rwlock_unlock(&zones->lock);
+	tell_touched(zones, &touched);
+	/* What is incomplete is read anew. */
+	zones->revision = status == ZONE_OK ? news->revision : 0;
+	return status;
+}
+
+static enum zone_status look(struct zones *zones)
+{
+	AUTO(store_news_clear) struct store_news news = {0};
+
+	if (zones->revision != 0 && !zones->store->operations->changed(zones->store))
+		return ZONE_OK;
+	TRY(zones->store->operations->read(zones->store, zones->revision, &news));
+	return zones_apply(zones, &news);
+}
+
+static int64_t monotonic_ms(const struct zones *zones)
+{
+	return zones->clock->monotonic_ms(zones->clock->state);
+}
+
+static bool is_due(const struct zones *zones)
+{
+	return !zones->loaded || monotonic_ms(zones) >= zones->next_look;
+}
+
+void zones_looked(struct zones *zones, enum zone_status status)
+{
+	zones->look = status;
+	zones->next_look = monotonic_ms(zones) + LOOK_EVERY_MS;
+	if (status == ZONE_OK)
+		zones->loaded = true;
+}
+
+/* While somebody else keeps the store busy, what is known is still good to use. */
+static enum zone_status bearable(const struct zones *zones, enum zone_status status)
+{
+	return zones->loaded && status == ZONE_STORE_UNAVAILABLE ? ZONE_OK : status;
+}
+
+static void unlock(struct zones **zones)
+{
+	if (*zones != NULL)
+		pthread_mutex_unlock(&(*zones)->changing);
+}
+
+enum zone_status zones_refresh(struct zones *zones, bool now)
+{
+	AUTO(unlock) struct zones *held = NULL;
+	enum zone_status status;
+
+	if (!now && !is_due(zones))
+		return bearable(zones, zones->look);
+	/* Another thread is looking, or changing something: no need to wait for it. */
+	if (!now && zones->loaded) {
+		if (pthread_mutex_trylock(&zones->changing) != 0)
+			return bearable(zones, zones->look);
+	} else {
+		pthread_mutex_lock(&zones->changing);
+	}
+	held = zones;
+	if (!now && !is_due(zones))
+		return bearable(zones, zones->look);
+	status = look(zones);
+	zones_looked(zones, status);
+	return now ? status : bearable(zones, status);
+}
+
+uint64_t zones_generation(const struct zones *zones)
+{
+	return atomic_load_explicit(&zones->generation, memory_order_acquire);
+}
+
+/* --- Looking up */
+
+static void end_reading(pthread_rwlock_t **lock)
+{
+	pthread_rwlock_unlock(*lock);
+}
+
+static pthread_rwlock_t *begin_reading(struct zones *zones)
+{
+	pthread_rwlock_rdlock(&zones->lock);
+	return &zones->lock;
+}
+
+#define READING(zones)                                                                             \
+	AUTO(end_reading) pthread_rwlock_t *reading_ = begin_reading(zones);                       \
+	(void)reading_
+
+static struct entry *hold_visible(struct zones *zones, struct entry *entry)
+{
+	return entry != NULL && index_is_visible(&zones->index, entry) ? entry_hold(entry) : NULL;
+}
+
+struct entry *zones_find_number(struct zones *zones, uint64_t number)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_number(&zones->index, number));
+}
+
+struct entry *zones_find_zone(struct zones *zones, uint64_t zone)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_zone(&zones->index, zone));
+}
+
+struct entry *zones_find_slot(struct zones *zones, uint32_t slot)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_slot(&zones->index, slot));
+}
+
+struct entry *zones_find_uid(struct zones *zones, struct uid uid)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_uid(&zones->index, uid));
+}
+
+/* Held entries that a look-up collects. */
+struct list {
+	struct entry **entries;
+	size_t count;
+	size_t capacity;
+	bool no_memory;
+};
+
+static void list_clear(struct list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		entry_release(list->entries[i]);
+	free(list->entries);
+}
+
+static bool list_add(void *state, struct entry *entry)
+{
+	struct list *list = state;
+
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
+		struct entry **entries = realloc(list->entries, capacity * sizeof(struct entry *));
+
+		list->no_memory = entries == NULL;
+		if (entries == NULL)
+			return false;
+		list->entries = entries;
+		list->capacity = capacity;
+	}
+	list->entries[list->count++] = entry_hold(entry);
+	return true;
+}
+
+static enum zone_status give(struct list *list, struct entry ***ret_entries, size_t *ret_count)
+{
+	if (list->no_memory)
+		return ZONE_NO_MEMORY;
+	*ret_count = list->count;
+	*ret_entries = TAKE(list->entries);
+	list->count = 0;
+	return ZONE_OK;
+}
+
+static int by_slot(const void *a, const void *b)
+{
+	uint32_t x = (*(struct entry *const *)a)->of_project.slot;
+	uint32_t y = (*(struct entry *const *)b)->of_project.slot;
+
+	return (x > y) - (x < y);
+}
+
+enum zone_status zones_list_projects(struct zones *zones, struct entry ***ret_entries,
+				     size_t *ret_count)
+{
+	AUTO(list_clear) struct list list = {0};
+	READING(zones);
+
+	index_each_project(&zones->index, list_add, &list);
+	if (list.count > 0)
+		qsort(list.entries, list.count, sizeof(struct entry *), by_slot);
+	return give(&list, ret_entries, ret_count);
+}
+
+enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
+			    struct entry ***ret_entries, size_t *ret_count)
+{
+	AUTO(list_clear) struct list list = {0};
+	READING(zones);
+
+	if (index_project_active(&zones->index, filter->project))
+		index_each(&zones->index, filter, list_add, &list);
+	return give(&list, ret_entries, ret_count);
+}
+
+enum zone_status zones_free_slot(struct zones *zones, uint32_t *ret_slot)
+{
+	READING(zones);
+
+	if (zones->index.next_slot > INT32_MAX)
+		return ZONE_INVALID;
+	*ret_slot = zones->index.next_slot;
+	return ZONE_OK;
+}
