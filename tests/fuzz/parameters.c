@@ -1,0 +1,75 @@
+/* Any parameter for any mechanism: the first byte chooses the mechanism, the rest is the parameter.
+ * Where that is a structure with pointers, its lengths come from the input and the pointers are
+ * made good. */
+#include "session/parameters.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/reader.h"
+#include "tests/fuzz/fuzz.h"
+
+static uint8_t memory[4096];
+
+static CK_RV read(const struct mechanism *mechanism, const void *data, size_t size)
+{
+	const CK_MECHANISM given = {mechanism->type, (void *)data, size};
+	struct parameter parameter = {0};
+	CK_RV rv = parameter_read(mechanism, &given, &parameter);
+
+	if (rv == CKR_OK && (!bytes_valid(parameter.iv) || !bytes_valid(parameter.aad)))
+		abort();
+	parameter_clear(&parameter);
+	return rv;
+}
+
+/* NULL now and then. */
+static CK_BYTE *pointer(struct reader *reader)
+{
+	return reader_u8(reader) % 8 == 0 ? NULL : memory;
+}
+
+static void read_gcm(const struct mechanism *mechanism, struct reader *reader)
+{
+	CK_GCM_PARAMS gcm = {
+		.pIv = pointer(reader),
+		.ulIvLen = reader_u16(reader) % sizeof(memory),
+		.ulIvBits = reader_u64(reader),
+		.pAAD = pointer(reader),
+		.ulAADLen = reader_u16(reader) % sizeof(memory),
+		.ulTagBits = reader_u16(reader),
+	};
+
+	read(mechanism, &gcm, sizeof(gcm));
+}
+
+static void read_hkdf(const struct mechanism *mechanism, struct reader *reader)
+{
+	CK_HKDF_PARAMS hkdf = {
+		.bExtract = reader_u8(reader),
+		.bExpand = reader_u8(reader),
+		.prfHashMechanism = reader_u32(reader),
+		.ulSaltType = reader_u8(reader),
+		.pSalt = pointer(reader),
+		.ulSaltLen = reader_u16(reader) % sizeof(memory),
+		.pInfo = pointer(reader),
+		.ulInfoLen = reader_u16(reader) % sizeof(memory),
+	};
+
+	read(mechanism, &hkdf, sizeof(hkdf));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reader reader = reader_of(bytes(data, size));
+	const struct mechanism *mechanism = mechanism_at(reader_u8(&reader) % mechanism_count());
+
+	log_configure(LOG_OFF, "stderr");
+	if (mechanism->parameters == PARAMETERS_GCM)
+		read_gcm(mechanism, &reader);
+	else if (mechanism->parameters == PARAMETERS_HKDF)
+		read_hkdf(mechanism, &reader);
+	else
+		read(mechanism, reader.left.data, reader.left.len);
+	return 0;
+}
