@@ -180,12 +180,22 @@ static int put_prefix(enum destination destination, enum log_level level, char *
 			levels[level].name);
 }
 
+static atomic_bool is_quiet;
+
+void log_quiet(bool quiet)
+{
+	atomic_store(&is_quiet, quiet);
+}
+
 static void send_message(enum log_level level, const char *message)
 {
 	enum destination destination = (enum destination)atomic_load(&current_destination);
 	char line[LINE_SIZE];
-	size_t len = (size_t)put_prefix(destination, level, line, sizeof(line));
+	size_t len;
 
+	if (destination == TO_STDERR && atomic_load(&is_quiet))
+		return;
+	len = (size_t)put_prefix(destination, level, line, sizeof(line));
 	len += escape(message, line + len);
 	if (destination == TO_SYSLOG) {
 		send_syslog(line, len);

@@ -18,6 +18,8 @@ bool log_level_parse(const char *text, enum log_level *ret_level);
 /* Keeps errno. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Nothing goes to standard error any more (or again); syslog, files and log_last are as before. */
+void log_quiet(bool quiet);
 /* This thread's last error or warning, whether or not it was written; "" if there was none. Stays
  * as it is until the next. */
 const char *log_last(void);

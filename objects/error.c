@@ -116,18 +116,23 @@ static const struct {
 };
 /* clang-format on */
 
-static _Thread_local CK_ULONG reason_of_thread;
+static _Thread_local CK_ULONG reason_of_thread, last_reason;
 
 CK_RV error_of_zone(enum zone_status status, enum error_place place)
 {
 	if (status != ZONE_OK)
-		reason_of_thread = table[status].reason;
+		error_note(table[status].reason);
 	return table[status].at[place];
 }
 
 void error_note(CK_ULONG reason)
 {
-	reason_of_thread = reason;
+	reason_of_thread = last_reason = reason;
+}
+
+CK_ULONG error_last_reason(void)
+{
+	return last_reason;
 }
 
 CK_ULONG error_take_reason(void)

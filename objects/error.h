@@ -2,8 +2,8 @@
  * stays with the thread until the session takes it for C_GetSessionInfo (ulDeviceError). */
 #pragma once
 
-#include "pkcs11/cmek.h"
 #include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
 #include "zones/status.h"
 
 /* What the function was doing decides which of the standard's return values fits. */
@@ -26,3 +26,5 @@ CK_RV error_of_zone(enum zone_status status, enum error_place place);
 void error_note(CK_ULONG reason);
 /* The reason noted by this thread since the last take; CMEK_ERROR_…; resets it. */
 CK_ULONG error_take_reason(void);
+/* The last one that was noted at all. */
+CK_ULONG error_last_reason(void);

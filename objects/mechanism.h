@@ -4,8 +4,8 @@
 #pragma once
 
 #include "base/bytes.h"
-#include "pkcs11/cmek.h"
 #include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
 #include "zones/ezk.h"
 
 /* What an operation does; many mechanisms share one. */

@@ -9,8 +9,8 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
-#include "pkcs11/cmek.h"
 #include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
 #include "zones/ezk.h"
 
 enum object_kind {

@@ -112,4 +112,16 @@
 /* C_Initialize's pReserved: "key=value" pairs separated by spaces:
  *   config=PATH      the configuration file (no other is looked for)
  *   free-slot=true   show a free slot, on which C_InitToken makes a project
- *   log=LEVEL        overrides [log] level (off, error, warning, info, debug) */
+ *   log=LEVEL        overrides [log] level (off, error, warning, info, debug)
+ *   quiet=true       writes nothing to standard error: for who shows CMEK_LastError's text himself
+ */
+
+/* C_GetInterface gives this by its name. It works in any state of the module, also when
+ * C_Initialize has failed and where there is no session to ask C_GetSessionInfo for. */
+#define CMEK_INTERFACE "Vendor cmek-pkcs11"
+struct CMEK_FUNCTIONS {
+	CK_VERSION version; /* 1.0 */
+	/* The last error that this thread met, as one line of text that says what to do ("": none
+	 * yet), and its CMEK_ERROR_ number. The text stays until the thread's next error. */
+	const char *(*CMEK_LastError)(CK_ULONG *ret_reason);
+};

@@ -25,9 +25,20 @@ static const char *environment(const char *name)
 struct reserved {
 	char *config;
 	bool free_slot;
+	bool quiet;
 	bool has_level;
 	enum log_level level;
 };
+
+static bool take_flag(const char *value, bool *ret_flag)
+{
+	bool is_true = strcmp(value, "true") == 0;
+
+	if (!is_true && strcmp(value, "false") != 0)
+		return false;
+	*ret_flag = is_true;
+	return true;
+}
 
 static CK_RV take_word(char *word, struct reserved *reserved)
 {
@@ -40,15 +51,16 @@ static CK_RV take_word(char *word, struct reserved *reserved)
 		return reserved->config == NULL ? CKR_HOST_MEMORY : CKR_OK;
 	}
 	if (value != NULL && strcmp(word, "free-slot") == 0 &&
-	    (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)) {
-		reserved->free_slot = *value == 't';
+	    take_flag(value, &reserved->free_slot))
 		return CKR_OK;
-	}
+	if (value != NULL && strcmp(word, "quiet") == 0 && take_flag(value, &reserved->quiet))
+		return CKR_OK;
 	if (value != NULL && strcmp(word, "log") == 0 && log_level_parse(value, &reserved->level)) {
 		reserved->has_level = true;
 		return CKR_OK;
 	}
-	log_error("C_Initialize: pReserved: '%s' is not config=PATH, free-slot=true or log=LEVEL",
+	log_error("C_Initialize: pReserved: '%s' is not config=PATH, free-slot=true, quiet=true or "
+		  "log=LEVEL",
 		  word);
 	return CKR_ARGUMENTS_BAD;
 }
@@ -144,6 +156,8 @@ static bool complete_paths(struct config *config)
 static CK_RV read_all(const char *text, struct config *config, struct reserved *reserved)
 {
 	TRY(take_words(text, reserved));
+	/* Before the file is read, since whoever asked for it asks for its errors too. */
+	log_quiet(reserved->quiet);
 	if (!config_default(config))
 		return CKR_HOST_MEMORY;
 	TRY(read_first(config, reserved->config));

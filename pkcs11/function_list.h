@@ -3,5 +3,7 @@
 #pragma once
 
 #include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
 
 extern CK_FUNCTION_LIST function_list_2_40;
+extern struct CMEK_FUNCTIONS function_list_cmek;

@@ -12,11 +12,12 @@ EXPORTED CK_RV C_GetInterfaceList(CK_INTERFACE *interfaces, CK_ULONG *interfaces
 EXPORTED CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret_interface,
 			      CK_FLAGS flags);
 
-static CK_UTF8CHAR pkcs11[] = "PKCS 11";
+static CK_UTF8CHAR pkcs11[] = "PKCS 11", ours[] = CMEK_INTERFACE;
 
 /* The first is the one an application gets that does not ask for a version. */
 static CK_INTERFACE interfaces_offered[] = {
 	{pkcs11, &function_list_2_40, 0},
+	{ours, &function_list_cmek, 0},
 };
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret_list)
@@ -51,8 +52,9 @@ static bool is_asked_for(const CK_INTERFACE *interface, const CK_UTF8CHAR *name,
 {
 	const CK_VERSION *offered = interface->pFunctionList;
 
-	if (name != NULL &&
-	    strcmp((const char *)name, (const char *)interface->pInterfaceName) != 0)
+	const CK_UTF8CHAR *wanted = name == NULL ? pkcs11 : name;
+
+	if (strcmp((const char *)wanted, (const char *)interface->pInterfaceName) != 0)
 		return false;
 	return version == NULL || memcmp(version, offered, sizeof(*version)) == 0;
 }

@@ -223,7 +223,7 @@ static void reserved_takes_pairs_and_nothing_else(void **state)
 
 	(void)state;
 	setenv("CMEK_PKCS11_CONF", "/dev/null", 1);
-	assert_int_equal(config_read("free-slot=true  log=debug", &config), CKR_OK);
+	assert_int_equal(config_read("free-slot=true  log=debug quiet=true", &config), CKR_OK);
 	assert_true(config.slots_free);
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	config_clear(&config);
@@ -233,6 +233,7 @@ static void reserved_takes_pairs_and_nothing_else(void **state)
 
 	assert_int_equal(config_read("free-slot", &config), CKR_ARGUMENTS_BAD);
 	assert_int_equal(config_read("free-slot=1", &config), CKR_ARGUMENTS_BAD);
+	assert_int_equal(config_read("quiet=yes", &config), CKR_ARGUMENTS_BAD);
 	assert_int_equal(config_read("log=loud", &config), CKR_ARGUMENTS_BAD);
 	assert_int_equal(config_read("lease_seconds=5", &config), CKR_ARGUMENTS_BAD);
 	assert_int_equal(config_read("config=/dev/null config=/dev/null", &config),

@@ -98,6 +98,22 @@ static void later_interfaces_are_given_or_refused_as_unknown(void **state)
 	}
 }
 
+static void our_own_interface_tells_the_last_error_without_a_session(void **state)
+{
+	char reserved[] = "quiet=true config=/nonexistent/cmek.conf";
+	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK, .pReserved = reserved};
+	const struct CMEK_FUNCTIONS *functions;
+	CK_ULONG reason = CMEK_ERROR_EXISTS;
+	CK_INTERFACE *interface;
+
+	(void)state;
+	check(ask(CMEK_INTERFACE, 1, 0, 0, &interface));
+	functions = interface->pFunctionList;
+	answers(CKR_FUNCTION_FAILED, p11->C_Initialize(&args));
+	assert_non_null(strstr(functions->CMEK_LastError(&reason), "/nonexistent/cmek.conf"));
+	assert_int_equal(reason, CMEK_ERROR_NONE);
+}
+
 static void other_names_and_versions_are_refused(void **state)
 {
 	CK_INTERFACE *interface;
@@ -151,6 +167,7 @@ int rules_interfaces(void)
 		cmocka_unit_test(the_default_interface_is_given),
 		cmocka_unit_test(the_interface_of_2_40_is_the_function_list),
 		cmocka_unit_test(later_interfaces_are_given_or_refused_as_unknown),
+		cmocka_unit_test(our_own_interface_tells_the_last_error_without_a_session),
 		cmocka_unit_test(other_names_and_versions_are_refused),
 		cmocka_unit_test(the_list_of_interfaces_follows_the_two_call_rule),
 		cmocka_unit_test(each_interface_can_be_asked_for_and_knows_its_version),

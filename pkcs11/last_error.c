@@ -1,0 +1,14 @@
+/* Our own interface (pkcs11/cmek.h): what the thread's last error was, where there is no session.
+ */
+#include "base/log.h"
+#include "objects/error.h"
+#include "pkcs11/function_list.h"
+
+static const char *last_error(CK_ULONG *ret_reason)
+{
+	if (ret_reason != NULL)
+		*ret_reason = error_last_reason();
+	return log_last();
+}
+
+struct CMEK_FUNCTIONS function_list_cmek = {.version = {1, 0}, .CMEK_LastError = last_error};
