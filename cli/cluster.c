@@ -44,8 +44,7 @@ int cluster_create(const struct arguments *arguments)
 	rv = token.functions->C_CreateObject(token.session, template,
 					     COUNT_OF(template) - (provider == NULL), &cluster);
 	if (rv != CKR_OK)
-		return token_failed(&token, rv, "creating cluster %s in project %s", name,
-				    token.project);
+		return module_failed(rv, "creating cluster %s in project %s", name, token.project);
 	return objects_report(arguments, &token, cluster, fields);
 }
 

@@ -51,8 +51,8 @@ int database_create(const struct arguments *arguments)
 	rv = token.functions->C_GenerateKey(token.session, &generate, template, COUNT_OF(template),
 					    &zone);
 	if (rv != CKR_OK)
-		return token_failed(&token, rv, "creating database %s in project %s", label,
-				    token.project);
+		return module_failed(rv, "creating database %s in project %s", label,
+				     token.project);
 	return objects_report(arguments, &token, zone, fields);
 }
 

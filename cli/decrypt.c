@@ -63,7 +63,7 @@ static int check_database(struct opening *opening, CK_OBJECT_HANDLE zone)
 		return CMEK_EXIT_OK;
 	snprintf(error.text, sizeof(error.text), "%s of project %s, not %s",
 		 label == NULL ? "?" : label, opening->token.project, wanted);
-	return envelope_report(&opening->token, opening->stream, ENVELOPE_OTHER_ZONE, &error);
+	return envelope_report(opening->stream, ENVELOPE_OTHER_ZONE, &error);
 }
 
 /* The project in which the zone lives, if one here has it. *ret_zone: CK_INVALID_HANDLE if none. */
@@ -80,7 +80,7 @@ static int find_zone(struct opening *opening, const CK_SLOT_ID *slots, CK_ULONG 
 		TRY(use_slot(opening, slots[i]));
 		status = envelope_zone_find(&opening->by, opening->header->zone, ret_zone, &error);
 		if (status != ENVELOPE_OK)
-			return envelope_report(&opening->token, opening->stream, status, &error);
+			return envelope_report(opening->stream, status, &error);
 	}
 	return check_database(opening, *ret_zone);
 }
@@ -109,9 +109,8 @@ static int unlock_by_record(struct opening *opening, const CK_SLOT_ID *slots, CK
 		if (status != ENVELOPE_ROOT_KEY_UNKNOWN)
 			break;
 	}
-	return status == ENVELOPE_OK
-		       ? CMEK_EXIT_OK
-		       : envelope_report(&opening->token, opening->stream, status, &error);
+	return status == ENVELOPE_OK ? CMEK_EXIT_OK
+				     : envelope_report(opening->stream, status, &error);
 }
 
 static int find_key(struct opening *opening)
@@ -133,9 +132,8 @@ static int find_key(struct opening *opening)
 	if (zone == CK_INVALID_HANDLE)
 		return unlock_by_record(opening, slots, count);
 	status = unlock(opening, &error);
-	return status == ENVELOPE_OK
-		       ? CMEK_EXIT_OK
-		       : envelope_report(&opening->token, opening->stream, status, &error);
+	return status == ENVELOPE_OK ? CMEK_EXIT_OK
+				     : envelope_report(opening->stream, status, &error);
 }
 
 int decrypt_file(const struct arguments *arguments)
@@ -150,13 +148,13 @@ int decrypt_file(const struct arguments *arguments)
 	TRY(stream_open_input(&stream, arguments->positional[0]));
 	status = envelope_read_header(&stream.io, &storage, &header, &error);
 	if (status != ENVELOPE_OK)
-		return envelope_report(&opening.token, &stream, status, &error);
+		return envelope_report(&stream, status, &error);
 	opening.header = &header;
 	TRY(module_load(&opening.functions));
 	TRY(find_key(&opening));
 	TRY(stream_create_output(&stream, arguments->positional[1]));
 	status = envelope_open_payload(&opening.by, &header, &opening.keys, &stream.io, &error);
 	if (status != ENVELOPE_OK)
-		return envelope_report(&opening.token, &stream, status, &error);
+		return envelope_report(&stream, status, &error);
 	return stream_finish(&stream);
 }

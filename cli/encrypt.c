@@ -21,7 +21,7 @@ static const struct {
 	 "if you trust that key: cmek key add --project P KEY"},
 };
 
-int envelope_report(const struct token *token, struct stream *stream, enum envelope_status status,
+int envelope_report(struct stream *stream, enum envelope_status status,
 		    const struct envelope_error *error)
 {
 	const char *space = error->text[0] == '\0' ? "" : ": ";
@@ -29,7 +29,7 @@ int envelope_report(const struct token *token, struct stream *stream, enum envel
 	stream_progress_end(stream);
 	switch (status) {
 	case ENVELOPE_MODULE:
-		return token_failed(token, error->rv, "%s", stream->in_name);
+		return module_failed(error->rv, "%s", stream->in_name);
 	case ENVELOPE_INPUT:
 		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->in_name,
 			    strerror(error->system_error));
@@ -66,6 +66,6 @@ int encrypt_file(const struct arguments *arguments)
 	by.session = token.session;
 	status = envelope_seal(&by, zone, &options, &stream.io, &error);
 	if (status != ENVELOPE_OK)
-		return envelope_report(&token, &stream, status, &error);
+		return envelope_report(&stream, status, &error);
 	return stream_finish(&stream);
 }

@@ -6,5 +6,5 @@
 #include "cli/token.h"
 
 /* One line for a failure of envelope/, with the remedy; the exit code. */
-int envelope_report(const struct token *token, struct stream *stream, enum envelope_status status,
+int envelope_report(struct stream *stream, enum envelope_status status,
 		    const struct envelope_error *error);

@@ -2,7 +2,6 @@
  * the exit code. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/free.h"
 #include "base/macros.h"
@@ -77,48 +76,17 @@ const char *rv_text(CK_RV rv)
 	return unknown;
 }
 
-/* The module's own words about the last error of this thread; NULL: none (or no session to ask in).
- */
-static char *module_message(const struct token *token)
+int module_failed(CK_RV rv, const char *format, ...)
 {
-	CK_OBJECT_CLASS class = CKO_CMEK_DIAGNOSTIC;
-	CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
-	CK_OBJECT_HANDLE diagnostic = CK_INVALID_HANDLE;
-	CK_ULONG count = 0;
-	char *text;
-	CK_RV rv;
-
-	if (token->session == CK_INVALID_HANDLE)
-		return NULL;
-	rv = token->functions->C_FindObjectsInit(token->session, &template, 1);
-	if (rv == CKR_OPERATION_ACTIVE) { /* the search is what failed */
-		token->functions->C_FindObjectsFinal(token->session);
-		rv = token->functions->C_FindObjectsInit(token->session, &template, 1);
-	}
-	if (rv != CKR_OK)
-		return NULL;
-	token->functions->C_FindObjects(token->session, &diagnostic, 1, &count);
-	token->functions->C_FindObjectsFinal(token->session);
-	text = count == 0 ? NULL : object_text(token, diagnostic, CKA_CMEK_MESSAGE);
-	if (text != NULL && *text != '\0')
-		return text;
-	free(text);
-	return NULL;
-}
-
-int token_failed(const struct token *token, CK_RV rv, const char *format, ...)
-{
-	CK_SESSION_INFO info = {0};
-	AUTO(freep) char *message = NULL;
-	char what[512];
+	AUTO(freep) char *what = NULL;
+	CK_ULONG reason = CMEK_ERROR_NONE;
+	const char *message = module_last_error(&reason);
 	va_list list;
 
 	va_start(list, format);
-	vsnprintf(what, sizeof(what), format, list);
+	if (vasprintf(&what, format, list) < 0)
+		what = NULL;
 	va_end(list);
-	if (token->session != CK_INVALID_HANDLE)
-		token->functions->C_GetSessionInfo(token->session, &info);
-	message = module_message(token);
-	return fail(exit_code_for(rv, info.ulDeviceError), "%s: %s", what,
-		    message != NULL ? message : rv_text(rv));
+	return fail(exit_code_for(rv, reason), "%s: %s", what == NULL ? "?" : what,
+		    *message == '\0' ? rv_text(rv) : message);
 }

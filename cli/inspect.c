@@ -49,13 +49,12 @@ int inspect_file(const struct arguments *arguments)
 	AUTO(buffer_clear) struct buffer storage = {0};
 	struct envelope_header header;
 	struct envelope_error error = {0};
-	struct token none = {0};
 	enum envelope_status status;
 
 	TRY(stream_open_input(&stream, arguments->positional[0]));
 	status = envelope_read_header(&stream.io, &storage, &header, &error);
 	if (status != ENVELOPE_OK)
-		return envelope_report(&none, &stream, status, &error);
+		return envelope_report(&stream, status, &error);
 	print_row(&printer);
 	print_text(&printer, "file", arguments->positional[0]);
 	print_text(&printer, "format", "CMEK 1");

@@ -36,7 +36,7 @@ int key_add(const struct arguments *arguments)
 	rv = token.functions->C_CreateObject(token.session, template,
 					     COUNT_OF(template) - (label == NULL), &key);
 	if (rv != CKR_OK)
-		return token_failed(&token, rv, "adding %s to project %s", name, token.project);
+		return module_failed(rv, "adding %s to project %s", name, token.project);
 	return objects_report(arguments, &token, key, fields);
 }
 
@@ -71,8 +71,8 @@ static int set_state(const struct arguments *arguments, CK_ULONG state, const ch
 			label, provider, action, action, arn);
 	rv = token.functions->C_SetAttributeValue(token.session, key, &change, 1);
 	if (rv != CKR_OK)
-		return token_failed(&token, rv, "%s root key %s of project %s", doing, label,
-				    token.project);
+		return module_failed(rv, "%s root key %s of project %s", doing, label,
+				     token.project);
 	return objects_report(arguments, &token, key, fields);
 }
 

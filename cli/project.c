@@ -64,7 +64,6 @@ int project_create(const struct arguments *arguments)
 {
 	const char *name = arguments->positional[0];
 	const CK_FUNCTION_LIST *functions;
-	struct token none = {0};
 	CK_UTF8CHAR label[32];
 	CK_SLOT_ID slot = 0;
 	CK_RV rv;
@@ -74,10 +73,9 @@ int project_create(const struct arguments *arguments)
 	TRY(choose_slot(functions, name, &slot));
 	memset(label, ' ', sizeof(label));
 	memcpy(label, name, strlen(name));
-	none.functions = functions;
 	rv = functions->C_InitToken(slot, NULL, 0, label);
 	if (rv != CKR_OK)
-		return token_failed(&none, rv, "creating project %s", name);
+		return module_failed(rv, "creating project %s", name);
 	return report(arguments, functions, slot);
 }
 

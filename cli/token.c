@@ -45,6 +45,25 @@ static void *open_library(void)
 	return dlopen(CMEK_MODULE_PATH, RTLD_NOW | RTLD_LOCAL);
 }
 
+static const struct CMEK_FUNCTIONS *ours; /* NULL: an older module */
+
+static void find_ours(void *library)
+{
+	CK_UTF8CHAR name[] = CMEK_INTERFACE;
+	void *symbol = dlsym(library, "C_GetInterface");
+	CK_C_GetInterface get_interface;
+	CK_INTERFACE *interface;
+
+	memcpy(&get_interface, &symbol, sizeof(get_interface));
+	if (symbol != NULL && get_interface(name, NULL, &interface, 0) == CKR_OK)
+		ours = interface->pFunctionList;
+}
+
+const char *module_last_error(CK_ULONG *ret_reason)
+{
+	return ours == NULL ? "" : ours->CMEK_LastError(ret_reason);
+}
+
 int module_load(const CK_FUNCTION_LIST **ret_functions)
 {
 	CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK,
@@ -63,25 +82,22 @@ int module_load(const CK_FUNCTION_LIST **ret_functions)
 	if (symbol == NULL || get_list(&list) != CKR_OK)
 		return fail(CMEK_EXIT_FAILED, "the module has no C_GetFunctionList; is "
 					      "CMEK_PKCS11_MODULE the right file?");
+	find_ours(library);
 	rv = list->C_Initialize(&arguments);
 	if (rv != CKR_OK)
-		return fail(CMEK_EXIT_FAILED,
-			    "the module does not start: %s; is there a message above, or an error "
-			    "in cmek.conf?",
-			    rv_text(rv));
+		return module_failed(rv, "the module does not start");
 	*ret_functions = list;
 	return CMEK_EXIT_OK;
 }
 
 int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count)
 {
-	struct token none = {.functions = functions};
 	CK_ULONG count = 0;
 	CK_SLOT_ID *slots;
 	CK_RV rv = functions->C_GetSlotList(CK_FALSE, NULL, &count);
 
 	if (rv != CKR_OK)
-		return token_failed(&none, rv, "listing the projects");
+		return module_failed(rv, "listing the projects");
 	slots = calloc(count + 16, sizeof(*slots));
 	count += 16;
 	if (slots == NULL)
@@ -89,7 +105,7 @@ int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_U
 	rv = functions->C_GetSlotList(CK_FALSE, slots, &count);
 	if (rv != CKR_OK) {
 		free(slots);
-		return token_failed(&none, rv, "listing the projects");
+		return module_failed(rv, "listing the projects");
 	}
 	*ret_slots = slots;
 	*ret_count = count;
@@ -137,7 +153,7 @@ int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct t
 		slot, CKF_SERIAL_SESSION | (info.flags & CKF_WRITE_PROTECTED ? 0 : CKF_RW_SESSION),
 		NULL, NULL, &token.session);
 	if (rv != CKR_OK)
-		return token_failed(&token, rv, "opening project %s", token.project);
+		return module_failed(rv, "opening project %s", token.project);
 	if (info.flags & CKF_LOGIN_REQUIRED)
 		functions->C_Login(token.session, CKU_USER, (CK_UTF8CHAR *)"", 0);
 	*ret_token = token;
@@ -214,7 +230,7 @@ int token_find(const struct token *token, const struct object_kind_row *kind, co
 	if (rv == CKR_OK)
 		rv = token->functions->C_FindObjectsFinal(token->session);
 	if (rv != CKR_OK)
-		return token_failed(token, rv, "listing what project %s holds", token->project);
+		return module_failed(rv, "listing what project %s holds", token->project);
 	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);
 	*ret_handles = malloc(found.len + 1);
 	if (found.failed || *ret_handles == NULL)

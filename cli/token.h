@@ -16,6 +16,8 @@ struct token {
 /* Loads and initializes the module: $CMEK_PKCS11_MODULE, then beside this program, then where it
  * was installed. Reports; an exit code, CMEK_EXIT_OK = loaded. */
 int module_load(const CK_FUNCTION_LIST **ret_functions);
+/* What the module says of the last error ("": nothing), and its CMEK_ERROR_ number. */
+const char *module_last_error(CK_ULONG *ret_reason);
 /* Slots of the projects (free() it), or of the free slot as well. */
 int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count);
 /* A slot on which a project can be made; one that does not answer is none. */
@@ -31,8 +33,7 @@ void token_close(struct token *token); /* for AUTO; accepts a zero token */
 
 /* Reports a failed PKCS #11 call in one line: what was done, why it failed as the module says, or
  * what the return value means; the exit code for it. */
-int token_failed(const struct token *token, CK_RV rv, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+int module_failed(CK_RV rv, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int exit_code_for(CK_RV rv, CK_ULONG reason);
 const char *rv_text(CK_RV rv);
 

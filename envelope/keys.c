@@ -15,9 +15,13 @@ static CK_ULONG thirty_two = 32;
 enum envelope_status envelope_failed(struct envelope_token *token, struct envelope_error *error,
 				     const char *function, CK_RV rv)
 {
+	CK_SESSION_INFO info = {0};
+
+	/* Now: the next call may change it. */
+	token->functions->C_GetSessionInfo(token->session, &info);
 	error->function = function;
 	error->rv = rv;
-	error->session = token->session;
+	error->reason = info.ulDeviceError;
 	return ENVELOPE_MODULE;
 }
 

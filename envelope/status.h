@@ -28,9 +28,9 @@ enum envelope_status {
 struct envelope_error {
 	const char *function; /* "C_UnwrapKey" (static), for ENVELOPE_MODULE */
 	CK_RV rv;
-	CK_SESSION_HANDLE session; /* whose ulDeviceError says more */
-	int system_error;	   /* errno, for INPUT and OUTPUT */
-	char text[256];		   /* what exactly is damaged, which ARN is unknown; may be empty */
+	CK_ULONG reason;  /* the session's ulDeviceError (CMEK_ERROR_…) */
+	int system_error; /* errno, for INPUT and OUTPUT */
+	char text[256];	  /* what exactly is damaged, which ARN is unknown; may be empty */
 };
 
 const char *envelope_status_text(enum envelope_status status);

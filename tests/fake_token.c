@@ -411,7 +411,15 @@ static CK_RV decrypt(CK_SESSION_HANDLE session, CK_BYTE *in, CK_ULONG in_len, CK
 	return CKR_OK;
 }
 
+static CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO *ret_info)
+{
+	(void)session;
+	*ret_info = (CK_SESSION_INFO){.ulDeviceError = fake.calls};
+	return CKR_OK;
+}
+
 static const CK_FUNCTION_LIST functions = {
+	.C_GetSessionInfo = get_session_info,
 	.C_GenerateRandom = generate_random,
 	.C_DigestInit = digest_init,
 	.C_DigestUpdate = digest_update,

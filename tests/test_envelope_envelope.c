@@ -238,7 +238,7 @@ static void each_call_that_fails_is_named_and_leaves_no_key_behind(void **state)
 			break;
 		assert_int_equal(status, ENVELOPE_MODULE);
 		assert_int_equal(error.rv, CKR_DEVICE_ERROR);
-		assert_int_equal(error.session, 1);
+		assert_int_equal(error.reason, at);
 		assert_memory_equal(error.function, "C_", 2);
 	}
 	assert_in_range(at, 15, 40);
