@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -165,6 +166,8 @@ static void set_callbacks(CURL *handle, struct http_curl *http, struct http_answ
 static void set_request(CURL *handle, const struct http_request *request, struct curl_slist *list)
 {
 	curl_easy_setopt(handle, CURLOPT_URL, request->url);
+	if (strncasecmp(request->url, "http:", 5) == 0)
+		curl_easy_setopt(handle, CURLOPT_PROXY, ""); /* in clear: to nobody but its host */
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);

@@ -4,9 +4,10 @@
 #include "kms/kms.h"
 
 /*
- * Notes in the report (may be NULL) what went wrong, logs it once as a warning, and returns the
- * status, so that failing is one line. `type` is the KMS's word for it ("DisabledException"), or
- * NULL. The request id is taken from the report if there is one already.
+ * Notes in the report (may be NULL) what went wrong, logs it as information (the caller, who knows
+ * project and zone, tells people), and returns the status, so that failing is one line. `type` is
+ * the KMS's word for it ("DisabledException"), or NULL. The request id is taken from the report if
+ * there is one already.
  */
 enum kms_status kms_fail(enum kms_status status, struct kms_report *report, const char *type,
 			 const char *format, ...) __attribute__((format(printf, 4, 5)));

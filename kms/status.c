@@ -166,7 +166,9 @@ void status_read_error(const struct http_answer *answer, struct kms_report *repo
 			 header.len == 0 ? "" : (const char *)header.data);
 		status_type_name(type, report->error_type, sizeof(report->error_type));
 	}
-	if (report->message[0] == 0)
+	if (report->message[0] == 0 && report->error_type[0] != 0)
+		snprintf(report->message, sizeof(report->message), "AWS gives no details");
+	else if (report->message[0] == 0)
 		snprintf(report->message, sizeof(report->message), "HTTP status %u",
 			 answer->status);
 }

@@ -215,6 +215,31 @@ static void what_the_protocol_does_not_promise_is_a_bad_answer(void **state)
 	}
 }
 
+static void no_damage_of_an_answer_is_more_than_a_bad_answer(void **state)
+{
+	char body[] = DECRYPTED;
+
+	(void)state;
+	for (size_t bit = 0; bit < 8 * strlen(DECRYPTED); bit++) {
+		struct fake_reply reply = {HTTP_ANSWERED, 200, NULL, body};
+		AUTO(buffer_clear) struct buffer plaintext = {0};
+		enum kms_status status;
+
+		body[bit / 8] ^= (char)(1 << bit % 8);
+		fake_http_script(&http, &reply, 1);
+		status = decrypt(ARN, NULL, &plaintext);
+		assert_true(status == KMS_BAD_ANSWER || status == KMS_OK);
+		assert_true(status == KMS_OK ? plaintext.len >= 31 : plaintext.len == 0);
+		body[bit / 8] ^= (char)(1 << bit % 8);
+	}
+	for (size_t len = 0; len < strlen(DECRYPTED); len++) {
+		char cut[] = DECRYPTED;
+
+		cut[len] = 0;
+		assert_int_equal(decrypt_answered(ARN, 200, cut, NULL), KMS_BAD_ANSWER);
+	}
+}
+
 static void the_key_that_answers_has_to_be_the_one_asked(void **state)
 {
 	static const struct {
@@ -261,13 +286,13 @@ static void refusals_become_statuses_by_their_type(void **state)
 		{400, "{\"__type\":\"AccessDeniedException\",\"Message\":\"User: u\"}", KMS_DENIED,
 		 "AccessDeniedException", "User: u"},
 		{403, "{\"__type\":\"com.amazonaws.kms#NotFoundException:http://x\"}",
-		 KMS_NOT_FOUND, "NotFoundException", "HTTP status 403"},
+		 KMS_NOT_FOUND, "NotFoundException", "AWS gives no details"},
 		{500, "{\"__type\":\"KMSInvalidStateException\",\"message\":\"m\"}",
 		 KMS_INVALID_STATE, "KMSInvalidStateException", "m"},
 		{400, "{\"__type\":\"InvalidCiphertextException\"}", KMS_INVALID_CIPHERTEXT,
-		 "InvalidCiphertextException", "HTTP status 400"},
+		 "InvalidCiphertextException", "AWS gives no details"},
 		{400, "{\"__type\":\"IncorrectKeyException\"}", KMS_INCORRECT_KEY,
-		 "IncorrectKeyException", "HTTP status 400"},
+		 "IncorrectKeyException", "AWS gives no details"},
 		{400, "{\"__type\":\"BrandNewException\",\"message\":\"new\"}", KMS_INVALID_REQUEST,
 		 "BrandNewException", "new"},
 		{403,
@@ -448,6 +473,7 @@ int main(void)
 		WITH_CLIENT(each_operation_asks_in_its_own_words),
 		WITH_CLIENT(describe_tells_state_region_and_use),
 		WITH_CLIENT(what_the_protocol_does_not_promise_is_a_bad_answer),
+		WITH_CLIENT(no_damage_of_an_answer_is_more_than_a_bad_answer),
 		WITH_CLIENT(the_key_that_answers_has_to_be_the_one_asked),
 		WITH_CLIENT(a_data_key_of_another_length_is_a_bad_answer),
 		WITH_CLIENT(refusals_become_statuses_by_their_type),

@@ -18,13 +18,14 @@
 /* A key of known id and material, and a ciphertext made from it by the Python of
  * docs/format-local-kms.md. */
 #define KNOWN_ID "8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"
-static const char known_file[] =
-	"{\"format\":\"cmek-local-keys\",\"version\":1,\"keys\":[{\"id\":\"" KNOWN_ID "\","
-	"\"name\":\"known\",\"state\":\"Enabled\",\"created\":1,\"deletion\":0,\"materials\":["
-	"{\"version\":1,\"created\":1,\"secret\":"
-	"\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"},"
-	"{\"version\":3,\"created\":2,\"secret\":"
-	"\"ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\"}]}]}\n";
+#define KNOWN_FILE                                                                                 \
+	"{\"format\":\"cmek-local-keys\",\"version\":1,\"keys\":[{\"id\":\"" KNOWN_ID "\","        \
+	"\"name\":\"known\",\"state\":\"Enabled\",\"created\":1,\"deletion\":0,\"materials\":["    \
+	"{\"version\":1,\"created\":1,\"secret\":"                                                 \
+	"\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"},"                                       \
+	"{\"version\":3,\"created\":2,\"secret\":"                                                 \
+	"\"ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\"}]}]}\n"
+static const char known_file[] = KNOWN_FILE;
 static const char known_blob[] = "434c4b42018b1f4f0e3c5a4b7e9d580d0f6a2a9c1100000001"
 				 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
 				 "b0b1b2b3b4b5b6b7b8b9babb"
@@ -314,6 +315,25 @@ static void a_damaged_file_is_told_and_left_alone(void **state)
 	}
 }
 
+static void no_damage_of_the_file_is_more_than_a_refusal(void **state)
+{
+	struct world *world = *state;
+	char text[] = KNOWN_FILE;
+
+	log_configure(LOG_OFF, "stderr");
+	for (size_t bit = 0; bit < 8 * strlen(KNOWN_FILE); bit += 3) {
+		enum kms_status status;
+
+		text[bit / 8] ^= (char)(1 << bit % 8);
+		write_file(world, text, 0600);
+		status = encrypt(world, "local:known");
+		assert_true(status == KMS_OK || status == KMS_MISCONFIGURED ||
+			    status == KMS_NOT_FOUND);
+		text[bit / 8] ^= (char)(1 << bit % 8);
+	}
+	log_configure(LOG_WARNING, "stderr");
+}
+
 static void two_keys_of_one_name_or_id_are_damage(void **state)
 {
 	static const char key[] = "{\"id\":\"%s\",\"name\":\"%s\",\"state\":\"Enabled\","
@@ -412,6 +432,7 @@ int main(void)
 		WITH_FILE(deletion_can_be_called_back_within_its_window),
 		WITH_FILE(asking_again_does_not_lengthen_the_window),
 		WITH_FILE(a_damaged_file_is_told_and_left_alone),
+		WITH_FILE(no_damage_of_the_file_is_more_than_a_refusal),
 		WITH_FILE(two_keys_of_one_name_or_id_are_damage),
 		WITH_FILE(another_process_s_change_is_seen_at_once),
 		WITH_FILE(processes_that_make_keys_at_once_lose_none),
