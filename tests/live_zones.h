@@ -117,12 +117,3 @@ static inline unsigned live_decrypts(struct live_zones *live)
 {
 	return fake_kms_calls(&live->kms, FAKE_DECRYPT);
 }
-
-/* Until zones/ has its index, nobody has a name. */
-__attribute__((weak)) struct entry *zones_find_uid(struct zones *zones, struct uid uid);
-__attribute__((weak)) struct entry *zones_find_uid(struct zones *zones, struct uid uid)
-{
-	(void)zones;
-	(void)uid;
-	return NULL;
-}
