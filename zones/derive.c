@@ -31,12 +31,12 @@ bool ezk_derive(const uint8_t ezk[static EZK_SIZE], enum ezk_purpose purpose, ui
 			   ret_key);
 }
 
-bool ezk_fingerprint(const uint8_t ezk[static EZK_SIZE], uint64_t zone, uint32_t version,
+bool ezk_fingerprint(const uint8_t ezk[static EZK_SIZE],
 		     uint8_t ret_fingerprint[static FINGERPRINT_SIZE])
 {
 	uint8_t key[EZK_SIZE];
 
-	if (!ezk_derive(ezk, EZK_FINGERPRINT, zone, version, key))
+	if (!ezk_derive(ezk, EZK_FINGERPRINT, 0, 0, key))
 		return false;
 	memcpy(ret_fingerprint, key, FINGERPRINT_SIZE);
 	wipe(key, sizeof(key));

@@ -8,6 +8,7 @@ enum { EZK_SIZE = 32, FINGERPRINT_SIZE = 16 };
 /* False: no memory, or the library context is missing. */
 bool ezk_derive(const uint8_t ezk[static EZK_SIZE], enum ezk_purpose purpose, uint64_t zone,
 		uint32_t version, uint8_t ret_key[static EZK_SIZE]);
-/* What identifies an EZK in the store without telling it. */
-bool ezk_fingerprint(const uint8_t ezk[static EZK_SIZE], uint64_t zone, uint32_t version,
+/* What identifies an EZK in the store without telling it; the same in whatever zone it is offered,
+ * so that one value can't serve two. */
+bool ezk_fingerprint(const uint8_t ezk[static EZK_SIZE],
 		     uint8_t ret_fingerprint[static FINGERPRINT_SIZE]);

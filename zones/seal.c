@@ -71,7 +71,7 @@ static enum zone_status make_key(const struct ask *ask, const struct ezk_seal *s
 static enum zone_status identify(const uint8_t *ezk, uint64_t zone, struct ezk_version *version)
 {
 	if (record_mac(ezk, zone, version, version->mac) &&
-	    ezk_fingerprint(ezk, zone, version->version, version->fingerprint))
+	    ezk_fingerprint(ezk, version->fingerprint))
 		return ZONE_OK;
 	return ZONE_NO_MEMORY;
 }

@@ -76,7 +76,7 @@ def records():
         arn = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
         wraps = [(arn, filler("blob", 184)), ("arn:local:kms:local::key/µ", b"\0")][: 1 + version % 2]
         made = record(ezk, project, cluster, zone, version, 1764000000000 + version, 0x33, wraps)
-        fingerprint = derived(ezk, "fingerprint", zone, version)[:16]
+        fingerprint = derived(ezk, "fingerprint", 0, 0)[:16]
         yield row("VECTOR_RECORD", ezk, zone, version, fingerprint, made)
     versions = [record(filler("ezk", 32), project, cluster, 5, v, v, 0x7F, [(arn, bytes([v]))]) for v in (1, 2, 9)]
     yield row("VECTOR_SET", 5, len(versions), record_set(versions))
