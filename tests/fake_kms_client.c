@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/reader.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -278,19 +279,23 @@ static enum kms_status fake_set_state(struct kms_client *client, const char *nam
 	return KMS_OK;
 }
 
-/* "local:NAME" becomes "arn:local:kms:local::key/fake-NAME". */
+/* The ARN has an id made from the name. */
 static enum kms_status fake_create(struct kms_client *client, const char *name,
 				   struct kms_report *report)
 {
 	struct fake_kms *fake = fake_of(client);
 	enum kms_status status = enter(fake, FAKE_CREATE);
+	uint64_t id = 0;
 	char arn[256];
 
 	if (status != KMS_OK)
 		return fail(report, status);
 	if (strncmp(name, "local:", 6) != 0 || name[6] == '\0' || strlen(name) > 100)
 		return fail(report, KMS_INVALID_REQUEST);
-	snprintf(arn, sizeof(arn), "arn:local:kms:local::key/fake-%s", name + 6);
+	for (const char *at = name; *at != '\0'; at++)
+		id = id * 31 + (uint8_t)*at;
+	snprintf(arn, sizeof(arn), "arn:local:kms:local::key/00000000-0000-4000-8000-%012" PRIx64,
+		 id & 0xffffffffffff);
 	fake_kms_add(fake, arn, name);
 	return KMS_OK;
 }

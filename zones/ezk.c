@@ -58,23 +58,6 @@ uint32_t ezk_version_number(const struct ezk *ezk)
 
 /* --- A session's record set */
 
-static void drop_foreign_wraps(struct ezk_version *version, const char *arn)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < version->wrap_count; i++) {
-		struct wrap wrap = version->wraps[i];
-
-		/* Swapped, so that the rest is still there to be freed. */
-		if (kms_arn_same_key(wrap.arn, arn)) {
-			version->wraps[i] = version->wraps[kept];
-			version->wraps[kept++] = wrap;
-		}
-	}
-	while (version->wrap_count > kept)
-		ezk_version_drop_wrap(version);
-}
-
 /* What the records are known by here: who brings the same again, under the same root key, shares
  * the lease. */
 static bool name_records(const char *arn, struct bytes records, struct uid *ret_uid)
@@ -104,7 +87,7 @@ static enum zone_status entry_of_set(const char *arn, struct bytes records,
 	if (!name_records(arn, records, &zone->uid))
 		return ZONE_NO_MEMORY;
 	for (size_t i = 0; i < set.count; i++)
-		drop_foreign_wraps(&set.versions[i], arn);
+		ezk_version_keep_wraps(&set.versions[i], arn);
 	zone->project = set.versions[0].project;
 	zone->of_zone.zone = set.zone;
 	zone->of_zone.cluster = set.versions[0].cluster;

@@ -55,6 +55,23 @@ void ezk_version_drop_wrap(struct ezk_version *version)
 	free((void *)(uintptr_t)wrap->blob.data);
 }
 
+void ezk_version_keep_wraps(struct ezk_version *version, const char *arn)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		struct wrap wrap = version->wraps[i];
+
+		/* Swapped, so that the rest is still there to be freed. */
+		if (kms_arn_same_key(wrap.arn, arn)) {
+			version->wraps[i] = version->wraps[kept];
+			version->wraps[kept++] = wrap;
+		}
+	}
+	while (version->wrap_count > kept)
+		ezk_version_drop_wrap(version);
+}
+
 void ezk_version_clear(struct ezk_version *version)
 {
 	while (version->wrap_count > 0)

@@ -61,6 +61,8 @@ enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *a
 				      struct bytes blob);
 /* Frees the last wrap. */
 void ezk_version_drop_wrap(struct ezk_version *version);
+/* Drops the wraps that are not by this root key. */
+void ezk_version_keep_wraps(struct ezk_version *version, const char *arn);
 /* Wraps and all. Accepts the zero state. */
 void ezk_version_clear(struct ezk_version *version);
 enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);

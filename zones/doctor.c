@@ -1,0 +1,88 @@
+/* What `cmek doctor` asks of the domain: the store, then each root key and zone of a project, a
+ * line each, "ok" or what is wrong with it. */
+#include "base/macros.h"
+#include "zones/ezk.h"
+#include "zones/state.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void release_all(struct entry **entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		entry_release(entries[i]);
+	free(entries);
+}
+
+static void put_verdict(struct buffer *text, const struct entry *entry, enum zone_status status)
+{
+	if (entry->state == ENTRY_PENDING_DELETION)
+		buffer_put_text(text, "awaits deletion\n");
+	else if (status == ZONE_OK)
+		buffer_put_text(text, "ok\n");
+	else
+		buffer_format(text, "FAILED: %s\n", zone_status_text(status));
+}
+
+static void check_root_key(struct zones *zones, const struct entry *root_key, struct buffer *text)
+{
+	enum kms_key_state state = KMS_KEY_ENABLED;
+	enum zone_status status = zones_root_key_state(zones, root_key, &state);
+
+	buffer_format(text, "root key %s (%s, %s): ", root_key->label, root_key->of_root_key.arn,
+		      root_key->of_root_key.region);
+	if (status == ZONE_OK && state != KMS_KEY_ENABLED)
+		buffer_format(text, "FAILED: the key's state is %s\n", kms_key_state_text(state));
+	else
+		put_verdict(text, root_key, status);
+}
+
+/* May be answered by a lease that runs. */
+static enum zone_status open_zone(struct zones *zones, const struct entry *zone)
+{
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	TRY(ezk_find(zones, zone, EZK_PRIMARY, &ezk));
+	return ezk_begin(ezk);
+}
+
+static void check_zone(struct zones *zones, const struct entry *zone, struct buffer *text)
+{
+	enum zone_status status = zone->state == ENTRY_ACTIVE ? open_zone(zones, zone) : ZONE_OK;
+
+	buffer_format(text, "zone %s (id %" PRIu64 ", version %" PRIu32 "%s): ", zone->label,
+		      zone->of_zone.zone, zone->of_zone.primary,
+		      zone->of_zone.imported ? ", imported" : "");
+	put_verdict(text, zone, status);
+}
+
+static enum zone_status check_all(struct zones *zones, struct uid project, enum entry_kind kind,
+				  void (*check)(struct zones *, const struct entry *,
+						struct buffer *),
+				  struct buffer *text)
+{
+	struct entry_filter filter = {.project = project, .with_pending = true};
+	struct entry **entries = NULL;
+	size_t count = 0;
+
+	filter.kinds[kind] = true;
+	TRY(zones_list(zones, &filter, &entries, &count));
+	for (size_t i = 0; i < count; i++)
+		check(zones, entries[i], text);
+	release_all(entries, count);
+	return ZONE_OK;
+}
+
+enum zone_status zones_doctor(struct zones *zones, struct uid project, struct buffer *ret_text)
+{
+	enum zone_status status;
+
+	pthread_mutex_lock(&zones->changing);
+	status = zones->store->operations->describe(zones->store, ret_text);
+	pthread_mutex_unlock(&zones->changing);
+	if (status != ZONE_OK)
+		buffer_format(ret_text, "store: FAILED: %s\n", zone_status_text(status));
+	TRY(check_all(zones, project, ENTRY_ROOT_KEY, check_root_key, ret_text));
+	TRY(check_all(zones, project, ENTRY_ZONE, check_zone, ret_text));
+	return ret_text->failed ? ZONE_NO_MEMORY : ZONE_OK;
+}

@@ -1,0 +1,294 @@
+/* Changes to what exists: names, deletion and its opposite. Each is based on what the caller knows
+ * of the entry, and refused if that is not its newest state. */
+#include "base/macros.h"
+#include "zones/new_zone.h"
+#include "zones/rules.h"
+
+#include <inttypes.h>
+
+struct edit {
+	const struct entry *entry; /* as the caller knows it */
+	const struct entry_names *names;
+	struct entry *result; /* held */
+};
+
+/* --- Renaming */
+
+static enum zone_status check_usages(const struct entry *zone)
+{
+	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
+
+	if (primary != NULL && (zone->usages & ~primary->greatest_usages) == 0)
+		return ZONE_OK;
+	return refuse(ZONE_INVALID,
+		      "the usages of zone '%s' can be narrowed, not widened: its EZK record says "
+		      "what it was made for",
+		      zone->label);
+}
+
+/* The label says where a zone is, so that it can't be renamed into another cluster. */
+static enum zone_status check_cluster_part(const struct index *index, const struct entry *zone)
+{
+	const struct entry *cluster = index_uid(index, zone->of_zone.cluster);
+	struct zone_name name;
+
+	TRY(zone_name_parse(bytes_of(zone->label), &name));
+	if (cluster != NULL && bytes_equal(name.cluster, bytes_of(cluster->label)))
+		return ZONE_OK;
+	return refuse(ZONE_INVALID, "a zone can't be renamed into another cluster: %s",
+		      zone->label);
+}
+
+static enum zone_status check_renamed(struct changes *changes, struct entry *renamed, bool label)
+{
+	const struct index *index = &changes->zones->index;
+
+	if (renamed->kind == ENTRY_ZONE)
+		TRY(check_usages(renamed));
+	if (!label)
+		return ZONE_OK;
+	if (renamed->kind == ENTRY_ZONE)
+		TRY(check_cluster_part(index, renamed));
+	return renamed->kind == ENTRY_PROJECT ? ZONE_OK : label_check_free(index, renamed);
+}
+
+struct moving {
+	struct changes *changes;
+	const struct entry *before; /* the cluster */
+	const struct entry *after;
+	enum zone_status status;
+};
+
+/* "old/db", or "db" in the cluster that was the default, becomes "new/db". */
+static enum zone_status relabel(struct moving *moving, const struct entry *zone)
+{
+	AUTO(entry_releasep) struct entry *copy = NULL;
+	AUTO(buffer_clear) struct buffer label = {0};
+	struct zone_name name;
+
+	TRY(zone_name_parse(bytes_of(zone->label), &name));
+	if (!bytes_equal(name.cluster, bytes_of(moving->before->label)))
+		return ZONE_OK; /* it has a name of its own */
+	buffer_format(&label, "%s/", moving->after->label);
+	buffer_append(&label, name.database);
+	copy = entry_copy(zone);
+	if (label.failed || copy == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(label_check(ENTRY_ZONE, buffer_bytes(&label)));
+	if (!entry_set_text(&copy->label, buffer_bytes(&label)))
+		return ZONE_NO_MEMORY;
+	TRY(label_check_free(&moving->changes->zones->index, copy));
+	return changes_put(moving->changes, copy);
+}
+
+static bool relabel_next(void *state, struct entry *zone)
+{
+	struct moving *moving = state;
+
+	if (uid_equal(zone->of_zone.cluster, moving->after->uid))
+		moving->status = relabel(moving, zone);
+	return moving->status == ZONE_OK;
+}
+
+/* Its zones' labels begin with a cluster's, so they change with it. */
+static enum zone_status relabel_zones(struct changes *changes, const struct entry *before,
+				      const struct entry *after)
+{
+	struct moving moving = {changes, before, after, ZONE_OK};
+
+	if (strcmp(before->label, after->label) != 0)
+		index_each_of(&changes->zones->index, after->project, ENTRY_ZONE, relabel_next,
+			      &moving);
+	return moving.status;
+}
+
+static enum zone_status decide_rename(struct changes *changes, void *state)
+{
+	struct edit *edit = state;
+	struct entry *current;
+
+	TRY(entry_check_current(&changes->zones->index, edit->entry, &current));
+	edit->result = entry_copy(current);
+	if (edit->result == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(entry_take_names(edit->result, edit->names));
+	TRY(check_renamed(changes, edit->result, strcmp(current->label, edit->result->label) != 0));
+	TRY(changes_put(changes, edit->result));
+	if (current->kind == ENTRY_CLUSTER)
+		return relabel_zones(changes, current, edit->result);
+	return ZONE_OK;
+}
+
+static enum zone_status run(struct zones *zones, changes_decide *decide, struct edit *edit,
+			    struct entry **ret_entry)
+{
+	enum zone_status status = zones_change(zones, decide, edit);
+
+	if (status == ZONE_OK && ret_entry != NULL)
+		*ret_entry = edit->result;
+	else
+		entry_release(edit->result);
+	return status;
+}
+
+enum zone_status zones_entry_rename(struct zones *zones, const struct entry *entry,
+				    const struct entry_names *names, struct entry **ret_entry)
+{
+	struct edit edit = {.entry = entry, .names = names};
+
+	return run(zones, decide_rename, &edit, ret_entry);
+}
+
+/* --- Deleting */
+
+struct search {
+	const struct entry *wanted;
+	const struct entry *user; /* what still needs it */
+	int64_t now_ms;
+};
+
+/* A zone whose time is over does not hold others up. */
+static bool is_needed(const struct search *search, const struct entry *zone)
+{
+	return zone->state == ENTRY_ACTIVE || zone->delete_after_ms > search->now_ms;
+}
+
+static bool wrapped_by(const struct ezk_version *version, const char *arn)
+{
+	for (size_t i = 0; i < version->wrap_count; i++)
+		if (kms_arn_same_key(version->wraps[i].arn, arn))
+			return true;
+	return false;
+}
+
+static bool find_wrapped(void *state, struct entry *zone)
+{
+	struct search *search = state;
+
+	for (size_t i = 0; is_needed(search, zone) && i < zone->of_zone.version_count; i++)
+		if (wrapped_by(&zone->of_zone.versions[i], search->wanted->of_root_key.arn))
+			search->user = zone;
+	return search->user == NULL;
+}
+
+static bool find_cluster(void *state, struct entry *cluster)
+{
+	struct search *search = state;
+
+	if (cluster->state == ENTRY_ACTIVE &&
+	    uid_equal(cluster->of_cluster.root_key, search->wanted->uid))
+		search->user = cluster;
+	return search->user == NULL;
+}
+
+static bool find_zone(void *state, struct entry *zone)
+{
+	struct search *search = state;
+
+	if (is_needed(search, zone) && uid_equal(zone->of_zone.cluster, search->wanted->uid))
+		search->user = zone;
+	return search->user == NULL;
+}
+
+static enum zone_status check_unused(const struct zones *zones, const struct entry *entry)
+{
+	struct search search = {.wanted = entry, .now_ms = zones_now_ms(zones)};
+
+	if (entry->kind == ENTRY_ROOT_KEY) {
+		index_each_of(&zones->index, entry->project, ENTRY_ZONE, find_wrapped, &search);
+		if (search.user == NULL)
+			index_each_of(&zones->index, entry->project, ENTRY_CLUSTER, find_cluster,
+				      &search);
+	} else if (entry->kind == ENTRY_CLUSTER) {
+		index_each_of(&zones->index, entry->project, ENTRY_ZONE, find_zone, &search);
+	}
+	if (search.user == NULL)
+		return ZONE_OK;
+	return refuse(ZONE_IN_USE, "'%s' is needed by %s '%s'%s", entry->label,
+		      search.user->kind == ENTRY_ZONE ? "zone" : "cluster", search.user->label,
+		      search.user->state == ENTRY_ACTIVE ? "" : ", which awaits deletion");
+}
+
+static enum zone_status decide_delete(struct changes *changes, void *state)
+{
+	struct edit *edit = state;
+	struct entry *current;
+
+	TRY(entry_check_current(&changes->zones->index, edit->entry, &current));
+	if (current->kind == ENTRY_KEY)
+		return changes_remove(changes, current);
+	if (current->kind == ENTRY_PROJECT)
+		return refuse(ZONE_INVALID, "a project is replaced by a new one, not deleted");
+	if (current->kind == ENTRY_ARCHIVE)
+		return refuse(ZONE_PENDING_DELETION,
+			      "an archive goes when its time is over, and not before");
+	if (current->state != ENTRY_ACTIVE)
+		return ZONE_OK;
+	TRY(check_unused(changes->zones, current));
+	TRY(entry_make_pending(changes->zones, current, &edit->result));
+	return changes_put(changes, edit->result);
+}
+
+enum zone_status zones_entry_delete(struct zones *zones, const struct entry *entry)
+{
+	struct edit edit = {.entry = entry};
+
+	return run(zones, decide_delete, &edit, NULL);
+}
+
+/* --- Restoring */
+
+static enum zone_status check_parent(const struct index *index, const struct entry *entry)
+{
+	const struct entry *parent;
+
+	if (entry->kind != ENTRY_CLUSTER && entry->kind != ENTRY_ZONE)
+		return ZONE_OK;
+	parent = index_uid(index, entry->kind == ENTRY_ZONE ? entry->of_zone.cluster
+							    : entry->of_cluster.root_key);
+	if (parent != NULL && parent->state == ENTRY_ACTIVE)
+		return ZONE_OK;
+	return refuse(ZONE_PENDING_DELETION, "restore '%s' first",
+		      parent == NULL ? "its root key" : parent->label);
+}
+
+/* The project comes back in a slot that nobody ever had. */
+static enum zone_status restore_archive(struct changes *changes, struct edit *edit,
+					struct entry *archive)
+{
+	const struct index *index = &changes->zones->index;
+	const struct entry *project = index_uid(index, archive->of_archive.archived);
+
+	if (project == NULL || index->next_slot > INT32_MAX)
+		return refuse(ZONE_NOT_FOUND, "the archived project is not there any more");
+	TRY(entry_make_active(project, &edit->result));
+	edit->result->of_project.slot = index->next_slot;
+	TRY(changes_put(changes, edit->result));
+	return changes_remove(changes, archive);
+}
+
+static enum zone_status decide_restore(struct changes *changes, void *state)
+{
+	struct edit *edit = state;
+	struct entry *current;
+
+	TRY(entry_check_current(&changes->zones->index, edit->entry, &current));
+	if (current->kind == ENTRY_ARCHIVE)
+		return restore_archive(changes, edit, current);
+	if (current->state == ENTRY_ACTIVE) {
+		edit->result = entry_hold(current);
+		return ZONE_OK;
+	}
+	TRY(entry_make_active(current, &edit->result));
+	TRY(check_parent(&changes->zones->index, current));
+	TRY(label_check_free(&changes->zones->index, edit->result));
+	return changes_put(changes, edit->result);
+}
+
+enum zone_status zones_entry_restore(struct zones *zones, const struct entry *entry,
+				     struct entry **ret_entry)
+{
+	struct edit edit = {.entry = entry};
+
+	return run(zones, decide_restore, &edit, ret_entry);
+}

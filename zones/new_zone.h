@@ -1,0 +1,25 @@
+/* The steps of making a zone, for those that make one of something they have. */
+#pragma once
+
+#include "zones/zone_place.h"
+
+struct new_zone {
+	struct zone_place place;
+	struct entry *zone; /* held */
+	bool returns; /* its id was somebody's before: it may be that of a zone that is gone */
+};
+void new_zone_clear(struct new_zone *new);
+
+/* An entry for `place`, with names and default label and id, without versions. ZONE_INVALID,
+ * ZONE_EXISTS. */
+enum zone_status new_zone_prepare(struct zones *zones, uint64_t id, const struct entry_names *names,
+				  struct new_zone *new);
+/* All rules once more, and the transaction. ZONE_CONFLICT: the place is not what it was. */
+enum zone_status new_zone_commit(struct zones *zones, struct new_zone *new);
+/* KMS: a zone with one version. `key`: 32 bytes, NULL: drawn; `root_key`: NULL: as the place has
+ * it. */
+enum zone_status new_zone_create(struct zones *zones, struct uid project,
+				 const struct entry *root_key, const uint8_t *key,
+				 const struct entry_names *names, struct entry **ret_zone);
+/* "zone-ID" */
+enum zone_status zone_default_label(struct entry *zone);

@@ -1,0 +1,185 @@
+/* Making zones. The EZK is drawn and encrypted first, outside of all locks; then one transaction
+ * checks the rules once more and writes all of it, or nothing. */
+#include "base/encode.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "zones/new_zone.h"
+#include "zones/record.h"
+#include "zones/rules.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { ATTEMPTS = 5 };
+
+void new_zone_clear(struct new_zone *new)
+{
+	zone_place_clear(&new->place);
+	entry_release(new->zone);
+	new->zone = NULL;
+}
+
+static bool was_used(struct zones *zones, uint64_t zone)
+{
+	bool used;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	used = index_zone_was_used(&zones->index, zone);
+	pthread_rwlock_unlock(&zones->lock);
+	return used;
+}
+
+static enum zone_status draw_id(struct zones *zones, uint64_t *ret_zone)
+{
+	uint64_t zone;
+
+	do {
+		if (!crypto_random(&zone, sizeof(zone)))
+			return ZONE_NOT_STARTED;
+		zone &= ZONE_ID_MAX;
+	} while (zone == 0 || was_used(zones, zone));
+	*ret_zone = zone;
+	return ZONE_OK;
+}
+
+enum zone_status zone_default_label(struct entry *zone)
+{
+	AUTO(buffer_clear) struct buffer label = {0};
+
+	buffer_format(&label, "zone-%" PRIu64, zone->of_zone.zone);
+	return entry_set_text(&zone->label, buffer_bytes(&label)) && !label.failed ? ZONE_OK
+										   : ZONE_NO_MEMORY;
+}
+
+static enum zone_status check_label(struct zones *zones, const struct entry *zone)
+{
+	enum zone_status status;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	status = label_check_free(&zones->index, zone);
+	pthread_rwlock_unlock(&zones->lock);
+	return status;
+}
+
+enum zone_status new_zone_prepare(struct zones *zones, uint64_t id, const struct entry_names *names,
+				  struct new_zone *new)
+{
+	uint8_t id_bytes[8];
+	struct entry *zone;
+
+	TRY(entry_make(zones, ENTRY_ZONE, new->place.project->uid, &new->zone));
+	zone = new->zone;
+	zone->of_zone.zone = id;
+	zone->of_zone.cluster = new->place.cluster->uid;
+	put_big_endian(id_bytes, sizeof(id_bytes), id);
+	if (!entry_set_bytes(&zone->id, bytes(id_bytes, sizeof(id_bytes))))
+		return ZONE_NO_MEMORY;
+	TRY(zone_default_label(zone));
+	TRY(entry_take_names(zone, names));
+	return check_label(zones, zone);
+}
+
+/* --- Within a transaction */
+
+static enum zone_status check_fingerprints(const struct index *index, const struct entry *zone)
+{
+	for (size_t i = 0; i < zone->of_zone.version_count; i++) {
+		const struct entry *other =
+			index_fingerprint(index, zone->of_zone.versions[i].fingerprint);
+
+		if (other != NULL)
+			return refuse(ZONE_EXISTS,
+				      "this key is that of zone %" PRIu64
+				      " already, and one key can't serve two zones",
+				      other->of_zone.zone);
+	}
+	return ZONE_OK;
+}
+
+static enum zone_status decide(struct changes *changes, void *state)
+{
+	const struct index *index = &changes->zones->index;
+	struct new_zone *new = state;
+
+	TRY(zone_place_put(changes, &new->place));
+	TRY(label_check_free(index, new->zone));
+	if (index_zone(index, new->zone->of_zone.zone) != NULL)
+		return new->returns ? refuse(ZONE_EXISTS, "zone %" PRIu64 " lives in this store",
+					     new->zone->of_zone.zone)
+				    : ZONE_CONFLICT;
+	if (!new->returns && index_zone_was_used(index, new->zone->of_zone.zone))
+		return ZONE_CONFLICT;
+	TRY(check_fingerprints(index, new->zone));
+	return changes_put(changes, new->zone);
+}
+
+enum zone_status new_zone_commit(struct zones *zones, struct new_zone *new)
+{
+	return zones_change(zones, decide, new);
+}
+
+/* --- With a key that is drawn now, or one that is brought */
+
+static enum zone_status seal(const struct zones *zones, const uint8_t *key, struct new_zone *new)
+{
+	struct entry *zone = new->zone;
+	const struct entry *root_key = zone_place_root_key(&new->place);
+	const struct ask ask = {
+		.clients = zones->clients,
+		.key = root_key->of_root_key.arn,
+		.project = new->place.project->label,
+		.zone = zone->label,
+		.zone_id = zone->of_zone.zone,
+		.version = 1,
+	};
+	const struct ezk_seal ezk_seal = {
+		.identity = {zone->project, zone->of_zone.cluster, zone->of_zone.zone, 1},
+		.greatest_usages = zone->usages,
+		.created_ms = zone->created_ms,
+		.from_kms = zones->settings.ezk_from_kms,
+		.key = key,
+	};
+
+	zone->of_zone.primary = zone->of_zone.raw = zone->of_zone.minimum = 1;
+	zone->of_zone.versions = calloc(1, sizeof(*zone->of_zone.versions));
+	if (zone->of_zone.versions == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(ezk_version_seal(&ask, &ezk_seal, &zone->of_zone.versions[0]));
+	zone->of_zone.version_count = 1;
+	return ZONE_OK;
+}
+
+static enum zone_status try_once(struct zones *zones, struct uid project,
+				 const struct entry *root_key, const uint8_t *key,
+				 const struct entry_names *names, struct entry **ret_zone)
+{
+	AUTO(new_zone_clear) struct new_zone new = {0};
+	uint64_t id;
+
+	TRY(zones_refresh(zones, true));
+	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
+	TRY(draw_id(zones, &id));
+	TRY(new_zone_prepare(zones, id, names, &new));
+	TRY(seal(zones, key, &new));
+	TRY(new_zone_commit(zones, &new));
+	*ret_zone = TAKE(new.zone);
+	return ZONE_OK;
+}
+
+enum zone_status new_zone_create(struct zones *zones, struct uid project,
+				 const struct entry *root_key, const uint8_t *key,
+				 const struct entry_names *names, struct entry **ret_zone)
+{
+	enum zone_status status = ZONE_CONFLICT;
+
+	/* Two processes may both bring the default cluster; the second then uses the first's. */
+	for (int i = 0; i < ATTEMPTS && status == ZONE_CONFLICT; i++)
+		status = try_once(zones, project, root_key, key, names, ret_zone);
+	return status;
+}
+
+enum zone_status zones_zone_create(struct zones *zones, struct uid project,
+				   const struct entry_names *names, struct entry **ret_zone)
+{
+	return new_zone_create(zones, project, NULL, NULL, names, ret_zone);
+}

@@ -1,0 +1,132 @@
+/* Zones that leave as record sets and come back: to where they were lost, or as imported ones,
+ * which keep the old ids and context and decrypt only. And EZKs that the customer made. */
+#include "base/macros.h"
+#include "base/secret.h"
+#include "zones/new_zone.h"
+#include "zones/record.h"
+#include "zones/rules.h"
+
+#include <inttypes.h>
+
+enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone,
+				   struct buffer *ret_records)
+{
+	const struct record_set set = {zone->of_zone.zone, zone->of_zone.versions,
+				       zone->of_zone.version_count};
+
+	(void)zones;
+	return record_set_encode(&set, ret_records);
+}
+
+enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
+				   struct buffer *ret_record)
+{
+	const struct ezk_version *found = entry_version(zone, version);
+
+	return found == NULL ? ZONE_NOT_FOUND
+			     : record_encode(zone->of_zone.zone, found, ret_record);
+}
+
+/* Opens a version by the root key that it is to be trusted by, and no other, which also tells its
+ * fingerprint. KMS. */
+static enum zone_status open_version(const struct ask *ask, uint64_t zone, const char *arn,
+				     struct ezk_version *version)
+{
+	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
+
+	if (ezk == NULL)
+		return ZONE_NO_MEMORY;
+	ezk_version_keep_wraps(version, arn);
+	if (version->wrap_count == 0)
+		return refuse(ZONE_KMS_INCORRECT_KEY,
+			      "version %" PRIu32 " of zone %" PRIu64 " is not encrypted by %s",
+			      version->version, zone, arn);
+	TRY(ezk_version_open(ask, zone, version, ezk));
+	return ezk_fingerprint(ezk, version->fingerprint) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+static enum zone_status open_all(struct zones *zones, const struct new_zone *new,
+				 struct record_set *set)
+{
+	struct ask ask = {
+		.clients = zones->clients,
+		.project = new->place.project->label,
+		.zone = new->zone->label,
+		.zone_id = set->zone,
+	};
+
+	for (size_t i = 0; i < set->count; i++) {
+		ask.version = set->versions[i].version;
+		TRY(open_version(&ask, set->zone, zone_place_root_key(&new->place)->of_root_key.arn,
+				 &set->versions[i]));
+	}
+	return ZONE_OK;
+}
+
+/* The set does not say which version was the raw one; it began as the first. */
+static void take_versions(struct entry *zone, struct record_set *set)
+{
+	zone->of_zone.primary = set->versions[set->count - 1].version;
+	zone->of_zone.raw = zone->of_zone.minimum = set->versions[0].version;
+	zone->usages &= set->versions[set->count - 1].greatest_usages;
+	zone->of_zone.versions = TAKE(set->versions);
+	zone->of_zone.version_count = set->count;
+	*set = (struct record_set){0};
+}
+
+static enum zone_status check_here(struct zones *zones, uint64_t zone)
+{
+	bool lives;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	lives = index_zone(&zones->index, zone) != NULL;
+	pthread_rwlock_unlock(&zones->lock);
+	return lives ? refuse(ZONE_EXISTS, "zone %" PRIu64 " lives in this store", zone) : ZONE_OK;
+}
+
+static enum zone_status check_root_key(const struct entry *root_key, struct uid project)
+{
+	if (root_key->kind == ENTRY_ROOT_KEY && uid_equal(root_key->project, project))
+		return ZONE_OK;
+	return refuse(ZONE_NOT_FOUND, "the root key is not one of the project's");
+}
+
+enum zone_status zones_zone_import(struct zones *zones, struct uid project,
+				   const struct entry *root_key, struct bytes records,
+				   bool imported, const struct entry_names *names,
+				   struct entry **ret_zone)
+{
+	AUTO(record_set_clear) struct record_set set = {0};
+	AUTO(new_zone_clear) struct new_zone new = {.returns = true};
+
+	TRY(check_root_key(root_key, project));
+	if (record_set_decode(records, &set) != ZONE_OK)
+		return refuse(ZONE_INVALID, "these bytes are not the records of a zone");
+	TRY(zones_refresh(zones, true));
+	TRY(check_here(zones, set.zone));
+	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
+	TRY(new_zone_prepare(zones, set.zone, names, &new));
+	TRY(open_all(zones, &new, &set));
+	take_versions(new.zone, &set);
+	new.zone->of_zone.imported = imported;
+	if (imported)
+		new.zone->usages &= USAGE_DECRYPT | USAGE_VERIFY | USAGE_UNWRAP;
+	TRY(new_zone_commit(zones, &new));
+	*ret_zone = TAKE(new.zone);
+	return ZONE_OK;
+}
+
+enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
+					const struct entry *root_key,
+					const struct kms_context *context, struct bytes blob,
+					const struct entry_names *names, struct entry **ret_zone)
+{
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+
+	TRY(check_root_key(root_key, project));
+	TRY(root_key_decrypt_for(zones, root_key, "import", context, blob, &plaintext));
+	if (plaintext.len != EZK_SIZE)
+		return refuse(ZONE_INVALID, "an EZK has %d bytes, and this one %zu", EZK_SIZE,
+			      plaintext.len);
+	return new_zone_create(zones, project, root_key, plaintext.data, names, ret_zone);
+}
