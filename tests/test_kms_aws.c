@@ -428,7 +428,7 @@ static void an_expired_token_is_not_sent_twice_if_there_is_no_other(void **state
 static void names_of_other_keys_never_reach_aws(void **state)
 {
 	static const char *const names[] = {"local:demo", "root", "",
-					    "arn:local:kms:local::key/" UUID};
+					    ("arn:local:kms:local::key/" UUID)};
 	AUTO(buffer_clear) struct buffer plaintext = {0};
 	SCRIPT({HTTP_ANSWERED, 200, NULL, DECRYPTED});
 

@@ -8,10 +8,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/secret.h"
 #include "crypto/crypto.h"
 
 #include "tests/unit.h"
@@ -21,6 +23,8 @@
 struct party {
 	const char *provider;
 	struct kms_clients *clients;
+	struct kms_settings settings;
+	char endpoint[256]; /* or path, of the settings */
 	struct kms_client *kms;
 	char region[KMS_REGION_MAX + 1];
 	char keys[2][KMS_ARN_MAX + 1];	/* ARNs */
@@ -261,14 +265,60 @@ static void what_is_not_a_key_s_name_is_refused(void **state)
 	assert_true(status == KMS_INVALID_REQUEST || status == KMS_NOT_FOUND);
 }
 
+/* Each text goes to the KMS and comes back; false if anything else does. */
+static bool talk(struct kms_client *kms, const char *key, const char *who)
+{
+	for (int i = 0; i < 20; i++) {
+		AUTO(buffer_clear) struct buffer text = {0}, blob = {0}, plaintext = {0};
+
+		buffer_format(&text, "%s %d", who, i);
+		if (encrypt(kms, key, buffer_bytes(&text), NULL, &blob) != KMS_OK ||
+		    decrypt(kms, key, &blob, NULL, &plaintext) != KMS_OK ||
+		    !bytes_equal(buffer_bytes(&text), buffer_bytes(&plaintext)))
+			return false;
+	}
+	return true;
+}
+
+/* What a child does before it may go on by itself. */
+static struct kms_client *begin_anew(struct party *party)
+{
+	struct kms_client *kms = NULL;
+
+	kms_clients_abandon(party->clients);
+	crypto_abandon();
+	secret_abandon();
+	if (!crypto_start(false))
+		return NULL;
+	party->clients = kms_clients_new(&party->settings);
+	kms_clients_find(party->clients, party->provider, party->region, NULL, &kms);
+	return kms;
+}
+
+static void parent_and_child_never_get_each_other_s_answers(void **state)
+{
+	struct kms_client *kms = kms_of(state);
+	bool good;
+	int status;
+
+	assert_true(talk(kms, key_of(state, 0), "before"));
+	if (fork() == 0) {
+		kms = begin_anew(*state);
+		_exit(kms != NULL && talk(kms, key_of(state, 0), "child") ? 0 : 1);
+	}
+	good = talk(kms, key_of(state, 0), "parent");
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
+	assert_true(good);
+}
+
 static void set_up_local(void)
 {
-	char path[64];
-	struct kms_settings settings = {.local_path = path};
 	struct kms_key key;
 
-	snprintf(path, sizeof(path), "%s/local.keys", folder);
-	local.clients = kms_clients_new(&settings);
+	snprintf(local.endpoint, sizeof(local.endpoint), "%s/local.keys", folder);
+	local.settings.local_path = local.endpoint;
+	local.clients = kms_clients_new(&local.settings);
 	assert_int_equal(kms_clients_find(local.clients, "local", "", NULL, &local.kms), KMS_OK);
 	for (int i = 0; i < 2; i++) {
 		const char *name = i == 0 ? "local:root" : "local:root-2";
@@ -297,14 +347,15 @@ static void set_up_aws(void)
 {
 	const char *endpoint = getenv("CMEK_TEST_KMS_ENDPOINT"), *kind = getenv("CMEK_TEST_KMS");
 	const char *keys = getenv("CMEK_TEST_KMS_KEYS");
-	const struct kms_settings settings = {.endpoint_url = endpoint};
 	char provider[KMS_PROVIDER_MAX + 1];
 
 	if (endpoint == NULL || keys == NULL ||
 	    sscanf(keys, "%2048s %2048s", aws.keys[0], aws.keys[1]) != 2)
 		return;
 	assert_true(kms_name_parse(aws.keys[0], provider, aws.region));
-	aws.clients = kms_clients_new(&settings);
+	snprintf(aws.endpoint, sizeof(aws.endpoint), "%s", endpoint);
+	aws.settings.endpoint_url = aws.endpoint;
+	aws.clients = kms_clients_new(&aws.settings);
 	assert_int_equal(kms_clients_find(aws.clients, "aws", aws.region, NULL, &aws.kms), KMS_OK);
 	strcpy(aws.names[0], aws.keys[0]);
 	name_from("CMEK_TEST_KMS_KEY_ID", aws.names[1]);
@@ -366,6 +417,7 @@ static void the_same_cases_on_aws_kms(void **state)
 	OF(garbage_does_not_open),                                                                 \
 	OF(a_data_key_comes_in_both_forms),                                                        \
 	OF(re_encryption_moves_key_and_context),                                                   \
+	OF(parent_and_child_never_get_each_other_s_answers),                                       \
 	OF(what_is_not_a_key_s_name_is_refused),
 /* clang-format on */
 
