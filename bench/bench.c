@@ -14,12 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 101, ROUNDS_DEFAULT = 15 };
+enum { ROUNDS_MAX = 501, ROUNDS_DEFAULT = 75, ROUNDS_SLOW = 11 };
 
-static const double batch_ns = 10e6;
+/* Short, so that most batches run without losing the processor to another process. */
+static const double batch_ns = 1e6;
 
 struct result {
 	double ns[ROUNDS_MAX]; /* for one run, by round */
+	size_t rounds;	       /* it takes part in */
 	size_t batch;	       /* runs a round; 0 = can't */
 	char failure[sizeof(failure)];
 };
@@ -61,7 +63,8 @@ static bool takes_part(const struct work *work, const struct peer *peer)
 	return peer->missing[0] == '\0' && (peer->p11 != NULL || work->beside_libcrypto);
 }
 
-static void prepare(const struct work *work, struct peer *peer, struct result *result)
+static void prepare(const struct work *work, struct peer *peer, struct result *result,
+		    size_t rounds)
 {
 	*result = (struct result){0};
 	failure[0] = '\0';
@@ -69,6 +72,8 @@ static void prepare(const struct work *work, struct peer *peer, struct result *r
 		return;
 	if (work->prepare(peer, work->size))
 		result->batch = calibrate(work, peer);
+	/* One run fills a batch: fewer rounds tell as much. */
+	result->rounds = result->batch > 1 || rounds < ROUNDS_SLOW ? rounds : ROUNDS_SLOW;
 	memcpy(result->failure, failure, sizeof(failure));
 }
 
@@ -76,10 +81,10 @@ static void measure(const struct work *work, struct peer *peers, struct result *
 		    size_t rounds)
 {
 	for (size_t i = 0; i < PEER_COUNT; i++)
-		prepare(work, &peers[i], &results[i]);
+		prepare(work, &peers[i], &results[i], rounds);
 	for (size_t round = 0; round < rounds; round++) {
 		for (size_t i = 0; i < PEER_COUNT; i++) {
-			if (results[i].batch == 0)
+			if (results[i].batch == 0 || round >= results[i].rounds)
 				continue;
 			work->prepare(&peers[i], work->size);
 			results[i].ns[round] = time_batch(work, &peers[i], results[i].batch);
@@ -105,8 +110,9 @@ static double median(const double *values, size_t count)
 	return sorted[count / 2];
 }
 
-static double median_ratio(const struct result *base, const struct result *result, size_t rounds)
+static double median_ratio(const struct result *base, const struct result *result)
 {
+	size_t rounds = base->rounds < result->rounds ? base->rounds : result->rounds;
 	double ratios[ROUNDS_MAX];
 
 	for (size_t i = 0; i < rounds; i++)
@@ -114,23 +120,23 @@ static double median_ratio(const struct result *base, const struct result *resul
 	return median(ratios, rounds);
 }
 
-static void print_cell(const struct result *base, const struct result *result, size_t rounds)
+static void print_cell(const struct result *base, const struct result *result)
 {
-	double ns = result->batch == 0 ? 0 : median(result->ns, rounds);
+	double ns = result->batch == 0 ? 0 : median(result->ns, result->rounds);
 
 	if (result->batch == 0)
 		printf(" – |");
 	else if (base->batch == 0 || base == result)
 		printf(" %.2f µs |", ns / 1e3);
 	else
-		printf(" %.2f µs (%.2f) |", ns / 1e3, median_ratio(base, result, rounds));
+		printf(" %.2f µs (%.2f) |", ns / 1e3, median_ratio(base, result));
 }
 
-static void print_row(const struct work *work, const struct result *results, size_t rounds)
+static void print_row(const struct work *work, const struct result *results)
 {
 	printf("| %s |", work->title);
 	for (size_t i = 0; i < PEER_COUNT; i++)
-		print_cell(&results[PEER_LIBCRYPTO], &results[i], rounds);
+		print_cell(&results[PEER_LIBCRYPTO], &results[i]);
 	printf("\n");
 	fflush(stdout);
 }
@@ -151,14 +157,16 @@ static void print_processor(void)
 static void print_head(const struct peer *peers, size_t rounds)
 {
 	struct utsname system;
+	double load = 0;
 
 	uname(&system);
+	getloadavg(&load, 1);
 	print_processor();
-	printf(", %s %s %s\n", system.sysname, system.release, system.machine);
+	printf(", %s %s %s, load %.1f\n", system.sysname, system.release, system.machine, load);
 	for (size_t i = 0; i < PEER_COUNT; i++)
 		printf("%s%s", i == 0 ? "Measured: " : ", ",
 		       peers[i].missing[0] == '\0' ? peers[i].version : peers[i].name);
-	printf("\nMedians of %zu interleaved rounds; in brackets the speed beside libcrypto "
+	printf("\nMedians of up to %zu interleaved rounds; in brackets the speed beside libcrypto "
 	       "(1.00 = as fast).\n\n|  |",
 	       rounds);
 	for (size_t i = 0; i < PEER_COUNT; i++)
@@ -212,7 +220,7 @@ int main(int argc, char **argv)
 	print_head(peers, rounds);
 	for (size_t i = 0; i < work_count; i++) {
 		measure(&works[i], peers, results, rounds);
-		print_row(&works[i], results, rounds);
+		print_row(&works[i], results);
 		failed = report_failures(&works[i], peers, results) || failed;
 	}
 	print_missing(peers);
