@@ -33,13 +33,8 @@ enum zone_status cluster_make(const struct zones *zones, const struct entry *roo
 enum zone_status cluster_put(struct changes *changes, struct entry *cluster)
 {
 	const struct index *index = &changes->zones->index;
-	const struct entry *root_key = index_uid(index, cluster->of_cluster.root_key);
 
 	TRY(project_check(index, cluster->project));
-	/* It may come with the same transaction; then the store sees to it. */
-	if (root_key != NULL && root_key->state != ENTRY_ACTIVE)
-		return refuse(ZONE_PENDING_DELETION,
-			      "root key '%s' awaits removal; restore it first", root_key->label);
 	TRY(label_check_free(index, cluster));
 	return changes_put(changes, cluster);
 }
@@ -123,10 +118,14 @@ static enum zone_status find_root_key(struct zones *zones, struct uid project, s
 static enum zone_status decide_create(struct changes *changes, void *state)
 {
 	struct entry *cluster = state;
+	const struct entry *root_key =
+		index_uid(&changes->zones->index, cluster->of_cluster.root_key);
 
-	/* It has not gone since we looked. */
-	if (index_uid(&changes->zones->index, cluster->of_cluster.root_key) == NULL)
+	if (root_key == NULL)
 		return refuse(ZONE_NOT_FOUND, "the root key is not there any more");
+	if (root_key->state != ENTRY_ACTIVE)
+		return refuse(ZONE_PENDING_DELETION,
+			      "root key '%s' awaits removal; restore it first", root_key->label);
 	return cluster_put(changes, cluster);
 }
 
