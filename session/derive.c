@@ -121,7 +121,7 @@ CK_RV session_derive(struct session *session, const CK_MECHANISM *mechanism,
 		     CK_OBJECT_HANDLE base_key, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		     CK_OBJECT_HANDLE *ret_key)
 {
-	AUTO(parameter_clear) struct parameter parameter = {0};
+	CK_HKDF_PARAMS hkdf_params;
 	struct template template;
 	CK_OBJECT_HANDLE handle;
 	CK_MECHANISM given;
@@ -131,12 +131,12 @@ CK_RV session_derive(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_DERIVE, given.mechanism, base_key, &by));
-	TRY(parameter_read(by->mechanism, &given, &parameter));
+	TRY(parameter_read_hkdf(&given, &hkdf_params));
 	TRY(template_read(TEMPLATE_DERIVE, attributes, count, &template));
 	TRY(session_may_make(session, &template));
 	if (template.class != CK_UNAVAILABLE_INFORMATION && template.class != CKO_SECRET_KEY)
 		return CKR_TEMPLATE_INCONSISTENT;
-	TRY(derive(session, by, &parameter.hkdf, &template, &handle));
+	TRY(derive(session, by, &hkdf_params, &template, &handle));
 	put_ulong(ret_key, handle);
 	return CKR_OK;
 }

@@ -134,19 +134,24 @@ static CK_RV fill(struct session *session, struct keyed *place, const struct mec
 	return CKR_OK;
 }
 
-/* Still what the handle stands for? */
-static bool is_fresh(struct session *session, struct keyed *place)
+/* Something has changed since, perhaps not this. */
+static bool is_same(struct session *session, struct keyed *place, uint64_t generation)
 {
 	AUTO(object_releasep) struct object *object = NULL;
-	uint64_t generation = objects_generation(session->objects);
 
-	if (place->generation == generation)
-		return true;
 	object = objects_find(session->objects, session->slot, place->handle);
 	if (object == NULL || object->serial != place->object->serial)
 		return false;
 	place->generation = generation;
 	return true;
+}
+
+/* Still what the handle stands for? */
+static bool is_fresh(struct session *session, struct keyed *place)
+{
+	uint64_t generation = objects_generation(session->objects);
+
+	return place->generation == generation || is_same(session, place, generation);
 }
 
 static bool is_busy(const struct session *session, const struct keyed *place)

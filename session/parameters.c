@@ -20,12 +20,6 @@ static void context_freep(struct context **context)
 	context_free(*context);
 }
 
-void parameter_clear(struct parameter *parameter)
-{
-	context_free(parameter->context);
-	*parameter = (struct parameter){0};
-}
-
 static CK_RV read_none(const CK_MECHANISM *given, struct parameter *parameter)
 {
 	(void)parameter;
@@ -194,16 +188,17 @@ static bool salt_valid(const CK_HKDF_PARAMS *hkdf)
 	}
 }
 
-static CK_RV read_hkdf(const CK_MECHANISM *given, struct parameter *parameter)
+CK_RV parameter_read_hkdf(const CK_MECHANISM *given, CK_HKDF_PARAMS *ret_hkdf)
 {
-	CK_HKDF_PARAMS *hkdf = &parameter->hkdf;
+	CK_HKDF_PARAMS hkdf;
 
-	if (given->ulParameterLen != sizeof(*hkdf) || given->pParameter == NULL)
+	if (given->ulParameterLen != sizeof(hkdf) || given->pParameter == NULL)
 		return CKR_MECHANISM_PARAM_INVALID;
-	memcpy(hkdf, given->pParameter, sizeof(*hkdf));
-	if ((!hkdf->bExtract && !hkdf->bExpand) || !salt_valid(hkdf) ||
-	    !bytes_valid(bytes(hkdf->pInfo, hkdf->ulInfoLen)))
+	memcpy(&hkdf, given->pParameter, sizeof(hkdf));
+	if ((!hkdf.bExtract && !hkdf.bExpand) || !salt_valid(&hkdf) ||
+	    !bytes_valid(bytes(hkdf.pInfo, hkdf.ulInfoLen)))
 		return CKR_MECHANISM_PARAM_INVALID;
+	*ret_hkdf = hkdf;
 	return CKR_OK;
 }
 
@@ -226,7 +221,7 @@ CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *give
 	case PARAMETERS_AAD:
 		return read_aad(given, ret_parameter);
 	case PARAMETERS_HKDF:
-		return read_hkdf(given, ret_parameter);
+		break;
 	}
 	return CKR_MECHANISM_PARAM_INVALID;
 }

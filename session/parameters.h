@@ -19,16 +19,24 @@ struct context {
 };
 void context_free(struct context *context);
 
+/* What most mechanisms need; borrowed from the caller but for the context. */
 struct parameter {
-	struct bytes iv;  /* IV, GCM: the caller's; CTR: `counter` */
-	struct bytes aad; /* GCM, AAD: the caller's */
-	size_t tag_len;	  /* GCM: bytes */
+	struct bytes iv; /* of CTR: `counter` */
+	struct bytes aad;
+	size_t tag_len; /* GCM: bytes */
 	uint8_t counter[16];
-	struct context *context; /* CONTEXT: owned, NULL: none given */
-	CK_HKDF_PARAMS hkdf;	 /* HKDF: its pointers are the caller's */
+	struct context *context; /* owned; NULL: none given */
 };
-void parameter_clear(struct parameter *parameter);
 
-/* CKR_MECHANISM_PARAM_INVALID for anything the mechanism can't take. Borrows from the caller. */
+static inline void parameter_clear(struct parameter *parameter)
+{
+	if (parameter->context != NULL)
+		context_free(parameter->context);
+}
+
+/* CKR_MECHANISM_PARAM_INVALID for anything the mechanism can't take. `ret_parameter` is zeroed by
+ * the caller. */
 CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
 		     struct parameter *ret_parameter);
+/* The structure of CKM_HKDF_DERIVE, whose pointers stay the caller's. */
+CK_RV parameter_read_hkdf(const CK_MECHANISM *given, CK_HKDF_PARAMS *ret_hkdf);

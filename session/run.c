@@ -12,9 +12,12 @@
 
 void operation_end(struct operation *op)
 {
-	context_free(op->context);
-	buffer_clear(&op->held);
-	buffer_clear(&op->result);
+	if (op->context != NULL)
+		context_free(op->context);
+	if (op->held.data != NULL)
+		buffer_clear(&op->held);
+	if (op->result.data != NULL)
+		buffer_clear(&op->result);
 	op->context = NULL;
 	op->keyed = NULL;
 	op->class = NULL;
@@ -98,32 +101,19 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
 /* C_Encrypt neither ends a multi-part operation nor takes a result that C_EncryptFinal kept. */
 static bool step_fits(const struct operation *op, enum step step)
 {
-	switch (op->stage) {
-	case STAGE_FRESH:
-		return true;
-	case STAGE_PARTS:
-		return step != STEP_ONCE;
-	case STAGE_ONCE:
-		return step == STEP_ONCE;
-	case STAGE_LAST:
-		return step == STEP_LAST;
-	}
-	return false;
+	static const bool fits[][STEP_COUNT] = {
+		[STAGE_FRESH] = {true, true, true},
+		[STAGE_PARTS] = {false, true, true},
+		[STAGE_ONCE] = {true, false, false},
+		[STAGE_LAST] = {false, false, true},
+	};
+
+	return fits[op->stage][step];
 }
 
 static bool has_result(const struct operation *op)
 {
 	return op->stage == STAGE_ONCE || op->stage == STAGE_LAST;
-}
-
-static CK_RV find_bound(const struct operation *op, enum step step, size_t in_len,
-			size_t *ret_bound)
-{
-	if (has_result(op)) {
-		*ret_bound = op->result.len;
-		return CKR_OK;
-	}
-	return op->class->bounds[step](op, in_len, ret_bound);
 }
 
 static bool ranges_meet(struct bytes in, const uint8_t *out, size_t out_len)
@@ -133,20 +123,16 @@ static bool ranges_meet(struct bytes in, const uint8_t *out, size_t out_len)
 	return in.len > 0 && a < b + out_len && b < a + in.len;
 }
 
-/* The same memory is fine, memory that overlaps otherwise would be written over before it is read.
- */
-static CK_RV run_apart(struct operation *op, enum step step, struct bytes in, uint8_t *out,
-		       size_t bound, size_t *ret_len)
+/* Memory that overlaps in another way than "in place" would be written over before it is read. */
+static CK_RV run_on_copy(struct operation *op, enum step step, struct bytes in, uint8_t *out,
+			 size_t *ret_len)
 {
 	AUTO(buffer_clear) struct buffer copy = {0};
 
-	if (ranges_meet(in, out, bound) && in.data != out) {
-		buffer_append(&copy, in);
-		if (copy.failed)
-			return CKR_HOST_MEMORY;
-		in = buffer_bytes(&copy);
-	}
-	return op->class->runs[step](op, in, out, ret_len);
+	buffer_append(&copy, in);
+	if (copy.failed)
+		return CKR_HOST_MEMORY;
+	return op->class->runs[step](op, buffer_bytes(&copy), out, ret_len);
 }
 
 /* Nothing half decrypted stays behind a failure. */
@@ -157,7 +143,10 @@ static CK_RV run_into(struct operation *op, enum step step, struct bytes in, uin
 
 	if (op->keyed != NULL)
 		TRY(keyed_continue(op->keyed));
-	rv = run_apart(op, step, in, out, bound, ret_len);
+	if (in.data != out && ranges_meet(in, out, bound))
+		rv = run_on_copy(op, step, in, out, ret_len);
+	else
+		rv = op->class->runs[step](op, in, out, ret_len);
 	if (rv != CKR_OK && op->kind == OPERATION_DECRYPT)
 		wipe(out, bound);
 	return rv;
@@ -179,21 +168,33 @@ static CK_RV run_aside(struct operation *op, enum step step, struct bytes in, si
 static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_ULONG *out_len)
 {
 	struct bytes result = buffer_bytes(&(*op)->result);
+	bool has_room = out != NULL && get_ulong(out_len) >= result.len;
 
-	if (get_ulong(out_len) < result.len) {
-		put_ulong(out_len, result.len);
+	put_ulong(out_len, result.len);
+	if (!has_room)
 		return put_back(op, step == STEP_ONCE ? STAGE_ONCE : STAGE_LAST,
-				CKR_BUFFER_TOO_SMALL);
-	}
+				out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
 	if (result.len > 0)
 		memcpy(out, result.data, result.len);
-	put_ulong(out_len, result.len);
 	return CKR_OK;
+}
+
+/* There is no buffer, or it may be too small: a caller who only lacks room may come again. */
+static CK_RV answer_short(struct operation **op, enum step step, struct bytes in, size_t bound,
+			  CK_BYTE *out, CK_ULONG *out_len)
+{
+	if (out != NULL && (*op)->class->inexact && step != STEP_PART) {
+		TRY(run_aside(*op, step, in, bound));
+		return hand_over(op, step, out, out_len);
+	}
+	put_ulong(out_len, bound);
+	return put_back(op, (*op)->stage, out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
 }
 
 CK_RV session_run(struct session *session, enum operation_kind kind, enum step step,
 		  struct bytes in, CK_BYTE *out, CK_ULONG *out_len)
 {
+	/* Ours from here on, so that every return ends the operation unless it is put back. */
 	AUTO(operation_endp) struct operation *op = take_operation(session, kind);
 	size_t bound, len;
 
@@ -201,21 +202,11 @@ CK_RV session_run(struct session *session, enum operation_kind kind, enum step s
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (!bytes_valid(in) || out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
-	TRY(find_bound(op, step, in.len, &bound));
-	if (out == NULL) {
-		put_ulong(out_len, bound);
-		return put_back(&op, op->stage, CKR_OK);
-	}
 	if (has_result(op))
 		return hand_over(&op, step, out, out_len);
-	if (get_ulong(out_len) < bound) {
-		if (op->class->inexact && step != STEP_PART) {
-			TRY(run_aside(op, step, in, bound));
-			return hand_over(&op, step, out, out_len);
-		}
-		put_ulong(out_len, bound);
-		return put_back(&op, op->stage, CKR_BUFFER_TOO_SMALL);
-	}
+	TRY(op->class->bounds[step](op, in.len, &bound));
+	if (out == NULL || get_ulong(out_len) < bound)
+		return answer_short(&op, step, in, bound, out, out_len);
 	TRY(run_into(op, step, in, out, bound, &len));
 	put_ulong(out_len, len);
 	return step == STEP_PART ? put_back(&op, STAGE_PARTS, CKR_OK) : CKR_OK;

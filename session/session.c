@@ -108,17 +108,11 @@ CK_RV session_borrow(CK_SESSION_HANDLE handle, struct session **ret_session)
 
 	if (fork_is_child())
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
-	place = table_find(handle);
+	place = table_lock(handle);
 	if (place == NULL)
 		return not_found();
-	pthread_mutex_lock(&place->lock);
-	/* It may have been closed meanwhile. */
-	if (atomic_load_explicit(&place->handle, memory_order_acquire) == handle) {
-		*ret_session = place->session;
-		return CKR_OK;
-	}
-	pthread_mutex_unlock(&place->lock);
-	return not_found();
+	*ret_session = place->session;
+	return CKR_OK;
 }
 
 void session_return(struct session **session)

@@ -142,7 +142,7 @@ void table_give_back(struct place *place)
 	table.free = place;
 }
 
-struct place *table_find(CK_SESSION_HANDLE handle)
+static struct place *find(CK_SESSION_HANDLE handle)
 {
 	struct place *place = place_at(handle & (((size_t)1 << INDEX_BITS) - 1));
 
@@ -150,6 +150,20 @@ struct place *table_find(CK_SESSION_HANDLE handle)
 	    atomic_load_explicit(&place->handle, memory_order_acquire) != handle)
 		return NULL;
 	return place;
+}
+
+struct place *table_lock(CK_SESSION_HANDLE handle)
+{
+	struct place *place = find(handle);
+
+	if (place == NULL)
+		return NULL;
+	pthread_mutex_lock(&place->lock);
+	/* It may have been closed meanwhile. */
+	if (atomic_load_explicit(&place->handle, memory_order_acquire) == handle)
+		return place;
+	pthread_mutex_unlock(&place->lock);
+	return NULL;
 }
 
 /* --- Counting */
@@ -224,7 +238,7 @@ static void unlink_place(struct place *place)
 struct place *table_unlink(CK_SESSION_HANDLE handle)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&table.lock);
-	struct place *place = table_find(handle);
+	struct place *place = find(handle);
 
 	if (place != NULL)
 		unlink_place(place);

@@ -34,8 +34,8 @@ CK_RV table_publish(struct place *place, CK_SESSION_HANDLE handle, CK_SLOT_ID sl
 		    bool read_write);
 void table_give_back(struct place *place);
 
-/* The place that has the handle now; NULL: none. No lock. */
-struct place *table_find(CK_SESSION_HANDLE handle);
+/* Locks the place that has the handle; NULL: none. Takes no lock but the place's own. */
+struct place *table_lock(CK_SESSION_HANDLE handle);
 /* Takes the handle out, so that nobody comes in; with a slot's last session its user is logged out.
  * NULL: none. The place is to be given back. */
 struct place *table_unlink(CK_SESSION_HANDLE handle);

@@ -43,7 +43,7 @@ static void read_gcm(const struct mechanism *mechanism, struct reader *reader)
 	read(mechanism, &gcm, sizeof(gcm));
 }
 
-static void read_hkdf(const struct mechanism *mechanism, struct reader *reader)
+static void read_hkdf(struct reader *reader)
 {
 	CK_HKDF_PARAMS hkdf = {
 		.bExtract = reader_u8(reader),
@@ -56,7 +56,9 @@ static void read_hkdf(const struct mechanism *mechanism, struct reader *reader)
 		.ulInfoLen = reader_u16(reader) % sizeof(memory),
 	};
 
-	read(mechanism, &hkdf, sizeof(hkdf));
+	const CK_MECHANISM given = {CKM_HKDF_DERIVE, &hkdf, sizeof(hkdf)};
+
+	parameter_read_hkdf(&given, &hkdf);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -68,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (mechanism->parameters == PARAMETERS_GCM)
 		read_gcm(mechanism, &reader);
 	else if (mechanism->parameters == PARAMETERS_HKDF)
-		read_hkdf(mechanism, &reader);
+		read_hkdf(&reader);
 	else
 		read(mechanism, reader.left.data, reader.left.len);
 	return 0;
