@@ -174,7 +174,9 @@ static unsigned kinds_made(enum template_use use, const struct template *templat
 		return 0;
 	if (template->kms_key.data != NULL)
 		return 1U << OBJECT_ROOT_KEY;
-	return 1U << OBJECT_ZONE | 1U << OBJECT_KEY;
+	if (use == TEMPLATE_GENERATE || use == TEMPLATE_UNWRAP)
+		return 1U << OBJECT_ZONE | 1U << OBJECT_KEY;
+	return 1U << OBJECT_KEY;
 }
 
 static CK_RV check_kind(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
