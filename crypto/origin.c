@@ -26,7 +26,9 @@ static const struct {
 	const char *name;
 	any_function *function;
 } functions[] = {
+	ORIGIN(ERR_clear_error),
 	ORIGIN(ERR_error_string_n),
+	ORIGIN(ERR_get_error_all),
 	ORIGIN(ERR_new),
 	ORIGIN(ERR_peek_last_error),
 	ORIGIN(ERR_pop_to_mark),
@@ -54,6 +56,7 @@ static const struct {
 	ORIGIN(EVP_default_properties_enable_fips),
 	ORIGIN(EVP_default_properties_is_fips_enabled),
 	ORIGIN(OPENSSL_info),
+	ORIGIN(OPENSSL_init_crypto),
 	ORIGIN(OSSL_LIB_CTX_free),
 	ORIGIN(OSSL_LIB_CTX_load_config),
 	ORIGIN(OSSL_LIB_CTX_new),
