@@ -42,6 +42,15 @@ void extra_write(const struct object *object, struct buffer *out)
 	buffer_put_sized(out, object->kms_key);
 }
 
+void extra_write_root_key(const char *kms_key, struct buffer *out)
+{
+	const struct object root_key = {.flags = OBJECT_MODIFIABLE | OBJECT_DESTROYABLE,
+					.generated_by = CK_UNAVAILABLE_INFORMATION,
+					.kms_key = bytes_of(kms_key)};
+
+	extra_write(&root_key, out);
+}
+
 bool extra_read(struct bytes extra, struct object *model, struct buffer *scratch)
 {
 	struct reader reader = reader_of(extra);

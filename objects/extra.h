@@ -12,6 +12,8 @@
 #include "objects/object.h"
 
 void extra_write(const struct object *object, struct buffer *out);
+/* Of a root key that is made on demand, by the name that the configuration gives it. */
+void extra_write_root_key(const char *kms_key, struct buffer *out);
 /* Sets the fields named above in `model`, borrowed from `extra` and, for the mechanisms in this
  * machine's form, from `scratch`. False, and nothing is set: empty, or not what extra_write wrote.
  */

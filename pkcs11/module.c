@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "objects/error.h"
+#include "objects/extra.h"
 #include "objects/report.h"
 #include "session/session.h"
 
@@ -34,6 +35,7 @@ static void module_free(struct module *module)
 	tokens_free(module->tokens);
 	objects_free(module->objects);
 	zones_free(module->zones);
+	buffer_clear(&module->root_key_extra);
 	config_clear(&module->config);
 	free(module);
 }
@@ -69,6 +71,7 @@ static CK_RV make_zones(struct module *module)
 	const struct config *config = &module->config;
 	const struct zones_settings settings = {
 		.default_root_key = config->default_root_key,
+		.default_root_key_extra = buffer_bytes(&module->root_key_extra),
 		.lease_seconds = config->lease_seconds,
 		.deny_seconds = config->deny_seconds,
 		.max_stale_seconds = config->max_stale_seconds,
@@ -116,6 +119,8 @@ static CK_RV module_new(struct config *config, struct module **ret_module)
 		return CKR_HOST_MEMORY;
 	module->config = *config;
 	*config = (struct config){0};
+	if (module->config.default_root_key != NULL)
+		extra_write_root_key(module->config.default_root_key, &module->root_key_extra);
 	TRY(make_zones(module));
 	TRY(objects_new(module->zones, &module->objects));
 	TRY(tokens_new(module->objects, &settings, &module->tokens));

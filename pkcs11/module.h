@@ -10,6 +10,7 @@
 
 struct module {
 	struct config config;
+	struct buffer root_key_extra; /* of the default root key, for zones */
 	struct zones *zones;
 	struct objects *objects;
 	struct tokens *tokens;

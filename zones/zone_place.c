@@ -64,9 +64,13 @@ static struct entry *hold_same(struct zones *zones, struct uid project, const ch
 static enum zone_status use_default(struct zones *zones, struct uid project,
 				    struct zone_place *place)
 {
+	const struct entry_names names = {.usages = USAGE_ENCRYPT | USAGE_DECRYPT | USAGE_WRAP |
+						    USAGE_UNWRAP,
+					  .extra = zones->settings.default_root_key_extra};
 	const char *name = zones->settings.default_root_key;
 
 	TRY(candidate_describe(zones, project, name, &place->candidate));
+	TRY(entry_take_names(place->candidate.entry, &names));
 	place->root_key = hold_same(zones, project, place->candidate.entry->of_root_key.arn);
 	if (place->root_key != NULL) {
 		candidate_clear(&place->candidate);

@@ -12,11 +12,12 @@
 #include "zones/store.h"
 
 struct zones_settings {
-	const char *default_root_key; /* NULL: none, and there is no built-in one */
-	unsigned lease_seconds;	      /* 0: the KMS is asked for every operation */
-	unsigned deny_seconds;	      /* how long an explicit no is remembered */
-	unsigned max_stale_seconds;   /* the hard end during an outage; 0: the lease */
-	bool renew_by_zone;	      /* renew = zone */
+	const char *default_root_key;	     /* NULL: none, and there is no built-in one */
+	struct bytes default_root_key_extra; /* its entry's `extra`; borrowed for zones' life */
+	unsigned lease_seconds;		     /* 0: the KMS is asked for every operation */
+	unsigned deny_seconds;		     /* how long an explicit no is remembered */
+	unsigned max_stale_seconds;	     /* the hard end during an outage; 0: the lease */
+	bool renew_by_zone;		     /* renew = zone */
 	unsigned zone_lease_seconds;
 	unsigned deletion_window_days; /* 30 */
 	bool ezk_from_kms;	       /* ezk_source = kms */
