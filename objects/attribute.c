@@ -132,30 +132,26 @@ static struct entry *look_up(const struct attribute_source *source, struct uid u
 	return source->objects == NULL ? NULL : zones_find_uid(objects_zones(source->objects), uid);
 }
 
-/* Provider and region: a root key's and a cluster's own, a zone's cluster's. */
-static void put_place(const struct attribute *row, const struct entry *entry, struct buffer *out)
-{
-	bool provider = row->type == CKA_CMEK_PROVIDER;
-
-	if (entry == NULL)
-		return;
-	if (entry->kind == ENTRY_ROOT_KEY)
-		buffer_put_text(out,
-				provider ? entry->of_root_key.provider : entry->of_root_key.region);
-	else if (entry->kind == ENTRY_CLUSTER)
-		buffer_put_text(out,
-				provider ? entry->of_cluster.provider : entry->of_cluster.region);
-}
-
-static void get_place(const struct attribute *row, const struct attribute_source *source,
-		      struct buffer *out)
+static void get_provider(const struct attribute *row, const struct attribute_source *source,
+			 struct buffer *out)
 {
 	const struct entry *entry = source->object->entry;
-	AUTO(entry_releasep) struct entry *cluster = NULL;
 
-	if (entry != NULL && entry->kind == ENTRY_ZONE)
-		entry = cluster = look_up(source, entry->of_zone.cluster);
-	put_place(row, entry, out);
+	(void)row;
+	if (entry != NULL)
+		buffer_put_text(out, entry->kind == ENTRY_CLUSTER ? entry->of_cluster.provider
+								  : entry->of_root_key.provider);
+}
+
+static void get_region(const struct attribute *row, const struct attribute_source *source,
+		       struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	if (entry != NULL)
+		buffer_put_text(out, entry->kind == ENTRY_CLUSTER ? entry->of_cluster.region
+								  : entry->of_root_key.region);
 }
 
 static void get_cluster(const struct attribute *row, const struct attribute_source *source,
@@ -280,8 +276,8 @@ static const struct attribute attributes[] = {
 	{ CKA_WRAP_TEMPLATE,       ARRAY,   KEYS,       NEW,            1536, get_bytes,     OF(wrap_template),        IN(wrap_template), 0 },
 	{ CKA_UNWRAP_TEMPLATE,     ARRAY,   KEYS,       NEW,            1536, get_bytes,     OF(unwrap_template),      IN(unwrap_template), 0 },
 	{ CKA_CMEK_KMS_KEY,        TEXT,    ROOT,       CREATE,  KMS_ARN_MAX, get_bytes,     OF(kms_key),              IN(kms_key), 0 },
-	{ CKA_CMEK_PROVIDER,       TEXT,    ROOT | CLUSTER | ZONE, CREATE, KMS_PROVIDER_MAX, get_place, 0,              IN(provider), 0 },
-	{ CKA_CMEK_REGION,         TEXT,    ROOT | CLUSTER | ZONE, CREATE, KMS_REGION_MAX, get_place, 0,                IN(region), 0 },
+	{ CKA_CMEK_PROVIDER,       TEXT,    ROOT | CLUSTER, CREATE, KMS_PROVIDER_MAX, get_provider, 0,             IN(provider), 0 },
+	{ CKA_CMEK_REGION,         TEXT,    ROOT | CLUSTER, CREATE, KMS_REGION_MAX, get_region, 0,               IN(region), 0 },
 	{ CKA_CMEK_CLUSTER,        TEXT,    ZONE,       NONE,              0, get_cluster,   0,                        0, 0 },
 	{ CKA_CMEK_ZONE,           ZONE_ID, ZONE | KEY, MAKE,              0, get_zone,      0,                        IN(zone), 0 },
 	{ CKA_CMEK_VERSION,        ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(version), IN(present_version) },

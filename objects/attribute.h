@@ -66,9 +66,10 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 
 /* Sets what a reader gets: the value, its length, or CKR_BUFFER_TOO_SMALL. */
 CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value);
-/* C_GetAttributeValue: goes on after an attribute that can't be given. No KMS, but for CKA_VALUE of
- * the diagnostic object. */
-CK_RV attributes_get(struct objects *objects, const struct object *object, CK_ATTRIBUTE *attributes,
+/* C_GetAttributeValue: goes on after an attribute that can't be given. No KMS, but where a value is
+ * asked for that must be had first: the diagnostic object's, and, since reading a key is a use of
+ * it, that of a token key which is neither sensitive nor unextractable (not its length). */
+CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUTE *attributes,
 		     CK_ULONG count);
 /* C_GetObjectSize: the bytes of all its attributes that can be read. */
 CK_ULONG attributes_size(struct objects *objects, const struct object *object);

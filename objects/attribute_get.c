@@ -2,16 +2,16 @@
 #include "objects/attribute.h"
 
 #include "base/macros.h"
+#include "objects/error.h"
 #include "objects/report.h"
 
-/* A key's value leaves only if nothing forbids it; a token key's, too, only once it has been used
- * here, since reading an attribute asks no KMS. */
+/* A key's value leaves only if nothing forbids it. */
 static bool is_readable(const struct attribute *row, const struct object *object)
 {
 	if (row->type != CKA_VALUE || object->kind == OBJECT_DIAGNOSTIC)
 		return true;
-	return object->kind == OBJECT_KEY && object->value != NULL &&
-	       object_has(object, OBJECT_EXTRACTABLE) && !object_has(object, OBJECT_SENSITIVE);
+	return object->kind == OBJECT_KEY && object_has(object, OBJECT_EXTRACTABLE) &&
+	       !object_has(object, OBJECT_SENSITIVE);
 }
 
 CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value)
@@ -26,13 +26,26 @@ CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value)
 	return CKR_OK;
 }
 
+/* CKA_VALUE. A diagnosis is made when its length is asked, and read afterwards; a token key is
+ * opened when it is read. */
 static CK_RV put_value(const struct attribute *row, const struct attribute_source *source,
+		       struct object *object, CK_ATTRIBUTE *attribute)
+{
+	AUTO(buffer_clear) struct buffer value = {0};
+
+	if (object->kind == OBJECT_DIAGNOSTIC && attribute->pValue == NULL)
+		TRY(report_make(source->objects, object->entry));
+	if (object->kind == OBJECT_KEY && attribute->pValue == NULL)
+		return attribute_put(attribute, bytes(NULL, object->value_len));
+	if (object->kind == OBJECT_KEY)
+		TRY(error_of_zone(object_open(source->objects, object), ERROR_USE));
+	row->get(row, source, &value);
+	return value.failed ? CKR_HOST_MEMORY : attribute_put(attribute, buffer_bytes(&value));
+}
+
+static CK_RV put_other(const struct attribute *row, const struct attribute_source *source,
 		       CK_ATTRIBUTE *attribute, struct buffer *scratch)
 {
-	/* A diagnosis is made when its length is asked, and read afterwards. */
-	if (row->type == CKA_VALUE && source->object->kind == OBJECT_DIAGNOSTIC &&
-	    attribute->pValue == NULL)
-		TRY(report_make(source->objects, source->object->entry));
 	buffer_truncate(scratch, 0);
 	row->get(row, source, scratch);
 	if (scratch->failed)
@@ -42,24 +55,26 @@ static CK_RV put_value(const struct attribute *row, const struct attribute_sourc
 	return attribute_put(attribute, buffer_bytes(scratch));
 }
 
-static CK_RV get_one(const struct attribute_source *source, CK_ATTRIBUTE *attribute,
-		     struct buffer *scratch)
+static CK_RV get_one(const struct attribute_source *source, struct object *object,
+		     CK_ATTRIBUTE *attribute, struct buffer *scratch)
 {
 	const struct attribute *row = attribute_find(attribute->type);
 	CK_RV rv;
 
-	if (row == NULL || !attribute_of_kind(row, source->object->kind))
+	if (row == NULL || !attribute_of_kind(row, object->kind))
 		rv = CKR_ATTRIBUTE_TYPE_INVALID;
-	else if (!is_readable(row, source->object))
+	else if (!is_readable(row, object))
 		rv = CKR_ATTRIBUTE_SENSITIVE;
+	else if (row->type == CKA_VALUE)
+		rv = put_value(row, source, object, attribute);
 	else
-		rv = put_value(row, source, attribute, scratch);
+		rv = put_other(row, source, attribute, scratch);
 	if (rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL)
 		attribute->ulValueLen = CK_UNAVAILABLE_INFORMATION;
 	return rv;
 }
 
-CK_RV attributes_get(struct objects *objects, const struct object *object, CK_ATTRIBUTE *attributes,
+CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUTE *attributes,
 		     CK_ULONG count)
 {
 	const struct attribute_source source = {objects, object};
@@ -69,7 +84,7 @@ CK_RV attributes_get(struct objects *objects, const struct object *object, CK_AT
 	if (attributes == NULL && count > 0)
 		return CKR_ARGUMENTS_BAD;
 	for (CK_ULONG i = 0; i < count; i++) {
-		CK_RV rv = get_one(&source, &attributes[i], &scratch);
+		CK_RV rv = get_one(&source, object, &attributes[i], &scratch);
 
 		if (result == CKR_OK)
 			result = rv;
@@ -100,6 +115,9 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 
 	if (row == NULL || !attribute_of_kind(row, source->object->kind) ||
 	    !is_readable(row, source->object))
+		return false;
+	/* A key that is not open here is not opened for a search. */
+	if (row->type == CKA_VALUE && source->object->value == NULL)
 		return false;
 	buffer_truncate(scratch, 0);
 	row->get(row, source, scratch);
