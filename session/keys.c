@@ -7,12 +7,9 @@
 
 CK_RV session_may_make(const struct session *session, const struct template *template)
 {
-	return template->token && !session->read_write ? CKR_SESSION_READ_ONLY : CKR_OK;
-}
-
-static CK_RV may_be_private(const struct session *session, const struct object *key)
-{
-	return (key->flags & OBJECT_PRIVATE) == 0 ||
+	if (template->token && !session->read_write)
+		return CKR_SESSION_READ_ONLY;
+	return (template->flags & OBJECT_PRIVATE) == 0 ||
 			       tokens_private_allowed(session->tokens, session->slot)
 		       ? CKR_OK
 		       : CKR_USER_NOT_LOGGED_IN;
@@ -47,7 +44,6 @@ static CK_RV stamp_as_named(struct session *session, const struct template *temp
 CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,
 		      CK_OBJECT_HANDLE *ret_handle)
 {
-	TRY(may_be_private(session, *key));
 	TRY(stamp_as_named(session, template, *key));
 	(*key)->slot = session->slot;
 	if (template->token)

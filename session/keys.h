@@ -18,7 +18,8 @@ CK_RV session_derive(struct session *session, const CK_MECHANISM *mechanism,
 		     CK_OBJECT_HANDLE base_key, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		     CK_OBJECT_HANDLE *ret_key);
 
-/* May the session make what the template asks for? CKR_SESSION_READ_ONLY. */
+/* May the session make what the template asks for? CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN.
+ */
 CK_RV session_may_make(const struct session *session, const struct template *template);
 /* A new data key becomes the token's or the session's own (takes it), and belongs to the zone that
  * the template names: CKR_TEMPLATE_INCONSISTENT if it has another's stamp. */
