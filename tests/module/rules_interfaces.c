@@ -151,6 +151,9 @@ static void each_interface_can_be_asked_for_and_knows_its_version(void **state)
 	for (CK_ULONG i = 0; i < count; i++) {
 		const CK_FUNCTION_LIST *list = interfaces[i].pFunctionList;
 
+		/* cmek.h describes the other. */
+		if (strcmp((char *)interfaces[i].pInterfaceName, CMEK_INTERFACE) == 0)
+			continue;
 		assert_string_equal((char *)interfaces[i].pInterfaceName, "PKCS 11");
 		check(ask("PKCS 11", list->version.major, list->version.minor, 0, &same));
 		assert_ptr_equal(same->pFunctionList, list);

@@ -248,7 +248,7 @@ static void the_random_generator_may_be_seeded(void **state)
 	CK_BYTE seed[32] = {1, 2, 3};
 
 	(void)state;
-	answers(difference("C_SeedRandom"), p11->C_SeedRandom(session, seed, sizeof(seed)));
+	check(p11->C_SeedRandom(session, seed, sizeof(seed)));
 	check(p11->C_CloseSession(session));
 }
 
