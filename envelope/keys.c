@@ -32,6 +32,13 @@ static enum envelope_status check(struct envelope_token *token, struct envelope_
 	return rv == CKR_OK ? ENVELOPE_OK : envelope_failed(token, error, function, rv);
 }
 
+/* C_UnwrapKey's words for bytes that are not what was wrapped; anything else is about key or KMS.
+ */
+static bool is_of_data(CK_RV rv)
+{
+	return rv == CKR_WRAPPED_KEY_INVALID || rv == CKR_WRAPPED_KEY_LEN_RANGE;
+}
+
 enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret, size_t len,
 				     struct envelope_error *error)
 {
@@ -152,6 +159,13 @@ static void remember(struct envelope_token *token, const struct envelope_record 
 	token->opened_count++;
 }
 
+void envelope_token_clear(struct envelope_token *token)
+{
+	for (size_t i = 0; i < token->opened_count && i < ENVELOPE_OPENED_MAX; i++)
+		token->functions->C_DestroyObject(token->session, token->opened[i].key);
+	token->opened_count = 0;
+}
+
 static CK_OBJECT_HANDLE recall(const struct envelope_token *token,
 			       const struct envelope_record *record)
 {
@@ -171,22 +185,27 @@ enum envelope_status envelope_record_open(struct envelope_token *token, struct b
 	};
 	CK_MECHANISM by_kms = {CKM_CMEK_KMS, NULL, 0};
 	struct envelope_record record;
-	CK_OBJECT_HANDLE root_key, ezk;
+	CK_OBJECT_HANDLE root_key;
+	CK_RV rv;
 
 	if (!envelope_record_decode(bytes, &record)) {
 		snprintf(error->text, sizeof(error->text), "header: the key record is malformed");
 		return ENVELOPE_DAMAGED;
 	}
 	TRY(root_key_find(token, &record, &root_key, error));
-	ezk = recall(token, &record);
-	if (ezk == CK_INVALID_HANDLE) {
-		TRY(check(token, error, "C_UnwrapKey",
-			  token->functions->C_UnwrapKey(token->session, &by_kms, root_key,
-							(CK_BYTE *)bytes.data, bytes.len, template,
-							COUNT_OF(template), &ezk)));
-		remember(token, &record, ezk);
+	*ret_ezk = recall(token, &record);
+	if (*ret_ezk != CK_INVALID_HANDLE)
+		return ENVELOPE_OK;
+	rv = token->functions->C_UnwrapKey(token->session, &by_kms, root_key, (CK_BYTE *)bytes.data,
+					   bytes.len, template, COUNT_OF(template), ret_ezk);
+	if (is_of_data(rv)) {
+		snprintf(error->text, sizeof(error->text),
+			 "header: the key record does not open by root key %.*s",
+			 (int)record.arns[0].len, (const char *)record.arns[0].data);
+		return ENVELOPE_DAMAGED;
 	}
-	*ret_ezk = ezk;
+	TRY(check(token, error, "C_UnwrapKey", rv));
+	remember(token, &record, *ret_ezk);
 	return ENVELOPE_OK;
 }
 
@@ -368,7 +387,7 @@ enum envelope_status envelope_keys_open(struct envelope_token *token, struct byt
 						 (CK_BYTE *)wrapped.data, wrapped.len, template,
 						 COUNT_OF(template), &keys.dek);
 
-	if (rv == CKR_WRAPPED_KEY_INVALID || rv == CKR_WRAPPED_KEY_LEN_RANGE) {
+	if (is_of_data(rv)) {
 		snprintf(error->text, sizeof(error->text),
 			 "header: the wrapped data key does not open");
 		return ENVELOPE_DAMAGED;

@@ -29,6 +29,9 @@ struct envelope_keys {
 	uint8_t commitment[ENVELOPE_COMMITMENT];
 };
 
+/* Forgets the opened records. The session stays the caller's. */
+void envelope_token_clear(struct envelope_token *token);
+
 /* The zone's EZK on this token; CK_INVALID_HANDLE: it does not live here. */
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
