@@ -59,10 +59,11 @@ const struct command commands[] = {
 	  "  cmek key add --project demo local:root --label demo-root\n",
 	  key_add_options, key_add },
 	{ "key", "list", "", "the root keys of a project",
-	  "Label, provider, region, state and ARN of each.\n",
+	  "Label, provider, region and ARN of each. Asks no KMS.\n",
 	  project_only, key_list },
 	{ "key", "show", "L", "one root key",
-	  "What is known of the key registered as L.\n",
+	  "What is known of the key registered as L. Tries to encrypt by it, to tell whether the KMS\n"
+	  "lets you use it.\n",
 	  project_only, key_show },
 	{ "key", "disable", "L", "disable a key of the embedded KMS",
 	  "Everything below the key stops being readable until it is enabled again. A cloud key is\n"

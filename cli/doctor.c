@@ -1,6 +1,5 @@
-/* cmek doctor: the module's own report (CKO_CMEK_DIAGNOSTIC), project by project. A line of the
- * report that begins with "fault:" or "warning:" is a finding; the exit code is 0 without faults.
- */
+/* cmek doctor: the module's own report (CKO_CMEK_DIAGNOSTIC), project by project. A line in which
+ * something has FAILED is a fault; the exit code is 0 without one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ static char *read_report(const struct token *token)
 
 static bool has_fault(const char *report)
 {
-	return strncmp(report, "fault:", 6) == 0 || strstr(report, "\nfault:") != NULL;
+	return strstr(report, ": FAILED: ") != NULL;
 }
 
 static int examine(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, json_t *list, bool *faulty)

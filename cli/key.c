@@ -11,8 +11,48 @@ static void fields(struct printer *printer, const struct token *token, CK_OBJECT
 	print_take(printer, "label", object_text(token, key, CKA_LABEL));
 	print_take(printer, "provider", object_text(token, key, CKA_CMEK_PROVIDER));
 	print_take(printer, "region", object_text(token, key, CKA_CMEK_REGION));
-	print_text(printer, "state", state_text(object_number(token, key, CKA_CMEK_STATE)));
 	print_take(printer, "arn", object_text(token, key, CKA_CMEK_ROOT_KEY));
+}
+
+/* What the KMS makes of an attempt to use the key. */
+static const struct {
+	CK_ULONG reason;
+	const char *state;
+} states[] = {
+	{CMEK_ERROR_KMS_DISABLED, "disabled"},
+	{CMEK_ERROR_KMS_INVALID_STATE, "not usable"},
+	{CMEK_ERROR_KMS_DENIED, "access denied"},
+	{CMEK_ERROR_KMS_NOT_FOUND, "gone"},
+	{CMEK_ERROR_KMS_NO_CREDENTIALS, "no credentials"},
+	{CMEK_ERROR_KMS_CREDENTIALS_REFUSED, "credentials refused"},
+};
+
+static const char *state_of(const struct token *token, CK_OBJECT_HANDLE key)
+{
+	const CK_FUNCTION_LIST *f = token->functions;
+	CK_MECHANISM by_kms = {CKM_CMEK_KMS, NULL, 0};
+	CK_BYTE trial[] = {0}, blob[8192];
+	CK_ULONG len = sizeof(blob), reason = CMEK_ERROR_NONE;
+
+	if (f->C_EncryptInit(token->session, &by_kms, key) == CKR_OK &&
+	    f->C_Encrypt(token->session, trial, sizeof(trial), blob, &len) == CKR_OK)
+		return "active";
+	module_last_error(&reason);
+	for (size_t i = 0; i < COUNT_OF(states); i++)
+		if (states[i].reason == reason)
+			return states[i].state;
+	return "unreachable";
+}
+
+static void fields_and_state(struct printer *printer, const struct token *token,
+			     CK_OBJECT_HANDLE key)
+{
+	const char *state = state_of(token, key);
+
+	fields(printer, token, key);
+	print_text(printer, "state", state);
+	if (strcmp(state, "active") != 0)
+		print_text(printer, "reason", module_last_error(NULL));
 }
 
 int key_add(const struct arguments *arguments)
@@ -47,7 +87,7 @@ int key_list(const struct arguments *arguments)
 
 int key_show(const struct arguments *arguments)
 {
-	return objects_show(arguments, &kind_key, fields);
+	return objects_show(arguments, &kind_key, fields_and_state);
 }
 
 static int set_state(const struct arguments *arguments, CK_ULONG state, const char *doing,
@@ -73,7 +113,7 @@ static int set_state(const struct arguments *arguments, CK_ULONG state, const ch
 	if (rv != CKR_OK)
 		return module_failed(rv, "%s root key %s of project %s", doing, label,
 				     token.project);
-	return objects_report(arguments, &token, key, fields);
+	return objects_report(arguments, &token, key, fields_and_state);
 }
 
 int key_disable(const struct arguments *arguments)

@@ -59,15 +59,12 @@ static void fill_key(struct node *node, const struct token *token, CK_OBJECT_HAN
 {
 	AUTO(freep) char *provider = object_text(token, object, CKA_CMEK_PROVIDER);
 	AUTO(freep) char *region = object_text(token, object, CKA_CMEK_REGION);
-	CK_ULONG state = object_number(token, object, CKA_CMEK_STATE);
 
 	node->key = object_text(token, object, CKA_CMEK_ROOT_KEY);
 	put(node, "provider", provider);
 	put(node, "region", region);
-	put(node, "state", state_text(state));
 	put(node, "arn", node->key);
-	node->detail = formatted("%s%s%s  %s", provider, state == CMEK_STATE_UNKNOWN ? "" : ", ",
-				 state == CMEK_STATE_UNKNOWN ? "" : state_text(state), node->key);
+	node->detail = formatted("%s  %s", provider, node->key);
 }
 
 static void fill_cluster(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
