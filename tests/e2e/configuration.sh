@@ -17,7 +17,7 @@ ok "each of its settings is known" list_with "$home/all.conf"
 
 printf '[store]\npath = %s/store.db\nlease = 5\n' "$home" >"$home/typo.conf"
 refused "an unknown setting is refused" list_with "$home/typo.conf"
-ok "with the file's name and line" says "typo.conf:3"
+ok "with the file's name and line" says "typo.conf line 3"
 printf '[stores]\npath = %s/store.db\n' "$home" >"$home/section.conf"
 refused "an unknown section is refused" list_with "$home/section.conf"
 printf '[kms]\nlease_seconds = soon\n' >"$home/number.conf"

@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# Files and streams: sizes around the chunk's, constant memory, permissions, outputs that appear whole or not at all.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+new_project demo
+ok "a cluster" "$cmek" cluster create --project demo prod --key root --region us-west-2
+ok "a database" "$cmek" database create --project demo prod/orders
+encrypt() { "$cmek" encrypt --project demo --database prod/orders "$@"; }
+decrypt() { "$cmek" decrypt "$@"; }
+sandbox=$work/files
+mkdir "$sandbox"
+cd "$sandbox" || exit 1
+
+exits() { # CODE COMMAND...
+    local code=$1 status=0
+    shift
+    "$@" || status=$?
+    [ $status -eq "$code" ] || { echo "exit code $status, not $code"; return 1; }
+}
+only() { # NAME...: nothing else is in the folder, hidden or not
+    diff <(printf '%s\n' "$@" | sort) <(find . -mindepth 1 -printf '%P\n' | sort)
+}
+round_trip() { # SIZE
+    head -c "$1" /dev/urandom >plain && encrypt plain sealed && decrypt sealed again && cmp plain again &&
+        [ "$(stat -c %s sealed)" -eq $(($(header_of sealed) + $1 + 16 * (($1 + 65535) / 65536 + ($1 == 0)))) ]
+}
+header_of() { "$cmek" inspect "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["header_bytes"])'; }
+
+for size in 0 1 65535 65536 65537 131072 1000000; do
+    ok "a file of $size bytes comes back" round_trip $size
+done
+ok "no other file was left" only plain sealed again
+
+# Streams
+piped() { head -c 300000 plain | encrypt - - | decrypt - - | cmp - <(head -c 300000 plain); }
+ok "through pipes" piped
+from_stdin() { encrypt - from-stdin <plain && decrypt from-stdin - | cmp - plain; }
+ok "from standard input, to standard output" from_stdin
+mode_is() { [ "$(stat -c %a "$1")" = "$2" ] || { stat -c %a "$1"; return 1; }; }
+ok "what came from standard input is for its owner only, or as the file it came from" mode_is from-stdin \
+    "$(stat -c %a plain)"
+piped_in() { echo secret | encrypt - from-pipe; }
+ok "what comes out of a pipe" piped_in
+ok "is for its owner only" mode_is from-pipe 600
+into_fifo() { mkfifo fifo && { cat fifo >from-fifo & } && decrypt sealed fifo && wait && cmp plain from-fifo && [ -p fifo ]; }
+ok "a pipe with a name is written to, not replaced" into_fifo
+into_device() { decrypt sealed /dev/null && [ -c /dev/null ]; }
+ok "and so is a device" into_device
+rm -f fifo from-*
+
+# Permissions and places
+umask 022
+modes() { # MODE-OF-IN MODE-OF-OUT
+    chmod "$1" plain && rm -f sealed again && encrypt plain sealed && mode_is sealed "$2" && decrypt sealed again && mode_is again "$2"
+}
+ok "a private file's envelope is private" modes 600 600
+ok "a readable one's readable" modes 644 644
+ok "the umask counts" modes 666 644
+kept_mode() { chmod 644 sealed && chmod 600 again && decrypt sealed again && mode_is again 600; }
+ok "a secret that is decrypted over does not become readable" kept_mode
+in_place() { cp plain both && encrypt both both && ! cmp -s plain both && decrypt both both && cmp plain both; }
+ok "a file is encrypted and decrypted in its place" in_place
+through_link() { ln -s real link && echo old >real && decrypt sealed link && [ -L link ] && cmp plain real; }
+ok "a link stays a link" through_link
+rm -f link real both
+ok "into a folder that is not there" exits 3 decrypt sealed nowhere/plain
+ok "onto a folder" exits 1 decrypt sealed .
+read_only_folder() {
+    mkdir shut && chmod 555 shut
+    if [ "$(id -u)" -eq 0 ]; then
+        setpriv --reuid 65534 --clear-groups test ! -w shut || return 0 # root may write anywhere: nothing to see
+    fi
+    [ "$(id -u)" -eq 0 ] || exits 1 decrypt sealed shut/plain
+}
+ok "into a folder that may not be written" read_only_folder
+chmod 755 shut && rmdir shut
+grows() { # a log that is written to while it is encrypted
+    local writer
+    head -c 3000000 /dev/urandom >log
+    { while :; do head -c 70000 /dev/urandom >>log; done; } &
+    writer=$!
+    encrypt log log.sealed
+    local status=$?
+    kill $writer
+    wait $writer 2>/dev/null
+    [ $status -eq 0 ] && decrypt log.sealed log.again && cmp log.again <(head -c "$(stat -c %s log.again)" log) &&
+        [ "$(stat -c %s log.again)" -ge 3000000 ]
+}
+ok "a file that grows meanwhile is there up to a point" grows
+rm -f log log.*
+
+# Failures leave nothing
+ok "only these are here" only plain sealed again
+cp sealed cut && truncate -s -1 cut
+ok "an envelope that is cut" exits 7 decrypt cut new
+ok "leaves no output" only plain sealed again cut
+ok "nor a change in one that was there" exits 7 decrypt cut again
+ok "namely" cmp plain again
+verified_only() { # the first chunks are good: they come, nothing of the last one, and the exit code says no
+    local status=0
+    decrypt cut - >partial || status=$?
+    [ $status -eq 7 ] && [ "$(stat -c %s partial)" -eq $((1000000 / 65536 * 65536)) ] &&
+        cmp partial <(head -c "$(stat -c %s partial)" plain)
+}
+ok "standard output gets verified data only, and the exit code says that it is not all" verified_only
+rm -f cut partial
+refused "a reader that has gone away is a failure" sh -c "\"$cmek\" decrypt sealed - | head -c 10 >/dev/null; exit \${PIPESTATUS:-1}"
+closed_output() { exits 1 decrypt sealed - >&-; }
+ok "and so is a closed standard output" closed_output
+closed_but_file() { decrypt sealed other >&- && cmp plain other; }
+ok "which is none of a file's business" closed_but_file
+rm -f other
+limited() { (ulimit -f 100 && exits 1 decrypt sealed new); }
+ok "a limit on files' sizes" limited
+ok "leaves nothing" only plain sealed again
+
+mount_small() { mkdir small && mount -t tmpfs -o size=512k tmpfs small; }
+if [ "$(id -u)" -eq 0 ] && mount_small 2>/dev/null; then
+    ok "a full disk" exits 1 decrypt sealed small/new
+    ok "is named" says "No space left on device"
+    ok "and is as empty as before" test -z "$(ls -A small)"
+    full_out() { exits 1 decrypt sealed - >small/partial; }
+    ok "also behind standard output" full_out
+    umount small
+else
+    skip "a full disk leaves nothing" "mounting a small file system needs root's rights"
+fi
+rm -rf small
+
+# Interruptions: a pipe that does not end holds the tool in the middle.
+mkfifo slow
+interrupted() { # SIGNAL COMMAND...
+    local signal=$1 pid tries=0 status=0
+    shift
+    exec 9<>slow
+    "$@" - new <slow 9>&- &
+    pid=$!
+    cat plain >&9
+    until [ "$(awk '/^wchar/ {print $2}' /proc/$pid/io)" -gt 900000 ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || break
+        sleep 0.05
+    done
+    kill "-$signal" $pid
+    wait $pid || status=$?
+    exec 9>&-
+    [ $tries -lt 200 ] && [ $status -gt 128 ] && only plain sealed again slow
+}
+for signal in KILL TERM HUP; do
+    ok "nothing is left after SIG$signal in the middle" interrupted $signal \
+        "$cmek" encrypt --project demo --database prod/orders
+done
+
+# Some file systems have no files without names: then there is a temporary one.
+named() { env NO_TMPFILE=1 LD_PRELOAD="$build/tests/module/libkill_at.so" "$@"; }
+for signal in TERM HUP; do
+    ok "nor on a file system where it has a name, after SIG$signal" interrupted $signal \
+        env NO_TMPFILE=1 LD_PRELOAD="$build/tests/module/libkill_at.so" "$cmek" encrypt --project demo --database prod/orders
+done
+rm slow
+named_round_trip() {
+    named "$cmek" encrypt --project demo --database prod/orders plain named && named "$cmek" decrypt named named && cmp plain named &&
+        rm named && only plain sealed again
+}
+ok "where it encrypts and decrypts as well" named_round_trip
+named_failure() { truncate -s -1 sealed && exits 7 named "$cmek" decrypt sealed new && only plain sealed again; }
+ok "and leaves nothing after a failure" named_failure
+
+# Memory
+peak_of() { # COMMAND...: its greatest resident size in KiB
+    python3 - "$@" <<'PYTHON'
+import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(status)
+PYTHON
+}
+small_memory() { # COMMAND...
+    local peak
+    peak=$(peak_of "$@") || return 1
+    echo "peak $peak KiB"
+    [ "$peak" -lt 32768 ]
+}
+head -c 209715200 /dev/urandom >big
+ok "200 MiB are encrypted within 32 MiB of memory" small_memory "$cmek" encrypt --project demo --database prod/orders big big.sealed
+ok "and decrypted" small_memory "$cmek" decrypt big.sealed big.again
+ok "and are the same" cmp big big.again
+ok "the tool draws no progress where there is no terminal" test ! -s "$work/.last"
+on_terminal() { script -qec "$cmek decrypt big.sealed big.again" /dev/null; }
+if command -v script >/dev/null; then
+    ok "on a terminal it works too" on_terminal
+else
+    skip "on a terminal it works too" "script is not here"
+fi
+finish

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The tool's whole story on the embedded KMS, as README tells it; then what each command shows, for people and programs.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+new_home
+
+json() { # PYTHON-EXPRESSION over `it`, of the last command's output
+    python3 -c 'import json, sys; it = json.load(open(sys.argv[1])); sys.exit(not eval(f"({sys.argv[2]})"))' "$work/.last" "$1" ||
+        { echo "not so: $1"; cat "$work/.last"; return 1; }
+}
+
+ok "an empty store has no projects" "$cmek" project list
+ok "and says so in JSON" "$cmek" project list --json
+ok "as an empty list" json 'it == []'
+refused "doctor finds the module in order and no project" "$cmek" doctor
+ok "and says how to make one" says "cmek project create NAME"
+
+ok "a project" "$cmek" project create demo
+ok "its root key" "$cmek" key add --project demo local:my-root --label root
+ok "a cluster" "$cmek" cluster create --project demo prod --key root --region us-west-2
+ok "a database" "$cmek" database create --project demo prod/orders
+ok "another" "$cmek" database create --project demo prod/invoices
+echo "card 4111-0000" >"$work/orders.db"
+ok "a file is encrypted" "$cmek" encrypt --project demo --database prod/orders "$work/orders.db" "$work/orders.cmek"
+ok "without a word" test ! -s "$work/.last"
+refused "nothing of it can be read" grep -a 4111 "$work/orders.cmek"
+ok "it is decrypted" "$cmek" decrypt "$work/orders.cmek" "$work/orders.again"
+ok "it is the same" cmp "$work/orders.db" "$work/orders.again"
+
+ok "projects are listed" "$cmek" project list --json
+ok "with slot" json '[p["project"] for p in it] == ["demo"] and isinstance(it[0]["slot"], int)'
+ok "a project is shown" "$cmek" project show demo --json
+ok "with what it holds" json '(it["root_keys"], it["clusters"], it["databases"]) == (1, 1, 2)'
+ok "root keys are listed" "$cmek" key list --project demo --json
+ok "with provider and ARN" json 'it[0]["label"] == "root" and it[0]["provider"] == "local" and
+    it[0]["arn"].startswith("arn:local:kms:")'
+ok "a root key is shown" "$cmek" key show --project demo root --json
+ok "and tried" json 'it["label"] == "root" and it["state"] == "active"'
+ok "clusters are listed" "$cmek" cluster list --project demo --json
+ok "with region and root key" json 'it[0]["cluster"] == "prod" and it[0]["region"] == "us-west-2" and
+    it[0]["provider"] == "local" and it[0]["root_key"].startswith("arn:local:")'
+ok "a cluster is shown" "$cmek" cluster show --project demo prod
+ok "by its name" says prod
+ok "databases are listed" "$cmek" database list --project demo --json
+ok "with zone ids as text" json 'sorted(d["database"] for d in it) == ["prod/invoices", "prod/orders"] and
+    all(d["zone"].isdigit() and 0 < int(d["zone"]) < 2**63 and d["version"] == 1 for d in it)'
+ok "a database is shown" "$cmek" database show --project demo prod/orders --json
+ok "the same" json 'it["database"] == "prod/orders" and it["state"] == "active"'
+zone=$("$cmek" database show --project demo prod/orders --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["zone"])')
+ok "an envelope is inspected" "$cmek" inspect "$work/orders.cmek" --json
+ok "its zone is the database's" json "it['zone'] == '$zone' and it['version'] == 1 and it['plain_bytes'] == 15 and
+    it['name_bound'] == 'no' and it['record'] == 'embedded' and it['root_key'].startswith('arn:local:')"
+ok "for people too" "$cmek" inspect "$work/orders.cmek"
+ok "in a line each" says "zone           $zone"
+inspect_without_module() { CMEK_PKCS11_MODULE=/nonexistent CMEK_PKCS11_CONF=/nonexistent "$cmek" inspect "$1"; }
+ok "without a module, a store or a key" inspect_without_module "$work/orders.cmek"
+inspect_stdin() { "$cmek" inspect - --json <"$1"; }
+ok "from standard input" inspect_stdin "$work/orders.cmek"
+ok "the tree is drawn" "$cmek" tree
+ok "project first" says "project demo"
+ok "then the root key" says "└── root key root  (local  arn:local:kms:"
+ok "then the cluster" says "    └── cluster prod  (local, us-west-2)"
+ok "then the databases" says "        ├── database prod/"
+ok "the tree in JSON" "$cmek" tree --project demo --json
+ok "is nested" json "[(k['label'], k['provider'], [(c['label'], c['region'],
+    sorted((d['label'], d['zone'] == '$zone', d['version']) for d in c['databases'])) for c in k['clusters']])
+    for k in it[0]['root_keys']] ==
+    [('root', 'local', [('prod', 'us-west-2', [('prod/invoices', False, 1), ('prod/orders', True, 1)])])]"
+
+ok "doctor finds everything in order" "$cmek" doctor
+ok "the configuration" says "configuration: $CMEK_PKCS11_CONF"
+ok "the store" says "store.db"
+ok "the root key" says "root"
+ok "the database" says "prod/orders"
+ok "doctor in JSON" "$cmek" doctor --json
+ok "says so by project" json 'it[0]["project"] == "demo" and it[0]["ok"] is True and len(it[0]["report"]) > 50'
+
+# What is left to its default.
+ok "a key is labelled by its name" "$cmek" key add --project demo local:second --json
+ok "namely" json 'it["label"] == "second"'
+ok "the provider can be said" "$cmek" cluster create --project demo test --key second --region eu-central-1 --provider local
+ok "names may be any UTF-8" "$cmek" project create 'mañana 🔑'
+ok "and are found again" "$cmek" project show 'mañana 🔑' --json
+ok "as they are" json 'it["project"] == "mañana 🔑"'
+ok "the tool finds the module beside itself" env -u CMEK_PKCS11_MODULE "$cmek" project list
+finish

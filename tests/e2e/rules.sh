@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Every rule of the system as the tool's user meets it: refused, by an exit code, in one line that names what it was
+# about and what to do.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+exits() { # CODE COMMAND...: and exactly one line on standard error, nothing on standard output
+    local code=$1 status=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" || status=$?
+    cat "$work/out" "$work/err"
+    [ $status -eq "$code" ] || { echo "exit code $status, not $code"; return 1; }
+    [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^cmek: ' "$work/err"
+}
+
+new_project demo
+create() { "$cmek" cluster create --project demo "$@"; }
+ok "a cluster" create prod --key root --region us-west-2
+ok "its database" "$cmek" database create --project demo prod/orders
+ok "another" "$cmek" database create --project demo prod/invoices
+arn=$("$cmek" key show --project demo root --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["arn"])')
+
+# Names
+ok "a project twice" exits 4 "$cmek" project create demo
+ok "names it" says "project demo exists already"
+ok "an unknown project" exits 3 "$cmek" key list --project nobody
+ok "is named, with the command that makes it" says "no project nobody; see cmek project list, or make it: cmek project create nobody"
+ok "an unknown root key" exits 3 create second --key nobody --region us-west-2
+ok "is named with its project, and where to look" says "project demo has no root key nobody; see cmek tree --project demo"
+ok "an unknown cluster" exits 3 "$cmek" cluster show --project demo nobody
+ok "is named" says "no cluster nobody"
+ok "a database of an unknown cluster" exits 3 "$cmek" database create --project demo nobody/orders
+ok "names the cluster" says nobody
+ok "an unknown database" exits 3 "$cmek" encrypt --project demo --database prod/nobody /dev/null "$work/new"
+ok "is named" says "no database prod/nobody"
+ok "nothing is written" test ! -e "$work/new"
+ok "a cluster twice" exits 4 create prod --key root --region us-west-2
+ok "names it" says prod
+ok "a database twice" exits 4 "$cmek" database create --project demo prod/orders
+ok "names it" says prod/orders
+
+# Root keys
+ok "a root key twice, by its name" exits 4 "$cmek" key add --project demo local:test-root
+ok "says what it is registered as" says root
+ok "a root key twice, by its ARN" exits 4 "$cmek" key add --project demo "$arn" --label other
+ok "says so too" says root
+ok "a root key twice, by its id" exits 4 "$cmek" key add --project demo "local:${arn##*/}" --label other
+ok "says so too" says root
+ok "a label twice" exits 4 "$cmek" key add --project demo local:another --label root
+ok "names it" says root
+ok "the key it is about is not registered" exits 3 "$cmek" key show --project demo another
+ok "a name that is none" exits 4 "$cmek" key add --project demo 'local:a b'
+ok "an id of the embedded KMS that is not there" exits 4 "$cmek" key add --project demo \
+    local:00000000-0000-4000-8000-000000000000
+add_many() { local i; for i in $(seq "$1" "$2"); do "$cmek" key add --project demo "local:key-$i" >/dev/null || return 1; done; }
+ok "a project holds twenty root keys" add_many 2 20
+ok "the twenty-first" exits 4 "$cmek" key add --project demo local:key-21
+ok "is refused by the number" says 20
+ok "and is not there" exits 3 "$cmek" key show --project demo key-21
+ok "another project may have the same key" "$cmek" project create other
+ok "as its own root key" "$cmek" key add --project other local:test-root --label shared
+
+# Clusters. A local key fits any region, so region and provider of cloud keys are refused in aws.sh.
+ok "another provider than the root key's" exits 4 create second --key root --region us-west-2 --provider aws
+ok "says whose it should be" says local
+ok "a provider that is none" exits 4 create second --key root --region us-west-2 --provider azure
+ok "the cluster is not there" exits 3 "$cmek" cluster show --project demo second
+
+# Envelopes
+echo "what the file says" >"$work/plain"
+encrypt() { "$cmek" encrypt --project demo --database prod/orders "$@"; }
+ok "a file" encrypt "$work/plain" "$work/free"
+ok "a file that is bound to a name" encrypt --name a/b "$work/plain" "$work/bound"
+decrypt() { "$cmek" decrypt "$@" "$work/new"; }
+ok "of another database" exits 4 decrypt --database prod/invoices "$work/free"
+ok "says of which" says "prod/orders of project demo, not prod/invoices"
+ok "of a database that is not there" exits 4 decrypt --database prod/nobody "$work/free"
+ok "under another name" exits 4 decrypt --name a/c "$work/bound"
+ok "says that it may have been moved" says "bound to another object's name; was the object moved or swapped?"
+ok "without its name" exits 4 decrypt "$work/bound"
+ok "says which option is missing" says "give its name with --name"
+ok "with a name though it has none" exits 4 decrypt --name a/b "$work/free"
+ok "says to leave it out" says "leave out --name"
+ok "in a project that is not there" exits 3 decrypt --project nobody "$work/free"
+ok "none of these has written anything" test ! -e "$work/new"
+ok "under its name it opens" "$cmek" decrypt --database prod/orders --name a/b "$work/bound" "$work/new"
+ok "as it was" cmp "$work/plain" "$work/new"
+rm "$work/new"
+
+# Other projects
+ok "a third project, without the root key" "$cmek" project create third
+ok "does not open it" exits 3 decrypt --project third "$work/free"
+ok "and says which root key is missing" says "$arn; if you trust that key: cmek key add --project P KEY"
+ok "with --database it can't be shown whose it is" exits 3 decrypt --project third --database prod/orders "$work/free"
+ok "and the remedy is named" says "leave out --database"
+ok "a project with the same root key opens it by the record that travels with it" \
+    "$cmek" decrypt --project other "$work/free" "$work/new"
+ok "as it was" cmp "$work/plain" "$work/new"
+rm "$work/new"
+in_new_home() { (new_home && exits "$@"); }
+ok "on another machine" in_new_home 3 decrypt "$work/free"
+ok "it says that there is no project" says "no project here; make one: cmek project create NAME, then cmek key add"
+
+# A root key that the KMS refuses
+ok "a root key is disabled" "$cmek" key disable --project demo root
+ok "its state shows it" "$cmek" key show --project demo root
+ok "in words" says disabled
+ok "nothing opens any more" exits 5 decrypt "$work/free"
+ok "and it says which key, and what to do" says "is disabled. [DisabledException]; enable the key"
+ok "no output was left" test ! -e "$work/new"
+ok "nothing is encrypted" exits 5 encrypt "$work/plain" "$work/new"
+ok "no database is made" exits 5 "$cmek" database create --project demo prod/third
+ok "and none is left half made" exits 3 "$cmek" database show --project demo prod/third
+refused "doctor finds it" "$cmek" doctor --project demo
+ok "by name" says root
+ok "enabled again" "$cmek" key enable --project demo root
+ok "it opens" decrypt "$work/free"
+ok "as it was" cmp "$work/plain" "$work/new"
+ok "doctor is content" "$cmek" doctor --project demo
+finish

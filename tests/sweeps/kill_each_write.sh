@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# kill -9 in the middle of each write of each command that writes, one after the other: after it the old state is there
+# or the new one, doctor is content, and the command can be given again.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+killer=$build/tests/module/libkill_at.so
+
+start=$work/start # the state that every round begins with
+new_project demo
+ok "a cluster" "$cmek" cluster create --project demo prod --key root --region us-west-2
+ok "a database" "$cmek" database create --project demo prod/orders
+head -c 200000 /dev/urandom >"$work/plain"
+ok "a file" "$cmek" encrypt --project demo --database prod/orders "$work/plain" "$work/sealed"
+mv "$home" "$start"
+
+begin() { # a copy of it, and of the files, in $home
+    rm -rf "$home"
+    cp -r "$start" "$home"
+    mkdir "$home/files"
+    cp "$work/plain" "$work/sealed" "$home/files/"
+    cd "$home/files" || exit 1
+}
+begin_empty() {
+    begin
+    rm "$home"/store.db* "$home"/local.keys*
+}
+none_left() { # NAME...: only these are among the files
+    diff <(printf '%s\n' plain sealed "$@" | sort -u) <(find . -mindepth 1 -printf '%P\n' | sort)
+}
+works() { "$cmek" decrypt sealed again && cmp plain again && rm again; }
+healthy() { "$cmek" doctor >/dev/null; }
+
+# What must hold after a kill, for each command: $1 is empty the first time, "done" when the command was not interrupted.
+after_project() {
+    healthy && works || return 1
+    "$cmek" project show new >/dev/null 2>&1 || "$cmek" project create new >/dev/null
+}
+after_key() { # a key may have been made in the KMS and not been registered: then it is taken up
+    healthy && works || return 1
+    "$cmek" key show --project demo second >/dev/null 2>&1 || "$cmek" key add --project demo local:second >/dev/null || return 1
+    "$cmek" cluster create --project demo c --key second --region r >/dev/null && "$cmek" database create --project demo c/d >/dev/null
+}
+after_cluster() {
+    healthy && works || return 1
+    "$cmek" cluster show --project demo test >/dev/null 2>&1 || "$cmek" cluster create --project demo test --key root --region r >/dev/null || return 1
+    "$cmek" database create --project demo test/d >/dev/null
+}
+after_database() {
+    healthy && works || return 1
+    "$cmek" database show --project demo prod/new >/dev/null 2>&1 || "$cmek" database create --project demo prod/new >/dev/null || return 1
+    "$cmek" encrypt --project demo --database prod/new plain new && "$cmek" decrypt new again && cmp plain again
+}
+after_disable() {
+    "$cmek" key enable --project demo root >/dev/null && healthy && works
+}
+after_encrypt() {
+    if [ -e new ]; then none_left new && "$cmek" decrypt new again && cmp plain again; else none_left; fi
+}
+after_replace() { # the old contents or the new ones, and at most the new ones under another name
+    local left
+    left=$(find . -name '.cmek-*')
+    [ -z "$left" ] || { [ "$(wc -l <<<"$left")" -eq 1 ] && "$cmek" decrypt "$left" again && cmp plain again && rm "$left" again; } || return 1
+    none_left && { [ "$(stat -c %s plain)" -eq 200000 ] || { "$cmek" decrypt plain again && cmp again "$work/plain"; }; }
+}
+after_decrypt() {
+    if [ -e new ]; then none_left new && cmp plain new; else none_left; fi
+}
+after_first() {
+    "$cmek" project show first >/dev/null 2>&1 || "$cmek" project create first >/dev/null || return 1
+    "$cmek" key add --project first local:one >/dev/null && healthy
+}
+after_first_key() {
+    after_key_of() { "$cmek" key show --project first one >/dev/null 2>&1 || "$cmek" key add --project first local:one >/dev/null; }
+    after_key_of && healthy
+}
+
+sweep() { # BEGIN AFTER COMMAND...
+    local before=$1 check=$2 at status
+    shift 2
+    for ((at = 1; at < 2000; at++)); do
+        $before || return 1
+        status=0
+        KILL_AT=$at LD_PRELOAD=$killer "$@" >"$work/said" 2>&1 || status=$?
+        $check >"$work/checked" 2>&1 ||
+            { echo "after a kill in write $at (status $status):"; cat "$work/said" "$work/checked"; return 1; }
+        [ $status -ne 0 ] || break
+        [ $status -eq 137 ] || { echo "write $at: status $status"; cat "$work/said"; return 1; }
+    done
+    echo "killed at $((at - 1)) places"
+    [ "$at" -gt 3 ]
+}
+with_project() { begin_empty && "$cmek" project create first >/dev/null; }
+
+ok "the very first project" sweep begin_empty after_first "$cmek" project create first
+ok "the very first root key" sweep with_project after_first_key "$cmek" key add --project first local:one
+ok "a project" sweep begin after_project "$cmek" project create new
+ok "a root key" sweep begin after_key "$cmek" key add --project demo local:second
+ok "a cluster" sweep begin after_cluster "$cmek" cluster create --project demo test --key root --region r
+ok "a database" sweep begin after_database "$cmek" database create --project demo prod/new
+ok "a root key that is disabled" sweep begin after_disable "$cmek" key disable --project demo root
+ok "a file that is encrypted" sweep begin after_encrypt "$cmek" encrypt --project demo --database prod/orders plain new
+ok "a file that is encrypted in its place" sweep begin after_replace "$cmek" encrypt --project demo --database prod/orders plain plain
+ok "a file that is decrypted" sweep begin after_decrypt "$cmek" decrypt sealed new
+finish
