@@ -20,7 +20,8 @@ struct arguments;
 struct command {
 	const char *noun;
 	const char *verb;	/* NULL: the noun alone */
-	const char *positional; /* "NAME", "IN OUT": their number is what must be given */
+	const char *positional; /* "NAME", "IN OUT", "[CLUSTER/DB]": what must be given, or in
+				   brackets may be */
 	const char *summary;	/* one line, for the list of commands */
 	const char *help; /* what --help says below the usage: what it does, when to use it, an
 			     example */
@@ -72,4 +73,5 @@ int encrypt_file(const struct arguments *arguments);
 int decrypt_file(const struct arguments *arguments);
 int inspect_file(const struct arguments *arguments);
 int tree_draw(const struct arguments *arguments);
+int policy_print(const struct arguments *arguments);
 int doctor_run(const struct arguments *arguments);

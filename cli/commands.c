@@ -38,6 +38,13 @@ static const struct option_row decrypt_options[] = {
 	END,
 };
 
+static const struct option_row policy_options[] = {
+	PROJECT,
+	{ "role", "ROLE", "reader, writer, rewrapper or admin", true },
+	{ "principal", "ARN", "who gets it, for the key policy (default: a placeholder)", false },
+	END,
+};
+
 const struct command commands[] = {
 	{ "project", "create", "NAME", "make a project: a token with its own root keys",
 	  "A project is a PKCS #11 token. Root keys belong to it, at most 20, and nothing is shared\n"
@@ -115,6 +122,16 @@ const struct command commands[] = {
 	{ "tree", NULL, "", "the hierarchy, drawn",
 	  "Projects, root keys, clusters and databases.\n",
 	  any_project, tree_draw },
+	{ "policy", NULL, "[CLUSTER/DB]", "the IAM and key policy for a role",
+	  "Prints two JSON documents in one: identity_policy, for the identity that runs the program, and\n"
+	  "key_policy, statements for the KMS key's own policy. Conditions on the encryption context keep to\n"
+	  "the database, or, without one, to the project.\n\n"
+	  "  reader     opens the zone (reading and writing both need its key: to the KMS they are one)\n"
+	  "  writer     the same; for a whole project also makes databases\n"
+	  "  rewrapper  moves the zone's key to another root key without ever seeing it\n"
+	  "  admin      all of it, adding root keys and importing keys\n\n"
+	  "  cmek policy --project payments --role reader prod/orders\n",
+	  policy_options, policy_print },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
 	  "Exit code 0 means all is well.\n",

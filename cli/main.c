@@ -130,6 +130,12 @@ static size_t count_words(const char *text)
 	return count;
 }
 
+/* A word in brackets may be left out. */
+static size_t may_lack(const char *positional)
+{
+	return strchr(positional, '[') != NULL;
+}
+
 static int check_given(const struct arguments *arguments)
 {
 	const struct option_row *options = arguments->command->options;
@@ -158,7 +164,7 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 		    char **words)
 {
 	struct option options[ARGUMENTS_OPTIONS_MAX + 3] = {0};
-	size_t wanted = count_words(command->positional);
+	size_t wanted = count_words(command->positional), given;
 	int found;
 
 	arguments->command = command;
@@ -179,9 +185,10 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 		else
 			arguments->values[found] = optarg;
 	}
-	if ((size_t)(count - optind) != wanted)
+	given = (size_t)(count - optind);
+	if (given > wanted || given + may_lack(command->positional) < wanted)
 		return usage_error(command, "wrong number of arguments", "");
-	for (size_t i = 0; i < wanted; i++) {
+	for (size_t i = 0; i < given; i++) {
 		arguments->positional[i] = words[optind + (int)i];
 		if (*arguments->positional[i] == '\0')
 			return usage_error(command, "an argument is empty", "");

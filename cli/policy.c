@@ -1,0 +1,221 @@
+/* cmek policy: what to write into IAM and into the KMS key's policy so that an identity may do what
+ * its role needs and no more. Every use of a root key carries an encryption context
+ * (docs/format.md, 3), so the KMS itself keeps the zones apart: who steals the store and has the
+ * rights of zone A still opens nothing of zone B. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/buffer.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+#include "cli/token.h"
+
+/* What a statement's encryption context must say. */
+enum scope {
+	SCOPE_NONE,    /* the action has no encryption context */
+	SCOPE_ZONE,    /* purpose, and the zone (or, for a whole project, the project) */
+	SCOPE_PROJECT, /* purpose, and the project */
+	SCOPE_PURPOSE, /* the purpose alone: what comes in was encrypted elsewhere */
+};
+
+struct grant {
+	const char *sid;
+	const char *actions[3];
+	enum scope scope;
+	const char *purpose;
+	bool whole_project; /* not for a role in one zone */
+};
+
+/* clang-format off */
+static const struct grant describe =
+	{ "SeeTheKeysState", { "kms:DescribeKey" }, SCOPE_NONE, NULL, false };
+static const struct grant open_zone =
+	{ "OpenZone", { "kms:Decrypt" }, SCOPE_ZONE, "ezk", false };
+static const struct grant renew =
+	{ "RenewLeases", { "kms:Decrypt" }, SCOPE_PROJECT, "canary", false };
+static const struct grant make_zone =
+	{ "MakeZones", { "kms:Encrypt", "kms:GenerateDataKey" }, SCOPE_PROJECT, "ezk", true };
+static const struct grant move_zone =
+	{ "RewrapWithoutReading", { "kms:ReEncryptFrom", "kms:ReEncryptTo" }, SCOPE_ZONE, "ezk", false };
+static const struct grant add_key =
+	{ "TryNewKeys", { "kms:Encrypt" }, SCOPE_PROJECT, "canary", true };
+static const struct grant import_key =
+	{ "ImportKeys", { "kms:Decrypt" }, SCOPE_PURPOSE, "import", true };
+
+static const struct role {
+	const char *name;
+	const struct grant *grants[8];
+} roles[] = {
+	/* Reading and writing a zone both need its key, so to the KMS they are one; a writer of a
+	 * whole project also makes zones. */
+	{ "reader",    { &describe, &open_zone, &renew } },
+	{ "writer",    { &describe, &open_zone, &renew, &make_zone } },
+	{ "rewrapper", { &describe, &move_zone } },
+	{ "admin",     { &describe, &open_zone, &renew, &make_zone, &add_key, &import_key } },
+};
+/* clang-format on */
+
+struct subject {
+	json_t *arns;
+	char *project; /* id, 32 hex digits */
+	char zone[24]; /* decimal; empty: the whole project */
+	const char *principal;
+};
+
+static void subject_clear(struct subject *subject)
+{
+	json_decref(subject->arns);
+	free(subject->project);
+}
+
+/* --- What is asked about --------------------------------------------------------------------- */
+
+static const struct role *find_role(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(roles); i++)
+		if (strcmp(roles[i].name, name) == 0)
+			return &roles[i];
+	return NULL;
+}
+
+/* The project's id stands on its diagnostic object. */
+static char *project_id(const struct token *token)
+{
+	CK_OBJECT_CLASS class = CKO_CMEK_DIAGNOSTIC;
+	CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
+	CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+	CK_ULONG count = 0;
+
+	if (token->functions->C_FindObjectsInit(token->session, &template, 1) != CKR_OK)
+		return NULL;
+	token->functions->C_FindObjects(token->session, &object, 1, &count);
+	token->functions->C_FindObjectsFinal(token->session);
+	return count == 0 ? NULL : object_text(token, object, CKA_UNIQUE_ID);
+}
+
+/* Adds the ARN of an object's root key, if it is one of AWS. */
+static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *arns)
+{
+	AUTO(freep) char *arn = object_text(token, object, CKA_CMEK_ROOT_KEY);
+
+	if (arn != NULL && strncmp(arn, "arn:aws", 7) == 0)
+		json_array_append_new(arns, json_string(arn));
+}
+
+static int find_subject(const struct token *token, const char *database, struct subject *subject)
+{
+	AUTO(freep) CK_OBJECT_HANDLE *keys = NULL;
+	CK_OBJECT_HANDLE zone;
+	size_t count = 0;
+
+	subject->arns = json_array();
+	subject->project = project_id(token);
+	if (subject->project == NULL)
+		return fail(CMEK_EXIT_FAILED, "project %s: the module does not tell its id",
+			    token->project);
+	if (database != NULL) {
+		TRY(token_find_one(token, &kind_database, database, &zone));
+		snprintf(subject->zone, sizeof(subject->zone), "%llu",
+			 (unsigned long long)object_zone_id(token, zone));
+		add_arn(token, zone, subject->arns);
+	} else {
+		TRY(token_find(token, &kind_key, NULL, &keys, &count));
+	}
+	for (size_t i = 0; i < count; i++)
+		add_arn(token, keys[i], subject->arns);
+	if (json_array_size(subject->arns) == 0)
+		return fail(CMEK_EXIT_NOT_FOUND,
+			    "%s%s%s has no root key in AWS, and the embedded KMS knows no "
+			    "policies; see cmek key list --project %s",
+			    token->project, database == NULL ? "" : " ",
+			    database == NULL ? "" : database, token->project);
+	return CMEK_EXIT_OK;
+}
+
+/* --- Statements ------------------------------------------------------------------------------ */
+
+static void require(json_t *pairs, const char *name, const char *value)
+{
+	AUTO(buffer_clear) struct buffer key = {0};
+
+	buffer_format(&key, "kms:EncryptionContext:%s", name);
+	json_object_set_new(pairs, buffer_text(&key), json_string(value));
+}
+
+static json_t *condition(const struct grant *grant, const struct subject *subject)
+{
+	json_t *pairs = json_object();
+
+	require(pairs, "cmek:purpose", grant->purpose);
+	if (grant->scope == SCOPE_ZONE && subject->zone[0] != '\0')
+		require(pairs, "cmek:zone", subject->zone);
+	else if (grant->scope != SCOPE_PURPOSE)
+		require(pairs, "cmek:project", subject->project);
+	return json_pack("{s:o}", "StringEquals", pairs);
+}
+
+static json_t *actions_of(const struct grant *grant)
+{
+	json_t *actions = json_array();
+
+	for (size_t i = 0; i < COUNT_OF(grant->actions) && grant->actions[i] != NULL; i++)
+		json_array_append_new(actions, json_string(grant->actions[i]));
+	return actions;
+}
+
+/* In a key's policy the resource is the key itself, and the principal is named. */
+static json_t *statement(const struct grant *grant, const struct subject *subject, bool key_policy)
+{
+	json_t *result = json_pack("{s:s, s:s}", "Sid", grant->sid, "Effect", "Allow");
+
+	if (key_policy)
+		json_object_set_new(result, "Principal",
+				    json_pack("{s:s}", "AWS", subject->principal));
+	json_object_set_new(result, "Action", actions_of(grant));
+	if (key_policy)
+		json_object_set_new(result, "Resource", json_string("*"));
+	else
+		json_object_set(result, "Resource", subject->arns);
+	if (grant->scope != SCOPE_NONE)
+		json_object_set_new(result, "Condition", condition(grant, subject));
+	return result;
+}
+
+static json_t *policy(const struct role *role, const struct subject *subject, bool key_policy)
+{
+	json_t *statements = json_array();
+
+	for (size_t i = 0; role->grants[i] != NULL; i++) {
+		/* Who is let into one zone makes no others. */
+		if (subject->zone[0] == '\0' || !role->grants[i]->whole_project)
+			json_array_append_new(statements,
+					      statement(role->grants[i], subject, key_policy));
+	}
+	return json_pack("{s:s, s:o}", "Version", "2012-10-17", "Statement", statements);
+}
+
+int policy_print(const struct arguments *arguments)
+{
+	const char *role_name = arguments_value(arguments, "role");
+	const char *principal = arguments_value(arguments, "principal");
+	const struct role *role = find_role(role_name);
+	AUTO(token_close) struct token token = {0};
+	AUTO(subject_clear) struct subject subject = {0};
+	json_t *both;
+
+	if (role == NULL)
+		return fail(CMEK_EXIT_USAGE,
+			    "no role %s; there are reader, writer, rewrapper and admin", role_name);
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	TRY(find_subject(&token, arguments->positional[0], &subject));
+	subject.principal = principal == NULL ? "arn:aws:iam::ACCOUNT:role/ROLE" : principal;
+	both = json_pack("{s:o, s:o}", "identity_policy", policy(role, &subject, false),
+			 "key_policy", policy(role, &subject, true));
+	json_dumpf(both, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(both);
+	return CMEK_EXIT_OK;
+}

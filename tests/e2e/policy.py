@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""cmek policy, evaluated: the fake KMS enforces what the command prints. Who has the rights of zone A and a copy of the whole store
+opens nothing of zone B; each role can do what it is for, and not the rest."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from fake_kms import FakeAws  # noqa: E402
+
+BUILD = os.environ.get("CMEK_BUILD", os.path.join(ROOT, "build"))
+count = 0
+
+
+def ok(condition, name, detail=""):
+    global count
+    count += 1
+    print(f"{'ok' if condition else 'not ok'} {count} - {name}")
+    for line in "" if condition else str(detail).splitlines():
+        print(f"# {line}")
+
+
+class Someone:
+    """A person with an access key, and a copy of the store."""
+
+    def __init__(self, fake, home, user):
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            **fake.environment(), "AWS_ACCESS_KEY_ID": user.access_key, "AWS_SECRET_ACCESS_KEY": user.secret,
+            "CMEK_PKCS11_MODULE": os.path.join(BUILD, "cmek-pkcs11.so"), "CMEK_PKCS11_CONF": os.path.join(home, "cmek.conf"),
+            "HOME": home,
+        }
+
+    def __call__(self, *words):
+        done = subprocess.run([os.path.join(BUILD, "cmek"), *words], env=self.environment, capture_output=True,
+                              text=True, timeout=60, check=False)
+        self.said = done.stdout + done.stderr
+        self.code = done.returncode
+        return self.code == 0
+
+
+def set_up(fake, home):
+    with open(os.path.join(home, "cmek.conf"), "w", encoding="utf-8") as file:
+        file.write(f"[store]\npath = {home}/store.db\n")
+    arn = fake.keys.create("us-west-2").arn
+    owner = Someone(fake, home, fake.user)
+    for words in (
+        ("project", "create", "p"),
+        ("key", "add", "--project", "p", arn, "--label", "root"),
+        ("cluster", "create", "--project", "p", "c", "--key", "root", "--region", "us-west-2"),
+        ("database", "create", "--project", "p", "c/a"),
+        ("database", "create", "--project", "p", "c/b"),
+    ):
+        ok(owner(*words), " ".join(words[:2]), owner.said)
+    for zone in "ab":
+        plain = os.path.join(home, zone)
+        with open(plain, "w", encoding="utf-8") as file:
+            file.write(f"of zone {zone}")
+        ok(owner("encrypt", "--project", "p", "--database", f"c/{zone}", plain, plain + ".cmek"), f"encrypt into {zone}", owner.said)
+    return owner, arn
+
+
+def with_role(fake, home, owner, role, *database):
+    ok(owner("policy", "--project", "p", "--role", role, *database), f"the policy of a {role} of {database or 'the project'}", owner.said)
+    policy = json.loads(owner.said)
+    user = fake.identities.user(role + str(len(fake.identities.by_access_key)), [policy["identity_policy"]])
+    return Someone(fake, home, user), policy
+
+
+def opens(who, home, zone):
+    result = os.path.join(home, "result")
+    done = who("decrypt", os.path.join(home, zone + ".cmek"), result)
+    if done:
+        with open(result, encoding="utf-8") as file:
+            done = file.read() == f"of zone {zone}"
+        os.unlink(result)
+    return done
+
+
+def check_zone_reader(fake, home, owner):
+    reader, policy = with_role(fake, home, owner, "reader", "c/a")
+    ok(opens(reader, home, "a"), "a reader of zone a opens zone a", reader.said)
+    ok(not opens(reader, home, "b") and reader.code == 5, "and not zone b: the KMS says no", reader.said)
+    ok("AccessDenied" in reader.said or "not authorized" in reader.said, "and the message is the KMS's", reader.said)
+    ok(not reader("database", "create", "--project", "p", "c/x"), "and makes no database", reader.said)
+    calls = [entry for entry in fake.requests() if entry["outcome"] == "AccessDeniedException"]
+    ok(bool(calls), "the refusals stand in the KMS's log")
+    principals = {statement["Principal"]["AWS"] for statement in policy["key_policy"]["Statement"]}
+    ok(principals == {"arn:aws:iam::ACCOUNT:role/ROLE"}, "the key policy has a placeholder where no principal was given", principals)
+
+
+def check_stolen_records(fake, home, owner):
+    """The store is a file that the thief may change: zone b's record under zone a's id is no way in either."""
+    import sqlite3
+
+    thief, _ = with_role(fake, home, owner, "reader", "c/a")
+    stolen = os.path.join(home, "stolen")
+    os.mkdir(stolen)
+    with sqlite3.connect(os.path.join(home, "store.db")) as source, sqlite3.connect(os.path.join(stolen, "store.db")) as copy:
+        source.backup(copy)
+    with open(os.path.join(stolen, "cmek.conf"), "w", encoding="utf-8") as file:
+        file.write(f"[store]\npath = {stolen}/store.db\n")
+    thief.environment["CMEK_PKCS11_CONF"] = os.path.join(stolen, "cmek.conf")
+    ok(opens(thief, home, "a") and not opens(thief, home, "b"), "a copy of the store gives no more", thief.said)
+
+
+def check_project_roles(fake, home, owner):
+    writer, _ = with_role(fake, home, owner, "writer")
+    ok(opens(writer, home, "a") and opens(writer, home, "b"), "a writer of the project opens its zones", writer.said)
+    ok(writer("database", "create", "--project", "p", "c/new"), "and makes databases", writer.said)
+    other = fake.keys.create("us-west-2").arn
+    ok(not writer("key", "add", "--project", "p", other) and writer.code == 5, "and adds no root key", writer.said)
+    rewrapper, _ = with_role(fake, home, owner, "rewrapper", "c/a")
+    ok(not opens(rewrapper, home, "a") and rewrapper.code == 5, "a rewrapper reads nothing", rewrapper.said)
+    admin, _ = with_role(fake, home, owner, "admin")
+    ok(opens(admin, home, "b"), "an admin opens its zones", admin.said)
+    reader, _ = with_role(fake, home, owner, "reader")
+    ok(opens(reader, home, "a") and opens(reader, home, "b"), "a reader of the project opens its zones", reader.said)
+    ok(not reader("database", "create", "--project", "p", "c/y") and reader.code == 5, "and makes no database", reader.said)
+
+
+def check_bad_input(owner):
+    ok(not owner("policy", "--project", "p", "--role", "king") and owner.code == 2, "an unknown role is a usage error", owner.said)
+    ok(not owner("policy", "--project", "p", "--role", "reader", "c/none") and owner.code == 3, "an unknown database is not found", owner.said)
+    ok(not owner("policy", "--project", "p", "--role", "reader", "c/a", "c/b") and owner.code == 2, "two databases are too many", owner.said)
+    ok(owner("policy", "--project", "p", "--role", "reader", "--principal", "arn:aws:iam::1:role/r", "c/a")
+       and '"arn:aws:iam::1:role/r"' in owner.said, "a principal goes into the key policy", owner.said)
+
+
+with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
+    the_owner, _ = set_up(aws, folder)
+    check_zone_reader(aws, folder, the_owner)
+    check_stolen_records(aws, folder, the_owner)
+    check_project_roles(aws, folder, the_owner)
+    check_bad_input(the_owner)
+print(f"1..{count}")
