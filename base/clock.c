@@ -101,3 +101,11 @@ void clock_extended_utc(int64_t realtime_ms, char ret_text[static 25])
 	at = put_digits(at, 3, date.ms, "Z");
 	*at = '\0';
 }
+
+int64_t clock_precise_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}

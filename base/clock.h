@@ -16,6 +16,10 @@ struct clock {
 
 extern const struct clock clock_system;
 
+/* Microseconds of a clock that only goes forward, for measuring how long a call took (a system
+ * call's cost, not for the hot path). */
+int64_t clock_precise_us(void);
+
 /* A moment, or a deadline, on both clocks. */
 struct moment {
 	int64_t monotonic_ms;

@@ -16,6 +16,7 @@
 #include "objects/extra.h"
 #include "objects/report.h"
 #include "session/session.h"
+#include "zones/audit.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -181,8 +182,6 @@ static void configure_log(const struct config *config)
 	if (!log_configure((enum log_level)config->log_level, config->log_to))
 		log_warning("[log] to = %s can't be opened: %s; the log stays where it was",
 			    config->log_to, strerror(errno));
-	if (config->log_audit != NULL)
-		log_warning("[log] audit: this release writes no audit log yet");
 }
 
 static CK_RV start(struct config *config)
@@ -209,6 +208,8 @@ CK_RV module_start(const char *reserved)
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	TRY(config_read(reserved, &config));
 	configure_log(&config);
+	if (!audit_configure(config.log_audit))
+		return CKR_HOST_MEMORY;
 	if (!crypto_start(config.crypto_fips))
 		return CKR_FUNCTION_FAILED;
 	return start(&config);
@@ -251,10 +252,11 @@ static struct module *take_current(void)
 	return current;
 }
 
-CK_RV module_borrow(struct module **ret_module)
+CK_RV module_borrow_for(const char *function, struct module **ret_module)
 {
 	struct module *module = fork_is_child() ? NULL : take_current();
 
+	audit_enter(function);
 	if (module == NULL)
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	ezks_sweep(module->zones);

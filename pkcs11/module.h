@@ -23,5 +23,7 @@ CK_RV module_stop(void);
 
 /* For functions that have no session: the module stays while it is borrowed.
  * CKR_CRYPTOKI_NOT_INITIALIZED. */
-CK_RV module_borrow(struct module **ret_module);
+CK_RV module_borrow_for(const char *function, struct module **ret_module);
+/* The caller's name goes with it, for the audit log. */
+#define module_borrow(ret_module) module_borrow_for(__func__, ret_module)
 void module_return(struct module **module); /* for AUTO; accepts NULL */

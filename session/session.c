@@ -10,6 +10,7 @@
 #include "objects/error.h"
 #include "session/state.h"
 #include "session/table.h"
+#include "zones/audit.h"
 
 /* --- Opening */
 
@@ -102,10 +103,12 @@ static CK_RV not_found(void)
 	return CKR_SESSION_HANDLE_INVALID;
 }
 
-CK_RV session_borrow(CK_SESSION_HANDLE handle, struct session **ret_session)
+CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
+			 struct session **ret_session)
 {
 	struct place *place;
 
+	audit_enter(function);
 	if (fork_is_child())
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	place = table_lock(handle);

@@ -29,7 +29,10 @@ CK_RV session_info(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info);
 void session_counts(CK_SLOT_ID slot, CK_ULONG *ret_all, CK_ULONG *ret_read_write);
 
 /* CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SESSION_HANDLE_INVALID. */
-CK_RV session_borrow(CK_SESSION_HANDLE handle, struct session **ret_session);
+CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
+			 struct session **ret_session);
+/* The caller's name goes with it, for the audit log. */
+#define session_borrow(handle, ret_session) session_borrow_for(__func__, handle, ret_session)
 void session_return(
 	struct session **session); /* for AUTO; takes the thread's error reason for ulDeviceError */
 

@@ -11,12 +11,26 @@
 
 #include "tests/unit.h"
 
+void make_test_folder(const char *name, char ret_folder[static 64])
+{
+	snprintf(ret_folder, 64, "%s/cmek-%s-XXXXXX",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", name);
+	assert_non_null(mkdtemp(ret_folder));
+}
+
+void remove_test_folder(const char *folder)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	assert_int_equal(system(command), 0);
+}
+
 int fixture_begin(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/cmek-store-XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
+	make_test_folder("store", fixture->folder);
 	snprintf(fixture->path, sizeof(fixture->path), "%s/data/store.db", fixture->folder);
 	fixture->store = store_sqlite_new(fixture->path);
 	assert_non_null(fixture->store);
@@ -27,11 +41,9 @@ int fixture_begin(void **state)
 int fixture_end(void **state)
 {
 	struct fixture *fixture = *state;
-	char command[128];
 
 	fixture->store->operations->free(fixture->store);
-	snprintf(command, sizeof(command), "rm -rf '%s'", fixture->folder);
-	assert_int_equal(system(command), 0);
+	remove_test_folder(fixture->folder);
 	free(fixture);
 	return 0;
 }

@@ -11,6 +11,11 @@ struct fixture {
 	struct store *store;
 };
 
+/* A folder in memory where there is one (no test of ours cuts the power), else in /tmp; the caller
+ * removes it. */
+void make_test_folder(const char *name, char ret_folder[static 64]);
+void remove_test_folder(const char *folder);
+
 int fixture_begin(void **state); /* cmocka's setup: *state is a struct fixture */
 int fixture_end(void **state);
 /* Another handle on the same path, as another process has it; frees the old one. */

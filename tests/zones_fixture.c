@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/store_fixture.h"
 #include "tests/unit.h"
 
 struct zones *zones_other(struct zones_fixture *fixture)
@@ -40,8 +41,7 @@ int zones_begin(void **state)
 
 	log_configure(LOG_OFF, "stderr");
 	assert_true(crypto_start(false));
-	snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/cmek-zones-XXXXXX");
-	assert_non_null(mkdtemp(fixture->folder));
+	make_test_folder("zones", fixture->folder);
 	snprintf(fixture->path, sizeof(fixture->path), "%s/store.db", fixture->folder);
 	fake_clock_init(&fixture->clock);
 	add_keys(fixture);
@@ -60,12 +60,10 @@ int zones_begin(void **state)
 int zones_end(void **state)
 {
 	struct zones_fixture *fixture = *state;
-	char command[128];
 
 	entry_release(fixture->project);
 	zones_free(fixture->zones);
-	snprintf(command, sizeof(command), "rm -rf '%s'", fixture->folder);
-	assert_int_equal(system(command), 0);
+	remove_test_folder(fixture->folder);
 	free(fixture);
 	return 0;
 }

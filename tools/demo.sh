@@ -217,7 +217,7 @@ else
 fi
 
 step "With pkcs11-tool alone: a zone, a key that leaves it only wrapped; the key is wrapped by the zone and unwrapped."
-show "${tool[@]}" --keygen --key-type AES:32 --label default/default --id 0a01
+show "${tool[@]}" --keygen --key-type AES:32 --label default/default --id 0a01 --usage-decrypt --usage-wrap
 show "${tool[@]}" --keygen --key-type AES:32 --label report-key --id 0b01 --sensitive --extractable
 show "${tool[@]}" --wrap --mechanism AES-KEY-WRAP --id 0a01 --application-id 0b01 --output-file "$work/wrapped"
 show "${tool[@]}" --unwrap --mechanism AES-KEY-WRAP --id 0a01 --input-file "$work/wrapped" --key-type AES: \

@@ -2,6 +2,7 @@
 #include "zones/ask.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/audit.h"
 
 #include <inttypes.h>
 
@@ -79,97 +80,138 @@ static void log_refusal(const struct ask *ask, const char *operation, enum kms_s
 	log_error("%s; %s", text == NULL ? operation : text, remedy(status));
 }
 
-/* The place of the audit trail, too. */
-static enum zone_status answered(const struct ask *ask, const char *operation,
-				 enum kms_status status, const struct kms_report *report)
+/* The context pair that says what the root key is used for. */
+static const char *purpose_of(const struct ask *ask)
 {
-	if (ask->report != NULL)
-		*ask->report = *report;
-	if (status != KMS_OK)
-		log_refusal(ask, operation, status, report);
-	return zone_status_of_kms(status);
+	for (size_t i = 0; ask->context != NULL && i < ask->context->count; i++)
+		if (strcmp(ask->context->pairs[i].name, "cmek:purpose") == 0)
+			return ask->context->pairs[i].value;
+	return NULL;
 }
 
-static enum kms_status find_client(const struct ask *ask, struct kms_report *report,
-				   struct kms_client **ret_client)
+/* One call under way. */
+struct asked {
+	const struct ask *ask;
+	const char *operation;
+	struct kms_report report;
+	struct kms_client *client;
+	int64_t started_us;
+	enum kms_status status;
+};
+
+static void audit(const struct asked *asked)
+{
+	const struct ask *ask = asked->ask;
+
+	audit_write(&(struct audit_event){
+		.event = "kms",
+		.action = asked->operation,
+		.outcome = asked->status == KMS_OK ? "ok" : kms_status_text(asked->status),
+		.project = ask->project,
+		.name = ask->zone,
+		.zone = ask->zone_id,
+		.version = ask->version,
+		.root_key = ask->key,
+		.purpose = purpose_of(ask),
+		.request_id = asked->report.request_id,
+		.duration_us = clock_precise_us() - asked->started_us,
+	});
+}
+
+static enum zone_status answered(struct asked *asked)
+{
+	if (asked->ask->report != NULL)
+		*asked->ask->report = asked->report;
+	if (asked->status != KMS_OK)
+		log_refusal(asked->ask, asked->operation, asked->status, &asked->report);
+	audit(asked);
+	return zone_status_of_kms(asked->status);
+}
+
+static enum kms_status find_client(struct asked *asked)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
-	if (!kms_name_parse(ask->key, provider, region))
+	if (!kms_name_parse(asked->ask->key, provider, region))
 		return KMS_INVALID_REQUEST;
-	return kms_clients_find(ask->clients, provider, region, report, ret_client);
+	return kms_clients_find(asked->ask->clients, provider, region, &asked->report,
+				&asked->client);
+}
+
+static struct asked asking(const struct ask *ask, const char *operation)
+{
+	struct asked asked = {.ask = ask, .operation = operation, .started_us = clock_precise_us()};
+
+	asked.status = find_client(&asked);
+	return asked;
 }
 
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 {
-	struct kms_report report = {0};
-	struct kms_client *client;
-	enum kms_status status = find_client(ask, &report, &client);
+	struct asked asked = asking(ask, "DescribeKey");
+	struct kms_client *client = asked.client;
 
-	if (status == KMS_OK)
-		status = client->operations->describe(client, ask->key, &report, ret_key);
-	return answered(ask, "DescribeKey", status, &report);
+	if (asked.status == KMS_OK)
+		asked.status =
+			client->operations->describe(client, ask->key, &asked.report, ret_key);
+	return answered(&asked);
 }
 
 enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext, struct buffer *ret_blob)
 {
-	struct kms_report report = {0};
-	struct kms_client *client;
-	enum kms_status status = find_client(ask, &report, &client);
+	struct asked asked = asking(ask, "Encrypt");
+	struct kms_client *client = asked.client;
 
-	if (status == KMS_OK)
-		status = client->operations->encrypt(client, ask->key, plaintext, ask->context,
-						     &report, ret_blob);
-	return answered(ask, "Encrypt", status, &report);
+	if (asked.status == KMS_OK)
+		asked.status = client->operations->encrypt(client, ask->key, plaintext,
+							   ask->context, &asked.report, ret_blob);
+	return answered(&asked);
 }
 
 enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct buffer *ret_plaintext)
 {
-	struct kms_report report = {0};
-	struct kms_client *client;
-	enum kms_status status = find_client(ask, &report, &client);
+	struct asked asked = asking(ask, "Decrypt");
+	struct kms_client *client = asked.client;
 
-	if (status == KMS_OK)
-		status = client->operations->decrypt(client, ask->key, blob, ask->context, &report,
-						     ret_plaintext);
-	return answered(ask, "Decrypt", status, &report);
+	if (asked.status == KMS_OK)
+		asked.status = client->operations->decrypt(client, ask->key, blob, ask->context,
+							   &asked.report, ret_plaintext);
+	return answered(&asked);
 }
 
 enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,
 			      struct buffer *ret_blob)
 {
-	struct kms_report report = {0};
-	struct kms_client *client;
-	enum kms_status status = find_client(ask, &report, &client);
+	struct asked asked = asking(ask, "GenerateDataKey");
+	struct kms_client *client = asked.client;
 
-	if (status == KMS_OK)
-		status = client->operations->generate_data_key(client, ask->key, ask->context,
-							       &report, ret_plaintext, ret_blob);
-	return answered(ask, "GenerateDataKey", status, &report);
+	if (asked.status == KMS_OK)
+		asked.status = client->operations->generate_data_key(
+			client, ask->key, ask->context, &asked.report, ret_plaintext, ret_blob);
+	return answered(&asked);
 }
 
 enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 {
-	struct kms_report report = {0};
-	struct kms_client *client;
-	enum kms_status status = find_client(ask, &report, &client);
+	struct asked asked = asking(ask, "SetState");
+	struct kms_client *client = asked.client;
 
-	if (status == KMS_OK && client->operations->set_state == NULL)
-		status = KMS_UNSUPPORTED;
-	else if (status == KMS_OK)
-		status = client->operations->set_state(client, ask->key, state, &report);
-	return answered(ask, "SetState", status, &report);
+	if (asked.status == KMS_OK && client->operations->set_state == NULL)
+		asked.status = KMS_UNSUPPORTED;
+	else if (asked.status == KMS_OK)
+		asked.status =
+			client->operations->set_state(client, ask->key, state, &asked.report);
+	return answered(&asked);
 }
 
 enum zone_status ask_create(const struct ask *ask)
 {
-	struct kms_report report = {0};
-	struct kms_client *client;
-	enum kms_status status = find_client(ask, &report, &client);
+	struct asked asked = asking(ask, "CreateKey");
+	struct kms_client *client = asked.client;
 
-	if (status == KMS_OK && client->operations->create == NULL)
-		status = KMS_UNSUPPORTED;
-	else if (status == KMS_OK)
-		status = client->operations->create(client, ask->key, &report);
-	return answered(ask, "CreateKey", status, &report);
+	if (asked.status == KMS_OK && client->operations->create == NULL)
+		asked.status = KMS_UNSUPPORTED;
+	else if (asked.status == KMS_OK)
+		asked.status = client->operations->create(client, ask->key, &asked.report);
+	return answered(&asked);
 }

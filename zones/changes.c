@@ -1,6 +1,8 @@
 /* Transactions on the domain: the rules are checked against an index that is up to date, while
  * nobody else in any process can change the store. */
+#include "base/encode.h"
 #include "base/macros.h"
+#include "zones/audit.h"
 #include "zones/state.h"
 
 #include <stdlib.h>
@@ -68,12 +70,77 @@ static enum zone_status decide(void *state, struct store_news *news,
 	return ZONE_OK;
 }
 
+/* What the audit log calls the kinds of entries. */
+static const char *const events[ENTRY_KIND_COUNT] = {
+	[ENTRY_PROJECT] = "project", [ENTRY_ROOT_KEY] = "root_key", [ENTRY_CLUSTER] = "cluster",
+	[ENTRY_ZONE] = "zone",	     [ENTRY_KEY] = "key",	    [ENTRY_ARCHIVE] = "archive",
+};
+
+/* What a change was; `before`: the state the index had, NULL: none. */
+static const char *action_of(const struct store_change *change, const struct entry *before)
+{
+	if (change->remove)
+		return "removed";
+	if (before == NULL)
+		return "created";
+	if (before->state == change->entry->state)
+		return "changed";
+	return change->entry->state == ENTRY_ACTIVE ? "restored" : "deletion scheduled";
+}
+
+static void put_details(struct audit_event *event, const struct entry *entry)
+{
+	switch (entry->kind) {
+	case ENTRY_ZONE:
+		event->zone = entry->of_zone.zone;
+		event->version = entry->of_zone.primary;
+		break;
+	case ENTRY_KEY:
+		event->zone = entry->of_key.zone;
+		break;
+	case ENTRY_ROOT_KEY:
+		event->root_key = entry->of_root_key.arn;
+		break;
+	default:
+		break;
+	}
+}
+
+static void audit_change(struct zones *zones, const struct store_change *change)
+{
+	AUTO(buffer_clear) struct buffer id = {0};
+	const struct entry *entry = change->entry;
+	const struct entry *before = index_uid(&zones->index, entry->uid);
+	const struct entry *project = index_uid(&zones->index, entry->project);
+	struct audit_event event = {
+		.event = events[entry->kind],
+		.action = action_of(change, before),
+		.outcome = "ok",
+		.project = project == NULL ? NULL : project->label,
+		.name = entry->label,
+		.duration_us = -1,
+	};
+
+	hex_append(&id, bytes(entry->project.bytes, UID_SIZE));
+	event.project_id = buffer_text(&id);
+	put_details(&event, entry);
+	audit_write(&event);
+}
+
+/* It is written; the index does not have it yet, and so still says what was before. */
+static void audit(const struct decision *decision)
+{
+	for (size_t i = 0; i < decision->changes.count; i++)
+		audit_change(decision->changes.zones, &decision->changes.list[i]);
+}
+
 static enum zone_status change(struct decision *decision)
 {
 	struct zones *zones = decision->changes.zones;
 
 	TRY(zones->store->operations->write(zones->store, zones->revision, decide, decision,
 					    &decision->own.revision));
+	audit(decision);
 	TRY(zones_apply(zones, &decision->own));
 	zones_looked(zones, ZONE_OK);
 	return ZONE_OK;

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000, NAP_MS = 2, NAP_MAX_MS = 20 };
+enum { WAIT_MS = 10000, NAP_MS = 1, NAP_MAX_MS = 5 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registered = PTHREAD_ONCE_INIT;

@@ -8,7 +8,9 @@ iv=000102030405060708090a0b0c0d0e0f
 tool=(pkcs11-tool --module "$module" --token-label lab)
 crypt=("${tool[@]}" --mechanism AES-CBC-PAD --iv "$iv")
 
-make_zone() { "${tool[@]}" --keygen --key-type AES:32 --label "$1" --id "$2"; }
+make_zone() { # LABEL ID; named usages are the only ones
+    "${tool[@]}" --keygen --key-type AES:32 --label "$1" --id "$2" --usage-decrypt --usage-wrap
+}
 make_key() { "${tool[@]}" --keygen --key-type AES:32 --label "$1" --id "$2" --extractable; }
 encrypt() { "${crypt[@]}" --encrypt --id "$1" --input-file "$2" --output-file "$3"; }
 decrypt() { "${crypt[@]}" --decrypt --id "$1" --input-file "$2" --output-file "$3"; }
