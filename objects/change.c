@@ -30,7 +30,7 @@ static CK_RV merge_flags(uint32_t *flags, const struct template *template)
 CK_RV edit_merge(const struct object *object, const struct template *template,
 		 struct object *ret_model)
 {
-	struct object model = *object;
+	struct object model = object_model(object);
 
 	TRY(merge_flags(&model.flags, template));
 	if (template->present_token)

@@ -97,9 +97,8 @@ struct object *object_new(const struct object *model)
 		stamp_release(stamp);
 		return NULL;
 	}
-	*object = *model;
+	*object = object_model(model);
 	object->references = 1;
-	object->value = NULL;
 	object->stamp = stamp;
 	if (model->entry != NULL)
 		entry_hold(model->entry);
@@ -107,6 +106,15 @@ struct object *object_new(const struct object *model)
 		ezk_hold(model->ezk);
 	copy_bytes(object, model);
 	return object;
+}
+
+struct object object_model(const struct object *object)
+{
+	enum { FIRST = offsetof(struct object, handle), END = offsetof(struct object, value) };
+	struct object model = {.stamp = object->stamp};
+
+	memcpy((uint8_t *)&model + FIRST, (const uint8_t *)object + FIRST, END - FIRST);
+	return model;
 }
 
 struct object *object_hold(struct object *object)

@@ -74,6 +74,9 @@ struct object {
 /* A new object like `model`: bytes are copied, what is held there is held once more; one reference,
  * no value, a stamp of its own unless the model has one. NULL: no memory. */
 struct object *object_new(const struct object *model);
+/* What of an object never changes, borrowed from it: to begin a model with. Others may be using the
+ * object, so it can't be copied as a whole. */
+struct object object_model(const struct object *object);
 struct object *object_hold(struct object *object);
 void object_release(struct object *object);
 void object_releasep(struct object **object);

@@ -39,7 +39,7 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	AUTO(entry_releasep) struct entry *entry = NULL;
 	AUTO(buffer_clear) struct buffer extra = {0};
 	struct entry_names names;
-	struct object model = *object;
+	struct object model = object_model(object);
 
 	TRY(objects_project(objects, slot, &project));
 	harden(&model);

@@ -4,6 +4,8 @@
 
 #include "objects/attribute.h"
 
+#include <pthread.h>
+
 static CK_BYTE value[32] = "0123456789abcdef0123456789abcde";
 
 static CK_OBJECT_HANDLE create(struct world *world, const CK_ATTRIBUTE *rows, CK_ULONG count)
@@ -461,6 +463,68 @@ static void what_is_in_another_slot_is_not_there(void **state)
 	objects_remove_session(world->objects, WORLD_SESSION);
 }
 
+/* Many threads. */
+
+enum { THREAD_COUNT = 4, ROUNDS = 200 };
+
+struct worker {
+	struct world *world;
+	CK_SESSION_HANDLE session;
+	CK_OBJECT_HANDLE shared;
+	bool failed;
+};
+
+static bool one_round(const struct worker *worker, const struct editor *editor)
+{
+	struct objects *objects = worker->world->objects;
+	AUTO(object_releasep) struct object *shared = objects_find(objects, 0, worker->shared);
+	AUTO(object_releasep) struct object *mine = NULL;
+	CK_OBJECT_HANDLE handle, *handles = NULL;
+	size_t count;
+
+	if (shared == NULL || edit_copy(editor, shared, NULL, 0, &handle) != CKR_OK)
+		return false;
+	mine = objects_find(objects, 0, handle);
+	if (mine == NULL || mine->owner != worker->session ||
+	    edit_change(editor, shared, ROWS(TEXT_ROW(CKA_LABEL, "changed"))) != CKR_OK ||
+	    objects_search(objects, 0, ROWS(BOOL_ROW(CKA_TOKEN, CK_FALSE)), &handles, &count) !=
+		    CKR_OK)
+		return false;
+	free(handles);
+	return count > 0 && edit_destroy(editor, mine) == CKR_OK;
+}
+
+static void *work(void *argument)
+{
+	struct worker *worker = argument;
+	struct editor editor = worker->world->editor;
+
+	editor.session = worker->session;
+	for (int i = 0; i < ROUNDS && !worker->failed; i++)
+		worker->failed = !one_round(worker, &editor);
+	objects_remove_session(worker->world->objects, worker->session);
+	return NULL;
+}
+
+static void threads_do_not_disturb_each_other(void **state)
+{
+	struct world *world = *state;
+	struct worker workers[THREAD_COUNT];
+	pthread_t threads[THREAD_COUNT];
+	CK_OBJECT_HANDLE shared = session_key(world);
+
+	for (int i = 0; i < THREAD_COUNT; i++) {
+		workers[i] = (struct worker){world, 100 + (CK_SESSION_HANDLE)i, shared, false};
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+	}
+	for (int i = 0; i < THREAD_COUNT; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_false(workers[i].failed);
+	}
+	objects_remove_session(world->objects, WORLD_SESSION);
+	assert_int_equal(count_found(world, ROWS(BOOL_ROW(CKA_TOKEN, CK_FALSE))), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +549,7 @@ int main(void)
 		cmocka_unit_test(a_malformed_search_is_refused),
 		cmocka_unit_test(the_diagnosis_is_found_by_its_class_alone),
 		cmocka_unit_test(what_is_in_another_slot_is_not_there),
+		cmocka_unit_test(threads_do_not_disturb_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
