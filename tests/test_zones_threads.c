@@ -1,0 +1,131 @@
+/* Many threads on one domain, while another process changes the same store. Run under the thread
+ * sanitizer by `make check-all`. */
+#include "base/macros.h"
+#include "zones/ezk.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit.h"
+#include "tests/zones_fixture.h"
+
+enum { THREADS = 4, ROUNDS = 15 };
+
+struct worker {
+	struct zones_fixture *f;
+	struct zones *zones;
+	int number;
+	int failures;
+};
+
+static void *make_and_change(void *state)
+{
+	struct worker *worker = state;
+	struct zones *zones = worker->zones;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		char label[32], other[32];
+		AUTO(entry_releasep) struct entry *zone = NULL;
+		AUTO(entry_releasep) struct entry *renamed = NULL;
+		AUTO(entry_releasep) struct entry *key = NULL;
+		AUTO(ezk_releasep) struct ezk *ezk = NULL;
+		struct entry_names names, key_names = names_of("key");
+
+		snprintf(label, sizeof(label), "db-%d-%d", worker->number, i);
+		snprintf(other, sizeof(other), "renamed-%d-%d", worker->number, i);
+		names = names_of(label);
+		if (zones_zone_create(zones, worker->f->project->uid, &names, &zone) != ZONE_OK ||
+		    zones_key_create(zones, worker->f->project->uid, zone->of_zone.zone, 0x1f,
+				     bytes_of("0123456789abcdef"), &key_names, &key) != ZONE_OK ||
+		    ezk_find(zones, zone, EZK_PRIMARY, &ezk) != ZONE_OK ||
+		    ezk_begin(ezk) != ZONE_OK) {
+			worker->failures++;
+			continue;
+		}
+		names = names_of(other);
+		if (zones_entry_rename(zones, zone, &names, &renamed) != ZONE_OK ||
+		    zones_entry_delete(zones, renamed) != ZONE_OK ||
+		    ezk_begin(ezk) != ZONE_PENDING_DELETION ||
+		    zones_entry_delete(zones, key) != ZONE_OK)
+			worker->failures++;
+	}
+	return NULL;
+}
+
+struct reader {
+	struct zones_fixture *f;
+	atomic_bool stop;
+};
+
+static void *look_around(void *state)
+{
+	struct reader *reader = state;
+	struct zones *zones = reader->f->zones;
+	uint64_t seen = 0;
+
+	while (!reader->stop) {
+		AUTO(entry_releasep) struct entry *project = NULL;
+		uint64_t generation;
+
+		zones_refresh(zones, false);
+		generation = zones_generation(zones);
+		assert_true(generation >= seen);
+		seen = generation;
+		project = zones_find_slot(zones, 0);
+		assert_non_null(project);
+		count_entries(zones, project->uid, ENTRY_ZONE, true);
+		for (uint64_t number = 1; number < 50; number++) {
+			AUTO(entry_releasep)
+			struct entry *entry = zones_find_number(zones, number);
+
+			if (entry != NULL)
+				assert_int_equal(entry->number, number);
+		}
+		fake_clock_advance(&reader->f->clock, 200);
+	}
+	return NULL;
+}
+
+static void threads_and_processes_do_not_disturb_each_other(void **state)
+{
+	struct zones_fixture *f = *state;
+	struct zones *other = zones_other(f);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	struct worker workers[THREADS];
+	struct reader reader = {.f = f};
+	pthread_t threads[THREADS], looking;
+
+	assert_int_equal(pthread_create(&looking, NULL, look_around, &reader), 0);
+	for (int i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){f, i % 2 == 0 ? f->zones : other, i, 0};
+		assert_int_equal(pthread_create(&threads[i], NULL, make_and_change, &workers[i]),
+				 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(workers[i].failures, 0);
+	}
+	reader.stop = true;
+	pthread_join(looking, NULL);
+	for (int i = 0; i < 2; i++) {
+		struct zones *zones = i == 0 ? f->zones : other;
+
+		assert_int_equal(zones_refresh(zones, true), ZONE_OK);
+		assert_int_equal(count_entries(zones, f->project->uid, ENTRY_ZONE, true),
+				 THREADS * ROUNDS);
+		assert_int_equal(count_entries(zones, f->project->uid, ENTRY_ZONE, false), 0);
+		assert_int_equal(count_entries(zones, f->project->uid, ENTRY_KEY, true), 0);
+	}
+	zones_free(other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(threads_and_processes_do_not_disturb_each_other,
+						zones_begin, zones_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
