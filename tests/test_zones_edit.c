@@ -64,6 +64,43 @@ static void rename_changes_label_id_usages_and_extra(void **state)
 	assert_string_equal(found->of_zone.versions[0].wraps[0].arn, ROOT_A);
 }
 
+static void empty_names_stand_for_the_defaults(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "db");
+	AUTO(entry_releasep) struct entry *key = make_key(f, zone);
+	AUTO(entry_releasep) struct entry *renamed_zone = NULL;
+	AUTO(entry_releasep) struct entry *renamed_key = NULL;
+	const struct entry_names nothing = {.usages = USAGE_WRAP};
+
+	assert_int_equal(zones_entry_rename(f->zones, zone, &nothing, &renamed_zone), ZONE_OK);
+	assert_memory_equal(renamed_zone->label, "zone-", 5);
+	assert_int_equal(renamed_zone->id.len, 8);
+	assert_int_equal(zones_entry_rename(f->zones, key, &nothing, &renamed_key), ZONE_OK);
+	assert_string_equal(renamed_key->label, "");
+	assert_int_equal(renamed_key->id.len, 0);
+	assert_int_equal(renamed_key->extra.len, 0);
+}
+
+static void attributes_that_the_store_could_not_read_back_are_not_written(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "db");
+	AUTO(entry_releasep) struct entry *renamed = NULL;
+	struct entry_names names = names_of("db");
+	uint8_t *extra = calloc(1, EXTRA_MAX + 1);
+
+	names.extra = bytes(extra, EXTRA_MAX + 1);
+	assert_int_equal(zones_entry_rename(f->zones, zone, &names, &renamed), ZONE_INVALID);
+	names.extra.len = EXTRA_MAX;
+	assert_int_equal(zones_entry_rename(f->zones, zone, &names, &renamed), ZONE_OK);
+	zones_reopen(f);
+	assert_non_null(f->project);
+	free(extra);
+}
+
 static void change_of_what_somebody_else_changed_is_a_conflict(void **state)
 {
 	FIXTURE(state);
@@ -293,6 +330,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ZONES_TEST(rename_changes_label_id_usages_and_extra),
+		ZONES_TEST(empty_names_stand_for_the_defaults),
+		ZONES_TEST(attributes_that_the_store_could_not_read_back_are_not_written),
 		ZONES_TEST(change_of_what_somebody_else_changed_is_a_conflict),
 		ZONES_TEST(usages_of_a_zone_are_narrowed_not_widened),
 		ZONES_TEST(zone_keeps_to_its_cluster_and_to_a_free_label),

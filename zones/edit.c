@@ -102,6 +102,29 @@ static enum zone_status relabel_zones(struct changes *changes, const struct entr
 	return moving.status;
 }
 
+/* What an empty label or id stands for. */
+static enum zone_status take_defaults(struct entry *entry, const struct entry_names *names)
+{
+	uint8_t zone_id[8];
+	struct bytes id = bytes(entry->uid.bytes, UID_SIZE);
+
+	if (entry->kind == ENTRY_ZONE) {
+		put_big_endian(zone_id, sizeof(zone_id), entry->of_zone.zone);
+		id = bytes(zone_id, sizeof(zone_id));
+	} else if (entry->kind == ENTRY_KEY) {
+		id = bytes(NULL, 0);
+	}
+	if (names->id.len == 0 && !entry_set_bytes(&entry->id, id))
+		return ZONE_NO_MEMORY;
+	if (names->label.len > 0)
+		return ZONE_OK;
+	if (entry->kind == ENTRY_ZONE)
+		return zone_default_label(entry);
+	if (entry->kind == ENTRY_KEY && !entry_set_text(&entry->label, names->label))
+		return ZONE_NO_MEMORY;
+	return ZONE_OK;
+}
+
 static enum zone_status decide_rename(struct changes *changes, void *state)
 {
 	struct edit *edit = state;
@@ -111,6 +134,7 @@ static enum zone_status decide_rename(struct changes *changes, void *state)
 	edit->result = entry_copy(current);
 	if (edit->result == NULL)
 		return ZONE_NO_MEMORY;
+	TRY(take_defaults(edit->result, edit->names));
 	TRY(entry_take_names(edit->result, edit->names));
 	TRY(check_renamed(changes, edit->result, strcmp(current->label, edit->result->label) != 0));
 	TRY(changes_put(changes, edit->result));

@@ -25,7 +25,8 @@ enum {
 	CKA_ID_MAX = 32, /* bytes */
 	LABEL_MAX = 255, /* bytes of UTF-8; project labels: 32 */
 	PROJECT_LABEL_MAX = 32,
-	ROOT_KEYS_MAX = 20, /* a project */
+	ROOT_KEYS_MAX = 20,  /* a project */
+	EXTRA_MAX = 1 << 20, /* bytes */
 };
 
 /* What a key may be used for; bits of `usages`, and of the greatest usages in an EZK record

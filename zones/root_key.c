@@ -95,6 +95,8 @@ static enum zone_status try_out(const struct zones *zones, struct uid project, c
 	if (id.failed)
 		return ZONE_NO_MEMORY;
 	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
+	if (ret_canary->failed)
+		return ZONE_KMS_BAD_ANSWER;
 	TRY(ask_decrypt(&ask, buffer_bytes(ret_canary), &plaintext));
 	if (!bytes_equal(buffer_bytes(&plaintext), bytes_of(canary_text)))
 		return refuse(ZONE_KMS_BAD_ANSWER, "%s does not decrypt what it encrypts", arn);
@@ -121,7 +123,9 @@ static struct bytes key_id(const char *arn)
 {
 	struct bytes id = after(arn, ":key/");
 
-	return id.len > 0 ? id : bytes_of(arn);
+	if (id.len == 0)
+		id = bytes_of(arn);
+	return id.len > LABEL_MAX ? bytes(id.data + id.len - LABEL_MAX, LABEL_MAX) : id;
 }
 
 static bool fill(struct entry *entry, const struct kms_key *key)
@@ -180,7 +184,7 @@ enum zone_status candidate_describe(struct zones *zones, struct uid project, con
 
 enum zone_status candidate_try(struct zones *zones, struct candidate *candidate)
 {
-	AUTO(buffer_clear) struct buffer canary = {0};
+	AUTO(buffer_clear) struct buffer canary = {.limit = KMS_BLOB_MAX};
 	struct entry *entry = candidate->entry;
 
 	TRY(check_new(zones, entry->project, entry->of_root_key.arn));

@@ -83,6 +83,9 @@ enum zone_status entry_take_names(struct entry *entry, const struct entry_names 
 {
 	if (names->id.len > CKA_ID_MAX)
 		return refuse(ZONE_INVALID, "an id (CKA_ID) has at most %d bytes", CKA_ID_MAX);
+	if (names->extra.len > EXTRA_MAX)
+		return refuse(ZONE_INVALID, "an object has at most %d bytes of further attributes",
+			      EXTRA_MAX);
 	entry->usages = names->usages;
 	if (names->label.len > 0) {
 		TRY(label_check(entry->kind, names->label));

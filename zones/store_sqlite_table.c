@@ -4,7 +4,7 @@
 
 #include "kms/kms.h"
 
-enum { EXTRA_MAX = 1 << 20, WRAPPED_MAX = 1 << 16 };
+enum { WRAPPED_MAX = 1 << 16 };
 
 static const char *const state_words[] = {"active", "pending deletion", NULL};
 static const enum entry_state states[] = {ENTRY_ACTIVE, ENTRY_PENDING_DELETION};

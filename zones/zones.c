@@ -63,7 +63,9 @@ void zones_abandon(struct zones *zones)
 
 int64_t zones_now_ms(const struct zones *zones)
 {
-	return zones->clock->realtime_ms(zones->clock->state);
+	int64_t now = zones->clock->realtime_ms(zones->clock->state);
+
+	return now > 0 ? now : 0; /* a clock that was never set */
 }
 
 int64_t zones_deletion_ms(const struct zones *zones)

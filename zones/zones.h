@@ -1,6 +1,6 @@
 /*
  * The domain: projects, root keys, clusters, zones (databases) and their keys, with all rules of
- * the system (docs/rules in ARCHITECTURE.md). It knows neither PKCS #11 nor AWS. Thread-safe.
+ * the system. It knows neither PKCS #11 nor AWS. Thread-safe.
  * Functions that say "KMS" may wait for the network and hold no lock of ours meanwhile.
  */
 #pragma once
@@ -27,7 +27,7 @@ struct zones_settings {
 struct zones;
 
 /* Touches neither network nor store: the store is opened at the first look. Takes `store` and
- * `clients`. */
+ * `clients` on ZONE_OK. */
 enum zone_status zones_new(const struct zones_settings *settings, struct store *store,
 			   struct kms_clients *clients, struct zones **ret_zones);
 void zones_free(struct zones *zones);	 /* wipes every key; no random, no fetch, no network */
@@ -35,20 +35,25 @@ void zones_abandon(struct zones *zones); /* in a fork's child */
 
 /* --- The index (no KMS) */
 
-/* Reads what is new in the store; without `now`, at most once a second. Every look-up below sees at
- * least that state. */
+/*
+ * Reads what is new in the store; without `now`, at most once a second, and without waiting for
+ * another thread that is at it. Every look-up below sees at least that state. Once something has
+ * been read, a store that is merely out of reach is no failure without `now`: what is known stays
+ * good to use. ZONE_STORE_….
+ */
 enum zone_status zones_refresh(struct zones *zones, bool now);
 /* Changes with every change of the index: what was looked up before it may be stale after it. */
 uint64_t zones_generation(const struct zones *zones);
 
-/* Held entries: release each. NULL/ZONE_NOT_FOUND: none (or not visible). */
+/* Held entries: release each; also those that await deletion. NULL: none, or in an archived project
+ * (which no look-up shows). */
 struct entry *zones_find_number(struct zones *zones, uint64_t number);
 struct entry *zones_find_zone(struct zones *zones, uint64_t zone);
 struct entry *zones_find_slot(struct zones *zones, uint32_t slot);
 struct entry *zones_find_uid(struct zones *zones, struct uid uid);
 /* All projects by slot; then what a project holds. `filter` fields that are set must match;
- * look-ups by label, id and uid are O(1) + results. Appends held entries to the array (free() it).
- */
+ * look-ups by label, id, uid and kind are O(1) + results. Gives an array of held entries (free()
+ * it). */
 struct entry_filter {
 	struct uid project;
 	bool kinds[ENTRY_KIND_COUNT]; /* those that are looked for */
@@ -61,15 +66,18 @@ enum zone_status zones_list_projects(struct zones *zones, struct entry ***ret_en
 				     size_t *ret_count);
 enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
 			    struct entry ***ret_entries, size_t *ret_count);
-/* The lowest slot number no project ever had. */
+/* The lowest slot number no project ever had. Of the state that was last read. */
 enum zone_status zones_free_slot(struct zones *zones, uint32_t *ret_slot);
 
 /* --- Projects */
 
+/* In a slot from zones_free_slot(); ZONE_EXISTS: somebody took it meanwhile. The label is without
+ * padding; other projects may have the same. */
 enum zone_status zones_project_create(struct zones *zones, uint32_t slot, struct bytes label,
 				      struct entry **ret_project);
-/* Archives `project` whole (restorable for the deletion window) and puts a new empty one into its
- * slot, in one transaction. */
+/* Archives `project` whole (restorable for the deletion window, by its archive in the new one) and
+ * puts a new empty one into its slot, in one transaction. ZONE_CONFLICT, ZONE_NOT_FOUND: it is not
+ * what the caller knows. */
 enum zone_status zones_project_replace(struct zones *zones, struct entry *project,
 				       struct bytes label, struct entry **ret_project);
 
@@ -82,9 +90,10 @@ struct entry_names {
 	struct bytes extra;
 };
 
-/* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS,
- * ZONE_TOO_MANY_ROOT_KEYS; restores one that awaits removal. A "local:NAME" key is made if new.
- * Default label: the name of an alias or local key, else the key id. */
+/* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS (the same
+ * key, however named, or the label), ZONE_TOO_MANY_ROOT_KEYS; restores one that awaits removal. A
+ * "local:NAME" key is made if new. Default label: the name of an alias or local key, else (also
+ * where that is taken) the key id. */
 enum zone_status zones_root_key_add(struct zones *zones, struct uid project, struct bytes kms_key,
 				    const struct entry_names *names, struct entry **ret_root_key);
 /* A root key named only for this process's sessions (to open a record set where no project has it);
@@ -107,15 +116,16 @@ enum zone_status zones_root_key_decrypt(struct zones *zones, const struct entry 
 
 /* --- Clusters and zones */
 
-/* Provider and region equal the root key's (a local key fits any region). Empty provider: the root
- * key's. */
+/* Provider and region equal the root key's (a local key fits any region; a multi-Region key each
+ * where its replica answers: KMS). Empty provider or region: the root key's. ZONE_WRONG_PROVIDER,
+ * ZONE_WRONG_REGION, ZONE_EXISTS. */
 enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 				      struct bytes provider, struct bytes region,
 				      struct uid root_key, const struct entry_names *names,
 				      struct entry **ret_cluster);
 /* KMS. label: "cluster/database"; "database" (cluster "default", made on demand in the root key's
  * region, the root key being the project's only one or default_root_key, which is added on demand);
- * empty: "zone-ID". A failure leaves nothing. */
+ * empty: "zone-ID". "db" and "default/db" are one name. A failure leaves nothing. */
 enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 				   const struct entry_names *names, struct entry **ret_zone);
 /* The record set of a zone: all versions (docs/format.md). */
@@ -124,15 +134,15 @@ enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone
 /* The record of one version. */
 enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
 				   struct buffer *ret_record);
-/* KMS: a record set comes (back) to a project, decrypted and its MAC found good first. With
- * `imported` it keeps old ids and context and decrypts only; else its ids must not live here
- * (ZONE_EXISTS). */
+/* KMS: a record set comes (back) to a project, each record decrypted by `root_key` (no other wrap
+ * is looked at or kept) and its MAC found good first. It keeps its ids and context; with `imported`
+ * it decrypts only. ZONE_EXISTS: the zone lives in this store, or its key is another zone's. */
 enum zone_status zones_zone_import(struct zones *zones, struct uid project,
 				   const struct entry *root_key, struct bytes records,
 				   bool imported, const struct entry_names *names,
 				   struct entry **ret_zone);
 /* KMS: a blob of 32 bytes under purpose=import (plus pairs) becomes a new zone, re-encrypted as
- * `ezk`. */
+ * `ezk`. ZONE_EXISTS: that key is a zone's here already. */
 enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
 					const struct entry *root_key,
 					const struct kms_context *context, struct bytes blob,
@@ -148,11 +158,17 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 
 /* --- Changes (compare-and-set on the entry's revision: ZONE_CONFLICT) */
 
+/* Label, id, usages and extra become those of `names`; empty ones the default. A zone's label keeps
+ * its cluster, its usages are within the greatest (else ZONE_INVALID); a cluster's new label goes
+ * into its zones' too. ZONE_EXISTS. */
 enum zone_status zones_entry_rename(struct zones *zones, const struct entry *entry,
 				    const struct entry_names *names, struct entry **ret_entry);
-/* Root keys (ZONE_IN_USE if an EZK version needs it), clusters without zones, zones: scheduled,
- * restorable. Token keys: gone. */
+/* Root keys (ZONE_IN_USE if a cluster or an EZK version needs it, also of a zone that can be
+ * restored), clusters without zones (ZONE_IN_USE), zones: scheduled, restorable; once more does
+ * nothing. Token keys: gone. Archives: ZONE_PENDING_DELETION; projects: ZONE_INVALID. */
 enum zone_status zones_entry_delete(struct zones *zones, const struct entry *entry);
+/* ZONE_EXISTS: the label is another's by now (rename it first); ZONE_PENDING_DELETION: its cluster
+ * or root key must be restored first. An archive gives its project, in a new slot. */
 enum zone_status zones_entry_restore(struct zones *zones, const struct entry *entry,
 				     struct entry **ret_entry);
 
