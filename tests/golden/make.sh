@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Makes the golden files of a release: make.sh VERSION, once, when it is released. They open for ever; tests/e2e/golden.sh
+# sees to it. A set is made with the tool of its time and is never made again.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+folder=$root/tests/golden/v$1
+export CMEK_PKCS11_MODULE=$root/build/cmek-pkcs11.so
+cmek=$root/build/cmek
+mkdir "$folder"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+printf '[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n' "$work" "$work" >"$work/cmek.conf"
+export CMEK_PKCS11_CONF=$work/cmek.conf
+
+"$cmek" project create golden
+"$cmek" key add --project golden local:golden --label root
+"$cmek" cluster create --project golden prod --key root --region nowhere
+"$cmek" database create --project golden prod/one
+"$cmek" database create --project golden prod/two
+
+# name | zone | bound to | bytes
+while IFS='|' read -r file database name bytes; do
+    # Text that anybody can make again; nothing depends on it, since the sums tell what is in the files.
+    seq 100000 | head -c "$bytes" >"$work/plain" || true
+    "$cmek" encrypt --project golden --database "$database" ${name:+--name "$name"} "$work/plain" "$folder/$file"
+    printf '%s|%s|%s\n' "$(sha256sum <"$work/plain" | cut -d' ' -f1)" "$file" "$name" >>"$folder/sums"
+done <<'LIST'
+empty.cmek|prod/one||0
+one.cmek|prod/one||1
+small.cmek|prod/two||1000
+chunk.cmek|prod/one||65536
+chunks.cmek|prod/two||140000
+named.cmek|prod/one|binlog/2024/01/insert-1.bin|500
+utf8.cmek|prod/two|ordner/größe ✓|500
+LIST
+cp "$work/local.keys" "$folder/local.keys"
+chmod 644 "$folder"/*
