@@ -55,6 +55,20 @@ static void fields_and_state(struct printer *printer, const struct token *token,
 		print_text(printer, "reason", module_last_error(NULL));
 }
 
+/* What has just been found or made so. */
+static void fields_active(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE key)
+{
+	fields(printer, token, key);
+	print_text(printer, "state", "active");
+}
+
+static void fields_disabled(struct printer *printer, const struct token *token,
+			    CK_OBJECT_HANDLE key)
+{
+	fields(printer, token, key);
+	print_text(printer, "state", "disabled");
+}
+
 int key_add(const struct arguments *arguments)
 {
 	const char *name = arguments->positional[0], *label = arguments_value(arguments, "label");
@@ -77,7 +91,7 @@ int key_add(const struct arguments *arguments)
 					     COUNT_OF(template) - (label == NULL), &key);
 	if (rv != CKR_OK)
 		return module_failed(rv, "adding %s to project %s", name, token.project);
-	return objects_report(arguments, &token, key, fields);
+	return objects_report(arguments, &token, key, fields_active);
 }
 
 int key_list(const struct arguments *arguments)
@@ -113,7 +127,8 @@ static int set_state(const struct arguments *arguments, CK_ULONG state, const ch
 	if (rv != CKR_OK)
 		return module_failed(rv, "%s root key %s of project %s", doing, label,
 				     token.project);
-	return objects_report(arguments, &token, key, fields_and_state);
+	return objects_report(arguments, &token, key,
+			      state == CMEK_STATE_ACTIVE ? fields_active : fields_disabled);
 }
 
 int key_disable(const struct arguments *arguments)

@@ -64,7 +64,7 @@ static void fill_key(struct node *node, const struct token *token, CK_OBJECT_HAN
 	put(node, "provider", provider);
 	put(node, "region", region);
 	put(node, "arn", node->key);
-	node->detail = formatted("%s  %s", provider, node->key);
+	node->detail = formatted("%s, %s", provider, node->key);
 }
 
 static void fill_cluster(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
