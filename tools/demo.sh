@@ -40,14 +40,23 @@ step() {
 
 show() { # a command as a person would type it, then what it prints
     printf '   $ %s\n' "${*//"$work"\//}"
-    "$@" 2>&1 | sed 's/^/     /'
+    "$@" 2>&1 | indent
+}
+
+indent() { sed -e "s|$work/||g" -e 's/^/     /'; }
+
+# pkcs11-tool tries to read each key's value; that this is refused needs no line each.
+show_tool() {
+    printf '   $ pkcs11-tool … %s\n' "${*//"$work"\//}"
+    pkcs11-tool --module "$CMEK_PKCS11_MODULE" --token-label demo "$@" 2>&1 |
+        sed -e '/C_GetAttributeValue(VALUE) failed: rv = CKR_ATTRIBUTE_SENSITIVE/,/^$/d' | indent
 }
 
 show_refused() { # the same for one that has to fail
     local status=0
     printf '   $ %s\n' "${*//"$work"\//}"
     "$@" >"$work/refusal" 2>&1 || status=$?
-    sed 's/^/     /' "$work/refusal"
+    indent <"$work/refusal"
     [ $status -ne 0 ] || { echo "   This was not refused." >&2; return 1; }
     echo "     (exit code $status)"
 }
@@ -203,9 +212,8 @@ else
     echo "   'make demo' shows it on the embedded KMS."
 fi
 
-step "Stock programs see the same keys: OpenSC's pkcs11-tool."
-tool=(pkcs11-tool --module "$CMEK_PKCS11_MODULE" --token-label demo)
-show "${tool[@]}" --list-objects --type secrkey
+step "Stock programs see the same keys: OpenSC's pkcs11-tool (--module $CMEK_PKCS11_MODULE --token-label demo)."
+show_tool --list-objects --type secrkey
 
 step "And p11-kit."
 p11_kit=("$root/tools/with-p11-kit.sh" "$CMEK_PKCS11_MODULE" p11-kit)
@@ -217,10 +225,10 @@ else
 fi
 
 step "With pkcs11-tool alone: a zone, a key that leaves it only wrapped; the key is wrapped by the zone and unwrapped."
-show "${tool[@]}" --keygen --key-type AES:32 --label default/default --id 0a01 --usage-decrypt --usage-wrap
-show "${tool[@]}" --keygen --key-type AES:32 --label report-key --id 0b01 --sensitive --extractable
-show "${tool[@]}" --wrap --mechanism AES-KEY-WRAP --id 0a01 --application-id 0b01 --output-file "$work/wrapped"
-show "${tool[@]}" --unwrap --mechanism AES-KEY-WRAP --id 0a01 --input-file "$work/wrapped" --key-type AES: \
+show_tool --keygen --key-type AES:32 --label default/default --id 0a01 --usage-decrypt --usage-wrap
+show_tool --keygen --key-type AES:32 --label report-key --id 0b01 --sensitive --extractable
+show_tool --wrap --mechanism AES-KEY-WRAP --id 0a01 --application-id 0b01 --output-file "$work/wrapped"
+show_tool --unwrap --mechanism AES-KEY-WRAP --id 0a01 --input-file "$work/wrapped" --key-type AES: \
     --application-id 0b02 --application-label report-key-again --sensitive --extractable
 show cmek tree --project demo
 

@@ -58,7 +58,7 @@ inspect_stdin() { "$cmek" inspect - --json <"$1"; }
 ok "from standard input" inspect_stdin "$work/orders.cmek"
 ok "the tree is drawn" "$cmek" tree
 ok "project first" says "project demo"
-ok "then the root key" says "└── root key root  (local  arn:local:kms:"
+ok "then the root key" says "└── root key root  (local, arn:local:kms:"
 ok "then the cluster" says "    └── cluster prod  (local, us-west-2)"
 ok "then the databases" says "        ├── database prod/"
 ok "the tree in JSON" "$cmek" tree --project demo --json

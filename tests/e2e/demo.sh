@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# `make demo` runs to its end, which it only does when each of its steps shows what it says.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+ok "the demo shows what it says, on the embedded KMS" env CMEK_BUILD="$build" "$root/tools/demo.sh"
+ok "in all of its steps" says "Done: 16 steps"
+finish
