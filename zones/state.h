@@ -39,7 +39,7 @@ void zones_looked(struct zones *zones, enum zone_status status);
 
 /* A transaction: brings the index up to date, lets `decide` check the rules and name the changes,
  * writes them, and shows them in the index. `decide` may read zones->index without a lock and must
- * not wait for anything; it may be told only once. */
+ * not wait for anything. */
 struct changes {
 	struct zones *zones;
 	struct store_change *list;

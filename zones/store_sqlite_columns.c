@@ -60,16 +60,30 @@ void take_fixed(struct columns *columns, void *field, size_t size)
 		columns->failed = true;
 }
 
+/* -1: none. Lower case alone, as we write it, so that a uid has one form. */
+static int hex_digit(uint8_t character)
+{
+	if (character >= '0' && character <= '9')
+		return character - '0';
+	return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
+}
+
+/* Two or three for each row, so without a buffer. */
 struct uid take_uid(struct columns *columns)
 {
-	AUTO(buffer_clear) struct buffer decoded = {0};
 	struct bytes text = borrow(columns, SQLITE_TEXT, (size_t)2 * UID_SIZE);
 	struct uid uid = {0};
 
-	if (text.len == (size_t)2 * UID_SIZE && hex_decode(text, &decoded))
-		memcpy(uid.bytes, decoded.data, UID_SIZE);
-	else
+	if (text.len != (size_t)2 * UID_SIZE) {
 		columns->failed = true;
+		return uid;
+	}
+	for (size_t i = 0; i < UID_SIZE; i++) {
+		int high = hex_digit(text.data[2 * i]), low = hex_digit(text.data[2 * i + 1]);
+
+		columns->failed |= high < 0 || low < 0;
+		uid.bytes[i] = (uint8_t)((high & 15) << 4 | (low & 15));
+	}
 	return uid;
 }
 
