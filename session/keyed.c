@@ -2,6 +2,7 @@
  * else. */
 #include "session/keyed.h"
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "session/state.h"
 
@@ -9,21 +10,22 @@
 static const struct use_facts {
 	CK_FLAGS flag;
 	uint32_t usage;
+	const char *attribute; /* that allows it */
 	bool encrypts;
 	CK_RV bad_handle, bad_type, bad_size;
 	enum error_place place;
 } uses[KEY_USE_COUNT] = {
 	/* clang-format off */
-	[KEY_ENCRYPT] = {CKF_ENCRYPT, USAGE_ENCRYPT, true,
+	[KEY_ENCRYPT] = {CKF_ENCRYPT, USAGE_ENCRYPT, "CKA_ENCRYPT", true,
 		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_INIT},
-	[KEY_DECRYPT] = {CKF_DECRYPT, USAGE_DECRYPT, false,
+	[KEY_DECRYPT] = {CKF_DECRYPT, USAGE_DECRYPT, "CKA_DECRYPT", false,
 		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_INIT},
-	[KEY_WRAP] = {CKF_WRAP, USAGE_WRAP, true, CKR_WRAPPING_KEY_HANDLE_INVALID,
+	[KEY_WRAP] = {CKF_WRAP, USAGE_WRAP, "CKA_WRAP", true, CKR_WRAPPING_KEY_HANDLE_INVALID,
 		CKR_WRAPPING_KEY_TYPE_INCONSISTENT, CKR_WRAPPING_KEY_SIZE_RANGE, ERROR_WRAP},
-	[KEY_UNWRAP] = {CKF_UNWRAP, USAGE_UNWRAP, false, CKR_UNWRAPPING_KEY_HANDLE_INVALID,
+	[KEY_UNWRAP] = {CKF_UNWRAP, USAGE_UNWRAP, "CKA_UNWRAP", false, CKR_UNWRAPPING_KEY_HANDLE_INVALID,
 		CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, CKR_UNWRAPPING_KEY_SIZE_RANGE,
 		ERROR_UNWRAP},
-	[KEY_DERIVE] = {CKF_DERIVE, USAGE_DERIVE, true,
+	[KEY_DERIVE] = {CKF_DERIVE, USAGE_DERIVE, "CKA_DERIVE", true,
 		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_WRAP},
 	/* clang-format on */
 };
@@ -94,7 +96,11 @@ static CK_RV check(const struct mechanism *mechanism, const struct use_facts *us
 		return use->bad_size;
 	if (!mechanism_allowed(object->allowed_mechanisms, mechanism->type))
 		return CKR_MECHANISM_INVALID;
-	return (object->usages & use->usage) != 0 ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED;
+	if ((object->usages & use->usage) != 0)
+		return CKR_OK;
+	log_warning("the key '%.*s' may not be used so: its %s is FALSE", (int)object->label.len,
+		    (const char *)object->label.data, use->attribute);
+	return CKR_KEY_FUNCTION_NOT_PERMITTED;
 }
 
 /* Raw mechanisms have no field for a version, so a zone uses the one that rotation leaves alone. */
@@ -206,6 +212,7 @@ CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE t
 	struct keyed *place = find_place(session, use, type, handle);
 	const struct mechanism *mechanism;
 
+	ezks_sweep(objects_zones(session->objects));
 	if (place == NULL || !is_fresh(session, place)) {
 		mechanism = mechanism_find(type);
 		if (mechanism == NULL || (mechanism->flags & uses[use].flag) == 0)
