@@ -125,8 +125,11 @@ CK_RV error_of_zone(enum zone_status status, enum error_place place)
 	return table[status].at[place];
 }
 
+atomic_uint error_notes;
+
 void error_note(CK_ULONG reason)
 {
+	atomic_fetch_add_explicit(&error_notes, 1, memory_order_relaxed);
 	reason_of_thread = last_reason = reason;
 }
 

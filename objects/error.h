@@ -3,6 +3,8 @@
 #pragma once
 
 #include "pkcs11/pkcs11.h"
+#include <stdatomic.h>
+
 #include "pkcs11/cmek.h"
 #include "zones/status.h"
 
@@ -26,5 +28,8 @@ CK_RV error_of_zone(enum zone_status status, enum error_place place);
 void error_note(CK_ULONG reason);
 /* The reason noted by this thread since the last take; CMEK_ERROR_…; resets it. */
 CK_ULONG error_take_reason(void);
+/* Counts the notes of all threads: while it stays the same there is nothing to take. A thread's own
+ * memory is dear to look at from a shared library. */
+extern atomic_uint error_notes;
 /* The last one that was noted at all. */
 CK_ULONG error_last_reason(void);

@@ -212,7 +212,6 @@ CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE t
 	struct keyed *place = find_place(session, use, type, handle);
 	const struct mechanism *mechanism;
 
-	ezks_sweep(objects_zones(session->objects));
 	if (place == NULL || !is_fresh(session, place)) {
 		mechanism = mechanism_find(type);
 		if (mechanism == NULL || (mechanism->flags & uses[use].flag) == 0)

@@ -118,11 +118,19 @@ CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
 	return CKR_OK;
 }
 
+static void take_reason(struct session *session)
+{
+	unsigned notes = atomic_load_explicit(&error_notes, memory_order_relaxed);
+
+	session->device_error = notes == session->error_notes ? 0 : error_take_reason();
+	session->error_notes = notes;
+}
+
 void session_return(struct session **session)
 {
 	if (*session == NULL)
 		return;
-	(*session)->device_error = error_take_reason();
+	take_reason(*session);
 	pthread_mutex_unlock(&(*session)->place->lock);
 }
 

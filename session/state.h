@@ -13,7 +13,8 @@ struct session {
 	CK_SESSION_HANDLE handle;
 	CK_SLOT_ID slot;
 	bool read_write;
-	CK_ULONG device_error;
+	CK_ULONG device_error; /* why the last call failed, CMEK_ERROR_… */
+	unsigned error_notes;  /* what was seen of error.h's count */
 	struct objects *objects;
 	struct tokens *tokens;
 	struct operation operations[OPERATION_KIND_COUNT];
