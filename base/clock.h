@@ -42,6 +42,22 @@ static inline bool moment_passed(struct moment deadline, struct moment now)
 	return now.monotonic_ms >= deadline.monotonic_ms || now.realtime_ms >= deadline.realtime_ms;
 }
 
+/* Whichever comes first, on each clock by itself: a deadline that keeps both. */
+static inline struct moment moment_earlier(struct moment a, struct moment b)
+{
+	return (struct moment){
+		a.monotonic_ms < b.monotonic_ms ? a.monotonic_ms : b.monotonic_ms,
+		a.realtime_ms < b.realtime_ms ? a.realtime_ms : b.realtime_ms,
+	};
+}
+
+/* The one that comes later by the clock that never goes back, whole: a mixture would be later than
+ * both once the other clock was set back. */
+static inline struct moment moment_newer(struct moment a, struct moment b)
+{
+	return a.monotonic_ms > b.monotonic_ms ? a : b;
+}
+
 /* "20261124T043806Z" / "2026-11-24T04:38:06.123Z" of a real time. */
 void clock_basic_utc(int64_t realtime_ms, char ret_text[static 17]);
 void clock_extended_utc(int64_t realtime_ms, char ret_text[static 25]);

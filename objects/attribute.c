@@ -86,6 +86,19 @@ static void get_zone(const struct attribute *row, const struct attribute_source 
 		buffer_put_u64(out, zone);
 }
 
+/* What was heard last in this process, by whatever was asked. */
+static CK_ULONG state_of_root_key(const struct attribute_source *source)
+{
+	enum zone_status heard;
+
+	if (source->objects == NULL ||
+	    !zones_root_key_heard(objects_zones(source->objects), source->object->entry, &heard))
+		return CMEK_STATE_UNKNOWN;
+	if (heard == ZONE_OK)
+		return CMEK_STATE_ACTIVE;
+	return zone_status_is_no(heard) ? CMEK_STATE_DISABLED : CMEK_STATE_UNREACHABLE;
+}
+
 static void get_state(const struct attribute *row, const struct attribute_source *source,
 		      struct buffer *out)
 {
@@ -95,7 +108,7 @@ static void get_state(const struct attribute *row, const struct attribute_source
 	if (entry != NULL && entry->state == ENTRY_PENDING_DELETION)
 		put_ulong(out, CMEK_STATE_PENDING_DELETION);
 	else if (source->object->kind == OBJECT_ROOT_KEY)
-		put_ulong(out, CMEK_STATE_UNKNOWN);
+		put_ulong(out, state_of_root_key(source));
 	else
 		put_ulong(out, CMEK_STATE_ACTIVE);
 }

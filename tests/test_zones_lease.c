@@ -1,119 +1,19 @@
 /* Leases: time on two clocks, one request in flight, refusals. */
-#include "base/free.h"
-#include "base/macros.h"
-#include "base/secret.h"
-#include "zones/lease.h"
-
-#include <unistd.h>
-
-#include "tests/fake_clock.h"
-#include "tests/unit.h"
-
-enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, THREADS = 64 };
-
-/* Whom the leases of these tests ask. */
-struct oracle {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	unsigned asked;
-	bool held; /* requests wait until it is false */
-	enum zone_status answer;
-	struct fake_clock *clock;
-	int64_t takes_ms;
-};
-
-struct fixture {
-	struct fake_clock clock;
-	struct lease_rules rules;
-	struct lease lease;
-	struct oracle oracle;
-};
-
-static enum zone_status ask(void *state, uint8_t ret_ezk[static EZK_SIZE])
-{
-	struct oracle *oracle = state;
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&oracle->lock);
-
-	oracle->asked++;
-	pthread_cond_broadcast(&oracle->changed);
-	while (oracle->held)
-		pthread_cond_wait(&oracle->changed, lock);
-	fake_clock_advance(oracle->clock, oracle->takes_ms);
-	memset(ret_ezk, 'k', EZK_SIZE);
-	return oracle->answer;
-}
-
-static void hold(struct oracle *oracle, bool held)
-{
-	pthread_mutex_lock(&oracle->lock);
-	oracle->held = held;
-	pthread_cond_broadcast(&oracle->changed);
-	pthread_mutex_unlock(&oracle->lock);
-}
-
-static void wait_until_asked(struct oracle *oracle, unsigned times)
-{
-	pthread_mutex_lock(&oracle->lock);
-	while (oracle->asked < times)
-		pthread_cond_wait(&oracle->changed, &oracle->lock);
-	pthread_mutex_unlock(&oracle->lock);
-}
-
-static void start(struct fixture *f, unsigned lease_seconds)
-{
-	memset(f, 0, sizeof(*f));
-	fake_clock_init(&f->clock);
-	lease_rules_init(&f->rules, &f->clock.clock, lease_seconds, DENY_SECONDS);
-	lease_init(&f->lease);
-	pthread_mutex_init(&f->oracle.lock, NULL);
-	pthread_cond_init(&f->oracle.changed, NULL);
-	f->oracle.clock = &f->clock;
-}
-
-static int set_up(void **state)
-{
-	*state = malloc(sizeof(struct fixture));
-	start(*state, LEASE_SECONDS);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	lease_clear(&f->lease);
-	free(f);
-	return 0;
-}
-
-static enum zone_status begin(struct fixture *f)
-{
-	return lease_begin(&f->lease, &f->rules, ask, &f->oracle);
-}
-
-static enum zone_status go_on(struct fixture *f)
-{
-	return lease_continue(&f->lease, &f->rules, ask, &f->oracle);
-}
-
-static void seconds_pass(struct fixture *f, int64_t seconds)
-{
-	fake_clock_advance(&f->clock, seconds * 1000);
-}
+#include "tests/lease_fixture.h"
 
 /* --- Time */
 
-static void one_yes_serves_to_the_end_of_the_lease(void **state)
+static void one_yes_serves_until_the_lease_nears_its_end(void **state)
 {
 	struct fixture *f = *state;
 
 	assert_false(lease_runs(&f->lease, &f->clock.clock));
 	assert_int_equal(begin(f), ZONE_OK);
-	seconds_pass(f, LEASE_SECONDS - 1);
+	seconds_pass(f, NOT_YET);
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(go_on(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 1);
-	seconds_pass(f, 1);
+	seconds_pass(f, LEASE_SECONDS - NOT_YET);
 	assert_false(lease_runs(&f->lease, &f->clock.clock));
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 2);
@@ -282,6 +182,44 @@ static void threads_that_wait_get_one_answer(struct fixture *f, enum zone_status
 	join(callers, THREADS, answer);
 }
 
+static void others_go_on_while_one_renews(void **state)
+{
+	struct fixture *f = *state;
+	struct caller caller;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, SURELY);
+	hold(&f->oracle, true);
+	launch(f, &caller, 1);
+	wait_until_asked(&f->oracle, 2);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+	hold(&f->oracle, false);
+	join(&caller, 1, ZONE_OK);
+	seconds_pass(f, NOT_YET);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
+static void lease_that_ends_while_it_is_renewed_makes_the_others_wait(void **state)
+{
+	struct fixture *f = *state;
+	struct caller callers[THREADS];
+
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, SURELY);
+	hold(&f->oracle, true);
+	launch(f, callers, 1);
+	wait_until_asked(&f->oracle, 2);
+	seconds_pass(f, LEASE_SECONDS - SURELY);
+	launch(f, callers + 1, THREADS - 1);
+	let_them_wait();
+	hold(&f->oracle, false);
+	join(callers, THREADS, ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
 static void threads_share_one_yes(void **state)
 {
 	struct fixture *f = *state;
@@ -399,8 +337,7 @@ static void ended_lease_is_wiped_by_the_sweep(void **state)
 	assert_false(lease_rules_due(&f->rules));
 	seconds_pass(f, LEASE_SECONDS);
 	assert_true(lease_rules_due(&f->rules));
-	lease_rules_reset(&f->rules);
-	assert_true(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+	assert_true(sweep(f));
 	assert_null(f->lease.keys);
 	assert_false(lease_rules_due(&f->rules));
 }
@@ -411,8 +348,7 @@ static void sweep_leaves_a_lease_that_runs_and_comes_again(void **state)
 
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, LEASE_SECONDS - 10);
-	lease_rules_reset(&f->rules);
-	assert_false(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+	assert_false(sweep(f));
 	assert_non_null(f->lease.keys);
 	assert_false(lease_rules_due(&f->rules));
 	f->clock.realtime_ms += 10 * 1000;
@@ -425,9 +361,9 @@ static void sweep_keeps_a_refusal_in_memory(void **state)
 
 	f->oracle.answer = ZONE_KMS_DENIED;
 	assert_int_equal(begin(f), ZONE_KMS_DENIED);
-	assert_false(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+	assert_false(sweep(f));
 	seconds_pass(f, DENY_SECONDS);
-	assert_true(lease_sweep(&f->lease, &f->rules, clock_now(&f->clock.clock)));
+	assert_true(sweep(f));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -435,7 +371,7 @@ static void sweep_keeps_a_refusal_in_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(one_yes_serves_to_the_end_of_the_lease),
+		CASE(one_yes_serves_until_the_lease_nears_its_end),
 		CASE(lease_ends_when_the_monotonic_clock_says_so),
 		CASE(lease_ends_when_the_real_clock_says_so),
 		CASE(lease_counts_from_the_start_of_the_request),
@@ -445,6 +381,8 @@ int main(void)
 		CASE(outage_is_not_remembered),
 		CASE(outage_fails_when_the_lease_has_ended),
 		CASE(barred_lease_is_not_asked_for_until_it_is_restored),
+		CASE(others_go_on_while_one_renews),
+		CASE(lease_that_ends_while_it_is_renewed_makes_the_others_wait),
 		CASE(threads_share_one_yes),
 		CASE(threads_share_one_no),
 		CASE(yes_that_was_asked_for_before_a_no_is_dropped),

@@ -92,7 +92,7 @@ struct entry {
 			char *provider;
 			char *region;
 			bool multi_region;
-			struct bytes canary; /* the uid, encrypted by it under purpose=canary */
+			struct bytes canary; /* zones/canary.h; empty: none */
 		} of_root_key;
 		struct {
 			char *provider;

@@ -134,34 +134,14 @@ enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_
 
 /* --- Leases */
 
-/* Asks the KMS, by what the newest known state of the zone says. */
-static enum zone_status ask_kms(void *state, uint8_t ret_ezk[static EZK_SIZE])
-{
-	struct ezk *ezk = state;
-	struct zones *zones = ezks_zones(ezk->ezks);
-	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
-	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, zone->project);
-	const struct ezk_version *version = entry_version(zone, ezk->version);
-	const struct ask ask = {
-		.clients = zones->clients,
-		.project = project == NULL ? NULL : project->label,
-		.zone = zone->label,
-		.zone_id = ezk->zone,
-		.version = ezk->version,
-	};
-
-	return version == NULL ? ZONE_NOT_FOUND
-			       : ezk_version_open(&ask, ezk->zone, version, ret_ezk);
-}
-
 enum zone_status ezk_begin(struct ezk *ezk)
 {
-	return lease_begin(&ezk->lease, ezks_rules(ezk->ezks), ask_kms, ezk);
+	return lease_begin(&ezk->lease, ezks_rules(ezk->ezks), &ezk_source, ezk);
 }
 
 enum zone_status ezk_continue(struct ezk *ezk)
 {
-	return lease_continue(&ezk->lease, ezks_rules(ezk->ezks), ask_kms, ezk);
+	return lease_continue(&ezk->lease, ezks_rules(ezk->ezks), &ezk_source, ezk);
 }
 
 void ezks_sweep(struct zones *zones)

@@ -3,34 +3,24 @@
 #include "zones/ezks.h"
 #include "base/free.h"
 #include "base/macros.h"
-#include "base/map.h"
+#include "zones/ezks_private.h"
 #include "zones/state.h"
-
-struct ezks {
-	struct zones *zones;
-	struct lease_rules rules;
-	pthread_mutex_t lock;
-	struct map of[EZK_REALM_COUNT]; /* uid → struct live */
-	struct live *first;
-};
-
-/* A zone's versions. */
-struct live {
-	struct live *next;
-	enum ezk_realm realm;
-	struct uid uid;
-	struct ezk *versions;
-};
 
 enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
 {
+	const struct zones_settings *settings = &zones->settings;
+	const struct lease_settings times = {
+		.lease_seconds = settings->lease_seconds,
+		.deny_seconds = settings->deny_seconds,
+		.max_stale_seconds = settings->max_stale_seconds,
+		.zone_lease_seconds = settings->renew_by_zone ? 0 : settings->zone_lease_seconds,
+	};
 	struct ezks *ezks = calloc(1, sizeof(*ezks));
 
 	if (ezks == NULL)
 		return ZONE_NO_MEMORY;
 	ezks->zones = zones;
-	lease_rules_init(&ezks->rules, zones->clock, zones->settings.lease_seconds,
-			 zones->settings.deny_seconds);
+	lease_rules_init(&ezks->rules, zones->clock, &times);
 	pthread_mutex_init(&ezks->lock, NULL);
 	*ret_ezks = ezks;
 	return ZONE_OK;
@@ -58,10 +48,12 @@ static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, const struct
 	atomic_init(&ezk->references, 1);
 	ezk->ezks = ezks;
 	ezk->realm = realm;
+	ezk->project = zone->project;
 	ezk->zone = zone->of_zone.zone;
 	ezk->version = version;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
 	lease_init(&ezk->lease);
+	ezks_place(ezks, ezk);
 	return ezk;
 }
 
@@ -97,6 +89,7 @@ static void follow(struct ezk *ezk, const struct entry *zone)
 	old = ezk->entry;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
 	pthread_mutex_unlock(&ezk->lease.lock);
+	ezks_place(ezk->ezks, ezk);
 	lease_bar(&ezk->lease, ezks_usable(zone, ezk->version));
 }
 
@@ -186,55 +179,19 @@ void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed)
 	}
 }
 
-/* --- Sweeping */
+/* --- The end */
 
-/* Gives those versions back that nobody needs. */
-static void sweep_zone(struct live *live, struct lease_rules *rules, struct moment now)
-{
-	struct ezk **at = &live->versions, *ezk;
-
-	while ((ezk = *at) != NULL) {
-		bool idle = lease_sweep(&ezk->lease, rules, now);
-
-		/* If only the registry holds it, only by the registry can somebody come to. */
-		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {
-			at = &ezk->next;
-			continue;
-		}
-		*at = ezk->next;
-		ezk_release(ezk);
-	}
-}
-
-static void drop_zone(struct ezks *ezks, struct live *live)
+void ezks_drop(struct ezks *ezks, struct live *live)
 {
 	map_remove(&ezks->of[live->realm], bytes(live->uid.bytes, UID_SIZE));
 	free(live);
 }
 
-void ezks_wipe_ended(struct ezks *ezks)
-{
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
-	struct moment now = clock_now(ezks->rules.clock);
-	struct live **at = &ezks->first, *live;
-
-	if (!lease_rules_due(&ezks->rules)) /* somebody was faster */
-		return;
-	lease_rules_reset(&ezks->rules);
-	while ((live = *at) != NULL) {
-		sweep_zone(live, &ezks->rules, now);
-		if (live->versions != NULL) {
-			at = &live->next;
-			continue;
-		}
-		*at = live->next;
-		drop_zone(ezks, live);
-	}
-}
-
 void ezks_free(struct ezks *ezks)
 {
+	struct map_entry *root;
 	struct live *live;
+	size_t at = 0;
 
 	if (ezks == NULL)
 		return;
@@ -245,10 +202,13 @@ void ezks_free(struct ezks *ezks)
 			lease_bar(&ezk->lease, ZONE_NOT_STARTED); /* wipes, whoever holds it */
 			ezk_release(ezk);
 		}
-		drop_zone(ezks, live);
+		ezks_drop(ezks, live);
 	}
 	map_clear(&ezks->of[EZK_OF_STORE]);
 	map_clear(&ezks->of[EZK_OF_SESSION]);
+	while ((root = map_next(&ezks->roots, &at)) != NULL)
+		root_lease_free(root->value);
+	map_clear(&ezks->roots);
 	pthread_mutex_destroy(&ezks->lock);
 	free(ezks);
 }

@@ -2,12 +2,12 @@
  * The live EZKs of a process: one for each version of a zone that is in use, with or without its
  * plaintext. Struct zones owns it; only for files of zones/.
  *
- * Locks: the registry's, then a lease's; both for moments, neither while the KMS is asked.
+ * Locks: the registry's, then a lease's, then a root key's; all for moments, none while the KMS is
+ * asked.
  */
 #pragma once
 
-#include "zones/entry.h"
-#include "zones/lease.h"
+#include "zones/root_lease.h"
 
 struct ezks;
 
@@ -28,6 +28,19 @@ void ezks_abandon(struct ezks *ezks);
  */
 void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed);
 
+/* --- What is known of root keys */
+
+/* Made if need be, and there as long as the registry; NULL: no memory. ret_no_count: for
+ * ezks_hear(). */
+struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char *arn,
+			       uint64_t *ret_no_count);
+/* What a request by the root key brought that was sent after ezks_listen(); answers it, or a no
+ * about the key that came in its way. A no about the key ends all leases that rest on it, in every
+ * project. Who lacks a right that leases do not need (to encrypt, to describe) does not tell.
+ * Accepts NULL. */
+enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
+			   enum zone_status status);
+
 /* --- For ezk.c */
 
 /* Where a zone comes from; uids of the two do not meet. */
@@ -37,11 +50,14 @@ struct ezk {
 	atomic_uint references; /* the registry's among them */
 	struct ezks *ezks;
 	enum ezk_realm realm;
+	struct uid project;
 	uint64_t zone;
 	uint32_t version;
 	struct lease lease;
 	struct entry *entry; /* the newest that is known, held; lease.lock guards the pointer */
-	struct ezk *next;    /* the next version of the same zone; the registry's lock guards it */
+	_Atomic(struct root_lease *) rests_on; /* whose canary vouches for it; NULL: none */
+	_Atomic(struct root_lease *) only;     /* the only one that can decrypt it; NULL: several */
+	struct ezk *next; /* the next version of the same zone; the registry's lock guards it */
 };
 
 /* May a version of the zone be used? */
@@ -53,3 +69,7 @@ struct zones *ezks_zones(struct ezks *ezks);
 /* Wipes what has ended; asked for when lease_rules_due() says so. */
 void ezks_wipe_ended(struct ezks *ezks);
 struct lease_rules *ezks_rules(struct ezks *ezks);
+/* A canary was refused: what stood on it must stand by itself; a no about the key ends it. */
+void ezks_refused(struct ezks *ezks, struct root_lease *root, enum zone_status status);
+/* Whom the leases ask (ezk_ask.c); state: the struct ezk. */
+extern const struct lease_source ezk_source;

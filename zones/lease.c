@@ -1,21 +1,12 @@
-/* Leases. A yes brings time, a no ends it at once, silence changes nothing. */
+/* Leases: time, and who asks. A yes brings time, a no ends it at once, silence changes nothing but
+ * where coasting is allowed. How they end is in lease_end.c. */
 #include "zones/lease.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "zones/lease_private.h"
 
-#include <assert.h>
-
-enum { ENDED = 0, SECOND_MS = 1000 };
-
-void lease_rules_init(struct lease_rules *rules, const struct clock *clock, unsigned lease_seconds,
-		      unsigned deny_seconds)
-{
-	rules->clock = clock;
-	rules->lease_seconds = lease_seconds;
-	rules->deny_seconds = deny_seconds;
-	lease_rules_reset(rules);
-}
+enum { BUSY_MS = 20 };
 
 void lease_init(struct lease *lease)
 {
@@ -31,225 +22,270 @@ void lease_clear(struct lease *lease)
 	pthread_mutex_destroy(&lease->lock);
 }
 
+/* --- Time */
+
+static struct moment load(const _Atomic int64_t *monotonic_ms, const _Atomic int64_t *realtime_ms)
+{
+	return (struct moment){
+		atomic_load_explicit(monotonic_ms, memory_order_acquire),
+		atomic_load_explicit(realtime_ms, memory_order_acquire),
+	};
+}
+
+static struct moment end_of(const struct lease *lease)
+{
+	return load(&lease->ends_monotonic_ms, &lease->ends_realtime_ms);
+}
+
 bool lease_runs(const struct lease *lease, const struct clock *clock)
 {
-	struct moment end = {
-		atomic_load_explicit(&lease->ends_monotonic_ms, memory_order_acquire),
-		atomic_load_explicit(&lease->ends_realtime_ms, memory_order_acquire),
-	};
-
-	return !moment_passed(end, clock_now(clock));
+	return !moment_passed(end_of(lease), clock_now(clock));
 }
 
-/* --- What is to be wiped next */
-
-static void lower(_Atomic int64_t *value, int64_t to)
+/* Runs, and need not be renewed yet. */
+static bool is_fresh(const struct lease *lease, const struct clock *clock)
 {
-	int64_t seen = atomic_load(value);
+	struct moment renew = load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
 
-	while (to < seen && !atomic_compare_exchange_weak(value, &seen, to))
-		;
+	return !moment_passed(renew, clock_now(clock));
 }
 
-static void wipe_at(struct lease_rules *rules, struct moment end)
+/* Readers may see one clock's new moment and the other's old one. That is never later than both
+ * allow, since either clock alone ends a lease. */
+static void store(_Atomic int64_t *monotonic_ms, _Atomic int64_t *realtime_ms, struct moment to)
 {
-	lower(&rules->wipe_monotonic_ms, end.monotonic_ms);
-	lower(&rules->wipe_realtime_ms, end.realtime_ms);
+	atomic_store_explicit(monotonic_ms, to.monotonic_ms, memory_order_release);
+	atomic_store_explicit(realtime_ms, to.realtime_ms, memory_order_release);
 }
 
-void lease_rules_reset(struct lease_rules *rules)
+void lease_set(struct lease *lease, struct moment renew, struct moment end)
 {
-	atomic_store(&rules->wipe_monotonic_ms, INT64_MAX);
-	atomic_store(&rules->wipe_realtime_ms, INT64_MAX);
+	renew = moment_earlier(renew, end);
+	store(&lease->renew_monotonic_ms, &lease->renew_realtime_ms, renew);
+	store(&lease->ends_monotonic_ms, &lease->ends_realtime_ms, end);
 }
 
-bool lease_rules_due(const struct lease_rules *rules)
+void lease_count(struct lease *lease, struct lease_rules *rules, struct moment renew)
 {
-	struct moment next = {
-		atomic_load_explicit(&rules->wipe_monotonic_ms, memory_order_relaxed),
-		atomic_load_explicit(&rules->wipe_realtime_ms, memory_order_relaxed),
-	};
+	struct moment end = moment_after(lease->yes, rules->yes_ms);
 
-	return moment_passed(next, clock_now(rules->clock));
+	if (rules->zone_lease_ms > 0)
+		end = moment_earlier(end, moment_after(lease->brought, rules->zone_lease_ms));
+	lease_set(lease, renew, end);
+	lease->keep = rules->stale_ms > 0
+			      ? moment_newer(end, moment_after(lease->yes, rules->stale_ms))
+			      : end;
+	lease_rules_wipe_at(rules, lease->keep);
 }
 
-/* --- With the lock held */
+/* --- Answers */
 
-static void set_end(struct lease *lease, struct moment end)
+struct answer {
+	enum zone_status status;
+	bool vouched;	     /* by the root key; the lease's own keys stay */
+	struct moment asked; /* when the request was sent; a failure: when it was known */
+	struct moment renew;
+	struct lease_keys *keys; /* brought */
+};
+
+static void answer_clear(struct answer *answer)
 {
-	atomic_store_explicit(&lease->ends_monotonic_ms, end.monotonic_ms, memory_order_release);
-	atomic_store_explicit(&lease->ends_realtime_ms, end.realtime_ms, memory_order_release);
+	secret_free(answer->keys);
 }
 
-static void end_now(struct lease *lease)
+static enum zone_status grant(struct lease *lease, struct lease_rules *rules, struct answer *answer)
 {
-	set_end(lease, (struct moment){ENDED, ENDED});
-	secret_free(lease->keys);
-	lease->keys = NULL;
-}
-
-static void deny(struct lease *lease, const struct lease_rules *rules, enum zone_status no)
-{
-	int64_t remembered_ms = (int64_t)rules->deny_seconds * SECOND_MS;
-
-	end_now(lease);
-	lease->denied = no;
-	lease->denied_until = moment_after(clock_now(rules->clock), remembered_ms);
-}
-
-static bool in_flight(const struct lease *lease)
-{
-	return lease->received < lease->sent;
-}
-
-/* What stands against asking at all. */
-static enum zone_status refusal(const struct lease *lease, const struct lease_rules *rules)
-{
-	if (lease->barred != ZONE_OK)
-		return lease->barred;
-	if (lease->denied != ZONE_OK &&
-	    !moment_passed(lease->denied_until, clock_now(rules->clock)))
-		return lease->denied;
-	return ZONE_OK;
-}
-
-/* A yes, to a request sent at `asked`. */
-static enum zone_status grant(struct lease *lease, struct lease_rules *rules, struct moment asked,
-			      struct lease_keys **keys)
-{
-	unsigned seconds = rules->lease_seconds > 0 ? rules->lease_seconds : OPERATION_SECONDS;
-	struct moment end = moment_after(asked, (int64_t)seconds * SECOND_MS);
+	struct moment end = moment_after(answer->asked, rules->yes_ms);
 
 	/* An answer that took longer than the lease it brings is as good as none. */
 	if (moment_passed(end, clock_now(rules->clock)))
-		return ZONE_KMS_UNAVAILABLE;
-	secret_free(lease->keys);
-	lease->keys = TAKE(*keys);
+		return lease_hold_out(lease, rules, ZONE_KMS_UNAVAILABLE, clock_now(rules->clock));
+	if (!answer->vouched) {
+		secret_free(lease->keys);
+		lease->keys = TAKE(answer->keys);
+		lease->brought = lease->yes = answer->asked;
+		lease->itself = lease_rules_ahead(rules, answer->asked, rules->zone_lease_ms);
+	}
+	lease->yes = moment_newer(lease->yes, answer->asked);
 	lease->denied = ZONE_OK;
-	set_end(lease, end);
-	wipe_at(rules, end);
+	lease_count(lease, rules, answer->renew);
 	return ZONE_OK;
 }
 
-/* During an outage a lease goes on to its end, and no further; this is where coasting will have its
- * say. */
-static enum zone_status settle(struct lease *lease, struct lease_rules *rules, struct moment asked,
-			       enum zone_status answer, struct lease_keys **keys)
+static enum zone_status settle(struct lease *lease, struct lease_rules *rules,
+			       struct answer *answer)
 {
-	if (zone_status_is_no(answer))
-		deny(lease, rules, answer);
-	else if (lease->overruled != ZONE_OK)
-		answer = lease->overruled;
-	else if (answer == ZONE_OK)
-		answer = grant(lease, rules, asked, keys);
-	return answer;
+	if (zone_status_is_no(answer->status)) {
+		lease_remember(lease, rules, answer->status);
+		return answer->status;
+	}
+	if (lease->overruled != ZONE_OK)
+		return lease->overruled;
+	if (answer->status == ZONE_OK)
+		return grant(lease, rules, answer);
+	return lease_hold_out(lease, rules, answer->status, answer->asked);
 }
 
 /* --- Asking */
 
-/* Called and left with the lock held, which is open while the KMS is asked. */
-static void ask_once(struct lease *lease, struct lease_rules *rules, lease_ask *ask, void *state)
+static void ask_itself(struct lease_rules *rules, const struct lease_source *source, void *state,
+		       struct answer *answer)
 {
-	AUTO(secret_freep) struct lease_keys *keys = NULL;
-	enum zone_status answer = ZONE_NO_MEMORY;
-	struct moment asked;
+	answer->vouched = false;
+	answer->status = ZONE_NO_MEMORY;
+	answer->asked = clock_now(rules->clock);
+	answer->renew = lease_rules_ahead(rules, answer->asked, rules->yes_ms);
+	answer->keys = secret_new(sizeof(*answer->keys));
+	if (answer->keys != NULL)
+		answer->status = source->bring(state, answer->keys->ezk);
+	if (answer->status != ZONE_OK)
+		answer->asked = clock_now(rules->clock);
+}
+
+/* A key that is here need not be brought again, if its root key says yes. False: somebody else is
+ * asking that. */
+static bool ask_above(struct lease_rules *rules, const struct lease_source *source, void *state,
+		      enum vouch_how how, struct answer *answer)
+{
+	struct voucher voucher = {0};
+	enum vouch said = source->vouch(state, how, &voucher);
+
+	if (said == VOUCH_ASK_ITSELF)
+		ask_itself(rules, source, state, answer);
+	else
+		*answer = (struct answer){
+			.status = said == VOUCH_YES ? ZONE_OK : voucher.outage,
+			.vouched = said == VOUCH_YES,
+			.asked = voucher.asked,
+			.renew = voucher.renew,
+		};
+	return said != VOUCH_BUSY;
+}
+
+/* The key went, or the word of its root key lost its worth, while that was asked. */
+static bool is_worthless(const struct lease *lease, const struct answer *answer)
+{
+	return answer->vouched && lease->overruled == ZONE_OK &&
+	       (lease->keys == NULL || lease->doubted);
+}
+
+/* Called and left with the lock held, which is open meanwhile. */
+static bool ask(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
+		void *state, enum vouch_how how, struct answer *answer)
+{
+	bool above = lease->keys != NULL && lease_may_go_on(lease, rules);
+	bool asked = true;
+
+	if (moment_passed(lease->itself, clock_now(rules->clock)))
+		how = VOUCH_ITSELF;
+	pthread_mutex_unlock(&lease->lock);
+	if (above)
+		asked = ask_above(rules, source, state, how, answer);
+	else
+		ask_itself(rules, source, state, answer);
+	pthread_mutex_lock(&lease->lock);
+	return asked;
+}
+
+/* A request that was none: the lease is looked at again soon. */
+static void take_back(struct lease *lease, const struct lease_rules *rules)
+{
+	struct moment soon = moment_after(clock_now(rules->clock), BUSY_MS);
+
+	lease->sent--;
+	lease_set(lease, soon, end_of(lease));
+}
+
+/* Called and left with the lock held, which is open while the KMS is asked. False: nobody was
+ * asked. */
+static bool ask_once(struct lease *lease, struct lease_rules *rules,
+		     const struct lease_source *source, void *state, enum vouch_how how)
+{
+	AUTO(answer_clear) struct answer answer = {0};
+	bool asked;
 
 	lease->sent++;
 	lease->overruled = ZONE_OK;
-	pthread_mutex_unlock(&lease->lock);
-	asked = clock_now(rules->clock);
-	keys = secret_new(sizeof(*keys));
-	if (keys != NULL)
-		answer = ask(state, keys->ezk);
-	pthread_mutex_lock(&lease->lock);
-	lease->answer = settle(lease, rules, asked, answer, &keys);
-	lease->received++;
+	lease->doubted = false;
+	/* Meanwhile the others go on to the end by the short way. */
+	lease_set(lease, end_of(lease), end_of(lease));
+	asked = ask(lease, rules, source, state, how, &answer);
+	if (asked && is_worthless(lease, &answer))
+		ask(lease, rules, source, state, VOUCH_ITSELF, &answer);
+	if (asked) {
+		lease->answer = settle(lease, rules, &answer);
+		lease->received++;
+	} else {
+		take_back(lease, rules);
+	}
 	pthread_cond_broadcast(&lease->answered);
+	return asked;
 }
 
 /* The number of the request whose answer will do for who comes now: the one in flight, but where
  * every operation needs its own. */
 static uint64_t request_needed(const struct lease *lease, const struct lease_rules *rules)
 {
-	return in_flight(lease) && rules->lease_seconds > 0 ? lease->sent : lease->sent + 1;
+	return lease_in_flight(lease) && rules->lease_ms > 0 ? lease->sent : lease->sent + 1;
 }
 
-static enum zone_status ask_or_wait(struct lease *lease, struct lease_rules *rules, lease_ask *ask,
-				    void *state)
+static enum zone_status refusal(const struct lease *lease, const struct lease_rules *rules,
+				const struct lease_source *source, void *state)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
-	uint64_t needed;
+	TRY(lease_refusal(lease, rules));
+	return source->refusal(state);
+}
 
-	/* Somebody may have been faster. */
-	if (rules->lease_seconds > 0 && lease_runs(lease, rules->clock))
-		return ZONE_OK;
-	needed = request_needed(lease, rules);
+static enum zone_status ask_or_wait(struct lease *lease, struct lease_rules *rules,
+				    const struct lease_source *source, void *state)
+{
+	uint64_t needed = request_needed(lease, rules);
+
 	while (lease->received < needed) {
-		TRY(refusal(lease, rules));
-		if (in_flight(lease))
-			pthread_cond_wait(&lease->answered, lock);
+		TRY(refusal(lease, rules, source, state));
+		if (lease_in_flight(lease))
+			pthread_cond_wait(&lease->answered, &lease->lock);
 		else
-			ask_once(lease, rules, ask, state);
+			ask_once(lease, rules, source, state, VOUCH_WAIT);
 	}
 	return lease->answer;
 }
 
-/* Refreshing ahead of the end has its place here: a lease that runs, but not for long. */
-enum zone_status lease_begin(struct lease *lease, struct lease_rules *rules, lease_ask *ask,
-			     void *state)
+/* Ahead of the end, by one thread; it alone learns a no at once. */
+static enum zone_status refresh(struct lease *lease, struct lease_rules *rules,
+				const struct lease_source *source, void *state)
 {
-	if (rules->lease_seconds > 0 && lease_runs(lease, rules->clock))
+	if (lease_in_flight(lease) || is_fresh(lease, rules->clock))
 		return ZONE_OK;
-	return ask_or_wait(lease, rules, ask, state);
+	TRY(refusal(lease, rules, source, state));
+	return ask_once(lease, rules, source, state, VOUCH_ASK) ? lease->answer : ZONE_OK;
 }
 
-enum zone_status lease_continue(struct lease *lease, struct lease_rules *rules, lease_ask *ask,
-				void *state)
+static enum zone_status renew(struct lease *lease, struct lease_rules *rules,
+			      const struct lease_source *source, void *state)
 {
-	if (lease_runs(lease, rules->clock))
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	if (rules->lease_ms == 0)
+		return ask_or_wait(lease, rules, source, state);
+	if (lease_runs(lease, rules->clock) || lease_prolong(lease, rules, source, state))
+		return refresh(lease, rules, source, state);
+	return ask_or_wait(lease, rules, source, state);
+}
+
+enum zone_status lease_begin(struct lease *lease, struct lease_rules *rules,
+			     const struct lease_source *source, void *state)
+{
+	if (rules->lease_ms > 0 && is_fresh(lease, rules->clock))
 		return ZONE_OK;
-	return ask_or_wait(lease, rules, ask, state);
+	return renew(lease, rules, source, state);
 }
 
-/* --- Ending */
-
-void lease_deny(struct lease *lease, const struct lease_rules *rules, enum zone_status no)
+enum zone_status lease_continue(struct lease *lease, struct lease_rules *rules,
+				const struct lease_source *source, void *state)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+	bool good = rules->lease_ms > 0 ? is_fresh(lease, rules->clock)
+					: lease_runs(lease, rules->clock);
 
-	assert(zone_status_is_no(no));
-	deny(lease, rules, no);
-	lease->overruled = no;
-}
-
-void lease_bar(struct lease *lease, enum zone_status why)
-{
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
-
-	lease->barred = why;
-	if (why == ZONE_OK)
-		return;
-	end_now(lease);
-	lease->overruled = why;
-}
-
-static struct moment later(struct moment a, struct moment b)
-{
-	return (struct moment){
-		a.monotonic_ms > b.monotonic_ms ? a.monotonic_ms : b.monotonic_ms,
-		a.realtime_ms > b.realtime_ms ? a.realtime_ms : b.realtime_ms,
-	};
-}
-
-/* Not more often than once a second, since all leases are looked at. */
-bool lease_sweep(struct lease *lease, struct lease_rules *rules, struct moment now)
-{
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
-	struct moment end = {lease->ends_monotonic_ms, lease->ends_realtime_ms};
-
-	if (lease->keys != NULL && moment_passed(end, now))
-		end_now(lease);
-	if (lease->keys != NULL)
-		wipe_at(rules, later(end, moment_after(now, SECOND_MS)));
-	return lease->keys == NULL && !in_flight(lease) && refusal(lease, rules) == ZONE_OK;
+	return good ? ZONE_OK : renew(lease, rules, source, state);
 }

@@ -1,34 +1,21 @@
 /*
- * A lease: how long one decrypted EZK may be used, and who asks for the next. It knows time,
- * flights and refusals; whom to ask is its owner's business. Plaintext is there only while a lease
- * runs, in locked memory, and goes with it.
+ * A lease: how long one decrypted EZK may be used, and who asks for more time. It knows time,
+ * flights, refusals and outages; whom to ask is its owner's business. Plaintext is there only while
+ * a lease runs (and, where coasting is allowed, may come to run again), in locked memory, and goes
+ * with it. docs/leases.md is the same for users.
  *
  * Time is the earlier of two clocks (base/clock.h), counted from the start of the request that
- * brought the key. One request is in flight however many threads wait, and all of them get its
- * answer. Nothing is locked meanwhile.
+ * brought a yes. One request is in flight however many threads wait, and all of them get its
+ * answer. Nothing is locked meanwhile. Who uses a lease in its last part renews it, while others go
+ * on by what is left.
  */
 #pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/clock.h"
 #include "zones/derive.h"
-
-/* An operation under way runs this long on its yes where lease_seconds is 0. */
-enum { OPERATION_SECONDS = 60 };
-
-/* What all leases of a process share. */
-struct lease_rules {
-	const struct clock *clock;
-	unsigned lease_seconds; /* 0: each operation needs a request sent after it began */
-	unsigned deny_seconds;
-	/* The first moment at which some plaintext is to be wiped, on either clock. */
-	_Atomic int64_t wipe_monotonic_ms;
-	_Atomic int64_t wipe_realtime_ms;
-};
-void lease_rules_init(struct lease_rules *rules, const struct clock *clock, unsigned lease_seconds,
-		      unsigned deny_seconds);
+#include "zones/lease_rules.h"
 
 /* The EZK and what was derived from it so far; lies in locked memory. */
 struct lease_keys {
@@ -38,16 +25,24 @@ struct lease_keys {
 };
 
 struct lease {
-	/* The end, on both clocks; written under the lock, read without it. */
+	/* From when on who uses it renews it, and the end, on both clocks; written under the lock,
+	 * read without it. */
+	_Atomic int64_t renew_monotonic_ms;
+	_Atomic int64_t renew_realtime_ms;
 	_Atomic int64_t ends_monotonic_ms;
 	_Atomic int64_t ends_realtime_ms;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t answered;
 	struct lease_keys *keys;    /* NULL: none; may be there a little longer than the lease */
+	struct moment brought;	    /* when the request was sent that brought the keys */
+	struct moment itself;	    /* from then on renewals ask the key itself */
+	struct moment yes;	    /* when the request was sent that the newest yes answered */
+	struct moment keep;	    /* the keys are wiped then */
 	uint64_t sent;		    /* requests, so far */
 	uint64_t received;	    /* answers; one less than `sent` while one is in flight */
 	enum zone_status answer;    /* the last */
 	enum zone_status overruled; /* what became known while the request in flight was out */
+	bool doubted;		    /* and that what stands for the key does so no more */
 	enum zone_status denied;    /* the last explicit no, and how long it is remembered */
 	struct moment denied_until;
 	enum zone_status barred; /* by the domain: fenced, awaits deletion, gone */
@@ -56,27 +51,57 @@ struct lease {
 void lease_init(struct lease *lease);
 void lease_clear(struct lease *lease); /* wipes */
 
-/* Brings the EZK; called without a lock. */
-typedef enum zone_status lease_ask(void *state, uint8_t ret_ezk[static EZK_SIZE]);
+/* What the root key above a key says for it. */
+enum vouch {
+	VOUCH_YES,
+	VOUCH_ASK_ITSELF, /* it says nothing: the key must be asked itself */
+	VOUCH_BUSY,	  /* somebody is asking it */
+	VOUCH_OUTAGE	  /* it can't be reached */
+};
+enum vouch_how {
+	VOUCH_KNOWN,  /* by what is known; no KMS */
+	VOUCH_ITSELF, /* the key's own turn: nothing, or an outage that is known; no KMS */
+	VOUCH_ASK,    /* asks the KMS, but does not wait for another's request */
+	VOUCH_WAIT
+};
+struct voucher {
+	struct moment asked; /* when the yes was asked for; when it was found out of reach */
+	struct moment renew; /* when it is to be renewed */
+	enum zone_status outage;
+};
+
+/* Whom a lease asks. All get the caller's `state`. */
+struct lease_source {
+	/* Brings the key by its own Decrypt. KMS; called without a lock. */
+	enum zone_status (*bring)(void *state, uint8_t ret_ezk[static EZK_SIZE]);
+	/* VOUCH_KNOWN is called with the lease's lock held. */
+	enum vouch (*vouch)(void *state, enum vouch_how how, struct voucher *ret_voucher);
+	/* A no that is remembered above the key, or ZONE_OK; with the lease's lock held. */
+	enum zone_status (*refusal)(void *state);
+};
 
 /* An operation begins, or goes on with a further part. Asks if need be; ZONE_OK, or why not. */
-enum zone_status lease_begin(struct lease *lease, struct lease_rules *rules, lease_ask *ask,
-			     void *state);
-enum zone_status lease_continue(struct lease *lease, struct lease_rules *rules, lease_ask *ask,
-				void *state);
+enum zone_status lease_begin(struct lease *lease, struct lease_rules *rules,
+			     const struct lease_source *source, void *state);
+enum zone_status lease_continue(struct lease *lease, struct lease_rules *rules,
+				const struct lease_source *source, void *state);
 /* One load of each clock and two of memory. */
 bool lease_runs(const struct lease *lease, const struct clock *clock);
 
 /* An explicit no, from wherever: ends the lease, wipes, is remembered, and overrules a yes that was
  * asked for before. */
 void lease_deny(struct lease *lease, const struct lease_rules *rules, enum zone_status no);
+/* The same where the no is remembered above. ZONE_OK: what the key itself says in a request under
+ * way still counts. */
+void lease_end(struct lease *lease, enum zone_status no);
 /* The same by the domain's own rules, until it says ZONE_OK. */
 void lease_bar(struct lease *lease, enum zone_status why);
+/* What stood for the key does so no more: what is left is its own yes. */
+void lease_doubt(struct lease *lease, struct lease_rules *rules);
+/* The next renewal asks the key itself. */
+void lease_ask_itself(struct lease *lease);
 
-/* Wipes what has ended, notes when to come again in the rules. True: nothing is left here that a
- * new lease of the same key would miss. */
-bool lease_sweep(struct lease *lease, struct lease_rules *rules, struct moment now);
-/* Is there something to wipe? */
-bool lease_rules_due(const struct lease_rules *rules);
-/* Before all leases are swept: they note anew what is next. */
-void lease_rules_reset(struct lease_rules *rules);
+/* Wipes what has ended, unless it goes on by what is known above; notes when to come again in the
+ * rules. True: nothing is left here that a new lease of the same key would miss. */
+bool lease_sweep(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
+		 void *state, struct moment now);

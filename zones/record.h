@@ -55,6 +55,16 @@ enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *
 enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 				  const struct ezk_version *version,
 				  uint8_t ret_ezk[static EZK_SIZE]);
+/* KMS: the same by one wrap. */
+enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
+			       const struct ezk_version *version, const struct wrap *wrap,
+			       uint8_t ret_ezk[static EZK_SIZE]);
+/* And the rule among wraps alone: `open` is called for one after the other until it opens. */
+typedef enum zone_status ezk_open_by(void *state, const struct ezk_version *version,
+				     const struct wrap *wrap, uint8_t ret_ezk[static EZK_SIZE]);
+enum zone_status ezk_version_by_any(uint64_t zone, const struct ezk_version *version,
+				    ezk_open_by *open, void *state,
+				    uint8_t ret_ezk[static EZK_SIZE]);
 
 /* Adds a wrap; both are copied. The blob is not empty. */
 enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *arn,

@@ -4,13 +4,12 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/ask.h"
+#include "zones/canary.h"
+#include "zones/ezks.h"
 #include "zones/root_keys.h"
 #include "zones/rules.h"
 
 #include <string.h>
-
-/* What a canary holds. It is no secret: what counts is whether the KMS decrypts it. */
-static const char canary_text[] = "cmek:canary";
 
 static const char local_prefix[] = "local:";
 
@@ -77,29 +76,6 @@ static enum zone_status describe(struct zones *zones, struct uid project, const 
 		return refuse(ZONE_KMS_INVALID_KEY_USAGE,
 			      "%s is not a symmetric key for encryption and decryption",
 			      ret_key->arn);
-	return ZONE_OK;
-}
-
-/* Encrypts and decrypts, which shows both rights; the ciphertext is kept as the canary. */
-static enum zone_status try_out(const struct zones *zones, struct uid project, const char *arn,
-				struct buffer *ret_canary)
-{
-	AUTO(buffer_clear) struct buffer id = {0};
-	AUTO(buffer_clear) struct buffer plaintext = {0};
-	struct kms_pair pairs[2] = {{"cmek:purpose", "canary"}, {"cmek:project", NULL}};
-	const struct kms_context context = {pairs, COUNT_OF(pairs)};
-	const struct ask ask = {.clients = zones->clients, .key = arn, .context = &context};
-
-	hex_append(&id, bytes(project.bytes, UID_SIZE));
-	pairs[1].value = buffer_text(&id);
-	if (id.failed)
-		return ZONE_NO_MEMORY;
-	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
-	if (ret_canary->failed)
-		return ZONE_KMS_BAD_ANSWER;
-	TRY(ask_decrypt(&ask, buffer_bytes(ret_canary), &plaintext));
-	if (!bytes_equal(buffer_bytes(&plaintext), bytes_of(canary_text)))
-		return refuse(ZONE_KMS_BAD_ANSWER, "%s does not decrypt what it encrypts", arn);
 	return ZONE_OK;
 }
 
@@ -188,7 +164,7 @@ enum zone_status candidate_try(struct zones *zones, struct candidate *candidate)
 	struct entry *entry = candidate->entry;
 
 	TRY(check_new(zones, entry->project, entry->of_root_key.arn));
-	TRY(try_out(zones, entry->project, entry->of_root_key.arn, &canary));
+	TRY(canary_make(zones, entry->project, entry->of_root_key.arn, &canary));
 	return entry_set_bytes(&entry->of_root_key.canary, buffer_bytes(&canary)) ? ZONE_OK
 										  : ZONE_NO_MEMORY;
 }
@@ -298,6 +274,15 @@ static enum zone_status decide_add(struct changes *changes, void *state)
 	return candidate_put(changes, state);
 }
 
+static void tell_works(struct zones *zones, const struct entry *root_key)
+{
+	uint64_t no_count;
+	struct root_lease *root =
+		ezks_listen(zones->ezks, root_key->project, root_key->of_root_key.arn, &no_count);
+
+	ezks_hear(zones->ezks, root, no_count, ZONE_OK);
+}
+
 enum zone_status zones_root_key_add(struct zones *zones, struct uid project, struct bytes kms_key,
 				    const struct entry_names *names, struct entry **ret_root_key)
 {
@@ -311,5 +296,6 @@ enum zone_status zones_root_key_add(struct zones *zones, struct uid project, str
 	TRY(candidate_try(zones, &candidate));
 	TRY(zones_change(zones, decide_add, &candidate));
 	*ret_root_key = TAKE(candidate.entry);
+	tell_works(zones, *ret_root_key);
 	return ZONE_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/ask.h"
+#include "zones/ezks.h"
 #include "zones/root_keys.h"
 #include "zones/rules.h"
 
@@ -37,13 +38,62 @@ static struct ask ask_for(const struct zones *zones, const struct entry *root_ke
 	return (struct ask){.clients = zones->clients, .key = root_key->of_root_key.arn};
 }
 
+/* --- What is heard of a key by the way */
+
+struct listener {
+	struct zones *zones;
+	struct root_lease *root;
+	uint64_t no_count;
+};
+
+static struct listener listen_to(struct zones *zones, const struct entry *root_key)
+{
+	struct listener listener = {.zones = zones};
+
+	listener.root = ezks_listen(zones->ezks, root_key->project, root_key->of_root_key.arn,
+				    &listener.no_count);
+	return listener;
+}
+
+/* Leases need no right but that to decrypt EZKs. */
+static void hear(const struct listener *listener, enum zone_status status)
+{
+	if (status != ZONE_KMS_DENIED)
+		ezks_hear(listener->zones->ezks, listener->root, listener->no_count, status);
+}
+
+bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
+			  enum zone_status *ret_status)
+{
+	const struct listener listener = listen_to(zones, root_key);
+
+	return listener.root != NULL && root_lease_heard(listener.root, ret_status);
+}
+
+/* --- Its state */
+
+static enum zone_status meaning_of(enum kms_key_state state)
+{
+	switch (state) {
+	case KMS_KEY_ENABLED:
+		return ZONE_OK;
+	case KMS_KEY_DISABLED:
+		return ZONE_KMS_DISABLED;
+	default:
+		return ZONE_KMS_INVALID_STATE;
+	}
+}
+
 enum zone_status zones_root_key_state(struct zones *zones, const struct entry *root_key,
 				      enum kms_key_state *ret_state)
 {
 	const struct ask ask = ask_for(zones, root_key);
-	struct kms_key key;
+	const struct listener listener = listen_to(zones, root_key);
+	struct kms_key key = {0};
+	enum zone_status status = ask_describe(&ask, &key);
 
-	TRY(ask_describe(&ask, &key));
+	hear(&listener, status == ZONE_OK ? meaning_of(key.state) : status);
+	TRY(status);
 	*ret_state = key.state;
 	return ZONE_OK;
 }
@@ -52,8 +102,11 @@ enum zone_status zones_root_key_set_state(struct zones *zones, const struct entr
 					  enum kms_key_state state)
 {
 	const struct ask ask = ask_for(zones, root_key);
+	const struct listener listener = listen_to(zones, root_key);
 	enum zone_status status = ask_set_state(&ask, state);
 
+	if (status == ZONE_OK)
+		hear(&listener, meaning_of(state));
 	if (status == ZONE_KMS_UNSUPPORTED)
 		return refuse(status,
 			      "%s lives in a cloud's KMS: enable and disable it there, by its "
@@ -97,30 +150,38 @@ enum zone_status zones_root_key_encrypt(struct zones *zones, const struct entry 
 					const struct kms_context *context, struct bytes plaintext,
 					struct buffer *ret_blob)
 {
+	const struct listener listener = listen_to(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
 	struct ask ask = ask_for(zones, root_key);
 	struct kms_context all;
+	enum zone_status status;
 
 	TRY(check_usable(root_key));
 	TRY(with_purpose("data", context, &pairs));
 	all = (struct kms_context){pairs, context->count + 1};
 	ask.context = &all;
-	return ask_encrypt(&ask, plaintext, ret_blob);
+	status = ask_encrypt(&ask, plaintext, ret_blob);
+	hear(&listener, status);
+	return status;
 }
 
 enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *root_key,
 				      const char *purpose, const struct kms_context *context,
 				      struct bytes blob, struct buffer *ret_plaintext)
 {
+	const struct listener listener = listen_to(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
 	struct ask ask = ask_for(zones, root_key);
 	struct kms_context all;
+	enum zone_status status;
 
 	TRY(check_usable(root_key));
 	TRY(with_purpose(purpose, context, &pairs));
 	all = (struct kms_context){pairs, context->count + 1};
 	ask.context = &all;
-	return ask_decrypt(&ask, blob, ret_plaintext);
+	status = ask_decrypt(&ask, blob, ret_plaintext);
+	hear(&listener, status);
+	return status;
 }
 
 enum zone_status zones_root_key_decrypt(struct zones *zones, const struct entry *root_key,

@@ -131,14 +131,19 @@ static enum zone_status check_key(const uint8_t *ezk, uint64_t zone,
 	return right ? ZONE_OK : ZONE_RECORD_CORRUPT;
 }
 
-static enum zone_status open_wrap(const struct ask *ask, uint64_t zone,
-				  const struct ezk_version *version, const struct wrap *wrap,
-				  uint8_t *ret_ezk)
+enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
+			       const struct ezk_version *version, const struct wrap *wrap,
+			       uint8_t ret_ezk[static EZK_SIZE])
 {
+	const struct ezk_identity identity = {version->project, version->cluster, zone,
+					      version->version};
 	AUTO(buffer_clear) struct buffer plaintext = {0};
+	struct ezk_context context;
 	struct ask asked = *ask;
 	enum zone_status status;
 
+	ezk_context_init(&context, &identity);
+	asked.context = &context.context;
 	asked.key = wrap->arn;
 	TRY(ask_decrypt(&asked, wrap->blob, &plaintext));
 	status = plaintext.len == EZK_SIZE ? check_key(plaintext.data, zone, version)
@@ -160,31 +165,47 @@ static enum zone_status refuse_all_wraps(uint64_t zone, const struct ezk_version
 	return ZONE_INVALID;
 }
 
-enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
-				  const struct ezk_version *version,
-				  uint8_t ret_ezk[static EZK_SIZE])
+enum zone_status ezk_version_by_any(uint64_t zone, const struct ezk_version *version,
+				    ezk_open_by *open, void *state,
+				    uint8_t ret_ezk[static EZK_SIZE])
 {
-	const struct ezk_identity identity = {version->project, version->cluster, zone,
-					      version->version};
 	enum zone_status answer = ZONE_KMS_INCORRECT_KEY; /* there may be no wrap to ask */
-	struct ezk_context context;
-	struct ask bound = *ask;
 
 	if (version->all_wraps)
 		return refuse_all_wraps(zone, version);
-	ezk_context_init(&context, &identity);
-	bound.context = &context.context;
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		const struct wrap *wrap = &version->wraps[i];
 		enum zone_status status;
 
 		if (wrap->state == WRAP_REPLACED)
 			continue;
-		status = open_wrap(&bound, zone, version, wrap, ret_ezk);
+		status = open(state, version, wrap, ret_ezk);
 		if (status == ZONE_OK)
 			return ZONE_OK;
 		if (!zone_status_is_no(answer))
 			answer = status;
 	}
 	return answer;
+}
+
+struct opening {
+	const struct ask *ask;
+	uint64_t zone;
+};
+
+static enum zone_status open_by(void *state, const struct ezk_version *version,
+				const struct wrap *wrap, uint8_t ret_ezk[static EZK_SIZE])
+{
+	const struct opening *opening = state;
+
+	return ezk_wrap_open(opening->ask, opening->zone, version, wrap, ret_ezk);
+}
+
+enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
+				  const struct ezk_version *version,
+				  uint8_t ret_ezk[static EZK_SIZE])
+{
+	struct opening opening = {ask, zone};
+
+	return ezk_version_by_any(zone, version, open_by, &opening, ret_ezk);
 }

@@ -81,6 +81,16 @@ bool zone_status_is_no(enum zone_status status)
 	return false;
 }
 
+bool zone_status_is_outage(enum zone_status status)
+{
+	return status == ZONE_KMS_THROTTLED || status == ZONE_KMS_UNAVAILABLE;
+}
+
+bool zone_status_is_no_of_key(enum zone_status status)
+{
+	return zone_status_is_no(status) && status != ZONE_KMS_DENIED;
+}
+
 const char *zone_status_text(enum zone_status status)
 {
 	return (unsigned)status < ZONE_STATUS_COUNT ? texts[status] : "unknown";

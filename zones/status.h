@@ -52,4 +52,9 @@ enum zone_status {
 enum zone_status zone_status_of_kms(enum kms_status status);
 /* An explicit no of the KMS. */
 bool zone_status_is_no(enum zone_status status);
+/* The KMS did not get to answer: a timeout, a failure of its own, throttling. What is wrong with
+ * credentials or configuration is none. */
+bool zone_status_is_outage(enum zone_status status);
+/* A no about the root key itself, whoever asks and for whatever: disabled, unusable, gone. */
+bool zone_status_is_no_of_key(enum zone_status status);
 const char *zone_status_text(enum zone_status status);

@@ -100,6 +100,10 @@ enum zone_status zones_root_key_add(struct zones *zones, struct uid project, str
  * not stored; no KMS. */
 enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 				     struct entry **ret_root_key);
+/* What this process heard last of it, by whatever it asked: ZONE_OK (it works), a no, or an outage.
+ * False: nothing yet. No KMS. */
+bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
+			  enum zone_status *ret_status);
 /* KMS: describes it now. */
 enum zone_status zones_root_key_state(struct zones *zones, const struct entry *root_key,
 				      enum kms_key_state *ret_state);

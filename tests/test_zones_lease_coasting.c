@@ -1,0 +1,170 @@
+/* Leases while the KMS is out of reach. */
+#include "tests/lease_fixture.h"
+
+static void start_coasting(struct fixture *f, unsigned lease_seconds)
+{
+	start_with(f, (struct lease_settings){.lease_seconds = lease_seconds,
+					      .max_stale_seconds = STALE_SECONDS});
+	assert_int_equal(begin(f), ZONE_OK);
+}
+
+static void outage_may_coast_to_its_hard_end_and_no_further(void **state)
+{
+	struct fixture *f = *state;
+
+	start_coasting(f, LEASE_SECONDS);
+	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
+	for (int i = 1; i < STALE_SECONDS; i++) {
+		seconds_pass(f, 1);
+		assert_int_equal(begin(f), ZONE_OK);
+		assert_int_equal(go_on(f), ZONE_OK);
+	}
+	/* Every 7 to 15 seconds, since the first failure. */
+	assert_in_range(f->oracle.asked, 3300 / 16, 3400 / 7);
+	seconds_pass(f, 1);
+	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
+	assert_int_equal(go_on(f), ZONE_KMS_UNAVAILABLE);
+	f->oracle.answer = ZONE_OK;
+	assert_int_equal(begin(f), ZONE_OK);
+}
+
+static void hard_end_counts_from_the_last_yes(void **state)
+{
+	struct fixture *f = *state;
+
+	start_coasting(f, LEASE_SECONDS);
+	seconds_pass(f, SURELY);
+	f->oracle.answer = ZONE_KMS_THROTTLED;
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, 1000);
+	assert_int_equal(begin(f), ZONE_OK);
+	f->oracle.answer = ZONE_OK;
+	seconds_pass(f, 1000);
+	assert_int_equal(begin(f), ZONE_OK);
+	f->oracle.answer = ZONE_KMS_THROTTLED;
+	seconds_pass(f, STALE_SECONDS - 1);
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, 1);
+	assert_int_equal(begin(f), ZONE_KMS_THROTTLED);
+}
+
+static void no_ends_coasting_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	start_coasting(f, LEASE_SECONDS);
+	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
+	seconds_pass(f, LEASE_SECONDS);
+	assert_int_equal(begin(f), ZONE_OK);
+	f->oracle.answer = ZONE_KMS_DISABLED;
+	seconds_pass(f, 15);
+	assert_int_equal(begin(f), ZONE_KMS_DISABLED);
+	assert_null(f->lease.keys);
+}
+
+static void nobody_coasts_by_a_failure_that_is_long_ago(void **state)
+{
+	struct fixture *f = *state;
+
+	start_coasting(f, LEASE_SECONDS);
+	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
+	seconds_pass(f, SURELY);
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, 1000);
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	f->oracle.answer = ZONE_KMS_DISABLED;
+	assert_int_equal(begin(f), ZONE_KMS_DISABLED);
+}
+
+static void only_an_outage_coasts(void **state)
+{
+	static const enum zone_status others[] = {
+		ZONE_KMS_NO_CREDENTIALS, ZONE_KMS_CREDENTIALS_REFUSED, ZONE_KMS_BAD_ANSWER,
+		ZONE_KMS_MISCONFIGURED, ZONE_KMS_INVALID_CIPHERTEXT};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		lease_clear(&f->lease);
+		start_coasting(f, LEASE_SECONDS);
+		f->oracle.answer = others[i];
+		seconds_pass(f, LEASE_SECONDS - 1);
+		assert_int_equal(begin(f), ZONE_OK);
+		seconds_pass(f, 1);
+		assert_int_equal(begin(f), others[i]);
+	}
+}
+
+static void sweep_keeps_a_key_that_may_coast_until_its_hard_end(void **state)
+{
+	struct fixture *f = *state;
+
+	start_coasting(f, LEASE_SECONDS);
+	seconds_pass(f, STALE_SECONDS - 1);
+	assert_false(lease_rules_due(&f->rules));
+	assert_false(sweep(f));
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	seconds_pass(f, 1);
+	assert_true(lease_rules_due(&f->rules));
+	assert_true(sweep(f));
+	assert_null(f->lease.keys);
+}
+
+static void suspended_machine_does_not_coast(void **state)
+{
+	struct fixture *f = *state;
+
+	start_coasting(f, LEASE_SECONDS);
+	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
+	seconds_pass(f, LEASE_SECONDS);
+	assert_int_equal(begin(f), ZONE_OK);
+	f->clock.realtime_ms += STALE_SECONDS * 1000;
+	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
+}
+
+static void without_a_lease_an_outage_may_coast_too(void **state)
+{
+	struct fixture *f = *state;
+
+	start_coasting(f, 0);
+	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
+	seconds_pass(f, STALE_SECONDS - 1);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+	assert_int_equal(go_on(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+	seconds_pass(f, 1);
+	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
+}
+
+static void clock_that_was_set_back_lengthens_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, SURELY);
+	f->clock.realtime_ms -= 3600 * 1000;
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+	/* A suspended machine: the monotonic clock stands. */
+	f->clock.realtime_ms += LEASE_SECONDS * 1000;
+	assert_false(lease_runs(&f->lease, &f->clock.clock));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(outage_may_coast_to_its_hard_end_and_no_further),
+		CASE(hard_end_counts_from_the_last_yes),
+		CASE(no_ends_coasting_at_once),
+		CASE(nobody_coasts_by_a_failure_that_is_long_ago),
+		CASE(only_an_outage_coasts),
+		CASE(sweep_keeps_a_key_that_may_coast_until_its_hard_end),
+		CASE(suspended_machine_does_not_coast),
+		CASE(without_a_lease_an_outage_may_coast_too),
+		CASE(clock_that_was_set_back_lengthens_nothing),
+	};
+
+	return cmocka_run_group_tests_name("lease coasting", tests, NULL, NULL);
+}

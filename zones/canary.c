@@ -1,0 +1,88 @@
+/* Canaries. What they hold is no secret: what counts is whether the KMS decrypts it. */
+#include "zones/canary.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "zones/ask.h"
+#include "zones/rules.h"
+
+static const char canary_text[] = "cmek:canary";
+
+/* The encryption context. Points into itself: don't copy it. */
+struct canary_context {
+	struct buffer project;
+	struct kms_pair pairs[2];
+	struct kms_context context;
+};
+
+static void context_clear(struct canary_context *context)
+{
+	buffer_clear(&context->project);
+}
+
+static enum zone_status context_init(struct canary_context *ret_context, struct uid project)
+{
+	struct canary_context *c = ret_context;
+
+	hex_append(&c->project, bytes(project.bytes, UID_SIZE));
+	c->pairs[0] = (struct kms_pair){"cmek:purpose", "canary"};
+	c->pairs[1] = (struct kms_pair){"cmek:project", buffer_text(&c->project)};
+	c->context = (struct kms_context){c->pairs, COUNT_OF(c->pairs)};
+	return c->project.failed ? ZONE_NO_MEMORY : ZONE_OK;
+}
+
+static enum zone_status decrypt(const struct ask *ask, struct bytes canary)
+{
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+
+	TRY(ask_decrypt(ask, canary, &plaintext));
+	if (!bytes_equal(buffer_bytes(&plaintext), bytes_of(canary_text)))
+		return refuse(ZONE_KMS_BAD_ANSWER, "%s does not decrypt what it encrypts",
+			      ask->key);
+	return ZONE_OK;
+}
+
+enum zone_status canary_make(const struct zones *zones, struct uid project, const char *arn,
+			     struct buffer *ret_canary)
+{
+	AUTO(context_clear) struct canary_context context = {0};
+	const struct ask ask = {.clients = zones->clients, .key = arn, .context = &context.context};
+
+	TRY(context_init(&context, project));
+	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
+	if (ret_canary->failed)
+		return ZONE_KMS_BAD_ANSWER;
+	return decrypt(&ask, buffer_bytes(ret_canary));
+}
+
+/* --- Asking */
+
+static struct entry *hold_root_key(struct zones *zones, struct uid project, const char *arn)
+{
+	struct entry *root_key;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	root_key = root_key_same(&zones->index, project, arn);
+	if (root_key != NULL)
+		entry_hold(root_key);
+	pthread_rwlock_unlock(&zones->lock);
+	return root_key;
+}
+
+enum zone_status canary_ask(struct zones *zones, struct uid project_uid, const char *arn)
+{
+	AUTO(entry_releasep) struct entry *root_key = hold_root_key(zones, project_uid, arn);
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
+	AUTO(context_clear) struct canary_context context = {0};
+	const struct ask ask = {
+		.clients = zones->clients,
+		.key = arn,
+		.context = &context.context,
+		.project = project == NULL ? NULL : project->label,
+	};
+
+	if (root_key == NULL || root_key->of_root_key.canary.len == 0)
+		return ZONE_NOT_FOUND;
+	TRY(context_init(&context, project_uid));
+	return decrypt(&ask, root_key->of_root_key.canary);
+}

@@ -1,0 +1,15 @@
+/*
+ * A root key's canary: a text of ours, encrypted by it when it is added to a project (purpose
+ * canary). That the KMS decrypts it shows that the key is enabled and that this identity may use
+ * it, for all zones below it at once.
+ */
+#pragma once
+
+#include "zones/state.h"
+
+/* KMS: encrypts and decrypts, which shows both rights; what was encrypted is the canary. */
+enum zone_status canary_make(const struct zones *zones, struct uid project, const char *arn,
+			     struct buffer *ret_canary);
+/* KMS: decrypts the canary of the project's root key, by that key or a related multi-Region key.
+ * ZONE_NOT_FOUND: it has none. */
+enum zone_status canary_ask(struct zones *zones, struct uid project, const char *arn);

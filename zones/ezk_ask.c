@@ -1,0 +1,96 @@
+/* Whom the lease of a live EZK asks: the KMS for the EZK itself, by what the newest known state of
+ * its zone says; or its root key's canary, whether it still vouches. */
+#include "base/macros.h"
+#include "zones/canary.h"
+#include "zones/ezks.h"
+#include "zones/record.h"
+#include "zones/state.h"
+
+/* --- The EZK itself */
+
+struct opening {
+	struct ezk *ezk;
+	struct ask ask;
+};
+
+/* A no about the key that is remembered is answered without asking. */
+static enum zone_status open_by(void *state, const struct ezk_version *version,
+				const struct wrap *wrap, uint8_t ret_ezk[static EZK_SIZE])
+{
+	struct opening *opening = state;
+	struct ezk *ezk = opening->ezk;
+	uint64_t no_count = 0;
+	struct root_lease *root = ezks_listen(ezk->ezks, ezk->project, wrap->arn, &no_count);
+	enum zone_status status;
+
+	if (root != NULL)
+		TRY(root_lease_refusal(root, ezks_rules(ezk->ezks)));
+	status = ezk_wrap_open(&opening->ask, ezk->zone, version, wrap, ret_ezk);
+	/* Before it is told, so that a no about the key finds whom it ends. */
+	if (status == ZONE_OK)
+		ezk->rests_on = root;
+	return ezks_hear(ezk->ezks, root, no_count, status);
+}
+
+static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
+{
+	struct ezk *ezk = state;
+	struct zones *zones = ezks_zones(ezk->ezks);
+	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, zone->project);
+	const struct ezk_version *version = entry_version(zone, ezk->version);
+	struct opening opening = {
+		.ezk = ezk,
+		.ask =
+			{
+				.clients = zones->clients,
+				.project = project == NULL ? NULL : project->label,
+				.zone = zone->label,
+				.zone_id = ezk->zone,
+				.version = ezk->version,
+			},
+	};
+
+	return version == NULL ? ZONE_NOT_FOUND
+			       : ezk_version_by_any(ezk->zone, version, open_by, &opening, ret_ezk);
+}
+
+/* --- Its root key */
+
+struct canary {
+	struct zones *zones;
+	struct root_lease *root;
+};
+
+static enum zone_status ask_canary(void *state)
+{
+	const struct canary *canary = state;
+
+	return canary_ask(canary->zones, canary->root->project, canary->root->arn);
+}
+
+static enum vouch vouch(void *state, enum vouch_how how, struct voucher *ret_voucher)
+{
+	struct ezk *ezk = state;
+	struct canary canary = {ezks_zones(ezk->ezks), ezk->rests_on};
+	enum zone_status refused;
+	enum vouch said;
+
+	if (canary.root == NULL)
+		return VOUCH_ASK_ITSELF;
+	said = root_lease_vouch(canary.root, ezks_rules(ezk->ezks), how, ask_canary, &canary,
+				ret_voucher, &refused);
+	if (refused != ZONE_OK)
+		ezks_refused(ezk->ezks, canary.root, refused);
+	return said;
+}
+
+static enum zone_status refusal(void *state)
+{
+	struct ezk *ezk = state;
+	struct root_lease *only = ezk->only;
+
+	return only == NULL ? ZONE_OK : root_lease_refusal(only, ezks_rules(ezk->ezks));
+}
+
+const struct lease_source ezk_source = {bring, vouch, refusal};

@@ -1,0 +1,189 @@
+/* What ends live EZKs: time, and what is heard of the root keys above them. */
+#include "base/free.h"
+#include "base/macros.h"
+#include "zones/ezks_private.h"
+#include "zones/state.h"
+
+/* --- Sweeping */
+
+/* Gives those versions back that nobody needs. */
+static void sweep_zone(struct live *live, struct lease_rules *rules, struct moment now)
+{
+	struct ezk **at = &live->versions, *ezk;
+
+	while ((ezk = *at) != NULL) {
+		bool idle = lease_sweep(&ezk->lease, rules, &ezk_source, ezk, now);
+
+		/* If only the registry holds it, only by the registry can somebody come to. */
+		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {
+			at = &ezk->next;
+			continue;
+		}
+		*at = ezk->next;
+		ezk_release(ezk);
+	}
+}
+
+void ezks_wipe_ended(struct ezks *ezks)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	struct moment now = clock_now(ezks->rules.clock);
+	struct live **at = &ezks->first, *live;
+
+	if (!lease_rules_due(&ezks->rules)) /* somebody was faster */
+		return;
+	lease_rules_reset(&ezks->rules);
+	while ((live = *at) != NULL) {
+		sweep_zone(live, &ezks->rules, now);
+		if (live->versions != NULL) {
+			at = &live->next;
+			continue;
+		}
+		*at = live->next;
+		ezks_drop(ezks, live);
+	}
+}
+
+/* --- Root keys */
+
+/* With the registry's lock held. */
+static struct root_lease *find_root(struct ezks *ezks, struct uid project, const char *arn)
+{
+	struct root_lease *root;
+	struct root_name name;
+
+	root_name_init(&name, project, arn);
+	root = map_find(&ezks->roots, bytes(name.text, name.len));
+	if (root != NULL)
+		return root;
+	root = root_lease_new(&name);
+	if (root == NULL || map_put(&ezks->roots, root->name, root))
+		return root;
+	root_lease_free(root);
+	return NULL;
+}
+
+/* The wraps that may open it: how many, and the last; whether one of them is by `arn`. */
+struct wraps {
+	size_t count;
+	const struct wrap *last;
+	bool has_arn;
+};
+
+static struct wraps wraps_of(const struct ezk *ezk, const char *arn)
+{
+	const struct ezk_version *version = entry_version(ezk->entry, ezk->version);
+	struct wraps wraps = {0};
+
+	for (size_t i = 0; version != NULL && i < version->wrap_count; i++) {
+		if (version->wraps[i].state == WRAP_REPLACED)
+			continue;
+		wraps.count++;
+		wraps.last = &version->wraps[i];
+		wraps.has_arn |= arn != NULL && strcmp(wraps.last->arn, arn) == 0;
+	}
+	return wraps;
+}
+
+void ezks_place(struct ezks *ezks, struct ezk *ezk)
+{
+	struct root_lease *rests_on = ezk->rests_on, *only = NULL;
+	struct wraps wraps = wraps_of(ezk, rests_on == NULL ? NULL : rests_on->arn);
+
+	if (wraps.count == 1)
+		only = find_root(ezks, ezk->entry->project, wraps.last->arn);
+	ezk->only = only;
+	if (rests_on != NULL && wraps.has_arn)
+		return;
+	/* It moved to another root key, whose word for it is worth something only after it has
+	 * opened it. */
+	ezk->rests_on = only;
+	lease_ask_itself(&ezk->lease);
+}
+
+struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char *arn,
+			       uint64_t *ret_no_count)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	struct root_lease *root = find_root(ezks, project, arn);
+
+	if (root != NULL)
+		*ret_no_count = root_lease_no_count(root);
+	return root;
+}
+
+/* What is told to each live EZK that rests on the key. */
+struct word {
+	const struct root_lease *root;
+	struct lease_rules *rules;
+	enum zone_status no;
+};
+typedef void hear_word(const struct word *word, struct ezk *ezk);
+
+/* With the registry's lock held. */
+static void tell_below(struct ezks *ezks, const struct word *word, hear_word *hear)
+{
+	for (struct live *live = ezks->first; live != NULL; live = live->next)
+		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
+			struct root_lease *root = ezk->rests_on;
+
+			if (root != NULL && strcmp(root->arn, word->root->arn) == 0)
+				hear(word, ezk);
+		}
+}
+
+/* One that other root keys can decrypt too is asked anew. */
+static void end(const struct word *word, struct ezk *ezk)
+{
+	lease_end(&ezk->lease, ezk->only != NULL ? word->no : ZONE_OK);
+}
+
+/* Another project has its own canary. */
+static void doubt(const struct word *word, struct ezk *ezk)
+{
+	if (ezk->rests_on == word->root)
+		lease_doubt(&ezk->lease, word->rules);
+}
+
+/* It is a no in every project that has the key. */
+static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_status no)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	const struct word word = {root, &ezks->rules, no};
+	struct map_entry *entry;
+	size_t at = 0;
+
+	while ((entry = map_next(&ezks->roots, &at)) != NULL) {
+		struct root_lease *other = entry->value;
+
+		if (other != root && strcmp(other->arn, root->arn) == 0)
+			root_lease_hear(other, &ezks->rules, root_lease_no_count(other), no);
+	}
+	tell_below(ezks, &word, end);
+}
+
+enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
+			   enum zone_status status)
+{
+	enum zone_status answer = status;
+
+	if (root == NULL)
+		return status;
+	answer = root_lease_hear(root, &ezks->rules, no_count, status);
+	if (zone_status_is_no_of_key(status))
+		end_all(ezks, root, status);
+	return answer;
+}
+
+void ezks_refused(struct ezks *ezks, struct root_lease *root, enum zone_status status)
+{
+	const struct word word = {root, &ezks->rules, status};
+	AUTO(unlockp) pthread_mutex_t *lock = NULL;
+
+	if (zone_status_is_no_of_key(status)) {
+		end_all(ezks, root, status);
+		return;
+	}
+	lock = locked(&ezks->lock);
+	tell_below(ezks, &word, doubt);
+}

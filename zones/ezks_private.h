@@ -1,0 +1,28 @@
+/* The registry's own structs, for ezks.c and ezks_end.c. */
+#pragma once
+
+#include "base/map.h"
+#include "zones/ezks.h"
+
+struct ezks {
+	struct zones *zones;
+	struct lease_rules rules;
+	pthread_mutex_t lock;		/* guards what follows */
+	struct map of[EZK_REALM_COUNT]; /* uid → struct live */
+	struct live *first;
+	struct map roots; /* project and ARN → struct root_lease */
+};
+
+/* A zone's versions. */
+struct live {
+	struct live *next;
+	enum ezk_realm realm;
+	struct uid uid;
+	struct ezk *versions;
+};
+
+/* Both with the registry's lock held. */
+/* Finds out which root keys stand above a live EZK, as its entry says now. */
+void ezks_place(struct ezks *ezks, struct ezk *ezk);
+/* Forgets a zone that has no versions. */
+void ezks_drop(struct ezks *ezks, struct live *live);

@@ -1,0 +1,165 @@
+/* How leases end, and what keeps them from ending. */
+#include "base/free.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "zones/lease_private.h"
+
+#include <assert.h>
+
+enum { SECOND_MS = 1000 };
+
+static void end_now(struct lease *lease)
+{
+	const struct moment never = {0};
+
+	lease_set(lease, never, never);
+	secret_free(lease->keys);
+	lease->keys = NULL;
+}
+
+/* --- A no */
+
+void lease_remember(struct lease *lease, const struct lease_rules *rules, enum zone_status no)
+{
+	end_now(lease);
+	lease->denied = no;
+	lease->denied_until = moment_after(clock_now(rules->clock), rules->deny_ms);
+}
+
+enum zone_status lease_refusal(const struct lease *lease, const struct lease_rules *rules)
+{
+	if (lease->barred != ZONE_OK)
+		return lease->barred;
+	if (lease->denied != ZONE_OK &&
+	    !moment_passed(lease->denied_until, clock_now(rules->clock)))
+		return lease->denied;
+	return ZONE_OK;
+}
+
+void lease_deny(struct lease *lease, const struct lease_rules *rules, enum zone_status no)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	assert(zone_status_is_no(no));
+	lease_remember(lease, rules, no);
+	lease->overruled = no;
+}
+
+void lease_end(struct lease *lease, enum zone_status no)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	end_now(lease);
+	if (no != ZONE_OK)
+		lease->overruled = no;
+}
+
+void lease_bar(struct lease *lease, enum zone_status why)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	lease->barred = why;
+	if (why == ZONE_OK)
+		return;
+	end_now(lease);
+	lease->overruled = why;
+}
+
+/* --- Silence */
+
+static bool may_coast(const struct lease *lease, const struct lease_rules *rules, struct moment now)
+{
+	struct moment limit = moment_after(lease->yes, rules->stale_ms);
+
+	return rules->stale_ms > 0 && lease->keys != NULL && !moment_passed(limit, now);
+}
+
+static bool is_running(const struct lease *lease, const struct lease_rules *rules)
+{
+	return rules->lease_ms > 0 && lease_runs(lease, rules->clock);
+}
+
+bool lease_may_go_on(const struct lease *lease, const struct lease_rules *rules)
+{
+	return is_running(lease, rules) ||
+	       (rules->lease_ms > 0 && may_coast(lease, rules, clock_now(rules->clock)));
+}
+
+/* An outage is believed for a while, then looked at again, so that nobody coasts past a no that
+ * could be heard by now. */
+enum zone_status lease_hold_out(struct lease *lease, struct lease_rules *rules,
+				enum zone_status why, struct moment since)
+{
+	struct moment now = clock_now(rules->clock);
+	struct moment end = {lease->ends_monotonic_ms, lease->ends_realtime_ms};
+	struct moment limit = moment_after(lease->yes, rules->stale_ms);
+	bool coasts = zone_status_is_outage(why) && may_coast(lease, rules, now);
+
+	if (!is_running(lease, rules) && !coasts)
+		return why;
+	if (coasts)
+		end = moment_newer(end,
+				   moment_earlier(limit, moment_after(since, rules->outage_ms)));
+	lease_set(lease, lease_rules_again(rules, since), end);
+	return moment_passed(end, now) ? why : ZONE_OK;
+}
+
+/* --- What stands for the key */
+
+void lease_doubt(struct lease *lease, struct lease_rules *rules)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	lease->doubted = true;
+	if (lease->keys == NULL || lease->yes.monotonic_ms == lease->brought.monotonic_ms)
+		return;
+	lease->yes = lease->brought;
+	lease_count(lease, rules, lease_rules_ahead(rules, lease->yes, rules->yes_ms));
+}
+
+void lease_ask_itself(struct lease *lease)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	lease->itself = (struct moment){0};
+}
+
+bool lease_prolong(struct lease *lease, struct lease_rules *rules,
+		   const struct lease_source *source, void *state)
+{
+	struct voucher voucher;
+
+	if (lease->keys == NULL || moment_passed(lease->itself, clock_now(rules->clock)) ||
+	    source->vouch(state, VOUCH_KNOWN, &voucher) != VOUCH_YES)
+		return false;
+	lease->yes = moment_newer(lease->yes, voucher.asked);
+	lease_count(lease, rules, voucher.renew);
+	return lease_runs(lease, rules->clock);
+}
+
+/* --- Wiping */
+
+/* Not more often than once a second, since all leases are looked at. */
+static struct moment next_look(struct moment keep, struct moment now)
+{
+	struct moment soon = moment_after(now, SECOND_MS);
+
+	return (struct moment){
+		keep.monotonic_ms > soon.monotonic_ms ? keep.monotonic_ms : soon.monotonic_ms,
+		keep.realtime_ms > soon.realtime_ms ? keep.realtime_ms : soon.realtime_ms,
+	};
+}
+
+bool lease_sweep(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
+		 void *state, struct moment now)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	if (lease->keys != NULL && moment_passed(lease->keep, now) &&
+	    !lease_prolong(lease, rules, source, state) && moment_passed(lease->keep, now))
+		end_now(lease);
+	if (lease->keys != NULL)
+		lease_rules_wipe_at(rules, next_look(lease->keep, now));
+	return lease->keys == NULL && !lease_in_flight(lease) &&
+	       lease_refusal(lease, rules) == ZONE_OK;
+}
