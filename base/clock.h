@@ -61,3 +61,9 @@ static inline struct moment moment_newer(struct moment a, struct moment b)
 /* "20261124T043806Z" / "2026-11-24T04:38:06.123Z" of a real time. */
 void clock_basic_utc(int64_t realtime_ms, char ret_text[static 17]);
 void clock_extended_utc(int64_t realtime_ms, char ret_text[static 25]);
+
+/* Moments that others write (clock_read.c). RFC 3339: "2026-11-24T04:38:06.123Z", any offset from
+ * UTC in place of Z; "UTC" counts as Z. */
+bool clock_read_extended(const char *text, int64_t *ret_realtime_ms);
+/* A Date header (RFC 9110, "Date/Time Formats", the fixed one): "Tue, 24 Nov 2026 04:38:06 GMT". */
+bool clock_read_http(const char *text, int64_t *ret_realtime_ms);
