@@ -2,15 +2,7 @@
 #pragma once
 
 #include "kms/kms.h"
-
-struct http;
-
-/* How the aws clients reach the world; tests replace it. A zero member means the real thing. */
-struct aws_world {
-	struct http *http; /* not owned */
-	void (*sleep)(void *state, int64_t ms);
-	void *sleep_state;
-};
+#include "kms/world.h"
 
 /* What the aws clients of all regions share: environment, credentials, connections. */
 struct aws;

@@ -3,26 +3,41 @@
 
 #include <stdlib.h>
 
+#include "base/free.h"
 #include "base/macros.h"
+#include "kms/imds.h"
+#include "kms/name.h"
 #include "kms/report.h"
+#include "kms/sts.h"
 
-struct aws *aws_new(const struct kms_settings *settings, const struct aws_world *world)
+static bool reach_world(struct aws *aws, const struct aws_world *world)
 {
-	struct aws *aws = calloc(1, sizeof(*aws));
-	struct credentials_place place;
-
-	if (aws == NULL)
-		return NULL;
-	aws->settings = settings;
 	aws->world = world == NULL ? (struct aws_world){0} : *world;
 	if (aws->world.sleep == NULL)
 		aws->world.sleep = retry_sleep;
 	if (aws->world.http == NULL)
-		aws->world.http = aws->own_http = http_curl_new(settings->max_idle_connections);
-	place = (struct credentials_place){settings, &aws->environment, aws->world.http};
-	aws->chain = credentials_chain_new(&place, settings->clock, credentials_order,
-					   credentials_order_count);
-	if (aws->world.http == NULL || aws->chain == NULL || !environment_read(&aws->environment)) {
+		aws->world.http = aws->own_http =
+			http_curl_new(aws->settings->max_idle_connections);
+	return aws->world.http != NULL;
+}
+
+struct aws *aws_new(const struct kms_settings *settings, const struct aws_world *world)
+{
+	struct aws *aws = calloc(1, sizeof(*aws));
+
+	if (aws == NULL)
+		return NULL;
+	pthread_mutex_init(&aws->lock, NULL);
+	aws->settings = settings;
+	aws->place = (struct credentials_place){
+		.settings = settings,
+		.environment = &aws->environment,
+		.world = &aws->world,
+		.sts_skew_ms = &aws->sts_skew_ms,
+	};
+	aws->chain = credentials_chain_new(&aws->place, credentials_order, credentials_order_count);
+	if (!reach_world(aws, world) || aws->chain == NULL ||
+	    !environment_read(&aws->environment)) {
 		aws_free(aws);
 		return NULL;
 	}
@@ -37,6 +52,7 @@ void aws_free(struct aws *aws)
 	if (aws->own_http != NULL)
 		aws->own_http->operations->free(aws->own_http);
 	environment_clear(&aws->environment);
+	pthread_mutex_destroy(&aws->lock);
 	free(aws);
 }
 
@@ -45,14 +61,57 @@ void aws_abandon(struct aws *aws)
 	aws->world.http->operations->abandon(aws->world.http);
 }
 
+/* For what is asked beside a call: as long as one may take. */
+static struct credentials_place place_of(const struct aws *aws, const char *region)
+{
+	struct credentials_place place = aws->place;
+
+	place.region = region;
+	place.deadline =
+		moment_after(clock_now(aws->settings->clock), aws->settings->call_timeout_ms);
+	return place;
+}
+
+static bool known_region(struct aws *aws, char ret_region[static KMS_REGION_MAX + 1])
+{
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&aws->lock);
+
+	strcpy(ret_region, aws->region);
+	return aws->region[0] != 0;
+}
+
+/* Where this machine is, if it is an EC2 instance; asked once. */
+static enum kms_status ask_region(struct aws *aws, struct kms_report *report,
+				  char ret_region[static KMS_REGION_MAX + 1])
+{
+	const struct credentials_place place = place_of(aws, NULL);
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	struct bytes body;
+
+	if (known_region(aws, ret_region))
+		return KMS_OK;
+	TRY(imds_get(&place, "placement/region", report, &answer));
+	body = buffer_bytes(&answer.body);
+	if (!region_valid(body))
+		return KMS_NOT_FOUND;
+	pthread_mutex_lock(&aws->lock);
+	memcpy(aws->region, body.data, body.len);
+	strcpy(ret_region, aws->region);
+	pthread_mutex_unlock(&aws->lock);
+	return KMS_OK;
+}
+
 enum kms_status aws_region(struct aws *aws, struct kms_report *report,
 			   char ret_region[static KMS_REGION_MAX + 1])
 {
 	AUTO(profile_clear) struct profile profile = {0};
+	struct kms_report silent = {0};
 	const char *region;
 
 	TRY(profile_load(aws->settings, &aws->environment, report, &profile));
 	region = region_find(aws->settings, &aws->environment, &profile);
+	if (region == NULL && ask_region(aws, &silent, ret_region) == KMS_OK)
+		return KMS_OK;
 	if (region == NULL)
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"no AWS region for a key named without one: set region in [aws], "
@@ -68,37 +127,19 @@ void aws_client_free(struct kms_client *base)
 {
 	struct aws_client *client = (struct aws_client *)base;
 
-	endpoint_clear(&client->endpoint);
-	buffer_clear(&client->ca_bundle);
-	sigv4_cache_clear(&client->signing_key);
-	pthread_mutex_destroy(&client->signing_key.lock);
+	peer_clear(&client->peer);
 	free(client);
 }
 
-static bool find_ca_bundle(struct aws_client *client, const struct profile *profile)
-{
-	const char *path = client->aws->settings->ca_bundle;
-
-	if (path == NULL)
-		path = environment_get(&client->aws->environment, ENV_CA_BUNDLE);
-	if (path == NULL)
-		path = profile_config(profile, "ca_bundle");
-	if (path == NULL)
-		return true;
-	buffer_put_text(&client->ca_bundle, path);
-	return buffer_text(&client->ca_bundle) != NULL;
-}
-
-static enum kms_status find_place(struct aws_client *client, struct kms_report *report)
+static enum kms_status open_kms(struct aws_client *client, const char *region,
+				struct kms_report *report)
 {
 	AUTO(profile_clear) struct profile profile = {0};
 	const struct aws *aws = client->aws;
 
 	TRY(profile_load(aws->settings, &aws->environment, report, &profile));
-	if (!find_ca_bundle(client, &profile))
-		return KMS_NO_MEMORY;
-	return endpoint_find(aws->settings, &aws->environment, &profile, client->region, report,
-			     &client->endpoint);
+	return peer_init(&client->peer, AWS_KMS, region, aws->settings, &aws->environment, &profile,
+			 report);
 }
 
 enum kms_status aws_client_new(struct aws *aws, const char *region, struct kms_report *report,
@@ -111,10 +152,7 @@ enum kms_status aws_client_new(struct aws *aws, const char *region, struct kms_r
 		return KMS_NO_MEMORY;
 	client->client.operations = &aws_operations;
 	client->aws = aws;
-	memcpy(client->region, region, strlen(region) + 1);
-	client->bucket.tokens = RETRY_BUCKET;
-	pthread_mutex_init(&client->signing_key.lock, NULL);
-	status = find_place(client, report);
+	status = open_kms(client, region, report);
 	if (status != KMS_OK) {
 		aws_client_free(&client->client);
 		return status;
@@ -123,27 +161,58 @@ enum kms_status aws_client_new(struct aws *aws, const char *region, struct kms_r
 	return KMS_OK;
 }
 
-static void put_identity(const struct credentials *credentials, struct buffer *out)
+static enum kms_status put_endpoint(struct aws *aws, const char *region, struct kms_report *report,
+				    struct buffer *out)
 {
-	buffer_format(out, "credentials: %s, access key %s%s\n", credentials->source,
+	const struct endpoint *endpoint;
+	struct kms_client *base;
+
+	TRY(aws_client_new(aws, region, report, &base));
+	endpoint = &((struct aws_client *)base)->peer.endpoint;
+	buffer_format(out, "region: %s\nendpoint: %s (%s)\n", region,
+		      (const char *)endpoint->url.data, endpoint->source);
+	aws_client_free(base);
+	return KMS_OK;
+}
+
+static void put_credentials(const struct credentials *credentials, struct buffer *out)
+{
+	char end[25];
+
+	buffer_format(out, "credentials: %s, access key %s%s",
+		      (const char *)credentials->origin.data,
 		      (const char *)credentials->access_key_id.data,
 		      credentials->session_token.len > 0 ? ", with a session token" : "");
+	clock_extended_utc(credentials->expires_ms, end);
+	buffer_format(out, credentials->expires_ms == 0 ? "\n" : ", until %.19sZ\n", end);
+}
+
+/* That STS can't be asked is no fault of the KMS: it is said, and that is all. */
+static void put_identity(const struct credentials_place *place,
+			 const struct credentials *credentials, struct buffer *out)
+{
+	AUTO(buffer_clear) struct buffer endpoint = {0}, arn = {0};
+	struct kms_report report = {0};
+	enum kms_status status = sts_caller_identity(place, credentials, &report, &endpoint, &arn);
+
+	if (status == KMS_OK && buffer_text(&arn) != NULL && buffer_text(&endpoint) != NULL)
+		buffer_format(out, "identity: %s (by %s)\n", buffer_text(&arn),
+			      buffer_text(&endpoint));
+	else
+		buffer_format(out, "identity: not known, since %s\n", report.message);
 }
 
 enum kms_status aws_describe(struct aws *aws, const char *region, struct kms_report *report,
 			     struct buffer *ret_text)
 {
+	const struct credentials_place place = place_of(aws, region);
+	const struct credentials_wish wish = {region, place.deadline};
 	struct credentials *credentials;
-	struct kms_client *base;
-	struct endpoint *endpoint;
 
-	TRY(aws_client_new(aws, region, report, &base));
-	endpoint = &((struct aws_client *)base)->endpoint;
-	buffer_format(ret_text, "region: %s\nendpoint: %s (%s)\n", region,
-		      (const char *)endpoint->url.data, endpoint->source);
-	aws_client_free(base);
-	TRY(credentials_chain_borrow(aws->chain, report, &credentials));
-	put_identity(credentials, ret_text);
+	TRY(put_endpoint(aws, region, report, ret_text));
+	TRY(credentials_chain_borrow(aws->chain, &wish, report, &credentials));
+	put_credentials(credentials, ret_text);
+	put_identity(&place, credentials, ret_text);
 	credentials_chain_return(aws->chain, credentials);
 	return ret_text->failed ? KMS_NO_MEMORY : KMS_OK;
 }

@@ -2,27 +2,25 @@
 #pragma once
 
 #include "kms/aws.h"
-#include "kms/credentials.h"
-#include "kms/endpoint.h"
-#include "kms/retry.h"
-#include "kms/sigv4.h"
+#include "kms/credentials_chain.h"
+#include "kms/peer.h"
 
 struct aws {
 	const struct kms_settings *settings;
 	struct aws_world world;
 	struct http *own_http; /* unless the world brings one */
 	struct environment environment;
+	_Atomic int64_t sts_skew_ms;
+	struct credentials_place place;
 	struct credentials_chain *chain;
+	pthread_mutex_t lock;		 /* of: */
+	char region[KMS_REGION_MAX + 1]; /* where this machine is, once asked; empty: not yet */
 };
 
 struct aws_client {
 	struct kms_client client;
 	struct aws *aws;
-	char region[KMS_REGION_MAX + 1];
-	struct endpoint endpoint;
-	struct buffer ca_bundle; /* text; empty: the system's */
-	struct sigv4_cache signing_key;
-	struct retry_bucket bucket;
+	struct peer peer;
 };
 
 void aws_client_free(struct kms_client *client);

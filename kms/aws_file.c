@@ -38,14 +38,14 @@ static bool put_home(struct buffer *out, const char *home)
 	return !out->failed;
 }
 
-static bool set_path(struct aws_file *file, const char *path, const char *home)
+bool aws_path_expand(const char *path, const char *home, struct buffer *out)
 {
 	bool in_home = bytes_begin(bytes_of(path), "~/");
 
-	if (in_home && !put_home(&file->path, home))
+	if (in_home && !put_home(out, home))
 		return false;
-	buffer_put_text(&file->path, in_home ? path + 1 : path);
-	return buffer_text(&file->path) != NULL;
+	buffer_put_text(out, in_home ? path + 1 : path);
+	return buffer_text(out) != NULL;
 }
 
 static size_t keep(struct aws_file *file, const char *text)
@@ -112,7 +112,7 @@ enum kms_status aws_file_read(struct aws_file *file, const char *path, bool give
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 
-	if (!set_path(file, path, home))
+	if (!aws_path_expand(path, home, &file->path))
 		return file->path.failed ? KMS_NO_MEMORY : KMS_OK;
 	if (file_read(buffer_text(&file->path), AWS_FILE_MAX, &text))
 		return parse(file, buffer_bytes(&text), report);

@@ -12,3 +12,7 @@ void aws_file_clear(struct aws_file *file);
 bool aws_file_has(const struct aws_file *file, const char *section);
 /* The last value of a key in a section; NULL: not there. */
 const char *aws_file_find(const struct aws_file *file, const char *section, const char *key);
+
+/* A path with "~/" at its beginning replaced by the home folder: `home` if given, else that of the
+ * system's user list; appended, text. False: no home, or no memory (out->failed). */
+bool aws_path_expand(const char *path, const char *home, struct buffer *out);

@@ -105,6 +105,7 @@ bool kms_clients_replace(struct kms_clients *clients, const char *provider,
 	return add(clients, provider, "", client, false);
 }
 
+/* The lock is held. */
 static enum kms_status need_aws(struct kms_clients *clients)
 {
 	if (clients->aws == NULL)
@@ -112,11 +113,24 @@ static enum kms_status need_aws(struct kms_clients *clients)
 	return clients->aws == NULL ? KMS_NO_MEMORY : KMS_OK;
 }
 
-/* The region itself, where none was said. The lock is held. */
+/* What is made once stays as long as the set. */
+static enum kms_status find_aws(struct kms_clients *clients, struct aws **ret_aws)
+{
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
+
+	TRY(need_aws(clients));
+	*ret_aws = clients->aws;
+	return KMS_OK;
+}
+
+/* The region itself, where none was said: an instance's metadata service may be asked, so the lock
+ * is not held. */
 static enum kms_status settle_region(struct kms_clients *clients, const char *provider,
 				     const char *region, struct kms_report *report,
 				     char ret_region[static KMS_REGION_MAX + 1])
 {
+	struct aws *aws;
+
 	if (strcmp(provider, "local") == 0)
 		region = "local"; /* one client, whatever the cluster's region */
 	if (strlen(region) > KMS_REGION_MAX)
@@ -124,10 +138,11 @@ static enum kms_status settle_region(struct kms_clients *clients, const char *pr
 	strcpy(ret_region, region);
 	if (region[0] != 0 || strcmp(provider, "aws") != 0)
 		return KMS_OK;
-	TRY(need_aws(clients));
-	return aws_region(clients->aws, report, ret_region);
+	TRY(find_aws(clients, &aws));
+	return aws_region(aws, report, ret_region);
 }
 
+/* The lock is held. */
 static enum kms_status make(struct kms_clients *clients, const char *provider, const char *region,
 			    struct kms_report *report, struct kms_client **ret_client)
 {
@@ -140,25 +155,29 @@ static enum kms_status make(struct kms_clients *clients, const char *provider, c
 	return aws_client_new(clients->aws, region, report, ret_client);
 }
 
-enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
-				 const char *region, struct kms_report *report,
-				 struct kms_client **ret_client)
+static struct kms_client *find_locked(struct kms_clients *clients, const char *provider,
+				      const char *region)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
-	char settled[KMS_REGION_MAX + 1];
-	struct entry *entry = find(clients, provider, region);
+	const struct entry *entry = find(clients, provider, region);
+
+	return entry == NULL ? NULL : entry->client;
+}
+
+static enum kms_status find_or_make(struct kms_clients *clients, const char *provider,
+				    const char *region, struct kms_report *report,
+				    struct kms_client **ret_client)
+{
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
+	const struct entry *entry = find(clients, provider, region);
 	struct kms_client *client = NULL;
 
-	if (entry == NULL) {
-		TRY(settle_region(clients, provider, region, report, settled));
-		entry = find(clients, provider, settled);
-	}
 	if (entry != NULL) {
 		*ret_client = entry->client;
 		return KMS_OK;
 	}
-	TRY(make(clients, provider, settled, report, &client));
-	if (!add(clients, provider, settled, client, true)) {
+	TRY(make(clients, provider, region, report, &client));
+	if (!add(clients, provider, region, client, true)) {
 		client->operations->free(client);
 		return KMS_NO_MEMORY;
 	}
@@ -166,10 +185,27 @@ enum kms_status kms_clients_find(struct kms_clients *clients, const char *provid
 	return KMS_OK;
 }
 
+enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
+				 const char *region, struct kms_report *report,
+				 struct kms_client **ret_client)
+{
+	struct kms_client *client = find_locked(clients, provider, region);
+	char settled[KMS_REGION_MAX + 1];
+
+	if (client != NULL) {
+		*ret_client = client;
+		return KMS_OK;
+	}
+	TRY(settle_region(clients, provider, region, report, settled));
+	return find_or_make(clients, provider, settled, report, ret_client);
+}
+
 static enum kms_status describe(struct kms_clients *clients, const char *provider,
 				const char *region, struct kms_report *report,
 				struct buffer *ret_text)
 {
+	struct aws *aws;
+
 	if (strcmp(provider, "local") == 0) {
 		buffer_format(ret_text, "keys: %s\n",
 			      clients->settings.local_path == NULL ? "(no file configured)"
@@ -179,7 +215,8 @@ static enum kms_status describe(struct kms_clients *clients, const char *provide
 	if (strcmp(provider, "aws") != 0)
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"'%s' is not a KMS provider: aws or local", provider);
-	return aws_describe(clients->aws, region, report, ret_text);
+	TRY(find_aws(clients, &aws));
+	return aws_describe(aws, region, report, ret_text);
 }
 
 enum kms_status kms_clients_describe(struct kms_clients *clients, const char *provider,
@@ -188,12 +225,6 @@ enum kms_status kms_clients_describe(struct kms_clients *clients, const char *pr
 {
 	char settled[KMS_REGION_MAX + 1];
 
-	{
-		pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
-
-		TRY(settle_region(clients, provider, region, report, settled));
-		if (strcmp(provider, "aws") == 0)
-			TRY(need_aws(clients));
-	}
+	TRY(settle_region(clients, provider, region, report, settled));
 	return describe(clients, provider, settled, report, ret_text);
 }

@@ -1,6 +1,6 @@
 /*
- * AWS credentials: where they come from. One source a file behind one interface; the chain asks
- * them in the order of the AWS SDKs and keeps what it got.
+ * AWS credentials: where they come from. One source a file behind one interface; the chain
+ * (credentials_chain.h) asks them in the order of the AWS SDKs and keeps what it got.
  */
 #pragma once
 
@@ -8,54 +8,75 @@
 #include "kms/environment.h"
 #include "kms/http.h"
 #include "kms/kms.h"
+#include "kms/world.h"
 
 struct credentials {
 	struct buffer access_key_id, secret_access_key,
-		session_token; /* text; token may be empty */
+		session_token; /* text; may be empty: token */
+	struct buffer origin;  /* text, for people: "profile work: role arn:… by …" */
 	int64_t expires_ms;    /* since 1970; 0: never, as far as the source says */
-	const char *source;    /* static text: "environment" */
+	bool outlasts;	       /* usable past that end while the source gives no others */
 	uint64_t number;       /* of the chain: changes with each fetch */
 	unsigned references;   /* of the chain */
 };
 void credentials_clear(struct credentials *credentials);
 bool credentials_equal(const struct credentials *a, const struct credentials *b);
+/* Ends each text, so that many threads may read it. KMS_NO_CREDENTIALS: incomplete, or not what may
+ * stand in a header. */
+enum kms_status credentials_check(struct credentials *credentials, struct kms_report *report);
 
-/* What sources may look at. */
+/* What sources may look at, for one fetch. */
 struct credentials_place {
-	const struct kms_settings *settings;
+	const struct kms_settings *settings; /* with their clock */
 	const struct environment *environment;
-	struct http *http; /* for sources that ask an endpoint */
+	const struct aws_world
+		*world;		      /* http and sleep are set; for sources that ask an endpoint */
+	_Atomic int64_t *sts_skew_ms; /* STS's clock minus ours, as far as it is known */
+	const char *region;	      /* of who asks: STS is asked there if none is set; or NULL */
+	struct moment deadline;	      /* no source works longer */
 };
 
 struct credentials_source {
 	const char *name;
-	/* KMS_NOT_FOUND: this source is not set up here, ask the next (nothing is logged).
+	/*
+	 * KMS_NOT_FOUND: this source is not set up here, ask the next (nothing is logged).
 	 * Any other failure ends the search: an identity that was named and can't be used must
-	 * not become another one. */
+	 * not become another one. KMS_DENIED: AWS said that this identity may not be taken.
+	 */
 	enum kms_status (*fetch)(const struct credentials_place *place, struct kms_report *report,
 				 struct credentials *ret_credentials);
 };
 
 extern const struct credentials_source credentials_environment;
 extern const struct credentials_source credentials_profile;
+extern const struct credentials_source credentials_web_identity;
+extern const struct credentials_source credentials_container;
+extern const struct credentials_source credentials_imds;
 
-/* All sources in their order. */
-extern const struct credentials_source *const credentials_order[];
-extern const size_t credentials_order_count;
-
-/* The chain; thread-safe. One thread fetches while the others wait for it (the one lock that is
- * held while the network may be asked). */
-struct credentials_chain;
-struct credentials_chain *credentials_chain_new(const struct credentials_place *place,
-						const struct clock *clock,
-						const struct credentials_source *const *order,
-						size_t order_count);
-void credentials_chain_free(struct credentials_chain *chain);
-/* What is kept, or fetched anew if it is about to expire. A counted reference: give it back by
- * _return. KMS_NO_CREDENTIALS: no source has any, or the one that should failed. */
-enum kms_status credentials_chain_borrow(struct credentials_chain *chain, struct kms_report *report,
-					 struct credentials **ret_credentials);
-void credentials_chain_return(struct credentials_chain *chain, struct credentials *credentials);
-/* These were refused: fetches again, unless somebody has since. True: there are others now, it is
- * worth another try. */
-bool credentials_chain_renew(struct credentials_chain *chain, const struct credentials *refused);
+/* The environment's keys, whether or not a profile is configured; KMS_NOT_FOUND: none. */
+enum kms_status credentials_from_environment(const struct credentials_place *place,
+					     struct kms_report *report,
+					     struct credentials *ret_credentials);
+/* The container's; KMS_NOT_FOUND: no such endpoint is set. */
+enum kms_status credentials_from_container(const struct credentials_place *place,
+					   struct kms_report *report,
+					   struct credentials *ret_credentials);
+/* Of the instance, as a profile asks; KMS_NOT_FOUND: its metadata service is switched off. */
+enum kms_status credentials_from_imds(const struct credentials_place *place,
+				      struct kms_report *report,
+				      struct credentials *ret_credentials);
+/* Of the role, by the token in a file. Session name and duration: NULL, as usual. */
+enum kms_status credentials_from_web_identity(const struct credentials_place *place,
+					      const char *role, const char *token_file,
+					      const char *session_name, const char *duration,
+					      struct kms_report *report,
+					      struct credentials *ret_credentials);
+/* By the program that a line of text names (profile key credential_process). */
+enum kms_status credentials_from_process(const struct credentials_place *place, const char *line,
+					 struct kms_report *report,
+					 struct credentials *ret_credentials);
+/* By IAM Identity Center, as the profile says. */
+struct profile;
+enum kms_status credentials_from_sso(const struct credentials_place *place,
+				     const struct profile *profile, struct kms_report *report,
+				     struct credentials *ret_credentials);

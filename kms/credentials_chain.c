@@ -1,63 +1,64 @@
-/* The order of the sources, and the credentials that are kept until they expire or are refused. */
-#include "kms/credentials.h"
+/* The order of the sources; what was got, and when others are fetched. */
+#include "kms/credentials_chain.h"
 
-#include <ctype.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "kms/report.h"
+#include "kms/retry.h"
 
-/* The SDKs' order. Web identity, the container's and the machine's metadata service come after
- * these. */
+/* The order of most AWS SDKs and of the SDK reference. */
 const struct credentials_source *const credentials_order[] = {
-	&credentials_environment,
-	&credentials_profile,
+	&credentials_environment, &credentials_profile, &credentials_web_identity,
+	&credentials_container,	  &credentials_imds,
 };
 const size_t credentials_order_count = COUNT_OF(credentials_order);
 
-/* So long before the end, others are fetched. */
-enum { EARLY_MS = 10 * 60 * 1000 };
+enum {
+	MINUTE_MS = 60 * 1000,
+	SOON_MS = 15 * MINUTE_MS, /* before the end: fetch, others go on */
+	NOW_MS = 10 * MINUTE_MS,  /* before the end: all wait */
+	PAUSE_MS = MINUTE_MS / 2, /* after a failure, and as much jitter */
+	STABLE_MS = 12 * MINUTE_MS,
+	STABLE_JITTER_MS = 8 * MINUTE_MS
+};
+
+enum need { NEED_NONE, NEED_SOON, NEED_NOW };
 
 struct credentials_chain {
 	pthread_mutex_t lock;
+	pthread_cond_t fetched; /* waits by CLOCK_MONOTONIC */
 	struct credentials_place place;
-	const struct clock *clock;
 	const struct credentials_source *const *order;
 	size_t order_count;
 	struct credentials *kept; /* one reference is ours; NULL: none yet */
+	int64_t since_ms;	  /* when they came */
+	int64_t pause_until_ms;	  /* no fetch before, as long as there are usable ones */
 	uint64_t last_number;
+	bool fetching;
+	uint64_t rounds; /* fetches that are over */
+	enum kms_status last_status;
+	struct kms_report last_report; /* of that */
 };
 
-void credentials_clear(struct credentials *credentials)
-{
-	buffer_clear(&credentials->access_key_id);
-	buffer_clear(&credentials->secret_access_key);
-	buffer_clear(&credentials->session_token);
-}
-
-bool credentials_equal(const struct credentials *a, const struct credentials *b)
-{
-	return bytes_equal(buffer_bytes(&a->access_key_id), buffer_bytes(&b->access_key_id)) &&
-	       bytes_equal_constant_time(buffer_bytes(&a->secret_access_key),
-					 buffer_bytes(&b->secret_access_key)) &&
-	       bytes_equal_constant_time(buffer_bytes(&a->session_token),
-					 buffer_bytes(&b->session_token));
-}
-
 struct credentials_chain *credentials_chain_new(const struct credentials_place *place,
-						const struct clock *clock,
 						const struct credentials_source *const *order,
 						size_t order_count)
 {
 	struct credentials_chain *chain = calloc(1, sizeof(*chain));
+	pthread_condattr_t monotonic;
 
 	if (chain == NULL)
 		return NULL;
 	pthread_mutex_init(&chain->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&chain->fetched, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	chain->place = *place;
-	chain->clock = clock;
 	chain->order = order;
 	chain->order_count = order_count;
 	return chain;
@@ -77,53 +78,81 @@ void credentials_chain_free(struct credentials_chain *chain)
 	if (chain == NULL)
 		return;
 	drop(chain->kept);
+	pthread_cond_destroy(&chain->fetched);
 	pthread_mutex_destroy(&chain->lock);
 	free(chain);
 }
 
-static enum kms_status ask_sources(struct credentials_chain *chain, struct kms_report *report,
+static int64_t now_of(const struct credentials_chain *chain)
+{
+	const struct clock *clock = chain->place.settings->clock;
+
+	return clock->realtime_ms(clock->state);
+}
+
+static enum kms_status ask_sources(const struct credentials_chain *chain,
+				   const struct credentials_place *place, struct kms_report *report,
 				   struct credentials *credentials)
 {
 	for (size_t i = 0; i < chain->order_count; i++) {
-		enum kms_status status;
+		enum kms_status status = chain->order[i]->fetch(place, report, credentials);
 
-		credentials->source = chain->order[i]->name;
-		status = chain->order[i]->fetch(&chain->place, report, credentials);
+		if (status == KMS_OK && credentials->origin.len == 0)
+			buffer_put_text(&credentials->origin, chain->order[i]->name);
 		if (status != KMS_NOT_FOUND)
 			return status;
 	}
-	return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-			"no AWS credentials: neither in the environment (AWS_ACCESS_KEY_ID) nor in "
-			"a profile of ~/.aws");
+	return kms_fail(
+		KMS_NO_CREDENTIALS, report, NULL,
+		"no AWS credentials: neither in the environment (AWS_ACCESS_KEY_ID), nor in "
+		"a profile of ~/.aws, nor by web identity, container or EC2 metadata");
 }
 
-static enum kms_status not_a_word(const char *what, const char *source, struct kms_report *report)
+/* The lock is open. */
+static enum kms_status fetch_some(struct credentials_chain *chain,
+				  const struct credentials_wish *wish, struct kms_report *report,
+				  struct credentials *credentials)
 {
-	return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-			"the AWS %s from the %s holds characters that do not belong there", what,
-			source);
-}
+	struct credentials_place place = chain->place;
 
-/* Ends each text, so that many threads may read it; what goes into a header is one word. */
-static enum kms_status check(struct credentials *credentials, struct kms_report *report)
-{
-	const char *id = buffer_text(&credentials->access_key_id);
-	const char *secret = buffer_text(&credentials->secret_access_key);
-	const char *token = buffer_text(&credentials->session_token);
-
-	if (id == NULL || secret == NULL || token == NULL)
-		return KMS_NO_MEMORY;
-	for (const char *c = id; *c != 0; c++)
-		if (!isgraph((unsigned char)*c) || strchr(",/", *c) != NULL)
-			return not_a_word("access key id", credentials->source, report);
-	for (const char *c = token; *c != 0; c++)
-		if (!isgraph((unsigned char)*c))
-			return not_a_word("session token", credentials->source, report);
+	place.region = wish->region;
+	place.deadline = wish->deadline;
+	TRY(ask_sources(chain, &place, report, credentials));
+	TRY(credentials_check(credentials, report));
+	if (credentials->expires_ms != 0 && !credentials->outlasts &&
+	    credentials->expires_ms <= now_of(chain))
+		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+				"the AWS credentials from %s have expired already",
+				(const char *)credentials->origin.data);
+	log_info("KMS: AWS credentials from %s", (const char *)credentials->origin.data);
 	return KMS_OK;
 }
 
-/* Puts new ones in the place of those kept; on failure nothing changes. The lock is held. */
-static enum kms_status fetch(struct credentials_chain *chain, struct kms_report *report)
+/* When the next fetch is worth its while, if no use forces it. The lock is held. */
+static int64_t pause_end(const struct credentials_chain *chain, enum kms_status status)
+{
+	const struct credentials *kept = chain->kept;
+	int64_t now = now_of(chain);
+
+	if (status != KMS_OK)
+		return now + PAUSE_MS + retry_jitter(PAUSE_MS);
+	if (kept->outlasts && kept->expires_ms - now < SOON_MS)
+		return now + STABLE_MS + retry_jitter(STABLE_JITTER_MS);
+	return 0;
+}
+
+/* The lock is held. */
+static void keep(struct credentials_chain *chain, struct credentials *fresh)
+{
+	drop(chain->kept);
+	chain->kept = fresh;
+	chain->since_ms = now_of(chain);
+}
+
+/* Puts new ones in the place of those kept; on failure nothing changes. Called and left with the
+ * lock held, which is open meanwhile. */
+static enum kms_status fetch(struct credentials_chain *chain, const struct credentials_wish *wish,
+			     struct kms_report *report)
 {
 	struct credentials *fresh = calloc(1, sizeof(*fresh));
 	enum kms_status status;
@@ -132,34 +161,108 @@ static enum kms_status fetch(struct credentials_chain *chain, struct kms_report 
 		return KMS_NO_MEMORY;
 	fresh->references = 1;
 	fresh->number = ++chain->last_number;
-	status = ask_sources(chain, report, fresh);
+	chain->fetching = true;
+	pthread_mutex_unlock(&chain->lock);
+	status = fetch_some(chain, wish, report, fresh);
+	pthread_mutex_lock(&chain->lock);
+	chain->fetching = false;
+	chain->rounds++;
+	chain->last_status = status;
+	chain->last_report = *report;
 	if (status == KMS_OK)
-		status = check(fresh, report);
-	if (status != KMS_OK) {
+		keep(chain, fresh);
+	else
 		drop(fresh);
-		return status;
-	}
-	log_info("KMS: AWS credentials from the %s", fresh->source);
-	drop(chain->kept);
-	chain->kept = fresh;
-	return KMS_OK;
+	chain->pause_until_ms = pause_end(chain, status);
+	pthread_cond_broadcast(&chain->fetched);
+	return status;
 }
 
-static bool is_fresh(const struct credentials_chain *chain)
+static struct timespec real_deadline(const struct credentials_chain *chain, struct moment deadline)
 {
-	int64_t now = chain->clock->realtime_ms(chain->clock->state);
+	const struct clock *clock = chain->place.settings->clock;
+	int64_t left = deadline.monotonic_ms - clock->monotonic_ms(clock->state);
+	struct timespec end;
 
-	return chain->kept != NULL &&
-	       (chain->kept->expires_ms == 0 || chain->kept->expires_ms - EARLY_MS > now);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += left > 0 ? left % 1000 * 1000000 : 0;
+	end.tv_sec += (left > 0 ? left / 1000 : 0) + end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	return end;
 }
 
-enum kms_status credentials_chain_borrow(struct credentials_chain *chain, struct kms_report *report,
+/* What the fetch that is under way brings. The lock is held. */
+static enum kms_status await(struct credentials_chain *chain, const struct credentials_wish *wish,
+			     struct kms_report *report)
+{
+	const struct timespec end = real_deadline(chain, wish->deadline);
+	uint64_t round = chain->rounds;
+
+	while (chain->rounds == round)
+		if (pthread_cond_timedwait(&chain->fetched, &chain->lock, &end) != 0 &&
+		    chain->rounds == round)
+			return kms_fail(KMS_UNAVAILABLE, report, NULL,
+					"out of time while waiting for AWS credentials");
+	*report = chain->last_report;
+	return chain->last_status;
+}
+
+static enum kms_status fetch_or_await(struct credentials_chain *chain,
+				      const struct credentials_wish *wish,
+				      struct kms_report *report)
+{
+	return chain->fetching ? await(chain, wish, report) : fetch(chain, wish, report);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool is_usable(const struct credentials_chain *chain)
+{
+	const struct credentials *kept = chain->kept;
+
+	return kept != NULL &&
+	       (kept->expires_ms == 0 || kept->outlasts || kept->expires_ms > now_of(chain));
+}
+
+/* The lock is held. */
+static enum need judge(const struct credentials_chain *chain)
+{
+	int64_t now = now_of(chain), left, life;
+	enum need need;
+
+	if (chain->kept == NULL)
+		return NEED_NOW;
+	left = chain->kept->expires_ms - now;
+	life = chain->kept->expires_ms - chain->since_ms;
+	if (chain->kept->expires_ms == 0 || left > least(SOON_MS, life / 4))
+		return NEED_NONE;
+	need = left > least(NOW_MS, life / 6) ? NEED_SOON : NEED_NOW;
+	if (now >= chain->pause_until_ms || !is_usable(chain) ||
+	    (need == NEED_NOW && kms_status_is_no(chain->last_status)))
+		return need;
+	return NEED_NONE;
+}
+
+enum kms_status credentials_chain_borrow(struct credentials_chain *chain,
+					 const struct credentials_wish *wish,
+					 struct kms_report *report,
 					 struct credentials **ret_credentials)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&chain->lock);
+	enum need need = judge(chain);
+	struct kms_report own = {0};
+	enum kms_status status = KMS_OK;
 
-	if (!is_fresh(chain))
-		TRY(fetch(chain, report));
+	if (report == NULL)
+		report = &own;
+	if (need == NEED_NOW || (need == NEED_SOON && !chain->fetching))
+		status = fetch_or_await(chain, wish, report);
+	if (status != KMS_OK &&
+	    (!is_usable(chain) || (need == NEED_NOW && kms_status_is_no(status))))
+		return status;
 	chain->kept->references++;
 	*ret_credentials = chain->kept;
 	return KMS_OK;
@@ -172,12 +275,16 @@ void credentials_chain_return(struct credentials_chain *chain, struct credential
 	drop(credentials);
 }
 
-bool credentials_chain_renew(struct credentials_chain *chain, const struct credentials *refused)
+enum kms_status credentials_chain_renew(struct credentials_chain *chain,
+					const struct credentials_wish *wish,
+					const struct credentials *refused,
+					struct kms_report *report, bool *ret_others)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&chain->lock);
+	struct kms_report own = {0};
 
 	if (chain->kept == NULL || chain->kept->number == refused->number)
-		if (fetch(chain, NULL) != KMS_OK)
-			return false;
-	return !credentials_equal(chain->kept, refused);
+		TRY(fetch_or_await(chain, wish, report == NULL ? &own : report));
+	*ret_others = !credentials_equal(chain->kept, refused);
+	return KMS_OK;
 }

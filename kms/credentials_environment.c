@@ -2,24 +2,46 @@
  * when the configuration names a profile: that names an identity. */
 #include "kms/credentials.h"
 
+#include "base/macros.h"
 #include "kms/report.h"
 
-static enum kms_status fetch(const struct credentials_place *place, struct kms_report *report,
-			     struct credentials *ret_credentials)
+static enum kms_status take_expiration(const char *text, struct kms_report *report,
+				       struct credentials *ret_credentials)
+{
+	if (text == NULL || clock_read_extended(text, &ret_credentials->expires_ms))
+		return KMS_OK;
+	return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+			"AWS_CREDENTIAL_EXPIRATION is not a time as in 2026-11-24T04:38:06Z");
+}
+
+enum kms_status credentials_from_environment(const struct credentials_place *place,
+					     struct kms_report *report,
+					     struct credentials *ret_credentials)
 {
 	const char *id = environment_get(place->environment, ENV_ACCESS_KEY_ID);
 	const char *secret = environment_get(place->environment, ENV_SECRET_ACCESS_KEY);
 	const char *token = environment_get(place->environment, ENV_SESSION_TOKEN);
+	const char *end = environment_get(place->environment, ENV_CREDENTIAL_EXPIRATION);
 
-	if (place->settings->profile != NULL || id == NULL)
+	if (id == NULL)
 		return KMS_NOT_FOUND;
 	if (secret == NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
 				"AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not");
+	TRY(take_expiration(end, report, ret_credentials));
 	buffer_put_text(&ret_credentials->access_key_id, id);
 	buffer_put_text(&ret_credentials->secret_access_key, secret);
 	buffer_put_text(&ret_credentials->session_token, token == NULL ? "" : token);
+	buffer_put_text(&ret_credentials->origin, "environment");
 	return KMS_OK;
+}
+
+static enum kms_status fetch(const struct credentials_place *place, struct kms_report *report,
+			     struct credentials *ret_credentials)
+{
+	if (place->settings->profile != NULL)
+		return KMS_NOT_FOUND;
+	return credentials_from_environment(place, report, ret_credentials);
 }
 
 const struct credentials_source credentials_environment = {"environment", fetch};

@@ -1,100 +1,284 @@
 /*
- * Credentials from the profile in force: its static keys and session token. A profile that gets its
- * identity in another way is refused by name: using some other identity in its place would be worse
- * than none.
+ * Credentials as the profile in force says: static keys, a role taken with another's credentials,
+ * web identity, IAM Identity Center, or a program. A profile that can't be used is refused by name:
+ * using some other identity in its place would be worse than none.
  */
 #include "kms/credentials.h"
 
+#include "base/encode.h"
 #include "base/macros.h"
 #include "kms/profile.h"
 #include "kms/report.h"
+#include "kms/sts.h"
 
-/* Ways of other sources, those that win over static keys first. */
-static const struct way {
-	const char *key;
-	bool wins; /* over static keys of the credentials file */
-} other_ways[] = {
-	/* clang-format off */
-	{ "role_arn",                true },
-	{ "web_identity_token_file", true },
-	{ "sso_session",             true },
-	{ "sso_start_url",           true },
-	{ "credential_source",       true },
-	{ "login_session",           false },
-	{ "credential_process",      false },
-	/* clang-format on */
+enum { CHAIN_MAX = 16, DURATION_MIN_S = 900, DURATION_MAX_S = 43200 };
+
+/* The way from the profile in force to the one whose credentials need nobody else's. */
+struct walk {
+	const struct credentials_place *place;
+	struct kms_report *report;
+	struct profile *profile; /* the one that is looked at now */
+	const char *visited[CHAIN_MAX];
+	size_t count;
 };
 
-static const struct way *other_way(const struct profile *profile, bool has_static_keys)
+typedef const char *get_value(const struct profile *profile, const char *key);
+
+static const char *name_of(const struct walk *walk)
 {
-	for (size_t i = 0; i < COUNT_OF(other_ways); i++)
-		if ((other_ways[i].wins || !has_static_keys) &&
-		    profile_get(profile, other_ways[i].key) != NULL)
-			return &other_ways[i];
-	return NULL;
+	return (const char *)walk->profile->name.data;
 }
 
-typedef const char *getter(const struct profile *profile, const char *key);
-
-static enum kms_status take_static(const struct profile *profile, getter *get,
-				   struct kms_report *report, struct credentials *ret_credentials)
+static const char *get(const struct walk *walk, const char *key)
 {
-	const char *secret = get(profile, "aws_secret_access_key");
-	const char *token = get(profile, "aws_session_token");
+	return profile_get(walk->profile, key);
+}
+
+static enum kms_status take_static(const struct walk *walk, get_value *value,
+				   struct credentials *ret_credentials)
+{
+	const char *id = value(walk->profile, "aws_access_key_id");
+	const char *secret = value(walk->profile, "aws_secret_access_key");
+	const char *token = value(walk->profile, "aws_session_token");
 
 	if (secret == NULL)
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+		return kms_fail(KMS_NO_CREDENTIALS, walk->report, NULL,
 				"AWS profile '%s' has aws_access_key_id, but no "
 				"aws_secret_access_key",
-				(const char *)profile->name.data);
-	buffer_put_text(&ret_credentials->access_key_id, get(profile, "aws_access_key_id"));
+				name_of(walk));
+	buffer_put_text(&ret_credentials->access_key_id, id);
 	buffer_put_text(&ret_credentials->secret_access_key, secret);
 	buffer_put_text(&ret_credentials->session_token, token == NULL ? "" : token);
+	buffer_put_text(&ret_credentials->origin, "static keys");
 	return KMS_OK;
 }
 
-static enum kms_status not_usable(const struct profile *profile, const struct way *way,
-				  struct kms_report *report)
+static enum kms_status take_from_credentials(struct walk *walk, struct credentials *ret)
 {
-	const char *name = (const char *)profile->name.data;
-
-	if (!profile->exists && profile->named)
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"AWS profile '%s' is neither in %s nor in %s", name,
-				(const char *)profile->config.path.data,
-				(const char *)profile->credentials.path.data);
-	if (way != NULL)
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"AWS profile '%s' uses %s, which this release can't; give it "
-				"static keys, or export credentials ('aws configure "
-				"export-credentials --format env')",
-				name, way->key);
-	if (profile->named)
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"AWS profile '%s' has no credentials", name);
-	return KMS_NOT_FOUND;
+	return take_static(walk, profile_credentials, ret);
 }
 
-static enum kms_status take(const struct profile *profile, struct kms_report *report,
-			    struct credentials *ret_credentials)
+static enum kms_status take_from_config(struct walk *walk, struct credentials *ret)
 {
-	bool in_credentials = profile_credentials(profile, "aws_access_key_id") != NULL;
-	const struct way *way = other_way(profile, in_credentials);
+	return take_static(walk, profile_config, ret);
+}
 
-	if (way == NULL && in_credentials)
-		return take_static(profile, profile_credentials, report, ret_credentials);
-	if (way == NULL && profile_config(profile, "aws_access_key_id") != NULL)
-		return take_static(profile, profile_config, report, ret_credentials);
-	return not_usable(profile, way, report);
+static enum kms_status take_sso(struct walk *walk, struct credentials *ret)
+{
+	return credentials_from_sso(walk->place, walk->profile, walk->report, ret);
+}
+
+static enum kms_status take_process(struct walk *walk, struct credentials *ret)
+{
+	return credentials_from_process(walk->place, get(walk, "credential_process"), walk->report,
+					ret);
+}
+
+static enum kms_status refuse(const struct walk *walk, const char *what)
+{
+	return kms_fail(KMS_NO_CREDENTIALS, walk->report, NULL, "AWS profile '%s' %s",
+			name_of(walk), what);
+}
+
+static enum kms_status refuse_login(struct walk *walk, struct credentials *ret)
+{
+	(void)ret;
+	return refuse(walk, "uses login_session ('aws login'), which this release can't; use "
+			    "'aws configure export-credentials' as its credential_process");
+}
+
+static enum kms_status refuse_without_role(struct walk *walk, struct credentials *ret)
+{
+	(void)ret;
+	return refuse(walk, "has source_profile or credential_source, but no role_arn");
+}
+
+/* How long, NULL if it is not said. */
+static enum kms_status read_duration(const struct walk *walk, const char **ret_duration)
+{
+	const char *text = get(walk, "duration_seconds");
+	uint64_t seconds = 0;
+
+	if (text != NULL &&
+	    (!decimal_decode(text, DURATION_MAX_S, &seconds) || seconds < DURATION_MIN_S))
+		return refuse(walk, "has a duration_seconds that is not 900 to 43200");
+	*ret_duration = text;
+	return KMS_OK;
+}
+
+static enum kms_status take_web_identity(struct walk *walk, struct credentials *ret)
+{
+	const char *role = get(walk, "role_arn"), *duration;
+
+	if (role == NULL)
+		return refuse(walk, "has web_identity_token_file, but no role_arn");
+	TRY(read_duration(walk, &duration));
+	return credentials_from_web_identity(
+		walk->place, role, get(walk, "web_identity_token_file"),
+		get(walk, "role_session_name"), duration, walk->report, ret);
+}
+
+static const struct {
+	const char *name;
+	enum kms_status (*fetch)(const struct credentials_place *place, struct kms_report *report,
+				 struct credentials *ret_credentials);
+} credential_sources[] = {
+	{"Environment", credentials_from_environment},
+	{"Ec2InstanceMetadata", credentials_from_imds},
+	{"EcsContainer", credentials_from_container},
+};
+
+static enum kms_status from_credential_source(const struct walk *walk, const char *name,
+					      struct credentials *ret)
+{
+	for (size_t i = 0; i < COUNT_OF(credential_sources); i++) {
+		enum kms_status status;
+
+		if (strcmp(credential_sources[i].name, name) != 0)
+			continue;
+		status = credential_sources[i].fetch(walk->place, walk->report, ret);
+		if (status != KMS_NOT_FOUND)
+			return status;
+		return kms_fail(KMS_NO_CREDENTIALS, walk->report, NULL,
+				"AWS profile '%s' has credential_source = %s, which is not set up "
+				"here",
+				name_of(walk), name);
+	}
+	return refuse(walk, "has a credential_source that is none of Environment, "
+			    "Ec2InstanceMetadata, EcsContainer");
+}
+
+static enum kms_status resolve(struct walk *walk, bool is_source, struct credentials *ret);
+
+/* Of the profile that this one names; then looks at this one again. */
+static enum kms_status from_source_profile(struct walk *walk, const char *source,
+					   struct credentials *ret)
+{
+	const char *self = walk->visited[walk->count - 1];
+	bool own = strcmp(source, self) == 0;
+
+	for (size_t i = 0; i + 1 < walk->count; i++)
+		if (strcmp(walk->visited[i], source) == 0)
+			return refuse(walk, "and its source_profile name each other in a circle");
+	if (own && profile_get(walk->profile, "aws_access_key_id") == NULL)
+		return refuse(walk, "names itself as source_profile, but has no static keys");
+	if (walk->count == CHAIN_MAX)
+		return refuse(walk, "has more than 16 profiles behind it");
+	walk->visited[walk->count++] = source;
+	if (!profile_select(walk->profile, source))
+		return KMS_NO_MEMORY;
+	TRY(resolve(walk, true, ret));
+	walk->count--;
+	return profile_select(walk->profile, self) ? KMS_OK : KMS_NO_MEMORY;
+}
+
+static enum kms_status find_signer(struct walk *walk, struct credentials *ret)
+{
+	const char *profile = get(walk, "source_profile");
+	const char *source = get(walk, "credential_source");
+
+	if (get(walk, "mfa_serial") != NULL)
+		return refuse(walk, "has mfa_serial, and a module can't ask for a code; take the "
+				    "role with the AWS CLI, and let credential_process hand it on");
+	if ((profile == NULL) == (source == NULL))
+		return refuse(walk, "has role_arn, which needs either source_profile or "
+				    "credential_source");
+	if (profile != NULL)
+		TRY(from_source_profile(walk, profile, ret));
+	else
+		TRY(from_credential_source(walk, source, ret));
+	return credentials_check(ret, walk->report);
+}
+
+static enum kms_status take_role(struct walk *walk, struct credentials *ret)
+{
+	AUTO(credentials_clear) struct credentials signer = {0};
+	struct sts_role role = {0};
+
+	TRY(find_signer(walk, &signer));
+	role.arn = get(walk, "role_arn");
+	role.session_name = get(walk, "role_session_name");
+	role.external_id = get(walk, "external_id");
+	TRY(read_duration(walk, &role.duration));
+	TRY(sts_assume_role(walk->place, &role, &signer, walk->report, ret));
+	buffer_format(&ret->origin, "role %s by %s", role.arn, buffer_text(&signer.origin));
+	return KMS_OK;
+}
+
+/* The ways in which a profile gets credentials, the first that it has. In a profile that lends its
+ * to a role, static keys come before all others. */
+static const struct way {
+	const char *key;
+	get_value *get;
+	enum kms_status (*take)(struct walk *walk, struct credentials *ret_credentials);
+	bool is_static;
+} ways[] = {
+	/* clang-format off */
+	{ "web_identity_token_file", profile_get,         take_web_identity,     false },
+	{ "role_arn",                profile_get,         take_role,             false },
+	{ "sso_session",             profile_get,         take_sso,              false },
+	{ "sso_start_url",           profile_get,         take_sso,              false },
+	{ "aws_access_key_id",       profile_credentials, take_from_credentials, true },
+	{ "login_session",           profile_get,         refuse_login,          false },
+	{ "credential_process",      profile_get,         take_process,          false },
+	{ "aws_access_key_id",       profile_config,      take_from_config,      true },
+	{ "credential_source",       profile_get,         refuse_without_role,   false },
+	{ "source_profile",          profile_get,         refuse_without_role,   false },
+	/* clang-format on */
+};
+
+static const struct way *find_way(const struct profile *profile, bool is_source)
+{
+	for (size_t i = 0; i < COUNT_OF(ways); i++)
+		if (is_source && ways[i].is_static && ways[i].get(profile, ways[i].key) != NULL)
+			return &ways[i];
+	for (size_t i = 0; i < COUNT_OF(ways); i++)
+		if (ways[i].get(profile, ways[i].key) != NULL)
+			return &ways[i];
+	return NULL;
+}
+
+static enum kms_status no_way(const struct walk *walk)
+{
+	const struct profile *profile = walk->profile;
+
+	if (profile->exists)
+		return profile->named ? refuse(walk, "has no credentials") : KMS_NOT_FOUND;
+	if (!profile->named)
+		return KMS_NOT_FOUND;
+	return kms_fail(KMS_NO_CREDENTIALS, walk->report, NULL,
+			"AWS profile '%s' is neither in %s nor in %s", name_of(walk),
+			(const char *)profile->config.path.data,
+			(const char *)profile->credentials.path.data);
+}
+
+static enum kms_status resolve(struct walk *walk, bool is_source, struct credentials *ret)
+{
+	const struct way *way = find_way(walk->profile, is_source);
+	AUTO(buffer_clear) struct buffer origin = {0};
+
+	if (way == NULL)
+		return no_way(walk);
+	TRY(way->take(walk, ret));
+	buffer_format(&origin, "profile %s: %s", name_of(walk), buffer_text(&ret->origin));
+	buffer_truncate(&ret->origin, 0);
+	buffer_append(&ret->origin, buffer_bytes(&origin));
+	return origin.failed ? KMS_NO_MEMORY : KMS_OK;
 }
 
 static enum kms_status fetch(const struct credentials_place *place, struct kms_report *report,
 			     struct credentials *ret_credentials)
 {
 	AUTO(profile_clear) struct profile profile = {0};
+	AUTO(buffer_clear) struct buffer name = {0};
+	struct walk walk = {.place = place, .report = report, .profile = &profile, .count = 1};
 
 	TRY(profile_load(place->settings, place->environment, report, &profile));
-	return take(&profile, report, ret_credentials);
+	buffer_append(&name, buffer_bytes(&profile.name));
+	walk.visited[0] = buffer_text(&name);
+	if (walk.visited[0] == NULL)
+		return KMS_NO_MEMORY;
+	return resolve(&walk, false, ret_credentials);
 }
 
 const struct credentials_source credentials_profile = {"profile", fetch};

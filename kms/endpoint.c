@@ -1,4 +1,4 @@
-/* Where a region's KMS is. */
+/* Where a region's services are. */
 #include "kms/endpoint.h"
 
 #include <strings.h>
@@ -26,6 +26,28 @@ static const struct partition {
 	/* clang-format on */
 };
 
+/* Source: the endpoint rules of each service in the AWS SDKs' models. */
+static const struct service {
+	const char *name, *words; /* for signatures; for people */
+	const char *host;
+	const char *key; /* in a profile's services section */
+	enum environment_name variable;
+	const char *variable_name;
+	bool plain_in_gov; /* GovCloud's FIPS host is the ordinary one */
+} services[AWS_SERVICE_COUNT] = {
+	/* clang-format off */
+	[AWS_KMS]      = { "kms", "KMS", "kms",        "kms",      ENV_ENDPOINT_URL_KMS,      "AWS_ENDPOINT_URL_KMS",      false },
+	[AWS_STS]      = { "sts", "STS", "sts",        "sts",      ENV_ENDPOINT_URL_STS,      "AWS_ENDPOINT_URL_STS",      true },
+	[AWS_SSO]      = { "sso", "SSO", "portal.sso", "sso",      ENV_ENDPOINT_URL_SSO,      "AWS_ENDPOINT_URL_SSO",      true },
+	[AWS_SSO_OIDC] = { "sso-oauth", "SSO OIDC", "oidc", "sso_oidc", ENV_ENDPOINT_URL_SSO_OIDC, "AWS_ENDPOINT_URL_SSO_OIDC", true },
+	/* clang-format on */
+};
+
+const char *aws_service_name(enum aws_service service)
+{
+	return services[service].name;
+}
+
 void endpoint_clear(struct endpoint *endpoint)
 {
 	buffer_clear(&endpoint->url);
@@ -43,7 +65,8 @@ static const struct partition *partition_of(const char *region)
 }
 
 /* Finds the address that is set in place of AWS's own; appended to `url`. */
-static const char *find_set_address(const struct kms_settings *settings,
+static const char *find_set_address(const struct service *service,
+				    const struct kms_settings *settings,
 				    const struct environment *environment,
 				    const struct profile *profile, struct buffer *url)
 {
@@ -51,11 +74,11 @@ static const char *find_set_address(const struct kms_settings *settings,
 		const char *url;
 		const char *source;
 	} addresses[] = {
-		{environment_get(environment, ENV_ENDPOINT_URL_KMS), "AWS_ENDPOINT_URL_KMS"},
+		{environment_get(environment, service->variable), service->variable_name},
 		{environment_get(environment, ENV_ENDPOINT_URL), "AWS_ENDPOINT_URL"},
 	};
 
-	if (settings->endpoint_url != NULL) {
+	if (service == &services[AWS_KMS] && settings->endpoint_url != NULL) {
 		buffer_put_text(url, settings->endpoint_url);
 		return "configuration";
 	}
@@ -66,7 +89,7 @@ static const char *find_set_address(const struct kms_settings *settings,
 			buffer_put_text(url, addresses[i].url);
 			return addresses[i].source;
 		}
-	if (profile_service_endpoint(profile, "kms", url))
+	if (profile_service_endpoint(profile, service->key, url))
 		return "profile, services";
 	if (profile_config(profile, "endpoint_url") == NULL)
 		return NULL;
@@ -84,13 +107,6 @@ static bool setting(bool configured, const struct environment *environment,
 	return configured || (value != NULL && strcasecmp(value, "true") == 0);
 }
 
-/* 127.0.0.0/8, [::1] and localhost: what never leaves the machine. `host` has no port. */
-static bool is_loopback(struct bytes host)
-{
-	return bytes_are(host, "localhost") || bytes_are(host, "[::1]") ||
-	       (bytes_begin(host, "127.") && bytes_all_in(host, "0123456789."));
-}
-
 /* The host without its port; no bytes if the port is not one. */
 static struct bytes host_name(struct bytes host)
 {
@@ -104,6 +120,14 @@ static struct bytes host_name(struct bytes host)
 	if (port.len == 0 || port.len > 5 || !bytes_all_in(port, "0123456789"))
 		return bytes(NULL, 0);
 	return name;
+}
+
+bool endpoint_is_loopback(struct bytes host)
+{
+	struct bytes name = host_name(host);
+
+	return bytes_are(name, "localhost") || bytes_are(name, "[::1]") ||
+	       (bytes_begin(name, "127.") && bytes_all_in(name, "0123456789."));
 }
 
 static bool host_valid(struct bytes name)
@@ -136,7 +160,15 @@ static bool split_url(const char *url, bool *ret_plain, struct bytes *ret_host,
 				       "0123456789-._~/");
 }
 
-static enum kms_status take_url(struct endpoint *endpoint, struct kms_report *report)
+static bool take_parts(struct endpoint *endpoint, struct bytes host, struct bytes path)
+{
+	buffer_append(&endpoint->host, host);
+	buffer_append(&endpoint->path, path.len == 0 ? bytes_of("/") : path);
+	return buffer_text(&endpoint->host) != NULL && buffer_text(&endpoint->path) != NULL;
+}
+
+static enum kms_status take_url(const struct service *service, struct endpoint *endpoint,
+				struct kms_report *report)
 {
 	const char *url = buffer_text(&endpoint->url);
 	struct bytes host, path;
@@ -146,45 +178,62 @@ static enum kms_status take_url(struct endpoint *endpoint, struct kms_report *re
 		return KMS_NO_MEMORY;
 	if (!split_url(url, &plain, &host, &path))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
-				"KMS endpoint '%s' (%s) is not https://HOST[:PORT][/PATH]", url,
-				endpoint->source);
-	if (plain && !is_loopback(host_name(host)))
+				"%s endpoint '%s' (%s) is not https://HOST[:PORT][/PATH]",
+				service->words, url, endpoint->source);
+	if (plain && !endpoint_is_loopback(host))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
-				"KMS endpoint '%s' (%s): http is only for this machine itself; use "
+				"%s endpoint '%s' (%s): http is only for this machine itself; use "
 				"https",
-				url, endpoint->source);
-	buffer_append(&endpoint->host, host);
-	buffer_append(&endpoint->path, path.len == 0 ? bytes_of("/") : path);
-	return buffer_text(&endpoint->host) == NULL || buffer_text(&endpoint->path) == NULL
-		       ? KMS_NO_MEMORY
-		       : KMS_OK;
+				service->words, url, endpoint->source);
+	return take_parts(endpoint, host, path) ? KMS_OK : KMS_NO_MEMORY;
 }
 
-enum kms_status endpoint_find(const struct kms_settings *settings,
+bool endpoint_take(const char *url, struct endpoint *endpoint)
+{
+	struct bytes host, path;
+	bool plain;
+
+	endpoint->source = "address";
+	buffer_put_text(&endpoint->url, url);
+	return buffer_text(&endpoint->url) != NULL && split_url(url, &plain, &host, &path) &&
+	       take_parts(endpoint, host, path);
+}
+
+static void put_own_address(const struct service *service, const char *region, bool fips, bool dual,
+			    struct endpoint *endpoint)
+{
+	const struct partition *partition = partition_of(region);
+	bool plain = service->plain_in_gov && bytes_begin(bytes_of(region), "us-gov-");
+
+	endpoint->source = fips ? "region, FIPS" : "region";
+	buffer_format(&endpoint->url, "https://%s%s.%s.%s", service->host,
+		      fips && !plain ? "-fips" : "", region,
+		      dual ? partition->dualstack_suffix : partition->suffix);
+}
+
+enum kms_status endpoint_find(enum aws_service which, const struct kms_settings *settings,
 			      const struct environment *environment, const struct profile *profile,
 			      const char *region, struct kms_report *report,
 			      struct endpoint *endpoint)
 {
+	const struct service *service = &services[which];
 	bool fips = setting(settings->use_fips_endpoint, environment, ENV_USE_FIPS, profile,
 			    "use_fips_endpoint");
 	bool dual = setting(settings->use_dualstack_endpoint, environment, ENV_USE_DUALSTACK,
 			    profile, "use_dualstack_endpoint");
-	const struct partition *partition = partition_of(region);
 
 	if (!region_valid(bytes_of(region)))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not an AWS region",
 				region);
-	endpoint->source = find_set_address(settings, environment, profile, &endpoint->url);
+	endpoint->source =
+		find_set_address(service, settings, environment, profile, &endpoint->url);
 	if (endpoint->source != NULL && (fips || dual))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"an endpoint address (%s) can't go together with %s endpoints",
 				endpoint->source, fips ? "FIPS" : "dual-stack");
-	if (endpoint->source == NULL) {
-		endpoint->source = fips ? "region, FIPS" : "region";
-		buffer_format(&endpoint->url, "https://kms%s.%s.%s", fips ? "-fips" : "", region,
-			      dual ? partition->dualstack_suffix : partition->suffix);
-	}
-	return take_url(endpoint, report);
+	if (endpoint->source == NULL)
+		put_own_address(service, region, fips, dual, endpoint);
+	return take_url(service, endpoint, report);
 }
 
 const char *region_find(const struct kms_settings *settings, const struct environment *environment,

@@ -1,7 +1,13 @@
-/* Where a region's KMS is: AWS's host names, and the settings that put another address in place. */
+/* Where a region's services are: AWS's host names, and the settings that put another address in
+ * place. */
 #pragma once
 
 #include "kms/profile.h"
+
+enum aws_service { AWS_KMS, AWS_STS, AWS_SSO, AWS_SSO_OIDC, AWS_SERVICE_COUNT };
+
+/* As signatures name it: "kms". */
+const char *aws_service_name(enum aws_service service);
 
 struct endpoint {
 	struct buffer url;  /* text, as requests go to it */
@@ -12,16 +18,21 @@ struct endpoint {
 void endpoint_clear(struct endpoint *endpoint);
 
 /*
- * Zero state first. The first of these that is set: the configuration's endpoint_url,
- * AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL, the profile's services section, the profile's
- * endpoint_url (AWS SDKs and Tools Reference Guide, "Service-specific endpoints"); else by region,
- * FIPS and dual-stack settings. KMS_MISCONFIGURED: http to a host that is not loopback, FIPS or
- * dual-stack together with an address, a URL that is none, a region that is none.
+ * Zero state first. The first of these that is set: the configuration's endpoint_url (of the KMS
+ * alone), AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's services section, the
+ * profile's endpoint_url (AWS SDKs and Tools Reference Guide, "Service-specific endpoints"); else
+ * by region, FIPS and dual-stack settings. KMS_MISCONFIGURED: http to a host that is not loopback,
+ * FIPS or dual-stack together with an address, a URL that is none, a region that is none.
  */
-enum kms_status endpoint_find(const struct kms_settings *settings,
+enum kms_status endpoint_find(enum aws_service service, const struct kms_settings *settings,
 			      const struct environment *environment, const struct profile *profile,
 			      const char *region, struct kms_report *report,
 			      struct endpoint *endpoint);
+
+/* An address that is no service's of AWS: http://… and https://… of any host. False: not that. */
+bool endpoint_take(const char *url, struct endpoint *endpoint);
+/* 127.0.0.0/8, [::1] or localhost: what never leaves the machine. `host` may have a port. */
+bool endpoint_is_loopback(struct bytes host);
 
 /* The region for keys named without one: configuration, AWS_REGION, AWS_DEFAULT_REGION, profile.
  * NULL: none of them. Borrowed. */

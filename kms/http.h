@@ -26,7 +26,7 @@ struct http_header {
 };
 
 struct http_request {
-	const char *method;		   /* "POST" sends the body, "GET" has none */
+	const char *method;		   /* "POST" sends the body; "GET", "PUT" have none */
 	const char *url;		   /* https, or http where the caller has allowed it */
 	const struct http_header *headers; /* Host too, if it has to be that of the signature */
 	size_t header_count;
@@ -34,6 +34,7 @@ struct http_request {
 	const char *ca_bundle;	     /* NULL: the system's */
 	unsigned connect_timeout_ms; /* both > 0 */
 	unsigned timeout_ms;	     /* of the whole request */
+	bool direct;		     /* by no proxy, whatever the environment says */
 };
 
 /* Zero state first. The body may be secret; clearing wipes it. */

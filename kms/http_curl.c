@@ -166,7 +166,7 @@ static void set_callbacks(CURL *handle, struct http_curl *http, struct http_answ
 static void set_request(CURL *handle, const struct http_request *request, struct curl_slist *list)
 {
 	curl_easy_setopt(handle, CURLOPT_URL, request->url);
-	if (strncasecmp(request->url, "http:", 5) == 0)
+	if (request->direct || strncasecmp(request->url, "http:", 5) == 0)
 		curl_easy_setopt(handle, CURLOPT_PROXY, ""); /* in clear: to nobody but its host */
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);

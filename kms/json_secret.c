@@ -71,7 +71,9 @@ bool json_lift(struct buffer *text, const char *name, json_secret_take *take, vo
 	while (next_string(&scan, &string, &broken)) {
 		if (!bytes_are(string, name) || !string_follows(&scan))
 			continue;
-		if (!next_string(&scan, &string, &broken) || !take(state, string) ||
+		if (!next_string(&scan, &string, &broken) || !take(state, string))
+			return false;
+		if (string.len > 0 &&
 		    !put_number(string, number++, text->data + (string.data - text->data)))
 			return false;
 	}
@@ -93,6 +95,80 @@ bool json_lifted(const json_t *value, size_t *ret_number)
 		return false;
 	*ret_number = (size_t)number;
 	return true;
+}
+
+/* One that take_once() has filled is found a second time. */
+static bool take_once(void *state, struct bytes value)
+{
+	struct buffer *secret = state;
+
+	return secret->len == 0 && json_unescape(value, secret);
+}
+
+json_t *json_read_apart(struct buffer *text, const struct json_secret *secrets, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!json_lift(text, secrets[i].name, take_once, secrets[i].ret_value))
+			return NULL;
+	return json_loadb((const char *)text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
+}
+
+bool json_secret_at(const json_t *object, const char *name)
+{
+	size_t number;
+
+	return json_lifted(json_object_get(object, name), &number) && number == 0;
+}
+
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = c == 0 ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c);
+
+	return at == NULL ? -1 : (int)(at - digits);
+}
+
+/* "u002f" and the like; -1: not one of ASCII. */
+static int unicode(struct bytes left)
+{
+	int value = 0;
+
+	for (size_t i = 1; i <= 4; i++) {
+		int digit = i < left.len ? hex_digit((char)left.data[i]) : -1;
+
+		if (digit < 0)
+			return -1;
+		value = value * 16 + digit;
+	}
+	return value < 0x80 ? value : -1;
+}
+
+/* What the escape stands for, and how long it is after its backslash. */
+static int escaped(struct bytes left, size_t *ret_len)
+{
+	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+	const char *at = left.len == 0 || left.data[0] == 0 ? NULL : strchr(names, left.data[0]);
+
+	*ret_len = at == NULL ? 5 : 1;
+	if (at != NULL)
+		return values[at - names];
+	return left.len > 0 && left.data[0] == 'u' ? unicode(left) : -1;
+}
+
+bool json_unescape(struct bytes string, struct buffer *out)
+{
+	while (string.len > 0) {
+		int c = string.data[0];
+		size_t len = 0;
+
+		if (c == '\\')
+			c = escaped(bytes(string.data + 1, string.len - 1), &len);
+		if (c < 0)
+			return false;
+		buffer_put_u8(out, (uint8_t)c);
+		string = bytes(string.data + 1 + len, string.len - 1 - len);
+	}
+	return !out->failed;
 }
 
 static void put_character(struct buffer *out, char c)

@@ -14,13 +14,26 @@ typedef bool json_secret_take(void *state, struct bytes value);
 
 /*
  * Shows each string member called `name`, at whatever depth, to `take`, in order, and overwrites it
- * in the text by its number (0, 1, …) and spaces. False: `take` refused, a secret too short for its
- * number, or a string without end. A name written with escapes is not found: json_lifted() then
- * refuses its value.
+ * in the text by its number (0, 1, …) and spaces; an empty one is left. False: `take` refused, a
+ * secret too short for its number, or a string without end. A name written with escapes is not
+ * found: json_lifted() then refuses its value.
  */
 bool json_lift(struct buffer *text, const char *name, json_secret_take *take, void *state);
 /* The number that json_lift left in a parsed string; false: this is none. */
 bool json_lifted(const json_t *value, size_t *ret_number);
 
+/* A secret string as a member has it. */
+struct json_secret {
+	const char *name;
+	struct buffer *ret_value; /* what it says, appended; nothing if there is none */
+};
+/* Parses the text, which is spoilt, without these members, each of which may occur once. NULL: it
+ * is no JSON, or not with such members. json_secret_at() tells whether one stood in a place. */
+json_t *json_read_apart(struct buffer *text, const struct json_secret *secrets, size_t count);
+bool json_secret_at(const json_t *object, const char *name);
+
+/* What a string says, given the characters between its quotes; appended. False: a broken escape, or
+ * one beyond ASCII. */
+bool json_unescape(struct bytes string, struct buffer *out);
 /* The string in quotes, escaped where RFC 8259 demands it. */
 void json_put_string(struct buffer *out, const char *text);

@@ -27,22 +27,30 @@ static enum kms_status read_file(struct aws_file *file, const struct environment
 			     environment_get(environment, ENV_HOME), report);
 }
 
-/* The section of the config file: [profile NAME], quoted if one likes; for the default one also
- * [default]. NULL: none. */
-static const char *config_section(const struct profile *profile, struct buffer *out)
+/* A section of the config file, [KIND NAME], the name quoted if one likes. NULL: none. */
+static const char *named_section(const struct profile *profile, const char *kind, const char *name,
+				 struct buffer *out)
 {
 	static const char *const quotes[] = {"", "\"", "'"};
-	const char *name = (const char *)profile->name.data;
 
 	for (size_t i = 0; i < COUNT_OF(quotes); i++) {
 		buffer_truncate(out, 0);
-		buffer_format(out, "profile %s%s%s", quotes[i], name, quotes[i]);
+		buffer_format(out, "%s %s%s%s", kind, quotes[i], name, quotes[i]);
 		if (buffer_text(out) == NULL)
 			return NULL;
 		if (aws_file_has(&profile->config, buffer_text(out)))
 			return buffer_text(out);
 	}
-	return strcmp(name, "default") == 0 ? "default" : NULL;
+	return NULL;
+}
+
+/* The profile's own; for the default one also [default]. */
+static const char *config_section(const struct profile *profile, struct buffer *out)
+{
+	const char *name = (const char *)profile->name.data;
+	const char *section = named_section(profile, "profile", name, out);
+
+	return section == NULL && strcmp(name, "default") == 0 ? "default" : section;
 }
 
 static bool find_exists(const struct profile *profile)
@@ -98,6 +106,29 @@ const char *profile_get(const struct profile *profile, const char *key)
 	const char *value = profile_credentials(profile, key);
 
 	return value != NULL ? value : profile_config(profile, key);
+}
+
+bool profile_select(struct profile *profile, const char *name)
+{
+	AUTO(buffer_clear) struct buffer copy = {0}; /* `name` may be the profile's own */
+
+	buffer_put_text(&copy, name);
+	buffer_truncate(&profile->name, 0);
+	buffer_append(&profile->name, buffer_bytes(&copy));
+	profile->named = true;
+	if (copy.failed || buffer_text(&profile->name) == NULL)
+		return false;
+	profile->exists = find_exists(profile);
+	return true;
+}
+
+const char *profile_section(const struct profile *profile, const char *kind, const char *name,
+			    const char *key)
+{
+	AUTO(buffer_clear) struct buffer section = {0};
+	const char *found = named_section(profile, kind, name, &section);
+
+	return found == NULL ? NULL : not_empty(aws_file_find(&profile->config, found, key));
 }
 
 static struct bytes trim(struct bytes text)

@@ -36,6 +36,12 @@ const char *profile_credentials(const struct profile *profile, const char *key);
 const char *profile_config(const struct profile *profile, const char *key);
 /* From the credentials file, else from the config file. */
 const char *profile_get(const struct profile *profile, const char *key);
+/* Looks at another profile of the same files from now on. False: no memory. */
+bool profile_select(struct profile *profile, const char *name);
+/* A value of another kind of section of the config file, [KIND NAME], as [sso-session NAME]. NULL:
+ * not there, or empty. Borrowed. */
+const char *profile_section(const struct profile *profile, const char *kind, const char *name,
+			    const char *key);
 /* `endpoint_url` of a service in the section [services NAME] that the profile refers to; appended
  * to `out`. False: not there. */
 bool profile_service_endpoint(const struct profile *profile, const char *service,

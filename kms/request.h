@@ -20,11 +20,7 @@ enum kms_status request_call(struct aws_client *client, const struct aws_call *c
 			     struct kms_report *report, json_t **ret_answer,
 			     struct buffer *ret_secret);
 
-/* The halves, apart for tests. Sending adds the headers and the signature; timeout_ms is for the
- * whole of it. */
+/* One attempt, with headers and signature; timeout_ms is for the whole of it. */
 enum kms_status request_send(struct aws_client *client, const struct aws_call *call,
 			     const struct credentials *credentials, int64_t timeout_ms,
 			     struct http_answer *answer, enum http_result *ret_result);
-/* What an answer, or none, means; fills the report (not NULL), logs nothing. */
-struct status_rule request_judge(enum http_result result, const struct http_answer *answer,
-				 struct kms_report *report);

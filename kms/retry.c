@@ -47,8 +47,7 @@ static void give_tokens(struct retry_bucket *bucket, int count)
 	} while (!atomic_compare_exchange_weak(&bucket->tokens, &tokens, more));
 }
 
-/* Anything from 0 to `ms`. */
-static int64_t jitter(int64_t ms)
+int64_t retry_jitter(int64_t ms)
 {
 	uint32_t random = UINT32_MAX;
 
@@ -63,7 +62,7 @@ static int64_t backoff(const struct retry *retry, const struct rule *rule, int64
 
 	if (doublings < 16 && ((int64_t)rule->base_ms << doublings) < BACKOFF_MAX_MS)
 		ms = (int64_t)rule->base_ms << doublings;
-	ms = jitter(ms);
+	ms = retry_jitter(ms);
 	if (hint_ms <= ms)
 		return ms;
 	return hint_ms < ms + HINT_MAX_MS ? hint_ms : ms + HINT_MAX_MS;

@@ -35,5 +35,7 @@ bool retry_again(struct retry *retry, enum retry_kind kind, int64_t hint_ms);
 /* After an attempt that worked: gives tokens back. */
 void retry_succeeded(struct retry *retry);
 
+/* Anything from 0 to `ms`. */
+int64_t retry_jitter(int64_t ms);
 /* The real sleep, past interruptions. */
 void retry_sleep(void *state, int64_t ms);

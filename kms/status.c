@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/macros.h"
+#include "kms/xml.h"
 
 /* Sources: AWS KMS API Reference, "Common Errors" and the operations' lists; AWS SDKs for what is
  * retried. In the order of the alphabet within each group. */
@@ -50,6 +51,7 @@ static const struct status_rule rules[] = {
 	{ "TransactionInProgressException",        KMS_THROTTLED,           RETRY_THROTTLED },
 	/* outages */
 	{ "DependencyTimeoutException",            KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	{ "IDPCommunicationError",                 KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "InternalFailure",                       KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "KMSInternalException",                  KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "KeyUnavailableException",               KMS_UNAVAILABLE,         RETRY_TRANSIENT },
@@ -62,15 +64,18 @@ static const struct status_rule rules[] = {
 	/* credentials */
 	{ "ExpiredToken",                          KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
 	{ "ExpiredTokenException",                 KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
+	{ "IDPRejectedClaim",                      KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "IncompleteSignature",                   KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "IncompleteSignatureException",          KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "InvalidClientTokenId",                  KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
-	{ "InvalidSignatureException",             KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "InvalidIdentityToken",                  KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "InvalidSignatureException",             KMS_CREDENTIALS_REFUSED, RETRY_CLOCK },
 	{ "MissingAuthenticationToken",            KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "MissingAuthenticationTokenException",   KMS_CREDENTIALS_REFUSED, RETRY_NO },
-	{ "RequestExpired",                        KMS_CREDENTIALS_REFUSED, RETRY_NO },
-	{ "RequestTimeTooSkewed",                  KMS_CREDENTIALS_REFUSED, RETRY_NO },
-	{ "SignatureDoesNotMatch",                 KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "RequestExpired",                        KMS_CREDENTIALS_REFUSED, RETRY_CLOCK },
+	{ "RequestTimeTooSkewed",                  KMS_CREDENTIALS_REFUSED, RETRY_CLOCK },
+	{ "SignatureDoesNotMatch",                 KMS_CREDENTIALS_REFUSED, RETRY_CLOCK },
+	{ "UnauthorizedException",                 KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "UnrecognizedClientException",           KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
 	/* clang-format on */
 };
@@ -124,33 +129,23 @@ static bool read_json(const struct http_answer *answer, struct kms_report *repor
 	return type != NULL;
 }
 
-/* The text of the first element of that name. No parser: error documents are flat. */
-static bool read_element(const struct buffer *body, const char *name, char *ret_text, size_t size)
+/* Into a text of limited size; empty if there is no such element. */
+static bool read_element(const struct http_answer *answer, const char *name, char *ret_text,
+			 size_t size)
 {
-	char open[32], close[32];
-	const char *begin, *end, *limit = (const char *)body->data + body->len;
+	AUTO(buffer_clear) struct buffer text = {0};
 
-	snprintf(open, sizeof(open), "<%s>", name);
-	snprintf(close, sizeof(close), "</%s>", name);
-	begin = memmem(body->data, body->len, open, strlen(open));
-	if (begin == NULL)
+	if (!xml_find(buffer_bytes(&answer->body), name, &text))
 		return false;
-	begin += strlen(open);
-	end = memmem(begin, (size_t)(limit - begin), close, strlen(close));
-	if (end == NULL)
-		return false;
-	snprintf(ret_text, size, "%.*s", (int)(end - begin), begin);
+	snprintf(ret_text, size, "%.*s", (int)text.len, text.len == 0 ? "" : (char *)text.data);
 	return true;
 }
 
 static bool read_xml(const struct http_answer *answer, struct kms_report *report)
 {
-	const struct buffer *body = &answer->body;
-
-	if (body->len == 0 ||
-	    !read_element(body, "Code", report->error_type, sizeof(report->error_type)))
+	if (!read_element(answer, "Code", report->error_type, sizeof(report->error_type)))
 		return false;
-	read_element(body, "Message", report->message, sizeof(report->message));
+	read_element(answer, "Message", report->message, sizeof(report->message));
 	return true;
 }
 
@@ -171,4 +166,40 @@ void status_read_error(const struct http_answer *answer, struct kms_report *repo
 	else if (report->message[0] == 0)
 		snprintf(report->message, sizeof(report->message), "HTTP status %u",
 			 answer->status);
+}
+
+/* Faults of the way: none of them is a no. */
+static const struct {
+	enum kms_status status;
+	enum retry_kind retry;
+} ways[] = {
+	[HTTP_NOT_CONNECTED] = {KMS_UNAVAILABLE, RETRY_TRANSIENT},
+	[HTTP_BROKEN] = {KMS_UNAVAILABLE, RETRY_TRANSIENT},
+	[HTTP_TIMED_OUT] = {KMS_UNAVAILABLE, RETRY_TRANSIENT},
+	[HTTP_TOO_LONG] = {KMS_BAD_ANSWER, RETRY_NO},
+	[HTTP_UNTRUSTED] = {KMS_UNAVAILABLE, RETRY_NO},
+	[HTTP_UNUSABLE] = {KMS_MISCONFIGURED, RETRY_NO},
+	[HTTP_NO_MEMORY] = {KMS_NO_MEMORY, RETRY_NO},
+};
+
+static void read_request_id(const struct http_answer *answer, struct kms_report *report)
+{
+	struct bytes id = http_answer_header(answer, "x-amzn-RequestId");
+
+	snprintf(report->request_id, sizeof(report->request_id), "%.*s", (int)id.len,
+		 id.len == 0 ? "" : (const char *)id.data);
+}
+
+struct status_rule status_judge(enum http_result result, const struct http_answer *answer,
+				struct kms_report *report)
+{
+	if (result != HTTP_ANSWERED) {
+		snprintf(report->message, sizeof(report->message), "%s", answer->error);
+		return (struct status_rule){"", ways[result].status, ways[result].retry};
+	}
+	read_request_id(answer, report);
+	if (answer->status == 200)
+		return (struct status_rule){"", KMS_OK, RETRY_NO};
+	status_read_error(answer, report);
+	return status_find(report->error_type, answer->status);
 }

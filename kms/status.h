@@ -12,7 +12,8 @@ enum retry_kind {
 	RETRY_NO,
 	RETRY_TRANSIENT, /* a fault on the way or on the other side */
 	RETRY_THROTTLED, /* too many requests */
-	RETRY_RENEWED	 /* only with other credentials */
+	RETRY_RENEWED,	 /* only with other credentials */
+	RETRY_CLOCK	 /* only signed for another time, if our clock is wrong */
 };
 
 struct status_rule {
@@ -38,3 +39,8 @@ void status_type_name(const char *type, char *ret_name, size_t size);
  * report's error_type and message.
  */
 void status_read_error(const struct http_answer *answer, struct kms_report *report);
+
+/* What an answer, or none, means; fills the report (not NULL), request id included; logs nothing.
+ */
+struct status_rule status_judge(enum http_result result, const struct http_answer *answer,
+				struct kms_report *report);

@@ -10,41 +10,57 @@
 
 static char home[] = "/tmp/cmek-test-XXXXXX";
 
-static void path_of(const char *name, char *ret_path, size_t size)
+static void path_of(const char *name, char ret_path[static AWS_HOME_PATH])
 {
-	snprintf(ret_path, size, "%s/.aws/%s", home, name);
+	snprintf(ret_path, AWS_HOME_PATH, "%s/.aws/%s", home, name);
+}
+
+/* Of a name in a folder, the folders too. */
+static void make_folders(const char *path)
+{
+	char folder[AWS_HOME_PATH];
+
+	for (const char *slash = strchr(path + 1, '/'); slash != NULL;
+	     slash = strchr(slash + 1, '/')) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+		mkdir(folder, 0700);
+	}
 }
 
 bool aws_home_make(void)
 {
-	char path[64];
-
 	if (mkdtemp(home) == NULL)
 		return false;
-	snprintf(path, sizeof(path), "%s/.aws", home);
 	aws_home_empty();
-	return mkdir(path, 0700) == 0 && setenv("HOME", home, 1) == 0;
+	return setenv("HOME", home, 1) == 0;
 }
 
 void aws_home_remove(void)
 {
-	char path[64];
+	char command[AWS_HOME_PATH];
+	int status;
 
-	aws_home_empty();
-	snprintf(path, sizeof(path), "%s/.aws", home);
-	rmdir(path);
-	rmdir(home);
+	snprintf(command, sizeof(command), "rm -r %s", home);
+	status = system(command);
+	assert(status == 0);
+	(void)status;
+}
+
+void aws_home_path(const char *name, char ret_path[static AWS_HOME_PATH])
+{
+	path_of(name, ret_path);
 }
 
 void aws_home_write(const char *name, const char *text)
 {
-	char path[64];
+	char path[AWS_HOME_PATH];
 	FILE *file;
 
-	path_of(name, path, sizeof(path));
+	path_of(name, path);
 	unlink(path);
 	if (text == NULL)
 		return;
+	make_folders(path);
 	file = fopen(path, "we");
 	assert(file != NULL);
 	fputs(text, file);

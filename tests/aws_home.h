@@ -8,7 +8,10 @@
  * failed. */
 bool aws_home_make(void);
 void aws_home_remove(void);
-/* Writes ~/.aws/NAME; NULL as text removes it. */
+/* Writes ~/.aws/NAME, folders in the name too; NULL as text removes it. */
 void aws_home_write(const char *name, const char *text);
+/* Where that is. */
+enum { AWS_HOME_PATH = 256 };
+void aws_home_path(const char *name, char ret_path[static AWS_HOME_PATH]);
 /* Unsets all AWS_ variables again, removes both files. */
 void aws_home_empty(void);

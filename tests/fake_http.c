@@ -12,6 +12,7 @@ static void remember(struct fake_http *fake, const struct http_request *request)
 	size_t at = 0;
 
 	*sent = (struct fake_sent){0};
+	snprintf(sent->method, sizeof(sent->method), "%s", request->method);
 	snprintf(sent->url, sizeof(sent->url), "%s", request->url);
 	for (size_t i = 0; i < request->header_count; i++)
 		at += (size_t)snprintf(sent->headers + at, sizeof(sent->headers) - at, "%s: %s\n",
@@ -21,6 +22,7 @@ static void remember(struct fake_http *fake, const struct http_request *request)
 		memcpy(sent->body, request->body.data, request->body.len);
 	sent->connect_timeout_ms = request->connect_timeout_ms;
 	sent->timeout_ms = request->timeout_ms;
+	sent->direct = request->direct;
 	snprintf(sent->ca_bundle, sizeof(sent->ca_bundle), "%s",
 		 request->ca_bundle == NULL ? "" : request->ca_bundle);
 }

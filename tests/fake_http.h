@@ -19,11 +19,13 @@ struct fake_http {
 	size_t reply_count;
 	size_t request_count;
 	struct fake_sent {
-		char url[256];
+		char method[8];
+		char url[512];
 		char headers[4096]; /* "Name: value\n" each */
 		char body[8192];
 		unsigned connect_timeout_ms, timeout_ms;
 		char ca_bundle[64];
+		bool direct;
 	} sent[FAKE_REQUESTS];
 	void (*on_send)(struct fake_http *http); /* may be NULL */
 	int64_t slept_ms;			 /* by fake_sleep */

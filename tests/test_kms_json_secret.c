@@ -65,8 +65,10 @@ static void a_name_inside_another_string_is_not_a_member(void **state)
 static void what_can_not_be_lifted_fails(void **state)
 {
 	static const char *const broken[] = {
-		"{\"Plaintext\":\"QUJD",   "{\"Plaintext\":\"", "{\"Plaintext\":\"\"}",
-		"{\"Plaintext\":\"QUJD\\", "{\"a\":\"b\\",
+		"{\"Plaintext\":\"QUJD",
+		"{\"Plaintext\":\"",
+		"{\"Plaintext\":\"QUJD\\",
+		"{\"a\":\"b\\",
 	};
 	AUTO(buffer_clear) struct buffer text = {0};
 
@@ -78,6 +80,63 @@ static void what_can_not_be_lifted_fails(void **state)
 	}
 	buffer_put_text(&text, "{\"Plaintext\":\"QUJD\"}");
 	assert_false(json_lift(&text, "Plaintext", refuse, NULL));
+}
+
+static void an_empty_one_is_left(void **state)
+{
+	AUTO(buffer_clear) struct buffer text = {0}, all = {0};
+
+	(void)state;
+	assert_true(lift("{\"Plaintext\":\"\"}", &text, &all));
+	assert_string_equal(buffer_text(&text), "{\"Plaintext\":\"\"}");
+}
+
+static json_t *read_apart(const char *json, struct buffer *a, struct buffer *b)
+{
+	const struct json_secret secrets[] = {{"a", a}, {"b", b}};
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	buffer_put_text(&text, json);
+	return json_read_apart(&text, secrets, 2);
+}
+
+static void several_secrets_are_read_apart_from_the_rest(void **state)
+{
+	AUTO(buffer_clear) struct buffer a = {0}, b = {0};
+	json_t *root = read_apart("{\"x\":{\"b\":\"s\\u002Fs\\\"\\\\\\/\\n\"},\"a\":\"\",\"c\":1}",
+				  &a, &b);
+
+	(void)state;
+	assert_non_null(root);
+	assert_int_equal(a.len, 0);
+	assert_string_equal(buffer_text(&b), "s/s\"\\/\n");
+	assert_false(json_secret_at(root, "a"));
+	assert_false(json_secret_at(root, "b"));
+	assert_true(json_secret_at(json_object_get(root, "x"), "b"));
+	assert_int_equal(json_integer_value(json_object_get(root, "c")), 1);
+	json_decref(root);
+}
+
+static void what_can_not_be_read_apart_is_refused(void **state)
+{
+	static const char *const broken[] = {
+		"",
+		"{",
+		"{\"a\":\"x\"",
+		"{\"a\":\"x\",\"y\":{\"a\":\"x\"}}",
+		"{\"a\":\"\\u00e4\"}",
+		"{\"a\":\"\\x\"}",
+		"{\"a\":\"\\u00\"}",
+		"{\"a\":\"\\u00g0\"}",
+		"{\"b\":\"x",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(broken); i++) {
+		AUTO(buffer_clear) struct buffer a = {0}, b = {0};
+
+		assert_null(read_apart(broken[i], &a, &b));
+	}
 }
 
 static void a_text_that_was_not_lifted_is_told_apart(void **state)
@@ -111,6 +170,9 @@ int main(void)
 		cmocka_unit_test(secrets_leave_their_number_behind),
 		cmocka_unit_test(a_name_inside_another_string_is_not_a_member),
 		cmocka_unit_test(what_can_not_be_lifted_fails),
+		cmocka_unit_test(an_empty_one_is_left),
+		cmocka_unit_test(several_secrets_are_read_apart_from_the_rest),
+		cmocka_unit_test(what_can_not_be_read_apart_is_refused),
 		cmocka_unit_test(a_text_that_was_not_lifted_is_told_apart),
 		cmocka_unit_test(strings_are_escaped),
 	};

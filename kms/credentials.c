@@ -1,0 +1,57 @@
+/* What is common to the credentials of all sources. */
+#include "kms/credentials.h"
+
+#include "kms/report.h"
+
+void credentials_clear(struct credentials *credentials)
+{
+	buffer_clear(&credentials->access_key_id);
+	buffer_clear(&credentials->secret_access_key);
+	buffer_clear(&credentials->session_token);
+	buffer_clear(&credentials->origin);
+}
+
+bool credentials_equal(const struct credentials *a, const struct credentials *b)
+{
+	return bytes_equal(buffer_bytes(&a->access_key_id), buffer_bytes(&b->access_key_id)) &&
+	       bytes_equal_constant_time(buffer_bytes(&a->secret_access_key),
+					 buffer_bytes(&b->secret_access_key)) &&
+	       bytes_equal_constant_time(buffer_bytes(&a->session_token),
+					 buffer_bytes(&b->session_token));
+}
+
+/* Visible ASCII, whatever the host's locale. */
+static bool is_word(const char *text, const char *forbidden)
+{
+	for (; *text != 0; text++)
+		if (*text < '!' || *text > '~' || strchr(forbidden, *text) != NULL)
+			return false;
+	return true;
+}
+
+static enum kms_status refuse(struct credentials *credentials, const char *what, const char *why,
+			      struct kms_report *report)
+{
+	return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "the AWS %s from %s %s", what,
+			(const char *)credentials->origin.data, why);
+}
+
+enum kms_status credentials_check(struct credentials *credentials, struct kms_report *report)
+{
+	const char *id = buffer_text(&credentials->access_key_id);
+	const char *secret = buffer_text(&credentials->secret_access_key);
+	const char *token = buffer_text(&credentials->session_token);
+	static const char strange[] = "holds characters that do not belong there";
+
+	if (buffer_text(&credentials->origin) == NULL || id == NULL || secret == NULL ||
+	    token == NULL)
+		return KMS_NO_MEMORY;
+	if (*id == 0 || *secret == 0)
+		return refuse(credentials, *id == 0 ? "access key id" : "secret access key",
+			      "is empty", report);
+	if (!is_word(id, ",/"))
+		return refuse(credentials, "access key id", strange, report);
+	if (!is_word(token, ""))
+		return refuse(credentials, "session token", strange, report);
+	return KMS_OK;
+}

@@ -1,0 +1,110 @@
+/*
+ * Credentials of the role of an EC2 instance. The last source: where none before it is set up, this
+ * machine either is an instance, or has none. What it gives may be used past its end while it gives
+ * nothing better ("static stability"): the KMS will say so if it does not like that.
+ */
+#include "kms/credentials.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/macros.h"
+#include "kms/credentials_json.h"
+#include "kms/imds.h"
+#include "kms/name.h"
+#include "kms/peer.h"
+#include "kms/report.h"
+
+static const char who[] = "EC2's metadata service";
+
+static const struct credentials_form form = {
+	.id = "AccessKeyId",
+	.secret = "SecretAccessKey",
+	.token = "Token",
+	.expiration = "Expiration",
+	.expires = true,
+};
+
+static void json_freep(json_t **value)
+{
+	json_decref(*value);
+}
+
+/* Its name is the first line; into the path of the credentials. */
+static enum kms_status find_role(const struct credentials_place *place, struct kms_report *report,
+				 struct buffer *ret_path)
+{
+	static const char of_role[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789+=,.@_-";
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	size_t len;
+
+	TRY(imds_get(place, "iam/security-credentials/", report, &answer));
+	len = strcspn((const char *)answer.body.data, "\r\n");
+	if (len == 0 || !bytes_all_in(bytes(answer.body.data, len), of_role)) {
+		snprintf(report->message, sizeof(report->message),
+			 "no role is attached to this instance");
+		return KMS_NO_CREDENTIALS;
+	}
+	buffer_format(ret_path, "iam/security-credentials/%.*s", (int)len,
+		      (const char *)answer.body.data);
+	return buffer_text(ret_path) == NULL ? KMS_NO_MEMORY : KMS_OK;
+}
+
+/* Why there are none, by the service's own word for it. */
+static enum kms_status not_given(const json_t *rest, struct kms_report *report)
+{
+	const char *code = json_string_value(json_object_get(rest, "Code"));
+
+	snprintf(report->message, sizeof(report->message), "it gave no credentials: %s",
+		 code == NULL ? "not of the known form" : code);
+	return KMS_NO_CREDENTIALS;
+}
+
+static enum kms_status get(const struct credentials_place *place, struct kms_report *report,
+			   struct credentials *ret_credentials)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	AUTO(buffer_clear) struct buffer path = {0};
+	AUTO(json_freep) json_t *rest = NULL;
+
+	TRY(find_role(place, report, &path));
+	TRY(imds_get(place, buffer_text(&path), report, &answer));
+	if (!credentials_parse(&answer.body, &form, ret_credentials, &rest))
+		return not_given(rest, report);
+	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
+	ret_credentials->outlasts = true;
+	buffer_format(&ret_credentials->origin, "EC2 metadata, role %s",
+		      strrchr(buffer_text(&path), '/') + 1);
+	return KMS_OK;
+}
+
+enum kms_status credentials_from_imds(const struct credentials_place *place,
+				      struct kms_report *report,
+				      struct credentials *ret_credentials)
+{
+	enum kms_status status = get(place, report, ret_credentials);
+
+	return status == KMS_OK || status == KMS_NOT_FOUND || status == KMS_MISCONFIGURED
+		       ? status
+		       : credentials_not_given(who, status, report);
+}
+
+/* Nobody said that this is an instance, so its silence is that there are no credentials. */
+static enum kms_status fetch(const struct credentials_place *place, struct kms_report *report,
+			     struct credentials *ret_credentials)
+{
+	enum kms_status status = get(place, report, ret_credentials);
+	struct kms_report cause = *report;
+
+	if (status == KMS_OK || status == KMS_NOT_FOUND || status == KMS_MISCONFIGURED ||
+	    status == KMS_NO_MEMORY)
+		return status;
+	return kms_fail(
+		KMS_NO_CREDENTIALS, report, cause.error_type,
+		"no AWS credentials: neither in the environment (AWS_ACCESS_KEY_ID), nor in "
+		"a profile of ~/.aws, nor by web identity or container; %s: %s",
+		who, cause.message);
+}
+
+const struct credentials_source credentials_imds = {"EC2 metadata", fetch};

@@ -1,0 +1,73 @@
+/* Credentials as JSON. */
+#include "kms/credentials_json.h"
+
+#include <stdio.h>
+
+#include "base/macros.h"
+#include "kms/json_secret.h"
+#include "kms/report.h"
+
+static bool read_end(const json_t *object, const struct credentials_form *form, int64_t *ret_ms)
+{
+	const json_t *end = json_object_get(object, form->expiration);
+
+	if (end == NULL || json_is_null(end))
+		return !form->expires;
+	if (form->since_1970) {
+		*ret_ms = json_integer_value(end);
+		return json_is_integer(end) && *ret_ms > 0;
+	}
+	return json_is_string(end) && clock_read_extended(json_string_value(end), ret_ms);
+}
+
+static bool read_members(const json_t *object, const struct credentials_form *form,
+			 struct credentials *ret)
+{
+	const char *id = json_string_value(json_object_get(object, form->id));
+
+	if (id == NULL || !json_secret_at(object, form->secret) ||
+	    (ret->session_token.len > 0 && !json_secret_at(object, form->token)))
+		return false;
+	buffer_put_text(&ret->access_key_id, id);
+	return read_end(object, form, &ret->expires_ms) && !ret->access_key_id.failed;
+}
+
+bool credentials_parse(struct buffer *text, const struct credentials_form *form,
+		       struct credentials *ret_credentials, json_t **ret_rest)
+{
+	const struct json_secret secrets[] = {
+		{form->secret, &ret_credentials->secret_access_key},
+		{form->token, &ret_credentials->session_token},
+	};
+	json_t *root = json_read_apart(text, secrets, COUNT_OF(secrets));
+	const json_t *object = form->object == NULL ? root : json_object_get(root, form->object);
+
+	if (!json_is_object(root)) {
+		json_decref(root);
+		return false;
+	}
+	*ret_rest = root;
+	return json_is_object(object) && read_members(object, form, ret_credentials);
+}
+
+/* What a failure of a place that gives credentials is to who wanted them. */
+static enum kms_status failure_of(enum kms_status status)
+{
+	switch (status) {
+	case KMS_UNAVAILABLE:
+	case KMS_THROTTLED:
+	case KMS_NO_MEMORY:
+	case KMS_MISCONFIGURED:
+		return status;
+	default:
+		return KMS_NO_CREDENTIALS;
+	}
+}
+
+enum kms_status credentials_not_given(const char *who, enum kms_status status,
+				      struct kms_report *report)
+{
+	struct kms_report cause = *report;
+
+	return kms_fail(failure_of(status), report, cause.error_type, "%s: %s", who, cause.message);
+}

@@ -1,0 +1,23 @@
+/* Credentials as JSON: the forms in which metadata services, processes and SSO give them. */
+#pragma once
+
+#include <jansson.h>
+
+#include "kms/credentials.h"
+
+struct credentials_form {
+	const char *object; /* the member that holds them; NULL: the top */
+	const char *id, *secret, *token, *expiration;
+	bool expires;	 /* has to say when */
+	bool since_1970; /* says so in milliseconds, not as RFC 3339 */
+};
+
+/* Spoils the text. False: not of that form. The rest of the JSON, if it is an object at all, is
+ * given in both cases: json_decref() it. */
+bool credentials_parse(struct buffer *text, const struct credentials_form *form,
+		       struct credentials *ret_credentials, json_t **ret_rest);
+
+/* "http://169.254.170.2/x: HTTP status 404" and the like, of a failed peer_ask(), logged. What a
+ * place gives instead of credentials is never a no, nor "not set up". */
+enum kms_status credentials_not_given(const char *who, enum kms_status status,
+				      struct kms_report *report);

@@ -1,0 +1,13 @@
+/* EC2's instance metadata service, version 2 alone: its version 1 gives credentials to whoever can
+ * make a server on the machine fetch a URL. */
+#pragma once
+
+#include "kms/credentials.h"
+
+/*
+ * What a path under /latest/meta-data/ says; appended, text. KMS_NOT_FOUND: switched off by
+ * AWS_EC2_METADATA_DISABLED (nothing is said). KMS_UNAVAILABLE: no such service here, or it fails;
+ * KMS_NO_CREDENTIALS: it refuses. The report (not NULL) says why; nothing is logged.
+ */
+enum kms_status imds_get(const struct credentials_place *place, const char *path,
+			 struct kms_report *report, struct http_answer *ret_answer);

@@ -1,0 +1,282 @@
+/* Requests to a service of AWS. */
+#include "kms/peer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/encode.h"
+#include "base/macros.h"
+#include "kms/report.h"
+
+enum { SKEW_MS = 4 * 60 * 1000 };
+
+static const char *text_of(const struct buffer *buffer)
+{
+	return (const char *)buffer->data;
+}
+
+static bool find_ca_bundle(struct peer *peer, const struct kms_settings *settings,
+			   const struct environment *environment, const struct profile *profile)
+{
+	const char *path = settings->ca_bundle;
+
+	if (path == NULL)
+		path = environment_get(environment, ENV_CA_BUNDLE);
+	if (path == NULL)
+		path = profile_config(profile, "ca_bundle");
+	if (path == NULL)
+		return true;
+	buffer_put_text(&peer->ca_bundle, path);
+	return buffer_text(&peer->ca_bundle) != NULL;
+}
+
+static void begin(struct peer *peer)
+{
+	peer->bucket.tokens = RETRY_BUCKET;
+	pthread_mutex_init(&peer->signing_key.lock, NULL);
+}
+
+enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
+			  const struct kms_settings *settings,
+			  const struct environment *environment, const struct profile *profile,
+			  struct kms_report *report)
+{
+	begin(peer);
+	peer->service = service;
+	snprintf(peer->region, sizeof(peer->region), "%s", region);
+	if (!find_ca_bundle(peer, settings, environment, profile))
+		return KMS_NO_MEMORY;
+	return endpoint_find(service, settings, environment, profile, region, report,
+			     &peer->endpoint);
+}
+
+enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
+			  const struct credentials_place *place, struct kms_report *report)
+{
+	AUTO(profile_clear) struct profile profile = {0};
+
+	TRY(profile_load(place->settings, place->environment, report, &profile));
+	if (region == NULL)
+		region = region_find(place->settings, place->environment, &profile);
+	if (region == NULL)
+		region = place->region;
+	if (region == NULL)
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"no AWS region for STS: set region in [aws], or AWS_REGION");
+	return peer_init(peer, service, region, place->settings, place->environment, &profile,
+			 report);
+}
+
+enum kms_status peer_init_address(struct peer *peer, const char *url, struct kms_report *report)
+{
+	begin(peer);
+	if (endpoint_take(url, &peer->endpoint))
+		return KMS_OK;
+	return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not http[s]://HOST[:PORT][/PATH]",
+			url);
+}
+
+void peer_clear(struct peer *peer)
+{
+	endpoint_clear(&peer->endpoint);
+	buffer_clear(&peer->ca_bundle);
+	sigv4_cache_clear(&peer->signing_key);
+	pthread_mutex_destroy(&peer->signing_key.lock);
+}
+
+/* A request as it goes out. */
+struct parcel {
+	struct http_header headers[PEER_HEADERS + 4];
+	size_t count;
+	char time[SIGV4_TIME + 1];
+	struct buffer authorization, url;
+};
+
+static void parcel_clear(struct parcel *parcel)
+{
+	buffer_clear(&parcel->authorization);
+	buffer_clear(&parcel->url);
+}
+
+static void put_header(struct parcel *parcel, const char *name, const char *value)
+{
+	parcel->headers[parcel->count++] = (struct http_header){name, value};
+}
+
+static bool put_signature(struct peer *peer, const struct peer_request *request,
+			  struct parcel *parcel)
+{
+	const struct credentials *signer = request->signer;
+	const struct sigv4_identity identity = {text_of(&signer->access_key_id),
+						buffer_bytes(&signer->secret_access_key),
+						signer->number};
+	const struct sigv4_scope scope = {parcel->time, peer->region,
+					  aws_service_name(peer->service)};
+	const struct sigv4_request to_sign = {
+		request->method, text_of(&peer->endpoint.path), "", parcel->headers, parcel->count,
+		request->body};
+
+	if (!sigv4_sign(&identity, &scope, &to_sign, &peer->signing_key, &parcel->authorization) ||
+	    buffer_text(&parcel->authorization) == NULL)
+		return false;
+	put_header(parcel, "Authorization", text_of(&parcel->authorization));
+	return true;
+}
+
+static bool sign(struct peer *peer, const struct clock *clock, const struct peer_request *request,
+		 struct parcel *parcel)
+{
+	clock_basic_utc(clock->realtime_ms(clock->state) + peer->skew_ms, parcel->time);
+	put_header(parcel, "Host", text_of(&peer->endpoint.host));
+	put_header(parcel, "X-Amz-Date", parcel->time);
+	if (request->signer->session_token.len > 0)
+		put_header(parcel, "X-Amz-Security-Token",
+			   text_of(&request->signer->session_token));
+	return put_signature(peer, request, parcel);
+}
+
+/* The endpoint's URL, without a slash at its end if a path follows. */
+static bool put_url(const struct peer *peer, const char *path, struct buffer *url)
+{
+	buffer_append(url, buffer_bytes(&peer->endpoint.url));
+	while (path != NULL && url->len > 0 && url->data[url->len - 1] == '/')
+		buffer_truncate(url, url->len - 1);
+	buffer_put_text(url, path == NULL ? "" : path);
+	return buffer_text(url) != NULL;
+}
+
+enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
+			  const struct clock *clock, const struct peer_request *request,
+			  struct http_answer *answer, enum http_result *ret_result)
+{
+	AUTO(parcel_clear) struct parcel parcel = {0};
+
+	while (parcel.count < PEER_HEADERS && request->headers[parcel.count].name != NULL) {
+		parcel.headers[parcel.count] = request->headers[parcel.count];
+		parcel.count++;
+	}
+	if (request->signer != NULL && !sign(peer, clock, request, &parcel))
+		return KMS_NO_MEMORY;
+	if (!put_url(peer, request->path, &parcel.url))
+		return KMS_NO_MEMORY;
+	*ret_result = world->http->operations->send(
+		world->http,
+		&(struct http_request){
+			.method = request->method,
+			.url = text_of(&parcel.url),
+			.headers = parcel.headers,
+			.header_count = parcel.count,
+			.body = request->body,
+			.ca_bundle = peer->ca_bundle.len == 0 ? NULL : text_of(&peer->ca_bundle),
+			.connect_timeout_ms = request->connect_timeout_ms,
+			.timeout_ms = request->timeout_ms,
+			.direct = request->direct,
+		},
+		answer);
+	return KMS_OK;
+}
+
+/* A header as text of limited size. */
+static bool header_text(const struct http_answer *answer, const char *name, char *ret_text,
+			size_t size)
+{
+	struct bytes header = http_answer_header(answer, name);
+
+	if (header.len == 0 || header.len >= size)
+		return false;
+	memcpy(ret_text, header.data, header.len);
+	ret_text[header.len] = 0;
+	return true;
+}
+
+static bool read_date(const struct http_answer *answer, int64_t *ret_ms)
+{
+	char text[40];
+
+	return header_text(answer, "Date", text, sizeof(text)) && clock_read_http(text, ret_ms);
+}
+
+bool peer_adjust_clock(struct peer *peer, const struct clock *clock,
+		       const struct http_answer *answer)
+{
+	int64_t date, difference, was = peer->skew_ms;
+
+	if (!read_date(answer, &date))
+		return false;
+	difference = date - clock->realtime_ms(clock->state);
+	if (llabs(difference - was) <= SKEW_MS)
+		return false;
+	peer->skew_ms = difference;
+	return true;
+}
+
+int64_t peer_clock_difference(const struct clock *clock, const struct http_answer *answer)
+{
+	int64_t date, difference;
+
+	if (!read_date(answer, &date))
+		return 0;
+	difference = date - clock->realtime_ms(clock->state);
+	return llabs(difference) > SKEW_MS ? difference : 0;
+}
+
+int64_t peer_retry_hint(const struct http_answer *answer)
+{
+	char text[16];
+	uint64_t ms;
+
+	return header_text(answer, "x-amz-retry-after", text, sizeof(text)) &&
+			       decimal_decode(text, INT32_MAX, &ms)
+		       ? (int64_t)ms
+		       : -1;
+}
+
+/* One attempt within the time that is left. */
+static enum kms_status try_once(struct peer *peer, const struct credentials_place *place,
+				const struct peer_request *request, struct retry *retry,
+				struct kms_report *report, struct http_answer *answer,
+				struct status_rule *ret_rule)
+{
+	struct peer_request limited = *request;
+	enum http_result result;
+
+	limited.timeout_ms = (unsigned)retry_time_left(retry, request->timeout_ms);
+	if (limited.timeout_ms == 0) {
+		snprintf(report->message, sizeof(report->message), "out of time");
+		*ret_rule = (struct status_rule){"", KMS_UNAVAILABLE, RETRY_NO};
+		return KMS_OK;
+	}
+	if (limited.connect_timeout_ms > limited.timeout_ms)
+		limited.connect_timeout_ms = limited.timeout_ms;
+	http_answer_clear(answer);
+	*report = (struct kms_report){0};
+	TRY(peer_send(peer, place->world, place->settings->clock, &limited, answer, &result));
+	*ret_rule = status_judge(result, answer, report);
+	return KMS_OK;
+}
+
+enum kms_status peer_ask(struct peer *peer, const struct credentials_place *place,
+			 const struct peer_request *request, unsigned attempts,
+			 struct kms_report *report, struct http_answer *ret_answer)
+{
+	const struct clock *clock = place->settings->clock;
+	struct retry retry = {
+		.bucket = &peer->bucket,
+		.clock = clock,
+		.sleep = place->world->sleep,
+		.sleep_state = place->world->sleep_state,
+		.max_attempts = attempts,
+		.attempt = 1,
+		.deadline = place->deadline,
+	};
+	struct status_rule rule;
+	bool adjusted = false, again;
+
+	do {
+		TRY(try_once(peer, place, request, &retry, report, ret_answer, &rule));
+		again = rule.retry == RETRY_CLOCK && !adjusted &&
+			peer_adjust_clock(peer, clock, ret_answer);
+		adjusted = adjusted || again;
+	} while (again || retry_again(&retry, rule.retry, peer_retry_hint(ret_answer)));
+	return rule.status;
+}

@@ -1,0 +1,66 @@
+/* A service of AWS at its endpoint: requests to it, signed or not, its clock, and how much
+ * repeating it bears. */
+#pragma once
+
+#include "kms/credentials.h"
+#include "kms/endpoint.h"
+#include "kms/retry.h"
+#include "kms/sigv4.h"
+
+struct peer {
+	enum aws_service service;
+	char region[KMS_REGION_MAX + 1];
+	struct endpoint endpoint;
+	struct buffer ca_bundle; /* text; empty: the system's */
+	struct sigv4_cache signing_key;
+	struct retry_bucket bucket;
+	_Atomic int64_t skew_ms; /* its clock minus ours, where it minded */
+};
+
+/* Zero state first. Where the service is and what it is trusted by: endpoint_find(), ca_bundle. */
+enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
+			  const struct kms_settings *settings,
+			  const struct environment *environment, const struct profile *profile,
+			  struct kms_report *report);
+/* The same by files that are read for it. A region that is too long is none. */
+enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
+			  const struct credentials_place *place, struct kms_report *report);
+/* A place that is no service's, for unsigned requests. KMS_MISCONFIGURED: not an address. */
+enum kms_status peer_init_address(struct peer *peer, const char *url, struct kms_report *report);
+void peer_clear(struct peer *peer);
+
+enum { PEER_HEADERS = 4 };
+
+struct peer_request {
+	const char *method;
+	const char *path; /* and query, after the endpoint's own; NULL: nothing. Only unsigned. */
+	struct http_header headers[PEER_HEADERS]; /* up to the first without a name */
+	struct bytes body;
+	const struct credentials *signer; /* NULL: not signed */
+	unsigned connect_timeout_ms, timeout_ms;
+	bool direct; /* never by a proxy */
+};
+
+/* One attempt. KMS_OK: *ret_result and the answer say what came of it. */
+enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
+			  const struct clock *clock, const struct peer_request *request,
+			  struct http_answer *answer, enum http_result *ret_result);
+
+/* After a RETRY_CLOCK: true if the answer's date shows that our clock is over four minutes off what
+ * was signed; the difference is kept, the request worth signing again. */
+bool peer_adjust_clock(struct peer *peer, const struct clock *clock,
+		       const struct http_answer *answer);
+/* The server's time minus ours by an answer's Date header; 0 if it has none, or less than four
+ * minutes differ. */
+int64_t peer_clock_difference(const struct clock *clock, const struct http_answer *answer);
+/* x-amz-retry-after in milliseconds; -1: the server did not say. */
+int64_t peer_retry_hint(const struct http_answer *answer);
+
+/*
+ * Asks until there is a good answer (200), as retry.h says, for at most `attempts` and until the
+ * place's deadline; each attempt for at most the request's time. On failure the report (not NULL)
+ * says why; nothing is logged.
+ */
+enum kms_status peer_ask(struct peer *peer, const struct credentials_place *place,
+			 const struct peer_request *request, unsigned attempts,
+			 struct kms_report *report, struct http_answer *ret_answer);

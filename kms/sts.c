@@ -1,0 +1,189 @@
+/* AWS STS, by its query protocol: a form is posted, XML comes back (AWS STS API Reference). */
+#include "kms/sts.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/macros.h"
+#include "kms/form.h"
+#include "kms/peer.h"
+#include "kms/report.h"
+#include "kms/xml.h"
+
+enum { SESSION_MAX = 64, NAME_MAX_BYTES = 128 };
+
+/* A call under way. */
+struct query {
+	const char *action;
+	struct peer peer;
+	struct buffer form;
+	struct http_answer answer;
+};
+
+static void query_clear(struct query *query)
+{
+	peer_clear(&query->peer);
+	buffer_clear(&query->form);
+	http_answer_clear(&query->answer);
+}
+
+static enum kms_status query_begin(struct query *query, const char *action,
+				   const struct credentials_place *place, struct kms_report *report)
+{
+	query->action = action;
+	form_put(&query->form, "Action", action);
+	form_put(&query->form, "Version", "2011-06-15");
+	TRY(peer_open(&query->peer, AWS_STS, NULL, place, report));
+	if (place->sts_skew_ms != NULL)
+		query->peer.skew_ms = *place->sts_skew_ms;
+	return KMS_OK;
+}
+
+/* What a refusal by STS is to who wanted credentials: never "not set up". */
+static enum kms_status failure_of(enum kms_status status)
+{
+	switch (status) {
+	case KMS_DENIED:
+	case KMS_THROTTLED:
+	case KMS_UNAVAILABLE:
+	case KMS_CREDENTIALS_REFUSED:
+	case KMS_NO_MEMORY:
+	case KMS_MISCONFIGURED:
+		return status;
+	default:
+		return KMS_NO_CREDENTIALS;
+	}
+}
+
+static enum kms_status query_ask(struct query *query, const struct credentials_place *place,
+				 const struct credentials *signer, const char *about,
+				 struct kms_report *report)
+{
+	const struct kms_settings *settings = place->settings;
+	const struct peer_request request = {
+		.method = "POST",
+		.headers = {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}},
+		.body = buffer_bytes(&query->form),
+		.signer = signer,
+		.connect_timeout_ms = settings->connect_timeout_ms,
+		.timeout_ms = settings->attempt_timeout_ms,
+	};
+	struct kms_report cause;
+	enum kms_status status;
+
+	if (query->form.failed)
+		return KMS_NO_MEMORY;
+	status = peer_ask(&query->peer, place, &request, settings->max_attempts, report,
+			  &query->answer);
+	if (place->sts_skew_ms != NULL)
+		*place->sts_skew_ms = query->peer.skew_ms;
+	if (status == KMS_OK)
+		return KMS_OK;
+	cause = *report;
+	return kms_fail(failure_of(status), report, cause.error_type, "STS %s%s%s: %s",
+			query->action, *about == 0 ? "" : " of ", about, cause.message);
+}
+
+static bool take(const struct query *query, const char *name, struct buffer *ret_text)
+{
+	return xml_find(buffer_bytes(&query->answer.body), name, ret_text) && ret_text->len > 0;
+}
+
+static bool take_credentials(const struct query *query, struct credentials *ret)
+{
+	AUTO(buffer_clear) struct buffer end = {0};
+
+	return take(query, "AccessKeyId", &ret->access_key_id) &&
+	       take(query, "SecretAccessKey", &ret->secret_access_key) &&
+	       take(query, "SessionToken", &ret->session_token) &&
+	       take(query, "Expiration", &end) && buffer_text(&end) != NULL &&
+	       clock_read_extended(buffer_text(&end), &ret->expires_ms);
+}
+
+static enum kms_status query_credentials(struct query *query, const struct credentials_place *place,
+					 const struct sts_role *role,
+					 const struct credentials *signer,
+					 struct kms_report *report, struct credentials *ret)
+{
+	TRY(query_ask(query, place, signer, role->arn, report));
+	if (!take_credentials(query, ret))
+		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+				"STS %s of %s: the answer has no credentials", query->action,
+				role->arn);
+	ret->expires_ms -= peer_clock_difference(place->settings->clock, &query->answer);
+	return KMS_OK;
+}
+
+static bool fits_session_name(char c)
+{
+	static const char others[] = "+=,.@_-";
+
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c != 0 && strchr(others, c) != NULL);
+}
+
+/* What CloudTrail shows for a session without a name: the program and the host. */
+static void default_session_name(char ret_name[static SESSION_MAX + 1])
+{
+	char host[NAME_MAX_BYTES] = "";
+
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = 0;
+	snprintf(ret_name, SESSION_MAX + 1, "cmek-pkcs11%s%.48s", host[0] == 0 ? "" : "-", host);
+	for (char *c = ret_name; *c != 0; c++)
+		if (!fits_session_name(*c))
+			*c = '-';
+}
+
+static void put_role(struct query *query, const struct sts_role *role)
+{
+	char own_name[SESSION_MAX + 1];
+
+	default_session_name(own_name);
+	form_put(&query->form, "RoleArn", role->arn);
+	form_put(&query->form, "RoleSessionName",
+		 role->session_name == NULL ? own_name : role->session_name);
+	if (role->external_id != NULL)
+		form_put(&query->form, "ExternalId", role->external_id);
+	if (role->duration != NULL)
+		form_put(&query->form, "DurationSeconds", role->duration);
+}
+
+enum kms_status sts_assume_role(const struct credentials_place *place, const struct sts_role *role,
+				const struct credentials *signer, struct kms_report *report,
+				struct credentials *ret_credentials)
+{
+	AUTO(query_clear) struct query query = {0};
+
+	TRY(query_begin(&query, "AssumeRole", place, report));
+	put_role(&query, role);
+	return query_credentials(&query, place, role, signer, report, ret_credentials);
+}
+
+enum kms_status sts_assume_role_with_web_identity(const struct credentials_place *place,
+						  const struct sts_role *role, struct bytes token,
+						  struct kms_report *report,
+						  struct credentials *ret_credentials)
+{
+	AUTO(query_clear) struct query query = {0};
+
+	TRY(query_begin(&query, "AssumeRoleWithWebIdentity", place, report));
+	put_role(&query, role);
+	form_put_bytes(&query.form, "WebIdentityToken", token);
+	return query_credentials(&query, place, role, NULL, report, ret_credentials);
+}
+
+enum kms_status sts_caller_identity(const struct credentials_place *place,
+				    const struct credentials *signer, struct kms_report *report,
+				    struct buffer *ret_endpoint, struct buffer *ret_arn)
+{
+	AUTO(query_clear) struct query query = {0};
+
+	TRY(query_begin(&query, "GetCallerIdentity", place, report));
+	buffer_append(ret_endpoint, buffer_bytes(&query.peer.endpoint.url));
+	TRY(query_ask(&query, place, signer, "", report));
+	if (!take(&query, "Arn", ret_arn))
+		return kms_fail(KMS_BAD_ANSWER, report, NULL,
+				"STS GetCallerIdentity: the answer has no Arn");
+	return KMS_OK;
+}

@@ -1,0 +1,30 @@
+/* AWS STS: a role's credentials for those of somebody who may take it, and who one is. Regional
+ * endpoints only. */
+#pragma once
+
+#include "kms/credentials.h"
+
+struct sts_role {
+	const char *arn;
+	const char *session_name; /* NULL: cmek-pkcs11-HOST */
+	const char *external_id;  /* or NULL */
+	const char *duration;	  /* in seconds; or NULL */
+};
+
+/*
+ * AssumeRole, signed by `signer`; AssumeRoleWithWebIdentity, by the token. KMS_DENIED: STS said no;
+ * KMS_UNAVAILABLE, KMS_THROTTLED: it could not be asked; KMS_CREDENTIALS_REFUSED: the signer's
+ * credentials or the token are no good; else KMS_NO_CREDENTIALS or KMS_MISCONFIGURED.
+ */
+enum kms_status sts_assume_role(const struct credentials_place *place, const struct sts_role *role,
+				const struct credentials *signer, struct kms_report *report,
+				struct credentials *ret_credentials);
+enum kms_status sts_assume_role_with_web_identity(const struct credentials_place *place,
+						  const struct sts_role *role, struct bytes token,
+						  struct kms_report *report,
+						  struct credentials *ret_credentials);
+
+/* GetCallerIdentity: the ARN, appended. The endpoint's URL is given whenever it is known. */
+enum kms_status sts_caller_identity(const struct credentials_place *place,
+				    const struct credentials *signer, struct kms_report *report,
+				    struct buffer *ret_endpoint, struct buffer *ret_arn);

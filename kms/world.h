@@ -1,0 +1,12 @@
+/* How the aws clients reach the world; tests replace it. A zero member means the real thing. */
+#pragma once
+
+#include <stdint.h>
+
+struct http;
+
+struct aws_world {
+	struct http *http; /* not owned */
+	void (*sleep)(void *state, int64_t ms);
+	void *sleep_state;
+};

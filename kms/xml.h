@@ -1,0 +1,9 @@
+/* What is needed of the XML that AWS's query services answer: the text of an element. No parser:
+ * those documents are flat, without attributes on what is looked for, comments or CDATA. */
+#pragma once
+
+#include "base/buffer.h"
+
+/* The text of the first element of that name, its entities resolved; appended. False: there is
+ * none, or it holds more than text. */
+bool xml_find(struct bytes document, const char *name, struct buffer *ret_text);
