@@ -10,9 +10,7 @@ CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK
 
 	(void)application; /* nothing is ever notified */
 	(void)notify;
-	if (ret_session == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(session_open(slot, flags, &handle));
+	TRY(session_open(slot, flags, ret_session == NULL ? NULL : &handle));
 	put_ulong(ret_session, handle);
 	return CKR_OK;
 }
@@ -31,15 +29,18 @@ CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info)
 {
 	CK_SESSION_INFO info;
 
+	TRY(session_info(handle, &info));
 	if (ret_info == NULL)
 		return CKR_ARGUMENTS_BAD;
-	TRY(session_info(handle, &info));
 	memcpy((void *)ret_info, &info, sizeof(info));
 	return CKR_OK;
 }
 
 CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len)
 {
+	CK_SESSION_INFO info;
+
+	TRY(session_info(handle, &info));
 	if (pin == NULL && pin_len != 0)
 		return CKR_ARGUMENTS_BAD;
 	return session_login(handle, user);

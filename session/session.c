@@ -71,11 +71,14 @@ static CK_RV token_exists(struct tokens *tokens, CK_SLOT_ID slot)
 
 CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle)
 {
+	AUTO(table_leave) bool inside = false;
 	AUTO(session_freep) struct session *session = NULL;
 	struct objects *objects;
 	struct tokens *tokens;
 
-	TRY(table_owners(&objects, &tokens));
+	TRY(table_enter(&inside, &objects, &tokens));
+	if (ret_handle == NULL)
+		return CKR_ARGUMENTS_BAD;
 	if ((flags & CKF_SERIAL_SESSION) == 0)
 		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
 	TRY(token_exists(tokens, slot));
@@ -96,10 +99,7 @@ CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handl
 /* Why a handle is not found. */
 static CK_RV not_found(void)
 {
-	struct objects *objects;
-	struct tokens *tokens;
-
-	TRY(table_owners(&objects, &tokens));
+	TRY(table_started());
 	return CKR_SESSION_HANDLE_INVALID;
 }
 
@@ -158,23 +158,26 @@ static void move_all_out(struct place *list)
 
 CK_RV session_close(CK_SESSION_HANDLE handle)
 {
+	AUTO(table_leave) bool inside = false;
+	struct objects *objects;
+	struct tokens *tokens;
 	struct place *place;
 
-	if (fork_is_child())
-		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	TRY(table_enter(&inside, &objects, &tokens));
 	place = table_unlink(handle);
 	if (place == NULL)
-		return not_found();
+		return CKR_SESSION_HANDLE_INVALID;
 	move_out(place);
 	return CKR_OK;
 }
 
 CK_RV session_close_all(CK_SLOT_ID slot)
 {
+	AUTO(table_leave) bool inside = false;
 	struct objects *objects;
 	struct tokens *tokens;
 
-	TRY(table_owners(&objects, &tokens));
+	TRY(table_enter(&inside, &objects, &tokens));
 	TRY(token_exists(tokens, slot));
 	move_all_out(table_unlink_all(&slot));
 	return CKR_OK;

@@ -18,6 +18,7 @@ CK_RV sessions_start(struct objects *objects, struct tokens *tokens);
 void sessions_stop(void);
 void sessions_abandon(void); /* in a fork's child: forgets, frees nothing */
 
+/* CKR_ARGUMENTS_BAD without ret_handle. */
 CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle);
 CK_RV session_close(CK_SESSION_HANDLE handle);
 CK_RV session_close_all(CK_SLOT_ID slot);

@@ -30,7 +30,9 @@ static struct {
 	size_t tally_count;
 	struct objects *objects;
 	struct tokens *tokens;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	size_t inside; /* who has entered and not left */
+	pthread_cond_t empty;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .empty = PTHREAD_COND_INITIALIZER};
 
 /* --- The life of the table */
 
@@ -44,7 +46,17 @@ CK_RV sessions_start(struct objects *objects, struct tokens *tokens)
 	return CKR_OK;
 }
 
-CK_RV table_owners(struct objects **ret_objects, struct tokens **ret_tokens)
+CK_RV table_started(void)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = NULL;
+
+	if (fork_is_child())
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	lock = locked(&table.lock);
+	return table.started ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+CK_RV table_enter(bool *ret_inside, struct objects **ret_objects, struct tokens **ret_tokens)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = NULL;
 
@@ -53,9 +65,22 @@ CK_RV table_owners(struct objects **ret_objects, struct tokens **ret_tokens)
 	lock = locked(&table.lock);
 	if (!table.started)
 		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	table.inside++;
+	*ret_inside = true;
 	*ret_objects = table.objects;
 	*ret_tokens = table.tokens;
 	return CKR_OK;
+}
+
+void table_leave(bool *inside)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = NULL;
+
+	if (!*inside)
+		return;
+	lock = locked(&table.lock);
+	if (--table.inside == 0)
+		pthread_cond_broadcast(&table.empty);
 }
 
 void table_stop(void)
@@ -63,12 +88,16 @@ void table_stop(void)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&table.lock);
 
 	table.started = false;
+	while (table.inside > 0)
+		pthread_cond_wait(&table.empty, &table.lock);
 }
 
 void sessions_abandon(void)
 {
 	/* Threads that are not here may have held any of these locks. */
 	pthread_mutex_init(&table.lock, NULL);
+	pthread_cond_init(&table.empty, NULL);
+	table.inside = 0;
 	for (size_t i = 0; i < CHUNK_COUNT; i++)
 		atomic_store(&table.chunks[i], NULL);
 	table.used = 0;

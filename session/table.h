@@ -23,8 +23,14 @@ struct place {
 	struct place *next; /* in the list of free places, or of those being closed */
 } __attribute__((aligned(64)));
 
-/* What the sessions of this module life work on; CKR_CRYPTOKI_NOT_INITIALIZED. */
-CK_RV table_owners(struct objects **ret_objects, struct tokens **ret_tokens);
+/* Whether there is a table at all: CKR_CRYPTOKI_NOT_INITIALIZED. */
+CK_RV table_started(void);
+/* For who opens or closes a session, and so has none whose lock table_stop's caller would wait for:
+ * what the sessions of this module life work on, which stays until table_leave.
+ * CKR_CRYPTOKI_NOT_INITIALIZED. */
+CK_RV table_enter(bool *ret_inside, struct objects **ret_objects, struct tokens **ret_tokens);
+void table_leave(bool *inside); /* for AUTO; accepts false */
+/* Nobody enters from here on; waits for those inside. */
 void table_stop(void);
 
 /* A place and a handle for a session that is about to be; CKR_SESSION_COUNT. */

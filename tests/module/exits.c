@@ -225,7 +225,7 @@ static const struct way {
 
 static int be_the_program(const char *name)
 {
-	alarm(60);
+	alarm(300);
 	for (size_t i = 0; i < WAY_COUNT; i++) {
 		if (strcmp(ways[i].name, name) != 0)
 			continue;

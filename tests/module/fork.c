@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILD_SECONDS = 60, CHILD_COUNT = 50, THREAD_COUNT = 4 };
+enum { CHILD_SECONDS = 300, CHILD_COUNT = 50, THREAD_COUNT = 4 };
 
 /* Of the parent, for its children. */
 static CK_SESSION_HANDLE session;

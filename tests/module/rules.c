@@ -154,6 +154,6 @@ int main(void)
 	int failures = rules_interfaces() + rules_life() + rules_attributes();
 
 	failures += rules_root_keys() + rules_zones() + rules_wraps();
-	failures += rules_affinity() + rules_parameters();
+	failures += rules_affinity() + rules_parameters() + rules_arguments();
 	return failures == 0 ? 0 : 1;
 }

@@ -49,3 +49,4 @@ int rules_zones(void);
 int rules_wraps(void);
 int rules_affinity(void);
 int rules_parameters(void);
+int rules_arguments(void);
