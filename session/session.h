@@ -1,7 +1,8 @@
 /*
- * Sessions: the table of handles, and what one session holds: its slot, the active operations, a
- * search. session_borrow counts a reference and locks the session, so that closing it in another
- * thread is harmless; only this lock is held while we wait for the network.
+ * Sessions: the table of handles, and what one session holds: its slot, the active operations, keys
+ * made ready, a search. session_borrow finds a session without the table's lock and locks it, so
+ * that closing it in another thread is harmless (that thread waits); only this lock is held while
+ * we wait for the network.
  */
 #pragma once
 
