@@ -26,6 +26,23 @@ void remove_test_folder(const char *folder)
 	assert_int_equal(system(command), 0);
 }
 
+bool under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
+void child_exit(int code)
+{
+	char command[16];
+
+	snprintf(command, sizeof(command), "exit %d", code);
+	if (under_valgrind())
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+	_exit(code);
+}
+
 int fixture_begin(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));

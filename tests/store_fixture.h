@@ -15,6 +15,10 @@ struct fixture {
  * removes it. */
 void make_test_folder(const char *name, char ret_folder[static 64]);
 void remove_test_folder(const char *folder);
+/* Ends a forked child. It frees nothing, of which valgrind, that looks at children too, must hear
+ * nothing. */
+bool under_valgrind(void);
+_Noreturn void child_exit(int code);
 
 int fixture_begin(void **state); /* cmocka's setup: *state is a struct fixture */
 int fixture_end(void **state);

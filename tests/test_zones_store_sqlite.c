@@ -480,7 +480,7 @@ static int in_child(void (*run)(struct fixture *), struct fixture *f)
 
 	if (child == 0) {
 		run(f);
-		_exit(0);
+		child_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
@@ -489,13 +489,13 @@ static int in_child(void (*run)(struct fixture *), struct fixture *f)
 #define CHILD_CHECK(number, condition)                                                             \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
-			_exit(number);                                                             \
+			child_exit(number);                                                        \
 	} while (0)
 
 static void drop_rights(void)
 {
 	if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
-		_exit(99);
+		child_exit(99);
 }
 
 static void read_but_not_write(struct fixture *f)
@@ -572,7 +572,7 @@ static void write_within_a_limit(struct fixture *f)
 		CHILD_CHECK(6, news_find(&news, ENTRY_KEY, number - 1) != NULL || number == 10);
 		return;
 	}
-	_exit(7);
+	child_exit(7);
 }
 
 static void limit_on_file_sizes_is_a_full_store_in_its_old_state(void **state)
@@ -596,9 +596,9 @@ static void write_until_the_disk_is_full(struct fixture *f)
 
 	snprintf(folder, sizeof(folder), "%s/data", f->folder);
 	if (mkdir(folder, 0700) != 0 || unshare(CLONE_NEWNS) != 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("none", folder, "tmpfs", 0, "size=320k") != 0)
-		_exit(99);
+		child_exit(99);
 	fixture_fill(f);
 	for (; number < 2000 && status == ZONE_OK; number++)
 		status = store_put_one(f->store, test_entry(ENTRY_KEY, number), false);
