@@ -26,8 +26,8 @@ enum envelope_status envelope_failed(struct envelope_token *token, struct envelo
 }
 
 /* Calls a function of the list and returns from the caller with what failed. */
-static enum envelope_status check(struct envelope_token *token, struct envelope_error *error,
-				  const char *function, CK_RV rv)
+enum envelope_status envelope_answer(struct envelope_token *token, struct envelope_error *error,
+				     const char *function, CK_RV rv)
 {
 	return rv == CKR_OK ? ENVELOPE_OK : envelope_failed(token, error, function, rv);
 }
@@ -42,8 +42,8 @@ static bool is_of_data(CK_RV rv)
 enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret, size_t len,
 				     struct envelope_error *error)
 {
-	return check(token, error, "C_GenerateRandom",
-		     token->functions->C_GenerateRandom(token->session, ret, len));
+	return envelope_answer(token, error, "C_GenerateRandom",
+			       token->functions->C_GenerateRandom(token->session, ret, len));
 }
 
 enum envelope_status envelope_digest(struct envelope_token *token, const struct bytes *parts,
@@ -53,99 +53,18 @@ enum envelope_status envelope_digest(struct envelope_token *token, const struct 
 	CK_MECHANISM sha256 = {CKM_SHA256, NULL, 0};
 	CK_ULONG len = 32;
 
-	TRY(check(token, error, "C_DigestInit",
-		  token->functions->C_DigestInit(token->session, &sha256)));
+	TRY(envelope_answer(token, error, "C_DigestInit",
+			    token->functions->C_DigestInit(token->session, &sha256)));
 	for (size_t i = 0; i < count; i++)
-		TRY(check(token, error, "C_DigestUpdate",
-			  token->functions->C_DigestUpdate(token->session, (CK_BYTE *)parts[i].data,
-							   parts[i].len)));
-	return check(token, error, "C_DigestFinal",
-		     token->functions->C_DigestFinal(token->session, ret_digest, &len));
+		TRY(envelope_answer(token, error, "C_DigestUpdate",
+				    token->functions->C_DigestUpdate(token->session,
+								     (CK_BYTE *)parts[i].data,
+								     parts[i].len)));
+	return envelope_answer(token, error, "C_DigestFinal",
+			       token->functions->C_DigestFinal(token->session, ret_digest, &len));
 }
 
-/* --- Finding --------------------------------------------------------------------------------- */
-
-/* The next object of the search that answers `proof`, an attribute only the wanted class has;
- * CK_INVALID_HANDLE: none. */
-static enum envelope_status find_next(struct envelope_token *token, CK_ATTRIBUTE_TYPE proof,
-				      CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
-{
-	const CK_FUNCTION_LIST *f = token->functions;
-	CK_OBJECT_HANDLE handle;
-	CK_ULONG count;
-
-	for (;;) {
-		CK_ATTRIBUTE attribute = {proof, NULL, 0};
-		CK_RV rv;
-
-		TRY(check(token, error, "C_FindObjects",
-			  f->C_FindObjects(token->session, &handle, 1, &count)));
-		*ret_handle = count == 0 ? CK_INVALID_HANDLE : handle;
-		if (count == 0)
-			return ENVELOPE_OK;
-		rv = f->C_GetAttributeValue(token->session, handle, &attribute, 1);
-		/* Another class, or gone meanwhile. */
-		if (rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_OBJECT_HANDLE_INVALID)
-			return check(token, error, "C_GetAttributeValue", rv);
-	}
-}
-
-static enum envelope_status find(struct envelope_token *token, CK_ATTRIBUTE *template,
-				 CK_ULONG count, CK_ATTRIBUTE_TYPE proof,
-				 CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
-{
-	const CK_FUNCTION_LIST *f = token->functions;
-	enum envelope_status status;
-
-	TRY(check(token, error, "C_FindObjectsInit",
-		  f->C_FindObjectsInit(token->session, template, count)));
-	status = find_next(token, proof, ret_handle, error);
-	if (status != ENVELOPE_OK) {
-		f->C_FindObjectsFinal(token->session);
-		return status;
-	}
-	return check(token, error, "C_FindObjectsFinal", f->C_FindObjectsFinal(token->session));
-}
-
-enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
-					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
-{
-	uint8_t id[8];
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &secret_key, sizeof(secret_key)},
-		{CKA_CMEK_ZONE, id, sizeof(id)},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-	};
-
-	for (int i = 0; i < 8; i++)
-		id[i] = (uint8_t)(zone >> (56 - 8 * i));
-	return find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
-}
-
-/* A root key of this token that the record is wrapped by. */
-static enum envelope_status root_key_find(struct envelope_token *token,
-					  const struct envelope_record *record,
-					  CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
-{
-	CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-
-	for (size_t i = 0; i < record->arn_count && key == CK_INVALID_HANDLE; i++) {
-		CK_ATTRIBUTE template[] = {
-			{CKA_CLASS, &secret_key, sizeof(secret_key)},
-			{CKA_CMEK_ROOT_KEY, (void *)record->arns[i].data, record->arns[i].len},
-			{CKA_TOKEN, &yes, sizeof(yes)},
-		};
-
-		TRY(find(token, template, COUNT_OF(template), CKA_CMEK_KMS_KEY, &key, error));
-	}
-	if (key == CK_INVALID_HANDLE) {
-		snprintf(error->text, sizeof(error->text), "%.*s", (int)record->arns[0].len,
-			 (const char *)record->arns[0].data);
-		return ENVELOPE_ROOT_KEY_UNKNOWN;
-	}
-	*ret_key = key;
-	return ENVELOPE_OK;
-}
+/* --- Records, opened -------------------------------------------------------------------------- */
 
 static void remember(struct envelope_token *token, const struct envelope_record *record,
 		     CK_OBJECT_HANDLE key)
@@ -192,7 +111,7 @@ enum envelope_status envelope_record_open(struct envelope_token *token, struct b
 		snprintf(error->text, sizeof(error->text), "header: the key record is malformed");
 		return ENVELOPE_DAMAGED;
 	}
-	TRY(root_key_find(token, &record, &root_key, error));
+	TRY(envelope_root_key_find(token, &record, &root_key, error));
 	*ret_ezk = recall(token, &record);
 	if (*ret_ezk != CK_INVALID_HANDLE)
 		return ENVELOPE_OK;
@@ -204,7 +123,7 @@ enum envelope_status envelope_record_open(struct envelope_token *token, struct b
 			 (int)record.arns[0].len, (const char *)record.arns[0].data);
 		return ENVELOPE_DAMAGED;
 	}
-	TRY(check(token, error, "C_UnwrapKey", rv));
+	TRY(envelope_answer(token, error, "C_UnwrapKey", rv));
 	remember(token, &record, *ret_ezk);
 	return ENVELOPE_OK;
 }
@@ -231,9 +150,9 @@ static enum envelope_status derive(struct envelope_token *token, CK_OBJECT_HANDL
 
 	memcpy(info, label, label_len);
 	memcpy(info + label_len, salt, ENVELOPE_SALT);
-	return check(token, error, "C_DeriveKey",
-		     token->functions->C_DeriveKey(token->session, &hkdf, dek, template, count,
-						   ret_key));
+	return envelope_answer(token, error, "C_DeriveKey",
+			       token->functions->C_DeriveKey(token->session, &hkdf, dek, template,
+							     count, ret_key));
 }
 
 /* The commitment is public, so it is derived as a key whose value can be read. */
@@ -257,7 +176,7 @@ static enum envelope_status derive_commitment(struct envelope_token *token, CK_O
 	TRY(derive(token, dek, "cmek/1/commit", salt, template, COUNT_OF(template), &key, error));
 	rv = token->functions->C_GetAttributeValue(token->session, key, &value, 1);
 	token->functions->C_DestroyObject(token->session, key);
-	return check(token, error, "C_GetAttributeValue", rv);
+	return envelope_answer(token, error, "C_GetAttributeValue", rv);
 }
 
 enum envelope_status envelope_keys_payload(struct envelope_token *token, struct envelope_keys *keys,
@@ -297,9 +216,9 @@ enum envelope_status envelope_keys_make(struct envelope_token *token,
 	struct envelope_keys keys = {0};
 	enum envelope_status status;
 
-	TRY(check(token, error, "C_GenerateKey",
-		  token->functions->C_GenerateKey(token->session, &generate, template,
-						  COUNT_OF(template), &keys.dek)));
+	TRY(envelope_answer(token, error, "C_GenerateKey",
+			    token->functions->C_GenerateKey(token->session, &generate, template,
+							    COUNT_OF(template), &keys.dek)));
 	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
 	if (status != ENVELOPE_OK)
 		envelope_keys_clear(token, &keys);
@@ -313,14 +232,16 @@ static enum envelope_status read_record(struct envelope_token *token, CK_OBJECT_
 {
 	CK_ATTRIBUTE attribute = {CKA_CMEK_ENCRYPTED_KEY, NULL, 0};
 
-	TRY(check(token, error, "C_GetAttributeValue",
-		  token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
+	TRY(envelope_answer(
+		token, error, "C_GetAttributeValue",
+		token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
 	buffer_truncate(out, 0);
 	attribute.pValue = buffer_extend(out, attribute.ulValueLen);
 	if (attribute.pValue == NULL)
 		return ENVELOPE_NO_MEMORY;
-	return check(token, error, "C_GetAttributeValue",
-		     token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1));
+	return envelope_answer(
+		token, error, "C_GetAttributeValue",
+		token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1));
 }
 
 static enum envelope_status wrap(struct envelope_token *token, CK_OBJECT_HANDLE dek,
@@ -333,7 +254,7 @@ static enum envelope_status wrap(struct envelope_token *token, CK_OBJECT_HANDLE 
 	buffer_truncate(out, 0);
 	if (buffer_extend(out, len) == NULL)
 		return ENVELOPE_NO_MEMORY;
-	TRY(check(
+	TRY(envelope_answer(
 		token, error, "C_WrapKey",
 		token->functions->C_WrapKey(token->session, &dek_wrap, ezk, dek, out->data, &len)));
 	buffer_truncate(out, len);
@@ -392,7 +313,7 @@ enum envelope_status envelope_keys_open(struct envelope_token *token, struct byt
 			 "header: the wrapped data key does not open");
 		return ENVELOPE_DAMAGED;
 	}
-	TRY(check(token, error, "C_UnwrapKey", rv));
+	TRY(envelope_answer(token, error, "C_UnwrapKey", rv));
 	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
 	if (status == ENVELOPE_OK)
 		status = envelope_keys_payload(token, &keys, salt, error);

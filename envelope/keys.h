@@ -35,6 +35,12 @@ void envelope_token_clear(struct envelope_token *token);
 /* The zone's EZK on this token; CK_INVALID_HANDLE: it does not live here. */
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+/* A root key of this token that the record is wrapped by; a related multi-Region key will do.
+ * ENVELOPE_ROOT_KEY_UNKNOWN. */
+enum envelope_status envelope_root_key_find(struct envelope_token *token,
+					    const struct envelope_record *record,
+					    CK_OBJECT_HANDLE *ret_key,
+					    struct envelope_error *error);
 /* The EZK out of an embedded record, by a root key that this token has (ENVELOPE_ROOT_KEY_UNKNOWN).
  * KMS. */
 enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes record,
@@ -72,4 +78,7 @@ enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret,
 
 /* Notes which function failed; the status for it. */
 enum envelope_status envelope_failed(struct envelope_token *token, struct envelope_error *error,
+				     const char *function, CK_RV rv);
+/* The same, or ENVELOPE_OK for CKR_OK. */
+enum envelope_status envelope_answer(struct envelope_token *token, struct envelope_error *error,
 				     const char *function, CK_RV rv);

@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "kms/aws.h"
 #include "kms/local.h"
+#include "kms/replica.h"
 #include "kms/report.h"
 #include "kms/settings.h"
 
@@ -95,6 +96,12 @@ static bool add(struct kms_clients *clients, const char *provider, const char *r
 	entry->next = clients->entries;
 	clients->entries = entry;
 	return true;
+}
+
+bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t index,
+		      char ret_arn[static KMS_ARN_MAX + 1])
+{
+	return replica_name(clients->settings.multi_region_order, arn, index, ret_arn);
 }
 
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,

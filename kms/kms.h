@@ -139,6 +139,9 @@ struct kms_settings {
 	/* aws */
 	const char *profile; /* names an identity: then the environment's keys are not looked at */
 	const char *region;  /* for keys named without one */
+	/* Regions in which related multi-Region keys are asked, in that order, before the key's
+	 * own; separated by spaces. */
+	const char *multi_region_order;
 	const char *endpoint_url; /* wins over the environment's */
 	const char *ca_bundle;
 	bool use_fips_endpoint;
@@ -158,6 +161,8 @@ struct kms_settings {
  * else aws) and region ("" = not said: [aws] region). False: not a name of a key. */
 bool kms_name_parse(const char *key, char ret_provider[static KMS_PROVIDER_MAX + 1],
 		    char ret_region[static KMS_REGION_MAX + 1]);
+/* The ARN of the related key in another region. False: not a multi-Region key, or not a region. */
+bool kms_arn_in_region(const char *arn, struct bytes region, char ret_arn[static KMS_ARN_MAX + 1]);
 /* The same key, for telling duplicates: equal ARNs, or related multi-Region keys (ARNs that differ
  * in region alone). */
 bool kms_arn_same_key(const char *a, const char *b);
@@ -179,6 +184,10 @@ void kms_clients_abandon(struct kms_clients *clients);
 enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
 				 const char *region, struct kms_report *report,
 				 struct kms_client **ret_client);
+/* The names under which a key is to be asked to decrypt: index 0, 1 … until false. A multi-Region
+ * key has one in each region of multi_region_order and its own; any other key has its own. */
+bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t index,
+		      char ret_arn[static KMS_ARN_MAX + 1]);
 /* Tests put their own client in place of a provider, for every region; not owned. */
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,
 			 struct kms_client *client);

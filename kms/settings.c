@@ -6,9 +6,12 @@
 #include "base/macros.h"
 
 static const size_t texts[] = {
-	offsetof(struct kms_settings, profile),	     offsetof(struct kms_settings, region),
-	offsetof(struct kms_settings, endpoint_url), offsetof(struct kms_settings, ca_bundle),
+	offsetof(struct kms_settings, profile),
+	offsetof(struct kms_settings, region),
+	offsetof(struct kms_settings, endpoint_url),
+	offsetof(struct kms_settings, ca_bundle),
 	offsetof(struct kms_settings, local_path),
+	offsetof(struct kms_settings, multi_region_order),
 };
 
 static const struct {

@@ -38,6 +38,7 @@ static const struct setting settings[] = {
 	{ "kms",    "deletion_window_days",   NUMBER,    AT(deletion_window_days),     30, 3650, NULL },
 	{ "aws",    "profile",                TEXT,      AT(aws_profile),               0, 0, NULL },
 	{ "aws",    "region",                 TEXT,      AT(aws_region),                0, 0, NULL },
+	{ "aws",    "multi_region_order",     TEXT,      AT(aws_multi_region_order),    0, 0, NULL },
 	{ "aws",    "endpoint_url",           TEXT,      AT(aws_endpoint_url),          0, 0, NULL },
 	{ "aws",    "ca_bundle",              FILE_PATH, AT(aws_ca_bundle),             0, 0, NULL },
 	{ "aws",    "use_fips_endpoint",      FLAG,      AT(aws_use_fips_endpoint),     0, 0, NULL },

@@ -11,7 +11,7 @@ struct config {
 	/* Texts are owned; NULL: not set. */
 	char *store_path, *local_path; /* set in any case by config_read */
 	char *default_root_key;
-	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle;
+	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle, *aws_multi_region_order;
 	char *log_to, *log_audit;
 	/* Numbers, and choices as their index. */
 	unsigned store_backend;

@@ -51,6 +51,7 @@ static struct kms_clients *make_clients(const struct config *config)
 	const struct kms_settings settings = {
 		.profile = config->aws_profile,
 		.region = config->aws_region,
+		.multi_region_order = config->aws_multi_region_order,
 		.endpoint_url = config->aws_endpoint_url,
 		.ca_bundle = config->aws_ca_bundle,
 		.use_fips_endpoint = config->aws_use_fips_endpoint,

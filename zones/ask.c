@@ -168,7 +168,8 @@ enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext, stru
 	return answered(&asked);
 }
 
-enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct buffer *ret_plaintext)
+static enum zone_status decrypt_here(const struct ask *ask, struct bytes blob,
+				     struct buffer *ret_plaintext)
 {
 	struct asked asked = asking(ask, "Decrypt");
 	struct kms_client *client = asked.client;
@@ -177,6 +178,32 @@ enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct bu
 		asked.status = client->operations->decrypt(client, ask->key, blob, ask->context,
 							   &asked.report, ret_plaintext);
 	return answered(&asked);
+}
+
+/* Is there more to learn by asking a related key elsewhere? Not after a yes or a no; but a region
+ * that has no such replica says nothing of the key. */
+static bool is_settled(enum zone_status status, bool own)
+{
+	return !zone_status_is_outage(status) && (own || status != ZONE_KMS_NOT_FOUND);
+}
+
+enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct buffer *ret_plaintext)
+{
+	enum zone_status status = ZONE_INVALID, answer;
+	char arn[KMS_ARN_MAX + 1];
+
+	for (size_t i = 0; kms_clients_name(ask->clients, ask->key, i, arn); i++) {
+		bool own = strcmp(arn, ask->key) == 0;
+		struct ask here = *ask;
+
+		here.key = arn;
+		answer = decrypt_here(&here, blob, ret_plaintext);
+		if (own || answer != ZONE_KMS_NOT_FOUND)
+			status = answer;
+		if (is_settled(answer, own))
+			break;
+	}
+	return status;
 }
 
 enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,

@@ -50,18 +50,6 @@ static bool region_valid(struct bytes region)
 	return good;
 }
 
-/* "arn:PARTITION:kms:REGION:…" with another region. */
-static void put_replica(struct buffer *out, const char *arn, struct bytes region)
-{
-	const char *end = arn;
-
-	for (int colons = 0; colons < 3 && *end != '\0'; end++)
-		colons += *end == ':';
-	buffer_append(out, bytes(arn, (size_t)(end - arn)));
-	buffer_append(out, region);
-	buffer_put_text(out, end + strcspn(end, ":"));
-}
-
 static enum zone_status wrong_region(const struct entry *root_key, struct bytes region)
 {
 	return refuse(ZONE_WRONG_REGION,
@@ -74,15 +62,13 @@ static enum zone_status wrong_region(const struct entry *root_key, struct bytes 
 static enum zone_status check_replica(const struct zones *zones, const struct entry *root_key,
 				      struct bytes region)
 {
-	AUTO(buffer_clear) struct buffer arn = {0};
-	struct ask ask = {.clients = zones->clients};
+	char arn[KMS_ARN_MAX + 1];
+	const struct ask ask = {.clients = zones->clients, .key = arn};
 	struct kms_key key;
 	enum zone_status status;
 
-	put_replica(&arn, root_key->of_root_key.arn, region);
-	ask.key = buffer_text(&arn);
-	if (ask.key == NULL)
-		return ZONE_NO_MEMORY;
+	if (!kms_arn_in_region(root_key->of_root_key.arn, region, arn))
+		return wrong_region(root_key, region);
 	status = ask_describe(&ask, &key);
 	if (status == ZONE_OK && kms_arn_same_key(key.arn, root_key->of_root_key.arn))
 		return ZONE_OK;

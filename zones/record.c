@@ -55,6 +55,18 @@ void ezk_version_drop_wrap(struct ezk_version *version)
 	free((void *)(uintptr_t)wrap->blob.data);
 }
 
+/* A related multi-Region key is asked where it is registered here. Without memory the other name
+ * still does. */
+static void take_name(struct wrap *wrap, const char *arn)
+{
+	char *name = strcmp(wrap->arn, arn) == 0 ? NULL : strdup(arn);
+
+	if (name == NULL)
+		return;
+	free(wrap->arn);
+	wrap->arn = name;
+}
+
 void ezk_version_keep_wraps(struct ezk_version *version, const char *arn)
 {
 	size_t kept = 0;
@@ -70,6 +82,8 @@ void ezk_version_keep_wraps(struct ezk_version *version, const char *arn)
 	}
 	while (version->wrap_count > kept)
 		ezk_version_drop_wrap(version);
+	for (size_t i = 0; i < kept; i++)
+		take_name(&version->wraps[i], arn);
 }
 
 void ezk_version_clear(struct ezk_version *version)

@@ -71,7 +71,8 @@ enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *a
 				      struct bytes blob);
 /* Frees the last wrap. */
 void ezk_version_drop_wrap(struct ezk_version *version);
-/* Drops the wraps that are not by this root key. */
+/* Drops the wraps that are not by this root key; those of a related multi-Region key get its name.
+ */
 void ezk_version_keep_wraps(struct ezk_version *version, const char *arn);
 /* Wraps and all. Accepts the zero state. */
 void ezk_version_clear(struct ezk_version *version);

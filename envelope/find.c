@@ -1,0 +1,159 @@
+/* Finding a zone and a root key on a token. */
+#include "envelope/keys.h"
+
+#include <stdio.h>
+
+#include "base/macros.h"
+
+static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
+static CK_BBOOL yes = CK_TRUE;
+
+/* The next object of the search that answers `proof`, an attribute only the wanted class has;
+ * CK_INVALID_HANDLE: none. */
+static enum envelope_status find_next(struct envelope_token *token, CK_ATTRIBUTE_TYPE proof,
+				      CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
+{
+	const CK_FUNCTION_LIST *f = token->functions;
+	CK_OBJECT_HANDLE handle;
+	CK_ULONG count;
+
+	for (;;) {
+		CK_ATTRIBUTE attribute = {proof, NULL, 0};
+		CK_RV rv;
+
+		TRY(envelope_answer(token, error, "C_FindObjects",
+				    f->C_FindObjects(token->session, &handle, 1, &count)));
+		*ret_handle = count == 0 ? CK_INVALID_HANDLE : handle;
+		if (count == 0)
+			return ENVELOPE_OK;
+		rv = f->C_GetAttributeValue(token->session, handle, &attribute, 1);
+		/* Another class, or gone meanwhile. */
+		if (rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_OBJECT_HANDLE_INVALID)
+			return envelope_answer(token, error, "C_GetAttributeValue", rv);
+	}
+}
+
+static enum envelope_status find(struct envelope_token *token, CK_ATTRIBUTE *template,
+				 CK_ULONG count, CK_ATTRIBUTE_TYPE proof,
+				 CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
+{
+	const CK_FUNCTION_LIST *f = token->functions;
+	enum envelope_status status;
+
+	TRY(envelope_answer(token, error, "C_FindObjectsInit",
+			    f->C_FindObjectsInit(token->session, template, count)));
+	status = find_next(token, proof, ret_handle, error);
+	if (status != ENVELOPE_OK) {
+		f->C_FindObjectsFinal(token->session);
+		return status;
+	}
+	return envelope_answer(token, error, "C_FindObjectsFinal",
+			       f->C_FindObjectsFinal(token->session));
+}
+
+enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
+					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
+{
+	uint8_t id[8];
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_CMEK_ZONE, id, sizeof(id)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+
+	for (int i = 0; i < 8; i++)
+		id[i] = (uint8_t)(zone >> (56 - 8 * i));
+	return find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
+}
+
+/* --- Root keys: related multi-Region keys ("mrk-") are one key, and differ in region alone. */
+
+/* What stands before and after the region ("Amazon Resource Names", arn:PARTITION:kms:REGION:…). */
+static void around_region(struct bytes arn, struct bytes *ret_before, struct bytes *ret_after)
+{
+	size_t at = 0, end;
+
+	for (int colons = 0; at < arn.len && colons < 3; at++)
+		colons += arn.data[at] == ':';
+	for (end = at; end < arn.len && arn.data[end] != ':'; end++)
+		;
+	*ret_before = bytes(arn.data, at);
+	*ret_after = bytes(arn.data + end, arn.len - end);
+}
+
+static bool is_multi_region(struct bytes arn)
+{
+	return memmem(arn.data, arn.len, ":key/mrk-", strlen(":key/mrk-")) != NULL;
+}
+
+static bool are_related(struct bytes a, struct bytes b)
+{
+	struct bytes a_before, a_after, b_before, b_after;
+
+	around_region(a, &a_before, &a_after);
+	around_region(b, &b_before, &b_after);
+	return is_multi_region(a) && bytes_equal(a_before, b_before) &&
+	       bytes_equal(a_after, b_after);
+}
+
+static bool opens(struct envelope_token *token, CK_OBJECT_HANDLE key, struct bytes arn)
+{
+	uint8_t own[2048];
+	CK_ATTRIBUTE attribute = {CKA_CMEK_ROOT_KEY, own, sizeof(own)};
+
+	return token->functions->C_GetAttributeValue(token->session, key, &attribute, 1) ==
+		       CKR_OK &&
+	       are_related(arn, bytes(own, attribute.ulValueLen));
+}
+
+static enum envelope_status find_related(struct envelope_token *token, struct bytes arn,
+					 CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+	enum envelope_status status;
+
+	TRY(envelope_answer(
+		token, error, "C_FindObjectsInit",
+		token->functions->C_FindObjectsInit(token->session, template, COUNT_OF(template))));
+	do {
+		status = find_next(token, CKA_CMEK_KMS_KEY, ret_key, error);
+	} while (status == ENVELOPE_OK && *ret_key != CK_INVALID_HANDLE &&
+		 !opens(token, *ret_key, arn));
+	token->functions->C_FindObjectsFinal(token->session);
+	return status;
+}
+
+static enum envelope_status find_by_arn(struct envelope_token *token, struct bytes arn,
+					CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_CMEK_ROOT_KEY, (void *)arn.data, arn.len},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+
+	TRY(find(token, template, COUNT_OF(template), CKA_CMEK_KMS_KEY, ret_key, error));
+	if (*ret_key == CK_INVALID_HANDLE && is_multi_region(arn))
+		return find_related(token, arn, ret_key, error);
+	return ENVELOPE_OK;
+}
+
+enum envelope_status envelope_root_key_find(struct envelope_token *token,
+					    const struct envelope_record *record,
+					    CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+{
+	CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+
+	for (size_t i = 0; i < record->arn_count && key == CK_INVALID_HANDLE; i++)
+		TRY(find_by_arn(token, record->arns[i], &key, error));
+	if (key == CK_INVALID_HANDLE) {
+		snprintf(error->text, sizeof(error->text), "%.*s", (int)record->arns[0].len,
+			 (const char *)record->arns[0].data);
+		return ENVELOPE_ROOT_KEY_UNKNOWN;
+	}
+	*ret_key = key;
+	return ENVELOPE_OK;
+}

@@ -1,0 +1,10 @@
+/* Under which ARNs a key is asked; kms_clients_name() of kms.h is this with the settings' order. */
+#pragma once
+
+#include "kms/kms.h"
+
+/* The name at `index`: first those of the regions in `order` (separated by spaces; NULL: none),
+ * then the key's own. A key that is not multi-Region has its own alone. False: there are not so
+ * many. */
+bool replica_name(const char *order, const char *arn, size_t index,
+		  char ret_arn[static KMS_ARN_MAX + 1]);

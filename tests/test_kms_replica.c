@@ -1,0 +1,86 @@
+/* Names of related multi-Region keys, and the order in which they are asked. */
+#include "kms/replica.h"
+
+#include "tests/unit.h"
+
+#define WEST	"arn:aws:kms:us-west-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+#define IRELAND "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+#define TOKYO	"arn:aws:kms:ap-northeast-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+#define SINGLE	"arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+#define LOCAL	"arn:local:kms:local::key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+static void assert_names(const char *order, const char *arn, const char *const *names)
+{
+	char name[KMS_ARN_MAX + 1];
+	size_t count = 0;
+
+	for (; names[count] != NULL; count++) {
+		assert_true(replica_name(order, arn, count, name));
+		assert_string_equal(name, names[count]);
+	}
+	assert_false(replica_name(order, arn, count, name));
+}
+
+static void a_region_is_put_in_the_place_of_another(void **state)
+{
+	char arn[KMS_ARN_MAX + 1];
+
+	(void)state;
+	assert_true(kms_arn_in_region(WEST, bytes_of("ap-northeast-1"), arn));
+	assert_string_equal(arn, TOKYO);
+}
+
+static void what_is_no_multi_region_key_has_no_replica(void **state)
+{
+	char arn[KMS_ARN_MAX + 1];
+
+	(void)state;
+	assert_false(kms_arn_in_region(SINGLE, bytes_of("eu-west-1"), arn));
+	assert_false(kms_arn_in_region(LOCAL, bytes_of("eu-west-1"), arn));
+	assert_false(kms_arn_in_region("alias/mrk-x", bytes_of("eu-west-1"), arn));
+	assert_false(kms_arn_in_region(WEST, bytes_of("evil.example/"), arn));
+}
+
+static void without_an_order_a_key_has_its_own_name(void **state)
+{
+	(void)state;
+	assert_names(NULL, WEST, (const char *const[]){WEST, NULL});
+	assert_names("", WEST, (const char *const[]){WEST, NULL});
+	assert_names(NULL, SINGLE, (const char *const[]){SINGLE, NULL});
+}
+
+static void an_order_comes_first_and_the_own_region_last(void **state)
+{
+	(void)state;
+	assert_names("eu-west-1 ap-northeast-1", WEST,
+		     (const char *const[]){IRELAND, TOKYO, WEST, NULL});
+	assert_names("  eu-west-1  ", WEST, (const char *const[]){IRELAND, WEST, NULL});
+}
+
+static void an_order_that_has_the_own_region_decides_its_place(void **state)
+{
+	(void)state;
+	assert_names("us-west-2 eu-west-1", WEST, (const char *const[]){WEST, IRELAND, NULL});
+	assert_names("eu-west-1 us-west-2", WEST, (const char *const[]){IRELAND, WEST, NULL});
+}
+
+static void an_order_is_nothing_to_other_keys(void **state)
+{
+	(void)state;
+	assert_names("eu-west-1", SINGLE, (const char *const[]){SINGLE, NULL});
+	assert_names("eu-west-1", LOCAL, (const char *const[]){LOCAL, NULL});
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_region_is_put_in_the_place_of_another),
+		cmocka_unit_test(what_is_no_multi_region_key_has_no_replica),
+		cmocka_unit_test(without_an_order_a_key_has_its_own_name),
+		cmocka_unit_test(an_order_comes_first_and_the_own_region_last),
+		cmocka_unit_test(an_order_that_has_the_own_region_decides_its_place),
+		cmocka_unit_test(an_order_is_nothing_to_other_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
