@@ -40,6 +40,9 @@ enum object_flag {
 	OBJECT_WRAP_WITH_TRUSTED = 1 << 11,
 };
 
+/* What the objects of sessions are looked for by. */
+enum object_link { OBJECT_BY_SESSION, OBJECT_BY_LABEL, OBJECT_BY_ID, OBJECT_LINK_COUNT };
+
 struct object {
 	atomic_uint references;
 	CK_OBJECT_HANDLE handle; /* never reused, never 0; of an entry: its number */
@@ -68,7 +71,10 @@ struct object {
 	 * until it is first used: object_value. */
 	_Atomic(uint8_t *) value;
 	struct stamp *stamp; /* held; shared by a key, its copies and what is derived from it */
-	struct object *next, *previous; /* the objects of its session; under the table's lock */
+	/* Neighbours among a table's objects, under its lock. */
+	struct object_neighbours {
+		struct object *next, *previous;
+	} links[OBJECT_LINK_COUNT];
 };
 
 /* A new object like `model`: bytes are copied, what is held there is held once more; one reference,

@@ -4,15 +4,11 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "objects/links.h"
 
 /* Numbers of entries lie below. Handles above are never given twice. */
 enum { VIEWS_MAX = 4096 };
 static const CK_OBJECT_HANDLE first_session_handle = (CK_OBJECT_HANDLE)1 << 31;
-
-struct owner {
-	CK_SESSION_HANDLE session;
-	struct object *first;
-};
 
 static struct bytes handle_key(const CK_OBJECT_HANDLE *handle)
 {
@@ -49,14 +45,9 @@ static void release_all(struct map *map)
 
 void objects_free(struct objects *objects)
 {
-	struct map_entry *entry;
-	size_t at = 0;
-
 	if (objects == NULL)
 		return;
-	while ((entry = map_next(&objects->owners, &at)) != NULL)
-		free(entry->value);
-	map_clear(&objects->owners);
+	links_clear(objects);
 	release_all(&objects->sessions);
 	release_all(&objects->views);
 	report_free(objects->report);
@@ -171,47 +162,6 @@ static struct object *find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OB
 
 /* Objects of sessions. */
 
-static struct owner *owner_of(struct objects *objects, CK_SESSION_HANDLE session)
-{
-	struct owner *owner = map_find(&objects->owners, handle_key(&session));
-
-	if (owner != NULL)
-		return owner;
-	owner = calloc(1, sizeof(*owner));
-	if (owner == NULL)
-		return NULL;
-	owner->session = session;
-	if (map_put(&objects->owners, handle_key(&owner->session), owner))
-		return owner;
-	free(owner);
-	return NULL;
-}
-
-static void link_object(struct owner *owner, struct object *object)
-{
-	object->previous = NULL;
-	object->next = owner->first;
-	if (owner->first != NULL)
-		owner->first->previous = object;
-	owner->first = object;
-}
-
-static void unlink_object(struct objects *objects, struct object *object)
-{
-	struct owner *owner = map_find(&objects->owners, handle_key(&object->owner));
-
-	if (object->next != NULL)
-		object->next->previous = object->previous;
-	if (object->previous != NULL)
-		object->previous->next = object->next;
-	else
-		owner->first = object->next;
-	if (owner->first != NULL)
-		return;
-	map_remove(&objects->owners, handle_key(&owner->session));
-	free(owner);
-}
-
 /* Unique in the world, without asking for random bytes each time. */
 static bool make_uid(struct objects *objects, struct object *object)
 {
@@ -228,14 +178,15 @@ static bool make_uid(struct objects *objects, struct object *object)
 static CK_RV add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
-	struct owner *owner;
 
 	if (!make_uid(objects, object))
 		return CKR_FUNCTION_FAILED;
-	owner = owner_of(objects, object->owner);
-	if (owner == NULL || !map_put(&objects->sessions, handle_key(&object->handle), object))
+	if (!links_add(objects, object))
 		return CKR_HOST_MEMORY;
-	link_object(owner, object);
+	if (!map_put(&objects->sessions, handle_key(&object->handle), object)) {
+		links_remove(objects, object);
+		return CKR_HOST_MEMORY;
+	}
 	/* Here: once the lock is open another thread may destroy it, since handles are guessed
 	 * easily. */
 	*ret_handle = object->handle;
@@ -259,10 +210,13 @@ static struct object *replace(struct objects *objects, struct object *object)
 	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
 	struct object *old = map_find(&objects->sessions, handle_key(&object->handle));
 
-	if (old == NULL || !map_put(&objects->sessions, handle_key(&object->handle), object))
+	if (old == NULL || !links_add(objects, object))
 		return NULL;
-	link_object(map_find(&objects->owners, handle_key(&object->owner)), object);
-	unlink_object(objects, old);
+	if (!map_put(&objects->sessions, handle_key(&object->handle), object)) {
+		links_remove(objects, object);
+		return NULL;
+	}
+	links_remove(objects, old);
 	return old;
 }
 
@@ -284,7 +238,7 @@ static void remove_session_object(struct objects *objects, CK_OBJECT_HANDLE hand
 	pthread_mutex_lock(&objects->lock);
 	object = map_remove(&objects->sessions, handle_key(&handle));
 	if (object != NULL)
-		unlink_object(objects, object);
+		links_remove(objects, object);
 	pthread_mutex_unlock(&objects->lock);
 	atomic_fetch_add(&objects->changes, 1);
 	object_release(object);
@@ -298,23 +252,29 @@ void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle)
 		forget_view(objects, handle);
 }
 
+/* Takes a session's objects out of the table; a list by their neighbours. */
+static struct object *take_session(struct objects *objects, CK_SESSION_HANDLE session)
+{
+	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
+	struct object *object, *taken = NULL;
+
+	while ((object = links_first(objects, OBJECT_BY_SESSION, handle_key(&session))) != NULL) {
+		map_remove(&objects->sessions, handle_key(&object->handle));
+		links_remove(objects, object);
+		object->links[OBJECT_BY_SESSION].next = taken;
+		taken = object;
+	}
+	return taken;
+}
+
 void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
 {
-	struct object *object = NULL, *next;
-	struct owner *owner;
+	struct object *object = take_session(objects, session), *next;
 
-	pthread_mutex_lock(&objects->lock);
-	owner = map_remove(&objects->owners, handle_key(&session));
-	if (owner != NULL)
-		object = owner->first;
-	for (next = object; next != NULL; next = next->next)
-		map_remove(&objects->sessions, handle_key(&next->handle));
-	pthread_mutex_unlock(&objects->lock);
-	free(owner);
 	if (object != NULL)
 		atomic_fetch_add(&objects->changes, 1);
 	for (; object != NULL; object = next) {
-		next = object->next;
+		next = links_next(object, OBJECT_BY_SESSION);
 		object_release(object);
 	}
 }

@@ -15,10 +15,10 @@ struct objects {
 	atomic_uint_least64_t last_serial;
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t last_handle;
-	uint8_t uid_prefix[8]; /* of this life's session objects */
-	struct map sessions;   /* handle to a session's object, held */
-	struct map owners;     /* session to the first of its objects */
-	struct map views;      /* number to the object of an entry, held: a cache */
+	uint8_t uid_prefix[8];		       /* of this life's session objects */
+	struct map sessions;		       /* handle to a session's object, held */
+	struct map buckets[OBJECT_LINK_COUNT]; /* lists of them: objects/links.h */
+	struct map views;		       /* number to the object of an entry, held: a cache */
 };
 
 /* An entry as an object, borrowed from both: no value, no stamp, not counted. `scratch` holds part

@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "objects/attribute.h"
 #include "objects/error.h"
+#include "objects/links.h"
 
 struct search {
 	struct objects *objects;
@@ -172,29 +173,36 @@ static CK_RV search_store(struct search *search, struct buffer scratch[static 2]
 	return status == ZONE_NOT_FOUND ? CKR_OK : error_of_zone(status, ERROR_TOKEN);
 }
 
-/* The cheap comparisons first. */
-static bool may_match(const struct search *search, const struct object *object)
+static void try_session_object(struct search *search, const struct object *object,
+			       struct buffer *scratch)
 {
-	return object->slot == search->slot &&
-	       (search->filter.label == NULL || bytes_equal(search->label, object->label)) &&
-	       (search->filter.id == NULL || bytes_equal(search->id, object->id));
+	if (object->slot == search->slot && matches(search, object, scratch))
+		add_found(search, object->handle);
+}
+
+static void search_linked(struct search *search, enum object_link by, struct bytes key,
+			  struct buffer *scratch)
+{
+	const struct object *object = links_first(search->objects, by, key);
+
+	for (; object != NULL; object = links_next(object, by))
+		try_session_object(search, object, scratch);
 }
 
 static void search_sessions(struct search *search, struct buffer *scratch)
 {
 	struct objects *objects = search->objects;
+	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
 	struct map_entry *entry;
 	size_t at = 0;
 
-	pthread_mutex_lock(&objects->lock);
-	while ((entry = map_next(&objects->sessions, &at)) != NULL) {
-		const struct object *object = entry->value;
-
-		if (may_match(search, object) &&
-		    (!search->compares || matches(search, object, scratch)))
-			add_found(search, object->handle);
-	}
-	pthread_mutex_unlock(&objects->lock);
+	if (search->label.len > 0)
+		search_linked(search, OBJECT_BY_LABEL, search->label, scratch);
+	else if (search->id.len > 0)
+		search_linked(search, OBJECT_BY_ID, search->id, scratch);
+	else
+		while ((entry = map_next(&objects->sessions, &at)) != NULL)
+			try_session_object(search, entry->value, scratch);
 }
 
 static CK_RV run(struct search *search)

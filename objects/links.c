@@ -1,0 +1,114 @@
+/* Lists of objects that share a session, a label or an id. An empty label or id has no list, since
+ * most session keys have none and nobody looks for it. */
+#include "objects/links.h"
+
+#include <stdlib.h>
+
+struct bucket {
+	struct object *first;
+	size_t key_len;
+	uint8_t key[];
+};
+
+static struct bytes key_of(const struct object *object, enum object_link by)
+{
+	if (by == OBJECT_BY_SESSION)
+		return bytes(&object->owner, sizeof(object->owner));
+	return by == OBJECT_BY_LABEL ? object->label : object->id;
+}
+
+static struct bucket *bucket_for(struct map *buckets, struct bytes key)
+{
+	struct bucket *bucket = map_find(buckets, key);
+
+	if (bucket != NULL)
+		return bucket;
+	bucket = calloc(1, sizeof(*bucket) + key.len);
+	if (bucket == NULL)
+		return NULL;
+	bucket->key_len = key.len;
+	memcpy(bucket->key, key.data, key.len);
+	if (map_put(buckets, bytes(bucket->key, key.len), bucket))
+		return bucket;
+	free(bucket);
+	return NULL;
+}
+
+static bool add(struct map *buckets, struct object *object, enum object_link by)
+{
+	struct bytes key = key_of(object, by);
+	struct bucket *bucket;
+
+	if (key.len == 0)
+		return true;
+	bucket = bucket_for(buckets, key);
+	if (bucket == NULL)
+		return false;
+	object->links[by].previous = NULL;
+	object->links[by].next = bucket->first;
+	if (bucket->first != NULL)
+		bucket->first->links[by].previous = object;
+	bucket->first = object;
+	return true;
+}
+
+static void take_out(struct map *buckets, struct object *object, enum object_link by)
+{
+	struct bytes key = key_of(object, by);
+	struct bucket *bucket = key.len == 0 ? NULL : map_find(buckets, key);
+
+	if (bucket == NULL)
+		return;
+	if (object->links[by].next != NULL)
+		object->links[by].next->links[by].previous = object->links[by].previous;
+	if (object->links[by].previous != NULL)
+		object->links[by].previous->links[by].next = object->links[by].next;
+	else
+		bucket->first = object->links[by].next;
+	if (bucket->first != NULL)
+		return;
+	map_remove(buckets, key);
+	free(bucket);
+}
+
+bool links_add(struct objects *objects, struct object *object)
+{
+	for (enum object_link by = 0; by < OBJECT_LINK_COUNT; by++) {
+		if (add(&objects->buckets[by], object, by))
+			continue;
+		while (by-- > 0)
+			take_out(&objects->buckets[by], object, by);
+		return false;
+	}
+	return true;
+}
+
+void links_remove(struct objects *objects, struct object *object)
+{
+	for (enum object_link by = 0; by < OBJECT_LINK_COUNT; by++)
+		take_out(&objects->buckets[by], object, by);
+}
+
+struct object *links_first(const struct objects *objects, enum object_link by, struct bytes key)
+{
+	const struct bucket *bucket = map_find(&objects->buckets[by], key);
+
+	return bucket == NULL ? NULL : bucket->first;
+}
+
+struct object *links_next(const struct object *object, enum object_link by)
+{
+	return object->links[by].next;
+}
+
+void links_clear(struct objects *objects)
+{
+	for (enum object_link by = 0; by < OBJECT_LINK_COUNT; by++) {
+		struct map_entry *entry;
+		size_t at = 0;
+
+		while ((entry = map_next(&objects->buckets[by], &at)) != NULL)
+			free(entry->value);
+		map_clear(&objects->buckets[by]);
+	}
+}
