@@ -28,8 +28,27 @@ static const struct {
 	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
 };
 
-static const char *remedy(enum kms_status status)
+/* The context pair that says what the root key is used for. */
+static const char *purpose_of(const struct ask *ask)
 {
+	for (size_t i = 0; ask->context != NULL && i < ask->context->count; i++)
+		if (strcmp(ask->context->pairs[i].name, "cmek:purpose") == 0)
+			return ask->context->pairs[i].value;
+	return NULL;
+}
+
+/* The record of a zone is ours; what C_Decrypt and C_UnwrapKey bring is the caller's. */
+static bool is_the_callers(const struct ask *ask)
+{
+	const char *purpose = purpose_of(ask);
+
+	return purpose != NULL && (strcmp(purpose, "data") == 0 || strcmp(purpose, "import") == 0);
+}
+
+static const char *remedy(const struct ask *ask, enum kms_status status)
+{
+	if (status == KMS_INVALID_CIPHERTEXT && is_the_callers(ask))
+		return "give what this key encrypted, and the same encryption context";
 	for (size_t i = 0; i < COUNT_OF(remedies); i++)
 		if (remedies[i].status == status)
 			return remedies[i].text;
@@ -77,16 +96,7 @@ static void log_refusal(const struct ask *ask, const char *operation, enum kms_s
 	buffer_format(&line, ": %s", kms_status_text(status));
 	put_report(&line, report);
 	text = buffer_text(&line);
-	log_error("%s; %s", text == NULL ? operation : text, remedy(status));
-}
-
-/* The context pair that says what the root key is used for. */
-static const char *purpose_of(const struct ask *ask)
-{
-	for (size_t i = 0; ask->context != NULL && i < ask->context->count; i++)
-		if (strcmp(ask->context->pairs[i].name, "cmek:purpose") == 0)
-			return ask->context->pairs[i].value;
-	return NULL;
+	log_error("%s; %s", text == NULL ? operation : text, remedy(ask, status));
 }
 
 /* One call under way. */
