@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,8 +240,11 @@ static int be_the_program(const char *name)
 
 static void run_program(const char *name, int output)
 {
-	char path[] = "/proc/self/exe", *argv[] = {path, strdup(name), NULL};
+	char path[PATH_MAX] = "", *argv[] = {path, strdup(name), NULL};
 
+	/* Under valgrind the link is the program, the name is valgrind. */
+	if (readlink("/proc/self/exe", path, sizeof(path) - 1) < 0)
+		_exit(5);
 	dup2(output, STDOUT_FILENO);
 	execv(path, argv);
 	_exit(4);
