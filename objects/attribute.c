@@ -4,7 +4,9 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/secret.h"
 #include "objects/report.h"
+#include "objects/value.h"
 
 static void put_bool(struct buffer *out, bool value)
 {
@@ -58,15 +60,25 @@ static void get_unique_id(const struct attribute *row, const struct attribute_so
 	hex_append(out, bytes(source->object->uid.bytes, UID_SIZE));
 }
 
-/* Who may read it has been decided before. */
+/* Who may read it has been decided before. Nothing where that would need the KMS. */
+static void put_key(const struct object *key, struct buffer *out)
+{
+	AUTO(secret_freep) uint8_t *secret = secret_new(key->value_len);
+
+	if (secret == NULL)
+		out->failed = true;
+	else if (value_read_now(key, secret))
+		buffer_append(out, bytes(secret, key->value_len));
+}
+
 static void get_value(const struct attribute *row, const struct attribute_source *source,
 		      struct buffer *out)
 {
 	(void)row;
 	if (source->object->kind == OBJECT_DIAGNOSTIC)
 		report_get(source->objects, source->object->entry, out);
-	else if (source->object->value != NULL)
-		buffer_append(out, bytes(source->object->value, source->object->value_len));
+	else
+		put_key(source->object, out);
 }
 
 static void get_message(const struct attribute *row, const struct attribute_source *source,

@@ -2,8 +2,10 @@
 #include "objects/attribute.h"
 
 #include "base/macros.h"
+#include "base/secret.h"
 #include "objects/error.h"
 #include "objects/report.h"
+#include "objects/value.h"
 
 /* A key's value leaves only if nothing forbids it. */
 static bool is_readable(const struct attribute *row, const struct object *object)
@@ -26,19 +28,27 @@ CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value)
 	return CKR_OK;
 }
 
-/* CKA_VALUE. A diagnosis is made when its length is asked, and read afterwards; a token key is
- * opened when it is read. */
+/* Reading a key is a use of it; its length is none. */
+static CK_RV put_key(struct objects *objects, struct object *key, CK_ATTRIBUTE *attribute)
+{
+	AUTO(secret_freep) uint8_t *secret = NULL;
+
+	if (attribute->pValue == NULL)
+		return attribute_put(attribute, bytes(NULL, key->value_len));
+	TRY(error_of_zone(object_read(objects, key, &secret), ERROR_USE));
+	return attribute_put(attribute, bytes(secret, key->value_len));
+}
+
+/* CKA_VALUE. A diagnosis is made when its length is asked, and read afterwards. */
 static CK_RV put_value(const struct attribute *row, const struct attribute_source *source,
 		       struct object *object, CK_ATTRIBUTE *attribute)
 {
 	AUTO(buffer_clear) struct buffer value = {0};
 
-	if (object->kind == OBJECT_DIAGNOSTIC && attribute->pValue == NULL)
-		TRY(report_make(source->objects, object->entry));
-	if (object->kind == OBJECT_KEY && attribute->pValue == NULL)
-		return attribute_put(attribute, bytes(NULL, object->value_len));
 	if (object->kind == OBJECT_KEY)
-		TRY(error_of_zone(object_open(source->objects, object), ERROR_USE));
+		return put_key(source->objects, object, attribute);
+	if (attribute->pValue == NULL)
+		TRY(report_make(source->objects, object->entry));
 	row->get(row, source, &value);
 	return value.failed ? CKR_HOST_MEMORY : attribute_put(attribute, buffer_bytes(&value));
 }
@@ -117,7 +127,8 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 	    !is_readable(row, source->object))
 		return false;
 	/* A key that is not open here is not opened for a search. */
-	if (row->type == CKA_VALUE && source->object->value == NULL)
+	if (row->type == CKA_VALUE && source->object->kind == OBJECT_KEY &&
+	    !value_is_set(source->object))
 		return false;
 	buffer_truncate(scratch, 0);
 	row->get(row, source, scratch);

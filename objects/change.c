@@ -7,6 +7,7 @@
 #include "objects/attribute.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
+#include "objects/value.h"
 
 /* Flags that only go one way. */
 enum {
@@ -57,8 +58,8 @@ static CK_RV change_session_object(const struct editor *editor, const struct obj
 
 	if (changed == NULL)
 		return CKR_HOST_MEMORY;
-	if (object->value != NULL)
-		TRY(object_set_value(changed, bytes(object->value, object->value_len)));
+	if (value_is_set(object) && !value_share(changed, object))
+		return CKR_HOST_MEMORY;
 	return objects_replace(editor->objects, TAKE(changed));
 }
 

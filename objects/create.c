@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
+#include "objects/value.h"
 
 CK_RV editor_allows(const struct editor *editor, uint32_t flags)
 {
@@ -218,6 +219,7 @@ CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATT
 	copy = object_new(&model);
 	if (copy == NULL)
 		return CKR_HOST_MEMORY;
-	TRY(object_set_value(copy, bytes(object->value, object->value_len)));
+	if (!value_share(copy, object))
+		return CKR_HOST_MEMORY;
 	return keep_key(editor, TAKE(copy), template.zone, ret_handle);
 }

@@ -5,16 +5,10 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/error.h"
+#include "objects/value.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-/* Where a family of keys (a key, its copies, what is derived from it) says which zone it belongs
- * to. */
-struct stamp {
-	atomic_uint references;
-	_Atomic(struct ezk *) ezk; /* held; set once */
-};
 
 /* Bytes that an object keeps behind itself. The first needs the alignment of CK_ULONG. */
 static const size_t kept[] = {
@@ -36,30 +30,6 @@ static struct bytes *kept_bytes(struct object *object, size_t i)
 static const struct bytes *model_bytes(const struct object *object, size_t i)
 {
 	return (const struct bytes *)(const void *)((const uint8_t *)object + kept[i]);
-}
-
-static struct stamp *stamp_hold(struct stamp *stamp)
-{
-	if (stamp != NULL)
-		atomic_fetch_add_explicit(&stamp->references, 1, memory_order_relaxed);
-	return stamp;
-}
-
-static void stamp_release(struct stamp *stamp)
-{
-	if (stamp == NULL || atomic_fetch_sub(&stamp->references, 1) != 1)
-		return;
-	ezk_release(atomic_load(&stamp->ezk));
-	free(stamp);
-}
-
-static struct stamp *stamp_new(void)
-{
-	struct stamp *stamp = calloc(1, sizeof(*stamp));
-
-	if (stamp != NULL)
-		stamp->references = 1;
-	return stamp;
 }
 
 static void copy_bytes(struct object *object, const struct object *model)
@@ -105,6 +75,8 @@ struct object *object_new(const struct object *model)
 	if (model->ezk != NULL)
 		ezk_hold(model->ezk);
 	copy_bytes(object, model);
+	if (stamp != NULL)
+		stamp_join(object);
 	return object;
 }
 
@@ -127,6 +99,8 @@ void object_release(struct object *object)
 {
 	if (object == NULL || atomic_fetch_sub(&object->references, 1) != 1)
 		return;
+	if (object->stamp != NULL)
+		stamp_leave(object);
 	secret_free(object->value);
 	stamp_release(object->stamp);
 	ezk_release(object->ezk);
@@ -159,8 +133,11 @@ struct ezk *object_ezk(const struct object *object)
 
 void object_share_stamp(struct object *object, const struct object *other)
 {
+	stamp_leave(object);
 	stamp_release(object->stamp);
 	object->stamp = stamp_hold(other->stamp);
+	stamp_join(object);
+	value_hide(object);
 }
 
 uint64_t object_zone(const struct object *object)
@@ -191,8 +168,10 @@ CK_RV object_stamp(struct object *object, struct ezk *ezk)
 	if (zone != 0 && zone != ezk_zone(ezk))
 		return refuse_stamp(object, ezk);
 	ezk_hold(ezk);
-	if (atomic_compare_exchange_strong(&object->stamp->ezk, &none, ezk))
+	if (atomic_compare_exchange_strong(&object->stamp->ezk, &none, ezk)) {
+		stamp_hide(object->stamp);
 		return CKR_OK;
+	}
 	ezk_release(ezk);
 	return ezk_zone(none) == ezk_zone(ezk) ? CKR_OK : refuse_stamp(object, ezk);
 }

@@ -24,6 +24,7 @@ enum object_kind {
 };
 
 struct stamp;
+struct value;
 
 enum object_flag {
 	OBJECT_TOKEN = 1 << 0,
@@ -67,10 +68,11 @@ struct object {
 	struct bytes unwrap_template;
 	struct bytes kms_key; /* a root key: as its maker named it */
 	struct ezk *ezk;      /* a session zone: held */
-	/* Keys that hold data keys. The value is in locked memory; set once. A token key has none
-	 * until it is first used: object_value. */
-	_Atomic(uint8_t *) value;
+	/* Data keys only. The value is set once (objects/value.h); a token key has none until it is
+	 * first used: object_open. */
+	_Atomic(struct value *) value;
 	struct stamp *stamp; /* held; shared by a key, its copies and what is derived from it */
+	struct object *kin_before, *kin_after; /* of the stamp's family; under its lock */
 	/* Neighbours among a table's objects, under its lock. */
 	struct object_neighbours {
 		struct object *next, *previous;
@@ -93,13 +95,14 @@ static inline bool object_has(const struct object *object, uint32_t flags)
 }
 
 /* The EZK a key is stamped with, NULL: none yet. Borrowed: lives as long as the object. A token
- * key has it after object_value. */
+ * key has it after object_open. */
 struct ezk *object_ezk(const struct object *object);
 /* A new object that nobody else knows yet belongs where `other` belongs (copies, derived keys):
  * whichever is stamped first, both are. */
 void object_share_stamp(struct object *object, const struct object *other);
-/* Stamps a key with a zone, or finds that it has that zone's stamp. CKR_KEY_NOT_WRAPPABLE if it has
- * another's. */
+/* Stamps a key with a zone, or finds that it has that zone's stamp; its value, and its family's,
+ * are hidden from here on while the zone has no lease. CKR_KEY_NOT_WRAPPABLE if it has another's.
+ */
 CK_RV object_stamp(struct object *object, struct ezk *ezk);
 /* The zone id of the stamp, 0: none; of a zone itself, its own; no KMS. */
 uint64_t object_zone(const struct object *object);
@@ -139,9 +142,9 @@ CK_RV objects_search(struct objects *objects, CK_SLOT_ID slot, const CK_ATTRIBUT
 void objects_force_private(struct objects *objects);
 /* Makes the value of a token key be there, by way of its zone (KMS when that has no lease). */
 enum zone_status object_open(struct objects *objects, struct object *object);
-/* The value of a data key in locked memory that stays the object's; opens a token key (KMS) when it
- * is used for the first time. Errors as for a C_*Init. */
-CK_RV object_value(struct objects *objects, struct object *object, struct bytes *ret_value);
+/* The value of a data key, value_len bytes in the clear, for the caller to secret_free(); opens a
+ * token key that is used for the first time. KMS where its zone has no lease. */
+enum zone_status object_read(struct objects *objects, struct object *object, uint8_t **ret_secret);
 
 /* A new data key becomes a token object (takes it): wrapped by `zone` (0: the zone of its stamp,
  * else "default/default", made on demand) and stored. KMS. Who has checked that the session may

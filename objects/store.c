@@ -7,6 +7,7 @@
 #include "objects/error.h"
 #include "objects/extra.h"
 #include "objects/template.h"
+#include "objects/value.h"
 
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)
 {
@@ -72,17 +73,13 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 		       struct object *key)
 {
 	AUTO(object_releasep) struct object *view = NULL;
-	uint8_t *secret = NULL, *none = NULL;
+	struct ezk *ezk = object_ezk(key);
 
-	if (object_ezk(key) == NULL || objects_of_entry(objects, entry, slot, &view) != CKR_OK ||
-	    object_stamp(view, object_ezk(key)) != CKR_OK)
+	if (ezk == NULL || objects_of_entry(objects, entry, slot, &view) != CKR_OK ||
+	    object_stamp(view, ezk) != CKR_OK || object_ezk(view) != ezk)
 		return;
-	secret = secret_new(key->value_len);
-	if (secret == NULL)
-		return;
-	memcpy(secret, key->value, key->value_len);
-	if (!atomic_compare_exchange_strong(&view->value, &none, secret))
-		secret_free(secret);
+	value_hide(key);
+	value_share(view, key);
 }
 
 CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object *key, uint64_t zone,
@@ -92,9 +89,11 @@ CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object 
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(entry_releasep) struct entry *entry = NULL;
 	AUTO(buffer_clear) struct buffer extra = {0};
+	AUTO(secret_freep) uint8_t *value = NULL;
 	struct entry_names names;
 
 	TRY(objects_project(objects, slot, &project));
+	TRY(error_of_zone(object_read(objects, object, &value), ERROR_OBJECT));
 	zone = zone != 0 ? zone : object_zone(object);
 	if (zone != 0)
 		TRY(stamp_with(objects, project, zone, object));
@@ -102,7 +101,7 @@ CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object 
 		return CKR_HOST_MEMORY;
 	TRY(error_of_zone(zones_key_create(objects->zones, project->uid, zone,
 					   (uint32_t)object->key_type,
-					   bytes(object->value, object->value_len), &names, &entry),
+					   bytes(value, object->value_len), &names, &entry),
 			  ERROR_OBJECT));
 	/* The default zone: known only now. Copies of the key stay in it. */
 	if (zone == 0)
@@ -133,9 +132,8 @@ enum zone_status object_open(struct objects *objects, struct object *object)
 	const struct entry *entry = object->entry;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 	AUTO(secret_freep) uint8_t *secret = NULL;
-	uint8_t *none = NULL;
 
-	if (object->value != NULL)
+	if (value_is_set(object))
 		return ZONE_OK;
 	if (object->kind != OBJECT_KEY || entry == NULL)
 		return ZONE_INVALID;
@@ -147,14 +145,17 @@ enum zone_status object_open(struct objects *objects, struct object *object)
 	TRY(unwrap(objects, entry, secret, &ezk));
 	if (object_stamp(object, ezk) != CKR_OK)
 		return ZONE_OTHER_ZONE;
-	if (atomic_compare_exchange_strong(&object->value, &none, secret))
-		secret = NULL;
-	return ZONE_OK;
+	return value_set(object, secret) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
-CK_RV object_value(struct objects *objects, struct object *object, struct bytes *ret_value)
+enum zone_status object_read(struct objects *objects, struct object *object, uint8_t **ret_secret)
 {
-	TRY(error_of_zone(object_open(objects, object), ERROR_INIT));
-	*ret_value = bytes(object->value, object->value_len);
-	return CKR_OK;
+	AUTO(secret_freep) uint8_t *secret = secret_new(object->value_len);
+
+	if (secret == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(object_open(objects, object));
+	TRY(value_read(object, secret));
+	*ret_secret = TAKE(secret);
+	return ZONE_OK;
 }

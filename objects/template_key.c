@@ -1,5 +1,6 @@
 /* What a secret key is like that a template makes: the defaults of the standard and ours. */
 #include "objects/template.h"
+#include "objects/value.h"
 
 #include "base/log.h"
 #include "base/macros.h"
@@ -115,19 +116,12 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 
 CK_RV object_set_value(struct object *object, struct bytes value)
 {
-	uint8_t *secret;
-
 	if (object->value_len != 0 && object->value_len != value.len) {
 		log_warning("CKA_VALUE_LEN says %lu bytes, the key has %zu", object->value_len,
 			    value.len);
 		return CKR_TEMPLATE_INCONSISTENT;
 	}
 	TRY(check_len(object->key_type, value.len));
-	secret = secret_new(value.len);
-	if (secret == NULL)
-		return CKR_HOST_MEMORY;
-	memcpy(secret, value.data, value.len);
 	object->value_len = value.len;
-	object->value = secret;
-	return CKR_OK;
+	return value_set(object, value.data) ? CKR_OK : CKR_HOST_MEMORY;
 }

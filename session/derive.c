@@ -27,7 +27,7 @@ static CK_RV find_digest(CK_MECHANISM_TYPE type, enum digest_kind *ret_digest)
 
 /* Salted by a key: of the same zone, or of none. */
 static CK_RV salt_of_key(struct session *session, const struct object *base, struct object *salt,
-			 struct bytes *ret_salt)
+			 uint8_t **ret_secret)
 {
 	uint64_t zone = object_zone(salt);
 
@@ -36,12 +36,15 @@ static CK_RV salt_of_key(struct session *session, const struct object *base, str
 	if (zone != 0 && object_zone(base) != 0 && zone != object_zone(base))
 		return CKR_KEY_FUNCTION_NOT_PERMITTED;
 	TRY(key_begin(salt, ERROR_WRAP));
-	return key_value(session, salt, ERROR_WRAP, ret_salt);
+	return key_value(session, salt, ERROR_WRAP, ret_secret);
 }
 
+/* ret_secret: what the salt lies in, if it is a key's. */
 static CK_RV find_salt(struct session *session, const CK_HKDF_PARAMS *hkdf,
-		       const struct object *base, struct object **ret_held, struct bytes *ret_salt)
+		       const struct object *base, uint8_t **ret_secret, struct bytes *ret_salt)
 {
+	AUTO(object_releasep) struct object *salt = NULL;
+
 	*ret_salt = bytes(NULL, 0);
 	if (!hkdf->bExtract || hkdf->ulSaltType == CKF_HKDF_SALT_NULL)
 		return CKR_OK;
@@ -49,8 +52,10 @@ static CK_RV find_salt(struct session *session, const CK_HKDF_PARAMS *hkdf,
 		*ret_salt = bytes(hkdf->pSalt, hkdf->ulSaltLen);
 		return CKR_OK;
 	}
-	TRY(session_object(session, hkdf->hSaltKey, CKR_MECHANISM_PARAM_INVALID, ret_held));
-	return salt_of_key(session, base, *ret_held, ret_salt);
+	TRY(session_object(session, hkdf->hSaltKey, CKR_MECHANISM_PARAM_INVALID, &salt));
+	TRY(salt_of_key(session, base, salt, ret_secret));
+	*ret_salt = bytes(*ret_secret, salt->value_len);
+	return CKR_OK;
 }
 
 /* RFC 5869: an extract alone gives one digest; a shorter key is its beginning. */
@@ -101,7 +106,8 @@ static void inherit(const struct object *base, struct object *key)
 static CK_RV derive(struct session *session, struct keyed *by, const CK_HKDF_PARAMS *hkdf_params,
 		    struct template *template, CK_OBJECT_HANDLE *ret_handle)
 {
-	AUTO(object_releasep) struct object *salt = NULL, *key = NULL;
+	AUTO(object_releasep) struct object *key = NULL;
+	AUTO(secret_freep) uint8_t *base = NULL, *salt = NULL;
 	struct derivation derivation = {.hkdf = hkdf_params};
 
 	TRY(find_digest(hkdf_params->prfHashMechanism, &derivation.digest));
@@ -109,7 +115,8 @@ static CK_RV derive(struct session *session, struct keyed *by, const CK_HKDF_PAR
 	template->value_len = derivation.len;
 	TRY(find_salt(session, hkdf_params, by->object, &salt, &derivation.salt));
 	TRY(keyed_begin(session, by));
-	TRY(key_value(session, by->object, ERROR_WRAP, &derivation.base));
+	TRY(key_value(session, by->object, ERROR_WRAP, &base));
+	derivation.base = bytes(base, by->object->value_len);
 	TRY(template_make_key(TEMPLATE_DERIVE, template, template->token, &key));
 	TRY(run(&derivation, key));
 	inherit(by->object, key);

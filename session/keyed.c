@@ -269,19 +269,17 @@ CK_RV key_begin(struct object *key, enum error_place place)
 }
 
 CK_RV key_value(struct session *session, struct object *key, enum error_place place,
-		struct bytes *ret_value)
+		uint8_t **ret_secret)
 {
-	TRY(error_of_zone(object_open(session->objects, key), place));
-	*ret_value = bytes(key->value, key->value_len);
-	return CKR_OK;
+	return error_of_zone(object_read(session->objects, key, ret_secret), place);
 }
 
 static CK_RV schedule_of_key(struct session *session, struct keyed *keyed)
 {
-	struct bytes value;
+	AUTO(secret_freep) uint8_t *value = NULL;
 
 	TRY(key_value(session, keyed->object, uses[keyed->use].place, &value));
-	return make_schedule(keyed, value);
+	return make_schedule(keyed, bytes(value, keyed->object->value_len));
 }
 
 static CK_RV check_lease(struct keyed *keyed, enum zone_status (*ask)(struct ezk *),

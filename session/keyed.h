@@ -43,11 +43,10 @@ struct session;
 CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE type,
 		  CK_OBJECT_HANDLE handle, struct keyed **ret_keyed);
 /* For a data key that is not made ready but used as what it is (wrapped, digested, a salt): its
- * lease, if it has one, and its value, which stays the object's (KMS where a token key is used for
- * the first time). */
+ * lease, if it has one (KMS), and its value, value_len bytes for the caller to secret_free(). */
 CK_RV key_begin(struct object *key, enum error_place place);
 CK_RV key_value(struct session *session, struct object *key, enum error_place place,
-		struct bytes *ret_value);
+		uint8_t **ret_secret);
 
 /* May an operation begin now? Renews the lease (KMS) and makes the key schedule. */
 CK_RV keyed_begin(struct session *session, struct keyed *keyed);

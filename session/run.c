@@ -228,14 +228,14 @@ CK_RV session_feed(struct session *session, enum operation_kind kind, struct byt
 /* PKCS #11, "C_DigestKey": only keys whose value the application may see anyhow. */
 static CK_RV feed_value(struct operation *op, struct object *key)
 {
-	struct bytes value;
+	AUTO(secret_freep) uint8_t *value = NULL;
 	size_t len;
 
 	if (key->kind != OBJECT_KEY || (key->flags & OBJECT_SENSITIVE) != 0)
 		return CKR_KEY_INDIGESTIBLE;
 	TRY(key_begin(key, ERROR_USE));
 	TRY(key_value(op->session, key, ERROR_USE, &value));
-	return op->class->runs[STEP_PART](op, value, NULL, &len);
+	return op->class->runs[STEP_PART](op, bytes(value, key->value_len), NULL, &len);
 }
 
 CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE handle)

@@ -2,6 +2,7 @@
 #include "session/keys.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "objects/error.h"
 #include "session/output.h"
 #include "session/state.h"
@@ -68,14 +69,14 @@ static CK_RV share_zone(struct keyed *by, struct object *key)
 static CK_RV wrap_key(struct session *session, const struct wrap_method *method, struct keyed *by,
 		      const struct parameter *parameter, struct object *key, CK_BYTE *out)
 {
-	struct bytes value;
+	AUTO(secret_freep) uint8_t *value = NULL;
 
 	TRY(keyed_begin(session, by));
 	if (object_ezk(key) != keyed_lease(by))
 		TRY(key_begin(key, ERROR_WRAP));
 	TRY(key_value(session, key, ERROR_WRAP, &value));
 	TRY(share_zone(by, key));
-	return method->wrap(by, parameter, value, out);
+	return method->wrap(by, parameter, bytes(value, key->value_len), out);
 }
 
 static CK_RV wrap_by(struct session *session, struct keyed *by, const struct parameter *parameter,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "objects/attribute.h"
+#include "objects/value.h"
 
 static char main_label[] = "main", zone_label[] = "prod/orders";
 static char arn[] = "arn:local:x", local[] = "local";
@@ -34,21 +35,24 @@ static struct entry zone_entry = {
 
 static uint8_t secret[32] = "0123456789abcdef0123456789abcde";
 
-/* Borrowed values: never released. */
-static struct object key(uint32_t flags)
+static struct object *key(uint32_t flags)
 {
-	return (struct object){.kind = OBJECT_KEY,
-			       .key_type = CKK_AES,
-			       .value_len = sizeof(secret),
-			       .value = secret,
-			       .flags = flags,
-			       .usages = USAGE_ENCRYPT | USAGE_WRAP,
-			       .generated_by = CKM_AES_KEY_GEN,
-			       .label = bytes_of("dek"),
-			       .id = bytes_of("\1\2"),
-			       .entry = NULL};
+	const struct object model = {.kind = OBJECT_KEY,
+				     .key_type = CKK_AES,
+				     .value_len = sizeof(secret),
+				     .flags = flags,
+				     .usages = USAGE_ENCRYPT | USAGE_WRAP,
+				     .generated_by = CKM_AES_KEY_GEN,
+				     .label = bytes_of("dek"),
+				     .id = bytes_of("\1\2")};
+	struct object *object = object_new(&model);
+
+	assert_non_null(object);
+	assert_true(value_set(object, secret));
+	return object;
 }
 
+/* Borrowed: never released. */
 static struct object root_key(void)
 {
 	return (struct object){.kind = OBJECT_ROOT_KEY, .entry = &root_entry, .value_len = 32};
@@ -136,7 +140,7 @@ static void every_kind_of_key_has_what_programs_ask_for(void **state)
 
 static void reading_goes_on_after_what_can_not_be_read(void **state)
 {
-	struct object object = key(OBJECT_SENSITIVE | OBJECT_EXTRACTABLE);
+	AUTO(object_releasep) struct object *object = key(OBJECT_SENSITIVE | OBJECT_EXTRACTABLE);
 	CK_BYTE label[8], value[32], small[1], flag;
 	CK_ULONG len;
 	CK_ATTRIBUTE rows[] = {{CKA_VALUE, value, sizeof(value)},
@@ -148,7 +152,7 @@ static void reading_goes_on_after_what_can_not_be_read(void **state)
 			       {CKA_KEY_TYPE, NULL, 0}};
 
 	(void)state;
-	assert_int_equal(attributes_get(NULL, &object, rows, COUNT_OF(rows)),
+	assert_int_equal(attributes_get(NULL, object, rows, COUNT_OF(rows)),
 			 CKR_ATTRIBUTE_SENSITIVE);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(rows[i].ulValueLen, CK_UNAVAILABLE_INFORMATION);
@@ -157,11 +161,11 @@ static void reading_goes_on_after_what_can_not_be_read(void **state)
 	assert_int_equal(flag, CK_TRUE);
 	assert_int_equal(len, 32);
 	assert_int_equal(rows[6].ulValueLen, sizeof(CK_KEY_TYPE));
-	assert_int_equal(attributes_get(NULL, &object, rows + 1, 1), CKR_ATTRIBUTE_TYPE_INVALID);
+	assert_int_equal(attributes_get(NULL, object, rows + 1, 1), CKR_ATTRIBUTE_TYPE_INVALID);
 	rows[2].ulValueLen = 1;
-	assert_int_equal(attributes_get(NULL, &object, rows + 2, 1), CKR_BUFFER_TOO_SMALL);
-	assert_int_equal(attributes_get(NULL, &object, NULL, 0), CKR_OK);
-	assert_int_equal(attributes_get(NULL, &object, NULL, 1), CKR_ARGUMENTS_BAD);
+	assert_int_equal(attributes_get(NULL, object, rows + 2, 1), CKR_BUFFER_TOO_SMALL);
+	assert_int_equal(attributes_get(NULL, object, NULL, 0), CKR_OK);
+	assert_int_equal(attributes_get(NULL, object, NULL, 1), CKR_ARGUMENTS_BAD);
 }
 
 static CK_RV read_value(struct object *object, CK_BYTE *value)
@@ -173,33 +177,35 @@ static CK_RV read_value(struct object *object, CK_BYTE *value)
 
 static void a_value_leaves_only_if_nothing_forbids_it(void **state)
 {
-	struct object object = key(OBJECT_EXTRACTABLE), root = root_key(), of_zone = zone();
+	AUTO(object_releasep) struct object *object = key(OBJECT_EXTRACTABLE);
+	const struct object unopened_model = {
+		.kind = OBJECT_KEY, .value_len = 32, .flags = OBJECT_EXTRACTABLE | OBJECT_TOKEN};
+	AUTO(object_releasep) struct object *unopened = object_new(&unopened_model);
+	struct object root = root_key(), of_zone = zone();
 	CK_BYTE value[32];
 
 	(void)state;
-	assert_int_equal(read_value(&object, value), CKR_OK);
+	assert_int_equal(read_value(object, value), CKR_OK);
 	assert_memory_equal(value, secret, 32);
-	object.flags = OBJECT_EXTRACTABLE | OBJECT_SENSITIVE;
-	assert_int_equal(read_value(&object, value), CKR_ATTRIBUTE_SENSITIVE);
-	object.flags = 0;
-	assert_int_equal(read_value(&object, value), CKR_ATTRIBUTE_SENSITIVE);
+	object->flags = OBJECT_EXTRACTABLE | OBJECT_SENSITIVE;
+	assert_int_equal(read_value(object, value), CKR_ATTRIBUTE_SENSITIVE);
+	object->flags = 0;
+	assert_int_equal(read_value(object, value), CKR_ATTRIBUTE_SENSITIVE);
 	/* A token key that nobody has used yet has a length all the same. */
-	object.flags = OBJECT_EXTRACTABLE | OBJECT_TOKEN;
-	object.value = NULL;
-	assert_int_equal(read_value(&object, NULL), CKR_OK);
+	assert_int_equal(read_value(unopened, NULL), CKR_OK);
 	assert_int_equal(read_value(&root, value), CKR_ATTRIBUTE_SENSITIVE);
 	assert_int_equal(read_value(&of_zone, value), CKR_ATTRIBUTE_SENSITIVE);
 }
 
 static void outputs_may_be_misaligned(void **state)
 {
-	struct object object = key(0);
+	AUTO(object_releasep) struct object *object = key(0);
 	CK_BYTE room[sizeof(CK_ULONG) + 1];
 	CK_ATTRIBUTE row = {CKA_VALUE_LEN, room + 1, sizeof(CK_ULONG)};
 	CK_ULONG len;
 
 	(void)state;
-	assert_int_equal(attributes_get(NULL, &object, &row, 1), CKR_OK);
+	assert_int_equal(attributes_get(NULL, object, &row, 1), CKR_OK);
 	memcpy(&len, room + 1, sizeof(len));
 	assert_int_equal(len, 32);
 }
@@ -244,8 +250,9 @@ static void root_keys_and_zones_tell_what_they_are(void **state)
 
 static void an_object_matches_by_what_can_be_read(void **state)
 {
-	const struct object open = key(OBJECT_EXTRACTABLE), closed = key(OBJECT_SENSITIVE);
-	const struct attribute_source sources[] = {{NULL, &open}, {NULL, &closed}};
+	AUTO(object_releasep) struct object *open = key(OBJECT_EXTRACTABLE);
+	AUTO(object_releasep) struct object *closed = key(OBJECT_SENSITIVE);
+	const struct attribute_source sources[] = {{NULL, open}, {NULL, closed}};
 	CK_ATTRIBUTE value = {CKA_VALUE, secret, 32}, label = {CKA_LABEL, secret, 3},
 		     unknown = {CKA_MODULUS, secret, 3};
 	AUTO(buffer_clear) struct buffer scratch = {0};

@@ -4,6 +4,8 @@
 
 #include "objects/attribute.h"
 
+#include "tests/values.h"
+
 #include <pthread.h>
 
 static CK_BYTE value[32] = "0123456789abcdef0123456789abcde";
@@ -106,7 +108,7 @@ static void who_holds_an_object_keeps_it_after_its_end(void **state)
 
 	assert_int_equal(destroy(world, handle), CKR_OK);
 	assert_null(find(world, handle));
-	assert_memory_equal(object->value, value, sizeof(value));
+	assert_value(object, bytes(value, sizeof(value)));
 	assert_int_not_equal(objects_generation(world->objects), before);
 }
 
@@ -142,7 +144,7 @@ static void a_change_puts_a_new_value_under_the_same_handle(void **state)
 	assert_int_not_equal(before->serial, after->serial);
 	assert_int_equal(before->label.len, 0);
 	assert_bytes(after->label, bytes_of("renamed"));
-	assert_memory_equal(after->value, value, sizeof(value));
+	assert_value(after, bytes(value, sizeof(value)));
 	assert_ptr_equal(before->stamp, after->stamp);
 	objects_remove_session(world->objects, WORLD_SESSION);
 	assert_null(find(world, handle));
@@ -282,7 +284,7 @@ static void a_token_key_keeps_what_its_template_said(void **state)
 	CK_OBJECT_HANDLE key = token_key(world, &label);
 	AUTO(object_releasep) struct object *object = NULL;
 	AUTO(object_releasep) struct object *again = NULL;
-	struct bytes got;
+	AUTO(secret_freep) uint8_t *got = NULL;
 
 	assert_int_equal(change(world, key, ROWS(TEXT_ROW(CKA_START_DATE, "20260101"))), CKR_OK);
 	object = find(world, key);
@@ -291,8 +293,8 @@ static void a_token_key_keeps_what_its_template_said(void **state)
 	assert_true(object_has(object, OBJECT_TOKEN | OBJECT_SENSITIVE));
 	again = find(world, key);
 	assert_ptr_equal(object, again);
-	assert_int_equal(object_value(world->objects, object, &got), CKR_OK);
-	assert_bytes(got, bytes(value, 32));
+	assert_int_equal(object_read(world->objects, object, &got), ZONE_OK);
+	assert_bytes(bytes(got, 32), bytes(value, 32));
 	assert_int_not_equal(object_zone(object), 0);
 	assert_int_equal(ezk_zone(object_ezk(object)), object_zone(object));
 	assert_int_equal(destroy(world, key), CKR_OK);
@@ -306,14 +308,14 @@ static void what_another_process_finds_in_the_store_opens(void **state)
 	const CK_ATTRIBUTE label = TEXT_ROW(CKA_LABEL, "shared");
 	CK_OBJECT_HANDLE key = token_key(world, &label);
 	struct object *object;
-	struct bytes got;
+	AUTO(secret_freep) uint8_t *got = NULL;
 
 	strcpy(other.folder, world->folder);
 	world_open(&other, &settings);
 	object = find(&other, find_one(&other, ROWS(TEXT_ROW(CKA_LABEL, "shared"))));
 	assert_null(object->value);
-	assert_int_equal(object_value(other.objects, object, &got), CKR_OK);
-	assert_bytes(got, bytes(value, 32));
+	assert_int_equal(object_read(other.objects, object, &got), ZONE_OK);
+	assert_bytes(bytes(got, 32), bytes(value, 32));
 	object_release(object);
 	world_close(&other);
 	assert_int_equal(destroy(world, key), CKR_OK);

@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "objects/attribute.h"
 #include "objects/template.h"
+#include "tests/values.h"
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY, data_object = CKO_DATA,
@@ -235,7 +236,7 @@ static void a_value_fits_its_length_and_type(void **state)
 	assert_int_equal(object_set_value(one, bytes(value, 20)), CKR_ATTRIBUTE_VALUE_INVALID);
 	assert_int_equal(object_set_value(one, bytes(value, 24)), CKR_OK);
 	assert_int_equal(one->value_len, 24);
-	assert_memory_equal(one->value, value, 24);
+	assert_value(one, bytes(value, 24));
 	assert_int_equal(make(TEMPLATE_CREATE, said, 2, false, &two), CKR_OK);
 	assert_int_equal(object_set_value(two, bytes(value, 32)), CKR_TEMPLATE_INCONSISTENT);
 	assert_int_equal(object_set_value(two, bytes(value, 16)), CKR_OK);

@@ -3,6 +3,7 @@
 
 #include "crypto/digest.h"
 #include "tests/session_fixture.h"
+#include "tests/values.h"
 
 static uint8_t iv[16] = {9, 8, 7}, wrapped[1024];
 static CK_GCM_PARAMS gcm = {iv, 12, 0, NULL, 0, 128};
@@ -567,7 +568,7 @@ static void hkdf_gives_the_published_key(void **state)
 		info[i] = (uint8_t)(0xf0 + i);
 	check(derive(&hkdf_params, generic_key(ikm, sizeof(ikm)), 42, CKK_GENERIC_SECRET, &key));
 	object = object_of(key);
-	assert_bytes(bytes(object->value, object->value_len), from_hex(&expected, okm));
+	assert_value(object, from_hex(&expected, okm));
 	assert_false(object_has(object, OBJECT_SENSITIVE));
 	assert_true(object_has(object, OBJECT_EXTRACTABLE));
 }

@@ -189,6 +189,21 @@ static void zone_is_asked_as_its_newest_state_says(void **state)
 	assert_int_equal(ezk_begin(again), ZONE_OK);
 }
 
+static void key_that_became_another_is_refused(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
+	AUTO(entry_releasep) struct entry *forged = live_zone(live, ZONE, 1, ROOT_1, NULL);
+	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
+
+	forged->revision = zone->revision + 1;
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	ezks_changed(live->zones.ezks, forged, false);
+	seconds_pass(live, LEASE_SECONDS);
+	assert_int_equal(ezk_begin(ezk), ZONE_RECORD_CORRUPT);
+	assert_int_equal(key_status(ezk), ZONE_RECORD_CORRUPT);
+}
+
 /* --- Refusals */
 
 static void disabled_key_is_noticed_within_the_lease_and_works_again(void **state)
@@ -615,6 +630,7 @@ int main(void)
 		CASE(sweep_wipes_what_has_ended),
 		CASE(sweep_forgets_what_nobody_holds),
 		CASE(zone_is_asked_as_its_newest_state_says),
+		CASE(key_that_became_another_is_refused),
 		CASE(disabled_key_is_noticed_within_the_lease_and_works_again),
 		CASE(refusal_of_a_zone_is_remembered_though_nobody_holds_it),
 		CASE(zone_of_two_root_keys_outlives_a_no_of_one),

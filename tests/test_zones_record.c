@@ -52,7 +52,8 @@ static void keys_are_derived_as_the_page_says(void **state)
 	uint8_t key[EZK_SIZE];
 
 	(void)state;
-	assert_int_equal(COUNT_OF(vectors), 3 * EZK_PURPOSE_COUNT);
+	/* All but the last, by which nothing is ever written. */
+	assert_int_equal(COUNT_OF(vectors), 3 * EZK_MEMORY);
 	for (size_t i = 0; i < COUNT_OF(vectors); i++) {
 		from_hex(&ezk, vectors[i].ezk);
 		assert_true(ezk_derive(ezk.data, vectors[i].purpose, vectors[i].zone,

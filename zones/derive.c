@@ -15,6 +15,7 @@ static const char *const labels[] = {
 	[EZK_WRAP_CBC_PAD] = "cmek/1/wrap-cbc-pad",
 	[EZK_WRAP_GCM] = "cmek/1/wrap-gcm",
 	[EZK_FINGERPRINT] = "cmek/1/fingerprint",
+	[EZK_MEMORY] = "cmek/1/memory", /* never written anywhere */
 };
 _Static_assert(COUNT_OF(labels) == EZK_PURPOSE_COUNT, "each purpose has a label");
 

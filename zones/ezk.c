@@ -189,3 +189,10 @@ enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret
 	/* It ended within the blink since: a lease too short to be used. */
 	return ZONE_KMS_UNAVAILABLE;
 }
+
+bool ezk_key_now(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret)
+{
+	enum zone_status status;
+
+	return key_now(ezk, purpose, ret_secret, &status) && status == ZONE_OK;
+}

@@ -18,6 +18,7 @@ enum ezk_purpose {
 	EZK_WRAP_CBC_PAD,
 	EZK_WRAP_GCM,
 	EZK_FINGERPRINT,
+	EZK_MEMORY, /* ezk_hide() */
 	EZK_PURPOSE_COUNT
 };
 
@@ -67,6 +68,17 @@ enum zone_status ezk_continue(struct ezk *ezk);
 /* Copies the 32-byte key of a purpose into the caller's locked memory (secret_new). Begins by
  * itself if the lease does not run. */
 enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret);
+
+/*
+ * What a zone's keys are worth in memory: hidden by the EZK they can be read while its plaintext is
+ * here, and no longer, wherever they lie; and again when it comes back. The same call hides and
+ * shows (in place), under a number of this value's own. As for ezk_key(), but _now asks no KMS:
+ * false, and nothing done, if no lease runs.
+ */
+uint64_t ezk_hide_number(struct ezk *ezk);
+enum zone_status ezk_hide(struct ezk *ezk, uint64_t number, uint8_t *value, size_t len);
+bool ezk_hide_now(struct ezk *ezk, uint64_t number, uint8_t *value, size_t len);
+
 /* Wipes the plaintexts whose lease has ended, since no thread of ours can: for the begin of each C_
  * function. Costs two loads and two clocks while there is nothing to do; no KMS. */
 void ezks_sweep(struct zones *zones);

@@ -1,10 +1,13 @@
 /* Whom the lease of a live EZK asks: the KMS for the EZK itself, by what the newest known state of
  * its zone says; or its root key's canary, whether it still vouches. */
+#include "base/log.h"
 #include "base/macros.h"
 #include "zones/canary.h"
 #include "zones/ezks.h"
 #include "zones/record.h"
 #include "zones/state.h"
+
+#include <inttypes.h>
 
 /* --- The EZK itself */
 
@@ -32,6 +35,25 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 	return ezks_hear(ezk->ezks, root, no_count, status);
 }
 
+/* A live EZK is the same key as long as anybody holds it: what was hidden by it must be found
+ * again, whatever the store says by now. */
+static enum zone_status check_same(struct ezk *ezk, const uint8_t key[static EZK_SIZE])
+{
+	uint8_t fingerprint[FINGERPRINT_SIZE];
+
+	if (!ezk_fingerprint(key, fingerprint))
+		return ZONE_NO_MEMORY;
+	if (!ezk->was_brought)
+		memcpy(ezk->fingerprint, fingerprint, FINGERPRINT_SIZE);
+	ezk->was_brought = true;
+	if (memcmp(ezk->fingerprint, fingerprint, FINGERPRINT_SIZE) == 0)
+		return ZONE_OK;
+	log_error("the EZK of zone %" PRIu64 ", version %" PRIu32 " is not the one it was; the "
+		  "store was changed: restore it from a backup",
+		  ezk->zone, ezk->version);
+	return ZONE_RECORD_CORRUPT;
+}
+
 static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct ezk *ezk = state;
@@ -51,8 +73,10 @@ static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
 			},
 	};
 
-	return version == NULL ? ZONE_NOT_FOUND
-			       : ezk_version_by_any(ezk->zone, version, open_by, &opening, ret_ezk);
+	if (version == NULL)
+		return ZONE_NOT_FOUND;
+	TRY(ezk_version_by_any(ezk->zone, version, open_by, &opening, ret_ezk));
+	return check_same(ezk, ret_ezk);
 }
 
 /* --- Its root key */

@@ -3,6 +3,7 @@
 #include "zones/ezks.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "crypto/crypto.h"
 #include "zones/ezks_private.h"
 #include "zones/state.h"
 
@@ -15,14 +16,16 @@ enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
 		.max_stale_seconds = settings->max_stale_seconds,
 		.zone_lease_seconds = settings->renew_by_zone ? 0 : settings->zone_lease_seconds,
 	};
-	struct ezks *ezks = calloc(1, sizeof(*ezks));
+	AUTO(freep) struct ezks *ezks = calloc(1, sizeof(*ezks));
 
 	if (ezks == NULL)
 		return ZONE_NO_MEMORY;
+	if (!crypto_random(ezks->salt, EZKS_SALT_SIZE))
+		return ZONE_NOT_STARTED;
 	ezks->zones = zones;
 	lease_rules_init(&ezks->rules, zones->clock, &times);
 	pthread_mutex_init(&ezks->lock, NULL);
-	*ret_ezks = ezks;
+	*ret_ezks = TAKE(ezks);
 	return ZONE_OK;
 }
 
@@ -34,6 +37,16 @@ struct zones *ezks_zones(struct ezks *ezks)
 struct lease_rules *ezks_rules(struct ezks *ezks)
 {
 	return &ezks->rules;
+}
+
+const uint8_t *ezks_salt(const struct ezks *ezks)
+{
+	return ezks->salt;
+}
+
+uint64_t ezks_next_number(struct ezks *ezks)
+{
+	return atomic_fetch_add_explicit(&ezks->last_number, 1, memory_order_relaxed) + 1;
 }
 
 /* --- One of them */

@@ -1,0 +1,311 @@
+/* Values of keys at rest in memory: hidden while their zone has no lease, and found again with it.
+ */
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "objects/value.h"
+
+#include <string.h>
+
+#include "tests/live_zones.h"
+#include "tests/values.h"
+
+enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, ZONE = 42, THREADS = 16 };
+
+static const uint8_t plain[DEK_MAX] = "a key that is longer than one block of the stream";
+
+struct held {
+	struct live_zones live;
+	struct entry *zone;
+	struct ezk *ezk;
+};
+
+static int begin(void **state)
+{
+	struct held *held = malloc(sizeof(*held));
+
+	live_zones_start(&held->live, LEASE_SECONDS);
+	held->zone = live_zone(&held->live, ZONE, 1, ROOT_1, NULL);
+	assert_int_equal(ezk_find(&held->live.zones, held->zone, 1, &held->ezk), ZONE_OK);
+	*state = held;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct held *held = *state;
+
+	ezk_release(held->ezk);
+	entry_release(held->zone);
+	live_zones_stop(&held->live);
+	free(held);
+	return 0;
+}
+
+static struct object *key_of(size_t len, struct stamp *stamp)
+{
+	const struct object model = {.kind = OBJECT_KEY, .value_len = len, .stamp = stamp};
+	struct object *object = object_new(&model);
+
+	assert_non_null(object);
+	assert_true(value_set(object, plain));
+	return object;
+}
+
+/* Does the key lie in memory as it is? */
+static bool lies_open(const struct object *object)
+{
+	size_t head = 2 * sizeof(uint64_t);
+
+	return memmem(object->value, head + object->value_len, plain,
+		      object->value_len < 16 ? object->value_len : 16) != NULL;
+}
+
+static void lease_begins(struct held *held)
+{
+	assert_int_equal(ezk_begin(held->ezk), ZONE_OK);
+}
+
+static void lease_passes(struct held *held)
+{
+	fake_clock_advance(&held->live.clock, LEASE_SECONDS * 1000);
+	ezks_sweep(&held->live.zones);
+}
+
+static void key_of_no_zone_is_read_as_it_lies(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	uint8_t got[32];
+
+	assert_true(lies_open(key));
+	assert_value(key, bytes(plain, 32));
+	assert_true(value_read_now(key, got));
+	assert_memory_equal(got, plain, 32);
+	assert_int_equal(live_decrypts(&held->live), 0);
+}
+
+static void key_of_a_zone_is_hidden_and_read_while_that_has_a_lease(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	uint8_t got[32];
+
+	lease_begins(held);
+	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	assert_false(lies_open(key));
+	assert_value(key, bytes(plain, 32));
+	assert_true(value_read_now(key, got));
+	assert_memory_equal(got, plain, 32);
+	assert_false(lies_open(key));
+	assert_int_equal(live_decrypts(&held->live), 1);
+}
+
+static void keys_of_every_length_are_found_again(void **state)
+{
+	struct held *held = *state;
+
+	lease_begins(held);
+	for (size_t len = 1; len <= DEK_MAX; len++) {
+		AUTO(object_releasep) struct object *key = key_of(len, NULL);
+
+		assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+		assert_value(key, bytes(plain, len));
+	}
+}
+
+static void key_goes_with_the_lease_and_comes_back_with_the_next(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(48, NULL);
+	uint8_t got[48];
+
+	lease_begins(held);
+	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	lease_passes(held);
+	assert_null(held->ezk->lease.keys);
+	assert_false(value_read_now(key, got));
+	assert_value(key, bytes(plain, 48));
+	assert_int_equal(live_decrypts(&held->live), 2);
+}
+
+static void no_takes_every_handle_of_the_zone_and_recovery_brings_them_back(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *generated = key_of(32, NULL);
+	AUTO(object_releasep) struct object *copy = NULL;
+	struct object *all[2];
+	uint8_t got[32];
+
+	copy = key_of(32, generated->stamp);
+	all[0] = generated;
+	all[1] = copy;
+	lease_begins(held);
+	assert_int_equal(object_stamp(generated, held->ezk), CKR_OK); /* it is wrapped */
+	fake_kms_set(&held->live.kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
+	lease_deny(&held->ezk->lease, ezks_rules(held->ezk->ezks), ZONE_KMS_DISABLED);
+	for (int i = 0; i < 2; i++) {
+		assert_false(lies_open(all[i]));
+		assert_false(value_read_now(all[i], got));
+		assert_int_equal(value_read(all[i], got), ZONE_KMS_DISABLED);
+	}
+	fake_kms_set(&held->live.kms, ROOT_1, KMS_KEY_ENABLED, KMS_OK);
+	fake_clock_advance(&held->live.clock, DENY_SECONDS * 1000);
+	for (int i = 0; i < 2; i++)
+		assert_value(all[i], bytes(plain, 32));
+}
+
+static void what_joins_a_family_later_is_hidden_as_well(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *base = key_of(32, NULL);
+	AUTO(object_releasep) struct object *derived = key_of(32, NULL);
+	AUTO(object_releasep) struct object *copy = NULL;
+
+	lease_begins(held);
+	assert_int_equal(object_stamp(base, held->ezk), CKR_OK);
+	object_share_stamp(derived, base);
+	copy = key_of(32, base->stamp);
+	assert_false(lies_open(derived));
+	assert_false(lies_open(copy));
+	assert_value(derived, bytes(plain, 32));
+	assert_value(copy, bytes(plain, 32));
+}
+
+static void family_may_go_one_after_the_other(void **state)
+{
+	struct held *held = *state;
+	struct object *first = key_of(32, NULL), *second = key_of(32, first->stamp),
+		      *third = key_of(32, first->stamp);
+
+	object_release(second);
+	lease_begins(held);
+	assert_int_equal(object_stamp(third, held->ezk), CKR_OK);
+	object_release(third);
+	assert_false(lies_open(first));
+	object_release(first);
+}
+
+static void shared_value_is_the_same_and_as_hidden(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	AUTO(object_releasep) struct object *copy = NULL;
+	const struct object model = {.kind = OBJECT_KEY, .value_len = 32, .stamp = key->stamp};
+
+	lease_begins(held);
+	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	lease_passes(held);
+	copy = object_new(&model);
+	assert_false(value_is_set(copy));
+	assert_true(value_share(copy, key));
+	assert_false(lies_open(copy));
+	assert_int_equal(live_decrypts(&held->live), 1);
+	assert_value(copy, bytes(plain, 32));
+}
+
+static void key_that_is_stamped_without_a_lease_is_hidden_at_its_first_use(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	uint8_t got[32];
+
+	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	assert_int_equal(live_decrypts(&held->live), 0);
+	assert_false(value_read_now(key, got));
+	assert_value(key, bytes(plain, 32));
+	assert_int_equal(live_decrypts(&held->live), 1);
+	assert_false(lies_open(key));
+}
+
+static void value_is_set_once(void **state)
+{
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	static const uint8_t other[32] = {1};
+
+	(void)state;
+	assert_true(value_set(key, other));
+	assert_value(key, bytes(plain, 32));
+}
+
+static void equal_keys_do_not_look_equal(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *one = key_of(32, NULL);
+	AUTO(object_releasep) struct object *two = key_of(32, NULL);
+	size_t head = offsetof(
+		struct {
+			uint64_t number;
+			bool hidden;
+			uint8_t bytes[32];
+		},
+		bytes);
+
+	lease_begins(held);
+	assert_int_equal(object_stamp(one, held->ezk), CKR_OK);
+	assert_int_equal(object_stamp(two, held->ezk), CKR_OK);
+	assert_memory_not_equal((const uint8_t *)one->value + head,
+				(const uint8_t *)two->value + head, 32);
+}
+
+/* --- Threads */
+
+struct reader {
+	pthread_t thread;
+	struct object *key;
+	bool wrong;
+};
+
+static void *read_often(void *state)
+{
+	struct reader *reader = state;
+	uint8_t got[32];
+
+	for (int i = 0; i < 200; i++)
+		reader->wrong |=
+			value_read(reader->key, got) != ZONE_OK || memcmp(got, plain, 32) != 0;
+	return NULL;
+}
+
+static void threads_read_while_others_stamp(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	struct reader readers[THREADS];
+
+	lease_begins(held);
+	for (int i = 0; i < THREADS; i++) {
+		readers[i] = (struct reader){.key = key};
+		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_often, &readers[i]),
+				 0);
+	}
+	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(readers[i].thread, NULL);
+		assert_false(readers[i].wrong);
+	}
+	assert_false(lies_open(key));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(key_of_no_zone_is_read_as_it_lies),
+		CASE(key_of_a_zone_is_hidden_and_read_while_that_has_a_lease),
+		CASE(keys_of_every_length_are_found_again),
+		CASE(key_goes_with_the_lease_and_comes_back_with_the_next),
+		CASE(no_takes_every_handle_of_the_zone_and_recovery_brings_them_back),
+		CASE(what_joins_a_family_later_is_hidden_as_well),
+		CASE(family_may_go_one_after_the_other),
+		CASE(shared_value_is_the_same_and_as_hidden),
+		CASE(key_that_is_stamped_without_a_lease_is_hidden_at_its_first_use),
+		CASE(value_is_set_once),
+		CASE(equal_keys_do_not_look_equal),
+		CASE(threads_read_while_others_stamp),
+	};
+
+	log_configure(LOG_OFF, "stderr");
+	return cmocka_run_group_tests_name("value", tests, NULL, NULL);
+}
