@@ -193,6 +193,9 @@ static CK_RV start(struct config *config)
 	if (is_started())
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	fork_mark();
+	/* Here, where nobody uses the module: lines are written without a lock. */
+	if (!audit_configure(config->log_audit))
+		return CKR_HOST_MEMORY;
 	TRY(module_new(config, &module));
 	TRY(sessions_start(module->objects, module->tokens));
 	publish(TAKE(module));
@@ -209,8 +212,6 @@ CK_RV module_start(const char *reserved)
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	TRY(config_read(reserved, &config));
 	configure_log(&config);
-	if (!audit_configure(config.log_audit))
-		return CKR_HOST_MEMORY;
 	if (!crypto_start(config.crypto_fips))
 		return CKR_FUNCTION_FAILED;
 	return start(&config);
