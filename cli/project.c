@@ -60,22 +60,34 @@ static int report(const struct arguments *arguments, const CK_FUNCTION_LIST *fun
 	return print_end(&printer);
 }
 
+/* Another process may take the slot between our look and our call: then there is another one. */
+static int init_token(const CK_FUNCTION_LIST *functions, const char *name, CK_SLOT_ID *ret_slot)
+{
+	CK_UTF8CHAR label[32];
+	CK_RV rv = CKR_OK;
+
+	memset(label, ' ', sizeof(label));
+	memcpy(label, name, strlen(name));
+	for (int attempt = 0; attempt < 10; attempt++) {
+		TRY(choose_slot(functions, name, ret_slot));
+		rv = functions->C_InitToken(*ret_slot, NULL, 0, label);
+		if (rv == CKR_OK)
+			return CMEK_EXIT_OK;
+		if (slot_is_free(functions, *ret_slot))
+			break;
+	}
+	return module_failed(rv, "creating project %s", name);
+}
+
 int project_create(const struct arguments *arguments)
 {
 	const char *name = arguments->positional[0];
 	const CK_FUNCTION_LIST *functions;
-	CK_UTF8CHAR label[32];
 	CK_SLOT_ID slot = 0;
-	CK_RV rv;
 
 	TRY(check_name(name));
 	TRY(module_load(&functions));
-	TRY(choose_slot(functions, name, &slot));
-	memset(label, ' ', sizeof(label));
-	memcpy(label, name, strlen(name));
-	rv = functions->C_InitToken(slot, NULL, 0, label);
-	if (rv != CKR_OK)
-		return module_failed(rv, "creating project %s", name);
+	TRY(init_token(functions, name, &slot));
 	return report(arguments, functions, slot);
 }
 
