@@ -23,11 +23,11 @@ static void renewal_that_fails_is_tried_again_and_changes_nothing_before_the_end
 
 	assert_int_equal(begin(f), ZONE_OK);
 	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
-	seconds_pass(f, NOT_YET + LEASE_SECONDS / 5);
+	seconds_pass(f, SURELY);
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 2);
-	seconds_pass(f, LEASE_SECONDS - NOT_YET - LEASE_SECONDS / 5 - 1);
+	seconds_pass(f, LEASE_SECONDS - SURELY - 1);
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, 1);
 	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
