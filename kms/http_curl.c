@@ -44,8 +44,11 @@ static const struct {
 	/* clang-format on */
 };
 
-static enum http_result result_of(CURLcode code)
+/* An answer as of HTTP/0.9, or in no protocol at all, is called an unsupported one too. */
+static enum http_result result_of(CURLcode code, const char *url)
 {
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && strncasecmp(url, "http", 4) == 0)
+		return HTTP_BROKEN;
 	for (size_t i = 0; i < COUNT_OF(results); i++)
 		if (results[i].code == code)
 			return results[i].result;
@@ -237,7 +240,7 @@ static enum http_result real_send(struct http *base, const struct http_request *
 	else
 		snprintf(answer->error, sizeof(answer->error), "libcurl can't be used here");
 	guest_leave(&guest);
-	return result_of(code);
+	return result_of(code, request->url);
 }
 
 static void real_abandon(struct http *base)

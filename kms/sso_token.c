@@ -12,6 +12,7 @@
 #include "base/macros.h"
 #include "crypto/digest.h"
 #include "kms/aws_file.h"
+#include "kms/credentials_json.h"
 #include "kms/json_secret.h"
 #include "kms/peer.h"
 #include "kms/report.h"
@@ -198,13 +199,28 @@ static void save(const char *path, const struct sso_session *session, const stru
 			    strerror(text.failed ? ENOMEM : errno));
 }
 
+/* A refusal of the token service itself, not of something on the way: OAuth's words for it. */
+static enum kms_status judge(enum kms_status status, const struct http_answer *answer,
+			     const struct kms_report *report)
+{
+	json_t *root = json_loadb((const char *)answer->body.data, answer->body.len, 0, NULL);
+	bool own_words = text_of(root, "error") != NULL || report->error_type[0] != 0;
+
+	json_decref(root);
+	return own_words && status != KMS_UNAVAILABLE && status != KMS_THROTTLED
+		       ? KMS_CREDENTIALS_REFUSED
+		       : status;
+}
+
 static enum kms_status refresh(const struct credentials_place *place,
 			       const struct sso_session *session, const char *path, int64_t now,
 			       struct kms_report *report, struct token *token)
 {
 	AUTO(http_answer_clear) struct http_answer answer = {0};
+	enum kms_status status = create_token(place, session, token, report, &answer);
 
-	TRY(create_token(place, session, token, report, &answer));
+	if (status != KMS_OK)
+		return judge(status, &answer, report);
 	if (!take_new(&answer, now, token)) {
 		snprintf(report->message, sizeof(report->message), "CreateToken gave no token");
 		return KMS_BAD_ANSWER;
@@ -235,7 +251,6 @@ static enum kms_status make_good(const struct credentials_place *place,
 	const struct clock *clock = place->settings->clock;
 	int64_t now = clock->realtime_ms(clock->state);
 	enum kms_status status;
-	struct kms_report cause;
 
 	if (token->expires_ms - now >= EARLY_MS)
 		return KMS_OK;
@@ -246,11 +261,10 @@ static enum kms_status make_good(const struct credentials_place *place,
 		return status == KMS_NO_MEMORY ? status : KMS_OK;
 	if (is_refreshed_by_others(path, now, token))
 		return KMS_OK;
-	if (status != KMS_UNAVAILABLE && status != KMS_THROTTLED && status != KMS_MISCONFIGURED)
+	if (status == KMS_CREDENTIALS_REFUSED)
 		return sign_in(session, "the SSO token has expired", report);
-	cause = *report;
-	return kms_fail(status, report, cause.error_type,
-			"the SSO token has expired, and CreateToken failed: %s", cause.message);
+	return credentials_not_given("the SSO token has expired, and CreateToken failed", status,
+				     report);
 }
 
 enum kms_status sso_token_get(const struct credentials_place *place,

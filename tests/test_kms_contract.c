@@ -1,8 +1,8 @@
 /*
  * What every provider promises, asked of each in the same way: of the embedded KMS always; of AWS
- * KMS where CMEK_TEST_KMS_ENDPOINT and CMEK_TEST_KMS_KEYS (two ARNs) say where one is, with
- * credentials in the environment. Where an emulation differs from the real KMS
- * (CMEK_TEST_KMS=moto), the case says how.
+ * KMS where CMEK_TEST_KMS_KEYS (two ARNs; or one, then what needs two is left out) says so, at
+ * CMEK_TEST_KMS_ENDPOINT or at AWS itself, with the credentials that are found. Where an emulation
+ * differs from the real KMS (CMEK_TEST_KMS=moto), the case says how.
  */
 #include "kms/kms.h"
 
@@ -52,6 +52,14 @@ static bool is_moto(void **state)
 static const char *key_of(void **state, int number)
 {
 	return ((struct party *)*state)->keys[number];
+}
+
+static void need_two_keys(void **state)
+{
+	if (key_of(state, 1)[0] != 0)
+		return;
+	print_message("# reason: there is but one key\n");
+	skip();
 }
 
 static enum kms_status encrypt(struct kms_client *kms, const char *key, struct bytes plaintext,
@@ -208,6 +216,7 @@ static void another_key_s_ciphertext_does_not_open(void **state)
 	struct kms_client *kms = kms_of(state);
 	AUTO(buffer_clear) struct buffer blob = {0}, plaintext = {0};
 
+	need_two_keys(state);
 	assert_int_equal(encrypt(kms, key_of(state, 0), bytes_of("x"), NULL, &blob), KMS_OK);
 	/* moto's word for it is AccessDeniedException */
 	assert_int_equal(decrypt(kms, key_of(state, 1), &blob, NULL, &plaintext),
@@ -246,6 +255,7 @@ static void re_encryption_moves_key_and_context(void **state)
 	struct kms_client *kms = kms_of(state);
 	AUTO(buffer_clear) struct buffer blob = {0}, moved = {0}, plaintext = {0};
 
+	need_two_keys(state);
 	assert_int_equal(encrypt(kms, key_of(state, 0), bytes_of("x"), &context_abc, &blob),
 			 KMS_OK);
 	assert_int_equal(kms->operations->re_encrypt(kms, key_of(state, 0), buffer_bytes(&blob),
@@ -349,11 +359,10 @@ static void set_up_aws(void)
 	const char *keys = getenv("CMEK_TEST_KMS_KEYS");
 	char provider[KMS_PROVIDER_MAX + 1];
 
-	if (endpoint == NULL || keys == NULL ||
-	    sscanf(keys, "%2048s %2048s", aws.keys[0], aws.keys[1]) != 2)
+	if (keys == NULL || sscanf(keys, "%2048s %2048s", aws.keys[0], aws.keys[1]) < 1)
 		return;
 	assert_true(kms_name_parse(aws.keys[0], provider, aws.region));
-	snprintf(aws.endpoint, sizeof(aws.endpoint), "%s", endpoint);
+	snprintf(aws.endpoint, sizeof(aws.endpoint), "%s", endpoint == NULL ? "" : endpoint);
 	aws.settings.endpoint_url = aws.endpoint;
 	aws.clients = kms_clients_new(&aws.settings);
 	assert_int_equal(kms_clients_find(aws.clients, "aws", aws.region, NULL, &aws.kms), KMS_OK);
@@ -390,7 +399,7 @@ static int tear_down(void **state)
 static void the_same_cases_on_aws_kms(void **state)
 {
 	(void)state;
-	print_message("# reason: CMEK_TEST_KMS_ENDPOINT and CMEK_TEST_KMS_KEYS name no KMS\n");
+	print_message("# reason: CMEK_TEST_KMS_KEYS names no key\n");
 	skip();
 }
 
@@ -427,7 +436,7 @@ int main(void)
 						      cmocka_unit_test(the_same_cases_on_aws_kms)};
 	const struct CMUnitTest of_both[] = {CASES(OF_LOCAL) CASES(OF_AWS)};
 
-	if (getenv("CMEK_TEST_KMS_ENDPOINT") == NULL)
+	if (getenv("CMEK_TEST_KMS_KEYS") == NULL)
 		return cmocka_run_group_tests(of_local, set_up, tear_down);
 	return cmocka_run_group_tests(of_both, set_up, tear_down);
 }

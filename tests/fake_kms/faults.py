@@ -1,8 +1,10 @@
-"""Faults to order. Each order says which operation ("*": all), how often (count) and what:
+"""Faults to order. Each order says which operation ("*": all; of KMS, STS, "CreateToken", "SSO", "IMDS", "Container"), how often (count)
+and what:
 
     delay_ms        wait before the answer           status, type, message   answer this error
     retry_after_ms  with x-amz-retry-after           reset                   "before": close without reading the answer out;
     cut             close after so many body bytes                           "after": carry the operation out, then close
+    unframed        no Content-Length; so many bytes, then a polite end
     slow            send the body a byte at a time,  content_type, body      answer this instead (status with it)
                     so many ms apart                 other_key               answer with another KeyId
     plaintext_len   a plaintext of that length       skew_s                  the server's clock is off by so many seconds

@@ -40,12 +40,21 @@ class Identities:
         self.by_access_key = {}
         self.roles = {}  # ARN → {"policies", "external_id", "seconds", "refuse"}
         self.imds_tokens, self.imds_v1 = set(), False
+        self.imds_role, self.imds_off, self.imds_seconds = "instance-role", False, 3600
         self.container_token, self.sso_token, self.refresh_token = None, None, None
+        self.client_secret, self.sso_forbidden = "client-secret-" + os.urandom(8).hex(), False
         self.issued = []  # (source, access key), in order
+        self.spent = set()  # tokens of other sources that were in use once
 
     def add(self, credential):
         self.by_access_key[credential.access_key] = credential
         return credential
+
+    def secrets(self):
+        tokens = {self.container_token, self.sso_token, self.refresh_token, self.client_secret} | self.imds_tokens | self.spent
+        for credential in self.by_access_key.values():
+            tokens |= {credential.secret, credential.token}
+        return {token for token in tokens if token}
 
     def user(self, name, policies=None):
         return self.add(Credential("AKIA" + name.upper(), "secret-of-" + name, policies=policies))
@@ -131,7 +140,11 @@ def require(condition, error_type, message):
 
 def metadata(identities, method, path, headers):
     """IMDSv2: a token by PUT, then GETs that carry it."""
+    if identities.imds_off:
+        return 403, ""
     if method == "PUT" and path == "/latest/api/token":
+        if identities.imds_v1:
+            return 404, ""
         if "X-aws-ec2-metadata-token-ttl-seconds" not in headers:
             return 400, ""
         token = "imds-" + os.urandom(8).hex()
@@ -140,10 +153,11 @@ def metadata(identities, method, path, headers):
     if headers.get("X-aws-ec2-metadata-token") not in identities.imds_tokens and not identities.imds_v1:
         return 401, ""
     base = "/latest/meta-data/iam/security-credentials/"
-    if path == base:
-        return 200, "instance-role"
-    if path == base + "instance-role":
-        return 200, identities.issue("IMDS", f"arn:aws:iam::{ACCOUNT}:role/instance-role").as_json()
+    if path == base and identities.imds_role:
+        return 200, identities.imds_role
+    if path == f"{base}{identities.imds_role}":
+        role = f"arn:aws:iam::{ACCOUNT}:role/{identities.imds_role}"
+        return 200, identities.issue("IMDS", role, "i-1234", identities.imds_seconds).as_json()
     if path == "/latest/meta-data/placement/region":
         return 200, "us-west-2"
     return 404, ""
@@ -156,8 +170,10 @@ def container(identities, headers):
 
 
 def sso_credentials(identities, query, headers):
-    if headers.get("x-amz-sso_bearer_token") != identities.sso_token:
+    if identities.sso_token is None or headers.get("x-amz-sso_bearer_token") != identities.sso_token:
         return 401, {"message": "Session token not found or invalid", "__type": "com.amazonaws.switchboard.portal#UnauthorizedException"}
+    if identities.sso_forbidden:
+        return 403, {"message": "No access", "__type": "com.amazonaws.switchboard.portal#ForbiddenException"}
     role = dict(urllib.parse.parse_qsl(query)).get("role_name", "")
     credential = identities.issue("SSO", f"arn:aws:iam::{ACCOUNT}:role/{role}")
     return 200, {"roleCredentials": {
@@ -167,8 +183,11 @@ def sso_credentials(identities, query, headers):
 
 
 def sso_token(identities, request):
-    if request.get("grantType") != "refresh_token" or request.get("refreshToken") != identities.refresh_token:
+    """A refresh; the old refresh token is of no use afterwards."""
+    known = (identities.refresh_token, identities.client_secret)
+    if request.get("grantType") != "refresh_token" or (request.get("refreshToken"), request.get("clientSecret")) != known:
         return 400, {"error": "invalid_grant", "error_description": "Invalid refresh token provided"}
-    identities.sso_token = "sso-" + os.urandom(8).hex()
+    identities.spent |= {identities.sso_token, identities.refresh_token}
+    identities.sso_token, identities.refresh_token = "sso-" + os.urandom(8).hex(), "refresh-" + os.urandom(8).hex()
     return 200, {"accessToken": identities.sso_token, "expiresIn": 28800, "tokenType": "Bearer",
                  "refreshToken": identities.refresh_token}

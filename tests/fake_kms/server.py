@@ -52,13 +52,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if path.startswith("/_"):
                 self.control(path, body)
             elif path.startswith("/latest/"):
-                self.reply(*identity.metadata(self.fake.identities, self.command, path, self.headers))
+                self.plain("IMDS", lambda: identity.metadata(self.fake.identities, self.command, path, self.headers))
             elif path == "/container":
-                self.reply(*identity.container(self.fake.identities, self.headers))
+                self.plain("Container", lambda: identity.container(self.fake.identities, self.headers))
             elif path == "/federation/credentials":
-                self.reply(*identity.sso_credentials(self.fake.identities, query, self.headers))
+                self.plain("SSO", lambda: identity.sso_credentials(self.fake.identities, query, self.headers))
             elif path == "/token":
-                self.reply(*identity.sso_token(self.fake.identities, json.loads(body)))
+                self.plain("CreateToken", lambda: identity.sso_token(self.fake.identities, json.loads(body)))
             elif "X-Amz-Target" in self.headers:
                 self.kms(path, body)
             else:
@@ -87,7 +87,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response_only(status)
         self.send_header("Date", self.now().strftime("%a, %d %b %Y %H:%M:%S GMT"))
         self.send_header("Content-Type", content_type or "text/plain")
-        self.send_header("Content-Length", str(len(data)))
+        if "unframed" in (fault or {}):
+            self.send_header("Connection", "close")
+            data = data[: fault["unframed"]]
+        else:
+            self.send_header("Content-Length", str(len(data)))
         for name, value in extra:
             self.send_header(name, value)
         self.end_headers()
@@ -112,16 +116,52 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(refusal.status, json.dumps(body), "application/x-amz-json-1.1",
                    [("x-amzn-RequestId", request_id), *extra], fault)
 
-    # --- KMS ---
+    # --- Requests with a fault, and what is common to them ---
 
-    def kms(self, path, body):
-        op = self.headers["X-Amz-Target"].removeprefix("TrentService.")
+    def begin(self, op):
+        """Takes the operation's fault and obeys what of it comes before the work."""
         fault, request_id = self.fake.faults.take(op), str(uuid.uuid4())
         entry = self.fake.note(op, request_id)
         time.sleep(fault.get("delay_ms", 0) / 1000)
         if fault.get("reset") == "before":
             entry["outcome"] = "reset before"
             raise Dropped
+        return fault, request_id, entry
+
+    def finish(self, fault, entry, body, content_type, extra=()):
+        if fault.get("reset") == "after":
+            entry["outcome"] = "reset after"
+            raise Dropped
+        if "body" in fault:
+            self.reply(fault.get("status", 200), fault["body"], fault.get("content_type", "text/html"))
+        else:
+            self.reply(200, body, fault.get("content_type", content_type), extra, fault)
+
+    @staticmethod
+    def ordered(fault):
+        """The refusal that a fault orders."""
+        if "type" in fault:
+            raise Refusal(fault["type"], fault.get("message", ""), fault.get("status", 400))
+        if "status" in fault and "body" not in fault:
+            raise Refusal("InternalFailure", "", fault["status"])
+
+    def plain(self, op, work):
+        """What neither is signed nor has AWS's errors."""
+        fault, _, entry = self.begin(op)
+        if "status" in fault and "body" not in fault:
+            entry["outcome"] = str(fault["status"])
+            return self.reply(fault["status"], fault.get("type", ""))
+        status, body = work()
+        entry["outcome"] = "ok" if status == 200 else str(status)
+        if status != 200:
+            return self.reply(status, body)
+        return self.finish(fault, entry, json.dumps(body) if isinstance(body, dict) else body, "application/json")
+
+    # --- KMS ---
+
+    def kms(self, path, body):
+        op = self.headers["X-Amz-Target"].removeprefix("TrentService.")
+        fault, request_id, entry = self.begin(op)
         try:
             answer = self.answer(op, path, body, entry, fault)
             entry["outcome"] = "ok"
@@ -129,13 +169,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             refusal = error if isinstance(error, Refusal) else Refusal(*error.args)
             entry["outcome"] = refusal.error_type
             return self.refuse(refusal, request_id, fault, self.retry_after(fault))
-        if fault.get("reset") == "after":
-            entry["outcome"] = "reset after"
-            raise Dropped
-        if "body" in fault:
-            return self.reply(fault.get("status", 200), fault["body"], fault.get("content_type", "text/html"))
-        self.reply(200, json.dumps(self.spoil(answer, fault)), fault.get("content_type", "application/x-amz-json-1.1"),
-                   [("x-amzn-RequestId", request_id)], fault)
+        return self.finish(fault, entry, json.dumps(self.spoil(answer, fault)), "application/x-amz-json-1.1",
+                           [("x-amzn-RequestId", request_id)])
 
     @staticmethod
     def retry_after(fault):
@@ -144,7 +179,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     @staticmethod
     def spoil(answer, fault):
         if "other_key" in fault:
-            answer = answer | {"KeyId": f"arn:aws:kms:us-west-2:{ACCOUNT}:key/{uuid.UUID(int=0)}"}
+            other = f"arn:aws:kms:us-west-2:{ACCOUNT}:key/{uuid.UUID(int=0)}"
+            if "KeyMetadata" in answer:
+                answer = {"KeyMetadata": answer["KeyMetadata"] | {"Arn": other}}
+            else:
+                answer = answer | {"KeyId": other}
         if "plaintext_len" in fault and "Plaintext" in answer:
             answer = answer | {"Plaintext": text_of(fault["plaintext_len"])}
         return answer
@@ -161,15 +200,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             key=request.get("KeyId") or request.get("DestinationKeyId"), agent=self.headers.get("User-Agent"),
             context=request.get("EncryptionContext", request.get("DestinationEncryptionContext", {})),
         )
-        if "type" in fault:
-            raise Refusal(fault["type"], fault.get("message", ""), fault.get("status", 400))
-        if "status" in fault and "body" not in fault:
-            raise Refusal("InternalFailure", "", fault["status"])
+        self.ordered(fault)
         with self.fake.lock:
             run = getattr(Operations(self.fake.keys, signature.region, self.authorizer(credential)), op, None)
             if run is None or op.startswith("_"):
                 raise Refusal("UnknownOperationException")
-            return run(request)
+            answer = run(request)
+            self.fake.plaintexts += [value["Plaintext"] for value in (request, answer) if "Plaintext" in value]
+            return answer
 
     @staticmethod
     def authorizer(credential):
@@ -188,21 +226,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def sts(self, path, body):
         form = dict(urllib.parse.parse_qsl(body.decode()))
-        entry = self.fake.note(form.get("Action", "?"), str(uuid.uuid4()))
-        fault = self.fake.faults.take(entry["op"])
-        time.sleep(fault.get("delay_ms", 0) / 1000)
+        fault, _, entry = self.begin(form.get("Action", "?"))
         try:
             caller = self.sts_caller(path, body)
-            entry.update(role=form.get("RoleArn"), session=form.get("RoleSessionName"), external_id=form.get("ExternalId"))
-            if "type" in fault:
-                raise Refusal(fault["type"], fault.get("message", ""), fault.get("status", 400))
+            entry.update(role=form.get("RoleArn"), session=form.get("RoleSessionName"), external_id=form.get("ExternalId"),
+                         caller=caller and caller.arn)
+            self.ordered(fault)
             answer = identity.sts(self.fake.identities, form, caller)
         except (Refusal, Unsigned) as error:
             refusal = error if isinstance(error, Refusal) else Refusal(error.args[0], error.args[1], 403)
             entry["outcome"] = refusal.error_type
             return self.reply(refusal.status, identity.sts_error(refusal), "text/xml")
         entry["outcome"] = "ok"
-        return self.reply(200, answer, "text/xml")
+        return self.finish(fault, entry, answer, "text/xml")
 
     def sts_caller(self, path, body):
         if "Authorization" not in self.headers:
@@ -251,6 +287,7 @@ class FakeAws:
     def __init__(self, certificate=None, private_key=None):
         self.keys, self.identities, self.faults = Keys(), identity.Identities(), Faults()
         self.lock, self.entries, self.connections = threading.RLock(), [], 0
+        self.plaintexts = []  # base64, of all that KMS was given or gave
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.fake = self
         self.scheme = "https" if certificate else "http"
@@ -275,6 +312,11 @@ class FakeAws:
             "AWS_ENDPOINT_URL": self.url, "AWS_REGION": region, "AWS_DEFAULT_REGION": region,
             "AWS_ACCESS_KEY_ID": self.user.access_key, "AWS_SECRET_ACCESS_KEY": self.user.secret,
         }
+
+    def secrets(self):
+        """All that no log may show, as text: of credentials, sign-ins and tokens; and plaintexts in base64."""
+        with self.lock:
+            return self.identities.secrets() | set(self.plaintexts)
 
     def note(self, op, request_id):
         entry = {"op": op, "request_id": request_id, "time": time.time(), "outcome": "?"}

@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+"""Every fault × every operation of the KMS, and × a file's decryption by the tool: the right answer or the right error, inside the
+deadline, no hang, no leak (run it under sanitizers), no wrong plaintext, and nothing left on a connection for the next call. Prints the
+table. TAP."""
+
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import rude
+from driver import (BAD, CIPHERTEXT, DENIED, DISABLED, INVALID, NOT_FOUND, OK, REFUSED, THROTTLED, UNAVAILABLE, Home, Probe, Tap,
+                    clean_environment, encode, watched)
+from fake_kms import FakeAws
+
+BUILD = os.environ.get("CMEK_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build"))
+SLOW_DNS = os.path.join(BUILD, "tests/aws/slow_dns.so")
+SANITIZED = any(name in os.environ for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"))
+QUICK = {"PROBE_CONNECT_MS": 5000, "PROBE_ATTEMPT_MS": 20000, "PROBE_CALL_MS": 60000}
+STALL = {"PROBE_CONNECT_MS": 500, "PROBE_ATTEMPT_MS": 600, "PROBE_CALL_MS": 1500}
+SLACK_MS = 15000  # for a machine that has other things to do; what stalls here does so for 90 s
+EVER = 99
+HTML = {"body": "<html>It works!</html>", "content_type": "text/html"}
+STATE = "the key's state does not allow it"
+TEXT = b"what nobody may see"
+
+# Fault; the order; what comes of it, by operation where they differ; the time limits. "31 bytes": the KMS said so, and a root key may
+# well have encrypted 31 bytes; that a zone's key has 32 is for zones/ to insist on, as the last column shows.
+FAULTS = [
+    ("none", {}, OK, QUICK),
+    ("answers after 100 ms", {"delay_ms": 100}, OK, QUICK),
+    ("no answer to one attempt", {"delay_ms": 30000}, OK, {"PROBE_CONNECT_MS": 2000, "PROBE_ATTEMPT_MS": 3000, "PROBE_CALL_MS": 60000}),
+    ("no answer, ever", {"delay_ms": 30000, "count": EVER}, UNAVAILABLE, STALL),
+    ("throttled once", {"type": "ThrottlingException", "message": "Rate exceeded"}, OK, QUICK),
+    ("throttled, with a hint when to come again", {"type": "ThrottlingException", "retry_after_ms": 30}, OK, QUICK),
+    ("throttled, ever", {"type": "ThrottlingException", "count": EVER}, THROTTLED, QUICK),
+    ("500 once", {"status": 500}, OK, QUICK),
+    ("503 twice", {"status": 503, "count": 2}, OK, QUICK),
+    ("500, ever", {"status": 500, "count": EVER}, UNAVAILABLE, QUICK),
+    ("KMSInternalException once", {"type": "KMSInternalException", "status": 500}, OK, QUICK),
+    ("DependencyTimeoutException once", {"type": "DependencyTimeoutException", "status": 503}, OK, QUICK),
+    ("KeyUnavailableException, ever", {"type": "KeyUnavailableException", "status": 500, "count": EVER}, UNAVAILABLE, QUICK),
+    ("reset before the request is read, once", {"reset": "before"}, OK, QUICK),
+    ("reset before the request is read, ever", {"reset": "before", "count": EVER}, UNAVAILABLE, QUICK),
+    ("reset after the work is done, once", {"reset": "after"}, OK, QUICK),
+    ("reset after the work is done, ever", {"reset": "after", "count": EVER}, UNAVAILABLE, QUICK),
+    ("body cut at 0 bytes, once", {"cut": 0}, OK, QUICK),
+    ("body cut at 40 bytes, once", {"cut": 40}, OK, QUICK),
+    ("body cut at 40 bytes, ever", {"cut": 40, "count": EVER}, UNAVAILABLE, QUICK),
+    ("body of unsaid length ends at 40 bytes, once", {"unframed": 40}, OK, QUICK),
+    ("body of unsaid length ends at 40 bytes, ever", {"unframed": 40, "count": EVER}, BAD, QUICK),
+    ("body byte by byte, an hour long", {"slow": 500, "count": EVER}, UNAVAILABLE, STALL),
+    ("right answer called text/html", {"content_type": "text/html"}, OK, QUICK),
+    ("HTML, 200, once", HTML, OK, QUICK),
+    ("HTML, 200, ever", {**HTML, "count": EVER}, BAD, QUICK),
+    ("HTML, 403", {**HTML, "status": 403}, BAD, QUICK),
+    ("HTML, 502, once", {**HTML, "status": 502}, OK, QUICK),
+    ("nothing, 200, ever", {"body": "", "count": EVER}, BAD, QUICK),
+    ("a list, 200", {"body": "[]"}, BAD, QUICK),
+    ("an answer without its members", {"body": "{}"}, BAD, QUICK),
+    ("100 kB, 200", {"body": "{" + " " * 100000 + "}"}, BAD, QUICK),
+    ("another key's answer", {"other_key": True}, BAD, QUICK),
+    ("a plaintext of 31 bytes", {"plaintext_len": 31}, {"decrypt": "31 bytes", "generate": BAD, "": OK}, QUICK),
+    ("a plaintext of no bytes", {"plaintext_len": 0}, {"decrypt": BAD, "generate": BAD, "": OK}, QUICK),
+    ("a plaintext of 5,000 bytes", {"plaintext_len": 5000}, {"decrypt": BAD, "generate": BAD, "": OK}, QUICK),
+    ("the server's clock is 10 minutes ahead", {"skew_s": 600}, OK, QUICK),
+    ("the server's clock is 10 minutes behind", {"skew_s": -600}, OK, QUICK),
+    ("the session has expired, once (static keys)", {"type": "ExpiredTokenException"}, REFUSED, QUICK),
+    ("AccessDeniedException", {"type": "AccessDeniedException"}, DENIED, QUICK),
+    ("DisabledException", {"type": "DisabledException"}, DISABLED, QUICK),
+    ("KMSInvalidStateException", {"type": "KMSInvalidStateException"}, STATE, QUICK),
+    ("NotFoundException", {"type": "NotFoundException"}, NOT_FOUND, QUICK),
+    ("InvalidCiphertextException", {"type": "InvalidCiphertextException"}, CIPHERTEXT, QUICK),
+    ("an error nobody knows", {"type": "BrandNewException"}, INVALID, QUICK),
+]
+
+# What is no KMS at all; (fault, manners, scheme, what comes of it, time limits).
+PLACES = [
+    ("nobody listens", None, "http", UNAVAILABLE, QUICK),
+    ("a server that says nothing", rude.silent, "http", UNAVAILABLE, STALL),
+    ("a server that hangs up", rude.closes, "http", UNAVAILABLE, QUICK),
+    ("garbage instead of HTTP", rude.garbage, "http", UNAVAILABLE, QUICK),
+    ("a head without end", rude.endless_head, "http", BAD, QUICK),
+    ("a head line by line", rude.slow_head, "http", UNAVAILABLE, STALL),
+    ("100 Continue, ever", rude.never_ready, "http", UNAVAILABLE, STALL),
+    ("a body without end", rude.endless_body, "http", BAD, QUICK),
+    ("100 GB promised, nothing sent", rude.promises, "http", UNAVAILABLE, STALL),
+    ("broken chunks", rude.bad_chunks, "http", UNAVAILABLE, QUICK),
+    ("a redirect to elsewhere", rude.redirects, "http", BAD, QUICK),
+    ("TLS: a handshake without answer", rude.silent, "https", UNAVAILABLE, STALL),
+    ("TLS: no TLS", rude.garbage, "https", UNAVAILABLE, QUICK),
+    ("TLS: hangs up", rude.closes, "https", UNAVAILABLE, QUICK),
+]
+
+OPERATIONS = ["describe", "encrypt", "decrypt", "generate", "reencrypt"]
+COLUMNS = [*OPERATIONS, "cmek decrypt"]
+SHORT = {OK: "right", THROTTLED: "throttled", UNAVAILABLE: "outage", BAD: "bad answer", DENIED: "denied", DISABLED: "disabled", STATE: "state",
+         NOT_FOUND: "not found", REFUSED: "refused", CIPHERTEXT: "ciphertext", INVALID: "invalid", "31 bytes": "31 bytes"}
+# Exit codes of cmek: 0 done, 5 the KMS said no, 6 out of reach; others are failures of another kind.
+NO, OUTAGE = {DENIED, DISABLED, STATE, NOT_FOUND}, {THROTTLED, UNAVAILABLE, REFUSED}
+
+
+def wanted(expected, op):
+    return expected.get(op, expected.get("")) if isinstance(expected, dict) else expected
+
+
+class Operation:
+    """One column: an operation on a fake AWS of its own."""
+
+    def __init__(self, op):
+        self.op, self.fake = op, FakeAws().__enter__()
+        watched.append(self.fake)
+        self.key, self.other = (self.fake.keys.create("us-west-2") for _ in range(2))
+        self.blob = encode(self.fake.keys.encrypt(self.key, TEXT, {}))
+        self.home = Home(self.fake, **self.fake.environment())
+
+    def words(self):
+        return {"describe": ["describe", self.key.arn], "encrypt": ["encrypt", self.key.arn, "hidden"],
+                "decrypt": ["decrypt", self.key.arn, self.blob], "generate": ["generate", self.key.arn],
+                "reencrypt": ["reencrypt", self.key.arn, self.blob, self.other.arn]}[self.op]
+
+    def opened(self, blob):
+        import base64
+        data = base64.b64decode(blob) if isinstance(blob, str) else blob
+        key, _, unseal = self.fake.keys.decrypt("us-west-2", data, {})
+        return key, unseal()
+
+    def judge(self, answer):
+        """What came, in words: the status; or of a success whether it is right."""
+        import base64
+        if answer["status"] != OK:
+            return answer["status"] if not answer["value"] else "a failure with a value"
+        if self.op == "describe":
+            return OK if answer["value"] == f"{self.key.arn} Enabled" else "WRONG"
+        if self.op == "decrypt":
+            length = len(answer["bytes"])
+            return OK if answer["bytes"] == TEXT else f"{length} bytes" if answer["bytes"] == b"\x55" * length else "WRONG"
+        if self.op == "generate":
+            plaintext, blob = answer["value"].split()
+            return OK if self.opened(blob)[1] == base64.b64decode(plaintext) else "WRONG"
+        good = (self.other, TEXT) if self.op == "reencrypt" else (self.key, b"hidden")
+        return OK if self.opened(answer["bytes"]) == good else "WRONG"
+
+    def run(self, order, expected, limits, environment=None, recovers=True):
+        """(what the table says, None or what is wrong)"""
+        self.fake.reset()
+        if order:
+            self.fake.faults.order(**order)
+        home = {name: str(value) for name, value in (self.home.environment | limits | (environment or {})).items()}
+        with Probe(home) as probe:
+            answer = probe.ask(*self.words())
+            self.fake.faults.clear()
+            after = self.judge(probe.ask(*self.words())) if recovers else OK
+        found, problems = self.judge(answer), []
+        if found != wanted(expected, self.op):
+            problems.append(f"{found}, not {wanted(expected, self.op)}: {answer}")
+        if answer["ms"] > limits["PROBE_CALL_MS"] + SLACK_MS:
+            problems.append(f"{answer['ms']} ms, beyond {limits['PROBE_CALL_MS']}")
+        if after != OK:
+            problems.append(f"and the next call: {after}")
+        if probe.code != 0:
+            problems.append(f"ended with {probe.code}:\n{probe.log}")
+        return SHORT.get(found, found), "\n".join(problems)
+
+    def close(self):
+        self.fake.__exit__()
+        self.home.__exit__()
+
+
+class Tool:
+    """The last column: cmek opens a file, which takes the zone's Decrypt."""
+
+    op = "cmek decrypt"
+
+    def __init__(self):
+        self.fake, self.folder = FakeAws().__enter__(), tempfile.mkdtemp(prefix="cmek-test-")
+        self.key = self.fake.keys.create("us-west-2")
+        self.environment = clean_environment() | self.fake.environment() | {
+            "HOME": self.folder, "CMEK_PKCS11_CONF": self.path("cmek.conf"), "CMEK_PKCS11_MODULE": os.path.join(BUILD, "cmek-pkcs11.so"),
+            "AWS_EC2_METADATA_DISABLED": "true"}
+        self.configure(QUICK)
+        self.in_file, self.envelope, self.out_file = self.path("in"), self.path("in.cmek"), self.path("out")
+        with open(self.in_file, "wb") as file:
+            file.write(TEXT * 100)
+        for words in (["project", "create", "p"], ["key", "add", "--project", "p", self.key.arn, "--label", "root"],
+                      ["cluster", "create", "--project", "p", "c", "--key", "root", "--region", "us-west-2"],
+                      ["database", "create", "--project", "p", "c/d"],
+                      ["encrypt", "--project", "p", "--database", "c/d", self.in_file, self.envelope]):
+            done = self.cmek(*words)
+            if done.returncode != 0:
+                raise RuntimeError(f"cmek {words}: {done.stderr}")
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def configure(self, limits):
+        with open(self.path("cmek.conf"), "w", encoding="utf-8") as file:
+            file.write(f"[store]\npath = {self.path('store.db')}\n[aws]\n")
+            for name, value in limits.items():
+                file.write(f"{name.replace('PROBE_', '').replace('_MS', '').lower()}_timeout_ms = {value}\n")
+
+    def cmek(self, *words, environment=None):
+        return subprocess.run([os.path.join(BUILD, "cmek"), *words], env=self.environment | (environment or {}), capture_output=True,
+                              text=True, timeout=120, check=False)
+
+    def run(self, order, expected, limits, environment=None, recovers=True):
+        self.fake.reset()
+        if order:
+            self.fake.faults.order(**order)
+        self.configure(limits)
+        done = self.cmek("decrypt", self.envelope, self.out_file, environment=environment)
+        found, problem = self.judge(done, wanted(expected, "decrypt"))
+        return found, problem
+
+    def judge(self, done, expected):
+        code = done.returncode
+        right = 0 if expected == OK else 5 if expected in NO else 6 if expected in OUTAGE else None
+        problem = ""
+        if code == 0:
+            with open(self.out_file, "rb") as file:
+                problem = "" if file.read() == TEXT * 100 else "WRONG plaintext"
+            os.unlink(self.out_file)
+        elif os.path.exists(self.out_file):
+            problem = "a failure that left a file"
+        if code >= 100 or code < 0 or (right is not None and code != right) or (right is None and code == 0):
+            problem += f" exit code {code}, for {expected}: {done.stderr}"
+        return "right" if code == 0 else f"exit {code}", problem
+
+    def close(self):
+        self.fake.__exit__()
+        shutil.rmtree(self.folder)
+
+
+class Table:
+    def __init__(self, tap):
+        self.tap, self.rows, self.columns = tap, [], []
+        self.pool = concurrent.futures.ThreadPoolExecutor(len(COLUMNS))
+
+    def open(self):
+        self.columns = [Operation(op) for op in OPERATIONS] + [Tool()]
+
+    def row(self, title, order, expected, limits, environment=None, recovers=True):
+        cells = list(self.pool.map(lambda column: column.run(dict(order), expected, limits, environment, recovers), self.columns))
+        self.rows.append([title] + [words for words, _ in cells])
+        problems = [f"{column.op}: {problem}" for column, (_, problem) in zip(self.columns, cells) if problem]
+        self.tap.ok(not problems, title, "\n".join(problems))
+
+    def show(self):
+        rows = [["fault", *COLUMNS], *self.rows]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        print("#")
+        for number, row in enumerate(rows):
+            print("# " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+            if number == 0:
+                print("# " + "  ".join("-" * width for width in widths))
+        print("#", flush=True)
+
+    def close(self):
+        for column in self.columns:
+            column.close()
+
+
+def at(url):
+    return {"AWS_ENDPOINT_URL_KMS": url}
+
+
+def places(table):
+    for title, manners, scheme, expected, limits in PLACES:
+        if manners is None:
+            table.row(title, {}, expected, limits, at("http://127.0.0.1:9"), recovers=False)
+            continue
+        with rude.Rude(manners, scheme) as server:
+            table.row(title, {}, expected, limits, at(server.url), recovers=False)
+
+
+def proxies(table):
+    with rude.Rude(rude.silent) as server:
+        table.row("a proxy that says nothing", {}, UNAVAILABLE, STALL,
+                  at("https://kms.example") | {"HTTPS_PROXY": server.url}, recovers=False)
+    with rude.Rude(rude.closes) as server:
+        table.row("a proxy that hangs up", {}, UNAVAILABLE, QUICK,
+                  at("https://kms.example") | {"HTTPS_PROXY": server.url}, recovers=False)
+
+
+def certificates(table):
+    title = "TLS: a certificate nobody vouches for"
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
+        made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                               "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                              capture_output=True, check=False) if shutil.which("openssl") else None
+        if made is None or made.returncode != 0:
+            table.tap.skip(title, "the program openssl is not here")
+            return
+        with FakeAws(certificate, key) as fake:
+            table.row(title, {}, UNAVAILABLE, QUICK, at(fake.url), recovers=False)
+            table.tap.ok(not fake.requests(), "and it is told nothing", fake.requests())
+
+
+def names(table):
+    title = "a name server that says nothing"
+    if SANITIZED:
+        table.tap.skip(title, "a sanitizer's run-time and a preloaded library do not go together")
+    else:
+        table.row(title, {}, UNAVAILABLE, STALL, at("https://kms.example") | {"LD_PRELOAD": SLOW_DNS}, recovers=False)
+
+
+def main():
+    tap = Tap()
+    table = Table(tap)
+    table.open()
+    for title, order, expected, limits in FAULTS:
+        table.row(title, order, expected, limits)
+    places(table)
+    proxies(table)
+    certificates(table)
+    names(table)
+    table.show()
+    table.close()
+    sys.stdout.flush()
+    tap.finish()
+
+
+main()
