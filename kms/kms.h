@@ -192,8 +192,8 @@ bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,
 			 struct kms_client *client);
 
-/* For `doctor`: where credentials come from and which endpoint a region has, as lines of text; asks
- * the network only for what the sources themselves need. */
+/* For `doctor`: which endpoint a region has, where credentials come from, and whose they are (which
+ * AWS STS is asked), as lines of text. What is known is said also on failure. */
 enum kms_status kms_clients_describe(struct kms_clients *clients, const char *provider,
 				     const char *region, struct kms_report *report,
 				     struct buffer *ret_text);

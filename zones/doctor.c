@@ -1,5 +1,6 @@
-/* What `cmek doctor` asks of the domain: the store, then each root key and zone of a project, a
- * line each, "ok" or what is wrong with it. */
+/* What `cmek doctor` asks of the domain: the store; each KMS that a project's root keys are in,
+ * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
+ * is wrong with it. */
 #include "base/macros.h"
 #include "zones/ezk.h"
 #include "zones/state.h"
@@ -35,6 +36,48 @@ static void check_root_key(struct zones *zones, const struct entry *root_key, st
 		buffer_format(text, "FAILED: the key's state is %s\n", kms_key_state_text(state));
 	else
 		put_verdict(text, root_key, status);
+}
+
+static bool same_place(const struct entry *a, const struct entry *b)
+{
+	return strcmp(a->of_root_key.provider, b->of_root_key.provider) == 0 &&
+	       strcmp(a->of_root_key.region, b->of_root_key.region) == 0;
+}
+
+static void describe_kms(struct zones *zones, const struct entry *root_key, struct buffer *text)
+{
+	struct kms_report report = {0};
+	enum kms_status status;
+
+	buffer_format(text, "KMS: %s, %s\n", root_key->of_root_key.provider,
+		      root_key->of_root_key.region);
+	status = kms_clients_describe(zones->clients, root_key->of_root_key.provider,
+				      root_key->of_root_key.region, &report, text);
+	if (status != KMS_OK)
+		buffer_format(text, "KMS: FAILED: %s: %s\n", kms_status_text(status),
+			      report.message);
+}
+
+/* Each provider and region once. */
+static enum zone_status describe_places(struct zones *zones, struct uid project,
+					struct buffer *text)
+{
+	struct entry_filter filter = {.project = project};
+	struct entry **entries = NULL;
+	size_t count = 0;
+
+	filter.kinds[ENTRY_ROOT_KEY] = true;
+	TRY(zones_list(zones, &filter, &entries, &count));
+	for (size_t i = 0; i < count; i++) {
+		size_t first = 0;
+
+		while (!same_place(entries[first], entries[i]))
+			first++;
+		if (first == i)
+			describe_kms(zones, entries[i], text);
+	}
+	release_all(entries, count);
+	return ZONE_OK;
 }
 
 /* May be answered by a lease that runs. */
@@ -82,6 +125,7 @@ enum zone_status zones_doctor(struct zones *zones, struct uid project, struct bu
 	pthread_mutex_unlock(&zones->changing);
 	if (status != ZONE_OK)
 		buffer_format(ret_text, "store: FAILED: %s\n", zone_status_text(status));
+	TRY(describe_places(zones, project, ret_text));
 	TRY(check_all(zones, project, ENTRY_ROOT_KEY, check_root_key, ret_text));
 	TRY(check_all(zones, project, ENTRY_ZONE, check_zone, ret_text));
 	return ret_text->failed ? ZONE_NO_MEMORY : ZONE_OK;
