@@ -19,6 +19,7 @@ module=$build/cmek-pkcs11.so
 cmek=$build/cmek
 export CMEK_PKCS11_MODULE=$module
 export LC_ALL=C.UTF-8
+export AWS_EC2_METADATA_DISABLED=true # no test leaves this machine
 [ ! -d "$root/build/venv/bin" ] || PATH=$root/build/venv/bin:$PATH
 export NODE_PATH=$root/build/node/node_modules
 

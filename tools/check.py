@@ -162,11 +162,11 @@ def scripts(folder, seconds=300):
         yield suite
 
 
-def sanitized(folder, sanitizers, title, wrapper=None):
+def sanitized(folder, sanitizers, title, wrapper=None, suites=("unit", "module")):
     rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false"])
     yield from rows
     if built:
-        arguments = ["--suite", "unit", "--suite", "module", "--timeout-multiplier", "5"]
+        arguments = [word for suite in suites for word in ("--suite", suite)] + ["--timeout-multiplier", "5"]
         yield from meson_test(folder, arguments + (["--wrapper", wrapper] if wrapper else []),
                               one_row=title, env=SANITIZER_ENV)
 
@@ -192,7 +192,9 @@ def check_all():
         if ok and compiler == "clang":
             yield from meson_test("build-clang", ["--suite", "unit", "--suite", "module"], one_row="units built by clang")
     # Without -R, gcc 12's runtime refuses the address layout of newer kernels.
-    yield from sanitized("build-tsan", "thread", "units with thread sanitizer", f"setarch {os.uname().machine} -R")
+    yield from sanitized("build-tsan", "thread", "units and faults with thread sanitizer", f"setarch {os.uname().machine} -R",
+                         ("unit", "module", "aws"))
+    yield from sanitized("build-asan", "address,undefined", "faults with address and undefined sanitizers", suites=("aws",))
     if built:
         valgrind = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
         yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--timeout-multiplier", "20",

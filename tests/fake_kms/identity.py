@@ -126,6 +126,7 @@ def sts(identities, form, caller):
         return sts_xml(action, credentials_xml(identities.issue(action, role, session, seconds), session))
     if action == "AssumeRoleWithWebIdentity":
         require(form.get("WebIdentityToken", "").startswith("jwt-"), "InvalidIdentityToken", "No OpenIDConnect provider found")
+        identities.spent.add(form["WebIdentityToken"])
         return sts_xml(action, credentials_xml(identities.issue(action, role, session), session))
     raise Refusal("InvalidAction", f"Could not find operation {action}", 400)
 
