@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/store_fixture.h"
 #include "tests/unit.h"
 #include "tests/zones_fixture.h"
 
@@ -368,6 +369,85 @@ static void root_key_removed_meanwhile_is_not_used(void **state)
 	assert_nothing_was_made(f);
 }
 
+/* --- A store that somebody wrote to */
+
+static enum zone_status open_now(struct zones_fixture *f, uint64_t id)
+{
+	AUTO(entry_releasep) struct entry *zone = zones_find_zone(f->zones, id);
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	enum zone_status status = ezk_find(f->zones, zone, EZK_PRIMARY, &ezk);
+
+	return status == ZONE_OK ? ezk_begin(ezk) : status;
+}
+
+static void change_store(struct zones_fixture *f, const char *format, uint64_t a, uint64_t b)
+{
+	char sql[600];
+
+	snprintf(sql, sizeof(sql), format, a, b);
+	raw_sql(f->path, sql);
+	zones_reopen(f);
+}
+
+static void record_copied_to_another_zone_opens_nothing(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *one = NULL;
+	AUTO(entry_releasep) struct entry *two = NULL;
+	uint64_t from, to;
+
+	assert_int_equal(create(f, "one", &one), ZONE_OK);
+	assert_int_equal(create(f, "two", &two), ZONE_OK);
+	from = one->of_zone.zone;
+	to = two->of_zone.zone;
+	/* The blob alone: the KMS knows for which zone it was made. */
+	change_store(f,
+		     "UPDATE wraps SET blob = (SELECT blob FROM wraps WHERE zone = %" PRIu64 ") "
+		     "WHERE zone = %" PRIu64,
+		     from, to);
+	assert_int_not_equal(open_now(f, to), ZONE_OK);
+	assert_int_equal(open_now(f, from), ZONE_OK);
+	/* The whole record, in place of the other's. */
+	change_store(f,
+		     "UPDATE ezk_versions SET mac = (SELECT mac FROM ezk_versions WHERE zone = "
+		     "%" PRIu64 "), fingerprint = randomblob(16) WHERE zone = %" PRIu64,
+		     from, to);
+	assert_int_not_equal(open_now(f, to), ZONE_OK);
+}
+
+static void changed_record_opens_nothing(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE ezk_versions SET greatest_usages = 127 WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET created_ms = created_ms + 1 WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET mac = randomblob(32) WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET fingerprint = randomblob(16) WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET project = substr(project, 2) || substr(project, 1, 1) "
+		"WHERE zone = "
+		"%" PRIu64,
+		"UPDATE ezk_versions SET cluster = substr(cluster, 2) || substr(cluster, 1, 1) "
+		"WHERE zone = "
+		"%" PRIu64,
+	};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct entry_names names = names_of(NULL);
+		AUTO(entry_releasep) struct entry *other = NULL;
+
+		assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &other),
+				 ZONE_OK);
+		change_store(f, changes[i], other->of_zone.zone, 0);
+		assert_int_not_equal(open_now(f, other->of_zone.zone), ZONE_OK);
+		assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+	}
+}
+
 /* --- Export and import */
 
 static void record_set_brings_a_zone_back_where_the_store_was_lost(void **state)
@@ -644,6 +724,8 @@ int main(void)
 		ZONES_TEST(cluster_made_meanwhile_is_used),
 		ZONES_TEST(project_archived_meanwhile_gets_no_zone),
 		ZONES_TEST(root_key_removed_meanwhile_is_not_used),
+		ZONES_TEST(record_copied_to_another_zone_opens_nothing),
+		ZONES_TEST(changed_record_opens_nothing),
 		ZONES_TEST(record_set_brings_a_zone_back_where_the_store_was_lost),
 		ZONES_TEST(imported_zone_decrypts_only),
 		ZONES_TEST(changed_records_are_not_imported),
