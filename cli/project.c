@@ -12,11 +12,15 @@
 
 static int check_name(const char *name)
 {
-	if (*name == '\0' || strlen(name) > 32 || !utf8_valid(bytes_of(name)) ||
+	bool plain = true;
+
+	for (const char *at = name; *at != '\0'; at++)
+		plain &= (unsigned char)*at >= ' ' && *at != 0x7F;
+	if (*name == '\0' || strlen(name) > 32 || !plain || !utf8_valid(bytes_of(name)) ||
 	    name[strlen(name) - 1] == ' ')
 		return fail(CMEK_EXIT_USAGE,
-			    "a project's name is 1 to 32 bytes of UTF-8 and does not end in a "
-			    "space: %s",
+			    "a project's name is 1 to 32 bytes of UTF-8 without control "
+			    "characters, and does not end in a space: %s",
 			    name);
 	return CMEK_EXIT_OK;
 }

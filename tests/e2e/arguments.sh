@@ -71,6 +71,7 @@ ok "too few arguments" exits 2 "$cmek" encrypt --project p --database c/d in
 ok "too many arguments" exits 2 "$cmek" inspect a b
 ok "a project's name of 33 bytes" exits 2 "$cmek" project create "$(printf 'p%.0s' $(seq 33))"
 ok "a project's name that is not UTF-8" exits 2 "$cmek" project create $'\xff'
+ok "a project's name with a control character" exits 2 "$cmek" project create $'a\tb'
 ok "a project's name that ends in a space" exits 2 "$cmek" project create "a "
 for name in orders /orders prod/; do
     ok "a database is not named $name" exits 2 "$cmek" database create --project p "$name"
