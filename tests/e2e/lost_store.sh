@@ -35,6 +35,12 @@ ok "none has a header over 2 KiB" test "$(sed -n 's/.*longest header //p' "$work
 ok "so does the large one" "$cmek" decrypt large.sealed large.again
 ok "as it was" cmp large large.again
 
+status_is() { local code=$1 status=0; shift; "$@" || status=$?; [ $status -eq "$code" ]; }
+ok "the root key is disabled" "$cmek" key disable --project fresh test-root
+ok "then the KMS says no here as well" status_is 5 "$cmek" decrypt large.sealed new
+ok "by name" says "enable the key"
+ok "enabled again" "$cmek" key enable --project fresh test-root
+
 # The other program
 by_rescue() { python3 "$rescue" --local-keys "$home/local.keys" "$@"; }
 ok "fifty of them open by rescue.py" python3 "$root/tests/e2e/rescue_many.py" "$home/local.keys" 50 one two three
