@@ -1,4 +1,5 @@
-/* AES contexts over EVP: keyed once, started anew for each message by its IV alone. */
+/* AES contexts over a provider's functions: keyed once, started anew for each message by its IV
+ * alone. */
 #include "crypto/aes.h"
 #include "base/macros.h"
 #include "base/secret.h"
@@ -10,22 +11,19 @@
 #include <openssl/params.h>
 #include <stdlib.h>
 
-enum {
-	EVP_AT_ONCE = 1 << 30, /* EVP counts in int; a multiple of the block */
-	SHIFTED_AT_ONCE = 1024,
-};
+enum { SHIFTED_AT_ONCE = 1024 };
 
 /* SP 800-38D section 5.2.1.1, in bytes. */
 static const uint64_t gcm_data_max = (UINT64_C(1) << 36) - 32;
 
 struct aes {
-	EVP_CIPHER_CTX *ctx;
+	const struct provided *provided;
+	void *state; /* the provider's */
 	enum aes_mode mode;
 	bool encrypt;
 	bool running; /* between start and finish */
 	bool tag_set;
-	bool marked;   /* a wrong tag needs the error queue's mark */
-	size_t iv_len; /* what ctx is set to (GCM) */
+	bool marked; /* a wrong tag needs the error queue's mark */
 	size_t tag_len;
 	uint64_t total; /* bytes of this message so far */
 };
@@ -35,23 +33,41 @@ static bool is_block_mode(const struct aes *aes)
 	return aes->mode == AES_ECB || aes->mode == AES_CBC || aes->mode == AES_CBC_PAD;
 }
 
-static const EVP_CIPHER *cipher_find(const struct crypto *crypto, enum aes_mode mode,
-				     size_t key_len)
+static const struct provided *find_provided(const struct crypto *crypto, enum aes_mode mode,
+					    size_t key_len)
 {
 	if (crypto == NULL || key_len < 16 || key_len > 32 || key_len % 8 != 0)
 		return NULL;
-	return crypto->ciphers[mode][(key_len - 16) / 8];
+	return &crypto->provided[mode][(key_len - 16) / 8];
 }
 
-static bool set_key(struct aes *aes, const EVP_CIPHER *cipher, struct bytes key)
+static bool init(struct aes *aes, struct bytes key, struct bytes iv)
+{
+	OSSL_FUNC_cipher_encrypt_init_fn *function =
+		aes->encrypt ? aes->provided->encrypt_init : aes->provided->decrypt_init;
+
+	return function(aes->state, key.data, key.len, iv.data, iv.len, NULL) == 1;
+}
+
+static bool set_no_padding(struct aes *aes)
+{
+	unsigned padding = 0;
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_uint(OSSL_CIPHER_PARAM_PADDING, &padding),
+		OSSL_PARAM_END,
+	};
+
+	return aes->provided->set_params(aes->state, params) == 1;
+}
+
+static bool set_key(struct aes *aes, struct bytes key)
 {
 	bool good;
 
 	ERR_set_mark();
-	good = EVP_CipherInit_ex2(aes->ctx, cipher, key.data, NULL, aes->encrypt, NULL) == 1;
-	/* Only where it means something: once set, OpenSSL sets it anew with every IV. */
+	good = init(aes, key, bytes(NULL, 0));
 	if (good && is_block_mode(aes) && aes->mode != AES_CBC_PAD)
-		good = EVP_CIPHER_CTX_set_padding(aes->ctx, 0) == 1;
+		good = set_no_padding(aes);
 	ERR_pop_to_mark();
 	return good;
 }
@@ -59,19 +75,19 @@ static bool set_key(struct aes *aes, const EVP_CIPHER *cipher, struct bytes key)
 struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key)
 {
 	const struct crypto *crypto = crypto_get();
-	const EVP_CIPHER *cipher = cipher_find(crypto, mode, key.len);
-	struct aes *aes = cipher == NULL ? NULL : malloc(sizeof(*aes));
+	const struct provided *provided = find_provided(crypto, mode, key.len);
+	struct aes *aes = provided == NULL ? NULL : malloc(sizeof(*aes));
 
 	if (aes == NULL)
 		return NULL;
 	*aes = (struct aes){
-		.ctx = EVP_CIPHER_CTX_new(),
+		.provided = provided,
+		.state = provided->state_new(provided->provider),
 		.mode = mode,
 		.encrypt = encrypt,
 		.marked = crypto->wrong_tag_raises,
-		.iv_len = AES_GCM_IV,
 	};
-	if (aes->ctx != NULL && set_key(aes, cipher, key))
+	if (aes->state != NULL && set_key(aes, key))
 		return aes;
 	aes_free(aes);
 	return NULL;
@@ -81,7 +97,7 @@ void aes_free(struct aes *aes)
 {
 	if (aes == NULL)
 		return;
-	EVP_CIPHER_CTX_free(aes->ctx);
+	aes->provided->state_free(aes->state);
 	free(aes);
 }
 
@@ -95,16 +111,6 @@ void aes_abandon(struct aes *aes)
 	free(aes);
 }
 
-static bool iv_len_set(struct aes *aes, size_t len)
-{
-	if (aes->iv_len == len)
-		return true;
-	if (EVP_CIPHER_CTX_ctrl(aes->ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)len, NULL) != 1)
-		return false;
-	aes->iv_len = len;
-	return true;
-}
-
 static bool message_valid(const struct aes *aes, const struct aes_message *message)
 {
 	if (aes->mode == AES_GCM)
@@ -113,20 +119,12 @@ static bool message_valid(const struct aes *aes, const struct aes_message *messa
 	return message->iv.len == (aes->mode == AES_ECB ? 0 : AES_BLOCK) && message->aad.len == 0;
 }
 
-/* EVP takes an int: in pieces. A NULL `out` means AAD. */
-static bool evp_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
+/* A NULL `out` means AAD. What is held back of blocks may come out with it. */
+static bool update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
 {
 	*ret_len = 0;
-	while (in.len > 0) {
-		int piece = in.len < EVP_AT_ONCE ? (int)in.len : EVP_AT_ONCE, got = 0;
-
-		if (EVP_CipherUpdate(aes->ctx, out == NULL ? NULL : out + *ret_len, &got, in.data,
-				     piece) != 1)
-			return false;
-		*ret_len += (size_t)got;
-		in = bytes(in.data + piece, in.len - (size_t)piece);
-	}
-	return true;
+	return in.len == 0 || aes->provided->update(aes->state, out, ret_len, in.len + AES_BLOCK,
+						    in.data, in.len) == 1;
 }
 
 bool aes_start(struct aes *aes, const struct aes_message *message)
@@ -134,11 +132,8 @@ bool aes_start(struct aes *aes, const struct aes_message *message)
 	size_t none;
 
 	aes->running = false;
-	if (!message_valid(aes, message) ||
-	    (aes->mode == AES_GCM && !iv_len_set(aes, message->iv.len)))
-		return false;
-	if (EVP_CipherInit_ex2(aes->ctx, NULL, NULL, message->iv.data, -1, NULL) != 1 ||
-	    !evp_update(aes, message->aad, NULL, &none))
+	if (!message_valid(aes, message) || !init(aes, bytes(NULL, 0), message->iv) ||
+	    !update(aes, message->aad, NULL, &none))
 		return false;
 	aes->total = 0;
 	aes->tag_len = message->tag_len;
@@ -174,7 +169,7 @@ static bool update_shifted(struct aes *aes, struct bytes in, uint8_t *out, size_
 
 		in = bytes(in.data + len, left);
 		memcpy(pieces[1 - turn], in.data, next);
-		good = evp_update(aes, bytes(pieces[turn], len), out + *ret_len, &got);
+		good = update(aes, bytes(pieces[turn], len), out + *ret_len, &got);
 		*ret_len += got;
 		len = next;
 		turn = 1 - turn;
@@ -193,7 +188,7 @@ bool aes_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
 	if (in.len > 0 && in.data == out && holds_back(aes))
 		good = update_shifted(aes, in, out, &got);
 	else
-		good = evp_update(aes, in, out, &got);
+		good = update(aes, in, out, &got);
 	if (!good)
 		return false;
 	aes->total += in.len;
@@ -203,27 +198,30 @@ bool aes_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
 
 bool aes_set_tag(struct aes *aes, struct bytes tag)
 {
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, (void *)tag.data, tag.len),
+		OSSL_PARAM_END,
+	};
+
 	if (!aes->running || aes->mode != AES_GCM || aes->encrypt || tag.len != aes->tag_len)
 		return false;
-	aes->tag_set = EVP_CIPHER_CTX_ctrl(aes->ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag.len,
-					   (void *)tag.data) == 1;
+	aes->tag_set = aes->provided->set_params(aes->state, params) == 1;
 	return aes->tag_set;
 }
 
 /* Wrong paddings leave an error in the queue; wrong tags may. */
-static bool final(struct aes *aes, uint8_t *out, int *ret_len)
+static bool final(struct aes *aes, uint8_t *out, size_t *ret_len)
 {
 	bool good;
 
 	if (aes->mode == AES_GCM && !aes->marked)
-		return EVP_CipherFinal_ex(aes->ctx, out, ret_len) == 1;
+		return aes->provided->final(aes->state, out, ret_len, AES_BLOCK) == 1;
 	ERR_set_mark();
-	good = EVP_CipherFinal_ex(aes->ctx, out, ret_len) == 1;
+	good = aes->provided->final(aes->state, out, ret_len, AES_BLOCK) == 1;
 	ERR_pop_to_mark();
 	return good;
 }
 
-/* Asked for as a parameter: the control does the same by way of a translation of 30 ns. */
 static bool tag_get(struct aes *aes, uint8_t *out)
 {
 	OSSL_PARAM params[] = {
@@ -231,13 +229,13 @@ static bool tag_get(struct aes *aes, uint8_t *out)
 		OSSL_PARAM_END,
 	};
 
-	return EVP_CIPHER_CTX_get_params(aes->ctx, params) == 1;
+	return aes->provided->get_params(aes->state, params) == 1;
 }
 
 static bool finish_gcm(struct aes *aes, uint8_t *out, size_t *ret_len)
 {
 	uint8_t none[AES_BLOCK];
-	int len = 0;
+	size_t len = 0;
 
 	if (!aes->encrypt) {
 		if (!aes->tag_set || !final(aes, none, &len))
@@ -254,15 +252,15 @@ static bool finish_gcm(struct aes *aes, uint8_t *out, size_t *ret_len)
 static bool finish_padded(struct aes *aes, uint8_t *out, size_t *ret_len)
 {
 	uint8_t block[AES_BLOCK];
-	int len = 0;
+	size_t len = 0;
 	bool good;
 
 	if (!aes->encrypt && (aes->total == 0 || aes->total % AES_BLOCK != 0))
 		return false;
 	good = final(aes, block, &len);
 	if (good) {
-		memcpy(out, block, (size_t)len);
-		*ret_len = (size_t)len;
+		memcpy(out, block, len);
+		*ret_len = len;
 	}
 	wipe(block, sizeof(block));
 	return good;
@@ -286,10 +284,10 @@ bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len)
 
 bool aes_block(struct aes *ecb, const uint8_t in[static AES_BLOCK], uint8_t out[static AES_BLOCK])
 {
-	int len;
+	size_t len;
 
 	assert(ecb->mode == AES_ECB && ecb->total % AES_BLOCK == 0);
-	return EVP_CipherUpdate(ecb->ctx, out, &len, in, AES_BLOCK) == 1;
+	return ecb->provided->update(ecb->state, out, &len, AES_BLOCK, in, AES_BLOCK) == 1;
 }
 
 bool aes_gcm_seal(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,

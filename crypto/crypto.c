@@ -6,7 +6,9 @@
 #include "base/macros.h"
 #include "crypto/internal.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/params.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <stdatomic.h>
@@ -78,7 +80,9 @@ static bool ciphers_fetch(struct crypto *crypto, enum aes_mode mode)
 
 		snprintf(name, sizeof(name), "AES-%zu-%s", 128 + 64 * size, mode_names[mode]);
 		crypto->ciphers[mode][size] = EVP_CIPHER_fetch(crypto->context, name, NULL);
-		if (crypto->ciphers[mode][size] == NULL) {
+		if (crypto->ciphers[mode][size] == NULL ||
+		    !provided_find(crypto->ciphers[mode][size], name,
+				   &crypto->provided[mode][size])) {
 			crypto_log_error(name);
 			return false;
 		}
@@ -98,19 +102,23 @@ static bool digest_fetch(struct crypto *crypto, enum digest_kind kind)
  * nothing promises it): where it does not, each decryption saves a quarter of its time. */
 static bool wrong_tag_raises(const struct crypto *crypto)
 {
+	const struct provided *gcm = &crypto->provided[AES_GCM][2];
 	const int ours = 1;
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t zeros[32] = {0}, out[AES_BLOCK];
+	OSSL_PARAM tag[] = {
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, zeros, AES_GCM_TAG),
+		OSSL_PARAM_END,
+	};
+	void *state = gcm->state_new(gcm->provider);
 	bool raises = true;
-	int len;
+	size_t len;
 
 	ERR_raise(ERR_LIB_USER, ours);
-	if (ctx != NULL &&
-	    EVP_CipherInit_ex2(ctx, crypto->ciphers[AES_GCM][2], zeros, zeros, 0, NULL) == 1 &&
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AES_GCM_TAG, zeros) == 1 &&
-	    EVP_CipherFinal_ex(ctx, out, &len) == 0)
+	if (state != NULL &&
+	    gcm->decrypt_init(state, zeros, sizeof(zeros), zeros, AES_GCM_IV, NULL) == 1 &&
+	    gcm->set_params(state, tag) == 1 && gcm->final(state, out, &len, sizeof(out)) == 0)
 		raises = ERR_GET_REASON(ERR_peek_last_error()) != ours;
-	EVP_CIPHER_CTX_free(ctx);
+	gcm->state_free(state);
 	return raises;
 }
 

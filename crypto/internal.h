@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <openssl/core_dispatch.h>
 #include <openssl/evp.h>
 
 #include "crypto/aes.h"
@@ -14,12 +15,33 @@
 
 enum { AES_KEY_SIZE_COUNT = 3 }; /* 16, 24, 32 bytes */
 
+/*
+ * A cipher as its provider offers it (provider-cipher(7) of OpenSSL's manual), called without the
+ * layer of EVP: for each GCM message that asks for the length of the IV and for the tag by names
+ * that it compares one by one, in as much time as 64 bytes take to encrypt.
+ */
+struct provided {
+	void *provider; /* its context */
+	OSSL_FUNC_cipher_newctx_fn *state_new;
+	OSSL_FUNC_cipher_freectx_fn *state_free; /* wipes */
+	OSSL_FUNC_cipher_encrypt_init_fn *encrypt_init;
+	OSSL_FUNC_cipher_decrypt_init_fn *decrypt_init;
+	OSSL_FUNC_cipher_update_fn *update;
+	OSSL_FUNC_cipher_final_fn *final;
+	OSSL_FUNC_cipher_get_ctx_params_fn *get_params;
+	OSSL_FUNC_cipher_set_ctx_params_fn *set_params;
+};
+/* Of a cipher that was fetched, by one of its names; lives as long as the cipher. False: the
+ * provider lacks it, or one of these functions. */
+bool provided_find(const EVP_CIPHER *cipher, const char *name, struct provided *ret_provided);
+
 struct crypto {
 	struct crypto *before; /* abandoned earlier */
 	bool fips;
 	OSSL_LIB_CTX *context;
-	OSSL_PROVIDER *providers[2]; /* default; or fips and base */
-	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
+	OSSL_PROVIDER *providers[2];				 /* default; or fips and base */
+	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT]; /* hold what is provided */
+	struct provided provided[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
 	bool wrong_tag_raises; /* an error in OpenSSL's queue */
 };
