@@ -61,7 +61,7 @@ static void get_unique_id(const struct attribute *row, const struct attribute_so
 }
 
 /* Who may read it has been decided before. Nothing where that would need the KMS. */
-static void put_key(const struct object *key, struct buffer *out)
+static void put_key(struct object *key, struct buffer *out)
 {
 	AUTO(secret_freep) uint8_t *secret = secret_new(key->value_len);
 
@@ -78,7 +78,7 @@ static void get_value(const struct attribute *row, const struct attribute_source
 	if (source->object->kind == OBJECT_DIAGNOSTIC)
 		report_get(source->objects, source->object->entry, out);
 	else
-		put_key(source->object, out);
+		put_key((struct object *)(uintptr_t)source->object, out);
 }
 
 static void get_message(const struct attribute *row, const struct attribute_source *source,

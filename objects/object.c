@@ -99,9 +99,7 @@ void object_release(struct object *object)
 {
 	if (object == NULL || atomic_fetch_sub(&object->references, 1) != 1)
 		return;
-	if (object->stamp != NULL)
-		stamp_leave(object);
-	secret_free(object->value);
+	value_clear(object);
 	stamp_release(object->stamp);
 	ezk_release(object->ezk);
 	entry_release(object->entry);
@@ -137,7 +135,6 @@ void object_share_stamp(struct object *object, const struct object *other)
 	stamp_release(object->stamp);
 	object->stamp = stamp_hold(other->stamp);
 	stamp_join(object);
-	value_hide(object);
 }
 
 uint64_t object_zone(const struct object *object)
@@ -169,7 +166,7 @@ CK_RV object_stamp(struct object *object, struct ezk *ezk)
 		return refuse_stamp(object, ezk);
 	ezk_hold(ezk);
 	if (atomic_compare_exchange_strong(&object->stamp->ezk, &none, ezk)) {
-		stamp_hide(object->stamp);
+		stamp_keep(object->stamp);
 		return CKR_OK;
 	}
 	ezk_release(ezk);

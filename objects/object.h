@@ -24,7 +24,6 @@ enum object_kind {
 };
 
 struct stamp;
-struct value;
 
 enum object_flag {
 	OBJECT_TOKEN = 1 << 0,
@@ -70,7 +69,7 @@ struct object {
 	struct ezk *ezk;      /* a session zone: held */
 	/* Data keys only. The value is set once (objects/value.h); a token key has none until it is
 	 * first used: object_open. */
-	_Atomic(struct value *) value;
+	struct kept value;
 	struct stamp *stamp; /* held; shared by a key, its copies and what is derived from it */
 	struct object *kin_before, *kin_after; /* of the stamp's family; under its lock */
 	/* Neighbours among a table's objects, under its lock. */

@@ -78,7 +78,6 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	if (ezk == NULL || objects_of_entry(objects, entry, slot, &view) != CKR_OK ||
 	    object_stamp(view, ezk) != CKR_OK || object_ezk(view) != ezk)
 		return;
-	value_hide(key);
 	value_share(view, key);
 }
 

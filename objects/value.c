@@ -7,13 +7,6 @@
 
 #include <stdlib.h>
 
-/* In locked memory. */
-struct value {
-	uint64_t number; /* under which it is hidden */
-	bool hidden;
-	uint8_t bytes[];
-};
-
 /* --- Stamps */
 
 struct stamp *stamp_new(void)
@@ -53,6 +46,8 @@ void stamp_join(struct object *object)
 	if (first != NULL)
 		first->kin_before = object;
 	object->stamp->family = object;
+	if (object->stamp->ezk != NULL && object->value.bytes != NULL)
+		ezk_keep(object->stamp->ezk, &object->value);
 }
 
 void stamp_leave(struct object *object)
@@ -67,131 +62,117 @@ void stamp_leave(struct object *object)
 		object->stamp->family = object->kin_after;
 }
 
-/* With the stamp's lock held. */
-static void hide(const struct object *object, struct ezk *ezk)
-{
-	struct value *value = object->value;
-
-	if (value == NULL || value->hidden)
-		return;
-	value->number = ezk_hide_number(ezk);
-	value->hidden = ezk_hide_now(ezk, value->number, value->bytes, object->value_len);
-}
-
-void stamp_hide(struct stamp *stamp)
+void stamp_keep(struct stamp *stamp)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&stamp->lock);
-	struct ezk *ezk = stamp->ezk;
 	struct object *object;
 
-	for (object = ezk == NULL ? NULL : stamp->family; object != NULL;
-	     object = object->kin_after)
-		hide(object, ezk);
-}
-
-void value_hide(struct object *object)
-{
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
-	struct ezk *ezk = object->stamp->ezk;
-
-	if (ezk != NULL)
-		hide(object, ezk);
+	for (object = stamp->family; object != NULL; object = object->kin_after)
+		if (value_is_set(object))
+			ezk_keep(stamp->ezk, &object->value);
 }
 
 /* --- Values */
 
 bool value_is_set(const struct object *object)
 {
-	return object->value != NULL;
+	return object->value.bytes != NULL;
 }
 
-static struct value *value_new(const struct object *object)
-{
-	return secret_new(sizeof(struct value) + object->value_len);
-}
-
-/* Takes the value. */
-static void put(struct object *object, struct value *value)
+/* Takes the bytes. What `like` says of them is so. */
+static void put(struct object *object, uint8_t *bytes, const struct kept *like)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
 	struct ezk *ezk = object->stamp->ezk;
 
-	if (object->value != NULL)
-		secret_free(value);
-	else
-		object->value = value;
+	if (value_is_set(object)) {
+		secret_free(bytes);
+		return;
+	}
+	object->value.len = object->value_len;
+	object->value.hidden = like->hidden;
+	object->value.lost = like->lost;
+	object->value.number = like->number;
+	object->value.bytes = bytes;
 	if (ezk != NULL)
-		hide(object, ezk);
+		ezk_keep(ezk, &object->value);
 }
 
 bool value_set(struct object *object, const uint8_t *plain)
 {
-	struct value *value = value_new(object);
+	const struct kept open = {0};
+	uint8_t *bytes = secret_new(object->value_len);
 
-	if (value == NULL)
+	if (bytes == NULL)
 		return false;
-	memcpy(value->bytes, plain, object->value_len);
-	put(object, value);
+	memcpy(bytes, plain, object->value_len);
+	put(object, bytes, &open);
 	return true;
 }
 
-static void copy_as_it_lies(const struct object *from, struct value *value)
+/* By the lock of whoever guards it. */
+static void copy_as_it_lies(const struct object *from, struct kept *ret_copy)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&from->stamp->lock);
-	const struct value *original = from->value;
+	struct ezk *ezk = from->stamp->ezk;
 
-	memcpy(value, original, sizeof(*value) + from->value_len);
+	if (ezk != NULL)
+		ezk_share(ezk, &from->value, ret_copy);
+	else
+		memcpy(ret_copy->bytes, from->value.bytes, from->value_len);
 }
 
 bool value_share(struct object *to, const struct object *from)
 {
-	struct value *value = value_new(to);
+	struct kept copy = {.bytes = secret_new(from->value_len)};
 
-	if (value == NULL)
+	if (copy.bytes == NULL)
 		return false;
-	copy_as_it_lies(from, value);
-	put(to, value);
+	copy_as_it_lies(from, &copy);
+	put(to, copy.bytes, &copy);
 	return true;
 }
 
-/* Hides it first, if that can be. True: it is hidden. */
-static bool copy_bytes(const struct object *object, uint8_t *ret_secret, uint64_t *ret_number)
+/* The zone whose value it is; NULL: none, and it has been copied. */
+static struct ezk *copy_or_zone(struct object *object, uint8_t *ret_secret)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
-	const struct value *value = object->value;
 	struct ezk *ezk = object->stamp->ezk;
 
-	if (ezk != NULL)
-		hide(object, ezk);
-	*ret_number = value->number;
-	memcpy(ret_secret, value->bytes, object->value_len);
-	return value->hidden;
+	if (ezk == NULL)
+		memcpy(ret_secret, object->value.bytes, object->value_len);
+	return ezk;
 }
 
 enum zone_status value_read(struct object *object, uint8_t *ret_secret)
 {
-	struct ezk *ezk = object_ezk(object);
-	uint64_t number;
+	struct ezk *ezk;
 
 	if (!value_is_set(object))
 		return ZONE_INVALID;
-	if (ezk != NULL)
-		TRY(ezk_continue(ezk));
-	if (!copy_bytes(object, ret_secret, &number))
-		return ZONE_OK;
-	/* Hidden: so it has a zone by now, if it had none above. */
-	return ezk_hide(object_ezk(object), number, ret_secret, object->value_len);
+	ezk = copy_or_zone(object, ret_secret);
+	return ezk == NULL ? ZONE_OK : ezk_read(ezk, &object->value, ret_secret);
 }
 
-bool value_read_now(const struct object *object, uint8_t *ret_secret)
+bool value_read_now(struct object *object, uint8_t *ret_secret)
 {
-	struct ezk *ezk = object_ezk(object);
-	uint64_t number;
+	struct ezk *ezk;
 
 	if (!value_is_set(object))
 		return false;
-	if (copy_bytes(object, ret_secret, &number))
-		return ezk_hide_now(object_ezk(object), number, ret_secret, object->value_len);
-	/* In the clear: its own, or not yet its zone's. */
-	return ezk == NULL;
+	ezk = copy_or_zone(object, ret_secret);
+	return ezk == NULL || ezk_read_now(ezk, &object->value, ret_secret);
+}
+
+void value_clear(struct object *object)
+{
+	struct ezk *ezk;
+
+	if (object->stamp == NULL)
+		return;
+	stamp_leave(object);
+	ezk = object->stamp->ezk;
+	if (ezk != NULL)
+		ezk_forget(ezk, &object->value);
+	secret_free(object->value.bytes);
 }

@@ -107,7 +107,7 @@ static inline void start_with(struct fixture *f, struct lease_settings settings)
 	fake_clock_init(&f->clock);
 	settings.deny_seconds = DENY_SECONDS;
 	lease_rules_init(&f->rules, &f->clock.clock, &settings);
-	lease_init(&f->lease);
+	lease_init(&f->lease, &f->rules, &source, &f->oracle);
 	f->oracle.lease = &f->lease;
 	f->oracle.rules = &f->rules;
 	f->oracle.says = f->oracle.known = f->oracle.itself = VOUCH_ASK_ITSELF;
@@ -139,18 +139,18 @@ static inline int tear_down(void **state)
 
 static inline enum zone_status begin(struct fixture *f)
 {
-	return lease_begin(&f->lease, &f->rules, &source, &f->oracle);
+	return lease_begin(&f->lease);
 }
 
 static inline enum zone_status go_on(struct fixture *f)
 {
-	return lease_continue(&f->lease, &f->rules, &source, &f->oracle);
+	return lease_continue(&f->lease);
 }
 
 static inline bool sweep(struct fixture *f)
 {
 	lease_rules_reset(&f->rules);
-	return lease_sweep(&f->lease, &f->rules, &source, &f->oracle, clock_now(&f->clock.clock));
+	return lease_sweep(&f->lease, clock_now(&f->clock.clock));
 }
 
 static inline void seconds_pass(struct fixture *f, int64_t seconds)

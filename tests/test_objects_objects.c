@@ -313,7 +313,7 @@ static void what_another_process_finds_in_the_store_opens(void **state)
 	strcpy(other.folder, world->folder);
 	world_open(&other, &settings);
 	object = find(&other, find_one(&other, ROWS(TEXT_ROW(CKA_LABEL, "shared"))));
-	assert_null(object->value);
+	assert_false(value_is_set(object));
 	assert_int_equal(object_read(other.objects, object, &got), ZONE_OK);
 	assert_bytes(bytes(got, 32), bytes(value, 32));
 	object_release(object);

@@ -7,14 +7,14 @@ static void one_yes_serves_until_the_lease_nears_its_end(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, NOT_YET);
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(go_on(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 1);
 	seconds_pass(f, LEASE_SECONDS - NOT_YET);
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 2);
 }
@@ -25,10 +25,10 @@ static void lease_ends_when_the_monotonic_clock_says_so(void **state)
 
 	assert_int_equal(begin(f), ZONE_OK);
 	f->clock.monotonic_ms += LEASE_SECONDS * 1000;
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 	/* … and setting the other back does not help. */
 	f->clock.realtime_ms -= 3600 * 1000;
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 }
 
 static void lease_ends_when_the_real_clock_says_so(void **state)
@@ -37,7 +37,7 @@ static void lease_ends_when_the_real_clock_says_so(void **state)
 
 	assert_int_equal(begin(f), ZONE_OK);
 	f->clock.realtime_ms += LEASE_SECONDS * 1000; /* a suspended machine */
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 }
 
 static void lease_counts_from_the_start_of_the_request(void **state)
@@ -47,9 +47,9 @@ static void lease_counts_from_the_start_of_the_request(void **state)
 	f->oracle.takes_ms = 10 * 1000;
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, LEASE_SECONDS - 11);
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 	seconds_pass(f, 1);
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 }
 
 static void answer_that_takes_longer_than_the_lease_is_an_outage(void **state)
@@ -69,9 +69,9 @@ static void no_ends_the_lease_and_wipes(void **state)
 
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_non_null(f->lease.keys);
-	lease_deny(&f->lease, &f->rules, ZONE_KMS_DISABLED);
+	lease_deny(&f->lease, ZONE_KMS_DISABLED);
 	assert_null(f->lease.keys);
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 	assert_int_equal(go_on(f), ZONE_KMS_DISABLED);
 	assert_int_equal(f->oracle.asked, 1);
 }
@@ -244,7 +244,7 @@ static void yes_that_was_asked_for_before_a_no_is_dropped(void **state)
 	hold(&f->oracle, true);
 	launch(f, &caller, 1);
 	wait_until_asked(&f->oracle, 1);
-	lease_deny(&f->lease, &f->rules, ZONE_KMS_DISABLED);
+	lease_deny(&f->lease, ZONE_KMS_DISABLED);
 	hold(&f->oracle, false);
 	join(&caller, 1, ZONE_KMS_DISABLED);
 	assert_null(f->lease.keys);

@@ -12,7 +12,7 @@ static void who_uses_a_lease_in_its_last_part_renews_it(void **state)
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 2);
 	seconds_pass(f, LEASE_SECONDS - 1);
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 	assert_int_equal(go_on(f), ZONE_OK); /* parts do so, too */
 	assert_int_equal(f->oracle.asked, 3);
 }
@@ -98,7 +98,7 @@ static void yes_of_the_root_key_renews_without_asking_the_key(void **state)
 	}
 	assert_int_equal(f->oracle.asked, 1);
 	seconds_pass(f, LEASE_SECONDS - 1);
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 }
 
 static void lease_counts_from_the_start_of_the_root_keys_request(void **state)
@@ -112,9 +112,9 @@ static void lease_counts_from_the_start_of_the_root_keys_request(void **state)
 	seconds_pass(f, SURELY - NOT_YET);
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, LEASE_SECONDS - (SURELY - NOT_YET) - 1);
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 	seconds_pass(f, 1);
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 }
 
 static void key_is_asked_itself_where_the_root_key_does_not_vouch(void **state)
@@ -163,9 +163,9 @@ static void no_yes_of_the_root_key_outlasts_the_keys_own_time(void **state)
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, 400 - SURELY - 1);
 	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 	seconds_pass(f, 1);
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
 }
 
@@ -196,7 +196,7 @@ static void lease_goes_on_by_what_is_known_of_the_root_key(void **state)
 	say_yes(f);
 	f->oracle.known = VOUCH_YES;
 	seconds_pass(f, LEASE_SECONDS - NOT_YET);
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 1);
 }
@@ -213,7 +213,7 @@ static void sweep_spares_what_goes_on_by_the_root_key(void **state)
 	seconds_pass(f, LEASE_SECONDS - NOT_YET);
 	assert_true(lease_rules_due(&f->rules));
 	assert_false(sweep(f));
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 	seconds_pass(f, NOT_YET);
 	assert_true(lease_rules_due(&f->rules));
 	assert_true(sweep(f));
@@ -241,7 +241,7 @@ static void yes_of_the_root_key_for_a_key_that_went_meanwhile_brings_it_anew(voi
 
 static void doubt(struct oracle *oracle)
 {
-	lease_doubt(oracle->lease, oracle->rules);
+	lease_doubt(oracle->lease);
 }
 
 static void yes_of_the_root_key_that_was_doubted_meanwhile_is_worth_nothing(void **state)
@@ -260,7 +260,7 @@ static void yes_of_the_root_key_that_was_doubted_meanwhile_is_worth_nothing(void
 
 static void disable(struct oracle *oracle)
 {
-	lease_deny(oracle->lease, oracle->rules, ZONE_KMS_DISABLED);
+	lease_deny(oracle->lease, ZONE_KMS_DISABLED);
 }
 
 static void yes_of_the_root_key_that_was_asked_for_before_a_no_is_dropped(void **state)
@@ -285,14 +285,14 @@ static void doubt_leaves_what_the_key_itself_was_granted(void **state)
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, SURELY);
 	doubt(&f->oracle);
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 	say_yes(f);
 	assert_int_equal(begin(f), ZONE_OK);
 	seconds_pass(f, LEASE_SECONDS - SURELY - 1);
 	doubt(&f->oracle);
-	assert_true(lease_runs(&f->lease, &f->clock.clock));
+	assert_true(lease_runs(&f->lease));
 	seconds_pass(f, 1);
-	assert_false(lease_runs(&f->lease, &f->clock.clock));
+	assert_false(lease_runs(&f->lease));
 	f->oracle.says = VOUCH_ASK_ITSELF;
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_int_equal(f->oracle.asked, 2);

@@ -136,12 +136,12 @@ enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_
 
 enum zone_status ezk_begin(struct ezk *ezk)
 {
-	return lease_begin(&ezk->lease, ezks_rules(ezk->ezks), &ezk_source, ezk);
+	return lease_begin(&ezk->lease);
 }
 
 enum zone_status ezk_continue(struct ezk *ezk)
 {
-	return lease_continue(&ezk->lease, ezks_rules(ezk->ezks), &ezk_source, ezk);
+	return lease_continue(&ezk->lease);
 }
 
 void ezks_sweep(struct zones *zones)
@@ -171,7 +171,7 @@ static bool key_now(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secr
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 
-	if (ezk->lease.keys == NULL || !lease_runs(&ezk->lease, ezks_rules(ezk->ezks)->clock))
+	if (ezk->lease.keys == NULL || !lease_runs(&ezk->lease))
 		return false;
 	*ret_status = derive(ezk, purpose, ret_secret);
 	return true;
@@ -188,11 +188,4 @@ enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret
 		return status;
 	/* It ended within the blink since: a lease too short to be used. */
 	return ZONE_KMS_UNAVAILABLE;
-}
-
-bool ezk_key_now(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret)
-{
-	enum zone_status status;
-
-	return key_now(ezk, purpose, ret_secret, &status) && status == ZONE_OK;
 }

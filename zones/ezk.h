@@ -18,7 +18,7 @@ enum ezk_purpose {
 	EZK_WRAP_CBC_PAD,
 	EZK_WRAP_GCM,
 	EZK_FINGERPRINT,
-	EZK_MEMORY, /* ezk_hide() */
+	EZK_MEMORY, /* struct kept */
 	EZK_PURPOSE_COUNT
 };
 
@@ -70,14 +70,29 @@ enum zone_status ezk_continue(struct ezk *ezk);
 enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret);
 
 /*
- * What a zone's keys are worth in memory: hidden by the EZK they can be read while its plaintext is
- * here, and no longer, wherever they lie; and again when it comes back. The same call hides and
- * shows (in place), under a number of this value's own. As for ezk_key(), but _now asks no KMS:
- * false, and nothing done, if no lease runs.
+ * The value of a key that belongs to a zone, in memory. It lies open while the EZK is here, and is
+ * hidden (masked by a key stream of the EZK) when that goes, by a no or with the end of its lease:
+ * so a no reaches every value of the zone at once, also those that nobody uses again, and they are
+ * found again when the EZK comes back. Embedded in its owner; the EZK guards it from ezk_keep() on.
  */
-uint64_t ezk_hide_number(struct ezk *ezk);
-enum zone_status ezk_hide(struct ezk *ezk, uint64_t number, uint8_t *value, size_t len);
-bool ezk_hide_now(struct ezk *ezk, uint64_t number, uint8_t *value, size_t len);
+struct kept {
+	_Atomic(uint8_t *) bytes; /* in locked memory, the owner's to free; NULL: none yet */
+	size_t len;
+	bool hidden;
+	bool lost; /* could not be hidden, and was wiped */
+	bool linked;
+	uint64_t number; /* under which it is hidden; 0: not yet */
+	struct kept *next, *previous;
+};
+void ezk_keep(struct ezk *ezk, struct kept *kept);
+/* Before the owner frees it; also of one that was never kept. */
+void ezk_forget(struct ezk *ezk, struct kept *kept);
+/* Copies it in the clear to locked memory. Begins a lease if none runs, as ezk_continue() does. */
+enum zone_status ezk_read(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret);
+/* No KMS: false if no lease runs. */
+bool ezk_read_now(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret);
+/* The same value once more, as it lies; `to` has bytes of that length and is not kept yet. */
+void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to);
 
 /* Wipes the plaintexts whose lease has ended, since no thread of ours can: for the begin of each C_
  * function. Costs two loads and two clocks while there is nothing to do; no KMS. */

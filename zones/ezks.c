@@ -20,10 +20,10 @@ enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
 
 	if (ezks == NULL)
 		return ZONE_NO_MEMORY;
-	if (!crypto_random(ezks->salt, EZKS_SALT_SIZE))
-		return ZONE_NOT_STARTED;
 	ezks->zones = zones;
 	lease_rules_init(&ezks->rules, zones->clock, &times);
+	if (!crypto_random(ezks->rules.salt, sizeof(ezks->rules.salt)))
+		return ZONE_NOT_STARTED;
 	pthread_mutex_init(&ezks->lock, NULL);
 	*ret_ezks = TAKE(ezks);
 	return ZONE_OK;
@@ -37,16 +37,6 @@ struct zones *ezks_zones(struct ezks *ezks)
 struct lease_rules *ezks_rules(struct ezks *ezks)
 {
 	return &ezks->rules;
-}
-
-const uint8_t *ezks_salt(const struct ezks *ezks)
-{
-	return ezks->salt;
-}
-
-uint64_t ezks_next_number(struct ezks *ezks)
-{
-	return atomic_fetch_add_explicit(&ezks->last_number, 1, memory_order_relaxed) + 1;
 }
 
 /* --- One of them */
@@ -65,7 +55,7 @@ static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, const struct
 	ezk->zone = zone->of_zone.zone;
 	ezk->version = version;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
-	lease_init(&ezk->lease);
+	lease_init(&ezk->lease, &ezks->rules, &ezk_source, ezk);
 	ezks_place(ezks, ezk);
 	return ezk;
 }

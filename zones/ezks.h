@@ -71,12 +71,6 @@ struct zones *ezks_zones(struct ezks *ezks);
 /* Wipes what has ended; asked for when lease_rules_due() says so. */
 void ezks_wipe_ended(struct ezks *ezks);
 struct lease_rules *ezks_rules(struct ezks *ezks);
-/* ezk_key() if a lease runs. False: none does. */
-bool ezk_key_now(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret);
-/* For hidden values: this process's own salt, and a number never given before. */
-enum { EZKS_SALT_SIZE = 16 };
-const uint8_t *ezks_salt(const struct ezks *ezks);
-uint64_t ezks_next_number(struct ezks *ezks);
 /* A canary was refused: what stood on it must stand by itself; a no about the key ends it. */
 void ezks_refused(struct ezks *ezks, struct root_lease *root, enum zone_status status);
 /* Whom the leases ask (ezk_ask.c); state: the struct ezk. */

@@ -7,12 +7,12 @@
 /* --- Sweeping */
 
 /* Gives those versions back that nobody needs. */
-static void sweep_zone(struct live *live, struct lease_rules *rules, struct moment now)
+static void sweep_zone(struct live *live, struct moment now)
 {
 	struct ezk **at = &live->versions, *ezk;
 
 	while ((ezk = *at) != NULL) {
-		bool idle = lease_sweep(&ezk->lease, rules, &ezk_source, ezk, now);
+		bool idle = lease_sweep(&ezk->lease, now);
 
 		/* If only the registry holds it, only by the registry can somebody come to. */
 		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {
@@ -34,7 +34,7 @@ void ezks_wipe_ended(struct ezks *ezks)
 		return;
 	lease_rules_reset(&ezks->rules);
 	while ((live = *at) != NULL) {
-		sweep_zone(live, &ezks->rules, now);
+		sweep_zone(live, now);
 		if (live->versions != NULL) {
 			at = &live->next;
 			continue;
@@ -115,7 +115,6 @@ struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char
 /* What is told to each live EZK that rests on the key. */
 struct word {
 	const struct root_lease *root;
-	struct lease_rules *rules;
 	enum zone_status no;
 };
 typedef void hear_word(const struct word *word, struct ezk *ezk);
@@ -142,14 +141,14 @@ static void end(const struct word *word, struct ezk *ezk)
 static void doubt(const struct word *word, struct ezk *ezk)
 {
 	if (ezk->rests_on == word->root)
-		lease_doubt(&ezk->lease, word->rules);
+		lease_doubt(&ezk->lease);
 }
 
 /* It is a no in every project that has the key. */
 static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_status no)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
-	const struct word word = {root, &ezks->rules, no};
+	const struct word word = {root, no};
 	struct map_entry *entry;
 	size_t at = 0;
 
@@ -177,7 +176,7 @@ enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t 
 
 void ezks_refused(struct ezks *ezks, struct root_lease *root, enum zone_status status)
 {
-	const struct word word = {root, &ezks->rules, status};
+	const struct word word = {root, status};
 	AUTO(unlockp) pthread_mutex_t *lock = NULL;
 
 	if (zone_status_is_no_of_key(status)) {

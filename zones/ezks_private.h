@@ -7,8 +7,6 @@
 struct ezks {
 	struct zones *zones;
 	struct lease_rules rules;
-	uint8_t salt[EZKS_SALT_SIZE];
-	atomic_uint_least64_t last_number;
 	pthread_mutex_t lock;		/* guards what follows */
 	struct map of[EZK_REALM_COUNT]; /* uid → struct live */
 	struct live *first;

@@ -8,9 +8,10 @@
 
 enum { BUSY_MS = 20 };
 
-void lease_init(struct lease *lease)
+void lease_init(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
+		void *state)
 {
-	*lease = (struct lease){0};
+	*lease = (struct lease){.rules = rules, .source = source, .state = state};
 	pthread_mutex_init(&lease->lock, NULL);
 	pthread_cond_init(&lease->answered, NULL);
 }
@@ -37,17 +38,17 @@ static struct moment end_of(const struct lease *lease)
 	return load(&lease->ends_monotonic_ms, &lease->ends_realtime_ms);
 }
 
-bool lease_runs(const struct lease *lease, const struct clock *clock)
+bool lease_runs(const struct lease *lease)
 {
-	return !moment_passed(end_of(lease), clock_now(clock));
+	return !moment_passed(end_of(lease), lease_now(lease));
 }
 
 /* Runs, and need not be renewed yet. */
-static bool is_fresh(const struct lease *lease, const struct clock *clock)
+static bool is_fresh(const struct lease *lease)
 {
 	struct moment renew = load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
 
-	return !moment_passed(renew, clock_now(clock));
+	return !moment_passed(renew, lease_now(lease));
 }
 
 /* Readers may see one clock's new moment and the other's old one. That is never later than both
@@ -65,17 +66,18 @@ void lease_set(struct lease *lease, struct moment renew, struct moment end)
 	store(&lease->ends_monotonic_ms, &lease->ends_realtime_ms, end);
 }
 
-void lease_count(struct lease *lease, struct lease_rules *rules, struct moment renew)
+void lease_count(struct lease *lease, struct moment renew)
 {
-	struct moment end = moment_after(lease->yes, rules->yes_ms);
+	struct moment end = moment_after(lease->yes, lease->rules->yes_ms);
 
-	if (rules->zone_lease_ms > 0)
-		end = moment_earlier(end, moment_after(lease->brought, rules->zone_lease_ms));
+	if (lease->rules->zone_lease_ms > 0)
+		end = moment_earlier(end,
+				     moment_after(lease->brought, lease->rules->zone_lease_ms));
 	lease_set(lease, renew, end);
-	lease->keep = rules->stale_ms > 0
-			      ? moment_newer(end, moment_after(lease->yes, rules->stale_ms))
+	lease->keep = lease->rules->stale_ms > 0
+			      ? moment_newer(end, moment_after(lease->yes, lease->rules->stale_ms))
 			      : end;
-	lease_rules_wipe_at(rules, lease->keep);
+	lease_rules_wipe_at(lease->rules, lease->keep);
 }
 
 /* --- Answers */
@@ -93,65 +95,63 @@ static void answer_clear(struct answer *answer)
 	secret_free(answer->keys);
 }
 
-static enum zone_status grant(struct lease *lease, struct lease_rules *rules, struct answer *answer)
+static enum zone_status grant(struct lease *lease, struct answer *answer)
 {
-	struct moment end = moment_after(answer->asked, rules->yes_ms);
+	struct moment end = moment_after(answer->asked, lease->rules->yes_ms);
 
 	/* An answer that took longer than the lease it brings is as good as none. */
-	if (moment_passed(end, clock_now(rules->clock)))
-		return lease_hold_out(lease, rules, ZONE_KMS_UNAVAILABLE, clock_now(rules->clock));
+	if (moment_passed(end, lease_now(lease)))
+		return lease_hold_out(lease, ZONE_KMS_UNAVAILABLE, lease_now(lease));
 	if (!answer->vouched) {
 		secret_free(lease->keys);
 		lease->keys = TAKE(answer->keys);
 		lease->brought = lease->yes = answer->asked;
-		lease->itself = lease_rules_ahead(rules, answer->asked, rules->zone_lease_ms);
+		lease->itself =
+			lease_rules_ahead(lease->rules, answer->asked, lease->rules->zone_lease_ms);
 	}
 	lease->yes = moment_newer(lease->yes, answer->asked);
 	lease->denied = ZONE_OK;
-	lease_count(lease, rules, answer->renew);
+	lease_count(lease, answer->renew);
 	return ZONE_OK;
 }
 
-static enum zone_status settle(struct lease *lease, struct lease_rules *rules,
-			       struct answer *answer)
+static enum zone_status settle(struct lease *lease, struct answer *answer)
 {
 	if (zone_status_is_no(answer->status)) {
-		lease_remember(lease, rules, answer->status);
+		lease_remember(lease, answer->status);
 		return answer->status;
 	}
 	if (lease->overruled != ZONE_OK)
 		return lease->overruled;
 	if (answer->status == ZONE_OK)
-		return grant(lease, rules, answer);
-	return lease_hold_out(lease, rules, answer->status, answer->asked);
+		return grant(lease, answer);
+	return lease_hold_out(lease, answer->status, answer->asked);
 }
 
 /* --- Asking */
 
-static void ask_itself(struct lease_rules *rules, const struct lease_source *source, void *state,
-		       struct answer *answer)
+static void ask_itself(struct lease *lease, struct answer *answer)
 {
 	answer->vouched = false;
 	answer->status = ZONE_NO_MEMORY;
-	answer->asked = clock_now(rules->clock);
-	answer->renew = lease_rules_ahead(rules, answer->asked, rules->yes_ms);
+	answer->asked = lease_now(lease);
+	answer->renew = lease_rules_ahead(lease->rules, answer->asked, lease->rules->yes_ms);
 	answer->keys = secret_new(sizeof(*answer->keys));
 	if (answer->keys != NULL)
-		answer->status = source->bring(state, answer->keys->ezk);
+		answer->status = lease->source->bring(lease->state, answer->keys->ezk);
 	if (answer->status != ZONE_OK)
-		answer->asked = clock_now(rules->clock);
+		answer->asked = lease_now(lease);
 }
 
 /* A key that is here need not be brought again, if its root key says yes. False: somebody else is
  * asking that. */
-static bool ask_above(struct lease_rules *rules, const struct lease_source *source, void *state,
-		      enum vouch_how how, struct answer *answer)
+static bool ask_above(struct lease *lease, enum vouch_how how, struct answer *answer)
 {
 	struct voucher voucher = {0};
-	enum vouch said = source->vouch(state, how, &voucher);
+	enum vouch said = lease->source->vouch(lease->state, how, &voucher);
 
 	if (said == VOUCH_ASK_ITSELF)
-		ask_itself(rules, source, state, answer);
+		ask_itself(lease, answer);
 	else
 		*answer = (struct answer){
 			.status = said == VOUCH_YES ? ZONE_OK : voucher.outage,
@@ -170,27 +170,26 @@ static bool is_worthless(const struct lease *lease, const struct answer *answer)
 }
 
 /* Called and left with the lock held, which is open meanwhile. */
-static bool ask(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
-		void *state, enum vouch_how how, struct answer *answer)
+static bool ask(struct lease *lease, enum vouch_how how, struct answer *answer)
 {
-	bool above = lease->keys != NULL && lease_may_go_on(lease, rules);
+	bool above = lease->keys != NULL && lease_may_go_on(lease);
 	bool asked = true;
 
-	if (moment_passed(lease->itself, clock_now(rules->clock)))
+	if (moment_passed(lease->itself, lease_now(lease)))
 		how = VOUCH_ITSELF;
 	pthread_mutex_unlock(&lease->lock);
 	if (above)
-		asked = ask_above(rules, source, state, how, answer);
+		asked = ask_above(lease, how, answer);
 	else
-		ask_itself(rules, source, state, answer);
+		ask_itself(lease, answer);
 	pthread_mutex_lock(&lease->lock);
 	return asked;
 }
 
 /* A request that was none: the lease is looked at again soon. */
-static void take_back(struct lease *lease, const struct lease_rules *rules)
+static void take_back(struct lease *lease)
 {
-	struct moment soon = moment_after(clock_now(rules->clock), BUSY_MS);
+	struct moment soon = moment_after(lease_now(lease), BUSY_MS);
 
 	lease->sent--;
 	lease_set(lease, soon, end_of(lease));
@@ -198,8 +197,7 @@ static void take_back(struct lease *lease, const struct lease_rules *rules)
 
 /* Called and left with the lock held, which is open while the KMS is asked. False: nobody was
  * asked. */
-static bool ask_once(struct lease *lease, struct lease_rules *rules,
-		     const struct lease_source *source, void *state, enum vouch_how how)
+static bool ask_once(struct lease *lease, enum vouch_how how)
 {
 	AUTO(answer_clear) struct answer answer = {0};
 	bool asked;
@@ -209,14 +207,14 @@ static bool ask_once(struct lease *lease, struct lease_rules *rules,
 	lease->doubted = false;
 	/* Meanwhile the others go on to the end by the short way. */
 	lease_set(lease, end_of(lease), end_of(lease));
-	asked = ask(lease, rules, source, state, how, &answer);
+	asked = ask(lease, how, &answer);
 	if (asked && is_worthless(lease, &answer))
-		ask(lease, rules, source, state, VOUCH_ITSELF, &answer);
+		ask(lease, VOUCH_ITSELF, &answer);
 	if (asked) {
-		lease->answer = settle(lease, rules, &answer);
+		lease->answer = settle(lease, &answer);
 		lease->received++;
 	} else {
-		take_back(lease, rules);
+		take_back(lease);
 	}
 	pthread_cond_broadcast(&lease->answered);
 	return asked;
@@ -224,68 +222,61 @@ static bool ask_once(struct lease *lease, struct lease_rules *rules,
 
 /* The number of the request whose answer will do for who comes now: the one in flight, but where
  * every operation needs its own. */
-static uint64_t request_needed(const struct lease *lease, const struct lease_rules *rules)
+static uint64_t request_needed(const struct lease *lease)
 {
-	return lease_in_flight(lease) && rules->lease_ms > 0 ? lease->sent : lease->sent + 1;
+	return lease_in_flight(lease) && lease->rules->lease_ms > 0 ? lease->sent : lease->sent + 1;
 }
 
-static enum zone_status refusal(const struct lease *lease, const struct lease_rules *rules,
-				const struct lease_source *source, void *state)
+static enum zone_status refusal(const struct lease *lease)
 {
-	TRY(lease_refusal(lease, rules));
-	return source->refusal(state);
+	TRY(lease_refusal(lease));
+	return lease->source->refusal(lease->state);
 }
 
-static enum zone_status ask_or_wait(struct lease *lease, struct lease_rules *rules,
-				    const struct lease_source *source, void *state)
+static enum zone_status ask_or_wait(struct lease *lease)
 {
-	uint64_t needed = request_needed(lease, rules);
+	uint64_t needed = request_needed(lease);
 
 	while (lease->received < needed) {
-		TRY(refusal(lease, rules, source, state));
+		TRY(refusal(lease));
 		if (lease_in_flight(lease))
 			pthread_cond_wait(&lease->answered, &lease->lock);
 		else
-			ask_once(lease, rules, source, state, VOUCH_WAIT);
+			ask_once(lease, VOUCH_WAIT);
 	}
 	return lease->answer;
 }
 
 /* Ahead of the end, by one thread; it alone learns a no at once. */
-static enum zone_status refresh(struct lease *lease, struct lease_rules *rules,
-				const struct lease_source *source, void *state)
+static enum zone_status refresh(struct lease *lease)
 {
-	if (lease_in_flight(lease) || is_fresh(lease, rules->clock))
+	if (lease_in_flight(lease) || is_fresh(lease))
 		return ZONE_OK;
-	TRY(refusal(lease, rules, source, state));
-	return ask_once(lease, rules, source, state, VOUCH_ASK) ? lease->answer : ZONE_OK;
+	TRY(refusal(lease));
+	return ask_once(lease, VOUCH_ASK) ? lease->answer : ZONE_OK;
 }
 
-static enum zone_status renew(struct lease *lease, struct lease_rules *rules,
-			      const struct lease_source *source, void *state)
+static enum zone_status renew(struct lease *lease)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
-	if (rules->lease_ms == 0)
-		return ask_or_wait(lease, rules, source, state);
-	if (lease_runs(lease, rules->clock) || lease_prolong(lease, rules, source, state))
-		return refresh(lease, rules, source, state);
-	return ask_or_wait(lease, rules, source, state);
+	if (lease->rules->lease_ms == 0)
+		return ask_or_wait(lease);
+	if (lease_runs(lease) || lease_prolong(lease))
+		return refresh(lease);
+	return ask_or_wait(lease);
 }
 
-enum zone_status lease_begin(struct lease *lease, struct lease_rules *rules,
-			     const struct lease_source *source, void *state)
+enum zone_status lease_begin(struct lease *lease)
 {
-	if (rules->lease_ms > 0 && is_fresh(lease, rules->clock))
+	if (lease->rules->lease_ms > 0 && is_fresh(lease))
 		return ZONE_OK;
-	return renew(lease, rules, source, state);
+	return renew(lease);
 }
 
-enum zone_status lease_continue(struct lease *lease, struct lease_rules *rules,
-				const struct lease_source *source, void *state)
+enum zone_status lease_continue(struct lease *lease)
 {
-	bool good = rules->lease_ms > 0 ? is_fresh(lease, rules->clock)
-					: lease_runs(lease, rules->clock);
+	bool good = lease->rules->lease_ms > 0 ? is_fresh(lease) : lease_runs(lease);
 
-	return good ? ZONE_OK : renew(lease, rules, source, state);
+	return good ? ZONE_OK : renew(lease);
 }

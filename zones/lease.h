@@ -24,7 +24,12 @@ struct lease_keys {
 	bool has[EZK_PURPOSE_COUNT];
 };
 
+struct lease_source;
+
 struct lease {
+	struct lease_rules *rules;
+	const struct lease_source *source; /* whom it asks, with its own state */
+	void *state;
 	/* From when on who uses it renews it, and the end, on both clocks; written under the lock,
 	 * read without it. */
 	_Atomic int64_t renew_monotonic_ms;
@@ -34,6 +39,7 @@ struct lease {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t answered;
 	struct lease_keys *keys;    /* NULL: none; may be there a little longer than the lease */
+	struct kept *kept;	    /* values that are hidden when the keys go */
 	struct moment brought;	    /* when the request was sent that brought the keys */
 	struct moment itself;	    /* from then on renewals ask the key itself */
 	struct moment yes;	    /* when the request was sent that the newest yes answered */
@@ -47,9 +53,6 @@ struct lease {
 	struct moment denied_until;
 	enum zone_status barred; /* by the domain: fenced, awaits deletion, gone */
 };
-
-void lease_init(struct lease *lease);
-void lease_clear(struct lease *lease); /* wipes */
 
 /* What the root key above a key says for it. */
 enum vouch {
@@ -70,7 +73,7 @@ struct voucher {
 	enum zone_status outage;
 };
 
-/* Whom a lease asks. All get the caller's `state`. */
+/* Whom a lease asks. */
 struct lease_source {
 	/* Brings the key by its own Decrypt. KMS; called without a lock. */
 	enum zone_status (*bring)(void *state, uint8_t ret_ezk[static EZK_SIZE]);
@@ -80,28 +83,29 @@ struct lease_source {
 	enum zone_status (*refusal)(void *state);
 };
 
+void lease_init(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
+		void *state);
+void lease_clear(struct lease *lease); /* wipes */
+
 /* An operation begins, or goes on with a further part. Asks if need be; ZONE_OK, or why not. */
-enum zone_status lease_begin(struct lease *lease, struct lease_rules *rules,
-			     const struct lease_source *source, void *state);
-enum zone_status lease_continue(struct lease *lease, struct lease_rules *rules,
-				const struct lease_source *source, void *state);
+enum zone_status lease_begin(struct lease *lease);
+enum zone_status lease_continue(struct lease *lease);
 /* One load of each clock and two of memory. */
-bool lease_runs(const struct lease *lease, const struct clock *clock);
+bool lease_runs(const struct lease *lease);
 
 /* An explicit no, from wherever: ends the lease, wipes, is remembered, and overrules a yes that was
  * asked for before. */
-void lease_deny(struct lease *lease, const struct lease_rules *rules, enum zone_status no);
+void lease_deny(struct lease *lease, enum zone_status no);
 /* The same where the no is remembered above. ZONE_OK: what the key itself says in a request under
  * way still counts. */
 void lease_end(struct lease *lease, enum zone_status no);
 /* The same by the domain's own rules, until it says ZONE_OK. */
 void lease_bar(struct lease *lease, enum zone_status why);
 /* What stood for the key does so no more: what is left is its own yes. */
-void lease_doubt(struct lease *lease, struct lease_rules *rules);
+void lease_doubt(struct lease *lease);
 /* The next renewal asks the key itself. */
 void lease_ask_itself(struct lease *lease);
 
 /* Wipes what has ended, unless it goes on by what is known above; notes when to come again in the
  * rules. True: nothing is left here that a new lease of the same key would miss. */
-bool lease_sweep(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
-		 void *state, struct moment now);
+bool lease_sweep(struct lease *lease, struct moment now);

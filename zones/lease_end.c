@@ -13,35 +13,36 @@ static void end_now(struct lease *lease)
 	const struct moment never = {0};
 
 	lease_set(lease, never, never);
+	if (lease->keys != NULL)
+		lease_hide_kept(lease);
 	secret_free(lease->keys);
 	lease->keys = NULL;
 }
 
 /* --- A no */
 
-void lease_remember(struct lease *lease, const struct lease_rules *rules, enum zone_status no)
+void lease_remember(struct lease *lease, enum zone_status no)
 {
 	end_now(lease);
 	lease->denied = no;
-	lease->denied_until = moment_after(clock_now(rules->clock), rules->deny_ms);
+	lease->denied_until = moment_after(lease_now(lease), lease->rules->deny_ms);
 }
 
-enum zone_status lease_refusal(const struct lease *lease, const struct lease_rules *rules)
+enum zone_status lease_refusal(const struct lease *lease)
 {
 	if (lease->barred != ZONE_OK)
 		return lease->barred;
-	if (lease->denied != ZONE_OK &&
-	    !moment_passed(lease->denied_until, clock_now(rules->clock)))
+	if (lease->denied != ZONE_OK && !moment_passed(lease->denied_until, lease_now(lease)))
 		return lease->denied;
 	return ZONE_OK;
 }
 
-void lease_deny(struct lease *lease, const struct lease_rules *rules, enum zone_status no)
+void lease_deny(struct lease *lease, enum zone_status no)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
 	assert(zone_status_is_no(no));
-	lease_remember(lease, rules, no);
+	lease_remember(lease, no);
 	lease->overruled = no;
 }
 
@@ -67,46 +68,45 @@ void lease_bar(struct lease *lease, enum zone_status why)
 
 /* --- Silence */
 
-static bool may_coast(const struct lease *lease, const struct lease_rules *rules, struct moment now)
+static bool may_coast(const struct lease *lease, struct moment now)
 {
-	struct moment limit = moment_after(lease->yes, rules->stale_ms);
+	struct moment limit = moment_after(lease->yes, lease->rules->stale_ms);
 
-	return rules->stale_ms > 0 && lease->keys != NULL && !moment_passed(limit, now);
+	return lease->rules->stale_ms > 0 && lease->keys != NULL && !moment_passed(limit, now);
 }
 
-static bool is_running(const struct lease *lease, const struct lease_rules *rules)
+static bool is_running(const struct lease *lease)
 {
-	return rules->lease_ms > 0 && lease_runs(lease, rules->clock);
+	return lease->rules->lease_ms > 0 && lease_runs(lease);
 }
 
-bool lease_may_go_on(const struct lease *lease, const struct lease_rules *rules)
+bool lease_may_go_on(const struct lease *lease)
 {
-	return is_running(lease, rules) ||
-	       (rules->lease_ms > 0 && may_coast(lease, rules, clock_now(rules->clock)));
+	return is_running(lease) ||
+	       (lease->rules->lease_ms > 0 && may_coast(lease, lease_now(lease)));
 }
 
 /* An outage is believed for a while, then looked at again, so that nobody coasts past a no that
  * could be heard by now. */
-enum zone_status lease_hold_out(struct lease *lease, struct lease_rules *rules,
-				enum zone_status why, struct moment since)
+enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struct moment since)
 {
-	struct moment now = clock_now(rules->clock);
+	struct moment now = lease_now(lease);
 	struct moment end = {lease->ends_monotonic_ms, lease->ends_realtime_ms};
-	struct moment limit = moment_after(lease->yes, rules->stale_ms);
-	bool coasts = zone_status_is_outage(why) && may_coast(lease, rules, now);
+	struct moment limit = moment_after(lease->yes, lease->rules->stale_ms);
+	bool coasts = zone_status_is_outage(why) && may_coast(lease, now);
 
-	if (!is_running(lease, rules) && !coasts)
+	if (!is_running(lease) && !coasts)
 		return why;
 	if (coasts)
-		end = moment_newer(end,
-				   moment_earlier(limit, moment_after(since, rules->outage_ms)));
-	lease_set(lease, lease_rules_again(rules, since), end);
+		end = moment_newer(
+			end, moment_earlier(limit, moment_after(since, lease->rules->outage_ms)));
+	lease_set(lease, lease_rules_again(lease->rules, since), end);
 	return moment_passed(end, now) ? why : ZONE_OK;
 }
 
 /* --- What stands for the key */
 
-void lease_doubt(struct lease *lease, struct lease_rules *rules)
+void lease_doubt(struct lease *lease)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
@@ -114,7 +114,7 @@ void lease_doubt(struct lease *lease, struct lease_rules *rules)
 	if (lease->keys == NULL || lease->yes.monotonic_ms == lease->brought.monotonic_ms)
 		return;
 	lease->yes = lease->brought;
-	lease_count(lease, rules, lease_rules_ahead(rules, lease->yes, rules->yes_ms));
+	lease_count(lease, lease_rules_ahead(lease->rules, lease->yes, lease->rules->yes_ms));
 }
 
 void lease_ask_itself(struct lease *lease)
@@ -124,17 +124,16 @@ void lease_ask_itself(struct lease *lease)
 	lease->itself = (struct moment){0};
 }
 
-bool lease_prolong(struct lease *lease, struct lease_rules *rules,
-		   const struct lease_source *source, void *state)
+bool lease_prolong(struct lease *lease)
 {
 	struct voucher voucher;
 
-	if (lease->keys == NULL || moment_passed(lease->itself, clock_now(rules->clock)) ||
-	    source->vouch(state, VOUCH_KNOWN, &voucher) != VOUCH_YES)
+	if (lease->keys == NULL || moment_passed(lease->itself, lease_now(lease)) ||
+	    lease->source->vouch(lease->state, VOUCH_KNOWN, &voucher) != VOUCH_YES)
 		return false;
 	lease->yes = moment_newer(lease->yes, voucher.asked);
-	lease_count(lease, rules, voucher.renew);
-	return lease_runs(lease, rules->clock);
+	lease_count(lease, voucher.renew);
+	return lease_runs(lease);
 }
 
 /* --- Wiping */
@@ -150,16 +149,14 @@ static struct moment next_look(struct moment keep, struct moment now)
 	};
 }
 
-bool lease_sweep(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
-		 void *state, struct moment now)
+bool lease_sweep(struct lease *lease, struct moment now)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
-	if (lease->keys != NULL && moment_passed(lease->keep, now) &&
-	    !lease_prolong(lease, rules, source, state) && moment_passed(lease->keep, now))
+	if (lease->keys != NULL && moment_passed(lease->keep, now) && !lease_prolong(lease) &&
+	    moment_passed(lease->keep, now))
 		end_now(lease);
 	if (lease->keys != NULL)
-		lease_rules_wipe_at(rules, next_look(lease->keep, now));
-	return lease->keys == NULL && !lease_in_flight(lease) &&
-	       lease_refusal(lease, rules) == ZONE_OK;
+		lease_rules_wipe_at(lease->rules, next_look(lease->keep, now));
+	return lease->keys == NULL && !lease_in_flight(lease) && lease_refusal(lease) == ZONE_OK;
 }

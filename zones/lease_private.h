@@ -3,6 +3,11 @@
 
 #include "zones/lease.h"
 
+static inline struct moment lease_now(const struct lease *lease)
+{
+	return clock_now(lease->rules->clock);
+}
+
 static inline bool lease_in_flight(const struct lease *lease)
 {
 	return lease->received < lease->sent;
@@ -10,17 +15,17 @@ static inline bool lease_in_flight(const struct lease *lease)
 
 void lease_set(struct lease *lease, struct moment renew, struct moment end);
 /* Counts the time that the newest yes gives. */
-void lease_count(struct lease *lease, struct lease_rules *rules, struct moment renew);
+void lease_count(struct lease *lease, struct moment renew);
 /* The keys may be used, or might be if the KMS were out of reach. */
-bool lease_may_go_on(const struct lease *lease, const struct lease_rules *rules);
+bool lease_may_go_on(const struct lease *lease);
 /* There was no answer. What runs goes on to its end or, in an outage, as far as max_stale_seconds
  * allows: ZONE_OK; else `why`. */
-enum zone_status lease_hold_out(struct lease *lease, struct lease_rules *rules,
-				enum zone_status why, struct moment since);
+enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struct moment since);
 /* An explicit no: ends the lease, wipes, and is remembered. */
-void lease_remember(struct lease *lease, const struct lease_rules *rules, enum zone_status no);
+void lease_remember(struct lease *lease, enum zone_status no);
 /* What stands against asking at all, here. */
-enum zone_status lease_refusal(const struct lease *lease, const struct lease_rules *rules);
+enum zone_status lease_refusal(const struct lease *lease);
 /* Goes on by what is known above. */
-bool lease_prolong(struct lease *lease, struct lease_rules *rules,
-		   const struct lease_source *source, void *state);
+bool lease_prolong(struct lease *lease);
+/* Hides all that is kept, by the keys that are still here (kept.c). */
+void lease_hide_kept(struct lease *lease);

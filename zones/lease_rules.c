@@ -1,6 +1,7 @@
 /* Numbers that all leases of a process share. */
 #include "zones/lease_rules.h"
 
+#include <string.h>
 #include <unistd.h>
 
 enum { SECOND_MS = 1000, OUTAGE_MS = 30 * SECOND_MS };
@@ -22,6 +23,7 @@ void lease_rules_init(struct lease_rules *rules, const struct clock *clock,
 {
 	int64_t stale_ms = (int64_t)settings->max_stale_seconds * SECOND_MS;
 
+	memset(rules, 0, sizeof(*rules));
 	rules->clock = clock;
 	rules->lease_ms = (int64_t)settings->lease_seconds * SECOND_MS;
 	rules->yes_ms = rules->lease_ms > 0 ? rules->lease_ms : OPERATION_SECONDS * SECOND_MS;

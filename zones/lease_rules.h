@@ -32,6 +32,10 @@ struct lease_rules {
 	_Atomic int64_t wipe_monotonic_ms;
 	_Atomic int64_t wipe_realtime_ms;
 	_Atomic uint64_t dice;
+	/* For values that are hidden (zones/kept.c): this process's own salt, and the last number.
+	 */
+	uint8_t salt[16];
+	_Atomic uint64_t last_hidden;
 };
 
 void lease_rules_init(struct lease_rules *rules, const struct clock *clock,

@@ -1,0 +1,154 @@
+/* Values that lie in memory by the grace of an EZK. They need no integrity: it is our own memory,
+ * and a live EZK is always the same key (zones/ezk_ask.c). */
+#include "base/free.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "crypto/digest.h"
+#include "zones/ezks.h"
+#include "zones/lease_private.h"
+
+enum { BLOCK = 32, SALT_SIZE = 16, CONTEXT_SIZE = SALT_SIZE + 8 + 4 };
+
+/* --- With the lease's lock held */
+
+static bool find_key(struct lease_keys *keys)
+{
+	if (!keys->has[EZK_MEMORY])
+		keys->has[EZK_MEMORY] =
+			ezk_derive(keys->ezk, EZK_MEMORY, 0, 0, keys->derived[EZK_MEMORY]);
+	return keys->has[EZK_MEMORY];
+}
+
+/* The key stream: a block of the derivation for each 32 bytes, bound to this process and value. */
+static bool make_stream(const struct lease *lease, uint64_t number, size_t len, uint8_t *ret_stream)
+{
+	uint8_t context[CONTEXT_SIZE];
+
+	if (!find_key(lease->keys))
+		return false;
+	memcpy(context, lease->rules->salt, SALT_SIZE);
+	put_big_endian(context + SALT_SIZE, 8, number);
+	for (size_t at = 0; at < len; at += BLOCK) {
+		put_big_endian(context + SALT_SIZE + 8, 4, at / BLOCK);
+		if (!kdf_counter(bytes(lease->keys->derived[EZK_MEMORY], EZK_SIZE), "cmek/memory",
+				 bytes(context, sizeof(context)), ret_stream + at))
+			return false;
+	}
+	return true;
+}
+
+/* Hides or shows. False: nothing was done. */
+static bool mask(const struct lease *lease, struct kept *kept)
+{
+	AUTO(secret_freep) uint8_t *stream = secret_new((kept->len + BLOCK - 1) / BLOCK * BLOCK);
+	uint8_t *value = kept->bytes;
+
+	if (kept->number == 0)
+		kept->number = atomic_fetch_add(&lease->rules->last_hidden, 1) + 1;
+	if (stream == NULL || !make_stream(lease, kept->number, kept->len, stream))
+		return false;
+	for (size_t i = 0; i < kept->len; i++)
+		value[i] ^= stream[i];
+	kept->hidden = !kept->hidden;
+	return true;
+}
+
+static void hide(const struct lease *lease, struct kept *kept)
+{
+	if (kept->hidden || kept->lost || mask(lease, kept))
+		return;
+	wipe(kept->bytes, kept->len);
+	kept->lost = true;
+	log_error("a key in memory could not be hidden when its zone went, and is lost to its "
+		  "handle: out of memory");
+}
+
+void lease_hide_kept(struct lease *lease)
+{
+	for (struct kept *kept = lease->kept; kept != NULL; kept = kept->next)
+		hide(lease, kept);
+}
+
+/* Where it lies open, it is the EZK's to have a lease. */
+static bool copy(struct lease *lease, struct kept *kept, uint8_t *ret_secret,
+		 enum zone_status *ret_status)
+{
+	if (lease->keys == NULL || !lease_runs(lease))
+		return false;
+	*ret_status = kept->lost || (kept->hidden && !mask(lease, kept)) ? ZONE_NO_MEMORY : ZONE_OK;
+	if (*ret_status == ZONE_OK)
+		memcpy(ret_secret, kept->bytes, kept->len);
+	return true;
+}
+
+/* --- For its owner */
+
+void ezk_keep(struct ezk *ezk, struct kept *kept)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	struct lease *lease = &ezk->lease;
+
+	if (kept->linked)
+		return;
+	kept->linked = true;
+	kept->previous = NULL;
+	kept->next = lease->kept;
+	if (lease->kept != NULL)
+		lease->kept->previous = kept;
+	lease->kept = kept;
+}
+
+void ezk_forget(struct ezk *ezk, struct kept *kept)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+
+	if (!kept->linked)
+		return;
+	kept->linked = false;
+	if (kept->next != NULL)
+		kept->next->previous = kept->previous;
+	if (kept->previous != NULL)
+		kept->previous->next = kept->next;
+	else
+		ezk->lease.kept = kept->next;
+}
+
+bool ezk_read_now(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	enum zone_status status;
+
+	return copy(&ezk->lease, kept, ret_secret, &status) && status == ZONE_OK;
+}
+
+static bool read_now(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret,
+		     enum zone_status *ret_status)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+
+	return copy(&ezk->lease, kept, ret_secret, ret_status);
+}
+
+enum zone_status ezk_read(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret)
+{
+	enum zone_status status;
+
+	if (read_now(ezk, kept, ret_secret, &status))
+		return status;
+	TRY(ezk_continue(ezk));
+	if (read_now(ezk, kept, ret_secret, &status))
+		return status;
+	/* It ended within the blink since. */
+	return ZONE_KMS_UNAVAILABLE;
+}
+
+void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+
+	memcpy(to->bytes, from->bytes, from->len);
+	to->hidden = from->hidden;
+	to->lost = from->lost;
+	to->number = from->number;
+}
