@@ -81,7 +81,8 @@ static int set_up(void **state)
 	source.fetches = source.within = source.most_within = 0;
 	source.status = KMS_OK;
 	source.life_ms = 0;
-	source.outlasts = source.same = source.slow = source.held = false;
+	source.outlasts = source.same = source.slow = false;
+	source.held = false;
 	fake_now = 1000000000;
 	chain = credentials_chain_new(&place, order, COUNT_OF(order));
 	return chain == NULL;

@@ -405,8 +405,8 @@ static void row_that_no_release_wrote_is_corrupt(void **state)
 		"UPDATE zones SET id = zeroblob(33)",
 		"UPDATE zones SET primary_version = 3",
 		"UPDATE zones SET raw_version = 9",
-		"UPDATE ezk_versions SET mac = zeroblob(31) || x'' WHERE 0; "
-		"PRAGMA ignore_check_constraints = 1; UPDATE ezk_versions SET mac = x'00'",
+		("UPDATE ezk_versions SET mac = zeroblob(31) || x'' WHERE 0; "
+		 "PRAGMA ignore_check_constraints = 1; UPDATE ezk_versions SET mac = x'00'"),
 		"UPDATE wraps SET blob = x''",
 		"UPDATE wraps SET arn = ''  || CAST(x'ff' AS TEXT)",
 		"DELETE FROM store",
