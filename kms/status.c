@@ -89,6 +89,12 @@ void status_type_name(const char *type, char *ret_name, size_t size)
 	snprintf(ret_name, size, "%.*s", (int)strcspn(type, ":"), type);
 }
 
+const struct status_rule *status_rules(size_t *ret_count)
+{
+	*ret_count = COUNT_OF(rules);
+	return rules;
+}
+
 /* 501 and those from 505 on say that it would be the same the next time. */
 static struct status_rule judge_http(unsigned http_status, bool typed)
 {

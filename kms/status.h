@@ -44,3 +44,6 @@ void status_read_error(const struct http_answer *answer, struct kms_report *repo
  */
 struct status_rule status_judge(enum http_result result, const struct http_answer *answer,
 				struct kms_report *report);
+
+/* The rows that status_find() looks through, for docs/errors.md and its test. */
+const struct status_rule *status_rules(size_t *ret_count);
