@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "session/state.h"
+#include "session/table.h"
 
 /* What the standard says about each use: "C_EncryptInit" … "C_DeriveKey", return values. */
 static const struct use_facts {
@@ -206,6 +207,32 @@ static bool may_use(struct session *session, const struct object *object)
 	       tokens_private_allowed(session->tokens, session->slot);
 }
 
+/* What an operation under way works with is checked by its next step. */
+static void sweep_session(struct session *session)
+{
+	struct keyed *place;
+
+	for (size_t i = 0; i < KEYED_COUNT; i++) {
+		place = &session->keyed.places[i];
+		if (place->aes == NULL || is_busy(session, place))
+			continue;
+		if (keyed_lease(place) != NULL && !ezk_leased(keyed_lease(place)))
+			drop_schedule(place);
+	}
+}
+
+void keyed_sweep(struct session *session)
+{
+	static atomic_uint_fast64_t swept; /* at this look */
+	uint64_t looks = zones_looks(objects_zones(session->objects));
+
+	if (atomic_load_explicit(&swept, memory_order_relaxed) == looks ||
+	    atomic_exchange(&swept, looks) == looks)
+		return;
+	sweep_session(session);
+	table_visit_idle(sweep_session);
+}
+
 CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE type,
 		  CK_OBJECT_HANDLE handle, struct keyed **ret_keyed)
 {
@@ -223,6 +250,7 @@ CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE t
 	} else if (!may_use(session, place->object)) {
 		return uses[use].bad_handle;
 	}
+	keyed_sweep(session);
 	place->turn = ++session->keyed.turn;
 	*ret_keyed = place;
 	return CKR_OK;

@@ -35,6 +35,10 @@ void keyed_clear(struct keyed *keyed);
 
 struct session;
 
+/* Wipes the key schedules whose lease has ended, in this session and in those that nobody is in: no
+ * schedule waits for its next use to be found ended. Once after each look into the store. */
+void keyed_sweep(struct session *session);
+
 /*
  * The key behind a handle for a use, after every check that needs no KMS: mechanism, kind and type
  * of key, size, usage, allowed mechanisms, login. Answers what the standard names for that use

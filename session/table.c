@@ -195,6 +195,23 @@ struct place *table_lock(CK_SESSION_HANDLE handle)
 	return NULL;
 }
 
+/* A session that is in use sees to itself. */
+static void visit_place(struct place *place, void (*visit)(struct session *session))
+{
+	if (atomic_load_explicit(&place->handle, memory_order_acquire) == 0 ||
+	    pthread_mutex_trylock(&place->lock) != 0)
+		return;
+	if (place->session != NULL)
+		visit(place->session);
+	pthread_mutex_unlock(&place->lock);
+}
+
+void table_visit_idle(void (*visit)(struct session *session))
+{
+	for (size_t i = 0; i < (size_t)CHUNK_SIZE * CHUNK_COUNT && place_at(i) != NULL; i++)
+		visit_place(place_at(i), visit);
+}
+
 /* --- Counting */
 
 static struct tally *tally_find(CK_SLOT_ID slot)

@@ -42,6 +42,8 @@ void table_give_back(struct place *place);
 
 /* Locks the place that has the handle; NULL: none. Takes no lock but the place's own. */
 struct place *table_lock(CK_SESSION_HANDLE handle);
+/* Calls `visit` for every session that nobody is in. The caller may be in one himself. */
+void table_visit_idle(void (*visit)(struct session *session));
 /* Takes the handle out, so that nobody comes in; with a slot's last session its user is logged out.
  * NULL: none. The place is to be given back. */
 struct place *table_unlink(CK_SESSION_HANDLE handle);

@@ -1,5 +1,6 @@
 /* The table of sessions: handles, closing, logins, searches; and sessions used by many threads. */
 #include "session/session.h"
+#include "session/state.h"
 
 #include <pthread.h>
 
@@ -164,6 +165,46 @@ static void more_keys_than_are_kept_ready_can_be_used(void **state)
 	}
 }
 
+static bool has_schedule(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	check(session_borrow(handle, &session));
+	for (size_t i = 0; i < KEYED_COUNT; i++) {
+		if (session->keyed.places[i].handle == key)
+			return session->keyed.places[i].aes != NULL;
+	}
+	return false;
+}
+
+static void an_idle_session_keeps_no_key_beyond_its_lease(void **state)
+{
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
+	CK_SESSION_HANDLE idle = bed_open(0), in_parts = bed_open(0);
+	CK_OBJECT_HANDLE key = bed_key(NULL, 32);
+	uint8_t block[16] = {0};
+	CK_ULONG len = 16;
+
+	(void)state;
+	check(C_EncryptInit(idle, &ecb, bed.zone));
+	check(C_Encrypt(idle, block, 16, block, &len));
+	check(C_EncryptInit(in_parts, &ecb, bed.zone));
+	check(C_EncryptInit(bed.session, &ecb, key));
+	check(C_Encrypt(bed.session, block, 16, block, &len));
+	assert_true(has_schedule(idle, bed.zone));
+	fake_clock_advance(&bed.clock, 301 * 1000);
+	check(C_EncryptInit(bed.session, &ecb, key));
+	check(C_Encrypt(bed.session, block, 16, block, &len));
+	assert_false(has_schedule(idle, bed.zone));
+	assert_true(has_schedule(bed.session, key));
+	/* An operation under way asks for itself. */
+	check(C_EncryptUpdate(in_parts, block, 16, block, &len));
+	check(C_EncryptInit(idle, &ecb, bed.zone));
+	assert_true(has_schedule(idle, bed.zone));
+	check(C_CloseSession(idle));
+	check(C_CloseSession(in_parts));
+}
+
 /* --- Searches */
 
 static void a_search_is_stepped_through(void **state)
@@ -278,6 +319,7 @@ int main(void)
 		cmocka_unit_test(a_session_takes_its_objects_with_it),
 		cmocka_unit_test(a_destroyed_key_is_not_used_from_memory),
 		cmocka_unit_test(more_keys_than_are_kept_ready_can_be_used),
+		cmocka_unit_test(an_idle_session_keeps_no_key_beyond_its_lease),
 		cmocka_unit_test(a_search_is_stepped_through),
 		cmocka_unit_test(sessions_may_be_closed_under_threads),
 		cmocka_unit_test(sessions_come_and_go_in_threads),

@@ -144,6 +144,11 @@ enum zone_status ezk_continue(struct ezk *ezk)
 	return lease_continue(&ezk->lease);
 }
 
+bool ezk_leased(const struct ezk *ezk)
+{
+	return lease_runs(&ezk->lease);
+}
+
 void ezks_sweep(struct zones *zones)
 {
 	if (lease_rules_due(ezks_rules(zones->ezks)))

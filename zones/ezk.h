@@ -65,6 +65,9 @@ enum zone_status ezk_begin(struct ezk *ezk);
 /* The same for a further part of an operation under way: while the lease runs (with lease_seconds =
  * 0: for 60 s after the last yes) a load of each clock and two of memory. */
 enum zone_status ezk_continue(struct ezk *ezk);
+/* Does a lease run now? For those who keep what was made of a key, and wipe it with the lease. No
+ * KMS. */
+bool ezk_leased(const struct ezk *ezk);
 /* Copies the 32-byte key of a purpose into the caller's locked memory (secret_new). Begins by
  * itself if the lease does not run. */
 enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret);
