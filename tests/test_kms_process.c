@@ -84,6 +84,7 @@ static void a_program_that_is_not_there_is_told(void **state)
 	int code = 0;
 
 	(void)state;
+	skip_under_valgrind("valgrind spawns by fork, so a program that is not there is not told");
 	assert_int_equal(process_run(words, 60000, &output, &code), PROCESS_NOT_STARTED);
 	assert_int_equal(errno, ENOENT);
 }
@@ -260,6 +261,7 @@ static void what_a_program_does_wrong_is_told_without_its_output(void **state)
 static void a_program_that_is_none_is_told(void **state)
 {
 	(void)state;
+	skip_under_valgrind("valgrind spawns by fork, so a program that is not there is not told");
 	aws_home_write("config", "[profile work]\ncredential_process = /nowhere/x --y\n");
 	aws_look_fails(&look, KMS_NO_CREDENTIALS, "'/nowhere/x' can't be started: No such file");
 	aws_home_write("config", "[profile work]\ncredential_process = 'x\n");
