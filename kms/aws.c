@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "kms/aws_body.h"
 #include "kms/context.h"
+#include "kms/json_secret.h"
 #include "kms/report.h"
 #include "kms/request.h"
 
@@ -15,11 +16,6 @@ enum { DATA_KEY = 32 };
 static struct aws_client *own(struct kms_client *client)
 {
 	return (struct aws_client *)client;
-}
-
-static void json_freep(json_t **value)
-{
-	json_decref(*value);
 }
 
 static enum kms_status check_key(const char *key, struct kms_report *report)

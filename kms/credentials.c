@@ -55,3 +55,25 @@ enum kms_status credentials_check(struct credentials *credentials, struct kms_re
 		return refuse(credentials, "session token", strange, report);
 	return KMS_OK;
 }
+
+/* What stays what it is to who wanted credentials. */
+static const bool outages[KMS_STATUS_COUNT] = {
+	[KMS_THROTTLED] = true,
+	[KMS_UNAVAILABLE] = true,
+	[KMS_NO_MEMORY] = true,
+	[KMS_MISCONFIGURED] = true,
+};
+static const bool refusals[KMS_STATUS_COUNT] = {
+	[KMS_DENIED] = true,
+	[KMS_CREDENTIALS_REFUSED] = true,
+};
+
+enum kms_status credentials_not_given(const char *who, bool by_aws, enum kms_status status,
+				      struct kms_report *report)
+{
+	struct kms_report cause = *report;
+	bool stays = outages[status] || (by_aws && refusals[status]);
+
+	return kms_fail(stays ? status : KMS_NO_CREDENTIALS, report, cause.error_type, "%s: %s",
+			who, cause.message);
+}

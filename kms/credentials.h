@@ -25,6 +25,14 @@ bool credentials_equal(const struct credentials *a, const struct credentials *b)
  * stand in a header. */
 enum kms_status credentials_check(struct credentials *credentials, struct kms_report *report);
 
+/*
+ * What a source answers where it asked somebody in vain, logged: "WHO: what the report says". An
+ * outage stays one; a refusal by AWS (`by_aws`) too; anything else is KMS_NO_CREDENTIALS, never
+ * "not set up" or something about a key.
+ */
+enum kms_status credentials_not_given(const char *who, bool by_aws, enum kms_status status,
+				      struct kms_report *report);
+
 /* What sources may look at, for one fetch. */
 struct credentials_place {
 	const struct kms_settings *settings; /* with their clock */

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "kms/credentials_json.h"
+#include "kms/json_secret.h"
 #include "kms/name.h"
 #include "kms/peer.h"
 #include "kms/report.h"
@@ -125,11 +126,6 @@ static enum kms_status ask(const struct credentials_place *place, struct peer *p
 	return peer_ask(peer, place, &request, ATTEMPTS, report, answer);
 }
 
-static void json_freep(json_t **value)
-{
-	json_decref(*value);
-}
-
 enum kms_status credentials_from_container(const struct credentials_place *place,
 					   struct kms_report *report,
 					   struct credentials *ret_credentials)
@@ -149,7 +145,7 @@ enum kms_status credentials_from_container(const struct credentials_place *place
 	TRY(read_token(place->environment, &token, report));
 	status = ask(place, &peer, path, &token, report, &answer);
 	if (status != KMS_OK)
-		return credentials_not_given(who, status, report);
+		return credentials_not_given(who, false, status, report);
 	if (!credentials_parse(&answer.body, &form, ret_credentials, &rest))
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "%s gave no credentials", who);
 	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);

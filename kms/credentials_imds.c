@@ -11,6 +11,7 @@
 #include "base/macros.h"
 #include "kms/credentials_json.h"
 #include "kms/imds.h"
+#include "kms/json_secret.h"
 #include "kms/name.h"
 #include "kms/peer.h"
 #include "kms/report.h"
@@ -24,11 +25,6 @@ static const struct credentials_form form = {
 	.expiration = "Expiration",
 	.expires = true,
 };
-
-static void json_freep(json_t **value)
-{
-	json_decref(*value);
-}
 
 /* Its name is the first line; into the path of the credentials. */
 static enum kms_status find_role(const struct credentials_place *place, struct kms_report *report,
@@ -87,7 +83,7 @@ enum kms_status credentials_from_imds(const struct credentials_place *place,
 
 	return status == KMS_OK || status == KMS_NOT_FOUND || status == KMS_MISCONFIGURED
 		       ? status
-		       : credentials_not_given(who, status, report);
+		       : credentials_not_given(who, false, status, report);
 }
 
 /* Nobody said that this is an instance, so its silence is that there are no credentials. */

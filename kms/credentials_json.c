@@ -1,11 +1,8 @@
 /* Credentials as JSON. */
 #include "kms/credentials_json.h"
 
-#include <stdio.h>
-
 #include "base/macros.h"
 #include "kms/json_secret.h"
-#include "kms/report.h"
 
 static bool read_end(const json_t *object, const struct credentials_form *form, int64_t *ret_ms)
 {
@@ -48,26 +45,4 @@ bool credentials_parse(struct buffer *text, const struct credentials_form *form,
 	}
 	*ret_rest = root;
 	return json_is_object(object) && read_members(object, form, ret_credentials);
-}
-
-/* What a failure of a place that gives credentials is to who wanted them. */
-static enum kms_status failure_of(enum kms_status status)
-{
-	switch (status) {
-	case KMS_UNAVAILABLE:
-	case KMS_THROTTLED:
-	case KMS_NO_MEMORY:
-	case KMS_MISCONFIGURED:
-		return status;
-	default:
-		return KMS_NO_CREDENTIALS;
-	}
-}
-
-enum kms_status credentials_not_given(const char *who, enum kms_status status,
-				      struct kms_report *report)
-{
-	struct kms_report cause = *report;
-
-	return kms_fail(failure_of(status), report, cause.error_type, "%s: %s", who, cause.message);
 }

@@ -16,8 +16,3 @@ struct credentials_form {
  * given in both cases: json_decref() it. */
 bool credentials_parse(struct buffer *text, const struct credentials_form *form,
 		       struct credentials *ret_credentials, json_t **ret_rest);
-
-/* "http://169.254.170.2/x: HTTP status 404" and the like, of a failed peer_ask(), logged. What a
- * place gives instead of credentials is never a no, nor "not set up". */
-enum kms_status credentials_not_given(const char *who, enum kms_status status,
-				      struct kms_report *report);

@@ -7,6 +7,7 @@
 
 #include "base/macros.h"
 #include "kms/credentials_json.h"
+#include "kms/json_secret.h"
 #include "kms/process.h"
 #include "kms/report.h"
 
@@ -18,11 +19,6 @@ static const struct credentials_form form = {
 	.token = "SessionToken",
 	.expiration = "Expiration",
 };
-
-static void json_freep(json_t **value)
-{
-	json_decref(*value);
-}
 
 static int64_t time_left(const struct credentials_place *place)
 {

@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "kms/credentials_json.h"
 #include "kms/form.h"
+#include "kms/json_secret.h"
 #include "kms/peer.h"
 #include "kms/profile.h"
 #include "kms/report.h"
@@ -105,12 +106,7 @@ static enum kms_status judge(const struct wanted *wanted, enum kms_status status
 		return kms_fail(KMS_DENIED, report, cause.error_type,
 				"SSO denies role %s of account %s: %s", wanted->role,
 				wanted->account, cause.message);
-	return credentials_not_given("SSO GetRoleCredentials", status, report);
-}
-
-static void json_freep(json_t **value)
-{
-	json_decref(*value);
+	return credentials_not_given("SSO GetRoleCredentials", false, status, report);
 }
 
 enum kms_status credentials_from_sso(const struct credentials_place *place,

@@ -9,6 +9,12 @@
 
 #include <jansson.h>
 
+/* json_decref() of a variable, for AUTO. */
+static inline void json_freep(json_t **value)
+{
+	json_decref(*value);
+}
+
 /* Takes one secret, the characters between the quotes; false stops. */
 typedef bool json_secret_take(void *state, struct bytes value);
 

@@ -182,11 +182,6 @@ static const char *read_root(const json_t *root, struct bytes secrets, struct lo
 	return NULL;
 }
 
-static void json_freep(json_t **value)
-{
-	json_decref(*value);
-}
-
 bool local_keys_read(struct buffer *text, struct local_keys *ret_keys, const char **ret_why)
 {
 	AUTO(buffer_clear) struct buffer secrets = {0};

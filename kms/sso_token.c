@@ -263,8 +263,8 @@ static enum kms_status make_good(const struct credentials_place *place,
 		return KMS_OK;
 	if (status == KMS_CREDENTIALS_REFUSED)
 		return sign_in(session, "the SSO token has expired", report);
-	return credentials_not_given("the SSO token has expired, and CreateToken failed", status,
-				     report);
+	return credentials_not_given("the SSO token has expired, and CreateToken failed", false,
+				     status, report);
 }
 
 enum kms_status sso_token_get(const struct credentials_place *place,

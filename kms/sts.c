@@ -39,22 +39,6 @@ static enum kms_status query_begin(struct query *query, const char *action,
 	return KMS_OK;
 }
 
-/* What a refusal by STS is to who wanted credentials: never "not set up". */
-static enum kms_status failure_of(enum kms_status status)
-{
-	switch (status) {
-	case KMS_DENIED:
-	case KMS_THROTTLED:
-	case KMS_UNAVAILABLE:
-	case KMS_CREDENTIALS_REFUSED:
-	case KMS_NO_MEMORY:
-	case KMS_MISCONFIGURED:
-		return status;
-	default:
-		return KMS_NO_CREDENTIALS;
-	}
-}
-
 static enum kms_status query_ask(struct query *query, const struct credentials_place *place,
 				 const struct credentials *signer, const char *about,
 				 struct kms_report *report)
@@ -68,20 +52,18 @@ static enum kms_status query_ask(struct query *query, const struct credentials_p
 		.connect_timeout_ms = settings->connect_timeout_ms,
 		.timeout_ms = settings->attempt_timeout_ms,
 	};
-	struct kms_report cause;
+	AUTO(buffer_clear) struct buffer who = {0};
 	enum kms_status status;
 
-	if (query->form.failed)
+	buffer_format(&who, "STS %s%s%s", query->action, *about == 0 ? "" : " of ", about);
+	if (query->form.failed || buffer_text(&who) == NULL)
 		return KMS_NO_MEMORY;
 	status = peer_ask(&query->peer, place, &request, settings->max_attempts, report,
 			  &query->answer);
 	if (place->sts_skew_ms != NULL)
 		*place->sts_skew_ms = query->peer.skew_ms;
-	if (status == KMS_OK)
-		return KMS_OK;
-	cause = *report;
-	return kms_fail(failure_of(status), report, cause.error_type, "STS %s%s%s: %s",
-			query->action, *about == 0 ? "" : " of ", about, cause.message);
+	return status == KMS_OK ? KMS_OK
+				: credentials_not_given(buffer_text(&who), true, status, report);
 }
 
 static bool take(const struct query *query, const char *name, struct buffer *ret_text)

@@ -11,8 +11,8 @@ static const struct {
 	enum kms_status status;
 	const char *text;
 } remedies[] = {
-	{KMS_DENIED, "allow this KMS action on the key to this identity, in its policy and in the "
-		     "key's"},
+	{KMS_DENIED, "allow this to this identity: in its policy and in the key's, or, where STS "
+		     "refused, in the role's trust policy"},
 	{KMS_DISABLED, "enable the key"},
 	{KMS_INVALID_STATE, "look at the key's state; cancel its deletion if one is scheduled"},
 	{KMS_NOT_FOUND, "check the key's name, account and region"},

@@ -250,13 +250,13 @@ def refreshes(scene):
     with scene.home(AWS_PROFILE="work") as home:
         home.write("config", f"[profile work]\nrole_arn = {ROLE}short\nsource_profile = base\n")
         home.write("credentials", f"[base]\n{keys_of(user)}")
-        fake.identities.roles[f"{ROLE}short"] = {"seconds": 2}
+        fake.identities.roles[f"{ROLE}short"] = {"seconds": 4}
         fake.reset()
         with Probe(home.environment) as probe:
             storms = []
             for _ in range(4):
                 storms.append(probe.ask("threads", "8", "20", "describe", scene.key))
-                time.sleep(0.7)
+                time.sleep(1.2)
         calls = fake.calls()
         tap.ok(all(storm["statuses"] == {OK: 160} for storm in storms), "8 threads outlive their sessions", f"{storms}\n{probe.log[-2000:]}")
         tap.ok(calls["DescribeKey"] >= 640 and 2 <= calls["AssumeRole"] <= 20, "and STS is asked by one of them at a time", calls)
