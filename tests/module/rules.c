@@ -155,5 +155,6 @@ int main(void)
 
 	failures += rules_root_keys() + rules_zones() + rules_wraps();
 	failures += rules_affinity() + rules_parameters() + rules_arguments();
+	failures += rules_leases();
 	return failures == 0 ? 0 : 1;
 }

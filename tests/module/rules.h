@@ -50,3 +50,4 @@ int rules_wraps(void);
 int rules_affinity(void);
 int rules_parameters(void);
 int rules_arguments(void);
+int rules_leases(void);

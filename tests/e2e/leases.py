@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Leases from end to end: the module over HTTP against the fake KMS, by an application with threads. How often the KMS is asked; how far a
+disabled key reaches, and when; work that goes on after it is enabled, and through an outage. The parts take their time side by side."""
+
+import os
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from load_place import Place, Tally  # noqa: E402
+
+DISABLED, UNAVAILABLE = 102, 111  # CMEK_ERROR_KMS_…
+TICK = 0.05  # the module's clock goes in steps of some milliseconds
+ok = Tally()
+
+
+def check_cold(place):
+    place.forget()
+    uses = place.load("once", 64)
+    ok(len(uses) == 64 * place.zones and all(use.good for use in uses), f"64 threads use {place.zones} cold zones",
+       sum(not use.good for use in uses))
+    ok(len(place.asked("ezk")) == place.zones, f"which costs {place.zones} calls", len(place.asked("ezk")))
+    ok(place.fake.calls() == {"Decrypt": place.zones}, "and no others", place.fake.calls())
+
+
+def check_steady(place):
+    """Some leases long, with time for an answer on a busy machine."""
+    lease, seconds = 8, 22
+    place.configure(f"lease_seconds = {lease}\n")
+    place.forget()
+    uses = place.load("run", 8, seconds * 1000)
+    ok(all(use.good for use in uses) and len(uses) > 100, f"{len(uses)} uses in {seconds} s with leases of {lease} s",
+       [use.reason for use in uses if not use.good][:5])
+    canaries = place.asked("canary")
+    ok(len(place.asked("ezk")) == place.zones, "each zone is asked once", len(place.asked("ezk")))
+    # Each comes between 75 and 95 % of a lease after the one before.
+    ok(seconds / lease - 1 <= len(canaries) <= seconds / (0.75 * lease), f"then one canary a lease: {len(canaries)}",
+       [entry["time"] for entry in canaries])
+
+
+def check_disabled(place, renew, lease=3):
+    place.configure(f"lease_seconds = {lease}\nrenew = {renew}\n")
+    child = place.start("run", 16, 11000)
+    time.sleep(4)
+    place.key.state = "Disabled"
+    disabled = time.time()
+    time.sleep(lease + 1)
+    place.key.state = "Enabled"
+    enabled = time.time()
+    uses = place.finish(child)
+    before = [use for use in uses if use.began < disabled]
+    ok(before and all(use.good for use in before if use.ended < disabled), f"renew = {renew}: work goes on", len(before))
+    late = [use.began - disabled for use in uses if use.good and disabled + lease + TICK < use.began < enabled]
+    ok(not late, "no use succeeds later than the lease's end after the key was disabled", late[:5])
+    refused = [use for use in uses if not use.good]
+    ok(refused and {use.reason for use in refused} == {DISABLED}, "the refusals say that it is disabled", {use.reason for use in refused})
+    heard = min((use.ended for use in refused), default=0)
+    after_no = [use.began - heard for use in uses if use.good and heard < use.began < enabled]
+    ok(not after_no, "and none succeeds once a no was heard", after_no[:5])
+    back = [use for use in uses if use.began > enabled + 1 + TICK]
+    ok(back and any(use.good for use in back), "enabled again, work goes on without a restart", len(back))
+    first = min((use.began for use in back if use.good), default=0)
+    ok(all(use.good for use in back if use.began > first + 1 + TICK), "with every handle", sum(not use.good for use in back))
+
+
+def check_outage(place, lease=2, stale=7):
+    place.configure(f"lease_seconds = {lease}\nmax_stale_seconds = {stale}\n")
+    place.forget()
+    child = place.start("run", 8, 16000)
+    time.sleep(3)
+    cut = time.time()
+    place.fake.faults.order(op="*", count=100000, reset="before")
+    time.sleep(stale + 2)
+    restored = time.time()
+    place.fake.faults.clear()
+    uses = place.finish(child)
+    last_yes = max(entry["time"] for entry in place.fake.requests() if entry["op"] == "Decrypt" and entry["outcome"] == "ok" and entry["time"] < cut)
+    meanwhile = [use for use in uses if cut < use.began < restored]
+    # The last yes was asked for a little before the server noted it.
+    hard_end = last_yes + stale
+    ok(all(use.good for use in meanwhile if use.ended < hard_end - 0.5), "cut off from the KMS, work goes on until max_stale_seconds",
+       [(use.began - cut, use.reason) for use in meanwhile if not use.good][:5])
+    late = [use.began - hard_end for use in meanwhile if use.good and use.began > hard_end + TICK]
+    ok(not late, "and no longer", late[:5])
+    ok({use.reason for use in meanwhile if not use.good} == {UNAVAILABLE}, "then it says that the KMS is out of reach",
+       {use.reason for use in meanwhile if not use.good})
+    ok(any(use.good for use in uses if use.began > restored), "and goes on when that is back")
+
+
+def check_without_coasting(place, lease=3):
+    place.configure(f"lease_seconds = {lease}\n")
+    child = place.start("run", 8, 9000)
+    time.sleep(3)
+    cut = time.time()
+    place.fake.faults.order(op="*", count=100000, status=500, type="KMSInternalException")
+    uses = place.finish(child)
+    place.fake.faults.clear()
+    ok(any(use.good for use in uses if cut + 0.1 < use.began), "without it an outage is borne by what is left of the lease")
+    late = [use.began - cut for use in uses if use.good and use.began > cut + lease + TICK]
+    ok(not late, "and no longer", late[:5])
+
+
+def part(check, zones, *more):
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            check(Place(folder, zones), *more)
+    except Exception as error:  # a thread's end is not seen otherwise
+        ok(False, f"{check.__name__} {more}", repr(error))
+
+
+part(check_cold, 100)
+PARTS = [(check_steady, 10), (check_disabled, 10, "root-key"), (check_disabled, 10, "zone"), (check_outage, 10), (check_without_coasting, 10)]
+threads = [threading.Thread(target=part, args=arguments) for arguments in PARTS]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(f"1..{ok.count}")

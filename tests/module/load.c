@@ -1,0 +1,304 @@
+/*
+ * An application under load, for scripts that watch the KMS meanwhile: threads that use the zones
+ *of a project again and again.
+ *
+ *	load make PROJECT ZONES             makes databases z0, z1, …
+ *	load once PROJECT ZONES THREADS     each thread uses each zone once
+ *	load run PROJECT ZONES THREADS MS [PAUSE_MS]  each thread uses zones for so long
+ *
+ * A line for each use: when it began and ended (seconds since 1970), what failed (CKR_…, 0:
+ *nothing) and why (CMEK_ERROR_…).
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
+
+enum { ZONES_MAX = 200, THREADS_MAX = 64, PAUSE_MS = 10, WRAPPED_MAX = 128 };
+
+static CK_FUNCTION_LIST *p11;
+static CK_SLOT_ID slot;
+static size_t zone_count;
+static double end_of_run; /* 0: once */
+static useconds_t pause_us = PAUSE_MS * 1000;
+
+static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
+static CK_KEY_TYPE aes = CKK_AES;
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+static CK_ULONG key_len = 32;
+
+struct use {
+	double began, ended;
+	CK_RV rv;
+	CK_ULONG reason;
+};
+
+struct worker {
+	pthread_t thread;
+	unsigned number;
+	CK_SESSION_HANDLE session;
+	CK_OBJECT_HANDLE zones[ZONES_MAX];
+	/* A key that was generated and then wrapped by its zone. */
+	CK_OBJECT_HANDLE keys[ZONES_MAX];
+	CK_BYTE wrapped[ZONES_MAX][WRAPPED_MAX];
+	CK_ULONG wrapped_len[ZONES_MAX];
+	struct use *uses;
+	size_t use_count, use_size;
+};
+
+static void must(CK_RV rv, const char *what)
+{
+	if (rv == CKR_OK)
+		return;
+	fprintf(stderr, "load: %s: 0x%lx\n", what, rv);
+	exit(1);
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* --- The token */
+
+static void load_module(void)
+{
+	const char *path = getenv("CMEK_PKCS11_MODULE");
+	void *library = dlopen(path == NULL ? CMEK_MODULE : path, RTLD_NOW | RTLD_LOCAL);
+	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+	CK_C_GetFunctionList get_list;
+	void *symbol = library == NULL ? NULL : dlsym(library, "C_GetFunctionList");
+
+	if (symbol == NULL) {
+		fprintf(stderr, "load: %s\n", dlerror());
+		exit(1);
+	}
+	memcpy(&get_list, &symbol, sizeof(get_list));
+	must(get_list(&p11), "C_GetFunctionList");
+	must(p11->C_Initialize(&args), "C_Initialize");
+}
+
+static void find_slot(const char *project)
+{
+	CK_SLOT_ID slots[64];
+	CK_ULONG count = 64;
+	CK_TOKEN_INFO info;
+
+	must(p11->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList");
+	for (CK_ULONG i = 0; i < count; i++) {
+		must(p11->C_GetTokenInfo(slots[i], &info), "C_GetTokenInfo");
+		slot = slots[i];
+		if (strncmp((char *)info.label, project, strlen(project)) == 0)
+			return;
+	}
+	must(CKR_TOKEN_NOT_PRESENT, project);
+}
+
+static CK_SESSION_HANDLE open_session(void)
+{
+	CK_SESSION_HANDLE session;
+
+	must(p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
+	     "C_OpenSession");
+	return session;
+}
+
+static void make_zones(void)
+{
+	CK_SESSION_HANDLE session = open_session();
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_OBJECT_HANDLE zone;
+	char label[16];
+
+	for (size_t i = 0; i < zone_count; i++) {
+		CK_ATTRIBUTE template[] = {
+			{CKA_TOKEN, &yes, sizeof(yes)},
+			{CKA_EXTRACTABLE, &no, sizeof(no)},
+			{CKA_VALUE_LEN, &key_len, sizeof(key_len)},
+			{CKA_LABEL, label, 0},
+		};
+
+		template[3].ulValueLen = (CK_ULONG)snprintf(label, sizeof(label), "z%zu", i);
+		must(p11->C_GenerateKey(session, &generate, template, 4, &zone), "C_GenerateKey");
+	}
+}
+
+static CK_OBJECT_HANDLE find_zone(CK_SESSION_HANDLE session, size_t number)
+{
+	char label[16];
+	CK_ATTRIBUTE template[] = {{CKA_LABEL, label, 0}};
+	CK_OBJECT_HANDLE zone = 0;
+	CK_ULONG count = 0;
+
+	template[0].ulValueLen = (CK_ULONG)snprintf(label, sizeof(label), "z%zu", number);
+	must(p11->C_FindObjectsInit(session, template, 1), "C_FindObjectsInit");
+	must(p11->C_FindObjects(session, &zone, 1, &count), "C_FindObjects");
+	must(p11->C_FindObjectsFinal(session), "C_FindObjectsFinal");
+	must(count == 1 ? CKR_OK : CKR_OBJECT_HANDLE_INVALID, label);
+	return zone;
+}
+
+/* --- Using zones */
+
+#define TRY_CALL(call)                                                                             \
+	do {                                                                                       \
+		CK_RV rv_ = (call);                                                                \
+		if (rv_ != CKR_OK)                                                                 \
+			return rv_;                                                                \
+	} while (0)
+
+static CK_RV encrypt(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
+	CK_BYTE block[16] = {0};
+	CK_ULONG len = sizeof(block);
+
+	TRY_CALL(p11->C_EncryptInit(session, &ecb, key));
+	return p11->C_Encrypt(session, block, sizeof(block), block, &len);
+}
+
+static CK_RV make_key(struct worker *worker, size_t i)
+{
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0}, wrap = {CKM_CMEK_DEK_WRAP, NULL, 0};
+	CK_ATTRIBUTE template[] = {
+		{CKA_TOKEN, &no, sizeof(no)},
+		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
+		{CKA_VALUE_LEN, &key_len, sizeof(key_len)},
+	};
+
+	if (worker->keys[i] == 0)
+		must(p11->C_GenerateKey(worker->session, &generate, template, 3, &worker->keys[i]),
+		     "C_GenerateKey");
+	worker->wrapped_len[i] = WRAPPED_MAX;
+	TRY_CALL(p11->C_WrapKey(worker->session, &wrap, worker->zones[i], worker->keys[i],
+				worker->wrapped[i], &worker->wrapped_len[i]));
+	return CKR_OK;
+}
+
+static CK_RV unwrap(struct worker *worker, size_t i)
+{
+	CK_MECHANISM wrap = {CKM_CMEK_DEK_WRAP, NULL, 0};
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_KEY_TYPE, &aes, sizeof(aes)},
+		{CKA_TOKEN, &no, sizeof(no)},
+	};
+	CK_OBJECT_HANDLE key;
+	CK_RV rv;
+
+	TRY_CALL(p11->C_UnwrapKey(worker->session, &wrap, worker->zones[i], worker->wrapped[i],
+				  worker->wrapped_len[i], template, 3, &key));
+	rv = encrypt(worker->session, key);
+	p11->C_DestroyObject(worker->session, key);
+	return rv;
+}
+
+/* The handle that lives on, and a key that comes and goes. */
+static CK_RV use_zone(struct worker *worker, size_t i)
+{
+	if (worker->wrapped_len[i] == 0 || worker->wrapped_len[i] == WRAPPED_MAX)
+		TRY_CALL(make_key(worker, i));
+	if (worker->use_count % 2 == 0)
+		return encrypt(worker->session, worker->keys[i]);
+	return unwrap(worker, i);
+}
+
+static void note_use(struct worker *worker, struct use use)
+{
+	CK_SESSION_INFO info;
+
+	if (use.rv != CKR_OK && p11->C_GetSessionInfo(worker->session, &info) == CKR_OK)
+		use.reason = info.ulDeviceError;
+	if (worker->use_count == worker->use_size) {
+		worker->use_size = worker->use_size * 2 + 64;
+		worker->uses = realloc(worker->uses, worker->use_size * sizeof(use));
+	}
+	if (worker->uses == NULL)
+		must(CKR_HOST_MEMORY, "uses");
+	worker->uses[worker->use_count++] = use;
+}
+
+static void use_and_note(struct worker *worker, size_t i)
+{
+	struct use use = {.began = now()};
+
+	use.rv = use_zone(worker, i);
+	use.ended = now();
+	note_use(worker, use);
+}
+
+/* Zones in an order of the thread's own. */
+static void *work(void *state)
+{
+	struct worker *worker = state;
+
+	for (size_t i = 0; end_of_run == 0 ? i < zone_count : now() < end_of_run; i++) {
+		use_and_note(worker, (worker->number * 7 + i) % zone_count);
+		if (end_of_run != 0)
+			usleep(pause_us);
+	}
+	return NULL;
+}
+
+static void print(const struct worker *worker)
+{
+	for (size_t i = 0; i < worker->use_count; i++) {
+		const struct use *use = &worker->uses[i];
+
+		printf("%.6f %.6f %lu %lu\n", use->began, use->ended, use->rv, use->reason);
+	}
+}
+
+static void work_all(unsigned count)
+{
+	static struct worker workers[THREADS_MAX];
+
+	for (unsigned i = 0; i < count; i++) {
+		workers[i].number = i;
+		workers[i].session = open_session();
+		for (size_t zone = 0; zone < zone_count; zone++)
+			workers[i].zones[zone] = find_zone(workers[i].session, zone);
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
+			must(CKR_HOST_MEMORY, "pthread_create");
+	for (unsigned i = 0; i < count; i++) {
+		pthread_join(workers[i].thread, NULL);
+		print(&workers[i]);
+		free(workers[i].uses);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned threads = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
+
+	zone_count = argc > 3 ? (size_t)atoi(argv[3]) : 0;
+	if (zone_count == 0 || zone_count > ZONES_MAX || threads > THREADS_MAX) {
+		fprintf(stderr,
+			"usage: load make|once|run PROJECT ZONES [THREADS [MS [PAUSE_MS]]]\n");
+		return 2;
+	}
+	load_module();
+	find_slot(argv[2]);
+	if (strcmp(argv[1], "make") == 0)
+		make_zones();
+	if (strcmp(argv[1], "run") == 0 && argc > 5)
+		end_of_run = now() + atof(argv[5]) / 1000;
+	if (argc > 6)
+		pause_us = (useconds_t)atoi(argv[6]) * 1000;
+	if (threads > 0)
+		work_all(threads);
+	must(p11->C_Finalize(NULL), "C_Finalize");
+	return 0;
+}

@@ -1,0 +1,200 @@
+/* What a no of the KMS means for keys that an application holds, and for operations under way. */
+#include "rules.h"
+
+#include <stdio.h>
+
+/* Without a lease every operation asks, so that a no is heard at once; and it is not remembered. */
+static int begin(void **state)
+{
+	p11->C_Finalize(NULL);
+	token_configure("lease_seconds = 0\ndeny_seconds = 0\n");
+	if (initialize() != CKR_OK)
+		return -1;
+	return session_setup(state);
+}
+
+static int end(void **state)
+{
+	session_teardown(state);
+	p11->C_Finalize(NULL);
+	token_configure("");
+	return initialize() == CKR_OK ? 0 : -1;
+}
+
+static void set_state(CK_SESSION_HANDLE session, CK_ULONG state)
+{
+	struct template *t = with_number(template_new(), CKA_CMEK_STATE, state);
+
+	check(p11->C_SetAttributeValue(session, default_root_key(session), t->rows, t->count));
+}
+
+static CK_OBJECT_HANDLE wrapped_key(CK_SESSION_HANDLE session)
+{
+	CK_OBJECT_HANDLE key = known_key(session);
+	CK_BYTE wrapped[128];
+	CK_ULONG len = sizeof(wrapped);
+
+	check(wrap_by(session, mechanism(CKM_CMEK_DEK_WRAP), some_zone(session), key, wrapped,
+		      &len));
+	return key;
+}
+
+static CK_RV encrypt(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_BYTE block[static 16])
+{
+	CK_RV rv = p11->C_EncryptInit(session, mechanism(CKM_AES_ECB), key);
+	CK_ULONG len = 16;
+
+	return rv != CKR_OK ? rv : p11->C_Encrypt(session, block, 16, block, &len);
+}
+
+static CK_OBJECT_HANDLE copy_of(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, bool on_token)
+{
+	struct template *t = with_bool(template_new(), CKA_TOKEN, on_token);
+	CK_OBJECT_HANDLE copy;
+
+	check(p11->C_CopyObject(session, key, t->rows, t->count, &copy));
+	return copy;
+}
+
+static CK_OBJECT_HANDLE derived_from(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+	CK_HKDF_PARAMS params = {.bExpand = CK_TRUE,
+				 .prfHashMechanism = CKM_SHA256,
+				 .ulSaltType = CKF_HKDF_SALT_NULL};
+	struct template *t = with_number(aes_template(), CKA_VALUE_LEN, 32);
+	CK_OBJECT_HANDLE derived;
+
+	check(p11->C_DeriveKey(session, mechanism_with(CKM_HKDF_DERIVE, &params, sizeof(params)),
+			       key, t->rows, t->count, &derived));
+	return derived;
+}
+
+static void a_no_reaches_every_handle_and_recovery_brings_all_back(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_bool(aes_template(), CKA_DERIVE, true);
+	CK_OBJECT_HANDLE keys[5];
+	CK_BYTE before[5][16] = {{0}}, after[5][16] = {{0}};
+
+	keys[0] = key_generate(session, with_number(t, CKA_VALUE_LEN, 32));
+	keys[1] = copy_of(session, keys[0], false); /* before anything says their zone */
+	check(wrap_by(session, mechanism(CKM_CMEK_DEK_WRAP), some_zone(session), keys[0],
+		      (CK_BYTE[128]){0}, &(CK_ULONG){128}));
+	keys[2] = copy_of(session, keys[0], false);
+	keys[3] = derived_from(session, keys[0]);
+	keys[4] = copy_of(session, keys[0], true);
+	for (int i = 0; i < 5; i++)
+		check(encrypt(session, keys[i], before[i]));
+	set_state(session, CMEK_STATE_DISABLED);
+	for (int i = 0; i < 5; i++) {
+		answers(CKR_KEY_FUNCTION_NOT_PERMITTED, encrypt(session, keys[i], after[i]));
+		assert_int_equal(last_error(session), CMEK_ERROR_KMS_DISABLED);
+	}
+	set_state(session, CMEK_STATE_ACTIVE);
+	for (int i = 0; i < 5; i++) {
+		check(encrypt(session, keys[i], after[i]));
+		assert_memory_equal(before[i], after[i], 16);
+	}
+}
+
+static void a_value_is_not_read_from_a_zone_that_is_closed(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = wrapped_key(session);
+	CK_BYTE value[32];
+	CK_ATTRIBUTE row = {CKA_VALUE, value, sizeof(value)};
+
+	check(p11->C_GetAttributeValue(session, key, &row, 1));
+	assert_memory_equal(value, known_value, 32);
+	set_state(session, CMEK_STATE_DISABLED);
+	fails_for(CMEK_ERROR_KMS_DISABLED, session,
+		  p11->C_GetAttributeValue(session, key, &row, 1));
+	assert_int_equal(objects_count(session, with(template_new(), CKA_VALUE, known_value, 32)),
+			 0);
+	set_state(session, CMEK_STATE_ACTIVE);
+	row.ulValueLen = sizeof(value);
+	check(p11->C_GetAttributeValue(session, key, &row, 1));
+	assert_memory_equal(value, known_value, 32);
+}
+
+static void a_label_is_changed_while_the_zone_is_closed(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = wrapped_key(session);
+	struct template *t = with_text(template_new(), CKA_LABEL, "renamed");
+	CK_BYTE block[16] = {0};
+
+	set_state(session, CMEK_STATE_DISABLED);
+	check(p11->C_SetAttributeValue(session, key, t->rows, t->count));
+	assert_int_equal(encrypt(session, key, block), CKR_KEY_FUNCTION_NOT_PERMITTED);
+	set_state(session, CMEK_STATE_ACTIVE);
+	check(encrypt(session, key, block));
+}
+
+static void an_operation_under_way_ends_at_its_next_call(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = wrapped_key(session);
+	CK_BYTE block[16] = {0}, out[32];
+	CK_MECHANISM *cbc = mechanism_with(CKM_AES_CBC, block, 16);
+
+	check(p11->C_EncryptInit(session, cbc, key));
+	check(p11->C_EncryptUpdate(session, block, 16, out, &(CK_ULONG){32}));
+	set_state(session, CMEK_STATE_DISABLED);
+	answers(CKR_FUNCTION_FAILED,
+		p11->C_EncryptUpdate(session, block, 16, out, &(CK_ULONG){32}));
+	assert_int_equal(last_error(session), CMEK_ERROR_KMS_DISABLED);
+	answers(CKR_OPERATION_NOT_INITIALIZED, p11->C_EncryptFinal(session, out, &(CK_ULONG){32}));
+	set_state(session, CMEK_STATE_ACTIVE);
+	check(p11->C_EncryptInit(session, cbc, key));
+	check(p11->C_EncryptUpdate(session, block, 16, out, &(CK_ULONG){32}));
+	check(p11->C_EncryptFinal(session, out, &(CK_ULONG){32}));
+}
+
+static void a_no_in_one_session_ends_operations_of_others(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state, other = session_new();
+	CK_OBJECT_HANDLE key = wrapped_key(session);
+	CK_BYTE block[16] = {0}, out[32];
+
+	check(p11->C_EncryptInit(other, mechanism_with(CKM_AES_CBC, block, 16), key));
+	set_state(session, CMEK_STATE_DISABLED);
+	answers(CKR_KEY_FUNCTION_NOT_PERMITTED, encrypt(session, key, block));
+	answers(CKR_FUNCTION_FAILED, p11->C_EncryptUpdate(other, block, 16, out, &(CK_ULONG){32}));
+	set_state(session, CMEK_STATE_ACTIVE);
+	check(p11->C_CloseSession(other));
+}
+
+static void a_root_key_tells_what_was_heard_of_it(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE root = default_root_key(session), key = wrapped_key(session);
+	CK_BYTE block[16] = {0};
+
+	assert_int_equal(attribute_number(session, root, CKA_CMEK_STATE), CMEK_STATE_ACTIVE);
+	set_state(session, CMEK_STATE_DISABLED);
+	encrypt(session, key, block);
+	assert_int_equal(attribute_number(session, root, CKA_CMEK_STATE), CMEK_STATE_DISABLED);
+	assert_int_equal(objects_count(session, with_number(template_new(), CKA_CMEK_STATE,
+							    CMEK_STATE_DISABLED)),
+			 1);
+	set_state(session, CMEK_STATE_ACTIVE);
+	check(encrypt(session, key, block));
+	assert_int_equal(attribute_number(session, root, CKA_CMEK_STATE), CMEK_STATE_ACTIVE);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int rules_leases(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_no_reaches_every_handle_and_recovery_brings_all_back),
+		CASE(a_value_is_not_read_from_a_zone_that_is_closed),
+		CASE(a_label_is_changed_while_the_zone_is_closed),
+		CASE(an_operation_under_way_ends_at_its_next_call),
+		CASE(a_no_in_one_session_ends_operations_of_others),
+		CASE(a_root_key_tells_what_was_heard_of_it),
+	};
+
+	return run_group("leases", tests, token_setup, token_teardown);
+}
