@@ -3,11 +3,14 @@
 deadline, no hang, no leak (run it under sanitizers), no wrong plaintext, and nothing left on a connection for the next call. Prints the
 table. TAP."""
 
+import base64
 import concurrent.futures
+import contextlib
+import functools
 import os
+import queue
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import rude
@@ -21,7 +24,7 @@ SANITIZED = any(name in os.environ for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"))
 QUICK = {"PROBE_CONNECT_MS": 5000, "PROBE_ATTEMPT_MS": 20000, "PROBE_CALL_MS": 60000}
 STALL = {"PROBE_CONNECT_MS": 500, "PROBE_ATTEMPT_MS": 600, "PROBE_CALL_MS": 1500}
 SLACK_MS = 15000  # for a machine that has other things to do; what stalls here does so for 90 s
-EVER = 99
+EVER, LANES = 99, 3
 HTML = {"body": "<html>It works!</html>", "content_type": "text/html"}
 STATE = "the key's state does not allow it"
 TEXT = b"what nobody may see"
@@ -122,14 +125,12 @@ class Operation:
                 "reencrypt": ["reencrypt", self.key.arn, self.blob, self.other.arn]}[self.op]
 
     def opened(self, blob):
-        import base64
         data = base64.b64decode(blob) if isinstance(blob, str) else blob
         key, _, unseal = self.fake.keys.decrypt("us-west-2", data, {})
         return key, unseal()
 
     def judge(self, answer):
         """What came, in words: the status; or of a success whether it is right."""
-        import base64
         if answer["status"] != OK:
             return answer["status"] if not answer["value"] else "a failure with a value"
         if self.op == "describe":
@@ -233,93 +234,123 @@ class Tool:
         shutil.rmtree(self.folder)
 
 
-class Table:
-    def __init__(self, tap):
-        self.tap, self.rows, self.columns = tap, [], []
+class Lane:
+    """A set of all columns; rows go through several lanes at once, since most of their time is waiting."""
+
+    def __init__(self):
+        self.columns = [Operation(op) for op in OPERATIONS] + [Tool()]
         self.pool = concurrent.futures.ThreadPoolExecutor(len(COLUMNS))
 
-    def open(self):
-        self.columns = [Operation(op) for op in OPERATIONS] + [Tool()]
-
-    def row(self, title, order, expected, limits, environment=None, recovers=True):
-        cells = list(self.pool.map(lambda column: column.run(dict(order), expected, limits, environment, recovers), self.columns))
-        self.rows.append([title] + [words for words, _ in cells])
-        problems = [f"{column.op}: {problem}" for column, (_, problem) in zip(self.columns, cells) if problem]
-        self.tap.ok(not problems, title, "\n".join(problems))
-
-    def show(self):
-        rows = [["fault", *COLUMNS], *self.rows]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        print("#")
-        for number, row in enumerate(rows):
-            print("# " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-            if number == 0:
-                print("# " + "  ".join("-" * width for width in widths))
-        print("#", flush=True)
+    def run(self, row):
+        """The cells, each (words, problem)."""
+        with row.scene() as environment:
+            return list(self.pool.map(
+                lambda column: column.run(dict(row.order), row.expected, row.limits, environment, environment is None), self.columns))
 
     def close(self):
         for column in self.columns:
             column.close()
 
 
-def at(url):
-    return {"AWS_ENDPOINT_URL_KMS": url}
+class Row:
+    """A fault: an order to the fake, or a scene, which is where the endpoint is something else (its variables, for a while)."""
+
+    def __init__(self, title, order, expected, limits, scene=contextlib.nullcontext):
+        self.title, self.order, self.expected, self.limits, self.scene = title, order, expected, limits, scene
+        self.cells = []
+
+    def report(self, tap):
+        problems = [f"{op}: {problem}" for op, (_, problem) in zip(COLUMNS, self.cells) if problem]
+        tap.ok(not problems, self.title, "\n".join(problems))
 
 
-def places(table):
-    for title, manners, scheme, expected, limits in PLACES:
-        if manners is None:
-            table.row(title, {}, expected, limits, at("http://127.0.0.1:9"), recovers=False)
-            continue
-        with rude.Rude(manners, scheme) as server:
-            table.row(title, {}, expected, limits, at(server.url), recovers=False)
+def show(rows):
+    lines = [["fault", *COLUMNS], *([row.title] + [words for words, _ in row.cells] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    print("#")
+    for number, line in enumerate(lines):
+        print("# " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        if number == 0:
+            print("# " + "  ".join("-" * width for width in widths))
+    print("#", flush=True)
 
 
-def proxies(table):
-    with rude.Rude(rude.silent) as server:
-        table.row("a proxy that says nothing", {}, UNAVAILABLE, STALL,
-                  at("https://kms.example") | {"HTTPS_PROXY": server.url}, recovers=False)
-    with rude.Rude(rude.closes) as server:
-        table.row("a proxy that hangs up", {}, UNAVAILABLE, QUICK,
-                  at("https://kms.example") | {"HTTPS_PROXY": server.url}, recovers=False)
+@contextlib.contextmanager
+def place(manners, scheme="http"):
+    """The KMS's address is a rude server's."""
+    if manners is None:
+        yield {"AWS_ENDPOINT_URL_KMS": "http://127.0.0.1:9"}
+        return
+    with rude.Rude(manners, scheme) as server:
+        yield {"AWS_ENDPOINT_URL_KMS": server.url}
 
 
-def certificates(table):
-    title = "TLS: a certificate nobody vouches for"
-    with tempfile.TemporaryDirectory() as folder:
-        key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
-        made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                               "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                              capture_output=True, check=False) if shutil.which("openssl") else None
-        if made is None or made.returncode != 0:
-            table.tap.skip(title, "the program openssl is not here")
-            return
-        with FakeAws(certificate, key) as fake:
-            table.row(title, {}, UNAVAILABLE, QUICK, at(fake.url), recovers=False)
-            table.tap.ok(not fake.requests(), "and it is told nothing", fake.requests())
+@contextlib.contextmanager
+def proxy(manners):
+    with rude.Rude(manners) as server:
+        yield {"AWS_ENDPOINT_URL_KMS": "https://kms.example", "HTTPS_PROXY": server.url}
 
 
-def names(table):
+@contextlib.contextmanager
+def stranger(certificate, key):
+    """A KMS that nobody vouches for; it must be told nothing."""
+    with FakeAws(certificate, key) as fake:
+        yield {"AWS_ENDPOINT_URL_KMS": fake.url}
+        if fake.requests():
+            raise RuntimeError(f"a stranger was told: {fake.requests()}")
+
+
+def make_certificate(folder):
+    """(certificate, key) of its own making; None: no openssl here."""
+    key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
+    made = shutil.which("openssl") and subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], capture_output=True, check=False)
+    return (certificate, key) if made and made.returncode == 0 else None
+
+
+def all_rows(tap, folder):
+    rows = [Row(*fault) for fault in FAULTS]
+    rows += [Row(title, {}, expected, limits, functools.partial(place, manners, scheme))
+             for title, manners, scheme, expected, limits in PLACES]
+    rows += [Row("a proxy that says nothing", {}, UNAVAILABLE, STALL, functools.partial(proxy, rude.silent)),
+             Row("a proxy that hangs up", {}, UNAVAILABLE, QUICK, functools.partial(proxy, rude.closes))]
+    pair, title = make_certificate(folder), "TLS: a certificate nobody vouches for"
+    if pair:
+        rows.append(Row(title, {}, UNAVAILABLE, QUICK, functools.partial(stranger, *pair)))
+    else:
+        tap.skip(title, "the program openssl is not here")
     title = "a name server that says nothing"
     if SANITIZED:
-        table.tap.skip(title, "a sanitizer's run-time and a preloaded library do not go together")
+        tap.skip(title, "a sanitizer's run-time and a preloaded library do not go together")
     else:
-        table.row(title, {}, UNAVAILABLE, STALL, at("https://kms.example") | {"LD_PRELOAD": SLOW_DNS}, recovers=False)
+        slow = {"AWS_ENDPOINT_URL_KMS": "https://kms.example", "LD_PRELOAD": SLOW_DNS}
+        rows.append(Row(title, {}, UNAVAILABLE, STALL, functools.partial(contextlib.nullcontext, slow)))
+    return rows
 
 
 def main():
     tap = Tap()
-    table = Table(tap)
-    table.open()
-    for title, order, expected, limits in FAULTS:
-        table.row(title, order, expected, limits)
-    places(table)
-    proxies(table)
-    certificates(table)
-    names(table)
-    table.show()
-    table.close()
-    sys.stdout.flush()
+    lanes = [Lane() for _ in range(LANES)]
+    free = queue.Queue()
+    for lane in lanes:
+        free.put(lane)
+
+    def go(row):
+        lane = free.get()
+        try:
+            row.cells = lane.run(row)
+        finally:
+            free.put(lane)
+
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        rows = all_rows(tap, folder)
+        list(pool.map(go, sorted(rows, key=lambda row: row.limits is not STALL)))
+    for row in rows:
+        row.report(tap)
+    show(rows)
+    for lane in lanes:
+        lane.close()
     tap.finish()
 
 
