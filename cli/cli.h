@@ -7,7 +7,7 @@
 
 enum { ARGUMENTS_OPTIONS_MAX = 12, ARGUMENTS_POSITIONAL_MAX = 3 };
 
-/* An option of a command: "--project P"; `value` names what is given. */
+/* An option of a command: "--project P"; `value` names what is given; NULL: it stands alone. */
 struct option_row {
 	const char *name;
 	const char *value;
@@ -36,7 +36,8 @@ struct arguments {
 	bool json;
 };
 
-/* The value of an option of this command, never empty; NULL: not given. */
+/* The value of an option of this command, never empty (its name, if it stands alone); NULL: not
+ * given. */
 const char *arguments_value(const struct arguments *arguments, const char *name);
 /* Parses what follows the command's words. Prints the cause and answers CMEK_EXIT_USAGE, or -1: go
  * on; CMEK_EXIT_OK after --help. */

@@ -13,6 +13,11 @@
 static const struct option_row none[] = { END };
 static const struct option_row project_only[] = { PROJECT, END };
 static const struct option_row any_project[] = { ANY_PROJECT, END };
+static const struct option_row tree_options[] = {
+	ANY_PROJECT,
+	{ "states", NULL, "ask the KMS about each root key", false },
+	END,
+};
 static const struct option_row key_add_options[] = {
 	PROJECT,
 	{ "label", "L", "what to call it here (default: its alias, local name or key id)", false },
@@ -120,8 +125,9 @@ const struct command commands[] = {
 	  "nothing of it is verified.\n",
 	  none, inspect_file },
 	{ "tree", NULL, "", "the hierarchy, drawn",
-	  "Projects, root keys, clusters and databases.\n",
-	  any_project, tree_draw },
+	  "Projects, root keys, clusters and databases. With --states each root key is tried (one call of\n"
+	  "the KMS each), and the drawing says whether it is active, disabled, denied or out of reach.\n",
+	  tree_options, tree_draw },
 	{ "policy", NULL, "[CLUSTER/DB]", "the IAM and key policy for a role",
 	  "Prints two JSON documents in one: identity_policy, for the identity that runs the program, and\n"
 	  "key_policy, statements for the KMS key's own policy. Conditions on the encryption context keep to\n"

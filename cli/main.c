@@ -41,13 +41,26 @@ char *plain_text(char *text)
 
 /* --- Help ------------------------------------------------------------------------------------ */
 
+struct option_words {
+	char text[64];
+};
+
+static struct option_words words_of(const struct option_row *row)
+{
+	struct option_words words;
+
+	snprintf(words.text, sizeof(words.text), row->value == NULL ? "--%s" : "--%s %s", row->name,
+		 row->value);
+	return words;
+}
+
 static void print_usage(FILE *to, const struct command *command)
 {
 	fprintf(to, "cmek %s", command->noun);
 	if (command->verb != NULL)
 		fprintf(to, " %s", command->verb);
 	for (const struct option_row *row = command->options; row->name != NULL; row++)
-		fprintf(to, row->required ? " --%s %s" : " [--%s %s]", row->name, row->value);
+		fprintf(to, row->required ? " %s" : " [%s]", words_of(row).text);
 	fprintf(to, "%s%s", *command->positional == '\0' ? "" : " ", command->positional);
 }
 
@@ -82,12 +95,8 @@ void help_command(const struct command *command)
 	fputs("usage: ", stdout);
 	print_usage(stdout, command);
 	printf("\n\n%s\nOptions:\n", command->help);
-	for (const struct option_row *row = command->options; row->name != NULL; row++) {
-		char words[48];
-
-		snprintf(words, sizeof(words), "--%s %s", row->name, row->value);
-		printf("  %-24s %s\n", words, row->help);
-	}
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		printf("  %-24s %s\n", words_of(row).text, row->help);
 	printf("  %-24s %s\n  %-24s %s\n", "--json", "print JSON", "--help", "this text");
 }
 
@@ -153,8 +162,10 @@ static size_t fill_long_options(const struct command *command, struct option *ou
 	size_t count = 0;
 
 	for (; command->options[count].name != NULL; count++)
-		out[count] = (struct option){command->options[count].name, required_argument, NULL,
-					     (int)count};
+		out[count] = (struct option){
+			command->options[count].name,
+			command->options[count].value == NULL ? no_argument : required_argument,
+			NULL, (int)count};
 	out[count] = (struct option){"json", no_argument, NULL, OPTION_JSON};
 	out[count + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
 	return count;
@@ -180,6 +191,8 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 			return option_error(command, words);
 		if (found == OPTION_JSON)
 			arguments->json = true;
+		else if (optarg == NULL)
+			arguments->values[found] = options[found].name;
 		else if (*optarg == '\0')
 			return usage_error(command, "nothing is given for --", options[found].name);
 		else

@@ -13,6 +13,9 @@ int objects_list(const struct arguments *arguments, const struct object_kind_row
 		 object_fields *fields);
 int objects_show(const struct arguments *arguments, const struct object_kind_row *kind,
 		 object_fields *fields);
+/* What the KMS makes of an attempt to use a root key, in a word: "active", "disabled", "access
+ * denied" …; if not active, module_last_error() has its reason. */
+const char *root_key_state(const struct token *token, CK_OBJECT_HANDLE key);
 /* Prints one object that was just made. */
 int objects_report(const struct arguments *arguments, const struct token *token,
 		   CK_OBJECT_HANDLE object, object_fields *fields);

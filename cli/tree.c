@@ -8,9 +8,7 @@
 
 #include "base/free.h"
 #include "base/macros.h"
-#include "cli/cli.h"
-#include "cli/print.h"
-#include "cli/token.h"
+#include "cli/objects.h"
 
 /* One project's objects, read once. A node's parent is named by text: a root key's ARN, a cluster's
  * label. */
@@ -65,6 +63,18 @@ static void fill_key(struct node *node, const struct token *token, CK_OBJECT_HAN
 	put(node, "region", region);
 	put(node, "arn", node->key);
 	node->detail = formatted("%s, %s", provider, node->key);
+}
+
+static void fill_key_and_state(struct node *node, const struct token *token,
+			       CK_OBJECT_HANDLE object)
+{
+	const char *state = root_key_state(token, object);
+	AUTO(freep) char *detail = NULL;
+
+	fill_key(node, token, object);
+	detail = TAKE(node->detail);
+	put(node, "state", state);
+	node->detail = formatted("%s, %s", state, detail);
 }
 
 static void fill_cluster(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
@@ -172,7 +182,7 @@ static json_t *as_json(const struct level *level, const char *parent)
 	return list;
 }
 
-static int show(const struct token *token, json_t *projects)
+static int show(const struct token *token, bool states, json_t *projects)
 {
 	AUTO(nodes_clear) struct nodes keys = {0}, clusters = {0}, databases = {0};
 	AUTO(freep) char *label = NULL;
@@ -181,7 +191,7 @@ static int show(const struct token *token, json_t *projects)
 				       {"database", "databases", &databases},
 				       {NULL, NULL, NULL}};
 
-	TRY(read_nodes(token, &kind_key, fill_key, &keys));
+	TRY(read_nodes(token, &kind_key, states ? fill_key_and_state : fill_key, &keys));
 	TRY(read_nodes(token, &kind_cluster, fill_cluster, &clusters));
 	TRY(read_nodes(token, &kind_database, fill_database, &databases));
 	if (projects != NULL) {
@@ -201,6 +211,7 @@ static int show(const struct token *token, json_t *projects)
 int tree_draw(const struct arguments *arguments)
 {
 	const char *project = arguments_value(arguments, "project");
+	bool states = arguments_value(arguments, "states") != NULL;
 	json_t *projects = arguments->json ? json_array() : NULL;
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
@@ -216,7 +227,7 @@ int tree_draw(const struct arguments *arguments)
 		    (project != NULL && strcmp(project, label) != 0))
 			continue;
 		TRY(token_open_slot(functions, slots[i], &token));
-		TRY(show(&token, projects));
+		TRY(show(&token, states, projects));
 		shown++;
 	}
 	if (projects != NULL) {

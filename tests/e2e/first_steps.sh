@@ -66,6 +66,10 @@ ok "is nested" json "[(k['label'], k['provider'], [(c['label'], c['region'],
     sorted((d['label'], d['zone'] == '$zone', d['version']) for d in c['databases'])) for c in k['clusters']])
     for k in it[0]['root_keys']] ==
     [('root', 'local', [('prod', 'us-west-2', [('prod/invoices', False, 1), ('prod/orders', True, 1)])])]"
+ok "the tree with the keys' states" "$cmek" tree --states
+ok "says that the root key is active" says "└── root key root  (active, local, arn:local:kms:"
+ok "also in JSON" "$cmek" tree --states --json
+ok "as a field" json "it[0]['root_keys'][0]['state'] == 'active'"
 
 ok "doctor finds everything in order" "$cmek" doctor
 ok "the configuration" says "configuration: $CMEK_PKCS11_CONF"

@@ -103,6 +103,8 @@ ok "it says that there is no project" says "no project here; make one: cmek proj
 
 # A root key that the KMS refuses
 ok "a root key is disabled" "$cmek" key disable --project demo root
+ok "the tree shows it, if asked to" "$cmek" tree --project demo --states
+ok "in words" says "(disabled, local, "
 ok "its state shows it" "$cmek" key show --project demo root
 ok "in words" says disabled
 ok "nothing opens any more" exits 5 decrypt "$work/free"
