@@ -100,7 +100,7 @@ static void put(struct object *object, uint8_t *bytes, const struct kept *like)
 
 bool value_set(struct object *object, const uint8_t *plain)
 {
-	const struct kept open = {0};
+	const struct kept open = {.len = 0}; /* clang 14 takes no {0} for an atomic pointer */
 	uint8_t *bytes = secret_new(object->value_len);
 
 	if (bytes == NULL)
