@@ -44,18 +44,30 @@ static bool same_place(const struct entry *a, const struct entry *b)
 	       strcmp(a->of_root_key.region, b->of_root_key.region) == 0;
 }
 
-static void describe_kms(struct zones *zones, const struct entry *root_key, struct buffer *text)
+static void describe_kms(struct zones *zones, const char *provider, const char *region,
+			 const char *failed, struct buffer *text)
 {
 	struct kms_report report = {0};
 	enum kms_status status;
 
-	buffer_format(text, "KMS: %s, %s\n", root_key->of_root_key.provider,
-		      root_key->of_root_key.region);
-	status = kms_clients_describe(zones->clients, root_key->of_root_key.provider,
-				      root_key->of_root_key.region, &report, text);
+	buffer_format(text, "KMS: %s%s%s\n", provider, *region == 0 ? "" : ", ", region);
+	status = kms_clients_describe(zones->clients, provider, region, &report, text);
 	if (status != KMS_OK)
-		buffer_format(text, "KMS: FAILED: %s: %s\n", kms_status_text(status),
+		buffer_format(text, "KMS: %s: %s: %s\n", failed, kms_status_text(status),
 			      report.message);
+}
+
+/* Before there is a root key: the one that is configured, or what AWS would be; it need not be set
+ * up. */
+static void describe_default(struct zones *zones, struct buffer *text)
+{
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+	const char *name = zones->settings.default_root_key;
+
+	if (name != NULL && kms_name_parse(name, provider, region))
+		describe_kms(zones, provider, region, "FAILED", text);
+	else
+		describe_kms(zones, "aws", "", "not set up", text);
 }
 
 /* Each provider and region once. */
@@ -74,8 +86,11 @@ static enum zone_status describe_places(struct zones *zones, struct uid project,
 		while (!same_place(entries[first], entries[i]))
 			first++;
 		if (first == i)
-			describe_kms(zones, entries[i], text);
+			describe_kms(zones, entries[i]->of_root_key.provider,
+				     entries[i]->of_root_key.region, "FAILED", text);
 	}
+	if (count == 0)
+		describe_default(zones, text);
 	release_all(entries, count);
 	return ZONE_OK;
 }

@@ -113,6 +113,13 @@ def main():
         watched.append(fake)
         life, people = Life(fake, home), identities(fake, home)
         people[0][1]()
+        life.cmek("project", "create", "empty")
+        code = life.cmek("doctor", "--project", "empty")
+        tap.ok(code == 0 and "identity: arn:aws:" in life.last, "doctor says who we are before there is a root key", life.last)
+        home.set(AWS_ACCESS_KEY_ID=None)
+        code = life.cmek("doctor", "--project", "empty")
+        tap.ok(code == 0 and "KMS: not set up: no credentials" in life.last, "or that nobody is anybody yet", life.last)
+        people[0][1]()
         codes = life.begin()
         tap.ok(codes == [0] * len(codes), "a life begins", f"{codes}\n{life.text}")
         for name, become in people:
