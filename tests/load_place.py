@@ -27,7 +27,7 @@ class Tally:
 class Use:
     def __init__(self, line):
         began, ended, rv, reason = line.split()
-        self.began, self.ended, self.good, self.reason = float(began), float(ended), rv == "0", int(reason)
+        self.began, self.ended, self.good, self.reason, self.rv = float(began), float(ended), rv == "0", int(reason), hex(int(rv))
 
 
 class Place:

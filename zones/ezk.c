@@ -134,14 +134,21 @@ enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_
 
 /* --- Leases */
 
+static enum zone_status answer(struct ezk *ezk, enum zone_status status)
+{
+	if (zone_status_is_no(status))
+		ezks_told(ezk->ezks);
+	return status;
+}
+
 enum zone_status ezk_begin(struct ezk *ezk)
 {
-	return lease_begin(&ezk->lease);
+	return answer(ezk, lease_begin(&ezk->lease));
 }
 
 enum zone_status ezk_continue(struct ezk *ezk)
 {
-	return lease_continue(&ezk->lease);
+	return answer(ezk, lease_continue(&ezk->lease));
 }
 
 bool ezk_leased(const struct ezk *ezk)

@@ -86,11 +86,17 @@ struct canary {
 	struct root_lease *root;
 };
 
+/* A no about the key is told before anybody can answer it. */
 static enum zone_status ask_canary(void *state)
 {
 	const struct canary *canary = state;
+	uint64_t no_count = root_lease_no_count(canary->root);
+	enum zone_status status =
+		canary_ask(canary->zones, canary->root->project, canary->root->arn);
 
-	return canary_ask(canary->zones, canary->root->project, canary->root->arn);
+	if (zone_status_is_no_of_key(status))
+		ezks_hear(canary->zones->ezks, canary->root, no_count, status);
+	return status;
 }
 
 static enum vouch vouch(void *state, enum vouch_how how, struct voucher *ret_voucher)
@@ -105,7 +111,7 @@ static enum vouch vouch(void *state, enum vouch_how how, struct voucher *ret_vou
 	said = root_lease_vouch(canary.root, ezks_rules(ezk->ezks), how, ask_canary, &canary,
 				ret_voucher, &refused);
 	if (refused != ZONE_OK)
-		ezks_refused(ezk->ezks, canary.root, refused);
+		ezks_doubt(ezk->ezks, canary.root);
 	return said;
 }
 

@@ -71,7 +71,10 @@ struct zones *ezks_zones(struct ezks *ezks);
 /* Wipes what has ended; asked for when lease_rules_due() says so. */
 void ezks_wipe_ended(struct ezks *ezks);
 struct lease_rules *ezks_rules(struct ezks *ezks);
-/* A canary was refused: what stood on it must stand by itself; a no about the key ends it. */
-void ezks_refused(struct ezks *ezks, struct root_lease *root, enum zone_status status);
+/* A canary was refused: what stood on it must stand by itself. */
+void ezks_doubt(struct ezks *ezks, struct root_lease *root);
+/* Returns when a no that is being told has reached every lease it ends: for who is about to answer
+ * one, so that nothing that begins afterwards succeeds. */
+void ezks_told(struct ezks *ezks);
 /* Whom the leases ask (ezk_ask.c); state: the struct ezk. */
 extern const struct lease_source ezk_source;

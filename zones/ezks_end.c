@@ -144,10 +144,9 @@ static void doubt(const struct word *word, struct ezk *ezk)
 		lease_doubt(&ezk->lease);
 }
 
-/* It is a no in every project that has the key. */
+/* It is a no in every project that has the key. With the registry's lock held. */
 static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_status no)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
 	const struct word word = {root, no};
 	struct map_entry *entry;
 	size_t at = 0;
@@ -164,25 +163,29 @@ static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_
 enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
 			   enum zone_status status)
 {
-	enum zone_status answer = status;
+	AUTO(unlockp) pthread_mutex_t *lock = NULL;
 
 	if (root == NULL)
 		return status;
-	answer = root_lease_hear(root, &ezks->rules, no_count, status);
-	if (zone_status_is_no_of_key(status))
-		end_all(ezks, root, status);
-	return answer;
+	if (!zone_status_is_no_of_key(status))
+		return root_lease_hear(root, &ezks->rules, no_count, status);
+	/* One step, to those who wait for ezks_told(). */
+	lock = locked(&ezks->lock);
+	root_lease_hear(root, &ezks->rules, no_count, status);
+	end_all(ezks, root, status);
+	return status;
 }
 
-void ezks_refused(struct ezks *ezks, struct root_lease *root, enum zone_status status)
+void ezks_told(struct ezks *ezks)
 {
-	const struct word word = {root, status};
-	AUTO(unlockp) pthread_mutex_t *lock = NULL;
+	pthread_mutex_lock(&ezks->lock);
+	pthread_mutex_unlock(&ezks->lock);
+}
 
-	if (zone_status_is_no_of_key(status)) {
-		end_all(ezks, root, status);
-		return;
-	}
-	lock = locked(&ezks->lock);
+void ezks_doubt(struct ezks *ezks, struct root_lease *root)
+{
+	const struct word word = {root, ZONE_OK};
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+
 	tell_below(ezks, &word, doubt);
 }

@@ -55,7 +55,7 @@ def check_disabled(place, renew, lease=3):
     late = [use.began - disabled for use in uses if use.good and disabled + lease + TICK < use.began < enabled]
     ok(not late, "no use succeeds later than the lease's end after the key was disabled", late[:5])
     refused = [use for use in uses if not use.good]
-    ok(refused and {use.reason for use in refused} == {DISABLED}, "the refusals say that it is disabled", {use.reason for use in refused})
+    ok(refused and {use.reason for use in refused} == {DISABLED}, "the refusals say that it is disabled", {(use.reason, use.rv) for use in refused})
     heard = min((use.ended for use in refused), default=0)
     after_no = [use.began - heard for use in uses if use.good and heard < use.began < enabled]
     ok(not after_no, "and none succeeds once a no was heard", after_no[:5])
@@ -70,14 +70,14 @@ def check_outage(place, lease=2, stale=7):
     place.forget()
     child = place.start("run", 8, 16000)
     time.sleep(3)
-    cut = time.time()
     place.fake.faults.order(op="*", count=100000, reset="before")
+    cut = time.time()
     time.sleep(stale + 2)
     restored = time.time()
     place.fake.faults.clear()
     uses = place.finish(child)
-    last_yes = max(entry["time"] for entry in place.fake.requests() if entry["op"] == "Decrypt" and entry["outcome"] == "ok" and entry["time"] < cut)
-    meanwhile = [use for use in uses if cut < use.began < restored]
+    last_yes = max(entry["time"] for entry in place.fake.requests() if entry["op"] == "Decrypt" and entry["outcome"] == "ok" and entry["time"] < restored)
+    meanwhile = [use for use in uses if cut < use.began and use.ended < restored]
     # The last yes was asked for a little before the server noted it.
     hard_end = last_yes + stale
     ok(all(use.good for use in meanwhile if use.ended < hard_end - 0.5), "cut off from the KMS, work goes on until max_stale_seconds",
@@ -85,7 +85,7 @@ def check_outage(place, lease=2, stale=7):
     late = [use.began - hard_end for use in meanwhile if use.good and use.began > hard_end + TICK]
     ok(not late, "and no longer", late[:5])
     ok({use.reason for use in meanwhile if not use.good} == {UNAVAILABLE}, "then it says that the KMS is out of reach",
-       {use.reason for use in meanwhile if not use.good})
+       {(use.reason, use.rv) for use in meanwhile if not use.good})
     ok(any(use.good for use in uses if use.began > restored), "and goes on when that is back")
 
 
@@ -93,8 +93,8 @@ def check_without_coasting(place, lease=3):
     place.configure(f"lease_seconds = {lease}\n")
     child = place.start("run", 8, 9000)
     time.sleep(3)
-    cut = time.time()
     place.fake.faults.order(op="*", count=100000, status=500, type="KMSInternalException")
+    cut = time.time()
     uses = place.finish(child)
     place.fake.faults.clear()
     ok(any(use.good for use in uses if cut + 0.1 < use.began), "without it an outage is borne by what is left of the lease")

@@ -44,6 +44,7 @@ struct worker {
 	pthread_t thread;
 	unsigned number;
 	CK_SESSION_HANDLE session;
+	CK_ULONG reason; /* of the last failure */
 	CK_OBJECT_HANDLE zones[ZONES_MAX];
 	/* A key that was generated and then wrapped by its zone. */
 	CK_OBJECT_HANDLE keys[ZONES_MAX];
@@ -154,17 +155,28 @@ static CK_OBJECT_HANDLE find_zone(CK_SESSION_HANDLE session, size_t number)
 	do {                                                                                       \
 		CK_RV rv_ = (call);                                                                \
 		if (rv_ != CKR_OK)                                                                 \
-			return rv_;                                                                \
+			return failed(worker, rv_);                                                \
 	} while (0)
 
-static CK_RV encrypt(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+/* Before another call of the session succeeds. */
+static CK_RV failed(struct worker *worker, CK_RV rv)
+{
+	CK_SESSION_INFO info;
+
+	if (p11->C_GetSessionInfo(worker->session, &info) == CKR_OK)
+		worker->reason = info.ulDeviceError;
+	return rv;
+}
+
+static CK_RV encrypt(struct worker *worker, CK_OBJECT_HANDLE key)
 {
 	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
 	CK_BYTE block[16] = {0};
 	CK_ULONG len = sizeof(block);
 
-	TRY_CALL(p11->C_EncryptInit(session, &ecb, key));
-	return p11->C_Encrypt(session, block, sizeof(block), block, &len);
+	TRY_CALL(p11->C_EncryptInit(worker->session, &ecb, key));
+	TRY_CALL(p11->C_Encrypt(worker->session, block, sizeof(block), block, &len));
+	return CKR_OK;
 }
 
 static CK_RV make_key(struct worker *worker, size_t i)
@@ -198,7 +210,7 @@ static CK_RV unwrap(struct worker *worker, size_t i)
 
 	TRY_CALL(p11->C_UnwrapKey(worker->session, &wrap, worker->zones[i], worker->wrapped[i],
 				  worker->wrapped_len[i], template, 3, &key));
-	rv = encrypt(worker->session, key);
+	rv = encrypt(worker, key);
 	p11->C_DestroyObject(worker->session, key);
 	return rv;
 }
@@ -206,19 +218,19 @@ static CK_RV unwrap(struct worker *worker, size_t i)
 /* The handle that lives on, and a key that comes and goes. */
 static CK_RV use_zone(struct worker *worker, size_t i)
 {
+	CK_RV rv = CKR_OK;
+
 	if (worker->wrapped_len[i] == 0 || worker->wrapped_len[i] == WRAPPED_MAX)
-		TRY_CALL(make_key(worker, i));
+		rv = make_key(worker, i);
+	if (rv != CKR_OK)
+		return rv;
 	if (worker->use_count % 2 == 0)
-		return encrypt(worker->session, worker->keys[i]);
+		return encrypt(worker, worker->keys[i]);
 	return unwrap(worker, i);
 }
 
 static void note_use(struct worker *worker, struct use use)
 {
-	CK_SESSION_INFO info;
-
-	if (use.rv != CKR_OK && p11->C_GetSessionInfo(worker->session, &info) == CKR_OK)
-		use.reason = info.ulDeviceError;
 	if (worker->use_count == worker->use_size) {
 		worker->use_size = worker->use_size * 2 + 64;
 		worker->uses = realloc(worker->uses, worker->use_size * sizeof(use));
@@ -234,6 +246,7 @@ static void use_and_note(struct worker *worker, size_t i)
 
 	use.rv = use_zone(worker, i);
 	use.ended = now();
+	use.reason = use.rv == CKR_OK ? CMEK_ERROR_NONE : worker->reason;
 	note_use(worker, use);
 }
 
