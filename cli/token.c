@@ -64,6 +64,19 @@ const char *module_last_error(CK_ULONG *ret_reason)
 	return ours == NULL ? "" : ours->CMEK_LastError(ret_reason);
 }
 
+/* The module may be started already: OpenSSL reads its configuration when the module first uses it,
+ * and that may name pkcs11-provider and this very module. This process is ours, so it is started
+ * anew, with our arguments. */
+static CK_RV start(const CK_FUNCTION_LIST *functions, CK_C_INITIALIZE_ARGS *arguments)
+{
+	CK_RV rv = functions->C_Initialize(arguments);
+
+	if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
+		return rv;
+	rv = functions->C_Finalize(NULL);
+	return rv == CKR_OK ? functions->C_Initialize(arguments) : rv;
+}
+
 int module_load(const CK_FUNCTION_LIST **ret_functions)
 {
 	CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK,
@@ -83,7 +96,7 @@ int module_load(const CK_FUNCTION_LIST **ret_functions)
 		return fail(CMEK_EXIT_FAILED, "the module has no C_GetFunctionList; is "
 					      "CMEK_PKCS11_MODULE the right file?");
 	find_ours(library);
-	rv = list->C_Initialize(&arguments);
+	rv = start(list, &arguments);
 	if (rv != CKR_OK)
 		return module_failed(rv, "the module does not start");
 	*ret_functions = list;

@@ -153,11 +153,15 @@ static CK_RV create_cluster(const struct editor *editor, const struct template *
 
 /* Data keys. */
 
-/* Takes the object. */
+/* Takes the object. Where a login is enforced, every key on the token is private. */
 static CK_RV keep_key(const struct editor *editor, struct object *object, uint64_t zone,
 		      CK_OBJECT_HANDLE *ret_handle)
 {
 	object->slot = editor->slot;
+	if (object_has(object, OBJECT_TOKEN) && !editor->private_allowed) {
+		object_release(object);
+		return CKR_USER_NOT_LOGGED_IN;
+	}
 	if (object_has(object, OBJECT_TOKEN))
 		return objects_store_key(editor->objects, editor->slot, object, zone, ret_handle);
 	object->owner = editor->session;

@@ -9,7 +9,8 @@ CK_RV session_may_make(const struct session *session, const struct template *tem
 {
 	if (template->token && !session->read_write)
 		return CKR_SESSION_READ_ONLY;
-	return (template->flags & OBJECT_PRIVATE) == 0 ||
+	/* Where a login is enforced, every key on the token is private. */
+	return (!template->token && (template->flags & OBJECT_PRIVATE) == 0) ||
 			       tokens_private_allowed(session->tokens, session->slot)
 		       ? CKR_OK
 		       : CKR_USER_NOT_LOGGED_IN;

@@ -20,7 +20,7 @@ if p11-kit --help 2>&1 | grep -q list-objects; then
     ok "list-objects lists the zone" with p11-kit list-objects pkcs11:token=lab
     ok "by its label" says prod
     ok "list-mechanisms lists AES-GCM" with p11-kit list-mechanisms pkcs11:token=lab
-    ok "by its name" says CKM_AES_GCM
+    ok "by its name or number, as the release has it" grep -qE 'CKM_AES_GCM|aes-gcm|0x1087' "$work/.last"
 else
     skip "p11-kit lists the token's objects" "this p11-kit has no list-objects; 0.25 has"
 fi

@@ -181,6 +181,16 @@ static void everything_works_without_a_login(void **state)
 	check(p11->C_CloseSession(session));
 }
 
+static CK_RV create_on_token(CK_SESSION_HANDLE session)
+{
+	struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
+
+	with_number(t, CKA_KEY_TYPE, CKK_AES);
+	with_text(t, CKA_VALUE, "thirty-two bytes given as values");
+	with_bool(t, CKA_TOKEN, true);
+	return p11->C_CreateObject(session, t->rows, t->count, &(CK_ULONG){0});
+}
+
 static void a_login_can_be_required(void **state)
 {
 	CK_SESSION_HANDLE session;
@@ -198,9 +208,9 @@ static void a_login_can_be_required(void **state)
 	check(p11->C_DestroyObject(session, key_generate(session, t)));
 	with_bool(t, CKA_TOKEN, true);
 	with_bool(t, CKA_EXTRACTABLE, false);
-	with_bool(t, CKA_PRIVATE, true);
 	answers(CKR_USER_NOT_LOGGED_IN, p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN),
 							   t->rows, t->count, &(CK_ULONG){0}));
+	answers(CKR_USER_NOT_LOGGED_IN, create_on_token(session));
 	check(p11->C_Login(session, CKU_USER, pin, strlen((char *)pin)));
 	check(p11->C_DestroyObject(session, key_generate(session, t)));
 	check(p11->C_CloseSession(session));

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# OpenSSL on the module by way of pkcs11-provider, configured by conf/openssl.cnf: it looks, encrypts, ends, and does not
+# hang where OpenSSL prefers the token for all it does, also when the module itself speaks TLS to its KMS.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+provider=$(openssl version -m | cut -d'"' -f2)/pkcs11.so
+if [ ! -e "$provider" ]; then
+    skip "OpenSSL works with the module" "pkcs11-provider is not here"
+    finish
+fi
+new_project lab
+ok "a zone is there" pkcs11-tool --module "$module" --token-label lab --keygen --key-type AES:32 --label prod --id 0a01
+
+key=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+iv=0f0e0d0c0b0a09080706050403020100
+echo 'what the file says' >"$work/text"
+
+soon() { timeout 60 "$@"; }
+plain_env() { env OPENSSL_CONF=/dev/null "$@"; } # OpenSSL without the provider
+plain() { plain_env openssl "$@"; }
+token() { PKCS11_PROVIDER_DEBUG=file:$work/calls,level:2 soon openssl "$@"; }
+on_the_token() { grep -qF "$1" "$work/calls" && rm "$work/calls"; } # whether the provider called this
+
+# conf/openssl.cnf with the module's path; with "prefer" the token is preferred for everything, with "no-deinit" the
+# provider does not end the module when the process ends.
+use() { # [prefer|no-deinit...]
+    local edit=("-e s|^\(pkcs11-module-path\) = .*|\1 = $module|" "-e s|^#\(pkcs11-module-token-pin\)|\1|")
+    [[ " $* " != *" prefer "* ]] || edit+=("-e s/^#alg_section/alg_section/")
+    [[ " $* " != *" no-deinit "* ]] || edit+=("-e /^pkcs11-module-path/a pkcs11-module-quirks = no-deinit")
+    sed "${edit[@]}" "$root/conf/openssl.cnf" >"$work/openssl.cnf"
+    export OPENSSL_CONF=$work/openssl.cnf
+}
+
+looks() { # HOW
+    ok "the provider is there, $1" token list -providers
+    ok "by its name" says "PKCS#11 Provider"
+    ok "it looks through the token and ends well, $1" token storeutl -noout -text pkcs11:token=lab
+    ok "and through all of them" token storeutl -noout -text pkcs11:
+    ok "a digest is right, $1" test "$(token dgst -sha256 -r "$work/text" | cut -c1-64)" = "$(sha256sum <"$work/text" | cut -c1-64)"
+    ok "random bytes are there" token rand -hex 32
+    ok "cmek works all the same, $1" soon "$cmek" tree --project lab
+    ok "also where it makes something" soon "$cmek" project create "made ${1:0:24}"
+    ok "and pkcs11-tool" soon pkcs11-tool --module "$module" --token-label lab --list-objects
+}
+use
+looks "from conf/openssl.cnf"
+use no-deinit
+looks "without deinit"
+use prefer
+looks "when it is preferred"
+use prefer no-deinit
+looks "when it is preferred, without deinit"
+
+# The provider makes keys by value only on a token that says a login is needed (its slot of choice).
+printf '[slots]\nlogin_required = true\n' >>"$home/cmek.conf"
+raw_key=(-skeymgmt AES -skeyopt "hexraw-bytes:$key" -propquery provider=pkcs11)
+made_key=(-skeymgmt AES -propquery provider=pkcs11 -skeyopt pkcs11_ephemeral:1)
+
+encrypts() { # HOW
+    local mode
+    for mode in cbc ctr; do
+        ok "AES-$mode of a key given by value, $1" token enc -e -aes-256-$mode -iv $iv "${raw_key[@]}" -in "$work/text" -out "$work/enc"
+        ok "is done by the token" on_the_token C_EncryptInit
+        ok "OpenSSL itself decrypts it" plain enc -d -aes-256-$mode -iv $iv -K $key -in "$work/enc" -out "$work/dec"
+        ok "to the same text" cmp "$work/text" "$work/dec"
+        ok "so does the token" token enc -d -aes-256-$mode -iv $iv "${raw_key[@]}" -in "$work/enc" -out "$work/dec"
+        ok "to the same text" cmp "$work/text" "$work/dec"
+    done
+    ok "it makes a key in the session" token skeyutl -genkey -cipher aes256 "${made_key[@]}" \
+        -skeyopt 'pkcs11_uri:pkcs11:token=lab;id=%55;object=made'
+    ok "on the token" on_the_token C_GenerateKey
+}
+if openssl enc -help 2>&1 | grep -q skeymgmt && plain version | grep -q 'OpenSSL 3.[5-9]'; then
+    use
+    encrypts "from conf/openssl.cnf"
+    use no-deinit
+    encrypts "without deinit"
+    use prefer
+    encrypts "when the token is preferred"
+    ok "a program that knows of no token has its AES done by it" token enc -e -aes-256-cbc -iv $iv -K $key -in "$work/text" -out "$work/enc"
+    ok "in truth" on_the_token C_EncryptInit
+    ok "OpenSSL itself decrypts that" plain enc -d -aes-256-cbc -iv $iv -K $key -in "$work/enc" -out "$work/dec"
+    ok "to the same text" cmp "$work/text" "$work/dec"
+else
+    skip "AES through the provider" "$(plain version | cut -d' ' -f1-2) has no keys that stay in a token; 3.5 has"
+fi
+
+# A KMS over TLS, in a process whose OpenSSL prefers the token: what curl does must not come back into the module.
+whole_hierarchy() { # python runs $1 before it loads the module
+    local inner conf=$OPENSSL_CONF
+    new_home
+    printf '[aws]\nca_bundle = %s\n' "$work/tls.crt" >>"$home/cmek.conf"
+    # shellcheck disable=SC2016 # the inner shell expands
+    inner='"$1" project create lab && "$1" key add --project lab "$CMEK_TEST_KMS_KEY" && shift && exec "$@"'
+    # The simulated KMS is an OpenSSL program of its own: without the provider.
+    PYTHONPATH=$root/tests plain_env python3 -m fake_kms --tls "$work/tls.crt" "$work/tls.key" -- \
+        env OPENSSL_CONF="$conf" PKCS11_PROVIDER_DEBUG="file:$work/calls,level:2" sh -c "$inner" sh "$cmek" timeout 120 \
+        python3 -c "$1; import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')" \
+        "$root/tests/consumers/hierarchy.py" "$module"
+}
+if python3 -c 'import PyKCS11' 2>/dev/null; then
+    ok "a certificate for the KMS" plain req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+        -addext 'subjectAltName = DNS:localhost, IP:127.0.0.1' -keyout "$work/tls.key" -out "$work/tls.crt" -config /etc/ssl/openssl.cnf
+    for how in "" no-deinit; do
+        use prefer $how
+        ok "the whole hierarchy over TLS, OpenSSL starting in the middle${how:+, $how}" whole_hierarchy pass
+        ok "with the provider in the process" on_the_token C_GetInfo
+        ok "the same, OpenSSL being there first" whole_hierarchy 'import ssl; ssl.create_default_context()'
+        ok "with the provider in the process" on_the_token C_GetInfo
+    done
+else
+    skip "the whole hierarchy over TLS where the token is preferred" "PyKCS11 is not here"
+fi
+finish
