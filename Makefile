@@ -2,7 +2,7 @@
 #
 #   make demo [KMS=moto]   the whole hierarchy on real files; with KMS=moto over HTTP
 #   make check             every test that fits ten minutes; ends with one count
-#   make check-all         thread sanitizer, valgrind, both compilers, long sweeps
+#   make check-all         thread sanitizer, valgrind, both compilers, long sweeps, Debian 13 (as root)
 #   make bench             speed beside libcrypto, NSS and SoftHSM2
 #   make install           PREFIX=/usr/local, P11_KIT_MODULES=/etc/pkcs11/modules; DESTDIR is honoured
 #   make deps              only install what the above need

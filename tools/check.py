@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the tests and counts every single one: check.py check | check-all | sum FILE...
+"""Runs the tests and counts every single one: check.py check | check-all | newer | sum FILE...
 
 Each suite reports by TAP: cmocka programs (CMOCKA_MESSAGE_OUTPUT=TAP) and scripts alike. The last line printed is
 'N passed, N failed, N skipped'; the exit code is 0 only if nothing failed and something passed. A suite that dies,
 hangs or runs fewer tests than it announced has failed, whatever it printed. How to write a suite: CONTRIBUTING.md.
 """
+import concurrent.futures
 import glob
 import json
 import os
@@ -148,22 +149,26 @@ def read_meson(test, prefix):
     return suite
 
 
-def scripts(folder, seconds=300):
-    """Each executable file of a folder is a suite."""
-    for path in sorted(glob.glob(os.path.join(ROOT, folder, "*"))):
-        if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-            continue
-        start = time.time()
-        output, status = run([path], seconds)
-        suite = Suite(os.path.relpath(path, os.path.join(ROOT, "tests"))).read_tap(output, status)
-        if suite.failures:
-            say(f"--- {suite.name}:\n{output[-8000:]}---")
-        suite.seconds = time.time() - start
-        yield suite
+def run_script(path, seconds):
+    start = time.time()
+    output, status = run([path], seconds)
+    suite = Suite(os.path.relpath(path, os.path.join(ROOT, "tests"))).read_tap(output, status)
+    if suite.failures:
+        say(f"--- {suite.name}:\n{output[-8000:]}---")
+    suite.seconds = time.time() - start
+    return suite
+
+
+def scripts(*patterns, seconds=300, but=()):
+    """Each executable file is a suite. Two run at once: they share nothing, and each is one process most of the time."""
+    paths = sorted(path for pattern in patterns for path in glob.glob(os.path.join(ROOT, "tests", pattern))
+                   if os.path.isfile(path) and os.access(path, os.X_OK) and os.path.basename(path) not in but)
+    with concurrent.futures.ThreadPoolExecutor(2) as lanes:
+        yield from lanes.map(lambda path: run_script(path, seconds), paths)
 
 
 def sanitized(folder, sanitizers, title, wrapper=None, suites=("unit", "module")):
-    rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false"])
+    rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false", "-Doptimization=1"])
     yield from rows
     if built:
         arguments = [word for suite in suites for word in ("--suite", suite)] + ["--timeout-multiplier", "5"]
@@ -178,11 +183,17 @@ def check():
         return
     yield from meson_test("build", ["--no-suite", "slow"])
     yield from sanitized("build-asan", "address,undefined", "units with address and undefined sanitizers")
-    yield from scripts("tests/e2e")
-    yield from scripts("tests/consumers")
+    yield from scripts("e2e/*", "consumers/*")
 
 
 def check_all():
+    with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
+        debian = meanwhile.submit(run, ["tools/trixie.sh", "make"], 1200)
+        yield from check_all_here()
+        yield from check_in_debian(*debian.result())
+
+
+def check_all_here():
     rows, built = build("build")
     yield from rows
     for compiler in ("gcc", "clang"):
@@ -201,7 +212,39 @@ def check_all():
                                        "--wrapper", valgrind],
                               one_row="units under valgrind")
         yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
-        yield from scripts("tests/sweeps", 900)
+        yield from scripts("sweeps/*", seconds=900)
+
+
+def check_in_debian(made, status):
+    """The `newer` below, run in the Debian 13 of tools/trixie.sh."""
+    result, suite = os.path.join(BUILD, "trixie", "build", "newer.json"), Suite("Debian 13")
+    if status:
+        lines = made.strip().splitlines() or [status]
+        (suite.skips if status == "status 77" else suite.failures).append("; ".join(lines[-5:]))
+        yield suite
+        return
+    if os.path.exists(result):
+        os.remove(result)
+    output, status = run(["tools/trixie.sh", "run", "python3", "tools/check.py", "newer"], 1800)
+    rows = read_rows(result)
+    if status:
+        say(f"--- Debian 13:\n{output}---")
+    for row in rows:
+        row.name = f"Debian 13: {row.name}"
+        yield row
+    if status and not any(row.failures for row in rows):
+        suite.failures.append(status)
+        yield suite
+
+
+def newer():
+    """Our sources with the libraries of a newer distribution, and under its programs; pkcs11js is left to `check`."""
+    rows, built = build("build", row="build")
+    yield from rows
+    if built:
+        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--suite", "built", "--suite", "aws"],
+                              one_row="units")
+        yield from scripts("consumers/*", "e2e/demo.sh", but=("node.sh",))
 
 
 def report(rows):
@@ -238,15 +281,18 @@ def run_all(name, suites):
     return report(rows)
 
 
-def sum_up(paths):
-    rows = []
-    for path in paths:
-        try:
-            with open(path, encoding="utf-8") as file:
-                rows += json.load(file)
-        except (OSError, ValueError) as error:
-            rows.append({"name": path, "passed": 0, "failures": [str(error)], "skips": [], "seconds": 0.0})
-    return report(rows)
+def read_rows(path):
+    """The suites of an earlier run; that it can't be read is a failure like any other."""
+    suites = []
+    try:
+        with open(path, encoding="utf-8") as file:
+            for row in json.load(file):
+                suites.append(Suite(row["name"]))
+                vars(suites[-1]).update(row)
+    except (OSError, ValueError) as error:
+        suites.append(Suite(path))
+        suites[-1].failures.append(str(error))
+    return suites
 
 
 def main():
@@ -255,8 +301,10 @@ def main():
         return run_all("check", check())
     if what == "check-all":
         return run_all("check-all", check_all())
+    if what == "newer":
+        return run_all("newer", newer())
     if what == "sum":
-        return sum_up(sys.argv[2:])
+        return report([vars(suite) for path in sys.argv[2:] for suite in read_rows(path)])
     print(__doc__, file=sys.stderr)
     return 2
 

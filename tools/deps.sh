@@ -36,6 +36,7 @@ check|node node_api.h|libnode-dev|builds pkcs11js
 check|cmd g++|g++|builds pkcs11js
 check|cmd make|make|builds pkcs11js
 check-all|cmd clang|clang|the second compiler
+check-all|file /usr/sbin/debootstrap|debootstrap|a Debian 13 in build/trixie, for newer stock programs
 check-all|cmd valgrind|valgrind|memory checks
 check-all|file /usr/lib/debug/.build-id|libc6-dbg|valgrind needs the names in libc
 bench|cmd softhsm2-util|softhsm2|measured beside ours
