@@ -41,8 +41,7 @@ use_apts_proxy() {
     [ -z "$proxy" ] || export http_proxy=${http_proxy:-$proxy}
 }
 
-# The namespaces; in them this script again, as `inside`.
-enter() { unshare "${apart[@]}" "$self" inside "$@"; }
+enter() { "$self" run "$@"; }
 
 mount_all() {
     mkdir -p "$root/src" "$home/build" "$source/build"
@@ -97,7 +96,7 @@ make_root() {
 
 case ${1:-} in
 make) make_root ;;
-run) shift && enter "$@" ;;
+run) shift && exec unshare "${apart[@]}" "$self" inside "$@" ;; # exec: who ends this, ends all of it
 # What it calls itself by, so that each stops at its first error:
 base) make_base "$2" ;;
 packages) add_packages ;;
