@@ -364,6 +364,18 @@ static void refused_canary_takes_back_what_it_gave(void **state)
 	assert_int_equal(calls(l), 2 + 1 + 3);
 }
 
+static void canary_that_does_not_open_leaves_zones_to_themselves(void **state)
+{
+	struct leased *l = *state;
+
+	make_zones(l, 2);
+	use_all(l, ZONE_OK);
+	seconds_pass(l, SURELY);
+	fake_kms_fail(&l->f->aws, FAKE_DECRYPT, KMS_INVALID_CIPHERTEXT, 1);
+	use_all(l, ZONE_OK);
+	assert_int_equal(calls(l), 2 + 1 + 2);
+}
+
 /* --- Yes and no on the way together */
 
 struct meanwhile {
@@ -473,6 +485,26 @@ static void without_coasting_an_outage_is_borne_to_the_end_of_the_lease(void **s
 	}
 	seconds_pass(l, 1);
 	use_all(l, ZONE_KMS_THROTTLED);
+}
+
+static void missing_credentials_are_borne_to_the_end_of_the_lease_alone(void **state)
+{
+	struct leased *l = *state;
+
+	configure(l, false, STALE_SECONDS);
+	make_zones(l, 3);
+	use_all(l, ZONE_OK);
+	fake_kms_set(&l->f->aws, ROOT_A, KMS_KEY_ENABLED, KMS_NO_CREDENTIALS);
+	for (int i = 1; i < LEASE_SECONDS; i++) {
+		seconds_pass(l, 1);
+		use_all(l, ZONE_OK);
+	}
+	assert_in_range(calls(l), 3 + 1, 3 + LEASE_SECONDS / 4 / 7);
+	seconds_pass(l, 15);
+	use_all(l, ZONE_KMS_NO_CREDENTIALS);
+	fake_kms_set(&l->f->aws, ROOT_A, KMS_KEY_ENABLED, KMS_OK);
+	seconds_pass(l, 15);
+	use_all(l, ZONE_OK);
 }
 
 static void no_is_heard_while_coasting(void **state)
@@ -591,11 +623,13 @@ int main(void)
 		CASE(canary_without_a_right_is_no_no),
 		CASE(right_that_is_lost_is_noticed_by_canary_and_zone),
 		CASE(refused_canary_takes_back_what_it_gave),
+		CASE(canary_that_does_not_open_leaves_zones_to_themselves),
 		CASE(yes_of_the_canary_that_a_no_of_a_zone_overtook_is_dropped),
 		CASE(yes_of_a_zone_that_a_no_of_the_canary_overtook_is_dropped),
 		CASE(yes_of_a_zone_that_a_no_of_another_overtook_is_dropped),
 		CASE(outage_is_one_attempt_for_all_zones),
 		CASE(without_coasting_an_outage_is_borne_to_the_end_of_the_lease),
+		CASE(missing_credentials_are_borne_to_the_end_of_the_lease_alone),
 		CASE(no_is_heard_while_coasting),
 		CASE(what_was_heard_of_a_root_key_is_told_without_asking),
 		CASE(key_that_is_described_as_disabled_ends_the_leases_below_it),

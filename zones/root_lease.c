@@ -1,6 +1,7 @@
 /* What is known of a root key, and its canary in flight. */
 #include "zones/root_lease.h"
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 
 #include <stdlib.h>
@@ -71,6 +72,12 @@ static void hear_no(struct root_lease *root, const struct lease_rules *rules, en
 
 static void hear_outage(struct root_lease *root, struct lease_rules *rules, enum zone_status outage)
 {
+	if (root->outage == ZONE_OK)
+		log_warning("%s: %s; what is leased below it goes on to the end of its lease%s",
+			    root->arn, zone_status_text(outage),
+			    rules->stale_ms > 0 && zone_status_is_outage(outage)
+				    ? " or to max_stale_seconds after the last yes"
+				    : "");
 	root->outage = outage;
 	root->out_since = clock_now(rules->clock);
 	root->out_until = lease_rules_again(rules, root->out_since);
@@ -87,7 +94,10 @@ static void hear(struct root_lease *root, struct lease_rules *rules, enum zone_s
 		return;
 	root->was_heard = true;
 	root->heard = status;
-	root->outage = ZONE_OK;
+	if (!zone_status_is_outage(status) && root->outage != ZONE_OK) {
+		root->outage = ZONE_OK;
+		log_warning("%s: the KMS answers again", root->arn);
+	}
 	if (zone_status_is_no_of_key(status))
 		hear_no(root, rules, status);
 	else if (zone_status_is_outage(status))
@@ -173,7 +183,7 @@ static enum vouch settle(struct root_lease *root, struct lease_rules *rules, str
 		return take_yes(root, rules, asked);
 	if (!says_nothing(status))
 		return take_refusal(root, rules);
-	if (root->outage == ZONE_OK)
+	if (!zone_status_is_outage(status)) /* those were heard */
 		hear_outage(root, rules, status);
 	return VOUCH_OUTAGE;
 }
