@@ -212,23 +212,48 @@ const char *log_last(void)
 	return last;
 }
 
+static bool is_written(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+static bool format_message(char message[MESSAGE_MAX], const char *format, va_list args)
+{
+	int len = vsnprintf(message, MESSAGE_MAX, format, args);
+
+	if (len >= MESSAGE_MAX)
+		memcpy(message + MESSAGE_MAX - 4, "...", 4);
+	return len >= 0;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
-	bool written = (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+	bool written = is_written(level), formatted;
 	char message[MESSAGE_MAX];
-	int saved = errno, len;
+	int saved = errno;
 	va_list args;
 
 	if (!written && level > LOG_WARNING)
 		return;
 	va_start(args, format);
-	len = vsnprintf(message, sizeof(message), format, args);
+	formatted = format_message(message, format, args);
 	va_end(args);
-	if (len >= (int)sizeof(message))
-		memcpy(message + sizeof(message) - 4, "...", 4);
-	if (len >= 0 && level <= LOG_WARNING)
+	if (formatted && level <= LOG_WARNING)
 		memcpy(last, message, sizeof(last));
-	if (len >= 0 && written)
+	if (formatted && written)
 		send_message(level, message);
+	errno = saved;
+}
+
+void log_notice(const char *format, ...)
+{
+	char message[MESSAGE_MAX];
+	int saved = errno;
+	va_list args;
+
+	va_start(args, format);
+	if (is_written(LOG_WARNING) && format_message(message, format, args))
+		send_message(LOG_WARNING, message);
+	va_end(args);
 	errno = saved;
 }

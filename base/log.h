@@ -17,6 +17,8 @@ bool log_configure(enum log_level level, const char *to);
 bool log_level_parse(const char *text, enum log_level *ret_level);
 /* Keeps errno. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A warning that is no call's reason to fail: log_last keeps the one it has. Keeps errno. */
+void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Nothing goes to standard error any more (or again); syslog, files and log_last are as before. */
 void log_quiet(bool quiet);

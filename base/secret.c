@@ -84,9 +84,9 @@ static void *map_aligned(size_t size)
 static void protect(void *memory, size_t size)
 {
 	if (mlock(memory, size) != 0 && ++unlocked_count == 1)
-		log_warning("keys in memory are not locked against swapping: mlock: %s; "
-			    "raise RLIMIT_MEMLOCK (LimitMEMLOCK= in systemd)",
-			    strerror(errno));
+		log_notice("keys in memory are not locked against swapping: mlock: %s; "
+			   "raise RLIMIT_MEMLOCK (LimitMEMLOCK= in systemd)",
+			   strerror(errno));
 	madvise(memory, size, MADV_DONTDUMP);
 	madvise(memory, size, MADV_WIPEONFORK);
 }

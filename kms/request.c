@@ -120,9 +120,9 @@ static void adjust_clock(struct exchange *exchange)
 	exchange->at_once = peer_adjust_clock(
 		&exchange->client->peer, exchange->client->aws->settings->clock, &exchange->answer);
 	if (exchange->at_once)
-		log_warning("KMS: this machine's clock differs by %lld s from that of %s; set it",
-			    (long long)exchange->client->peer.skew_ms / 1000,
-			    (const char *)exchange->client->peer.endpoint.host.data);
+		log_notice("KMS: this machine's clock differs by %lld s from that of %s; set it",
+			   (long long)exchange->client->peer.skew_ms / 1000,
+			   (const char *)exchange->client->peer.endpoint.host.data);
 }
 
 static void read(struct exchange *exchange)

@@ -181,8 +181,8 @@ static void publish(struct module *module)
 static void configure_log(const struct config *config)
 {
 	if (!log_configure((enum log_level)config->log_level, config->log_to))
-		log_warning("[log] to = %s can't be opened: %s; the log stays where it was",
-			    config->log_to, strerror(errno));
+		log_notice("[log] to = %s can't be opened: %s; the log stays where it was",
+			   config->log_to, strerror(errno));
 }
 
 static CK_RV start(struct config *config)

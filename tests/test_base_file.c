@@ -211,6 +211,26 @@ static void log_writes_one_line_a_message_from_its_level_on(void **state)
 	assert_null(strstr(text, "not written"));
 }
 
+static void a_notice_is_written_but_is_no_reason(void **state)
+{
+	AUTO(freep) char *path = in_folder("log-notice");
+	AUTO(buffer_clear) struct buffer read = {0};
+
+	(void)state;
+	assert_true(log_configure(LOG_WARNING, path));
+	log_warning("the reason");
+	errno = ENOENT;
+	log_notice("%s besides", "news");
+	assert_int_equal(errno, ENOENT);
+	assert_string_equal(log_last(), "the reason");
+	assert_true(log_configure(LOG_ERROR, path));
+	log_notice("not written");
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	assert_true(file_read(path, 4096, &read));
+	assert_non_null(strstr(buffer_text(&read), "]: warning: news besides\n"));
+	assert_null(strstr(buffer_text(&read), "not written"));
+}
+
 static void long_messages_are_cut(void **state)
 {
 	AUTO(freep) char *path = in_folder("log-long");
@@ -278,6 +298,7 @@ int main(void)
 		cmocka_unit_test(folders_are_made_with_their_parents),
 		cmocka_unit_test(shared_locks_share_and_exclusive_ones_do_not),
 		cmocka_unit_test(log_writes_one_line_a_message_from_its_level_on),
+		cmocka_unit_test(a_notice_is_written_but_is_no_reason),
 		cmocka_unit_test(long_messages_are_cut),
 		cmocka_unit_test(log_that_can_not_be_opened_stays_where_it_was),
 		cmocka_unit_test(broken_standard_error_does_not_end_the_host),

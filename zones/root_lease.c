@@ -73,11 +73,11 @@ static void hear_no(struct root_lease *root, const struct lease_rules *rules, en
 static void hear_outage(struct root_lease *root, struct lease_rules *rules, enum zone_status outage)
 {
 	if (root->outage == ZONE_OK)
-		log_warning("%s: %s; what is leased below it goes on to the end of its lease%s",
-			    root->arn, zone_status_text(outage),
-			    rules->stale_ms > 0 && zone_status_is_outage(outage)
-				    ? " or to max_stale_seconds after the last yes"
-				    : "");
+		log_notice("%s: %s; what is leased below it goes on to the end of its lease%s",
+			   root->arn, zone_status_text(outage),
+			   rules->stale_ms > 0 && zone_status_is_outage(outage)
+				   ? " or to max_stale_seconds after the last yes"
+				   : "");
 	root->outage = outage;
 	root->out_since = clock_now(rules->clock);
 	root->out_until = lease_rules_again(rules, root->out_since);
@@ -96,7 +96,7 @@ static void hear(struct root_lease *root, struct lease_rules *rules, enum zone_s
 	root->heard = status;
 	if (!zone_status_is_outage(status) && root->outage != ZONE_OK) {
 		root->outage = ZONE_OK;
-		log_warning("%s: the KMS answers again", root->arn);
+		log_notice("%s: the KMS answers again", root->arn);
 	}
 	if (zone_status_is_no_of_key(status))
 		hear_no(root, rules, status);
@@ -154,7 +154,9 @@ static bool says_nothing(enum zone_status status)
 static enum vouch take_yes(struct root_lease *root, struct lease_rules *rules, struct moment asked)
 {
 	if (!lasts(moment_after(asked, rules->yes_ms), rules)) {
-		hear_outage(root, rules, ZONE_KMS_UNAVAILABLE); /* slower than its lease */
+		log_warning("%s: the KMS said yes later than a lease of %d ms lasts", root->arn,
+			    (int)rules->yes_ms);
+		hear_outage(root, rules, ZONE_KMS_UNAVAILABLE);
 		return VOUCH_OUTAGE;
 	}
 	root->vouches = true;
