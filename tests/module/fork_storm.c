@@ -5,8 +5,9 @@
  *	fork_storm PROJECT CHILDREN THREADS ROUNDS
  *
  * Every thread of every process encrypts and decrypts, under the project's root key in the KMS,
- * ROUNDS texts that nobody else has; the parent's threads go on until the last child has ended. A
- * line at the end: requests made, answers that were another's, calls that failed, children that
+ * ROUNDS texts that nobody else has; the parent's threads go on until the last child has ended,
+ *with pauses, so that at each fork some connections are idle and some have a request in flight. A
+ *line at the end: requests made, answers that were another's, calls that failed, children that
  * ended badly.
  */
 #include <dlfcn.h>
@@ -23,7 +24,13 @@
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/cmek.h"
 
-enum { THREADS_MAX = 32, CHILD_SECONDS = 300, BLOB_MAX = 6144, PAUSE_US = 20000 };
+enum {
+	THREADS_MAX = 32,
+	CHILD_SECONDS = 300,
+	BLOB_MAX = 6144,
+	FORK_PAUSE_US = 20000,
+	PAUSE_US = 4000
+};
 
 /* Of all the processes. */
 static struct tally {
@@ -152,6 +159,8 @@ static void *work(void *state)
 		snprintf(text, sizeof(text), "process %d thread %u round %u", (int)getpid(),
 			 worker->number, i);
 		go_and_return(session, key, text);
+		if (worker->is_parent_s)
+			usleep((i + worker->number) % 2 * PAUSE_US);
 	}
 	return NULL;
 }
@@ -215,7 +224,7 @@ int main(int argc, char **argv)
 	find_slot(argv[1]);
 	start_threads(workers, true);
 	for (unsigned i = 0; i < children; i++) {
-		usleep(PAUSE_US);
+		usleep(FORK_PAUSE_US);
 		start_child();
 	}
 	bad = wait_for_children(children);
