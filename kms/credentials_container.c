@@ -52,7 +52,7 @@ static const char *split(const char *url, struct buffer *ret_base)
 static enum kms_status open_relative(const char *path, struct peer *peer, struct kms_report *report)
 {
 	if (path[0] == '/')
-		return peer_init_address(peer, "http://169.254.170.2", report);
+		return peer_init_address(peer, "http://169.254.170.2", ATTEMPTS, report);
 	return kms_fail(KMS_MISCONFIGURED, report, NULL,
 			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI does not begin with '/'");
 }
@@ -65,7 +65,7 @@ static enum kms_status open_full(const char *url, struct peer *peer, const char 
 
 	if (buffer_text(&base) == NULL)
 		return KMS_NO_MEMORY;
-	TRY(peer_init_address(peer, buffer_text(&base), report));
+	TRY(peer_init_address(peer, buffer_text(&base), ATTEMPTS, report));
 	if (!bytes_begin(bytes_of(url), "https:") && !is_agent(buffer_bytes(&peer->endpoint.host)))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"AWS_CONTAINER_CREDENTIALS_FULL_URI '%s': http is only for this "
@@ -123,7 +123,7 @@ static enum kms_status ask(const struct credentials_place *place, struct peer *p
 	if (token->len > 0)
 		request.headers[1] =
 			(struct http_header){"Authorization", (const char *)token->data};
-	return peer_ask(peer, place, &request, ATTEMPTS, report, answer);
+	return peer_ask(peer, place, &request, report, answer);
 }
 
 enum kms_status credentials_from_container(const struct credentials_place *place,

@@ -87,7 +87,7 @@ static enum kms_status ask(const struct credentials_place *place, const struct w
 	if (request.path == NULL)
 		return KMS_NO_MEMORY;
 	TRY(peer_open(&peer, AWS_SSO, wanted->session.region, place, report));
-	return peer_ask(&peer, place, &request, settings->max_attempts, report, answer);
+	return peer_ask(&peer, place, &request, report, answer);
 }
 
 /* The portal's own words: a token it does not take, or a role that one may not have. */

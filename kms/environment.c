@@ -38,6 +38,8 @@ static const struct {
 	[ENV_IGNORE_ENDPOINT_URLS]    = { "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",     NULL },
 	[ENV_USE_FIPS]                = { "AWS_USE_FIPS_ENDPOINT",                   NULL },
 	[ENV_USE_DUALSTACK]           = { "AWS_USE_DUALSTACK_ENDPOINT",              NULL },
+	[ENV_MAX_ATTEMPTS]            = { "AWS_MAX_ATTEMPTS",                        NULL },
+	[ENV_RETRY_MODE]              = { "AWS_RETRY_MODE",                          NULL },
 	[ENV_CA_BUNDLE]               = { "AWS_CA_BUNDLE",                           NULL },
 	[ENV_HOME]                    = { "HOME",                                    NULL },
 	/* clang-format on */

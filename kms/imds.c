@@ -52,7 +52,9 @@ static enum kms_status open_service(const struct credentials_place *place, struc
 	if (url == NULL)
 		url = mode != NULL && strcasecmp(mode, "IPv6") == 0 ? "http://[fd00:ec2::254]"
 								    : "http://169.254.169.254";
-	return peer_init_address(peer, url, report);
+	return peer_init_address(peer, url,
+				 number_of(place->environment, ENV_IMDS_ATTEMPTS, 1, ATTEMPTS_MAX),
+				 report);
 }
 
 static enum kms_status ask(struct peer *peer, const struct credentials_place *place,
@@ -70,9 +72,7 @@ static enum kms_status ask(struct peer *peer, const struct credentials_place *pl
 		.direct = true,
 	};
 
-	return peer_ask(peer, place, &request,
-			number_of(place->environment, ENV_IMDS_ATTEMPTS, 1, ATTEMPTS_MAX), report,
-			answer);
+	return peer_ask(peer, place, &request, report, answer);
 }
 
 /* What a token looks like; it goes into a header. */

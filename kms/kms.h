@@ -149,7 +149,7 @@ struct kms_settings {
 	unsigned connect_timeout_ms;   /* 2000 */
 	unsigned attempt_timeout_ms;   /* 5000 */
 	unsigned call_timeout_ms;      /* 15000 */
-	unsigned max_attempts;	       /* 3 */
+	unsigned max_attempts;	       /* AWS_MAX_ATTEMPTS, the profile's, 3 */
 	unsigned max_idle_connections; /* 8 */
 	/* local */
 	const char *local_path; /* file of the embedded KMS's keys */

@@ -8,7 +8,7 @@
 #include "base/macros.h"
 #include "kms/report.h"
 
-enum { SKEW_MS = 4 * 60 * 1000 };
+enum { SKEW_MS = 4 * 60 * 1000, MAX_ATTEMPTS = 3 };
 
 static const char *text_of(const struct buffer *buffer)
 {
@@ -30,6 +30,47 @@ static bool find_ca_bundle(struct peer *peer, const struct kms_settings *setting
 	return buffer_text(&peer->ca_bundle) != NULL;
 }
 
+/* As AWS's tools name them; all are retry.h's here. */
+static const char *const retry_modes[] = {"standard", "adaptive", "legacy"};
+
+static enum kms_status check_retry_mode(const struct environment *environment,
+					const struct profile *profile, struct kms_report *report)
+{
+	const char *mode = environment_get(environment, ENV_RETRY_MODE);
+
+	if (mode == NULL)
+		mode = profile_get(profile, "retry_mode");
+	for (size_t i = 0; mode != NULL && i < COUNT_OF(retry_modes); i++)
+		if (strcmp(mode, retry_modes[i]) == 0)
+			return KMS_OK;
+	return mode == NULL ? KMS_OK
+			    : kms_fail(KMS_MISCONFIGURED, report, NULL,
+				       "AWS_RETRY_MODE or retry_mode is standard, adaptive or "
+				       "legacy, not '%s'",
+				       mode);
+}
+
+static enum kms_status find_max_attempts(struct peer *peer, const struct kms_settings *settings,
+					 const struct environment *environment,
+					 const struct profile *profile, struct kms_report *report)
+{
+	const char *text = environment_get(environment, ENV_MAX_ATTEMPTS);
+	unsigned long number = MAX_ATTEMPTS;
+
+	peer->max_attempts = settings->max_attempts;
+	if (peer->max_attempts > 0)
+		return KMS_OK;
+	if (text == NULL)
+		text = profile_get(profile, "max_attempts");
+	if (text != NULL && (strspn(text, "0123456789") != strlen(text) || strlen(text) > 9 ||
+			     (number = strtoul(text, NULL, 10)) == 0))
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"AWS_MAX_ATTEMPTS or max_attempts is a number from 1 on, not '%s'",
+				text);
+	peer->max_attempts = (unsigned)number;
+	return KMS_OK;
+}
+
 static void begin(struct peer *peer)
 {
 	peer->bucket.tokens = RETRY_BUCKET;
@@ -46,6 +87,8 @@ enum kms_status peer_init(struct peer *peer, enum aws_service service, const cha
 	snprintf(peer->region, sizeof(peer->region), "%s", region);
 	if (!find_ca_bundle(peer, settings, environment, profile))
 		return KMS_NO_MEMORY;
+	TRY(check_retry_mode(environment, profile, report));
+	TRY(find_max_attempts(peer, settings, environment, profile, report));
 	return endpoint_find(service, settings, environment, profile, region, report,
 			     &peer->endpoint);
 }
@@ -67,9 +110,11 @@ enum kms_status peer_open(struct peer *peer, enum aws_service service, const cha
 			 report);
 }
 
-enum kms_status peer_init_address(struct peer *peer, const char *url, struct kms_report *report)
+enum kms_status peer_init_address(struct peer *peer, const char *url, unsigned max_attempts,
+				  struct kms_report *report)
 {
 	begin(peer);
+	peer->max_attempts = max_attempts;
 	if (endpoint_take(url, &peer->endpoint))
 		return KMS_OK;
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not http[s]://HOST[:PORT][/PATH]",
@@ -256,8 +301,8 @@ static enum kms_status try_once(struct peer *peer, const struct credentials_plac
 }
 
 enum kms_status peer_ask(struct peer *peer, const struct credentials_place *place,
-			 const struct peer_request *request, unsigned attempts,
-			 struct kms_report *report, struct http_answer *ret_answer)
+			 const struct peer_request *request, struct kms_report *report,
+			 struct http_answer *ret_answer)
 {
 	const struct clock *clock = place->settings->clock;
 	struct retry retry = {
@@ -265,7 +310,7 @@ enum kms_status peer_ask(struct peer *peer, const struct credentials_place *plac
 		.clock = clock,
 		.sleep = place->world->sleep,
 		.sleep_state = place->world->sleep_state,
-		.max_attempts = attempts,
+		.max_attempts = peer->max_attempts,
 		.attempt = 1,
 		.deadline = place->deadline,
 	};

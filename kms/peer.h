@@ -12,12 +12,15 @@ struct peer {
 	char region[KMS_REGION_MAX + 1];
 	struct endpoint endpoint;
 	struct buffer ca_bundle; /* text; empty: the system's */
+	unsigned max_attempts;	 /* of one request, the first included */
 	struct sigv4_cache signing_key;
 	struct retry_bucket bucket;
 	_Atomic int64_t skew_ms; /* its clock minus ours, where it minded */
 };
 
-/* Zero state first. Where the service is and what it is trusted by: endpoint_find(), ca_bundle. */
+/* Zero state first. Where the service is, what it is trusted by and how often it is asked:
+ * endpoint_find(), ca_bundle, max_attempts and retry_mode (AWS SDKs and Tools Reference Guide,
+ * "Retry behavior"; every mode is retry.h's here). KMS_MISCONFIGURED: one of them is none. */
 enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
 			  const struct kms_settings *settings,
 			  const struct environment *environment, const struct profile *profile,
@@ -26,7 +29,8 @@ enum kms_status peer_init(struct peer *peer, enum aws_service service, const cha
 enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
 			  const struct credentials_place *place, struct kms_report *report);
 /* A place that is no service's, for unsigned requests. KMS_MISCONFIGURED: not an address. */
-enum kms_status peer_init_address(struct peer *peer, const char *url, struct kms_report *report);
+enum kms_status peer_init_address(struct peer *peer, const char *url, unsigned max_attempts,
+				  struct kms_report *report);
 void peer_clear(struct peer *peer);
 
 enum { PEER_HEADERS = 4 };
@@ -57,10 +61,10 @@ int64_t peer_clock_difference(const struct clock *clock, const struct http_answe
 int64_t peer_retry_hint(const struct http_answer *answer);
 
 /*
- * Asks until there is a good answer (200), as retry.h says, for at most `attempts` and until the
+ * Asks until there is a good answer (200), as retry.h says, for at most max_attempts and until the
  * place's deadline; each attempt for at most the request's time. On failure the report (not NULL)
  * says why; nothing is logged.
  */
 enum kms_status peer_ask(struct peer *peer, const struct credentials_place *place,
-			 const struct peer_request *request, unsigned attempts,
-			 struct kms_report *report, struct http_answer *ret_answer);
+			 const struct peer_request *request, struct kms_report *report,
+			 struct http_answer *ret_answer);

@@ -194,7 +194,7 @@ static void begin(struct exchange *exchange, struct aws_client *client, const st
 		.clock = settings->clock,
 		.sleep = client->aws->world.sleep,
 		.sleep_state = client->aws->world.sleep_state,
-		.max_attempts = settings->max_attempts,
+		.max_attempts = client->peer.max_attempts,
 		.attempt = 1,
 		.deadline = moment_after(now, settings->call_timeout_ms),
 	};

@@ -21,7 +21,6 @@ static const struct {
 	{offsetof(struct kms_settings, connect_timeout_ms), 2000},
 	{offsetof(struct kms_settings, attempt_timeout_ms), 5000},
 	{offsetof(struct kms_settings, call_timeout_ms), 15000},
-	{offsetof(struct kms_settings, max_attempts), 3},
 	{offsetof(struct kms_settings, max_idle_connections), 8},
 };
 

@@ -140,7 +140,7 @@ static enum kms_status create_token(const struct credentials_place *place,
 		return KMS_NO_MEMORY;
 	request.body = buffer_bytes(&body);
 	TRY(peer_open(&peer, AWS_SSO_OIDC, session->region, place, report));
-	return peer_ask(&peer, place, &request, settings->max_attempts, report, answer);
+	return peer_ask(&peer, place, &request, report, answer);
 }
 
 /* What CreateToken gives takes the old token's place. */

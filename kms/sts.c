@@ -58,8 +58,7 @@ static enum kms_status query_ask(struct query *query, const struct credentials_p
 	buffer_format(&who, "STS %s%s%s", query->action, *about == 0 ? "" : " of ", about);
 	if (query->form.failed || buffer_text(&who) == NULL)
 		return KMS_NO_MEMORY;
-	status = peer_ask(&query->peer, place, &request, settings->max_attempts, report,
-			  &query->answer);
+	status = peer_ask(&query->peer, place, &request, report, &query->answer);
 	if (place->sts_skew_ms != NULL)
 		*place->sts_skew_ms = query->peer.skew_ms;
 	return status == KMS_OK ? KMS_OK

@@ -46,7 +46,7 @@ static const struct setting settings[] = {
 	{ "aws",    "connect_timeout_ms",     NUMBER,    AT(aws_connect_timeout_ms), 2000, 600000, NULL },
 	{ "aws",    "attempt_timeout_ms",     NUMBER,    AT(aws_attempt_timeout_ms), 5000, 600000, NULL },
 	{ "aws",    "call_timeout_ms",        NUMBER,    AT(aws_call_timeout_ms),   15000, 600000, NULL },
-	{ "aws",    "max_attempts",           NUMBER,    AT(aws_max_attempts),          3, 100, NULL },
+	{ "aws",    "max_attempts",           NUMBER,    AT(aws_max_attempts),          0, 100, NULL },
 	{ "aws",    "max_idle_connections",   NUMBER,    AT(aws_max_idle_connections),  8, 1000, NULL },
 	{ "local",  "path",                   FILE_PATH, AT(local_path),                0, 0, NULL },
 	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL },

@@ -28,6 +28,7 @@ check|cmd softhsm2-util|softhsm2|the other module our tests run on
 check|cmd readelf|binutils|looks at the exported symbols
 check|cmd clang-format|clang-format|the layout of the sources
 check|cmd shellcheck|shellcheck|looks at the scripts
+check|cmd mandoc|mandoc|looks at the man page
 check|cmd git|git|lists the sources
 check|cmd p11tool|gnutls-bin|a stock PKCS#11 program
 check|cmd node|nodejs|PKCS#11 from JavaScript
