@@ -45,8 +45,17 @@ static bool is_the_callers(const struct ask *ask)
 	return purpose != NULL && (strcmp(purpose, "data") == 0 || strcmp(purpose, "import") == 0);
 }
 
+static bool is_local(const char *key)
+{
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+
+	return kms_name_parse(key, provider, region) && strcmp(provider, "local") == 0;
+}
+
 static const char *remedy(const struct ask *ask, enum kms_status status)
 {
+	if (status == KMS_DISABLED && is_local(ask->key))
+		return "enable the key: cmek key enable";
 	if (status == KMS_INVALID_CIPHERTEXT && is_the_callers(ask))
 		return "give what this key encrypted, and the same encryption context";
 	for (size_t i = 0; i < COUNT_OF(remedies); i++)

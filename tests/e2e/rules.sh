@@ -108,7 +108,7 @@ ok "in words" says "(disabled, local, "
 ok "its state shows it" "$cmek" key show --project demo root
 ok "in words" says disabled
 ok "nothing opens any more" exits 5 decrypt "$work/free"
-ok "and it says which key, and what to do" says "is disabled. [DisabledException]; enable the key"
+ok "and it says which key, and what to do" says "is disabled. [DisabledException]; enable the key: cmek key enable"
 ok "no output was left" test ! -e "$work/new"
 ok "nothing is encrypted" exits 5 encrypt "$work/plain" "$work/new"
 ok "no database is made" exits 5 "$cmek" database create --project demo prod/third
