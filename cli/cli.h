@@ -59,6 +59,7 @@ char *plain_text(char *text);
 int project_create(const struct arguments *arguments);
 int project_list(const struct arguments *arguments);
 int project_show(const struct arguments *arguments);
+int project_restore(const struct arguments *arguments);
 int key_add(const struct arguments *arguments);
 int key_list(const struct arguments *arguments);
 int key_show(const struct arguments *arguments);

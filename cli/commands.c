@@ -62,6 +62,11 @@ const struct command commands[] = {
 	{ "project", "show", "NAME", "one project",
 	  "The token's details and how much it holds.\n",
 	  none, project_show },
+	{ "project", "restore", "NAME", "bring back the project whose slot NAME has taken",
+	  "C_InitToken on a project (`pkcs11-tool --init-token`) does not erase it: the new project takes\n"
+	  "its slot, and keeps it whole for the deletion window (deletion_window_days). This brings it\n"
+	  "back, in a slot of its own; NAME stays.\n",
+	  none, project_restore },
 	{ "key", "add", "KEY", "register a root key of a KMS with a project",
 	  "KEY is a key ARN, an alias ARN, alias/NAME or a key id (looked up in the region of [aws]), or\n"
 	  "local:NAME for a key of the embedded KMS, which is made if it is new. The key is described and\n"

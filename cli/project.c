@@ -144,3 +144,40 @@ int project_show(const struct arguments *arguments)
 	TRY(count_kind(&printer, &token, "databases", &kind_database));
 	return print_end(&printer);
 }
+
+static const struct object_kind_row kind_archive = {"archive", CKO_CMEK_ARCHIVE, CKA_LABEL};
+
+static int find_archive(const struct token *token, CK_OBJECT_HANDLE *ret_archive)
+{
+	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
+	size_t count;
+
+	TRY(token_find(token, &kind_archive, NULL, &handles, &count));
+	if (count == 0)
+		return fail(CMEK_EXIT_NOT_FOUND, "project %s has not taken the place of another",
+			    token->project);
+	*ret_archive = handles[0];
+	return CMEK_EXIT_OK;
+}
+
+int project_restore(const struct arguments *arguments)
+{
+	struct printer printer = {.json = arguments->json, .single = true};
+	CK_ULONG active = CMEK_STATE_ACTIVE;
+	CK_ATTRIBUTE change = {CKA_CMEK_STATE, &active, sizeof(active)};
+	AUTO(token_close) struct token token = {0};
+	AUTO(freep) char *label = NULL;
+	CK_OBJECT_HANDLE archive = CK_INVALID_HANDLE;
+	CK_RV rv;
+
+	TRY(token_open(arguments->positional[0], &token));
+	TRY(find_archive(&token, &archive));
+	label = object_text(&token, archive, CKA_LABEL);
+	rv = token.functions->C_SetAttributeValue(token.session, archive, &change, 1);
+	if (rv != CKR_OK)
+		return module_failed(rv, "restoring project %s from %s", label, token.project);
+	print_row(&printer);
+	print_text(&printer, "project", label == NULL ? "" : label);
+	print_text(&printer, "state", state_text(CMEK_STATE_ACTIVE));
+	return print_end(&printer);
+}

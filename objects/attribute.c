@@ -114,10 +114,8 @@ static CK_ULONG state_of_root_key(const struct attribute_source *source)
 static void get_state(const struct attribute *row, const struct attribute_source *source,
 		      struct buffer *out)
 {
-	const struct entry *entry = source->object->entry;
-
 	(void)row;
-	if (entry != NULL && entry->state == ENTRY_PENDING_DELETION)
+	if (object_awaits_deletion(source->object))
 		put_ulong(out, CMEK_STATE_PENDING_DELETION);
 	else if (source->object->kind == OBJECT_ROOT_KEY)
 		put_ulong(out, state_of_root_key(source));

@@ -95,7 +95,7 @@ static CK_RV change_root_key_state(const struct editor *editor, const struct obj
 
 static CK_RV change_state(const struct editor *editor, const struct object *object, CK_ULONG state)
 {
-	bool pending = object->entry != NULL && object->entry->state == ENTRY_PENDING_DELETION;
+	bool pending = object_awaits_deletion(object);
 	bool root_key = object->kind == OBJECT_ROOT_KEY;
 
 	if (object->entry == NULL || object->owner != 0)

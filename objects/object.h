@@ -93,6 +93,13 @@ static inline bool object_has(const struct object *object, uint32_t flags)
 	return (object->flags & flags) == flags;
 }
 
+/* What C_DestroyObject or C_InitToken has put aside, until CKA_CMEK_STATE is set active. */
+static inline bool object_awaits_deletion(const struct object *object)
+{
+	return object->kind == OBJECT_ARCHIVE ||
+	       (object->entry != NULL && object->entry->state == ENTRY_PENDING_DELETION);
+}
+
 /* The EZK a key is stamped with, NULL: none yet. Borrowed: lives as long as the object. A token
  * key has it after object_open. */
 struct ezk *object_ezk(const struct object *object);

@@ -99,4 +99,15 @@ ok "its own tests pass" "${tool[@]}" --login --pin 1234 --test
 ok "without an error" says "No errors"
 ok "its fork test passes" pkcs11-tool --module "$module" --test-fork --show-info
 ok "it works with locking asked for" pkcs11-tool --module "$module" --use-locking --list-token-slots
+# What a tool initialises is put aside whole, and comes back.
+ok "a token that is in use is initialised anew" "${tool[@]}" --init-token --label after --so-pin ""
+refused "the project is gone" "$cmek" project show lab
+ok "cmek brings it back" "$cmek" project restore after
+ok "by its name" says lab
+ok "it lists the token's objects" "${tool[@]}" --list-objects --type secrkey
+ok "its zones are there" says default/other
+ok "and its successor is" "$cmek" project show after
+refused "which has nothing more to give back" "$cmek" project restore after
+ok "and says so" says "has not taken the place"
+
 finish
