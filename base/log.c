@@ -206,6 +206,18 @@ static void send_message(enum log_level level, const char *message)
 }
 
 static _Thread_local char last[MESSAGE_MAX];
+static _Thread_local unsigned reasons;
+
+static void keep_reason(const char message[MESSAGE_MAX])
+{
+	memcpy(last, message, sizeof(last));
+	reasons++;
+}
+
+unsigned log_reasons(void)
+{
+	return reasons;
+}
 
 const char *log_last(void)
 {
@@ -239,7 +251,7 @@ void log_write(enum log_level level, const char *format, ...)
 	formatted = format_message(message, format, args);
 	va_end(args);
 	if (formatted && level <= LOG_WARNING)
-		memcpy(last, message, sizeof(last));
+		keep_reason(message);
 	if (formatted && written)
 		send_message(level, message);
 	errno = saved;
@@ -254,6 +266,19 @@ void log_notice(const char *format, ...)
 	va_start(args, format);
 	if (is_written(LOG_WARNING) && format_message(message, format, args))
 		send_message(LOG_WARNING, message);
+	va_end(args);
+	errno = saved;
+}
+
+void log_reason(const char *format, ...)
+{
+	char message[MESSAGE_MAX];
+	int saved = errno;
+	va_list args;
+
+	va_start(args, format);
+	if (format_message(message, format, args))
+		keep_reason(message);
 	va_end(args);
 	errno = saved;
 }

@@ -20,6 +20,11 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 /* A warning that is no call's reason to fail: log_last keeps the one it has. Keeps errno. */
 void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* A reason that another thread's line gives already: for this thread's log_last alone. */
+void log_reason(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* How many reasons log_last has had in this thread: has a call given one? */
+unsigned log_reasons(void);
+
 /* Nothing goes to standard error any more (or again); syslog, files and log_last are as before. */
 void log_quiet(bool quiet);
 /* This thread's last error or warning, whether or not it was written; "" if there was none. Stays

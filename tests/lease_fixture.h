@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/lease.h"
@@ -83,7 +84,13 @@ static inline enum zone_status refusal(void *state)
 	return ((struct oracle *)state)->refusal;
 }
 
-static const struct lease_source source = {bring, vouch, refusal};
+static void say(void *state, enum zone_status why)
+{
+	(void)state;
+	log_reason("%s", zone_status_text(why));
+}
+
+static const struct lease_source source = {bring, vouch, refusal, say};
 
 static inline void hold(struct oracle *oracle, bool held)
 {

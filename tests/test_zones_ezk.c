@@ -226,6 +226,23 @@ static void disabled_key_is_noticed_within_the_lease_and_works_again(void **stat
 	assert_int_equal(live_decrypts(live), 3);
 }
 
+/* Not the last line that this thread happened to log about something else. */
+static void who_does_not_ask_himself_gets_a_reason_too(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
+	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
+
+	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_KMS_DISABLED);
+	assert_non_null(strstr(log_last(), "KMS Decrypt"));
+	log_error("something else");
+	assert_int_equal(ezk_begin(ezk), ZONE_KMS_DISABLED);
+	assert_int_equal(live_decrypts(live), 1);
+	assert_non_null(strstr(log_last(), "the root key is disabled, as was heard"));
+	assert_null(strstr(log_last(), "else"));
+}
+
 static void refusal_of_a_zone_is_remembered_though_nobody_holds_it(void **state)
 {
 	struct live_zones *live = *state;
@@ -632,6 +649,7 @@ int main(void)
 		CASE(zone_is_asked_as_its_newest_state_says),
 		CASE(key_that_became_another_is_refused),
 		CASE(disabled_key_is_noticed_within_the_lease_and_works_again),
+		CASE(who_does_not_ask_himself_gets_a_reason_too),
 		CASE(refusal_of_a_zone_is_remembered_though_nobody_holds_it),
 		CASE(zone_of_two_root_keys_outlives_a_no_of_one),
 		CASE(any_no_without_a_yes_denies_a_zone_of_two_root_keys),

@@ -123,4 +123,17 @@ static enum zone_status refusal(void *state)
 	return only == NULL ? ZONE_OK : root_lease_refusal(only, ezks_rules(ezk->ezks));
 }
 
-const struct lease_source ezk_source = {bring, vouch, refusal};
+static void say(void *state, enum zone_status why)
+{
+	struct ezk *ezk = state;
+	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
+	AUTO(entry_releasep)
+	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), zone->project);
+
+	log_reason("zone '%s' (id %" PRIu64 ", version %" PRIu32 ") of project '%s': %s, as was "
+		   "heard a moment ago; the log has the line that says more",
+		   zone->label, ezk->zone, ezk->version, project == NULL ? "?" : project->label,
+		   zone_status_text(why));
+}
+
+const struct lease_source ezk_source = {bring, vouch, refusal, say};

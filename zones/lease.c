@@ -2,6 +2,7 @@
  * where coasting is allowed. How they end is in lease_end.c. */
 #include "zones/lease.h"
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/lease_private.h"
@@ -267,16 +268,26 @@ static enum zone_status renew(struct lease *lease)
 	return ask_or_wait(lease);
 }
 
+static enum zone_status renew_or_say(struct lease *lease)
+{
+	unsigned reasons = log_reasons();
+	enum zone_status status = renew(lease);
+
+	if (status != ZONE_OK && log_reasons() == reasons)
+		lease->source->say(lease->state, status);
+	return status;
+}
+
 enum zone_status lease_begin(struct lease *lease)
 {
 	if (lease->rules->lease_ms > 0 && is_fresh(lease))
 		return ZONE_OK;
-	return renew(lease);
+	return renew_or_say(lease);
 }
 
 enum zone_status lease_continue(struct lease *lease)
 {
 	bool good = lease->rules->lease_ms > 0 ? is_fresh(lease) : lease_runs(lease);
 
-	return good ? ZONE_OK : renew(lease);
+	return good ? ZONE_OK : renew_or_say(lease);
 }

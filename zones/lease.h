@@ -81,6 +81,9 @@ struct lease_source {
 	enum vouch (*vouch)(void *state, enum vouch_how how, struct voucher *ret_voucher);
 	/* A no that is remembered above the key, or ZONE_OK; with the lease's lock held. */
 	enum zone_status (*refusal)(void *state);
+	/* A request of another thread, or an earlier one, is why this operation fails: gives this
+	 * thread a reason (log_reason). Called without a lock. */
+	void (*say)(void *state, enum zone_status why);
 };
 
 void lease_init(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
