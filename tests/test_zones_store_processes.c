@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/allocator.h"
 #include "tests/store_fixture.h"
 #include "tests/unit.h"
 #include "tests/zones_fixture.h"
@@ -178,6 +179,10 @@ static void child_of_a_fork_within_a_store_call_can_use_the_store(void **state)
 	pthread_t thread;
 	AUTO(store_news_clear) struct store_news news = {0};
 
+	if (ALLOCATOR_IS_NOT_FORK_SAFE) {
+		print_message("# reason: %s\n", ALLOCATOR_REASON);
+		skip();
+	}
 	fixture_fill(f);
 	assert_int_equal(pthread_create(&thread, NULL, keep_busy, &busy), 0);
 	for (uint32_t i = 0; i < CHILDREN; i++) {

@@ -13,13 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ALLOCATOR_IS_NOT_FORK_SAFE true
-#elif defined(__has_feature)
-#define ALLOCATOR_IS_NOT_FORK_SAFE __has_feature(address_sanitizer)
-#else
-#define ALLOCATOR_IS_NOT_FORK_SAFE false
-#endif
+#include "tests/allocator.h"
 
 enum { CHILD_SECONDS = 300, CHILD_COUNT = 50, THREAD_COUNT = 4 };
 
@@ -297,8 +291,7 @@ static void children_of_busy_threads_can_start_the_module(void **state)
 
 	(void)state;
 	if (ALLOCATOR_IS_NOT_FORK_SAFE)
-		skip_because("the address sanitizer's allocator is locked for ever in a child "
-			     "that was forked while another thread allocated");
+		skip_because(ALLOCATOR_REASON);
 	for (int i = 0; i < THREAD_COUNT; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, work, NULL), 0);
 	for (int i = 0; i < CHILD_COUNT; i++) {
