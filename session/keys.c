@@ -39,6 +39,8 @@ static CK_RV stamp_as_named(struct session *session, const struct template *temp
 	if (template->zone == 0)
 		return CKR_OK;
 	TRY(find_zone(session, template->zone, &ezk));
+	/* Without a lease the value could not be hidden when one ends. */
+	TRY(error_of_zone(ezk_begin(ezk), ERROR_OBJECT));
 	return object_stamp(key, ezk) == CKR_OK ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
 }
 

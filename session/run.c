@@ -202,6 +202,8 @@ CK_RV session_run(struct session *session, enum operation_kind kind, enum step s
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (!bytes_valid(in) || out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
+	if (has_result(op) && out != NULL && op->keyed != NULL)
+		TRY(keyed_continue(op->keyed));
 	if (has_result(op))
 		return hand_over(&op, step, out, out_len);
 	TRY(op->class->bounds[step](op, in.len, &bound));

@@ -39,6 +39,8 @@ struct oracle {
 	struct lease *lease;
 	struct lease_rules *rules;
 	enum zone_status refusal;
+	/* While the key itself is brought. */
+	void (*while_brought)(struct oracle *oracle);
 };
 
 struct fixture {
@@ -58,6 +60,8 @@ static inline enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZ
 	while (oracle->held)
 		pthread_cond_wait(&oracle->changed, lock);
 	fake_clock_advance(oracle->clock, oracle->takes_ms);
+	if (oracle->while_brought != NULL)
+		oracle->while_brought(oracle);
 	memset(ret_ezk, 'k', EZK_SIZE);
 	return oracle->answer;
 }

@@ -626,6 +626,27 @@ static void the_context_is_bound_in(void **state)
 	assert_memory_equal(sealed, text, 64);
 }
 
+static void a_result_that_waits_for_room_is_not_given_after_a_no(void **state)
+{
+	CK_MECHANISM pad = {CKM_AES_CBC_PAD, iv, 16}, by_zone = {CKM_CMEK_DEK_WRAP, NULL, 0};
+	uint8_t wrapped[256], data[80], opened[80] = {0};
+	CK_ULONG wrapped_len = sizeof(wrapped), data_len = sizeof(data), len = 10;
+
+	(void)state;
+	check(C_WrapKey(bed.session, &by_zone, bed.zone, key, wrapped, &wrapped_len));
+	check(C_EncryptInit(bed.session, &pad, key));
+	check(C_Encrypt(bed.session, text, 64, data, &data_len));
+	check(C_DecryptInit(bed.session, &pad, key));
+	assert_int_equal(C_Decrypt(bed.session, data, data_len, opened, &len),
+			 CKR_BUFFER_TOO_SMALL);
+	fake_kms_set(&bed.kms, TEST_ROOT_ARN, KMS_KEY_DISABLED, KMS_OK);
+	fake_clock_advance(&bed.clock, 3600 * 1000);
+	len = sizeof(opened);
+	assert_int_equal(C_Decrypt(bed.session, data, data_len, opened, &len), CKR_FUNCTION_FAILED);
+	for (size_t i = 0; i < sizeof(opened); i++)
+		assert_int_equal(opened[i], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -659,6 +680,8 @@ int main(void)
 		cmocka_unit_test(the_kms_is_asked_once_for_one_result),
 		cmocka_unit_test(the_root_key_takes_4096_bytes),
 		cmocka_unit_test(the_context_is_bound_in),
+		/* The last: it disables the key. */
+		cmocka_unit_test(a_result_that_waits_for_room_is_not_given_after_a_no),
 	};
 
 	return cmocka_run_group_tests(tests, start, bed_stop);

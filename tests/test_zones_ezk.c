@@ -633,11 +633,43 @@ static void yes_that_comes_after_the_deletion_is_dropped(void **state)
 	live->kms.on_call = NULL;
 }
 
+static struct entry *moved_meanwhile;
+
+static void move(void *state, enum fake_kms_call call)
+{
+	struct live_zones *live = state;
+	struct entry *moved = moved_meanwhile;
+
+	if (call != FAKE_DECRYPT || moved == NULL)
+		return;
+	moved_meanwhile = NULL;
+	ezks_changed(live->zones.ezks, moved, false);
+}
+
+/* The canary of the old root key must not vouch for it. */
+static void zone_that_moves_to_another_root_key_meanwhile_rests_on_that(void **state)
+{
+	static const uint8_t key[EZK_SIZE] = {1};
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *old = live_zone(live, ZONE, 1, ROOT_1, key);
+	AUTO(entry_releasep) struct entry *moved = live_zone(live, ZONE, 1, ROOT_2, key);
+	AUTO(ezk_releasep) struct ezk *ezk = find(live, old, 1);
+
+	moved->revision = old->revision + 1;
+	moved_meanwhile = moved;
+	live->kms.on_call_state = live;
+	live->kms.on_call = move;
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(live_decrypts(live), 2);
+	assert_ptr_equal(ezk->rests_on, ezk->only);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(zone_that_moves_to_another_root_key_meanwhile_rests_on_that),
 		CASE(version_is_found_by_number_or_by_its_mark),
 		CASE(who_finds_a_version_again_finds_the_same),
 		CASE(fenced_version_is_not_found),

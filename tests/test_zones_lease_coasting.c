@@ -150,11 +150,27 @@ static void clock_that_was_set_back_lengthens_nothing(void **state)
 	assert_false(lease_runs(&f->lease));
 }
 
+static void suspended_machine_coasts_as_well(void **state)
+{
+	(void)state;
+	for (int at = 200; at < LEASE_SECONDS; at += 11) {
+		struct fixture f;
+
+		start_coasting(&f, LEASE_SECONDS);
+		f.oracle.answer = ZONE_KMS_UNAVAILABLE;
+		f.clock.monotonic_ms += at * 1000;
+		f.clock.realtime_ms += (at + 200) * 1000;
+		assert_int_equal(begin(&f), ZONE_OK);
+		lease_clear(&f.lease);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(suspended_machine_coasts_as_well),
 		CASE(outage_may_coast_to_its_hard_end_and_no_further),
 		CASE(hard_end_counts_from_the_last_yes),
 		CASE(no_ends_coasting_at_once),

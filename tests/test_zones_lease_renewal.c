@@ -239,6 +239,22 @@ static void yes_of_the_root_key_for_a_key_that_went_meanwhile_brings_it_anew(voi
 	assert_int_equal(f->oracle.asked, 2);
 }
 
+static void let_go_once(struct oracle *oracle)
+{
+	oracle->while_brought = NULL;
+	lease_end(oracle->lease, ZONE_OK);
+}
+
+static void yes_that_was_on_its_way_when_a_no_came_from_elsewhere_is_asked_again(void **state)
+{
+	struct fixture *f = *state;
+
+	f->oracle.while_brought = let_go_once;
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+	assert_non_null(f->lease.keys);
+}
+
 static void doubt(struct oracle *oracle)
 {
 	lease_doubt(oracle->lease);
@@ -341,6 +357,7 @@ int main(void)
 		CASE(lease_goes_on_by_what_is_known_of_the_root_key),
 		CASE(sweep_spares_what_goes_on_by_the_root_key),
 		CASE(yes_of_the_root_key_for_a_key_that_went_meanwhile_brings_it_anew),
+		CASE(yes_that_was_on_its_way_when_a_no_came_from_elsewhere_is_asked_again),
 		CASE(yes_of_the_root_key_that_was_doubted_meanwhile_is_worth_nothing),
 		CASE(yes_of_the_root_key_that_was_asked_for_before_a_no_is_dropped),
 		CASE(doubt_leaves_what_the_key_itself_was_granted),

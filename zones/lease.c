@@ -166,8 +166,9 @@ static bool ask_above(struct lease *lease, enum vouch_how how, struct answer *an
 /* The key went, or the word of its root key lost its worth, while that was asked. */
 static bool is_worthless(const struct lease *lease, const struct answer *answer)
 {
-	return answer->vouched && lease->overruled == ZONE_OK &&
-	       (lease->keys == NULL || lease->doubted);
+	if (answer->status != ZONE_OK || lease->overruled != ZONE_OK)
+		return false;
+	return answer->vouched ? lease->keys == NULL || lease->doubted : lease->anew;
 }
 
 /* Called and left with the lock held, which is open meanwhile. */
@@ -205,12 +206,16 @@ static bool ask_once(struct lease *lease, enum vouch_how how)
 
 	lease->sent++;
 	lease->overruled = ZONE_OK;
-	lease->doubted = false;
+	lease->doubted = lease->anew = false;
 	/* Meanwhile the others go on to the end by the short way. */
 	lease_set(lease, end_of(lease), end_of(lease));
 	asked = ask(lease, how, &answer);
-	if (asked && is_worthless(lease, &answer))
+	while (asked && is_worthless(lease, &answer)) {
+		answer_clear(&answer);
+		answer.keys = NULL;
+		lease->anew = false;
 		ask(lease, VOUCH_ITSELF, &answer);
+	}
 	if (asked) {
 		lease->answer = settle(lease, &answer);
 		lease->received++;

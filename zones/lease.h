@@ -48,6 +48,7 @@ struct lease {
 	uint64_t received;	    /* answers; one less than `sent` while one is in flight */
 	enum zone_status answer;    /* the last */
 	enum zone_status overruled; /* what became known while the request in flight was out */
+	bool anew;		    /* and that what it brings is to be asked again */
 	bool doubted;		    /* and that what stands for the key does so no more */
 	enum zone_status denied;    /* the last explicit no, and how long it is remembered */
 	struct moment denied_until;

@@ -51,6 +51,7 @@ void lease_end(struct lease *lease, enum zone_status no)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
 	end_now(lease);
+	lease->anew = true;
 	if (no != ZONE_OK)
 		lease->overruled = no;
 }
@@ -97,9 +98,12 @@ enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struc
 
 	if (!is_running(lease) && !coasts)
 		return why;
-	if (coasts)
-		end = moment_newer(
-			end, moment_earlier(limit, moment_after(since, lease->rules->outage_ms)));
+	if (coasts) {
+		struct moment far =
+			moment_earlier(limit, moment_after(since, lease->rules->outage_ms));
+
+		end = is_running(lease) ? moment_newer(end, far) : far;
+	}
 	lease_set(lease, lease_rules_again(lease->rules, since), end);
 	return moment_passed(end, now) ? why : ZONE_OK;
 }
@@ -122,6 +126,7 @@ void lease_ask_itself(struct lease *lease)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
 	lease->itself = (struct moment){0};
+	lease->anew = true;
 }
 
 bool lease_prolong(struct lease *lease)
