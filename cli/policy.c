@@ -27,6 +27,7 @@ struct grant {
 	enum scope scope;
 	const char *purpose;
 	bool whole_project; /* not for a role in one zone */
+	bool any_key;	    /* of the account: also keys that the project does not have yet */
 };
 
 /* clang-format off */
@@ -41,7 +42,9 @@ static const struct grant make_zone =
 static const struct grant move_zone =
 	{ "RewrapWithoutReading", { "kms:ReEncryptFrom", "kms:ReEncryptTo" }, SCOPE_ZONE, "ezk", false };
 static const struct grant add_key =
-	{ "TryNewKeys", { "kms:Encrypt" }, SCOPE_PROJECT, "canary", true };
+	{ "TryNewKeys", { "kms:Encrypt", "kms:Decrypt" }, SCOPE_PROJECT, "canary", true, true };
+static const struct grant look_at_keys =
+	{ "SeeNewKeys", { "kms:DescribeKey" }, SCOPE_NONE, NULL, true, true };
 static const struct grant import_key =
 	{ "ImportKeys", { "kms:Decrypt" }, SCOPE_PURPOSE, "import", true };
 
@@ -54,20 +57,22 @@ static const struct role {
 	{ "reader",    { &describe, &open_zone, &renew } },
 	{ "writer",    { &describe, &open_zone, &renew, &make_zone } },
 	{ "rewrapper", { &describe, &move_zone } },
-	{ "admin",     { &describe, &open_zone, &renew, &make_zone, &add_key, &import_key } },
+	{ "admin",     { &describe, &open_zone, &renew, &make_zone, &look_at_keys, &add_key, &import_key } },
 };
 /* clang-format on */
 
 struct subject {
 	json_t *arns;
-	char *project; /* id, 32 hex digits */
-	char zone[24]; /* decimal; empty: the whole project */
+	json_t *accounts; /* all keys of each account that has one of these */
+	char *project;	  /* id, 32 hex digits */
+	char zone[24];	  /* decimal; empty: the whole project */
 	const char *principal;
 };
 
 static void subject_clear(struct subject *subject)
 {
 	json_decref(subject->arns);
+	json_decref(subject->accounts);
 	free(subject->project);
 }
 
@@ -96,16 +101,72 @@ static char *project_id(const struct token *token)
 	return count == 0 ? NULL : object_text(token, object, CKA_UNIQUE_ID);
 }
 
+static bool has_text(const json_t *texts, const char *text)
+{
+	for (size_t i = 0; i < json_array_size(texts); i++)
+		if (strcmp(json_string_value(json_array_get(texts, i)), text) == 0)
+			return true;
+	return false;
+}
+
+/* arn:PARTITION:kms:REGION:ACCOUNT:key/ID → arn:PARTITION:kms:*:ACCOUNT:key/ and a star, of each
+ * account. */
+static json_t *accounts_of(const json_t *arns)
+{
+	json_t *accounts = json_array();
+
+	for (size_t i = 0; i < json_array_size(arns); i++) {
+		char partition[32], account[16], all[96];
+		const char *arn = json_string_value(json_array_get(arns, i));
+
+		if (sscanf(arn, "arn:%31[^:]:kms:%*[^:]:%15[^:]:", partition, account) != 2)
+			continue;
+		snprintf(all, sizeof(all), "arn:%s:kms:*:%s:key/*", partition, account);
+		if (!has_text(accounts, all))
+			json_array_append_new(accounts, json_string(all));
+	}
+	return accounts;
+}
+
+/* Related multi-Region keys differ in their region alone, and may be asked in each
+ * (multi_region_order). */
+static void in_any_region(char *arn)
+{
+	char *region = strstr(arn, ":kms:"), *rest;
+
+	if (region == NULL || strstr(arn, ":key/mrk-") == NULL)
+		return;
+	region += strlen(":kms:");
+	rest = strchr(region, ':');
+	if (rest == NULL || rest == region)
+		return;
+	*region = '*';
+	memmove(region + 1, rest, strlen(rest) + 1);
+}
+
 /* Adds the ARN of an object's root key, if it is one of AWS. */
 static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *arns)
 {
 	AUTO(freep) char *arn = object_text(token, object, CKA_CMEK_ROOT_KEY);
 
-	if (arn != NULL && strncmp(arn, "arn:aws", 7) == 0)
+	if (arn == NULL || strncmp(arn, "arn:aws", 7) != 0)
+		return;
+	in_any_region(arn);
+	if (!has_text(arns, arn))
 		json_array_append_new(arns, json_string(arn));
 }
 
-static int find_subject(const struct token *token, const char *database, struct subject *subject)
+/* A project without a key in AWS: what adds the first one is all that can be printed. */
+static bool adds_keys(const struct role *role)
+{
+	for (size_t i = 0; role->grants[i] != NULL; i++)
+		if (role->grants[i]->any_key)
+			return true;
+	return false;
+}
+
+static int find_subject(const struct token *token, const struct role *role, const char *database,
+			struct subject *subject)
 {
 	AUTO(freep) CK_OBJECT_HANDLE *keys = NULL;
 	CK_OBJECT_HANDLE zone;
@@ -126,6 +187,12 @@ static int find_subject(const struct token *token, const char *database, struct 
 	}
 	for (size_t i = 0; i < count; i++)
 		add_arn(token, keys[i], subject->arns);
+	subject->accounts = accounts_of(subject->arns);
+	if (json_array_size(subject->arns) == 0 && database == NULL && adds_keys(role)) {
+		json_array_append_new(subject->accounts,
+				      json_string("arn:aws:kms:*:ACCOUNT:key/*"));
+		return CMEK_EXIT_OK;
+	}
 	if (json_array_size(subject->arns) == 0)
 		return fail(CMEK_EXIT_NOT_FOUND,
 			    "%s%s%s has no root key in AWS, and the embedded KMS knows no "
@@ -166,6 +233,11 @@ static json_t *actions_of(const struct grant *grant)
 	return actions;
 }
 
+static json_t *resources(const struct grant *grant, const struct subject *subject)
+{
+	return grant->any_key ? subject->accounts : subject->arns;
+}
+
 /* In a key's policy the resource is the key itself, and the principal is named. */
 static json_t *statement(const struct grant *grant, const struct subject *subject, bool key_policy)
 {
@@ -178,7 +250,7 @@ static json_t *statement(const struct grant *grant, const struct subject *subjec
 	if (key_policy)
 		json_object_set_new(result, "Resource", json_string("*"));
 	else
-		json_object_set(result, "Resource", subject->arns);
+		json_object_set(result, "Resource", resources(grant, subject));
 	if (grant->scope != SCOPE_NONE)
 		json_object_set_new(result, "Condition", condition(grant, subject));
 	return result;
@@ -189,10 +261,12 @@ static json_t *policy(const struct role *role, const struct subject *subject, bo
 	json_t *statements = json_array();
 
 	for (size_t i = 0; role->grants[i] != NULL; i++) {
+		const struct grant *grant = role->grants[i];
+
 		/* Who is let into one zone makes no others. */
-		if (subject->zone[0] == '\0' || !role->grants[i]->whole_project)
-			json_array_append_new(statements,
-					      statement(role->grants[i], subject, key_policy));
+		if ((subject->zone[0] == '\0' || !grant->whole_project) &&
+		    json_array_size(resources(grant, subject)) > 0)
+			json_array_append_new(statements, statement(grant, subject, key_policy));
 	}
 	return json_pack("{s:s, s:o}", "Version", "2012-10-17", "Statement", statements);
 }
@@ -210,7 +284,7 @@ int policy_print(const struct arguments *arguments)
 		return fail(CMEK_EXIT_USAGE,
 			    "no role %s; there are reader, writer, rewrapper and admin", role_name);
 	TRY(token_open(arguments_value(arguments, "project"), &token));
-	TRY(find_subject(&token, arguments->positional[0], &subject));
+	TRY(find_subject(&token, role, arguments->positional[0], &subject));
 	subject.principal = principal == NULL ? "arn:aws:iam::ACCOUNT:role/ROLE" : principal;
 	both = json_pack("{s:o, s:o}", "identity_policy", policy(role, &subject, false),
 			 "key_policy", policy(role, &subject, true));

@@ -77,6 +77,7 @@ static CK_RV make_zones(struct module *module)
 		.lease_seconds = config->lease_seconds,
 		.deny_seconds = config->deny_seconds,
 		.max_stale_seconds = config->max_stale_seconds,
+		.kms_call_ms = config->aws_call_timeout_ms,
 		.renew_by_zone = config->kms_renew == CONFIG_RENEW_ZONE,
 		.zone_lease_seconds = config->zone_lease_seconds,
 		.deletion_window_days = config->deletion_window_days,

@@ -1,6 +1,8 @@
 /* Leases while the KMS is out of reach. */
 #include "tests/lease_fixture.h"
 
+enum { CALL_SECONDS = 15 };
+
 static void start_coasting(struct fixture *f, unsigned lease_seconds)
 {
 	start_with(f, (struct lease_settings){.lease_seconds = lease_seconds,
@@ -165,11 +167,67 @@ static void suspended_machine_coasts_as_well(void **state)
 	}
 }
 
+static bool ran_on;
+
+static void be_silent(struct oracle *oracle)
+{
+	oracle->while_brought = NULL;
+	fake_clock_advance(oracle->clock, CALL_SECONDS * 1000 - 1);
+	ran_on = lease_runs(oracle->lease);
+	fake_clock_advance(oracle->clock, 1);
+}
+
+/* Whoever asks waits; the others must not, at no time of a network that swallows all. */
+static void silence_stops_nobody_but_who_asks(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start_with(&f, (struct lease_settings){.lease_seconds = 10,
+					       .max_stale_seconds = STALE_SECONDS,
+					       .call_ms = CALL_SECONDS * 1000});
+	assert_int_equal(begin(&f), ZONE_OK);
+	f.oracle.answer = ZONE_KMS_UNAVAILABLE;
+	for (int64_t gone = 0; gone < STALE_SECONDS - 2 * CALL_SECONDS; gone++) {
+		unsigned asked = f.oracle.asked;
+
+		seconds_pass(&f, 1);
+		f.oracle.while_brought = be_silent;
+		assert_int_equal(begin(&f), ZONE_OK);
+		assert_true(lease_runs(&f.lease));
+		if (f.oracle.asked == asked)
+			continue;
+		assert_true(ran_on);
+		gone += CALL_SECONDS;
+	}
+	assert_in_range(f.oracle.asked, 100, 400);
+	lease_clear(&f.lease);
+}
+
+static void silence_ends_a_lease_where_coasting_is_not_allowed(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start_with(&f,
+		   (struct lease_settings){.lease_seconds = 10, .call_ms = CALL_SECONDS * 1000});
+	assert_int_equal(begin(&f), ZONE_OK);
+	f.oracle.answer = ZONE_KMS_UNAVAILABLE;
+	seconds_pass(&f, 9);
+	f.oracle.while_brought = be_silent;
+	begin(&f);
+	assert_false(ran_on);
+	assert_false(lease_runs(&f.lease));
+	lease_clear(&f.lease);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(silence_stops_nobody_but_who_asks),
+		cmocka_unit_test(silence_ends_a_lease_where_coasting_is_not_allowed),
 		cmocka_unit_test(suspended_machine_coasts_as_well),
 		CASE(outage_may_coast_to_its_hard_end_and_no_further),
 		CASE(hard_end_counts_from_the_last_yes),

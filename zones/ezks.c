@@ -14,6 +14,7 @@ enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
 		.lease_seconds = settings->lease_seconds,
 		.deny_seconds = settings->deny_seconds,
 		.max_stale_seconds = settings->max_stale_seconds,
+		.call_ms = settings->kms_call_ms,
 		.zone_lease_seconds = settings->renew_by_zone ? 0 : settings->zone_lease_seconds,
 	};
 	AUTO(freep) struct ezks *ezks = calloc(1, sizeof(*ezks));

@@ -208,7 +208,7 @@ static bool ask_once(struct lease *lease, enum vouch_how how)
 	lease->overruled = ZONE_OK;
 	lease->doubted = lease->anew = false;
 	/* Meanwhile the others go on to the end by the short way. */
-	lease_set(lease, end_of(lease), end_of(lease));
+	lease_hold_on(lease);
 	asked = ask(lease, how, &answer);
 	while (asked && is_worthless(lease, &answer)) {
 		answer_clear(&answer);

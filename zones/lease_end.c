@@ -87,20 +87,37 @@ bool lease_may_go_on(const struct lease *lease)
 	       (lease->rules->lease_ms > 0 && may_coast(lease, lease_now(lease)));
 }
 
+/* But for the hard end. */
+static struct moment within_limit(const struct lease *lease, struct moment moment)
+{
+	return moment_earlier(moment_after(lease->yes, lease->rules->stale_ms), moment);
+}
+
+void lease_hold_on(struct lease *lease)
+{
+	struct moment now = lease_now(lease);
+	struct moment end = {lease->ends_monotonic_ms, lease->ends_realtime_ms};
+
+	if (is_running(lease) && may_coast(lease, now))
+		end = moment_newer(end,
+				   within_limit(lease, moment_after(now, lease->rules->call_ms)));
+	lease_set(lease, end, end);
+}
+
 /* An outage is believed for a while, then looked at again, so that nobody coasts past a no that
- * could be heard by now. */
+ * could be heard by now; and until that look can have failed. */
 enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struct moment since)
 {
 	struct moment now = lease_now(lease);
 	struct moment end = {lease->ends_monotonic_ms, lease->ends_realtime_ms};
-	struct moment limit = moment_after(lease->yes, lease->rules->stale_ms);
 	bool coasts = zone_status_is_outage(why) && may_coast(lease, now);
 
 	if (!is_running(lease) && !coasts)
 		return why;
 	if (coasts) {
 		struct moment far =
-			moment_earlier(limit, moment_after(since, lease->rules->outage_ms));
+			within_limit(lease, moment_after(since, lease->rules->outage_ms +
+									lease->rules->call_ms));
 
 		end = is_running(lease) ? moment_newer(end, far) : far;
 	}

@@ -18,6 +18,9 @@ void lease_set(struct lease *lease, struct moment renew, struct moment end);
 void lease_count(struct lease *lease, struct moment renew);
 /* The keys may be used, or might be if the KMS were out of reach. */
 bool lease_may_go_on(const struct lease *lease);
+/* While a request is out: where coasting is allowed, a lease that still runs does not end before
+ * the request can have failed, for silence is how an outage begins. */
+void lease_hold_on(struct lease *lease);
 /* There was no answer. What runs goes on to its end or, in an outage, as far as max_stale_seconds
  * allows: ZONE_OK; else `why`. */
 enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struct moment since);

@@ -29,6 +29,7 @@ void lease_rules_init(struct lease_rules *rules, const struct clock *clock,
 	rules->yes_ms = rules->lease_ms > 0 ? rules->lease_ms : OPERATION_SECONDS * SECOND_MS;
 	rules->deny_ms = (int64_t)settings->deny_seconds * SECOND_MS;
 	rules->stale_ms = stale_ms > rules->lease_ms ? stale_ms : 0;
+	rules->call_ms = (int64_t)settings->call_ms;
 	rules->zone_lease_ms =
 		rules->lease_ms > 0 ? (int64_t)settings->zone_lease_seconds * SECOND_MS : 0;
 	rules->outage_ms = smaller(rules->yes_ms, OUTAGE_MS);

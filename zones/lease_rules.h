@@ -17,6 +17,7 @@ struct lease_settings {
 	unsigned lease_seconds;
 	unsigned deny_seconds;
 	unsigned max_stale_seconds;
+	unsigned call_ms;
 	unsigned zone_lease_seconds;
 };
 
@@ -26,6 +27,7 @@ struct lease_rules {
 	int64_t yes_ms;	       /* how long a yes is good for: the lease, or one operation */
 	int64_t deny_ms;       /* how long a no is remembered */
 	int64_t stale_ms;      /* the hard end during an outage, after the last yes; 0: the lease */
+	int64_t call_ms;       /* how long a request may be out before it counts as unanswered */
 	int64_t zone_lease_ms; /* how long other yeses may stand for a key's own; 0: never */
 	int64_t outage_ms;     /* how long a failed attempt is taken for an outage that lasts */
 	/* The first moment at which some plaintext is to be wiped, on either clock. */

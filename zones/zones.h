@@ -17,6 +17,7 @@ struct zones_settings {
 	unsigned lease_seconds;		     /* 0: the KMS is asked for every operation */
 	unsigned deny_seconds;		     /* how long an explicit no is remembered */
 	unsigned max_stale_seconds;	     /* the hard end during an outage; 0: the lease */
+	unsigned kms_call_ms;		     /* how long a call of the KMS may take */
 	bool renew_by_zone;		     /* renew = zone */
 	unsigned zone_lease_seconds;
 	unsigned deletion_window_days; /* 30 */

@@ -102,6 +102,23 @@ def check_without_coasting(place, lease=3):
     ok(not late, "and no longer", late[:5])
 
 
+def check_silence(place, lease=3, stale=60, call=5):
+    """A network that swallows all: who asks waits out the call; the others must not."""
+    place.configure(f"lease_seconds = {lease}\nmax_stale_seconds = {stale}\n")
+    place.forget()
+    child = place.start("run", 4, 20000)
+    time.sleep(3)
+    place.fake.faults.order(op="*", count=100000, delay_ms=100000)
+    cut = time.time()
+    uses = place.finish(child)
+    ok(uses and all(use.good for use in uses), "in a silence all uses succeed", [use.reason for use in uses if not use.good][:5])
+    waited = [use for use in uses if use.ended - use.began > call / 2]
+    ok(waited, "though some had to wait for the answer that did not come", len(waited))
+    moments = sorted(use.ended for use in uses if use.ended > cut)
+    gaps = [later - earlier for earlier, later in zip(moments, moments[1:])]
+    ok(max(gaps, default=call) < call / 2, "and at no time did all of them", max(gaps, default=None))
+
+
 def part(check, zones, *more):
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +128,7 @@ def part(check, zones, *more):
 
 
 part(check_cold, 100)
-PARTS = [(check_steady, 10), (check_disabled, 10, "root-key"), (check_disabled, 10, "zone"), (check_outage, 10), (check_without_coasting, 10)]
+PARTS = [(check_steady, 10), (check_disabled, 10, "root-key"), (check_disabled, 10, "zone"), (check_outage, 10), (check_silence, 4), (check_without_coasting, 10)]
 threads = [threading.Thread(target=part, args=arguments) for arguments in PARTS]
 for thread in threads:
     thread.start()

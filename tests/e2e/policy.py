@@ -118,13 +118,41 @@ def check_project_roles(fake, home, owner):
     ok(not opens(rewrapper, home, "a") and rewrapper.code == 5, "a rewrapper reads nothing", rewrapper.said)
     admin, _ = with_role(fake, home, owner, "admin")
     ok(opens(admin, home, "b"), "an admin opens its zones", admin.said)
+    ok(admin("key", "add", "--project", "p", other, "--label", "other"), "and adds a root key", admin.said)
     reader, _ = with_role(fake, home, owner, "reader")
     ok(opens(reader, home, "a") and opens(reader, home, "b"), "a reader of the project opens its zones", reader.said)
     ok(not reader("database", "create", "--project", "p", "c/y") and reader.code == 5, "and makes no database", reader.said)
 
 
+def check_multi_region(fake, home, owner):
+    """Who may open a zone may open it by the replica of its root key."""
+    here = fake.keys.create("us-west-2", multi_region=True)
+    there = fake.keys.replicate(here, "eu-west-1")
+    for words in (
+        ("key", "add", "--project", "p", here.arn, "--label", "mrk"),
+        ("cluster", "create", "--project", "p", "m", "--key", "mrk", "--region", "us-west-2"),
+        ("database", "create", "--project", "p", "m/a"),
+    ):
+        ok(owner(*words), " ".join(words[:2]) + ", multi-Region", owner.said)
+    plain = os.path.join(home, "m")
+    with open(plain, "w", encoding="utf-8") as file:
+        file.write("of zone m")
+    ok(owner("encrypt", "--project", "p", "--database", "m/a", plain, plain + ".cmek"), "encrypt", owner.said)
+    reader, _ = with_role(fake, home, owner, "reader", "m/a")
+    with open(os.path.join(home, "cmek.conf"), "a", encoding="utf-8") as file:
+        file.write("[aws]\nmulti_region_order = eu-west-1\n")
+    fake.reset()
+    ok(opens(reader, home, "m"), "a reader opens it by the replica", reader.said)
+    ok({entry.get("region") for entry in fake.requests() if entry["op"] == "Decrypt"} == {"eu-west-1"}, "which was asked", fake.requests())
+    ok(not opens(reader, home, "b") and reader.code == 5, "and no other zone", reader.said)
+    del there
+
+
 def check_bad_input(owner):
     ok(not owner("policy", "--project", "p", "--role", "king") and owner.code == 2, "an unknown role is a usage error", owner.said)
+    ok(owner("project", "create", "new") and owner("policy", "--project", "new", "--role", "admin"), "who adds the first root key needs no other", owner.said)
+    ok("SeeNewKeys" in owner.said and "OpenZone" not in owner.said, "and gets what that needs", owner.said)
+    ok(not owner("policy", "--project", "new", "--role", "reader") and owner.code == 3, "a reader needs a root key", owner.said)
     ok(not owner("policy", "--project", "p", "--role", "reader", "c/none") and owner.code == 3, "an unknown database is not found", owner.said)
     ok(not owner("policy", "--project", "p", "--role", "reader", "c/a", "c/b") and owner.code == 2, "two databases are too many", owner.said)
     ok(owner("policy", "--project", "p", "--role", "reader", "--principal", "arn:aws:iam::1:role/r", "c/a")
@@ -137,4 +165,5 @@ with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
     check_stolen_records(aws, folder, the_owner)
     check_project_roles(aws, folder, the_owner)
     check_bad_input(the_owner)
+    check_multi_region(aws, folder, the_owner)
 print(f"1..{count}")
