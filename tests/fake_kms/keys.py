@@ -87,8 +87,6 @@ class Key:
             raise Refusal("KMSInvalidStateException", f"{self.arn} is pending deletion.")
         if self.state == "PendingImport":
             raise Refusal("KMSInvalidStateException", f"{self.arn} is pending import.")
-        if self.state == "Unavailable":
-            raise Refusal("KeyUnavailableException", "", 500)
         if self.state != "Enabled":
             raise Refusal("KMSInvalidStateException", f"{self.arn} is {self.state.lower()}.")
 
