@@ -25,13 +25,29 @@ static void put_verdict(struct buffer *text, const struct entry *entry, enum zon
 		buffer_format(text, "FAILED: %s\n", zone_status_text(status));
 }
 
+/* Labels are anybody's: none makes a line of its own, steers a terminal, or says what follows a
+ * colon. C2 80 to C2 9F are controls too. */
+static void put_label(struct buffer *text, const char *label)
+{
+	for (const char *at = label; *at != '\0'; at++) {
+		unsigned char c = (unsigned char)at[0], next = (unsigned char)at[1];
+
+		if (c < 0x20 || c == 0x7f || c == ':' ||
+		    (c == 0xc2 && next >= 0x80 && next <= 0x9f))
+			buffer_format(text, "\\x%02x", c);
+		else
+			buffer_put_u8(text, c);
+	}
+}
+
 static void check_root_key(struct zones *zones, const struct entry *root_key, struct buffer *text)
 {
 	enum kms_key_state state = KMS_KEY_ENABLED;
 	enum zone_status status = zones_root_key_state(zones, root_key, &state);
 
-	buffer_format(text, "root key %s (%s, %s): ", root_key->label, root_key->of_root_key.arn,
-		      root_key->of_root_key.region);
+	buffer_put_text(text, "root key ");
+	put_label(text, root_key->label);
+	buffer_format(text, " (%s, %s): ", root_key->of_root_key.arn, root_key->of_root_key.region);
 	if (status == ZONE_OK && state != KMS_KEY_ENABLED)
 		buffer_format(text, "FAILED: the key's state is %s\n", kms_key_state_text(state));
 	else
@@ -108,9 +124,10 @@ static void check_zone(struct zones *zones, const struct entry *zone, struct buf
 {
 	enum zone_status status = zone->state == ENTRY_ACTIVE ? open_zone(zones, zone) : ZONE_OK;
 
-	buffer_format(text, "zone %s (id %" PRIu64 ", version %" PRIu32 "%s): ", zone->label,
-		      zone->of_zone.zone, zone->of_zone.primary,
-		      zone->of_zone.imported ? ", imported" : "");
+	buffer_put_text(text, "zone ");
+	put_label(text, zone->label);
+	buffer_format(text, " (id %" PRIu64 ", version %" PRIu32 "%s): ", zone->of_zone.zone,
+		      zone->of_zone.primary, zone->of_zone.imported ? ", imported" : "");
 	put_verdict(text, zone, status);
 }
 

@@ -119,4 +119,12 @@ ok "enabled again" "$cmek" key enable --project demo root
 ok "it opens" decrypt "$work/free"
 ok "as it was" cmp "$work/plain" "$work/new"
 ok "doctor is content" "$cmek" doctor --project demo
+# Labels are anybody's
+new_project odd
+ok "a label may say anything" "$cmek" key add --project odd local:odd --label $'x: FAILED: y\nroot key z: ok\e[31m\xc2\x9b'
+doctor_is_not_steered() {
+    "$cmek" doctor >"$work/report" && ! grep -q '^root key z' "$work/report" && ! grep -q $'\e\|\xc2\x9b' "$work/report"
+}
+ok "and neither makes a fault of what is well, nor a line of its own" doctor_is_not_steered
+
 finish
