@@ -57,20 +57,38 @@ static enum zone_status too_many(void)
 		      ROOT_KEYS_MAX);
 }
 
-/* A local key is made if it is new, but not for a project that has no room for it. */
+static bool is_taken(struct zones *zones, struct uid project, struct bytes label)
+{
+	bool taken;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	taken = index_label(&zones->index, project, ENTRY_ROOT_KEY, label) != NULL;
+	pthread_rwlock_unlock(&zones->lock);
+	return taken;
+}
+
+static enum zone_status taken_label(struct bytes label)
+{
+	return refuse(ZONE_EXISTS, "the project has a root key '%.*s' already", (int)label.len,
+		      (const char *)label.data);
+}
+
+/* A local key is made if it is new, but not for a project that has no room for it or for its label.
+ */
 static enum zone_status describe(struct zones *zones, struct uid project, const char *name,
-				 struct kms_key *ret_key)
+				 struct bytes label, struct kms_key *ret_key)
 {
 	const struct ask ask = {.clients = zones->clients, .key = name};
 	bool local = strncmp(name, local_prefix, strlen(local_prefix)) == 0;
 	bool full = is_full(zones, project);
+	bool taken = label.len > 0 && is_taken(zones, project, label);
 	enum zone_status status;
 
-	if (local && !full)
+	if (local && !full && !taken)
 		TRY(ask_create(&ask));
 	status = ask_describe(&ask, ret_key);
-	if (local && full && status == ZONE_KMS_NOT_FOUND)
-		return too_many();
+	if (local && (full || taken) && status == ZONE_KMS_NOT_FOUND)
+		return full ? too_many() : taken_label(label);
 	TRY(status);
 	if (!ret_key->encrypts)
 		return refuse(ZONE_KMS_INVALID_KEY_USAGE,
@@ -150,11 +168,11 @@ static enum zone_status check_new(struct zones *zones, struct uid project, const
 }
 
 enum zone_status candidate_describe(struct zones *zones, struct uid project, const char *name,
-				    struct candidate *ret_candidate)
+				    struct bytes label, struct candidate *ret_candidate)
 {
 	struct kms_key key;
 
-	TRY(describe(zones, project, name, &key));
+	TRY(describe(zones, project, name, label, &key));
 	return make(zones, project, name, &key, ret_candidate);
 }
 
@@ -290,7 +308,7 @@ enum zone_status zones_root_key_add(struct zones *zones, struct uid project, str
 	AUTO(freep) char *name = NULL;
 
 	TRY(kms_name_copy(kms_key, &name));
-	TRY(candidate_describe(zones, project, name, &candidate));
+	TRY(candidate_describe(zones, project, name, names->label, &candidate));
 	candidate.label_is_ours = names->label.len == 0;
 	TRY(entry_take_names(candidate.entry, names));
 	TRY(candidate_try(zones, &candidate));

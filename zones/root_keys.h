@@ -14,9 +14,10 @@ struct candidate {
 };
 void candidate_clear(struct candidate *candidate);
 
-/* KMS: describes it (and makes a local key that is new). ZONE_KMS_INVALID_KEY_USAGE. */
+/* KMS: describes it (and makes a local key that is new, unless it would be refused anyway).
+ * ZONE_KMS_INVALID_KEY_USAGE. No label: its own. */
 enum zone_status candidate_describe(struct zones *zones, struct uid project, const char *name,
-				    struct candidate *ret_candidate);
+				    struct bytes label, struct candidate *ret_candidate);
 /* KMS: refuses what the project has already; encrypts and decrypts, which makes the canary. */
 enum zone_status candidate_try(struct zones *zones, struct candidate *candidate);
 /* Within a transaction: the rules, and the change. If one that awaits removal comes back, it takes

@@ -46,8 +46,10 @@ ok "a root key twice, by its ARN" exits 4 "$cmek" key add --project demo "$arn" 
 ok "says so too" says root
 ok "a root key twice, by its id" exits 4 "$cmek" key add --project demo "local:${arn##*/}" --label other
 ok "says so too" says root
+before=$(sha256sum <"$home/local.keys")
 ok "a label twice" exits 4 "$cmek" key add --project demo local:another --label root
 ok "names it" says root
+ok "and makes no key in the embedded KMS" test "$before" = "$(sha256sum <"$home/local.keys")"
 ok "the key it is about is not registered" exits 3 "$cmek" key show --project demo another
 ok "a name that is none" exits 4 "$cmek" key add --project demo 'local:a b'
 ok "an id of the embedded KMS that is not there" exits 4 "$cmek" key add --project demo \
