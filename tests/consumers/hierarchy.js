@@ -1,10 +1,12 @@
-// The whole hierarchy from node, as an application would do it: two zones on a project that has a root key, DEKs
+// The whole hierarchy from node, as an application would do it: a project, a root key and a cluster, two zones, DEKs
 // wrapped by them, data encrypted by the DEKs, and what must not work. Prints TAP.
 'use strict';
 const assert = require('assert');
 const pkcs11 = require('pkcs11js');
 
 const CKM_CMEK_DEK_WRAP = 0x80434d02;
+const CKO_CMEK_CLUSTER = 0x80434d01;
+const [CKA_CMEK_KMS_KEY, CKA_CMEK_REGION, CKA_CMEK_ROOT_KEY] = [0x80434d01, 0x80434d03, 0x80434d09];
 const CKR_KEY_NOT_WRAPPABLE = 0x69;
 const WRAPS = {
     'AES-KEY-WRAP': { mechanism: pkcs11.CKM_AES_KEY_WRAP, parameter: null },
@@ -21,10 +23,37 @@ const gcm = (aad) => ({
 const module_ = new pkcs11.PKCS11();
 module_.load(process.argv[2]);
 module_.C_Initialize();
-const slot = module_.C_GetSlotList(true)[0];
+const slot = project('lab');
 let session = open();
 let count = 0;
 let failed = 0;
+
+// The slot of the project, which is made if it is new.
+function project(label) {
+    const tokens = module_.C_GetSlotList(true).map((id) => ({ id, info: module_.C_GetTokenInfo(id) }));
+    const known = tokens.find((token) => token.info.label.trim() === label);
+    if (known) return known.id;
+    const free = tokens.find((token) => (token.info.flags & pkcs11.CKF_TOKEN_INITIALIZED) === 0);
+    module_.C_InitToken(free.id, '', label.padEnd(32));
+    return free.id;
+}
+
+function makeRootKey(name) {
+    return module_.C_CreateObject(session, secretKey(
+        { type: pkcs11.CKA_TOKEN, value: true },
+        { type: CKA_CMEK_KMS_KEY, value: name }));
+}
+
+function makeCluster(label, rootKey) {
+    const [arn] = module_.C_GetAttributeValue(session, rootKey, [{ type: CKA_CMEK_ROOT_KEY }]);
+    return module_.C_CreateObject(session, [
+        { type: pkcs11.CKA_CLASS, value: CKO_CMEK_CLUSTER },
+        { type: pkcs11.CKA_TOKEN, value: true },
+        { type: pkcs11.CKA_LABEL, value: label },
+        { type: CKA_CMEK_REGION, value: 'local' },
+        { type: CKA_CMEK_ROOT_KEY, value: arn.value },
+    ]);
+}
 
 function open() {
     return module_.C_OpenSession(slot, pkcs11.CKF_RW_SESSION | pkcs11.CKF_SERIAL_SESSION);
@@ -92,6 +121,13 @@ function decrypt(key, aad, data) {
     return module_.C_Decrypt(session, data, Buffer.alloc(1024)).toString();
 }
 
+let rootKey;
+test('a root key and a cluster are made', () => {
+    rootKey = makeRootKey('local:node');
+    makeCluster('default', rootKey);
+});
+// Not refused(): pkcs11js gives C_CreateObject's errors another form.
+test('the root key is refused a second time', () => assert.throws(() => makeRootKey('local:node'), /CKR_TEMPLATE_INCONSISTENT/));
 let one;
 let two;
 test('two zones are made', () => {

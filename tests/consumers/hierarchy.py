@@ -1,4 +1,4 @@
-"""The whole hierarchy from Python by PyKCS11, as an application would do it: zones on a project that has a root key,
+"""The whole hierarchy from Python by PyKCS11, as an application would do it: a project, a root key and a cluster, zones,
 DEKs wrapped by them, data encrypted by the DEKs, and what must not work. Prints TAP."""
 import subprocess
 import sys
@@ -9,7 +9,8 @@ from PyKCS11 import LowLevel as low
 
 CKM_AES_KEY_WRAP_KWP = 0x210B
 CKM_CMEK_DEK_WRAP = 0x80434D02
-CKA_CMEK_ZONE = 0x80434D05
+CKO_CMEK_CLUSTER = 0x80434D01
+CKA_CMEK_KMS_KEY, CKA_CMEK_REGION, CKA_CMEK_ZONE, CKA_CMEK_ROOT_KEY = 0x80434D01, 0x80434D03, 0x80434D05, 0x80434D09
 CKR_KEY_NOT_WRAPPABLE = 0x69
 WRAPS = {
     "AES-KEY-WRAP": (PyKCS11.CKM_AES_KEY_WRAP, None),
@@ -47,8 +48,26 @@ class Token:
     def __init__(self, module):
         self.library = PyKCS11.PyKCS11Lib()
         self.library.load(module)
-        self.session = self.library.openSession(self.library.getSlotList(tokenPresent=True)[0],
-                                                low.CKF_SERIAL_SESSION | low.CKF_RW_SESSION)
+        self.session = self.library.openSession(self.project("lab"), low.CKF_SERIAL_SESSION | low.CKF_RW_SESSION)
+
+    def project(self, label):
+        """The slot of the project, which is made if it is new."""
+        for slot in self.library.getSlotList(tokenPresent=True):
+            if self.library.getTokenInfo(slot).label.strip() == label:
+                return slot
+        free = [slot for slot in self.library.getSlotList(tokenPresent=True)
+                if not self.library.getTokenInfo(slot).flags & low.CKF_TOKEN_INITIALIZED]
+        self.library.initToken(free[0], "", label.ljust(32))
+        return free[0]
+
+    def make_root_key(self, name):
+        return self.session.createObject(self.template((low.CKA_TOKEN, True), (CKA_CMEK_KMS_KEY, name.encode())))
+
+    def make_cluster(self, label, root_key):
+        arn = bytes(self.session.getAttributeValue(root_key, [CKA_CMEK_ROOT_KEY])[0])
+        return self.session.createObject([
+            (low.CKA_CLASS, CKO_CMEK_CLUSTER), (low.CKA_TOKEN, True), (low.CKA_LABEL, label),
+            (CKA_CMEK_REGION, b"local"), (CKA_CMEK_ROOT_KEY, arn)])
 
     @staticmethod
     def template(*more):
@@ -79,6 +98,9 @@ class Token:
 
 
 def run_tests(tap, token):
+    root_key = token.make_root_key("local:python")
+    tap.test("a root key that is there already is refused", lambda: refused(lambda: token.make_root_key("local:python")))
+    tap.test("a cluster is made", lambda: token.make_cluster("default", root_key))
     one, two = token.make_zone("default/one"), token.make_zone("default/two")
 
     def zone_ids_differ():

@@ -6,5 +6,6 @@ if ! node -e 'require("pkcs11js")' 2>/dev/null; then
     skip "a node program does the whole hierarchy" "pkcs11js is not in build/node; 'make deps' puts it there"
     finish
 fi
-new_project lab
+new_home
+printf '[slots]\nfree = true\n' >>"$home/cmek.conf"
 node "$(dirname "$0")/hierarchy.js" "$module"

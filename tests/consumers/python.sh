@@ -6,5 +6,6 @@ if ! python3 -c 'import PyKCS11' 2>/dev/null; then
     skip "a Python program does the whole hierarchy" "PyKCS11 is not in build/venv; 'make deps' puts it there"
     finish
 fi
-new_project lab
+new_home
+printf '[slots]\nfree = true\n' >>"$home/cmek.conf"
 python3 "$(dirname "$0")/hierarchy.py" "$module"
