@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@
 #include "base/log.h"
 #include "base/macros.h"
 
-static char *path;
+static char *path;	  /* written while nobody uses the module */
+static atomic_bool is_on; /* for those who may come by at that very time */
 static _Thread_local const char *function;
 
 bool audit_configure(const char *new_path)
@@ -27,13 +29,14 @@ bool audit_configure(const char *new_path)
 		return false;
 	free(path);
 	path = copy;
+	atomic_store(&is_on, copy != NULL);
 	return true;
 }
 
 void audit_enter(const char *name)
 {
 	/* A thread's own memory is dear to reach, and every call of the module comes by. */
-	if (path != NULL)
+	if (atomic_load_explicit(&is_on, memory_order_relaxed))
 		function = name;
 }
 
