@@ -204,6 +204,13 @@ static size_t utf8_character(struct bytes text)
 	return 0;
 }
 
+bool utf8_control(const char *at)
+{
+	unsigned char c = (unsigned char)at[0], next = c == 0 ? 0 : (unsigned char)at[1];
+
+	return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+}
+
 bool utf8_valid(struct bytes text)
 {
 	while (text.len > 0) {

@@ -4,6 +4,7 @@
  */
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/macros.h"
 #include "base/sigpipe.h"
 
@@ -117,14 +118,7 @@ bool log_configure(enum log_level level, const char *to)
 }
 
 /* A message comes partly from strangers (labels, a server's answer): what could end the line or
- * steer a terminal is written as \xNN. C2 80 to C2 9F are the C1 controls in UTF-8. */
-static bool is_control(const char *at)
-{
-	unsigned char c = (unsigned char)at[0], next = c == 0 ? 0 : (unsigned char)at[1];
-
-	return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
-}
-
+ * steer a terminal is written as \xNN. */
 static size_t escape(const char *message, char *line)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -133,7 +127,7 @@ static size_t escape(const char *message, char *line)
 	for (; *message != '\0'; message++) {
 		unsigned char c = (unsigned char)*message;
 
-		if (!is_control(message)) {
+		if (!utf8_control(message)) {
 			*at++ = *message;
 			continue;
 		}

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/encode.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "pkcs11/pkcs11.h"
@@ -34,8 +35,11 @@ int fail(int code, const char *format, ...)
 char *plain_text(char *text)
 {
 	for (char *at = text; *at != '\0'; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7F)
+		if (utf8_control(at)) {
+			if ((unsigned char)*at >= 0x80)
+				*at++ = '?'; /* of two bytes */
 			*at = '?';
+		}
 	return text;
 }
 

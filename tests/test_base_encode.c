@@ -131,9 +131,24 @@ static void utf8_is_told_from_what_only_looks_like_it(void **state)
 	assert_false(utf8_valid(bytes("a\0b", 3)));
 }
 
+static void what_steers_a_terminal_is_a_control(void **state)
+{
+	static const char *const controls[] = {"\x01", "\n",	   "\x1b",
+					       "\x7f", "\xc2\x80", "\xc2\x9f"};
+	static const char *const others[] = {" ",   "~", "\xc2\xa0", "\xc3\x9f", "\xe2\x82\xac",
+					     "\xc2"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(controls); i++)
+		assert_true(utf8_control(controls[i]));
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		assert_false(utf8_control(others[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_steers_a_terminal_is_a_control),
 		cmocka_unit_test(base64_goes_both_ways),
 		cmocka_unit_test(wrong_base64_is_refused_and_adds_nothing),
 		cmocka_unit_test(hex_goes_both_ways),

@@ -645,6 +645,8 @@ static void a_result_that_waits_for_room_is_not_given_after_a_no(void **state)
 	assert_int_equal(C_Decrypt(bed.session, data, data_len, opened, &len), CKR_FUNCTION_FAILED);
 	for (size_t i = 0; i < sizeof(opened); i++)
 		assert_int_equal(opened[i], 0);
+	assert_int_equal(C_Decrypt(bed.session, data, data_len, opened, &len),
+			 CKR_OPERATION_NOT_INITIALIZED);
 }
 
 int main(void)

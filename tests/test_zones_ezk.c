@@ -297,6 +297,21 @@ static void zone_of_two_root_keys_outlives_a_no_of_one(void **state)
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 }
 
+/* A no of the first that nobody remembers comes with each request, and must not start another. */
+static void no_of_one_that_is_not_remembered_is_not_asked_for_ever(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = zone_of_two(live);
+	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
+
+	ezks_rules(live->zones.ezks)->deny_ms = 0;
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
+	seconds_pass(live, LEASE_SECONDS);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(live_decrypts(live), 5); /* the first; then twice both */
+}
+
 static void any_no_without_a_yes_denies_a_zone_of_two_root_keys(void **state)
 {
 	struct live_zones *live = *state;
@@ -684,6 +699,7 @@ int main(void)
 		CASE(who_does_not_ask_himself_gets_a_reason_too),
 		CASE(refusal_of_a_zone_is_remembered_though_nobody_holds_it),
 		CASE(zone_of_two_root_keys_outlives_a_no_of_one),
+		CASE(no_of_one_that_is_not_remembered_is_not_asked_for_ever),
 		CASE(any_no_without_a_yes_denies_a_zone_of_two_root_keys),
 		CASE(zone_that_needs_all_of_its_root_keys_is_refused),
 		CASE(deletion_ends_a_lease_and_restoring_allows_a_new_one),

@@ -1,6 +1,7 @@
 /* What `cmek doctor` asks of the domain: the store; each KMS that a project's root keys are in,
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */
+#include "base/encode.h"
 #include "base/macros.h"
 #include "zones/ezk.h"
 #include "zones/state.h"
@@ -26,17 +27,14 @@ static void put_verdict(struct buffer *text, const struct entry *entry, enum zon
 }
 
 /* Labels are anybody's: none makes a line of its own, steers a terminal, or says what follows a
- * colon. C2 80 to C2 9F are controls too. */
+ * colon. */
 static void put_label(struct buffer *text, const char *label)
 {
 	for (const char *at = label; *at != '\0'; at++) {
-		unsigned char c = (unsigned char)at[0], next = (unsigned char)at[1];
-
-		if (c < 0x20 || c == 0x7f || c == ':' ||
-		    (c == 0xc2 && next >= 0x80 && next <= 0x9f))
-			buffer_format(text, "\\x%02x", c);
+		if (utf8_control(at) || *at == ':')
+			buffer_format(text, "\\x%02x", (unsigned char)*at);
 		else
-			buffer_put_u8(text, c);
+			buffer_put_u8(text, (uint8_t)*at);
 	}
 }
 

@@ -121,6 +121,7 @@ ok "enabled again" "$cmek" key enable --project demo root
 ok "it opens" decrypt "$work/free"
 ok "as it was" cmp "$work/plain" "$work/new"
 ok "doctor is content" "$cmek" doctor --project demo
+
 # Labels are anybody's
 new_project odd
 ok "a label may say anything" "$cmek" key add --project odd local:odd --label $'x: FAILED: y\nroot key z: ok\e[31m\xc2\x9b'
@@ -128,5 +129,7 @@ doctor_is_not_steered() {
     "$cmek" doctor >"$work/report" && ! grep -q '^root key z' "$work/report" && ! grep -q $'\e\|\xc2\x9b' "$work/report"
 }
 ok "and neither makes a fault of what is well, nor a line of its own" doctor_is_not_steered
+list_is_not_steered() { "$cmek" key list --project odd >"$work/list" && ! grep -q $'\e\|\xc2\x9b' "$work/list"; }
+ok "nor does it steer a terminal from a list" list_is_not_steered
 
 finish
