@@ -64,8 +64,8 @@ const struct command commands[] = {
 	  none, project_show },
 	{ "project", "restore", "NAME", "bring back the project whose slot NAME has taken",
 	  "C_InitToken on a project (`pkcs11-tool --init-token`) does not erase it: the new project takes\n"
-	  "its slot, and keeps it whole for the deletion window (deletion_window_days). This brings it\n"
-	  "back, in a slot of its own; NAME stays.\n",
+	  "its slot, and keeps it whole, at least for the deletion window (deletion_window_days). This brings\n"
+	  "it back, in a slot of its own; NAME stays.\n",
 	  none, project_restore },
 	{ "key", "add", "KEY", "register a root key of a KMS with a project",
 	  "KEY is a key ARN, an alias ARN, alias/NAME or a key id (looked up in the region of [aws]), or\n"
@@ -114,7 +114,7 @@ const struct command commands[] = {
 	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
 	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
 	  "record encrypted by the root key; so it opens wherever the root key may be used. `-` is\n"
-	  "standard input or output. OUT appears only whole.\n\n"
+	  "standard input or output. OUT appears only whole. Prints nothing; with --json, what was done.\n\n"
 	  "  cmek encrypt --project payments --database prod/orders dump.sql dump.sql.cmek\n"
 	  "  pg_dump orders | cmek encrypt --project payments --database prod/orders - orders.cmek\n",
 	  encrypt_options, encrypt_file },
@@ -122,7 +122,7 @@ const struct command commands[] = {
 	  "The key is found by the zone id in the envelope. Where no project knows the zone, the record\n"
 	  "in the envelope is used, if its root key is registered with a project here (cmek key add).\n"
 	  "`-` is standard input or output; OUT appears only whole, standard output gets verified data\n"
-	  "only.\n\n"
+	  "only. Prints nothing; with --json, what was done.\n\n"
 	  "  cmek decrypt dump.sql.cmek dump.sql\n",
 	  decrypt_options, decrypt_file },
 	{ "inspect", NULL, "FILE", "what an envelope is; needs no key",

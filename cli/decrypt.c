@@ -12,9 +12,12 @@ struct opening {
 	const CK_FUNCTION_LIST *functions;
 	struct stream *stream;
 	const struct envelope_header *header;
+	CK_SLOT_ID *slots; /* owned: all projects here */
+	CK_ULONG slot_count;
 	struct token token; /* the one that opens it */
 	struct envelope_token by;
 	struct envelope_keys keys;
+	CK_OBJECT_HANDLE zone; /* on that token; CK_INVALID_HANDLE: it does not live there */
 };
 
 static void opening_clear(struct opening *opening)
@@ -22,6 +25,7 @@ static void opening_clear(struct opening *opening)
 	if (opening->token.session != CK_INVALID_HANDLE)
 		envelope_keys_clear(&opening->by, &opening->keys);
 	token_close(&opening->token);
+	free(opening->slots);
 }
 
 /* Whether a slot is to be looked into: --project names one, else all. */
@@ -43,8 +47,50 @@ static int use_slot(struct opening *opening, CK_SLOT_ID slot)
 	return CMEK_EXIT_OK;
 }
 
+/* The zone's database, if a slot has it (free() it); NULL: it has not. */
+static char *database_in(const struct opening *opening, CK_SLOT_ID slot)
+{
+	AUTO(token_close) struct token token = {.functions = opening->functions};
+	struct envelope_token by = {.functions = opening->functions};
+	struct envelope_error error = {0};
+	CK_OBJECT_HANDLE zone = CK_INVALID_HANDLE;
+
+	if (opening->functions->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL,
+					      &token.session) != CKR_OK)
+		return NULL;
+	by.session = token.session;
+	if (envelope_zone_find(&by, opening->header->zone, &zone, &error) != ENVELOPE_OK ||
+	    zone == CK_INVALID_HANDLE)
+		return NULL;
+	return object_text(&token, zone, CKA_LABEL);
+}
+
+/* Whether a project that --project leaves out has the zone; then it has been said. */
+static bool is_elsewhere(const struct opening *opening)
+{
+	const char *project = arguments_value(opening->arguments, "project");
+	char label[33];
+
+	for (CK_ULONG i = 0; project != NULL && i < opening->slot_count; i++) {
+		AUTO(freep) char *database = NULL;
+
+		if (is_wanted(opening, opening->slots[i]) ||
+		    !slot_label(opening->functions, opening->slots[i], label, NULL))
+			continue;
+		database = database_in(opening, opening->slots[i]);
+		if (database == NULL)
+			continue;
+		fail(CMEK_EXIT_NOT_FOUND,
+		     "%s: it belongs to database %s of project %s, and project %s can't open it; "
+		     "leave out --project, or give that one",
+		     opening->stream->in_name, database, label, project);
+		return true;
+	}
+	return false;
+}
+
 /* --database: the zone of the envelope is that database's, on the token in use. */
-static int check_database(struct opening *opening, CK_OBJECT_HANDLE zone)
+static int check_database(struct opening *opening)
 {
 	const char *wanted = arguments_value(opening->arguments, "database");
 	AUTO(freep) char *label = NULL;
@@ -52,13 +98,15 @@ static int check_database(struct opening *opening, CK_OBJECT_HANDLE zone)
 
 	if (wanted == NULL)
 		return CMEK_EXIT_OK;
-	if (zone == CK_INVALID_HANDLE)
+	if (opening->zone == CK_INVALID_HANDLE && is_elsewhere(opening))
+		return CMEK_EXIT_NOT_FOUND;
+	if (opening->zone == CK_INVALID_HANDLE)
 		return fail(CMEK_EXIT_NOT_FOUND,
 			    "%s: its zone %llu is in no project here, so it cannot be shown to be "
 			    "of %s; leave out --database",
 			    opening->stream->in_name, (unsigned long long)opening->header->zone,
 			    wanted);
-	label = object_text(&opening->token, zone, CKA_LABEL);
+	label = object_text(&opening->token, opening->zone, CKA_LABEL);
 	if (label != NULL && strcmp(label, wanted) == 0)
 		return CMEK_EXIT_OK;
 	snprintf(error.text, sizeof(error.text), "%s of project %s, not %s",
@@ -66,23 +114,23 @@ static int check_database(struct opening *opening, CK_OBJECT_HANDLE zone)
 	return envelope_report(opening->stream, ENVELOPE_OTHER_ZONE, &error);
 }
 
-/* The project in which the zone lives, if one here has it. *ret_zone: CK_INVALID_HANDLE if none. */
-static int find_zone(struct opening *opening, const CK_SLOT_ID *slots, CK_ULONG count,
-		     CK_OBJECT_HANDLE *ret_zone)
+/* The project in which the zone lives, if one that is wanted has it. */
+static int find_zone(struct opening *opening)
 {
 	struct envelope_error error = {0};
 	enum envelope_status status;
 
-	*ret_zone = CK_INVALID_HANDLE;
-	for (CK_ULONG i = 0; i < count && *ret_zone == CK_INVALID_HANDLE; i++) {
-		if (!is_wanted(opening, slots[i]))
+	opening->zone = CK_INVALID_HANDLE;
+	for (CK_ULONG i = 0; i < opening->slot_count && opening->zone == CK_INVALID_HANDLE; i++) {
+		if (!is_wanted(opening, opening->slots[i]))
 			continue;
-		TRY(use_slot(opening, slots[i]));
-		status = envelope_zone_find(&opening->by, opening->header->zone, ret_zone, &error);
+		TRY(use_slot(opening, opening->slots[i]));
+		status = envelope_zone_find(&opening->by, opening->header->zone, &opening->zone,
+					    &error);
 		if (status != ENVELOPE_OK)
 			return envelope_report(opening->stream, status, &error);
 	}
-	return check_database(opening, *ret_zone);
+	return check_database(opening);
 }
 
 static enum envelope_status unlock(struct opening *opening, struct envelope_error *error)
@@ -94,46 +142,60 @@ static enum envelope_status unlock(struct opening *opening, struct envelope_erro
 	return envelope_unlock(&opening->by, opening->header, &opening->keys, error);
 }
 
-/* No project has the zone: the first whose root keys open the embedded record. */
-static int unlock_by_record(struct opening *opening, const CK_SLOT_ID *slots, CK_ULONG count)
+/* No wanted project has the zone: the first whose root keys open the embedded record. */
+static int unlock_by_record(struct opening *opening)
 {
 	enum envelope_status status = ENVELOPE_ZONE_UNKNOWN;
 	struct envelope_error error = {0};
 
-	for (CK_ULONG i = 0; i < count; i++) {
-		if (!is_wanted(opening, slots[i]))
+	for (CK_ULONG i = 0; i < opening->slot_count; i++) {
+		if (!is_wanted(opening, opening->slots[i]))
 			continue;
-		TRY(use_slot(opening, slots[i]));
+		TRY(use_slot(opening, opening->slots[i]));
 		error = (struct envelope_error){0};
 		status = unlock(opening, &error);
 		if (status != ENVELOPE_ROOT_KEY_UNKNOWN)
 			break;
 	}
-	return status == ENVELOPE_OK ? CMEK_EXIT_OK
-				     : envelope_report(opening->stream, status, &error);
+	if (status == ENVELOPE_OK)
+		return CMEK_EXIT_OK;
+	if ((status == ENVELOPE_ROOT_KEY_UNKNOWN || status == ENVELOPE_ZONE_UNKNOWN) &&
+	    is_elsewhere(opening))
+		return CMEK_EXIT_NOT_FOUND;
+	return envelope_report(opening->stream, status, &error);
 }
 
 static int find_key(struct opening *opening)
 {
 	const char *project = arguments_value(opening->arguments, "project");
-	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	struct envelope_error error = {0};
 	enum envelope_status status;
-	CK_OBJECT_HANDLE zone;
-	CK_ULONG count;
 
-	TRY(module_slots(opening->functions, &slots, &count));
-	TRY(find_zone(opening, slots, count, &zone));
+	TRY(module_slots(opening->functions, &opening->slots, &opening->slot_count));
+	TRY(find_zone(opening));
 	if (opening->token.session == CK_INVALID_HANDLE)
 		return fail(CMEK_EXIT_NOT_FOUND,
 			    "%s%s; make one: cmek project create NAME, then cmek key add",
 			    project == NULL ? "there is no project here" : "no project ",
 			    project == NULL ? "" : project);
-	if (zone == CK_INVALID_HANDLE)
-		return unlock_by_record(opening, slots, count);
+	if (opening->zone == CK_INVALID_HANDLE)
+		return unlock_by_record(opening);
 	status = unlock(opening, &error);
 	return status == ENVELOPE_OK ? CMEK_EXIT_OK
 				     : envelope_report(opening->stream, status, &error);
+}
+
+/* Where no project here has the zone, the database is not known. */
+static int print_done(const struct opening *opening)
+{
+	AUTO(freep)
+	char *database = opening->zone == CK_INVALID_HANDLE
+				 ? NULL
+				 : object_text(&opening->token, opening->zone, CKA_LABEL);
+
+	return envelope_print(opening->stream, opening->token.project,
+			      database == NULL ? "" : database, opening->header->zone,
+			      opening->stream->written);
 }
 
 int decrypt_file(const struct arguments *arguments)
@@ -145,6 +207,7 @@ int decrypt_file(const struct arguments *arguments)
 	struct envelope_error error = {0};
 	enum envelope_status status;
 
+	TRY(envelope_check_output(arguments));
 	TRY(stream_open_input(&stream, arguments->positional[0]));
 	status = envelope_read_header(&stream.io, &storage, &header, &error);
 	if (status != ENVELOPE_OK)
@@ -156,5 +219,6 @@ int decrypt_file(const struct arguments *arguments)
 	status = envelope_open_payload(&opening.by, &header, &opening.keys, &stream.io, &error);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
-	return stream_finish(&stream);
+	TRY(stream_finish(&stream));
+	return arguments->json ? print_done(&opening) : CMEK_EXIT_OK;
 }

@@ -1,8 +1,9 @@
-/* cmek encrypt, and what failures of envelope/ are called. */
+/* cmek encrypt; what failures of envelope/ are called, and what --json says of a success. */
 #include <stdio.h>
 
 #include "base/macros.h"
 #include "cli/envelopes.h"
+#include "cli/print.h"
 
 static const struct {
 	enum envelope_status status;
@@ -48,9 +49,32 @@ int envelope_report(struct stream *stream, enum envelope_status status,
 		    space, error->text);
 }
 
+int envelope_check_output(const struct arguments *arguments)
+{
+	if (arguments->json && strcmp(arguments->positional[1], "-") == 0)
+		return fail(CMEK_EXIT_USAGE,
+			    "--json and the data can't both go to standard output; name a file");
+	return CMEK_EXIT_OK;
+}
+
+int envelope_print(const struct stream *stream, const char *project, const char *database,
+		   uint64_t zone, int64_t plain_bytes)
+{
+	struct printer printer = {.json = true, .single = true};
+
+	print_row(&printer);
+	print_text(&printer, "file", stream->output.name);
+	print_text(&printer, "project", project);
+	print_text(&printer, "database", database);
+	print_id(&printer, "zone", zone);
+	print_number(&printer, "plain_bytes", (uint64_t)plain_bytes);
+	return print_end(&printer);
+}
+
 int encrypt_file(const struct arguments *arguments)
 {
 	const char *name = arguments_value(arguments, "name");
+	const char *database = arguments_value(arguments, "database");
 	struct envelope_options options = {.name = bytes_of(name)};
 	AUTO(stream_clear) struct stream stream = STREAM_NONE;
 	AUTO(token_close) struct token token = {0};
@@ -59,13 +83,17 @@ int encrypt_file(const struct arguments *arguments)
 	enum envelope_status status;
 	CK_OBJECT_HANDLE zone;
 
+	TRY(envelope_check_output(arguments));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
-	TRY(token_find_one(&token, &kind_database, arguments_value(arguments, "database"), &zone));
+	TRY(token_find_one(&token, &kind_database, database, &zone));
 	TRY(stream_open(&stream, arguments->positional[0], arguments->positional[1]));
 	by.functions = token.functions;
 	by.session = token.session;
 	status = envelope_seal(&by, zone, &options, &stream.io, &error);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
-	return stream_finish(&stream);
+	TRY(stream_finish(&stream));
+	return !arguments->json ? CMEK_EXIT_OK
+				: envelope_print(&stream, token.project, database,
+						 object_zone_id(&token, zone), stream.done);
 }

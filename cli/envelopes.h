@@ -8,3 +8,10 @@
 /* One line for a failure of envelope/, with the remedy; the exit code. */
 int envelope_report(struct stream *stream, enum envelope_status status,
 		    const struct envelope_error *error);
+
+/* --json and data can't both go to standard output. Reports; an exit code. */
+int envelope_check_output(const struct arguments *arguments);
+/* What --json prints when a file has been encrypted or decrypted; "" as database: not known here.
+ */
+int envelope_print(const struct stream *stream, const char *project, const char *database,
+		   uint64_t zone, int64_t plain_bytes);

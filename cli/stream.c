@@ -73,6 +73,7 @@ static bool stream_write(void *state, struct bytes bytes)
 {
 	struct stream *stream = state;
 
+	stream->written += (int64_t)bytes.len;
 	return file_write_all(stream->output.fd, bytes);
 }
 

@@ -9,8 +9,9 @@ struct stream {
 	const char *in_name;
 	int in;
 	struct output output;
-	int64_t total; /* bytes to come, -1: not known */
-	int64_t done;
+	int64_t total;		      /* bytes to come, -1: not known */
+	int64_t done;		      /* bytes read */
+	int64_t written;	      /* bytes written */
 	int64_t started_ms, shown_ms; /* progress: 0 = not shown */
 	bool terminal;
 	struct envelope_io io;

@@ -41,8 +41,14 @@ static bool is_gone(const struct local_key *key, int64_t now)
 	return key->state == KMS_KEY_PENDING_DELETION && key->deletion_ms <= now;
 }
 
-static enum kms_status not_found(const char *key, struct kms_report *report)
+static enum kms_status not_found(const struct local_client *local, const char *key,
+				 struct kms_report *report)
 {
+	if (local->file.missing)
+		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
+				"Key '%s' does not exist, since the file of the embedded KMS is "
+				"missing: %s; restore it from a backup",
+				key, local->file.path);
 	return kms_fail(KMS_NOT_FOUND, report, "NotFoundException", "Key '%s' does not exist", key);
 }
 
@@ -55,7 +61,7 @@ static enum kms_status find_key(struct local_client *local, const char *key,
 	TRY(local_file_refresh(&local->file, report));
 	found = local_keys_find(&local->file.keys, key);
 	if (found == NULL || is_gone(found, now_ms(local)))
-		return not_found(key, report);
+		return not_found(local, key, report);
 	*ret_key = found;
 	return KMS_OK;
 }
@@ -146,8 +152,10 @@ static enum kms_status local_re_encrypt(struct kms_client *client, const char *k
 }
 
 struct change {
+	const struct local_client *local;
 	const char *key;
 	enum kms_key_state state;
+	bool registered; /* see kms_operations.create */
 	int64_t now_ms;
 };
 
@@ -160,7 +168,7 @@ static enum kms_status apply_state(struct local_keys *keys, const void *state,
 	local_keys_purge(keys, change->now_ms);
 	key = local_keys_find(keys, change->key);
 	if (key == NULL)
-		return not_found(change->key, report);
+		return not_found(change->local, change->key, report);
 	if (change->state != KMS_KEY_PENDING_DELETION)
 		key->deletion_ms = 0;
 	else if (key->state != KMS_KEY_PENDING_DELETION) /* a window that runs goes on */
@@ -174,7 +182,8 @@ static enum kms_status local_set_state(struct kms_client *client, const char *ke
 {
 	struct local_client *local = own(client);
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&local->lock);
-	const struct change change = {key, state, now_ms(local)};
+	const struct change change = {
+		.local = local, .key = key, .state = state, .now_ms = now_ms(local)};
 
 	if (state != KMS_KEY_ENABLED && state != KMS_KEY_DISABLED &&
 	    state != KMS_KEY_PENDING_DELETION)
@@ -189,7 +198,12 @@ static enum kms_status apply_create(struct local_keys *keys, const void *state,
 	const struct change *change = state;
 	const char *name = change->key + strlen("local:");
 
-	(void)report;
+	if (change->registered && change->local->file.missing)
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"the file of the embedded KMS is missing, though keys of it are "
+				"registered: %s; restore it from a backup, since new keys would "
+				"not open what those encrypted",
+				change->local->file.path);
 	local_keys_purge(keys, change->now_ms);
 	if (local_keys_find(keys, change->key) != NULL)
 		return KMS_OK;
@@ -218,12 +232,13 @@ static bool exists(struct local_client *local, const char *key)
 	return found != NULL && !is_gone(found, now_ms(local));
 }
 
-static enum kms_status local_create(struct kms_client *client, const char *key,
+static enum kms_status local_create(struct kms_client *client, const char *key, bool registered,
 				    struct kms_report *report)
 {
 	struct local_client *local = own(client);
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&local->lock);
-	const struct change change = {.key = key, .now_ms = now_ms(local)};
+	const struct change change = {
+		.local = local, .key = key, .registered = registered, .now_ms = now_ms(local)};
 
 	if (exists(local, key))
 		return KMS_OK;

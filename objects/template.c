@@ -14,10 +14,40 @@ static const char *const uses[TEMPLATE_USE_COUNT] = {
 	[TEMPLATE_UNWRAP] = "unwrap",	  [TEMPLATE_DERIVE] = "derive", [TEMPLATE_SET] = "change",
 };
 
+/* What a value of each form must be; where the row has a greatest length, that follows. */
+static const char *const forms[] = {
+	[ATTRIBUTE_USAGE] = "one byte, CK_TRUE or CK_FALSE",
+	[ATTRIBUTE_FLAG] = "one byte, CK_TRUE or CK_FALSE",
+	[ATTRIBUTE_BOOL] = "one byte, CK_TRUE or CK_FALSE",
+	[ATTRIBUTE_ULONG] = "a CK_ULONG",
+	[ATTRIBUTE_TEXT] = "UTF-8 without a NUL",
+	[ATTRIBUTE_BYTES] = "a byte string",
+	[ATTRIBUTE_DATE] = "empty or a CK_DATE",
+	[ATTRIBUTE_ZONE_ID] = "empty or 8 bytes",
+	[ATTRIBUTE_MECHANISMS] = "an array of CK_MECHANISM_TYPE",
+	[ATTRIBUTE_ARRAY] = "an array of CK_ATTRIBUTE",
+};
+
 static CK_RV refuse(enum template_use use, CK_ATTRIBUTE_TYPE type, const char *why, CK_RV rv)
 {
-	log_warning("template to %s an object: attribute 0x%lx %s", uses[use], type, why);
+	const struct attribute *row = attribute_find(type);
+
+	if (row == NULL)
+		log_warning("template to %s an object: attribute 0x%lx %s", uses[use], type, why);
+	else
+		log_warning("template to %s an object: %s %s", uses[use], row->name, why);
 	return rv;
+}
+
+static CK_RV refuse_form(enum template_use use, const struct attribute *row)
+{
+	AUTO(buffer_clear) struct buffer why = {0};
+
+	buffer_format(&why, "must be %s", forms[row->form]);
+	if (row->max > 0)
+		buffer_format(&why, " of at most %zu bytes", row->max);
+	return refuse(use, row->type, why.failed ? "has a wrong value" : buffer_text(&why),
+		      CKR_ATTRIBUTE_VALUE_INVALID);
 }
 
 static bool is_date(struct bytes date)
@@ -152,8 +182,7 @@ static CK_RV read_one(enum template_use use, const CK_ATTRIBUTE *attribute,
 	if (!(row->uses & 1U << use))
 		return refuse(use, row->type, "can't be given", CKR_ATTRIBUTE_READ_ONLY);
 	if (attribute_check(row, attribute) != CKR_OK)
-		return refuse(use, row->type, "has a value of the wrong form",
-			      CKR_ATTRIBUTE_VALUE_INVALID);
+		return refuse_form(use, row);
 	if (template_take(row, attribute, template) != CKR_OK)
 		return refuse(use, row->type, "stands there twice with different values",
 			      CKR_TEMPLATE_INCONSISTENT);

@@ -126,6 +126,7 @@ static CK_RV read_first(struct config *config, const char *named)
 
 /* The store. */
 
+/* NULL: there is none. */
 static char *usual_folder(void)
 {
 	const char *data = environment("XDG_DATA_HOME"), *home = environment("HOME");
@@ -135,22 +136,25 @@ static char *usual_folder(void)
 	/* The XDG base directory specification: a relative path there is to be ignored. */
 	if (data != NULL && *data == '/')
 		return path_join(data, "cmek-pkcs11");
-	return path_join(home == NULL ? "/" : home, ".local/share/cmek-pkcs11");
+	if (home != NULL && *home == '/')
+		return path_join(home, ".local/share/cmek-pkcs11");
+	log_error("there is no place for the store: neither HOME nor XDG_DATA_HOME is the path of "
+		  "a folder; set one of them, or path in [store] of the configuration");
+	return NULL;
 }
 
-static bool complete_paths(struct config *config)
+static CK_RV complete_paths(struct config *config)
 {
 	AUTO(freep) char *folder = NULL;
 
-	if (config->store_path == NULL) {
-		folder = usual_folder();
-		config->store_path = folder == NULL ? NULL : path_join(folder, "store.db");
-	} else {
-		folder = path_folder(config->store_path);
-	}
-	if (folder != NULL && config->local_path == NULL)
+	folder = config->store_path == NULL ? usual_folder() : path_folder(config->store_path);
+	if (folder == NULL)
+		return CKR_FUNCTION_FAILED;
+	if (config->store_path == NULL)
+		config->store_path = path_join(folder, "store.db");
+	if (config->local_path == NULL)
 		config->local_path = path_join(folder, "local.keys");
-	return config->store_path != NULL && config->local_path != NULL;
+	return config->store_path != NULL && config->local_path != NULL ? CKR_OK : CKR_HOST_MEMORY;
 }
 
 static CK_RV read_all(const char *text, struct config *config, struct reserved *reserved)
@@ -164,7 +168,7 @@ static CK_RV read_all(const char *text, struct config *config, struct reserved *
 	config->slots_free |= reserved->free_slot;
 	if (reserved->has_level)
 		config->log_level = reserved->level;
-	return complete_paths(config) ? CKR_OK : CKR_HOST_MEMORY;
+	return complete_paths(config);
 }
 
 CK_RV config_read(const char *text, struct config *ret_config)

@@ -280,7 +280,7 @@ static enum kms_status fake_set_state(struct kms_client *client, const char *nam
 }
 
 /* The ARN has an id made from the name. */
-static enum kms_status fake_create(struct kms_client *client, const char *name,
+static enum kms_status fake_create(struct kms_client *client, const char *name, bool registered,
 				   struct kms_report *report)
 {
 	struct fake_kms *fake = fake_of(client);
@@ -288,6 +288,7 @@ static enum kms_status fake_create(struct kms_client *client, const char *name,
 	uint64_t id = 0;
 	char arn[256];
 
+	fake->create_registered = registered;
 	if (status != KMS_OK)
 		return fail(report, status);
 	if (strncmp(name, "local:", 6) != 0 || name[6] == '\0' || strlen(name) > 100)

@@ -336,7 +336,8 @@ static void set_up_local(void)
 	for (int i = 0; i < 2; i++) {
 		const char *name = i == 0 ? "local:root" : "local:root-2";
 
-		assert_int_equal(local.kms->operations->create(local.kms, name, NULL), KMS_OK);
+		assert_int_equal(local.kms->operations->create(local.kms, name, false, NULL),
+				 KMS_OK);
 		assert_int_equal(local.kms->operations->describe(local.kms, name, NULL, &key),
 				 KMS_OK);
 		strcpy(local.keys[i], key.arn);

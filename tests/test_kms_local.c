@@ -97,7 +97,7 @@ static void write_file(const struct world *world, const char *text, mode_t mode)
 
 static void create(struct world *world, const char *name)
 {
-	assert_int_equal(world->kms->operations->create(world->kms, name, NULL), KMS_OK);
+	assert_int_equal(world->kms->operations->create(world->kms, name, false, NULL), KMS_OK);
 }
 
 static enum kms_status set_state(struct world *world, enum kms_key_state state)
@@ -173,7 +173,7 @@ static void names_that_are_not_for_new_keys_are_refused(void **state)
 	struct world *world = *state;
 
 	for (size_t i = 0; i < COUNT_OF(names); i++)
-		assert_int_equal(world->kms->operations->create(world->kms, names[i], NULL),
+		assert_int_equal(world->kms->operations->create(world->kms, names[i], false, NULL),
 				 KMS_INVALID_REQUEST);
 }
 
@@ -308,7 +308,7 @@ static void a_damaged_file_is_told_and_left_alone(void **state)
 
 		write_file(world, texts[i], 0600);
 		assert_int_equal(encrypt(world, "local:k"), KMS_MISCONFIGURED);
-		assert_int_equal(world->kms->operations->create(world->kms, "local:k", NULL),
+		assert_int_equal(world->kms->operations->create(world->kms, "local:k", false, NULL),
 				 KMS_MISCONFIGURED);
 		assert_true(file_read(world->path, 65536, &after));
 		assert_bytes(buffer_bytes(&after), bytes_of(texts[i]));
@@ -332,6 +332,30 @@ static void no_damage_of_the_file_is_more_than_a_refusal(void **state)
 		text[bit / 8] ^= (char)(1 << bit % 8);
 	}
 	log_configure(LOG_WARNING, "stderr");
+}
+
+static void a_lost_file_is_not_begun_anew(void **state)
+{
+	struct world *world = *state;
+	struct kms_report report = {0};
+	struct buffer blob = {0};
+	struct stat there;
+
+	create(world, "local:k");
+	assert_int_equal(unlink(world->path), 0);
+	assert_int_equal(world->kms->operations->encrypt(world->kms, "local:k",
+							 bytes_of("0123456789abcdef"), NULL,
+							 &report, &blob),
+			 KMS_NOT_FOUND);
+	assert_non_null(strstr(report.message, world->path));
+	assert_non_null(strstr(report.message, "restore it from a backup"));
+	assert_int_equal(world->kms->operations->create(world->kms, "local:k", true, &report),
+			 KMS_MISCONFIGURED);
+	assert_non_null(strstr(report.message, world->path));
+	assert_int_not_equal(stat(world->path, &there), 0);
+	/* Where nothing is registered, nothing is lost. */
+	create(world, "local:k");
+	assert_int_equal(encrypt(world, "local:k"), KMS_OK);
 }
 
 static void two_keys_of_one_name_or_id_are_damage(void **state)
@@ -380,7 +404,7 @@ static void make_keys(const char *path, int process, int count)
 		char name[32];
 
 		snprintf(name, sizeof(name), "local:p%d-%d", process, i);
-		failed = kms->operations->create(kms, name, NULL) != KMS_OK;
+		failed = kms->operations->create(kms, name, false, NULL) != KMS_OK;
 	}
 	kms_clients_free(clients);
 	_exit(failed);
@@ -433,6 +457,7 @@ int main(void)
 		WITH_FILE(asking_again_does_not_lengthen_the_window),
 		WITH_FILE(a_damaged_file_is_told_and_left_alone),
 		WITH_FILE(no_damage_of_the_file_is_more_than_a_refusal),
+		WITH_FILE(a_lost_file_is_not_begun_anew),
 		WITH_FILE(two_keys_of_one_name_or_id_are_damage),
 		WITH_FILE(another_process_s_change_is_seen_at_once),
 		WITH_FILE(processes_that_make_keys_at_once_lose_none),

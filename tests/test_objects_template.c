@@ -127,6 +127,28 @@ static void a_label_is_text(void **state)
 	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE){CKA_LABEL, long_label, 255}, CKR_OK);
 }
 
+/* By its name, with what it must be. */
+static void a_refusal_names_the_attribute(void **state)
+{
+	static CK_BYTE long_value[256];
+
+	(void)state;
+	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE){CKA_LABEL, long_value, 256},
+		CKR_ATTRIBUTE_VALUE_INVALID);
+	assert_string_equal(log_last(), "template to create an object: CKA_LABEL must be UTF-8 "
+					"without a NUL of at most 255 bytes");
+	refused(TEMPLATE_GENERATE, (CK_ATTRIBUTE){CKA_ENCRYPT, long_value, 2},
+		CKR_ATTRIBUTE_VALUE_INVALID);
+	assert_string_equal(log_last(), "template to generate an object: CKA_ENCRYPT must be one "
+					"byte, CK_TRUE or CK_FALSE");
+	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE){CKA_CMEK_REGION, long_value, 256},
+		CKR_ATTRIBUTE_VALUE_INVALID);
+	assert_non_null(strstr(log_last(), "CKA_CMEK_REGION must be UTF-8"));
+	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE){0x7fffffff, long_value, 1},
+		CKR_ATTRIBUTE_TYPE_INVALID);
+	assert_non_null(strstr(log_last(), "attribute 0x7fffffff is not known"));
+}
+
 static void the_same_twice_is_no_contradiction(void **state)
 {
 	CK_ATTRIBUTE same[] = {ROW(CKA_ENCRYPT, yes), ROW(CKA_KEY_TYPE, aes), {CKA_ID, value, 4},
@@ -362,6 +384,7 @@ int main(void)
 		cmocka_unit_test(an_empty_template_names_nothing),
 		cmocka_unit_test(each_fault_has_its_value),
 		cmocka_unit_test(a_label_is_text),
+		cmocka_unit_test(a_refusal_names_the_attribute),
 		cmocka_unit_test(the_same_twice_is_no_contradiction),
 		cmocka_unit_test(a_template_without_usages_gets_the_usual_ones),
 		cmocka_unit_test(what_a_key_is_depends_on_how_and_where_it_is_made),

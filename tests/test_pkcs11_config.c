@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/macros.h"
 #include "pkcs11/config.h"
 
 #include <stdio.h>
@@ -175,6 +176,46 @@ static void the_local_keys_lie_beside_the_store(void **state)
 	free(path);
 }
 
+static CK_RV read_as_nobody(struct config *config)
+{
+	bool root = geteuid() == 0;
+	CK_RV rv;
+
+	if (root)
+		assert_int_equal(seteuid(65534), 0);
+	rv = config_read(NULL, config);
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	return rv;
+}
+
+/* Not at the root of the file system, nor wherever the process happens to stand. */
+static void without_a_home_there_is_no_place_for_a_store(void **state)
+{
+	static const char *const homes[] = {NULL, "", "some/folder"};
+	struct config config;
+
+	(void)state;
+	unsetenv("CMEK_PKCS11_CONF");
+	unsetenv("XDG_DATA_HOME");
+	for (size_t i = 0; i < COUNT_OF(homes); i++) {
+		unsetenv("HOME");
+		if (homes[i] != NULL)
+			setenv("HOME", homes[i], 1);
+		assert_int_equal(read_as_nobody(&config), CKR_FUNCTION_FAILED);
+	}
+	setenv("HOME", "/home/someone", 1);
+	assert_int_equal(read_as_nobody(&config), CKR_OK);
+	assert_string_equal(config.store_path, "/home/someone/.local/share/cmek-pkcs11/store.db");
+	config_clear(&config);
+	setenv("XDG_DATA_HOME", "/srv/data", 1);
+	unsetenv("HOME");
+	assert_int_equal(read_as_nobody(&config), CKR_OK);
+	assert_string_equal(config.store_path, "/srv/data/cmek-pkcs11/store.db");
+	config_clear(&config);
+	unsetenv("XDG_DATA_HOME");
+}
+
 /* The first file found wins, alone. */
 static void files_are_looked_for_in_their_order(void **state)
 {
@@ -286,6 +327,7 @@ int main(void)
 		cmocka_unit_test(a_path_from_the_home_folder_is_found_there),
 		cmocka_unit_test(the_example_in_conf_is_accepted_with_every_line_uncommented),
 		cmocka_unit_test(the_local_keys_lie_beside_the_store),
+		cmocka_unit_test(without_a_home_there_is_no_place_for_a_store),
 		cmocka_unit_test(files_are_looked_for_in_their_order),
 		cmocka_unit_test(a_file_that_was_named_must_be_there),
 		cmocka_unit_test(reserved_takes_pairs_and_nothing_else),

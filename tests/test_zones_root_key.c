@@ -111,6 +111,20 @@ static void add_keys(struct zones_fixture *f, int from, int to)
 	}
 }
 
+/* The embedded KMS learns whether a missing file is a new one or a lost one. */
+static void making_a_local_key_says_whether_the_store_has_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *cloud = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *first = make_root_key(f, LOCAL_KEY);
+	AUTO(entry_releasep) struct entry *other = NULL;
+
+	assert_false(f->local.create_registered);
+	assert_int_equal(zones_project_create(f->zones, 1, bytes_of("other"), &other), ZONE_OK);
+	assert_int_equal(add_root_key(f->zones, other->uid, "local:second", NULL), ZONE_OK);
+	assert_true(f->local.create_registered);
+}
+
 static void project_has_twenty_root_keys_over_all_providers(void **state)
 {
 	FIXTURE(state);
@@ -418,6 +432,7 @@ int main(void)
 		ZONES_TEST(root_key_is_known_by_its_canonical_arn),
 		ZONES_TEST(default_label_is_the_key_id_when_no_name_is_given),
 		ZONES_TEST(local_key_is_made_if_new),
+		ZONES_TEST(making_a_local_key_says_whether_the_store_has_one),
 		ZONES_TEST(same_key_by_any_name_is_a_duplicate),
 		ZONES_TEST(related_multi_region_keys_are_one),
 		ZONES_TEST(duplicate_is_refused_before_the_key_is_used),

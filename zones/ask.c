@@ -250,7 +250,7 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 	return answered(&asked);
 }
 
-enum zone_status ask_create(const struct ask *ask)
+enum zone_status ask_create(const struct ask *ask, bool registered)
 {
 	struct asked asked = asking(ask, "CreateKey");
 	struct kms_client *client = asked.client;
@@ -258,6 +258,7 @@ enum zone_status ask_create(const struct ask *ask)
 	if (asked.status == KMS_OK && client->operations->create == NULL)
 		asked.status = KMS_UNSUPPORTED;
 	else if (asked.status == KMS_OK)
-		asked.status = client->operations->create(client, ask->key, &asked.report);
+		asked.status =
+			client->operations->create(client, ask->key, registered, &asked.report);
 	return answered(&asked);
 }

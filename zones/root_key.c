@@ -53,7 +53,8 @@ static bool is_full(struct zones *zones, struct uid project)
 static enum zone_status too_many(void)
 {
 	return refuse(ZONE_TOO_MANY_ROOT_KEYS,
-		      "a project has at most %d root keys, those that await removal among them",
+		      "a project has at most %d root keys, those that await removal among them: "
+		      "remove one that no database uses (C_DestroyObject), or make another project",
 		      ROOT_KEYS_MAX);
 }
 
@@ -69,8 +70,41 @@ static bool is_taken(struct zones *zones, struct uid project, struct bytes label
 
 static enum zone_status taken_label(struct bytes label)
 {
-	return refuse(ZONE_EXISTS, "the project has a root key '%.*s' already", (int)label.len,
-		      (const char *)label.data);
+	return refuse(ZONE_EXISTS,
+		      "the project has a root key '%.*s' already; choose another label",
+		      (int)label.len, (const char *)label.data);
+}
+
+/* Whether any project has a root key of the embedded KMS. */
+static bool note_local(void *state, struct entry *entry)
+{
+	bool *found = state;
+
+	*found |= strcmp(entry->of_root_key.provider, "local") == 0;
+	return !*found;
+}
+
+struct local_search {
+	const struct index *index;
+	bool found;
+};
+
+static bool search_project(void *state, struct entry *project)
+{
+	struct local_search *search = state;
+
+	index_each_of(search->index, project->uid, ENTRY_ROOT_KEY, note_local, &search->found);
+	return !search->found;
+}
+
+static bool has_local_keys(struct zones *zones)
+{
+	struct local_search search = {.index = &zones->index};
+
+	pthread_rwlock_rdlock(&zones->lock);
+	index_each_project(&zones->index, search_project, &search);
+	pthread_rwlock_unlock(&zones->lock);
+	return search.found;
 }
 
 /* A local key is made if it is new, but not for a project that has no room for it or for its label.
@@ -85,7 +119,7 @@ static enum zone_status describe(struct zones *zones, struct uid project, const 
 	enum zone_status status;
 
 	if (local && !full && !taken)
-		TRY(ask_create(&ask));
+		TRY(ask_create(&ask, has_local_keys(zones)));
 	status = ask_describe(&ask, ret_key);
 	if (local && (full || taken) && status == ZONE_KMS_NOT_FOUND)
 		return full ? too_many() : taken_label(label);
@@ -149,7 +183,7 @@ static enum zone_status make(const struct zones *zones, struct uid project, cons
 
 static enum zone_status already_there(const struct entry *same)
 {
-	return refuse(ZONE_EXISTS, "the project has %s already, as root key '%s'",
+	return refuse(ZONE_EXISTS, "the project has %s already, as root key '%s'; use that",
 		      same->of_root_key.arn, same->label);
 }
 

@@ -27,6 +27,18 @@ refused "nothing of it can be read" grep -a 4111 "$work/orders.cmek"
 ok "it is decrypted" "$cmek" decrypt "$work/orders.cmek" "$work/orders.again"
 ok "it is the same" cmp "$work/orders.db" "$work/orders.again"
 
+zone=$("$cmek" database show --project demo prod/orders --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["zone"])')
+ok "with --json it is said what was done" "$cmek" encrypt --json --project demo --database prod/orders "$work/orders.db" "$work/told.cmek"
+ok "in one object" json "it == {'file': '$work/told.cmek', 'project': 'demo', 'database': 'prod/orders', 'zone': '$zone', 'plain_bytes': 15}"
+ok "of decrypting too" "$cmek" decrypt --json "$work/told.cmek" "$work/told"
+ok "with the same" json "it == {'file': '$work/told', 'project': 'demo', 'database': 'prod/orders', 'zone': '$zone', 'plain_bytes': 15}"
+ok "and the file is there" cmp "$work/orders.db" "$work/told"
+for command in "encrypt --project demo --database prod/orders" decrypt; do
+    # shellcheck disable=SC2086 # a verb and its options
+    refused "${command%% *} does not mix it with data on standard output" "$cmek" $command --json "$work/told.cmek" -
+    ok "and says what to do" says "--json and the data can't both go to standard output; name a file"
+done
+
 ok "projects are listed" "$cmek" project list --json
 ok "with slot" json '[p["project"] for p in it] == ["demo"] and isinstance(it[0]["slot"], int)'
 ok "a project is shown" "$cmek" project show demo --json
@@ -46,7 +58,6 @@ ok "with zone ids as text" json 'sorted(d["database"] for d in it) == ["prod/inv
     all(d["zone"].isdigit() and 0 < int(d["zone"]) < 2**63 and d["version"] == 1 for d in it)'
 ok "a database is shown" "$cmek" database show --project demo prod/orders --json
 ok "the same" json 'it["database"] == "prod/orders" and it["state"] == "active"'
-zone=$("$cmek" database show --project demo prod/orders --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["zone"])')
 ok "an envelope is inspected" "$cmek" inspect "$work/orders.cmek" --json
 ok "its zone is the database's" json "it['zone'] == '$zone' and it['version'] == 1 and it['plain_bytes'] == 15 and
     it['name_bound'] == 'no' and it['record'] == 'embedded' and it['root_key'].startswith('arn:local:')"

@@ -48,7 +48,16 @@ ok "a root key twice, by its id" exits 4 "$cmek" key add --project demo "local:$
 ok "says so too" says root
 before=$(sha256sum <"$home/local.keys")
 ok "a label twice" exits 4 "$cmek" key add --project demo local:another --label root
-ok "names it" says root
+ok "names it, and what to do" says "the project has a root key 'root' already; choose another label"
+long=$(printf 'l%.0s' $(seq 256))
+ok "a label that is too long" exits 4 "$cmek" key add --project demo local:another --label "$long"
+ok "is told what may be" says "CKA_LABEL must be UTF-8 without a NUL of at most 255 bytes"
+ok "and so is one that is not UTF-8" exits 4 "$cmek" key add --project demo local:another --label $'\xff'
+ok "in the same words" says "CKA_LABEL must be UTF-8 without a NUL of at most 255 bytes"
+ok "a cluster's too" exits 4 create "$long" --key root --region us-west-2
+ok "in the same words" says "CKA_LABEL must be UTF-8"
+ok "and a database's" exits 4 "$cmek" database create --project demo "prod/$long"
+ok "in the same words" says "CKA_LABEL must be UTF-8"
 ok "and makes no key in the embedded KMS" test "$before" = "$(sha256sum <"$home/local.keys")"
 ok "the key it is about is not registered" exits 3 "$cmek" key show --project demo another
 ok "a name that is none" exits 4 "$cmek" key add --project demo 'local:a b'
@@ -57,7 +66,7 @@ ok "an id of the embedded KMS that is not there" exits 4 "$cmek" key add --proje
 add_many() { local i; for i in $(seq "$1" "$2"); do "$cmek" key add --project demo "local:key-$i" >/dev/null || return 1; done; }
 ok "a project holds twenty root keys" add_many 2 20
 ok "the twenty-first" exits 4 "$cmek" key add --project demo local:key-21
-ok "is refused by the number" says 20
+ok "is refused by the number, with what can be done" says "a project has at most 20 root keys, those that await removal among them: remove one"
 ok "and is not there" exits 3 "$cmek" key show --project demo key-21
 ok "another project may have the same key" "$cmek" project create other
 ok "as its own root key" "$cmek" key add --project other local:test-root --label shared
@@ -92,14 +101,19 @@ rm "$work/new"
 # Other projects
 ok "a third project, without the root key" "$cmek" project create third
 ok "does not open it" exits 3 decrypt --project third "$work/free"
-ok "and says which root key is missing" says "$arn; if you trust that key: cmek key add --project P KEY"
-ok "with --database it can't be shown whose it is" exits 3 decrypt --project third --database prod/orders "$work/free"
-ok "and the remedy is named" says "leave out --database"
+ok "and says whose it is" says "it belongs to database prod/orders of project demo, and project third can't open it; leave out --project"
+ok "nor with --database" exits 3 decrypt --project third --database prod/orders "$work/free"
+ok "which says the same" says "it belongs to database prod/orders of project demo"
 ok "a project with the same root key opens it by the record that travels with it" \
     "$cmek" decrypt --project other "$work/free" "$work/new"
 ok "as it was" cmp "$work/plain" "$work/new"
 rm "$work/new"
 in_new_home() { (new_home && exits "$@"); }
+in_new_project() { (new_home && "$cmek" project create far >"$work/out" && exits "$@"); }
+ok "in a project of another machine, too" in_new_project 3 decrypt "$work/free"
+ok "it says which root key is missing" says "$arn; if you trust that key: cmek key add --project P KEY"
+ok "with --database it can't be shown there whose it is" in_new_project 3 decrypt --database prod/orders "$work/free"
+ok "and the remedy is named" says "leave out --database"
 ok "on another machine" in_new_home 3 decrypt "$work/free"
 ok "it says that there is no project" says "no project here; make one: cmek project create NAME, then cmek key add"
 
@@ -121,6 +135,18 @@ ok "enabled again" "$cmek" key enable --project demo root
 ok "it opens" decrypt "$work/free"
 ok "as it was" cmp "$work/plain" "$work/new"
 ok "doctor is content" "$cmek" doctor --project demo
+
+# The file of the embedded KMS is lost
+mv "$home/local.keys" "$home/away"
+ok "without its root keys' file nothing opens" exits 5 decrypt "$work/free"
+ok "and it names the file, and what to do" says "is missing: $home/local.keys; restore it from a backup"
+ok "a key of the same name is not made anew" exits 6 "$cmek" key add --project other local:test-root --label again
+ok "for the same reason" says "$home/local.keys; restore it from a backup"
+ok "nor any other" exits 6 "$cmek" key add --project other local:fresh
+ok "no file was made" test ! -e "$home/local.keys"
+mv "$home/away" "$home/local.keys"
+ok "when the file is back, it opens" decrypt "$work/free"
+ok "as it was" cmp "$work/plain" "$work/new"
 
 # Labels are anybody's
 new_project odd
