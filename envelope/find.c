@@ -96,14 +96,36 @@ static bool are_related(struct bytes a, struct bytes b)
 	       bytes_equal(a_after, b_after);
 }
 
-static bool opens(struct envelope_token *token, CK_OBJECT_HANDLE key, struct bytes arn)
+static enum envelope_status check_related(struct envelope_token *token, CK_OBJECT_HANDLE key,
+					  struct bytes arn, bool *ret_related,
+					  struct envelope_error *error)
 {
 	uint8_t own[2048];
 	CK_ATTRIBUTE attribute = {CKA_CMEK_ROOT_KEY, own, sizeof(own)};
+	CK_RV rv = token->functions->C_GetAttributeValue(token->session, key, &attribute, 1);
 
-	return token->functions->C_GetAttributeValue(token->session, key, &attribute, 1) ==
-		       CKR_OK &&
-	       are_related(arn, bytes(own, attribute.ulValueLen));
+	*ret_related = false;
+	if (rv == CKR_OBJECT_HANDLE_INVALID) /* gone meanwhile */
+		return ENVELOPE_OK;
+	TRY(envelope_answer(token, error, "C_GetAttributeValue", rv));
+	*ret_related = are_related(arn, bytes(own, attribute.ulValueLen));
+	return ENVELOPE_OK;
+}
+
+/* The next of the search that is related; CK_INVALID_HANDLE: none. */
+static enum envelope_status next_related(struct envelope_token *token, struct bytes arn,
+					 CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+{
+	CK_OBJECT_HANDLE key;
+	bool related = false;
+
+	do {
+		TRY(find_next(token, CKA_CMEK_KMS_KEY, &key, error));
+		if (key != CK_INVALID_HANDLE)
+			TRY(check_related(token, key, arn, &related, error));
+	} while (key != CK_INVALID_HANDLE && !related);
+	*ret_key = key;
+	return ENVELOPE_OK;
 }
 
 static enum envelope_status find_related(struct envelope_token *token, struct bytes arn,
@@ -118,10 +140,7 @@ static enum envelope_status find_related(struct envelope_token *token, struct by
 	TRY(envelope_answer(
 		token, error, "C_FindObjectsInit",
 		token->functions->C_FindObjectsInit(token->session, template, COUNT_OF(template))));
-	do {
-		status = find_next(token, CKA_CMEK_KMS_KEY, ret_key, error);
-	} while (status == ENVELOPE_OK && *ret_key != CK_INVALID_HANDLE &&
-		 !opens(token, *ret_key, arn));
+	status = next_related(token, arn, ret_key, error);
 	token->functions->C_FindObjectsFinal(token->session);
 	return status;
 }

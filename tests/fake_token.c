@@ -199,11 +199,13 @@ static bool matches_zone(const CK_ATTRIBUTE *template, CK_ULONG count, uint64_t 
 
 static bool matches_root_key(const CK_ATTRIBUTE *template, CK_ULONG count, const char *arn)
 {
-	for (CK_ULONG i = 0; i < count; i++)
-		if (template[i].type == CKA_CMEK_ROOT_KEY && arn != NULL &&
-		    equals(&template[i], bytes_of(arn)))
-			return true;
-	return false;
+	for (CK_ULONG i = 0; i < count; i++) {
+		if (template[i].type == CKA_CMEK_ZONE)
+			return false;
+		if (template[i].type == CKA_CMEK_ROOT_KEY)
+			return arn != NULL && equals(&template[i], bytes_of(arn));
+	}
+	return arn != NULL; /* a search for all secret keys */
 }
 
 /* What a search finds first is something else of the same attributes: a data key of the zone, or
@@ -264,6 +266,8 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 		return give(attribute, bytes(keys[object - 1].value, 32));
 	if (attribute->type == CKA_CMEK_KMS_KEY && object >= FIRST_ROOT_KEY && object != 999)
 		return give(attribute, bytes_of("named"));
+	if (attribute->type == CKA_CMEK_ROOT_KEY && object >= FIRST_ROOT_KEY && object != 999)
+		return give(attribute, bytes_of(fake.root_keys[object - FIRST_ROOT_KEY]));
 	if (attribute->type == CKA_CMEK_VERSION && is_zone(object))
 		return give(attribute, bytes(&version, sizeof(version)));
 	if (attribute->type != CKA_CMEK_ENCRYPTED_KEY || !is_zone(object))
