@@ -135,6 +135,8 @@ CK_RV objects_replace(struct objects *objects, struct object *object);
 void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle);
 /* Destroys what a session made. */
 void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session);
+/* Destroys the private objects that sessions with a slot have made. */
+void objects_remove_private(struct objects *objects, CK_SLOT_ID slot);
 /* The object of an entry that was just made or changed (held). */
 CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
 		       struct object **ret_object);

@@ -267,9 +267,32 @@ static struct object *take_session(struct objects *objects, CK_SESSION_HANDLE se
 	return taken;
 }
 
-void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
+/* The same for the private ones of all sessions with a slot. */
+static struct object *take_private(struct objects *objects, CK_SLOT_ID slot)
 {
-	struct object *object = take_session(objects, session), *next;
+	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
+	struct object *taken = NULL;
+	struct map_entry *entry;
+	size_t at = 0;
+
+	while ((entry = map_next(&objects->sessions, &at)) != NULL) {
+		struct object *object = entry->value;
+
+		if (object->slot != slot || (object->flags & OBJECT_PRIVATE) == 0)
+			continue;
+		links_remove(objects, object);
+		object->links[OBJECT_BY_SESSION].next = taken;
+		taken = object;
+	}
+	for (struct object *object = taken; object != NULL;
+	     object = links_next(object, OBJECT_BY_SESSION))
+		map_remove(&objects->sessions, handle_key(&object->handle));
+	return taken;
+}
+
+static void release_list(struct objects *objects, struct object *object)
+{
+	struct object *next;
 
 	if (object != NULL)
 		atomic_fetch_add(&objects->changes, 1);
@@ -277,6 +300,16 @@ void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
 		next = links_next(object, OBJECT_BY_SESSION);
 		object_release(object);
 	}
+}
+
+void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
+{
+	release_list(objects, take_session(objects, session));
+}
+
+void objects_remove_private(struct objects *objects, CK_SLOT_ID slot)
+{
+	release_list(objects, take_private(objects, slot));
 }
 
 static struct object *find_session(struct objects *objects, CK_SLOT_ID slot,

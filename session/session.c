@@ -223,7 +223,10 @@ CK_RV session_logout(CK_SESSION_HANDLE handle)
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return tokens_logout(session->tokens, session->slot);
+	TRY(tokens_logout(session->tokens, session->slot));
+	/* PKCS #11 2.40, C_Logout: "all private session objects […] are destroyed". */
+	objects_remove_private(session->objects, session->slot);
+	return CKR_OK;
 }
 
 /* --- Asking */

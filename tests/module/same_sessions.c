@@ -132,6 +132,27 @@ static void a_login_ends_with_the_last_session(void **state)
 	assert_int_equal(state_of(session), CKS_RO_PUBLIC_SESSION);
 }
 
+/* PKCS #11 2.40, C_Logout: also of other sessions, and what is public stays. */
+static void a_logout_destroys_the_private_objects_of_sessions(void **state)
+{
+	CK_SESSION_HANDLE session, other;
+	CK_OBJECT_HANDLE secret, open;
+	CK_ULONG length;
+
+	(void)state;
+	check(open_session(CKF_SERIAL_SESSION | CKF_RW_SESSION, &session));
+	check(open_session(CKF_SERIAL_SESSION | CKF_RW_SESSION, &other));
+	check(login(session, CKU_USER, USER_PIN));
+	secret = key_generate(session, with_number(with_bool(aes_template(), CKA_PRIVATE, true),
+						   CKA_VALUE_LEN, 32));
+	open = key_generate(session, with_number(with_bool(aes_template(), CKA_PRIVATE, false),
+						 CKA_VALUE_LEN, 32));
+	check(p11->C_Logout(other));
+	check(login(session, CKU_USER, USER_PIN));
+	answers(CKR_OBJECT_HANDLE_INVALID, p11->C_GetObjectSize(session, secret, &length));
+	check(p11->C_GetObjectSize(session, open, &length));
+}
+
 static void user_and_officer_exclude_each_other(void **state)
 {
 	CK_SESSION_HANDLE session;
@@ -218,6 +239,7 @@ int same_sessions(void)
 		alone(many_sessions_can_be_open),
 		alone(a_login_counts_for_all_sessions),
 		alone(a_login_ends_with_the_last_session),
+		alone(a_logout_destroys_the_private_objects_of_sessions),
 		alone(user_and_officer_exclude_each_other),
 		alone(the_officer_and_read_only_sessions_exclude_each_other),
 		alone(other_kinds_of_user_are_refused),
