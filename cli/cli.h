@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { ARGUMENTS_OPTIONS_MAX = 12, ARGUMENTS_POSITIONAL_MAX = 3 };
 
@@ -48,6 +49,10 @@ extern const struct command commands[];
 extern const size_t command_count;
 void help_all(void);
 void help_command(const struct command *command);
+void help_usage(FILE *to, const struct command *command); /* its one line, without an end */
+
+/* The tool as a function: main's arguments; the exit code. */
+int run_words(int argc, char **argv);
 
 /* One line on standard error, "cmek: …", and the code. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

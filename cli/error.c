@@ -1,12 +1,40 @@
-/* What a failed PKCS #11 call means to a person: the module's own words first, then a table; and
- * the exit code. */
+/* Failing: in one line on standard error. What a failed PKCS #11 call means to a person: the
+ * module's own words first, then a table; and the exit code. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/token.h"
+
+int fail(int code, const char *format, ...)
+{
+	char *text = NULL;
+	va_list list;
+
+	fflush(stdout);
+	va_start(list, format);
+	if (vasprintf(&text, format, list) < 0)
+		text = NULL;
+	va_end(list);
+	fprintf(stderr, "cmek: %s\n", text == NULL ? "out of memory" : plain_text(text));
+	free(text);
+	return code;
+}
+
+char *plain_text(char *text)
+{
+	for (char *at = text; *at != '\0'; at++)
+		if (utf8_control(at)) {
+			if ((unsigned char)*at >= 0x80)
+				*at++ = '?'; /* of two bytes */
+			*at = '?';
+		}
+	return text;
+}
 
 static const struct {
 	CK_RV rv;

@@ -259,9 +259,9 @@ enum {
 #define TYPES	ATTRIBUTE_MECHANISMS
 #define ARRAY	ATTRIBUTE_ARRAY
 
-#define NAMED(type)	type, #type
-#define OF(member) offsetof(struct object, member)
-#define IN(member) offsetof(struct template, member)
+#define NAMED(type) type, #type
+#define OF(member)  offsetof(struct object, member)
+#define IN(member)  offsetof(struct template, member)
 
 /* PKCS #11 3.2, "Objects": storage objects, keys, secret keys; then ours (pkcs11/cmek.h). */
 /* clang-format off */

@@ -43,7 +43,7 @@ struct fake_kms {
 	const char *provider;
 	struct fake_kms_key keys[FAKE_KEYS_MAX];
 	size_t key_count;
-	bool create_registered; /* what the last create was told */
+	bool create_registered;		 /* what the last create was told */
 	unsigned calls[FAKE_CALL_COUNT]; /* also those that failed */
 	/* Faults: the next `fail_count` calls of a kind answer `fail_status`. */
 	enum kms_status fail_status[FAKE_CALL_COUNT];

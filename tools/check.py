@@ -149,10 +149,10 @@ def read_meson(test, prefix):
     return suite
 
 
-def run_script(path, seconds):
+def run_script(command, seconds):
     start = time.time()
-    output, status = run([path], seconds)
-    suite = Suite(os.path.relpath(path, os.path.join(ROOT, "tests"))).read_tap(output, status)
+    output, status = run(command, seconds)
+    suite = Suite(os.path.relpath(command[0], os.path.join(ROOT, "tests"))).read_tap(output, status)
     if suite.failures:
         say(f"--- {suite.name}:\n{output[-8000:]}---")
     suite.seconds = time.time() - start
@@ -164,7 +164,7 @@ def scripts(*patterns, seconds=300, but=()):
     paths = sorted(path for pattern in patterns for path in glob.glob(os.path.join(ROOT, "tests", pattern))
                    if os.path.isfile(path) and os.access(path, os.X_OK) and os.path.basename(path) not in but)
     with concurrent.futures.ThreadPoolExecutor(2) as lanes:
-        yield from lanes.map(lambda path: run_script(path, seconds), paths)
+        yield from lanes.map(lambda path: run_script([path], seconds), paths)
 
 
 def sanitized(folder, sanitizers, title, wrapper=None, suites=("unit", "module")):
@@ -176,12 +176,20 @@ def sanitized(folder, sanitizers, title, wrapper=None, suites=("unit", "module")
                               one_row=title, env=SANITIZER_ENV)
 
 
+def reached():
+    rows, built = build("build-coverage", ["-Db_coverage=true", "-Doptimization=0"])
+    yield from rows
+    if built:
+        yield run_script([os.path.join(ROOT, "tests", "reach.py"), "build-coverage"], 600)
+
+
 def check():
     rows, built = build("build")
     yield from rows
     if not built:
         return
     yield from meson_test("build", ["--no-suite", "slow"])
+    yield from reached()
     yield from sanitized("build-asan", "address,undefined", "units with address and undefined sanitizers")
     yield from scripts("e2e/*", "consumers/*", "sweeps/kill_each_write.sh")
 

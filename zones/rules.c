@@ -74,7 +74,8 @@ enum zone_status label_check_free(const struct index *index, const struct entry 
 		     entry) ||
 	    (other != NULL &&
 	     is_other(index_label(index, entry->project, entry->kind, bytes_of(other)), entry)))
-		return refuse(ZONE_EXISTS, "the project has a %s '%s' already; choose another label",
+		return refuse(ZONE_EXISTS,
+			      "the project has a %s '%s' already; choose another label",
 			      kind_words[entry->kind], entry->label);
 	return scratch.failed ? ZONE_NO_MEMORY : ZONE_OK;
 }

@@ -1,0 +1,116 @@
+/* The words that follow a command, by the rows of its options. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "cli/cli.h"
+#include "pkcs11/pkcs11.h"
+#include "pkcs11/cmek.h"
+
+const char *arguments_value(const struct arguments *arguments, const char *name)
+{
+	const struct option_row *options = arguments->command->options;
+
+	for (size_t i = 0; options[i].name != NULL; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return arguments->values[i];
+	return NULL;
+}
+
+static int usage_error(const struct command *command, const char *what, const char *which)
+{
+	fprintf(stderr, "cmek: %s%s; usage: ", what, which);
+	help_usage(stderr, command);
+	fputc('\n', stderr);
+	return CMEK_EXIT_USAGE;
+}
+
+/* getopt says '?': an unknown letter is in optopt, a long option the word it was at. */
+static int option_error(const struct command *command, char **words)
+{
+	char letter[] = {'-', (char)optopt, '\0'};
+	bool is_letter = optopt > ' ' && optopt < 0x7F;
+
+	return usage_error(command, "unknown or incomplete option ",
+			   is_letter ? letter : words[optind - 1]);
+}
+
+static size_t count_words(const char *text)
+{
+	size_t count = *text != '\0';
+
+	for (; *text != '\0'; text++)
+		count += *text == ' ';
+	return count;
+}
+
+/* A word in brackets may be left out. */
+static size_t may_lack(const char *positional)
+{
+	return strchr(positional, '[') != NULL;
+}
+
+static int check_given(const struct arguments *arguments)
+{
+	const struct option_row *options = arguments->command->options;
+
+	for (size_t i = 0; options[i].name != NULL; i++)
+		if (options[i].required && arguments->values[i] == NULL)
+			return usage_error(arguments->command, "missing --", options[i].name);
+	return -1;
+}
+
+enum { OPTION_JSON = 1000, OPTION_HELP };
+
+static size_t fill_long_options(const struct command *command, struct option *out)
+{
+	size_t count = 0;
+
+	for (; command->options[count].name != NULL; count++)
+		out[count] = (struct option){
+			command->options[count].name,
+			command->options[count].value == NULL ? no_argument : required_argument,
+			NULL, (int)count};
+	out[count] = (struct option){"json", no_argument, NULL, OPTION_JSON};
+	out[count + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	return count;
+}
+
+int arguments_parse(struct arguments *arguments, const struct command *command, int count,
+		    char **words)
+{
+	struct option options[ARGUMENTS_OPTIONS_MAX + 3] = {0};
+	size_t wanted = count_words(command->positional), given;
+	int found;
+
+	arguments->command = command;
+	fill_long_options(command, options);
+	opterr = 0;
+	optind = 1;
+	while ((found = getopt_long(count, words, "h", options, NULL)) != -1) {
+		if (found == OPTION_HELP || found == 'h') {
+			help_command(command);
+			return CMEK_EXIT_OK;
+		}
+		if (found == '?')
+			return option_error(command, words);
+		if (found == OPTION_JSON)
+			arguments->json = true;
+		else if (optarg == NULL)
+			arguments->values[found] = options[found].name;
+		else if (*optarg == '\0')
+			return usage_error(command, "nothing is given for --", options[found].name);
+		else
+			arguments->values[found] = optarg;
+	}
+	given = (size_t)(count - optind);
+	if (given > wanted || given + may_lack(command->positional) < wanted)
+		return usage_error(command, "wrong number of arguments", "");
+	for (size_t i = 0; i < given; i++) {
+		arguments->positional[i] = words[optind + (int)i];
+		if (*arguments->positional[i] == '\0')
+			return usage_error(command, "an argument is empty", "");
+	}
+	return check_given(arguments);
+}

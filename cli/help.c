@@ -1,0 +1,63 @@
+/* --help: of a command, and of them all. */
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+struct option_words {
+	char text[64];
+};
+
+static struct option_words words_of(const struct option_row *row)
+{
+	struct option_words words;
+
+	snprintf(words.text, sizeof(words.text), row->value == NULL ? "--%s" : "--%s %s", row->name,
+		 row->value);
+	return words;
+}
+
+void help_usage(FILE *to, const struct command *command)
+{
+	fprintf(to, "cmek %s", command->noun);
+	if (command->verb != NULL)
+		fprintf(to, " %s", command->verb);
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		fprintf(to, row->required ? " %s" : " [%s]", words_of(row).text);
+	fprintf(to, "%s%s", *command->positional == '\0' ? "" : " ", command->positional);
+}
+
+void help_all(void)
+{
+	puts("cmek: customer-managed encryption keys for files and PKCS #11 programs\n\n"
+	     "  root key (your KMS) -> database key (EZK) -> data key (DEK) -> data\n\n"
+	     "First steps:\n"
+	     "  cmek project create demo\n"
+	     "  cmek key add --project demo local:root        (or an AWS KMS key: alias/NAME, an "
+	     "ARN)\n"
+	     "  cmek cluster create --project demo main --key root --region local\n"
+	     "  cmek database create --project demo main/orders\n"
+	     "  cmek encrypt --project demo --database main/orders FILE FILE.cmek\n\n"
+	     "Commands:");
+	for (size_t i = 0; i < command_count; i++) {
+		char words[64];
+
+		snprintf(words, sizeof(words), "%s%s%s", commands[i].noun,
+			 commands[i].verb == NULL ? "" : " ",
+			 commands[i].verb == NULL ? "" : commands[i].verb);
+		printf("  %-18s %s\n", words, commands[i].summary);
+	}
+	puts("\nEvery command takes --json and --help. Exit codes: 0 done, 1 failed, 2 usage, 3 "
+	     "not found, 4 refused by a\n"
+	     "rule, 5 the KMS said no, 6 KMS, credentials or store out of reach, 7 damaged data. "
+	     "See man cmek.");
+}
+
+void help_command(const struct command *command)
+{
+	fputs("usage: ", stdout);
+	help_usage(stdout, command);
+	printf("\n\n%s\nOptions:\n", command->help);
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		printf("  %-24s %s\n", words_of(row).text, row->help);
+	printf("  %-24s %s\n  %-24s %s\n", "--json", "print JSON", "--help", "this text");
+}

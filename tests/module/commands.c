@@ -1,0 +1,434 @@
+/*
+ * The tool's commands as functions, over the real module and the embedded KMS: what they answer,
+ * print and leave behind. The program itself, with its standard streams and signals, is tested in
+ * tests/e2e/.
+ */
+#include "cli/cli.h"
+#include "cli/token.h"
+
+#include "tests/unit.h" /* after it: cmocka has a macro of the name fail */
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
+
+enum { WORDS_MAX = 16 };
+
+static char home[] = "/tmp/cmek-test-XXXXXX";
+static struct buffer out, err; /* what the last command has printed */
+
+static char *in_home(const char *name)
+{
+	return path_join(home, name);
+}
+
+/* --- Running a command ----------------------------------------------------------------------- */
+
+/* A standard stream that goes into a file meanwhile. */
+struct redirected {
+	FILE *stream;
+	int kept, file;
+};
+
+static struct redirected redirect(FILE *stream)
+{
+	struct redirected redirected = {.stream = stream,
+					.kept = dup(fileno(stream)),
+					.file = memfd_create("output", MFD_CLOEXEC)};
+
+	fflush(stream);
+	assert_true(redirected.kept >= 0 && redirected.file >= 0);
+	assert_true(dup2(redirected.file, fileno(stream)) >= 0);
+	return redirected;
+}
+
+static void bring_back(struct redirected *redirected, struct buffer *ret_text)
+{
+	uint8_t block[4096];
+	ssize_t len;
+
+	fflush(redirected->stream);
+	dup2(redirected->kept, fileno(redirected->stream));
+	close(redirected->kept);
+	buffer_clear(ret_text);
+	assert_int_equal(lseek(redirected->file, 0, SEEK_SET), 0);
+	while ((len = read(redirected->file, block, sizeof(block))) > 0)
+		buffer_append(ret_text, bytes(block, (size_t)len));
+	buffer_text(ret_text);
+	close(redirected->file);
+}
+
+/* Runs "cmek WORD…"; the exit code. */
+static int run_list(char **words, int count)
+{
+	struct redirected standard = redirect(stdout), errors = redirect(stderr);
+	int code;
+
+	optind = 0;
+	code = run_words(count, words);
+	bring_back(&standard, &out);
+	bring_back(&errors, &err);
+	return code;
+}
+
+/* A line of words with one space between them; "@x" is the file x of the home folder. */
+static int run(const char *line)
+{
+	AUTO(freep) char *copy = strdup(line);
+	char *words[WORDS_MAX] = {strdup("cmek")}, *rest;
+	int count = 1, code;
+
+	for (char *word = strtok_r(copy, " ", &rest); word != NULL && count < WORDS_MAX - 1;
+	     word = strtok_r(NULL, " ", &rest))
+		words[count++] = *word == '@' ? in_home(word + 1) : strdup(word);
+	code = run_list(words, count);
+	for (int i = 0; i < WORDS_MAX; i++)
+		free(words[i]);
+	return code;
+}
+
+static void done(const char *line)
+{
+	int code = run(line);
+
+	if (code != CMEK_EXIT_OK)
+		print_message("# %s: %s", line, buffer_text(&err));
+	assert_int_equal(code, CMEK_EXIT_OK);
+	assert_int_equal(err.len, 0);
+}
+
+/* In one line that has the word. */
+static void refused(const char *line, int code, const char *word)
+{
+	const char *text;
+
+	assert_int_equal(run(line), code);
+	text = buffer_text(&err);
+	assert_int_equal(strncmp(text, "cmek: ", 6), 0);
+	assert_ptr_equal(strchr(text, '\n'), text + err.len - 1);
+	if (strstr(text, word) == NULL)
+		fail_msg("'%s' does not say '%s'", text, word);
+}
+
+static void prints(const char *word)
+{
+	if (strstr(buffer_text(&out), word) == NULL)
+		fail_msg("'%s' does not have '%s'", buffer_text(&out), word);
+}
+
+static json_t *printed_json(void)
+{
+	json_t *value = json_loads(buffer_text(&out), 0, NULL);
+
+	assert_non_null(value);
+	return value;
+}
+
+static void put(const char *name, const char *text)
+{
+	AUTO(freep) char *path = in_home(name);
+
+	assert_true(file_replace(path, bytes_of(text), 0600));
+}
+
+static void has(const char *name, const char *text)
+{
+	AUTO(freep) char *path = in_home(name);
+	AUTO(buffer_clear) struct buffer there = {0};
+
+	assert_true(file_read(path, 1 << 20, &there));
+	assert_bytes(buffer_bytes(&there), bytes_of(text));
+}
+
+static bool is_there(const char *name)
+{
+	AUTO(freep) char *path = in_home(name);
+	struct stat status;
+
+	return stat(path, &status) == 0;
+}
+
+/* --- Nouns ----------------------------------------------------------------------------------- */
+
+static void projects(void **state)
+{
+	json_t *list;
+
+	(void)state;
+	refused("project create demo", CMEK_EXIT_REFUSED, "project demo exists already (slot ");
+	done("project list");
+	prints("demo");
+	done("project list --json");
+	list = printed_json();
+	assert_int_equal(json_array_size(list), 1);
+	json_decref(list);
+	done("project show demo");
+	prints("databases      2");
+	refused("project show other", CMEK_EXIT_NOT_FOUND,
+		"no project other; see cmek project list");
+	refused("project restore demo", CMEK_EXIT_NOT_FOUND, "has not taken the place of another");
+}
+
+static void root_keys(void **state)
+{
+	(void)state;
+	done("key list --project demo");
+	prints("arn:local:kms:");
+	done("key show --project demo root");
+	prints("active");
+	refused("key add --project demo local:root", CMEK_EXIT_REFUSED, "as root key 'root'");
+	refused("key show --project demo none", CMEK_EXIT_NOT_FOUND,
+		"project demo has no root key none");
+	done("key disable --project demo root --json");
+	prints("\"state\": \"disabled\"");
+	refused("encrypt --project demo --database main/orders @plain @new", CMEK_EXIT_DENIED,
+		"enable the key: cmek key enable");
+	done("key enable --project demo root");
+	prints("active");
+}
+
+static void clusters(void **state)
+{
+	(void)state;
+	done("cluster list --project demo");
+	prints("us-west-2");
+	done("cluster show --project demo main --json");
+	prints("\"cluster\": \"main\"");
+	refused("cluster create --project demo main --key root --region us-west-2",
+		CMEK_EXIT_REFUSED, "choose another label");
+	refused("cluster create --project demo far --key root --region x --provider aws",
+		CMEK_EXIT_REFUSED, "local");
+}
+
+static void databases(void **state)
+{
+	(void)state;
+	done("database list --project demo");
+	prints("main/orders");
+	done("database show --project demo main/orders --json");
+	prints("\"version\": 1");
+	refused("database create --project demo main/orders", CMEK_EXIT_REFUSED,
+		"already; choose another label");
+	refused("database create --project demo orders", CMEK_EXIT_USAGE, "CLUSTER/DB");
+}
+
+/* --- Files ----------------------------------------------------------------------------------- */
+
+static void a_file_goes_in_and_comes_out(void **state)
+{
+	json_t *told;
+
+	(void)state;
+	done("encrypt --project demo --database main/orders --name a/b @plain @file.cmek --json");
+	told = printed_json();
+	assert_string_equal(json_string_value(json_object_get(told, "database")), "main/orders");
+	assert_int_equal(json_integer_value(json_object_get(told, "plain_bytes")), 9);
+	json_decref(told);
+	done("inspect @file.cmek");
+	prints("plain_bytes    9");
+	prints("name_bound     yes");
+	done("decrypt --name a/b @file.cmek @again");
+	assert_int_equal(out.len, 0);
+	has("again", "card 4111");
+	done("decrypt --project demo --database main/orders --name a/b @file.cmek @again --json");
+	prints("\"plain_bytes\": 9");
+}
+
+static void what_is_refused_leaves_no_file(void **state)
+{
+	static const struct {
+		const char *line;
+		int code;
+		const char *word;
+	} rows[] = {
+		{"decrypt @free.cmek @new --name a", CMEK_EXIT_REFUSED, "leave out --name"},
+		{"decrypt @free.cmek @new --database main/bills", CMEK_EXIT_REFUSED,
+		 "main/orders of project demo, not main/bills"},
+		{"decrypt @free.cmek @new --project none", CMEK_EXIT_NOT_FOUND, "no project none"},
+		{"decrypt @plain @new", CMEK_EXIT_DAMAGED, "not an envelope"},
+		{"decrypt @none @new", CMEK_EXIT_NOT_FOUND, "No such file"},
+		{"decrypt @ @new", CMEK_EXIT_FAILED, "is a folder"},
+		{"decrypt @free.cmek @none/new", CMEK_EXIT_NOT_FOUND, "cannot be written"},
+		{"decrypt @free.cmek - --json", CMEK_EXIT_USAGE, "name a file"},
+		{"encrypt --project demo --database main/none @plain @new", CMEK_EXIT_NOT_FOUND,
+		 "no database main/none"},
+	};
+
+	(void)state;
+	done("encrypt --project demo --database main/orders @plain @free.cmek");
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		refused(rows[i].line, rows[i].code, rows[i].word);
+		assert_false(is_there("new"));
+	}
+}
+
+static void an_envelope_of_another_project_is_told_by_its_name(void **state)
+{
+	(void)state;
+	done("encrypt --project demo --database main/orders @plain @free.cmek");
+	done("project create other");
+	refused("decrypt --project other @free.cmek @new", CMEK_EXIT_NOT_FOUND,
+		"it belongs to database main/orders of project demo, and project other can't open "
+		"it; leave out --project");
+	refused("decrypt --project other --database main/orders @free.cmek @new",
+		CMEK_EXIT_NOT_FOUND, "it belongs to database main/orders of project demo");
+	/* By the record that travels with it, where the root key is known. */
+	done("key add --project other local:root");
+	done("decrypt --project other @free.cmek @again --json");
+	prints("\"database\": \"\"");
+	has("again", "card 4111");
+}
+
+/* --- Looking --------------------------------------------------------------------------------- */
+
+static void the_hierarchy_is_shown(void **state)
+{
+	(void)state;
+	done("tree --project demo");
+	prints("database main/orders");
+	done("tree --json");
+	json_decref(printed_json());
+	refused("policy --project demo --role reader main/orders", CMEK_EXIT_NOT_FOUND,
+		"the embedded KMS knows no policies");
+	refused("policy --project demo --role owner", CMEK_EXIT_USAGE, "rewrapper");
+}
+
+static void doctor_finds_what_is_wrong(void **state)
+{
+	(void)state;
+	done("doctor --project demo");
+	prints("root key root");
+	done("key disable --project demo root");
+	assert_int_not_equal(run("doctor --project demo --json"), CMEK_EXIT_OK);
+	prints("\"ok\": false");
+	done("key enable --project demo root");
+}
+
+/* --- Words ----------------------------------------------------------------------------------- */
+
+static void help_is_for_all_and_for_each(void **state)
+{
+	(void)state;
+	done("--help");
+	prints("Commands:");
+	done("key --help");
+	prints("cmek key add");
+	done("--version");
+	prints("cmek " CMEK_VERSION);
+	for (size_t i = 0; i < command_count; i++) {
+		AUTO(buffer_clear) struct buffer line = {0};
+
+		buffer_format(&line, "%s%s%s --help", commands[i].noun,
+			      commands[i].verb == NULL ? "" : " ",
+			      commands[i].verb == NULL ? "" : commands[i].verb);
+		done(buffer_text(&line));
+		prints("usage: cmek ");
+		prints(commands[i].help);
+	}
+}
+
+static void a_wrong_line_is_a_usage_error(void **state)
+{
+	(void)state;
+	refused("", CMEK_EXIT_USAGE, "no command given");
+	refused("frobnicate", CMEK_EXIT_USAGE, "no such command: frobnicate");
+	refused("key", CMEK_EXIT_USAGE, "see cmek key --help");
+	refused("key list", CMEK_EXIT_USAGE, "missing --project");
+	refused("key list --porject demo", CMEK_EXIT_USAGE, "--porject");
+	refused("key list --project", CMEK_EXIT_USAGE, "--project");
+	refused("inspect a b", CMEK_EXIT_USAGE, "wrong number of arguments");
+}
+
+/* --- Failures --------------------------------------------------------------------------------- */
+
+/* The reason counts, where the module gives one; else the return value. */
+static void each_failure_has_its_exit_code(void **state)
+{
+	static const struct {
+		CK_RV rv;
+		CK_ULONG reason;
+		int code;
+	} rows[] = {
+		{CKR_FUNCTION_FAILED, CMEK_ERROR_KMS_DISABLED, CMEK_EXIT_DENIED},
+		{CKR_FUNCTION_FAILED, CMEK_ERROR_KMS_DENIED, CMEK_EXIT_DENIED},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_KMS_UNAVAILABLE, CMEK_EXIT_UNAVAILABLE},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_STORE_READ_ONLY, CMEK_EXIT_UNAVAILABLE},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_STORE_CORRUPT, CMEK_EXIT_DAMAGED},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_KMS_INVALID_CIPHERTEXT, CMEK_EXIT_DAMAGED},
+		{CKR_FUNCTION_FAILED, CMEK_ERROR_NOT_FOUND, CMEK_EXIT_NOT_FOUND},
+		{CKR_FUNCTION_FAILED, CMEK_ERROR_EXISTS, CMEK_EXIT_REFUSED},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_NONE, CMEK_EXIT_UNAVAILABLE},
+		{CKR_KEY_NOT_WRAPPABLE, CMEK_ERROR_NONE, CMEK_EXIT_REFUSED},
+		{CKR_GENERAL_ERROR, CMEK_ERROR_NONE, CMEK_EXIT_FAILED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_int_equal(exit_code_for(rows[i].rv, rows[i].reason), rows[i].code);
+	assert_string_equal(rv_text(CKR_TOKEN_WRITE_PROTECTED), "the store is read-only");
+	assert_string_equal(rv_text(CKR_GENERAL_ERROR), "PKCS #11 error 0x5");
+}
+
+/* --- Set-up ---------------------------------------------------------------------------------- */
+
+static int start(void **state)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	(void)state;
+	if (mkdtemp(home) == NULL)
+		return -1;
+	buffer_format(&text, "[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n", home,
+		      home);
+	put("cmek.conf", buffer_text(&text));
+	setenv("CMEK_PKCS11_CONF", in_home("cmek.conf"), 1);
+	setenv("CMEK_PKCS11_MODULE", CMEK_MODULE, 1);
+	put("plain", "card 4111");
+	done("project create demo");
+	done("key add --project demo local:root");
+	done("cluster create --project demo main --key root --region us-west-2");
+	done("database create --project demo main/orders");
+	done("database create --project demo main/bills");
+	return 0;
+}
+
+static int stop(void **state)
+{
+	char command[64];
+
+	(void)state;
+	buffer_clear(&out);
+	buffer_clear(&err);
+	snprintf(command, sizeof(command), "rm -rf %s", home);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(projects),
+		cmocka_unit_test(root_keys),
+		cmocka_unit_test(clusters),
+		cmocka_unit_test(databases),
+		cmocka_unit_test(a_file_goes_in_and_comes_out),
+		cmocka_unit_test(what_is_refused_leaves_no_file),
+		cmocka_unit_test(an_envelope_of_another_project_is_told_by_its_name),
+		cmocka_unit_test(the_hierarchy_is_shown),
+		cmocka_unit_test(doctor_finds_what_is_wrong),
+		cmocka_unit_test(help_is_for_all_and_for_each),
+		cmocka_unit_test(a_wrong_line_is_a_usage_error),
+		cmocka_unit_test(each_failure_has_its_exit_code),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""How much of each source the tests in C reach: reach.py BUILD, a build with -Db_coverage=true.
+
+Runs the suites `unit` and `module` there and prints TAP, a line for each source of the module and the tool. A source
+whose lines they do not reach to LEAST percent has no test worth the name. What programs and scripts reach besides
+(tests/e2e, tests/consumers) is not counted.
+"""
+import collections
+import glob
+import json
+import os
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDERS = ("base", "crypto", "kms", "zones", "objects", "session", "pkcs11", "envelope", "cli")
+LEAST = 70
+# Reached otherwise, and how: percent that is enough here, and why.
+OTHERWISE = {
+    "crypto/providers.c": (15, "its FIPS half runs in a child of test_crypto_crypto that ends by _exit, which counts nothing"),
+    "cli/main.c": (0, "the program's standard streams: tests/e2e/arguments.sh and files.sh"),
+    "cli/policy.c": (15, "needs a root key of AWS: tests/e2e/policy.py"),
+}
+
+
+def sources():
+    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "*.c"], capture_output=True, text=True, check=True).stdout
+    return [path for path in listed.split() if path.split("/")[0] in FOLDERS]
+
+
+def run_tests(build):
+    subprocess.run(["ninja", "-C", build, "-t", "cleandead"], capture_output=True, check=True)
+    for old in glob.glob(os.path.join(build, "**", "*.gcda"), recursive=True):
+        os.remove(old)
+    return subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", "--suite", "module"],
+                          cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def counts(build):
+    """source -> line -> how often it ran, over all programs that hold it."""
+    lines = collections.defaultdict(collections.Counter)
+    for data in glob.glob(os.path.join(build, "**", "*.gcno"), recursive=True):
+        if not os.path.exists(data[:-len("gcno")] + "o"):
+            continue                               # of a program that is no more
+        answer = subprocess.run(["gcov", "--json-format", "--stdout", data], cwd=build, capture_output=True, text=True,
+                                check=True)
+        for document in map(json.loads, answer.stdout.splitlines()):
+            for file in document["files"]:
+                path = os.path.join(document["current_working_directory"], file["file"])
+                for line in file["lines"]:
+                    lines[os.path.relpath(path, ROOT)][line["line_number"]] += line["count"]
+    return lines
+
+
+def judge(number, source, lines):
+    least, why = OTHERWISE.get(source, (LEAST, ""))
+    if not lines:
+        print(f"ok {number} - {source}: tables, without a line to run")
+        return True
+    percent = 100 * sum(1 for count in lines.values() if count) // len(lines)
+    good = percent >= least
+    print(f"{'ok' if good else 'not ok'} {number} - {source}: {percent} % of {len(lines)} lines" + (f" ({why})" if why else ""))
+    if not good:
+        print(f"# at least {least} % should be; not reached: " + " ".join(str(n) for n, count in sorted(lines.items()) if not count))
+    return good
+
+
+def main():
+    build = os.path.abspath(sys.argv[1])
+    ran = run_tests(build)
+    lines, listed = counts(build), sources()
+    print(f"1..{len(listed) + 1}")
+    print(f"{'not ok' if ran.returncode else 'ok'} 1 - the tests that count pass")
+    if ran.returncode:
+        print("# " + ran.stdout[-3000:].replace("\n", "\n# "))
+    good = [judge(number, source, lines[source]) for number, source in enumerate(listed, 2)]
+    return 0 if all(good) and not ran.returncode else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
