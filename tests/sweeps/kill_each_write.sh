@@ -24,6 +24,11 @@ begin_empty() {
     begin
     rm "$home"/store.db* "$home"/local.keys*
 }
+begin_disabled() { begin && "$cmek" key disable --project demo root >/dev/null; }
+begin_archived() { # another project has taken the slot, as a test tool does it
+    begin && pkcs11-tool --module "$module" --init-token --token-label demo --label after --so-pin "" >/dev/null 2>&1 &&
+        "$cmek" project show after >/dev/null && ! "$cmek" project show demo >/dev/null 2>&1
+}
 none_left() { # NAME...: only these are among the files
     diff <(printf '%s\n' plain sealed "$@" | sort -u) <(find . -mindepth 1 -printf '%P\n' | sort)
 }
@@ -50,8 +55,12 @@ after_database() {
     "$cmek" database show --project demo prod/new >/dev/null 2>&1 || "$cmek" database create --project demo prod/new >/dev/null || return 1
     "$cmek" encrypt --project demo --database prod/new plain new && "$cmek" decrypt new again && cmp plain again
 }
-after_disable() {
+after_switch() { # on or off, and on again
     "$cmek" key enable --project demo root >/dev/null && healthy && works
+}
+after_restore() { # the archive is there whole, or the project is
+    "$cmek" project show demo >/dev/null 2>&1 || "$cmek" project restore after >/dev/null || return 1
+    "$cmek" project show after >/dev/null && works
 }
 after_encrypt() {
     if [ -e new ]; then none_left new && "$cmek" decrypt new again && cmp plain again; else none_left; fi
@@ -97,7 +106,13 @@ ok "a project" sweep begin after_project "$cmek" project create new
 ok "a root key" sweep begin after_key "$cmek" key add --project demo local:second
 ok "a cluster" sweep begin after_cluster "$cmek" cluster create --project demo test --key root --region r
 ok "a database" sweep begin after_database "$cmek" database create --project demo prod/new
-ok "a root key that is disabled" sweep begin after_disable "$cmek" key disable --project demo root
+ok "a root key that is disabled" sweep begin after_switch "$cmek" key disable --project demo root
+ok "a root key that is enabled" sweep begin_disabled after_switch "$cmek" key enable --project demo root
+if command -v pkcs11-tool >/dev/null; then
+    ok "a project that is restored" sweep begin_archived after_restore "$cmek" project restore after
+else
+    skip "a project that is restored" "pkcs11-tool, which takes its slot first, is not here"
+fi
 ok "a file that is encrypted" sweep begin after_encrypt "$cmek" encrypt --project demo --database prod/orders plain new
 ok "a file that is encrypted in its place" sweep begin after_replace "$cmek" encrypt --project demo --database prod/orders plain plain
 ok "a file that is decrypted" sweep begin after_decrypt "$cmek" decrypt sealed new
