@@ -21,13 +21,21 @@ enum scope {
 	SCOPE_PURPOSE, /* the purpose alone: what comes in was encrypted elsewhere */
 };
 
+/* Which keys a statement is about. */
+enum reach {
+	REACH_SUBJECT, /* the zone's root keys or, for a whole project, the project's */
+	REACH_PROJECT, /* all root keys of the project: where a zone's key may go */
+	REACH_ACCOUNT, /* all keys of the account: also those that the project does not have yet */
+	REACH_COUNT
+};
+
 struct grant {
 	const char *sid;
 	const char *actions[3];
 	enum scope scope;
 	const char *purpose;
 	bool whole_project; /* not for a role in one zone */
-	bool any_key;	    /* of the account: also keys that the project does not have yet */
+	enum reach reach;
 };
 
 /* clang-format off */
@@ -39,12 +47,14 @@ static const struct grant renew =
 	{ "RenewLeases", { "kms:Decrypt" }, SCOPE_PROJECT, "canary", false };
 static const struct grant make_zone =
 	{ "MakeZones", { "kms:Encrypt", "kms:GenerateDataKey" }, SCOPE_PROJECT, "ezk", true };
-static const struct grant move_zone =
-	{ "RewrapWithoutReading", { "kms:ReEncryptFrom", "kms:ReEncryptTo" }, SCOPE_ZONE, "ezk", false };
+static const struct grant move_from =
+	{ "RewrapWithoutReading", { "kms:ReEncryptFrom" }, SCOPE_ZONE, "ezk", false };
+static const struct grant move_to =
+	{ "RewrapByAnyRootKey", { "kms:ReEncryptTo" }, SCOPE_ZONE, "ezk", false, REACH_PROJECT };
 static const struct grant add_key =
-	{ "TryNewKeys", { "kms:Encrypt", "kms:Decrypt" }, SCOPE_PROJECT, "canary", true, true };
+	{ "TryNewKeys", { "kms:Encrypt", "kms:Decrypt" }, SCOPE_PROJECT, "canary", true, REACH_ACCOUNT };
 static const struct grant look_at_keys =
-	{ "SeeNewKeys", { "kms:DescribeKey" }, SCOPE_NONE, NULL, true, true };
+	{ "SeeNewKeys", { "kms:DescribeKey" }, SCOPE_NONE, NULL, true, REACH_ACCOUNT };
 static const struct grant import_key =
 	{ "ImportKeys", { "kms:Decrypt" }, SCOPE_PURPOSE, "import", true };
 
@@ -56,23 +66,22 @@ static const struct role {
 	 * whole project also makes zones. */
 	{ "reader",    { &describe, &open_zone, &renew } },
 	{ "writer",    { &describe, &open_zone, &renew, &make_zone } },
-	{ "rewrapper", { &describe, &move_zone } },
+	{ "rewrapper", { &describe, &move_from, &move_to } },
 	{ "admin",     { &describe, &open_zone, &renew, &make_zone, &look_at_keys, &add_key, &import_key } },
 };
 /* clang-format on */
 
 struct subject {
-	json_t *arns;
-	json_t *accounts; /* all keys of each account that has one of these */
-	char *project;	  /* id, 32 hex digits */
-	char zone[24];	  /* decimal; empty: the whole project */
+	json_t *keys[REACH_COUNT]; /* ARNs */
+	char *project;		   /* id, 32 hex digits */
+	char zone[24];		   /* decimal; empty: the whole project */
 	const char *principal;
 };
 
 static void subject_clear(struct subject *subject)
 {
-	json_decref(subject->arns);
-	json_decref(subject->accounts);
+	for (size_t i = 0; i < REACH_COUNT; i++)
+		json_decref(subject->keys[i]);
 	free(subject->project);
 }
 
@@ -160,46 +169,56 @@ static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *
 static bool adds_keys(const struct role *role)
 {
 	for (size_t i = 0; role->grants[i] != NULL; i++)
-		if (role->grants[i]->any_key)
+		if (role->grants[i]->reach == REACH_ACCOUNT)
 			return true;
 	return false;
+}
+
+static int find_keys(const struct token *token, const char *database, struct subject *subject)
+{
+	AUTO(freep) CK_OBJECT_HANDLE *keys = NULL;
+	CK_OBJECT_HANDLE zone;
+	size_t count;
+
+	TRY(token_find(token, &kind_key, NULL, &keys, &count));
+	for (size_t i = 0; i < count; i++)
+		add_arn(token, keys[i], subject->keys[REACH_PROJECT]);
+	if (database == NULL) {
+		json_array_extend(subject->keys[REACH_SUBJECT], subject->keys[REACH_PROJECT]);
+		return CMEK_EXIT_OK;
+	}
+	TRY(token_find_one(token, &kind_database, database, &zone));
+	snprintf(subject->zone, sizeof(subject->zone), "%llu",
+		 (unsigned long long)object_zone_id(token, zone));
+	add_arn(token, zone, subject->keys[REACH_SUBJECT]);
+	return CMEK_EXIT_OK;
 }
 
 static int find_subject(const struct token *token, const struct role *role, const char *database,
 			struct subject *subject)
 {
-	AUTO(freep) CK_OBJECT_HANDLE *keys = NULL;
-	CK_OBJECT_HANDLE zone;
-	size_t count = 0;
+	json_t **keys = subject->keys;
 
-	subject->arns = json_array();
+	keys[REACH_SUBJECT] = json_array();
+	keys[REACH_PROJECT] = json_array();
 	subject->project = project_id(token);
 	if (subject->project == NULL)
 		return fail(CMEK_EXIT_FAILED, "project %s: the module does not tell its id",
 			    token->project);
-	if (database != NULL) {
-		TRY(token_find_one(token, &kind_database, database, &zone));
-		snprintf(subject->zone, sizeof(subject->zone), "%llu",
-			 (unsigned long long)object_zone_id(token, zone));
-		add_arn(token, zone, subject->arns);
-	} else {
-		TRY(token_find(token, &kind_key, NULL, &keys, &count));
-	}
-	for (size_t i = 0; i < count; i++)
-		add_arn(token, keys[i], subject->arns);
-	subject->accounts = accounts_of(subject->arns);
-	if (json_array_size(subject->arns) == 0 && database == NULL && adds_keys(role)) {
-		json_array_append_new(subject->accounts,
+	TRY(find_keys(token, database, subject));
+	keys[REACH_ACCOUNT] = accounts_of(keys[REACH_PROJECT]);
+	if (json_array_size(keys[REACH_SUBJECT]) > 0)
+		return CMEK_EXIT_OK;
+	if (database == NULL && adds_keys(role)) {
+		json_array_append_new(keys[REACH_ACCOUNT],
 				      json_string("arn:aws:kms:*:ACCOUNT:key/*"));
 		return CMEK_EXIT_OK;
 	}
-	if (json_array_size(subject->arns) == 0)
-		return fail(CMEK_EXIT_NOT_FOUND,
-			    "%s%s%s has no root key in AWS, and the embedded KMS knows no "
-			    "policies; see cmek key list --project %s",
-			    token->project, database == NULL ? "" : " ",
-			    database == NULL ? "" : database, token->project);
-	return CMEK_EXIT_OK;
+	return fail(CMEK_EXIT_NOT_FOUND,
+		    "%s%s%s has no root key in AWS, and the embedded KMS knows no policies; see "
+		    "cmek key list --project %s",
+		    token->project, database == NULL ? "" : " ", database == NULL ? "" : database,
+		    token->project);
 }
 
 /* --- Statements ------------------------------------------------------------------------------ */
@@ -233,11 +252,6 @@ static json_t *actions_of(const struct grant *grant)
 	return actions;
 }
 
-static json_t *resources(const struct grant *grant, const struct subject *subject)
-{
-	return grant->any_key ? subject->accounts : subject->arns;
-}
-
 /* In a key's policy the resource is the key itself, and the principal is named. */
 static json_t *statement(const struct grant *grant, const struct subject *subject, bool key_policy)
 {
@@ -250,7 +264,7 @@ static json_t *statement(const struct grant *grant, const struct subject *subjec
 	if (key_policy)
 		json_object_set_new(result, "Resource", json_string("*"));
 	else
-		json_object_set(result, "Resource", resources(grant, subject));
+		json_object_set(result, "Resource", subject->keys[grant->reach]);
 	if (grant->scope != SCOPE_NONE)
 		json_object_set_new(result, "Condition", condition(grant, subject));
 	return result;
@@ -265,7 +279,7 @@ static json_t *policy(const struct role *role, const struct subject *subject, bo
 
 		/* Who is let into one zone makes no others. */
 		if ((subject->zone[0] == '\0' || !grant->whole_project) &&
-		    json_array_size(resources(grant, subject)) > 0)
+		    json_array_size(subject->keys[grant->reach]) > 0)
 			json_array_append_new(statements, statement(grant, subject, key_policy));
 	}
 	return json_pack("{s:s, s:o}", "Version", "2012-10-17", "Statement", statements);

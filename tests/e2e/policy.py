@@ -8,6 +8,9 @@ import subprocess
 import sys
 import tempfile
 
+import boto3
+import botocore.exceptions
+
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 from fake_kms import FakeAws  # noqa: E402
@@ -114,14 +117,54 @@ def check_project_roles(fake, home, owner):
     ok(writer("database", "create", "--project", "p", "c/new"), "and makes databases", writer.said)
     other = fake.keys.create("us-west-2").arn
     ok(not writer("key", "add", "--project", "p", other) and writer.code == 5, "and adds no root key", writer.said)
-    rewrapper, _ = with_role(fake, home, owner, "rewrapper", "c/a")
-    ok(not opens(rewrapper, home, "a") and rewrapper.code == 5, "a rewrapper reads nothing", rewrapper.said)
     admin, _ = with_role(fake, home, owner, "admin")
     ok(opens(admin, home, "b"), "an admin opens its zones", admin.said)
     ok(admin("key", "add", "--project", "p", other, "--label", "other"), "and adds a root key", admin.said)
     reader, _ = with_role(fake, home, owner, "reader")
     ok(opens(reader, home, "a") and opens(reader, home, "b"), "a reader of the project opens its zones", reader.said)
     ok(not reader("database", "create", "--project", "p", "c/y") and reader.code == 5, "and makes no database", reader.said)
+
+
+def context_of(fake, owner, home, zone):
+    """What the KMS is told of a zone when it is opened."""
+    fake.reset()
+    ok(opens(owner, home, zone), f"zone {zone} is opened", owner.said)
+    return [entry for entry in fake.requests() if entry["op"] == "Decrypt"][-1]["context"]
+
+
+def may(kms, operation, **request):
+    try:
+        return getattr(kms, operation)(**request)
+    except botocore.exceptions.ClientError as error:
+        return None if error.response["Error"]["Code"] == "AccessDeniedException" else error
+
+
+def check_rewrapper(fake, home, owner, arn):
+    """It has an EZK moved from one root key of the project to another, inside the KMS, and never sees it."""
+    rewrapper, _ = with_role(fake, home, owner, "rewrapper", "c/a")
+    ok(not opens(rewrapper, home, "a") and rewrapper.code == 5, "a rewrapper opens no zone", rewrapper.said)
+    new = next(key["arn"] for key in json.loads(owner.said if owner("key", "list", "--project", "p", "--json") else "[]")
+               if key["label"] == "other")
+    kms = {name: boto3.client("kms", region_name="us-west-2", endpoint_url=fake.url,
+                              aws_access_key_id=who.environment["AWS_ACCESS_KEY_ID"],
+                              aws_secret_access_key=who.environment["AWS_SECRET_ACCESS_KEY"])
+           for name, who in (("owner", owner), ("rewrapper", rewrapper))}
+    contexts = {zone: context_of(fake, owner, home, zone) for zone in "ab"}
+    blobs = {zone: kms["owner"].encrypt(KeyId=arn, Plaintext=b"z" * 32, EncryptionContext=contexts[zone])["CiphertextBlob"]
+             for zone in "ab"}
+
+    def move(zone, to_zone, key):
+        return may(kms["rewrapper"], "re_encrypt", CiphertextBlob=blobs[zone], SourceKeyId=arn, DestinationKeyId=key,
+                   SourceEncryptionContext=contexts[zone], DestinationEncryptionContext=contexts[to_zone])
+
+    moved = move("a", "a", new)
+    ok(moved and kms["owner"].decrypt(KeyId=new, CiphertextBlob=moved["CiphertextBlob"], EncryptionContext=contexts["a"])
+       ["Plaintext"] == b"z" * 32, "a rewrapper moves the zone's key to another root key", moved)
+    ok(may(kms["rewrapper"], "decrypt", KeyId=arn, CiphertextBlob=blobs["a"], EncryptionContext=contexts["a"]) is None,
+       "but does not get it decrypted")
+    ok(move("b", "b", new) is None, "nor moves another zone's")
+    ok(move("a", "b", new) is None, "nor makes it another zone's")
+    ok(move("a", "a", fake.keys.create("us-west-2").arn) is None, "nor moves it to a key that is not the project's")
 
 
 def check_multi_region(fake, home, owner):
@@ -160,10 +203,11 @@ def check_bad_input(owner):
 
 
 with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
-    the_owner, _ = set_up(aws, folder)
+    the_owner, the_arn = set_up(aws, folder)
     check_zone_reader(aws, folder, the_owner)
     check_stolen_records(aws, folder, the_owner)
     check_project_roles(aws, folder, the_owner)
+    check_rewrapper(aws, folder, the_owner, the_arn)
     check_bad_input(the_owner)
     check_multi_region(aws, folder, the_owner)
 print(f"1..{count}")
