@@ -127,6 +127,7 @@ static void audit(const struct asked *asked)
 		.action = asked->operation,
 		.outcome = asked->status == KMS_OK ? "ok" : kms_status_text(asked->status),
 		.project = ask->project,
+		.project_id = ask->project_id,
 		.name = ask->zone,
 		.zone = ask->zone_id,
 		.version = ask->version,

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "zones/entry.h"
 #include "zones/status.h"
 
 /* What is asked, and for whom. All is borrowed; texts may be NULL where they do not apply. */
@@ -13,9 +14,10 @@ struct ask {
 	struct kms_clients *clients;
 	const char *key; /* ARN; ask_describe and ask_create take any name of a key */
 	const struct kms_context *context;
-	const char *project; /* label */
-	const char *zone;    /* label */
-	uint64_t zone_id;    /* 0: not about a zone */
+	const char *project;   /* label; NULL: it is of none that this store has */
+	struct uid project_id; /* zeros: of none that is known */
+	const char *zone;      /* label */
+	uint64_t zone_id;      /* 0: not about a zone */
 	uint32_t version;
 	struct kms_report *report; /* for who wants to show the KMS's own words; may be NULL */
 };

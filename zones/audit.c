@@ -1,3 +1,4 @@
+/* A line is put together by jansson, so that no name can break it, and written in one go. */
 #include "zones/audit.h"
 
 #include <errno.h>
@@ -8,12 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/file.h"
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 
@@ -40,11 +44,39 @@ void audit_enter(const char *name)
 		function = name;
 }
 
+/* Names come partly from strangers. One that is no UTF-8 is shown as far as it is ASCII. */
+static json_t *ascii_part(const char *value)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	for (; *value != '\0'; value++) {
+		if ((*value & 0x80) != 0)
+			buffer_put_text(&text, "\xef\xbf\xbd"); /* U+FFFD */
+		else
+			buffer_put_u8(&text, (uint8_t)*value);
+	}
+	return json_string(buffer_text(&text));
+}
+
 static void put_text(json_t *line, const char *name, const char *value)
 {
-	/* A label that is no UTF-8 gives NULL, and the field is left out. */
-	if (value != NULL && *value != '\0')
-		json_object_set_new(line, name, json_string(value));
+	json_t *text;
+
+	if (value == NULL || *value == '\0')
+		return;
+	text = json_string(value);
+	json_object_set_new(line, name, text != NULL ? text : ascii_part(value));
+}
+
+static void put_uid(json_t *line, const char *name, struct uid uid)
+{
+	static const struct uid none = {0};
+	AUTO(buffer_clear) struct buffer id = {0};
+
+	if (uid_equal(uid, none))
+		return;
+	hex_append(&id, bytes(uid.bytes, UID_SIZE));
+	put_text(line, name, buffer_text(&id));
 }
 
 /* Zone ids are text: readers of JSON lose digits beyond 2^53. */
@@ -74,7 +106,7 @@ static json_t *make_line(const struct audit_event *event)
 	put_text(line, "action", event->action);
 	put_text(line, "outcome", event->outcome);
 	put_text(line, "project", event->project);
-	put_text(line, "project_id", event->project_id);
+	put_uid(line, "project_id", event->project_id);
 	put_text(line, "name", event->name);
 	put_zone(line, event);
 	put_text(line, "root_key", event->root_key);
@@ -85,14 +117,31 @@ static json_t *make_line(const struct audit_event *event)
 	return line;
 }
 
-static bool append(char *text)
+/* A full disk may have left a piece of a line, of whichever process: what comes next then begins a
+ * line of its own. A file that may only be appended to is taken as it is. */
+static bool ends_within_a_line(void)
 {
-	AUTO(file_closep) int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	size_t len = strlen(text);
+	AUTO(file_closep) int file = -1;
+	struct stat status;
+	char last = '\n';
 
-	/* The line's end takes the NUL's place, so that it is one write. */
-	text[len] = '\n';
-	return file >= 0 && file_write_all(file, bytes(text, len + 1));
+	if (stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+		return false;
+	file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return file >= 0 && pread(file, &last, 1, status.st_size - 1) == 1 && last != '\n';
+}
+
+/* One write(), and no waiting for who reads a pipe. */
+static bool append(struct bytes line)
+{
+	AUTO(file_closep)
+	int file =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	ssize_t done = file < 0 ? -1 : write(file, line.data, line.len);
+
+	if (done >= 0 && (size_t)done < line.len)
+		errno = ENOSPC;
+	return done == (ssize_t)line.len;
 }
 
 static void json_freep(json_t **value)
@@ -100,17 +149,30 @@ static void json_freep(json_t **value)
 	json_decref(*value);
 }
 
+static bool write_line(const struct audit_event *event)
+{
+	AUTO(json_freep) json_t *line = make_line(event);
+	AUTO(buffer_clear) struct buffer text = {0};
+	/* Only ASCII: no character that some reader takes for the end of a line. */
+	AUTO(freep) char *json = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
+	bool torn = ends_within_a_line();
+
+	errno = ENOMEM;
+	if (json == NULL)
+		return false;
+	buffer_format(&text, "%s%s\n", torn ? "\n" : "", json);
+	return !text.failed && append(buffer_bytes(&text));
+}
+
 void audit_write(const struct audit_event *event)
 {
-	AUTO(json_freep) json_t *line = NULL;
-	char *text;
+	int saved = errno;
 
 	if (path == NULL)
 		return;
-	line = make_line(event);
-	text = json_dumps(line, JSON_COMPACT);
-	if (text == NULL || !append(text))
-		log_error("the audit log %s can't be written: %s; a line is lost (%s %s)", path,
-			  strerror(errno), event->event, event->action);
-	free(text);
+	if (!write_line(event))
+		log_notice("the audit log %s can't be written: %s; a line is lost: %s %s, %s. Look "
+			   "at the file's folder, its permissions and its disk",
+			   path, strerror(errno), event->event, event->action, event->outcome);
+	errno = saved;
 }

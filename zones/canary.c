@@ -42,13 +42,27 @@ static enum zone_status decrypt(const struct ask *ask, struct bytes canary)
 	return ZONE_OK;
 }
 
-enum zone_status canary_make(const struct zones *zones, struct uid project, const char *arn,
+static struct ask ask_for(const struct zones *zones, const char *arn,
+			  const struct canary_context *context, struct uid project_uid,
+			  const struct entry *project)
+{
+	return (struct ask){
+		.clients = zones->clients,
+		.key = arn,
+		.context = &context->context,
+		.project = entry_label(project),
+		.project_id = project_uid,
+	};
+}
+
+enum zone_status canary_make(struct zones *zones, struct uid project_uid, const char *arn,
 			     struct buffer *ret_canary)
 {
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
 	AUTO(context_clear) struct canary_context context = {0};
-	const struct ask ask = {.clients = zones->clients, .key = arn, .context = &context.context};
+	const struct ask ask = ask_for(zones, arn, &context, project_uid, project);
 
-	TRY(context_init(&context, project));
+	TRY(context_init(&context, project_uid));
 	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
 	if (ret_canary->failed)
 		return ZONE_KMS_BAD_ANSWER;
@@ -74,12 +88,7 @@ enum zone_status canary_ask(struct zones *zones, struct uid project_uid, const c
 	AUTO(entry_releasep) struct entry *root_key = hold_root_key(zones, project_uid, arn);
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
 	AUTO(context_clear) struct canary_context context = {0};
-	const struct ask ask = {
-		.clients = zones->clients,
-		.key = arn,
-		.context = &context.context,
-		.project = project == NULL ? NULL : project->label,
-	};
+	const struct ask ask = ask_for(zones, arn, &context, project_uid, project);
 
 	if (root_key == NULL || root_key->of_root_key.canary.len == 0)
 		return ZONE_NOT_FOUND;

@@ -8,7 +8,7 @@
 #include "zones/state.h"
 
 /* KMS: encrypts and decrypts, which shows both rights; what was encrypted is the canary. */
-enum zone_status canary_make(const struct zones *zones, struct uid project, const char *arn,
+enum zone_status canary_make(struct zones *zones, struct uid project, const char *arn,
 			     struct buffer *ret_canary);
 /* KMS: decrypts the canary of the project's root key, by that key or a related multi-Region key.
  * ZONE_NOT_FOUND: it has none. */

@@ -1,8 +1,8 @@
 /* Transactions on the domain: the rules are checked against an index that is up to date, while
  * nobody else in any process can change the store. */
-#include "base/encode.h"
 #include "base/macros.h"
 #include "zones/audit.h"
+#include "zones/ezk.h"
 #include "zones/state.h"
 
 #include <stdlib.h>
@@ -88,6 +88,15 @@ static const char *action_of(const struct store_change *change, const struct ent
 	return change->entry->state == ENTRY_ACTIVE ? "restored" : "deletion scheduled";
 }
 
+/* A project may come with what belongs to it, which the index has not seen yet. */
+static const char *project_label(const struct changes *changes, struct uid project)
+{
+	for (size_t i = 0; i < changes->count; i++)
+		if (uid_equal(changes->list[i].entry->uid, project))
+			return changes->list[i].entry->label;
+	return entry_label(index_uid(&changes->zones->index, project));
+}
+
 static void put_details(struct audit_event *event, const struct entry *entry)
 {
 	switch (entry->kind) {
@@ -97,6 +106,7 @@ static void put_details(struct audit_event *event, const struct entry *entry)
 		break;
 	case ENTRY_KEY:
 		event->zone = entry->of_key.zone;
+		event->version = dek_wrap_version(entry->of_key.wrapped);
 		break;
 	case ENTRY_ROOT_KEY:
 		event->root_key = entry->of_root_key.arn;
@@ -106,23 +116,20 @@ static void put_details(struct audit_event *event, const struct entry *entry)
 	}
 }
 
-static void audit_change(struct zones *zones, const struct store_change *change)
+static void audit_change(const struct changes *changes, const struct store_change *change)
 {
-	AUTO(buffer_clear) struct buffer id = {0};
 	const struct entry *entry = change->entry;
-	const struct entry *before = index_uid(&zones->index, entry->uid);
-	const struct entry *project = index_uid(&zones->index, entry->project);
+	const struct entry *before = index_uid(&changes->zones->index, entry->uid);
 	struct audit_event event = {
 		.event = events[entry->kind],
 		.action = action_of(change, before),
 		.outcome = "ok",
-		.project = project == NULL ? NULL : project->label,
+		.project = project_label(changes, entry->project),
+		.project_id = entry->project,
 		.name = entry->label,
 		.duration_us = -1,
 	};
 
-	hex_append(&id, bytes(entry->project.bytes, UID_SIZE));
-	event.project_id = buffer_text(&id);
 	put_details(&event, entry);
 	audit_write(&event);
 }
@@ -131,7 +138,7 @@ static void audit_change(struct zones *zones, const struct store_change *change)
 static void audit(const struct decision *decision)
 {
 	for (size_t i = 0; i < decision->changes.count; i++)
-		audit_change(decision->changes.zones, &decision->changes.list[i]);
+		audit_change(&decision->changes, &decision->changes.list[i]);
 }
 
 static enum zone_status change(struct decision *decision)

@@ -59,11 +59,17 @@ static enum zone_status wrong_region(const struct entry *root_key, struct bytes 
 }
 
 /* A multi-Region key fits where its replica answers. KMS. */
-static enum zone_status check_replica(const struct zones *zones, const struct entry *root_key,
+static enum zone_status check_replica(struct zones *zones, const struct entry *root_key,
 				      struct bytes region)
 {
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
 	char arn[KMS_ARN_MAX + 1];
-	const struct ask ask = {.clients = zones->clients, .key = arn};
+	const struct ask ask = {
+		.clients = zones->clients,
+		.key = arn,
+		.project = entry_label(project),
+		.project_id = root_key->project,
+	};
 	struct kms_key key;
 	enum zone_status status;
 
@@ -76,7 +82,7 @@ static enum zone_status check_replica(const struct zones *zones, const struct en
 								 : status;
 }
 
-static enum zone_status check_region(const struct zones *zones, const struct entry *root_key,
+static enum zone_status check_region(struct zones *zones, const struct entry *root_key,
 				     struct bytes region)
 {
 	if (!region_valid(region))

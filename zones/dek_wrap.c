@@ -108,6 +108,14 @@ static enum zone_status read_header(struct bytes wrapped, uint64_t *ret_zone, ui
 	return ZONE_OK;
 }
 
+uint32_t dek_wrap_version(struct bytes wrapped)
+{
+	uint32_t version;
+	uint64_t zone;
+
+	return read_header(wrapped, &zone, &version) == ZONE_OK ? version : 0;
+}
+
 /* The EZK of the version that the blob names. */
 static enum zone_status choose(struct ezk *ezk, struct bytes wrapped, struct ezk **ret_ezk)
 {

@@ -129,6 +129,11 @@ struct entry *entry_copy(const struct entry *entry);
 struct entry *entry_hold(struct entry *entry);
 void entry_release(struct entry *entry); /* accepts NULL; frees with the last reference */
 void entry_releasep(struct entry **entry);
+/* NULL of none: for what is said of an entry that may not be there. */
+static inline const char *entry_label(const struct entry *entry)
+{
+	return entry == NULL ? NULL : entry->label;
+}
 /* The version of a zone, NULL: none. */
 const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
 

@@ -104,8 +104,14 @@ static enum zone_status entry_of_set(const char *arn, struct bytes records,
 static enum zone_status resolve(struct zones *zones, const struct entry *root_key,
 				struct kms_key *ret_key)
 {
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
 	const char *name = root_key->of_root_key.arn;
-	const struct ask ask = {.clients = zones->clients, .key = name};
+	const struct ask ask = {
+		.clients = zones->clients,
+		.key = name,
+		.project = entry_label(project),
+		.project_id = root_key->project,
+	};
 
 	if (strstr(name, ":key/") == NULL)
 		return ask_describe(&ask, ret_key);

@@ -114,3 +114,5 @@ enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad,
 			  uint8_t *ret_wrapped);
 enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 			    uint8_t *ret_secret, struct ezk **ret_ezk);
+/* The version of its zone's EZK that a wrapped DEK names; 0: it is none. */
+uint32_t dek_wrap_version(struct bytes wrapped);

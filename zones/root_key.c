@@ -112,7 +112,13 @@ static bool has_local_keys(struct zones *zones)
 static enum zone_status describe(struct zones *zones, struct uid project, const char *name,
 				 struct bytes label, struct kms_key *ret_key)
 {
-	const struct ask ask = {.clients = zones->clients, .key = name};
+	AUTO(entry_releasep) struct entry *owner = zones_find_uid(zones, project);
+	const struct ask ask = {
+		.clients = zones->clients,
+		.key = name,
+		.project = entry_label(owner),
+		.project_id = project,
+	};
 	bool local = strncmp(name, local_prefix, strlen(local_prefix)) == 0;
 	bool full = is_full(zones, project);
 	bool taken = label.len > 0 && is_taken(zones, project, label);

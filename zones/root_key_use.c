@@ -33,9 +33,17 @@ enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 	return ZONE_OK;
 }
 
-static struct ask ask_for(const struct zones *zones, const struct entry *root_key)
+/* One that only a session has named belongs to no project; ret_project is NULL then. Held. */
+static struct ask ask_for(struct zones *zones, const struct entry *root_key,
+			  struct entry **ret_project)
 {
-	return (struct ask){.clients = zones->clients, .key = root_key->of_root_key.arn};
+	*ret_project = zones_find_uid(zones, root_key->project);
+	return (struct ask){
+		.clients = zones->clients,
+		.key = root_key->of_root_key.arn,
+		.project = entry_label(*ret_project),
+		.project_id = root_key->project,
+	};
 }
 
 /* --- What is heard of a key by the way */
@@ -87,7 +95,8 @@ static enum zone_status meaning_of(enum kms_key_state state)
 enum zone_status zones_root_key_state(struct zones *zones, const struct entry *root_key,
 				      enum kms_key_state *ret_state)
 {
-	const struct ask ask = ask_for(zones, root_key);
+	AUTO(entry_releasep) struct entry *project = NULL;
+	const struct ask ask = ask_for(zones, root_key, &project);
 	const struct listener listener = listen_to(zones, root_key);
 	struct kms_key key = {0};
 	enum zone_status status = ask_describe(&ask, &key);
@@ -101,7 +110,8 @@ enum zone_status zones_root_key_state(struct zones *zones, const struct entry *r
 enum zone_status zones_root_key_set_state(struct zones *zones, const struct entry *root_key,
 					  enum kms_key_state state)
 {
-	const struct ask ask = ask_for(zones, root_key);
+	AUTO(entry_releasep) struct entry *project = NULL;
+	const struct ask ask = ask_for(zones, root_key, &project);
 	const struct listener listener = listen_to(zones, root_key);
 	enum zone_status status = ask_set_state(&ask, state);
 
@@ -152,7 +162,8 @@ enum zone_status zones_root_key_encrypt(struct zones *zones, const struct entry 
 {
 	const struct listener listener = listen_to(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
-	struct ask ask = ask_for(zones, root_key);
+	AUTO(entry_releasep) struct entry *project = NULL;
+	struct ask ask = ask_for(zones, root_key, &project);
 	struct kms_context all;
 	enum zone_status status;
 
@@ -171,7 +182,8 @@ enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *r
 {
 	const struct listener listener = listen_to(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
-	struct ask ask = ask_for(zones, root_key);
+	AUTO(entry_releasep) struct entry *project = NULL;
+	struct ask ask = ask_for(zones, root_key, &project);
 	struct kms_context all;
 	enum zone_status status;
 
