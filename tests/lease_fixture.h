@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "zones/lease.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "tests/fake_clock.h"
@@ -41,6 +42,7 @@ struct oracle {
 	enum zone_status refusal;
 	/* While the key itself is brought. */
 	void (*while_brought)(struct oracle *oracle);
+	char told[1024];
 };
 
 struct fixture {
@@ -94,7 +96,21 @@ static void say(void *state, enum zone_status why)
 	log_reason("%s", zone_status_text(why));
 }
 
-static const struct lease_source source = {bring, vouch, refusal, say};
+/* What was told, newest last: "ended: the root key is disabled\n" */
+static void tell(void *state, enum lease_event event, enum zone_status why)
+{
+	static const char *const names[] = {"ended", "refused", "recovered"};
+	struct oracle *oracle = state;
+	size_t len;
+
+	pthread_mutex_lock(&oracle->lock);
+	len = strlen(oracle->told);
+	snprintf(oracle->told + len, sizeof(oracle->told) - len, "%s: %s\n", names[event],
+		 zone_status_text(why));
+	pthread_mutex_unlock(&oracle->lock);
+}
+
+static const struct lease_source source = {bring, vouch, refusal, say, tell};
 
 static inline void hold(struct oracle *oracle, bool held)
 {

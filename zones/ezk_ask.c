@@ -2,6 +2,7 @@
  * its zone says; or its root key's canary, whether it still vouches. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/audit.h"
 #include "zones/canary.h"
 #include "zones/ezks.h"
 #include "zones/record.h"
@@ -66,7 +67,8 @@ static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
 		.ask =
 			{
 				.clients = zones->clients,
-				.project = project == NULL ? NULL : project->label,
+				.project = entry_label(project),
+				.project_id = ezk->project,
 				.zone = zone->label,
 				.zone_id = ezk->zone,
 				.version = ezk->version,
@@ -136,4 +138,31 @@ static void say(void *state, enum zone_status why)
 		   zone_status_text(why));
 }
 
-const struct lease_source ezk_source = {bring, vouch, refusal, say};
+/* --- For the audit log */
+
+static void tell(void *state, enum lease_event event, enum zone_status why)
+{
+	static const char *const actions[] = {[LEASE_ENDED] = "ended",
+					      [LEASE_REFUSED] = "refused",
+					      [LEASE_RECOVERED] = "recovered"};
+	struct ezk *ezk = state;
+	const struct root_lease *only = ezk->only;
+	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
+	AUTO(entry_releasep)
+	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), ezk->project);
+
+	audit_write(&(struct audit_event){
+		.event = "lease",
+		.action = actions[event],
+		.outcome = why == ZONE_OK ? "ok" : zone_status_text(why),
+		.project = entry_label(project),
+		.project_id = ezk->project,
+		.name = zone->label,
+		.zone = ezk->zone,
+		.version = ezk->version,
+		.root_key = only == NULL ? NULL : only->arn,
+		.duration_us = -1,
+	});
+}
+
+const struct lease_source ezk_source = {bring, vouch, refusal, say, tell};

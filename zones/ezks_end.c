@@ -1,19 +1,60 @@
 /* What ends live EZKs: time, and what is heard of the root keys above them. */
+#include "base/buffer.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/ezks_private.h"
 #include "zones/state.h"
 
+/* --- News: what is told of leases when no lock is held any more */
+
+struct news {
+	struct buffer ezks; /* pointers, held */
+};
+
+/* If there is no room, whoever uses the lease next tells it. */
+static void collect(struct news *news, struct ezk *ezk)
+{
+	uint8_t *place;
+
+	if (!lease_has_news(&ezk->lease))
+		return;
+	place = buffer_extend(&news->ezks, sizeof(ezk));
+	if (place == NULL)
+		return;
+	ezk = ezk_hold(ezk);
+	memcpy(place, &ezk, sizeof(ezk));
+}
+
+static void tell_all(struct news *news)
+{
+	struct ezk *ezk;
+
+	for (size_t at = 0; at + sizeof(ezk) <= news->ezks.len; at += sizeof(ezk)) {
+		memcpy(&ezk, news->ezks.data + at, sizeof(ezk));
+		lease_tell(&ezk->lease);
+		ezk_release(ezk);
+	}
+	buffer_clear(&news->ezks);
+}
+
 /* --- Sweeping */
 
+/* Until it recovers, so that this is known for what it is. Those of a session's record sets go with
+ * the session: there is no end to them. */
+static bool is_remembered(const struct live *live, struct ezk *ezk)
+{
+	return live->realm == EZK_OF_STORE && lease_is_out(&ezk->lease);
+}
+
 /* Gives those versions back that nobody needs. */
-static void sweep_zone(struct live *live, struct moment now)
+static void sweep_zone(struct live *live, struct moment now, struct news *news)
 {
 	struct ezk **at = &live->versions, *ezk;
 
 	while ((ezk = *at) != NULL) {
-		bool idle = lease_sweep(&ezk->lease, now);
+		bool idle = lease_sweep(&ezk->lease, now) && !is_remembered(live, ezk);
 
+		collect(news, ezk);
 		/* If only the registry holds it, only by the registry can somebody come to. */
 		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {
 			at = &ezk->next;
@@ -24,7 +65,7 @@ static void sweep_zone(struct live *live, struct moment now)
 	}
 }
 
-void ezks_wipe_ended(struct ezks *ezks)
+static void sweep_all(struct ezks *ezks, struct news *news)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
 	struct moment now = clock_now(ezks->rules.clock);
@@ -34,7 +75,7 @@ void ezks_wipe_ended(struct ezks *ezks)
 		return;
 	lease_rules_reset(&ezks->rules);
 	while ((live = *at) != NULL) {
-		sweep_zone(live, now);
+		sweep_zone(live, now, news);
 		if (live->versions != NULL) {
 			at = &live->next;
 			continue;
@@ -42,6 +83,14 @@ void ezks_wipe_ended(struct ezks *ezks)
 		*at = live->next;
 		ezks_drop(ezks, live);
 	}
+}
+
+void ezks_wipe_ended(struct ezks *ezks)
+{
+	struct news news = {0};
+
+	sweep_all(ezks, &news);
+	tell_all(&news);
 }
 
 /* --- Root keys */
@@ -116,6 +165,7 @@ struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char
 struct word {
 	const struct root_lease *root;
 	enum zone_status no;
+	struct news *news;
 };
 typedef void hear_word(const struct word *word, struct ezk *ezk);
 
@@ -135,6 +185,7 @@ static void tell_below(struct ezks *ezks, const struct word *word, hear_word *he
 static void end(const struct word *word, struct ezk *ezk)
 {
 	lease_end(&ezk->lease, ezk->only != NULL ? word->no : ZONE_OK);
+	collect(word->news, ezk);
 }
 
 /* Another project has its own canary. */
@@ -145,9 +196,10 @@ static void doubt(const struct word *word, struct ezk *ezk)
 }
 
 /* It is a no in every project that has the key. With the registry's lock held. */
-static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_status no)
+static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_status no,
+		    struct news *news)
 {
-	const struct word word = {root, no};
+	const struct word word = {root, no, news};
 	struct map_entry *entry;
 	size_t at = 0;
 
@@ -160,19 +212,27 @@ static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_
 	tell_below(ezks, &word, end);
 }
 
+/* One step, to those who wait for ezks_told(). */
+static void hear_no(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
+		    enum zone_status no, struct news *news)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+
+	root_lease_hear(root, &ezks->rules, no_count, no);
+	end_all(ezks, root, no, news);
+}
+
 enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
 			   enum zone_status status)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = NULL;
+	struct news news = {0};
 
 	if (root == NULL)
 		return status;
 	if (!zone_status_is_no_of_key(status))
 		return root_lease_hear(root, &ezks->rules, no_count, status);
-	/* One step, to those who wait for ezks_told(). */
-	lock = locked(&ezks->lock);
-	root_lease_hear(root, &ezks->rules, no_count, status);
-	end_all(ezks, root, status);
+	hear_no(ezks, root, no_count, status, &news);
+	tell_all(&news);
 	return status;
 }
 
@@ -184,7 +244,7 @@ void ezks_told(struct ezks *ezks)
 
 void ezks_doubt(struct ezks *ezks, struct root_lease *root)
 {
-	const struct word word = {root, ZONE_OK};
+	const struct word word = {root, ZONE_OK, NULL};
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
 
 	tell_below(ezks, &word, doubt);

@@ -218,6 +218,7 @@ static bool ask_once(struct lease *lease, enum vouch_how how)
 	}
 	if (asked) {
 		lease->answer = settle(lease, &answer);
+		lease_note(lease, lease->answer);
 		lease->received++;
 	} else {
 		take_back(lease);
@@ -233,10 +234,15 @@ static uint64_t request_needed(const struct lease *lease)
 	return lease_in_flight(lease) && lease->rules->lease_ms > 0 ? lease->sent : lease->sent + 1;
 }
 
-static enum zone_status refusal(const struct lease *lease)
+static enum zone_status refusal(struct lease *lease)
 {
-	TRY(lease_refusal(lease));
-	return lease->source->refusal(lease->state);
+	enum zone_status no = lease_refusal(lease);
+
+	if (no == ZONE_OK)
+		no = lease->source->refusal(lease->state);
+	if (no != ZONE_OK)
+		lease_note(lease, no);
+	return no;
 }
 
 static enum zone_status ask_or_wait(struct lease *lease)
@@ -278,6 +284,7 @@ static enum zone_status renew_or_say(struct lease *lease)
 	unsigned reasons = log_reasons();
 	enum zone_status status = renew(lease);
 
+	lease_tell(lease);
 	if (status != ZONE_OK && log_reasons() == reasons)
 		lease->source->say(lease->state, status);
 	return status;

@@ -53,6 +53,17 @@ struct lease {
 	enum zone_status denied;    /* the last explicit no, and how long it is remembered */
 	struct moment denied_until;
 	enum zone_status barred; /* by the domain: fenced, awaits deletion, gone */
+	enum zone_status out;	 /* why it gives no use; ZONE_OK: nothing is known against it */
+	enum zone_status told;	 /* the same, as the source was told last */
+	bool telling;
+	bool was_in_use; /* since it was told that it is out, or for the first time */
+};
+
+/* What becomes of a lease, for those who keep a record of it. */
+enum lease_event {
+	LEASE_ENDED,   /* it was there, and ended by a no, or could not be renewed */
+	LEASE_REFUSED, /* there was none to end; or it was out, and there is a no of another kind */
+	LEASE_RECOVERED /* the first yes after either */
 };
 
 /* What the root key above a key says for it. */
@@ -85,6 +96,9 @@ struct lease_source {
 	/* A request of another thread, or an earlier one, is why this operation fails: gives this
 	 * thread a reason (log_reason). Called without a lock. */
 	void (*say)(void *state, enum zone_status why);
+	/* Once for each change, in their order; `why` of LEASE_RECOVERED is ZONE_OK. Called without
+	 * a lock. */
+	void (*tell)(void *state, enum lease_event event, enum zone_status why);
 };
 
 void lease_init(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
@@ -105,6 +119,13 @@ void lease_deny(struct lease *lease, enum zone_status no);
 void lease_end(struct lease *lease, enum zone_status no);
 /* The same by the domain's own rules, until it says ZONE_OK. */
 void lease_bar(struct lease *lease, enum zone_status why);
+/* Tells the source what changed since it was told last. For who has called one of lease_end,
+ * lease_deny or lease_sweep, after it let go of its locks; lease_begin and lease_continue do so
+ * themselves. */
+void lease_tell(struct lease *lease);
+bool lease_has_news(struct lease *lease);
+/* Is there a no or a failure that only a yes takes back? */
+bool lease_is_out(struct lease *lease);
 /* What stood for the key does so no more: what is left is its own yes. */
 void lease_doubt(struct lease *lease);
 /* The next renewal asks the key itself. */

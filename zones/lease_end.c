@@ -43,6 +43,7 @@ void lease_deny(struct lease *lease, enum zone_status no)
 
 	assert(zone_status_is_no(no));
 	lease_remember(lease, no);
+	lease_note(lease, no);
 	lease->overruled = no;
 }
 
@@ -50,6 +51,8 @@ void lease_end(struct lease *lease, enum zone_status no)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
+	if (no != ZONE_OK && lease->keys != NULL)
+		lease_note(lease, no);
 	end_now(lease);
 	lease->anew = true;
 	if (no != ZONE_OK)
@@ -63,8 +66,69 @@ void lease_bar(struct lease *lease, enum zone_status why)
 	lease->barred = why;
 	if (why == ZONE_OK)
 		return;
+	/* What the KMS says does not matter any more. */
+	lease->out = lease->told = ZONE_OK;
+	lease->was_in_use = false;
 	end_now(lease);
 	lease->overruled = why;
+}
+
+/* --- What is told of it */
+
+/* After a no or a failure, silence says nothing new; a no does. */
+void lease_note(struct lease *lease, enum zone_status status)
+{
+	if (lease->barred != ZONE_OK)
+		return;
+	if (status == ZONE_OK)
+		lease->was_in_use = true;
+	if (status == ZONE_OK || lease->out == ZONE_OK || zone_status_is_no(status))
+		lease->out = status;
+}
+
+static enum lease_event event_of(const struct lease *lease)
+{
+	if (lease->out == ZONE_OK)
+		return LEASE_RECOVERED;
+	return lease->told == ZONE_OK && lease->was_in_use ? LEASE_ENDED : LEASE_REFUSED;
+}
+
+/* With the lock held, which is open meanwhile. */
+static void tell_once(struct lease *lease)
+{
+	enum lease_event event = event_of(lease);
+	enum zone_status why = lease->out;
+
+	lease->told = why;
+	lease->was_in_use = why == ZONE_OK;
+	lease->telling = true;
+	pthread_mutex_unlock(&lease->lock);
+	lease->source->tell(lease->state, event, why);
+	pthread_mutex_lock(&lease->lock);
+	lease->telling = false;
+}
+
+void lease_tell(struct lease *lease)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	/* Who is telling, tells what came meanwhile too. */
+	while (!lease->telling && lease->out != lease->told)
+		tell_once(lease);
+}
+
+bool lease_has_news(struct lease *lease)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	return lease->out != lease->told;
+}
+
+bool lease_is_out(struct lease *lease)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	return lease->out != ZONE_OK || lease->told != ZONE_OK;
 }
 
 /* --- Silence */
@@ -155,7 +219,10 @@ bool lease_prolong(struct lease *lease)
 		return false;
 	lease->yes = moment_newer(lease->yes, voucher.asked);
 	lease_count(lease, voucher.renew);
-	return lease_runs(lease);
+	if (!lease_runs(lease))
+		return false;
+	lease_note(lease, ZONE_OK);
+	return true;
 }
 
 /* --- Wiping */

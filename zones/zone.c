@@ -1,8 +1,10 @@
 /* Making zones. The EZK is drawn and encrypted first, outside of all locks; then one transaction
  * checks the rules once more and writes all of it, or nothing. */
 #include "base/encode.h"
+#include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "zones/audit.h"
 #include "zones/new_zone.h"
 #include "zones/record.h"
 #include "zones/rules.h"
@@ -79,6 +81,37 @@ enum zone_status new_zone_prepare(struct zones *zones, uint64_t id, const struct
 	return check_label(zones, zone);
 }
 
+static char *text_of(struct bytes label)
+{
+	struct buffer text = {0};
+
+	buffer_append(&text, label);
+	return buffer_take_text(&text);
+}
+
+enum zone_status new_zone_ended(struct zones *zones, struct uid project_uid, struct bytes label,
+				uint64_t id, enum zone_status status)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(freep) char *name = NULL;
+
+	if (status == ZONE_OK)
+		return status;
+	project = zones_find_uid(zones, project_uid);
+	name = text_of(label);
+	audit_write(&(struct audit_event){
+		.event = "zone",
+		.action = "creation refused",
+		.outcome = zone_status_text(status),
+		.project = entry_label(project),
+		.project_id = project_uid,
+		.name = name,
+		.zone = id,
+		.duration_us = -1,
+	});
+	return status;
+}
+
 /* --- Within a transaction */
 
 static enum zone_status check_fingerprints(const struct index *index, const struct entry *zone)
@@ -128,6 +161,7 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key, stru
 		.clients = zones->clients,
 		.key = root_key->of_root_key.arn,
 		.project = new->place.project->label,
+		.project_id = new->place.project->uid,
 		.zone = zone->label,
 		.zone_id = zone->of_zone.zone,
 		.version = 1,
@@ -151,15 +185,15 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key, stru
 
 static enum zone_status try_once(struct zones *zones, struct uid project,
 				 const struct entry *root_key, const uint8_t *key,
-				 const struct entry_names *names, struct entry **ret_zone)
+				 const struct entry_names *names, uint64_t *ret_id,
+				 struct entry **ret_zone)
 {
 	AUTO(new_zone_clear) struct new_zone new = {0};
-	uint64_t id;
 
 	TRY(zones_refresh(zones, true));
 	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
-	TRY(draw_id(zones, &id));
-	TRY(new_zone_prepare(zones, id, names, &new));
+	TRY(draw_id(zones, ret_id));
+	TRY(new_zone_prepare(zones, *ret_id, names, &new));
 	TRY(seal(zones, key, &new));
 	TRY(new_zone_commit(zones, &new));
 	*ret_zone = TAKE(new.zone);
@@ -171,11 +205,12 @@ enum zone_status new_zone_create(struct zones *zones, struct uid project,
 				 const struct entry_names *names, struct entry **ret_zone)
 {
 	enum zone_status status = ZONE_CONFLICT;
+	uint64_t id = 0;
 
 	/* Two processes may both bring the default cluster; the second then uses the first's. */
 	for (int i = 0; i < ATTEMPTS && status == ZONE_CONFLICT; i++)
-		status = try_once(zones, project, root_key, key, names, ret_zone);
-	return status;
+		status = try_once(zones, project, root_key, key, names, &id, ret_zone);
+	return new_zone_ended(zones, project, names->label, id, status);
 }
 
 enum zone_status zones_zone_create(struct zones *zones, struct uid project,

@@ -51,6 +51,7 @@ static enum zone_status open_all(struct zones *zones, const struct new_zone *new
 	struct ask ask = {
 		.clients = zones->clients,
 		.project = new->place.project->label,
+		.project_id = new->place.project->uid,
 		.zone = new->zone->label,
 		.zone_id = set->zone,
 	};
@@ -91,23 +92,20 @@ static enum zone_status check_root_key(const struct entry *root_key, struct uid 
 	return refuse(ZONE_NOT_FOUND, "the root key is not one of the project's");
 }
 
-enum zone_status zones_zone_import(struct zones *zones, struct uid project,
-				   const struct entry *root_key, struct bytes records,
+static enum zone_status import_set(struct zones *zones, struct uid project,
+				   const struct entry *root_key, struct record_set *set,
 				   bool imported, const struct entry_names *names,
 				   struct entry **ret_zone)
 {
-	AUTO(record_set_clear) struct record_set set = {0};
 	AUTO(new_zone_clear) struct new_zone new = {.returns = true};
 
 	TRY(check_root_key(root_key, project));
-	if (record_set_decode(records, &set) != ZONE_OK)
-		return refuse(ZONE_INVALID, "these bytes are not the records of a zone");
 	TRY(zones_refresh(zones, true));
-	TRY(check_here(zones, set.zone));
+	TRY(check_here(zones, set->zone));
 	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
-	TRY(new_zone_prepare(zones, set.zone, names, &new));
-	TRY(open_all(zones, &new, &set));
-	take_versions(new.zone, &set);
+	TRY(new_zone_prepare(zones, set->zone, names, &new));
+	TRY(open_all(zones, &new, set));
+	take_versions(new.zone, set);
 	new.zone->of_zone.imported = imported;
 	if (imported)
 		new.zone->usages &= USAGE_DECRYPT | USAGE_VERIFY | USAGE_UNWRAP;
@@ -116,17 +114,44 @@ enum zone_status zones_zone_import(struct zones *zones, struct uid project,
 	return ZONE_OK;
 }
 
+enum zone_status zones_zone_import(struct zones *zones, struct uid project,
+				   const struct entry *root_key, struct bytes records,
+				   bool imported, const struct entry_names *names,
+				   struct entry **ret_zone)
+{
+	AUTO(record_set_clear) struct record_set set = {0};
+	enum zone_status status = record_set_decode(records, &set);
+	uint64_t id = set.zone;
+
+	if (status == ZONE_OK)
+		status = import_set(zones, project, root_key, &set, imported, names, ret_zone);
+	else
+		status = refuse(ZONE_INVALID, "these bytes are not the records of a zone");
+	return new_zone_ended(zones, project, names->label, id, status);
+}
+
+/* The EZK that somebody encrypted by the root key. KMS. */
+static enum zone_status open_blob(struct zones *zones, struct uid project,
+				  const struct entry *root_key, const struct kms_context *context,
+				  struct bytes blob, struct buffer *ret_plaintext)
+{
+	TRY(check_root_key(root_key, project));
+	TRY(root_key_decrypt_for(zones, root_key, "import", context, blob, ret_plaintext));
+	return ret_plaintext->len == EZK_SIZE
+		       ? ZONE_OK
+		       : refuse(ZONE_INVALID, "an EZK has %d bytes, and this one %zu", EZK_SIZE,
+				ret_plaintext->len);
+}
+
 enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
 					const struct entry *root_key,
 					const struct kms_context *context, struct bytes blob,
 					const struct entry_names *names, struct entry **ret_zone)
 {
 	AUTO(buffer_clear) struct buffer plaintext = {0};
+	enum zone_status status = open_blob(zones, project, root_key, context, blob, &plaintext);
 
-	TRY(check_root_key(root_key, project));
-	TRY(root_key_decrypt_for(zones, root_key, "import", context, blob, &plaintext));
-	if (plaintext.len != EZK_SIZE)
-		return refuse(ZONE_INVALID, "an EZK has %d bytes, and this one %zu", EZK_SIZE,
-			      plaintext.len);
+	if (status != ZONE_OK)
+		return new_zone_ended(zones, project, names->label, 0, status);
 	return new_zone_create(zones, project, root_key, plaintext.data, names, ret_zone);
 }
