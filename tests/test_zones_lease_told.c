@@ -114,6 +114,29 @@ static void outage_is_told_when_the_lease_has_run_out(void **state)
 	assert_told(f, RECOVERED);
 }
 
+/* Without being used: by the sweep, which goes on by what is known above. */
+static void lease_that_goes_on_by_the_word_of_another_is_told(void **state)
+{
+	struct fixture *f = *state;
+
+	lease_clear(&f->lease);
+	start_with(f, (struct lease_settings){.lease_seconds = LEASE_SECONDS,
+					      .max_stale_seconds = STALE_SECONDS,
+					      .zone_lease_seconds = 86400});
+	assert_int_equal(begin(f), ZONE_OK);
+	f->oracle.answer = ZONE_KMS_NO_CREDENTIALS;
+	seconds_pass(f, LEASE_SECONDS);
+	assert_int_equal(begin(f), ZONE_KMS_NO_CREDENTIALS);
+	assert_told(f, "ended: there are no credentials for the KMS\n");
+	seconds_pass(f, STALE_SECONDS);
+	f->oracle.known = VOUCH_YES;
+	f->oracle.voucher.asked = f->oracle.voucher.renew = clock_now(&f->clock.clock);
+	assert_false(sweep(f));
+	assert_true(lease_has_news(&f->lease));
+	lease_tell(&f->lease);
+	assert_told(f, RECOVERED);
+}
+
 static void no_from_elsewhere_is_told_by_whom_it_reached(void **state)
 {
 	struct fixture *f = *state;
@@ -139,6 +162,25 @@ static void what_the_domain_itself_ends_is_not_told(void **state)
 	lease_bar(&f->lease, ZONE_PENDING_DELETION);
 	assert_int_equal(begin(f), ZONE_PENDING_DELETION);
 	lease_bar(&f->lease, ZONE_OK);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_told(f, "");
+}
+
+static void barred_lease_begins_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(begin(f), ZONE_OK);
+	lease_bar(&f->lease, ZONE_PENDING_DELETION);
+	lease_bar(&f->lease, ZONE_OK);
+	f->oracle.answer = ZONE_KMS_DISABLED;
+	assert_int_equal(begin(f), ZONE_KMS_DISABLED);
+	assert_told(f, "refused: " DISABLED);
+	lease_bar(&f->lease, ZONE_PENDING_DELETION);
+	assert_false(lease_is_out(&f->lease));
+	lease_bar(&f->lease, ZONE_OK);
+	f->oracle.answer = ZONE_OK;
+	seconds_pass(f, DENY_SECONDS);
 	assert_int_equal(begin(f), ZONE_OK);
 	assert_told(f, "");
 }
@@ -196,8 +238,10 @@ int main(void)
 		TEST(no_that_is_known_above_is_told),
 		TEST(another_no_is_told_and_silence_after_one_is_not),
 		TEST(outage_is_told_when_the_lease_has_run_out),
+		TEST(lease_that_goes_on_by_the_word_of_another_is_told),
 		TEST(no_from_elsewhere_is_told_by_whom_it_reached),
 		TEST(what_the_domain_itself_ends_is_not_told),
+		TEST(barred_lease_begins_anew),
 		TEST(refused_lease_is_out_until_a_yes),
 		TEST(many_threads_hear_one_no_and_tell_it_once),
 	};

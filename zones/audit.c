@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -117,31 +116,35 @@ static json_t *make_line(const struct audit_event *event)
 	return line;
 }
 
-/* A full disk may have left a piece of a line, of whichever process: what comes next then begins a
- * line of its own. A file that may only be appended to is taken as it is. */
-static bool ends_within_a_line(void)
+/* A full disk takes a piece of a line. Blanked out, in its own place, it spoils neither the next
+ * line nor its reader. */
+static void blank_out(int file, struct buffer *line, size_t len)
 {
-	AUTO(file_closep) int file = -1;
-	struct stat status;
-	char last = '\n';
+	off_t end = lseek(file, 0, SEEK_CUR);
 
-	if (stat(path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
-		return false;
-	file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	return file >= 0 && pread(file, &last, 1, status.st_size - 1) == 1 && last != '\n';
+	if (end < (off_t)len || fcntl(file, F_SETFL, 0) != 0) /* no more O_APPEND */
+		return;
+	memset(line->data, ' ', len);
+	line->data[len - 1] = '\n';
+	if (pwrite(file, line->data, len, end - (off_t)len) != (ssize_t)len)
+		log_notice("the audit log %s has a line that is cut off", path);
 }
 
 /* One write(), and no waiting for who reads a pipe. */
-static bool append(struct bytes line)
+static bool append(struct buffer *line)
 {
 	AUTO(file_closep)
 	int file =
 		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-	ssize_t done = file < 0 ? -1 : write(file, line.data, line.len);
+	ssize_t done = file < 0 ? -1 : write(file, line->data, line->len);
 
-	if (done >= 0 && (size_t)done < line.len)
+	if (done == (ssize_t)line->len)
+		return true;
+	if (done > 0)
+		blank_out(file, line, (size_t)done);
+	if (done >= 0)
 		errno = ENOSPC;
-	return done == (ssize_t)line.len;
+	return false;
 }
 
 static void json_freep(json_t **value)
@@ -155,13 +158,13 @@ static bool write_line(const struct audit_event *event)
 	AUTO(buffer_clear) struct buffer text = {0};
 	/* Only ASCII: no character that some reader takes for the end of a line. */
 	AUTO(freep) char *json = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
-	bool torn = ends_within_a_line();
 
 	errno = ENOMEM;
 	if (json == NULL)
 		return false;
-	buffer_format(&text, "%s%s\n", torn ? "\n" : "", json);
-	return !text.failed && append(buffer_bytes(&text));
+	buffer_put_text(&text, json);
+	buffer_put_u8(&text, '\n');
+	return !text.failed && append(&text);
 }
 
 void audit_write(const struct audit_event *event)

@@ -56,7 +56,7 @@ struct lease {
 	enum zone_status out;	 /* why it gives no use; ZONE_OK: nothing is known against it */
 	enum zone_status told;	 /* the same, as the source was told last */
 	bool telling;
-	bool was_in_use; /* since it was told that it is out, or for the first time */
+	bool was_leased; /* ever, or since it was barred */
 };
 
 /* What becomes of a lease, for those who keep a record of it. */

@@ -68,7 +68,7 @@ void lease_bar(struct lease *lease, enum zone_status why)
 		return;
 	/* What the KMS says does not matter any more. */
 	lease->out = lease->told = ZONE_OK;
-	lease->was_in_use = false;
+	lease->was_leased = false;
 	end_now(lease);
 	lease->overruled = why;
 }
@@ -81,7 +81,7 @@ void lease_note(struct lease *lease, enum zone_status status)
 	if (lease->barred != ZONE_OK)
 		return;
 	if (status == ZONE_OK)
-		lease->was_in_use = true;
+		lease->was_leased = true;
 	if (status == ZONE_OK || lease->out == ZONE_OK || zone_status_is_no(status))
 		lease->out = status;
 }
@@ -90,7 +90,7 @@ static enum lease_event event_of(const struct lease *lease)
 {
 	if (lease->out == ZONE_OK)
 		return LEASE_RECOVERED;
-	return lease->told == ZONE_OK && lease->was_in_use ? LEASE_ENDED : LEASE_REFUSED;
+	return lease->told == ZONE_OK && lease->was_leased ? LEASE_ENDED : LEASE_REFUSED;
 }
 
 /* With the lock held, which is open meanwhile. */
@@ -100,7 +100,6 @@ static void tell_once(struct lease *lease)
 	enum zone_status why = lease->out;
 
 	lease->told = why;
-	lease->was_in_use = why == ZONE_OK;
 	lease->telling = true;
 	pthread_mutex_unlock(&lease->lock);
 	lease->source->tell(lease->state, event, why);
