@@ -74,7 +74,7 @@ class Audited(Place):
 
     def __init__(self, folder, zones):
         self.path, self.log, self.store = (os.path.join(folder, name) for name in ("audit.jsonl", "log", "store.db"))
-        self.audit, self.seen = self.path, []
+        self.audit, self.seen, self.torn = self.path, [], []
         super().__init__(folder, zones)
         self.set_credentials()
 
@@ -106,10 +106,20 @@ class Audited(Place):
         with open(path, "rb") as file:
             raw = file.read()
         os.unlink(path)
-        assert raw[-1:] in (b"", b"\n") and raw.isascii(), raw[-200:]
-        lines = [json.loads(line) for line in raw.decode().split("\n")[:-1]]
+        *whole, rest = raw.split(b"\n")
+        if rest or not raw.isascii():
+            self.torn.append(raw[-200:])
+        lines = [line for line in map(self.read, whole) if line]
         self.seen += lines
         return lines
+
+    def read(self, line):
+        """None: it is no line, which is noted."""
+        try:
+            return json.loads(line)
+        except ValueError:
+            self.torn.append(line)
+            return None
 
     def peek(self):
         """The lines so far, while others write more."""
@@ -496,6 +506,7 @@ def check_unwritable(ok, place):
 def check_lines(ok, place):
     wrong = [text for line in place.seen for text in faults_of(line)]
     ok(not wrong, f"{len(place.seen)} lines are as documented", "\n".join(wrong[:5]))
+    ok(not place.torn, "none is torn or mixed with another", place.torn[:3])
     unused = set(FIELDS) - {name for line in place.seen for name in line}
     ok(FIELDS and not unused, "each field that is documented occurs", unused)
 
