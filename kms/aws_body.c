@@ -96,6 +96,8 @@ static const struct {
 	{"Disabled", KMS_KEY_DISABLED},
 	{"PendingDeletion", KMS_KEY_PENDING_DELETION},
 	{"PendingReplicaDeletion", KMS_KEY_PENDING_DELETION},
+	{"PendingImport", KMS_KEY_PENDING_IMPORT},
+	{"Unavailable", KMS_KEY_UNAVAILABLE},
 };
 
 static enum kms_key_state state_of(const char *text)
@@ -138,6 +140,15 @@ static bool encrypts(const json_t *meta)
 	       (usage == NULL || json_is_null(usage) || is(meta, "KeyUsage", "ENCRYPT_DECRYPT"));
 }
 
+/* Seconds since 1970, perhaps with a fraction; 0: none, or none that can be. */
+static int64_t deletion_ms(const json_t *meta)
+{
+	static const double year_3000 = 32503680000;
+	double seconds = json_number_value(json_object_get(meta, "DeletionDate"));
+
+	return seconds > 0 && seconds < year_3000 ? (int64_t)(seconds * 1000) : 0;
+}
+
 bool answer_read_key(const json_t *answer, struct kms_key *ret_key)
 {
 	const json_t *meta = json_object_get(answer, "KeyMetadata");
@@ -147,6 +158,8 @@ bool answer_read_key(const json_t *answer, struct kms_key *ret_key)
 	if (state == NULL || !read_arn(meta, &key))
 		return false;
 	key.state = state_of(state);
+	if (key.state == KMS_KEY_PENDING_DELETION)
+		key.deletion_ms = deletion_ms(meta);
 	key.encrypts = encrypts(meta);
 	*ret_key = key;
 	return true;

@@ -11,6 +11,9 @@ static const struct {
 	[KMS_OK]                  = { "success",                                 false },
 	[KMS_DENIED]              = { "access denied",                           true },
 	[KMS_DISABLED]            = { "the key is disabled",                     true },
+	[KMS_PENDING_DELETION]    = { "the key is pending deletion",             true },
+	[KMS_PENDING_IMPORT]      = { "the key is pending import",               true },
+	[KMS_KEY_STORE_UNAVAILABLE] = { "the key's custom key store is unavailable", true },
 	[KMS_INVALID_STATE]       = { "the key's state does not allow it",       true },
 	[KMS_NOT_FOUND]           = { "no such key",                             true },
 	[KMS_INVALID_CIPHERTEXT]  = { "ciphertext or encryption context wrong",  false },
@@ -33,6 +36,8 @@ static const char *const key_states[] = {
 	[KMS_KEY_ENABLED] = "Enabled",
 	[KMS_KEY_DISABLED] = "Disabled",
 	[KMS_KEY_PENDING_DELETION] = "PendingDeletion",
+	[KMS_KEY_PENDING_IMPORT] = "PendingImport",
+	[KMS_KEY_UNAVAILABLE] = "Unavailable",
 	[KMS_KEY_UNUSABLE] = "Unusable",
 };
 

@@ -14,11 +14,14 @@
 enum kms_status {
 	KMS_OK = 0,
 	/* An explicit no. */
-	KMS_DENIED,	   /* AccessDeniedException, from KMS or from STS on our way there */
-	KMS_DISABLED,	   /* DisabledException */
-	KMS_INVALID_STATE, /* KMSInvalidStateException: pending deletion, pending import,
-			      unavailable store */
-	KMS_NOT_FOUND,	   /* NotFoundException: no such key or alias */
+	KMS_DENIED,   /* AccessDeniedException, from KMS or from STS on our way there */
+	KMS_DISABLED, /* DisabledException */
+	/* KMSInvalidStateException, by what its text says; the last for any other text. */
+	KMS_PENDING_DELETION,
+	KMS_PENDING_IMPORT,
+	KMS_KEY_STORE_UNAVAILABLE, /* the custom key store that holds the key is out of reach */
+	KMS_INVALID_STATE,
+	KMS_NOT_FOUND, /* NotFoundException: no such key or alias */
 	/* About what was sent. */
 	KMS_INVALID_CIPHERTEXT, /* corrupt, another encryption context */
 	KMS_INCORRECT_KEY,	/* IncorrectKeyException: the blob belongs to another key */
@@ -50,7 +53,9 @@ enum kms_key_state {
 	KMS_KEY_ENABLED,
 	KMS_KEY_DISABLED,
 	KMS_KEY_PENDING_DELETION,
-	KMS_KEY_UNUSABLE, /* any other state of the key: Creating, PendingImport, Unavailable … */
+	KMS_KEY_PENDING_IMPORT,
+	KMS_KEY_UNAVAILABLE, /* its custom key store is out of reach */
+	KMS_KEY_UNUSABLE,    /* any other state of the key: Creating … */
 };
 const char *kms_key_state_text(enum kms_key_state state); /* "Enabled" … */
 
@@ -70,8 +75,10 @@ struct kms_key {
 	char provider[KMS_PROVIDER_MAX + 1];
 	char region[KMS_REGION_MAX + 1]; /* "local" for a local key: fits any region */
 	enum kms_key_state state;
-	bool encrypts;	   /* symmetric, KeyUsage ENCRYPT_DECRYPT */
-	bool multi_region; /* "mrk-": related keys differ in region alone */
+	int64_t deletion_ms; /* real time; 0: it is not pending deletion, or nobody says until when
+			      */
+	bool encrypts;	     /* symmetric, KeyUsage ENCRYPT_DECRYPT */
+	bool multi_region;   /* "mrk-": related keys differ in region alone */
 };
 
 /* Encryption context: pairs of text, bound to a ciphertext; order does not matter, names are

@@ -76,7 +76,7 @@ static enum kms_status find_usable(struct local_client *local, const char *key,
 	if ((*ret_key)->state == KMS_KEY_DISABLED)
 		return kms_fail(KMS_DISABLED, report, "DisabledException", "%s is disabled.", arn);
 	if ((*ret_key)->state != KMS_KEY_ENABLED)
-		return kms_fail(KMS_INVALID_STATE, report, "KMSInvalidStateException",
+		return kms_fail(KMS_PENDING_DELETION, report, "KMSInvalidStateException",
 				"%s is pending deletion.", arn);
 	return KMS_OK;
 }
@@ -92,6 +92,7 @@ static enum kms_status local_describe(struct kms_client *client, const char *key
 	TRY(find_key(local, key, report, &found));
 	local_key_arn(found, answer.arn);
 	answer.state = found->state;
+	answer.deletion_ms = found->deletion_ms;
 	*ret_key = answer;
 	return KMS_OK;
 }

@@ -24,7 +24,7 @@ struct local_material {
 struct local_key {
 	char id[LOCAL_ID_TEXT + 1];
 	char name[LOCAL_NAME_MAX + 1];
-	enum kms_key_state state; /* never KMS_KEY_UNUSABLE */
+	enum kms_key_state state; /* enabled, disabled or pending deletion */
 	int64_t created_ms;
 	int64_t deletion_ms; /* if pending */
 	struct local_material *materials;

@@ -84,7 +84,7 @@ static bool read_state(const json_t *object, enum kms_key_state *ret_state)
 
 	if (!read_text(object, "state", text, sizeof(text)))
 		return false;
-	for (int state = KMS_KEY_ENABLED; state < KMS_KEY_UNUSABLE; state++)
+	for (int state = KMS_KEY_ENABLED; state <= KMS_KEY_PENDING_DELETION; state++)
 		if (strcmp(text, kms_key_state_text(state)) == 0) {
 			*ret_state = state;
 			return true;

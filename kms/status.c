@@ -1,5 +1,5 @@
-/* Errors of AWS services. Branches on the type alone: AWS's model and the real service differ on
- * HTTP status codes, and throttling comes as 400. */
+/* Errors of AWS services. Branches on the type, not on HTTP status codes: AWS's model and the real
+ * service differ on these, and throttling comes as 400. The text only tells one no from another. */
 #include "kms/status.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ static const struct status_rule rules[] = {
 	{ "NotAuthorized",                         KMS_DENIED,              RETRY_NO },
 	{ "OptInRequired",                         KMS_DENIED,              RETRY_NO },
 	{ "DisabledException",                     KMS_DISABLED,            RETRY_NO },
-	{ "CustomKeyStoreInvalidStateException",   KMS_INVALID_STATE,       RETRY_NO },
+	{ "CustomKeyStoreInvalidStateException",   KMS_KEY_STORE_UNAVAILABLE, RETRY_NO },
 	{ "KMSInvalidStateException",              KMS_INVALID_STATE,       RETRY_NO },
 	{ "CustomKeyStoreNotFoundException",       KMS_NOT_FOUND,           RETRY_NO },
 	{ "InvalidArnException",                   KMS_NOT_FOUND,           RETRY_NO },
@@ -93,6 +93,29 @@ const struct status_rule *status_rules(size_t *ret_count)
 {
 	*ret_count = COUNT_OF(rules);
 	return rules;
+}
+
+/* In which state a key is, where the KMS has one type for several: what its text says after the
+ * key's ARN, which has no spaces. DisabledException may come for a key that is pending deletion
+ * (AWS KMS Developer Guide, "Key states"). */
+static const struct {
+	const char *text;
+	enum kms_status status;
+} states[] = {
+	{" pending deletion", KMS_PENDING_DELETION},
+	{" pending replica deletion", KMS_PENDING_DELETION},
+	{" pending import", KMS_PENDING_IMPORT},
+	{" unavailable", KMS_KEY_STORE_UNAVAILABLE},
+};
+
+static enum kms_status with_state(enum kms_status status, const char *message)
+{
+	if (status != KMS_INVALID_STATE && status != KMS_DISABLED)
+		return status;
+	for (size_t i = 0; i < COUNT_OF(states); i++)
+		if (strstr(message, states[i].text) != NULL)
+			return states[i].status;
+	return status;
 }
 
 /* 501 and those from 505 on say that it would be the same the next time. */
@@ -199,6 +222,8 @@ static void read_request_id(const struct http_answer *answer, struct kms_report 
 struct status_rule status_judge(enum http_result result, const struct http_answer *answer,
 				struct kms_report *report)
 {
+	struct status_rule rule;
+
 	if (result != HTTP_ANSWERED) {
 		snprintf(report->message, sizeof(report->message), "%s", answer->error);
 		return (struct status_rule){"", ways[result].status, ways[result].retry};
@@ -207,5 +232,7 @@ struct status_rule status_judge(enum http_result result, const struct http_answe
 	if (answer->status == 200)
 		return (struct status_rule){"", KMS_OK, RETRY_NO};
 	status_read_error(answer, report);
-	return status_find(report->error_type, answer->status);
+	rule = status_find(report->error_type, answer->status);
+	rule.status = with_state(rule.status, report->message);
+	return rule;
 }

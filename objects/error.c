@@ -83,6 +83,12 @@ static const struct {
 				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
 	[ZONE_KMS_DISABLED]     = { CMEK_ERROR_KMS_DISABLED,
 				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
+	[ZONE_KMS_PENDING_DELETION] = { CMEK_ERROR_KMS_INVALID_STATE,
+				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
+	[ZONE_KMS_PENDING_IMPORT] = { CMEK_ERROR_KMS_INVALID_STATE,
+				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
+	[ZONE_KMS_KEY_STORE_UNAVAILABLE] = { CMEK_ERROR_KMS_INVALID_STATE,
+				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
 	[ZONE_KMS_INVALID_STATE] = { CMEK_ERROR_KMS_INVALID_STATE,
 				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
 	[ZONE_KMS_NOT_FOUND]    = { CMEK_ERROR_KMS_NOT_FOUND,
@@ -118,10 +124,15 @@ static const struct {
 
 static _Thread_local CK_ULONG reason_of_thread, last_reason;
 
+CK_ULONG error_reason_of(enum zone_status status)
+{
+	return table[status].reason;
+}
+
 CK_RV error_of_zone(enum zone_status status, enum error_place place)
 {
 	if (status != ZONE_OK)
-		error_note(table[status].reason);
+		error_note(error_reason_of(status));
 	return table[status].at[place];
 }
 

@@ -23,6 +23,8 @@ enum error_place {
 	ERROR_PLACE_COUNT
 };
 
+/* The reason's number alone. */
+CK_ULONG error_reason_of(enum zone_status status);
 CK_RV error_of_zone(enum zone_status status, enum error_place place);
 /* Notes a reason that does not come from zones/. */
 void error_note(CK_ULONG reason);

@@ -67,14 +67,20 @@ static enum kms_status find_usable(struct fake_kms *fake, const char *name,
 {
 	struct fake_kms_key *key = find(fake, name);
 
+	static const enum kms_status refusals[] = {
+		[KMS_KEY_DISABLED] = KMS_DISABLED,
+		[KMS_KEY_PENDING_DELETION] = KMS_PENDING_DELETION,
+		[KMS_KEY_PENDING_IMPORT] = KMS_PENDING_IMPORT,
+		[KMS_KEY_UNAVAILABLE] = KMS_KEY_STORE_UNAVAILABLE,
+		[KMS_KEY_UNUSABLE] = KMS_INVALID_STATE,
+	};
+
 	if (key == NULL)
 		return KMS_NOT_FOUND;
 	if (key->refusal != KMS_OK)
 		return key->refusal;
-	if (key->state == KMS_KEY_DISABLED)
-		return KMS_DISABLED;
 	if (key->state != KMS_KEY_ENABLED)
-		return KMS_INVALID_STATE;
+		return refusals[key->state];
 	if (!key->encrypts)
 		return KMS_INVALID_KEY_USAGE;
 	*ret_key = key;
@@ -176,6 +182,7 @@ static enum kms_status fake_describe(struct kms_client *client, const char *name
 	if (strcmp(fake->provider, "local") == 0)
 		snprintf(ret_key->region, sizeof(ret_key->region), "local");
 	ret_key->state = key->state;
+	ret_key->deletion_ms = key->deletion_ms;
 	ret_key->encrypts = key->encrypts;
 	ret_key->multi_region = strstr(key->arn, ":key/mrk-") != NULL;
 	return KMS_OK;

@@ -33,6 +33,7 @@ struct fake_kms_key {
 	char arn[256];
 	char name[128]; /* another name: "alias/root", "local:NAME"; may be empty */
 	enum kms_key_state state;
+	int64_t deletion_ms; /* what it says until when it is pending deletion */
 	bool encrypts;
 	enum kms_status refusal; /* KMS_DENIED …: what every use of the key answers; 0: by state */
 };

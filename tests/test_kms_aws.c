@@ -159,7 +159,9 @@ static void describe_tells_state_region_and_use(void **state)
 		{"Disabled", "ENCRYPT_DECRYPT", KMS_KEY_DISABLED, true},
 		{"PendingDeletion", "ENCRYPT_DECRYPT", KMS_KEY_PENDING_DELETION, true},
 		{"PendingReplicaDeletion", "ENCRYPT_DECRYPT", KMS_KEY_PENDING_DELETION, true},
-		{"Unavailable", "ENCRYPT_DECRYPT", KMS_KEY_UNUSABLE, true},
+		{"PendingImport", "ENCRYPT_DECRYPT", KMS_KEY_PENDING_IMPORT, true},
+		{"Unavailable", "ENCRYPT_DECRYPT", KMS_KEY_UNAVAILABLE, true},
+		{"Creating", "ENCRYPT_DECRYPT", KMS_KEY_UNUSABLE, true},
 		{"Enabled", "SIGN_VERIFY", KMS_KEY_ENABLED, false},
 	};
 
@@ -171,13 +173,16 @@ static void describe_tells_state_region_and_use(void **state)
 
 		snprintf(body, sizeof(body),
 			 "{\"KeyMetadata\":{\"Arn\":\"%s\",\"KeyState\":\"%s\",\"KeyUsage\":\"%s\","
-			 "\"KeySpec\":\"SYMMETRIC_DEFAULT\"}}",
+			 "\"KeySpec\":\"SYMMETRIC_DEFAULT\",\"DeletionDate\":1798086246.5}}",
 			 ARN, rows[i].state, rows[i].usage);
 		fake_http_script(&http, &reply, 1);
 		assert_int_equal(kms->operations->describe(kms, ALIAS, NULL, &key), KMS_OK);
 		assert_string_equal(key.arn, ARN);
 		assert_string_equal(key.region, "us-west-2");
 		assert_int_equal(key.state, rows[i].expected);
+		assert_int_equal(key.deletion_ms, rows[i].expected == KMS_KEY_PENDING_DELETION
+							  ? INT64_C(1798086246500)
+							  : 0);
 		assert_int_equal(key.encrypts, rows[i].encrypts);
 	}
 }
@@ -308,6 +313,25 @@ static void refusals_become_statuses_by_their_type(void **state)
 		 KMS_NOT_FOUND, "NotFoundException", "AWS gives no details"},
 		{500, "{\"__type\":\"KMSInvalidStateException\",\"message\":\"m\"}",
 		 KMS_INVALID_STATE, "KMSInvalidStateException", "m"},
+		{400,
+		 "{\"__type\":\"KMSInvalidStateException\",\"message\":\"k is pending deletion.\"}",
+		 KMS_PENDING_DELETION, "KMSInvalidStateException", "k is pending deletion."},
+		{400, "{\"__type\":\"DisabledException\",\"message\":\"k is pending deletion.\"}",
+		 KMS_PENDING_DELETION, "DisabledException", "k is pending deletion."},
+		{400,
+		 "{\"__type\":\"KMSInvalidStateException\",\"message\":\"k is pending replica "
+		 "deletion.\"}",
+		 KMS_PENDING_DELETION, "KMSInvalidStateException",
+		 "k is pending replica deletion."},
+		{400,
+		 "{\"__type\":\"KMSInvalidStateException\",\"message\":\"k is pending import.\"}",
+		 KMS_PENDING_IMPORT, "KMSInvalidStateException", "k is pending import."},
+		{400, "{\"__type\":\"KMSInvalidStateException\",\"message\":\"k is unavailable.\"}",
+		 KMS_KEY_STORE_UNAVAILABLE, "KMSInvalidStateException", "k is unavailable."},
+		/* Nobody's text makes a no of what is none. */
+		{400,
+		 "{\"__type\":\"AccessDeniedException\",\"message\":\"k is pending deletion.\"}",
+		 KMS_DENIED, "AccessDeniedException", "k is pending deletion."},
 		{400, "{\"__type\":\"InvalidCiphertextException\"}", KMS_INVALID_CIPHERTEXT,
 		 "InvalidCiphertextException", "AWS gives no details"},
 		{400, "{\"__type\":\"IncorrectKeyException\"}", KMS_INCORRECT_KEY,

@@ -68,10 +68,18 @@ static size_t lines(const char *text)
 
 static void each_refusal_is_one_line_with_its_remedy(void **state)
 {
-	static const enum kms_status refusals[] = {
-		KMS_DENIED,	  KMS_DISABLED,	 KMS_INVALID_STATE,	 KMS_NOT_FOUND,
-		KMS_UNAVAILABLE,  KMS_THROTTLED, KMS_INVALID_CIPHERTEXT, KMS_BAD_ANSWER,
-		KMS_MISCONFIGURED};
+	static const enum kms_status refusals[] = {KMS_DENIED,
+						   KMS_DISABLED,
+						   KMS_PENDING_DELETION,
+						   KMS_PENDING_IMPORT,
+						   KMS_KEY_STORE_UNAVAILABLE,
+						   KMS_INVALID_STATE,
+						   KMS_NOT_FOUND,
+						   KMS_UNAVAILABLE,
+						   KMS_THROTTLED,
+						   KMS_INVALID_CIPHERTEXT,
+						   KMS_BAD_ANSWER,
+						   KMS_MISCONFIGURED};
 	struct logged *logged = *state;
 	struct ask ask = ask_for_zone(logged);
 	char text[4096];

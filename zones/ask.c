@@ -14,7 +14,10 @@ static const struct {
 	{KMS_DENIED, "allow this to this identity: in its policy and in the key's, or, where STS "
 		     "refused, in the role's trust policy"},
 	{KMS_DISABLED, "enable the key"},
-	{KMS_INVALID_STATE, "look at the key's state; cancel its deletion if one is scheduled"},
+	{KMS_PENDING_DELETION, "cancel its deletion while there is time, and enable the key"},
+	{KMS_PENDING_IMPORT, "import its key material"},
+	{KMS_KEY_STORE_UNAVAILABLE, "connect the custom key store that holds the key"},
+	{KMS_INVALID_STATE, "look at the key's state in the KMS"},
 	{KMS_NOT_FOUND, "check the key's name, account and region"},
 	{KMS_INVALID_CIPHERTEXT, "the stored record was changed or belongs to something else; "
 				 "restore it from a backup"},

@@ -8,6 +8,9 @@ static const enum zone_status of_kms[KMS_STATUS_COUNT] = {
 	[KMS_OK] = ZONE_OK,
 	[KMS_DENIED] = ZONE_KMS_DENIED,
 	[KMS_DISABLED] = ZONE_KMS_DISABLED,
+	[KMS_PENDING_DELETION] = ZONE_KMS_PENDING_DELETION,
+	[KMS_PENDING_IMPORT] = ZONE_KMS_PENDING_IMPORT,
+	[KMS_KEY_STORE_UNAVAILABLE] = ZONE_KMS_KEY_STORE_UNAVAILABLE,
 	[KMS_INVALID_STATE] = ZONE_KMS_INVALID_STATE,
 	[KMS_NOT_FOUND] = ZONE_KMS_NOT_FOUND,
 	[KMS_INVALID_CIPHERTEXT] = ZONE_KMS_INVALID_CIPHERTEXT,
@@ -51,6 +54,9 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_CONFLICT] = "somebody else changed it first",
 	[ZONE_KMS_DENIED] = "the KMS denies access",
 	[ZONE_KMS_DISABLED] = "the root key is disabled",
+	[ZONE_KMS_PENDING_DELETION] = "the root key is pending deletion in the KMS",
+	[ZONE_KMS_PENDING_IMPORT] = "the root key is pending import: it has no key material",
+	[ZONE_KMS_KEY_STORE_UNAVAILABLE] = "the root key's custom key store is unavailable",
 	[ZONE_KMS_INVALID_STATE] = "the root key is in a state that allows no use",
 	[ZONE_KMS_NOT_FOUND] = "the KMS does not know the key",
 	[ZONE_KMS_INVALID_CIPHERTEXT] = "the KMS does not take the ciphertext",
@@ -65,6 +71,22 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_KMS_CREDENTIALS_REFUSED] = "the KMS refuses the credentials",
 	[ZONE_KMS_BAD_ANSWER] = "the KMS answered nonsense",
 	[ZONE_KMS_MISCONFIGURED] = "the KMS is not configured",
+};
+
+/* The same words as in cli/token.c. */
+static const char *const words[ZONE_STATUS_COUNT] = {
+	[ZONE_OK] = "active",
+	[ZONE_KMS_DENIED] = "access denied",
+	[ZONE_KMS_DISABLED] = "disabled",
+	[ZONE_KMS_PENDING_DELETION] = "pending deletion",
+	[ZONE_KMS_PENDING_IMPORT] = "pending import",
+	[ZONE_KMS_KEY_STORE_UNAVAILABLE] = "unavailable",
+	[ZONE_KMS_INVALID_STATE] = "not usable",
+	[ZONE_KMS_NOT_FOUND] = "not found",
+	[ZONE_KMS_THROTTLED] = "not reachable",
+	[ZONE_KMS_UNAVAILABLE] = "not reachable",
+	[ZONE_KMS_NO_CREDENTIALS] = "no credentials",
+	[ZONE_KMS_CREDENTIALS_REFUSED] = "credentials refused",
 };
 
 enum zone_status zone_status_of_kms(enum kms_status status)
@@ -94,4 +116,10 @@ bool zone_status_is_no_of_key(enum zone_status status)
 const char *zone_status_text(enum zone_status status)
 {
 	return (unsigned)status < ZONE_STATUS_COUNT ? texts[status] : "unknown";
+}
+
+const char *zone_status_word(enum zone_status status)
+{
+	return (unsigned)status < ZONE_STATUS_COUNT && words[status] != NULL ? words[status]
+									     : "not known";
 }

@@ -32,6 +32,9 @@ enum zone_status {
 	/* The KMS; one for each kms_status that is not about memory, so that nothing is lost. */
 	ZONE_KMS_DENIED,
 	ZONE_KMS_DISABLED,
+	ZONE_KMS_PENDING_DELETION,
+	ZONE_KMS_PENDING_IMPORT,
+	ZONE_KMS_KEY_STORE_UNAVAILABLE,
 	ZONE_KMS_INVALID_STATE,
 	ZONE_KMS_NOT_FOUND,
 	ZONE_KMS_INVALID_CIPHERTEXT,
@@ -58,3 +61,12 @@ bool zone_status_is_outage(enum zone_status status);
 /* A no about the root key itself, whoever asks and for whatever: disabled, unusable, gone. */
 bool zone_status_is_no_of_key(enum zone_status status);
 const char *zone_status_text(enum zone_status status);
+
+/* What was found out about a root key. */
+struct root_key_finding {
+	enum zone_status status; /* ZONE_OK: it works */
+	int64_t deletion_ms;	 /* pending deletion: until when, in real time; 0: nobody said */
+};
+/* What a status says of the state of a root key, in a word that people and programs read: "active",
+ * "pending deletion", "access denied" …; "not known" if it says nothing. */
+const char *zone_status_word(enum zone_status status);
