@@ -15,7 +15,8 @@ static const struct option_row project_only[] = { PROJECT, END };
 static const struct option_row any_project[] = { ANY_PROJECT, END };
 static const struct option_row tree_options[] = {
 	ANY_PROJECT,
-	{ "states", NULL, "ask the KMS about each root key", false },
+	{ "states", NULL, "ask the KMS for the state of each root key, however long that takes", false },
+	{ "offline", NULL, "ask no KMS: no states", false },
 	END,
 };
 static const struct option_row key_add_options[] = {
@@ -79,8 +80,8 @@ const struct command commands[] = {
 	  "Label, provider, region and ARN of each. Asks no KMS.\n",
 	  project_only, key_list },
 	{ "key", "show", "L", "one root key",
-	  "What is known of the key registered as L. Tries to encrypt by it, to tell whether the KMS\n"
-	  "lets you use it.\n",
+	  "What is known of the key registered as L, and its state, for which the KMS is asked: in the\n"
+	  "words of `cmek tree`, with the reason if it is not active.\n",
 	  project_only, key_show },
 	{ "key", "disable", "L", "disable a key of the embedded KMS",
 	  "Everything below the key stops being readable until it is enabled again. A cloud key is\n"
@@ -130,8 +131,15 @@ const struct command commands[] = {
 	  "nothing of it is verified.\n",
 	  none, inspect_file },
 	{ "tree", NULL, "", "the hierarchy, drawn",
-	  "Projects, root keys, clusters and databases. With --states each root key is tried (one call of\n"
-	  "the KMS each), and the drawing says whether it is active, disabled, denied or out of reach.\n",
+	  "Projects, root keys with their states, clusters and databases. The KMS is asked for the states,\n"
+	  "by one call for each root key that is active and a few for others, until ten seconds have\n"
+	  "passed; the rest are 'not asked'. With --offline all are, and nothing goes over the network.\n\n"
+	  "  active            it works for you\n"
+	  "  disabled, pending deletion (until when), pending import, unavailable (its custom key store),\n"
+	  "  not usable (any other state), not found: what the KMS says of the key\n"
+	  "  access denied     you can open no database below it\n"
+	  "  not reachable, no credentials, credentials refused: the KMS was not heard\n"
+	  "  not known         you cannot open those databases below it that were tried; or see `cmek key show`\n",
 	  tree_options, tree_draw },
 	{ "policy", NULL, "[CLUSTER/DB]", "the IAM and key policy for a role",
 	  "Prints two JSON documents in one: identity_policy, for the identity that runs the program, and\n"
@@ -145,7 +153,8 @@ const struct command commands[] = {
 	  policy_options, policy_print },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
-	  "Exit code 0 means all is well.\n",
+	  "Exit code 0 means all is well; else it is that of the gravest fault: 7 something is damaged,\n"
+	  "5 the KMS said no, 6 something is out of reach. 6 alone is worth trying again later.\n",
 	  any_project, doctor_run },
 };
 

@@ -1,5 +1,5 @@
 /* cmek doctor: the module's own report (CKO_CMEK_DIAGNOSTIC), project by project. A line in which
- * something has FAILED is a fault; the exit code is 0 without one. */
+ * something has FAILED is a fault; the exit code is 0 without one, else that of the gravest. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "cli/token.h"
 
-static char *read_report(const struct token *token)
+static CK_OBJECT_HANDLE find_diagnostic(const struct token *token)
 {
 	CK_OBJECT_CLASS class = CKO_CMEK_DIAGNOSTIC;
 	CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
@@ -19,31 +19,56 @@ static char *read_report(const struct token *token)
 	CK_ULONG count = 0;
 
 	if (token->functions->C_FindObjectsInit(token->session, &template, 1) != CKR_OK)
-		return NULL;
+		return CK_INVALID_HANDLE;
 	token->functions->C_FindObjects(token->session, &diagnostic, 1, &count);
 	token->functions->C_FindObjectsFinal(token->session);
-	return count == 0 ? NULL : object_text(token, diagnostic, CKA_VALUE);
+	return count == 0 ? CK_INVALID_HANDLE : diagnostic;
 }
 
-static bool has_fault(const char *report)
+/* What waiting does not cure comes first. */
+static int graver(int a, int b)
 {
-	return strstr(report, ": FAILED: ") != NULL;
+	static const int order[] = {CMEK_EXIT_DAMAGED, CMEK_EXIT_DENIED, CMEK_EXIT_UNAVAILABLE};
+
+	for (size_t i = 0; i < COUNT_OF(order); i++)
+		if (a == order[i] || b == order[i])
+			return order[i];
+	return a != CMEK_EXIT_OK ? a : b;
 }
 
-static int examine(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, json_t *list, bool *faulty)
+/* The exit code for the faults of the report that was just read; false: it can't be told. */
+static bool read_faults(const struct token *token, CK_OBJECT_HANDLE diagnostic, int *ret_code)
+{
+	CK_ULONG faults[64];
+	CK_ATTRIBUTE attribute = {CKA_CMEK_FAULTS, faults, sizeof(faults)};
+
+	*ret_code = CMEK_EXIT_OK;
+	if (token->functions->C_GetAttributeValue(token->session, diagnostic, &attribute, 1) !=
+	    CKR_OK)
+		return false;
+	for (size_t i = 0; i < attribute.ulValueLen / sizeof(CK_ULONG); i++)
+		*ret_code = graver(*ret_code, exit_code_for(CKR_FUNCTION_FAILED, faults[i]));
+	return true;
+}
+
+static int examine(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, json_t *list, int *found)
 {
 	AUTO(token_close) struct token token = {0};
 	AUTO(freep) char *report = NULL;
+	CK_OBJECT_HANDLE diagnostic;
+	int code;
 
 	TRY(token_open_slot(functions, slot, &token));
-	report = read_report(&token);
-	if (report == NULL || *report == '\0')
+	diagnostic = find_diagnostic(&token);
+	report = object_text(&token, diagnostic, CKA_VALUE);
+	if (report == NULL || *report == '\0' || !read_faults(&token, diagnostic, &code))
 		return fail(CMEK_EXIT_FAILED, "project %s: the module gives no report",
 			    token.project);
-	*faulty |= has_fault(report);
+	*found = graver(*found, code);
 	if (list != NULL)
-		json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "project", token.project,
-						      "ok", !has_fault(report), "report", report));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:b, s:s}", "project", token.project, "ok",
+						code == CMEK_EXIT_OK, "report", report));
 	else
 		printf("project %s\n%s\n", token.project, report);
 	return CMEK_EXIT_OK;
@@ -56,7 +81,7 @@ int doctor_run(const struct arguments *arguments)
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
 	CK_ULONG count, examined = 0;
-	bool faulty = false;
+	int found = CMEK_EXIT_OK;
 	char label[33];
 
 	TRY(module_load(&functions));
@@ -65,7 +90,7 @@ int doctor_run(const struct arguments *arguments)
 		if (!slot_label(functions, slots[i], label, NULL) ||
 		    (project != NULL && strcmp(project, label) != 0))
 			continue;
-		TRY(examine(functions, slots[i], list, &faulty));
+		TRY(examine(functions, slots[i], list, &found));
 		examined++;
 	}
 	if (list != NULL) {
@@ -79,6 +104,6 @@ int doctor_run(const struct arguments *arguments)
 				       : fail(CMEK_EXIT_NOT_FOUND,
 					      "the module works and the store holds no project; "
 					      "make one: cmek project create NAME");
-	return faulty ? fail(CMEK_EXIT_UNAVAILABLE, "there are faults; see the report")
-		      : CMEK_EXIT_OK;
+	return found != CMEK_EXIT_OK ? fail(found, "there are faults; see the report")
+				     : CMEK_EXIT_OK;
 }

@@ -18,9 +18,12 @@ static void fields_and_state(struct printer *printer, const struct token *token,
 			     CK_OBJECT_HANDLE key)
 {
 	const char *state = root_key_state(token, key);
+	AUTO(freep) char *until = object_text(token, key, CKA_CMEK_DELETION_DATE);
 
 	fields(printer, token, key);
 	print_text(printer, "state", state);
+	if (until != NULL && *until != '\0')
+		print_text(printer, "deletion_date", until);
 	if (strcmp(state, "active") != 0)
 		print_text(printer, "reason", module_last_error(NULL));
 }

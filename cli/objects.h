@@ -13,8 +13,8 @@ int objects_list(const struct arguments *arguments, const struct object_kind_row
 		 object_fields *fields);
 int objects_show(const struct arguments *arguments, const struct object_kind_row *kind,
 		 object_fields *fields);
-/* What the KMS makes of an attempt to use a root key, in a word: "active", "disabled", "access
- * denied" …; if not active, module_last_error() has its reason. */
+/* Asks the KMS for a root key's state, in a word: "active", "disabled", "access denied" …; if it is
+ * not active, module_last_error() has the reason, and CKA_CMEK_DELETION_DATE the date. */
 const char *root_key_state(const struct token *token, CK_OBJECT_HANDLE key);
 /* Prints one object that was just made. */
 int objects_report(const struct arguments *arguments, const struct token *token,

@@ -1,4 +1,5 @@
-/* cmek tree: projects, root keys, clusters and databases as a picture, or as nested JSON. */
+/* cmek tree: projects, root keys with their states, clusters and databases as a picture, or as
+ * nested JSON. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +7,21 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
+
+/* How the states of root keys come: asked for, the one after the other, until it has taken too long
+ * (an answer under way is waited for); or not at all. */
+enum { ASKING_MS = 10000 };
+
+struct reader {
+	const struct token *token;
+	bool asks;
+	bool patient; /* however long it takes */
+	int64_t until_ms;
+};
 
 /* One project's objects, read once. A node's parent is named by text: a root key's ARN, a cluster's
  * label. */
@@ -53,32 +66,39 @@ static void put(struct node *node, const char *name, const char *value)
 	json_object_set_new(node->json, name, print_json_text(value == NULL ? "" : value));
 }
 
-static void fill_key(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
+static int64_t now_ms(void)
 {
+	return clock_now(&clock_system).monotonic_ms;
+}
+
+static bool may_ask(const struct reader *reader)
+{
+	return reader->asks && (reader->patient || now_ms() < reader->until_ms);
+}
+
+static void fill_key(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
+{
+	const struct token *token = reader->token;
+	const char *state = may_ask(reader) ? root_key_state(token, object) : "not asked";
+	AUTO(freep) char *until = object_text(token, object, CKA_CMEK_DELETION_DATE);
 	AUTO(freep) char *provider = object_text(token, object, CKA_CMEK_PROVIDER);
 	AUTO(freep) char *region = object_text(token, object, CKA_CMEK_REGION);
+	bool ends = until != NULL && *until != '\0';
 
 	node->key = object_text(token, object, CKA_CMEK_ROOT_KEY);
 	put(node, "provider", provider);
 	put(node, "region", region);
 	put(node, "arn", node->key);
-	node->detail = formatted("%s, %s", provider, node->key);
-}
-
-static void fill_key_and_state(struct node *node, const struct token *token,
-			       CK_OBJECT_HANDLE object)
-{
-	const char *state = root_key_state(token, object);
-	AUTO(freep) char *detail = NULL;
-
-	fill_key(node, token, object);
-	detail = TAKE(node->detail);
 	put(node, "state", state);
-	node->detail = formatted("%s, %s", state, detail);
+	if (ends)
+		put(node, "deletion_date", until);
+	node->detail = formatted("%s%s%s, %s, %s", state, ends ? " until " : "", ends ? until : "",
+				 provider, node->key);
 }
 
-static void fill_cluster(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
+static void fill_cluster(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
 {
+	const struct token *token = reader->token;
 	AUTO(freep) char *provider = object_text(token, object, CKA_CMEK_PROVIDER);
 	AUTO(freep) char *region = object_text(token, object, CKA_CMEK_REGION);
 
@@ -89,8 +109,9 @@ static void fill_cluster(struct node *node, const struct token *token, CK_OBJECT
 	node->detail = formatted("%s, %s", provider, region);
 }
 
-static void fill_database(struct node *node, const struct token *token, CK_OBJECT_HANDLE object)
+static void fill_database(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
 {
+	const struct token *token = reader->token;
 	CK_ULONG version = object_number(token, object, CKA_CMEK_VERSION);
 	AUTO(freep)
 	char *zone = formatted("%llu", (unsigned long long)object_zone_id(token, object));
@@ -101,10 +122,11 @@ static void fill_database(struct node *node, const struct token *token, CK_OBJEC
 	node->detail = formatted("zone %s, key version %lu", zone, version);
 }
 
-static int read_nodes(const struct token *token, const struct object_kind_row *kind,
-		      void (*fill)(struct node *, const struct token *, CK_OBJECT_HANDLE),
+static int read_nodes(const struct reader *reader, const struct object_kind_row *kind,
+		      void (*fill)(struct node *, const struct reader *, CK_OBJECT_HANDLE),
 		      struct nodes *ret_nodes)
 {
+	const struct token *token = reader->token;
 	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
 	size_t count;
 
@@ -120,7 +142,7 @@ static int read_nodes(const struct token *token, const struct object_kind_row *k
 		node->label = object_text(token, handles[i], CKA_LABEL);
 		put(node, "kind", kind->noun);
 		put(node, "label", node->label);
-		fill(node, token, handles[i]);
+		fill(node, reader, handles[i]);
 	}
 	return CMEK_EXIT_OK;
 }
@@ -182,8 +204,9 @@ static json_t *as_json(const struct level *level, const char *parent)
 	return list;
 }
 
-static int show(const struct token *token, bool states, json_t *projects)
+static int show(const struct reader *reader, json_t *projects)
 {
+	const struct token *token = reader->token;
 	AUTO(nodes_clear) struct nodes keys = {0}, clusters = {0}, databases = {0};
 	AUTO(freep) char *label = NULL;
 	const struct level levels[] = {{"root key", "root_keys", &keys},
@@ -191,9 +214,9 @@ static int show(const struct token *token, bool states, json_t *projects)
 				       {"database", "databases", &databases},
 				       {NULL, NULL, NULL}};
 
-	TRY(read_nodes(token, &kind_key, states ? fill_key_and_state : fill_key, &keys));
-	TRY(read_nodes(token, &kind_cluster, fill_cluster, &clusters));
-	TRY(read_nodes(token, &kind_database, fill_database, &databases));
+	TRY(read_nodes(reader, &kind_key, fill_key, &keys));
+	TRY(read_nodes(reader, &kind_cluster, fill_cluster, &clusters));
+	TRY(read_nodes(reader, &kind_database, fill_database, &databases));
 	if (projects != NULL) {
 		json_array_append_new(projects,
 				      json_pack("{s:s, s:o, s:I, s:o}", "kind", "project", "label",
@@ -211,13 +234,18 @@ static int show(const struct token *token, bool states, json_t *projects)
 int tree_draw(const struct arguments *arguments)
 {
 	const char *project = arguments_value(arguments, "project");
-	bool states = arguments_value(arguments, "states") != NULL;
+	struct reader reader = {.asks = arguments_value(arguments, "offline") == NULL,
+				.patient = arguments_value(arguments, "states") != NULL,
+				.until_ms = now_ms() + ASKING_MS};
 	json_t *projects = arguments->json ? json_array() : NULL;
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
 	CK_ULONG count, shown = 0;
 	char label[33];
 
+	if (!reader.asks && reader.patient)
+		return fail(CMEK_EXIT_USAGE,
+			    "--states asks the KMS and --offline does not: give one");
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++) {
@@ -227,7 +255,8 @@ int tree_draw(const struct arguments *arguments)
 		    (project != NULL && strcmp(project, label) != 0))
 			continue;
 		TRY(token_open_slot(functions, slots[i], &token));
-		TRY(show(&token, states, projects));
+		reader.token = &token;
+		TRY(show(&reader, projects));
 		shown++;
 	}
 	if (projects != NULL) {

@@ -98,17 +98,71 @@ static void get_zone(const struct attribute *row, const struct attribute_source 
 		buffer_put_u64(out, zone);
 }
 
+/* CMEK_STATE_UNKNOWN: it says nothing of the key's state. */
+static CK_ULONG state_of(enum zone_status status)
+{
+	static const CK_ULONG states[ZONE_STATUS_COUNT] = {
+		[ZONE_OK] = CMEK_STATE_ACTIVE,
+		[ZONE_KMS_DENIED] = CMEK_STATE_DENIED,
+		[ZONE_KMS_DISABLED] = CMEK_STATE_DISABLED,
+		[ZONE_KMS_PENDING_DELETION] = CMEK_STATE_KMS_PENDING_DELETION,
+		[ZONE_KMS_PENDING_IMPORT] = CMEK_STATE_PENDING_IMPORT,
+		[ZONE_KMS_KEY_STORE_UNAVAILABLE] = CMEK_STATE_UNAVAILABLE,
+		[ZONE_KMS_INVALID_STATE] = CMEK_STATE_UNUSABLE,
+		[ZONE_KMS_NOT_FOUND] = CMEK_STATE_NOT_FOUND,
+		[ZONE_KMS_THROTTLED] = CMEK_STATE_UNREACHABLE,
+		[ZONE_KMS_UNAVAILABLE] = CMEK_STATE_UNREACHABLE,
+		[ZONE_KMS_NO_CREDENTIALS] = CMEK_STATE_NO_CREDENTIALS,
+		[ZONE_KMS_CREDENTIALS_REFUSED] = CMEK_STATE_CREDENTIALS_REFUSED,
+	};
+
+	return states[status];
+}
+
 /* What was heard last in this process, by whatever was asked. */
+static bool heard_of(const struct attribute_source *source, struct root_key_finding *ret_finding)
+{
+	return source->objects != NULL && zones_root_key_heard(objects_zones(source->objects),
+							       source->object->entry, ret_finding);
+}
+
 static CK_ULONG state_of_root_key(const struct attribute_source *source)
 {
-	enum zone_status heard;
+	struct root_key_finding heard;
 
-	if (source->objects == NULL ||
-	    !zones_root_key_heard(objects_zones(source->objects), source->object->entry, &heard))
-		return CMEK_STATE_UNKNOWN;
-	if (heard == ZONE_OK)
-		return CMEK_STATE_ACTIVE;
-	return zone_status_is_no(heard) ? CMEK_STATE_DISABLED : CMEK_STATE_UNREACHABLE;
+	return heard_of(source, &heard) ? state_of(heard.status) : CMEK_STATE_UNKNOWN;
+}
+
+/* Asks the KMS. */
+static void get_kms_state(const struct attribute *row, const struct attribute_source *source,
+			  struct buffer *out)
+{
+	struct root_key_finding found;
+	bool told = source->objects != NULL && zones_root_key_ask(objects_zones(source->objects),
+								  source->object->entry, &found);
+
+	(void)row;
+	put_ulong(out, told ? state_of(found.status) : CMEK_STATE_UNKNOWN);
+}
+
+static void get_deletion_date(const struct attribute *row, const struct attribute_source *source,
+			      struct buffer *out)
+{
+	struct root_key_finding heard;
+	char moment[25];
+
+	(void)row;
+	if (!heard_of(source, &heard) || heard.deletion_ms == 0)
+		return;
+	clock_extended_utc(heard.deletion_ms, moment);
+	buffer_put_text(out, moment);
+}
+
+static void get_faults(const struct attribute *row, const struct attribute_source *source,
+		       struct buffer *out)
+{
+	(void)row;
+	report_get_faults(source->objects, source->object->entry, out);
 }
 
 static void get_state(const struct attribute *row, const struct attribute_source *source,
@@ -312,6 +366,9 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
 	{ NAMED(CKA_CMEK_MESSAGE),        TEXT,    DOCTOR,     NONE,              0, get_message,   0,                        0, 0 },
+	{ NAMED(CKA_CMEK_KMS_STATE),      ULONG,   ROOT,       NONE,              0, get_kms_state, 0,                        0, 0 },
+	{ NAMED(CKA_CMEK_DELETION_DATE),  TEXT,    ROOT,       NONE,              0, get_deletion_date, 0,                    0, 0 },
+	{ NAMED(CKA_CMEK_FAULTS),         BYTES,   DOCTOR,     NONE,              0, get_faults,    0,                        0, 0 },
 };
 /* clang-format on */
 

@@ -68,7 +68,8 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 /* Sets what a reader gets: the value, its length, or CKR_BUFFER_TOO_SMALL. */
 CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value);
 /* C_GetAttributeValue: goes on after an attribute that can't be given. No KMS, but where a value is
- * asked for that must be had first: the diagnostic object's, and, since reading a key is a use of
+ * asked for that must be had first: the diagnostic object's, a root key's state in the KMS (neither
+ * its length; nor does a search ask), and, since reading a key is a use of
  * it, that of a token key which is neither sensitive nor unextractable (not its length). */
 CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUTE *attributes,
 		     CK_ULONG count);

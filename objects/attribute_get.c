@@ -53,6 +53,19 @@ static CK_RV put_value(const struct attribute *row, const struct attribute_sourc
 	return value.failed ? CKR_HOST_MEMORY : attribute_put(attribute, buffer_bytes(&value));
 }
 
+/* The KMS is asked by who wants to have the state, not its length. */
+static CK_RV put_kms_state(const struct attribute *row, const struct attribute_source *source,
+			   CK_ATTRIBUTE *attribute)
+{
+	const CK_ULONG unasked = CMEK_STATE_UNKNOWN;
+	AUTO(buffer_clear) struct buffer value = {0};
+
+	if (attribute->pValue == NULL || attribute->ulValueLen < sizeof(unasked))
+		return attribute_put(attribute, bytes(&unasked, sizeof(unasked)));
+	row->get(row, source, &value);
+	return value.failed ? CKR_HOST_MEMORY : attribute_put(attribute, buffer_bytes(&value));
+}
+
 static CK_RV put_other(const struct attribute *row, const struct attribute_source *source,
 		       CK_ATTRIBUTE *attribute, struct buffer *scratch)
 {
@@ -77,6 +90,8 @@ static CK_RV get_one(const struct attribute_source *source, struct object *objec
 		rv = CKR_ATTRIBUTE_SENSITIVE;
 	else if (row->type == CKA_VALUE)
 		rv = put_value(row, source, object, attribute);
+	else if (row->type == CKA_CMEK_KMS_STATE)
+		rv = put_kms_state(row, source, attribute);
 	else
 		rv = put_other(row, source, attribute, scratch);
 	if (rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL)
@@ -103,6 +118,13 @@ CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUT
 	return result;
 }
 
+/* A diagnosis has no length before it is made, and nobody asks the KMS to look at an object. */
+static bool must_be_had_first(const struct attribute *row)
+{
+	return row->type == CKA_VALUE || row->type == CKA_CMEK_KMS_STATE ||
+	       row->type == CKA_CMEK_FAULTS;
+}
+
 CK_ULONG attributes_size(struct objects *objects, const struct object *object)
 {
 	const struct attribute_source source = {objects, object};
@@ -111,8 +133,7 @@ CK_ULONG attributes_size(struct objects *objects, const struct object *object)
 	for (size_t i = 0; i < attribute_count(); i++) {
 		const struct attribute *row = attribute_at(i);
 
-		/* A diagnosis has no length before it is made. */
-		if (attribute_of_kind(row, object->kind) && row->type != CKA_VALUE)
+		if (attribute_of_kind(row, object->kind) && !must_be_had_first(row))
 			row->get(row, &source, &all);
 	}
 	return all.failed ? CK_UNAVAILABLE_INFORMATION : all.len + object->value_len;
@@ -126,7 +147,9 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 	if (row == NULL || !attribute_of_kind(row, source->object->kind) ||
 	    !is_readable(row, source->object))
 		return false;
-	/* A key that is not open here is not opened for a search. */
+	/* No search asks the KMS, also not to open a key that is not open here. */
+	if (row->type == CKA_CMEK_KMS_STATE || row->type == CKA_CMEK_FAULTS)
+		return false;
 	if (row->type == CKA_VALUE && source->object->kind == OBJECT_KEY &&
 	    !value_is_set(source->object))
 		return false;

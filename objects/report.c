@@ -11,6 +11,7 @@ struct report {
 	char *preface;
 	struct uid project;
 	struct buffer text;
+	struct doctor_faults faults;
 };
 
 struct report *report_new(void)
@@ -48,12 +49,13 @@ CK_RV report_make(struct objects *objects, const struct entry *project)
 	struct report *report = objects->report;
 	AUTO(unlockp) pthread_mutex_t *held = NULL;
 	AUTO(buffer_clear) struct buffer text = {0};
+	struct doctor_faults faults;
 	enum zone_status status;
 
 	if (report->preface != NULL)
 		buffer_put_text(&text, report->preface);
 	/* Without the lock: the KMS is asked. */
-	status = zones_doctor(objects->zones, project->project, &text);
+	status = zones_doctor(objects->zones, project->project, &text, &faults);
 	if (status != ZONE_OK)
 		return error_of_zone(status, ERROR_TOKEN);
 	if (text.failed)
@@ -62,24 +64,56 @@ CK_RV report_make(struct objects *objects, const struct entry *project)
 	buffer_clear(&report->text);
 	report->text = text;
 	text = (struct buffer){0};
+	report->faults = faults;
 	report->project = project->project;
 	return CKR_OK;
 }
 
-static bool has_report(struct report *report, const struct entry *project, struct buffer *out)
+/* A part of the report. */
+typedef void put_part(const struct report *report, struct buffer *out);
+
+static void put_text(const struct report *report, struct buffer *out)
+{
+	buffer_append(out, buffer_bytes(&report->text));
+}
+
+static void put_faults(const struct report *report, struct buffer *out)
+{
+	for (int status = 0; status < ZONE_STATUS_COUNT; status++) {
+		CK_ULONG reason = error_reason_of((enum zone_status)status);
+
+		if (report->faults.met[status])
+			buffer_append(out, bytes(&reason, sizeof(reason)));
+	}
+}
+
+static bool has_report(struct report *report, const struct entry *project, put_part *put,
+		       struct buffer *out)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&report->lock);
 
 	if (report->text.len == 0 || !uid_equal(report->project, project->project))
 		return false;
-	buffer_append(out, buffer_bytes(&report->text));
+	put(report, out);
 	return true;
+}
+
+static void get(struct objects *objects, const struct entry *project, put_part *put,
+		struct buffer *out)
+{
+	if (has_report(objects->report, project, put, out))
+		return;
+	if (report_make(objects, project) != CKR_OK ||
+	    !has_report(objects->report, project, put, out))
+		out->failed = true;
 }
 
 void report_get(struct objects *objects, const struct entry *project, struct buffer *out)
 {
-	if (has_report(objects->report, project, out))
-		return;
-	if (report_make(objects, project) != CKR_OK || !has_report(objects->report, project, out))
-		out->failed = true;
+	get(objects, project, put_text, out);
+}
+
+void report_get_faults(struct objects *objects, const struct entry *project, struct buffer *out)
+{
+	get(objects, project, put_faults, out);
 }

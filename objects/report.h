@@ -13,5 +13,7 @@ void report_free(struct report *report);
 CK_RV report_describe(struct objects *objects, const char *text);
 /* Makes the report of a project anew (KMS). */
 CK_RV report_make(struct objects *objects, const struct entry *project);
-/* Appends the last report of this project; makes it if there is none. */
+/* Appends the last report of this project, or the CMEK_ERROR_ numbers of its faults; makes it if
+ * there is none. */
+void report_get_faults(struct objects *objects, const struct entry *project, struct buffer *out);
 void report_get(struct objects *objects, const struct entry *project, struct buffer *out);

@@ -46,13 +46,32 @@
 /* On the diagnostic object: the last error this thread met, as one line of text; its CKA_VALUE is
  * the whole report. */
 #define CKA_CMEK_MESSAGE     (CMEK_VENDOR_BASE + 13)
+/* On a root key. Reading its value (not its length) asks the KMS now, by calls that every role of
+ * `cmek policy` may make. CKA_CMEK_STATE asks nobody, and afterwards is the same. No search finds
+ * by it. */
+#define CKA_CMEK_KMS_STATE   (CMEK_VENDOR_BASE + 14) /* CK_ULONG: CMEK_STATE_… */
+/* On a root key that is CMEK_STATE_KMS_PENDING_DELETION: until when its deletion can be cancelled,
+ * if the KMS said so to this process. */
+#define CKA_CMEK_DELETION_DATE                                                                     \
+	(CMEK_VENDOR_BASE + 15) /* text: "2026-12-24T04:38:06.000Z"; empty: not known */
+/* On the diagnostic object: the CMEK_ERROR_ numbers of the faults in its report, each once. */
+#define CKA_CMEK_FAULTS (CMEK_VENDOR_BASE + 16) /* CK_ULONG[] */
 
 /* CKA_CMEK_STATE */
-#define CMEK_STATE_UNKNOWN	    0UL /* a root key that has not been asked about in this process */
-#define CMEK_STATE_ACTIVE	    1UL /* set it: restore what awaits deletion; enable a local root key */
-#define CMEK_STATE_DISABLED	    2UL /* the KMS says no; set it: disable a local root key */
-#define CMEK_STATE_PENDING_DELETION 3UL /* set it: the same as C_DestroyObject on a zone */
-#define CMEK_STATE_UNREACHABLE	    4UL /* the KMS did not answer */
+#define CMEK_STATE_UNKNOWN		0UL /* a root key of which this process has not heard */
+#define CMEK_STATE_ACTIVE		1UL /* set it: restore what awaits deletion; enable a local root key */
+#define CMEK_STATE_DISABLED		2UL /* of a root key; set it: disable a local one */
+#define CMEK_STATE_PENDING_DELETION	3UL /* set it: the same as C_DestroyObject on a zone */
+#define CMEK_STATE_UNREACHABLE		4UL /* the KMS did not answer */
+/* These only of root keys, as the KMS has them. */
+#define CMEK_STATE_KMS_PENDING_DELETION 5UL
+#define CMEK_STATE_PENDING_IMPORT	6UL
+#define CMEK_STATE_UNAVAILABLE		7UL /* its custom key store is out of reach */
+#define CMEK_STATE_UNUSABLE		8UL /* another state that allows no use */
+#define CMEK_STATE_DENIED		9UL /* this identity can open no zone by it; only when asked */
+#define CMEK_STATE_NOT_FOUND		10UL
+#define CMEK_STATE_NO_CREDENTIALS	11UL /* only when asked */
+#define CMEK_STATE_CREDENTIALS_REFUSED	12UL /* only when asked */
 
 /* C_GetSessionInfo's ulDeviceError: why the session's last failed call failed. 0: no reason from
  * below. */
@@ -60,7 +79,7 @@
 /* The KMS said no. */
 #define CMEK_ERROR_KMS_DENIED		   101UL
 #define CMEK_ERROR_KMS_DISABLED		   102UL
-#define CMEK_ERROR_KMS_INVALID_STATE	   103UL
+#define CMEK_ERROR_KMS_INVALID_STATE	   103UL /* CKA_CMEK_STATE of the root key says which */
 #define CMEK_ERROR_KMS_NOT_FOUND	   104UL
 /* The KMS, or the way to it, failed. */
 #define CMEK_ERROR_KMS_UNAVAILABLE	   111UL

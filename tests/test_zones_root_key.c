@@ -339,15 +339,15 @@ static void state_is_asked_and_set_where_the_key_lives(void **state)
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *local = make_root_key(f, LOCAL_KEY);
 	AUTO(entry_releasep) struct entry *cloud = make_root_key(f, ROOT_A);
-	enum kms_key_state key_state;
+	struct root_key_finding found;
 
 	assert_int_equal(zones_root_key_set_state(f->zones, local, KMS_KEY_DISABLED), ZONE_OK);
-	assert_int_equal(zones_root_key_state(f->zones, local, &key_state), ZONE_OK);
-	assert_int_equal(key_state, KMS_KEY_DISABLED);
+	assert_true(zones_root_key_ask(f->zones, local, &found));
+	assert_int_equal(found.status, ZONE_KMS_DISABLED);
 	assert_int_equal(zones_root_key_set_state(f->zones, cloud, KMS_KEY_DISABLED),
 			 ZONE_KMS_UNSUPPORTED);
-	assert_int_equal(zones_root_key_state(f->zones, cloud, &key_state), ZONE_OK);
-	assert_int_equal(key_state, KMS_KEY_ENABLED);
+	assert_true(zones_root_key_ask(f->zones, cloud, &found));
+	assert_int_equal(found.status, ZONE_OK);
 }
 
 static void clusters_have_their_root_keys_provider_and_region(void **state)

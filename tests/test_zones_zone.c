@@ -685,20 +685,25 @@ static void doctor_names_what_is_wrong(void **state)
 	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, "alias/a");
 	AUTO(entry_releasep) struct entry *gone = NULL;
 	AUTO(buffer_clear) struct buffer text = {0};
+	struct doctor_faults faults;
 
 	assert_int_equal(try_create(f, "db"), ZONE_OK);
 	assert_int_equal(create(f, "gone", &gone), ZONE_OK);
 	assert_int_equal(zones_entry_delete(f->zones, gone), ZONE_OK);
-	assert_int_equal(zones_doctor(f->zones, f->project->uid, &text), ZONE_OK);
-	assert_non_null(strstr(buffer_text(&text), "root key a (" ROOT_A ", us-west-2): ok\n"));
+	assert_int_equal(zones_doctor(f->zones, f->project->uid, &text, &faults), ZONE_OK);
+	assert_non_null(
+		strstr(buffer_text(&text), "root key a (" ROOT_A ", us-west-2): ok, active\n"));
+	assert_false(faults.met[ZONE_KMS_DISABLED]);
 	assert_non_null(strstr(buffer_text(&text), "version 1): ok\n"));
 	assert_non_null(strstr(buffer_text(&text), "awaits deletion\n"));
 	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
 	zones_reopen(f);
 	buffer_truncate(&text, 0);
-	assert_int_equal(zones_doctor(f->zones, f->project->uid, &text), ZONE_OK);
-	assert_non_null(strstr(buffer_text(&text), "FAILED: the key's state is Disabled\n"));
+	assert_int_equal(zones_doctor(f->zones, f->project->uid, &text, &faults), ZONE_OK);
+	assert_non_null(
+		strstr(buffer_text(&text), "FAILED: disabled: KMS Decrypt with key " ROOT_A));
 	assert_non_null(strstr(buffer_text(&text), "FAILED: the root key is disabled\n"));
+	assert_true(faults.met[ZONE_KMS_DISABLED] && !faults.met[ZONE_KMS_UNAVAILABLE]);
 }
 
 #define ZONES_TEST(name) cmocka_unit_test_setup_teardown(name, zones_begin, zones_end)

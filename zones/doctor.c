@@ -2,6 +2,7 @@
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "zones/ezk.h"
 #include "zones/state.h"
@@ -16,40 +17,80 @@ static void release_all(struct entry **entries, size_t count)
 	free(entries);
 }
 
-static void put_verdict(struct buffer *text, const struct entry *entry, enum zone_status status)
+/* The report under way. */
+struct report {
+	struct zones *zones;
+	struct buffer *text;
+	struct doctor_faults *faults;
+};
+
+/* A fault's line goes on after this. */
+static void put_fault(struct report *report, enum zone_status status)
 {
-	if (entry->state == ENTRY_PENDING_DELETION)
-		buffer_put_text(text, "awaits deletion\n");
-	else if (status == ZONE_OK)
-		buffer_put_text(text, "ok\n");
-	else
-		buffer_format(text, "FAILED: %s\n", zone_status_text(status));
+	buffer_put_text(report->text, "FAILED: ");
+	report->faults->met[status] = true;
 }
 
-/* Labels are anybody's: none makes a line of its own, steers a terminal, or says what follows a
- * colon. */
-static void put_label(struct buffer *text, const char *label)
+/* Control characters as \xNN: what others wrote makes no line of its own, and steers no terminal.
+ */
+static void put_plain(struct buffer *text, const char *words, char also)
 {
-	for (const char *at = label; *at != '\0'; at++) {
-		if (utf8_control(at) || *at == ':')
+	for (const char *at = words; *at != '\0'; at++) {
+		if (utf8_control(at) || *at == also)
 			buffer_format(text, "\\x%02x", (unsigned char)*at);
 		else
 			buffer_put_u8(text, (uint8_t)*at);
 	}
 }
 
-static void check_root_key(struct zones *zones, const struct entry *root_key, struct buffer *text)
+/* Labels are anybody's: none says what follows a colon. */
+static void put_label(struct buffer *text, const char *label)
 {
-	enum kms_key_state state = KMS_KEY_ENABLED;
-	enum zone_status status = zones_root_key_state(zones, root_key, &state);
+	put_plain(text, label, ':');
+}
 
-	buffer_put_text(text, "root key ");
-	put_label(text, root_key->label);
-	buffer_format(text, " (%s, %s): ", root_key->of_root_key.arn, root_key->of_root_key.region);
-	if (status == ZONE_OK && state != KMS_KEY_ENABLED)
-		buffer_format(text, "FAILED: the key's state is %s\n", kms_key_state_text(state));
+/* " until 2026-12-24T04:38:06.000Z" */
+static void put_deletion(struct buffer *text, int64_t deletion_ms)
+{
+	char moment[25];
+
+	if (deletion_ms == 0)
+		return;
+	clock_extended_utc(deletion_ms, moment);
+	buffer_format(text, " until %s", moment);
+}
+
+/* Its state, in the words that tree and key show have; if it is a fault, with what the KMS said and
+ * what to do. */
+static void put_state(struct report *report, const struct entry *root_key)
+{
+	unsigned reasons = log_reasons();
+	struct root_key_finding finding;
+	bool told = zones_root_key_ask(report->zones, root_key, &finding);
+
+	if (told && finding.status == ZONE_OK) {
+		buffer_format(report->text, "ok, %s\n", zone_status_word(finding.status));
+		return;
+	}
+	put_fault(report, finding.status);
+	buffer_put_text(report->text, told ? zone_status_word(finding.status) : "not known");
+	put_deletion(report->text, finding.deletion_ms);
+	buffer_put_text(report->text, ": ");
+	put_plain(report->text,
+		  log_reasons() != reasons ? log_last() : zone_status_text(finding.status), '\n');
+	buffer_put_u8(report->text, '\n');
+}
+
+static void check_root_key(struct report *report, const struct entry *root_key)
+{
+	buffer_put_text(report->text, "root key ");
+	put_label(report->text, root_key->label);
+	buffer_format(report->text, " (%s, %s): ", root_key->of_root_key.arn,
+		      root_key->of_root_key.region);
+	if (root_key->state == ENTRY_PENDING_DELETION)
+		buffer_put_text(report->text, "awaits removal from the project\n");
 	else
-		put_verdict(text, root_key, status);
+		put_state(report, root_key);
 }
 
 static bool same_place(const struct entry *a, const struct entry *b)
@@ -58,53 +99,59 @@ static bool same_place(const struct entry *a, const struct entry *b)
 	       strcmp(a->of_root_key.region, b->of_root_key.region) == 0;
 }
 
-static void describe_kms(struct zones *zones, const char *provider, const char *region,
-			 const char *failed, struct buffer *text)
+/* `needed`: what fails is a fault; else it is merely not set up. */
+static void describe_kms(struct report *report, const char *provider, const char *region,
+			 bool needed)
 {
-	struct kms_report report = {0};
+	struct kms_report said = {0};
 	enum kms_status status;
 
-	buffer_format(text, "KMS: %s%s%s\n", provider, *region == 0 ? "" : ", ", region);
-	status = kms_clients_describe(zones->clients, provider, region, &report, text);
-	if (status != KMS_OK)
-		buffer_format(text, "KMS: %s: %s: %s\n", failed, kms_status_text(status),
-			      report.message);
+	buffer_format(report->text, "KMS: %s%s%s\n", provider, *region == 0 ? "" : ", ", region);
+	status =
+		kms_clients_describe(report->zones->clients, provider, region, &said, report->text);
+	if (status == KMS_OK)
+		return;
+	buffer_put_text(report->text, "KMS: ");
+	if (needed)
+		put_fault(report, zone_status_of_kms(status));
+	else
+		buffer_put_text(report->text, "not set up: ");
+	buffer_format(report->text, "%s: %s\n", kms_status_text(status), said.message);
 }
 
 /* Before there is a root key: the one that is configured, or what AWS would be; it need not be set
  * up. */
-static void describe_default(struct zones *zones, struct buffer *text)
+static void describe_default(struct report *report)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
-	const char *name = zones->settings.default_root_key;
+	const char *name = report->zones->settings.default_root_key;
 
 	if (name != NULL && kms_name_parse(name, provider, region))
-		describe_kms(zones, provider, region, "FAILED", text);
+		describe_kms(report, provider, region, true);
 	else
-		describe_kms(zones, "aws", "", "not set up", text);
+		describe_kms(report, "aws", "", false);
 }
 
 /* Each provider and region once. */
-static enum zone_status describe_places(struct zones *zones, struct uid project,
-					struct buffer *text)
+static enum zone_status describe_places(struct report *report, struct uid project)
 {
 	struct entry_filter filter = {.project = project};
 	struct entry **entries = NULL;
 	size_t count = 0;
 
 	filter.kinds[ENTRY_ROOT_KEY] = true;
-	TRY(zones_list(zones, &filter, &entries, &count));
+	TRY(zones_list(report->zones, &filter, &entries, &count));
 	for (size_t i = 0; i < count; i++) {
 		size_t first = 0;
 
 		while (!same_place(entries[first], entries[i]))
 			first++;
 		if (first == i)
-			describe_kms(zones, entries[i]->of_root_key.provider,
-				     entries[i]->of_root_key.region, "FAILED", text);
+			describe_kms(report, entries[i]->of_root_key.provider,
+				     entries[i]->of_root_key.region, true);
 	}
 	if (count == 0)
-		describe_default(zones, text);
+		describe_default(report);
 	release_all(entries, count);
 	return ZONE_OK;
 }
@@ -118,45 +165,58 @@ static enum zone_status open_zone(struct zones *zones, const struct entry *zone)
 	return ezk_begin(ezk);
 }
 
-static void check_zone(struct zones *zones, const struct entry *zone, struct buffer *text)
+static void check_zone(struct report *report, const struct entry *zone)
 {
-	enum zone_status status = zone->state == ENTRY_ACTIVE ? open_zone(zones, zone) : ZONE_OK;
+	enum zone_status status =
+		zone->state == ENTRY_ACTIVE ? open_zone(report->zones, zone) : ZONE_OK;
 
-	buffer_put_text(text, "zone ");
-	put_label(text, zone->label);
-	buffer_format(text, " (id %" PRIu64 ", version %" PRIu32 "%s): ", zone->of_zone.zone,
+	buffer_put_text(report->text, "zone ");
+	put_label(report->text, zone->label);
+	buffer_format(report->text,
+		      " (id %" PRIu64 ", version %" PRIu32 "%s): ", zone->of_zone.zone,
 		      zone->of_zone.primary, zone->of_zone.imported ? ", imported" : "");
-	put_verdict(text, zone, status);
+	if (zone->state == ENTRY_PENDING_DELETION) {
+		buffer_put_text(report->text, "awaits deletion\n");
+	} else if (status == ZONE_OK) {
+		buffer_put_text(report->text, "ok\n");
+	} else {
+		put_fault(report, status);
+		buffer_format(report->text, "%s\n", zone_status_text(status));
+	}
 }
 
-static enum zone_status check_all(struct zones *zones, struct uid project, enum entry_kind kind,
-				  void (*check)(struct zones *, const struct entry *,
-						struct buffer *),
-				  struct buffer *text)
+static enum zone_status check_all(struct report *report, struct uid project, enum entry_kind kind,
+				  void (*check)(struct report *, const struct entry *))
 {
 	struct entry_filter filter = {.project = project, .with_pending = true};
 	struct entry **entries = NULL;
 	size_t count = 0;
 
 	filter.kinds[kind] = true;
-	TRY(zones_list(zones, &filter, &entries, &count));
+	TRY(zones_list(report->zones, &filter, &entries, &count));
 	for (size_t i = 0; i < count; i++)
-		check(zones, entries[i], text);
+		check(report, entries[i]);
 	release_all(entries, count);
 	return ZONE_OK;
 }
 
-enum zone_status zones_doctor(struct zones *zones, struct uid project, struct buffer *ret_text)
+enum zone_status zones_doctor(struct zones *zones, struct uid project, struct buffer *ret_text,
+			      struct doctor_faults *ret_faults)
 {
+	struct report report = {zones, ret_text, ret_faults};
 	enum zone_status status;
 
+	*ret_faults = (struct doctor_faults){0};
 	pthread_mutex_lock(&zones->changing);
 	status = zones->store->operations->describe(zones->store, ret_text);
 	pthread_mutex_unlock(&zones->changing);
-	if (status != ZONE_OK)
-		buffer_format(ret_text, "store: FAILED: %s\n", zone_status_text(status));
-	TRY(describe_places(zones, project, ret_text));
-	TRY(check_all(zones, project, ENTRY_ROOT_KEY, check_root_key, ret_text));
-	TRY(check_all(zones, project, ENTRY_ZONE, check_zone, ret_text));
+	if (status != ZONE_OK) {
+		buffer_put_text(ret_text, "store: ");
+		put_fault(&report, status);
+		buffer_format(ret_text, "%s\n", zone_status_text(status));
+	}
+	TRY(describe_places(&report, project));
+	TRY(check_all(&report, project, ENTRY_ROOT_KEY, check_root_key));
+	TRY(check_all(&report, project, ENTRY_ZONE, check_zone));
 	return ret_text->failed ? ZONE_NO_MEMORY : ZONE_OK;
 }

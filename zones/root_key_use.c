@@ -1,5 +1,5 @@
-/* Root keys in use: named for a session, asked for their state, and used by applications to encrypt
- * with the purpose `data`. */
+/* Root keys in use: named for a session, and used by applications to encrypt with the purpose
+ * `data`. */
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/ask.h"
@@ -46,77 +46,18 @@ static struct ask ask_for(struct zones *zones, const struct entry *root_key,
 	};
 }
 
-/* --- What is heard of a key by the way */
-
-struct listener {
-	struct zones *zones;
-	struct root_lease *root;
-	uint64_t no_count;
-};
-
-static struct listener listen_to(struct zones *zones, const struct entry *root_key)
-{
-	struct listener listener = {.zones = zones};
-
-	listener.root = ezks_listen(zones->ezks, root_key->project, root_key->of_root_key.arn,
-				    &listener.no_count);
-	return listener;
-}
-
-/* Leases need no right but that to decrypt EZKs. */
-static void hear(const struct listener *listener, enum zone_status status)
-{
-	if (status != ZONE_KMS_DENIED)
-		ezks_hear(listener->zones->ezks, listener->root, listener->no_count, status);
-}
-
-bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
-			  enum zone_status *ret_status)
-{
-	const struct listener listener = listen_to(zones, root_key);
-
-	return listener.root != NULL && root_lease_heard(listener.root, ret_status);
-}
-
-/* --- Its state */
-
-static enum zone_status meaning_of(enum kms_key_state state)
-{
-	switch (state) {
-	case KMS_KEY_ENABLED:
-		return ZONE_OK;
-	case KMS_KEY_DISABLED:
-		return ZONE_KMS_DISABLED;
-	default:
-		return ZONE_KMS_INVALID_STATE;
-	}
-}
-
-enum zone_status zones_root_key_state(struct zones *zones, const struct entry *root_key,
-				      enum kms_key_state *ret_state)
-{
-	AUTO(entry_releasep) struct entry *project = NULL;
-	const struct ask ask = ask_for(zones, root_key, &project);
-	const struct listener listener = listen_to(zones, root_key);
-	struct kms_key key = {0};
-	enum zone_status status = ask_describe(&ask, &key);
-
-	hear(&listener, status == ZONE_OK ? meaning_of(key.state) : status);
-	TRY(status);
-	*ret_state = key.state;
-	return ZONE_OK;
-}
+/* --- Local keys, which are enabled and disabled here */
 
 enum zone_status zones_root_key_set_state(struct zones *zones, const struct entry *root_key,
 					  enum kms_key_state state)
 {
 	AUTO(entry_releasep) struct entry *project = NULL;
 	const struct ask ask = ask_for(zones, root_key, &project);
-	const struct listener listener = listen_to(zones, root_key);
+	const struct root_key_listener listener = root_key_listen(zones, root_key);
 	enum zone_status status = ask_set_state(&ask, state);
 
 	if (status == ZONE_OK)
-		hear(&listener, meaning_of(state));
+		root_key_hear(&listener, root_key_meaning(state));
 	if (status == ZONE_KMS_UNSUPPORTED)
 		return refuse(status,
 			      "%s lives in a cloud's KMS: enable and disable it there, by its "
@@ -160,7 +101,7 @@ enum zone_status zones_root_key_encrypt(struct zones *zones, const struct entry 
 					const struct kms_context *context, struct bytes plaintext,
 					struct buffer *ret_blob)
 {
-	const struct listener listener = listen_to(zones, root_key);
+	const struct root_key_listener listener = root_key_listen(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
 	AUTO(entry_releasep) struct entry *project = NULL;
 	struct ask ask = ask_for(zones, root_key, &project);
@@ -172,7 +113,7 @@ enum zone_status zones_root_key_encrypt(struct zones *zones, const struct entry 
 	all = (struct kms_context){pairs, context->count + 1};
 	ask.context = &all;
 	status = ask_encrypt(&ask, plaintext, ret_blob);
-	hear(&listener, status);
+	root_key_hear(&listener, status);
 	return status;
 }
 
@@ -180,7 +121,7 @@ enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *r
 				      const char *purpose, const struct kms_context *context,
 				      struct bytes blob, struct buffer *ret_plaintext)
 {
-	const struct listener listener = listen_to(zones, root_key);
+	const struct root_key_listener listener = root_key_listen(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
 	AUTO(entry_releasep) struct entry *project = NULL;
 	struct ask ask = ask_for(zones, root_key, &project);
@@ -192,7 +133,7 @@ enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *r
 	all = (struct kms_context){pairs, context->count + 1};
 	ask.context = &all;
 	status = ask_decrypt(&ask, blob, ret_plaintext);
-	hear(&listener, status);
+	root_key_hear(&listener, status);
 	return status;
 }
 

@@ -24,6 +24,20 @@ enum zone_status candidate_try(struct zones *zones, struct candidate *candidate)
  * the place of the candidate's entry. */
 enum zone_status candidate_put(struct changes *changes, struct candidate *candidate);
 
+/* For who asks the KMS about a root key (root_key_state.c): what comes of it is heard by the leases
+ * below that key. Leases need no right but that to decrypt EZKs, so access denied tells them
+ * nothing.
+ */
+struct root_key_listener {
+	struct zones *zones;
+	struct root_lease *root;
+	uint64_t no_count;
+};
+struct root_key_listener root_key_listen(struct zones *zones, const struct entry *root_key);
+void root_key_hear(const struct root_key_listener *listener, enum zone_status status);
+/* What a state means for who wants to use the key. */
+enum zone_status root_key_meaning(enum kms_key_state state);
+
 /* KMS: decrypts under a purpose and the caller's pairs. */
 enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *root_key,
 				      const char *purpose, const struct kms_context *context,

@@ -92,8 +92,10 @@ static void hear(struct root_lease *root, struct lease_rules *rules, enum zone_s
 {
 	if (!is_news(status))
 		return;
-	root->was_heard = true;
-	root->heard = status;
+	/* A right to one zone or to the canary says nothing of the key for others. */
+	root->was_heard = status != ZONE_KMS_DENIED;
+	if (root->heard.status != status)
+		root->heard = (struct root_key_finding){.status = status};
 	if (!zone_status_is_outage(status) && root->outage != ZONE_OK) {
 		root->outage = ZONE_OK;
 		log_notice("%s: the KMS answers again", root->arn);
@@ -132,13 +134,22 @@ uint64_t root_lease_no_count(struct root_lease *root)
 	return root->no_count;
 }
 
-bool root_lease_heard(struct root_lease *root, enum zone_status *ret_status)
+bool root_lease_heard(struct root_lease *root, struct root_key_finding *ret_finding)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&root->lock);
 
 	if (root->was_heard)
-		*ret_status = root->heard;
+		*ret_finding = root->heard;
 	return root->was_heard;
+}
+
+void root_lease_found(struct root_lease *root, const struct root_key_finding *finding)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&root->lock);
+
+	root->was_heard = finding != NULL;
+	if (finding != NULL)
+		root->heard = *finding;
 }
 
 /* --- The canary */

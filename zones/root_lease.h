@@ -42,8 +42,8 @@ struct root_lease {
 	enum zone_status outage; /* ZONE_OK: in reach; else it is looked at again then */
 	struct moment out_since;
 	struct moment out_until;
-	bool was_heard;
-	enum zone_status heard; /* the last yes, no or outage */
+	bool was_heard; /* by the last yes, no of the key or outage; not while a right is lacking */
+	struct root_key_finding heard;
 };
 
 struct root_lease *root_lease_new(const struct root_name *name); /* NULL: no memory */
@@ -64,5 +64,7 @@ uint64_t root_lease_no_count(struct root_lease *root);
  * no that came in its way. */
 enum zone_status root_lease_hear(struct root_lease *root, struct lease_rules *rules,
 				 uint64_t no_count, enum zone_status status);
-/* The last that was heard at all; false: nothing yet. */
-bool root_lease_heard(struct root_lease *root, enum zone_status *ret_status);
+/* The last that was heard at all; false: nothing yet, or only that somebody lacks a right. */
+bool root_lease_heard(struct root_lease *root, struct root_key_finding *ret_finding);
+/* What came of asking for nothing but its state; NULL: that could not be told. Changes no lease. */
+void root_lease_found(struct root_lease *root, const struct root_key_finding *finding);

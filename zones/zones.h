@@ -104,13 +104,19 @@ enum zone_status zones_root_key_add(struct zones *zones, struct uid project, str
  * not stored; no KMS. */
 enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 				     struct entry **ret_root_key);
-/* What this process heard last of it, by whatever it asked: ZONE_OK (it works), a no, or an outage.
+/* What this process heard last of it, by whatever it asked, but for a right that somebody lacks.
  * False: nothing yet. No KMS. */
 bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
-			  enum zone_status *ret_status);
-/* KMS: describes it now. */
-enum zone_status zones_root_key_state(struct zones *zones, const struct entry *root_key,
-				      enum kms_key_state *ret_state);
+			  struct root_key_finding *ret_finding);
+/*
+ * KMS: asks for its state now, by calls that every role of `cmek policy` may make: the canary; if
+ * that is no yes, DescribeKey; and where a right is lacking, the project's zones below it, since
+ * access is denied only to who can open none. False: it could not be told, since there are more
+ * zones than are tried; ret_finding then has the refusal. The thread's last reason (base/log.h) is
+ * that of the finding.
+ */
+bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
+			struct root_key_finding *ret_finding);
 /* Local keys: enable, disable. ZONE_KMS_UNSUPPORTED for a cloud key. */
 enum zone_status zones_root_key_set_state(struct zones *zones, const struct entry *root_key,
 					  enum kms_key_state state);
@@ -181,5 +187,9 @@ enum zone_status zones_entry_restore(struct zones *zones, const struct entry *en
 				     struct entry **ret_entry);
 
 /* For `doctor`: configuration of the store, its state, and for each root key and zone of a project
- * what a check says, as text. KMS. */
-enum zone_status zones_doctor(struct zones *zones, struct uid project, struct buffer *ret_text);
+ * what a check says, as text; and which statuses are behind its faults. KMS. */
+struct doctor_faults {
+	bool met[ZONE_STATUS_COUNT];
+};
+enum zone_status zones_doctor(struct zones *zones, struct uid project, struct buffer *ret_text,
+			      struct doctor_faults *ret_faults);

@@ -9,7 +9,7 @@ from driver import HERE, Home, Tap
 from fake_kms import FakeAws
 
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(HERE, "../../build"))
-ROW = re.compile(r"\| `cmek ([a-z ]+)` \| ([A-Za-z0-9, ]+) \|$")
+ROW = re.compile(r"\| `cmek ([a-z -]+)` \| ([A-Za-z0-9, ]+) \|$")
 
 
 def documented():
@@ -28,6 +28,9 @@ def commands(home, key):
         ("encrypt", ["--project", "p", "--database", "c/d", home.path("in"), home.path("out")]),
         ("decrypt", [home.path("out"), home.path("again")]),
         ("tree", []),
+        ("tree --offline", []),
+        ("key show", ["--project", "p", "root"]),
+        ("key list", ["--project", "p"]),
     ]
 
 

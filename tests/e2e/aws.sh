@@ -63,7 +63,7 @@ ok "all of them" says "300 envelopes"
 ok "and asks the KMS three times" calls_are 'it == {"Decrypt": 3}'
 reset
 ok "listing the projects" "$cmek" project list
-ok "and the keys" "$cmek" tree
+ok "and the keys" "$cmek" tree --offline
 ok "and looking at attributes" "$cmek" database list --project demo
 ok "asks nobody" calls_are 'it == {}'
 

@@ -69,18 +69,20 @@ inspect_stdin() { "$cmek" inspect - --json <"$1"; }
 ok "from standard input" inspect_stdin "$work/orders.cmek"
 ok "the tree is drawn" "$cmek" tree
 ok "project first" says "project demo"
-ok "then the root key" says "└── root key root  (local, arn:local:kms:"
+ok "then the root key with its state" says "└── root key root  (active, local, arn:local:kms:"
 ok "then the cluster" says "    └── cluster prod  (local, us-west-2)"
 ok "then the databases" says "        ├── database prod/"
 ok "the tree in JSON" "$cmek" tree --project demo --json
-ok "is nested" json "[(k['label'], k['provider'], [(c['label'], c['region'],
+ok "is nested" json "[(k['label'], k['provider'], k['state'], [(c['label'], c['region'],
     sorted((d['label'], d['zone'] == '$zone', d['version']) for d in c['databases'])) for c in k['clusters']])
     for k in it[0]['root_keys']] ==
-    [('root', 'local', [('prod', 'us-west-2', [('prod/invoices', False, 1), ('prod/orders', True, 1)])])]"
-ok "the tree with the keys' states" "$cmek" tree --states
-ok "says that the root key is active" says "└── root key root  (active, local, arn:local:kms:"
-ok "also in JSON" "$cmek" tree --states --json
-ok "as a field" json "it[0]['root_keys'][0]['state'] == 'active'"
+    [('root', 'local', 'active', [('prod', 'us-west-2', [('prod/invoices', False, 1), ('prod/orders', True, 1)])])]"
+ok "the tree for which nobody is asked" "$cmek" tree --offline
+ok "says so" says "└── root key root  (not asked, local, arn:local:kms:"
+ok "also in JSON" "$cmek" tree --offline --json
+ok "as a field" json "it[0]['root_keys'][0]['state'] == 'not asked'"
+ok "the tree that asks for all" "$cmek" tree --states --json
+ok "has the state there" json "it[0]['root_keys'][0]['state'] == 'active'"
 
 ok "doctor finds everything in order" "$cmek" doctor
 ok "the configuration" says "configuration: $CMEK_PKCS11_CONF"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """cmek policy, evaluated: the fake KMS enforces what the command prints. Who has the rights of zone A and a copy of the whole store
-opens nothing of zone B; each role can do what it is for, and not the rest."""
+opens nothing of zone B; each role can do what it is for, and not the rest, and sees the states of its root keys."""
 
 import json
 import os
@@ -82,6 +82,40 @@ def opens(who, home, zone):
             done = file.read() == f"of zone {zone}"
         os.unlink(result)
     return done
+
+
+def state_of(who):
+    """The state of root key `root`, as the tree and key show have it."""
+    who("tree", "--project", "p", "--json")
+    drawn = [key["state"] for project in json.loads(who.said) for key in project["root_keys"] if key["label"] == "root"]
+    who("key", "show", "--project", "p", "root", "--json")
+    return drawn[0] if drawn == [json.loads(who.said)["state"]] else drawn
+
+
+def check_states(fake, home, owner, arn):
+    """Who can open a zone by a root key is not told that access is denied, whatever else the role lacks."""
+    roles = [("reader",), ("reader", "c/a"), ("writer",), ("writer", "c/a"), ("admin",)]
+    for role, *database in roles:
+        who, _ = with_role(fake, home, owner, role, *database)
+        fake.reset()
+        ok(state_of(who) == "active", f"a {role} of {database or 'the project'} sees that the root key is active", who.said)
+        refused = [entry for entry in fake.requests() if entry["outcome"] != "ok"]
+        ok(not refused and fake.calls() == {"Decrypt": 2}, "by one call each, none of them refused", fake.requests())
+        fake.key_of(arn).state = "PendingDeletion"
+        ok(state_of(who) == "pending deletion", "and that it is pending deletion", who.said)
+        ok(not [entry for entry in fake.requests() if entry["outcome"] == "AccessDeniedException"], "nothing of which is refused either", fake.requests())
+        fake.key_of(arn).state = "Enabled"
+    rewrapper, _ = with_role(fake, home, owner, "rewrapper")
+    ok(state_of(rewrapper) == "access denied", "a rewrapper, who opens nothing, is told so", rewrapper.said)
+    # Written by hand: zone a alone, neither the canary nor DescribeKey.
+    _, policy = with_role(fake, home, owner, "reader", "c/a")
+    narrow = {"Statement": [part for part in policy["identity_policy"]["Statement"] if part["Sid"] == "OpenZone"]}
+    who = Someone(fake, home, fake.identities.user("narrow", [narrow]))
+    ok(opens(who, home, "a") and state_of(who) == "active", "who may do nothing but open zone a sees an active root key", who.said)
+    _, policy = with_role(fake, home, owner, "reader", "c/b")
+    narrow = {"Statement": [part for part in policy["identity_policy"]["Statement"] if part["Sid"] == "OpenZone"]}
+    who = Someone(fake, home, fake.identities.user("narrower", [narrow]))
+    ok(opens(who, home, "b") and state_of(who) == "active", "and so does who may open zone b alone", who.said)
 
 
 def check_zone_reader(fake, home, owner):
@@ -206,6 +240,7 @@ with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
     the_owner, the_arn = set_up(aws, folder)
     check_zone_reader(aws, folder, the_owner)
     check_stolen_records(aws, folder, the_owner)
+    check_states(aws, folder, the_owner, the_arn)
     check_project_roles(aws, folder, the_owner)
     check_rewrapper(aws, folder, the_owner, the_arn)
     check_bad_input(the_owner)

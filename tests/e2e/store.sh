@@ -154,7 +154,7 @@ PYTHON
 damage blob
 ok "the blob of another zone" tampered 'UPDATE wraps SET blob = (SELECT blob FROM wraps WHERE zone = :b) WHERE zone = :a'
 ok "is refused by the KMS" exits 7 "$cmek" decrypt "$work/sealed" "$work/new"
-ok "which doctor tells" exits 6 "$cmek" doctor --project demo
+ok "which doctor tells" exits 7 "$cmek" doctor --project demo
 damage record
 ok "the whole record of another zone" tampered 'DELETE FROM ezk_versions WHERE zone = :a;
     INSERT INTO ezk_versions SELECT :a, version, created_ms, greatest_usages, randomblob(16), mac, all_wraps, project, cluster

@@ -52,6 +52,7 @@ class Key:
         self.id = key_id or ("mrk-" + uuid.uuid4().hex if multi_region else str(uuid.uuid4()))
         self.materials = materials if materials is not None else [Material()]
         self.state, self.created, self.replica_of = "Enabled", time.time(), None
+        self.deletion_date = self.created + 30 * 86400 + 0.5  # told while it is pending deletion
 
     @property
     def arn(self):
@@ -74,6 +75,8 @@ class Key:
             "MultiRegion": self.multi_region,
             "Origin": "AWS_KMS",
         }
+        if self.state == "PendingDeletion":
+            result["DeletionDate"] = self.deletion_date
         if self.usage == "ENCRYPT_DECRYPT":
             result["EncryptionAlgorithms"] = ["SYMMETRIC_DEFAULT"]
         return result
@@ -87,7 +90,9 @@ class Key:
             raise Refusal("KMSInvalidStateException", f"{self.arn} is pending deletion.")
         if self.state == "PendingImport":
             raise Refusal("KMSInvalidStateException", f"{self.arn} is pending import.")
-        if self.state != "Enabled":
+        if self.state == "PendingReplicaDeletion":
+            raise Refusal("KMSInvalidStateException", f"{self.arn} is pending replica deletion.")
+        if self.state not in ("Enabled", "Updating"):
             raise Refusal("KMSInvalidStateException", f"{self.arn} is {self.state.lower()}.")
 
 

@@ -156,7 +156,8 @@ class Operations:
     def ScheduleKeyDeletion(self, request):
         days = request.get("PendingWindowInDays", 30)
         key = self._set_state(request, "ScheduleKeyDeletion", "PendingDeletion")
-        return {"KeyId": key.arn, "DeletionDate": time.time() + days * 86400, "KeyState": key.state, "PendingWindowInDays": days}
+        key.deletion_date = time.time() + days * 86400
+        return {"KeyId": key.arn, "DeletionDate": key.deletion_date, "KeyState": key.state, "PendingWindowInDays": days}
 
     def CancelKeyDeletion(self, request):
         return {"KeyId": self._set_state(request, "CancelKeyDeletion", "Disabled").arn}

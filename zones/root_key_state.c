@@ -1,0 +1,193 @@
+/* The state of root keys: what is heard of them by the way, and what the KMS says when it is asked
+ * for nothing else. */
+#include "base/free.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "zones/canary.h"
+#include "zones/ezks.h"
+#include "zones/record.h"
+#include "zones/root_keys.h"
+
+#include <stdlib.h>
+
+/* Who lacks the right to the canary and to this many zones may still have it for another. */
+enum { ZONES_TRIED_MAX = 8 };
+
+/* --- What is heard by the way */
+
+struct root_key_listener root_key_listen(struct zones *zones, const struct entry *root_key)
+{
+	struct root_key_listener listener = {.zones = zones};
+
+	listener.root = ezks_listen(zones->ezks, root_key->project, root_key->of_root_key.arn,
+				    &listener.no_count);
+	return listener;
+}
+
+void root_key_hear(const struct root_key_listener *listener, enum zone_status status)
+{
+	if (status != ZONE_KMS_DENIED)
+		ezks_hear(listener->zones->ezks, listener->root, listener->no_count, status);
+}
+
+bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
+			  struct root_key_finding *ret_finding)
+{
+	const struct root_key_listener listener = root_key_listen(zones, root_key);
+
+	return listener.root != NULL && root_lease_heard(listener.root, ret_finding);
+}
+
+enum zone_status root_key_meaning(enum kms_key_state state)
+{
+	static const enum zone_status meanings[] = {
+		[KMS_KEY_ENABLED] = ZONE_OK,
+		[KMS_KEY_DISABLED] = ZONE_KMS_DISABLED,
+		[KMS_KEY_PENDING_DELETION] = ZONE_KMS_PENDING_DELETION,
+		[KMS_KEY_PENDING_IMPORT] = ZONE_KMS_PENDING_IMPORT,
+		[KMS_KEY_UNAVAILABLE] = ZONE_KMS_KEY_STORE_UNAVAILABLE,
+		[KMS_KEY_UNUSABLE] = ZONE_KMS_INVALID_STATE,
+	};
+
+	return (unsigned)state < COUNT_OF(meanings) ? meanings[state] : ZONE_KMS_INVALID_STATE;
+}
+
+/* --- What it says when it is asked */
+
+/* A root key that is asked about. */
+struct question {
+	struct zones *zones;
+	const struct entry *root_key;
+	const struct entry *project; /* NULL: only a session has named the key */
+};
+
+static struct ask ask_about(const struct question *question)
+{
+	return (struct ask){
+		.clients = question->zones->clients,
+		.key = question->root_key->of_root_key.arn,
+		.project = entry_label(question->project),
+		.project_id = question->root_key->project,
+	};
+}
+
+/* A right that is lacking for this purpose, or a canary that is missing or was changed: neither
+ * says whether the key opens zones. */
+static bool says_nothing(enum zone_status status)
+{
+	return status == ZONE_KMS_DENIED || status == ZONE_NOT_FOUND ||
+	       status == ZONE_KMS_INVALID_CIPHERTEXT || status == ZONE_KMS_INCORRECT_KEY;
+}
+
+/* DescribeKey has the state by its name, and the date. It says nothing of the right to use the key,
+ * and who may not describe has heard what there is. */
+static void describe(const struct question *question, struct root_key_finding *finding)
+{
+	const struct ask ask = ask_about(question);
+	AUTO(freep) char *reason = strdup(log_last());
+	struct kms_key key = {0};
+	enum zone_status status = ask_describe(&ask, &key);
+
+	if (status == ZONE_OK)
+		status = root_key_meaning(key.state);
+	if (zone_status_is_no_of_key(status))
+		*finding = (struct root_key_finding){status, key.deletion_ms};
+	else if (finding->status == ZONE_NOT_FOUND)
+		finding->status = status; /* there is no canary: this is all there is */
+	else if (status != ZONE_OK)
+		log_reason("%s", reason == NULL ? "" : reason);
+}
+
+static const struct wrap *wrap_by(const struct ezk_version *version, const char *arn)
+{
+	for (size_t i = 0; version != NULL && i < version->wrap_count; i++)
+		if (kms_arn_same_key(version->wraps[i].arn, arn))
+			return &version->wraps[i];
+	return NULL;
+}
+
+static enum zone_status open_zone(const struct question *question, const struct entry *zone,
+				  const struct wrap *wrap)
+{
+	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
+	struct ask ask = ask_about(question);
+
+	if (ezk == NULL)
+		return ZONE_NO_MEMORY;
+	ask.zone = zone->label;
+	ask.zone_id = zone->of_zone.zone;
+	ask.version = zone->of_zone.primary;
+	return ezk_wrap_open(&ask, zone->of_zone.zone, entry_version(zone, zone->of_zone.primary),
+			     wrap, ezk);
+}
+
+/* Until one opens or says something of the key. False: there are more than are tried. */
+static bool try_each(const struct question *question, struct entry *const *list, size_t count,
+		     struct root_key_finding *finding)
+{
+	const char *arn = question->root_key->of_root_key.arn;
+	int tried = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct wrap *wrap =
+			wrap_by(entry_version(list[i], list[i]->of_zone.primary), arn);
+		enum zone_status status;
+
+		if (wrap == NULL)
+			continue;
+		if (tried++ == ZONES_TRIED_MAX)
+			return false;
+		status = open_zone(question, list[i], wrap);
+		if (status == ZONE_OK || zone_status_is_no_of_key(status) ||
+		    zone_status_is_outage(status)) {
+			finding->status = status;
+			break;
+		}
+	}
+	return true;
+}
+
+static bool try_zones(const struct question *question, struct root_key_finding *finding)
+{
+	struct entry_filter filter = {.project = question->root_key->project};
+	struct entry **list = NULL;
+	size_t count = 0;
+	bool told;
+
+	filter.kinds[ENTRY_ZONE] = true;
+	if (zones_list(question->zones, &filter, &list, &count) != ZONE_OK)
+		return false;
+	told = try_each(question, list, count, finding);
+	if (!told)
+		log_reason("root key '%s' of project '%s': access is denied to its canary and to "
+			   "%d of its zones; the others were not tried",
+			   question->root_key->label,
+			   question->project == NULL ? "" : question->project->label,
+			   ZONES_TRIED_MAX);
+	for (size_t i = 0; i < count; i++)
+		entry_release(list[i]);
+	free(list);
+	return told;
+}
+
+bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
+			struct root_key_finding *ret_finding)
+{
+	const struct root_key_listener listener = root_key_listen(zones, root_key);
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
+	const struct question question = {zones, root_key, project == NULL ? NULL : project->label};
+	struct root_key_finding finding = {
+		canary_ask(zones, root_key->project, root_key->of_root_key.arn), 0};
+	bool told = true;
+
+	if (says_nothing(finding.status) || zone_status_is_no_of_key(finding.status))
+		describe(&question, &finding);
+	if (says_nothing(finding.status))
+		told = try_zones(&question, &finding);
+	root_key_hear(&listener, finding.status);
+	if (listener.root != NULL)
+		root_lease_found(listener.root, told ? &finding : NULL);
+	*ret_finding = finding;
+	return told;
+}
