@@ -28,8 +28,15 @@ teaches() { # WORDS...: usage, prose, each option
 
 same_help() { diff <("$cmek" --help) <("$cmek" "$1"); }
 
-is_in_manual() { # NOUN [VERB]
-    grep -qE "^\.(It )?Cm $1" "$root/man/cmek.1" && { [ $# -eq 1 ] || grep -qE "\b$2\b" "$root/man/cmek.1"; }
+# The manual's synopsis, a line for each command, as --help writes it.
+synopsis() {
+    sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$root/man/cmek.1" | sed -E '1d; $d
+        s/^\.//; s/\bFl -/--/g; s/\b(Cm|Ar) //g; s/^Op (.*)/[\1]/; s/^Nm$/\n/' | awk -v RS= '{ gsub(/\n/, " "); print "usage: cmek " $0 }'
+}
+
+is_in_manual() { # WORDS...: the same usage, with all its options and no others
+    "$cmek" "$@" --help | sed -n 1p >"$work/usage"
+    synopsis | grep -E "^usage: cmek $*( |$)" | diff "$work/usage" -
 }
 
 ok "cmek --help shows the commands" exits 0 "$cmek" --help
@@ -43,10 +50,11 @@ while read -r command; do
     # shellcheck disable=SC2086 # a noun and a verb
     ok "cmek $command --help teaches" teaches $command
     # shellcheck disable=SC2086
-    ok "cmek $command is in the manual" is_in_manual $command
+    ok "cmek $command is in the manual, with these options and no others" is_in_manual $command
     count=$((count + 1))
 done < <(commands)
 ok "and there are many" test $count -ge 20
+ok "the manual has no other commands" test "$(synopsis | wc -l)" -eq $count
 for noun in project key cluster database; do
     ok "cmek $noun --help lists its verbs" exits 0 "$cmek" $noun --help
     ok "create or add among them" grep -qE "cmek $noun (create|add)" "$work/out"
