@@ -72,7 +72,7 @@ static int code_for_reason(CK_ULONG reason)
 	default:
 		break;
 	}
-	if (reason >= CMEK_ERROR_KMS_DENIED && reason <= CMEK_ERROR_KMS_NOT_FOUND)
+	if (reason >= CMEK_ERROR_KMS_DENIED && reason <= CMEK_ERROR_KMS_KEY_STORE_UNAVAILABLE)
 		return CMEK_EXIT_DENIED;
 	if (reason >= CMEK_ERROR_KMS_UNAVAILABLE && reason <= CMEK_ERROR_KMS_MISCONFIGURED)
 		return CMEK_EXIT_UNAVAILABLE;

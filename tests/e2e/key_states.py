@@ -93,6 +93,8 @@ def check_states(fake, owner, stranger, key):
         key.state = state
         check_everywhere(owner, key, state, word, number, utc(key.deletion_date) if dated else None, code)
         # By the text of the refusal alone.
+        ok(owner.cmek("database", "create", "--project", "p", f"c/{state}") if code == 0 else not owner.cmek(
+            "database", "create", "--project", "p", "c/none") and owner.code == code, f"{state}: making a database exits {code}", owner.said)
         ok(stranger.json("tree")[0]["root_keys"][0]["state"] == word, f"{state}: who may not describe the key sees {word} too", stranger.said)
     key.state = "PendingDeletion"
     fake.faults.order(op="Decrypt", type="DisabledException", message=f"{key.arn} is disabled.")

@@ -183,6 +183,53 @@ static void a_root_key_tells_what_was_heard_of_it(void **state)
 	assert_int_equal(attribute_number(session, root, CKA_CMEK_STATE), CMEK_STATE_ACTIVE);
 }
 
+/* What asks is its value alone: not its length, no size, no search. */
+static void a_root_key_tells_what_the_kms_says_now(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE root = default_root_key(session);
+	CK_ATTRIBUTE row = {CKA_CMEK_KMS_STATE, NULL, 0};
+	CK_ULONG size;
+
+	assert_int_equal(attribute_number(session, root, CKA_CMEK_KMS_STATE), CMEK_STATE_ACTIVE);
+	check(p11->C_GetAttributeValue(session, root, &row, 1));
+	assert_int_equal(row.ulValueLen, sizeof(CK_ULONG));
+	check(p11->C_GetObjectSize(session, root, &size));
+	assert_int_equal(objects_count(session, with_number(template_new(), CKA_CMEK_KMS_STATE,
+							    CMEK_STATE_ACTIVE)),
+			 0);
+	set_state(session, CMEK_STATE_DISABLED);
+	assert_int_equal(attribute_number(session, root, CKA_CMEK_KMS_STATE), CMEK_STATE_DISABLED);
+	assert_int_equal(attribute_number(session, root, CKA_CMEK_STATE), CMEK_STATE_DISABLED);
+	assert_int_equal(attribute_bytes(session, root, CKA_CMEK_DELETION_DATE, &size, 8), 0);
+	set_state(session, CMEK_STATE_ACTIVE);
+	assert_int_equal(attribute_number(session, root, CKA_CMEK_KMS_STATE), CMEK_STATE_ACTIVE);
+}
+
+static CK_ULONG faults(CK_SESSION_HANDLE session, CK_ULONG numbers[static 4])
+{
+	CK_OBJECT_HANDLE doctor =
+		object_find(session, with_number(template_new(), CKA_CLASS, CKO_CMEK_DIAGNOSTIC));
+	CK_ATTRIBUTE report = {CKA_VALUE, NULL, 0};
+
+	check(p11->C_GetAttributeValue(session, doctor, &report, 1)); /* makes it anew */
+	return attribute_bytes(session, doctor, CKA_CMEK_FAULTS, numbers, 4 * sizeof(CK_ULONG)) /
+	       sizeof(CK_ULONG);
+}
+
+static void the_diagnosis_numbers_its_faults(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_ULONG numbers[4];
+
+	assert_int_equal(faults(session, numbers), 0);
+	set_state(session, CMEK_STATE_DISABLED);
+	assert_int_equal(faults(session, numbers), 1);
+	assert_int_equal(numbers[0], CMEK_ERROR_KMS_DISABLED);
+	set_state(session, CMEK_STATE_ACTIVE);
+	assert_int_equal(faults(session, numbers), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int rules_leases(void)
@@ -194,6 +241,8 @@ int rules_leases(void)
 		CASE(an_operation_under_way_ends_at_its_next_call),
 		CASE(a_no_in_one_session_ends_operations_of_others),
 		CASE(a_root_key_tells_what_was_heard_of_it),
+		CASE(a_root_key_tells_what_the_kms_says_now),
+		CASE(the_diagnosis_numbers_its_faults),
 	};
 
 	return run_group("leases", tests, token_setup, token_teardown);
