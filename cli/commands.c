@@ -139,7 +139,7 @@ const struct command commands[] = {
 	  "  not usable (any other state), not found: what the KMS says of the key\n"
 	  "  access denied     you can open no database below it\n"
 	  "  not reachable, no credentials, credentials refused: the KMS was not heard\n"
-	  "  not known         you cannot open those databases below it that were tried; or see `cmek key show`\n",
+	  "  not known         none of these could be found out; `cmek key show` has the reason\n",
 	  tree_options, tree_draw },
 	{ "policy", NULL, "[CLUSTER/DB]", "the IAM and key policy for a role",
 	  "Prints two JSON documents in one: identity_policy, for the identity that runs the program, and\n"
