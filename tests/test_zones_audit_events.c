@@ -103,7 +103,6 @@ static void data_calls_name_the_project_of_their_root_key(void **state)
 	AUTO(entry_releasep) struct entry *local = make_root_key(l->f, LOCAL_KEY);
 	AUTO(buffer_clear) struct buffer blob = {0}, plaintext = {0};
 	const struct kms_context none = {0};
-	enum kms_key_state key_state;
 	json_t *lines;
 
 	forget_lines();
@@ -112,14 +111,32 @@ static void data_calls_name_the_project_of_their_root_key(void **state)
 	assert_int_equal(
 		zones_root_key_decrypt(l->f->zones, local, &none, buffer_bytes(&blob), &plaintext),
 		ZONE_OK);
-	assert_int_equal(zones_root_key_state(l->f->zones, local, &key_state), ZONE_OK);
 	assert_int_equal(zones_root_key_set_state(l->f->zones, local, KMS_KEY_DISABLED), ZONE_OK);
 	lines = take_lines();
 	assert_text(lines, only(lines, "kms", "Encrypt"), "purpose", "data");
 	assert_text(lines, only(lines, "kms", "Decrypt"), "purpose", "data");
-	only(lines, "kms", "DescribeKey");
 	only(lines, "kms", "SetState");
-	assert_int_equal(json_array_size(lines), 4);
+	assert_int_equal(json_array_size(lines), 3);
+	assert_project(l, lines);
+	json_decref(lines);
+}
+
+static void calls_for_the_state_of_a_root_key_name_its_project_and_zones(void **state)
+{
+	struct leased *l = *state;
+	struct root_key_finding found;
+	json_t *lines;
+
+	make_zones(l, 1);
+	forget_lines();
+	fake_kms_fail(&l->f->aws, FAKE_DECRYPT, KMS_DENIED, 1);
+	assert_true(zones_root_key_ask(l->f->zones, l->root_key, &found));
+	lines = take_lines();
+	assert_int_equal(json_array_size(lines), 3);
+	assert_text(lines, 0, "purpose", "canary");
+	assert_true(is(lines, 1, "kms", "DescribeKey"));
+	assert_text(lines, 2, "purpose", "ezk");
+	assert_text(lines, 2, "name", "zone-0");
 	assert_project(l, lines);
 	json_decref(lines);
 }
@@ -488,6 +505,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(calls_for_a_new_root_key_name_its_project),
 		TEST(data_calls_name_the_project_of_their_root_key),
+		TEST(calls_for_the_state_of_a_root_key_name_its_project_and_zones),
 		TEST(root_key_of_a_session_is_of_no_project),
 		TEST(calls_for_a_cluster_elsewhere_name_its_project),
 		TEST(new_project_and_its_archive_have_a_label),

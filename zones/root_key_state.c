@@ -176,7 +176,7 @@ bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
 {
 	const struct root_key_listener listener = root_key_listen(zones, root_key);
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
-	const struct question question = {zones, root_key, project == NULL ? NULL : project->label};
+	const struct question question = {zones, root_key, project};
 	struct root_key_finding finding = {
 		canary_ask(zones, root_key->project, root_key->of_root_key.arn), 0};
 	bool told = true;
