@@ -10,6 +10,7 @@
 #include "kms/local.h"
 #include "kms/replica.h"
 #include "kms/report.h"
+#include "kms/route.h"
 #include "kms/settings.h"
 
 struct entry {
@@ -25,6 +26,7 @@ struct kms_clients {
 	struct kms_settings settings;
 	struct entry *entries;
 	struct aws *aws; /* what the aws clients share; NULL: none yet */
+	struct regions regions;
 };
 
 struct kms_clients *kms_clients_new(const struct kms_settings *settings)
@@ -38,6 +40,7 @@ struct kms_clients *kms_clients_new(const struct kms_settings *settings)
 		return NULL;
 	}
 	pthread_mutex_init(&clients->lock, NULL);
+	regions_init(&clients->regions, &clients->settings);
 	return clients;
 }
 
@@ -59,6 +62,7 @@ void kms_clients_free(struct kms_clients *clients)
 		entry_free(entry);
 	}
 	aws_free(clients->aws);
+	regions_clear(&clients->regions);
 	settings_clear(&clients->settings);
 	pthread_mutex_destroy(&clients->lock);
 	free(clients);
@@ -102,6 +106,18 @@ bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t
 		      char ret_arn[static KMS_ARN_MAX + 1])
 {
 	return replica_name(clients->settings.multi_region_order, arn, index, ret_arn);
+}
+
+void kms_route_begin(struct kms_route *route, struct kms_clients *clients, const char *key,
+		     bool own_only)
+{
+	route_begin(route, &clients->regions, key, own_only);
+}
+
+bool kms_clients_answered(struct kms_clients *clients, const char *key,
+			  char ret_region[static KMS_REGION_MAX + 1])
+{
+	return regions_key_answered(&clients->regions, key, ret_region);
 }
 
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,

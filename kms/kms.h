@@ -46,6 +46,10 @@ enum kms_status {
 /* An explicit no, as against a fault that may pass (leases end at once on the first, not on the
  * second). */
 bool kms_status_is_no(enum kms_status status);
+/* A no about the key itself (disabled, unusable, gone), whoever asks; not one about a right. */
+bool kms_status_is_no_of_key(enum kms_status status);
+/* Nobody answered, or nobody who could say yes or no: out of reach, or throttled. */
+bool kms_status_is_outage(enum kms_status status);
 /* "access denied", for logs and messages. */
 const char *kms_status_text(enum kms_status status);
 
@@ -92,8 +96,11 @@ struct kms_context {
 	size_t count;
 };
 
-/* What a call leaves for the log and the audit trail; zeroed by the caller, may be NULL. */
+/* What goes with a call: how long it may take, and what it leaves for the log and the audit trail.
+ * Zeroed by the caller, may be NULL. */
 struct kms_report {
+	struct moment until; /* read at the call's begin: no later than that; zero: as the
+				settings say */
 	char request_id[64];
 	char error_type[64]; /* "AccessDeniedException"; empty when there was no answer */
 	char message[512];   /* of the KMS, or what went wrong on the way, without secrets */
@@ -193,10 +200,52 @@ void kms_clients_abandon(struct kms_clients *clients);
 enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
 				 const char *region, struct kms_report *report,
 				 struct kms_client **ret_client);
-/* The names under which a key is to be asked to decrypt: index 0, 1 … until false. A multi-Region
- * key has one in each region of multi_region_order and its own; any other key has its own. */
+/* The names under which a key may be asked: index 0, 1 … until false. A multi-Region key has one in
+ * each region of multi_region_order and its own; any other key has its own. */
 bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t index,
 		      char ret_arn[static KMS_ARN_MAX + 1]);
+
+/*
+ * Whom to ask in one call with a key, in which order and until when (kms/route.c):
+ *
+ *	kms_route_begin(&route, clients, key, false);
+ *	while (kms_route_next(&route))
+ *		status = …ask route.arn until route.until…, counts = kms_route_heard(&route, …);
+ *
+ * A multi-Region key has a name in each region of multi_region_order and its own; those of regions
+ * that did not answer lately come last. The whole takes no longer than call_timeout_ms: each name
+ * gets an equal part of the time that is left, the last one all of it. Whoever answers first
+ * decides, be it yes or no. Once the key's own region has said no about the key, it alone is
+ * asked until it has said yes. A change of the region that is used is a notice in the log.
+ */
+struct kms_route {
+	/* The name that is to be asked now, and how long. */
+	char arn[KMS_ARN_MAX + 1];
+	char region[KMS_REGION_MAX + 1];
+	struct moment until;
+	/* kms/route.c's own. */
+	const char *key; /* borrowed */
+	struct regions *regions;
+	struct regions_key *known; /* NULL: the key has one name */
+	uint64_t no_count;
+	struct moment deadline;
+	size_t own, at;
+	uint32_t open, behind; /* a bit for each name: yet to be asked; of those, after the rest */
+};
+
+/* `own_only`: related keys elsewhere will not do. */
+void kms_route_begin(struct kms_route *route, struct kms_clients *clients, const char *key,
+		     bool own_only);
+/* False: nobody is left to be asked, or the call is answered. */
+bool kms_route_next(struct kms_route *route);
+/* What came of it. True: that is the call's answer, unless another follows; false: a region without
+ * a replica, which says nothing of the key. */
+bool kms_route_heard(struct kms_route *route, enum kms_status status,
+		     const struct kms_report *report);
+/* For a key that has several names: the region that said the last yes. False: there was none. */
+bool kms_clients_answered(struct kms_clients *clients, const char *key,
+			  char ret_region[static KMS_REGION_MAX + 1]);
+
 /* Tests put their own client in place of a provider, for every region; not owned. */
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,
 			 struct kms_client *client);

@@ -54,7 +54,7 @@ bool replica_name(const char *order, const char *arn, size_t index,
 
 	if (order == NULL || !kms_arn_in_region(arn, word_at(order, 0), ret_arn))
 		order = "";
-	while (word_at(order, count).len > 0)
+	while (count < REPLICA_REGIONS_MAX && word_at(order, count).len > 0)
 		count++;
 	if (index < count)
 		return kms_arn_in_region(arn, word_at(order, index), ret_arn);

@@ -3,6 +3,9 @@
 
 #include "kms/kms.h"
 
+/* More regions of an order than these are not looked at. */
+enum { REPLICA_REGIONS_MAX = 31 };
+
 /* The name at `index`: first those of the regions in `order` (separated by spaces; NULL: none),
  * then the key's own. A key that is not multi-Region has its own alone. False: there are not so
  * many. */

@@ -183,10 +183,21 @@ static bool once_more(struct exchange *exchange)
 						peer_retry_hint(&exchange->answer));
 }
 
-static void begin(struct exchange *exchange, struct aws_client *client, const struct aws_call *call)
+/* Of the whole call, credentials included. */
+static struct moment deadline_of(const struct kms_settings *settings,
+				 const struct kms_report *report)
+{
+	struct moment end = moment_after(clock_now(settings->clock), settings->call_timeout_ms);
+
+	if (report == NULL || report->until.monotonic_ms == 0)
+		return end;
+	return moment_earlier(end, report->until);
+}
+
+static void begin(struct exchange *exchange, struct aws_client *client, const struct aws_call *call,
+		  const struct kms_report *report)
 {
 	const struct kms_settings *settings = client->aws->settings;
-	struct moment now = clock_now(settings->clock);
 
 	*exchange = (struct exchange){.client = client, .call = call};
 	exchange->retry = (struct retry){
@@ -196,7 +207,7 @@ static void begin(struct exchange *exchange, struct aws_client *client, const st
 		.sleep_state = client->aws->world.sleep_state,
 		.max_attempts = client->peer.max_attempts,
 		.attempt = 1,
-		.deadline = moment_after(now, settings->call_timeout_ms),
+		.deadline = deadline_of(settings, report),
 	};
 }
 
@@ -221,7 +232,7 @@ enum kms_status request_call(struct aws_client *client, const struct aws_call *c
 	AUTO(exchange_clear) struct exchange exchange;
 	enum kms_status status;
 
-	begin(&exchange, client, call);
+	begin(&exchange, client, call, report);
 	do {
 		TRY(attempt(&exchange, report));
 	} while (once_more(&exchange));

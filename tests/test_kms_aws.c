@@ -448,6 +448,25 @@ static void no_call_outlives_its_deadline(void **state)
 	assert_true(http.now_ms - begin - 3 * 6000 < 15000);
 }
 
+static void a_call_that_shares_its_time_takes_no_more(void **state)
+{
+	struct kms_report report = {.until = moment_after(clock_now(&fake_clock), 7000)};
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	SCRIPT({HTTP_TIMED_OUT, 0, NULL, NULL});
+
+	(void)state;
+	http.on_send = take_six_seconds;
+	settings.max_attempts = 100;
+	assert_int_equal(decrypt(ARN, &report, &plaintext), KMS_UNAVAILABLE);
+	assert_int_equal(http.request_count, 2);
+	assert_true(http.sent[1].timeout_ms <= 1000);
+	/* No more than the settings say, whatever is asked for. */
+	report = (struct kms_report){.until = moment_after(clock_now(&fake_clock), 100000)};
+	fake_http_script(&http, replies_, 1);
+	assert_int_equal(decrypt(ARN, &report, &plaintext), KMS_UNAVAILABLE);
+	assert_int_equal(http.request_count, 3);
+}
+
 static void the_server_s_wish_to_wait_is_heard(void **state)
 {
 	AUTO(buffer_clear) struct buffer plaintext = {0};
@@ -610,6 +629,7 @@ int main(void)
 		WITH_CLIENT(faults_that_may_pass_are_tried_again),
 		WITH_CLIENT(faults_that_stay_are_told_after_three_attempts),
 		WITH_CLIENT(no_call_outlives_its_deadline),
+		WITH_CLIENT(a_call_that_shares_its_time_takes_no_more),
 		WITH_CLIENT(the_server_s_wish_to_wait_is_heard),
 		WITH_CLIENT(an_expired_token_is_not_sent_twice_if_there_is_no_other),
 		WITH_CLIENT(a_wrong_clock_is_put_right_once_and_for_all),

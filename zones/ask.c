@@ -5,6 +5,18 @@
 #include "zones/audit.h"
 
 #include <inttypes.h>
+#include <string.h>
+
+/* One call under way. */
+struct asked {
+	const struct ask *ask;
+	const char *operation;
+	const char *key; /* the name that is asked: ask->key, or a related one's elsewhere */
+	struct kms_report report;
+	struct kms_client *client;
+	int64_t started_us;
+	enum kms_status status;
+};
 
 /* What to do about an answer; the others say it themselves. */
 static const struct {
@@ -97,29 +109,19 @@ static void put_report(struct buffer *line, const struct kms_report *report)
 		buffer_format(line, " (request %s)", report->request_id);
 }
 
-static void log_refusal(const struct ask *ask, const char *operation, enum kms_status status,
-			const struct kms_report *report)
+static void log_refusal(const struct asked *asked)
 {
+	const struct ask *ask = asked->ask;
 	AUTO(buffer_clear) struct buffer line = {0};
 	const char *text;
 
-	buffer_format(&line, "KMS %s with key %s", operation, ask->key);
+	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
 	put_subject(&line, ask);
-	buffer_format(&line, ": %s", kms_status_text(status));
-	put_report(&line, report);
+	buffer_format(&line, ": %s", kms_status_text(asked->status));
+	put_report(&line, &asked->report);
 	text = buffer_text(&line);
-	log_error("%s; %s", text == NULL ? operation : text, remedy(ask, status));
+	log_error("%s; %s", text == NULL ? asked->operation : text, remedy(ask, asked->status));
 }
-
-/* One call under way. */
-struct asked {
-	const struct ask *ask;
-	const char *operation;
-	struct kms_report report;
-	struct kms_client *client;
-	int64_t started_us;
-	enum kms_status status;
-};
 
 static void audit(const struct asked *asked)
 {
@@ -134,116 +136,71 @@ static void audit(const struct asked *asked)
 		.name = ask->zone,
 		.zone = ask->zone_id,
 		.version = ask->version,
-		.root_key = ask->key,
+		.root_key = asked->key,
 		.purpose = purpose_of(ask),
 		.request_id = asked->report.request_id,
 		.duration_us = clock_precise_us() - asked->started_us,
 	});
 }
 
-static enum zone_status answered(struct asked *asked)
-{
-	if (asked->ask->report != NULL)
-		*asked->ask->report = asked->report;
-	if (asked->status != KMS_OK)
-		log_refusal(asked->ask, asked->operation, asked->status, &asked->report);
-	audit(asked);
-	return zone_status_of_kms(asked->status);
-}
-
 static enum kms_status find_client(struct asked *asked)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
-	if (!kms_name_parse(asked->ask->key, provider, region))
+	if (!kms_name_parse(asked->key, provider, region))
 		return KMS_INVALID_REQUEST;
 	return kms_clients_find(asked->ask->clients, provider, region, &asked->report,
 				&asked->client);
 }
 
-static struct asked asking(const struct ask *ask, const char *operation)
+static struct asked asking(const struct ask *ask, const char *operation, const char *key)
 {
-	struct asked asked = {.ask = ask, .operation = operation, .started_us = clock_precise_us()};
+	return (struct asked){.ask = ask,
+			      .operation = operation,
+			      .key = key,
+			      .started_us = clock_precise_us(),
+			      .status = KMS_INVALID_REQUEST};
+}
+
+static enum zone_status answered(const struct asked *asked)
+{
+	if (asked->ask->report != NULL)
+		*asked->ask->report = asked->report;
+	if (asked->status != KMS_OK && !asked->ask->quiet)
+		log_refusal(asked);
+	return zone_status_of_kms(asked->status);
+}
+
+/* --- About a key, where it is */
+
+static struct asked ask_here(const struct ask *ask, const char *operation)
+{
+	struct asked asked = asking(ask, operation, ask->key);
 
 	asked.status = find_client(&asked);
 	return asked;
 }
 
+static enum zone_status heard(const struct asked *asked)
+{
+	audit(asked);
+	return answered(asked);
+}
+
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 {
-	struct asked asked = asking(ask, "DescribeKey");
+	struct asked asked = ask_here(ask, "DescribeKey");
 	struct kms_client *client = asked.client;
 
 	if (asked.status == KMS_OK)
 		asked.status =
 			client->operations->describe(client, ask->key, &asked.report, ret_key);
-	return answered(&asked);
-}
-
-enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext, struct buffer *ret_blob)
-{
-	struct asked asked = asking(ask, "Encrypt");
-	struct kms_client *client = asked.client;
-
-	if (asked.status == KMS_OK)
-		asked.status = client->operations->encrypt(client, ask->key, plaintext,
-							   ask->context, &asked.report, ret_blob);
-	return answered(&asked);
-}
-
-static enum zone_status decrypt_here(const struct ask *ask, struct bytes blob,
-				     struct buffer *ret_plaintext)
-{
-	struct asked asked = asking(ask, "Decrypt");
-	struct kms_client *client = asked.client;
-
-	if (asked.status == KMS_OK)
-		asked.status = client->operations->decrypt(client, ask->key, blob, ask->context,
-							   &asked.report, ret_plaintext);
-	return answered(&asked);
-}
-
-/* Is there more to learn by asking a related key elsewhere? Not after a yes or a no; but a region
- * that has no such replica says nothing of the key. */
-static bool is_settled(enum zone_status status, bool own)
-{
-	return !zone_status_is_outage(status) && (own || status != ZONE_KMS_NOT_FOUND);
-}
-
-enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct buffer *ret_plaintext)
-{
-	enum zone_status status = ZONE_INVALID, answer;
-	char arn[KMS_ARN_MAX + 1];
-
-	for (size_t i = 0; kms_clients_name(ask->clients, ask->key, i, arn); i++) {
-		bool own = strcmp(arn, ask->key) == 0;
-		struct ask here = *ask;
-
-		here.key = arn;
-		answer = decrypt_here(&here, blob, ret_plaintext);
-		if (own || answer != ZONE_KMS_NOT_FOUND)
-			status = answer;
-		if (is_settled(answer, own))
-			break;
-	}
-	return status;
-}
-
-enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,
-			      struct buffer *ret_blob)
-{
-	struct asked asked = asking(ask, "GenerateDataKey");
-	struct kms_client *client = asked.client;
-
-	if (asked.status == KMS_OK)
-		asked.status = client->operations->generate_data_key(
-			client, ask->key, ask->context, &asked.report, ret_plaintext, ret_blob);
-	return answered(&asked);
+	return heard(&asked);
 }
 
 enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 {
-	struct asked asked = asking(ask, "SetState");
+	struct asked asked = ask_here(ask, "SetState");
 	struct kms_client *client = asked.client;
 
 	if (asked.status == KMS_OK && client->operations->set_state == NULL)
@@ -251,12 +208,12 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 	else if (asked.status == KMS_OK)
 		asked.status =
 			client->operations->set_state(client, ask->key, state, &asked.report);
-	return answered(&asked);
+	return heard(&asked);
 }
 
 enum zone_status ask_create(const struct ask *ask, bool registered)
 {
-	struct asked asked = asking(ask, "CreateKey");
+	struct asked asked = ask_here(ask, "CreateKey");
 	struct kms_client *client = asked.client;
 
 	if (asked.status == KMS_OK && client->operations->create == NULL)
@@ -264,5 +221,93 @@ enum zone_status ask_create(const struct ask *ask, bool registered)
 	else if (asked.status == KMS_OK)
 		asked.status =
 			client->operations->create(client, ask->key, registered, &asked.report);
-	return answered(&asked);
+	return heard(&asked);
+}
+
+/* --- By a key, wherever it or a related one answers */
+
+/* What is done by a key; outputs are touched by a yes alone. */
+struct work {
+	const char *operation;
+	enum kms_status (*send)(struct asked *asked, const struct work *work);
+	struct bytes in;
+	struct buffer *ret_plaintext, *ret_blob;
+};
+
+static enum kms_status send_encrypt(struct asked *asked, const struct work *work)
+{
+	return asked->client->operations->encrypt(asked->client, asked->key, work->in,
+						  asked->ask->context, &asked->report,
+						  work->ret_blob);
+}
+
+static enum kms_status send_decrypt(struct asked *asked, const struct work *work)
+{
+	return asked->client->operations->decrypt(asked->client, asked->key, work->in,
+						  asked->ask->context, &asked->report,
+						  work->ret_plaintext);
+}
+
+static enum kms_status send_generate(struct asked *asked, const struct work *work)
+{
+	return asked->client->operations->generate_data_key(asked->client, asked->key,
+							    asked->ask->context, &asked->report,
+							    work->ret_plaintext, work->ret_blob);
+}
+
+static struct asked ask_there(const struct ask *ask, const struct kms_route *route,
+			      const struct work *work)
+{
+	struct asked asked = asking(ask, work->operation, route->arn);
+
+	asked.report.until = route->until;
+	asked.status = find_client(&asked);
+	if (asked.status == KMS_OK)
+		asked.status = work->send(&asked, work);
+	audit(&asked);
+	return asked;
+}
+
+/* Each region that is asked is a call in the audit log; a refusal is told once, of the region that
+ * decided. */
+static enum zone_status ask_around(const struct ask *ask, const struct work *work)
+{
+	struct asked answer = asking(ask, work->operation, ask->key), asked;
+	char key[KMS_ARN_MAX + 1];
+	struct kms_route route;
+
+	kms_route_begin(&route, ask->clients, ask->key, ask->own_region);
+	while (kms_route_next(&route)) {
+		asked = ask_there(ask, &route, work);
+		if (!kms_route_heard(&route, asked.status, &asked.report))
+			continue;
+		answer = asked;
+		answer.key = strcpy(key, route.arn);
+	}
+	return answered(&answer);
+}
+
+enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext, struct buffer *ret_blob)
+{
+	return ask_around(ask, &(struct work){.operation = "Encrypt",
+					      .send = send_encrypt,
+					      .in = plaintext,
+					      .ret_blob = ret_blob});
+}
+
+enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct buffer *ret_plaintext)
+{
+	return ask_around(ask, &(struct work){.operation = "Decrypt",
+					      .send = send_decrypt,
+					      .in = blob,
+					      .ret_plaintext = ret_plaintext});
+}
+
+enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,
+			      struct buffer *ret_blob)
+{
+	return ask_around(ask, &(struct work){.operation = "GenerateDataKey",
+					      .send = send_generate,
+					      .ret_plaintext = ret_plaintext,
+					      .ret_blob = ret_blob});
 }

@@ -20,10 +20,13 @@ struct ask {
 	uint64_t zone_id;      /* 0: not about a zone */
 	uint32_t version;
 	struct kms_report *report; /* for who wants to show the KMS's own words; may be NULL */
+	bool own_region;	   /* it is about this very key: no related one elsewhere will do */
+	bool quiet;		   /* a refusal is for the caller to tell, not for the log */
 };
 
-/* The provider and region are those that the key's name says. Answers of 32 bytes are the caller's
- * to check. Plaintexts are secret: clear the buffer. */
+/* Those about a key go where its name says, those by a multi-Region key wherever it or a related
+ * one answers (kms_route_begin). Answers of 32 bytes are the caller's to check. Plaintexts are
+ * secret: clear the buffer. */
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key);
 enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext,
 			     struct buffer *ret_blob);

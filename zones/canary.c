@@ -60,8 +60,9 @@ enum zone_status canary_make(struct zones *zones, struct uid project_uid, const 
 {
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
 	AUTO(context_clear) struct canary_context context = {0};
-	const struct ask ask = ask_for(zones, arn, &context, project_uid, project);
+	struct ask ask = ask_for(zones, arn, &context, project_uid, project);
 
+	ask.own_region = true;
 	TRY(context_init(&context, project_uid));
 	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
 	if (ret_canary->failed)

@@ -7,7 +7,8 @@
 
 #include "zones/state.h"
 
-/* KMS: encrypts and decrypts, which shows both rights; what was encrypted is the canary. */
+/* KMS: encrypts and decrypts, which shows both rights; what was encrypted is the canary. The key
+ * shows it itself, in its own region: a related one's yes would let one in that is disabled. */
 enum zone_status canary_make(struct zones *zones, struct uid project, const char *arn,
 			     struct buffer *ret_canary);
 /* KMS: decrypts the canary of the project's root key, by that key or a related multi-Region key.

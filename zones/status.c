@@ -95,22 +95,28 @@ enum zone_status zone_status_of_kms(enum kms_status status)
 	return of_kms[status];
 }
 
-bool zone_status_is_no(enum zone_status status)
+/* What the KMS answered; KMS_OK: it is none of its statuses. */
+static enum kms_status kms_of(enum zone_status status)
 {
 	for (int kms = 0; kms < KMS_STATUS_COUNT; kms++)
 		if (of_kms[kms] == status)
-			return kms_status_is_no((enum kms_status)kms);
-	return false;
+			return (enum kms_status)kms;
+	return KMS_OK;
+}
+
+bool zone_status_is_no(enum zone_status status)
+{
+	return kms_status_is_no(kms_of(status));
 }
 
 bool zone_status_is_outage(enum zone_status status)
 {
-	return status == ZONE_KMS_THROTTLED || status == ZONE_KMS_UNAVAILABLE;
+	return kms_status_is_outage(kms_of(status));
 }
 
 bool zone_status_is_no_of_key(enum zone_status status)
 {
-	return zone_status_is_no(status) && status != ZONE_KMS_DENIED;
+	return kms_status_is_no_of_key(kms_of(status));
 }
 
 const char *zone_status_text(enum zone_status status)

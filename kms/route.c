@@ -1,0 +1,128 @@
+/* A call's way through the regions in which a key has a name. */
+#include "kms/route.h"
+
+#include "base/log.h"
+#include "kms/name.h"
+#include "kms/replica.h"
+
+static uint32_t bit(size_t index)
+{
+	return UINT32_C(1) << index;
+}
+
+/* Makes the name at `index` the one that is asked. */
+static bool take_name(struct kms_route *route, size_t index)
+{
+	char provider[KMS_PROVIDER_MAX + 1];
+
+	if (!replica_name(route->regions->settings->multi_region_order, route->key, index,
+			  route->arn))
+		return false;
+	if (!kms_name_parse(route->arn, provider, route->region))
+		route->region[0] = 0; /* not a name of a key; who asks will hear it */
+	route->at = index;
+	return true;
+}
+
+static void look_at_names(struct kms_route *route)
+{
+	for (size_t i = 0; take_name(route, i); i++) {
+		route->open |= bit(i);
+		if (strcmp(route->arn, route->key) == 0)
+			route->own = i;
+	}
+}
+
+/* Which regions come last, since they did not answer lately. */
+static void look_at_regions(struct kms_route *route)
+{
+	for (size_t i = 0; take_name(route, i); i++)
+		if (regions_is_out(route->regions, route->region))
+			route->behind |= bit(i);
+}
+
+static bool has_others(const struct kms_route *route)
+{
+	return (route->open & ~bit(route->own)) != 0;
+}
+
+/* What nobody can remember any more counts as refused. */
+static bool is_refused(struct kms_route *route)
+{
+	route->known = regions_key(route->regions, route->key);
+	return route->known == NULL ||
+	       regions_key_refused(route->regions, route->known, &route->no_count);
+}
+
+void route_begin(struct kms_route *route, struct regions *regions, const char *key, bool own_only)
+{
+	const struct kms_settings *settings = regions->settings;
+
+	*route = (struct kms_route){.key = key, .regions = regions};
+	route->deadline = moment_after(clock_now(settings->clock), settings->call_timeout_ms);
+	look_at_names(route);
+	if (!has_others(route))
+		return;
+	if (is_refused(route) || own_only)
+		route->open = bit(route->own);
+	else
+		look_at_regions(route);
+}
+
+/* An equal part of the time that is left for each who is yet to be asked. */
+static void share_time(struct kms_route *route)
+{
+	const struct moment now = clock_now(route->regions->settings->clock);
+	int64_t left = route->deadline.monotonic_ms - now.monotonic_ms;
+	int askable = __builtin_popcount(route->open);
+
+	route->until =
+		askable == 1 ? route->deadline : moment_after(now, left > 0 ? left / askable : 0);
+}
+
+bool kms_route_next(struct kms_route *route)
+{
+	uint32_t first = route->open & ~route->behind;
+
+	if (route->open == 0)
+		return false;
+	share_time(route);
+	take_name(route, (size_t)__builtin_ctz(first != 0 ? first : route->open));
+	route->open &= ~bit(route->at);
+	return true;
+}
+
+static void lose_region(const struct kms_route *route, enum kms_status status,
+			const struct kms_report *report)
+{
+	if (regions_lost(route->regions, route->region))
+		log_notice("KMS: region %s does not answer (%s: %s); for multi-Region keys the "
+			   "others of multi_region_order are asked before it until it does",
+			   route->region, kms_status_text(status), report->message);
+}
+
+static void find_region(const struct kms_route *route)
+{
+	if (regions_found(route->regions, route->region))
+		log_notice("KMS: region %s answers again; it is asked in its turn", route->region);
+}
+
+bool kms_route_heard(struct kms_route *route, enum kms_status status,
+		     const struct kms_report *report)
+{
+	bool own = route->at == route->own;
+
+	if (route->known == NULL)
+		return true;
+	if (kms_status_is_outage(status)) {
+		lose_region(route, status, report);
+		return true;
+	}
+	find_region(route);
+	if (!own && status == KMS_NOT_FOUND)
+		return false;
+	regions_key_heard(route->regions, route->known, route->region, own, route->no_count,
+			  status);
+	route->open = 0;
+	return true;
+}
