@@ -84,15 +84,17 @@ static struct entry *hold_root_key(struct zones *zones, struct uid project, cons
 	return root_key;
 }
 
-enum zone_status canary_ask(struct zones *zones, struct uid project_uid, const char *arn)
+enum zone_status canary_ask(struct zones *zones, struct uid project_uid, const char *arn,
+			    bool own_region)
 {
 	AUTO(entry_releasep) struct entry *root_key = hold_root_key(zones, project_uid, arn);
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
 	AUTO(context_clear) struct canary_context context = {0};
-	const struct ask ask = ask_for(zones, arn, &context, project_uid, project);
+	struct ask ask = ask_for(zones, arn, &context, project_uid, project);
 
 	if (root_key == NULL || root_key->of_root_key.canary.len == 0)
 		return ZONE_NOT_FOUND;
+	ask.own_region = own_region;
 	TRY(context_init(&context, project_uid));
 	return decrypt(&ask, root_key->of_root_key.canary);
 }

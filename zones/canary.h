@@ -11,6 +11,7 @@
  * shows it itself, in its own region: a related one's yes would let one in that is disabled. */
 enum zone_status canary_make(struct zones *zones, struct uid project, const char *arn,
 			     struct buffer *ret_canary);
-/* KMS: decrypts the canary of the project's root key, by that key or a related multi-Region key.
- * ZONE_NOT_FOUND: it has none. */
-enum zone_status canary_ask(struct zones *zones, struct uid project, const char *arn);
+/* KMS: decrypts the canary of the project's root key, by that key or, unless it is about this very
+ * key, a related multi-Region key. ZONE_NOT_FOUND: it has none. */
+enum zone_status canary_ask(struct zones *zones, struct uid project, const char *arn,
+			    bool own_region);

@@ -4,11 +4,14 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/ask.h"
 #include "zones/ezk.h"
+#include "zones/root_keys.h"
 #include "zones/state.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void release_all(struct entry **entries, size_t count)
 {
@@ -81,6 +84,52 @@ static void put_state(struct report *report, const struct entry *root_key)
 	buffer_put_u8(report->text, '\n');
 }
 
+/* The related key in another region that may be asked in its place. */
+static void check_replica(struct report *report, const struct entry *root_key, const char *arn)
+{
+	struct kms_report said = {0};
+	const struct ask ask = {
+		.clients = report->zones->clients,
+		.key = arn,
+		.project_id = root_key->project,
+		.report = &said,
+		.quiet = true,
+	};
+	struct kms_key key = {0};
+	enum zone_status status = ask_describe(&ask, &key);
+
+	buffer_put_text(report->text, "root key ");
+	put_label(report->text, root_key->label);
+	buffer_format(report->text, " (%s, by multi_region_order): ", arn);
+	if (status == ZONE_OK)
+		status = root_key_meaning(key.state);
+	if (status == ZONE_KMS_NOT_FOUND) {
+		buffer_put_text(report->text, "none there, the region is passed over\n");
+		return;
+	}
+	if (status == ZONE_OK)
+		buffer_put_text(report->text, "ok, ");
+	else
+		put_fault(report, status);
+	buffer_put_text(report->text, zone_status_word(status));
+	put_deletion(report->text, key.deletion_ms);
+	if (said.message[0] != '\0') {
+		buffer_put_text(report->text, ": ");
+		put_plain(report->text, said.message, '\n');
+	}
+	buffer_put_u8(report->text, '\n');
+}
+
+static void check_replicas(struct report *report, const struct entry *root_key)
+{
+	const char *own = root_key->of_root_key.arn;
+	char arn[KMS_ARN_MAX + 1];
+
+	for (size_t i = 0; kms_clients_name(report->zones->clients, own, i, arn); i++)
+		if (strcmp(arn, own) != 0)
+			check_replica(report, root_key, arn);
+}
+
 static void check_root_key(struct report *report, const struct entry *root_key)
 {
 	buffer_put_text(report->text, "root key ");
@@ -91,6 +140,7 @@ static void check_root_key(struct report *report, const struct entry *root_key)
 		buffer_put_text(report->text, "awaits removal from the project\n");
 	else
 		put_state(report, root_key);
+	check_replicas(report, root_key);
 }
 
 static bool same_place(const struct entry *a, const struct entry *b)
@@ -165,6 +215,18 @@ static enum zone_status open_zone(struct zones *zones, const struct entry *zone)
 	return ezk_begin(ezk);
 }
 
+/* Where several regions may be asked: the one that said yes. */
+static void put_region(struct zones *zones, const struct entry *zone, struct buffer *text)
+{
+	const struct ezk_version *version = entry_version(zone, zone->of_zone.primary);
+	char region[KMS_REGION_MAX + 1];
+
+	for (size_t i = 0; version != NULL && i < version->wrap_count; i++)
+		if (version->wraps[i].state != WRAP_REPLACED &&
+		    kms_clients_answered(zones->clients, version->wraps[i].arn, region))
+			buffer_format(text, ", by %s", region);
+}
+
 static void check_zone(struct report *report, const struct entry *zone)
 {
 	enum zone_status status =
@@ -178,7 +240,9 @@ static void check_zone(struct report *report, const struct entry *zone)
 	if (zone->state == ENTRY_PENDING_DELETION) {
 		buffer_put_text(report->text, "awaits deletion\n");
 	} else if (status == ZONE_OK) {
-		buffer_put_text(report->text, "ok\n");
+		buffer_put_text(report->text, "ok");
+		put_region(report->zones, zone, report->text);
+		buffer_put_u8(report->text, '\n');
 	} else {
 		put_fault(report, status);
 		buffer_format(report->text, "%s\n", zone_status_text(status));

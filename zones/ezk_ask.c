@@ -94,7 +94,7 @@ static enum zone_status ask_canary(void *state)
 	const struct canary *canary = state;
 	uint64_t no_count = root_lease_no_count(canary->root);
 	enum zone_status status =
-		canary_ask(canary->zones, canary->root->project, canary->root->arn);
+		canary_ask(canary->zones, canary->root->project, canary->root->arn, false);
 
 	if (zone_status_is_no_of_key(status))
 		ezks_hear(canary->zones->ezks, canary->root, no_count, status);

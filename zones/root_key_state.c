@@ -69,6 +69,7 @@ static struct ask ask_about(const struct question *question)
 		.key = question->root_key->of_root_key.arn,
 		.project = entry_label(question->project),
 		.project_id = question->root_key->project,
+		.own_region = true,
 	};
 }
 
@@ -178,7 +179,7 @@ bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
 	const struct question question = {zones, root_key, project};
 	struct root_key_finding finding = {
-		canary_ask(zones, root_key->project, root_key->of_root_key.arn), 0};
+		canary_ask(zones, root_key->project, root_key->of_root_key.arn, true), 0};
 	bool told = true;
 
 	if (says_nothing(finding.status) || zone_status_is_no_of_key(finding.status))
