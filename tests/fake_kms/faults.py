@@ -8,6 +8,7 @@ and what:
     slow            send the body a byte at a time,  content_type, body      answer this instead (status with it)
                     so many ms apart                 other_key               answer with another KeyId
     plaintext_len   a plaintext of that length       skew_s                  the server's clock is off by so many seconds
+    region          in that region alone, as the request is signed
 """
 
 import threading
@@ -29,11 +30,11 @@ class Faults:
             self.orders.clear()
             self.skew_s = 0
 
-    def take(self, op):
-        """The first order that is for this operation; it is used up by one."""
+    def take(self, op, region=None):
+        """The first order that is for this operation and region; it is used up by one."""
         with self.lock:
             for order in self.orders:
-                if order["op"] in ("*", op):
+                if order["op"] in ("*", op) and order.get("region", region) == region:
                     order["count"] -= 1
                     if order["count"] <= 0:
                         self.orders.remove(order)

@@ -118,10 +118,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     # --- Requests with a fault, and what is common to them ---
 
+    def signed_for(self):
+        """The region that the request says it is for; None: it is not signed, or not well."""
+        try:
+            return Signature(self.headers).region
+        except Unsigned:
+            return None
+
     def begin(self, op):
         """Takes the operation's fault and obeys what of it comes before the work."""
-        fault, request_id = self.fake.faults.take(op), str(uuid.uuid4())
-        entry = self.fake.note(op, request_id)
+        region = self.signed_for()
+        fault, request_id = self.fake.faults.take(op, region), str(uuid.uuid4())
+        entry = self.fake.note(op, request_id, region)
         time.sleep(fault.get("delay_ms", 0) / 1000)
         if fault.get("reset") == "before":
             entry["outcome"] = "reset before"
@@ -318,8 +326,8 @@ class FakeAws:
         with self.lock:
             return self.identities.secrets() | set(self.plaintexts)
 
-    def note(self, op, request_id):
-        entry = {"op": op, "request_id": request_id, "time": time.time(), "outcome": "?"}
+    def note(self, op, request_id, region):
+        entry = {"op": op, "request_id": request_id, "region": region, "time": time.time(), "outcome": "?"}
         with self.lock:
             self.entries.append(entry)
         return entry
