@@ -74,10 +74,8 @@ static void share_time(struct kms_route *route)
 {
 	const struct moment now = clock_now(route->regions->settings->clock);
 	int64_t left = route->deadline.monotonic_ms - now.monotonic_ms;
-	int askable = __builtin_popcount(route->open);
 
-	route->until =
-		askable == 1 ? route->deadline : moment_after(now, left > 0 ? left / askable : 0);
+	route->until = moment_after(now, left / __builtin_popcount(route->open));
 }
 
 bool kms_route_next(struct kms_route *route)

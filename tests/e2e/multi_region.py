@@ -326,7 +326,34 @@ def check_one_process(folder):
 
 with Fake() as fake, tempfile.TemporaryDirectory() as home:
     check_well(fake, home)
-PARTS = (check_one_process, check_own_region, check_both, check_noes, check_doctor, check_count)
+def check_switched_off(folder):
+    """A program whose key is disabled in its own region, which is then cut off: the replica, which is enabled, changes nothing."""
+    here = Trouble(folder)
+    place = here.place
+    place.order(f"{HOME} {ABROAD}", "[kms]\nlease_seconds = 1\ndeny_seconds = 1\n")
+    program = os.path.join(BUILD, "tests", "module", "load")
+    subprocess.run([program, "make", "p", "1"], env=place.environment, check=True, timeout=60)
+    with subprocess.Popen([program, "run", "p", "1", "2", "14000", "100"], env=place.environment, stdout=subprocess.PIPE, text=True) as child:
+        time.sleep(2)
+        here.key.state = "Disabled"
+        time.sleep(4)
+        here.down(HOME, reset="before")
+        cut = time.time()
+        time.sleep(4)
+        here.key.state = "Enabled"
+        still, abroad = len(place.asked()), place.asked().count(ABROAD)
+        here.down()
+        restored = time.time()
+        uses = [Use(line) for line in child.communicate(timeout=120)[0].splitlines()]
+    ok(any(use.good for use in uses if use.ended < cut), "a program works")
+    meanwhile = [use for use in uses if cut < use.began and use.ended < restored]
+    ok(len(meanwhile) > 5 and not any(use.good for use in meanwhile), "disabled at home and then cut off from there, it works no more",
+       [use.began - cut for use in meanwhile if use.good][:5])
+    ok(still > 0 and abroad == 0, "its own region is asked, and no replica", (still, abroad))
+    ok(any(use.good for use in uses if use.began > restored), "enabled and in reach again, it goes on")
+
+
+PARTS = (check_one_process, check_switched_off, check_own_region, check_both, check_noes, check_doctor, check_count)
 with tempfile.TemporaryDirectory() as home, concurrent.futures.ThreadPoolExecutor(len(PARTS)) as pool:
     for part in [pool.submit(part, os.path.join(home, part.__name__)) for part in PARTS]:
         part.result()
