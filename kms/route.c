@@ -99,9 +99,13 @@ static void lose_region(const struct kms_route *route, enum kms_status status,
 			   route->region, kms_status_text(status), report->message);
 }
 
-static void find_region(const struct kms_route *route)
+/* Not where credentials or memory were missing on the way: those are nobody's answer. */
+static void find_region(const struct kms_route *route, enum kms_status status,
+			const struct kms_report *report)
 {
-	if (regions_found(route->regions, route->region))
+	bool answered = status == KMS_OK || report->request_id[0] != 0;
+
+	if (answered && regions_found(route->regions, route->region))
 		log_notice("KMS: region %s answers again; it is asked in its turn", route->region);
 }
 
@@ -116,7 +120,7 @@ bool kms_route_heard(struct kms_route *route, enum kms_status status,
 		lose_region(route, status, report);
 		return true;
 	}
-	find_region(route);
+	find_region(route, status, report);
 	if (!own && status == KMS_NOT_FOUND)
 		return false;
 	regions_key_heard(route->regions, route->known, route->region, own, route->no_count,

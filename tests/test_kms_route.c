@@ -48,8 +48,10 @@ static void next_is(struct kms_route *route, const char *region)
 
 static bool hear(struct kms_route *route, enum kms_status status)
 {
-	const struct kms_report report = {.message = "as the test wants it"};
+	struct kms_report report = {.message = "as the test wants it"};
 
+	if (status != KMS_NO_CREDENTIALS)
+		strcpy(report.request_id, "1");
 	return kms_route_heard(route, status, &report);
 }
 
@@ -268,6 +270,15 @@ static void a_no_is_an_answer_too(void **state)
 	assert_string_equal(ASKED(HOME, KMS_OK), "us-west-2");
 }
 
+static void missing_credentials_are_no_answer(void **state)
+{
+	(void)state;
+	lose_home();
+	fake_clock_advance(&clock_, REGIONS_OUT_MS);
+	assert_string_equal(ASKED(HOME, KMS_NO_CREDENTIALS), "us-west-2");
+	assert_string_equal(ASKED(HOME, KMS_OK), "eu-west-1");
+}
+
 static void *begin_route(void *state)
 {
 	struct kms_route *route = state;
@@ -389,6 +400,7 @@ int main(void)
 		CASE(the_others_do_not_wait_for_whom_looks_again),
 		CASE(where_nobody_answered_the_order_is_as_it_was),
 		CASE(a_no_is_an_answer_too),
+		CASE(missing_credentials_are_no_answer),
 		CASE(of_many_threads_one_looks_again),
 		CASE(the_own_region_s_no_stands_until_it_says_yes),
 		CASE(where_replicas_come_first_the_own_region_s_no_stands_as_well),

@@ -228,6 +228,10 @@ def check_both(folder):
         ok(len(place.logged(": error: ")) == 1 and len(place.lines("KMS Decrypt")) == 1, "and told as one error", place.logged())
     here.down()
     environment = place.environment
+    place.environment = environment | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    place.forget_log()
+    ok(not place.opens(here.sealed) and place.code == 6 and len(place.logged(": error: ")) == 1, "and so is a refused connection",
+       (place.said, place.logged()))
     place.environment = {name: value for name, value in environment.items() if "ACCESS_KEY" not in name} | {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": here.aws.url + "/container"}
     here.aws.faults.order(op="Container", count=EVER, delay_ms=600000)
