@@ -107,17 +107,18 @@ static void check_replica(struct report *report, const struct entry *root_key, c
 		buffer_put_text(report->text, "none there, the region is passed over\n");
 		return;
 	}
-	if (status == ZONE_OK)
-		buffer_put_text(report->text, "ok, ");
-	else
-		put_fault(report, status);
+	if (status == ZONE_OK) {
+		buffer_format(report->text, "ok, %s\n", zone_status_word(status));
+		return;
+	}
+	put_fault(report, status);
 	buffer_put_text(report->text, zone_status_word(status));
 	put_deletion(report->text, key.deletion_ms);
-	if (said.message[0] != '\0') {
+	if (said.message[0] != '\0')
 		buffer_put_text(report->text, ": ");
-		put_plain(report->text, said.message, '\n');
-	}
-	buffer_put_u8(report->text, '\n');
+	put_plain(report->text, said.message, '\n');
+	buffer_put_text(report->text,
+			"; set this right, or take the region out of multi_region_order\n");
 }
 
 static void check_replicas(struct report *report, const struct entry *root_key)

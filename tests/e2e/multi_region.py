@@ -270,12 +270,12 @@ def check_doctor(folder):
     ok(place.lines("by multi_region_order): none there, the region is passed over"), "and that one has none", place.said)
     ok(place.lines("): ok, by us-west-2"), "and which region opened the zone", place.said)
     here.down(HOME, reset="before")
-    ok(not place("doctor") and place.code == 6 and place.lines(f"root key root ({here.key.arn}, us-west-2): FAILED: the KMS is out of reach")
+    ok(not place("doctor") and place.code == 6 and place.lines(f"root key root ({here.key.arn}, us-west-2): FAILED: not reachable")
        and place.lines(f"({here.replica.arn}, by multi_region_order): ok") and place.lines("): ok, by eu-west-1"),
        "with the own region out, doctor says that, and that the replica opened the zone", (place.code, place.said))
     here.down()
     here.replica.state = "Disabled"
-    ok(not place("doctor") and place.lines(f"({here.replica.arn}, by multi_region_order): FAILED: the key's state is Disabled"),
+    ok(not place("doctor") and place.lines(f"({here.replica.arn}, by multi_region_order): FAILED: disabled; set this right, or take the region out"),
        "a disabled replica is found before it is needed", place.said)
 
 
