@@ -117,7 +117,6 @@ static enum kms_status ask(const struct credentials_place *place, struct peer *p
 		.headers = {{"Accept", "application/json"}},
 		.connect_timeout_ms = TIMEOUT_MS,
 		.timeout_ms = TIMEOUT_MS,
-		.direct = true,
 	};
 
 	if (token->len > 0)

@@ -41,6 +41,9 @@ static const struct {
 	[ENV_MAX_ATTEMPTS]            = { "AWS_MAX_ATTEMPTS",                        NULL },
 	[ENV_RETRY_MODE]              = { "AWS_RETRY_MODE",                          NULL },
 	[ENV_CA_BUNDLE]               = { "AWS_CA_BUNDLE",                           NULL },
+	[ENV_HTTPS_PROXY]             = { "https_proxy",                             "HTTPS_PROXY" },
+	[ENV_ALL_PROXY]               = { "all_proxy",                               "ALL_PROXY" },
+	[ENV_NO_PROXY]                = { "no_proxy",                                "NO_PROXY" },
 	[ENV_HOME]                    = { "HOME",                                    NULL },
 	/* clang-format on */
 };

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/clock.h"
 
 enum http_result {
 	HTTP_ANSWERED = 0,  /* whatever the status code */
@@ -13,6 +14,7 @@ enum http_result {
 	HTTP_BROKEN,	    /* lost on the way: the server may have seen the request */
 	HTTP_TIMED_OUT,
 	HTTP_TOO_LONG,	/* an answer beyond the limits below */
+	HTTP_REFUSED,	/* the proxy says no, or wants another user */
 	HTTP_UNTRUSTED, /* the server's certificate, or the CA bundle */
 	HTTP_UNUSABLE,	/* a URL or a libcurl that can't be used */
 	HTTP_NO_MEMORY
@@ -34,7 +36,7 @@ struct http_request {
 	const char *ca_bundle;	     /* NULL: the system's */
 	unsigned connect_timeout_ms; /* both > 0 */
 	unsigned timeout_ms;	     /* of the whole request */
-	bool direct;		     /* by no proxy, whatever the environment says */
+	const char *proxy;	     /* NULL: none, whatever the environment says */
 };
 
 /* Zero state first. The body may be secret; clearing wipes it. */
@@ -42,7 +44,7 @@ struct http_answer {
 	unsigned status;
 	struct buffer head; /* the header lines as they came */
 	struct buffer body;
-	char error[256]; /* for the log, when there was no answer */
+	char error[512]; /* for the log, when there was no answer: what happened, what to do */
 };
 
 void http_answer_clear(struct http_answer *answer);
@@ -65,5 +67,6 @@ struct http {
 	const struct http_operations *operations;
 };
 
-/* Touches neither network nor libcurl before the first request. NULL: no memory. */
-struct http *http_curl_new(unsigned max_idle_connections);
+/* Touches neither network nor libcurl before the first request. The clock, which is borrowed, says
+ * how long connections are idle. NULL: no memory. */
+struct http *http_curl_new(unsigned max_idle_connections, const struct clock *clock);

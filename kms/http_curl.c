@@ -6,13 +6,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
+#include "kms/http_failure.h"
 #include "kms/http_guest.h"
 #include "kms/http_pool.h"
 
@@ -20,40 +20,8 @@ struct http_curl {
 	struct http http;
 	struct http_pool pool;
 	struct guest_sockets sockets;
+	const struct clock *clock;
 };
-
-/* libcurl's words for a failure, in ours; all others mean that the connection broke. */
-static const struct {
-	CURLcode code;
-	enum http_result result;
-} results[] = {
-	/* clang-format off */
-	{ CURLE_OK,                       HTTP_ANSWERED },
-	{ CURLE_OUT_OF_MEMORY,            HTTP_NO_MEMORY },
-	{ CURLE_WRITE_ERROR,              HTTP_TOO_LONG },
-	{ CURLE_OPERATION_TIMEDOUT,       HTTP_TIMED_OUT },
-	{ CURLE_COULDNT_RESOLVE_PROXY,    HTTP_NOT_CONNECTED },
-	{ CURLE_COULDNT_RESOLVE_HOST,     HTTP_NOT_CONNECTED },
-	{ CURLE_COULDNT_CONNECT,          HTTP_NOT_CONNECTED },
-	{ CURLE_SSL_CONNECT_ERROR,        HTTP_NOT_CONNECTED },
-	{ CURLE_PEER_FAILED_VERIFICATION, HTTP_UNTRUSTED },
-	{ CURLE_SSL_CACERT_BADFILE,       HTTP_UNTRUSTED },
-	{ CURLE_URL_MALFORMAT,            HTTP_UNUSABLE },
-	{ CURLE_UNSUPPORTED_PROTOCOL,     HTTP_UNUSABLE },
-	{ CURLE_FAILED_INIT,              HTTP_UNUSABLE },
-	/* clang-format on */
-};
-
-/* An answer as of HTTP/0.9, or in no protocol at all, is called an unsupported one too. */
-static enum http_result result_of(CURLcode code, const char *url)
-{
-	if (code == CURLE_UNSUPPORTED_PROTOCOL && strncasecmp(url, "http", 4) == 0)
-		return HTTP_BROKEN;
-	for (size_t i = 0; i < COUNT_OF(results); i++)
-		if (results[i].code == code)
-			return results[i].result;
-	return HTTP_BROKEN;
-}
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static bool curl_usable;
@@ -144,6 +112,7 @@ static void set_protocol(CURL *handle)
 #endif
 	curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	curl_easy_setopt(handle, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L); /* the path that was signed */
 	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
@@ -169,8 +138,9 @@ static void set_callbacks(CURL *handle, struct http_curl *http, struct http_answ
 static void set_request(CURL *handle, const struct http_request *request, struct curl_slist *list)
 {
 	curl_easy_setopt(handle, CURLOPT_URL, request->url);
-	if (request->direct || strncasecmp(request->url, "http:", 5) == 0)
-		curl_easy_setopt(handle, CURLOPT_PROXY, ""); /* in clear: to nobody but its host */
+	/* Never libcurl's own choice: it would read the environment. */
+	curl_easy_setopt(handle, CURLOPT_PROXY, request->proxy == NULL ? "" : request->proxy);
+	curl_easy_setopt(handle, CURLOPT_NOPROXY, "");
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
@@ -186,8 +156,8 @@ static void set_request(CURL *handle, const struct http_request *request, struct
 	}
 }
 
-static CURLcode perform(struct http_curl *http, CURL *handle, const struct http_request *request,
-			struct http_answer *answer)
+static enum http_result perform(struct http_curl *http, CURL *handle,
+				const struct http_request *request, struct http_answer *answer)
 {
 	struct curl_slist *list = header_list(request);
 	CURLcode code = CURLE_OUT_OF_MEMORY;
@@ -201,27 +171,25 @@ static CURLcode perform(struct http_curl *http, CURL *handle, const struct http_
 		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
 		answer->status = (unsigned)status;
 	}
-	if (code != CURLE_OK && answer->error[0] == 0)
-		snprintf(answer->error, sizeof(answer->error), "%s", curl_easy_strerror(code));
 	header_list_free(list);
-	return code;
+	return http_failure(handle, code, request, answer);
 }
 
-static CURLcode send_with_pool(struct http_curl *http, const struct http_request *request,
-			       struct http_answer *answer)
+static enum http_result send_with_pool(struct http_curl *http, const struct http_request *request,
+				       struct http_answer *answer)
 {
-	CURL *handle = pool_borrow(&http->pool);
-	CURLcode code;
+	CURL *handle = pool_borrow(&http->pool, clock_now(http->clock).monotonic_ms);
+	enum http_result result;
 
 	if (handle == NULL)
-		return CURLE_OUT_OF_MEMORY;
-	code = perform(http, handle, request, answer);
+		return HTTP_NO_MEMORY;
+	result = perform(http, handle, request, answer);
 	curl_easy_reset(handle); /* forgets what is borrowed, keeps the connections */
 	/* Sockets closed from now on are still ours to count. */
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, (void *)&http->sockets);
-	pool_return(&http->pool, handle, clock_now(&clock_system).monotonic_ms);
-	return code;
+	pool_return(&http->pool, handle, clock_now(http->clock).monotonic_ms);
+	return result;
 }
 
 static enum http_result real_send(struct http *base, const struct http_request *request,
@@ -229,18 +197,18 @@ static enum http_result real_send(struct http *base, const struct http_request *
 {
 	struct http_curl *http = (struct http_curl *)base;
 	struct guest guest;
-	CURLcode code = CURLE_FAILED_INIT;
+	enum http_result result = HTTP_UNUSABLE;
 
 	answer->head.limit = HTTP_HEAD_MAX;
 	answer->body.limit = HTTP_BODY_MAX;
 	guest_enter(&guest);
 	pthread_once(&curl_once, start_curl);
 	if (curl_usable)
-		code = send_with_pool(http, request, answer);
+		result = send_with_pool(http, request, answer);
 	else
 		snprintf(answer->error, sizeof(answer->error), "libcurl can't be used here");
 	guest_leave(&guest);
-	return result_of(code, request->url);
+	return result;
 }
 
 static void real_abandon(struct http *base)
@@ -269,13 +237,14 @@ static const struct http_operations real_operations = {
 	.free = real_free,
 };
 
-struct http *http_curl_new(unsigned max_idle_connections)
+struct http *http_curl_new(unsigned max_idle_connections, const struct clock *clock)
 {
 	struct http_curl *http = calloc(1, sizeof(*http));
 
 	if (http == NULL)
 		return NULL;
 	http->http.operations = &real_operations;
+	http->clock = clock;
 	pool_init(&http->pool, max_idle_connections);
 	return &http->http;
 }

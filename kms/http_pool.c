@@ -28,13 +28,6 @@ static CURL *take_newest(struct http_pool *pool)
 	return pool->count == 0 ? NULL : pool->idle[--pool->count].handle;
 }
 
-CURL *pool_borrow(struct http_pool *pool)
-{
-	CURL *handle = take_newest(pool);
-
-	return handle != NULL ? handle : curl_easy_init();
-}
-
 /* Takes out the oldest handle if it is too old or one too many. */
 static CURL *take_surplus(struct http_pool *pool, int64_t now_ms)
 {
@@ -50,6 +43,23 @@ static CURL *take_surplus(struct http_pool *pool, int64_t now_ms)
 	return oldest;
 }
 
+static void end_surplus(struct http_pool *pool, int64_t now_ms)
+{
+	CURL *surplus;
+
+	while ((surplus = take_surplus(pool, now_ms)) != NULL)
+		curl_easy_cleanup(surplus);
+}
+
+CURL *pool_borrow(struct http_pool *pool, int64_t now_ms)
+{
+	CURL *handle;
+
+	end_surplus(pool, now_ms);
+	handle = take_newest(pool);
+	return handle != NULL ? handle : curl_easy_init();
+}
+
 static bool put(struct http_pool *pool, CURL *handle, int64_t now_ms)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&pool->lock);
@@ -63,10 +73,7 @@ static bool put(struct http_pool *pool, CURL *handle, int64_t now_ms)
 
 void pool_return(struct http_pool *pool, CURL *handle, int64_t now_ms)
 {
-	CURL *surplus = put(pool, handle, now_ms) ? NULL : handle;
-
-	if (surplus == NULL)
-		surplus = take_surplus(pool, now_ms);
-	for (; surplus != NULL; surplus = take_surplus(pool, now_ms))
-		curl_easy_cleanup(surplus);
+	if (!put(pool, handle, now_ms))
+		curl_easy_cleanup(handle);
+	end_surplus(pool, now_ms);
 }

@@ -25,7 +25,7 @@ struct http_pool {
 void pool_init(struct http_pool *pool, size_t max);
 /* Ends all idle handles. */
 void pool_clear(struct http_pool *pool);
-/* A handle, new if none is idle; NULL: no memory. */
-CURL *pool_borrow(struct http_pool *pool);
+/* A handle, new if none is idle; first ends those idle for too long. NULL: no memory. */
+CURL *pool_borrow(struct http_pool *pool, int64_t now_ms);
 /* Takes it back with its connections; ends it if there are enough, and those idle for too long. */
 void pool_return(struct http_pool *pool, CURL *handle, int64_t now_ms);

@@ -69,7 +69,6 @@ static enum kms_status ask(struct peer *peer, const struct credentials_place *pl
 		.headers = {header},
 		.connect_timeout_ms = ms,
 		.timeout_ms = ms,
-		.direct = true,
 	};
 
 	return peer_ask(peer, place, &request, report, answer);

@@ -6,6 +6,7 @@
 
 #include "base/encode.h"
 #include "base/macros.h"
+#include "kms/proxy.h"
 #include "kms/report.h"
 
 enum { SKEW_MS = 4 * 60 * 1000, MAX_ATTEMPTS = 3 };
@@ -28,6 +29,16 @@ static bool find_ca_bundle(struct peer *peer, const struct kms_settings *setting
 		return true;
 	buffer_put_text(&peer->ca_bundle, path);
 	return buffer_text(&peer->ca_bundle) != NULL;
+}
+
+static bool find_proxy(struct peer *peer, const struct environment *environment)
+{
+	const char *proxy = proxy_find(environment, text_of(&peer->endpoint.url));
+
+	if (proxy == NULL)
+		return true;
+	buffer_put_text(&peer->proxy, proxy);
+	return buffer_text(&peer->proxy) != NULL;
 }
 
 /* As AWS's tools name them; all are retry.h's here. */
@@ -89,8 +100,9 @@ enum kms_status peer_init(struct peer *peer, enum aws_service service, const cha
 		return KMS_NO_MEMORY;
 	TRY(check_retry_mode(environment, profile, report));
 	TRY(find_max_attempts(peer, settings, environment, profile, report));
-	return endpoint_find(service, settings, environment, profile, region, report,
-			     &peer->endpoint);
+	TRY(endpoint_find(service, settings, environment, profile, region, report,
+			  &peer->endpoint));
+	return find_proxy(peer, environment) ? KMS_OK : KMS_NO_MEMORY;
 }
 
 enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
@@ -125,6 +137,7 @@ void peer_clear(struct peer *peer)
 {
 	endpoint_clear(&peer->endpoint);
 	buffer_clear(&peer->ca_bundle);
+	buffer_clear(&peer->proxy);
 	sigv4_cache_clear(&peer->signing_key);
 	pthread_mutex_destroy(&peer->signing_key.lock);
 }
@@ -215,7 +228,7 @@ enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
 			.ca_bundle = peer->ca_bundle.len == 0 ? NULL : text_of(&peer->ca_bundle),
 			.connect_timeout_ms = request->connect_timeout_ms,
 			.timeout_ms = request->timeout_ms,
-			.direct = request->direct,
+			.proxy = peer->proxy.len == 0 ? NULL : text_of(&peer->proxy),
 		},
 		answer);
 	return KMS_OK;

@@ -12,15 +12,17 @@ struct peer {
 	char region[KMS_REGION_MAX + 1];
 	struct endpoint endpoint;
 	struct buffer ca_bundle; /* text; empty: the system's */
+	struct buffer proxy;	 /* text, with its password; empty: none */
 	unsigned max_attempts;	 /* of one request, the first included */
 	struct sigv4_cache signing_key;
 	struct retry_bucket bucket;
 	_Atomic int64_t skew_ms; /* its clock minus ours, where it minded */
 };
 
-/* Zero state first. Where the service is, what it is trusted by and how often it is asked:
- * endpoint_find(), ca_bundle, max_attempts and retry_mode (AWS SDKs and Tools Reference Guide,
- * "Retry behavior"; every mode is retry.h's here). KMS_MISCONFIGURED: one of them is none. */
+/* Zero state first. Where the service is, by which proxy, what it is trusted by and how often it is
+ * asked: endpoint_find(), proxy_find(), ca_bundle, max_attempts and retry_mode (AWS SDKs and Tools
+ * Reference Guide, "Retry behavior"; every mode is retry.h's here). KMS_MISCONFIGURED: one of them
+ * is none. */
 enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
 			  const struct kms_settings *settings,
 			  const struct environment *environment, const struct profile *profile,
@@ -28,7 +30,8 @@ enum kms_status peer_init(struct peer *peer, enum aws_service service, const cha
 /* The same by files that are read for it. A region that is too long is none. */
 enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
 			  const struct credentials_place *place, struct kms_report *report);
-/* A place that is no service's, for unsigned requests. KMS_MISCONFIGURED: not an address. */
+/* A place that is no service's, for unsigned requests: metadata and containers, which no proxy can
+ * reach in our name, nor should see. KMS_MISCONFIGURED: not an address. */
 enum kms_status peer_init_address(struct peer *peer, const char *url, unsigned max_attempts,
 				  struct kms_report *report);
 void peer_clear(struct peer *peer);
@@ -42,7 +45,6 @@ struct peer_request {
 	struct bytes body;
 	const struct credentials *signer; /* NULL: not signed */
 	unsigned connect_timeout_ms, timeout_ms;
-	bool direct; /* never by a proxy */
 };
 
 /* One attempt. KMS_OK: *ret_result and the answer say what came of it. */

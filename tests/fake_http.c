@@ -22,7 +22,8 @@ static void remember(struct fake_http *fake, const struct http_request *request)
 		memcpy(sent->body, request->body.data, request->body.len);
 	sent->connect_timeout_ms = request->connect_timeout_ms;
 	sent->timeout_ms = request->timeout_ms;
-	sent->direct = request->direct;
+	snprintf(sent->proxy, sizeof(sent->proxy), "%s",
+		 request->proxy == NULL ? "" : request->proxy);
 	snprintf(sent->ca_bundle, sizeof(sent->ca_bundle), "%s",
 		 request->ca_bundle == NULL ? "" : request->ca_bundle);
 }

@@ -25,7 +25,7 @@ struct fake_http {
 		char body[8192];
 		unsigned connect_timeout_ms, timeout_ms;
 		char ca_bundle[64];
-		bool direct;
+		char proxy[64]; /* empty: none */
 	} sent[FAKE_REQUESTS];
 	void (*on_send)(struct fake_http *http); /* may be NULL */
 	int64_t slept_ms;			 /* by fake_sleep */

@@ -141,7 +141,7 @@ static void a_relative_address_is_the_ecs_agent_s(void **state)
 	aws_look_finds(&look, "container", "A s/s t");
 	assert_string_equal(look.http.sent[0].url, "http://169.254.170.2/v2/credentials/x?id=1");
 	assert_string_equal(look.http.sent[0].method, "GET");
-	assert_true(look.http.sent[0].direct);
+	assert_string_equal(look.http.sent[0].proxy, "");
 	assert_int_equal(look.http.sent[0].timeout_ms, 2000);
 	assert_int_equal(look.expires_ms - look.http.now_ms, 3600 * 1000);
 	assert_null(fake_http_header(&look.http, 0, "Authorization"));
@@ -267,7 +267,7 @@ static void an_instance_s_role_comes_by_version_two(void **state)
 	snprintf(url, sizeof(url), "%smy-role", base);
 	assert_string_equal(look.http.sent[3].url, url);
 	for (size_t i = 0; i < 4; i++) {
-		assert_true(look.http.sent[i].direct);
+		assert_string_equal(look.http.sent[i].proxy, "");
 		assert_int_equal(look.http.sent[i].timeout_ms, 1000);
 	}
 }

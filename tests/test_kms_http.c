@@ -142,7 +142,7 @@ static int start_server(void **state)
 
 static int new_http(void **state)
 {
-	*state = http_curl_new(4);
+	*state = http_curl_new(4, &clock_system);
 	atomic_store(&connections, 0);
 	atomic_store(&requests, 0);
 	return *state == NULL ? -1 : 0;

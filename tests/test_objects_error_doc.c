@@ -100,6 +100,7 @@ static void put_ways(struct buffer *out)
 		{HTTP_NOT_CONNECTED, 0, "*no connection: name, network, TLS handshake, proxy*"},
 		{HTTP_BROKEN, 0, "*connection lost, answer cut or not HTTP*"},
 		{HTTP_TIMED_OUT, 0, "*no whole answer in time*"},
+		{HTTP_REFUSED, 0, "*refused by the proxy (403, 407)*"},
 		{HTTP_UNTRUSTED, 0, "*certificate not trusted*"},
 		{HTTP_TOO_LONG, 0, "*answer over 64 KiB, head over 16 KiB*"},
 		{HTTP_UNUSABLE, 0, "*libcurl can't be used*"},

@@ -1,0 +1,160 @@
+/* What is made of libcurl's word that there is no answer: our result, and words for people. */
+#include "kms/http_failure.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/macros.h"
+
+static const char unknown_ca[] =
+	"nobody who is trusted here vouches for its certificate: if it is the right server, name a "
+	"file with its CA in AWS_CA_BUNDLE or ca_bundle";
+
+/* libcurl's words for a failure, in ours, and what to do; all others mean that the connection
+ * broke. */
+static const struct failure {
+	CURLcode code;
+	enum http_result result;
+	const char *advice;
+} results[] = {
+	/* clang-format off */
+	{ CURLE_OK,                       HTTP_ANSWERED,      "" },
+	{ CURLE_OUT_OF_MEMORY,            HTTP_NO_MEMORY,     "" },
+	{ CURLE_WRITE_ERROR,              HTTP_TOO_LONG,      "" },
+	{ CURLE_OPERATION_TIMEDOUT,       HTTP_TIMED_OUT,     "" },
+	{ CURLE_COULDNT_RESOLVE_PROXY,    HTTP_NOT_CONNECTED, "check HTTPS_PROXY" },
+	{ CURLE_COULDNT_RESOLVE_HOST,     HTTP_NOT_CONNECTED, "" },
+	{ CURLE_COULDNT_CONNECT,          HTTP_NOT_CONNECTED, "" },
+	{ CURLE_SSL_CONNECT_ERROR,        HTTP_NOT_CONNECTED, "the server must offer TLS 1.2 or 1.3" },
+	{ CURLE_PEER_FAILED_VERIFICATION, HTTP_UNTRUSTED,     "its certificate is another host's: check the endpoint" },
+	{ CURLE_SSL_CACERT_BADFILE,       HTTP_UNTRUSTED,     "check AWS_CA_BUNDLE or ca_bundle: a file of CA certificates in PEM" },
+	{ CURLE_URL_MALFORMAT,            HTTP_UNUSABLE,      "" },
+	{ CURLE_UNSUPPORTED_PROTOCOL,     HTTP_UNUSABLE,      "" },
+	{ CURLE_FAILED_INIT,              HTTP_UNUSABLE,      "" },
+	/* clang-format on */
+};
+
+/* What OpenSSL found wrong with a certificate (X509_V_ERR_…, openssl-verification-options(1)). */
+static const struct {
+	long code;
+	const char *advice;
+} certificates[] = {
+	/* clang-format off */
+	{  2, unknown_ca }, /* UNABLE_TO_GET_ISSUER_CERT */
+	{  9, "its certificate is not valid yet: check this machine's clock" },
+	{ 10, "its certificate has expired: it needs a new one, or this machine's clock is wrong" },
+	{ 18, unknown_ca }, /* DEPTH_ZERO_SELF_SIGNED_CERT */
+	{ 19, unknown_ca }, /* SELF_SIGNED_CERT_IN_CHAIN */
+	{ 20, unknown_ca }, /* UNABLE_TO_GET_ISSUER_CERT_LOCALLY */
+	{ 21, unknown_ca }, /* UNABLE_TO_VERIFY_LEAF_SIGNATURE */
+	/* clang-format on */
+};
+
+static const char *certificate_advice(CURL *handle)
+{
+	long found = 0;
+
+	curl_easy_getinfo(handle, CURLINFO_SSL_VERIFYRESULT, &found);
+	for (size_t i = 0; i < COUNT_OF(certificates); i++)
+		if (certificates[i].code == found)
+			return certificates[i].advice;
+	/* 1 (UNSPECIFIED) is how libcurl begins, and stays when it minds the name itself. */
+	return found <= 1 ? NULL : "its certificate can't be trusted";
+}
+
+/* What the proxy answered to CONNECT; 0: nothing, or there is none. */
+static long proxy_status(CURL *handle, const struct http_request *request)
+{
+	long status = 0;
+
+	if (request->proxy != NULL)
+		curl_easy_getinfo(handle, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status;
+}
+
+static bool is_refusal(long status)
+{
+	return status >= 400 && status < 500;
+}
+
+static const char *proxy_advice(long status)
+{
+	if (status == 407)
+		return "it wants a user and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT";
+	if (is_refusal(status))
+		return "let it allow this host, or name the host in NO_PROXY";
+	return "check HTTPS_PROXY and NO_PROXY";
+}
+
+/* The host of a URL, with its port. */
+static struct bytes host_of(const char *url)
+{
+	const char *begin = strstr(url, "://");
+
+	begin = begin == NULL ? url : begin + 3;
+	return bytes(begin, strcspn(begin, "/?#"));
+}
+
+/* The proxy as it may be told: without user and password. */
+static struct bytes name_of(const char *proxy)
+{
+	const char *at = strrchr(proxy, '@');
+
+	return host_of(at == NULL ? proxy : at + 1);
+}
+
+/* libcurl quotes a proxy that it can't make out, perhaps not to its end. */
+static bool quotes(const char *words, const char *proxy)
+{
+	const char *user = strstr(proxy, "://");
+	size_t len = user == NULL ? 1 : (size_t)(user - proxy) + 4;
+
+	return strchr(proxy, '@') != NULL && memmem(words, strlen(words), proxy, len) != NULL;
+}
+
+static void tell(struct http_answer *answer, CURLcode code, const struct http_request *request,
+		 const char *advice, long status)
+{
+	const struct bytes host = host_of(request->url);
+	char words[sizeof(answer->error)];
+	int len;
+
+	memcpy(words, answer->error, sizeof(words));
+	if (words[0] == 0 || (request->proxy != NULL && quotes(words, request->proxy)))
+		snprintf(words, sizeof(words), "%s", curl_easy_strerror(code));
+	len = snprintf(answer->error, sizeof(answer->error), "%.*s: %s%s%s", (int)host.len,
+		       (const char *)host.data, words, advice[0] == 0 ? "" : "; ", advice);
+	if (request->proxy != NULL && len > 0 && (size_t)len < sizeof(answer->error))
+		snprintf(answer->error + len, sizeof(answer->error) - (size_t)len,
+			 "; by the proxy %.*s: %s", (int)name_of(request->proxy).len,
+			 (const char *)name_of(request->proxy).data, proxy_advice(status));
+}
+
+/* An answer as of HTTP/0.9, or in no protocol at all, is called an unsupported one too. */
+static const struct failure *find(CURLcode code, const char *url)
+{
+	static const struct failure broken = {CURLE_RECV_ERROR, HTTP_BROKEN, ""};
+
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && strncasecmp(url, "http", 4) == 0)
+		return &broken;
+	for (size_t i = 0; i < COUNT_OF(results); i++)
+		if (results[i].code == code)
+			return &results[i];
+	return &broken;
+}
+
+enum http_result http_failure(CURL *handle, CURLcode code, const struct http_request *request,
+			      struct http_answer *answer)
+{
+	const struct failure *failure = find(code, request->url);
+	const char *advice = NULL;
+	long status = proxy_status(handle, request);
+
+	if (code == CURLE_OK)
+		return HTTP_ANSWERED;
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		advice = certificate_advice(handle);
+	tell(answer, code, request, advice == NULL ? failure->advice : advice, status);
+	return is_refusal(status) ? HTTP_REFUSED : failure->result;
+}

@@ -1,0 +1,12 @@
+/* What is made of libcurl's word that there is no answer. */
+#pragma once
+
+#include <curl/curl.h>
+
+#include "kms/http.h"
+
+/* The result of a request that has just been performed. Without an answer answer->error, which may
+ * hold libcurl's own words, says what happened to which host, by which proxy (never with its
+ * password), and what to do. */
+enum http_result http_failure(CURL *handle, CURLcode code, const struct http_request *request,
+			      struct http_answer *answer);
