@@ -175,12 +175,25 @@ static enum http_result perform(struct http_curl *http, CURL *handle,
 	return http_failure(handle, code, request, answer);
 }
 
+/* Scheme, host and port of a URL. */
+static void name_server(const char *url, char ret_server[static POOL_SERVER_MAX + 1])
+{
+	const char *host = strstr(url, "://");
+
+	host = host == NULL ? url : host + 3;
+	snprintf(ret_server, POOL_SERVER_MAX + 1, "%.*s",
+		 (int)(host - url + (ptrdiff_t)strcspn(host, "/?#")), url);
+}
+
 static enum http_result send_with_pool(struct http_curl *http, const struct http_request *request,
 				       struct http_answer *answer)
 {
-	CURL *handle = pool_borrow(&http->pool, clock_now(http->clock).monotonic_ms);
+	char server[POOL_SERVER_MAX + 1];
 	enum http_result result;
+	CURL *handle;
 
+	name_server(request->url, server);
+	handle = pool_borrow(&http->pool, server, clock_now(http->clock).monotonic_ms);
 	if (handle == NULL)
 		return HTTP_NO_MEMORY;
 	result = perform(http, handle, request, answer);
@@ -188,7 +201,7 @@ static enum http_result send_with_pool(struct http_curl *http, const struct http
 	/* Sockets closed from now on are still ours to count. */
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, (void *)&http->sockets);
-	pool_return(&http->pool, handle, clock_now(http->clock).monotonic_ms);
+	pool_return(&http->pool, handle, server, clock_now(http->clock).monotonic_ms);
 	return result;
 }
 

@@ -2,6 +2,7 @@
 #include "kms/http_pool.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/free.h"
@@ -21,26 +22,35 @@ void pool_clear(struct http_pool *pool)
 	pthread_mutex_destroy(&pool->lock);
 }
 
-static CURL *take_newest(struct http_pool *pool)
+/* The lock is held. */
+static CURL *take(struct http_pool *pool, size_t i)
+{
+	CURL *handle = pool->idle[i].handle;
+
+	pool->count--;
+	memmove(&pool->idle[i], &pool->idle[i + 1], (pool->count - i) * sizeof(pool->idle[0]));
+	return handle;
+}
+
+static CURL *take_newest(struct http_pool *pool, const char *server)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&pool->lock);
 
-	return pool->count == 0 ? NULL : pool->idle[--pool->count].handle;
+	for (size_t i = pool->count; i-- > 0;)
+		if (strncmp(pool->idle[i].server, server, POOL_SERVER_MAX) == 0)
+			return take(pool, i);
+	return NULL;
 }
 
 /* Takes out the oldest handle if it is too old or one too many. */
 static CURL *take_surplus(struct http_pool *pool, int64_t now_ms)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&pool->lock);
-	CURL *oldest;
 
 	if (pool->count == 0 ||
 	    (pool->count <= pool->max && now_ms - pool->idle[0].since_ms < POOL_IDLE_MS))
 		return NULL;
-	oldest = pool->idle[0].handle;
-	pool->count--;
-	memmove(&pool->idle[0], &pool->idle[1], pool->count * sizeof(pool->idle[0]));
-	return oldest;
+	return take(pool, 0);
 }
 
 static void end_surplus(struct http_pool *pool, int64_t now_ms)
@@ -51,29 +61,30 @@ static void end_surplus(struct http_pool *pool, int64_t now_ms)
 		curl_easy_cleanup(surplus);
 }
 
-CURL *pool_borrow(struct http_pool *pool, int64_t now_ms)
+CURL *pool_borrow(struct http_pool *pool, const char *server, int64_t now_ms)
 {
 	CURL *handle;
 
 	end_surplus(pool, now_ms);
-	handle = take_newest(pool);
+	handle = take_newest(pool, server);
 	return handle != NULL ? handle : curl_easy_init();
 }
 
-static bool put(struct http_pool *pool, CURL *handle, int64_t now_ms)
+static bool put(struct http_pool *pool, CURL *handle, const char *server, int64_t now_ms)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&pool->lock);
 
 	if (pool->count == POOL_MAX)
 		return false;
 	pool->idle[pool->count].handle = handle;
+	snprintf(pool->idle[pool->count].server, POOL_SERVER_MAX + 1, "%s", server);
 	pool->idle[pool->count++].since_ms = now_ms;
 	return true;
 }
 
-void pool_return(struct http_pool *pool, CURL *handle, int64_t now_ms)
+void pool_return(struct http_pool *pool, CURL *handle, const char *server, int64_t now_ms)
 {
-	if (!put(pool, handle, now_ms))
+	if (!put(pool, handle, server, now_ms))
 		curl_easy_cleanup(handle);
 	end_surplus(pool, now_ms);
 }

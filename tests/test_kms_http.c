@@ -16,7 +16,9 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "kms/http_pool.h"
 
+#include "tests/fake_clock.h"
 #include "tests/unit.h"
 
 /* The server: one thread a connection; the path of a request says what to do. */
@@ -27,8 +29,13 @@ static atomic_uint connections, requests;
 static const char plain[] = "HTTP/1.1 200 OK\r\nX-Amzn-RequestId:  id-1 \r\n"
 			    "Content-Length: 5\r\n\r\nhello";
 static const char cut[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello";
-static const char redirect[] =
-	"HTTP/1.1 301 Moved\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n";
+static const char moved[] = "HTTP/1.1 301 Moved\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n";
+static const char found[] = "HTTP/1.1 302 Found\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n";
+static const char other[] = "HTTP/1.1 303 Other\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n";
+static const char temporary[] =
+	"HTTP/1.1 307 Temporary\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n";
+static const char permanent[] =
+	"HTTP/1.1 308 Permanent\r\nLocation: /plain\r\nContent-Length: 0\r\n\r\n";
 static const char refused[] = "HTTP/1.1 400 Bad\r\nContent-Length: 2\r\n\r\n{}";
 static const char twice[] = "HTTP/1.1 100 Continue\r\nX-Old: 1\r\n\r\nHTTP/1.1 200 OK\r\n"
 			    "Content-Length: 2\r\n\r\nok";
@@ -57,6 +64,17 @@ static void reset(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
+/* None is answered before as many are waiting as shall be. */
+enum { TOGETHER = 8 };
+static pthread_barrier_t all_there;
+
+static bool serve_together(int fd)
+{
+	pthread_barrier_wait(&all_there);
+	send_text(fd, plain);
+	return true;
+}
+
 /* False: the connection ends. */
 static bool serve(int fd, const char *request)
 {
@@ -64,9 +82,12 @@ static bool serve(int fd, const char *request)
 		const char *path, *text;
 		bool goes_on;
 	} texts[] = {
-		{" /plain ", plain, true},	 {" /cut ", cut, false},
-		{" /redirect ", redirect, true}, {" /refused ", refused, true},
-		{" /twice ", twice, true},	 {" /once ", plain, false},
+		{" /plain ", plain, true},	   {" /cut ", cut, false},
+		{" /moved ", moved, true},	   {" /found ", found, true},
+		{" /other ", other, true},	   {" /temporary ", temporary, true},
+		{" /permanent ", permanent, true}, {" /refused ", refused, true},
+		{" /twice ", twice, true},	   {" /stale ", plain, true},
+		{" /once ", plain, false},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(texts); i++)
@@ -74,6 +95,8 @@ static bool serve(int fd, const char *request)
 			send_text(fd, texts[i].text);
 			return texts[i].goes_on;
 		}
+	if (strstr(request, " /together ") != NULL)
+		return serve_together(fd);
 	if (strstr(request, " /long ") != NULL)
 		send_many(fd, "HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n", 70000);
 	if (strstr(request, " /chatty ") != NULL)
@@ -90,7 +113,7 @@ static void *serve_connection(void *state)
 {
 	int fd = (int)(intptr_t)state;
 	char request[4096];
-	bool goes_on = true;
+	bool goes_on = true, was_stale = false;
 
 	while (goes_on) {
 		ssize_t len = recv(fd, request, sizeof(request) - 1, 0);
@@ -99,6 +122,10 @@ static void *serve_connection(void *state)
 			break;
 		request[len] = 0;
 		atomic_fetch_add(&requests, 1);
+		/* The server gives up an idle connection just when the next request arrives. */
+		if (was_stale)
+			break;
+		was_stale = strstr(request, " /stale ") != NULL;
 		goes_on = serve(fd, request);
 	}
 	close(fd);
@@ -135,14 +162,21 @@ static int start_server(void **state)
 	port = ntohs(address.sin_port);
 	pthread_create(&thread, NULL, accept_all, NULL);
 	pthread_detach(thread);
-	setenv("http_proxy", "http://127.0.0.1:1", 1); /* nobody there: it must not be asked */
-	unsetenv("https_proxy");
+	/* Nobody there: whether they are used is the caller's to say. */
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	setenv("https_proxy", "http://127.0.0.1:1", 1);
+	setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
+	pthread_barrier_init(&all_there, NULL, TOGETHER);
 	return crypto_start(false) ? 0 : -1;
 }
 
+enum { KEPT = 4 };
+static struct fake_clock now;
+
 static int new_http(void **state)
 {
-	*state = http_curl_new(4, &clock_system);
+	fake_clock_init(&now);
+	*state = http_curl_new(KEPT, &now.clock);
 	atomic_store(&connections, 0);
 	atomic_store(&requests, 0);
 	return *state == NULL ? -1 : 0;
@@ -213,6 +247,17 @@ static void a_connection_that_died_meanwhile_is_no_fault(void **state)
 	assert_int_equal(atomic_load(&connections), 5);
 }
 
+static void a_connection_that_ends_when_it_is_used_again_is_no_fault(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+
+	for (unsigned i = 1; i <= 5; i++) {
+		assert_int_equal(ask(*state, "/stale", &answer), HTTP_ANSWERED);
+		assert_int_equal(atomic_load(&connections), i);
+		assert_int_equal(atomic_load(&requests), 2 * i - 1); /* each but the first twice */
+	}
+}
+
 static void the_head_of_an_interim_answer_is_forgotten(void **state)
 {
 	AUTO(http_answer_clear) struct http_answer answer = {0};
@@ -224,11 +269,20 @@ static void the_head_of_an_interim_answer_is_forgotten(void **state)
 
 static void redirects_are_not_followed(void **state)
 {
+	static const struct {
+		const char *path;
+		unsigned status;
+	} rows[] = {
+		{"/moved", 301},     {"/found", 302},	  {"/other", 303},
+		{"/temporary", 307}, {"/permanent", 308},
+	};
 	AUTO(http_answer_clear) struct http_answer answer = {0};
 
-	assert_int_equal(ask(*state, "/redirect", &answer), HTTP_ANSWERED);
-	assert_int_equal(answer.status, 301);
-	assert_int_equal(atomic_load(&requests), 1);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(ask(*state, rows[i].path, &answer), HTTP_ANSWERED);
+		assert_int_equal(answer.status, rows[i].status);
+		assert_int_equal(atomic_load(&requests), i + 1);
+	}
 }
 
 static void faults_are_told_apart(void **state)
@@ -294,6 +348,41 @@ static void sockets_are_closed_on_exec(void **state)
 	assert_true(all);
 }
 
+/* Descriptors that a program inherits which this process starts; connected to the server or any
+ * other, or of this process's own making. */
+static size_t count_inherited(bool *ret_any_network)
+{
+	size_t count = 0;
+
+	*ret_any_network = false;
+	for (int fd = 0; fd < 256; fd++) {
+		int flags = fcntl(fd, F_GETFD), domain = 0;
+		socklen_t len = sizeof(domain);
+
+		if (flags < 0 || (flags & FD_CLOEXEC) != 0)
+			continue;
+		count++;
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain != AF_UNIX)
+			*ret_any_network = true;
+	}
+	return count;
+}
+
+/* Some releases of libcurl wake themselves by a pair of local sockets, which they leave open for
+ * programs; nobody can ask them not to. */
+static void a_program_inherits_no_way_to_the_network(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	bool network;
+	size_t before = count_inherited(&network), after;
+
+	assert_false(network);
+	assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	after = count_inherited(&network);
+	assert_false(network);
+	assert_in_range(after - before, 0, 2);
+}
+
 static void a_fork_s_child_closes_its_copies_and_the_parent_goes_on(void **state)
 {
 	struct http *http = *state;
@@ -355,12 +444,104 @@ static void many_threads_share_few_connections(void **state)
 	assert_int_equal(atomic_load(&requests), THREADS * 20);
 }
 
+static void *ask_together(void *state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	bool good = ask(state, "/together", &answer) == HTTP_ANSWERED &&
+		    bytes_equal(buffer_bytes(&answer.body), bytes_of("hello"));
+
+	return good ? state : NULL;
+}
+
+/* As many connections as there are threads are in use at once. */
+static void use_many(struct http *http)
+{
+	pthread_t threads[TOGETHER];
+	void *good;
+
+	for (int i = 0; i < TOGETHER; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_together, http), 0);
+	for (int i = 0; i < TOGETHER; i++) {
+		pthread_join(threads[i], &good);
+		assert_non_null(good);
+	}
+}
+
 static void only_so_many_idle_connections_are_kept(void **state)
 {
 	bool all;
 
-	many_threads_share_few_connections(state);
-	assert_in_range(count_sockets(&all), 1, 4);
+	use_many(*state);
+	assert_int_equal(atomic_load(&connections), TOGETHER);
+	assert_int_equal(count_sockets(&all), KEPT);
+	use_many(*state); /* those that were kept serve again */
+	assert_int_equal(atomic_load(&connections), TOGETHER + TOGETHER - KEPT);
+	assert_int_equal(count_sockets(&all), KEPT);
+}
+
+/* Other names of the same server, so that they count as others; libcurl knows itself where
+ * localhost is. */
+static enum http_result ask_other(struct http *http, unsigned number)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	char url[64];
+	const struct http_request request = {
+		.method = "GET", .url = url, .connect_timeout_ms = 10000, .timeout_ms = 20000};
+
+	snprintf(url, sizeof(url), "http://n%u.localhost:%u/plain", number, port);
+	return http->operations->send(http, &request, &answer);
+}
+
+static void connections_to_several_servers_count_together(void **state)
+{
+	bool all;
+
+	for (unsigned number = 1; number <= KEPT; number++)
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(ask_other(*state, number), HTTP_ANSWERED);
+	assert_int_equal(count_sockets(&all), KEPT);
+	assert_int_equal(atomic_load(&connections), KEPT);
+	/* Going from one to the other and back costs no new connection ... */
+	for (unsigned number = 1; number <= KEPT; number++)
+		assert_int_equal(ask_other(*state, number), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), KEPT);
+	/* ... until there are more than fit: the one that was idle longest ends. */
+	assert_int_equal(ask_other(*state, KEPT + 1), HTTP_ANSWERED);
+	assert_int_equal(count_sockets(&all), KEPT);
+	assert_int_equal(ask_other(*state, 2), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), KEPT + 1);
+	assert_int_equal(ask_other(*state, 1), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), KEPT + 2);
+}
+
+static void a_connection_that_was_idle_too_long_is_not_used_again(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	bool all;
+
+	assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	fake_clock_advance(&now, POOL_IDLE_MS - 1);
+	assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), 1);
+	fake_clock_advance(&now, POOL_IDLE_MS);
+	assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	assert_int_equal(atomic_load(&connections), 2);
+	assert_int_equal(count_sockets(&all), 1);
+}
+
+static void connections_that_nobody_needs_any_more_end_with_the_next_request(void **state)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	bool all;
+
+	use_many(*state);
+	assert_int_equal(count_sockets(&all), KEPT);
+	for (int i = 0; i < 2; i++) { /* one is used, the others age */
+		fake_clock_advance(&now, POOL_IDLE_MS / 2);
+		assert_int_equal(ask(*state, "/plain", &answer), HTTP_ANSWERED);
+	}
+	assert_int_equal(count_sockets(&all), 1);
+	assert_int_equal(atomic_load(&connections), TOGETHER);
 }
 
 #define WITH_HTTP(test) cmocka_unit_test_setup_teardown(test, new_http, free_http)
@@ -371,15 +552,20 @@ int main(void)
 		WITH_HTTP(an_answer_has_status_head_and_body),
 		WITH_HTTP(a_connection_is_used_again),
 		WITH_HTTP(a_connection_that_died_meanwhile_is_no_fault),
+		WITH_HTTP(a_connection_that_ends_when_it_is_used_again_is_no_fault),
 		WITH_HTTP(the_head_of_an_interim_answer_is_forgotten),
 		WITH_HTTP(redirects_are_not_followed),
 		WITH_HTTP(faults_are_told_apart),
 		WITH_HTTP(what_can_not_be_reached_was_not_asked),
 		WITH_HTTP(sockets_are_closed_on_exec),
+		WITH_HTTP(a_program_inherits_no_way_to_the_network),
 		WITH_HTTP(a_fork_s_child_closes_its_copies_and_the_parent_goes_on),
 		WITH_HTTP(the_caller_s_signals_stay_as_they_were),
 		WITH_HTTP(many_threads_share_few_connections),
 		WITH_HTTP(only_so_many_idle_connections_are_kept),
+		WITH_HTTP(connections_to_several_servers_count_together),
+		WITH_HTTP(a_connection_that_was_idle_too_long_is_not_used_again),
+		WITH_HTTP(connections_that_nobody_needs_any_more_end_with_the_next_request),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, NULL);
