@@ -21,6 +21,29 @@ NO_CREDENTIALS, REFUSED, WRONG = "no credentials", "credentials refused", "wrong
 CIPHERTEXT, INVALID = "ciphertext or encryption context wrong", "invalid request"
 
 
+class Limits:
+    """The time limits of a call, and between which times it has to end, in milliseconds. What the machine kept the calling process waiting
+    does not count, as the process itself measures it (heartbeat.h)."""
+
+    def __init__(self, least, most, connect=20000, attempt=20000, call=60000, attempts=3):
+        self.least, self.most = least, most
+        self.configuration = {"connect_timeout_ms": connect, "attempt_timeout_ms": attempt, "call_timeout_ms": call, "max_attempts": attempts}
+        self.environment = {"PROBE_CONNECT_MS": connect, "PROBE_ATTEMPT_MS": attempt, "PROBE_CALL_MS": call, "PROBE_ATTEMPTS": attempts}
+
+    def problem(self, ms, late):
+        """Text; empty: it ended in time."""
+        if self.least <= ms and ms - late <= self.most:
+            return ""
+        return f"ended after {ms} ms, {late} of them the machine's; it has to be between {self.least} and {self.most}"
+
+
+# What hangs does so for a minute or more, and an attempt may take 20 s: so a call that ends by QUICK ran into none of its limits, one that ends
+# by STALL into that of the call and no other. What comes on top is time for an error on its way out. (libcurl rounds down, so 20 ms less.)
+HANG_MS = 60000
+QUICK = Limits(least=0, most=15000)
+STALL = Limits(least=1980, most=5000, call=2000)
+
+
 class Tap:
     def __init__(self):
         self.count = self.failed = 0

@@ -8,7 +8,8 @@
  *
  * Blobs, and the values that come back, are base64. PROBE_CONNECT_MS, PROBE_ATTEMPT_MS,
  * PROBE_CALL_MS, PROBE_ATTEMPTS, PROBE_PROFILE, PROBE_REGION are the settings; the log goes to
- * standard error, all of it.
+ * standard error, all of it. "ms" is how long it took, "late" how much of that this process was
+ * kept waiting by the machine (heartbeat.h).
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "kms/kms.h"
+
+#include "tests/aws/heartbeat.h"
 
 enum { WORDS_MAX = 8, LINE_MAX_BYTES = 64 * 1024 };
 
@@ -138,12 +141,23 @@ static void run(char **words, struct outcome *outcome)
 			commands[i].run(words, outcome);
 }
 
-static int64_t now_ms(void)
+struct stopwatch {
+	int64_t ms, late;
+};
+
+static struct stopwatch stopwatch_now(void)
 {
-	return clock_system.monotonic_ms(NULL);
+	return (struct stopwatch){heartbeat_now_ms(), heartbeat_late_ms()};
 }
 
-static void answer(struct outcome *outcome, int64_t ms)
+static struct stopwatch since(struct stopwatch begin)
+{
+	struct stopwatch now = stopwatch_now();
+
+	return (struct stopwatch){now.ms - begin.ms, now.late - begin.late};
+}
+
+static void answer(struct outcome *outcome, struct stopwatch took)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 	json_t *line;
@@ -152,10 +166,11 @@ static void answer(struct outcome *outcome, int64_t ms)
 		buffer_append(&text, buffer_bytes(&outcome->value));
 	else
 		base64_append(&text, buffer_bytes(&outcome->value));
-	line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "status",
+	line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "status",
 			 kms_status_text(outcome->status), "type", outcome->report.error_type,
 			 "message", outcome->report.message, "request", outcome->report.request_id,
-			 "value", buffer_text(&text), "ms", (json_int_t)ms);
+			 "value", buffer_text(&text), "ms", (json_int_t)took.ms, "late",
+			 (json_int_t)took.late);
 	json_dumpf(line, stdout, JSON_COMPACT);
 	putchar('\n');
 	fflush(stdout);
@@ -195,7 +210,7 @@ static void run_storm(struct storm *storm, int count)
 	free(threads);
 }
 
-static void answer_storm(const struct storm *storm, int64_t ms)
+static void answer_storm(const struct storm *storm, struct stopwatch took)
 {
 	json_t *statuses = json_object(), *line;
 
@@ -203,7 +218,8 @@ static void answer_storm(const struct storm *storm, int64_t ms)
 		if (storm->statuses[i] > 0)
 			json_object_set_new(statuses, kms_status_text((enum kms_status)i),
 					    json_integer(storm->statuses[i]));
-	line = json_pack("{s:o, s:I}", "statuses", statuses, "ms", (json_int_t)ms);
+	line = json_pack("{s:o, s:I, s:I}", "statuses", statuses, "ms", (json_int_t)took.ms, "late",
+			 (json_int_t)took.late);
 	json_dumpf(line, stdout, JSON_COMPACT);
 	putchar('\n');
 	fflush(stdout);
@@ -214,7 +230,7 @@ static void obey(char *text)
 {
 	AUTO(outcome_clear) struct outcome outcome = {0};
 	char *words[WORDS_MAX + 1] = {0}, *rest = text;
-	int64_t begin = now_ms();
+	struct stopwatch begin = stopwatch_now();
 
 	for (int i = 0; i < WORDS_MAX; i++)
 		words[i] = strtok_r(i == 0 ? text : NULL, " \n", &rest);
@@ -222,11 +238,11 @@ static void obey(char *text)
 		struct storm storm = {.words = words + 3, .rounds = atoi(words[2])};
 
 		run_storm(&storm, atoi(words[1]));
-		answer_storm(&storm, now_ms() - begin);
+		answer_storm(&storm, since(begin));
 		return;
 	}
 	run(words, &outcome);
-	answer(&outcome, now_ms() - begin);
+	answer(&outcome, since(begin));
 }
 
 static unsigned number(const char *name)
@@ -251,6 +267,7 @@ int main(void)
 	log_configure(LOG_DEBUG, "stderr");
 	if (!crypto_start(false))
 		return 1;
+	heartbeat_start();
 	clients = kms_clients_new(&settings);
 	while (clients != NULL && fgets(line, sizeof(line), stdin) != NULL)
 		obey(line);
