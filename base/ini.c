@@ -92,13 +92,14 @@ static bool take_header(struct parser *parser, struct bytes line)
 
 static bool take_key(struct parser *parser, struct bytes line, size_t indent)
 {
-	size_t equals = position(line, '=');
-	struct bytes key = trim(bytes(line.data, equals));
+	size_t equals = position(line, '='), colon = position(line, ':');
+	size_t end = equals < colon ? equals : colon; /* of the key: either may be in a value */
+	struct bytes key = trim(bytes(line.data, end));
 
-	if (equals == line.len || key.len == 0 || !end_value(parser))
+	if (end == line.len || key.len == 0 || !end_value(parser))
 		return false;
 	set(&parser->key, key);
-	set(&parser->value, trim(bytes(line.data + equals + 1, line.len - equals - 1)));
+	set(&parser->value, trim(bytes(line.data + end + 1, line.len - end - 1)));
 	parser->key_line = parser->line;
 	parser->key_indent = indent;
 	return true;

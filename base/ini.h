@@ -1,8 +1,9 @@
 /*
  * INI text: cmek.conf, and AWS's config and credentials files. Lines of any length, "[section]",
- * "key = value", whole-line comments by # or ; (also after a section header), blank lines. A line
- * indented deeper than its key continues the value, joined by a newline (AWS's nested sections); if
- * the value was empty it begins with that newline too. Keys before any header have section "".
+ * "key = value" or "key : value" (a key ends at the first of the two signs), whole-line comments by
+ * # or ; (also after a section header), blank lines. A line indented deeper than its key continues
+ * the value, joined by a newline (AWS's nested sections); if the value was empty it begins with
+ * that newline too. Keys before any header have section "".
  */
 #pragma once
 

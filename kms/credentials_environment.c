@@ -3,6 +3,7 @@
 #include "kms/credentials.h"
 
 #include "base/macros.h"
+#include "kms/profile.h"
 #include "kms/report.h"
 
 static enum kms_status take_expiration(const char *text, struct kms_report *report,
@@ -36,11 +37,25 @@ enum kms_status credentials_from_environment(const struct credentials_place *pla
 	return KMS_OK;
 }
 
+/* A profile that AWS_PROFILE names gives way to keys in the environment, but there has to be one:
+ * who names it wrongly gets no other identity in its place. botocore and the AWS CLI are the same.
+ */
+static enum kms_status check_profile(const struct credentials_place *place,
+				     struct kms_report *report)
+{
+	AUTO(profile_clear) struct profile profile = {0};
+
+	TRY(profile_load(place->settings, place->environment, report, &profile));
+	return profile_require(&profile, report);
+}
+
 static enum kms_status fetch(const struct credentials_place *place, struct kms_report *report,
 			     struct credentials *ret_credentials)
 {
-	if (place->settings->profile != NULL)
+	if (place->settings->profile != NULL ||
+	    environment_get(place->environment, ENV_ACCESS_KEY_ID) == NULL)
 		return KMS_NOT_FOUND;
+	TRY(check_profile(place, report));
 	return credentials_from_environment(place, report, ret_credentials);
 }
 

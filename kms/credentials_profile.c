@@ -240,16 +240,8 @@ static const struct way *find_way(const struct profile *profile, bool is_source)
 
 static enum kms_status no_way(const struct walk *walk)
 {
-	const struct profile *profile = walk->profile;
-
-	if (profile->exists)
-		return profile->named ? refuse(walk, "has no credentials") : KMS_NOT_FOUND;
-	if (!profile->named)
-		return KMS_NOT_FOUND;
-	return kms_fail(KMS_NO_CREDENTIALS, walk->report, NULL,
-			"AWS profile '%s' is neither in %s nor in %s", name_of(walk),
-			(const char *)profile->config.path.data,
-			(const char *)profile->credentials.path.data);
+	TRY(profile_require(walk->profile, walk->report));
+	return walk->profile->named ? refuse(walk, "has no credentials") : KMS_NOT_FOUND;
 }
 
 static enum kms_status resolve(struct walk *walk, bool is_source, struct credentials *ret)

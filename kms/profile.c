@@ -4,6 +4,7 @@
 #include "base/macros.h"
 #include "kms/aws_file.h"
 #include "kms/name.h"
+#include "kms/report.h"
 
 static bool choose(const struct kms_settings *settings, const struct environment *environment,
 		   struct profile *profile)
@@ -73,6 +74,17 @@ enum kms_status profile_load(const struct kms_settings *settings,
 		      "~/.aws/credentials", report));
 	profile->exists = find_exists(profile);
 	return KMS_OK;
+}
+
+enum kms_status profile_require(const struct profile *profile, struct kms_report *report)
+{
+	if (profile->exists || !profile->named)
+		return KMS_OK;
+	return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+			"AWS profile '%s' is neither in %s nor in %s: add it, or name another "
+			"(AWS_PROFILE, [aws] profile, source_profile)",
+			(const char *)profile->name.data, (const char *)profile->config.path.data,
+			(const char *)profile->credentials.path.data);
 }
 
 void profile_clear(struct profile *profile)

@@ -31,6 +31,9 @@ enum kms_status profile_load(const struct kms_settings *settings,
 			     struct profile *profile);
 void profile_clear(struct profile *profile);
 
+/* KMS_NO_CREDENTIALS: it is named, and in neither file. */
+enum kms_status profile_require(const struct profile *profile, struct kms_report *report);
+
 /* The profile's value, of any case of the key; NULL: not there, or empty. Borrowed. */
 const char *profile_credentials(const struct profile *profile, const char *key);
 const char *profile_config(const struct profile *profile, const char *key);

@@ -39,6 +39,16 @@ static const struct {
 	{"[d]\ns3 =\n  one = 1\n\ttwo = 2\nregion = x\n",
 	 "1:[d];2:d:s3=\none = 1\ntwo = 2;5:d:region=x;"},
 	{"[d]\na = 1\n  2\n\n # between\n  3\n", "1:[d];2:d:a=1\n2\n3;"},
+	/* The first of the two signs ends the key; all others are the value's. */
+	{"[d]\na : b\nc:d\n", "1:[d];2:d:a=b;3:d:c=d;"},
+	{"[d]\nrole_arn = arn:aws:iam::1:role/x\nrole_arn : arn:aws:iam::1:role/x\n",
+	 "1:[d];2:d:role_arn=arn:aws:iam::1:role/x;3:d:role_arn=arn:aws:iam::1:role/x;"},
+	{"[d]\nurl=https://h:1/?a=b\nurl: https://h:1/?a=b\n",
+	 "1:[d];2:d:url=https://h:1/?a=b;3:d:url=https://h:1/?a=b;"},
+	{"[d]\ntoken = Ab:c/+d==\ntoken : Ab=c:d==\nk :=v\nk=: v\n",
+	 "1:[d];2:d:token=Ab:c/+d==;3:d:token=Ab=c:d==;4:d:k==v;5:d:k=: v;"},
+	{"[a:b=c]\nk:\n", "1:[a:b=c];2:a:b=c:k=;"},
+	{"[d]\ns3 :\n  endpoint_url = https://h\n", "1:[d];2:d:s3=\nendpoint_url = https://h;"},
 	/* Indented from the first key on: keys, not continuations. */
 	{"[d]\n  a = 1\n  b = 2\n", "1:[d];2:d:a=1;3:d:b=2;"},
 	{"[d]\na = 1\n  [x]\n[e]\n", "1:[d];2:d:a=1\n[x];4:[e];"},
@@ -65,6 +75,7 @@ static const struct {
 	{{(const uint8_t *)"[s]\nnonsense\n", 13}, 2}, {{(const uint8_t *)"[s\n", 3}, 1},
 	{{(const uint8_t *)"a=b\n[]\n", 7}, 2},	       {{(const uint8_t *)"[s] x\n", 6}, 1},
 	{{(const uint8_t *)"\n= v\n", 5}, 2},	       {{(const uint8_t *)"a=b\0c\n", 6}, 1},
+	{{(const uint8_t *)"\n: v\n", 5}, 2},	       {{(const uint8_t *)":\n", 2}, 1},
 };
 
 static void first_wrong_line_is_named(void **state)

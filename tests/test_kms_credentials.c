@@ -90,6 +90,34 @@ static void a_named_profile_that_lacks_is_an_error(void **state)
 	fails_with("'other' is neither in");
 }
 
+static void the_environment_s_keys_need_the_profile_that_it_names(void **state)
+{
+	(void)state;
+	setenv("AWS_ACCESS_KEY_ID", "E", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "e", 1);
+	setenv("AWS_PROFILE", "other", 1);
+	fails_with("'other' is neither in");
+	aws_home_write("config", "[profile others]\nregion = us-west-2\n");
+	fails_with("'other' is neither in");
+	aws_home_write("config", "[profile other]\nregion = us-west-2\n");
+	finds("environment", "E e ");
+	aws_home_write("config", "");
+	aws_home_write("credentials", "[other]\naws_access_key_id=O\naws_secret_access_key=o\n");
+	finds("environment", "E e ");
+	unsetenv("AWS_PROFILE");
+	setenv("AWS_DEFAULT_PROFILE", "gone", 1);
+	fails_with("'gone' is neither in");
+}
+
+static void a_colon_is_as_good_as_an_equals_sign(void **state)
+{
+	(void)state;
+	aws_home_write("credentials",
+		       "[default]\naws_access_key_id : A\n"
+		       "aws_secret_access_key: s/+=:x\naws_session_token = t:u=v==\n");
+	finds("profile default: static keys", "A s/+=:x t:u=v==");
+}
+
 static void the_credentials_file_wins_over_the_config_file(void **state)
 {
 	(void)state;
@@ -206,6 +234,8 @@ int main(void)
 		EMPTY(an_empty_variable_is_not_set),
 		EMPTY(a_configured_profile_silences_the_environment),
 		EMPTY(a_named_profile_that_lacks_is_an_error),
+		EMPTY(the_environment_s_keys_need_the_profile_that_it_names),
+		EMPTY(a_colon_is_as_good_as_an_equals_sign),
 		EMPTY(the_credentials_file_wins_over_the_config_file),
 		EMPTY(profile_names_may_be_quoted),
 		EMPTY(the_default_profile_has_two_names),

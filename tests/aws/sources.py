@@ -77,10 +77,17 @@ def static_keys(scene):
     user = scene.fake.user
     with scene.home(AWS_ACCESS_KEY_ID=user.access_key, AWS_SECRET_ACCESS_KEY=user.secret) as home:
         scene.gives("environment", home, user.arn, "environment")
+        scene.fails("environment: AWS_PROFILE names none", home.set(AWS_PROFILE="gone"), NO_CREDENTIALS, "'gone'")
+        if JUDGED:
+            tap.ok("The config profile (gone) could not be found" in judged(home), "environment: boto3 does not either, then", judged(home))
+        home.set(AWS_PROFILE=None)
         scene.fails("environment: half of a pair", home.set(AWS_SECRET_ACCESS_KEY=None), NO_CREDENTIALS, "AWS_SECRET_ACCESS_KEY")
     with scene.home(AWS_PROFILE="work") as home:
         home.write("credentials", f"[work]\n{keys_of(user)}")
         scene.gives("credentials file", home, user.arn, "profile work: static keys")
+        config = home.read("credentials").replace(" = ", " : ").replace("[work]", "[colons]")
+        home.write("credentials", home.read("credentials") + config).set(AWS_PROFILE="colons")
+        scene.gives("credentials file, key : value", home, user.arn, "profile colons: static keys")
         scene.fails("a profile that is not there", home.set(AWS_PROFILE="gone"), NO_CREDENTIALS, "'gone'")
     with scene.home() as home:
         scene.fails("nothing at all", home, NO_CREDENTIALS, "no AWS credentials")
