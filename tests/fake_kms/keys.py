@@ -51,19 +51,21 @@ class Key:
         self.region, self.usage, self.multi_region = region, usage, multi_region
         self.id = key_id or ("mrk-" + uuid.uuid4().hex if multi_region else str(uuid.uuid4()))
         self.materials = materials if materials is not None else [Material()]
-        self.state, self.created, self.replica_of = "Enabled", time.time(), None
+        self.state, self.created, self.replica_of, self.replicas = "Enabled", time.time(), None, []
         self.deletion_date = self.created + 30 * 86400 + 0.5  # told while it is pending deletion
 
     @property
     def arn(self):
         return f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{self.id}"
 
+    def place(self):
+        return {"Arn": self.arn, "Region": self.region}
+
     def metadata(self):
         result = {
             "AWSAccountId": ACCOUNT,
             "Arn": self.arn,
             "CreationDate": self.created,
-            "CurrentKeyMaterialId": self.materials[-1].id,
             "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT" if self.usage == "ENCRYPT_DECRYPT" else "HMAC_256",
             "Description": "",
             "Enabled": self.state == "Enabled",
@@ -78,7 +80,14 @@ class Key:
         if self.state == "PendingDeletion":
             result["DeletionDate"] = self.deletion_date
         if self.usage == "ENCRYPT_DECRYPT":
-            result["EncryptionAlgorithms"] = ["SYMMETRIC_DEFAULT"]
+            result |= {"EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"], "CurrentKeyMaterialId": self.materials[-1].id}
+        else:
+            result["MacAlgorithms"] = ["HMAC_SHA_256"]
+        if self.multi_region:
+            primary = self.replica_of or self
+            result["MultiRegionConfiguration"] = {
+                "MultiRegionKeyType": "REPLICA" if self.replica_of else "PRIMARY", "PrimaryKey": primary.place(),
+                "ReplicaKeys": [replica.place() for replica in primary.replicas]}
         return result
 
     def check_usable(self, operation):
@@ -114,6 +123,7 @@ class Keys:
     def replicate(self, key, region):
         replica = self.create(region, multi_region=True, materials=key.materials, key_id=key.id)
         replica.replica_of = key
+        key.replicas.append(replica)
         return replica
 
     def find(self, region, name):

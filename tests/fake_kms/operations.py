@@ -136,6 +136,8 @@ class Operations:
 
     def RotateKeyOnDemand(self, request):
         key = self._key(request, "RotateKeyOnDemand")
+        if key.usage != "ENCRYPT_DECRYPT":
+            raise Refusal("UnsupportedOperationException")
         key.check_usable("RotateKeyOnDemand")
         key.materials.append(Material())
         return {"KeyId": key.arn}

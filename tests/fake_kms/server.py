@@ -111,8 +111,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def refuse(self, refusal, request_id, fault, extra=()):
         body = {"__type": refusal.error_type}
-        # The real service capitalizes the name in this one error.
-        body["Message" if refusal.error_type == "AccessDeniedException" else "message"] = refusal.message
+        if refusal.message:
+            # The real service capitalizes the name in this one error.
+            body["Message" if refusal.error_type == "AccessDeniedException" else "message"] = refusal.message
         self.reply(refusal.status, json.dumps(body), "application/x-amz-json-1.1",
                    [("x-amzn-RequestId", request_id), *extra], fault)
 
