@@ -51,16 +51,26 @@ static const struct {
 	/* clang-format on */
 };
 
-static const char *certificate_advice(CURL *handle)
+/* 0 and 1 (UNSPECIFIED): libcurl's beginning, which stays when it minds the name itself. */
+static bool is_wrong(long found)
 {
-	long found = 0;
+	return found > 1;
+}
+
+/* NULL: it was the name. */
+static const char *certificate_advice(CURL *handle, const struct http_request *request)
+{
+	long found = 0, of_proxy = 0;
 
 	curl_easy_getinfo(handle, CURLINFO_SSL_VERIFYRESULT, &found);
+	if (request->proxy != NULL && strncasecmp(request->proxy, "https:", 6) == 0)
+		curl_easy_getinfo(handle, CURLINFO_PROXY_SSL_VERIFYRESULT, &of_proxy);
+	if (is_wrong(of_proxy))
+		return "this is the proxy's certificate: have the system trust its CA";
 	for (size_t i = 0; i < COUNT_OF(certificates); i++)
 		if (certificates[i].code == found)
 			return certificates[i].advice;
-	/* 1 (UNSPECIFIED) is how libcurl begins, and stays when it minds the name itself. */
-	return found <= 1 ? NULL : "its certificate can't be trusted";
+	return is_wrong(found) ? "its certificate can't be trusted" : NULL;
 }
 
 /* What the proxy answered to CONNECT; 0: nothing, or there is none. */
@@ -154,7 +164,7 @@ enum http_result http_failure(CURL *handle, CURLcode code, const struct http_req
 	if (code == CURLE_OK)
 		return HTTP_ANSWERED;
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		advice = certificate_advice(handle);
+		advice = certificate_advice(handle, request);
 	tell(answer, code, request, advice == NULL ? failure->advice : advice, status);
 	return is_refusal(status) ? HTTP_REFUSED : failure->result;
 }

@@ -143,6 +143,11 @@ def failures(scene):
         named = all(text in answer["message"] for text in (f"the proxy {proxy.address}", "kms.example", word, "NO_PROXY"))
         tap.ok(answer["status"] == UNAVAILABLE and named and not asked and answer["ms"] <= CALL_MS + SLACK_MS and len(proxy.heads) == times,
                f"a proxy that {title}: an outage, with its name, in time", f"{answer} {proxy.heads}\n{log}")
+    with tunnel.Tunnel(scene.port, pair=scene.authority.certify("proxy")) as proxy:
+        answer, asked, log = scene.ask(ELSEWHERE, HTTPS_PROXY=proxy.url.replace("//", f"//{ESCAPED}@"))
+    named = f"the proxy {proxy.address}" in answer["message"] and "the proxy's certificate" in answer["message"]
+    tap.ok(answer["status"] == UNAVAILABLE and named and not asked and not proxy.heads,
+           "a proxy by https that the system does not trust: is not told its password", f"{answer}\n{log}")
     for title, proxy, status in (("nobody listens at", f"http://{ESCAPED}@127.0.0.1:9", UNAVAILABLE), ("of an unknown kind", f"ftp://{ESCAPED}@127.0.0.1:9", UNAVAILABLE),
                                  ("whose port is none", f"http://{ESCAPED}@127.0.0.1:many", WRONG)):
         answer, asked, log = scene.ask(ELSEWHERE, HTTPS_PROXY=proxy)

@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import ssl
 import threading
 import time
 
@@ -27,14 +28,19 @@ def copy(source, target):
 
 class Tunnel:
     """with Tunnel(port) as proxy: all that is asked for leads to this port of 127.0.0.1. `user` ("name:password") must be shown then;
-    `manners(connection)` takes the place of an answer. proxy.heads: what was said to it; proxy.targets: where to, of what was let through."""
+    `manners(connection)` takes the place of an answer; with a certificate and its key (`pair`) it is spoken to by TLS. proxy.heads: what was
+    said to it; proxy.targets: where to, of what was let through."""
 
-    def __init__(self, port, user=None, manners=None):
+    def __init__(self, port, user=None, manners=None, pair=None):
         self.port, self.manners, self.heads, self.targets = port, manners, [], []
         self.word = f"Proxy-Authorization: Basic {base64.b64encode(user.encode()).decode()}" if user else None
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.context = None
+        if pair:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(*pair)
         self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        self.url = f"http://{self.address}"
+        self.url = f"{'https' if pair else 'http'}://{self.address}"
 
     def serve(self):
         while True:
@@ -45,6 +51,11 @@ class Tunnel:
             threading.Thread(target=self.treat, args=(connection,), daemon=True).start()
 
     def treat(self, connection):
+        if self.context:
+            try:
+                connection = self.context.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection:
             head = head_of(connection)
             self.heads.append(head)
