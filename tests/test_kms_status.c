@@ -81,13 +81,16 @@ static const char *text(const json_t *row, const char *name)
 	return value;
 }
 
-/* What each type that was recorded has to become. */
+/* What each type that was recorded has to become; where one is several, by its text, the first row
+ * whose words it has. */
 static const struct {
 	const char *type;
 	enum kms_status status;
+	const char *words;
 } expected[] = {
 	/* clang-format off */
 	{ "DisabledException",             KMS_DISABLED },
+	{ "KMSInvalidStateException",      KMS_PENDING_IMPORT, "is pending import" },
 	{ "KMSInvalidStateException",      KMS_INVALID_STATE },
 	{ "NotFoundException",             KMS_NOT_FOUND },
 	{ "InvalidCiphertextException",    KMS_INVALID_CIPHERTEXT },
@@ -104,12 +107,14 @@ static const struct {
 	/* clang-format on */
 };
 
-static size_t expectation(const char *type)
+static size_t expectation(const json_t *row)
 {
 	for (size_t i = 0; i < COUNT_OF(expected); i++)
-		if (strcmp(expected[i].type, type) == 0)
+		if (strcmp(expected[i].type, text(row, "type")) == 0 &&
+		    (expected[i].words == NULL ||
+		     strstr(text(row, "message"), expected[i].words) != NULL))
 			return i;
-	fail_msg("%s has no row here", type);
+	fail_msg("%s has no row here", text(row, "type"));
 	return 0;
 }
 
@@ -138,7 +143,7 @@ static void check_error(const json_t *row, const struct http_answer *answer)
 	struct kms_report report = {0};
 	struct status_rule rule = status_judge(HTTP_ANSWERED, answer, &report);
 
-	if (rule.status != expected[expectation(text(row, "type"))].status)
+	if (rule.status != expected[expectation(row)].status)
 		fail_msg("%s: %s", text(row, "from"), kms_status_text(rule.status));
 	assert_int_equal(rule.retry, RETRY_NO);
 	assert_string_equal(report.error_type, text(row, "type"));
@@ -161,7 +166,7 @@ static void every_recorded_refusal_has_its_status_its_words_and_its_request_id(v
 	(void)state;
 	json_array_foreach(rows_of("errors", ERRORS), i, row)
 	{
-		used[expectation(text(row, "type"))] = true;
+		used[expectation(row)] = true;
 		for (size_t k = 0; k < COUNT_OF(prefixes); k++) {
 			put_error(prefixes[k], row, members[k], &answer);
 			check_error(row, &answer);
@@ -175,7 +180,9 @@ static enum kms_key_state state_of(const char *name)
 {
 	if (strcmp(name, "Enabled") == 0)
 		return KMS_KEY_ENABLED;
-	assert_true(strcmp(name, "PendingImport") == 0 || strcmp(name, "Creating") == 0);
+	if (strcmp(name, "PendingImport") == 0)
+		return KMS_KEY_PENDING_IMPORT;
+	assert_string_equal(name, "Creating");
 	return KMS_KEY_UNUSABLE;
 }
 
