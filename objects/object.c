@@ -4,9 +4,9 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "objects/error.h"
 #include "objects/value.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -131,6 +131,7 @@ struct ezk *object_ezk(const struct object *object)
 
 void object_share_stamp(struct object *object, const struct object *other)
 {
+	assert(!value_is_set(object));
 	stamp_leave(object);
 	stamp_release(object->stamp);
 	object->stamp = stamp_hold(other->stamp);
@@ -149,26 +150,31 @@ uint64_t object_zone(const struct object *object)
 	return ezk == NULL ? 0 : ezk_zone(ezk);
 }
 
-static CK_RV refuse_stamp(const struct object *object, const struct ezk *ezk)
+static enum zone_status refuse_stamp(const struct object *object, const struct ezk *ezk)
 {
 	log_warning("a key of zone %" PRIu64 " was offered to zone %" PRIu64
 		    ": a key stays in its zone; make another one",
 		    object_zone(object), ezk_zone(ezk));
-	return error_of_zone(ZONE_OTHER_ZONE, ERROR_WRAP);
+	return ZONE_OTHER_ZONE;
 }
 
-CK_RV object_stamp(struct object *object, struct ezk *ezk)
+/* A value that lies open goes to its zone with a lease, or not at all. */
+static enum zone_status stamp_with_lease(struct object *object, struct ezk *ezk)
 {
-	struct ezk *none = NULL;
+	if (stamp_set(object->stamp, ezk))
+		return ZONE_OK;
+	TRY(ezk_continue(ezk));
+	/* Else it ended within the blink since. */
+	return stamp_set(object->stamp, ezk) ? ZONE_OK : ZONE_KMS_UNAVAILABLE;
+}
+
+enum zone_status object_stamp(struct object *object, struct ezk *ezk)
+{
 	uint64_t zone = object_zone(object);
 
 	if (zone != 0 && zone != ezk_zone(ezk))
 		return refuse_stamp(object, ezk);
-	ezk_hold(ezk);
-	if (atomic_compare_exchange_strong(&object->stamp->ezk, &none, ezk)) {
-		stamp_keep(object->stamp);
-		return CKR_OK;
-	}
-	ezk_release(ezk);
-	return ezk_zone(none) == ezk_zone(ezk) ? CKR_OK : refuse_stamp(object, ezk);
+	TRY(stamp_with_lease(object, ezk));
+	/* Another thread may have been faster. */
+	return object_zone(object) == ezk_zone(ezk) ? ZONE_OK : refuse_stamp(object, ezk);
 }

@@ -103,13 +103,13 @@ static inline bool object_awaits_deletion(const struct object *object)
 /* The EZK a key is stamped with, NULL: none yet. Borrowed: lives as long as the object. A token
  * key has it after object_open. */
 struct ezk *object_ezk(const struct object *object);
-/* A new object that nobody else knows yet belongs where `other` belongs (copies, derived keys):
- * whichever is stamped first, both are. */
+/* A new object that nobody else knows yet and that has no value yet belongs where `other` belongs
+ * (copies, derived keys): whichever is stamped first, both are. */
 void object_share_stamp(struct object *object, const struct object *other);
 /* Stamps a key with a zone, or finds that it has that zone's stamp; its value, and its family's,
- * are hidden from here on while the zone has no lease. CKR_KEY_NOT_WRAPPABLE if it has another's.
- */
-CK_RV object_stamp(struct object *object, struct ezk *ezk);
+ * are hidden from here on while the zone has no lease. KMS if there is a value to hide and no lease
+ * runs; with its refusal the key stays as it was. ZONE_OTHER_ZONE: it has another's. */
+enum zone_status object_stamp(struct object *object, struct ezk *ezk);
 /* The zone id of the stamp, 0: none; of a zone itself, its own; no KMS. */
 uint64_t object_zone(const struct object *object);
 

@@ -65,7 +65,7 @@ static CK_RV stamp_with(struct objects *objects, const struct entry *project, ui
 		return error_of_zone(ZONE_NOT_FOUND, ERROR_OBJECT);
 	}
 	TRY(error_of_zone(ezk_find(objects->zones, entry, EZK_PRIMARY, &ezk), ERROR_OBJECT));
-	return object_stamp(key, ezk) == CKR_OK ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+	return error_of_zone(object_stamp(key, ezk), ERROR_OBJECT);
 }
 
 /* The value that the new token key was made of need not be unwrapped to be used here. */
@@ -76,7 +76,7 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	struct ezk *ezk = object_ezk(key);
 
 	if (ezk == NULL || objects_of_entry(objects, entry, slot, &view) != CKR_OK ||
-	    object_stamp(view, ezk) != CKR_OK || object_ezk(view) != ezk)
+	    object_stamp(view, ezk) != ZONE_OK || object_ezk(view) != ezk)
 		return;
 	value_share(view, key);
 }
@@ -142,9 +142,8 @@ enum zone_status object_open(struct objects *objects, struct object *object)
 	if (secret == NULL)
 		return ZONE_NO_MEMORY;
 	TRY(unwrap(objects, entry, secret, &ezk));
-	if (object_stamp(object, ezk) != CKR_OK)
-		return ZONE_OTHER_ZONE;
-	return value_set(object, secret) ? ZONE_OK : ZONE_NO_MEMORY;
+	TRY(object_stamp(object, ezk));
+	return value_set(object, secret);
 }
 
 enum zone_status object_read(struct objects *objects, struct object *object, uint8_t **ret_secret)

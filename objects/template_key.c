@@ -1,10 +1,11 @@
 /* What a secret key is like that a template makes: the defaults of the standard and ours. */
 #include "objects/template.h"
-#include "objects/value.h"
 
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "objects/error.h"
+#include "objects/value.h"
 
 /* A template that names no use gets these; harmless, since every use has a key of its own. */
 enum { USUAL = USAGE_ENCRYPT | USAGE_DECRYPT | USAGE_WRAP | USAGE_UNWRAP };
@@ -123,5 +124,5 @@ CK_RV object_set_value(struct object *object, struct bytes value)
 	}
 	TRY(check_len(object->key_type, value.len));
 	object->value_len = value.len;
-	return value_set(object, value.data) ? CKR_OK : CKR_HOST_MEMORY;
+	return error_of_zone(value_set(object, value.data), ERROR_OBJECT);
 }

@@ -46,8 +46,6 @@ void stamp_join(struct object *object)
 	if (first != NULL)
 		first->kin_before = object;
 	object->stamp->family = object;
-	if (object->stamp->ezk != NULL && object->value.bytes != NULL)
-		ezk_keep(object->stamp->ezk, &object->value);
 }
 
 void stamp_leave(struct object *object)
@@ -62,14 +60,31 @@ void stamp_leave(struct object *object)
 		object->stamp->family = object->kin_after;
 }
 
-void stamp_keep(struct stamp *stamp)
+/* The values of the family, chained for ezk_keep(). */
+static struct kept *chain(struct stamp *stamp)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&stamp->lock);
+	struct kept *first = NULL;
 	struct object *object;
 
-	for (object = stamp->family; object != NULL; object = object->kin_after)
-		if (value_is_set(object))
-			ezk_keep(stamp->ezk, &object->value);
+	for (object = stamp->family; object != NULL; object = object->kin_after) {
+		if (!value_is_set(object))
+			continue;
+		object->value.next = first;
+		first = &object->value;
+	}
+	return first;
+}
+
+bool stamp_set(struct stamp *stamp, struct ezk *ezk)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&stamp->lock);
+
+	if (stamp->ezk != NULL)
+		return true;
+	if (!ezk_keep(ezk, chain(stamp)))
+		return false;
+	atomic_store_explicit(&stamp->ezk, ezk_hold(ezk), memory_order_release);
+	return true;
 }
 
 /* --- Values */
@@ -79,57 +94,54 @@ bool value_is_set(const struct object *object)
 	return object->value.bytes != NULL;
 }
 
-/* Takes the bytes. What `like` says of them is so. */
-static void put(struct object *object, uint8_t *bytes, const struct kept *like)
+/* Takes the bytes, unless there are some. False: its zone has no lease. */
+static bool put(struct object *object, uint8_t **bytes)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
 	struct ezk *ezk = object->stamp->ezk;
 
-	if (value_is_set(object)) {
-		secret_free(bytes);
-		return;
-	}
+	if (value_is_set(object))
+		return true;
 	object->value.len = object->value_len;
-	object->value.hidden = like->hidden;
-	object->value.lost = like->lost;
-	object->value.number = like->number;
-	object->value.bytes = bytes;
-	if (ezk != NULL)
-		ezk_keep(ezk, &object->value);
-}
-
-bool value_set(struct object *object, const uint8_t *plain)
-{
-	const struct kept open = {.len = 0}; /* clang 14 takes no {0} for an atomic pointer */
-	uint8_t *bytes = secret_new(object->value_len);
-
-	if (bytes == NULL)
+	if (ezk == NULL)
+		object->value.bytes = *bytes;
+	else if (!ezk_put(ezk, &object->value, *bytes))
 		return false;
-	memcpy(bytes, plain, object->value_len);
-	put(object, bytes, &open);
+	*bytes = NULL;
 	return true;
 }
 
-/* By the lock of whoever guards it. */
-static void copy_as_it_lies(const struct object *from, struct kept *ret_copy)
+enum zone_status value_set(struct object *object, const uint8_t *plain)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&from->stamp->lock);
-	struct ezk *ezk = from->stamp->ezk;
+	AUTO(secret_freep) uint8_t *bytes = secret_new(object->value_len);
 
-	if (ezk != NULL)
-		ezk_share(ezk, &from->value, ret_copy);
-	else
-		memcpy(ret_copy->bytes, from->value.bytes, from->value_len);
+	if (bytes == NULL)
+		return ZONE_NO_MEMORY;
+	memcpy(bytes, plain, object->value_len);
+	if (put(object, &bytes))
+		return ZONE_OK;
+	TRY(ezk_continue(object_ezk(object)));
+	/* Else it ended within the blink since. */
+	return put(object, &bytes) ? ZONE_OK : ZONE_KMS_UNAVAILABLE;
 }
 
 bool value_share(struct object *to, const struct object *from)
 {
-	struct kept copy = {.bytes = secret_new(from->value_len)};
+	AUTO(secret_freep) uint8_t *bytes = secret_new(from->value_len);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&to->stamp->lock);
+	struct ezk *ezk = to->stamp->ezk;
 
-	if (copy.bytes == NULL)
+	if (value_is_set(to))
+		return true;
+	if (bytes == NULL)
 		return false;
-	copy_as_it_lies(from, &copy);
-	put(to, copy.bytes, &copy);
+	to->value.len = to->value_len;
+	if (ezk != NULL) {
+		ezk_share(ezk, &from->value, &to->value, TAKE(bytes));
+		return true;
+	}
+	memcpy(bytes, from->value.bytes, from->value_len);
+	to->value.bytes = TAKE(bytes);
 	return true;
 }
 

@@ -14,7 +14,7 @@
 
 struct stamp {
 	atomic_uint references;
-	_Atomic(struct ezk *) ezk; /* held; set once */
+	_Atomic(struct ezk *) ezk; /* held; set once, under the lock */
 	pthread_mutex_t lock; /* guards what follows, and the values of a family without a zone;
 				 before the lock of a lease */
 	struct object *family;
@@ -26,13 +26,15 @@ void stamp_release(struct stamp *stamp); /* accepts NULL */
 /* An object that has the stamp is told of it, and is gone again. */
 void stamp_join(struct object *object);
 void stamp_leave(struct object *object);
-/* The family has got a zone: its values are that zone's from here on. */
-void stamp_keep(struct stamp *stamp);
+/* The family gets a zone, unless it has one: its values are that zone's from here on. False: there
+ * are values, and the zone has no lease; nothing has changed. No KMS. */
+bool stamp_set(struct stamp *stamp, struct ezk *ezk);
 
 bool value_is_set(const struct object *object);
-/* Sets it, once (who comes later changes nothing), from value_len bytes. False: no memory. */
-bool value_set(struct object *object, const uint8_t *plain);
-/* The same value for another handle, as it lies there; both are of one zone, or of one family.
+/* Sets it, once (who comes later changes nothing), from value_len bytes. KMS if the zone has no
+ * lease; with its refusal the value stays unset, since nothing could hide it. */
+enum zone_status value_set(struct object *object, const uint8_t *plain);
+/* The same value for another handle, as it lies there; both are of one live EZK, or of one family.
  * False: no memory. */
 bool value_share(struct object *to, const struct object *from);
 /* Copies it, in the clear, to the caller's locked memory, value_len bytes. KMS if the zone has no

@@ -118,9 +118,9 @@ static CK_RV derive(struct session *session, struct keyed *by, const CK_HKDF_PAR
 	TRY(key_value(session, by->object, ERROR_WRAP, &base));
 	derivation.base = bytes(base, by->object->value_len);
 	TRY(template_make_key(TEMPLATE_DERIVE, template, template->token, &key));
-	TRY(run(&derivation, key));
 	inherit(by->object, key);
 	object_share_stamp(key, by->object);
+	TRY(run(&derivation, key));
 	return session_add_key(session, template, &key, ret_handle);
 }
 

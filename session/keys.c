@@ -39,9 +39,9 @@ static CK_RV stamp_as_named(struct session *session, const struct template *temp
 	if (template->zone == 0)
 		return CKR_OK;
 	TRY(find_zone(session, template->zone, &ezk));
-	/* Without a lease the value could not be hidden when one ends. */
+	/* To make a key for a zone is to use that. */
 	TRY(error_of_zone(ezk_begin(ezk), ERROR_OBJECT));
-	return object_stamp(key, ezk) == CKR_OK ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
+	return error_of_zone(object_stamp(key, ezk), ERROR_OBJECT);
 }
 
 CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,

@@ -11,10 +11,10 @@
  * also if that is only said later. */
 static CK_RV stamp(const struct keyed *by, struct ezk *used, struct object *key)
 {
-	if (used != NULL)
-		return object_stamp(key, used);
-	if (by->ezk != NULL)
-		return object_stamp(key, by->ezk);
+	struct ezk *zone = used != NULL ? used : by->ezk;
+
+	if (zone != NULL)
+		return error_of_zone(object_stamp(key, zone), ERROR_UNWRAP);
 	object_share_stamp(key, by->object);
 	return CKR_OK;
 }
@@ -25,8 +25,8 @@ static CK_RV make(struct session *session, const struct keyed *by, struct ezk *u
 	AUTO(object_releasep) struct object *key = NULL;
 
 	TRY(template_make_key(TEMPLATE_UNWRAP, template, template->token, &key));
-	TRY(object_set_value(key, value));
 	TRY(stamp(by, used, key));
+	TRY(object_set_value(key, value));
 	return session_add_key(session, template, &key, ret_handle);
 }
 

@@ -61,22 +61,29 @@ static CK_RV share_zone(struct keyed *by, struct object *key)
 	struct ezk *ezk = keyed_lease(by);
 
 	if (ezk != NULL)
-		return object_stamp(key, ezk);
+		return error_of_zone(object_stamp(key, ezk), ERROR_WRAP);
 	ezk = object_ezk(key);
-	return ezk == NULL ? CKR_OK : object_stamp(by->object, ezk);
+	return ezk == NULL ? CKR_OK : error_of_zone(object_stamp(by->object, ezk), ERROR_WRAP);
 }
 
 static CK_RV wrap_key(struct session *session, const struct wrap_method *method, struct keyed *by,
-		      const struct parameter *parameter, struct object *key, CK_BYTE *out)
+		      const struct parameter *parameter, struct object *key, CK_BYTE *out,
+		      size_t len)
 {
 	AUTO(secret_freep) uint8_t *value = NULL;
+	CK_RV rv;
 
 	TRY(keyed_begin(session, by));
 	if (object_ezk(key) != keyed_lease(by))
 		TRY(key_begin(key, ERROR_WRAP));
 	TRY(key_value(session, key, ERROR_WRAP, &value));
-	TRY(share_zone(by, key));
-	return method->wrap(by, parameter, bytes(value, key->value_len), out);
+	TRY(method->wrap(by, parameter, bytes(value, key->value_len), out));
+	/* Only now, so that a zone that refuses does not keep the key; and before anybody is told,
+	 * so that no two zones have it. */
+	rv = share_zone(by, key);
+	if (rv != CKR_OK)
+		wipe(out, len);
+	return rv;
 }
 
 static CK_RV wrap_by(struct session *session, struct keyed *by, const struct parameter *parameter,
@@ -92,7 +99,7 @@ static CK_RV wrap_by(struct session *session, struct keyed *by, const struct par
 		return CKR_KEY_SIZE_RANGE;
 	if (answer_len(out, out_len, len, &rv))
 		return rv;
-	TRY(wrap_key(session, method, by, parameter, key, out));
+	TRY(wrap_key(session, method, by, parameter, key, out, len));
 	put_ulong(out_len, len);
 	return CKR_OK;
 }

@@ -48,7 +48,7 @@ static struct object *key(uint32_t flags)
 	struct object *object = object_new(&model);
 
 	assert_non_null(object);
-	assert_true(value_set(object, secret));
+	assert_int_equal(value_set(object, secret), ZONE_OK);
 	return object;
 }
 

@@ -1,5 +1,6 @@
 /* Values of keys at rest in memory: hidden while their zone has no lease, and found again with it.
  */
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
@@ -48,7 +49,7 @@ static struct object *key_of(size_t len, struct stamp *stamp)
 	struct object *object = object_new(&model);
 
 	assert_non_null(object);
-	assert_true(value_set(object, plain));
+	assert_int_equal(value_set(object, plain), ZONE_OK);
 	return object;
 }
 
@@ -89,7 +90,7 @@ static void key_of_a_zone_is_hidden_and_read_while_that_has_a_lease(void **state
 	uint8_t got[32];
 
 	lease_begins(held);
-	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	assert_value(key, bytes(plain, 32));
 	assert_true(value_read_now(key, got));
 	assert_memory_equal(got, plain, 32);
@@ -106,7 +107,7 @@ static void keys_of_every_length_are_found_again(void **state)
 	for (size_t len = 1; len <= DEK_MAX; len++) {
 		AUTO(object_releasep) struct object *key = key_of(len, NULL);
 
-		assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+		assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 		lease_passes(held);
 		assert_false(lies_open(key));
 		assert_value(key, bytes(plain, len));
@@ -121,7 +122,7 @@ static void key_goes_with_the_lease_and_comes_back_with_the_next(void **state)
 	uint8_t got[48];
 
 	lease_begins(held);
-	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	lease_passes(held);
 	assert_null(held->ezk->lease.keys);
 	assert_false(value_read_now(key, got));
@@ -158,13 +159,15 @@ static void no_takes_every_handle_of_the_zone_and_recovery_brings_them_back(void
 static void what_joins_a_family_later_is_hidden_as_well(void **state)
 {
 	struct held *held = *state;
+	const struct object model = {.kind = OBJECT_KEY, .value_len = 32};
 	AUTO(object_releasep) struct object *base = key_of(32, NULL);
-	AUTO(object_releasep) struct object *derived = key_of(32, NULL);
+	AUTO(object_releasep) struct object *derived = object_new(&model);
 	AUTO(object_releasep) struct object *copy = NULL;
 
 	lease_begins(held);
-	assert_int_equal(object_stamp(base, held->ezk), CKR_OK);
+	assert_int_equal(object_stamp(base, held->ezk), ZONE_OK);
 	object_share_stamp(derived, base);
+	assert_int_equal(value_set(derived, plain), ZONE_OK);
 	copy = key_of(32, base->stamp);
 	lease_passes(held);
 	assert_false(lies_open(derived));
@@ -196,7 +199,7 @@ static void shared_value_is_the_same_and_as_hidden(void **state)
 	const struct object model = {.kind = OBJECT_KEY, .value_len = 32, .stamp = key->stamp};
 
 	lease_begins(held);
-	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	lease_passes(held);
 	copy = object_new(&model);
 	assert_false(value_is_set(copy));
@@ -206,19 +209,91 @@ static void shared_value_is_the_same_and_as_hidden(void **state)
 	assert_value(copy, bytes(plain, 32));
 }
 
-static void key_that_is_stamped_without_a_lease_is_not_read_without_one(void **state)
+static void key_that_is_stamped_without_a_lease_begins_one(void **state)
 {
 	struct held *held = *state;
 	AUTO(object_releasep) struct object *key = key_of(32, NULL);
 	uint8_t got[32];
 
-	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
-	assert_int_equal(live_decrypts(&held->live), 0);
-	assert_false(value_read_now(key, got));
-	assert_value(key, bytes(plain, 32));
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	assert_int_equal(live_decrypts(&held->live), 1);
+	assert_true(value_read_now(key, got));
 	lease_passes(held);
 	assert_false(lies_open(key));
+}
+
+/* A key that has its zone's stamp, but no value yet: one that is about to be unwrapped. */
+static struct object *key_without_value(struct held *held)
+{
+	const struct object model = {.kind = OBJECT_KEY, .value_len = 32};
+	struct object *object = object_new(&model);
+
+	assert_non_null(object);
+	assert_int_equal(object_stamp(object, held->ezk), ZONE_OK);
+	return object;
+}
+
+/* Does a value of the zone lie open in memory while the EZK is not there to hide it? */
+static bool one_lies_open(struct held *held)
+{
+	struct lease *lease = &held->ezk->lease;
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+	bool open = false;
+
+	for (struct kept *kept = lease->kept; kept != NULL; kept = kept->next)
+		open |= memcmp(kept->bytes, plain, kept->len) == 0;
+	return open && lease->keys == NULL;
+}
+
+static void value_that_comes_with_a_no_is_not_set(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_without_value(held);
+
+	lease_begins(held);
+	lease_deny(&held->ezk->lease, ZONE_KMS_DISABLED);
+	assert_int_equal(value_set(key, plain), ZONE_KMS_DISABLED);
+	assert_false(value_is_set(key));
+	assert_false(one_lies_open(held));
+	fake_clock_advance(&held->live.clock, DENY_SECONDS * 1000);
+	assert_int_equal(value_set(key, plain), ZONE_OK);
+	assert_value(key, bytes(plain, 32));
+}
+
+static void key_that_is_stamped_in_the_moment_of_a_no_stays_outside(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	AUTO(object_releasep) struct object *copy = key_of(32, key->stamp);
+
+	lease_begins(held);
+	lease_deny(&held->ezk->lease, ZONE_KMS_DISABLED);
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_KMS_DISABLED);
+	assert_null(object_ezk(copy));
+	assert_null(held->ezk->lease.kept);
+	fake_clock_advance(&held->live.clock, DENY_SECONDS * 1000);
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
+	lease_passes(held);
+	assert_false(lies_open(key));
+	assert_false(lies_open(copy));
+}
+
+static void hidden_value_is_shared_without_a_lease_and_stays_hidden(void **state)
+{
+	struct held *held = *state;
+	AUTO(object_releasep) struct object *key = key_of(32, NULL);
+	AUTO(object_releasep) struct object *copy = NULL;
+	const struct object model = {.kind = OBJECT_KEY, .value_len = 32, .stamp = key->stamp};
+
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
+	lease_deny(&held->ezk->lease, ZONE_KMS_DISABLED);
+	copy = object_new(&model);
+	assert_true(value_share(copy, key));
+	assert_false(one_lies_open(held));
+	fake_clock_advance(&held->live.clock, DENY_SECONDS * 1000);
+	assert_value(copy, bytes(plain, 32));
+	lease_passes(held);
+	assert_false(lies_open(copy));
 }
 
 static void value_is_set_once(void **state)
@@ -227,7 +302,7 @@ static void value_is_set_once(void **state)
 	static const uint8_t other[32] = {1};
 
 	(void)state;
-	assert_true(value_set(key, other));
+	assert_int_equal(value_set(key, other), ZONE_OK);
 	assert_value(key, bytes(plain, 32));
 }
 
@@ -275,7 +350,7 @@ static void threads_read_while_others_stamp(void **state)
 		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_often, &readers[i]),
 				 0);
 	}
-	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(readers[i].thread, NULL);
 		assert_false(readers[i].wrong);
@@ -300,7 +375,7 @@ static void threads_read_while_leases_end(void **state)
 	uint8_t got[48];
 	pthread_t thread;
 
-	assert_int_equal(object_stamp(key, held->ezk), CKR_OK);
+	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	assert_int_equal(pthread_create(&thread, NULL, use_and_end_leases, held), 0);
 	for (int i = 0; i < 200; i++) {
 		enum zone_status status = value_read(key, got);
@@ -310,6 +385,37 @@ static void threads_read_while_leases_end(void **state)
 	}
 	pthread_join(thread, NULL);
 	assert_value(key, bytes(plain, 48));
+}
+
+/* Whatever moment of a lease each key comes upon. */
+static void *stamp_often(void *state)
+{
+	struct held *held = state;
+	uintptr_t wrong = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		AUTO(object_releasep) struct object *key = key_of(32, NULL);
+
+		object_stamp(key, held->ezk);
+		wrong += one_lies_open(held);
+	}
+	return (void *)wrong;
+}
+
+static void none_lies_open_while_leases_end_and_keys_come(void **state)
+{
+	struct held *held = *state;
+	pthread_t ending, stamping[3];
+	void *wrong;
+
+	assert_int_equal(pthread_create(&ending, NULL, use_and_end_leases, held), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&stamping[i], NULL, stamp_often, held), 0);
+	pthread_join(ending, NULL);
+	for (int i = 0; i < 3; i++) {
+		pthread_join(stamping[i], &wrong);
+		assert_null(wrong);
+	}
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -325,11 +431,15 @@ int main(void)
 		CASE(what_joins_a_family_later_is_hidden_as_well),
 		CASE(family_may_go_one_after_the_other),
 		CASE(shared_value_is_the_same_and_as_hidden),
-		CASE(key_that_is_stamped_without_a_lease_is_not_read_without_one),
+		CASE(key_that_is_stamped_without_a_lease_begins_one),
+		CASE(value_that_comes_with_a_no_is_not_set),
+		CASE(key_that_is_stamped_in_the_moment_of_a_no_stays_outside),
+		CASE(hidden_value_is_shared_without_a_lease_and_stays_hidden),
 		CASE(value_is_set_once),
 		CASE(equal_keys_do_not_look_equal),
 		CASE(threads_read_while_others_stamp),
 		CASE(threads_read_while_leases_end),
+		CASE(none_lies_open_while_leases_end_and_keys_come),
 	};
 
 	log_configure(LOG_OFF, "stderr");

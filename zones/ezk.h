@@ -76,7 +76,9 @@ enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret
  * The value of a key that belongs to a zone, in memory. It lies open while the EZK is here, and is
  * hidden (masked by a key stream of the EZK) when that goes, by a no or with the end of its lease:
  * so a no reaches every value of the zone at once, also those that nobody uses again, and they are
- * found again when the EZK comes back. Embedded in its owner; the EZK guards it from ezk_keep() on.
+ * found again when the EZK comes back. What comes when the EZK is gone could not be hidden any
+ * more, so it is not taken. Embedded in its owner; the EZK guards it from the moment it has taken
+ * it.
  */
 struct kept {
 	_Atomic(uint8_t *) bytes; /* in locked memory, the owner's to free; NULL: none yet */
@@ -87,15 +89,19 @@ struct kept {
 	uint64_t number; /* under which it is hidden; 0: not yet */
 	struct kept *next, *previous;
 };
-void ezk_keep(struct ezk *ezk, struct kept *kept);
-/* Before the owner frees it; also of one that was never kept. */
+/* Takes values that lie open, chained by `next`. False: no lease runs, and none is taken. No KMS.
+ */
+bool ezk_keep(struct ezk *ezk, struct kept *values);
+/* The same with one that has no bytes yet: they are set then. */
+bool ezk_put(struct ezk *ezk, struct kept *kept, uint8_t *bytes);
+/* Before the owner frees it; also of one that was never taken. */
 void ezk_forget(struct ezk *ezk, struct kept *kept);
 /* Copies it in the clear to locked memory. Begins a lease if none runs, as ezk_continue() does. */
 enum zone_status ezk_read(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret);
 /* No KMS: false if no lease runs. */
 bool ezk_read_now(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret);
-/* The same value once more, as it lies; `to` has bytes of that length and is not kept yet. */
-void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to);
+/* Takes the value of `from` once more, as it lies: `to` gets `bytes`, which have its length. */
+void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to, uint8_t *bytes);
 
 /* Wipes the plaintexts whose lease has ended, since no thread of ours can: for the begin of each C_
  * function. Costs two loads and two clocks while there is nothing to do; no KMS. */

@@ -8,6 +8,8 @@
 #include "zones/ezks.h"
 #include "zones/lease_private.h"
 
+#include <assert.h>
+
 enum { BLOCK = 32, SALT_SIZE = 16, CONTEXT_SIZE = SALT_SIZE + 8 + 4 };
 
 /* --- With the lease's lock held */
@@ -70,11 +72,16 @@ void lease_hide_kept(struct lease *lease)
 		hide(lease, kept);
 }
 
-/* Where it lies open, it is the EZK's to have a lease. */
+/* The EZK is here: values may lie open, and can be hidden when it goes. */
+static bool is_open(const struct lease *lease)
+{
+	return lease->keys != NULL && lease_runs(lease);
+}
+
 static bool copy(struct lease *lease, struct kept *kept, uint8_t *ret_secret,
 		 enum zone_status *ret_status)
 {
-	if (lease->keys == NULL || !lease_runs(lease))
+	if (!is_open(lease))
 		return false;
 	*ret_status = kept->lost || (kept->hidden && !mask(lease, kept)) ? ZONE_NO_MEMORY : ZONE_OK;
 	if (*ret_status == ZONE_OK)
@@ -82,21 +89,42 @@ static bool copy(struct lease *lease, struct kept *kept, uint8_t *ret_secret,
 	return true;
 }
 
-/* --- For its owner */
-
-void ezk_keep(struct ezk *ezk, struct kept *kept)
+static void take(struct lease *lease, struct kept *kept)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
-	struct lease *lease = &ezk->lease;
-
-	if (kept->linked)
-		return;
+	assert(!kept->linked);
 	kept->linked = true;
 	kept->previous = NULL;
 	kept->next = lease->kept;
 	if (lease->kept != NULL)
 		lease->kept->previous = kept;
 	lease->kept = kept;
+}
+
+/* --- For its owner */
+
+bool ezk_keep(struct ezk *ezk, struct kept *values)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	struct kept *next;
+
+	if (values != NULL && !is_open(&ezk->lease))
+		return false;
+	for (; values != NULL; values = next) {
+		next = values->next;
+		take(&ezk->lease, values);
+	}
+	return true;
+}
+
+bool ezk_put(struct ezk *ezk, struct kept *kept, uint8_t *bytes)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+
+	if (!is_open(&ezk->lease))
+		return false;
+	kept->bytes = bytes;
+	take(&ezk->lease, kept);
+	return true;
 }
 
 void ezk_forget(struct ezk *ezk, struct kept *kept)
@@ -143,12 +171,14 @@ enum zone_status ezk_read(struct ezk *ezk, struct kept *kept, uint8_t *ret_secre
 	return ZONE_KMS_UNAVAILABLE;
 }
 
-void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to)
+void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to, uint8_t *bytes)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 
-	memcpy(to->bytes, from->bytes, from->len);
+	memcpy(bytes, from->bytes, from->len);
 	to->hidden = from->hidden;
 	to->lost = from->lost;
 	to->number = from->number;
+	to->bytes = bytes;
+	take(&ezk->lease, to);
 }

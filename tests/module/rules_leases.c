@@ -117,6 +117,26 @@ static void a_value_is_not_read_from_a_zone_that_is_closed(void **state)
 	assert_memory_equal(value, known_value, 32);
 }
 
+static void a_key_that_a_closed_zone_did_not_wrap_is_free_for_another(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE zone = some_zone(session), other = zone_generate(session, "the other");
+	CK_OBJECT_HANDLE key = known_key(session);
+	CK_BYTE wrapped[128], block[16] = {0};
+	CK_ULONG len = sizeof(wrapped);
+
+	set_state(session, CMEK_STATE_DISABLED);
+	fails_for(CMEK_ERROR_KMS_DISABLED, session,
+		  wrap_by(session, mechanism(CKM_CMEK_DEK_WRAP), zone, key, wrapped, &len));
+	check(encrypt(session, key, block));
+	set_state(session, CMEK_STATE_ACTIVE);
+	len = sizeof(wrapped);
+	check(wrap_by(session, mechanism(CKM_CMEK_DEK_WRAP), other, key, wrapped, &len));
+	len = sizeof(wrapped);
+	answers(CKR_KEY_NOT_WRAPPABLE,
+		wrap_by(session, mechanism(CKM_CMEK_DEK_WRAP), zone, key, wrapped, &len));
+}
+
 static void a_label_is_changed_while_the_zone_is_closed(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -237,6 +257,7 @@ int rules_leases(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_no_reaches_every_handle_and_recovery_brings_all_back),
 		CASE(a_value_is_not_read_from_a_zone_that_is_closed),
+		CASE(a_key_that_a_closed_zone_did_not_wrap_is_free_for_another),
 		CASE(a_label_is_changed_while_the_zone_is_closed),
 		CASE(an_operation_under_way_ends_at_its_next_call),
 		CASE(a_no_in_one_session_ends_operations_of_others),
