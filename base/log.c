@@ -3,6 +3,7 @@
  * atomic, and a file's descriptor, once it exists, keeps its number for ever.
  */
 #include "base/log.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/macros.h"
@@ -183,6 +184,7 @@ void log_quiet(bool quiet)
 
 static void send_message(enum log_level level, const char *message)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	enum destination destination = (enum destination)atomic_load(&current_destination);
 	char line[LINE_SIZE];
 	size_t len;

@@ -2,6 +2,7 @@
  * (or a thread re-entered while OpenSSL loads the host's configuration) each make a context, and
  * the first one stays. */
 #include "crypto/crypto.h"
+#include "base/cancel.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/internal.h"
@@ -219,6 +220,7 @@ void crypto_context_leave(void *previous)
 
 bool crypto_random(void *ret, size_t len)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	const struct crypto *crypto = crypto_get();
 	bool good;
 

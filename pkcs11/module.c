@@ -6,6 +6,7 @@
  */
 #include "pkcs11/module.h"
 
+#include "base/cancel.h"
 #include "base/fork.h"
 #include "base/free.h"
 #include "base/log.h"
@@ -205,6 +206,7 @@ static CK_RV start(struct config *config)
 
 CK_RV module_start(const char *reserved)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(config_clear) struct config config = {0};
 
 	if (fork_is_child())
@@ -232,6 +234,7 @@ static struct module *withdraw(void)
 
 CK_RV module_stop(void)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(unlockp) pthread_mutex_t *held = NULL;
 	AUTO(module_freep) struct module *module = NULL;
 

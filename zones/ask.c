@@ -1,5 +1,6 @@
 /* Finds the client, asks, and says once what came of it. */
 #include "zones/ask.h"
+#include "base/cancel.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/audit.h"
@@ -189,6 +190,7 @@ static enum zone_status heard(const struct asked *asked)
 
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct asked asked = ask_here(ask, "DescribeKey");
 	struct kms_client *client = asked.client;
 
@@ -200,6 +202,7 @@ enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 
 enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct asked asked = ask_here(ask, "SetState");
 	struct kms_client *client = asked.client;
 
@@ -213,6 +216,7 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 
 enum zone_status ask_create(const struct ask *ask, bool registered)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct asked asked = ask_here(ask, "CreateKey");
 	struct kms_client *client = asked.client;
 
@@ -272,6 +276,7 @@ static struct asked ask_there(const struct ask *ask, const struct kms_route *rou
  * decided. */
 static enum zone_status ask_around(const struct ask *ask, const struct work *work)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct asked answer = asking(ask, work->operation, ask->key), asked;
 	char key[KMS_ARN_MAX + 1];
 	struct kms_route route;

@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
@@ -169,6 +170,7 @@ static bool write_line(const struct audit_event *event)
 
 void audit_write(const struct audit_event *event)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	int saved = errno;
 
 	if (path == NULL)

@@ -1,6 +1,7 @@
 /* What `cmek doctor` asks of the domain: the store; each KMS that a project's root keys are in,
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */
+#include "base/cancel.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -268,6 +269,7 @@ static enum zone_status check_all(struct report *report, struct uid project, enu
 enum zone_status zones_doctor(struct zones *zones, struct uid project, struct buffer *ret_text,
 			      struct doctor_faults *ret_faults)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct report report = {zones, ret_text, ret_faults};
 	enum zone_status status;
 

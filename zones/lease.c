@@ -1,6 +1,7 @@
 /* Leases: time, and who asks. A yes brings time, a no ends it at once, silence changes nothing but
  * where coasting is allowed. How they end is in lease_end.c. */
 #include "zones/lease.h"
+#include "base/cancel.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -281,6 +282,7 @@ static enum zone_status renew(struct lease *lease)
 
 static enum zone_status renew_or_say(struct lease *lease)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	unsigned reasons = log_reasons();
 	enum zone_status status = renew(lease);
 

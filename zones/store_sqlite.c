@@ -1,6 +1,7 @@
 /* The store's functions: each visit takes the lock, opens a connection, does its work and leaves
  * nothing open. */
 #include "zones/store_sqlite.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
@@ -97,6 +98,7 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 
 static enum zone_status sqlite_read(struct store *base, uint64_t since, struct store_news *ret_news)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
 	AUTO(turn_end) struct turn turn = {0};
 	AUTO(connection_close) struct connection connection = {0};
@@ -210,6 +212,7 @@ static enum zone_status write_first(struct store_sqlite *store, struct wish *wis
 static enum zone_status sqlite_write(struct store *base, uint64_t since, store_decide *decide_it,
 				     void *state, uint64_t *ret_revision)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
 	struct wish wish = {.decide = decide_it, .state = state};
 	AUTO(turn_end) struct turn turn = {0};
@@ -261,6 +264,7 @@ static enum zone_status describe_open(struct store_sqlite *store, struct buffer 
 
 static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_text)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
 	AUTO(turn_end) struct turn turn = {0};
 

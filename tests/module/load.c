@@ -4,27 +4,21 @@
  *
  *	load make PROJECT ZONES             makes databases z0, z1, …
  *	load once PROJECT ZONES THREADS     each thread uses each zone once
- *	load run PROJECT ZONES THREADS MS [PAUSE_MS]  each thread uses zones for so long
+ *	load run PROJECT ZONES THREADS MS [PAUSE_MS]  each thread uses zones for so long, with a
+ *	                                              pause between two uses once it has used each
  *
  * A line for each use: when it began and ended (seconds since 1970), what failed (CKR_…, 0:
  *nothing) and why (CMEK_ERROR_…).
  */
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "application.h"
 
-enum { ZONES_MAX = 200, THREADS_MAX = 64, PAUSE_MS = 10, WRAPPED_MAX = 128 };
+enum { ZONES_MAX = 200, THREADS_MAX = 64, PAUSE_MS = 10 };
 
-static CK_FUNCTION_LIST *p11;
-static CK_SLOT_ID slot;
 static size_t zone_count;
 static double end_of_run; /* 0: once */
 static useconds_t pause_us = PAUSE_MS * 1000;
@@ -54,65 +48,7 @@ struct worker {
 	size_t use_count, use_size;
 };
 
-static void must(CK_RV rv, const char *what)
-{
-	if (rv == CKR_OK)
-		return;
-	fprintf(stderr, "load: %s: 0x%lx\n", what, rv);
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_REALTIME, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-/* --- The token */
-
-static void load_module(void)
-{
-	const char *path = getenv("CMEK_PKCS11_MODULE");
-	void *library = dlopen(path == NULL ? CMEK_MODULE : path, RTLD_NOW | RTLD_LOCAL);
-	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
-	CK_C_GetFunctionList get_list;
-	void *symbol = library == NULL ? NULL : dlsym(library, "C_GetFunctionList");
-
-	if (symbol == NULL) {
-		fprintf(stderr, "load: %s\n", dlerror());
-		exit(1);
-	}
-	memcpy(&get_list, &symbol, sizeof(get_list));
-	must(get_list(&p11), "C_GetFunctionList");
-	must(p11->C_Initialize(&args), "C_Initialize");
-}
-
-static void find_slot(const char *project)
-{
-	CK_SLOT_ID slots[64];
-	CK_ULONG count = 64;
-	CK_TOKEN_INFO info;
-
-	must(p11->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList");
-	for (CK_ULONG i = 0; i < count; i++) {
-		must(p11->C_GetTokenInfo(slots[i], &info), "C_GetTokenInfo");
-		slot = slots[i];
-		if (strncmp((char *)info.label, project, strlen(project)) == 0)
-			return;
-	}
-	must(CKR_TOKEN_NOT_PRESENT, project);
-}
-
-static CK_SESSION_HANDLE open_session(void)
-{
-	CK_SESSION_HANDLE session;
-
-	must(p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
-	     "C_OpenSession");
-	return session;
-}
+/* --- The zones */
 
 static void make_zones(void)
 {
@@ -132,21 +68,6 @@ static void make_zones(void)
 		template[3].ulValueLen = (CK_ULONG)snprintf(label, sizeof(label), "z%zu", i);
 		must(p11->C_GenerateKey(session, &generate, template, 4, &zone), "C_GenerateKey");
 	}
-}
-
-static CK_OBJECT_HANDLE find_zone(CK_SESSION_HANDLE session, size_t number)
-{
-	char label[16];
-	CK_ATTRIBUTE template[] = {{CKA_LABEL, label, 0}};
-	CK_OBJECT_HANDLE zone = 0;
-	CK_ULONG count = 0;
-
-	template[0].ulValueLen = (CK_ULONG)snprintf(label, sizeof(label), "z%zu", number);
-	must(p11->C_FindObjectsInit(session, template, 1), "C_FindObjectsInit");
-	must(p11->C_FindObjects(session, &zone, 1, &count), "C_FindObjects");
-	must(p11->C_FindObjectsFinal(session), "C_FindObjectsFinal");
-	must(count == 1 ? CKR_OK : CKR_OBJECT_HANDLE_INVALID, label);
-	return zone;
 }
 
 /* --- Using zones */
@@ -179,21 +100,12 @@ static CK_RV encrypt(struct worker *worker, CK_OBJECT_HANDLE key)
 	return CKR_OK;
 }
 
-static CK_RV make_key(struct worker *worker, size_t i)
+static CK_RV make_wrapped_key(struct worker *worker, size_t i)
 {
-	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0}, wrap = {CKM_CMEK_DEK_WRAP, NULL, 0};
-	CK_ATTRIBUTE template[] = {
-		{CKA_TOKEN, &no, sizeof(no)},
-		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
-		{CKA_VALUE_LEN, &key_len, sizeof(key_len)},
-	};
-
 	if (worker->keys[i] == 0)
-		must(p11->C_GenerateKey(worker->session, &generate, template, 3, &worker->keys[i]),
-		     "C_GenerateKey");
-	worker->wrapped_len[i] = WRAPPED_MAX;
-	TRY_CALL(p11->C_WrapKey(worker->session, &wrap, worker->zones[i], worker->keys[i],
-				worker->wrapped[i], &worker->wrapped_len[i]));
+		must(make_key(worker->session, &worker->keys[i]), "C_GenerateKey");
+	TRY_CALL(wrap_key(worker->session, worker->zones[i], worker->keys[i], worker->wrapped[i],
+			  &worker->wrapped_len[i]));
 	return CKR_OK;
 }
 
@@ -221,7 +133,7 @@ static CK_RV use_zone(struct worker *worker, size_t i)
 	CK_RV rv = CKR_OK;
 
 	if (worker->wrapped_len[i] == 0 || worker->wrapped_len[i] == WRAPPED_MAX)
-		rv = make_key(worker, i);
+		rv = make_wrapped_key(worker, i);
 	if (rv != CKR_OK)
 		return rv;
 	if (worker->use_count % 2 == 0)
@@ -257,7 +169,7 @@ static void *work(void *state)
 
 	for (size_t i = 0; end_of_run == 0 ? i < zone_count : now() < end_of_run; i++) {
 		use_and_note(worker, (worker->number * 7 + i) % zone_count);
-		if (end_of_run != 0)
+		if (end_of_run != 0 && i >= zone_count)
 			usleep(pause_us);
 	}
 	return NULL;
@@ -302,8 +214,7 @@ int main(int argc, char **argv)
 			"usage: load make|once|run PROJECT ZONES [THREADS [MS [PAUSE_MS]]]\n");
 		return 2;
 	}
-	load_module();
-	find_slot(argv[2]);
+	application_start(argv[2]);
 	if (strcmp(argv[1], "make") == 0)
 		make_zones();
 	if (strcmp(argv[1], "run") == 0 && argc > 5)

@@ -226,6 +226,77 @@ static void one_of_many_threads_makes_the_zone(void **state)
 	object_find(shared, with_text(template_new(), CKA_LABEL, "wanted by many"));
 }
 
+/* A thread that is to be cancelled ends at the first call of the system that may wait, unless
+ * cancelling is held off (base/cancel.h). Before each of ours one is sent. */
+#define while_cancelled(call)                                                                      \
+	do {                                                                                       \
+		pthread_cancel(pthread_self());                                                    \
+		if (!well(p11->call, #call))                                                       \
+			return NULL;                                                               \
+	} while (0)
+
+static void *make_all_kinds_of_calls(void *argument)
+{
+	static CK_BBOOL no = CK_FALSE;
+	static CK_OBJECT_CLASS diagnostic = CKO_CMEK_DIAGNOSTIC;
+	char label[] = "of the cancelled";
+	CK_ATTRIBUTE zone_rows[] = {{CKA_VALUE_LEN, &value_len, sizeof(value_len)},
+				    {CKA_TOKEN, &yes, sizeof(yes)},
+				    {CKA_EXTRACTABLE, &no, sizeof(no)},
+				    {CKA_LABEL, label, strlen(label)}};
+	CK_ATTRIBUTE report_rows[] = {{CKA_CLASS, &diagnostic, sizeof(diagnostic)}};
+	CK_ATTRIBUTE value_row = {CKA_VALUE, NULL, 0};
+	CK_SESSION_HANDLE own;
+	CK_OBJECT_HANDLE own_zone, key, back, found;
+	CK_BYTE wrapped[128], block[16] = {0};
+	CK_ULONG len = sizeof(wrapped), count = 1;
+
+	(void)argument;
+	while_cancelled(C_Finalize(NULL));
+	while_cancelled(C_Initialize(NULL));
+	while_cancelled(C_GetSlotList(CK_TRUE, NULL, &len));
+	while_cancelled(C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &own));
+	while_cancelled(C_GenerateKey(own, &key_gen, zone_rows, 4, &own_zone));
+	while_cancelled(C_GenerateKey(own, &key_gen, key_rows, 4, &key));
+	len = sizeof(wrapped);
+	while_cancelled(C_WrapKey(own, &dek_wrap, own_zone, key, wrapped, &len));
+	while_cancelled(C_UnwrapKey(own, &dek_wrap, own_zone, wrapped, len, key_rows, 3, &back));
+	while_cancelled(C_EncryptInit(own, &ecb, back));
+	while_cancelled(C_Encrypt(own, block, 16, block, &(CK_ULONG){16}));
+	while_cancelled(C_GenerateRandom(own, block, 16));
+	while_cancelled(C_SeedRandom(own, block, 16));
+	while_cancelled(C_FindObjectsInit(own, report_rows, 1));
+	while_cancelled(C_FindObjects(own, &found, 1, &count));
+	while_cancelled(C_FindObjectsFinal(own));
+	if (count == 1)
+		while_cancelled(C_GetAttributeValue(own, found, &value_row, 1));
+	pthread_cancel(pthread_self());
+	if (p11->C_GenerateKey(own, &key_gen, zone_rows, 4, &found) == CKR_OK)
+		return NULL; /* it should be refused, as the log tells */
+	while_cancelled(C_DestroyObject(own, own_zone));
+	while_cancelled(C_CloseSession(own));
+	atomic_fetch_add(&done, 1);
+	pthread_testcancel();
+	atomic_fetch_add(&failures, 1);
+	return NULL;
+}
+
+static void a_thread_is_not_cancelled_in_a_call_but_after_it(void **state)
+{
+	char more[256];
+
+	(void)state;
+	snprintf(more, sizeof(more), "[log]\nlevel = debug\nto = %s/log\naudit = %s/audit.jsonl\n",
+		 token_folder(), token_folder());
+	token_configure(more);
+	run_threads(1, make_all_kinds_of_calls, NULL);
+	assert_int_equal(atomic_load(&done), 1);
+	check(p11->C_Finalize(NULL));
+	token_configure("");
+	check(initialize());
+	find_zone();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +305,7 @@ int main(void)
 		cmocka_unit_test(sessions_are_closed_under_threads),
 		cmocka_unit_test(the_module_ends_and_starts_under_threads),
 		cmocka_unit_test(one_of_many_threads_makes_the_zone),
+		cmocka_unit_test(a_thread_is_not_cancelled_in_a_call_but_after_it),
 	};
 
 	return run_group("threads", tests, prepare, token_teardown);
