@@ -46,9 +46,9 @@ class Place:
         self.run(os.path.join(BUILD, "cmek"), "key", "add", "--project", "p", self.key.arn)
         self.load("make")
 
-    def configure(self, kms, attempts=1, aws=""):
+    def configure(self, kms, attempts=1, aws="", deny=1):
         with open(os.path.join(self.folder, "cmek.conf"), "w", encoding="utf-8") as file:
-            file.write(f"[store]\npath = {self.folder}/store.db\n[aws]\nmax_attempts = {attempts}\n{aws}[log]\nlevel = off\n[kms]\ndeny_seconds = 1\n{kms}")
+            file.write(f"[store]\npath = {self.folder}/store.db\n[aws]\nmax_attempts = {attempts}\n{aws}[log]\nlevel = off\n[kms]\ndeny_seconds = {deny}\n{kms}")
 
     def run(self, *words):
         return subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120, check=True).stdout
