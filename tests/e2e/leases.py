@@ -2,6 +2,7 @@
 """Leases from end to end: the module over HTTP against the fake KMS, by an application with threads. How often the KMS is asked; how far a
 disabled key reaches, and when; work that goes on after it is enabled, and through an outage. The parts take their time side by side."""
 
+import collections
 import os
 import sys
 import tempfile
@@ -16,42 +17,59 @@ TICK = 0.05  # the module's clock goes in steps of some milliseconds
 ok = Tally()
 
 
-def check_cold(place):
-    place.forget()
-    uses = place.load("once", 64)
-    ok(len(uses) == 64 * place.zones and all(use.good for use in uses), f"64 threads use {place.zones} cold zones",
-       sum(not use.good for use in uses))
-    ok(len(place.asked("ezk")) == place.zones, f"which costs {place.zones} calls", len(place.asked("ezk")))
-    ok(place.fake.calls() == {"Decrypt": place.zones}, "and no others", place.fake.calls())
+def gaps(entries):
+    """Between the calls for one thing, oldest first."""
+    moments = [entry["time"] for entry in entries]
+    return [later - earlier for earlier, later in zip(moments, moments[1:])]
 
 
-def check_steady(place):
-    """Some leases long, with time for an answer on a busy machine."""
-    lease, seconds = 8, 22
-    place.configure(f"lease_seconds = {lease}\n")
-    place.forget()
-    uses = place.load("run", 8, seconds * 1000)
-    ok(all(use.good for use in uses) and len(uses) > 100, f"{len(uses)} uses in {seconds} s with leases of {lease} s",
-       [use.reason for use in uses if not use.good][:5])
-    canaries = place.asked("canary")
-    ok(len(place.asked("ezk")) == place.zones, "each zone is asked once", len(place.asked("ezk")))
-    # Each comes between 75 and 95 % of a lease after the one before.
-    ok(seconds / lease - 1 <= len(canaries) <= seconds / (0.75 * lease), f"then one canary a lease: {len(canaries)}",
-       [entry["time"] for entry in canaries])
+def by_zone(entries):
+    found = collections.defaultdict(list)
+    for entry in entries:
+        found[entry["context"]["cmek:zone"]].append(entry)
+    return found
 
 
-def check_disabled(place, renew, lease=3):
+def check_calls(place, renew, lease, until):
+    """Once for each zone, then once a lease for whatever is asked: as many as leases went by, each of which is renewed between 75 and 95 % of
+    it; and no two close together, as they would be where threads ask side by side."""
+    asked = [entry for entry in place.fake.requests() if entry["time"] < until]
+    zones = by_zone([entry for entry in asked if entry["context"]["cmek:purpose"] == "ezk"])
+    canaries = [entry for entry in asked if entry["context"]["cmek:purpose"] == "canary"]
+    ok({entry["op"] for entry in asked} == {"Decrypt"} and {entry["outcome"] for entry in asked} == {"ok"}, f"renew = {renew}: nothing else is asked",
+       place.fake.calls())
+    cold = [entry for entries in zones.values() for entry in entries if entry["time"] < entries[0]["time"] + lease / 2]
+    ok(len(cold) == len(zones) == place.zones, f"64 threads use {place.zones} cold zones, which costs exactly as many calls", (len(cold), len(zones)))
+    renewed = [canaries] if renew == "root-key" else list(zones.values())
+    if renew == "root-key":
+        ok(all(len(entries) == 1 for entries in zones.values()), "and each zone is asked once, for good",
+           {zone: len(entries) for zone, entries in zones.items() if len(entries) != 1})
+    else:
+        ok(not canaries, "and no canary is asked", len(canaries))
+    leases, more = (until - asked[0]["time"]) / lease, 1 if renew == "zone" else 0
+    counts = [len(entries) - more for entries in renewed]
+    ok(min(counts) >= int(leases) - 1 and max(counts) <= leases / 0.75, f"in {leases:.1f} leases each is renewed {min(counts)} to {max(counts)} times", counts)
+    near = [gap for entries in renewed for gap in gaps(entries) if gap < lease / 2]
+    ok(not near, "once a lease", near[:5])
+
+
+def check_whole(place, renew, lease=6, leases=3):
+    """From cold zones to a key that is disabled, and back."""
     place.configure(f"lease_seconds = {lease}\nrenew = {renew}\n")
-    child = place.start("run", 16, 11000)
-    time.sleep(4)
+    place.forget()
+    child = place.start("run", 64, int((leases + 2) * lease * 1000), 100)
+    while not place.fake.requests():
+        time.sleep(TICK)
+    time.sleep(leases * lease)
     place.key.state = "Disabled"
     disabled = time.time()
     time.sleep(lease + 1)
     place.key.state = "Enabled"
     enabled = time.time()
     uses = place.finish(child)
-    before = [use for use in uses if use.began < disabled]
-    ok(before and all(use.good for use in before if use.ended < disabled), f"renew = {renew}: work goes on", len(before))
+    check_calls(place, renew, lease, disabled)
+    before = [use for use in uses if use.ended < disabled]
+    ok(len(before) > 64 * place.zones and all(use.good for use in before), f"{len(before)} uses succeed", [use.reason for use in before if not use.good][:5])
     late = [use.began - disabled for use in uses if use.good and disabled + lease + TICK < use.began < enabled]
     ok(not late, "no use succeeds later than the lease's end after the key was disabled", late[:5])
     refused = [use for use in uses if not use.good]
@@ -129,8 +147,7 @@ def part(check, zones, *more):
         ok(False, f"{check.__name__} {more}", repr(error))
 
 
-part(check_cold, 100)
-PARTS = [(check_steady, 10), (check_disabled, 10, "root-key"), (check_disabled, 10, "zone"), (check_outage, 10), (check_silence, 4), (check_without_coasting, 10)]
+PARTS = [(check_whole, 100, "root-key"), (check_whole, 100, "zone"), (check_outage, 10), (check_silence, 4), (check_without_coasting, 10)]
 threads = [threading.Thread(target=part, args=arguments) for arguments in PARTS]
 for thread in threads:
     thread.start()

@@ -2,10 +2,9 @@
  * An application under load, for scripts that watch the KMS meanwhile: threads that use the zones
  *of a project again and again.
  *
- *	load make PROJECT ZONES             makes databases z0, z1, …
- *	load once PROJECT ZONES THREADS     each thread uses each zone once
+ *	load make PROJECT ZONES                       makes databases z0, z1, …
  *	load run PROJECT ZONES THREADS MS [PAUSE_MS]  each thread uses zones for so long, with a
- *	                                              pause between two uses once it has used each
+ *	                                              pause between two once it has used each
  *
  * A line for each use: when it began and ended (seconds since 1970), what failed (CKR_…, 0:
  *nothing) and why (CMEK_ERROR_…).
@@ -20,7 +19,7 @@
 enum { ZONES_MAX = 200, THREADS_MAX = 64, PAUSE_MS = 10 };
 
 static size_t zone_count;
-static double end_of_run; /* 0: once */
+static double end_of_run;
 static useconds_t pause_us = PAUSE_MS * 1000;
 
 static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
@@ -167,9 +166,9 @@ static void *work(void *state)
 {
 	struct worker *worker = state;
 
-	for (size_t i = 0; end_of_run == 0 ? i < zone_count : now() < end_of_run; i++) {
+	for (size_t i = 0; now() < end_of_run; i++) {
 		use_and_note(worker, (worker->number * 7 + i) % zone_count);
-		if (end_of_run != 0 && i >= zone_count)
+		if (i >= zone_count)
 			usleep(pause_us);
 	}
 	return NULL;
@@ -210,8 +209,8 @@ int main(int argc, char **argv)
 
 	zone_count = argc > 3 ? (size_t)atoi(argv[3]) : 0;
 	if (zone_count == 0 || zone_count > ZONES_MAX || threads > THREADS_MAX) {
-		fprintf(stderr,
-			"usage: load make|once|run PROJECT ZONES [THREADS [MS [PAUSE_MS]]]\n");
+		fprintf(stderr, "usage: load make PROJECT ZONES | load run PROJECT ZONES THREADS "
+				"MS [PAUSE_MS]\n");
 		return 2;
 	}
 	application_start(argv[2]);
