@@ -60,8 +60,8 @@ class Place:
         """The uses, in the order in which they began."""
         return self.finish(self.start(what, *numbers))
 
-    def start(self, what, *numbers):
-        return subprocess.Popen(self.command(what, *numbers), env=self.environment, stdout=subprocess.PIPE, text=True)
+    def start(self, what, *numbers, environment=None):
+        return subprocess.Popen(self.command(what, *numbers), env={**self.environment, **(environment or {})}, stdout=subprocess.PIPE, text=True)
 
     @staticmethod
     def finish(child):
