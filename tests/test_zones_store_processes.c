@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -502,16 +503,13 @@ static void kill_at_any_moment_leaves_both_rows_equal(void **state)
 	assert_true(news_find(&news, ENTRY_KEY, 1)->of_key.value_len > 32);
 }
 
-static void lock_held_by_another_process_is_waited_for(void **state)
+/* Another process that holds the store's lock for so long, and has it when this returns. */
+static pid_t hold_lock(struct fixture *f, useconds_t us)
 {
-	struct fixture *f = *state;
-	AUTO(store_news_clear) struct store_news news = {0};
-	char lock[160];
+	char lock[160], byte;
 	int ready[2];
 	pid_t child;
-	char byte;
 
-	fixture_fill(f);
 	snprintf(lock, sizeof(lock), "%s.lock", f->path);
 	assert_int_equal(pipe(ready), 0);
 	child = fork();
@@ -521,17 +519,58 @@ static void lock_held_by_another_process_is_waited_for(void **state)
 		if (fd < 0 || syscall(SYS_flock, fd, 2 /* LOCK_EX */) != 0 ||
 		    write(ready[1], "x", 1) != 1)
 			child_exit(1);
-		usleep(300000);
+		usleep(us);
 		child_exit(0);
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return child;
+}
+
+static void lock_held_by_another_process_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	AUTO(store_news_clear) struct store_news news = {0};
+	pid_t child;
+
+	fixture_fill(f);
+	child = hold_lock(f, 300000);
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false), ZONE_OK);
 	/* It was let go by its end, not by us. */
 	wait_for(child);
 	assert_int_equal(store_all(f->store, &news), ZONE_OK);
 	assert_int_equal(news.count, 5);
-	close(ready[0]);
-	close(ready[1]);
+}
+
+static void ignore_signal(int number)
+{
+	(void)number;
+}
+
+static void set_alarms(suseconds_t us)
+{
+	const struct itimerval often = {{0, us}, {0, us}};
+	struct sigaction action = {.sa_handler = ignore_signal}; /* without SA_RESTART */
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+/* A profiler, for one, sends them all the time. */
+static void signals_do_not_shorten_the_wait_for_a_lock(void **state)
+{
+	struct fixture *f = *state;
+	enum zone_status status;
+	pid_t child;
+
+	fixture_fill(f);
+	child = hold_lock(f, 3000000);
+	set_alarms(200);
+	status = store_put_one(f->store, test_entry(ENTRY_KEY, 1), false);
+	set_alarms(0);
+	wait_for(child);
+	assert_int_equal(status, ZONE_OK);
 }
 
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
@@ -546,6 +585,7 @@ int main(void)
 		STORE_TEST(kill_at_every_call_leaves_the_old_state_or_the_new),
 		STORE_TEST(kill_at_any_moment_leaves_both_rows_equal),
 		STORE_TEST(lock_held_by_another_process_is_waited_for),
+		STORE_TEST(signals_do_not_shorten_the_wait_for_a_lock),
 	};
 
 	log_configure(LOG_OFF, "stderr");

@@ -67,9 +67,11 @@ static bool try_lock(const struct store_sqlite *store, bool exclusive, int *ret_
 
 static void nap(unsigned ms)
 {
-	struct timespec time = {.tv_nsec = (long)ms * 1000000};
+	struct timespec left = {.tv_nsec = (long)ms * 1000000};
 
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+	/* Naps are counted, not timed: one that a signal cuts short is slept out. */
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+		;
 }
 
 /* The mutex is free while we wait for another process, so that forks are not held up by it. */
