@@ -2,6 +2,7 @@
 """Our AWS client against moto over HTTP, with moto's signature check on. TAP."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -88,10 +89,18 @@ def profile(tap, moto, folder):
     tap.check(*contract(environment))
 
 
+def answers(status, output):
+    """Whether a case got that status in place of KMS_OK; cmocka prints its number, which is its place in the enum."""
+    with open(os.path.join(HERE, "..", "..", "kms", "kms.h"), encoding="utf-8") as file:
+        body = re.search(r"enum kms_status \{(.*?)\n\};", file.read(), re.DOTALL)[1]
+    names = re.findall(r"^\t(KMS_\w+)", body, re.MULTILINE)
+    return f"{names.index(status):#x} != 0\n" in output
+
+
 def wrong_secret(tap, moto):
     environment = moto.full_environment() | {"AWS_SECRET_ACCESS_KEY": "wrong"}
     passed, output = contract(environment)
-    tap.check(not passed and "0xe != 0" in output, output)  # 0xe: KMS_CREDENTIALS_REFUSED
+    tap.check(not passed and answers("KMS_CREDENTIALS_REFUSED", output), output)
 
 
 def no_region(tap, moto):
@@ -110,7 +119,7 @@ def over_tls(tap):
         environment = moto.full_environment()
         del environment["AWS_CA_BUNDLE"]
         passed, output = contract(environment)
-        tap.check(not passed and "0xc != 0" in output and not moto.calls(), output)  # UNAVAILABLE
+        tap.check(not passed and answers("KMS_UNAVAILABLE", output) and not moto.calls(), output)
 
 
 def main():

@@ -384,6 +384,7 @@ static void each_failure_has_its_exit_code(void **state)
 static int start(void **state)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
+	AUTO(freep) char *path = NULL;
 
 	(void)state;
 	if (mkdtemp(home) == NULL)
@@ -391,7 +392,8 @@ static int start(void **state)
 	buffer_format(&text, "[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n", home,
 		      home);
 	put("cmek.conf", buffer_text(&text));
-	setenv("CMEK_PKCS11_CONF", in_home("cmek.conf"), 1);
+	path = in_home("cmek.conf");
+	setenv("CMEK_PKCS11_CONF", path, 1);
 	setenv("CMEK_PKCS11_MODULE", CMEK_MODULE, 1);
 	put("plain", "card 4111");
 	done("project create demo");
