@@ -52,16 +52,21 @@ static inline struct ezk *make_zone(struct leased *l, const char *label)
 	return ezk;
 }
 
-static inline void make_zones(struct leased *l, size_t count)
+static inline void make_zones_by(struct leased *l, const char *kms_key, size_t count)
 {
 	char label[32];
 
-	l->root_key = make_root_key(l->f, "alias/a");
+	l->root_key = make_root_key(l->f, kms_key);
 	for (l->count = 0; l->count < count; l->count++) {
 		snprintf(label, sizeof(label), "zone-%zu", l->count);
 		l->ezks[l->count] = make_zone(l, label);
 	}
 	l->before = fake_kms_calls(&l->f->aws, FAKE_DECRYPT);
+}
+
+static inline void make_zones(struct leased *l, size_t count)
+{
+	make_zones_by(l, "alias/a", count);
 }
 
 static inline unsigned calls(struct leased *l)

@@ -159,6 +159,28 @@ static void outage_is_not_asked_further(void **state)
 	assert_int_equal(describes(l), before);
 }
 
+/* Who asks for the state asks in the own region alone; leases are renewed wherever the key answers,
+ * and coast only if nobody does. */
+static void own_region_that_is_out_is_told_and_keeps_no_lease_from_its_replica(void **state)
+{
+	struct leased *l = *state;
+
+	l->f->multi_region_order = "us-west-2 us-east-1";
+	configure(l, false, STALE_SECONDS);
+	make_zones_by(l, ROOT_MRK, 2);
+	use_all(l, ZONE_OK);
+	fake_kms_set(&l->f->aws, ROOT_MRK, KMS_KEY_ENABLED, KMS_UNAVAILABLE);
+	seconds_pass(l, LEASE_SECONDS + 1);
+	assert_string_equal(zone_status_word(ask(l).status), "not reachable");
+	assert_int_equal(heard(l).status, ZONE_KMS_UNAVAILABLE);
+	use_all(l, ZONE_OK);
+	assert_int_equal(heard(l).status, ZONE_OK);
+	fake_kms_set(&l->f->aws, ROOT_MRK_EAST, KMS_KEY_DISABLED, KMS_OK);
+	seconds_pass(l, LEASE_SECONDS + 1);
+	assert_string_equal(zone_status_word(ask(l).status), "not reachable");
+	use_all(l, ZONE_KMS_DISABLED);
+}
+
 static void zone_that_is_denied_does_not_speak_for_the_key(void **state)
 {
 	struct leased *l = *state;
@@ -206,6 +228,7 @@ int main(void)
 		CASE(denied_key_is_described_all_the_same),
 		CASE(more_zones_than_are_tried_leave_it_unknown),
 		CASE(outage_is_not_asked_further),
+		CASE(own_region_that_is_out_is_told_and_keeps_no_lease_from_its_replica),
 		CASE(zone_that_is_denied_does_not_speak_for_the_key),
 		CASE(key_that_is_gone_is_not_found),
 		CASE(key_without_a_canary_is_described),

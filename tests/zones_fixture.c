@@ -11,7 +11,10 @@
 
 struct zones *zones_other(struct zones_fixture *fixture)
 {
-	const struct kms_settings kms_settings = {.clock = &fixture->clock.clock};
+	const struct kms_settings kms_settings = {
+		.multi_region_order = fixture->multi_region_order,
+		.clock = &fixture->clock.clock,
+	};
 	struct kms_clients *clients = kms_clients_new(&kms_settings);
 	struct zones *zones = NULL;
 

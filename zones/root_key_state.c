@@ -186,7 +186,9 @@ bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
 		describe(&question, &finding);
 	if (says_nothing(finding.status))
 		told = try_zones(&question, &finding);
-	root_key_hear(&listener, finding.status);
+	/* Leases may be renewed in other regions, which this question did not go to. */
+	if (!zone_status_is_outage(finding.status))
+		root_key_hear(&listener, finding.status);
 	if (listener.root != NULL)
 		root_lease_found(listener.root, told ? &finding : NULL);
 	*ret_finding = finding;
