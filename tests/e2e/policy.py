@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""cmek policy, evaluated: the fake KMS enforces what the command prints. Who has the rights of zone A and a copy of the whole store
-opens nothing of zone B; each role can do what it is for, and not the rest, and sees the states of its root keys."""
+"""cmek policy, evaluated: the fake KMS enforces what the command prints, for the identity and for the key. Who has the rights of zone A and a
+copy of the whole store opens nothing of zone B; each role can do what it is for, and not the rest, and sees the states of its root keys."""
 
 import json
 import os
@@ -130,6 +130,28 @@ def check_zone_reader(fake, home, owner):
     ok(principals == {"arn:aws:iam::ACCOUNT:role/ROLE"}, "the key policy has a placeholder where no principal was given", principals)
 
 
+def check_key_policy(fake, home, owner, arn):
+    """The other half, in the key's own policy: whoever it names needs nothing from IAM, and gets no more than the role."""
+    key, role = fake.key_of(arn), "arn:aws:iam::111122223333:role/pod"
+    fake.identities.roles[role] = {"policies": []}
+    session = fake.identities.issue("test", role)
+    guest = Someone(fake, home, session)
+    guest.environment["AWS_SESSION_TOKEN"] = session.token
+    ok(not opens(guest, home, "a") and guest.code == 5, "a role without any policy opens nothing", guest.said)
+    ok(owner("policy", "--project", "p", "--role", "reader", "--principal", role, "c/a"), "the policy of a key for that role", owner.said)
+    before, statements = key.policy, json.loads(owner.said)["key_policy"]["Statement"]
+    key.policy = {"Statement": before["Statement"] + statements}
+    ok(opens(guest, home, "a"), "named in the key's policy, it opens zone a", guest.said)
+    ok(not opens(guest, home, "b") and guest.code == 5, "and not zone b, though it has the whole store", guest.said)
+    ok(not guest("database", "create", "--project", "p", "c/x") and guest.code == 5, "and makes no database", guest.said)
+    ok(owner("policy", "--project", "p", "--role", "reader", "c/a"), "the same for an example role", owner.said)
+    key.policy = {"Statement": before["Statement"] + json.loads(owner.said)["key_policy"]["Statement"]}
+    ok(not opens(guest, home, "a") and guest.code == 5, "which is not that role", guest.said)
+    key.policy = {"Statement": statements}
+    ok(opens(guest, home, "a") and not opens(owner, home, "a") and owner.code == 5, "where the key's policy leaves nothing to IAM, it alone counts", owner.said)
+    key.policy = before
+
+
 def check_stolen_records(fake, home, owner):
     """The store is a file that the thief may change: zone b's record under zone a's id is no way in either."""
     import sqlite3
@@ -239,6 +261,7 @@ def check_bad_input(owner):
 with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
     the_owner, the_arn = set_up(aws, folder)
     check_zone_reader(aws, folder, the_owner)
+    check_key_policy(aws, folder, the_owner, the_arn)
     check_stolen_records(aws, folder, the_owner)
     check_states(aws, folder, the_owner, the_arn)
     check_project_roles(aws, folder, the_owner)

@@ -10,6 +10,8 @@ import struct
 import time
 import uuid
 
+from .policy import of_account
+
 ACCOUNT = "111122223333"
 ALIAS = re.compile(r"alias/[a-zA-Z0-9:/_-]{1,250}$")
 KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|mrk-[0-9a-f]{32}$")
@@ -52,6 +54,7 @@ class Key:
         self.id = key_id or ("mrk-" + uuid.uuid4().hex if multi_region else str(uuid.uuid4()))
         self.materials = materials if materials is not None else [Material()]
         self.state, self.created, self.replica_of, self.replicas = "Enabled", time.time(), None, []
+        self.policy = of_account(ACCOUNT)  # of this key alone; related ones have their own
         self.deletion_date = self.created + 30 * 86400 + 0.5  # told while it is pending deletion
 
     @property

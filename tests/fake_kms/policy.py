@@ -1,5 +1,6 @@
-"""IAM policies as far as this project's own (cmek policy, docs/aws.md) need them: Effect, Action, Resource, and the string and Null
-conditions on the KMS encryption context. An explicit Deny wins, nothing said is no (IAM User Guide, "Policy evaluation logic")."""
+"""IAM and key policies as far as this project's own (cmek policy, docs/aws.md) need them: Effect, Principal, Action, Resource, and the string
+and Null conditions on the KMS encryption context. An explicit Deny wins, nothing said is no (IAM User Guide, "Policy evaluation logic"); a key's
+policy names the identity, or the account, whose IAM policies count then (KMS Developer Guide, "Key policies")."""
 
 import fnmatch
 
@@ -59,15 +60,34 @@ def applies(statement, action, resource, facts):
     )
 
 
-def allowed(policies, action, resource, facts):
-    """Whether the statements of these policies, together, allow it."""
-    hits = [
-        statement["Effect"]
-        for policy in policies
-        for statement in as_list(policy["Statement"])
-        if applies(statement, action, resource, facts)
-    ]
-    return "Allow" in hits and "Deny" not in hits
+def effects(statements, action, resource, facts):
+    return {statement["Effect"] for statement in statements if applies(statement, action, resource, facts)}
+
+
+def principal_of(caller):
+    """As a policy names it: of a role's session, the role."""
+    head, _, name = caller.partition(":assumed-role/")
+    return f"{head.replace(':sts:', ':iam:')}:role/{name.split('/')[0]}" if name else caller
+
+
+def named(key_policy, principal):
+    return [statement for statement in as_list(key_policy["Statement"]) if principal in as_list(statement["Principal"]["AWS"])]
+
+
+def of_account(account):
+    """The policy that a key has from the beginning: IAM decides."""
+    return {"Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "kms:*", "Resource": "*"}]}
+
+
+def allowed(credential, account, key_policy, action, resource, facts):
+    """Whether the identity's policies and the key's, together, allow it."""
+    statements = [statement for policy in credential.policies for statement in as_list(policy["Statement"])]
+    by_identity = effects(statements, action, resource, facts)
+    by_key = effects(named(key_policy, principal_of(credential.arn)), action, resource, facts)
+    by_account = effects(named(key_policy, f"arn:aws:iam::{account}:root"), action, resource, facts)
+    if "Deny" in by_identity | by_key | by_account:
+        return False
+    return "Allow" in by_key or ("Allow" in by_account and "Allow" in by_identity)
 
 
 def facts_of(context):

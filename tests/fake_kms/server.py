@@ -221,8 +221,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     @staticmethod
     def authorizer(credential):
         def authorize(action, key, context):
-            resource = key.arn if key else "*"
-            if not policy.allowed(credential.policies, action, resource, policy.facts_of(context)):
+            resource, key_policy = (key.arn, key.policy) if key else ("*", policy.of_account(ACCOUNT))
+            if not policy.allowed(credential, ACCOUNT, key_policy, action, resource, policy.facts_of(context)):
                 raise Refusal(
                     "AccessDeniedException",
                     f"User: {credential.arn} is not authorized to perform: {action} on resource: {resource} because no "
