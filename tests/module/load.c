@@ -1,15 +1,16 @@
 /*
  * An application under load, for scripts that watch the KMS meanwhile: threads that use the zones
- *of a project again and again.
+ * of a project again and again.
  *
  *	load make PROJECT ZONES                       makes databases z0, z1, …
  *	load run PROJECT ZONES THREADS MS [PAUSE_MS]  each thread uses zones for so long, with a
  *	                                              pause between two once it has used each
  *
  * A line for each use: when it began and ended (seconds since 1970), what failed (CKR_…, 0:
- *nothing) and why (CMEK_ERROR_…).
+ * nothing) and why (CMEK_ERROR_…).
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -203,22 +204,28 @@ static void work_all(unsigned count)
 	}
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: load make PROJECT ZONES | load run PROJECT ZONES THREADS MS "
+			"[PAUSE_MS]\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned threads = argc > 4 ? (unsigned)atoi(argv[4]) : 0;
+	bool makes = argc == 4 && strcmp(argv[1], "make") == 0;
+	bool runs = (argc == 6 || argc == 7) && strcmp(argv[1], "run") == 0;
+	unsigned threads = runs ? (unsigned)atoi(argv[4]) : 0;
 
-	zone_count = argc > 3 ? (size_t)atoi(argv[3]) : 0;
-	if (zone_count == 0 || zone_count > ZONES_MAX || threads > THREADS_MAX) {
-		fprintf(stderr, "usage: load make PROJECT ZONES | load run PROJECT ZONES THREADS "
-				"MS [PAUSE_MS]\n");
-		return 2;
-	}
+	zone_count = makes || runs ? (size_t)atoi(argv[3]) : 0;
+	if (zone_count == 0 || zone_count > ZONES_MAX || threads > THREADS_MAX)
+		return usage();
 	application_start(argv[2]);
-	if (strcmp(argv[1], "make") == 0)
+	if (makes)
 		make_zones();
-	if (strcmp(argv[1], "run") == 0 && argc > 5)
+	if (runs)
 		end_of_run = now() + atof(argv[5]) / 1000;
-	if (argc > 6)
+	if (argc == 7)
 		pause_us = (useconds_t)atoi(argv[6]) * 1000;
 	if (threads > 0)
 		work_all(threads);
