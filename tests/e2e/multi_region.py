@@ -39,7 +39,7 @@ class Place:
 
     def order(self, order, more=""):
         with open(os.path.join(self.folder, "cmek.conf"), "w", encoding="utf-8") as file:
-            file.write(f"[store]\npath = {self.folder}/store.db\n[log]\nto = {self.folder}/log\n{more}[aws]\nmulti_region_order = {order}\nmax_attempts = 1\n"
+            file.write(f"[store]\npath = {self.folder}/store.db\n[log]\nto = {self.folder}/log\naudit = {self.folder}/audit\n{more}[aws]\nmulti_region_order = {order}\nmax_attempts = 1\n"
                        f"call_timeout_ms = {CALL_S * 1000}\nattempt_timeout_ms = {CALL_S * 2000}\n")
 
     def __call__(self, *words):
@@ -71,6 +71,14 @@ class Place:
 
     def forget_log(self):
         open(os.path.join(self.folder, "log"), "w", encoding="utf-8").close()
+
+    def audited(self, event):
+        """The lines of the audit log since the last time."""
+        path = os.path.join(self.folder, "audit")
+        with open(path, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        open(path, "w", encoding="utf-8").close()
+        return [line for line in lines if line["event"] == event]
 
     def works(self, envelope):
         """Whether the file opens in time, with nothing said but which region is lost."""
@@ -181,6 +189,9 @@ def check_own_region(folder):
         here.down(HOME, **fault)
         ok(place.works(here.sealed) and place.asked() == [HOME, ABROAD], f"the own region {name}: a file opens by the replica",
            (place.asked(), place.took, place.said, place.logged()))
+        calls = place.audited("kms")[-2:]
+        ok([(call["root_key"], call["outcome"] == "ok", call["purpose"]) for call in calls] == [(here.key.arn, False, "ezk"), (here.replica.arn, True, "ezk")],
+           "the audit log has a line for each region, with the ARN there", calls)
         for source, op in (("local", "Encrypt"), ("kms", "GenerateDataKey")):
             number += 1
             place.order(f"{HOME} {ABROAD}", f"[kms]\nezk_source = {source}\n")
@@ -328,8 +339,38 @@ def check_one_process(folder):
        "the log has a line for each change", "\n".join(lines))
 
 
-with Fake() as fake, tempfile.TemporaryDirectory() as home:
-    check_well(fake, home)
+def check_leases(folder, lease=2):
+    """A program whose leases a replica renews, until that one is disabled."""
+    here = Trouble(folder)
+    place = here.place
+    place.order(f"{HOME} {ABROAD}", f"[kms]\nlease_seconds = {lease}\ndeny_seconds = 1\n")
+    program = os.path.join(BUILD, "tests", "module", "load")
+    subprocess.run([program, "make", "p", "1"], env=place.environment, check=True, timeout=60)
+    place.audited("lease")
+    with subprocess.Popen([program, "run", "p", "1", "4", "20000", "100"], env=place.environment, stdout=subprocess.PIPE, text=True) as child:
+        time.sleep(2)
+        here.down(HOME, reset="before")
+        cut = time.time()
+        time.sleep(4 * lease)
+        quiet, renewed = place.audited("lease"), [entry["context"]["cmek:purpose"] for entry in here.aws.requests() if entry["region"] == ABROAD]
+        here.replica.state = "Disabled"
+        disabled = time.time()
+        time.sleep(lease + 2)
+        here.replica.state = "Enabled"
+        enabled = time.time()
+        uses = [Use(line) for line in child.communicate(timeout=120)[0].splitlines()]
+    before = [use for use in uses if use.ended < disabled]
+    ok(before[-1].began > cut + lease and all(use.good for use in before), "a program goes on by leases that a replica renews",
+       [(use.began - cut, use.reason) for use in before if not use.good][:5])
+    ok(set(renewed) == {"canary"} and len(renewed) >= 2 and not quiet, "by its canaries, and no lease has ended in the audit log", (renewed, quiet))
+    late = [use.began - disabled for use in uses if use.good and disabled + lease + 0.05 < use.began < enabled]
+    ok(not late, "a replica that is disabled is noticed within the lease, like any key", late[:5])
+    ok(any(use.good for use in uses if use.began > enabled), "and enabled again, the program goes on")
+    told = [(line["action"], line["outcome"], line["root_key"]) for line in place.audited("lease")]
+    ok(told == [("ended", "the root key is disabled", here.key.arn), ("recovered", "ok", here.key.arn)],
+       "the audit log says so, of the root key by its own ARN", told)
+
+
 def check_switched_off(folder):
     """A program whose key is disabled in its own region, which is then cut off: the replica, which is enabled, changes nothing."""
     here = Trouble(folder)
@@ -357,7 +398,9 @@ def check_switched_off(folder):
     ok(any(use.good for use in uses if use.began > restored), "enabled and in reach again, it goes on")
 
 
-PARTS = (check_one_process, check_switched_off, check_own_region, check_both, check_noes, check_doctor, check_count)
+with Fake() as fake, tempfile.TemporaryDirectory() as home:
+    check_well(fake, home)
+PARTS = (check_one_process, check_switched_off, check_leases, check_own_region, check_both, check_noes, check_doctor, check_count)
 with tempfile.TemporaryDirectory() as home, concurrent.futures.ThreadPoolExecutor(len(PARTS)) as pool:
     for part in [pool.submit(part, os.path.join(home, part.__name__)) for part in PARTS]:
         part.result()
