@@ -5,6 +5,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 
 static void copy(char *to, size_t size, const char *from)
 {
@@ -46,6 +47,11 @@ void guest_errors_restore(const struct guest_errors *errors)
 			ERR_set_error(ERR_GET_LIB(error->code), ERR_GET_REASON(error->code), "%s",
 				      error->data);
 	}
+}
+
+void guest_tls_forgets(void *ssl_context)
+{
+	SSL_CTX_set_options(ssl_context, SSL_OP_CLEANSE_PLAINTEXT);
 }
 
 bool guest_openssl_ended(void)

@@ -24,6 +24,10 @@ struct guest_errors {
 void guest_errors_save(struct guest_errors *ret_errors);
 void guest_errors_restore(const struct guest_errors *errors);
 
+/* Of the context of a TLS client (SSL_CTX): what was received does not stay in its connections'
+ * buffers once it has been handed on. */
+void guest_tls_forgets(void *ssl_context);
+
 /* OpenSSL is being or has been cleaned up, as at the process's exit: nothing of it, and nothing
  * that uses it, may be called any more. */
 bool guest_openssl_ended(void);

@@ -42,11 +42,14 @@ static void start_curl(void)
 	curl_usable = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
+/* The data lies in a buffer of libcurl's own, which may hold it for as long as the connection is
+ * kept, and longer: a key must not stay there. */
 static size_t on_body(char *data, size_t size, size_t count, void *state)
 {
 	struct buffer *body = &((struct http_answer *)state)->body;
 
 	buffer_append(body, bytes(data, size * count));
+	wipe(data, size * count);
 	return body->failed ? 0 : size * count;
 }
 
@@ -71,6 +74,14 @@ static int on_close(void *state, curl_socket_t fd)
 {
 	guest_socket_close(state, fd);
 	return 0;
+}
+
+static CURLcode on_tls(CURL *handle, void *ssl_context, void *state)
+{
+	(void)handle;
+	(void)state;
+	guest_tls_forgets(ssl_context);
+	return CURLE_OK;
 }
 
 static struct curl_slist *header_list(const struct http_request *request)
@@ -132,6 +143,7 @@ static void set_callbacks(CURL *handle, struct http_curl *http, struct http_answ
 	curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, (void *)&http->sockets);
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, (void *)&http->sockets);
+	curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, on_tls);
 	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, answer->error);
 }
 

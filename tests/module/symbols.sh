@@ -3,7 +3,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-known_libraries='libc libm libpthread ld-linux-x86-64 ld-linux-aarch64 libcrypto libcurl libjansson libsqlite3
+known_libraries='libc libm libpthread ld-linux-x86-64 ld-linux-aarch64 libcrypto libssl libcurl libjansson libsqlite3
 libasan libubsan libtsan'
 known_libraries=${known_libraries//$'\n'/ }
 
