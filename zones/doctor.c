@@ -88,10 +88,13 @@ static void put_state(struct report *report, const struct entry *root_key)
 /* The related key in another region that may be asked in its place. */
 static void check_replica(struct report *report, const struct entry *root_key, const char *arn)
 {
+	AUTO(entry_releasep)
+	struct entry *project = zones_find_uid(report->zones, root_key->project);
 	struct kms_report said = {0};
 	const struct ask ask = {
 		.clients = report->zones->clients,
 		.key = arn,
+		.project = entry_label(project),
 		.project_id = root_key->project,
 		.report = &said,
 		.quiet = true,

@@ -276,7 +276,10 @@ def check_doctor(folder):
     place = here.place
     place.order(f"{HOME} {ABROAD} {NOWHERE}")
     here.down()
+    place.audited("kms")
     ok(place("doctor"), "doctor finds all regions in order", place.said)
+    asked = place.audited("kms")
+    ok(len({line["root_key"] for line in asked}) == 3 and {line.get("project") for line in asked} == {"p"}, "its calls name the project, in each region", asked)
     ok(place.lines(f"root key root ({here.replica.arn}, by multi_region_order): ok"), "and shows the replica's", place.said)
     ok(place.lines("by multi_region_order): none there, the region is passed over"), "and that one has none", place.said)
     ok(place.lines("): ok, by us-west-2"), "and which region opened the zone", place.said)
