@@ -200,6 +200,8 @@ void kms_clients_abandon(struct kms_clients *clients);
 enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
 				 const char *region, struct kms_report *report,
 				 struct kms_client **ret_client);
+/* Whether a text may be a multi_region_order: regions with spaces between, not too many. */
+bool kms_regions_valid(const char *order);
 /* The names under which a key may be asked: index 0, 1 … until false. A multi-Region key has one in
  * each region of multi_region_order and its own; any other key has its own. */
 bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t index,

@@ -37,6 +37,16 @@ static struct bytes word_at(const char *list, size_t index)
 	return bytes(list, len);
 }
 
+bool kms_regions_valid(const char *order)
+{
+	size_t count = 0;
+
+	for (; count <= REPLICA_REGIONS_MAX && word_at(order, count).len > 0; count++)
+		if (!region_valid(word_at(order, count)))
+			return false;
+	return count <= REPLICA_REGIONS_MAX;
+}
+
 static bool comes_again(const char *order, size_t index, const char *arn)
 {
 	char earlier[KMS_ARN_MAX + 1];

@@ -6,10 +6,11 @@
 #include "base/ini.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "kms/kms.h"
 
 #include <stdlib.h>
 
-enum form { TEXT, FILE_PATH, FLAG, NUMBER, CHOICE };
+enum form { TEXT, FILE_PATH, REGIONS, FLAG, NUMBER, CHOICE };
 
 struct setting {
 	const char *section, *key;
@@ -38,7 +39,7 @@ static const struct setting settings[] = {
 	{ "kms",    "deletion_window_days",   NUMBER,    AT(deletion_window_days),     30, 3650, NULL },
 	{ "aws",    "profile",                TEXT,      AT(aws_profile),               0, 0, NULL },
 	{ "aws",    "region",                 TEXT,      AT(aws_region),                0, 0, NULL },
-	{ "aws",    "multi_region_order",     TEXT,      AT(aws_multi_region_order),    0, 0, NULL },
+	{ "aws",    "multi_region_order",     REGIONS,   AT(aws_multi_region_order),    0, 0, NULL },
 	{ "aws",    "endpoint_url",           TEXT,      AT(aws_endpoint_url),          0, 0, NULL },
 	{ "aws",    "ca_bundle",              FILE_PATH, AT(aws_ca_bundle),             0, 0, NULL },
 	{ "aws",    "use_fips_endpoint",      FLAG,      AT(aws_use_fips_endpoint),     0, 0, NULL },
@@ -63,7 +64,7 @@ static void *field_of(struct config *config, const struct setting *setting)
 
 static bool is_text(const struct setting *setting)
 {
-	return setting->form == TEXT || setting->form == FILE_PATH;
+	return setting->form == TEXT || setting->form == FILE_PATH || setting->form == REGIONS;
 }
 
 void config_clear(struct config *config)
@@ -151,6 +152,9 @@ static bool take(const struct setting *setting, const char *value, struct config
 	case FILE_PATH:
 		return strchr(value, '\n') == NULL &&
 		       (*value == '\0' || take_text(setting, value, field));
+	case REGIONS:
+		return kms_regions_valid(value) &&
+		       (*value == '\0' || take_text(setting, value, field));
 	case FLAG:
 		return take_flag(value, field);
 	case NUMBER:
@@ -180,6 +184,8 @@ static void explain_value(const struct reading *reading, const struct setting *s
 		buffer_format(&wanted, "a number up to %u", setting->max);
 	else if (setting->form == CHOICE)
 		buffer_format(&wanted, "one of: %s", setting->choices);
+	else if (setting->form == REGIONS)
+		buffer_put_text(&wanted, "names of at most 31 regions with spaces between");
 	else
 		buffer_put_text(&wanted, "one line of text");
 	log_error("%s line %u: [%s] %s = %s: should be %s", reading->file, line, setting->section,

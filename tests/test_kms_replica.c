@@ -71,6 +71,23 @@ static void an_order_is_nothing_to_other_keys(void **state)
 	assert_names("eu-west-1", LOCAL, (const char *const[]){LOCAL, NULL});
 }
 
+static void an_order_names_regions_and_not_too_many(void **state)
+{
+	char many[32 * 4 + 1] = "";
+
+	(void)state;
+	assert_true(kms_regions_valid(""));
+	assert_true(kms_regions_valid("eu-west-1"));
+	assert_true(kms_regions_valid(" eu-west-1  us-west-2 "));
+	assert_false(kms_regions_valid("eu-west-1, us-west-2"));
+	assert_false(kms_regions_valid("eu-west-1 us_west_2"));
+	assert_false(kms_regions_valid("eu-west-1\tus-west-2"));
+	for (int i = 0; i < 31; i++)
+		strcat(many, "a-1 ");
+	assert_true(kms_regions_valid(many));
+	assert_false(kms_regions_valid(strcat(many, "b-1")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -80,6 +97,7 @@ int main(void)
 		cmocka_unit_test(an_order_comes_first_and_the_own_region_last),
 		cmocka_unit_test(an_order_that_has_the_own_region_decides_its_place),
 		cmocka_unit_test(an_order_is_nothing_to_other_keys),
+		cmocka_unit_test(an_order_names_regions_and_not_too_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,12 @@ static void a_value_of_the_wrong_form_is_an_error_that_says_the_right_one(void *
 	refuses("[log]\nlevel = loud\n", "should be one of: off error warning info debug");
 	refuses("[store]\npath = /a\n  /b\n", "should be one line of text");
 	refuses("[store]\nbackend = dynamodb\n", "should be one of: sqlite");
+	refuses("[aws]\nmulti_region_order = us-west-2, eu-west-1\n",
+		"should be names of at most 31 regions with spaces between");
+	refuses("[aws]\nmulti_region_order = us-west-2 eu_west_1\n", "line 2");
+	refuses("[aws]\nmulti_region_order = us-west-2\n  eu-west-1\n", "line 2");
+	accepts("[aws]\nmulti_region_order = us-west-2  eu-west-1\n");
+	accepts("[aws]\nmulti_region_order =\n");
 }
 
 static void an_empty_text_is_a_setting_that_is_not_made(void **state)
