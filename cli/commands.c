@@ -64,9 +64,9 @@ const struct command commands[] = {
 	  "The token's details and how much it holds.\n",
 	  none, project_show },
 	{ "project", "restore", "NAME", "bring back the project whose slot NAME has taken",
-	  "C_InitToken on a project (`pkcs11-tool --init-token`) does not erase it: the new project takes\n"
-	  "its slot, and keeps it whole, at least for the deletion window (deletion_window_days). This brings\n"
-	  "it back, in a slot of its own; NAME stays.\n",
+	  "C_InitToken on a project (`pkcs11-tool --init-token`) does not erase it: the new project, NAME,\n"
+	  "takes its slot, and keeps it whole, at least for the deletion window (deletion_window_days). This\n"
+	  "brings the old one back, in a slot of its own; NAME stays.\n",
 	  none, project_restore },
 	{ "key", "add", "KEY", "register a root key of a KMS with a project",
 	  "KEY is a key ARN, an alias ARN, alias/NAME or a key id (looked up in the region of [aws]), or\n"
@@ -115,7 +115,8 @@ const struct command commands[] = {
 	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
 	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
 	  "record encrypted by the root key; so it opens wherever the root key may be used. `-` is\n"
-	  "standard input or output. OUT appears only whole. Prints nothing; with --json, what was done.\n\n"
+	  "standard input or output. OUT appears only whole. Prints nothing; with --json, what was done (OUT\n"
+	  "is a file then).\n\n"
 	  "  cmek encrypt --project payments --database prod/orders dump.sql dump.sql.cmek\n"
 	  "  pg_dump orders | cmek encrypt --project payments --database prod/orders - orders.cmek\n",
 	  encrypt_options, encrypt_file },
@@ -123,7 +124,7 @@ const struct command commands[] = {
 	  "The key is found by the zone id in the envelope. Where no project knows the zone, the record\n"
 	  "in the envelope is used, if its root key is registered with a project here (cmek key add).\n"
 	  "`-` is standard input or output; OUT appears only whole, standard output gets verified data\n"
-	  "only. Prints nothing; with --json, what was done.\n\n"
+	  "only. Prints nothing; with --json, what was done (OUT is a file then).\n\n"
 	  "  cmek decrypt dump.sql.cmek dump.sql\n",
 	  decrypt_options, decrypt_file },
 	{ "inspect", NULL, "FILE", "what an envelope is; needs no key",
@@ -133,7 +134,8 @@ const struct command commands[] = {
 	{ "tree", NULL, "", "the hierarchy, drawn",
 	  "Projects, root keys with their states, clusters and databases. The KMS is asked for the states,\n"
 	  "by one call for each root key that is active and a few for others, until ten seconds have\n"
-	  "passed; the rest are 'not asked'. With --offline all are, and nothing goes over the network.\n\n"
+	  "passed; the rest are 'not asked'. With --states all are asked about, with --offline none, and\n"
+	  "nothing goes over the network.\n\n"
 	  "  active            it works for you\n"
 	  "  disabled, pending deletion (until when), pending import, unavailable (its custom key store),\n"
 	  "  not usable (any other state), not found: what the KMS says of the key\n"
@@ -147,14 +149,15 @@ const struct command commands[] = {
 	  "the database, or, without one, to the project.\n\n"
 	  "  reader     opens the zone (reading and writing both need its key: to the KMS they are one)\n"
 	  "  writer     the same; for a whole project also makes databases\n"
-	  "  rewrapper  moves the zone's key to another root key without ever seeing it\n"
-	  "  admin      all of it, adding root keys and importing keys\n\n"
+	  "  rewrapper  has the KMS move the zone's key to another root key, without ever seeing it\n"
+	  "             (kms:ReEncrypt; there is no command for this yet)\n"
+	  "  admin      all but the rewrapper's; also adds root keys and imports keys\n\n"
 	  "  cmek policy --project payments --role reader prod/orders\n",
 	  policy_options, policy_print },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
 	  "Exit code 0 means all is well; else it is that of the gravest fault: 7 something is damaged,\n"
-	  "5 the KMS said no, 6 something is out of reach. 6 alone is worth trying again later.\n",
+	  "5 the KMS said no, 6 something is out of reach. Only 6 is worth trying again as it is.\n",
 	  any_project, doctor_run },
 };
 

@@ -30,6 +30,7 @@ check|cmd clang-format|clang-format|the layout of the sources
 check|cmd shellcheck|shellcheck|looks at the scripts
 check|cmd mandoc|mandoc|looks at the man page
 check|cmd git|git|lists the sources
+check|cmd openssl|openssl|certificates for servers of tests
 check|cmd p11tool|gnutls-bin|a stock PKCS#11 program
 check|cmd node|nodejs|PKCS#11 from JavaScript
 check|cmd npm|npm|brings pkcs11js
