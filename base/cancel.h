@@ -2,8 +2,8 @@
  * pthread_cancel() of a thread that is in a call of ours: it would go with our locks held and its
  * question unanswered, and all others would wait for ever. So whatever may wait or write holds it
  * off: start and stop, the KMS and who waits for its answer, the store, the logs, random numbers.
- * What else a call does is no cancellation point, and a session's common calls, which are counted
- *in nanoseconds, need none. A thread that is cancelled ends when it is back in its program.
+ * What else a call does is no cancellation point, so the common calls of a session, of which each
+ * nanosecond counts, do without. A cancelled thread ends when it is back in its program.
  *
  *	AUTO(cancel_releasep) int cancel = cancel_hold();
  */

@@ -18,7 +18,7 @@ void audit_enter(const char *function);
 
 /* Texts may be NULL where they do not apply; numbers 0. */
 struct audit_event {
-	const char *event;   /* "kms", "lease", "zone", "root_key", "cluster", "project", "key" */
+	const char *event;   /* "kms", "lease", or what changed: "zone", "project", "archive" … */
 	const char *action;  /* a KMS operation, or "created", "changed" … */
 	const char *outcome; /* "ok", or why not */
 	const char *project; /* label */
