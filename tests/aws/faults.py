@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import rude
+from certificates import self_signed
 from driver import (BAD, CIPHERTEXT, DENIED, DISABLED, HANG_MS, INVALID, NOT_FOUND, OK, PROBE, QUICK, REFUSED, STALL, THROTTLED, UNAVAILABLE,
                     Home, Limits, Probe, Tap, clean_environment, encode, watched)
 from fake_kms import FakeAws
@@ -317,26 +318,13 @@ def stranger(certificate, key):
             raise RuntimeError(f"a stranger was told: {fake.requests()}")
 
 
-def make_certificate(folder):
-    """(certificate, key) of its own making; None: no openssl here."""
-    key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
-    made = shutil.which("openssl") and subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], capture_output=True, check=False)
-    return (certificate, key) if made and made.returncode == 0 else None
-
-
 def all_rows(tap, folder):
     rows = [Row(*fault) for fault in FAULTS]
     rows += [Row(title, {}, expected, limits, functools.partial(place, manners, scheme))
              for title, manners, scheme, expected, limits in PLACES]
     rows += [Row("a proxy that says nothing", {}, UNAVAILABLE, STALL, functools.partial(proxy, rude.silent)),
-             Row("a proxy that hangs up", {}, UNAVAILABLE, QUICK, functools.partial(proxy, rude.closes))]
-    pair, title = make_certificate(folder), "TLS: a certificate nobody vouches for"
-    if pair:
-        rows.append(Row(title, {}, UNAVAILABLE, QUICK, functools.partial(stranger, *pair)))
-    else:
-        tap.skip(title, "the program openssl is not here")
+             Row("a proxy that hangs up", {}, UNAVAILABLE, QUICK, functools.partial(proxy, rude.closes)),
+             Row("TLS: a certificate nobody vouches for", {}, UNAVAILABLE, QUICK, functools.partial(stranger, *self_signed(folder)))]
     title = "a name server that says nothing"
     if SANITIZED:
         tap.skip(title, "a sanitizer's run-time and a preloaded library do not go together")
