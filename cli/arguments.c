@@ -63,7 +63,10 @@ static int check_given(const struct arguments *arguments)
 
 enum { OPTION_JSON = 1000, OPTION_HELP };
 
-static size_t fill_long_options(const struct command *command, struct option *out)
+/* The command's own, those of every command, and the end. */
+enum { LONG_OPTIONS_MAX = ARGUMENTS_OPTIONS_MAX + 2 + 1 };
+
+static void fill_long_options(const struct command *command, struct option *out)
 {
 	size_t count = 0;
 
@@ -74,13 +77,12 @@ static size_t fill_long_options(const struct command *command, struct option *ou
 			NULL, (int)count};
 	out[count] = (struct option){"json", no_argument, NULL, OPTION_JSON};
 	out[count + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
-	return count;
 }
 
 int arguments_parse(struct arguments *arguments, const struct command *command, int count,
 		    char **words)
 {
-	struct option options[ARGUMENTS_OPTIONS_MAX + 3] = {0};
+	struct option options[LONG_OPTIONS_MAX] = {0};
 	size_t wanted = count_words(command->positional), given;
 	int found;
 

@@ -32,7 +32,7 @@ static void opening_clear(struct opening *opening)
 static bool is_wanted(const struct opening *opening, CK_SLOT_ID slot)
 {
 	const char *project = arguments_value(opening->arguments, "project");
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 
 	return slot_label(opening->functions, slot, label, NULL) &&
 	       (project == NULL || strcmp(project, label) == 0);
@@ -69,7 +69,7 @@ static char *database_in(const struct opening *opening, CK_SLOT_ID slot)
 static bool is_elsewhere(const struct opening *opening)
 {
 	const char *project = arguments_value(opening->arguments, "project");
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 
 	for (CK_ULONG i = 0; project != NULL && i < opening->slot_count; i++) {
 		AUTO(freep) char *database = NULL;

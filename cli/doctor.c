@@ -11,20 +11,6 @@
 #include "cli/cli.h"
 #include "cli/token.h"
 
-static CK_OBJECT_HANDLE find_diagnostic(const struct token *token)
-{
-	CK_OBJECT_CLASS class = CKO_CMEK_DIAGNOSTIC;
-	CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
-	CK_OBJECT_HANDLE diagnostic = CK_INVALID_HANDLE;
-	CK_ULONG count = 0;
-
-	if (token->functions->C_FindObjectsInit(token->session, &template, 1) != CKR_OK)
-		return CK_INVALID_HANDLE;
-	token->functions->C_FindObjects(token->session, &diagnostic, 1, &count);
-	token->functions->C_FindObjectsFinal(token->session);
-	return count == 0 ? CK_INVALID_HANDLE : diagnostic;
-}
-
 /* What waiting does not cure comes first. */
 static int graver(int a, int b)
 {
@@ -59,7 +45,7 @@ static int examine(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, json_t *l
 	int code;
 
 	TRY(token_open_slot(functions, slot, &token));
-	diagnostic = find_diagnostic(&token);
+	diagnostic = token_diagnostic(&token);
 	report = object_text(&token, diagnostic, CKA_VALUE);
 	if (report == NULL || *report == '\0' || !read_faults(&token, diagnostic, &code))
 		return fail(CMEK_EXIT_FAILED, "project %s: the module gives no report",
@@ -82,7 +68,7 @@ int doctor_run(const struct arguments *arguments)
 	const CK_FUNCTION_LIST *functions;
 	CK_ULONG count, examined = 0;
 	int found = CMEK_EXIT_OK;
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));

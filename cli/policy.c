@@ -95,21 +95,6 @@ static const struct role *find_role(const char *name)
 	return NULL;
 }
 
-/* The project's id stands on its diagnostic object. */
-static char *project_id(const struct token *token)
-{
-	CK_OBJECT_CLASS class = CKO_CMEK_DIAGNOSTIC;
-	CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
-	CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-	CK_ULONG count = 0;
-
-	if (token->functions->C_FindObjectsInit(token->session, &template, 1) != CKR_OK)
-		return NULL;
-	token->functions->C_FindObjects(token->session, &object, 1, &count);
-	token->functions->C_FindObjectsFinal(token->session);
-	return count == 0 ? NULL : object_text(token, object, CKA_UNIQUE_ID);
-}
-
 static bool has_text(const json_t *texts, const char *text)
 {
 	for (size_t i = 0; i < json_array_size(texts); i++)
@@ -201,8 +186,8 @@ static int find_subject(const struct token *token, const struct role *role, cons
 
 	keys[REACH_SUBJECT] = json_array();
 	keys[REACH_PROJECT] = json_array();
-	subject->project = project_id(token);
-	if (subject->project == NULL)
+	subject->project = object_text(token, token_diagnostic(token), CKA_UNIQUE_ID);
+	if (subject->project == NULL || *subject->project == '\0')
 		return fail(CMEK_EXIT_FAILED, "project %s: the module does not tell its id",
 			    token->project);
 	TRY(find_keys(token, database, subject));

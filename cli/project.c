@@ -30,7 +30,7 @@ static int choose_slot(const CK_FUNCTION_LIST *functions, const char *name, CK_S
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	CK_ULONG count;
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 	bool found = false;
 
 	TRY(module_slots(functions, &slots, &count));
@@ -52,7 +52,7 @@ static int report(const struct arguments *arguments, const CK_FUNCTION_LIST *fun
 {
 	struct printer printer = {.json = arguments->json, .single = true};
 	CK_TOKEN_INFO info;
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 
 	if (!slot_label(functions, slot, label, &info))
 		return fail(CMEK_EXIT_NOT_FOUND, "slot %lu holds no project", slot);
@@ -101,7 +101,7 @@ int project_list(const struct arguments *arguments)
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
 	CK_ULONG count;
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));

@@ -1,20 +1,13 @@
 #include "cli/token.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
-
-const struct object_kind_row kind_key = {"root key", CKO_SECRET_KEY, CKA_CMEK_KMS_KEY};
-const struct object_kind_row kind_cluster = {"cluster", CKO_CMEK_CLUSTER, CKA_CMEK_REGION};
-const struct object_kind_row kind_database = {"database", CKO_SECRET_KEY, CKA_CMEK_VERSION};
 
 /* --- Loading --------------------------------------------------------------------------------- */
 
@@ -134,8 +127,8 @@ bool slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot)
 	       (rv == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED));
 }
 
-bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, char ret_label[static 33],
-		CK_TOKEN_INFO *ret_info)
+bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot,
+		char ret_label[static TOKEN_LABEL_SIZE], CK_TOKEN_INFO *ret_info)
 {
 	CK_TOKEN_INFO info;
 	size_t len = sizeof(info.label);
@@ -178,7 +171,7 @@ int token_open(const char *project, struct token *ret_token)
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
 	CK_ULONG count;
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
@@ -195,140 +188,4 @@ void token_close(struct token *token)
 	if (token->functions != NULL && token->session != CK_INVALID_HANDLE)
 		token->functions->C_CloseSession(token->session);
 	token->session = CK_INVALID_HANDLE;
-}
-
-/* --- Objects --------------------------------------------------------------------------------- */
-
-static bool has_attribute(const struct token *token, CK_OBJECT_HANDLE object,
-			  CK_ATTRIBUTE_TYPE type)
-{
-	CK_ATTRIBUTE attribute = {type, NULL, 0};
-
-	return token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) ==
-	       CKR_OK;
-}
-
-static CK_RV collect(const struct token *token, CK_ATTRIBUTE_TYPE proof, struct buffer *out)
-{
-	CK_OBJECT_HANDLE found[64];
-	CK_ULONG count;
-	CK_RV rv;
-
-	do {
-		rv = token->functions->C_FindObjects(token->session, found, COUNT_OF(found),
-						     &count);
-		for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
-			if (has_attribute(token, found[i], proof))
-				buffer_append(out, bytes(&found[i], sizeof(found[i])));
-	} while (rv == CKR_OK && count > 0);
-	return rv;
-}
-
-int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
-	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
-{
-	CK_OBJECT_CLASS class = kind->class;
-	CK_BBOOL yes = CK_TRUE;
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-		{CKA_LABEL, (void *)label, label == NULL ? 0 : strlen(label)},
-	};
-	AUTO(buffer_clear) struct buffer found = {0};
-	CK_RV rv;
-
-	rv = token->functions->C_FindObjectsInit(token->session, template, label == NULL ? 2 : 3);
-	if (rv == CKR_OK)
-		rv = collect(token, kind->proof, &found);
-	if (rv == CKR_OK)
-		rv = token->functions->C_FindObjectsFinal(token->session);
-	if (rv != CKR_OK)
-		return module_failed(rv, "listing what project %s holds", token->project);
-	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);
-	*ret_handles = malloc(found.len + 1);
-	if (found.failed || *ret_handles == NULL)
-		return fail(CMEK_EXIT_FAILED, "out of memory");
-	if (found.len > 0)
-		memcpy(*ret_handles, found.data, found.len);
-	return CMEK_EXIT_OK;
-}
-
-int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,
-		   CK_OBJECT_HANDLE *ret_handle)
-{
-	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
-	size_t count;
-
-	TRY(token_find(token, kind, label, &handles, &count));
-	if (count == 0)
-		return fail(CMEK_EXIT_NOT_FOUND,
-			    "project %s has no %s %s; see cmek tree --project %s", token->project,
-			    kind->noun, label, token->project);
-	if (count > 1)
-		return fail(CMEK_EXIT_FAILED, "project %s has %zu of %s %s", token->project, count,
-			    kind->noun, label);
-	*ret_handle = handles[0];
-	return CMEK_EXIT_OK;
-}
-
-char *object_text(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
-{
-	CK_ATTRIBUTE attribute = {type, NULL, 0};
-	char *text;
-
-	if (token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) != CKR_OK)
-		return calloc(1, 1);
-	text = calloc(1, attribute.ulValueLen + 1);
-	attribute.pValue = text;
-	if (text != NULL &&
-	    token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) != CKR_OK)
-		*text = '\0';
-	return text;
-}
-
-CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
-{
-	CK_ULONG number = 0;
-	CK_ATTRIBUTE attribute = {type, &number, sizeof(number)};
-
-	if (token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) != CKR_OK)
-		return 0;
-	return number;
-}
-
-uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object)
-{
-	uint8_t id[8] = {0};
-	CK_ATTRIBUTE attribute = {CKA_CMEK_ZONE, id, sizeof(id)};
-	uint64_t zone = 0;
-
-	if (token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) !=
-		    CKR_OK ||
-	    attribute.ulValueLen != 8)
-		return 0;
-	for (size_t i = 0; i < sizeof(id); i++)
-		zone = zone << 8 | id[i];
-	return zone;
-}
-
-/* The module's report has the same words (zones/status.c). */
-const char *state_text(CK_ULONG state)
-{
-	static const char *const texts[] = {
-		[CMEK_STATE_UNKNOWN] = "not known",
-		[CMEK_STATE_ACTIVE] = "active",
-		[CMEK_STATE_DISABLED] = "disabled",
-		[CMEK_STATE_PENDING_DELETION] = "pending deletion",
-		[CMEK_STATE_UNREACHABLE] = "not reachable",
-		[CMEK_STATE_KMS_PENDING_DELETION] = "pending deletion",
-		[CMEK_STATE_PENDING_IMPORT] = "pending import",
-		[CMEK_STATE_UNAVAILABLE] = "unavailable",
-		[CMEK_STATE_UNUSABLE] = "not usable",
-		[CMEK_STATE_DENIED] = "access denied",
-		[CMEK_STATE_NOT_FOUND] = "not found",
-		[CMEK_STATE_NO_CREDENTIALS] = "no credentials",
-		[CMEK_STATE_CREDENTIALS_REFUSED] = "credentials refused",
-	};
-
-	return state < COUNT_OF(texts) ? texts[state] : "?";
 }

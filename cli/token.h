@@ -6,11 +6,13 @@
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/cmek.h"
 
+enum { TOKEN_LABEL_SIZE = 32 + 1 }; /* with a NUL */
+
 struct token {
 	const CK_FUNCTION_LIST *functions;
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
-	char project[33];
+	char project[TOKEN_LABEL_SIZE];
 };
 
 /* Loads and initializes the module: $CMEK_PKCS11_MODULE, then beside this program, then where it
@@ -23,8 +25,8 @@ int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_U
 /* A slot on which a project can be made; one that does not answer is none. */
 bool slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot);
 /* The label of an initialized token without its padding; false: a free slot. */
-bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, char ret_label[static 33],
-		CK_TOKEN_INFO *ret_info);
+bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot,
+		char ret_label[static TOKEN_LABEL_SIZE], CK_TOKEN_INFO *ret_info);
 
 /* Opens a session on a project; reports. */
 int token_open(const char *project, struct token *ret_token);
@@ -51,6 +53,8 @@ int token_find(const struct token *token, const struct object_kind_row *kind, co
 /* Exactly the one with that label; reports when there is none. */
 int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,
 		   CK_OBJECT_HANDLE *ret_handle);
+/* The project's CKO_CMEK_DIAGNOSTIC; CK_INVALID_HANDLE: it can't be had. */
+CK_OBJECT_HANDLE token_diagnostic(const struct token *token);
 
 /* Attributes; an absent one is empty or 0. Text is free()d by the caller, never NULL but out of
  * memory. */

@@ -12,15 +12,14 @@
 #include "base/macros.h"
 #include "cli/objects.h"
 
-/* How the states of root keys come: asked for, the one after the other, until it has taken too long
- * (an answer under way is waited for); or not at all. */
+/* How long the states of root keys are asked for; an answer under way is waited for. */
 enum { ASKING_MS = 10000 };
 
 struct reader {
 	const struct token *token;
-	bool asks;
-	bool patient; /* however long it takes */
-	int64_t until_ms;
+	bool asks;	  /* for the states of root keys, one after the other */
+	bool patient;	  /* however long it takes */
+	int64_t until_ms; /* else: then the rest are not asked for */
 };
 
 /* One project's objects, read once. A node's parent is named by text: a root key's ARN, a cluster's
@@ -241,7 +240,7 @@ int tree_draw(const struct arguments *arguments)
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
 	CK_ULONG count, shown = 0;
-	char label[33];
+	char label[TOKEN_LABEL_SIZE];
 
 	if (!reader.asks && reader.patient)
 		return fail(CMEK_EXIT_USAGE,
