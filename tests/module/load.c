@@ -3,8 +3,8 @@
  * of a project again and again.
  *
  *	load make PROJECT ZONES                       makes databases z0, z1, …
- *	load run PROJECT ZONES THREADS MS [PAUSE_MS]  each thread uses zones for so long, with a
- *	                                              pause between two once it has used each
+ *	load run PROJECT ZONES THREADS MS [PAUSE_MS]  each thread uses each zone once, then goes on
+ *	                                              for so long, with a pause between two
  *
  * A line for each use: when it began and ended (seconds since 1970), what failed (CKR_…, 0:
  * nothing) and why (CMEK_ERROR_…).
@@ -167,7 +167,7 @@ static void *work(void *state)
 {
 	struct worker *worker = state;
 
-	for (size_t i = 0; now() < end_of_run; i++) {
+	for (size_t i = 0; i < zone_count || now() < end_of_run; i++) {
 		use_and_note(worker, (worker->number * 7 + i) % zone_count);
 		if (i >= zone_count)
 			usleep(pause_us);
@@ -227,8 +227,7 @@ int main(int argc, char **argv)
 		end_of_run = now() + atof(argv[5]) / 1000;
 	if (argc == 7)
 		pause_us = (useconds_t)atoi(argv[6]) * 1000;
-	if (threads > 0)
-		work_all(threads);
+	work_all(threads);
 	must(p11->C_Finalize(NULL), "C_Finalize");
 	return 0;
 }
