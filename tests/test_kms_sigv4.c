@@ -17,12 +17,8 @@ static json_t *vectors;
 
 static int load_vectors(void **state)
 {
-	const char *root = getenv("CMEK_ROOT");
-	char path[512];
-
 	(void)state;
-	snprintf(path, sizeof(path), "%s/tests/vectors/sigv4.json", root == NULL ? ".." : root);
-	vectors = json_load_file(path, 0, NULL);
+	vectors = json_load_file(source_file("tests/vectors/sigv4.json"), 0, NULL);
 	return crypto_start(false) && vectors != NULL ? 0 : -1;
 }
 

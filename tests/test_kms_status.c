@@ -35,13 +35,9 @@ static int begin(void **state)
 {
 	const struct aws_world world = fake_http_world(&http);
 	struct kms_settings given = {.clock = &fake_clock};
-	const char *root = getenv("CMEK_ROOT");
-	char path[512];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/tests/vectors/kms_real_answers.json",
-		 root == NULL ? ".." : root);
-	vectors = json_load_file(path, 0, NULL);
+	vectors = json_load_file(source_file("tests/vectors/kms_real_answers.json"), 0, NULL);
 	if (vectors == NULL || !crypto_start(false) || !aws_home_make())
 		return -1;
 	setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE", 1);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/free.h"
 #include "base/macros.h"
 #include "kms/status.h"
 #include "objects/error.h"
@@ -179,8 +178,7 @@ static void write_doc(const char *path, const char *text, const char *at, size_t
 
 static void compare(const char *mark, void (*put)(struct buffer *out))
 {
-	const char *root = getenv("CMEK_ROOT");
-	char *path AUTO(freep) = path_join(root == NULL ? "." : root, "docs/errors.md");
+	const char *path = source_file("docs/errors.md");
 	AUTO(buffer_clear) struct buffer text = {0}, table = {0};
 	size_t len;
 	char *at;

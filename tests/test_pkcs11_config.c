@@ -152,10 +152,9 @@ static void a_path_from_the_home_folder_is_found_there(void **state)
 static void the_example_in_conf_is_accepted_with_every_line_uncommented(void **state)
 {
 	struct buffer text = {0}, live = {0};
-	char *path = path_join(getenv("CMEK_ROOT"), "conf/cmek.conf");
 
 	(void)state;
-	assert_true(file_read(path, 1 << 16, &text));
+	assert_true(file_read(source_file("conf/cmek.conf"), 1 << 16, &text));
 	for (char *line = strtok((char *)(uintptr_t)buffer_text(&text), "\n"); line != NULL;
 	     line = strtok(NULL, "\n"))
 		if (line[0] != '#' || (line[1] != ' ' && line[1] != '\0'))
@@ -163,7 +162,6 @@ static void the_example_in_conf_is_accepted_with_every_line_uncommented(void **s
 	accepts(buffer_text(&live));
 	buffer_clear(&text);
 	buffer_clear(&live);
-	free(path);
 }
 
 static void the_local_keys_lie_beside_the_store(void **state)

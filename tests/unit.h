@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,17 @@
 		if (expected_.len > 0)                                                             \
 			assert_memory_equal(actual_.data, expected_.data, expected_.len);          \
 	} while (0)
+
+/* A file of the sources: below $CMEK_ROOT, as the test runner sets it, else below the folder in
+ * which the test is run by hand. The answer is good until the next. */
+static inline const char *source_file(const char *name)
+{
+	static char path[512];
+	const char *root = getenv("CMEK_ROOT");
+
+	snprintf(path, sizeof(path), "%s/%s", root == NULL ? "." : root, name);
+	return path;
+}
 
 /* The bytes of a vector; the buffer keeps them. */
 static inline struct bytes from_hex(struct buffer *buffer, const char *hex)
