@@ -6,8 +6,8 @@
  *
  * Every thread of every process encrypts and decrypts, under the project's root key in the KMS,
  * ROUNDS texts that nobody else has; the parent's threads go on until the last child has ended,
- *with pauses, so that at each fork some connections are idle and some have a request in flight. A
- *line at the end: requests made, answers that were another's, calls that failed, children that
+ * with pauses, so that at each fork some connections are idle and some have a request in flight. A
+ * line at the end: requests made, answers that were another's, calls that failed, children that
  * ended badly.
  */
 #include <dlfcn.h>

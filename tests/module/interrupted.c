@@ -4,12 +4,12 @@
  *
  *	interrupted cancel PROJECT    who asks, and one of those who wait, are cancelled
  *	interrupted signal PROJECT    signals come to all of them all the time
- *	interrupted finalize PROJECT  a child of the process ends its module, then two threads end
- *ours
+ *	interrupted finalize PROJECT  a child of the process ends its module, then two threads
+ *	                              end ours
  *
  * A line for each thing that answered: what, CKR_…, the seconds it took. After "asking" it waits
- *for a line on standard input, which says that the KMS has been asked. What does not answer in time
- * ends the program.
+ * for a line on standard input, which says that the KMS has been asked. What does not answer in
+ * time ends the program.
  */
 #include <pthread.h>
 #include <signal.h>
