@@ -264,15 +264,14 @@ static void describe(const struct setting *setting, struct config *config, struc
 	buffer_format(out, "%.*s", (int)strcspn(choice, " "), choice);
 }
 
-/* Only what differs from the defaults, so that the lines say something. */
+/* Only what differs from the defaults (or, of paths, had none), so that the lines say something. */
 void config_describe(const struct config *config, struct buffer *out)
 {
 	struct config usual, made = *config;
 	AUTO(buffer_clear) struct buffer was = {0};
 	AUTO(buffer_clear) struct buffer is = {0};
 
-	buffer_format(out, "configuration: %s\n",
-		      config->file == NULL ? "no file, all defaults" : config->file);
+	buffer_format(out, "configuration: %s\n", config->file == NULL ? "no file" : config->file);
 	if (!config_default(&usual))
 		return;
 	for (size_t i = 0; i < COUNT_OF(settings); i++) {

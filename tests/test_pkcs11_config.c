@@ -295,7 +295,7 @@ static void the_description_names_what_differs_from_the_defaults(void **state)
 	assert_true(parse(&config, "[kms]\nrenew = zone\nlease_seconds = 300\ndeny_seconds = 9\n"
 				   "[slots]\nfree = true\n"));
 	config_describe(&config, &text);
-	assert_string_equal(buffer_text(&text), "configuration: no file, all defaults\n"
+	assert_string_equal(buffer_text(&text), "configuration: no file\n"
 						"  [slots] free = true\n"
 						"  [kms] renew = zone\n"
 						"  [kms] deny_seconds = 9\n");
