@@ -101,6 +101,7 @@ struct kms_context {
 struct kms_report {
 	struct moment until; /* read at the call's begin: no later than that; zero: as the
 				settings say */
+	bool sent;	     /* something went to the KMS, or was to: credentials were there */
 	char request_id[64];
 	char error_type[64]; /* "AccessDeniedException"; empty when there was no answer */
 	char message[512];   /* of the KMS, or what went wrong on the way, without secrets */

@@ -75,6 +75,7 @@ struct exchange {
 	struct http_answer answer;
 	struct status_rule rule;
 	struct kms_report report;
+	bool sent;	/* see struct kms_report */
 	bool renewed;	/* other credentials were fetched already */
 	bool adjusted;	/* the clock was, already */
 	bool at_once;	/* one of the two has just happened: no waiting */
@@ -146,6 +147,7 @@ static enum kms_status send_once(struct exchange *exchange, const struct credent
 	http_answer_clear(&exchange->answer);
 	exchange->report = (struct kms_report){0};
 	exchange->at_once = false;
+	exchange->sent = true;
 	TRY(request_send(exchange->client, exchange->call, credentials, timeout_ms,
 			 &exchange->answer, &result));
 	exchange->rule = status_judge(result, &exchange->answer, &exchange->report);
@@ -225,6 +227,15 @@ static enum kms_status finish(struct exchange *exchange, json_t **ret_answer,
 	return KMS_OK;
 }
 
+/* Of the last attempt. */
+static void tell(const struct exchange *exchange, enum kms_status status, struct kms_report *report)
+{
+	if (status != KMS_OK)
+		kms_log_failure(status, exchange->call->operation, &exchange->report);
+	if (report != NULL)
+		*report = exchange->report;
+}
+
 enum kms_status request_call(struct aws_client *client, const struct aws_call *call,
 			     struct kms_report *report, json_t **ret_answer,
 			     struct buffer *ret_secret)
@@ -234,12 +245,13 @@ enum kms_status request_call(struct aws_client *client, const struct aws_call *c
 
 	begin(&exchange, client, call, report);
 	do {
-		TRY(attempt(&exchange, report));
-	} while (once_more(&exchange));
-	status = finish(&exchange, ret_answer, ret_secret);
-	if (status != KMS_OK)
-		kms_log_failure(status, call->operation, &exchange.report);
+		status = attempt(&exchange, report);
+	} while (status == KMS_OK && once_more(&exchange));
+	if (status == KMS_OK) {
+		status = finish(&exchange, ret_answer, ret_secret);
+		tell(&exchange, status, report);
+	}
 	if (report != NULL)
-		*report = exchange.report;
+		report->sent = exchange.sent;
 	return status;
 }

@@ -90,10 +90,11 @@ bool kms_route_next(struct kms_route *route)
 	return true;
 }
 
+/* Not where nothing got as far as the region, since credentials took all the time there was. */
 static void lose_region(const struct kms_route *route, enum kms_status status,
 			const struct kms_report *report)
 {
-	if (regions_lost(route->regions, route->region))
+	if (report->sent && regions_lost(route->regions, route->region))
 		log_notice("KMS: region %s does not answer (%s: %s); for multi-Region keys the "
 			   "others of multi_region_order are asked before it until it does",
 			   route->region, kms_status_text(status), report->message);

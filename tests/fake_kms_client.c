@@ -41,6 +41,7 @@ static enum kms_status fail(struct kms_report *report, enum kms_status status)
 {
 	if (report == NULL)
 		return status;
+	report->sent = true;
 	snprintf(report->request_id, sizeof(report->request_id), "fake-request");
 	snprintf(report->error_type, sizeof(report->error_type), "FakeException%d", (int)status);
 	snprintf(report->message, sizeof(report->message), "the fake KMS says: %s",

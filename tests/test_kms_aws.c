@@ -459,6 +459,12 @@ static void a_call_that_shares_its_time_takes_no_more(void **state)
 	assert_int_equal(decrypt(ARN, &report, &plaintext), KMS_UNAVAILABLE);
 	assert_int_equal(http.request_count, 2);
 	assert_true(http.sent[1].timeout_ms <= 1000);
+	assert_true(report.sent);
+	/* None is left: nothing is sent. */
+	report = (struct kms_report){.until = clock_now(&fake_clock)};
+	assert_int_equal(decrypt(ARN, &report, &plaintext), KMS_UNAVAILABLE);
+	assert_int_equal(http.request_count, 2);
+	assert_false(report.sent);
 	/* No more than the settings say, whatever is asked for. */
 	report = (struct kms_report){.until = moment_after(clock_now(&fake_clock), 100000)};
 	fake_http_script(&http, replies_, 1);

@@ -48,11 +48,19 @@ static void next_is(struct kms_route *route, const char *region)
 
 static bool hear(struct kms_route *route, enum kms_status status)
 {
-	struct kms_report report = {.message = "as the test wants it"};
+	struct kms_report report = {.sent = true, .message = "as the test wants it"};
 
 	if (status != KMS_NO_CREDENTIALS)
 		strcpy(report.request_id, "1");
 	return kms_route_heard(route, status, &report);
+}
+
+/* Whoever waited in vain for credentials has not heard of the region. */
+static void hear_before_sending(struct kms_route *route)
+{
+	const struct kms_report report = {.message = "out of time while waiting for credentials"};
+
+	assert_true(kms_route_heard(route, KMS_UNAVAILABLE, &report));
 }
 
 /* One whole call: each region answers as `answers` says, in the order in which it is asked; ends
@@ -279,6 +287,19 @@ static void missing_credentials_are_no_answer(void **state)
 	assert_string_equal(ASKED(HOME, KMS_OK), "eu-west-1");
 }
 
+static void time_that_credentials_took_is_not_the_region_s_silence(void **state)
+{
+	struct kms_route route;
+
+	(void)state;
+	route_begin(&route, &regions, HOME, false);
+	next_is(&route, "us-west-2");
+	hear_before_sending(&route);
+	next_is(&route, "eu-west-1");
+	hear(&route, KMS_OK);
+	assert_string_equal(ASKED(HOME, KMS_OK), "us-west-2");
+}
+
 static void *begin_route(void *state)
 {
 	struct kms_route *route = state;
@@ -401,6 +422,7 @@ int main(void)
 		CASE(where_nobody_answered_the_order_is_as_it_was),
 		CASE(a_no_is_an_answer_too),
 		CASE(missing_credentials_are_no_answer),
+		CASE(time_that_credentials_took_is_not_the_region_s_silence),
 		CASE(of_many_threads_one_looks_again),
 		CASE(the_own_region_s_no_stands_until_it_says_yes),
 		CASE(where_replicas_come_first_the_own_region_s_no_stands_as_well),
