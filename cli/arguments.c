@@ -97,9 +97,13 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 		}
 		if (found == '?')
 			return option_error(command, words);
-		if (found == OPTION_JSON)
+		if (found == OPTION_JSON) {
 			arguments->json = true;
-		else if (optarg == NULL)
+			continue;
+		}
+		if (arguments->values[found] != NULL)
+			return usage_error(command, "given twice: --", options[found].name);
+		if (optarg == NULL)
 			arguments->values[found] = options[found].name;
 		else if (*optarg == '\0')
 			return usage_error(command, "nothing is given for --", options[found].name);

@@ -32,11 +32,9 @@ int envelope_report(struct stream *stream, enum envelope_status status,
 	case ENVELOPE_MODULE:
 		return module_failed(error->rv, "%s", stream->in_name);
 	case ENVELOPE_INPUT:
-		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->in_name,
-			    strerror(error->system_error));
+		return fail_system(error->system_error, stream->in_name, "");
 	case ENVELOPE_OUTPUT:
-		return fail(CMEK_EXIT_FAILED, "%s: %s", stream->output.name,
-			    strerror(error->system_error));
+		return fail_system(error->system_error, stream->output.name, "");
 	default:
 		break;
 	}

@@ -1,8 +1,10 @@
 /* Failing: in one line on standard error. What a failed PKCS #11 call means to a person: the
  * module's own words first, then a table; and the exit code. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/encode.h"
 #include "base/free.h"
@@ -23,6 +25,37 @@ int fail(int code, const char *format, ...)
 	fprintf(stderr, "cmek: %s\n", text == NULL ? "out of memory" : plain_text(text));
 	free(text);
 	return code;
+}
+
+static const struct {
+	int error;
+	const char *remedy;
+} remedies[] = {
+	{ENOENT, "look at the path"},
+	{ENOTDIR, "look at the path"},
+	{ENAMETOOLONG, "choose a shorter name"},
+	{ELOOP, "look where the links of the path lead"},
+	{EACCES, "look at the owner and mode of the file and its folders"},
+	{EPERM, "look at the owner and mode of the file and its folders"},
+	{EROFS, "choose a place that can be written"},
+	{ENOSPC, "make room, or choose another place"},
+	{EDQUOT, "make room, or choose another place"},
+	{EFBIG, "raise the limit on file sizes, or choose another place"},
+	{EMFILE, "raise the limit on open files"},
+	{EBADF, "the stream is closed: give it, or name a file"},
+	{EPIPE, "who read it has gone away"},
+	{ENXIO, "name a file, a device or a pipe"},
+};
+
+int fail_system(int error, const char *name, const char *what)
+{
+	const char *remedy = "see the system's log";
+
+	for (size_t i = 0; i < COUNT_OF(remedies); i++)
+		if (remedies[i].error == error)
+			remedy = remedies[i].remedy;
+	return fail(error == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED, "%s: %s%s; %s", name,
+		    what, strerror(error), remedy);
 }
 
 char *plain_text(char *text)

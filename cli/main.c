@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -32,6 +31,6 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	code = run_words(argc, argv);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CMEK_EXIT_OK)
-		return fail(CMEK_EXIT_FAILED, "standard output: %s", strerror(errno));
+		return fail_system(errno, "standard output", "");
 	return code;
 }

@@ -41,9 +41,22 @@ static void guard(char *temporary)
 
 static int refuse(const char *name)
 {
-	int code = errno == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED;
+	return fail_system(errno, name, "cannot be written: ");
+}
 
-	return fail(code, "%s: cannot be written: %s", name, strerror(errno));
+/* A link to nothing would have to go to make room for the file; then it is no link any more. */
+static int check_link(const char *name)
+{
+	int error = errno;
+	struct stat status;
+
+	if (lstat(name, &status) != 0 || !S_ISLNK(status.st_mode))
+		return CMEK_EXIT_OK;
+	return fail(
+		CMEK_EXIT_FAILED,
+		"%s: is a link, and what it leads to can't be reached: %s; make that, or remove "
+		"the link",
+		name, strerror(error));
 }
 
 static mode_t mode_like(int like)
@@ -63,9 +76,13 @@ static int look_at(struct output *output, const char *name, int like)
 	struct stat status;
 
 	output->replaces = stat(name, &status) == 0;
+	if (!output->replaces)
+		TRY(check_link(name));
 	if (output->replaces && S_ISDIR(status.st_mode))
-		return fail(CMEK_EXIT_FAILED, "%s: is a folder, not a file", name);
+		return fail(CMEK_EXIT_FAILED, "%s: is a folder; name a file", name);
 	output->direct = output->replaces && !S_ISREG(status.st_mode);
+	if (output->direct) /* a pipe of /dev/stdout or /dev/fd/N has no path of its own */
+		return CMEK_EXIT_OK;
 	output->mode = output->replaces ? status.st_mode & 0777 : mode_like(like);
 	output->owner = status.st_uid;
 	output->group = status.st_gid;

@@ -85,10 +85,9 @@ int stream_open_input(struct stream *stream, const char *in_name)
 	stream->in_name = standard ? "standard input" : in_name;
 	stream->in = standard ? STDIN_FILENO : open(in_name, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	if (stream->in < 0 || fstat(stream->in, &status) != 0)
-		return fail(errno == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED, "%s: %s",
-			    stream->in_name, strerror(errno));
+		return fail_system(errno, stream->in_name, "");
 	if (S_ISDIR(status.st_mode))
-		return fail(CMEK_EXIT_FAILED, "%s: is a folder, not a file", stream->in_name);
+		return fail(CMEK_EXIT_FAILED, "%s: is a folder; name a file", stream->in_name);
 	stream->total = S_ISREG(status.st_mode) ? status.st_size : -1;
 	stream->terminal = isatty(STDERR_FILENO);
 	stream->started_ms = clock_system.monotonic_ms(NULL);

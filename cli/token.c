@@ -90,6 +90,10 @@ int module_load(const CK_FUNCTION_LIST **ret_functions)
 					      "CMEK_PKCS11_MODULE the right file?");
 	find_ours(library);
 	rv = start(list, &arguments);
+	if (rv != CKR_OK && ours == NULL)
+		return fail(CMEK_EXIT_FAILED,
+			    "the module does not start: %s; is CMEK_PKCS11_MODULE the right file?",
+			    rv_text(rv));
 	if (rv != CKR_OK)
 		return module_failed(rv, "the module does not start");
 	*ret_functions = list;

@@ -58,6 +58,10 @@ static enum kms_status load(struct local_file *file, const struct stat *now,
 	AUTO(local_keys_clear) struct local_keys keys = {0};
 	const char *why;
 
+	if (!S_ISREG(now->st_mode)) /* reading a pipe might never end */
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"%s is not a file; set path in [local] to the file of root keys",
+				file->path);
 	if ((now->st_mode & 077) != 0)
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"%s is open to other users; it holds root keys: chmod 600 it",

@@ -73,6 +73,8 @@ ok "an unknown letter is named" exits 2 "$cmek" tree -x
 ok "by its letter" says "-x;"
 ok "an option without its value is named" exits 2 "$cmek" tree --project
 ok "by its word" says "--project"
+ok "an option that is given twice is no guess" exits 2 "$cmek" decrypt --database a/b --database c/d in out
+ok "but named" says "given twice: --database; usage: cmek decrypt"
 ok "an empty value is not taken for a value" exits 2 "$cmek" decrypt --name "" a b
 ok "nor is an empty argument" exits 2 "$cmek" project create ""
 ok "too few arguments" exits 2 "$cmek" encrypt --project p --database c/d in
@@ -87,9 +89,18 @@ done
 ok "options may stand behind arguments" exits 1 "$cmek" project create demo --json
 ok "so that it is the module that is missing" says there-is-none.so
 ok "and the remedy is named" says "set CMEK_PKCS11_MODULE"
+if [ -e /usr/lib/softhsm/libsofthsm2.so ]; then
+    other() { CMEK_PKCS11_MODULE=/usr/lib/softhsm/libsofthsm2.so exits 1 "$cmek" project list; }
+    ok "a module that is not ours" other
+    ok "is told to be the wrong file" says "the module does not start: an argument is not acceptable; is CMEK_PKCS11_MODULE the right file?"
+else
+    skip "a module that is not ours" "SoftHSM2 is not here"
+fi
 
 ok "a file that is not there" exits 3 "$cmek" inspect "$work/missing"
+ok "says what to do" says "missing: No such file or directory; look at the path"
 ok "a folder in place of a file" exits 1 "$cmek" inspect "$work"
+ok "says what to do" says "is a folder; name a file"
 echo "plain data, more of it than a header has, and nothing else" >"$work/plain"
 ok "a file that is no envelope" exits 7 "$cmek" inspect "$work/plain"
 ok "says what it may be" says "not an envelope of cmek; is it plain data"

@@ -46,6 +46,8 @@ into_fifo() { mkfifo fifo && { cat fifo >from-fifo & } && decrypt sealed fifo &&
 ok "a pipe with a name is written to, not replaced" into_fifo
 into_device() { decrypt sealed /dev/null && [ -c /dev/null ]; }
 ok "and so is a device" into_device
+into_pipe() { decrypt sealed /dev/stdout | cmp - plain && decrypt sealed >(cat >from-fd) && exits 0 sleep 0.2 && cmp plain from-fd; }
+ok "and so is a pipe that has no path of its own" into_pipe
 rm -f fifo from-*
 
 # Permissions and places
@@ -63,13 +65,23 @@ ok "a file is encrypted and decrypted in its place" in_place
 through_link() { ln -s real link && echo old >real && decrypt sealed link && [ -L link ] && cmp plain real; }
 ok "a link stays a link" through_link
 rm -f link real both
+ln -s nothing link
+ok "a link to nothing is not replaced" exits 1 decrypt sealed link
+ok "and it is said what to do" says "is a link, and what it leads to can't be reached: No such file or directory; make that, or remove"
+ok "it is as it was" test "$(readlink link)" = nothing -a ! -e nothing
+ln -sf link link
+ok "nor is a link to itself" exits 1 decrypt sealed link
+ok "it is as it was" test "$(readlink link)" = link
+rm link
 ok "into a folder that is not there" exits 3 decrypt sealed nowhere/plain
+ok "says what to do" says "nowhere/plain: cannot be written: No such file or directory; look at the path"
 ok "onto a folder" exits 1 decrypt sealed .
 mkdir shut && chmod 555 shut
 as_anybody=() # root without the right to write anywhere
 [ "$(id -u)" -ne 0 ] || as_anybody=(setpriv "--bounding-set=-dac_override,-dac_read_search")
 if [ "$(id -u)" -ne 0 ] || ! "${as_anybody[@]}" test -w shut; then
     ok "into a folder that may not be written" exits 1 "${as_anybody[@]}" "$cmek" decrypt sealed shut/plain
+    ok "says what to do" says "shut/plain: cannot be written: Permission denied; look at the owner and mode"
 else
     skip "into a folder that may not be written" "root can't lay down the right to write anywhere here"
 fi
@@ -114,6 +126,9 @@ ok "and so is a closed standard output" closed_output
 closed_but_file() { decrypt sealed other >&- && cmp plain other; }
 ok "which is none of a file's business" closed_but_file
 rm -f other
+full_device() { exits 1 decrypt sealed /dev/full && exits 1 encrypt plain - >/dev/full; }
+ok "a device that is full" full_device
+ok "says what to do" says "No space left on device; make room"
 limited() { (ulimit -f 100 && exits 1 decrypt sealed new); }
 ok "a limit on files' sizes" limited
 ok "leaves nothing" only plain sealed again

@@ -134,6 +134,12 @@ refused "a damaged file of local keys" "$cmek" decrypt "$work/sealed" "$work/new
 ok "is named" says "$work/keys/local.keys"
 refused "and nothing is added to it" "$cmek" key add --project demo local:new
 ok "so that it stays as it is" test "$before" = "$(sha256sum <"$work/keys/local.keys")"
+for kind in mkfifo mkdir; do
+    rm -rf "$work/keys/local.keys"
+    $kind -m 600 "$work/keys/local.keys"
+    ok "what $kind makes is no file of local keys" exits 6 timeout 20 "$cmek" decrypt "$work/sealed" "$work/new"
+    ok "and nobody waits for it" says "$work/keys/local.keys is not a file; set path in [local]"
+done
 unavailable() { printf '[store]\npath = /proc/nowhere/store.db\n' >"$work/none.conf" && CMEK_PKCS11_CONF=$work/none.conf "$@"; }
 ok "a store that can't be made" exits 6 unavailable "$cmek" project create demo
 ok "is named" says "/proc/nowhere"
