@@ -80,6 +80,21 @@ bool file_write_all(int fd, struct bytes bytes)
 	return true;
 }
 
+bool file_may_append(const char *path)
+{
+	AUTO(freep) char *folder = path_folder(path);
+	struct stat found;
+
+	if (stat(path, &found) == 0 && S_ISDIR(found.st_mode)) {
+		errno = EISDIR;
+		return false;
+	}
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+		return true;
+	return errno == ENOENT && folder != NULL &&
+	       faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
 char *path_join(const char *folder, const char *name)
 {
 	struct buffer path = {0};

@@ -11,6 +11,8 @@ bool file_read(const char *path, size_t limit, struct buffer *out);
 bool file_replace(const char *path, struct bytes contents, unsigned mode);
 /* Writes all bytes, past interruptions and short writes. */
 bool file_write_all(int fd, struct bytes bytes);
+/* Whether something can be appended to the file, which need not be there yet and is not made. */
+bool file_may_append(const char *path);
 /* Makes the folder and its parents (mode 0700). */
 bool file_make_folders(const char *path);
 /* "dir/name": free() it. */

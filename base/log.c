@@ -93,18 +93,24 @@ static bool file_open(const char *path)
 	return moved;
 }
 
+static enum destination destination_of(const char *to)
+{
+	if (strcmp(to, "stderr") == 0)
+		return TO_STDERR;
+	return strcmp(to, "syslog") == 0 ? TO_SYSLOG : TO_FILE;
+}
+
+bool log_is_file(const char *to)
+{
+	return destination_of(to) == TO_FILE;
+}
+
 static bool destination_open(const char *to, enum destination *ret_destination)
 {
-	if (strcmp(to, "stderr") == 0) {
-		*ret_destination = TO_STDERR;
-		return true;
-	}
-	if (strcmp(to, "syslog") == 0) {
-		*ret_destination = TO_SYSLOG;
-		return syslog_exists();
-	}
-	*ret_destination = TO_FILE;
-	return file_open(to);
+	*ret_destination = destination_of(to);
+	if (*ret_destination == TO_FILE)
+		return file_open(to);
+	return *ret_destination == TO_STDERR || syslog_exists();
 }
 
 bool log_configure(enum log_level level, const char *to)

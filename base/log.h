@@ -13,6 +13,8 @@ enum log_level { LOG_OFF, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
  * the path of a file (opened for append, CLOEXEC, 0600). False: it can't be opened (errno); the log
  * then stays where it was. */
 bool log_configure(enum log_level level, const char *to);
+/* Whether `to` is the path of a file. */
+bool log_is_file(const char *to);
 /* "off", "error", "warning", "info", "debug". */
 bool log_level_parse(const char *text, enum log_level *ret_level);
 /* Keeps errno. */

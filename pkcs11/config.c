@@ -221,10 +221,13 @@ static bool visit(void *state, const char *section, const char *key, const char 
 		return true;
 	reading->explained = true;
 	if (key == NULL)
-		log_error("%s line %u: there is no section [%s]", reading->file, line, section);
+		log_error("%s line %u: there is no section [%s]; the example conf/cmek.conf has "
+			  "them all",
+			  reading->file, line, section);
 	else if (setting == NULL)
-		log_error("%s line %u: there is no setting '%s' in [%s]", reading->file, line, key,
-			  section);
+		log_error("%s line %u: there is no setting '%s' in [%s]; the example "
+			  "conf/cmek.conf has them all",
+			  reading->file, line, key, section);
 	else
 		explain_value(reading, setting, value, line);
 	return false;

@@ -88,7 +88,9 @@ static CK_RV read_file(struct config *config, const char *path)
 	AUTO(buffer_clear) struct buffer text = {0};
 
 	if (!file_read(path, FILE_MAX, &text)) {
-		log_error("configuration %s can't be read: %s", path, strerror(errno));
+		log_error("configuration %s can't be read: %s; look at the file, or name another "
+			  "(CMEK_PKCS11_CONF)",
+			  path, strerror(errno));
 		return CKR_FUNCTION_FAILED;
 	}
 	if (!config_parse(config, path, buffer_bytes(&text)))

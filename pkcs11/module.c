@@ -7,6 +7,7 @@
 #include "pkcs11/module.h"
 
 #include "base/cancel.h"
+#include "base/file.h"
 #include "base/fork.h"
 #include "base/free.h"
 #include "base/log.h"
@@ -97,6 +98,16 @@ static CK_RV make_zones(struct module *module)
 	return error_of_zone(zones_new(&settings, store, clients, &module->zones), ERROR_TOKEN);
 }
 
+/* A log that can't be written stops nobody, so it is said where somebody looks. */
+static void describe_log(const char *setting, const char *path, struct buffer *text)
+{
+	if (path != NULL && !file_may_append(path))
+		buffer_format(text,
+			      "warning: [log] %s = %s can't be written: %s; its lines are lost: "
+			      "look at the file's folder and at their owner and mode\n",
+			      setting, path, strerror(errno));
+}
+
 /* What `doctor` says of the module itself. */
 static CK_RV describe(struct module *module)
 {
@@ -104,6 +115,9 @@ static CK_RV describe(struct module *module)
 
 	buffer_format(&text, "module: cmek-pkcs11 %s\n", CMEK_VERSION);
 	config_describe(&module->config, &text);
+	if (log_is_file(module->config.log_to))
+		describe_log("to", module->config.log_to, &text);
+	describe_log("audit", module->config.log_audit, &text);
 	buffer_format(&text, "cryptography: OpenSSL %s%s\n", crypto_openssl_version(),
 		      module->config.crypto_fips ? ", FIPS provider" : "");
 	if (secret_unlocked_count() > 0)

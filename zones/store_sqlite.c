@@ -219,7 +219,8 @@ static enum zone_status sqlite_write(struct store *base, uint64_t since, store_d
 	AUTO(connection_close) struct connection connection = {0};
 
 	if (!file_make_folders(store->folder))
-		return store_says(store, ZONE_STORE_READ_ONLY, "making its folder: %s",
+		return store_says(store, ZONE_STORE_READ_ONLY,
+				  "making its folder: %s; look at path in [store]",
 				  strerror(errno));
 	TRY(turn_begin(store, true, &turn));
 	if (!store_exists(store))

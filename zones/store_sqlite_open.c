@@ -216,9 +216,11 @@ static enum zone_status check_size(struct store_sqlite *store)
 	struct stat found;
 
 	if (stat(store->path, &found) != 0)
-		return store_says(store, ZONE_STORE_UNAVAILABLE, "%s", strerror(errno));
+		return store_says(store, ZONE_STORE_UNAVAILABLE, "%s; look at path in [store]",
+				  strerror(errno));
 	if (!S_ISREG(found.st_mode))
-		return store_says(store, ZONE_STORE_UNAVAILABLE, "it is not a file");
+		return store_says(store, ZONE_STORE_UNAVAILABLE,
+				  "it is not a file; set path in [store]");
 	if (found.st_size == 0)
 		return store_says(store, ZONE_STORE_CORRUPT,
 				  "it is empty; restore it from a backup, or remove it to begin "
@@ -287,7 +289,8 @@ static enum zone_status write_new(struct store_sqlite *store)
 		return errno == ENOSPC || errno == EDQUOT
 			       ? store_says(store, ZONE_STORE_FULL, "making it: %s; make room",
 					    strerror(errno))
-			       : store_says(store, ZONE_STORE_READ_ONLY, "making it: %s",
+			       : store_says(store, ZONE_STORE_READ_ONLY,
+					    "making it: %s; look at its folder's owner and mode",
 					    strerror(errno));
 	file_closep(&fd);
 	TRY(open_file(&connection, store->new_path, true));
@@ -320,8 +323,8 @@ enum zone_status store_create(struct store_sqlite *store)
 				  "beside it, or remove the journal too");
 	status = write_new(store);
 	if (status == ZONE_OK && !appear(store))
-		status =
-			store_says(store, ZONE_STORE_UNAVAILABLE, "making it: %s", strerror(errno));
+		status = store_says(store, ZONE_STORE_UNAVAILABLE,
+				    "making it: %s; look at what has its name", strerror(errno));
 	if (status != ZONE_OK)
 		unlink(store->new_path);
 	return status;
