@@ -1,5 +1,6 @@
 /* PKCS #11, "Encryption functions" and "Decryption functions": only translation. The rules are in
  * session/run.c. */
+#include "objects/refusal.h"
 #include "session/operation.h"
 
 CK_RV C_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
@@ -7,7 +8,7 @@ CK_RV C_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_begin(session, OPERATION_ENCRYPT, mechanism, key);
+	return told(session_begin(session, OPERATION_ENCRYPT, mechanism, key));
 }
 
 CK_RV C_Encrypt(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG data_len, CK_BYTE *encrypted,
@@ -16,8 +17,8 @@ CK_RV C_Encrypt(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG data_len, CK_B
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_run(session, OPERATION_ENCRYPT, STEP_ONCE, bytes(data, data_len), encrypted,
-			   encrypted_len);
+	return told(session_run(session, OPERATION_ENCRYPT, STEP_ONCE, bytes(data, data_len),
+				encrypted, encrypted_len));
 }
 
 CK_RV C_EncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE *part, CK_ULONG part_len,
@@ -26,8 +27,8 @@ CK_RV C_EncryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE *part, CK_ULONG part_len
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_run(session, OPERATION_ENCRYPT, STEP_PART, bytes(part, part_len), encrypted,
-			   encrypted_len);
+	return told(session_run(session, OPERATION_ENCRYPT, STEP_PART, bytes(part, part_len),
+				encrypted, encrypted_len));
 }
 
 CK_RV C_EncryptFinal(CK_SESSION_HANDLE handle, CK_BYTE *last, CK_ULONG *last_len)
@@ -35,7 +36,8 @@ CK_RV C_EncryptFinal(CK_SESSION_HANDLE handle, CK_BYTE *last, CK_ULONG *last_len
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_run(session, OPERATION_ENCRYPT, STEP_LAST, bytes(NULL, 0), last, last_len);
+	return told(
+		session_run(session, OPERATION_ENCRYPT, STEP_LAST, bytes(NULL, 0), last, last_len));
 }
 
 CK_RV C_DecryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
@@ -43,7 +45,7 @@ CK_RV C_DecryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_begin(session, OPERATION_DECRYPT, mechanism, key);
+	return told(session_begin(session, OPERATION_DECRYPT, mechanism, key));
 }
 
 CK_RV C_Decrypt(CK_SESSION_HANDLE handle, CK_BYTE *encrypted, CK_ULONG encrypted_len, CK_BYTE *data,
@@ -52,8 +54,8 @@ CK_RV C_Decrypt(CK_SESSION_HANDLE handle, CK_BYTE *encrypted, CK_ULONG encrypted
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_run(session, OPERATION_DECRYPT, STEP_ONCE, bytes(encrypted, encrypted_len),
-			   data, data_len);
+	return told(session_run(session, OPERATION_DECRYPT, STEP_ONCE,
+				bytes(encrypted, encrypted_len), data, data_len));
 }
 
 CK_RV C_DecryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE *encrypted, CK_ULONG encrypted_len,
@@ -62,8 +64,8 @@ CK_RV C_DecryptUpdate(CK_SESSION_HANDLE handle, CK_BYTE *encrypted, CK_ULONG enc
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_run(session, OPERATION_DECRYPT, STEP_PART, bytes(encrypted, encrypted_len),
-			   part, part_len);
+	return told(session_run(session, OPERATION_DECRYPT, STEP_PART,
+				bytes(encrypted, encrypted_len), part, part_len));
 }
 
 CK_RV C_DecryptFinal(CK_SESSION_HANDLE handle, CK_BYTE *last, CK_ULONG *last_len)
@@ -71,5 +73,6 @@ CK_RV C_DecryptFinal(CK_SESSION_HANDLE handle, CK_BYTE *last, CK_ULONG *last_len
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_run(session, OPERATION_DECRYPT, STEP_LAST, bytes(NULL, 0), last, last_len);
+	return told(
+		session_run(session, OPERATION_DECRYPT, STEP_LAST, bytes(NULL, 0), last, last_len));
 }

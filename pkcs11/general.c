@@ -1,6 +1,7 @@
 /* PKCS #11, "General-purpose functions". */
 #include "base/log.h"
 #include "base/macros.h"
+#include "objects/refusal.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/module.h"
 
@@ -27,13 +28,13 @@ CK_RV C_Initialize(CK_VOID_PTR args)
 
 	if (args != NULL)
 		memcpy(&copy, args, sizeof(copy));
-	TRY(check_locking(&copy));
-	return module_start(copy.pReserved);
+	TRY(told(check_locking(&copy)));
+	return told(module_start(copy.pReserved));
 }
 
 CK_RV C_Finalize(CK_VOID_PTR reserved)
 {
-	return reserved != NULL ? CKR_ARGUMENTS_BAD : module_stop();
+	return told(reserved != NULL ? CKR_ARGUMENTS_BAD : module_stop());
 }
 
 CK_RV C_GetInfo(CK_INFO *ret_info)
@@ -48,7 +49,7 @@ CK_RV C_GetInfo(CK_INFO *ret_info)
 
 	TRY(module_borrow(&module));
 	if (ret_info == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return told(CKR_ARGUMENTS_BAD);
 	memcpy((void *)ret_info, &info, sizeof(info));
 	return CKR_OK;
 }

@@ -1,4 +1,5 @@
 /* PKCS #11, "Key management functions". */
+#include "objects/refusal.h"
 #include "session/keys.h"
 
 CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_ATTRIBUTE *attributes,
@@ -7,7 +8,7 @@ CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_ATTRIB
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_generate(session, mechanism, attributes, count, ret_key);
+	return told(session_generate(session, mechanism, attributes, count, ret_key));
 }
 
 CK_RV C_WrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping_key,
@@ -16,7 +17,7 @@ CK_RV C_WrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HAN
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_wrap(session, mechanism, wrapping_key, key, wrapped, wrapped_len);
+	return told(session_wrap(session, mechanism, wrapping_key, key, wrapped, wrapped_len));
 }
 
 CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
@@ -26,8 +27,8 @@ CK_RV C_UnwrapKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism,
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_unwrap(session, mechanism, unwrapping_key, bytes(wrapped, wrapped_len),
-			      attributes, count, ret_key);
+	return told(session_unwrap(session, mechanism, unwrapping_key, bytes(wrapped, wrapped_len),
+				   attributes, count, ret_key));
 }
 
 CK_RV C_DeriveKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base_key,
@@ -36,5 +37,5 @@ CK_RV C_DeriveKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_H
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_derive(session, mechanism, base_key, attributes, count, ret_key);
+	return told(session_derive(session, mechanism, base_key, attributes, count, ret_key));
 }

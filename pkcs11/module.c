@@ -16,6 +16,7 @@
 #include "crypto/crypto.h"
 #include "objects/error.h"
 #include "objects/extra.h"
+#include "objects/refusal.h"
 #include "objects/report.h"
 #include "session/session.h"
 #include "zones/audit.h"
@@ -278,7 +279,7 @@ CK_RV module_borrow_for(const char *function, struct module **ret_module)
 
 	audit_enter(function);
 	if (module == NULL)
-		return CKR_CRYPTOKI_NOT_INITIALIZED;
+		return refusal_told(function, CKR_CRYPTOKI_NOT_INITIALIZED);
 	ezks_sweep(module->zones);
 	*ret_module = module;
 	return CKR_OK;

@@ -1,6 +1,7 @@
 /* PKCS #11, "Object management functions". */
 #include "objects/attribute.h"
 #include "objects/edit.h"
+#include "objects/refusal.h"
 #include "session/find.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -28,9 +29,9 @@ CK_RV C_CreateObject(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *attributes, CK_ULON
 
 	TRY(session_borrow(handle, &session));
 	if (ret_object == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return told(CKR_ARGUMENTS_BAD);
 	editor = editor_of(session);
-	TRY(edit_create(&editor, attributes, count, &object));
+	TRY(told(edit_create(&editor, attributes, count, &object)));
 	put_ulong(ret_object, object);
 	return CKR_OK;
 }
@@ -45,10 +46,10 @@ CK_RV C_CopyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle,
 
 	TRY(session_borrow(handle, &session));
 	if (ret_object == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object));
+		return told(CKR_ARGUMENTS_BAD);
+	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
-	TRY(edit_copy(&editor, object, attributes, count, &copy));
+	TRY(told(edit_copy(&editor, object, attributes, count, &copy)));
 	put_ulong(ret_object, copy);
 	return CKR_OK;
 }
@@ -60,9 +61,9 @@ CK_RV C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle)
 	struct editor editor;
 
 	TRY(session_borrow(handle, &session));
-	TRY(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object));
+	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
-	return edit_destroy(&editor, object);
+	return told(edit_destroy(&editor, object));
 }
 
 CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle, CK_ULONG *ret_size)
@@ -72,8 +73,8 @@ CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle, 
 
 	TRY(session_borrow(handle, &session));
 	if (ret_size == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object));
+		return told(CKR_ARGUMENTS_BAD);
+	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	put_ulong(ret_size, attributes_size(session_objects(session), object));
 	return CKR_OK;
 }
@@ -85,8 +86,8 @@ CK_RV C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_hand
 	AUTO(object_releasep) struct object *object = NULL;
 
 	TRY(session_borrow(handle, &session));
-	TRY(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object));
-	return attributes_get(session_objects(session), object, attributes, count);
+	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
+	return told(attributes_get(session_objects(session), object, attributes, count));
 }
 
 CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle,
@@ -97,9 +98,9 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_hand
 	struct editor editor;
 
 	TRY(session_borrow(handle, &session));
-	TRY(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object));
+	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
-	return edit_change(&editor, object, attributes, count);
+	return told(edit_change(&editor, object, attributes, count));
 }
 
 CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *attributes, CK_ULONG count)
@@ -107,7 +108,7 @@ CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *attributes, CK_U
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_find_begin(session, attributes, count);
+	return told(session_find_begin(session, attributes, count));
 }
 
 CK_RV C_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE *objects, CK_ULONG objects_max,
@@ -116,7 +117,7 @@ CK_RV C_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE *objects, CK_ULON
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_find_next(session, objects, objects_max, ret_count);
+	return told(session_find_next(session, objects, objects_max, ret_count));
 }
 
 CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE handle)
@@ -124,5 +125,5 @@ CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE handle)
 	AUTO(session_return) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
-	return session_find_end(session);
+	return told(session_find_end(session));
 }

@@ -1,5 +1,6 @@
 /* PKCS #11, "Random number generation functions". */
 #include "crypto/crypto.h"
+#include "objects/refusal.h"
 #include "session/session.h"
 
 /* What an application brings is mixed in and never replaces anything. */
@@ -10,8 +11,8 @@ CK_RV C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE *seed, CK_ULONG seed_len)
 
 	TRY(session_borrow(handle, &session));
 	if (!bytes_valid(given))
-		return CKR_ARGUMENTS_BAD;
-	return crypto_random_add(given) ? CKR_OK : CKR_FUNCTION_FAILED;
+		return told(CKR_ARGUMENTS_BAD);
+	return told(crypto_random_add(given) ? CKR_OK : CKR_FUNCTION_FAILED);
 }
 
 CK_RV C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE *random, CK_ULONG random_len)
@@ -20,6 +21,7 @@ CK_RV C_GenerateRandom(CK_SESSION_HANDLE handle, CK_BYTE *random, CK_ULONG rando
 
 	TRY(session_borrow(handle, &session));
 	if (!bytes_valid(bytes(random, random_len)))
-		return CKR_ARGUMENTS_BAD;
-	return random_len == 0 || crypto_random(random, random_len) ? CKR_OK : CKR_FUNCTION_FAILED;
+		return told(CKR_ARGUMENTS_BAD);
+	return told(random_len == 0 || crypto_random(random, random_len) ? CKR_OK
+									 : CKR_FUNCTION_FAILED);
 }

@@ -1,6 +1,7 @@
 /* PKCS #11, "Session management functions". */
 #include "session/session.h"
 
+#include "objects/refusal.h"
 #include "session/output.h"
 
 CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
@@ -10,28 +11,28 @@ CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK
 
 	(void)application; /* nothing is ever notified */
 	(void)notify;
-	TRY(session_open(slot, flags, ret_session == NULL ? NULL : &handle));
+	TRY(told(session_open(slot, flags, ret_session == NULL ? NULL : &handle)));
 	put_ulong(ret_session, handle);
 	return CKR_OK;
 }
 
 CK_RV C_CloseSession(CK_SESSION_HANDLE handle)
 {
-	return session_close(handle);
+	return told(session_close(handle));
 }
 
 CK_RV C_CloseAllSessions(CK_SLOT_ID slot)
 {
-	return session_close_all(slot);
+	return told(session_close_all(slot));
 }
 
 CK_RV C_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info)
 {
 	CK_SESSION_INFO info;
 
-	TRY(session_info(handle, &info));
+	TRY(told(session_info(handle, &info)));
 	if (ret_info == NULL)
-		return CKR_ARGUMENTS_BAD;
+		return told(CKR_ARGUMENTS_BAD);
 	memcpy((void *)ret_info, &info, sizeof(info));
 	return CKR_OK;
 }
@@ -40,13 +41,13 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_
 {
 	CK_SESSION_INFO info;
 
-	TRY(session_info(handle, &info));
+	TRY(told(session_info(handle, &info)));
 	if (pin == NULL && pin_len != 0)
-		return CKR_ARGUMENTS_BAD;
-	return session_login(handle, user);
+		return told(CKR_ARGUMENTS_BAD);
+	return told(session_login(handle, user));
 }
 
 CK_RV C_Logout(CK_SESSION_HANDLE handle)
 {
-	return session_logout(handle);
+	return told(session_logout(handle));
 }

@@ -1,6 +1,7 @@
 /* PKCS #11, "Slot and token management functions". */
 #include "base/free.h"
 #include "objects/mechanism.h"
+#include "objects/refusal.h"
 #include "pkcs11/module.h"
 #include "session/output.h"
 #include "session/session.h"
@@ -29,9 +30,9 @@ CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID *slots, CK_ULONG *slots_c
 	(void)token_present; /* every slot has a token */
 	TRY(module_borrow(&module));
 	if (slots_count == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(tokens_list(module->tokens, &list, &count));
-	return put_list(list, count, slots, slots_count);
+		return told(CKR_ARGUMENTS_BAD);
+	TRY(told(tokens_list(module->tokens, &list, &count)));
+	return told(put_list(list, count, slots, slots_count));
 }
 
 CK_RV C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *ret_info)
@@ -41,8 +42,8 @@ CK_RV C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *ret_info)
 
 	TRY(module_borrow(&module));
 	if (ret_info == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(tokens_slot_info(module->tokens, slot, &info));
+		return told(CKR_ARGUMENTS_BAD);
+	TRY(told(tokens_slot_info(module->tokens, slot, &info)));
 	memcpy((void *)ret_info, &info, sizeof(info));
 	return CKR_OK;
 }
@@ -54,8 +55,8 @@ CK_RV C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info)
 
 	TRY(module_borrow(&module));
 	if (ret_info == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(tokens_info(module->tokens, slot, &info));
+		return told(CKR_ARGUMENTS_BAD);
+	TRY(told(tokens_info(module->tokens, slot, &info)));
 	session_counts(slot, &info.ulSessionCount, &info.ulRwSessionCount);
 	memcpy((void *)ret_info, &info, sizeof(info));
 	return CKR_OK;
@@ -77,14 +78,14 @@ CK_RV C_GetMechanismList(CK_SLOT_ID slot, CK_MECHANISM_TYPE *types, CK_ULONG *ty
 
 	TRY(module_borrow(&module));
 	if (types_count == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(check_token(module, slot));
+		return told(CKR_ARGUMENTS_BAD);
+	TRY(told(check_token(module, slot)));
 	list = calloc(count, sizeof(*list));
 	if (list == NULL)
-		return CKR_HOST_MEMORY;
+		return told(CKR_HOST_MEMORY);
 	for (size_t i = 0; i < count; i++)
 		list[i] = mechanism_at(i)->type;
-	return put_list(list, count, types, types_count);
+	return told(put_list(list, count, types, types_count));
 }
 
 CK_RV C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret_info)
@@ -95,10 +96,10 @@ CK_RV C_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_I
 
 	TRY(module_borrow(&module));
 	if (ret_info == NULL)
-		return CKR_ARGUMENTS_BAD;
-	TRY(check_token(module, slot));
+		return told(CKR_ARGUMENTS_BAD);
+	TRY(told(check_token(module, slot)));
 	if (mechanism == NULL)
-		return CKR_MECHANISM_INVALID;
+		return told(CKR_MECHANISM_INVALID);
 	info = (CK_MECHANISM_INFO){mechanism->min_key, mechanism->max_key, mechanism->flags};
 	memcpy((void *)ret_info, &info, sizeof(info));
 	return CKR_OK;
@@ -111,11 +112,11 @@ CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CH
 
 	TRY(module_borrow(&module));
 	if (label == NULL || !bytes_valid(bytes(pin, pin_len)))
-		return CKR_ARGUMENTS_BAD;
+		return told(CKR_ARGUMENTS_BAD);
 	session_counts(slot, &sessions, &read_write);
 	if (sessions > 0)
-		return CKR_SESSION_EXISTS;
-	return tokens_init(module->tokens, slot, bytes(pin, pin_len), label);
+		return told(CKR_SESSION_EXISTS);
+	return told(tokens_init(module->tokens, slot, bytes(pin, pin_len), label));
 }
 
 /* Tokens do not come and go by themselves: nothing has happened, and who waits would wait for ever.
@@ -126,6 +127,6 @@ CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reser
 
 	TRY(module_borrow(&module));
 	if (ret_slot == NULL || reserved != NULL)
-		return CKR_ARGUMENTS_BAD;
-	return flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED;
+		return told(CKR_ARGUMENTS_BAD);
+	return told(flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED);
 }

@@ -1,12 +1,12 @@
 /* Functions of the standard that do nothing here, and say so. */
-#include "pkcs11/pkcs11.h"
+#include "objects/refusal.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
 #define ANSWERS(answer, name, parameters)                                                          \
 	CK_RV name parameters                                                                      \
 	{                                                                                          \
-		return answer;                                                                     \
+		return told(answer);                                                               \
 	}
 #define UNSUPPORTED(name, parameters) ANSWERS(CKR_FUNCTION_NOT_SUPPORTED, name, parameters)
 

@@ -202,8 +202,8 @@ CK_RV parameter_read_hkdf(const CK_MECHANISM *given, CK_HKDF_PARAMS *ret_hkdf)
 	return CKR_OK;
 }
 
-CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
-		     struct parameter *ret_parameter)
+static CK_RV read_form(const struct mechanism *mechanism, const CK_MECHANISM *given,
+		       struct parameter *ret_parameter)
 {
 	switch (mechanism->parameters) {
 	case PARAMETERS_NONE:
@@ -224,4 +224,27 @@ CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *give
 		break;
 	}
 	return CKR_MECHANISM_PARAM_INVALID;
+}
+
+/* In a sentence about the parameter: "… is not". */
+static const char *const wanted[] = {
+	[PARAMETERS_NONE] = "empty",
+	[PARAMETERS_IV] = "an IV of 16 bytes",
+	[PARAMETERS_CTR] = "CK_AES_CTR_PARAMS with 1 to 128 bits of counter",
+	[PARAMETERS_GCM] = "CK_GCM_PARAMS with an IV of 1 to 128 bytes and a tag of 32 to 128 bits",
+	[PARAMETERS_KW_IV] = "empty or the standard's initial value",
+	[PARAMETERS_CONTEXT] = "empty or flat JSON",
+	[PARAMETERS_AAD] = "empty or bytes",
+	[PARAMETERS_HKDF] = "CK_HKDF_PARAMS",
+};
+
+CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
+		     struct parameter *ret_parameter)
+{
+	CK_RV rv = read_form(mechanism, given, ret_parameter);
+
+	if (rv == CKR_MECHANISM_PARAM_INVALID)
+		log_info("mechanism 0x%lx: the parameter is not %s", given->mechanism,
+			 wanted[mechanism->parameters]);
+	return rv;
 }

@@ -8,6 +8,7 @@
 #include "base/fork.h"
 #include "base/free.h"
 #include "objects/error.h"
+#include "objects/refusal.h"
 #include "session/state.h"
 #include "session/table.h"
 #include "zones/audit.h"
@@ -110,10 +111,10 @@ CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
 
 	audit_enter(function);
 	if (fork_is_child())
-		return CKR_CRYPTOKI_NOT_INITIALIZED;
+		return refusal_told(function, CKR_CRYPTOKI_NOT_INITIALIZED);
 	place = table_lock(handle);
 	if (place == NULL)
-		return not_found();
+		return refusal_told(function, not_found());
 	*ret_session = place->session;
 	return CKR_OK;
 }
@@ -206,7 +207,7 @@ CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user)
 {
 	AUTO(session_return) struct session *session = NULL;
 	CK_ULONG all, read_write;
-	CK_SLOT_ID slot;
+	CK_SLOT_ID slot = 0;
 
 	TRY(find_slot(handle, &slot));
 	session_counts(slot, &all, &read_write);

@@ -1,6 +1,7 @@
 /* Every function with arguments that are not there: none may crash, none may pretend to work. */
 #include "rules.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 typedef void judge(const char *call, CK_RV rv);
@@ -176,6 +177,76 @@ static void active_operations_refuse_nothing_too(void **state)
 	call_everything(session, is_refused);
 }
 
+/* --- The line in the log that each refusal has */
+
+static FILE *log_file;
+
+static int start_with_log(void **state)
+{
+	char path[PATH_MAX], settings[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/log", token_folder());
+	snprintf(settings, sizeof(settings), "[log]\nlevel = info\nto = %s\n", path);
+	token_configure(settings);
+	if (p11->C_Finalize(NULL) != CKR_OK || initialize() != CKR_OK)
+		return -1;
+	log_file = fopen(path, "r");
+	return log_file == NULL ? -1 : session_setup(state);
+}
+
+static int end_with_log(void **state)
+{
+	session_teardown(state);
+	fclose(log_file);
+	token_configure("");
+	return p11->C_Finalize(NULL) == CKR_OK && initialize() == CKR_OK ? 0 : -1;
+}
+
+/* Of what was written since the last look. */
+static bool log_has(const char *text)
+{
+	char line[4096];
+	bool found = false;
+
+	clearerr(log_file);
+	while (fgets(line, sizeof(line), log_file) != NULL)
+		found |= strstr(line, text) != NULL;
+	return found;
+}
+
+static void is_told(const char *call, CK_RV rv)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "info: %.*s: %s", (int)strcspn(call, "("), call, rv_name(rv));
+	expect(call, rv, log_has(text), "of which the log says nothing");
+}
+
+static void each_refusal_has_a_line_in_the_log(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+
+	call_everything(session, is_told);
+	call_without_session(is_told);
+	call_everything(session + 12345, is_told);
+	call_the_rest(session + 12345, is_told);
+}
+
+static void a_parameter_that_does_not_fit_is_told_what_it_should_be(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_BYTE iv[12] = {0};
+
+	answers(CKR_MECHANISM_PARAM_INVALID,
+		p11->C_EncryptInit(session, mechanism_gcm(iv, sizeof(iv), NULL, 0, 0),
+				   known_key(session)));
+	assert_true(log_has("mechanism 0x1087: the parameter is not CK_GCM_PARAMS with an IV"));
+	answers(CKR_MECHANISM_PARAM_INVALID,
+		p11->C_EncryptInit(session, mechanism_with(CKM_AES_CBC, iv, sizeof(iv)),
+				   known_key(session)));
+	assert_true(log_has("mechanism 0x1082: the parameter is not an IV of 16 bytes"));
+}
+
 /* Attribute lists that lie about themselves. */
 static void templates_that_lie_are_refused(void **state)
 {
@@ -230,6 +301,11 @@ int rules_arguments(void)
 		cmocka_unit_test_setup_teardown(no_function_works_before_initialize, end_module,
 						start_module),
 		in_session(active_operations_refuse_nothing_too),
+		cmocka_unit_test_setup_teardown(each_refusal_has_a_line_in_the_log, start_with_log,
+						end_with_log),
+		cmocka_unit_test_setup_teardown(
+			a_parameter_that_does_not_fit_is_told_what_it_should_be, start_with_log,
+			end_with_log),
 		in_session(templates_that_lie_are_refused),
 		in_session(lengths_beyond_memory_are_refused),
 	};

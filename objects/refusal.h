@@ -1,0 +1,21 @@
+/*
+ * Each call that is refused has a line in the log, "C_WrapKey: CKR_KEY_UNEXTRACTABLE", whatever
+ * else has been said of it. At level info: who calls knows the value, and may be wrong a thousand
+ * times a second.
+ */
+#pragma once
+
+#include "pkcs11/pkcs11.h"
+
+void refusal_log(const char *function, CK_RV rv);
+
+/* Answers rv. */
+static inline CK_RV refusal_told(const char *function, CK_RV rv)
+{
+	if (rv != CKR_OK)
+		refusal_log(function, rv);
+	return rv;
+}
+
+/* What a C_ function answers, if it may be a refusal, goes through this. */
+#define told(rv) refusal_told(__func__, rv)
