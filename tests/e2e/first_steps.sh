@@ -99,5 +99,36 @@ ok "the provider can be said" "$cmek" cluster create --project demo test --key s
 ok "names may be any UTF-8" "$cmek" project create 'mañana 🔑'
 ok "and are found again" "$cmek" project show 'mañana 🔑' --json
 ok "as they are" json 'it["project"] == "mañana 🔑"'
+
+# What the documents tell people to type, typed.
+examples() { # FILE FROM TO: the lines between, with what is folded, as they stand
+    sed -n "/$2/,/$3/p" "$root/$1" | sed '/^```/d; /^\.Ed/d' | sed "s|build/cmek-pkcs11|$build/cmek-pkcs11|"
+}
+typed() { # FILE FROM TO
+    mkdir -p "$work/typed" && echo "card 4111-0000" >"$work/typed/orders.db"
+    examples "$@" >"$work/typed/lines" && [ "$(wc -l <"$work/typed/lines")" -ge 2 ] &&
+        (cd "$work/typed" && PATH=$build:$PATH bash -eu lines)
+}
+new_home
+ok "README's first steps" typed README.md '^cmek project create' '^```'
+ok "end in the same file" test "$(cat "$work/typed/orders.db")" = "card 4111-0000"
+ok "which is encrypted beside it" "$cmek" inspect "$work/typed/orders.db.cmek"
+if command -v pkcs11-tool >/dev/null; then
+    ok "README's lines for other programs" typed README.md '^pkcs11-tool --module' '^```'
+    ok "make the zone that they name" "$cmek" database show --project demo default/default
+else
+    skip "README's lines for other programs" "pkcs11-tool is not here"
+fi
+new_home
+ok "the manual's first example" typed man/cmek.1 '^cmek project create' '^\.Ed'
+ok "encrypts its file" "$cmek" inspect "$work/typed/orders.db.cmek"
+new_home
+help_steps() { # they stand for people in cmek --help, with a remark in brackets
+    "$cmek" --help | sed -n 's/^  \(cmek [pkcde].*\)/\1/p' | sed '/^cmek encrypt/q; s/ *(.*//' >"$work/typed/lines" &&
+        [ "$(wc -l <"$work/typed/lines")" -eq 5 ] && (cd "$work/typed" && echo x >FILE && PATH=$build:$PATH bash -eu lines)
+}
+ok "the first steps of cmek --help" help_steps
+ok "encrypt their file" "$cmek" inspect "$work/typed/FILE.cmek"
+
 ok "the tool finds the module beside itself" env -u CMEK_PKCS11_MODULE "$cmek" project list
 finish
