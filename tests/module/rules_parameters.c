@@ -215,6 +215,34 @@ static void the_wrap_of_a_zone_is_a_zones_alone(void **state)
 		p11->C_EncryptInit(session, mechanism(CKM_CMEK_DEK_WRAP), some_zone(session)));
 }
 
+/* The lists of rules.c are by hand; whatever the module comes to offer has to be in them. Root keys
+ * have a mechanism of their own. */
+static bool is_listed(CK_MECHANISM_TYPE type, const CK_MECHANISM_TYPE *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i] == type)
+			return true;
+	return type == CKM_CMEK_KMS;
+}
+
+static void the_rules_are_tried_with_every_mechanism(void **state)
+{
+	CK_MECHANISM_TYPE types[64];
+	CK_MECHANISM_INFO info;
+	CK_ULONG count = 64;
+
+	(void)state;
+	check(p11->C_GetMechanismList(slot, types, &count));
+	assert_true(count > crypt_count);
+	for (CK_ULONG i = 0; i < count; i++) {
+		check(p11->C_GetMechanismInfo(slot, types[i], &info));
+		if ((info.flags & (CKF_ENCRYPT | CKF_DECRYPT)) != 0)
+			assert_true(is_listed(types[i], crypt_mechanisms, crypt_count));
+		if ((info.flags & (CKF_WRAP | CKF_UNWRAP)) != 0)
+			assert_true(is_listed(types[i], wrap_mechanisms, wrap_count));
+	}
+}
+
 int rules_parameters(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +256,7 @@ int rules_parameters(void)
 		in_session(an_init_without_a_mechanism_cancels),
 		in_session(decrypting_nothing_ends_the_operation),
 		in_session(nothing_may_come_with_a_dangling_pointer),
+		in_session(the_rules_are_tried_with_every_mechanism),
 		in_session(a_zone_encrypts_by_every_mechanism),
 		in_session(the_wrap_of_a_zone_is_a_zones_alone),
 	};
