@@ -46,6 +46,15 @@ no_exit_handlers() {
         grep -E '^(atexit|__cxa_atexit|on_exit|__cxa_thread_atexit_impl)(@|$)'
 }
 
+# Standard output, the end of the process, its environment, threads, signals and locale are the host's.
+hosts_own='stdout puts putchar printf vprintf __printf_chk __vprintf_chk getenv setenv putenv exit _exit abort pthread_create signal sigaction
+setlocale curl_global_cleanup'
+leaves_the_host_alone() {
+    local taken
+    taken=$(readelf --dyn-syms --wide "$module" | awk '{ sub(/@.*/, "", $8); print $8 }' | grep -xF "$(tr ' ' '\n' <<<"$hosts_own")")
+    [ -z "$taken" ] || { echo "$taken"; return 1; }
+}
+
 stack_not_executable() { readelf --program-headers --wide "$module" | grep GNU_STACK | grep -qv 'RWE'; }
 
 if [ ! -e "$module" ]; then
@@ -65,5 +74,6 @@ ok "all its symbols are bound when it is loaded" all_symbols_bound_at_load
 ok "it has no constructors" no_constructors
 ok "it has no destructors" no_destructors
 ok "it registers nothing to run at exit" no_exit_handlers
+ok "it calls nothing that is the host's own: standard output, exit, environment, threads, signals" leaves_the_host_alone
 ok "its stack is not executable" stack_not_executable
 finish
