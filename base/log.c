@@ -78,10 +78,12 @@ static bool syslog_exists(void)
 	return true;
 }
 
-/* Puts the new file under the descriptor that writers may be using right now. */
+/* Puts the new file under the descriptor that writers may be using right now. Nobody waits for who
+ * reads a pipe, neither for the first time nor when it is full. */
 static bool file_open(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600), none = -1;
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags, 0600), none = -1;
 	bool moved;
 
 	if (fd < 0)

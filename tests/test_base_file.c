@@ -261,6 +261,28 @@ static void log_that_can_not_be_opened_stays_where_it_was(void **state)
 	assert_non_null(strstr(buffer_text(&read), "here"));
 }
 
+/* Without that, this test does not end. */
+static void log_waits_for_no_reader_of_a_pipe(void **state)
+{
+	AUTO(freep) char *path = in_folder("pipe");
+	char line[256] = {0};
+	int reader;
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_false(log_configure(LOG_WARNING, path));
+	assert_int_equal(errno, ENXIO);
+	reader = open(path, O_RDONLY | O_NONBLOCK);
+	assert_true(reader >= 0);
+	assert_true(log_configure(LOG_WARNING, path));
+	for (int i = 0; i < 10000; i++)
+		log_warning("line %d", i);
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	assert_true(read(reader, line, sizeof(line) - 1) > 0);
+	assert_non_null(strstr(line, "warning: line 0\n"));
+	close(reader);
+}
+
 static void broken_standard_error_does_not_end_the_host(void **state)
 {
 	int ends[2], kept = dup(STDERR_FILENO);
@@ -301,6 +323,7 @@ int main(void)
 		cmocka_unit_test(a_notice_is_written_but_is_no_reason),
 		cmocka_unit_test(long_messages_are_cut),
 		cmocka_unit_test(log_that_can_not_be_opened_stays_where_it_was),
+		cmocka_unit_test(log_waits_for_no_reader_of_a_pipe),
 		cmocka_unit_test(broken_standard_error_does_not_end_the_host),
 		cmocka_unit_test(levels_have_names),
 	};
