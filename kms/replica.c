@@ -22,37 +22,35 @@ bool kms_arn_in_region(const char *arn, struct bytes region, char ret_arn[static
 	return true;
 }
 
-/* The word at `index` of a list with spaces; no bytes: there are not so many. */
-static struct bytes word_at(const char *list, size_t index)
+/* Cuts the next word off a list with spaces; no bytes: there are no more. */
+static struct bytes next_word(const char **list)
 {
-	size_t len;
+	struct bytes word;
 
-	list += strspn(list, " ");
-	len = strcspn(list, " ");
-	for (; index > 0 && len > 0; index--) {
-		list += len;
-		list += strspn(list, " ");
-		len = strcspn(list, " ");
-	}
-	return bytes(list, len);
+	*list += strspn(*list, " ");
+	word = bytes(*list, strcspn(*list, " "));
+	*list += word.len;
+	return word;
 }
 
 bool kms_regions_valid(const char *order)
 {
+	struct bytes region;
 	size_t count = 0;
 
-	for (; count <= REPLICA_REGIONS_MAX && word_at(order, count).len > 0; count++)
-		if (!region_valid(word_at(order, count)))
+	for (; (region = next_word(&order)).len > 0; count++)
+		if (!region_valid(region))
 			return false;
 	return count <= REPLICA_REGIONS_MAX;
 }
 
-static bool comes_again(const char *order, size_t index, const char *arn)
+/* Whether a word before `end` gives this name already. */
+static bool came_before(const char *order, const char *end, const char *arn)
 {
 	char earlier[KMS_ARN_MAX + 1];
 
-	for (size_t i = 0; i < index; i++)
-		if (kms_arn_in_region(arn, word_at(order, i), earlier) && strcmp(earlier, arn) == 0)
+	while (order < end)
+		if (kms_arn_in_region(arn, next_word(&order), earlier) && strcmp(earlier, arn) == 0)
 			return true;
 	return false;
 }
@@ -60,16 +58,22 @@ static bool comes_again(const char *order, size_t index, const char *arn)
 bool replica_name(const char *order, const char *arn, size_t index,
 		  char ret_arn[static KMS_ARN_MAX + 1])
 {
+	const char *at = order = order == NULL ? "" : order;
 	size_t count = 0;
 
-	if (order == NULL || !kms_arn_in_region(arn, word_at(order, 0), ret_arn))
-		order = "";
-	while (count < REPLICA_REGIONS_MAX && word_at(order, count).len > 0)
-		count++;
-	if (index < count)
-		return kms_arn_in_region(arn, word_at(order, index), ret_arn);
+	for (const char *word = at; count < REPLICA_REGIONS_MAX; word = at) {
+		struct bytes region = next_word(&at);
+
+		if (region.len == 0)
+			break;
+		/* What is no region, or comes again, is no name. */
+		if (!kms_arn_in_region(arn, region, ret_arn) || came_before(order, word, ret_arn))
+			continue;
+		if (count++ == index)
+			return true;
+	}
 	/* The key's own region is asked last, unless the order has it. */
-	if (index > count || comes_again(order, count, arn) || strlen(arn) > KMS_ARN_MAX)
+	if (index != count || came_before(order, at, arn) || strlen(arn) > KMS_ARN_MAX)
 		return false;
 	strcpy(ret_arn, arn);
 	return true;

@@ -1,6 +1,8 @@
 /* Names of related multi-Region keys, and the order in which they are asked. */
 #include "kms/replica.h"
 
+#include <stdio.h>
+
 #include "tests/unit.h"
 
 #define WEST	"arn:aws:kms:us-west-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -64,6 +66,38 @@ static void an_order_that_has_the_own_region_decides_its_place(void **state)
 	assert_names("eu-west-1 us-west-2", WEST, (const char *const[]){IRELAND, WEST, NULL});
 }
 
+/* Or the key's own region would never be asked. */
+static void what_is_no_region_hides_none_that_follows(void **state)
+{
+	(void)state;
+	assert_names("eu-west-1 us_east_1", WEST, (const char *const[]){IRELAND, WEST, NULL});
+	assert_names("EU eu-west-1,us-west-2 ap-northeast-1", WEST,
+		     (const char *const[]){TOKYO, WEST, NULL});
+}
+
+static void a_region_that_comes_again_has_one_name(void **state)
+{
+	(void)state;
+	assert_names("us-west-2 us-west-2 eu-west-1 us-west-2", WEST,
+		     (const char *const[]){WEST, IRELAND, NULL});
+	assert_names("eu-west-1 eu-west-1", WEST, (const char *const[]){IRELAND, WEST, NULL});
+}
+
+static void more_regions_than_there_may_be_leave_the_own_one(void **state)
+{
+	char order[1024] = "", name[KMS_ARN_MAX + 1];
+
+	(void)state;
+	for (int i = 0; i < 2 * REPLICA_REGIONS_MAX; i++)
+		snprintf(order + strlen(order), sizeof(order) - strlen(order), "eu-west-%d ", i);
+	strcat(order, "us-west-2");
+	assert_true(replica_name(order, WEST, REPLICA_REGIONS_MAX - 1, name));
+	assert_string_not_equal(name, WEST);
+	assert_true(replica_name(order, WEST, REPLICA_REGIONS_MAX, name));
+	assert_string_equal(name, WEST);
+	assert_false(replica_name(order, WEST, REPLICA_REGIONS_MAX + 1, name));
+}
+
 static void an_order_is_nothing_to_other_keys(void **state)
 {
 	(void)state;
@@ -96,6 +130,9 @@ int main(void)
 		cmocka_unit_test(without_an_order_a_key_has_its_own_name),
 		cmocka_unit_test(an_order_comes_first_and_the_own_region_last),
 		cmocka_unit_test(an_order_that_has_the_own_region_decides_its_place),
+		cmocka_unit_test(what_is_no_region_hides_none_that_follows),
+		cmocka_unit_test(a_region_that_comes_again_has_one_name),
+		cmocka_unit_test(more_regions_than_there_may_be_leave_the_own_one),
 		cmocka_unit_test(an_order_is_nothing_to_other_keys),
 		cmocka_unit_test(an_order_names_regions_and_not_too_many),
 	};

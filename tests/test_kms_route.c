@@ -349,6 +349,22 @@ static void the_own_region_s_no_stands_until_it_says_yes(void **state)
 	}
 }
 
+/* However the order is written, the own region is known for what it is. */
+static void no_slip_in_the_order_hides_the_own_region(void **state)
+{
+	static const char *const orders[] = {"eu-west-1 us_west_2", "eu-west-1 us-west-2 us-west-2",
+					     "eu-west-1 eu-west-1"};
+
+	for (size_t i = 0; i < COUNT_OF(orders); i++) {
+		settings.multi_region_order = orders[i];
+		assert_string_equal(ASKED(HOME, KMS_UNAVAILABLE, KMS_NOT_FOUND),
+				    "eu-west-1 us-west-2");
+		assert_string_equal(ASKED(HOME, KMS_OK), "us-west-2");
+		tear_down(state);
+		set_up(state);
+	}
+}
+
 static void where_replicas_come_first_the_own_region_s_no_stands_as_well(void **state)
 {
 	(void)state;
@@ -425,6 +441,7 @@ int main(void)
 		CASE(time_that_credentials_took_is_not_the_region_s_silence),
 		CASE(of_many_threads_one_looks_again),
 		CASE(the_own_region_s_no_stands_until_it_says_yes),
+		CASE(no_slip_in_the_order_hides_the_own_region),
 		CASE(where_replicas_come_first_the_own_region_s_no_stands_as_well),
 		CASE(a_yes_that_was_on_its_way_takes_no_no_back),
 		CASE(a_replica_s_no_does_not_outlast_the_call),
