@@ -4,6 +4,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/ezk.h"
+#include "zones/ezks_private.h"
 
 #include "tests/live_zones.h"
 
@@ -407,6 +408,51 @@ static void without_a_lease_each_operation_asks_the_kms(void **state)
 	assert_int_equal(ezk_continue(ezk), ZONE_KMS_DISABLED);
 }
 
+/* --- What is remembered of them */
+
+/* Sweeps as long as there is something to come. */
+static size_t remembered(struct live_zones *live)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < 3; i++) {
+		seconds_pass(live, LEASE_SECONDS);
+		ezks_sweep(&live->zones);
+	}
+	for (const struct live *at = live->zones.ezks->first; at != NULL; at = at->next)
+		count++;
+	return count;
+}
+
+static void zone_that_is_removed_is_forgotten_when_nobody_holds_it(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
+	struct ezk *ezk = find(live, zone, 1);
+
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	ezks_changed(live->zones.ezks, zone, true);
+	assert_int_equal(remembered(live), 1);
+	assert_int_equal(ezk_continue(ezk), ZONE_NOT_FOUND);
+	ezk_release(ezk);
+	/* Who comes by next has the sweep look. */
+	lease_rules_wipe_at(ezks_rules(live->zones.ezks), clock_now(&live->clock.clock));
+	assert_int_equal(remembered(live), 0);
+}
+
+static void zone_of_the_store_that_is_refused_is_remembered(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
+	struct ezk *ezk = find(live, zone, 1);
+
+	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_KMS_DISABLED);
+	ezk_release(ezk);
+	assert_int_equal(remembered(live), 1);
+	assert_false(lease_rules_due(ezks_rules(live->zones.ezks))); /* at no cost */
+}
+
 /* --- A session's record set */
 
 static void export_zone(const struct entry *zone, struct buffer *out)
@@ -503,6 +549,34 @@ static void only_the_wrap_of_the_named_root_key_is_used(void **state)
 	seconds_pass(live, DENY_SECONDS);
 	assert_int_equal(ezk_from_records(&live->zones, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_OK);
+}
+
+/* Though no lease ever runs here, whose end would bring the sweep. */
+static void refused_records_are_forgotten(void **state)
+{
+	static const struct {
+		enum kms_status answer;
+		enum zone_status status;
+	} answers[] = {{KMS_DENIED, ZONE_KMS_DENIED},
+		       {KMS_DISABLED, ZONE_KMS_DISABLED},
+		       {KMS_INVALID_CIPHERTEXT, ZONE_KMS_INVALID_CIPHERTEXT},
+		       {KMS_UNAVAILABLE, ZONE_KMS_UNAVAILABLE}};
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *root_key = live_root_key(ROOT_1);
+
+	for (size_t i = 0; i < COUNT_OF(answers); i++) {
+		AUTO(entry_releasep)
+		struct entry *zone = live_zone(live, ZONE + i, 1, ROOT_1, NULL);
+		AUTO(buffer_clear) struct buffer records = {0};
+		struct ezk *ezk;
+
+		export_zone(zone, &records);
+		fake_kms_fail(&live->kms, FAKE_DECRYPT, answers[i].answer, 1);
+		assert_int_equal(
+			ezk_from_records(&live->zones, root_key, buffer_bytes(&records), &ezk),
+			answers[i].status);
+		assert_int_equal(remembered(live), 0);
+	}
 }
 
 static void malformed_records_are_invalid(void **state)
@@ -712,6 +786,9 @@ int main(void)
 		CASE(records_under_a_strangers_key_are_not_asked_for),
 		CASE(root_key_may_be_named_by_its_alias),
 		CASE(only_the_wrap_of_the_named_root_key_is_used),
+		CASE(zone_that_is_removed_is_forgotten_when_nobody_holds_it),
+		CASE(zone_of_the_store_that_is_refused_is_remembered),
+		CASE(refused_records_are_forgotten),
 		CASE(malformed_records_are_invalid),
 		CASE(threads_ask_once_for_each_cold_zone),
 		CASE(other_zones_do_not_wait_for_a_request),

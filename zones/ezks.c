@@ -175,6 +175,8 @@ void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
 	struct live *live = find_zone(ezks, EZK_OF_STORE, &zone->uid);
 
+	if (live != NULL)
+		live->gone = removed;
 	for (struct ezk *ezk = live == NULL ? NULL : live->versions; ezk != NULL; ezk = ezk->next) {
 		if (!removed)
 			follow(ezk, zone);

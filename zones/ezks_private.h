@@ -18,6 +18,7 @@ struct live {
 	struct live *next;
 	enum ezk_realm realm;
 	struct uid uid;
+	bool gone; /* the store has it no more */
 	struct ezk *versions;
 };
 

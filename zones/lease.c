@@ -224,6 +224,8 @@ static bool ask_once(struct lease *lease, enum vouch_how how)
 	} else {
 		take_back(lease);
 	}
+	if (lease->keys == NULL)
+		lease_leave(lease);
 	pthread_cond_broadcast(&lease->answered);
 	return asked;
 }

@@ -8,6 +8,25 @@
 
 enum { SECOND_MS = 1000 };
 
+/* Not more often than once a second, since all leases are looked at. */
+static struct moment next_look(struct moment wanted, struct moment now)
+{
+	struct moment soon = moment_after(now, SECOND_MS);
+
+	return (struct moment){
+		wanted.monotonic_ms > soon.monotonic_ms ? wanted.monotonic_ms : soon.monotonic_ms,
+		wanted.realtime_ms > soon.realtime_ms ? wanted.realtime_ms : soon.realtime_ms,
+	};
+}
+
+void lease_leave(struct lease *lease)
+{
+	struct moment now = lease_now(lease);
+
+	lease_rules_wipe_at(lease->rules,
+			    next_look(lease->denied == ZONE_OK ? now : lease->denied_until, now));
+}
+
 static void end_now(struct lease *lease)
 {
 	const struct moment never = {0};
@@ -17,15 +36,16 @@ static void end_now(struct lease *lease)
 		lease_hide_kept(lease);
 	secret_free(lease->keys);
 	lease->keys = NULL;
+	lease_leave(lease);
 }
 
 /* --- A no */
 
 void lease_remember(struct lease *lease, enum zone_status no)
 {
-	end_now(lease);
 	lease->denied = no;
 	lease->denied_until = moment_after(lease_now(lease), lease->rules->deny_ms);
+	end_now(lease);
 }
 
 enum zone_status lease_refusal(const struct lease *lease)
@@ -226,15 +246,10 @@ bool lease_prolong(struct lease *lease)
 
 /* --- Wiping */
 
-/* Not more often than once a second, since all leases are looked at. */
-static struct moment next_look(struct moment keep, struct moment now)
+/* Not to be looked at again: one that is barred, which is not a matter of time. */
+static bool waits_for_time(const struct lease *lease)
 {
-	struct moment soon = moment_after(now, SECOND_MS);
-
-	return (struct moment){
-		keep.monotonic_ms > soon.monotonic_ms ? keep.monotonic_ms : soon.monotonic_ms,
-		keep.realtime_ms > soon.realtime_ms ? keep.realtime_ms : soon.realtime_ms,
-	};
+	return lease->barred == ZONE_OK && lease_refusal(lease) != ZONE_OK;
 }
 
 bool lease_sweep(struct lease *lease, struct moment now)
@@ -246,5 +261,7 @@ bool lease_sweep(struct lease *lease, struct moment now)
 		end_now(lease);
 	if (lease->keys != NULL)
 		lease_rules_wipe_at(lease->rules, next_look(lease->keep, now));
+	else if (waits_for_time(lease))
+		lease_leave(lease);
 	return lease->keys == NULL && !lease_in_flight(lease) && lease_refusal(lease) == ZONE_OK;
 }
