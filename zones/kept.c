@@ -104,10 +104,13 @@ static void take(struct lease *lease, struct kept *kept)
 
 bool ezk_keep(struct ezk *ezk, struct kept *values)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	AUTO(unlockp) pthread_mutex_t *lock = NULL;
 	struct kept *next;
 
-	if (values != NULL && !is_open(&ezk->lease))
+	if (values == NULL) /* as with each key that is unwrapped: its value comes later */
+		return true;
+	lock = locked(&ezk->lease.lock);
+	if (!is_open(&ezk->lease))
 		return false;
 	for (; values != NULL; values = next) {
 		next = values->next;
