@@ -167,6 +167,13 @@ static bool take_parts(struct endpoint *endpoint, struct bytes host, struct byte
 	return buffer_text(&endpoint->host) != NULL && buffer_text(&endpoint->path) != NULL;
 }
 
+const char *endpoint_told(const char *url)
+{
+	const char *at = strrchr(url, '@');
+
+	return at == NULL ? url : at;
+}
+
 static enum kms_status take_url(const struct service *service, struct endpoint *endpoint,
 				struct kms_report *report)
 {
@@ -179,7 +186,7 @@ static enum kms_status take_url(const struct service *service, struct endpoint *
 	if (!split_url(url, &plain, &host, &path))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"%s endpoint '%s' (%s) is not https://HOST[:PORT][/PATH]",
-				service->words, url, endpoint->source);
+				service->words, endpoint_told(url), endpoint->source);
 	if (plain && !endpoint_is_loopback(host))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"%s endpoint '%s' (%s): http is only for this machine itself; use "

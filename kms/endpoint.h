@@ -31,6 +31,8 @@ enum kms_status endpoint_find(enum aws_service service, const struct kms_setting
 
 /* An address that is no service's of AWS: http://… and https://… of any host. False: not that. */
 bool endpoint_take(const char *url, struct endpoint *endpoint);
+/* An address that is none as it may be told: without what stands before '@', perhaps a password. */
+const char *endpoint_told(const char *url);
 /* 127.0.0.0/8, [::1] or localhost: what never leaves the machine. `host` may have a port. */
 bool endpoint_is_loopback(struct bytes host);
 

@@ -130,7 +130,7 @@ enum kms_status peer_init_address(struct peer *peer, const char *url, unsigned m
 	if (endpoint_take(url, &peer->endpoint))
 		return KMS_OK;
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not http[s]://HOST[:PORT][/PATH]",
-			url);
+			endpoint_told(url));
 }
 
 void peer_clear(struct peer *peer)

@@ -190,6 +190,19 @@ static void what_is_no_address_is_refused(void **state)
 	}
 }
 
+static void a_password_in_an_address_is_not_told(void **state)
+{
+	static const char *const urls[] = {"https://joe:secret@kms.example",
+					   "https://joe:sec@ret@kms.example/a",
+					   "joe:secret@kms.example"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(urls); i++) {
+		settings.endpoint_url = urls[i];
+		is_misconfigured("us-west-2", "KMS endpoint '@kms.example");
+	}
+}
+
 static void an_address_excludes_fips_and_dual_stack(void **state)
 {
 	(void)state;
@@ -302,6 +315,7 @@ int main(void)
 		EMPTY(addresses_in_their_order),
 		EMPTY(http_is_for_loopback_only),
 		EMPTY(what_is_no_address_is_refused),
+		EMPTY(a_password_in_an_address_is_not_told),
 		EMPTY(an_address_excludes_fips_and_dual_stack),
 		EMPTY(regions_in_their_order),
 		EMPTY(the_description_names_the_source_and_no_secret),
