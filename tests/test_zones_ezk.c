@@ -579,6 +579,26 @@ static void refused_records_are_forgotten(void **state)
 	}
 }
 
+static void records_of_strange_projects_are_no_more_root_keys(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *root_key = live_root_key(ROOT_1);
+	size_t at = 0;
+
+	for (uint8_t i = 0; i < MANY_ZONES; i++) {
+		AUTO(entry_releasep)
+		struct entry *zone = live_zone(live, ZONE + i, 1, ROOT_1, NULL);
+		AUTO(buffer_clear) struct buffer records = {0};
+		AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+		zone->of_zone.versions[0].project = uid_of(i);
+		export_zone(zone, &records);
+		ezk_from_records(&live->zones, root_key, buffer_bytes(&records), &ezk);
+	}
+	assert_non_null(map_next(&live->zones.ezks->roots, &at));
+	assert_null(map_next(&live->zones.ezks->roots, &at));
+}
+
 static void malformed_records_are_invalid(void **state)
 {
 	struct live_zones *live = *state;
@@ -789,6 +809,7 @@ int main(void)
 		CASE(zone_that_is_removed_is_forgotten_when_nobody_holds_it),
 		CASE(zone_of_the_store_that_is_refused_is_remembered),
 		CASE(refused_records_are_forgotten),
+		CASE(records_of_strange_projects_are_no_more_root_keys),
 		CASE(malformed_records_are_invalid),
 		CASE(threads_ask_once_for_each_cold_zone),
 		CASE(other_zones_do_not_wait_for_a_request),

@@ -24,7 +24,7 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 	struct opening *opening = state;
 	struct ezk *ezk = opening->ezk;
 	uint64_t no_count = 0;
-	struct root_lease *root = ezks_listen(ezk->ezks, ezk->project, wrap->arn, &no_count);
+	struct root_lease *root = ezks_listen(ezk->ezks, ezk->known_by, wrap->arn, &no_count);
 	enum zone_status status;
 
 	if (root != NULL)

@@ -42,8 +42,20 @@ struct lease_rules *ezks_rules(struct ezks *ezks)
 
 /* --- One of them */
 
-static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
-			   uint32_t version)
+/* Record sets are anybody's, and what is known of root keys stays: projects that are not here, and
+ * so have no canary, are one. */
+static struct uid known_as(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+
+	if (realm == EZK_OF_STORE)
+		return zone->project;
+	project = zones_find_uid(ezks->zones, zone->project);
+	return project == NULL ? (struct uid){0} : zone->project;
+}
+
+static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, struct uid known_by,
+			   const struct entry *zone, uint32_t version)
 {
 	struct ezk *ezk = calloc(1, sizeof(*ezk));
 
@@ -53,6 +65,7 @@ static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, const struct
 	ezk->ezks = ezks;
 	ezk->realm = realm;
 	ezk->project = zone->project;
+	ezk->known_by = known_by;
 	ezk->zone = zone->of_zone.zone;
 	ezk->version = version;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
@@ -137,10 +150,10 @@ static struct ezk *find_version(const struct live *live, uint32_t version)
 	return ezk;
 }
 
-static struct ezk *add_version(struct ezks *ezks, struct live *live, const struct entry *zone,
-			       uint32_t version)
+static struct ezk *add_version(struct ezks *ezks, struct live *live, struct uid known_by,
+			       const struct entry *zone, uint32_t version)
 {
-	struct ezk *ezk = ezk_new(ezks, live->realm, zone, version);
+	struct ezk *ezk = ezk_new(ezks, live->realm, known_by, zone, version);
 
 	if (ezk == NULL)
 		return NULL;
@@ -152,6 +165,7 @@ static struct ezk *add_version(struct ezks *ezks, struct live *live, const struc
 enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			   uint32_t version, struct ezk **ret_ezk)
 {
+	const struct uid known_by = known_as(ezks, realm, zone);
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
 	struct live *live = find_zone(ezks, realm, &zone->uid);
 	struct ezk *ezk;
@@ -162,7 +176,7 @@ enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct
 		return ZONE_NO_MEMORY;
 	ezk = find_version(live, version);
 	if (ezk == NULL)
-		ezk = add_version(ezks, live, zone, version);
+		ezk = add_version(ezks, live, known_by, zone, version);
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
 	follow(ezk, zone);

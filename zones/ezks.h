@@ -51,6 +51,7 @@ struct ezk {
 	struct ezks *ezks;
 	enum ezk_realm realm;
 	struct uid project;
+	struct uid known_by; /* under which its root keys are known: the project's, or zeros */
 	uint64_t zone;
 	uint32_t version;
 	struct lease lease;

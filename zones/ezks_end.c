@@ -142,7 +142,7 @@ void ezks_place(struct ezks *ezks, struct ezk *ezk)
 	struct wraps wraps = wraps_of(ezk, rests_on == NULL ? NULL : rests_on->arn);
 
 	if (wraps.count == 1)
-		only = find_root(ezks, ezk->entry->project, wraps.last->arn);
+		only = find_root(ezks, ezk->known_by, wraps.last->arn);
 	ezk->only = only;
 	if (rests_on != NULL && wraps.has_arn)
 		return;
