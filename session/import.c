@@ -80,9 +80,7 @@ static CK_RV import_to_session(struct session *session, struct keyed *root, stru
 					   wrapped, &ezk),
 			  ERROR_IMPORT));
 	become_zone(*wished, ezk);
-	(*wished)->slot = session->slot;
-	(*wished)->owner = session->handle;
-	return objects_add(session->objects, TAKE(*wished), ret_handle);
+	return session_add(session, wished, ret_handle);
 }
 
 CK_RV session_import_zone(struct session *session, struct keyed *root,

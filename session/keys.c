@@ -44,14 +44,28 @@ static CK_RV stamp_as_named(struct session *session, const struct template *temp
 	return error_of_zone(object_stamp(key, ezk), ERROR_OBJECT);
 }
 
+CK_RV session_add(struct session *session, struct object **object, CK_OBJECT_HANDLE *ret_handle)
+{
+	bool is_private = ((*object)->flags & OBJECT_PRIVATE) != 0;
+
+	(*object)->slot = session->slot;
+	(*object)->owner = session->handle;
+	TRY(objects_add(session->objects, TAKE(*object), ret_handle));
+	/* A logout that came while the KMS was asked has not seen it. */
+	if (!is_private || tokens_private_allowed(session->tokens, session->slot))
+		return CKR_OK;
+	objects_remove(session->objects, *ret_handle);
+	*ret_handle = CK_INVALID_HANDLE;
+	return CKR_USER_NOT_LOGGED_IN;
+}
+
 CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,
 		      CK_OBJECT_HANDLE *ret_handle)
 {
 	TRY(stamp_as_named(session, template, *key));
+	if (!template->token)
+		return session_add(session, key, ret_handle);
 	(*key)->slot = session->slot;
-	if (template->token)
-		return objects_store_key(session->objects, session->slot, TAKE(*key),
-					 template->zone, ret_handle);
-	(*key)->owner = session->handle;
-	return objects_add(session->objects, TAKE(*key), ret_handle);
+	return objects_store_key(session->objects, session->slot, TAKE(*key), template->zone,
+				 ret_handle);
 }

@@ -21,6 +21,9 @@ CK_RV session_derive(struct session *session, const CK_MECHANISM *mechanism,
 /* May the session make what the template asks for? CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN.
  */
 CK_RV session_may_make(const struct session *session, const struct template *template);
+/* A new object becomes the session's own (takes it). CKR_USER_NOT_LOGGED_IN: it is private, and
+ * there was a logout meanwhile. */
+CK_RV session_add(struct session *session, struct object **object, CK_OBJECT_HANDLE *ret_handle);
 /* A new data key becomes the token's or the session's own (takes it), and belongs to the zone that
  * the template names: CKR_TEMPLATE_INCONSISTENT if it has another's stamp. */
 CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,
