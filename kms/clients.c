@@ -114,6 +114,18 @@ void kms_route_begin(struct kms_route *route, struct kms_clients *clients, const
 	route_begin(route, &clients->regions, key, own_only);
 }
 
+void kms_clients_heard(struct kms_clients *clients, const char *key, enum kms_status status)
+{
+	char other[KMS_ARN_MAX + 1];
+	struct regions_key *known;
+
+	if (!kms_status_is_no_of_key(status) || !kms_clients_name(clients, key, 1, other))
+		return;
+	known = regions_key(&clients->regions, key);
+	if (known != NULL)
+		regions_key_heard(&clients->regions, known, "", true, 0, status);
+}
+
 bool kms_clients_answered(struct kms_clients *clients, const char *key,
 			  char ret_region[static KMS_REGION_MAX + 1])
 {

@@ -245,6 +245,9 @@ bool kms_route_next(struct kms_route *route);
  * a replica, which says nothing of the key. */
 bool kms_route_heard(struct kms_route *route, enum kms_status status,
 		     const struct kms_report *report);
+/* What was heard of a key in its own region on no route, by describing it: a no about the key
+ * counts as one, a yes takes none back. */
+void kms_clients_heard(struct kms_clients *clients, const char *key, enum kms_status status);
 /* For a key that has several names: the region that said the last yes. False: there was none. */
 bool kms_clients_answered(struct kms_clients *clients, const char *key,
 			  char ret_region[static KMS_REGION_MAX + 1]);

@@ -198,6 +198,39 @@ static void nor_once_the_own_region_is_out_of_reach(void **state)
 	assert_int_equal(decrypt(), ZONE_OK);
 }
 
+/* Who may not use the key there for this may hear it so. */
+static void nor_if_the_no_was_in_a_description(void **state)
+{
+	const struct ask ask = ask_home();
+	struct kms_key key;
+
+	(void)state;
+	fake_kms_set(&f.kms, HOME, KMS_KEY_DISABLED, KMS_OK);
+	assert_int_equal(ask_describe(&ask, &key), ZONE_OK);
+	assert_int_equal(key.state, KMS_KEY_DISABLED);
+	answers(HOME, KMS_UNAVAILABLE);
+	assert_int_equal(decrypt(), ZONE_KMS_UNAVAILABLE);
+	answers(HOME, KMS_OK);
+	assert_int_equal(decrypt(), ZONE_OK);
+	answers(HOME, KMS_UNAVAILABLE);
+	assert_int_equal(decrypt(), ZONE_OK);
+}
+
+/* Each has its own switch. */
+static void a_replica_that_is_described_says_nothing_of_the_key(void **state)
+{
+	struct ask ask = ask_home();
+	struct kms_key key;
+
+	(void)state;
+	ask.key = REPLICA;
+	fake_kms_set(&f.kms, REPLICA, KMS_KEY_DISABLED, KMS_OK);
+	assert_int_equal(ask_describe(&ask, &key), ZONE_OK);
+	answers(REPLICA, KMS_OK);
+	answers(HOME, KMS_UNAVAILABLE);
+	assert_int_equal(decrypt(), ZONE_OK);
+}
+
 static void a_replica_s_no_during_an_outage_is_a_no(void **state)
 {
 	static const enum kms_status noes[] = {KMS_DENIED, KMS_DISABLED, KMS_INVALID_STATE};
@@ -302,6 +335,8 @@ int main(void)
 		CASE(a_description_is_of_the_key_that_is_named),
 		CASE(the_own_region_s_no_is_not_overridden_by_a_replica_s_yes),
 		CASE(nor_once_the_own_region_is_out_of_reach),
+		CASE(nor_if_the_no_was_in_a_description),
+		CASE(a_replica_that_is_described_says_nothing_of_the_key),
 		CASE(a_replica_s_no_during_an_outage_is_a_no),
 		CASE(where_there_is_no_replica_the_own_region_s_outage_is_what_counts),
 		CASE(a_change_of_region_is_one_notice),

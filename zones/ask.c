@@ -188,6 +188,17 @@ static enum zone_status heard(const struct asked *asked)
 	return answered(asked);
 }
 
+/* So that no related key is asked in its place, when it is out of reach later. */
+static void remember_no(const struct asked *asked, const struct kms_key *key)
+{
+	struct kms_clients *clients = asked->ask->clients;
+
+	if (asked->status != KMS_OK)
+		kms_clients_heard(clients, asked->ask->key, asked->status);
+	else if (key->state != KMS_KEY_ENABLED)
+		kms_clients_heard(clients, key->arn, KMS_INVALID_STATE);
+}
+
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
@@ -197,6 +208,7 @@ enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 	if (asked.status == KMS_OK)
 		asked.status =
 			client->operations->describe(client, ask->key, &asked.report, ret_key);
+	remember_no(&asked, ret_key);
 	return heard(&asked);
 }
 
