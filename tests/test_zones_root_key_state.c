@@ -2,6 +2,7 @@
 #include "tests/leased_zones.h"
 
 #include "base/log.h"
+#include "zones/root_keys.h"
 
 static struct root_key_finding ask(struct leased *l)
 {
@@ -181,6 +182,29 @@ static void own_region_that_is_out_is_told_and_keeps_no_lease_from_its_replica(v
 	use_all(l, ZONE_KMS_DISABLED);
 }
 
+static void hear_a_no(void *state, enum fake_kms_call call)
+{
+	struct leased *l = state;
+	const struct root_key_listener listener = root_key_listen(l->f->zones, l->root_key);
+
+	(void)call;
+	root_key_hear(&listener, ZONE_KMS_DISABLED);
+}
+
+static void no_that_comes_while_the_state_is_asked_stands(void **state)
+{
+	struct leased *l = *state;
+
+	make_zones(l, 1);
+	l->f->aws.on_call = hear_a_no;
+	l->f->aws.on_call_state = l;
+	assert_int_equal(ask(l).status, ZONE_OK);
+	assert_int_equal(heard(l).status, ZONE_KMS_DISABLED);
+	l->f->aws.on_call = NULL;
+	assert_int_equal(ask(l).status, ZONE_OK);
+	assert_int_equal(heard(l).status, ZONE_OK);
+}
+
 static void zone_that_is_denied_does_not_speak_for_the_key(void **state)
 {
 	struct leased *l = *state;
@@ -229,6 +253,7 @@ int main(void)
 		CASE(more_zones_than_are_tried_leave_it_unknown),
 		CASE(outage_is_not_asked_further),
 		CASE(own_region_that_is_out_is_told_and_keeps_no_lease_from_its_replica),
+		CASE(no_that_comes_while_the_state_is_asked_stands),
 		CASE(zone_that_is_denied_does_not_speak_for_the_key),
 		CASE(key_that_is_gone_is_not_found),
 		CASE(key_without_a_canary_is_described),

@@ -190,7 +190,7 @@ bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
 	if (!zone_status_is_outage(finding.status))
 		root_key_hear(&listener, finding.status);
 	if (listener.root != NULL)
-		root_lease_found(listener.root, told ? &finding : NULL);
+		root_lease_found(listener.root, listener.no_count, told ? &finding : NULL);
 	*ret_finding = finding;
 	return told;
 }

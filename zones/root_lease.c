@@ -143,10 +143,13 @@ bool root_lease_heard(struct root_lease *root, struct root_key_finding *ret_find
 	return root->was_heard;
 }
 
-void root_lease_found(struct root_lease *root, const struct root_key_finding *finding)
+void root_lease_found(struct root_lease *root, uint64_t no_count,
+		      const struct root_key_finding *finding)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&root->lock);
 
+	if (root->no_count != no_count && (finding == NULL || !zone_status_is_no(finding->status)))
+		return;
 	root->was_heard = finding != NULL;
 	if (finding != NULL)
 		root->heard = *finding;

@@ -66,5 +66,7 @@ enum zone_status root_lease_hear(struct root_lease *root, struct lease_rules *ru
 				 uint64_t no_count, enum zone_status status);
 /* The last that was heard at all; false: nothing yet, or only that somebody lacks a right. */
 bool root_lease_heard(struct root_lease *root, struct root_key_finding *ret_finding);
-/* What came of asking for nothing but its state; NULL: that could not be told. Changes no lease. */
-void root_lease_found(struct root_lease *root, const struct root_key_finding *finding);
+/* What came of asking for nothing but its state; NULL: that could not be told. Changes no lease. A
+ * no that was heard since no_count was taken is undone by another no alone. */
+void root_lease_found(struct root_lease *root, uint64_t no_count,
+		      const struct root_key_finding *finding);
