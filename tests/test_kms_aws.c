@@ -8,10 +8,9 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "kms/settings.h"
 
+#include "tests/aws_client_fixture.h"
 #include "tests/aws_home.h"
-#include "tests/fake_http.h"
 #include "tests/unit.h"
 
 #define UUID   "8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"
@@ -22,32 +21,16 @@
 
 #define DECRYPTED "{\"KeyId\":\"" ARN "\",\"Plaintext\":\"" SECRET "\"}"
 
-static struct fake_http http;
-static struct kms_settings settings;
-static struct clock fake_clock;
-static struct aws *aws;
-static struct kms_client *kms;
-
 static int set_up(void **state)
 {
-	const struct aws_world world = fake_http_world(&http);
-	struct kms_settings given = {.clock = &fake_clock};
-
 	(void)state;
-	fake_http_init(&http);
-	fake_clock = fake_http_clock(&http);
-	if (!settings_copy(&given, &settings))
-		return -1;
-	aws = aws_new(&settings, &world);
-	return aws == NULL ? -1 : (int)aws_client_new(aws, "us-west-2", NULL, &kms);
+	return client_start();
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	kms->operations->free(kms);
-	aws_free(aws);
-	settings_clear(&settings);
+	client_stop();
 	return 0;
 }
 

@@ -10,10 +10,9 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "kms/settings.h"
 
+#include "tests/aws_client_fixture.h"
 #include "tests/aws_home.h"
-#include "tests/fake_http.h"
 #include "tests/unit.h"
 
 #define ARN   "arn:aws:kms:us-west-2:111111111111:key/8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"
@@ -25,37 +24,22 @@
 enum { ERRORS = 94, KEYS = 34, ANSWERS = 9 };
 
 static json_t *vectors;
-static struct fake_http http;
-static struct clock fake_clock;
-static struct kms_settings settings;
-static struct aws *aws;
-static struct kms_client *kms;
 
 static int begin(void **state)
 {
-	const struct aws_world world = fake_http_world(&http);
-	struct kms_settings given = {.clock = &fake_clock};
-
 	(void)state;
 	vectors = json_load_file(source_file("tests/vectors/kms_real_answers.json"), 0, NULL);
 	if (vectors == NULL || !crypto_start(false) || !aws_home_make())
 		return -1;
 	setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
-	fake_http_init(&http);
-	fake_clock = fake_http_clock(&http);
-	if (!settings_copy(&given, &settings))
-		return -1;
-	aws = aws_new(&settings, &world);
-	return aws == NULL ? -1 : (int)aws_client_new(aws, "us-west-2", NULL, &kms);
+	return client_start();
 }
 
 static int end(void **state)
 {
 	(void)state;
-	kms->operations->free(kms);
-	aws_free(aws);
-	settings_clear(&settings);
+	client_stop();
 	json_decref(vectors);
 	aws_home_remove();
 	return 0;

@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 
+from listening import serve_each
+
 
 def silent(connection):
     connection.recv(1)
@@ -65,25 +67,16 @@ def redirects(connection):
 
 
 class Rude:
-    """with Rude(silent) as server: server.url, server.connections"""
+    """with Rude(silent) as server: server.url"""
 
     def __init__(self, manners, scheme="http"):
-        self.manners, self.connections, self.open = manners, 0, []
+        self.manners, self.open = manners, []
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.socket.getsockname()[1]
         self.url = f"{scheme}://127.0.0.1:{self.port}"
 
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self.open.append(connection)
-            threading.Thread(target=self.treat, args=(connection,), daemon=True).start()
-
     def treat(self, connection):
+        self.open.append(connection)
         try:
             self.manners(connection)
         except OSError:
@@ -92,7 +85,7 @@ class Rude:
             connection.close()
 
     def __enter__(self):
-        threading.Thread(target=self.serve, daemon=True).start()
+        threading.Thread(target=serve_each, args=(self.socket, self.treat), daemon=True).start()
         return self
 
     def __exit__(self, *_):

@@ -6,6 +6,8 @@ import ssl
 import threading
 import time
 
+from listening import serve_each
+
 
 def head_of(connection):
     data = b""
@@ -42,14 +44,6 @@ class Tunnel:
         self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.url = f"{'https' if pair else 'http'}://{self.address}"
 
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.treat, args=(connection,), daemon=True).start()
-
     def treat(self, connection):
         if self.context:
             try:
@@ -79,7 +73,7 @@ class Tunnel:
             back.join()
 
     def __enter__(self):
-        threading.Thread(target=self.serve, daemon=True).start()
+        threading.Thread(target=serve_each, args=(self.socket, self.treat), daemon=True).start()
         return self
 
     def __exit__(self, *_):

@@ -306,13 +306,19 @@ def check_count(folder):
     ok(len(json.loads(place.said)) == 20, "the list has 20", place.said)
 
 
+def application(place):
+    """A program that uses the zone that it has just made (tests/module/load.c)."""
+    program = os.path.join(BUILD, "tests", "module", "load")
+    subprocess.run([program, "make", "p", "1"], env=place.environment, check=True, timeout=60)
+    return program
+
+
 def check_one_process(folder):
     """A program that lives through an outage of the own region, and past the time for which that is remembered."""
     here = Trouble(folder)
     place = here.place
     place.order(f"{HOME} {ABROAD}", "[kms]\nlease_seconds = 0\n")
-    program = os.path.join(BUILD, "tests", "module", "load")
-    subprocess.run([program, "make", "p", "1"], env=place.environment, check=True, timeout=60)
+    program = application(place)
     seconds = OUT_S + 12
     here.down(HOME, delay_ms=600000)
     place.forget_log()
@@ -347,8 +353,7 @@ def check_leases(folder, lease=2):
     here = Trouble(folder)
     place = here.place
     place.order(f"{HOME} {ABROAD}", f"[kms]\nlease_seconds = {lease}\ndeny_seconds = 1\n")
-    program = os.path.join(BUILD, "tests", "module", "load")
-    subprocess.run([program, "make", "p", "1"], env=place.environment, check=True, timeout=60)
+    program = application(place)
     place.audited("lease")
     with subprocess.Popen([program, "run", "p", "1", "4", "20000", "100"], env=place.environment, stdout=subprocess.PIPE, text=True) as child:
         time.sleep(2)
@@ -379,8 +384,7 @@ def check_switched_off(folder):
     here = Trouble(folder)
     place = here.place
     place.order(f"{HOME} {ABROAD}", "[kms]\nlease_seconds = 1\ndeny_seconds = 1\n")
-    program = os.path.join(BUILD, "tests", "module", "load")
-    subprocess.run([program, "make", "p", "1"], env=place.environment, check=True, timeout=60)
+    program = application(place)
     with subprocess.Popen([program, "run", "p", "1", "2", "14000", "100"], env=place.environment, stdout=subprocess.PIPE, text=True) as child:
         time.sleep(2)
         here.key.state = "Disabled"
