@@ -199,10 +199,11 @@ bool crypto_same_openssl(const char *ssl_version)
 	const char *ours = crypto_openssl_version();
 	const char *theirs = ssl_version == NULL ? NULL : strstr(ssl_version, library);
 
-	if (theirs == NULL)
+	/* In brackets: curl has it, but uses another. */
+	if (theirs == NULL || (theirs > ssl_version && theirs[-1] == '('))
 		return false;
 	theirs += strlen(library);
-	return strcspn(theirs, " )") == strlen(ours) && strncmp(theirs, ours, strlen(ours)) == 0;
+	return strcspn(theirs, " ") == strlen(ours) && strncmp(theirs, ours, strlen(ours)) == 0;
 }
 
 void *crypto_context_enter(void)

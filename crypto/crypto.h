@@ -28,7 +28,8 @@ bool crypto_started(void);
 
 /* The version of the libcrypto that is loaded, "3.0.22". */
 const char *crypto_openssl_version(void);
-/* True if curl's "OpenSSL/3.0.22" is the same copy of the library as ours. */
+/* True if curl's "OpenSSL/3.0.22" is the same copy of the library as ours, and what curl uses: its
+ * TLS contexts are then ours to set (guest_tls_forgets). */
 bool crypto_same_openssl(const char *ssl_version);
 
 /* The thread's default library context becomes ours (for curl and its TLS), and back. NULL (not

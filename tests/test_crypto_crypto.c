@@ -145,6 +145,11 @@ static void version_is_compared_as_a_whole(void **state)
 	assert_true(crypto_same_openssl(text));
 	strcat(text, " zlib");
 	assert_true(crypto_same_openssl(text));
+	/* Built in, but not in use. */
+	snprintf(text, sizeof(text), "(OpenSSL/%s) mbedTLS/3.6.0", crypto_openssl_version());
+	assert_false(crypto_same_openssl(text));
+	snprintf(text, sizeof(text), "OpenSSL/%s (mbedTLS/3.6.0)", crypto_openssl_version());
+	assert_true(crypto_same_openssl(text));
 	snprintf(text, sizeof(text), "OpenSSL/%s1", crypto_openssl_version());
 	assert_false(crypto_same_openssl(text));
 	assert_false(crypto_same_openssl("OpenSSL/3"));
