@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "objects/attribute.h"
 #include "objects/error.h"
+#include "objects/extra.h"
 #include "objects/objects_private.h"
 #include "objects/value.h"
 
@@ -63,6 +64,21 @@ static CK_RV change_session_object(const struct editor *editor, const struct obj
 	return objects_replace(editor->objects, TAKE(changed));
 }
 
+/* What the change leaves alone stays as it is stored, not as this release would write it: so a new
+ * label alone does not wrap a token key anew, which may need the KMS. */
+static bool names_of_change(const struct object *object, const struct object *model,
+			    struct buffer *extra, struct entry_names *ret_names)
+{
+	AUTO(buffer_clear) struct buffer before = {0};
+
+	extra_write(object, &before);
+	if (before.failed || !object_names(model, extra, ret_names))
+		return false;
+	if (bytes_equal(buffer_bytes(&before), ret_names->extra))
+		ret_names->extra = object->entry->extra;
+	return true;
+}
+
 static CK_RV change_entry(const struct editor *editor, const struct object *object,
 			  const struct object *model)
 {
@@ -70,7 +86,7 @@ static CK_RV change_entry(const struct editor *editor, const struct object *obje
 	AUTO(buffer_clear) struct buffer extra = {0};
 	struct entry_names names;
 
-	if (!object_names(model, &extra, &names))
+	if (!names_of_change(object, model, &extra, &names))
 		return CKR_HOST_MEMORY;
 	return error_of_zone(
 		zones_entry_rename(editor->objects->zones, object->entry, &names, &changed),

@@ -1,11 +1,5 @@
 /* What the store keeps of an object besides label, id and usages: entry.extra, opaque to zones/.
- * Big-endian; later formats only append, and a reader ignores what it does not know:
- *
- *   1  format, 1                                  2+n  start date      2+n  end date
- *   4  flags: enum object_flag                    2+n  allowed mechanisms, 8 bytes each
- *   8  CKA_KEY_GEN_MECHANISM                      2+n  wrap template   2+n  unwrap template
- *                                                 2+n  CKA_CMEK_KMS_KEY
- */
+ * docs/format.md, 4.1. A token key is bound to it byte by byte. */
 #pragma once
 
 #include "base/buffer.h"

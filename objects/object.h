@@ -25,6 +25,7 @@ enum object_kind {
 
 struct stamp;
 
+/* Stored in objects/extra.h: never renumbered. */
 enum object_flag {
 	OBJECT_TOKEN = 1 << 0,
 	OBJECT_PRIVATE = 1 << 1,

@@ -110,49 +110,31 @@ CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object 
 	return CKR_OK;
 }
 
-/* Token keys that are used. */
-
-static enum zone_status unwrap(struct objects *objects, const struct entry *entry, uint8_t *secret,
-			       struct ezk **ret_ezk)
-{
-	AUTO(entry_releasep)
-	struct entry *zone = zones_find_zone(objects->zones, entry->of_key.zone);
-	AUTO(ezk_releasep) struct ezk *ezk = NULL;
-
-	if (zone == NULL)
-		return ZONE_NOT_FOUND;
-	TRY(ezk_find(objects->zones, zone, EZK_PRIMARY, &ezk));
-	return dek_unwrap(ezk, entry->of_key.wrapped, bytes(entry->uid.bytes, UID_SIZE), secret,
-			  ret_ezk);
-}
-
+/* Token keys that are used. The value is that of the object's own entry: what became of the entry
+ * since is another object, which must open it anew. */
 enum zone_status object_open(struct objects *objects, struct object *object)
 {
-	const struct entry *entry = object->entry;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 	AUTO(secret_freep) uint8_t *secret = NULL;
 
 	if (value_is_set(object))
 		return ZONE_OK;
-	if (object->kind != OBJECT_KEY || entry == NULL)
+	if (object->kind != OBJECT_KEY || object->entry == NULL)
 		return ZONE_INVALID;
-	if (entry->of_key.wrapped.len != object->value_len + DEK_WRAP_OVERHEAD)
-		return ZONE_RECORD_CORRUPT;
-	secret = secret_new(object->value_len);
-	if (secret == NULL)
-		return ZONE_NO_MEMORY;
-	TRY(unwrap(objects, entry, secret, &ezk));
+	TRY(zones_key_open(objects->zones, object->entry, &secret, &ezk));
 	TRY(object_stamp(object, ezk));
 	return value_set(object, secret);
 }
 
 enum zone_status object_read(struct objects *objects, struct object *object, uint8_t **ret_secret)
 {
-	AUTO(secret_freep) uint8_t *secret = secret_new(object->value_len);
+	AUTO(secret_freep) uint8_t *secret = NULL;
 
+	/* First, since only then its length is known to be true. */
+	TRY(object_open(objects, object));
+	secret = secret_new(object->value_len);
 	if (secret == NULL)
 		return ZONE_NO_MEMORY;
-	TRY(object_open(objects, object));
 	TRY(value_read(object, secret));
 	*ret_secret = TAKE(secret);
 	return ZONE_OK;

@@ -76,6 +76,7 @@ static enum zone_status unwrap(struct ezk *ezk, const struct wrapped *wrapped)
 #define VECTOR_KEY(...)
 #define VECTOR_RECORD(...)
 #define VECTOR_SET(...)
+#define VECTOR_TOKEN_KEY(...)
 
 /* A zone of one version with the given numbers, whose EZK is known. */
 static struct entry *known_zone(struct live_zones *live, uint64_t zone, uint32_t version,

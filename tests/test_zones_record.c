@@ -33,6 +33,7 @@ static void seal(struct live_zones *live, const struct ezk_seal *seal, struct ez
 #define VECTOR_RECORD(...)
 #define VECTOR_SET(...)
 #define VECTOR_DEK(...)
+#define VECTOR_TOKEN_KEY(...)
 
 static void keys_are_derived_as_the_page_says(void **state)
 {

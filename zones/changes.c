@@ -99,6 +99,8 @@ static const char *project_label(const struct changes *changes, struct uid proje
 
 static void put_details(struct audit_event *event, const struct entry *entry)
 {
+	uint64_t zone;
+
 	switch (entry->kind) {
 	case ENTRY_ZONE:
 		event->zone = entry->of_zone.zone;
@@ -106,7 +108,7 @@ static void put_details(struct audit_event *event, const struct entry *entry)
 		break;
 	case ENTRY_KEY:
 		event->zone = entry->of_key.zone;
-		event->version = dek_wrap_version(entry->of_key.wrapped);
+		token_key_place(entry->of_key.wrapped, &zone, &event->version);
 		break;
 	case ENTRY_ROOT_KEY:
 		event->root_key = entry->of_root_key.arn;

@@ -1,5 +1,5 @@
-/* CKM_CMEK_DEK_WRAP: a DEK under the EZK of its zone, bound to zone, version and the caller's AAD.
- */
+/* Keys under the EZK of their zone, bound to zone, version and the caller's AAD: CKM_CMEK_DEK_WRAP,
+ * and those that the store keeps. */
 #include "base/macros.h"
 #include "base/reader.h"
 #include "base/secret.h"
@@ -21,26 +21,35 @@ enum {
 };
 _Static_assert(DEK_WRAP_OVERHEAD == HEADER_SIZE + AES_GCM_TAG, "the header and the tag");
 
-static const uint8_t head[ZONE_AT] = {'C', 'D', 'E', 'K', FORMAT, 0, 0, 0};
+/* Two forms of one layout that share no key. */
+static const struct form {
+	uint8_t head[ZONE_AT];
+	enum ezk_purpose purpose;
+	const char *label; /* of the key of one blob */
+} dek_form = {{'C', 'D', 'E', 'K', FORMAT}, EZK_DEK_WRAP, "cmek/1/dek"},
+  token_key_form = {{'C', 'T', 'K', 'N', FORMAT}, EZK_TOKEN_KEY, "cmek/1/token-value"};
 
-static bool make_header(const struct ezk *ezk, uint8_t header[static HEADER_SIZE])
+static bool make_header(const struct form *form, const struct ezk *ezk,
+			uint8_t header[static HEADER_SIZE])
 {
-	memcpy(header, head, sizeof(head));
+	memcpy(header, form->head, sizeof(form->head));
 	put_big_endian(header + ZONE_AT, 8, ezk_zone(ezk));
 	put_big_endian(header + VERSION_AT, 4, ezk_version_number(ezk));
 	return crypto_random(header + SALT_AT, SALT_SIZE + AES_GCM_IV);
 }
 
-/* What the EZK's key for DEKs makes of the salt: the key of one blob alone. In locked memory. */
+/* What the EZK's key for the form makes of the salt: the key of one blob alone. In locked memory.
+ */
 struct blob_keys {
 	uint8_t parent[EZK_SIZE];
 	uint8_t blob[EZK_SIZE];
 };
 
-static enum zone_status derive(struct ezk *ezk, const uint8_t *header, struct blob_keys *keys)
+static enum zone_status derive(const struct form *form, struct ezk *ezk, const uint8_t *header,
+			       struct blob_keys *keys)
 {
-	TRY(ezk_key(ezk, EZK_DEK_WRAP, keys->parent));
-	if (kdf_counter(bytes(keys->parent, EZK_SIZE), "cmek/1/dek",
+	TRY(ezk_key(ezk, form->purpose, keys->parent));
+	if (kdf_counter(bytes(keys->parent, EZK_SIZE), form->label,
 			bytes(header + SALT_AT, SALT_SIZE), keys->blob))
 		return ZONE_OK;
 	return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
@@ -50,8 +59,8 @@ typedef bool gcm_once(struct bytes key, struct bytes iv, struct bytes aad, struc
 		      uint8_t *ret);
 
 /* AAD = the header | the caller's. */
-static enum zone_status run(gcm_once *gcm, struct ezk *ezk, const uint8_t *header, struct bytes aad,
-			    struct bytes in, uint8_t *ret)
+static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *ezk,
+			    const uint8_t *header, struct bytes aad, struct bytes in, uint8_t *ret)
 {
 	AUTO(secret_freep) struct blob_keys *keys = secret_new(sizeof(*keys));
 	AUTO(buffer_clear) struct buffer far = {0};
@@ -64,7 +73,7 @@ static enum zone_status run(gcm_once *gcm, struct ezk *ezk, const uint8_t *heade
 	memcpy(all, header, HEADER_SIZE);
 	if (aad.len > 0)
 		memcpy(all + HEADER_SIZE, aad.data, aad.len);
-	TRY(derive(ezk, header, keys));
+	TRY(derive(form, ezk, header, keys));
 	if (gcm(bytes(keys->blob, EZK_SIZE), bytes(header + NONCE_AT, AES_GCM_IV),
 		bytes(all, HEADER_SIZE + aad.len), in, ret))
 		return ZONE_OK;
@@ -78,52 +87,47 @@ static bool only_unwraps(struct ezk *ezk)
 	return zone->of_zone.imported;
 }
 
-enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad, uint8_t *ret_wrapped)
+static enum zone_status wrap(const struct form *form, struct ezk *ezk, struct bytes key,
+			     struct bytes aad, uint8_t *ret_wrapped)
 {
 	uint8_t header[HEADER_SIZE];
 
-	if (dek.len == 0 || dek.len > DEK_MAX)
+	if (key.len == 0 || key.len > DEK_MAX)
 		return ZONE_INVALID;
 	if (only_unwraps(ezk))
 		return ZONE_IMPORTED;
 	TRY(ezk_begin(ezk));
-	if (!make_header(ezk, header))
+	if (!make_header(form, ezk, header))
 		return ZONE_NOT_STARTED;
-	TRY(run(aes_gcm_seal, ezk, header, aad, dek, ret_wrapped + HEADER_SIZE));
+	TRY(run(form, aes_gcm_seal, ezk, header, aad, key, ret_wrapped + HEADER_SIZE));
 	memcpy(ret_wrapped, header, HEADER_SIZE);
 	return ZONE_OK;
 }
 
 /* Which zone and version a blob names; ZONE_WRAPPED_KEY_INVALID: it is none. */
-static enum zone_status read_header(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)
+static enum zone_status read_header(const struct form *form, struct bytes wrapped,
+				    uint64_t *ret_zone, uint32_t *ret_version)
 {
 	struct reader reader = reader_of(wrapped);
-	struct bytes begin = reader_take(&reader, sizeof(head));
+	struct bytes begin = reader_take(&reader, sizeof(form->head));
 
 	if (wrapped.len <= DEK_WRAP_OVERHEAD || wrapped.len > DEK_WRAP_OVERHEAD + DEK_MAX ||
-	    !bytes_equal(begin, bytes(head, sizeof(head))))
+	    !bytes_equal(begin, bytes(form->head, sizeof(form->head))))
 		return ZONE_WRAPPED_KEY_INVALID;
 	*ret_zone = reader_u64(&reader);
 	*ret_version = reader_u32(&reader);
 	return ZONE_OK;
 }
 
-uint32_t dek_wrap_version(struct bytes wrapped)
-{
-	uint32_t version;
-	uint64_t zone;
-
-	return read_header(wrapped, &zone, &version) == ZONE_OK ? version : 0;
-}
-
 /* The EZK of the version that the blob names. */
-static enum zone_status choose(struct ezk *ezk, struct bytes wrapped, struct ezk **ret_ezk)
+static enum zone_status choose(const struct form *form, struct ezk *ezk, struct bytes wrapped,
+			       struct ezk **ret_ezk)
 {
 	enum zone_status status;
 	uint32_t version;
 	uint64_t zone;
 
-	TRY(read_header(wrapped, &zone, &version));
+	TRY(read_header(form, wrapped, &zone, &version));
 	if (zone != ezk_zone(ezk))
 		return ZONE_OTHER_ZONE;
 	if (version == ezk_version_number(ezk)) {
@@ -134,16 +138,44 @@ static enum zone_status choose(struct ezk *ezk, struct bytes wrapped, struct ezk
 	return status == ZONE_NOT_FOUND ? ZONE_WRAPPED_KEY_INVALID : status;
 }
 
-enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
-			    uint8_t *ret_secret, struct ezk **ret_ezk)
+static enum zone_status unwrap(const struct form *form, struct ezk *ezk, struct bytes wrapped,
+			       struct bytes aad, uint8_t *ret_secret, struct ezk **ret_ezk)
 {
 	AUTO(ezk_releasep) struct ezk *used = NULL;
 
-	TRY(choose(ezk, wrapped, &used));
+	TRY(choose(form, ezk, wrapped, &used));
 	TRY(ezk_begin(used));
-	TRY(run(aes_gcm_open, used, wrapped.data, aad,
+	TRY(run(form, aes_gcm_open, used, wrapped.data, aad,
 		bytes(wrapped.data + HEADER_SIZE, wrapped.len - HEADER_SIZE), ret_secret));
 	if (ret_ezk != NULL)
 		*ret_ezk = TAKE(used);
 	return ZONE_OK;
+}
+
+enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad, uint8_t *ret_wrapped)
+{
+	return wrap(&dek_form, ezk, dek, aad, ret_wrapped);
+}
+
+enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
+			    uint8_t *ret_secret, struct ezk **ret_ezk)
+{
+	return unwrap(&dek_form, ezk, wrapped, aad, ret_secret, ret_ezk);
+}
+
+enum zone_status token_key_wrap(struct ezk *ezk, struct bytes value, struct bytes aad,
+				uint8_t *ret_wrapped)
+{
+	return wrap(&token_key_form, ezk, value, aad, ret_wrapped);
+}
+
+enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
+				  uint8_t *ret_secret, struct ezk **ret_ezk)
+{
+	return unwrap(&token_key_form, ezk, wrapped, aad, ret_secret, ret_ezk);
+}
+
+bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)
+{
+	return read_header(&token_key_form, wrapped, ret_zone, ret_version) == ZONE_OK;
 }

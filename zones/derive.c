@@ -10,6 +10,7 @@ static const char *const labels[] = {
 	[EZK_MAC] = "cmek/1/mac",
 	[EZK_RECORD] = "cmek/1/record",
 	[EZK_DEK_WRAP] = "cmek/1/dek-wrap",
+	[EZK_TOKEN_KEY] = "cmek/1/token-key",
 	[EZK_WRAP_KW] = "cmek/1/wrap-kw",
 	[EZK_WRAP_KWP] = "cmek/1/wrap-kwp",
 	[EZK_WRAP_CBC_PAD] = "cmek/1/wrap-cbc-pad",

@@ -3,13 +3,15 @@
 #include "base/macros.h"
 #include "zones/new_zone.h"
 #include "zones/rules.h"
+#include "zones/token_key.h"
 
 #include <inttypes.h>
 
 struct edit {
 	const struct entry *entry; /* as the caller knows it */
 	const struct entry_names *names;
-	struct entry *result; /* held */
+	const struct entry *rewrapped; /* a token key with those names; NULL: it needs none */
+	struct entry *result;	       /* held */
 };
 
 /* --- Renaming */
@@ -131,7 +133,7 @@ static enum zone_status decide_rename(struct changes *changes, void *state)
 	struct entry *current;
 
 	TRY(entry_check_current(&changes->zones->index, edit->entry, &current));
-	edit->result = entry_copy(current);
+	edit->result = entry_copy(edit->rewrapped != NULL ? edit->rewrapped : current);
 	if (edit->result == NULL)
 		return ZONE_NO_MEMORY;
 	TRY(take_defaults(edit->result, edit->names));
@@ -158,8 +160,13 @@ static enum zone_status run(struct zones *zones, changes_decide *decide, struct 
 enum zone_status zones_entry_rename(struct zones *zones, const struct entry *entry,
 				    const struct entry_names *names, struct entry **ret_entry)
 {
+	AUTO(entry_releasep) struct entry *rewrapped = NULL;
 	struct edit edit = {.entry = entry, .names = names};
 
+	if (entry->kind == ENTRY_KEY && token_key_limits_change(entry, names)) {
+		TRY(token_key_wrap_anew(zones, entry, names, &rewrapped));
+		edit.rewrapped = rewrapped;
+	}
 	return run(zones, decide_rename, &edit, ret_entry);
 }
 

@@ -111,7 +111,7 @@ struct entry {
 		} of_zone;
 		struct {
 			uint64_t zone;
-			struct bytes wrapped; /* CKM_CMEK_DEK_WRAP format, AAD = the uid */
+			struct bytes wrapped; /* docs/format.md, 4.1: bound to all that limits it */
 			uint32_t key_type;    /* the layer above's number */
 			uint32_t value_len;
 		} of_key;

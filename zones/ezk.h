@@ -13,6 +13,7 @@ enum ezk_purpose {
 	EZK_MAC,
 	EZK_RECORD,
 	EZK_DEK_WRAP,
+	EZK_TOKEN_KEY, /* those that the store keeps */
 	EZK_WRAP_KW,
 	EZK_WRAP_KWP, /* KWP and 0x210A */
 	EZK_WRAP_CBC_PAD,
@@ -120,5 +121,14 @@ enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad,
 			  uint8_t *ret_wrapped);
 enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 			    uint8_t *ret_secret, struct ezk **ret_ezk);
-/* The version of its zone's EZK that a wrapped DEK names; 0: it is none. */
-uint32_t dek_wrap_version(struct bytes wrapped);
+/*
+ * The same for a token key as the store keeps it (docs/format.md, 4.1): another magic, another
+ * purpose, so that neither opens the other's, and no mechanism a stored one. For zones/token_key.c
+ * alone, which knows what the AAD is.
+ */
+enum zone_status token_key_wrap(struct ezk *ezk, struct bytes value, struct bytes aad,
+				uint8_t *ret_wrapped);
+enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
+				  uint8_t *ret_secret, struct ezk **ret_ezk);
+/* Zone and version that a stored token key names; false: it is none. */
+bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);

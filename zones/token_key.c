@@ -1,5 +1,7 @@
 /* Token keys: data keys that the store keeps, wrapped by the EZK of their zone. */
+#include "zones/token_key.h"
 #include "base/macros.h"
+#include "base/secret.h"
 #include "zones/ezk.h"
 #include "zones/rules.h"
 
@@ -54,20 +56,106 @@ static enum zone_status find_zone(struct zones *zones, struct uid project, uint6
 	return ZONE_OK;
 }
 
+/* --- Wrapping */
+
+/* What a key's wrapped form is bound to: all that limits it. docs/format.md, 4.1. */
+static bool write_aad(const struct entry *key, struct buffer *out)
+{
+	buffer_append(out, bytes(key->uid.bytes, UID_SIZE));
+	buffer_append(out, bytes(key->project.bytes, UID_SIZE));
+	buffer_put_u32(out, key->of_key.key_type);
+	buffer_put_u32(out, key->of_key.value_len);
+	buffer_put_u32(out, key->usages);
+	buffer_put_u32(out, (uint32_t)key->extra.len);
+	buffer_append(out, key->extra);
+	return !out->failed;
+}
+
 static enum zone_status wrap(struct zones *zones, const struct entry *zone, struct bytes value,
 			     struct entry *key)
 {
 	uint8_t wrapped[DEK_MAX + DEK_WRAP_OVERHEAD];
+	AUTO(buffer_clear) struct buffer aad = {0};
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	if (value.len == 0 || value.len > DEK_MAX)
 		return refuse(ZONE_INVALID, "a key that is kept has 1 to %d bytes", DEK_MAX);
+	if (!write_aad(key, &aad))
+		return ZONE_NO_MEMORY;
 	TRY(ezk_find(zones, zone, EZK_PRIMARY, &ezk));
-	TRY(dek_wrap(ezk, value, bytes(key->uid.bytes, UID_SIZE), wrapped));
+	TRY(token_key_wrap(ezk, value, buffer_bytes(&aad), wrapped));
 	return entry_set_bytes(&key->of_key.wrapped, bytes(wrapped, value.len + DEK_WRAP_OVERHEAD))
 		       ? ZONE_OK
 		       : ZONE_NO_MEMORY;
 }
+
+/* --- Opening */
+
+static enum zone_status refuse_changed(struct zones *zones, const struct entry *key)
+{
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, key->project);
+
+	return refuse(ZONE_RECORD_CORRUPT,
+		      "the stored key '%s' of project '%s' does not match its attributes: the "
+		      "store was changed by other hands; restore it from a backup",
+		      key->label, project == NULL ? "" : project->label);
+}
+
+/* Do the row and what it holds say the same, as far as that can be seen from outside? */
+static bool is_consistent(const struct entry *key)
+{
+	uint32_t version;
+	uint64_t zone;
+
+	return key->of_key.value_len <= DEK_MAX &&
+	       key->of_key.wrapped.len == key->of_key.value_len + DEK_WRAP_OVERHEAD &&
+	       token_key_place(key->of_key.wrapped, &zone, &version) && zone == key->of_key.zone;
+}
+
+static enum zone_status zone_of(struct zones *zones, const struct entry *key,
+				struct entry **ret_zone)
+{
+	*ret_zone = zones_find_zone(zones, key->of_key.zone);
+	if (*ret_zone != NULL)
+		return ZONE_OK;
+	return refuse(ZONE_NOT_FOUND, "zone %" PRIu64 " of the stored key '%s' is not there",
+		      key->of_key.zone, key->label);
+}
+
+static enum zone_status unwrap(struct zones *zones, const struct entry *key, uint8_t *secret,
+			       struct ezk **ret_ezk)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(buffer_clear) struct buffer aad = {0};
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	TRY(zone_of(zones, key, &zone));
+	if (!write_aad(key, &aad))
+		return ZONE_NO_MEMORY;
+	TRY(ezk_find(zones, zone, EZK_PRIMARY, &ezk));
+	return token_key_unwrap(ezk, key->of_key.wrapped, buffer_bytes(&aad), secret, ret_ezk);
+}
+
+enum zone_status zones_key_open(struct zones *zones, const struct entry *key, uint8_t **ret_secret,
+				struct ezk **ret_ezk)
+{
+	AUTO(secret_freep) uint8_t *secret = NULL;
+	enum zone_status status;
+
+	if (!is_consistent(key))
+		return refuse_changed(zones, key);
+	secret = secret_new(key->of_key.value_len);
+	if (secret == NULL)
+		return ZONE_NO_MEMORY;
+	status = unwrap(zones, key, secret, ret_ezk);
+	if (status == ZONE_WRAPPED_KEY_INVALID)
+		return refuse_changed(zones, key);
+	if (status == ZONE_OK)
+		*ret_secret = TAKE(secret);
+	return status;
+}
+
+/* --- Making and changing */
 
 /* The zone may have gone while the KMS was asked. */
 static enum zone_status decide(struct changes *changes, void *state)
@@ -101,5 +189,27 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 	TRY(wrap(zones, zone, value, key));
 	TRY(zones_change(zones, decide, key));
 	*ret_key = TAKE(key);
+	return ZONE_OK;
+}
+
+bool token_key_limits_change(const struct entry *key, const struct entry_names *names)
+{
+	return key->usages != names->usages || !bytes_equal(key->extra, names->extra);
+}
+
+enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
+				     const struct entry_names *names, struct entry **ret_changed)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *changed = entry_copy(key);
+	AUTO(secret_freep) uint8_t *value = NULL;
+
+	if (changed == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(entry_take_names(changed, names));
+	TRY(zones_key_open(zones, key, &value, NULL));
+	TRY(zone_of(zones, key, &zone));
+	TRY(wrap(zones, zone, bytes(value, key->of_key.value_len), changed));
+	*ret_changed = TAKE(changed);
 	return ZONE_OK;
 }

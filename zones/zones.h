@@ -169,12 +169,20 @@ enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
 enum zone_status zones_key_create(struct zones *zones, struct uid project, uint64_t zone,
 				  uint32_t key_type, struct bytes value,
 				  const struct entry_names *names, struct entry **ret_key);
+/* The same. Its value, value_len bytes for the caller to secret_free(). It is bound to its project
+ * and to all that limits it: key type, length, usages and extra; label, id and state are not among
+ * them. ZONE_RECORD_CORRUPT: the entry is not what it was wrapped with. *ret_ezk (may be NULL): the
+ * EZK version that was used, held. */
+struct ezk;
+enum zone_status zones_key_open(struct zones *zones, const struct entry *key, uint8_t **ret_secret,
+				struct ezk **ret_ezk);
 
 /* --- Changes (compare-and-set on the entry's revision: ZONE_CONFLICT) */
 
 /* Label, id, usages and extra become those of `names`; empty ones the default. A zone's label keeps
  * its cluster, its usages are within the greatest (else ZONE_INVALID); a cluster's new label goes
- * into its zones' too. ZONE_EXISTS. */
+ * into its zones' too. ZONE_EXISTS. KMS only for usages and extra of a token key, which is wrapped
+ * anew (as zones_key_open()); a refusal changes nothing. */
 enum zone_status zones_entry_rename(struct zones *zones, const struct entry *entry,
 				    const struct entry_names *names, struct entry **ret_entry);
 /* Root keys (ZONE_IN_USE if a cluster or an EZK version needs it, also of a zone that can be

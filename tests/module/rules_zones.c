@@ -90,7 +90,7 @@ static void a_token_key_is_stored_wrapped(void **state)
 	assert_int_equal(attribute_bytes(session, key, CKA_CMEK_ZONE, of_key, 8), 8);
 	assert_memory_equal(of_key, id, 8);
 	assert_int_equal(attribute_bytes(session, key, CKA_CMEK_ENCRYPTED_KEY, stored, 256), 96);
-	assert_memory_equal(stored, "CDEK\1", 5);
+	assert_memory_equal(stored, "CTKN\1", 5);
 	assert_memory_equal(stored + 8, id, 8);
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 FILE = Path(__file__).with_name("format.inc")
 HEAD = "/* Made by tests/vectors/make_format_vectors.py from docs/format.md; don't edit. All bytes in hex. */\n"
-PURPOSES = ["data", "mac", "record", "dek-wrap", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "fingerprint"]
+PURPOSES = ["data", "mac", "record", "dek-wrap", "token-key", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "fingerprint"]
 ZONES = [(1, 1), (0x0123456789ABCDEF, 7), (2**63 - 1, 2**32 - 1)]
 
 
@@ -49,6 +49,14 @@ def wrapped_dek(ezk, zone, version, salt, nonce, aad, dek):
     header = b"CDEK\x01\0\0\0" + struct.pack(">QI", zone, version) + salt + nonce
     key = kdf(derived(ezk, "dek-wrap", zone, version), b"cmek/1/dek", salt)
     return header + AESGCM(key).encrypt(nonce, dek, header + aad)
+
+
+def token_key(ezk, zone, version, salt, nonce, limits, value):
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    header = b"CTKN\x01\0\0\0" + struct.pack(">QI", zone, version) + salt + nonce
+    key = kdf(derived(ezk, "token-key", zone, version), b"cmek/1/token-value", salt)
+    return header + AESGCM(key).encrypt(nonce, value, header + limits)
 
 
 def row(macro, *values):
@@ -91,6 +99,20 @@ def deks():
         yield row("VECTOR_DEK", ezk, zone, version, aad, dek, blob)
 
 
+def token_keys():
+    for number, (value_len, attributes_len) in enumerate([(32, 32), (1, 0), (512, 3000)]):
+        zone, version = ZONES[number]
+        ezk, value, attributes = filler(f"ezk {zone}", 32), filler(f"value {number}", value_len), filler(f"attributes {number}", attributes_len)
+        uid, project, key_type, usages = filler(f"uid {number}", 16), filler("project", 16), 0x1F - number, 0x7F >> number
+        limits = uid + project + struct.pack(">IIII", key_type, value_len, usages, attributes_len) + attributes
+        blob = token_key(ezk, zone, version, filler(f"key salt {number}", 16), filler(f"key nonce {number}", 12), limits, value)
+        yield row("VECTOR_TOKEN_KEY", ezk, zone, version, uid, project, key_type, usages, attributes, value, blob)
+
+
+def everything():
+    return HEAD + "".join([*keys(), *records(), *deks(), *token_keys()])
+
+
 def main():
     if sys.argv[1:] == ["--check"]:
         print("1..1")
@@ -99,10 +121,10 @@ def main():
         except ImportError:
             print("ok 1 - format vectors are what the page says # SKIP python3-cryptography is not here")
             return
-        good = FILE.read_text() == HEAD + "".join([*keys(), *records(), *deks()])
+        good = FILE.read_text() == everything()
         print("ok" if good else "not ok", "1 - format vectors are what the page says")
         sys.exit(not good)
-    FILE.write_text(HEAD + "".join([*keys(), *records(), *deks()]))
+    FILE.write_text(everything())
 
 
 main()

@@ -1,0 +1,11 @@
+/* Token keys, for the files of zones/ alone. */
+#pragma once
+
+#include "zones/zones.h"
+
+/* Do the names change what limits the key, and so what its wrapped form is bound to? */
+bool token_key_limits_change(const struct entry *key, const struct entry_names *names);
+/* KMS when the zone has no lease. A copy with those names, its value wrapped anew under them. As
+ * zones_key_open(); ZONE_INVALID. */
+enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
+				     const struct entry_names *names, struct entry **ret_changed);
