@@ -153,7 +153,7 @@ int main(void)
 {
 	int failures = rules_interfaces() + rules_life() + rules_attributes();
 
-	failures += rules_root_keys() + rules_zones() + rules_wraps();
+	failures += rules_root_keys() + rules_zones() + rules_wraps() + rules_token_keys();
 	failures += rules_affinity() + rules_parameters() + rules_arguments();
 	failures += rules_leases();
 	return failures == 0 ? 0 : 1;

@@ -37,6 +37,13 @@ CK_RV wrap_by(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE wrap
 	      CK_OBJECT_HANDLE key, CK_BYTE *wrapped, CK_ULONG *wrapped_len);
 CK_RV unwrap_by(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE wrapping,
 		CK_BYTE *wrapped, CK_ULONG wrapped_len, CK_OBJECT_HANDLE *ret_key);
+/* Decrypts at once and in parts; in neither does a half of the known key come out. */
+void yields_no_key(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE zone,
+		   CK_BYTE *wrapped, CK_ULONG len);
+/* The record set of a zone under the default root key comes back to the token, or lives in the
+ * session. */
+CK_RV import_set(CK_SESSION_HANDLE session, CK_BYTE *set, CK_ULONG len, bool token,
+		 CK_OBJECT_HANDLE *ret_zone);
 /* The two keys encrypt alike. */
 bool same_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE one, CK_OBJECT_HANDLE two);
 
@@ -47,6 +54,7 @@ int rules_attributes(void);
 int rules_root_keys(void);
 int rules_zones(void);
 int rules_wraps(void);
+int rules_token_keys(void);
 int rules_affinity(void);
 int rules_parameters(void);
 int rules_arguments(void);

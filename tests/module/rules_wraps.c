@@ -13,9 +13,8 @@ static bool contains(const CK_BYTE *out, CK_ULONG len, const void *part, size_t 
 	return memmem(out, len, part, part_len) != NULL;
 }
 
-/* Decrypts at once and in parts; in neither does a half of the key come out. */
-static void yields_no_key(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE zone,
-			  CK_BYTE *wrapped, CK_ULONG len)
+void yields_no_key(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE zone,
+		   CK_BYTE *wrapped, CK_ULONG len)
 {
 	CK_BYTE out[512] = {0};
 	CK_ULONG out_len = sizeof(out);
@@ -192,8 +191,8 @@ static void a_zone_is_wrapped_by_its_root_key_alone(void **state)
 	fails(wrap_by(session, mechanism(CKM_CMEK_KMS), root, root, wrapped, &len));
 }
 
-static CK_RV import_set(CK_SESSION_HANDLE session, CK_BYTE *set, CK_ULONG len, bool token,
-			CK_OBJECT_HANDLE *ret_zone)
+CK_RV import_set(CK_SESSION_HANDLE session, CK_BYTE *set, CK_ULONG len, bool token,
+		 CK_OBJECT_HANDLE *ret_zone)
 {
 	struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
 

@@ -100,7 +100,7 @@ def deks():
 
 
 def token_keys():
-    for number, (value_len, attributes_len) in enumerate([(32, 32), (1, 0), (512, 3000)]):
+    for number, (value_len, attributes_len) in enumerate([(32, 32), (1, 0), (512, 2000)]):
         zone, version = ZONES[number]
         ezk, value, attributes = filler(f"ezk {zone}", 32), filler(f"value {number}", value_len), filler(f"attributes {number}", attributes_len)
         uid, project, key_type, usages = filler(f"uid {number}", 16), filler("project", 16), 0x1F - number, 0x7F >> number
