@@ -39,8 +39,8 @@
 #define CKA_CMEK_STATE	     (CMEK_VENDOR_BASE + 8) /* CK_ULONG: CMEK_STATE_… */
 #define CKA_CMEK_ROOT_KEY    (CMEK_VENDOR_BASE + 9) /* text: the root key's ARN */
 #define CKA_CMEK_ENCRYPTED_KEY                                                                     \
-	(CMEK_VENDOR_BASE +                                                                        \
-	 10) /* a zone: the EZK record of its primary version; a token DEK: its wrapped form */
+	(CMEK_VENDOR_BASE + 10) /* a zone: the EZK record of its primary version; a token DEK: as  \
+				   it is stored (docs/format.md, 4.1), which no mechanism opens */
 #define CKA_CMEK_MIN_VERSION (CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
 #define CKA_CMEK_IMPORTED    (CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
 /* On the diagnostic object: the last error this thread met, as one line of text; its CKA_VALUE is
@@ -116,6 +116,7 @@
 #define CMEK_ERROR_PENDING_DELETION	     308UL
 #define CMEK_ERROR_NOT_FOUND		     309UL
 #define CMEK_ERROR_INVALID		     310UL
+/* An EZK record, or a token key's row, is not what was written: see docs/store.md. */
 #define CMEK_ERROR_RECORD_CORRUPT	     311UL
 #define CMEK_ERROR_WRAPPED_KEY_INVALID	     312UL
 #define CMEK_ERROR_FENCED		     313UL

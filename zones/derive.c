@@ -5,6 +5,7 @@
 #include "crypto/digest.h"
 
 /* A promise: files written with these labels exist. */
+/* clang-format off */
 static const char *const labels[] = {
 	[EZK_DATA] = "cmek/1/data",
 	[EZK_MAC] = "cmek/1/mac",
@@ -18,6 +19,7 @@ static const char *const labels[] = {
 	[EZK_FINGERPRINT] = "cmek/1/fingerprint",
 	[EZK_MEMORY] = "cmek/1/memory", /* never written anywhere */
 };
+/* clang-format on */
 _Static_assert(COUNT_OF(labels) == EZK_PURPOSE_COUNT, "each purpose has a label");
 
 enum { CONTEXT_SIZE = 12 }; /* zone (8) | version (4) */
