@@ -161,6 +161,9 @@ def check_columns(place, running, row):
         # A row that says less than is asked for is refused for that.
         if columns.keys() <= {"extra", "zone", "wrapped"} or columns.get("usages") == 127:
             ok(all(map(is_told, said)), f"{name}: for what it is", said)
+        if name == "extra: nothing forbidden":
+            whys = {why for one in said for why in one.values()}
+            ok(whys == {(DEVICE_ERROR, RECORD_CORRUPT)}, f"{name}: each use for that alone", said)
         narrowed = running.call("narrow", "kept")["narrow"]
         ok(narrowed[0] != OK, f"{name}: nor is it made good by a change", narrowed)
     said = in_a_fresh_process(place, "q")

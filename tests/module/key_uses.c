@@ -140,7 +140,9 @@ static CK_RV be_wrapped(CK_OBJECT_HANDLE key)
 
 static CK_RV derive(CK_OBJECT_HANDLE key)
 {
-	CK_HKDF_PARAMS hkdf = {.bExpand = CK_TRUE, .prfHashMechanism = CKM_SHA256};
+	CK_HKDF_PARAMS hkdf = {.bExpand = CK_TRUE,
+			       .prfHashMechanism = CKM_SHA256,
+			       .ulSaltType = CKF_HKDF_SALT_NULL};
 	CK_MECHANISM mechanism = {CKM_HKDF_DERIVE, &hkdf, sizeof(hkdf)};
 	CK_KEY_TYPE type = CKK_AES;
 	CK_ULONG len = 32;

@@ -250,6 +250,27 @@ static void the_diagnosis_numbers_its_faults(void **state)
 	assert_int_equal(faults(session, numbers), 0);
 }
 
+/* What limits a token key is bound to its value. */
+static void a_token_key_of_a_closed_zone_is_not_limited_but_named(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = copy_of(session, wrapped_key(session), true);
+	struct template *limit = with_bool(template_new(), CKA_DECRYPT, false);
+	struct template *name = with_text(template_new(), CKA_LABEL, "named meanwhile");
+	CK_BYTE block[16] = {0};
+
+	set_state(session, CMEK_STATE_DISABLED);
+	fails_for(CMEK_ERROR_KMS_DISABLED, session,
+		  p11->C_SetAttributeValue(session, key, limit->rows, limit->count));
+	assert_true(attribute_bool(session, key, CKA_DECRYPT));
+	check(p11->C_SetAttributeValue(session, key, name->rows, name->count));
+	set_state(session, CMEK_STATE_ACTIVE);
+	check(encrypt(session, key, block));
+	check(p11->C_SetAttributeValue(session, key, limit->rows, limit->count));
+	assert_false(attribute_bool(session, key, CKA_DECRYPT));
+	check(encrypt(session, key, block));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int rules_leases(void)
@@ -259,6 +280,7 @@ int rules_leases(void)
 		CASE(a_value_is_not_read_from_a_zone_that_is_closed),
 		CASE(a_key_that_a_closed_zone_did_not_wrap_is_free_for_another),
 		CASE(a_label_is_changed_while_the_zone_is_closed),
+		CASE(a_token_key_of_a_closed_zone_is_not_limited_but_named),
 		CASE(an_operation_under_way_ends_at_its_next_call),
 		CASE(a_no_in_one_session_ends_operations_of_others),
 		CASE(a_root_key_tells_what_was_heard_of_it),
