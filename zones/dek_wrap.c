@@ -175,6 +175,14 @@ enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct 
 	return unwrap(&token_key_form, ezk, wrapped, aad, ret_secret, ret_ezk);
 }
 
+uint32_t dek_wrap_version(struct bytes wrapped)
+{
+	uint32_t version;
+	uint64_t zone;
+
+	return read_header(&dek_form, wrapped, &zone, &version) == ZONE_OK ? version : 0;
+}
+
 bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)
 {
 	return read_header(&token_key_form, wrapped, ret_zone, ret_version) == ZONE_OK;

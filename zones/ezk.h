@@ -121,6 +121,8 @@ enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad,
 			  uint8_t *ret_wrapped);
 enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 			    uint8_t *ret_secret, struct ezk **ret_ezk);
+/* The version of its zone's EZK that a wrapped DEK names; 0: it is none. */
+uint32_t dek_wrap_version(struct bytes wrapped);
 /*
  * The same for a token key as the store keeps it (docs/format.md, 4.1): another magic, another
  * purpose, so that neither opens the other's, and no mechanism a stored one. For zones/token_key.c
