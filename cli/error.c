@@ -96,6 +96,7 @@ static int code_for_reason(CK_ULONG reason)
 	case CMEK_ERROR_STORE_CORRUPT:
 	case CMEK_ERROR_STORE_NEWER:
 	case CMEK_ERROR_RECORD_CORRUPT:
+	case CMEK_ERROR_RECORD_NEWER:
 	case CMEK_ERROR_WRAPPED_KEY_INVALID:
 	case CMEK_ERROR_KMS_INVALID_CIPHERTEXT:
 		return CMEK_EXIT_DAMAGED;
@@ -111,7 +112,7 @@ static int code_for_reason(CK_ULONG reason)
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_STORE_CONFLICT)
 		return CMEK_EXIT_UNAVAILABLE;
-	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_IMPORTED)
+	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_RECORD_NEWER)
 		return CMEK_EXIT_REFUSED;
 	return -1;
 }

@@ -290,8 +290,9 @@ bool envelope_record_decode(struct bytes record, struct envelope_record *ret_rec
 	result.version = reader_u32(&reader);
 	result.created_ms = reader_u64(&reader);
 	reader_take(&reader, 4 + 32);
-	if (!record_arns_decode(&reader, &result) || len != record.len ||
-	    !bytes_equal(start, bytes("CEZK", 4)) || format != FORMAT)
+	result.bound.len += reader_sized(&reader).len;
+	if (result.bound.len > ENVELOPE_RECORD_BOUND_MAX || !record_arns_decode(&reader, &result) ||
+	    len != record.len || !bytes_equal(start, bytes("CEZK", 4)) || format != FORMAT)
 		return false;
 	*ret_record = result;
 	return true;

@@ -18,8 +18,11 @@ enum {
 	ENVELOPE_CHUNK_BITS_MAX = 24,
 	ENVELOPE_KIND_FILE = 1,
 	ENVELOPE_TAG = 16,
-	ENVELOPE_WRAPPED = 96,	    /* a wrapped DEK of 32 bytes */
-	ENVELOPE_RECORD_BOUND = 88, /* what of a record its MAC covers, and the MAC */
+	ENVELOPE_WRAPPED = 96, /* a wrapped DEK of 32 bytes */
+	ENVELOPE_LIMITS_MAX = 1024,
+	/* What of a record its MAC covers, and the MAC: without limits, and with the most. */
+	ENVELOPE_RECORD_BOUND = 90,
+	ENVELOPE_RECORD_BOUND_MAX = ENVELOPE_RECORD_BOUND + ENVELOPE_LIMITS_MAX,
 	ENVELOPE_HEADER_MAX = ENVELOPE_IMMUTABLE + ENVELOPE_SLOTS * ENVELOPE_SLOT_MAX,
 };
 
@@ -76,7 +79,8 @@ struct envelope_record {
 	uint8_t project[16];
 	uint8_t cluster[16];
 	uint64_t created_ms;
-	struct bytes bound;   /* ENVELOPE_RECORD_BOUND bytes that tell records apart; borrowed */
+	struct bytes bound;   /* the bytes that tell records apart, ENVELOPE_RECORD_BOUND_MAX at
+				 most; borrowed */
 	struct bytes arns[8]; /* borrowed */
 	size_t arn_count;     /* at least 1 */
 };

@@ -73,7 +73,8 @@ static void remember(struct envelope_token *token, const struct envelope_record 
 
 	if (token->opened_count >= ENVELOPE_OPENED_MAX)
 		token->functions->C_DestroyObject(token->session, token->opened[place].key);
-	memcpy(token->opened[place].bound, record->bound.data, ENVELOPE_RECORD_BOUND);
+	memcpy(token->opened[place].bound, record->bound.data, record->bound.len);
+	token->opened[place].bound_len = record->bound.len;
 	token->opened[place].key = key;
 	token->opened_count++;
 }
@@ -89,7 +90,8 @@ static CK_OBJECT_HANDLE recall(const struct envelope_token *token,
 			       const struct envelope_record *record)
 {
 	for (size_t i = 0; i < token->opened_count && i < ENVELOPE_OPENED_MAX; i++)
-		if (memcmp(token->opened[i].bound, record->bound.data, ENVELOPE_RECORD_BOUND) == 0)
+		if (bytes_equal(bytes(token->opened[i].bound, token->opened[i].bound_len),
+				record->bound))
 			return token->opened[i].key;
 	return CK_INVALID_HANDLE;
 }

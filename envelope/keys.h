@@ -17,7 +17,8 @@ struct envelope_token {
 	const CK_FUNCTION_LIST *functions;
 	CK_SESSION_HANDLE session;
 	struct {
-		uint8_t bound[ENVELOPE_RECORD_BOUND];
+		uint8_t bound[ENVELOPE_RECORD_BOUND_MAX];
+		size_t bound_len;
 		CK_OBJECT_HANDLE key;
 	} opened[ENVELOPE_OPENED_MAX];
 	size_t opened_count;

@@ -121,6 +121,7 @@
 #define CMEK_ERROR_WRAPPED_KEY_INVALID	     312UL
 #define CMEK_ERROR_FENCED		     313UL
 #define CMEK_ERROR_IMPORTED		     314UL
+#define CMEK_ERROR_RECORD_NEWER		     315UL /* an EZK record has limits of a later release */
 
 /* Exit codes of the cmek tool. */
 #define CMEK_EXIT_OK	      0

@@ -134,12 +134,13 @@ void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct 
 	struct bytes blob = bytes_of("blob");
 
 	buffer_append(out, bytes("CEZK\x01\0", 6));
-	buffer_put_u16(out, (uint16_t)(97 + 2 + strlen(arn) + 2 + blob.len));
+	buffer_put_u16(out, (uint16_t)(99 + 2 + strlen(arn) + 2 + blob.len));
 	buffer_append(out, bytes(zeros, 32));
 	buffer_put_u64(out, zone);
 	buffer_put_u32(out, version);
 	buffer_append(out, bytes(zeros, 12));
 	buffer_append(out, bytes(zeros, 32));
+	buffer_put_u16(out, 0); /* no limits */
 	buffer_put_u8(out, 1);
 	buffer_put_sized(out, bytes_of(arn));
 	buffer_put_sized(out, blob);

@@ -105,6 +105,8 @@ static void fill_zone(struct entry *entry, uint32_t number)
 						.project = test_uid(ENTRY_PROJECT, 1),
 						.cluster = test_uid(ENTRY_CLUSTER, 1)};
 		memcpy(version->fingerprint + 4, &number, sizeof(number));
+		if (i == 1)
+			assert_true(entry_set_bytes(&version->limits, bytes("\3\0\1", 3)));
 		assert_int_equal(ezk_version_add_wrap(version, "arn:one", bytes_of("blob one")),
 				 ZONE_OK);
 		assert_int_equal(ezk_version_add_wrap(version, "arn:two", bytes("\0\1", 2)),
@@ -243,6 +245,7 @@ static void assert_same_zone(const struct entry *a, const struct entry *b)
 		assert_int_equal(x->version, y->version);
 		assert_int_equal(x->created_ms, y->created_ms);
 		assert_int_equal(x->greatest_usages, y->greatest_usages);
+		assert_bytes(x->limits, y->limits);
 		assert_memory_equal(x->fingerprint, y->fingerprint, sizeof(x->fingerprint));
 		assert_memory_equal(x->mac, y->mac, sizeof(x->mac));
 		assert_int_equal(x->all_wraps, y->all_wraps);

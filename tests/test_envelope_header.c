@@ -5,7 +5,7 @@
 #include "base/macros.h"
 #include "tests/unit.h"
 
-enum { RECORD_LEN = 97 + 2 + 20 + 2 + 40 };
+enum { RECORD_LEN = 97 + 2 + 5 + 2 + 20 + 2 + 40 };
 
 static const char arn[] = "arn:local:kms:local:";
 
@@ -26,6 +26,7 @@ static void put_record(struct buffer *out, uint64_t zone, uint32_t version)
 	buffer_put_u64(out, 1764000000000);
 	buffer_put_u32(out, 0x30);
 	buffer_append(out, bytes(fill + 32, 32));
+	buffer_put_sized(out, bytes("\1\0\2ab", 5)); /* limits */
 	buffer_put_u8(out, 1);
 	buffer_put_sized(out, bytes_of(arn));
 	buffer_put_sized(out, bytes(fill, 40));
@@ -359,7 +360,7 @@ static void a_record_says_whose_it_is(void **state)
 	assert_int_equal(found.cluster[0], 17);
 	assert_int_equal(found.arn_count, 1);
 	assert_bytes(found.arns[0], bytes_of(arn));
-	assert_bytes(found.bound, bytes(record.data + 8, 88));
+	assert_bytes(found.bound, bytes(record.data + 8, 88 + 7));
 }
 
 static void a_malformed_record_is_refused(void **state)
@@ -367,11 +368,12 @@ static void a_malformed_record_is_refused(void **state)
 	static const struct {
 		size_t offset;
 		uint8_t value;
-	} rows[] = {{0, 'X'},	  {4, 2},	  {7, RECORD_LEN + 1},
-		    {96, 0},	  {96, 2},	  {96, 9},
-		    {97, 1},	  {98, 0},	  {99, ' '},
-		    {99, '\n'},	  {99, 0x1B},	  {99, 0xC3},
-		    {99 + 20, 9}, {99 + 21, 0x29}};
+	} rows[] = {{96, 5},	   {97, 6},	    {97, 255},
+		    {0, 'X'},	   {4, 2},	    {7, RECORD_LEN + 1},
+		    {103, 0},	   {103, 2},	    {103, 9},
+		    {104, 1},	   {105, 0},	    {106, ' '},
+		    {106, '\n'},   {106, 0x1B},	    {106, 0xC3},
+		    {106 + 20, 9}, {106 + 21, 0x29}};
 	AUTO(buffer_clear) struct buffer record = {0};
 	struct envelope_record found;
 

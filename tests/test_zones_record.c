@@ -1,6 +1,7 @@
 /* EZK records: the page's vectors, strict reading, and what a changed or moved record comes to. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "crypto/digest.h"
 
 #include "tests/live_zones.h"
 
@@ -94,6 +95,7 @@ static void records_are_read_and_written_as_the_page_says(void **state)
 		     &(struct ezk_seal){
 			     .identity = {version.project, version.cluster, zone, version.version},
 			     .greatest_usages = version.greatest_usages,
+			     .limits = version.limits,
 			     .created_ms = version.created_ms,
 			     .key = from_hex(&ezk, vectors[i].ezk).data,
 		     },
@@ -216,8 +218,88 @@ static void record_of_another_identity_does_not_open(void **state)
 	other.greatest_usages |= USAGE_ENCRYPT;
 	assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
 	other = version;
+	other.limits = bytes("\1\0\0", 3);
+	assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
+	other = version;
 	other.fingerprint[0] ^= 1;
 	assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
+}
+
+/* --- Limits */
+
+static const struct ezk_seal limited = {
+	.identity = {{{1}}, {{2}}, ZONE, 3},
+	.greatest_usages = USAGE_WRAP | USAGE_UNWRAP,
+	.limits = {(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\3\0\1x", 15},
+	.created_ms = 1764000000123,
+};
+
+static void limits_that_were_taken_away_or_changed_are_noticed(void **state)
+{
+	static const struct bytes changes[] = {
+		{NULL, 0},
+		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207", 11},
+		{(const uint8_t *)"\3\0\1x", 4},
+		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\3\0\1y", 15},
+		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\4\0\1x", 15},
+	};
+	AUTO(ezk_version_clear) struct ezk_version version = {0};
+	uint8_t ezk[EZK_SIZE];
+
+	seal(*state, &limited, &version);
+	assert_int_equal(open_as(*state, ZONE, &version, ezk), ZONE_OK);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct ezk_version other = version;
+
+		other.limits = changes[i];
+		assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
+		assert_false(record_same_bound(&other, &version));
+	}
+}
+
+static void limits_too_long_or_malformed_are_not_sealed(void **state)
+{
+	static const uint8_t value[LIMITS_MAX];
+	AUTO(buffer_clear) struct buffer limits = {0};
+	struct ask ask = live_ask(*state, ROOT_1);
+	struct ezk_version version = {0};
+	struct ezk_seal too_much = plain;
+
+	limits_put(&limits, LIMIT_UNWRAP_TEMPLATE, bytes(value, LIMITS_MAX - 2));
+	too_much.limits = buffer_bytes(&limits);
+	assert_int_equal(ezk_version_seal(&ask, &too_much, &version), ZONE_INVALID);
+	too_much.limits.len--;
+	assert_int_equal(ezk_version_seal(&ask, &too_much, &version), ZONE_INVALID);
+	assert_null(version.wraps);
+}
+
+/* As a later release may have made it: everything is right, and it means something. */
+static void limit_of_a_later_release_makes_a_record_unusable(void **state)
+{
+	static const uint8_t later[] = {9, 0, 1, 'x'};
+	AUTO(ezk_version_clear) struct ezk_version version = {0};
+	AUTO(buffer_clear) struct buffer record = {0}, covered = {0};
+	struct ezk_version read;
+	uint8_t ezk[EZK_SIZE], key[EZK_SIZE];
+	struct bytes part;
+	uint64_t zone;
+
+	seal(*state, &limited, &version);
+	assert_int_equal(open_as(*state, ZONE, &version, ezk), ZONE_OK);
+	assert_true(entry_set_bytes(&version.limits, bytes(later, sizeof(later))));
+	buffer_append(&covered, bytes("CEZK\1", 5));
+	record_put_bound(ZONE, &version, &covered);
+	buffer_put_sized(&covered, version.limits);
+	part = buffer_bytes(&covered);
+	assert_true(ezk_derive(ezk, EZK_RECORD, ZONE, version.version, key));
+	assert_true(hmac_once(DIGEST_SHA256, bytes(key, sizeof(key)), &part, 1, version.mac));
+	assert_int_equal(open_as(*state, ZONE, &version, ezk), ZONE_RECORD_NEWER);
+	assert_int_equal(record_encode(ZONE, &version, &record), ZONE_RECORD_NEWER);
+	/* And as bytes: the limits' tag is the last but three before the count of wraps. */
+	assert_true(entry_set_bytes(&version.limits, bytes("\3\0\1x", 4)));
+	assert_int_equal(record_encode(ZONE, &version, &record), ZONE_OK);
+	record.data[98] = 9;
+	assert_int_equal(record_decode(buffer_bytes(&record), &zone, &read), ZONE_RECORD_NEWER);
 }
 
 /* A blob from elsewhere with the right context, as who may call kms:Encrypt can make: the MAC
@@ -343,7 +425,7 @@ static void every_flipped_bit_of_a_record_is_noticed(void **state)
 	AUTO(ezk_version_clear) struct ezk_version version = {0};
 	AUTO(buffer_clear) struct buffer record = {0};
 
-	seal(*state, &plain, &version);
+	seal(*state, &limited, &version);
 	encode(&version, &record);
 	assert_int_equal(use(*state, buffer_bytes(&record)), ZONE_OK);
 	for (size_t bit = 0; bit < 8 * record.len; bit++) {
@@ -385,7 +467,7 @@ static void what_the_format_cannot_hold_is_not_written(void **state)
 	assert_int_equal(record_encode(ZONE, &version, &out), ZONE_INVALID);
 	ezk_version_drop_wrap(&version);
 	assert_int_equal(record_encode(ZONE, &version, &out), ZONE_OK);
-	assert_int_equal(out.len, 97 + 4 + strlen(ROOT_1) + version.wraps[0].blob.len +
+	assert_int_equal(out.len, 99 + 4 + strlen(ROOT_1) + version.wraps[0].blob.len +
 					  7 * (4 + strlen(ROOT_1) + KMS_BLOB_MAX));
 	version.version = 0;
 	assert_int_equal(record_encode(ZONE, &version, &out), ZONE_INVALID);
@@ -495,6 +577,9 @@ int main(void)
 		CASE(seal_can_have_the_key_drawn_by_the_kms),
 		CASE(seal_under_a_disabled_key_leaves_nothing),
 		CASE(record_of_another_identity_does_not_open),
+		CASE(limits_that_were_taken_away_or_changed_are_noticed),
+		CASE(limits_too_long_or_malformed_are_not_sealed),
+		CASE(limit_of_a_later_release_makes_a_record_unusable),
 		CASE(another_key_under_the_same_context_is_refused),
 		CASE(plaintext_of_another_length_or_content_is_refused),
 		CASE(any_wrap_opens),

@@ -421,6 +421,7 @@ static void changed_record_opens_nothing(void **state)
 {
 	static const char *const changes[] = {
 		"UPDATE ezk_versions SET greatest_usages = 127 WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET limits = x'030000' WHERE zone = %" PRIu64,
 		"UPDATE ezk_versions SET created_ms = created_ms + 1 WHERE zone = %" PRIu64,
 		"UPDATE ezk_versions SET mac = randomblob(32) WHERE zone = %" PRIu64,
 		"UPDATE ezk_versions SET fingerprint = randomblob(16) WHERE zone = %" PRIu64,

@@ -88,14 +88,19 @@ def aws_decrypt(arn, blob, context, region):
 
 class Record:
     def __init__(self, data):
-        expect(len(data) >= 97 and data[:5] == b"CEZK\x01", "not an EZK record of format 1")
+        expect(len(data) >= 99 and data[:5] == b"CEZK\x01", "not an EZK record of format 1")
         self.policy, length = struct.unpack_from(">BH", data, 5)
         self.project, self.cluster = data[8:24], data[24:40]
         self.zone, self.version, self.created = struct.unpack_from(">QIQ", data, 40)
-        self.covered = data[:5] + data[8:64]
-        self.mac = data[64:96]
-        self.wraps, at = [], 97
-        for _ in range(data[96]):
+        limits, at = self.take(data, 96)
+        tags, item = [], 0
+        while item < len(limits):
+            tags, (_, item) = [*tags, limits[item]], self.take(limits, item + 1)
+        expect(item == len(limits) <= 1024 and tags == sorted(set(tags)), "EZK record: malformed limits")
+        expect(set(tags) <= {1, 2, 3}, "EZK record: a limit that this tool does not know; use a later one")
+        self.covered, self.mac = data[:5] + data[8:64] + data[96:at], data[64:96]
+        self.wraps, count, at = [], data[at], at + 1
+        for _ in range(count):
             arn, at = self.take(data, at)
             blob, at = self.take(data, at)
             self.wraps.append((arn.decode(), blob))

@@ -8,7 +8,7 @@
 enum {
 	FORMAT = RECORD_FORMAT,
 	RECORD_SIZE_MAX = 65535,
-	MIN_SIZE = 97,
+	MIN_SIZE = 99,
 };
 
 void record_put_bound(uint64_t zone, const struct ezk_version *version, struct buffer *out)
@@ -19,6 +19,14 @@ void record_put_bound(uint64_t zone, const struct ezk_version *version, struct b
 	buffer_put_u32(out, version->version);
 	buffer_put_u64(out, (uint64_t)version->created_ms);
 	buffer_put_u32(out, version->greatest_usages);
+}
+
+bool record_same_bound(const struct ezk_version *a, const struct ezk_version *b)
+{
+	return uid_equal(a->project, b->project) && uid_equal(a->cluster, b->cluster) &&
+	       a->version == b->version && a->created_ms == b->created_ms &&
+	       a->greatest_usages == b->greatest_usages && bytes_equal(a->limits, b->limits) &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
 }
 
 static bool room_for_wrap(struct ezk_version *version)
@@ -91,6 +99,7 @@ void ezk_version_clear(struct ezk_version *version)
 	while (version->wrap_count > 0)
 		ezk_version_drop_wrap(version);
 	free(version->wraps);
+	free((void *)(uintptr_t)version->limits.data);
 	*version = (struct ezk_version){0};
 }
 
@@ -100,6 +109,9 @@ enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_
 
 	copy.wraps = NULL;
 	copy.wrap_count = 0;
+	copy.limits = (struct bytes){0};
+	if (!entry_set_bytes(&copy.limits, version->limits))
+		return ZONE_NO_MEMORY;
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		TRY(ezk_version_add_wrap(&copy, version->wraps[i].arn, version->wraps[i].blob));
 		copy.wraps[i].state = version->wraps[i].state;
@@ -118,7 +130,7 @@ static bool can_be_written(uint64_t zone, const struct ezk_version *version)
 
 static size_t record_size(const struct ezk_version *version)
 {
-	size_t size = MIN_SIZE;
+	size_t size = MIN_SIZE + version->limits.len;
 
 	for (size_t i = 0; i < version->wrap_count; i++)
 		size += 4 + strlen(version->wraps[i].arn) + version->wraps[i].blob.len;
@@ -131,12 +143,14 @@ enum zone_status record_encode(uint64_t zone, const struct ezk_version *version,
 
 	if (!can_be_written(zone, version) || size > RECORD_SIZE_MAX)
 		return ZONE_INVALID;
+	TRY(limits_check(version->limits));
 	buffer_put_text(out, RECORD_MAGIC);
 	buffer_put_u8(out, FORMAT);
 	buffer_put_u8(out, version->all_wraps);
 	buffer_put_u16(out, (uint16_t)size);
 	record_put_bound(zone, version, out);
 	buffer_append(out, bytes(version->mac, sizeof(version->mac)));
+	buffer_put_sized(out, version->limits);
 	buffer_put_u8(out, (uint8_t)version->wrap_count);
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		buffer_put_sized(out, bytes_of(version->wraps[i].arn));
@@ -175,6 +189,7 @@ static enum zone_status read_wrap(struct reader *reader, struct ezk_version *ver
 static enum zone_status read_bound(struct reader *reader, uint64_t *ret_zone,
 				   struct ezk_version *version)
 {
+	struct bytes limits;
 	uint64_t created;
 
 	take_into(reader, version->project.bytes, UID_SIZE);
@@ -184,11 +199,13 @@ static enum zone_status read_bound(struct reader *reader, uint64_t *ret_zone,
 	created = reader_u64(reader);
 	version->greatest_usages = reader_u32(reader);
 	take_into(reader, version->mac, sizeof(version->mac));
+	limits = reader_sized(reader);
 	if (reader->failed || *ret_zone == 0 || *ret_zone > ZONE_ID_MAX || version->version == 0 ||
 	    created > INT64_MAX)
 		return ZONE_INVALID;
 	version->created_ms = (int64_t)created;
-	return ZONE_OK;
+	TRY(limits_check(limits));
+	return entry_set_bytes(&version->limits, limits) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
 enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,

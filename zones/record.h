@@ -9,6 +9,7 @@
 #include "zones/ask.h"
 #include "zones/derive.h"
 #include "zones/entry.h"
+#include "zones/limits.h"
 
 enum { WRAPS_MAX = 8, RECORD_FORMAT = 1 };
 #define RECORD_MAGIC "CEZK"
@@ -36,6 +37,7 @@ void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity
 struct ezk_seal {
 	struct ezk_identity identity;
 	uint32_t greatest_usages;
+	struct bytes limits; /* borrowed */
 	int64_t created_ms;
 	bool from_kms;	    /* the key is drawn by GenerateDataKey, not by our own CSPRNG */
 	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */
@@ -43,13 +45,15 @@ struct ezk_seal {
 
 /* KMS: makes a version under the root key `ask->key` (an ARN), with its one wrap, MAC and
  * fingerprint. The plaintext is not given out: the first use decrypts it, which shows that the
- * right to do so is there and that what was stored opens. */
+ * right to do so is there and that what was stored opens. ZONE_INVALID: the limits are malformed,
+ * or more than LIMITS_MAX. */
 enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *seal,
 				  struct ezk_version *ret_version);
 
 /*
  * KMS: the EZK, by any of its wraps (in their order; `ask->key` and context are not looked at); 32
- * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT. If none opens, an
+ * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT; and then the limits:
+ * ZONE_RECORD_NEWER. If none opens, an
  * explicit no of any of them is the answer. AND wraps are reserved: ZONE_INVALID.
  */
 enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
@@ -78,15 +82,17 @@ void ezk_version_keep_wraps(struct ezk_version *version, const char *arn);
 void ezk_version_clear(struct ezk_version *version);
 enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);
 
-/* ZONE_INVALID: malformed, or too long for the format. A decoded version has no fingerprint
- * (zeros). */
+/* ZONE_INVALID: malformed, or too long for the format; ZONE_RECORD_NEWER. A decoded version has no
+ * fingerprint (zeros). */
 enum zone_status record_encode(uint64_t zone, const struct ezk_version *version,
 			       struct buffer *out);
 enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
 			       struct ezk_version *ret_version);
 
-/* Bytes 8 … 63 of a record, which the MAC covers. */
+/* Bytes 8 … 63 of a record, which the MAC covers together with the limits. */
 void record_put_bound(uint64_t zone, const struct ezk_version *version, struct buffer *out);
+/* Do two say the same in all that the MAC covers, and have they the same MAC? */
+bool record_same_bound(const struct ezk_version *a, const struct ezk_version *b);
 
 struct record_set {
 	uint64_t zone;

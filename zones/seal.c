@@ -41,6 +41,7 @@ static bool record_mac(const uint8_t *ezk, uint64_t zone, const struct ezk_versi
 	buffer_put_text(&covered, RECORD_MAGIC);
 	buffer_put_u8(&covered, RECORD_FORMAT);
 	record_put_bound(zone, version, &covered);
+	buffer_put_sized(&covered, version->limits);
 	part = buffer_bytes(&covered);
 	done = !covered.failed && ezk_derive(ezk, EZK_RECORD, zone, version->version, key) &&
 	       hmac_once(DIGEST_SHA256, bytes(key, sizeof(key)), &part, 1, ret_mac);
@@ -92,7 +93,8 @@ enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *
 	struct ezk_context context;
 	struct ask bound = *ask;
 
-	if (ezk == NULL)
+	TRY(limits_check(seal->limits));
+	if (ezk == NULL || !entry_set_bytes(&version.limits, seal->limits))
 		return ZONE_NO_MEMORY;
 	ezk_context_init(&context, &seal->identity);
 	bound.context = &context.context;
@@ -128,7 +130,17 @@ static enum zone_status check_key(const uint8_t *ezk, uint64_t zone,
 	if (!all_zero(version->fingerprint, sizeof(version->fingerprint)))
 		right &= memcmp(found.fingerprint, version->fingerprint,
 				sizeof(found.fingerprint)) == 0;
-	return right ? ZONE_OK : ZONE_RECORD_CORRUPT;
+	if (!right)
+		return ZONE_RECORD_CORRUPT;
+	/* Only now is it known that they are what was written. */
+	return limits_check(version->limits);
+}
+
+static void refuse_unknown_limit(uint64_t zone, const struct ezk_version *version)
+{
+	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 " has a limit that this "
+		  "release does not know, and so can't keep to: use a later release",
+		  zone, version->version);
 }
 
 enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
@@ -152,6 +164,8 @@ enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 		log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 ": what %s decrypts "
 			  "is not this key; the record was changed: restore it from a backup",
 			  zone, version->version, wrap->arn);
+	if (status == ZONE_RECORD_NEWER)
+		refuse_unknown_limit(zone, version);
 	if (status == ZONE_OK)
 		memcpy(ret_ezk, plaintext.data, EZK_SIZE);
 	return status;

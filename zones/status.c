@@ -45,6 +45,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_FENCED] = "the version is below the zone's minimum",
 	[ZONE_IMPORTED] = "an imported zone decrypts only",
 	[ZONE_RECORD_CORRUPT] = "the EZK record is not what was written",
+	[ZONE_RECORD_NEWER] = "the EZK record has limits of a later release",
 	[ZONE_WRAPPED_KEY_INVALID] = "the wrapped key does not open",
 	[ZONE_STORE_UNAVAILABLE] = "the store is out of reach",
 	[ZONE_STORE_READ_ONLY] = "the store can't be written",

@@ -21,6 +21,7 @@ enum zone_status {
 	ZONE_FENCED,		  /* a version below the zone's minimum */
 	ZONE_IMPORTED,		  /* an imported zone decrypts only */
 	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record, or tag of a token key */
+	ZONE_RECORD_NEWER,	  /* an EZK record with a limit that this release does not know */
 	ZONE_WRAPPED_KEY_INVALID, /* a wrapped DEK does not open */
 	/* The store. */
 	ZONE_STORE_UNAVAILABLE,

@@ -80,6 +80,7 @@ static void take_version(struct columns *columns, struct ezk_version *version)
 	version->version = (uint32_t)take_integer(columns, 1, UINT32_MAX);
 	version->created_ms = take_integer(columns, 0, INT64_MAX);
 	version->greatest_usages = (uint32_t)take_integer(columns, 0, UINT32_MAX);
+	take_blob(columns, LIMITS_MAX, &version->limits);
 	take_fixed(columns, version->fingerprint, sizeof(version->fingerprint));
 	take_fixed(columns, version->mac, sizeof(version->mac));
 	version->all_wraps = take_integer(columns, 0, 1) != 0;
@@ -197,9 +198,9 @@ enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 	struct reading reading = {.connection = connection, .since = since, .news = news};
 
 	TRY(connection_prepare(connection,
-			       "SELECT version, created_ms, greatest_usages, fingerprint, mac, "
-			       "all_wraps, project, cluster FROM ezk_versions WHERE zone = ?1 "
-			       "ORDER BY version",
+			       "SELECT version, created_ms, greatest_usages, limits, fingerprint, "
+			       "mac, all_wraps, project, cluster FROM ezk_versions WHERE zone = "
+			       "?1 ORDER BY version",
 			       &reading.versions));
 	TRY(connection_prepare(connection,
 			       "SELECT state, arn, blob FROM wraps WHERE zone = ?1 AND "

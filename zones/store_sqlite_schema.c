@@ -64,6 +64,7 @@ const char *const store_schema[] = {
 	"	version INTEGER NOT NULL CHECK (version > 0),\n"
 	"	created_ms INTEGER NOT NULL,\n"
 	"	greatest_usages INTEGER NOT NULL,\n"
+	"	limits BLOB NOT NULL CHECK (length(limits) <= 1024),\n"
 	"	fingerprint BLOB NOT NULL UNIQUE CHECK (length(fingerprint) = 16),\n"
 	"	mac BLOB NOT NULL CHECK (length(mac) = 32),\n"
 	"	all_wraps INTEGER NOT NULL,\n"

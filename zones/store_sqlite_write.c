@@ -101,14 +101,15 @@ static enum zone_status write_version(struct connection *connection, uint64_t zo
 
 	TRY(connection_prepare(connection,
 			       "INSERT INTO ezk_versions (zone, version, created_ms, "
-			       "greatest_usages, fingerprint, mac, all_wraps, project, cluster) "
-			       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+			       "greatest_usages, limits, fingerprint, mac, all_wraps, project, "
+			       "cluster) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 			       &statement));
 	parameters.statement = statement;
 	put_integer(&parameters, (int64_t)zone);
 	put_integer(&parameters, version->version);
 	put_integer(&parameters, version->created_ms);
 	put_integer(&parameters, version->greatest_usages);
+	put_blob(&parameters, version->limits);
 	put_blob(&parameters, bytes(version->fingerprint, sizeof(version->fingerprint)));
 	put_blob(&parameters, bytes(version->mac, sizeof(version->mac)));
 	put_integer(&parameters, version->all_wraps);

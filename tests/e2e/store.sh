@@ -163,7 +163,7 @@ ok "is refused by the KMS" exits 7 "$cmek" decrypt "$work/sealed" "$work/new"
 ok "which doctor tells" exits 7 "$cmek" doctor --project demo
 damage record
 ok "the whole record of another zone" tampered 'DELETE FROM ezk_versions WHERE zone = :a;
-    INSERT INTO ezk_versions SELECT :a, version, created_ms, greatest_usages, randomblob(16), mac, all_wraps, project, cluster
+    INSERT INTO ezk_versions SELECT :a, version, created_ms, greatest_usages, limits, randomblob(16), mac, all_wraps, project, cluster
         FROM ezk_versions WHERE zone = :b;
     DELETE FROM wraps WHERE zone = :a;
     INSERT INTO wraps SELECT :a, version, position, state, arn, blob FROM wraps WHERE zone = :b'

@@ -239,8 +239,8 @@ static void a_record_that_was_changed_does_not_come_in(void **state)
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
 	CK_OBJECT_HANDLE zone = some_zone(session), visitor;
 	/* One in each field that the MAC or the KMS binds: project, cluster, zone, version,
-	 * created, greatest usages, MAC; see docs/format.md, section 3. */
-	static const CK_ULONG fields[] = {8, 24, 40, 51, 52, 63, 64};
+	 * created, greatest usages, MAC, limits; see docs/format.md, section 3. */
+	static const CK_ULONG fields[] = {8, 24, 40, 51, 52, 63, 64, 97};
 	CK_BYTE set[8192];
 	CK_ULONG len = sizeof(set);
 

@@ -31,10 +31,10 @@ def sized(data):
     return struct.pack(">H", len(data)) + data
 
 
-def record(ezk, project, cluster, zone, version, created, usages, wraps):
+def record(ezk, project, cluster, zone, version, created, usages, wraps, limits=b""):
     bound = project + cluster + struct.pack(">QIQI", zone, version, created, usages)
-    mac = hmac.new(derived(ezk, "record", zone, version), b"CEZK\x01" + bound, "sha256").digest()
-    tail = bytes([len(wraps)]) + b"".join(sized(arn.encode()) + sized(blob) for arn, blob in wraps)
+    mac = hmac.new(derived(ezk, "record", zone, version), b"CEZK\x01" + bound + sized(limits), "sha256").digest()
+    tail = sized(limits) + bytes([len(wraps)]) + b"".join(sized(arn.encode()) + sized(blob) for arn, blob in wraps)
     length = 8 + len(bound) + len(mac) + len(tail)
     return b"CEZK\x01\x00" + struct.pack(">H", length) + bound + mac + tail
 
@@ -83,7 +83,9 @@ def records():
         ezk, project, cluster = filler(f"ezk {zone}", 32), filler("project", 16), filler("cluster", 16)
         arn = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
         wraps = [(arn, filler("blob", 184)), ("arn:local:kms:local::key/µ", b"\0")][: 1 + version % 2]
-        made = record(ezk, project, cluster, zone, version, 1764000000000 + version, 0x33, wraps)
+        items = [(1, struct.pack(">QQ", 0x1085, 0xC345434B)), (2, filler("unwrap", 40)), (3, b"")][: version % 4]
+        limits = b"".join(bytes([tag]) + sized(value) for tag, value in items)
+        made = record(ezk, project, cluster, zone, version, 1764000000000 + version, 0x33, wraps, limits)
         fingerprint = derived(ezk, "fingerprint", 0, 0)[:16]
         yield row("VECTOR_RECORD", ezk, zone, version, fingerprint, made)
     versions = [record(filler("ezk", 32), project, cluster, 5, v, v, 0x7F, [(arn, bytes([v]))]) for v in (1, 2, 9)]

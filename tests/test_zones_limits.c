@@ -1,0 +1,80 @@
+/* The list of limits: there and back, and what is no list. */
+#include "zones/limits.h"
+
+#include "base/macros.h"
+#include "tests/unit.h"
+
+static void limits_are_found_by_their_tag(void **state)
+{
+	AUTO(buffer_clear) struct buffer limits = {0};
+	struct bytes value = bytes("untouched", 9);
+
+	(void)state;
+	assert_false(limits_get(buffer_bytes(&limits), LIMIT_MECHANISMS, &value));
+	limits_put(&limits, LIMIT_MECHANISMS, bytes("one", 3));
+	limits_put(&limits, LIMIT_WRAP_TEMPLATE, bytes(NULL, 0));
+	assert_bytes(buffer_bytes(&limits), bytes("\1\0\3one\3\0\0", 9));
+	assert_int_equal(limits_check(buffer_bytes(&limits)), ZONE_OK);
+	assert_false(limits_get(buffer_bytes(&limits), LIMIT_UNWRAP_TEMPLATE, &value));
+	assert_bytes(value, bytes("untouched", 9));
+	assert_true(limits_get(buffer_bytes(&limits), LIMIT_MECHANISMS, &value));
+	assert_bytes(value, bytes("one", 3));
+	assert_true(limits_get(buffer_bytes(&limits), LIMIT_WRAP_TEMPLATE, &value));
+	assert_int_equal(value.len, 0);
+}
+
+static void what_is_no_list_of_limits_is_refused(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		enum zone_status status;
+	} rows[] = {
+		{"", 0, ZONE_OK},
+		{"\1\0\0", 3, ZONE_OK},
+		{"\2\0\1x\3\0\0", 7, ZONE_OK},
+		/* Cut. */
+		{"\1", 1, ZONE_INVALID},
+		{"\1\0", 2, ZONE_INVALID},
+		{"\1\0\1", 3, ZONE_INVALID},
+		{"\1\1\0x", 4, ZONE_INVALID},
+		/* Twice, out of order, or none. */
+		{"\1\0\0\1\0\0", 6, ZONE_INVALID},
+		{"\2\0\0\1\0\0", 6, ZONE_INVALID},
+		{"\0\0\0", 3, ZONE_INVALID},
+		/* Not of this release. */
+		{"\4\0\0", 3, ZONE_RECORD_NEWER},
+		{"\1\0\0\377\0\1x", 7, ZONE_RECORD_NEWER},
+		{"\4\0\0\3\0\0", 6, ZONE_INVALID},
+		{"\4\0\2x", 4, ZONE_INVALID},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		assert_int_equal(limits_check(bytes(rows[i].bytes, rows[i].len)), rows[i].status);
+}
+
+static void limits_have_at_most_1024_bytes(void **state)
+{
+	static const uint8_t value[LIMITS_MAX];
+	AUTO(buffer_clear) struct buffer limits = {0};
+
+	(void)state;
+	limits_put(&limits, LIMIT_MECHANISMS, bytes(value, LIMITS_MAX - 3));
+	assert_int_equal(limits.len, LIMITS_MAX);
+	assert_int_equal(limits_check(buffer_bytes(&limits)), ZONE_OK);
+	buffer_truncate(&limits, 0);
+	limits_put(&limits, LIMIT_MECHANISMS, bytes(value, LIMITS_MAX - 2));
+	assert_int_equal(limits_check(buffer_bytes(&limits)), ZONE_INVALID);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits_are_found_by_their_tag),
+		cmocka_unit_test(what_is_no_list_of_limits_is_refused),
+		cmocka_unit_test(limits_have_at_most_1024_bytes),
+	};
+
+	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
+}
