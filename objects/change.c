@@ -9,6 +9,7 @@
 #include "objects/extra.h"
 #include "objects/objects_private.h"
 #include "objects/value.h"
+#include "objects/zone_limits.h"
 
 /* Flags that only go one way. */
 enum {
@@ -136,6 +137,18 @@ static CK_RV check_rows(const struct object *object, const CK_ATTRIBUTE *attribu
 	return CKR_OK;
 }
 
+/* What it was made for stands in its record, and nothing else makes it more. */
+static CK_RV check_zone_usages(const struct object *zone, const struct template *template)
+{
+	if ((template->usages & ~zone_greatest_usages(zone) & ~(uint32_t)USAGE_DERIVE) == 0)
+		return CKR_OK;
+	log_warning("zone '%.*s' can be narrowed, not widened: its EZK record says what it was "
+		    "made for; make another zone",
+		    (int)zone->label.len, (const char *)zone->label.data);
+	error_note(CMEK_ERROR_INVALID);
+	return CKR_ATTRIBUTE_READ_ONLY;
+}
+
 static CK_RV change(const struct editor *editor, const struct object *object,
 		    const struct template *template)
 {
@@ -145,6 +158,8 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 		log_warning("another version or root key of a zone: not in this release");
 		return CKR_ATTRIBUTE_READ_ONLY;
 	}
+	if (object->kind == OBJECT_ZONE)
+		TRY(check_zone_usages(object, template));
 	if (object->kind != OBJECT_KEY && (template->usages & USAGE_DERIVE)) {
 		log_warning("zones and root keys derive nothing: CKA_DERIVE stays false");
 		return CKR_ATTRIBUTE_READ_ONLY;

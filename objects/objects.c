@@ -323,6 +323,7 @@ static struct object *find_session(struct objects *objects, CK_SLOT_ID slot,
 
 struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle)
 {
-	return handle > first_session_handle ? find_session(objects, slot, handle)
-					     : find_entry(objects, slot, handle);
+	if (handle > first_session_handle)
+		return view_of_session(objects, find_session(objects, slot, handle));
+	return find_entry(objects, slot, handle);
 }

@@ -25,6 +25,10 @@ struct objects {
  * of it. */
 void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
 		   struct object *ret_model, struct buffer *scratch);
+/* A zone that lives in a session is also kept to what the store, where it knows the zone, says of
+ * it. Takes an object of a session and gives it back, or one of a serial of its own that allows
+ * less. */
+struct object *view_of_session(struct objects *objects, struct object *object);
 /* The project in a slot, held; CKR_DEVICE_REMOVED: it is gone. */
 CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **ret_project);
 static inline uint64_t objects_next_serial(struct objects *objects)

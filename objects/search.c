@@ -173,17 +173,20 @@ static CK_RV search_store(struct search *search, struct buffer scratch[static 2]
 	return status == ZONE_NOT_FOUND ? CKR_OK : error_of_zone(status, ERROR_TOKEN);
 }
 
-static void try_session_object(struct search *search, const struct object *object,
-			       struct buffer *scratch)
+static void try_session_object(struct search *search, struct object *listed, struct buffer *scratch)
 {
-	if (object->slot == search->slot && matches(search, object, scratch))
+	AUTO(object_releasep) struct object *object = NULL;
+
+	if (listed->slot == search->slot)
+		object = view_of_session(search->objects, object_hold(listed));
+	if (object != NULL && matches(search, object, scratch))
 		add_found(search, object->handle);
 }
 
 static void search_linked(struct search *search, enum object_link by, struct bytes key,
 			  struct buffer *scratch)
 {
-	const struct object *object = links_first(search->objects, by, key);
+	struct object *object = links_first(search->objects, by, key);
 
 	for (; object != NULL; object = links_next(object, by))
 		try_session_object(search, object, scratch);

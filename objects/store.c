@@ -8,6 +8,7 @@
 #include "objects/extra.h"
 #include "objects/template.h"
 #include "objects/value.h"
+#include "objects/zone_limits.h"
 
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)
 {
@@ -38,7 +39,7 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	AUTO(object_releasep) struct object *object = zone;
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(entry_releasep) struct entry *entry = NULL;
-	AUTO(buffer_clear) struct buffer extra = {0};
+	AUTO(buffer_clear) struct buffer extra = {0}, limits = {0};
 	struct entry_names names;
 	struct object model = object_model(object);
 
@@ -46,6 +47,8 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	harden(&model);
 	if (!object_names(&model, &extra, &names))
 		return CKR_HOST_MEMORY;
+	TRY(zone_limits_write(&model, &limits));
+	names.limits = buffer_bytes(&limits);
 	TRY(error_of_zone(zones_zone_create(objects->zones, project->uid, &names, &entry),
 			  ERROR_OBJECT));
 	*ret_handle = entry->number;

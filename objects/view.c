@@ -2,7 +2,10 @@
  * maker said otherwise. */
 #include "objects/objects_private.h"
 
+#include "base/macros.h"
+
 #include "objects/extra.h"
+#include "objects/zone_limits.h"
 
 enum {
 	KEPT_SECRET = OBJECT_SENSITIVE | OBJECT_ALWAYS_SENSITIVE | OBJECT_NEVER_EXTRACTABLE,
@@ -36,6 +39,36 @@ static bool is_private(const struct objects *objects, const struct entry *entry)
 	return objects->private_entries && (entry->kind == ENTRY_ZONE || entry->kind == ENTRY_KEY);
 }
 
+/* The parts of a model that lie elsewhere go to the scratch, mechanisms first for their alignment.
+ */
+static bool move_to(struct buffer *scratch, struct object *model)
+{
+	struct bytes *parts[] = {&model->allowed_mechanisms, &model->wrap_template,
+				 &model->unwrap_template};
+	size_t at = 0;
+
+	buffer_truncate(scratch, 0);
+	for (size_t i = 0; i < COUNT_OF(parts); i++)
+		buffer_append(scratch, *parts[i]);
+	for (size_t i = 0; i < COUNT_OF(parts); i++) {
+		*parts[i] =
+			scratch->failed ? bytes(NULL, 0) : bytes(scratch->data + at, parts[i]->len);
+		at += parts[i]->len;
+	}
+	return !scratch->failed;
+}
+
+/* A zone's row counts for no more than its records. Without memory it may do nothing. */
+static void keep_to_records(const struct entry *zone, struct object *model, struct buffer *scratch)
+{
+	AUTO(zone_limits_clear) struct zone_limits limits = {0};
+
+	zone_limits_begin(model, &limits);
+	zone_limits_keep_to_zone(&limits, zone);
+	if (!zone_limits_put(&limits, model) || !move_to(scratch, model))
+		model->usages = 0;
+}
+
 void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
 		   struct object *ret_model, struct buffer *scratch)
 {
@@ -54,5 +87,61 @@ void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot
 	model.usages = entry->usages;
 	model.key_type = entry->kind == ENTRY_KEY ? entry->of_key.key_type : CKK_AES;
 	model.value_len = entry->kind == ENTRY_KEY ? entry->of_key.value_len : 32;
+	if (entry->kind == ENTRY_ZONE)
+		keep_to_records(entry, &model, scratch);
 	*ret_model = model;
+}
+
+/* Of a session's zone: the same in the store, held; NULL: it does not know it. */
+static struct entry *known_zone(struct objects *objects, const struct object *object)
+{
+	AUTO(entry_releasep) struct entry *brought = ezk_entry(object->ezk);
+	AUTO(entry_releasep)
+	struct entry *zone = zones_find_zone(objects->zones, brought->of_zone.zone);
+	const struct ezk_version *primary =
+		zone == NULL ? NULL : entry_version(zone, zone->of_zone.primary);
+
+	if (primary == NULL || !uid_equal(primary->project, brought->project))
+		return NULL;
+	return TAKE(zone);
+}
+
+static bool is_as_narrow(const struct object *object, const struct zone_limits *limits)
+{
+	return object->usages == limits->usages &&
+	       bytes_equal(object->allowed_mechanisms, buffer_bytes(&limits->mechanisms)) &&
+	       bytes_equal(object->wrap_template, buffer_bytes(&limits->wrap_template)) &&
+	       bytes_equal(object->unwrap_template, buffer_bytes(&limits->unwrap_template));
+}
+
+static struct object *narrowed(struct objects *objects, struct object *object,
+			       const struct object *by)
+{
+	AUTO(zone_limits_clear) struct zone_limits limits = {0};
+	struct object model = object_model(object);
+
+	zone_limits_begin(object, &limits);
+	zone_limits_narrow(&limits, by);
+	if (is_as_narrow(object, &limits))
+		return object_hold(object);
+	if (!zone_limits_put(&limits, &model))
+		return NULL;
+	model.serial = objects_next_serial(objects);
+	return object_new(&model);
+}
+
+struct object *view_of_session(struct objects *objects, struct object *object)
+{
+	AUTO(object_releasep) struct object *taken = object;
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(buffer_clear) struct buffer scratch = {0};
+	struct object row;
+
+	if (object == NULL || object->kind != OBJECT_ZONE)
+		return TAKE(taken);
+	zone = known_zone(objects, object);
+	if (zone == NULL)
+		return TAKE(taken);
+	view_of_entry(objects, zone, object->slot, &row, &scratch);
+	return narrowed(objects, object, &row);
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "objects/error.h"
+#include "objects/zone_limits.h"
 #include "session/keyed.h"
 #include "session/parameters.h"
 #include "session/state.h"
@@ -42,11 +43,15 @@ static CK_RV import_to_token(struct session *session, struct keyed *root,
 {
 	AUTO(entry_releasep) struct entry *project = NULL, *zone = NULL;
 	AUTO(object_releasep) struct object *object = NULL;
-	AUTO(buffer_clear) struct buffer extra = {0};
+	AUTO(buffer_clear) struct buffer extra = {0}, limits = {0};
 	struct entry_names names;
 
 	if (!object_names(wished, &extra, &names))
 		return CKR_HOST_MEMORY;
+	/* A record set has its own. */
+	if (!is_record_set(wrapped))
+		TRY(zone_limits_write(wished, &limits));
+	names.limits = buffer_bytes(&limits);
 	TRY(tokens_project(session->tokens, session->slot, &project));
 	TRY(error_of_zone(import(session, project->uid, root->object->entry, parameter, wrapped,
 				 template->imported, &names, &zone),
@@ -56,20 +61,32 @@ static CK_RV import_to_token(struct session *session, struct keyed *root,
 	return CKR_OK;
 }
 
-/* As every EZK is, on a token or not. */
-static void become_zone(struct object *object, struct ezk *ezk)
+/* As every EZK is, on a token or not, and kept to the records that it came with. */
+static CK_RV make_zone(const struct object *wished, struct ezk *ezk, struct object **ret_zone)
 {
-	object->kind = OBJECT_ZONE;
-	object->ezk = ezk;
-	object->usages &= ~(uint32_t)USAGE_DERIVE;
-	object->flags |= OBJECT_SENSITIVE;
-	object->flags &= ~(uint32_t)(OBJECT_EXTRACTABLE | OBJECT_COPYABLE | OBJECT_LOCAL);
+	AUTO(entry_releasep) struct entry *records = ezk_entry(ezk);
+	AUTO(zone_limits_clear) struct zone_limits limits = {0};
+	struct object model = object_model(wished);
+
+	model.kind = OBJECT_ZONE;
+	model.ezk = ezk;
+	model.stamp = NULL;
+	model.flags |= OBJECT_SENSITIVE;
+	model.flags &= ~(uint32_t)(OBJECT_EXTRACTABLE | OBJECT_COPYABLE | OBJECT_LOCAL);
+	zone_limits_begin(wished, &limits);
+	zone_limits_keep_to_zone(&limits, records);
+	if (!zone_limits_put(&limits, &model))
+		return CKR_HOST_MEMORY;
+	model.usages &= ~(uint32_t)USAGE_DERIVE;
+	*ret_zone = object_new(&model);
+	return *ret_zone == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
 
 static CK_RV import_to_session(struct session *session, struct keyed *root, struct bytes wrapped,
-			       struct object **wished, CK_OBJECT_HANDLE *ret_handle)
+			       const struct object *wished, CK_OBJECT_HANDLE *ret_handle)
 {
-	struct ezk *ezk = NULL;
+	AUTO(object_releasep) struct object *zone = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	if (!is_record_set(wrapped)) {
 		log_error("an EZK from elsewhere becomes a zone of a token: CKA_TOKEN must be "
@@ -79,8 +96,8 @@ static CK_RV import_to_session(struct session *session, struct keyed *root, stru
 	TRY(error_of_zone(ezk_from_records(objects_zones(session->objects), root->object->entry,
 					   wrapped, &ezk),
 			  ERROR_IMPORT));
-	become_zone(*wished, ezk);
-	return session_add(session, wished, ret_handle);
+	TRY(make_zone(wished, ezk, &zone));
+	return session_add(session, &zone, ret_handle);
 }
 
 CK_RV session_import_zone(struct session *session, struct keyed *root,
@@ -99,5 +116,5 @@ CK_RV session_import_zone(struct session *session, struct keyed *root,
 	if (zone.token)
 		return import_to_token(session, root, parameter, wrapped, &zone, wished,
 				       ret_handle);
-	return import_to_session(session, root, wrapped, &wished, ret_handle);
+	return import_to_session(session, root, wrapped, wished, ret_handle);
 }

@@ -86,6 +86,17 @@ static bool type_fits(const struct mechanism *mechanism, const struct object *ob
 		mechanism->key_type == CK_UNAVAILABLE_INFORMATION);
 }
 
+CK_RV key_allows(const struct mechanism *mechanism, enum key_use use, const struct object *object)
+{
+	if (!mechanism_allowed(object->allowed_mechanisms, mechanism->type))
+		return CKR_MECHANISM_INVALID;
+	if ((object->usages & uses[use].usage) != 0)
+		return CKR_OK;
+	log_warning("the key '%.*s' may not be used so: its %s is FALSE", (int)object->label.len,
+		    (const char *)object->label.data, uses[use].attribute);
+	return CKR_KEY_FUNCTION_NOT_PERMITTED;
+}
+
 static CK_RV check(const struct mechanism *mechanism, const struct use_facts *use,
 		   const struct object *object)
 {
@@ -95,13 +106,7 @@ static CK_RV check(const struct mechanism *mechanism, const struct use_facts *us
 		return use->bad_type;
 	if (object->value_len < mechanism->min_key || object->value_len > mechanism->max_key)
 		return use->bad_size;
-	if (!mechanism_allowed(object->allowed_mechanisms, mechanism->type))
-		return CKR_MECHANISM_INVALID;
-	if ((object->usages & use->usage) != 0)
-		return CKR_OK;
-	log_warning("the key '%.*s' may not be used so: its %s is FALSE", (int)object->label.len,
-		    (const char *)object->label.data, use->attribute);
-	return CKR_KEY_FUNCTION_NOT_PERMITTED;
+	return key_allows(mechanism, (enum key_use)(use - uses), object);
 }
 
 /* Raw mechanisms have no field for a version, so a zone uses the one that rotation leaves alone. */
@@ -322,6 +327,16 @@ static CK_RV check_lease(struct keyed *keyed, enum zone_status (*ask)(struct ezk
 	return error_of_zone(status, where);
 }
 
+CK_RV keyed_verified(const struct keyed *keyed, struct ezk *used)
+{
+	struct ezk *ezk = used != NULL ? used : keyed->ezk;
+
+	/* A session's record set never changes, and was verified before it was looked at. */
+	if (ezk == NULL || keyed->object->entry == NULL)
+		return CKR_OK;
+	return error_of_zone(ezk_verified(ezk, keyed->object->entry), uses[keyed->use].place);
+}
+
 /* A lease first, so that a key that may not be used is not brought into memory; and a token key
  * gets its stamp, and thereby its lease, when its value comes. */
 CK_RV keyed_begin(struct session *session, struct keyed *keyed)
@@ -329,6 +344,7 @@ CK_RV keyed_begin(struct session *session, struct keyed *keyed)
 	if (keyed->mechanism->cipher == CIPHER_DEK_WRAP)
 		return CKR_OK; /* dek_wrap and dek_unwrap begin by themselves */
 	TRY(check_lease(keyed, ezk_begin, uses[keyed->use].place));
+	TRY(keyed_verified(keyed, NULL));
 	if (keyed->aes != NULL || !schedules[keyed->mechanism->cipher].needed)
 		return CKR_OK;
 	return keyed->ezk != NULL ? schedule_of_zone(keyed) : schedule_of_key(session, keyed);

@@ -52,6 +52,12 @@ CK_RV key_begin(struct object *key, enum error_place place);
 CK_RV key_value(struct session *session, struct object *key, enum error_place place,
 		uint8_t **ret_secret);
 
+/* May the key be used so, by what its attributes say? */
+CK_RV key_allows(const struct mechanism *mechanism, enum key_use use, const struct object *key);
+/* After it began: a zone's record is the one by which was decided that it may. `used`: the version
+ * that what was wrapped named; NULL: the key's own. CKR_DEVICE_ERROR. */
+CK_RV keyed_verified(const struct keyed *keyed, struct ezk *used);
+
 /* May an operation begin now? Renews the lease (KMS) and makes the key schedule. */
 CK_RV keyed_begin(struct session *session, struct keyed *keyed);
 /* And may it go on? One atomic load while the lease runs. */

@@ -3,6 +3,7 @@
 
 #include "base/secret.h"
 #include "objects/error.h"
+#include "objects/zone_limits.h"
 #include "session/output.h"
 #include "session/state.h"
 #include "session/wrapping.h"
@@ -47,15 +48,35 @@ static CK_RV unwrap_by(struct session *session, struct keyed *by, const struct p
 		return CKR_HOST_MEMORY;
 	TRY(keyed_begin(session, by));
 	TRY(method->unwrap(by, parameter, wrapped, value, &len, &used));
+	TRY(keyed_verified(by, used));
 	return make(session, by, used, template, bytes(value, len), ret_handle);
 }
 
+/* What was wrapped names the version that is to be used, and which is held to its own record. */
+static CK_RV keep_to_version(const struct keyed *by, struct bytes wrapped,
+			     struct zone_limits *limits, struct object *model)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	uint32_t version = by->mechanism->cipher == CIPHER_DEK_WRAP ? dek_wrap_version(wrapped) : 0;
+
+	if (version == 0 || version == ezk_version_number(by->ezk))
+		return CKR_OK;
+	zone = by->object->entry != NULL ? entry_hold(by->object->entry) : ezk_entry(by->ezk);
+	if (entry_version(zone, version) == NULL)
+		return CKR_OK; /* unwrapping says so */
+	zone_limits_begin(by->object, limits);
+	zone_limits_keep_to(limits, entry_version(zone, version));
+	if (!zone_limits_put(limits, model))
+		return CKR_HOST_MEMORY;
+	return key_allows(by->mechanism, by->use, model);
+}
+
 /* A template that names no class is meant for a secret key: nothing else can be wrapped here. */
-static CK_RV read_template(const struct keyed *by, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+static CK_RV read_template(const struct object *by, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 			   struct template *ret_template)
 {
 	TRY(template_read(TEMPLATE_UNWRAP, attributes, count, ret_template));
-	TRY(template_force(by->object->unwrap_template, ret_template));
+	TRY(template_force(by->unwrap_template, ret_template));
 	if (ret_template->class != CK_UNAVAILABLE_INFORMATION &&
 	    ret_template->class != CKO_SECRET_KEY)
 		return CKR_TEMPLATE_INCONSISTENT;
@@ -67,7 +88,9 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 		     const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
 {
 	AUTO(parameter_clear) struct parameter parameter = {0};
+	AUTO(zone_limits_clear) struct zone_limits limits = {0};
 	struct template template;
+	struct object model;
 	CK_OBJECT_HANDLE handle;
 	CK_MECHANISM given;
 	struct keyed *by;
@@ -78,7 +101,9 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
 	TRY(parameter_read(by->mechanism, &given, &parameter));
-	TRY(read_template(by, attributes, count, &template));
+	model = object_model(by->object);
+	TRY(keep_to_version(by, wrapped, &limits, &model));
+	TRY(read_template(&model, attributes, count, &template));
 	TRY(session_may_make(session, &template));
 	if (by->mechanism->cipher == CIPHER_KMS)
 		TRY(session_import_zone(session, by, &parameter, wrapped, &template, &handle));

@@ -80,7 +80,9 @@ static CK_RV wrap_key(struct session *session, const struct wrap_method *method,
 	TRY(method->wrap(by, parameter, bytes(value, key->value_len), out));
 	/* Only now, so that a zone that refuses does not keep the key; and before anybody is told,
 	 * so that no two zones have it. */
-	rv = share_zone(by, key);
+	rv = keyed_verified(by, NULL);
+	if (rv == CKR_OK)
+		rv = share_zone(by, key);
 	if (rv != CKR_OK)
 		wipe(out, len);
 	return rv;

@@ -162,9 +162,10 @@ static void sweep_forgets_what_nobody_holds(void **state)
 	struct ezk *first = find(live, zone, 1), *second = find(live, zone, 2);
 
 	assert_int_equal(ezk_begin(first), ZONE_OK);
-	assert_int_equal(zone->references, 3);
+	/* Ours, one of each, and what was verified of the first. */
+	assert_int_equal(zone->references, 4);
 	ezk_release(first);
-	assert_int_equal(zone->references, 3);
+	assert_int_equal(zone->references, 4);
 	seconds_pass(live, LEASE_SECONDS);
 	ezks_sweep(&live->zones);
 	assert_int_equal(zone->references, 2);
@@ -203,6 +204,74 @@ static void key_that_became_another_is_refused(void **state)
 	seconds_pass(live, LEASE_SECONDS);
 	assert_int_equal(ezk_begin(ezk), ZONE_RECORD_CORRUPT);
 	assert_int_equal(key_status(ezk), ZONE_RECORD_CORRUPT);
+}
+
+/* --- What the record says */
+
+/* What the MAC covers does not change but by hand: it is verified anew, before the lease is over.
+ */
+static void change_of_what_the_mac_covers_ends_the_lease(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 2, ROOT_1, NULL);
+	AUTO(entry_releasep) struct entry *forged = live_zone_next(zone), *mended = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1), *other = find(live, zone, 2);
+
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(ezk_begin(other), ZONE_OK);
+	assert_true(entry_set_bytes(&forged->of_zone.versions[0].limits, bytes("\3\0\0", 3)));
+	ezks_changed(live->zones.ezks, forged, false);
+	assert_false(ezk_leased(ezk));
+	assert_true(ezk_leased(other));
+	assert_int_equal(ezk_begin(ezk), ZONE_RECORD_CORRUPT);
+	assert_int_equal(ezk_begin(other), ZONE_OK);
+	mended = live_zone_next(forged);
+	assert_true(entry_set_bytes(&mended->of_zone.versions[0].limits, bytes(NULL, 0)));
+	ezks_changed(live->zones.ezks, mended, false);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(live_decrypts(live), 4);
+}
+
+static void change_of_a_name_leaves_the_lease_alone(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
+	AUTO(entry_releasep) struct entry *renamed = live_zone_next(zone);
+	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
+
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_true(entry_set_text(&renamed->label, bytes_of("new")));
+	ezks_changed(live->zones.ezks, renamed, false);
+	assert_true(ezk_leased(ezk));
+	assert_int_equal(ezk_verified(ezk, renamed), ZONE_OK);
+	assert_int_equal(ezk_verified(ezk, zone), ZONE_OK);
+	assert_int_equal(live_decrypts(live), 1);
+}
+
+/* Who decided by a state that is not what was found good does not go on by it, however the two came
+ * to meet. */
+static void only_what_was_found_good_is_verified(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 2, ROOT_1, NULL);
+	AUTO(entry_releasep) struct entry *forged = live_zone_next(zone), *older = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
+
+	assert_int_equal(ezk_verified(ezk, zone), ZONE_RECORD_CORRUPT); /* not yet */
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(ezk_verified(ezk, zone), ZONE_OK);
+	forged->of_zone.versions[0].greatest_usages ^= USAGE_ENCRYPT;
+	assert_int_equal(ezk_verified(ezk, forged), ZONE_RECORD_CORRUPT);
+	forged->of_zone.versions[0].greatest_usages ^= USAGE_ENCRYPT;
+	forged->of_zone.versions[1].greatest_usages ^= USAGE_ENCRYPT;
+	assert_int_equal(ezk_verified(ezk, forged), ZONE_OK); /* another version's */
+	/* From another store, whose revision is no newer. */
+	older = live_zone_next(zone);
+	older->revision = zone->revision;
+	older->of_zone.versions[0].created_ms++;
+	ezks_changed(live->zones.ezks, older, false);
+	assert_true(ezk_leased(ezk));
+	assert_int_equal(ezk_verified(ezk, older), ZONE_RECORD_CORRUPT);
 }
 
 /* --- Refusals */
@@ -789,6 +858,9 @@ int main(void)
 		CASE(sweep_forgets_what_nobody_holds),
 		CASE(zone_is_asked_as_its_newest_state_says),
 		CASE(key_that_became_another_is_refused),
+		CASE(change_of_what_the_mac_covers_ends_the_lease),
+		CASE(change_of_a_name_leaves_the_lease_alone),
+		CASE(only_what_was_found_good_is_verified),
 		CASE(disabled_key_is_noticed_within_the_lease_and_works_again),
 		CASE(who_does_not_ask_himself_gets_a_reason_too),
 		CASE(refusal_of_a_zone_is_remembered_though_nobody_holds_it),

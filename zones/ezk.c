@@ -1,6 +1,7 @@
 /* Live EZKs as their users see them: found, begun, derived from. */
 #include "zones/ezk.h"
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
@@ -10,6 +11,7 @@
 #include "zones/state.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 /* --- Finding */
@@ -155,6 +157,25 @@ enum zone_status ezk_begin(struct ezk *ezk)
 enum zone_status ezk_continue(struct ezk *ezk)
 {
 	return answer(ezk, lease_continue(&ezk->lease));
+}
+
+static bool says_the_same(struct ezk *ezk, const struct entry *zone)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	struct entry *verified = ezk->verified;
+
+	return verified != NULL && ezks_same_record(verified, zone, ezk->version);
+}
+
+enum zone_status ezk_verified(struct ezk *ezk, const struct entry *zone)
+{
+	if (atomic_load_explicit(&ezk->verified, memory_order_acquire) == zone ||
+	    says_the_same(ezk, zone))
+		return ZONE_OK;
+	log_error("zone '%s' (id %" PRIu64 ", version %" PRIu32 "): its EZK record is not the one "
+		  "that was found good; the store was changed: restore it from a backup",
+		  zone->label, ezk->zone, ezk->version);
+	return ZONE_RECORD_CORRUPT;
 }
 
 bool ezk_leased(const struct ezk *ezk)

@@ -66,6 +66,13 @@ enum zone_status ezk_begin(struct ezk *ezk);
 /* The same for a further part of an operation under way: while the lease runs (with lease_seconds =
  * 0: for 60 s after the last yes) a load of each clock and two of memory. */
 enum zone_status ezk_continue(struct ezk *ezk);
+/*
+ * Is what `zone` (a state of its zone that the caller knows) says of this version's record what its
+ * MAC was found good for? For who has decided by it what the EZK may do, after ezk_begin(): what he
+ * looked at may have been changed by hand. A comparison of pointers, but after a change. No KMS.
+ * ZONE_RECORD_CORRUPT.
+ */
+enum zone_status ezk_verified(struct ezk *ezk, const struct entry *zone);
 /* Does a lease run now? For those who keep what was made of a key, and wipe it with the lease. No
  * KMS. */
 bool ezk_leased(const struct ezk *ezk);

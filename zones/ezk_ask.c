@@ -1,5 +1,6 @@
 /* Whom the lease of a live EZK asks: the KMS for the EZK itself, by what the newest known state of
  * its zone says; or its root key's canary, whether it still vouches. */
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/audit.h"
@@ -55,6 +56,16 @@ static enum zone_status check_same(struct ezk *ezk, const uint8_t key[static EZK
 	return ZONE_RECORD_CORRUPT;
 }
 
+/* What its MAC was found good for. */
+static void note_verified(struct ezk *ezk, struct entry *zone)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	struct entry *before = ezk->verified;
+
+	ezk->verified = entry_hold(zone);
+	entry_release(before);
+}
+
 static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct ezk *ezk = state;
@@ -78,7 +89,9 @@ static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
 	if (version == NULL)
 		return ZONE_NOT_FOUND;
 	TRY(ezk_version_by_any(ezk->zone, version, open_by, &opening, ret_ezk));
-	return check_same(ezk, ret_ezk);
+	TRY(check_same(ezk, ret_ezk));
+	note_verified(ezk, zone);
+	return ZONE_OK;
 }
 
 /* --- Its root key */

@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/ezks_private.h"
+#include "zones/record.h"
 #include "zones/state.h"
 
 enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
@@ -85,6 +86,7 @@ void ezk_release(struct ezk *ezk)
 	if (ezk == NULL || atomic_fetch_sub_explicit(&ezk->references, 1, memory_order_acq_rel) > 1)
 		return;
 	lease_clear(&ezk->lease);
+	entry_release(ezk->verified);
 	entry_release(ezk->entry);
 	free(ezk);
 }
@@ -94,19 +96,49 @@ void ezk_releasep(struct ezk **ezk)
 	ezk_release(*ezk);
 }
 
+bool ezks_same_record(const struct entry *a, const struct entry *b, uint32_t version)
+{
+	const struct ezk_version *in_a = entry_version(a, version),
+				 *in_b = entry_version(b, version);
+
+	return a->of_zone.zone == b->of_zone.zone && in_a != NULL && in_b != NULL &&
+	       record_same_bound(in_a, in_b);
+}
+
+/* The entry, and what of it has been verified, which nobody need look at again if it is the same.
+ * True: what the MAC covers has changed. */
+static bool take_entry(struct ezk *ezk, const struct entry *zone, struct entry *ret_old[static 2])
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	struct entry *verified = ezk->verified;
+	bool same = ezks_same_record(ezk->entry, zone, ezk->version);
+
+	ret_old[0] = ezk->entry;
+	ret_old[1] = NULL;
+	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
+	if (verified != NULL && ezks_same_record(verified, zone, ezk->version)) {
+		ret_old[1] = verified;
+		ezk->verified = entry_hold(ezk->entry);
+	}
+	return !same;
+}
+
 /* Takes a newer state of the zone; an older one changes nothing. */
 static void follow(struct ezk *ezk, const struct entry *zone)
 {
-	AUTO(entry_releasep) struct entry *old = NULL;
+	struct entry *old[2];
+	bool changed;
 
 	/* It is only replaced here, with the registry's lock held; the lease's is for readers. */
 	if (zone->revision <= ezk->entry->revision)
 		return;
-	pthread_mutex_lock(&ezk->lease.lock);
-	old = ezk->entry;
-	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
-	pthread_mutex_unlock(&ezk->lease.lock);
+	changed = take_entry(ezk, zone, old);
+	entry_release(old[0]);
+	entry_release(old[1]);
 	ezks_place(ezk->ezks, ezk);
+	/* No release writes that: the next use finds out whether it is what was sealed. */
+	if (changed)
+		lease_end(&ezk->lease, ZONE_OK);
 	lease_bar(&ezk->lease, ezks_usable(zone, ezk->version));
 }
 

@@ -56,6 +56,9 @@ struct ezk {
 	uint32_t version;
 	struct lease lease;
 	struct entry *entry; /* the newest that is known, held; lease.lock guards the pointer */
+	/* One whose record of this version was found good by its MAC, when the EZK was brought last
+	 * or as far as another says the same; held. The lock guards it, but for a comparison. */
+	_Atomic(struct entry *) verified;
 	_Atomic(struct root_lease *) rests_on; /* whose canary vouches for it; NULL: none */
 	_Atomic(struct root_lease *) only;     /* the only one that can decrypt it; NULL: several */
 	bool was_brought; /* of these two, too, the request in flight is the only writer */
@@ -63,6 +66,8 @@ struct ezk {
 	struct ezk *next; /* the next version of the same zone; the registry's lock guards it */
 };
 
+/* Do two states of a zone say the same of a version in all that its MAC covers? */
+bool ezks_same_record(const struct entry *a, const struct entry *b, uint32_t version);
 /* May a version of the zone be used? */
 enum zone_status ezks_usable(const struct entry *zone, uint32_t version);
 /* The live EZK, made if need be; held. */

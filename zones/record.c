@@ -2,8 +2,11 @@
 #include "zones/record.h"
 #include "base/encode.h"
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/reader.h"
+
+#include <inttypes.h>
 
 enum {
 	FORMAT = RECORD_FORMAT,
@@ -185,6 +188,24 @@ static enum zone_status read_wrap(struct reader *reader, struct ezk_version *ver
 	return ezk_version_add_wrap(version, text, blob);
 }
 
+enum zone_status record_is_newer(uint64_t zone, uint32_t version)
+{
+	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 " has a limit that this "
+		  "release does not know, and so can't keep to: use a later release",
+		  zone, version);
+	return ZONE_RECORD_NEWER;
+}
+
+static enum zone_status read_limits(struct bytes limits, uint64_t zone, struct ezk_version *version)
+{
+	enum zone_status status = limits_check(limits);
+
+	if (status == ZONE_RECORD_NEWER)
+		return record_is_newer(zone, version->version);
+	TRY(status);
+	return entry_set_bytes(&version->limits, limits) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
 /* What the MAC covers, and the MAC. */
 static enum zone_status read_bound(struct reader *reader, uint64_t *ret_zone,
 				   struct ezk_version *version)
@@ -204,8 +225,7 @@ static enum zone_status read_bound(struct reader *reader, uint64_t *ret_zone,
 	    created > INT64_MAX)
 		return ZONE_INVALID;
 	version->created_ms = (int64_t)created;
-	TRY(limits_check(limits));
-	return entry_set_bytes(&version->limits, limits) ? ZONE_OK : ZONE_NO_MEMORY;
+	return read_limits(limits, *ret_zone, version);
 }
 
 enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,

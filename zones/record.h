@@ -89,6 +89,9 @@ enum zone_status record_encode(uint64_t zone, const struct ezk_version *version,
 enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
 			       struct ezk_version *ret_version);
 
+/* Says in the log why a record can't be used, and answers ZONE_RECORD_NEWER. */
+enum zone_status record_is_newer(uint64_t zone, uint32_t version);
+
 /* Bytes 8 … 63 of a record, which the MAC covers together with the limits. */
 void record_put_bound(uint64_t zone, const struct ezk_version *version, struct buffer *out);
 /* Do two say the same in all that the MAC covers, and have they the same MAC? */

@@ -136,13 +136,6 @@ static enum zone_status check_key(const uint8_t *ezk, uint64_t zone,
 	return limits_check(version->limits);
 }
 
-static void refuse_unknown_limit(uint64_t zone, const struct ezk_version *version)
-{
-	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 " has a limit that this "
-		  "release does not know, and so can't keep to: use a later release",
-		  zone, version->version);
-}
-
 enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE])
@@ -165,7 +158,7 @@ enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 			  "is not this key; the record was changed: restore it from a backup",
 			  zone, version->version, wrap->arn);
 	if (status == ZONE_RECORD_NEWER)
-		refuse_unknown_limit(zone, version);
+		record_is_newer(zone, version->version);
 	if (status == ZONE_OK)
 		memcpy(ret_ezk, plaintext.data, EZK_SIZE);
 	return status;

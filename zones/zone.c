@@ -153,7 +153,8 @@ enum zone_status new_zone_commit(struct zones *zones, struct new_zone *new)
 
 /* --- With a key that is drawn now, or one that is brought */
 
-static enum zone_status seal(const struct zones *zones, const uint8_t *key, struct new_zone *new)
+static enum zone_status seal(const struct zones *zones, const uint8_t *key, struct bytes limits,
+			     struct new_zone *new)
 {
 	struct entry *zone = new->zone;
 	const struct entry *root_key = zone_place_root_key(&new->place);
@@ -169,6 +170,7 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key, stru
 	const struct ezk_seal ezk_seal = {
 		.identity = {zone->project, zone->of_zone.cluster, zone->of_zone.zone, 1},
 		.greatest_usages = zone->usages,
+		.limits = limits,
 		.created_ms = zone->created_ms,
 		.from_kms = zones->settings.ezk_from_kms,
 		.key = key,
@@ -194,7 +196,7 @@ static enum zone_status try_once(struct zones *zones, struct uid project,
 	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
 	TRY(draw_id(zones, ret_id));
 	TRY(new_zone_prepare(zones, *ret_id, names, &new));
-	TRY(seal(zones, key, &new));
+	TRY(seal(zones, key, names->limits, &new));
 	TRY(new_zone_commit(zones, &new));
 	*ret_zone = TAKE(new.zone);
 	return ZONE_OK;

@@ -125,7 +125,7 @@ enum zone_status zones_zone_import(struct zones *zones, struct uid project,
 
 	if (status == ZONE_OK)
 		status = import_set(zones, project, root_key, &set, imported, names, ret_zone);
-	else
+	else if (status == ZONE_INVALID)
 		status = refuse(ZONE_INVALID, "these bytes are not the records of a zone");
 	return new_zone_ended(zones, project, names->label, id, status);
 }

@@ -92,6 +92,9 @@ struct entry_names {
 	struct bytes id;    /* empty: a default */
 	uint32_t usages;
 	struct bytes extra;
+	/* Of a new zone, for its EZK record (zones/limits.h): what it may never pass beside the
+	 * usages. A zone that comes with records has theirs. */
+	struct bytes limits;
 };
 
 /* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS (the same
@@ -139,7 +142,8 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 				      struct entry **ret_cluster);
 /* KMS. label: "cluster/database"; "database" (cluster "default", made on demand in the root key's
  * region, the root key being the project's only one or default_root_key, which is added on demand);
- * empty: "zone-ID". "db" and "default/db" are one name. A failure leaves nothing. */
+ * empty: "zone-ID". "db" and "default/db" are one name. A failure leaves nothing. ZONE_INVALID:
+ * more limits than a record holds. */
 enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 				   const struct entry_names *names, struct entry **ret_zone);
 /* The record set of a zone: all versions (docs/format.md). */

@@ -188,6 +188,20 @@ static CK_OBJECT_HANDLE evil_zone(CK_SESSION_HANDLE session)
 	return zone_generate(session, "evil/zone");
 }
 
+/* So that there are limits in its record. */
+static CK_OBJECT_HANDLE zone_with_limits(CK_SESSION_HANDLE session, const char *label)
+{
+	static CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE forced[] = {{CKA_SENSITIVE, &yes, sizeof(yes)}};
+	struct template *t = with_text(aes_template(), CKA_LABEL, label);
+
+	with_bool(t, CKA_TOKEN, true);
+	with_bool(t, CKA_SENSITIVE, true);
+	with_bool(t, CKA_EXTRACTABLE, false);
+	with(t, CKA_UNWRAP_TEMPLATE, forced, sizeof(forced));
+	return key_generate(session, with_number(t, CKA_VALUE_LEN, 32));
+}
+
 static void fill_big(void)
 {
 	uint8_t *place = buffer_extend(&plain_big, 3 * CHUNK + 9);
@@ -209,7 +223,7 @@ static int make_all(void **state)
 	check(p11->C_Finalize(NULL));
 	check(initialize());
 	session = session_new();
-	zone = zone_generate(session, "default/orders");
+	zone = zone_with_limits(session, "default/orders");
 	other = zone_generate(session, "default/invoices");
 	fill_big();
 	seal(session, zone, bytes_of(envelope_text), envelope_name, &envelope_small);

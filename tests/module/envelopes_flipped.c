@@ -40,8 +40,10 @@ static const struct region slot_regions[] = {
 	{ "record: project and cluster",    RECORD + 40,  OF_RECORD },
 	{ "record: zone and version",       RECORD + 52,  NOTICED },
 	{ "record: created, usages, MAC",   RECORD + 96,  OF_RECORD },
-	{ "record: number of wraps",        RECORD + 97,  NOTICED },
-	{ "record: length of the ARN",      RECORD + 99,  NOTICED },
+	{ "record: length of the limits",   RECORD + 98,  NOTICED },
+	{ "record: limits",                 0,            OF_RECORD },
+	{ "record: number of wraps",        0,            NOTICED },
+	{ "record: length of the ARN",      0,            NOTICED },
 	{ "record: ARN",                    0,            OF_RECORD_TEXT },
 	{ "record: length of the blob",     0,            NOTICED },
 	{ "record: blob",                   0,            OF_RECORD },
@@ -53,9 +55,15 @@ static const struct region slot_regions[] = {
 static size_t end_of(size_t row)
 {
 	const uint8_t *record = slot_of(&envelope_small, 0) + RECORD;
-	size_t arn = (size_t)record[97] << 8 | record[98];
-	size_t blob = (size_t)record[99 + arn] << 8 | record[100 + arn];
-	const size_t ends[] = {RECORD + 99 + arn, RECORD + 101 + arn, RECORD + 101 + arn + blob,
+	size_t limits = (size_t)record[96] << 8 | record[97];
+	size_t wraps = 98 + limits, arn = (size_t)record[wraps + 1] << 8 | record[wraps + 2];
+	size_t after = wraps + 3 + arn, blob = (size_t)record[after] << 8 | record[after + 1];
+	const size_t ends[] = {RECORD + wraps,
+			       RECORD + wraps + 1,
+			       RECORD + wraps + 3,
+			       RECORD + after,
+			       RECORD + after + 2,
+			       RECORD + after + 2 + blob,
 			       slot_len_of(&envelope_small) - 4};
 	size_t fixed = COUNT_OF(slot_regions) - COUNT_OF(ends);
 

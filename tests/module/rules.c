@@ -151,10 +151,19 @@ bool same_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE one, CK_OBJECT_HANDLE 
 
 int main(void)
 {
-	int failures = rules_interfaces() + rules_life() + rules_attributes();
+	int failures = 0;
 
-	failures += rules_root_keys() + rules_zones() + rules_wraps() + rules_token_keys();
-	failures += rules_affinity() + rules_parameters() + rules_arguments();
+	failures += rules_interfaces();
+	failures += rules_life();
+	failures += rules_attributes();
+	failures += rules_root_keys();
+	failures += rules_zones();
+	failures += rules_wraps();
+	failures += rules_limits();
+	failures += rules_token_keys();
+	failures += rules_affinity();
+	failures += rules_parameters();
+	failures += rules_arguments();
 	failures += rules_leases();
 	return failures == 0 ? 0 : 1;
 }

@@ -55,6 +55,7 @@ int rules_root_keys(void);
 int rules_zones(void);
 int rules_wraps(void);
 int rules_token_keys(void);
+int rules_limits(void);
 int rules_affinity(void);
 int rules_parameters(void);
 int rules_arguments(void);
