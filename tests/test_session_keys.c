@@ -4,6 +4,8 @@
 #include "crypto/digest.h"
 #include "tests/session_fixture.h"
 #include "tests/values.h"
+#include "zones/record.h"
+#include "zones/state.h"
 
 static uint8_t iv[16] = {9, 8, 7}, wrapped[1024];
 static CK_GCM_PARAMS gcm = {iv, 12, 0, NULL, 0, 128};
@@ -480,6 +482,85 @@ static void a_zone_can_live_in_a_session(void **state)
 	assert_true(same_value(key, back));
 }
 
+/* --- Zones of several versions */
+
+/* What the second of three may do, and what its keys must be. */
+static const uint8_t hidden[] = {2, 0, 11, 0, 0, 0, 0, 0, 0, 1, 3, 0, 1, 1};
+static const struct ezk_seal versions[] = {
+	{.greatest_usages = USAGE_WRAP | USAGE_UNWRAP},
+	{.greatest_usages = USAGE_WRAP | USAGE_UNWRAP, .limits = {hidden, sizeof(hidden)}},
+	{.greatest_usages = USAGE_WRAP | USAGE_UNWRAP},
+	{.greatest_usages = USAGE_WRAP},
+	{.greatest_usages = USAGE_WRAP | USAGE_UNWRAP},
+};
+
+static void seal_versions(struct record_set *set, size_t count)
+{
+	const struct ask ask = {.clients = bed.zones->clients, .key = TEST_ROOT_ARN};
+
+	set->zone = 4711;
+	set->versions = calloc(count, sizeof(*set->versions));
+	for (; set->count < count; set->count++) {
+		struct ezk_seal seal = versions[set->count];
+
+		seal.identity =
+			(struct ezk_identity){{{1}}, {{2}}, set->zone, (uint32_t)set->count + 1};
+		assert_int_equal(ezk_version_seal(&ask, &seal, &set->versions[set->count]),
+				 ZONE_OK);
+	}
+}
+
+/* A zone of the first so many of them. */
+static CK_OBJECT_HANDLE bring(const struct record_set *set, size_t count, bool token)
+{
+	const struct record_set part = {set->zone, set->versions, count};
+	CK_ATTRIBUTE template[] = {{CKA_TOKEN, token ? &yes : &no, sizeof(yes)}};
+	AUTO(buffer_clear) struct buffer records = {0};
+	CK_OBJECT_HANDLE zone;
+
+	assert_int_equal(record_set_encode(&part, &records), ZONE_OK);
+	check(C_UnwrapKey(bed.session, &by_kms, bed.root, records.data, records.len, template, 1,
+			  &zone));
+	return zone;
+}
+
+static CK_RV unwrap_kept(CK_OBJECT_HANDLE zone, const uint8_t *kept, bool sensitive)
+{
+	CK_ATTRIBUTE template[9];
+	CK_ULONG count = bed_template(template, false, true);
+	CK_OBJECT_HANDLE key;
+
+	template[count++] = (CK_ATTRIBUTE){CKA_SENSITIVE, sensitive ? &yes : &no, sizeof(yes)};
+	return C_UnwrapKey(bed.session, &by_zone, zone, (CK_BYTE *)(uintptr_t)kept, 96, template,
+			   count, &key);
+}
+
+static void an_older_version_is_kept_to_its_own_record(void **state)
+{
+	AUTO(record_set_clear) struct record_set set = {0};
+	uint8_t kept[COUNT_OF(versions)][96];
+
+	(void)state;
+	seal_versions(&set, COUNT_OF(versions));
+	for (size_t i = 0; i < COUNT_OF(versions); i++) {
+		assert_int_equal(wrap(&by_zone, bring(&set, i + 1, false), bed_key(NULL, 32)), 96);
+		memcpy(kept[i], wrapped, 96);
+	}
+	for (int token = 0; token < 2; token++) {
+		CK_OBJECT_HANDLE zone = bring(&set, COUNT_OF(versions), token == 1);
+
+		check(unwrap_kept(zone, kept[0], false));
+		assert_int_equal(unwrap_kept(zone, kept[1], false), CKR_TEMPLATE_INCONSISTENT);
+		check(unwrap_kept(zone, kept[1], true));
+		check(unwrap_kept(zone, kept[2], false));
+		assert_int_equal(unwrap_kept(zone, kept[3], false), CKR_KEY_FUNCTION_NOT_PERMITTED);
+		check(unwrap_kept(zone, kept[4], false));
+		kept[4][19] = 9; /* a version that the zone never had */
+		assert_int_equal(unwrap_kept(zone, kept[4], false), CKR_WRAPPED_KEY_INVALID);
+		kept[4][19] = 5;
+	}
+}
+
 static void a_zone_that_lives_here_is_not_imported_again(void **state)
 {
 	CK_ATTRIBUTE template[] = {{CKA_TOKEN, &yes, sizeof(yes)}};
@@ -642,6 +723,7 @@ int main(void)
 		cmocka_unit_test(what_is_generated_depends_on_the_template),
 		cmocka_unit_test(a_key_that_can_not_be_is_not_generated),
 		cmocka_unit_test(a_zone_can_live_in_a_session),
+		cmocka_unit_test(an_older_version_is_kept_to_its_own_record),
 		cmocka_unit_test(a_zone_that_lives_here_is_not_imported_again),
 		cmocka_unit_test(a_record_set_is_not_data_of_the_root_key),
 		cmocka_unit_test(a_damaged_record_set_is_refused),

@@ -170,9 +170,9 @@ class Home:
     def store(self):
         return sqlite3.connect(os.path.join(self.path, "store.db"))
 
-    def change(self, *statements):
-        """With a new revision, so that running processes take it for a change of the zone."""
-        self.revision += 100
+    def change(self, *statements, later=100):
+        """With a new revision, so that running processes take it for a change of the zone; or an older one, as if from a backup."""
+        self.revision += later
         with self.store() as store:
             store.execute("UPDATE store SET revision = ?", [self.revision])
             for statement in statements:
@@ -226,6 +226,9 @@ def attack_store(home):
             shutil.copy(kept, os.path.join(home.path, "store.db"))
             home.change("UPDATE zones SET created_ms = created_ms")
         check(running("both")["on the token"], "after it was put back, running process", True)
+        # Its live EZK stays at the newer state, and under a lease: what was decided by a row is held against what was verified.
+        home.change(*dict((name, statements) for name, statements, _ in CHANGES)["all of it"], later=-50)
+        check(running("on the token")["on the token"], "all of it changed in an older store, running process", False)
 
 
 def fresh(home):

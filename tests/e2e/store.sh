@@ -174,5 +174,8 @@ ok "does not fit its MAC" exits 7 "$cmek" decrypt "$work/sealed" "$work/new"
 damage usages
 ok "more usages than it was made with" tampered 'UPDATE ezk_versions SET greatest_usages = 127 WHERE zone = :a'
 ok "do not fit it either" exits 7 "$cmek" decrypt "$work/sealed" "$work/new"
+damage limits
+ok "a limit that it was not made with" tampered "UPDATE ezk_versions SET limits = x'030000' WHERE zone = :a"
+ok "is no part of what the MAC covers" exits 7 "$cmek" decrypt "$work/sealed" "$work/new"
 ok "none of these has opened anything" test ! -e "$work/new"
 finish
