@@ -137,16 +137,40 @@ static CK_RV check_rows(const struct object *object, const CK_ATTRIBUTE *attribu
 	return CKR_OK;
 }
 
-/* What it was made for stands in its record, and nothing else makes it more. */
-static CK_RV check_zone_usages(const struct object *zone, const struct template *template)
+static CK_RV refuse_usages(const struct object *zone, const char *why)
 {
-	if ((template->usages & ~zone_greatest_usages(zone) & ~(uint32_t)USAGE_DERIVE) == 0)
-		return CKR_OK;
-	log_warning("zone '%.*s' can be narrowed, not widened: its EZK record says what it was "
-		    "made for; make another zone",
-		    (int)zone->label.len, (const char *)zone->label.data);
+	log_warning("zone '%.*s' can be narrowed, not widened: %s", (int)zone->label.len,
+		    (const char *)zone->label.data, why);
 	error_note(CMEK_ERROR_INVALID);
 	return CKR_ATTRIBUTE_READ_ONLY;
+}
+
+/* A session's: would it have them, with all that the store says? */
+static CK_RV check_session_usages(const struct editor *editor, const struct object *zone,
+				  uint32_t usages)
+{
+	AUTO(object_releasep) struct object *wished = NULL;
+	struct object model = object_model(zone);
+
+	model.usages |= usages;
+	wished = view_of_session(editor->objects, object_new(&model));
+	if (wished == NULL)
+		return CKR_HOST_MEMORY;
+	return (usages & ~wished->usages) == 0
+		       ? CKR_OK
+		       : refuse_usages(zone, "the token has it so; change it there");
+}
+
+/* What it was made for stands in its record, and nothing else makes it more. */
+static CK_RV check_zone_usages(const struct editor *editor, const struct object *zone,
+			       const struct template *template)
+{
+	uint32_t usages = template->usages & ~(uint32_t)USAGE_DERIVE;
+
+	if ((usages & ~zone_greatest_usages(zone)) != 0)
+		return refuse_usages(zone, "its EZK record says what it was made for; make another "
+					   "zone");
+	return zone->owner == 0 ? CKR_OK : check_session_usages(editor, zone, usages);
 }
 
 static CK_RV change(const struct editor *editor, const struct object *object,
@@ -159,7 +183,7 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 		return CKR_ATTRIBUTE_READ_ONLY;
 	}
 	if (object->kind == OBJECT_ZONE)
-		TRY(check_zone_usages(object, template));
+		TRY(check_zone_usages(editor, object, template));
 	if (object->kind != OBJECT_KEY && (template->usages & USAGE_DERIVE)) {
 		log_warning("zones and root keys derive nothing: CKA_DERIVE stays false");
 		return CKR_ATTRIBUTE_READ_ONLY;

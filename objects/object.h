@@ -127,7 +127,8 @@ struct zones *objects_zones(struct objects *objects);
 uint64_t objects_generation(const struct objects *objects);
 
 /* The object behind a handle in a slot, held; from the session's own objects and the token's. NULL:
- * none. Entries that await deletion are found. */
+ * none. Entries that await deletion are found. A zone allows what its records do; one of a session
+ * also no more than the token's, where there is that. */
 struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle);
 /* Adds a session's object (takes it, sets handle and serial) and returns its handle. */
 CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle);

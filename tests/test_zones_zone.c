@@ -517,6 +517,39 @@ static void imported_zone_decrypts_only(void **state)
 			 ZONE_IMPORTED);
 }
 
+static void a_zone_keeps_the_limits_it_was_made_with(void **state)
+{
+	static const uint8_t limits[] = {1, 0, 1, 'x'}, too_much[LIMITS_MAX + 1] = {1, 3, 254};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL, *back = NULL, *project = NULL;
+	AUTO(buffer_clear) struct buffer records = {0};
+	struct entry_names names = names_of("db");
+	struct entry *none = NULL;
+
+	names.limits = bytes(too_much, sizeof(too_much));
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_INVALID);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 0);
+	names.limits = bytes(limits, sizeof(limits));
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
+	assert_bytes(entry_version(zone, 1)->limits, names.limits);
+	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
+
+	assert_int_equal(remove(f->path), 0);
+	names.limits = bytes(NULL, 0);
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
+	entry_release(root_key);
+	assert_int_equal(
+		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
+		ZONE_OK);
+	assert_int_equal(zones_zone_import(f->zones, project->uid, root_key, buffer_bytes(&records),
+					   false, &names, &back),
+			 ZONE_OK);
+	assert_bytes(entry_version(back, 1)->limits, bytes(limits, sizeof(limits)));
+	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+}
+
 static void changed_records_are_not_imported(void **state)
 {
 	FIXTURE(state);
@@ -561,6 +594,7 @@ static void brought_key_serves_one_zone(void **state)
 	struct entry_names names = names_of("brought"), again = names_of("again");
 	struct entry *none = NULL;
 
+	names.limits = bytes("\3\0\1x", 4);
 	assert_int_equal(
 		f->aws.client.operations->encrypt(&f->aws.client, ROOT_A,
 						  bytes_of("0123456789abcdef0123456789abcdef"),
@@ -578,6 +612,7 @@ static void brought_key_serves_one_zone(void **state)
 	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
 						buffer_bytes(&blob), &names, &zone),
 			 ZONE_OK);
+	assert_bytes(entry_version(zone, 1)->limits, names.limits);
 	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
 						buffer_bytes(&blob), &again, &none),
 			 ZONE_EXISTS);
@@ -729,6 +764,7 @@ int main(void)
 		ZONES_TEST(changed_record_opens_nothing),
 		ZONES_TEST(record_set_brings_a_zone_back_where_the_store_was_lost),
 		ZONES_TEST(imported_zone_decrypts_only),
+		ZONES_TEST(a_zone_keeps_the_limits_it_was_made_with),
 		ZONES_TEST(changed_records_are_not_imported),
 		ZONES_TEST(brought_key_serves_one_zone),
 		ZONES_TEST(token_key_is_kept_wrapped_by_its_zone),

@@ -17,6 +17,20 @@ export CMEK_PKCS11_CONF=$work/cmek.conf
 "$cmek" cluster create --project golden prod --key root --region nowhere
 "$cmek" database create --project golden prod/one
 "$cmek" database create --project golden prod/two
+# With limits in its record, which only a program can ask for.
+PATH=$root/build/venv/bin:$PATH python3 - <<'PYTHON'
+import os, PyKCS11
+from PyKCS11 import LowLevel as low
+library = PyKCS11.PyKCS11Lib()
+library.load(os.environ["CMEK_PKCS11_MODULE"])
+session = library.openSession(library.getSlotList(tokenPresent=True)[0], low.CKF_SERIAL_SESSION | low.CKF_RW_SESSION)
+session.generateKey([
+    (low.CKA_CLASS, low.CKO_SECRET_KEY), (low.CKA_KEY_TYPE, low.CKK_AES), (low.CKA_VALUE_LEN, 32), (low.CKA_TOKEN, low.CK_TRUE),
+    (low.CKA_EXTRACTABLE, low.CK_FALSE), (low.CKA_WRAP, low.CK_TRUE), (low.CKA_UNWRAP, low.CK_TRUE), (low.CKA_LABEL, "prod/limited"),
+    (low.CKA_ALLOWED_MECHANISMS, 0x80434D02.to_bytes(8, "little")),  # CKM_CMEK_DEK_WRAP
+    (low.CKA_UNWRAP_TEMPLATE, [(low.CKA_SENSITIVE, low.CK_TRUE)]), (low.CKA_WRAP_TEMPLATE, [(low.CKA_VALUE_LEN, 32)]),
+], PyKCS11.Mechanism(low.CKM_AES_KEY_GEN, None))
+PYTHON
 
 # name | zone | bound to | bytes
 while IFS='|' read -r file database name bytes; do
@@ -28,6 +42,7 @@ done <<'LIST'
 empty.cmek|prod/one||0
 one.cmek|prod/one||1
 small.cmek|prod/two||1000
+limited.cmek|prod/limited||1000
 chunk.cmek|prod/one||65536
 chunks.cmek|prod/two||140000
 named.cmek|prod/one|binlog/2024/01/insert-1.bin|500

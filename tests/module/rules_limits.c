@@ -183,6 +183,7 @@ static void what_the_store_narrows_holds_in_sessions_too(void **state)
 	check(unwrap_as(session, visitor, wrapped, len, true, &key));
 	check(set_usage(session, zone, CKA_UNWRAP, false));
 	assert_false(attribute_bool(session, visitor, CKA_UNWRAP));
+	answers(CKR_ATTRIBUTE_READ_ONLY, set_usage(session, visitor, CKA_UNWRAP, true));
 	answers(CKR_KEY_FUNCTION_NOT_PERMITTED,
 		unwrap_as(session, visitor, wrapped, len, true, &key));
 	/* No search shows another state. */
