@@ -52,9 +52,26 @@ static bool read_all(int fd, size_t limit, struct buffer *out)
 	}
 }
 
+/* Opening a pipe waits for its writer, unless it is O_NONBLOCK; reading it would, too. */
+static int open_to_read(const char *path)
+{
+	AUTO(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int ret_fd = fd;
+	struct stat found;
+
+	if (fd < 0 || fstat(fd, &found) != 0)
+		return -1;
+	if (S_ISFIFO(found.st_mode)) {
+		errno = ESPIPE;
+		return -1;
+	}
+	fd = -1;
+	return ret_fd;
+}
+
 bool file_read(const char *path, size_t limit, struct buffer *out)
 {
-	AUTO(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	AUTO(file_closep) int fd = open_to_read(path);
 	size_t before = out->len;
 
 	if (fd < 0)
@@ -63,6 +80,13 @@ bool file_read(const char *path, size_t limit, struct buffer *out)
 		return true;
 	buffer_truncate(out, before);
 	return false;
+}
+
+bool file_is_pipe(const char *path)
+{
+	struct stat found;
+
+	return stat(path, &found) == 0 && S_ISFIFO(found.st_mode);
 }
 
 bool file_write_all(int fd, struct bytes bytes)

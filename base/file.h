@@ -4,8 +4,11 @@
 
 #include "base/buffer.h"
 
-/* Appends the whole file; a file over `limit` bytes fails with EFBIG. */
+/* Appends the whole file; a file over `limit` bytes fails with EFBIG, a pipe with ESPIPE:
+ * nobody waits for who may write into it. */
 bool file_read(const char *path, size_t limit, struct buffer *out);
+/* For files that others read for us. */
+bool file_is_pipe(const char *path);
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. The file appears whole
  * with `mode`, or not at all. */
 bool file_replace(const char *path, struct bytes contents, unsigned mode);

@@ -149,3 +149,11 @@ bool ini_parse(struct bytes text, ini_visit *visit, void *state, unsigned *ret_l
 		*ret_line = parser.line;
 	return good;
 }
+
+bool ini_has_comment(const char *value)
+{
+	for (const char *at = value; *at != '\0'; at++)
+		if (is_blank((uint8_t)at[0]) && (at[1] == '#' || at[1] == ';'))
+			return true;
+	return false;
+}

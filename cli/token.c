@@ -7,6 +7,7 @@
 
 #include "base/free.h"
 #include "base/macros.h"
+#include "base/path.h"
 #include "cli/cli.h"
 
 /* --- Loading --------------------------------------------------------------------------------- */
@@ -26,16 +27,36 @@ static bool beside_program(char *ret_path, size_t size)
 	return access(ret_path, F_OK) == 0;
 }
 
-static void *open_library(void)
+static int open_path(const char *path, void **ret_library)
+{
+	*ret_library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	return *ret_library != NULL
+		       ? CMEK_EXIT_OK
+		       : fail(CMEK_EXIT_FAILED,
+			      "the module does not load: %s; set CMEK_PKCS11_MODULE to its path",
+			      dlerror());
+}
+
+static int open_named(const char *named, void **ret_library)
+{
+	const char *fault = path_fault(named);
+	AUTO(freep) char *path = NULL;
+
+	if (fault != NULL)
+		return fail(CMEK_EXIT_FAILED, "CMEK_PKCS11_MODULE=%s: should be %s", named, fault);
+	path = path_expand(named);
+	return path != NULL ? open_path(path, ret_library)
+			    : fail(CMEK_EXIT_FAILED, "out of memory");
+}
+
+static int open_library(void **ret_library)
 {
 	const char *named = getenv("CMEK_PKCS11_MODULE");
 	char path[PATH_MAX];
 
 	if (named != NULL && *named != '\0')
-		return dlopen(named, RTLD_NOW | RTLD_LOCAL);
-	if (beside_program(path, sizeof(path)))
-		return dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	return dlopen(CMEK_MODULE_PATH, RTLD_NOW | RTLD_LOCAL);
+		return open_named(named, ret_library);
+	return open_path(beside_program(path, sizeof(path)) ? path : CMEK_MODULE_PATH, ret_library);
 }
 
 static const struct CMEK_FUNCTIONS *ours; /* NULL: an older module */
@@ -76,13 +97,10 @@ int module_load(const CK_FUNCTION_LIST **ret_functions)
 					  .pReserved = (void *)"free-slot=true quiet=true"};
 	CK_C_GetFunctionList get_list;
 	CK_FUNCTION_LIST *list;
-	void *library = open_library(), *symbol;
+	void *library, *symbol;
 	CK_RV rv;
 
-	if (library == NULL)
-		return fail(CMEK_EXIT_FAILED,
-			    "the module does not load: %s; set CMEK_PKCS11_MODULE to its path",
-			    dlerror());
+	TRY(open_library(&library));
 	symbol = dlsym(library, "C_GetFunctionList");
 	memcpy(&get_list, &symbol, sizeof(get_list));
 	if (symbol == NULL || get_list(&list) != CKR_OK)

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/ini.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "kms/name.h"
 #include "kms/report.h"
 
@@ -119,7 +120,7 @@ enum kms_status aws_file_read(struct aws_file *file, const char *path, bool give
 	if (is_absent(errno, given))
 		return KMS_OK;
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s can't be read: %s",
-			buffer_text(&file->path), strerror(errno));
+			buffer_text(&file->path), system_error_text(errno));
 }
 
 static const char *text_at(const struct aws_file *file, size_t at)

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "kms/credentials_json.h"
 #include "kms/json_secret.h"
 #include "kms/name.h"
@@ -95,7 +96,7 @@ static enum kms_status read_token(const struct environment *environment, struct 
 	if (path != NULL && !file_read(path, TOKEN_MAX, token))
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
 				"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s can't be read: %s", path,
-				strerror(errno));
+				system_error_text(errno));
 	if (path == NULL)
 		buffer_put_text(token, given == NULL ? "" : given);
 	if (buffer_text(token) == NULL)

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "kms/report.h"
 #include "kms/sts.h"
 
@@ -19,7 +20,7 @@ static enum kms_status read_token(const char *path, struct kms_report *report,
 	if (!file_read(path, TOKEN_MAX, ret_token))
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
 				"the web identity token file %s can't be read: %s", path,
-				strerror(errno));
+				system_error_text(errno));
 	while (ret_token->len > 0 && ret_token->data[ret_token->len - 1] <= ' ')
 		buffer_truncate(ret_token, ret_token->len - 1);
 	if (ret_token->len == 0)

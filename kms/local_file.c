@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "kms/report.h"
 
 bool local_file_init(struct local_file *file, const char *path)
@@ -26,7 +27,7 @@ static enum kms_status fail(const struct local_file *file, const char *what,
 			    struct kms_report *report)
 {
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s can't be %s: %s", file->path, what,
-			strerror(errno));
+			system_error_text(errno));
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)

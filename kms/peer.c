@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/encode.h"
+#include "base/file.h"
 #include "base/macros.h"
 #include "kms/proxy.h"
 #include "kms/report.h"
@@ -16,8 +17,10 @@ static const char *text_of(const struct buffer *buffer)
 	return (const char *)buffer->data;
 }
 
-static bool find_ca_bundle(struct peer *peer, const struct kms_settings *settings,
-			   const struct environment *environment, const struct profile *profile)
+/* OpenSSL reads it, and would wait for who may write into a pipe. */
+static enum kms_status find_ca_bundle(struct peer *peer, const struct kms_settings *settings,
+				      const struct environment *environment,
+				      const struct profile *profile, struct kms_report *report)
 {
 	const char *path = settings->ca_bundle;
 
@@ -26,9 +29,14 @@ static bool find_ca_bundle(struct peer *peer, const struct kms_settings *setting
 	if (path == NULL)
 		path = profile_config(profile, "ca_bundle");
 	if (path == NULL)
-		return true;
+		return KMS_OK;
+	if (file_is_pipe(path))
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+				"AWS_CA_BUNDLE or ca_bundle %s is a pipe; name a file of CA "
+				"certificates in PEM",
+				path);
 	buffer_put_text(&peer->ca_bundle, path);
-	return buffer_text(&peer->ca_bundle) != NULL;
+	return buffer_text(&peer->ca_bundle) != NULL ? KMS_OK : KMS_NO_MEMORY;
 }
 
 static bool find_proxy(struct peer *peer, const struct environment *environment)
@@ -96,8 +104,7 @@ enum kms_status peer_init(struct peer *peer, enum aws_service service, const cha
 	begin(peer);
 	peer->service = service;
 	snprintf(peer->region, sizeof(peer->region), "%s", region);
-	if (!find_ca_bundle(peer, settings, environment, profile))
-		return KMS_NO_MEMORY;
+	TRY(find_ca_bundle(peer, settings, environment, profile, report));
 	TRY(check_retry_mode(environment, profile, report));
 	TRY(find_max_attempts(peer, settings, environment, profile, report));
 	TRY(endpoint_find(service, settings, environment, profile, region, report,

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "crypto/digest.h"
 #include "kms/aws_file.h"
 #include "kms/credentials_json.h"
@@ -94,7 +95,7 @@ static enum kms_status load(const char *path, const struct sso_session *session,
 		return errno == ENOENT ? sign_in(session, "there is no SSO token", report)
 				       : kms_fail(KMS_NO_CREDENTIALS, report, NULL,
 						  "the SSO token %s can't be read: %s", path,
-						  strerror(errno));
+						  system_error_text(errno));
 	if (!parse(&text, token))
 		return sign_in(session, "the kept SSO token is no such thing", report);
 	return KMS_OK;
@@ -196,7 +197,7 @@ static void save(const char *path, const struct sso_session *session, const stru
 	buffer_put_u8(&text, '}');
 	if (text.failed || !file_replace(path, buffer_bytes(&text), 0600))
 		log_notice("KMS: the refreshed SSO token can't be kept in %s: %s", path,
-			   strerror(text.failed ? ENOMEM : errno));
+			   system_error_text(text.failed ? ENOMEM : errno));
 }
 
 /* A refusal of the token service itself, not of something on the way: OAuth's words for it. */

@@ -134,7 +134,7 @@
 #define CMEK_EXIT_DAMAGED     7 /* an envelope, record or store that is not what was written */
 
 /* C_Initialize's pReserved: "key=value" pairs separated by spaces:
- *   config=PATH      the configuration file (no other is looked for)
+ *   config=PATH      the configuration file (no other is looked for), absolute or from "~/"
  *   free-slot=true   show a free slot, on which C_InitToken makes a project
  *   log=LEVEL        overrides [log] level (off, error, warning, info, debug)
  *   quiet=true       writes nothing to standard error: for who shows CMEK_LastError's text himself

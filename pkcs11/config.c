@@ -6,11 +6,13 @@
 #include "base/ini.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/path.h"
 #include "kms/kms.h"
 
 #include <stdlib.h>
 
-enum form { TEXT, FILE_PATH, REGIONS, FLAG, NUMBER, CHOICE };
+/* LOG_PLACE: a path too, or where log_is_file() says there is no file. */
+enum form { TEXT, FILE_PATH, LOG_PLACE, REGIONS, FLAG, NUMBER, CHOICE };
 
 struct setting {
 	const char *section, *key;
@@ -52,7 +54,7 @@ static const struct setting settings[] = {
 	{ "local",  "path",                   FILE_PATH, AT(local_path),                0, 0, NULL },
 	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL },
 	{ "log",    "level",                  CHOICE,    AT(log_level),       LOG_WARNING, 0, "off error warning info debug" },
-	{ "log",    "to",                     FILE_PATH, AT(log_to),                    0, 0, NULL },
+	{ "log",    "to",                     LOG_PLACE, AT(log_to),                    0, 0, NULL },
 	{ "log",    "audit",                  FILE_PATH, AT(log_audit),                 0, 0, NULL },
 };
 /* clang-format on */
@@ -64,7 +66,8 @@ static void *field_of(struct config *config, const struct setting *setting)
 
 static bool is_text(const struct setting *setting)
 {
-	return setting->form == TEXT || setting->form == FILE_PATH || setting->form == REGIONS;
+	return setting->form == TEXT || setting->form == FILE_PATH || setting->form == LOG_PLACE ||
+	       setting->form == REGIONS;
 }
 
 void config_clear(struct config *config)
@@ -104,17 +107,28 @@ static bool choose(const char *choices, const char *word, unsigned *ret_index)
 	return false;
 }
 
+static bool is_path(const struct setting *setting, const char *value)
+{
+	return setting->form == FILE_PATH || (setting->form == LOG_PLACE && log_is_file(value));
+}
+
+/* What is not taken as it stands, though any text would do; NULL: nothing. No setting's text has
+ * quotes or a comment in it, so that who writes some means another value. */
+static const char *text_fault(const struct setting *setting, const char *value)
+{
+	if (strchr(value, '\n') != NULL)
+		return "one line of text";
+	if (is_path(setting, value))
+		return path_fault(value);
+	if (*value == '"' || *value == '\'')
+		return "the value alone, without quotes";
+	return ini_has_comment(value) ? "the value alone: a comment has a line of its own" : NULL;
+}
+
 static bool take_text(const struct setting *setting, const char *value, char **field)
 {
-	const char *home = secure_getenv("HOME");
-	bool from_home = setting->form == FILE_PATH && strncmp(value, "~/", 2) == 0 && home != NULL;
-	struct buffer text = {0};
-	char *taken;
+	char *taken = is_path(setting, value) ? path_expand(value) : strdup(value);
 
-	if (from_home)
-		buffer_put_text(&text, home);
-	buffer_put_text(&text, from_home ? value + 1 : value);
-	taken = buffer_take_text(&text);
 	if (taken == NULL)
 		return false;
 	free(*field);
@@ -150,8 +164,9 @@ static bool take(const struct setting *setting, const char *value, struct config
 	switch (setting->form) {
 	case TEXT:
 	case FILE_PATH:
-		return strchr(value, '\n') == NULL &&
-		       (*value == '\0' || take_text(setting, value, field));
+	case LOG_PLACE:
+		return *value == '\0' ||
+		       (text_fault(setting, value) == NULL && take_text(setting, value, field));
 	case REGIONS:
 		return kms_regions_valid(value) &&
 		       (*value == '\0' || take_text(setting, value, field));
@@ -173,6 +188,15 @@ struct reading {
 	bool explained; /* the log says already what is wrong */
 };
 
+static void put_text_wanted(struct buffer *out, const struct setting *setting, const char *value)
+{
+	const char *fault = text_fault(setting, value);
+
+	if (setting->form == LOG_PLACE)
+		buffer_put_text(out, "stderr, syslog, or ");
+	buffer_put_text(out, fault == NULL ? "read again: memory ran out" : fault);
+}
+
 static void explain_value(const struct reading *reading, const struct setting *setting,
 			  const char *value, unsigned line)
 {
@@ -187,7 +211,9 @@ static void explain_value(const struct reading *reading, const struct setting *s
 	else if (setting->form == REGIONS)
 		buffer_put_text(&wanted, "names of at most 31 regions with spaces between");
 	else
-		buffer_put_text(&wanted, "one line of text");
+		put_text_wanted(&wanted, setting, value);
+	if (!is_text(setting) && ini_has_comment(value))
+		buffer_put_text(&wanted, ", alone: a comment has a line of its own");
 	log_error("%s line %u: [%s] %s = %s: should be %s", reading->file, line, setting->section,
 		  setting->key, value, buffer_text(&wanted));
 	buffer_clear(&wanted);

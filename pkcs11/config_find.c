@@ -5,6 +5,8 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/path.h"
+#include "base/system_error.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +21,15 @@ static const char *environment(const char *name)
 	const char *value = secure_getenv(name);
 
 	return value == NULL || *value == '\0' ? NULL : value;
+}
+
+/* A folder that a variable names; NULL: none. The XDG base directory specification has a relative
+ * path ignored, and HOME's would lie wherever the process happens to stand. */
+static const char *folder_of(const char *name)
+{
+	const char *folder = environment(name);
+
+	return folder != NULL && *folder == '/' ? folder : NULL;
 }
 
 /* What pReserved says; it wins over the file. */
@@ -90,7 +101,7 @@ static CK_RV read_file(struct config *config, const char *path)
 	if (!file_read(path, FILE_MAX, &text)) {
 		log_error("configuration %s can't be read: %s; look at the file, or name another "
 			  "(CMEK_PKCS11_CONF)",
-			  path, strerror(errno));
+			  path, system_error_text(errno));
 		return CKR_FUNCTION_FAILED;
 	}
 	if (!config_parse(config, path, buffer_bytes(&text)))
@@ -109,7 +120,7 @@ static bool is_there(const char *path)
 
 static CK_RV read_usual(struct config *config)
 {
-	const char *home = environment("HOME"), *system = "/etc/cmek-pkcs11/cmek.conf";
+	const char *home = folder_of("HOME"), *system = "/etc/cmek-pkcs11/cmek.conf";
 	AUTO(freep) char *own = NULL;
 
 	if (home != NULL)
@@ -119,11 +130,29 @@ static CK_RV read_usual(struct config *config)
 	return is_there(system) ? read_file(config, system) : CKR_OK;
 }
 
+static CK_RV read_named(struct config *config, const char *who, const char *written, CK_RV fault_rv)
+{
+	const char *fault = path_fault(written);
+	AUTO(freep) char *path = NULL;
+
+	if (fault != NULL) {
+		log_error("%s%s: should be %s", who, written, fault);
+		return fault_rv;
+	}
+	path = path_expand(written);
+	return path == NULL ? CKR_HOST_MEMORY : read_file(config, path);
+}
+
 static CK_RV read_first(struct config *config, const char *named)
 {
-	const char *path = named != NULL ? named : environment("CMEK_PKCS11_CONF");
+	const char *path = environment("CMEK_PKCS11_CONF");
 
-	return path != NULL ? read_file(config, path) : read_usual(config);
+	if (named != NULL)
+		return read_named(config, "C_Initialize: pReserved: config=", named,
+				  CKR_ARGUMENTS_BAD);
+	if (path != NULL)
+		return read_named(config, "CMEK_PKCS11_CONF=", path, CKR_FUNCTION_FAILED);
+	return read_usual(config);
 }
 
 /* The store. */
@@ -131,14 +160,13 @@ static CK_RV read_first(struct config *config, const char *named)
 /* NULL: there is none. */
 static char *usual_folder(void)
 {
-	const char *data = environment("XDG_DATA_HOME"), *home = environment("HOME");
+	const char *data = folder_of("XDG_DATA_HOME"), *home = folder_of("HOME");
 
 	if (geteuid() == 0)
 		return strdup("/var/lib/cmek-pkcs11");
-	/* The XDG base directory specification: a relative path there is to be ignored. */
-	if (data != NULL && *data == '/')
+	if (data != NULL)
 		return path_join(data, "cmek-pkcs11");
-	if (home != NULL && *home == '/')
+	if (home != NULL)
 		return path_join(home, ".local/share/cmek-pkcs11");
 	log_error("there is no place for the store: neither HOME nor XDG_DATA_HOME is the path of "
 		  "a folder; set one of them, or path in [store] of the configuration");

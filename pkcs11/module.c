@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "base/system_error.h"
 #include "crypto/crypto.h"
 #include "objects/error.h"
 #include "objects/extra.h"
@@ -106,7 +107,7 @@ static void describe_log(const char *setting, const char *path, struct buffer *t
 		buffer_format(text,
 			      "warning: [log] %s = %s can't be written: %s; its lines are lost: "
 			      "look at the file's folder and at their owner and mode\n",
-			      setting, path, strerror(errno));
+			      setting, path, system_error_text(errno));
 }
 
 /* What `doctor` says of the module itself. */
@@ -199,7 +200,7 @@ static void configure_log(const struct config *config)
 {
 	if (!log_configure((enum log_level)config->log_level, config->log_to))
 		log_notice("[log] to = %s can't be opened: %s; the log stays where it was",
-			   config->log_to, strerror(errno));
+			   config->log_to, system_error_text(errno));
 }
 
 static CK_RV start(struct config *config)

@@ -136,6 +136,24 @@ static void *read_slowly(void *pipe_end)
 }
 
 /* More than a pipe holds, into one that does not wait. */
+/* Reading one would wait for whoever may write into it, perhaps for ever. */
+static void a_pipe_is_not_read(void **state)
+{
+	AUTO(freep) char *path = in_folder("unread pipe");
+	AUTO(buffer_clear) struct buffer read = {0};
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_false(file_read(path, 10, &read));
+	assert_int_equal(errno, ESPIPE);
+	assert_true(file_is_pipe(path));
+	assert_true(file_read("/dev/null", 10, &read));
+	assert_false(file_is_pipe("/dev/null"));
+	assert_false(file_is_pipe("/nonexistent"));
+	assert_false(file_read(folder, 10, &read));
+	assert_int_equal(errno, EISDIR);
+}
+
 static void everything_is_written_even_where_writing_does_not_block(void **state)
 {
 	enum { LEN = 1 << 20 };
@@ -316,6 +334,7 @@ int main(void)
 		cmocka_unit_test(replaced_file_has_contents_and_mode_whatever_the_umask),
 		cmocka_unit_test(failed_replacement_leaves_nothing_behind),
 		cmocka_unit_test(reading_stops_at_the_limit),
+		cmocka_unit_test(a_pipe_is_not_read),
 		cmocka_unit_test(everything_is_written_even_where_writing_does_not_block),
 		cmocka_unit_test(folders_are_made_with_their_parents),
 		cmocka_unit_test(shared_locks_share_and_exclusive_ones_do_not),

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/macros.h"
@@ -201,6 +203,32 @@ static void the_token_s_file_wins_and_is_read_each_time(void **state)
 	aws_home_write("token", NULL);
 	fails_with("can't be read");
 	assert_int_equal(look.http.request_count, 3);
+}
+
+/* Whoever may write into it might never come. */
+static void no_pipe_is_waited_for(void **state)
+{
+	static const char *const variables[] = {
+		"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE"};
+	char pipe_path[AWS_HOME_PATH];
+
+	(void)state;
+	aws_home_path("pipe", pipe_path);
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	for (size_t i = 0; i < COUNT_OF(variables); i++) {
+		aws_home_empty();
+		setenv("AWS_ROLE_ARN", "arn:r", 1);
+		if (i >= 3)
+			setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/", 1);
+		if (i == 4)
+			setenv("AWS_WEB_IDENTITY_TOKEN_FILE", token_path, 1);
+		setenv(variables[i], pipe_path, 1);
+		aws_look_fails(&look, i == 2 || i == 3 ? KMS_NO_CREDENTIALS : KMS_MISCONFIGURED,
+			       i == 4 ? "is a pipe" : "can't be read: It is a pipe");
+	}
+	assert_int_equal(look.http.request_count, 0);
+	unlink(pipe_path);
 }
 
 static void failures_of_the_agent_are_told(void **state)
@@ -442,6 +470,7 @@ int main(void)
 		EMPTY(a_relative_address_is_the_ecs_agent_s),
 		EMPTY(a_full_address_is_one_of_those_that_may_be_trusted),
 		EMPTY(the_token_s_file_wins_and_is_read_each_time),
+		EMPTY(no_pipe_is_waited_for),
 		EMPTY(failures_of_the_agent_are_told),
 		EMPTY(an_instance_s_role_comes_by_version_two),
 		EMPTY(where_the_metadata_service_is_can_be_set),

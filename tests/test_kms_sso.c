@@ -89,6 +89,18 @@ static void the_older_form_stands_in_the_profile(void **state)
 	aws_look_fails(&look, KMS_CREDENTIALS_REFUSED, "sign in: 'aws sso login'");
 }
 
+static void a_kept_token_that_is_a_pipe_is_not_waited_for(void **state)
+{
+	char path[AWS_HOME_PATH];
+
+	(void)state;
+	sign_in(CACHE, "2025-11-24T17:00:00Z", NULL); /* makes the folders */
+	aws_home_path(CACHE, path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	aws_look_fails(&look, KMS_NO_CREDENTIALS, "can't be read: It is a pipe");
+}
+
 static void who_has_not_signed_in_is_told_how(void **state)
 {
 	(void)state;
@@ -281,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORK(a_good_token_is_shown_to_the_portal),
 		WORK(the_older_form_stands_in_the_profile),
+		WORK(a_kept_token_that_is_a_pipe_is_not_waited_for),
 		WORK(who_has_not_signed_in_is_told_how),
 		WORK(a_token_near_its_end_is_refreshed_and_kept_as_the_cli_keeps_it),
 		WORK(a_refresh_that_fails_does_not_hurt_a_token_that_still_runs),

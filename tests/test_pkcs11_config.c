@@ -2,6 +2,7 @@
 #include "tests/unit.h"
 
 #include "base/file.h"
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "pkcs11/config.h"
@@ -146,6 +147,83 @@ static void a_path_from_the_home_folder_is_found_there(void **state)
 	assert_true(parse(&config, "[store]\npath = ~/keys/store.db\n[aws]\nprofile = ~/x\n"));
 	assert_string_equal(config.store_path, "/home/someone/keys/store.db");
 	assert_string_equal(config.aws_profile, "~/x");
+	config_clear(&config);
+}
+
+static void a_path_that_would_be_another_place_is_an_error_with_file_and_line(void **state)
+{
+	static const char *const settings[] = {"[store]\npath", "[local]\npath", "[aws]\nca_bundle",
+					       "[log]\nto", "[log]\naudit"};
+	static const char *const written[][2] = {
+		{"\"/srv/x\"", "the path alone, without quotes"},
+		{"$HOME/x", "without '$'"},
+		{"%h/x", "without '%'"},
+		{"/srv/x ; here", "a comment has a line of its own"},
+		{"/srv/x # here", "a comment has a line of its own"},
+		{"x", "an absolute path, or one that begins with ~/"},
+	};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(settings); i++)
+		for (size_t k = 0; k < COUNT_OF(written); k++) {
+			snprintf(text, sizeof(text), "%s = %s\n", settings[i], written[k][0]);
+			refuses(text, "test.conf line 2: [");
+			refuses(text, written[k][1]);
+		}
+	refuses("[log]\nto = stdout\n", "should be stderr, syslog, or an absolute path");
+	refuses("[log]\naudit = syslog\n", "should be an absolute path");
+	accepts("[log]\nto = stderr\n");
+	accepts("[log]\nto = ~/log\naudit = ~/audit log.jsonl\n");
+	unsetenv("HOME");
+	refuses("[store]\npath = ~/store.db\n", "HOME");
+}
+
+static void quotes_and_comments_are_no_part_of_any_value(void **state)
+{
+	(void)state;
+	refuses("[kms]\ndefault_root_key = \"local:main\"\n", "the value alone, without quotes");
+	refuses("[aws]\nprofile = 'production'\n", "the value alone, without quotes");
+	refuses("[aws]\nregion = us-west-2 # ours\n", "a comment has a line of its own");
+	refuses("[kms]\nlease_seconds = 300 # five minutes\n",
+		"a number up to 604800, alone: a comment has a line of its own");
+	accepts("[aws]\nprofile = team#1 of;two\n");
+}
+
+/* Nobody may ever write into it. */
+static void a_configuration_that_is_a_pipe_is_refused_at_once(void **state)
+{
+	AUTO(freep) char *path = path_join(folder, "pipe.conf");
+	struct config config;
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	setenv("CMEK_PKCS11_CONF", path, 1);
+	assert_int_equal(config_read(NULL, &config), CKR_FUNCTION_FAILED);
+	assert_non_null(strstr(log_last(), "pipe.conf can't be read: It is a pipe"));
+	unsetenv("CMEK_PKCS11_CONF");
+}
+
+static void the_file_that_is_named_is_named_by_a_path_like_any_other(void **state)
+{
+	static const char *const written[] = {"cmek.conf", "'/dev/null'", "$HOME/cmek.conf"};
+	struct config config;
+	char reserved[64];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(written); i++) {
+		snprintf(reserved, sizeof(reserved), "config=%s", written[i]);
+		setenv("CMEK_PKCS11_CONF", written[i], 1);
+		assert_int_equal(config_read(NULL, &config), CKR_FUNCTION_FAILED);
+		assert_non_null(strstr(log_last(), "CMEK_PKCS11_CONF="));
+		unsetenv("CMEK_PKCS11_CONF");
+		assert_int_equal(config_read(reserved, &config), CKR_ARGUMENTS_BAD);
+		assert_non_null(strstr(log_last(), "should be"));
+	}
+	put_file("mine.conf", "[aws]\nregion = mine\n");
+	setenv("HOME", folder, 1);
+	assert_int_equal(config_read("config=~/mine.conf", &config), CKR_OK);
+	assert_string_equal(config.aws_region, "mine");
 	config_clear(&config);
 }
 
@@ -329,6 +407,10 @@ int main(void)
 		cmocka_unit_test(a_value_of_the_wrong_form_is_an_error_that_says_the_right_one),
 		cmocka_unit_test(an_empty_text_is_a_setting_that_is_not_made),
 		cmocka_unit_test(a_path_from_the_home_folder_is_found_there),
+		cmocka_unit_test(a_path_that_would_be_another_place_is_an_error_with_file_and_line),
+		cmocka_unit_test(quotes_and_comments_are_no_part_of_any_value),
+		cmocka_unit_test(a_configuration_that_is_a_pipe_is_refused_at_once),
+		cmocka_unit_test(the_file_that_is_named_is_named_by_a_path_like_any_other),
 		cmocka_unit_test(the_example_in_conf_is_accepted_with_every_line_uncommented),
 		cmocka_unit_test(the_local_keys_lie_beside_the_store),
 		cmocka_unit_test(without_a_home_there_is_no_place_for_a_store),

@@ -228,6 +228,18 @@ static enum zone_status check_size(struct store_sqlite *store)
 	return ZONE_OK;
 }
 
+/* SQLite would open a pipe of that name and wait for its writer. */
+static enum zone_status check_journal(struct store_sqlite *store)
+{
+	struct stat found;
+
+	if (stat(store->journal_path, &found) != 0 || S_ISREG(found.st_mode))
+		return ZONE_OK;
+	return store_says(store, ZONE_STORE_UNAVAILABLE,
+			  "what lies in the place of its journal, %s, is not a file; remove it",
+			  store->journal_path);
+}
+
 bool store_is_writable(const struct store_sqlite *store)
 {
 	return faccessat(AT_FDCWD, store->folder, W_OK | X_OK, AT_EACCESS) == 0 &&
@@ -239,6 +251,7 @@ enum zone_status connection_open(struct connection *connection, struct store_sql
 {
 	connection->store = store;
 	TRY(check_size(store));
+	TRY(check_journal(store));
 	if (writes && !store_is_writable(store))
 		return store_says(store, ZONE_STORE_READ_ONLY,
 				  "this process may read it but not change it; look at the owner "

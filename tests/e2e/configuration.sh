@@ -26,6 +26,29 @@ refused "a number that is none is refused" list_with "$home/number.conf"
 refused "a configuration that is named and missing is refused" list_with "$home/missing.conf"
 ok "with what to do" says "missing.conf can't be read: No such file or directory; look at the file, or name another"
 
+# A path is taken for what was meant, or refused: it never names another place in silence.
+meant_or_refused() { # PATH AS WRITTEN
+    printf '[store]\npath = %s\n' "$1" >"$home/path.conf"
+    refused "path = $1 is refused" list_with "$home/path.conf" && ok "with its line" says "path.conf line 2: [store] path = $1: should be"
+}
+for written in "\"$home/store.db\"" "'$home/store.db'" "\$HOME/store.db" '%h/store.db' "$home/store.db ; the store" "$home/store.db # the store" store.db; do
+    meant_or_refused "$written"
+done
+cd "$home" && refused "a configuration by a relative path is refused" list_with all.conf
+ok "with what to write" says "CMEK_PKCS11_CONF=all.conf: should be an absolute path, or one that begins with ~/"
+relative_module() { (cd "$build" && CMEK_PKCS11_MODULE=cmek-pkcs11.so "$cmek" project list); }
+refused "so is a module" relative_module
+ok "by the same rule" says "CMEK_PKCS11_MODULE=cmek-pkcs11.so: should be an absolute path, or one that begins with ~/"
+
+# Nobody may ever write into a pipe.
+mkfifo "$home/pipe.conf"
+refused "a configuration that is a pipe is refused at once" timeout 60 env CMEK_PKCS11_CONF="$home/pipe.conf" "$cmek" project list
+ok "for what it is" says "pipe.conf can't be read: It is a pipe; look at the file"
+new_project piped
+mkfifo "$home/store.db-journal"
+refused "and so is a store whose journal is one" timeout 60 "$cmek" project list
+ok "which is named" says "store.db-journal, is not a file; remove it"
+
 # What can't be written stops nobody, and doctor says it.
 new_project demo
 cp "$CMEK_PKCS11_CONF" "$home/logs.conf"

@@ -1,0 +1,9 @@
+/* Errors of the operating system (errno), as they are told to people: what it was, and what to do.
+ */
+#pragma once
+
+/* "No space left on device"; of a pipe where a file is needed (ESPIPE, file_read), that it is one.
+ */
+const char *system_error_text(int error);
+/* "make room, or choose another place"; where there is no better advice, where to look for more. */
+const char *system_error_remedy(int error);
