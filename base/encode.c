@@ -204,11 +204,17 @@ static size_t utf8_character(struct bytes text)
 	return 0;
 }
 
-bool utf8_control(const char *at)
+size_t utf8_decode(struct bytes text, uint32_t *ret_character)
 {
-	unsigned char c = (unsigned char)at[0], next = c == 0 ? 0 : (unsigned char)at[1];
+	static const uint8_t masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	size_t len = utf8_character(text);
 
-	return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
+	if (len == 0)
+		return 0;
+	*ret_character = text.data[0] & masks[len];
+	for (size_t i = 1; i < len; i++)
+		*ret_character = *ret_character << 6 | (text.data[i] & 0x3f);
+	return len;
 }
 
 bool utf8_valid(struct bytes text)

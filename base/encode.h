@@ -13,6 +13,6 @@ bool base64_decode(struct bytes text, struct buffer *out);
 bool decimal_decode(const char *text, uint64_t max, uint64_t *ret_value);
 /* Valid UTF-8 without NUL (what labels and names must be). */
 bool utf8_valid(struct bytes text);
-/* What could end a line or steer a terminal begins here: C0, DEL, or C2 80 to C2 9F, which are the
- * C1 controls. `at` points into a NUL-terminated text. */
-bool utf8_control(const char *at);
+/* How many bytes the first character of a text that is not empty takes; 0: it is not well formed.
+ */
+size_t utf8_decode(struct bytes text, uint32_t *ret_character);

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/cancel.h"
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/macros.h"
+#include "base/name.h"
 #include "base/sigpipe.h"
 
 #include <errno.h>
@@ -126,17 +126,20 @@ bool log_configure(enum log_level level, const char *to)
 	return true;
 }
 
-/* A message comes partly from strangers (labels, a server's answer): what could end the line or
- * steer a terminal is written as \xNN. */
+/* A message comes partly from strangers (labels, a server's answer): what could end the line, steer
+ * a terminal or hide in it is written as \xNN. */
 static size_t escape(const char *message, char *line)
 {
 	static const char digits[] = "0123456789abcdef";
+	size_t unseen = 0;
 	char *at = line;
 
-	for (; *message != '\0'; message++) {
+	for (; *message != '\0'; message++, unseen -= unseen > 0) {
 		unsigned char c = (unsigned char)*message;
 
-		if (!utf8_control(message)) {
+		if (unseen == 0)
+			unseen = text_unseen(message);
+		if (unseen == 0) {
 			*at++ = *message;
 			continue;
 		}

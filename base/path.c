@@ -1,9 +1,9 @@
 /* One rule for every path that we are given in writing. */
 #include "base/path.h"
 #include "base/buffer.h"
-#include "base/encode.h"
 #include "base/file.h"
 #include "base/ini.h"
+#include "base/name.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +23,9 @@ static const char *home_folder(void)
 	return home != NULL && *home == '/' ? home : NULL;
 }
 
-static bool has_control(const char *text)
+static bool has_unseen(const char *text)
 {
-	while (*text != '\0' && !utf8_control(text))
+	while (*text != '\0' && text_unseen(text) == 0)
 		text++;
 	return *text != '\0';
 }
@@ -40,8 +40,8 @@ const char *path_fault(const char *written)
 		return "a path without '$': no variables are read here; ~/ is the home folder";
 	if (strchr(written, '%') != NULL)
 		return "a path without '%': nothing is put in its place; ~/ is the home folder";
-	if (has_control(written))
-		return "one line without control characters";
+	if (has_unseen(written))
+		return "one line without characters that nobody sees";
 	if (is_in_home(written))
 		return home_folder() != NULL
 			       ? NULL

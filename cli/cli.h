@@ -61,7 +61,8 @@ int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3))
  * be written: "), and what to do; the exit code. */
 int fail_system(int error, const char *name, const char *what);
 
-/* Control characters become question marks: names may come from elsewhere, terminals obey. */
+/* Characters that nobody sees, controls among them, become question marks: names may come from
+ * elsewhere, terminals obey. */
 char *plain_text(char *text);
 
 /* The commands, in the file of their noun. */

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "base/name.h"
+#include "base/system_error.h"
 #include "cli/cli.h"
 #include "cli/token.h"
 
@@ -27,45 +28,23 @@ int fail(int code, const char *format, ...)
 	return code;
 }
 
-static const struct {
-	int error;
-	const char *remedy;
-} remedies[] = {
-	{ENOENT, "look at the path"},
-	{ENOTDIR, "look at the path"},
-	{ENAMETOOLONG, "choose a shorter name"},
-	{ELOOP, "look where the links of the path lead"},
-	{EACCES, "look at the owner and mode of the file and its folders"},
-	{EPERM, "look at the owner and mode of the file and its folders"},
-	{EROFS, "choose a place that can be written"},
-	{ENOSPC, "make room, or choose another place"},
-	{EDQUOT, "make room, or choose another place"},
-	{EFBIG, "raise the limit on file sizes, or choose another place"},
-	{EMFILE, "raise the limit on open files"},
-	{EBADF, "the stream is closed: give it, or name a file"},
-	{EPIPE, "who read it has gone away"},
-	{ENXIO, "name a file, a device or a pipe"},
-};
-
 int fail_system(int error, const char *name, const char *what)
 {
-	const char *remedy = "see the system's log";
-
-	for (size_t i = 0; i < COUNT_OF(remedies); i++)
-		if (remedies[i].error == error)
-			remedy = remedies[i].remedy;
 	return fail(error == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED, "%s: %s%s; %s", name,
-		    what, strerror(error), remedy);
+		    what, system_error_text(error), system_error_remedy(error));
 }
 
 char *plain_text(char *text)
 {
-	for (char *at = text; *at != '\0'; at++)
-		if (utf8_control(at)) {
-			if ((unsigned char)*at >= 0x80)
-				*at++ = '?'; /* of two bytes */
-			*at = '?';
-		}
+	char *to = text;
+
+	for (const char *at = text; *at != '\0';) {
+		size_t unseen = text_unseen(at);
+
+		*to++ = unseen > 0 ? '?' : *at;
+		at += unseen > 0 ? unseen : 1;
+	}
+	*to = '\0';
 	return text;
 }
 
@@ -112,7 +91,7 @@ static int code_for_reason(CK_ULONG reason)
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_STORE_CONFLICT)
 		return CMEK_EXIT_UNAVAILABLE;
-	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_RECORD_NEWER)
+	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_INVALID_NAME)
 		return CMEK_EXIT_REFUSED;
 	return -1;
 }

@@ -122,6 +122,7 @@
 #define CMEK_ERROR_FENCED		     313UL
 #define CMEK_ERROR_IMPORTED		     314UL
 #define CMEK_ERROR_RECORD_NEWER		     315UL /* an EZK record has limits of a later release */
+#define CMEK_ERROR_INVALID_NAME		     317UL /* a label that can't be a name: docs/store.md */
 
 /* Exit codes of the cmek tool. */
 #define CMEK_EXIT_OK	      0

@@ -131,24 +131,31 @@ static void utf8_is_told_from_what_only_looks_like_it(void **state)
 	assert_false(utf8_valid(bytes("a\0b", 3)));
 }
 
-static void what_steers_a_terminal_is_a_control(void **state)
+static void a_character_of_utf8_is_its_number(void **state)
 {
-	static const char *const controls[] = {"\x01", "\n",	   "\x1b",
-					       "\x7f", "\xc2\x80", "\xc2\x9f"};
-	static const char *const others[] = {" ",   "~", "\xc2\xa0", "\xc3\x9f", "\xe2\x82\xac",
-					     "\xc2"};
+	static const struct {
+		const char *text;
+		size_t len;
+		uint32_t character;
+	} rows[] = {{"z", 1, 'z'},
+		    {"\xc3\xa4", 2, 0xe4},
+		    {"\xe2\x82\xac!", 3, 0x20ac},
+		    {"\xf0\x9f\x94\x91", 4, 0x1f511},
+		    {"\xff", 0, 0}};
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(controls); i++)
-		assert_true(utf8_control(controls[i]));
-	for (size_t i = 0; i < COUNT_OF(others); i++)
-		assert_false(utf8_control(others[i]));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint32_t character = 0;
+
+		assert_int_equal(utf8_decode(bytes_of(rows[i].text), &character), rows[i].len);
+		assert_int_equal(character, rows[i].character);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_steers_a_terminal_is_a_control),
+		cmocka_unit_test(a_character_of_utf8_is_its_number),
 		cmocka_unit_test(base64_goes_both_ways),
 		cmocka_unit_test(wrong_base64_is_refused_and_adds_nothing),
 		cmocka_unit_test(hex_goes_both_ways),

@@ -225,7 +225,7 @@ static void log_writes_one_line_a_message_from_its_level_on(void **state)
 	assert_true(file_read(path, 4096, &read));
 	text = buffer_text(&read);
 	assert_non_null(strstr(text, "Z cmek-pkcs11["));
-	assert_non_null(strstr(text, "]: error: a\\x0ab\\x1b[31m\\xc2\x9b\\x09\xc3\xa4\\x7f\n"));
+	assert_non_null(strstr(text, "]: error: a\\x0ab\\x1b[31m\\xc2\\x9b\\x09\xc3\xa4\\x7f\n"));
 	assert_null(strstr(text, "not written"));
 }
 

@@ -268,7 +268,7 @@ static void zone_that_is_refused_leaves_a_line(void **state)
 	make_zones(l, 1);
 	assert_refused(l, "zone-0", ZONE_EXISTS);
 	assert_refused(l, "nowhere/zone", ZONE_NOT_FOUND);
-	assert_refused(l, "a/b/c", ZONE_INVALID);
+	assert_refused(l, "a/b/c", ZONE_INVALID_NAME);
 	set_key(l, KMS_KEY_DISABLED);
 	assert_refused(l, "new", ZONE_KMS_DISABLED);
 	set_key(l, KMS_KEY_ENABLED);

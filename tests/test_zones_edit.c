@@ -145,7 +145,7 @@ static void zone_keeps_to_its_cluster_and_to_a_free_label(void **state)
 	assert_int_equal(rename_to(f, zone, "c/two", USAGE_WRAP), ZONE_EXISTS);
 	assert_int_equal(rename_to(f, zone, "one", USAGE_WRAP), ZONE_INVALID);
 	assert_int_equal(rename_to(f, zone, "default/one", USAGE_WRAP), ZONE_INVALID);
-	assert_int_equal(rename_to(f, zone, "c/x/y", USAGE_WRAP), ZONE_INVALID);
+	assert_int_equal(rename_to(f, zone, "c/x/y", USAGE_WRAP), ZONE_INVALID_NAME);
 	assert_int_equal(rename_to(f, zone, "c/four", USAGE_WRAP), ZONE_OK);
 	assert_int_equal(rename_to(f, three, "default/three", USAGE_WRAP), ZONE_OK);
 }

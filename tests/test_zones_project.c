@@ -85,9 +85,13 @@ static void project_labels_are_text_of_32_bytes(void **state)
 
 	assert_int_equal(zones_project_create(f->zones, 1,
 					      bytes_of("123456789012345678901234567890123"), &none),
-			 ZONE_INVALID);
-	assert_int_equal(zones_project_create(f->zones, 1, bytes_of("\xff"), &none), ZONE_INVALID);
-	assert_int_equal(zones_project_create(f->zones, 1, bytes("a\0b", 3), &none), ZONE_INVALID);
+			 ZONE_INVALID_NAME);
+	assert_int_equal(zones_project_create(f->zones, 1, bytes_of("\xff"), &none),
+			 ZONE_INVALID_NAME);
+	assert_int_equal(zones_project_create(f->zones, 1, bytes("a\0b", 3), &none),
+			 ZONE_INVALID_NAME);
+	assert_int_equal(zones_project_create(f->zones, 1, bytes_of("two\nlines"), &none),
+			 ZONE_INVALID_NAME);
 }
 
 static void look_is_taken_at_most_once_a_second(void **state)

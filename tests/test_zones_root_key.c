@@ -402,8 +402,8 @@ static void cluster_labels_are_unique_and_freed_by_deletion(void **state)
 	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "c");
 
 	assert_int_equal(create_cluster(f->zones, root_key, NULL, NULL, "c"), ZONE_EXISTS);
-	assert_int_equal(create_cluster(f->zones, root_key, NULL, NULL, "a/b"), ZONE_INVALID);
-	assert_int_equal(create_cluster(f->zones, root_key, NULL, NULL, ""), ZONE_INVALID);
+	assert_int_equal(create_cluster(f->zones, root_key, NULL, NULL, "a/b"), ZONE_INVALID_NAME);
+	assert_int_equal(create_cluster(f->zones, root_key, NULL, NULL, ""), ZONE_INVALID_NAME);
 	assert_int_equal(zones_entry_delete(f->zones, cluster), ZONE_OK);
 	assert_int_equal(create_cluster(f->zones, root_key, NULL, NULL, "c"), ZONE_OK);
 }

@@ -127,10 +127,10 @@ static void malformed_labels_are_refused(void **state)
 	char long_label[300];
 
 	for (size_t i = 0; i < COUNT_OF(labels); i++)
-		assert_int_equal(try_create(f, labels[i]), ZONE_INVALID);
+		assert_int_equal(try_create(f, labels[i]), ZONE_INVALID_NAME);
 	memset(long_label, 'a', sizeof(long_label));
 	long_label[256] = '\0';
-	assert_int_equal(try_create(f, long_label), ZONE_INVALID);
+	assert_int_equal(try_create(f, long_label), ZONE_INVALID_NAME);
 	names.id = bytes(long_label, 33);
 	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_INVALID);
 	assert_nothing_was_made(f);

@@ -2,9 +2,9 @@
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */
 #include "base/cancel.h"
-#include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/name.h"
 #include "zones/ask.h"
 #include "zones/ezk.h"
 #include "zones/root_keys.h"
@@ -35,12 +35,16 @@ static void put_fault(struct report *report, enum zone_status status)
 	report->faults->met[status] = true;
 }
 
-/* Control characters as \xNN: what others wrote makes no line of its own, and steers no terminal.
- */
+/* Characters that nobody sees, controls among them, as \xNN: what others wrote makes no line of its
+ * own, and steers no terminal. */
 static void put_plain(struct buffer *text, const char *words, char also)
 {
-	for (const char *at = words; *at != '\0'; at++) {
-		if (utf8_control(at) || *at == also)
+	size_t unseen = 0;
+
+	for (const char *at = words; *at != '\0'; at++, unseen -= unseen > 0) {
+		if (unseen == 0)
+			unseen = text_unseen(at);
+		if (unseen > 0 || *at == also)
 			buffer_format(text, "\\x%02x", (unsigned char)*at);
 		else
 			buffer_put_u8(text, (uint8_t)*at);

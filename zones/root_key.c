@@ -348,6 +348,8 @@ enum zone_status zones_root_key_add(struct zones *zones, struct uid project, str
 	AUTO(freep) char *name = NULL;
 
 	TRY(kms_name_copy(kms_key, &name));
+	/* Before a local key is made for it. */
+	TRY(label_check(ENTRY_ROOT_KEY, names->label));
 	TRY(candidate_describe(zones, project, name, names->label, &candidate));
 	candidate.label_is_ours = names->label.len == 0;
 	TRY(entry_take_names(candidate.entry, names));

@@ -2,23 +2,54 @@
 #include "zones/rules.h"
 #include "base/encode.h"
 #include "base/macros.h"
+#include "base/name.h"
 
 static const char *const kind_words[] = {"project",  "root key",  "cluster",
 					 "database", "token key", "archive"};
 
 /* --- Labels */
 
+/* The label is told where it can be shown. */
+static enum zone_status refuse_label(enum entry_kind kind, struct bytes label, const char *why)
+{
+	bool shown = utf8_valid(label);
+
+	return refuse(ZONE_INVALID_NAME, "the name of a %s %s%s%.*s", kind_words[kind], why,
+		      shown ? ": " : "", shown ? (int)label.len : 0,
+		      shown ? (const char *)label.data : "");
+}
+
+/* Of a database both parts are names. */
+static const char *fault_of(enum entry_kind kind, struct bytes label)
+{
+	const uint8_t *slash = label.len == 0 ? NULL : memchr(label.data, '/', label.len);
+	struct bytes rest = {0};
+	const char *fault;
+
+	if (kind == ENTRY_KEY)
+		return utf8_valid(label) ? NULL : "is UTF-8 without a NUL";
+	if (kind == ENTRY_ZONE && slash != NULL) {
+		rest = bytes(slash + 1, (size_t)(label.data + label.len - slash - 1));
+		label.len -= rest.len + 1;
+	}
+	fault = name_fault(label);
+	return fault != NULL ? fault : name_fault(rest);
+}
+
 enum zone_status label_check(enum entry_kind kind, struct bytes label)
 {
 	size_t longest = kind == ENTRY_PROJECT ? PROJECT_LABEL_MAX : LABEL_MAX;
+	const char *fault = fault_of(kind, label);
 
-	if (!utf8_valid(label) || label.len > longest)
-		return refuse(ZONE_INVALID,
-			      "a %s's label must be UTF-8 of at most %zu bytes without a NUL",
+	if (label.len > longest)
+		return refuse(ZONE_INVALID_NAME, "the name of a %s has at most %zu bytes",
 			      kind_words[kind], longest);
-	if (kind == ENTRY_CLUSTER && (label.len == 0 || memchr(label.data, '/', label.len) != NULL))
-		return refuse(ZONE_INVALID,
-			      "a cluster's label must not be empty or contain a slash");
+	if (fault != NULL)
+		return refuse_label(kind, label, fault);
+	if (kind == ENTRY_CLUSTER && label.len == 0)
+		return refuse(ZONE_INVALID_NAME, "a cluster has a name: give it one (CKA_LABEL)");
+	if (kind == ENTRY_CLUSTER && memchr(label.data, '/', label.len) != NULL)
+		return refuse_label(kind, label, "has no slash");
 	return ZONE_OK;
 }
 
@@ -33,10 +64,8 @@ enum zone_status zone_name_parse(struct bytes label, struct zone_name *ret_name)
 		name.database = bytes(slash + 1, label.len - name.cluster.len - 1);
 		if (name.cluster.len == 0 || name.database.len == 0 ||
 		    memchr(name.database.data, '/', name.database.len) != NULL)
-			return refuse(ZONE_INVALID,
-				      "'%.*s' is not the name of a database: cluster/database, or "
-				      "database alone",
-				      (int)label.len, (const char *)label.data);
+			return refuse_label(ENTRY_ZONE, label,
+					    "is cluster/database, or database alone");
 	}
 	*ret_name = name;
 	return ZONE_OK;

@@ -13,18 +13,20 @@ struct zone_name {
 	struct bytes cluster;
 	struct bytes database;
 };
-/* ZONE_INVALID. An empty label: cluster "default", no database. */
+/* ZONE_INVALID_NAME. An empty label: cluster "default", no database. */
 enum zone_status zone_name_parse(struct bytes label, struct zone_name *ret_name);
 
-/* UTF-8 without a NUL, at most LABEL_MAX bytes; a cluster's is not empty and has no slash, a
- * project's is at most PROJECT_LABEL_MAX. ZONE_INVALID. */
+/* The names of projects, root keys, clusters and zones are as base/name.h has it, of zones both
+ * parts; at most LABEL_MAX bytes, a project's PROJECT_LABEL_MAX; a cluster's is not empty and has
+ * no slash. The label of a token key is its application's own text: UTF-8 without a NUL.
+ * ZONE_INVALID_NAME. */
 enum zone_status label_check(enum entry_kind kind, struct bytes label);
 /* ZONE_EXISTS: another active entry has the label; for zones, "db" and "default/db" are the same.
  * `entry`: whose label it is to be (its kind, project, uid and state count). */
 enum zone_status label_check_free(const struct index *index, const struct entry *entry);
 
 /* Label, id, usages and extra as the names say; an empty label stays as it is in the entry, an
- * empty id too. ZONE_INVALID. */
+ * empty id too. ZONE_INVALID, ZONE_INVALID_NAME. */
 enum zone_status entry_take_names(struct entry *entry, const struct entry_names *names);
 
 /* --- Entries */

@@ -42,6 +42,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_IN_USE] = "still in use",
 	[ZONE_PENDING_DELETION] = "awaits deletion",
 	[ZONE_INVALID] = "malformed",
+	[ZONE_INVALID_NAME] = "not a name",
 	[ZONE_FENCED] = "the version is below the zone's minimum",
 	[ZONE_IMPORTED] = "an imported zone decrypts only",
 	[ZONE_RECORD_CORRUPT] = "the EZK record is not what was written",

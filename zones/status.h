@@ -17,7 +17,8 @@ enum zone_status {
 	ZONE_NO_ROOT_KEY, /* the project has none, and no default_root_key is configured */
 	ZONE_IN_USE,	  /* a root key that an EZK version needs, a cluster with zones */
 	ZONE_PENDING_DELETION,
-	ZONE_INVALID,		  /* a label, id, number, record or blob that is malformed */
+	ZONE_INVALID,		  /* an id, number, record or blob that is malformed */
+	ZONE_INVALID_NAME,	  /* a label that is no name (zones/rules.h) */
 	ZONE_FENCED,		  /* a version below the zone's minimum */
 	ZONE_IMPORTED,		  /* an imported zone decrypts only */
 	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record, or tag of a token key */

@@ -100,6 +100,7 @@ static enum zone_status import_set(struct zones *zones, struct uid project,
 	AUTO(new_zone_clear) struct new_zone new = {.returns = true};
 
 	TRY(check_root_key(root_key, project));
+	TRY(label_check(ENTRY_ZONE, names->label));
 	TRY(zones_refresh(zones, true));
 	TRY(check_here(zones, set->zone));
 	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
@@ -149,8 +150,10 @@ enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
 					const struct entry_names *names, struct entry **ret_zone)
 {
 	AUTO(buffer_clear) struct buffer plaintext = {0};
-	enum zone_status status = open_blob(zones, project, root_key, context, blob, &plaintext);
+	enum zone_status status = label_check(ENTRY_ZONE, names->label);
 
+	if (status == ZONE_OK)
+		status = open_blob(zones, project, root_key, context, blob, &plaintext);
 	if (status != ZONE_OK)
 		return new_zone_ended(zones, project, names->label, 0, status);
 	return new_zone_create(zones, project, root_key, plaintext.data, names, ret_zone);

@@ -23,6 +23,14 @@ arn=$("$cmek" key show --project demo root --json | python3 -c 'import json, sys
 # Names
 ok "a project twice" exits 4 "$cmek" project create demo
 ok "names it" says "project demo exists already"
+for odd in 'a ' ' a' $'a\n' $'a\tb' $'\e[2Ja' $'a\u0085' $'a\u00a0' $'a\u200b' $'a\u202eb' $'a\xff'; do
+    shown=$(printf %q "$odd")
+    ok "no project is called $shown" exits 2 "$cmek" project create "$odd"
+    ok "and no root key" exits 4 "$cmek" key add --project demo local:odd --label "$odd"
+    ok "and no cluster" exits 4 create "$odd" --key root --region us-west-2
+    ok "and no database" exits 4 "$cmek" database create --project demo "prod/$odd"
+    ok "for a reason that is said" says "the name of a database"
+done
 ok "an unknown project" exits 3 "$cmek" key list --project nobody
 ok "is named, with the command that makes it" says "no project nobody; see cmek project list, or make it: cmek project create nobody"
 ok "an unknown root key" exits 3 create second --key nobody --region us-west-2

@@ -165,5 +165,6 @@ int main(void)
 	failures += rules_parameters();
 	failures += rules_arguments();
 	failures += rules_leases();
+	failures += rules_names();
 	return failures == 0 ? 0 : 1;
 }

@@ -60,3 +60,4 @@ int rules_affinity(void);
 int rules_parameters(void);
 int rules_arguments(void);
 int rules_leases(void);
+int rules_names(void);
