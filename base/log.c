@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -264,15 +265,76 @@ void log_write(enum log_level level, const char *format, ...)
 	errno = saved;
 }
 
+/* A list that only grows: one for each kind, that is, for each format. */
+struct notice {
+	struct notice *_Atomic next;
+	const char *format;
+	atomic_uint more;
+	char message[];
+};
+static struct notice *_Atomic notices;
+
+static struct notice *notice_new(const char *format, const char *message)
+{
+	size_t size = strlen(message) + 1;
+	struct notice *notice = malloc(sizeof(*notice) + size);
+
+	if (notice == NULL)
+		return NULL;
+	atomic_init(&notice->next, NULL);
+	atomic_init(&notice->more, 0);
+	notice->format = format;
+	memcpy(notice->message, message, size);
+	return notice;
+}
+
+static void keep_notice(const char *format, const char *message)
+{
+	struct notice *_Atomic *at = &notices;
+	struct notice *notice, *new = NULL;
+
+	for (;;) {
+		for (; (notice = atomic_load(at)) != NULL; at = &notice->next) {
+			if (notice->format != format)
+				continue;
+			atomic_fetch_add(&notice->more, 1);
+			free(new);
+			return;
+		}
+		if (new == NULL)
+			new = notice_new(format, message);
+		/* Somebody else's may have come to the end meanwhile. */
+		if (new == NULL || atomic_compare_exchange_strong(at, &notice, new))
+			return;
+	}
+}
+
+const char *log_kept(size_t index, unsigned *ret_more)
+{
+	const struct notice *notice = atomic_load(&notices);
+
+	for (; notice != NULL && index > 0; index--)
+		notice = atomic_load(&notice->next);
+	if (notice == NULL)
+		return NULL;
+	*ret_more = atomic_load(&notice->more);
+	return notice->message;
+}
+
 void log_notice(const char *format, ...)
 {
+	bool written = is_written(LOG_WARNING), kept = atomic_load(&is_quiet);
 	char message[MESSAGE_MAX];
 	int saved = errno;
 	va_list args;
 
 	va_start(args, format);
-	if (is_written(LOG_WARNING) && format_message(message, format, args))
-		send_message(LOG_WARNING, message);
+	if ((written || kept) && format_message(message, format, args)) {
+		if (written)
+			send_message(LOG_WARNING, message);
+		if (kept)
+			keep_notice(format, message);
+	}
 	va_end(args);
 	errno = saved;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_OFF, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
@@ -27,8 +28,13 @@ void log_reason(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* How many reasons log_last has had in this thread: has a call given one? */
 unsigned log_reasons(void);
 
-/* Nothing goes to standard error any more (or again); syslog, files and log_last are as before. */
+/* Nothing goes to standard error any more (or again); syslog, files and log_last are as before.
+ * While it is so, the first notice of each kind is kept for whoever shows them himself, whatever
+ * the level. */
 void log_quiet(bool quiet);
+/* The notice that was kept as the index-th, and how many like it came later; NULL: there are no
+ * more. */
+const char *log_kept(size_t index, unsigned *ret_more);
 /* This thread's last error or warning, whether or not it was written; "" if there was none. Stays
  * as it is until the next. */
 const char *log_last(void);

@@ -57,7 +57,10 @@ int run_words(int argc, char **argv);
 /* One line on standard error, "cmek: …", and the code. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same for an error of the system (errno) about `name`: its words after `what` ("" or "cannot
+/* "cmek: warning: …". */
+void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As `fail`, for an error of the system (errno) about `name`: its words after `what` ("" or "cannot
  * be written: "), and what to do; the exit code. */
 int fail_system(int error, const char *name, const char *what);
 

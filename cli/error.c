@@ -13,19 +13,34 @@
 #include "cli/cli.h"
 #include "cli/token.h"
 
-int fail(int code, const char *format, ...)
+static void say(const char *prefix, const char *format, va_list list)
 {
 	char *text = NULL;
-	va_list list;
 
 	fflush(stdout);
-	va_start(list, format);
 	if (vasprintf(&text, format, list) < 0)
 		text = NULL;
-	va_end(list);
-	fprintf(stderr, "cmek: %s\n", text == NULL ? "out of memory" : plain_text(text));
+	fprintf(stderr, "cmek: %s%s\n", prefix, text == NULL ? "out of memory" : plain_text(text));
 	free(text);
+}
+
+int fail(int code, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	say("", format, list);
+	va_end(list);
 	return code;
+}
+
+void warn(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	say("warning: ", format, list);
+	va_end(list);
 }
 
 int fail_system(int error, const char *name, const char *what)
@@ -89,7 +104,7 @@ static int code_for_reason(CK_ULONG reason)
 		return CMEK_EXIT_DENIED;
 	if (reason >= CMEK_ERROR_KMS_UNAVAILABLE && reason <= CMEK_ERROR_KMS_MISCONFIGURED)
 		return CMEK_EXIT_UNAVAILABLE;
-	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_STORE_CONFLICT)
+	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_AUDIT_UNAVAILABLE)
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_INVALID_NAME)
 		return CMEK_EXIT_REFUSED;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/token.h"
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/cmek.h"
 
@@ -71,5 +72,9 @@ int run_words(int argc, char **argv)
 	if (command == NULL)
 		return no_command(argc - 1, argv + 1);
 	code = arguments_parse(&arguments, command, argc - used, argv + used);
-	return code >= 0 ? code : command->run(&arguments);
+	if (code >= 0)
+		return code;
+	code = command->run(&arguments);
+	module_show_notices();
+	return code;
 }

@@ -78,6 +78,19 @@ const char *module_last_error(CK_ULONG *ret_reason)
 	return ours == NULL ? "" : ours->CMEK_LastError(ret_reason);
 }
 
+void module_show_notices(void)
+{
+	static CK_ULONG shown;
+	CK_ULONG more;
+
+	for (const char *text; ours != NULL && (text = ours->CMEK_Notice(shown, &more)) != NULL;
+	     shown++)
+		if (more == 0)
+			warn("%s", text);
+		else
+			warn("%s (and %lu more like this)", text, more);
+}
+
 /* The module may be started already: OpenSSL reads its configuration when the module first uses it,
  * and that may name pkcs11-provider and this very module. This process is ours, so it is started
  * anew, with our arguments. */

@@ -105,6 +105,7 @@
 #define CMEK_ERROR_STORE_NEWER		     204UL
 #define CMEK_ERROR_STORE_FULL		     205UL
 #define CMEK_ERROR_STORE_CONFLICT	     206UL
+#define CMEK_ERROR_AUDIT_UNAVAILABLE	     209UL /* [log] audit_required, and no line can be written */
 /* The rules of the system. */
 #define CMEK_ERROR_EXISTS		     301UL
 #define CMEK_ERROR_TOO_MANY_ROOT_KEYS	     302UL
@@ -138,7 +139,8 @@
  *   config=PATH      the configuration file (no other is looked for), absolute or from "~/"
  *   free-slot=true   show a free slot, on which C_InitToken makes a project
  *   log=LEVEL        overrides [log] level (off, error, warning, info, debug)
- *   quiet=true       writes nothing to standard error: for who shows CMEK_LastError's text himself
+ *   quiet=true       writes nothing to standard error: for who shows CMEK_LastError's and
+ *                    CMEK_Notice's texts himself
  */
 
 /* C_GetInterface gives this by its name. It works in any state of the module, also when
@@ -149,4 +151,8 @@ struct CMEK_FUNCTIONS {
 	/* The last error that this thread met, as one line of text that says what to do ("": none
 	 * yet), and its CMEK_ERROR_ number. The text stays until the thread's next error. */
 	const char *(*CMEK_LastError)(CK_ULONG *ret_reason);
+	/* What went wrong beside the calls and failed none of them, such as a line of the audit log
+	 * that is lost: the first of each kind while "quiet=true" held, from index 0 on, and how
+	 * many like it came later. NULL: there are no more. The text stays. */
+	const char *(*CMEK_Notice)(CK_ULONG index, CK_ULONG *ret_more);
 };

@@ -56,6 +56,7 @@ static const struct setting settings[] = {
 	{ "log",    "level",                  CHOICE,    AT(log_level),       LOG_WARNING, 0, "off error warning info debug" },
 	{ "log",    "to",                     LOG_PLACE, AT(log_to),                    0, 0, NULL },
 	{ "log",    "audit",                  FILE_PATH, AT(log_audit),                 0, 0, NULL },
+	{ "log",    "audit_required",         FLAG,      AT(log_audit_required),        0, 0, NULL },
 };
 /* clang-format on */
 
@@ -259,13 +260,25 @@ static bool visit(void *state, const char *section, const char *key, const char 
 	return false;
 }
 
+/* What one setting asks of another. */
+static bool check_together(const struct config *config, const char *file)
+{
+	if (!config->log_audit_required || config->log_audit != NULL)
+		return true;
+	log_error(
+		"%s: [log] audit_required = true, but there is no audit log; name its file: [log] "
+		"audit",
+		file);
+	return false;
+}
+
 bool config_parse(struct config *config, const char *file, struct bytes text)
 {
 	struct reading reading = {.config = config, .file = file};
 	unsigned line = 0;
 
 	if (ini_parse(text, visit, &reading, &line))
-		return true;
+		return check_together(config, file);
 	if (!reading.explained)
 		log_error("%s line %u: neither a section nor 'key = value'", file, line);
 	return false;

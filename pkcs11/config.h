@@ -24,6 +24,7 @@ struct config {
 	bool aws_use_fips_endpoint, aws_use_dualstack_endpoint;
 	bool slots_free, slots_login_required;
 	bool crypto_fips;
+	bool log_audit_required;
 };
 
 /* Indexes of the choices. */

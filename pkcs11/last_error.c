@@ -11,4 +11,15 @@ static const char *last_error(CK_ULONG *ret_reason)
 	return log_last();
 }
 
-struct CMEK_FUNCTIONS function_list_cmek = {.version = {1, 0}, .CMEK_LastError = last_error};
+static const char *notice(CK_ULONG index, CK_ULONG *ret_more)
+{
+	unsigned more = 0;
+	const char *text = log_kept(index, &more);
+
+	if (ret_more != NULL)
+		*ret_more = more;
+	return text;
+}
+
+struct CMEK_FUNCTIONS function_list_cmek = {
+	.version = {1, 0}, .CMEK_LastError = last_error, .CMEK_Notice = notice};

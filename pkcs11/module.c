@@ -214,6 +214,7 @@ static CK_RV start(struct config *config)
 	/* Here, where nobody uses the module: lines are written without a lock. */
 	if (!audit_configure(config->log_audit))
 		return CKR_HOST_MEMORY;
+	audit_require(config->log_audit_required);
 	TRY(module_new(config, &module));
 	TRY(sessions_start(module->objects, module->tokens));
 	publish(TAKE(module));

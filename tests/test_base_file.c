@@ -249,6 +249,27 @@ static void a_notice_is_written_but_is_no_reason(void **state)
 	assert_null(strstr(buffer_text(&read), "not written"));
 }
 
+static void a_quiet_log_keeps_the_first_notice_of_each_kind(void **state)
+{
+	unsigned more = 7;
+
+	(void)state;
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	log_notice("nobody asked for %s", "this");
+	assert_null(log_kept(0, &more));
+	log_quiet(true);
+	for (int i = 1; i <= 3; i++)
+		log_notice("the %d. of one kind", i);
+	log_notice("%s", "another");
+	log_error("no notice");
+	log_quiet(false);
+	assert_string_equal(log_kept(0, &more), "the 1. of one kind");
+	assert_int_equal(more, 2);
+	assert_string_equal(log_kept(1, &more), "another");
+	assert_int_equal(more, 0);
+	assert_null(log_kept(2, &more));
+}
+
 static void long_messages_are_cut(void **state)
 {
 	AUTO(freep) char *path = in_folder("log-long");
@@ -340,6 +361,7 @@ int main(void)
 		cmocka_unit_test(shared_locks_share_and_exclusive_ones_do_not),
 		cmocka_unit_test(log_writes_one_line_a_message_from_its_level_on),
 		cmocka_unit_test(a_notice_is_written_but_is_no_reason),
+		cmocka_unit_test(a_quiet_log_keeps_the_first_notice_of_each_kind),
 		cmocka_unit_test(long_messages_are_cut),
 		cmocka_unit_test(log_that_can_not_be_opened_stays_where_it_was),
 		cmocka_unit_test(log_waits_for_no_reader_of_a_pipe),

@@ -190,6 +190,21 @@ static void quotes_and_comments_are_no_part_of_any_value(void **state)
 	accepts("[aws]\nprofile = team#1 of;two\n");
 }
 
+static void lines_that_are_required_need_a_file(void **state)
+{
+	struct config config;
+
+	(void)state;
+	refuses("[log]\naudit_required = true\n",
+		"test.conf: [log] audit_required = true, but there is no audit log");
+	assert_true(parse(&config, "[log]\naudit_required = true\naudit = /srv/audit\n"));
+	assert_true(config.log_audit_required);
+	config_clear(&config);
+	assert_true(parse(&config, "[log]\naudit = /srv/audit\n"));
+	assert_false(config.log_audit_required);
+	config_clear(&config);
+}
+
 /* Nobody may ever write into it. */
 static void a_configuration_that_is_a_pipe_is_refused_at_once(void **state)
 {
@@ -409,6 +424,7 @@ int main(void)
 		cmocka_unit_test(a_path_from_the_home_folder_is_found_there),
 		cmocka_unit_test(a_path_that_would_be_another_place_is_an_error_with_file_and_line),
 		cmocka_unit_test(quotes_and_comments_are_no_part_of_any_value),
+		cmocka_unit_test(lines_that_are_required_need_a_file),
 		cmocka_unit_test(a_configuration_that_is_a_pipe_is_refused_at_once),
 		cmocka_unit_test(the_file_that_is_named_is_named_by_a_path_like_any_other),
 		cmocka_unit_test(the_example_in_conf_is_accepted_with_every_line_uncommented),

@@ -299,6 +299,75 @@ static void a_pipe_that_nobody_reads_keeps_nobody_waiting(void **state)
 	unlink(log_path);
 }
 
+static void what_is_required_is_known_before_it_is_done(void **state)
+{
+	char pipe_path[80];
+	int reader;
+
+	(void)state;
+	snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", folder);
+	assert_true(audit_configure("/nowhere/audit.jsonl"));
+	assert_int_equal(audit_ready(), ZONE_OK);
+	assert_int_equal(audit_write(&decrypted), ZONE_OK);
+
+	audit_require(true);
+	assert_int_equal(audit_ready(), ZONE_AUDIT_UNAVAILABLE);
+	assert_non_null(strstr(log_last(), "/nowhere/audit.jsonl can't be written: No such file"));
+	assert_int_equal(audit_write(&decrypted), ZONE_AUDIT_UNAVAILABLE);
+	assert_true(audit_configure(folder));
+	assert_int_equal(audit_ready(), ZONE_AUDIT_UNAVAILABLE);
+
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	assert_true(audit_configure(pipe_path));
+	assert_int_equal(audit_ready(), ZONE_AUDIT_UNAVAILABLE);
+	reader = open(pipe_path, O_RDONLY | O_NONBLOCK);
+	assert_int_equal(audit_ready(), ZONE_OK);
+	fcntl(reader, F_SETPIPE_SZ, 4096);
+	while (audit_write(&decrypted) == ZONE_OK)
+		;
+	assert_int_equal(audit_ready(), ZONE_AUDIT_UNAVAILABLE);
+	close(reader);
+	unlink(pipe_path);
+
+	unlink(path);
+	assert_true(audit_configure(path));
+	assert_int_equal(audit_ready(), ZONE_OK);
+	signal(SIGXFSZ, SIG_IGN);
+	limit_files_to(100);
+	assert_int_equal(audit_ready(), ZONE_AUDIT_UNAVAILABLE);
+	assert_non_null(strstr(log_last(), "File too large"));
+	limit_files_to(RLIM_INFINITY);
+	assert_int_equal(audit_ready(), ZONE_OK);
+	assert_int_equal(audit_write(&decrypted), ZONE_OK);
+	/* A device tells only when it is written. */
+	assert_true(audit_configure("/dev/full"));
+	assert_int_equal(audit_ready(), ZONE_OK);
+	assert_int_equal(audit_write(&decrypted), ZONE_AUDIT_UNAVAILABLE);
+	assert_true(audit_configure(NULL));
+	assert_int_equal(audit_ready(), ZONE_OK);
+	assert_int_equal(audit_write(&decrypted), ZONE_OK);
+	audit_require(false);
+}
+
+/* What is reserved for lines is no part of the file. */
+static void room_that_is_kept_does_not_show(void **state)
+{
+	json_t *lines;
+
+	(void)state;
+	unlink(path);
+	assert_true(audit_configure(path));
+	audit_require(true);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(audit_ready(), ZONE_OK);
+		assert_int_equal(audit_write(&decrypted), ZONE_OK);
+	}
+	audit_require(false);
+	lines = read_lines(path);
+	assert_int_equal(json_array_size(lines), 3);
+	json_decref(lines);
+}
+
 static void without_a_path_nothing_is_written(void **state)
 {
 	(void)state;
@@ -320,6 +389,8 @@ int main(void)
 		cmocka_unit_test(lines_of_many_processes_stay_whole),
 		cmocka_unit_test(a_log_that_cannot_be_written_stops_nobody_and_is_said),
 		cmocka_unit_test(a_pipe_that_nobody_reads_keeps_nobody_waiting),
+		cmocka_unit_test(what_is_required_is_known_before_it_is_done),
+		cmocka_unit_test(room_that_is_kept_does_not_show),
 		cmocka_unit_test(without_a_path_nothing_is_written),
 	};
 

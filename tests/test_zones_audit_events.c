@@ -498,6 +498,105 @@ static void zone_that_is_refused_from_the_first_is_told(void **state)
 	json_decref(lines);
 }
 
+/* --- Lines that are required */
+
+static unsigned all_calls(struct leased *l)
+{
+	unsigned calls = 0;
+
+	for (int call = 0; call < FAKE_CALL_COUNT; call++)
+		calls += fake_kms_calls(&l->f->aws, (enum fake_kms_call)call) +
+			 fake_kms_calls(&l->f->local, (enum fake_kms_call)call);
+	return calls;
+}
+
+static void require_lines_in(const char *file)
+{
+	assert_true(audit_configure(file));
+	audit_require(true);
+}
+
+static void require_nothing(void)
+{
+	audit_require(false);
+	assert_true(audit_configure(path));
+}
+
+static void without_its_line_the_kms_is_not_asked_and_nothing_is_changed(void **state)
+{
+	struct leased *l = *state;
+	struct zones *zones = l->f->zones;
+	struct uid project = l->f->project->uid;
+	AUTO(entry_releasep) struct entry *local = NULL;
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *made = NULL;
+	AUTO(buffer_clear) struct buffer blob = {0};
+	const struct kms_context none = {0};
+	struct entry_names names;
+	unsigned calls;
+
+	make_zones(l, 1);
+	local = make_root_key(l->f, LOCAL_KEY);
+	zone = find_entry(zones, project, ENTRY_ZONE, "zone-0");
+	names = (struct entry_names){.label = bytes_of("other"), .usages = zone->usages};
+	calls = all_calls(l);
+	require_lines_in("/nowhere/audit.jsonl");
+	assert_int_equal(add_root_key(zones, project, "alias/b", NULL), ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(zones_root_key_encrypt(zones, local, &none, bytes_of("text"), &blob),
+			 ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(zones_root_key_set_state(zones, local, KMS_KEY_DISABLED),
+			 ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(zones_zone_create(zones, project, &names, &made), ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(zones_entry_rename(zones, zone, &names, &made), ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(zones_entry_delete(zones, zone), ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(create_cluster(zones, local, NULL, NULL, "c"), ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(all_calls(l), calls);
+	require_lines_in(path);
+	assert_int_equal(count_entries(zones, project, ENTRY_ZONE, true), 1);
+	assert_int_equal(count_entries(zones, project, ENTRY_CLUSTER, true), 1);
+	assert_int_equal(zones_entry_rename(zones, zone, &names, &made), ZONE_OK);
+	require_nothing();
+}
+
+/* The device takes the question whether it can be written, and then no line. */
+static void what_the_kms_gave_is_withheld_if_its_line_is_lost(void **state)
+{
+	struct leased *l = *state;
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(l->f, "alias/a");
+	AUTO(buffer_clear) struct buffer blob = {0}, plaintext = {0};
+	const struct kms_context none = {0};
+
+	assert_int_equal(
+		zones_root_key_encrypt(l->f->zones, root_key, &none, bytes_of("text"), &blob),
+		ZONE_OK);
+	require_lines_in("/dev/full");
+	assert_int_equal(zones_root_key_decrypt(l->f->zones, root_key, &none, buffer_bytes(&blob),
+						&plaintext),
+			 ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(plaintext.len, 0);
+	/* A no counts without a line as well. */
+	set_key(l, KMS_KEY_DISABLED);
+	assert_int_equal(zones_root_key_decrypt(l->f->zones, root_key, &none, buffer_bytes(&blob),
+						&plaintext),
+			 ZONE_KMS_DISABLED);
+	require_nothing();
+}
+
+static void a_lease_goes_on_to_its_end_without_lines_and_no_further(void **state)
+{
+	struct leased *l = *state;
+
+	make_zones(l, 1);
+	use_all(l, ZONE_OK);
+	require_lines_in("/nowhere/audit.jsonl");
+	use_all(l, ZONE_OK);
+	seconds_pass(l, 301);
+	use_all(l, ZONE_AUDIT_UNAVAILABLE);
+	require_nothing();
+	seconds_pass(l, 60);
+	use_all(l, ZONE_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_with_log, end_with_log)
 
 int main(void)
@@ -518,6 +617,9 @@ int main(void)
 		TEST(refusal_is_remembered_while_nobody_holds_the_zone),
 		TEST(outage_ends_a_lease_in_the_log_when_its_time_is_over),
 		TEST(zone_that_is_refused_from_the_first_is_told),
+		TEST(without_its_line_the_kms_is_not_asked_and_nothing_is_changed),
+		TEST(what_the_kms_gave_is_withheld_if_its_line_is_lost),
+		TEST(a_lease_goes_on_to_its_end_without_lines_and_no_further),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,11 +124,11 @@ static void log_refusal(const struct asked *asked)
 	log_error("%s; %s", text == NULL ? asked->operation : text, remedy(ask, asked->status));
 }
 
-static void audit(const struct asked *asked)
+static enum zone_status audit(const struct asked *asked)
 {
 	const struct ask *ask = asked->ask;
 
-	audit_write(&(struct audit_event){
+	return audit_write(&(struct audit_event){
 		.event = "kms",
 		.action = asked->operation,
 		.outcome = asked->status == KMS_OK ? "ok" : kms_status_text(asked->status),
@@ -188,6 +188,17 @@ static enum zone_status heard(const struct asked *asked)
 	return answered(asked);
 }
 
+/* A no counts, with a line or without; what a yes has brought is withheld without. */
+static enum zone_status withheld(enum zone_status told, enum zone_status audited)
+{
+	if (told != ZONE_OK || audited == ZONE_OK)
+		return told;
+	log_error(
+		"what the KMS answered is not used, since the audit log could not tell of it; make "
+		"that log writable ([log] audit_required)");
+	return audited;
+}
+
 /* So that no related key is asked in its place, when it is out of reach later. */
 static void remember_no(const struct asked *asked, const struct kms_key *key)
 {
@@ -202,22 +213,30 @@ static void remember_no(const struct asked *asked, const struct kms_key *key)
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	struct asked asked = ask_here(ask, "DescribeKey");
-	struct kms_client *client = asked.client;
+	struct kms_client *client;
+	enum zone_status audited;
+	struct asked asked;
 
+	TRY(audit_ready());
+	asked = ask_here(ask, "DescribeKey");
+	client = asked.client;
 	if (asked.status == KMS_OK)
 		asked.status =
 			client->operations->describe(client, ask->key, &asked.report, ret_key);
 	remember_no(&asked, ret_key);
-	return heard(&asked);
+	audited = audit(&asked);
+	return withheld(answered(&asked), audited);
 }
 
 enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	struct asked asked = ask_here(ask, "SetState");
-	struct kms_client *client = asked.client;
+	struct kms_client *client;
+	struct asked asked;
 
+	TRY(audit_ready());
+	asked = ask_here(ask, "SetState");
+	client = asked.client;
 	if (asked.status == KMS_OK && client->operations->set_state == NULL)
 		asked.status = KMS_UNSUPPORTED;
 	else if (asked.status == KMS_OK)
@@ -229,9 +248,12 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 enum zone_status ask_create(const struct ask *ask, bool registered)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	struct asked asked = ask_here(ask, "CreateKey");
-	struct kms_client *client = asked.client;
+	struct kms_client *client;
+	struct asked asked;
 
+	TRY(audit_ready());
+	asked = ask_here(ask, "CreateKey");
+	client = asked.client;
 	if (asked.status == KMS_OK && client->operations->create == NULL)
 		asked.status = KMS_UNSUPPORTED;
 	else if (asked.status == KMS_OK)
@@ -272,7 +294,7 @@ static enum kms_status send_generate(struct asked *asked, const struct work *wor
 }
 
 static struct asked ask_there(const struct ask *ask, const struct kms_route *route,
-			      const struct work *work)
+			      const struct work *work, enum zone_status *audited)
 {
 	struct asked asked = asking(ask, work->operation, route->arn);
 
@@ -280,8 +302,18 @@ static struct asked ask_there(const struct ask *ask, const struct kms_route *rou
 	asked.status = find_client(&asked);
 	if (asked.status == KMS_OK)
 		asked.status = work->send(&asked, work);
-	audit(&asked);
+	*audited = audit(&asked);
 	return asked;
+}
+
+/* What is withheld is wiped. */
+static enum zone_status give(const struct work *work, enum zone_status status)
+{
+	if (status == ZONE_AUDIT_UNAVAILABLE && work->ret_plaintext != NULL)
+		buffer_clear(work->ret_plaintext);
+	if (status == ZONE_AUDIT_UNAVAILABLE && work->ret_blob != NULL)
+		buffer_clear(work->ret_blob);
+	return status;
 }
 
 /* Each region that is asked is a call in the audit log; a refusal is told once, of the region that
@@ -290,18 +322,20 @@ static enum zone_status ask_around(const struct ask *ask, const struct work *wor
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct asked answer = asking(ask, work->operation, ask->key), asked;
+	enum zone_status audited = ZONE_OK;
 	char key[KMS_ARN_MAX + 1];
 	struct kms_route route;
 
+	TRY(audit_ready());
 	kms_route_begin(&route, ask->clients, ask->key, ask->own_region);
 	while (kms_route_next(&route)) {
-		asked = ask_there(ask, &route, work);
+		asked = ask_there(ask, &route, work, &audited);
 		if (!kms_route_heard(&route, asked.status, &asked.report))
 			continue;
 		answer = asked;
 		answer.key = strcpy(key, route.arn);
 	}
-	return answered(&answer);
+	return give(work, withheld(answered(&answer), audited));
 }
 
 enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext, struct buffer *ret_blob)

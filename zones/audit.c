@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -20,8 +23,10 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 
 static char *path;	  /* written while nobody uses the module */
+static bool is_required;  /* the same */
 static atomic_bool is_on; /* for those who may come by at that very time */
 static _Thread_local const char *function;
 
@@ -35,6 +40,11 @@ bool audit_configure(const char *new_path)
 	path = copy;
 	atomic_store(&is_on, copy != NULL);
 	return true;
+}
+
+void audit_require(bool required)
+{
+	is_required = required;
 }
 
 void audit_enter(const char *name)
@@ -131,12 +141,16 @@ static void blank_out(int file, struct buffer *line, size_t len)
 		log_notice("the audit log %s has a line that is cut off", path);
 }
 
-/* One write(), and no waiting for who reads a pipe. */
+/* Nobody waits for who reads a pipe. */
+static int open_log(void)
+{
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+}
+
+/* One write(). */
 static bool append(struct buffer *line)
 {
-	AUTO(file_closep)
-	int file =
-		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	AUTO(file_closep) int file = open_log();
 	ssize_t done = file < 0 ? -1 : write(file, line->data, line->len);
 
 	if (done == (ssize_t)line->len)
@@ -168,16 +182,82 @@ static bool write_line(const struct audit_event *event)
 	return !text.failed && append(&text);
 }
 
-void audit_write(const struct audit_event *event)
+enum zone_status audit_write(const struct audit_event *event)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	int saved = errno;
+	bool written;
 
 	if (path == NULL)
-		return;
-	if (!write_line(event))
-		log_notice("the audit log %s can't be written: %s; a line is lost: %s %s, %s. Look "
-			   "at the file's folder, its permissions and its disk",
-			   path, strerror(errno), event->event, event->action, event->outcome);
+		return ZONE_OK;
+	written = write_line(event);
+	if (!written)
+		log_notice("the audit log %s can't be written: %s; a line is lost: %s %s, %s; %s",
+			   path, system_error_text(errno), event->event, event->action,
+			   event->outcome, system_error_remedy(errno));
 	errno = saved;
+	return written || !is_required ? ZONE_OK : ZONE_AUDIT_UNAVAILABLE;
+}
+
+/* --- Whether the next lines will find room */
+
+/* Enough for those of several processes at once. */
+enum { ROOM = 64 * 1024 };
+
+static bool within_limit(off_t size)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+	    (rlim_t)size + ROOM <= limit.rlim_cur)
+		return true;
+	errno = EFBIG;
+	return false;
+}
+
+/* Blocks behind the end, which stay the file's. A file system that has no such thing says nothing
+ * of its room. */
+static bool reserve(int file, off_t size)
+{
+	return fallocate(file, FALLOC_FL_KEEP_SIZE, size, ROOM) == 0 ||
+	       (errno != ENOSPC && errno != EDQUOT && errno != EFBIG && errno != EIO);
+}
+
+static bool pipe_has_room(int file)
+{
+	struct pollfd pipe = {.fd = file, .events = POLLOUT};
+
+	if (poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR) == 0)
+		return true;
+	errno = EAGAIN;
+	return false;
+}
+
+static bool has_room(int file)
+{
+	struct stat found;
+
+	if (fstat(file, &found) != 0)
+		return false;
+	if (S_ISFIFO(found.st_mode))
+		return pipe_has_room(file);
+	return !S_ISREG(found.st_mode) ||
+	       (within_limit(found.st_size) && reserve(file, found.st_size));
+}
+
+enum zone_status audit_ready(void)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(file_closep) int file = -1;
+
+	if (!is_required || path == NULL)
+		return ZONE_OK;
+	file = open_log();
+	if (file >= 0 && has_room(file))
+		return ZONE_OK;
+	log_error(
+		"the audit log %s can't be written: %s; nothing is done that it could not tell of "
+		"([log] audit_required); %s",
+		path, system_error_text(errno), system_error_remedy(errno));
+	return ZONE_AUDIT_UNAVAILABLE;
 }

@@ -9,9 +9,18 @@
 #include <stdbool.h>
 
 #include "zones/entry.h"
+#include "zones/status.h"
 
 /* NULL: off (the default). Copied. Not while other threads write. */
 bool audit_configure(const char *path);
+
+/* With true, what would have a line there is done only if the line can be written ([log]
+ * audit_required). Not while other threads write. */
+void audit_require(bool required);
+/* Asked before a call of the KMS and before a change: ZONE_OK: its line can be written, as far as
+ * one can know before (there is room for it, too), or nobody requires that. ZONE_AUDIT_UNAVAILABLE:
+ * logged. */
+enum zone_status audit_ready(void);
 
 /* The C_ function that this thread is in, for the lines it causes; static text. */
 void audit_enter(const char *function);
@@ -31,5 +40,6 @@ struct audit_event {
 	const char *request_id;
 	int64_t duration_us; /* -1: none */
 };
-/* A failure to write is logged, stops nobody, and is no call's reason to fail. Keeps errno. */
-void audit_write(const struct audit_event *event);
+/* A failure to write is logged as a notice. ZONE_AUDIT_UNAVAILABLE: a line that is required could
+ * not be written; whoever can still withhold what was asked for, does. Keeps errno. */
+enum zone_status audit_write(const struct audit_event *event);

@@ -136,7 +136,8 @@ static void audit_change(const struct changes *changes, const struct store_chang
 	audit_write(&event);
 }
 
-/* It is written; the index does not have it yet, and so still says what was before. */
+/* It is written, and can't be taken back for a line that is lost after all; the index does not have
+ * it yet, and so still says what was before. */
 static void audit(const struct decision *decision)
 {
 	for (size_t i = 0; i < decision->changes.count; i++)
@@ -147,6 +148,7 @@ static enum zone_status change(struct decision *decision)
 {
 	struct zones *zones = decision->changes.zones;
 
+	TRY(audit_ready());
 	TRY(zones->store->operations->write(zones->store, zones->revision, decide, decision,
 					    &decision->own.revision));
 	audit(decision);

@@ -162,7 +162,8 @@ static bool says_nothing(enum zone_status status)
 {
 	return zone_status_is_outage(status) || status == ZONE_KMS_NO_CREDENTIALS ||
 	       status == ZONE_KMS_CREDENTIALS_REFUSED || status == ZONE_KMS_MISCONFIGURED ||
-	       status == ZONE_NO_MEMORY || status == ZONE_NOT_STARTED;
+	       status == ZONE_NO_MEMORY || status == ZONE_NOT_STARTED ||
+	       status == ZONE_AUDIT_UNAVAILABLE;
 }
 
 static enum vouch take_yes(struct root_lease *root, struct lease_rules *rules, struct moment asked)

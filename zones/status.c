@@ -54,6 +54,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_STORE_NEWER] = "the store was written by a later release",
 	[ZONE_STORE_FULL] = "the store's disk is full",
 	[ZONE_CONFLICT] = "somebody else changed it first",
+	[ZONE_AUDIT_UNAVAILABLE] = "the audit log can't be written",
 	[ZONE_KMS_DENIED] = "the KMS denies access",
 	[ZONE_KMS_DISABLED] = "the root key is disabled",
 	[ZONE_KMS_PENDING_DELETION] = "the root key is pending deletion in the KMS",

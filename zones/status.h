@@ -30,7 +30,8 @@ enum zone_status {
 	ZONE_STORE_CORRUPT,
 	ZONE_STORE_NEWER, /* written by a later release */
 	ZONE_STORE_FULL,
-	ZONE_CONFLICT, /* somebody else changed it first */
+	ZONE_CONFLICT,		/* somebody else changed it first */
+	ZONE_AUDIT_UNAVAILABLE, /* a line that [log] audit_required can't be written */
 	/* The KMS; one for each kms_status that is not about memory, so that nothing is lost. */
 	ZONE_KMS_DENIED,
 	ZONE_KMS_DISABLED,

@@ -49,7 +49,7 @@ mkfifo "$home/store.db-journal"
 refused "and so is a store whose journal is one" timeout 60 "$cmek" project list
 ok "which is named" says "store.db-journal, is not a file; remove it"
 
-# What can't be written stops nobody, and doctor says it.
+# What can't be written stops nobody, and is said.
 new_project demo
 cp "$CMEK_PKCS11_CONF" "$home/logs.conf"
 printf '[log]\naudit = %s/none/audit.jsonl\nto = %s\n' "$home" "$home" >>"$home/logs.conf"
@@ -57,6 +57,32 @@ doctor() { CMEK_PKCS11_CONF=$home/$1 "$cmek" doctor; }
 ok "a log and an audit log that can't be written stop nobody" doctor logs.conf
 ok "doctor says why of the one" says "warning: [log] to = $home can't be written: Is a directory; its lines are lost: look at"
 ok "and of the other" says "warning: [log] audit = $home/none/audit.jsonl can't be written: No such file or directory; its lines are lost"
+with() { CMEK_PKCS11_CONF=$home/$1 "$cmek" "${@:2}"; }
+ok "nor is a change stopped" with logs.conf cluster create --project demo c --key root --region us-west-2
+ok "which says once that its lines are lost" says "cmek: warning: the audit log $home/none/audit.jsonl can't be written: No such file or directory; a line is lost: "
+cp "$work/.last" "$work/warned"
+ok "and where the log went" says "cmek: warning: [log] to = $home can't be opened: Is a directory"
+once() { [ "$(grep -c '^cmek: warning: the audit log' "$work/warned")" -eq 1 ]; }
+ok "and no more often" once
+
+# Unless its lines are required.
+sed 's|^audit = .*|&\naudit_required = true|' "$home/logs.conf" >"$home/required.conf"
+refused "where lines are required, a change without one is refused" with required.conf cluster create --project demo d --key root --region us-west-2
+ok "for what it is" says "the audit log $home/none/audit.jsonl can't be written: No such file or directory; nothing is done that it could not tell of ([log] audit_required)"
+unavailable() { local rc=0; "$@" || rc=$?; [ $rc -eq 6 ]; }
+ok "as something that is out of reach" unavailable with required.conf database create --project demo c/orders
+no_such() { ! "$cmek" "$@"; }
+ok "and nothing of it is there" no_such cluster show --project demo d
+ok "nor of the database" no_such database show --project demo c/orders
+ok "what needs no line goes on" with required.conf cluster list --project demo
+mkdir "$home/none"
+ok "when the log can be written, so does the rest" with required.conf database create --project demo c/orders
+ok "with its lines" grep -q '"event":"zone","action":"created"' "$home/none/audit.jsonl"
+rm -r "$home/none"
+printf '[log]\naudit_required = true\n' >"$home/nofile.conf"
+refused "lines that are required need a file" with nofile.conf project list
+ok "which is said" says "nofile.conf: [log] audit_required = true, but there is no audit log"
+
 sed -i "s|/none/|/|; s|^to = .*|to = $home/log|" "$home/logs.conf"
 no_warning() { doctor "$1" >"$work/report" && ! grep warning: "$work/report"; }
 ok "of those that can be written it says nothing" no_warning logs.conf

@@ -23,7 +23,7 @@ arn=$("$cmek" key show --project demo root --json | python3 -c 'import json, sys
 # Names
 ok "a project twice" exits 4 "$cmek" project create demo
 ok "names it" says "project demo exists already"
-for odd in 'a ' ' a' $'a\n' $'a\tb' $'\e[2Ja' $'a\u0085' $'a\u00a0' $'a\u200b' $'a\u202eb' $'a\xff'; do
+for odd in 'a ' ' a' $'a\n' $'a\tb' $'\e[2Ja' $'a\u0085' $'a\u00a0' $'a\u200b' $'a\u202eb'; do
     shown=$(printf %q "$odd")
     ok "no project is called $shown" exits 2 "$cmek" project create "$odd"
     ok "and no root key" exits 4 "$cmek" key add --project demo local:odd --label "$odd"
@@ -156,14 +156,19 @@ mv "$home/away" "$home/local.keys"
 ok "when the file is back, it opens" decrypt "$work/free"
 ok "as it was" cmp "$work/plain" "$work/new"
 
-# Labels are anybody's
+# What whoever can write the store made of a label, steers nobody
 new_project odd
-ok "a label may say anything" "$cmek" key add --project odd local:odd --label $'x: FAILED: y\nroot key z: ok\e[31m\xc2\x9b'
+ok "a label may say anything that can be seen" "$cmek" key add --project odd local:odd --label $'x: FAILED: y'
+odd_label="x: FAILED: y"$'\nroot key z: ok\e[31m\xc2\x9b\u202e'
+rewrite_label() {
+    python3 -c 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE root_keys SET label = ? WHERE label LIKE ?", (sys.argv[2], "x: %")); db.commit()' "$home/store.db" "$odd_label"
+}
+ok "and in the store it may say the rest" rewrite_label
 doctor_is_not_steered() {
-    "$cmek" doctor >"$work/report" && ! grep -q '^root key z' "$work/report" && ! grep -q $'\e\|\xc2\x9b' "$work/report"
+    "$cmek" doctor >"$work/report" && ! grep -q '^root key z' "$work/report" && ! grep -q $'\e\|\xc2\x9b\|\u202e' "$work/report"
 }
 ok "and neither makes a fault of what is well, nor a line of its own" doctor_is_not_steered
-list_is_not_steered() { "$cmek" key list --project odd >"$work/list" && ! grep -q $'\e\|\xc2\x9b' "$work/list"; }
+list_is_not_steered() { "$cmek" key list --project odd >"$work/list" && ! grep -q $'\e\|\xc2\x9b\|\u202e' "$work/list"; }
 ok "nor does it steer a terminal from a list" list_is_not_steered
 
 finish
