@@ -46,7 +46,7 @@ static bool read_all(int fd, size_t limit, struct buffer *out)
 			return false;
 		out->len += got > 0 ? (size_t)got : 0;
 		if (out->len - before > limit) {
-			errno = EFBIG;
+			errno = EOVERFLOW;
 			return false;
 		}
 	}
@@ -80,6 +80,13 @@ bool file_read(const char *path, size_t limit, struct buffer *out)
 		return true;
 	buffer_truncate(out, before);
 	return false;
+}
+
+bool file_can_open(unsigned count)
+{
+	AUTO(file_closep) int fd = count == 0 ? -1 : open("/", O_PATH | O_CLOEXEC);
+
+	return count == 0 || (fd >= 0 && file_can_open(count - 1));
 }
 
 bool file_is_pipe(const char *path)
@@ -193,11 +200,19 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode)
 static bool make_folder(const char *path)
 {
 	struct stat found;
+	int error;
 
 	if (mkdir(path, 0700) == 0)
 		return true;
-	/* A parent that is there may answer EROFS or EACCES. */
-	return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+	/* A parent that is there may answer EROFS or EACCES; what could not be made tells why. */
+	error = errno;
+	if (stat(path, &found) != 0)
+		errno = error == EEXIST ? errno : error; /* a link that leads nowhere is there */
+	else if (!S_ISDIR(found.st_mode))
+		errno = ENOTDIR;
+	else
+		return true;
+	return false;
 }
 
 bool file_make_folders(const char *path)

@@ -4,9 +4,12 @@
 
 #include "base/buffer.h"
 
-/* Appends the whole file; a file over `limit` bytes fails with EFBIG, a pipe with ESPIPE:
+/* Appends the whole file; a file over `limit` bytes fails with EOVERFLOW, a pipe with ESPIPE:
  * nobody waits for who may write into it. */
 bool file_read(const char *path, size_t limit, struct buffer *out);
+/* Whether so many more files can be opened; else errno (EMFILE, ENFILE). For failures of libraries
+ * that do not say so. */
+bool file_can_open(unsigned count);
 /* For files that others read for us. */
 bool file_is_pipe(const char *path);
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. The file appears whole

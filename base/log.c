@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "base/name.h"
 #include "base/sigpipe.h"
+#include "base/system_error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,7 @@ static const struct {
 static atomic_int current_level = LOG_WARNING;
 static atomic_int current_destination = TO_STDERR;
 static atomic_int file_fd = -1;
+static atomic_bool is_lost; /* the last line that was to be written */
 
 bool log_level_parse(const char *text, enum log_level *ret_level)
 {
@@ -124,6 +126,7 @@ bool log_configure(enum log_level level, const char *to)
 		return false;
 	atomic_store(&current_destination, destination);
 	atomic_store(&current_level, level);
+	atomic_store(&is_lost, false);
 	return true;
 }
 
@@ -155,22 +158,27 @@ static size_t escape(const char *message, char *line)
 static void write_line(int fd, const char *line, size_t len)
 {
 	struct sigpipe sigpipe;
+	ssize_t done;
 
 	sigpipe_begin(&sigpipe);
-	while (write(fd, line, len) < 0 && errno == EINTR)
+	while ((done = write(fd, line, len)) < 0 && errno == EINTR)
 		;
+	if (done >= 0 && done != (ssize_t)len)
+		errno = ENOSPC;
+	atomic_store(&is_lost, done != (ssize_t)len);
 	sigpipe_end(&sigpipe);
 }
 
 static void send_syslog(const char *line, size_t len)
 {
 	int fd = syslog_open();
+	ssize_t done = -1;
 
-	if (fd < 0)
-		return;
-	while (send(fd, line, len, MSG_NOSIGNAL) < 0 && errno == EINTR)
+	while (fd >= 0 && (done = send(fd, line, len, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 		;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
+	atomic_store(&is_lost, done < 0);
 }
 
 static int put_prefix(enum destination destination, enum log_level level, char *line, size_t size)
@@ -194,6 +202,73 @@ void log_quiet(bool quiet)
 	atomic_store(&is_quiet, quiet);
 }
 
+/* A list that only grows: one for each kind, that is, for each format. */
+struct loss {
+	struct loss *_Atomic next;
+	const char *format;
+	atomic_uint more;
+	char message[];
+};
+static struct loss *_Atomic losses;
+
+static struct loss *loss_new(const char *format, const char *message)
+{
+	size_t size = strlen(message) + 1;
+	struct loss *loss = malloc(sizeof(*loss) + size);
+
+	if (loss == NULL)
+		return NULL;
+	atomic_init(&loss->next, NULL);
+	atomic_init(&loss->more, 0);
+	loss->format = format;
+	memcpy(loss->message, message, size);
+	return loss;
+}
+
+static void keep_loss(const char *format, const char *message)
+{
+	struct loss *_Atomic *at = &losses;
+	struct loss *loss, *new = NULL;
+
+	for (;;) {
+		for (; (loss = atomic_load(at)) != NULL; at = &loss->next) {
+			if (loss->format != format)
+				continue;
+			atomic_fetch_add(&loss->more, 1);
+			free(new);
+			return;
+		}
+		if (new == NULL)
+			new = loss_new(format, message);
+		/* Somebody else's may have come to the end meanwhile. */
+		if (new == NULL || atomic_compare_exchange_strong(at, &loss, new))
+			return;
+	}
+}
+
+const char *log_kept(size_t index, unsigned *ret_more)
+{
+	const struct loss *loss = atomic_load(&losses);
+
+	for (; loss != NULL && index > 0; index--)
+		loss = atomic_load(&loss->next);
+	if (loss == NULL)
+		return NULL;
+	*ret_more = atomic_load(&loss->more);
+	return loss->message;
+}
+
+/* Where somebody looks who does not look into the log. */
+static void keep_lost_line(int error)
+{
+	static const char format[] = "[log] to: a line can't be written: %s; %s";
+	char message[256];
+
+	snprintf(message, sizeof(message), format, system_error_text(error),
+		 system_error_remedy(error));
+	keep_loss(format, message);
+}
+
 static void send_message(enum log_level level, const char *message)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
@@ -211,6 +286,8 @@ static void send_message(enum log_level level, const char *message)
 	}
 	line[len++] = '\n';
 	write_line(destination == TO_FILE ? atomic_load(&file_fd) : STDERR_FILENO, line, len);
+	if (atomic_load(&is_lost) && atomic_load(&is_quiet))
+		keep_lost_line(errno);
 }
 
 static _Thread_local char last[MESSAGE_MAX];
@@ -235,6 +312,13 @@ const char *log_last(void)
 static bool is_written(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+bool log_writes(enum log_level level)
+{
+	bool shut = atomic_load(&current_destination) == TO_STDERR && atomic_load(&is_quiet);
+
+	return is_written(level) && !shut && !atomic_load(&is_lost);
 }
 
 static bool format_message(char message[MESSAGE_MAX], const char *format, va_list args)
@@ -265,76 +349,37 @@ void log_write(enum log_level level, const char *format, ...)
 	errno = saved;
 }
 
-/* A list that only grows: one for each kind, that is, for each format. */
-struct notice {
-	struct notice *_Atomic next;
-	const char *format;
-	atomic_uint more;
-	char message[];
-};
-static struct notice *_Atomic notices;
-
-static struct notice *notice_new(const char *format, const char *message)
+/* False: there is no message. */
+static bool note(const char *format, va_list args, char message[MESSAGE_MAX])
 {
-	size_t size = strlen(message) + 1;
-	struct notice *notice = malloc(sizeof(*notice) + size);
-
-	if (notice == NULL)
-		return NULL;
-	atomic_init(&notice->next, NULL);
-	atomic_init(&notice->more, 0);
-	notice->format = format;
-	memcpy(notice->message, message, size);
-	return notice;
-}
-
-static void keep_notice(const char *format, const char *message)
-{
-	struct notice *_Atomic *at = &notices;
-	struct notice *notice, *new = NULL;
-
-	for (;;) {
-		for (; (notice = atomic_load(at)) != NULL; at = &notice->next) {
-			if (notice->format != format)
-				continue;
-			atomic_fetch_add(&notice->more, 1);
-			free(new);
-			return;
-		}
-		if (new == NULL)
-			new = notice_new(format, message);
-		/* Somebody else's may have come to the end meanwhile. */
-		if (new == NULL || atomic_compare_exchange_strong(at, &notice, new))
-			return;
-	}
-}
-
-const char *log_kept(size_t index, unsigned *ret_more)
-{
-	const struct notice *notice = atomic_load(&notices);
-
-	for (; notice != NULL && index > 0; index--)
-		notice = atomic_load(&notice->next);
-	if (notice == NULL)
-		return NULL;
-	*ret_more = atomic_load(&notice->more);
-	return notice->message;
+	if (!format_message(message, format, args))
+		return false;
+	if (is_written(LOG_WARNING))
+		send_message(LOG_WARNING, message);
+	return true;
 }
 
 void log_notice(const char *format, ...)
 {
-	bool written = is_written(LOG_WARNING), kept = atomic_load(&is_quiet);
 	char message[MESSAGE_MAX];
 	int saved = errno;
 	va_list args;
 
 	va_start(args, format);
-	if ((written || kept) && format_message(message, format, args)) {
-		if (written)
-			send_message(LOG_WARNING, message);
-		if (kept)
-			keep_notice(format, message);
-	}
+	note(format, args, message);
+	va_end(args);
+	errno = saved;
+}
+
+void log_loss(const char *format, ...)
+{
+	char message[MESSAGE_MAX];
+	int saved = errno;
+	va_list args;
+
+	va_start(args, format);
+	if (note(format, args, message) && atomic_load(&is_quiet))
+		keep_loss(format, message);
 	va_end(args);
 	errno = saved;
 }

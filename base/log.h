@@ -18,23 +18,27 @@ bool log_configure(enum log_level level, const char *to);
 bool log_is_file(const char *to);
 /* "off", "error", "warning", "info", "debug". */
 bool log_level_parse(const char *text, enum log_level *ret_level);
+/* Whether a line of that level is written somewhere: the level lets it through, it does not go to a
+ * standard error that is to be quiet, and the last line that was written did not get lost. */
+bool log_writes(enum log_level level);
 /* Keeps errno. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A warning that is no call's reason to fail: log_last keeps the one it has. Keeps errno. */
 void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A notice that something is lost that was asked for, such as a line of the audit log: while it is
+ * quiet, the first of each kind (that is, format) is kept for whoever shows it himself. */
+void log_loss(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The loss that was kept as the index-th, and how many like it came later; NULL: there are no more.
+ */
+const char *log_kept(size_t index, unsigned *ret_more);
 
 /* A reason that another thread's line gives already: for this thread's log_last alone. */
 void log_reason(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* How many reasons log_last has had in this thread: has a call given one? */
 unsigned log_reasons(void);
 
-/* Nothing goes to standard error any more (or again); syslog, files and log_last are as before.
- * While it is so, the first notice of each kind is kept for whoever shows them himself, whatever
- * the level. */
+/* Nothing goes to standard error any more (or again); syslog, files and log_last are as before. */
 void log_quiet(bool quiet);
-/* The notice that was kept as the index-th, and how many like it came later; NULL: there are no
- * more. */
-const char *log_kept(size_t index, unsigned *ret_more);
 /* This thread's last error or warning, whether or not it was written; "" if there was none. Stays
  * as it is until the next. */
 const char *log_last(void);

@@ -13,6 +13,7 @@ static const struct {
 } rows[] = {
 	/* clang-format off */
 	{ ENOENT,       NULL, "look at the path" },
+	{ EEXIST,       NULL, "look at what has its name" },
 	{ ENOTDIR,      NULL, "look at the path" },
 	{ EISDIR,       NULL, "look at the path" },
 	{ ENAMETOOLONG, NULL, "choose a shorter name" },
@@ -31,7 +32,8 @@ static const struct {
 	{ EBADF,        NULL, "the stream is closed: give it, or name a file" },
 	{ EPIPE,        NULL, "who read it has gone away" },
 	{ ENXIO,        NULL, "name a file, a device or a pipe that somebody reads" },
-	{ ESPIPE,       "It is a pipe", "name a file" },
+	{ EOVERFLOW,    "It is larger than such a file can be", "look whether it is the right one" },
+	{ ESPIPE,       "It is a pipe", "name a file instead" },
 	/* clang-format on */
 };
 

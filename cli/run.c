@@ -75,6 +75,6 @@ int run_words(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	code = command->run(&arguments);
-	module_show_notices();
+	module_show_losses();
 	return code;
 }

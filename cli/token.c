@@ -78,12 +78,12 @@ const char *module_last_error(CK_ULONG *ret_reason)
 	return ours == NULL ? "" : ours->CMEK_LastError(ret_reason);
 }
 
-void module_show_notices(void)
+void module_show_losses(void)
 {
 	static CK_ULONG shown;
 	CK_ULONG more;
 
-	for (const char *text; ours != NULL && (text = ours->CMEK_Notice(shown, &more)) != NULL;
+	for (const char *text; ours != NULL && (text = ours->CMEK_Loss(shown, &more)) != NULL;
 	     shown++)
 		if (more == 0)
 			warn("%s", text);

@@ -20,8 +20,8 @@ struct token {
 int module_load(const CK_FUNCTION_LIST **ret_functions);
 /* What the module says of the last error ("": nothing), and its CMEK_ERROR_ number. */
 const char *module_last_error(CK_ULONG *ret_reason);
-/* Warns of what the module says went wrong beside the calls, each once. */
-void module_show_notices(void);
+/* Warns of what the module says got lost beside the calls, each once. */
+void module_show_losses(void);
 /* Slots of the projects (free() it), or of the free slot as well. */
 int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count);
 /* A slot on which a project can be made; one that does not answer is none. */

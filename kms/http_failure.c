@@ -1,10 +1,12 @@
 /* What is made of libcurl's word that there is no answer: our result, and words for people. */
 #include "kms/http_failure.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/file.h"
 #include "base/macros.h"
 
 static const char unknown_ca[] =
@@ -141,6 +143,27 @@ static void tell(struct http_answer *answer, CURLcode code, const struct http_re
 			 (const char *)name_of(request->proxy).data, proxy_advice(status));
 }
 
+/* A look-up of the name takes a pair of sockets and a file or a third, a connection one, a file of
+ * CAs one: libcurl calls it an unknown host, or a server that can't be reached. */
+enum { FILES_NEEDED = 4 };
+
+static const char *files_advice(CURLcode code)
+{
+	static const CURLcode doubtful[] = {
+		CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT,
+		CURLE_SSL_CACERT_BADFILE,    CURLE_FAILED_INIT,
+	};
+
+	for (size_t i = 0; i < COUNT_OF(doubtful); i++)
+		if (doubtful[i] == code && !file_can_open(FILES_NEEDED))
+			return errno == ENFILE
+				       ? "too many files are open in this system: raise its "
+					 "limit (fs.file-max)"
+				       : "too many files are open in this process: raise its "
+					 "limit (ulimit -n)";
+	return NULL;
+}
+
 /* An answer as of HTTP/0.9, or in no protocol at all, is called an unsupported one too. */
 static const struct failure *find(CURLcode code, const char *url)
 {
@@ -158,7 +181,7 @@ enum http_result http_failure(CURL *handle, CURLcode code, const struct http_req
 			      struct http_answer *answer)
 {
 	const struct failure *failure = find(code, request->url);
-	const char *advice = NULL;
+	const char *advice = files_advice(code);
 	long status = proxy_status(handle, request);
 
 	if (code == CURLE_OK)

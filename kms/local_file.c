@@ -23,11 +23,26 @@ void local_file_clear(struct local_file *file)
 	*file = (struct local_file){0};
 }
 
+/* What lies with the path and its rights stays as it is set up; the rest (a full disk, too many
+ * open files) may pass. */
+static enum kms_status status_of(int error)
+{
+	static const int set_up[] = {ENOENT, ENOTDIR, EISDIR, ELOOP,  ENAMETOOLONG,
+				     EACCES, EPERM,   EROFS,  ESPIPE, EEXIST};
+
+	for (size_t i = 0; i < COUNT_OF(set_up); i++)
+		if (set_up[i] == error)
+			return KMS_MISCONFIGURED;
+	return error == ENOMEM ? KMS_NO_MEMORY : KMS_UNAVAILABLE;
+}
+
 static enum kms_status fail(const struct local_file *file, const char *what,
 			    struct kms_report *report)
 {
-	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s can't be %s: %s", file->path, what,
-			system_error_text(errno));
+	int error = errno;
+
+	return kms_fail(status_of(error), report, NULL, "%s can't be %s: %s; %s", file->path, what,
+			system_error_text(error), system_error_remedy(error));
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)

@@ -196,8 +196,8 @@ static void save(const char *path, const struct sso_session *session, const stru
 	put_member(&text, "refreshToken", (const char *)token->refresh.data);
 	buffer_put_u8(&text, '}');
 	if (text.failed || !file_replace(path, buffer_bytes(&text), 0600))
-		log_notice("KMS: the refreshed SSO token can't be kept in %s: %s", path,
-			   system_error_text(text.failed ? ENOMEM : errno));
+		log_loss("KMS: the refreshed SSO token can't be kept in %s: %s", path,
+			 system_error_text(text.failed ? ENOMEM : errno));
 }
 
 /* A refusal of the token service itself, not of something on the way: OAuth's words for it. */

@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/value.h"
+#include "zones/told.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -150,11 +151,11 @@ uint64_t object_zone(const struct object *object)
 	return ezk == NULL ? 0 : ezk_zone(ezk);
 }
 
-static enum zone_status refuse_stamp(const struct object *object, const struct ezk *ezk)
+static enum zone_status refuse_stamp(const struct object *object, struct ezk *ezk)
 {
-	log_warning("a key of zone %" PRIu64 " was offered to zone %" PRIu64
-		    ": a key stays in its zone; make another one",
-		    object_zone(object), ezk_zone(ezk));
+	log_warning("a key of %s was offered to %s: a key stays in its zone; make another one",
+		    zone_told_by(ezk, object_zone(object)).text,
+		    zone_told_by(ezk, ezk_zone(ezk)).text);
 	return ZONE_OTHER_ZONE;
 }
 

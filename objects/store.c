@@ -9,6 +9,7 @@
 #include "objects/template.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
+#include "zones/told.h"
 
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)
 {
@@ -63,8 +64,9 @@ static CK_RV stamp_with(struct objects *objects, const struct entry *project, ui
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	if (entry == NULL || !uid_equal(entry->project, project->uid)) {
-		log_warning("project '%s' has no zone %llu for the new key", project->label,
-			    (unsigned long long)zone);
+		log_warning("%s can't have the new key of project '%s': it is not there, or of "
+			    "another project",
+			    zone_told(objects->zones, zone).text, project->label);
 		return error_of_zone(ZONE_NOT_FOUND, ERROR_OBJECT);
 	}
 	TRY(error_of_zone(ezk_find(objects->zones, entry, EZK_PRIMARY, &ezk), ERROR_OBJECT));

@@ -140,7 +140,7 @@
  *   free-slot=true   show a free slot, on which C_InitToken makes a project
  *   log=LEVEL        overrides [log] level (off, error, warning, info, debug)
  *   quiet=true       writes nothing to standard error: for who shows CMEK_LastError's and
- *                    CMEK_Notice's texts himself
+ *                    CMEK_Loss's texts himself
  */
 
 /* C_GetInterface gives this by its name. It works in any state of the module, also when
@@ -151,8 +151,8 @@ struct CMEK_FUNCTIONS {
 	/* The last error that this thread met, as one line of text that says what to do ("": none
 	 * yet), and its CMEK_ERROR_ number. The text stays until the thread's next error. */
 	const char *(*CMEK_LastError)(CK_ULONG *ret_reason);
-	/* What went wrong beside the calls and failed none of them, such as a line of the audit log
-	 * that is lost: the first of each kind while "quiet=true" held, from index 0 on, and how
-	 * many like it came later. NULL: there are no more. The text stays. */
-	const char *(*CMEK_Notice)(CK_ULONG index, CK_ULONG *ret_more);
+	/* What was asked for and got lost beside the calls, such as a line of the audit log: the
+	 * first of each kind while "quiet=true" held, from index 0 on, and how many like it came
+	 * later. NULL: there are no more. The text stays. */
+	const char *(*CMEK_Loss)(CK_ULONG index, CK_ULONG *ret_more);
 };

@@ -99,9 +99,9 @@ static CK_RV read_file(struct config *config, const char *path)
 	AUTO(buffer_clear) struct buffer text = {0};
 
 	if (!file_read(path, FILE_MAX, &text)) {
-		log_error("configuration %s can't be read: %s; look at the file, or name another "
+		log_error("configuration %s can't be read: %s; %s, or name another "
 			  "(CMEK_PKCS11_CONF)",
-			  path, system_error_text(errno));
+			  path, system_error_text(errno), system_error_remedy(errno));
 		return CKR_FUNCTION_FAILED;
 	}
 	if (!config_parse(config, path, buffer_bytes(&text)))

@@ -11,7 +11,7 @@ static const char *last_error(CK_ULONG *ret_reason)
 	return log_last();
 }
 
-static const char *notice(CK_ULONG index, CK_ULONG *ret_more)
+static const char *loss(CK_ULONG index, CK_ULONG *ret_more)
 {
 	unsigned more = 0;
 	const char *text = log_kept(index, &more);
@@ -22,4 +22,4 @@ static const char *notice(CK_ULONG index, CK_ULONG *ret_more)
 }
 
 struct CMEK_FUNCTIONS function_list_cmek = {
-	.version = {1, 0}, .CMEK_LastError = last_error, .CMEK_Notice = notice};
+	.version = {1, 0}, .CMEK_LastError = last_error, .CMEK_Loss = loss};

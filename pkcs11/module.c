@@ -104,10 +104,10 @@ static CK_RV make_zones(struct module *module)
 static void describe_log(const char *setting, const char *path, struct buffer *text)
 {
 	if (path != NULL && !file_may_append(path))
-		buffer_format(text,
-			      "warning: [log] %s = %s can't be written: %s; its lines are lost: "
-			      "look at the file's folder and at their owner and mode\n",
-			      setting, path, system_error_text(errno));
+		buffer_format(
+			text,
+			"warning: [log] %s = %s can't be written: %s; its lines are lost: %s\n",
+			setting, path, system_error_text(errno), system_error_remedy(errno));
 }
 
 /* What `doctor` says of the module itself. */
@@ -199,8 +199,8 @@ static void publish(struct module *module)
 static void configure_log(const struct config *config)
 {
 	if (!log_configure((enum log_level)config->log_level, config->log_to))
-		log_notice("[log] to = %s can't be opened: %s; the log stays where it was",
-			   config->log_to, system_error_text(errno));
+		log_loss("[log] to = %s can't be opened: %s; the log stays where it was; %s",
+			 config->log_to, system_error_text(errno), system_error_remedy(errno));
 }
 
 static CK_RV start(struct config *config)

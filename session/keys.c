@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "objects/error.h"
 #include "session/state.h"
+#include "zones/told.h"
 
 CK_RV session_may_make(const struct session *session, const struct template *template)
 {
@@ -24,8 +25,8 @@ static CK_RV find_zone(struct session *session, uint64_t id, struct ezk **ret_ez
 
 	TRY(tokens_project(session->tokens, session->slot, &project));
 	if (zone == NULL || !uid_equal(zone->project, project->uid)) {
-		log_warning("a template names the zone %llu, which this token does not have",
-			    (unsigned long long)id);
+		log_warning("a template names %s, which this token does not have",
+			    zone_told(zones, id).text);
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	}
 	return error_of_zone(ezk_find(zones, zone, EZK_PRIMARY, ret_ezk), ERROR_OBJECT);

@@ -7,6 +7,7 @@
 #include "session/output.h"
 #include "session/state.h"
 #include "session/wrapping.h"
+#include "zones/told.h"
 
 /* The two-call rule, for something that is no operation. True: answered. */
 static bool answer_len(CK_BYTE *out, CK_ULONG *out_len, size_t needed, CK_RV *ret_rv)
@@ -32,27 +33,31 @@ static CK_RV may_leave(const struct object *key)
 }
 
 /* A data key stays in its zone. */
-static CK_RV same_zone(const struct object *by, const struct object *key)
+static CK_RV same_zone(const struct session *session, const struct object *by,
+		       const struct object *key)
 {
 	uint64_t ours = object_zone(by), its = object_zone(key);
 
+	struct zones *zones = objects_zones(session->objects);
+
 	if (ours == 0 || its == 0 || ours == its)
 		return CKR_OK;
-	log_warning("a key of zone %llu can't be wrapped by zone %llu: it stays in its own",
-		    (unsigned long long)its, (unsigned long long)ours);
+	log_warning("a key of %s can't be wrapped by %s: it stays in its own",
+		    zone_told(zones, its).text, zone_told(zones, ours).text);
 	error_note(CMEK_ERROR_OTHER_ZONE);
 	return CKR_KEY_NOT_WRAPPABLE;
 }
 
 /* PKCS #11, "C_WrapKey" and the attributes it names. */
-static CK_RV may_wrap(const struct object *by, const struct object *key)
+static CK_RV may_wrap(const struct session *session, const struct object *by,
+		      const struct object *key)
 {
 	TRY(may_leave(key));
 	if ((key->flags & OBJECT_WRAP_WITH_TRUSTED) != 0 && (by->flags & OBJECT_TRUSTED) == 0)
 		return CKR_KEY_NOT_WRAPPABLE;
 	if (!template_matches(by->wrap_template, key))
 		return CKR_KEY_HANDLE_INVALID;
-	return same_zone(by, key);
+	return same_zone(session, by, key);
 }
 
 /* From here on both are of one zone, if either is of any. */
@@ -95,7 +100,7 @@ static CK_RV wrap_by(struct session *session, struct keyed *by, const struct par
 	size_t len;
 	CK_RV rv;
 
-	TRY(may_wrap(by->object, key));
+	TRY(may_wrap(session, by->object, key));
 	len = method == NULL ? 0 : method->wrapped_len(by->mechanism, parameter, key->value_len);
 	if (len == 0)
 		return CKR_KEY_SIZE_RANGE;

@@ -116,7 +116,7 @@ static void reading_stops_at_the_limit(void **state)
 	assert_true(file_replace(path, buffer_bytes(&contents), 0600));
 	buffer_put_text(&read, "kept");
 	assert_false(file_read(path, 49999, &read));
-	assert_int_equal(errno, EFBIG);
+	assert_int_equal(errno, EOVERFLOW);
 	assert_string_equal(buffer_text(&read), "kept");
 	buffer_truncate(&read, 0);
 	assert_true(file_read(path, 50000, &read));
@@ -249,25 +249,70 @@ static void a_notice_is_written_but_is_no_reason(void **state)
 	assert_null(strstr(buffer_text(&read), "not written"));
 }
 
-static void a_quiet_log_keeps_the_first_notice_of_each_kind(void **state)
+static void a_quiet_log_keeps_the_first_loss_of_each_kind(void **state)
 {
 	unsigned more = 7;
 
 	(void)state;
 	assert_true(log_configure(LOG_OFF, "stderr"));
-	log_notice("nobody asked for %s", "this");
+	log_loss("nobody asked for %s", "this");
 	assert_null(log_kept(0, &more));
 	log_quiet(true);
 	for (int i = 1; i <= 3; i++)
-		log_notice("the %d. of one kind", i);
-	log_notice("%s", "another");
-	log_error("no notice");
+		log_loss("the %d. of one kind", i);
+	log_loss("%s", "another");
+	log_notice("no loss");
+	log_error("no loss either");
 	log_quiet(false);
 	assert_string_equal(log_kept(0, &more), "the 1. of one kind");
 	assert_int_equal(more, 2);
 	assert_string_equal(log_kept(1, &more), "another");
 	assert_int_equal(more, 0);
 	assert_null(log_kept(2, &more));
+}
+
+static void a_line_is_said_to_be_written_only_if_it_is(void **state)
+{
+	AUTO(freep) char *path = in_folder("written");
+
+	(void)state;
+	assert_true(log_configure(LOG_ERROR, path));
+	assert_true(log_writes(LOG_ERROR));
+	assert_false(log_writes(LOG_WARNING));
+	log_quiet(true);
+	assert_true(log_writes(LOG_ERROR));
+	assert_true(log_configure(LOG_ERROR, "stderr"));
+	assert_false(log_writes(LOG_ERROR));
+	log_quiet(false);
+	assert_true(log_writes(LOG_ERROR));
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	assert_false(log_writes(LOG_ERROR));
+	assert_true(log_configure(LOG_ERROR, "/dev/full"));
+	assert_true(log_writes(LOG_ERROR));
+	log_error("this is lost");
+	assert_false(log_writes(LOG_ERROR));
+	assert_true(log_configure(LOG_OFF, "stderr"));
+}
+
+static void what_is_in_the_way_of_a_folder_is_called_what_it_is(void **state)
+{
+	AUTO(freep)
+	char *file = in_folder("file"),
+	     *loop = in_folder("loop"), *dangling = in_folder("dangling");
+	AUTO(freep)
+	char *in_file = path_join(file, "a"),
+	     *in_loop = path_join(loop, "a"), *in_nothing = path_join(dangling, "a");
+
+	(void)state;
+	assert_true(file_replace(file, bytes_of(""), 0600));
+	assert_int_equal(symlink(loop, loop), 0);
+	assert_int_equal(symlink("/nonexistent/x", dangling), 0);
+	assert_false(file_make_folders(in_file));
+	assert_int_equal(errno, ENOTDIR);
+	assert_false(file_make_folders(in_loop));
+	assert_int_equal(errno, ELOOP);
+	assert_false(file_make_folders(in_nothing));
+	assert_int_equal(errno, ENOENT);
 }
 
 static void long_messages_are_cut(void **state)
@@ -361,7 +406,9 @@ int main(void)
 		cmocka_unit_test(shared_locks_share_and_exclusive_ones_do_not),
 		cmocka_unit_test(log_writes_one_line_a_message_from_its_level_on),
 		cmocka_unit_test(a_notice_is_written_but_is_no_reason),
-		cmocka_unit_test(a_quiet_log_keeps_the_first_notice_of_each_kind),
+		cmocka_unit_test(a_quiet_log_keeps_the_first_loss_of_each_kind),
+		cmocka_unit_test(a_line_is_said_to_be_written_only_if_it_is),
+		cmocka_unit_test(what_is_in_the_way_of_a_folder_is_called_what_it_is),
 		cmocka_unit_test(long_messages_are_cut),
 		cmocka_unit_test(log_that_can_not_be_opened_stays_where_it_was),
 		cmocka_unit_test(log_waits_for_no_reader_of_a_pipe),

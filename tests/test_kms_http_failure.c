@@ -3,6 +3,8 @@
 #include "kms/http_failure.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "tests/unit.h"
@@ -60,6 +62,33 @@ static void a_failure_names_the_host_and_what_to_do(void **state)
 
 	(void)state;
 	check_rows(rows, COUNT_OF(rows));
+}
+
+/* libcurl says that the host is unknown, or does not answer. */
+static void too_many_open_files_are_called_that(void **state)
+{
+	static const CURLcode codes[] = {CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT,
+					 CURLE_SSL_CACERT_BADFILE};
+	const struct http_request request = {.url = URL};
+	struct http_answer answers[COUNT_OF(codes)] = {0};
+	CURL *handle = curl_easy_init();
+	int next = dup(STDERR_FILENO);
+	struct rlimit before, few;
+
+	(void)state;
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){(rlim_t)next + 2, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (size_t i = 0; i < COUNT_OF(codes); i++)
+		http_failure(handle, codes[i], &request, &answers[i]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (size_t i = 0; i < COUNT_OF(codes); i++) {
+		assert_non_null(
+			strstr(answers[i].error, "too many files are open in this process"));
+		http_answer_clear(&answers[i]);
+	}
+	curl_easy_cleanup(handle);
 }
 
 static void libcurl_s_own_words_stand_in_for_missing_ones(void **state)
@@ -121,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_failure_names_the_host_and_what_to_do),
+		cmocka_unit_test(too_many_open_files_are_called_that),
 		cmocka_unit_test(libcurl_s_own_words_stand_in_for_missing_ones),
 		cmocka_unit_test(a_proxy_is_named_without_its_password),
 		cmocka_unit_test(no_quotation_tells_the_password),

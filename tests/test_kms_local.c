@@ -1,9 +1,11 @@
 /* The embedded KMS: its file, its states, its ciphertexts to the byte, its use by many at once. */
 #include "kms/kms.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -358,6 +360,39 @@ static void a_lost_file_is_not_begun_anew(void **state)
 	assert_int_equal(encrypt(world, "local:k"), KMS_OK);
 }
 
+/* What passes by itself is an outage; a path that leads nowhere stays as it is set up. */
+static void what_is_in_the_file_s_way_is_called_what_it_is(void **state)
+{
+	struct world *world = *state;
+	struct kms_report report = {0};
+	struct rlimit before, few;
+	char folder[64];
+	int next;
+
+	create(world, "local:k");
+	next = dup(STDERR_FILENO);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){(rlim_t)next, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(world->kms->operations->create(world->kms, "local:l", true, &report),
+			 KMS_UNAVAILABLE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_non_null(strstr(report.message, strerror(EMFILE)));
+	assert_non_null(strstr(report.message, "raise the limit on open files"));
+
+	snprintf(folder, sizeof(folder), "%s/loop", world->folder);
+	assert_int_equal(symlink("loop", folder), 0);
+	strcat(folder, "/local.keys");
+	kms_clients_free(world->clients);
+	world->clients = open_clients(folder);
+	assert_int_equal(kms_clients_find(world->clients, "local", "us-west-2", NULL, &world->kms),
+			 KMS_OK);
+	assert_int_equal(world->kms->operations->create(world->kms, "local:l", false, &report),
+			 KMS_MISCONFIGURED);
+	assert_non_null(strstr(report.message, strerror(ELOOP)));
+}
+
 static void two_keys_of_one_name_or_id_are_damage(void **state)
 {
 	static const char key[] = "{\"id\":\"%s\",\"name\":\"%s\",\"state\":\"Enabled\","
@@ -458,6 +493,7 @@ int main(void)
 		WITH_FILE(a_damaged_file_is_told_and_left_alone),
 		WITH_FILE(no_damage_of_the_file_is_more_than_a_refusal),
 		WITH_FILE(a_lost_file_is_not_begun_anew),
+		WITH_FILE(what_is_in_the_file_s_way_is_called_what_it_is),
 		WITH_FILE(two_keys_of_one_name_or_id_are_damage),
 		WITH_FILE(another_process_s_change_is_seen_at_once),
 		WITH_FILE(processes_that_make_keys_at_once_lose_none),

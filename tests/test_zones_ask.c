@@ -94,8 +94,8 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 		read_log(logged, text);
 		assert_int_equal(lines(text), 1);
 		assert_non_null(strstr(text, "KMS Decrypt with key " ROOT_1));
-		assert_non_null(strstr(text, "zone 'eu/orders' (id 42, version 3)"));
-		assert_non_null(strstr(text, "project 'shop'"));
+		assert_non_null(strstr(text, "zone 'eu/orders' of project 'shop', version 3"));
+		assert_null(strstr(text, "42")); /* its id */
 		assert_non_null(strstr(text, kms_status_text(refusals[i])));
 		assert_non_null(strstr(text, "fake-request"));
 		assert_non_null(strstr(text, "; "));

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #include "tests/audit_lines.h"
 #include "tests/leased_zones.h"
 
@@ -498,6 +500,34 @@ static void zone_that_is_refused_from_the_first_is_told(void **state)
 	json_decref(lines);
 }
 
+/* --- What a refusal says that is not asked for again */
+
+static void the_log_is_named_only_if_it_has_a_line_that_says_more(void **state)
+{
+	struct leased *l = *state;
+	char log_path[180];
+
+	snprintf(log_path, sizeof(log_path), "%s/log", l->f->folder);
+	make_zones(l, 1);
+	set_key(l, KMS_KEY_DISABLED);
+	assert_true(log_configure(LOG_ERROR, log_path));
+	use_all(l, ZONE_KMS_DISABLED);
+	use_all(l, ZONE_KMS_DISABLED);
+	assert_non_null(strstr(log_last(), "zone 'zone-0' of project 'project', version 1: "));
+	assert_non_null(strstr(log_last(), "as was heard a moment ago; the log has the line"));
+	assert_true(log_configure(LOG_OFF, log_path));
+	use_all(l, ZONE_KMS_DISABLED);
+	assert_non_null(strstr(log_last(), "as was heard a moment ago"));
+	assert_null(strstr(log_last(), "the log has"));
+	assert_true(log_configure(LOG_ERROR, "stderr"));
+	log_quiet(true);
+	use_all(l, ZONE_KMS_DISABLED);
+	assert_null(strstr(log_last(), "the log has"));
+	log_quiet(false);
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	unlink(log_path);
+}
+
 /* --- Lines that are required */
 
 static unsigned all_calls(struct leased *l)
@@ -617,6 +647,7 @@ int main(void)
 		TEST(refusal_is_remembered_while_nobody_holds_the_zone),
 		TEST(outage_ends_a_lease_in_the_log_when_its_time_is_over),
 		TEST(zone_that_is_refused_from_the_first_is_told),
+		TEST(the_log_is_named_only_if_it_has_a_line_that_says_more),
 		TEST(without_its_line_the_kms_is_not_asked_and_nothing_is_changed),
 		TEST(what_the_kms_gave_is_withheld_if_its_line_is_lost),
 		TEST(a_lease_goes_on_to_its_end_without_lines_and_no_further),

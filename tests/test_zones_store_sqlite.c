@@ -643,6 +643,65 @@ static void store_that_does_not_fit_is_not_made(void **state)
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_PROJECT, 1), false), ZONE_OK);
 }
 
+static void read_without_descriptors(struct fixture *f)
+{
+	struct store_news news = {0};
+	int next = dup(STDERR_FILENO);
+	struct rlimit few = {(rlim_t)next, (rlim_t)next};
+
+	close(next);
+	CHILD_CHECK(1, setrlimit(RLIMIT_NOFILE, &few) == 0);
+	CHILD_CHECK(2, store_all(f->store, &news) == ZONE_STORE_UNAVAILABLE);
+	CHILD_CHECK(3, strstr(log_last(), strerror(EMFILE)) != NULL);
+	CHILD_CHECK(4, strstr(log_last(), "raise the limit on open files") != NULL);
+}
+
+/* SQLite only says that it can't open the file. */
+static void too_many_open_files_are_called_that(void **state)
+{
+	FIXTURE(state);
+
+	fixture_fill(f);
+	fixture_reopen(f);
+	assert_int_equal(in_child(read_without_descriptors, f), 0);
+}
+
+static void what_is_in_the_store_s_way_is_called_what_it_is(void **state)
+{
+	FIXTURE(state);
+	static const struct {
+		const char *target;
+		const char *said;
+	} rows[] = {{"data", "Too many levels of symbolic links"},
+		    {"/dev/null", "Not a directory"}};
+	struct store_news news = {0};
+	char folder[128];
+
+	snprintf(folder, sizeof(folder), "%s/data", f->folder);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(symlink(rows[i].target, folder), 0);
+		assert_int_equal(store_all(f->store, &news), ZONE_STORE_UNAVAILABLE);
+		assert_non_null(strstr(log_last(), rows[i].said));
+		assert_int_equal(unlink(folder), 0);
+		fixture_reopen(f);
+	}
+}
+
+static void a_journal_that_is_a_pipe_is_not_waited_for(void **state)
+{
+	FIXTURE(state);
+	struct store_news news = {0};
+	char journal[160];
+
+	fixture_fill(f);
+	snprintf(journal, sizeof(journal), "%s-journal", f->path);
+	assert_int_equal(mkfifo(journal, 0600), 0);
+	fixture_reopen(f);
+	assert_int_equal(store_all(f->store, &news), ZONE_STORE_UNAVAILABLE);
+	assert_non_null(strstr(log_last(), "is not a file; remove it"));
+	assert_int_equal(unlink(journal), 0);
+}
+
 static void description_names_path_schema_and_revision(void **state)
 {
 	FIXTURE(state);
@@ -688,6 +747,9 @@ int main(void)
 		STORE_TEST(limit_on_file_sizes_is_a_full_store_in_its_old_state),
 		STORE_TEST(full_disk_leaves_the_old_state),
 		STORE_TEST(store_that_does_not_fit_is_not_made),
+		STORE_TEST(too_many_open_files_are_called_that),
+		STORE_TEST(what_is_in_the_store_s_way_is_called_what_it_is),
+		STORE_TEST(a_journal_that_is_a_pipe_is_not_waited_for),
 		STORE_TEST(description_names_path_schema_and_revision),
 	};
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/audit.h"
+#include "zones/told.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -72,6 +73,8 @@ static const char *remedy(const struct ask *ask, enum kms_status status)
 {
 	if (status == KMS_DISABLED && is_local(ask->key))
 		return "enable the key: cmek key enable";
+	if (status == KMS_UNAVAILABLE && is_local(ask->key))
+		return "it is tried again at the next use";
 	if (status == KMS_INVALID_CIPHERTEXT && is_the_callers(ask))
 		return "give what this key encrypted, and the same encryption context";
 	for (size_t i = 0; i < COUNT_OF(remedies); i++)
@@ -85,18 +88,18 @@ static bool is_said(const char *text)
 	return text != NULL && *text != '\0';
 }
 
-/* " for zone 'c/d' (id 1, version 1) of project 'p'", as far as it is known. */
+/* " for zone 'c/d' of project 'p', version 1", as far as it is known. */
 static void put_subject(struct buffer *line, const struct ask *ask)
 {
-	if (ask->zone_id != 0 || is_said(ask->zone))
-		buffer_put_text(line, " for zone");
-	if (is_said(ask->zone))
-		buffer_format(line, " '%s'", ask->zone);
-	if (ask->zone_id != 0)
-		buffer_format(line, " (id %" PRIu64 ", version %" PRIu32 ")", ask->zone_id,
-			      ask->version);
-	if (is_said(ask->project))
+	bool of_zone = ask->zone_id != 0 || is_said(ask->zone);
+
+	if (of_zone)
+		buffer_format(line, " for %s",
+			      zone_told_as(ask->zone, ask->project, ask->zone_id).text);
+	else if (is_said(ask->project))
 		buffer_format(line, " of project '%s'", ask->project);
+	if (of_zone && ask->version != 0)
+		buffer_format(line, ", version %" PRIu32, ask->version);
 }
 
 /* ": what the KMS said [its name for that, request id]". */

@@ -138,7 +138,7 @@ static void blank_out(int file, struct buffer *line, size_t len)
 	memset(line->data, ' ', len);
 	line->data[len - 1] = '\n';
 	if (pwrite(file, line->data, len, end - (off_t)len) != (ssize_t)len)
-		log_notice("the audit log %s has a line that is cut off", path);
+		log_loss("the audit log %s has a line that is cut off", path);
 }
 
 /* Nobody waits for who reads a pipe. */
@@ -192,9 +192,9 @@ enum zone_status audit_write(const struct audit_event *event)
 		return ZONE_OK;
 	written = write_line(event);
 	if (!written)
-		log_notice("the audit log %s can't be written: %s; a line is lost: %s %s, %s; %s",
-			   path, system_error_text(errno), event->event, event->action,
-			   event->outcome, system_error_remedy(errno));
+		log_loss("the audit log %s can't be written: %s; a line is lost: %s %s, %s; %s",
+			 path, system_error_text(errno), event->event, event->action,
+			 event->outcome, system_error_remedy(errno));
 	errno = saved;
 	return written || !is_required ? ZONE_OK : ZONE_AUDIT_UNAVAILABLE;
 }

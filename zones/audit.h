@@ -40,6 +40,7 @@ struct audit_event {
 	const char *request_id;
 	int64_t duration_us; /* -1: none */
 };
-/* A failure to write is logged as a notice. ZONE_AUDIT_UNAVAILABLE: a line that is required could
- * not be written; whoever can still withhold what was asked for, does. Keeps errno. */
+/* A failure to write is logged as a loss (base/log.h). ZONE_AUDIT_UNAVAILABLE: a line that is
+ * required could not be written; whoever can still withhold what was asked for, does. Keeps errno.
+ */
 enum zone_status audit_write(const struct audit_event *event);

@@ -8,6 +8,7 @@
 #include "zones/ezks.h"
 #include "zones/record.h"
 #include "zones/state.h"
+#include "zones/told.h"
 
 #include <inttypes.h>
 
@@ -50,9 +51,10 @@ static enum zone_status check_same(struct ezk *ezk, const uint8_t key[static EZK
 	ezk->was_brought = true;
 	if (memcmp(ezk->fingerprint, fingerprint, FINGERPRINT_SIZE) == 0)
 		return ZONE_OK;
-	log_error("the EZK of zone %" PRIu64 ", version %" PRIu32 " is not the one it was; the "
-		  "store was changed: restore it from a backup",
-		  ezk->zone, ezk->version);
+	log_error("the EZK of %s, version %" PRIu32
+		  " is not the one it was; the store was changed: "
+		  "restore it from a backup",
+		  zone_told_by(ezk, ezk->zone).text, ezk->version);
 	return ZONE_RECORD_CORRUPT;
 }
 
@@ -145,10 +147,10 @@ static void say(void *state, enum zone_status why)
 	AUTO(entry_releasep)
 	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), zone->project);
 
-	log_reason("zone '%s' (id %" PRIu64 ", version %" PRIu32 ") of project '%s': %s, as was "
-		   "heard a moment ago; the log has the line that says more",
-		   zone->label, ezk->zone, ezk->version, project == NULL ? "?" : project->label,
-		   zone_status_text(why));
+	log_reason("%s, version %" PRIu32 ": %s, as was heard a moment ago%s",
+		   zone_told_as(zone->label, entry_label(project), ezk->zone).text, ezk->version,
+		   zone_status_text(why),
+		   log_writes(LOG_ERROR) ? "; the log has the line that says more" : "");
 }
 
 /* --- For the audit log */

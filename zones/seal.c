@@ -4,6 +4,7 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "zones/record.h"
+#include "zones/told.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -154,9 +155,11 @@ enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 	status = plaintext.len == EZK_SIZE ? check_key(plaintext.data, zone, version)
 					   : ZONE_RECORD_CORRUPT;
 	if (status == ZONE_RECORD_CORRUPT)
-		log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 ": what %s decrypts "
-			  "is not this key; the record was changed: restore it from a backup",
-			  zone, version->version, wrap->arn);
+		log_error("EZK record of %s, version %" PRIu32
+			  ": what %s decrypts is not this key; "
+			  "the record was changed: restore it from a backup",
+			  zone_told_as(ask->zone, ask->project, zone).text, version->version,
+			  wrap->arn);
 	if (status == ZONE_RECORD_NEWER)
 		record_is_newer(zone, version->version);
 	if (status == ZONE_OK)

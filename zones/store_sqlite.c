@@ -219,9 +219,7 @@ static enum zone_status sqlite_write(struct store *base, uint64_t since, store_d
 	AUTO(connection_close) struct connection connection = {0};
 
 	if (!file_make_folders(store->folder))
-		return store_says(store, ZONE_STORE_READ_ONLY,
-				  "making its folder: %s; look at path in [store]",
-				  strerror(errno));
+		return store_failed(store, ZONE_STORE_READ_ONLY, "making its folder", errno);
 	TRY(turn_begin(store, true, &turn));
 	if (!store_exists(store))
 		return write_first(store, &wish, ret_revision);

@@ -64,6 +64,12 @@ enum zone_status connection_failed(struct connection *connection, const char *do
 enum zone_status store_says(struct store_sqlite *store, enum zone_status status, const char *format,
 			    ...) __attribute__((format(printf, 3, 4)));
 
+/* The same for an error of the system: what it is, and what to do. Its status: ZONE_STORE_FULL,
+ * ZONE_NO_MEMORY, `denied` where the right is lacking or the file system is read-only, else
+ * ZONE_STORE_UNAVAILABLE. */
+enum zone_status store_failed(struct store_sqlite *store, enum zone_status denied,
+			      const char *doing, int error);
+
 /* --- store_sqlite_schema.c */
 
 /* Statements; NULL ends them. */

@@ -5,6 +5,7 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "zones/store_sqlite.h"
 
 #include <errno.h>
@@ -32,6 +33,31 @@ enum zone_status store_says(struct store_sqlite *store, enum zone_status status,
 	va_end(arguments);
 	log_error("store %s: %s", store->path, text == NULL ? zone_status_text(status) : text);
 	return status;
+}
+
+static enum zone_status status_of(enum zone_status denied, int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return ZONE_STORE_FULL;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return denied;
+	case ENOMEM:
+		return ZONE_NO_MEMORY;
+	default:
+		return ZONE_STORE_UNAVAILABLE;
+	}
+}
+
+enum zone_status store_failed(struct store_sqlite *store, enum zone_status denied,
+			      const char *doing, int error)
+{
+	return store_says(store, status_of(denied, error), "%s: %s; %s", doing,
+			  system_error_text(error), system_error_remedy(error));
 }
 
 static const struct {
@@ -77,7 +103,10 @@ enum zone_status connection_failed(struct connection *connection, const char *do
 {
 	const char *text = sqlite3_errmsg(connection->db);
 	int result = sqlite3_extended_errcode(connection->db);
+	int error = sqlite3_system_errno(connection->db);
 
+	if ((result & 0xff) == SQLITE_CANTOPEN && error != 0)
+		return store_failed(connection->store, ZONE_STORE_UNAVAILABLE, doing, error);
 	if (result == SQLITE_IOERR_WRITE && is_full(connection->store))
 		return store_says(connection->store, ZONE_STORE_FULL,
 				  "%s: its disk, a quota or a limit on file sizes is used up; make "
@@ -216,8 +245,7 @@ static enum zone_status check_size(struct store_sqlite *store)
 	struct stat found;
 
 	if (stat(store->path, &found) != 0)
-		return store_says(store, ZONE_STORE_UNAVAILABLE, "%s; look at path in [store]",
-				  strerror(errno));
+		return store_failed(store, ZONE_STORE_UNAVAILABLE, "looking at it", errno);
 	if (!S_ISREG(found.st_mode))
 		return store_says(store, ZONE_STORE_UNAVAILABLE,
 				  "it is not a file; set path in [store]");
@@ -299,12 +327,7 @@ static enum zone_status write_new(struct store_sqlite *store)
 	unlink(store->new_path);
 	fd = open(store->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return errno == ENOSPC || errno == EDQUOT
-			       ? store_says(store, ZONE_STORE_FULL, "making it: %s; make room",
-					    strerror(errno))
-			       : store_says(store, ZONE_STORE_READ_ONLY,
-					    "making it: %s; look at its folder's owner and mode",
-					    strerror(errno));
+		return store_failed(store, ZONE_STORE_READ_ONLY, "making it", errno);
 	file_closep(&fd);
 	TRY(open_file(&connection, store->new_path, true));
 	/* Nobody sees it before it is whole, so nothing is there to be rolled back. */
@@ -336,8 +359,7 @@ enum zone_status store_create(struct store_sqlite *store)
 				  "beside it, or remove the journal too");
 	status = write_new(store);
 	if (status == ZONE_OK && !appear(store))
-		status = store_says(store, ZONE_STORE_UNAVAILABLE,
-				    "making it: %s; look at what has its name", strerror(errno));
+		status = store_failed(store, ZONE_STORE_READ_ONLY, "making it", errno);
 	if (status != ZONE_OK)
 		unlink(store->new_path);
 	return status;

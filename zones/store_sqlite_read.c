@@ -2,6 +2,7 @@
 #include "base/macros.h"
 #include "zones/record.h"
 #include "zones/store_sqlite.h"
+#include "zones/told.h"
 
 #include <stdlib.h>
 
@@ -127,9 +128,8 @@ static enum zone_status read_versions(struct reading *reading, struct entry *zon
 	    entry_version(zone, zone->of_zone.raw) != NULL)
 		return ZONE_OK;
 	return store_says(reading->connection->store, ZONE_STORE_CORRUPT,
-			  "zone %lld lacks its primary or raw version; restore the store from a "
-			  "backup",
-			  (long long)zone->of_zone.zone);
+			  "%s lacks its primary or raw version; restore the store from a backup",
+			  zone_told_as(zone->label, NULL, zone->of_zone.zone).text);
 }
 
 static enum zone_status read_row(struct reading *reading, sqlite3_stmt *statement,

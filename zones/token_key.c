@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "zones/ezk.h"
 #include "zones/rules.h"
+#include "zones/told.h"
 
 #include <inttypes.h>
 
@@ -51,7 +52,8 @@ static enum zone_status find_zone(struct zones *zones, struct uid project, uint6
 	if (zone == NULL)
 		return refuse(ZONE_NOT_FOUND, "there is no zone %" PRIu64, id);
 	if (!uid_equal(zone->project, project))
-		return refuse(ZONE_OTHER_ZONE, "zone %" PRIu64 " belongs to another project", id);
+		return refuse(ZONE_OTHER_ZONE, "%s is not a zone of this project",
+			      zone_told(zones, id).text);
 	*ret_zone = TAKE(zone);
 	return ZONE_OK;
 }
@@ -166,8 +168,8 @@ static enum zone_status decide(struct changes *changes, void *state)
 
 	TRY(project_check(index, key->project));
 	if (zone == NULL)
-		return refuse(ZONE_NOT_FOUND, "zone %" PRIu64 " is not there any more",
-			      key->of_key.zone);
+		return refuse(ZONE_NOT_FOUND, "%s is not there any more",
+			      zone_told_in(index, key->of_key.zone).text);
 	if (zone->state != ENTRY_ACTIVE)
 		return refuse(ZONE_PENDING_DELETION, "zone '%s' awaits deletion", zone->label);
 	return changes_put(changes, key);

@@ -8,6 +8,7 @@
 #include "zones/new_zone.h"
 #include "zones/record.h"
 #include "zones/rules.h"
+#include "zones/told.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -122,9 +123,9 @@ static enum zone_status check_fingerprints(const struct index *index, const stru
 
 		if (other != NULL)
 			return refuse(ZONE_EXISTS,
-				      "this key is that of zone %" PRIu64
-				      " already, and one key can't serve two zones",
-				      other->of_zone.zone);
+				      "this key is that of %s already, and one key can't serve two "
+				      "zones",
+				      zone_told_in(index, other->of_zone.zone).text);
 	}
 	return ZONE_OK;
 }
@@ -137,8 +138,8 @@ static enum zone_status decide(struct changes *changes, void *state)
 	TRY(zone_place_put(changes, &new->place));
 	TRY(label_check_free(index, new->zone));
 	if (index_zone(index, new->zone->of_zone.zone) != NULL)
-		return new->returns ? refuse(ZONE_EXISTS, "zone %" PRIu64 " lives in this store",
-					     new->zone->of_zone.zone)
+		return new->returns ? refuse(ZONE_EXISTS, "%s lives in this store",
+					     zone_told_in(index, new->zone->of_zone.zone).text)
 				    : ZONE_CONFLICT;
 	if (!new->returns && index_zone_was_used(index, new->zone->of_zone.zone))
 		return ZONE_CONFLICT;

@@ -5,6 +5,7 @@
 #include "zones/new_zone.h"
 #include "zones/record.h"
 #include "zones/rules.h"
+#include "zones/told.h"
 
 #include <inttypes.h>
 
@@ -39,8 +40,8 @@ static enum zone_status open_version(const struct ask *ask, uint64_t zone, const
 	ezk_version_keep_wraps(version, arn);
 	if (version->wrap_count == 0)
 		return refuse(ZONE_KMS_INCORRECT_KEY,
-			      "version %" PRIu32 " of zone %" PRIu64 " is not encrypted by %s",
-			      version->version, zone, arn);
+			      "version %" PRIu32 " of %s is not encrypted by %s", version->version,
+			      zone_told_as(ask->zone, ask->project, zone).text, arn);
 	TRY(ezk_version_open(ask, zone, version, ezk));
 	return ezk_fingerprint(ezk, version->fingerprint) ? ZONE_OK : ZONE_NO_MEMORY;
 }
@@ -82,7 +83,8 @@ static enum zone_status check_here(struct zones *zones, uint64_t zone)
 	pthread_rwlock_rdlock(&zones->lock);
 	lives = index_zone(&zones->index, zone) != NULL;
 	pthread_rwlock_unlock(&zones->lock);
-	return lives ? refuse(ZONE_EXISTS, "zone %" PRIu64 " lives in this store", zone) : ZONE_OK;
+	return lives ? refuse(ZONE_EXISTS, "%s lives in this store", zone_told(zones, zone).text)
+		     : ZONE_OK;
 }
 
 static enum zone_status check_root_key(const struct entry *root_key, struct uid project)

@@ -24,7 +24,7 @@ refused "an unknown section is refused" list_with "$home/section.conf"
 printf '[kms]\nlease_seconds = soon\n' >"$home/number.conf"
 refused "a number that is none is refused" list_with "$home/number.conf"
 refused "a configuration that is named and missing is refused" list_with "$home/missing.conf"
-ok "with what to do" says "missing.conf can't be read: No such file or directory; look at the file, or name another"
+ok "with what to do" says "missing.conf can't be read: No such file or directory; look at the path, or name another"
 
 # A path is taken for what was meant, or refused: it never names another place in silence.
 meant_or_refused() { # PATH AS WRITTEN
@@ -43,7 +43,7 @@ ok "by the same rule" says "CMEK_PKCS11_MODULE=cmek-pkcs11.so: should be an abso
 # Nobody may ever write into a pipe.
 mkfifo "$home/pipe.conf"
 refused "a configuration that is a pipe is refused at once" timeout 60 env CMEK_PKCS11_CONF="$home/pipe.conf" "$cmek" project list
-ok "for what it is" says "pipe.conf can't be read: It is a pipe; look at the file"
+ok "for what it is" says "pipe.conf can't be read: It is a pipe; name a file instead"
 new_project piped
 mkfifo "$home/store.db-journal"
 refused "and so is a store whose journal is one" timeout 60 "$cmek" project list

@@ -142,7 +142,7 @@ for kind in mkfifo mkdir; do
 done
 unavailable() { printf '[store]\npath = /proc/nowhere/store.db\n' >"$work/none.conf" && CMEK_PKCS11_CONF=$work/none.conf "$@"; }
 ok "a store that can't be made" exits 6 unavailable "$cmek" project create demo
-ok "is named, with what to look at" says "/proc/nowhere/store.db: making its folder: No such file or directory; look at path in [store]"
+ok "is named, with what to look at" says "/proc/nowhere/store.db: making its folder: No such file or directory; look at the path"
 
 # Tampered with: one zone's record in the place of another's
 tampered() { # SQL, in which :a is zone prod/orders and :b prod/invoices

@@ -112,7 +112,7 @@ static void our_own_interface_tells_the_last_error_without_a_session(void **stat
 	answers(CKR_FUNCTION_FAILED, p11->C_Initialize(&args));
 	assert_non_null(strstr(functions->CMEK_LastError(&reason), "/nonexistent/cmek.conf"));
 	assert_int_equal(reason, CMEK_ERROR_NONE);
-	assert_null(functions->CMEK_Notice(1000, &reason));
+	assert_null(functions->CMEK_Loss(1000, &reason));
 }
 
 static void other_names_and_versions_are_refused(void **state)
