@@ -296,12 +296,12 @@ static void a_line_is_said_to_be_written_only_if_it_is(void **state)
 
 static void what_is_in_the_way_of_a_folder_is_called_what_it_is(void **state)
 {
-	AUTO(freep)
-	char *file = in_folder("file"),
-	     *loop = in_folder("loop"), *dangling = in_folder("dangling");
-	AUTO(freep)
-	char *in_file = path_join(file, "a"),
-	     *in_loop = path_join(loop, "a"), *in_nothing = path_join(dangling, "a");
+	AUTO(freep) char *file = in_folder("file");
+	AUTO(freep) char *loop = in_folder("loop");
+	AUTO(freep) char *dangling = in_folder("dangling");
+	AUTO(freep) char *in_file = path_join(file, "a");
+	AUTO(freep) char *in_loop = path_join(loop, "a");
+	AUTO(freep) char *in_nothing = path_join(dangling, "a");
 
 	(void)state;
 	assert_true(file_replace(file, bytes_of(""), 0600));
