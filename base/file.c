@@ -1,6 +1,7 @@
-/* Whole reads, whole writes, folders and locks, by system calls only. */
+/* Whole reads, whole writes and folders, by system calls only. */
 #include "base/file.h"
-#include "base/encode.h"
+#include "base/access.h"
+#include "base/aside.h"
 #include "base/free.h"
 #include "base/macros.h"
 
@@ -9,8 +10,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -149,16 +148,17 @@ char *path_folder(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-char *path_temporary(const char *folder)
+char *path_target(const char *path)
 {
-	AUTO(buffer_clear) struct buffer name = {0};
-	uint8_t random[8];
+	char *target = realpath(path, NULL);
+	struct stat found;
 
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return NULL;
-	buffer_put_text(&name, ".cmek-");
-	hex_append(&name, bytes(random, sizeof(random)));
-	return buffer_text(&name) == NULL ? NULL : path_join(folder, buffer_text(&name));
+	if (target != NULL || errno != ENOENT)
+		return target;
+	if (lstat(path, &found) != 0)
+		return strdup(path);
+	errno = ENOENT;
+	return NULL;
 }
 
 bool file_sync_folder(const char *folder)
@@ -169,32 +169,107 @@ bool file_sync_folder(const char *folder)
 	return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
 }
 
-/* Past the umask, which is the host's. */
-static bool write_new(const char *path, struct bytes contents, unsigned mode)
-{
-	AUTO(file_closep) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+/* --- New files */
 
-	return fd >= 0 && fchmod(fd, (mode_t)mode) == 0 && file_write_all(fd, contents) &&
-	       fsync(fd) == 0;
+/* Before there is anything in it: what a killed process leaves can then be taken over by whoever
+ * may have the file. Past the umask, which is the host's. */
+static bool allow(int fd, const char *like, const char *folder, unsigned mode)
+{
+	if (like != NULL && access(like, F_OK) == 0)
+		return access_hand_on(like, fd);
+	access_of_folder(folder, fd);
+	return fchmod(fd, (mode_t)mode) == 0;
+}
+
+static bool is_open_to_all(int fd)
+{
+	struct stat found;
+
+	return fstat(fd, &found) == 0 && (found.st_mode & 7) != 0;
+}
+
+static bool write_aside(int fd, const char *target, const char *folder, struct bytes contents,
+			unsigned mode)
+{
+	if (!allow(fd, target, folder, mode))
+		return false;
+	if ((mode & 7) == 0 && is_open_to_all(fd) && fchmod(fd, (mode_t)mode) != 0)
+		return false;
+	return file_write_all(fd, contents) && fsync(fd) == 0;
+}
+
+static void remove_aside(const char *aside)
+{
+	int saved = errno;
+
+	unlink(aside);
+	errno = saved;
 }
 
 bool file_replace(const char *path, struct bytes contents, unsigned mode)
 {
-	AUTO(freep) char *folder = path_folder(path);
-	AUTO(freep) char *temporary = folder == NULL ? NULL : path_temporary(folder);
-	int saved;
+	AUTO(freep) char *target = path_target(path);
+	AUTO(freep) char *folder = target == NULL ? NULL : path_folder(target);
+	AUTO(freep) char *aside = NULL;
+	AUTO(file_closep) int fd = folder == NULL ? -1 : aside_open(target, &aside);
 
-	if (temporary == NULL) {
-		errno = ENOMEM;
+	if (fd < 0)
 		return false;
-	}
-	if (write_new(temporary, contents, mode) && rename(temporary, path) == 0)
+	if (write_aside(fd, target, folder, contents, mode) && rename(aside, target) == 0)
 		return file_sync_folder(folder);
-	saved = errno;
-	if (saved != EEXIST)
-		unlink(temporary);
-	errno = saved;
+	remove_aside(aside);
 	return false;
+}
+
+/* Where a file can neither be renamed with care nor be linked, permissions are few as well. */
+static bool make_there(const char *path, const char *like, const char *folder)
+{
+	AUTO(file_closep)
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		(void)!allow(fd, like, folder, 0600);
+	return fd >= 0;
+}
+
+bool file_make(const char *path, const char *like)
+{
+	AUTO(freep) char *folder = path_folder(path);
+	AUTO(freep) char *aside = NULL;
+	AUTO(file_closep) int fd = folder == NULL ? -1 : aside_open(path, &aside);
+
+	if (fd < 0)
+		return false;
+	(void)!allow(fd, like, folder, 0600); /* not whose it should be is better than none */
+	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return true;
+	remove_aside(aside);
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	return make_there(path, like, folder);
+}
+
+int file_open_append(const char *path)
+{
+	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(path, flags);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	(void)file_make(path, NULL); /* else another has, or it is a link to nothing yet */
+	return open(path, flags | O_CREAT, 0600);
+}
+
+/* --- Folders */
+
+/* A link in its place is not followed. */
+static void give_to_owner_above(const char *path)
+{
+	AUTO(file_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO(freep) char *above = path_folder(path);
+
+	if (fd >= 0 && above != NULL)
+		access_of_folder(above, fd);
 }
 
 static bool make_folder(const char *path)
@@ -202,8 +277,10 @@ static bool make_folder(const char *path)
 	struct stat found;
 	int error;
 
-	if (mkdir(path, 0700) == 0)
+	if (mkdir(path, 0700) == 0) {
+		give_to_owner_above(path);
 		return true;
+	}
 	/* A parent that is there may answer EROFS or EACCES; what could not be made tells why. */
 	error = errno;
 	if (stat(path, &found) != 0)
@@ -230,28 +307,4 @@ bool file_make_folders(const char *path)
 		*at = '/';
 	}
 	return make_folder(part);
-}
-
-/* A reader may share the lock of a folder in which it can't write. */
-static int open_lock(const char *path, bool exclusive)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-
-	if (fd < 0 && !exclusive && (errno == EACCES || errno == EROFS))
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return fd;
-}
-
-int file_lock(const char *path, bool exclusive)
-{
-	AUTO(file_closep) int fd = open_lock(path, exclusive);
-	int locked_fd = fd;
-
-	if (fd < 0)
-		return -1;
-	while (flock(fd, exclusive ? LOCK_EX : LOCK_SH) != 0)
-		if (errno != EINTR)
-			return -1;
-	fd = -1;
-	return locked_fd;
 }

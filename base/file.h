@@ -1,5 +1,4 @@
-/* Files: whole reads with a limit, whole writes that appear at once, and advisory locks. Errors
- * leave errno set. */
+/* Files: whole reads with a limit, and whole writes that appear at once. Errors leave errno set. */
 #pragma once
 
 #include "base/buffer.h"
@@ -12,26 +11,33 @@ bool file_read(const char *path, size_t limit, struct buffer *out);
 bool file_can_open(unsigned count);
 /* For files that others read for us. */
 bool file_is_pipe(const char *path);
-/* Temporary file in the same folder, fsync, rename, fsync of the folder. The file appears whole
- * with `mode`, or not at all. */
+/* Writes aside (base/aside.h), syncs, renames, syncs the folder: the file appears whole, or not at
+ * all. One that is there already hands on owner, group, mode, ACL and attributes (base/access.h);
+ * if its owner can't be kept, it stays as it is (EPERM). A new one has `mode`, and made by root the
+ * folder's owner; one that was open to all though `mode` is not has that as well. A link stays one,
+ * to the new contents; one to nothing fails with ENOENT. */
 bool file_replace(const char *path, struct bytes contents, unsigned mode);
+/* Makes an empty file where there is none (EEXIST), all at once: with what `like` (a path, or NULL)
+ * allows; where that is missing too, 0600 and, made by root, the folder's owner. */
+bool file_make(const char *path, const char *like);
+/* Opens a file to append to, which nobody waits for; makes it as file_make does. */
+int file_open_append(const char *path);
 /* Writes all bytes, past interruptions and short writes. */
 bool file_write_all(int fd, struct bytes bytes);
 /* Whether something can be appended to the file, which need not be there yet and is not made. */
 bool file_may_append(const char *path);
-/* Makes the folder and its parents (mode 0700). */
+/* Makes the folder and its parents (mode 0700; made by root, each belongs to whom the one above it
+ * belongs). */
 bool file_make_folders(const char *path);
 /* "dir/name": free() it. */
 char *path_join(const char *folder, const char *name);
 /* The folder part of a path ("." if none): free() it. */
 char *path_folder(const char *path);
-/* "folder/.cmek-XXXXXXXXXXXXXXXX", a random name: free() it. */
-char *path_temporary(const char *folder);
+/* The file that a path means, past links; the path itself where nothing is. NULL: ENOENT if it is a
+ * link to nothing. free() it. */
+char *path_target(const char *path);
 /* fsync of a folder, so that a new name in it outlasts a crash. */
 bool file_sync_folder(const char *folder);
 
-/* flock() on a file of its own, made when missing (0600, CLOEXEC). Returns a descriptor, -1 on
- * failure (errno). */
-int file_lock(const char *path, bool exclusive);
 /* Closes a descriptor by its variable, for AUTO; accepts -1. */
 void file_closep(int *fd);

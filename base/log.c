@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/macros.h"
 #include "base/name.h"
 #include "base/sigpipe.h"
@@ -85,8 +86,7 @@ static bool syslog_exists(void)
  * reads a pipe, neither for the first time nor when it is full. */
 static bool file_open(const char *path)
 {
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd = open(path, flags, 0600), none = -1;
+	int fd = file_open_append(path), none = -1;
 	bool moved;
 
 	if (fd < 0)

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/access.h"
+#include "base/aside.h"
 #include "base/file.h"
 #include "base/macros.h"
 #include "cli/cli.h"
@@ -59,19 +61,16 @@ static int check_link(const char *name)
 		name, strerror(error));
 }
 
-static mode_t mode_like(int like)
+static mode_t mode_like(int like, int fd)
 {
-	struct stat status;
 	mode_t mask = umask(0);
 
 	umask(mask);
-	if (like >= 0 && fstat(like, &status) == 0 && S_ISREG(status.st_mode))
-		return status.st_mode & 0777 & ~mask;
-	return 0600;
+	return access_like(like, fd) & ~mask;
 }
 
 /* What is at the name already decides where the output goes. */
-static int look_at(struct output *output, const char *name, int like)
+static int look_at(struct output *output, const char *name)
 {
 	struct stat status;
 
@@ -83,9 +82,6 @@ static int look_at(struct output *output, const char *name, int like)
 	output->direct = output->replaces && !S_ISREG(status.st_mode);
 	if (output->direct) /* a pipe of /dev/stdout or /dev/fd/N has no path of its own */
 		return CMEK_EXIT_OK;
-	output->mode = output->replaces ? status.st_mode & 0777 : mode_like(like);
-	output->owner = status.st_uid;
-	output->group = status.st_gid;
 	output->target = output->replaces ? realpath(name, NULL) : strdup(name);
 	output->folder = output->target == NULL ? NULL : path_folder(output->target);
 	return output->folder == NULL ? refuse(name) : CMEK_EXIT_OK;
@@ -101,11 +97,10 @@ static int open_without_name(const char *folder)
 
 static int open_temporary(struct output *output)
 {
-	output->temporary = path_temporary(output->folder);
-	if (output->temporary == NULL)
-		return -1;
+	int fd = aside_open(output->target, &output->temporary);
+
 	guard(output->temporary);
-	return open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd;
 }
 
 int output_open(struct output *output, const char *name, int like)
@@ -118,38 +113,30 @@ int output_open(struct output *output, const char *name, int like)
 		output->direct = true;
 		return CMEK_EXIT_OK;
 	}
-	TRY(look_at(output, name, like));
+	TRY(look_at(output, name));
 	if (output->direct)
 		output->fd = open(name, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	else
 		output->fd = open_without_name(output->folder);
 	if (output->fd < 0 && !output->direct)
 		output->fd = open_temporary(output);
-	return output->fd < 0 ? refuse(name) : CMEK_EXIT_OK;
+	if (output->fd < 0)
+		return refuse(name);
+	output->mode = mode_like(like, output->fd);
+	return CMEK_EXIT_OK;
 }
 
 /* --- Finishing ------------------------------------------------------------------------------- */
-
-static bool link_as(const struct output *output, const char *path)
-{
-	char self[64];
-
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", output->fd);
-	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
-}
 
 /* A file without a name takes its place at once if that is free; a link can't replace. */
 static bool put_in_place(struct output *output)
 {
 	if (output->temporary == NULL) {
-		if (link_as(output, output->target))
+		if (file_link(output->fd, output->target))
 			return true;
-		if (errno != EEXIST)
+		if (errno != EEXIST || !aside_link(output->fd, output->target, &output->temporary))
 			return false;
-		output->temporary = path_temporary(output->folder);
 		guard(output->temporary);
-		if (output->temporary == NULL || !link_as(output, output->temporary))
-			return false;
 	}
 	if (rename(output->temporary, output->target) != 0)
 		return false;
@@ -162,10 +149,10 @@ static bool put_in_place(struct output *output)
  * without permissions) leaves it as narrow as it was opened. */
 static void hand_on_permissions(const struct output *output)
 {
-	if (output->replaces && geteuid() == 0 &&
-	    fchown(output->fd, output->owner, output->group) != 0)
-		return;
-	(void)fchmod(output->fd, output->mode);
+	if (output->replaces)
+		(void)!access_hand_on(output->target, output->fd);
+	else
+		(void)!fchmod(output->fd, output->mode);
 }
 
 int output_finish(struct output *output)

@@ -1,7 +1,7 @@
 /*
  * An output file that appears only whole: it is written without a name (O_TMPFILE) where the file
  * system can, else under a temporary one, synced, and then put in its place. A file that is there
- * already is replaced and hands on its permissions, and to root its owner; a link stays a link.
+ * already is replaced and hands on what it allows (base/access.h); a link stays a link.
  * Standard output, devices and pipes are written to as they are.
  */
 #pragma once
@@ -17,13 +17,12 @@ struct output {
 	char *folder;	 /* of the target */
 	char *temporary; /* its name until then; NULL: it has none */
 	bool replaces;
-	mode_t mode;
-	uid_t owner;
-	gid_t group;
+	mode_t mode; /* of a new one */
 };
 
-/* "-": standard output. A new file gets the permissions of `like` (less the umask) if that is a
- * file, else 0600, for it may be secret. Reports; an exit code. */
+/* "-": standard output. A new file gets the permissions of `like` (less the umask, and nothing for
+ * others where that has an ACL) if that is a file, else 0600, for it may be secret. Reports; an
+ * exit code. */
 int output_open(struct output *output, const char *name, int like);
 /* Makes it appear. Reports. */
 int output_finish(struct output *output);

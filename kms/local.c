@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/free.h"
+#include "base/lock.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
@@ -21,7 +22,7 @@ enum { DATA_KEY = 32, DELETION_DAYS = 30 };
 
 struct local_client {
 	struct kms_client client;
-	pthread_mutex_t lock; /* of the file's state in memory */
+	pthread_mutex_t lock; /* of the file's state in memory; not while waiting for its lock */
 	struct local_file file;
 	const struct clock *clock;
 };
@@ -160,6 +161,26 @@ struct change {
 	int64_t now_ms;
 };
 
+static enum kms_status refresh(struct local_client *local, struct kms_report *report)
+{
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&local->lock);
+
+	return local_file_refresh(&local->file, report);
+}
+
+/* Threads that only use keys go on while another process changes them. */
+static enum kms_status change_file(struct local_client *local, local_change *apply,
+				   const struct change *change, struct kms_report *report)
+{
+	int file_lock AUTO(lock_releasep) = -1;
+	pthread_mutex_t *lock AUTO(unlockp) = NULL;
+
+	TRY(refresh(local, report)); /* no lock, nor folder, where the file is out of reach */
+	TRY(local_file_lock(&local->file, report, &file_lock));
+	lock = locked(&local->lock);
+	return local_file_change(&local->file, apply, change, report);
+}
+
 static enum kms_status apply_state(struct local_keys *keys, const void *state,
 				   struct kms_report *report)
 {
@@ -182,7 +203,6 @@ static enum kms_status local_set_state(struct kms_client *client, const char *ke
 				       enum kms_key_state state, struct kms_report *report)
 {
 	struct local_client *local = own(client);
-	pthread_mutex_t *lock AUTO(unlockp) = locked(&local->lock);
 	const struct change change = {
 		.local = local, .key = key, .state = state, .now_ms = now_ms(local)};
 
@@ -190,7 +210,7 @@ static enum kms_status local_set_state(struct kms_client *client, const char *ke
 	    state != KMS_KEY_PENDING_DELETION)
 		return kms_fail(KMS_INVALID_REQUEST, report, "ValidationException",
 				"a key can't be put into that state");
-	return local_file_change(&local->file, apply_state, &change, report);
+	return change_file(local, apply_state, &change, report);
 }
 
 static enum kms_status apply_create(struct local_keys *keys, const void *state,
@@ -225,6 +245,7 @@ static bool is_new_name(const char *key)
 /* Nothing has to be written then: the file may be read-only. */
 static bool exists(struct local_client *local, const char *key)
 {
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&local->lock);
 	const struct local_key *found;
 
 	if (local_file_refresh(&local->file, NULL) != KMS_OK)
@@ -237,7 +258,6 @@ static enum kms_status local_create(struct kms_client *client, const char *key, 
 				    struct kms_report *report)
 {
 	struct local_client *local = own(client);
-	pthread_mutex_t *lock AUTO(unlockp) = locked(&local->lock);
 	const struct change change = {
 		.local = local, .key = key, .registered = registered, .now_ms = now_ms(local)};
 
@@ -248,7 +268,7 @@ static enum kms_status local_create(struct kms_client *client, const char *key, 
 				"'%s' can't be the name of a new local key: local:NAME, up to 128 "
 				"of A-Z a-z 0-9 . _ / -",
 				key);
-	return local_file_change(&local->file, apply_create, &change, report);
+	return change_file(local, apply_create, &change, report);
 }
 
 static void local_free(struct kms_client *client)

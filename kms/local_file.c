@@ -6,6 +6,8 @@
 
 #include "base/file.h"
 #include "base/free.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "kms/report.h"
@@ -64,6 +66,7 @@ static void adopt(struct local_file *file, struct local_keys *keys, const struct
 	*keys = (struct local_keys){0};
 	file->loaded = true;
 	file->missing = now == NULL;
+	file->seen |= now != NULL;
 	file->known = now == NULL ? (struct stat){0} : *now;
 }
 
@@ -91,41 +94,102 @@ static enum kms_status load(struct local_file *file, const struct stat *now,
 	return KMS_OK;
 }
 
+/* A disk that is not mounted has no keys either, and what it took away it may bring back: that is
+ * no word about a key. */
+static enum kms_status gone(struct local_file *file, struct kms_report *report)
+{
+	int error = errno;
+
+	if (!file->gone)
+		log_notice("%s, the file of root keys, was there and is out of reach now: %s; its "
+			   "keys can be used when it is back",
+			   file->path, strerror(error));
+	file->gone = true;
+	return kms_fail(KMS_UNAVAILABLE, report, NULL,
+			"%s was there and is out of reach now: %s; mount it, or restore it from a "
+			"backup",
+			file->path, strerror(error));
+}
+
+static void is_back(struct local_file *file)
+{
+	if (file->gone)
+		log_notice("%s, the file of root keys, is back", file->path);
+	file->gone = false;
+}
+
 enum kms_status local_file_refresh(struct local_file *file, struct kms_report *report)
 {
 	AUTO(local_keys_clear) struct local_keys none = {0};
 	struct stat now;
 
 	if (stat(file->path, &now) == 0) {
+		is_back(file);
 		if (file->loaded && !file->missing && same_file(&now, &file->known))
 			return KMS_OK;
 		return load(file, &now, report);
 	}
+	if (file->seen)
+		return gone(file, report);
 	if (errno != ENOENT && errno != ENOTDIR)
 		return fail(file, "read", report);
 	adopt(file, &none, NULL);
 	return KMS_OK;
 }
 
-static char *lock_path(const struct local_file *file)
+static enum kms_status no_target(const struct local_file *file, struct kms_report *report)
 {
-	AUTO(buffer_clear) struct buffer path = {0};
+	int error = errno;
+	struct stat found;
 
-	buffer_format(&path, "%s.lock", file->path);
-	return buffer_take_text(&path);
+	if (error == ENOMEM)
+		return KMS_NO_MEMORY;
+	if (lstat(file->path, &found) != 0 || !S_ISLNK(found.st_mode)) {
+		errno = error;
+		return fail(file, "written", report);
+	}
+	return kms_fail(KMS_MISCONFIGURED, report, NULL,
+			"%s is a link, and what it leads to can't be reached: %s; make that, or "
+			"remove the link",
+			file->path, strerror(error));
 }
 
-static enum kms_status lock(const struct local_file *file, struct kms_report *report, int *ret_fd)
+static enum kms_status take_lock(const char *path, const char *target, struct kms_report *report,
+				 int *ret_lock)
 {
-	char *folder AUTO(freep) = path_folder(file->path);
-	char *path AUTO(freep) = lock_path(file);
+	AUTO(buffer_clear) struct buffer text = {0};
+	struct lock_wait wait = {0};
+	enum lock_answer answer;
+	int error;
 
-	if (folder == NULL || path == NULL)
+	do {
+		answer = lock_try(path, target, true, ret_lock);
+		error = errno;
+	} while (answer == LOCK_BUSY && lock_wait(&wait));
+	if (answer == LOCK_OURS || answer == LOCK_NEEDLESS)
+		return KMS_OK;
+	lock_explain(answer, error, path, target, &text);
+	if (text.failed)
+		return KMS_NO_MEMORY;
+	return kms_fail(answer == LOCK_BUSY ? KMS_UNAVAILABLE : KMS_MISCONFIGURED, report, NULL,
+			"%s can't be changed: %s", target, buffer_text(&text));
+}
+
+enum kms_status local_file_lock(const struct local_file *file, struct kms_report *report,
+				int *ret_lock)
+{
+	char *target AUTO(freep) = path_target(file->path);
+	char *folder AUTO(freep) = target == NULL ? NULL : path_folder(target);
+	AUTO(buffer_clear) struct buffer path = {0};
+
+	if (target == NULL)
+		return no_target(file, report);
+	buffer_format(&path, "%s.lock", target);
+	if (folder == NULL || path.failed)
 		return KMS_NO_MEMORY;
 	if (!file_make_folders(folder))
 		return fail(file, "written", report);
-	*ret_fd = file_lock(path, true);
-	return *ret_fd < 0 ? fail(file, "locked", report) : KMS_OK;
+	return take_lock(buffer_text(&path), target, report, ret_lock);
 }
 
 static enum kms_status save(struct local_file *file, struct kms_report *report)
@@ -135,17 +199,17 @@ static enum kms_status save(struct local_file *file, struct kms_report *report)
 	file->loaded = false; /* whatever happens now, the file is read again before it is used */
 	if (!local_keys_write(&file->keys, &text))
 		return KMS_NO_MEMORY;
-	return file_replace(file->path, buffer_bytes(&text), 0600) ? KMS_OK
-								   : fail(file, "written", report);
+	if (!file_replace(file->path, buffer_bytes(&text), 0600))
+		return fail(file, "written", report);
+	file->seen = true;
+	return KMS_OK;
 }
 
 enum kms_status local_file_change(struct local_file *file, local_change *change, const void *state,
 				  struct kms_report *report)
 {
-	int fd AUTO(file_closep) = -1;
 	enum kms_status status;
 
-	TRY(lock(file, report, &fd));
 	TRY(local_file_refresh(file, report));
 	status = change(&file->keys, state, report);
 	if (status != KMS_OK) {

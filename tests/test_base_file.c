@@ -1,4 +1,4 @@
-/* Files, folders, locks, and the log, which writes to one. */
+/* Files, folders, and the log, which writes to one. */
 #include "base/file.h"
 #include "base/free.h"
 #include "base/log.h"
@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,7 +72,7 @@ static void paths_join_and_split(void **state)
 	}
 }
 
-static void replaced_file_has_contents_and_mode_whatever_the_umask(void **state)
+static void new_file_has_contents_and_mode_whatever_the_umask(void **state)
 {
 	AUTO(freep) char *path = in_folder("replaced");
 	AUTO(buffer_clear) struct buffer read = {0};
@@ -81,13 +80,94 @@ static void replaced_file_has_contents_and_mode_whatever_the_umask(void **state)
 	struct stat found;
 
 	(void)state;
-	assert_true(file_replace(path, bytes_of("one"), 0600));
-	assert_true(file_replace(path, bytes_of("two!"), 0644));
+	assert_true(file_replace(path, bytes_of("one"), 0640));
 	umask(before);
 	assert_int_equal(stat(path, &found), 0);
-	assert_int_equal(found.st_mode & 0777, 0644);
+	assert_int_equal(found.st_mode & 0777, 0640);
+	assert_true(file_replace(path, bytes_of("two!"), 0600));
 	assert_true(file_read(path, 4, &read));
 	assert_string_equal(buffer_text(&read), "two!");
+	assert_int_equal(stat(path, &found), 0);
+	assert_int_equal(found.st_mode & 0777, 0640); /* it stays its owner's decision */
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_true(file_replace(path, bytes_of("secret"), 0600));
+	assert_int_equal(stat(path, &found), 0);
+	assert_int_equal(found.st_mode & 0777, 0600); /* which one of a secret can't be meant so */
+}
+
+static void link_stays_a_link_to_the_new_contents(void **state)
+{
+	AUTO(freep) char *path = in_folder("link");
+	AUTO(freep) char *elsewhere = in_folder("elsewhere");
+	AUTO(freep) char *real = in_folder("elsewhere/real");
+	AUTO(buffer_clear) struct buffer read = {0};
+	struct stat found;
+
+	(void)state;
+	assert_true(file_make_folders(elsewhere));
+	assert_int_equal(symlink("elsewhere/real", path), 0);
+	assert_false(file_replace(path, bytes_of("x"), 0600)); /* to nothing */
+	assert_int_equal(errno, ENOENT);
+	assert_true(file_replace(real, bytes_of("old"), 0600));
+	assert_true(file_replace(path, bytes_of("new"), 0600));
+	assert_int_equal(lstat(path, &found), 0);
+	assert_true(S_ISLNK(found.st_mode));
+	assert_true(file_read(real, 3, &read));
+	assert_string_equal(buffer_text(&read), "new");
+	assert_int_equal(count_files(elsewhere), 1);
+}
+
+static void file_is_made_once_and_as_the_one_it_is_like(void **state)
+{
+	AUTO(freep) char *path = in_folder("made");
+	AUTO(freep) char *like = in_folder("like");
+	struct stat found;
+	size_t before;
+
+	(void)state;
+	assert_true(file_make(like, path)); /* which is not there yet */
+	assert_int_equal(stat(like, &found), 0);
+	assert_int_equal(found.st_mode & 07777, 0600);
+	assert_int_equal(chmod(like, 0664), 0);
+	before = count_files(folder);
+	assert_true(file_make(path, like));
+	assert_int_equal(stat(path, &found), 0);
+	assert_int_equal(found.st_mode & 07777, 0664);
+	assert_int_equal(found.st_size, 0);
+	assert_false(file_make(path, NULL));
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(count_files(folder), before + 1);
+}
+
+/* What root does for a service must not shut the service out. */
+static void what_root_makes_new_is_the_folder_s_owner_s(void **state)
+{
+	AUTO(freep) char *place = in_folder("service");
+	AUTO(freep) char *below = in_folder("service/a/b");
+	AUTO(freep) char *path = in_folder("service/a/b/file");
+	AUTO(freep) char *appended = in_folder("service/a/b/log");
+	const char *made[] = {below, path, appended};
+	struct stat found;
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# reason: it takes root to give files away\n");
+		skip();
+	}
+	assert_true(file_make_folders(place));
+	assert_int_equal(chown(place, 3000, 3001), 0);
+	assert_true(file_make_folders(below));
+	assert_true(file_replace(path, bytes_of("x"), 0600));
+	fd = file_open_append(appended);
+	assert_true(fd >= 0);
+	close(fd);
+	for (size_t i = 0; i < COUNT_OF(made); i++) {
+		assert_int_equal(stat(made[i], &found), 0);
+		assert_int_equal(found.st_uid, 3000);
+		assert_int_equal(found.st_gid, 3001);
+		assert_int_equal(found.st_mode & 077, 0);
+	}
 }
 
 static void failed_replacement_leaves_nothing_behind(void **state)
@@ -187,25 +267,6 @@ static void folders_are_made_with_their_parents(void **state)
 	assert_int_equal(stat(path, &found), 0);
 	assert_int_equal(found.st_mode & 0777, 0700);
 	assert_false(file_make_folders(blocked));
-}
-
-static void shared_locks_share_and_exclusive_ones_do_not(void **state)
-{
-	AUTO(freep) char *path = in_folder("lock");
-	AUTO(file_closep) int first = file_lock(path, false);
-	AUTO(file_closep) int second = file_lock(path, false);
-	AUTO(file_closep) int other = open(path, O_RDWR | O_CLOEXEC);
-
-	(void)state;
-	assert_true(first >= 0 && second >= 0);
-	assert_int_equal(fcntl(first, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-	assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
-	file_closep(&first);
-	file_closep(&second);
-	assert_int_equal(first, -1);
-	file_closep(&first);
-	assert_int_equal(flock(other, LOCK_EX | LOCK_NB), 0);
-	assert_int_equal(file_lock("/nonexistent/lock", true), -1);
 }
 
 static void log_writes_one_line_a_message_from_its_level_on(void **state)
@@ -397,13 +458,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_join_and_split),
-		cmocka_unit_test(replaced_file_has_contents_and_mode_whatever_the_umask),
+		cmocka_unit_test(new_file_has_contents_and_mode_whatever_the_umask),
+		cmocka_unit_test(link_stays_a_link_to_the_new_contents),
+		cmocka_unit_test(file_is_made_once_and_as_the_one_it_is_like),
+		cmocka_unit_test(what_root_makes_new_is_the_folder_s_owner_s),
 		cmocka_unit_test(failed_replacement_leaves_nothing_behind),
 		cmocka_unit_test(reading_stops_at_the_limit),
 		cmocka_unit_test(a_pipe_is_not_read),
 		cmocka_unit_test(everything_is_written_even_where_writing_does_not_block),
 		cmocka_unit_test(folders_are_made_with_their_parents),
-		cmocka_unit_test(shared_locks_share_and_exclusive_ones_do_not),
 		cmocka_unit_test(log_writes_one_line_a_message_from_its_level_on),
 		cmocka_unit_test(a_notice_is_written_but_is_no_reason),
 		cmocka_unit_test(a_quiet_log_keeps_the_first_loss_of_each_kind),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/free.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
@@ -336,6 +339,14 @@ static void no_damage_of_the_file_is_more_than_a_refusal(void **state)
 	log_configure(LOG_WARNING, "stderr");
 }
 
+/* As another process sees it. */
+static void reopen(struct world *world)
+{
+	kms_clients_free(world->clients);
+	world->clients = open_clients(world->path);
+	assert_int_equal(kms_clients_find(world->clients, "local", "", NULL, &world->kms), KMS_OK);
+}
+
 static void a_lost_file_is_not_begun_anew(void **state)
 {
 	struct world *world = *state;
@@ -345,6 +356,7 @@ static void a_lost_file_is_not_begun_anew(void **state)
 
 	create(world, "local:k");
 	assert_int_equal(unlink(world->path), 0);
+	reopen(world);
 	assert_int_equal(world->kms->operations->encrypt(world->kms, "local:k",
 							 bytes_of("0123456789abcdef"), NULL,
 							 &report, &blob),
@@ -391,6 +403,113 @@ static void what_is_in_the_file_s_way_is_called_what_it_is(void **state)
 	assert_int_equal(world->kms->operations->create(world->kms, "local:l", false, &report),
 			 KMS_MISCONFIGURED);
 	assert_non_null(strstr(report.message, strerror(ELOOP)));
+}
+
+/* A disk that is not mounted says nothing about a key, and no key belongs in its place. */
+static void a_file_that_was_there_is_out_of_reach_until_it_is_back(void **state)
+{
+	struct world *world = *state;
+	struct kms_report report = {0};
+	char sub[96], aside[96], log[96];
+	AUTO(buffer_clear) struct buffer lines = {0};
+	struct stat there;
+
+	snprintf(sub, sizeof(sub), "%s/sub", world->folder);
+	snprintf(aside, sizeof(aside), "%s/aside", world->folder);
+	snprintf(log, sizeof(log), "%s/log", world->folder);
+	create(world, "local:k");
+	assert_true(log_configure(LOG_WARNING, log));
+	assert_int_equal(rename(sub, aside), 0);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(encrypt(world, "local:k"), KMS_UNAVAILABLE);
+		assert_int_equal(
+			world->kms->operations->create(world->kms, "local:l", false, &report),
+			KMS_UNAVAILABLE);
+		assert_non_null(strstr(report.message, "out of reach now"));
+		assert_int_equal(set_state(world, KMS_KEY_DISABLED), KMS_UNAVAILABLE);
+	}
+	assert_int_equal(stat(sub, &there), -1);
+	assert_int_equal(rename(aside, sub), 0);
+	assert_int_equal(encrypt(world, "local:k"), KMS_OK);
+	assert_int_equal(encrypt(world, "local:k"), KMS_OK);
+	assert_true(log_configure(LOG_WARNING, "stderr"));
+	assert_true(file_read(log, 4096, &lines));
+	assert_non_null(strstr(buffer_text(&lines), "out of reach now"));
+	assert_null(strstr(strstr(buffer_text(&lines), "out of reach now") + 1, "out of reach"));
+	assert_non_null(strstr(buffer_text(&lines), "is back"));
+}
+
+static void a_link_to_the_file_stays_one(void **state)
+{
+	struct world *world = *state;
+	struct kms_report report = {0};
+	char *folder AUTO(freep) = path_folder(world->path);
+	char real[64], lock[96];
+	struct stat found;
+
+	snprintf(real, sizeof(real), "%s/real", world->folder);
+	snprintf(lock, sizeof(lock), "%s.lock", real);
+	assert_true(file_make_folders(folder));
+	assert_int_equal(symlink(real, world->path), 0);
+	assert_int_equal(world->kms->operations->create(world->kms, "local:k", false, &report),
+			 KMS_MISCONFIGURED);
+	assert_non_null(strstr(report.message, "is a link, and what it leads to"));
+	assert_int_equal(unlink(world->path), 0);
+	reopen(world);
+	create(world, "local:k");
+	assert_int_equal(rename(world->path, real), 0);
+	assert_int_equal(symlink(real, world->path), 0);
+	create(world, "local:l");
+	assert_int_equal(lstat(world->path, &found), 0);
+	assert_true(S_ISLNK(found.st_mode));
+	assert_int_equal(stat(lock, &found), 0); /* where those who know no link look for it */
+	assert_int_equal(encrypt(world, "local:l"), KMS_OK);
+}
+
+static void *change_state(void *state)
+{
+	return (void *)(uintptr_t)set_state(state, KMS_KEY_DISABLED);
+}
+
+/* Without that, this test does not end. */
+static void threads_that_use_keys_do_not_wait_for_one_that_changes_them(void **state)
+{
+	struct world *world = *state;
+	char path[96];
+	pthread_t thread;
+	void *status;
+	int fd;
+
+	create(world, "local:k");
+	snprintf(path, sizeof(path), "%s.lock", world->path);
+	assert_int_equal(lock_try(path, world->path, true, &fd), LOCK_OURS);
+	assert_int_equal(pthread_create(&thread, NULL, change_state, world), 0);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(encrypt(world, "local:k"), KMS_OK);
+		usleep(1000);
+	}
+	lock_release(fd);
+	pthread_join(thread, &status);
+	assert_int_equal((uintptr_t)status, KMS_OK);
+	assert_int_equal(encrypt(world, "local:k"), KMS_DISABLED);
+}
+
+static void a_lock_that_another_holds_is_not_waited_for_for_ever(void **state)
+{
+	struct world *world = *state;
+	struct kms_report report = {0};
+	char path[96];
+	int fd;
+
+	create(world, "local:k");
+	snprintf(path, sizeof(path), "%s.lock", world->path);
+	assert_int_equal(lock_try(path, world->path, false, &fd), LOCK_OURS);
+	assert_int_equal(world->kms->operations->create(world->kms, "local:l", false, &report),
+			 KMS_UNAVAILABLE);
+	assert_non_null(strstr(report.message, path));
+	assert_non_null(strstr(report.message, "'fuser -v' on that file"));
+	lock_release(fd);
+	create(world, "local:l");
 }
 
 static void two_keys_of_one_name_or_id_are_damage(void **state)
@@ -494,6 +613,10 @@ int main(void)
 		WITH_FILE(no_damage_of_the_file_is_more_than_a_refusal),
 		WITH_FILE(a_lost_file_is_not_begun_anew),
 		WITH_FILE(what_is_in_the_file_s_way_is_called_what_it_is),
+		WITH_FILE(a_file_that_was_there_is_out_of_reach_until_it_is_back),
+		WITH_FILE(a_link_to_the_file_stays_one),
+		WITH_FILE(threads_that_use_keys_do_not_wait_for_one_that_changes_them),
+		WITH_FILE(a_lock_that_another_holds_is_not_waited_for_for_ever),
 		WITH_FILE(two_keys_of_one_name_or_id_are_damage),
 		WITH_FILE(another_process_s_change_is_seen_at_once),
 		WITH_FILE(processes_that_make_keys_at_once_lose_none),

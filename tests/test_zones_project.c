@@ -198,18 +198,26 @@ static void corrupt_store_is_reported_and_left(void **state)
 	assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
 }
 
-static void store_that_goes_away_takes_everything_from_view(void **state)
+static void store_that_goes_away_leaves_everything_in_view_and_nothing_is_written(void **state)
 {
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *project = NULL;
-	uint32_t slot = 9;
+	AUTO(entry_releasep) struct entry *known = NULL;
+	char aside[200];
+	struct stat found;
 
-	assert_int_equal(unlink(f->path), 0);
+	snprintf(aside, sizeof(aside), "%s.aside", f->path);
+	assert_int_equal(rename(f->path, aside), 0);
+	assert_int_equal(zones_refresh(f->zones, true), ZONE_STORE_UNAVAILABLE);
+	assert_int_equal(zones_refresh(f->zones, false), ZONE_OK);
+	known = zones_find_slot(f->zones, 0);
+	assert_non_null(known);
+	assert_int_equal(zones_project_create(f->zones, 7, bytes_of("anew"), &project),
+			 ZONE_STORE_UNAVAILABLE);
+	assert_int_equal(stat(f->path, &found), -1);
+	assert_int_equal(rename(aside, f->path), 0);
 	assert_int_equal(zones_refresh(f->zones, true), ZONE_OK);
-	assert_null(zones_find_slot(f->zones, 0));
-	assert_int_equal(zones_free_slot(f->zones, &slot), ZONE_OK);
-	assert_int_equal(slot, 0);
-	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("anew"), &project), ZONE_OK);
+	assert_int_equal(zones_project_create(f->zones, 7, bytes_of("anew"), &project), ZONE_OK);
 }
 
 #define ZONES_TEST(name) cmocka_unit_test_setup_teardown(name, zones_begin, zones_end)
@@ -227,7 +235,7 @@ int main(void)
 		ZONES_TEST(replaced_project_is_archived_and_its_slot_has_a_new_one),
 		ZONES_TEST(project_that_has_changed_is_not_replaced),
 		ZONES_TEST(corrupt_store_is_reported_and_left),
-		ZONES_TEST(store_that_goes_away_takes_everything_from_view),
+		ZONES_TEST(store_that_goes_away_leaves_everything_in_view_and_nothing_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -397,6 +397,7 @@ static int sweep(struct fixture *f, const struct scenario *scenario)
 
 	if (!scenario->from_nothing) {
 		unlink(f->path);
+		fixture_reopen(f);
 		fixture_fill(f);
 		assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false), ZONE_OK);
 		file_bytes(f->path, &before);

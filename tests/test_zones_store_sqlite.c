@@ -202,11 +202,6 @@ static void another_store_in_its_place_is_read_whole(void **state)
 	fixture_fill(f);
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false), ZONE_OK);
 	assert_int_equal(unlink(f->path), 0);
-	assert_int_equal(f->store->operations->read(f->store, 2, &news), ZONE_OK);
-	assert_true(news.whole);
-	assert_int_equal(news.count, 0);
-	store_news_clear(&news);
-
 	fixture_reopen(f);
 	fixture_fill(f);
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 2), false), ZONE_OK);
@@ -220,6 +215,59 @@ static void another_store_in_its_place_is_read_whole(void **state)
 	raw_sql(f->path, "UPDATE store SET revision = 1");
 	assert_int_equal(f->store->operations->read(f->store, 2, &news), ZONE_OK);
 	assert_true(news.whole);
+}
+
+/* How often the log says so. */
+static size_t count_lines(const char *path, const char *text)
+{
+	AUTO(buffer_clear) struct buffer log = {0};
+	size_t count = 0;
+
+	file_bytes(path, &log);
+	for (const char *at = buffer_text(&log); (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+static void store_that_was_there_is_out_of_reach_until_it_is_back(void **state)
+{
+	FIXTURE(state);
+	AUTO(store_news_clear) struct store_news news = {0};
+	AUTO(buffer_clear) struct buffer text = {0};
+	char data[128], aside[128], log[128];
+
+	snprintf(data, sizeof(data), "%s/data", f->folder);
+	snprintf(aside, sizeof(aside), "%s/aside", f->folder);
+	snprintf(log, sizeof(log), "%s/log", f->folder);
+	fixture_fill(f);
+	assert_true(log_configure(LOG_WARNING, log));
+	assert_int_equal(rename(data, aside), 0);
+	for (int round = 0; round < 3; round++) {
+		assert_true(f->store->operations->changed(f->store));
+		assert_int_equal(f->store->operations->read(f->store, 1, &news),
+				 ZONE_STORE_UNAVAILABLE);
+		assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false),
+				 ZONE_STORE_UNAVAILABLE);
+		assert_non_null(strstr(log_last(), "out of reach"));
+	}
+	assert_int_equal(f->store->operations->describe(f->store, &text), ZONE_STORE_UNAVAILABLE);
+	assert_int_equal(access(data, F_OK), -1); /* not even its folder or a lock is made */
+	assert_int_equal(rename(aside, data), 0);
+	assert_true(f->store->operations->changed(f->store));
+	assert_int_equal(f->store->operations->read(f->store, 1, &news), ZONE_OK);
+	assert_false(news.whole);
+	store_news_clear(&news);
+	assert_int_equal(f->store->operations->read(f->store, 1, &news), ZONE_OK);
+	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false), ZONE_OK);
+	assert_int_equal(rename(f->path, aside), 0);
+	assert_int_equal(f->store->operations->read(f->store, 2, &news), ZONE_STORE_UNAVAILABLE);
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	assert_int_equal(count_lines(log, "out of reach"), 2);
+	assert_int_equal(count_lines(log, ": it is back"), 1);
+
+	/* For whoever has not seen it, it is not there. */
+	fixture_reopen(f);
+	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_PROJECT, 1), false), ZONE_OK);
 }
 
 struct question {
@@ -451,6 +499,7 @@ static void leftover_of_a_store_that_was_never_finished_does_no_harm(void **stat
 
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_PROJECT, 1), false), ZONE_OK);
 	unlink(f->path);
+	fixture_reopen(f);
 	snprintf(new, sizeof(new), "%s.new", f->path);
 	write_file(new, "half", 4);
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_PROJECT, 1), false), ZONE_OK);
@@ -512,6 +561,17 @@ static void read_but_not_write(struct fixture *f)
 	CHILD_CHECK(5, strstr(buffer_text(&text), "read-only") != NULL);
 }
 
+static void neither_read_nor_write(struct fixture *f)
+{
+	struct store_news news = {0};
+
+	drop_rights();
+	CHILD_CHECK(1, store_all(f->store, &news) == ZONE_STORE_UNAVAILABLE);
+	CHILD_CHECK(2, strstr(log_last(), "give it the owner, group and mode of") != NULL);
+	CHILD_CHECK(3, store_put_one(f->store, test_entry(ENTRY_KEY, 1), false) ==
+			       ZONE_STORE_UNAVAILABLE);
+}
+
 static void read_only_store_is_read_and_not_written(void **state)
 {
 	FIXTURE(state);
@@ -524,7 +584,8 @@ static void read_only_store_is_read_and_not_written(void **state)
 	assert_int_equal(chmod(f->path, 0444), 0);
 	assert_int_equal(chmod(folder, 0555), 0);
 	fixture_reopen(f);
-	assert_int_equal(in_child(read_but_not_write, f), 0); /* a lock that can't be opened */
+	assert_int_equal(in_child(neither_read_nor_write, f),
+			 0); /* the lock is the owner's alone */
 	assert_int_equal(chmod(lock, 0444), 0);
 	assert_int_equal(in_child(read_but_not_write, f), 0);
 	assert_int_equal(unlink(lock), 0); /* none, and none can be made */
@@ -730,6 +791,7 @@ int main(void)
 		STORE_TEST(removal_leaves_a_tombstone_that_others_read),
 		STORE_TEST(reading_since_a_revision_brings_what_is_newer),
 		STORE_TEST(another_store_in_its_place_is_read_whole),
+		STORE_TEST(store_that_was_there_is_out_of_reach_until_it_is_back),
 		STORE_TEST(refused_transaction_leaves_nothing),
 		STORE_TEST(change_is_noticed_by_a_look_at_the_file),
 		STORE_TEST(newer_store_is_left_alone),

@@ -141,16 +141,10 @@ static void blank_out(int file, struct buffer *line, size_t len)
 		log_loss("the audit log %s has a line that is cut off", path);
 }
 
-/* Nobody waits for who reads a pipe. */
-static int open_log(void)
-{
-	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-}
-
 /* One write(). */
 static bool append(struct buffer *line)
 {
-	AUTO(file_closep) int file = open_log();
+	AUTO(file_closep) int file = file_open_append(path);
 	ssize_t done = file < 0 ? -1 : write(file, line->data, line->len);
 
 	if (done == (ssize_t)line->len)
@@ -252,7 +246,7 @@ enum zone_status audit_ready(void)
 
 	if (!is_required || path == NULL)
 		return ZONE_OK;
-	file = open_log();
+	file = file_open_append(path);
 	if (file >= 0 && has_room(file))
 		return ZONE_OK;
 	log_error(

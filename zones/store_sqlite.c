@@ -6,6 +6,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -72,6 +73,9 @@ static void look(struct store_sqlite *store, const char *id)
 	store->looked = true;
 	snprintf(store->id, sizeof(store->id), "%s", id);
 	store->said = ZONE_OK;
+	if (store->gone)
+		log_notice("store %s: it is back", store->path);
+	store->gone = false;
 }
 
 static void nothing_there(struct store_news *ret_news)
@@ -104,11 +108,13 @@ static enum zone_status sqlite_read(struct store *base, uint64_t since, struct s
 	AUTO(connection_close) struct connection connection = {0};
 	bool recovers;
 
+	TRY(store_check_reach(store));
 	if (!store_exists(store)) {
 		nothing_there(ret_news);
 		return ZONE_OK;
 	}
 	TRY(turn_begin_reading(store, &turn, &recovers));
+	TRY(store_check_reach(store));
 	if (!store_exists(store)) {
 		nothing_there(ret_news);
 		look(store, "");
@@ -128,7 +134,7 @@ static bool sqlite_changed(struct store *base)
 
 	if (stat(store->path, &found) != 0)
 		found = (struct stat){0};
-	if (!store->looked || found.st_dev != store->seen.st_dev ||
+	if (!store->looked || store->gone || found.st_dev != store->seen.st_dev ||
 	    found.st_ino != store->seen.st_ino || found.st_size != store->seen.st_size ||
 	    memcmp(&found.st_mtim, &store->seen.st_mtim, sizeof(found.st_mtim)) != 0 ||
 	    memcmp(&found.st_ctim, &store->seen.st_ctim, sizeof(found.st_ctim)) != 0)
@@ -188,7 +194,6 @@ static enum zone_status begin_store(struct store_sqlite *store, struct wish *wis
 	AUTO(store_news_clear) struct store_news nothing = {0};
 
 	nothing_there(&nothing);
-	store->id[0] = '\0';
 	TRY(decide(wish, &nothing));
 	return wish->count == 0 ? ZONE_OK : store_create(store);
 }
@@ -218,9 +223,11 @@ static enum zone_status sqlite_write(struct store *base, uint64_t since, store_d
 	AUTO(turn_end) struct turn turn = {0};
 	AUTO(connection_close) struct connection connection = {0};
 
+	TRY(store_check_reach(store));
 	if (!file_make_folders(store->folder))
 		return store_failed(store, ZONE_STORE_READ_ONLY, "making its folder", errno);
 	TRY(turn_begin(store, true, &turn));
+	TRY(store_check_reach(store));
 	if (!store_exists(store))
 		return write_first(store, &wish, ret_revision);
 	TRY(connection_open(&connection, store, true));
@@ -268,6 +275,7 @@ static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_t
 	AUTO(turn_end) struct turn turn = {0};
 
 	buffer_format(ret_text, "store: %s (SQLite %s)\n", store->path, sqlite3_libversion());
+	TRY(store_check_reach(store));
 	if (!store_exists(store)) {
 		buffer_put_text(ret_text, "store: not made yet; the first project makes it\n");
 		return ZONE_OK;

@@ -21,7 +21,8 @@ struct store_sqlite {
 	char *new_path; /* where a new file is made before it appears */
 	char *folder;
 	/* What was there at the last look; guarded by the mutex of all stores. */
-	char id[STORE_ID_SIZE]; /* empty: no file */
+	char id[STORE_ID_SIZE]; /* empty: no file was ever there */
+	bool gone;		/* one was, and is out of reach now */
 	bool looked;
 	struct stat seen;
 	int64_t seen_at_ms;		/* real time */
@@ -30,8 +31,9 @@ struct store_sqlite {
 
 /* --- store_sqlite_lock.c: one of our connections at a time, in this process and among all. */
 
-/* Takes the mutex and the lock; *ret_lock is its descriptor, -1: it can't exist here.
- * ZONE_STORE_UNAVAILABLE: not within ten seconds; ZONE_STORE_READ_ONLY: no folder to write in. */
+/* Takes the mutex and the lock (base/lock.h); *ret_lock is its descriptor, -1: there is none to
+ * have, and none is needed. ZONE_STORE_UNAVAILABLE: not within ten seconds, or it can't be opened;
+ * ZONE_STORE_READ_ONLY, ZONE_STORE_FULL: to write, one would have to be made. */
 enum zone_status store_lock(struct store_sqlite *store, bool exclusive, int *ret_lock);
 void store_unlock(int lock);
 
@@ -46,6 +48,9 @@ struct connection {
 };
 
 bool store_exists(const struct store_sqlite *store);
+/* ZONE_STORE_UNAVAILABLE: it was there and can't be reached, which is logged once. A disk that is
+ * not mounted is no empty store, and no place for a new one. */
+enum zone_status store_check_reach(struct store_sqlite *store);
 /* Both the file and its folder, where the journal goes. */
 bool store_is_writable(const struct store_sqlite *store);
 enum zone_status connection_open(struct connection *connection, struct store_sqlite *store,
@@ -60,7 +65,8 @@ enum zone_status connection_prepare(struct connection *connection, const char *s
 void statement_closep(sqlite3_stmt **statement);
 /* What the last failure of SQLite means to us; logs it. */
 enum zone_status connection_failed(struct connection *connection, const char *doing);
-/* Logs "store PATH: …" unless the same status was the last to be logged. Returns the status. */
+/* Logs "store PATH: …" unless the same status was the last to be logged; then it is this call's
+ * reason alone. Returns the status. */
 enum zone_status store_says(struct store_sqlite *store, enum zone_status status, const char *format,
 			    ...) __attribute__((format(printf, 3, 4)));
 

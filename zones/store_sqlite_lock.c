@@ -4,18 +4,12 @@
  * connection at a time in a process, under a mutex for which forks wait, and one writer among
  * processes, by flock() on a file of its own.
  */
-#include "base/file.h"
+#include "base/lock.h"
 #include "base/macros.h"
 #include "zones/store_sqlite.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
-
-enum { WAIT_MS = 10000, NAP_MS = 1, NAP_MAX_MS = 5 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t registered = PTHREAD_ONCE_INIT;
@@ -36,71 +30,50 @@ static void register_fork(void)
 	pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-/* Descriptor, or -1: it can't exist here. To lock, no right to write is needed. */
-static int open_lock(const struct store_sqlite *store)
+/* What keeps the lock from being made keeps the store from being written. */
+static enum zone_status status_of(const struct store_sqlite *store, int error)
 {
-	int fd = open(store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-
-	return fd >= 0 ? fd : open(store->lock_path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (!lock_is_missing(store->lock_path))
+		return ZONE_STORE_UNAVAILABLE;
+	if (error == ENOSPC || error == EDQUOT)
+		return ZONE_STORE_FULL;
+	return error == EACCES || error == EPERM || error == EROFS ? ZONE_STORE_READ_ONLY
+								   : ZONE_STORE_UNAVAILABLE;
 }
 
-/* True: ours, or there is no lock to have (*ret_lock is -1). */
-static bool try_lock(const struct store_sqlite *store, bool exclusive, int *ret_lock)
+static enum zone_status fail(struct store_sqlite *store, enum lock_answer answer, int error)
 {
-	AUTO(file_closep) int fd = open_lock(store);
-	int result = -1;
+	AUTO(buffer_clear) struct buffer text = {0};
+	enum zone_status status =
+		answer == LOCK_BUSY ? ZONE_STORE_UNAVAILABLE : status_of(store, error);
 
-	*ret_lock = -1;
-	if (fd < 0)
-		return true;
-	do
-		result = flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
-	while (result != 0 && errno == EINTR);
-	if (result != 0 && errno == EWOULDBLOCK)
-		return false;
-	if (result == 0) { /* else a file system without locks */
-		*ret_lock = fd;
-		fd = -1;
-	}
-	return true;
-}
-
-static void nap(unsigned ms)
-{
-	struct timespec left = {.tv_nsec = (long)ms * 1000000};
-
-	/* Naps are counted, not timed: one that a signal cuts short is slept out. */
-	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
-		;
+	lock_explain(answer, error, store->lock_path, store->path, &text);
+	if (text.failed)
+		return ZONE_NO_MEMORY;
+	return store_says(store, status, "%s", buffer_text(&text));
 }
 
 /* The mutex is free while we wait for another process, so that forks are not held up by it. */
 enum zone_status store_lock(struct store_sqlite *store, bool exclusive, int *ret_lock)
 {
-	unsigned nap_ms = NAP_MS;
+	struct lock_wait wait = {0};
+	enum lock_answer answer;
+	int error;
 
 	pthread_once(&registered, register_fork);
-	for (unsigned waited_ms = 0; waited_ms < WAIT_MS; waited_ms += nap_ms) {
+	do {
 		pthread_mutex_lock(&mutex);
-		if (try_lock(store, exclusive, ret_lock))
+		answer = lock_try(store->lock_path, store->path, exclusive, ret_lock);
+		error = errno;
+		if (answer == LOCK_OURS || answer == LOCK_NEEDLESS)
 			return ZONE_OK;
 		pthread_mutex_unlock(&mutex);
-		nap(nap_ms);
-		nap_ms = nap_ms < NAP_MAX_MS ? nap_ms + 1 : NAP_MAX_MS;
-	}
-	return store_says(store, ZONE_STORE_UNAVAILABLE,
-			  "another process has held %s for %d seconds; look which one ('fuser -v' "
-			  "on that file) and why",
-			  store->lock_path, WAIT_MS / 1000);
+	} while (answer == LOCK_BUSY && lock_wait(&wait));
+	return fail(store, answer, error);
 }
 
-/* Explicitly: a child that was made past our handlers (vfork, clone) may have the descriptor too.
- */
 void store_unlock(int lock)
 {
-	if (lock >= 0) {
-		flock(lock, LOCK_UN);
-		close(lock);
-	}
+	lock_release(lock);
 	pthread_mutex_unlock(&mutex);
 }

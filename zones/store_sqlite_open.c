@@ -24,14 +24,17 @@ enum zone_status store_says(struct store_sqlite *store, enum zone_status status,
 	AUTO(freep) char *text = NULL;
 	va_list arguments;
 
-	if (store->said == status)
-		return status;
-	store->said = status;
 	va_start(arguments, format);
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	va_end(arguments);
-	log_error("store %s: %s", store->path, text == NULL ? zone_status_text(status) : text);
+	if (store->said == status)
+		log_reason("store %s: %s", store->path,
+			   text == NULL ? zone_status_text(status) : text);
+	else
+		log_error("store %s: %s", store->path,
+			  text == NULL ? zone_status_text(status) : text);
+	store->said = status;
 	return status;
 }
 
@@ -125,6 +128,21 @@ bool store_exists(const struct store_sqlite *store)
 	struct stat found;
 
 	return stat(store->path, &found) == 0 || errno != ENOENT;
+}
+
+enum zone_status store_check_reach(struct store_sqlite *store)
+{
+	struct stat found;
+
+	if (store->id[0] == '\0' || stat(store->path, &found) == 0)
+		return ZONE_OK;
+	if (!store->gone)
+		store->said = ZONE_OK; /* whatever was said before: this is news */
+	store->gone = true;
+	return store_says(store, ZONE_STORE_UNAVAILABLE,
+			  "it was there and is out of reach now: %s; what is known of it stays in "
+			  "use, and nothing is written until it is back",
+			  strerror(errno));
 }
 
 void statement_closep(sqlite3_stmt **statement)

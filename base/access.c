@@ -1,0 +1,188 @@
+/* Owner, group, mode, ACL and attributes. ACLs are extended attributes to the kernel, which is all
+ * that is needed of them here. */
+#include "base/access.h"
+#include "base/buffer.h"
+#include "base/macros.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* --- Attributes */
+
+/* False, with an errno that is neither of those two: there is one, but it can't be read. */
+static bool attribute_read(const char *path, const char *name, struct buffer *ret_value)
+{
+	ssize_t len = getxattr(path, name, NULL, 0);
+	uint8_t *place = len > 0 ? buffer_extend(ret_value, (size_t)len) : NULL;
+
+	if (len == 0)
+		errno = ENODATA;
+	if (place == NULL)
+		return false;
+	len = getxattr(path, name, place, ret_value->len);
+	if (len < 0)
+		return false;
+	buffer_truncate(ret_value, (size_t)len);
+	return true;
+}
+
+static bool is_absent(int error)
+{
+	return error == ENODATA || error == EOPNOTSUPP || error == ENOSYS;
+}
+
+/* Not those that vouch for the contents (security.ima, security.capability), which are new. */
+static bool goes_along(const char *name)
+{
+	static const char *const beginnings[] = {"user.", "trusted.", "security.selinux",
+						 "security.SMACK64"};
+
+	for (size_t i = 0; i < COUNT_OF(beginnings); i++)
+		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	return false;
+}
+
+static void copy_attribute(const char *path, const char *name, int fd)
+{
+	AUTO(buffer_clear) struct buffer value = {0};
+	const char *data = "";
+
+	if (!attribute_read(path, name, &value) && errno != ENODATA)
+		return;
+	if (value.len > 0)
+		data = (const char *)value.data;
+	(void)fsetxattr(fd, name, data, value.len, 0);
+}
+
+static void copy_attributes(const char *path, int fd)
+{
+	AUTO(buffer_clear) struct buffer names = {0};
+	ssize_t len = listxattr(path, NULL, 0);
+	char *list = len > 0 ? (char *)buffer_extend(&names, (size_t)len) : NULL;
+
+	len = list == NULL ? 0 : listxattr(path, list, (size_t)len);
+	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(list + at) + 1)
+		if (goes_along(list + at))
+			copy_attribute(path, list + at, fd);
+}
+
+/* --- Modes and ACLs */
+
+/* Whoever was in the group is now among the others, or the other way round. */
+static mode_t without_group(mode_t mode)
+{
+	mode_t both = mode >> 3 & mode & 7;
+
+	return (mode & 0700) | both << 3 | both;
+}
+
+static const char posix_acl[] = "system.posix_acl_access";
+static const char *const acls[] = {posix_acl, "system.nfs4_acl", "system.richacl"};
+
+/* acl(5) as <linux/posix_acl_xattr.h> has it: a version, then entries of 8 bytes: tag,
+ * permissions, id. */
+enum { ACL_HEADER = 4, ACL_ENTRY = 8, ACL_GROUP = 0x04, ACL_OTHER = 0x20 };
+
+static uint16_t *acl_permissions(struct buffer *acl, unsigned tag)
+{
+	for (size_t at = ACL_HEADER; at + ACL_ENTRY <= acl->len; at += ACL_ENTRY) {
+		uint16_t *entry = (uint16_t *)(void *)(acl->data + at);
+
+		if (le16toh(entry[0]) == tag)
+			return entry + 1;
+	}
+	return NULL;
+}
+
+static bool acl_without_group(const char *name, struct buffer *acl)
+{
+	uint16_t *group = acl_permissions(acl, ACL_GROUP);
+	uint16_t *other = acl_permissions(acl, ACL_OTHER);
+
+	if (name != posix_acl || group == NULL || other == NULL)
+		return false;
+	*other &= *group;
+	*group = *other;
+	return true;
+}
+
+/* The ACL of that name; false: the file has none. `ret_acl` is empty if it can't be read. */
+static bool has_acl(const char *path, const char *name, struct buffer *ret_acl)
+{
+	if (attribute_read(path, name, ret_acl))
+		return true;
+	buffer_truncate(ret_acl, 0);
+	return !is_absent(errno);
+}
+
+static bool give_acl(int fd, const char *name, struct buffer *acl, bool same_group)
+{
+	return acl->len > 0 && (same_group || acl_without_group(name, acl)) &&
+	       fsetxattr(fd, name, acl->data, acl->len, 0) == 0;
+}
+
+/* What the folder gives new files by its default ACL, the old one did not have. */
+static bool drop_acl(int fd)
+{
+	return fremovexattr(fd, posix_acl) == 0 || is_absent(errno);
+}
+
+static void give_mode(const char *path, mode_t mode, int fd, bool same_group)
+{
+	for (size_t i = 0; i < COUNT_OF(acls); i++) {
+		AUTO(buffer_clear) struct buffer acl = {0};
+
+		if (!has_acl(path, acls[i], &acl))
+			continue;
+		(void)fchmod(fd, mode & 0700);
+		(void)give_acl(fd, acls[i], &acl, same_group);
+		return;
+	}
+	if (!same_group)
+		mode = without_group(mode);
+	(void)fchmod(fd, drop_acl(fd) ? mode : mode & 0700);
+}
+
+bool access_hand_on(const char *path, int fd)
+{
+	struct stat from, to;
+	bool same_group;
+
+	if (stat(path, &from) != 0 || fstat(fd, &to) != 0)
+		return false;
+	same_group = from.st_gid == to.st_gid || fchown(fd, (uid_t)-1, from.st_gid) == 0;
+	copy_attributes(path, fd);
+	give_mode(path, from.st_mode & 0777, fd, same_group);
+	/* Last, for then it may not be ours any more. */
+	return from.st_uid == to.st_uid || fchown(fd, from.st_uid, (gid_t)-1) == 0;
+}
+
+void access_of_folder(const char *folder, int fd)
+{
+	struct stat place, made;
+
+	/* What is not root's own is not what has just been made. */
+	if (geteuid() != 0 || stat(folder, &place) != 0 || fstat(fd, &made) != 0 ||
+	    made.st_uid != 0 || place.st_uid == 0)
+		return;
+	(void)!fchown(fd, place.st_uid, place.st_gid);
+}
+
+unsigned access_like(int like, int fd)
+{
+	struct stat from, to;
+	mode_t mode;
+
+	if (fstat(like, &from) != 0 || !S_ISREG(from.st_mode) || fstat(fd, &to) != 0)
+		return 0600;
+	mode = from.st_mode & 0777;
+	for (size_t i = 0; i < COUNT_OF(acls); i++)
+		if (fgetxattr(like, acls[i], NULL, 0) > 0)
+			return mode & 0700;
+	return from.st_gid == to.st_gid ? mode : without_group(mode);
+}
