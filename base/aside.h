@@ -9,7 +9,7 @@
 
 /* Opens an empty file, 0600, in the folder of `path`; *ret_name, which is the caller's, is where.
  * The name is a random one only where another process is at work on that of `path`, or left
- * something there that we can't remove. -1: errno. */
+ * something there that we can't remove. Close it by lock_release (base/lock.h). -1: errno. */
 int aside_open(const char *path, char **ret_name);
 /* Gives a file without a name (O_TMPFILE) such a name. */
 bool aside_link(int fd, const char *path, char **ret_name);

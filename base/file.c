@@ -3,6 +3,7 @@
 #include "base/access.h"
 #include "base/aside.h"
 #include "base/free.h"
+#include "base/lock.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -211,7 +212,7 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode)
 	AUTO(freep) char *target = path_target(path);
 	AUTO(freep) char *folder = target == NULL ? NULL : path_folder(target);
 	AUTO(freep) char *aside = NULL;
-	AUTO(file_closep) int fd = folder == NULL ? -1 : aside_open(target, &aside);
+	AUTO(lock_releasep) int fd = folder == NULL ? -1 : aside_open(target, &aside);
 
 	if (fd < 0)
 		return false;
@@ -236,7 +237,8 @@ bool file_make(const char *path, const char *like)
 {
 	AUTO(freep) char *folder = path_folder(path);
 	AUTO(freep) char *aside = NULL;
-	AUTO(file_closep) int fd = folder == NULL ? -1 : aside_open(path, &aside);
+	/* A child of this moment may have it for long: what is made may be a lock itself. */
+	AUTO(lock_releasep) int fd = folder == NULL ? -1 : aside_open(path, &aside);
 
 	if (fd < 0)
 		return false;

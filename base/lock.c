@@ -103,10 +103,13 @@ enum lock_answer lock_try(const char *path, const char *guarded, bool exclusive,
  */
 void lock_release(int fd)
 {
+	int saved = errno;
+
 	if (fd < 0)
 		return;
 	flock(fd, LOCK_UN);
 	close(fd);
+	errno = saved;
 }
 
 void lock_releasep(int *fd)

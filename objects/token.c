@@ -103,6 +103,15 @@ static void put_slots(struct tokens *tokens, struct entry **projects, size_t cou
 	buffer_append(out, bytes(&slot, sizeof(slot)));
 }
 
+/* Who lists tokens wants those that others have just made as well; while the store is out of reach,
+ * there are those that are known. */
+static enum zone_status look(struct zones *zones)
+{
+	enum zone_status status = zones_refresh(zones, true);
+
+	return status == ZONE_STORE_UNAVAILABLE ? zones_refresh(zones, false) : status;
+}
+
 CK_RV tokens_list(struct tokens *tokens, CK_SLOT_ID **ret_slots, size_t *ret_count)
 {
 	struct zones *zones = tokens->objects->zones;
@@ -110,7 +119,7 @@ CK_RV tokens_list(struct tokens *tokens, CK_SLOT_ID **ret_slots, size_t *ret_cou
 	struct buffer slots = {0};
 	size_t count = 0;
 
-	TRY(error_of_zone(zones_refresh(zones, true), ERROR_TOKEN));
+	TRY(error_of_zone(look(zones), ERROR_TOKEN));
 	TRY(error_of_zone(zones_list_projects(zones, &projects, &count), ERROR_TOKEN));
 	put_slots(tokens, projects, count, &slots);
 	free(projects);

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "tests/store_fixture.h"
 #include "tests/unit.h"
 
@@ -596,6 +598,56 @@ static void read_only_store_is_read_and_not_written(void **state)
 	assert_int_equal(chmod(folder, 0700), 0);
 }
 
+/* A transaction of which something is in the file already. */
+static void be_cut_off(struct fixture *f)
+{
+	sqlite3 *db = NULL;
+
+	CHILD_CHECK(1, sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK);
+	CHILD_CHECK(2, sqlite3_exec(db,
+				    "PRAGMA cache_size = 1; BEGIN; CREATE TABLE more (x);"
+				    "WITH RECURSIVE c (i) AS (VALUES (1) UNION ALL SELECT i + 1 "
+				    "FROM c LIMIT 100) INSERT INTO more SELECT randomblob(3000) "
+				    "FROM c",
+				    NULL, NULL, NULL) == SQLITE_OK);
+	child_exit(77);
+}
+
+/* The journal is where SQLite puts it, and the lock where those look for it who know no link. */
+static void store_behind_a_link_is_the_one_it_leads_to(void **state)
+{
+	FIXTURE(state);
+	AUTO(store_news_clear) struct store_news news = {0};
+	char real[100], name[120], data[100];
+
+	snprintf(data, sizeof(data), "%s/data", f->folder);
+	snprintf(real, sizeof(real), "%s/elsewhere/real.db", f->folder);
+	assert_int_equal(mkdir(data, 0700), 0);
+	assert_int_equal(symlink(real, f->path), 0);
+	assert_int_equal(store_all(f->store, &news), ZONE_STORE_UNAVAILABLE); /* no empty one */
+	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_PROJECT, 1), false),
+			 ZONE_STORE_UNAVAILABLE);
+	assert_non_null(strstr(log_last(), "is a link"));
+	assert_int_equal(unlink(f->path), 0);
+	fixture_fill(f);
+	snprintf(name, sizeof(name), "%s/elsewhere", f->folder);
+	assert_int_equal(mkdir(name, 0700), 0);
+	assert_int_equal(rename(f->path, real), 0);
+	assert_int_equal(symlink(real, f->path), 0);
+	fixture_reopen(f);
+	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false), ZONE_OK);
+	snprintf(name, sizeof(name), "%s.lock", real);
+	assert_int_equal(access(name, F_OK), 0);
+
+	/* What was cut off is rolled back by whoever reads next. */
+	assert_int_equal(in_child(be_cut_off, f), 77);
+	snprintf(name, sizeof(name), "%s-journal", real);
+	assert_int_equal(access(name, F_OK), 0);
+	assert_int_equal(store_all(f->store, &news), ZONE_OK);
+	assert_int_equal(news.count, 5);
+	assert_int_equal(access(name, F_OK), -1);
+}
+
 static void fail_to_make(struct fixture *f)
 {
 	drop_rights();
@@ -805,6 +857,7 @@ int main(void)
 		STORE_TEST(leftover_of_a_store_that_was_never_finished_does_no_harm),
 		STORE_TEST(store_in_wal_mode_is_brought_back),
 		STORE_TEST(read_only_store_is_read_and_not_written),
+		STORE_TEST(store_behind_a_link_is_the_one_it_leads_to),
 		STORE_TEST(store_that_cannot_be_made_is_read_only),
 		STORE_TEST(limit_on_file_sizes_is_a_full_store_in_its_old_state),
 		STORE_TEST(full_disk_leaves_the_old_state),

@@ -109,6 +109,7 @@ static enum zone_status sqlite_read(struct store *base, uint64_t since, struct s
 	bool recovers;
 
 	TRY(store_check_reach(store));
+	TRY(store_follow(store));
 	if (!store_exists(store)) {
 		nothing_there(ret_news);
 		return ZONE_OK;
@@ -224,6 +225,7 @@ static enum zone_status sqlite_write(struct store *base, uint64_t since, store_d
 	AUTO(connection_close) struct connection connection = {0};
 
 	TRY(store_check_reach(store));
+	TRY(store_follow(store));
 	if (!file_make_folders(store->folder))
 		return store_failed(store, ZONE_STORE_READ_ONLY, "making its folder", errno);
 	TRY(turn_begin(store, true, &turn));
@@ -276,6 +278,7 @@ static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_t
 
 	buffer_format(ret_text, "store: %s (SQLite %s)\n", store->path, sqlite3_libversion());
 	TRY(store_check_reach(store));
+	TRY(store_follow(store));
 	if (!store_exists(store)) {
 		buffer_put_text(ret_text, "store: not made yet; the first project makes it\n");
 		return ZONE_OK;
@@ -291,6 +294,7 @@ static void sqlite_free(struct store *base)
 	struct store_sqlite *store = own(base);
 
 	free(store->path);
+	free(store->target);
 	free(store->journal_path);
 	free(store->lock_path);
 	free(store->new_path);
@@ -314,14 +318,6 @@ static const struct store_operations operations = {
 	.abandon = sqlite_abandon,
 };
 
-static char *with_suffix(const char *path, const char *suffix)
-{
-	struct buffer text = {0};
-
-	buffer_format(&text, "%s%s", path, suffix);
-	return buffer_take_text(&text);
-}
-
 struct store *store_sqlite_new(const char *path)
 {
 	struct store_sqlite *store = calloc(1, sizeof(*store));
@@ -330,12 +326,7 @@ struct store *store_sqlite_new(const char *path)
 		return NULL;
 	store->store.operations = &operations;
 	store->path = strdup(path);
-	store->journal_path = with_suffix(path, "-journal");
-	store->lock_path = with_suffix(path, ".lock");
-	store->new_path = with_suffix(path, ".new");
-	store->folder = path_folder(path);
-	if (store->path != NULL && store->journal_path != NULL && store->lock_path != NULL &&
-	    store->new_path != NULL && store->folder != NULL)
+	if (store->path != NULL)
 		return &store->store;
 	sqlite_free(&store->store);
 	return NULL;

@@ -16,6 +16,8 @@ enum { STORE_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
 struct store_sqlite {
 	struct store store;
 	char *path;
+	/* Where the path leads, past links; SQLite puts the journal there as well. */
+	char *target;
 	char *journal_path;
 	char *lock_path;
 	char *new_path; /* where a new file is made before it appears */
@@ -37,6 +39,18 @@ struct store_sqlite {
 enum zone_status store_lock(struct store_sqlite *store, bool exclusive, int *ret_lock);
 void store_unlock(int lock);
 
+/* --- store_sqlite_place.c */
+
+bool store_exists(const struct store_sqlite *store);
+/* Where the path leads now: `target` and the names that go with it. Before any of them is used.
+ * ZONE_STORE_UNAVAILABLE: it is a link to nothing. */
+enum zone_status store_follow(struct store_sqlite *store);
+/* ZONE_STORE_UNAVAILABLE: it was there and can't be reached, which is logged once. A disk that is
+ * not mounted is no empty store, and no place for a new one. */
+enum zone_status store_check_reach(struct store_sqlite *store);
+/* Both the file and its folder, where the journal goes. */
+bool store_is_writable(const struct store_sqlite *store);
+
 /* --- store_sqlite_open.c */
 
 /* A connection, opened and checked: the file is a store of ours, and a transaction has begun. */
@@ -47,12 +61,6 @@ struct connection {
 	uint64_t revision;
 };
 
-bool store_exists(const struct store_sqlite *store);
-/* ZONE_STORE_UNAVAILABLE: it was there and can't be reached, which is logged once. A disk that is
- * not mounted is no empty store, and no place for a new one. */
-enum zone_status store_check_reach(struct store_sqlite *store);
-/* Both the file and its folder, where the journal goes. */
-bool store_is_writable(const struct store_sqlite *store);
 enum zone_status connection_open(struct connection *connection, struct store_sqlite *store,
 				 bool writes);
 /* Rolls back what has not been committed. Accepts the zero state. */

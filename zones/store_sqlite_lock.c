@@ -47,7 +47,7 @@ static enum zone_status fail(struct store_sqlite *store, enum lock_answer answer
 	enum zone_status status =
 		answer == LOCK_BUSY ? ZONE_STORE_UNAVAILABLE : status_of(store, error);
 
-	lock_explain(answer, error, store->lock_path, store->path, &text);
+	lock_explain(answer, error, store->lock_path, store->target, &text);
 	if (text.failed)
 		return ZONE_NO_MEMORY;
 	return store_says(store, status, "%s", buffer_text(&text));
@@ -63,7 +63,7 @@ enum zone_status store_lock(struct store_sqlite *store, bool exclusive, int *ret
 	pthread_once(&registered, register_fork);
 	do {
 		pthread_mutex_lock(&mutex);
-		answer = lock_try(store->lock_path, store->path, exclusive, ret_lock);
+		answer = lock_try(store->lock_path, store->target, exclusive, ret_lock);
 		error = errno;
 		if (answer == LOCK_OURS || answer == LOCK_NEEDLESS)
 			return ZONE_OK;

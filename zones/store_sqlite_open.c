@@ -123,28 +123,6 @@ enum zone_status connection_failed(struct connection *connection, const char *do
 			  result);
 }
 
-bool store_exists(const struct store_sqlite *store)
-{
-	struct stat found;
-
-	return stat(store->path, &found) == 0 || errno != ENOENT;
-}
-
-enum zone_status store_check_reach(struct store_sqlite *store)
-{
-	struct stat found;
-
-	if (store->id[0] == '\0' || stat(store->path, &found) == 0)
-		return ZONE_OK;
-	if (!store->gone)
-		store->said = ZONE_OK; /* whatever was said before: this is news */
-	store->gone = true;
-	return store_says(store, ZONE_STORE_UNAVAILABLE,
-			  "it was there and is out of reach now: %s; what is known of it stays in "
-			  "use, and nothing is written until it is back",
-			  strerror(errno));
-}
-
 void statement_closep(sqlite3_stmt **statement)
 {
 	sqlite3_finalize(*statement);
@@ -286,12 +264,6 @@ static enum zone_status check_journal(struct store_sqlite *store)
 			  store->journal_path);
 }
 
-bool store_is_writable(const struct store_sqlite *store)
-{
-	return faccessat(AT_FDCWD, store->folder, W_OK | X_OK, AT_EACCESS) == 0 &&
-	       faccessat(AT_FDCWD, store->path, W_OK, AT_EACCESS) == 0;
-}
-
 enum zone_status connection_open(struct connection *connection, struct store_sqlite *store,
 				 bool writes)
 {
@@ -302,7 +274,7 @@ enum zone_status connection_open(struct connection *connection, struct store_sql
 		return store_says(store, ZONE_STORE_READ_ONLY,
 				  "this process may read it but not change it; look at the owner "
 				  "and mode of the file and its folder");
-	TRY(open_file(connection, store->path, writes));
+	TRY(open_file(connection, store->target, writes));
 	/* The file may have been put into WAL mode by some tool: that fails where it is read-only.
 	 */
 	if (writes)
@@ -357,10 +329,10 @@ static bool appear(const struct store_sqlite *store)
 {
 	AUTO(file_closep) int folder = open(store->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (renameat2(AT_FDCWD, store->new_path, AT_FDCWD, store->path, RENAME_NOREPLACE) != 0) {
+	if (renameat2(AT_FDCWD, store->new_path, AT_FDCWD, store->target, RENAME_NOREPLACE) != 0) {
 		/* A file system that does not know the flag; the lock is ours. */
 		if (errno != EINVAL || store_exists(store) ||
-		    rename(store->new_path, store->path) != 0)
+		    rename(store->new_path, store->target) != 0)
 			return false;
 	}
 	return folder >= 0 && (fsync(folder) == 0 || errno == EINVAL);
