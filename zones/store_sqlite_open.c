@@ -1,4 +1,5 @@
 /* Connections: opened, checked, closed; and the file made where none is. */
+#include "base/access.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
@@ -318,6 +319,7 @@ static enum zone_status write_new(struct store_sqlite *store)
 	fd = open(store->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return store_failed(store, ZONE_STORE_READ_ONLY, "making it", errno);
+	access_of_folder(store->folder, fd);
 	file_closep(&fd);
 	TRY(open_file(&connection, store->new_path, true));
 	/* Nobody sees it before it is whole, so nothing is there to be rolled back. */
