@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit.h"
@@ -137,6 +138,41 @@ static void file_is_made_once_and_as_the_one_it_is_like(void **state)
 	assert_false(file_make(path, NULL));
 	assert_int_equal(errno, EEXIST);
 	assert_int_equal(count_files(folder), before + 1);
+}
+
+static int replace_as_nobody(const char *path)
+{
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		return 99;
+	return file_replace(path, bytes_of("theirs"), 0600) ? 1 : errno == EPERM ? 0 : 2;
+}
+
+/* A key file that becomes another's would be out of reach for its owner. */
+static void file_of_another_is_not_taken_away(void **state)
+{
+	AUTO(freep) char *place = in_folder("all");
+	AUTO(freep) char *path = in_folder("all/file");
+	AUTO(buffer_clear) struct buffer read = {0};
+	pid_t child;
+	int status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# reason: it takes root to be two users\n");
+		skip();
+	}
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_true(file_make_folders(place));
+	assert_int_equal(chmod(place, 0777), 0);
+	assert_true(file_replace(path, bytes_of("mine"), 0644));
+	child = fork();
+	if (child == 0)
+		_exit(replace_as_nobody(path));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_true(file_read(path, 6, &read));
+	assert_string_equal(buffer_text(&read), "mine");
+	assert_int_equal(count_files(place), 1);
 }
 
 /* What root does for a service must not shut the service out. */
@@ -461,6 +497,7 @@ int main(void)
 		cmocka_unit_test(new_file_has_contents_and_mode_whatever_the_umask),
 		cmocka_unit_test(link_stays_a_link_to_the_new_contents),
 		cmocka_unit_test(file_is_made_once_and_as_the_one_it_is_like),
+		cmocka_unit_test(file_of_another_is_not_taken_away),
 		cmocka_unit_test(what_root_makes_new_is_the_folder_s_owner_s),
 		cmocka_unit_test(failed_replacement_leaves_nothing_behind),
 		cmocka_unit_test(reading_stops_at_the_limit),

@@ -157,6 +157,31 @@ static void a_token_near_its_end_is_refreshed_and_kept_as_the_cli_keeps_it(void 
 		"\"new-refresh\"}");
 }
 
+/* An administrator who tries something out with a service's home must not shut the service out. */
+static void a_refreshed_token_stays_its_owner_s(void **state)
+{
+	char path[AWS_HOME_PATH];
+	struct stat status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# reason: it takes root to be two users\n");
+		skip();
+	}
+	SCRIPT({HTTP_ANSWERED, 200, NULL, "{\"accessToken\":\"new-access\",\"expiresIn\":28800}"},
+	       {HTTP_ANSWERED, 200, NULL, ROLE_CREDENTIALS});
+	sign_in(CACHE, "2025-11-24T16:14:00Z", "2026-01-01T00:00:00Z");
+	aws_home_path(CACHE, path);
+	assert_int_equal(chown(path, 3000, 3001), 0);
+	assert_int_equal(chmod(path, 0640), 0);
+	aws_look_finds(&look, "profile work: SSO role Read Only of account 1111", "A s t");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_uid, 3000);
+	assert_int_equal(status.st_gid, 3001);
+	assert_int_equal(status.st_mode & 0777, 0640);
+	assert_int_equal(status.st_size > 0, true);
+}
+
 static void a_refresh_that_fails_does_not_hurt_a_token_that_still_runs(void **state)
 {
 	(void)state;
@@ -296,6 +321,7 @@ int main(void)
 		WORK(a_kept_token_that_is_a_pipe_is_not_waited_for),
 		WORK(who_has_not_signed_in_is_told_how),
 		WORK(a_token_near_its_end_is_refreshed_and_kept_as_the_cli_keeps_it),
+		WORK(a_refreshed_token_stays_its_owner_s),
 		WORK(a_refresh_that_fails_does_not_hurt_a_token_that_still_runs),
 		WORK(a_refresh_that_is_needed_and_fails_is_told),
 		WORK(what_another_process_has_refreshed_is_used),

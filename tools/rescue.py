@@ -249,16 +249,27 @@ def inspect(envelope):
         }))
 
 
+def leave_to_its_owner(path, file):
+    """What is replaced stays whose it was, and is for nobody else."""
+    try:
+        was = os.stat(path)
+        os.fchown(file.fileno(), was.st_uid, was.st_gid)
+    except (FileNotFoundError, PermissionError):
+        pass
+
+
 def write_whole(path, parts):
-    """OUT appears only when everything has been verified."""
+    """OUT appears only when everything has been verified. A link stays one."""
     if path == "-":
         for part in parts:
             sys.stdout.buffer.write(part)
         sys.stdout.buffer.flush()
         return
+    path = os.path.realpath(path)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".rescue-")
     try:
         with os.fdopen(handle, "wb") as file:
+            leave_to_its_owner(path, file)
             for part in parts:
                 file.write(part)
             file.flush()

@@ -124,6 +124,17 @@ refused "a lock of root keys that is held is not waited for for ever" held key d
 ok "and it is said which one" says "another process has held $data/local.keys.lock for 10 seconds; look which one ('fuser -v' on that file)"
 ok "keys are used meanwhile" held decrypt "$home/sealed" "$home/again"
 
+no_flock() { as_service env NO_FLOCK=1 LD_PRELOAD="$killer" "$cmek" "$@"; }
+without_locks() { no_flock key disable --project demo root && no_flock key enable --project demo root && no_flock database create --project demo prod/unlocked && works; }
+ok "a file system that can't lock needs no locks" without_locks
+
+shared() {
+    chmod 2770 "$data" && chmod 660 "$data/store.db" "$data/store.db.lock" && as 4000 $group "$cmek" project create of-another &&
+        rm "$data/store.db.lock" && as 4000 $group "$cmek" project create once-more && as_service "$cmek" project create its-own &&
+        as 4000 $group "$cmek" project show its-own && chmod 700 "$data" && chmod 600 "$data/store.db" && rm "$data/store.db.lock"
+}
+ok "users of one group share a store, whoever makes its lock" shared
+
 # --- A link
 moved() { mkdir "$data/disk" && chown $service:$group "$data/disk" && mv "$data/local.keys" "$data/store.db" "$data/disk/" &&
     ln -s disk/local.keys "$data/local.keys" && ln -s disk/store.db "$data/store.db" && chown -h $service:$group "$data/local.keys" "$data/store.db"; }

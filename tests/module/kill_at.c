@@ -1,7 +1,7 @@
 /*
  * For LD_PRELOAD: the process dies by SIGKILL in its $KILL_AT-th call that changes a file, half of
  * what is to be written being written. So every such moment can be tried, one after the other.
- * With $NO_TMPFILE, no file system has files without names.
+ * With $NO_TMPFILE, no file system has files without names; with $NO_FLOCK, none has locks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -69,6 +70,15 @@ int open(const char *path, int flags, ...)
 		return -1;
 	}
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int flock(int fd, int operation)
+{
+	if (getenv("NO_FLOCK") != NULL) {
+		errno = ENOLCK;
+		return -1;
+	}
+	return (int)syscall(SYS_flock, fd, operation);
 }
 
 int ftruncate(int fd, off_t len)
