@@ -176,10 +176,14 @@ bool file_sync_folder(const char *folder)
  * may have the file. Past the umask, which is the host's. */
 static bool allow(int fd, const char *like, const char *folder, unsigned mode)
 {
-	if (like != NULL && access(like, F_OK) == 0)
+	struct stat found;
+
+	if (like != NULL && stat(like, &found) == 0)
 		return access_hand_on(like, fd);
+	if (fchmod(fd, (mode_t)mode) != 0)
+		return false;
 	access_of_folder(folder, fd);
-	return fchmod(fd, (mode_t)mode) == 0;
+	return true;
 }
 
 static bool is_open_to_all(int fd)
@@ -222,6 +226,16 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode)
 	return false;
 }
 
+/* What is not the owner's of `like` is still for its group, to whom we belong and who may write. */
+static bool is_shared(int fd, const char *like)
+{
+	struct stat found, made;
+
+	return like != NULL && stat(like, &found) == 0 && fstat(fd, &made) == 0 &&
+	       found.st_gid == made.st_gid && (made.st_mode & 060) == 060 &&
+	       faccessat(AT_FDCWD, like, W_OK, AT_EACCESS) == 0;
+}
+
 /* Where a file can neither be renamed with care nor be linked, permissions are few as well. */
 static bool make_there(const char *path, const char *like, const char *folder)
 {
@@ -242,7 +256,11 @@ bool file_make(const char *path, const char *like)
 
 	if (fd < 0)
 		return false;
-	(void)!allow(fd, like, folder, 0600); /* not whose it should be is better than none */
+	if (!allow(fd, like, folder, 0600) && !is_shared(fd, like)) {
+		unlink(aside);
+		errno = EACCES;
+		return false;
+	}
 	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
 		return true;
 	remove_aside(aside);

@@ -18,7 +18,8 @@ bool file_is_pipe(const char *path);
  * to the new contents; one to nothing fails with ENOENT. */
 bool file_replace(const char *path, struct bytes contents, unsigned mode);
 /* Makes an empty file where there is none (EEXIST), all at once: with what `like` (a path, or NULL)
- * allows; where that is missing too, 0600 and, made by root, the folder's owner. */
+ * allows; where that is missing too, 0600 and, made by root, the folder's owner. EACCES: it would
+ * shut out the owner of `like`, whose it can't be, nor that of a group that shares the two. */
 bool file_make(const char *path, const char *like);
 /* Opens a file to append to, which nobody waits for; makes it as file_make does. */
 int file_open_append(const char *path);

@@ -10,8 +10,8 @@
 
 enum lock_answer {
 	LOCK_OURS,
-	LOCK_NEEDLESS, /* a file system without locks; or nothing can be made in the folder, and we
-			* only read */
+	LOCK_NEEDLESS, /* a file system without locks; or none can be made here by us, and we only
+			* read */
 	LOCK_BUSY,
 	LOCK_IMPOSSIBLE, /* errno: it can't be opened, or not be made */
 };
@@ -32,5 +32,5 @@ bool lock_wait(struct lock_wait *wait);
 /* In words why the lock is not ours, and what to do; `error` is errno after LOCK_IMPOSSIBLE. */
 void lock_explain(enum lock_answer answer, int error, const char *path, const char *guarded,
 		  struct buffer *ret_text);
-/* LOCK_IMPOSSIBLE since no file can be made in its folder, not since one is in the way. */
+/* LOCK_IMPOSSIBLE since none can be made, not since something is in the way. */
 bool lock_is_missing(const char *path);

@@ -171,6 +171,60 @@ static void reader_goes_on_where_none_can_be_made_and_a_writer_does_not(void **s
 	assert_int_equal(in_child(read_without_and_do_not_write, path), 0);
 }
 
+static int read_and_make_none(const char *path)
+{
+	int fd;
+
+	become_nobody();
+	if (try("lock", false, &fd) != LOCK_NEEDLESS || try("lock", true, &fd) != LOCK_IMPOSSIBLE)
+		return 1;
+	return lock_is_missing(path) ? 0 : 2;
+}
+
+/* As in /tmp. */
+static void nobody_makes_a_lock_that_would_shut_the_owner_out(void **state)
+{
+	static const unsigned modes[] = {0600, 0640, 0644};
+	AUTO(freep) char *path = in_folder("lock");
+	AUTO(freep) char *guarded = in_folder("guarded");
+
+	(void)state;
+	SKIP_UNLESS_ROOT();
+	assert_int_equal(chmod(folder, 01777), 0);
+	assert_true(file_make(guarded, NULL));
+	assert_int_equal(chown(guarded, 3000, 3001), 0);
+	for (size_t i = 0; i < COUNT_OF(modes); i++) {
+		assert_int_equal(chmod(guarded, modes[i]), 0);
+		assert_int_equal(in_child(read_and_make_none, path), 0);
+	}
+}
+
+static int write_as_one_of_the_group(const char *path)
+{
+	struct stat found;
+	int fd;
+
+	if (setgroups(0, NULL) != 0 || setgid(3001) != 0 || setuid(4000) != 0)
+		return 99;
+	if (try("lock", true, &fd) != LOCK_OURS || stat(path, &found) != 0)
+		return 1;
+	return found.st_gid == 3001 && (found.st_mode & 0777) == 0660 ? 0 : 2;
+}
+
+static void lock_of_what_a_group_shares_is_the_group_s(void **state)
+{
+	AUTO(freep) char *path = in_folder("lock");
+	AUTO(freep) char *guarded = in_folder("guarded");
+
+	(void)state;
+	SKIP_UNLESS_ROOT();
+	assert_int_equal(chmod(folder, 0777), 0);
+	assert_true(file_make(guarded, NULL));
+	assert_int_equal(chown(guarded, 3000, 3001), 0);
+	assert_int_equal(chmod(guarded, 0660), 0);
+	assert_int_equal(in_child(write_as_one_of_the_group, path), 0);
+}
+
 static int share_it_read_only(const char *path)
 {
 	int fd;
@@ -221,6 +275,8 @@ int main(void)
 		IN_FOLDER(what_is_no_file_is_no_lock),
 		IN_FOLDER(lock_that_can_not_be_opened_is_an_error_to_readers_too),
 		IN_FOLDER(reader_goes_on_where_none_can_be_made_and_a_writer_does_not),
+		IN_FOLDER(nobody_makes_a_lock_that_would_shut_the_owner_out),
+		IN_FOLDER(lock_of_what_a_group_shares_is_the_group_s),
 		IN_FOLDER(reader_shares_a_lock_that_it_may_only_read),
 		IN_FOLDER(waiting_has_an_end_and_says_who_to_look_for),
 	};

@@ -42,13 +42,14 @@ static enum zone_status turn_begin(struct store_sqlite *store, bool exclusive, s
 	return ZONE_OK;
 }
 
-/* A transaction that was cut off left its journal: who reads first must roll it back, alone. */
+/* A transaction that was cut off left its journal: who reads first, and may write, must roll it
+ * back, alone. */
 static enum zone_status turn_begin_reading(struct store_sqlite *store, struct turn *turn,
 					   bool *ret_recovers)
 {
 	*ret_recovers = false;
 	TRY(turn_begin(store, false, turn));
-	if (access(store->journal_path, F_OK) != 0)
+	if (access(store->journal_path, F_OK) != 0 || !store_is_writable(store))
 		return ZONE_OK;
 	turn_end(turn);
 	turn->taken = false;
@@ -121,7 +122,7 @@ static enum zone_status sqlite_read(struct store *base, uint64_t since, struct s
 		look(store, "");
 		return ZONE_OK;
 	}
-	TRY(connection_open(&connection, store, recovers && store_is_writable(store)));
+	TRY(connection_open(&connection, store, recovers));
 	TRY(read_news(&connection, since, ret_news));
 	look(store, connection.id);
 	return ZONE_OK;
