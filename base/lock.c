@@ -4,6 +4,7 @@
 #include "base/access.h"
 #include "base/file.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,15 +147,16 @@ void lock_explain(enum lock_answer answer, int error, const char *path, const ch
 			      "-v' on that file) and why",
 			      path, WAIT_MS / 1000);
 	else if (lstat(path, &found) != 0)
-		buffer_format(ret_text,
-			      "its lock %s can't be made: %s; look at the owner and mode "
-			      "of the folder",
-			      path, strerror(error));
+		buffer_format(ret_text, "its lock %s can't be made: %s; %s", path,
+			      system_error_text(error), system_error_remedy(error));
 	else if (!S_ISREG(found.st_mode))
 		buffer_format(ret_text, "its lock %s is not a file; remove it", path);
-	else
+	else if (error == EACCES || error == EPERM)
 		buffer_format(ret_text,
 			      "its lock %s can't be taken: %s; give it the owner, group "
 			      "and mode of %s",
-			      path, strerror(error), guarded);
+			      path, system_error_text(error), guarded);
+	else
+		buffer_format(ret_text, "its lock %s can't be taken: %s; %s", path,
+			      system_error_text(error), system_error_remedy(error));
 }
