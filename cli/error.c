@@ -106,7 +106,7 @@ static int code_for_reason(CK_ULONG reason)
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_AUDIT_UNAVAILABLE)
 		return CMEK_EXIT_UNAVAILABLE;
-	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_INVALID_NAME)
+	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_ROOT_KEY_REFUSED)
 		return CMEK_EXIT_REFUSED;
 	return -1;
 }

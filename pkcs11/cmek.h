@@ -123,7 +123,10 @@
 #define CMEK_ERROR_FENCED		     313UL
 #define CMEK_ERROR_IMPORTED		     314UL
 #define CMEK_ERROR_RECORD_NEWER		     315UL /* an EZK record has limits of a later release */
+#define CMEK_ERROR_DELETED		     316UL /* a zone, for good */
 #define CMEK_ERROR_INVALID_NAME		     317UL /* a label that can't be a name: docs/store.md */
+#define CMEK_ERROR_OTHER_PIN		     318UL /* [zones] pin names another zone */
+#define CMEK_ERROR_ROOT_KEY_REFUSED	     319UL /* [kms] allowed_root_keys lacks it */
 
 /* Exit codes of the cmek tool. */
 #define CMEK_EXIT_OK	      0

@@ -39,6 +39,8 @@ static inline void live_zones_start(struct live_zones *live, unsigned lease_seco
 	live->zones.clock = &live->clock.clock;
 	live->zones.clients = kms_clients_new(&kms);
 	pthread_rwlock_init(&live->zones.lock, NULL);
+	live->zones.loaded = true; /* all that there is to be read */
+	live->zones.next_look = INT64_MAX;
 	assert_non_null(live->zones.clients);
 	assert_true(kms_clients_replace(live->zones.clients, "aws", &live->kms.client));
 	assert_int_equal(ezks_new(&live->zones, &live->zones.ezks), ZONE_OK);

@@ -221,7 +221,7 @@ static void fenced_version_does_not_unwrap(void **state)
 	struct wrapped wrapped = wrap(first);
 
 	fenced->of_zone.minimum = 2;
-	ezks_changed(live->zones.ezks, fenced, false);
+	ezks_changed(live->zones.ezks, fenced, ZONE_OK);
 	assert_int_equal(unwrap(primary, &wrapped), ZONE_FENCED);
 	assert_int_equal(unwrap(first, &wrapped), ZONE_FENCED);
 }
@@ -235,7 +235,7 @@ static void imported_zone_only_unwraps(void **state)
 	struct wrapped wrapped = wrap(ezk);
 
 	imported->of_zone.imported = true;
-	ezks_changed(live->zones.ezks, imported, false);
+	ezks_changed(live->zones.ezks, imported, ZONE_OK);
 	assert_int_equal(unwrap(ezk, &wrapped), ZONE_OK);
 	assert_int_equal(dek_wrap(ezk, bytes(dek, sizeof(dek)), aad, wrapped.data), ZONE_IMPORTED);
 }

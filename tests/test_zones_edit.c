@@ -303,7 +303,7 @@ static void archived_project_is_out_of_use_until_it_is_restored(void **state)
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(zones_project_replace(f->zones, f->project, bytes_of("new"), &new),
 			 ZONE_OK);
-	assert_int_equal(ezk_begin(ezk), ZONE_NOT_FOUND);
+	assert_int_equal(ezk_begin(ezk), ZONE_PENDING_DELETION);
 	assert_null(zones_find_zone(f->zones, zone->of_zone.zone));
 	archive = find_entry(f->zones, new->uid, ENTRY_ARCHIVE, "project");
 	assert_int_equal(zones_entry_delete(f->zones, archive), ZONE_PENDING_DELETION);

@@ -182,7 +182,7 @@ static void zone_is_asked_as_its_newest_state_says(void **state)
 
 	moved->revision = old->revision + 1;
 	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
-	ezks_changed(live->zones.ezks, moved, false);
+	ezks_changed(live->zones.ezks, moved, ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	/* Who comes with an older state does not turn it back. */
 	again = find(live, old, 1);
@@ -200,7 +200,7 @@ static void key_that_became_another_is_refused(void **state)
 
 	forged->revision = zone->revision + 1;
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	ezks_changed(live->zones.ezks, forged, false);
+	ezks_changed(live->zones.ezks, forged, ZONE_OK);
 	seconds_pass(live, LEASE_SECONDS);
 	assert_int_equal(ezk_begin(ezk), ZONE_RECORD_CORRUPT);
 	assert_int_equal(key_status(ezk), ZONE_RECORD_CORRUPT);
@@ -419,12 +419,12 @@ static void deletion_ends_a_lease_and_restoring_allows_a_new_one(void **state)
 	deleted->state = ENTRY_PENDING_DELETION;
 	restored->state = ENTRY_ACTIVE;
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	ezks_changed(live->zones.ezks, deleted, false);
+	ezks_changed(live->zones.ezks, deleted, ZONE_OK);
 	assert_null(ezk->lease.keys);
 	assert_int_equal(ezk_continue(ezk), ZONE_PENDING_DELETION);
-	ezks_changed(live->zones.ezks, restored, false);
+	ezks_changed(live->zones.ezks, restored, ZONE_OK);
 	assert_int_equal(ezk_continue(ezk), ZONE_OK);
-	ezks_changed(live->zones.ezks, restored, true);
+	ezks_changed(live->zones.ezks, restored, ZONE_NOT_FOUND);
 	assert_int_equal(ezk_continue(ezk), ZONE_NOT_FOUND);
 	assert_int_equal(live_decrypts(live), 2);
 }
@@ -439,7 +439,7 @@ static void fence_ends_the_leases_below_it(void **state)
 	fenced->of_zone.minimum = 2;
 	assert_int_equal(ezk_begin(old), ZONE_OK);
 	assert_int_equal(ezk_begin(new), ZONE_OK);
-	ezks_changed(live->zones.ezks, fenced, false);
+	ezks_changed(live->zones.ezks, fenced, ZONE_OK);
 	assert_int_equal(ezk_continue(old), ZONE_FENCED);
 	assert_int_equal(ezk_continue(new), ZONE_OK);
 }
@@ -500,7 +500,7 @@ static void zone_that_is_removed_is_forgotten_when_nobody_holds_it(void **state)
 	struct ezk *ezk = find(live, zone, 1);
 
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	ezks_changed(live->zones.ezks, zone, true);
+	ezks_changed(live->zones.ezks, zone, ZONE_NOT_FOUND);
 	assert_int_equal(remembered(live), 1);
 	assert_int_equal(ezk_continue(ezk), ZONE_NOT_FOUND);
 	ezk_release(ezk);
@@ -794,7 +794,7 @@ static void forget(void *state, enum fake_kms_call call)
 	if (call != FAKE_DECRYPT)
 		return;
 	deleted->state = ENTRY_PENDING_DELETION;
-	ezks_changed(meanwhile->live->zones.ezks, deleted, false);
+	ezks_changed(meanwhile->live->zones.ezks, deleted, ZONE_OK);
 }
 
 static void yes_that_comes_after_the_deletion_is_dropped(void **state)
@@ -821,7 +821,7 @@ static void move(void *state, enum fake_kms_call call)
 	if (call != FAKE_DECRYPT || moved == NULL)
 		return;
 	moved_meanwhile = NULL;
-	ezks_changed(live->zones.ezks, moved, false);
+	ezks_changed(live->zones.ezks, moved, ZONE_OK);
 }
 
 /* The canary of the old root key must not vouch for it. */

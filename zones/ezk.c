@@ -8,7 +8,7 @@
 #include "crypto/digest.h"
 #include "zones/ezks.h"
 #include "zones/record.h"
-#include "zones/state.h"
+#include "zones/standing.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -19,7 +19,10 @@
 static enum zone_status find(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			     uint32_t version, struct ezk **ret_ezk)
 {
-	TRY(ezks_usable(zone, version));
+	enum zone_status why = ezks_usable(zone, version);
+
+	if (why != ZONE_OK)
+		return standing_refuse(ezks_zones(ezks), zone->of_zone.zone, why);
 	return ezks_live(ezks, realm, zone, version, ret_ezk);
 }
 
@@ -121,6 +124,11 @@ static enum zone_status resolve(struct zones *zones, const struct entry *root_ke
 	return ZONE_OK;
 }
 
+static enum zone_status check_standing(struct zones *zones, uint64_t zone)
+{
+	return standing_refuse(zones, zone, standing_now(zones, zone));
+}
+
 enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk)
 {
@@ -130,10 +138,13 @@ enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_
 	struct kms_key key;
 
 	assert(root_key->kind == ENTRY_ROOT_KEY);
+	/* Who can't look whether the zone was deleted does not open it. */
+	TRY(zones_refresh(zones, false));
 	TRY(resolve(zones, root_key, &key));
 	TRY(entry_of_set(key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
+	TRY(check_standing(zones, zone->of_zone.zone));
 	TRY(find(zones->ezks, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
 	TRY(ezk_begin(ezk));
 	*ret_ezk = TAKE(ezk);
@@ -154,8 +165,18 @@ enum zone_status ezk_begin(struct ezk *ezk)
 	return answer(ezk, lease_begin(&ezk->lease));
 }
 
+/* An operation under way may have many parts, and nobody else to look into the store meanwhile. */
+static void look(const struct ezk *ezk)
+{
+	struct zones *zones = ezks_zones(ezk->ezks);
+
+	if (zones->loaded)
+		zones_refresh(zones, false);
+}
+
 enum zone_status ezk_continue(struct ezk *ezk)
 {
+	look(ezk);
 	return answer(ezk, lease_continue(&ezk->lease));
 }
 

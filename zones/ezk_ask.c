@@ -7,6 +7,7 @@
 #include "zones/canary.h"
 #include "zones/ezks.h"
 #include "zones/record.h"
+#include "zones/standing.h"
 #include "zones/state.h"
 #include "zones/told.h"
 
@@ -147,6 +148,10 @@ static void say(void *state, enum zone_status why)
 	AUTO(entry_releasep)
 	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), zone->project);
 
+	if (standing_now(ezks_zones(ezk->ezks), ezk->zone) == why) {
+		standing_refuse(ezks_zones(ezk->ezks), ezk->zone, why);
+		return;
+	}
 	log_reason("%s, version %" PRIu32 ": %s, as was heard a moment ago%s",
 		   zone_told_as(zone->label, entry_label(project), ezk->zone).text, ezk->version,
 		   zone_status_text(why),

@@ -6,6 +6,7 @@
 #include "crypto/crypto.h"
 #include "zones/ezks_private.h"
 #include "zones/record.h"
+#include "zones/standing.h"
 #include "zones/state.h"
 
 enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
@@ -123,6 +124,16 @@ static bool take_entry(struct ezk *ezk, const struct entry *zone, struct entry *
 	return !same;
 }
 
+/* By the zone's standing, and by what its entry says of the version. True: it could be used. */
+static bool bar(struct ezk *ezk)
+{
+	enum zone_status why = ezk->standing;
+
+	if (why == ZONE_OK)
+		why = ezks_usable(ezk->entry, ezk->version);
+	return lease_bar(&ezk->lease, why);
+}
+
 /* Takes a newer state of the zone; an older one changes nothing. */
 static void follow(struct ezk *ezk, const struct entry *zone)
 {
@@ -139,7 +150,7 @@ static void follow(struct ezk *ezk, const struct entry *zone)
 	/* No release writes that: the next use finds out whether it is what was sealed. */
 	if (changed)
 		lease_end(&ezk->lease, ZONE_OK);
-	lease_bar(&ezk->lease, ezks_usable(zone, ezk->version));
+	bar(ezk);
 }
 
 enum zone_status ezks_usable(const struct entry *zone, uint32_t version)
@@ -194,8 +205,9 @@ static struct ezk *add_version(struct ezks *ezks, struct live *live, struct uid 
 	return ezk;
 }
 
-enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
-			   uint32_t version, struct ezk **ret_ezk)
+static enum zone_status find_or_add(struct ezks *ezks, enum ezk_realm realm,
+				    const struct entry *zone, uint32_t version, bool *ret_new,
+				    struct ezk **ret_ezk)
 {
 	const struct uid known_by = known_as(ezks, realm, zone);
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
@@ -207,6 +219,7 @@ enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct
 	if (live == NULL)
 		return ZONE_NO_MEMORY;
 	ezk = find_version(live, version);
+	*ret_new = ezk == NULL;
 	if (ezk == NULL)
 		ezk = add_version(ezks, live, known_by, zone, version);
 	if (ezk == NULL)
@@ -216,18 +229,68 @@ enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct
 	return ZONE_OK;
 }
 
-void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed)
+static bool stand(struct ezk *ezk, enum zone_status why)
+{
+	ezk->standing = why;
+	return bar(ezk);
+}
+
+/* A new one was not there when the index changed last, and what its maker knew of the zone may be
+ * older. Who changes the index afterwards finds it. */
+static void settle(struct ezk *ezk)
+{
+	struct zones *zones = ezk->ezks->zones;
+	enum zone_status why;
+
+	do {
+		why = standing_now(zones, ezk->zone);
+		pthread_mutex_lock(&ezk->ezks->lock);
+		stand(ezk, why);
+		pthread_mutex_unlock(&ezk->ezks->lock);
+	} while (why != standing_now(zones, ezk->zone));
+}
+
+enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
+			   uint32_t version, struct ezk **ret_ezk)
+{
+	bool is_new;
+
+	TRY(find_or_add(ezks, realm, zone, version, &is_new, ret_ezk));
+	if (is_new)
+		settle(*ret_ezk);
+	return ZONE_OK;
+}
+
+bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status why)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
 	struct live *live = find_zone(ezks, EZK_OF_STORE, &zone->uid);
+	bool ended = false;
 
-	if (live != NULL)
-		live->gone = removed;
-	for (struct ezk *ezk = live == NULL ? NULL : live->versions; ezk != NULL; ezk = ezk->next) {
-		if (!removed)
-			follow(ezk, zone);
-		lease_bar(&ezk->lease,
-			  removed ? ZONE_NOT_FOUND : ezks_usable(ezk->entry, ezk->version));
+	if (live == NULL)
+		return false;
+	live->gone = why == ZONE_NOT_FOUND || why == ZONE_DELETED;
+	for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
+		ended |= stand(ezk, why);
+		follow(ezk, zone);
+	}
+	return ended;
+}
+
+void ezks_changed_records(struct ezks *ezks, struct buffer *ret_ended)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+
+	for (struct live *live = ezks->first; live != NULL; live = live->next) {
+		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
+			enum zone_status why;
+
+			if (ezk->realm != EZK_OF_SESSION)
+				break;
+			why = standing_of(ezks->zones, ezk->zone);
+			if (why != ezk->standing && stand(ezk, why))
+				buffer_append(ret_ended, bytes(&ezk->zone, sizeof(ezk->zone)));
+		}
 	}
 }
 

@@ -22,11 +22,18 @@ void ezks_abandon(struct ezks *ezks);
 
 /*
  * The index has a newer state of a zone, by an own change or by a look into the store. Its live
- * EZKs follow: one that is fenced, awaits deletion or is gone with its zone or its project
- * (`removed`: only the uid is looked at) ends at once, wherever it is used; one that was restored
- * may be asked for again. Not to be called with zones->lock held.
+ * EZKs follow: one that is fenced, or that something stands against (`why`: standing.h, or
+ * ZONE_NOT_FOUND of a zone that the store has no more), ends at once, wherever it is used; one that
+ * was restored may be asked for again. True: one that could be used has ended. Not to be called
+ * with zones->lock held.
  */
-void ezks_changed(struct ezks *ezks, const struct entry *zone, bool removed);
+bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status why);
+/*
+ * The index has changed: so do the live EZKs of sessions' record sets, whose zones it may know by
+ * now, or know otherwise. With `changing` held. Appends the ids of zones of which one that could be
+ * used has ended, as uint64_t.
+ */
+void ezks_changed_records(struct ezks *ezks, struct buffer *ret_ended);
 
 /* --- What is known of root keys */
 
@@ -59,6 +66,7 @@ struct ezk {
 	/* One whose record of this version was found good by its MAC, when the EZK was brought last
 	 * or as far as another says the same; held. The lock guards it, but for a comparison. */
 	_Atomic(struct entry *) verified;
+	enum zone_status standing; /* what stands against its zone; the registry's lock guards it */
 	_Atomic(struct root_lease *) rests_on; /* whose canary vouches for it; NULL: none */
 	_Atomic(struct root_lease *) only;     /* the only one that can decrypt it; NULL: several */
 	bool was_brought; /* of these two, too, the request in flight is the only writer */
@@ -70,7 +78,7 @@ struct ezk {
 bool ezks_same_record(const struct entry *a, const struct entry *b, uint32_t version);
 /* May a version of the zone be used? */
 enum zone_status ezks_usable(const struct entry *zone, uint32_t version);
-/* The live EZK, made if need be; held. */
+/* The live EZK, made if need be; held. Whatever stands against its zone bars it. */
 enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			   uint32_t version, struct ezk **ret_ezk);
 struct zones *ezks_zones(struct ezks *ezks);

@@ -54,8 +54,9 @@ static void sweep_zone(struct live *live, struct moment now, struct news *news)
 	while ((ezk = *at) != NULL) {
 		bool idle = lease_sweep(&ezk->lease, now) && !is_remembered(live, ezk);
 
-		/* Barred for ever, so there is nothing to remember. */
-		idle |= live->gone;
+		/* Barred for ever, so there is nothing to remember; or made anew if need be. */
+		idle |= live->gone ||
+			(live->realm == EZK_OF_SESSION && lease_is_barred(&ezk->lease));
 		collect(news, ezk);
 		/* If only the registry holds it, only by the registry can somebody come to. */
 		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {

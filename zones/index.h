@@ -78,6 +78,8 @@ struct entry *index_uid(const struct index *index, struct uid uid);
 struct entry *index_zone(const struct index *index, uint64_t zone);
 struct entry *index_slot(const struct index *index, uint32_t slot);
 struct entry *index_fingerprint(const struct index *index, const uint8_t fingerprint[static 16]);
+/* A zone that has a tombstone. */
+bool index_zone_is_gone(const struct index *index, uint64_t zone);
 /* A zone that lives here, or lived here and is gone for good. */
 bool index_zone_was_used(const struct index *index, uint64_t zone);
 /* The active entry of that kind and label; NULL: the label is free. */

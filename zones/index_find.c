@@ -34,10 +34,14 @@ struct entry *index_fingerprint(const struct index *index, const uint8_t fingerp
 	return found(&index->fingerprints, bytes(fingerprint, 16));
 }
 
+bool index_zone_is_gone(const struct index *index, uint64_t zone)
+{
+	return map_find(&index->gone, bytes(&zone, sizeof(zone))) != NULL;
+}
+
 bool index_zone_was_used(const struct index *index, uint64_t zone)
 {
-	return index_zone(index, zone) != NULL ||
-	       map_find(&index->gone, bytes(&zone, sizeof(zone))) != NULL;
+	return index_zone(index, zone) != NULL || index_zone_is_gone(index, zone);
 }
 
 bool index_project_active(const struct index *index, struct uid project)

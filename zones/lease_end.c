@@ -79,18 +79,27 @@ void lease_end(struct lease *lease, enum zone_status no)
 		lease->overruled = no;
 }
 
-void lease_bar(struct lease *lease, enum zone_status why)
+bool lease_bar(struct lease *lease, enum zone_status why)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+	bool was_here = lease->keys != NULL;
 
 	lease->barred = why;
 	if (why == ZONE_OK)
-		return;
+		return false;
 	/* What the KMS says does not matter any more. */
 	lease->out = lease->told = ZONE_OK;
 	lease->was_leased = false;
 	end_now(lease);
 	lease->overruled = why;
+	return was_here;
+}
+
+bool lease_is_barred(struct lease *lease)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	return lease->barred != ZONE_OK;
 }
 
 /* --- What is told of it */

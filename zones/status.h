@@ -17,6 +17,7 @@ enum zone_status {
 	ZONE_NO_ROOT_KEY, /* the project has none, and no default_root_key is configured */
 	ZONE_IN_USE,	  /* a root key that an EZK version needs, a cluster with zones */
 	ZONE_PENDING_DELETION,
+	ZONE_DELETED,		  /* for good: the store has its tombstone */
 	ZONE_INVALID,		  /* an id, number, record or blob that is malformed */
 	ZONE_INVALID_NAME,	  /* a label that is no name (zones/rules.h) */
 	ZONE_FENCED,		  /* a version below the zone's minimum */
@@ -24,6 +25,9 @@ enum zone_status {
 	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record, or tag of a token key */
 	ZONE_RECORD_NEWER,	  /* an EZK record with a limit that this release does not know */
 	ZONE_WRAPPED_KEY_INVALID, /* a wrapped DEK does not open */
+	/* The settings. */
+	ZONE_OTHER_PIN,	       /* [zones] pin: the name is another zone's */
+	ZONE_ROOT_KEY_REFUSED, /* [kms] allowed_root_keys does not have it */
 	/* The store. */
 	ZONE_STORE_UNAVAILABLE,
 	ZONE_STORE_READ_ONLY,

@@ -141,8 +141,8 @@ static enum zone_status decide(struct changes *changes, void *state)
 		return new->returns ? refuse(ZONE_EXISTS, "%s lives in this store",
 					     zone_told_in(index, new->zone->of_zone.zone).text)
 				    : ZONE_CONFLICT;
-	if (!new->returns && index_zone_was_used(index, new->zone->of_zone.zone))
-		return ZONE_CONFLICT;
+	if (index_zone_was_used(index, new->zone->of_zone.zone))
+		return new->returns ? ZONE_DELETED : ZONE_CONFLICT;
 	TRY(check_fingerprints(index, new->zone));
 	return changes_put(changes, new->zone);
 }

@@ -5,6 +5,7 @@
 #include "zones/new_zone.h"
 #include "zones/record.h"
 #include "zones/rules.h"
+#include "zones/standing.h"
 #include "zones/told.h"
 
 #include <inttypes.h>
@@ -76,13 +77,18 @@ static void take_versions(struct entry *zone, struct record_set *set)
 	*set = (struct record_set){0};
 }
 
+/* Nor does a zone come back so that was deleted here: only a restore names what it brings back. */
 static enum zone_status check_here(struct zones *zones, uint64_t zone)
 {
+	enum zone_status why;
 	bool lives;
 
 	pthread_rwlock_rdlock(&zones->lock);
 	lives = index_zone(&zones->index, zone) != NULL;
+	why = standing_of(zones, zone);
 	pthread_rwlock_unlock(&zones->lock);
+	if (why == ZONE_DELETED || why == ZONE_PENDING_DELETION)
+		return standing_refuse(zones, zone, why);
 	return lives ? refuse(ZONE_EXISTS, "%s lives in this store", zone_told(zones, zone).text)
 		     : ZONE_OK;
 }

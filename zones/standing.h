@@ -1,0 +1,26 @@
+/*
+ * What the store says against the use of a zone, whoever asks and by whatever way it came in: by
+ * its handle, by a record that travelled with an envelope, by a record set, by a key that is
+ * stamped with it. A zone is known by its id alone, which is never used again: so the word also
+ * holds for records, which bear no label, and for tombstones, which bear nothing else. Only for
+ * files of zones/.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "zones/state.h"
+
+/*
+ * ZONE_OK: nothing, also of a zone that the store does not know. ZONE_DELETED: it has a tombstone,
+ * which outlives all else that says the zone's id. ZONE_PENDING_DELETION: it, or its project, waits
+ * to be restored. ZONE_OTHER_PIN: it stands under a name that is pinned to another. O(1).
+ * With zones->lock held for reading, or `changing`.
+ */
+enum zone_status standing_of(const struct zones *zones, uint64_t zone);
+/* The same; takes the lock. */
+enum zone_status standing_now(struct zones *zones, uint64_t zone);
+/* Which zone of which project it is, what is said against it, and what to do. Takes the lock. */
+void standing_text(struct zones *zones, uint64_t zone, enum zone_status why, struct buffer *out);
+/* Gives the thread that as its reason, if `why` is one of the above, and answers `why`: for calls
+ * that are refused, of which there may be many. */
+enum zone_status standing_refuse(struct zones *zones, uint64_t zone, enum zone_status why);
