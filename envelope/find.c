@@ -55,14 +55,19 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
 {
 	uint8_t id[8];
+	CK_ULONG pending = CMEK_STATE_PENDING_DELETION;
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
 		{CKA_CMEK_ZONE, id, sizeof(id)},
 		{CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_CMEK_STATE, &pending, sizeof(pending)},
 	};
 
 	for (int i = 0; i < 8; i++)
 		id[i] = (uint8_t)(zone >> (56 - 8 * i));
+	TRY(find(token, template, COUNT_OF(template) - 1, CKA_CMEK_VERSION, ret_ezk, error));
+	if (*ret_ezk != CK_INVALID_HANDLE)
+		return ENVELOPE_OK;
 	return find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
 }
 

@@ -33,7 +33,8 @@ struct envelope_keys {
 /* Forgets the opened records. The session stays the caller's. */
 void envelope_token_clear(struct envelope_token *token);
 
-/* The zone's EZK on this token; CK_INVALID_HANDLE: it does not live here. */
+/* The zone's EZK on this token, also one that awaits deletion, which the module refuses to use and
+ * says why; CK_INVALID_HANDLE: it does not live here. */
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
 /* A root key of this token that the record is wrapped by; a related multi-Region key will do.

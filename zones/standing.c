@@ -69,19 +69,13 @@ static void put_subject(const struct subject *subject, struct buffer *out)
 
 static void put_pending(const struct subject *subject, struct buffer *out)
 {
-	char until[25];
-
 	if (subject->zone != NULL && subject->zone->state == ENTRY_ACTIVE) {
 		buffer_put_text(out, ": the project was archived; restore it first ('cmek project "
 				     "restore', with the project that took its slot)");
 		return;
 	}
-	buffer_put_text(out, " awaits deletion");
-	if (subject->zone != NULL) {
-		clock_extended_utc(subject->zone->delete_after_ms, until);
-		buffer_format(out, " (restorable until %s at least)", until);
-	}
-	buffer_put_text(out, "; restore it first: set its CKA_CMEK_STATE to active");
+	buffer_put_text(out,
+			" awaits deletion; restore it first: set its CKA_CMEK_STATE to active");
 }
 
 void standing_text(struct zones *zones, uint64_t id, enum zone_status why, struct buffer *out)
@@ -111,4 +105,13 @@ enum zone_status standing_refuse(struct zones *zones, uint64_t id, enum zone_sta
 	standing_text(zones, id, why, &text);
 	log_reason("%s", text.failed ? zone_status_text(why) : buffer_text(&text));
 	return why;
+}
+
+enum zone_status zones_zone_missing(struct zones *zones, uint64_t id)
+{
+	enum zone_status why = standing_now(zones, id);
+
+	if (why == ZONE_OK)
+		return refuse(ZONE_NOT_FOUND, "there is no zone %" PRIu64, id);
+	return standing_refuse(zones, id, why);
 }

@@ -50,7 +50,7 @@ static enum zone_status find_zone(struct zones *zones, struct uid project, uint6
 		return default_or_new(zones, project, ret_zone);
 	zone = zones_find_zone(zones, id);
 	if (zone == NULL)
-		return refuse(ZONE_NOT_FOUND, "there is no zone %" PRIu64, id);
+		return zones_zone_missing(zones, id);
 	if (!uid_equal(zone->project, project))
 		return refuse(ZONE_OTHER_ZONE, "%s is not a zone of this project",
 			      zone_told(zones, id).text);
@@ -118,10 +118,7 @@ static enum zone_status zone_of(struct zones *zones, const struct entry *key,
 				struct entry **ret_zone)
 {
 	*ret_zone = zones_find_zone(zones, key->of_key.zone);
-	if (*ret_zone != NULL)
-		return ZONE_OK;
-	return refuse(ZONE_NOT_FOUND, "zone %" PRIu64 " of the stored key '%s' is not there",
-		      key->of_key.zone, key->label);
+	return *ret_zone != NULL ? ZONE_OK : zones_zone_missing(zones, key->of_key.zone);
 }
 
 static enum zone_status unwrap(struct zones *zones, const struct entry *key, uint8_t *secret,

@@ -4,7 +4,6 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/ezks.h"
-#include "zones/standing.h"
 #include "zones/state.h"
 
 #include <stdarg.h>
@@ -94,66 +93,6 @@ enum zone_status refuse(enum zone_status status, const char *format, ...)
 }
 
 /* --- Looking into the store */
-
-/* Once in a process, when keys that it had open have ended. */
-static void tell_ended(struct zones *zones, uint64_t zone)
-{
-	enum zone_status why = standing_of(zones, zone);
-	AUTO(buffer_clear) struct buffer text = {0};
-
-	if (why == ZONE_OK) /* fenced, or the store is another one */
-		return;
-	standing_text(zones, zone, why, &text);
-	if (!text.failed)
-		log_notice("%s; its keys that were open have ended", buffer_text(&text));
-}
-
-static void tell_touched(struct zones *zones, const struct store_row *touched)
-{
-	const struct entry *zone = touched->entry;
-	enum zone_status why = standing_of(zones, zone->of_zone.zone);
-
-	if (why == ZONE_OK && touched->removed)
-		why = ZONE_NOT_FOUND;
-	if (ezks_changed(zones->ezks, zone, why))
-		tell_ended(zones, zone->of_zone.zone);
-}
-
-/* Live EZKs follow what has become of their zones. */
-static void tell_all(struct zones *zones, const struct store_news *touched)
-{
-	AUTO(buffer_clear) struct buffer ended = {0};
-	uint64_t zone;
-
-	for (size_t i = 0; i < touched->count; i++)
-		tell_touched(zones, &touched->rows[i]);
-	ezks_changed_records(zones->ezks, &ended);
-	for (size_t at = 0; at + sizeof(zone) <= ended.len; at += sizeof(zone)) {
-		memcpy(&zone, ended.data + at, sizeof(zone));
-		tell_ended(zones, zone);
-	}
-}
-
-enum zone_status zones_apply(struct zones *zones, struct store_news *news)
-{
-	AUTO(store_news_clear) struct store_news touched = {0};
-	enum zone_status status;
-
-	if (news->count == 0 && !news->whole) {
-		zones->revision = news->revision;
-		return ZONE_OK;
-	}
-	pthread_rwlock_wrlock(&zones->lock);
-	status = index_apply(&zones->index, news);
-	touched = zones->index.touched;
-	zones->index.touched = (struct store_news){0};
-	atomic_fetch_add(&zones->generation, 1);
-	pthread_rwlock_unlock(&zones->lock);
-	tell_all(zones, &touched);
-	/* What is incomplete is read anew. */
-	zones->revision = status == ZONE_OK ? news->revision : 0;
-	return status;
-}
 
 static enum zone_status look(struct zones *zones)
 {

@@ -53,6 +53,9 @@ uint64_t zones_looks(const struct zones *zones);
  * (which no look-up shows). */
 struct entry *zones_find_number(struct zones *zones, uint64_t number);
 struct entry *zones_find_zone(struct zones *zones, uint64_t zone);
+/* Why zones_find_zone() finds none, as the thread's reason too: ZONE_DELETED, ZONE_PENDING_DELETION
+ * (with its project), else ZONE_NOT_FOUND. */
+enum zone_status zones_zone_missing(struct zones *zones, uint64_t zone);
 struct entry *zones_find_slot(struct zones *zones, uint32_t slot);
 struct entry *zones_find_uid(struct zones *zones, struct uid uid);
 /* All projects by slot; then what a project holds. `filter` fields that are set must match;

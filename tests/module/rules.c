@@ -166,5 +166,6 @@ int main(void)
 	failures += rules_arguments();
 	failures += rules_leases();
 	failures += rules_names();
+	failures += rules_deleted();
 	return failures == 0 ? 0 : 1;
 }

@@ -61,3 +61,4 @@ int rules_parameters(void);
 int rules_arguments(void);
 int rules_leases(void);
 int rules_names(void);
+int rules_deleted(void);

@@ -1,0 +1,86 @@
+/* News of the store come into the index, and to the live EZKs that they are about. */
+#include "base/log.h"
+#include "base/macros.h"
+#include "zones/ezks.h"
+#include "zones/standing.h"
+
+/* Once in a process, when keys that it had open have ended. */
+static void tell_ended(struct zones *zones, uint64_t zone)
+{
+	enum zone_status why = standing_of(zones, zone);
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	if (why == ZONE_OK) /* fenced, or the store is another one */
+		return;
+	standing_text(zones, zone, why, &text);
+	if (!text.failed)
+		log_notice("%s; its keys that were open have ended", buffer_text(&text));
+}
+
+static void note_ended(struct buffer *ended, uint64_t zone)
+{
+	buffer_append(ended, bytes(&zone, sizeof(zone)));
+}
+
+static uint64_t ended_at(const struct buffer *ended, size_t at)
+{
+	uint64_t zone;
+
+	memcpy(&zone, ended->data + at, sizeof(zone));
+	return zone;
+}
+
+/* A zone may be open by its handle and by its record. */
+static bool is_told(const struct buffer *ended, size_t before)
+{
+	size_t at = 0;
+
+	while (at < before && ended_at(ended, at) != ended_at(ended, before))
+		at += sizeof(uint64_t);
+	return at < before;
+}
+
+static void tell_touched(struct zones *zones, const struct store_row *touched, struct buffer *ended)
+{
+	const struct entry *zone = touched->entry;
+	enum zone_status why = standing_of(zones, zone->of_zone.zone);
+
+	if (why == ZONE_OK && touched->removed)
+		why = ZONE_NOT_FOUND;
+	if (ezks_changed(zones->ezks, zone, why))
+		note_ended(ended, zone->of_zone.zone);
+}
+
+/* Live EZKs follow what has become of their zones. */
+static void tell_all(struct zones *zones, const struct store_news *touched)
+{
+	AUTO(buffer_clear) struct buffer ended = {0};
+
+	for (size_t i = 0; i < touched->count; i++)
+		tell_touched(zones, &touched->rows[i], &ended);
+	ezks_changed_records(zones->ezks, &ended);
+	for (size_t at = 0; at < ended.len; at += sizeof(uint64_t))
+		if (!is_told(&ended, at))
+			tell_ended(zones, ended_at(&ended, at));
+}
+
+enum zone_status zones_apply(struct zones *zones, struct store_news *news)
+{
+	AUTO(store_news_clear) struct store_news touched = {0};
+	enum zone_status status;
+
+	if (news->count == 0 && !news->whole) {
+		zones->revision = news->revision;
+		return ZONE_OK;
+	}
+	pthread_rwlock_wrlock(&zones->lock);
+	status = index_apply(&zones->index, news);
+	touched = zones->index.touched;
+	zones->index.touched = (struct store_news){0};
+	atomic_fetch_add(&zones->generation, 1);
+	pthread_rwlock_unlock(&zones->lock);
+	tell_all(zones, &touched);
+	/* What is incomplete is read anew. */
+	zones->revision = status == ZONE_OK ? news->revision : 0;
+	return status;
+}
