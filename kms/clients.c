@@ -6,6 +6,7 @@
 
 #include "base/free.h"
 #include "base/macros.h"
+#include "kms/allowed.h"
 #include "kms/aws.h"
 #include "kms/local.h"
 #include "kms/replica.h"
@@ -106,6 +107,18 @@ bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t
 		      char ret_arn[static KMS_ARN_MAX + 1])
 {
 	return replica_name(clients->settings.multi_region_order, arn, index, ret_arn);
+}
+
+bool kms_clients_allow(const struct kms_clients *clients, const char *key)
+{
+	return key_allowed(clients->settings.allowed_root_keys, key);
+}
+
+const char *kms_clients_allowed_at(const struct kms_clients *clients)
+{
+	const char *at = clients->settings.allowed_root_keys_at;
+
+	return at == NULL ? "" : at;
 }
 
 void kms_route_begin(struct kms_route *route, struct kms_clients *clients, const char *key,

@@ -171,7 +171,9 @@ struct kms_settings {
 	/* local */
 	const char *local_path; /* file of the embedded KMS's keys */
 	/* both */
-	const struct clock *clock; /* NULL: clock_system */
+	const char *allowed_root_keys;	  /* kms_keys_valid; NULL: all */
+	const char *allowed_root_keys_at; /* file and line, for messages; NULL: not known */
+	const struct clock *clock;	  /* NULL: clock_system */
 };
 
 /* What a key's name says, without asking anybody: its provider ("local:…", "arn:local:…" → local;
@@ -201,6 +203,18 @@ void kms_clients_abandon(struct kms_clients *clients);
 enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
 				 const char *region, struct kms_report *report,
 				 struct kms_client **ret_client);
+/*
+ * Whether a text may be an allowed_root_keys: patterns with commas, blanks or line breaks between.
+ * A pattern is a key ARN in whose fields (partition, region, account, key id) `*` stands for any
+ * characters, none of them a colon; ACCOUNT (12 digits) for all its keys; ACCOUNT/REGION, which may
+ * have a `*` too; or local:* for all of the embedded KMS. ret_bad: the first that is none.
+ */
+bool kms_keys_valid(const char *patterns, struct bytes *ret_bad);
+/* By allowed_root_keys: a key ARN; or "local:NAME", of a key that is to be made. Other names are no
+ * key's own: false, unless all are allowed. */
+bool kms_clients_allow(const struct kms_clients *clients, const char *key);
+/* Where it is set: file and line, or "". */
+const char *kms_clients_allowed_at(const struct kms_clients *clients);
 /* Whether a text may be a multi_region_order: regions with spaces between, not too many. */
 bool kms_regions_valid(const char *order);
 /* The names under which a key may be asked: index 0, 1 … until false. A multi-Region key has one in

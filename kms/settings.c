@@ -12,6 +12,8 @@ static const size_t texts[] = {
 	offsetof(struct kms_settings, ca_bundle),
 	offsetof(struct kms_settings, local_path),
 	offsetof(struct kms_settings, multi_region_order),
+	offsetof(struct kms_settings, allowed_root_keys),
+	offsetof(struct kms_settings, allowed_root_keys_at),
 };
 
 static const struct {

@@ -8,11 +8,12 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "kms/kms.h"
+#include "zones/zones.h"
 
 #include <stdlib.h>
 
-/* LOG_PLACE: a path too, or where log_is_file() says there is no file. */
-enum form { TEXT, FILE_PATH, LOG_PLACE, REGIONS, FLAG, NUMBER, CHOICE };
+/* Those of text first. LOG_PLACE: a path too, or where log_is_file() says there is no file. */
+enum form { TEXT, FILE_PATH, LOG_PLACE, REGIONS, ROOT_KEYS, PINS, FLAG, NUMBER, CHOICE };
 
 struct setting {
 	const char *section, *key;
@@ -20,6 +21,7 @@ struct setting {
 	size_t field;
 	unsigned usual, max;
 	const char *choices; /* separated by blanks; the index is the value */
+	size_t line;	     /* where it is noted on which line it was set; 0: nowhere */
 };
 
 #define AT(member) offsetof(struct config, member)
@@ -32,6 +34,7 @@ static const struct setting settings[] = {
 	{ "slots",  "free",                   FLAG,      AT(slots_free),                0, 0, NULL },
 	{ "slots",  "login_required",         FLAG,      AT(slots_login_required),      0, 0, NULL },
 	{ "kms",    "default_root_key",       TEXT,      AT(default_root_key),          0, 0, NULL },
+	{ "kms",    "allowed_root_keys",      ROOT_KEYS, AT(allowed_root_keys),         0, 0, NULL, AT(allowed_root_keys_line) },
 	{ "kms",    "ezk_source",             CHOICE,    AT(kms_ezk_source),            0, 0, "local kms" },
 	{ "kms",    "lease_seconds",          NUMBER,    AT(lease_seconds),           300, 604800, NULL },
 	{ "kms",    "renew",                  CHOICE,    AT(kms_renew),                 0, 0, "root-key zone" },
@@ -39,6 +42,7 @@ static const struct setting settings[] = {
 	{ "kms",    "max_stale_seconds",      NUMBER,    AT(max_stale_seconds),         0, 31536000, NULL },
 	{ "kms",    "deny_seconds",           NUMBER,    AT(deny_seconds),              5, 3600, NULL },
 	{ "kms",    "deletion_window_days",   NUMBER,    AT(deletion_window_days),     30, 3650, NULL },
+	{ "zones",  "pin",                    PINS,      AT(zones_pin),                 0, 0, NULL, AT(zones_pin_line) },
 	{ "aws",    "profile",                TEXT,      AT(aws_profile),               0, 0, NULL },
 	{ "aws",    "region",                 TEXT,      AT(aws_region),                0, 0, NULL },
 	{ "aws",    "multi_region_order",     REGIONS,   AT(aws_multi_region_order),    0, 0, NULL },
@@ -67,8 +71,7 @@ static void *field_of(struct config *config, const struct setting *setting)
 
 static bool is_text(const struct setting *setting)
 {
-	return setting->form == TEXT || setting->form == FILE_PATH || setting->form == LOG_PLACE ||
-	       setting->form == REGIONS;
+	return setting->form <= PINS;
 }
 
 void config_clear(struct config *config)
@@ -157,10 +160,25 @@ static bool take_number(const struct setting *setting, const char *value, unsign
 	return true;
 }
 
+/* Of lists: whether each member is good; ret_bad: the first that is not. */
+static bool list_valid(const struct setting *setting, const char *value, struct bytes *ret_bad)
+{
+	if (setting->form == ROOT_KEYS)
+		return kms_keys_valid(value, ret_bad);
+	return zones_pins_valid(value, ret_bad);
+}
+
+static void note_line(const struct setting *setting, struct config *config, unsigned line)
+{
+	if (setting->line != 0)
+		*(unsigned *)(void *)((uint8_t *)config + setting->line) = line;
+}
+
 /* An empty text is a setting that is not made. */
 static bool take(const struct setting *setting, const char *value, struct config *config)
 {
 	void *field = field_of(config, setting);
+	struct bytes bad;
 
 	switch (setting->form) {
 	case TEXT:
@@ -170,6 +188,10 @@ static bool take(const struct setting *setting, const char *value, struct config
 		       (text_fault(setting, value) == NULL && take_text(setting, value, field));
 	case REGIONS:
 		return kms_regions_valid(value) &&
+		       (*value == '\0' || take_text(setting, value, field));
+	case ROOT_KEYS:
+	case PINS:
+		return list_valid(setting, value, &bad) &&
 		       (*value == '\0' || take_text(setting, value, field));
 	case FLAG:
 		return take_flag(value, field);
@@ -198,6 +220,20 @@ static void put_text_wanted(struct buffer *out, const struct setting *setting, c
 	buffer_put_text(out, fault == NULL ? "read again: memory ran out" : fault);
 }
 
+static void put_wanted_list(const struct setting *setting, const char *value, struct buffer *wanted)
+{
+	struct bytes bad = bytes_of("");
+
+	list_valid(setting, value, &bad);
+	buffer_put_text(wanted,
+			setting->form == ROOT_KEYS
+				? "key ARNs (a * stands for any part of a field), ACCOUNT, "
+				  "ACCOUNT/REGION or local:*, with commas between"
+				: "[PROJECT:]CLUSTER/DATABASE = ZONE-ID, with commas between, "
+				  "each name once");
+	buffer_format(wanted, ", not '%.*s'", (int)bad.len, (const char *)bad.data);
+}
+
 static void explain_value(const struct reading *reading, const struct setting *setting,
 			  const char *value, unsigned line)
 {
@@ -211,6 +247,8 @@ static void explain_value(const struct reading *reading, const struct setting *s
 		buffer_format(&wanted, "one of: %s", setting->choices);
 	else if (setting->form == REGIONS)
 		buffer_put_text(&wanted, "names of at most 31 regions with spaces between");
+	else if (setting->form == ROOT_KEYS || setting->form == PINS)
+		put_wanted_list(setting, value, &wanted);
 	else
 		put_text_wanted(&wanted, setting, value);
 	if (!is_text(setting) && ini_has_comment(value))
@@ -244,8 +282,10 @@ static bool visit(void *state, const char *section, const char *key, const char 
 
 	if (key == NULL && section_known(section))
 		return true;
-	if (setting != NULL && take(setting, value, reading->config))
+	if (setting != NULL && take(setting, value, reading->config)) {
+		note_line(setting, reading->config, line);
 		return true;
+	}
 	reading->explained = true;
 	if (key == NULL)
 		log_error("%s line %u: there is no section [%s]; the example conf/cmek.conf has "

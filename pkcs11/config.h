@@ -10,10 +10,11 @@ struct config {
 	char *file; /* where it was read; NULL: there was none */
 	/* Texts are owned; NULL: not set. */
 	char *store_path, *local_path; /* set in any case by config_read */
-	char *default_root_key;
+	char *default_root_key, *allowed_root_keys, *zones_pin;
 	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle, *aws_multi_region_order;
 	char *log_to, *log_audit;
 	/* Numbers, and choices as their index. */
+	unsigned allowed_root_keys_line, zones_pin_line; /* of the file; 0: not set there */
 	unsigned store_backend;
 	unsigned kms_ezk_source, kms_renew;
 	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;

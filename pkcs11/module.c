@@ -50,8 +50,20 @@ static void module_freep(struct module **module)
 	module_free(TAKE(*module));
 }
 
+/* Where a setting stands, for messages. NULL: nowhere. */
+static char *place_of(const struct config *config, unsigned line)
+{
+	struct buffer text = {0};
+
+	if (line == 0 || config->file == NULL)
+		return NULL;
+	buffer_format(&text, "%s line %u", config->file, line);
+	return buffer_take_text(&text);
+}
+
 static struct kms_clients *make_clients(const struct config *config)
 {
+	AUTO(freep) char *allowed_at = place_of(config, config->allowed_root_keys_line);
 	const struct kms_settings settings = {
 		.profile = config->aws_profile,
 		.region = config->aws_region,
@@ -66,6 +78,8 @@ static struct kms_clients *make_clients(const struct config *config)
 		.max_attempts = config->aws_max_attempts,
 		.max_idle_connections = config->aws_max_idle_connections,
 		.local_path = config->local_path,
+		.allowed_root_keys = config->allowed_root_keys,
+		.allowed_root_keys_at = allowed_at,
 		.clock = &clock_system,
 	};
 
@@ -75,6 +89,7 @@ static struct kms_clients *make_clients(const struct config *config)
 static CK_RV make_zones(struct module *module)
 {
 	const struct config *config = &module->config;
+	AUTO(freep) char *pins_at = place_of(config, config->zones_pin_line);
 	const struct zones_settings settings = {
 		.default_root_key = config->default_root_key,
 		.default_root_key_extra = buffer_bytes(&module->root_key_extra),
@@ -85,6 +100,8 @@ static CK_RV make_zones(struct module *module)
 		.renew_by_zone = config->kms_renew == CONFIG_RENEW_ZONE,
 		.zone_lease_seconds = config->zone_lease_seconds,
 		.deletion_window_days = config->deletion_window_days,
+		.pins = config->zones_pin,
+		.pins_at = pins_at,
 		.ezk_from_kms = config->kms_ezk_source == CONFIG_EZK_SOURCE_KMS,
 		.clock = &clock_system,
 	};

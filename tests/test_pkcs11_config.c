@@ -413,9 +413,44 @@ static int remove_folder(void **state)
 	return system(command);
 }
 
+/* --- What a store writer can't change */
+
+static void root_keys_and_pins_are_lists_and_say_their_line(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_true(parse(&config, "[kms]\n"
+				   "allowed_root_keys = 111122223333/us-west-2, local:*\n"
+				   "[zones]\n"
+				   "pin = c/d = 5,\n"
+				   "  p:c/e = 6\n"));
+	assert_string_equal(config.allowed_root_keys, "111122223333/us-west-2, local:*");
+	assert_int_equal(config.allowed_root_keys_line, 2);
+	assert_string_equal(config.zones_pin, "c/d = 5,\np:c/e = 6");
+	assert_int_equal(config.zones_pin_line, 4);
+	config_clear(&config);
+	assert_true(parse(&config, "[kms]\nallowed_root_keys =\n[zones]\npin =\n"));
+	assert_null(config.allowed_root_keys);
+	assert_null(config.zones_pin);
+	config_clear(&config);
+}
+
+static void member_of_a_list_that_is_wrong_is_named(void **state)
+{
+	(void)state;
+	refuses("[kms]\n\nallowed_root_keys = 111122223333 alias/root\n", "test.conf line 3: ");
+	refuses("[kms]\nallowed_root_keys = 111122223333 alias/root\n", ", not 'alias/root'");
+	refuses("[zones]\npin = c/d = 5, c/e\n", "test.conf line 2: ");
+	refuses("[zones]\npin = c/d = 5, c/e\n", ", not 'c/e'");
+	refuses("[zones]\npin = c/d = 5, c/d = 6\n", ", not 'c/d = 6'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(root_keys_and_pins_are_lists_and_say_their_line),
+		cmocka_unit_test(member_of_a_list_that_is_wrong_is_named),
 		cmocka_unit_test(every_setting_has_a_default),
 		cmocka_unit_test(settings_reach_their_fields),
 		cmocka_unit_test(an_unknown_setting_is_an_error_with_file_and_line),

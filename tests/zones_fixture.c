@@ -13,6 +13,8 @@ struct zones *zones_other(struct zones_fixture *fixture)
 {
 	const struct kms_settings kms_settings = {
 		.multi_region_order = fixture->multi_region_order,
+		.allowed_root_keys = fixture->allowed_root_keys,
+		.allowed_root_keys_at = "here.conf line 9",
 		.clock = &fixture->clock.clock,
 	};
 	struct kms_clients *clients = kms_clients_new(&kms_settings);

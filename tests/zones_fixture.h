@@ -21,6 +21,7 @@ struct zones_fixture {
 	struct fake_kms local;
 	struct zones_settings settings; /* for domains that are opened from here on */
 	const char *multi_region_order; /* the same; NULL: none */
+	const char *allowed_root_keys;	/* the same; NULL: all */
 	struct zones *zones;
 	struct entry *project; /* the first, in slot 0; held */
 };

@@ -4,13 +4,22 @@
 #include "zones/ezks.h"
 #include "zones/standing.h"
 
+static enum zone_status usable(struct zones *zones, uint64_t id)
+{
+	const struct entry *zone = index_zone(&zones->index, id);
+
+	return zone == NULL ? ZONE_OK : ezks_usable(zones->ezks, zone, zone->of_zone.primary);
+}
+
 /* Once in a process, when keys that it had open have ended. */
 static void tell_ended(struct zones *zones, uint64_t zone)
 {
 	enum zone_status why = standing_of(zones, zone);
 	AUTO(buffer_clear) struct buffer text = {0};
 
-	if (why == ZONE_OK) /* fenced, or the store is another one */
+	if (why == ZONE_OK)
+		why = usable(zones, zone);
+	if (!standing_is(why)) /* fenced, or the store is another one */
 		return;
 	standing_text(zones, zone, why, &text);
 	if (!text.failed)

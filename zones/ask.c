@@ -175,6 +175,35 @@ static enum zone_status answered(const struct asked *asked)
 	return zone_status_of_kms(asked->status);
 }
 
+/* --- Keys that may be asked at all */
+
+static void put_place(struct buffer *line, const struct ask *ask)
+{
+	const char *at = kms_clients_allowed_at(ask->clients);
+
+	if (is_said(at))
+		buffer_format(line, " (%s)", at);
+}
+
+enum zone_status ask_refuse(const struct ask *ask, const char *key)
+{
+	AUTO(buffer_clear) struct buffer line = {0};
+
+	buffer_format(&line, "root key %s", key);
+	put_subject(&line, ask);
+	buffer_put_text(&line, " is not among [kms] allowed_root_keys");
+	put_place(&line, ask);
+	log_error("%s; allow it there, or use another",
+		  buffer_text(&line) == NULL ? key : buffer_text(&line));
+	return ZONE_ROOT_KEY_REFUSED;
+}
+
+enum zone_status ask_check_allowed(const struct ask *ask, const char *key)
+{
+	return ask->related || kms_clients_allow(ask->clients, key) ? ZONE_OK
+								    : ask_refuse(ask, key);
+}
+
 /* --- About a key, where it is */
 
 static struct asked ask_here(const struct ask *ask, const char *operation)
@@ -213,13 +242,21 @@ static void remember_no(const struct asked *asked, const struct kms_key *key)
 		kms_clients_heard(clients, key->arn, KMS_INVALID_STATE);
 }
 
+/* An alias, or a name without a region, says nothing of the key before somebody is asked. */
+static bool is_key_arn(const char *name)
+{
+	return strncmp(name, "arn:", 4) == 0 && strstr(name, ":key/") != NULL;
+}
+
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct kms_client *client;
-	enum zone_status audited;
+	enum zone_status audited, status;
 	struct asked asked;
 
+	if (is_key_arn(ask->key))
+		TRY(ask_check_allowed(ask, ask->key));
 	TRY(audit_ready());
 	asked = ask_here(ask, "DescribeKey");
 	client = asked.client;
@@ -228,7 +265,8 @@ enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 			client->operations->describe(client, ask->key, &asked.report, ret_key);
 	remember_no(&asked, ret_key);
 	audited = audit(&asked);
-	return withheld(answered(&asked), audited);
+	status = withheld(answered(&asked), audited);
+	return status == ZONE_OK ? ask_check_allowed(ask, ret_key->arn) : status;
 }
 
 enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
@@ -254,6 +292,7 @@ enum zone_status ask_create(const struct ask *ask, bool registered)
 	struct kms_client *client;
 	struct asked asked;
 
+	TRY(ask_check_allowed(ask, ask->key));
 	TRY(audit_ready());
 	asked = ask_here(ask, "CreateKey");
 	client = asked.client;
@@ -329,6 +368,7 @@ static enum zone_status ask_around(const struct ask *ask, const struct work *wor
 	char key[KMS_ARN_MAX + 1];
 	struct kms_route route;
 
+	TRY(ask_check_allowed(ask, ask->key));
 	TRY(audit_ready());
 	kms_route_begin(&route, ask->clients, ask->key, ask->own_region);
 	while (kms_route_next(&route)) {

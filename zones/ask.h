@@ -22,7 +22,15 @@ struct ask {
 	struct kms_report *report; /* for who wants to show the KMS's own words; may be NULL */
 	bool own_region;	   /* it is about this very key: no related one elsewhere will do */
 	bool quiet;		   /* a refusal is for the caller to tell, not for the log */
+	bool related; /* the related key, elsewhere, of one that is allowed: not looked up */
 };
+
+/* [kms] allowed_root_keys: says that the key is none of them and answers ZONE_ROOT_KEY_REFUSED. All
+ * but ask_set_state() do so by themselves, and ask nobody; ask_describe(), of what is no ARN, when
+ * it knows the ARN. */
+enum zone_status ask_refuse(const struct ask *ask, const char *key);
+/* The same if it is so, for where no KMS is asked; else ZONE_OK. */
+enum zone_status ask_check_allowed(const struct ask *ask, const char *key);
 
 /* Those about a key go where its name says, those by a multi-Region key wherever it or a related
  * one answers (kms_route_begin). Answers of 32 bytes are the caller's to check. Plaintexts are

@@ -69,6 +69,7 @@ static enum zone_status check_replica(struct zones *zones, const struct entry *r
 		.key = arn,
 		.project = entry_label(project),
 		.project_id = root_key->project,
+		.related = true,
 	};
 	struct kms_key key;
 	enum zone_status status;
@@ -107,6 +108,15 @@ static enum zone_status find_root_key(struct zones *zones, struct uid project, s
 	return ZONE_OK;
 }
 
+/* It is what the cluster's new zones would get. */
+static enum zone_status check_allowed(struct zones *zones, const struct entry *root_key)
+{
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
+	const struct ask ask = {.clients = zones->clients, .project = entry_label(project)};
+
+	return ask_check_allowed(&ask, root_key->of_root_key.arn);
+}
+
 static enum zone_status decide_create(struct changes *changes, void *state)
 {
 	struct entry *cluster = state;
@@ -130,6 +140,7 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 	AUTO(entry_releasep) struct entry *cluster = NULL;
 
 	TRY(find_root_key(zones, project, root_key_uid, &root_key));
+	TRY(check_allowed(zones, root_key));
 	if (provider.len > 0 && !bytes_equal(provider, bytes_of(root_key->of_root_key.provider)))
 		return refuse(ZONE_WRONG_PROVIDER,
 			      "root key '%s' is a key of provider %s, and so must the cluster be",

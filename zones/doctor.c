@@ -6,9 +6,10 @@
 #include "base/macros.h"
 #include "base/name.h"
 #include "zones/ask.h"
+#include "zones/doctor.h"
 #include "zones/ezk.h"
 #include "zones/root_keys.h"
-#include "zones/state.h"
+#include "zones/standing.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,15 +22,8 @@ static void release_all(struct entry **entries, size_t count)
 	free(entries);
 }
 
-/* The report under way. */
-struct report {
-	struct zones *zones;
-	struct buffer *text;
-	struct doctor_faults *faults;
-};
-
 /* A fault's line goes on after this. */
-static void put_fault(struct report *report, enum zone_status status)
+void doctor_put_fault(struct report *report, enum zone_status status)
 {
 	buffer_put_text(report->text, "FAILED: ");
 	report->faults->met[status] = true;
@@ -52,7 +46,7 @@ static void put_plain(struct buffer *text, const char *words, char also)
 }
 
 /* Labels are anybody's: none says what follows a colon. */
-static void put_label(struct buffer *text, const char *label)
+void doctor_put_label(struct buffer *text, const char *label)
 {
 	put_plain(text, label, ':');
 }
@@ -68,6 +62,14 @@ static void put_deletion(struct buffer *text, int64_t deletion_ms)
 	buffer_format(text, " until %s", moment);
 }
 
+/* What this thread was told since, or the status. */
+static void put_reason(struct report *report, unsigned reasons, enum zone_status status)
+{
+	put_plain(report->text, log_reasons() != reasons ? log_last() : zone_status_text(status),
+		  '\n');
+	buffer_put_u8(report->text, '\n');
+}
+
 /* Its state, in the words that tree and key show have; if it is a fault, with what the KMS said and
  * what to do. */
 static void put_state(struct report *report, const struct entry *root_key)
@@ -80,13 +82,15 @@ static void put_state(struct report *report, const struct entry *root_key)
 		buffer_format(report->text, "ok, %s\n", zone_status_word(finding.status));
 		return;
 	}
-	put_fault(report, finding.status);
-	buffer_put_text(report->text, told ? zone_status_word(finding.status) : "not known");
+	doctor_put_fault(report, finding.status);
+	if (finding.status == ZONE_ROOT_KEY_REFUSED)
+		buffer_put_text(report->text, "not allowed");
+	else
+		buffer_put_text(report->text,
+				told ? zone_status_word(finding.status) : "not known");
 	put_deletion(report->text, finding.deletion_ms);
 	buffer_put_text(report->text, ": ");
-	put_plain(report->text,
-		  log_reasons() != reasons ? log_last() : zone_status_text(finding.status), '\n');
-	buffer_put_u8(report->text, '\n');
+	put_reason(report, reasons, finding.status);
 }
 
 /* The related key in another region that may be asked in its place. */
@@ -102,12 +106,13 @@ static void check_replica(struct report *report, const struct entry *root_key, c
 		.project_id = root_key->project,
 		.report = &said,
 		.quiet = true,
+		.related = true,
 	};
 	struct kms_key key = {0};
 	enum zone_status status = ask_describe(&ask, &key);
 
 	buffer_put_text(report->text, "root key ");
-	put_label(report->text, root_key->label);
+	doctor_put_label(report->text, root_key->label);
 	buffer_format(report->text, " (%s, by multi_region_order): ", arn);
 	if (status == ZONE_OK)
 		status = root_key_meaning(key.state);
@@ -119,7 +124,7 @@ static void check_replica(struct report *report, const struct entry *root_key, c
 		buffer_format(report->text, "ok, %s\n", zone_status_word(status));
 		return;
 	}
-	put_fault(report, status);
+	doctor_put_fault(report, status);
 	buffer_put_text(report->text, zone_status_word(status));
 	put_deletion(report->text, key.deletion_ms);
 	if (said.message[0] != '\0')
@@ -142,7 +147,7 @@ static void check_replicas(struct report *report, const struct entry *root_key)
 static void check_root_key(struct report *report, const struct entry *root_key)
 {
 	buffer_put_text(report->text, "root key ");
-	put_label(report->text, root_key->label);
+	doctor_put_label(report->text, root_key->label);
 	buffer_format(report->text, " (%s, %s): ", root_key->of_root_key.arn,
 		      root_key->of_root_key.region);
 	if (root_key->state == ENTRY_PENDING_DELETION)
@@ -172,7 +177,7 @@ static void describe_kms(struct report *report, const char *provider, const char
 		return;
 	buffer_put_text(report->text, "KMS: ");
 	if (needed)
-		put_fault(report, zone_status_of_kms(status));
+		doctor_put_fault(report, zone_status_of_kms(status));
 	else
 		buffer_put_text(report->text, "not set up: ");
 	buffer_format(report->text, "%s: %s\n", kms_status_text(status), said.message);
@@ -238,11 +243,12 @@ static void put_region(struct zones *zones, const struct entry *zone, struct buf
 
 static void check_zone(struct report *report, const struct entry *zone)
 {
+	unsigned reasons = log_reasons();
 	enum zone_status status =
 		zone->state == ENTRY_ACTIVE ? open_zone(report->zones, zone) : ZONE_OK;
 
 	buffer_put_text(report->text, "zone ");
-	put_label(report->text, zone->label);
+	doctor_put_label(report->text, zone->label);
 	buffer_format(report->text,
 		      " (id %" PRIu64 ", version %" PRIu32 "%s): ", zone->of_zone.zone,
 		      zone->of_zone.primary, zone->of_zone.imported ? ", imported" : "");
@@ -253,8 +259,11 @@ static void check_zone(struct report *report, const struct entry *zone)
 		put_region(report->zones, zone, report->text);
 		buffer_put_u8(report->text, '\n');
 	} else {
-		put_fault(report, status);
-		buffer_format(report->text, "%s\n", zone_status_text(status));
+		doctor_put_fault(report, status);
+		if (standing_is(status))
+			put_reason(report, reasons, status);
+		else
+			buffer_format(report->text, "%s\n", zone_status_text(status));
 	}
 }
 
@@ -286,11 +295,12 @@ enum zone_status zones_doctor(struct zones *zones, struct uid project, struct bu
 	pthread_mutex_unlock(&zones->changing);
 	if (status != ZONE_OK) {
 		buffer_put_text(ret_text, "store: ");
-		put_fault(&report, status);
+		doctor_put_fault(&report, status);
 		buffer_format(ret_text, "%s\n", zone_status_text(status));
 	}
 	TRY(describe_places(&report, project));
 	TRY(check_all(&report, project, ENTRY_ROOT_KEY, check_root_key));
 	TRY(check_all(&report, project, ENTRY_ZONE, check_zone));
+	doctor_check_pins(&report, project);
 	return ret_text->failed ? ZONE_NO_MEMORY : ZONE_OK;
 }

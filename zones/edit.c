@@ -3,6 +3,7 @@
 #include "base/macros.h"
 #include "zones/new_zone.h"
 #include "zones/rules.h"
+#include "zones/standing.h"
 #include "zones/token_key.h"
 
 #include <inttypes.h>
@@ -49,8 +50,10 @@ static enum zone_status check_renamed(struct changes *changes, struct entry *ren
 		TRY(check_usages(renamed));
 	if (!label)
 		return ZONE_OK;
-	if (renamed->kind == ENTRY_ZONE)
+	if (renamed->kind == ENTRY_ZONE) {
 		TRY(check_cluster_part(index, renamed));
+		TRY(standing_check_name(changes->zones, renamed));
+	}
 	return renamed->kind == ENTRY_PROJECT ? ZONE_OK : label_check_free(index, renamed);
 }
 

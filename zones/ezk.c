@@ -19,7 +19,7 @@
 static enum zone_status find(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			     uint32_t version, struct ezk **ret_ezk)
 {
-	enum zone_status why = ezks_usable(zone, version);
+	enum zone_status why = ezks_usable(ezks, zone, version);
 
 	if (why != ZONE_OK)
 		return standing_refuse(ezks_zones(ezks), zone->of_zone.zone, why);
@@ -141,6 +141,7 @@ enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_
 	/* Who can't look whether the zone was deleted does not open it. */
 	TRY(zones_refresh(zones, false));
 	TRY(resolve(zones, root_key, &key));
+	TRY(ask_check_allowed(&(struct ask){.clients = zones->clients}, key.arn));
 	TRY(entry_of_set(key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;

@@ -148,7 +148,7 @@ static void say(void *state, enum zone_status why)
 	AUTO(entry_releasep)
 	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), zone->project);
 
-	if (standing_now(ezks_zones(ezk->ezks), ezk->zone) == why) {
+	if (standing_is(why)) {
 		standing_refuse(ezks_zones(ezk->ezks), ezk->zone, why);
 		return;
 	}

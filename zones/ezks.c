@@ -130,19 +130,19 @@ static bool bar(struct ezk *ezk)
 	enum zone_status why = ezk->standing;
 
 	if (why == ZONE_OK)
-		why = ezks_usable(ezk->entry, ezk->version);
+		why = ezks_usable(ezk->ezks, ezk->entry, ezk->version);
 	return lease_bar(&ezk->lease, why);
 }
 
-/* Takes a newer state of the zone; an older one changes nothing. */
-static void follow(struct ezk *ezk, const struct entry *zone)
+/* Takes a newer state of the zone; an older one changes nothing. True: it could be used. */
+static bool follow(struct ezk *ezk, const struct entry *zone)
 {
 	struct entry *old[2];
 	bool changed;
 
 	/* It is only replaced here, with the registry's lock held; the lease's is for readers. */
 	if (zone->revision <= ezk->entry->revision)
-		return;
+		return false;
 	changed = take_entry(ezk, zone, old);
 	entry_release(old[0]);
 	entry_release(old[1]);
@@ -150,16 +150,34 @@ static void follow(struct ezk *ezk, const struct entry *zone)
 	/* No release writes that: the next use finds out whether it is what was sealed. */
 	if (changed)
 		lease_end(&ezk->lease, ZONE_OK);
-	bar(ezk);
+	return bar(ezk);
 }
 
-enum zone_status ezks_usable(const struct entry *zone, uint32_t version)
+static bool may_open(const struct ezks *ezks, const struct ezk_version *version)
 {
+	size_t wraps = 0;
+
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		if (version->wraps[i].state == WRAP_REPLACED)
+			continue;
+		if (kms_clients_allow(ezks->zones->clients, version->wraps[i].arn))
+			return true;
+		wraps++;
+	}
+	return wraps == 0; /* it does not open in any case */
+}
+
+enum zone_status ezks_usable(struct ezks *ezks, const struct entry *zone, uint32_t version)
+{
+	const struct ezk_version *found = entry_version(zone, version);
+
 	if (zone->state != ENTRY_ACTIVE)
 		return ZONE_PENDING_DELETION;
-	if (entry_version(zone, version) == NULL)
+	if (found == NULL)
 		return ZONE_NOT_FOUND;
-	return version < zone->of_zone.minimum ? ZONE_FENCED : ZONE_OK;
+	if (version < zone->of_zone.minimum)
+		return ZONE_FENCED;
+	return may_open(ezks, found) ? ZONE_OK : ZONE_ROOT_KEY_REFUSED;
 }
 
 /* --- All of them */
@@ -272,7 +290,7 @@ bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status 
 	live->gone = why == ZONE_NOT_FOUND || why == ZONE_DELETED;
 	for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
 		ended |= stand(ezk, why);
-		follow(ezk, zone);
+		ended |= follow(ezk, zone);
 	}
 	return ended;
 }

@@ -76,8 +76,9 @@ struct ezk {
 
 /* Do two states of a zone say the same of a version in all that its MAC covers? */
 bool ezks_same_record(const struct entry *a, const struct entry *b, uint32_t version);
-/* May a version of the zone be used? */
-enum zone_status ezks_usable(const struct entry *zone, uint32_t version);
+/* May a version of the zone be used, as its entry says? ZONE_ROOT_KEY_REFUSED: none of the root
+ * keys that could open it is allowed. */
+enum zone_status ezks_usable(struct ezks *ezks, const struct entry *zone, uint32_t version);
 /* The live EZK, made if need be; held. Whatever stands against its zone bars it. */
 enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			   uint32_t version, struct ezk **ret_ezk);

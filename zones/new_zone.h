@@ -6,7 +6,7 @@
 struct new_zone {
 	struct zone_place place;
 	struct entry *zone; /* held */
-	bool returns; /* its id was somebody's before: not one that was drawn now */
+	bool returns;	    /* its id was somebody's before: not one that was drawn now */
 };
 void new_zone_clear(struct new_zone *new);
 

@@ -14,11 +14,15 @@ enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 {
 	AUTO(entry_releasep) struct entry *entry = entry_new(ENTRY_ROOT_KEY);
 	AUTO(freep) char *name = NULL;
+	const struct ask ask = {.clients = zones->clients};
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
 	if (entry == NULL)
 		return ZONE_NO_MEMORY;
 	TRY(kms_name_copy(kms_key, &name));
+	/* What an alias or a key id stands for is known when it is used. */
+	if (strstr(name, ":key/") != NULL)
+		TRY(ask_check_allowed(&ask, name));
 	TRY(uid_new(&entry->uid));
 	kms_name_parse(name, provider, region);
 	if (!entry_set_text(&entry->label, bytes_of(name)) ||

@@ -2,20 +2,31 @@
 #include "zones/standing.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/pins.h"
 
 #include <inttypes.h>
+
+/* The zone to which its name is pinned; 0: to none. */
+static uint64_t pin_of(const struct zones *zones, const struct entry *zone,
+		       const struct entry *project)
+{
+	return zones->pins == NULL ? 0 : pins_find(zones->pins, project->label, zone->label);
+}
 
 enum zone_status standing_of(const struct zones *zones, uint64_t id)
 {
 	const struct index *index = &zones->index;
 	const struct entry *zone = index_zone(index, id);
+	uint64_t pin;
 
 	if (index_zone_is_gone(index, id))
 		return ZONE_DELETED;
 	if (zone == NULL)
 		return ZONE_OK;
-	return zone->state == ENTRY_ACTIVE && index_is_visible(index, zone) ? ZONE_OK
-									    : ZONE_PENDING_DELETION;
+	if (zone->state != ENTRY_ACTIVE || !index_is_visible(index, zone))
+		return ZONE_PENDING_DELETION;
+	pin = pin_of(zones, zone, index_uid(index, zone->project));
+	return pin == 0 || pin == id ? ZONE_OK : ZONE_OTHER_PIN;
 }
 
 enum zone_status standing_now(struct zones *zones, uint64_t id)
@@ -78,6 +89,51 @@ static void put_pending(const struct subject *subject, struct buffer *out)
 			" awaits deletion; restore it first: set its CKA_CMEK_STATE to active");
 }
 
+/* "[zones] pin (FILE line 3)" */
+static void put_pin_place(const struct zones *zones, struct buffer *out)
+{
+	const char *at = zones->settings.pins_at;
+
+	buffer_format(out, "[zones] pin%s%s%s", at == NULL ? "" : " (", at == NULL ? "" : at,
+		      at == NULL ? "" : ")");
+}
+
+static void put_pin(const struct zones *zones, const struct subject *subject, struct buffer *out)
+{
+	uint64_t pin = subject->zone == NULL || subject->project == NULL
+			       ? 0
+			       : pin_of(zones, subject->zone, subject->project);
+
+	buffer_put_text(out, ": its name is pinned by ");
+	put_pin_place(zones, out);
+	buffer_format(out, " to zone %" PRIu64 "; see who changed the store, or change the pin",
+		      pin);
+}
+
+static const char *refused_root_key(const struct zones *zones, const struct entry *zone)
+{
+	for (size_t i = 0; zone != NULL && i < zone->of_zone.version_count; i++) {
+		const struct ezk_version *version = &zone->of_zone.versions[i];
+
+		for (size_t j = 0; j < version->wrap_count; j++)
+			if (!kms_clients_allow(zones->clients, version->wraps[j].arn))
+				return version->wraps[j].arn;
+	}
+	return "";
+}
+
+static void put_root_key(const struct zones *zones, const struct subject *subject,
+			 struct buffer *out)
+{
+	const char *at = kms_clients_allowed_at(zones->clients);
+
+	buffer_format(out,
+		      ": its root key %s is not among [kms] allowed_root_keys%s%s%s; allow it "
+		      "there, or see who changed the store",
+		      refused_root_key(zones, subject->zone), *at == '\0' ? "" : " (", at,
+		      *at == '\0' ? "" : ")");
+}
+
 void standing_text(struct zones *zones, uint64_t id, enum zone_status why, struct buffer *out)
 {
 	AUTO(subject_clear) struct subject subject = {.id = id};
@@ -86,21 +142,26 @@ void standing_text(struct zones *zones, uint64_t id, enum zone_status why, struc
 	put_subject(&subject, out);
 	if (why == ZONE_PENDING_DELETION)
 		put_pending(&subject, out);
+	else if (why == ZONE_OTHER_PIN)
+		put_pin(zones, &subject, out);
+	else if (why == ZONE_ROOT_KEY_REFUSED)
+		put_root_key(zones, &subject, out);
 	else
 		buffer_put_text(out, " was deleted for good, as the store says: nothing of it "
 				     "opens here any more");
 }
 
-static bool is_standing(enum zone_status why)
+bool standing_is(enum zone_status why)
 {
-	return why == ZONE_PENDING_DELETION || why == ZONE_DELETED;
+	return why == ZONE_PENDING_DELETION || why == ZONE_DELETED || why == ZONE_OTHER_PIN ||
+	       why == ZONE_ROOT_KEY_REFUSED;
 }
 
 enum zone_status standing_refuse(struct zones *zones, uint64_t id, enum zone_status why)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 
-	if (!is_standing(why))
+	if (!standing_is(why))
 		return why;
 	standing_text(zones, id, why, &text);
 	log_reason("%s", text.failed ? zone_status_text(why) : buffer_text(&text));
@@ -114,4 +175,20 @@ enum zone_status zones_zone_missing(struct zones *zones, uint64_t id)
 	if (why == ZONE_OK)
 		return refuse(ZONE_NOT_FOUND, "there is no zone %" PRIu64, id);
 	return standing_refuse(zones, id, why);
+}
+
+enum zone_status standing_check_name(const struct zones *zones, const struct entry *zone)
+{
+	const struct entry *project = index_uid(&zones->index, zone->project);
+	AUTO(buffer_clear) struct buffer setting = {0};
+	uint64_t pin = project == NULL ? 0 : pin_of(zones, zone, project);
+
+	if (pin == 0 || pin == zone->of_zone.zone)
+		return ZONE_OK;
+	put_pin_place(zones, &setting);
+	return refuse(ZONE_OTHER_PIN,
+		      "the name '%s' in project '%s' is pinned to zone %" PRIu64
+		      " by %s; choose another name, or change the pin",
+		      zone->label, project->label, pin,
+		      setting.failed ? "[zones] pin" : buffer_text(&setting));
 }

@@ -19,8 +19,14 @@
 enum zone_status standing_of(const struct zones *zones, uint64_t zone);
 /* The same; takes the lock. */
 enum zone_status standing_now(struct zones *zones, uint64_t zone);
-/* Which zone of which project it is, what is said against it, and what to do. Takes the lock. */
+/* Which zone of which project it is, what is said against it, and what to do: of the above, or
+ * ZONE_ROOT_KEY_REFUSED (ezks_usable). Takes the lock. */
 void standing_text(struct zones *zones, uint64_t zone, enum zone_status why, struct buffer *out);
-/* Gives the thread that as its reason, if `why` is one of the above, and answers `why`: for calls
+/* May a zone have the label it is to get? Within a transaction, or with the lock held.
+ * ZONE_OTHER_PIN. */
+enum zone_status standing_check_name(const struct zones *zones, const struct entry *zone);
+/* Is it one of those? */
+bool standing_is(enum zone_status why);
+/* Gives the thread that as its reason, if `why` is one of those, and answers `why`: for calls
  * that are refused, of which there may be many. */
 enum zone_status standing_refuse(struct zones *zones, uint64_t zone, enum zone_status why);

@@ -13,10 +13,12 @@
 #include "zones/index.h"
 #include "zones/zones.h"
 
+struct pins;
 struct ezks; /* the live EZKs, made and freed by zones/ezk.c */
 
 struct zones {
-	struct zones_settings settings; /* default_root_key is owned */
+	struct zones_settings settings; /* default_root_key and pins_at are owned */
+	struct pins *pins;		/* NULL: none */
 	const struct clock *clock;
 	struct store *store;
 	struct kms_clients *clients;

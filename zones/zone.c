@@ -8,6 +8,7 @@
 #include "zones/new_zone.h"
 #include "zones/record.h"
 #include "zones/rules.h"
+#include "zones/standing.h"
 #include "zones/told.h"
 
 #include <inttypes.h>
@@ -60,6 +61,8 @@ static enum zone_status check_label(struct zones *zones, const struct entry *zon
 
 	pthread_rwlock_rdlock(&zones->lock);
 	status = label_check_free(&zones->index, zone);
+	if (status == ZONE_OK)
+		status = standing_check_name(zones, zone);
 	pthread_rwlock_unlock(&zones->lock);
 	return status;
 }
@@ -137,6 +140,7 @@ static enum zone_status decide(struct changes *changes, void *state)
 
 	TRY(zone_place_put(changes, &new->place));
 	TRY(label_check_free(index, new->zone));
+	TRY(standing_check_name(changes->zones, new->zone));
 	if (index_zone(index, new->zone->of_zone.zone) != NULL)
 		return new->returns ? refuse(ZONE_EXISTS, "%s lives in this store",
 					     zone_told_in(index, new->zone->of_zone.zone).text)

@@ -4,6 +4,7 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/ezks.h"
+#include "zones/pins.h"
 #include "zones/state.h"
 
 #include <stdarg.h>
@@ -14,6 +15,30 @@ enum { LOOK_EVERY_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
 
 /* --- Life */
 
+bool zones_pins_valid(const char *text, struct bytes *ret_bad)
+{
+	return pins_valid(text, ret_bad);
+}
+
+static bool own_text(const char **text, const char *from)
+{
+	*text = from == NULL ? NULL : strdup(from);
+	return *text != NULL || from == NULL;
+}
+
+/* What of the settings is text. */
+static bool own_settings(struct zones *zones, const struct zones_settings *settings)
+{
+	bool failed;
+
+	zones->settings = *settings;
+	zones->settings.pins = NULL;
+	zones->pins = pins_new(settings->pins, &failed);
+	failed |= !own_text(&zones->settings.default_root_key, settings->default_root_key);
+	failed |= !own_text(&zones->settings.pins_at, settings->pins_at);
+	return !failed;
+}
+
 enum zone_status zones_new(const struct zones_settings *settings, struct store *store,
 			   struct kms_clients *clients, struct zones **ret_zones)
 {
@@ -21,15 +46,10 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 
 	if (zones == NULL)
 		return ZONE_NO_MEMORY;
-	zones->settings = *settings;
-	zones->settings.default_root_key = NULL;
 	zones->clock = settings->clock != NULL ? settings->clock : &clock_system;
 	pthread_mutex_init(&zones->changing, NULL);
 	pthread_rwlock_init(&zones->lock, NULL);
-	if (settings->default_root_key != NULL)
-		zones->settings.default_root_key = strdup(settings->default_root_key);
-	if ((settings->default_root_key != NULL && zones->settings.default_root_key == NULL) ||
-	    ezks_new(zones, &zones->ezks) != ZONE_OK) {
+	if (!own_settings(zones, settings) || ezks_new(zones, &zones->ezks) != ZONE_OK) {
 		zones_free(zones);
 		return ZONE_NO_MEMORY;
 	}
@@ -51,6 +71,8 @@ void zones_free(struct zones *zones)
 	pthread_rwlock_destroy(&zones->lock);
 	pthread_mutex_destroy(&zones->changing);
 	free((char *)(uintptr_t)zones->settings.default_root_key);
+	free((char *)(uintptr_t)zones->settings.pins_at);
+	pins_free(zones->pins);
 	free(zones);
 }
 

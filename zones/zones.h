@@ -22,10 +22,15 @@ struct zones_settings {
 	unsigned zone_lease_seconds;
 	unsigned deletion_window_days; /* 30 */
 	bool ezk_from_kms;	       /* ezk_source = kms */
+	const char *pins;	       /* [zones] pin; NULL: none */
+	const char *pins_at;	       /* where that is set: file and line, for messages */
 	const struct clock *clock;
 };
 
 struct zones;
+
+/* Whether a text may be [zones] pin (zones/pins.h); ret_bad: what of it is no pin. */
+bool zones_pins_valid(const char *text, struct bytes *ret_bad);
 
 /* Touches neither network nor store: the store is opened at the first look. Takes `store` and
  * `clients` on ZONE_OK. */

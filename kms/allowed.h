@@ -1,0 +1,8 @@
+/* [kms] allowed_root_keys as it is matched; kms_keys_valid() of kms.h says what may be written. */
+#pragma once
+
+#include "base/bytes.h"
+
+/* `key`: a key ARN, or "local:NAME" of a key that is to be made, which only a pattern takes that
+ * says nothing of its key id. Any other name is none that is allowed. No patterns: all are. */
+bool key_allowed(const char *patterns, const char *key);

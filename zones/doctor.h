@@ -1,0 +1,18 @@
+/* What the files of the doctor's report share. */
+#pragma once
+
+#include "base/buffer.h"
+#include "zones/zones.h"
+
+/* The report under way. */
+struct report {
+	struct zones *zones;
+	struct buffer *text;
+	struct doctor_faults *faults;
+};
+
+/* A fault's line goes on after this. */
+void doctor_put_fault(struct report *report, enum zone_status status);
+/* Labels are anybody's: in one neither a control character nor a colon is as it was. */
+void doctor_put_label(struct buffer *text, const char *label);
+void doctor_check_pins(struct report *report, struct uid project);
