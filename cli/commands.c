@@ -157,7 +157,8 @@ const struct command commands[] = {
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
 	  "Exit code 0 means all is well; else it is that of the gravest fault: 7 something is damaged,\n"
-	  "5 the KMS said no, 6 something is out of reach. Only 6 is worth trying again as it is.\n",
+	  "5 the KMS said no, 6 something is out of reach, 4 the configuration refuses a root key or a\n"
+	  "name. Only 6 is worth trying again as it is.\n",
 	  any_project, doctor_run },
 };
 

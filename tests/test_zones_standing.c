@@ -297,35 +297,41 @@ static void process_that_starts_later_refuses_it_too(void **state)
 	}
 }
 
-/* The process has opened it by its record where no store knew it; then its store does. */
+/* A process opens it by its record where its store does not know it; then it does. */
 static void zone_that_the_store_learns_of_later_is_heard_of_by_its_record(void **state)
 {
 	struct world *w = *state;
 	struct entry_names names = names_of("back");
+	struct zones *other;
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(entry_releasep) struct entry *root_key = NULL;
 	AUTO(entry_releasep) struct entry *imported = NULL;
 	AUTO(entry_releasep) struct entry *restored = NULL;
 	AUTO(entry_releasep) struct entry *pending = NULL;
+	struct ezk *ezk = NULL;
 
 	assert_int_equal(remove(w->f->path), 0);
-	assert_int_equal(zones_project_create(w->f->zones, 0, bytes_of("fresh"), &project),
+	other = zones_other(w->f);
+	assert_int_equal(zones_root_key_name(other, bytes_of(ROOT_A), &root_key), ZONE_OK);
+	assert_int_equal(ezk_from_records(other, root_key, buffer_bytes(&w->records), &ezk),
 			 ZONE_OK);
-	root_key = root_key_of(w->f->zones, project);
-	assert_int_equal(ezk_begin(w->ezk), ZONE_NOT_FOUND);
-	assert_int_equal(ezk_begin(w->by_record), ZONE_OK);
 	/* With the old ids, in another project. */
-	assert_int_equal(zones_zone_import(w->f->zones, project->uid, root_key,
-					   buffer_bytes(&w->records), true, &names, &imported),
+	assert_int_equal(zones_project_create(other, 0, bytes_of("fresh"), &project), ZONE_OK);
+	entry_release(root_key);
+	root_key = root_key_of(other, project);
+	assert_int_equal(zones_zone_import(other, project->uid, root_key, buffer_bytes(&w->records),
+					   true, &names, &imported),
 			 ZONE_OK);
-	assert_int_equal(ezk_begin(w->by_record), ZONE_OK);
-	assert_int_equal(zones_entry_delete(w->f->zones, imported), ZONE_OK);
-	assert_int_equal(ezk_begin(w->by_record), ZONE_PENDING_DELETION);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(zones_entry_delete(other, imported), ZONE_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_PENDING_DELETION);
 	assert_non_null(strstr(log_last(), "database 'back'"));
 	assert_non_null(strstr(log_last(), "project 'fresh'"));
-	pending = zones_find_uid(w->f->zones, imported->uid);
-	assert_int_equal(zones_entry_restore(w->f->zones, pending, &restored), ZONE_OK);
-	assert_int_equal(ezk_begin(w->by_record), ZONE_OK);
+	pending = zones_find_uid(other, imported->uid);
+	assert_int_equal(zones_entry_restore(other, pending, &restored), ZONE_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	ezk_release(ezk);
+	zones_free(other);
 }
 
 static void another_zone_is_not_touched(void **state)

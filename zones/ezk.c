@@ -166,18 +166,8 @@ enum zone_status ezk_begin(struct ezk *ezk)
 	return answer(ezk, lease_begin(&ezk->lease));
 }
 
-/* An operation under way may have many parts, and nobody else to look into the store meanwhile. */
-static void look(const struct ezk *ezk)
-{
-	struct zones *zones = ezks_zones(ezk->ezks);
-
-	if (zones->loaded)
-		zones_refresh(zones, false);
-}
-
 enum zone_status ezk_continue(struct ezk *ezk)
 {
-	look(ezk);
 	return answer(ezk, lease_continue(&ezk->lease));
 }
 

@@ -185,4 +185,11 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 	});
 }
 
-const struct lease_source ezk_source = {bring, vouch, refusal, say, tell};
+static void look(void *state)
+{
+	struct ezk *ezk = state;
+
+	zones_refresh(ezks_zones(ezk->ezks), false);
+}
+
+const struct lease_source ezk_source = {bring, vouch, refusal, say, tell, look};

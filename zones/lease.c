@@ -45,12 +45,23 @@ bool lease_runs(const struct lease *lease)
 	return !moment_passed(end_of(lease), lease_now(lease));
 }
 
+static struct moment renewal_of(const struct lease *lease)
+{
+	return load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
+}
+
 /* Runs, and need not be renewed yet. */
 static bool is_fresh(const struct lease *lease)
 {
-	struct moment renew = load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
+	return !moment_passed(renewal_of(lease), lease_now(lease));
+}
 
-	return !moment_passed(renew, lease_now(lease));
+/* And nobody is to look whether it is still allowed. */
+static bool goes_on(const struct lease *lease, struct moment until)
+{
+	struct moment now = lease_now(lease);
+
+	return !moment_passed(until, now) && !lease_rules_look_due(lease->rules, now.monotonic_ms);
 }
 
 /* Readers may see one clock's new moment and the other's old one. That is never later than both
@@ -282,28 +293,43 @@ static enum zone_status renew(struct lease *lease)
 	return ask_or_wait(lease);
 }
 
-static enum zone_status renew_or_say(struct lease *lease)
+static void look(struct lease *lease)
+{
+	if (lease->source->look != NULL &&
+	    lease_rules_look_due(lease->rules, lease_now(lease).monotonic_ms))
+		lease->source->look(lease->state);
+}
+
+static enum zone_status renew_or_say(struct lease *lease,
+				     struct moment (*until)(const struct lease *))
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	unsigned reasons = log_reasons();
-	enum zone_status status = renew(lease);
+	enum zone_status status;
 
+	look(lease);
+	if (until != NULL && !moment_passed(until(lease), lease_now(lease)))
+		return ZONE_OK;
+	status = renew(lease);
 	lease_tell(lease);
 	if (status != ZONE_OK && log_reasons() == reasons)
 		lease->source->say(lease->state, status);
 	return status;
 }
 
+/* Until when a further use needs nobody; where every operation asks, one that goes on goes by the
+ * yes that it has. */
 enum zone_status lease_begin(struct lease *lease)
 {
-	if (lease->rules->lease_ms > 0 && is_fresh(lease))
-		return ZONE_OK;
-	return renew_or_say(lease);
+	if (lease->rules->lease_ms == 0)
+		return renew_or_say(lease, NULL);
+	return goes_on(lease, renewal_of(lease)) ? ZONE_OK : renew_or_say(lease, renewal_of);
 }
 
 enum zone_status lease_continue(struct lease *lease)
 {
-	bool good = lease->rules->lease_ms > 0 ? is_fresh(lease) : lease_runs(lease);
+	struct moment (*until)(const struct lease *) =
+		lease->rules->lease_ms > 0 ? renewal_of : end_of;
 
-	return good ? ZONE_OK : renew_or_say(lease);
+	return goes_on(lease, until(lease)) ? ZONE_OK : renew_or_say(lease, until);
 }

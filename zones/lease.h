@@ -99,6 +99,9 @@ struct lease_source {
 	/* Once for each change, in their order; `why` of LEASE_RECOVERED is ZONE_OK. Called without
 	 * a lock. */
 	void (*tell)(void *state, enum lease_event event, enum zone_status why);
+	/* Looks into the store, for lease_rules_look_due(): an operation under way may have many
+	 * parts, and nobody else to look meanwhile. Called without a lock; NULL: there is none. */
+	void (*look)(void *state);
 };
 
 void lease_init(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,

@@ -33,6 +33,7 @@ void lease_rules_init(struct lease_rules *rules, const struct clock *clock,
 	rules->zone_lease_ms =
 		rules->lease_ms > 0 ? (int64_t)settings->zone_lease_seconds * SECOND_MS : 0;
 	rules->outage_ms = smaller(rules->yes_ms, OUTAGE_MS);
+	atomic_init(&rules->look_monotonic_ms, INT64_MAX);
 	atomic_init(&rules->dice, first_dice(rules, clock_now(clock)));
 	lease_rules_reset(rules);
 }
@@ -63,6 +64,11 @@ struct moment lease_rules_ahead(struct lease_rules *rules, struct moment asked, 
 struct moment lease_rules_again(struct lease_rules *rules, struct moment failed)
 {
 	return moment_after(failed, between(rules, rules->outage_ms / 4, rules->outage_ms / 2));
+}
+
+void lease_rules_look_at(struct lease_rules *rules, int64_t monotonic_ms)
+{
+	atomic_store_explicit(&rules->look_monotonic_ms, monotonic_ms, memory_order_relaxed);
 }
 
 /* --- What is to be wiped next */

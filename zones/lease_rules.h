@@ -33,6 +33,8 @@ struct lease_rules {
 	/* The first moment at which some plaintext is to be wiped, on either clock. */
 	_Atomic int64_t wipe_monotonic_ms;
 	_Atomic int64_t wipe_realtime_ms;
+	/* When the store is to be looked into again, by whoever uses a lease then. */
+	_Atomic int64_t look_monotonic_ms;
 	_Atomic uint64_t dice;
 	/* For values that are hidden (zones/kept.c): this process's own salt, and the last number.
 	 */
@@ -49,6 +51,14 @@ void lease_rules_init(struct lease_rules *rules, const struct clock *clock,
 struct moment lease_rules_ahead(struct lease_rules *rules, struct moment asked, int64_t ms);
 /* When to try again after a failure, before that failure is forgotten. */
 struct moment lease_rules_again(struct lease_rules *rules, struct moment failed);
+
+/* The store was looked into, and is to be again at this moment; none was said: never. */
+void lease_rules_look_at(struct lease_rules *rules, int64_t monotonic_ms);
+static inline bool lease_rules_look_due(const struct lease_rules *rules, int64_t monotonic_ms)
+{
+	return monotonic_ms >=
+	       atomic_load_explicit(&rules->look_monotonic_ms, memory_order_relaxed);
+}
 
 /* Something is to be wiped at this moment. */
 void lease_rules_wipe_at(struct lease_rules *rules, struct moment moment);

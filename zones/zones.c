@@ -141,6 +141,7 @@ void zones_looked(struct zones *zones, enum zone_status status)
 	zones->look = status;
 	atomic_fetch_add_explicit(&zones->looks, 1, memory_order_relaxed);
 	zones->next_look = monotonic_ms(zones) + LOOK_EVERY_MS;
+	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
 	if (status == ZONE_OK)
 		zones->loaded = true;
 }
