@@ -6,7 +6,7 @@
 #include "base/macros.h"
 #include "base/name.h"
 #include "zones/ask.h"
-#include "zones/doctor.h"
+#include "zones/doctor_report.h"
 #include "zones/ezk.h"
 #include "zones/root_keys.h"
 #include "zones/standing.h"

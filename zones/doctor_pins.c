@@ -1,6 +1,6 @@
 /* What `cmek doctor` says of [zones] pin: a line for each that is about the project. */
 #include "base/macros.h"
-#include "zones/doctor.h"
+#include "zones/doctor_report.h"
 #include "zones/pins.h"
 #include "zones/rules.h"
 
