@@ -275,6 +275,41 @@ static void pinned_zone_comes_back_under_its_name(void **state)
 	assert_int_equal(use(f->zones, back, &ezk), ZONE_OK);
 }
 
+static void doctor_says_whether_pins_hold(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *one = make_zone(f, "one");
+	AUTO(entry_releasep) struct entry *two = make_zone(f, "two");
+	AUTO(buffer_clear) struct buffer report = {0};
+	struct doctor_faults faults;
+	char text[256], line[128];
+	const char *said;
+
+	snprintf(text, sizeof(text),
+		 "one = %" PRIu64 ", two = 7, moved = %" PRIu64 ", none = 8, project:one = %" PRIu64
+		 ", elsewhere:one = 9",
+		 one->of_zone.zone, two->of_zone.zone, one->of_zone.zone);
+	f->settings.pins = text;
+	zones_reopen(f);
+	assert_int_equal(zones_doctor(f->zones, f->project->uid, &report, &faults), ZONE_OK);
+	said = buffer_text(&report);
+	snprintf(line, sizeof(line), "pin default/one (zone %" PRIu64 "): ok\n", one->of_zone.zone);
+	assert_non_null(strstr(said, line));
+	snprintf(line, sizeof(line),
+		 "pin default/two (zone 7): FAILED: the name is that of zone %" PRIu64 "\n",
+		 two->of_zone.zone);
+	assert_non_null(strstr(said, line));
+	snprintf(line, sizeof(line),
+		 "pin default/moved (zone %" PRIu64 "): FAILED: that zone is named two\n",
+		 two->of_zone.zone);
+	assert_non_null(strstr(said, line));
+	assert_non_null(
+		strstr(said, "pin default/none (zone 8): no database has that name here\n"));
+	assert_null(strstr(said, "(zone 9)"));
+	assert_true(faults.met[ZONE_OTHER_PIN]);
+}
+
 #define ZONES_TEST(name) cmocka_unit_test_setup_teardown(name, zones_begin, zones_end)
 
 int main(void)
@@ -286,6 +321,7 @@ int main(void)
 		ZONES_TEST(zone_under_a_name_that_is_pinned_to_another_is_not_used),
 		ZONES_TEST(no_zone_gets_a_name_that_is_pinned_to_another),
 		ZONES_TEST(pinned_zone_comes_back_under_its_name),
+		ZONES_TEST(doctor_says_whether_pins_hold),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

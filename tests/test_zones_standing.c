@@ -334,6 +334,31 @@ static void zone_that_the_store_learns_of_later_is_heard_of_by_its_record(void *
 	zones_free(other);
 }
 
+/* The KMS's yes is on its way when the zone goes. */
+static void delete_meanwhile(void *state, enum fake_kms_call call)
+{
+	struct world *w = state;
+
+	w->f->aws.on_call = NULL;
+	assert_int_equal(call, FAKE_DECRYPT);
+	delete_it(w, w->f->zones);
+}
+
+static void record_that_is_being_opened_when_its_zone_is_deleted_is_refused(void **state)
+{
+	struct world *w = *state;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	ezk_release(TAKE(w->by_record));
+	fake_clock_advance(&w->f->clock, (int64_t)400 * 1000);
+	w->f->aws.on_call_state = w;
+	w->f->aws.on_call = delete_meanwhile;
+	assert_int_equal(
+		ezk_from_records(w->f->zones, w->beside_key, buffer_bytes(&w->records), &ezk),
+		ZONE_PENDING_DELETION);
+	assert_null(w->f->aws.on_call);
+}
+
 static void another_zone_is_not_touched(void **state)
 {
 	struct world *w = *state;
@@ -397,6 +422,7 @@ int main(void)
 		cmocka_unit_test(other_processes_refuse_it_within_a_second),
 		cmocka_unit_test(process_that_starts_later_refuses_it_too),
 		WORLD_TEST(zone_that_the_store_learns_of_later_is_heard_of_by_its_record),
+		WORLD_TEST(record_that_is_being_opened_when_its_zone_is_deleted_is_refused),
 		WORLD_TEST(another_zone_is_not_touched),
 		WORLD_TEST(record_is_not_opened_by_who_cannot_look_into_the_store),
 		WORLD_TEST(what_was_read_once_goes_on_while_the_store_is_away),

@@ -26,7 +26,8 @@ enum ezk_purpose {
 struct ezk; /* counted */
 
 /* The version of a zone in the index (0: the primary; UINT32_MAX: the raw version); no KMS.
- * ZONE_PENDING_DELETION, ZONE_FENCED. */
+ * ZONE_PENDING_DELETION, ZONE_FENCED, ZONE_ROOT_KEY_REFUSED; what else stands against the zone
+ * (zones/standing.h) may be said by ezk_begin() only. */
 enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_t version,
 			  struct ezk **ret_ezk);
 enum { EZK_PRIMARY = 0 };
@@ -36,7 +37,9 @@ enum { EZK_PRIMARY = 0 };
  * looked at: whoever could name a key of his own could pass off his data as the zone's
  * (ZONE_KMS_INCORRECT_KEY: none is). One that is named by an alias or a key id is described first.
  * KMS, unless the very records have a lease here: the newest version is opened and its MAC checked.
- * ZONE_INVALID.
+ * ZONE_INVALID. If the store knows their zone, its word holds (zones/standing.h), now and as long
+ * as the EZK is held: ZONE_PENDING_DELETION, ZONE_DELETED, ZONE_OTHER_PIN. Who can't look into the
+ * store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
  */
 enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk);
@@ -64,7 +67,8 @@ enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret
  */
 enum zone_status ezk_begin(struct ezk *ezk);
 /* The same for a further part of an operation under way: while the lease runs (with lease_seconds =
- * 0: for 60 s after the last yes) a load of each clock and two of memory. */
+ * 0: for 60 s after the last yes) a load of each clock and three of memory, and once a second a
+ * look into the store. */
 enum zone_status ezk_continue(struct ezk *ezk);
 /*
  * Is what `zone` (a state of its zone that the caller knows) says of this version's record what its

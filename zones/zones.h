@@ -108,7 +108,8 @@ struct entry_names {
 /* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS (the same
  * key, however named, or the label), ZONE_TOO_MANY_ROOT_KEYS; restores one that awaits removal. A
  * "local:NAME" key is made if new. Default label: the name of an alias or local key, else (also
- * where that is taken) the key id. */
+ * where that is taken) the key id. ZONE_ROOT_KEY_REFUSED here, and for all below that ask by one:
+ * [kms] allowed_root_keys does not have it. */
 enum zone_status zones_root_key_add(struct zones *zones, struct uid project, struct bytes kms_key,
 				    const struct entry_names *names, struct entry **ret_root_key);
 /* A root key named only for this process's sessions (to open a record set where no project has it);
@@ -151,7 +152,7 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 /* KMS. label: "cluster/database"; "database" (cluster "default", made on demand in the root key's
  * region, the root key being the project's only one or default_root_key, which is added on demand);
  * empty: "zone-ID". "db" and "default/db" are one name. A failure leaves nothing. ZONE_INVALID:
- * more limits than a record holds. */
+ * more limits than a record holds. ZONE_OTHER_PIN: the name is another zone's, by configuration. */
 enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 				   const struct entry_names *names, struct entry **ret_zone);
 /* The record set of a zone: all versions (docs/format.md). */
@@ -162,7 +163,9 @@ enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
 				   struct buffer *ret_record);
 /* KMS: a record set comes (back) to a project, each record decrypted by `root_key` (no other wrap
  * is looked at or kept) and its MAC found good first. It keeps its ids and context; with `imported`
- * it decrypts only. ZONE_EXISTS: the zone lives in this store, or its key is another zone's. */
+ * it decrypts only. ZONE_EXISTS: the zone lives in this store, or its key is another zone's.
+ * ZONE_PENDING_DELETION, ZONE_DELETED: it was deleted here, and a record set restores nothing.
+ * ZONE_OTHER_PIN. */
 enum zone_status zones_zone_import(struct zones *zones, struct uid project,
 				   const struct entry *root_key, struct bytes records,
 				   bool imported, const struct entry_names *names,

@@ -167,5 +167,6 @@ int main(void)
 	failures += rules_leases();
 	failures += rules_names();
 	failures += rules_deleted();
+	failures += rules_settings();
 	return failures == 0 ? 0 : 1;
 }

@@ -62,3 +62,4 @@ int rules_arguments(void);
 int rules_leases(void);
 int rules_names(void);
 int rules_deleted(void);
+int rules_settings(void);

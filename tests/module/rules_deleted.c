@@ -179,6 +179,34 @@ static CK_RV dek_that_was_wrapped_encrypts(CK_SESSION_HANDLE session)
 	return encrypt(session, in.wrapped_once);
 }
 
+static CK_RV value_is_read(CK_SESSION_HANDLE session)
+{
+	CK_BYTE value[32];
+	CK_ATTRIBUTE row = {CKA_VALUE, value, sizeof(value)};
+
+	return p11->C_GetAttributeValue(session, in.wrapped_once, &row, 1);
+}
+
+static CK_RV it_is_digested(CK_SESSION_HANDLE session)
+{
+	CK_BYTE digest[32];
+	CK_RV rv;
+
+	check(p11->C_DigestInit(session, mechanism(CKM_SHA256)));
+	rv = p11->C_DigestKey(session, in.wrapped_once);
+	if (rv == CKR_OK)
+		check(p11->C_DigestFinal(session, digest, &(CK_ULONG){sizeof(digest)}));
+	return rv;
+}
+
+static CK_RV it_becomes_a_token_key(CK_SESSION_HANDLE session)
+{
+	struct template *t = with_bool(template_new(), CKA_TOKEN, true);
+	CK_OBJECT_HANDLE key;
+
+	return p11->C_CopyObject(session, in.wrapped_once, t->rows, t->count, &key);
+}
+
 static CK_RV copy_encrypts(CK_SESSION_HANDLE session)
 {
 	return encrypt(session, in.copy);
@@ -224,6 +252,9 @@ static const struct {
 	{"it wraps", dek_of_record_wraps},
 	{"a key is derived from one that was wrapped", base_derives},
 	{"a DEK that was wrapped encrypts", dek_that_was_wrapped_encrypts},
+	{"its value is read", value_is_read},
+	{"it is digested", it_is_digested},
+	{"it becomes a token key", it_becomes_a_token_key},
 	{"a copy encrypts", copy_encrypts},
 	{"a key that was derived encrypts", derived_key_encrypts},
 	{"a token key that was used encrypts", token_key_encrypts},
