@@ -45,6 +45,11 @@ const char *system_error_text(int error)
 	return strerror(error);
 }
 
+const char *system_error_making(int error)
+{
+	return error == ENOENT ? "Its folder does not exist" : system_error_text(error);
+}
+
 const char *system_error_remedy(int error)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++)

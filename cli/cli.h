@@ -60,8 +60,8 @@ int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3))
 /* "cmek: warning: …". */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As `fail`, for an error of the system (errno) about `name`: its words after `what` ("" or "cannot
- * be written: "), and what to do; the exit code. */
+/* As `fail`, for an error of the system (errno) about `name`: its words after `what` ("" of what is
+ * there already, "cannot be written: " of what is made), and what to do; the exit code. */
 int fail_system(int error, const char *name, const char *what);
 
 /* Characters that nobody sees, controls among them, become question marks: names may come from

@@ -45,8 +45,11 @@ void warn(const char *format, ...)
 
 int fail_system(int error, const char *name, const char *what)
 {
+	bool reads = *what == '\0';
+
 	return fail(error == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED, "%s: %s%s; %s", name,
-		    what, system_error_text(error), system_error_remedy(error));
+		    what, reads ? system_error_text(error) : system_error_making(error),
+		    system_error_remedy(error));
 }
 
 char *plain_text(char *text)

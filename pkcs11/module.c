@@ -117,14 +117,16 @@ static CK_RV make_zones(struct module *module)
 	return error_of_zone(zones_new(&settings, store, clients, &module->zones), ERROR_TOKEN);
 }
 
-/* A log that can't be written stops nobody, so it is said where somebody looks. */
-static void describe_log(const char *setting, const char *path, struct buffer *text)
+/* A log that can't be written stops nobody unless that is asked for, so it is said where somebody
+ * looks. */
+static void describe_log(const char *setting, const char *path, bool required, struct buffer *text)
 {
 	if (path != NULL && !file_may_append(path))
-		buffer_format(
-			text,
-			"warning: [log] %s = %s can't be written: %s; its lines are lost: %s\n",
-			setting, path, system_error_text(errno), system_error_remedy(errno));
+		buffer_format(text, "warning: [log] %s = %s can't be written: %s; %s: %s\n",
+			      setting, path, system_error_making(errno),
+			      required ? "work stops for it (audit_required)"
+				       : "its lines are lost",
+			      system_error_remedy(errno));
 }
 
 /* What `doctor` says of the module itself. */
@@ -135,8 +137,8 @@ static CK_RV describe(struct module *module)
 	buffer_format(&text, "module: cmek-pkcs11 %s\n", CMEK_VERSION);
 	config_describe(&module->config, &text);
 	if (log_is_file(module->config.log_to))
-		describe_log("to", module->config.log_to, &text);
-	describe_log("audit", module->config.log_audit, &text);
+		describe_log("to", module->config.log_to, false, &text);
+	describe_log("audit", module->config.log_audit, module->config.log_audit_required, &text);
 	buffer_format(&text, "cryptography: OpenSSL %s%s\n", crypto_openssl_version(),
 		      module->config.crypto_fips ? ", FIPS provider" : "");
 	if (secret_unlocked_count() > 0)
@@ -217,7 +219,7 @@ static void configure_log(const struct config *config)
 {
 	if (!log_configure((enum log_level)config->log_level, config->log_to))
 		log_loss("[log] to = %s can't be opened: %s; the log stays where it was; %s",
-			 config->log_to, system_error_text(errno), system_error_remedy(errno));
+			 config->log_to, system_error_making(errno), system_error_remedy(errno));
 }
 
 static CK_RV start(struct config *config)

@@ -91,6 +91,8 @@ static void an_error_of_the_system_has_words_and_a_remedy(void **state)
 		assert_string_equal(system_error_text(errors[i]), strerror(errors[i]));
 		assert_string_not_equal(system_error_remedy(errors[i]), system_error_remedy(0));
 	}
+	assert_string_equal(system_error_making(ENOENT), "Its folder does not exist");
+	assert_string_equal(system_error_making(EROFS), strerror(EROFS));
 	assert_string_equal(system_error_text(ESPIPE), "It is a pipe");
 	assert_string_equal(system_error_remedy(EILSEQ), "see the system's log");
 }

@@ -269,7 +269,7 @@ static void a_log_that_cannot_be_written_stops_nobody_and_is_said(void **state)
 {
 	(void)state;
 	snprintf(log_path, sizeof(log_path), "%s/log", folder);
-	write_in_vain("/nowhere/audit.jsonl", "No such file or directory");
+	write_in_vain("/nowhere/audit.jsonl", "Its folder does not exist");
 	assert_int_equal(access("/nowhere/audit.jsonl", F_OK), -1);
 	write_in_vain("/dev/full", "No space left on device");
 	write_in_vain(folder, "Is a directory");
@@ -312,7 +312,8 @@ static void what_is_required_is_known_before_it_is_done(void **state)
 
 	audit_require(true);
 	assert_int_equal(audit_ready(), ZONE_AUDIT_UNAVAILABLE);
-	assert_non_null(strstr(log_last(), "/nowhere/audit.jsonl can't be written: No such file"));
+	assert_non_null(strstr(log_last(),
+			       "/nowhere/audit.jsonl can't be written: Its folder does not exist"));
 	assert_int_equal(audit_write(&decrypted), ZONE_AUDIT_UNAVAILABLE);
 	assert_true(audit_configure(folder));
 	assert_int_equal(audit_ready(), ZONE_AUDIT_UNAVAILABLE);

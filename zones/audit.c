@@ -187,7 +187,7 @@ enum zone_status audit_write(const struct audit_event *event)
 	written = write_line(event);
 	if (!written)
 		log_loss("the audit log %s can't be written: %s; a line is lost: %s %s, %s; %s",
-			 path, system_error_text(errno), event->event, event->action,
+			 path, system_error_making(errno), event->event, event->action,
 			 event->outcome, system_error_remedy(errno));
 	errno = saved;
 	return written || !is_required ? ZONE_OK : ZONE_AUDIT_UNAVAILABLE;
@@ -252,6 +252,6 @@ enum zone_status audit_ready(void)
 	log_error(
 		"the audit log %s can't be written: %s; nothing is done that it could not tell of "
 		"([log] audit_required); %s",
-		path, system_error_text(errno), system_error_remedy(errno));
+		path, system_error_making(errno), system_error_remedy(errno));
 	return ZONE_AUDIT_UNAVAILABLE;
 }

@@ -481,7 +481,7 @@ def check_unwritable(ok, place):
     # Root may write everywhere, unless it gives that up.
     without = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
     for path, reason, prefix in (
-            (os.path.join(place.folder, "missing", "audit.jsonl"), "No such file or directory", []), ("/dev/full", "No space left on device", []),
+            (os.path.join(place.folder, "missing", "audit.jsonl"), "Its folder does not exist", []), ("/dev/full", "No space left on device", []),
             (closed, "Permission denied", without)):
         place.audit = path
         place.configure("")

@@ -56,10 +56,10 @@ printf '[log]\naudit = %s/none/audit.jsonl\nto = %s\n' "$home" "$home" >>"$home/
 doctor() { CMEK_PKCS11_CONF=$home/$1 "$cmek" doctor; }
 ok "a log and an audit log that can't be written stop nobody" doctor logs.conf
 ok "doctor says why of the one" says "warning: [log] to = $home can't be written: Is a directory; its lines are lost: look at"
-ok "and of the other" says "warning: [log] audit = $home/none/audit.jsonl can't be written: No such file or directory; its lines are lost"
+ok "and of the other" says "warning: [log] audit = $home/none/audit.jsonl can't be written: Its folder does not exist; its lines are lost"
 with() { CMEK_PKCS11_CONF=$home/$1 "$cmek" "${@:2}"; }
 ok "nor is a change stopped" with logs.conf cluster create --project demo c --key root --region us-west-2
-ok "which says once that its lines are lost" says "cmek: warning: the audit log $home/none/audit.jsonl can't be written: No such file or directory; a line is lost: "
+ok "which says once that its lines are lost" says "cmek: warning: the audit log $home/none/audit.jsonl can't be written: Its folder does not exist; a line is lost: "
 cp "$work/.last" "$work/warned"
 ok "and where the log went" says "cmek: warning: [log] to = $home can't be opened: Is a directory"
 once() { [ "$(grep -c '^cmek: warning: the audit log' "$work/warned")" -eq 1 ]; }
@@ -68,7 +68,7 @@ ok "and no more often" once
 # Unless its lines are required.
 sed 's|^audit = .*|&\naudit_required = true|' "$home/logs.conf" >"$home/required.conf"
 refused "where lines are required, a change without one is refused" with required.conf cluster create --project demo d --key root --region us-west-2
-ok "for what it is" says "the audit log $home/none/audit.jsonl can't be written: No such file or directory; nothing is done that it could not tell of ([log] audit_required)"
+ok "for what it is" says "the audit log $home/none/audit.jsonl can't be written: Its folder does not exist; nothing is done that it could not tell of ([log] audit_required)"
 unavailable() { local rc=0; "$@" || rc=$?; [ $rc -eq 6 ]; }
 ok "as something that is out of reach" unavailable with required.conf database create --project demo c/orders
 no_such() { ! "$cmek" "$@"; }

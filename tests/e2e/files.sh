@@ -74,7 +74,7 @@ ok "nor is a link to itself" exits 1 decrypt sealed link
 ok "it is as it was" test "$(readlink link)" = link
 rm link
 ok "into a folder that is not there" exits 3 decrypt sealed nowhere/plain
-ok "says what to do" says "nowhere/plain: cannot be written: No such file or directory; look at the path"
+ok "says what to do" says "nowhere/plain: cannot be written: Its folder does not exist; look at the path"
 ok "onto a folder" exits 1 decrypt sealed .
 mkdir shut && chmod 555 shut
 as_anybody=() # root without the right to write anywhere
