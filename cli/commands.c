@@ -31,16 +31,20 @@ static const struct option_row cluster_options[] = {
 	{ "provider", "aws|local", "its provider; it must be the root key's (default: that)", false },
 	END,
 };
+#define FORCE { "force", NULL, "replace OUT if it is there", false }
+
 static const struct option_row encrypt_options[] = {
 	PROJECT,
 	{ "database", "C/D", "the database whose zone the file belongs to", true },
 	{ "name", "OBJECT", "bind this object path in: decrypting then needs the same", false },
+	FORCE,
 	END,
 };
 static const struct option_row decrypt_options[] = {
 	ANY_PROJECT,
 	{ "database", "C/D", "fail unless the envelope belongs to this database", false },
 	{ "name", "OBJECT", "the object path the envelope is bound to", false },
+	FORCE,
 	END,
 };
 
@@ -115,8 +119,8 @@ const struct command commands[] = {
 	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
 	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
 	  "record encrypted by the root key; so it opens wherever the root key may be used. `-` is\n"
-	  "standard input or output. OUT appears only whole. Prints nothing; with --json, what was done (OUT\n"
-	  "is a file then).\n\n"
+	  "standard input or output. OUT appears only whole; one that is there is replaced with --force\n"
+	  "alone, and IN itself never. Prints nothing; with --json, what was done (OUT is a file then).\n\n"
 	  "  cmek encrypt --project payments --database prod/orders dump.sql dump.sql.cmek\n"
 	  "  pg_dump orders | cmek encrypt --project payments --database prod/orders - orders.cmek\n",
 	  encrypt_options, encrypt_file },
@@ -124,7 +128,8 @@ const struct command commands[] = {
 	  "The key is found by the zone id in the envelope. Where no project knows the zone, the record\n"
 	  "in the envelope is used, if its root key is registered with a project here (cmek key add).\n"
 	  "`-` is standard input or output; OUT appears only whole, standard output gets verified data\n"
-	  "only. Prints nothing; with --json, what was done (OUT is a file then).\n\n"
+	  "only. An OUT that is there is replaced with --force alone, and IN itself never. Prints nothing;\n"
+	  "with --json, what was done (OUT is a file then).\n\n"
 	  "  cmek decrypt dump.sql.cmek dump.sql\n",
 	  decrypt_options, decrypt_file },
 	{ "inspect", NULL, "FILE", "what an envelope is; needs no key",

@@ -207,15 +207,14 @@ int decrypt_file(const struct arguments *arguments)
 	struct envelope_error error = {0};
 	enum envelope_status status;
 
-	TRY(envelope_check_output(arguments));
-	TRY(stream_open_input(&stream, arguments->positional[0]));
+	TRY(envelope_open_files(&stream, arguments));
 	status = envelope_read_header(&stream.io, &storage, &header, &error);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
 	opening.header = &header;
 	TRY(module_load(&opening.functions));
 	TRY(find_key(&opening));
-	TRY(stream_create_output(&stream, arguments->positional[1]));
+	TRY(stream_open_output(&stream));
 	status = envelope_open_payload(&opening.by, &header, &opening.keys, &stream.io, &error);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);

@@ -10,6 +10,7 @@ static const struct {
 	int code;
 	const char *remedy;
 } rows[] = {
+	{ENVELOPE_EMPTY, CMEK_EXIT_DAMAGED, "was it emptied, or never written?"},
 	{ENVELOPE_NOT_AN_ENVELOPE, CMEK_EXIT_DAMAGED, "is it plain data, or the wrong file?"},
 	{ENVELOPE_NEWER, CMEK_EXIT_DAMAGED, "read it with a newer cmek"},
 	{ENVELOPE_DAMAGED, CMEK_EXIT_DAMAGED, "fetch it again or take a backup"},
@@ -47,12 +48,14 @@ int envelope_report(struct stream *stream, enum envelope_status status,
 		    space, error->text);
 }
 
-int envelope_check_output(const struct arguments *arguments)
+int envelope_open_files(struct stream *stream, const struct arguments *arguments)
 {
-	if (arguments->json && strcmp(arguments->positional[1], "-") == 0)
+	const char *in = arguments->positional[0], *out = arguments->positional[1];
+
+	if (arguments->json && output_is_standard(out))
 		return fail(CMEK_EXIT_USAGE,
 			    "--json and the data can't both go to standard output; name a file");
-	return CMEK_EXIT_OK;
+	return stream_open(stream, in, out, arguments_value(arguments, "force") != NULL);
 }
 
 int envelope_print(const struct stream *stream, const char *project, const char *database,
@@ -69,25 +72,44 @@ int envelope_print(const struct stream *stream, const char *project, const char 
 	return print_end(&printer);
 }
 
+/* The input's beginning tells whether it is an envelope already. That may be meant, so it is only
+ * said. */
+static ssize_t read_plain(void *state, uint8_t *out, size_t len)
+{
+	struct stream *stream = state;
+	bool first = stream->done == 0;
+	ssize_t count = stream->io.read(stream, out, len);
+
+	if (first && count > 0 && envelope_begins(bytes(out, (size_t)count)))
+		fail(CMEK_EXIT_OK,
+		     "%s: is an envelope already and is encrypted once more; to have the data "
+		     "back, decrypt twice",
+		     stream->in_name);
+	return count;
+}
+
 int encrypt_file(const struct arguments *arguments)
 {
 	const char *name = arguments_value(arguments, "name");
 	const char *database = arguments_value(arguments, "database");
 	struct envelope_options options = {.name = bytes_of(name)};
 	AUTO(stream_clear) struct stream stream = STREAM_NONE;
+	struct envelope_io io;
 	AUTO(token_close) struct token token = {0};
 	struct envelope_error error = {0};
 	struct envelope_token by = {0};
 	enum envelope_status status;
 	CK_OBJECT_HANDLE zone;
 
-	TRY(envelope_check_output(arguments));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
 	TRY(token_find_one(&token, &kind_database, database, &zone));
-	TRY(stream_open(&stream, arguments->positional[0], arguments->positional[1]));
+	TRY(envelope_open_files(&stream, arguments));
+	TRY(stream_open_output(&stream));
+	io = stream.io;
+	io.read = read_plain;
 	by.functions = token.functions;
 	by.session = token.session;
-	status = envelope_seal(&by, zone, &options, &stream.io, &error);
+	status = envelope_seal(&by, zone, &options, &io, &error);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
 	TRY(stream_finish(&stream));

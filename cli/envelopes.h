@@ -9,8 +9,9 @@
 int envelope_report(struct stream *stream, enum envelope_status status,
 		    const struct envelope_error *error);
 
-/* --json and data can't both go to standard output. Reports; an exit code. */
-int envelope_check_output(const struct arguments *arguments);
+/* Opens IN and chooses OUT, which --force may replace. --json and data can't both go to standard
+ * output. Reports; an exit code. */
+int envelope_open_files(struct stream *stream, const struct arguments *arguments);
 /* What --json prints when a file has been encrypted or decrypted; "" as database: not known here.
  */
 int envelope_print(const struct stream *stream, const char *project, const char *database,

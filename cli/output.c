@@ -69,22 +69,108 @@ static mode_t mode_like(int like, int fd)
 	return access_like(like, fd) & ~mask;
 }
 
+static bool same_place(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Writing would change what is yet to be read. Terminals and sockets go both ways. */
+static bool is_input(const struct stat *out, int in)
+{
+	struct stat status;
+	bool keeps = S_ISREG(out->st_mode) || S_ISBLK(out->st_mode) || S_ISFIFO(out->st_mode);
+
+	return keeps && fstat(in, &status) == 0 && same_place(out, &status);
+}
+
+/* As `cmek encrypt F - >F` and `>>F` make it. */
+static int look_at_standard_output(struct output *output, int in, const char *in_name)
+{
+	struct stat status;
+
+	output->name = "standard output";
+	output->fd = STDOUT_FILENO;
+	output->direct = true;
+	if (fstat(output->fd, &status) != 0 || !is_input(&status, in))
+		return CMEK_EXIT_OK;
+	if (S_ISREG(status.st_mode) && status.st_size == 0)
+		return fail(CMEK_EXIT_REFUSED,
+			    "%s: is empty, for standard output is the same file, and the shell "
+			    "empties that first; write to another file",
+			    in_name);
+	return fail(CMEK_EXIT_REFUSED,
+		    "%s: is standard output too, so that it would grow while it is read; write to "
+		    "another file",
+		    in_name);
+}
+
+static bool is_mount_point(const char *name)
+{
+	struct statx status;
+
+	return statx(AT_FDCWD, name, 0, STATX_TYPE, &status) == 0 &&
+	       (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+static int refuse_mount_point(const char *name)
+{
+	return fail(CMEK_EXIT_FAILED,
+		    "%s: is a mount point, which no finished file can replace; to write into it, "
+		    "give - as OUT and add >%s",
+		    name, name);
+}
+
+static int refuse_existing(const char *name)
+{
+	return fail(CMEK_EXIT_REFUSED,
+		    "%s: is there already; name another file, or replace it with --force", name);
+}
+
+/* A file or a disk, whose contents would go; pipes and other devices are there to be written to. */
+static int look_at_existing(const char *name, const struct stat *status, int in, bool force)
+{
+	if (S_ISDIR(status->st_mode))
+		return fail(CMEK_EXIT_FAILED, "%s: is a folder; name a file", name);
+	if (is_input(status, in))
+		return fail(CMEK_EXIT_REFUSED, "%s: is the input itself; name another file", name);
+	if (S_ISREG(status->st_mode) && is_mount_point(name))
+		return refuse_mount_point(name);
+	if (!force && (S_ISREG(status->st_mode) || S_ISBLK(status->st_mode)))
+		return refuse_existing(name);
+	return CMEK_EXIT_OK;
+}
+
 /* What is at the name already decides where the output goes. */
-static int look_at(struct output *output, const char *name)
+static int look_at(struct output *output, const char *name, int in)
 {
 	struct stat status;
 
 	output->replaces = stat(name, &status) == 0;
-	if (!output->replaces)
-		TRY(check_link(name));
-	if (output->replaces && S_ISDIR(status.st_mode))
-		return fail(CMEK_EXIT_FAILED, "%s: is a folder; name a file", name);
+	TRY(output->replaces ? look_at_existing(name, &status, in, output->force)
+			     : check_link(name));
 	output->direct = output->replaces && !S_ISREG(status.st_mode);
-	if (output->direct) /* a pipe of /dev/stdout or /dev/fd/N has no path of its own */
+	if (output->direct) /* a pipe of /dev/fd/N has no path of its own */
 		return CMEK_EXIT_OK;
+	output->like = in;
 	output->target = output->replaces ? realpath(name, NULL) : strdup(name);
 	output->folder = output->target == NULL ? NULL : path_folder(output->target);
 	return output->folder == NULL ? refuse(name) : CMEK_EXIT_OK;
+}
+
+bool output_is_standard(const char *name)
+{
+	return strcmp(name, "-") == 0 || strcmp(name, "/dev/stdout") == 0;
+}
+
+int output_choose(struct output *output, const char *name, int in, const char *in_name, bool force)
+{
+	*output = (struct output)OUTPUT_NONE;
+	output->name = name;
+	output->force = force;
+	return output_is_standard(name) ? look_at_standard_output(output, in, in_name)
+					: look_at(output, name, in);
 }
 
 static int open_without_name(const char *folder)
@@ -103,30 +189,35 @@ static int open_temporary(struct output *output)
 	return fd;
 }
 
-int output_open(struct output *output, const char *name, int like)
+int output_open(struct output *output)
 {
-	*output = (struct output)OUTPUT_NONE;
-	output->name = name;
-	if (strcmp(name, "-") == 0) {
-		output->name = "standard output";
-		output->fd = STDOUT_FILENO;
-		output->direct = true;
+	if (output->fd >= 0)
 		return CMEK_EXIT_OK;
-	}
-	TRY(look_at(output, name));
 	if (output->direct)
-		output->fd = open(name, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+		output->fd = open(output->name, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	else
 		output->fd = open_without_name(output->folder);
 	if (output->fd < 0 && !output->direct)
 		output->fd = open_temporary(output);
 	if (output->fd < 0)
-		return refuse(name);
-	output->mode = mode_like(like, output->fd);
+		return refuse(output->name);
+	output->mode = mode_like(output->like, output->fd);
 	return CMEK_EXIT_OK;
 }
 
 /* --- Finishing ------------------------------------------------------------------------------- */
+
+/* Not over a file that has come meanwhile, unless --force says so. */
+static bool rename_to_target(const struct output *output)
+{
+	if (!output->force &&
+	    renameat2(AT_FDCWD, output->temporary, AT_FDCWD, output->target, RENAME_NOREPLACE) == 0)
+		return true;
+	/* Some file systems know no such renaming. */
+	if (!output->force && errno != EINVAL && errno != ENOSYS)
+		return false;
+	return rename(output->temporary, output->target) == 0;
+}
 
 /* A file without a name takes its place at once if that is free; a link can't replace. */
 static bool put_in_place(struct output *output)
@@ -134,11 +225,12 @@ static bool put_in_place(struct output *output)
 	if (output->temporary == NULL) {
 		if (file_link(output->fd, output->target))
 			return true;
-		if (errno != EEXIST || !aside_link(output->fd, output->target, &output->temporary))
+		if (errno != EEXIST || !output->force ||
+		    !aside_link(output->fd, output->target, &output->temporary))
 			return false;
 		guard(output->temporary);
 	}
-	if (rename(output->temporary, output->target) != 0)
+	if (!rename_to_target(output))
 		return false;
 	guard(NULL);
 	free(TAKE(output->temporary));
@@ -155,13 +247,20 @@ static void hand_on_permissions(const struct output *output)
 		(void)!fchmod(output->fd, output->mode);
 }
 
+static int not_in_place(const char *name)
+{
+	if (errno == EEXIST)
+		return refuse_existing(name);
+	return errno == EBUSY ? refuse_mount_point(name) : refuse(name);
+}
+
 int output_finish(struct output *output)
 {
 	if (output->direct)
 		return CMEK_EXIT_OK;
 	hand_on_permissions(output);
 	if (fsync(output->fd) != 0 || !put_in_place(output))
-		return refuse(output->name);
+		return not_in_place(output->name);
 	/* A folder one may write in but not read can't be opened for it. */
 	if (!file_sync_folder(output->folder) && errno != EACCES)
 		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",

@@ -1,8 +1,9 @@
 /*
  * An output file that appears only whole: it is written without a name (O_TMPFILE) where the file
  * system can, else under a temporary one, synced, and then put in its place. A file that is there
- * already is replaced and hands on what it allows (base/access.h); a link stays a link.
- * Standard output, devices and pipes are written to as they are.
+ * already is replaced only if that is asked for, and hands on what it allows (base/access.h); a
+ * link stays a link. Standard output, devices and pipes are written to as they are. Never is the
+ * input written to.
  */
 #pragma once
 
@@ -16,15 +17,23 @@ struct output {
 	char *target;	 /* where it will be */
 	char *folder;	 /* of the target */
 	char *temporary; /* its name until then; NULL: it has none */
+	bool force;	 /* a file that is there may be replaced */
 	bool replaces;
+	int like;    /* the input */
 	mode_t mode; /* of a new one */
 };
 
-/* "-": standard output. A new file gets the permissions of `like` (less the umask, and nothing for
- * others where that has an ACL) if that is a file, else 0600, for it may be secret. Reports; an
- * exit code. */
-int output_open(struct output *output, const char *name, int like);
-/* Makes it appear. Reports. */
+/* "-" and "/dev/stdout" are standard output. */
+bool output_is_standard(const char *name);
+/* Looks where the output would go, and refuses what must not be written to: a folder, the input
+ * (also by another name, and as standard output), a mount point; a file or a disk that is there,
+ * unless `force`. A new file gets the permissions of the input (less the umask, and nothing
+ * for others where that has an ACL) if that is a file, else 0600, for it may be secret. Changes
+ * nothing. Reports; an exit code. */
+int output_choose(struct output *output, const char *name, int in, const char *in_name, bool force);
+/* Opens what was chosen. Reports; an exit code. */
+int output_open(struct output *output);
+/* Makes it appear; not over a file that has come meanwhile, unless `force`. Reports. */
 int output_finish(struct output *output);
 /* Leaves nothing behind of what was not finished. Accepts OUTPUT_NONE. */
 void output_clear(struct output *output);

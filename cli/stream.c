@@ -95,15 +95,15 @@ int stream_open_input(struct stream *stream, const char *in_name)
 	return CMEK_EXIT_OK;
 }
 
-int stream_create_output(struct stream *stream, const char *out_name)
-{
-	return output_open(&stream->output, out_name, stream->in);
-}
-
-int stream_open(struct stream *stream, const char *in_name, const char *out_name)
+int stream_open(struct stream *stream, const char *in_name, const char *out_name, bool force)
 {
 	TRY(stream_open_input(stream, in_name));
-	return stream_create_output(stream, out_name);
+	return output_choose(&stream->output, out_name, stream->in, stream->in_name, force);
+}
+
+int stream_open_output(struct stream *stream)
+{
+	return output_open(&stream->output);
 }
 
 int stream_finish(struct stream *stream)

@@ -17,10 +17,11 @@ struct stream {
 	struct envelope_io io;
 };
 
-/* Opens both ("-": the standard streams). Reports; an exit code. */
-int stream_open(struct stream *stream, const char *in_name, const char *out_name);
+/* Opens the input ("-": standard input). Reports; an exit code. */
 int stream_open_input(struct stream *stream, const char *in_name);
-int stream_create_output(struct stream *stream, const char *out_name);
+/* That, and chooses the output (cli/output.h), which stays as it is until it is opened. */
+int stream_open(struct stream *stream, const char *in_name, const char *out_name, bool force);
+int stream_open_output(struct stream *stream);
 /* Takes the progress bar away, so that something else can be said. */
 void stream_progress_end(struct stream *stream);
 /* Makes the output appear. Reports. */

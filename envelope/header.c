@@ -65,11 +65,13 @@ static enum envelope_status immutable_decode(struct bytes in, struct envelope_he
 	struct reader reader = reader_of(in);
 	uint8_t format, kind, flags;
 
-	if (in.len < sizeof(magic) ||
-	    !bytes_equal(reader_take(&reader, sizeof(magic)), bytes(magic, sizeof(magic))))
+	if (in.len == 0)
+		return ENVELOPE_EMPTY;
+	if (memcmp(in.data, magic, in.len < sizeof(magic) ? in.len : sizeof(magic)) != 0)
 		return ENVELOPE_NOT_AN_ENVELOPE;
 	if (in.len < ENVELOPE_IMMUTABLE)
 		return damaged(error, "header: cut short");
+	reader_take(&reader, sizeof(magic));
 	format = reader_u8(&reader);
 	kind = reader_u8(&reader);
 	h->chunk_bits = reader_u8(&reader);
@@ -93,6 +95,11 @@ static enum envelope_status immutable_decode(struct bytes in, struct envelope_he
 	if (h->zone == 0 || h->zone > INT64_MAX)
 		return damaged(error, "header: impossible zone id");
 	return check_lengths(h, error);
+}
+
+bool envelope_begins(struct bytes start)
+{
+	return start.len >= sizeof(magic) && memcmp(start.data, magic, sizeof(magic)) == 0;
 }
 
 enum envelope_status envelope_header_measure(struct bytes immutable, uint32_t *ret_len,

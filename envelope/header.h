@@ -46,7 +46,10 @@ struct envelope_header {
 	struct envelope_slot slots[ENVELOPE_SLOTS];
 };
 
-/* How many bytes the header has, from its first 128; checks the immutable part. */
+/* Whether a file that begins so is an envelope, going by its first four bytes. */
+bool envelope_begins(struct bytes start);
+/* How many bytes the header has, from its first 128; checks the immutable part. ENVELOPE_EMPTY,
+ * ENVELOPE_NOT_AN_ENVELOPE, ENVELOPE_DAMAGED (also when it is cut short), ENVELOPE_NEWER. */
 enum envelope_status envelope_header_measure(struct bytes immutable, uint32_t *ret_len,
 					     struct envelope_error *error);
 /* The whole header; slots borrow from `bytes`. At least one slot is valid, else ENVELOPE_DAMAGED.

@@ -7,6 +7,7 @@ const char *envelope_status_text(enum envelope_status status)
 	static const char *const texts[ENVELOPE_STATUS_COUNT] = {
 		[ENVELOPE_OK] = "no error",
 		[ENVELOPE_NO_MEMORY] = "out of memory",
+		[ENVELOPE_EMPTY] = "is empty: not an envelope of cmek",
 		[ENVELOPE_NOT_AN_ENVELOPE] = "not an envelope of cmek",
 		[ENVELOPE_NEWER] = "an envelope of a later release",
 		[ENVELOPE_DAMAGED] = "damaged envelope",

@@ -7,6 +7,7 @@
 enum envelope_status {
 	ENVELOPE_OK = 0,
 	ENVELOPE_NO_MEMORY,
+	ENVELOPE_EMPTY,		  /* not a byte */
 	ENVELOPE_NOT_AN_ENVELOPE, /* no magic: perhaps plain data */
 	ENVELOPE_NEWER,		  /* a format of a later release */
 	ENVELOPE_DAMAGED,	  /* header, tag, order or length is not what was written */

@@ -133,7 +133,7 @@
 #define CMEK_EXIT_FAILED      1 /* any other failure */
 #define CMEK_EXIT_USAGE	      2 /* the command line */
 #define CMEK_EXIT_NOT_FOUND   3 /* no such project, key, cluster, database, file */
-#define CMEK_EXIT_REFUSED     4 /* a rule of the system: duplicate, limit, region, provider, zone */
+#define CMEK_EXIT_REFUSED     4 /* a rule: duplicate, limit, region, provider, zone, file there */
 #define CMEK_EXIT_DENIED      5 /* the KMS said no: disabled, denied, gone */
 #define CMEK_EXIT_UNAVAILABLE 6 /* KMS, credentials or store out of reach: try again */
 #define CMEK_EXIT_DAMAGED     7 /* an envelope, record or store that is not what was written */

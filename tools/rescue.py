@@ -167,6 +167,7 @@ class Envelope:
     def __init__(self, file):
         self.file = file
         self.immutable = file.read(IMMUTABLE)
+        expect(self.immutable, "empty: not an envelope")
         expect(self.immutable[:4] == b"CMEK", "not an envelope")
         expect(len(self.immutable) == IMMUTABLE, "cut short in the header")
         form, kind, self.chunk_bits, self.flags, length, self.slot_length, self.zone = struct.unpack_from(

@@ -7,6 +7,9 @@ ok "a cluster" "$cmek" cluster create --project demo prod --key root --region us
 ok "a database" "$cmek" database create --project demo prod/orders
 encrypt() { "$cmek" encrypt --project demo --database prod/orders "$@"; }
 decrypt() { "$cmek" decrypt "$@"; }
+# Over what is there.
+encrypt_over() { encrypt --force "$@"; }
+decrypt_over() { decrypt --force "$@"; }
 sandbox=$work/files
 mkdir "$sandbox"
 cd "$sandbox" || exit 1
@@ -21,7 +24,7 @@ only() { # NAME...: nothing else is in the folder, hidden or not
     diff <(printf '%s\n' "$@" | sort) <(find . -mindepth 1 -printf '%P\n' | sort)
 }
 round_trip() { # SIZE
-    head -c "$1" /dev/urandom >plain && encrypt plain sealed && decrypt sealed again && cmp plain again &&
+    head -c "$1" /dev/urandom >plain && encrypt_over plain sealed && decrypt_over sealed again && cmp plain again &&
         [ "$(stat -c %s sealed)" -eq $(($(header_of sealed) + $1 + 16 * (($1 + 65535) / 65536 + ($1 == 0)))) ]
 }
 header_of() { "$cmek" inspect "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["header_bytes"])'; }
@@ -58,13 +61,59 @@ modes() { # MODE-OF-IN MODE-OF-OUT
 ok "a private file's envelope is private" modes 600 600
 ok "a readable one's readable" modes 644 644
 ok "the umask counts" modes 666 644
-kept_mode() { chmod 644 sealed && chmod 600 again && decrypt sealed again && mode_is again 600; }
+kept_mode() { chmod 644 sealed && chmod 600 again && decrypt_over sealed again && mode_is again 600; }
 ok "a secret that is decrypted over does not become readable" kept_mode
-in_place() { cp plain both && encrypt both both && ! cmp -s plain both && decrypt both both && cmp plain both; }
-ok "a file is encrypted and decrypted in its place" in_place
-through_link() { ln -s real link && echo old >real && decrypt sealed link && [ -L link ] && cmp plain real; }
+through_link() { ln -s real link && echo old >real && decrypt_over sealed link && [ -L link ] && cmp plain real; }
 ok "a link stays a link" through_link
-rm -f link real both
+rm -f link real
+
+# What is there already, and the input
+echo mine >mine
+for verb in encrypt decrypt; do
+    ok "$verb does not replace a file that is there" exits 4 $verb sealed mine
+    ok "and says how it would" says "mine: is there already; name another file, or replace it with --force"
+    ok "it is as it was" test "$(cat mine)" = mine
+done
+ln -s mine link
+ok "nor one that a link leads to" exits 4 decrypt sealed link
+chmod 400 mine
+ok "nor one that is read-only" exits 4 decrypt sealed mine
+read_only() { decrypt_over sealed mine && cmp plain mine && mode_is mine 400; }
+ok "--force replaces that too, and it stays read-only" read_only
+rm -f mine link
+cp plain itself && ln itself hard && ln -s itself soft
+for name in itself ./itself hard soft; do
+    ok "the input is not replaced, by force or not, as $name" exits 4 encrypt_over itself $name
+    ok "it is said" says "$name: is the input itself; name another file"
+done
+through_stdin() { exits 4 encrypt_over - itself <itself; }
+ok "nor as standard input" through_stdin
+appended() { exits 4 encrypt itself - >>itself; }
+ok "nor appended to by way of standard output" appended
+ok "it is said why" says "itself: is standard output too, so that it would grow while it is read"
+appended_stdin() { exits 4 encrypt - /dev/stdout <hard >>itself; }
+ok "whatever its name" appended_stdin
+ok "it is as it was" cmp plain itself
+for verb in encrypt decrypt; do
+    emptied() { cp sealed itself && exits 4 $verb itself - >itself; }
+    ok "$verb F - >F is told" emptied
+    ok "for what the shell has made of it" says "itself: is empty, for standard output is the same file"
+done
+rm -f itself hard soft
+appears() { # while it is written
+    mkfifo slow && { "$cmek" encrypt --project demo --database prod/orders "$@" slow new & } && exec 9>slow && cat plain >&9 &&
+        until [ "$(awk '/^wchar/ {print $2}' /proc/$!/io)" -gt 900000 ]; do sleep 0.05; done && echo mine >new && exec 9>&- && wait $!
+}
+came_meanwhile() { exits 4 appears && [ "$(cat new)" = mine ] && rm slow new; }
+ok "a file that comes while it is written is not replaced" came_meanwhile
+ok "either" says "new: is there already"
+named_meanwhile() { NO_TMPFILE=1 LD_PRELOAD=$build/tests/module/libkill_at.so came_meanwhile; }
+ok "nor on a file system where it has a name from the start" named_meanwhile
+forced_meanwhile() { appears --force && decrypt_over new again && cmp plain again && rm slow new; }
+ok "with --force it is" forced_meanwhile
+redirected() { encrypt plain /dev/stdout >new && decrypt_over new again && cmp plain again && rm new; }
+ok "/dev/stdout is standard output, not a file that is there" redirected
+ok "only these are here" only plain sealed again
 ln -s nothing link
 ok "a link to nothing is not replaced" exits 1 decrypt sealed link
 ok "and it is said what to do" says "is a link, and what it leads to can't be reached: No such file or directory; make that, or remove"
@@ -106,7 +155,7 @@ ok "only these are here" only plain sealed again
 cp sealed cut && truncate -s -1 cut
 ok "an envelope that is cut" exits 7 decrypt cut new
 ok "leaves no output" only plain sealed again cut
-ok "nor a change in one that was there" exits 7 decrypt cut again
+ok "nor a change in one that was there" exits 7 decrypt_over cut again
 ok "namely" cmp plain again
 verified_only() { # the first chunks are good: they come, nothing of the last one, and the exit code says no
     local status=0
@@ -132,6 +181,18 @@ ok "says what to do" says "No space left on device; make room"
 limited() { (ulimit -f 100 && exits 1 decrypt sealed new); }
 ok "a limit on files' sizes" limited
 ok "leaves nothing" only plain sealed again
+
+mount_file() { echo old >source && touch target && mount --bind source target; }
+if [ "$(id -u)" -eq 0 ] && mount_file 2>/dev/null; then
+    ok "a mount point can't be replaced" exits 1 decrypt_over sealed target
+    ok "it is said, and how it can be written into" says "target: is a mount point, which no finished file can replace; to write into it, give - as OUT"
+    into_mount() { decrypt sealed - >target && cmp plain source; }
+    ok "namely" into_mount
+    umount target
+else
+    skip "a mount point can't be replaced" "mounting needs root's rights"
+fi
+rm -f source target
 
 mount_small() { mkdir small && mount -t tmpfs -o size=512k tmpfs small; }
 if [ "$(id -u)" -eq 0 ] && mount_small 2>/dev/null; then
@@ -179,8 +240,9 @@ for signal in TERM HUP; do
 done
 rm slow
 named_round_trip() {
-    named "$cmek" encrypt --project demo --database prod/orders plain named && named "$cmek" decrypt named named && cmp plain named &&
-        rm named && only plain sealed again
+    named "$cmek" encrypt --project demo --database prod/orders plain named && named "$cmek" decrypt named other && cmp plain other &&
+        exits 4 named "$cmek" decrypt named other && named "$cmek" decrypt --force named other && cmp plain other &&
+        rm named other && only plain sealed again
 }
 ok "where it encrypts and decrypts as well" named_round_trip
 named_failure() { truncate -s -1 sealed && exits 7 named "$cmek" decrypt sealed new && only plain sealed again; }
@@ -207,10 +269,10 @@ ok "and decrypted" small_memory "$cmek" decrypt big.sealed big.again
 ok "and are the same" cmp big big.again
 # A pipe that is slow, so that there is something to tell.
 slowly() { head -c 100000000 big.sealed && sleep 2 && tail -c +100000001 big.sealed; }
-no_terminal() { slowly | "$cmek" decrypt - big.again >drawn 2>&1 && test ! -s drawn; }
+no_terminal() { slowly | "$cmek" decrypt --force - big.again >drawn 2>&1 && test ! -s drawn; }
 ok "the tool draws no progress where there is no terminal" no_terminal
 export -f slowly
-on_terminal() { SHELL=/bin/bash script -qec "slowly | $cmek decrypt - big.again" drawn && grep -q MiB drawn; }
+on_terminal() { SHELL=/bin/bash script -qec "slowly | $cmek decrypt --force - big.again" drawn && grep -q MiB drawn; }
 if command -v script >/dev/null; then
     ok "on a terminal it does" on_terminal
 else

@@ -105,7 +105,7 @@ examples() { # FILE FROM TO: the lines between, with what is folded, as they sta
     sed -n "/$2/,/$3/p" "$root/$1" | sed '/^```/d; /^\.Ed/d' | sed "s|build/cmek-pkcs11|$build/cmek-pkcs11|"
 }
 typed() { # FILE FROM TO
-    mkdir -p "$work/typed" && echo "card 4111-0000" >"$work/typed/orders.db"
+    rm -rf "$work/typed" && mkdir "$work/typed" && echo "card 4111-0000" >"$work/typed/orders.db"
     examples "$@" >"$work/typed/lines" && [ "$(wc -l <"$work/typed/lines")" -ge 2 ] &&
         (cd "$work/typed" && PATH=$build:$PATH bash -eu lines)
 }
@@ -113,6 +113,8 @@ new_home
 ok "README's first steps" typed README.md '^cmek project create' '^```'
 ok "end in the same file" test "$(cat "$work/typed/orders.db")" = "card 4111-0000"
 ok "which is encrypted beside it" "$cmek" inspect "$work/typed/orders.db.cmek"
+typed_again() { (cd "$work/typed" && PATH=$build:$PATH bash -eu <(grep '^cmek decrypt' lines)); }
+ok "decrypting may be typed twice" typed_again
 if command -v pkcs11-tool >/dev/null; then
     ok "README's lines for other programs" typed README.md '^pkcs11-tool --module' '^```'
     ok "make the zone that they name" "$cmek" database show --project demo default/default
@@ -124,7 +126,7 @@ ok "the manual's first example" typed man/cmek.1 '^cmek project create' '^\.Ed'
 ok "encrypts its file" "$cmek" inspect "$work/typed/orders.db.cmek"
 new_home
 help_steps() { # they stand for people in cmek --help, with a remark in brackets
-    "$cmek" --help | sed -n 's/^  \(cmek [pkcde].*\)/\1/p' | sed '/^cmek encrypt/q; s/ *(.*//' >"$work/typed/lines" &&
+    rm -rf "$work/typed" && mkdir "$work/typed" && "$cmek" --help | sed -n 's/^  \(cmek [pkcde].*\)/\1/p' | sed '/^cmek encrypt/q; s/ *(.*//' >"$work/typed/lines" &&
         [ "$(wc -l <"$work/typed/lines")" -eq 5 ] && (cd "$work/typed" && echo x >FILE && PATH=$build:$PATH bash -eu lines)
 }
 ok "the first steps of cmek --help" help_steps

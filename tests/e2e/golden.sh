@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 opens_by_tool() { # SUM FILE NAME
-    "$cmek" decrypt ${3:+--name "$3"} "$2" "$work/plain" && [ "$(sha256sum <"$work/plain" | cut -d' ' -f1)" = "$1" ]
+    "$cmek" decrypt --force ${3:+--name "$3"} "$2" "$work/plain" && [ "$(sha256sum <"$work/plain" | cut -d' ' -f1)" = "$1" ]
 }
 opens_by_rescue() { # SUM FILE NAME
     python3 "$root/tools/rescue.py" --local-keys "$home/local.keys" ${3:+--name "$3"} "$2" "$work/rescued" &&

@@ -90,7 +90,7 @@ echo "what the file says" >"$work/plain"
 encrypt() { "$cmek" encrypt --project demo --database prod/orders "$@"; }
 ok "a file" encrypt "$work/plain" "$work/free"
 ok "a file that is bound to a name" encrypt --name a/b "$work/plain" "$work/bound"
-decrypt() { "$cmek" decrypt "$@" "$work/new"; }
+decrypt() { "$cmek" decrypt --force "$@" "$work/new"; }
 ok "of another database" exits 4 decrypt --database prod/invoices "$work/free"
 ok "says of which" says "prod/orders of project demo, not prod/invoices"
 ok "of a database that is not there" exits 4 decrypt --database prod/nobody "$work/free"

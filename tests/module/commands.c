@@ -240,8 +240,63 @@ static void a_file_goes_in_and_comes_out(void **state)
 	done("decrypt --name a/b @file.cmek @again");
 	assert_int_equal(out.len, 0);
 	has("again", "card 4111");
-	done("decrypt --project demo --database main/orders --name a/b @file.cmek @again --json");
+	done("decrypt --project demo --database main/orders --name a/b @file.cmek @again --json "
+	     "--force");
 	prints("\"plain_bytes\": 9");
+}
+
+static void a_file_that_is_there_is_replaced_by_force_alone(void **state)
+{
+	(void)state;
+	put("there", "mine");
+	refused("encrypt --project demo --database main/orders @plain @there", CMEK_EXIT_REFUSED,
+		"there: is there already; name another file, or replace it with --force");
+	has("there", "mine");
+	done("encrypt --project demo --database main/orders @plain @there --force");
+	refused("decrypt @there @plain", CMEK_EXIT_REFUSED, "plain: is there already");
+	done("decrypt --force @there @plain");
+	has("plain", "card 4111");
+}
+
+static void the_input_is_never_written_to(void **state)
+{
+	AUTO(freep) char *file = in_home("plain"), *hard = in_home("hard"), *soft = in_home("soft");
+
+	(void)state;
+	assert_int_equal(link(file, hard), 0);
+	assert_int_equal(symlink(file, soft), 0);
+	refused("encrypt --project demo --database main/orders --force @plain @plain",
+		CMEK_EXIT_REFUSED, "plain: is the input itself; name another file");
+	refused("encrypt --project demo --database main/orders --force @plain @hard",
+		CMEK_EXIT_REFUSED, "hard: is the input itself");
+	refused("encrypt --project demo --database main/orders --force @soft @plain",
+		CMEK_EXIT_REFUSED, "plain: is the input itself");
+	has("plain", "card 4111");
+	unlink(hard);
+	unlink(soft);
+}
+
+static void an_empty_file_is_called_empty_and_a_cut_one_cut(void **state)
+{
+	(void)state;
+	put("nothing", "");
+	put("three", "CME");
+	refused("decrypt @nothing @new", CMEK_EXIT_DAMAGED, "nothing: is empty: not an envelope");
+	refused("inspect @nothing", CMEK_EXIT_DAMAGED, "nothing: is empty: not an envelope");
+	refused("decrypt @three @new", CMEK_EXIT_DAMAGED, "damaged envelope: header: cut short");
+	assert_false(is_there("new"));
+}
+
+static void it_is_said_that_an_envelope_is_encrypted_again(void **state)
+{
+	(void)state;
+	done("encrypt --project demo --database main/orders @plain @once --force");
+	assert_int_equal(run("encrypt --project demo --database main/orders @once @twice --force"),
+			 CMEK_EXIT_OK);
+	assert_non_null(strstr(buffer_text(&err), "once: is an envelope already"));
+	done("decrypt @twice @back --force");
+	done("decrypt @back @again --force");
+	has("again", "card 4111");
 }
 
 static void what_is_refused_leaves_no_file(void **state)
@@ -265,7 +320,7 @@ static void what_is_refused_leaves_no_file(void **state)
 	};
 
 	(void)state;
-	done("encrypt --project demo --database main/orders @plain @free.cmek");
+	done("encrypt --project demo --database main/orders @plain @free.cmek --force");
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		refused(rows[i].line, rows[i].code, rows[i].word);
 		assert_false(is_there("new"));
@@ -275,7 +330,7 @@ static void what_is_refused_leaves_no_file(void **state)
 static void an_envelope_of_another_project_is_told_by_its_name(void **state)
 {
 	(void)state;
-	done("encrypt --project demo --database main/orders @plain @free.cmek");
+	done("encrypt --project demo --database main/orders @plain @free.cmek --force");
 	done("project create other");
 	refused("decrypt --project other @free.cmek @new", CMEK_EXIT_NOT_FOUND,
 		"it belongs to database main/orders of project demo, and project other can't open "
@@ -284,7 +339,7 @@ static void an_envelope_of_another_project_is_told_by_its_name(void **state)
 		CMEK_EXIT_NOT_FOUND, "it belongs to database main/orders of project demo");
 	/* By the record that travels with it, where the root key is known. */
 	done("key add --project other local:root");
-	done("decrypt --project other @free.cmek @again --json");
+	done("decrypt --project other @free.cmek @again --json --force");
 	prints("\"database\": \"\"");
 	has("again", "card 4111");
 }
@@ -423,6 +478,10 @@ int main(void)
 		cmocka_unit_test(clusters),
 		cmocka_unit_test(databases),
 		cmocka_unit_test(a_file_goes_in_and_comes_out),
+		cmocka_unit_test(a_file_that_is_there_is_replaced_by_force_alone),
+		cmocka_unit_test(the_input_is_never_written_to),
+		cmocka_unit_test(an_empty_file_is_called_empty_and_a_cut_one_cut),
+		cmocka_unit_test(it_is_said_that_an_envelope_is_encrypted_again),
 		cmocka_unit_test(what_is_refused_leaves_no_file),
 		cmocka_unit_test(an_envelope_of_another_project_is_told_by_its_name),
 		cmocka_unit_test(the_hierarchy_is_shown),
