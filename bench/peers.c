@@ -116,10 +116,9 @@ static bool ours_root_key(struct peer *peer)
 	CK_BBOOL yes = CK_TRUE;
 	CK_OBJECT_HANDLE key;
 	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-		{CKA_LABEL, (void *)"root", 4},
-		{CKA_CMEK_KMS_KEY, (void *)"local:bench", 11},
+		{CKA_CLASS, &class, sizeof(class)},   {CKA_TOKEN, &yes, sizeof(yes)},
+		{CKA_LABEL, (void *)"root", 4},	      {CKA_CMEK_KMS_KEY, (void *)"local:bench", 11},
+		{CKA_CMEK_CREATE, &yes, sizeof(yes)},
 	};
 
 	return good(peer->p11->C_CreateObject(peer->session, template, COUNT_OF(template), &key),

@@ -73,6 +73,7 @@ int project_create(const struct arguments *arguments);
 int project_list(const struct arguments *arguments);
 int project_show(const struct arguments *arguments);
 int project_restore(const struct arguments *arguments);
+int key_create(const struct arguments *arguments);
 int key_add(const struct arguments *arguments);
 int key_list(const struct arguments *arguments);
 int key_show(const struct arguments *arguments);

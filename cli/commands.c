@@ -72,13 +72,19 @@ const struct command commands[] = {
 	  "takes its slot, and keeps it whole, at least for the deletion window (deletion_window_days). This\n"
 	  "brings the old one back, in a slot of its own; NAME stays.\n",
 	  none, project_restore },
+	{ "key", "create", "local:NAME", "make a root key of the embedded KMS, for a project",
+	  "The embedded KMS keeps its keys in the file local.keys beside the store: for trying out, and for\n"
+	  "machines with no cloud. Whoever has that file has everything; without it nothing opens. The key is\n"
+	  "made and registered with the project. A name that is there already is refused.\n\n"
+	  "  cmek key create --project demo local:root --label demo-root\n",
+	  key_add_options, key_create },
 	{ "key", "add", "KEY", "register a root key of a KMS with a project",
-	  "KEY is a key ARN, an alias ARN, alias/NAME or a key id (looked up in the region of [aws]), or\n"
-	  "local:NAME for a key of the embedded KMS, which is made if it is new. The key is described and\n"
-	  "tried (encrypt and decrypt) before it is registered. A key that is registered already is\n"
-	  "refused, however it is named.\n\n"
+	  "KEY is a key ARN, an alias ARN, alias/NAME or a key id (looked up in the region of [aws]), or a\n"
+	  "key of the embedded KMS: local:NAME, or its ARN. The key must be there (`cmek key create` makes\n"
+	  "one of the embedded KMS); it is described and tried (encrypt and decrypt) before it is registered.\n"
+	  "A key that is registered already is refused, however it is named.\n\n"
 	  "  cmek key add --project payments alias/payments-root\n"
-	  "  cmek key add --project demo local:root --label demo-root\n",
+	  "  cmek key add --project reports local:root\n",
 	  key_add_options, key_add },
 	{ "key", "list", "", "the root keys of a project",
 	  "Label, provider, region and ARN of each. Asks no KMS.\n",

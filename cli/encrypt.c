@@ -1,5 +1,6 @@
 /* cmek encrypt; what failures of envelope/ are called, and what --json says of a success. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/macros.h"
 #include "cli/envelopes.h"
@@ -23,6 +24,16 @@ static const struct {
 	 "if you trust that key: cmek key add --project P KEY"},
 };
 
+/* Of a local key it is the file that has to come here. */
+static const char *remedy_for(enum envelope_status status, const struct envelope_error *error,
+			      const char *remedy)
+{
+	if (status == ENVELOPE_ROOT_KEY_UNKNOWN && strncmp(error->text, "arn:local:", 10) == 0)
+		return "if you trust that key: cmek key add --project P KEY; if another host made "
+		       "it, copy its local.keys first";
+	return remedy;
+}
+
 int envelope_report(struct stream *stream, enum envelope_status status,
 		    const struct envelope_error *error)
 {
@@ -43,7 +54,7 @@ int envelope_report(struct stream *stream, enum envelope_status status,
 		if (rows[i].status == status)
 			return fail(rows[i].code, "%s: %s%s%s; %s", stream->in_name,
 				    envelope_status_text(status), space, error->text,
-				    rows[i].remedy);
+				    remedy_for(status, error, rows[i].remedy));
 	return fail(CMEK_EXIT_FAILED, "%s: %s%s%s", stream->in_name, envelope_status_text(status),
 		    space, error->text);
 }

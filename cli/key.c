@@ -42,7 +42,7 @@ static void fields_disabled(struct printer *printer, const struct token *token,
 	print_text(printer, "state", "disabled");
 }
 
-int key_add(const struct arguments *arguments)
+static int add(const struct arguments *arguments, CK_BBOOL create, const char *doing)
 {
 	const char *name = arguments->positional[0], *label = arguments_value(arguments, "label");
 	AUTO(token_close) struct token token = {0};
@@ -54,6 +54,7 @@ int key_add(const struct arguments *arguments)
 		{CKA_KEY_TYPE, &aes, sizeof(aes)},
 		{CKA_TOKEN, &yes, sizeof(yes)},
 		{CKA_CMEK_KMS_KEY, (void *)name, strlen(name)},
+		{CKA_CMEK_CREATE, &create, sizeof(create)},
 		{CKA_LABEL, (void *)label, label == NULL ? 0 : strlen(label)},
 	};
 	CK_OBJECT_HANDLE key;
@@ -63,8 +64,18 @@ int key_add(const struct arguments *arguments)
 	rv = token.functions->C_CreateObject(token.session, template,
 					     COUNT_OF(template) - (label == NULL), &key);
 	if (rv != CKR_OK)
-		return module_failed(rv, "adding %s to project %s", name, token.project);
+		return module_failed(rv, "%s %s to project %s", doing, name, token.project);
 	return objects_report(arguments, &token, key, fields_active);
+}
+
+int key_add(const struct arguments *arguments)
+{
+	return add(arguments, CK_FALSE, "adding");
+}
+
+int key_create(const struct arguments *arguments)
+{
+	return add(arguments, CK_TRUE, "making and adding");
 }
 
 int key_list(const struct arguments *arguments)

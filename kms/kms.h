@@ -137,11 +137,11 @@ struct kms_operations {
 	 * deletion. */
 	enum kms_status (*set_state)(struct kms_client *client, const char *key,
 				     enum kms_key_state state, struct kms_report *report);
-	/* Makes a key of that name unless it exists; local only. Where keys of this KMS are
-	 * registered already, but the file with them is missing, it is lost, not new:
+	/* Makes a key of that name unless it exists, and says which; local only. Where keys of
+	 * this KMS are registered already, but the file with them is missing, it is lost, not new:
 	 * KMS_MISCONFIGURED. */
 	enum kms_status (*create)(struct kms_client *client, const char *key, bool registered,
-				  struct kms_report *report);
+				  struct kms_report *report, bool *ret_made);
 	void (*free)(struct kms_client *client);
 };
 

@@ -42,15 +42,41 @@ static bool is_gone(const struct local_key *key, int64_t now)
 	return key->state == KMS_KEY_PENDING_DELETION && key->deletion_ms <= now;
 }
 
+/* "local:NAME", not the id or ARN that a key has once it is made. */
+static bool is_new_name(const char *key)
+{
+	static const char prefix[] = "local:";
+	struct bytes name;
+
+	if (!bytes_begin(bytes_of(key), prefix))
+		return false;
+	name = bytes_of(key + strlen(prefix));
+	return local_name_valid(name) && !uuid_valid(name);
+}
+
+/* Which file was looked into, and what it has that may be meant. */
 static enum kms_status not_found(const struct local_client *local, const char *key,
 				 struct kms_report *report)
 {
+	AUTO(buffer_clear) struct buffer near = {0};
+	const struct local_keys *keys = &local->file.keys;
+	bool named = is_new_name(key);
+
 	if (local->file.missing)
 		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
 				"Key '%s' does not exist, since the file of the embedded KMS is "
-				"missing: %s; restore it from a backup",
-				key, local->file.path);
-	return kms_fail(KMS_NOT_FOUND, report, "NotFoundException", "Key '%s' does not exist", key);
+				"missing: %s; restore it from a backup%s",
+				key, local->file.path,
+				named ? ", or make a first key: cmek key create" : "");
+	if (named && local_keys_near(keys, key, &near))
+		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
+				"Key '%s' is not in %s; name %s, or make it: cmek key create", key,
+				local->file.path, buffer_text(&near));
+	return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
+			"Key '%s' is not in %s, which has %zu key%s; %s", key, local->file.path,
+			keys->count, keys->count == 1 ? "" : "s",
+			named ? "to make it: cmek key create"
+			      : "if another host made it, copy its local.keys");
 }
 
 /* The key as the file has it now; the lock is held. */
@@ -158,6 +184,7 @@ struct change {
 	const char *key;
 	enum kms_key_state state;
 	bool registered; /* see kms_operations.create */
+	bool *made;
 	int64_t now_ms;
 };
 
@@ -228,18 +255,8 @@ static enum kms_status apply_create(struct local_keys *keys, const void *state,
 	local_keys_purge(keys, change->now_ms);
 	if (local_keys_find(keys, change->key) != NULL)
 		return KMS_OK;
-	return local_keys_add(keys, name, change->now_ms) ? KMS_OK : KMS_NO_MEMORY;
-}
-
-static bool is_new_name(const char *key)
-{
-	static const char prefix[] = "local:";
-	struct bytes name;
-
-	if (!bytes_begin(bytes_of(key), prefix))
-		return false;
-	name = bytes_of(key + strlen(prefix));
-	return local_name_valid(name) && !uuid_valid(name);
+	*change->made = local_keys_add(keys, name, change->now_ms);
+	return *change->made ? KMS_OK : KMS_NO_MEMORY;
 }
 
 /* Nothing has to be written then: the file may be read-only. */
@@ -255,12 +272,16 @@ static bool exists(struct local_client *local, const char *key)
 }
 
 static enum kms_status local_create(struct kms_client *client, const char *key, bool registered,
-				    struct kms_report *report)
+				    struct kms_report *report, bool *ret_made)
 {
 	struct local_client *local = own(client);
-	const struct change change = {
-		.local = local, .key = key, .registered = registered, .now_ms = now_ms(local)};
+	const struct change change = {.local = local,
+				      .key = key,
+				      .registered = registered,
+				      .made = ret_made,
+				      .now_ms = now_ms(local)};
 
+	*ret_made = false;
 	if (exists(local, key))
 		return KMS_OK;
 	if (!is_new_name(key))

@@ -1,6 +1,7 @@
 /* The keys of the embedded KMS in memory. */
 #include "kms/local_keys.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -47,6 +48,51 @@ struct local_key *local_keys_find(const struct local_keys *keys, const char *key
 		return NULL;
 	key += strlen("local:");
 	return find(keys, key, uuid_valid(bytes_of(key)));
+}
+
+enum { NEAR_MAX = 3, NEAR_STEPS = 2 };
+
+/* How many characters have to be changed, added or taken out; capitals do not count. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t len = strlen(b), row[LOCAL_NAME_MAX + 1];
+
+	for (size_t j = 0; j <= len; j++)
+		row[j] = j;
+	for (size_t i = 1; *a != 0; a++, i++) {
+		size_t before = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= len; j++) {
+			size_t step = before + (tolower(*a) != tolower(b[j - 1]));
+
+			before = row[j];
+			if (row[j] + 1 < step)
+				step = row[j] + 1;
+			row[j] = row[j - 1] + 1 < step ? row[j - 1] + 1 : step;
+		}
+	}
+	return row[len];
+}
+
+/* A name of a few characters is not near to any other of a few. */
+static bool is_near(const char *name, const char *wanted)
+{
+	size_t steps = distance(wanted, name);
+
+	return steps <= NEAR_STEPS && steps < strlen(wanted) && steps < strlen(name);
+}
+
+bool local_keys_near(const struct local_keys *keys, const char *key, struct buffer *out)
+{
+	size_t found = 0;
+
+	key += strlen("local:");
+	for (size_t i = 0; i < keys->count && found < NEAR_MAX; i++)
+		if (is_near(keys->keys[i].name, key))
+			buffer_format(out, "%slocal:%s", found++ == 0 ? "" : " or ",
+				      keys->keys[i].name);
+	return found > 0 && buffer_text(out) != NULL;
 }
 
 /* RFC 9562, version 4. */

@@ -30,6 +30,14 @@ static void get_flag(const struct attribute *row, const struct attribute_source 
 	put_bool(out, (source->object->flags & row->detail) != 0);
 }
 
+/* Of what is a word to C_CreateObject alone. */
+static void get_no(const struct attribute *row, const struct attribute_source *source,
+		   struct buffer *out)
+{
+	(void)row, (void)source;
+	put_bool(out, false);
+}
+
 static void get_bytes(const struct attribute *row, const struct attribute_source *source,
 		      struct buffer *out)
 {
@@ -354,6 +362,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_WRAP_TEMPLATE),       ARRAY,   KEYS,       NEW,            1536, get_bytes,     OF(wrap_template),        IN(wrap_template), 0 },
 	{ NAMED(CKA_UNWRAP_TEMPLATE),     ARRAY,   KEYS,       NEW,            1536, get_bytes,     OF(unwrap_template),      IN(unwrap_template), 0 },
 	{ NAMED(CKA_CMEK_KMS_KEY),        TEXT,    ROOT,       CREATE,  KMS_ARN_MAX, get_bytes,     OF(kms_key),              IN(kms_key), 0 },
+	{ NAMED(CKA_CMEK_CREATE),         BOOL,    ROOT,       CREATE,            0, get_no,        0,                        IN(create), 0 },
 	{ NAMED(CKA_CMEK_PROVIDER),       TEXT,    ROOT | CLUSTER, CREATE, KMS_PROVIDER_MAX, get_provider, 0,             IN(provider), 0 },
 	{ NAMED(CKA_CMEK_REGION),         TEXT,    ROOT | CLUSTER, CREATE, KMS_REGION_MAX, get_region, 0,               IN(region), 0 },
 	{ NAMED(CKA_CMEK_CLUSTER),        TEXT,    ZONE,       NONE,              0, get_cluster,   0,                        0, 0 },

@@ -47,9 +47,19 @@ static CK_RV check_root_key(const struct template *template)
 	return CKR_TEMPLATE_INCONSISTENT;
 }
 
-static CK_RV store_root_key(const struct editor *editor, const struct object *model,
+/* A key that is made has to be registered, or nobody would know of it. */
+static CK_RV check_create(const struct template *template)
+{
+	if (!template->create || template->token)
+		return CKR_OK;
+	log_warning("CKA_CMEK_CREATE makes a root key, which needs CKA_TOKEN");
+	return CKR_TEMPLATE_INCONSISTENT;
+}
+
+static CK_RV store_root_key(const struct editor *editor, const struct object *model, bool create,
 			    CK_OBJECT_HANDLE *ret_handle)
 {
+	struct zones *zones = editor->objects->zones;
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(entry_releasep) struct entry *entry = NULL;
 	AUTO(buffer_clear) struct buffer extra = {0};
@@ -58,9 +68,10 @@ static CK_RV store_root_key(const struct editor *editor, const struct object *mo
 	TRY(objects_project(editor->objects, editor->slot, &project));
 	if (!object_names(model, &extra, &names))
 		return CKR_HOST_MEMORY;
-	TRY(error_of_zone(zones_root_key_add(editor->objects->zones, project->uid, model->kms_key,
-					     &names, &entry),
-			  ERROR_OBJECT));
+	TRY(error_of_zone(
+		create ? zones_root_key_create(zones, project->uid, model->kms_key, &names, &entry)
+		       : zones_root_key_add(zones, project->uid, model->kms_key, &names, &entry),
+		ERROR_OBJECT));
 	*ret_handle = entry->number;
 	return CKR_OK;
 }
@@ -92,8 +103,9 @@ static CK_RV create_root_key(const struct editor *editor, const struct template 
 	struct object model = named(OBJECT_ROOT_KEY, template);
 
 	TRY(check_root_key(template));
+	TRY(check_create(template));
 	model.usages = template_usages(template) & ~(uint32_t)USAGE_DERIVE;
-	return template->token ? store_root_key(editor, &model, ret_handle)
+	return template->token ? store_root_key(editor, &model, template->create, ret_handle)
 			       : name_root_key(editor, &model, ret_handle);
 }
 

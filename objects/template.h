@@ -41,6 +41,7 @@ struct template
 	struct bytes provider, region, cluster, root_key;
 	uint64_t zone; /* 0: absent */
 	bool present_state, present_version, imported;
+	bool create; /* CKA_CMEK_CREATE */
 	CK_ULONG state, version;
 };
 

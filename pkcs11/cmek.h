@@ -27,7 +27,7 @@
 
 /* Attributes. Text is UTF-8 without a NUL. */
 #define CKA_CMEK_KMS_KEY                                                                           \
-	(CMEK_VENDOR_BASE + 1) /* text: a root key as its maker named it; makes a root key */
+	(CMEK_VENDOR_BASE + 1) /* text: a root key as its maker named it; makes an object of it */
 #define CKA_CMEK_PROVIDER (CMEK_VENDOR_BASE + 2) /* text: "aws", "local" */
 #define CKA_CMEK_REGION	  (CMEK_VENDOR_BASE + 3) /* text */
 #define CKA_CMEK_CLUSTER  (CMEK_VENDOR_BASE + 4) /* text: the label of a zone's cluster */
@@ -56,6 +56,10 @@
 	(CMEK_VENDOR_BASE + 15) /* text: "2026-12-24T04:38:06.000Z"; empty: not known */
 /* On the diagnostic object: the CMEK_ERROR_ numbers of the faults in its report, each once. */
 #define CKA_CMEK_FAULTS (CMEK_VENDOR_BASE + 16) /* CK_ULONG[] */
+/* In a template of C_CreateObject, with CKA_CMEK_KMS_KEY "local:NAME" and CKA_TOKEN: CK_TRUE has
+ * the embedded KMS make that key; one that is there is refused. Without it, or with CK_FALSE, the
+ * key must be there. A root key reads as CK_FALSE. */
+#define CKA_CMEK_CREATE (CMEK_VENDOR_BASE + 17) /* CK_BBOOL */
 
 /* CKA_CMEK_STATE */
 #define CMEK_STATE_UNKNOWN		0UL /* a root key of which this process has not heard */

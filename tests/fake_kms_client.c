@@ -289,7 +289,7 @@ static enum kms_status fake_set_state(struct kms_client *client, const char *nam
 
 /* The ARN has an id made from the name. */
 static enum kms_status fake_create(struct kms_client *client, const char *name, bool registered,
-				   struct kms_report *report)
+				   struct kms_report *report, bool *ret_made)
 {
 	struct fake_kms *fake = fake_of(client);
 	enum kms_status status = enter(fake, FAKE_CREATE);
@@ -301,6 +301,9 @@ static enum kms_status fake_create(struct kms_client *client, const char *name, 
 		return fail(report, status);
 	if (strncmp(name, "local:", 6) != 0 || name[6] == '\0' || strlen(name) > 100)
 		return fail(report, KMS_INVALID_REQUEST);
+	*ret_made = find(fake, name) == NULL;
+	if (!*ret_made)
+		return KMS_OK;
 	for (const char *at = name; *at != '\0'; at++)
 		id = id * 31 + (uint8_t)*at;
 	snprintf(arn, sizeof(arn), "arn:local:kms:local::key/00000000-0000-4000-8000-%012" PRIx64,

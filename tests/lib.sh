@@ -101,7 +101,7 @@ new_home() {
 new_project() { # or the suite ends here, failed
     new_home
     "$cmek" project create "$1" >"$work/.output" 2>&1 &&
-        "$cmek" key add --project "$1" local:test-root --label root >>"$work/.output" 2>&1 && return 0
+        "$cmek" key create --project "$1" local:test-root --label root >>"$work/.output" 2>&1 && return 0
     tap_fail "a project with a root key is there" "$work/.output"
     finish
 }

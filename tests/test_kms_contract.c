@@ -335,8 +335,9 @@ static void set_up_local(void)
 	assert_int_equal(kms_clients_find(local.clients, "local", "", NULL, &local.kms), KMS_OK);
 	for (int i = 0; i < 2; i++) {
 		const char *name = i == 0 ? "local:root" : "local:root-2";
+		bool made;
 
-		assert_int_equal(local.kms->operations->create(local.kms, name, false, NULL),
+		assert_int_equal(local.kms->operations->create(local.kms, name, false, NULL, &made),
 				 KMS_OK);
 		assert_int_equal(local.kms->operations->describe(local.kms, name, NULL, &key),
 				 KMS_OK);

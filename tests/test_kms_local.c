@@ -100,9 +100,20 @@ static void write_file(const struct world *world, const char *text, mode_t mode)
 	close(fd);
 }
 
+static enum kms_status try_create(struct world *world, const char *name, bool registered,
+				  struct kms_report *report)
+{
+	bool made;
+
+	return world->kms->operations->create(world->kms, name, registered, report, &made);
+}
+
 static void create(struct world *world, const char *name)
 {
-	assert_int_equal(world->kms->operations->create(world->kms, name, false, NULL), KMS_OK);
+	bool made;
+
+	assert_int_equal(world->kms->operations->create(world->kms, name, false, NULL, &made),
+			 KMS_OK);
 }
 
 static enum kms_status set_state(struct world *world, enum kms_key_state state)
@@ -177,9 +188,57 @@ static void names_that_are_not_for_new_keys_are_refused(void **state)
 	};
 	struct world *world = *state;
 
+	bool made;
+
 	for (size_t i = 0; i < COUNT_OF(names); i++)
-		assert_int_equal(world->kms->operations->create(world->kms, names[i], false, NULL),
-				 KMS_INVALID_REQUEST);
+		assert_int_equal(
+			world->kms->operations->create(world->kms, names[i], false, NULL, &made),
+			KMS_INVALID_REQUEST);
+}
+
+static void it_is_told_whether_a_key_was_made(void **state)
+{
+	struct world *world = *state;
+	bool made = false;
+
+	assert_int_equal(world->kms->operations->create(world->kms, "local:k", false, NULL, &made),
+			 KMS_OK);
+	assert_true(made);
+	assert_int_equal(world->kms->operations->create(world->kms, "local:k", false, NULL, &made),
+			 KMS_OK);
+	assert_false(made);
+}
+
+/* What a key that is not there is told by. */
+static void says(struct world *world, const char *name, const char *words)
+{
+	struct kms_report report = {0};
+	struct kms_key key;
+
+	assert_int_equal(world->kms->operations->describe(world->kms, name, &report, &key),
+			 KMS_NOT_FOUND);
+	assert_non_null(strstr(report.message, world->path));
+	if (strstr(report.message, words) == NULL)
+		fail_msg("'%s' does not say '%s'", report.message, words);
+}
+
+static void a_key_that_is_not_there_is_told_with_the_names_that_are_near(void **state)
+{
+	struct world *world = *state;
+
+	says(world, "local:root", "or make a first key: cmek key create");
+	create(world, "local:root");
+	says(world, "local:known", "which has 1 key; to make it: cmek key create");
+	create(world, "local:roots");
+	create(world, "local:a");
+	create(world, "local:production");
+	says(world, "local:Roott", "name local:root or local:roots, or make it: cmek key create");
+	says(world, "local:roots-x", "name local:roots, or make it");
+	says(world, "local:prodcution", "name local:production, or make it");
+	says(world, "local:b", "which has 4 keys; to make it");
+	says(world, "local:" KNOWN_ID,
+	     "which has 4 keys; if another host made it, copy its local.keys");
+	says(world, "arn:local:kms:local::key/" KNOWN_ID, "copy its local.keys");
 }
 
 static void a_ciphertext_written_elsewhere_opens(void **state)
@@ -313,7 +372,8 @@ static void a_damaged_file_is_told_and_left_alone(void **state)
 
 		write_file(world, texts[i], 0600);
 		assert_int_equal(encrypt(world, "local:k"), KMS_MISCONFIGURED);
-		assert_int_equal(world->kms->operations->create(world->kms, "local:k", false, NULL),
+		assert_int_equal(world->kms->operations->create(world->kms, "local:k", false, NULL,
+								&(bool){false}),
 				 KMS_MISCONFIGURED);
 		assert_true(file_read(world->path, 65536, &after));
 		assert_bytes(buffer_bytes(&after), bytes_of(texts[i]));
@@ -363,7 +423,8 @@ static void a_lost_file_is_not_begun_anew(void **state)
 			 KMS_NOT_FOUND);
 	assert_non_null(strstr(report.message, world->path));
 	assert_non_null(strstr(report.message, "restore it from a backup"));
-	assert_int_equal(world->kms->operations->create(world->kms, "local:k", true, &report),
+	assert_int_equal(world->kms->operations->create(world->kms, "local:k", true, &report,
+							&(bool){false}),
 			 KMS_MISCONFIGURED);
 	assert_non_null(strstr(report.message, world->path));
 	assert_int_not_equal(stat(world->path, &there), 0);
@@ -387,8 +448,7 @@ static void what_is_in_the_file_s_way_is_called_what_it_is(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few = (struct rlimit){(rlim_t)next, before.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	assert_int_equal(world->kms->operations->create(world->kms, "local:l", true, &report),
-			 KMS_UNAVAILABLE);
+	assert_int_equal(try_create(world, "local:l", true, &report), KMS_UNAVAILABLE);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_non_null(strstr(report.message, strerror(EMFILE)));
 	assert_non_null(strstr(report.message, "raise the limit on open files"));
@@ -400,8 +460,7 @@ static void what_is_in_the_file_s_way_is_called_what_it_is(void **state)
 	world->clients = open_clients(folder);
 	assert_int_equal(kms_clients_find(world->clients, "local", "us-west-2", NULL, &world->kms),
 			 KMS_OK);
-	assert_int_equal(world->kms->operations->create(world->kms, "local:l", false, &report),
-			 KMS_MISCONFIGURED);
+	assert_int_equal(try_create(world, "local:l", false, &report), KMS_MISCONFIGURED);
 	assert_non_null(strstr(report.message, strerror(ELOOP)));
 }
 
@@ -422,9 +481,7 @@ static void a_file_that_was_there_is_out_of_reach_until_it_is_back(void **state)
 	assert_int_equal(rename(sub, aside), 0);
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(encrypt(world, "local:k"), KMS_UNAVAILABLE);
-		assert_int_equal(
-			world->kms->operations->create(world->kms, "local:l", false, &report),
-			KMS_UNAVAILABLE);
+		assert_int_equal(try_create(world, "local:l", false, &report), KMS_UNAVAILABLE);
 		assert_non_null(strstr(report.message, "out of reach now"));
 		assert_int_equal(set_state(world, KMS_KEY_DISABLED), KMS_UNAVAILABLE);
 	}
@@ -451,8 +508,7 @@ static void a_link_to_the_file_stays_one(void **state)
 	snprintf(lock, sizeof(lock), "%s.lock", real);
 	assert_true(file_make_folders(folder));
 	assert_int_equal(symlink(real, world->path), 0);
-	assert_int_equal(world->kms->operations->create(world->kms, "local:k", false, &report),
-			 KMS_MISCONFIGURED);
+	assert_int_equal(try_create(world, "local:k", false, &report), KMS_MISCONFIGURED);
 	assert_non_null(strstr(report.message, "is a link, and what it leads to"));
 	assert_int_equal(unlink(world->path), 0);
 	reopen(world);
@@ -504,8 +560,7 @@ static void a_lock_that_another_holds_is_not_waited_for_for_ever(void **state)
 	create(world, "local:k");
 	snprintf(path, sizeof(path), "%s.lock", world->path);
 	assert_int_equal(lock_try(path, world->path, false, &fd), LOCK_OURS);
-	assert_int_equal(world->kms->operations->create(world->kms, "local:l", false, &report),
-			 KMS_UNAVAILABLE);
+	assert_int_equal(try_create(world, "local:l", false, &report), KMS_UNAVAILABLE);
 	assert_non_null(strstr(report.message, path));
 	assert_non_null(strstr(report.message, "'fuser -v' on that file"));
 	lock_release(fd);
@@ -558,7 +613,7 @@ static void make_keys(const char *path, int process, int count)
 		char name[32];
 
 		snprintf(name, sizeof(name), "local:p%d-%d", process, i);
-		failed = kms->operations->create(kms, name, false, NULL) != KMS_OK;
+		failed = kms->operations->create(kms, name, false, NULL, &(bool){false}) != KMS_OK;
 	}
 	kms_clients_free(clients);
 	_exit(failed);
@@ -603,6 +658,8 @@ int main(void)
 		WITH_FILE(the_file_is_for_its_owner_only),
 		WITH_FILE(creating_twice_keeps_the_key),
 		WITH_FILE(names_that_are_not_for_new_keys_are_refused),
+		WITH_FILE(it_is_told_whether_a_key_was_made),
+		WITH_FILE(a_key_that_is_not_there_is_told_with_the_names_that_are_near),
 		WITH_FILE(a_ciphertext_written_elsewhere_opens),
 		WITH_FILE(every_flipped_bit_of_a_ciphertext_is_noticed),
 		WITH_FILE(the_newest_material_encrypts),

@@ -216,12 +216,13 @@ static void root_keys_and_clusters_are_made(void **state)
 	struct world *world = *state;
 	CK_OBJECT_HANDLE root, cluster, again;
 
-	assert_int_equal(edit_create(&world->editor,
-				     ROWS(NUMBER_ROW(CKA_CLASS, CKO_SECRET_KEY),
-					  BOOL_ROW(CKA_TOKEN, CK_TRUE),
-					  TEXT_ROW(CKA_CMEK_KMS_KEY, "local:default")),
-				     &root),
-			 CKR_OK);
+	assert_int_equal(
+		edit_create(&world->editor,
+			    ROWS(NUMBER_ROW(CKA_CLASS, CKO_SECRET_KEY),
+				 BOOL_ROW(CKA_TOKEN, CK_TRUE), BOOL_ROW(CKA_CMEK_CREATE, CK_TRUE),
+				 TEXT_ROW(CKA_CMEK_KMS_KEY, "local:default")),
+			    &root),
+		CKR_OK);
 	assert_int_equal(number_of(world, root, CKA_VALUE_LEN), 32);
 	assert_int_equal(edit_create(&world->editor,
 				     ROWS(NUMBER_ROW(CKA_CLASS, CKO_SECRET_KEY),

@@ -79,7 +79,8 @@ static void the_model_says_whose_keys_protect_a_project(void **state)
 	assert_int_equal(edit_create(&world->editor,
 				     ROWS(NUMBER_ROW(CKA_CLASS, CKO_SECRET_KEY),
 					  BOOL_ROW(CKA_TOKEN, CK_TRUE),
-					  TEXT_ROW(CKA_CMEK_KMS_KEY, "local:default")),
+					  TEXT_ROW(CKA_CMEK_KMS_KEY, "local:default"),
+					  BOOL_ROW(CKA_CMEK_CREATE, CK_TRUE)),
 				     &root),
 			 CKR_OK);
 	assert_int_equal(tokens_info(world->tokens, 0, &info), CKR_OK);

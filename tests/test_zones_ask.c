@@ -144,9 +144,10 @@ static void what_only_local_keys_can_is_unsupported_elsewhere(void **state)
 {
 	struct logged *logged = *state;
 	struct ask ask = live_ask(&logged->live, ROOT_1);
+	bool made;
 
 	assert_int_equal(ask_set_state(&ask, KMS_KEY_DISABLED), ZONE_KMS_UNSUPPORTED);
-	assert_int_equal(ask_create(&ask, false), ZONE_KMS_UNSUPPORTED);
+	assert_int_equal(ask_create(&ask, false, &made), ZONE_KMS_UNSUPPORTED);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -32,7 +32,7 @@ static void default_label_is_the_key_id_when_no_name_is_given(void **state)
 	assert_string_equal(root_key->label, "11111111-1111-1111-1111-111111111111");
 }
 
-static void local_key_is_made_if_new(void **state)
+static void local_key_is_made_when_that_is_asked_for(void **state)
 {
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, LOCAL_KEY);
@@ -42,6 +42,41 @@ static void local_key_is_made_if_new(void **state)
 	assert_int_equal(fake_kms_calls(&f->local, FAKE_CREATE), 1);
 	assert_int_equal(f->local.key_count, 1);
 	assert_int_equal(add_root_key(f->zones, f->project->uid, LOCAL_KEY, NULL), ZONE_EXISTS);
+	assert_int_equal(create_root_key(f->zones, f->project->uid, LOCAL_KEY, "again"),
+			 ZONE_EXISTS);
+}
+
+static void adding_a_local_key_makes_none(void **state)
+{
+	FIXTURE(state);
+
+	assert_int_equal(add_root_key(f->zones, f->project->uid, LOCAL_KEY, NULL),
+			 ZONE_KMS_NOT_FOUND);
+	assert_int_equal(fake_kms_calls(&f->local, FAKE_CREATE), 0);
+	assert_int_equal(f->local.key_count, 0);
+}
+
+static void only_a_local_name_can_be_made(void **state)
+{
+	static const char *const others[] = {
+		ROOT_A, "alias/a", "alias/new",
+		"arn:local:kms:local::key/00000000-0000-4000-8000-000000000000"};
+	FIXTURE(state);
+
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		assert_int_equal(create_root_key(f->zones, f->project->uid, others[i], NULL),
+				 ZONE_INVALID);
+	assert_int_equal(fake_kms_calls(&f->local, FAKE_CREATE), 0);
+}
+
+static void no_local_key_is_made_for_a_label_that_is_taken(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, LOCAL_KEY);
+
+	assert_int_equal(create_root_key(f->zones, f->project->uid, "local:more", "embedded"),
+			 ZONE_EXISTS);
+	assert_int_equal(f->local.key_count, 1);
 }
 
 static void same_key_by_any_name_is_a_duplicate(void **state)
@@ -121,7 +156,7 @@ static void making_a_local_key_says_whether_the_store_has_one(void **state)
 
 	assert_false(f->local.create_registered);
 	assert_int_equal(zones_project_create(f->zones, 1, bytes_of("other"), &other), ZONE_OK);
-	assert_int_equal(add_root_key(f->zones, other->uid, "local:second", NULL), ZONE_OK);
+	assert_int_equal(create_root_key(f->zones, other->uid, "local:second", NULL), ZONE_OK);
 	assert_true(f->local.create_registered);
 }
 
@@ -136,7 +171,7 @@ static void project_has_twenty_root_keys_over_all_providers(void **state)
 	/* One that is there is a duplicate all the same. */
 	assert_int_equal(add_root_key(f->zones, f->project->uid, LOCAL_KEY, NULL), ZONE_EXISTS);
 	/* And no local key is made for nothing. */
-	assert_int_equal(add_root_key(f->zones, f->project->uid, "local:more", NULL),
+	assert_int_equal(create_root_key(f->zones, f->project->uid, "local:more", NULL),
 			 ZONE_TOO_MANY_ROOT_KEYS);
 	assert_int_equal(f->local.key_count, 1);
 }
@@ -431,7 +466,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ZONES_TEST(root_key_is_known_by_its_canonical_arn),
 		ZONES_TEST(default_label_is_the_key_id_when_no_name_is_given),
-		ZONES_TEST(local_key_is_made_if_new),
+		ZONES_TEST(local_key_is_made_when_that_is_asked_for),
+		ZONES_TEST(adding_a_local_key_makes_none),
+		ZONES_TEST(only_a_local_name_can_be_made),
+		ZONES_TEST(no_local_key_is_made_for_a_label_that_is_taken),
 		ZONES_TEST(making_a_local_key_says_whether_the_store_has_one),
 		ZONES_TEST(same_key_by_any_name_is_a_duplicate),
 		ZONES_TEST(related_multi_region_keys_are_one),

@@ -98,13 +98,24 @@ enum zone_status add_root_key(struct zones *zones, struct uid project, const cha
 	return zones_root_key_add(zones, project, bytes_of(kms_key), &names, &root_key);
 }
 
+enum zone_status create_root_key(struct zones *zones, struct uid project, const char *kms_key,
+				 const char *label)
+{
+	AUTO(entry_releasep) struct entry *root_key = NULL;
+	struct entry_names names = names_of(label);
+
+	return zones_root_key_create(zones, project, bytes_of(kms_key), &names, &root_key);
+}
+
 struct entry *make_root_key(struct zones_fixture *fixture, const char *kms_key)
 {
+	bool local = strncmp(kms_key, "local:", 6) == 0;
 	struct entry_names names = names_of(NULL);
 	struct entry *root_key = NULL;
 
-	assert_int_equal(zones_root_key_add(fixture->zones, fixture->project->uid,
-					    bytes_of(kms_key), &names, &root_key),
+	assert_int_equal((local ? zones_root_key_create
+				: zones_root_key_add)(fixture->zones, fixture->project->uid,
+						      bytes_of(kms_key), &names, &root_key),
 			 ZONE_OK);
 	return root_key;
 }

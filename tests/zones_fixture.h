@@ -41,6 +41,9 @@ struct entry *make_cluster(struct zones_fixture *fixture, const struct entry *ro
 /* Without result. */
 enum zone_status add_root_key(struct zones *zones, struct uid project, const char *kms_key,
 			      const char *label);
+/* The same for a local key, which the KMS makes first. */
+enum zone_status create_root_key(struct zones *zones, struct uid project, const char *kms_key,
+				 const char *label);
 enum zone_status create_cluster(struct zones *zones, const struct entry *root_key,
 				const char *provider, const char *region, const char *label);
 /* How many entries of a kind the project has; with those that await deletion. */

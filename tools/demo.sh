@@ -130,9 +130,9 @@ rescue() { # IN OUT NAME, without our code and without the store
 }
 
 if [ "$kms" = local ]; then
-    key=local:company-root region=us-west-2 where='the embedded one, made now'
+    key=local:company-root add=create region=us-west-2 where='the embedded one, made now'
 else
-    key=$CMEK_TEST_KMS_KEY region=$AWS_REGION where='a simulated AWS KMS, over HTTP'
+    key=$CMEK_TEST_KMS_KEY add=add region=$AWS_REGION where='a simulated AWS KMS, over HTTP'
     export AWS_DEFAULT_REGION=$region
 fi
 
@@ -143,7 +143,7 @@ step "A project, which programs see as a PKCS #11 token."
 show cmek project create demo
 
 step "Its root key in the KMS ($where), which it never leaves."
-show cmek key add --project demo "$key" --label root
+show cmek key "$add" --project demo "$key" --label root
 
 step "A cluster with two databases. Each is an encryption zone with a key of its own (EZK)."
 show cmek cluster create --project demo prod --key root --region "$region" --provider "${kms/moto/aws}"

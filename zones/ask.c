@@ -69,12 +69,15 @@ static bool is_local(const char *key)
 	return kms_name_parse(key, provider, region) && strcmp(provider, "local") == 0;
 }
 
+/* NULL: the message has it. */
 static const char *remedy(const struct ask *ask, enum kms_status status)
 {
 	if (status == KMS_DISABLED && is_local(ask->key))
 		return "enable the key: cmek key enable";
 	if (status == KMS_UNAVAILABLE && is_local(ask->key))
 		return "it is tried again at the next use";
+	if (status == KMS_NOT_FOUND && is_local(ask->key))
+		return NULL; /* which file and which names are near is for the KMS to say */
 	if (status == KMS_INVALID_CIPHERTEXT && is_the_callers(ask))
 		return "give what this key encrypted, and the same encryption context";
 	for (size_t i = 0; i < COUNT_OF(remedies); i++)
@@ -117,14 +120,16 @@ static void log_refusal(const struct asked *asked)
 {
 	const struct ask *ask = asked->ask;
 	AUTO(buffer_clear) struct buffer line = {0};
-	const char *text;
+	const char *todo = remedy(ask, asked->status), *text;
 
 	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
 	put_subject(&line, ask);
 	buffer_format(&line, ": %s", kms_status_text(asked->status));
 	put_report(&line, &asked->report);
+	if (todo != NULL)
+		buffer_format(&line, "; %s", todo);
 	text = buffer_text(&line);
-	log_error("%s; %s", text == NULL ? asked->operation : text, remedy(ask, asked->status));
+	log_error("%s", text == NULL ? asked->operation : text);
 }
 
 static enum zone_status audit(const struct asked *asked)
@@ -286,7 +291,7 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 	return heard(&asked);
 }
 
-enum zone_status ask_create(const struct ask *ask, bool registered)
+enum zone_status ask_create(const struct ask *ask, bool registered, bool *ret_made)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct kms_client *client;
@@ -299,8 +304,8 @@ enum zone_status ask_create(const struct ask *ask, bool registered)
 	if (asked.status == KMS_OK && client->operations->create == NULL)
 		asked.status = KMS_UNSUPPORTED;
 	else if (asked.status == KMS_OK)
-		asked.status =
-			client->operations->create(client, ask->key, registered, &asked.report);
+		asked.status = client->operations->create(client, ask->key, registered,
+							  &asked.report, ret_made);
 	return heard(&asked);
 }
 

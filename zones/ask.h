@@ -44,5 +44,6 @@ enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintex
 			      struct buffer *ret_blob);
 /* Local keys; ZONE_KMS_UNSUPPORTED for others. */
 enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state);
-/* `registered`: keys of the embedded KMS are root keys here already. */
-enum zone_status ask_create(const struct ask *ask, bool registered);
+/* `registered`: keys of the embedded KMS are root keys here already. *ret_made: false if it is
+ * there already. */
+enum zone_status ask_create(const struct ask *ask, bool registered, bool *ret_made);

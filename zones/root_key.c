@@ -107,10 +107,44 @@ static bool has_local_keys(struct zones *zones)
 	return search.found;
 }
 
-/* A local key is made if it is new, but not for a project that has no room for it or for its label.
- */
+static enum zone_status make_local(struct zones *zones, const struct ask *ask, enum local_key wish)
+{
+	bool made = false;
+
+	TRY(ask_create(ask, has_local_keys(zones), &made));
+	if (made || wish == LOCAL_KEY_FOUND_OR_MADE)
+		return ZONE_OK;
+	return refuse(ZONE_EXISTS,
+		      "the embedded KMS has a key %s already; add that (cmek key add), or choose "
+		      "another name",
+		      ask->key);
+}
+
+/* A local key is made, if that is wished, but not for a project that has no room for it or for its
+ * label. */
+static enum zone_status make_if_wished(struct zones *zones, const struct ask *ask,
+				       struct bytes label, enum local_key wish)
+{
+	bool local = strncmp(ask->key, local_prefix, strlen(local_prefix)) == 0;
+	bool full = is_full(zones, ask->project_id);
+
+	if (wish == LOCAL_KEY_FOUND || (wish == LOCAL_KEY_FOUND_OR_MADE && (!local || full)))
+		return ZONE_OK;
+	if (!local)
+		return refuse(
+			ZONE_INVALID,
+			"only a key of the embedded KMS, local:NAME, can be made here; make %s "
+			"in its KMS, and add it (cmek key add)",
+			ask->key);
+	if (full)
+		return too_many();
+	if (label.len > 0 && is_taken(zones, ask->project_id, label))
+		return taken_label(label);
+	return make_local(zones, ask, wish);
+}
+
 static enum zone_status describe(struct zones *zones, struct uid project, const char *name,
-				 struct bytes label, struct kms_key *ret_key)
+				 struct bytes label, enum local_key wish, struct kms_key *ret_key)
 {
 	AUTO(entry_releasep) struct entry *owner = zones_find_uid(zones, project);
 	const struct ask ask = {
@@ -119,17 +153,9 @@ static enum zone_status describe(struct zones *zones, struct uid project, const 
 		.project = entry_label(owner),
 		.project_id = project,
 	};
-	bool local = strncmp(name, local_prefix, strlen(local_prefix)) == 0;
-	bool full = is_full(zones, project);
-	bool taken = label.len > 0 && is_taken(zones, project, label);
-	enum zone_status status;
 
-	if (local && !full && !taken)
-		TRY(ask_create(&ask, has_local_keys(zones)));
-	status = ask_describe(&ask, ret_key);
-	if (local && (full || taken) && status == ZONE_KMS_NOT_FOUND)
-		return full ? too_many() : taken_label(label);
-	TRY(status);
+	TRY(make_if_wished(zones, &ask, label, wish));
+	TRY(ask_describe(&ask, ret_key));
 	if (!ret_key->encrypts)
 		return refuse(ZONE_KMS_INVALID_KEY_USAGE,
 			      "%s is not a symmetric key for encryption and decryption",
@@ -208,11 +234,12 @@ static enum zone_status check_new(struct zones *zones, struct uid project, const
 }
 
 enum zone_status candidate_describe(struct zones *zones, struct uid project, const char *name,
-				    struct bytes label, struct candidate *ret_candidate)
+				    struct bytes label, enum local_key wish,
+				    struct candidate *ret_candidate)
 {
 	struct kms_key key;
 
-	TRY(describe(zones, project, name, label, &key));
+	TRY(describe(zones, project, name, label, wish, &key));
 	return make(zones, project, name, &key, ret_candidate);
 }
 
@@ -341,8 +368,9 @@ static void tell_works(struct zones *zones, const struct entry *root_key)
 	ezks_hear(zones->ezks, root, no_count, ZONE_OK);
 }
 
-enum zone_status zones_root_key_add(struct zones *zones, struct uid project, struct bytes kms_key,
-				    const struct entry_names *names, struct entry **ret_root_key)
+static enum zone_status add(struct zones *zones, struct uid project, struct bytes kms_key,
+			    const struct entry_names *names, enum local_key wish,
+			    struct entry **ret_root_key)
 {
 	AUTO(candidate_clear) struct candidate candidate = {0};
 	AUTO(freep) char *name = NULL;
@@ -350,7 +378,7 @@ enum zone_status zones_root_key_add(struct zones *zones, struct uid project, str
 	TRY(kms_name_copy(kms_key, &name));
 	/* Before a local key is made for it. */
 	TRY(label_check(ENTRY_ROOT_KEY, names->label));
-	TRY(candidate_describe(zones, project, name, names->label, &candidate));
+	TRY(candidate_describe(zones, project, name, names->label, wish, &candidate));
 	candidate.label_is_ours = names->label.len == 0;
 	TRY(entry_take_names(candidate.entry, names));
 	TRY(candidate_try(zones, &candidate));
@@ -358,4 +386,17 @@ enum zone_status zones_root_key_add(struct zones *zones, struct uid project, str
 	*ret_root_key = TAKE(candidate.entry);
 	tell_works(zones, *ret_root_key);
 	return ZONE_OK;
+}
+
+enum zone_status zones_root_key_add(struct zones *zones, struct uid project, struct bytes kms_key,
+				    const struct entry_names *names, struct entry **ret_root_key)
+{
+	return add(zones, project, kms_key, names, LOCAL_KEY_FOUND, ret_root_key);
+}
+
+enum zone_status zones_root_key_create(struct zones *zones, struct uid project,
+				       struct bytes kms_key, const struct entry_names *names,
+				       struct entry **ret_root_key)
+{
+	return add(zones, project, kms_key, names, LOCAL_KEY_MADE, ret_root_key);
 }

@@ -14,10 +14,18 @@ struct candidate {
 };
 void candidate_clear(struct candidate *candidate);
 
-/* KMS: describes it (and makes a local key that is new, unless it would be refused anyway).
+/* Where "local:NAME" comes from. A typing error in a name must not make a key. */
+enum local_key {
+	LOCAL_KEY_FOUND,
+	LOCAL_KEY_MADE,		 /* ZONE_EXISTS: there is one. ZONE_INVALID: not a local name */
+	LOCAL_KEY_FOUND_OR_MADE, /* on demand: [kms] default_root_key */
+};
+
+/* KMS: describes it (and makes it, if that is wished and it would not be refused anyway).
  * ZONE_KMS_INVALID_KEY_USAGE. No label: its own. */
 enum zone_status candidate_describe(struct zones *zones, struct uid project, const char *name,
-				    struct bytes label, struct candidate *ret_candidate);
+				    struct bytes label, enum local_key wish,
+				    struct candidate *ret_candidate);
 /* KMS: refuses what the project has already; encrypts and decrypts, which makes the canary. */
 enum zone_status candidate_try(struct zones *zones, struct candidate *candidate);
 /* Within a transaction: the rules, and the change. If one that awaits removal comes back, it takes

@@ -69,7 +69,8 @@ static enum zone_status use_default(struct zones *zones, struct uid project,
 					  .extra = zones->settings.default_root_key_extra};
 	const char *name = zones->settings.default_root_key;
 
-	TRY(candidate_describe(zones, project, name, bytes(NULL, 0), &place->candidate));
+	TRY(candidate_describe(zones, project, name, bytes(NULL, 0), LOCAL_KEY_FOUND_OR_MADE,
+			       &place->candidate));
 	TRY(entry_take_names(place->candidate.entry, &names));
 	place->root_key = hold_same(zones, project, place->candidate.entry->of_root_key.arn);
 	if (place->root_key != NULL) {

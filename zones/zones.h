@@ -106,12 +106,17 @@ struct entry_names {
 };
 
 /* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS (the same
- * key, however named, or the label), ZONE_TOO_MANY_ROOT_KEYS; restores one that awaits removal. A
- * "local:NAME" key is made if new. Default label: the name of an alias or local key, else (also
- * where that is taken) the key id. ZONE_ROOT_KEY_REFUSED here, and for all below that ask by one:
- * [kms] allowed_root_keys does not have it. */
+ * key, however named, or the label), ZONE_TOO_MANY_ROOT_KEYS; restores one that awaits removal.
+ * Default label: the name of an alias or local key, else (also where that is taken) the key id.
+ * ZONE_ROOT_KEY_REFUSED here, and for all below that ask by one: [kms] allowed_root_keys does not
+ * have it. */
 enum zone_status zones_root_key_add(struct zones *zones, struct uid project, struct bytes kms_key,
 				    const struct entry_names *names, struct entry **ret_root_key);
+/* The same for a key that the embedded KMS makes first: "local:NAME". ZONE_EXISTS: it has one of
+ * that name. ZONE_INVALID: a key of another KMS, or an id. */
+enum zone_status zones_root_key_create(struct zones *zones, struct uid project,
+				       struct bytes kms_key, const struct entry_names *names,
+				       struct entry **ret_root_key);
 /* A root key named only for this process's sessions (to open a record set where no project has it);
  * not stored; no KMS. */
 enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,

@@ -6,7 +6,7 @@ const pkcs11 = require('pkcs11js');
 
 const CKM_CMEK_DEK_WRAP = 0x80434d02;
 const CKO_CMEK_CLUSTER = 0x80434d01;
-const [CKA_CMEK_KMS_KEY, CKA_CMEK_REGION, CKA_CMEK_ROOT_KEY] = [0x80434d01, 0x80434d03, 0x80434d09];
+const [CKA_CMEK_KMS_KEY, CKA_CMEK_REGION, CKA_CMEK_ROOT_KEY, CKA_CMEK_CREATE] = [0x80434d01, 0x80434d03, 0x80434d09, 0x80434d11];
 const CKR_KEY_NOT_WRAPPABLE = 0x69;
 const WRAPS = {
     'AES-KEY-WRAP': { mechanism: pkcs11.CKM_AES_KEY_WRAP, parameter: null },
@@ -41,7 +41,8 @@ function project(label) {
 function makeRootKey(name) {
     return module_.C_CreateObject(session, secretKey(
         { type: pkcs11.CKA_TOKEN, value: true },
-        { type: CKA_CMEK_KMS_KEY, value: name }));
+        { type: CKA_CMEK_KMS_KEY, value: name },
+        { type: CKA_CMEK_CREATE, value: true }));
 }
 
 function makeCluster(label, rootKey) {

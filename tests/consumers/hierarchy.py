@@ -11,6 +11,7 @@ CKM_AES_KEY_WRAP_KWP = 0x210B
 CKM_CMEK_DEK_WRAP = 0x80434D02
 CKO_CMEK_CLUSTER = 0x80434D01
 CKA_CMEK_KMS_KEY, CKA_CMEK_REGION, CKA_CMEK_ZONE, CKA_CMEK_ROOT_KEY = 0x80434D01, 0x80434D03, 0x80434D05, 0x80434D09
+CKA_CMEK_CREATE = 0x80434D11
 CKR_KEY_NOT_WRAPPABLE = 0x69
 WRAPS = {
     "AES-KEY-WRAP": (PyKCS11.CKM_AES_KEY_WRAP, None),
@@ -61,7 +62,7 @@ class Token:
         return free[0]
 
     def make_root_key(self, name):
-        return self.session.createObject(self.template((low.CKA_TOKEN, True), (CKA_CMEK_KMS_KEY, name.encode())))
+        return self.session.createObject(self.template((low.CKA_TOKEN, True), (CKA_CMEK_KMS_KEY, name.encode()), (CKA_CMEK_CREATE, b"\x01")))
 
     def make_cluster(self, label, root_key):
         arn = bytes(self.session.getAttributeValue(root_key, [CKA_CMEK_ROOT_KEY])[0])

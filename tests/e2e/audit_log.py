@@ -289,7 +289,7 @@ def check_data(ok, place):
 def check_life(ok, place):
     """Every kind of line that the table of events has."""
     place.configure("ezk_source = kms\n")
-    done = [place.cmek("key", "add", "--project", "p", "local:here", "--label", "local"), place.cmek("key", "disable", "--project", "p", "local"),
+    done = [place.cmek("key", "create", "--project", "p", "local:here", "--label", "local"), place.cmek("key", "disable", "--project", "p", "local"),
             place.cmek("key", "enable", "--project", "p", "local"), place.consumer("life"),
             place.cmek("project", "create", "old"), place.consumer("archive"), place.cmek("project", "restore", "new")]
     place.configure("")

@@ -39,7 +39,7 @@ are_there() { local name; for name; do [ -e "$data/$name" ] || { echo "no $name"
 # --- What is there already
 service_home
 begin() {
-    as_service "$cmek" project create demo && as_service "$cmek" key add --project demo local:root --label root &&
+    as_service "$cmek" project create demo && as_service "$cmek" key create --project demo local:root --label root &&
         as_service "$cmek" cluster create --project demo prod --key root --region us-west-2 &&
         as_service "$cmek" database create --project demo prod/orders
 }
@@ -49,7 +49,7 @@ seals() { as_service "$cmek" encrypt --project demo --database prod/orders "$hom
 opens() { as_service "$cmek" decrypt "$home/sealed" - | cmp - "$home/plain"; }
 works() { seals && opens && as_service "$cmek" database create --project demo "prod/$RANDOM$RANDOM" && all_its; }
 ok "and uses it" works
-for command in "project list" "key add --project demo local:second" "key disable --project demo second" "key enable --project demo second" \
+for command in "project list" "key create --project demo local:second" "key disable --project demo second" "key enable --project demo second" \
     "database create --project demo prod/of-root" "doctor"; do
     # shellcheck disable=SC2086 # words
     ok "root's '$command' works" "$cmek" $command
@@ -76,7 +76,7 @@ service_home
 printf '[log]\nto = %s/log\nlevel = info\naudit = %s/audit.jsonl\n' "$data" "$data" >>"$home/cmek.conf"
 ok "root lists the projects of a store that is not there yet" "$cmek" project list
 ok "makes the first project" "$cmek" project create demo
-ok "its first key" "$cmek" key add --project demo local:root --label root
+ok "its first key" "$cmek" key create --project demo local:root --label root
 ok "and a cluster with a database" sh -c "'$cmek' cluster create --project demo prod --key root --region us-west-2 && '$cmek' database create --project demo prod/orders"
 ok "store, keys, locks and logs are there" are_there store.db store.db.lock local.keys local.keys.lock log audit.jsonl
 echo "what the file says" >"$home/plain"
@@ -85,7 +85,7 @@ deeper() { # with folders that root makes on the way
     sed -i "s|$data/|$data/deep/er/|" "$home/cmek.conf" && "$cmek" project create demo && begin_rest && works
 }
 begin_rest() {
-    as_service "$cmek" key add --project demo local:root --label root && as_service "$cmek" cluster create --project demo prod --key root --region us-west-2 &&
+    as_service "$cmek" key create --project demo local:root --label root && as_service "$cmek" cluster create --project demo prod --key root --region us-west-2 &&
         as_service "$cmek" database create --project demo prod/orders
 }
 ok "so are the folders that root makes in it" deeper
@@ -139,7 +139,7 @@ ok "users of one group share a store, whoever makes its lock" shared
 moved() { mkdir "$data/disk" && chown $service:$group "$data/disk" && mv "$data/local.keys" "$data/store.db" "$data/disk/" &&
     ln -s disk/local.keys "$data/local.keys" && ln -s disk/store.db "$data/store.db" && chown -h $service:$group "$data/local.keys" "$data/store.db"; }
 ok "store and keys lie behind links" moved
-ok "root adds a key" "$cmek" key add --project demo local:third
+ok "root adds a key" "$cmek" key create --project demo local:third
 ok "the links stay" test -L "$data/local.keys" -a -L "$data/store.db"
 ok "and what they lead to is the service's" works
 ok "a disk that is not there" mv "$data/disk" "$data/aside"

@@ -38,7 +38,7 @@ class Home:
         self.environment = {**os.environ, "CMEK_PKCS11_MODULE": MODULE, "CMEK_PKCS11_CONF": os.path.join(folder, "cmek.conf"), "HOME": folder}
         self.configure("")
         os.environ["CMEK_PKCS11_CONF"] = self.environment["CMEK_PKCS11_CONF"]
-        for words in ("project create p", "key add --project p local:root", "cluster create --project p c --key root --region local",
+        for words in ("project create p", "key create --project p local:root", "cluster create --project p c --key root --region local",
                       "database create --project p c/one", "database create --project p c/two", "project create q",
                       "key add --project q local:root"):
             assert self.cmek(*words.split()), self.said
@@ -310,7 +310,7 @@ def check_pin(home):
 
 
 def check_root_keys(home):
-    assert home.cmek("key", "add", "--project", "p", "local:evil"), home.said
+    assert home.cmek("key", "create", "--project", "p", "local:evil"), home.said
     good, evil = (home.ask(f"SELECT arn FROM root_keys WHERE label = '{label}' LIMIT 1") for label in ("root", "evil"))
     uid = {label: home.ask(f"SELECT r.uid FROM root_keys r JOIN projects p ON r.project = p.uid WHERE r.label = '{label}' AND p.label = 'p'")
            for label in ("root", "evil")}

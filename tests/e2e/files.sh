@@ -102,7 +102,8 @@ done
 rm -f itself hard soft
 appears() { # while it is written
     mkfifo slow && { "$cmek" encrypt --project demo --database prod/orders "$@" slow new & } && exec 9>slow && cat plain >&9 &&
-        until [ "$(awk '/^wchar/ {print $2}' /proc/$!/io)" -gt 900000 ]; do sleep 0.05; done && echo mine >new && exec 9>&- && wait $!
+        while kill -0 $! && [ "$(awk '/^wchar/ {print $2}' /proc/$!/io)" -le 900000 ]; do sleep 0.05; done && echo mine >new &&
+        exec 9>&- && wait $!
 }
 came_meanwhile() { exits 4 appears && [ "$(cat new)" = mine ] && rm slow new; }
 ok "a file that comes while it is written is not replaced" came_meanwhile

@@ -16,7 +16,7 @@ refused "doctor finds the module in order and no project" "$cmek" doctor
 ok "and says how to make one" says "cmek project create NAME"
 
 ok "a project" "$cmek" project create demo
-ok "its root key" "$cmek" key add --project demo local:my-root --label root
+ok "its root key" "$cmek" key create --project demo local:my-root --label root
 ok "a cluster" "$cmek" cluster create --project demo prod --key root --region us-west-2
 ok "a database" "$cmek" database create --project demo prod/orders
 ok "another" "$cmek" database create --project demo prod/invoices
@@ -93,7 +93,7 @@ ok "doctor in JSON" "$cmek" doctor --json
 ok "says so by project" json 'it[0]["project"] == "demo" and it[0]["ok"] is True and len(it[0]["report"]) > 50'
 
 # What is left to its default.
-ok "a key is labelled by its name" "$cmek" key add --project demo local:second --json
+ok "a key is labelled by its name" "$cmek" key create --project demo local:second --json
 ok "namely" json 'it["label"] == "second"'
 ok "the provider can be said" "$cmek" cluster create --project demo test --key second --region eu-central-1 --provider local
 ok "names may be any UTF-8" "$cmek" project create 'mañana 🔑'

@@ -156,7 +156,7 @@ def check_deadline(fake, owner, extra):
 def check_both(fake, owner, home):
     """A no and an outage: the no is what waiting does not cure."""
     key = fake.keys.create("us-west-2")
-    for words in (("project", "create", "both"), ("key", "add", "--project", "both", key.arn), ("key", "add", "--project", "both", "local:here")):
+    for words in (("project", "create", "both"), ("key", "add", "--project", "both", key.arn), ("key", "create", "--project", "both", "local:here")):
         ok(owner.cmek(*words), " ".join(words[:2]), owner.said)
     ok(owner.cmek("doctor", "--project", "both"), "doctor is content", owner.said)
     os.rename(os.path.join(home, "local.keys"), os.path.join(home, "aside"))

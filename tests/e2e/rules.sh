@@ -55,12 +55,12 @@ ok "says so too" says root
 ok "a root key twice, by its id" exits 4 "$cmek" key add --project demo "local:${arn##*/}" --label other
 ok "says so too" says root
 before=$(sha256sum <"$home/local.keys")
-ok "a label twice" exits 4 "$cmek" key add --project demo local:another --label root
+ok "a label twice" exits 4 "$cmek" key create --project demo local:another --label root
 ok "names it, and what to do" says "the project has a root key 'root' already; choose another label"
 long=$(printf 'l%.0s' $(seq 256))
-ok "a label that is too long" exits 4 "$cmek" key add --project demo local:another --label "$long"
+ok "a label that is too long" exits 4 "$cmek" key create --project demo local:another --label "$long"
 ok "is told what may be" says "CKA_LABEL must be UTF-8 without a NUL of at most 255 bytes"
-ok "and so is one that is not UTF-8" exits 4 "$cmek" key add --project demo local:another --label $'\xff'
+ok "and so is one that is not UTF-8" exits 4 "$cmek" key create --project demo local:another --label $'\xff'
 ok "in the same words" says "CKA_LABEL must be UTF-8 without a NUL of at most 255 bytes"
 ok "a cluster's too" exits 4 create "$long" --key root --region us-west-2
 ok "in the same words" says "CKA_LABEL must be UTF-8"
@@ -69,11 +69,18 @@ ok "in the same words" says "CKA_LABEL must be UTF-8"
 ok "and makes no key in the embedded KMS" test "$before" = "$(sha256sum <"$home/local.keys")"
 ok "the key it is about is not registered" exits 3 "$cmek" key show --project demo another
 ok "a name that is none" exits 4 "$cmek" key add --project demo 'local:a b'
-ok "an id of the embedded KMS that is not there" exits 4 "$cmek" key add --project demo \
+ok "a typing error makes no key" exits 5 "$cmek" key add --project demo local:tset-root
+ok "but is told, with the names that are near" says "$home/local.keys; name local:test-root, or make it: cmek key create"
+ok "there is none" exits 5 "$cmek" key add --project demo local:tset-root
+ok "a key that is there is not made again" exits 4 "$cmek" key create --project demo local:test-root --label other
+ok "it is said how to use it" says "the embedded KMS has a key local:test-root already; add that (cmek key add)"
+ok "keys of a cloud are not made here" exits 4 "$cmek" key create --project demo alias/root
+ok "it is said where" says "can be made here; make alias/root in its KMS, and add it (cmek key add)"
+ok "an id of the embedded KMS that is not there" exits 5 "$cmek" key add --project demo \
     local:00000000-0000-4000-8000-000000000000
-add_many() { local i; for i in $(seq "$1" "$2"); do "$cmek" key add --project demo "local:key-$i" >/dev/null || return 1; done; }
+add_many() { local i; for i in $(seq "$1" "$2"); do "$cmek" key create --project demo "local:key-$i" >/dev/null || return 1; done; }
 ok "a project holds twenty root keys" add_many 2 20
-ok "the twenty-first" exits 4 "$cmek" key add --project demo local:key-21
+ok "the twenty-first" exits 4 "$cmek" key create --project demo local:key-21
 ok "is refused by the number, with what can be done" says "a project has at most 20 root keys, those that await removal among them: remove one"
 ok "and is not there" exits 3 "$cmek" key show --project demo key-21
 ok "another project may have the same key" "$cmek" project create other
@@ -148,9 +155,9 @@ ok "doctor is content" "$cmek" doctor --project demo
 mv "$home/local.keys" "$home/away"
 ok "without its root keys' file nothing opens" exits 5 decrypt "$work/free"
 ok "and it names the file, and what to do" says "is missing: $home/local.keys; restore it from a backup"
-ok "a key of the same name is not made anew" exits 6 "$cmek" key add --project other local:test-root --label again
+ok "a key of the same name is not made anew" exits 6 "$cmek" key create --project other local:test-root --label again
 ok "for the same reason" says "$home/local.keys; restore it from a backup"
-ok "nor any other" exits 6 "$cmek" key add --project other local:fresh
+ok "nor any other" exits 6 "$cmek" key create --project other local:fresh
 ok "no file was made" test ! -e "$home/local.keys"
 mv "$home/away" "$home/local.keys"
 ok "when the file is back, it opens" decrypt "$work/free"
@@ -158,7 +165,7 @@ ok "as it was" cmp "$work/plain" "$work/new"
 
 # What whoever can write the store made of a label, steers nobody
 new_project odd
-ok "a label may say anything that can be seen" "$cmek" key add --project odd local:odd --label $'x: FAILED: y'
+ok "a label may say anything that can be seen" "$cmek" key create --project odd local:odd --label $'x: FAILED: y'
 odd_label="x: FAILED: y"$'\nroot key z: ok\e[31m\xc2\x9b\u202e'
 rewrite_label() {
     python3 -c 'import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE root_keys SET label = ? WHERE label LIKE ?", (sys.argv[2], "x: %")); db.commit()' "$home/store.db" "$odd_label"

@@ -79,7 +79,7 @@ if readable; then
     ok "but nothing is made in it" exits 6 read_only "$cmek" database create --project demo prod/third
     ok "which says that it can't be written" says "$work/shut/store.db"
     ok "nor a project" exits 6 read_only "$cmek" project create third
-    ok "nor a root key" exits 6 read_only "$cmek" key add --project demo local:test-root-2
+    ok "nor a root key" exits 6 read_only "$cmek" key create --project demo local:test-root-2
 else
     skip "a read-only store is read, and not written" "the build is not readable by another user"
 fi
@@ -132,7 +132,7 @@ echo "no keys" >"$work/keys/local.keys"
 before=$(sha256sum <"$work/keys/local.keys")
 refused "a damaged file of local keys" "$cmek" decrypt "$work/sealed" "$work/new"
 ok "is named" says "$work/keys/local.keys"
-refused "and nothing is added to it" "$cmek" key add --project demo local:new
+refused "and nothing is added to it" "$cmek" key create --project demo local:new
 ok "so that it stays as it is" test "$before" = "$(sha256sum <"$work/keys/local.keys")"
 for kind in mkfifo mkdir; do
     rm -rf "$work/keys/local.keys"

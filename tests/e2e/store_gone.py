@@ -90,7 +90,7 @@ class Place:
         os.environ.update(CMEK_PKCS11_CONF=self.configuration, CMEK_PKCS11_MODULE=MODULE, HOME=home)
 
     def fill(self):
-        for words in (["project", "create", "demo"], ["key", "add", "--project", "demo", "local:root", "--label", "root"],
+        for words in (["project", "create", "demo"], ["key", "create", "--project", "demo", "local:root", "--label", "root"],
                       ["cluster", "create", "--project", "demo", "prod", "--key", "root", "--region", "us-west-2"],
                       ["database", "create", "--project", "demo", "prod/orders"]):
             subprocess.run([CMEK, *words], check=True, stdout=subprocess.DEVNULL)

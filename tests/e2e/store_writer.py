@@ -34,7 +34,7 @@ class Place:
             file.write(f"[store]\npath = {self.store}\n[local]\npath = {folder}/local.keys\n[log]\nto = {self.log}\nlevel = error\n")
         for project in "pq":
             self.run("cmek", "project", "create", project)
-            self.run("cmek", "key", "add", "--project", project, "local:root")
+            self.run("cmek", "key", "create" if project == "p" else "add", "--project", project, "local:root")
             self.run("tests/module/load", "make", project, "2")
 
     def run(self, program, *words):

@@ -13,7 +13,7 @@ printf '[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n' "$work" "$
 export CMEK_PKCS11_CONF=$work/cmek.conf
 
 "$cmek" project create golden
-"$cmek" key add --project golden local:golden --label root
+"$cmek" key create --project golden local:golden --label root
 "$cmek" cluster create --project golden prod --key root --region nowhere
 "$cmek" database create --project golden prod/one
 "$cmek" database create --project golden prod/two

@@ -24,6 +24,8 @@
 
 enum { WORDS_MAX = 16 };
 
+#define NO_KEY "00000000-0000-4000-8000-000000000000"
+
 static char home[] = "/tmp/cmek-test-XXXXXX";
 static struct buffer out, err; /* what the last command has printed */
 
@@ -187,6 +189,14 @@ static void root_keys(void **state)
 	done("key show --project demo root");
 	prints("active");
 	refused("key add --project demo local:root", CMEK_EXIT_REFUSED, "as root key 'root'");
+	refused("key create --project demo local:root", CMEK_EXIT_REFUSED,
+		"the embedded KMS has a key local:root already; add that (cmek key add)");
+	refused("key create --project demo alias/root", CMEK_EXIT_REFUSED,
+		"only a key of the embedded KMS, local:NAME, can be made here");
+	refused("key add --project demo local:rooot", CMEK_EXIT_DENIED,
+		"/local.keys; name local:root, or make it: cmek key create");
+	refused("key add --project demo arn:local:kms:local::key/" NO_KEY, CMEK_EXIT_DENIED,
+		"if another host made it, copy its local.keys");
 	refused("key show --project demo none", CMEK_EXIT_NOT_FOUND,
 		"project demo has no root key none");
 	done("key disable --project demo root --json");
@@ -452,7 +462,7 @@ static int start(void **state)
 	setenv("CMEK_PKCS11_MODULE", CMEK_MODULE, 1);
 	put("plain", "card 4111");
 	done("project create demo");
-	done("key add --project demo local:root");
+	done("key create --project demo local:root");
 	done("cluster create --project demo main --key root --region us-west-2");
 	done("database create --project demo main/orders");
 	done("database create --project demo main/bills");

@@ -160,7 +160,7 @@ static struct bytes record_of(const struct buffer *envelope)
 
 /* --- Making them ----------------------------------------------------------------------------- */
 
-CK_OBJECT_HANDLE root_key_of(CK_SESSION_HANDLE session, const char *kms_key)
+CK_OBJECT_HANDLE root_key_of(CK_SESSION_HANDLE session, const char *kms_key, bool create)
 {
 	struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
 	CK_OBJECT_HANDLE key;
@@ -168,6 +168,7 @@ CK_OBJECT_HANDLE root_key_of(CK_SESSION_HANDLE session, const char *kms_key)
 	with_number(t, CKA_KEY_TYPE, CKK_AES);
 	with_bool(t, CKA_TOKEN, true);
 	with_text(t, CKA_CMEK_KMS_KEY, kms_key);
+	with_bool(t, CKA_CMEK_CREATE, create);
 	check(p11->C_CreateObject(session, t->rows, t->count, &key));
 	return key;
 }
@@ -175,7 +176,7 @@ CK_OBJECT_HANDLE root_key_of(CK_SESSION_HANDLE session, const char *kms_key)
 /* A cluster whose root key is not the one that the victim trusts. */
 static CK_OBJECT_HANDLE evil_zone(CK_SESSION_HANDLE session)
 {
-	CK_OBJECT_HANDLE key = root_key_of(session, "local:evil"), cluster;
+	CK_OBJECT_HANDLE key = root_key_of(session, "local:evil", true), cluster;
 	struct template *t = with_number(template_new(), CKA_CLASS, CKO_CMEK_CLUSTER);
 	char arn[256] = {0};
 
@@ -247,7 +248,7 @@ static int lose_store(void **state)
 		return -1;
 	slot = token_new("second");
 	session = session_new();
-	root_key_of(session, "local:test");
+	root_key_of(session, "local:test", false);
 	check(p11->C_CloseSession(session));
 	return 0;
 }

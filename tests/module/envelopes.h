@@ -25,7 +25,8 @@ uint8_t *slot_of(const struct buffer *envelope, unsigned index);
 void slot_put(struct buffer *envelope, unsigned index, uint64_t sequence, struct bytes wrapped,
 	      struct bytes record);
 
-CK_OBJECT_HANDLE root_key_of(CK_SESSION_HANDLE session, const char *kms_key);
+/* `create`: the KMS makes it first. */
+CK_OBJECT_HANDLE root_key_of(CK_SESSION_HANDLE session, const char *kms_key, bool create);
 
 int envelopes_two_keys(void);
 int envelopes_flipped(void);

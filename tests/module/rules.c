@@ -50,13 +50,26 @@ void check_fails(CK_RV rv, const char *call, const char *file, int line)
 
 /* --- Objects of the hierarchy */
 
-CK_RV root_key_add(CK_SESSION_HANDLE session, const char *kms_key, CK_OBJECT_HANDLE *ret_key)
+static struct template *with_root_key(const char *kms_key)
 {
 	struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
 
 	with_number(t, CKA_KEY_TYPE, CKK_AES);
 	with_bool(t, CKA_TOKEN, true);
-	with_text(t, CKA_CMEK_KMS_KEY, kms_key);
+	return with_text(t, CKA_CMEK_KMS_KEY, kms_key);
+}
+
+CK_RV root_key_create(CK_SESSION_HANDLE session, const char *kms_key, CK_OBJECT_HANDLE *ret_key)
+{
+	struct template *t = with_bool(with_root_key(kms_key), CKA_CMEK_CREATE, true);
+
+	return p11->C_CreateObject(session, t->rows, t->count, ret_key);
+}
+
+CK_RV root_key_add(CK_SESSION_HANDLE session, const char *kms_key, CK_OBJECT_HANDLE *ret_key)
+{
+	struct template *t = with_root_key(kms_key);
+
 	return p11->C_CreateObject(session, t->rows, t->count, ret_key);
 }
 

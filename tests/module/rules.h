@@ -16,6 +16,8 @@ void check_fails(CK_RV rv, const char *call, const char *file, int line);
 
 /* A key of the embedded KMS becomes a root key of the token. */
 CK_RV root_key_add(CK_SESSION_HANDLE session, const char *kms_key, CK_OBJECT_HANDLE *ret_key);
+/* A local one, which the KMS makes first. */
+CK_RV root_key_create(CK_SESSION_HANDLE session, const char *kms_key, CK_OBJECT_HANDLE *ret_key);
 /* The root key of all zones that tests make: the configuration's default. */
 CK_OBJECT_HANDLE default_root_key(CK_SESSION_HANDLE session);
 CK_RV cluster_add(CK_SESSION_HANDLE session, const char *label, const char *provider,

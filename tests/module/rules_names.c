@@ -40,6 +40,7 @@ static CK_RV add_key(CK_SESSION_HANDLE session, const char *label, CK_OBJECT_HAN
 	with_number(t, CKA_CLASS, CKO_SECRET_KEY);
 	with_bool(t, CKA_TOKEN, true);
 	with_text(t, CKA_CMEK_KMS_KEY, "local:named");
+	with_bool(t, CKA_CMEK_CREATE, true);
 	return p11->C_CreateObject(session, t->rows, t->count, ret_key);
 }
 

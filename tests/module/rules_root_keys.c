@@ -30,7 +30,7 @@ static void a_root_key_is_named_and_described(void **state)
 	CK_OBJECT_HANDLE key;
 	CK_BYTE text[256];
 
-	check(root_key_add(session, "local:described", &key));
+	check(root_key_create(session, "local:described", &key));
 	assert_int_equal(attribute_bytes(session, key, CKA_CMEK_KMS_KEY, text, 256), 15);
 	assert_memory_equal(text, "local:described", 15);
 	assert_in_range(attribute_bytes(session, key, CKA_CMEK_ROOT_KEY, text, 256), 10, 256);
@@ -48,7 +48,8 @@ static void a_root_key_is_added_once(void **state)
 	CK_OBJECT_HANDLE key, again;
 	char arn[512] = "";
 
-	check(root_key_add(session, "local:once", &key));
+	check(root_key_create(session, "local:once", &key));
+	fails_for(CMEK_ERROR_EXISTS, session, root_key_create(session, "local:once", &again));
 	fails_for(CMEK_ERROR_EXISTS, session, root_key_add(session, "local:once", &again));
 	attribute_bytes(session, key, CKA_CMEK_ROOT_KEY, arn, sizeof(arn) - 1);
 	fails_for(CMEK_ERROR_EXISTS, session, root_key_add(session, arn, &again));
@@ -65,7 +66,44 @@ static void what_is_no_key_does_not_become_a_root_key(void **state)
 	fails(root_key_add(session, "local:", &key));
 	fails(root_key_add(session, "arn:aws:kms:nowhere", &key));
 	fails(root_key_add(session, "local:two words", &key));
+	fails(root_key_create(session, "local:two words", &key));
+	fails(root_key_create(session, "alias/root", &key));
 	assert_int_equal(objects_count(session, template_new()), before);
+}
+
+/* A typing error must not make a key: it has to be asked for. */
+static void a_local_key_is_made_only_if_cka_cmek_create_says_so(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
+	CK_OBJECT_HANDLE key;
+	CK_BYTE no = CK_TRUE;
+
+	fails_for(CMEK_ERROR_KMS_NOT_FOUND, session, root_key_add(session, "local:asked", &key));
+	with_text(t, CKA_CMEK_KMS_KEY, "local:asked");
+	with_bool(t, CKA_CMEK_CREATE, false);
+	with_bool(t, CKA_TOKEN, true);
+	fails_for(CMEK_ERROR_KMS_NOT_FOUND, session,
+		  p11->C_CreateObject(session, t->rows, t->count, &key));
+	check(root_key_create(session, "local:asked", &key));
+	assert_int_equal(attribute_bytes(session, key, CKA_CMEK_CREATE, &no, 1), 1);
+	assert_int_equal(no, CK_FALSE);
+	check(p11->C_DestroyObject(session, key));
+}
+
+/* One that only a session knows would be lost with it. */
+static void a_local_key_that_is_made_is_a_token_object(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
+	CK_OBJECT_HANDLE key;
+
+	with_text(t, CKA_CMEK_KMS_KEY, "local:fleeting");
+	with_bool(t, CKA_CMEK_CREATE, true);
+	answers(CKR_TEMPLATE_INCONSISTENT, p11->C_CreateObject(session, t->rows, t->count, &key));
+	with_bool(t, CKA_TOKEN, false);
+	answers(CKR_TEMPLATE_INCONSISTENT, p11->C_CreateObject(session, t->rows, t->count, &key));
+	fails_for(CMEK_ERROR_KMS_NOT_FOUND, session, root_key_add(session, "local:fleeting", &key));
 }
 
 static void a_root_key_lives_in_the_token(void **state)
@@ -210,7 +248,7 @@ static void a_removed_root_key_comes_back_when_it_is_added(void **state)
 	CK_OBJECT_HANDLE root, again;
 	CK_BYTE ids[2][64];
 
-	check(root_key_add(session, "local:removed", &root));
+	check(root_key_create(session, "local:removed", &root));
 	attribute_bytes(session, root, CKA_UNIQUE_ID, ids[0], 64);
 	check(p11->C_DestroyObject(session, root));
 	assert_int_equal(objects_count(session, named), 0);
@@ -282,13 +320,13 @@ static void a_project_has_twenty_root_keys_at_most(void **state)
 	count += objects_count(session, roots);
 	for (CK_ULONG i = count; i < 20; i++) {
 		snprintf(name, sizeof(name), "local:number-%lu", i);
-		check(root_key_add(session, name, &key));
+		check(root_key_create(session, name, &key));
 	}
 	fails_for(CMEK_ERROR_TOO_MANY_ROOT_KEYS, session,
-		  root_key_add(session, "local:number-21", &key));
+		  root_key_create(session, "local:number-21", &key));
 	check(p11->C_DestroyObject(session, labelled(session, "number-19")));
 	fails_for(CMEK_ERROR_TOO_MANY_ROOT_KEYS, session,
-		  root_key_add(session, "local:number-21", &key));
+		  root_key_create(session, "local:number-21", &key));
 	check(root_key_add(session, "local:number-19", &key));
 }
 
@@ -298,6 +336,8 @@ int rules_root_keys(void)
 		in_session(a_root_key_is_named_and_described),
 		in_session(a_root_key_is_added_once),
 		in_session(what_is_no_key_does_not_become_a_root_key),
+		in_session(a_local_key_is_made_only_if_cka_cmek_create_says_so),
+		in_session(a_local_key_that_is_made_is_a_token_object),
 		in_session(a_root_key_lives_in_the_token),
 		in_session(a_root_key_encrypts_data),
 		in_session(the_context_of_a_root_key_is_bound),

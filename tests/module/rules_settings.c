@@ -93,7 +93,7 @@ static void a_root_key_that_is_not_allowed_is_refused(void **state)
 	assert_int_equal(last_error(session), CMEK_ERROR_ROOT_KEY_REFUSED);
 	answers(CKR_TEMPLATE_INCONSISTENT, make_zone(session, "refused"));
 	assert_int_equal(last_error(session), CMEK_ERROR_ROOT_KEY_REFUSED);
-	answers(CKR_TEMPLATE_INCONSISTENT, root_key_add(session, "local:another", &key));
+	answers(CKR_TEMPLATE_INCONSISTENT, root_key_create(session, "local:another", &key));
 	assert_int_equal(last_error(session), CMEK_ERROR_ROOT_KEY_REFUSED);
 	session = session_with("allowed_root_keys = 111122223333 local:*\n");
 	check(encrypt_by_zone(session));

@@ -35,14 +35,18 @@ none_left() { # NAME...: only these are among the files
 works() { "$cmek" decrypt sealed again && cmp plain again && rm again; }
 healthy() { "$cmek" doctor >/dev/null; }
 
+made() { # PROJECT KEY: one that was made in the KMS and not registered is taken up
+    "$cmek" key add --project "$1" "local:$2" >/dev/null || "$cmek" key create --project "$1" "local:$2" >/dev/null
+}
+
 # What must hold after a kill, for each command: $1 is empty the first time, "done" when the command was not interrupted.
 after_project() {
     healthy && works || return 1
     "$cmek" project show new >/dev/null 2>&1 || "$cmek" project create new >/dev/null
 }
-after_key() { # a key may have been made in the KMS and not been registered: then it is taken up
+after_key() {
     healthy && works || return 1
-    "$cmek" key show --project demo second >/dev/null 2>&1 || "$cmek" key add --project demo local:second >/dev/null || return 1
+    "$cmek" key show --project demo second >/dev/null 2>&1 || made demo second || return 1
     "$cmek" cluster create --project demo c --key second --region r >/dev/null && "$cmek" database create --project demo c/d >/dev/null
 }
 after_cluster() {
@@ -77,11 +81,10 @@ after_decrypt() {
 }
 after_first() {
     "$cmek" project show first >/dev/null 2>&1 || "$cmek" project create first >/dev/null || return 1
-    "$cmek" key add --project first local:one >/dev/null && healthy
+    "$cmek" key create --project first local:one >/dev/null && healthy
 }
 after_first_key() {
-    after_key_of() { "$cmek" key show --project first one >/dev/null 2>&1 || "$cmek" key add --project first local:one >/dev/null; }
-    after_key_of && healthy
+    { "$cmek" key show --project first one >/dev/null 2>&1 || made first one; } && healthy
 }
 
 sweep() { # BEGIN AFTER COMMAND...
@@ -102,9 +105,9 @@ sweep() { # BEGIN AFTER COMMAND...
 with_project() { begin_empty && "$cmek" project create first >/dev/null; }
 
 ok "the very first project" sweep begin_empty after_first "$cmek" project create first
-ok "the very first root key" sweep with_project after_first_key "$cmek" key add --project first local:one
+ok "the very first root key" sweep with_project after_first_key "$cmek" key create --project first local:one
 ok "a project" sweep begin after_project "$cmek" project create new
-ok "a root key" sweep begin after_key "$cmek" key add --project demo local:second
+ok "a root key" sweep begin after_key "$cmek" key create --project demo local:second
 ok "a cluster" sweep begin after_cluster "$cmek" cluster create --project demo test --key root --region r
 ok "a database" sweep begin after_database "$cmek" database create --project demo prod/new
 ok "a root key that is disabled" sweep begin after_switch "$cmek" key disable --project demo root
