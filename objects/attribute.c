@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "objects/mechanism.h"
 #include "objects/report.h"
 #include "objects/value.h"
 
@@ -52,6 +53,13 @@ static void get_ulong(const struct attribute *row, const struct attribute_source
 	const uint8_t *object = (const uint8_t *)source->object;
 
 	buffer_append(out, bytes(object + row->detail, sizeof(CK_ULONG)));
+}
+
+static void get_mechanisms(const struct attribute *row, const struct attribute_source *source,
+			   struct buffer *out)
+{
+	(void)row;
+	mechanisms_allowed(source->object, out);
 }
 
 static void get_class(const struct attribute *row, const struct attribute_source *source,
@@ -354,7 +362,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_END_DATE),            DATE,    KEYS,       ANY,               0, get_bytes,     OF(end_date),             IN(end_date), 0 },
 	{ NAMED(CKA_LOCAL),               FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_LOCAL,             0, 0 },
 	{ NAMED(CKA_KEY_GEN_MECHANISM),   ULONG,   KEYS,       NONE,              0, get_ulong,     OF(generated_by),         0, 0 },
-	{ NAMED(CKA_ALLOWED_MECHANISMS),  TYPES,   KEYS,       NEW,            4096, get_bytes,     OF(allowed_mechanisms),   IN(allowed_mechanisms), 0 },
+	{ NAMED(CKA_ALLOWED_MECHANISMS),  TYPES,   KEYS,       NEW,            4096, get_mechanisms, 0,                      IN(allowed_mechanisms), 0 },
 	{ NAMED(CKA_ALWAYS_SENSITIVE),    FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_ALWAYS_SENSITIVE,  0, 0 },
 	{ NAMED(CKA_NEVER_EXTRACTABLE),   FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_NEVER_EXTRACTABLE, 0, 0 },
 	{ NAMED(CKA_TRUSTED),             FLAG,    KEYS,       NEW | SET,         0, get_flag,      OBJECT_TRUSTED,           0, 0 },

@@ -25,6 +25,7 @@ static struct object named(enum object_kind kind, const struct template *templat
 		.label = template->label,
 		.id = template->id,
 		.kms_key = template->kms_key,
+		.allowed_mechanisms = template->allowed_mechanisms,
 		.generated_by = CK_UNAVAILABLE_INFORMATION,
 		.key_type = CKK_AES,
 		.value_len = 32,
@@ -93,6 +94,7 @@ static CK_RV name_root_key(const struct editor *editor, const struct object *wis
 	model.id = wish->id;
 	model.usages = wish->usages;
 	model.kms_key = wish->kms_key;
+	model.allowed_mechanisms = wish->allowed_mechanisms;
 	object = object_new(&model);
 	return object == NULL ? CKR_HOST_MEMORY : objects_add(editor->objects, object, ret_handle);
 }
@@ -166,18 +168,20 @@ static CK_RV create_cluster(const struct editor *editor, const struct template *
 /* Data keys. */
 
 /* Takes the object. Where a login is enforced, every key on the token is private. */
-static CK_RV keep_key(const struct editor *editor, struct object *object, uint64_t zone,
+static CK_RV keep_key(const struct editor *editor, struct object *key, uint64_t zone,
 		      CK_OBJECT_HANDLE *ret_handle)
 {
+	AUTO(object_releasep) struct object *object = key;
+
 	object->slot = editor->slot;
-	if (object_has(object, OBJECT_TOKEN) && !editor->private_allowed) {
-		object_release(object);
+	if (object_has(object, OBJECT_TOKEN) && !editor->private_allowed)
 		return CKR_USER_NOT_LOGGED_IN;
-	}
+	TRY(objects_stamp_as_named(editor->objects, editor->slot, object, zone));
 	if (object_has(object, OBJECT_TOKEN))
-		return objects_store_key(editor->objects, editor->slot, object, zone, ret_handle);
+		return objects_store_key(editor->objects, editor->slot, TAKE(object), zone,
+					 ret_handle);
 	object->owner = editor->session;
-	return objects_add(editor->objects, object, ret_handle);
+	return objects_add(editor->objects, TAKE(object), ret_handle);
 }
 
 static CK_RV create_key(const struct editor *editor, const struct template *template,

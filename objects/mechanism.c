@@ -4,6 +4,7 @@
 
 #include "crypto/aes.h"
 #include "crypto/digest.h"
+#include "objects/object.h"
 
 enum {
 	CRYPT = CKF_ENCRYPT | CKF_DECRYPT,
@@ -79,4 +80,52 @@ const struct mechanism *mechanism_at(size_t index)
 size_t mechanism_count(void)
 {
 	return sizeof(mechanisms) / sizeof(mechanisms[0]);
+}
+
+enum key_kind mechanism_key_kind(const struct object *object)
+{
+	static const enum key_kind kinds[OBJECT_KIND_COUNT] = {
+		[OBJECT_ROOT_KEY] = KEY_KIND_ROOT,
+		[OBJECT_ZONE] = KEY_KIND_ZONE,
+		[OBJECT_KEY] = KEY_KIND_DATA,
+	};
+
+	return kinds[object->kind];
+}
+
+bool mechanism_fits_type(const struct mechanism *mechanism, const struct object *key)
+{
+	return (mechanism->key_kinds & mechanism_key_kind(key)) != 0 &&
+	       (mechanism->key_type == key->key_type || mechanism->key_type == ANY);
+}
+
+bool mechanism_fits_size(const struct mechanism *mechanism, const struct object *key)
+{
+	return key->value_len >= mechanism->min_key && key->value_len <= mechanism->max_key;
+}
+
+bool mechanism_is_allowed(const struct mechanism *mechanism, const struct object *key)
+{
+	struct bytes allowed = key->allowed_mechanisms;
+	CK_MECHANISM_TYPE one;
+
+	for (size_t at = 0; at + sizeof(one) <= allowed.len; at += sizeof(one)) {
+		memcpy(&one, allowed.data + at, sizeof(one));
+		if (one == mechanism->type)
+			return true;
+	}
+	return allowed.len == 0;
+}
+
+void mechanisms_allowed(const struct object *key, struct buffer *out)
+{
+	buffer_append(out, key->allowed_mechanisms);
+	if (key->allowed_mechanisms.len > 0)
+		return;
+	for (size_t i = 0; i < mechanism_count(); i++) {
+		const struct mechanism *one = mechanism_at(i);
+
+		if (mechanism_fits_type(one, key) && mechanism_fits_size(one, key))
+			buffer_append(out, bytes(&one->type, sizeof(one->type)));
+	}
 }

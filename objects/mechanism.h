@@ -3,7 +3,7 @@
  * anywhere else. */
 #pragma once
 
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/cmek.h"
 #include "zones/ezk.h"
@@ -59,8 +59,20 @@ struct mechanism {
 	enum ezk_purpose wrap_purpose; /* and by C_WrapKey / C_UnwrapKey */
 };
 
+struct object;
+
 /* NULL: not known. */
 const struct mechanism *mechanism_find(CK_MECHANISM_TYPE type);
 /* In the order C_GetMechanismList reports. */
 const struct mechanism *mechanism_at(size_t index);
 size_t mechanism_count(void);
+
+/* What an object is to a mechanism; KEY_KIND_NONE: no key. */
+enum key_kind mechanism_key_kind(const struct object *object);
+/* Is it made for such a key: its kind, its type; its size? */
+bool mechanism_fits_type(const struct mechanism *mechanism, const struct object *key);
+bool mechanism_fits_size(const struct mechanism *mechanism, const struct object *key);
+/* CKA_ALLOWED_MECHANISMS: the list that the key was made with, of which it keeps also what is not
+ * known here; of a key that was never restricted, all that fit it. */
+bool mechanism_is_allowed(const struct mechanism *mechanism, const struct object *key);
+void mechanisms_allowed(const struct object *key, struct buffer *out);

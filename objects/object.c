@@ -127,7 +127,7 @@ struct ezk *object_ezk(const struct object *object)
 {
 	if (object->kind != OBJECT_KEY)
 		return object->ezk;
-	return atomic_load_explicit(&object->stamp->ezk, memory_order_acquire);
+	return stamp_ezk(object->stamp);
 }
 
 void object_share_stamp(struct object *object, const struct object *other)
@@ -178,4 +178,15 @@ enum zone_status object_stamp(struct object *object, struct ezk *ezk)
 	TRY(stamp_with_lease(object, ezk));
 	/* Another thread may have been faster. */
 	return object_zone(object) == ezk_zone(ezk) ? ZONE_OK : refuse_stamp(object, ezk);
+}
+
+enum zone_status object_unite(struct object *a, struct object *b)
+{
+	struct ezk *ezk;
+
+	if (stamp_unite(a->stamp, b->stamp))
+		return ZONE_OK;
+	/* What is stamped stays so: the other takes it, or has the same. */
+	ezk = object_ezk(a);
+	return ezk != NULL ? object_stamp(b, ezk) : object_stamp(a, object_ezk(b));
 }

@@ -111,6 +111,9 @@ void object_share_stamp(struct object *object, const struct object *other);
  * are hidden from here on while the zone has no lease. KMS if there is a value to hide and no lease
  * runs; with its refusal the key stays as it was. ZONE_OTHER_ZONE: it has another's. */
 enum zone_status object_stamp(struct object *object, struct ezk *ezk);
+/* Two data keys belong to one zone from here on, whichever of their families is stamped first, and
+ * also if neither is yet. Token keys have been opened. As object_stamp where one is stamped. */
+enum zone_status object_unite(struct object *a, struct object *b);
 /* The zone id of the stamp, 0: none; of a zone itself, its own; no KMS. */
 uint64_t object_zone(const struct object *object);
 
@@ -156,6 +159,11 @@ enum zone_status object_open(struct objects *objects, struct object *object);
  * token key that is used for the first time. KMS where its zone has no lease. */
 enum zone_status object_read(struct objects *objects, struct object *object, uint8_t **ret_secret);
 
+/* A new data key belongs to the zone that its template names (0: none), which is one of the slot's
+ * project. KMS, since to make a key for a zone is to use that. CKR_ATTRIBUTE_VALUE_INVALID: there
+ * is no such zone here; CKR_TEMPLATE_INCONSISTENT: the key is another's. */
+CK_RV objects_stamp_as_named(struct objects *objects, CK_SLOT_ID slot, struct object *key,
+			     uint64_t zone);
 /* A new data key becomes a token object (takes it): wrapped by `zone` (0: the zone of its stamp,
  * else "default/default", made on demand) and stored. KMS. Who has checked that the session may
  * write is the caller. */

@@ -56,12 +56,10 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	return CKR_OK;
 }
 
-/* Stamps a key with a zone of its project that its new place names. */
-static CK_RV stamp_with(struct objects *objects, const struct entry *project, uint64_t zone,
-			struct object *key)
+static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint64_t zone,
+		      struct ezk **ret_ezk)
 {
 	AUTO(entry_releasep) struct entry *entry = zones_find_zone(objects->zones, zone);
-	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	if (entry == NULL || !uid_equal(entry->project, project->uid)) {
 		log_warning("%s can't have the new key of project '%s': it is not there, or of "
@@ -69,7 +67,31 @@ static CK_RV stamp_with(struct objects *objects, const struct entry *project, ui
 			    zone_told(objects->zones, zone).text, project->label);
 		return error_of_zone(ZONE_NOT_FOUND, ERROR_OBJECT);
 	}
-	TRY(error_of_zone(ezk_find(objects->zones, entry, EZK_PRIMARY, &ezk), ERROR_OBJECT));
+	return error_of_zone(ezk_find(objects->zones, entry, EZK_PRIMARY, ret_ezk), ERROR_OBJECT);
+}
+
+/* Stamps a key with a zone of its project that its new place names. */
+static CK_RV stamp_with(struct objects *objects, const struct entry *project, uint64_t zone,
+			struct object *key)
+{
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	TRY(find_ezk(objects, project, zone, &ezk));
+	return error_of_zone(object_stamp(key, ezk), ERROR_OBJECT);
+}
+
+CK_RV objects_stamp_as_named(struct objects *objects, CK_SLOT_ID slot, struct object *key,
+			     uint64_t zone)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	/* What a zone that lives in a session alone has stamped names a zone that is not here. */
+	if (zone == 0 || object_zone(key) == zone)
+		return CKR_OK;
+	TRY(objects_project(objects, slot, &project));
+	TRY(find_ezk(objects, project, zone, &ezk));
+	TRY(error_of_zone(ezk_begin(ezk), ERROR_OBJECT));
 	return error_of_zone(object_stamp(key, ezk), ERROR_OBJECT);
 }
 
@@ -84,6 +106,18 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	    object_stamp(view, ezk) != ZONE_OK || object_ezk(view) != ezk)
 		return;
 	value_share(view, key);
+}
+
+/* The default zone is known only when the key is stored. Whatever the key was copied from stays in
+ * it too; or, where that has gone to another zone meanwhile, the key does not stay. */
+static CK_RV stay_in_default(struct objects *objects, const struct entry *project, uint64_t named,
+			     const struct entry *entry, struct object *key)
+{
+	CK_RV rv = named != 0 ? CKR_OK : stamp_with(objects, project, entry->of_key.zone, key);
+
+	if (rv != CKR_OK)
+		zones_entry_delete(objects->zones, entry);
+	return rv;
 }
 
 CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object *key, uint64_t zone,
@@ -107,9 +141,7 @@ CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object 
 					   (uint32_t)object->key_type,
 					   bytes(value, object->value_len), &names, &entry),
 			  ERROR_OBJECT));
-	/* The default zone: known only now. Copies of the key stay in it. */
-	if (zone == 0)
-		stamp_with(objects, project, entry->of_key.zone, object);
+	TRY(stay_in_default(objects, project, zone, entry, object));
 	keep_value(objects, entry, slot, object);
 	*ret_handle = entry->number;
 	return CKR_OK;

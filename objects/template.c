@@ -23,8 +23,8 @@ static const char *const forms[] = {
 	[ATTRIBUTE_TEXT] = "UTF-8 without a NUL",
 	[ATTRIBUTE_BYTES] = "a byte string",
 	[ATTRIBUTE_DATE] = "empty or a CK_DATE",
-	[ATTRIBUTE_ZONE_ID] = "empty or 8 bytes",
-	[ATTRIBUTE_MECHANISMS] = "an array of CK_MECHANISM_TYPE",
+	[ATTRIBUTE_ZONE_ID] = "empty or the 8 bytes of a zone's id",
+	[ATTRIBUTE_MECHANISMS] = "an array of CK_MECHANISM_TYPE, not empty,",
 	[ATTRIBUTE_ARRAY] = "an array of CK_ATTRIBUTE",
 };
 
@@ -60,6 +60,15 @@ static bool is_date(struct bytes date)
 	return true;
 }
 
+static uint64_t zone_id(struct bytes value)
+{
+	uint64_t zone = 0;
+
+	for (size_t i = 0; i < value.len; i++)
+		zone = zone << 8 | value.data[i];
+	return zone;
+}
+
 static bool form_valid(const struct attribute *row, struct bytes value)
 {
 	switch (row->form) {
@@ -76,9 +85,11 @@ static bool form_valid(const struct attribute *row, struct bytes value)
 	case ATTRIBUTE_DATE:
 		return is_date(value);
 	case ATTRIBUTE_ZONE_ID:
-		return value.len == 0 || value.len == sizeof(uint64_t);
+		return value.len == 0 || (value.len == sizeof(uint64_t) && zone_id(value) != 0);
 	case ATTRIBUTE_MECHANISMS:
-		return value.len <= row->max && value.len % sizeof(CK_MECHANISM_TYPE) == 0;
+		/* An empty list would allow nothing, or, to who takes it for none, everything. */
+		return value.len > 0 && value.len <= row->max &&
+		       value.len % sizeof(CK_MECHANISM_TYPE) == 0;
 	case ATTRIBUTE_ARRAY:
 		return value.len <= row->max && value.len % sizeof(CK_ATTRIBUTE) == 0;
 	}
@@ -90,15 +101,6 @@ CK_RV attribute_check(const struct attribute *row, const CK_ATTRIBUTE *attribute
 	struct bytes value = bytes(attribute->pValue, attribute->ulValueLen);
 
 	return bytes_valid(value) && form_valid(row, value) ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
-}
-
-static uint64_t zone_id(struct bytes value)
-{
-	uint64_t zone = 0;
-
-	for (size_t i = 0; i < value.len; i++)
-		zone = zone << 8 | value.data[i];
-	return zone;
 }
 
 static void *field_of(struct template *template, size_t offset)

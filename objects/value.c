@@ -27,37 +27,87 @@ struct stamp *stamp_hold(struct stamp *stamp)
 	return stamp;
 }
 
+/* One that has joined another lets go of that. */
 void stamp_release(struct stamp *stamp)
 {
-	if (stamp == NULL || atomic_fetch_sub(&stamp->references, 1) != 1)
-		return;
-	ezk_release(atomic_load(&stamp->ezk));
-	pthread_mutex_destroy(&stamp->lock);
-	free(stamp);
+	struct stamp *next;
+
+	for (; stamp != NULL && atomic_fetch_sub(&stamp->references, 1) == 1; stamp = next) {
+		next = atomic_load(&stamp->joined);
+		ezk_release(atomic_load(&stamp->ezk));
+		pthread_mutex_destroy(&stamp->lock);
+		free(stamp);
+	}
+}
+
+/* The stamp that counts. The chain is short: the smaller family goes to the greater. */
+static struct stamp *root_of(const struct stamp *stamp)
+{
+	const struct stamp *next;
+
+	while ((next = atomic_load_explicit(&stamp->joined, memory_order_acquire)) != NULL)
+		stamp = next;
+	return (struct stamp *)(uintptr_t)stamp;
+}
+
+static bool has_joined(const struct stamp *stamp)
+{
+	return atomic_load_explicit(&stamp->joined, memory_order_acquire) != NULL;
+}
+
+struct ezk *stamp_ezk(const struct stamp *stamp)
+{
+	return atomic_load_explicit(&root_of(stamp)->ezk, memory_order_acquire);
+}
+
+/* Its lock guards the family, unless it joined another while we waited. */
+static struct stamp *lock_family(const struct stamp *stamp)
+{
+	struct stamp *root;
+
+	for (;;) {
+		root = root_of(stamp);
+		pthread_mutex_lock(&root->lock);
+		if (!has_joined(root))
+			return root;
+		pthread_mutex_unlock(&root->lock);
+	}
+}
+
+static void unlock_family(struct stamp **stamp)
+{
+	if (*stamp != NULL)
+		pthread_mutex_unlock(&(*stamp)->lock);
+}
+
+static void add_to_family(struct stamp *stamp, struct object *object)
+{
+	object->kin_before = NULL;
+	object->kin_after = stamp->family;
+	if (stamp->family != NULL)
+		stamp->family->kin_before = object;
+	stamp->family = object;
+	stamp->count++;
 }
 
 void stamp_join(struct object *object)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
-	struct object *first = object->stamp->family;
+	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
 
-	object->kin_before = NULL;
-	object->kin_after = first;
-	if (first != NULL)
-		first->kin_before = object;
-	object->stamp->family = object;
+	add_to_family(stamp, object);
 }
 
 void stamp_leave(struct object *object)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
+	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
 
 	if (object->kin_after != NULL)
 		object->kin_after->kin_before = object->kin_before;
 	if (object->kin_before != NULL)
 		object->kin_before->kin_after = object->kin_after;
 	else
-		object->stamp->family = object->kin_after;
+		stamp->family = object->kin_after;
+	stamp->count--;
 }
 
 /* The values of the family, chained for ezk_keep(). */
@@ -75,15 +125,74 @@ static struct kept *chain(struct stamp *stamp)
 	return first;
 }
 
-bool stamp_set(struct stamp *stamp, struct ezk *ezk)
+bool stamp_set(struct stamp *of, struct ezk *ezk)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&stamp->lock);
+	AUTO(unlock_family) struct stamp *stamp = lock_family(of);
 
 	if (stamp->ezk != NULL)
 		return true;
 	if (!ezk_keep(ezk, chain(stamp)))
 		return false;
 	atomic_store_explicit(&stamp->ezk, ezk_hold(ezk), memory_order_release);
+	return true;
+}
+
+/* --- Two families */
+
+/* Both are locked by who holds the pair; one lock where they are one family already. */
+struct pair {
+	struct stamp *lower, *higher;
+};
+
+static void unlock_pair(struct pair *pair)
+{
+	pthread_mutex_unlock(&pair->lower->lock);
+	if (pair->higher != pair->lower)
+		pthread_mutex_unlock(&pair->higher->lock);
+}
+
+static struct pair lock_pair(const struct stamp *a, const struct stamp *b)
+{
+	struct pair pair;
+
+	for (;;) {
+		struct stamp *x = root_of(a), *y = root_of(b);
+
+		pair = (uintptr_t)x < (uintptr_t)y ? (struct pair){x, y} : (struct pair){y, x};
+		pthread_mutex_lock(&pair.lower->lock);
+		if (pair.higher != pair.lower)
+			pthread_mutex_lock(&pair.higher->lock);
+		if (!has_joined(x) && !has_joined(y))
+			return pair;
+		unlock_pair(&pair);
+	}
+}
+
+static void move_family(struct stamp *from, struct stamp *to)
+{
+	struct object *object, *next;
+
+	for (object = from->family; object != NULL; object = next) {
+		next = object->kin_after;
+		add_to_family(to, object);
+	}
+	from->family = NULL;
+	from->count = 0;
+	atomic_store_explicit(&from->joined, stamp_hold(to), memory_order_release);
+}
+
+bool stamp_unite(struct stamp *a, struct stamp *b)
+{
+	AUTO(unlock_pair) struct pair pair = lock_pair(a, b);
+
+	if (pair.lower == pair.higher)
+		return true;
+	if (pair.lower->ezk != NULL || pair.higher->ezk != NULL)
+		return false;
+	if (pair.lower->count < pair.higher->count)
+		move_family(pair.lower, pair.higher);
+	else
+		move_family(pair.higher, pair.lower);
 	return true;
 }
 
@@ -97,8 +206,8 @@ bool value_is_set(const struct object *object)
 /* Takes the bytes, unless there are some. False: its zone has no lease. */
 static bool put(struct object *object, uint8_t **bytes)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
-	struct ezk *ezk = object->stamp->ezk;
+	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
+	struct ezk *ezk = stamp->ezk;
 
 	if (value_is_set(object))
 		return true;
@@ -128,8 +237,8 @@ enum zone_status value_set(struct object *object, const uint8_t *plain)
 bool value_share(struct object *to, const struct object *from)
 {
 	AUTO(secret_freep) uint8_t *bytes = secret_new(from->value_len);
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&to->stamp->lock);
-	struct ezk *ezk = to->stamp->ezk;
+	AUTO(unlock_family) struct stamp *stamp = lock_family(to->stamp);
+	struct ezk *ezk = stamp->ezk;
 
 	if (value_is_set(to))
 		return true;
@@ -148,8 +257,8 @@ bool value_share(struct object *to, const struct object *from)
 /* The zone whose value it is; NULL: none, and it has been copied. */
 static struct ezk *copy_or_zone(struct object *object, uint8_t *ret_secret)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&object->stamp->lock);
-	struct ezk *ezk = object->stamp->ezk;
+	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
+	struct ezk *ezk = stamp->ezk;
 
 	if (ezk == NULL)
 		memcpy(ret_secret, object->value.bytes, object->value_len);
@@ -183,7 +292,7 @@ void value_clear(struct object *object)
 	if (object->stamp == NULL)
 		return;
 	stamp_leave(object);
-	ezk = object->stamp->ezk;
+	ezk = stamp_ezk(object->stamp);
 	if (ezk != NULL)
 		ezk_forget(ezk, &object->value);
 	secret_free(object->value.bytes);

@@ -1,6 +1,8 @@
 /*
  * The values of data keys, and the families that keys belong to: a key, its copies, and what is
- * derived from it or unwrapped by it share a stamp, which says their zone once it is known.
+ * derived from it, wrapped or unwrapped by it share a stamp, which says their zone once it is
+ * known. Two families become one when a key of one wraps a key of the other: the smaller one's
+ * stamp then points to the greater one's, for ever, and says nothing of its own any more.
  *
  * A value lies in locked memory. From the moment its family has a zone it is the zone's to keep
  * (struct kept): it can be read while the zone has a lease and no longer, in every handle at once;
@@ -15,9 +17,12 @@
 struct stamp {
 	atomic_uint references;
 	_Atomic(struct ezk *) ezk; /* held; set once, under the lock */
+	_Atomic(struct stamp *)
+		joined;	      /* held; set once, under both locks: the stamp that counts */
 	pthread_mutex_t lock; /* guards what follows, and the values of a family without a zone;
-				 before the lock of a lease */
+				 before the lock of a lease; of two, the lower address first */
 	struct object *family;
+	size_t count; /* of the family */
 };
 
 struct stamp *stamp_new(void); /* NULL: no memory */
@@ -29,6 +34,11 @@ void stamp_leave(struct object *object);
 /* The family gets a zone, unless it has one: its values are that zone's from here on. False: there
  * are values, and the zone has no lease; nothing has changed. No KMS. */
 bool stamp_set(struct stamp *stamp, struct ezk *ezk);
+/* The zone of the family; NULL: none yet. Borrowed: lives as long as the stamp. */
+struct ezk *stamp_ezk(const struct stamp *stamp);
+/* Two families become one. False: one of them has a zone, which the other is to get first; nothing
+ * has changed. */
+bool stamp_unite(struct stamp *a, struct stamp *b);
 
 bool value_is_set(const struct object *object);
 /* Sets it, once (who comes later changes nothing), from value_len bytes. KMS if the zone has no

@@ -1,4 +1,5 @@
-/* C_DeriveKey: HKDF over a data key. What is derived belongs to the base key's zone. */
+/* C_DeriveKey: HKDF over a data key. What is derived belongs to the zone of its base key, and of
+ * its salt if that is a key. */
 #include "session/keys.h"
 
 #include "base/secret.h"
@@ -25,23 +26,22 @@ static CK_RV find_digest(CK_MECHANISM_TYPE type, enum digest_kind *ret_digest)
 	return CKR_OK;
 }
 
-/* Salted by a key: of the same zone, or of none. */
-static CK_RV salt_of_key(struct session *session, const struct object *base, struct object *salt,
+/* A salt that is a key is one that derives, as the base is, with all that is asked of that.
+ * Whatever comes of both belongs where both belong, which is one zone. */
+static CK_RV salt_of_key(struct session *session, const struct keyed *by, struct object *salt,
 			 uint8_t **ret_secret)
 {
-	uint64_t zone = object_zone(salt);
+	CK_RV rv;
 
-	if (salt->kind != OBJECT_KEY)
-		return CKR_MECHANISM_PARAM_INVALID;
-	if (zone != 0 && object_zone(base) != 0 && zone != object_zone(base))
-		return CKR_KEY_FUNCTION_NOT_PERMITTED;
 	TRY(key_begin(salt, ERROR_WRAP));
-	return key_value(session, salt, ERROR_WRAP, ret_secret);
+	TRY(key_value(session, salt, ERROR_WRAP, ret_secret));
+	rv = error_of_zone(object_unite(by->object, salt), ERROR_WRAP);
+	return rv == CKR_KEY_NOT_WRAPPABLE ? CKR_KEY_FUNCTION_NOT_PERMITTED : rv;
 }
 
-/* ret_secret: what the salt lies in, if it is a key's. */
-static CK_RV find_salt(struct session *session, const CK_HKDF_PARAMS *hkdf,
-		       const struct object *base, uint8_t **ret_secret, struct bytes *ret_salt)
+/* The base key's value has been read. ret_secret: what the salt lies in, if it is a key's. */
+static CK_RV find_salt(struct session *session, const struct keyed *by, const CK_HKDF_PARAMS *hkdf,
+		       uint8_t **ret_secret, struct bytes *ret_salt)
 {
 	AUTO(object_releasep) struct object *salt = NULL;
 
@@ -52,8 +52,8 @@ static CK_RV find_salt(struct session *session, const CK_HKDF_PARAMS *hkdf,
 		*ret_salt = bytes(hkdf->pSalt, hkdf->ulSaltLen);
 		return CKR_OK;
 	}
-	TRY(session_object(session, hkdf->hSaltKey, CKR_MECHANISM_PARAM_INVALID, &salt));
-	TRY(salt_of_key(session, base, salt, ret_secret));
+	TRY(session_second_key(session, KEY_DERIVE, by->mechanism, hkdf->hSaltKey, &salt));
+	TRY(salt_of_key(session, by, salt, ret_secret));
 	*ret_salt = bytes(*ret_secret, salt->value_len);
 	return CKR_OK;
 }
@@ -113,11 +113,11 @@ static CK_RV derive(struct session *session, struct keyed *by, const CK_HKDF_PAR
 	TRY(find_digest(hkdf_params->prfHashMechanism, &derivation.digest));
 	TRY(find_len(template, &derivation, &derivation.len));
 	template->value_len = derivation.len;
-	TRY(find_salt(session, hkdf_params, by->object, &salt, &derivation.salt));
+	TRY(template_make_key(TEMPLATE_DERIVE, template, template->token, &key));
 	TRY(keyed_begin(session, by));
 	TRY(key_value(session, by->object, ERROR_WRAP, &base));
 	derivation.base = bytes(base, by->object->value_len);
-	TRY(template_make_key(TEMPLATE_DERIVE, template, template->token, &key));
+	TRY(find_salt(session, by, hkdf_params, &salt, &derivation.salt));
 	inherit(by->object, key);
 	object_share_stamp(key, by->object);
 	TRY(run(&derivation, key));

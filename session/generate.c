@@ -1,6 +1,7 @@
 /* C_GenerateKey: what the template asks for decides whether a zone or a data key is made. */
 #include "session/keys.h"
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "session/output.h"
@@ -37,6 +38,13 @@ static CK_RV draw(struct object *key, size_t len)
 	return object_set_value(key, bytes(value, len));
 }
 
+static CK_RV refuse_zone_in_zone(void)
+{
+	log_warning("a template names a zone (CKA_CMEK_ZONE) for what would be a zone itself: a "
+		    "token key of 32 bytes is a data key if CKA_EXTRACTABLE is TRUE");
+	return CKR_TEMPLATE_INCONSISTENT;
+}
+
 static CK_RV make(struct session *session, const struct mechanism *mechanism,
 		  const struct template *template, CK_OBJECT_HANDLE *ret_handle)
 {
@@ -44,6 +52,8 @@ static CK_RV make(struct session *session, const struct mechanism *mechanism,
 
 	TRY(template_make_key(TEMPLATE_GENERATE, template, template->token, &key));
 	key->generated_by = mechanism->type;
+	if (asks_for_zone(template) && template->zone != 0)
+		return refuse_zone_in_zone();
 	if (asks_for_zone(template))
 		return objects_store_zone(session->objects, session->slot, TAKE(key), ret_handle);
 	TRY(draw(key, template->value_len));

@@ -31,12 +31,6 @@ static const struct use_facts {
 	/* clang-format on */
 };
 
-static const unsigned kinds[OBJECT_KIND_COUNT] = {
-	[OBJECT_ROOT_KEY] = KEY_KIND_ROOT,
-	[OBJECT_ZONE] = KEY_KIND_ZONE,
-	[OBJECT_KEY] = KEY_KIND_DATA,
-};
-
 /* The key schedule a cipher works with. */
 static const struct schedule {
 	bool needed;
@@ -66,29 +60,9 @@ void keyed_clear(struct keyed *keyed)
 	*keyed = (struct keyed){0};
 }
 
-static bool mechanism_allowed(struct bytes allowed, CK_MECHANISM_TYPE type)
-{
-	CK_MECHANISM_TYPE one;
-	size_t at;
-
-	for (at = 0; at + sizeof(one) <= allowed.len; at += sizeof(one)) {
-		memcpy(&one, allowed.data + at, sizeof(one));
-		if (one == type)
-			return true;
-	}
-	return allowed.len == 0;
-}
-
-static bool type_fits(const struct mechanism *mechanism, const struct object *object)
-{
-	return (mechanism->key_kinds & kinds[object->kind]) != 0 &&
-	       (mechanism->key_type == object->key_type ||
-		mechanism->key_type == CK_UNAVAILABLE_INFORMATION);
-}
-
 CK_RV key_allows(const struct mechanism *mechanism, enum key_use use, const struct object *object)
 {
-	if (!mechanism_allowed(object->allowed_mechanisms, mechanism->type))
+	if (!mechanism_is_allowed(mechanism, object))
 		return CKR_MECHANISM_INVALID;
 	if ((object->usages & uses[use].usage) != 0)
 		return CKR_OK;
@@ -100,11 +74,11 @@ CK_RV key_allows(const struct mechanism *mechanism, enum key_use use, const stru
 static CK_RV check(const struct mechanism *mechanism, const struct use_facts *use,
 		   const struct object *object)
 {
-	if (kinds[object->kind] == 0)
+	if (mechanism_key_kind(object) == KEY_KIND_NONE)
 		return use->bad_handle;
-	if (!type_fits(mechanism, object))
+	if (!mechanism_fits_type(mechanism, object))
 		return use->bad_type;
-	if (object->value_len < mechanism->min_key || object->value_len > mechanism->max_key)
+	if (!mechanism_fits_size(mechanism, object))
 		return use->bad_size;
 	return key_allows(mechanism, (enum key_use)(use - uses), object);
 }
@@ -258,6 +232,18 @@ CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE t
 	keyed_sweep(session);
 	place->turn = ++session->keyed.turn;
 	*ret_keyed = place;
+	return CKR_OK;
+}
+
+CK_RV session_second_key(struct session *session, enum key_use use,
+			 const struct mechanism *mechanism, CK_OBJECT_HANDLE handle,
+			 struct object **ret_object)
+{
+	AUTO(object_releasep) struct object *object = NULL;
+
+	TRY(session_object(session, handle, uses[use].bad_handle, &object));
+	TRY(check(mechanism, &uses[use], object));
+	*ret_object = TAKE(object);
 	return CKR_OK;
 }
 

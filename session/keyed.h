@@ -46,6 +46,11 @@ void keyed_sweep(struct session *session);
  */
 CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE type,
 		  CK_OBJECT_HANDLE handle, struct keyed **ret_keyed);
+/* A second key that goes into what the first does (a salt): the same checks, but it is not made
+ * ready. Held. */
+CK_RV session_second_key(struct session *session, enum key_use use,
+			 const struct mechanism *mechanism, CK_OBJECT_HANDLE handle,
+			 struct object **ret_object);
 /* For a data key that is not made ready but used as what it is (wrapped, digested, a salt): its
  * lease, if it has one (KMS), and its value, value_len bytes for the caller to secret_free(). */
 CK_RV key_begin(struct object *key, enum error_place place);

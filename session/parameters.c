@@ -7,6 +7,8 @@
 #include "base/macros.h"
 #include "crypto/aes.h"
 
+enum { WRAP_TAG_MIN = 12 };
+
 void context_free(struct context *context)
 {
 	if (context == NULL)
@@ -247,4 +249,15 @@ CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *give
 		log_info("mechanism 0x%lx: the parameter is not %s", given->mechanism,
 			 wanted[mechanism->parameters]);
 	return rv;
+}
+
+CK_RV parameter_read_to_wrap(const struct mechanism *mechanism, const CK_MECHANISM *given,
+			     struct parameter *ret_parameter)
+{
+	TRY(parameter_read(mechanism, given, ret_parameter));
+	if (mechanism->cipher != CIPHER_GCM || ret_parameter->tag_len >= WRAP_TAG_MIN)
+		return CKR_OK;
+	log_warning("CKM_AES_GCM wraps and unwraps keys with a tag of %d bits at least, not %zu",
+		    WRAP_TAG_MIN * 8, ret_parameter->tag_len * 8);
+	return CKR_MECHANISM_PARAM_INVALID;
 }

@@ -38,5 +38,9 @@ static inline void parameter_clear(struct parameter *parameter)
  * the caller. */
 CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
 		     struct parameter *ret_parameter);
+/* For C_WrapKey and C_UnwrapKey: the same, but that GCM takes no tag of less than 96 bits. A key is
+ * worth more than a message, and whoever unwraps for others is asked as often as they like. */
+CK_RV parameter_read_to_wrap(const struct mechanism *mechanism, const CK_MECHANISM *given,
+			     struct parameter *ret_parameter);
 /* The structure of CKM_HKDF_DERIVE, whose pointers stay the caller's. */
 CK_RV parameter_read_hkdf(const CK_MECHANISM *given, CK_HKDF_PARAMS *ret_hkdf);

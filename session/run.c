@@ -227,13 +227,15 @@ CK_RV session_feed(struct session *session, enum operation_kind kind, struct byt
 	return put_back(&op, STAGE_PARTS, CKR_OK);
 }
 
-/* PKCS #11, "C_DigestKey": only keys whose value the application may see anyhow. */
+/* PKCS #11, "C_DigestKey": only keys whose value the application may see anyhow, and could digest
+ * itself. */
 static CK_RV feed_value(struct operation *op, struct object *key)
 {
 	AUTO(secret_freep) uint8_t *value = NULL;
 	size_t len;
 
-	if (key->kind != OBJECT_KEY || (key->flags & OBJECT_SENSITIVE) != 0)
+	if (key->kind != OBJECT_KEY || (key->flags & OBJECT_SENSITIVE) != 0 ||
+	    (key->flags & OBJECT_EXTRACTABLE) == 0)
 		return CKR_KEY_INDIGESTIBLE;
 	TRY(key_begin(key, ERROR_USE));
 	TRY(key_value(op->session, key, ERROR_USE, &value));

@@ -1,6 +1,7 @@
 /* C_UnwrapKey of a data key, by an EZK or by another data key. Of zones: import.c. */
 #include "session/keys.h"
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "objects/error.h"
 #include "objects/zone_limits.h"
@@ -83,6 +84,13 @@ static CK_RV read_template(const struct object *by, const CK_ATTRIBUTE *attribut
 	return CKR_OK;
 }
 
+static CK_RV refuse_zone_in_zone(void)
+{
+	log_warning("a template names a zone (CKA_CMEK_ZONE) for what a root key unwraps, which is "
+		    "a zone itself: its id stands in its record");
+	return CKR_TEMPLATE_INCONSISTENT;
+}
+
 CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 		     CK_OBJECT_HANDLE unwrapping_key, struct bytes wrapped,
 		     const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
@@ -100,11 +108,13 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
-	TRY(parameter_read(by->mechanism, &given, &parameter));
+	TRY(parameter_read_to_wrap(by->mechanism, &given, &parameter));
 	model = object_model(by->object);
 	TRY(keep_to_version(by, wrapped, &limits, &model));
 	TRY(read_template(&model, attributes, count, &template));
 	TRY(session_may_make(session, &template));
+	if (by->mechanism->cipher == CIPHER_KMS && template.zone != 0)
+		return refuse_zone_in_zone();
 	if (by->mechanism->cipher == CIPHER_KMS)
 		TRY(session_import_zone(session, by, &parameter, wrapped, &template, &handle));
 	else

@@ -1,6 +1,8 @@
 /* C_WrapKey: a data key by an EZK or by another data key, and a zone by its root key. */
 #include "session/keys.h"
 
+#include <assert.h>
+
 #include "base/log.h"
 #include "base/secret.h"
 #include "objects/error.h"
@@ -60,37 +62,34 @@ static CK_RV may_wrap(const struct session *session, const struct object *by,
 	return same_zone(session, by, key);
 }
 
-/* From here on both are of one zone, if either is of any. */
+/* From here on both are of one zone, also if it is not known yet which: whoever has the wrapping
+ * key can unwrap the other, wherever both go. */
 static CK_RV share_zone(struct keyed *by, struct object *key)
 {
-	struct ezk *ezk = keyed_lease(by);
-
-	if (ezk != NULL)
-		return error_of_zone(object_stamp(key, ezk), ERROR_WRAP);
-	ezk = object_ezk(key);
-	return ezk == NULL ? CKR_OK : error_of_zone(object_stamp(by->object, ezk), ERROR_WRAP);
+	if (by->ezk != NULL)
+		return error_of_zone(object_stamp(key, by->ezk), ERROR_WRAP);
+	return error_of_zone(object_unite(by->object, key), ERROR_WRAP);
 }
 
 static CK_RV wrap_key(struct session *session, const struct wrap_method *method, struct keyed *by,
 		      const struct parameter *parameter, struct object *key, CK_BYTE *out,
 		      size_t len)
 {
+	uint8_t wrapped[DEK_MAX + WRAP_OVERHEAD_MAX];
 	AUTO(secret_freep) uint8_t *value = NULL;
-	CK_RV rv;
 
+	assert(len <= sizeof(wrapped));
 	TRY(keyed_begin(session, by));
 	if (object_ezk(key) != keyed_lease(by))
 		TRY(key_begin(key, ERROR_WRAP));
 	TRY(key_value(session, key, ERROR_WRAP, &value));
-	TRY(method->wrap(by, parameter, bytes(value, key->value_len), out));
-	/* Only now, so that a zone that refuses does not keep the key; and before anybody is told,
-	 * so that no two zones have it. */
-	rv = keyed_verified(by, NULL);
-	if (rv == CKR_OK)
-		rv = share_zone(by, key);
-	if (rv != CKR_OK)
-		wipe(out, len);
-	return rv;
+	TRY(method->wrap(by, parameter, bytes(value, key->value_len), wrapped));
+	TRY(keyed_verified(by, NULL));
+	/* Only now, so that a zone that refuses does not keep the key; and before a byte is in the
+	 * application's memory, so that no two zones have it, whatever other threads do. */
+	TRY(share_zone(by, key));
+	memcpy(out, wrapped, len);
+	return CKR_OK;
 }
 
 static CK_RV wrap_by(struct session *session, struct keyed *by, const struct parameter *parameter,
@@ -124,7 +123,7 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_WRAP, given.mechanism, wrapping_key, &by));
-	TRY(parameter_read(by->mechanism, &given, &parameter));
+	TRY(parameter_read_to_wrap(by->mechanism, &given, &parameter));
 	TRY(session_object(session, key_handle, CKR_KEY_HANDLE_INVALID, &key));
 	if (by->mechanism->cipher == CIPHER_KMS)
 		return session_export_zone(session, by, key, out, out_len);

@@ -5,6 +5,9 @@
 #include "session/keyed.h"
 #include "session/parameters.h"
 
+/* What wrapping adds at most: CKM_CMEK_DEK_WRAP. */
+enum { WRAP_OVERHEAD_MAX = DEK_WRAP_OVERHEAD };
+
 struct wrap_method {
 	/* The length of `len` bytes wrapped; 0: can't be wrapped. */
 	size_t (*wrapped_len)(const struct mechanism *mechanism, const struct parameter *parameter,

@@ -181,5 +181,6 @@ int main(void)
 	failures += rules_names();
 	failures += rules_deleted();
 	failures += rules_settings();
+	failures += rules_families();
 	return failures == 0 ? 0 : 1;
 }

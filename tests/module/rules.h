@@ -59,6 +59,7 @@ int rules_wraps(void);
 int rules_token_keys(void);
 int rules_limits(void);
 int rules_affinity(void);
+int rules_families(void);
 int rules_parameters(void);
 int rules_arguments(void);
 int rules_leases(void);

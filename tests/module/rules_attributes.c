@@ -257,6 +257,116 @@ static void usages_that_mean_nothing_on_aes_keys_are_accepted(void **state)
 	key_generate(session, with_bool(t, CKA_DERIVE, true));
 }
 
+static bool has_type(const CK_MECHANISM_TYPE *types, CK_ULONG len, CK_MECHANISM_TYPE type)
+{
+	for (size_t i = 0; i < len / sizeof(type); i++)
+		if (types[i] == type)
+			return true;
+	return false;
+}
+
+static void an_empty_list_of_mechanisms_is_refused(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_number(aes_template(), CKA_VALUE_LEN, 32);
+	CK_OBJECT_HANDLE key;
+
+	with(t, CKA_ALLOWED_MECHANISMS, NULL, 0);
+	answers(CKR_ATTRIBUTE_VALUE_INVALID,
+		p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN), t->rows, t->count, &key));
+}
+
+static void a_key_that_was_never_restricted_tells_what_it_can_do(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE zone = some_zone(session), key = known_key(session);
+	CK_OBJECT_HANDLE secret = key_import(session, CKK_GENERIC_SECRET, known_value, 32);
+	CK_MECHANISM_TYPE types[64];
+	CK_ULONG len = attribute_bytes(session, key, CKA_ALLOWED_MECHANISMS, types, sizeof(types));
+
+	for (size_t i = 0; i < crypt_count; i++)
+		assert_true(has_type(types, len, crypt_mechanisms[i]));
+	assert_true(has_type(types, len, CKM_HKDF_DERIVE));
+	assert_false(has_type(types, len, CKM_CMEK_DEK_WRAP));
+	assert_false(has_type(types, len, CKM_CMEK_KMS));
+	len = attribute_bytes(session, zone, CKA_ALLOWED_MECHANISMS, types, sizeof(types));
+	for (size_t i = 0; i < wrap_count; i++)
+		assert_true(has_type(types, len, wrap_mechanisms[i]));
+	assert_false(has_type(types, len, CKM_HKDF_DERIVE));
+	len = attribute_bytes(session, secret, CKA_ALLOWED_MECHANISMS, types, sizeof(types));
+	assert_int_equal(len, sizeof(*types));
+	assert_true(has_type(types, len, CKM_HKDF_DERIVE));
+	len = attribute_bytes(session, default_root_key(session), CKA_ALLOWED_MECHANISMS, types,
+			      sizeof(types));
+	assert_int_equal(len, sizeof(*types));
+	assert_true(has_type(types, len, CKM_CMEK_KMS));
+}
+
+static void the_mechanisms_of_a_key_can_be_given_to_another(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = known_key(session), other;
+	struct template *t = with_number(aes_template(), CKA_VALUE_LEN, 32);
+	CK_MECHANISM_TYPE types[64], again[64];
+	CK_ULONG len = attribute_bytes(session, key, CKA_ALLOWED_MECHANISMS, types, sizeof(types));
+
+	other = key_generate(session, with(t, CKA_ALLOWED_MECHANISMS, types, len));
+	assert_int_equal(
+		attribute_bytes(session, other, CKA_ALLOWED_MECHANISMS, again, sizeof(again)), len);
+	assert_memory_equal(types, again, len);
+	for (size_t i = 0; i < crypt_count; i++)
+		check(p11->C_EncryptInit(session_new(), fitting(crypt_mechanisms[i]), other));
+}
+
+static void a_search_finds_by_the_mechanisms_that_are_told(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_MECHANISM_TYPE types[64];
+	CK_OBJECT_HANDLE key = known_key(session);
+	CK_ULONG len = attribute_bytes(session, key, CKA_ALLOWED_MECHANISMS, types, sizeof(types));
+	struct template *t = with(template_new(), CKA_ALLOWED_MECHANISMS, types, len);
+
+	assert_int_equal(object_find(session, with_bool(t, CKA_TOKEN, false)), key);
+	assert_int_equal(
+		objects_count(session, with(template_new(), CKA_ALLOWED_MECHANISMS, NULL, 0)), 0);
+}
+
+/* Some other module's, perhaps; it is told again, and allows nothing. */
+static void a_mechanism_that_is_not_known_is_kept_in_the_list(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	const CK_MECHANISM_TYPE list[] = {0x8ABCDEF0UL, CKM_AES_GCM};
+	struct template *t = with_number(aes_template(), CKA_VALUE_LEN, 32);
+	CK_MECHANISM_TYPE told[4];
+	CK_OBJECT_HANDLE key;
+
+	key = key_generate(session, with(t, CKA_ALLOWED_MECHANISMS, list, sizeof(list)));
+	assert_int_equal(attribute_bytes(session, key, CKA_ALLOWED_MECHANISMS, told, sizeof(told)),
+			 sizeof(list));
+	assert_memory_equal(told, list, sizeof(list));
+	answers(CKR_MECHANISM_INVALID, p11->C_EncryptInit(session, mechanism(CKM_AES_ECB), key));
+	check(p11->C_EncryptInit(session, fitting(CKM_AES_GCM), key));
+}
+
+static void a_root_key_keeps_to_the_mechanisms_it_was_given(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	const CK_MECHANISM_TYPE list[] = {CKM_AES_GCM};
+
+	for (int token = 0; token < 2; token++) {
+		struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
+		CK_OBJECT_HANDLE key;
+
+		with_text(t, CKA_CMEK_KMS_KEY, token ? "local:limited" : "local:limited-too");
+		with(with_bool(t, CKA_TOKEN, token), CKA_ALLOWED_MECHANISMS, list, sizeof(list));
+		check(p11->C_CreateObject(session, t->rows, t->count, &key));
+		answers(CKR_MECHANISM_INVALID,
+			p11->C_EncryptInit(session, mechanism(CKM_CMEK_KMS), key));
+		answers(CKR_KEY_TYPE_INCONSISTENT,
+			p11->C_EncryptInit(session, fitting(CKM_AES_GCM), key));
+	}
+}
+
 int rules_attributes(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +383,12 @@ int rules_attributes(void)
 		in_session(an_id_has_at_most_32_bytes),
 		in_session(the_usages_that_a_template_names_are_the_only_ones),
 		in_session(usages_that_mean_nothing_on_aes_keys_are_accepted),
+		in_session(an_empty_list_of_mechanisms_is_refused),
+		in_session(a_key_that_was_never_restricted_tells_what_it_can_do),
+		in_session(the_mechanisms_of_a_key_can_be_given_to_another),
+		in_session(a_search_finds_by_the_mechanisms_that_are_told),
+		in_session(a_mechanism_that_is_not_known_is_kept_in_the_list),
+		in_session(a_root_key_keeps_to_the_mechanisms_it_was_given),
 	};
 
 	return run_group("attributes", tests, token_setup, token_teardown);

@@ -255,6 +255,31 @@ static void a_record_that_was_changed_does_not_come_in(void **state)
 	check(import_set(session, set, len, false, &visitor));
 }
 
+/* SP 800-38D, Appendix C: a short tag is guessed, and each guess tells more of the key behind it.
+ */
+static void a_key_is_wrapped_by_gcm_with_96_bits_of_tag_at_least(void **state)
+{
+	static const CK_ULONG bits[] = {32, 64, 96, 104, 112, 120, 128};
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE by[2] = {some_zone(session), known_key(session)}, key;
+
+	for (size_t i = 0; i < 2 * sizeof(bits) / sizeof(*bits); i++) {
+		CK_MECHANISM *gcm = mechanism_gcm("twelve bytes", 12, NULL, 0, bits[i / 2]);
+		CK_BYTE wrapped[64];
+		CK_ULONG len = sizeof(wrapped);
+
+		if (bits[i / 2] >= 96) {
+			check(wrap_by(session, gcm, by[i % 2], known_key(session), wrapped, &len));
+			check(unwrap_by(session, gcm, by[i % 2], wrapped, len, &key));
+			continue;
+		}
+		answers(CKR_MECHANISM_PARAM_INVALID,
+			wrap_by(session, gcm, by[i % 2], known_key(session), wrapped, &len));
+		answers(CKR_MECHANISM_PARAM_INVALID,
+			unwrap_by(session, gcm, by[i % 2], wrapped, 32 + bits[i / 2] / 8, &key));
+	}
+}
+
 int rules_wraps(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +290,7 @@ int rules_wraps(void)
 		in_session(a_bound_path_is_needed_to_unwrap),
 		in_session(each_wrap_by_a_zone_is_another),
 		in_session(every_flipped_bit_of_a_wrapped_key_is_noticed),
+		in_session(a_key_is_wrapped_by_gcm_with_96_bits_of_tag_at_least),
 		in_session(a_zone_is_wrapped_by_its_root_key_alone),
 		in_session(a_zone_in_use_does_not_come_back_a_second_time),
 		in_session(a_zone_may_live_in_a_session),
