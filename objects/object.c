@@ -96,6 +96,11 @@ struct object *object_hold(struct object *object)
 	return object;
 }
 
+bool object_is_shared(const struct object *object)
+{
+	return atomic_load_explicit(&object->references, memory_order_acquire) > 1;
+}
+
 void object_release(struct object *object)
 {
 	if (object == NULL || atomic_fetch_sub(&object->references, 1) != 1)

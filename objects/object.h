@@ -52,7 +52,8 @@ struct object {
 	enum object_kind kind;
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE owner; /* 0: a token object */
-	struct entry *entry;	 /* held; NULL: a session key or session zone */
+	atomic_bool gone;    /* marked; a session's that was destroyed or replaced: let go of it */
+	struct entry *entry; /* held; NULL: a session key or session zone */
 	struct uid uid;
 	CK_KEY_TYPE key_type;
 	CK_ULONG value_len;
@@ -129,6 +130,14 @@ struct zones *objects_zones(struct objects *objects);
  * stays the same. */
 uint64_t objects_generation(const struct objects *objects);
 
+/* For whoever keeps what was made of keys (session/keyed.h), to be loaded in each call: grows when
+ * an object of a session has gone or was replaced. Entries of the store: struct ezks_watch. */
+const _Atomic uint64_t *objects_gone(const struct objects *objects);
+/* Is it still what its handle stands for? No lock for a session's object. */
+bool objects_has(struct objects *objects, const struct object *object);
+/* Does anybody hold it besides the caller? */
+bool object_is_shared(const struct object *object);
+
 /* The object behind a handle in a slot, held; from the session's own objects and the token's. NULL:
  * none. Entries that await deletion are found. A zone allows what its records do; one of a session
  * also no more than the token's, where there is that. */
@@ -138,8 +147,8 @@ CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HAND
 /* Puts a changed value under the same handle (takes it). */
 CK_RV objects_replace(struct objects *objects, struct object *object);
 void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle);
-/* Destroys what a session made. */
-void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session);
+/* Destroys what a session made. True: somebody still holds some of it. */
+bool objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session);
 /* Destroys the private objects that sessions with a slot have made. */
 void objects_remove_private(struct objects *objects, CK_SLOT_ID slot);
 /* The object of an entry that was just made or changed (held). */

@@ -72,6 +72,21 @@ uint64_t objects_generation(const struct objects *objects)
 	return zones_generation(objects->zones) + atomic_load(&objects->changes);
 }
 
+const _Atomic uint64_t *objects_gone(const struct objects *objects)
+{
+	return &objects->changes;
+}
+
+bool objects_has(struct objects *objects, const struct object *object)
+{
+	AUTO(entry_releasep) struct entry *entry = NULL;
+
+	if (object->owner != 0)
+		return !atomic_load_explicit(&object->gone, memory_order_relaxed);
+	entry = zones_find_number(objects->zones, object->handle);
+	return entry != NULL && entry == object->entry;
+}
+
 CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **ret_project)
 {
 	struct entry *project = NULL;
@@ -204,6 +219,13 @@ CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HAND
 	return rv;
 }
 
+/* It is found no more. */
+static void take_out(struct objects *objects, struct object *object)
+{
+	links_remove(objects, object);
+	atomic_store_explicit(&object->gone, true, memory_order_relaxed);
+}
+
 /* The object that was there, to be released; NULL: none, and nothing has changed. */
 static struct object *replace(struct objects *objects, struct object *object)
 {
@@ -216,7 +238,7 @@ static struct object *replace(struct objects *objects, struct object *object)
 		links_remove(objects, object);
 		return NULL;
 	}
-	links_remove(objects, old);
+	take_out(objects, old);
 	return old;
 }
 
@@ -238,7 +260,7 @@ static void remove_session_object(struct objects *objects, CK_OBJECT_HANDLE hand
 	pthread_mutex_lock(&objects->lock);
 	object = map_remove(&objects->sessions, handle_key(&handle));
 	if (object != NULL)
-		links_remove(objects, object);
+		take_out(objects, object);
 	pthread_mutex_unlock(&objects->lock);
 	atomic_fetch_add(&objects->changes, 1);
 	object_release(object);
@@ -260,7 +282,7 @@ static struct object *take_session(struct objects *objects, CK_SESSION_HANDLE se
 
 	while ((object = links_first(objects, OBJECT_BY_SESSION, handle_key(&session))) != NULL) {
 		map_remove(&objects->sessions, handle_key(&object->handle));
-		links_remove(objects, object);
+		take_out(objects, object);
 		object->links[OBJECT_BY_SESSION].next = taken;
 		taken = object;
 	}
@@ -280,7 +302,7 @@ static struct object *take_private(struct objects *objects, CK_SLOT_ID slot)
 
 		if (object->slot != slot || (object->flags & OBJECT_PRIVATE) == 0)
 			continue;
-		links_remove(objects, object);
+		take_out(objects, object);
 		object->links[OBJECT_BY_SESSION].next = taken;
 		taken = object;
 	}
@@ -290,21 +312,24 @@ static struct object *take_private(struct objects *objects, CK_SLOT_ID slot)
 	return taken;
 }
 
-static void release_list(struct objects *objects, struct object *object)
+static bool release_list(struct objects *objects, struct object *object)
 {
 	struct object *next;
+	bool shared = false;
 
 	if (object != NULL)
 		atomic_fetch_add(&objects->changes, 1);
 	for (; object != NULL; object = next) {
 		next = links_next(object, OBJECT_BY_SESSION);
+		shared |= object_is_shared(object);
 		object_release(object);
 	}
+	return shared;
 }
 
-void objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
+bool objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
 {
-	release_list(objects, take_session(objects, session));
+	return release_list(objects, take_session(objects, session));
 }
 
 void objects_remove_private(struct objects *objects, CK_SLOT_ID slot)

@@ -10,8 +10,8 @@
 struct objects {
 	struct zones *zones;
 	struct report *report;
-	bool private_entries;	       /* zones and token keys are private, whatever they say */
-	atomic_uint_least64_t changes; /* of session objects; part of the generation */
+	bool private_entries;	  /* zones and token keys are private, whatever they say */
+	_Atomic uint64_t changes; /* of session objects; part of the generation */
 	atomic_uint_least64_t last_serial;
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t last_handle;

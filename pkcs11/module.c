@@ -19,6 +19,7 @@
 #include "objects/extra.h"
 #include "objects/refusal.h"
 #include "objects/report.h"
+#include "session/keyed.h"
 #include "session/session.h"
 #include "zones/audit.h"
 
@@ -301,7 +302,7 @@ CK_RV module_borrow_for(const char *function, struct module **ret_module)
 	audit_enter(function);
 	if (module == NULL)
 		return refusal_told(function, CKR_CRYPTOKI_NOT_INITIALIZED);
-	ezks_sweep(module->zones);
+	keyed_tidy_idle(module->objects);
 	*ret_module = module;
 	return CKR_OK;
 }
@@ -312,6 +313,8 @@ void module_return(struct module **module)
 
 	if (*module == NULL)
 		return;
+	/* What the call has heard, or done. */
+	keyed_tidy_idle((*module)->objects);
 	held = locked(&using);
 	if (--users == 0)
 		pthread_cond_broadcast(&unused);

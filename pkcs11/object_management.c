@@ -3,6 +3,7 @@
 #include "objects/edit.h"
 #include "objects/refusal.h"
 #include "session/find.h"
+#include "session/keyed.h"
 #include "session/output.h"
 #include "session/session.h"
 
@@ -63,7 +64,9 @@ CK_RV C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle)
 	TRY(session_borrow(handle, &session));
 	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
-	return told(edit_destroy(&editor, object));
+	TRY(told(edit_destroy(&editor, object)));
+	keyed_let_go(session, object);
+	return CKR_OK;
 }
 
 CK_RV C_GetObjectSize(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle, CK_ULONG *ret_size)
@@ -100,7 +103,9 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_hand
 	TRY(session_borrow(handle, &session));
 	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
-	return told(edit_change(&editor, object, attributes, count));
+	TRY(told(edit_change(&editor, object, attributes, count)));
+	keyed_let_go(session, object);
+	return CKR_OK;
 }
 
 CK_RV C_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *attributes, CK_ULONG count)

@@ -186,31 +186,129 @@ static bool may_use(struct session *session, const struct object *object)
 	       tokens_private_allowed(session->tokens, session->slot);
 }
 
-/* What an operation under way works with is checked by its next step. */
-static void sweep_session(struct session *session)
-{
-	struct keyed *place;
+/* --- Letting go */
 
-	for (size_t i = 0; i < KEYED_COUNT; i++) {
-		place = &session->keyed.places[i];
-		if (place->aes == NULL || is_busy(session, place))
-			continue;
-		if (keyed_lease(place) != NULL && !ezk_leased(keyed_lease(place)))
-			drop_schedule(place);
+static bool is_over(struct session *session, const struct keyed *place)
+{
+	return !objects_has(session->objects, place->object) || !may_use(session, place->object);
+}
+
+static void tidy_place(struct session *session, struct keyed *place)
+{
+	const struct ezk *lease = keyed_lease(place);
+	bool busy = is_busy(session, place);
+
+	if (is_over(session, place)) {
+		place->over = busy;
+		if (!busy)
+			keyed_clear(place);
+	} else if (!busy && place->aes != NULL && lease != NULL && !ezk_leased(lease)) {
+		drop_schedule(place);
 	}
 }
 
-void keyed_sweep(struct session *session)
+static void tidy_all(struct session *session)
 {
-	static atomic_uint_fast64_t swept; /* at this look */
-	uint64_t looks = zones_looks(objects_zones(session->objects));
-
-	if (atomic_load_explicit(&swept, memory_order_relaxed) == looks ||
-	    atomic_exchange(&swept, looks) == looks)
-		return;
-	sweep_session(session);
-	table_visit_idle(sweep_session);
+	for (size_t i = 0; i < KEYED_COUNT; i++)
+		if (session->keyed.places[i].handle != 0)
+			tidy_place(session, &session->keyed.places[i]);
 }
+
+/* Of a session's own objects alone, which takes no lock and no clock: others come and go with each
+ * message. */
+static void tidy_own(struct session *session)
+{
+	for (size_t i = 0; i < KEYED_COUNT; i++) {
+		struct keyed *place = &session->keyed.places[i];
+
+		if (place->handle != 0 && place->object->owner != 0)
+			tidy_place(session, place);
+	}
+}
+
+static atomic_uint_fast64_t swept; /* idle sessions, at this news */
+
+void keyed_start(void)
+{
+	atomic_store(&swept, 0);
+}
+
+static void sweep_idle(uint64_t news)
+{
+	if (atomic_load_explicit(&swept, memory_order_relaxed) != news &&
+	    atomic_exchange(&swept, news) != news)
+		keyed_visit_idle();
+}
+
+void keyed_init(struct keyed_cache *cache, struct objects *objects)
+{
+	cache->gone = objects_gone(objects);
+	cache->watch = ezks_watch(objects_zones(objects));
+}
+
+void keyed_tidy(struct session *session)
+{
+	struct keyed_cache *cache = &session->keyed;
+	uint64_t gone = atomic_load_explicit(cache->gone, memory_order_acquire);
+	uint64_t news = atomic_load_explicit(cache->watch.news, memory_order_acquire);
+
+	if (news == cache->seen_news) {
+		tidy_own(session);
+	} else {
+		tidy_all(session);
+		sweep_idle(news);
+	}
+	cache->seen_gone = gone;
+	cache->seen_news = news;
+}
+
+void keyed_tidy_idle(struct objects *objects)
+{
+	struct zones *zones = objects_zones(objects);
+
+	ezks_sweep(zones);
+	sweep_idle(atomic_load_explicit(ezks_watch(zones).news, memory_order_acquire));
+}
+
+void keyed_visit_idle(void)
+{
+	table_visit_idle(tidy_all);
+}
+
+void keyed_tidy_now(struct session *session)
+{
+	tidy_all(session);
+	keyed_visit_idle();
+}
+
+void keyed_let_go(struct session *session, const struct object *object)
+{
+	if (object->owner == 0)
+		return; /* a change of an entry, which is news */
+	tidy_own(session);
+	if (object_is_shared(object))
+		table_visit_idle(tidy_own);
+}
+
+static void wipe_schedules(struct session *session)
+{
+	for (size_t i = 0; i < KEYED_COUNT; i++)
+		if (!is_busy(session, &session->keyed.places[i]))
+			drop_schedule(&session->keyed.places[i]);
+}
+
+void keyed_before_fork(void)
+{
+	table_visit_idle(wipe_schedules);
+}
+
+void keyed_done(struct keyed *keyed)
+{
+	if (keyed->over)
+		keyed_clear(keyed);
+}
+
+/* --- Keys for a use */
 
 CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE type,
 		  CK_OBJECT_HANDLE handle, struct keyed **ret_keyed)
@@ -229,7 +327,6 @@ CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE t
 	} else if (!may_use(session, place->object)) {
 		return uses[use].bad_handle;
 	}
-	keyed_sweep(session);
 	place->turn = ++session->keyed.turn;
 	*ret_keyed = place;
 	return CKR_OK;
@@ -301,12 +398,16 @@ static CK_RV schedule_of_key(struct session *session, struct keyed *keyed)
 	return make_schedule(keyed, bytes(value, keyed->object->value_len));
 }
 
-static CK_RV check_lease(struct keyed *keyed, enum zone_status (*ask)(struct ezk *),
-			 enum error_place where)
+/* A lease that was good when the session was borrowed is good for the call. */
+static CK_RV check_lease(const struct session *session, struct keyed *keyed,
+			 enum zone_status (*ask)(struct ezk *), enum error_place where)
 {
 	struct ezk *lease = keyed_lease(keyed);
-	enum zone_status status = lease == NULL ? ZONE_OK : ask(lease);
+	enum zone_status status;
 
+	if (lease == NULL || ezk_is_fresh(lease, session->realtime_ms))
+		return CKR_OK;
+	status = ask(lease);
 	if (status == ZONE_OK)
 		return CKR_OK;
 	drop_schedule(keyed);
@@ -329,14 +430,14 @@ CK_RV keyed_begin(struct session *session, struct keyed *keyed)
 {
 	if (keyed->mechanism->cipher == CIPHER_DEK_WRAP)
 		return CKR_OK; /* dek_wrap and dek_unwrap begin by themselves */
-	TRY(check_lease(keyed, ezk_begin, uses[keyed->use].place));
+	TRY(check_lease(session, keyed, ezk_begin, uses[keyed->use].place));
 	TRY(keyed_verified(keyed, NULL));
 	if (keyed->aes != NULL || !schedules[keyed->mechanism->cipher].needed)
 		return CKR_OK;
 	return keyed->ezk != NULL ? schedule_of_zone(keyed) : schedule_of_key(session, keyed);
 }
 
-CK_RV keyed_continue(struct keyed *keyed)
+CK_RV keyed_continue(const struct session *session, struct keyed *keyed)
 {
-	return check_lease(keyed, ezk_continue, ERROR_USE);
+	return check_lease(session, keyed, ezk_continue, ERROR_USE);
 }

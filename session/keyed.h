@@ -15,6 +15,7 @@ enum key_use { KEY_ENCRYPT, KEY_DECRYPT, KEY_WRAP, KEY_UNWRAP, KEY_DERIVE, KEY_U
 
 struct keyed {
 	CK_OBJECT_HANDLE handle; /* 0: a free place */
+	bool over; /* the key is gone: it goes with the operation that works with it */
 	CK_MECHANISM_TYPE type;
 	enum key_use use;
 	uint64_t generation; /* of the objects, when the handle was last looked up */
@@ -29,15 +30,48 @@ enum { KEYED_COUNT = 6 };
 struct keyed_cache {
 	struct keyed places[KEYED_COUNT];
 	uint64_t turn;
+	/* What grows when there is something to let go of, and how far that was seen. */
+	struct ezks_watch watch;
+	const _Atomic uint64_t *gone;
+	uint64_t seen_gone, seen_news;
 };
 
+void keyed_init(struct keyed_cache *cache, struct objects *objects);
 void keyed_clear(struct keyed *keyed);
+/* An operation does not work with it any more. */
+void keyed_done(struct keyed *keyed);
 
 struct session;
 
-/* Wipes the key schedules whose lease has ended, in this session and in those that nobody is in: no
- * schedule waits for its next use to be found ended. Once after each look into the store. */
-void keyed_sweep(struct session *session);
+/*
+ * No key outlives what allows it. Whoever enters a session and whoever leaves it looks whether
+ * something has happened since (some loads), and lets go of what has to go: keys that were
+ * destroyed, changed, or are hidden by a logout, and key schedules whose lease has ended. Once for
+ * each lease that ended, change of an entry and look into the store that is also done in all
+ * sessions that nobody is in, since those may never be entered again. An operation under way works
+ * on with its key: a destroyed one goes when the operation ends, a lease is looked at by its next
+ * step.
+ */
+void keyed_tidy(struct session *session);
+static inline bool keyed_is_tidy(const struct keyed_cache *cache)
+{
+	return atomic_load_explicit(cache->gone, memory_order_acquire) == cache->seen_gone &&
+	       atomic_load_explicit(cache->watch.news, memory_order_acquire) == cache->seen_news;
+}
+/* The same by whoever has no session. */
+void keyed_tidy_idle(struct objects *objects);
+/* A session's object was destroyed or replaced (held by the caller): where others made it ready,
+ * idle sessions let go of it too. */
+void keyed_let_go(struct session *session, const struct object *object);
+/* The same whatever the news are: after a logout. */
+void keyed_tidy_now(struct session *session);
+/* Has all idle sessions go through their places. */
+void keyed_visit_idle(void);
+/* Before a fork: key schedules lie in memory that the child inherits. Those of idle sessions are
+ * wiped, and made again at their next use. */
+void keyed_before_fork(void);
+/* With a new table of sessions. */
+void keyed_start(void);
 
 /*
  * The key behind a handle for a use, after every check that needs no KMS: mechanism, kind and type
@@ -65,7 +99,7 @@ CK_RV keyed_verified(const struct keyed *keyed, struct ezk *used);
 
 /* May an operation begin now? Renews the lease (KMS) and makes the key schedule. */
 CK_RV keyed_begin(struct session *session, struct keyed *keyed);
-/* And may it go on? One atomic load while the lease runs. */
-CK_RV keyed_continue(struct keyed *keyed);
+/* And may it go on? Two atomic loads while the lease runs. */
+CK_RV keyed_continue(const struct session *session, struct keyed *keyed);
 /* The zone a key belongs to, as an EZK under whose lease it lives; NULL: none. Borrowed. */
 struct ezk *keyed_lease(const struct keyed *keyed);

@@ -19,6 +19,8 @@ void operation_end(struct operation *op)
 	if (op->result.data != NULL)
 		buffer_clear(&op->result);
 	op->context = NULL;
+	if (op->keyed != NULL)
+		keyed_done(op->keyed);
 	op->keyed = NULL;
 	op->class = NULL;
 }
@@ -142,7 +144,7 @@ static CK_RV run_into(struct operation *op, enum step step, struct bytes in, uin
 	CK_RV rv;
 
 	if (op->keyed != NULL)
-		TRY(keyed_continue(op->keyed));
+		TRY(keyed_continue(op->session, op->keyed));
 	if (in.data != out && ranges_meet(in, out, bound))
 		rv = run_on_copy(op, step, in, out, ret_len);
 	else
@@ -203,7 +205,7 @@ CK_RV session_run(struct session *session, enum operation_kind kind, enum step s
 	if (!bytes_valid(in) || out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
 	if (has_result(op) && out != NULL && op->keyed != NULL)
-		TRY(keyed_continue(op->keyed));
+		TRY(keyed_continue(op->session, op->keyed));
 	if (has_result(op))
 		return hand_over(&op, step, out, out_len);
 	TRY(op->class->bounds[step](op, in.len, &bound));

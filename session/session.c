@@ -78,6 +78,7 @@ CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handl
 	struct tokens *tokens;
 
 	TRY(table_enter(&inside, &objects, &tokens));
+	keyed_tidy_idle(objects);
 	if (ret_handle == NULL)
 		return CKR_ARGUMENTS_BAD;
 	if ((flags & CKF_SERIAL_SESSION) == 0)
@@ -90,6 +91,7 @@ CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handl
 	session->read_write = (flags & CKF_RW_SESSION) != 0;
 	session->objects = objects;
 	session->tokens = tokens;
+	keyed_init(&session->keyed, objects);
 	TRY(move_in(session, ret_handle));
 	session = NULL;
 	return CKR_OK;
@@ -104,6 +106,26 @@ static CK_RV not_found(void)
 	return CKR_SESSION_HANDLE_INVALID;
 }
 
+static void tidy(struct session *session)
+{
+	if (!keyed_is_tidy(&session->keyed))
+		keyed_tidy(session);
+}
+
+/* The time is not looked at while there is no lease. */
+static void enter(struct session *session)
+{
+	const struct ezks_watch *watch = &session->keyed.watch;
+	int64_t wipe_at = atomic_load_explicit(watch->wipe_at, memory_order_relaxed);
+
+	session->realtime_ms = INT64_MAX;
+	if (wipe_at != INT64_MAX)
+		session->realtime_ms = watch->clock->realtime_ms(watch->clock->state);
+	if (session->realtime_ms >= wipe_at && wipe_at != INT64_MAX)
+		ezks_sweep(objects_zones(session->objects));
+	tidy(session);
+}
+
 CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
 			 struct session **ret_session)
 {
@@ -115,6 +137,7 @@ CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
 	place = table_lock(handle);
 	if (place == NULL)
 		return refusal_told(function, not_found());
+	enter(place->session);
 	*ret_session = place->session;
 	return CKR_OK;
 }
@@ -131,6 +154,8 @@ void session_return(struct session **session)
 {
 	if (*session == NULL)
 		return;
+	/* What the call has heard, or done. */
+	tidy(*session);
 	take_reason(*session);
 	pthread_mutex_unlock(&(*session)->place->lock);
 }
@@ -141,9 +166,12 @@ void session_return(struct session **session)
 static void move_out(struct place *place)
 {
 	struct session *session = set_session(place, NULL);
+	CK_SESSION_HANDLE handle = session->handle;
+	struct objects *objects = session->objects;
 
-	objects_remove_session(session->objects, session->handle);
 	session_free(session);
+	if (objects_remove_session(objects, handle))
+		keyed_visit_idle();
 	table_give_back(place);
 }
 
@@ -165,6 +193,7 @@ CK_RV session_close(CK_SESSION_HANDLE handle)
 	struct place *place;
 
 	TRY(table_enter(&inside, &objects, &tokens));
+	keyed_tidy_idle(objects);
 	place = table_unlink(handle);
 	if (place == NULL)
 		return CKR_SESSION_HANDLE_INVALID;
@@ -179,6 +208,7 @@ CK_RV session_close_all(CK_SLOT_ID slot)
 	struct tokens *tokens;
 
 	TRY(table_enter(&inside, &objects, &tokens));
+	keyed_tidy_idle(objects);
 	TRY(token_exists(tokens, slot));
 	move_all_out(table_unlink_all(&slot));
 	return CKR_OK;
@@ -227,6 +257,7 @@ CK_RV session_logout(CK_SESSION_HANDLE handle)
 	TRY(tokens_logout(session->tokens, session->slot));
 	/* PKCS #11 2.40, C_Logout: "all private session objects […] are destroyed". */
 	objects_remove_private(session->objects, session->slot);
+	keyed_tidy_now(session);
 	return CKR_OK;
 }
 

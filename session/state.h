@@ -15,6 +15,7 @@ struct session {
 	bool read_write;
 	CK_ULONG device_error; /* why the last call failed, CMEK_ERROR_… */
 	unsigned error_notes;  /* what was seen of error.h's count */
+	int64_t realtime_ms;   /* when it was borrowed; INT64_MAX: no lease ran */
 	struct objects *objects;
 	struct tokens *tokens;
 	struct operation operations[OPERATION_KIND_COUNT];

@@ -5,6 +5,7 @@
 
 #include "base/fork.h"
 #include "base/free.h"
+#include "session/keyed.h"
 
 enum {
 	INDEX_BITS = 20, /* a million sessions at once */
@@ -36,10 +37,26 @@ static struct {
 
 /* --- The life of the table */
 
+/* A child that has not initialized has nothing but what its parent left. */
+static void before_fork(void)
+{
+	if (!fork_is_child())
+		keyed_before_fork();
+}
+
+/* Handlers can't be taken back, so once. */
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, NULL, NULL);
+}
+
 CK_RV sessions_start(struct objects *objects, struct tokens *tokens)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&table.lock);
 
+	pthread_once(&once, watch_forks);
+	keyed_start();
 	table.objects = objects;
 	table.tokens = tokens;
 	table.started = true;

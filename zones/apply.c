@@ -89,6 +89,7 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 	atomic_fetch_add(&zones->generation, 1);
 	pthread_rwlock_unlock(&zones->lock);
 	tell_all(zones, &touched);
+	ezks_note_news(zones->ezks);
 	/* What is incomplete is read anew. */
 	zones->revision = status == ZONE_OK ? news->revision : 0;
 	return status;

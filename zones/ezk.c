@@ -195,10 +195,22 @@ bool ezk_leased(const struct ezk *ezk)
 	return lease_runs(&ezk->lease);
 }
 
+bool ezk_is_fresh(const struct ezk *ezk, int64_t realtime_ms)
+{
+	return lease_is_fresh(&ezk->lease, realtime_ms);
+}
+
 void ezks_sweep(struct zones *zones)
 {
 	if (lease_rules_due(ezks_rules(zones->ezks)))
 		ezks_wipe_ended(zones->ezks);
+}
+
+struct ezks_watch ezks_watch(struct zones *zones)
+{
+	const struct lease_rules *rules = ezks_rules(zones->ezks);
+
+	return (struct ezks_watch){rules->clock, &rules->wipe_realtime_ms, &rules->news};
 }
 
 /* --- Keys for a purpose */

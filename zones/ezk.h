@@ -80,6 +80,8 @@ enum zone_status ezk_verified(struct ezk *ezk, const struct entry *zone);
 /* Does a lease run now? For those who keep what was made of a key, and wipe it with the lease. No
  * KMS. */
 bool ezk_leased(const struct ezk *ezk);
+/* Have ezk_begin() and ezk_continue() nothing to do, by a real time that was just read? */
+bool ezk_is_fresh(const struct ezk *ezk, int64_t realtime_ms);
 /* Copies the 32-byte key of a purpose into the caller's locked memory (secret_new). Begins by
  * itself if the lease does not run. */
 enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret_secret);
@@ -118,6 +120,19 @@ void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to, uint8_
 /* Wipes the plaintexts whose lease has ended, since no thread of ours can: for the begin of each C_
  * function. Costs two loads and two clocks while there is nothing to do; no KMS. */
 void ezks_sweep(struct zones *zones);
+/*
+ * For whoever keeps what was made of keys, to be loaded in each call. `news` grows when a lease has
+ * ended, an entry has changed, and with each look into the store, of which there is one a second
+ * while the module is used. When `wipe_at` has passed, ezks_sweep() is due; INT64_MAX: no lease
+ * runs. That is by the real time alone, so that a call costs one clock; one that was set back is
+ * found out with the next look.
+ */
+struct ezks_watch {
+	const struct clock *clock;
+	const _Atomic int64_t *wipe_at;
+	const _Atomic uint64_t *news;
+};
+struct ezks_watch ezks_watch(struct zones *zones);
 
 /*
  * CKM_CMEK_DEK_WRAP (docs/format.md, "Wrapped DEK"). A DEK of 1..512 bytes (else ZONE_INVALID);

@@ -37,6 +37,11 @@ struct zones *ezks_zones(struct ezks *ezks)
 	return ezks->zones;
 }
 
+void ezks_note_news(struct ezks *ezks)
+{
+	atomic_fetch_add(&ezks->rules.news, 1);
+}
+
 struct lease_rules *ezks_rules(struct ezks *ezks)
 {
 	return &ezks->rules;

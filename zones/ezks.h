@@ -86,6 +86,9 @@ struct zones *ezks_zones(struct ezks *ezks);
 /* Wipes what has ended; asked for when lease_rules_due() says so. */
 void ezks_wipe_ended(struct ezks *ezks);
 struct lease_rules *ezks_rules(struct ezks *ezks);
+/* For those who keep what was made of keys (struct ezks_watch): the store was looked into, or
+ * something has become of a zone. */
+void ezks_note_news(struct ezks *ezks);
 /* A canary was refused: what stood on it must stand by itself. */
 void ezks_doubt(struct ezks *ezks, struct root_lease *root);
 /* Returns when a no that is being told has reached every lease it ends: for who is about to answer

@@ -64,6 +64,17 @@ static bool goes_on(const struct lease *lease, struct moment until)
 	return !moment_passed(until, now) && !lease_rules_look_due(lease->rules, now.monotonic_ms);
 }
 
+bool lease_is_fresh(const struct lease *lease, int64_t realtime_ms)
+{
+	struct moment renew = load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
+	const struct clock *clock = lease->rules->clock;
+	int64_t monotonic_ms = clock->monotonic_ms(clock->state);
+
+	return lease->rules->lease_ms > 0 && realtime_ms < renew.realtime_ms &&
+	       monotonic_ms < renew.monotonic_ms &&
+	       !lease_rules_look_due(lease->rules, monotonic_ms);
+}
+
 /* Readers may see one clock's new moment and the other's old one. That is never later than both
  * allow, since either clock alone ends a lease. */
 static void store(_Atomic int64_t *monotonic_ms, _Atomic int64_t *realtime_ms, struct moment to)

@@ -113,6 +113,10 @@ enum zone_status lease_begin(struct lease *lease);
 enum zone_status lease_continue(struct lease *lease);
 /* One load of each clock and two of memory. */
 bool lease_runs(const struct lease *lease);
+/* Runs and need not be renewed, so that lease_begin() and lease_continue() have nothing to do, by a
+ * real time that was just read and the other clock, which is loaded. Never where each operation
+ * asks. */
+bool lease_is_fresh(const struct lease *lease, int64_t realtime_ms);
 
 /* An explicit no, from wherever: ends the lease, wipes, is remembered, and overrules a yes that was
  * asked for before. */

@@ -32,8 +32,10 @@ static void end_now(struct lease *lease)
 	const struct moment never = {0};
 
 	lease_set(lease, never, never);
-	if (lease->keys != NULL)
+	if (lease->keys != NULL) {
 		lease_hide_kept(lease);
+		atomic_fetch_add(&lease->rules->news, 1);
+	}
 	secret_free(lease->keys);
 	lease->keys = NULL;
 	lease_leave(lease);

@@ -35,6 +35,7 @@ struct lease_rules {
 	_Atomic int64_t wipe_realtime_ms;
 	/* When the store is to be looked into again, by whoever uses a lease then. */
 	_Atomic int64_t look_monotonic_ms;
+	_Atomic uint64_t news; /* struct ezks_watch */
 	_Atomic uint64_t dice;
 	/* For values that are hidden (zones/kept.c): this process's own salt, and the last number.
 	 */

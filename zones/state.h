@@ -32,7 +32,6 @@ struct zones {
 	atomic_bool loaded;		/* the index has been filled once */
 	atomic_int_fast64_t next_look;	/* monotonic ms: before it, a look is not due */
 	_Atomic(enum zone_status) look; /* what the last look answered */
-	atomic_uint_fast64_t looks;	/* so far */
 };
 
 /* Takes news into the index; with `changing` held. */

@@ -139,7 +139,7 @@ static bool is_due(const struct zones *zones)
 void zones_looked(struct zones *zones, enum zone_status status)
 {
 	zones->look = status;
-	atomic_fetch_add_explicit(&zones->looks, 1, memory_order_relaxed);
+	ezks_note_news(zones->ezks);
 	zones->next_look = monotonic_ms(zones) + LOOK_EVERY_MS;
 	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
 	if (status == ZONE_OK)
@@ -180,11 +180,6 @@ enum zone_status zones_refresh(struct zones *zones, bool now)
 	status = look(zones);
 	zones_looked(zones, status);
 	return now ? status : bearable(zones, status);
-}
-
-uint64_t zones_looks(const struct zones *zones)
-{
-	return atomic_load_explicit(&zones->looks, memory_order_relaxed);
 }
 
 uint64_t zones_generation(const struct zones *zones)

@@ -50,9 +50,6 @@ void zones_abandon(struct zones *zones); /* in a fork's child */
 enum zone_status zones_refresh(struct zones *zones, bool now);
 /* Changes with every change of the index: what was looked up before it may be stale after it. */
 uint64_t zones_generation(const struct zones *zones);
-/* Counts the looks into the store, of which there is one a second while the module is used: for who
- * has something to do now and then. */
-uint64_t zones_looks(const struct zones *zones);
 
 /* Held entries: release each; also those that await deletion. NULL: none, or in an archived project
  * (which no look-up shows). */

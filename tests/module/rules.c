@@ -182,5 +182,6 @@ int main(void)
 	failures += rules_deleted();
 	failures += rules_settings();
 	failures += rules_families();
+	failures += rules_memory();
 	return failures == 0 ? 0 : 1;
 }

@@ -66,3 +66,4 @@ int rules_leases(void);
 int rules_names(void);
 int rules_deleted(void);
 int rules_settings(void);
+int rules_memory(void);
