@@ -411,6 +411,24 @@ static void gcm_in_parts_ends_with_the_tag_checked(void **state)
 	answers(CKR_OPERATION_NOT_INITIALIZED, p11->C_DecryptFinal(session, back, &len));
 }
 
+/* The standard leaves open what becomes of it. */
+static void an_operation_goes_on_when_its_key_is_destroyed(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state, other = session_new();
+	struct template *t = with_number(aes_template(), CKA_VALUE_LEN, 32);
+	CK_OBJECT_HANDLE key = key_generate(session, t);
+	CK_BYTE block[16] = {0}, before[16], after[16];
+	CK_ULONG len = 16;
+
+	check(p11->C_EncryptInit(other, mechanism(CKM_AES_ECB), key));
+	check(p11->C_EncryptUpdate(other, block, 16, before, &len));
+	check(p11->C_DestroyObject(session, key));
+	check(p11->C_EncryptUpdate(other, block, 16, after, &len));
+	assert_memory_equal(before, after, 16);
+	check(p11->C_EncryptFinal(other, after, &len));
+	assert_int_not_equal(p11->C_EncryptInit(other, mechanism(CKM_AES_ECB), key), CKR_OK);
+}
+
 int same_operations(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +450,7 @@ int same_operations(void)
 		in_session(a_closed_session_has_no_operation),
 		in_session(an_operation_outlives_its_key_object),
 		in_session(gcm_in_parts_ends_with_the_tag_checked),
+		in_session(an_operation_goes_on_when_its_key_is_destroyed),
 	};
 
 	return run_group("operations", tests, token_setup, token_teardown);
