@@ -47,8 +47,6 @@ enum object_link { OBJECT_BY_SESSION, OBJECT_BY_LABEL, OBJECT_BY_ID, OBJECT_LINK
 struct object {
 	atomic_uint references;
 	CK_OBJECT_HANDLE handle; /* never reused, never 0; of an entry: its number */
-	uint64_t serial; /* of this very value: what sessions key their cached contexts by; never
-			    reused */
 	enum object_kind kind;
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE owner; /* 0: a token object */
@@ -133,8 +131,12 @@ uint64_t objects_generation(const struct objects *objects);
 /* For whoever keeps what was made of keys (session/keyed.h), to be loaded in each call: grows when
  * an object of a session has gone or was replaced. Entries of the store: struct ezks_watch. */
 const _Atomic uint64_t *objects_gone(const struct objects *objects);
-/* Is it still what its handle stands for? No lock for a session's object. */
+/* Is it still what its handle stands for? */
 bool objects_has(struct objects *objects, const struct object *object);
+static inline bool object_is_gone(const struct object *object)
+{
+	return atomic_load_explicit(&object->gone, memory_order_relaxed);
+}
 /* Does anybody hold it besides the caller? */
 bool object_is_shared(const struct object *object);
 
@@ -142,7 +144,7 @@ bool object_is_shared(const struct object *object);
  * none. Entries that await deletion are found. A zone allows what its records do; one of a session
  * also no more than the token's, where there is that. */
 struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle);
-/* Adds a session's object (takes it, sets handle and serial) and returns its handle. */
+/* Adds a session's object (takes it, sets its handle) and returns its handle. */
 CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle);
 /* Puts a changed value under the same handle (takes it). */
 CK_RV objects_replace(struct objects *objects, struct object *object);

@@ -82,7 +82,7 @@ bool objects_has(struct objects *objects, const struct object *object)
 	AUTO(entry_releasep) struct entry *entry = NULL;
 
 	if (object->owner != 0)
-		return !atomic_load_explicit(&object->gone, memory_order_relaxed);
+		return !object_is_gone(object);
 	entry = zones_find_number(objects->zones, object->handle);
 	return entry != NULL && entry == object->entry;
 }
@@ -148,7 +148,6 @@ CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 
 	if (view == NULL) {
 		view_of_entry(objects, entry, slot, &model, &scratch);
-		model.serial = objects_next_serial(objects);
 		view = object_new(&model);
 		if (view == NULL)
 			return CKR_HOST_MEMORY;
@@ -212,7 +211,6 @@ CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HAND
 {
 	CK_RV rv;
 
-	object->serial = objects_next_serial(objects);
 	rv = add(objects, object, ret_handle);
 	if (rv != CKR_OK)
 		object_release(object);
@@ -246,7 +244,6 @@ CK_RV objects_replace(struct objects *objects, struct object *object)
 {
 	struct object *old;
 
-	object->serial = objects_next_serial(objects);
 	old = replace(objects, object);
 	atomic_fetch_add(&objects->changes, 1);
 	object_release(old != NULL ? old : object);

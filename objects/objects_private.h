@@ -12,8 +12,7 @@ struct objects {
 	struct report *report;
 	bool private_entries;	  /* zones and token keys are private, whatever they say */
 	_Atomic uint64_t changes; /* of session objects; part of the generation */
-	atomic_uint_least64_t last_serial;
-	pthread_mutex_t lock; /* of what follows */
+	pthread_mutex_t lock;	  /* of what follows */
 	uint64_t last_handle;
 	uint8_t uid_prefix[8];		       /* of this life's session objects */
 	struct map sessions;		       /* handle to a session's object, held */
@@ -31,7 +30,3 @@ void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot
 struct object *view_of_session(struct objects *objects, struct object *object);
 /* The project in a slot, held; CKR_DEVICE_REMOVED: it is gone. */
 CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **ret_project);
-static inline uint64_t objects_next_serial(struct objects *objects)
-{
-	return atomic_fetch_add_explicit(&objects->last_serial, 1, memory_order_relaxed) + 1;
-}

@@ -56,10 +56,20 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	return CKR_OK;
 }
 
+/* What another process has made within the last second is found only by a look. */
+static struct entry *find_zone(struct objects *objects, uint64_t zone)
+{
+	struct entry *entry = zones_find_zone(objects->zones, zone);
+
+	if (entry != NULL || zones_refresh(objects->zones, true) != ZONE_OK)
+		return entry;
+	return zones_find_zone(objects->zones, zone);
+}
+
 static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint64_t zone,
 		      struct ezk **ret_ezk)
 {
-	AUTO(entry_releasep) struct entry *entry = zones_find_zone(objects->zones, zone);
+	AUTO(entry_releasep) struct entry *entry = find_zone(objects, zone);
 
 	if (entry == NULL || !uid_equal(entry->project, project->uid)) {
 		log_warning("%s can't have the new key of project '%s': it is not there, or of "

@@ -146,6 +146,8 @@ struct pair {
 
 static void unlock_pair(struct pair *pair)
 {
+	if (pair->lower == NULL)
+		return;
 	pthread_mutex_unlock(&pair->lower->lock);
 	if (pair->higher != pair->lower)
 		pthread_mutex_unlock(&pair->higher->lock);
@@ -183,8 +185,11 @@ static void move_family(struct stamp *from, struct stamp *to)
 
 bool stamp_unite(struct stamp *a, struct stamp *b)
 {
-	AUTO(unlock_pair) struct pair pair = lock_pair(a, b);
+	AUTO(unlock_pair) struct pair pair = {0};
 
+	if (root_of(a) == root_of(b)) /* which stays so */
+		return true;
+	pair = lock_pair(a, b);
 	if (pair.lower == pair.higher)
 		return true;
 	if (pair.lower->ezk != NULL || pair.higher->ezk != NULL)

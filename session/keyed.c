@@ -123,10 +123,7 @@ static CK_RV fill(struct session *session, struct keyed *place, const struct mec
 /* Something has changed since, perhaps not this. */
 static bool is_same(struct session *session, struct keyed *place, uint64_t generation)
 {
-	AUTO(object_releasep) struct object *object = NULL;
-
-	object = objects_find(session->objects, session->slot, place->handle);
-	if (object == NULL || object->serial != place->object->serial)
+	if (!objects_has(session->objects, place->object))
 		return false;
 	place->generation = generation;
 	return true;
@@ -193,18 +190,23 @@ static bool is_over(struct session *session, const struct keyed *place)
 	return !objects_has(session->objects, place->object) || !may_use(session, place->object);
 }
 
+static void let_go(struct session *session, struct keyed *place)
+{
+	if (is_busy(session, place))
+		place->over = true;
+	else
+		keyed_clear(place);
+}
+
 static void tidy_place(struct session *session, struct keyed *place)
 {
 	const struct ezk *lease = keyed_lease(place);
-	bool busy = is_busy(session, place);
 
-	if (is_over(session, place)) {
-		place->over = busy;
-		if (!busy)
-			keyed_clear(place);
-	} else if (!busy && place->aes != NULL && lease != NULL && !ezk_leased(lease)) {
+	if (is_over(session, place))
+		let_go(session, place);
+	else if (place->aes != NULL && lease != NULL && !ezk_leased(lease) &&
+		 !is_busy(session, place))
 		drop_schedule(place);
-	}
 }
 
 static void tidy_all(struct session *session)
@@ -214,15 +216,14 @@ static void tidy_all(struct session *session)
 			tidy_place(session, &session->keyed.places[i]);
 }
 
-/* Of a session's own objects alone, which takes no lock and no clock: others come and go with each
- * message. */
-static void tidy_own(struct session *session)
+/* Sessions' objects come and go with each message, so this takes no lock and no clock. */
+static void tidy_gone(struct session *session)
 {
 	for (size_t i = 0; i < KEYED_COUNT; i++) {
 		struct keyed *place = &session->keyed.places[i];
 
-		if (place->handle != 0 && place->object->owner != 0)
-			tidy_place(session, place);
+		if (place->handle != 0 && object_is_gone(place->object))
+			let_go(session, place);
 	}
 }
 
@@ -253,7 +254,7 @@ void keyed_tidy(struct session *session)
 	uint64_t news = atomic_load_explicit(cache->watch.news, memory_order_acquire);
 
 	if (news == cache->seen_news) {
-		tidy_own(session);
+		tidy_gone(session);
 	} else {
 		tidy_all(session);
 		sweep_idle(news);
@@ -283,11 +284,12 @@ void keyed_tidy_now(struct session *session)
 
 void keyed_let_go(struct session *session, const struct object *object)
 {
-	if (object->owner == 0)
-		return; /* a change of an entry, which is news */
-	tidy_own(session);
+	/* A change of an entry is news. */
+	if (object->owner == 0 || !object_is_shared(object))
+		return;
+	tidy_gone(session);
 	if (object_is_shared(object))
-		table_visit_idle(tidy_own);
+		table_visit_idle(tidy_gone);
 }
 
 static void wipe_schedules(struct session *session)

@@ -44,13 +44,12 @@ void keyed_done(struct keyed *keyed);
 struct session;
 
 /*
- * No key outlives what allows it. Whoever enters a session and whoever leaves it looks whether
- * something has happened since (some loads), and lets go of what has to go: keys that were
- * destroyed, changed, or are hidden by a logout, and key schedules whose lease has ended. Once for
- * each lease that ended, change of an entry and look into the store that is also done in all
- * sessions that nobody is in, since those may never be entered again. An operation under way works
- * on with its key: a destroyed one goes when the operation ends, a lease is looked at by its next
- * step.
+ * No key outlives what allows it. Whoever leaves a session looks whether something has happened
+ * (some loads), and lets go of what has to go: keys that were destroyed, changed, or are hidden by
+ * a logout, and key schedules whose lease has ended. Once for each lease that ended, change of an
+ * entry and look into the store that is also done in all sessions that nobody is in, since those
+ * may never be entered again. An operation under way works on with its key: a destroyed one goes
+ * when the operation ends, a lease is looked at by its next step.
  */
 void keyed_tidy(struct session *session);
 static inline bool keyed_is_tidy(const struct keyed_cache *cache)
@@ -63,7 +62,7 @@ void keyed_tidy_idle(struct objects *objects);
 /* A session's object was destroyed or replaced (held by the caller): where others made it ready,
  * idle sessions let go of it too. */
 void keyed_let_go(struct session *session, const struct object *object);
-/* The same whatever the news are: after a logout. */
+/* This session and all idle ones, whatever the news are: after a logout. */
 void keyed_tidy_now(struct session *session);
 /* Has all idle sessions go through their places. */
 void keyed_visit_idle(void);

@@ -106,24 +106,21 @@ static CK_RV not_found(void)
 	return CKR_SESSION_HANDLE_INVALID;
 }
 
-static void tidy(struct session *session)
-{
-	if (!keyed_is_tidy(&session->keyed))
-		keyed_tidy(session);
-}
-
-/* The time is not looked at while there is no lease. */
+/* Has a lease ended that nobody has noticed? Then nothing of its keys waits for what this call
+ * does. The time is not looked at while there is no lease. */
 static void enter(struct session *session)
 {
 	const struct ezks_watch *watch = &session->keyed.watch;
 	int64_t wipe_at = atomic_load_explicit(watch->wipe_at, memory_order_relaxed);
 
 	session->realtime_ms = INT64_MAX;
-	if (wipe_at != INT64_MAX)
-		session->realtime_ms = watch->clock->realtime_ms(watch->clock->state);
-	if (session->realtime_ms >= wipe_at && wipe_at != INT64_MAX)
-		ezks_sweep(objects_zones(session->objects));
-	tidy(session);
+	if (wipe_at == INT64_MAX)
+		return;
+	session->realtime_ms = watch->clock->realtime_ms(watch->clock->state);
+	if (session->realtime_ms < wipe_at)
+		return;
+	ezks_sweep(objects_zones(session->objects));
+	keyed_tidy(session);
 }
 
 CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
@@ -154,8 +151,9 @@ void session_return(struct session **session)
 {
 	if (*session == NULL)
 		return;
-	/* What the call has heard, or done. */
-	tidy(*session);
+	/* After what the call has heard or done, and what others have. */
+	if (!keyed_is_tidy(&(*session)->keyed))
+		keyed_tidy(*session);
 	take_reason(*session);
 	pthread_mutex_unlock(&(*session)->place->lock);
 }
