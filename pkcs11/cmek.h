@@ -32,8 +32,8 @@
 #define CKA_CMEK_REGION	  (CMEK_VENDOR_BASE + 3) /* text */
 #define CKA_CMEK_CLUSTER  (CMEK_VENDOR_BASE + 4) /* text: the label of a zone's cluster */
 #define CKA_CMEK_ZONE                                                                              \
-	(CMEK_VENDOR_BASE + 5) /* 8 bytes, big-endian: a zone's id; empty on a key without a zone  \
-				*/
+	(CMEK_VENDOR_BASE + 5) /* 8 bytes, big-endian: a zone's id; empty on a key without a zone; \
+				  in a template: the zone the new key belongs to */
 #define CKA_CMEK_VERSION     (CMEK_VENDOR_BASE + 6) /* CK_ULONG: the primary version */
 #define CKA_CMEK_RAW_VERSION (CMEK_VENDOR_BASE + 7) /* CK_ULONG: the version raw mechanisms use */
 #define CKA_CMEK_STATE	     (CMEK_VENDOR_BASE + 8) /* CK_ULONG: CMEK_STATE_… */
