@@ -80,9 +80,15 @@ const _Atomic uint64_t *objects_gone(const struct objects *objects)
 bool objects_has(struct objects *objects, const struct object *object)
 {
 	AUTO(entry_releasep) struct entry *entry = NULL;
+	AUTO(object_releasep) struct object *now = NULL;
 
-	if (object->owner != 0)
+	if (object->owner != 0 && object->kind != OBJECT_ZONE)
 		return !object_is_gone(object);
+	/* What the store says of a session's zone may narrow it (view_of_session). */
+	if (object->owner != 0) {
+		now = objects_find(objects, object->slot, object->handle);
+		return now == object;
+	}
 	entry = zones_find_number(objects->zones, object->handle);
 	return entry != NULL && entry == object->entry;
 }

@@ -114,8 +114,7 @@ static bool is_as_narrow(const struct object *object, const struct zone_limits *
 	       bytes_equal(object->unwrap_template, buffer_bytes(&limits->unwrap_template));
 }
 
-static struct object *narrowed(struct objects *objects, struct object *object,
-			       const struct object *by)
+static struct object *narrowed(struct object *object, const struct object *by)
 {
 	AUTO(zone_limits_clear) struct zone_limits limits = {0};
 	struct object model = object_model(object);
@@ -126,7 +125,6 @@ static struct object *narrowed(struct objects *objects, struct object *object,
 		return object_hold(object);
 	if (!zone_limits_put(&limits, &model))
 		return NULL;
-	model.serial = objects_next_serial(objects);
 	return object_new(&model);
 }
 
@@ -143,5 +141,5 @@ struct object *view_of_session(struct objects *objects, struct object *object)
 	if (zone == NULL)
 		return TAKE(taken);
 	view_of_entry(objects, zone, object->slot, &row, &scratch);
-	return narrowed(objects, object, &row);
+	return narrowed(object, &row);
 }

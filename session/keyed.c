@@ -216,13 +216,21 @@ static void tidy_all(struct session *session)
 			tidy_place(session, &session->keyed.places[i]);
 }
 
-/* Sessions' objects come and go with each message, so this takes no lock and no clock. */
+/* Sessions' objects come and go with each message, so this takes no lock and no clock; but for
+ * their zones, of which others may stand here (view_of_session). */
+static bool is_gone(struct session *session, const struct object *object)
+{
+	if (object->owner == 0 || object->kind != OBJECT_ZONE)
+		return object_is_gone(object);
+	return !objects_has(session->objects, object);
+}
+
 static void tidy_gone(struct session *session)
 {
 	for (size_t i = 0; i < KEYED_COUNT; i++) {
 		struct keyed *place = &session->keyed.places[i];
 
-		if (place->handle != 0 && object_is_gone(place->object))
+		if (place->handle != 0 && is_gone(session, place->object))
 			let_go(session, place);
 	}
 }

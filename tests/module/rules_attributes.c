@@ -359,6 +359,8 @@ static void a_root_key_keeps_to_the_mechanisms_it_was_given(void **state)
 
 		with_text(t, CKA_CMEK_KMS_KEY, token ? "local:limited" : "local:limited-too");
 		with(with_bool(t, CKA_TOKEN, token), CKA_ALLOWED_MECHANISMS, list, sizeof(list));
+		if (token)
+			with_bool(t, CKA_CMEK_CREATE, true);
 		check(p11->C_CreateObject(session, t->rows, t->count, &key));
 		answers(CKR_MECHANISM_INVALID,
 			p11->C_EncryptInit(session, mechanism(CKM_CMEK_KMS), key));
