@@ -72,6 +72,51 @@ static bool grow(struct aws_file *file)
 	return true;
 }
 
+/* How the names of other sections than [default] and the credentials file's begin. */
+static const char *const kinds[] = {"profile", "sso-session", "services"};
+
+static bool is_blank(char c)
+{
+	return c != 0 && strchr(" \t\r\v\f", c) != NULL;
+}
+
+/* The name of a section [KIND NAME]; NULL: it is not of a kind. */
+static const char *name_after_kind(const char *section, size_t *ret_kind_len)
+{
+	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+		size_t len = strlen(kinds[i]);
+
+		if (strncmp(section, kinds[i], len) != 0 || !is_blank(section[len]))
+			continue;
+		*ret_kind_len = len;
+		while (is_blank(section[len]))
+			len++;
+		return section + len;
+	}
+	return NULL;
+}
+
+/* The section as it is looked for, "KIND NAME" with one blank and without quotes, for there may be
+ * any number of blanks and tabs between the two, and the name may be quoted. */
+static size_t keep_section(struct aws_file *file, const char *section)
+{
+	size_t at = file->pool.len, kind_len = 0, len;
+	const char *name = name_after_kind(section, &kind_len);
+
+	if (name == NULL)
+		return keep(file, section);
+	len = strlen(name);
+	if (len >= 2 && (name[0] == '"' || name[0] == '\'') && name[len - 1] == name[0]) {
+		name++;
+		len -= 2;
+	}
+	buffer_append(&file->pool, bytes(section, kind_len));
+	buffer_put_u8(&file->pool, ' ');
+	buffer_append(&file->pool, bytes(name, len));
+	buffer_put_u8(&file->pool, 0);
+	return at;
+}
+
 static bool on_line(void *state, const char *section, const char *key, const char *value,
 		    unsigned number)
 {
@@ -81,7 +126,7 @@ static bool on_line(void *state, const char *section, const char *key, const cha
 	(void)number;
 	if (!grow(file))
 		return false;
-	line.section = keep(file, section);
+	line.section = keep_section(file, section);
 	if (key != NULL) {
 		line.key = keep(file, key);
 		line.value = keep(file, value);

@@ -9,6 +9,9 @@
 enum kms_status aws_file_read(struct aws_file *file, const char *path, bool given, const char *home,
 			      struct kms_report *report);
 void aws_file_clear(struct aws_file *file);
+/* A section is named as in its header; of those of the config file that have a kind, [profile
+ * NAME], [sso-session NAME] and [services NAME], with one blank and without the quotes that may be
+ * around the name. */
 bool aws_file_has(const struct aws_file *file, const char *section);
 /* The last value of a key in a section; NULL: not there. */
 const char *aws_file_find(const struct aws_file *file, const char *section, const char *key);

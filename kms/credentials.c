@@ -20,6 +20,14 @@ bool credentials_equal(const struct credentials *a, const struct credentials *b)
 					 buffer_bytes(&b->session_token));
 }
 
+const char credentials_bad_end[] =
+	"credentials whose expiration is no time as in 2026-11-24T04:38:06Z";
+
+static bool is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* Visible ASCII, whatever the host's locale. */
 static bool is_word(const char *text, const char *forbidden)
 {
@@ -27,6 +35,16 @@ static bool is_word(const char *text, const char *forbidden)
 		if (*text < '!' || *text > '~' || strchr(forbidden, *text) != NULL)
 			return false;
 	return true;
+}
+
+/* What is wrong with a text of which AWS takes only words. */
+static const char *strangeness(const char *text)
+{
+	bool framed = is_blank(text[0]) || (*text != 0 && is_blank(text[strlen(text) - 1]));
+
+	return framed ? "holds characters that do not belong there: a blank or a line break at its "
+			"beginning or end"
+		      : "holds characters that do not belong there";
 }
 
 static enum kms_status refuse(struct credentials *credentials, const char *what, const char *why,
@@ -41,7 +59,6 @@ enum kms_status credentials_check(struct credentials *credentials, struct kms_re
 	const char *id = buffer_text(&credentials->access_key_id);
 	const char *secret = buffer_text(&credentials->secret_access_key);
 	const char *token = buffer_text(&credentials->session_token);
-	static const char strange[] = "holds characters that do not belong there";
 
 	if (buffer_text(&credentials->origin) == NULL || id == NULL || secret == NULL ||
 	    token == NULL)
@@ -50,9 +67,11 @@ enum kms_status credentials_check(struct credentials *credentials, struct kms_re
 		return refuse(credentials, *id == 0 ? "access key id" : "secret access key",
 			      "is empty", report);
 	if (!is_word(id, ",/"))
-		return refuse(credentials, "access key id", strange, report);
+		return refuse(credentials, "access key id", strangeness(id), report);
+	if (!is_word(secret, ""))
+		return refuse(credentials, "secret access key", strangeness(secret), report);
 	if (!is_word(token, ""))
-		return refuse(credentials, "session token", strange, report);
+		return refuse(credentials, "session token", strangeness(token), report);
 	return KMS_OK;
 }
 

@@ -21,9 +21,12 @@ struct credentials {
 };
 void credentials_clear(struct credentials *credentials);
 bool credentials_equal(const struct credentials *a, const struct credentials *b);
-/* Ends each text, so that many threads may read it. KMS_NO_CREDENTIALS: incomplete, or not what may
- * stand in a header. */
+/* Ends each text, so that many threads may read it. KMS_NO_CREDENTIALS: incomplete, or with
+ * characters that none of AWS's has, as the line break that `echo` leaves behind a secret: AWS
+ * would only say that the signature is wrong. */
 enum kms_status credentials_check(struct credentials *credentials, struct kms_report *report);
+/* For "it gave …". */
+extern const char credentials_bad_end[];
 
 /*
  * What a source answers where it asked somebody in vain, logged: "WHO: what the report says". An

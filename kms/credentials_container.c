@@ -86,6 +86,15 @@ static enum kms_status open_agent(const struct environment *environment, struct 
 			 report);
 }
 
+/* One line break is the file's or the shell's, not the token's. */
+static void drop_line_end(struct buffer *token)
+{
+	if (token->len > 0 && token->data[token->len - 1] == '\n')
+		buffer_truncate(token, token->len - 1);
+	if (token->len > 0 && token->data[token->len - 1] == '\r')
+		buffer_truncate(token, token->len - 1);
+}
+
 /* The file wins; it is read each time, since it is replaced before it runs out. */
 static enum kms_status read_token(const struct environment *environment, struct buffer *token,
 				  struct kms_report *report)
@@ -99,6 +108,7 @@ static enum kms_status read_token(const struct environment *environment, struct 
 				system_error_text(errno));
 	if (path == NULL)
 		buffer_put_text(token, given == NULL ? "" : given);
+	drop_line_end(token);
 	if (buffer_text(token) == NULL)
 		return KMS_NO_MEMORY;
 	if (token->len > 0 && (memchr(token->data, '\r', token->len) != NULL ||
@@ -135,8 +145,8 @@ enum kms_status credentials_from_container(const struct credentials_place *place
 	AUTO(buffer_clear) struct buffer token = {0};
 	AUTO(peer_clear) struct peer peer = {0};
 	AUTO(json_freep) json_t *rest = NULL;
+	const char *path, *given;
 	enum kms_status status;
-	const char *path;
 
 	if (environment_get(place->environment, ENV_CONTAINER_RELATIVE_URI) == NULL &&
 	    environment_get(place->environment, ENV_CONTAINER_FULL_URI) == NULL)
@@ -146,8 +156,9 @@ enum kms_status credentials_from_container(const struct credentials_place *place
 	status = ask(place, &peer, path, &token, report, &answer);
 	if (status != KMS_OK)
 		return credentials_not_given(who, false, status, report);
-	if (!credentials_parse(&answer.body, &form, ret_credentials, &rest))
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "%s gave no credentials", who);
+	given = credentials_parse(&answer.body, &form, ret_credentials, &rest);
+	if (given != NULL)
+		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "%s gave %s", who, given);
 	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
 	buffer_put_text(&ret_credentials->origin, "container");
 	return KMS_OK;

@@ -48,12 +48,16 @@ static enum kms_status find_role(const struct credentials_place *place, struct k
 }
 
 /* Why there are none, by the service's own word for it. */
-static enum kms_status not_given(const json_t *rest, struct kms_report *report)
+static enum kms_status not_given(const char *given, const json_t *rest, struct kms_report *report)
 {
 	const char *code = json_string_value(json_object_get(rest, "Code"));
+	bool good = code != NULL && strcmp(code, "Success") == 0;
 
-	snprintf(report->message, sizeof(report->message), "it gave no credentials: %s",
-		 code == NULL ? "not of the known form" : code);
+	snprintf(report->message, sizeof(report->message), "it gave %s%s%s", given,
+		 good ? "" : ": ",
+		 good		? ""
+		 : code == NULL ? "not of the known form"
+				: code);
 	return KMS_NO_CREDENTIALS;
 }
 
@@ -63,11 +67,13 @@ static enum kms_status get(const struct credentials_place *place, struct kms_rep
 	AUTO(http_answer_clear) struct http_answer answer = {0};
 	AUTO(buffer_clear) struct buffer path = {0};
 	AUTO(json_freep) json_t *rest = NULL;
+	const char *given;
 
 	TRY(find_role(place, report, &path));
 	TRY(imds_get(place, buffer_text(&path), report, &answer));
-	if (!credentials_parse(&answer.body, &form, ret_credentials, &rest))
-		return not_given(rest, report);
+	given = credentials_parse(&answer.body, &form, ret_credentials, &rest);
+	if (given != NULL)
+		return not_given(given, rest, report);
 	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
 	ret_credentials->outlasts = true;
 	buffer_format(&ret_credentials->origin, "EC2 metadata, role %s",

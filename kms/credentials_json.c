@@ -4,17 +4,24 @@
 #include "base/macros.h"
 #include "kms/json_secret.h"
 
-static bool read_end(const json_t *object, const struct credentials_form *form, int64_t *ret_ms)
+static const char none[] = "no credentials";
+
+static const char *read_end(const json_t *object, const struct credentials_form *form,
+			    int64_t *ret_ms)
 {
 	const json_t *end = json_object_get(object, form->expiration);
 
 	if (end == NULL || json_is_null(end))
-		return !form->expires;
+		return form->expires ? "credentials that do not say when they expire" : NULL;
 	if (form->since_1970) {
 		*ret_ms = json_integer_value(end);
-		return json_is_integer(end) && *ret_ms > 0;
+		return json_is_integer(end) && *ret_ms > 0
+			       ? NULL
+			       : "credentials whose expiration is no time in milliseconds";
 	}
-	return json_is_string(end) && clock_read_extended(json_string_value(end), ret_ms);
+	return json_is_string(end) && clock_read_extended(json_string_value(end), ret_ms)
+		       ? NULL
+		       : credentials_bad_end;
 }
 
 static bool read_members(const json_t *object, const struct credentials_form *form,
@@ -26,11 +33,11 @@ static bool read_members(const json_t *object, const struct credentials_form *fo
 	    (ret->session_token.len > 0 && !json_secret_at(object, form->token)))
 		return false;
 	buffer_put_text(&ret->access_key_id, id);
-	return read_end(object, form, &ret->expires_ms) && !ret->access_key_id.failed;
+	return !ret->access_key_id.failed;
 }
 
-bool credentials_parse(struct buffer *text, const struct credentials_form *form,
-		       struct credentials *ret_credentials, json_t **ret_rest)
+const char *credentials_parse(struct buffer *text, const struct credentials_form *form,
+			      struct credentials *ret_credentials, json_t **ret_rest)
 {
 	const struct json_secret secrets[] = {
 		{form->secret, &ret_credentials->secret_access_key},
@@ -41,8 +48,10 @@ bool credentials_parse(struct buffer *text, const struct credentials_form *form,
 
 	if (!json_is_object(root)) {
 		json_decref(root);
-		return false;
+		return none;
 	}
 	*ret_rest = root;
-	return json_is_object(object) && read_members(object, form, ret_credentials);
+	if (!json_is_object(object) || !read_members(object, form, ret_credentials))
+		return none;
+	return read_end(object, form, &ret_credentials->expires_ms);
 }

@@ -89,18 +89,18 @@ enum kms_status credentials_from_process(const struct credentials_place *place, 
 {
 	AUTO(buffer_clear) struct buffer output = {.limit = OUTPUT_MAX}, program = {0};
 	AUTO(json_freep) json_t *rest = NULL;
-	bool parsed;
+	const char *printed;
 
 	TRY(run(place, line, report, &output, &program));
-	parsed = credentials_parse(&output, &form, ret_credentials, &rest);
+	printed = credentials_parse(&output, &form, ret_credentials, &rest);
 	if (json_integer_value(json_object_get(rest, "Version")) != 1)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
 				"credential_process '%s' did not print JSON with \"Version\": 1",
 				buffer_text(&program));
-	if (!parsed)
+	if (printed != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"credential_process '%s' printed no credentials",
-				buffer_text(&program));
+				"credential_process '%s' printed %s", buffer_text(&program),
+				printed);
 	buffer_format(&ret_credentials->origin, "credential_process %s", buffer_text(&program));
 	return KMS_OK;
 }

@@ -117,14 +117,16 @@ enum kms_status credentials_from_sso(const struct credentials_place *place,
 	AUTO(buffer_clear) struct buffer token = {0};
 	AUTO(json_freep) json_t *rest = NULL;
 	struct wanted wanted;
+	const char *given;
 
 	TRY(read_profile(profile, report, &wanted));
 	TRY(sso_token_get(place, &wanted.session, report, &token));
 	TRY(judge(&wanted, ask(place, &wanted, buffer_text(&token), report, &answer), &answer,
 		  report));
-	if (!credentials_parse(&answer.body, &form, ret_credentials, &rest))
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"SSO GetRoleCredentials gave no credentials");
+	given = credentials_parse(&answer.body, &form, ret_credentials, &rest);
+	if (given != NULL)
+		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "SSO GetRoleCredentials gave %s",
+				given);
 	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
 	buffer_format(&ret_credentials->origin, "SSO role %s of account %s", wanted.role,
 		      wanted.account);

@@ -1,6 +1,6 @@
 /* Credentials of a role for an OpenID Connect token in a file: AWS_ROLE_ARN and
- * AWS_WEB_IDENTITY_TOKEN_FILE, as EKS sets them for service accounts. The file is read each time,
- * since it is replaced before it runs out. */
+ * AWS_WEB_IDENTITY_TOKEN_FILE, as EKS sets them for service accounts. The file is read for each
+ * request, since it is replaced before it runs out. */
 #include "kms/credentials.h"
 
 #include <errno.h>
@@ -14,9 +14,11 @@
 enum { TOKEN_MAX = 64 * 1024 };
 
 /* Without the end of its line. */
-static enum kms_status read_token(const char *path, struct kms_report *report,
+static enum kms_status read_token(const struct sts_token *token, struct kms_report *report,
 				  struct buffer *ret_token)
 {
+	const char *path = token->path;
+
 	if (!file_read(path, TOKEN_MAX, ret_token))
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
 				"the web identity token file %s can't be read: %s", path,
@@ -37,11 +39,9 @@ enum kms_status credentials_from_web_identity(const struct credentials_place *pl
 {
 	const struct sts_role asked = {
 		.arn = role, .session_name = session_name, .duration = duration};
-	AUTO(buffer_clear) struct buffer token = {0};
+	const struct sts_token token = {.read = read_token, .path = token_file};
 
-	TRY(read_token(token_file, report, &token));
-	TRY(sts_assume_role_with_web_identity(place, &asked, buffer_bytes(&token), report,
-					      ret_credentials));
+	TRY(sts_assume_role_with_web_identity(place, &asked, &token, report, ret_credentials));
 	buffer_format(&ret_credentials->origin, "role %s by web identity %s", role, token_file);
 	return KMS_OK;
 }

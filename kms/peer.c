@@ -315,6 +315,8 @@ static enum kms_status try_once(struct peer *peer, const struct credentials_plac
 		limited.connect_timeout_ms = limited.timeout_ms;
 	http_answer_clear(answer);
 	*report = (struct kms_report){0};
+	if (request->renew_body != NULL)
+		TRY(request->renew_body(request->state, report, &limited.body));
 	TRY(peer_send(peer, place->world, place->settings->clock, &limited, answer, &result));
 	*ret_rule = status_judge(result, answer, report);
 	return KMS_OK;

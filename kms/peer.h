@@ -43,6 +43,11 @@ struct peer_request {
 	const char *path; /* and query, after the endpoint's own; NULL: nothing. Only unsigned. */
 	struct http_header headers[PEER_HEADERS]; /* up to the first without a name */
 	struct bytes body;
+	/* Makes the body before each attempt of peer_ask(), the first included, in place of `body`;
+	 * NULL: it stays. A failure ends the call. */
+	enum kms_status (*renew_body)(void *state, struct kms_report *report,
+				      struct bytes *ret_body);
+	void *state;
 	const struct credentials *signer; /* NULL: not signed */
 	unsigned connect_timeout_ms, timeout_ms;
 };

@@ -28,21 +28,14 @@ static enum kms_status read_file(struct aws_file *file, const struct environment
 			     environment_get(environment, ENV_HOME), report);
 }
 
-/* A section of the config file, [KIND NAME], the name quoted if one likes. NULL: none. */
+/* A section of the config file, [KIND NAME]. NULL: none. */
 static const char *named_section(const struct profile *profile, const char *kind, const char *name,
 				 struct buffer *out)
 {
-	static const char *const quotes[] = {"", "\"", "'"};
-
-	for (size_t i = 0; i < COUNT_OF(quotes); i++) {
-		buffer_truncate(out, 0);
-		buffer_format(out, "%s %s%s%s", kind, quotes[i], name, quotes[i]);
-		if (buffer_text(out) == NULL)
-			return NULL;
-		if (aws_file_has(&profile->config, buffer_text(out)))
-			return buffer_text(out);
-	}
-	return NULL;
+	buffer_format(out, "%s %s", kind, name);
+	if (buffer_text(out) == NULL || !aws_file_has(&profile->config, buffer_text(out)))
+		return NULL;
+	return buffer_text(out);
 }
 
 /* The profile's own; for the default one also [default]. */

@@ -68,7 +68,7 @@ static const struct status_rule rules[] = {
 	{ "IncompleteSignature",                   KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "IncompleteSignatureException",          KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "InvalidClientTokenId",                  KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
-	{ "InvalidIdentityToken",                  KMS_CREDENTIALS_REFUSED, RETRY_NO },
+	{ "InvalidIdentityToken",                  KMS_CREDENTIALS_REFUSED, RETRY_TRANSIENT },
 	{ "InvalidSignatureException",             KMS_CREDENTIALS_REFUSED, RETRY_CLOCK },
 	{ "MissingAuthenticationToken",            KMS_CREDENTIALS_REFUSED, RETRY_NO },
 	{ "MissingAuthenticationTokenException",   KMS_CREDENTIALS_REFUSED, RETRY_NO },

@@ -17,6 +17,9 @@ struct query {
 	const char *action;
 	struct peer peer;
 	struct buffer form;
+	const struct sts_token *token; /* NULL: none goes along */
+	size_t before_token;	       /* so much of the form */
+	bool token_failed;	       /* and has been told */
 	struct http_answer answer;
 };
 
@@ -39,6 +42,21 @@ static enum kms_status query_begin(struct query *query, const char *action,
 	return KMS_OK;
 }
 
+/* The form with the token as it is now. */
+static enum kms_status put_token(void *state, struct kms_report *report, struct bytes *ret_body)
+{
+	AUTO(buffer_clear) struct buffer token = {0};
+	struct query *query = state;
+
+	query->token_failed = true;
+	TRY(query->token->read(query->token, report, &token));
+	query->token_failed = false;
+	buffer_truncate(&query->form, query->before_token);
+	form_put_bytes(&query->form, "WebIdentityToken", buffer_bytes(&token));
+	*ret_body = buffer_bytes(&query->form);
+	return query->form.failed ? KMS_NO_MEMORY : KMS_OK;
+}
+
 static enum kms_status query_ask(struct query *query, const struct credentials_place *place,
 				 const struct credentials *signer, const char *about,
 				 struct kms_report *report)
@@ -48,6 +66,8 @@ static enum kms_status query_ask(struct query *query, const struct credentials_p
 		.method = "POST",
 		.headers = {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}},
 		.body = buffer_bytes(&query->form),
+		.renew_body = query->token == NULL ? NULL : put_token,
+		.state = query,
 		.signer = signer,
 		.connect_timeout_ms = settings->connect_timeout_ms,
 		.timeout_ms = settings->attempt_timeout_ms,
@@ -61,8 +81,9 @@ static enum kms_status query_ask(struct query *query, const struct credentials_p
 	status = peer_ask(&query->peer, place, &request, report, &query->answer);
 	if (place->sts_skew_ms != NULL)
 		*place->sts_skew_ms = query->peer.skew_ms;
-	return status == KMS_OK ? KMS_OK
-				: credentials_not_given(buffer_text(&who), true, status, report);
+	if (status == KMS_OK || query->token_failed)
+		return status;
+	return credentials_not_given(buffer_text(&who), true, status, report);
 }
 
 static bool take(const struct query *query, const char *name, struct buffer *ret_text)
@@ -70,15 +91,18 @@ static bool take(const struct query *query, const char *name, struct buffer *ret
 	return xml_find(buffer_bytes(&query->answer.body), name, ret_text) && ret_text->len > 0;
 }
 
-static bool take_credentials(const struct query *query, struct credentials *ret)
+/* NULL: there they are; else what there is in their place. */
+static const char *take_credentials(const struct query *query, struct credentials *ret)
 {
 	AUTO(buffer_clear) struct buffer end = {0};
 
-	return take(query, "AccessKeyId", &ret->access_key_id) &&
-	       take(query, "SecretAccessKey", &ret->secret_access_key) &&
-	       take(query, "SessionToken", &ret->session_token) &&
-	       take(query, "Expiration", &end) && buffer_text(&end) != NULL &&
-	       clock_read_extended(buffer_text(&end), &ret->expires_ms);
+	if (!take(query, "AccessKeyId", &ret->access_key_id) ||
+	    !take(query, "SecretAccessKey", &ret->secret_access_key) ||
+	    !take(query, "SessionToken", &ret->session_token) || !take(query, "Expiration", &end))
+		return "no credentials";
+	return buffer_text(&end) != NULL && clock_read_extended(buffer_text(&end), &ret->expires_ms)
+		       ? NULL
+		       : credentials_bad_end;
 }
 
 static enum kms_status query_credentials(struct query *query, const struct credentials_place *place,
@@ -86,11 +110,13 @@ static enum kms_status query_credentials(struct query *query, const struct crede
 					 const struct credentials *signer,
 					 struct kms_report *report, struct credentials *ret)
 {
+	const char *given;
+
 	TRY(query_ask(query, place, signer, role->arn, report));
-	if (!take_credentials(query, ret))
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"STS %s of %s: the answer has no credentials", query->action,
-				role->arn);
+	given = take_credentials(query, ret);
+	if (given != NULL)
+		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "STS %s of %s: the answer has %s",
+				query->action, role->arn, given);
 	ret->expires_ms -= peer_clock_difference(place->settings->clock, &query->answer);
 	return KMS_OK;
 }
@@ -142,7 +168,8 @@ enum kms_status sts_assume_role(const struct credentials_place *place, const str
 }
 
 enum kms_status sts_assume_role_with_web_identity(const struct credentials_place *place,
-						  const struct sts_role *role, struct bytes token,
+						  const struct sts_role *role,
+						  const struct sts_token *token,
 						  struct kms_report *report,
 						  struct credentials *ret_credentials)
 {
@@ -150,7 +177,8 @@ enum kms_status sts_assume_role_with_web_identity(const struct credentials_place
 
 	TRY(query_begin(&query, "AssumeRoleWithWebIdentity", place, report));
 	put_role(&query, role);
-	form_put_bytes(&query.form, "WebIdentityToken", token);
+	query.token = token;
+	query.before_token = query.form.len;
 	return query_credentials(&query, place, role, NULL, report, ret_credentials);
 }
 

@@ -11,16 +11,26 @@ struct sts_role {
 	const char *duration;	  /* in seconds; or NULL */
 };
 
+/* Who has an OpenID Connect token; it is asked before each attempt, for tokens are replaced. */
+struct sts_token {
+	enum kms_status (*read)(const struct sts_token *token, struct kms_report *report,
+				struct buffer *ret_token);
+	const char *path;
+};
+
 /*
  * AssumeRole, signed by `signer`; AssumeRoleWithWebIdentity, by the token. KMS_DENIED: STS said no;
  * KMS_UNAVAILABLE, KMS_THROTTLED: it could not be asked; KMS_CREDENTIALS_REFUSED: the signer's
- * credentials or the token are no good; else KMS_NO_CREDENTIALS or KMS_MISCONFIGURED.
+ * credentials or the token are no good; else KMS_NO_CREDENTIALS or KMS_MISCONFIGURED. A token that
+ * STS can't check now (InvalidIdentityToken, IDPCommunicationError) is shown to it again, as it is
+ * then.
  */
 enum kms_status sts_assume_role(const struct credentials_place *place, const struct sts_role *role,
 				const struct credentials *signer, struct kms_report *report,
 				struct credentials *ret_credentials);
 enum kms_status sts_assume_role_with_web_identity(const struct credentials_place *place,
-						  const struct sts_role *role, struct bytes token,
+						  const struct sts_role *role,
+						  const struct sts_token *token,
 						  struct kms_report *report,
 						  struct credentials *ret_credentials);
 

@@ -137,6 +137,9 @@ static void addresses_in_their_order(void **state)
 				 "[services mine]\ns3 =\n  endpoint_url = https://s3\n"
 				 "kms =\n  endpoint_url = https://services:8443/x\n");
 	has_endpoint("us-west-2", "https://services:8443/x");
+	aws_home_write("config", "[profile\tdefault]\nservices = mine\n[services \t\"mine\"]\n"
+				 "kms =\n  endpoint_url = https://blanks\n");
+	has_endpoint("us-west-2", "https://blanks");
 	setenv("AWS_ENDPOINT_URL", "https://all", 1);
 	has_endpoint("us-west-2", "https://all");
 	setenv("AWS_ENDPOINT_URL_KMS", "https://kms", 1);

@@ -142,6 +142,36 @@ static void profile_names_may_be_quoted(void **state)
 	finds("profile my work: static keys", "P p ");
 }
 
+static void blanks_in_a_header_of_the_config_file_are_read_as_by_aws_s_tools(void **state)
+{
+	static const char *const headers[] = {
+		"[profile\twork]",	   "[profile  work]",	"[ profile \t work \t]",
+		"[profile\t\"work\"] # x", "[profile 'work' ]",
+	};
+
+	(void)state;
+	setenv("AWS_PROFILE", "work", 1);
+	for (size_t i = 0; i < COUNT_OF(headers); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "%s\naws_access_key_id=W\naws_secret_access_key=w\n",
+			 headers[i]);
+		aws_home_write("config", text);
+		finds("profile work: static keys", "W w ");
+	}
+	/* Within quotes they are the name's. */
+	aws_home_write("config",
+		       "[profile  \"my  work\"]\naws_access_key_id=Q\naws_secret_access_key=q\n");
+	setenv("AWS_PROFILE", "my  work", 1);
+	finds("profile my  work: static keys", "Q q ");
+	setenv("AWS_PROFILE", "my work", 1);
+	fails_with("'my work' is neither in");
+	/* No profile of the config file. */
+	aws_home_write("config", "[profilework]\naws_access_key_id=N\naws_secret_access_key=n\n");
+	setenv("AWS_PROFILE", "work", 1);
+	fails_with("'work' is neither in");
+}
+
 static void the_default_profile_has_two_names(void **state)
 {
 	(void)state;
@@ -186,6 +216,43 @@ static void what_does_not_fit_into_a_header_is_refused(void **state)
 	setenv("AWS_ACCESS_KEY_ID", "E", 1);
 	setenv("AWS_SESSION_TOKEN", "t t", 1);
 	fails_with("characters");
+}
+
+static void a_blank_or_line_break_at_the_end_of_a_key_is_named_before_aws_is_asked(void **state)
+{
+	static const struct {
+		const char *name, *good, *word;
+	} keys[] = {
+		{"AWS_ACCESS_KEY_ID", "E", "the AWS access key id from environment"},
+		{"AWS_SECRET_ACCESS_KEY", "e", "the AWS secret access key from environment"},
+		{"AWS_SESSION_TOKEN", "t", "the AWS session token from environment"},
+	};
+	static const char *const formats[] = {"%s\n", "%s\r\n", "%s ", "%s\t", " %s", "\n%s"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		setenv(keys[i].name, keys[i].good, 1);
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		for (size_t j = 0; j < COUNT_OF(formats); j++) {
+			char value[16];
+
+			snprintf(value, sizeof(value), formats[j], keys[i].good);
+			setenv(keys[i].name, value, 1);
+			fails_with(keys[i].word);
+			fails_with("a blank or a line break at its beginning or end");
+		}
+		setenv(keys[i].name, keys[i].good, 1);
+	}
+	setenv("AWS_SECRET_ACCESS_KEY", "e\xc2\xa0", 1);
+	fails_with("secret access key from environment holds characters");
+	unsetenv("AWS_ACCESS_KEY_ID");
+	/* In a file blanks at the end are no part of a value; a second line is. */
+	aws_home_write("credentials",
+		       "[default]\naws_access_key_id = F \t\naws_secret_access_key = f \r\n");
+	finds("profile default: static keys", "F f ");
+	aws_home_write("credentials",
+		       "[default]\naws_access_key_id = F\naws_secret_access_key = f\n  g\n");
+	fails_with("secret access key from profile default: static keys holds characters");
 }
 
 static void what_the_environment_says_of_the_end_is_kept(void **state)
@@ -238,10 +305,12 @@ int main(void)
 		EMPTY(a_colon_is_as_good_as_an_equals_sign),
 		EMPTY(the_credentials_file_wins_over_the_config_file),
 		EMPTY(profile_names_may_be_quoted),
+		EMPTY(blanks_in_a_header_of_the_config_file_are_read_as_by_aws_s_tools),
 		EMPTY(the_default_profile_has_two_names),
 		EMPTY(a_file_that_is_no_ini_is_told_with_its_line),
 		EMPTY(files_may_be_elsewhere),
 		EMPTY(what_does_not_fit_into_a_header_is_refused),
+		EMPTY(a_blank_or_line_break_at_the_end_of_a_key_is_named_before_aws_is_asked),
 		EMPTY(what_the_environment_says_of_the_end_is_kept),
 		EMPTY(nothing_empty_is_used),
 	};

@@ -22,6 +22,15 @@ static char token_path[AWS_HOME_PATH];
 	"{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\\/s\","               \
 	"\"Token\":\"t\",\"Expiration\":\"2025-11-24T17:00:00Z\"}"
 
+#define TOKEN                                                                                      \
+	{                                                                                          \
+		HTTP_ANSWERED, 200, NULL, "imds-token"                                             \
+	}
+#define ROLE                                                                                       \
+	{                                                                                          \
+		HTTP_ANSWERED, 200, NULL, "my-role\nother"                                         \
+	}
+
 #define SCRIPT(...)                                                                                \
 	static const struct fake_reply replies_[] = {__VA_ARGS__};                                 \
 	fake_http_script(&look.http, replies_, COUNT_OF(replies_))
@@ -114,7 +123,7 @@ static void refusals_of_a_web_identity_are_what_they_are(void **state)
 	} rows[] = {
 		{"AccessDenied", KMS_DENIED, 1},
 		{"ExpiredTokenException", KMS_CREDENTIALS_REFUSED, 1},
-		{"InvalidIdentityToken", KMS_CREDENTIALS_REFUSED, 1},
+		{"InvalidIdentityToken", KMS_CREDENTIALS_REFUSED, 3},
 		{"IDPRejectedClaim", KMS_CREDENTIALS_REFUSED, 1},
 		{"IDPCommunicationError", KMS_UNAVAILABLE, 3},
 	};
@@ -130,6 +139,81 @@ static void refusals_of_a_web_identity_are_what_they_are(void **state)
 		aws_look_fails(&look, rows[i].status, "AssumeRoleWithWebIdentity of arn:r");
 		assert_int_equal(look.http.request_count, rows[i].requests);
 	}
+}
+
+/* The token's file is replaced while STS thinks; in the end it is gone. */
+static void replace_token(struct fake_http *http)
+{
+	static const char *const tokens[] = {"second", "third\n"};
+
+	aws_home_write("token", http->request_count <= 2 ? tokens[http->request_count - 1] : NULL);
+}
+
+static void a_token_that_sts_can_t_check_now_is_read_and_shown_again(void **state)
+{
+	static char answer[1024];
+	struct fake_reply replies[3] = {
+		{HTTP_ANSWERED, 400, NULL, "<Error><Code>InvalidIdentityToken</Code></Error>"},
+		{HTTP_ANSWERED, 400, NULL, "<Error><Code>IDPCommunicationError</Code></Error>"},
+		{HTTP_ANSWERED, 200, NULL, answer},
+	};
+
+	(void)state;
+	set_web_identity();
+	aws_look_sts_answer(answer, sizeof(answer), "AssumeRoleWithWebIdentity", 7);
+	fake_http_script(&look.http, replies, COUNT_OF(replies));
+	look.http.on_send = replace_token;
+	assert_int_equal(aws_look_now(&look), KMS_OK);
+	assert_string_equal(look.found, "ROLE7 role7 TOKEN7");
+	assert_int_equal(look.http.request_count, 3);
+	assert_non_null(strstr(look.http.sent[0].body, "&WebIdentityToken=jwt"));
+	assert_non_null(strstr(look.http.sent[1].body, "&WebIdentityToken=second"));
+	assert_null(strstr(look.http.sent[1].body, "jwt"));
+	assert_string_equal(strstr(look.http.sent[2].body, "&WebIdentityToken="),
+			    "&WebIdentityToken=third");
+}
+
+static void a_token_that_is_gone_meanwhile_is_said(void **state)
+{
+	static const struct fake_reply reply = {HTTP_ANSWERED, 400, NULL,
+						"<Error><Code>InvalidIdentityToken</Code></Error>"};
+
+	(void)state;
+	set_web_identity();
+	look.settings.max_attempts = 9;
+	fake_http_script(&look.http, &reply, 1);
+	look.http.on_send = replace_token;
+	aws_look_fails(&look, KMS_NO_CREDENTIALS, "the web identity token file");
+	assert_int_equal(look.http.request_count, 3);
+}
+
+static void an_end_that_can_t_be_read_is_named(void **state)
+{
+	static const char bad[] = "gave credentials whose expiration is no time as in";
+	static const char *const ends[] = {"", "tomorrow", "2025-11-24", "2025-11-24T17:00:00"};
+	static char json[256], xml[1024];
+	static struct fake_reply replies[] = {TOKEN, ROLE, TOKEN, {HTTP_ANSWERED, 200, NULL, json}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(ends); i++) {
+		snprintf(json, sizeof(json),
+			 "{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\","
+			 "\"Token\":\"t\",\"Expiration\":\"%s\"}",
+			 ends[i]);
+		fake_http_script(&look.http, replies, COUNT_OF(replies));
+		fails_with(bad);
+		setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/c", 1);
+		fake_http_script(&look.http, &replies[3], 1);
+		fails_with(bad);
+		unsetenv("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+	}
+	set_web_identity();
+	aws_look_sts_answer(xml, sizeof(xml), "AssumeRoleWithWebIdentity", 7);
+	memcpy(strstr(xml, "2025-"), "soon-", 5);
+	replies[3].body = xml;
+	fake_http_script(&look.http, &replies[3], 1);
+	fails_with("of arn:r: the answer has credentials whose expiration is no time");
+	replies[3].body = json;
 }
 
 /* Containers. */
@@ -200,6 +284,8 @@ static void the_token_s_file_wins_and_is_read_each_time(void **state)
 	assert_string_equal(fake_http_header(&look.http, 2, "Authorization"), "next-token");
 	aws_home_write("token", "a\r\nX-Evil: 1");
 	fails_with("more than one line");
+	aws_home_write("token", "a\n\n");
+	fails_with("more than one line");
 	aws_home_write("token", NULL);
 	fails_with("can't be read");
 	assert_int_equal(look.http.request_count, 3);
@@ -229,6 +315,35 @@ static void no_pipe_is_waited_for(void **state)
 	}
 	assert_int_equal(look.http.request_count, 0);
 	unlink(pipe_path);
+}
+
+static void the_line_end_after_a_container_s_token_is_not_the_token_s(void **state)
+{
+	static const char *const ends[] = {"token\n", "token\r\n", "token"};
+
+	(void)state;
+	SCRIPT({HTTP_ANSWERED, 200, NULL, GIVEN});
+	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials", 1);
+	for (size_t i = 0; i < COUNT_OF(ends); i++) {
+		unsetenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+		setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", ends[i], 1);
+		assert_int_equal(aws_look_now(&look), KMS_OK);
+		assert_string_equal(fake_http_header(&look.http, 2 * i, "Authorization"), "token");
+		setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_path, 1);
+		aws_home_write("token", ends[i]);
+		assert_int_equal(aws_look_now(&look), KMS_OK);
+		assert_string_equal(fake_http_header(&look.http, 2 * i + 1, "Authorization"),
+				    "token");
+	}
+}
+
+static void a_line_break_in_what_is_given_is_named(void **state)
+{
+	(void)state;
+	SCRIPT({HTTP_ANSWERED, 200, NULL,
+		"{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\\n\",\"Token\":\"t\"}"});
+	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/c", 1);
+	fails_with("secret access key from container holds characters that do not belong there: a");
 }
 
 static void failures_of_the_agent_are_told(void **state)
@@ -265,15 +380,6 @@ static void failures_of_the_agent_are_told(void **state)
 }
 
 /* Instances. */
-
-#define TOKEN                                                                                      \
-	{                                                                                          \
-		HTTP_ANSWERED, 200, NULL, "imds-token"                                             \
-	}
-#define ROLE                                                                                       \
-	{                                                                                          \
-		HTTP_ANSWERED, 200, NULL, "my-role\nother"                                         \
-	}
 
 static void an_instance_s_role_comes_by_version_two(void **state)
 {
@@ -467,10 +573,15 @@ int main(void)
 		EMPTY(a_web_identity_may_stand_in_a_profile),
 		EMPTY(what_a_web_identity_lacks_is_said),
 		EMPTY(refusals_of_a_web_identity_are_what_they_are),
+		EMPTY(a_token_that_sts_can_t_check_now_is_read_and_shown_again),
+		EMPTY(a_token_that_is_gone_meanwhile_is_said),
+		EMPTY(an_end_that_can_t_be_read_is_named),
 		EMPTY(a_relative_address_is_the_ecs_agent_s),
 		EMPTY(a_full_address_is_one_of_those_that_may_be_trusted),
 		EMPTY(the_token_s_file_wins_and_is_read_each_time),
 		EMPTY(no_pipe_is_waited_for),
+		EMPTY(the_line_end_after_a_container_s_token_is_not_the_token_s),
+		EMPTY(a_line_break_in_what_is_given_is_named),
 		EMPTY(failures_of_the_agent_are_told),
 		EMPTY(an_instance_s_role_comes_by_version_two),
 		EMPTY(where_the_metadata_service_is_can_be_set),

@@ -241,7 +241,9 @@ static void what_a_program_does_wrong_is_told_without_its_output(void **state)
 		{"{\"Version\": 1, \"AccessKeyId\": \"A\"}", 0, "no credentials"},
 		{"{\"Version\": 1, \"AccessKeyId\": \"A\", \"SecretAccessKey\": \"topsecret\", "
 		 "\"Expiration\": \"soon\"}",
-		 0, "no credentials"},
+		 0, "printed credentials whose expiration is no time as in"},
+		{"{\"Version\": 1, \"AccessKeyId\": \"A\", \"SecretAccessKey\": \"topsecret\\n\"}",
+		 0, "secret access key from profile work: credential_process sh holds characters"},
 		{"{\"Version\": 1, \"AccessKeyId\": \"A\", \"SecretAccessKey\": \"topsecret\", "
 		 "\"Expiration\": \"2025-11-24T15:00:00Z\"}",
 		 0, "expired already"},

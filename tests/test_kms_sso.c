@@ -268,7 +268,7 @@ static void refusals_of_the_portal_are_what_they_are(void **state)
 		  "{\"roleCredentials\":{\"accessKeyId\":\"A\",\"secretAccessKey\":\"s\","
 		  "\"expiration\":\"x\"}}"},
 		 KMS_NO_CREDENTIALS,
-		 "gave no credentials"},
+		 "gave credentials whose expiration is no time in milli"},
 		{{HTTP_ANSWERED, 200, NULL,
 		  "{\"secretAccessKey\":\"s\",\"roleCredentials\":{\"accessKeyId\":\"A\","
 		  "\"expiration\":1764003600000}}"},

@@ -93,6 +93,51 @@ def static_keys(scene):
         scene.fails("nothing at all", home, NO_CREDENTIALS, "no AWS credentials")
 
 
+def spaces(scene):
+    """Blanks, tabs and line breaks where people leave them."""
+    user, odd = scene.fake.user, "holds characters that do not belong there: a blank or a line break"
+    for end in ("\n", "\r\n", " "):
+        with scene.home(AWS_ACCESS_KEY_ID=user.access_key, AWS_SECRET_ACCESS_KEY=user.secret + end) as home:
+            scene.fails(f"environment: {end!r} behind the secret", home, NO_CREDENTIALS, f"secret access key from environment {odd}")
+            home.set(AWS_ACCESS_KEY_ID=user.access_key + end, AWS_SECRET_ACCESS_KEY=user.secret)
+            scene.fails(f"environment: {end!r} behind the key id", home, NO_CREDENTIALS, f"access key id from environment {odd}")
+            home.set(AWS_ACCESS_KEY_ID=user.access_key, AWS_SESSION_TOKEN="token" + end)
+            scene.fails(f"environment: {end!r} behind the session token", home, NO_CREDENTIALS, f"session token from environment {odd}")
+    with scene.home(AWS_PROFILE="work") as home:
+        for header in ("[profile\twork]", "[profile   work]", "[profile \t\"work\" \t]"):
+            home.write("config", f"{header}\n{keys_of(user)}")
+            scene.gives(f"config file: {header!r}", home, user.arn, "profile work: static keys")
+        home.write("config", "").write("credentials", "[work]\n" + keys_of(user).replace("\n", " \t\r\n"))
+        scene.gives("credentials file: blanks and carriage returns behind the values", home, user.arn, "profile work: static keys")
+
+
+def sts_recovers(scene):
+    """What of STS's refusals of a token passes: it is asked again, with the file as it is then."""
+    fake, op = scene.fake, "AssumeRoleWithWebIdentity"
+    caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/pod"
+    with scene.home(AWS_ROLE_ARN=f"{ROLE}pod") as home:
+        home.write("token", "jwt-before\n").set(AWS_WEB_IDENTITY_TOKEN_FILE=home.path("token"))
+        for refusal in ("InvalidIdentityToken", "IDPCommunicationError"):
+            fake.reset()
+            fake.faults.order(op=op, count=2, type=refusal, message="it passes")
+            with Probe(home.environment) as probe:
+                answer = probe.ask("describe", scene.key)
+            callers = {without_session(entry.get("caller") or "") for entry in fake.requests() if entry["op"] == "DescribeKey"}
+            tap.ok(answer["status"] == OK and callers == {caller} and fake.calls()[op] == 3, f"web identity: {refusal} passes",
+                   f"{answer} {fake.calls()}\n{probe.log}")
+        fake.reset()
+        fake.faults.order(op=op, type="InvalidIdentityToken", delay_ms=1500)
+        with Probe(home.environment) as probe:
+            probe.send("describe", scene.key)
+            while op not in fake.calls():
+                time.sleep(0.01)
+            home.write("token", "jwt-after\n")
+            answer = probe.receive()
+        tokens = [entry["token"] for entry in fake.requests() if entry["op"] == op]
+        tap.ok(answer["status"] == OK and tokens == ["jwt-before", "jwt-after"], "web identity: a file replaced meanwhile is read anew",
+               f"{answer} {tokens}\n{probe.log}")
+
+
 def roles(scene):
     fake, user = scene.fake, scene.fake.user
     config = (f"[profile work]\nrole_arn = {ROLE}top\nsource_profile = middle\nexternal_id = from-us\n"
@@ -156,6 +201,10 @@ def process(scene):
         scene.fails("credential_process: too much", home.set(PROBE_CALL_MS=15000), NO_CREDENTIALS, "8 KiB")
         program(f"echo '{good.replace('1', '2', 1)}'\n")
         scene.fails("credential_process: another version", home, NO_CREDENTIALS, "Version")
+        program("cat <<'E'\n" + json.dumps({**json.loads(good), "Expiration": "tomorrow"}) + "\nE\n")
+        scene.fails("credential_process: an unreadable end", home, NO_CREDENTIALS, "credentials whose expiration is no time as in")
+        program("cat <<'E'\n" + json.dumps({**json.loads(good), "SecretAccessKey": user.secret + "\n"}) + "\nE\n")
+        scene.fails("credential_process: a line break behind the secret", home, NO_CREDENTIALS, "secret access key from")
 
 
 def containers(scene):
@@ -167,6 +216,8 @@ def containers(scene):
         home.write("token", "pod-identity-1").set(AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=home.path("token"),
                                                   AWS_CONTAINER_AUTHORIZATION_TOKEN="old")
         scene.gives("container with a token's file (EKS Pod Identity)", home, caller, "container")
+        home.write("token", "pod-identity-1\n")
+        scene.gives("container: a line break behind the token in its file", home, caller, "container", judge=False)
         home.write("token", "wrong")
         scene.fails("container: a token it does not take", home, NO_CREDENTIALS, "bad token")
         scene.fake.faults.clear()
@@ -175,6 +226,18 @@ def containers(scene):
         home.set(AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:9/x")
         scene.fails("container: nobody there", home, UNAVAILABLE, "container")
         identities.container_token = None
+        odd_answers(scene, home.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{scene.fake.url}/container"), "container")
+
+
+def odd_answers(scene, home, who):
+    """What a source's answer has and should not."""
+    identities = scene.fake.identities
+    for member, value, word in (("Expiration", "tomorrow", "credentials whose expiration is no time as in"),
+                                ("SecretAccessKey", "it-ends-here\n", "secret access key from"),
+                                ("Token", "a token ", "session token from")):
+        identities.changes = {member: value}
+        scene.fails(f"{who}: {member} is {value!r}", home, NO_CREDENTIALS, word)
+    identities.changes = {}
 
 
 def instances(scene):
@@ -192,6 +255,8 @@ def instances(scene):
         scene.fails("EC2 metadata: version 1 alone is not used", home, NO_CREDENTIALS, "IMDSv2")
         identities.imds_v1, identities.imds_off = False, True
         scene.fails("EC2 metadata: switched off there", home, NO_CREDENTIALS, "switched off")
+        identities.imds_off = False
+        odd_answers(scene, home, "EC2 metadata")
         identities.imds_off, identities.imds_seconds = False, -60
         scene.fake.reset()
         with Probe(home.environment) as probe:
@@ -284,7 +349,7 @@ def main():
     with FakeAws() as fake:
         watched.append(fake)
         scene = Scene(fake, fake.keys.create("us-west-2").arn)
-        for part in (static_keys, roles, web_identity, process, containers, instances, sso) + (() if JUDGED else (refreshes,)):
+        for part in (static_keys, spaces, roles, web_identity, process, containers, instances, sso) + (() if JUDGED else (sts_recovers, refreshes)):
             part(scene)
     tap.finish()
 

@@ -41,6 +41,7 @@ class Identities:
         self.roles = {}  # ARN → {"policies", "external_id", "seconds", "refuse"}
         self.imds_tokens, self.imds_v1 = set(), False
         self.imds_role, self.imds_off, self.imds_seconds = "instance-role", False, 3600
+        self.changes = {}  # of members of what IMDS and the container endpoint give
         self.container_token, self.sso_token, self.refresh_token = None, None, None
         self.client_secret, self.sso_forbidden = "client-secret-" + os.urandom(8).hex(), False
         self.issued = []  # (source, access key), in order
@@ -158,7 +159,7 @@ def metadata(identities, method, path, headers):
         return 200, identities.imds_role
     if path == f"{base}{identities.imds_role}":
         role = f"arn:aws:iam::{ACCOUNT}:role/{identities.imds_role}"
-        return 200, identities.issue("IMDS", role, "i-1234", identities.imds_seconds).as_json()
+        return 200, identities.issue("IMDS", role, "i-1234", identities.imds_seconds).as_json() | identities.changes
     if path == "/latest/meta-data/placement/region":
         return 200, "us-west-2"
     return 404, ""
@@ -167,7 +168,7 @@ def metadata(identities, method, path, headers):
 def container(identities, headers):
     if identities.container_token is not None and headers.get("Authorization") != identities.container_token:
         return 401, {"code": "Unauthorized", "message": "bad token"}
-    return 200, identities.issue("Container", f"arn:aws:iam::{ACCOUNT}:role/task-role").as_json()
+    return 200, identities.issue("Container", f"arn:aws:iam::{ACCOUNT}:role/task-role").as_json() | identities.changes
 
 
 def sso_credentials(identities, query, headers):

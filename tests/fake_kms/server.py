@@ -239,7 +239,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             caller = self.sts_caller(path, body)
             entry.update(role=form.get("RoleArn"), session=form.get("RoleSessionName"), external_id=form.get("ExternalId"),
-                         caller=caller and caller.arn)
+                         token=form.get("WebIdentityToken"), caller=caller and caller.arn)
             self.ordered(fault)
             answer = identity.sts(self.fake.identities, form, caller)
         except (Refusal, Unsigned) as error:

@@ -76,7 +76,7 @@ static void read_credentials(struct bytes input, bool since_1970)
 	AUTO(json_freep) json_t *rest = NULL;
 
 	put_copy(&text, input);
-	if (credentials_parse(&text, &form, &credentials, &rest))
+	if (credentials_parse(&text, &form, &credentials, &rest) == NULL)
 		credentials_check(&credentials, NULL);
 }
 
