@@ -17,7 +17,8 @@ static bool reach_world(struct aws *aws, const struct aws_world *world)
 		aws->world.sleep = retry_sleep;
 	if (aws->world.http == NULL)
 		aws->world.http = aws->own_http =
-			http_curl_new(aws->settings->max_idle_connections, aws->settings->clock);
+			http_curl_new(aws->settings->max_idle_connections,
+				      aws->settings->no_threads, aws->settings->clock);
 	return aws->world.http != NULL;
 }
 

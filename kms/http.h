@@ -67,6 +67,11 @@ struct http {
 	const struct http_operations *operations;
 };
 
-/* Touches neither network nor libcurl before the first request. The clock, which is borrowed, says
- * how long connections are idle. NULL: no memory. */
-struct http *http_curl_new(unsigned max_idle_connections, const struct clock *clock);
+/*
+ * Touches neither network nor libcurl before the first request. The clock, which is borrowed, says
+ * how long connections are idle. `no_threads`: none is started, not even by libcurl for its
+ * resolver; names are then looked up in the calling thread, whenever a connection has to be made,
+ * and for as long as the system's resolver takes, whatever the request's time. NULL: no memory.
+ */
+struct http *http_curl_new(unsigned max_idle_connections, bool no_threads,
+			   const struct clock *clock);

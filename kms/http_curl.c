@@ -14,6 +14,7 @@
 #include "crypto/crypto.h"
 #include "kms/http_failure.h"
 #include "kms/http_guest.h"
+#include "kms/http_names.h"
 #include "kms/http_pool.h"
 
 struct http_curl {
@@ -21,6 +22,14 @@ struct http_curl {
 	struct http_pool pool;
 	struct guest_sockets sockets;
 	const struct clock *clock;
+	bool no_threads;
+};
+
+/* Who opens sockets for one try of a request. */
+struct dial {
+	struct guest_sockets *sockets;
+	bool refused; /* none may be opened */
+	bool wanted;  /* one was */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -66,8 +75,14 @@ static size_t on_head(char *data, size_t size, size_t count, void *state)
 
 static curl_socket_t on_socket(void *state, curlsocktype purpose, struct curl_sockaddr *address)
 {
+	struct dial *dial = state;
+
 	(void)purpose;
-	return guest_socket_open(state, address->family, address->socktype, address->protocol);
+	dial->wanted = true;
+	if (dial->refused)
+		return CURL_SOCKET_BAD;
+	return guest_socket_open(dial->sockets, address->family, address->socktype,
+				 address->protocol);
 }
 
 static int on_close(void *state, curl_socket_t fd)
@@ -133,16 +148,16 @@ static void set_protocol(CURL *handle)
 	curl_easy_setopt(handle, CURLOPT_USERAGENT, "cmek-pkcs11/" CMEK_VERSION);
 }
 
-static void set_callbacks(CURL *handle, struct http_curl *http, struct http_answer *answer)
+static void set_callbacks(CURL *handle, struct dial *dial, struct http_answer *answer)
 {
 	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(handle, CURLOPT_WRITEDATA, (void *)answer);
 	curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_head);
 	curl_easy_setopt(handle, CURLOPT_HEADERDATA, (void *)answer);
 	curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-	curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, (void *)&http->sockets);
+	curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, (void *)dial);
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, (void *)&http->sockets);
+	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETDATA, (void *)dial->sockets);
 	curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, on_tls);
 	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, answer->error);
 }
@@ -168,8 +183,9 @@ static void set_request(CURL *handle, const struct http_request *request, struct
 	}
 }
 
-static enum http_result perform(struct http_curl *http, CURL *handle,
-				const struct http_request *request, struct http_answer *answer)
+/* `addresses`: of names, or NULL. */
+static enum http_result perform(struct dial *dial, CURL *handle, const struct http_request *request,
+				struct curl_slist *addresses, struct http_answer *answer)
 {
 	struct curl_slist *list = header_list(request);
 	CURLcode code = CURLE_OUT_OF_MEMORY;
@@ -177,14 +193,79 @@ static enum http_result perform(struct http_curl *http, CURL *handle,
 
 	if (list != NULL) {
 		set_protocol(handle);
-		set_callbacks(handle, http, answer);
+		set_callbacks(handle, dial, answer);
 		set_request(handle, request, list);
+		curl_easy_setopt(handle, CURLOPT_RESOLVE, addresses);
 		code = curl_easy_perform(handle);
+		/* A handle that was not used to its end may still look at it. */
+		curl_easy_setopt(handle, CURLOPT_RESOLVE, NULL);
 		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
 		answer->status = (unsigned)status;
 	}
 	header_list_free(list);
 	return http_failure(handle, code, request, answer);
+}
+
+static void forget_answer(struct http_answer *answer)
+{
+	buffer_truncate(&answer->head, 0);
+	buffer_truncate(&answer->body, 0);
+	answer->status = 0;
+	answer->error[0] = 0;
+}
+
+/* What of a request's time is left since then; not 0, which is libcurl's word for any time. */
+static void shorten(const struct http_curl *http, int64_t since_ms, struct http_request *request)
+{
+	int64_t left = request->timeout_ms - (clock_now(http->clock).monotonic_ms - since_ms);
+
+	request->timeout_ms = left > 0 ? (unsigned)left : 1;
+	if (request->connect_timeout_ms > request->timeout_ms)
+		request->connect_timeout_ms = request->timeout_ms;
+}
+
+/* By a new connection. */
+static enum http_result perform_anew(struct http_curl *http, CURL *handle,
+				     const struct http_request *request,
+				     const struct http_names *names, struct http_answer *answer)
+{
+	AUTO(curl_slist_freep) struct curl_slist *addresses = NULL;
+	struct dial dial = {.sockets = &http->sockets};
+	int64_t began_ms = clock_now(http->clock).monotonic_ms;
+	struct http_request rest = *request;
+	CURLcode code = http_names_look_up(names, &addresses, answer->error);
+
+	if (code != CURLE_OK)
+		return http_failure(handle, code, request, answer);
+	shorten(http, began_ms, &rest);
+	return perform(&dial, handle, &rest, addresses, answer);
+}
+
+/*
+ * Without a thread. First by a connection that is there, if there is one, for it needs no name;
+ * where libcurl wants another, nothing has come of it, as with a connection that died meanwhile,
+ * and the names are looked up. Nothing found is used again: each try replaces what the handle
+ * knows.
+ */
+static enum http_result perform_here(struct http_curl *http, CURL *handle,
+				     const struct http_request *request, struct http_answer *answer)
+{
+	AUTO(http_names_clear) struct http_names names = {0};
+	AUTO(curl_slist_freep) struct curl_slist *nowhere = NULL;
+	struct dial dial = {.sockets = &http->sockets};
+	CURLcode code = http_names_find(request, &names, answer->error);
+	enum http_result result;
+
+	if (code == CURLE_OK)
+		code = http_names_without_address(&names, &nowhere);
+	if (code != CURLE_OK)
+		return http_failure(handle, code, request, answer);
+	dial.refused = names.count > 0;
+	result = perform(&dial, handle, request, nowhere, answer);
+	if (!dial.refused || !dial.wanted)
+		return result;
+	forget_answer(answer);
+	return perform_anew(http, handle, request, &names, answer);
 }
 
 /* Scheme, host and port of a URL. */
@@ -201,6 +282,7 @@ static enum http_result send_with_pool(struct http_curl *http, const struct http
 				       struct http_answer *answer)
 {
 	char server[POOL_SERVER_MAX + 1];
+	struct dial dial = {.sockets = &http->sockets};
 	enum http_result result;
 	CURL *handle;
 
@@ -208,7 +290,8 @@ static enum http_result send_with_pool(struct http_curl *http, const struct http
 	handle = pool_borrow(&http->pool, server, clock_now(http->clock).monotonic_ms);
 	if (handle == NULL)
 		return HTTP_NO_MEMORY;
-	result = perform(http, handle, request, answer);
+	result = http->no_threads ? perform_here(http, handle, request, answer)
+				  : perform(&dial, handle, request, NULL, answer);
 	curl_easy_reset(handle); /* forgets what is borrowed, keeps the connections */
 	/* Sockets closed from now on are still ours to count. */
 	curl_easy_setopt(handle, CURLOPT_CLOSESOCKETFUNCTION, on_close);
@@ -262,7 +345,8 @@ static const struct http_operations real_operations = {
 	.free = real_free,
 };
 
-struct http *http_curl_new(unsigned max_idle_connections, const struct clock *clock)
+struct http *http_curl_new(unsigned max_idle_connections, bool no_threads,
+			   const struct clock *clock)
 {
 	struct http_curl *http = calloc(1, sizeof(*http));
 
@@ -270,6 +354,7 @@ struct http *http_curl_new(unsigned max_idle_connections, const struct clock *cl
 		return NULL;
 	http->http.operations = &real_operations;
 	http->clock = clock;
+	http->no_threads = no_threads;
 	pool_init(&http->pool, max_idle_connections);
 	return &http->http;
 }

@@ -168,6 +168,7 @@ struct kms_settings {
 	unsigned call_timeout_ms;      /* 15000 */
 	unsigned max_attempts;	       /* AWS_MAX_ATTEMPTS, the profile's, 3 */
 	unsigned max_idle_connections; /* 8 */
+	bool no_threads;	       /* libcurl starts none: names are looked up by the caller */
 	/* local */
 	const char *local_path; /* file of the embedded KMS's keys */
 	/* both */

@@ -142,7 +142,12 @@
 #define CMEK_EXIT_UNAVAILABLE 6 /* KMS, credentials or store out of reach: try again */
 #define CMEK_EXIT_DAMAGED     7 /* an envelope, record or store that is not what was written */
 
-/* C_Initialize's pReserved: "key=value" pairs separated by spaces:
+/* C_Initialize's flags: CKF_LIBRARY_CANT_CREATE_OS_THREADS keeps libcurl from starting a thread for
+ * each host's name that it looks up (nothing else here starts any). The calling thread looks it up
+ * then, and may wait for as long as the system's resolver does, beyond [aws] call_timeout_ms.
+ * CKR_NEED_TO_CREATE_THREADS is never answered.
+ *
+ * C_Initialize's pReserved: "key=value" pairs separated by spaces:
  *   config=PATH      the configuration file (no other is looked for), absolute or from "~/"
  *   free-slot=true   show a free slot, on which C_InitToken makes a project
  *   log=LEVEL        overrides [log] level (off, error, warning, info, debug)

@@ -29,7 +29,9 @@ CK_RV C_Initialize(CK_VOID_PTR args)
 	if (args != NULL)
 		memcpy(&copy, args, sizeof(copy));
 	TRY(told(check_locking(&copy)));
-	return told(module_start(copy.pReserved));
+	/* Never CKR_NEED_TO_CREATE_THREADS: we can do without, and NSS sets the flag always. */
+	return told(module_start(copy.pReserved,
+				 (copy.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS) != 0));
 }
 
 CK_RV C_Finalize(CK_VOID_PTR reserved)

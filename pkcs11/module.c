@@ -62,7 +62,7 @@ static char *place_of(const struct config *config, unsigned line)
 	return buffer_take_text(&text);
 }
 
-static struct kms_clients *make_clients(const struct config *config)
+static struct kms_clients *make_clients(const struct config *config, bool no_threads)
 {
 	AUTO(freep) char *allowed_at = place_of(config, config->allowed_root_keys_line);
 	const struct kms_settings settings = {
@@ -78,6 +78,7 @@ static struct kms_clients *make_clients(const struct config *config)
 		.call_timeout_ms = config->aws_call_timeout_ms,
 		.max_attempts = config->aws_max_attempts,
 		.max_idle_connections = config->aws_max_idle_connections,
+		.no_threads = no_threads,
 		.local_path = config->local_path,
 		.allowed_root_keys = config->allowed_root_keys,
 		.allowed_root_keys_at = allowed_at,
@@ -107,7 +108,7 @@ static CK_RV make_zones(struct module *module)
 		.clock = &clock_system,
 	};
 	struct store *store = store_sqlite_new(config->store_path);
-	struct kms_clients *clients = make_clients(config);
+	struct kms_clients *clients = make_clients(config, module->no_threads);
 
 	if (store == NULL || clients == NULL) {
 		if (store != NULL)
@@ -150,13 +151,14 @@ static CK_RV describe(struct module *module)
 }
 
 /* Takes the configuration. */
-static CK_RV module_new(struct config *config, struct module **ret_module)
+static CK_RV module_new(struct config *config, bool no_threads, struct module **ret_module)
 {
 	const struct token_settings settings = {config->slots_free, config->slots_login_required};
 	AUTO(module_freep) struct module *module = calloc(1, sizeof(*module));
 
 	if (module == NULL)
 		return CKR_HOST_MEMORY;
+	module->no_threads = no_threads;
 	module->config = *config;
 	*config = (struct config){0};
 	if (module->config.default_root_key != NULL)
@@ -223,7 +225,7 @@ static void configure_log(const struct config *config)
 			 config->log_to, system_error_making(errno), system_error_remedy(errno));
 }
 
-static CK_RV start(struct config *config)
+static CK_RV start(struct config *config, bool no_threads)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&living);
 	AUTO(module_freep) struct module *module = NULL;
@@ -235,13 +237,13 @@ static CK_RV start(struct config *config)
 	if (!audit_configure(config->log_audit))
 		return CKR_HOST_MEMORY;
 	audit_require(config->log_audit_required);
-	TRY(module_new(config, &module));
+	TRY(module_new(config, no_threads, &module));
 	TRY(sessions_start(module->objects, module->tokens));
 	publish(TAKE(module));
 	return CKR_OK;
 }
 
-CK_RV module_start(const char *reserved)
+CK_RV module_start(const char *reserved, bool no_threads)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(config_clear) struct config config = {0};
@@ -254,7 +256,7 @@ CK_RV module_start(const char *reserved)
 	configure_log(&config);
 	if (!crypto_start(config.crypto_fips))
 		return CKR_FUNCTION_FAILED;
-	return start(&config);
+	return start(&config, no_threads);
 }
 
 /* Nobody gets the module any more; who has it, brings it back. */

@@ -10,14 +10,16 @@
 
 struct module {
 	struct config config;
+	bool no_threads;	      /* as the application said */
 	struct buffer root_key_extra; /* of the default root key, for zones */
 	struct zones *zones;
 	struct objects *objects;
 	struct tokens *tokens;
 };
 
-/* C_Initialize: no network, no store. CKR_CRYPTOKI_ALREADY_INITIALIZED. */
-CK_RV module_start(const char *reserved);
+/* C_Initialize: no network, no store. `no_threads`: nothing of ours starts a thread.
+ * CKR_CRYPTOKI_ALREADY_INITIALIZED. */
+CK_RV module_start(const char *reserved, bool no_threads);
 /* C_Finalize: closes all sessions, waits for those who use the module, wipes every key. */
 CK_RV module_stop(void);
 

@@ -176,7 +176,7 @@ static struct fake_clock now;
 static int new_http(void **state)
 {
 	fake_clock_init(&now);
-	*state = http_curl_new(KEPT, &now.clock);
+	*state = http_curl_new(KEPT, false, &now.clock);
 	atomic_store(&connections, 0);
 	atomic_store(&requests, 0);
 	return *state == NULL ? -1 : 0;

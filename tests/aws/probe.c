@@ -261,6 +261,7 @@ int main(void)
 		.attempt_timeout_ms = number("PROBE_ATTEMPT_MS"),
 		.call_timeout_ms = number("PROBE_CALL_MS"),
 		.max_attempts = number("PROBE_ATTEMPTS"),
+		.no_threads = number("PROBE_NO_THREADS") != 0,
 	};
 	static char line[LINE_MAX_BYTES];
 

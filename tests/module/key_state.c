@@ -1,5 +1,6 @@
 /*
- * An application that looks at root keys, for tests/e2e/key_states.py:
+ * An application that looks at root keys, for tests/e2e/key_states.py and tests/aws/threads.py
+ *(with CMEK_TEST_NO_THREADS it says in C_Initialize that threads can't be started):
  *
  *	key_state PROJECT LABEL
  *
@@ -29,6 +30,7 @@ static void load_module(void)
 	const char *path = getenv("CMEK_PKCS11_MODULE");
 	void *library = dlopen(path == NULL ? CMEK_MODULE : path, RTLD_NOW | RTLD_LOCAL);
 	void *symbol = library == NULL ? NULL : dlsym(library, "C_GetFunctionList");
+	CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK};
 	CK_C_GetFunctionList get_list;
 
 	if (symbol == NULL) {
@@ -37,7 +39,9 @@ static void load_module(void)
 	}
 	memcpy(&get_list, &symbol, sizeof(get_list));
 	must(get_list(&p11), "C_GetFunctionList");
-	must(p11->C_Initialize(NULL), "C_Initialize");
+	if (getenv("CMEK_TEST_NO_THREADS") != NULL)
+		arguments.flags |= CKF_LIBRARY_CANT_CREATE_OS_THREADS;
+	must(p11->C_Initialize(&arguments), "C_Initialize");
 }
 
 static CK_SESSION_HANDLE open_session(const char *project)

@@ -1,0 +1,39 @@
+/*
+ * Names of hosts, looked up in the calling thread and handed to libcurl, whose own resolver starts
+ * a thread for each: for a program that has said that it can't have that.
+ */
+#pragma once
+
+#include <curl/curl.h>
+
+#include "kms/http.h"
+
+/* What libcurl would look up for a request if it had to connect. */
+struct http_names {
+	size_t count; /* 0: nothing, for there are addresses already */
+	struct http_name {
+		char *host, *port; /* libcurl's */
+		bool of_proxy;
+	} at[2];
+};
+void http_names_clear(struct http_names *names);
+
+/* Zero state first. CURLE_OK: there they are; what libcurl can't read has none, and is for it to
+ * refuse. CURLE_URL_MALFORMAT: a name that is not ASCII (`error` says so); CURLE_OUT_OF_MEMORY. */
+CURLcode http_names_find(const struct http_request *request, struct http_names *names,
+			 char error[static CURL_ERROR_SIZE]);
+
+/* For CURLOPT_RESOLVE, in the place of whatever the handle knew before; NULL if there are no names.
+ * With an address to which nobody may connect: a connection that is there serves, a new one is the
+ * socket callback's to refuse. */
+CURLcode http_names_without_address(const struct http_names *names, struct curl_slist **ret_list);
+/* With all their addresses as of now, asked of the system by its own rules and patience. A failure
+ * is libcurl's word for it, in `error` that of the system. */
+CURLcode http_names_look_up(const struct http_names *names, struct curl_slist **ret_list,
+			    char error[static CURL_ERROR_SIZE]);
+
+/* For AUTO. */
+static inline void curl_slist_freep(struct curl_slist **list)
+{
+	curl_slist_free_all(*list);
+}
