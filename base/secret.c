@@ -41,6 +41,15 @@ void wipe(void *memory, size_t len)
 		explicit_bzero(memory, len);
 }
 
+/* By a pointer that the compiler can't look through. */
+void secret_copy(void *to, const void *from, size_t len)
+{
+	static void *(*const volatile copy)(void *, const void *, size_t) = memcpy;
+
+	if (len > 0)
+		copy(to, from, len);
+}
+
 static size_t class_size(size_t class)
 {
 	return (size_t)SLOT_MIN << class;

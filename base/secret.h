@@ -25,3 +25,6 @@ void secret_abandon(void);
 
 /* Overwrites memory in a way the compiler keeps; accepts NULL with a length of 0. */
 void wipe(void *memory, size_t len);
+/* Copies key bytes. memcpy() of a length that the compiler knows becomes loads and stores of its
+ * own, and it may put a part of the key aside on the stack, where nobody wipes it. */
+void secret_copy(void *to, const void *from, size_t len);

@@ -125,7 +125,7 @@ static bool hmac_key(struct digest *digest, enum digest_kind kind, struct bytes 
 		return digest_update(digest, key) && digest_finish(digest, pad) &&
 		       digest_start(digest);
 	if (key.len > 0)
-		memcpy(pad, key.data, key.len);
+		secret_copy(pad, key.data, key.len);
 	return true;
 }
 
@@ -149,7 +149,7 @@ static bool hmac_run(struct digest *digest, enum digest_kind kind, uint8_t pad[s
 		    digest_update(digest, bytes(mac, size)) && digest_finish(digest, mac);
 
 	if (good)
-		memcpy(ret_mac, mac, size);
+		secret_copy(ret_mac, mac, size);
 	wipe(mac, sizeof(mac));
 	return good;
 }

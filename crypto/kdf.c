@@ -41,7 +41,7 @@ static bool hkdf_expand(enum digest_kind kind, struct bytes prk, struct bytes in
 		number++;
 		good = hmac_once(kind, prk, parts, COUNT_OF(parts), block);
 		if (good)
-			memcpy(ret_key + done, block, left < size ? left : size);
+			secret_copy(ret_key + done, block, left < size ? left : size);
 	}
 	wipe(block, sizeof(block));
 	return good;
@@ -63,7 +63,7 @@ bool hkdf(enum digest_kind kind, bool extract, bool expand, struct bytes key, st
 	if (good && expand)
 		good = hkdf_expand(kind, bytes(prk, size), info, ret_key, ret_len);
 	else if (good)
-		memcpy(ret_key, prk, size);
+		secret_copy(ret_key, prk, size);
 	wipe(prk, sizeof(prk));
 	return good;
 }

@@ -107,7 +107,7 @@ static bool read_material(const json_t *object, struct bytes secrets, uint32_t a
 	material->secret = secret_new(LOCAL_SECRET);
 	if (material->secret == NULL)
 		return false;
-	memcpy(material->secret, secrets.data + number * LOCAL_SECRET, LOCAL_SECRET);
+	secret_copy(material->secret, secrets.data + number * LOCAL_SECRET, LOCAL_SECRET);
 	return true;
 }
 

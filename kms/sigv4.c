@@ -137,7 +137,7 @@ static bool derive_key(struct bytes secret, const struct sigv4_scope *scope,
 	for (size_t i = 1; good && i < COUNT_OF(steps); i++)
 		good = hmac_text(bytes(key, sizeof(key)), steps[i], key);
 	if (good)
-		memcpy(ret_key, key, sizeof(key));
+		secret_copy(ret_key, key, sizeof(key));
 	wipe(key, sizeof(key));
 	return good;
 }
@@ -183,7 +183,7 @@ static bool cached_key(struct sigv4_cache *cache, const struct sigv4_identity *i
 		memcpy(cache->date, scope->time, SIGV4_DATE);
 		cache->number = identity->number;
 	}
-	memcpy(ret_key, cache->key, SIGV4_KEY);
+	secret_copy(ret_key, cache->key, SIGV4_KEY);
 	return true;
 }
 

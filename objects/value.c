@@ -231,7 +231,7 @@ enum zone_status value_set(struct object *object, const uint8_t *plain)
 
 	if (bytes == NULL)
 		return ZONE_NO_MEMORY;
-	memcpy(bytes, plain, object->value_len);
+	secret_copy(bytes, plain, object->value_len);
 	if (put(object, &bytes))
 		return ZONE_OK;
 	TRY(ezk_continue(object_ezk(object)));
@@ -254,7 +254,7 @@ bool value_share(struct object *to, const struct object *from)
 		ezk_share(ezk, &from->value, &to->value, TAKE(bytes));
 		return true;
 	}
-	memcpy(bytes, from->value.bytes, from->value_len);
+	secret_copy(bytes, from->value.bytes, from->value_len);
 	to->value.bytes = TAKE(bytes);
 	return true;
 }
@@ -266,7 +266,7 @@ static struct ezk *copy_or_zone(struct object *object, uint8_t *ret_secret)
 	struct ezk *ezk = stamp->ezk;
 
 	if (ezk == NULL)
-		memcpy(ret_secret, object->value.bytes, object->value_len);
+		secret_copy(ret_secret, object->value.bytes, object->value_len);
 	return ezk;
 }
 

@@ -224,7 +224,7 @@ static enum zone_status derive(struct ezk *ezk, enum ezk_purpose purpose, uint8_
 	if (!keys->has[purpose] && !ezk_derive(keys->ezk, purpose, ezk->zone, ezk->version, key))
 		return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
 	keys->has[purpose] = true;
-	memcpy(ret_secret, key, EZK_SIZE);
+	secret_copy(ret_secret, key, EZK_SIZE);
 	return ZONE_OK;
 }
 

@@ -85,7 +85,7 @@ static bool copy(struct lease *lease, struct kept *kept, uint8_t *ret_secret,
 		return false;
 	*ret_status = kept->lost || (kept->hidden && !mask(lease, kept)) ? ZONE_NO_MEMORY : ZONE_OK;
 	if (*ret_status == ZONE_OK)
-		memcpy(ret_secret, kept->bytes, kept->len);
+		secret_copy(ret_secret, kept->bytes, kept->len);
 	return true;
 }
 

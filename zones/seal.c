@@ -60,11 +60,11 @@ static enum zone_status make_key(const struct ask *ask, const struct ezk_seal *s
 		TRY(ask_generate(ask, &drawn, ret_blob));
 		if (drawn.len != EZK_SIZE)
 			return ZONE_KMS_BAD_ANSWER;
-		memcpy(ezk, drawn.data, EZK_SIZE);
+		secret_copy(ezk, drawn.data, EZK_SIZE);
 		return ZONE_OK;
 	}
 	if (seal->key != NULL)
-		memcpy(ezk, seal->key, EZK_SIZE);
+		secret_copy(ezk, seal->key, EZK_SIZE);
 	else if (!crypto_random(ezk, EZK_SIZE))
 		return ZONE_NOT_STARTED;
 	return ask_encrypt(ask, bytes(ezk, EZK_SIZE), ret_blob);
@@ -163,7 +163,7 @@ enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 	if (status == ZONE_RECORD_NEWER)
 		record_is_newer(zone, version->version);
 	if (status == ZONE_OK)
-		memcpy(ret_ezk, plaintext.data, EZK_SIZE);
+		secret_copy(ret_ezk, plaintext.data, EZK_SIZE);
 	return status;
 }
 
