@@ -10,6 +10,7 @@
 #include "base/name.h"
 #include "base/sigpipe.h"
 #include "base/system_error.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,7 @@
 #include <unistd.h>
 
 enum destination { TO_STDERR, TO_SYSLOG, TO_FILE };
-enum { MESSAGE_MAX = 2048, LINE_SIZE = 4 * MESSAGE_MAX + 128 };
+enum { MESSAGE_MAX = THREAD_MESSAGE_MAX, LINE_SIZE = 4 * MESSAGE_MAX + 128 };
 enum { FACILITY_USER = 1 << 3 };
 
 static const char name[] = "cmek-pkcs11";
@@ -290,23 +291,24 @@ static void send_message(enum log_level level, const char *message)
 		keep_lost_line(errno);
 }
 
-static _Thread_local char last[MESSAGE_MAX];
-static _Thread_local unsigned reasons;
-
 static void keep_reason(const char message[MESSAGE_MAX])
 {
-	memcpy(last, message, sizeof(last));
-	reasons++;
+	struct thread_notes *notes = thread_notes();
+
+	if (notes == NULL)
+		return;
+	memcpy(notes->message, message, MESSAGE_MAX);
+	notes->messages++;
 }
 
 unsigned log_reasons(void)
 {
-	return reasons;
+	return thread_notes_kept()->messages;
 }
 
 const char *log_last(void)
 {
-	return last;
+	return thread_notes_kept()->message;
 }
 
 static bool is_written(enum log_level level)

@@ -2,6 +2,8 @@
  * "Functions") that the column is for, or is one of those that any function may return. */
 #include "objects/error.h"
 
+#include "base/thread.h"
+
 /* How the columns are called below. */
 enum {
 	FAILED = CKR_FUNCTION_FAILED,
@@ -135,8 +137,6 @@ static const struct {
 };
 /* clang-format on */
 
-static _Thread_local CK_ULONG reason_of_thread, last_reason;
-
 CK_ULONG error_reason_of(enum zone_status status)
 {
 	return table[status].reason;
@@ -153,19 +153,26 @@ atomic_uint error_notes;
 
 void error_note(CK_ULONG reason)
 {
+	struct thread_notes *notes = thread_notes();
+
 	atomic_fetch_add_explicit(&error_notes, 1, memory_order_relaxed);
-	reason_of_thread = last_reason = reason;
+	if (notes != NULL)
+		notes->reason = notes->last_reason = reason;
 }
 
 CK_ULONG error_last_reason(void)
 {
-	return last_reason;
+	return thread_notes_kept()->last_reason;
 }
 
 CK_ULONG error_take_reason(void)
 {
-	CK_ULONG reason = reason_of_thread;
+	struct thread_notes *notes;
+	CK_ULONG reason = thread_notes_kept()->reason;
 
-	reason_of_thread = CMEK_ERROR_NONE;
+	if (reason == CMEK_ERROR_NONE)
+		return reason;
+	notes = thread_notes();
+	notes->reason = CMEK_ERROR_NONE;
 	return reason;
 }

@@ -24,11 +24,11 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/system_error.h"
+#include "base/thread.h"
 
 static char *path;	  /* written while nobody uses the module */
 static bool is_required;  /* the same */
 static atomic_bool is_on; /* for those who may come by at that very time */
-static _Thread_local const char *function;
 
 bool audit_configure(const char *new_path)
 {
@@ -49,9 +49,14 @@ void audit_require(bool required)
 
 void audit_enter(const char *name)
 {
+	struct thread_notes *notes;
+
 	/* A thread's own memory is dear to reach, and every call of the module comes by. */
-	if (atomic_load_explicit(&is_on, memory_order_relaxed))
-		function = name;
+	if (!atomic_load_explicit(&is_on, memory_order_relaxed))
+		return;
+	notes = thread_notes();
+	if (notes != NULL)
+		notes->function = name;
 }
 
 /* Names come partly from strangers. One that is no UTF-8 is shown as far as it is ASCII. */
@@ -111,7 +116,7 @@ static json_t *make_line(const struct audit_event *event)
 	put_text(line, "time", time);
 	json_object_set_new(line, "pid", json_integer(getpid()));
 	put_text(line, "program", program_invocation_short_name);
-	put_text(line, "function", function);
+	put_text(line, "function", thread_notes_kept()->function);
 	put_text(line, "event", event->event);
 	put_text(line, "action", event->action);
 	put_text(line, "outcome", event->outcome);
@@ -249,6 +254,8 @@ enum zone_status audit_ready(void)
 	file = file_open_append(path);
 	if (file >= 0 && has_room(file))
 		return ZONE_OK;
+	if (errno == ENOMEM)
+		return ZONE_NO_MEMORY;
 	log_error(
 		"the audit log %s can't be written: %s; nothing is done that it could not tell of "
 		"([log] audit_required); %s",

@@ -1,0 +1,21 @@
+/*
+ * What a thread remembers from one call to the next. Not _Thread_local: such memory of a library
+ * that is loaded late comes to be at its first use, and where there is none then, glibc ends the
+ * process, which is our host's.
+ */
+#pragma once
+
+enum { THREAD_MESSAGE_MAX = 2048 };
+
+struct thread_notes {
+	char message[THREAD_MESSAGE_MAX]; /* base/log.c: the last error or warning */
+	unsigned messages;
+	unsigned long reason, last_reason; /* objects/error.c */
+	const char *function;		   /* zones/audit.c: the call that is under way */
+};
+
+/* This thread's, zeroed at first, freed when it ends. NULL: no memory; then nothing is remembered,
+ * and it is asked for again the next time. */
+struct thread_notes *thread_notes(void);
+/* The same for reading: all zeros where this thread has none. */
+const struct thread_notes *thread_notes_kept(void);
