@@ -13,7 +13,8 @@
 
 /* --- Attributes */
 
-/* False, with an errno that is neither of those two: there is one, but it can't be read. */
+/* False, with an errno that is neither of those two: there is one, but it can't be read (ENOMEM:
+ * for want of memory). */
 static bool attribute_read(const char *path, const char *name, struct buffer *ret_value)
 {
 	ssize_t len = getxattr(path, name, NULL, 0);
@@ -21,6 +22,8 @@ static bool attribute_read(const char *path, const char *name, struct buffer *re
 
 	if (len == 0)
 		errno = ENODATA;
+	else if (len > 0 && place == NULL)
+		errno = ENOMEM;
 	if (place == NULL)
 		return false;
 	len = getxattr(path, name, place, ret_value->len);
@@ -47,28 +50,34 @@ static bool goes_along(const char *name)
 	return false;
 }
 
-static void copy_attribute(const char *path, const char *name, int fd)
+/* From here on false is ENOMEM: what there is can't be seen. */
+static bool copy_attribute(const char *path, const char *name, int fd)
 {
 	AUTO(buffer_clear) struct buffer value = {0};
 	const char *data = "";
 
 	if (!attribute_read(path, name, &value) && errno != ENODATA)
-		return;
+		return errno != ENOMEM;
 	if (value.len > 0)
 		data = (const char *)value.data;
 	(void)fsetxattr(fd, name, data, value.len, 0);
+	return true;
 }
 
-static void copy_attributes(const char *path, int fd)
+static bool copy_attributes(const char *path, int fd)
 {
 	AUTO(buffer_clear) struct buffer names = {0};
 	ssize_t len = listxattr(path, NULL, 0);
 	char *list = len > 0 ? (char *)buffer_extend(&names, (size_t)len) : NULL;
 
+	errno = ENOMEM;
+	if (names.failed)
+		return false;
 	len = list == NULL ? 0 : listxattr(path, list, (size_t)len);
 	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(list + at) + 1)
-		if (goes_along(list + at))
-			copy_attribute(path, list + at, fd);
+		if (goes_along(list + at) && !copy_attribute(path, list + at, fd))
+			return false;
+	return true;
 }
 
 /* --- Modes and ACLs */
@@ -132,20 +141,24 @@ static bool drop_acl(int fd)
 	return fremovexattr(fd, posix_acl) == 0 || is_absent(errno);
 }
 
-static void give_mode(const char *path, mode_t mode, int fd, bool same_group)
+static bool give_mode(const char *path, mode_t mode, int fd, bool same_group)
 {
 	for (size_t i = 0; i < COUNT_OF(acls); i++) {
 		AUTO(buffer_clear) struct buffer acl = {0};
 
 		if (!has_acl(path, acls[i], &acl))
 			continue;
+		errno = ENOMEM;
+		if (acl.failed)
+			return false;
 		(void)fchmod(fd, mode & 0700);
 		(void)give_acl(fd, acls[i], &acl, same_group);
-		return;
+		return true;
 	}
 	if (!same_group)
 		mode = without_group(mode);
 	(void)fchmod(fd, drop_acl(fd) ? mode : mode & 0700);
+	return true;
 }
 
 bool access_hand_on(const char *path, int fd)
@@ -156,8 +169,8 @@ bool access_hand_on(const char *path, int fd)
 	if (stat(path, &from) != 0 || fstat(fd, &to) != 0)
 		return false;
 	same_group = from.st_gid == to.st_gid || fchown(fd, (uid_t)-1, from.st_gid) == 0;
-	copy_attributes(path, fd);
-	give_mode(path, from.st_mode & 0777, fd, same_group);
+	if (!copy_attributes(path, fd) || !give_mode(path, from.st_mode & 0777, fd, same_group))
+		return false;
 	/* Last, for then it may not be ours any more. */
 	return from.st_uid == to.st_uid || fchown(fd, from.st_uid, (gid_t)-1) == 0;
 }

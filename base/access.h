@@ -9,8 +9,9 @@
 
 /* Gives the new file `fd`, which is ours and 0600, what the file at `path` has: its group, ACL,
  * extended attributes and mode, and last its owner. A group that can't be kept keeps what all
- * others may do as well; without an ACL that can't be kept, the file is its owner's alone. False:
- * its owner can't be kept (errno); all else is as described. */
+ * others may do as well; without an ACL that can't be kept, the file is its owner's alone. False
+ * (errno): its owner can't be kept, all else is as described; or, ENOMEM, memory lacked to see it.
+ */
 bool access_hand_on(const char *path, int fd);
 /* What root makes new belongs to whom its folder belongs: else a service whose store an
  * administrator begins could not use it. `fd`: a file or folder that has just been made. */

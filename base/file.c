@@ -116,14 +116,15 @@ bool file_may_append(const char *path)
 	AUTO(freep) char *folder = path_folder(path);
 	struct stat found;
 
+	if (folder == NULL)
+		return false;
 	if (stat(path, &found) == 0 && S_ISDIR(found.st_mode)) {
 		errno = EISDIR;
 		return false;
 	}
 	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
 		return true;
-	return errno == ENOENT && folder != NULL &&
-	       faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+	return errno == ENOENT && faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 char *path_join(const char *folder, const char *name)
@@ -256,9 +257,11 @@ bool file_make(const char *path, const char *like)
 
 	if (fd < 0)
 		return false;
-	if (!allow(fd, like, folder, 0600) && !is_shared(fd, like)) {
+	if (!allow(fd, like, folder, 0600) && (errno == ENOMEM || !is_shared(fd, like))) {
+		int error = errno == ENOMEM ? ENOMEM : EACCES;
+
 		unlink(aside);
-		errno = EACCES;
+		errno = error;
 		return false;
 	}
 	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
@@ -283,22 +286,24 @@ int file_open_append(const char *path)
 /* --- Folders */
 
 /* A link in its place is not followed. */
-static void give_to_owner_above(const char *path)
+static void give_to_owner_above(const char *path, const char *above)
 {
 	AUTO(file_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO(freep) char *above = path_folder(path);
 
-	if (fd >= 0 && above != NULL)
+	if (fd >= 0)
 		access_of_folder(above, fd);
 }
 
 static bool make_folder(const char *path)
 {
+	AUTO(freep) char *above = path_folder(path);
 	struct stat found;
 	int error;
 
+	if (above == NULL)
+		return false;
 	if (mkdir(path, 0700) == 0) {
-		give_to_owner_above(path);
+		give_to_owner_above(path, above);
 		return true;
 	}
 	/* A parent that is there may answer EROFS or EACCES; what could not be made tells why. */

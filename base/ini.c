@@ -61,6 +61,11 @@ static bool report(struct parser *parser, bool header)
 			     header ? parser->line : parser->key_line);
 }
 
+static bool lacks_memory(const struct parser *parser)
+{
+	return parser->section.failed || parser->key.failed || parser->value.failed;
+}
+
 /* The value that was waiting, if any, is complete. */
 static bool end_value(struct parser *parser)
 {
@@ -146,7 +151,7 @@ bool ini_parse(struct bytes text, ini_visit *visit, void *state, unsigned *ret_l
 	}
 	good = good && end_value(&parser);
 	if (!good)
-		*ret_line = parser.line;
+		*ret_line = lacks_memory(&parser) ? 0 : parser.line;
 	return good;
 }
 

@@ -15,7 +15,7 @@ typedef bool ini_visit(void *state, const char *section, const char *key, const 
 		       unsigned line);
 
 /* False: a line that is none of these (*ret_line says which), or the visitor stopped (its line), or
- * no memory. */
+ * no memory (line 0). */
 bool ini_parse(struct bytes text, ini_visit *visit, void *state, unsigned *ret_line);
 
 /* Whether a value has behind it what other readers take for a comment: # or ; after a blank. */

@@ -302,21 +302,25 @@ bool aes_gcm_seal(struct bytes key, struct bytes iv, struct bytes aad, struct by
 }
 
 bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
-		  uint8_t *ret)
+		  uint8_t *ret, bool *ret_wrong)
 {
 	AUTO(aes_freep) struct aes *aes = NULL;
 	const struct aes_message message = {iv, aad, AES_GCM_TAG};
 	uint8_t tag[AES_GCM_TAG];
 	size_t len;
 
-	if (in.len < AES_GCM_TAG || iv.len != AES_GCM_IV)
+	*ret_wrong = in.len < AES_GCM_TAG || iv.len != AES_GCM_IV;
+	if (*ret_wrong)
 		return false;
 	in.len -= AES_GCM_TAG;
 	memcpy(tag, in.data + in.len, sizeof(tag)); /* `in` and `ret` may be the same memory */
 	aes = aes_new(AES_GCM, false, key);
+	*ret_wrong = aes != NULL; /* unless it opens: from here on nothing allocates */
 	if (aes != NULL && aes_start(aes, &message) && aes_update(aes, in, ret, &len) &&
-	    aes_set_tag(aes, bytes(tag, sizeof(tag))) && aes_finish(aes, NULL, &len))
+	    aes_set_tag(aes, bytes(tag, sizeof(tag))) && aes_finish(aes, NULL, &len)) {
+		*ret_wrong = false;
 		return true;
+	}
 	wipe(ret, in.len);
 	return false;
 }

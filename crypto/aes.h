@@ -44,11 +44,12 @@ bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len);
 
 /* One-shot GCM with a 12-byte IV and a 16-byte tag appended (envelopes, wrapped DEKs, local KMS).
  * `ret` has room for in.len + 16 (seal) or in.len - 16 (open). aes_gcm_open writes nothing readable
- * when it fails (wipes). */
+ * when it fails (wipes); *ret_wrong: the tag is wrong, or the length; else there was no memory, or
+ * no library context. Sealing fails only so. */
 bool aes_gcm_seal(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
 		  uint8_t *ret);
 bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
-		  uint8_t *ret);
+		  uint8_t *ret, bool *ret_wrong);
 
 /*
  * Key wrap. KW: RFC 3394 / SP 800-38F 6.2 with the default or the given 8-byte IV; in is a multiple

@@ -45,11 +45,20 @@ const struct crypto *crypto_get(void)
 	return atomic_load_explicit(&current, memory_order_acquire);
 }
 
+/* The oldest error may be the host's, and the newest a consequence. */
+bool crypto_lacks_memory(void)
+{
+	return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE ||
+	       ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
+}
+
 void crypto_log_error(const char *what)
 {
 	char reason[256] = "no reason given";
 
-	if (ERR_peek_last_error() != 0)
+	if (crypto_lacks_memory())
+		snprintf(reason, sizeof(reason), "out of memory");
+	else if (ERR_peek_last_error() != 0)
 		ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
 	log_error("OpenSSL %s: %s: %s", crypto_openssl_version(), what, reason);
 }
@@ -123,6 +132,19 @@ static bool wrong_tag_raises(const struct crypto *crypto)
 	return raises;
 }
 
+/* A context whose generators could not be made the first time never has any: it is given up at
+ * once, and the next start makes another. */
+static bool draws(const struct crypto *crypto)
+{
+	uint8_t byte;
+	bool good = RAND_priv_bytes_ex(crypto->context, &byte, sizeof(byte), 0) == 1;
+
+	/* What OpenSSL keeps of threads is another thing that it makes once, or never. */
+	if (!good)
+		crypto_log_error("no random bytes; if it stays so in this process, restart it");
+	return good;
+}
+
 static struct crypto *crypto_new(bool fips)
 {
 	AUTO(crypto_freep) struct crypto *crypto = calloc(1, sizeof(*crypto));
@@ -139,6 +161,8 @@ static struct crypto *crypto_new(bool fips)
 	for (int kind = 0; kind < DIGEST_COUNT; kind++)
 		if (!digest_fetch(crypto, (enum digest_kind)kind))
 			return NULL;
+	if (!draws(crypto))
+		return NULL;
 	crypto->wrong_tag_raises = wrong_tag_raises(crypto);
 	return TAKE(crypto);
 }
@@ -150,6 +174,16 @@ static bool host_wants_fips(void)
 	return EVP_default_properties_is_fips_enabled(NULL) == 1;
 }
 
+/* Without memory for it OpenSSL has no default context, never gets one later, and crashes where it
+ * is used. */
+static bool has_default_context(void)
+{
+	if (OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL)
+		return true;
+	crypto_log_error("it could not start in this process, and does not try again: restart it");
+	return false;
+}
+
 bool crypto_start(bool fips)
 {
 	struct crypto *made, *none = NULL;
@@ -159,7 +193,7 @@ bool crypto_start(bool fips)
 	if (!crypto_check_origin())
 		return false;
 	ERR_set_mark();
-	made = crypto_new(host_wants_fips() || fips);
+	made = has_default_context() ? crypto_new(host_wants_fips() || fips) : NULL;
 	if (made != NULL && !atomic_compare_exchange_strong(&current, &none, made))
 		crypto_free(made);
 	ERR_pop_to_mark();

@@ -50,6 +50,8 @@ struct crypto {
 const struct crypto *crypto_get(void);
 /* By crypto->fips, into its context. False: logged. */
 bool crypto_load_providers(struct crypto *crypto);
+/* Whether OpenSSL's error queue says so. */
+bool crypto_lacks_memory(void);
 /* Logs what failed with the newest reason in OpenSSL's error queue. */
 void crypto_log_error(const char *what);
 

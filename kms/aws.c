@@ -77,7 +77,8 @@ static enum kms_status aws_encrypt(struct kms_client *client, const char *key,
 	if (!answer_names_key(answer, "KeyId", key))
 		return bad_answer(report, "Encrypt", "for another key");
 	if (!answer_read_blob(answer, ret_blob))
-		return bad_answer(report, "Encrypt", "no ciphertext");
+		return ret_blob->failed ? KMS_NO_MEMORY
+					: bad_answer(report, "Encrypt", "no ciphertext");
 	return KMS_OK;
 }
 
@@ -130,7 +131,9 @@ static enum kms_status aws_generate_data_key(struct kms_client *client, const ch
 	if (!answer_names_key(answer, "KeyId", key))
 		return bad_answer(report, "GenerateDataKey", "for another key");
 	if (plaintext.len != DATA_KEY || !answer_read_blob(answer, ret_blob))
-		return bad_answer(report, "GenerateDataKey", "no key of 32 bytes");
+		return ret_blob->failed
+			       ? KMS_NO_MEMORY
+			       : bad_answer(report, "GenerateDataKey", "no key of 32 bytes");
 	buffer_append(ret_plaintext, buffer_bytes(&plaintext));
 	return ret_plaintext->failed ? KMS_NO_MEMORY : KMS_OK;
 }
@@ -162,7 +165,8 @@ static enum kms_status aws_re_encrypt(struct kms_client *client, const char *key
 	    !answer_names_key(answer, "KeyId", new_key))
 		return bad_answer(report, "ReEncrypt", "for another key");
 	if (!answer_read_blob(answer, ret_blob))
-		return bad_answer(report, "ReEncrypt", "no ciphertext");
+		return ret_blob->failed ? KMS_NO_MEMORY
+					: bad_answer(report, "ReEncrypt", "no ciphertext");
 	return KMS_OK;
 }
 

@@ -65,8 +65,10 @@ bool answer_read_blob(const json_t *answer, struct buffer *ret_blob)
 	AUTO(buffer_clear) struct buffer blob = {0};
 
 	if (text == NULL || !base64_decode(bytes_of(text), &blob) || blob.len < 1 ||
-	    blob.len > KMS_BLOB_MAX)
+	    blob.len > KMS_BLOB_MAX) {
+		ret_blob->failed |= blob.failed;
 		return false;
+	}
 	buffer_append(ret_blob, buffer_bytes(&blob));
 	return !ret_blob->failed;
 }

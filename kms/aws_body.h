@@ -14,7 +14,8 @@ void body_put_context(struct buffer *body, const char *name, const struct kms_co
 void body_put_number(struct buffer *body, const char *name, unsigned number);
 bool body_end(struct buffer *body);
 
-/* A ciphertext of 1..KMS_BLOB_MAX bytes; appended. False: not there, or not that. */
+/* A ciphertext of 1..KMS_BLOB_MAX bytes; appended. False: not there, or not that; or, if the buffer
+ * has failed, no memory. */
 bool answer_read_blob(const json_t *answer, struct buffer *ret_blob);
 /*
  * Whether the key that answered is the one that was asked: `member` has to be a key's ARN; equal to

@@ -124,8 +124,10 @@ static bool on_line(void *state, const char *section, const char *key, const cha
 	struct aws_line line = {.key = SIZE_MAX};
 
 	(void)number;
-	if (!grow(file))
+	if (!grow(file)) {
+		file->pool.failed = true;
 		return false;
+	}
 	line.section = keep_section(file, section);
 	if (key != NULL) {
 		line.key = keep(file, key);
@@ -141,7 +143,7 @@ static enum kms_status parse(struct aws_file *file, struct bytes text, struct km
 
 	if (ini_parse(text, on_line, file, &line))
 		return KMS_OK;
-	if (file->pool.failed)
+	if (file->pool.failed || line == 0)
 		return KMS_NO_MEMORY;
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s:%u: neither [section] nor key = value",
 			buffer_text(&file->path), line);
@@ -164,6 +166,8 @@ enum kms_status aws_file_read(struct aws_file *file, const char *path, bool give
 		return parse(file, buffer_bytes(&text), report);
 	if (is_absent(errno, given))
 		return KMS_OK;
+	if (errno == ENOMEM)
+		return KMS_NO_MEMORY;
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "%s can't be read: %s",
 			buffer_text(&file->path), system_error_text(errno));
 }
@@ -173,20 +177,35 @@ static const char *text_at(const struct aws_file *file, size_t at)
 	return (const char *)file->pool.data + at;
 }
 
-bool aws_file_has(const struct aws_file *file, const char *section)
+/* Compared in two parts, so that looking needs no memory: a setting that is not found for want of
+ * it would have another one, or another identity, count. */
+static bool is_section(const struct aws_file *file, const struct aws_line *line, const char *kind,
+		       const char *name)
+{
+	const char *section = text_at(file, line->section);
+	size_t len = kind == NULL ? 0 : strlen(kind);
+
+	if (kind == NULL)
+		return strcmp(section, name) == 0;
+	return strncmp(section, kind, len) == 0 && section[len] == ' ' &&
+	       strcmp(section + len + 1, name) == 0;
+}
+
+bool aws_file_has(const struct aws_file *file, const char *kind, const char *name)
 {
 	for (size_t i = 0; i < file->count; i++)
-		if (strcmp(text_at(file, file->lines[i].section), section) == 0)
+		if (is_section(file, &file->lines[i], kind, name))
 			return true;
 	return false;
 }
 
-const char *aws_file_find(const struct aws_file *file, const char *section, const char *key)
+const char *aws_file_find(const struct aws_file *file, const char *kind, const char *name,
+			  const char *key)
 {
 	for (size_t i = file->count; i-- > 0;) {
 		const struct aws_line *line = &file->lines[i];
 
-		if (line->key != SIZE_MAX && strcmp(text_at(file, line->section), section) == 0 &&
+		if (line->key != SIZE_MAX && is_section(file, line, kind, name) &&
 		    strcasecmp(text_at(file, line->key), key) == 0)
 			return text_at(file, line->value);
 	}

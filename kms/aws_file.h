@@ -10,11 +10,12 @@ enum kms_status aws_file_read(struct aws_file *file, const char *path, bool give
 			      struct kms_report *report);
 void aws_file_clear(struct aws_file *file);
 /* A section is named as in its header; of those of the config file that have a kind, [profile
- * NAME], [sso-session NAME] and [services NAME], with one blank and without the quotes that may be
- * around the name. */
-bool aws_file_has(const struct aws_file *file, const char *section);
+ * NAME], [sso-session NAME] and [services NAME], by the kind and by the name without the quotes
+ * that may be around it; `kind` NULL: of one that has none. */
+bool aws_file_has(const struct aws_file *file, const char *kind, const char *name);
 /* The last value of a key in a section; NULL: not there. */
-const char *aws_file_find(const struct aws_file *file, const char *section, const char *key);
+const char *aws_file_find(const struct aws_file *file, const char *kind, const char *name,
+			  const char *key);
 
 /* A path with "~/" at its beginning replaced by the home folder: `home` if given, else that of the
  * system's user list; appended, text. False: no home, or no memory (out->failed). */

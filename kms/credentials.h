@@ -20,6 +20,12 @@ struct credentials {
 	unsigned references;   /* of the chain */
 };
 void credentials_clear(struct credentials *credentials);
+/* What could not be taken in for want of memory; it is then no fault of the source's. */
+static inline bool credentials_lack_memory(const struct credentials *credentials)
+{
+	return credentials->access_key_id.failed || credentials->secret_access_key.failed ||
+	       credentials->session_token.failed || credentials->origin.failed;
+}
 bool credentials_equal(const struct credentials *a, const struct credentials *b);
 /* Ends each text, so that many threads may read it. KMS_NO_CREDENTIALS: incomplete, or with
  * characters that none of AWS's has, as the line break that `echo` leaves behind a secret: AWS

@@ -103,9 +103,11 @@ static enum kms_status read_token(const struct environment *environment, struct 
 	const char *given = environment_get(environment, ENV_CONTAINER_TOKEN);
 
 	if (path != NULL && !file_read(path, TOKEN_MAX, token))
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s can't be read: %s", path,
-				system_error_text(errno));
+		return errno == ENOMEM ? KMS_NO_MEMORY
+				       : kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+						  "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s can't "
+						  "be read: %s",
+						  path, system_error_text(errno));
 	if (path == NULL)
 		buffer_put_text(token, given == NULL ? "" : given);
 	drop_line_end(token);
@@ -157,6 +159,8 @@ enum kms_status credentials_from_container(const struct credentials_place *place
 	if (status != KMS_OK)
 		return credentials_not_given(who, false, status, report);
 	given = credentials_parse(&answer.body, &form, ret_credentials, &rest);
+	if (given != NULL && credentials_lack_memory(ret_credentials))
+		return KMS_NO_MEMORY;
 	if (given != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "%s gave %s", who, given);
 	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);

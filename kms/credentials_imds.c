@@ -73,7 +73,8 @@ static enum kms_status get(const struct credentials_place *place, struct kms_rep
 	TRY(imds_get(place, buffer_text(&path), report, &answer));
 	given = credentials_parse(&answer.body, &form, ret_credentials, &rest);
 	if (given != NULL)
-		return not_given(given, rest, report);
+		return credentials_lack_memory(ret_credentials) ? KMS_NO_MEMORY
+								: not_given(given, rest, report);
 	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
 	ret_credentials->outlasts = true;
 	buffer_format(&ret_credentials->origin, "EC2 metadata, role %s",

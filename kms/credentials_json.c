@@ -43,9 +43,11 @@ const char *credentials_parse(struct buffer *text, const struct credentials_form
 		{form->secret, &ret_credentials->secret_access_key},
 		{form->token, &ret_credentials->session_token},
 	};
-	json_t *root = json_read_apart(text, secrets, COUNT_OF(secrets));
+	bool no_memory;
+	json_t *root = json_read_apart(text, secrets, COUNT_OF(secrets), &no_memory);
 	const json_t *object = form->object == NULL ? root : json_object_get(root, form->object);
 
+	ret_credentials->access_key_id.failed |= no_memory;
 	if (!json_is_object(root)) {
 		json_decref(root);
 		return none;

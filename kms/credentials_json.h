@@ -15,7 +15,8 @@ struct credentials_form {
 /*
  * Spoils the text. NULL: there they are; else what was given in their place, static text for "it
  * gave …": no credentials at all, or such as say in no way that can be read until when they are
- * good. The rest of the JSON, if it is an object at all, is given in every case: json_decref() it.
+ * good; or, if credentials_lack_memory(), nobody knows. The rest of the JSON, if it is an object at
+ * all, is given in every case: json_decref() it.
  */
 const char *credentials_parse(struct buffer *text, const struct credentials_form *form,
 			      struct credentials *ret_credentials, json_t **ret_rest);

@@ -93,6 +93,8 @@ enum kms_status credentials_from_process(const struct credentials_place *place, 
 
 	TRY(run(place, line, report, &output, &program));
 	printed = credentials_parse(&output, &form, ret_credentials, &rest);
+	if (printed != NULL && credentials_lack_memory(ret_credentials))
+		return KMS_NO_MEMORY;
 	if (json_integer_value(json_object_get(rest, "Version")) != 1)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
 				"credential_process '%s' did not print JSON with \"Version\": 1",

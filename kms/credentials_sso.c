@@ -124,6 +124,8 @@ enum kms_status credentials_from_sso(const struct credentials_place *place,
 	TRY(judge(&wanted, ask(place, &wanted, buffer_text(&token), report, &answer), &answer,
 		  report));
 	given = credentials_parse(&answer.body, &form, ret_credentials, &rest);
+	if (given != NULL && credentials_lack_memory(ret_credentials))
+		return KMS_NO_MEMORY;
 	if (given != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "SSO GetRoleCredentials gave %s",
 				given);

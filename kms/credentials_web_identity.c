@@ -20,9 +20,11 @@ static enum kms_status read_token(const struct sts_token *token, struct kms_repo
 	const char *path = token->path;
 
 	if (!file_read(path, TOKEN_MAX, ret_token))
-		return kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-				"the web identity token file %s can't be read: %s", path,
-				system_error_text(errno));
+		return errno == ENOMEM
+			       ? KMS_NO_MEMORY
+			       : kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+					  "the web identity token file %s can't be read: %s", path,
+					  system_error_text(errno));
 	while (ret_token->len > 0 && ret_token->data[ret_token->len - 1] <= ' ')
 		buffer_truncate(ret_token, ret_token->len - 1);
 	if (ret_token->len == 0)

@@ -44,6 +44,7 @@ struct http_answer {
 	unsigned status;
 	struct buffer head; /* the header lines as they came */
 	struct buffer body;
+	bool no_memory;	 /* for what came; else a buffer that failed is over its limit */
 	char error[512]; /* for the log, when there was no answer: what happened, what to do */
 };
 

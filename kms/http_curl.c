@@ -51,26 +51,35 @@ static void start_curl(void)
 	curl_usable = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
+/* How much was taken; libcurl ends the transfer if that is not all. */
+static size_t take(struct http_answer *answer, struct buffer *into, struct bytes data)
+{
+	bool fits = data.len <= into->limit - into->len;
+
+	buffer_append(into, data);
+	answer->no_memory |= into->failed && fits;
+	return into->failed ? 0 : data.len;
+}
+
 /* The data lies in a buffer of libcurl's own, which may hold it for as long as the connection is
  * kept, and longer: a key must not stay there. */
 static size_t on_body(char *data, size_t size, size_t count, void *state)
 {
-	struct buffer *body = &((struct http_answer *)state)->body;
+	struct http_answer *answer = state;
+	size_t taken = take(answer, &answer->body, bytes(data, size * count));
 
-	buffer_append(body, bytes(data, size * count));
 	wipe(data, size * count);
-	return body->failed ? 0 : size * count;
+	return taken;
 }
 
 /* A status line begins the lines anew: those of a "100 Continue" or of a proxy go. */
 static size_t on_head(char *data, size_t size, size_t count, void *state)
 {
-	struct buffer *head = &((struct http_answer *)state)->head;
+	struct http_answer *answer = state;
 
 	if (size * count > 5 && memcmp(data, "HTTP/", 5) == 0)
-		buffer_truncate(head, 0);
-	buffer_append(head, bytes(data, size * count));
-	return head->failed ? 0 : size * count;
+		buffer_truncate(&answer->head, 0);
+	return take(answer, &answer->head, bytes(data, size * count));
 }
 
 static curl_socket_t on_socket(void *state, curlsocktype purpose, struct curl_sockaddr *address)
@@ -126,10 +135,17 @@ static void header_list_free(struct curl_slist *list)
 	curl_slist_free_all(list);
 }
 
-static void set_protocol(CURL *handle)
+/* Of all options only texts take memory. */
+static bool set_text(CURL *handle, CURLoption option, const char *text)
+{
+	return curl_easy_setopt(handle, option, text) == CURLE_OK;
+}
+
+static bool set_protocol(CURL *handle)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
-	curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (!set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https"))
+		return false;
 #else
 	curl_easy_setopt(handle, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
@@ -145,7 +161,7 @@ static void set_protocol(CURL *handle)
 	curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(handle, CURLOPT_MAXAGE_CONN, (long)(POOL_IDLE_MS / 1000));
-	curl_easy_setopt(handle, CURLOPT_USERAGENT, "cmek-pkcs11/" CMEK_VERSION);
+	return set_text(handle, CURLOPT_USERAGENT, "cmek-pkcs11/" CMEK_VERSION);
 }
 
 static void set_callbacks(CURL *handle, struct dial *dial, struct http_answer *answer)
@@ -162,25 +178,24 @@ static void set_callbacks(CURL *handle, struct dial *dial, struct http_answer *a
 	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, answer->error);
 }
 
-static void set_request(CURL *handle, const struct http_request *request, struct curl_slist *list)
+static bool set_request(CURL *handle, const struct http_request *request, struct curl_slist *list)
 {
-	curl_easy_setopt(handle, CURLOPT_URL, request->url);
-	/* Never libcurl's own choice: it would read the environment. */
-	curl_easy_setopt(handle, CURLOPT_PROXY, request->proxy == NULL ? "" : request->proxy);
-	curl_easy_setopt(handle, CURLOPT_NOPROXY, "");
+	/* The proxy is never libcurl's own choice: it would read the environment. */
+	if (!set_text(handle, CURLOPT_URL, request->url) ||
+	    !set_text(handle, CURLOPT_PROXY, request->proxy == NULL ? "" : request->proxy) ||
+	    !set_text(handle, CURLOPT_NOPROXY, ""))
+		return false;
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-	if (request->ca_bundle != NULL)
-		curl_easy_setopt(handle, CURLOPT_CAINFO, request->ca_bundle);
-	if (strcmp(request->method, "POST") == 0) {
-		curl_easy_setopt(handle, CURLOPT_POST, 1L);
-		curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE,
-				 (curl_off_t)request->body.len);
-		curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.data);
-	} else {
-		curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request->method);
-	}
+	if (request->ca_bundle != NULL && !set_text(handle, CURLOPT_CAINFO, request->ca_bundle))
+		return false;
+	if (strcmp(request->method, "POST") != 0)
+		return set_text(handle, CURLOPT_CUSTOMREQUEST, request->method);
+	curl_easy_setopt(handle, CURLOPT_POST, 1L);
+	curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+	curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->body.data);
+	return true;
 }
 
 /* `addresses`: of names, or NULL. */
@@ -191,14 +206,13 @@ static enum http_result perform(struct dial *dial, CURL *handle, const struct ht
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 	long status = 0;
 
-	if (list != NULL) {
-		set_protocol(handle);
-		set_callbacks(handle, dial, answer);
-		set_request(handle, request, list);
+	set_callbacks(handle, dial, answer);
+	if (list != NULL && set_protocol(handle) && set_request(handle, request, list)) {
 		curl_easy_setopt(handle, CURLOPT_RESOLVE, addresses);
 		code = curl_easy_perform(handle);
 		/* A handle that was not used to its end may still look at it. */
 		curl_easy_setopt(handle, CURLOPT_RESOLVE, NULL);
+		code = answer->no_memory ? CURLE_OUT_OF_MEMORY : code;
 		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
 		answer->status = (unsigned)status;
 	}

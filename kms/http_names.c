@@ -49,7 +49,9 @@ static CURLUcode read_url(CURLU *url, const char *text, const char *port, struct
 
 	if (code == CURLUE_OK)
 		code = curl_url_get(url, CURLUPART_HOST, &ret->host, 0);
-	if (code == CURLUE_OK && curl_url_get(url, CURLUPART_PORT, &ret->port, 0) != CURLUE_OK) {
+	if (code == CURLUE_OK)
+		code = curl_url_get(url, CURLUPART_PORT, &ret->port, 0);
+	if (code == CURLUE_NO_PORT) {
 		code = curl_url_set(url, CURLUPART_PORT, port, 0);
 		if (code == CURLUE_OK)
 			code = curl_url_get(url, CURLUPART_PORT, &ret->port, 0);
@@ -167,7 +169,7 @@ static CURLcode look_up(const struct http_name *name, struct buffer *line, char 
 	int code = getaddrinfo(name->host, NULL, &hints, &found), system_error = errno;
 	size_t count;
 
-	if (code == EAI_MEMORY)
+	if (code == EAI_MEMORY || (code == EAI_SYSTEM && system_error == ENOMEM))
 		return CURLE_OUT_OF_MEMORY;
 	if (code != 0)
 		return not_found(name, code, system_error, error);

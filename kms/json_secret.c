@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/encode.h"
+#include "base/json.h"
 #include "kms/name.h"
 
 struct scan {
@@ -105,12 +106,17 @@ static bool take_once(void *state, struct bytes value)
 	return secret->len == 0 && json_unescape(value, secret);
 }
 
-json_t *json_read_apart(struct buffer *text, const struct json_secret *secrets, size_t count)
+json_t *json_read_apart(struct buffer *text, const struct json_secret *secrets, size_t count,
+			bool *ret_no_memory)
 {
-	for (size_t i = 0; i < count; i++)
-		if (!json_lift(text, secrets[i].name, take_once, secrets[i].ret_value))
-			return NULL;
-	return json_loadb((const char *)text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
+	for (size_t i = 0; i < count; i++) {
+		*ret_no_memory = false;
+		if (json_lift(text, secrets[i].name, take_once, secrets[i].ret_value))
+			continue;
+		*ret_no_memory = secrets[i].ret_value->failed;
+		return NULL;
+	}
+	return json_read(buffer_bytes(text), JSON_REJECT_DUPLICATES, ret_no_memory);
 }
 
 bool json_secret_at(const json_t *object, const char *name)

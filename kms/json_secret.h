@@ -34,8 +34,10 @@ struct json_secret {
 	struct buffer *ret_value; /* what it says, appended; nothing if there is none */
 };
 /* Parses the text, which is spoilt, without these members, each of which may occur once. NULL: it
- * is no JSON, or not with such members. json_secret_at() tells whether one stood in a place. */
-json_t *json_read_apart(struct buffer *text, const struct json_secret *secrets, size_t count);
+ * is no JSON, or not with such members; or, as *ret_no_memory says, memory lacked.
+ * json_secret_at() tells whether one stood in a place. */
+json_t *json_read_apart(struct buffer *text, const struct json_secret *secrets, size_t count,
+			bool *ret_no_memory);
 bool json_secret_at(const json_t *object, const char *name);
 
 /* What a string says, given the characters between its quotes; appended. False: a broken escape, or

@@ -61,17 +61,15 @@ static enum kms_status put_aad(struct bytes header, const struct kms_context *co
 	return context_append(context, report, out);
 }
 
-typedef bool gcm(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
-		 uint8_t *ret);
-
-static bool run(gcm *seal_or_open, const struct local_material *material,
-		const struct header *header, struct bytes aad, struct bytes in, uint8_t *out)
+/* The key of one blob; NULL: no memory. */
+static uint8_t *derive(const struct local_material *material, const struct header *header)
 {
 	uint8_t *key AUTO(secret_freep) = secret_new(LOCAL_SECRET);
 
-	return key != NULL &&
-	       kdf_counter(bytes(material->secret, LOCAL_SECRET), kdf_label, header->salt, key) &&
-	       seal_or_open(bytes(key, LOCAL_SECRET), header->nonce, aad, in, out);
+	if (key == NULL ||
+	    !kdf_counter(bytes(material->secret, LOCAL_SECRET), kdf_label, header->salt, key))
+		return NULL;
+	return TAKE(key);
 }
 
 enum kms_status local_seal(const struct local_key *key, struct bytes plaintext,
@@ -80,6 +78,7 @@ enum kms_status local_seal(const struct local_key *key, struct bytes plaintext,
 {
 	const struct local_material *newest = &key->materials[key->material_count - 1];
 	AUTO(buffer_clear) struct buffer blob = {0}, aad = {0};
+	uint8_t *key_of_blob AUTO(secret_freep) = NULL;
 	struct header header;
 	uint8_t *out;
 
@@ -87,8 +86,11 @@ enum kms_status local_seal(const struct local_key *key, struct bytes plaintext,
 		return KMS_NO_MEMORY;
 	TRY(put_aad(buffer_bytes(&blob), context, report, &aad));
 	out = buffer_extend(&blob, plaintext.len + AES_GCM_TAG);
-	if (out == NULL || !read_header(buffer_bytes(&blob), &header) ||
-	    !run(aes_gcm_seal, newest, &header, buffer_bytes(&aad), plaintext, out))
+	if (out == NULL || !read_header(buffer_bytes(&blob), &header))
+		return KMS_NO_MEMORY;
+	key_of_blob = derive(newest, &header);
+	if (key_of_blob == NULL || !aes_gcm_seal(bytes(key_of_blob, LOCAL_SECRET), header.nonce,
+						 buffer_bytes(&aad), plaintext, out))
 		return KMS_NO_MEMORY;
 	buffer_append(ret_blob, buffer_bytes(&blob));
 	return ret_blob->failed ? KMS_NO_MEMORY : KMS_OK;
@@ -124,18 +126,21 @@ enum kms_status local_open(const struct local_key *key, struct bytes blob,
 			   struct buffer *ret_plaintext)
 {
 	AUTO(buffer_clear) struct buffer aad = {0}, plaintext = {0};
+	uint8_t *key_of_blob AUTO(secret_freep) = NULL;
 	const struct local_material *material;
 	struct header header;
+	bool wrong = false;
 	uint8_t *out;
 
 	TRY(find_material(key, blob, &header, &material, report));
 	TRY(put_aad(bytes(blob.data, HEADER), context, report, &aad));
 	out = buffer_extend(&plaintext, blob.len - HEADER - AES_GCM_TAG);
-	if (out == NULL)
+	key_of_blob = derive(material, &header);
+	if (out == NULL || key_of_blob == NULL)
 		return KMS_NO_MEMORY;
-	if (!run(aes_gcm_open, material, &header, buffer_bytes(&aad),
-		 bytes(blob.data + HEADER, blob.len - HEADER), out))
-		return refuse(KMS_INVALID_CIPHERTEXT, report);
+	if (!aes_gcm_open(bytes(key_of_blob, LOCAL_SECRET), header.nonce, buffer_bytes(&aad),
+			  bytes(blob.data + HEADER, blob.len - HEADER), out, &wrong))
+		return wrong ? refuse(KMS_INVALID_CIPHERTEXT, report) : KMS_NO_MEMORY;
 	buffer_append(ret_plaintext, buffer_bytes(&plaintext));
 	return ret_plaintext->failed ? KMS_NO_MEMORY : KMS_OK;
 }

@@ -43,6 +43,8 @@ static enum kms_status fail(const struct local_file *file, const char *what,
 {
 	int error = errno;
 
+	if (error == ENOMEM)
+		return KMS_NO_MEMORY;
 	return kms_fail(status_of(error), report, NULL, "%s can't be %s: %s; %s", file->path, what,
 			system_error_text(error), system_error_remedy(error));
 }
@@ -75,6 +77,7 @@ static enum kms_status load(struct local_file *file, const struct stat *now,
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 	AUTO(local_keys_clear) struct local_keys keys = {0};
+	enum kms_status status;
 	const char *why;
 
 	if (!S_ISREG(now->st_mode)) /* reading a pipe might never end */
@@ -87,9 +90,11 @@ static enum kms_status load(struct local_file *file, const struct stat *now,
 				file->path);
 	if (!file_read(file->path, LOCAL_FILE_MAX, &text))
 		return fail(file, "read", report);
-	if (!local_keys_read(&text, &keys, &why))
-		return kms_fail(KMS_MISCONFIGURED, report, NULL,
+	status = local_keys_read(&text, &keys, &why);
+	if (status == KMS_MISCONFIGURED)
+		return kms_fail(status, report, NULL,
 				"%s can't be used: %s; restore it from a backup", file->path, why);
+	TRY(status);
 	adopt(file, &keys, now);
 	return KMS_OK;
 }
@@ -169,7 +174,7 @@ static enum kms_status take_lock(const char *path, const char *target, struct km
 	if (answer == LOCK_OURS || answer == LOCK_NEEDLESS)
 		return KMS_OK;
 	lock_explain(answer, error, path, target, &text);
-	if (text.failed)
+	if (text.failed || (answer == LOCK_IMPOSSIBLE && error == ENOMEM))
 		return KMS_NO_MEMORY;
 	return kms_fail(answer == LOCK_BUSY ? KMS_UNAVAILABLE : KMS_MISCONFIGURED, report, NULL,
 			"%s can't be changed: %s", target, buffer_text(&text));

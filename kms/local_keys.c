@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/encode.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
@@ -161,16 +160,22 @@ void local_key_arn(const struct local_key *key, char ret_arn[static KMS_ARN_MAX 
 	snprintf(ret_arn, KMS_ARN_MAX + 1, "%s%s", arn_prefix, key->id);
 }
 
+/* Of an id, which was looked at when it was read (uuid_valid). */
+static unsigned digit(char c)
+{
+	return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
 void local_key_id(const struct local_key *key, uint8_t ret_id[static LOCAL_ID])
 {
-	AUTO(buffer_clear) struct buffer digits = {0}, id = {0};
+	const char *c = key->id;
 
-	for (const char *c = key->id; *c != 0; c++)
-		if (*c != '-')
-			buffer_put_u8(&digits, (uint8_t)*c);
-	memset(ret_id, 0, LOCAL_ID);
-	if (hex_decode(buffer_bytes(&digits), &id) && id.len == LOCAL_ID)
-		memcpy(ret_id, id.data, LOCAL_ID);
+	/* Without memory of its own: an id that went wrong would be bound into every blob. */
+	for (size_t i = 0; i < LOCAL_ID; i++) {
+		c += *c == '-';
+		ret_id[i] = (uint8_t)(digit(c[0]) << 4 | digit(c[1]));
+		c += 2;
+	}
 }
 
 const struct local_material *local_key_material(const struct local_key *key, uint32_t version)

@@ -53,7 +53,9 @@ void local_key_arn(const struct local_key *key, char ret_arn[static KMS_ARN_MAX 
 void local_key_id(const struct local_key *key, uint8_t ret_id[static LOCAL_ID]);
 const struct local_material *local_key_material(const struct local_key *key, uint32_t version);
 
-/* The text of the file. Reading takes the secrets out of `text`, which is spoilt by it. False: not
- * such a file (*ret_why says in words what is wrong), or no memory (NULL). */
+/* The text of the file. Writing answers false without memory. Reading takes the secrets out of
+ * `text`, which is spoilt by it. KMS_MISCONFIGURED: it is not such a file; *ret_why says in words
+ * what is wrong. KMS_NO_MEMORY. */
 bool local_keys_write(const struct local_keys *keys, struct buffer *out);
-bool local_keys_read(struct buffer *text, struct local_keys *ret_keys, const char **ret_why);
+enum kms_status local_keys_read(struct buffer *text, struct local_keys *ret_keys,
+				const char **ret_why);

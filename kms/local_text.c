@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/encode.h"
+#include "base/json.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "kms/json_secret.h"
@@ -92,8 +93,9 @@ static bool read_state(const json_t *object, enum kms_key_state *ret_state)
 	return false;
 }
 
-static bool read_material(const json_t *object, struct bytes secrets, uint32_t above,
-			  struct local_material *material)
+/* From here on: KMS_MISCONFIGURED if it is not what was written, KMS_NO_MEMORY. */
+static enum kms_status read_material(const json_t *object, struct bytes secrets, uint32_t above,
+				     struct local_material *material)
 {
 	int64_t version;
 	size_t number;
@@ -102,42 +104,43 @@ static bool read_material(const json_t *object, struct bytes secrets, uint32_t a
 	    !read_number(object, "created", &material->created_ms) ||
 	    !json_lifted(json_object_get(object, "secret"), &number) ||
 	    number >= secrets.len / LOCAL_SECRET)
-		return false;
+		return KMS_MISCONFIGURED;
 	material->version = (uint32_t)version;
 	material->secret = secret_new(LOCAL_SECRET);
 	if (material->secret == NULL)
-		return false;
+		return KMS_NO_MEMORY;
 	secret_copy(material->secret, secrets.data + number * LOCAL_SECRET, LOCAL_SECRET);
-	return true;
+	return KMS_OK;
 }
 
-static bool read_materials(const json_t *array, struct bytes secrets, struct local_key *key)
+static enum kms_status read_materials(const json_t *array, struct bytes secrets,
+				      struct local_key *key)
 {
 	size_t count = json_array_size(array);
 	uint32_t above = 0;
 
-	key->materials = count == 0 ? NULL : calloc(count, sizeof(*key->materials));
+	if (count == 0)
+		return KMS_MISCONFIGURED;
+	key->materials = calloc(count, sizeof(*key->materials));
 	if (key->materials == NULL)
-		return false;
+		return KMS_NO_MEMORY;
 	for (; key->material_count < count; key->material_count++) {
 		struct local_material *next = &key->materials[key->material_count];
 
-		if (!read_material(json_array_get(array, key->material_count), secrets, above,
-				   next))
-			return false;
+		TRY(read_material(json_array_get(array, key->material_count), secrets, above,
+				  next));
 		above = next->version;
 	}
-	return true;
+	return KMS_OK;
 }
 
-static bool read_key(const json_t *object, struct bytes secrets, struct local_key *key)
+static bool read_members(const json_t *object, struct local_key *key)
 {
 	return read_text(object, "id", key->id, sizeof(key->id)) && uuid_valid(bytes_of(key->id)) &&
 	       read_text(object, "name", key->name, sizeof(key->name)) &&
 	       local_name_valid(bytes_of(key->name)) && read_state(object, &key->state) &&
 	       read_number(object, "created", &key->created_ms) &&
-	       read_number(object, "deletion", &key->deletion_ms) &&
-	       read_materials(json_object_get(object, "materials"), secrets, key);
+	       read_number(object, "deletion", &key->deletion_ms);
 }
 
 static bool is_duplicate(const struct local_keys *keys, const struct local_key *key)
@@ -149,57 +152,65 @@ static bool is_duplicate(const struct local_keys *keys, const struct local_key *
 	return false;
 }
 
-static bool read_keys(const json_t *array, struct bytes secrets, struct local_keys *keys)
+static enum kms_status read_key(const json_t *object, struct bytes secrets,
+				const struct local_keys *before, struct local_key *key)
+{
+	if (!read_members(object, key) || is_duplicate(before, key))
+		return KMS_MISCONFIGURED;
+	return read_materials(json_object_get(object, "materials"), secrets, key);
+}
+
+static enum kms_status read_keys(const json_t *array, struct bytes secrets, struct local_keys *keys)
 {
 	size_t count = json_array_size(array);
+	enum kms_status status = KMS_OK;
 
 	keys->keys = calloc(count + 1, sizeof(*keys->keys));
 	if (keys->keys == NULL)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		struct local_key *key = &keys->keys[keys->count];
-		bool good = read_key(json_array_get(array, i), secrets, key) &&
-			    !is_duplicate(keys, key);
-
+		return KMS_NO_MEMORY;
+	for (size_t i = 0; i < count && status == KMS_OK; i++) {
+		status = read_key(json_array_get(array, i), secrets, keys, &keys->keys[i]);
 		keys->count++; /* a half-read one too, so that clearing finds it */
-		if (!good)
-			return false;
 	}
-	return true;
+	return status;
 }
 
-static const char *read_root(const json_t *root, struct bytes secrets, struct local_keys *keys)
+static enum kms_status read_root(const json_t *root, struct bytes secrets, struct local_keys *keys,
+				 const char **ret_why)
 {
 	const char *format = json_string_value(json_object_get(root, "format"));
 	const json_t *array = json_object_get(root, "keys");
 
+	*ret_why = "it is not a file of local keys";
 	if (format == NULL || strcmp(format, format_name) != 0)
-		return "it is not a file of local keys";
+		return KMS_MISCONFIGURED;
+	*ret_why = "its version is not known to this release";
 	if (json_integer_value(json_object_get(root, "version")) != FORMAT_VERSION)
-		return "its version is not known to this release";
-	if (!json_is_array(array) || !read_keys(array, secrets, keys))
-		return "a key in it is incomplete, damaged or there twice";
-	return NULL;
+		return KMS_MISCONFIGURED;
+	*ret_why = "a key in it is incomplete, damaged or there twice";
+	return json_is_array(array) ? read_keys(array, secrets, keys) : KMS_MISCONFIGURED;
 }
 
-bool local_keys_read(struct buffer *text, struct local_keys *ret_keys, const char **ret_why)
+enum kms_status local_keys_read(struct buffer *text, struct local_keys *ret_keys,
+				const char **ret_why)
 {
 	AUTO(buffer_clear) struct buffer secrets = {0};
 	AUTO(json_freep) json_t *root = NULL;
 	struct local_keys keys = {0};
+	enum kms_status status;
+	bool no_memory;
 
 	*ret_why = "a secret in it is not 32 bytes of base64";
 	if (!json_lift(text, "secret", take_secret, &secrets))
-		return false;
+		return secrets.failed ? KMS_NO_MEMORY : KMS_MISCONFIGURED;
 	*ret_why = "it is not JSON";
-	root = json_loadb((const char *)text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
+	root = json_read(buffer_bytes(text), JSON_REJECT_DUPLICATES, &no_memory);
 	if (root == NULL)
-		return false;
-	*ret_why = read_root(root, buffer_bytes(&secrets), &keys);
-	if (*ret_why != NULL) {
+		return no_memory ? KMS_NO_MEMORY : KMS_MISCONFIGURED;
+	status = read_root(root, buffer_bytes(&secrets), &keys, ret_why);
+	if (status == KMS_OK)
+		*ret_keys = keys;
+	else
 		local_keys_clear(&keys);
-		return false;
-	}
-	*ret_keys = keys;
-	return true;
+	return status;
 }

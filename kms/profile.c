@@ -28,32 +28,27 @@ static enum kms_status read_file(struct aws_file *file, const struct environment
 			     environment_get(environment, ENV_HOME), report);
 }
 
-/* A section of the config file, [KIND NAME]. NULL: none. */
-static const char *named_section(const struct profile *profile, const char *kind, const char *name,
-				 struct buffer *out)
+static const char *name_of(const struct profile *profile)
 {
-	buffer_format(out, "%s %s", kind, name);
-	if (buffer_text(out) == NULL || !aws_file_has(&profile->config, buffer_text(out)))
-		return NULL;
-	return buffer_text(out);
+	return (const char *)profile->name.data;
 }
 
-/* The profile's own; for the default one also [default]. */
-static const char *config_section(const struct profile *profile, struct buffer *out)
+/* Of the profile's section in the config file, [profile NAME]; the default one's may also be
+ * [default]. */
+static const char *config_kind(const struct profile *profile)
 {
-	const char *name = (const char *)profile->name.data;
-	const char *section = named_section(profile, "profile", name, out);
+	static const char kind[] = "profile";
 
-	return section == NULL && strcmp(name, "default") == 0 ? "default" : section;
+	return strcmp(name_of(profile), "default") == 0 &&
+			       !aws_file_has(&profile->config, kind, name_of(profile))
+		       ? NULL
+		       : kind;
 }
 
 static bool find_exists(const struct profile *profile)
 {
-	AUTO(buffer_clear) struct buffer section = {0};
-	const char *config = config_section(profile, &section);
-
-	return (config != NULL && aws_file_has(&profile->config, config)) ||
-	       aws_file_has(&profile->credentials, (const char *)profile->name.data);
+	return aws_file_has(&profile->config, config_kind(profile), name_of(profile)) ||
+	       aws_file_has(&profile->credentials, NULL, name_of(profile));
 }
 
 enum kms_status profile_load(const struct kms_settings *settings,
@@ -94,16 +89,13 @@ static const char *not_empty(const char *value)
 
 const char *profile_credentials(const struct profile *profile, const char *key)
 {
-	return not_empty(
-		aws_file_find(&profile->credentials, (const char *)profile->name.data, key));
+	return not_empty(aws_file_find(&profile->credentials, NULL, name_of(profile), key));
 }
 
 const char *profile_config(const struct profile *profile, const char *key)
 {
-	AUTO(buffer_clear) struct buffer section = {0};
-	const char *config = config_section(profile, &section);
-
-	return config == NULL ? NULL : not_empty(aws_file_find(&profile->config, config, key));
+	return not_empty(
+		aws_file_find(&profile->config, config_kind(profile), name_of(profile), key));
 }
 
 const char *profile_get(const struct profile *profile, const char *key)
@@ -130,10 +122,7 @@ bool profile_select(struct profile *profile, const char *name)
 const char *profile_section(const struct profile *profile, const char *kind, const char *name,
 			    const char *key)
 {
-	AUTO(buffer_clear) struct buffer section = {0};
-	const char *found = named_section(profile, kind, name, &section);
-
-	return found == NULL ? NULL : not_empty(aws_file_find(&profile->config, found, key));
+	return not_empty(aws_file_find(&profile->config, kind, name, key));
 }
 
 static struct bytes trim(struct bytes text)
@@ -163,16 +152,12 @@ bool profile_service_endpoint(const struct profile *profile, const char *service
 			      struct buffer *out)
 {
 	const char *services = profile_config(profile, "services");
-	AUTO(buffer_clear) struct buffer section = {0};
 	const char *nested;
 	struct bytes url;
 
 	if (services == NULL)
 		return false;
-	buffer_format(&section, "services %s", services);
-	if (buffer_text(&section) == NULL)
-		return false;
-	nested = aws_file_find(&profile->config, buffer_text(&section), service);
+	nested = aws_file_find(&profile->config, "services", services, service);
 	url = nested == NULL ? bytes(NULL, 0) : nested_find(nested, "endpoint_url");
 	buffer_append(out, url);
 	return url.len > 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/encode.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "kms/json_secret.h"
@@ -48,17 +49,19 @@ static bool has_secret(const json_t *answer, const char *name)
 }
 
 /* The body of a good answer; spoils it. RETRY_TRANSIENT: it is no JSON, cut or garbled on its way;
- * RETRY_NO: it is, but not what the protocol promises. */
+ * RETRY_NO: it is, but not what the protocol promises; or memory lacked, which the secret then
+ * says. */
 static bool read_answer(struct http_answer *answer, const struct aws_call *call,
 			struct buffer *secret, json_t **ret_answer, enum retry_kind *ret_retry)
 {
 	json_t *root = NULL;
+	bool no_memory = false;
 
 	/* A parser gets the text to see only when the secret is out of it. */
 	if (call->secret == NULL || json_lift(&answer->body, call->secret, take_secret, secret))
-		root = json_loadb((const char *)answer->body.data, answer->body.len,
-				  JSON_REJECT_DUPLICATES, NULL);
-	*ret_retry = root == NULL ? RETRY_TRANSIENT : RETRY_NO;
+		root = json_read(buffer_bytes(&answer->body), JSON_REJECT_DUPLICATES, &no_memory);
+	secret->failed |= no_memory;
+	*ret_retry = root == NULL && !secret->failed ? RETRY_TRANSIENT : RETRY_NO;
 	if (!json_is_object(root) || (call->secret != NULL && !has_secret(root, call->secret))) {
 		json_decref(root);
 		return false;
@@ -134,6 +137,10 @@ static void read(struct exchange *exchange)
 	if (read_answer(&exchange->answer, exchange->call, &exchange->secret, &exchange->parsed,
 			&retry))
 		return;
+	if (exchange->secret.failed) {
+		exchange->rule = (struct status_rule){"", KMS_NO_MEMORY, RETRY_NO};
+		return;
+	}
 	exchange->rule = (struct status_rule){"", KMS_BAD_ANSWER, retry};
 	snprintf(exchange->report.message, sizeof(exchange->report.message),
 		 "the answer is not the JSON that %s promises", exchange->call->operation);

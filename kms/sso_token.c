@@ -8,6 +8,7 @@
 
 #include "base/encode.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/system_error.h"
@@ -55,6 +56,11 @@ static const char *text_of(const json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
+static bool lacks_memory(const struct token *token)
+{
+	return token->access.failed || token->refresh.failed || token->client_secret.failed;
+}
+
 static bool parse(struct buffer *text, struct token *token)
 {
 	const struct json_secret secrets[] = {
@@ -63,8 +69,10 @@ static bool parse(struct buffer *text, struct token *token)
 		{"clientSecret", &token->client_secret},
 	};
 	const char *end, *registration;
+	bool no_memory;
 
-	token->rest = json_read_apart(text, secrets, COUNT_OF(secrets));
+	token->rest = json_read_apart(text, secrets, COUNT_OF(secrets), &no_memory);
+	token->access.failed |= no_memory;
 	end = text_of(token->rest, "expiresAt");
 	registration = text_of(token->rest, "registrationExpiresAt");
 	if (!json_secret_at(token->rest, "accessToken") || end == NULL ||
@@ -92,12 +100,15 @@ static enum kms_status load(const char *path, const struct sso_session *session,
 	AUTO(buffer_clear) struct buffer text = {0};
 
 	if (!file_read(path, FILE_MAX, &text))
-		return errno == ENOENT ? sign_in(session, "there is no SSO token", report)
-				       : kms_fail(KMS_NO_CREDENTIALS, report, NULL,
-						  "the SSO token %s can't be read: %s", path,
-						  system_error_text(errno));
+		return errno == ENOMEM	 ? KMS_NO_MEMORY
+		       : errno == ENOENT ? sign_in(session, "there is no SSO token", report)
+					 : kms_fail(KMS_NO_CREDENTIALS, report, NULL,
+						    "the SSO token %s can't be read: %s", path,
+						    system_error_text(errno));
 	if (!parse(&text, token))
-		return sign_in(session, "the kept SSO token is no such thing", report);
+		return lacks_memory(token)
+			       ? KMS_NO_MEMORY
+			       : sign_in(session, "the kept SSO token is no such thing", report);
 	return KMS_OK;
 }
 
@@ -150,11 +161,13 @@ static bool take_new(struct http_answer *answer, int64_t now, struct token *toke
 	AUTO(buffer_clear) struct buffer access = {0}, refresh = {0}, id = {0};
 	const struct json_secret secrets[] = {
 		{"accessToken", &access}, {"refreshToken", &refresh}, {"idToken", &id}};
-	json_t *root = json_read_apart(&answer->body, secrets, COUNT_OF(secrets));
+	bool no_memory;
+	json_t *root = json_read_apart(&answer->body, secrets, COUNT_OF(secrets), &no_memory);
 	json_int_t seconds = json_integer_value(json_object_get(root, "expiresIn"));
 	bool good = json_secret_at(root, "accessToken") && seconds > 0 && seconds < INT32_MAX;
 
 	json_decref(root);
+	token->access.failed |= no_memory || access.failed;
 	if (!good || buffer_text(&access) == NULL)
 		return false;
 	buffer_clear(&token->access);
@@ -204,10 +217,13 @@ static void save(const char *path, const struct sso_session *session, const stru
 static enum kms_status judge(enum kms_status status, const struct http_answer *answer,
 			     const struct kms_report *report)
 {
-	json_t *root = json_loadb((const char *)answer->body.data, answer->body.len, 0, NULL);
+	bool no_memory;
+	json_t *root = json_read(buffer_bytes(&answer->body), 0, &no_memory);
 	bool own_words = text_of(root, "error") != NULL || report->error_type[0] != 0;
 
 	json_decref(root);
+	if (no_memory)
+		return KMS_NO_MEMORY;
 	return own_words && status != KMS_UNAVAILABLE && status != KMS_THROTTLED
 		       ? KMS_CREDENTIALS_REFUSED
 		       : status;
@@ -223,6 +239,8 @@ static enum kms_status refresh(const struct credentials_place *place,
 	if (status != KMS_OK)
 		return judge(status, &answer, report);
 	if (!take_new(&answer, now, token)) {
+		if (lacks_memory(token))
+			return KMS_NO_MEMORY;
 		snprintf(report->message, sizeof(report->message), "CreateToken gave no token");
 		return KMS_BAD_ANSWER;
 	}

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "base/macros.h"
 #include "kms/xml.h"
 
@@ -142,9 +143,10 @@ struct status_rule status_find(const char *type, unsigned http_status)
 	return judge_http(http_status, name[0] != 0);
 }
 
-static bool read_json(const struct http_answer *answer, struct kms_report *report)
+static bool read_json(const struct http_answer *answer, struct kms_report *report,
+		      bool *ret_no_memory)
 {
-	json_t *root = json_loadb((const char *)answer->body.data, answer->body.len, 0, NULL);
+	json_t *root = json_read(buffer_bytes(&answer->body), 0, ret_no_memory);
 	const char *type = json_string_value(json_object_get(root, "__type"));
 	const char *message = json_string_value(json_object_get(root, "message"));
 
@@ -178,14 +180,15 @@ static bool read_xml(const struct http_answer *answer, struct kms_report *report
 	return true;
 }
 
-void status_read_error(const struct http_answer *answer, struct kms_report *report)
+bool status_read_error(const struct http_answer *answer, struct kms_report *report)
 {
+	bool no_memory;
 	struct bytes header = http_answer_header(answer, "x-amzn-ErrorType");
 	char type[128];
 
 	report->error_type[0] = 0;
 	report->message[0] = 0;
-	if (!read_json(answer, report) && !read_xml(answer, report)) {
+	if (!read_json(answer, report, &no_memory) && !read_xml(answer, report)) {
 		snprintf(type, sizeof(type), "%.*s", (int)header.len,
 			 header.len == 0 ? "" : (const char *)header.data);
 		status_type_name(type, report->error_type, sizeof(report->error_type));
@@ -195,6 +198,7 @@ void status_read_error(const struct http_answer *answer, struct kms_report *repo
 	else if (report->message[0] == 0)
 		snprintf(report->message, sizeof(report->message), "HTTP status %u",
 			 answer->status);
+	return !no_memory;
 }
 
 /* Faults of the way: none of them is a no. */
@@ -232,7 +236,8 @@ struct status_rule status_judge(enum http_result result, const struct http_answe
 	read_request_id(answer, report);
 	if (answer->status == 200)
 		return (struct status_rule){"", KMS_OK, RETRY_NO};
-	status_read_error(answer, report);
+	if (!status_read_error(answer, report)) /* a no, or none: nobody can tell */
+		return (struct status_rule){"", KMS_NO_MEMORY, RETRY_NO};
 	rule = status_find(report->error_type, answer->status);
 	rule.status = with_state(rule.status, report->message);
 	return rule;

@@ -36,9 +36,9 @@ void status_type_name(const char *type, char *ret_name, size_t size);
 /*
  * The error in an answer's body: JSON's __type and message (or Message), or Code and Message of the
  * XML that query services and gateways send; else the X-Amzn-ErrorType header. Written into the
- * report's error_type and message.
+ * report's error_type and message. False: no memory to read it.
  */
-void status_read_error(const struct http_answer *answer, struct kms_report *report);
+bool status_read_error(const struct http_answer *answer, struct kms_report *report);
 
 /* What an answer, or none, means; fills the report (not NULL), request id included; logs nothing.
  */

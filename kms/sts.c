@@ -95,14 +95,17 @@ static bool take(const struct query *query, const char *name, struct buffer *ret
 static const char *take_credentials(const struct query *query, struct credentials *ret)
 {
 	AUTO(buffer_clear) struct buffer end = {0};
+	const char *given = "no credentials";
 
-	if (!take(query, "AccessKeyId", &ret->access_key_id) ||
-	    !take(query, "SecretAccessKey", &ret->secret_access_key) ||
-	    !take(query, "SessionToken", &ret->session_token) || !take(query, "Expiration", &end))
-		return "no credentials";
-	return buffer_text(&end) != NULL && clock_read_extended(buffer_text(&end), &ret->expires_ms)
-		       ? NULL
-		       : credentials_bad_end;
+	if (take(query, "AccessKeyId", &ret->access_key_id) &&
+	    take(query, "SecretAccessKey", &ret->secret_access_key) &&
+	    take(query, "SessionToken", &ret->session_token) && take(query, "Expiration", &end))
+		given = buffer_text(&end) != NULL &&
+					clock_read_extended(buffer_text(&end), &ret->expires_ms)
+				? NULL
+				: credentials_bad_end;
+	ret->session_token.failed |= end.failed;
+	return given;
 }
 
 static enum kms_status query_credentials(struct query *query, const struct credentials_place *place,
@@ -114,6 +117,8 @@ static enum kms_status query_credentials(struct query *query, const struct crede
 
 	TRY(query_ask(query, place, signer, role->arn, report));
 	given = take_credentials(query, ret);
+	if (given != NULL && credentials_lack_memory(ret))
+		return KMS_NO_MEMORY;
 	if (given != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "STS %s of %s: the answer has %s",
 				query->action, role->arn, given);

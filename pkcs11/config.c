@@ -129,6 +129,7 @@ static const char *text_fault(const struct setting *setting, const char *value)
 	return ini_has_comment(value) ? "the value alone: a comment has a line of its own" : NULL;
 }
 
+/* False: no memory. */
 static bool take_text(const struct setting *setting, const char *value, char **field)
 {
 	char *taken = is_path(setting, value) ? path_expand(value) : strdup(value);
@@ -160,12 +161,14 @@ static bool take_number(const struct setting *setting, const char *value, unsign
 	return true;
 }
 
-/* Of lists: whether each member is good; ret_bad: the first that is not. */
-static bool list_valid(const struct setting *setting, const char *value, struct bytes *ret_bad)
+/* Of lists: whether each member is good; ret_bad: the first that is not, unless memory lacked. */
+static bool list_valid(const struct setting *setting, const char *value, struct bytes *ret_bad,
+		       bool *ret_no_memory)
 {
+	*ret_no_memory = false;
 	if (setting->form == ROOT_KEYS)
 		return kms_keys_valid(value, ret_bad);
-	return zones_pins_valid(value, ret_bad);
+	return zones_pins_valid(value, ret_bad, ret_no_memory);
 }
 
 static void note_line(const struct setting *setting, struct config *config, unsigned line)
@@ -184,15 +187,18 @@ static bool take(const struct setting *setting, const char *value, struct config
 	case TEXT:
 	case FILE_PATH:
 	case LOG_PLACE:
-		return *value == '\0' ||
-		       (text_fault(setting, value) == NULL && take_text(setting, value, field));
+		if (*value != '\0' && text_fault(setting, value) != NULL)
+			return false;
+		break;
 	case REGIONS:
-		return kms_regions_valid(value) &&
-		       (*value == '\0' || take_text(setting, value, field));
+		if (!kms_regions_valid(value))
+			return false;
+		break;
 	case ROOT_KEYS:
 	case PINS:
-		return list_valid(setting, value, &bad) &&
-		       (*value == '\0' || take_text(setting, value, field));
+		if (!list_valid(setting, value, &bad, &config->no_memory))
+			return false;
+		break;
 	case FLAG:
 		return take_flag(value, field);
 	case NUMBER:
@@ -200,7 +206,8 @@ static bool take(const struct setting *setting, const char *value, struct config
 	case CHOICE:
 		return choose(setting->choices, value, field);
 	}
-	return false;
+	config->no_memory = *value != '\0' && !take_text(setting, value, field);
+	return !config->no_memory;
 }
 
 /* Reading a file. */
@@ -213,18 +220,17 @@ struct reading {
 
 static void put_text_wanted(struct buffer *out, const struct setting *setting, const char *value)
 {
-	const char *fault = text_fault(setting, value);
-
 	if (setting->form == LOG_PLACE)
 		buffer_put_text(out, "stderr, syslog, or ");
-	buffer_put_text(out, fault == NULL ? "read again: memory ran out" : fault);
+	buffer_put_text(out, text_fault(setting, value));
 }
 
 static void put_wanted_list(const struct setting *setting, const char *value, struct buffer *wanted)
 {
 	struct bytes bad = bytes_of("");
+	bool no_memory;
 
-	list_valid(setting, value, &bad);
+	list_valid(setting, value, &bad, &no_memory);
 	buffer_put_text(wanted,
 			setting->form == ROOT_KEYS
 				? "key ARNs (a * stands for any part of a field), ACCOUNT, "
@@ -287,6 +293,8 @@ static bool visit(void *state, const char *section, const char *key, const char 
 		return true;
 	}
 	reading->explained = true;
+	if (reading->config->no_memory)
+		return false;
 	if (key == NULL)
 		log_error("%s line %u: there is no section [%s]; the example conf/cmek.conf has "
 			  "them all",
@@ -319,7 +327,8 @@ bool config_parse(struct config *config, const char *file, struct bytes text)
 
 	if (ini_parse(text, visit, &reading, &line))
 		return check_together(config, file);
-	if (!reading.explained)
+	config->no_memory |= line == 0;
+	if (!reading.explained && !config->no_memory)
 		log_error("%s line %u: neither a section nor 'key = value'", file, line);
 	return false;
 }

@@ -26,6 +26,7 @@ struct config {
 	bool slots_free, slots_login_required;
 	bool crypto_fips;
 	bool log_audit_required;
+	bool no_memory; /* why config_parse() failed, if it is not the text */
 };
 
 /* Indexes of the choices. */

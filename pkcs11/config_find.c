@@ -99,13 +99,15 @@ static CK_RV read_file(struct config *config, const char *path)
 	AUTO(buffer_clear) struct buffer text = {0};
 
 	if (!file_read(path, FILE_MAX, &text)) {
+		if (errno == ENOMEM)
+			return CKR_HOST_MEMORY;
 		log_error("configuration %s can't be read: %s; %s, or name another "
 			  "(CMEK_PKCS11_CONF)",
 			  path, system_error_text(errno), system_error_remedy(errno));
 		return CKR_FUNCTION_FAILED;
 	}
 	if (!config_parse(config, path, buffer_bytes(&text)))
-		return CKR_FUNCTION_FAILED;
+		return config->no_memory ? CKR_HOST_MEMORY : CKR_FUNCTION_FAILED;
 	config->file = strdup(path);
 	return config->file == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
@@ -123,8 +125,11 @@ static CK_RV read_usual(struct config *config)
 	const char *home = folder_of("HOME"), *system = "/etc/cmek-pkcs11/cmek.conf";
 	AUTO(freep) char *own = NULL;
 
-	if (home != NULL)
+	if (home != NULL) {
 		own = path_join(home, ".config/cmek-pkcs11/cmek.conf");
+		if (own == NULL) /* else the system's would count in its place */
+			return CKR_HOST_MEMORY;
+	}
 	if (is_there(own))
 		return read_file(config, own);
 	return is_there(system) ? read_file(config, system) : CKR_OK;
@@ -157,29 +162,35 @@ static CK_RV read_first(struct config *config, const char *named)
 
 /* The store. */
 
-/* NULL: there is none. */
-static char *usual_folder(void)
+static CK_RV given_or_no_memory(char *folder, char **ret_folder)
+{
+	*ret_folder = folder;
+	return folder == NULL ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+static CK_RV usual_folder(char **ret_folder)
 {
 	const char *data = folder_of("XDG_DATA_HOME"), *home = folder_of("HOME");
 
 	if (geteuid() == 0)
-		return strdup("/var/lib/cmek-pkcs11");
+		return given_or_no_memory(strdup("/var/lib/cmek-pkcs11"), ret_folder);
 	if (data != NULL)
-		return path_join(data, "cmek-pkcs11");
+		return given_or_no_memory(path_join(data, "cmek-pkcs11"), ret_folder);
 	if (home != NULL)
-		return path_join(home, ".local/share/cmek-pkcs11");
+		return given_or_no_memory(path_join(home, ".local/share/cmek-pkcs11"), ret_folder);
 	log_error("there is no place for the store: neither HOME nor XDG_DATA_HOME is the path of "
 		  "a folder; set one of them, or path in [store] of the configuration");
-	return NULL;
+	return CKR_FUNCTION_FAILED;
 }
 
 static CK_RV complete_paths(struct config *config)
 {
 	AUTO(freep) char *folder = NULL;
 
-	folder = config->store_path == NULL ? usual_folder() : path_folder(config->store_path);
-	if (folder == NULL)
-		return CKR_FUNCTION_FAILED;
+	if (config->store_path == NULL)
+		TRY(usual_folder(&folder));
+	else
+		TRY(given_or_no_memory(path_folder(config->store_path), &folder));
 	if (config->store_path == NULL)
 		config->store_path = path_join(folder, "store.db");
 	if (config->local_path == NULL)

@@ -95,9 +95,10 @@ static json_t *read_apart(const char *json, struct buffer *a, struct buffer *b)
 {
 	const struct json_secret secrets[] = {{"a", a}, {"b", b}};
 	AUTO(buffer_clear) struct buffer text = {0};
+	bool no_memory;
 
 	buffer_put_text(&text, json);
-	return json_read_apart(&text, secrets, 2);
+	return json_read_apart(&text, secrets, 2, &no_memory);
 }
 
 static void several_secrets_are_read_apart_from_the_rest(void **state)

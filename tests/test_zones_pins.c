@@ -56,9 +56,9 @@ static void pins_say_which_zone_a_name_is(void **state)
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct bytes bad;
 		struct pins *pins;
-		bool failed;
+		bool failed, no_memory;
 
-		if (!pins_valid(rows[i].text, &bad))
+		if (!pins_valid(rows[i].text, &bad, &no_memory))
 			fail_msg("'%s' at '%.*s'", rows[i].text, (int)bad.len,
 				 (const char *)bad.data);
 		pins = pins_new(rows[i].text, &failed);
@@ -97,9 +97,11 @@ static void what_is_no_pin_is_named(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct bytes bad;
+		bool no_memory;
 
-		if (pins_valid(rows[i].text, &bad))
+		if (pins_valid(rows[i].text, &bad, &no_memory))
 			fail_msg("%s", rows[i].text);
+		assert_false(no_memory);
 		assert_bytes(bad, bytes_of(rows[i].bad));
 	}
 }

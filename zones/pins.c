@@ -228,7 +228,7 @@ struct pins *pins_new(const char *text, bool *ret_failed)
 	return NULL;
 }
 
-bool pins_valid(const char *text, struct bytes *ret_bad)
+bool pins_valid(const char *text, struct bytes *ret_bad, bool *ret_no_memory)
 {
 	struct pins pins = {0};
 	enum adding added = add_all(&pins, text, ret_bad);
@@ -237,6 +237,7 @@ bool pins_valid(const char *text, struct bytes *ret_bad)
 		free(pins.list[i]);
 	free(pins.list);
 	map_clear(&pins.by_name);
+	*ret_no_memory = added == ADD_NO_MEMORY;
 	return added == ADDED;
 }
 

@@ -14,8 +14,9 @@
 
 struct pins;
 
-/* Whether a text is that; ret_bad: the pair that is not, or that pins a name to a second zone. */
-bool pins_valid(const char *text, struct bytes *ret_bad);
+/* Whether a text is that; ret_bad: the pair that is not, or that pins a name to a second zone;
+ * *ret_no_memory: nobody can tell. */
+bool pins_valid(const char *text, struct bytes *ret_bad, bool *ret_no_memory);
 /* NULL, also of NULL: no pins; and with no memory, then *ret_failed is set. Of a text that is not
  * valid, the pairs that are good before the first that is not. */
 struct pins *pins_new(const char *text, bool *ret_failed);

@@ -29,8 +29,9 @@ struct zones_settings {
 
 struct zones;
 
-/* Whether a text may be [zones] pin (zones/pins.h); ret_bad: what of it is no pin. */
-bool zones_pins_valid(const char *text, struct bytes *ret_bad);
+/* Whether a text may be [zones] pin (zones/pins.h); ret_bad: what of it is no pin; *ret_no_memory:
+ * nobody can tell. */
+bool zones_pins_valid(const char *text, struct bytes *ret_bad, bool *ret_no_memory);
 
 /* Touches neither network nor store: the store is opened at the first look. Takes `store` and
  * `clients` on ZONE_OK. */
@@ -48,6 +49,9 @@ void zones_abandon(struct zones *zones); /* in a fork's child */
  * good to use. ZONE_STORE_….
  */
 enum zone_status zones_refresh(struct zones *zones, bool now);
+/* False: the index lacks a part of what the store has, since memory lacked when that was read. The
+ * next look-up reads it anew; what is not found before may well be there. */
+bool zones_are_whole(const struct zones *zones);
 /* Changes with every change of the index: what was looked up before it may be stale after it. */
 uint64_t zones_generation(const struct zones *zones);
 
