@@ -153,9 +153,10 @@ static CK_RV check_session_usages(const struct editor *editor, const struct obje
 	struct object model = object_model(zone);
 
 	model.usages |= usages;
-	wished = view_of_session(editor->objects, object_new(&model));
+	wished = object_new(&model);
 	if (wished == NULL)
 		return CKR_HOST_MEMORY;
+	TRY(view_of_session(editor->objects, TAKE(wished), &wished));
 	return (usages & ~wished->usages) == 0
 		       ? CKR_OK
 		       : refuse_usages(zone, "the token has it so; change it there");
@@ -165,9 +166,11 @@ static CK_RV check_session_usages(const struct editor *editor, const struct obje
 static CK_RV check_zone_usages(const struct editor *editor, const struct object *zone,
 			       const struct template *template)
 {
-	uint32_t usages = template->usages & ~(uint32_t)USAGE_DERIVE;
+	uint32_t usages = template->usages & ~(uint32_t)USAGE_DERIVE, greatest;
 
-	if ((usages & ~zone_greatest_usages(zone)) != 0)
+	if (!zone_greatest_usages(zone, &greatest))
+		return CKR_HOST_MEMORY;
+	if ((usages & ~greatest) != 0)
 		return refuse_usages(zone, "its EZK record says what it was made for; make another "
 					   "zone");
 	return zone->owner == 0 ? CKR_OK : check_session_usages(editor, zone, usages);

@@ -88,6 +88,8 @@ static CK_RV name_root_key(const struct editor *editor, const struct object *wis
 	TRY(error_of_zone(zones_root_key_name(editor->objects->zones, wish->kms_key, &entry),
 			  ERROR_OBJECT));
 	view_of_entry(editor->objects, entry, editor->slot, &model, &scratch);
+	if (scratch.failed)
+		return CKR_HOST_MEMORY;
 	model.flags &= ~(uint32_t)OBJECT_TOKEN;
 	model.owner = editor->session;
 	model.label = wish->label.len > 0 ? wish->label : model.label;

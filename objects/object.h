@@ -131,7 +131,7 @@ uint64_t objects_generation(const struct objects *objects);
 /* For whoever keeps what was made of keys (session/keyed.h), to be loaded in each call: grows when
  * an object of a session has gone or was replaced. Entries of the store: struct ezks_watch. */
 const _Atomic uint64_t *objects_gone(const struct objects *objects);
-/* Is it still what its handle stands for? */
+/* Is it still what its handle stands for? False also where memory lacks to tell. */
 bool objects_has(struct objects *objects, const struct object *object);
 static inline bool object_is_gone(const struct object *object)
 {
@@ -140,9 +140,13 @@ static inline bool object_is_gone(const struct object *object)
 /* Does anybody hold it besides the caller? */
 bool object_is_shared(const struct object *object);
 
-/* The object behind a handle in a slot, held; from the session's own objects and the token's. NULL:
- * none. Entries that await deletion are found. A zone allows what its records do; one of a session
- * also no more than the token's, where there is that. */
+/* The object behind a handle in a slot, held; from the session's own objects and the token's.
+ * CKR_OBJECT_HANDLE_INVALID: none; CKR_HOST_MEMORY: who knows. Entries that await deletion are
+ * found. A zone allows what its records do; one of a session also no more than the token's, where
+ * there is that. */
+CK_RV objects_get(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle,
+		  struct object **ret_object);
+/* The same for who need not know why there is none: NULL. */
 struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle);
 /* Adds a session's object (takes it, sets its handle) and returns its handle. */
 CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle);

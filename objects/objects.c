@@ -100,7 +100,7 @@ CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **r
 	if (slot <= UINT32_MAX)
 		project = zones_find_slot(objects->zones, (uint32_t)slot);
 	if (project == NULL)
-		return CKR_DEVICE_REMOVED;
+		return zones_are_whole(objects->zones) ? CKR_DEVICE_REMOVED : CKR_HOST_MEMORY;
 	*ret_project = project;
 	return CKR_OK;
 }
@@ -154,6 +154,8 @@ CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 
 	if (view == NULL) {
 		view_of_entry(objects, entry, slot, &model, &scratch);
+		if (scratch.failed) /* else it would be seen without what limits it */
+			return CKR_HOST_MEMORY;
 		view = object_new(&model);
 		if (view == NULL)
 			return CKR_HOST_MEMORY;
@@ -163,21 +165,20 @@ CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	return CKR_OK;
 }
 
-static struct object *find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle)
+static CK_RV find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle,
+			struct object **ret_object)
 {
 	AUTO(entry_releasep) struct entry *entry = zones_find_number(objects->zones, handle);
 	AUTO(entry_releasep) struct entry *project = NULL;
-	struct object *view = NULL;
 
-	if (entry == NULL) {
+	if (entry == NULL && !zones_are_whole(objects->zones))
+		return CKR_HOST_MEMORY;
+	if (entry == NULL)
 		forget_view(objects, handle);
-		return NULL;
-	}
-	if (objects_project(objects, slot, &project) != CKR_OK ||
+	if (entry == NULL || objects_project(objects, slot, &project) != CKR_OK ||
 	    !uid_equal(entry->project, project->uid))
-		return NULL;
-	objects_of_entry(objects, entry, slot, &view);
-	return view;
+		return CKR_OBJECT_HANDLE_INVALID;
+	return objects_of_entry(objects, entry, slot, ret_object);
 }
 
 /* Objects of sessions. */
@@ -230,30 +231,34 @@ static void take_out(struct objects *objects, struct object *object)
 	atomic_store_explicit(&object->gone, true, memory_order_relaxed);
 }
 
-/* The object that was there, to be released; NULL: none, and nothing has changed. */
-static struct object *replace(struct objects *objects, struct object *object)
+/* Gives the object that was there, to be released; else nothing has changed. */
+static CK_RV replace(struct objects *objects, struct object *object, struct object **ret_old)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
 	struct object *old = map_find(&objects->sessions, handle_key(&object->handle));
 
-	if (old == NULL || !links_add(objects, object))
-		return NULL;
+	if (old == NULL)
+		return CKR_OBJECT_HANDLE_INVALID;
+	if (!links_add(objects, object))
+		return CKR_HOST_MEMORY;
 	if (!map_put(&objects->sessions, handle_key(&object->handle), object)) {
 		links_remove(objects, object);
-		return NULL;
+		return CKR_HOST_MEMORY;
 	}
 	take_out(objects, old);
-	return old;
+	*ret_old = old;
+	return CKR_OK;
 }
 
 CK_RV objects_replace(struct objects *objects, struct object *object)
 {
-	struct object *old;
+	struct object *unused = object;
+	CK_RV rv;
 
-	old = replace(objects, object);
+	rv = replace(objects, object, &unused);
 	atomic_fetch_add(&objects->changes, 1);
-	object_release(old != NULL ? old : object);
-	return old != NULL ? CKR_OK : CKR_OBJECT_HANDLE_INVALID;
+	object_release(unused);
+	return rv;
 }
 
 static void remove_session_object(struct objects *objects, CK_OBJECT_HANDLE handle)
@@ -349,9 +354,23 @@ static struct object *find_session(struct objects *objects, CK_SLOT_ID slot,
 	return object != NULL && object->slot == slot ? object_hold(object) : NULL;
 }
 
+CK_RV objects_get(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle,
+		  struct object **ret_object)
+{
+	struct object *object;
+
+	if (handle <= first_session_handle)
+		return find_entry(objects, slot, handle, ret_object);
+	object = find_session(objects, slot, handle);
+	if (object == NULL)
+		return CKR_OBJECT_HANDLE_INVALID;
+	return view_of_session(objects, object, ret_object);
+}
+
 struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle)
 {
-	if (handle > first_session_handle)
-		return view_of_session(objects, find_session(objects, slot, handle));
-	return find_entry(objects, slot, handle);
+	struct object *object = NULL;
+
+	objects_get(objects, slot, handle, &object);
+	return object;
 }

@@ -21,12 +21,12 @@ struct objects {
 };
 
 /* An entry as an object, borrowed from both: no value, no stamp, not counted. `scratch` holds part
- * of it. */
+ * of it; if it failed, that part is missing, and the object is of no use. */
 void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
 		   struct object *ret_model, struct buffer *scratch);
 /* A zone that lives in a session is also kept to what the store, where it knows the zone, says of
  * it. Takes an object of a session and gives it back, or another one, which is in no table, that
- * allows less. */
-struct object *view_of_session(struct objects *objects, struct object *object);
+ * allows less. CKR_HOST_MEMORY: also where what the store says is not known. */
+CK_RV view_of_session(struct objects *objects, struct object *object, struct object **ret_object);
 /* The project in a slot, held; CKR_DEVICE_REMOVED: it is gone. */
 CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **ret_project);

@@ -49,7 +49,8 @@ static void read_unique_id(struct search *search, struct bytes text)
 
 	search->compares = true; /* a session object may have it */
 	if (!hex_decode(text, &uid) || uid.len != UID_SIZE) {
-		search->nothing = true;
+		search->nothing = !uid.failed;
+		search->found.failed |= uid.failed;
 		return;
 	}
 	memcpy(search->uid.bytes, uid.data, UID_SIZE);
@@ -177,9 +178,11 @@ static void try_session_object(struct search *search, struct object *listed, str
 {
 	AUTO(object_releasep) struct object *object = NULL;
 
-	if (listed->slot == search->slot)
-		object = view_of_session(search->objects, object_hold(listed));
-	if (object != NULL && matches(search, object, scratch))
+	if (listed->slot != search->slot)
+		return;
+	if (view_of_session(search->objects, object_hold(listed), &object) != CKR_OK)
+		search->found.failed = true;
+	else if (matches(search, object, scratch))
 		add_found(search, object->handle);
 }
 
@@ -212,14 +215,16 @@ static CK_RV run(struct search *search)
 {
 	struct buffer scratch[2] = {0};
 	CK_RV rv = CKR_OK;
+	bool failed;
 
 	if (search->in_store)
 		rv = search_store(search, scratch);
 	if (search->in_sessions && rv == CKR_OK)
 		search_sessions(search, &scratch[1]);
+	failed = scratch[0].failed || scratch[1].failed || search->found.failed;
 	buffer_clear(&scratch[0]);
 	buffer_clear(&scratch[1]);
-	return rv == CKR_OK && search->found.failed ? CKR_HOST_MEMORY : rv;
+	return rv == CKR_OK && failed ? CKR_HOST_MEMORY : rv;
 }
 
 /* What another process has made within the last second is seen only by a look into the store, which

@@ -56,21 +56,27 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	return CKR_OK;
 }
 
-/* What another process has made within the last second is found only by a look. */
-static struct entry *find_zone(struct objects *objects, uint64_t zone)
+/* What another process has made within the last second is found only by a look. NULL: there is
+ * none, as far as is known. */
+static enum zone_status find_zone(struct objects *objects, uint64_t zone, struct entry **ret_entry)
 {
-	struct entry *entry = zones_find_zone(objects->zones, zone);
+	enum zone_status looked;
 
-	if (entry != NULL || zones_refresh(objects->zones, true) != ZONE_OK)
-		return entry;
-	return zones_find_zone(objects->zones, zone);
+	*ret_entry = zones_find_zone(objects->zones, zone);
+	if (*ret_entry != NULL)
+		return ZONE_OK;
+	looked = zones_refresh(objects->zones, true);
+	if (looked == ZONE_OK)
+		*ret_entry = zones_find_zone(objects->zones, zone);
+	return looked == ZONE_NO_MEMORY ? ZONE_NO_MEMORY : ZONE_OK;
 }
 
 static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint64_t zone,
 		      struct ezk **ret_ezk)
 {
-	AUTO(entry_releasep) struct entry *entry = find_zone(objects, zone);
+	AUTO(entry_releasep) struct entry *entry = NULL;
 
+	TRY(error_of_zone(find_zone(objects, zone, &entry), ERROR_OBJECT));
 	if (entry == NULL || !uid_equal(entry->project, project->uid)) {
 		log_warning("%s can't have the new key of project '%s': it is not there, or of "
 			    "another project",

@@ -63,7 +63,7 @@ CK_RV object_set_value(struct object *object, struct bytes value);
 
 /* CKA_WRAP_TEMPLATE of a wrapping key, as stored: does the key match all of it? An empty one
  * matches everything. */
-bool template_matches(struct bytes stored, const struct object *object);
+bool template_matches(struct bytes stored, const struct object *object, bool *ret_no_memory);
 /* CKA_UNWRAP_TEMPLATE of an unwrapping key, as stored: its attributes are added to a template that
  * was read; CKR_TEMPLATE_INCONSISTENT where the caller asked for something else. */
 CK_RV template_force(struct bytes stored, struct template *template);

@@ -62,19 +62,20 @@ static bool next_stored(struct reader *reader, CK_ULONG *number, CK_ATTRIBUTE *r
 	return true;
 }
 
-bool template_matches(struct bytes stored, const struct object *object)
+bool template_matches(struct bytes stored, const struct object *object, bool *ret_no_memory)
 {
 	const struct attribute_source source = {NULL, object};
 	AUTO(buffer_clear) struct buffer scratch = {0};
 	struct reader reader = reader_of(stored);
 	CK_ATTRIBUTE attribute;
 	CK_ULONG number;
+	bool matches = true;
 
-	while (reader.left.len > 0)
-		if (!next_stored(&reader, &number, &attribute) ||
-		    !attribute_matches(&source, &attribute, &scratch))
-			return false;
-	return true;
+	while (matches && reader.left.len > 0)
+		matches = next_stored(&reader, &number, &attribute) &&
+			  attribute_matches(&source, &attribute, &scratch);
+	*ret_no_memory = scratch.failed;
+	return matches;
 }
 
 CK_RV template_force(struct bytes stored, struct template *template)

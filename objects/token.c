@@ -134,11 +134,14 @@ CK_RV tokens_list(struct tokens *tokens, CK_SLOT_ID **ret_slots, size_t *ret_cou
 
 CK_RV tokens_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry **ret_project)
 {
+	struct zones *zones = tokens->objects->zones;
 	struct entry *project = NULL;
+	bool unknown = zones_refresh(zones, false) == ZONE_NO_MEMORY || !zones_are_whole(zones);
 
-	zones_refresh(tokens->objects->zones, false);
 	if (slot <= UINT32_MAX)
-		project = zones_find_slot(tokens->objects->zones, (uint32_t)slot);
+		project = zones_find_slot(zones, (uint32_t)slot);
+	if (project == NULL && unknown)
+		return CKR_HOST_MEMORY;
 	if (project == NULL)
 		return is_free_slot(tokens, slot) ? CKR_TOKEN_NOT_RECOGNIZED : CKR_SLOT_ID_INVALID;
 	*ret_project = project;

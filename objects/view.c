@@ -58,14 +58,16 @@ static bool move_to(struct buffer *scratch, struct object *model)
 	return !scratch->failed;
 }
 
-/* A zone's row counts for no more than its records. Without memory it may do nothing. */
+/* A zone's row counts for no more than its records. Without memory, which the scratch then says, it
+ * may do nothing. */
 static void keep_to_records(const struct entry *zone, struct object *model, struct buffer *scratch)
 {
 	AUTO(zone_limits_clear) struct zone_limits limits = {0};
 
 	zone_limits_begin(model, &limits);
 	zone_limits_keep_to_zone(&limits, zone);
-	if (!zone_limits_put(&limits, model) || !move_to(scratch, model))
+	scratch->failed |= !zone_limits_put(&limits, model);
+	if (!move_to(scratch, model))
 		model->usages = 0;
 }
 
@@ -92,8 +94,9 @@ void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot
 	*ret_model = model;
 }
 
-/* Of a session's zone: the same in the store, held; NULL: it does not know it. */
-static struct entry *known_zone(struct objects *objects, const struct object *object)
+/* Of a session's zone: the same in the store, held; NULL: the store does not know it. */
+static CK_RV known_zone(struct objects *objects, const struct object *object,
+			struct entry **ret_zone)
 {
 	AUTO(entry_releasep) struct entry *brought = ezk_entry(object->ezk);
 	AUTO(entry_releasep)
@@ -101,45 +104,49 @@ static struct entry *known_zone(struct objects *objects, const struct object *ob
 	const struct ezk_version *primary =
 		zone == NULL ? NULL : entry_version(zone, zone->of_zone.primary);
 
-	if (primary == NULL || !uid_equal(primary->project, brought->project))
-		return NULL;
-	return TAKE(zone);
+	if (zone == NULL && !zones_are_whole(objects->zones))
+		return CKR_HOST_MEMORY;
+	if (primary != NULL && uid_equal(primary->project, brought->project))
+		*ret_zone = TAKE(zone);
+	return CKR_OK;
 }
 
-static bool is_as_narrow(const struct object *object, const struct zone_limits *limits)
+static bool is_as_narrow(const struct object *object, const struct object *model)
 {
-	return object->usages == limits->usages &&
-	       bytes_equal(object->allowed_mechanisms, buffer_bytes(&limits->mechanisms)) &&
-	       bytes_equal(object->wrap_template, buffer_bytes(&limits->wrap_template)) &&
-	       bytes_equal(object->unwrap_template, buffer_bytes(&limits->unwrap_template));
+	return object->usages == model->usages &&
+	       bytes_equal(object->allowed_mechanisms, model->allowed_mechanisms) &&
+	       bytes_equal(object->wrap_template, model->wrap_template) &&
+	       bytes_equal(object->unwrap_template, model->unwrap_template);
 }
 
-static struct object *narrowed(struct object *object, const struct object *by)
+static CK_RV narrowed(struct object *object, const struct object *by, struct object **ret_object)
 {
 	AUTO(zone_limits_clear) struct zone_limits limits = {0};
 	struct object model = object_model(object);
 
 	zone_limits_begin(object, &limits);
 	zone_limits_narrow(&limits, by);
-	if (is_as_narrow(object, &limits))
-		return object_hold(object);
 	if (!zone_limits_put(&limits, &model))
-		return NULL;
-	return object_new(&model);
+		return CKR_HOST_MEMORY;
+	*ret_object = is_as_narrow(object, &model) ? object_hold(object) : object_new(&model);
+	return *ret_object == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
 
-struct object *view_of_session(struct objects *objects, struct object *object)
+CK_RV view_of_session(struct objects *objects, struct object *object, struct object **ret_object)
 {
 	AUTO(object_releasep) struct object *taken = object;
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	AUTO(buffer_clear) struct buffer scratch = {0};
 	struct object row;
 
-	if (object == NULL || object->kind != OBJECT_ZONE)
-		return TAKE(taken);
-	zone = known_zone(objects, object);
-	if (zone == NULL)
-		return TAKE(taken);
+	if (object->kind == OBJECT_ZONE)
+		TRY(known_zone(objects, object, &zone));
+	if (zone == NULL) {
+		*ret_object = TAKE(taken);
+		return CKR_OK;
+	}
 	view_of_entry(objects, zone, object->slot, &row, &scratch);
-	return narrowed(object, &row);
+	if (scratch.failed)
+		return CKR_HOST_MEMORY;
+	return narrowed(object, &row, ret_object);
 }

@@ -199,6 +199,7 @@ void zone_limits_keep_to(struct zone_limits *limits, const struct ezk_version *v
 	if (version == NULL || limits_check(version->limits) != ZONE_OK ||
 	    !read_mechanisms(version->limits, &types, &record.allowed_mechanisms)) {
 		limits->usages = 0;
+		limits->mechanisms.failed |= types.failed;
 		return;
 	}
 	record.usages = version->greatest_usages;
@@ -214,10 +215,15 @@ void zone_limits_keep_to_zone(struct zone_limits *limits, const struct entry *zo
 		zone_limits_keep_to(limits, entry_version(zone, zone->of_zone.raw));
 }
 
+static bool lacks_memory(const struct zone_limits *limits)
+{
+	return limits->mechanisms.failed || limits->wrap_template.failed ||
+	       limits->unwrap_template.failed;
+}
+
 bool zone_limits_put(const struct zone_limits *limits, struct object *model)
 {
-	if (limits->mechanisms.failed || limits->wrap_template.failed ||
-	    limits->unwrap_template.failed)
+	if (lacks_memory(limits))
 		return false;
 	model->usages = limits->usages;
 	model->allowed_mechanisms = buffer_bytes(&limits->mechanisms);
@@ -226,12 +232,13 @@ bool zone_limits_put(const struct zone_limits *limits, struct object *model)
 	return true;
 }
 
-uint32_t zone_greatest_usages(const struct object *zone)
+bool zone_greatest_usages(const struct object *zone, uint32_t *ret_usages)
 {
 	AUTO(entry_releasep)
 	struct entry *entry = zone->entry != NULL ? entry_hold(zone->entry) : ezk_entry(zone->ezk);
 	AUTO(zone_limits_clear) struct zone_limits limits = {.usages = UINT32_MAX};
 
 	zone_limits_keep_to_zone(&limits, entry);
-	return limits.usages;
+	*ret_usages = limits.usages;
+	return !lacks_memory(&limits);
 }

@@ -24,12 +24,13 @@ void zone_limits_begin(const struct object *object, struct zone_limits *ret_limi
 /* Usages and mechanisms that are in both, and the attributes of both templates; those of what comes
  * where the two differ. Nothing in common of mechanisms: no usage is left. */
 void zone_limits_narrow(struct zone_limits *limits, const struct object *by);
-/* The same by the record of a version; `version` NULL: there is none, and nothing is left. */
+/* The same by the record of a version; `version` NULL: there is none, and nothing is left. Without
+ * memory too, which zone_limits_put() then says. */
 void zone_limits_keep_to(struct zone_limits *limits, const struct ezk_version *version);
 /* By those that new uses of a zone take: its primary and its raw version. */
 void zone_limits_keep_to_zone(struct zone_limits *limits, const struct entry *zone);
 /* Puts them into a model, which borrows. False: no memory, and the model is as it was. */
 bool zone_limits_put(const struct zone_limits *limits, struct object *model);
 
-/* The usages that the records of a zone allow, on a token or not. */
-uint32_t zone_greatest_usages(const struct object *zone);
+/* The usages that the records of a zone allow, on a token or not. False: no memory to see it. */
+bool zone_greatest_usages(const struct object *zone, uint32_t *ret_usages);

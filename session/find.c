@@ -12,29 +12,34 @@ void search_clear(struct search *search)
 	*search = (struct search){0};
 }
 
-static bool is_visible(struct session *session, CK_OBJECT_HANDLE handle)
+static CK_RV see(struct session *session, CK_OBJECT_HANDLE handle, bool *ret_visible)
 {
 	AUTO(object_releasep) struct object *object = NULL;
+	CK_RV rv = objects_get(session->objects, session->slot, handle, &object);
 
-	object = objects_find(session->objects, session->slot, handle);
-	return object != NULL && (object->flags & OBJECT_PRIVATE) == 0;
+	*ret_visible = rv == CKR_OK && (object->flags & OBJECT_PRIVATE) == 0;
+	return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_OK : rv;
 }
 
 /* Private objects are there for a user who has logged in, where login is enforced. */
-static void hide_private(struct session *session, struct search *search)
+static CK_RV hide_private(struct session *session, struct search *search)
 {
 	size_t from, to = 0;
+	bool visible;
 
 	for (from = 0; from < search->count; from++) {
-		if (is_visible(session, search->handles[from]))
+		TRY(see(session, search->handles[from], &visible));
+		if (visible)
 			search->handles[to++] = search->handles[from];
 	}
 	search->count = to;
+	return CKR_OK;
 }
 
 CK_RV session_find_begin(struct session *session, const CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	struct search *search = &session->search;
+	CK_RV rv;
 
 	if (search->active)
 		return CKR_OPERATION_ACTIVE;
@@ -42,10 +47,13 @@ CK_RV session_find_begin(struct session *session, const CK_ATTRIBUTE *template, 
 		return CKR_ARGUMENTS_BAD;
 	TRY(objects_search(session->objects, session->slot, template, count, &search->handles,
 			   &search->count));
-	if (!tokens_private_allowed(session->tokens, session->slot))
-		hide_private(session, search);
 	search->active = true;
-	return CKR_OK;
+	if (tokens_private_allowed(session->tokens, session->slot))
+		return CKR_OK;
+	rv = hide_private(session, search);
+	if (rv != CKR_OK)
+		search_clear(search);
+	return rv;
 }
 
 CK_RV session_find_next(struct session *session, CK_OBJECT_HANDLE *handles, CK_ULONG handles_max,

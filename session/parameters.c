@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/aes.h"
@@ -151,6 +152,7 @@ static bool context_fill(struct context *context)
 static CK_RV read_context(const CK_MECHANISM *given, struct parameter *parameter)
 {
 	AUTO(context_freep) struct context *context = NULL;
+	bool no_memory;
 
 	if (given->ulParameterLen == 0)
 		return CKR_OK;
@@ -159,8 +161,10 @@ static CK_RV read_context(const CK_MECHANISM *given, struct parameter *parameter
 	context = calloc(1, sizeof(*context));
 	if (context == NULL)
 		return CKR_HOST_MEMORY;
-	context->json =
-		json_loadb(given->pParameter, given->ulParameterLen, JSON_REJECT_DUPLICATES, NULL);
+	context->json = json_read(bytes(given->pParameter, given->ulParameterLen),
+				  JSON_REJECT_DUPLICATES, &no_memory);
+	if (context->json == NULL && no_memory)
+		return CKR_HOST_MEMORY;
 	if (!context_fill(context)) {
 		log_error("CKM_CMEK_KMS: the parameter is not a flat JSON object of at most %d "
 			  "texts with names that do not begin with \"cmek:\"",

@@ -14,9 +14,11 @@ void operation_end(struct operation *op)
 {
 	if (op->context != NULL)
 		context_free(op->context);
-	if (op->held.data != NULL)
+	/* Failed too, though there is nothing to free: the next operation begins with memory again.
+	 */
+	if (op->held.data != NULL || op->held.failed)
 		buffer_clear(&op->held);
-	if (op->result.data != NULL)
+	if (op->result.data != NULL || op->result.failed)
 		buffer_clear(&op->result);
 	op->context = NULL;
 	if (op->keyed != NULL)

@@ -319,10 +319,11 @@ struct tokens *session_tokens(const struct session *session)
 CK_RV session_object(struct session *session, CK_OBJECT_HANDLE handle, CK_RV invalid,
 		     struct object **ret_object)
 {
-	struct object *object = objects_find(session->objects, session->slot, handle);
+	struct object *object;
+	CK_RV rv = objects_get(session->objects, session->slot, handle, &object);
 
-	if (object == NULL)
-		return invalid;
+	if (rv != CKR_OK)
+		return rv == CKR_OBJECT_HANDLE_INVALID ? invalid : rv;
 	if ((object->flags & OBJECT_PRIVATE) != 0 &&
 	    !tokens_private_allowed(session->tokens, session->slot)) {
 		object_release(object);

@@ -150,6 +150,7 @@ static struct place *chunk_new(size_t first)
 	return chunk;
 }
 
+/* Of a table that is not full; NULL: no memory. */
 static struct place *place_new(void)
 {
 	struct place *place = table.free;
@@ -158,8 +159,6 @@ static struct place *place_new(void)
 		table.free = place->next;
 		return place;
 	}
-	if (table.used == (size_t)CHUNK_SIZE * CHUNK_COUNT)
-		return NULL;
 	place = place_at(table.used);
 	if (place == NULL)
 		place = chunk_new(table.used);
@@ -171,10 +170,11 @@ static struct place *place_new(void)
 CK_RV table_take_place(struct place **ret_place, CK_SESSION_HANDLE *ret_handle)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&table.lock);
-	struct place *place = place_new();
+	bool full = table.free == NULL && table.used == (size_t)CHUNK_SIZE * CHUNK_COUNT;
+	struct place *place = full ? NULL : place_new();
 
 	if (place == NULL)
-		return CKR_SESSION_COUNT;
+		return full ? CKR_SESSION_COUNT : CKR_HOST_MEMORY;
 	*ret_place = place;
 	*ret_handle = (CK_SESSION_HANDLE)(++table.opened << INDEX_BITS | place->index);
 	return CKR_OK;

@@ -54,11 +54,13 @@ static CK_RV same_zone(const struct session *session, const struct object *by,
 static CK_RV may_wrap(const struct session *session, const struct object *by,
 		      const struct object *key)
 {
+	bool no_memory;
+
 	TRY(may_leave(key));
 	if ((key->flags & OBJECT_WRAP_WITH_TRUSTED) != 0 && (by->flags & OBJECT_TRUSTED) == 0)
 		return CKR_KEY_NOT_WRAPPABLE;
-	if (!template_matches(by->wrap_template, key))
-		return CKR_KEY_HANDLE_INVALID;
+	if (!template_matches(by->wrap_template, key, &no_memory))
+		return no_memory ? CKR_HOST_MEMORY : CKR_KEY_HANDLE_INVALID;
 	return same_zone(session, by, key);
 }
 

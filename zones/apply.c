@@ -92,5 +92,23 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 	ezks_note_news(zones->ezks);
 	/* What is incomplete is read anew. */
 	zones->revision = status == ZONE_OK ? news->revision : 0;
+	atomic_store(&zones->broken, status != ZONE_OK);
 	return status;
+}
+
+enum zone_status zones_reserve(struct zones *zones, struct entry *entry)
+{
+	enum zone_status status;
+
+	pthread_rwlock_wrlock(&zones->lock);
+	status = index_reserve(&zones->index, entry);
+	pthread_rwlock_unlock(&zones->lock);
+	return status;
+}
+
+void zones_unreserve(struct zones *zones, const struct entry *entry)
+{
+	pthread_rwlock_wrlock(&zones->lock);
+	index_unreserve(&zones->index, entry);
+	pthread_rwlock_unlock(&zones->lock);
 }

@@ -45,7 +45,7 @@ enum zone_status changes_remove(struct changes *changes, struct entry *entry)
 }
 
 /* Before anything is written, so that what was written can't be lost on the index for want of
- * memory. */
+ * memory: who made it gets its number. */
 static enum zone_status make_own_news(struct decision *decision)
 {
 	for (size_t i = 0; i < decision->changes.count; i++) {
@@ -53,6 +53,8 @@ static enum zone_status make_own_news(struct decision *decision)
 
 		if (!store_news_add(&decision->own, entry_hold(change->entry), change->remove))
 			return ZONE_NO_MEMORY;
+		if (!change->remove)
+			TRY(zones_reserve(decision->changes.zones, change->entry));
 	}
 	return ZONE_OK;
 }
@@ -152,9 +154,16 @@ static enum zone_status change(struct decision *decision)
 	TRY(zones->store->operations->write(zones->store, zones->revision, decide, decision,
 					    &decision->own.revision));
 	audit(decision);
-	TRY(zones_apply(zones, &decision->own));
-	zones_looked(zones, ZONE_OK);
+	/* It is done. An index that can't take it in is read anew by the next look-up. */
+	if (zones_apply(zones, &decision->own) == ZONE_OK)
+		zones_looked(zones, ZONE_OK);
 	return ZONE_OK;
+}
+
+static void give_back(const struct decision *decision)
+{
+	for (size_t i = 0; i < decision->changes.count; i++)
+		zones_unreserve(decision->changes.zones, decision->changes.list[i].entry);
 }
 
 enum zone_status zones_change(struct zones *zones, changes_decide *decide_it, void *state)
@@ -166,6 +175,8 @@ enum zone_status zones_change(struct zones *zones, changes_decide *decide_it, vo
 
 	pthread_mutex_lock(&zones->changing);
 	status = change(&decision);
+	if (status != ZONE_OK)
+		give_back(&decision);
 	pthread_mutex_unlock(&zones->changing);
 	return status;
 }

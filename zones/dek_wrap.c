@@ -56,7 +56,15 @@ static enum zone_status derive(const struct form *form, struct ezk *ezk, const u
 }
 
 typedef bool gcm_once(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
-		      uint8_t *ret);
+		      uint8_t *ret, bool *ret_wrong);
+
+/* Has nothing to find wrong. */
+static bool seal(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in, uint8_t *ret,
+		 bool *ret_wrong)
+{
+	*ret_wrong = false;
+	return aes_gcm_seal(key, iv, aad, in, ret);
+}
 
 /* AAD = the header | the caller's. */
 static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *ezk,
@@ -65,6 +73,7 @@ static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *
 	AUTO(secret_freep) struct blob_keys *keys = secret_new(sizeof(*keys));
 	AUTO(buffer_clear) struct buffer far = {0};
 	uint8_t near[HEADER_SIZE + AAD_NEAR], *all = near;
+	bool wrong;
 
 	if (aad.len > AAD_NEAR)
 		all = buffer_extend(&far, HEADER_SIZE + aad.len);
@@ -75,9 +84,11 @@ static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *
 		memcpy(all + HEADER_SIZE, aad.data, aad.len);
 	TRY(derive(form, ezk, header, keys));
 	if (gcm(bytes(keys->blob, EZK_SIZE), bytes(header + NONCE_AT, AES_GCM_IV),
-		bytes(all, HEADER_SIZE + aad.len), in, ret))
+		bytes(all, HEADER_SIZE + aad.len), in, ret, &wrong))
 		return ZONE_OK;
-	return crypto_started() ? ZONE_WRAPPED_KEY_INVALID : ZONE_NOT_STARTED;
+	if (wrong)
+		return ZONE_WRAPPED_KEY_INVALID;
+	return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
 }
 
 static bool only_unwraps(struct ezk *ezk)
@@ -99,7 +110,7 @@ static enum zone_status wrap(const struct form *form, struct ezk *ezk, struct by
 	TRY(ezk_begin(ezk));
 	if (!make_header(form, ezk, header))
 		return ZONE_NOT_STARTED;
-	TRY(run(form, aes_gcm_seal, ezk, header, aad, key, ret_wrapped + HEADER_SIZE));
+	TRY(run(form, seal, ezk, header, aad, key, ret_wrapped + HEADER_SIZE));
 	memcpy(ret_wrapped, header, HEADER_SIZE);
 	return ZONE_OK;
 }

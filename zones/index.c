@@ -177,12 +177,14 @@ static void node_free(struct index *index, struct index_node *node)
 	free(node);
 }
 
+/* False: no memory. It stays, so that who reads all anew hears of it too. */
 static bool node_remove(struct index *index, struct index_node *node)
 {
-	bool good = node->entry->kind != ENTRY_ZONE || touch(index, node->entry, true);
-
+	if (node->entry != NULL && node->entry->kind == ENTRY_ZONE &&
+	    !touch(index, node->entry, true))
+		return false;
 	node_free(index, node);
-	return good;
+	return true;
 }
 
 static struct index_node *node_new(struct index *index, struct uid uid)
@@ -201,6 +203,26 @@ static struct index_node *node_new(struct index *index, struct uid uid)
 	map_remove(&index->uids, bytes(node->uid.bytes, UID_SIZE));
 	free(node);
 	return NULL;
+}
+
+enum zone_status index_reserve(struct index *index, struct entry *entry)
+{
+	struct index_node *node = map_find(&index->uids, bytes(entry->uid.bytes, UID_SIZE));
+
+	if (node == NULL)
+		node = node_new(index, entry->uid);
+	if (node == NULL)
+		return ZONE_NO_MEMORY;
+	entry->number = node->number;
+	return ZONE_OK;
+}
+
+void index_unreserve(struct index *index, const struct entry *entry)
+{
+	struct index_node *node = map_find(&index->uids, bytes(entry->uid.bytes, UID_SIZE));
+
+	if (node != NULL && node->entry == NULL)
+		node_free(index, node);
 }
 
 static enum zone_status put(struct index *index, struct entry *entry)

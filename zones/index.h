@@ -69,6 +69,12 @@ void index_clear(struct index *index);
  * it. */
 enum zone_status index_apply(struct index *index, struct store_news *news);
 
+/* Gives an entry that may come its number: what the entry of that uid has, or will have. Nothing
+ * finds it before it comes by index_apply(). */
+enum zone_status index_reserve(struct index *index, struct entry *entry);
+/* It does not come after all. */
+void index_unreserve(struct index *index, const struct entry *entry);
+
 /* A number that no entry has or will have. */
 uint64_t index_number_new(struct index *index);
 

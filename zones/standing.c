@@ -172,6 +172,8 @@ enum zone_status zones_zone_missing(struct zones *zones, uint64_t id)
 {
 	enum zone_status why = standing_now(zones, id);
 
+	if (why == ZONE_OK && !zones_are_whole(zones))
+		return ZONE_NO_MEMORY;
 	if (why == ZONE_OK)
 		return refuse(ZONE_NOT_FOUND, "there is no zone %" PRIu64, id);
 	return standing_refuse(zones, id, why);

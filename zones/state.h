@@ -30,12 +30,17 @@ struct zones {
 	uint64_t revision; /* of the store, that the index has; 0: none */
 	atomic_uint_fast64_t generation;
 	atomic_bool loaded;		/* the index has been filled once */
+	atomic_bool broken;		/* it has but part of the news, for want of memory */
 	atomic_int_fast64_t next_look;	/* monotonic ms: before it, a look is not due */
 	_Atomic(enum zone_status) look; /* what the last look answered */
 };
 
 /* Takes news into the index; with `changing` held. */
 enum zone_status zones_apply(struct zones *zones, struct store_news *news);
+/* Gives an entry that is to be written its number, and the index room for it; with `changing` held.
+ * And takes it back, if it was not written. */
+enum zone_status zones_reserve(struct zones *zones, struct entry *entry);
+void zones_unreserve(struct zones *zones, const struct entry *entry);
 /* Notes that the index is fresh now. */
 void zones_looked(struct zones *zones, enum zone_status status);
 

@@ -30,7 +30,11 @@ static struct bytes borrow(struct columns *columns, int type, size_t longest)
 	data = type == SQLITE_TEXT ? (const void *)sqlite3_column_text(columns->statement, at)
 				   : sqlite3_column_blob(columns->statement, at);
 	value = bytes(data, (size_t)sqlite3_column_bytes(columns->statement, at));
-	columns->no_memory |= data == NULL && value.len > 0;
+	/* Without memory for the value its length is told as 0. */
+	columns->no_memory |=
+		data == NULL &&
+		(value.len > 0 ||
+		 sqlite3_errcode(sqlite3_db_handle(columns->statement)) == SQLITE_NOMEM);
 	columns->failed |= value.len > longest;
 	return value.len > longest || data == NULL ? bytes(NULL, 0) : value;
 }
@@ -126,9 +130,14 @@ void put_blob(struct columns *columns, struct bytes blob)
 
 void put_uid(struct columns *columns, struct uid uid)
 {
-	AUTO(buffer_clear) struct buffer hex = {0};
+	static const char digits[] = "0123456789abcdef";
+	char hex[2 * UID_SIZE];
 
-	hex_append(&hex, bytes(uid.bytes, UID_SIZE));
-	note(columns, sqlite3_bind_text(columns->statement, ++columns->at, buffer_text(&hex), -1,
+	/* Without memory of its own: what is bound must not become NULL. */
+	for (size_t i = 0; i < UID_SIZE; i++) {
+		hex[2 * i] = digits[uid.bytes[i] >> 4];
+		hex[2 * i + 1] = digits[uid.bytes[i] & 15];
+	}
+	note(columns, sqlite3_bind_text(columns->statement, ++columns->at, hex, sizeof(hex),
 					SQLITE_TRANSIENT));
 }

@@ -33,6 +33,8 @@ static void register_fork(void)
 /* What keeps the lock from being made keeps the store from being written. */
 static enum zone_status status_of(const struct store_sqlite *store, int error)
 {
+	if (error == ENOMEM)
+		return ZONE_NO_MEMORY;
 	if (!lock_is_missing(store->lock_path))
 		return ZONE_STORE_UNAVAILABLE;
 	if (error == ENOSPC || error == EDQUOT)

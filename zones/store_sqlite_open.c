@@ -116,6 +116,8 @@ enum zone_status connection_failed(struct connection *connection, const char *do
 				  "%s: its disk, a quota or a limit on file sizes is used up; make "
 				  "room",
 				  doing);
+	if (result == SQLITE_IOERR_NOMEM)
+		result = SQLITE_NOMEM;
 	for (size_t i = 0; i < COUNT_OF(meanings); i++)
 		if (meanings[i].result == (result & 0xff))
 			return store_says(connection->store, meanings[i].status, "%s: %s; %s",
@@ -199,10 +201,14 @@ static enum zone_status read_state(struct connection *connection, int64_t schema
 	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
 	struct columns columns = {0};
 	AUTO(freep) char *id = NULL;
+	int result;
 
 	TRY(connection_prepare(connection, "SELECT id, revision, schema FROM store", &statement));
 	columns.statement = statement;
-	if (sqlite3_step(statement) == SQLITE_ROW) {
+	result = sqlite3_step(statement);
+	if (result != SQLITE_ROW && result != SQLITE_DONE)
+		return connection_failed(connection, "reading its head");
+	if (result == SQLITE_ROW) {
 		take_text(&columns, STORE_ID_SIZE - 1, &id);
 		connection->revision = (uint64_t)take_integer(&columns, 0, INT64_MAX - 1);
 		columns.failed |= take_integer(&columns, 0, INT64_MAX) != schema;

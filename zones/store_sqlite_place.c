@@ -70,6 +70,8 @@ enum zone_status store_follow(struct store_sqlite *store)
 		return store_says(store, ZONE_STORE_UNAVAILABLE,
 				  "it is a link, and what it leads to is not there; make that, or "
 				  "remove the link");
+	if (target == NULL && errno == ENOMEM)
+		return ZONE_NO_MEMORY;
 	if (target == NULL) /* whatever is in the way will be told by what is tried there */
 		target = strdup(store->path);
 	if (target == NULL)

@@ -15,9 +15,9 @@ enum { LOOK_EVERY_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
 
 /* --- Life */
 
-bool zones_pins_valid(const char *text, struct bytes *ret_bad)
+bool zones_pins_valid(const char *text, struct bytes *ret_bad, bool *ret_no_memory)
 {
-	return pins_valid(text, ret_bad);
+	return pins_valid(text, ret_bad, ret_no_memory);
 }
 
 static bool own_text(const char **text, const char *from)
@@ -133,14 +133,15 @@ static int64_t monotonic_ms(const struct zones *zones)
 
 static bool is_due(const struct zones *zones)
 {
-	return !zones->loaded || monotonic_ms(zones) >= zones->next_look;
+	return !zones->loaded || zones->broken || monotonic_ms(zones) >= zones->next_look;
 }
 
 void zones_looked(struct zones *zones, enum zone_status status)
 {
 	zones->look = status;
 	ezks_note_news(zones->ezks);
-	zones->next_look = monotonic_ms(zones) + LOOK_EVERY_MS;
+	/* Memory may be there again for the next call. */
+	zones->next_look = status == ZONE_NO_MEMORY ? 0 : monotonic_ms(zones) + LOOK_EVERY_MS;
 	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
 	if (status == ZONE_OK)
 		zones->loaded = true;
@@ -166,7 +167,7 @@ enum zone_status zones_refresh(struct zones *zones, bool now)
 	if (!now && !is_due(zones))
 		return bearable(zones, zones->look);
 	/* Another thread is looking, or changing something: no need to wait for it. */
-	if (!now && zones->loaded) {
+	if (!now && zones->loaded && !zones->broken) {
 		if (pthread_mutex_trylock(&zones->changing) != 0)
 			return bearable(zones, zones->look);
 	} else {
@@ -180,6 +181,11 @@ enum zone_status zones_refresh(struct zones *zones, bool now)
 	status = look(zones);
 	zones_looked(zones, status);
 	return now ? status : bearable(zones, status);
+}
+
+bool zones_are_whole(const struct zones *zones)
+{
+	return !atomic_load_explicit(&zones->broken, memory_order_acquire);
 }
 
 uint64_t zones_generation(const struct zones *zones)
