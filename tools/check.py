@@ -220,7 +220,7 @@ def check_all_here():
                                        "--wrapper", valgrind],
                               one_row="units under valgrind")
         yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
-        yield from scripts("sweeps/*", seconds=900, but=("kill_each_write.sh",))
+        yield from scripts("sweeps/*", seconds=1800, but=("kill_each_write.sh",))
 
 
 def check_in_debian(made, status):

@@ -32,7 +32,7 @@ CK_RV initialize(void)
 	return p11->C_Initialize(&args);
 }
 
-static void load_module(void)
+void application_load(void)
 {
 	const char *path = getenv("CMEK_PKCS11_MODULE");
 	void *library = dlopen(path == NULL ? CMEK_MODULE : path, RTLD_NOW | RTLD_LOCAL);
@@ -45,7 +45,6 @@ static void load_module(void)
 	}
 	memcpy(&get_list, &symbol, sizeof(get_list));
 	must(get_list(&p11), "C_GetFunctionList");
-	must(initialize(), "C_Initialize");
 }
 
 static void find_slot(const char *project)
@@ -66,7 +65,8 @@ static void find_slot(const char *project)
 
 void application_start(const char *project)
 {
-	load_module();
+	application_load();
+	must(initialize(), "C_Initialize");
 	find_slot(project);
 }
 

@@ -15,7 +15,9 @@ extern CK_SLOT_ID slot;
 void must(CK_RV rv, const char *what);
 double now(void); /* seconds since 1970 */
 
-/* The module that CMEK_PKCS11_MODULE names, initialized; and the slot of a project. */
+/* The module that CMEK_PKCS11_MODULE names, not initialized. */
+void application_load(void);
+/* The same, initialized; and the slot of a project. */
 void application_start(const char *project);
 CK_RV initialize(void);
 CK_SESSION_HANDLE open_session(void);
