@@ -25,7 +25,7 @@ CMEK = os.path.join(BUILD, "cmek")
 CKM_CMEK_KMS, CKM_CMEK_DEK_WRAP = 0x80434D01, 0x80434D02
 CKA_CMEK_KMS_KEY, CKA_CMEK_ZONE, CKA_CMEK_STATE = 0x80434D01, 0x80434D05, 0x80434D08
 ACTIVE, AWAITS_DELETION = struct.pack("@L", 1), struct.pack("@L", 3)
-PENDING, DELETED, OTHER_PIN, ROOT_KEY_REFUSED = 308, 315, 316, 317
+PENDING, DELETED, OTHER_PIN, ROOT_KEY_REFUSED = 308, 316, 318, 319
 REFUSED = 4  # exit code
 ok = Tally()
 
@@ -63,7 +63,7 @@ class Home:
 
     def decrypts(self, project=None):
         where = () if project is None else ("--project", project)
-        return self.cmek("decrypt", *where, self.path("one.cmek"), self.path("again"))
+        return self.cmek("decrypt", "--force", *where, self.path("one.cmek"), self.path("again"))
 
     def other(self, *words):
         """Another process does something to the store."""
@@ -205,7 +205,7 @@ def check_decrypt(home, code, words, when):
         ok(went == (code == 0) and home.code == code and all(word in home.said for word in words),
            f"{when}: {where} {'opens its files' if code == 0 else 'refuses its files and says why'}", home.said)
     if code != 0:
-        home.cmek("decrypt", "--database", "c/one", home.path("one.cmek"), home.path("again"))
+        home.cmek("decrypt", "--force", "--database", "c/one", home.path("one.cmek"), home.path("again"))
         ok(home.code == code and words[0] in home.said, f"{when}: and so with --database", home.said)
         ok(not os.path.exists(home.path("again")), f"{when}: and writes nothing")
     elif os.path.exists(home.path("again")):

@@ -159,7 +159,7 @@ class Home:
                             "CMEK_TEST_FOLDER": folder}
         self.revision = 0
         self.cmek("project", "create", "p")
-        self.cmek("key", "create", "--project", "p", "local:root")
+        self.cmek("key", "add" if os.path.exists(self.keys) else "create", "--project", "p", "local:root")
 
     def cmek(self, *words):
         return subprocess.run([os.path.join(BUILD, "cmek"), *words], env=self.environment, check=True, capture_output=True)
