@@ -1,5 +1,6 @@
 /* [zones] pin: what may be written, what it says, and that no other zone is used under such a name.
  */
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/ezk.h"
@@ -230,6 +231,64 @@ static void zone_under_a_name_that_is_pinned_to_another_is_not_used(void **state
 	assert_int_equal(use(f->zones, two, &other), ZONE_OK);
 }
 
+/* The zone once more, in a row that is read before its own, and under another's name. */
+static void write_twice(struct zones_fixture *f, const struct entry *zone,
+			const struct entry *pinned)
+{
+	char sql[2048];
+
+	snprintf(sql, sizeof(sql),
+		 "UPDATE zones SET label = 'gone' WHERE zone = %" PRIu64 ";"
+		 "UPDATE store SET revision = revision + 1;"
+		 "CREATE TABLE twice AS SELECT * FROM zones WHERE zone = %" PRIu64 ";"
+		 "UPDATE twice SET label = 'one', uid = '0123456789abcdef0123456789abcdef';"
+		 "INSERT INTO twice SELECT * FROM zones;"
+		 "UPDATE twice SET revision = (SELECT revision FROM store);"
+		 "DROP TABLE zones;"
+		 "ALTER TABLE twice RENAME TO zones;",
+		 pinned->of_zone.zone, zone->of_zone.zone);
+	raw_sql(f->path, sql);
+}
+
+static enum zone_status use_by_name(struct zones_fixture *f, const char *label)
+{
+	struct bytes name = bytes_of(label);
+	struct entry_filter filter = {
+		.project = f->project->uid, .label = &name, .kinds = {[ENTRY_ZONE] = true}};
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	AUTO(freep) struct entry **found = NULL;
+	enum zone_status status;
+	size_t count;
+
+	assert_int_equal(zones_list(f->zones, &filter, &found, &count), ZONE_OK);
+	assert_int_equal(count, 1);
+	status = ezk_find(f->zones, found[0], EZK_PRIMARY, &ezk);
+	status = status == ZONE_OK ? ezk_begin(ezk) : status;
+	entry_release(found[0]);
+	return status;
+}
+
+static void zone_that_is_in_the_store_twice_is_not_used_under_a_pinned_name(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *one = make_zone(f, "one");
+	AUTO(entry_releasep) struct entry *two = make_zone(f, "two");
+
+	pin_to(f, "one", one->of_zone.zone);
+	assert_int_equal(use_by_name(f, "one"), ZONE_OK);
+	assert_int_equal(use_by_name(f, "two"), ZONE_OK);
+	write_twice(f, two, one);
+	fake_clock_advance(&f->clock, 1000);
+	assert_int_equal(zones_refresh(f->zones, false), ZONE_OK);
+	assert_int_equal(use_by_name(f, "one"), ZONE_OTHER_PIN);
+	assert_says("has it twice, once under a name that is pinned to another zone");
+	zones_reopen(f);
+	assert_int_equal(zones_refresh(f->zones, false), ZONE_OK);
+	assert_int_equal(use_by_name(f, "one"), ZONE_OTHER_PIN);
+	assert_int_equal(use_by_name(f, "gone"), ZONE_OK);
+}
+
 static void no_zone_gets_a_name_that_is_pinned_to_another(void **state)
 {
 	FIXTURE(state);
@@ -321,6 +380,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_pin_is_named),
 		cmocka_unit_test(pins_are_listed_as_they_were_written),
 		ZONES_TEST(zone_under_a_name_that_is_pinned_to_another_is_not_used),
+		ZONES_TEST(zone_that_is_in_the_store_twice_is_not_used_under_a_pinned_name),
 		ZONES_TEST(no_zone_gets_a_name_that_is_pinned_to_another),
 		ZONES_TEST(pinned_zone_comes_back_under_its_name),
 		ZONES_TEST(doctor_says_whether_pins_hold),

@@ -52,7 +52,7 @@ static bool is_told(const struct buffer *ended, size_t before)
 static void tell_touched(struct zones *zones, const struct store_row *touched, struct buffer *ended)
 {
 	const struct entry *zone = touched->entry;
-	enum zone_status why = standing_of(zones, zone->of_zone.zone);
+	enum zone_status why = standing_of_row(zones, zone);
 
 	if (why == ZONE_OK && touched->removed)
 		why = ZONE_NOT_FOUND;

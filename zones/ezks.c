@@ -258,19 +258,27 @@ static bool stand(struct ezk *ezk, enum zone_status why)
 	return bar(ezk);
 }
 
-/* A new one was not there when the index changed last, and what its maker knew of the zone may be
- * older. Who changes the index afterwards finds it. */
-static void settle(struct ezk *ezk)
+/* Records bear no name. */
+static enum zone_status standing(struct ezk *ezk, const struct entry *zone)
 {
 	struct zones *zones = ezk->ezks->zones;
+
+	return ezk->realm == EZK_OF_STORE ? standing_of_row_now(zones, zone)
+					  : standing_now(zones, ezk->zone);
+}
+
+/* A new one was not there when the index changed last, and what its maker knew of the zone may be
+ * older. Who changes the index afterwards finds it. */
+static void settle(struct ezk *ezk, const struct entry *zone)
+{
 	enum zone_status why;
 
 	do {
-		why = standing_now(zones, ezk->zone);
+		why = standing(ezk, zone);
 		pthread_mutex_lock(&ezk->ezks->lock);
 		stand(ezk, why);
 		pthread_mutex_unlock(&ezk->ezks->lock);
-	} while (why != standing_now(zones, ezk->zone));
+	} while (why != standing(ezk, zone));
 }
 
 enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
@@ -280,7 +288,7 @@ enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct
 
 	TRY(find_or_add(ezks, realm, zone, version, &is_new, ret_ezk));
 	if (is_new)
-		settle(*ret_ezk);
+		settle(*ret_ezk, zone);
 	return ZONE_OK;
 }
 

@@ -13,20 +13,34 @@ static uint64_t pin_of(const struct zones *zones, const struct entry *zone,
 	return zones->pins == NULL ? 0 : pins_find(zones->pins, project->label, zone->label);
 }
 
-enum zone_status standing_of(const struct zones *zones, uint64_t id)
+static enum zone_status of_entry(const struct zones *zones, const struct entry *zone)
 {
 	const struct index *index = &zones->index;
-	const struct entry *zone = index_zone(index, id);
-	uint64_t pin;
+	uint64_t id = zone->of_zone.zone, pin;
 
 	if (index_zone_is_gone(index, id))
 		return ZONE_DELETED;
-	if (zone == NULL)
-		return ZONE_OK;
 	if (zone->state != ENTRY_ACTIVE || !index_is_visible(index, zone))
 		return ZONE_PENDING_DELETION;
 	pin = pin_of(zones, zone, index_uid(index, zone->project));
 	return pin == 0 || pin == id ? ZONE_OK : ZONE_OTHER_PIN;
+}
+
+enum zone_status standing_of(const struct zones *zones, uint64_t id)
+{
+	const struct entry *zone = index_zone(&zones->index, id);
+
+	if (zone != NULL)
+		return of_entry(zones, zone);
+	return index_zone_is_gone(&zones->index, id) ? ZONE_DELETED : ZONE_OK;
+}
+
+enum zone_status standing_of_row(const struct zones *zones, const struct entry *row)
+{
+	const struct entry *zone = index_uid(&zones->index, row->uid);
+
+	return zone != NULL && zone->kind == ENTRY_ZONE ? of_entry(zones, zone)
+							: standing_of(zones, row->of_zone.zone);
 }
 
 enum zone_status standing_now(struct zones *zones, uint64_t id)
@@ -35,6 +49,16 @@ enum zone_status standing_now(struct zones *zones, uint64_t id)
 
 	pthread_rwlock_rdlock(&zones->lock);
 	why = standing_of(zones, id);
+	pthread_rwlock_unlock(&zones->lock);
+	return why;
+}
+
+enum zone_status standing_of_row_now(struct zones *zones, const struct entry *row)
+{
+	enum zone_status why;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	why = standing_of_row(zones, row);
 	pthread_rwlock_unlock(&zones->lock);
 	return why;
 }
@@ -104,6 +128,11 @@ static void put_pin(const struct zones *zones, const struct subject *subject, st
 			       ? 0
 			       : pin_of(zones, subject->zone, subject->project);
 
+	if (pin == 0 || pin == subject->id) {
+		buffer_put_text(out, ": the store has it twice, once under a name that is pinned "
+				     "to another zone; see who changed the store");
+		return;
+	}
 	buffer_put_text(out, ": its name is pinned by ");
 	put_pin_place(zones, out);
 	buffer_format(out, " to zone %" PRIu64 "; see who changed the store, or change the pin",

@@ -19,6 +19,12 @@
 enum zone_status standing_of(const struct zones *zones, uint64_t zone);
 /* The same; takes the lock. */
 enum zone_status standing_now(struct zones *zones, uint64_t zone);
+/*
+ * The same of one row, by its own name: a hand can write a zone twice, once under a name that is
+ * pinned to another, and whoever asks by the id may hear of either.
+ */
+enum zone_status standing_of_row(const struct zones *zones, const struct entry *row);
+enum zone_status standing_of_row_now(struct zones *zones, const struct entry *row);
 /* Which zone of which project it is, what is said against it, and what to do: of the above, or
  * ZONE_ROOT_KEY_REFUSED (ezks_usable). Takes the lock. */
 void standing_text(struct zones *zones, uint64_t zone, enum zone_status why, struct buffer *out);

@@ -491,6 +491,7 @@ def redirection(lab):
     swap = ["UPDATE zones SET label = 'x' WHERE label = 'default/one'", "UPDATE zones SET label = 'default/one' WHERE label = 'default/all'",
             "UPDATE zones SET label = 'default/all' WHERE label = 'x'"]
     move = ["UPDATE clusters SET root_key = (SELECT uid FROM root_keys WHERE label = 'other') WHERE label = 'default'"]
+    twice = written_twice(lab)
     one = int.from_bytes(lab.zone_id("one"), "big")
     arn = m.get(lab.root(), "KMS_KEY") and lab.run("key", "list", "--project", "p")
     arn = next(line for line in arn.splitlines() if "root" in line.split()[0]).split()[-1]
@@ -504,10 +505,22 @@ def redirection(lab):
     none_of("a redirection in the store is bounded by the settings for it",
             [("a pinned name, in a new process", lambda: changed_anew(lab, swap, use)),
              ("a pinned name, in a running process", lambda: changed_running(lab, swap, use)),
+             ("a zone that is there twice, in a new process", lambda: changed_anew(lab, twice, use)),
+             ("a zone that is there twice, in a running process", lambda: changed_running(lab, twice, use)),
              ("a new database under another root key", lambda: changed_anew(lab, move, lambda: bool(
                  m.generate(TOKEN=True, LABEL="default/new", SENSITIVE=True, EXTRACTABLE=False, WRAP=True, UNWRAP=True))))])
     lab.configure()
     m.restart()
+
+
+def written_twice(lab):
+    """The zone "all" once more, in a row of its own that is read first, under the name of "one"."""
+    columns = sorted(lab.columns("zones"))
+    other = {"label": "'default/one'", "uid": "'0123456789abcdef0123456789abcdef'"}
+    return ["UPDATE zones SET label = 'default/gone' WHERE label = 'default/one'",
+            "CREATE TABLE twice AS SELECT * FROM zones WHERE 0",
+            f"INSERT INTO twice ({','.join(columns)}) SELECT {','.join(other.get(name, name) for name in columns)} FROM zones WHERE label = 'default/all'",
+            "INSERT INTO twice SELECT * FROM zones", "DROP TABLE zones", "ALTER TABLE twice RENAME TO zones"]
 
 
 def changed_running(lab, statements, use):
