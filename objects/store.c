@@ -124,16 +124,17 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	value_share(view, key);
 }
 
-/* The default zone is known only when the key is stored. Whatever the key was copied from stays in
- * it too; or, where that has gone to another zone meanwhile, the key does not stay. */
-static CK_RV stay_in_default(struct objects *objects, const struct entry *project, uint64_t named,
-			     const struct entry *entry, struct object *key)
+/* Where the key belongs, or is to belong from now on. Before it is stored, so that whatever it was
+ * copied from stays there too, and other threads find it in no second zone meanwhile. */
+static CK_RV settle_zone(struct objects *objects, const struct entry *project, CK_SLOT_ID slot,
+			 struct object *key, uint64_t *zone)
 {
-	CK_RV rv = named != 0 ? CKR_OK : stamp_with(objects, project, entry->of_key.zone, key);
-
-	if (rv != CKR_OK)
-		zones_entry_delete(objects->zones, entry);
-	return rv;
+	if (*zone == 0)
+		*zone = object_zone(key);
+	if (*zone != 0)
+		return stamp_with(objects, project, *zone, key);
+	TRY(error_of_zone(zones_default_zone(objects->zones, project->uid, zone), ERROR_OBJECT));
+	return objects_stamp_as_named(objects, slot, key, *zone);
 }
 
 CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object *key, uint64_t zone,
@@ -148,16 +149,13 @@ CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object 
 
 	TRY(objects_project(objects, slot, &project));
 	TRY(error_of_zone(object_read(objects, object, &value), ERROR_OBJECT));
-	zone = zone != 0 ? zone : object_zone(object);
-	if (zone != 0)
-		TRY(stamp_with(objects, project, zone, object));
+	TRY(settle_zone(objects, project, slot, object, &zone));
 	if (!object_names(object, &extra, &names))
 		return CKR_HOST_MEMORY;
 	TRY(error_of_zone(zones_key_create(objects->zones, project->uid, zone,
 					   (uint32_t)object->key_type,
 					   bytes(value, object->value_len), &names, &entry),
 			  ERROR_OBJECT));
-	TRY(stay_in_default(objects, project, zone, entry, object));
 	keep_value(objects, entry, slot, object);
 	*ret_handle = entry->number;
 	return CKR_OK;

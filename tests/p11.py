@@ -1,6 +1,7 @@
 """A PKCS #11 caller of a hundred lines, for tests that need what the packaged wrappers do not pass on: any attribute, any
 mechanism parameter with a handle in it, and the bare return value."""
 
+import copy
 import ctypes
 import os
 import struct
@@ -128,6 +129,12 @@ class Module:
         self.call("OpenSession", CK_ULONG(slot), CK_ULONG(flags), None, None, ctypes.byref(session))
         self.slot = slot
         return session
+
+    def beside(self):
+        """A further session of this process, for another thread."""
+        other = copy.copy(self)
+        other.session = self.open(self.slot, RW_SESSION)
+        return other
 
     def restart(self):
         """As another process would find things."""

@@ -41,6 +41,15 @@ static enum zone_status default_or_new(struct zones *zones, struct uid project,
 	return *ret_zone != NULL ? ZONE_OK : status;
 }
 
+enum zone_status zones_default_zone(struct zones *zones, struct uid project, uint64_t *ret_zone)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	TRY(default_or_new(zones, project, &zone));
+	*ret_zone = zone->of_zone.zone;
+	return ZONE_OK;
+}
+
 static enum zone_status find_zone(struct zones *zones, struct uid project, uint64_t id,
 				  struct entry **ret_zone)
 {

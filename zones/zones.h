@@ -185,8 +185,9 @@ enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
 
 /* --- Token keys */
 
-/* KMS when the zone has no lease. Wraps `value` by the zone (0: the zone "default/default", made on
- * demand) and stores it. */
+/* KMS where it is to be made. The zone of keys that name none, "default/default". */
+enum zone_status zones_default_zone(struct zones *zones, struct uid project, uint64_t *ret_zone);
+/* KMS when the zone has no lease. Wraps `value` by the zone (0: the default one) and stores it. */
 enum zone_status zones_key_create(struct zones *zones, struct uid project, uint64_t zone,
 				  uint32_t key_type, struct bytes value,
 				  const struct entry_names *names, struct entry **ret_key);

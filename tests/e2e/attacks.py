@@ -8,11 +8,13 @@ import ctypes
 import fcntl
 import itertools
 import os
+import random
 import re
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import types
 
@@ -56,8 +58,8 @@ def attempt(what, action):
 
 def none_of(sentence, tries):
     """One line of TAP for a kind of attack: (what, action), each counted."""
-    tries = list(tries)
-    ok(all([attempt(f"{sentence}: {what}", action) for what, action in tries]) and tries, f"{sentence} ({len(tries)} attempts)")
+    held = [attempt(f"{sentence}: {what}", action) for what, action in tries]
+    ok(all(held) and held, f"{sentence} ({len(held)} attempts)")
 
 
 def works(sentence, action):
@@ -213,10 +215,34 @@ def session_zones(lab):
             [(f"{name}, {more}", lambda by=by, more=more: bool(m.wrap(by(), open_records("limited", **ALL, **more), m.generate(TOKEN=False, **CLEAR))))
              for name, by in WRAPS.items() if name != "CMEK-DEK-WRAP"
              for more in ({}, {"ALLOWED_MECHANISMS": ["AES_KEY_WRAP", "AES_KEY_WRAP_PAD", "AES_KEY_WRAP_KWP", "AES_CBC_PAD", "AES_GCM"]})])
+    none_of("a blob is not unwrapped as a shorter key, which is soon guessed",
+            [(f"{name}, {length}", lambda by=by, length=length: bool(m.unwrap(by(), lab.zone("all"), m.wrap(by(), lab.zone("all"), key_of(lab)),
+                                                                              TOKEN=False, VALUE_LEN=length, KEY_TYPE=0x10)))
+             for name, by in WRAPS.items() for length in (1, 16)])
+    none_of("a zone that was narrowed is not wide through its records", narrowed(lab, open_records))
+    none_of("the root key makes no EZK of a known value",
+            [(purpose, lambda purpose=purpose: bool(m.encrypt(mechanism("KMS", b'{"cmek:purpose":"%s"}' % purpose.encode()), lab.root(), bytes(32))))
+             for purpose in ("ezk", "import", "canary")])
     none_of("the root key opens no EZK in the clear",
             [("the wrapped EZK", lambda: bool(m.decrypt(mechanism("KMS"), lab.root(), rescue_record(lab, "one").wraps[0][1]))),
              ("with the purpose named", lambda: bool(m.decrypt(mechanism("KMS", b'{"cmek:purpose":"ezk"}'), lab.root(),
                                                                rescue_record(lab, "one").wraps[0][1])))])
+
+
+def key_of(lab):
+    return lab.module.generate(TOKEN=False, **ALL, **CLEAR)
+
+
+def narrowed(lab, open_records):
+    """Opened before it was narrowed, and anew; afterwards the zone is as it was."""
+    m = lab.module
+    before = open_records("all", **ALL)
+    m.set(lab.zone("all"), ENCRYPT=False)
+    yield "opened before", lambda: bool(m.encrypt(gcm(), before))
+    yield "widened in the session", lambda: m.set(before, ENCRYPT=True) or True
+    yield "opened anew", lambda: bool(m.encrypt(gcm(), open_records("all", **ALL)))
+    yield "widened anew", lambda: m.set(open_records("all", **ALL), ENCRYPT=True) or True
+    m.set(lab.zone("all"), ENCRYPT=True)
 
 
 def rescue_record(lab, name):
@@ -251,12 +277,26 @@ def crossing(lab):
             [("a token copy", lambda: bool(m.copy(lab.dek("one")[0], TOKEN=True, LABEL="stolen", ZONE=lab.zone_id("two")))),
              ("by its label", lambda: m.get(m.copy(lab.dek("one")[0], TOKEN=True, LABEL="default/two/stolen"), "ZONE") == lab.zone_id("two")),
              ("unwrapped into it", lambda: bool(m.unwrap(mechanism("DEK_WRAP"), lab.zone("one"), lab.dek("one")[1], TOKEN=True, ZONE=lab.zone_id("two")))),
+             ("unwrapped, naming it", lambda: bool(m.unwrap(mechanism("DEK_WRAP"), lab.zone("one"), lab.dek("one")[1], ZONE=lab.zone_id("two")))),
+             ("derived, naming it", lambda: bool(m.derive(hkdf(b""), lab.dek("one")[0], TOKEN=False, ZONE=lab.zone_id("two")))),
+             ("made for one, wrapped by the other", lambda: bool(m.wrap(mechanism("DEK_WRAP"), lab.zone("one"), m.generate(
+                 TOKEN=False, **CLEAR, ZONE=lab.zone_id("two"))))),
+             ("set afterwards", lambda: m.set(lab.dek("one")[0], ZONE=lab.zone_id("two")) or True),
+             ("what it was copied from, by the other", lambda: copied_to(lab, TOKEN=False, ZONE=lab.zone_id("one"))),
+             ("what its token copy came from, by the other", lambda: copied_to(lab, TOKEN=True, LABEL="copied", ZONE=lab.zone_id("one"))),
+             ("what its copy in the default zone came from, by the other", lambda: copied_to(lab, TOKEN=True, LABEL="copied too")),
              ("an unknown zone is named", lambda: bool(m.create(TOKEN=False, VALUE=bytes(32), ZONE=bytes(7) + b"\1"))),
              ("an unknown zone is named in a copy", lambda: bool(m.copy(m.generate(TOKEN=False), TOKEN=False, ZONE=bytes(7) + b"\1")))])
     none_of("a blob of one zone does not open under another",
             [(name, lambda by=by: opens_elsewhere(lab, by)) for name, by in WRAPS.items()])
     none_of("a DEK of one zone does not wrap one of another",
             [(name, lambda by=by: bool(m.wrap(by(), lab.dek("one")[0], lab.dek("two")[0]))) for name, by in WRAPS.items() if name != "CMEK-DEK-WRAP"])
+
+
+def copied_to(lab, **rows):
+    key = lab.module.generate(TOKEN=False, **ALL, **CLEAR)
+    lab.module.copy(key, **rows)
+    return bool(lab.module.wrap(mechanism("DEK_WRAP"), lab.zone("two"), key))
 
 
 def copied_before(lab):
@@ -310,6 +350,71 @@ def opens_elsewhere(lab, by):
     value = m.get(key, "VALUE")
     blob = m.wrap(by(), lab.zone("one"), key)
     return m.get(m.unwrap(by(), lab.zone("two"), blob, TOKEN=False, **CLEAR), "VALUE") == value
+
+
+def together(*actions):
+    """Each in a thread of its own, at once; what they answer, or None where they were refused."""
+    start, answers = threading.Barrier(len(actions)), [None] * len(actions)
+
+    def run(at):
+        start.wait()
+        with contextlib.suppress(Refused):
+            answers[at] = actions[at]()
+
+    threads = [threading.Thread(target=run, args=(at,)) for at in range(len(actions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def racing(lab):
+    """Threads, each in a session of its own, that bring one key to two zones at once."""
+    m = lab.module
+    here, there, looks = (m.beside() for _ in range(3))
+    one, two = lab.zone("one"), lab.zone("two")
+    m.create(TOKEN=True, LABEL="makes the default zone", VALUE=bytes(32))
+    default, default_id = lab.zone("default"), lab.zone_id("default")
+
+    def out(session, zone, key):
+        return lambda: bool(session.wrap(mechanism("DEK_WRAP"), zone, key))
+
+    def new():
+        return m.generate(TOKEN=False, **ALL, **CLEAR)
+
+    def both_zones():
+        key = new()
+        return all(together(out(here, one, key), out(there, two, key)))
+
+    def of_one_family():
+        a, b = new(), new()
+        return all(together(out(here, one, a), out(there, two, b), lambda: bool(m.wrap(mechanism("AES_KEY_WRAP"), a, b))))
+
+    def while_it_is_stored(label):
+        key = new()
+
+        def find():
+            until = time.monotonic() + 0.05
+            while time.monotonic() < until:
+                with contextlib.suppress(AssertionError):
+                    return bool(looks.wrap(mechanism("DEK_WRAP"), default, looks.find(LABEL=label)))
+            return False
+
+        def later():
+            time.sleep(random.random() * 0.02)
+            return out(there, two, key)()
+
+        def store():
+            return here.get(here.copy(key, TOKEN=True, LABEL=label), "ZONE") == default_id
+
+        stored, found, wrapped = together(store, find, later)
+        return (stored or found) and wrapped
+
+    none_of("a key does not get to two zones by racing threads",
+            [("wrapped by both", lambda: any(both_zones() for _ in range(200))),
+             ("its family wrapped by both", lambda: any(of_one_family() for _ in range(200))),
+             ("while it is stored in the default zone", lambda: any(while_it_is_stored(f"raced {i}") for i in range(150)))])
 
 
 def limits_of_keys(lab):
@@ -636,7 +741,7 @@ def dumps(lab):
 def main():
     with tempfile.TemporaryDirectory(prefix="cmek-test-") as folder:
         lab = Lab(folder)
-        for attack in (stored_keys, session_zones, crossing, limits_of_keys, dumps, store_writer, redirection, deleted):
+        for attack in (stored_keys, session_zones, crossing, racing, limits_of_keys, dumps, store_writer, redirection, deleted):
             attack(lab)
         lab.module.raw("Finalize", None)
     print(f"# {attempts} attempts, {got_through} got through")
