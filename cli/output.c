@@ -12,6 +12,7 @@
 #include "base/access.h"
 #include "base/aside.h"
 #include "base/file.h"
+#include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "pkcs11/pkcs11.h"
@@ -142,12 +143,38 @@ static int look_at_existing(const char *name, const struct stat *status, int in,
 	return CMEK_EXIT_OK;
 }
 
+/* In a folder like /tmp: another user's, who may wait for what is written. The kernel's
+ * fs.protected_fifos and fs.protected_regular are of this opinion, but only of what O_CREAT opens.
+ */
+static bool is_planted(const char *path)
+{
+	AUTO(freep) char *folder = path_folder(path);
+	struct stat found, place;
+
+	return folder != NULL && lstat(path, &found) == 0 && stat(folder, &place) == 0 &&
+	       (place.st_mode & S_ISVTX) != 0 && (place.st_mode & 022) != 0 &&
+	       found.st_uid != geteuid() && found.st_uid != place.st_uid;
+}
+
+static int check_whose(const char *name)
+{
+	AUTO(freep) char *target = realpath(name, NULL);
+
+	if (!is_planted(name) && (target == NULL || !is_planted(target)))
+		return CMEK_EXIT_OK;
+	return fail(CMEK_EXIT_REFUSED,
+		    "%s: is another user's, in a folder where everybody may put files; name "
+		    "another file, or remove it",
+		    name);
+}
+
 /* What is at the name already decides where the output goes. */
 static int look_at(struct output *output, const char *name, int in)
 {
 	struct stat status;
 
 	output->replaces = stat(name, &status) == 0;
+	TRY(check_whose(name));
 	TRY(output->replaces ? look_at_existing(name, &status, in, output->force)
 			     : check_link(name));
 	output->direct = output->replaces && !S_ISREG(status.st_mode);

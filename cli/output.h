@@ -26,10 +26,10 @@ struct output {
 /* "-" and "/dev/stdout" are standard output. */
 bool output_is_standard(const char *name);
 /* Looks where the output would go, and refuses what must not be written to: a folder, the input
- * (also by another name, and as standard output), a mount point; a file or a disk that is there,
- * unless `force`. A new file gets the permissions of the input (less the umask, and nothing
- * for others where that has an ACL) if that is a file, else 0600, for it may be secret. Changes
- * nothing. Reports; an exit code. */
+ * (also by another name, and as standard output), a mount point; what another user has put into a
+ * folder like /tmp; a file or a disk that is there, unless `force`. A new file gets the permissions
+ * of the input (less the umask, and nothing for others where that has an ACL) if that is a file,
+ * else 0600, for it may be secret. Changes nothing. Reports; an exit code. */
 int output_choose(struct output *output, const char *name, int in, const char *in_name, bool force);
 /* Opens what was chosen. Reports; an exit code. */
 int output_open(struct output *output);

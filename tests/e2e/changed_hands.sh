@@ -209,6 +209,27 @@ ok "one's own group is kept" replaced 0:65534 640 "65534:65534 640" nobody_decry
 like() { rm -f new && chown "$1" sealed && chmod "$2" sealed && "$cmek" decrypt sealed new && [ "$(sees new)" = "$3" ] || { sees new; return 1; }; }
 ok "a new file is for nobody who could not read the one it comes from" like 0:3001 640 "0:0 600"
 ok "as it was for all, so it is" like 0:3001 644 "0:0 644"
+mkdir "$work/everybodys" && chmod 1777 "$work/everybodys"
+lies_in_wait() { # KIND, by which nobody waits in a folder like /tmp; what root says to it
+    local out=$work/everybodys/out listener
+    rm -f "$out" "$out.kept"
+    case $1 in
+    pipe) as_nobody mkfifo -m 666 "$out" ;;
+    file) as_nobody sh -c "umask 0; : >'$out'" ;;
+    link) as_nobody sh -c "mkfifo -m 666 '$out.pipe'; ln -s '$out.pipe' '$out'" ;;
+    esac
+    as_nobody timeout 60 cat "$out" >"$out.kept" &
+    listener=$!
+    exits 4 timeout 30 "$cmek" decrypt --force sealed "$out" || return 1
+    kill $listener 2>/dev/null
+    wait $listener
+    [ ! -s "$out.kept" ]
+}
+for kind in pipe file link; do
+    ok "root writes into no $kind that another user has put into a folder like /tmp" lies_in_wait $kind
+    ok "and says why" says "$work/everybodys/out: is another user's, in a folder where everybody may put files"
+done
+ok "what is root's own there is replaced" sh -c "rm -f '$work/everybodys/out' && : >'$work/everybodys/out' && '$cmek' decrypt --force sealed '$work/everybodys/out'"
 has_attributes() { python3 -c 'import os, sys; os.setxattr(sys.argv[1], "user.origin", b"here")' "$1"; }
 rm -f out
 echo old >out
