@@ -6,6 +6,7 @@
 #include "base/lock.h"
 #include "base/macros.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -285,12 +286,33 @@ int file_open_append(const char *path)
 
 /* --- Folders */
 
-/* A link in its place is not followed. */
+static void dir_closep(DIR **dir)
+{
+	if (*dir != NULL)
+		closedir(*dir);
+}
+
+static bool is_empty(DIR *dir)
+{
+	const struct dirent *found;
+
+	errno = 0;
+	while ((found = readdir(dir)) != NULL)
+		if (strcmp(found->d_name, ".") != 0 && strcmp(found->d_name, "..") != 0)
+			return false;
+	return errno == 0;
+}
+
+/* A link in its place is not followed. Nor is a folder given that has something in it: whoever owns
+ * the one above may have put another of root's in the place of what has just been made. */
 static void give_to_owner_above(const char *path, const char *above)
 {
-	AUTO(file_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO(dir_closep) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (fd >= 0)
+	if (fd >= 0 && dir == NULL)
+		close(fd);
+	if (dir != NULL && is_empty(dir))
 		access_of_folder(above, fd);
 }
 

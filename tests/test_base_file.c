@@ -206,6 +206,42 @@ static void what_root_makes_new_is_the_folder_s_owner_s(void **state)
 	}
 }
 
+/* What whoever owns the folder above does as soon as there is a new one in it. */
+static const char *swapped_in;
+
+int mkdir(const char *path, mode_t mode)
+{
+	int made = mkdirat(AT_FDCWD, path, mode);
+
+	if (made == 0 && swapped_in != NULL)
+		assert_int_equal(renameat2(AT_FDCWD, swapped_in, AT_FDCWD, path, RENAME_EXCHANGE),
+				 0);
+	return made;
+}
+
+static void folder_that_is_put_in_a_new_one_s_place_is_not_given_away(void **state)
+{
+	AUTO(freep) char *place = in_folder("theirs");
+	AUTO(freep) char *private = in_folder("theirs/private");
+	AUTO(freep) char *file = in_folder("theirs/private/file");
+	AUTO(freep) char *made = in_folder("theirs/made");
+	struct stat found;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("it takes root to give folders away\n");
+		skip();
+	}
+	assert_true(file_make_folders(private));
+	assert_true(file_replace(file, bytes_of("root's"), 0600));
+	assert_int_equal(chown(place, 3000, 3001), 0);
+	swapped_in = private;
+	assert_true(file_make_folders(made));
+	swapped_in = NULL;
+	assert_int_equal(stat(made, &found), 0);
+	assert_int_equal(found.st_uid, 0);
+}
+
 static void failed_replacement_leaves_nothing_behind(void **state)
 {
 	AUTO(freep) char *path = in_folder("target");
@@ -499,6 +535,7 @@ int main(void)
 		cmocka_unit_test(file_is_made_once_and_as_the_one_it_is_like),
 		cmocka_unit_test(file_of_another_is_not_taken_away),
 		cmocka_unit_test(what_root_makes_new_is_the_folder_s_owner_s),
+		cmocka_unit_test(folder_that_is_put_in_a_new_one_s_place_is_not_given_away),
 		cmocka_unit_test(failed_replacement_leaves_nothing_behind),
 		cmocka_unit_test(reading_stops_at_the_limit),
 		cmocka_unit_test(a_pipe_is_not_read),
