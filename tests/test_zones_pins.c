@@ -289,6 +289,24 @@ static void zone_that_is_in_the_store_twice_is_not_used_under_a_pinned_name(void
 	assert_int_equal(use_by_name(f, "gone"), ZONE_OK);
 }
 
+/* Which, padded with blanks or cut to 32 bytes, is how tokens are named. */
+static void project_whose_name_passes_for_another_s_is_damage(void **state)
+{
+	static const char *const labels[] = {"project ", " project",
+					     "project                          again"};
+	FIXTURE(state);
+	char sql[256];
+
+	for (size_t i = 0; i < COUNT_OF(labels); i++) {
+		snprintf(sql, sizeof(sql),
+			 "UPDATE store SET revision = revision + 1; UPDATE projects SET label = "
+			 "'%s', revision = (SELECT revision FROM store)",
+			 labels[i]);
+		raw_sql(f->path, sql);
+		assert_int_equal(zones_refresh(f->zones, true), ZONE_STORE_CORRUPT);
+	}
+}
+
 static void no_zone_gets_a_name_that_is_pinned_to_another(void **state)
 {
 	FIXTURE(state);
@@ -381,6 +399,7 @@ int main(void)
 		cmocka_unit_test(pins_are_listed_as_they_were_written),
 		ZONES_TEST(zone_under_a_name_that_is_pinned_to_another_is_not_used),
 		ZONES_TEST(zone_that_is_in_the_store_twice_is_not_used_under_a_pinned_name),
+		ZONES_TEST(project_whose_name_passes_for_another_s_is_damage),
 		ZONES_TEST(no_zone_gets_a_name_that_is_pinned_to_another),
 		ZONES_TEST(pinned_zone_comes_back_under_its_name),
 		ZONES_TEST(doctor_says_whether_pins_hold),

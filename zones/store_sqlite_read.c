@@ -1,6 +1,8 @@
 /* Rows of the store become entries. */
 #include "base/macros.h"
+#include "base/name.h"
 #include "zones/record.h"
+#include "zones/rules.h"
 #include "zones/store_sqlite.h"
 #include "zones/told.h"
 
@@ -132,6 +134,15 @@ static enum zone_status read_versions(struct reading *reading, struct entry *zon
 			  zone_told_as(zone->label, NULL, zone->of_zone.zone).text);
 }
 
+/* A token's name is padded with blanks, and cut: else one project could pass for another, whose
+ * pins name it exactly. */
+static bool is_project_name(const char *label)
+{
+	struct bytes name = bytes_of(label);
+
+	return name.len <= PROJECT_LABEL_MAX && name_fault(name) == NULL;
+}
+
 static enum zone_status read_row(struct reading *reading, sqlite3_stmt *statement,
 				 enum entry_kind kind)
 {
@@ -142,6 +153,8 @@ static enum zone_status read_row(struct reading *reading, sqlite3_stmt *statemen
 		return ZONE_NO_MEMORY;
 	take_common(&columns, entry);
 	store_tables[kind].take(&columns, entry);
+	if (kind == ENTRY_PROJECT && entry->label != NULL)
+		columns.failed |= !is_project_name(entry->label);
 	TRY(judge(reading, &columns, store_tables[kind].name, entry->uid));
 	if (kind == ENTRY_ZONE)
 		TRY(read_versions(reading, entry));

@@ -597,21 +597,27 @@ def redirection(lab):
             "UPDATE zones SET label = 'default/all' WHERE label = 'x'"]
     move = ["UPDATE clusters SET root_key = (SELECT uid FROM root_keys WHERE label = 'other') WHERE label = 'default'"]
     twice = written_twice(lab)
-    one = int.from_bytes(lab.zone_id("one"), "big")
+    padded = passing_for(lab)
+    one, every = (int.from_bytes(lab.zone_id(name), "big") for name in ("one", "all"))
     arn = m.get(lab.root(), "KMS_KEY") and lab.run("key", "list", "--project", "p")
     arn = next(line for line in arn.splitlines() if "root" in line.split()[0]).split()[-1]
-    lab.configure(f"allowed_root_keys = {arn}\n[zones]\npin = default/one={one}\n")
+    lab.configure(f"allowed_root_keys = {arn}\n[zones]\npin = default/one={one}, p:default/all={every}\n")
     m.restart()
 
     def use():
         return bool(m.wrap(mechanism("DEK_WRAP"), lab.zone("one"), m.generate(TOKEN=False)))
 
+    def use_all():
+        return bool(m.wrap(mechanism("DEK_WRAP"), lab.zone("all"), m.generate(TOKEN=False)))
+
     works("a pinned zone is used", use)
+    works("and one that is pinned in its project alone", use_all)
     none_of("a redirection in the store is bounded by the settings for it",
             [("a pinned name, in a new process", lambda: changed_anew(lab, swap, use)),
              ("a pinned name, in a running process", lambda: changed_running(lab, swap, use)),
              ("a zone that is there twice, in a new process", lambda: changed_anew(lab, twice, use)),
              ("a zone that is there twice, in a running process", lambda: changed_running(lab, twice, use)),
+             ("another project whose token has the same name", lambda: changed_anew(lab, padded, use_all)),
              ("a new database under another root key", lambda: changed_anew(lab, move, lambda: bool(
                  m.generate(TOKEN=True, LABEL="default/new", SENSITIVE=True, EXTRACTABLE=False, WRAP=True, UNWRAP=True))))])
     lab.configure()
@@ -624,8 +630,18 @@ def written_twice(lab):
     other = {"label": "'default/one'", "uid": "'0123456789abcdef0123456789abcdef'"}
     return ["UPDATE zones SET label = 'default/gone' WHERE label = 'default/one'",
             "CREATE TABLE twice AS SELECT * FROM zones WHERE 0",
-            f"INSERT INTO twice ({','.join(columns)}) SELECT {','.join(other.get(name, name) for name in columns)} FROM zones WHERE label = 'default/all'",
+            f"INSERT INTO twice ({','.join(columns)}) SELECT {','.join(other.get(name, name) for name in columns)} FROM zones "
+            "WHERE label = 'default/all' AND project = (SELECT uid FROM projects WHERE label = 'p')",
             "INSERT INTO twice SELECT * FROM zones", "DROP TABLE zones", "ALTER TABLE twice RENAME TO zones"]
+
+
+def passing_for(lab):
+    """A project with a database of the same name, whose token has the same name, for that is padded with blanks."""
+    lab.run("project", "create", "r")
+    lab.run("key", "add", "--project", "r", "local:root", "--label", "root")
+    lab.run("cluster", "create", "--project", "r", "default", "--key", "root", "--region", "local")
+    lab.run("database", "create", "--project", "r", "default/all")
+    return ["UPDATE projects SET label = 'p ' WHERE label = 'r'", "UPDATE projects SET label = 'gone' WHERE label = 'p'"]
 
 
 def changed_running(lab, statements, use):
