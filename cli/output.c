@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "cli/cli.h"
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/cmek.h"
@@ -59,7 +60,7 @@ static int check_link(const char *name)
 		CMEK_EXIT_FAILED,
 		"%s: is a link, and what it leads to can't be reached: %s; make that, or remove "
 		"the link",
-		name, strerror(error));
+		name, system_error_text(error));
 }
 
 static mode_t mode_like(int like, int fd)
@@ -291,7 +292,7 @@ int output_finish(struct output *output)
 	/* A folder one may write in but not read can't be opened for it. */
 	if (!file_sync_folder(output->folder) && errno != EACCES)
 		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",
-			    output->name, strerror(errno));
+			    output->name, system_error_text(errno));
 	return CMEK_EXIT_OK;
 }
 

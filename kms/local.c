@@ -65,9 +65,10 @@ static enum kms_status not_found(const struct local_client *local, const char *k
 	if (local->file.missing)
 		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
 				"Key '%s' does not exist, since the file of the embedded KMS is "
-				"missing: %s; restore it from a backup%s",
+				"missing: %s; restore it from a backup, or %s",
 				key, local->file.path,
-				named ? ", or make a first key: cmek key create" : "");
+				named ? "make a first key: cmek key create"
+				      : "copy it from the host that made the key");
 	if (named && local_keys_near(keys, key, &near))
 		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
 				"Key '%s' is not in %s; name %s, or make it: cmek key create", key,

@@ -108,12 +108,12 @@ static enum kms_status gone(struct local_file *file, struct kms_report *report)
 	if (!file->gone)
 		log_notice("%s, the file of root keys, was there and is out of reach now: %s; its "
 			   "keys can be used when it is back",
-			   file->path, strerror(error));
+			   file->path, system_error_text(error));
 	file->gone = true;
 	return kms_fail(KMS_UNAVAILABLE, report, NULL,
 			"%s was there and is out of reach now: %s; mount it, or restore it from a "
 			"backup",
-			file->path, strerror(error));
+			file->path, system_error_text(error));
 }
 
 static void is_back(struct local_file *file)
@@ -156,7 +156,7 @@ static enum kms_status no_target(const struct local_file *file, struct kms_repor
 	return kms_fail(KMS_MISCONFIGURED, report, NULL,
 			"%s is a link, and what it leads to can't be reached: %s; make that, or "
 			"remove the link",
-			file->path, strerror(error));
+			file->path, system_error_text(error));
 }
 
 static enum kms_status take_lock(const char *path, const char *target, struct kms_report *report,

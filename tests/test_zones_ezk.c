@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "zones/ezk.h"
 #include "zones/ezks_private.h"
+#include "zones/told.h"
 
 #include "tests/live_zones.h"
 
@@ -405,6 +406,7 @@ static void zone_that_needs_all_of_its_root_keys_is_refused(void **state)
 	zone->of_zone.versions[0].all_wraps = true;
 	ezk = find(live, zone, 1);
 	assert_int_equal(ezk_begin(ezk), ZONE_INVALID);
+	assert_non_null(strstr(log_last(), zone_told_as(zone->label, NULL, ZONE).text));
 	assert_int_equal(live_decrypts(live), 0);
 }
 

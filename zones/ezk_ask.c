@@ -91,7 +91,7 @@ static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
 
 	if (version == NULL)
 		return ZONE_NOT_FOUND;
-	TRY(ezk_version_by_any(ezk->zone, version, open_by, &opening, ret_ezk));
+	TRY(ezk_version_by_any(&opening.ask, ezk->zone, version, open_by, &opening, ret_ezk));
 	TRY(check_same(ezk, ret_ezk));
 	note_verified(ezk, zone);
 	return ZONE_OK;

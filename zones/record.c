@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/reader.h"
+#include "zones/told.h"
 
 #include <inttypes.h>
 
@@ -188,10 +189,10 @@ static enum zone_status read_wrap(struct reader *reader, struct ezk_version *ver
 	return ezk_version_add_wrap(version, text, blob);
 }
 
-enum zone_status record_is_newer(uint64_t zone, uint32_t version)
+enum zone_status record_is_newer(const char *zone, uint32_t version)
 {
-	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 " has a limit that this "
-		  "release does not know, and so can't keep to: use a later release",
+	log_error("EZK record of %s, version %" PRIu32 " has a limit that this release does not "
+		  "know, and so can't keep to: use a later release",
 		  zone, version);
 	return ZONE_RECORD_NEWER;
 }
@@ -201,7 +202,7 @@ static enum zone_status read_limits(struct bytes limits, uint64_t zone, struct e
 	enum zone_status status = limits_check(limits);
 
 	if (status == ZONE_RECORD_NEWER)
-		return record_is_newer(zone, version->version);
+		return record_is_newer(zone_told_as(NULL, NULL, zone).text, version->version);
 	TRY(status);
 	return entry_set_bytes(&version->limits, limits) ? ZONE_OK : ZONE_NO_MEMORY;
 }

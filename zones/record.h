@@ -53,8 +53,8 @@ enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *
 /*
  * KMS: the EZK, by any of its wraps (in their order; `ask->key` and context are not looked at); 32
  * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT; and then the limits:
- * ZONE_RECORD_NEWER. If none opens, an
- * explicit no of any of them is the answer. AND wraps are reserved: ZONE_INVALID.
+ * ZONE_RECORD_NEWER. If none opens, an explicit no of any of them is the answer. AND wraps are
+ * reserved: ZONE_INVALID.
  */
 enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 				  const struct ezk_version *version,
@@ -63,12 +63,13 @@ enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE]);
-/* And the rule among wraps alone: `open` is called for one after the other until it opens. */
+/* And the rule among wraps alone: `open` is called for one after the other until it opens. `ask`
+ * says whose record it is. */
 typedef enum zone_status ezk_open_by(void *state, const struct ezk_version *version,
 				     const struct wrap *wrap, uint8_t ret_ezk[static EZK_SIZE]);
-enum zone_status ezk_version_by_any(uint64_t zone, const struct ezk_version *version,
-				    ezk_open_by *open, void *state,
-				    uint8_t ret_ezk[static EZK_SIZE]);
+enum zone_status ezk_version_by_any(const struct ask *ask, uint64_t zone,
+				    const struct ezk_version *version, ezk_open_by *open,
+				    void *state, uint8_t ret_ezk[static EZK_SIZE]);
 
 /* Adds a wrap; both are copied. The blob is not empty. */
 enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *arn,
@@ -89,8 +90,9 @@ enum zone_status record_encode(uint64_t zone, const struct ezk_version *version,
 enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
 			       struct ezk_version *ret_version);
 
-/* Says in the log why a record can't be used, and answers ZONE_RECORD_NEWER. */
-enum zone_status record_is_newer(uint64_t zone, uint32_t version);
+/* Says in the log why a record can't be used, and answers ZONE_RECORD_NEWER. `zone` is its name,
+ * from zones/told.h. */
+enum zone_status record_is_newer(const char *zone, uint32_t version);
 
 /* Bytes 8 … 63 of a record, which the MAC covers together with the limits. */
 void record_put_bound(uint64_t zone, const struct ezk_version *version, struct buffer *out);

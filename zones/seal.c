@@ -161,28 +161,29 @@ enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 			  zone_told_as(ask->zone, ask->project, zone).text, version->version,
 			  wrap->arn);
 	if (status == ZONE_RECORD_NEWER)
-		record_is_newer(zone, version->version);
+		record_is_newer(zone_told_as(ask->zone, ask->project, zone).text, version->version);
 	if (status == ZONE_OK)
 		secret_copy(ret_ezk, plaintext.data, EZK_SIZE);
 	return status;
 }
 
-static enum zone_status refuse_all_wraps(uint64_t zone, const struct ezk_version *version)
+static enum zone_status refuse_all_wraps(const struct ask *ask, uint64_t zone,
+					 const struct ezk_version *version)
 {
-	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32 " needs all of its root keys "
-		  "together, which this release cannot do; use a later one",
-		  zone, version->version);
+	log_error("EZK record of %s, version %" PRIu32 " needs all of its root keys together, "
+		  "which this release cannot do; use a later one",
+		  zone_told_as(ask->zone, ask->project, zone).text, version->version);
 	return ZONE_INVALID;
 }
 
-enum zone_status ezk_version_by_any(uint64_t zone, const struct ezk_version *version,
-				    ezk_open_by *open, void *state,
-				    uint8_t ret_ezk[static EZK_SIZE])
+enum zone_status ezk_version_by_any(const struct ask *ask, uint64_t zone,
+				    const struct ezk_version *version, ezk_open_by *open,
+				    void *state, uint8_t ret_ezk[static EZK_SIZE])
 {
 	enum zone_status answer = ZONE_KMS_INCORRECT_KEY; /* there may be no wrap to ask */
 
 	if (version->all_wraps)
-		return refuse_all_wraps(zone, version);
+		return refuse_all_wraps(ask, zone, version);
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		const struct wrap *wrap = &version->wraps[i];
 		enum zone_status status;
@@ -217,5 +218,5 @@ enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 {
 	struct opening opening = {ask, zone};
 
-	return ezk_version_by_any(zone, version, open_by, &opening, ret_ezk);
+	return ezk_version_by_any(ask, zone, version, open_by, &opening, ret_ezk);
 }

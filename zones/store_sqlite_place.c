@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "base/system_error.h"
 #include "zones/store_sqlite.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ enum zone_status store_check_reach(struct store_sqlite *store)
 	return store_says(store, ZONE_STORE_UNAVAILABLE,
 			  "it was there and is out of reach now: %s; what is known of it stays in "
 			  "use, and nothing is written until it is back",
-			  strerror(errno));
+			  system_error_text(errno));
 }
 
 static bool put_name(const char *path, const char *suffix, char **name)
