@@ -54,7 +54,7 @@ bool file_is_at(int fd, const char *path)
 	       ours.st_ino == there.st_ino;
 }
 
-/* Only who has its lock removes it, and only if the name still means what was locked. */
+/* Only the one that has its lock removes it, and only if the name still means what was locked. */
 static void remove_leftover(const char *name)
 {
 	AUTO(file_closep)
@@ -72,7 +72,7 @@ bool file_link(int fd, const char *path)
 	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
 }
 
-/* Who looks at it before it is locked may take it for a leftover. Where nothing can be locked,
+/* Whoever looks at it before it is locked may take it for a leftover. Where nothing can be locked,
  * nobody takes anything for one. */
 static bool mark(int fd)
 {

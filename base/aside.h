@@ -1,7 +1,7 @@
 /*
  * The file beside another that is written first and then renamed to it. Its name is always the same
- * for the same file, so what a killed process left is taken over by the next one; who is at work
- * holds flock() on it.
+ * for the same file, so what a killed process left is taken over by the next one; a writer at
+ * work holds flock() on it.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* Comparison in constant time; everything else about bytes is inline. */
+/* What of bytes is not inline: comparison in constant time, and blanks. */
 #include "base/bytes.h"
 
 bool bytes_equal_constant_time(struct bytes a, struct bytes b)
@@ -10,4 +10,13 @@ bool bytes_equal_constant_time(struct bytes a, struct bytes b)
 	for (size_t i = 0; i < a.len; i++)
 		difference |= a.data[i] ^ b.data[i];
 	return difference == 0;
+}
+
+struct bytes bytes_trim(struct bytes text)
+{
+	while (text.len > 0 && byte_is_blank(text.data[0]))
+		text = bytes(text.data + 1, text.len - 1);
+	while (text.len > 0 && byte_is_blank(text.data[text.len - 1]))
+		text.len--;
+	return text;
 }

@@ -33,6 +33,15 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* White space of ASCII, whatever the host's locale. */
+static inline bool byte_is_blank(uint8_t c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Without the blanks at both ends. */
+struct bytes bytes_trim(struct bytes text);
+
 /* For secrets and tags: the time does not depend on the contents, only on the lengths. */
 bool bytes_equal_constant_time(struct bytes a, struct bytes b);
 

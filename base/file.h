@@ -4,7 +4,7 @@
 #include "base/buffer.h"
 
 /* Appends the whole file; a file over `limit` bytes fails with EOVERFLOW, a pipe with ESPIPE:
- * nobody waits for who may write into it. */
+ * nobody waits for a writer that may come. */
 bool file_read(const char *path, size_t limit, struct buffer *out);
 /* Whether so many more files can be opened; else errno (EMFILE, ENFILE). For failures of libraries
  * that do not say so. */

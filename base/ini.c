@@ -22,20 +22,6 @@ static void parser_clear(struct parser *parser)
 	buffer_clear(&parser->value);
 }
 
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
-}
-
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && is_blank(text.data[0]))
-		text = bytes(text.data + 1, text.len - 1);
-	while (text.len > 0 && is_blank(text.data[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 static size_t position(struct bytes text, uint8_t c)
 {
 	const uint8_t *found = text.len == 0 ? NULL : memchr(text.data, c, text.len);
@@ -87,8 +73,8 @@ static bool take_header(struct parser *parser, struct bytes line)
 
 	if (end == line.len || !end_value(parser))
 		return false;
-	name = trim(bytes(line.data + 1, end - 1));
-	rest = trim(bytes(line.data + end + 1, line.len - end - 1));
+	name = bytes_trim(bytes(line.data + 1, end - 1));
+	rest = bytes_trim(bytes(line.data + end + 1, line.len - end - 1));
 	if (name.len == 0 || (rest.len > 0 && rest.data[0] != '#' && rest.data[0] != ';'))
 		return false;
 	set(&parser->section, name);
@@ -99,12 +85,12 @@ static bool take_key(struct parser *parser, struct bytes line, size_t indent)
 {
 	size_t equals = position(line, '='), colon = position(line, ':');
 	size_t end = equals < colon ? equals : colon; /* of the key: either may be in a value */
-	struct bytes key = trim(bytes(line.data, end));
+	struct bytes key = bytes_trim(bytes(line.data, end));
 
 	if (end == line.len || key.len == 0 || !end_value(parser))
 		return false;
 	set(&parser->key, key);
-	set(&parser->value, trim(bytes(line.data + end + 1, line.len - end - 1)));
+	set(&parser->value, bytes_trim(bytes(line.data + end + 1, line.len - end - 1)));
 	parser->key_line = parser->line;
 	parser->key_indent = indent;
 	return true;
@@ -112,7 +98,7 @@ static bool take_key(struct parser *parser, struct bytes line, size_t indent)
 
 static bool take_line(struct parser *parser, struct bytes raw)
 {
-	struct bytes line = trim(raw);
+	struct bytes line = bytes_trim(raw);
 	size_t indent = line.len == 0 ? 0 : (size_t)(line.data - raw.data);
 
 	if (position(line, '\0') != line.len)
@@ -158,7 +144,7 @@ bool ini_parse(struct bytes text, ini_visit *visit, void *state, unsigned *ret_l
 bool ini_has_comment(const char *value)
 {
 	for (const char *at = value; *at != '\0'; at++)
-		if (is_blank((uint8_t)at[0]) && (at[1] == '#' || at[1] == ';'))
+		if (byte_is_blank((uint8_t)at[0]) && (at[1] == '#' || at[1] == ';'))
 			return true;
 	return false;
 }

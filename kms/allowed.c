@@ -1,5 +1,5 @@
-/* Which root keys may be used at all: patterns of ARNs. Names and aliases are nobody's proof, since
- * who may change an alias in AWS, or a row of the store, has it name another key. */
+/* Which root keys may be used at all: patterns of ARNs. Names and aliases prove nothing, since
+ * whoever may change an alias in AWS, or a row of the store, has it name another key. */
 #include "kms/allowed.h"
 
 #include "kms/kms.h"

@@ -3,6 +3,6 @@
 
 #include "base/bytes.h"
 
-/* `key`: a key ARN, or "local:NAME" of a key that is to be made, which only a pattern takes that
- * says nothing of its key id. Any other name is none that is allowed. No patterns: all are. */
+/* `key`: a key ARN, or "local:NAME" of a key that is to be made, which fits only a pattern that
+ * says nothing of the key id. No other name is allowed. No patterns: all keys are. */
 bool key_allowed(const char *patterns, const char *key);

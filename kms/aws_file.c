@@ -75,21 +75,16 @@ static bool grow(struct aws_file *file)
 /* How the names of other sections than [default] and the credentials file's begin. */
 static const char *const kinds[] = {"profile", "sso-session", "services"};
 
-static bool is_blank(char c)
-{
-	return c != 0 && strchr(" \t\r\v\f", c) != NULL;
-}
-
 /* The name of a section [KIND NAME]; NULL: it is not of a kind. */
 static const char *name_after_kind(const char *section, size_t *ret_kind_len)
 {
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		size_t len = strlen(kinds[i]);
 
-		if (strncmp(section, kinds[i], len) != 0 || !is_blank(section[len]))
+		if (strncmp(section, kinds[i], len) != 0 || !byte_is_blank((uint8_t)section[len]))
 			continue;
 		*ret_kind_len = len;
-		while (is_blank(section[len]))
+		while (byte_is_blank((uint8_t)section[len]))
 			len++;
 		return section + len;
 	}

@@ -23,11 +23,6 @@ bool credentials_equal(const struct credentials *a, const struct credentials *b)
 const char credentials_bad_end[] =
 	"credentials whose expiration is no time as in 2026-11-24T04:38:06Z";
 
-static bool is_blank(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* Visible ASCII, whatever the host's locale. */
 static bool is_word(const char *text, const char *forbidden)
 {
@@ -40,7 +35,8 @@ static bool is_word(const char *text, const char *forbidden)
 /* What is wrong with a text of which AWS takes only words. */
 static const char *strangeness(const char *text)
 {
-	bool framed = is_blank(text[0]) || (*text != 0 && is_blank(text[strlen(text) - 1]));
+	bool framed = byte_is_blank((uint8_t)text[0]) ||
+		      (*text != 0 && byte_is_blank((uint8_t)text[strlen(text) - 1]));
 
 	return framed ? "holds characters that do not belong there: a blank or a line break at its "
 			"beginning or end"

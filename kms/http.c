@@ -12,15 +12,6 @@ void http_answer_clear(struct http_answer *answer)
 	*answer = (struct http_answer){0};
 }
 
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && bytes_all_in(bytes(text.data, 1), " \t"))
-		text = bytes(text.data + 1, text.len - 1);
-	while (text.len > 0 && bytes_all_in(bytes(text.data + text.len - 1, 1), " \t\r\n"))
-		text.len--;
-	return text;
-}
-
 /* Takes a line with its end. */
 static struct bytes take_line(struct bytes *left)
 {
@@ -42,7 +33,7 @@ struct bytes http_answer_header(const struct http_answer *answer, const char *na
 
 		if (line.len > len && line.data[len] == ':' &&
 		    strncasecmp((const char *)line.data, name, len) == 0)
-			return trim(bytes(line.data + len + 1, line.len - len - 1));
+			return bytes_trim(bytes(line.data + len + 1, line.len - len - 1));
 	}
 	return bytes(NULL, 0);
 }

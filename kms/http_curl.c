@@ -25,7 +25,7 @@ struct http_curl {
 	bool no_threads;
 };
 
-/* Who opens sockets for one try of a request. */
+/* What opens the sockets for one try of a request. */
 struct dial {
 	struct guest_sockets *sockets;
 	bool refused; /* none may be opened */

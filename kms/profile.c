@@ -125,15 +125,6 @@ const char *profile_section(const struct profile *profile, const char *kind, con
 	return not_empty(aws_file_find(&profile->config, kind, name, key));
 }
 
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && bytes_all_in(bytes(text.data, 1), " \t"))
-		text = bytes(text.data + 1, text.len - 1);
-	while (text.len > 0 && bytes_all_in(bytes(text.data + text.len - 1, 1), " \t\r"))
-		text.len--;
-	return text;
-}
-
 /* The value of `key = value` among the lines of a nested section; no bytes if there is none. */
 static struct bytes nested_find(const char *lines, const char *key)
 {
@@ -141,8 +132,9 @@ static struct bytes nested_find(const char *lines, const char *key)
 		size_t len = strcspn(lines, "\n");
 		const char *equals = memchr(lines, '=', len);
 
-		if (equals != NULL && bytes_are(trim(bytes(lines, (size_t)(equals - lines))), key))
-			return trim(bytes(equals + 1, len - (size_t)(equals - lines) - 1));
+		if (equals != NULL &&
+		    bytes_are(bytes_trim(bytes(lines, (size_t)(equals - lines))), key))
+			return bytes_trim(bytes(equals + 1, len - (size_t)(equals - lines) - 1));
 		lines += len + (lines[len] == '\n');
 	}
 	return bytes(NULL, 0);

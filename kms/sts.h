@@ -11,7 +11,7 @@ struct sts_role {
 	const char *duration;	  /* in seconds; or NULL */
 };
 
-/* Who has an OpenID Connect token; it is asked before each attempt, for tokens are replaced. */
+/* Where an OpenID Connect token comes from; read before each attempt, for tokens are replaced. */
 struct sts_token {
 	enum kms_status (*read)(const struct sts_token *token, struct kms_report *report,
 				struct buffer *ret_token);

@@ -103,8 +103,8 @@ static void put_slots(struct tokens *tokens, struct entry **projects, size_t cou
 	buffer_append(out, bytes(&slot, sizeof(slot)));
 }
 
-/* Who lists tokens wants those that others have just made as well; while the store is out of reach,
- * there are those that are known. */
+/* A list of tokens has those that others have just made as well; while the store is out of reach,
+ * it has those that are known. */
 static enum zone_status look(struct zones *zones)
 {
 	enum zone_status status = zones_refresh(zones, true);

@@ -139,7 +139,7 @@ bool stamp_set(struct stamp *of, struct ezk *ezk)
 
 /* --- Two families */
 
-/* Both are locked by who holds the pair; one lock where they are one family already. */
+/* Whoever holds the pair has locked both; one lock where they are one family already. */
 struct pair {
 	struct stamp *lower, *higher;
 };

@@ -115,7 +115,7 @@ static void narrow_mechanisms(struct zone_limits *limits, struct bytes types)
 	buffer_truncate(own, kept);
 }
 
-/* One attribute of a stored template; false: that was the last, or what is stored is none. */
+/* One attribute of a stored template; false: that was the last, or what is stored is malformed. */
 static bool next(struct reader *reader, uint64_t *ret_type, struct bytes *ret_item)
 {
 	const uint8_t *start = reader->left.data;

@@ -333,7 +333,7 @@ bool config_parse(struct config *config, const char *file, struct bytes text)
 	return false;
 }
 
-/* Values of settings, for who asks which ones are in force. */
+/* Values of settings, for reports of those in force. */
 
 static void describe(const struct setting *setting, struct config *config, struct buffer *out)
 {

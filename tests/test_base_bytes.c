@@ -147,6 +147,23 @@ static void empty_buffers_clear_and_give_text(void **state)
 	buffer_clear(&buffer);
 }
 
+static void blanks_are_trimmed_at_the_ends_alone(void **state)
+{
+	static const char *const texts[][2] = {
+		{"", ""},
+		{" \t\r\n\v\f", ""},
+		{"a", "a"},
+		{" a", "a"},
+		{"a\r\n", "a"},
+		{"\t a \t b ", "a \t b"},
+		{"\xc2\xa0", "\xc2\xa0"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		assert_true(bytes_equal(bytes_trim(bytes_of(texts[i][0])), bytes_of(texts[i][1])));
+}
+
 static void take_leaves_nothing_to_free(void **state)
 {
 	char *text = strdup("x");
@@ -170,6 +187,7 @@ int main(void)
 		cmocka_unit_test(formatted_text_grows_the_buffer),
 		cmocka_unit_test(truncated_bytes_are_wiped),
 		cmocka_unit_test(empty_buffers_clear_and_give_text),
+		cmocka_unit_test(blanks_are_trimmed_at_the_ends_alone),
 		cmocka_unit_test(take_leaves_nothing_to_free),
 	};
 

@@ -249,8 +249,8 @@ static void change_of_a_name_leaves_the_lease_alone(void **state)
 	assert_int_equal(live_decrypts(live), 1);
 }
 
-/* Who decided by a state that is not what was found good does not go on by it, however the two came
- * to meet. */
+/* A caller that decided by a state that is not what was found good does not go on by it, however
+ * the two came to meet. */
 static void only_what_was_found_good_is_verified(void **state)
 {
 	struct live_zones *live = *state;

@@ -19,7 +19,7 @@ struct ask {
 	const char *zone;      /* label */
 	uint64_t zone_id;      /* 0: not about a zone */
 	uint32_t version;
-	struct kms_report *report; /* for who wants to show the KMS's own words; may be NULL */
+	struct kms_report *report; /* the KMS's own words; may be NULL */
 	bool own_region;	   /* it is about this very key: no related one elsewhere will do */
 	bool quiet;		   /* a refusal is for the caller to tell, not for the log */
 	bool related; /* the related key, elsewhere, of one that is allowed: not looked up */

@@ -115,7 +115,7 @@ static enum zone_status wrap(const struct form *form, struct ezk *ezk, struct by
 	return ZONE_OK;
 }
 
-/* Which zone and version a blob names; ZONE_WRAPPED_KEY_INVALID: it is none. */
+/* Which zone and version a blob names; ZONE_WRAPPED_KEY_INVALID: it is malformed. */
 static enum zone_status read_header(const struct form *form, struct bytes wrapped,
 				    uint64_t *ret_zone, uint32_t *ret_version)
 {

@@ -63,8 +63,8 @@ uint32_t ezk_version_number(const struct ezk *ezk)
 
 /* --- A session's record set */
 
-/* What the records are known by here: who brings the same again, under the same root key, shares
- * the lease. */
+/* What the records are known by here: whoever brings the same again, under the same root key,
+ * shares the lease. */
 static bool name_records(const char *arn, struct bytes records, struct uid *ret_uid)
 {
 	AUTO(buffer_clear) struct buffer all = {0};
@@ -138,7 +138,7 @@ enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_
 	struct kms_key key;
 
 	assert(root_key->kind == ENTRY_ROOT_KEY);
-	/* Who can't look whether the zone was deleted does not open it. */
+	/* Without a look whether the zone was deleted it is not opened. */
 	TRY(zones_refresh(zones, false));
 	TRY(resolve(zones, root_key, &key));
 	TRY(ask_check_allowed(&(struct ask){.clients = zones->clients}, key.arn));

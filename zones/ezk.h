@@ -38,8 +38,8 @@ enum { EZK_PRIMARY = 0 };
  * (ZONE_KMS_INCORRECT_KEY: none is). One that is named by an alias or a key id is described first.
  * KMS, unless the very records have a lease here: the newest version is opened and its MAC checked.
  * ZONE_INVALID. If the store knows their zone, its word holds (zones/standing.h), now and as long
- * as the EZK is held: ZONE_PENDING_DELETION, ZONE_DELETED, ZONE_OTHER_PIN. Who can't look into the
- * store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
+ * as the EZK is held: ZONE_PENDING_DELETION, ZONE_DELETED, ZONE_OTHER_PIN. A process
+ * that can't look into the store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
  */
 enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk);
@@ -72,9 +72,9 @@ enum zone_status ezk_begin(struct ezk *ezk);
 enum zone_status ezk_continue(struct ezk *ezk);
 /*
  * Is what `zone` (a state of its zone that the caller knows) says of this version's record what its
- * MAC was found good for? For who has decided by it what the EZK may do, after ezk_begin(): what he
- * looked at may have been changed by hand. A comparison of pointers, but after a change. No KMS.
- * ZONE_RECORD_CORRUPT.
+ * MAC was found good for? For a caller that has decided by it what the EZK may do, after
+ * ezk_begin(): what it looked at may have been changed by hand. A comparison of pointers, but after
+ * a change. No KMS. ZONE_RECORD_CORRUPT.
  */
 enum zone_status ezk_verified(struct ezk *ezk, const struct entry *zone);
 /* Does a lease run now? For those who keep what was made of a key, and wipe it with the lease. No
@@ -147,7 +147,7 @@ enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad,
 			  uint8_t *ret_wrapped);
 enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 			    uint8_t *ret_secret, struct ezk **ret_ezk);
-/* The version of its zone's EZK that a wrapped DEK names; 0: it is none. */
+/* The version of its zone's EZK that a wrapped DEK names; 0: it is malformed. */
 uint32_t dek_wrap_version(struct bytes wrapped);
 /*
  * The same for a token key as the store keeps it (docs/format.md, 4.1): another magic, another
@@ -158,5 +158,5 @@ enum zone_status token_key_wrap(struct ezk *ezk, struct bytes value, struct byte
 				uint8_t *ret_wrapped);
 enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 				  uint8_t *ret_secret, struct ezk **ret_ezk);
-/* Zone and version that a stored token key names; false: it is none. */
+/* Zone and version that a stored token key names; false: it is malformed. */
 bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);

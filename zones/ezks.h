@@ -91,8 +91,8 @@ struct lease_rules *ezks_rules(struct ezks *ezks);
 void ezks_note_news(struct ezks *ezks);
 /* A canary was refused: what stood on it must stand by itself. */
 void ezks_doubt(struct ezks *ezks, struct root_lease *root);
-/* Returns when a no that is being told has reached every lease it ends: for who is about to answer
- * one, so that nothing that begins afterwards succeeds. */
+/* Returns when a no that is being told has reached every lease it ends: for a thread that is about
+ * to answer one, so that nothing that begins afterwards succeeds. */
 void ezks_told(struct ezks *ezks);
 /* Whom the leases ask (ezk_ask.c); state: the struct ezk. */
 extern const struct lease_source ezk_source;

@@ -54,8 +54,8 @@ struct index {
 	struct map fingerprints; /* of EZK versions → node */
 	struct map buckets;	 /* kind of bucket, project, and label, id or kind → bucket */
 	struct map gone;	 /* zone ids of tombstones, each its own value */
-	/* Zones that are not as they were, for who has their live EZKs; `removed`: not to be used,
-	 * since zone or project are gone or archived. Whoever applies news takes it away. */
+	/* Zones that are not as they were, for those who have their live EZKs; `removed`: not to be
+	 * used, since zone or project are gone or archived. Whoever applies news takes it away. */
 	struct store_news touched;
 	uint64_t last_number;
 	uint64_t round;	    /* grows with each whole load; nodes of an earlier one are gone */

@@ -30,20 +30,6 @@ struct parts {
 	uint64_t zone;
 };
 
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static struct bytes trim(struct bytes text)
-{
-	while (text.len > 0 && is_blank(text.data[0]))
-		text = bytes(text.data + 1, text.len - 1);
-	while (text.len > 0 && is_blank(text.data[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 /* Cuts at a sign; false: it is not there. */
 static bool split(struct bytes text, const uint8_t *sign, struct bytes *ret_before,
 		  struct bytes *ret_after)
@@ -64,8 +50,8 @@ static bool cut(struct bytes text, const uint8_t *sign, struct bytes *ret_before
 {
 	if (!split(text, sign, ret_before, ret_after))
 		return false;
-	*ret_before = trim(*ret_before);
-	*ret_after = trim(*ret_after);
+	*ret_before = bytes_trim(*ret_before);
+	*ret_after = bytes_trim(*ret_after);
 	return true;
 }
 
@@ -122,7 +108,7 @@ static bool next_pair(const char **at, struct bytes *ret_pair)
 
 		*at += strspn(*at, separators);
 		len = strcspn(*at, separators);
-		*ret_pair = trim(bytes(*at, len));
+		*ret_pair = bytes_trim(bytes(*at, len));
 		*at += len;
 	} while (ret_pair->len == 0 && **at != '\0');
 	return ret_pair->len > 0;

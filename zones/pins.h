@@ -1,7 +1,7 @@
 /*
  * Pins ([zones] pin): names of databases that are to be one zone's and no other's, whatever the
  * store says. Names can't be authenticated without taking renaming from those who may not decrypt;
- * who relies on one pins it where a store writer can't.
+ * whoever relies on one pins it where a store writer can't.
  *
  * The text: pairs NAME = ZONE-ID with commas or line breaks between. NAME is cluster/database, or
  * database (in the cluster "default"), in every project; or that after "PROJECT:". The first colon

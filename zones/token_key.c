@@ -24,7 +24,7 @@ static struct entry *find_default(struct zones *zones, struct uid project)
 	return zone;
 }
 
-/* KMS. Who comes second finds the first's. */
+/* KMS. Of two threads that make it at once, the second finds the first's. */
 static enum zone_status default_or_new(struct zones *zones, struct uid project,
 				       struct entry **ret_zone)
 {

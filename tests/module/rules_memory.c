@@ -299,7 +299,7 @@ static void the_first_call_after_a_lease_leaves_nothing_of_its_keys(void **state
 		usleep(1200 * 1000);
 		calls[i](session);
 		assert_int_equal(lies_in_memory(&wanted), 0);
-		/* And is there again for who asks. */
+		/* And is there again when it is used. */
 		use(idle, key);
 		assert_in_range(lies_in_memory(&wanted), 1, 1000);
 		check(p11->C_DestroyObject(session, key));
