@@ -99,6 +99,7 @@ class Record:
         expect(item == len(limits) <= 1024 and tags == sorted(set(tags)), "EZK record: malformed limits")
         expect(set(tags) <= {1, 2, 3}, "EZK record: a limit that this tool does not know; use a later one")
         self.covered, self.mac = data[:5] + data[8:64] + data[96:at], data[64:96]
+        expect(at < len(data), "EZK record: cut off")
         self.wraps, count, at = [], data[at], at + 1
         for _ in range(count):
             arn, at = self.take(data, at)
@@ -109,6 +110,7 @@ class Record:
     @staticmethod
     def take(data, at):
         (length,) = struct.unpack_from(">H", data, at)
+        expect(at + 2 + length <= len(data), "EZK record: cut off")
         return data[at + 2 : at + 2 + length], at + 2 + length
 
     @property

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the golden files of a release: make.sh VERSION, once, when it is released. They open for ever; tests/e2e/golden.sh
-# sees to it. A set is made with the tool of its time and is never made again.
+# sees to it. A set is made with the tool of its time and is never made again
+# (v1 is, as long as docs/format.md calls it not yet frozen).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 folder=$root/tests/golden/v$1
