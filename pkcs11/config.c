@@ -117,7 +117,7 @@ static bool is_path(const struct setting *setting, const char *value)
 }
 
 /* What is not taken as it stands, though any text would do; NULL: nothing. No setting's text has
- * quotes or a comment in it, so that who writes some means another value. */
+ * quotes or a comment in it, so that whoever writes some means another value. */
 static const char *text_fault(const struct setting *setting, const char *value)
 {
 	if (strchr(value, '\n') != NULL)
