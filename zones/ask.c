@@ -190,7 +190,7 @@ static void put_place(struct buffer *line, const struct ask *ask)
 		buffer_format(line, " (%s)", at);
 }
 
-enum zone_status ask_refuse(const struct ask *ask, const char *key)
+static enum zone_status refuse_key(const struct ask *ask, const char *key)
 {
 	AUTO(buffer_clear) struct buffer line = {0};
 
@@ -206,7 +206,7 @@ enum zone_status ask_refuse(const struct ask *ask, const char *key)
 enum zone_status ask_check_allowed(const struct ask *ask, const char *key)
 {
 	return ask->related || kms_clients_allow(ask->clients, key) ? ZONE_OK
-								    : ask_refuse(ask, key);
+								    : refuse_key(ask, key);
 }
 
 /* --- About a key, where it is */

@@ -25,11 +25,9 @@ struct ask {
 	bool related; /* the related key, elsewhere, of one that is allowed: not looked up */
 };
 
-/* [kms] allowed_root_keys: says that the key is none of them and answers ZONE_ROOT_KEY_REFUSED. All
- * but ask_set_state() do so by themselves, and ask nobody; ask_describe(), of what is no ARN, when
- * it knows the ARN. */
-enum zone_status ask_refuse(const struct ask *ask, const char *key);
-/* The same if it is so, for where no KMS is asked; else ZONE_OK. */
+/* ZONE_ROOT_KEY_REFUSED, and the log says so: [kms] allowed_root_keys does not have the key. For
+ * where no KMS is asked; all below but ask_set_state() look by themselves, and then ask nobody
+ * (ask_describe(), of what is no ARN, when it knows the ARN). */
 enum zone_status ask_check_allowed(const struct ask *ask, const char *key);
 
 /* Those about a key go where its name says, those by a multi-Region key wherever it or a related
