@@ -123,17 +123,37 @@ static void print_lines(const struct print_row *row)
 		printf("%-14s %s\n", row->fields[i].name, text_of(&row->fields[i]));
 }
 
+/* In characters, not in bytes: names are UTF-8. */
+static size_t length_of(const char *text)
+{
+	size_t length = 0;
+
+	for (; *text != '\0'; text++)
+		length += ((unsigned char)*text & 0xc0) != 0x80;
+	return length;
+}
+
 static size_t width_of(const struct printer *printer, size_t column)
 {
-	size_t width = strlen(printer->rows[0].fields[column].name);
+	size_t width = length_of(printer->rows[0].fields[column].name);
 
 	for (size_t i = 0; i < printer->row_count; i++) {
 		const char *value = printer->rows[i].fields[column].value;
 
-		if (value != NULL && strlen(value) > width)
-			width = strlen(value);
+		if (value != NULL && length_of(value) > width)
+			width = length_of(value);
 	}
 	return width;
+}
+
+static void print_cell(const char *text, size_t width, bool is_last)
+{
+	size_t length = length_of(text);
+
+	if (is_last)
+		printf("%s\n", text);
+	else
+		printf("%s%*s", text, (int)(length < width ? width - length : 0) + 2, "");
 }
 
 static void print_table(const struct printer *printer)
@@ -144,13 +164,11 @@ static void print_table(const struct printer *printer)
 	for (size_t c = 0; c < columns; c++)
 		widths[c] = width_of(printer, c);
 	for (size_t c = 0; c < columns; c++)
-		printf("%-*s%s", c + 1 == columns ? 0 : (int)widths[c],
-		       printer->rows[0].fields[c].name, c + 1 == columns ? "\n" : "  ");
+		print_cell(printer->rows[0].fields[c].name, widths[c], c + 1 == columns);
 	for (size_t i = 0; i < printer->row_count; i++)
 		for (size_t c = 0; c < columns; c++)
-			printf("%-*s%s", c + 1 == columns ? 0 : (int)widths[c],
-			       text_of(&printer->rows[i].fields[c]),
-			       c + 1 == columns ? "\n" : "  ");
+			print_cell(text_of(&printer->rows[i].fields[c]), widths[c],
+				   c + 1 == columns);
 }
 
 static void make_plain(struct printer *printer)

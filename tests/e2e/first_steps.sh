@@ -133,4 +133,17 @@ ok "the first steps of cmek --help" help_steps
 ok "encrypt their file" "$cmek" inspect "$work/typed/FILE.cmek"
 
 ok "the tool finds the module beside itself" env -u CMEK_PKCS11_MODULE "$cmek" project list
+
+letters() { # in a project of its own
+    "$cmek" project create letters && "$cmek" key create --project letters local:letters --label r &&
+        "$cmek" cluster create --project letters prod --key r --region us-west-2 && "$cmek" database create --project letters prod/Größe &&
+        "$cmek" database create --project letters prod/long-name
+}
+ok "names may have letters beyond ASCII" letters
+ok "and stand in a list" "$cmek" database list --project letters
+ok "whose columns are straight, in characters" python3 -c 'import sys
+lines = open(sys.argv[1], encoding="utf-8").read().splitlines()
+at = lines[0].index("zone ")
+sys.exit(len(lines) != 3 or not all(line[at - 1] == " " and line[at].isdigit() for line in lines[1:]))' "$work/.last"
+
 finish
