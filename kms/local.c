@@ -54,7 +54,8 @@ static bool is_new_name(const char *key)
 	return local_name_valid(name) && !uuid_valid(name);
 }
 
-/* Which file was looked into, and what it has that may be meant. */
+/* Which file was looked into, and what it has that may be meant. Which key is asked for is said
+ * where the call is refused. */
 static enum kms_status not_found(const struct local_client *local, const char *key,
 				 struct kms_report *report)
 {
@@ -64,18 +65,18 @@ static enum kms_status not_found(const struct local_client *local, const char *k
 
 	if (local->file.missing)
 		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
-				"Key '%s' does not exist, since the file of the embedded KMS is "
-				"missing: %s; restore it from a backup, or %s",
-				key, local->file.path,
+				"the file of the embedded KMS is missing: %s; restore it from a "
+				"backup, or %s",
+				local->file.path,
 				named ? "make a first key: cmek key create"
 				      : "copy it from the host that made the key");
 	if (named && local_keys_near(keys, key, &near))
 		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
-				"Key '%s' is not in %s; name %s, or make it: cmek key create", key,
+				"it is not in %s; name %s, or make it: cmek key create",
 				local->file.path, buffer_text(&near));
 	return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
-			"Key '%s' is not in %s, which has %zu key%s; %s", key, local->file.path,
-			keys->count, keys->count == 1 ? "" : "s",
+			"it is not in %s, which has %zu key%s; %s", local->file.path, keys->count,
+			keys->count == 1 ? "" : "s",
 			named ? "to make it: cmek key create"
 			      : "if another host made it, copy its local.keys");
 }

@@ -71,6 +71,7 @@ ok "the key it is about is not registered" exits 3 "$cmek" key show --project de
 ok "a name that is none" exits 4 "$cmek" key add --project demo 'local:a b'
 ok "a typing error makes no key" exits 5 "$cmek" key add --project demo local:tset-root
 ok "but is told, with the names that are near" says "$home/local.keys; name local:test-root, or make it: cmek key create"
+ok "and does not say the name again and again" test "$(grep -o local:tset-root "$work/.last" | wc -l)" = 2
 ok "there is none" exits 5 "$cmek" key add --project demo local:tset-root
 ok "a key that is there is not made again" exits 4 "$cmek" key create --project demo local:test-root --label other
 ok "it is said how to use it" says "the embedded KMS has a key local:test-root already; add that (cmek key add)"
