@@ -26,5 +26,16 @@ for folder in "$root"/tests/golden/v*/; do
         count=$((count + 1))
     done <"$folder/sums"
 done
+ok "rescue.py tells a record that is cut off anywhere" python3 -c 'import struct, sys
+sys.path.insert(0, sys.argv[1])
+import rescue
+with open(sys.argv[2], "rb") as file:
+    record = rescue.Envelope(file).slots[0][2]
+for end in range(len(record)):
+    try:
+        rescue.Record(record[:end])
+    except (rescue.Refused, struct.error):
+        continue
+    sys.exit(f"{end} bytes are taken")' "$root/tools" "$root/tests/golden/v1/limited.cmek"
 ok "there are golden files" test $count -ge 7
 finish
