@@ -56,8 +56,11 @@ static int no_command(int count, char **words)
 	}
 	if (noun && count > 1 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0))
 		return list_verbs(words[0]);
+	if (noun && count > 1)
+		return fail(CMEK_EXIT_USAGE, "no such command: %s %s; see cmek %s --help", words[0],
+			    words[1], words[0]);
 	if (noun)
-		return fail(CMEK_EXIT_USAGE, "cmek %s: what about it? see cmek %s --help", words[0],
+		return fail(CMEK_EXIT_USAGE, "cmek %s needs a verb; see cmek %s --help", words[0],
 			    words[0]);
 	return fail(CMEK_EXIT_USAGE, "no such command: %s; see cmek --help", words[0]);
 }

@@ -59,7 +59,9 @@ for noun in project key cluster database; do
     ok "cmek $noun --help lists its verbs" exits 0 "$cmek" $noun --help
     ok "create or add among them" grep -qE "cmek $noun (create|add)" "$work/out"
     ok "cmek $noun alone is a usage error" exits 2 "$cmek" $noun
-    ok "cmek $noun with a verb that is none is too" exits 2 "$cmek" $noun frobnicate
+    ok "and says what to do" says "cmek $noun needs a verb; see cmek $noun --help"
+    ok "cmek $noun with a verb that is unknown is too" exits 2 "$cmek" $noun frobnicate
+    ok "and names it" says "no such command: $noun frobnicate; see cmek $noun --help"
 done
 
 ok "no command at all is a usage error" exits 2 "$cmek"
