@@ -11,6 +11,7 @@ boto3 (its usual credentials), keys of the embedded KMS are read from their file
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -115,13 +116,8 @@ class Record:
 
     @property
     def context(self):
-        return {
-            "cmek:purpose": "ezk",
-            "cmek:project": self.project.hex(),
-            "cmek:cluster": self.cluster.hex(),
-            "cmek:zone": str(self.zone),
-            "cmek:version": str(self.version),
-        }
+        ids = {"cmek:project": self.project.hex(), "cmek:cluster": self.cluster.hex()}
+        return {"cmek:purpose": "ezk", **ids, "cmek:zone": str(self.zone), "cmek:version": str(self.version)}
 
     def derive(self, ezk, label):
         return kdf(ezk, label, struct.pack(">QI", self.zone, self.version))
@@ -243,26 +239,13 @@ class Envelope:
 def inspect(envelope):
     for sequence, wrapped, data in envelope.slots:
         record = Record(data) if data else None
-        print(json.dumps({
-            "zone": str(envelope.zone),
-            "version": struct.unpack_from(">I", wrapped, 16)[0],
-            "sequence": sequence,
-            "name_bound": bool(envelope.flags & 1),
-            "root_keys": [arn for arn, _ in record.wraps] if record else [],
-        }))
-
-
-def leave_to_its_owner(path, file):
-    """What is replaced stays whose it was, and is for nobody else."""
-    try:
-        was = os.stat(path)
-        os.fchown(file.fileno(), was.st_uid, was.st_gid)
-    except (FileNotFoundError, PermissionError):
-        pass
+        version, root_keys = struct.unpack_from(">I", wrapped, 16)[0], [arn for arn, _ in record.wraps] if record else []
+        print(json.dumps({"zone": str(envelope.zone), "version": version, "sequence": sequence,
+                          "name_bound": bool(envelope.flags & 1), "root_keys": root_keys}))
 
 
 def write_whole(path, parts):
-    """OUT appears only when everything has been verified. A link stays one."""
+    """OUT appears only when everything has been verified. A link stays one, and a file its owner's."""
     if path == "-":
         for part in parts:
             sys.stdout.buffer.write(part)
@@ -272,7 +255,9 @@ def write_whole(path, parts):
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".rescue-")
     try:
         with os.fdopen(handle, "wb") as file:
-            leave_to_its_owner(path, file)
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                was = os.stat(path)
+                os.fchown(file.fileno(), was.st_uid, was.st_gid)
             for part in parts:
                 file.write(part)
             file.flush()
