@@ -211,17 +211,17 @@ ok "a new file is for nobody who could not read the one it comes from" like 0:30
 ok "as it was for all, so it is" like 0:3001 644 "0:0 644"
 mkdir "$work/everybodys" && chmod 1777 "$work/everybodys"
 lies_in_wait() { # KIND, by which nobody waits in a folder like /tmp; what root says to it
-    local out=$work/everybodys/out listener
+    local out=$work/everybodys/out pipe=$work/everybodys/out listener
     rm -f "$out" "$out.kept"
     case $1 in
     pipe) as_nobody mkfifo -m 666 "$out" ;;
     file) as_nobody sh -c "umask 0; : >'$out'" ;;
-    link) as_nobody sh -c "mkfifo -m 666 '$out.pipe'; ln -s '$out.pipe' '$out'" ;;
+    link) pipe=$out.pipe && as_nobody sh -c "mkfifo -m 666 '$pipe'; ln -s '$pipe' '$out'" ;;
     esac
     as_nobody timeout 60 cat "$out" >"$out.kept" &
     listener=$!
     exits 4 timeout 30 "$cmek" decrypt --force sealed "$out" || return 1
-    kill $listener 2>/dev/null
+    timeout 30 sh -c ": >>'$pipe'" # whoever waits for a pipe's writer has had one, and ends
     wait $listener
     [ ! -s "$out.kept" ]
 }
