@@ -15,8 +15,8 @@ static const char *const wrong[] = {
 	"a\xc2\xa0",
 	"a\xe3\x80\x80",
 	"a\xe2\x80\x8b",
-	"a\xe2\x80\xae"
-	"b",
+	("a\xe2\x80\xae"
+	 "b"),
 	"a\xff",
 };
 enum { WRONG = sizeof(wrong) / sizeof(*wrong) };
