@@ -210,6 +210,26 @@ static void get_version(const struct attribute *row, const struct attribute_sour
 	put_ulong(out, version);
 }
 
+/* By the record of its primary version; those of a zone do not differ. */
+static void get_lease_bound(const struct attribute *row, const struct attribute_source *source,
+			    struct buffer *out)
+{
+	const struct object *object = source->object;
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	const struct ezk_version *primary = NULL;
+	struct lease_bounds bounds = {0};
+
+	if (object->entry != NULL)
+		zone = entry_hold(object->entry);
+	else if (object->ezk != NULL)
+		zone = ezk_entry(object->ezk);
+	if (zone != NULL)
+		primary = entry_version(zone, zone->of_zone.primary);
+	if (primary != NULL && limits_get_lease(primary->limits, &bounds))
+		put_ulong(out,
+			  row->type == CKA_CMEK_MAX_LEASE ? bounds.max_lease : bounds.max_stale);
+}
+
 static void get_imported(const struct attribute *row, const struct attribute_source *source,
 			 struct buffer *out)
 {
@@ -382,6 +402,8 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_ROOT_KEY),       TEXT,    ROOT | CLUSTER | ZONE, CREATE | SET, KMS_ARN_MAX, get_root_key, 0,          IN(root_key), 0 },
 	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
+	{ NAMED(CKA_CMEK_MAX_LEASE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_lease), IN(present_max_lease) },
+	{ NAMED(CKA_CMEK_MAX_STALE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_stale), IN(present_max_stale) },
 	{ NAMED(CKA_CMEK_MESSAGE),        TEXT,    DOCTOR,     NONE,              0, get_message,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_KMS_STATE),      ULONG,   ROOT,       NONE,              0, get_kms_state, 0,                        0, 0 },
 	{ NAMED(CKA_CMEK_DELETION_DATE),  TEXT,    ROOT,       NONE,              0, get_deletion_date, 0,                    0, 0 },

@@ -65,8 +65,9 @@ struct object {
 	struct bytes allowed_mechanisms; /* CK_MECHANISM_TYPE[], none = any */
 	struct bytes wrap_template;	 /* templates as objects/template.h writes them */
 	struct bytes unwrap_template;
-	struct bytes kms_key; /* a root key: as its maker named it */
-	struct ezk *ezk;      /* a session zone: held */
+	struct wished_seconds max_lease, max_stale; /* of a zone that is being made */
+	struct bytes kms_key;			    /* a root key: as its maker named it */
+	struct ezk *ezk;			    /* a session zone: held */
 	/* Data keys only. The value is set once (objects/value.h); a token key has none until it is
 	 * first used: object_open. */
 	struct kept value;

@@ -19,7 +19,9 @@ bool object_names(const struct object *object, struct buffer *extra, struct entr
 	*ret_names = (struct entry_names){.label = object->label,
 					  .id = object->id,
 					  .usages = object->usages,
-					  .extra = buffer_bytes(extra)};
+					  .extra = buffer_bytes(extra),
+					  .max_lease = object->max_lease,
+					  .max_stale = object->max_stale};
 	return true;
 }
 

@@ -84,6 +84,31 @@ static uint32_t flags_of(enum template_use use, const struct template *template,
 	return flags;
 }
 
+_Static_assert(CMEK_LEASE_BOUND_MAX == LEASE_BOUND_MAX, "told to callers as it is");
+
+static CK_RV wish(bool named, CK_ULONG seconds, const char *attribute, struct wished_seconds *ret)
+{
+	if (named && seconds > LEASE_BOUND_MAX) {
+		log_warning("%s is %lu seconds, and at most a year (%d) can be asked for",
+			    attribute, seconds, LEASE_BOUND_MAX);
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	*ret = (struct wished_seconds){named, (uint32_t)seconds};
+	return CKR_OK;
+}
+
+/* Leases are of zones; what a key is used for counts by its zone's. */
+bool template_bounds_lease(const struct template *template)
+{
+	return template->present_max_lease || template->present_max_stale;
+}
+
+CK_RV template_refuse_lease(const char *why)
+{
+	log_warning("a template names CKA_CMEK_MAX_LEASE or CKA_CMEK_MAX_STALE for %s", why);
+	return CKR_TEMPLATE_INCONSISTENT;
+}
+
 CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
 			struct object **ret_object)
 {
@@ -94,6 +119,10 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 	TRY(check(use, template));
 	TRY(template_pack(template->wrap_template, &wrap));
 	TRY(template_pack(template->unwrap_template, &unwrap));
+	TRY(wish(template->present_max_lease, template->max_lease, "CKA_CMEK_MAX_LEASE",
+		 &model.max_lease));
+	TRY(wish(template->present_max_stale, template->max_stale, "CKA_CMEK_MAX_STALE",
+		 &model.max_stale));
 	model.key_type = template->key_type;
 	model.value_len = template->value_len;
 	model.generated_by = use == TEMPLATE_GENERATE

@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+/* Those of leases come behind. */
+enum { ROOM = LIMITS_MAX - LEASE_LIMITS_SIZE };
+
 /* --- Written */
 
 static int compare(const void *a, const void *b)
@@ -51,7 +54,7 @@ static CK_RV refuse_length(const struct object *zone, size_t len)
 	log_warning(
 		"zone '%.*s': CKA_ALLOWED_MECHANISMS, CKA_UNWRAP_TEMPLATE and CKA_WRAP_TEMPLATE "
 		"take %zu bytes in its EZK record, which has room for %d; name fewer of them",
-		(int)zone->label.len, (const char *)zone->label.data, len, LIMITS_MAX);
+		(int)zone->label.len, (const char *)zone->label.data, len, ROOM);
 	error_note(CMEK_ERROR_INVALID);
 	return CKR_ATTRIBUTE_VALUE_INVALID;
 }
@@ -65,7 +68,7 @@ CK_RV zone_limits_write(const struct object *zone, struct buffer *ret_limits)
 		limits_put(ret_limits, LIMIT_WRAP_TEMPLATE, zone->wrap_template);
 	if (ret_limits->failed)
 		return CKR_HOST_MEMORY;
-	return ret_limits->len <= LIMITS_MAX ? CKR_OK : refuse_length(zone, ret_limits->len);
+	return ret_limits->len <= ROOM ? CKR_OK : refuse_length(zone, ret_limits->len);
 }
 
 /* --- Kept to */

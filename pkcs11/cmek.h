@@ -55,11 +55,18 @@
 #define CKA_CMEK_DELETION_DATE                                                                     \
 	(CMEK_VENDOR_BASE + 15) /* text: "2026-12-24T04:38:06.000Z"; empty: not known */
 /* On the diagnostic object: the CMEK_ERROR_ numbers of the faults in its report, each once. */
-#define CKA_CMEK_FAULTS (CMEK_VENDOR_BASE + 16) /* CK_ULONG[] */
+#define CKA_CMEK_FAULTS	     (CMEK_VENDOR_BASE + 16) /* CK_ULONG[] */
 /* In a template of C_CreateObject, with CKA_CMEK_KMS_KEY "local:NAME" and CKA_TOKEN: CK_TRUE has
  * the embedded KMS make that key; one that is there is refused. Without it, or with CK_FALSE, the
  * key must be there. A root key reads as CK_FALSE. */
-#define CKA_CMEK_CREATE (CMEK_VENDOR_BASE + 17) /* CK_BBOOL */
+#define CKA_CMEK_CREATE	     (CMEK_VENDOR_BASE + 17) /* CK_BBOOL */
+/* On a zone: how long its key may be used after a yes of the KMS, and how long while the KMS is out
+ * of reach, in seconds (docs/leases.md), whatever a configuration says. In the template that makes
+ * the zone, at most a year; without them as [zones] max_lease_seconds and max_stale_seconds say.
+ * They stand in its record and never change. */
+#define CKA_CMEK_MAX_LEASE   (CMEK_VENDOR_BASE + 18) /* CK_ULONG; 0: each operation asks */
+#define CKA_CMEK_MAX_STALE   (CMEK_VENDOR_BASE + 19) /* CK_ULONG; 0: no longer than the lease */
+#define CMEK_LEASE_BOUND_MAX 31536000UL
 
 /* CKA_CMEK_STATE */
 #define CMEK_STATE_UNKNOWN		0UL /* a root key of which this process has not heard */

@@ -43,6 +43,8 @@ static const struct setting settings[] = {
 	{ "kms",    "deny_seconds",           NUMBER,    AT(deny_seconds),              5, 3600, NULL },
 	{ "kms",    "deletion_window_days",   NUMBER,    AT(deletion_window_days),     30, 3650, NULL },
 	{ "zones",  "pin",                    PINS,      AT(zones_pin),                 0, 0, NULL, AT(zones_pin_line) },
+	{ "zones",  "max_lease_seconds",      NUMBER,    AT(zones_max_lease_seconds), 86400, LEASE_BOUND_MAX, NULL },
+	{ "zones",  "max_stale_seconds",      NUMBER,    AT(zones_max_stale_seconds), 86400, LEASE_BOUND_MAX, NULL },
 	{ "aws",    "profile",                TEXT,      AT(aws_profile),               0, 0, NULL },
 	{ "aws",    "region",                 TEXT,      AT(aws_region),                0, 0, NULL },
 	{ "aws",    "multi_region_order",     REGIONS,   AT(aws_multi_region_order),    0, 0, NULL },

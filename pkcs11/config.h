@@ -18,6 +18,7 @@ struct config {
 	unsigned store_backend;
 	unsigned kms_ezk_source, kms_renew;
 	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;
+	unsigned zones_max_lease_seconds, zones_max_stale_seconds;
 	unsigned deletion_window_days;
 	unsigned aws_connect_timeout_ms, aws_attempt_timeout_ms, aws_call_timeout_ms;
 	unsigned aws_max_attempts, aws_max_idle_connections;

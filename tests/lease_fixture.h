@@ -42,6 +42,8 @@ struct oracle {
 	enum zone_status refusal;
 	/* While the key itself is brought. */
 	void (*while_brought)(struct oracle *oracle);
+	struct lease_bounds bounds; /* what the record says; nothing that is ever reached */
+	int64_t yes_ms;		    /* what the root key was told last that a yes is good for */
 	char told[1024];
 };
 
@@ -52,7 +54,8 @@ struct fixture {
 	struct oracle oracle;
 };
 
-static inline enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
+static inline enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
+				     uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct oracle *oracle = state;
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&oracle->lock);
@@ -65,11 +68,13 @@ static inline enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZ
 	if (oracle->while_brought != NULL)
 		oracle->while_brought(oracle);
 	memset(ret_ezk, 'k', EZK_SIZE);
+	*ret_bounds = oracle->bounds;
 	return oracle->answer;
 }
 
 /* The root key above: what it says, and how often it was asked. */
-static inline enum vouch vouch(void *state, enum vouch_how how, struct voucher *ret_voucher)
+static inline enum vouch vouch(void *state, enum vouch_how how, int64_t yes_ms,
+			       struct voucher *ret_voucher)
 {
 	struct oracle *oracle = state;
 	enum vouch said = how == VOUCH_KNOWN	? oracle->known
@@ -81,6 +86,7 @@ static inline enum vouch vouch(void *state, enum vouch_how how, struct voucher *
 		if (oracle->meanwhile != NULL)
 			oracle->meanwhile(oracle);
 	}
+	oracle->yes_ms = yes_ms;
 	*ret_voucher = oracle->voucher;
 	return said;
 }
@@ -137,6 +143,7 @@ static inline void start_with(struct fixture *f, struct lease_settings settings)
 	lease_init(&f->lease, &f->rules, &source, &f->oracle);
 	f->oracle.lease = &f->lease;
 	f->oracle.rules = &f->rules;
+	f->oracle.bounds = (struct lease_bounds){LEASE_BOUND_MAX, LEASE_BOUND_MAX};
 	f->oracle.says = f->oracle.known = f->oracle.itself = VOUCH_ASK_ITSELF;
 	pthread_mutex_init(&f->oracle.lock, NULL);
 	pthread_cond_init(&f->oracle.changed, NULL);

@@ -40,16 +40,24 @@ static inline void configure(struct leased *l, bool by_zone, unsigned max_stale_
 	zones_reopen(l->f);
 }
 
-static inline struct ezk *make_zone(struct leased *l, const char *label)
+/* With a greatest lease of its own, if one is asked for. */
+static inline struct ezk *make_bounded_zone(struct leased *l, const char *label,
+					    struct wished_seconds max_lease)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	struct entry_names names = names_of(label);
 	struct ezk *ezk = NULL;
 
+	names.max_lease = max_lease;
 	assert_int_equal(zones_zone_create(l->f->zones, l->f->project->uid, &names, &zone),
 			 ZONE_OK);
 	assert_int_equal(ezk_find(l->f->zones, zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	return ezk;
+}
+
+static inline struct ezk *make_zone(struct leased *l, const char *label)
+{
+	return make_bounded_zone(l, label, (struct wished_seconds){0});
 }
 
 static inline void make_zones_by(struct leased *l, const char *kms_key, size_t count)

@@ -16,6 +16,9 @@
 #define ROOT_2 FAKE_ARN("22222222-2222-2222-2222-222222222222")
 #define ROOT_3 FAKE_ARN("33333333-3333-3333-3333-333333333333")
 
+/* What zones are made with unless somebody says otherwise. */
+static const struct lease_bounds a_day = {86400, 86400};
+
 struct live_zones {
 	struct fake_clock clock;
 	struct fake_kms kms;
@@ -72,7 +75,7 @@ static inline struct entry *live_zone(struct live_zones *live, uint64_t zone, ui
 	struct entry *entry = entry_new(ENTRY_ZONE);
 	struct ask ask = live_ask(live, arn);
 	struct ezk_seal seal = {
-		.identity = {uid_of(0xaa), uid_of(0xbb), zone, 0},
+		.identity = {uid_of(0xaa), uid_of(0xbb), zone, 0, a_day},
 		.greatest_usages = 0x7f,
 		.created_ms = 1764000000000,
 		.key = key,

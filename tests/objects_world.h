@@ -30,6 +30,7 @@ static inline void world_open(struct world *world, const struct token_settings *
 	struct zones_settings zones_settings = {.lease_seconds = 300,
 						.deny_seconds = 5,
 						.zone_lease_seconds = 86400,
+						.new_zone = {86400, 86400},
 						.deletion_window_days = 30,
 						.default_root_key = "local:default",
 						.clock = &clock_system};

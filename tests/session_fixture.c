@@ -81,8 +81,10 @@ CK_SESSION_HANDLE bed_open(CK_FLAGS flags)
 
 void bed_start_with(unsigned lease_seconds, bool login_required)
 {
-	struct zones_settings settings = {
-		.lease_seconds = lease_seconds, .deny_seconds = 5, .deletion_window_days = 30};
+	struct zones_settings settings = {.lease_seconds = lease_seconds,
+					  .deny_seconds = 5,
+					  .new_zone = {86400, 86400},
+					  .deletion_window_days = 30};
 	const struct token_settings tokens = {.login_required = login_required};
 
 	assert_true(crypto_start(false));

@@ -503,8 +503,8 @@ static void seal_versions(struct record_set *set, size_t count)
 	for (; set->count < count; set->count++) {
 		struct ezk_seal seal = versions[set->count];
 
-		seal.identity =
-			(struct ezk_identity){{{1}}, {{2}}, set->zone, (uint32_t)set->count + 1};
+		seal.identity = (struct ezk_identity){
+			{{1}}, {{2}}, set->zone, (uint32_t)set->count + 1, {86400, 86400}};
 		assert_int_equal(ezk_version_seal(&ask, &seal, &set->versions[set->count]),
 				 ZONE_OK);
 	}

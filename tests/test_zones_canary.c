@@ -1,4 +1,7 @@
 /* How often the KMS is asked for the zones of a root key, and how far a no goes. */
+#include "base/file.h"
+#include "base/log.h"
+
 #include "tests/leased_zones.h"
 
 /* --- How often */
@@ -128,6 +131,88 @@ static void root_key_without_a_canary_leaves_zones_to_themselves(void **state)
 	seconds_pass(l, SURELY);
 	use_all(l, ZONE_OK);
 	assert_int_equal(calls(l), 4);
+}
+
+/* --- By the zones' own bounds */
+
+static void week(struct leased *l, uint32_t max_lease)
+{
+	l->f->settings.lease_seconds = 604800;
+	l->f->settings.new_zone.max_lease = max_lease;
+	zones_reopen(l->f);
+}
+
+static void week_is_cut_to_the_lease_of_the_records(void **state)
+{
+	struct leased *l = *state;
+
+	week(l, LEASE_SECONDS);
+	make_zones(l, MANY_ZONES);
+	use_all(l, ZONE_OK);
+	assert_int_equal(calls(l), MANY_ZONES);
+	seconds_pass(l, NOT_YET);
+	use_all(l, ZONE_OK);
+	assert_int_equal(calls(l), MANY_ZONES);
+	seconds_pass(l, SURELY - NOT_YET);
+	/* One canary for all, as where that lease is configured. */
+	for (unsigned i = 1; i <= 5; i++) {
+		use_all(l, ZONE_OK);
+		assert_int_equal(calls(l), MANY_ZONES + i);
+		seconds_pass(l, SURELY);
+	}
+	set_key(l, KMS_KEY_DISABLED);
+	seconds_pass(l, LEASE_SECONDS - SURELY);
+	use_all(l, ZONE_KMS_DISABLED);
+}
+
+static void canary_extends_each_lease_by_no_more_than_its_own_record_allows(void **state)
+{
+	struct leased *l = *state;
+
+	week(l, 86400);
+	make_zones(l, 1);
+	l->ezks[l->count++] =
+		make_bounded_zone(l, "short", (struct wished_seconds){true, LEASE_SECONDS});
+	use_all(l, ZONE_OK);
+	assert_int_equal(calls(l), 2);
+	seconds_pass(l, SURELY);
+	use_all(l, ZONE_OK);
+	assert_int_equal(calls(l), 3);
+	/* Nobody uses the short one meanwhile, and the other has no reason to ask. */
+	seconds_pass(l, LEASE_SECONDS);
+	ezks_sweep(l->f->zones);
+	assert_null(l->ezks[1]->lease.keys);
+	assert_int_equal(use(l, 0), ZONE_OK);
+	assert_int_equal(calls(l), 3);
+	assert_int_equal(use(l, 1), ZONE_OK);
+	assert_int_equal(calls(l), 4);
+}
+
+static void log_says_once_that_a_record_cuts_the_configuration(void **state)
+{
+	char *path = path_join(((struct leased *)*state)->f->folder, "log");
+	AUTO(buffer_clear) struct buffer text = {0};
+	struct leased *l = *state;
+	const char *said;
+
+	assert_true(log_configure(LOG_WARNING, path));
+	l->f->settings.max_stale_seconds = 604800;
+	week(l, LEASE_SECONDS);
+	make_zones(l, 3);
+	use_all(l, ZONE_OK);
+	seconds_pass(l, LEASE_SECONDS);
+	use_all(l, ZONE_OK);
+	log_configure(LOG_OFF, "stderr");
+	assert_true(file_read(path, 65536, &text));
+	said = strstr(buffer_text(&text),
+		      "its greatest lease is 300 s, by its record, which holds in "
+		      "place of [kms] lease_seconds = 604800");
+	assert_non_null(said);
+	assert_null(strstr(said + 1, "its greatest lease"));
+	said = strstr(buffer_text(&text), "its greatest stale time is 86400 s");
+	assert_non_null(said);
+	assert_null(strstr(said + 1, "its greatest stale time"));
+	free(path);
 }
 
 /* --- A no */
@@ -270,6 +355,9 @@ int main(void)
 		CASE(who_rests_longer_than_a_lease_asks_anew),
 		CASE(each_zone_is_asked_itself_once_a_day),
 		CASE(root_key_without_a_canary_leaves_zones_to_themselves),
+		CASE(week_is_cut_to_the_lease_of_the_records),
+		CASE(canary_extends_each_lease_by_no_more_than_its_own_record_allows),
+		CASE(log_says_once_that_a_record_cuts_the_configuration),
 		CASE(disabled_key_is_noticed_by_its_canary),
 		CASE(disabled_key_is_noticed_by_zones_that_ask_for_themselves),
 		CASE(no_about_the_key_ends_every_lease_below_it),

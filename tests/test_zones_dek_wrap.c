@@ -84,7 +84,7 @@ static struct entry *known_zone(struct live_zones *live, uint64_t zone, uint32_t
 {
 	struct entry *entry = live_zone(live, zone, 1, ROOT_1, key);
 	struct ask ask = live_ask(live, ROOT_1);
-	struct ezk_seal seal = {.identity = {{{0}}, {{0}}, zone, version}, .key = key};
+	struct ezk_seal seal = {.identity = {{{0}}, {{0}}, zone, version, a_day}, .key = key};
 
 	ezk_version_clear(&entry->of_zone.versions[0]);
 	assert_int_equal(ezk_version_seal(&ask, &seal, &entry->of_zone.versions[0]), ZONE_OK);

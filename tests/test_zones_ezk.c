@@ -213,6 +213,9 @@ static void key_that_became_another_is_refused(void **state)
  */
 static void change_of_what_the_mac_covers_ends_the_lease(void **state)
 {
+	/* A limit more, before those of leases: a day and a day. */
+	static const uint8_t changed[] = {3,	0, 0, 4, 0, 4, 0,    1,	  0x51,
+					  0x80, 5, 0, 4, 0, 1, 0x51, 0x80};
 	struct live_zones *live = *state;
 	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 2, ROOT_1, NULL);
 	AUTO(entry_releasep) struct entry *forged = live_zone_next(zone), *mended = NULL;
@@ -220,14 +223,16 @@ static void change_of_what_the_mac_covers_ends_the_lease(void **state)
 
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(other), ZONE_OK);
-	assert_true(entry_set_bytes(&forged->of_zone.versions[0].limits, bytes("\3\0\0", 3)));
+	assert_true(entry_set_bytes(&forged->of_zone.versions[0].limits,
+				    bytes(changed, sizeof(changed))));
 	ezks_changed(live->zones.ezks, forged, false);
 	assert_false(ezk_leased(ezk));
 	assert_true(ezk_leased(other));
 	assert_int_equal(ezk_begin(ezk), ZONE_RECORD_CORRUPT);
 	assert_int_equal(ezk_begin(other), ZONE_OK);
 	mended = live_zone_next(forged);
-	assert_true(entry_set_bytes(&mended->of_zone.versions[0].limits, bytes(NULL, 0)));
+	assert_true(entry_set_bytes(&mended->of_zone.versions[0].limits,
+				    zone->of_zone.versions[0].limits));
 	ezks_changed(live->zones.ezks, mended, false);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(live_decrypts(live), 4);

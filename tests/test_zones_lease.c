@@ -326,6 +326,129 @@ static void without_a_lease_a_no_is_remembered_too(void **state)
 	assert_int_equal(f->oracle.asked, 1);
 }
 
+/* --- Bounded by the record */
+
+enum { BOUND_SECONDS = 60 };
+
+static void start_bounded(struct fixture *f, unsigned lease_seconds, uint32_t max_lease)
+{
+	start(f, lease_seconds);
+	f->oracle.bounds.max_lease = max_lease;
+}
+
+static void record_cuts_the_lease_that_is_configured(void **state)
+{
+	struct fixture *f = *state;
+
+	start_bounded(f, 604800, BOUND_SECONDS);
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, BOUND_SECONDS * 3 / 4 - 1);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 1);
+	f->oracle.answer = ZONE_KMS_DISABLED;
+	seconds_pass(f, BOUND_SECONDS - BOUND_SECONDS * 3 / 4 + 1);
+	assert_false(lease_runs(&f->lease));
+	assert_int_equal(begin(f), ZONE_KMS_DISABLED);
+	assert_null(f->lease.keys);
+}
+
+static void plaintext_goes_with_the_lease_that_the_record_allows(void **state)
+{
+	struct fixture *f = *state;
+
+	start_bounded(f, 604800, BOUND_SECONDS);
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, BOUND_SECONDS);
+	assert_true(lease_rules_due(&f->rules));
+	sweep(f);
+	assert_null(f->lease.keys);
+}
+
+static void record_does_not_lengthen_a_lease(void **state)
+{
+	struct fixture *f = *state;
+
+	start_bounded(f, LEASE_SECONDS, 604800);
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, LEASE_SECONDS - 1);
+	assert_true(lease_runs(&f->lease));
+	seconds_pass(f, 1);
+	assert_false(lease_runs(&f->lease));
+}
+
+static void renewal_is_ahead_of_the_end_that_the_record_allows(void **state)
+{
+	struct fixture *f = *state;
+
+	start_bounded(f, 604800, BOUND_SECONDS);
+	assert_int_equal(begin(f), ZONE_OK);
+	for (unsigned i = 2; i < 10; i++) {
+		seconds_pass(f, BOUND_SECONDS * 19 / 20 + 1);
+		assert_true(lease_runs(&f->lease));
+		assert_int_equal(begin(f), ZONE_OK);
+		assert_int_equal(f->oracle.asked, i);
+	}
+}
+
+static void record_of_0_has_each_operation_ask(void **state)
+{
+	struct fixture *f = *state;
+
+	start_bounded(f, LEASE_SECONDS, 0);
+	for (unsigned i = 1; i < 5; i++) {
+		assert_int_equal(begin(f), ZONE_OK);
+		assert_int_equal(f->oracle.asked, i);
+		assert_false(lease_is_fresh(&f->lease, f->clock.realtime_ms));
+	}
+	/* And not a root key, whose yes would let parts and plaintext outlast their minute. */
+	f->oracle.says = f->oracle.known = VOUCH_YES;
+	f->oracle.voucher.asked = f->oracle.voucher.renew = clock_now(&f->clock.clock);
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 5);
+	assert_int_equal(f->oracle.vouched, 0);
+	seconds_pass(f, OPERATION_SECONDS - 1);
+	assert_int_equal(go_on(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 5);
+	f->oracle.voucher.asked = clock_now(&f->clock.clock);
+	seconds_pass(f, 1);
+	sweep(f);
+	assert_null(f->lease.keys);
+	assert_int_equal(go_on(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 6);
+}
+
+/* The first request, too, is nobody's who came after it. */
+static void record_of_0_that_is_expected_does_not_share_the_first_request(void **state)
+{
+	struct fixture *f = *state;
+	struct caller callers[2];
+
+	start_bounded(f, LEASE_SECONDS, 0);
+	lease_expect(&f->lease, &f->oracle.bounds);
+	hold(&f->oracle, true);
+	launch(f, callers, 1);
+	wait_until_asked(&f->oracle, 1);
+	launch(f, callers + 1, 1);
+	let_them_wait();
+	hold(&f->oracle, false);
+	join(callers, 2, ZONE_OK);
+	assert_int_equal(f->oracle.asked, 2);
+}
+
+/* A row that was changed by hand says so much; the key comes with what its MAC covers. */
+static void what_is_expected_does_not_count_when_the_key_has_come(void **state)
+{
+	const struct lease_bounds forged = {604800, 604800};
+	struct fixture *f = *state;
+
+	start_bounded(f, 604800, BOUND_SECONDS);
+	lease_expect(&f->lease, &forged);
+	assert_int_equal(begin(f), ZONE_OK);
+	lease_expect(&f->lease, &forged);
+	seconds_pass(f, BOUND_SECONDS);
+	assert_false(lease_runs(&f->lease));
+}
+
 /* --- Wiping */
 
 static void ended_lease_is_wiped_by_the_sweep(void **state)
@@ -392,6 +515,13 @@ int main(void)
 		CASE(without_a_lease_a_request_under_way_does_not_serve_who_came_later),
 		CASE(without_a_lease_threads_that_wait_share_the_next_request),
 		CASE(without_a_lease_a_no_is_remembered_too),
+		CASE(record_cuts_the_lease_that_is_configured),
+		CASE(plaintext_goes_with_the_lease_that_the_record_allows),
+		CASE(record_does_not_lengthen_a_lease),
+		CASE(renewal_is_ahead_of_the_end_that_the_record_allows),
+		CASE(record_of_0_has_each_operation_ask),
+		CASE(record_of_0_that_is_expected_does_not_share_the_first_request),
+		CASE(what_is_expected_does_not_count_when_the_key_has_come),
 		CASE(ended_lease_is_wiped_by_the_sweep),
 		CASE(sweep_leaves_a_lease_that_runs_and_comes_again),
 		CASE(sweep_keeps_a_refusal_in_memory),

@@ -31,6 +31,61 @@ static void outage_may_coast_to_its_hard_end_and_no_further(void **state)
 	assert_int_equal(begin(f), ZONE_OK);
 }
 
+static void coasts_for(struct fixture *f, int64_t seconds)
+{
+	f->oracle.answer = ZONE_KMS_UNAVAILABLE;
+	for (int64_t i = 1; i < seconds; i++) {
+		seconds_pass(f, 1);
+		assert_int_equal(begin(f), ZONE_OK);
+	}
+	seconds_pass(f, 1);
+	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
+	sweep(f);
+	assert_null(f->lease.keys);
+}
+
+static void start_bounded(struct fixture *f, struct lease_settings settings,
+			  struct lease_bounds bounds)
+{
+	start_with(f, settings);
+	f->oracle.bounds = bounds;
+	assert_int_equal(begin(f), ZONE_OK);
+}
+
+static void record_cuts_the_stale_time_that_is_configured(void **state)
+{
+	const struct lease_settings week = {.lease_seconds = LEASE_SECONDS,
+					    .max_stale_seconds = 604800};
+	struct fixture *f = *state;
+
+	start_bounded(f, week, (struct lease_bounds){86400, 2 * LEASE_SECONDS});
+	coasts_for(f, 2 * LEASE_SECONDS);
+}
+
+static void record_without_a_stale_time_ends_with_the_lease(void **state)
+{
+	const struct lease_settings week = {.lease_seconds = LEASE_SECONDS,
+					    .max_stale_seconds = 604800};
+	struct fixture *f = *state;
+
+	start_bounded(f, week, (struct lease_bounds){86400, 0});
+	coasts_for(f, LEASE_SECONDS);
+	/* And where the lease itself is cut. */
+	start_bounded(f, week, (struct lease_bounds){60, 60});
+	coasts_for(f, 60);
+}
+
+/* The configuration's lease is longer than its stale time; the record's is not. */
+static void stale_time_counts_by_the_lease_that_the_record_allows(void **state)
+{
+	const struct lease_settings settings = {.lease_seconds = LEASE_SECONDS,
+						.max_stale_seconds = 200};
+	struct fixture *f = *state;
+
+	start_bounded(f, settings, (struct lease_bounds){60, 86400});
+	coasts_for(f, 200);
+}
+
 static void hard_end_counts_from_the_last_yes(void **state)
 {
 	struct fixture *f = *state;
@@ -233,6 +288,9 @@ int main(void)
 		cmocka_unit_test(silence_ends_a_lease_where_coasting_is_not_allowed),
 		cmocka_unit_test(suspended_machine_coasts_as_well),
 		CASE(outage_may_coast_to_its_hard_end_and_no_further),
+		CASE(record_cuts_the_stale_time_that_is_configured),
+		CASE(record_without_a_stale_time_ends_with_the_lease),
+		CASE(stale_time_counts_by_the_lease_that_the_record_allows),
 		CASE(hard_end_counts_from_the_last_yes),
 		CASE(no_ends_coasting_at_once),
 		CASE(nobody_coasts_by_a_failure_that_is_long_ago),

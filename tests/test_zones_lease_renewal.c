@@ -83,6 +83,33 @@ static void say_yes(struct fixture *f)
 		lease_rules_ahead(&f->rules, f->oracle.voucher.asked, LEASE_SECONDS * 1000);
 }
 
+/* The canary's yes is an hour's; the record takes a minute of it. */
+static void yes_of_the_root_key_lasts_no_longer_than_the_record_allows(void **state)
+{
+	struct fixture *f = *state;
+
+	start_with(f, (struct lease_settings){.lease_seconds = 3600, .zone_lease_seconds = 86400});
+	f->oracle.bounds.max_lease = 60;
+	assert_int_equal(begin(f), ZONE_OK);
+	seconds_pass(f, 58);
+	f->oracle.says = VOUCH_YES;
+	f->oracle.voucher.asked = f->oracle.voucher.renew = clock_now(&f->clock.clock);
+	f->oracle.voucher.renew.monotonic_ms += 3000 * 1000;
+	f->oracle.voucher.renew.realtime_ms += 3000 * 1000;
+	assert_int_equal(begin(f), ZONE_OK);
+	assert_int_equal(f->oracle.asked, 1);
+	assert_int_equal(f->oracle.vouched, 1);
+	assert_int_equal(f->oracle.yes_ms, 60 * 1000);
+	seconds_pass(f, 59);
+	assert_true(lease_runs(&f->lease));
+	seconds_pass(f, 1);
+	assert_false(lease_runs(&f->lease));
+	/* By what is known above, too. */
+	f->oracle.known = VOUCH_YES;
+	sweep(f);
+	assert_null(f->lease.keys);
+}
+
 static void yes_of_the_root_key_renews_without_asking_the_key(void **state)
 {
 	struct fixture *f = *state;
@@ -349,6 +376,7 @@ int main(void)
 		CASE(no_ahead_of_the_end_ends_the_lease_at_once),
 		CASE(moments_of_renewal_are_spread),
 		CASE(yes_of_the_root_key_renews_without_asking_the_key),
+		CASE(yes_of_the_root_key_lasts_no_longer_than_the_record_allows),
 		CASE(lease_counts_from_the_start_of_the_root_keys_request),
 		CASE(key_is_asked_itself_where_the_root_key_does_not_vouch),
 		CASE(key_is_asked_itself_at_least_once_in_its_own_time),

@@ -43,15 +43,45 @@ static void what_is_no_list_of_limits_is_refused(void **state)
 		{"\2\0\0\1\0\0", 6, ZONE_INVALID},
 		{"\0\0\0", 3, ZONE_INVALID},
 		/* Not of this release. */
-		{"\4\0\0", 3, ZONE_RECORD_NEWER},
+		{"\6\0\0", 3, ZONE_RECORD_NEWER},
 		{"\1\0\0\377\0\1x", 7, ZONE_RECORD_NEWER},
-		{"\4\0\0\3\0\0", 6, ZONE_INVALID},
-		{"\4\0\2x", 4, ZONE_INVALID},
+		{"\6\0\0\5\0\0", 6, ZONE_INVALID},
+		{"\6\0\2x", 4, ZONE_INVALID},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		assert_int_equal(limits_check(bytes(rows[i].bytes, rows[i].len)), rows[i].status);
+}
+
+static void those_of_leases_come_last_and_are_numbers_of_seconds(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} bad[] = {
+		{"", 0},
+		{"\4\0\4\0\1\121\200", 7},
+		{"\5\0\4\0\1\121\200", 7},
+		{"\4\0\0\5\0\4\0\0\0\0", 10},
+		{"\4\0\4\0\0\0\0\5\0\3\0\0\0", 13},
+		{"\4\0\5\0\0\0\0\0\5\0\4\0\0\0\0", 15},
+	};
+	AUTO(buffer_clear) struct buffer limits = {0};
+	struct lease_bounds bounds = {86400, UINT32_MAX}, found = {0};
+
+	(void)state;
+	limits_put(&limits, LIMIT_MECHANISMS, bytes("one", 3));
+	limits_put_lease(&limits, &bounds);
+	assert_bytes(buffer_bytes(&limits),
+		     bytes("\1\0\3one\4\0\4\0\1\121\200\5\0\4\377\377\377\377", 20));
+	assert_int_equal(limits.len, 6 + LEASE_LIMITS_SIZE);
+	assert_int_equal(limits_check(buffer_bytes(&limits)), ZONE_OK);
+	assert_true(limits_get_lease(buffer_bytes(&limits), &found));
+	assert_int_equal(found.max_lease, 86400);
+	assert_int_equal(found.max_stale, UINT32_MAX);
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		assert_false(limits_get_lease(bytes(bad[i].bytes, bad[i].len), &found));
 }
 
 static void limits_have_at_most_1024_bytes(void **state)
@@ -73,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(limits_are_found_by_their_tag),
 		cmocka_unit_test(what_is_no_list_of_limits_is_refused),
+		cmocka_unit_test(those_of_leases_come_last_and_are_numbers_of_seconds),
 		cmocka_unit_test(limits_have_at_most_1024_bytes),
 	};
 

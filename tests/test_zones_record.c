@@ -81,6 +81,7 @@ static void records_are_read_and_written_as_the_page_says(void **state)
 	for (size_t i = 0; i < COUNT_OF(vectors); i++) {
 		AUTO(buffer_clear) struct buffer ezk = {0}, record = {0}, again = {0}, mark = {0};
 		AUTO(ezk_version_clear) struct ezk_version version = {0}, sealed = {0};
+		struct lease_bounds bounds;
 		uint64_t zone;
 
 		assert_int_equal(
@@ -89,13 +90,18 @@ static void records_are_read_and_written_as_the_page_says(void **state)
 		assert_int_equal(zone, vectors[i].zone);
 		assert_int_equal(version.version, vectors[i].version);
 		assert_int_equal(version.wrap_count, 1 + vectors[i].version % 2);
+		assert_true(limits_get_lease(version.limits, &bounds));
+		assert_int_equal(bounds.max_lease, vectors[i].version);
+		assert_int_equal(bounds.max_stale, vectors[i].version / 2);
 		assert_int_equal(record_encode(zone, &version, &again), ZONE_OK);
 		assert_bytes(buffer_bytes(&again), buffer_bytes(&record));
 		seal(*state,
 		     &(struct ezk_seal){
-			     .identity = {version.project, version.cluster, zone, version.version},
+			     .identity = {version.project, version.cluster, zone, version.version,
+					  bounds},
 			     .greatest_usages = version.greatest_usages,
-			     .limits = version.limits,
+			     .limits = bytes(version.limits.data,
+					     version.limits.len - LEASE_LIMITS_SIZE),
 			     .created_ms = version.created_ms,
 			     .key = from_hex(&ezk, vectors[i].ezk).data,
 		     },
@@ -129,8 +135,11 @@ static void set_is_read_and_written_as_the_page_says(void **state)
 
 /* --- Made and opened */
 
+/* Limits as every record has them behind all others: 3600 s and 7200 s. */
+#define OF_LEASES "\4\0\4\0\0\16\20\5\0\4\0\0\34\40"
+
 static const struct ezk_seal plain = {
-	.identity = {{{1}}, {{2}}, ZONE, 3},
+	.identity = {{{1}}, {{2}}, ZONE, 3, {3600, 7200}},
 	.greatest_usages = USAGE_WRAP | USAGE_UNWRAP,
 	.created_ms = 1764000000123,
 };
@@ -218,7 +227,7 @@ static void record_of_another_identity_does_not_open(void **state)
 	other.greatest_usages |= USAGE_ENCRYPT;
 	assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
 	other = version;
-	other.limits = bytes("\1\0\0", 3);
+	other.limits = bytes("\1\0\0" OF_LEASES, 17);
 	assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
 	other = version;
 	other.fingerprint[0] ^= 1;
@@ -228,7 +237,7 @@ static void record_of_another_identity_does_not_open(void **state)
 /* --- Limits */
 
 static const struct ezk_seal limited = {
-	.identity = {{{1}}, {{2}}, ZONE, 3},
+	.identity = {{{1}}, {{2}}, ZONE, 3, {3600, 7200}},
 	.greatest_usages = USAGE_WRAP | USAGE_UNWRAP,
 	.limits = {(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\3\0\1x", 15},
 	.created_ms = 1764000000123,
@@ -238,10 +247,11 @@ static void limits_that_were_taken_away_or_changed_are_noticed(void **state)
 {
 	static const struct bytes changes[] = {
 		{NULL, 0},
-		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207", 11},
-		{(const uint8_t *)"\3\0\1x", 4},
-		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\3\0\1y", 15},
-		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\4\0\1x", 15},
+		{(const uint8_t *)OF_LEASES, 14},
+		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207" OF_LEASES, 25},
+		{(const uint8_t *)"\3\0\1x" OF_LEASES, 18},
+		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\3\0\1y" OF_LEASES, 29},
+		{(const uint8_t *)"\1\0\10\0\0\0\0\0\0\20\207\3\0\1x" OF_LEASES "\6\0\0", 32},
 	};
 	AUTO(ezk_version_clear) struct ezk_version version = {0};
 	uint8_t ezk[EZK_SIZE];
@@ -260,12 +270,13 @@ static void limits_that_were_taken_away_or_changed_are_noticed(void **state)
 static void limits_too_long_or_malformed_are_not_sealed(void **state)
 {
 	static const uint8_t value[LIMITS_MAX];
+	enum { FULL = LIMITS_MAX - LEASE_LIMITS_SIZE - 3 };
 	AUTO(buffer_clear) struct buffer limits = {0};
 	struct ask ask = live_ask(*state, ROOT_1);
 	struct ezk_version version = {0};
 	struct ezk_seal too_much = plain;
 
-	limits_put(&limits, LIMIT_UNWRAP_TEMPLATE, bytes(value, LIMITS_MAX - 2));
+	limits_put(&limits, LIMIT_UNWRAP_TEMPLATE, bytes(value, FULL + 1));
 	too_much.limits = buffer_bytes(&limits);
 	assert_int_equal(ezk_version_seal(&ask, &too_much, &version), ZONE_INVALID);
 	too_much.limits.len--;
@@ -276,7 +287,6 @@ static void limits_too_long_or_malformed_are_not_sealed(void **state)
 /* As a later release may have made it: everything is right, and it means something. */
 static void limit_of_a_later_release_makes_a_record_unusable(void **state)
 {
-	static const uint8_t later[] = {9, 0, 1, 'x'};
 	AUTO(ezk_version_clear) struct ezk_version version = {0};
 	AUTO(buffer_clear) struct buffer record = {0}, covered = {0};
 	struct ezk_version read;
@@ -286,7 +296,7 @@ static void limit_of_a_later_release_makes_a_record_unusable(void **state)
 
 	seal(*state, &limited, &version);
 	assert_int_equal(open_as(*state, ZONE, &version, ezk), ZONE_OK);
-	assert_true(entry_set_bytes(&version.limits, bytes(later, sizeof(later))));
+	assert_true(entry_set_bytes(&version.limits, bytes(OF_LEASES "\11\0\1x", 18)));
 	buffer_append(&covered, bytes("CEZK\1", 5));
 	record_put_bound(ZONE, &version, &covered);
 	buffer_put_sized(&covered, version.limits);
@@ -295,11 +305,74 @@ static void limit_of_a_later_release_makes_a_record_unusable(void **state)
 	assert_true(hmac_once(DIGEST_SHA256, bytes(key, sizeof(key)), &part, 1, version.mac));
 	assert_int_equal(open_as(*state, ZONE, &version, ezk), ZONE_RECORD_NEWER);
 	assert_int_equal(record_encode(ZONE, &version, &record), ZONE_RECORD_NEWER);
-	/* And as bytes: the limits' tag is the last but three before the count of wraps. */
-	assert_true(entry_set_bytes(&version.limits, bytes("\3\0\1x", 4)));
+	/* And as bytes: the first limit becomes the last. */
+	assert_true(entry_set_bytes(&version.limits, bytes(OF_LEASES, 14)));
 	assert_int_equal(record_encode(ZONE, &version, &record), ZONE_OK);
-	record.data[98] = 9;
+	record.data[98 + 7] = 9;
 	assert_int_equal(record_decode(buffer_bytes(&record), &zone, &read), ZONE_RECORD_NEWER);
+}
+
+static void greatest_lease_is_bound_by_the_kms_and_the_mac(void **state)
+{
+	static const struct bytes changes[] = {
+		{(const uint8_t *)"\4\0\4\0\0\16\21\5\0\4\0\0\34\40", 14},
+		{(const uint8_t *)"\4\0\4\0\0\16\20\5\0\4\0\0\34\41", 14},
+	};
+	struct live_zones *live = *state;
+	AUTO(ezk_version_clear) struct ezk_version version = {0};
+	struct ezk_context context;
+	uint8_t ezk[EZK_SIZE];
+
+	seal(live, &plain, &version);
+	assert_bytes(version.limits, bytes(OF_LEASES, 14));
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct ezk_version other = version;
+
+		other.limits = changes[i];
+		assert_int_equal(open_as(live, ZONE, &other, ezk), ZONE_KMS_INVALID_CIPHERTEXT);
+		assert_false(record_same_bound(&other, &version));
+	}
+	ezk_context_init(&context, &plain.identity);
+	assert_int_equal(context.context.count, 7);
+	assert_string_equal(context.pairs[5].name, "cmek:max-lease");
+	assert_string_equal(context.pairs[5].value, "3600");
+	assert_string_equal(context.pairs[6].name, "cmek:max-stale");
+	assert_string_equal(context.pairs[6].value, "7200");
+}
+
+/* Neither of the store nor in bytes. */
+static void record_without_a_greatest_lease_is_none(void **state)
+{
+	static const struct bytes lists[] = {
+		{NULL, 0},
+		{(const uint8_t *)"\4\0\4\0\0\16\20", 7},
+		{(const uint8_t *)"\5\0\4\0\0\34\40", 7},
+		{(const uint8_t *)"\4\0\3\0\16\20\5\0\4\0\0\34\40", 13},
+		{(const uint8_t *)"\4\0\4\0\0\16\20\5\0\5\0\0\0\34\40", 15},
+	};
+	struct live_zones *live = *state;
+	AUTO(ezk_version_clear) struct ezk_version version = {0}, read = {0};
+	AUTO(buffer_clear) struct buffer whole = {0}, out = {0};
+	uint8_t ezk[EZK_SIZE];
+	uint64_t zone;
+
+	seal(live, &plain, &version);
+	assert_int_equal(record_encode(ZONE, &version, &whole), ZONE_OK);
+	for (size_t i = 0; i < COUNT_OF(lists); i++) {
+		struct ezk_version other = version;
+		AUTO(buffer_clear) struct buffer record = {0};
+
+		other.limits = lists[i];
+		assert_int_equal(open_as(live, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
+		assert_int_equal(record_encode(ZONE, &other, &out), ZONE_INVALID);
+		/* The same record with this list in place of its own. */
+		buffer_append(&record, bytes(whole.data, 96));
+		buffer_put_sized(&record, lists[i]);
+		buffer_append(&record, bytes(whole.data + 112, whole.len - 112));
+		put_big_endian(record.data + 6, 2, record.len);
+		assert_int_equal(record_decode(buffer_bytes(&record), &zone, &read), ZONE_INVALID);
+	}
+	assert_int_equal(live_decrypts(live), 0);
 }
 
 /* A blob from elsewhere with the right context, as who may call kms:Encrypt can make: the MAC
@@ -467,7 +540,8 @@ static void what_the_format_cannot_hold_is_not_written(void **state)
 	assert_int_equal(record_encode(ZONE, &version, &out), ZONE_INVALID);
 	ezk_version_drop_wrap(&version);
 	assert_int_equal(record_encode(ZONE, &version, &out), ZONE_OK);
-	assert_int_equal(out.len, 99 + 4 + strlen(ROOT_1) + version.wraps[0].blob.len +
+	assert_int_equal(out.len, 99 + LEASE_LIMITS_SIZE + 4 + strlen(ROOT_1) +
+					  version.wraps[0].blob.len +
 					  7 * (4 + strlen(ROOT_1) + KMS_BLOB_MAX));
 	version.version = 0;
 	assert_int_equal(record_encode(ZONE, &version, &out), ZONE_INVALID);
@@ -580,6 +654,8 @@ int main(void)
 		CASE(limits_that_were_taken_away_or_changed_are_noticed),
 		CASE(limits_too_long_or_malformed_are_not_sealed),
 		CASE(limit_of_a_later_release_makes_a_record_unusable),
+		CASE(greatest_lease_is_bound_by_the_kms_and_the_mac),
+		CASE(record_without_a_greatest_lease_is_none),
 		CASE(another_key_under_the_same_context_is_refused),
 		CASE(plaintext_of_another_length_or_content_is_refused),
 		CASE(any_wrap_opens),

@@ -45,7 +45,7 @@ static void show_zone(struct live_zones *live, uint64_t number, uint32_t version
 	struct entry *zone = live_zone(live, number, 1, ROOT_1, key);
 	struct entry *owner = entry_new(ENTRY_PROJECT);
 	struct ask ask = live_ask(live, ROOT_1);
-	struct ezk_seal seal = {.identity = {{{0}}, {{0}}, number, version}, .key = key};
+	struct ezk_seal seal = {.identity = {{{0}}, {{0}}, number, version, a_day}, .key = key};
 
 	ezk_version_clear(&zone->of_zone.versions[0]);
 	assert_int_equal(ezk_version_seal(&ask, &seal, &zone->of_zone.versions[0]), ZONE_OK);

@@ -519,9 +519,51 @@ static void imported_zone_decrypts_only(void **state)
 			 ZONE_IMPORTED);
 }
 
+static void assert_bounds(const struct entry *zone, uint32_t max_lease, uint32_t max_stale)
+{
+	struct lease_bounds bounds;
+
+	assert_true(limits_get_lease(entry_version(zone, 1)->limits, &bounds));
+	assert_int_equal(bounds.max_lease, max_lease);
+	assert_int_equal(bounds.max_stale, max_stale);
+}
+
+/* What a zone was made with stays, whatever is set later. */
+static void greatest_lease_is_what_is_asked_for_or_else_what_is_set(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *usual = NULL, *asked = NULL, *none = NULL, *again = NULL;
+	struct entry_names names = names_of("usual");
+
+	f->settings.new_zone = (struct lease_bounds){3600, 7200};
+	zones_reopen(f);
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &usual), ZONE_OK);
+	assert_bounds(usual, 3600, 7200);
+	names = names_of("asked");
+	names.max_stale = (struct wished_seconds){true, 60};
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &asked), ZONE_OK);
+	assert_bounds(asked, 3600, 60);
+	names = names_of("none");
+	names.max_lease = names.max_stale = (struct wished_seconds){true, 0};
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_OK);
+	assert_bounds(none, 0, 0);
+	f->settings.new_zone = (struct lease_bounds){604800, 604800};
+	zones_reopen(f);
+	assert_int_equal(zones_refresh(f->zones, true), ZONE_OK);
+	again = zones_find_zone(f->zones, usual->of_zone.zone);
+	assert_non_null(again);
+	assert_bounds(again, 3600, 7200);
+	assert_int_equal(open_now(f, again->of_zone.zone), ZONE_OK);
+}
+
 static void a_zone_keeps_the_limits_it_was_made_with(void **state)
 {
-	static const uint8_t limits[] = {1, 0, 1, 'x'}, too_much[LIMITS_MAX + 1] = {1, 3, 254};
+	/* And those of leases, which every record has. */
+	static const uint8_t limits[] = {1, 0, 1, 'x'},
+			     with_leases[] = {1,    0,	  1, 'x', 4, 0, 4, 0,	 1,
+					      0x51, 0x80, 5, 0,	  4, 0, 1, 0x51, 0x80},
+			     too_much[LIMITS_MAX + 1] = {1, 3, 254};
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
 	AUTO(entry_releasep) struct entry *zone = NULL, *back = NULL, *project = NULL;
@@ -534,7 +576,7 @@ static void a_zone_keeps_the_limits_it_was_made_with(void **state)
 	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 0);
 	names.limits = bytes(limits, sizeof(limits));
 	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
-	assert_bytes(entry_version(zone, 1)->limits, names.limits);
+	assert_bytes(entry_version(zone, 1)->limits, bytes(with_leases, sizeof(with_leases)));
 	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
 	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
 
@@ -549,7 +591,7 @@ static void a_zone_keeps_the_limits_it_was_made_with(void **state)
 	assert_int_equal(zones_zone_import(f->zones, project->uid, root_key, buffer_bytes(&records),
 					   false, &names, &back),
 			 ZONE_OK);
-	assert_bytes(entry_version(back, 1)->limits, bytes(limits, sizeof(limits)));
+	assert_bytes(entry_version(back, 1)->limits, bytes(with_leases, sizeof(with_leases)));
 	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
 }
 
@@ -595,9 +637,11 @@ static void brought_key_serves_one_zone(void **state)
 	AUTO(buffer_clear) struct buffer blob = {0};
 	AUTO(buffer_clear) struct buffer short_blob = {0};
 	struct entry_names names = names_of("brought"), again = names_of("again");
+	struct lease_bounds bounds;
 	struct entry *none = NULL;
 
 	names.limits = bytes("\3\0\1x", 4);
+	names.max_lease = (struct wished_seconds){true, 60};
 	assert_int_equal(
 		f->aws.client.operations->encrypt(&f->aws.client, ROOT_A,
 						  bytes_of("0123456789abcdef0123456789abcdef"),
@@ -615,7 +659,12 @@ static void brought_key_serves_one_zone(void **state)
 	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
 						buffer_bytes(&blob), &names, &zone),
 			 ZONE_OK);
-	assert_bytes(entry_version(zone, 1)->limits, names.limits);
+	assert_true(limits_get_lease(entry_version(zone, 1)->limits, &bounds));
+	assert_int_equal(bounds.max_lease, 60);
+	assert_int_equal(bounds.max_stale, 86400);
+	assert_bytes(bytes(entry_version(zone, 1)->limits.data,
+			   entry_version(zone, 1)->limits.len - LEASE_LIMITS_SIZE),
+		     names.limits);
 	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
 						buffer_bytes(&blob), &again, &none),
 			 ZONE_EXISTS);
@@ -767,6 +816,7 @@ int main(void)
 		ZONES_TEST(changed_record_opens_nothing),
 		ZONES_TEST(record_set_brings_a_zone_back_where_the_store_was_lost),
 		ZONES_TEST(imported_zone_decrypts_only),
+		ZONES_TEST(greatest_lease_is_what_is_asked_for_or_else_what_is_set),
 		ZONES_TEST(a_zone_keeps_the_limits_it_was_made_with),
 		ZONES_TEST(changed_records_are_not_imported),
 		ZONES_TEST(brought_key_serves_one_zone),

@@ -51,6 +51,7 @@ int zones_begin(void **state)
 	fake_clock_init(&fixture->clock);
 	add_keys(fixture);
 	fixture->settings = (struct zones_settings){.lease_seconds = 300,
+						    .new_zone = {86400, 86400},
 						    .deny_seconds = 5,
 						    .deletion_window_days = 30,
 						    .clock = &fixture->clock.clock};

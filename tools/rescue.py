@@ -94,11 +94,14 @@ class Record:
         self.project, self.cluster = data[8:24], data[24:40]
         self.zone, self.version, self.created = struct.unpack_from(">QIQ", data, 40)
         limits, at = self.take(data, 96)
-        tags, item = [], 0
+        values, tags, item = {}, [], 0
         while item < len(limits):
-            tags, (_, item) = [*tags, limits[item]], self.take(limits, item + 1)
+            tags.append(limits[item])
+            values[tags[-1]], item = self.take(limits, item + 1)
         expect(item == len(limits) <= 1024 and tags == sorted(set(tags)), "EZK record: malformed limits")
-        expect(set(tags) <= {1, 2, 3}, "EZK record: a limit that this tool does not know; use a later one")
+        expect(set(tags) <= {1, 2, 3, 4, 5}, "EZK record: a limit that this tool does not know; use a later one")
+        expect(len(values.get(4, "")) == len(values.get(5, "")) == 4, "EZK record: no greatest lease")
+        self.max_lease, self.max_stale = (str(int.from_bytes(values[tag], "big")) for tag in (4, 5))
         self.covered, self.mac = data[:5] + data[8:64] + data[96:at], data[64:96]
         expect(at < len(data), "EZK record: cut off")
         self.wraps, count, at = [], data[at], at + 1
@@ -116,8 +119,9 @@ class Record:
 
     @property
     def context(self):
-        ids = {"cmek:project": self.project.hex(), "cmek:cluster": self.cluster.hex()}
-        return {"cmek:purpose": "ezk", **ids, "cmek:zone": str(self.zone), "cmek:version": str(self.version)}
+        ids = {"cmek:project": self.project.hex(), "cmek:cluster": self.cluster.hex(), "cmek:zone": str(self.zone)}
+        bounds = {"cmek:max-lease": self.max_lease, "cmek:max-stale": self.max_stale}
+        return {"cmek:purpose": "ezk", **ids, "cmek:version": str(self.version), **bounds}
 
     def derive(self, ezk, label):
         return kdf(ezk, label, struct.pack(">QI", self.zone, self.version))

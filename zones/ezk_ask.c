@@ -69,7 +69,28 @@ static void note_verified(struct ezk *ezk, struct entry *zone)
 	entry_release(before);
 }
 
-static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
+/* Each smaller bound once in a process: for who wonders why the configuration does not hold. */
+static void tell_bounds(struct ezk *ezk, const struct entry *project, const struct entry *zone,
+			const struct lease_bounds *bounds)
+{
+	const struct zones_settings *settings = &ezks_zones(ezk->ezks)->settings;
+	struct lease_rules *rules = ezks_rules(ezk->ezks);
+	struct zone_told told = zone_told_as(zone->label, entry_label(project), ezk->zone);
+
+	if (bounds->max_lease < settings->lease_seconds &&
+	    lease_rules_first(&rules->told_lease, bounds->max_lease))
+		log_notice("%s: its greatest lease is %" PRIu32 " s, by its record, which holds in "
+			   "place of [kms] lease_seconds = %u",
+			   told.text, bounds->max_lease, settings->lease_seconds);
+	if (bounds->max_stale < settings->max_stale_seconds &&
+	    lease_rules_first(&rules->told_stale, bounds->max_stale))
+		log_notice("%s: its greatest stale time is %" PRIu32 " s, by its record, which "
+			   "holds in place of [kms] max_stale_seconds = %u",
+			   told.text, bounds->max_stale, settings->max_stale_seconds);
+}
+
+static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
+			      uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct ezk *ezk = state;
 	struct zones *zones = ezks_zones(ezk->ezks);
@@ -93,7 +114,10 @@ static enum zone_status bring(void *state, uint8_t ret_ezk[static EZK_SIZE])
 		return ZONE_NOT_FOUND;
 	TRY(ezk_version_by_any(&opening.ask, ezk->zone, version, open_by, &opening, ret_ezk));
 	TRY(check_same(ezk, ret_ezk));
+	if (!limits_get_lease(version->limits, ret_bounds))
+		return ZONE_RECORD_CORRUPT;
 	note_verified(ezk, zone);
+	tell_bounds(ezk, project, zone, ret_bounds);
 	return ZONE_OK;
 }
 
@@ -117,7 +141,8 @@ static enum zone_status ask_canary(void *state)
 	return status;
 }
 
-static enum vouch vouch(void *state, enum vouch_how how, struct voucher *ret_voucher)
+static enum vouch vouch(void *state, enum vouch_how how, int64_t yes_ms,
+			struct voucher *ret_voucher)
 {
 	struct ezk *ezk = state;
 	struct canary canary = {ezks_zones(ezk->ezks), ezk->rests_on};
@@ -126,8 +151,8 @@ static enum vouch vouch(void *state, enum vouch_how how, struct voucher *ret_vou
 
 	if (canary.root == NULL)
 		return VOUCH_ASK_ITSELF;
-	said = root_lease_vouch(canary.root, ezks_rules(ezk->ezks), how, ask_canary, &canary,
-				ret_voucher, &refused);
+	said = root_lease_vouch(canary.root, ezks_rules(ezk->ezks), how, yes_ms, ask_canary,
+				&canary, ret_voucher, &refused);
 	if (refused != ZONE_OK)
 		ezks_doubt(ezk->ezks, canary.root);
 	return said;

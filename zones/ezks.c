@@ -61,6 +61,17 @@ static struct uid known_as(struct ezks *ezks, enum ezk_realm realm, const struct
 	return project == NULL ? (struct uid){0} : zone->project;
 }
 
+/* What its entry says of leases is believed until the key itself comes, by a record that was found
+ * good. */
+static void expect(struct ezk *ezk)
+{
+	const struct ezk_version *version = entry_version(ezk->entry, ezk->version);
+	struct lease_bounds bounds;
+
+	if (version != NULL && limits_get_lease(version->limits, &bounds))
+		lease_expect(&ezk->lease, &bounds);
+}
+
 static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, struct uid known_by,
 			   const struct entry *zone, uint32_t version)
 {
@@ -77,6 +88,7 @@ static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, struct uid k
 	ezk->version = version;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
 	lease_init(&ezk->lease, &ezks->rules, &ezk_source, ezk);
+	expect(ezk);
 	ezks_place(ezks, ezk);
 	return ezk;
 }
@@ -153,8 +165,10 @@ static bool follow(struct ezk *ezk, const struct entry *zone)
 	entry_release(old[1]);
 	ezks_place(ezk->ezks, ezk);
 	/* No release writes that: the next use finds out whether it is what was sealed. */
-	if (changed)
+	if (changed) {
 		lease_end(&ezk->lease, ZONE_OK);
+		expect(ezk);
+	}
 	return bar(ezk);
 }
 

@@ -13,7 +13,12 @@ enum { BUSY_MS = 20 };
 void lease_init(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
 		void *state)
 {
-	*lease = (struct lease){.rules = rules, .source = source, .state = state};
+	*lease = (struct lease){.rules = rules,
+				.source = source,
+				.state = state,
+				.lease_ms = rules->lease_ms,
+				.yes_ms = rules->yes_ms,
+				.stale_ms = rules->stale_ms};
 	pthread_mutex_init(&lease->lock, NULL);
 	pthread_cond_init(&lease->answered, NULL);
 }
@@ -23,6 +28,23 @@ void lease_clear(struct lease *lease)
 	secret_free(lease->keys);
 	pthread_cond_destroy(&lease->answered);
 	pthread_mutex_destroy(&lease->lock);
+}
+
+static void bind_to(struct lease *lease, const struct lease_bounds *bounds)
+{
+	struct lease_times times = lease_rules_within(lease->rules, bounds);
+
+	atomic_store_explicit(&lease->lease_ms, times.lease_ms, memory_order_relaxed);
+	lease->yes_ms = times.yes_ms;
+	lease->stale_ms = times.stale_ms;
+}
+
+void lease_expect(struct lease *lease, const struct lease_bounds *bounds)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+
+	if (lease->keys == NULL)
+		bind_to(lease, bounds);
 }
 
 /* --- Time */
@@ -70,7 +92,7 @@ bool lease_is_fresh(const struct lease *lease, int64_t realtime_ms)
 	const struct clock *clock = lease->rules->clock;
 	int64_t monotonic_ms = clock->monotonic_ms(clock->state);
 
-	return lease->rules->lease_ms > 0 && realtime_ms < renew.realtime_ms &&
+	return lease_asks_ahead(lease) && realtime_ms < renew.realtime_ms &&
 	       monotonic_ms < renew.monotonic_ms &&
 	       !lease_rules_look_due(lease->rules, monotonic_ms);
 }
@@ -92,14 +114,14 @@ void lease_set(struct lease *lease, struct moment renew, struct moment end)
 
 void lease_count(struct lease *lease, struct moment renew)
 {
-	struct moment end = moment_after(lease->yes, lease->rules->yes_ms);
+	struct moment end = moment_after(lease->yes, lease->yes_ms);
 
 	if (lease->rules->zone_lease_ms > 0)
 		end = moment_earlier(end,
 				     moment_after(lease->brought, lease->rules->zone_lease_ms));
 	lease_set(lease, renew, end);
-	lease->keep = lease->rules->stale_ms > 0
-			      ? moment_newer(end, moment_after(lease->yes, lease->rules->stale_ms))
+	lease->keep = lease->stale_ms > 0
+			      ? moment_newer(end, moment_after(lease->yes, lease->stale_ms))
 			      : end;
 	lease_rules_wipe_at(lease->rules, lease->keep);
 }
@@ -110,7 +132,8 @@ struct answer {
 	enum zone_status status;
 	bool vouched;	     /* by the root key; the lease's own keys stay */
 	struct moment asked; /* when the request was sent; a failure: when it was known */
-	struct moment renew;
+	struct moment renew; /* vouched */
+	struct lease_bounds bounds;
 	struct lease_keys *keys; /* brought */
 };
 
@@ -121,8 +144,13 @@ static void answer_clear(struct answer *answer)
 
 static enum zone_status grant(struct lease *lease, struct answer *answer)
 {
-	struct moment end = moment_after(answer->asked, lease->rules->yes_ms);
+	struct moment end;
 
+	if (!answer->vouched) {
+		bind_to(lease, &answer->bounds);
+		answer->renew = lease_rules_ahead(lease->rules, answer->asked, lease->yes_ms);
+	}
+	end = moment_after(answer->asked, lease->yes_ms);
 	/* An answer that took longer than the lease it brings is as good as none. */
 	if (moment_passed(end, lease_now(lease)))
 		return lease_hold_out(lease, ZONE_KMS_UNAVAILABLE, lease_now(lease));
@@ -159,20 +187,21 @@ static void ask_itself(struct lease *lease, struct answer *answer)
 	answer->vouched = false;
 	answer->status = ZONE_NO_MEMORY;
 	answer->asked = lease_now(lease);
-	answer->renew = lease_rules_ahead(lease->rules, answer->asked, lease->rules->yes_ms);
 	answer->keys = secret_new(sizeof(*answer->keys));
 	if (answer->keys != NULL)
-		answer->status = lease->source->bring(lease->state, answer->keys->ezk);
+		answer->status =
+			lease->source->bring(lease->state, &answer->bounds, answer->keys->ezk);
 	if (answer->status != ZONE_OK)
 		answer->asked = lease_now(lease);
 }
 
 /* A key that is here need not be brought again, if its root key says yes. False: somebody else is
  * asking that. */
-static bool ask_above(struct lease *lease, enum vouch_how how, struct answer *answer)
+static bool ask_above(struct lease *lease, enum vouch_how how, int64_t yes_ms,
+		      struct answer *answer)
 {
 	struct voucher voucher = {0};
-	enum vouch said = lease->source->vouch(lease->state, how, &voucher);
+	enum vouch said = lease->source->vouch(lease->state, how, yes_ms, &voucher);
 
 	if (said == VOUCH_ASK_ITSELF)
 		ask_itself(lease, answer);
@@ -198,13 +227,14 @@ static bool is_worthless(const struct lease *lease, const struct answer *answer)
 static bool ask(struct lease *lease, enum vouch_how how, struct answer *answer)
 {
 	bool above = lease->keys != NULL && lease_may_go_on(lease);
+	int64_t yes_ms = lease->yes_ms;
 	bool asked = true;
 
 	if (moment_passed(lease->itself, lease_now(lease)))
 		how = VOUCH_ITSELF;
 	pthread_mutex_unlock(&lease->lock);
 	if (above)
-		asked = ask_above(lease, how, answer);
+		asked = ask_above(lease, how, yes_ms, answer);
 	else
 		ask_itself(lease, answer);
 	pthread_mutex_lock(&lease->lock);
@@ -256,7 +286,7 @@ static bool ask_once(struct lease *lease, enum vouch_how how)
  * every operation needs its own. */
 static uint64_t request_needed(const struct lease *lease)
 {
-	return lease_in_flight(lease) && lease->rules->lease_ms > 0 ? lease->sent : lease->sent + 1;
+	return lease_in_flight(lease) && lease_asks_ahead(lease) ? lease->sent : lease->sent + 1;
 }
 
 static enum zone_status refusal(struct lease *lease)
@@ -297,7 +327,7 @@ static enum zone_status renew(struct lease *lease)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
-	if (lease->rules->lease_ms == 0)
+	if (!lease_asks_ahead(lease))
 		return ask_or_wait(lease);
 	if (lease_runs(lease) || lease_prolong(lease))
 		return refresh(lease);
@@ -332,7 +362,7 @@ static enum zone_status renew_or_say(struct lease *lease,
  * yes that it has. */
 enum zone_status lease_begin(struct lease *lease)
 {
-	if (lease->rules->lease_ms == 0)
+	if (!lease_asks_ahead(lease))
 		return renew_or_say(lease, NULL);
 	return goes_on(lease, renewal_of(lease)) ? ZONE_OK : renew_or_say(lease, renewal_of);
 }
@@ -340,7 +370,7 @@ enum zone_status lease_begin(struct lease *lease)
 enum zone_status lease_continue(struct lease *lease)
 {
 	struct moment (*until)(const struct lease *) =
-		lease->rules->lease_ms > 0 ? renewal_of : end_of;
+		lease_asks_ahead(lease) ? renewal_of : end_of;
 
 	return goes_on(lease, until(lease)) ? ZONE_OK : renew_or_say(lease, until);
 }

@@ -30,6 +30,9 @@ struct lease {
 	struct lease_rules *rules;
 	const struct lease_source *source; /* whom it asks, with its own state */
 	void *state;
+	/* Those of the rules, as far as the key's record allows; written under the lock. */
+	_Atomic int64_t lease_ms;
+	int64_t yes_ms, stale_ms;
 	/* From when on who uses it renews it, and the end, on both clocks; written under the lock,
 	 * read without it. */
 	_Atomic int64_t renew_monotonic_ms;
@@ -87,10 +90,13 @@ struct voucher {
 
 /* Whom a lease asks. */
 struct lease_source {
-	/* Brings the key by its own Decrypt. KMS; called without a lock. */
-	enum zone_status (*bring)(void *state, uint8_t ret_ezk[static EZK_SIZE]);
-	/* VOUCH_KNOWN is called with the lease's lock held. */
-	enum vouch (*vouch)(void *state, enum vouch_how how, struct voucher *ret_voucher);
+	/* Brings the key by its own Decrypt, and how long its record, which was found good, lets a
+	 * yes last. KMS; called without a lock. */
+	enum zone_status (*bring)(void *state, struct lease_bounds *ret_bounds,
+				  uint8_t ret_ezk[static EZK_SIZE]);
+	/* A yes is good for `yes_ms` here. VOUCH_KNOWN is called with the lease's lock held. */
+	enum vouch (*vouch)(void *state, enum vouch_how how, int64_t yes_ms,
+			    struct voucher *ret_voucher);
 	/* A no that is remembered above the key, or ZONE_OK; with the lease's lock held. */
 	enum zone_status (*refusal)(void *state);
 	/* A request of another thread, or an earlier one, is why this operation fails: gives this
@@ -107,6 +113,9 @@ struct lease_source {
 void lease_init(struct lease *lease, struct lease_rules *rules, const struct lease_source *source,
 		void *state);
 void lease_clear(struct lease *lease); /* wipes */
+/* What its record says of leases, before the key is brought for the first time: until then nothing
+ * but the rules bounds them. What a key brings along counts from there on. */
+void lease_expect(struct lease *lease, const struct lease_bounds *bounds);
 
 /* An operation begins, or goes on with a further part. Asks if need be; ZONE_OK, or why not. */
 enum zone_status lease_begin(struct lease *lease);

@@ -165,26 +165,25 @@ bool lease_is_out(struct lease *lease)
 
 static bool may_coast(const struct lease *lease, struct moment now)
 {
-	struct moment limit = moment_after(lease->yes, lease->rules->stale_ms);
+	struct moment limit = moment_after(lease->yes, lease->stale_ms);
 
-	return lease->rules->stale_ms > 0 && lease->keys != NULL && !moment_passed(limit, now);
+	return lease->stale_ms > 0 && lease->keys != NULL && !moment_passed(limit, now);
 }
 
 static bool is_running(const struct lease *lease)
 {
-	return lease->rules->lease_ms > 0 && lease_runs(lease);
+	return lease_asks_ahead(lease) && lease_runs(lease);
 }
 
 bool lease_may_go_on(const struct lease *lease)
 {
-	return is_running(lease) ||
-	       (lease->rules->lease_ms > 0 && may_coast(lease, lease_now(lease)));
+	return is_running(lease) || (lease_asks_ahead(lease) && may_coast(lease, lease_now(lease)));
 }
 
 /* But for the hard end. */
 static struct moment within_limit(const struct lease *lease, struct moment moment)
 {
-	return moment_earlier(moment_after(lease->yes, lease->rules->stale_ms), moment);
+	return moment_earlier(moment_after(lease->yes, lease->stale_ms), moment);
 }
 
 void lease_hold_on(struct lease *lease)
@@ -229,7 +228,7 @@ void lease_doubt(struct lease *lease)
 	if (lease->keys == NULL || lease->yes.monotonic_ms == lease->brought.monotonic_ms)
 		return;
 	lease->yes = lease->brought;
-	lease_count(lease, lease_rules_ahead(lease->rules, lease->yes, lease->rules->yes_ms));
+	lease_count(lease, lease_rules_ahead(lease->rules, lease->yes, lease->yes_ms));
 }
 
 void lease_ask_itself(struct lease *lease)
@@ -244,8 +243,9 @@ bool lease_prolong(struct lease *lease)
 {
 	struct voucher voucher;
 
-	if (lease->keys == NULL || moment_passed(lease->itself, lease_now(lease)) ||
-	    lease->source->vouch(lease->state, VOUCH_KNOWN, &voucher) != VOUCH_YES)
+	if (lease->keys == NULL || !lease_asks_ahead(lease) ||
+	    moment_passed(lease->itself, lease_now(lease)) ||
+	    lease->source->vouch(lease->state, VOUCH_KNOWN, lease->yes_ms, &voucher) != VOUCH_YES)
 		return false;
 	lease->yes = moment_newer(lease->yes, voucher.asked);
 	lease_count(lease, voucher.renew);

@@ -8,6 +8,12 @@ static inline struct moment lease_now(const struct lease *lease)
 	return clock_now(lease->rules->clock);
 }
 
+/* Else each operation asks. */
+static inline bool lease_asks_ahead(const struct lease *lease)
+{
+	return atomic_load_explicit(&lease->lease_ms, memory_order_relaxed) > 0;
+}
+
 static inline bool lease_in_flight(const struct lease *lease)
 {
 	return lease->received < lease->sent;

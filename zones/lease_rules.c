@@ -18,22 +18,42 @@ static uint64_t first_dice(const struct lease_rules *rules, struct moment now)
 	       (uint64_t)now.monotonic_ms << 40 ^ (uint64_t)getpid() << 48;
 }
 
+static struct lease_times times_of(int64_t lease_ms, int64_t stale_ms)
+{
+	return (struct lease_times){
+		.lease_ms = lease_ms,
+		.yes_ms = lease_ms > 0 ? lease_ms : OPERATION_SECONDS * SECOND_MS,
+		.stale_ms = stale_ms > lease_ms ? stale_ms : 0,
+	};
+}
+
+struct lease_times lease_rules_within(const struct lease_rules *rules,
+				      const struct lease_bounds *bounds)
+{
+	return times_of(smaller(rules->lease_ms, (int64_t)bounds->max_lease * SECOND_MS),
+			smaller(rules->max_stale_ms, (int64_t)bounds->max_stale * SECOND_MS));
+}
+
 void lease_rules_init(struct lease_rules *rules, const struct clock *clock,
 		      const struct lease_settings *settings)
 {
-	int64_t stale_ms = (int64_t)settings->max_stale_seconds * SECOND_MS;
+	struct lease_times times = times_of((int64_t)settings->lease_seconds * SECOND_MS,
+					    (int64_t)settings->max_stale_seconds * SECOND_MS);
 
 	memset(rules, 0, sizeof(*rules));
 	rules->clock = clock;
-	rules->lease_ms = (int64_t)settings->lease_seconds * SECOND_MS;
-	rules->yes_ms = rules->lease_ms > 0 ? rules->lease_ms : OPERATION_SECONDS * SECOND_MS;
+	rules->lease_ms = times.lease_ms;
+	rules->yes_ms = times.yes_ms;
 	rules->deny_ms = (int64_t)settings->deny_seconds * SECOND_MS;
-	rules->stale_ms = stale_ms > rules->lease_ms ? stale_ms : 0;
+	rules->stale_ms = times.stale_ms;
+	rules->max_stale_ms = (int64_t)settings->max_stale_seconds * SECOND_MS;
 	rules->call_ms = (int64_t)settings->call_ms;
 	rules->zone_lease_ms =
 		rules->lease_ms > 0 ? (int64_t)settings->zone_lease_seconds * SECOND_MS : 0;
 	rules->outage_ms = smaller(rules->yes_ms, OUTAGE_MS);
 	atomic_init(&rules->look_monotonic_ms, INT64_MAX);
+	atomic_init(&rules->told_lease, INT64_MAX);
+	atomic_init(&rules->told_stale, INT64_MAX);
 	atomic_init(&rules->dice, first_dice(rules, clock_now(clock)));
 	lease_rules_reset(rules);
 }
@@ -73,12 +93,20 @@ void lease_rules_look_at(struct lease_rules *rules, int64_t monotonic_ms)
 
 /* --- What is to be wiped next */
 
-static void lower(_Atomic int64_t *value, int64_t to)
+/* False: it is as low already. */
+static bool lower(_Atomic int64_t *value, int64_t to)
 {
 	int64_t seen = atomic_load(value);
 
-	while (to < seen && !atomic_compare_exchange_weak(value, &seen, to))
-		;
+	while (to < seen)
+		if (atomic_compare_exchange_weak(value, &seen, to))
+			return true;
+	return false;
+}
+
+bool lease_rules_first(_Atomic int64_t *told, uint32_t bound)
+{
+	return lower(told, bound);
 }
 
 void lease_rules_wipe_at(struct lease_rules *rules, struct moment moment)

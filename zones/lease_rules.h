@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "zones/limits.h"
 
 /* An operation under way runs this long on its yes where lease_seconds is 0. */
 enum { OPERATION_SECONDS = 60 };
@@ -27,6 +28,7 @@ struct lease_rules {
 	int64_t yes_ms;	       /* how long a yes is good for: the lease, or one operation */
 	int64_t deny_ms;       /* how long a no is remembered */
 	int64_t stale_ms;      /* the hard end during an outage, after the last yes; 0: the lease */
+	int64_t max_stale_ms;  /* the same as configured, for leases that are shorter */
 	int64_t call_ms;       /* how long a request may be out before it counts as unanswered */
 	int64_t zone_lease_ms; /* how long other yeses may stand for a key's own; 0: never */
 	int64_t outage_ms;     /* how long a failed attempt is taken for an outage that lasts */
@@ -37,6 +39,8 @@ struct lease_rules {
 	_Atomic int64_t look_monotonic_ms;
 	_Atomic uint64_t news; /* struct ezks_watch */
 	_Atomic uint64_t dice;
+	/* The smallest bounds of a zone that the log has told of. */
+	_Atomic int64_t told_lease, told_stale;
 	/* For values that are hidden (zones/kept.c): this process's own salt, and the last number.
 	 */
 	uint8_t salt[16];
@@ -45,6 +49,16 @@ struct lease_rules {
 
 void lease_rules_init(struct lease_rules *rules, const struct clock *clock,
 		      const struct lease_settings *settings);
+
+/* The three that a zone's own bounds shorten, for one lease. */
+struct lease_times {
+	int64_t lease_ms, yes_ms, stale_ms;
+};
+struct lease_times lease_rules_within(const struct lease_rules *rules,
+				      const struct lease_bounds *bounds);
+
+/* Notes a bound that is smaller than all before; false: it is not. */
+bool lease_rules_first(_Atomic int64_t *told, uint32_t bound);
 
 /* When to renew what was asked for at `asked` and is good for `ms`: by chance, in the last quarter
  * but not in the last twentieth, so that processes that began together do not go on together and an

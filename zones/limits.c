@@ -1,13 +1,13 @@
 /* The list of limits, written and read. */
 #include "zones/limits.h"
+#include "base/encode.h"
 #include "base/macros.h"
 #include "base/reader.h"
 
 /* Those that this release keeps to. */
 static const bool known[] = {
-	[LIMIT_MECHANISMS] = true,
-	[LIMIT_UNWRAP_TEMPLATE] = true,
-	[LIMIT_WRAP_TEMPLATE] = true,
+	[LIMIT_MECHANISMS] = true, [LIMIT_UNWRAP_TEMPLATE] = true, [LIMIT_WRAP_TEMPLATE] = true,
+	[LIMIT_MAX_LEASE] = true,  [LIMIT_MAX_STALE] = true,
 };
 
 void limits_put(struct buffer *limits, enum limit tag, struct bytes value)
@@ -32,6 +32,38 @@ bool limits_get(struct bytes limits, enum limit tag, struct bytes *ret_value)
 		}
 	}
 	return false;
+}
+
+static void put_seconds(struct buffer *limits, enum limit tag, uint32_t seconds)
+{
+	uint8_t value[4];
+
+	put_big_endian(value, sizeof(value), seconds);
+	limits_put(limits, tag, bytes(value, sizeof(value)));
+}
+
+void limits_put_lease(struct buffer *limits, const struct lease_bounds *bounds)
+{
+	put_seconds(limits, LIMIT_MAX_LEASE, bounds->max_lease);
+	put_seconds(limits, LIMIT_MAX_STALE, bounds->max_stale);
+}
+
+static bool get_seconds(struct bytes limits, enum limit tag, uint32_t *ret_seconds)
+{
+	struct bytes value;
+	struct reader reader;
+
+	if (!limits_get(limits, tag, &value))
+		return false;
+	reader = reader_of(value);
+	*ret_seconds = reader_u32(&reader);
+	return reader_done(&reader);
+}
+
+bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds)
+{
+	return get_seconds(limits, LIMIT_MAX_LEASE, &ret_bounds->max_lease) &&
+	       get_seconds(limits, LIMIT_MAX_STALE, &ret_bounds->max_stale);
 }
 
 enum zone_status limits_check(struct bytes limits)

@@ -8,19 +8,35 @@
 #include "base/buffer.h"
 #include "zones/status.h"
 
-enum { LIMITS_MAX = 1024 };
+/* Of which those of leases, which every record has, take the last. */
+enum { LIMITS_MAX = 1024, LEASE_LIMITS_SIZE = 2 * (1 + 2 + 4) };
 
 /* Never renumbered. A new one is a row in limits.c, too. */
 enum limit {
 	LIMIT_MECHANISMS = 1, /* of keys: objects/limits.h knows these three */
 	LIMIT_UNWRAP_TEMPLATE = 2,
 	LIMIT_WRAP_TEMPLATE = 3,
+	LIMIT_MAX_LEASE = 4, /* of leases: in every record */
+	LIMIT_MAX_STALE = 5,
 };
+
+/* How long a zone's key may be used after a yes of its KMS, whatever is configured. */
+struct lease_bounds {
+	uint32_t max_lease; /* seconds; 0: each operation asks */
+	uint32_t max_stale; /* while the KMS is out of reach; 0: the lease */
+};
+/* The greatest that a zone can be made with: a year. */
+enum { LEASE_BOUND_MAX = 31536000 };
 
 /* Appends an item. The caller goes by ascending tags, which is the only order that can be read. */
 void limits_put(struct buffer *limits, enum limit tag, struct bytes value);
 /* The value of an item, borrowed; false: there is no such limit. */
 bool limits_get(struct bytes limits, enum limit tag, struct bytes *ret_value);
+
+/* Appends those of leases, behind all others. */
+void limits_put_lease(struct buffer *limits, const struct lease_bounds *bounds);
+/* False: one of them is not there, so that this is not the list of a record. */
+bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds);
 
 /* ZONE_RECORD_NEWER: there is an item that this release does not know, and which it therefore
  * can't keep to; ZONE_INVALID: malformed, or too long. */

@@ -144,10 +144,13 @@ static size_t record_size(const struct ezk_version *version)
 enum zone_status record_encode(uint64_t zone, const struct ezk_version *version, struct buffer *out)
 {
 	size_t size = record_size(version);
+	struct lease_bounds bounds;
 
 	if (!can_be_written(zone, version) || size > RECORD_SIZE_MAX)
 		return ZONE_INVALID;
 	TRY(limits_check(version->limits));
+	if (!limits_get_lease(version->limits, &bounds))
+		return ZONE_INVALID;
 	buffer_put_text(out, RECORD_MAGIC);
 	buffer_put_u8(out, FORMAT);
 	buffer_put_u8(out, version->all_wraps);
@@ -200,10 +203,13 @@ enum zone_status record_is_newer(const char *zone, uint32_t version)
 static enum zone_status read_limits(struct bytes limits, uint64_t zone, struct ezk_version *version)
 {
 	enum zone_status status = limits_check(limits);
+	struct lease_bounds bounds;
 
 	if (status == ZONE_RECORD_NEWER)
 		return record_is_newer(zone_told_as(NULL, NULL, zone).text, version->version);
 	TRY(status);
+	if (!limits_get_lease(limits, &bounds))
+		return ZONE_INVALID;
 	return entry_set_bytes(&version->limits, limits) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 

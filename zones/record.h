@@ -21,6 +21,7 @@ struct ezk_identity {
 	struct uid cluster;
 	uint64_t zone;
 	uint32_t version;
+	struct lease_bounds lease;
 };
 
 /* The encryption context of an EZK, purpose `ezk`. Points into itself: don't copy it. */
@@ -29,7 +30,9 @@ struct ezk_context {
 	char cluster[2 * UID_SIZE + 1];
 	char zone[21];
 	char version[11];
-	struct kms_pair pairs[5];
+	char max_lease[11];
+	char max_stale[11];
+	struct kms_pair pairs[7];
 	struct kms_context context;
 };
 void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity *identity);
@@ -37,7 +40,7 @@ void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity
 struct ezk_seal {
 	struct ezk_identity identity;
 	uint32_t greatest_usages;
-	struct bytes limits; /* borrowed */
+	struct bytes limits; /* borrowed; those of leases are put behind them */
 	int64_t created_ms;
 	bool from_kms;	    /* the key is drawn by GenerateDataKey, not by our own CSPRNG */
 	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */
@@ -52,9 +55,9 @@ enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *
 
 /*
  * KMS: the EZK, by any of its wraps (in their order; `ask->key` and context are not looked at); 32
- * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT; and then the limits:
- * ZONE_RECORD_NEWER. If none opens, an explicit no of any of them is the answer. AND wraps are
- * reserved: ZONE_INVALID.
+ * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT, as where those of
+ * leases are missing; and then the limits: ZONE_RECORD_NEWER. If none opens, an explicit no of any
+ * of them is the answer. AND wraps are reserved: ZONE_INVALID.
  */
 enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
 				  const struct ezk_version *version,

@@ -225,10 +225,24 @@ static void ask_once(struct root_lease *root, struct lease_rules *rules, root_le
 	pthread_cond_broadcast(&root->answered);
 }
 
-static enum vouch give(const struct root_lease *root, enum vouch said, struct voucher *ret_voucher)
+/* When a lease has to renew that takes the yes for no longer than yes_ms: as early in it as the
+ * others in theirs, so that those under one root key go on to ask together. */
+static struct moment renewal(const struct root_lease *root, const struct lease_rules *rules,
+			     int64_t yes_ms)
+{
+	int64_t ahead = root->renew.monotonic_ms - root->yes.monotonic_ms;
+
+	if (yes_ms >= rules->yes_ms)
+		return root->renew;
+	return moment_after(root->yes, ahead * yes_ms / rules->yes_ms);
+}
+
+static enum vouch give(const struct root_lease *root, const struct lease_rules *rules,
+		       int64_t yes_ms, enum vouch said, struct voucher *ret_voucher)
 {
 	if (said == VOUCH_YES)
-		*ret_voucher = (struct voucher){.asked = root->yes, .renew = root->renew};
+		*ret_voucher =
+			(struct voucher){.asked = root->yes, .renew = renewal(root, rules, yes_ms)};
 	if (said == VOUCH_OUTAGE)
 		*ret_voucher = (struct voucher){.asked = root->out_since, .outage = root->outage};
 	return said;
@@ -236,11 +250,11 @@ static enum vouch give(const struct root_lease *root, enum vouch said, struct vo
 
 /* What needs no asking; BUSY: nothing is known. */
 static enum vouch known(const struct root_lease *root, const struct lease_rules *rules,
-			enum vouch_how how)
+			enum vouch_how how, int64_t yes_ms)
 {
 	if (how == VOUCH_KNOWN)
 		return root->vouches ? VOUCH_YES : VOUCH_ASK_ITSELF;
-	if (how != VOUCH_ITSELF && root->vouches && lasts(root->renew, rules))
+	if (how != VOUCH_ITSELF && root->vouches && lasts(renewal(root, rules, yes_ms), rules))
 		return VOUCH_YES;
 	if (is_out(root, rules))
 		return VOUCH_OUTAGE;
@@ -252,14 +266,14 @@ static enum vouch known(const struct root_lease *root, const struct lease_rules 
 }
 
 enum vouch root_lease_vouch(struct root_lease *root, struct lease_rules *rules, enum vouch_how how,
-			    root_lease_ask *ask, void *state, struct voucher *ret_voucher,
-			    enum zone_status *ret_refused)
+			    int64_t yes_ms, root_lease_ask *ask, void *state,
+			    struct voucher *ret_voucher, enum zone_status *ret_refused)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&root->lock);
 	enum vouch said;
 
 	*ret_refused = ZONE_OK;
-	while ((said = known(root, rules, how)) == VOUCH_BUSY) {
+	while ((said = known(root, rules, how, yes_ms)) == VOUCH_BUSY) {
 		if (!in_flight(root)) {
 			ask_once(root, rules, ask, state, ret_refused);
 			said = root->answer;
@@ -269,5 +283,5 @@ enum vouch root_lease_vouch(struct root_lease *root, struct lease_rules *rules, 
 			break;
 		pthread_cond_wait(&root->answered, &root->lock);
 	}
-	return give(root, said, ret_voucher);
+	return give(root, rules, yes_ms, said, ret_voucher);
 }

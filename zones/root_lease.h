@@ -51,11 +51,12 @@ void root_lease_free(struct root_lease *root);
 
 /* Asks the canary; called without a lock. */
 typedef enum zone_status root_lease_ask(void *state);
-/* ret_refused: set for the one caller whose canary brought a refusal, who must tell all leases
- * below; else ZONE_OK. */
+/* For a lease to which a yes is good for `yes_ms`, which is at most that of the rules: a yes that
+ * it would have to renew already is asked for anew. ret_refused: set for the one caller whose
+ * canary brought a refusal, who must tell all leases below; else ZONE_OK. */
 enum vouch root_lease_vouch(struct root_lease *root, struct lease_rules *rules, enum vouch_how how,
-			    root_lease_ask *ask, void *state, struct voucher *ret_voucher,
-			    enum zone_status *ret_refused);
+			    int64_t yes_ms, root_lease_ask *ask, void *state,
+			    struct voucher *ret_voucher, enum zone_status *ret_refused);
 
 /* The no about the key that is remembered, or ZONE_OK. */
 enum zone_status root_lease_refusal(struct root_lease *root, const struct lease_rules *rules);

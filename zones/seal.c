@@ -23,11 +23,15 @@ void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity
 	put_hex(&identity->cluster, c->cluster);
 	snprintf(c->zone, sizeof(c->zone), "%" PRIu64, identity->zone);
 	snprintf(c->version, sizeof(c->version), "%" PRIu32, identity->version);
+	snprintf(c->max_lease, sizeof(c->max_lease), "%" PRIu32, identity->lease.max_lease);
+	snprintf(c->max_stale, sizeof(c->max_stale), "%" PRIu32, identity->lease.max_stale);
 	c->pairs[0] = (struct kms_pair){"cmek:purpose", "ezk"};
 	c->pairs[1] = (struct kms_pair){"cmek:project", c->project};
 	c->pairs[2] = (struct kms_pair){"cmek:cluster", c->cluster};
 	c->pairs[3] = (struct kms_pair){"cmek:zone", c->zone};
 	c->pairs[4] = (struct kms_pair){"cmek:version", c->version};
+	c->pairs[5] = (struct kms_pair){"cmek:max-lease", c->max_lease};
+	c->pairs[6] = (struct kms_pair){"cmek:max-stale", c->max_stale};
 	c->context = (struct kms_context){c->pairs, COUNT_OF(c->pairs)};
 }
 
@@ -78,6 +82,19 @@ static enum zone_status identify(const uint8_t *ezk, uint64_t zone, struct ezk_v
 	return ZONE_NO_MEMORY;
 }
 
+/* What the record keeps: what is asked for, and what every record has. */
+static enum zone_status set_limits(const struct ezk_seal *seal, struct ezk_version *version)
+{
+	AUTO(buffer_clear) struct buffer limits = {0};
+
+	buffer_append(&limits, seal->limits);
+	limits_put_lease(&limits, &seal->identity.lease);
+	if (limits.failed)
+		return ZONE_NO_MEMORY;
+	TRY(limits_check(buffer_bytes(&limits)));
+	return entry_set_bytes(&version->limits, buffer_bytes(&limits)) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
 enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *seal,
 				  struct ezk_version *ret_version)
 {
@@ -94,8 +111,8 @@ enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *
 	struct ezk_context context;
 	struct ask bound = *ask;
 
-	TRY(limits_check(seal->limits));
-	if (ezk == NULL || !entry_set_bytes(&version.limits, seal->limits))
+	TRY(set_limits(seal, &version));
+	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
 	ezk_context_init(&context, &seal->identity);
 	bound.context = &context.context;
@@ -137,17 +154,27 @@ static enum zone_status check_key(const uint8_t *ezk, uint64_t zone,
 	return limits_check(version->limits);
 }
 
+static enum zone_status refuse_unbounded(uint64_t zone, const struct ezk_version *version)
+{
+	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32
+		  " lacks its greatest lease; it "
+		  "was changed: restore it from a backup",
+		  zone, version->version);
+	return ZONE_RECORD_CORRUPT;
+}
+
 enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE])
 {
-	const struct ezk_identity identity = {version->project, version->cluster, zone,
-					      version->version};
+	struct ezk_identity identity = {version->project, version->cluster, zone, version->version};
 	AUTO(buffer_clear) struct buffer plaintext = {0};
 	struct ezk_context context;
 	struct ask asked = *ask;
 	enum zone_status status;
 
+	if (!limits_get_lease(version->limits, &identity.lease))
+		return refuse_unbounded(zone, version);
 	ezk_context_init(&context, &identity);
 	asked.context = &context.context;
 	asked.key = wrap->arn;

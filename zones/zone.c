@@ -158,8 +158,19 @@ enum zone_status new_zone_commit(struct zones *zones, struct new_zone *new)
 
 /* --- With a key that is drawn now, or one that is brought */
 
-static enum zone_status seal(const struct zones *zones, const uint8_t *key, struct bytes limits,
-			     struct new_zone *new)
+static struct lease_bounds bounds_of(const struct zones *zones, const struct entry_names *names)
+{
+	struct lease_bounds bounds = zones->settings.new_zone;
+
+	if (names->max_lease.named)
+		bounds.max_lease = names->max_lease.seconds;
+	if (names->max_stale.named)
+		bounds.max_stale = names->max_stale.seconds;
+	return bounds;
+}
+
+static enum zone_status seal(const struct zones *zones, const uint8_t *key,
+			     const struct entry_names *names, struct new_zone *new)
 {
 	struct entry *zone = new->zone;
 	const struct entry *root_key = zone_place_root_key(&new->place);
@@ -173,9 +184,10 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key, stru
 		.version = 1,
 	};
 	const struct ezk_seal ezk_seal = {
-		.identity = {zone->project, zone->of_zone.cluster, zone->of_zone.zone, 1},
+		.identity = {zone->project, zone->of_zone.cluster, zone->of_zone.zone, 1,
+			     bounds_of(zones, names)},
 		.greatest_usages = zone->usages,
-		.limits = limits,
+		.limits = names->limits,
 		.created_ms = zone->created_ms,
 		.from_kms = zones->settings.ezk_from_kms,
 		.key = key,
@@ -201,7 +213,7 @@ static enum zone_status try_once(struct zones *zones, struct uid project,
 	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
 	TRY(draw_id(zones, ret_id));
 	TRY(new_zone_prepare(zones, *ret_id, names, &new));
-	TRY(seal(zones, key, names->limits, &new));
+	TRY(seal(zones, key, names, &new));
 	TRY(new_zone_commit(zones, &new));
 	*ret_zone = TAKE(new.zone);
 	return ZONE_OK;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "kms/kms.h"
 #include "zones/entry.h"
+#include "zones/limits.h"
 #include "zones/status.h"
 #include "zones/store.h"
 
@@ -20,6 +21,7 @@ struct zones_settings {
 	unsigned kms_call_ms;		     /* how long a call of the KMS may take */
 	bool renew_by_zone;		     /* renew = zone */
 	unsigned zone_lease_seconds;
+	struct lease_bounds new_zone;  /* of zones that are made without a word about it */
 	unsigned deletion_window_days; /* 30 */
 	bool ezk_from_kms;	       /* ezk_source = kms */
 	const char *pins;	       /* [zones] pin; NULL: none */
@@ -96,6 +98,12 @@ enum zone_status zones_project_replace(struct zones *zones, struct entry *projec
 
 /* --- Root keys */
 
+/* A number of seconds that somebody may have asked for. */
+struct wished_seconds {
+	bool named;
+	uint32_t seconds;
+};
+
 struct entry_names {
 	struct bytes label; /* empty: a default */
 	struct bytes id;    /* empty: a default */
@@ -104,6 +112,7 @@ struct entry_names {
 	/* Of a new zone, for its EZK record (zones/limits.h): what it may never pass beside the
 	 * usages. A zone that comes with records has theirs. */
 	struct bytes limits;
+	struct wished_seconds max_lease, max_stale; /* the same; at most LEASE_BOUND_MAX */
 };
 
 /* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS (the same

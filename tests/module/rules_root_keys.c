@@ -179,14 +179,14 @@ static void the_wrapped_key_of_a_zone_is_not_decrypted(void **state)
 	CK_OBJECT_HANDLE zone = some_zone(session), root = default_root_key(session);
 	CK_BYTE record[8192], out[8192];
 	CK_ULONG len = attribute_bytes(session, zone, CKA_CMEK_ENCRYPTED_KEY, record, 8192);
-	/* docs/format.md, section 3: after 99 bytes (no limits), the ARN and the blob, each with
-	 * its length. */
-	CK_ULONG arn_len = (CK_ULONG)record[99] << 8 | record[100];
-	CK_BYTE *blob = record + 99 + 2 + arn_len + 2;
+	/* docs/format.md, section 3: after 99 bytes and 14 of limits, the ARN and the blob, each
+	 * with its length. */
+	CK_BYTE *wrap = record + 99 + 14;
+	CK_BYTE *blob = wrap + 2 + ((CK_ULONG)wrap[0] << 8 | wrap[1]) + 2;
 	char context[256];
 
-	assert_int_equal(record[96] | record[97], 0);
-	assert_int_equal(record[98], 1);
+	assert_int_equal(record[96] << 8 | record[97], 14);
+	assert_int_equal(record[98 + 14], 1);
 	assert_true(blob < record + len);
 	fails(crypt(session, false, root, mechanism(CKM_CMEK_KMS), blob,
 		    (CK_ULONG)(record + len - blob), out, &(CK_ULONG){sizeof(out)}));

@@ -31,7 +31,12 @@ def sized(data):
     return struct.pack(">H", len(data)) + data
 
 
-def record(ezk, project, cluster, zone, version, created, usages, wraps, limits=b""):
+def limits_of(items, max_lease, max_stale):
+    items = [*items, (4, struct.pack(">I", max_lease)), (5, struct.pack(">I", max_stale))]
+    return b"".join(bytes([tag]) + sized(value) for tag, value in items)
+
+
+def record(ezk, project, cluster, zone, version, created, usages, wraps, limits):
     bound = project + cluster + struct.pack(">QIQI", zone, version, created, usages)
     mac = hmac.new(derived(ezk, "record", zone, version), b"CEZK\x01" + bound + sized(limits), "sha256").digest()
     tail = sized(limits) + bytes([len(wraps)]) + b"".join(sized(arn.encode()) + sized(blob) for arn, blob in wraps)
@@ -84,11 +89,11 @@ def records():
         arn = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
         wraps = [(arn, filler("blob", 184)), ("arn:local:kms:local::key/µ", b"\0")][: 1 + version % 2]
         items = [(1, struct.pack(">QQ", 0x1085, 0xC345434B)), (2, filler("unwrap", 40)), (3, b"")][: version % 4]
-        limits = b"".join(bytes([tag]) + sized(value) for tag, value in items)
+        limits = limits_of(items, version, version // 2)
         made = record(ezk, project, cluster, zone, version, 1764000000000 + version, 0x33, wraps, limits)
         fingerprint = derived(ezk, "fingerprint", 0, 0)[:16]
         yield row("VECTOR_RECORD", ezk, zone, version, fingerprint, made)
-    versions = [record(filler("ezk", 32), project, cluster, 5, v, v, 0x7F, [(arn, bytes([v]))]) for v in (1, 2, 9)]
+    versions = [record(filler("ezk", 32), project, cluster, 5, v, v, 0x7F, [(arn, bytes([v]))], limits_of([], 86400, 0)) for v in (1, 2, 9)]
     yield row("VECTOR_SET", 5, len(versions), record_set(versions))
 
 
