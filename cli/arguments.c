@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "pkcs11/pkcs11.h"
@@ -16,6 +17,16 @@ const char *arguments_value(const struct arguments *arguments, const char *name)
 		if (strcmp(options[i].name, name) == 0)
 			return arguments->values[i];
 	return NULL;
+}
+
+int arguments_seconds(const struct arguments *arguments, const char *name, uint64_t *ret_seconds)
+{
+	const char *text = arguments_value(arguments, name);
+
+	if (text == NULL || decimal_decode(text, CMEK_LEASE_BOUND_MAX, ret_seconds))
+		return CMEK_EXIT_OK;
+	return fail(CMEK_EXIT_USAGE, "--%s is a number of seconds up to %lu (a year), not %s", name,
+		    CMEK_LEASE_BOUND_MAX, text);
 }
 
 static int usage_error(const struct command *command, const char *what, const char *which)

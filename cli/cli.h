@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum { ARGUMENTS_OPTIONS_MAX = 12, ARGUMENTS_POSITIONAL_MAX = 3 };
@@ -40,6 +41,9 @@ struct arguments {
 /* The value of an option of this command, never empty (its name, if it stands alone); NULL: not
  * given. */
 const char *arguments_value(const struct arguments *arguments, const char *name);
+/* An option that is a number of seconds, at most a year; *ret_seconds is left as it was where it is
+ * not given. Reports; an exit code. */
+int arguments_seconds(const struct arguments *arguments, const char *name, uint64_t *ret_seconds);
 /* Parses what follows the command's words. Prints the cause and answers CMEK_EXIT_USAGE, or -1: go
  * on; CMEK_EXIT_OK after --help. */
 int arguments_parse(struct arguments *arguments, const struct command *command, int count,

@@ -31,6 +31,12 @@ static const struct option_row cluster_options[] = {
 	{ "provider", "aws|local", "its provider; it must be the root key's (default: that)", false },
 	END,
 };
+static const struct option_row database_options[] = {
+	PROJECT,
+	{ "max-lease", "SECONDS", "the greatest lease of its key, for good; 0: each operation asks the KMS", false },
+	{ "max-stale", "SECONDS", "how long it works at most while the KMS is out of reach; 0: its lease", false },
+	END,
+};
 #define FORCE { "force", NULL, "replace OUT if it is there", false }
 
 static const struct option_row encrypt_options[] = {
@@ -51,6 +57,8 @@ static const struct option_row decrypt_options[] = {
 static const struct option_row policy_options[] = {
 	PROJECT,
 	{ "role", "ROLE", "reader, writer, rewrapper or admin", true },
+	{ "max-lease", "SECONDS", "only zones whose greatest lease is no greater", false },
+	{ "max-stale", "SECONDS", "only zones whose greatest stale time is no greater", false },
 	{ "principal", "ARN", "who gets it, for the key policy (default: a placeholder)", false },
 	END,
 };
@@ -114,8 +122,11 @@ const struct command commands[] = {
 	  "Makes the zone's key (EZK), encrypts it by the cluster's root key and stores it. Data of one\n"
 	  "database never opens by the key of another. Data written before is not encrypted by this:\n"
 	  "migrate it by backup and restore.\n\n"
-	  "  cmek database create --project payments prod/orders\n",
-	  project_only, database_create },
+	  "Its greatest lease and stale time hold wherever its key is used, whatever is configured there,\n"
+	  "and never change. Without the options they are [zones] max_lease_seconds and max_stale_seconds.\n\n"
+	  "  cmek database create --project payments prod/orders\n"
+	  "  cmek database create --project payments --max-lease 3600 --max-stale 0 prod/cards\n",
+	  database_options, database_create },
 	{ "database", "list", "", "the databases of a project",
 	  "Name, zone id, key version and root key of each.\n",
 	  project_only, database_list },
@@ -163,7 +174,10 @@ const struct command commands[] = {
 	  "  rewrapper  has the KMS move the zone's key to another root key, without ever seeing it\n"
 	  "             (kms:ReEncrypt; there is no command for this yet)\n"
 	  "  admin      all but the rewrapper's; also adds root keys and imports keys\n\n"
-	  "  cmek policy --project payments --role reader prod/orders\n",
+	  "With --max-lease or --max-stale they let nobody open or make a zone that may go on for longer\n"
+	  "after a yes of the KMS.\n\n"
+	  "  cmek policy --project payments --role reader prod/orders\n"
+	  "  cmek policy --project payments --role writer --max-lease 3600\n",
 	  policy_options, policy_print },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"

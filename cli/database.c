@@ -11,6 +11,8 @@ static void fields(struct printer *printer, const struct token *token, CK_OBJECT
 	print_id(printer, "zone", object_zone_id(token, zone));
 	print_number(printer, "version", object_number(token, zone, CKA_CMEK_VERSION));
 	print_text(printer, "state", state_text(object_number(token, zone, CKA_CMEK_STATE)));
+	print_number(printer, "max_lease", object_number(token, zone, CKA_CMEK_MAX_LEASE));
+	print_number(printer, "max_stale", object_number(token, zone, CKA_CMEK_MAX_STALE));
 	print_take(printer, "root_key", object_text(token, zone, CKA_CMEK_ROOT_KEY));
 }
 
@@ -23,6 +25,26 @@ static int check_label(const char *label)
 	return CMEK_EXIT_OK;
 }
 
+/* Adds what is asked for of leases to a template, which has room for it. */
+static int add_bounds(const struct arguments *arguments, CK_ULONG bounds[static 2],
+		      CK_ATTRIBUTE *template, CK_ULONG *count)
+{
+	static const struct {
+		const char *option;
+		CK_ATTRIBUTE_TYPE type;
+	} rows[] = {{"max-lease", CKA_CMEK_MAX_LEASE}, {"max-stale", CKA_CMEK_MAX_STALE}};
+	uint64_t seconds = 0;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		TRY(arguments_seconds(arguments, rows[i].option, &seconds));
+		bounds[i] = seconds;
+		if (arguments_value(arguments, rows[i].option) != NULL)
+			template[(*count)++] =
+				(CK_ATTRIBUTE){rows[i].type, &bounds[i], sizeof(bounds[i])};
+	}
+	return CMEK_EXIT_OK;
+}
+
 int database_create(const struct arguments *arguments)
 {
 	const char *label = arguments->positional[0];
@@ -31,8 +53,8 @@ int database_create(const struct arguments *arguments)
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
 	CK_KEY_TYPE aes = CKK_AES;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-	CK_ULONG len = 32;
-	CK_ATTRIBUTE template[] = {
+	CK_ULONG len = 32, count = 9, bounds[2];
+	CK_ATTRIBUTE template[11] = {
 		{CKA_CLASS, &class, sizeof(class)},
 		{CKA_KEY_TYPE, &aes, sizeof(aes)},
 		{CKA_TOKEN, &yes, sizeof(yes)},
@@ -47,9 +69,9 @@ int database_create(const struct arguments *arguments)
 	CK_RV rv;
 
 	TRY(check_label(label));
+	TRY(add_bounds(arguments, bounds, template, &count));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
-	rv = token.functions->C_GenerateKey(token.session, &generate, template, COUNT_OF(template),
-					    &zone);
+	rv = token.functions->C_GenerateKey(token.session, &generate, template, count, &zone);
 	if (rv != CKR_OK)
 		return module_failed(rv, "creating database %s in project %s", label,
 				     token.project);

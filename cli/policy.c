@@ -76,7 +76,10 @@ struct subject {
 	char *project;		   /* id, 32 hex digits */
 	char zone[24];		   /* decimal; empty: the whole project */
 	const char *principal;
+	uint64_t max_lease, max_stale; /* UNBOUNDED: whatever a zone has */
 };
+
+#define UNBOUNDED UINT64_MAX
 
 static void subject_clear(struct subject *subject)
 {
@@ -216,16 +219,71 @@ static void require(json_t *pairs, const char *name, const char *value)
 	json_object_set_new(pairs, buffer_text(&key), json_string(value));
 }
 
-static json_t *condition(const struct grant *grant, const struct subject *subject)
+static void add_pattern(json_t *patterns, const char *digits, size_t len, char next, size_t more)
+{
+	char pattern[32] = "";
+
+	memcpy(pattern, digits, len);
+	if (next != '\0')
+		pattern[len++] = next;
+	memset(pattern + len, '?', more);
+	pattern[len + more] = '\0';
+	json_array_append_new(patterns, json_string(pattern));
+}
+
+/*
+ * Values of the encryption context are text to IAM, whose condition keys for them have string
+ * operators only. So the decimal numbers up to `greatest`, as the module writes them, are put as
+ * patterns, in which ? is any one character: all shorter ones; those of its length that begin as it
+ * does and go on with a smaller digit; and itself.
+ */
+static json_t *numbers_up_to(uint64_t greatest)
+{
+	json_t *patterns = json_array();
+	char digits[24];
+	size_t len = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)greatest);
+
+	for (size_t shorter = 1; shorter < len; shorter++)
+		add_pattern(patterns, digits, 0, '\0', shorter);
+	for (size_t i = 0; i < len; i++)
+		for (char digit = i == 0 && len > 1 ? '1' : '0'; digit < digits[i]; digit++)
+			add_pattern(patterns, digits, i, digit, len - i - 1);
+	add_pattern(patterns, digits, len, '\0', 0);
+	return patterns;
+}
+
+static void bound(json_t *pairs, const char *name, uint64_t greatest)
+{
+	if (greatest != UNBOUNDED)
+		json_object_set_new(pairs, name, numbers_up_to(greatest));
+}
+
+/* Zones have a greatest lease; canaries and what comes in from elsewhere have none. */
+static json_t *lease_condition(const struct grant *grant, const struct subject *subject)
 {
 	json_t *pairs = json_object();
+
+	if (strcmp(grant->purpose, "ezk") == 0) {
+		bound(pairs, "kms:EncryptionContext:cmek:max-lease", subject->max_lease);
+		bound(pairs, "kms:EncryptionContext:cmek:max-stale", subject->max_stale);
+	}
+	return pairs;
+}
+
+static json_t *condition(const struct grant *grant, const struct subject *subject)
+{
+	json_t *pairs = json_object(), *lease = lease_condition(grant, subject), *both;
 
 	require(pairs, "cmek:purpose", grant->purpose);
 	if (grant->scope == SCOPE_ZONE && subject->zone[0] != '\0')
 		require(pairs, "cmek:zone", subject->zone);
 	else if (grant->scope != SCOPE_PURPOSE)
 		require(pairs, "cmek:project", subject->project);
-	return json_pack("{s:o}", "StringEquals", pairs);
+	both = json_pack("{s:o}", "StringEquals", pairs);
+	if (json_object_size(lease) > 0)
+		json_object_set(both, "StringLike", lease);
+	json_decref(lease);
+	return both;
 }
 
 static json_t *actions_of(const struct grant *grant)
@@ -276,12 +334,15 @@ int policy_print(const struct arguments *arguments)
 	const char *principal = arguments_value(arguments, "principal");
 	const struct role *role = find_role(role_name);
 	AUTO(token_close) struct token token = {0};
-	AUTO(subject_clear) struct subject subject = {0};
+	AUTO(subject_clear)
+	struct subject subject = {.max_lease = UNBOUNDED, .max_stale = UNBOUNDED};
 	json_t *both;
 
 	if (role == NULL)
 		return fail(CMEK_EXIT_USAGE,
 			    "no role %s; there are reader, writer, rewrapper and admin", role_name);
+	TRY(arguments_seconds(arguments, "max-lease", &subject.max_lease));
+	TRY(arguments_seconds(arguments, "max-stale", &subject.max_stale));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
 	TRY(find_subject(&token, role, arguments->positional[0], &subject));
 	subject.principal = principal == NULL ? "arn:aws:iam::ACCOUNT:role/ROLE" : principal;

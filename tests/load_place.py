@@ -33,8 +33,9 @@ class Use:
 class Place:
     """A KMS of its own, and a project with zones z0, z1, … under one root key."""
 
-    def __init__(self, folder, zones):
-        self.fake, self.folder, self.zones = FakeAws().__enter__(), folder, zones
+    def __init__(self, folder, zones, made_with=""):
+        """`made_with`: settings of [zones]."""
+        self.fake, self.folder, self.zones, self.made_with = FakeAws().__enter__(), folder, zones, made_with
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")}, **self.fake.environment(),
             "CMEK_PKCS11_MODULE": os.path.join(BUILD, "cmek-pkcs11.so"),
@@ -48,7 +49,7 @@ class Place:
 
     def configure(self, kms, attempts=1, aws="", deny=1):
         with open(os.path.join(self.folder, "cmek.conf"), "w", encoding="utf-8") as file:
-            file.write(f"[store]\npath = {self.folder}/store.db\n[aws]\nmax_attempts = {attempts}\n{aws}[log]\nlevel = off\n[kms]\ndeny_seconds = {deny}\n{kms}")
+            file.write(f"[store]\npath = {self.folder}/store.db\n[aws]\nmax_attempts = {attempts}\n{aws}[zones]\n{self.made_with}[log]\nlevel = off\n[kms]\ndeny_seconds = {deny}\n{kms}")
 
     def run(self, *words):
         return subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120, check=True).stdout

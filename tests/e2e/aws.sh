@@ -51,8 +51,8 @@ calls = [c for c in json.load(sys.stdin) if c["operation"] in ("Encrypt", "Decry
 assert calls and all(c["status"] == 200 for c in calls)
 assert {c["context"]["cmek:purpose"] for c in calls} <= {"ezk", "canary"}
 assert {tuple(sorted(c["context"])) for c in calls if c["context"]["cmek:purpose"] == "ezk"} == {
-    ("cmek:cluster", "cmek:project", "cmek:purpose", "cmek:version", "cmek:zone")}'; }
-ok "each EZK was encrypted for its purpose, project, cluster, zone and version" contexts_name
+    ("cmek:cluster", "cmek:max-lease", "cmek:max-stale", "cmek:project", "cmek:purpose", "cmek:version", "cmek:zone")}'; }
+ok "each EZK was encrypted for its purpose, project, cluster, zone, version and greatest lease" contexts_name
 
 # How often the KMS is asked
 seal() { mkdir "$work/$1" && "$driver" seal demo "prod/$1" "$work/$1" 100; }

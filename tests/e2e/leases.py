@@ -53,9 +53,17 @@ def check_calls(place, renew, lease, until):
     ok(not near, "once a lease", near[:5])
 
 
-def check_whole(place, renew, lease=6, leases=3):
+WEEK = 604800
+
+
+def check_cut_to_records(place, renew, lease=6):
+    """A week is configured, and the zones' records allow less: all is as where that is configured, down to one canary a lease."""
+    check_whole(place, renew, lease, configured=WEEK)
+
+
+def check_whole(place, renew, lease=6, leases=3, configured=None):
     """From cold zones to a key that is disabled, and back."""
-    place.configure(f"lease_seconds = {lease}\nrenew = {renew}\n")
+    place.configure(f"lease_seconds = {configured or lease}\nrenew = {renew}\n")
     place.forget()
     child = place.start("run", 64, int((leases + 2) * lease * 1000), 100)
     while not place.fake.requests():
@@ -83,8 +91,12 @@ def check_whole(place, renew, lease=6, leases=3):
     ok(all(use.good for use in back if use.began > first + 1 + TICK), "with every handle", sum(not use.good for use in back))
 
 
-def check_outage(place, lease=2, stale=7):
-    place.configure(f"lease_seconds = {lease}\nmax_stale_seconds = {stale}\n")
+def check_outage_cut_to_records(place):
+    check_outage(place, configured=WEEK)
+
+
+def check_outage(place, lease=2, stale=7, configured=None):
+    place.configure(f"lease_seconds = {lease}\nmax_stale_seconds = {configured or stale}\n")
     place.forget()
     child = place.start("run", 8, 16000)
     time.sleep(3)
@@ -139,16 +151,19 @@ def check_silence(place, lease=10, stale=60, call=5):
     ok(max(gaps, default=call) < call / 2, "and at no time did all of them", max(gaps, default=None))
 
 
-def part(check, zones, *more):
+def part(check, zones, *more, made_with=""):
     try:
         with tempfile.TemporaryDirectory() as folder:
-            check(Place(folder, zones), *more)
+            check(Place(folder, zones, made_with), *more)
     except Exception as error:  # a thread's end is not seen otherwise
         ok(False, f"{check.__name__} {more}", repr(error))
 
 
 PARTS = [(check_whole, 100, "root-key"), (check_whole, 100, "zone"), (check_outage, 10), (check_silence, 4), (check_without_coasting, 10)]
+BOUNDED = [((check_cut_to_records, 20, "root-key"), "max_lease_seconds = 6\n"), ((check_cut_to_records, 20, "zone"), "max_lease_seconds = 6\n"),
+           ((check_outage_cut_to_records, 10), "max_stale_seconds = 7\n")]
 threads = [threading.Thread(target=part, args=arguments) for arguments in PARTS]
+threads += [threading.Thread(target=part, args=arguments, kwargs={"made_with": bound}) for arguments, bound in BOUNDED]
 for thread in threads:
     thread.start()
 for thread in threads:

@@ -13,7 +13,7 @@ import botocore.exceptions
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(ROOT, "tests"))
-from fake_kms import FakeAws  # noqa: E402
+from fake_kms import FakeAws, policy as evaluator  # noqa: E402
 
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(ROOT, "build"))
 count = 0
@@ -247,7 +247,89 @@ def check_multi_region(fake, home, owner):
     del there
 
 
+MAX_LEASE, MAX_STALE = "kms:EncryptionContext:cmek:max-lease", "kms:EncryptionContext:cmek:max-stale"
+
+
+def patterns_of(owner, greatest):
+    ok(owner("policy", "--project", "p", "--role", "reader", "--max-lease", str(greatest)), f"a policy of leases up to {greatest}", owner.said)
+    opens_zone = next(part for part in json.loads(owner.said)["key_policy"]["Statement"] if part["Sid"] == "OpenZone")
+    return opens_zone["Condition"]["StringLike"]
+
+
+def check_patterns(owner):
+    """IAM has strings to compare with: the patterns match the numbers up to the greatest, and no other that a record can have."""
+    for greatest in (0, 7, 10, 99, 300, 3600, 86399, 86400, 604800, 31536000):
+        like = patterns_of(owner, greatest)
+        near = {0, 1, 9, 10, 99, 100, 999, 1000, 4294967295, *range(max(0, greatest - 1200), greatest + 1200), *range(0, 10 ** 8, 77777)}
+        wrong = [number for number in near if evaluator.string_like(like[MAX_LEASE], str(number)) != (number <= greatest)]
+        ok(not wrong and not evaluator.string_like(like[MAX_LEASE], None), f"which matches the numbers up to {greatest} and no others", wrong[:5])
+
+
+def documented_refusal():
+    """The statement for a key's policy that docs/aws.md shows."""
+    with open(os.path.join(ROOT, "docs", "aws.md"), encoding="utf-8") as file:
+        blocks = [block.split("```")[0] for block in file.read().split("```json")[1:]]
+    return next(json.loads(block) for block in blocks if "RefuseLongerLeases" in block)
+
+
+def check_greatest_lease(fake, home, owner, arn):
+    """The owner of the key bounds leases by policy: who would go on for longer after a yes makes no zone and opens none."""
+    for name, *bounds in (("short", "--max-lease", "3600", "--max-stale", "600"), ("longer", "--max-lease", "3601", "--max-stale", "600")):
+        ok(owner("database", "create", "--project", "p", *bounds, f"c/{name}"), f"a database, {bounds}", owner.said)
+        plain = os.path.join(home, name)
+        with open(plain, "w", encoding="utf-8") as file:
+            file.write(f"of zone {name}")
+        ok(owner("encrypt", "--project", "p", "--database", f"c/{name}", plain, plain + ".cmek"), f"encrypt into {name}", owner.said)
+    told = context_of(fake, owner, home, "short")
+    ok((told["cmek:max-lease"], told["cmek:max-stale"]) == ("3600", "600"), "the KMS's log shows both of the zone", told)
+    ok(owner("database", "show", "--project", "p", "c/short", "--json") and json.loads(owner.said)["max_lease"] == 3600, "and so does the command", owner.said)
+    check_patterns(owner)
+    reader, _ = with_role(fake, home, owner, "reader", "--max-lease", "3600")
+    ok(opens(reader, home, "short"), "a reader of leases up to an hour opens the zone of an hour", reader.said)
+    ok(not opens(reader, home, "longer") and reader.code == 5, "and not that of a second more", reader.said)
+    ok(not opens(reader, home, "a") and reader.code == 5, "nor that of a day", reader.said)
+    reader, _ = with_role(fake, home, owner, "reader", "--max-stale", "599")
+    ok(not opens(reader, home, "short") and reader.code == 5, "who may not coast so long does not open it", reader.said)
+    writer, _ = with_role(fake, home, owner, "writer", "--max-lease", "3600")
+    ok(writer("database", "create", "--project", "p", "--max-lease", "60", "c/minute"), "a writer of leases up to an hour makes one of a minute", writer.said)
+    ok(not writer("database", "create", "--project", "p", "--max-lease", "3601", "c/no") and writer.code == 5, "none of more than an hour", writer.said)
+    ok(not writer("database", "create", "--project", "p", "c/no") and writer.code == 5, "and none without a word about it", writer.said)
+    check_key_demands(fake, home, owner, arn, told)
+
+
+def check_key_demands(fake, home, owner, arn, context):
+    key, before = fake.key_of(arn), fake.key_of(arn).policy
+    without = {name: value for name, value in context.items() if not name.startswith("cmek:max-")}
+    kms = boto3.client("kms", region_name="us-west-2", endpoint_url=fake.url, aws_access_key_id=owner.environment["AWS_ACCESS_KEY_ID"],
+                       aws_secret_access_key=owner.environment["AWS_SECRET_ACCESS_KEY"])
+    blob = kms.encrypt(KeyId=arn, Plaintext=b"z" * 32, EncryptionContext=without)["CiphertextBlob"]
+    # What cmek policy prints, where the key's policy leaves nothing to IAM.
+    role = "arn:aws:iam::111122223333:role/bounded"
+    fake.identities.roles[role] = {"policies": []}
+    session = fake.identities.issue("test", role)
+    guest = Someone(fake, home, session)
+    guest.environment["AWS_SESSION_TOKEN"] = session.token
+    ok(owner("policy", "--project", "p", "--role", "reader", "--max-lease", "3600", "--principal", role), "a key policy that demands it", owner.said)
+    key.policy = {"Statement": json.loads(owner.said)["key_policy"]["Statement"]}
+    bounded = boto3.client("kms", region_name="us-west-2", endpoint_url=fake.url, aws_access_key_id=guest.environment["AWS_ACCESS_KEY_ID"],
+                           aws_secret_access_key=guest.environment["AWS_SECRET_ACCESS_KEY"], aws_session_token=session.token)
+    ok(opens(guest, home, "short"), "lets who it names open a zone of no more", guest.said)
+    ok(not opens(guest, home, "longer") and guest.code == 5, "and none of more", guest.said)
+    ok(may(bounded, "decrypt", KeyId=arn, CiphertextBlob=blob, EncryptionContext=without) is None, "nor one without it")
+    # What docs/aws.md shows for everybody, whatever else allows.
+    key.policy = {"Statement": before["Statement"] + [documented_refusal()]}
+    ok(opens(owner, home, "short"), "where the key's policy refuses longer leases to all, the zone of an hour opens", owner.said)
+    ok(not opens(owner, home, "longer") and owner.code == 5, "that of more does not, for the owner either", owner.said)
+    ok(may(kms, "decrypt", KeyId=arn, CiphertextBlob=blob, EncryptionContext=without) is None, "nor one without it, the owner's or not")
+    ok(not owner("database", "create", "--project", "p", "c/no") and owner.code == 5, "and no zone of more is made", owner.said)
+    key.policy = before
+    ok(opens(owner, home, "longer"), "without that it opens", owner.said)
+
+
 def check_bad_input(owner):
+    for seconds in ("-1", "soon", "31536001", "1e3"):
+        ok(not owner("policy", "--project", "p", "--role", "reader", "--max-lease", seconds) and owner.code == 2, f"a lease of {seconds} is a usage error", owner.said)
+        ok(not owner("database", "create", "--project", "p", "--max-stale", seconds, "c/no") and owner.code == 2, "and so is a database's", owner.said)
     ok(not owner("policy", "--project", "p", "--role", "king") and owner.code == 2, "an unknown role is a usage error", owner.said)
     ok(owner("project", "create", "new") and owner("policy", "--project", "new", "--role", "admin"), "who adds the first root key needs no other", owner.said)
     ok("SeeNewKeys" in owner.said and "OpenZone" not in owner.said, "and gets what that needs", owner.said)
@@ -266,6 +348,7 @@ with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
     check_states(aws, folder, the_owner, the_arn)
     check_project_roles(aws, folder, the_owner)
     check_rewrapper(aws, folder, the_owner, the_arn)
+    check_greatest_lease(aws, folder, the_owner, the_arn)
     check_bad_input(the_owner)
     check_multi_region(aws, folder, the_owner)
 print(f"1..{count}")

@@ -71,7 +71,8 @@ def principal_of(caller):
 
 
 def named(key_policy, principal):
-    return [statement for statement in as_list(key_policy["Statement"]) if principal in as_list(statement["Principal"]["AWS"])]
+    """Those about this principal, or about everybody."""
+    return [statement for statement in as_list(key_policy["Statement"]) if {principal, "*"} & set(as_list(statement["Principal"]["AWS"]))]
 
 
 def of_account(account):

@@ -265,6 +265,130 @@ static void a_limit_that_this_release_does_not_know_is_not_passed_over(void **st
 	fails_for(CMEK_ERROR_RECORD_NEWER, session, visit_as(session, &set, greedy(), &visitor));
 }
 
+/* --- The greatest lease */
+
+static struct template *zone_template(const char *label)
+{
+	struct template *t = with_text(aes_template(), CKA_LABEL, label);
+
+	with_bool(t, CKA_TOKEN, true);
+	with_bool(t, CKA_SENSITIVE, true);
+	with_bool(t, CKA_EXTRACTABLE, false);
+	return with_number(t, CKA_VALUE_LEN, 32);
+}
+
+static CK_OBJECT_HANDLE bounded_zone(CK_SESSION_HANDLE session, const char *label,
+				     CK_ULONG max_lease)
+{
+	return key_generate(session,
+			    with_number(zone_template(label), CKA_CMEK_MAX_LEASE, max_lease));
+}
+
+static CK_RV generate(CK_SESSION_HANDLE session, struct template *t)
+{
+	CK_OBJECT_HANDLE key;
+
+	return p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN), t->rows, t->count, &key);
+}
+
+static void a_zone_says_its_greatest_lease_wherever_it_is(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE zone = bounded_zone(session, "an hour", 3600), visitor;
+
+	assert_int_equal(attribute_number(session, zone, CKA_CMEK_MAX_LEASE), 3600);
+	assert_int_equal(attribute_number(session, zone, CKA_CMEK_MAX_STALE), 86400);
+	visitor = visitor_of(session, zone, greedy());
+	assert_int_equal(attribute_number(session, visitor, CKA_CMEK_MAX_LEASE), 3600);
+	assert_int_equal(attribute_number(session, visitor, CKA_CMEK_MAX_STALE), 86400);
+	zone = key_generate(session,
+			    with_number(zone_template("no outage"), CKA_CMEK_MAX_STALE, 0));
+	assert_int_equal(attribute_number(session, zone, CKA_CMEK_MAX_LEASE), 86400);
+	assert_int_equal(attribute_number(session, zone, CKA_CMEK_MAX_STALE), 0);
+}
+
+static void a_greatest_lease_is_given_to_a_new_zone_and_to_nothing_else(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE zone = bounded_zone(session, "a minute", 60), other;
+	CK_ULONG before = objects_count(session, template_new());
+	struct template *t = with_number(template_new(), CKA_CMEK_MAX_LEASE, 61);
+	struct set set;
+
+	answers(CKR_ATTRIBUTE_READ_ONLY,
+		p11->C_SetAttributeValue(session, zone, t->rows, t->count));
+	assert_int_equal(attribute_number(session, zone, CKA_CMEK_MAX_LEASE), 60);
+	answers(CKR_ATTRIBUTE_VALUE_INVALID,
+		generate(session, with_number(zone_template("long"), CKA_CMEK_MAX_LEASE,
+					      CMEK_LEASE_BOUND_MAX + 1)));
+	answers(CKR_ATTRIBUTE_VALUE_INVALID,
+		generate(session, with_number(zone_template("long"), CKA_CMEK_MAX_STALE,
+					      (CK_ULONG)1 << 32)));
+	t = with_number(aes_template(), CKA_VALUE_LEN, 32);
+	answers(CKR_TEMPLATE_INCONSISTENT,
+		generate(session, with_number(t, CKA_CMEK_MAX_STALE, 60)));
+	export_zone(session, zone, &set);
+	answers(CKR_TEMPLATE_INCONSISTENT,
+		visit_as(session, &set, with_number(greedy(), CKA_CMEK_MAX_LEASE, 60), &other));
+	t = with(with_number(aes_template(), CKA_CMEK_MAX_LEASE, 60), CKA_VALUE, known_value, 32);
+	answers(CKR_ATTRIBUTE_READ_ONLY, p11->C_CreateObject(session, t->rows, t->count, &other));
+	assert_int_equal(objects_count(session, template_new()), before);
+}
+
+/* The embedded KMS's key, by other hands than this process's. */
+static void disable_all_keys(void)
+{
+	char path[4200], keys[65536] = "", *at;
+	FILE *file;
+	size_t len;
+
+	snprintf(path, sizeof(path), "%s/local.keys", token_folder());
+	file = fopen(path, "r+");
+	assert_non_null(file);
+	len = fread(keys, 1, sizeof(keys) - 1, file);
+	keys[len] = '\0';
+	rewind(file);
+	while ((at = strstr(keys, "\"Enabled\"")) != NULL) {
+		memmove(at + 10, at + 9, strlen(at + 9) + 1);
+		memcpy(at, "\"Disabled\"", 10);
+	}
+	assert_int_equal(fputs(keys, file) >= 0 && fclose(file) == 0, 1);
+}
+
+static CK_RV encrypts(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE zone)
+{
+	CK_BYTE block[16] = {0};
+	CK_RV rv = p11->C_EncryptInit(session, mechanism(CKM_AES_ECB), zone);
+
+	return rv != CKR_OK ? rv : p11->C_Encrypt(session, block, 16, block, &(CK_ULONG){16});
+}
+
+/* Of two zones under one root key one may be used for a day, and the other asks. */
+static void a_record_of_0_outdoes_a_week_in_the_configuration(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE usual, asks;
+
+	p11->C_Finalize(NULL);
+	token_configure("lease_seconds = 604800\n");
+	check(initialize());
+	session = session_new();
+	usual = some_zone(session);
+	asks = bounded_zone(session, "asks", 0);
+	check(encrypts(session, usual));
+	check(encrypts(session, asks));
+	disable_all_keys();
+	check(encrypts(session, usual));
+	answers(CKR_KEY_FUNCTION_NOT_PERMITTED, encrypts(session, asks));
+	assert_int_equal(last_error(session), CMEK_ERROR_KMS_DISABLED);
+	/* Which is a no about the key, and so ends the other's lease. */
+	answers(CKR_KEY_FUNCTION_NOT_PERMITTED, encrypts(session, usual));
+	p11->C_Finalize(NULL);
+	token_configure("");
+	check(initialize());
+	*state = (void *)session_new();
+}
+
 int rules_limits(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +399,10 @@ int rules_limits(void)
 		in_session(more_limits_than_a_record_holds_are_refused),
 		in_session(a_record_without_one_of_its_limits_does_not_come_in),
 		in_session(a_limit_that_this_release_does_not_know_is_not_passed_over),
+		in_session(a_zone_says_its_greatest_lease_wherever_it_is),
+		in_session(a_greatest_lease_is_given_to_a_new_zone_and_to_nothing_else),
+		/* The last: its key stays disabled. */
+		in_session(a_record_of_0_outdoes_a_week_in_the_configuration),
 	};
 
 	return run_group("limits", tests, token_setup, token_teardown);
