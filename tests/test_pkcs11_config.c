@@ -57,6 +57,8 @@ static void every_setting_has_a_default(void **state)
 	assert_int_equal(config.zone_lease_seconds, 86400);
 	assert_int_equal(config.deny_seconds, 5);
 	assert_int_equal(config.max_stale_seconds, 0);
+	assert_int_equal(config.zones_max_lease_seconds, 86400);
+	assert_int_equal(config.zones_max_stale_seconds, 86400);
 	assert_int_equal(config.deletion_window_days, 30);
 	assert_int_equal(config.kms_renew, CONFIG_RENEW_ROOT_KEY);
 	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_LOCAL);

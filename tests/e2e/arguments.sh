@@ -21,7 +21,7 @@ teaches() { # WORDS...: usage, prose, each option
     local option
     exits 0 "$cmek" "$@" --help || return 1
     grep -q "^usage: cmek $*" "$work/out" && grep -q '^Options:' "$work/out" && ! [ -s "$work/err" ] || return 1
-    for option in $(sed -n 1p "$work/out" | grep -oE -- '--[a-z]+'); do
+    for option in $(sed -n 1p "$work/out" | grep -oE -- '--[a-z-]+'); do
         grep -qE -- "^  $option .{10}" "$work/out" || { echo "$option is not explained"; return 1; }
     done
 }

@@ -182,6 +182,8 @@ class Home:
         time.sleep(1.1)  # a process looks into the store once a second
 
 
+# Limits of leases, which every record has behind all others.
+A_DAY, A_WEEK = "x'0400040001518005000400015180'", "x'04000400093a8005000400093a80'"
 # What changes; and whether the zone does what it was made for all the same.
 CHANGES = [
     ("its usages", ["UPDATE zones SET usages = 127"], True),
@@ -189,8 +191,10 @@ CHANGES = [
     ("no further attributes", ["UPDATE zones SET extra = x''"], True),
     ("usages and attributes", ["UPDATE zones SET usages = 127, extra = x'', imported = 0"], True),
     ("the record's usages", ["UPDATE zones SET usages = 127", "UPDATE ezk_versions SET greatest_usages = 127"], False),
-    ("the record's limits", ["UPDATE zones SET extra = x''", "UPDATE ezk_versions SET limits = x''"], False),
-    ("all of it", ["UPDATE zones SET usages = 127, extra = x''", "UPDATE ezk_versions SET greatest_usages = 127, limits = x''"], False),
+    ("the record's limits", ["UPDATE zones SET extra = x''", f"UPDATE ezk_versions SET limits = {A_DAY}"], False),
+    ("all of it", ["UPDATE zones SET usages = 127, extra = x''", f"UPDATE ezk_versions SET greatest_usages = 127, limits = {A_DAY}"], False),
+    ("all limits, those of leases too,", ["UPDATE zones SET extra = x''", "UPDATE ezk_versions SET limits = x''"], False),
+    ("its greatest lease", [f"UPDATE ezk_versions SET limits = CAST(substr(limits, 1, length(limits) - 14) || {A_WEEK} AS BLOB)"], False),
     ("a limit of a later release", ["UPDATE ezk_versions SET limits = x'c80000'"], False),
 ]
 

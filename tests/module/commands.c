@@ -227,6 +227,14 @@ static void databases(void **state)
 	prints("main/orders");
 	done("database show --project demo main/orders --json");
 	prints("\"version\": 1");
+	prints("\"max_lease\": 86400");
+	prints("\"max_stale\": 86400");
+	refused("database create --project demo --max-lease soon main/new", CMEK_EXIT_USAGE,
+		"--max-lease is a number of seconds up to 31536000 (a year), not soon");
+	refused("database create --project demo --max-stale 31536001 main/new", CMEK_EXIT_USAGE,
+		"--max-stale is a number of seconds");
+	refused("database create --project demo --max-lease 60 main/orders", CMEK_EXIT_REFUSED,
+		"already; choose another label");
 	refused("database create --project demo main/orders", CMEK_EXIT_REFUSED,
 		"already; choose another label");
 	refused("database create --project demo orders", CMEK_EXIT_USAGE, "CLUSTER/DB");
