@@ -188,6 +188,25 @@ static void canary_extends_each_lease_by_no_more_than_its_own_record_allows(void
 	assert_int_equal(calls(l), 4);
 }
 
+static void zone_of_0_asks_for_each_operation_from_the_first_on(void **state)
+{
+	struct leased *l = *state;
+
+	make_zones(l, 1);
+	l->ezks[l->count++] = make_bounded_zone(l, "asks", (struct wished_seconds){true, 0});
+	/* Before anything was asked, the store's word counts. */
+	assert_int_equal(l->ezks[0]->lease.lease_ms, LEASE_SECONDS * 1000);
+	assert_int_equal(l->ezks[1]->lease.lease_ms, 0);
+	for (unsigned i = 1; i <= 5; i++) {
+		assert_int_equal(ezk_begin(l->ezks[0]), ZONE_OK);
+		assert_int_equal(ezk_begin(l->ezks[1]), ZONE_OK);
+		assert_int_equal(calls(l), 1 + i);
+	}
+	set_key(l, KMS_KEY_DISABLED);
+	assert_int_equal(ezk_begin(l->ezks[0]), ZONE_OK);
+	assert_int_equal(ezk_begin(l->ezks[1]), ZONE_KMS_DISABLED);
+}
+
 static void log_says_once_that_a_record_cuts_the_configuration(void **state)
 {
 	char *path = path_join(((struct leased *)*state)->f->folder, "log");
@@ -357,6 +376,7 @@ int main(void)
 		CASE(root_key_without_a_canary_leaves_zones_to_themselves),
 		CASE(week_is_cut_to_the_lease_of_the_records),
 		CASE(canary_extends_each_lease_by_no_more_than_its_own_record_allows),
+		CASE(zone_of_0_asks_for_each_operation_from_the_first_on),
 		CASE(log_says_once_that_a_record_cuts_the_configuration),
 		CASE(disabled_key_is_noticed_by_its_canary),
 		CASE(disabled_key_is_noticed_by_zones_that_ask_for_themselves),

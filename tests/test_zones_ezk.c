@@ -238,6 +238,32 @@ static void change_of_what_the_mac_covers_ends_the_lease(void **state)
 	assert_int_equal(live_decrypts(live), 4);
 }
 
+/* A day, raised to a week by hand: neither does it count, nor does the key come by it. */
+static void greatest_lease_that_was_raised_in_the_store_opens_nothing(void **state)
+{
+	static const uint8_t raised[] = {4, 0, 4, 0, 9, 0x3a, 0x80, 5, 0, 4, 0, 9, 0x3a, 0x80};
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
+	AUTO(entry_releasep) struct entry *forged = live_zone_next(zone), *mended = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	assert_true(entry_set_bytes(&forged->of_zone.versions[0].limits,
+				    bytes(raised, sizeof(raised))));
+	ezks_rules(live->zones.ezks)->lease_ms = 604800000;
+	ezk = find(live, zone, 1);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(ezk->lease.lease_ms, 86400000);
+	ezks_changed(live->zones.ezks, forged, ZONE_OK);
+	assert_false(ezk_leased(ezk));
+	assert_int_equal(ezk_begin(ezk), ZONE_KMS_INVALID_CIPHERTEXT);
+	mended = live_zone_next(forged);
+	assert_true(entry_set_bytes(&mended->of_zone.versions[0].limits,
+				    zone->of_zone.versions[0].limits));
+	ezks_changed(live->zones.ezks, mended, ZONE_OK);
+	assert_int_equal(ezk->lease.lease_ms, 86400000);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+}
+
 static void change_of_a_name_leaves_the_lease_alone(void **state)
 {
 	struct live_zones *live = *state;
@@ -865,6 +891,7 @@ int main(void)
 		CASE(sweep_forgets_what_nobody_holds),
 		CASE(zone_is_asked_as_its_newest_state_says),
 		CASE(key_that_became_another_is_refused),
+		CASE(greatest_lease_that_was_raised_in_the_store_opens_nothing),
 		CASE(change_of_what_the_mac_covers_ends_the_lease),
 		CASE(change_of_a_name_leaves_the_lease_alone),
 		CASE(only_what_was_found_good_is_verified),
