@@ -78,8 +78,7 @@ def local_decrypt(key_file, blob, context):
 
 
 def aws_decrypt(arn, blob, context, region):
-    import boto3  # only who needs AWS needs boto3
-
+    import boto3  # only whoever needs AWS needs boto3
     client = boto3.client("kms", region_name=region or arn.split(":")[3])
     return client.decrypt(KeyId=arn, CiphertextBlob=blob, EncryptionContext=context)["Plaintext"]
 
@@ -251,8 +250,7 @@ def inspect(envelope):
 def write_whole(path, parts):
     """OUT appears only when everything has been verified. A link stays one, and a file its owner's."""
     if path == "-":
-        for part in parts:
-            sys.stdout.buffer.write(part)
+        sys.stdout.buffer.writelines(parts)
         sys.stdout.buffer.flush()
         return
     path = os.path.realpath(path)
@@ -262,8 +260,7 @@ def write_whole(path, parts):
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 was = os.stat(path)
                 os.fchown(file.fileno(), was.st_uid, was.st_gid)
-            for part in parts:
-                file.write(part)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
