@@ -238,7 +238,8 @@ static void change_of_what_the_mac_covers_ends_the_lease(void **state)
 	assert_int_equal(live_decrypts(live), 4);
 }
 
-/* A day, raised to a week by hand: neither does it count, nor does the key come by it. */
+/* A day, raised to a week by hand: the key does not come by it, and it is forgotten when the row is
+ * mended. */
 static void greatest_lease_that_was_raised_in_the_store_opens_nothing(void **state)
 {
 	static const uint8_t raised[] = {4, 0, 4, 0, 9, 0x3a, 0x80, 5, 0, 4, 0, 9, 0x3a, 0x80};
@@ -250,11 +251,7 @@ static void greatest_lease_that_was_raised_in_the_store_opens_nothing(void **sta
 	assert_true(entry_set_bytes(&forged->of_zone.versions[0].limits,
 				    bytes(raised, sizeof(raised))));
 	ezks_rules(live->zones.ezks)->lease_ms = 604800000;
-	ezk = find(live, zone, 1);
-	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	assert_int_equal(ezk->lease.lease_ms, 86400000);
-	ezks_changed(live->zones.ezks, forged, ZONE_OK);
-	assert_false(ezk_leased(ezk));
+	ezk = find(live, forged, 1);
 	assert_int_equal(ezk_begin(ezk), ZONE_KMS_INVALID_CIPHERTEXT);
 	mended = live_zone_next(forged);
 	assert_true(entry_set_bytes(&mended->of_zone.versions[0].limits,
