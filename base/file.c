@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_AT_ONCE = 16384 };
+enum { READ_AT_ONCE = 16384, TARGET_TRIES = 100 };
 
 void file_closep(int *fd)
 {
@@ -151,15 +151,21 @@ char *path_folder(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
+/* A file that is made between the two looks is no link, and is looked up once more. */
 char *path_target(const char *path)
 {
-	char *target = realpath(path, NULL);
 	struct stat found;
 
-	if (target != NULL || errno != ENOENT)
-		return target;
-	if (lstat(path, &found) != 0)
-		return strdup(path);
+	for (int tries = 0; tries < TARGET_TRIES; tries++) {
+		char *target = realpath(path, NULL);
+
+		if (target != NULL || errno != ENOENT)
+			return target;
+		if (lstat(path, &found) != 0)
+			return strdup(path);
+		if (S_ISLNK(found.st_mode))
+			break;
+	}
 	errno = ENOENT;
 	return NULL;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -76,6 +77,55 @@ static void paths_join_and_split(void **state)
 
 		assert_string_equal(path, split[i][1]);
 	}
+}
+
+struct churn {
+	const char *path;
+	atomic_bool stop;
+};
+
+static void *make_and_remove(void *state)
+{
+	struct churn *churn = state;
+
+	while (!churn->stop) {
+		int fd = open(churn->path, O_WRONLY | O_CREAT, 0600);
+
+		file_closep(&fd);
+		unlink(churn->path);
+	}
+	return NULL;
+}
+
+static void file_that_appears_is_no_link_to_nothing(void **state)
+{
+	enum { LOOKS = 20000 };
+	const char *path = in_folder("appears");
+	struct churn churn = {.path = path};
+	pthread_t thread;
+	int lost = 0;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, make_and_remove, &churn), 0);
+	for (int i = 0; i < LOOKS; i++) {
+		AUTO(freep) char *target = path_target(path);
+
+		lost += target == NULL;
+	}
+	churn.stop = true;
+	pthread_join(thread, NULL);
+	assert_int_equal(lost, 0);
+}
+
+static void link_to_nothing_has_no_target(void **state)
+{
+	const char *path = in_folder("dangling");
+
+	(void)state;
+	assert_int_equal(symlink("not-there", path), 0);
+	assert_null(path_target(path));
+	assert_int_equal(errno, ENOENT);
+	unlink(path);
 }
 
 static void new_file_has_contents_and_mode_whatever_the_umask(void **state)
@@ -535,6 +585,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_join_and_split),
+		cmocka_unit_test(file_that_appears_is_no_link_to_nothing),
+		cmocka_unit_test(link_to_nothing_has_no_target),
 		cmocka_unit_test(new_file_has_contents_and_mode_whatever_the_umask),
 		cmocka_unit_test(link_stays_a_link_to_the_new_contents),
 		cmocka_unit_test(file_is_made_once_and_as_the_one_it_is_like),
