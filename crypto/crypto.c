@@ -83,19 +83,34 @@ static void crypto_freep(struct crypto **crypto)
 		crypto_free(*crypto);
 }
 
-static bool ciphers_fetch(struct crypto *crypto, enum aes_mode mode)
+/* Straight from its provider, else by EVP (docs/decisions/004). */
+static void cipher_provide(struct crypto *crypto, provided_query *query, const char *name,
+			   EVP_CIPHER *cipher, struct provided *ret_provided)
+{
+	const char *lack = provided_find(query, cipher, name, ret_provided);
+
+	if (lack == NULL)
+		return;
+	*ret_provided = provided_by_evp(cipher);
+	if (crypto->by_evp++ > 0)
+		return;
+	snprintf(crypto->by_evp_name, sizeof(crypto->by_evp_name), "%s", name);
+	crypto->by_evp_why = lack;
+}
+
+static bool ciphers_fetch(struct crypto *crypto, provided_query *query, enum aes_mode mode)
 {
 	for (size_t size = 0; size < AES_KEY_SIZE_COUNT; size++) {
+		EVP_CIPHER **cipher = &crypto->ciphers[mode][size];
 		char name[16];
 
 		snprintf(name, sizeof(name), "AES-%zu-%s", 128 + 64 * size, mode_names[mode]);
-		crypto->ciphers[mode][size] = EVP_CIPHER_fetch(crypto->context, name, NULL);
-		if (crypto->ciphers[mode][size] == NULL ||
-		    !provided_find(crypto->ciphers[mode][size], name,
-				   &crypto->provided[mode][size])) {
+		*cipher = EVP_CIPHER_fetch(crypto->context, name, NULL);
+		if (*cipher == NULL) {
 			crypto_log_error(name);
 			return false;
 		}
+		cipher_provide(crypto, query, name, *cipher, &crypto->provided[mode][size]);
 	}
 	return true;
 }
@@ -145,7 +160,7 @@ static bool draws(const struct crypto *crypto)
 	return good;
 }
 
-static struct crypto *crypto_new(bool fips)
+static struct crypto *crypto_new(bool fips, provided_query *query)
 {
 	AUTO(crypto_freep) struct crypto *crypto = calloc(1, sizeof(*crypto));
 
@@ -156,7 +171,7 @@ static struct crypto *crypto_new(bool fips)
 	if (crypto->context == NULL || !crypto_load_providers(crypto))
 		return NULL;
 	for (int mode = 0; mode < AES_MODE_COUNT; mode++)
-		if (!ciphers_fetch(crypto, (enum aes_mode)mode))
+		if (!ciphers_fetch(crypto, query, (enum aes_mode)mode))
 			return NULL;
 	for (int kind = 0; kind < DIGEST_COUNT; kind++)
 		if (!digest_fetch(crypto, (enum digest_kind)kind))
@@ -184,7 +199,17 @@ static bool has_default_context(void)
 	return false;
 }
 
-bool crypto_start(bool fips)
+static void log_slower_way(const struct crypto *crypto)
+{
+	if (crypto->by_evp > 0)
+		log_info("OpenSSL %s: %u of %d ciphers take a slower way, by EVP: its provider "
+			 "offers %s for %s, for one",
+			 crypto_openssl_version(), crypto->by_evp,
+			 AES_MODE_COUNT * AES_KEY_SIZE_COUNT, crypto->by_evp_why,
+			 crypto->by_evp_name);
+}
+
+bool crypto_start_asking(bool fips, provided_query *query)
 {
 	struct crypto *made, *none = NULL;
 
@@ -193,11 +218,18 @@ bool crypto_start(bool fips)
 	if (!crypto_check_origin())
 		return false;
 	ERR_set_mark();
-	made = has_default_context() ? crypto_new(host_wants_fips() || fips) : NULL;
+	made = has_default_context() ? crypto_new(host_wants_fips() || fips, query) : NULL;
 	if (made != NULL && !atomic_compare_exchange_strong(&current, &none, made))
 		crypto_free(made);
+	else if (made != NULL)
+		log_slower_way(made);
 	ERR_pop_to_mark();
 	return made != NULL;
+}
+
+bool crypto_start(bool fips)
+{
+	return crypto_start_asking(fips, OSSL_PROVIDER_query_operation);
 }
 
 bool crypto_is_fips(void)

@@ -12,7 +12,9 @@
 /*
  * Makes the context and fetches all algorithms; true at once when that has been done (whatever
  * `fips` was then). `fips`, or the host's own OpenSSL set to FIPS algorithms, loads the providers
- * fips and base instead of default. Thread-safe, without a lock of ours. False: logged.
+ * fips and base instead of default. Thread-safe, without a lock of ours. Where the provider does
+ * not offer what the ciphers call straight, they go by EVP, and a line of the log says so. False:
+ * logged.
  *
  * Not to be called with a lock held that C_Initialize needs: OpenSSL reads the host's configuration
  * here if that has not happened (it would at the first key otherwise), which may load providers

@@ -31,9 +31,16 @@ struct provided {
 	OSSL_FUNC_cipher_get_ctx_params_fn *get_params;
 	OSSL_FUNC_cipher_set_ctx_params_fn *set_params;
 };
-/* Of a cipher that was fetched, by one of its names; lives as long as the cipher. False: the
- * provider lacks it, or one of these functions. */
-bool provided_find(const EVP_CIPHER *cipher, const char *name, struct provided *ret_provided);
+/* OSSL_PROVIDER_query_operation, or a test's own that leaves something out. */
+typedef const OSSL_ALGORITHM *provided_query(const OSSL_PROVIDER *provider, int operation,
+					     int *no_cache);
+/* Of a cipher that was fetched, by one of its names; lives as long as the cipher. NULL, or what the
+ * provider lacks (one of these functions, or all of the cipher), in words that last. */
+const char *provided_find(provided_query *query, const EVP_CIPHER *cipher, const char *name,
+			  struct provided *ret_provided);
+/* The same functions over EVP, for a cipher whose provider does not offer all of them: slower, but
+ * EVP knows other ways to the same end. Lives as long as the cipher. */
+struct provided provided_by_evp(EVP_CIPHER *cipher);
 
 struct crypto {
 	struct crypto *before; /* abandoned earlier */
@@ -44,7 +51,14 @@ struct crypto {
 	struct provided provided[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
 	bool wrong_tag_raises; /* an error in OpenSSL's queue */
+	/* Ciphers that go by EVP; the first of them, and what its provider lacks. */
+	unsigned by_evp;
+	char by_evp_name[16];
+	const char *by_evp_why;
 };
+
+/* crypto_start() with a question of the caller's own to the provider. */
+bool crypto_start_asking(bool fips, provided_query *query);
 
 /* NULL: not started. What it points to lives until the process ends. */
 const struct crypto *crypto_get(void);

@@ -1,4 +1,5 @@
 /* Finding a cipher's functions in its provider. */
+#include "base/macros.h"
 #include "crypto/internal.h"
 
 #include <openssl/provider.h>
@@ -18,11 +19,11 @@ static bool is_named(const char *names, const char *name)
 	return false;
 }
 
-static const OSSL_DISPATCH *find_functions(const OSSL_PROVIDER *provider, const char *name)
+static const OSSL_DISPATCH *find_functions(provided_query *query, const OSSL_PROVIDER *provider,
+					   const char *name)
 {
 	int no_cache;
-	const OSSL_ALGORITHM *algorithm =
-		OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &no_cache);
+	const OSSL_ALGORITHM *algorithm = query(provider, OSSL_OP_CIPHER, &no_cache);
 
 	for (; algorithm != NULL && algorithm->algorithm_names != NULL; algorithm++) {
 		if (is_named(algorithm->algorithm_names, name))
@@ -63,24 +64,42 @@ static void take(const OSSL_DISPATCH *function, struct provided *provided)
 	}
 }
 
-static bool is_whole(const struct provided *provided)
+static const char *find_lack(const struct provided *provided)
 {
-	return provided->state_new != NULL && provided->state_free != NULL &&
-	       provided->encrypt_init != NULL && provided->decrypt_init != NULL &&
-	       provided->update != NULL && provided->final != NULL &&
-	       provided->get_params != NULL && provided->set_params != NULL;
+	const struct {
+		const char *name;
+		bool there;
+	} wanted[] = {
+		{"no function newctx", provided->state_new != NULL},
+		{"no function freectx", provided->state_free != NULL},
+		{"no function encrypt_init", provided->encrypt_init != NULL},
+		{"no function decrypt_init", provided->decrypt_init != NULL},
+		{"no function update", provided->update != NULL},
+		{"no function final", provided->final != NULL},
+		{"no function get_ctx_params", provided->get_params != NULL},
+		{"no function set_ctx_params", provided->set_params != NULL},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(wanted); i++)
+		if (!wanted[i].there)
+			return wanted[i].name;
+	return NULL;
 }
 
-bool provided_find(const EVP_CIPHER *cipher, const char *name, struct provided *ret_provided)
+const char *provided_find(provided_query *query, const EVP_CIPHER *cipher, const char *name,
+			  struct provided *ret_provided)
 {
 	const OSSL_PROVIDER *provider = EVP_CIPHER_get0_provider(cipher);
-	const OSSL_DISPATCH *function = find_functions(provider, name);
+	const OSSL_DISPATCH *function = find_functions(query, provider, name);
 	struct provided provided = {.provider = OSSL_PROVIDER_get0_provider_ctx(provider)};
+	const char *lack;
 
-	for (; function != NULL && function->function_id != 0; function++)
+	if (function == NULL)
+		return "no functions of its own";
+	for (; function->function_id != 0; function++)
 		take(function, &provided);
-	if (!is_whole(&provided))
-		return false;
-	*ret_provided = provided;
-	return true;
+	lack = find_lack(&provided);
+	if (lack == NULL)
+		*ret_provided = provided;
+	return lack;
 }

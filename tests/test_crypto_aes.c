@@ -9,7 +9,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
-#include "tests/unit.h"
+#include "tests/lacking_provider.h"
 
 enum { ROOM = 8192 };
 
@@ -530,5 +530,7 @@ int main(void)
 		cmocka_unit_test(callers_errors_stay_in_the_queue),
 	};
 
-	return cmocka_run_group_tests(tests, start, NULL);
+	int failed = cmocka_run_group_tests_name("straight", tests, start, NULL);
+
+	return failed + cmocka_run_group_tests_name("by EVP", tests, start_by_evp, NULL);
 }

@@ -7,7 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
-#include "tests/unit.h"
+#include "tests/lacking_provider.h"
 
 #define KEK  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define DATA "00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f"
@@ -269,5 +269,7 @@ int main(void)
 		cmocka_unit_test(other_keys_open_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, start, NULL);
+	int failed = cmocka_run_group_tests_name("straight", tests, start, NULL);
+
+	return failed + cmocka_run_group_tests_name("by EVP", tests, start_by_evp, NULL);
 }
