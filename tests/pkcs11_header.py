@@ -2,10 +2,11 @@
 """Compares pkcs11/pkcs11.h with another PKCS #11 header: every constant, the size of every
 structure and the place of every member that both have.
 
-    pkcs11_header.py SOURCE_ROOT HEADER COMPILER...
+    pkcs11_header.py SOURCE_ROOT HEADER PACKAGE COMPILER...
 
-HEADER is what the other side includes, "p11-kit/pkcs11.h" for one; the compiler's arguments may
-carry include folders for it. Answers in TAP; skipped if that header can't be included at all.
+HEADER is what the other side includes, "p11-kit/pkcs11.h" for one; pkg-config knows PACKAGE's
+include folders, where it is installed. Answers in TAP; skipped if that header can't be included
+at all.
 """
 
 import pathlib
@@ -83,13 +84,22 @@ def ask(compiler, header, questions, folder):
     return {}
 
 
+def include_folders(package):
+    """As the compiler takes them; none if the package (or pkg-config) is not here."""
+    try:
+        answer = subprocess.run(["pkg-config", "--cflags-only-I", package], capture_output=True, text=True, check=False)
+    except OSError:
+        return []
+    return answer.stdout.split() if answer.returncode == 0 else []
+
+
 def main():
-    root, header, compiler = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
+    root, header, package, compiler = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
     questions = list(facts(root))
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         ours = ask(compiler + [f"-I{root}"], "pkcs11/pkcs11.h", questions, folder)
-        theirs = ask(compiler, header, questions, folder)
+        theirs = ask(compiler + include_folders(package), header, questions, folder)
     print("1..1")
     if not theirs:
         print(f"ok 1 - pkcs11.h # SKIP {header} is not installed (Debian: libp11-kit-dev)")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests and counts every single one: check.py check | check-all | newer | sum FILE...
 
-Each suite reports by TAP: cmocka programs (CMOCKA_MESSAGE_OUTPUT=TAP) and scripts alike. The last line printed is
+Each suite reports by TAP: cmocka programs (by tests/cmocka_tap.py) and scripts alike. The last line printed is
 'N passed, N failed, N skipped'; the exit code is 0 only if nothing failed and something passed. A suite that dies,
 hangs or runs fewer tests than it announced has failed, whatever it printed. How to write a suite: CONTRIBUTING.md.
 """
@@ -216,9 +216,8 @@ def check_all_here():
     yield from sanitized("build-asan", "address,undefined", "faults with address and undefined sanitizers", suites=("aws",))
     if built:
         valgrind = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
-        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--timeout-multiplier", "20",
-                                       "--wrapper", valgrind],
-                              one_row="units under valgrind")
+        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--timeout-multiplier", "20"],
+                              one_row="units under valgrind", env={"CMEK_TEST_UNDER": valgrind})
         yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
         yield from scripts("sweeps/*", seconds=1800, but=("kill_each_write.sh",))
 

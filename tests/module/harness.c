@@ -19,11 +19,28 @@ static char folder[PATH_MAX];
 
 /* --- The module */
 
+/* Where distributions put it; the name alone if none has it. */
+static const char *softhsm_path(void)
+{
+	static const char *const paths[] = {
+		"/usr/lib/softhsm/libsofthsm2.so",
+		"/usr/lib64/pkcs11/libsofthsm2.so",
+		"/usr/local/lib/softhsm/libsofthsm2.so",
+	};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		if (access(paths[i], R_OK) == 0)
+			return paths[i];
+	return "softhsm";
+}
+
 const char *module_path(void)
 {
 	const char *path = getenv("CMEK_TEST_MODULE");
 
-	return path != NULL ? path : CMEK_MODULE;
+	if (path == NULL)
+		return CMEK_MODULE;
+	return strcmp(path, "softhsm") == 0 ? softhsm_path() : path;
 }
 
 bool module_is_softhsm(void)

@@ -1,7 +1,8 @@
 /*
  * What the tests in this folder share: they are applications. A module is loaded with dlopen (ours,
- * or the one that CMEK_TEST_MODULE names, SoftHSM2 for one), a token is made in a folder of its
- * own, and everything else goes through the function list. Helpers end the running test on failure.
+ * or the one that CMEK_TEST_MODULE names; "softhsm" is SoftHSM2, wherever it is), a token is made
+ * in a folder of its own, and everything else goes through the function list. Helpers end the
+ * running test on failure.
  */
 #pragma once
 
