@@ -59,7 +59,7 @@ def strangers():
             for word in test["cmd"] + list(test["env"].values()):
                 path = word.removeprefix("-I")
                 if path.startswith("/") and not path.startswith((ROOT + "/", BUILD + "/")) and path not in (ROOT, BUILD) \
-                        and os.path.basename(path) not in TOOLS:
+                        and not os.path.basename(path).startswith(TOOLS):
                     yield test["name"], word
 
 
