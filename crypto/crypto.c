@@ -83,22 +83,29 @@ static void crypto_freep(struct crypto **crypto)
 		crypto_free(*crypto);
 }
 
+/* How the ciphers are asked for, and for the log the first that is not offered straight. */
+struct asking {
+	provided_query *query;
+	char name[16];
+	const char *lack;
+};
+
 /* Straight from its provider, else by EVP (docs/decisions/004). */
-static void cipher_provide(struct crypto *crypto, provided_query *query, const char *name,
+static void cipher_provide(struct crypto *crypto, struct asking *asking, const char *name,
 			   EVP_CIPHER *cipher, struct provided *ret_provided)
 {
-	const char *lack = provided_find(query, cipher, name, ret_provided);
+	const char *lack = provided_find(asking->query, cipher, name, ret_provided);
 
 	if (lack == NULL)
 		return;
 	*ret_provided = provided_by_evp(cipher);
 	if (crypto->by_evp++ > 0)
 		return;
-	snprintf(crypto->by_evp_name, sizeof(crypto->by_evp_name), "%s", name);
-	crypto->by_evp_why = lack;
+	snprintf(asking->name, sizeof(asking->name), "%s", name);
+	asking->lack = lack;
 }
 
-static bool ciphers_fetch(struct crypto *crypto, provided_query *query, enum aes_mode mode)
+static bool ciphers_fetch(struct crypto *crypto, struct asking *asking, enum aes_mode mode)
 {
 	for (size_t size = 0; size < AES_KEY_SIZE_COUNT; size++) {
 		EVP_CIPHER **cipher = &crypto->ciphers[mode][size];
@@ -110,7 +117,7 @@ static bool ciphers_fetch(struct crypto *crypto, provided_query *query, enum aes
 			crypto_log_error(name);
 			return false;
 		}
-		cipher_provide(crypto, query, name, *cipher, &crypto->provided[mode][size]);
+		cipher_provide(crypto, asking, name, *cipher, &crypto->provided[mode][size]);
 	}
 	return true;
 }
@@ -160,7 +167,7 @@ static bool draws(const struct crypto *crypto)
 	return good;
 }
 
-static struct crypto *crypto_new(bool fips, provided_query *query)
+static struct crypto *crypto_new(bool fips, struct asking *asking)
 {
 	AUTO(crypto_freep) struct crypto *crypto = calloc(1, sizeof(*crypto));
 
@@ -171,7 +178,7 @@ static struct crypto *crypto_new(bool fips, provided_query *query)
 	if (crypto->context == NULL || !crypto_load_providers(crypto))
 		return NULL;
 	for (int mode = 0; mode < AES_MODE_COUNT; mode++)
-		if (!ciphers_fetch(crypto, query, (enum aes_mode)mode))
+		if (!ciphers_fetch(crypto, asking, (enum aes_mode)mode))
 			return NULL;
 	for (int kind = 0; kind < DIGEST_COUNT; kind++)
 		if (!digest_fetch(crypto, (enum digest_kind)kind))
@@ -199,30 +206,30 @@ static bool has_default_context(void)
 	return false;
 }
 
-static void log_slower_way(const struct crypto *crypto)
+static void log_slower_way(const struct crypto *crypto, const struct asking *asking)
 {
 	if (crypto->by_evp > 0)
 		log_info("OpenSSL %s: %u of %d ciphers take a slower way, by EVP: its provider "
 			 "offers %s for %s, for one",
 			 crypto_openssl_version(), crypto->by_evp,
-			 AES_MODE_COUNT * AES_KEY_SIZE_COUNT, crypto->by_evp_why,
-			 crypto->by_evp_name);
+			 AES_MODE_COUNT * AES_KEY_SIZE_COUNT, asking->lack, asking->name);
 }
 
 bool crypto_start_asking(bool fips, provided_query *query)
 {
 	struct crypto *made, *none = NULL;
+	struct asking asking = {.query = query};
 
 	if (crypto_started())
 		return true;
 	if (!crypto_check_origin())
 		return false;
 	ERR_set_mark();
-	made = has_default_context() ? crypto_new(host_wants_fips() || fips, query) : NULL;
+	made = has_default_context() ? crypto_new(host_wants_fips() || fips, &asking) : NULL;
 	if (made != NULL && !atomic_compare_exchange_strong(&current, &none, made))
 		crypto_free(made);
 	else if (made != NULL)
-		log_slower_way(made);
+		log_slower_way(made, &asking);
 	ERR_pop_to_mark();
 	return made != NULL;
 }

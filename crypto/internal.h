@@ -51,10 +51,7 @@ struct crypto {
 	struct provided provided[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
 	bool wrong_tag_raises; /* an error in OpenSSL's queue */
-	/* Ciphers that go by EVP; the first of them, and what its provider lacks. */
-	unsigned by_evp;
-	char by_evp_name[16];
-	const char *by_evp_why;
+	unsigned by_evp;       /* how many ciphers go by EVP */
 };
 
 /* crypto_start() with a question of the caller's own to the provider. */
