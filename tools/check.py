@@ -244,7 +244,8 @@ def check_all_here():
     yield from sanitized("build-asan", "address,undefined", "faults with address and undefined sanitizers", suites=("aws",))
     if built:
         valgrind = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
-        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--timeout-multiplier", "20"],
+        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--no-suite", "threads",
+                                       "--timeout-multiplier", "20"],
                               one_row="units under valgrind", env={"CMEK_TEST_UNDER": valgrind})
         yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
         yield from scripts("sweeps/*", seconds=1800, but=("kill_each_write.sh",))
