@@ -200,9 +200,9 @@ static enum http_result post(struct http *http, const char *scheme, unsigned to,
 					     .headers = headers,
 					     .header_count = 1,
 					     .body = bytes_of("{}"),
-					     .connect_timeout_ms = 10000,
+					     .connect_timeout_ms = 60000,
 					     .timeout_ms =
-						     strcmp(path, "/slow") == 0 ? 300 : 20000};
+						     strcmp(path, "/slow") == 0 ? 300 : 120000};
 
 	snprintf(url, sizeof(url), "%s://127.0.0.1:%u%s", scheme, to, path);
 	http_answer_clear(answer);
@@ -486,7 +486,7 @@ static enum http_result ask_other(struct http *http, unsigned number)
 	AUTO(http_answer_clear) struct http_answer answer = {0};
 	char url[64];
 	const struct http_request request = {
-		.method = "GET", .url = url, .connect_timeout_ms = 10000, .timeout_ms = 20000};
+		.method = "GET", .url = url, .connect_timeout_ms = 60000, .timeout_ms = 120000};
 
 	snprintf(url, sizeof(url), "http://n%u.localhost:%u/plain", number, port);
 	return http->operations->send(http, &request, &answer);
