@@ -229,3 +229,14 @@ bool utf8_valid(struct bytes text)
 	}
 	return true;
 }
+
+void utf8_cut(const char *text, size_t size, char *ret_text)
+{
+	size_t len = strnlen(text, size);
+
+	if (len == size)
+		for (len--; len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80;)
+			len--;
+	memcpy(ret_text, text, len);
+	ret_text[len] = 0;
+}

@@ -13,6 +13,8 @@ bool base64_decode(struct bytes text, struct buffer *out);
 bool decimal_decode(const char *text, uint64_t max, uint64_t *ret_value);
 /* Valid UTF-8 without NUL (what labels and names must be). */
 bool utf8_valid(struct bytes text);
+/* What of a text fits `size` bytes with its end, without a part of a character. */
+void utf8_cut(const char *text, size_t size, char *ret_text);
 /* How many bytes the first character of a text that is not empty takes; 0: it is not well formed.
  */
 size_t utf8_decode(struct bytes text, uint32_t *ret_character);

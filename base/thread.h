@@ -5,13 +5,17 @@
  */
 #pragma once
 
-enum { THREAD_MESSAGE_MAX = 2048 };
+#include <stdbool.h>
+
+enum { THREAD_MESSAGE_MAX = 2048, THREAD_CALLER_MAX = 648 };
 
 struct thread_notes {
 	char message[THREAD_MESSAGE_MAX]; /* base/log.c: the last error or warning */
 	unsigned messages;
 	unsigned long reason, last_reason; /* objects/error.c */
-	const char *function;		   /* zones/audit.c: the call that is under way */
+	const char *function;		   /* zones/audit.c: the call that is under way … */
+	bool has_caller;
+	char caller[THREAD_CALLER_MAX]; /* … and as whom it last asked a KMS */
 };
 
 /* This thread's, zeroed at first, freed when it ends. NULL: no memory; then nothing is remembered,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "kms/allowed.h"
@@ -121,6 +122,11 @@ const char *kms_clients_allowed_at(const struct kms_clients *clients)
 	return at == NULL ? "" : at;
 }
 
+unsigned kms_clients_lease(const struct kms_clients *clients)
+{
+	return clients->settings.lease_seconds;
+}
+
 void kms_route_begin(struct kms_route *route, struct kms_clients *clients, const char *key,
 		     bool own_only)
 {
@@ -233,6 +239,16 @@ static enum kms_status find_or_make(struct kms_clients *clients, const char *pro
 	return KMS_OK;
 }
 
+/* The embedded KMS knows nobody's name: whoever can read its file may use its keys. */
+static void note_caller(const struct kms_clients *clients, const char *provider,
+			struct kms_report *report)
+{
+	const char *path = clients->settings.local_path;
+
+	if (report != NULL && path != NULL && strcmp(provider, "local") == 0)
+		utf8_cut(path, sizeof(report->caller.identity), report->caller.identity);
+}
+
 enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
 				 const char *region, struct kms_report *report,
 				 struct kms_client **ret_client)
@@ -240,6 +256,7 @@ enum kms_status kms_clients_find(struct kms_clients *clients, const char *provid
 	struct kms_client *client = find_locked(clients, provider, region);
 	char settled[KMS_REGION_MAX + 1];
 
+	note_caller(clients, provider, report);
 	if (client != NULL) {
 		*ret_client = client;
 		return KMS_OK;

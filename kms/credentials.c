@@ -9,6 +9,7 @@ void credentials_clear(struct credentials *credentials)
 	buffer_clear(&credentials->secret_access_key);
 	buffer_clear(&credentials->session_token);
 	buffer_clear(&credentials->origin);
+	buffer_clear(&credentials->identity);
 }
 
 bool credentials_equal(const struct credentials *a, const struct credentials *b)
@@ -56,7 +57,8 @@ enum kms_status credentials_check(struct credentials *credentials, struct kms_re
 	const char *secret = buffer_text(&credentials->secret_access_key);
 	const char *token = buffer_text(&credentials->session_token);
 
-	if (buffer_text(&credentials->origin) == NULL || id == NULL || secret == NULL ||
+	if (buffer_text(&credentials->origin) == NULL ||
+	    buffer_text(&credentials->identity) == NULL || id == NULL || secret == NULL ||
 	    token == NULL)
 		return KMS_NO_MEMORY;
 	if (*id == 0 || *secret == 0)

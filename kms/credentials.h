@@ -12,19 +12,21 @@
 
 struct credentials {
 	struct buffer access_key_id, secret_access_key,
-		session_token; /* text; may be empty: token */
-	struct buffer origin;  /* text, for people: "profile work: role arn:… by …" */
-	int64_t expires_ms;    /* since 1970; 0: never, as far as the source says */
-	bool outlasts;	       /* usable past that end while the source gives no others */
-	uint64_t number;       /* of the chain: changes with each fetch */
-	unsigned references;   /* of the chain */
+		session_token;	/* text; may be empty: token */
+	struct buffer origin;	/* text, for people: "profile work: role arn:… by …" */
+	struct buffer identity; /* text: the ARN that came with them; may be empty */
+	int64_t expires_ms;	/* since 1970; 0: never, as far as the source says */
+	bool outlasts;		/* usable past that end while the source gives no others */
+	uint64_t number;	/* of the chain: changes with each fetch */
+	unsigned references;	/* of the chain */
 };
 void credentials_clear(struct credentials *credentials);
 /* What could not be taken in for want of memory; it is then no fault of the source's. */
 static inline bool credentials_lack_memory(const struct credentials *credentials)
 {
 	return credentials->access_key_id.failed || credentials->secret_access_key.failed ||
-	       credentials->session_token.failed || credentials->origin.failed;
+	       credentials->session_token.failed || credentials->origin.failed ||
+	       credentials->identity.failed;
 }
 bool credentials_equal(const struct credentials *a, const struct credentials *b);
 /* Ends each text, so that many threads may read it. KMS_NO_CREDENTIALS: incomplete, or with

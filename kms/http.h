@@ -22,6 +22,8 @@ enum http_result {
 
 enum { HTTP_BODY_MAX = 64 * 1024, HTTP_HEAD_MAX = 16 * 1024 };
 
+#define HTTP_USER_AGENT "cmek-pkcs11/" CMEK_VERSION
+
 struct http_header {
 	const char *name;
 	const char *value;
@@ -37,6 +39,7 @@ struct http_request {
 	unsigned connect_timeout_ms; /* both > 0 */
 	unsigned timeout_ms;	     /* of the whole request */
 	const char *proxy;	     /* NULL: none, whatever the environment says */
+	const char *user_agent;	     /* NULL: HTTP_USER_AGENT */
 };
 
 /* Zero state first. The body may be secret; clearing wipes it. */

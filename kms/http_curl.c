@@ -161,7 +161,7 @@ static bool set_protocol(CURL *handle)
 	curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(handle, CURLOPT_MAXAGE_CONN, (long)(POOL_IDLE_MS / 1000));
-	return set_text(handle, CURLOPT_USERAGENT, "cmek-pkcs11/" CMEK_VERSION);
+	return true;
 }
 
 static void set_callbacks(CURL *handle, struct dial *dial, struct http_answer *answer)
@@ -183,7 +183,9 @@ static bool set_request(CURL *handle, const struct http_request *request, struct
 	/* The proxy is never libcurl's own choice: it would read the environment. */
 	if (!set_text(handle, CURLOPT_URL, request->url) ||
 	    !set_text(handle, CURLOPT_PROXY, request->proxy == NULL ? "" : request->proxy) ||
-	    !set_text(handle, CURLOPT_NOPROXY, ""))
+	    !set_text(handle, CURLOPT_NOPROXY, "") ||
+	    !set_text(handle, CURLOPT_USERAGENT,
+		      request->user_agent == NULL ? HTTP_USER_AGENT : request->user_agent))
 		return false;
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, list);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);

@@ -96,15 +96,29 @@ struct kms_context {
 	size_t count;
 };
 
+/* As whom a KMS was asked, for the audit trail; no secret. Empty: not known, or nobody was. What is
+ * too long is cut. */
+enum { KMS_CALLER_MAX = 255, KMS_ACCESS_KEY_MAX = 128 };
+struct kms_caller {
+	char identity[KMS_CALLER_MAX + 1]; /* aws: the ARN that STS gave with a role's credentials;
+					      local: the file of its keys */
+	char access_key_id[KMS_ACCESS_KEY_MAX + 1];
+	char credentials[KMS_CALLER_MAX + 1]; /* where they are from: "profile work: role …" */
+};
+
 /* What goes with a call: how long it may take, and what it leaves for the log and the audit trail.
  * Zeroed by the caller, may be NULL. */
+enum { KMS_REMARK_MAX = 31 };
 struct kms_report {
-	struct moment until; /* read at the call's begin: no later than that; zero: as the
-				settings say */
-	bool sent;	     /* something went to the KMS, or was to: credentials were there */
+	/* Read at the call's begin. */
+	struct moment until;		 /* no later than that; zero: as the settings say */
+	char remark[KMS_REMARK_MAX + 1]; /* for the user agent, which the KMS's own log shows */
+	/* What came of it. */
+	bool sent; /* something went to the KMS, or was to: credentials were there */
 	char request_id[64];
-	char error_type[64]; /* "AccessDeniedException"; empty when there was no answer */
-	char message[512];   /* of the KMS, or what went wrong on the way, without secrets */
+	char error_type[64];	  /* "AccessDeniedException"; empty when there was no answer */
+	char message[512];	  /* of the KMS, or what went wrong on the way, without secrets */
+	struct kms_caller caller; /* of the last attempt */
 };
 
 struct kms_client;
@@ -174,6 +188,7 @@ struct kms_settings {
 	/* both */
 	const char *allowed_root_keys;	  /* kms_keys_valid; NULL: all */
 	const char *allowed_root_keys_at; /* file and line, for messages; NULL: not known */
+	unsigned lease_seconds;		  /* of the layers above, who ask for it (below) */
 	const struct clock *clock;	  /* NULL: clock_system */
 };
 
@@ -216,6 +231,8 @@ bool kms_keys_valid(const char *patterns, struct bytes *ret_bad);
 bool kms_clients_allow(const struct kms_clients *clients, const char *key);
 /* Where it is set: file and line, or "". */
 const char *kms_clients_allowed_at(const struct kms_clients *clients);
+/* [kms] lease_seconds: for whoever tells with a call what its yes is good for. */
+unsigned kms_clients_lease(const struct kms_clients *clients);
 /* Whether a text may be a multi_region_order: regions with spaces between, not too many. */
 bool kms_regions_valid(const char *order);
 /* The names under which a key may be asked: index 0, 1 … until false. A multi-Region key has one in

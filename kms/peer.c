@@ -155,6 +155,7 @@ struct parcel {
 	size_t count;
 	char time[SIGV4_TIME + 1];
 	struct buffer authorization, url;
+	char agent[sizeof(HTTP_USER_AGENT) + 1 + KMS_REMARK_MAX];
 };
 
 static void parcel_clear(struct parcel *parcel)
@@ -200,6 +201,15 @@ static bool sign(struct peer *peer, const struct clock *clock, const struct peer
 	return put_signature(peer, request, parcel);
 }
 
+/* No header of those that are signed: a proxy may change it on the way. */
+static void put_agent(struct parcel *parcel, const char *remark)
+{
+	bool remarks = remark != NULL && *remark != 0;
+
+	snprintf(parcel->agent, sizeof(parcel->agent), "%s%s%s", HTTP_USER_AGENT,
+		 remarks ? " " : "", remarks ? remark : "");
+}
+
 /* The endpoint's URL, without a slash at its end if a path follows. */
 static bool put_url(const struct peer *peer, const char *path, struct buffer *url)
 {
@@ -224,6 +234,7 @@ enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
 		return KMS_NO_MEMORY;
 	if (!put_url(peer, request->path, &parcel.url))
 		return KMS_NO_MEMORY;
+	put_agent(&parcel, request->remark);
 	*ret_result = world->http->operations->send(
 		world->http,
 		&(struct http_request){
@@ -236,6 +247,7 @@ enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
 			.connect_timeout_ms = request->connect_timeout_ms,
 			.timeout_ms = request->timeout_ms,
 			.proxy = peer->proxy.len == 0 ? NULL : text_of(&peer->proxy),
+			.user_agent = parcel.agent,
 		},
 		answer);
 	return KMS_OK;

@@ -49,6 +49,7 @@ struct peer_request {
 				      struct bytes *ret_body);
 	void *state;
 	const struct credentials *signer; /* NULL: not signed */
+	const char *remark; /* in the user agent, of at most KMS_REMARK_MAX; or NULL */
 	unsigned connect_timeout_ms, timeout_ms;
 };
 

@@ -13,8 +13,9 @@
 static const char content_type[] = "application/x-amz-json-1.1";
 
 enum kms_status request_send(struct aws_client *client, const struct aws_call *call,
-			     const struct credentials *credentials, int64_t timeout_ms,
-			     struct http_answer *answer, enum http_result *ret_result)
+			     const struct credentials *credentials, const char *remark,
+			     int64_t timeout_ms, struct http_answer *answer,
+			     enum http_result *ret_result)
 {
 	const struct kms_settings *settings = client->aws->settings;
 	char target[64];
@@ -27,6 +28,7 @@ enum kms_status request_send(struct aws_client *client, const struct aws_call *c
 			.headers = {{"Content-Type", content_type}, {"X-Amz-Target", target}},
 			.body = call->body,
 			.signer = credentials,
+			.remark = remark,
 			.connect_timeout_ms = settings->connect_timeout_ms,
 			.timeout_ms = (unsigned)timeout_ms,
 		},
@@ -78,11 +80,13 @@ struct exchange {
 	struct http_answer answer;
 	struct status_rule rule;
 	struct kms_report report;
-	bool sent;	/* see struct kms_report */
-	bool renewed;	/* other credentials were fetched already */
-	bool adjusted;	/* the clock was, already */
-	bool at_once;	/* one of the two has just happened: no waiting */
-	json_t *parsed; /* the good answer */
+	char remark[KMS_REMARK_MAX + 1];
+	struct kms_caller caller; /* of the last attempt that there was */
+	bool sent;		  /* see struct kms_report */
+	bool renewed;		  /* other credentials were fetched already */
+	bool adjusted;		  /* the clock was, already */
+	bool at_once;		  /* one of the two has just happened: no waiting */
+	json_t *parsed;		  /* the good answer */
 	struct buffer secret;
 };
 
@@ -146,6 +150,17 @@ static void read(struct exchange *exchange)
 		 "the answer is not the JSON that %s promises", exchange->call->operation);
 }
 
+/* Texts that credentials_check() has seen to. */
+static void note_caller(const struct credentials *credentials, struct kms_caller *ret_caller)
+{
+	struct kms_caller *c = ret_caller;
+
+	utf8_cut((const char *)credentials->identity.data, sizeof(c->identity), c->identity);
+	utf8_cut((const char *)credentials->access_key_id.data, sizeof(c->access_key_id),
+		 c->access_key_id);
+	utf8_cut((const char *)credentials->origin.data, sizeof(c->credentials), c->credentials);
+}
+
 static enum kms_status send_once(struct exchange *exchange, const struct credentials *credentials,
 				 int64_t timeout_ms)
 {
@@ -155,8 +170,9 @@ static enum kms_status send_once(struct exchange *exchange, const struct credent
 	exchange->report = (struct kms_report){0};
 	exchange->at_once = false;
 	exchange->sent = true;
-	TRY(request_send(exchange->client, exchange->call, credentials, timeout_ms,
-			 &exchange->answer, &result));
+	note_caller(credentials, &exchange->caller);
+	TRY(request_send(exchange->client, exchange->call, credentials, exchange->remark,
+			 timeout_ms, &exchange->answer, &result));
 	exchange->rule = status_judge(result, &exchange->answer, &exchange->report);
 	if (exchange->rule.status == KMS_OK)
 		read(exchange);
@@ -209,6 +225,8 @@ static void begin(struct exchange *exchange, struct aws_client *client, const st
 	const struct kms_settings *settings = client->aws->settings;
 
 	*exchange = (struct exchange){.client = client, .call = call};
+	if (report != NULL)
+		memcpy(exchange->remark, report->remark, sizeof(exchange->remark));
 	exchange->retry = (struct retry){
 		.bucket = &client->peer.bucket,
 		.clock = settings->clock,
@@ -258,7 +276,9 @@ enum kms_status request_call(struct aws_client *client, const struct aws_call *c
 		status = finish(&exchange, ret_answer, ret_secret);
 		tell(&exchange, status, report);
 	}
-	if (report != NULL)
+	if (report != NULL) {
 		report->sent = exchange.sent;
+		report->caller = exchange.caller;
+	}
 	return status;
 }

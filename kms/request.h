@@ -20,7 +20,9 @@ enum kms_status request_call(struct aws_client *client, const struct aws_call *c
 			     struct kms_report *report, json_t **ret_answer,
 			     struct buffer *ret_secret);
 
-/* One attempt, with headers and signature; timeout_ms is for the whole of it. */
+/* One attempt, with headers and signature; timeout_ms is for the whole of it. The remark is for the
+ * user agent, empty: none. */
 enum kms_status request_send(struct aws_client *client, const struct aws_call *call,
-			     const struct credentials *credentials, int64_t timeout_ms,
-			     struct http_answer *answer, enum http_result *ret_result);
+			     const struct credentials *credentials, const char *remark,
+			     int64_t timeout_ms, struct http_answer *answer,
+			     enum http_result *ret_result);

@@ -105,6 +105,9 @@ static const char *take_credentials(const struct query *query, struct credential
 				? NULL
 				: credentials_bad_end;
 	ret->session_token.failed |= end.failed;
+	/* For the audit log alone, which does without it. */
+	if (given == NULL && !take(query, "Arn", &ret->identity))
+		buffer_truncate(&ret->identity, 0);
 	return given;
 }
 
@@ -117,7 +120,7 @@ static enum kms_status query_credentials(struct query *query, const struct crede
 
 	TRY(query_ask(query, place, signer, role->arn, report));
 	given = take_credentials(query, ret);
-	if (given != NULL && credentials_lack_memory(ret))
+	if (credentials_lack_memory(ret))
 		return KMS_NO_MEMORY;
 	if (given != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "STS %s of %s: the answer has %s",

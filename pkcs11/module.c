@@ -82,6 +82,7 @@ static struct kms_clients *make_clients(const struct config *config, bool no_thr
 		.local_path = config->local_path,
 		.allowed_root_keys = config->allowed_root_keys,
 		.allowed_root_keys_at = allowed_at,
+		.lease_seconds = config->lease_seconds,
 		.clock = &clock_system,
 	};
 

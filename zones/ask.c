@@ -1,12 +1,15 @@
 /* Finds the client, asks, and says once what came of it. */
 #include "zones/ask.h"
 #include "base/cancel.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/audit.h"
+#include "zones/limits.h"
 #include "zones/told.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* One call under way. */
@@ -17,6 +20,8 @@ struct asked {
 	struct kms_report report;
 	struct kms_client *client;
 	int64_t started_us;
+	bool leased; /* `lease`, in seconds, is how long a yes is good for */
+	uint32_t lease;
 	enum kms_status status;
 };
 
@@ -45,13 +50,19 @@ static const struct {
 	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
 };
 
-/* The context pair that says what the root key is used for. */
-static const char *purpose_of(const struct ask *ask)
+/* The value of a pair of the encryption context; NULL: there is none. */
+static const char *told_kms(const struct ask *ask, const char *name)
 {
 	for (size_t i = 0; ask->context != NULL && i < ask->context->count; i++)
-		if (strcmp(ask->context->pairs[i].name, "cmek:purpose") == 0)
+		if (strcmp(ask->context->pairs[i].name, name) == 0)
 			return ask->context->pairs[i].value;
 	return NULL;
+}
+
+/* What the root key is used for. */
+static const char *purpose_of(const struct ask *ask)
+{
+	return told_kms(ask, "cmek:purpose");
 }
 
 /* The record of a zone is ours; what C_Decrypt and C_UnwrapKey bring is the caller's. */
@@ -149,6 +160,8 @@ static enum zone_status audit(const struct asked *asked)
 		.purpose = purpose_of(ask),
 		.request_id = asked->report.request_id,
 		.duration_us = clock_precise_us() - asked->started_us,
+		.lease = asked->leased ? &asked->lease : NULL,
+		.caller = &asked->report.caller,
 	});
 }
 
@@ -162,13 +175,33 @@ static enum kms_status find_client(struct asked *asked)
 				&asked->client);
 }
 
+/* The lease that a yes begins, or that of the key it is about: the configured one, unless a zone's
+ * record, which the KMS is told of, has less. */
+static uint32_t lease_of(const struct ask *ask)
+{
+	const char *bound = told_kms(ask, "cmek:max-lease");
+	uint64_t lease = kms_clients_lease(ask->clients), max_lease;
+
+	if (bound != NULL && decimal_decode(bound, LEASE_BOUND_MAX, &max_lease) &&
+	    max_lease < lease)
+		lease = max_lease;
+	return (uint32_t)lease;
+}
+
 static struct asked asking(const struct ask *ask, const char *operation, const char *key)
 {
-	return (struct asked){.ask = ask,
+	struct asked asked = {.ask = ask,
 			      .operation = operation,
 			      .key = key,
 			      .started_us = clock_precise_us(),
+			      .leased = !is_the_callers(ask),
+			      .lease = lease_of(ask),
 			      .status = KMS_INVALID_REQUEST};
+
+	if (asked.leased)
+		snprintf(asked.report.remark, sizeof(asked.report.remark), "lease/%" PRIu32,
+			 asked.lease);
+	return asked;
 }
 
 static enum zone_status answered(const struct asked *asked)

@@ -25,6 +25,7 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "base/thread.h"
+#include "zones/audit_who.h"
 
 static char *path;	  /* written while nobody uses the module */
 static bool is_required;  /* the same */
@@ -39,6 +40,8 @@ bool audit_configure(const char *new_path)
 	free(path);
 	path = copy;
 	atomic_store(&is_on, copy != NULL);
+	if (copy != NULL)
+		audit_who_look();
 	return true;
 }
 
@@ -55,32 +58,10 @@ void audit_enter(const char *name)
 	if (!atomic_load_explicit(&is_on, memory_order_relaxed))
 		return;
 	notes = thread_notes();
-	if (notes != NULL)
-		notes->function = name;
-}
-
-/* Names come partly from strangers. One that is no UTF-8 is shown as far as it is ASCII. */
-static json_t *ascii_part(const char *value)
-{
-	AUTO(buffer_clear) struct buffer text = {0};
-
-	for (; *value != '\0'; value++) {
-		if ((*value & 0x80) != 0)
-			buffer_put_text(&text, "\xef\xbf\xbd"); /* U+FFFD */
-		else
-			buffer_put_u8(&text, (uint8_t)*value);
-	}
-	return json_string(buffer_text(&text));
-}
-
-static void put_text(json_t *line, const char *name, const char *value)
-{
-	json_t *text;
-
-	if (value == NULL || *value == '\0')
+	if (notes == NULL)
 		return;
-	text = json_string(value);
-	json_object_set_new(line, name, text != NULL ? text : ascii_part(value));
+	notes->function = name;
+	notes->has_caller = false;
 }
 
 static void put_uid(json_t *line, const char *name, struct uid uid)
@@ -91,7 +72,7 @@ static void put_uid(json_t *line, const char *name, struct uid uid)
 	if (uid_equal(uid, none))
 		return;
 	hex_append(&id, bytes(uid.bytes, UID_SIZE));
-	put_text(line, name, buffer_text(&id));
+	audit_put_text(line, name, buffer_text(&id));
 }
 
 /* Zone ids are text: readers of JSON lose digits beyond 2^53. */
@@ -102,9 +83,35 @@ static void put_zone(json_t *line, const struct audit_event *event)
 	if (event->zone == 0)
 		return;
 	snprintf(id, sizeof(id), "%" PRIu64, event->zone);
-	put_text(line, "zone", id);
+	audit_put_text(line, "zone", id);
 	if (event->version != 0)
 		json_object_set_new(line, "version", json_integer(event->version));
+}
+
+/* What a call causes is told with the identity by which it asked. */
+static void remember(const struct kms_caller *caller)
+{
+	struct thread_notes *notes = caller == NULL ? NULL : thread_notes();
+
+	_Static_assert(sizeof(*caller) <= sizeof(notes->caller), "it fits");
+	if (notes == NULL)
+		return;
+	memcpy(notes->caller, caller, sizeof(*caller));
+	notes->has_caller = true;
+}
+
+static void put_caller(json_t *line, const struct kms_caller *caller)
+{
+	const struct thread_notes *notes = thread_notes_kept();
+	struct kms_caller last = {0};
+
+	if (caller == NULL && notes->has_caller)
+		memcpy(&last, notes->caller, sizeof(last));
+	if (caller == NULL)
+		caller = &last;
+	audit_put_text(line, "identity", caller->identity);
+	audit_put_text(line, "access_key_id", caller->access_key_id);
+	audit_put_text(line, "credentials", caller->credentials);
 }
 
 static json_t *make_line(const struct audit_event *event)
@@ -113,22 +120,27 @@ static json_t *make_line(const struct audit_event *event)
 	char time[25];
 
 	clock_extended_utc(clock_system.realtime_ms(NULL), time);
-	put_text(line, "time", time);
+	audit_put_text(line, "time", time);
 	json_object_set_new(line, "pid", json_integer(getpid()));
-	put_text(line, "program", program_invocation_short_name);
-	put_text(line, "function", thread_notes_kept()->function);
-	put_text(line, "event", event->event);
-	put_text(line, "action", event->action);
-	put_text(line, "outcome", event->outcome);
-	put_text(line, "project", event->project);
+	audit_put_program(line);
+	audit_put_text(line, "function", thread_notes_kept()->function);
+	audit_put_text(line, "event", event->event);
+	audit_put_text(line, "action", event->action);
+	audit_put_text(line, "outcome", event->outcome);
+	audit_put_text(line, "project", event->project);
 	put_uid(line, "project_id", event->project_id);
-	put_text(line, "name", event->name);
+	audit_put_text(line, "name", event->name);
 	put_zone(line, event);
-	put_text(line, "root_key", event->root_key);
-	put_text(line, "purpose", event->purpose);
-	put_text(line, "request_id", event->request_id);
+	audit_put_text(line, "root_key", event->root_key);
+	audit_put_text(line, "purpose", event->purpose);
+	audit_put_text(line, "request_id", event->request_id);
 	if (event->duration_us >= 0)
 		json_object_set_new(line, "duration_us", json_integer(event->duration_us));
+	audit_put_who(line);
+	put_caller(line, event->caller);
+	if (event->lease != NULL)
+		json_object_set_new(line, "lease", json_integer(*event->lease));
+	audit_put_text(line, "module", CMEK_VERSION);
 	return line;
 }
 
@@ -189,6 +201,7 @@ enum zone_status audit_write(const struct audit_event *event)
 
 	if (path == NULL)
 		return ZONE_OK;
+	remember(event->caller);
 	written = write_line(event);
 	if (!written)
 		log_loss("the audit log %s can't be written: %s; a line is lost: %s %s, %s; %s",

@@ -8,10 +8,12 @@
 
 #include <stdbool.h>
 
+#include "kms/kms.h"
 #include "zones/entry.h"
 #include "zones/status.h"
 
-/* NULL: off (the default). Copied. Not while other threads write. */
+/* NULL: off (the default). Copied. Else also finds out on whose host and as which user this process
+ * runs (zones/audit_who.h). Not while other threads write. */
 bool audit_configure(const char *path);
 
 /* With true, what would have a line there is done only if the line can be written ([log]
@@ -38,7 +40,9 @@ struct audit_event {
 	const char *root_key; /* ARN */
 	const char *purpose;
 	const char *request_id;
-	int64_t duration_us; /* -1: none */
+	int64_t duration_us;		 /* -1: none */
+	const uint32_t *lease;		 /* seconds for which a yes is good; NULL: does not apply */
+	const struct kms_caller *caller; /* of a call of the KMS; NULL: no call */
 };
 /* A failure to write is logged as a loss (base/log.h). ZONE_AUDIT_UNAVAILABLE: a line that is
  * required could not be written; whoever can still withhold what was asked for, does. Keeps errno.

@@ -120,6 +120,25 @@ static void put_details(struct audit_event *event, const struct entry *entry)
 	}
 }
 
+/* False: no lease is about that. */
+static bool lease_of(const struct changes *changes, const struct entry *entry, uint32_t *ret_lease)
+{
+	const struct entry *zone = entry;
+	const struct ezk_version *version;
+
+	*ret_lease = changes->zones->settings.lease_seconds;
+	if (entry->kind == ENTRY_ROOT_KEY)
+		return true;
+	if (entry->kind == ENTRY_KEY)
+		zone = index_zone(&changes->zones->index, entry->of_key.zone);
+	if (zone == NULL || zone->kind != ENTRY_ZONE)
+		return false;
+	version = entry_version(zone, zone->of_zone.primary);
+	if (version != NULL)
+		*ret_lease = limits_lease_seconds(version->limits, *ret_lease);
+	return true;
+}
+
 static void audit_change(const struct changes *changes, const struct store_change *change)
 {
 	const struct entry *entry = change->entry;
@@ -133,7 +152,10 @@ static void audit_change(const struct changes *changes, const struct store_chang
 		.name = entry->label,
 		.duration_us = -1,
 	};
+	uint32_t lease;
 
+	if (lease_of(changes, entry, &lease))
+		event.lease = &lease;
 	put_details(&event, entry);
 	audit_write(&event);
 }

@@ -195,6 +195,10 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep)
 	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), ezk->project);
+	const struct ezk_version *version = entry_version(zone, ezk->version);
+	unsigned configured = ezks_zones(ezk->ezks)->settings.lease_seconds;
+	uint32_t lease =
+		version == NULL ? configured : limits_lease_seconds(version->limits, configured);
 
 	audit_write(&(struct audit_event){
 		.event = "lease",
@@ -207,6 +211,7 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 		.version = ezk->version,
 		.root_key = only == NULL ? NULL : only->arn,
 		.duration_us = -1,
+		.lease = &lease,
 	});
 }
 

@@ -66,6 +66,14 @@ bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds)
 	       get_seconds(limits, LIMIT_MAX_STALE, &ret_bounds->max_stale);
 }
 
+uint32_t limits_lease_seconds(struct bytes limits, uint32_t configured)
+{
+	struct lease_bounds bounds;
+
+	return limits_get_lease(limits, &bounds) && bounds.max_lease < configured ? bounds.max_lease
+										  : configured;
+}
+
 enum zone_status limits_check(struct bytes limits)
 {
 	struct reader reader = reader_of(limits);

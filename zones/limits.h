@@ -38,6 +38,10 @@ void limits_put_lease(struct buffer *limits, const struct lease_bounds *bounds);
 /* False: one of them is not there, so that this is not the list of a record. */
 bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds);
 
+/* The seconds for which a yes is good: those that are configured, unless a record's limits have
+ * less. */
+uint32_t limits_lease_seconds(struct bytes limits, uint32_t configured);
+
 /* ZONE_RECORD_NEWER: there is an item that this release does not know, and which it therefore
  * can't keep to; ZONE_INVALID: malformed, or too long. */
 enum zone_status limits_check(struct bytes limits);
