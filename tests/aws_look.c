@@ -22,6 +22,7 @@ void aws_look_init(struct aws_look *look)
 static void remember(struct aws_look *look, const struct credentials *found)
 {
 	snprintf(look->origin, sizeof(look->origin), "%s", (char *)found->origin.data);
+	snprintf(look->identity, sizeof(look->identity), "%s", (char *)found->identity.data);
 	snprintf(look->found, sizeof(look->found), "%s %s %s", (char *)found->access_key_id.data,
 		 (char *)found->secret_access_key.data, (char *)found->session_token.data);
 	look->expires_ms = found->expires_ms;

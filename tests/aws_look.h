@@ -13,6 +13,7 @@ struct aws_look {
 	/* Of the last look: */
 	struct kms_report report;
 	char origin[512];
+	char identity[512];
 	char found[1024]; /* "ID SECRET TOKEN" */
 	int64_t expires_ms;
 	_Atomic int64_t sts_skew_ms;

@@ -24,6 +24,8 @@ static void remember(struct fake_http *fake, const struct http_request *request)
 	sent->timeout_ms = request->timeout_ms;
 	snprintf(sent->proxy, sizeof(sent->proxy), "%s",
 		 request->proxy == NULL ? "" : request->proxy);
+	snprintf(sent->user_agent, sizeof(sent->user_agent), "%s",
+		 request->user_agent == NULL ? "" : request->user_agent);
 	snprintf(sent->ca_bundle, sizeof(sent->ca_bundle), "%s",
 		 request->ca_bundle == NULL ? "" : request->ca_bundle);
 }

@@ -26,6 +26,7 @@ struct fake_http {
 		unsigned connect_timeout_ms, timeout_ms;
 		char ca_bundle[64];
 		char proxy[64]; /* empty: none */
+		char user_agent[64];
 	} sent[FAKE_REQUESTS];
 	void (*on_send)(struct fake_http *http); /* may be NULL */
 	int64_t slept_ms;			 /* by fake_sleep */

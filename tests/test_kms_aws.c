@@ -89,6 +89,51 @@ static void a_request_carries_what_kms_wants(void **state)
 	assert_int_equal(http.sent[0].timeout_ms, 5000);
 }
 
+static void a_remark_goes_into_the_user_agent_unsigned(void **state)
+{
+	AUTO(buffer_clear) struct buffer plaintext = {0};
+	struct kms_report report = {.remark = "lease/300"};
+
+	(void)state;
+	{
+		SCRIPT({HTTP_ANSWERED, 503, NULL, ""}, {HTTP_ANSWERED, 200, NULL, DECRYPTED});
+		assert_int_equal(decrypt(ARN, &report, &plaintext), KMS_OK);
+		assert_int_equal(http.request_count, 2);
+		for (size_t i = 0; i < 2; i++) {
+			assert_string_equal(http.sent[i].user_agent,
+					    "cmek-pkcs11/" CMEK_VERSION " lease/300");
+			assert_null(fake_http_header(&http, i, "User-Agent"));
+			assert_null(
+				strstr(fake_http_header(&http, i, "Authorization"), "user-agent"));
+		}
+	}
+	buffer_clear(&plaintext);
+	{
+		SCRIPT({HTTP_ANSWERED, 200, NULL, DECRYPTED});
+		assert_int_equal(decrypt(ARN, NULL, &plaintext), KMS_OK);
+		assert_string_equal(http.sent[0].user_agent, "cmek-pkcs11/" CMEK_VERSION);
+	}
+}
+
+static void a_report_says_as_whom_the_kms_was_asked(void **state)
+{
+	struct kms_report report = {0};
+
+	(void)state;
+	assert_int_equal(
+		decrypt_answered(ARN, 400,
+				 "{\"__type\":\"AccessDeniedException\",\"Message\":\"no\"}",
+				 &report),
+		KMS_DENIED);
+	assert_string_equal(report.caller.access_key_id, "AKIDEXAMPLE");
+	assert_string_equal(report.caller.credentials, "environment");
+	assert_string_equal(report.caller.identity, "");
+	/* Nobody was asked. */
+	report = (struct kms_report){0};
+	assert_int_equal(decrypt_answered("bad key", 200, DECRYPTED, &report), KMS_INVALID_REQUEST);
+	assert_string_equal(report.caller.access_key_id, "");
+}
+
 static void each_operation_asks_in_its_own_words(void **state)
 {
 	AUTO(buffer_clear) struct buffer a = {0}, b = {0};
@@ -606,6 +651,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_CLIENT(a_request_carries_what_kms_wants),
+		WITH_CLIENT(a_remark_goes_into_the_user_agent_unsigned),
+		WITH_CLIENT(a_report_says_as_whom_the_kms_was_asked),
 		WITH_CLIENT(each_operation_asks_in_its_own_words),
 		WITH_CLIENT(describe_tells_state_region_and_use),
 		WITH_CLIENT(what_the_protocol_does_not_promise_is_a_bad_answer),

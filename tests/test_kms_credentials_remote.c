@@ -73,6 +73,7 @@ static void a_web_identity_is_handed_to_sts_unsigned(void **state)
 	setenv("AWS_ROLE_SESSION_NAME", "pod", 1);
 	snprintf(origin, sizeof(origin), "role arn:r by web identity %s", token_path);
 	aws_look_finds(&look, origin, "ROLE7 role7 TOKEN7");
+	assert_string_equal(look.identity, "arn"); /* by STS's word */
 	assert_string_equal(look.http.sent[0].body,
 			    "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Ar&"
 			    "RoleSessionName=pod&WebIdentityToken=jwt");

@@ -166,11 +166,13 @@ static void answer(struct outcome *outcome, struct stopwatch took)
 		buffer_append(&text, buffer_bytes(&outcome->value));
 	else
 		base64_append(&text, buffer_bytes(&outcome->value));
-	line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "status",
+	line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I}", "status",
 			 kms_status_text(outcome->status), "type", outcome->report.error_type,
 			 "message", outcome->report.message, "request", outcome->report.request_id,
-			 "value", buffer_text(&text), "ms", (json_int_t)took.ms, "late",
-			 (json_int_t)took.late);
+			 "identity", outcome->report.caller.identity, "access_key",
+			 outcome->report.caller.access_key_id, "credentials",
+			 outcome->report.caller.credentials, "value", buffer_text(&text), "ms",
+			 (json_int_t)took.ms, "late", (json_int_t)took.late);
 	json_dumpf(line, stdout, JSON_COMPACT);
 	putchar('\n');
 	fflush(stdout);

@@ -55,6 +55,10 @@ class Scene:
         callers = {entry.get("caller") for entry in entries}
         good = answer["status"] == OK and {without_session(c or "") for c in callers} == {caller}
         good = good and without_session(identity_of(who["value"])) == caller and origin in who["value"]
+        # What the audit log says: whose key signed, and the ARN wherever STS gave one.
+        last = entries[-1] if entries else {}
+        role = last.get("caller") if "role arn:" in answer["credentials"] else ""
+        good = good and (answer["access_key"], answer["identity"]) == (last.get("access_key"), role) and origin in answer["credentials"]
         tap.ok(good, title, f"{answer}\n{who}\n{callers}\n{probe.log}")
         if judge and JUDGED:
             found = judged(home)

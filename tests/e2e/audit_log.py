@@ -6,10 +6,13 @@ secret. TAP."""
 import base64
 import collections
 import datetime
+import hashlib
 import json
 import os
+import pwd
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +25,7 @@ from load_place import BUILD, ROOT, Place, Tally  # noqa: E402
 CMEK = os.path.join(BUILD, "cmek")
 DATA = b"card 4111-1111-1111-1111"
 HOSTILE = 'c/a"},\n{"event":"forged\\", \x1b[2J\u0085\u2028 Düsseldorf'
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 SECONDS = 60  # for what comes by itself after a few, on a busy machine
 ZONES = 3
 
@@ -40,7 +44,7 @@ FIELDS = {row[0].strip("`"): (row[1], row[2] == "all") for row in table("Fields"
 ACTIONS = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in table("Events")}
 FORMS = {
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "function": r"C_[A-Z][A-Za-z]+", "project_id": r"[0-9a-f]{32}", "zone": r"[1-9]\d*",
-    "purpose": r"ezk|data|canary|import",
+    "purpose": r"ezk|data|canary|import", "module": r"\d+\.\d+\.\d+", "access_key_id": r"A[A-Z0-9]+",
 }
 NEEDED = {
     "kms": {"root_key", "duration_us"}, "lease": {"project_id", "zone", "version"}, "zone": {"project", "project_id"},
@@ -169,9 +173,15 @@ def check_joined(ok, place, lines, what):
             wrong.append(f"project: {line} {entry}")
         if "cmek:version" in context and line.get("version") != int(context["cmek:version"]):
             wrong.append(f"version: {line} {entry}")
+        for name, value in (("access_key_id", entry.get("access_key")), ("credentials", "environment"), ("identity", None)):
+            if line.get(name) != value and (name != "access_key_id" or "access_key" in entry):
+                wrong.append(f"{name}: {line} {entry}")
+        agent = f"cmek-pkcs11/{line['module']}" + (f" lease/{line['lease']}" if "lease" in line else "")
+        if entry.get("agent", agent) != agent or ("lease" in line) == (context.get("cmek:purpose") in ("data", "import")):
+            wrong.append(f"user agent: {line} {entry}")
         if abs(datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp() - entry["time"]) > 30:
             wrong.append(f"time: {line} {entry}")
-    ok(not wrong, f"{what}: operation, key, purpose, project, zone, version, outcome and time are those that the KMS saw", "\n".join(wrong[:5]))
+    ok(not wrong, f"{what}: operation, key, purpose, project, zone, version, outcome, time, access key and lease are those that the KMS saw", "\n".join(wrong[:5]))
 
 
 def check_project(ok, place, lines, what):
@@ -274,6 +284,53 @@ def consumer(what):
         return True
 
     print(json.dumps({"data": data, "life": life, "archive": archive}[what]()))
+
+
+# --- Who
+
+def check_who(ok, place):
+    """The host, the user, and the identity by which this process asks, whatever its source."""
+    fake, sealed = place.fake, os.path.join(place.folder, "sealed")
+    static = fake.user
+    start_url, fake.identities.sso_token = "https://corp.example/start", "sso-token-1"
+    os.makedirs(os.path.join(place.folder, ".aws", "sso", "cache"), exist_ok=True)
+    with open(os.path.join(place.folder, ".aws", "config"), "w", encoding="utf-8") as file:
+        file.write(f"[profile base]\naws_access_key_id = {static.access_key}\naws_secret_access_key = {static.secret}\n"
+                   "[profile app]\nrole_arn = arn:aws:iam::111122223333:role/app\nsource_profile = base\nrole_session_name = s-7\n"
+                   f"[profile sso]\nsso_start_url = {start_url}\nsso_region = us-west-2\nsso_account_id = 111122223333\nsso_role_name = auditor\n")
+    with open(os.path.join(place.folder, ".aws", "sso", "cache", hashlib.sha1(start_url.encode()).hexdigest() + ".json"), "w", encoding="utf-8") as file:
+        json.dump({"startUrl": start_url, "region": "us-west-2", "accessToken": fake.identities.sso_token, "expiresAt": "2099-01-01T00:00:00Z"}, file)
+    own = place.environment
+    for profile, credentials, identity in (
+            ("base", "profile base: static keys", None),
+            ("app", "profile app: role arn:aws:iam::111122223333:role/app by profile base: static keys", "arn:aws:sts::111122223333:assumed-role/app/s-7"),
+            ("sso", "profile sso: SSO role auditor of account 111122223333", None)):
+        place.environment = {name: value for name, value in own.items() if name not in KEYS} | {"AWS_PROFILE": profile}
+        place.forget()
+        code = place.cmek("decrypt", sealed, os.path.join(place.folder, f"by-{profile}"))
+        lines, asked = place.take(), place.answered()
+        ok(code == 0 and lines and {(line.get("identity"), line["access_key_id"], line["credentials"]) for line in lines}
+           == {(identity, entry["access_key"], credentials) for entry in asked if entry["op"] == "Decrypt"},
+           f"profile {profile}: the identity is that which signed", (place.said, lines, asked))
+    place.environment = own
+    place.key.state = "Disabled"
+    place.cmek("decrypt", sealed, os.path.join(place.folder, "never"))
+    place.key.state = "Enabled"
+    refused = some(place.take(), "lease", "refused")
+    ok(refused and refused[0].get("access_key_id") == own["AWS_ACCESS_KEY_ID"], "a lease that is refused names who asked", refused)
+
+    user = {"uid": os.getuid(), "user": pwd.getpwuid(os.getuid()).pw_name, "host": socket.gethostname()}
+    ok(all({name: line.get(name) for name in user} == user and "euid" not in line for line in place.seen), "host and user are this machine's and ours", place.seen[:2])
+    place.cmek("database", "create", "--project", "p", "--max-lease", "77", "c/short")
+    lines = place.take()
+    ok({line["lease"] for line in lines if line.get("name") == "c/short"} == {77}, "the lease is the record's greatest where that is less", lines)
+    ok({line["lease"] for line in some(place.seen, "kms", "DescribeKey")} == {300}, "else the configured one")
+
+
+def check_local_who(ok, place):
+    calls = [line for line in place.seen if line["event"] == "kms" and line["root_key"].startswith(("local:", "arn:local:"))]
+    ok(calls and {line.get("identity") for line in calls} == {f"{place.folder}/local.keys"} and not any("access_key_id" in line for line in calls),
+       "the embedded KMS is its file", calls[:3])
 
 
 def check_data(ok, place):
@@ -507,7 +564,8 @@ def check_lines(ok, place):
     wrong = [text for line in place.seen for text in faults_of(line)]
     ok(not wrong, f"{len(place.seen)} lines are as documented", "\n".join(wrong[:5]))
     ok(not place.torn, "none is torn or mixed with another", place.torn[:3])
-    unused = set(FIELDS) - {name for line in place.seen for name in line}
+    # Of who runs as somebody else: tests/test_zones_audit_who.c.
+    unused = set(FIELDS) - {name for line in place.seen for name in line} - {"euid", "euser"}
     ok(FIELDS and not unused, "each field that is documented occurs", unused)
 
 
@@ -529,6 +587,7 @@ def main():
         place = Audited(folder, ZONES)
         check_tool(ok, place)
         check_elsewhere(ok, place)
+        check_who(ok, place)
         check_data(ok, place)
         check_refused(ok, place)
         check_retried(ok, place)
@@ -539,6 +598,7 @@ def main():
         check_copytruncate(ok, place)
         check_unwritable(ok, place)
         check_life(ok, place)
+        check_local_who(ok, place)
         check_lines(ok, place)
         check_events(ok, place)
         check_quiet(ok, place)
