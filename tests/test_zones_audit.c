@@ -355,6 +355,28 @@ static void what_is_required_is_known_before_it_is_done(void **state)
 	audit_require(false);
 }
 
+/* Else each line that is lost would be told twice: as itself, and as the refusal it leads to. */
+static void the_loss_of_a_line_about_lost_lines_is_not_said(void **state)
+{
+	struct audit_event event = decrypted;
+	struct buffer text = {0};
+
+	(void)state;
+	snprintf(log_path, sizeof(log_path), "%s/log", folder);
+	assert_true(log_configure(LOG_WARNING, log_path));
+	assert_true(audit_configure("/nowhere/audit.jsonl"));
+	audit_require(true);
+	event.outcome = zone_status_text(ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(audit_write(&event), ZONE_AUDIT_UNAVAILABLE);
+	assert_int_equal(access(log_path, F_OK) == 0 && file_read(log_path, 1 << 20, &text) &&
+				 text.len > 0,
+			 0);
+	audit_require(false);
+	log_configure(LOG_OFF, "stderr");
+	buffer_clear(&text);
+	unlink(log_path);
+}
+
 /* What is reserved for lines is no part of the file. */
 static void room_that_is_kept_does_not_show(void **state)
 {
@@ -396,6 +418,7 @@ int main(void)
 		cmocka_unit_test(a_log_that_cannot_be_written_stops_nobody_and_is_said),
 		cmocka_unit_test(a_pipe_that_nobody_reads_keeps_nobody_waiting),
 		cmocka_unit_test(what_is_required_is_known_before_it_is_done),
+		cmocka_unit_test(the_loss_of_a_line_about_lost_lines_is_not_said),
 		cmocka_unit_test(room_that_is_kept_does_not_show),
 		cmocka_unit_test(without_a_path_nothing_is_written),
 	};

@@ -193,6 +193,12 @@ static bool write_line(const struct audit_event *event)
 	return !text.failed && append(&text);
 }
 
+/* A line that only says that this log can't be written, which was said when it was found out. */
+static bool tells_of_log(const struct audit_event *event)
+{
+	return strcmp(event->outcome, zone_status_text(ZONE_AUDIT_UNAVAILABLE)) == 0;
+}
+
 enum zone_status audit_write(const struct audit_event *event)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
@@ -203,7 +209,7 @@ enum zone_status audit_write(const struct audit_event *event)
 		return ZONE_OK;
 	remember(event->caller);
 	written = write_line(event);
-	if (!written)
+	if (!written && !tells_of_log(event))
 		log_loss("the audit log %s can't be written: %s; a line is lost: %s %s, %s; %s",
 			 path, system_error_making(errno), event->event, event->action,
 			 event->outcome, system_error_remedy(errno));

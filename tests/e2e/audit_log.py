@@ -82,10 +82,10 @@ class Audited(Place):
         super().__init__(folder, zones)
         self.set_credentials()
 
-    def configure(self, kms, attempts=1):
+    def configure(self, kms, attempts=1, audit=""):
         with open(os.path.join(self.folder, "cmek.conf"), "w", encoding="utf-8") as file:
             file.write(f"[store]\npath = {self.store}\n[local]\npath = {self.folder}/local.keys\n[aws]\nmax_attempts = {attempts}\n"
-                       f"[log]\nto = {self.log}\naudit = {self.audit}\n[kms]\ndeny_seconds = 1\n{kms}")
+                       f"[log]\nto = {self.log}\naudit = {self.audit}\n{audit}[kms]\ndeny_seconds = 1\n{kms}")
 
     def set_credentials(self):
         """Those with a session token, so that there is one that could get into a log."""
@@ -549,7 +549,15 @@ def check_unwritable(ok, place):
         ok(done.returncode == 0, f"{reason}: the operation goes on", done.stderr)
         ok(f"warning: the audit log {path} can't be written: {reason}; a line is lost: kms Decrypt, ok" in said, "and the log says which line was lost and why", said)
     ok(os.path.getsize(closed) == 0 and not os.path.exists(os.path.join(place.folder, "missing")), "nothing was forced open or made")
+    for path in ("/dev/full", closed):
+        place.audit = path
+        place.configure("", audit="audit_required = true\n")
+        done = subprocess.run([*without, CMEK, "decrypt", os.path.join(place.folder, "sealed"), os.path.join(place.folder, "never")],
+                              env=place.environment, capture_output=True, text=True, timeout=120, check=False)
+        said = place.log_text()
+        ok(done.returncode == 6 and said.count(f"the audit log {path} can't be written: ") == 1, f"{path}, where the log is required: work stops, and the log says it once", said)
     place.key.state = "Disabled"
+    place.configure("")
     done = place.cmek("decrypt", os.path.join(place.folder, "sealed"), os.path.join(place.folder, "never"))
     place.key.state = "Enabled"
     ok(done == 5 and "disabled" in place.said and "audit log" not in place.said, "the reason that a user is given stays the KMS's", place.said)
