@@ -44,7 +44,8 @@ struct audit_event {
 	const uint32_t *lease;		 /* seconds for which a yes is good; NULL: does not apply */
 	const struct kms_caller *caller; /* of a call of the KMS; NULL: no call */
 };
-/* A failure to write is logged as a loss (base/log.h), unless the line is about that. ZONE_AUDIT_UNAVAILABLE: a line that is
- * required could not be written; whoever can still withhold what was asked for, does. Keeps errno.
+/* A failure to write is logged as a loss (base/log.h), unless the line is about that.
+ * ZONE_AUDIT_UNAVAILABLE: a line that is required could not be written; whoever can still withhold
+ * what was asked for, does. Keeps errno.
  */
 enum zone_status audit_write(const struct audit_event *event);
