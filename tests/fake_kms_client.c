@@ -222,6 +222,10 @@ static enum kms_status fake_decrypt(struct kms_client *client, const char *name,
 		status = find_usable(fake, name, &key);
 	if (status == KMS_OK)
 		status = open_blob(fake, key, blob, context, ret_plaintext);
+	if (report != NULL) {
+		memcpy(fake->remark, report->remark, sizeof(fake->remark));
+		strcpy(report->caller.access_key_id, "AKIAFAKE");
+	}
 	return status == KMS_OK ? KMS_OK : fail(report, status);
 }
 

@@ -52,6 +52,7 @@ struct fake_kms {
 	unsigned delay_ms; /* of every call, without the mutex */
 	size_t cut_to;	   /* nonzero: plaintexts come back with at most so many bytes */
 	bool flip;	   /* plaintexts come back with a bit turned */
+	char remark[KMS_REMARK_MAX + 1]; /* of the last decrypt with a report */
 	/* Called at the begin of each call, without the mutex; may call the fake's functions. */
 	void (*on_call)(void *state, enum fake_kms_call call);
 	void *on_call_state;

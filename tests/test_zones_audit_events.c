@@ -99,6 +99,48 @@ static void calls_for_a_new_root_key_name_its_project(void **state)
 	json_decref(lines);
 }
 
+static int64_t lease_of(const json_t *lines, size_t i)
+{
+	const json_t *lease = json_object_get(json_array_get(lines, i), "lease");
+
+	return lease == NULL ? -1 : json_integer_value(lease);
+}
+
+static void the_lease_is_the_smaller_of_record_and_configuration(void **state)
+{
+	struct leased *l = *state;
+	struct ezk *bounded;
+	json_t *lines;
+
+	make_zones(l, 1);
+	forget_lines();
+	bounded = make_bounded_zone(l, "bounded", (struct wished_seconds){true, 7});
+	lines = take_lines();
+	assert_int_equal(lease_of(lines, only(lines, "zone", "created")), 7);
+	assert_int_equal(lease_of(lines, only(lines, "kms", "Encrypt")), 7);
+	json_decref(lines);
+	seconds_pass(l, 301);
+	fake_kms_fail(&l->f->aws, FAKE_DECRYPT, KMS_DENIED, 100);
+	audit_enter("C_UnwrapKey");
+	assert_int_equal(ezk_begin(l->ezks[0]), ZONE_KMS_DENIED);
+	assert_string_equal(l->f->aws.remark, "lease/300");
+	audit_enter("C_UnwrapKey");
+	assert_int_equal(ezk_begin(bounded), ZONE_KMS_DENIED);
+	assert_string_equal(l->f->aws.remark, "lease/7");
+	lines = take_lines();
+	for (size_t i = 0; i < json_array_size(lines); i++) {
+		bool is_bounded = text_of(lines, i, "name") != NULL &&
+				  strcmp(text_of(lines, i, "name"), "bounded") == 0;
+
+		assert_int_equal(lease_of(lines, i), is_bounded ? 7 : 300);
+		/* What a call causes is told with its identity. */
+		assert_text(lines, i, "access_key_id", "AKIAFAKE");
+	}
+	assert_int_equal(count(lines, "lease", "ended") + count(lines, "lease", "refused"), 2);
+	json_decref(lines);
+	ezk_release(bounded);
+}
+
 static void data_calls_name_the_project_of_their_root_key(void **state)
 {
 	struct leased *l = *state;
@@ -117,6 +159,10 @@ static void data_calls_name_the_project_of_their_root_key(void **state)
 	lines = take_lines();
 	assert_text(lines, only(lines, "kms", "Encrypt"), "purpose", "data");
 	assert_text(lines, only(lines, "kms", "Decrypt"), "purpose", "data");
+	/* No lease bounds what the caller got. */
+	assert_int_equal(lease_of(lines, only(lines, "kms", "Decrypt")), -1);
+	assert_string_equal(l->f->local.remark, "");
+	assert_int_equal(lease_of(lines, only(lines, "kms", "SetState")), 300);
 	only(lines, "kms", "SetState");
 	assert_int_equal(json_array_size(lines), 3);
 	assert_project(l, lines);
@@ -633,6 +679,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(calls_for_a_new_root_key_name_its_project),
+		TEST(the_lease_is_the_smaller_of_record_and_configuration),
 		TEST(data_calls_name_the_project_of_their_root_key),
 		TEST(calls_for_the_state_of_a_root_key_name_its_project_and_zones),
 		TEST(root_key_of_a_session_is_of_no_project),

@@ -15,6 +15,7 @@ struct zones *zones_other(struct zones_fixture *fixture)
 		.multi_region_order = fixture->multi_region_order,
 		.allowed_root_keys = fixture->allowed_root_keys,
 		.allowed_root_keys_at = "here.conf line 9",
+		.lease_seconds = fixture->settings.lease_seconds,
 		.clock = &fixture->clock.clock,
 	};
 	struct kms_clients *clients = kms_clients_new(&kms_settings);
