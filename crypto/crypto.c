@@ -215,13 +215,24 @@ static void log_slower_way(const struct crypto *crypto, const struct asking *ask
 			 AES_MODE_COUNT * AES_KEY_SIZE_COUNT, asking->lack, asking->name);
 }
 
+/* A context that others began to use can't be changed. */
+static bool has_what_is_asked(bool fips)
+{
+	if (!fips || crypto_is_fips())
+		return true;
+	log_error(
+		"this process has used the module without [crypto] fips, which can't change in it: "
+		"restart it");
+	return false;
+}
+
 bool crypto_start_asking(bool fips, provided_query *query)
 {
 	struct crypto *made, *none = NULL;
 	struct asking asking = {.query = query};
 
 	if (crypto_started())
-		return true;
+		return has_what_is_asked(fips);
 	if (!crypto_check_origin())
 		return false;
 	ERR_set_mark();
@@ -231,7 +242,7 @@ bool crypto_start_asking(bool fips, provided_query *query)
 	else if (made != NULL)
 		log_slower_way(made, &asking);
 	ERR_pop_to_mark();
-	return made != NULL;
+	return made != NULL && has_what_is_asked(fips);
 }
 
 bool crypto_start(bool fips)

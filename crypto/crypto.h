@@ -10,9 +10,10 @@
 #include "base/bytes.h"
 
 /*
- * Makes the context and fetches all algorithms; true at once when that has been done (whatever
- * `fips` was then). `fips`, or the host's own OpenSSL set to FIPS algorithms, loads the providers
- * fips and base instead of default. Thread-safe, without a lock of ours. Where the provider does
+ * Makes the context and fetches all algorithms; at once when that has been done: true, but false
+ * where `fips` is asked for and was not then. `fips`, or the host's own OpenSSL set to FIPS
+ * algorithms, loads the providers fips and base instead of default; where they don't start, nothing
+ * does (docs/fips.md). Thread-safe, without a lock of ours. Where the provider does
  * not offer what the ciphers call straight, they go by EVP, and a line of the log says so. False:
  * logged.
  *

@@ -3,21 +3,48 @@
 #include "base/macros.h"
 #include "crypto/internal.h"
 
+#include <limits.h>
 #include <openssl/provider.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { PATH_SIZE = 4096 };
+
 /* What 'openssl fipsinstall' writes: the checksum without which most builds of the provider refuse
  * to work. Some distributions build it into the provider and have no such file. */
-static bool fips_module_find(char *ret_path, size_t size)
+static bool module_is_in(const char *folder, char *ret_path)
+{
+	int len = folder == NULL ? -1 : snprintf(ret_path, PATH_SIZE, "%s/fipsmodule.cnf", folder);
+
+	return len >= 0 && len < PATH_SIZE && access(ret_path, F_OK) == 0;
+}
+
+/* Beside the file that this one is or, if it is a link (Debian's is), leads to. */
+static bool module_is_beside(const char *file, char *ret_path)
+{
+	char home[PATH_MAX];
+	char *slash;
+
+	if (file == NULL || realpath(file, home) == NULL)
+		return false;
+	slash = strrchr(home, '/');
+	*slash = '\0';
+	return module_is_in(home, ret_path);
+}
+
+/* Beside the configuration that OpenSSL reads, since that is what includes it where the host uses
+ * it too. */
+static bool fips_module_find(char *ret_path)
 {
 	const char *folder = OPENSSL_info(OPENSSL_INFO_CONFIG_DIR);
+	char usual[PATH_SIZE];
 
-	if (folder == NULL)
-		return false;
-	snprintf(ret_path, size, "%s/fipsmodule.cnf", folder);
-	return access(ret_path, R_OK) == 0;
+	snprintf(usual, sizeof(usual), "%s/openssl.cnf", folder == NULL ? "" : folder);
+	return module_is_beside(secure_getenv("OPENSSL_CONF"), ret_path) ||
+	       module_is_in(folder, ret_path) || module_is_beside(usual, ret_path);
 }
 
 /* The 3.0 API takes configurations from files only, so this one lies in memory under the name of a
@@ -39,22 +66,43 @@ static bool fips_configure(OSSL_LIB_CTX *context, const char *module)
 	return OSSL_LIB_CTX_load_config(context, path) == 1;
 }
 
+/* Nothing else is used in its place. */
+static void log_no_fips(bool has_module, const char *module)
+{
+	char what[PATH_SIZE + 256];
+
+	if (has_module)
+		snprintf(what, sizeof(what),
+			 "the FIPS provider does not start by %s ('openssl fipsinstall' writes it "
+			 "anew); without it the module does not start",
+			 module);
+	else
+		snprintf(
+			what, sizeof(what),
+			"there is no FIPS provider, or no fipsmodule.cnf beside openssl.cnf, which "
+			"'openssl fipsinstall' writes; without them the module does not start");
+	crypto_log_error(what);
+}
+
 /* The configuration first, where there is one: a provider that was loaded without it has failed its
  * self-test and stays unusable in this process. */
 static bool fips_load(struct crypto *crypto)
 {
-	char module[512];
+	char module[PATH_SIZE];
+	bool has_module = fips_module_find(module);
 
-	if (!fips_module_find(module, sizeof(module)) || fips_configure(crypto->context, module))
+	if (!has_module || fips_configure(crypto->context, module))
 		crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "fips");
 	if (crypto->providers[0] == NULL) {
-		crypto_log_error("the fips provider can't be loaded; [crypto] fips or the host's "
-				 "OpenSSL asks for it, 'openssl fipsinstall' installs it");
+		log_no_fips(has_module, module);
 		return false;
 	}
 	crypto->providers[1] = OSSL_PROVIDER_load(crypto->context, "base");
-	return crypto->providers[1] != NULL &&
-	       EVP_default_properties_enable_fips(crypto->context, 1) == 1;
+	if (crypto->providers[1] != NULL &&
+	    EVP_default_properties_enable_fips(crypto->context, 1) == 1)
+		return true;
+	crypto_log_error("the FIPS provider can't be made the only one");
+	return false;
 }
 
 bool crypto_load_providers(struct crypto *crypto)

@@ -38,15 +38,14 @@ enum envelope_status envelope_chunk_seal(const struct envelope_payload *payload,
 {
 	const CK_FUNCTION_LIST *f = payload->token->functions;
 	CK_SESSION_HANDLE session = payload->token->session;
-	uint8_t nonce[NONCE];
-	CK_GCM_PARAMS parameters = parameters_for(payload, nonce);
-	CK_MECHANISM gcm = {CKM_AES_GCM, &parameters, sizeof(parameters)};
+	CK_CMEK_CHUNK_PARAMS parameters = {index, last, (CK_BYTE *)payload->aad.data,
+					   payload->aad.len};
+	CK_MECHANISM chunk = {CKM_CMEK_CHUNK, &parameters, sizeof(parameters)};
 	CK_ULONG len = in.len + ENVELOPE_TAG;
 	CK_RV rv;
 
 	TRY(check_index(index));
-	nonce_for(index, last, nonce);
-	rv = f->C_EncryptInit(session, &gcm, payload->key);
+	rv = f->C_EncryptInit(session, &chunk, payload->key);
 	if (rv != CKR_OK)
 		return envelope_failed(payload->token, error, "C_EncryptInit", rv);
 	rv = f->C_Encrypt(session, (CK_BYTE *)in.data, in.len, out, &len);

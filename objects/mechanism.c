@@ -2,84 +2,169 @@
  * for AES and HKDF, bits for generic secrets. */
 #include "objects/mechanism.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/macros.h"
 #include "crypto/aes.h"
+#include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "objects/object.h"
 
 enum {
 	CRYPT = CKF_ENCRYPT | CKF_DECRYPT,
 	WRAP = CKF_WRAP | CKF_UNWRAP,
+	OPEN = CKF_DECRYPT | CKF_UNWRAP,
 	ROOT = KEY_KIND_ROOT,
 	ZONE = KEY_KIND_ZONE,
 	BOTH = KEY_KIND_ZONE | KEY_KIND_DATA,
 	DATA = KEY_KIND_DATA,
+	FIPS = OFFERED_FIPS,
+	ELSE = OFFERED_ELSE,
+	ALWAYS = OFFERED_FIPS | OFFERED_ELSE,
 };
 
 /* Any secret key will do. */
 #define ANY CK_UNAVAILABLE_INFORMATION
 
-/* Everything this module can do, in the order C_GetMechanismList reports it. The last two columns
- * name the key derived from an EZK when it is used to encrypt and to wrap: an EZK itself encrypts
- * nothing. */
+/* Everything this module can do, in the order C_GetMechanismList reports it. The columns "to
+ * encrypt" and "to wrap" name the key derived from an EZK when it is used to encrypt and to wrap:
+ * an EZK itself encrypts nothing. */
 /* clang-format off */
 static const struct mechanism mechanisms[] = {
 	/* type                       key       does               parameter
-	   flags           on    key sizes   detail         to encrypt    to wrap */
+	   flags           on    key sizes   detail         to encrypt    to wrap           offered */
 	{ CKM_AES_KEY_GEN,            CKK_AES,  CIPHER_GENERATE,   PARAMETERS_NONE,
-	  CKF_GENERATE,    0,    16, 32,     0,             0,            0 },
+	  CKF_GENERATE,    0,    16, 32,     0,             0,            0, ALWAYS },
 	{ CKM_AES_ECB,                CKK_AES,  CIPHER_ECB,        PARAMETERS_NONE,
-	  CRYPT,           BOTH, 16, 32,     AES_ECB,       EZK_DATA,     0 },
+	  CRYPT,           BOTH, 16, 32,     AES_ECB,       EZK_DATA,     0, ALWAYS },
 	{ CKM_AES_CBC,                CKK_AES,  CIPHER_CBC,        PARAMETERS_IV,
-	  CRYPT,           BOTH, 16, 32,     AES_CBC,       EZK_DATA,     0 },
+	  CRYPT,           BOTH, 16, 32,     AES_CBC,       EZK_DATA,     0, ALWAYS },
 	{ CKM_AES_CBC_PAD,            CKK_AES,  CIPHER_CBC_PAD,    PARAMETERS_IV,
-	  CRYPT | WRAP,    BOTH, 16, 32,     AES_CBC_PAD,   EZK_DATA,     EZK_WRAP_CBC_PAD },
+	  CRYPT | WRAP,    BOTH, 16, 32,     AES_CBC_PAD,   EZK_DATA,     EZK_WRAP_CBC_PAD, ELSE },
+	{ CKM_AES_CBC_PAD,            CKK_AES,  CIPHER_CBC_PAD,    PARAMETERS_IV,
+	  CRYPT,           BOTH, 16, 32,     AES_CBC_PAD,   EZK_DATA,     0, FIPS },
 	{ CKM_AES_CTR,                CKK_AES,  CIPHER_CTR,        PARAMETERS_CTR,
-	  CRYPT,           BOTH, 16, 32,     AES_CTR,       EZK_DATA,     0 },
+	  CRYPT,           BOTH, 16, 32,     AES_CTR,       EZK_DATA,     0, ALWAYS },
 	{ CKM_AES_GCM,                CKK_AES,  CIPHER_GCM,        PARAMETERS_GCM,
-	  CRYPT | WRAP,    BOTH, 16, 32,     AES_GCM,       EZK_DATA,     EZK_WRAP_GCM },
+	  CRYPT | WRAP,    BOTH, 16, 32,     AES_GCM,       EZK_DATA,     EZK_WRAP_GCM, ELSE },
+	{ CKM_AES_GCM,                CKK_AES,  CIPHER_GCM,        PARAMETERS_GCM,
+	  OPEN,            BOTH, 16, 32,     AES_GCM,       EZK_DATA,     EZK_WRAP_GCM, FIPS },
 	{ CKM_AES_KEY_WRAP,           CKK_AES,  CIPHER_KW,         PARAMETERS_KW_IV,
-	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KW },
+	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KW, ALWAYS },
 	{ CKM_AES_KEY_WRAP_PAD,       CKK_AES,  CIPHER_KWP,        PARAMETERS_KW_IV,
-	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KWP },
+	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KWP, ALWAYS },
 	{ CKM_AES_KEY_WRAP_KWP,       CKK_AES,  CIPHER_KWP,        PARAMETERS_KW_IV,
-	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KWP },
+	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KWP, ALWAYS },
 	{ CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, CIPHER_GENERATE, PARAMETERS_NONE,
-	  CKF_GENERATE,    0,    8, 4096,    0,             0,            0 },
+	  CKF_GENERATE,    0,    8, 4096,    0,             0,            0, ELSE },
+	{ CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, CIPHER_GENERATE, PARAMETERS_NONE,
+	  CKF_GENERATE,    0,    112, 4096,  0,             0,            0, FIPS },
 	{ CKM_HKDF_DERIVE,            ANY,      CIPHER_HKDF,       PARAMETERS_HKDF,
-	  CKF_DERIVE,      DATA, 1, 512,     0,             0,            0 },
+	  CKF_DERIVE,      DATA, 1, 512,     0,             0,            0, ELSE },
+	{ CKM_HKDF_DERIVE,            ANY,      CIPHER_HKDF,       PARAMETERS_HKDF,
+	  CKF_DERIVE,      DATA, 14, 512,    0,             0,            0, FIPS },
 	{ CKM_SHA_1,                  ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
-	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA1,   0,            0 },
+	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA1,   0,            0, ALWAYS },
 	{ CKM_SHA224,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
-	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA224, 0,            0 },
+	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA224, 0,            0, ALWAYS },
 	{ CKM_SHA256,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
-	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA256, 0,            0 },
+	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA256, 0,            0, ALWAYS },
 	{ CKM_SHA384,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
-	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA384, 0,            0 },
+	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA384, 0,            0, ALWAYS },
 	{ CKM_SHA512,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
-	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA512, 0,            0 },
+	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA512, 0,            0, ALWAYS },
 	{ CKM_CMEK_KMS,               CKK_AES,  CIPHER_KMS,        PARAMETERS_CONTEXT,
-	  CRYPT | WRAP,    ROOT, 32, 32,     0,             0,            0 },
+	  CRYPT | WRAP,    ROOT, 32, 32,     0,             0,            0, ALWAYS },
+	{ CKM_CMEK_CHUNK,             CKK_AES,  CIPHER_CHUNK,      PARAMETERS_CHUNK,
+	  CKF_ENCRYPT,     DATA, 32, 32,     AES_GCM,       0,            0, ALWAYS },
 	{ CKM_CMEK_DEK_WRAP,          CKK_AES,  CIPHER_DEK_WRAP,   PARAMETERS_AAD,
-	  WRAP,            ZONE, 32, 32,     0,             0,            EZK_DEK_WRAP },
+	  WRAP,            ZONE, 32, 32,     0,             0,            EZK_DEK_WRAP, ALWAYS },
 };
 /* clang-format on */
 
+/* What to use where only the row for FIPS lacks the use. */
+static const struct {
+	CK_MECHANISM_TYPE type;
+	const char *name, *instead;
+} left_out[] = {
+	{CKM_AES_GCM, "CKM_AES_GCM with an IV of the caller's",
+	 "CKM_CMEK_DEK_WRAP or CKM_AES_KEY_WRAP_KWP for keys, 'cmek encrypt' or CKM_CMEK_CHUNK for "
+	 "data"},
+	{CKM_AES_CBC_PAD, "CKM_AES_CBC_PAD for keys", "CKM_CMEK_DEK_WRAP or CKM_AES_KEY_WRAP_KWP"},
+};
+static _Atomic bool was_told[COUNT_OF(left_out)];
+
+static char told_by[512] = "the host's OpenSSL";
+
+void mechanisms_fips_by(const char *file)
+{
+	if (file == NULL)
+		snprintf(told_by, sizeof(told_by), "the host's OpenSSL");
+	else
+		snprintf(told_by, sizeof(told_by), "[crypto] fips = true in %s", file);
+}
+
+/* Once as a warning, since whoever calls may go on calling. */
+static void tell_why(CK_MECHANISM_TYPE type)
+{
+	for (size_t i = 0; i < COUNT_OF(left_out); i++) {
+		if (left_out[i].type == type)
+			log_write(atomic_exchange(&was_told[i], true) ? LOG_INFO : LOG_WARNING,
+				  "%s is not approved, and %s excludes it: use %s",
+				  left_out[i].name, told_by, left_out[i].instead);
+	}
+}
+
+static const struct mechanism *find(CK_MECHANISM_TYPE type, unsigned offered)
+{
+	for (size_t i = 0; i < COUNT_OF(mechanisms); i++)
+		if (mechanisms[i].type == type && (mechanisms[i].offered & offered) != 0)
+			return &mechanisms[i];
+	return NULL;
+}
+
+static unsigned offered_here(void)
+{
+	return crypto_is_fips() ? FIPS : ELSE;
+}
+
 const struct mechanism *mechanism_find(CK_MECHANISM_TYPE type)
 {
-	for (size_t i = 0; i < mechanism_count(); i++)
-		if (mechanisms[i].type == type)
-			return &mechanisms[i];
+	return find(type, offered_here());
+}
+
+const struct mechanism *mechanism_find_for(CK_MECHANISM_TYPE type, CK_FLAGS use)
+{
+	const struct mechanism *mechanism = mechanism_find(type), *otherwise;
+
+	if (mechanism != NULL && (mechanism->flags & use) != 0)
+		return mechanism;
+	otherwise = find(type, ELSE);
+	if (otherwise != NULL && (otherwise->flags & use) != 0)
+		tell_why(type);
 	return NULL;
 }
 
 const struct mechanism *mechanism_at(size_t index)
 {
-	return &mechanisms[index];
+	const struct mechanism *one = mechanisms;
+	unsigned offered = offered_here();
+
+	for (;; one++) {
+		if ((one->offered & offered) != 0 && index-- == 0)
+			return one;
+	}
 }
 
 size_t mechanism_count(void)
 {
-	return sizeof(mechanisms) / sizeof(mechanisms[0]);
+	size_t count = 0;
+
+	for (size_t i = 0; i < COUNT_OF(mechanisms); i++)
+		count += (mechanisms[i].offered & offered_here()) != 0;
+	return count;
 }
 
 enum key_kind mechanism_key_kind(const struct object *object)

@@ -16,6 +16,7 @@ enum cipher {
 	CIPHER_CBC_PAD,
 	CIPHER_CTR,
 	CIPHER_GCM,
+	CIPHER_CHUNK,
 	CIPHER_KW,
 	CIPHER_KWP,
 	CIPHER_KMS,
@@ -31,6 +32,7 @@ enum parameters {
 	PARAMETERS_IV,	    /* 16 bytes */
 	PARAMETERS_CTR,	    /* CK_AES_CTR_PARAMS */
 	PARAMETERS_GCM,	    /* CK_GCM_PARAMS (also the 40-byte form without ulIvBits) */
+	PARAMETERS_CHUNK,   /* CK_CMEK_CHUNK_PARAMS */
 	PARAMETERS_KW_IV,   /* none, or the 8-byte (KW) or 4-byte (KWP) standard IV */
 	PARAMETERS_CONTEXT, /* none, or flat JSON */
 	PARAMETERS_AAD,	    /* none, or any bytes */
@@ -45,6 +47,9 @@ enum key_kind {
 	KEY_KIND_DATA = 1 << 2
 };
 
+/* Where a row holds: a mechanism whose approved part is smaller has two (docs/fips.md). */
+enum offered { OFFERED_FIPS = 1 << 0, OFFERED_ELSE = 1 << 1 };
+
 struct mechanism {
 	CK_MECHANISM_TYPE type;
 	CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: any secret key, or none */
@@ -57,12 +62,20 @@ struct mechanism {
 	enum ezk_purpose
 		encrypt_purpose; /* the derived key when an EZK is used by C_Encrypt / C_Decrypt */
 	enum ezk_purpose wrap_purpose; /* and by C_WrapKey / C_UnwrapKey */
+	unsigned offered;	       /* enum offered */
 };
 
 struct object;
 
-/* NULL: not known. */
+/* Of what is offered by this process, which with [crypto] fips (crypto_is_fips) is what is
+ * approved. NULL: not known. */
 const struct mechanism *mechanism_find(CK_MECHANISM_TYPE type);
+/* The same for a use, one of the CKF_ flags. Where only FIPS is why there is none, the log says so,
+ * and what to use instead. */
+const struct mechanism *mechanism_find_for(CK_MECHANISM_TYPE type, CK_FLAGS use);
+/* What that line names: the file whose [crypto] fips is set, NULL: the host's OpenSSL. While nobody
+ * uses the module. */
+void mechanisms_fips_by(const char *file);
 /* In the order C_GetMechanismList reports. */
 const struct mechanism *mechanism_at(size_t index);
 size_t mechanism_count(void);

@@ -71,6 +71,7 @@ struct object {
 	/* Data keys only. The value is set once (objects/value.h); a token key has none until it is
 	 * first used: object_open. */
 	struct kept value;
+	_Atomic uint64_t next_chunk; /* objects/chunk.h; 0 in each new object */
 	struct stamp *stamp; /* held; shared by a key, its copies and what is derived from it */
 	struct object *kin_before, *kin_after; /* of the stamp's family; under its lock */
 	/* Neighbours among a table's objects, under its lock. */

@@ -18,6 +18,16 @@
 /* On an EZK: C_WrapKey and C_UnwrapKey of a DEK, authenticated. Parameter: none, or raw bytes that
  * are bound in (AAD). */
 #define CKM_CMEK_DEK_WRAP (CMEK_VENDOR_BASE + 2)
+/* C_Encrypt of a chunk of an envelope (docs/format.md, 5.3) by AES-256-GCM, whose IV the module
+ * makes: under a session's key that C_DeriveKey made and that is not extractable, each chunk after
+ * the one before, none after the last. C_Decrypt takes CKM_AES_GCM. */
+#define CKM_CMEK_CHUNK	  (CMEK_VENDOR_BASE + 3)
+typedef struct CK_CMEK_CHUNK_PARAMS {
+	CK_ULONG ulIndex; /* 0 ... 2^32 - 1 */
+	CK_BBOOL bLast;
+	CK_BYTE_PTR pAAD;
+	CK_ULONG ulAADLen;
+} CK_CMEK_CHUNK_PARAMS;
 
 /* Object classes */
 #define CKO_CMEK_CLUSTER    (CMEK_VENDOR_BASE + 1)

@@ -17,6 +17,7 @@
 #include "crypto/crypto.h"
 #include "objects/error.h"
 #include "objects/extra.h"
+#include "objects/mechanism.h"
 #include "objects/refusal.h"
 #include "objects/report.h"
 #include "session/keyed.h"
@@ -144,7 +145,7 @@ static CK_RV describe(struct module *module)
 		describe_log("to", module->config.log_to, false, &text);
 	describe_log("audit", module->config.log_audit, module->config.log_audit_required, &text);
 	buffer_format(&text, "cryptography: OpenSSL %s%s\n", crypto_openssl_version(),
-		      module->config.crypto_fips ? ", FIPS provider" : "");
+		      crypto_is_fips() ? ", FIPS provider only" : "");
 	if (secret_unlocked_count() > 0)
 		buffer_put_text(&text, "warning: keys in memory are not locked against swapping; "
 				       "raise RLIMIT_MEMLOCK\n");
@@ -258,6 +259,7 @@ CK_RV module_start(const char *reserved, bool no_threads)
 	configure_log(&config);
 	if (!crypto_start(config.crypto_fips))
 		return CKR_FUNCTION_FAILED;
+	mechanisms_fips_by(config.crypto_fips ? config.file : NULL);
 	return start(&config, no_threads);
 }
 

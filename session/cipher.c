@@ -10,6 +10,7 @@ static const struct {
 	[CIPHER_CBC_PAD] = {&pad_class,         &unpad_class},
 	[CIPHER_CTR]     = {&counter_class,     &counter_class},
 	[CIPHER_GCM]     = {&seal_class,        &open_class},
+	[CIPHER_CHUNK]   = {&chunk_class,       NULL},
 	[CIPHER_KW]      = {&kw_encrypt_class,  &kw_decrypt_class},
 	[CIPHER_KWP]     = {&kw_encrypt_class,  &kw_decrypt_class},
 	[CIPHER_KMS]     = {&kms_encrypt_class, &kms_decrypt_class},

@@ -11,6 +11,7 @@ extern const struct cipher_class counter_class;
 /* cipher_gcm.c */
 extern const struct cipher_class seal_class;
 extern const struct cipher_class open_class;
+extern const struct cipher_class chunk_class; /* sealing, by an IV of the module's */
 /* cipher_kw.c: key wrap used as a cipher, as Java does */
 extern const struct cipher_class kw_encrypt_class; /* KW, KWP */
 extern const struct cipher_class kw_decrypt_class;

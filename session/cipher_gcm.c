@@ -2,6 +2,9 @@
  * good: no plaintext leaves the module that was not verified. */
 #include "session/cipher.h"
 
+#include "base/log.h"
+#include "objects/chunk.h"
+
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
 	const struct aes_message message = {
@@ -30,6 +33,31 @@ static CK_RV tag_bound(const struct operation *op, size_t in_len, size_t *ret_bo
 
 const struct cipher_class seal_class = {
 	.start = start,
+	.bounds = {seal_bound, same_bound, tag_bound},
+	.runs = {aes_once, aes_part, aes_last},
+};
+
+/* The index is taken whatever comes of it. */
+static CK_RV chunk_start(struct operation *op, struct parameter *parameter)
+{
+	struct object *key = op->keyed->object;
+
+	if (!object_has_chunks(key) || object_has(key, OBJECT_EXTRACTABLE)) {
+		log_warning(
+			"CKM_CMEK_CHUNK takes a session's key that C_DeriveKey made and that is "
+			"not extractable, so that no chunk was sealed elsewhere");
+		return CKR_KEY_FUNCTION_NOT_PERMITTED;
+	}
+	if (!object_take_chunk(key, parameter->chunk, parameter->is_last)) {
+		log_warning("CKM_CMEK_CHUNK: chunk %lu, or one after it, was sealed under this key",
+			    (unsigned long)parameter->chunk);
+		return CKR_MECHANISM_PARAM_INVALID;
+	}
+	return start(op, parameter);
+}
+
+const struct cipher_class chunk_class = {
+	.start = chunk_start,
 	.bounds = {seal_bound, same_bound, tag_bound},
 	.runs = {aes_once, aes_part, aes_last},
 };

@@ -4,6 +4,7 @@
 
 #include "base/secret.h"
 #include "crypto/digest.h"
+#include "objects/chunk.h"
 #include "objects/error.h"
 #include "session/output.h"
 #include "session/state.h"
@@ -121,6 +122,8 @@ static CK_RV derive(struct session *session, struct keyed *by, const CK_HKDF_PAR
 	inherit(by->object, key);
 	object_share_stamp(key, by->object);
 	TRY(run(&derivation, key));
+	if (!template->token)
+		object_begin_chunks(key);
 	return session_add_key(session, template, &key, ret_handle);
 }
 

@@ -74,8 +74,8 @@ CK_RV session_generate(struct session *session, const CK_MECHANISM *mechanism,
 	if (mechanism == NULL || ret_key == NULL || (attributes == NULL && count != 0))
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
-	found = mechanism_find(given.mechanism);
-	if (found == NULL || (found->flags & CKF_GENERATE) == 0)
+	found = mechanism_find_for(given.mechanism, CKF_GENERATE);
+	if (found == NULL)
 		return CKR_MECHANISM_INVALID;
 	TRY(parameter_read(found, &given, &parameter));
 	TRY(template_read(TEMPLATE_GENERATE, attributes, count, &template));

@@ -38,10 +38,11 @@ static const struct schedule {
 } schedules[] = {
 	[CIPHER_ECB] = {true, AES_ECB}, [CIPHER_CBC] = {true, AES_CBC},
 	[CIPHER_CTR] = {true, AES_CTR}, [CIPHER_CBC_PAD] = {true, AES_CBC_PAD},
-	[CIPHER_GCM] = {true, AES_GCM}, [CIPHER_KW] = {true, AES_ECB},
-	[CIPHER_KWP] = {true, AES_ECB}, [CIPHER_KMS] = {false, 0},
-	[CIPHER_DEK_WRAP] = {false, 0}, [CIPHER_DIGEST] = {false, 0},
-	[CIPHER_HKDF] = {false, 0},	[CIPHER_GENERATE] = {false, 0},
+	[CIPHER_GCM] = {true, AES_GCM}, [CIPHER_CHUNK] = {true, AES_GCM},
+	[CIPHER_KW] = {true, AES_ECB},	[CIPHER_KWP] = {true, AES_ECB},
+	[CIPHER_KMS] = {false, 0},	[CIPHER_DEK_WRAP] = {false, 0},
+	[CIPHER_DIGEST] = {false, 0},	[CIPHER_HKDF] = {false, 0},
+	[CIPHER_GENERATE] = {false, 0},
 };
 
 void keyed_drop_schedule(struct keyed *keyed)
@@ -193,8 +194,8 @@ CK_RV session_key(struct session *session, enum key_use use, CK_MECHANISM_TYPE t
 	const struct mechanism *mechanism;
 
 	if (place == NULL || !is_fresh(session, place)) {
-		mechanism = mechanism_find(type);
-		if (mechanism == NULL || (mechanism->flags & uses[use].flag) == 0)
+		mechanism = mechanism_find_for(type, uses[use].flag);
+		if (mechanism == NULL)
 			return CKR_MECHANISM_INVALID;
 		if (place == NULL)
 			place = oldest_place(session);

@@ -103,6 +103,33 @@ static CK_RV read_gcm(const CK_MECHANISM *given, struct parameter *parameter)
 	return bytes_valid(parameter->aad) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 }
 
+/* docs/format.md, 5.3 */
+static void put_chunk_iv(struct parameter *parameter)
+{
+	memset(parameter->counter, 0, sizeof(parameter->counter));
+	for (int i = 0; i < 4; i++)
+		parameter->counter[7 + i] = (uint8_t)(parameter->chunk >> (24 - 8 * i));
+	parameter->counter[AES_GCM_IV - 1] = parameter->is_last;
+	parameter->iv = bytes(parameter->counter, AES_GCM_IV);
+}
+
+static CK_RV read_chunk(const CK_MECHANISM *given, struct parameter *parameter)
+{
+	CK_CMEK_CHUNK_PARAMS chunk;
+
+	if (given->ulParameterLen != sizeof(chunk) || given->pParameter == NULL)
+		return CKR_MECHANISM_PARAM_INVALID;
+	memcpy(&chunk, given->pParameter, sizeof(chunk));
+	if (chunk.ulIndex > UINT32_MAX || chunk.bLast > CK_TRUE)
+		return CKR_MECHANISM_PARAM_INVALID;
+	parameter->chunk = (uint32_t)chunk.ulIndex;
+	parameter->is_last = chunk.bLast == CK_TRUE;
+	put_chunk_iv(parameter);
+	parameter->aad = bytes(chunk.pAAD, chunk.ulAADLen);
+	parameter->tag_len = AES_GCM_TAG;
+	return bytes_valid(parameter->aad) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}
+
 /* Java names the standard's own initial values: RFC 3394 section 2.2.3.1, RFC 5649 section 3. */
 static CK_RV read_standard_iv(const CK_MECHANISM *given, struct bytes standard)
 {
@@ -220,6 +247,8 @@ static CK_RV read_form(const struct mechanism *mechanism, const CK_MECHANISM *gi
 		return read_counter(given, ret_parameter);
 	case PARAMETERS_GCM:
 		return read_gcm(given, ret_parameter);
+	case PARAMETERS_CHUNK:
+		return read_chunk(given, ret_parameter);
 	case PARAMETERS_KW_IV:
 		return read_wrap_iv(mechanism, given);
 	case PARAMETERS_CONTEXT:
@@ -238,6 +267,7 @@ static const char *const wanted[] = {
 	[PARAMETERS_IV] = "an IV of 16 bytes",
 	[PARAMETERS_CTR] = "CK_AES_CTR_PARAMS with 1 to 128 bits of counter",
 	[PARAMETERS_GCM] = "CK_GCM_PARAMS with an IV of 1 to 128 bytes and a tag of 32 to 128 bits",
+	[PARAMETERS_CHUNK] = "CK_CMEK_CHUNK_PARAMS with an index below 2^32",
 	[PARAMETERS_KW_IV] = "empty or the standard's initial value",
 	[PARAMETERS_CONTEXT] = "empty or flat JSON",
 	[PARAMETERS_AAD] = "empty or bytes",

@@ -25,6 +25,8 @@ struct parameter {
 	struct bytes aad;
 	size_t tag_len; /* GCM: bytes */
 	uint8_t counter[16];
+	uint32_t chunk; /* CKM_CMEK_CHUNK, whose `iv` is `counter` too */
+	bool is_last;
 	struct context *context; /* owned; NULL: none given */
 };
 

@@ -66,8 +66,8 @@ static CK_RV fill(struct operation *op, const CK_MECHANISM *given, CK_OBJECT_HAN
 
 static CK_RV fill_digest(struct operation *op, const CK_MECHANISM *given)
 {
-	op->mechanism = mechanism_find(given->mechanism);
-	if (op->mechanism == NULL || (op->mechanism->flags & CKF_DIGEST) == 0)
+	op->mechanism = mechanism_find_for(given->mechanism, CKF_DIGEST);
+	if (op->mechanism == NULL)
 		return CKR_MECHANISM_INVALID;
 	op->class = &digest_class;
 	return CKR_OK;

@@ -16,7 +16,7 @@ apart=(--mount --pid --fork --kill-child)
 PATH=$PATH:/usr/sbin:/sbin
 
 # Beside what deps.sh knows. That of backports is newer still.
-packages='gnutls-bin softhsm2 python3-pykcs11 libp11-kit-dev p11-kit-modules'
+packages='gnutls-bin softhsm2 python3-pykcs11 libp11-kit-dev p11-kit-modules openssl-provider-fips'
 backports='pkcs11-provider'
 
 can_not() {
