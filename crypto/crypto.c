@@ -70,6 +70,7 @@ static void crypto_free(struct crypto *crypto)
 			EVP_CIPHER_free(crypto->ciphers[mode][size]);
 	for (size_t kind = 0; kind < DIGEST_COUNT; kind++)
 		EVP_MD_free(crypto->digests[kind]);
+	EVP_MAC_free(crypto->hmac);
 	for (size_t i = 0; i < COUNT_OF(crypto->providers); i++)
 		if (crypto->providers[i] != NULL)
 			OSSL_PROVIDER_unload(crypto->providers[i]);
@@ -130,6 +131,14 @@ static bool digest_fetch(struct crypto *crypto, enum digest_kind kind)
 	return crypto->digests[kind] != NULL;
 }
 
+static bool hmac_fetch(struct crypto *crypto)
+{
+	crypto->hmac = EVP_MAC_fetch(crypto->context, "HMAC", NULL);
+	if (crypto->hmac == NULL)
+		crypto_log_error("HMAC");
+	return crypto->hmac != NULL;
+}
+
 /* Sees whether a wrong GCM tag leaves an error in the queue (not in the releases we know, but
  * nothing promises it): where it does not, each decryption saves a quarter of its time. */
 static bool wrong_tag_raises(const struct crypto *crypto)
@@ -183,7 +192,7 @@ static struct crypto *crypto_new(bool fips, struct asking *asking)
 	for (int kind = 0; kind < DIGEST_COUNT; kind++)
 		if (!digest_fetch(crypto, (enum digest_kind)kind))
 			return NULL;
-	if (!draws(crypto))
+	if ((fips && !hmac_fetch(crypto)) || !draws(crypto))
 		return NULL;
 	crypto->wrong_tag_raises = wrong_tag_raises(crypto);
 	return TAKE(crypto);

@@ -50,6 +50,7 @@ struct crypto {
 	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT]; /* hold what is provided */
 	struct provided provided[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
+	EVP_MAC *hmac;	       /* with fips only */
 	bool wrong_tag_raises; /* an error in OpenSSL's queue */
 	unsigned by_evp;       /* how many ciphers go by EVP */
 };

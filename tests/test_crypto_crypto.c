@@ -1,4 +1,5 @@
 /* The private library context: its start, random bytes, forks, and what it leaves alone. */
+#include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/aes.h"
@@ -8,6 +9,7 @@
 
 #include <openssl/err.h>
 #include <openssl/provider.h>
+#include <openssl/rand.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -220,6 +222,29 @@ static void children_make_contexts_and_random_bytes_of_their_own(void **state)
 	assert_memory_not_equal(answers[0], answers[1], 32);
 }
 
+static bool is_from(const OSSL_PROVIDER *provider, const char *name)
+{
+	return strcmp(OSSL_PROVIDER_get0_name(provider), name) == 0;
+}
+
+/* Every algorithm, and the generator of random numbers. */
+static bool all_is_from(const char *name)
+{
+	const struct crypto *crypto = crypto_get();
+	bool good = is_from(
+		EVP_RAND_get0_provider(EVP_RAND_CTX_get0_rand(RAND_get0_private(crypto->context))),
+		name);
+
+	for (size_t mode = 0; mode < AES_MODE_COUNT; mode++)
+		for (size_t size = 0; size < AES_KEY_SIZE_COUNT; size++)
+			good &= is_from(EVP_CIPHER_get0_provider(crypto->ciphers[mode][size]),
+					name);
+	for (size_t kind = 0; kind < DIGEST_COUNT; kind++)
+		good &= is_from(EVP_MD_get0_provider(crypto->digests[kind]), name);
+	good &= is_from(EVP_MAC_get0_provider(crypto->hmac), name);
+	return good && !OSSL_PROVIDER_available(crypto->context, "default");
+}
+
 /* 0: starts and works, 2: no fips provider here, and that is an error. */
 static int start_with_fips(void)
 {
@@ -229,27 +254,112 @@ static int start_with_fips(void)
 	log_configure(LOG_OFF, "stderr");
 	if (!crypto_start(true))
 		return crypto_started() || crypto_is_fips() ? 1 : 2;
-	return crypto_is_fips() && digest_once(DIGEST_SHA256, bytes_of("x"), digest) &&
+	return crypto_is_fips() && crypto_start(false) && all_is_from("fips") &&
+			       digest_once(DIGEST_SHA256, bytes_of("x"), digest) &&
 			       crypto_random(digest, 32)
 		       ? 0
 		       : 1;
 }
 
-static void fips_is_loaded_or_an_error(void **state)
+static int status_of(int (*child)(void))
 {
 	int status = 0;
 	pid_t pid = fork();
 
-	(void)state;
 	if (pid == 0)
-		_exit(start_with_fips());
+		_exit(child());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 2)
-		print_message(
-			"no fips provider here: its absence was an error, its use not tried\n");
-	else
-		assert_int_equal(WEXITSTATUS(status), 0);
+	return WEXITSTATUS(status);
+}
+
+static void fips_is_loaded_and_alone(void **state)
+{
+	int status = status_of(start_with_fips);
+
+	(void)state;
+	if (status == 2) {
+		print_message("# reason: there is no FIPS provider of OpenSSL here\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+}
+
+/* Nothing starts, and a line says `expected`. */
+static int is_refused(const char *log, const char *expected)
+{
+	AUTO(buffer_clear) struct buffer lines = {0};
+
+	crypto_abandon();
+	log_configure(LOG_ERROR, log);
+	if (crypto_start(true) || crypto_started())
+		return 1;
+	if (!file_read(log, 65536, &lines))
+		return 2;
+	buffer_append(&lines, bytes("", 1));
+	return strstr((const char *)lines.data, expected) == NULL ? 3 : 0;
+}
+
+static char place[] = "/tmp/cmek-crypto.XXXXXX";
+
+static const char *in_place(const char *name)
+{
+	static char path[2][64];
+	static int turn;
+
+	turn = 1 - turn;
+	snprintf(path[turn], sizeof(path[turn]), "%s/%s", place, name);
+	return path[turn];
+}
+
+static int without_provider(void)
+{
+	setenv("OPENSSL_MODULES", place, 1);
+	setenv("OPENSSL_CONF", "", 1);
+	return is_refused(in_place("log"), "FIPS provider");
+}
+
+/* The checksum is another's. */
+static int with_damaged_configuration(void)
+{
+	FILE *file = fopen(in_place("openssl.cnf"), "w");
+
+	fclose(file);
+	file = fopen(in_place("fipsmodule.cnf"), "w");
+	fputs("[fips_sect]\nactivate = 1\ninstall-version = 1\nmodule-mac = 00:11:22:33\n", file);
+	fclose(file);
+	setenv("OPENSSL_CONF", in_place("openssl.cnf"), 1);
+	return is_refused(in_place("log"), in_place("fipsmodule.cnf"));
+}
+
+static void fips_that_does_not_start_stops_the_start(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(place));
+	assert_int_equal(status_of(without_provider), 0);
+	if (!crypto_is_fips()) /* else it has read a good one, once for the process */
+		assert_int_equal(status_of(with_damaged_configuration), 0);
+	unlink(in_place("log"));
+	unlink(in_place("openssl.cnf"));
+	unlink(in_place("fipsmodule.cnf"));
+	assert_int_equal(rmdir(place), 0);
+}
+
+static int ask_for_it_later(void)
+{
+	crypto_abandon();
+	log_configure(LOG_OFF, "stderr");
+	return crypto_start(false) && (crypto_is_fips() || !crypto_start(true)) &&
+			       crypto_start(false)
+		       ? 0
+		       : 1;
+}
+
+/* As when the configuration has changed before another C_Initialize. */
+static void fips_is_not_had_from_what_started_without(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of(ask_for_it_later), 0);
 }
 
 /* As in a host whose exit handlers run OpenSSL's first, and the module's C_Finalize after it. */
@@ -304,7 +414,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(version_is_compared_as_a_whole),
 		cmocka_unit_test(what_a_child_abandons_the_parent_keeps),
 		cmocka_unit_test(children_make_contexts_and_random_bytes_of_their_own),
-		cmocka_unit_test(fips_is_loaded_or_an_error),
+		cmocka_unit_test(fips_is_loaded_and_alone),
+		cmocka_unit_test(fips_that_does_not_start_stops_the_start),
+		cmocka_unit_test(fips_is_not_had_from_what_started_without),
 		cmocka_unit_test(objects_can_be_freed_after_openssl_cleaned_up),
 		cmocka_unit_test(all_of_libcrypto_is_one_copy),
 		cmocka_unit_test(errors_are_not_left_behind),

@@ -1,6 +1,9 @@
 /* The table of mechanisms keeps its own rules. */
 #include "tests/unit.h"
 
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
 #include "objects/mechanism.h"
 
 static const CK_FLAGS crypts = CKF_ENCRYPT | CKF_DECRYPT, wraps = CKF_WRAP | CKF_UNWRAP;
@@ -22,14 +25,15 @@ static void each_is_found_by_its_type(void **state)
 	assert_null(mechanism_find(CKM_VENDOR_DEFINED));
 }
 
-/* Java disables a mechanism that does one half only. */
+/* Java disables a mechanism that does one half only; it knows none of ours. */
 static void what_goes_one_way_goes_the_other(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < mechanism_count(); i++) {
 		CK_FLAGS flags = mechanism_at(i)->flags;
 
-		assert_true((flags & crypts) == 0 || (flags & crypts) == crypts);
+		assert_true((flags & crypts) == 0 || (flags & crypts) == crypts ||
+			    mechanism_at(i)->type == CKM_CMEK_CHUNK);
 		assert_true((flags & wraps) == 0 || (flags & wraps) == wraps);
 		assert_int_not_equal(flags, 0);
 	}
@@ -95,6 +99,49 @@ static void root_keys_work_by_the_kms_alone(void **state)
 			assert_int_equal(mechanism_at(i)->type, CKM_CMEK_KMS);
 }
 
+/* The last one here: this process stays so. */
+static void with_fips_only_what_is_approved_is_offered(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		CK_MECHANISM_TYPE type;
+		CK_FLAGS offered, left_out;
+	} uses[] = {
+		{ CKM_AES_GCM,          CKF_DECRYPT | CKF_UNWRAP,  CKF_ENCRYPT | CKF_WRAP },
+		{ CKM_AES_CBC_PAD,      CKF_ENCRYPT | CKF_DECRYPT, CKF_WRAP | CKF_UNWRAP },
+		{ CKM_AES_CBC,          CKF_ENCRYPT | CKF_DECRYPT, 0 },
+		{ CKM_AES_KEY_WRAP_KWP, crypts | wraps,            0 },
+		{ CKM_CMEK_DEK_WRAP,    wraps,                     0 },
+		{ CKM_CMEK_CHUNK,       CKF_ENCRYPT,               0 },
+		{ CKM_HKDF_DERIVE,      CKF_DERIVE,                0 },
+		{ CKM_SHA_1,            CKF_DIGEST,                0 },
+	};
+	/* clang-format on */
+	size_t otherwise = mechanism_count();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(uses); i++)
+		assert_non_null(
+			mechanism_find_for(uses[i].type, uses[i].left_out | uses[i].offered));
+	assert_int_equal(mechanism_find(CKM_HKDF_DERIVE)->min_key, 1);
+	log_configure(LOG_OFF, "stderr");
+	if (!crypto_start(true)) {
+		print_message("# reason: there is no FIPS provider of OpenSSL here\n");
+		skip();
+	}
+	assert_int_equal(mechanism_count(), otherwise);
+	for (size_t i = 0; i < COUNT_OF(uses); i++) {
+		const struct mechanism *one = mechanism_find(uses[i].type);
+
+		assert_int_equal(one->flags, uses[i].offered);
+		assert_ptr_equal(mechanism_find_for(uses[i].type, uses[i].offered), one);
+		assert_true(uses[i].left_out == 0 ||
+			    mechanism_find_for(uses[i].type, uses[i].left_out) == NULL);
+	}
+	assert_int_equal(mechanism_find(CKM_HKDF_DERIVE)->min_key, 14);
+	each_is_found_by_its_type(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +153,7 @@ int main(void)
 		cmocka_unit_test(each_way_of_wrapping_has_a_key_of_its_own),
 		cmocka_unit_test(both_numbers_of_key_wrap_with_padding_are_the_same),
 		cmocka_unit_test(root_keys_work_by_the_kms_alone),
+		cmocka_unit_test(with_fips_only_what_is_approved_is_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,10 +151,10 @@ def read_meson(test, prefix):
     return suite
 
 
-def run_script(command, seconds):
+def run_script(command, seconds, more=None, how=""):
     start = time.time()
-    output, status = run(command, seconds)
-    suite = Suite(os.path.relpath(command[0], os.path.join(ROOT, "tests"))).read_tap(output, status)
+    output, status = run(command, seconds, environment(**(more or {})))
+    suite = Suite(os.path.relpath(command[0], os.path.join(ROOT, "tests")) + how).read_tap(output, status)
     if suite.failures:
         say(f"--- {suite.name}:\n{output[-8000:]}---")
     suite.seconds = time.time() - start
@@ -281,6 +281,38 @@ def newer():
         yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--suite", "built", "--suite", "aws"],
                               one_row="units")
         yield from scripts("consumers/*", "e2e/demo.sh", but=("node.sh",))
+        yield from with_fips()
+
+
+FIPS_HOST = """openssl_conf = init
+.include {module}
+[init]
+providers = providers
+alg_section = algorithms
+[providers]
+fips = fips_sect
+base = base
+[base]
+activate = 1
+[algorithms]
+default_properties = fips=yes
+"""
+
+
+def with_fips():
+    """Once more with OpenSSL's FIPS provider alone: units in a host whose OpenSSL is set so, the rest by fips = true."""
+    module, host = "/etc/ssl/fipsmodule.cnf", os.path.join(BUILD, "fips-host.cnf")
+    if not glob.glob("/usr/lib/*/ossl-modules/fips.so") or not os.path.exists(module):
+        suite = Suite("FIPS")
+        suite.skips.append(f"there is no fips.so of OpenSSL here, or no {module}")
+        yield suite
+        return
+    with open(host, "w", encoding="utf-8") as file:
+        file.write(FIPS_HOST.format(module=module))
+    yield from meson_test("build", ["--suite", "unit"], one_row="units with FIPS", env={"OPENSSL_CONF": host})
+    fips = {"CMEK_TEST_FIPS": "1"}
+    yield from meson_test("build", ["--suite", "module"], one_row="module tests with FIPS", env=fips)
+    yield run_script([os.path.join(ROOT, "tests", "e2e", "demo.sh")], 300, fips, " with FIPS")
 
 
 def report(rows):

@@ -64,6 +64,7 @@ show_refused() { # the same for one that has to fail
 configure() { # FOLDER: a store and a configuration of its own; the embedded KMS stays where it is
     mkdir -p "$1"
     printf '[store]\npath = %s/store.db\n\n[local]\npath = %s/local.keys\n' "$1" "$work/kms" >"$1/cmek.conf"
+    [ -z "${CMEK_TEST_FIPS:-}" ] || printf '\n[crypto]\nfips = true\n' >>"$1/cmek.conf"
     export CMEK_PKCS11_CONF=$1/cmek.conf
 }
 

@@ -75,12 +75,14 @@ add_packages() {
     enter apt-get install -y -qq --no-install-recommends $packages
     enter apt-get install -y -qq --no-install-recommends -t trixie-backports $backports
     enter apt-get clean
+    # Debian's package leaves this to the administrator.
+    enter sh -c 'openssl fipsinstall -quiet -module "$(openssl version -m | cut -d\" -f2)/fips.so" -out /etc/ssl/fipsmodule.cnf'
 }
 
 make_root() {
     local stamp=$home/.ready wanted mirror
     [ "$(id -u)" -eq 0 ] || can_not "making and entering a Debian 13 needs root"
-    wanted=$({ cat tools/deps.sh && echo "$packages $backports"; } | sha256sum)
+    wanted=$({ cat tools/deps.sh && echo "$packages $backports" && declare -f add_packages; } | sha256sum)
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     command -v debootstrap >/dev/null || can_not "debootstrap is not here"
     unshare "${apart[@]}" true 2>/dev/null || can_not "mount namespaces are not allowed here"

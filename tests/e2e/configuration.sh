@@ -26,6 +26,13 @@ refused "a number that is none is refused" list_with "$home/number.conf"
 refused "a configuration that is named and missing is refused" list_with "$home/missing.conf"
 ok "with what to do" says "missing.conf can't be read: No such file or directory; look at the path, or name another"
 
+# Nothing else is used where the FIPS provider does not start.
+printf '[crypto]\nfips = true\n' >"$home/fips.conf"
+without_fips() { OPENSSL_MODULES=$home CMEK_PKCS11_CONF=$home/fips.conf "$cmek" project list; }
+refused "fips = true without the provider is refused" without_fips
+ok "with what is missing" says "FIPS provider"
+ok "and what writes it" says "openssl fipsinstall"
+
 # A path is taken for what was meant, or refused: it never names another place in silence.
 meant_or_refused() { # PATH AS WRITTEN
     printf '[store]\npath = %s\n' "$1" >"$home/path.conf"

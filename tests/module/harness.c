@@ -74,6 +74,8 @@ void module_load(void)
 	assert_non_null(symbol);
 	memcpy(&get_list, &symbol, sizeof(get_list));
 	check(get_list(&p11));
+	if (getenv("CMEK_TEST_FIPS") != NULL && !module_is_softhsm())
+		p11 = judge_fips(p11);
 }
 
 CK_RV initialize(void)
@@ -88,6 +90,12 @@ CK_RV initialize(void)
 const char *token_folder(void)
 {
 	return folder;
+}
+
+/* The run is one with fips = true. */
+static bool is_fips(void)
+{
+	return getenv("CMEK_TEST_FIPS") != NULL && !module_is_softhsm();
 }
 
 static void write_configuration(const char *variable, const char *text)
@@ -109,8 +117,8 @@ void token_configure(const char *more)
 
 	snprintf(text, sizeof(text),
 		 "[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n"
-		 "[kms]\ndefault_root_key = local:test\n%s",
-		 folder, folder, more);
+		 "[kms]\ndefault_root_key = local:test\n%s%s",
+		 folder, folder, is_fips() ? "[crypto]\nfips = true\n" : "", more);
 	write_configuration("CMEK_PKCS11_CONF", text);
 }
 

@@ -30,9 +30,9 @@ CK_OBJECT_HANDLE some_zone(CK_SESSION_HANDLE session);
 extern const CK_BYTE known_value[32];
 CK_OBJECT_HANDLE known_key(CK_SESSION_HANDLE session);
 
-/* Every mechanism by which a zone encrypts or wraps, with a parameter that fits. */
-extern const CK_MECHANISM_TYPE crypt_mechanisms[], wrap_mechanisms[];
-extern const size_t crypt_count, wrap_count;
+/* Every mechanism by which a zone encrypts or wraps in this run, with a parameter that fits. */
+extern CK_MECHANISM_TYPE crypt_mechanisms[], wrap_mechanisms[];
+extern size_t crypt_count, wrap_count;
 CK_MECHANISM *fitting(CK_MECHANISM_TYPE type);
 
 CK_RV wrap_by(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE wrapping,
@@ -59,6 +59,7 @@ int rules_wraps(void);
 int rules_token_keys(void);
 int rules_limits(void);
 int rules_affinity(void);
+int rules_chunks(void);
 int rules_families(void);
 int rules_parameters(void);
 int rules_arguments(void);
