@@ -17,7 +17,7 @@ import sys
 RESULT = re.compile(r"(not ok|ok) \d+ (?:- (?!# SKIP)(.*)|(?:- )?# SKIP ?(.*))")
 PLAN = re.compile(r"1\.\.(\d+)(.*)")
 REASON = "# reason:"
-JUDGED = "judged:"                                 # ended early, having seen what it had to see (module/harness_fips.c)
+JUDGED = "judged:"                                 # ended early, having seen what it had to see (judged_fips.c)
 
 
 class Reader:

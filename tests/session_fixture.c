@@ -7,9 +7,21 @@
 
 #include "crypto/crypto.h"
 #include "session/keys.h"
+#include "tests/judged_fips.h"
 #include "zones/store.h"
 
 struct bed bed;
+
+CK_FUNCTION_LIST *bed_functions(void)
+{
+	static CK_FUNCTION_LIST *functions;
+
+	if (functions == NULL) {
+		assert_int_equal(C_GetFunctionList(&functions), CKR_OK);
+		functions = judged(functions);
+	}
+	return functions;
+}
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_OBJECT_CLASS class_secret = CKO_SECRET_KEY;

@@ -1,6 +1,8 @@
 /* Module, token and sessions of the tests; keys and templates are in harness_keys.c. */
 #include "harness.h"
 
+#include "tests/judged_fips.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <ftw.h>
@@ -61,6 +63,12 @@ void *module_symbol(const char *name)
 	return dlsym(library, name);
 }
 
+/* The run is one with fips = true. */
+static bool is_fips(void)
+{
+	return getenv("CMEK_TEST_FIPS") != NULL && !module_is_softhsm();
+}
+
 void module_load(void)
 {
 	CK_C_GetFunctionList get_list;
@@ -74,8 +82,8 @@ void module_load(void)
 	assert_non_null(symbol);
 	memcpy(&get_list, &symbol, sizeof(get_list));
 	check(get_list(&p11));
-	if (getenv("CMEK_TEST_FIPS") != NULL && !module_is_softhsm())
-		p11 = judge_fips(p11);
+	if (is_fips())
+		p11 = judged(p11);
 }
 
 CK_RV initialize(void)
@@ -90,12 +98,6 @@ CK_RV initialize(void)
 const char *token_folder(void)
 {
 	return folder;
-}
-
-/* The run is one with fips = true. */
-static bool is_fips(void)
-{
-	return getenv("CMEK_TEST_FIPS") != NULL && !module_is_softhsm();
 }
 
 static void write_configuration(const char *variable, const char *text)
@@ -118,7 +120,7 @@ void token_configure(const char *more)
 	snprintf(text, sizeof(text),
 		 "[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n"
 		 "[kms]\ndefault_root_key = local:test\n%s%s",
-		 folder, folder, is_fips() ? "[crypto]\nfips = true\n" : "", more);
+		 folder, folder, more, is_fips() ? "\n[crypto]\nfips = true\n" : "");
 	write_configuration("CMEK_PKCS11_CONF", text);
 }
 

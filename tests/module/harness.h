@@ -41,13 +41,6 @@ int token_teardown(void **state);
 int session_setup(void **state);
 int session_teardown(void **state);
 
-/* With fips = true: the same functions, but that where a test comes to a use that is not offered
- * then, that has to be refused, and ends the test as one that was judged so (tests/cmocka_tap.py).
- */
-CK_FUNCTION_LIST *judge_fips(CK_FUNCTION_LIST *list);
-/* Is this use of a mechanism offered in this run? */
-bool fips_offers(CK_MECHANISM_TYPE type, CK_FLAGS use);
-
 /* C_Initialize as an ordinary application calls it: no arguments but the locking of the system. */
 CK_RV initialize(void);
 /* The folder that holds the token and its configuration. */

@@ -1,6 +1,8 @@
 /* What the groups of rules share, and the list of groups. */
 #include "rules.h"
 
+#include "tests/judged_fips.h"
+
 #include <stdio.h>
 
 const CK_BYTE known_value[32] = {'t', 'h', 'i', 's', ' ', 'd', 'a', 't', 'a', ' ', 'k',

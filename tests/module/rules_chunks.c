@@ -94,7 +94,7 @@ static void chunks_are_sealed_and_not_opened(void **state)
 	CK_MECHANISM *by = mechanism_with(CKM_CMEK_CHUNK, &parameters, sizeof(parameters));
 
 	answers(CKR_MECHANISM_INVALID, p11->C_DecryptInit(session, by, chunk_key(session)));
-	by->ulParameterLen--;
+	by = mechanism_with(CKM_CMEK_CHUNK, &parameters, sizeof(parameters) - 1);
 	answers(CKR_MECHANISM_PARAM_INVALID, p11->C_EncryptInit(session, by, chunk_key(session)));
 }
 
