@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-CK_FUNCTION_LIST *p11;
+CK_FUNCTION_LIST *p11, *module_list;
 CK_SLOT_ID slot;
 
 static void *library;
@@ -81,9 +81,8 @@ void module_load(void)
 	symbol = module_symbol("C_GetFunctionList");
 	assert_non_null(symbol);
 	memcpy(&get_list, &symbol, sizeof(get_list));
-	check(get_list(&p11));
-	if (is_fips())
-		p11 = judged(p11);
+	check(get_list(&module_list));
+	p11 = is_fips() ? judged(module_list) : module_list;
 }
 
 CK_RV initialize(void)
