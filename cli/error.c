@@ -79,6 +79,7 @@ static const struct {
 	{CKR_DEVICE_MEMORY, "a limit has been reached", CMEK_EXIT_REFUSED},
 	{CKR_FUNCTION_FAILED, "refused", CMEK_EXIT_FAILED},
 	{CKR_KEY_FUNCTION_NOT_PERMITTED, "the key may not be used for this", CMEK_EXIT_DENIED},
+	{CKR_KEY_UNEXTRACTABLE, "the key does not leave its place", CMEK_EXIT_REFUSED},
 	{CKR_KEY_NOT_WRAPPABLE, "the key belongs to another database", CMEK_EXIT_REFUSED},
 	{CKR_MECHANISM_INVALID, "the module does not know the mechanism", CMEK_EXIT_FAILED},
 	{CKR_TEMPLATE_INCONSISTENT, "the values do not fit together", CMEK_EXIT_REFUSED},
@@ -109,7 +110,7 @@ static int code_for_reason(CK_ULONG reason)
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_AUDIT_UNAVAILABLE)
 		return CMEK_EXIT_UNAVAILABLE;
-	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_ROOT_KEY_REFUSED)
+	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_RECORD_KEPT)
 		return CMEK_EXIT_REFUSED;
 	return -1;
 }

@@ -230,6 +230,13 @@ static void get_lease_bound(const struct attribute *row, const struct attribute_
 			  row->type == CKA_CMEK_MAX_LEASE ? bounds.max_lease : bounds.max_stale);
 }
 
+static void get_embed(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	(void)row;
+	put_bool(out, !object_record_is_kept(source->object));
+}
+
 static void get_imported(const struct attribute *row, const struct attribute_source *source,
 			 struct buffer *out)
 {
@@ -312,7 +319,8 @@ static void get_encrypted_key(const struct attribute *row, const struct attribut
 		return;
 	if (entry->kind == ENTRY_KEY)
 		buffer_append(out, entry->of_key.wrapped);
-	else if (zones_zone_record(entry, entry->of_zone.primary, out) != ZONE_OK)
+	else if (!zones_zone_is_kept(entry) &&
+		 zones_zone_record(entry, entry->of_zone.primary, out) != ZONE_OK)
 		out->failed = true;
 }
 
@@ -404,6 +412,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
 	{ NAMED(CKA_CMEK_MAX_LEASE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_lease), IN(present_max_lease) },
 	{ NAMED(CKA_CMEK_MAX_STALE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_stale), IN(present_max_stale) },
+	{ NAMED(CKA_CMEK_EMBED_EZK),      BOOL,    ZONE,       GENERATE | UNWRAP, 0, get_embed,     0,                        IN(embed_ezk), IN(present_embed_ezk) },
 	{ NAMED(CKA_CMEK_MESSAGE),        TEXT,    DOCTOR,     NONE,              0, get_message,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_KMS_STATE),      ULONG,   ROOT,       NONE,              0, get_kms_state, 0,                        0, 0 },
 	{ NAMED(CKA_CMEK_DELETION_DATE),  TEXT,    ROOT,       NONE,              0, get_deletion_date, 0,                    0, 0 },

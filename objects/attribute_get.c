@@ -7,9 +7,11 @@
 #include "objects/report.h"
 #include "objects/value.h"
 
-/* A key's value leaves only if nothing forbids it. */
+/* A key's value leaves only if nothing forbids it; neither does a record that is for its store. */
 static bool is_readable(const struct attribute *row, const struct object *object)
 {
+	if (row->type == CKA_CMEK_ENCRYPTED_KEY)
+		return !object_record_is_kept(object);
 	if (row->type != CKA_VALUE || object->kind == OBJECT_DIAGNOSTIC)
 		return true;
 	return object->kind == OBJECT_KEY && object_has(object, OBJECT_EXTRACTABLE) &&

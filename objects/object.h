@@ -66,6 +66,7 @@ struct object {
 	struct bytes wrap_template;	 /* templates as objects/template.h writes them */
 	struct bytes unwrap_template;
 	struct wished_seconds max_lease, max_stale; /* of a zone that is being made */
+	struct wished_flag kept;		    /* the same: CKA_CMEK_EMBED_EZK is FALSE */
 	struct bytes kms_key;			    /* a root key: as its maker named it */
 	struct ezk *ezk;			    /* a session zone: held */
 	/* Data keys only. The value is set once (objects/value.h); a token key has none until it is
@@ -93,6 +94,13 @@ CK_OBJECT_CLASS object_class(const struct object *object);
 static inline bool object_has(const struct object *object, uint32_t flags)
 {
 	return (object->flags & flags) == flags;
+}
+
+/* Is it a zone whose record is for the store alone (CKA_CMEK_EMBED_EZK)? */
+static inline bool object_record_is_kept(const struct object *object)
+{
+	return object->kind == OBJECT_ZONE && object->entry != NULL &&
+	       zones_zone_is_kept(object->entry);
 }
 
 /* What C_DestroyObject or C_InitToken has put aside, until CKA_CMEK_STATE is set active. */

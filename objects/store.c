@@ -21,7 +21,8 @@ bool object_names(const struct object *object, struct buffer *extra, struct entr
 					  .usages = object->usages,
 					  .extra = buffer_bytes(extra),
 					  .max_lease = object->max_lease,
-					  .max_stale = object->max_stale};
+					  .max_stale = object->max_stale,
+					  .kept = object->kept};
 	return true;
 }
 

@@ -43,6 +43,7 @@ struct template
 	bool present_state, present_version, imported;
 	bool create; /* CKA_CMEK_CREATE */
 	bool present_max_lease, present_max_stale;
+	bool present_embed_ezk, embed_ezk;
 	CK_ULONG state, version, max_lease, max_stale;
 };
 
@@ -56,10 +57,11 @@ CK_RV template_read(enum template_use use, const CK_ATTRIBUTE *attributes, CK_UL
  * CKA_LOCAL, ALWAYS_SENSITIVE, NEVER_EXTRACTABLE. */
 CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
 			struct object **ret_object);
-/* Does it name a greatest lease or stale time, which only zones have? */
-bool template_bounds_lease(const struct template *template);
+/* Does it name a greatest lease or stale time, or whether the record is embedded, which only zones
+ * have? */
+bool template_is_of_zone(const struct template *template);
 /* For what has none of its own: says what that is; CKR_TEMPLATE_INCONSISTENT. */
-CK_RV template_refuse_lease(const char *why);
+CK_RV template_refuse_of_zone(const char *why);
 /* The usages a key gets: those the template names, else encrypt, decrypt, wrap, unwrap. */
 uint32_t template_usages(const struct template *template);
 /* The value goes in: copied into locked memory; checks the length against key type and

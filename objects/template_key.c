@@ -97,15 +97,18 @@ static CK_RV wish(bool named, CK_ULONG seconds, const char *attribute, struct wi
 	return CKR_OK;
 }
 
-/* Leases are of zones; what a key is used for counts by its zone's. */
-bool template_bounds_lease(const struct template *template)
+/* Leases and records are of zones; what a key is used for counts by its zone's. */
+bool template_is_of_zone(const struct template *template)
 {
-	return template->present_max_lease || template->present_max_stale;
+	return template->present_max_lease || template->present_max_stale ||
+	       template->present_embed_ezk;
 }
 
-CK_RV template_refuse_lease(const char *why)
+CK_RV template_refuse_of_zone(const char *why)
 {
-	log_warning("a template names CKA_CMEK_MAX_LEASE or CKA_CMEK_MAX_STALE for %s", why);
+	log_warning("a template names CKA_CMEK_MAX_LEASE, CKA_CMEK_MAX_STALE or "
+		    "CKA_CMEK_EMBED_EZK for %s",
+		    why);
 	return CKR_TEMPLATE_INCONSISTENT;
 }
 
@@ -123,6 +126,7 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 		 &model.max_lease));
 	TRY(wish(template->present_max_stale, template->max_stale, "CKA_CMEK_MAX_STALE",
 		 &model.max_stale));
+	model.kept = (struct wished_flag){template->present_embed_ezk, !template->embed_ezk};
 	model.key_type = template->key_type;
 	model.value_len = template->value_len;
 	model.generated_by = use == TEMPLATE_GENERATE

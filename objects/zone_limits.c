@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-/* Those of leases come behind. */
-enum { ROOM = LIMITS_MAX - LEASE_LIMITS_SIZE };
+/* The others come behind. */
+enum { ROOM = LIMITS_MAX - LEASE_LIMITS_SIZE - KEPT_LIMIT_SIZE };
 
 /* --- Written */
 

@@ -49,8 +49,9 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_STATE	     (CMEK_VENDOR_BASE + 8) /* CK_ULONG: CMEK_STATE_… */
 #define CKA_CMEK_ROOT_KEY    (CMEK_VENDOR_BASE + 9) /* text: the root key's ARN */
 #define CKA_CMEK_ENCRYPTED_KEY                                                                     \
-	(CMEK_VENDOR_BASE + 10) /* a zone: the EZK record of its primary version; a token DEK: as  \
-				   it is stored (docs/format.md, 4.1), which no mechanism opens */
+	(CMEK_VENDOR_BASE + 10) /* a zone: the EZK record of its primary version (not readable     \
+				   where CKA_CMEK_EMBED_EZK is CK_FALSE); a token DEK: as it is    \
+				   stored (docs/format.md, 4.1), which no mechanism opens */
 #define CKA_CMEK_MIN_VERSION (CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
 #define CKA_CMEK_IMPORTED    (CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
 /* On the diagnostic object: the last error this thread met, as one line of text; its CKA_VALUE is
@@ -77,6 +78,12 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_MAX_LEASE   (CMEK_VENDOR_BASE + 18) /* CK_ULONG; 0: each operation asks */
 #define CKA_CMEK_MAX_STALE   (CMEK_VENDOR_BASE + 19) /* CK_ULONG; 0: no longer than the lease */
 #define CMEK_LEASE_BOUND_MAX 31536000UL
+/* On a zone: whether its EZK record may go where its data goes. CK_FALSE: it stays in the store, no
+ * envelope carries it, CKA_CMEK_ENCRYPTED_KEY is not readable and C_WrapKey does not export it;
+ * what it encrypted ends with the last copy of the store that has it (docs/erasure.md). In the
+ * template that makes the zone; without it as [zones] embed_ezk says. It stands in the record and
+ * never changes. */
+#define CKA_CMEK_EMBED_EZK   (CMEK_VENDOR_BASE + 20) /* CK_BBOOL */
 
 /* CKA_CMEK_STATE */
 #define CMEK_STATE_UNKNOWN		0UL /* a root key of which this process has not heard */
@@ -148,6 +155,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_INVALID_NAME		     317UL /* a label that can't be a name: docs/store.md */
 #define CMEK_ERROR_OTHER_PIN		     318UL /* [zones] pin names another zone */
 #define CMEK_ERROR_ROOT_KEY_REFUSED	     319UL /* [kms] allowed_root_keys lacks it */
+#define CMEK_ERROR_RECORD_KEPT		     320UL /* CKA_CMEK_EMBED_EZK: it stays in its store */
 
 /* Exit codes of the cmek tool. */
 #define CMEK_EXIT_OK	      0

@@ -43,6 +43,7 @@ static const struct setting settings[] = {
 	{ "kms",    "deny_seconds",           NUMBER,    AT(deny_seconds),              5, 3600, NULL },
 	{ "kms",    "deletion_window_days",   NUMBER,    AT(deletion_window_days),     30, 3650, NULL },
 	{ "zones",  "pin",                    PINS,      AT(zones_pin),                 0, 0, NULL, AT(zones_pin_line) },
+	{ "zones",  "embed_ezk",              FLAG,      AT(zones_embed_ezk),           1, 0, NULL },
 	{ "zones",  "max_lease_seconds",      NUMBER,    AT(zones_max_lease_seconds), 86400, LEASE_BOUND_MAX, NULL },
 	{ "zones",  "max_stale_seconds",      NUMBER,    AT(zones_max_stale_seconds), 86400, LEASE_BOUND_MAX, NULL },
 	{ "aws",    "profile",                TEXT,      AT(aws_profile),               0, 0, NULL },
@@ -90,9 +91,12 @@ void config_clear(struct config *config)
 bool config_default(struct config *config)
 {
 	*config = (struct config){0};
-	for (size_t i = 0; i < COUNT_OF(settings); i++)
+	for (size_t i = 0; i < COUNT_OF(settings); i++) {
 		if (settings[i].form == NUMBER || settings[i].form == CHOICE)
 			*(unsigned *)field_of(config, &settings[i]) = settings[i].usual;
+		if (settings[i].form == FLAG)
+			*(bool *)field_of(config, &settings[i]) = settings[i].usual != 0;
+	}
 	config->log_to = strdup("stderr");
 	return config->log_to != NULL;
 }

@@ -25,6 +25,7 @@ struct config {
 	unsigned log_level; /* enum log_level */
 	bool aws_use_fips_endpoint, aws_use_dualstack_endpoint;
 	bool slots_free, slots_login_required;
+	bool zones_embed_ezk;
 	bool crypto_fips;
 	bool log_audit_required;
 	bool no_memory; /* why config_parse() failed, if it is not the text */

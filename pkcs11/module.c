@@ -104,6 +104,7 @@ static CK_RV make_zones(struct module *module)
 		.renew_by_zone = config->kms_renew == CONFIG_RENEW_ZONE,
 		.zone_lease_seconds = config->zone_lease_seconds,
 		.new_zone = {config->zones_max_lease_seconds, config->zones_max_stale_seconds},
+		.new_zone_kept = !config->zones_embed_ezk,
 		.deletion_window_days = config->deletion_window_days,
 		.pins = config->zones_pin,
 		.pins_at = pins_at,

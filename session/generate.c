@@ -56,8 +56,8 @@ static CK_RV make(struct session *session, const struct mechanism *mechanism,
 		return refuse_zone_in_zone();
 	if (asks_for_zone(template))
 		return objects_store_zone(session->objects, session->slot, TAKE(key), ret_handle);
-	if (template_bounds_lease(template))
-		return template_refuse_lease("a data key: those are of zones");
+	if (template_is_of_zone(template))
+		return template_refuse_of_zone("a data key: those are of zones");
 	TRY(draw(key, template->value_len));
 	return session_add_key(session, template, &key, ret_handle);
 }

@@ -110,8 +110,8 @@ CK_RV session_import_zone(struct session *session, struct keyed *root,
 	if ((zone.key_type != CK_UNAVAILABLE_INFORMATION && zone.key_type != CKK_AES) ||
 	    (zone.value_len != 0 && zone.value_len != 32) || (zone.flags & OBJECT_EXTRACTABLE) != 0)
 		return CKR_TEMPLATE_INCONSISTENT;
-	if (is_record_set(wrapped) && template_bounds_lease(&zone))
-		return template_refuse_lease("a zone that comes with its record, which has them");
+	if (is_record_set(wrapped) && template_is_of_zone(&zone))
+		return template_refuse_of_zone("a zone that comes with its record, which has them");
 	zone.key_type = CKK_AES;
 	zone.value_len = 32;
 	TRY(template_make_key(TEMPLATE_UNWRAP, &zone, zone.token, &wished));

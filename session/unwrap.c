@@ -26,8 +26,8 @@ static CK_RV make(struct session *session, const struct keyed *by, struct ezk *u
 {
 	AUTO(object_releasep) struct object *key = NULL;
 
-	if (template_bounds_lease(template))
-		return template_refuse_lease("a data key: those are of zones");
+	if (template_is_of_zone(template))
+		return template_refuse_of_zone("a data key: those are of zones");
 	TRY(template_make_key(TEMPLATE_UNWRAP, template, template->token, &key));
 	TRY(stamp(by, used, key));
 	TRY(object_set_value(key, value));

@@ -43,7 +43,7 @@ static void what_is_no_list_of_limits_is_refused(void **state)
 		{"\2\0\0\1\0\0", 6, ZONE_INVALID},
 		{"\0\0\0", 3, ZONE_INVALID},
 		/* Not of this release. */
-		{"\6\0\0", 3, ZONE_RECORD_NEWER},
+		{"\7\0\0", 3, ZONE_RECORD_NEWER},
 		{"\1\0\0\377\0\1x", 7, ZONE_RECORD_NEWER},
 		{"\6\0\0\5\0\0", 6, ZONE_INVALID},
 		{"\6\0\2x", 4, ZONE_INVALID},
@@ -84,6 +84,22 @@ static void those_of_leases_come_last_and_are_numbers_of_seconds(void **state)
 		assert_false(limits_get_lease(bytes(bad[i].bytes, bad[i].len), &found));
 }
 
+static void that_a_record_is_for_its_store_has_no_value(void **state)
+{
+	struct lease_bounds bounds = {1, 2};
+	AUTO(buffer_clear) struct buffer limits = {0};
+
+	(void)state;
+	limits_put_lease(&limits, &bounds);
+	assert_false(limits_get_kept(buffer_bytes(&limits)));
+	limits_put_kept(&limits);
+	assert_int_equal(limits.len, LEASE_LIMITS_SIZE + KEPT_LIMIT_SIZE);
+	assert_true(limits_get_kept(buffer_bytes(&limits)));
+	assert_int_equal(limits_check(buffer_bytes(&limits)), ZONE_OK);
+	assert_int_equal(limits_check(bytes("\6\0\1\0", 4)), ZONE_INVALID);
+	assert_int_equal(limits_check(bytes("\6\0\0\6\0\0", 6)), ZONE_INVALID);
+}
+
 static void limits_have_at_most_1024_bytes(void **state)
 {
 	static const uint8_t value[LIMITS_MAX];
@@ -104,6 +120,7 @@ int main(void)
 		cmocka_unit_test(limits_are_found_by_their_tag),
 		cmocka_unit_test(what_is_no_list_of_limits_is_refused),
 		cmocka_unit_test(those_of_leases_come_last_and_are_numbers_of_seconds),
+		cmocka_unit_test(that_a_record_is_for_its_store_has_no_value),
 		cmocka_unit_test(limits_have_at_most_1024_bytes),
 	};
 

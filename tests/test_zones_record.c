@@ -83,6 +83,7 @@ static void records_are_read_and_written_as_the_page_says(void **state)
 		AUTO(ezk_version_clear) struct ezk_version version = {0}, sealed = {0};
 		struct lease_bounds bounds;
 		uint64_t zone;
+		bool kept;
 
 		assert_int_equal(
 			record_decode(from_hex(&record, vectors[i].record), &zone, &version),
@@ -90,6 +91,8 @@ static void records_are_read_and_written_as_the_page_says(void **state)
 		assert_int_equal(zone, vectors[i].zone);
 		assert_int_equal(version.version, vectors[i].version);
 		assert_int_equal(version.wrap_count, 1 + vectors[i].version % 2);
+		kept = limits_get_kept(version.limits);
+		assert_int_equal(kept, i == 2);
 		assert_true(limits_get_lease(version.limits, &bounds));
 		assert_int_equal(bounds.max_lease, vectors[i].version);
 		assert_int_equal(bounds.max_stale, vectors[i].version / 2);
@@ -101,7 +104,9 @@ static void records_are_read_and_written_as_the_page_says(void **state)
 					  bounds},
 			     .greatest_usages = version.greatest_usages,
 			     .limits = bytes(version.limits.data,
-					     version.limits.len - LEASE_LIMITS_SIZE),
+					     version.limits.len - LEASE_LIMITS_SIZE -
+						     (kept ? KEPT_LIMIT_SIZE : 0)),
+			     .kept = kept,
 			     .created_ms = version.created_ms,
 			     .key = from_hex(&ezk, vectors[i].ezk).data,
 		     },
@@ -265,6 +270,31 @@ static void limits_that_were_taken_away_or_changed_are_noticed(void **state)
 		assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
 		assert_false(record_same_bound(&other, &version));
 	}
+}
+
+static void that_a_record_is_for_its_store_is_bound_by_the_mac(void **state)
+{
+	AUTO(ezk_version_clear) struct ezk_version open = {0}, kept = {0};
+	struct ezk_seal for_its_store = limited;
+	struct record_set set = {.zone = ZONE, .versions = &kept, .count = 1};
+	struct ezk_version other;
+	uint8_t ezk[EZK_SIZE];
+
+	for_its_store.kept = true;
+	seal(*state, &limited, &open);
+	seal(*state, &for_its_store, &kept);
+	assert_int_equal(open_as(*state, ZONE, &kept, ezk), ZONE_OK);
+	assert_true(record_set_is_kept(&set));
+	assert_int_equal(record_set_refuse_kept(&set), ZONE_RECORD_KEPT);
+	other = kept;
+	other.limits.len -= KEPT_LIMIT_SIZE;
+	assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
+	assert_false(record_same_bound(&other, &kept));
+	other = open;
+	other.limits = kept.limits;
+	assert_int_equal(open_as(*state, ZONE, &other, ezk), ZONE_RECORD_CORRUPT);
+	set.versions = &open;
+	assert_int_equal(record_set_refuse_kept(&set), ZONE_OK);
 }
 
 static void limits_too_long_or_malformed_are_not_sealed(void **state)
@@ -652,6 +682,7 @@ int main(void)
 		CASE(seal_under_a_disabled_key_leaves_nothing),
 		CASE(record_of_another_identity_does_not_open),
 		CASE(limits_that_were_taken_away_or_changed_are_noticed),
+		CASE(that_a_record_is_for_its_store_is_bound_by_the_mac),
 		CASE(limits_too_long_or_malformed_are_not_sealed),
 		CASE(limit_of_a_later_release_makes_a_record_unusable),
 		CASE(greatest_lease_is_bound_by_the_kms_and_the_mac),

@@ -1,4 +1,5 @@
 /* Making databases: their place, their names, their ids, and that a failure leaves nothing. */
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/ezk.h"
@@ -489,6 +490,74 @@ static void record_set_brings_a_zone_back_where_the_store_was_lost(void **state)
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 }
 
+static void zone_that_keeps_its_record_gives_it_to_nobody(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL, *back = NULL, *project = NULL;
+	AUTO(buffer_clear) struct buffer records = {0};
+	struct entry_names names = names_of("db");
+	struct record_set set;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL, *by_record = NULL;
+
+	names.kept = (struct wished_flag){true, true};
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
+	assert_true(zones_zone_is_kept(zone));
+	assert_int_equal(ezk_find(f->zones, zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_RECORD_KEPT);
+	assert_non_null(strstr(log_last(), "back up the store"));
+	assert_int_equal(zones_zone_record(zone, 1, &records), ZONE_RECORD_KEPT);
+	assert_int_equal(records.len, 0);
+	/* Whoever brought it out of the store by other means. */
+	set = (struct record_set){zone->of_zone.zone, zone->of_zone.versions, 1};
+	assert_int_equal(record_set_encode(&set, &records), ZONE_OK);
+	assert_int_equal(ezk_from_records(f->zones, root_key, buffer_bytes(&records), &by_record),
+			 ZONE_RECORD_KEPT);
+	assert_int_equal(remove(f->path), 0);
+	zones_reopen(f);
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
+	entry_release(root_key);
+	names = names_of("back");
+	assert_int_equal(
+		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
+		ZONE_OK);
+	assert_int_equal(ezk_from_records(f->zones, root_key, buffer_bytes(&records), &by_record),
+			 ZONE_RECORD_KEPT);
+	for (int imported = 0; imported < 2; imported++)
+		assert_int_equal(zones_zone_import(f->zones, project->uid, root_key,
+						   buffer_bytes(&records), imported, &names, &back),
+				 ZONE_RECORD_KEPT);
+	assert_int_equal(count_entries(f->zones, project->uid, ENTRY_ZONE, true), 0);
+}
+
+static void zone_keeps_its_record_as_is_asked_for_or_else_as_is_set(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	static const struct {
+		bool set;
+		struct wished_flag wish;
+		bool kept;
+	} rows[] = {
+		{false, {false, true}, false},
+		{false, {true, true}, true},
+		{true, {false, false}, true},
+		{true, {true, false}, false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(entry_releasep) struct entry *zone = NULL;
+		struct entry_names names = {.usages = USAGE_WRAP, .kept = rows[i].wish};
+
+		f->settings.new_zone_kept = rows[i].set;
+		zones_reopen(f);
+		assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone),
+				 ZONE_OK);
+		assert_int_equal(zones_zone_is_kept(zone), rows[i].kept);
+	}
+}
+
 static void imported_zone_decrypts_only(void **state)
 {
 	FIXTURE(state);
@@ -815,6 +884,8 @@ int main(void)
 		ZONES_TEST(record_copied_to_another_zone_opens_nothing),
 		ZONES_TEST(changed_record_opens_nothing),
 		ZONES_TEST(record_set_brings_a_zone_back_where_the_store_was_lost),
+		ZONES_TEST(zone_that_keeps_its_record_gives_it_to_nobody),
+		ZONES_TEST(zone_keeps_its_record_as_is_asked_for_or_else_as_is_set),
 		ZONES_TEST(imported_zone_decrypts_only),
 		ZONES_TEST(greatest_lease_is_what_is_asked_for_or_else_what_is_set),
 		ZONES_TEST(a_zone_keeps_the_limits_it_was_made_with),

@@ -89,6 +89,7 @@ static enum zone_status entry_of_set(const char *arn, struct bytes records,
 	if (zone == NULL)
 		return ZONE_NO_MEMORY;
 	TRY(record_set_decode(records, &set));
+	TRY(record_set_refuse_kept(&set));
 	if (!name_records(arn, records, &zone->uid))
 		return ZONE_NO_MEMORY;
 	for (size_t i = 0; i < set.count; i++)

@@ -7,7 +7,7 @@
 /* Those that this release keeps to. */
 static const bool known[] = {
 	[LIMIT_MECHANISMS] = true, [LIMIT_UNWRAP_TEMPLATE] = true, [LIMIT_WRAP_TEMPLATE] = true,
-	[LIMIT_MAX_LEASE] = true,  [LIMIT_MAX_STALE] = true,
+	[LIMIT_MAX_LEASE] = true,  [LIMIT_MAX_STALE] = true,	   [LIMIT_KEPT] = true,
 };
 
 void limits_put(struct buffer *limits, enum limit tag, struct bytes value)
@@ -74,6 +74,18 @@ uint32_t limits_lease_seconds(struct bytes limits, uint32_t configured)
 										  : configured;
 }
 
+void limits_put_kept(struct buffer *limits)
+{
+	limits_put(limits, LIMIT_KEPT, bytes(NULL, 0));
+}
+
+bool limits_get_kept(struct bytes limits)
+{
+	struct bytes none;
+
+	return limits_get(limits, LIMIT_KEPT, &none);
+}
+
 enum zone_status limits_check(struct bytes limits)
 {
 	struct reader reader = reader_of(limits);
@@ -82,9 +94,9 @@ enum zone_status limits_check(struct bytes limits)
 
 	while (status != ZONE_INVALID && reader.left.len > 0) {
 		uint8_t tag = reader_u8(&reader);
+		struct bytes value = reader_sized(&reader);
 
-		reader_sized(&reader);
-		if (reader.failed || tag <= before)
+		if (reader.failed || tag <= before || (tag == LIMIT_KEPT && value.len > 0))
 			status = ZONE_INVALID;
 		else if (tag >= COUNT_OF(known) || !known[tag])
 			status = ZONE_RECORD_NEWER;

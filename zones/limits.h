@@ -8,8 +8,8 @@
 #include "base/buffer.h"
 #include "zones/status.h"
 
-/* Of which those of leases, which every record has, take the last. */
-enum { LIMITS_MAX = 1024, LEASE_LIMITS_SIZE = 2 * (1 + 2 + 4) };
+/* Of which those of leases, which every record has, and the one without a value take the last. */
+enum { LIMITS_MAX = 1024, LEASE_LIMITS_SIZE = 2 * (1 + 2 + 4), KEPT_LIMIT_SIZE = 1 + 2 };
 
 /* Never renumbered. A new one is a row in limits.c, too. */
 enum limit {
@@ -18,6 +18,7 @@ enum limit {
 	LIMIT_WRAP_TEMPLATE = 3,
 	LIMIT_MAX_LEASE = 4, /* of leases: in every record */
 	LIMIT_MAX_STALE = 5,
+	LIMIT_KEPT = 6, /* no value: the record is kept in its store, and in no other place */
 };
 
 /* How long a zone's key may be used after a yes of its KMS, whatever is configured. */
@@ -41,6 +42,10 @@ bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds);
 /* The seconds for which a yes is good: those that are configured, unless a record's limits have
  * less. */
 uint32_t limits_lease_seconds(struct bytes limits, uint32_t configured);
+
+/* Appends it, behind those of leases. */
+void limits_put_kept(struct buffer *limits);
+bool limits_get_kept(struct bytes limits);
 
 /* ZONE_RECORD_NEWER: there is an item that this release does not know, and which it therefore
  * can't keep to; ZONE_INVALID: malformed, or too long. */

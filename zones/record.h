@@ -40,7 +40,8 @@ void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity
 struct ezk_seal {
 	struct ezk_identity identity;
 	uint32_t greatest_usages;
-	struct bytes limits; /* borrowed; those of leases are put behind them */
+	struct bytes limits; /* borrowed; those of leases, and `kept`, are put behind them */
+	bool kept;	     /* the record is for its store alone (LIMIT_KEPT) */
 	int64_t created_ms;
 	bool from_kms;	    /* the key is drawn by GenerateDataKey, not by our own CSPRNG */
 	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */
@@ -107,6 +108,10 @@ struct record_set {
 	struct ezk_version *versions; /* ascending, of one project */
 	size_t count;
 };
+/* Is any of them for its store alone? Such a set is neither written for others nor taken in. */
+bool record_set_is_kept(const struct record_set *set);
+/* ZONE_RECORD_KEPT, with the reason (zones/zone_import.c). */
+enum zone_status record_set_refuse_kept(const struct record_set *set);
 void record_set_clear(struct record_set *set);
 enum zone_status record_set_encode(const struct record_set *set, struct buffer *out);
 /* A single record is accepted in place of a set of one. */

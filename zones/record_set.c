@@ -16,6 +16,14 @@ void record_set_clear(struct record_set *set)
 	*set = (struct record_set){0};
 }
 
+bool record_set_is_kept(const struct record_set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (limits_get_kept(set->versions[i].limits))
+			return true;
+	return false;
+}
+
 /* One project, ascending versions. */
 static bool in_order(const struct ezk_version *before, const struct ezk_version *version)
 {

@@ -89,6 +89,8 @@ static enum zone_status set_limits(const struct ezk_seal *seal, struct ezk_versi
 
 	buffer_append(&limits, seal->limits);
 	limits_put_lease(&limits, &seal->identity.lease);
+	if (seal->kept)
+		limits_put_kept(&limits);
 	if (limits.failed)
 		return ZONE_NO_MEMORY;
 	TRY(limits_check(buffer_bytes(&limits)));

@@ -48,6 +48,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_IMPORTED] = "an imported zone decrypts only",
 	[ZONE_RECORD_CORRUPT] = "the EZK record is not what was written",
 	[ZONE_RECORD_NEWER] = "the EZK record has limits of a later release",
+	[ZONE_RECORD_KEPT] = "the EZK record is for its store alone",
 	[ZONE_WRAPPED_KEY_INVALID] = "the wrapped key does not open",
 	[ZONE_OTHER_PIN] = "the name is pinned to another zone",
 	[ZONE_ROOT_KEY_REFUSED] = "the root key is not one of those that are allowed",

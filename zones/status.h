@@ -24,6 +24,7 @@ enum zone_status {
 	ZONE_IMPORTED,		  /* an imported zone decrypts only */
 	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record, or tag of a token key */
 	ZONE_RECORD_NEWER,	  /* an EZK record with a limit that this release does not know */
+	ZONE_RECORD_KEPT,	  /* an EZK record that is for its store alone */
 	ZONE_WRAPPED_KEY_INVALID, /* a wrapped DEK does not open */
 	/* The settings. */
 	ZONE_OTHER_PIN,	       /* [zones] pin: the name is another zone's */

@@ -169,6 +169,11 @@ static struct lease_bounds bounds_of(const struct zones *zones, const struct ent
 	return bounds;
 }
 
+static bool is_kept(const struct zones *zones, const struct entry_names *names)
+{
+	return names->kept.named ? names->kept.value : zones->settings.new_zone_kept;
+}
+
 static enum zone_status seal(const struct zones *zones, const uint8_t *key,
 			     const struct entry_names *names, struct new_zone *new)
 {
@@ -188,6 +193,7 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key,
 			     bounds_of(zones, names)},
 		.greatest_usages = zone->usages,
 		.limits = names->limits,
+		.kept = is_kept(zones, names),
 		.created_ms = zone->created_ms,
 		.from_kms = zones->settings.ezk_from_kms,
 		.key = key,

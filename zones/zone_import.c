@@ -16,8 +16,19 @@ enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone
 	const struct record_set set = {zone->of_zone.zone, zone->of_zone.versions,
 				       zone->of_zone.version_count};
 
-	(void)zones;
+	if (record_set_is_kept(&set))
+		return refuse(ZONE_RECORD_KEPT,
+			      "%s keeps its key in this store alone (CKA_CMEK_EMBED_EZK is "
+			      "FALSE): it is not exported; to have a copy, back up the store",
+			      zone_told(zones, zone->of_zone.zone).text);
 	return record_set_encode(&set, ret_records);
+}
+
+bool zones_zone_is_kept(const struct entry *zone)
+{
+	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
+
+	return primary != NULL && limits_get_kept(primary->limits);
 }
 
 enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
@@ -25,8 +36,24 @@ enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
 {
 	const struct ezk_version *found = entry_version(zone, version);
 
-	return found == NULL ? ZONE_NOT_FOUND
-			     : record_encode(zone->of_zone.zone, found, ret_record);
+	if (found == NULL)
+		return ZONE_NOT_FOUND;
+	if (limits_get_kept(found->limits))
+		return ZONE_RECORD_KEPT;
+	return record_encode(zone->of_zone.zone, found, ret_record);
+}
+
+/* What was to stay in its store does not come back by another way, whoever brought it out: the zone
+ * may have been erased. Only the store, or a copy of it, has it. */
+enum zone_status record_set_refuse_kept(const struct record_set *set)
+{
+	if (!record_set_is_kept(set))
+		return ZONE_OK;
+	return refuse(ZONE_RECORD_KEPT,
+		      "the EZK record of zone %" PRIu64
+		      " is for its store alone (CKA_CMEK_EMBED_EZK is FALSE) and is not taken from "
+		      "elsewhere; use that store, or a backup of it",
+		      set->zone);
 }
 
 /* Opens a version by the root key that it is to be trusted by, and no other, which also tells its
@@ -108,6 +135,7 @@ static enum zone_status import_set(struct zones *zones, struct uid project,
 	AUTO(new_zone_clear) struct new_zone new = {.returns = true};
 
 	TRY(check_root_key(root_key, project));
+	TRY(record_set_refuse_kept(set));
 	TRY(label_check(ENTRY_ZONE, names->label));
 	TRY(zones_refresh(zones, true));
 	TRY(check_here(zones, set->zone));

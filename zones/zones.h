@@ -22,6 +22,7 @@ struct zones_settings {
 	bool renew_by_zone;		     /* renew = zone */
 	unsigned zone_lease_seconds;
 	struct lease_bounds new_zone;  /* of zones that are made without a word about it */
+	bool new_zone_kept;	       /* the same: embed_ezk = false */
 	unsigned deletion_window_days; /* 30 */
 	bool ezk_from_kms;	       /* ezk_source = kms */
 	const char *pins;	       /* [zones] pin; NULL: none */
@@ -104,6 +105,12 @@ struct wished_seconds {
 	uint32_t seconds;
 };
 
+/* A yes or no that somebody may have asked for. */
+struct wished_flag {
+	bool named;
+	bool value;
+};
+
 struct entry_names {
 	struct bytes label; /* empty: a default */
 	struct bytes id;    /* empty: a default */
@@ -113,6 +120,7 @@ struct entry_names {
 	 * usages. A zone that comes with records has theirs. */
 	struct bytes limits;
 	struct wished_seconds max_lease, max_stale; /* the same; at most LEASE_BOUND_MAX */
+	struct wished_flag kept;		    /* the same: LIMIT_KEPT */
 };
 
 /* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS (the same
@@ -170,7 +178,9 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
  * more limits than a record holds. ZONE_OTHER_PIN: the name is another zone's, by configuration. */
 enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 				   const struct entry_names *names, struct entry **ret_zone);
-/* The record set of a zone: all versions (docs/format.md). */
+/* Is the record of its primary version for this store alone? Those of a zone do not differ. */
+bool zones_zone_is_kept(const struct entry *zone);
+/* The record set of a zone: all versions (docs/format.md). For both: ZONE_RECORD_KEPT. */
 enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone,
 				   struct buffer *ret_records);
 /* The record of one version. */
@@ -180,7 +190,7 @@ enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
  * is looked at or kept) and its MAC found good first. It keeps its ids and context; with `imported`
  * it decrypts only. ZONE_EXISTS: the zone lives in this store, or its key is another zone's.
  * ZONE_PENDING_DELETION, ZONE_DELETED: it was deleted here, and a record set restores nothing.
- * ZONE_OTHER_PIN. */
+ * ZONE_OTHER_PIN. ZONE_RECORD_KEPT: it was to stay in its store. */
 enum zone_status zones_zone_import(struct zones *zones, struct uid project,
 				   const struct entry *root_key, struct bytes records,
 				   bool imported, const struct entry_names *names,

@@ -187,6 +187,7 @@ int main(void)
 	failures += rules_zones();
 	failures += rules_wraps();
 	failures += rules_limits();
+	failures += rules_kept();
 	failures += rules_token_keys();
 	failures += rules_affinity();
 	failures += rules_chunks();

@@ -58,6 +58,7 @@ int rules_zones(void);
 int rules_wraps(void);
 int rules_token_keys(void);
 int rules_limits(void);
+int rules_kept(void);
 int rules_affinity(void);
 int rules_chunks(void);
 int rules_families(void);

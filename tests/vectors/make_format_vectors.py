@@ -31,8 +31,8 @@ def sized(data):
     return struct.pack(">H", len(data)) + data
 
 
-def limits_of(items, max_lease, max_stale):
-    items = [*items, (4, struct.pack(">I", max_lease)), (5, struct.pack(">I", max_stale))]
+def limits_of(items, max_lease, max_stale, kept=False):
+    items = [*items, (4, struct.pack(">I", max_lease)), (5, struct.pack(">I", max_stale)), *([(6, b"")] if kept else [])]
     return b"".join(bytes([tag]) + sized(value) for tag, value in items)
 
 
@@ -89,7 +89,7 @@ def records():
         arn = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
         wraps = [(arn, filler("blob", 184)), ("arn:local:kms:local::key/µ", b"\0")][: 1 + version % 2]
         items = [(1, struct.pack(">QQ", 0x1085, 0xC345434B)), (2, filler("unwrap", 40)), (3, b"")][: version % 4]
-        limits = limits_of(items, version, version // 2)
+        limits = limits_of(items, version, version // 2, kept=zone == 2**63 - 1)
         made = record(ezk, project, cluster, zone, version, 1764000000000 + version, 0x33, wraps, limits)
         fingerprint = derived(ezk, "fingerprint", 0, 0)[:16]
         yield row("VECTOR_RECORD", ezk, zone, version, fingerprint, made)
