@@ -177,9 +177,13 @@ static enum envelope_status make_header(struct envelope_token *token, struct env
 					struct envelope_error *error)
 {
 	AUTO(buffer_clear) struct buffer wrapped = {0}, record = {0};
-	struct buffer *embedded = options->omit_record ? NULL : &record;
 	struct envelope_slot slot = {.sequence = 1};
+	struct buffer *embedded;
 
+	TRY(envelope_zone_is_kept(token, ezk, &header->kept, error));
+	if (header->kept)
+		TRY(envelope_project(token, header->project, error));
+	embedded = header->kept ? NULL : &record;
 	header->name_bound = options->name.data != NULL;
 	if (header->name_bound)
 		TRY(bind_name(token, header, options->name, header->name_binding, error));
@@ -282,13 +286,33 @@ static enum envelope_status check_one_zone(const struct envelope_header *header,
 		return damaged(error, "no wrapped data key is in it");
 	if (zone != header->zone)
 		return damaged(error, "the wrapped data key is another zone's");
-	if (slot->record.len == 0)
+	if (header->kept && slot->record.len == 0)
 		return ENVELOPE_OK;
+	if (header->kept)
+		return damaged(error, "it says that no key record is in it, and has one");
+	if (slot->record.len == 0)
+		return damaged(error, "its key record was taken out");
 	if (!envelope_record_decode(slot->record, &record))
 		return damaged(error, "the key record is malformed");
+	if (record.kept)
+		return damaged(error, "the key record is one that is only for its store");
 	if (record.zone != zone || record.version != version)
 		return damaged(error, "the key record is another key's");
 	return ENVELOPE_OK;
+}
+
+/* Where its key is, for who goes and looks. */
+static enum envelope_status zone_unknown(const struct envelope_header *header,
+					 const struct envelope_slot *slot,
+					 struct envelope_error *error)
+{
+	uint32_t version = 0;
+	uint64_t zone;
+
+	envelope_wrapped_version(slot->wrapped, &zone, &version);
+	snprintf(error->text, sizeof(error->text), "zone %llu, key version %lu",
+		 (unsigned long long)header->zone, (unsigned long)version);
+	return ENVELOPE_ZONE_UNKNOWN;
 }
 
 static enum envelope_status unlock_slot(struct envelope_token *token,
@@ -300,8 +324,8 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 	CK_OBJECT_HANDLE ezk = zone;
 
 	TRY(check_one_zone(header, slot, error));
-	if (ezk == CK_INVALID_HANDLE && slot->record.len == 0)
-		return ENVELOPE_ZONE_UNKNOWN;
+	if (ezk == CK_INVALID_HANDLE && header->kept)
+		return zone_unknown(header, slot, error);
 	if (ezk == CK_INVALID_HANDLE)
 		TRY(envelope_record_open(token, slot->record, &ezk, error));
 	TRY(envelope_keys_open(token, slot->wrapped, ezk,
@@ -311,6 +335,23 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 		return ENVELOPE_OK;
 	envelope_keys_clear(token, ret_keys);
 	return damaged(error, "the data key is not the one the file was sealed with");
+}
+
+/* A zone that is here says the same of its record as the envelope does. */
+static enum envelope_status check_kept(struct envelope_token *token,
+				       const struct envelope_header *header, CK_OBJECT_HANDLE zone,
+				       struct envelope_error *error)
+{
+	bool kept = header->kept;
+
+	if (zone != CK_INVALID_HANDLE)
+		TRY(envelope_zone_is_kept(token, zone, &kept, error));
+	if (kept == header->kept)
+		return ENVELOPE_OK;
+	return damaged(error, kept ? "its zone's key record is only for its store, and it says "
+				     "that one may be in it"
+				   : "it says that no key record may be in it, and its zone does "
+				     "not say so");
 }
 
 /* Whether another slot may do better. What the module answers (the KMS said no, or nothing) is
@@ -332,6 +373,7 @@ enum envelope_status envelope_unlock(struct envelope_token *token,
 	CK_OBJECT_HANDLE zone;
 
 	TRY(envelope_zone_find(token, header->zone, &zone, error));
+	TRY(check_kept(token, header, zone, error));
 	envelope_slots_in_order(header, slots);
 	first = unlock_slot(token, header, slots[0], zone, ret_keys, error);
 	if (slots[1] == NULL || !is_of_slot(first))

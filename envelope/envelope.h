@@ -20,7 +20,6 @@ struct envelope_io {
 
 struct envelope_options {
 	struct bytes name; /* bound in; data == NULL: none */
-	bool omit_record;  /* embed_ezk = false: opens only where the store is */
 };
 
 /* What an envelope must be, and how far to trust it. */
@@ -46,7 +45,8 @@ enum envelope_status envelope_check(struct envelope_token *token,
 				    const struct envelope_expectation *expected,
 				    struct envelope_error *error);
 /* The keys of an envelope: by the zone on this token, else by the embedded record and a root key of
- * this token. */
+ * this token. Whether there is a record is the zone's to say: an envelope that differs is damaged.
+ * ENVELOPE_ZONE_UNKNOWN: it has none, and the zone is not here. */
 enum envelope_status envelope_unlock(struct envelope_token *token,
 				     const struct envelope_header *header,
 				     struct envelope_keys *ret_keys, struct envelope_error *error);

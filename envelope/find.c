@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/encode.h"
 #include "base/macros.h"
 
 static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
@@ -69,6 +70,40 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
 	if (*ret_ezk != CK_INVALID_HANDLE)
 		return ENVELOPE_OK;
 	return find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
+}
+
+enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					   bool *ret_kept, struct envelope_error *error)
+{
+	CK_BBOOL embed = CK_TRUE;
+	CK_ATTRIBUTE attribute = {CKA_CMEK_EMBED_EZK, &embed, sizeof(embed)};
+
+	TRY(envelope_answer(
+		token, error, "C_GetAttributeValue",
+		token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
+	*ret_kept = embed == CK_FALSE;
+	return ENVELOPE_OK;
+}
+
+enum envelope_status envelope_project(struct envelope_token *token,
+				      uint8_t ret_project[static ENVELOPE_PROJECT],
+				      struct envelope_error *error)
+{
+	AUTO(buffer_clear) struct buffer id = {0};
+	CK_SESSION_INFO session;
+	CK_TOKEN_INFO info;
+
+	TRY(envelope_answer(token, error, "C_GetSessionInfo",
+			    token->functions->C_GetSessionInfo(token->session, &session)));
+	TRY(envelope_answer(token, error, "C_GetTokenInfo",
+			    token->functions->C_GetTokenInfo(session.slotID, &info)));
+	if (!hex_decode(bytes(info.serialNumber, sizeof(info.serialNumber)), &id) ||
+	    id.len != ENVELOPE_PROJECT)
+		return id.failed
+			       ? ENVELOPE_NO_MEMORY
+			       : envelope_failed(token, error, "C_GetTokenInfo", CKR_GENERAL_ERROR);
+	memcpy(ret_project, id.data, ENVELOPE_PROJECT);
+	return ENVELOPE_OK;
 }
 
 /* --- Root keys: related multi-Region keys ("mrk-") are one key, and differ in region alone. */

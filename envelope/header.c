@@ -10,7 +10,10 @@
 
 static const uint8_t magic[4] = {'C', 'M', 'E', 'K'};
 
-enum { SLOT_FIXED = 12, SLOT_CHECKSUM = 4, FLAG_NAME_BOUND = 1, FORMAT = 1 };
+enum { SLOT_FIXED = 12, SLOT_CHECKSUM = 4, FLAG_NAME_BOUND = 1, FLAG_KEPT = 2, FORMAT = 1 };
+
+/* The limit in a record by which it is for its store alone (docs/format.md, 3.1). */
+enum { LIMIT_KEPT = 6 };
 
 uint32_t envelope_crc32(uint32_t crc, struct bytes bytes)
 {
@@ -82,14 +85,18 @@ static enum envelope_status immutable_decode(struct bytes in, struct envelope_he
 	take(&reader, h->salt, sizeof(h->salt));
 	take(&reader, h->name_binding, sizeof(h->name_binding));
 	take(&reader, h->commitment, sizeof(h->commitment));
+	take(&reader, h->project, sizeof(h->project));
 	h->name_bound = flags & FLAG_NAME_BOUND;
+	h->kept = flags & FLAG_KEPT;
 	memcpy(h->immutable, in.data, ENVELOPE_IMMUTABLE);
 	if (format != FORMAT)
 		return ENVELOPE_NEWER;
 	if (kind != ENVELOPE_KIND_FILE)
 		return damaged(error, "header: not a file's envelope");
-	if ((flags & ~FLAG_NAME_BOUND) != 0 || !all_zero(reader_take(&reader, 8)))
+	if ((flags & ~(FLAG_NAME_BOUND | FLAG_KEPT)) != 0)
 		return damaged(error, "header: bits set that must be zero");
+	if (h->kept == all_zero(bytes(h->project, sizeof(h->project))))
+		return damaged(error, "header: a project without its flag, or a flag without it");
 	if (!h->name_bound && !all_zero(bytes(h->name_binding, sizeof(h->name_binding))))
 		return damaged(error, "header: a name binding without its flag");
 	if (h->zone == 0 || h->zone > INT64_MAX)
@@ -170,14 +177,15 @@ enum envelope_status envelope_header_prepare(struct envelope_header *header, siz
 	buffer_put_u8(&out, FORMAT);
 	buffer_put_u8(&out, ENVELOPE_KIND_FILE);
 	buffer_put_u8(&out, (uint8_t)header->chunk_bits);
-	buffer_put_u8(&out, header->name_bound ? FLAG_NAME_BOUND : 0);
+	buffer_put_u8(&out, (uint8_t)((header->name_bound ? FLAG_NAME_BOUND : 0) |
+				      (header->kept ? FLAG_KEPT : 0)));
 	buffer_put_u32(&out, header->header_len);
 	buffer_put_u32(&out, header->slot_len);
 	buffer_put_u64(&out, header->zone);
 	buffer_append(&out, bytes(header->salt, sizeof(header->salt)));
 	buffer_append(&out, bytes(header->name_binding, sizeof(header->name_binding)));
 	buffer_append(&out, bytes(header->commitment, sizeof(header->commitment)));
-	buffer_put_u64(&out, 0);
+	buffer_append(&out, bytes(header->project, sizeof(header->project)));
 	if (out.failed)
 		return ENVELOPE_NO_MEMORY;
 	memcpy(header->immutable, out.data, ENVELOPE_IMMUTABLE);
@@ -280,12 +288,27 @@ static bool record_arns_decode(struct reader *reader, struct envelope_record *re
 	return reader_done(reader);
 }
 
+/* What else is in the list is the module's to judge. */
+static bool limits_say_kept(struct bytes limits)
+{
+	struct reader reader = reader_of(limits);
+	bool kept = false;
+
+	while (!reader.failed && reader.left.len > 0) {
+		uint8_t tag = reader_u8(&reader);
+
+		kept |= reader_sized(&reader).len == 0 && !reader.failed && tag == LIMIT_KEPT;
+	}
+	return kept;
+}
+
 bool envelope_record_decode(struct bytes record, struct envelope_record *ret_record)
 {
 	struct reader reader = reader_of(record);
 	struct bytes start = reader_take(&reader, 4);
 	struct envelope_record result = {0};
 	uint8_t format = reader_u8(&reader);
+	struct bytes limits;
 	uint16_t len;
 
 	reader_take(&reader, 1);
@@ -297,7 +320,9 @@ bool envelope_record_decode(struct bytes record, struct envelope_record *ret_rec
 	result.version = reader_u32(&reader);
 	result.created_ms = reader_u64(&reader);
 	reader_take(&reader, 4 + 32);
-	result.bound.len += reader_sized(&reader).len;
+	limits = reader_sized(&reader);
+	result.bound.len += limits.len;
+	result.kept = limits_say_kept(limits);
 	if (result.bound.len > ENVELOPE_RECORD_BOUND_MAX || !record_arns_decode(&reader, &result) ||
 	    len != record.len || !bytes_equal(start, bytes("CEZK", 4)) || format != FORMAT)
 		return false;

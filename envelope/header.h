@@ -9,6 +9,7 @@ enum {
 	ENVELOPE_IMMUTABLE = 128,
 	ENVELOPE_SALT = 32,
 	ENVELOPE_COMMITMENT = 32,
+	ENVELOPE_PROJECT = 8, /* the beginning of a project's id: its token's serial number */
 	ENVELOPE_SLOTS = 2,
 	ENVELOPE_SLOT_MIN = 128,
 	ENVELOPE_SLOT_MAX = 16384,
@@ -30,19 +31,21 @@ struct envelope_slot {
 	bool valid; /* checksum, lengths and zeros are right, and it has been written */
 	uint64_t sequence;
 	struct bytes wrapped; /* the DEK; borrowed from the header's bytes */
-	struct bytes record;  /* the EZK record; empty: not embedded */
+	struct bytes record;  /* the EZK record; empty if it is kept in its store */
 };
 
 struct envelope_header {
 	uint8_t immutable[ENVELOPE_IMMUTABLE]; /* as it stands in the file: the AAD of everything */
 	unsigned chunk_bits;
 	bool name_bound;
+	bool kept; /* no record: the zone's is in its store alone (CKA_CMEK_EMBED_EZK) */
 	uint32_t header_len;
 	uint32_t slot_len;
 	uint64_t zone;
 	uint8_t salt[ENVELOPE_SALT];
 	uint8_t name_binding[32];
 	uint8_t commitment[ENVELOPE_COMMITMENT];
+	uint8_t project[ENVELOPE_PROJECT]; /* if it is kept: the store of which project */
 	struct envelope_slot slots[ENVELOPE_SLOTS];
 };
 
@@ -82,6 +85,7 @@ struct envelope_record {
 	uint8_t project[16];
 	uint8_t cluster[16];
 	uint64_t created_ms;
+	bool kept;	      /* for its store alone: no envelope may carry it */
 	struct bytes bound;   /* the bytes that tell records apart, ENVELOPE_RECORD_BOUND_MAX at
 				 most; borrowed */
 	struct bytes arns[8]; /* borrowed */

@@ -37,6 +37,14 @@ void envelope_token_clear(struct envelope_token *token);
  * says why; CK_INVALID_HANDLE: it does not live here. */
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+/* Whether the zone's record is for its store alone (CKA_CMEK_EMBED_EZK), so that no envelope may
+ * carry it. */
+enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					   bool *ret_kept, struct envelope_error *error);
+/* The beginning of the id of this token's project. */
+enum envelope_status envelope_project(struct envelope_token *token,
+				      uint8_t ret_project[static ENVELOPE_PROJECT],
+				      struct envelope_error *error);
 /* A root key of this token that the record is wrapped by; a related multi-Region key will do.
  * ENVELOPE_ROOT_KEY_UNKNOWN. */
 enum envelope_status envelope_root_key_find(struct envelope_token *token,

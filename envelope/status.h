@@ -15,7 +15,7 @@ enum envelope_status {
 	ENVELOPE_WRONG_NAME,
 	ENVELOPE_NOT_BOUND,	   /* a name was given, the envelope is bound to none */
 	ENVELOPE_OTHER_ZONE,	   /* not the zone that was asked for */
-	ENVELOPE_ZONE_UNKNOWN,	   /* in no project here, and no record embedded */
+	ENVELOPE_ZONE_UNKNOWN,	   /* in no project here, and its record only there */
 	ENVELOPE_ROOT_KEY_UNKNOWN, /* the embedded record's root key is in no project here: not
 				      trusted */
 	ENVELOPE_TOO_LARGE,	   /* more than 2^32 chunks */

@@ -128,22 +128,33 @@ static void names_of(CK_OBJECT_HANDLE handle, uint64_t *ret_zone, uint32_t *ret_
 	*ret_version = is_zone(handle) ? fake.version : keys[handle - 1].version;
 }
 
-void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out)
+static void put_record(uint64_t zone, uint32_t version, const char *arn, struct bytes limits,
+		       struct buffer *out)
 {
 	uint8_t zeros[36] = {0};
 	struct bytes blob = bytes_of("blob");
 
 	buffer_append(out, bytes("CEZK\x01\0", 6));
-	buffer_put_u16(out, (uint16_t)(99 + 2 + strlen(arn) + 2 + blob.len));
+	buffer_put_u16(out, (uint16_t)(99 + limits.len + 2 + strlen(arn) + 2 + blob.len));
 	buffer_append(out, bytes(zeros, 32));
 	buffer_put_u64(out, zone);
 	buffer_put_u32(out, version);
 	buffer_append(out, bytes(zeros, 12));
 	buffer_append(out, bytes(zeros, 32));
-	buffer_put_u16(out, 0); /* no limits */
+	buffer_put_sized(out, limits);
 	buffer_put_u8(out, 1);
 	buffer_put_sized(out, bytes_of(arn));
 	buffer_put_sized(out, blob);
+}
+
+void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out)
+{
+	put_record(zone, version, arn, bytes(NULL, 0), out);
+}
+
+void fake_token_kept_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out)
+{
+	put_record(zone, version, arn, bytes("\6\0", 3), out);
 }
 
 /* --- Functions ------------------------------------------------------------------------------- */
@@ -260,6 +271,7 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 {
 	AUTO(buffer_clear) struct buffer record = {0};
 	CK_ULONG version = fake.version;
+	CK_BBOOL embed = !fake.kept;
 
 	(void)session, (void)count;
 	COUNTED;
@@ -269,10 +281,14 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 		return give(attribute, bytes_of("named"));
 	if (attribute->type == CKA_CMEK_ROOT_KEY && object >= FIRST_ROOT_KEY && object != 999)
 		return give(attribute, bytes_of(fake.root_keys[object - FIRST_ROOT_KEY]));
+	if (attribute->type == CKA_CMEK_EMBED_EZK && is_zone(object))
+		return give(attribute, bytes(&embed, sizeof(embed)));
 	if (attribute->type == CKA_CMEK_VERSION && is_zone(object))
 		return give(attribute, bytes(&version, sizeof(version)));
 	if (attribute->type != CKA_CMEK_ENCRYPTED_KEY || !is_zone(object))
 		return CKR_ATTRIBUTE_TYPE_INVALID;
+	if (fake.kept)
+		return CKR_ATTRIBUTE_SENSITIVE;
 	fake_token_record(fake.zones[object - FIRST_ZONE], fake.version, fake.root_keys[0],
 			  &record);
 	return give(attribute, buffer_bytes(&record));
@@ -438,7 +454,17 @@ static CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO *ret_in
 	return CKR_OK;
 }
 
+static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info)
+{
+	(void)slot;
+	COUNTED;
+	memset(ret_info, ' ', sizeof(*ret_info));
+	memcpy(ret_info->serialNumber, "0123456789abcdef", 16);
+	return CKR_OK;
+}
+
 static const CK_FUNCTION_LIST functions = {
+	.C_GetTokenInfo = get_token_info,
 	.C_GetSessionInfo = get_session_info,
 	.C_GenerateRandom = generate_random,
 	.C_DigestInit = digest_init,

@@ -16,6 +16,7 @@ struct fake_token {
 	uint64_t zones[4]; /* in the store; 0: none */
 	const char *root_keys[2];
 	uint32_t version;	/* the primary one */
+	bool kept;		/* the zones' records are for the store alone */
 	CK_GCM_PARAMS last_gcm; /* with nonce and AAD copied below */
 	uint8_t last_nonce[16], last_aad[256];
 };
@@ -27,3 +28,5 @@ struct envelope_token fake_token_session(void);
 CK_OBJECT_HANDLE fake_token_zone(unsigned index);
 /* The record of a zone, by the root key of that index. */
 void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out);
+/* The same, for its store alone. */
+void fake_token_kept_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out);

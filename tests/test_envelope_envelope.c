@@ -427,20 +427,102 @@ static void a_record_of_a_root_key_that_is_not_ours_is_not_trusted(void **state)
 	assert_int_equal(fake.opened_records, 0);
 }
 
+/* Puts other contents into a slot, with a right checksum. */
+static void put_slot(struct buffer *envelope, unsigned index, uint64_t sequence,
+		     struct bytes wrapped, struct bytes record)
+{
+	struct envelope_slot slot = {.sequence = sequence, .wrapped = wrapped, .record = record};
+	AUTO(buffer_clear) struct buffer out = {0};
+	uint32_t slot_len = (uint32_t)envelope->data[14] << 8 | envelope->data[15];
+
+	assert_int_equal(envelope_slot_encode(index, &slot, slot_len, &out), ENVELOPE_OK);
+	memcpy(envelope->data + 128 + index * slot_len, out.data, out.len);
+}
+
 static void without_record_and_store_it_does_not_open(void **state)
 {
-	AUTO(pipe_clear) struct pipe pipe = {.in = bytes_of("data")};
-	struct envelope_options options = {.omit_record = true};
-	struct envelope_token token = fake_token_session();
-	struct envelope_io io = io_of(&pipe);
+	AUTO(buffer_clear) struct buffer envelope = {0}, back = {0};
 	struct envelope_error error = {0};
 
 	(void)state;
-	assert_int_equal(envelope_seal(&token, fake_token_zone(0), &options, &io, &error),
-			 ENVELOPE_OK);
-	assert_int_equal(status_of(&pipe.out), ENVELOPE_OK);
+	fake.kept = true;
+	seal(bytes_of("data"), NULL, &envelope);
+	assert_int_equal(envelope.data[7], 2);
+	assert_memory_equal(envelope.data + 120, "\x01\x23\x45\x67\x89\xab\xcd\xef", 8);
+	assert_int_equal(status_of(&envelope), ENVELOPE_OK);
 	fake.zones[0] = 0;
-	assert_int_equal(status_of(&pipe.out), ENVELOPE_ZONE_UNKNOWN);
+	assert_int_equal(opened(buffer_bytes(&envelope), NULL, &back, &error),
+			 ENVELOPE_ZONE_UNKNOWN);
+	assert_string_equal(error.text, "zone 11, key version 1");
+	assert_int_equal(fake.opened_records, 0);
+}
+
+static void refused_as(const struct buffer *envelope, const char *text)
+{
+	AUTO(buffer_clear) struct buffer back = {0};
+	struct envelope_error error = {0};
+
+	assert_int_equal(opened(buffer_bytes(envelope), NULL, &back, &error), ENVELOPE_DAMAGED);
+	assert_string_equal(error.text, text);
+	assert_int_equal(back.len, 0);
+}
+
+/* With the store and without it. */
+static void an_envelope_without_its_record_is_refused(void **state)
+{
+	AUTO(buffer_clear) struct buffer envelope = {0};
+
+	(void)state;
+	seal(bytes_of("data"), NULL, &envelope);
+	put_slot(&envelope, 0, 1, bytes(envelope.data + 128 + 12, 96), bytes(NULL, 0));
+	for (int store = 1; store >= 0; store--) {
+		fake.zones[0] = store ? 11 : 0;
+		refused_as(&envelope, "header: its key record was taken out");
+	}
+	/* With the flag that says so, it is no envelope of that zone, and of no other. */
+	envelope.data[7] |= 2;
+	envelope.data[127] = 1;
+	fake.zones[0] = 11;
+	refused_as(&envelope, "header: it says that no key record may be in it, and its zone does "
+			      "not say so");
+	fake.kept = true;
+	refused_as(&envelope, "header: the wrapped data key does not open");
+	fake.zones[0] = 0;
+	assert_int_equal(status_of(&envelope), ENVELOPE_ZONE_UNKNOWN);
+}
+
+static void a_record_that_is_for_its_store_is_refused_in_an_envelope(void **state)
+{
+	AUTO(buffer_clear) struct buffer envelope = {0}, other = {0}, kept = {0};
+	struct bytes wrapped;
+
+	(void)state;
+	fake.kept = true;
+	seal(bytes_of("data"), NULL, &envelope);
+	wrapped = bytes(envelope.data + 128 + 12, 96);
+	fake_token_kept_record(11, 1, fake.root_keys[0], &kept);
+	put_slot(&envelope, 0, 1, wrapped, buffer_bytes(&kept));
+	for (int store = 1; store >= 0; store--) {
+		fake.zones[0] = store ? 11 : 0;
+		refused_as(&envelope, "header: it says that no key record is in it, and has one");
+	}
+	/* In an envelope that may carry one. */
+	fake.zones[0] = 11;
+	fake.kept = false;
+	seal(bytes_of("data"), NULL, &other);
+	put_slot(&other, 0, 1, bytes(other.data + 128 + 12, 96), buffer_bytes(&kept));
+	for (int store = 1; store >= 0; store--) {
+		fake.zones[0] = store ? 11 : 0;
+		refused_as(&other, "header: the key record is one that is only for its store");
+	}
+	/* Who wraps by a zone without looking at what it says. */
+	buffer_clear(&other);
+	fake.zones[0] = 11;
+	seal(bytes_of("data"), NULL, &other);
+	fake.kept = true;
+	refused_as(&other, "header: its zone's key record is only for its store, and it says that "
+			   "one may be in it");
+	assert_int_equal(fake.opened_records, 0);
 }
 
 static void many_envelopes_of_a_zone_cost_one_record(void **state)
@@ -468,18 +550,6 @@ static void many_envelopes_of_a_zone_cost_one_record(void **state)
 	assert_int_equal(fake.opened_records, COUNT_OF(envelopes));
 	for (size_t i = 0; i < COUNT_OF(envelopes); i++)
 		buffer_clear(&envelopes[i]);
-}
-
-/* Puts other contents into a slot, with a right checksum. */
-static void put_slot(struct buffer *envelope, unsigned index, uint64_t sequence,
-		     struct bytes wrapped, struct bytes record)
-{
-	struct envelope_slot slot = {.sequence = sequence, .wrapped = wrapped, .record = record};
-	AUTO(buffer_clear) struct buffer out = {0};
-	uint32_t slot_len = (HEADER - 128) / 2;
-
-	assert_int_equal(envelope_slot_encode(index, &slot, slot_len, &out), ENVELOPE_OK);
-	memcpy(envelope->data + 128 + index * slot_len, out.data, out.len);
 }
 
 /* The DEK of a zone, wrapped for this envelope's header, as somebody who may use that zone can. */
@@ -635,6 +705,8 @@ int main(void)
 		from_new(without_the_store_the_record_opens_it),
 		from_new(a_record_of_a_root_key_that_is_not_ours_is_not_trusted),
 		from_new(without_record_and_store_it_does_not_open),
+		from_new(an_envelope_without_its_record_is_refused),
+		from_new(a_record_that_is_for_its_store_is_refused_in_an_envelope),
 		from_new(many_envelopes_of_a_zone_cost_one_record),
 		from_new(who_has_one_zone_can_not_pass_off_data_as_anothers),
 		from_new(a_data_key_that_was_not_committed_to_is_refused),

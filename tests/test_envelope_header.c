@@ -114,6 +114,38 @@ static void a_header_comes_back_as_it_was_written(void **state)
 	}
 }
 
+static void that_a_record_is_kept_in_its_store_comes_back(void **state)
+{
+	static const struct {
+		uint8_t flags, project;
+		enum envelope_status status;
+	} rows[] = {
+		{2, 1, ENVELOPE_OK},	  {2, 0, ENVELOPE_DAMAGED}, {3, 1, ENVELOPE_OK},
+		{0, 0, ENVELOPE_OK},	  {0, 1, ENVELOPE_DAMAGED}, {1, 1, ENVELOPE_DAMAGED},
+		{4, 0, ENVELOPE_DAMAGED}, {6, 1, ENVELOPE_DAMAGED},
+	};
+	struct envelope_header header = {
+		.chunk_bits = 16, .zone = 1, .kept = true, .project = "1234567"};
+
+	(void)state;
+	assert_int_equal(envelope_header_prepare(&header, 96, 0), ENVELOPE_OK);
+	assert_int_equal(header.immutable[7], 2);
+	assert_memory_equal(header.immutable + 120, "1234567", 8);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(sample_clear) struct sample sample = {0};
+		struct envelope_header found = {0};
+
+		sample_fill(&sample, rows[i].flags & 1, 1);
+		sample.bytes.data[7] = rows[i].flags;
+		sample.bytes.data[127] = rows[i].project;
+		assert_int_equal(decode(&sample, &found), rows[i].status);
+		if (rows[i].status == ENVELOPE_OK) {
+			assert_int_equal(found.kept, rows[i].flags >> 1);
+			assert_int_equal(found.project[7], rows[i].project);
+		}
+	}
+}
+
 static void a_slot_has_room_for_a_longer_record(void **state)
 {
 	static const size_t lengths[] = {0, 1, 300, 331, 500, 8000};
@@ -431,6 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_header_comes_back_as_it_was_written),
+		cmocka_unit_test(that_a_record_is_kept_in_its_store_comes_back),
 		cmocka_unit_test(a_slot_has_room_for_a_longer_record),
 		cmocka_unit_test(a_slot_that_no_reader_would_take_is_not_written),
 		cmocka_unit_test(a_header_cut_at_any_length_is_noticed),
