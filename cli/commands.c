@@ -35,6 +35,7 @@ static const struct option_row database_options[] = {
 	PROJECT,
 	{ "max-lease", "SECONDS", "the greatest lease of its key, for good; 0: each operation asks the KMS", false },
 	{ "max-stale", "SECONDS", "how long it works at most while the KMS is out of reach; 0: its lease", false },
+	{ "no-embed", NULL, "keep its key in the store alone: what it encrypts ends with the store", false },
 	END,
 };
 #define FORCE { "force", NULL, "replace OUT if it is there", false }
@@ -124,8 +125,12 @@ const struct command commands[] = {
 	  "migrate it by backup and restore.\n\n"
 	  "Its greatest lease and stale time hold wherever its key is used, whatever is configured there,\n"
 	  "and never change. Without the options they are [zones] max_lease_seconds and max_stale_seconds.\n\n"
+	  "With --no-embed ([zones] embed_ezk = false) no file carries the encrypted key, as files do otherwise:\n"
+	  "they open only where the store is, and never again when no copy of the store has the key, which\n"
+	  "erases them all. Back up the store: its loss is theirs.\n\n"
 	  "  cmek database create --project payments prod/orders\n"
-	  "  cmek database create --project payments --max-lease 3600 --max-stale 0 prod/cards\n",
+	  "  cmek database create --project payments --max-lease 3600 --max-stale 0 prod/cards\n"
+	  "  cmek database create --project payments --no-embed prod/tenant-7\n",
 	  database_options, database_create },
 	{ "database", "list", "", "the databases of a project",
 	  "Name, zone id, key version and root key of each.\n",

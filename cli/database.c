@@ -13,6 +13,7 @@ static void fields(struct printer *printer, const struct token *token, CK_OBJECT
 	print_text(printer, "state", state_text(object_number(token, zone, CKA_CMEK_STATE)));
 	print_number(printer, "max_lease", object_number(token, zone, CKA_CMEK_MAX_LEASE));
 	print_number(printer, "max_stale", object_number(token, zone, CKA_CMEK_MAX_STALE));
+	print_text(printer, "embed", object_embeds(token, zone) ? "yes" : "no");
 	print_take(printer, "root_key", object_text(token, zone, CKA_CMEK_ROOT_KEY));
 }
 
@@ -54,7 +55,7 @@ int database_create(const struct arguments *arguments)
 	CK_KEY_TYPE aes = CKK_AES;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 	CK_ULONG len = 32, count = 9, bounds[2];
-	CK_ATTRIBUTE template[11] = {
+	CK_ATTRIBUTE template[12] = {
 		{CKA_CLASS, &class, sizeof(class)},
 		{CKA_KEY_TYPE, &aes, sizeof(aes)},
 		{CKA_TOKEN, &yes, sizeof(yes)},
@@ -70,6 +71,8 @@ int database_create(const struct arguments *arguments)
 
 	TRY(check_label(label));
 	TRY(add_bounds(arguments, bounds, template, &count));
+	if (arguments_value(arguments, "no-embed") != NULL)
+		template[count++] = (CK_ATTRIBUTE){CKA_CMEK_EMBED_EZK, &no, sizeof(no)};
 	TRY(token_open(arguments_value(arguments, "project"), &token));
 	rv = token.functions->C_GenerateKey(token.session, &generate, template, count, &zone);
 	if (rv != CKR_OK)

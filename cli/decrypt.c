@@ -2,7 +2,9 @@
  * write. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/envelopes.h"
@@ -142,6 +144,41 @@ static enum envelope_status unlock(struct opening *opening, struct envelope_erro
 	return envelope_unlock(&opening->by, opening->header, &opening->keys, error);
 }
 
+/* The label of the project whose store has the keys of the envelope's zone, if it is here (free()
+ * it). */
+static char *project_of(const struct opening *opening, struct bytes serial)
+{
+	char label[TOKEN_LABEL_SIZE];
+	CK_TOKEN_INFO info;
+
+	for (CK_ULONG i = 0; i < opening->slot_count; i++)
+		if (slot_label(opening->functions, opening->slots[i], label, &info) &&
+		    bytes_equal(bytes(info.serialNumber, sizeof(info.serialNumber)), serial))
+			return strdup(label);
+	return NULL;
+}
+
+/* No project here has the zone, and nothing but its store has its key. `which`: zone and version.
+ */
+static int report_kept(const struct opening *opening, const char *which)
+{
+	AUTO(buffer_clear) struct buffer serial = {0};
+	AUTO(freep) char *project = NULL;
+
+	hex_append(&serial, bytes(opening->header->project, ENVELOPE_PROJECT));
+	project = project_of(opening, buffer_bytes(&serial));
+	if (project != NULL)
+		return fail(CMEK_EXIT_NOT_FOUND,
+			    "%s: its key (%s) is only in the store of project %s, and is not "
+			    "there; restore the store from a backup: if it was erased, the file "
+			    "opens no more",
+			    opening->stream->in_name, which, project);
+	return fail(CMEK_EXIT_NOT_FOUND,
+		    "%s: its key (%s) is only in the store of the project with serial %.*s, which "
+		    "is not here; use that store, or a backup of it",
+		    opening->stream->in_name, which, (int)serial.len, (const char *)serial.data);
+}
+
 /* No wanted project has the zone: the first whose root keys open the embedded record. */
 static int unlock_by_record(struct opening *opening)
 {
@@ -162,6 +199,8 @@ static int unlock_by_record(struct opening *opening)
 	if ((status == ENVELOPE_ROOT_KEY_UNKNOWN || status == ENVELOPE_ZONE_UNKNOWN) &&
 	    is_elsewhere(opening))
 		return CMEK_EXIT_NOT_FOUND;
+	if (status == ENVELOPE_ZONE_UNKNOWN)
+		return report_kept(opening, error.text);
 	return envelope_report(opening->stream, status, &error);
 }
 

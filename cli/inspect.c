@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/macros.h"
 #include "cli/envelopes.h"
 #include "cli/print.h"
@@ -21,6 +22,15 @@ static int64_t plaintext_size(const struct envelope_header *header, int64_t file
 	return payload - (payload + chunk - 1) / chunk * ENVELOPE_TAG;
 }
 
+/* As `cmek project show` and any PKCS #11 program have it; NULL: no memory. */
+static char *project_serial(const uint8_t project[static ENVELOPE_PROJECT])
+{
+	struct buffer text = {0};
+
+	hex_append(&text, bytes(project, ENVELOPE_PROJECT));
+	return buffer_take_text(&text);
+}
+
 static void print_slot(struct printer *printer, const struct envelope_header *header)
 {
 	const struct envelope_slot *slots[ENVELOPE_SLOTS];
@@ -31,9 +41,14 @@ static void print_slot(struct printer *printer, const struct envelope_header *he
 	envelope_slots_in_order(header, slots);
 	envelope_wrapped_version(slots[0]->wrapped, &zone, &version);
 	print_number(printer, "version", version);
-	if (slots[0]->record.len == 0 || !envelope_record_decode(slots[0]->record, &record)) {
-		print_text(printer, "record", "none: opens only where the store is");
+	if (!envelope_record_decode(slots[0]->record, &record)) {
+		print_text(printer, "record",
+			   header->kept ? "none: opens only with its store, and never once its key "
+					  "is in no copy of that"
+					: "none, or damaged: does not open");
 		print_text(printer, "root_key", "");
+		if (header->kept)
+			print_take(printer, "project_serial", project_serial(header->project));
 		return;
 	}
 	print_text(printer, "record", "embedded");
@@ -60,6 +75,7 @@ int inspect_file(const struct arguments *arguments)
 	print_text(&printer, "format", "CMEK 1");
 	print_id(&printer, "zone", header.zone);
 	print_slot(&printer, &header);
+	print_text(&printer, "embed", header.kept ? "no" : "yes");
 	print_text(&printer, "name_bound", header.name_bound ? "yes" : "no");
 	print_number(&printer, "header_bytes", header.header_len);
 	print_number(&printer, "chunk_bytes", (uint64_t)1 << header.chunk_bits);

@@ -63,4 +63,6 @@ CK_OBJECT_HANDLE token_diagnostic(const struct token *token);
 char *object_text(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object);
+/* Whether a zone's record may be in envelopes. */
+bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone);
 const char *state_text(CK_ULONG state);

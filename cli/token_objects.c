@@ -128,6 +128,16 @@ CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_AT
 	return number;
 }
 
+bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	CK_BBOOL embeds = CK_FALSE;
+	CK_ATTRIBUTE attribute = {CKA_CMEK_EMBED_EZK, &embeds, sizeof(embeds)};
+
+	return token->functions->C_GetAttributeValue(token->session, zone, &attribute, 1) ==
+		       CKR_OK &&
+	       embeds == CK_TRUE;
+}
+
 uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object)
 {
 	uint8_t id[8] = {0};

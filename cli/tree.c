@@ -112,13 +112,16 @@ static void fill_database(struct node *node, const struct reader *reader, CK_OBJ
 {
 	const struct token *token = reader->token;
 	CK_ULONG version = object_number(token, object, CKA_CMEK_VERSION);
+	bool embeds = object_embeds(token, object);
 	AUTO(freep)
 	char *zone = formatted("%llu", (unsigned long long)object_zone_id(token, object));
 
 	node->parent = object_text(token, object, CKA_CMEK_CLUSTER);
 	put(node, "zone", zone);
 	json_object_set_new(node->json, "version", json_integer((json_int_t)version));
-	node->detail = formatted("zone %s, key version %lu", zone, version);
+	put(node, "embed", embeds ? "yes" : "no");
+	node->detail =
+		formatted("zone %s, key version %lu%s", zone, version, embeds ? "" : ", embed: no");
 }
 
 static int read_nodes(const struct reader *reader, const struct object_kind_row *kind,

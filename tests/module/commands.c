@@ -229,6 +229,7 @@ static void databases(void **state)
 	prints("\"version\": 1");
 	prints("\"max_lease\": 86400");
 	prints("\"max_stale\": 86400");
+	prints("\"embed\": \"yes\"");
 	refused("database create --project demo --max-lease soon main/new", CMEK_EXIT_USAGE,
 		"--max-lease is a number of seconds up to 31536000 (a year), not soon");
 	refused("database create --project demo --max-stale 31536001 main/new", CMEK_EXIT_USAGE,
@@ -238,6 +239,25 @@ static void databases(void **state)
 	refused("database create --project demo main/orders", CMEK_EXIT_REFUSED,
 		"already; choose another label");
 	refused("database create --project demo orders", CMEK_EXIT_USAGE, "CLUSTER/DB");
+}
+
+static void a_database_may_keep_its_key_in_the_store(void **state)
+{
+	(void)state;
+	done("database create --project demo --no-embed main/kept");
+	done("database show --project demo main/kept");
+	prints("embed          no");
+	done("tree --project demo --offline");
+	prints(", key version 1, embed: no)");
+	done("encrypt --project demo --database main/kept @plain @kept.cmek");
+	done("inspect @kept.cmek");
+	prints("record         none: opens only with its store");
+	prints("embed          no");
+	prints("project_serial ");
+	done("decrypt @kept.cmek @kept.plain");
+	has("kept.plain", "card 4111");
+	refused("database create --project demo --no-embed main/kept", CMEK_EXIT_REFUSED,
+		"already; choose another label");
 }
 
 /* --- Files ----------------------------------------------------------------------------------- */
@@ -495,6 +515,7 @@ int main(void)
 		cmocka_unit_test(root_keys),
 		cmocka_unit_test(clusters),
 		cmocka_unit_test(databases),
+		cmocka_unit_test(a_database_may_keep_its_key_in_the_store),
 		cmocka_unit_test(a_file_goes_in_and_comes_out),
 		cmocka_unit_test(a_file_that_is_there_is_replaced_by_force_alone),
 		cmocka_unit_test(the_input_is_never_written_to),
