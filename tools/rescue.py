@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens an envelope with KMS rights alone: no store, no module, no line of the C code.
 
-    rescue.py [--local-keys FILE] [--region R] [--root-key ARN] [--name OBJECT | --any-name] IN OUT
+    rescue.py [--local-keys FILE] [--region R] [--root-key ARN] [--store FILE] [--name OBJECT | --any-name] IN OUT
     rescue.py --inspect IN
 
 It is written from docs/format.md (sections are named below) and docs/format-local-kms.md, and is both the proof of those
@@ -16,6 +16,8 @@ import hashlib
 import hmac
 import json
 import os
+import pathlib
+import sqlite3
 import struct
 import sys
 import tempfile
@@ -40,8 +42,6 @@ def expect(condition, why):
 
 
 # --- Section 2: key derivation ---------------------------------------------------------------------
-
-
 def kdf(key, label, context):
     return hmac.digest(key, b"\0\0\0\x01" + label + b"\0" + context + b"\0\0\x01\0", "sha256")
 
@@ -51,10 +51,8 @@ def expand(key, info):
 
 
 # --- The embedded KMS: docs/format-local-kms.md ----------------------------------------------------
-
-
 def sized(text):
-    data = text.encode()
+    data = text if isinstance(text, bytes) else text.encode()
     return struct.pack(">H", len(data)) + data
 
 
@@ -75,8 +73,6 @@ def local_decrypt(key_file, blob, context):
 
 
 # --- AWS -------------------------------------------------------------------------------------------
-
-
 def aws_decrypt(arn, blob, context, region):
     import boto3  # only whoever needs AWS needs boto3
     client = boto3.client("kms", region_name=region or arn.split(":")[3])
@@ -84,8 +80,6 @@ def aws_decrypt(arn, blob, context, region):
 
 
 # --- Section 3: EZK record -------------------------------------------------------------------------
-
-
 class Record:
     def __init__(self, data):
         expect(len(data) >= 99 and data[:5] == b"CEZK\x01", "not an EZK record of format 1")
@@ -98,8 +92,9 @@ class Record:
             tags.append(limits[item])
             values[tags[-1]], item = self.take(limits, item + 1)
         expect(item == len(limits) <= 1024 and tags == sorted(set(tags)), "EZK record: malformed limits")
-        expect(set(tags) <= {1, 2, 3, 4, 5}, "EZK record: a limit that this tool does not know; use a later one")
-        expect(len(values.get(4, "")) == len(values.get(5, "")) == 4, "EZK record: no greatest lease")
+        expect(set(tags) <= {1, 2, 3, 4, 5, 6}, "EZK record: a limit that this tool does not know; use a later one")
+        expect(len(values.get(4, "")) == len(values.get(5, "")) == 4 and not values.get(6), "EZK record: no greatest lease")
+        self.kept = 6 in values  # for its store alone
         self.max_lease, self.max_stale = (str(int.from_bytes(values[tag], "big")) for tag in (4, 5))
         self.covered, self.mac = data[:5] + data[8:64] + data[96:at], data[64:96]
         expect(at < len(data), "EZK record: cut off")
@@ -130,10 +125,8 @@ class Record:
         expect(self.policy == 0, "EZK record: a policy this tool does not know")
         reasons = []
         for arn, blob in self.wraps:
-            if arguments.root_key and arn != arguments.root_key:
-                reasons.append(f"{arn}: not the key of --root-key")
-                continue
             try:
+                expect(arguments.root_key in (None, arn), "not the key of --root-key")
                 ezk = self.ask(arn, blob, arguments)
                 break
             except Exception as error:  # whatever boto3 or the key file say is the reason to report
@@ -150,9 +143,21 @@ class Record:
         return aws_decrypt(arn, blob, self.context, arguments.region)
 
 
+def stored_record(envelope, version, store):
+    """Section 3, out of the rows of a store, whatever state the zone is in there."""
+    expect(store, f"no EZK record is embedded: give the store of project {envelope.project} (--store), or a copy of it")
+    rows, key = sqlite3.connect(f"{pathlib.Path(store).absolute().as_uri()}?mode=ro", uri=True).execute, (envelope.zone, version)
+    found = rows("SELECT project, cluster, created_ms, greatest_usages, mac, limits, all_wraps FROM ezk_versions "
+                 "WHERE zone = ? AND version = ?", key).fetchone()
+    expect(found, f"{store} lacks the key of zone {key[0]}, version {version}: if it was erased, the envelope opens no more")
+    wraps = rows("SELECT arn, blob FROM wraps WHERE zone = ? AND version = ? AND state != 'replaced' ORDER BY position", key).fetchall()
+    project, cluster, created, usages, mac, limits, policy = found
+    data = bytes.fromhex(project + cluster) + struct.pack(">QIQI", *key, created, usages) + mac + sized(limits)
+    data += bytes([len(wraps)]) + b"".join(sized(arn) + sized(blob) for arn, blob in wraps)
+    return b"CEZK\x01" + struct.pack(">BH", policy, 8 + len(data)) + data
+
+
 # --- Section 4: wrapped DEK ------------------------------------------------------------------------
-
-
 def unwrap_dek(wrapped, record, ezk, aad):
     zone, version = struct.unpack_from(">QI", wrapped, 8)
     expect(wrapped[:8] == b"CDEK\x01\0\0\0", "not a wrapped DEK of format 1")
@@ -162,8 +167,6 @@ def unwrap_dek(wrapped, record, ezk, aad):
 
 
 # --- Section 5: envelope ---------------------------------------------------------------------------
-
-
 class Envelope:
     def __init__(self, file):
         self.file = file
@@ -171,14 +174,14 @@ class Envelope:
         expect(self.immutable, "empty: not an envelope")
         expect(self.immutable[:4] == b"CMEK", "not an envelope")
         expect(len(self.immutable) == IMMUTABLE, "cut short in the header")
-        form, kind, self.chunk_bits, self.flags, length, self.slot_length, self.zone = struct.unpack_from(
-            ">BBBBIIQ", self.immutable, 4
-        )
+        fields = struct.unpack_from(">BBBBIIQ", self.immutable, 4)
+        form, kind, self.chunk_bits, self.flags, length, self.slot_length, self.zone = fields
         expect(form == 1 and kind == 1, f"format {form}, kind {kind}: not known to this tool")
-        expect(12 <= self.chunk_bits <= 24 and self.flags <= 1, "header: impossible values")
+        expect(12 <= self.chunk_bits <= 24 and self.flags <= 3, "header: impossible values")
+        self.kept, self.project = bool(self.flags & 2), self.immutable[120:].hex()
         expect(length == IMMUTABLE + 2 * self.slot_length, "header: lengths disagree")
         expect(self.slot_length in range(128, 16385, 64), "header: impossible slot length")
-        expect(0 < self.zone < 1 << 63 and not any(self.immutable[120:]), "header: impossible values")
+        expect(0 < self.zone < 1 << 63 and self.kept == bool(int(self.project, 16)), "header: impossible values")
         self.salt, self.binding, self.commitment = (self.immutable[at : at + 32] for at in (24, 56, 88))
         slots = filter(None, map(self.read_slot, (0, 1)))
         self.slots = sorted(slots, key=lambda slot: slot[0], reverse=True)
@@ -191,31 +194,30 @@ class Envelope:
         sequence, dek_length, record_length = struct.unpack_from(">QHH", slot)
         end = 12 + dek_length + record_length
         whole = zlib.crc32(bytes([number]) + slot[:-4]) == int.from_bytes(slot[-4:], "big")
-        if not (whole and sequence and dek_length == 96 and end <= len(slot) - 4 and not any(slot[end:-4])):
-            return None
-        return sequence, slot[12 : 12 + dek_length], slot[12 + dek_length : end]
+        valid = whole and sequence and dek_length == 96 and end <= len(slot) - 4 and not any(slot[end:-4])
+        return (sequence, slot[12 : 12 + dek_length], slot[12 + dek_length : end]) if valid else None
 
     def check_name(self, name):
+        expect(self.flags & 1 or name is None, "bound to no name, and one was given")
         if self.flags & 1:
             expect(name is not None, "bound to a name: give --name, or --any-name if you accept whatever name it had")
             binding = hashlib.sha256(b"cmek/1/name" + self.salt + os.fsencode(name)).digest()
             expect(hmac.compare_digest(binding, self.binding), "bound to another name")
-        else:
-            expect(name is None, "bound to no name, and one was given")
 
     def unlock(self, arguments):
         """The payload key."""
         reasons = []
         for _, wrapped, record in self.slots:
             try:
-                expect(record, "no EZK record is embedded: only the store has it")
-                record = Record(record)
+                expect(bool(record) != self.kept, "the EZK record was taken out or put in")
+                record = Record(record or stored_record(self, struct.unpack_from(">I", wrapped, 16)[0], arguments.store))
                 expect(record.zone == self.zone, "the EZK record is another zone's")
+                expect(record.kept == self.kept, "the EZK record may be in envelopes or not, and this one says otherwise")
                 dek = unwrap_dek(wrapped, record, record.open(arguments), self.immutable)
                 commitment = expand(dek, b"cmek/1/commit" + self.salt)
                 expect(hmac.compare_digest(commitment, self.commitment), "the key commitment is wrong")
                 return expand(dek, b"cmek/1/payload" + self.salt)
-            except (Refused, InvalidTag, struct.error, ValueError) as error:
+            except (Refused, InvalidTag, struct.error, ValueError, sqlite3.Error) as error:
                 reasons.append(str(error) or "the wrapped DEK does not open")
         raise Refused("; ".join(reasons))
 
@@ -237,14 +239,13 @@ class Envelope:
 
 
 # --- The program -----------------------------------------------------------------------------------
-
-
 def inspect(envelope):
     for sequence, wrapped, data in envelope.slots:
         record = Record(data) if data else None
         version, root_keys = struct.unpack_from(">I", wrapped, 16)[0], [arn for arn, _ in record.wraps] if record else []
         print(json.dumps({"zone": str(envelope.zone), "version": version, "sequence": sequence,
-                          "name_bound": bool(envelope.flags & 1), "root_keys": root_keys}))
+                          "name_bound": bool(envelope.flags & 1), "root_keys": root_keys,
+                          "embed": not envelope.kept, "project": envelope.project * envelope.kept}))
 
 
 def write_whole(path, parts):
@@ -274,6 +275,7 @@ def main():
     parser.add_argument("--local-keys", metavar="FILE", default="/var/lib/cmek-pkcs11/local.keys")
     parser.add_argument("--region", help="ask this region, not the one of the root key's ARN")
     parser.add_argument("--root-key", metavar="ARN", help="trust no other root key than this")
+    parser.add_argument("--store", metavar="FILE", help="the store, for envelopes whose zone keeps its record there")
     parser.add_argument("--name", metavar="OBJECT", help="the object's name the envelope is bound to")
     parser.add_argument("--any-name", action="store_true", help="open it whatever name it is bound to")
     parser.add_argument("--inspect", action="store_true", help="print what the envelope says of itself; needs no key")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Envelopes that earlier releases wrote open for ever: by the tool in a fresh project that has their root key, and by
-# tools/rescue.py. tests/golden/make.sh makes a set.
+# tools/rescue.py; those of a database that keeps its key (kept*) only with the store of the set. tests/golden/make.sh makes a set.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
@@ -12,6 +12,13 @@ opens_by_rescue() { # SUM FILE NAME
         [ "$(sha256sum <"$work/rescued" | cut -d' ' -f1)" = "$1" ]
 }
 
+with_its_store() { # COMMAND...: in a home that has the store of the set
+    CMEK_PKCS11_CONF=$home/kept/cmek.conf "$@"
+}
+opens_by_rescue_with_store() { # SUM FILE NAME
+    python3 "$root/tools/rescue.py" --store "$home/kept/store.db" --local-keys "$home/local.keys" ${3:+--name "$3"} "$2" "$work/rescued" &&
+        [ "$(sha256sum <"$work/rescued" | cut -d' ' -f1)" = "$1" ]
+}
 count=0
 for folder in "$root"/tests/golden/v*/; do
     release=$(basename "$folder")
@@ -19,7 +26,21 @@ for folder in "$root"/tests/golden/v*/; do
     install -m 600 "$folder/local.keys" "$home/local.keys"
     ok "$release: a fresh project" "$cmek" project create fresh
     ok "$release: has the root key that is in its file" "$cmek" key add --project fresh local:golden
+    if [ -e "$folder/store.db" ]; then
+        mkdir "$home/kept"
+        install -m 600 "$folder/store.db" "$home/kept/store.db"
+        printf '[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n' "$home/kept" "$home" >"$home/kept/cmek.conf"
+    fi
     while IFS='|' read -r sum file name; do
+        if [[ $file = kept* ]]; then
+            refused "$release: $file does not open without its store" opens_by_tool "$sum" "$folder/$file" "$name"
+            refused "$release: $file nor by rescue.py" opens_by_rescue "$sum" "$folder/$file" "$name"
+            ok "$release: $file opens with it" with_its_store opens_by_tool "$sum" "$folder/$file" "$name"
+            ok "$release: $file by rescue.py too" opens_by_rescue_with_store "$sum" "$folder/$file" "$name"
+            ok "$release: $file is what it says it is" "$cmek" inspect "$folder/$file"
+            count=$((count + 1))
+            continue
+        fi
         ok "$release: $file opens" opens_by_tool "$sum" "$folder/$file" "$name"
         ok "$release: $file opens by rescue.py" opens_by_rescue "$sum" "$folder/$file" "$name"
         ok "$release: $file is what it says it is" "$cmek" inspect "$folder/$file"
@@ -37,5 +58,5 @@ for end in range(len(record)):
     except (rescue.Refused, struct.error):
         continue
     sys.exit(f"{end} bytes are taken")' "$root/tools" "$root/tests/golden/v1/limited.cmek"
-ok "there are golden files" test $count -ge 7
+ok "there are golden files" test $count -ge 10
 finish

@@ -18,6 +18,7 @@ export CMEK_PKCS11_CONF=$work/cmek.conf
 "$cmek" cluster create --project golden prod --key root --region nowhere
 "$cmek" database create --project golden prod/one
 "$cmek" database create --project golden prod/two
+"$cmek" database create --project golden --no-embed prod/kept
 # With limits in its record, which only a program can ask for.
 PATH=$root/build/venv/bin:$PATH python3 - <<'PYTHON'
 import os, PyKCS11
@@ -48,6 +49,10 @@ chunk.cmek|prod/one||65536
 chunks.cmek|prod/two||140000
 named.cmek|prod/one|binlog/2024/01/insert-1.bin|500
 utf8.cmek|prod/two|ordner/größe ✓|500
+kept.cmek|prod/kept||1000
+kept_named.cmek|prod/kept|tenant/7.bin|500
 LIST
 cp "$work/local.keys" "$folder/local.keys"
+# What prod/kept has encrypted opens with this alone.
+cp "$work/store.db" "$folder/store.db"
 chmod 644 "$folder"/*
