@@ -14,6 +14,7 @@
 #include "kms/report.h"
 #include "kms/route.h"
 #include "kms/settings.h"
+#include "kms/silence.h"
 
 struct entry {
 	struct entry *next;
@@ -29,6 +30,7 @@ struct kms_clients {
 	struct entry *entries;
 	struct aws *aws; /* what the aws clients share; NULL: none yet */
 	struct regions regions;
+	struct silences silences;
 };
 
 struct kms_clients *kms_clients_new(const struct kms_settings *settings)
@@ -43,6 +45,7 @@ struct kms_clients *kms_clients_new(const struct kms_settings *settings)
 	}
 	pthread_mutex_init(&clients->lock, NULL);
 	regions_init(&clients->regions, &clients->settings);
+	silences_init(&clients->silences, &clients->settings);
 	return clients;
 }
 
@@ -65,6 +68,7 @@ void kms_clients_free(struct kms_clients *clients)
 	}
 	aws_free(clients->aws);
 	regions_clear(&clients->regions);
+	silences_clear(&clients->silences);
 	settings_clear(&clients->settings);
 	pthread_mutex_destroy(&clients->lock);
 	free(clients);
@@ -149,6 +153,31 @@ bool kms_clients_answered(struct kms_clients *clients, const char *key,
 			  char ret_region[static KMS_REGION_MAX + 1])
 {
 	return regions_key_answered(&clients->regions, key, ret_region);
+}
+
+enum kms_status kms_turn_begin(struct kms_turn *turn, struct kms_clients *clients, const char *key,
+			       struct kms_report *report)
+{
+	return silences_begin(&clients->silences, key, turn, report);
+}
+
+void kms_turn_end(const struct kms_turn *turn, struct kms_clients *clients, enum kms_status status,
+		  const struct kms_report *report, struct kms_turn_news *ret_news)
+{
+	silences_end(&clients->silences, turn, status, report, ret_news);
+}
+
+enum kms_status kms_clients_silent(struct kms_clients *clients, const char *key)
+{
+	enum kms_status status = KMS_OK;
+	char arn[KMS_ARN_MAX + 1];
+
+	for (size_t i = 0; kms_clients_name(clients, key, i, arn); i++) {
+		status = silences_silent(&clients->silences, arn);
+		if (status == KMS_OK)
+			return KMS_OK;
+	}
+	return status;
 }
 
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,

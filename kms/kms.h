@@ -112,6 +112,7 @@ enum { KMS_REMARK_MAX = 31 };
 struct kms_report {
 	/* Read at the call's begin. */
 	struct moment until;		 /* no later than that; zero: as the settings say */
+	bool once;			 /* it is not tried again */
 	char remark[KMS_REMARK_MAX + 1]; /* for the user agent, which the KMS's own log shows */
 	/* What came of it. */
 	bool sent; /* something went to the KMS, or was to: credentials were there */
@@ -283,6 +284,54 @@ void kms_clients_heard(struct kms_clients *clients, const char *key, enum kms_st
 /* For a key that has several names: the region that said the last yes. False: there was none. */
 bool kms_clients_answered(struct kms_clients *clients, const char *key,
 			  char ret_region[static KMS_REGION_MAX + 1]);
+
+/*
+ * Whether a key may be asked now (kms/silence.c). Each call of a client is framed:
+ *
+ *	TRY(kms_turn_begin(&turn, clients, key, &report));	nobody is asked: as silent as before
+ *	report.once = kms_turn_is_for_all(&turn);
+ *	status = …
+ *	kms_turn_end(&turn, clients, status, &report, &news);
+ *
+ * An outage (kms_status_is_outage) is remembered for its endpoint, that is, provider and region; or
+ * for the key alone, if it is about that: throttling, what lies behind the key, and an error of the
+ * KMS itself until a second key there meets one too. While it is, calls
+ * fail at once by the same status; when a backoff with jitter is over (half a second, doubled up to
+ * 13 s), the next caller asks, one at a time, whichever key of the endpoint it is about, and any
+ * answer frees all of them. The embedded KMS is nobody who is to be spared: it is always asked.
+ */
+struct kms_turn {
+	bool quiet; /* set by the caller before the end: what is new is not told, so it stays new */
+	/* kms/silence.c's own. */
+	const char *key; /* borrowed */
+	char endpoint[KMS_PROVIDER_MAX + 1 + KMS_REGION_MAX + 1];
+	bool local, for_endpoint, for_key;
+	struct moment began;
+};
+struct kms_turn_news {
+	/* Of a failure: to be told. What lasts (an outage, credentials, memory, the configuration)
+	 * is told once for a cause, until the KMS answers; anything else each time. */
+	bool is_new;
+	/* A silence is over, or a fault that was told once and came again: of the key alone, or of
+	 * the endpoint; how many calls failed by a request, how many without one, and for how long.
+	 */
+	bool ended, of_key;
+	uint64_t failed, refused;
+	int64_t lasted_ms;
+};
+/* The report's message says what was heard. `key` lives as long as the turn. */
+enum kms_status kms_turn_begin(struct kms_turn *turn, struct kms_clients *clients, const char *key,
+			       struct kms_report *report);
+/* It asks for all who do not: to be tried once, since another comes soon. */
+static inline bool kms_turn_is_for_all(const struct kms_turn *turn)
+{
+	return turn->for_endpoint || turn->for_key;
+}
+void kms_turn_end(const struct kms_turn *turn, struct kms_clients *clients, enum kms_status status,
+		  const struct kms_report *report, struct kms_turn_news *ret_news);
+/* For those who would wait for another's request: is each name of the key silent now, and why?
+ * Counts as a call that failed at once. KMS_OK: no. */
+enum kms_status kms_clients_silent(struct kms_clients *clients, const char *key);
 
 /* Tests put their own client in place of a provider, for every region; not owned. */
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,

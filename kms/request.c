@@ -232,7 +232,7 @@ static void begin(struct exchange *exchange, struct aws_client *client, const st
 		.clock = settings->clock,
 		.sleep = client->aws->world.sleep,
 		.sleep_state = client->aws->world.sleep_state,
-		.max_attempts = client->peer.max_attempts,
+		.max_attempts = report != NULL && report->once ? 1 : client->peer.max_attempts,
 		.attempt = 1,
 		.deadline = deadline_of(settings, report),
 	};

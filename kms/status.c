@@ -96,6 +96,18 @@ const struct status_rule *status_rules(size_t *ret_count)
 	return rules;
 }
 
+bool status_is_of_key(const char *type)
+{
+	static const char *const types[] = {"DependencyTimeoutException", "KeyUnavailableException",
+					    "XksProxyInvalidResponseException",
+					    "XksProxyUriUnreachableException"};
+
+	for (size_t i = 0; i < COUNT_OF(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	return false;
+}
+
 /* In which state a key is, where the KMS has one type for several: what its text says after the
  * key's ARN, which has no spaces. DisabledException may come for a key that is pending deletion
  * (AWS KMS Developer Guide, "Key states"). */

@@ -45,5 +45,9 @@ bool status_read_error(const struct http_answer *answer, struct kms_report *repo
 struct status_rule status_judge(enum http_result result, const struct http_answer *answer,
 				struct kms_report *report);
 
+/* A type of an outage that is about one key, as far as one can know: the key store or the external
+ * key manager behind it; that does not say that the KMS is silent for others. */
+bool status_is_of_key(const char *type);
+
 /* The rows that status_find() looks through, for docs/errors.md and its test. */
 const struct status_rule *status_rules(size_t *ret_count);

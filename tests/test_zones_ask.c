@@ -87,6 +87,9 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
 		AUTO(buffer_clear) struct buffer out = {0};
 
+		/* Each alone, not as what follows a silence. */
+		fake_clock_advance(&logged->live.clock, 1000);
+		assert_int_equal(ask_encrypt(&ask, bytes_of("x"), &out), ZONE_OK);
 		assert_int_equal(truncate(logged->path, 0), 0);
 		fake_kms_fail(&logged->live.kms, FAKE_DECRYPT, refusals[i], 1);
 		assert_int_equal(ask_decrypt(&ask, bytes_of("blob"), &out),

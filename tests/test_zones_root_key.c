@@ -244,6 +244,7 @@ static void key_that_cannot_do_its_work_is_not_added(void **state)
 		fake_kms_fail(&f->aws, faults[i].call, faults[i].fault, 1);
 		assert_int_equal(add_root_key(f->zones, f->project->uid, ROOT_A, NULL),
 				 faults[i].status);
+		fake_clock_advance(&f->clock, 13000); /* past the longest silence */
 	}
 	f->aws.flip = true;
 	assert_int_equal(add_root_key(f->zones, f->project->uid, ROOT_A, NULL),

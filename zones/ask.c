@@ -4,6 +4,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/ask_told.h"
 #include "zones/audit.h"
 #include "zones/limits.h"
 #include "zones/told.h"
@@ -11,159 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* One call under way. */
-struct asked {
-	const struct ask *ask;
-	const char *operation;
-	const char *key; /* the name that is asked: ask->key, or a related one's elsewhere */
-	struct kms_report report;
-	struct kms_client *client;
-	int64_t started_us;
-	bool leased; /* `lease`, in seconds, is how long a yes is good for */
-	uint32_t lease;
-	enum kms_status status;
-};
-
-/* What to do about an answer; the others say it themselves. */
-static const struct {
-	enum kms_status status;
-	const char *text;
-} remedies[] = {
-	{KMS_DENIED, "allow this to this identity: in its policy and in the key's, or, where STS "
-		     "refused, in the role's trust policy"},
-	{KMS_DISABLED, "enable the key"},
-	{KMS_PENDING_DELETION, "cancel its deletion while there is time, and enable the key"},
-	{KMS_PENDING_IMPORT, "import its key material"},
-	{KMS_KEY_STORE_UNAVAILABLE, "connect the custom key store that holds the key"},
-	{KMS_INVALID_STATE, "look at the key's state in the KMS"},
-	{KMS_NOT_FOUND, "check the key's name, account and region"},
-	{KMS_INVALID_CIPHERTEXT, "the stored record was changed or belongs to something else; "
-				 "restore it from a backup"},
-	{KMS_INCORRECT_KEY, "the stored record belongs to another root key"},
-	{KMS_INVALID_KEY_USAGE, "a root key must be symmetric, for encryption and decryption"},
-	{KMS_UNSUPPORTED, "for a key in a cloud this is done there"},
-	{KMS_THROTTLED, "ask for a higher request quota, or lengthen lease_seconds"},
-	{KMS_UNAVAILABLE, "check network, endpoint and proxy; it is tried again at the next use"},
-	{KMS_NO_CREDENTIALS, "set credentials up; 'cmek doctor' shows where they are looked for"},
-	{KMS_CREDENTIALS_REFUSED, "renew the credentials; 'cmek doctor' shows which are used"},
-	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
-};
-
-/* The value of a pair of the encryption context; NULL: there is none. */
-static const char *told_kms(const struct ask *ask, const char *name)
-{
-	for (size_t i = 0; ask->context != NULL && i < ask->context->count; i++)
-		if (strcmp(ask->context->pairs[i].name, name) == 0)
-			return ask->context->pairs[i].value;
-	return NULL;
-}
-
-/* What the root key is used for. */
-static const char *purpose_of(const struct ask *ask)
-{
-	return told_kms(ask, "cmek:purpose");
-}
-
-/* The record of a zone is ours; what C_Decrypt and C_UnwrapKey bring is the caller's. */
-static bool is_the_callers(const struct ask *ask)
-{
-	const char *purpose = purpose_of(ask);
-
-	return purpose != NULL && (strcmp(purpose, "data") == 0 || strcmp(purpose, "import") == 0);
-}
-
-static bool is_local(const char *key)
-{
-	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
-
-	return kms_name_parse(key, provider, region) && strcmp(provider, "local") == 0;
-}
-
-/* NULL: the message has it. */
-static const char *remedy(const struct ask *ask, enum kms_status status)
-{
-	if (status == KMS_DISABLED && is_local(ask->key))
-		return "enable the key: cmek key enable";
-	if (status == KMS_UNAVAILABLE && is_local(ask->key))
-		return "it is tried again at the next use";
-	if (status == KMS_NOT_FOUND && is_local(ask->key))
-		return NULL; /* which file and which names are near is for the KMS to say */
-	if (status == KMS_INVALID_CIPHERTEXT && is_the_callers(ask))
-		return "give what this key encrypted, and the same encryption context";
-	for (size_t i = 0; i < COUNT_OF(remedies); i++)
-		if (remedies[i].status == status)
-			return remedies[i].text;
-	return "see the message";
-}
-
-static bool is_said(const char *text)
-{
-	return text != NULL && *text != '\0';
-}
-
-/* " for zone 'c/d' of project 'p', version 1", as far as it is known. */
-static void put_subject(struct buffer *line, const struct ask *ask)
-{
-	bool of_zone = ask->zone_id != 0 || is_said(ask->zone);
-
-	if (of_zone)
-		buffer_format(line, " for %s",
-			      zone_told_as(ask->zone, ask->project, ask->zone_id).text);
-	else if (is_said(ask->project))
-		buffer_format(line, " of project '%s'", ask->project);
-	if (of_zone && ask->version != 0)
-		buffer_format(line, ", version %" PRIu32, ask->version);
-}
-
-/* ": what the KMS said [its name for that, request id]". */
-static void put_report(struct buffer *line, const struct kms_report *report)
-{
-	if (is_said(report->message))
-		buffer_format(line, ": %s", report->message);
-	if (is_said(report->error_type))
-		buffer_format(line, " [%s]", report->error_type);
-	if (is_said(report->request_id))
-		buffer_format(line, " (request %s)", report->request_id);
-}
-
-static void log_refusal(const struct asked *asked)
-{
-	const struct ask *ask = asked->ask;
-	AUTO(buffer_clear) struct buffer line = {0};
-	const char *todo = remedy(ask, asked->status), *text;
-
-	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
-	put_subject(&line, ask);
-	buffer_format(&line, ": %s", kms_status_text(asked->status));
-	put_report(&line, &asked->report);
-	if (todo != NULL)
-		buffer_format(&line, "; %s", todo);
-	text = buffer_text(&line);
-	log_error("%s", text == NULL ? asked->operation : text);
-}
-
-static enum zone_status audit(const struct asked *asked)
-{
-	const struct ask *ask = asked->ask;
-
-	return audit_write(&(struct audit_event){
-		.event = "kms",
-		.action = asked->operation,
-		.outcome = asked->status == KMS_OK ? "ok" : kms_status_text(asked->status),
-		.project = ask->project,
-		.project_id = ask->project_id,
-		.name = ask->zone,
-		.zone = ask->zone_id,
-		.version = ask->version,
-		.root_key = asked->key,
-		.purpose = purpose_of(ask),
-		.request_id = asked->report.request_id,
-		.duration_us = clock_precise_us() - asked->started_us,
-		.lease = asked->leased ? &asked->lease : NULL,
-		.caller = &asked->report.caller,
-	});
-}
 
 static enum kms_status find_client(struct asked *asked)
 {
@@ -179,7 +27,7 @@ static enum kms_status find_client(struct asked *asked)
  * record, which the KMS is told of, has less. */
 static uint32_t lease_of(const struct ask *ask)
 {
-	const char *bound = told_kms(ask, "cmek:max-lease");
+	const char *bound = asked_context(ask, "cmek:max-lease");
 	uint64_t lease = kms_clients_lease(ask->clients), max_lease;
 
 	if (bound != NULL && decimal_decode(bound, LEASE_BOUND_MAX, &max_lease) &&
@@ -194,7 +42,7 @@ static struct asked asking(const struct ask *ask, const char *operation, const c
 			      .operation = operation,
 			      .key = key,
 			      .started_us = clock_precise_us(),
-			      .leased = !is_the_callers(ask),
+			      .leased = !asked_is_the_callers(ask),
 			      .lease = lease_of(ask),
 			      .status = KMS_INVALID_REQUEST};
 
@@ -209,8 +57,37 @@ static enum zone_status answered(const struct asked *asked)
 	if (asked->ask->report != NULL)
 		*asked->ask->report = asked->report;
 	if (asked->status != KMS_OK && !asked->ask->quiet)
-		log_refusal(asked);
+		asked_log(asked, asked->is_new);
 	return zone_status_of_kms(asked->status);
+}
+
+/* --- Turns: whoever does not answer is asked by one */
+
+/* False: there is silence, and nobody is asked. */
+static bool begin_turn(struct asked *asked, struct kms_turn *turn)
+{
+	asked->status = kms_turn_begin(turn, asked->ask->clients, asked->key, &asked->report);
+	asked->refused = asked->status != KMS_OK;
+	asked->report.once = kms_turn_is_for_all(turn);
+	turn->quiet = asked->ask->quiet;
+	if (!asked->refused)
+		asked->status = find_client(asked);
+	return !asked->refused;
+}
+
+/* What lasts has one line in each log for its cause, and one when it is over. */
+static enum zone_status end_turn(struct asked *asked, const struct kms_turn *turn)
+{
+	enum zone_status audited = ZONE_OK;
+	struct kms_turn_news news;
+
+	kms_turn_end(turn, asked->ask->clients, asked->status, &asked->report, &news);
+	asked->is_new = news.is_new;
+	if (news.ended)
+		asked_tell_end(asked, &news);
+	if (asked->status == KMS_OK || news.is_new)
+		audited = asked_audit(asked);
+	return audited;
 }
 
 /* --- Keys that may be asked at all */
@@ -219,7 +96,7 @@ static void put_place(struct buffer *line, const struct ask *ask)
 {
 	const char *at = kms_clients_allowed_at(ask->clients);
 
-	if (is_said(at))
+	if (at != NULL && at[0] != '\0')
 		buffer_format(line, " (%s)", at);
 }
 
@@ -228,7 +105,7 @@ static enum zone_status refuse_key(const struct ask *ask, const char *key)
 	AUTO(buffer_clear) struct buffer line = {0};
 
 	buffer_format(&line, "root key %s", key);
-	put_subject(&line, ask);
+	asked_put_subject(&line, ask);
 	buffer_put_text(&line, " is not among [kms] allowed_root_keys");
 	put_place(&line, ask);
 	log_error("%s; allow it there, or use another",
@@ -244,17 +121,19 @@ enum zone_status ask_check_allowed(const struct ask *ask, const char *key)
 
 /* --- About a key, where it is */
 
+/* Of the embedded KMS alone, which is never silent. */
 static struct asked ask_here(const struct ask *ask, const char *operation)
 {
 	struct asked asked = asking(ask, operation, ask->key);
 
 	asked.status = find_client(&asked);
+	asked.is_new = true;
 	return asked;
 }
 
 static enum zone_status heard(const struct asked *asked)
 {
-	audit(asked);
+	asked_audit(asked);
 	return answered(asked);
 }
 
@@ -289,20 +168,20 @@ static bool is_key_arn(const char *name)
 enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	struct kms_client *client;
+	struct asked asked = asking(ask, "DescribeKey", ask->key);
 	enum zone_status audited, status;
-	struct asked asked;
+	struct kms_turn turn;
 
 	if (is_key_arn(ask->key))
 		TRY(ask_check_allowed(ask, ask->key));
 	TRY(audit_ready());
-	asked = ask_here(ask, "DescribeKey");
-	client = asked.client;
+	if (!begin_turn(&asked, &turn))
+		return answered(&asked);
 	if (asked.status == KMS_OK)
-		asked.status =
-			client->operations->describe(client, ask->key, &asked.report, ret_key);
+		asked.status = asked.client->operations->describe(asked.client, ask->key,
+								  &asked.report, ret_key);
 	remember_no(&asked, ret_key);
-	audited = audit(&asked);
+	audited = end_turn(&asked, &turn);
 	status = withheld(answered(&asked), audited);
 	return status == ZONE_OK ? ask_check_allowed(ask, ret_key->arn) : status;
 }
@@ -377,12 +256,14 @@ static struct asked ask_there(const struct ask *ask, const struct kms_route *rou
 			      const struct work *work, enum zone_status *audited)
 {
 	struct asked asked = asking(ask, work->operation, route->arn);
+	struct kms_turn turn;
 
 	asked.report.until = route->until;
-	asked.status = find_client(&asked);
+	if (!begin_turn(&asked, &turn))
+		return asked;
 	if (asked.status == KMS_OK)
 		asked.status = work->send(&asked, work);
-	*audited = audit(&asked);
+	*audited = end_turn(&asked, &turn);
 	return asked;
 }
 
@@ -405,17 +286,20 @@ static enum zone_status ask_around(const struct ask *ask, const struct work *wor
 	enum zone_status audited = ZONE_OK;
 	char key[KMS_ARN_MAX + 1];
 	struct kms_route route;
+	bool is_new = false;
 
 	TRY(ask_check_allowed(ask, ask->key));
 	TRY(audit_ready());
 	kms_route_begin(&route, ask->clients, ask->key, ask->own_region);
 	while (kms_route_next(&route)) {
 		asked = ask_there(ask, &route, work, &audited);
+		is_new |= asked.is_new;
 		if (!kms_route_heard(&route, asked.status, &asked.report))
 			continue;
 		answer = asked;
 		answer.key = strcpy(key, route.arn);
 	}
+	answer.is_new = is_new;
 	return give(work, withheld(answered(&answer), audited));
 }
 
@@ -442,4 +326,9 @@ enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintex
 					      .send = send_generate,
 					      .ret_plaintext = ret_plaintext,
 					      .ret_blob = ret_blob});
+}
+
+enum zone_status ask_silent(struct kms_clients *clients, const char *key)
+{
+	return zone_status_of_kms(kms_clients_silent(clients, key));
 }

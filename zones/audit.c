@@ -134,6 +134,10 @@ static json_t *make_line(const struct audit_event *event)
 	audit_put_text(line, "root_key", event->root_key);
 	audit_put_text(line, "purpose", event->purpose);
 	audit_put_text(line, "request_id", event->request_id);
+	if (event->failed > 0) {
+		json_object_set_new(line, "failed", json_integer((json_int_t)event->failed));
+		json_object_set_new(line, "refused", json_integer((json_int_t)event->refused));
+	}
 	if (event->duration_us >= 0)
 		json_object_set_new(line, "duration_us", json_integer(event->duration_us));
 	audit_put_who(line);

@@ -40,6 +40,8 @@ struct audit_event {
 	const char *root_key; /* ARN */
 	const char *purpose;
 	const char *request_id;
+	/* Of an outage: calls that failed by a request, and at once, without one. */
+	uint64_t failed, refused;
 	int64_t duration_us;		 /* -1: none */
 	const uint32_t *lease;		 /* seconds for which a yes is good; NULL: does not apply */
 	const struct kms_caller *caller; /* of a call of the KMS; NULL: no call */

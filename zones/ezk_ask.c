@@ -35,7 +35,7 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 	status = ezk_wrap_open(&opening->ask, ezk->zone, version, wrap, ret_ezk);
 	/* Before it is told, so that a no about the key finds whom it ends. */
 	if (status == ZONE_OK)
-		ezk->rests_on = root;
+		ezk_rest_on(ezk, root);
 	return ezks_hear(ezk->ezks, root, no_count, status);
 }
 
@@ -215,6 +215,14 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 	});
 }
 
+static enum zone_status silence(void *state)
+{
+	struct ezk *ezk = state;
+	const struct root_lease *only = ezk->only;
+
+	return only == NULL ? ZONE_OK : ask_silent(ezks_zones(ezk->ezks)->clients, only->arn);
+}
+
 static void look(void *state)
 {
 	struct ezk *ezk = state;
@@ -222,4 +230,4 @@ static void look(void *state)
 	zones_refresh(ezks_zones(ezk->ezks), false);
 }
 
-const struct lease_source ezk_source = {bring, vouch, refusal, say, tell, look};
+const struct lease_source ezk_source = {bring, vouch, refusal, say, tell, silence, look};

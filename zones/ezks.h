@@ -74,6 +74,12 @@ struct ezk {
 	struct ezk *next; /* the next version of the same zone; the registry's lock guards it */
 };
 
+static inline void ezk_rest_on(struct ezk *ezk, struct root_lease *root)
+{
+	ezk->rests_on = root;
+	lease_rest_on(&ezk->lease, root == NULL ? NULL : &root->window);
+}
+
 /* Do two states of a zone say the same of a version in all that its MAC covers? */
 bool ezks_same_record(const struct entry *a, const struct entry *b, uint32_t version);
 /* May a version of the zone be used, as its entry says? ZONE_ROOT_KEY_REFUSED: none of the root

@@ -149,7 +149,7 @@ void ezks_place(struct ezks *ezks, struct ezk *ezk)
 		return;
 	/* It moved to another root key, whose word for it is worth something only after it has
 	 * opened it. */
-	ezk->rests_on = only;
+	ezk_rest_on(ezk, only);
 	lease_ask_itself(&ezk->lease);
 }
 

@@ -62,6 +62,11 @@ static struct moment end_of(const struct lease *lease)
 	return load(&lease->ends_monotonic_ms, &lease->ends_realtime_ms);
 }
 
+void lease_rest_on(struct lease *lease, struct lease_window *window)
+{
+	atomic_store_explicit(&lease->window, window, memory_order_release);
+}
+
 bool lease_runs(const struct lease *lease)
 {
 	return !moment_passed(end_of(lease), lease_now(lease));
@@ -72,10 +77,21 @@ static struct moment renewal_of(const struct lease *lease)
 	return load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
 }
 
-/* Runs, and need not be renewed yet. */
-static bool is_fresh(const struct lease *lease)
+/* A use of it: is its root key to be asked, for all? */
+static bool asks_for_all(const struct lease *lease, int64_t monotonic_ms)
 {
-	return !moment_passed(renewal_of(lease), lease_now(lease));
+	struct lease_window *window = atomic_load_explicit(&lease->window, memory_order_acquire);
+	int64_t lease_ms = atomic_load_explicit(&lease->lease_ms, memory_order_relaxed);
+
+	return window != NULL && lease_ms > 0 && lease_window_use(window, monotonic_ms, lease_ms);
+}
+
+/* It need not be renewed yet, nor its root key be asked. */
+static bool is_fresh(const struct lease *lease, struct moment until)
+{
+	struct moment now = lease_now(lease);
+
+	return !moment_passed(until, now) && !asks_for_all(lease, now.monotonic_ms);
 }
 
 /* And nobody is to look whether it is still allowed. */
@@ -83,7 +99,8 @@ static bool goes_on(const struct lease *lease, struct moment until)
 {
 	struct moment now = lease_now(lease);
 
-	return !moment_passed(until, now) && !lease_rules_look_due(lease->rules, now.monotonic_ms);
+	return !moment_passed(until, now) && !asks_for_all(lease, now.monotonic_ms) &&
+	       !lease_rules_look_due(lease->rules, now.monotonic_ms);
 }
 
 bool lease_is_fresh(const struct lease *lease, int64_t realtime_ms)
@@ -93,7 +110,7 @@ bool lease_is_fresh(const struct lease *lease, int64_t realtime_ms)
 	int64_t monotonic_ms = clock->monotonic_ms(clock->state);
 
 	return lease_asks_ahead(lease) && realtime_ms < renew.realtime_ms &&
-	       monotonic_ms < renew.monotonic_ms &&
+	       monotonic_ms < renew.monotonic_ms && !asks_for_all(lease, monotonic_ms) &&
 	       !lease_rules_look_due(lease->rules, monotonic_ms);
 }
 
@@ -112,6 +129,23 @@ void lease_set(struct lease *lease, struct moment renew, struct moment end)
 	store(&lease->ends_monotonic_ms, &lease->ends_realtime_ms, end);
 }
 
+/* Among those for which the canary is asked. */
+static void join(struct lease *lease, struct moment renew, struct moment end)
+{
+	struct lease_window *window = lease->window;
+	bool first = false;
+
+	if (lease->counted != window) {
+		lease_leave_window(lease);
+		lease->counted = window;
+		first = window != NULL && atomic_fetch_add(&window->leases, 1) == 0;
+	}
+	/* Else each key asks for itself. */
+	if (window != NULL && lease->rules->zone_lease_ms > 0 && lease_asks_ahead(lease))
+		lease_window_add(window, first, moment_earlier(renew, end).monotonic_ms,
+				 end.monotonic_ms);
+}
+
 void lease_count(struct lease *lease, struct moment renew)
 {
 	struct moment end = moment_after(lease->yes, lease->yes_ms);
@@ -120,6 +154,7 @@ void lease_count(struct lease *lease, struct moment renew)
 		end = moment_earlier(end,
 				     moment_after(lease->brought, lease->rules->zone_lease_ms));
 	lease_set(lease, renew, end);
+	join(lease, renew, end);
 	lease->keep = lease->stale_ms > 0
 			      ? moment_newer(end, moment_after(lease->yes, lease->stale_ms))
 			      : end;
@@ -300,16 +335,30 @@ static enum zone_status refusal(struct lease *lease)
 	return no;
 }
 
+/* The request in flight may take its whole time. */
+static enum zone_status silence(struct lease *lease)
+{
+	enum zone_status why = ZONE_OK;
+
+	if (lease->source->silence != NULL && !lease_may_go_on(lease))
+		why = lease->source->silence(lease->state);
+	if (why != ZONE_OK)
+		lease_note(lease, why);
+	return why;
+}
+
 static enum zone_status ask_or_wait(struct lease *lease)
 {
 	uint64_t needed = request_needed(lease);
 
 	while (lease->received < needed) {
 		TRY(refusal(lease));
-		if (lease_in_flight(lease))
-			pthread_cond_wait(&lease->answered, &lease->lock);
-		else
+		if (!lease_in_flight(lease)) {
 			ask_once(lease, VOUCH_WAIT);
+			continue;
+		}
+		TRY(silence(lease));
+		pthread_cond_wait(&lease->answered, &lease->lock);
 	}
 	return lease->answer;
 }
@@ -317,7 +366,7 @@ static enum zone_status ask_or_wait(struct lease *lease)
 /* Ahead of the end, by one thread; it alone learns a no at once. */
 static enum zone_status refresh(struct lease *lease)
 {
-	if (lease_in_flight(lease) || is_fresh(lease))
+	if (lease_in_flight(lease) || is_fresh(lease, renewal_of(lease)))
 		return ZONE_OK;
 	TRY(refusal(lease));
 	return ask_once(lease, VOUCH_ASK) ? lease->answer : ZONE_OK;
@@ -349,7 +398,7 @@ static enum zone_status renew_or_say(struct lease *lease,
 	enum zone_status status;
 
 	look(lease);
-	if (until != NULL && !moment_passed(until(lease), lease_now(lease)))
+	if (until != NULL && is_fresh(lease, until(lease)))
 		return ZONE_OK;
 	status = renew(lease);
 	lease_tell(lease);

@@ -7,7 +7,8 @@
  * Time is the earlier of two clocks (base/clock.h), counted from the start of the request that
  * brought a yes. One request is in flight however many threads wait, and all of them get its
  * answer. Nothing is locked meanwhile. Who uses a lease in its last part renews it, while others go
- * on by what is left.
+ * on by what is left; and who uses any lease below a root key when that is to be asked
+ * (zones/lease_window.h), has that asked for all.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 
 #include "zones/derive.h"
 #include "zones/lease_rules.h"
+#include "zones/lease_window.h"
 
 /* The EZK and what was derived from it so far; lies in locked memory. */
 struct lease_keys {
@@ -39,21 +41,23 @@ struct lease {
 	_Atomic int64_t renew_realtime_ms;
 	_Atomic int64_t ends_monotonic_ms;
 	_Atomic int64_t ends_realtime_ms;
-	pthread_mutex_t lock; /* guards what follows */
+	_Atomic(struct lease_window *) window; /* of what vouches for it; NULL: nothing does */
+	pthread_mutex_t lock;		       /* guards what follows */
 	pthread_cond_t answered;
-	struct lease_keys *keys;    /* NULL: none; may be there a little longer than the lease */
-	struct kept *kept;	    /* values that are hidden when the keys go */
-	struct moment brought;	    /* when the request was sent that brought the keys */
-	struct moment itself;	    /* from then on renewals ask the key itself */
-	struct moment yes;	    /* when the request was sent that the newest yes answered */
-	struct moment keep;	    /* the keys are wiped then */
-	uint64_t sent;		    /* requests, so far */
-	uint64_t received;	    /* answers; one less than `sent` while one is in flight */
-	enum zone_status answer;    /* the last */
-	enum zone_status overruled; /* what became known while the request in flight was out */
-	bool anew;		    /* and that what it brings is to be asked again */
-	bool doubted;		    /* and that what stands for the key does so no more */
-	enum zone_status denied;    /* the last explicit no, and how long it is remembered */
+	struct lease_window *counted; /* the window that has this lease among its own */
+	struct lease_keys *keys;      /* NULL: none; may be there a little longer than the lease */
+	struct kept *kept;	      /* values that are hidden when the keys go */
+	struct moment brought;	      /* when the request was sent that brought the keys */
+	struct moment itself;	      /* from then on renewals ask the key itself */
+	struct moment yes;	      /* when the request was sent that the newest yes answered */
+	struct moment keep;	      /* the keys are wiped then */
+	uint64_t sent;		      /* requests, so far */
+	uint64_t received;	      /* answers; one less than `sent` while one is in flight */
+	enum zone_status answer;      /* the last */
+	enum zone_status overruled;   /* what became known while the request in flight was out */
+	bool anew;		      /* and that what it brings is to be asked again */
+	bool doubted;		      /* and that what stands for the key does so no more */
+	enum zone_status denied;      /* the last explicit no, and how long it is remembered */
 	struct moment denied_until;
 	enum zone_status barred; /* by the domain: fenced, awaits deletion, gone */
 	enum zone_status out;	 /* why it gives no use; ZONE_OK: nothing is known against it */
@@ -105,6 +109,10 @@ struct lease_source {
 	/* Once for each change, in their order; `why` of LEASE_RECOVERED is ZONE_OK. Called without
 	 * a lock. */
 	void (*tell)(void *state, enum lease_event event, enum zone_status why);
+	/* Is nobody asked at this moment, since the KMS does not answer? Then whoever has nothing
+	 * to go on by does not wait for the one who tries it. With the lease's lock held; NULL: no.
+	 */
+	enum zone_status (*silence)(void *state);
 	/* Looks into the store, for lease_rules_look_due(): an operation under way may have many
 	 * parts, and nobody else to look meanwhile. Called without a lock; NULL: there is none. */
 	void (*look)(void *state);
@@ -120,6 +128,8 @@ void lease_expect(struct lease *lease, const struct lease_bounds *bounds);
 /* An operation begins, or goes on with a further part. Asks if need be; ZONE_OK, or why not. */
 enum zone_status lease_begin(struct lease *lease);
 enum zone_status lease_continue(struct lease *lease);
+/* What stands for the key from now on; NULL: nothing. The window outlives the lease's keys. */
+void lease_rest_on(struct lease *lease, struct lease_window *window);
 /* One load of each clock and two of memory. */
 bool lease_runs(const struct lease *lease);
 /* Runs and need not be renewed, so that lease_begin() and lease_continue() have nothing to do, by a

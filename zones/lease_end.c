@@ -32,6 +32,7 @@ static void end_now(struct lease *lease)
 	const struct moment never = {0};
 
 	lease_set(lease, never, never);
+	lease_leave_window(lease);
 	if (lease->keys != NULL) {
 		lease_hide_kept(lease);
 		atomic_fetch_add(&lease->rules->news, 1);

@@ -22,6 +22,13 @@ static inline bool lease_in_flight(const struct lease *lease)
 void lease_set(struct lease *lease, struct moment renew, struct moment end);
 /* Counts the time that the newest yes gives. */
 void lease_count(struct lease *lease, struct moment renew);
+/* It is none of those any more for which the canary is asked. */
+static inline void lease_leave_window(struct lease *lease)
+{
+	if (lease->counted != NULL)
+		atomic_fetch_sub(&lease->counted->leases, 1);
+	lease->counted = NULL;
+}
 /* The keys may be used, or might be if the KMS were out of reach. */
 bool lease_may_go_on(const struct lease *lease);
 /* While a request is out: where coasting is allowed, a lease that still runs does not end before

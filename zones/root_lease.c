@@ -27,6 +27,7 @@ struct root_lease *root_lease_new(const struct root_name *name)
 	memcpy(root->project.bytes, text, UID_SIZE);
 	root->name = bytes(text, name->len);
 	root->arn = text + UID_SIZE;
+	lease_window_init(&root->window);
 	pthread_mutex_init(&root->lock, NULL);
 	pthread_cond_init(&root->answered, NULL);
 	return root;
@@ -68,17 +69,17 @@ static void hear_no(struct root_lease *root, const struct lease_rules *rules, en
 	root->no_until = moment_after(clock_now(rules->clock), rules->deny_ms);
 	root->no_count++;
 	root->vouches = false;
+	lease_window_set(&root->window, INT64_MAX);
 }
 
 static void hear_outage(struct root_lease *root, struct lease_rules *rules, enum zone_status outage)
 {
-	if (root->outage == ZONE_OK)
-		log_notice("%s: %s; what is leased below it goes on to the end of its lease%s",
-			   root->arn, zone_status_text(outage),
-			   rules->stale_ms > 0 && zone_status_is_outage(outage)
-				   ? " or to max_stale_seconds after the last yes"
-				   : "");
+	bool lasts_already = is_out(root, rules);
+
 	root->outage = outage;
+	/* Those who are refused in a silence put nobody off any further. */
+	if (lasts_already)
+		return;
 	root->out_since = clock_now(rules->clock);
 	root->out_until = lease_rules_again(rules, root->out_since);
 }
@@ -96,10 +97,8 @@ static void hear(struct root_lease *root, struct lease_rules *rules, enum zone_s
 	root->was_heard = status != ZONE_KMS_DENIED;
 	if (root->heard.status != status)
 		root->heard = (struct root_key_finding){.status = status};
-	if (!zone_status_is_outage(status) && root->outage != ZONE_OK) {
+	if (!zone_status_is_outage(status))
 		root->outage = ZONE_OK;
-		log_notice("%s: the KMS answers again", root->arn);
-	}
 	if (zone_status_is_no_of_key(status))
 		hear_no(root, rules, status);
 	else if (zone_status_is_outage(status))
@@ -178,6 +177,7 @@ static enum vouch take_yes(struct root_lease *root, struct lease_rules *rules, s
 	root->refused = false;
 	root->yes = asked;
 	root->renew = lease_rules_ahead(rules, asked, rules->yes_ms);
+	atomic_store(&root->window.closed, false);
 	return VOUCH_YES;
 }
 
@@ -185,6 +185,7 @@ static enum vouch take_yes(struct root_lease *root, struct lease_rules *rules, s
 static enum vouch take_refusal(struct root_lease *root, struct lease_rules *rules)
 {
 	root->vouches = false;
+	atomic_store(&root->window.closed, true);
 	root->refused = true;
 	root->refused_until = moment_after(clock_now(rules->clock), rules->yes_ms);
 	return VOUCH_ASK_ITSELF;
@@ -214,6 +215,8 @@ static void ask_once(struct root_lease *root, struct lease_rules *rules, root_le
 	struct moment asked;
 
 	root->sent++;
+	/* Whoever uses a lease meanwhile need not look. */
+	lease_window_set(&root->window, INT64_MAX);
 	pthread_mutex_unlock(&root->lock);
 	asked = clock_now(rules->clock);
 	status = ask(state);
@@ -237,15 +240,23 @@ static struct moment renewal(const struct root_lease *root, const struct lease_r
 	return moment_after(root->yes, ahead * yes_ms / rules->yes_ms);
 }
 
-static enum vouch give(const struct root_lease *root, const struct lease_rules *rules,
-		       int64_t yes_ms, enum vouch said, struct voucher *ret_voucher)
+static enum vouch give(struct root_lease *root, const struct lease_rules *rules, int64_t yes_ms,
+		       enum vouch said, struct voucher *ret_voucher)
 {
 	if (said == VOUCH_YES)
 		*ret_voucher =
 			(struct voucher){.asked = root->yes, .renew = renewal(root, rules, yes_ms)};
-	if (said == VOUCH_OUTAGE)
+	if (said == VOUCH_OUTAGE) {
 		*ret_voucher = (struct voucher){.asked = root->out_since, .outage = root->outage};
+		lease_window_set(&root->window, root->out_until.monotonic_ms);
+	}
 	return said;
+}
+
+/* Somebody below it has use for a newer yes (zones/lease_window.h). */
+static bool is_awaited(const struct root_lease *root, const struct lease_rules *rules)
+{
+	return lease_window_is_open(&root->window, clock_now(rules->clock).monotonic_ms);
 }
 
 /* What needs no asking; BUSY: nothing is known. */
@@ -254,7 +265,8 @@ static enum vouch known(const struct root_lease *root, const struct lease_rules 
 {
 	if (how == VOUCH_KNOWN)
 		return root->vouches ? VOUCH_YES : VOUCH_ASK_ITSELF;
-	if (how != VOUCH_ITSELF && root->vouches && lasts(renewal(root, rules, yes_ms), rules))
+	if (how != VOUCH_ITSELF && root->vouches && lasts(renewal(root, rules, yes_ms), rules) &&
+	    !is_awaited(root, rules))
 		return VOUCH_YES;
 	if (is_out(root, rules))
 		return VOUCH_OUTAGE;

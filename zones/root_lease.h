@@ -26,6 +26,7 @@ struct root_lease {
 	struct uid project;
 	const char *arn;
 	struct bytes name;
+	struct lease_window window;
 	pthread_mutex_t lock; /* guards what follows; after a lease's, if both are held */
 	pthread_cond_t answered;
 	uint64_t sent;	   /* canaries, so far */

@@ -1,0 +1,35 @@
+/*
+ * The memory of silence: that an endpoint, or one key there, did not get to answer, and when one
+ * caller may ask it again; what was told of that, so that a cause has one line. kms_turn_… of kms.h
+ * say what it is for. It dies with the set of clients, so a fork's child begins with nothing.
+ * Thread-safe; the lock is held for a look into a table, never for a request.
+ *
+ * The backoff: half a second after the first failure, doubled by each further one up to 13 s, less
+ * up to a quarter of it by chance; counted from the begin of the request that failed, so that a
+ * request that takes its whole time makes nobody wait longer, but for at least a second (or the
+ * backoff, if that is less) after it failed.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "kms/kms.h"
+
+enum { SILENCE_FIRST_MS = 500, SILENCE_MAX_MS = 13000, SILENCE_REST_MS = 1000 };
+
+struct silences {
+	const struct kms_settings *settings; /* with their clock; borrowed */
+	pthread_mutex_t lock;		     /* of: */
+	struct map by_name;		     /* endpoint or key → struct silence */
+};
+
+void silences_init(struct silences *silences, const struct kms_settings *settings);
+void silences_clear(struct silences *silences);
+
+/* kms_turn_begin(), kms_turn_end() and kms_clients_silent() without the set of clients. */
+enum kms_status silences_begin(struct silences *silences, const char *key,
+			       struct kms_turn *ret_turn, struct kms_report *report);
+void silences_end(struct silences *silences, const struct kms_turn *turn, enum kms_status status,
+		  const struct kms_report *report, struct kms_turn_news *ret_news);
+enum kms_status silences_silent(struct silences *silences, const char *key);

@@ -1,0 +1,197 @@
+/* The words for what came of a call. */
+#include "zones/ask_told.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "zones/audit.h"
+#include "zones/told.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* What to do about an answer; the others say it themselves. */
+static const struct {
+	enum kms_status status;
+	const char *text;
+} remedies[] = {
+	{KMS_DENIED, "allow this to this identity: in its policy and in the key's, or, where STS "
+		     "refused, in the role's trust policy"},
+	{KMS_DISABLED, "enable the key"},
+	{KMS_PENDING_DELETION, "cancel its deletion while there is time, and enable the key"},
+	{KMS_PENDING_IMPORT, "import its key material"},
+	{KMS_KEY_STORE_UNAVAILABLE, "connect the custom key store that holds the key"},
+	{KMS_INVALID_STATE, "look at the key's state in the KMS"},
+	{KMS_NOT_FOUND, "check the key's name, account and region"},
+	{KMS_INVALID_CIPHERTEXT, "the stored record was changed or belongs to something else; "
+				 "restore it from a backup"},
+	{KMS_INCORRECT_KEY, "the stored record belongs to another root key"},
+	{KMS_INVALID_KEY_USAGE, "a root key must be symmetric, for encryption and decryption"},
+	{KMS_UNSUPPORTED, "for a key in a cloud this is done there"},
+	{KMS_THROTTLED, "ask for a higher request quota, or lengthen lease_seconds"},
+	{KMS_UNAVAILABLE, "check network, endpoint and proxy; who needs it fails at once until it "
+			  "answers, and one use in some seconds tries it"},
+	{KMS_NO_CREDENTIALS, "set credentials up; 'cmek doctor' shows where they are looked for"},
+	{KMS_CREDENTIALS_REFUSED, "renew the credentials; 'cmek doctor' shows which are used"},
+	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
+};
+
+const char *asked_context(const struct ask *ask, const char *name)
+{
+	for (size_t i = 0; ask->context != NULL && i < ask->context->count; i++)
+		if (strcmp(ask->context->pairs[i].name, name) == 0)
+			return ask->context->pairs[i].value;
+	return NULL;
+}
+
+/* What the root key is used for. */
+static const char *purpose_of(const struct ask *ask)
+{
+	return asked_context(ask, "cmek:purpose");
+}
+
+bool asked_is_the_callers(const struct ask *ask)
+{
+	const char *purpose = purpose_of(ask);
+
+	return purpose != NULL && (strcmp(purpose, "data") == 0 || strcmp(purpose, "import") == 0);
+}
+
+static bool is_local(const char *key)
+{
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+
+	return kms_name_parse(key, provider, region) && strcmp(provider, "local") == 0;
+}
+
+/* NULL: the message has it. */
+static const char *remedy(const struct ask *ask, enum kms_status status)
+{
+	if (status == KMS_DISABLED && is_local(ask->key))
+		return "enable the key: cmek key enable";
+	if (status == KMS_UNAVAILABLE && is_local(ask->key))
+		return "it is tried again at the next use";
+	if (status == KMS_NOT_FOUND && is_local(ask->key))
+		return NULL; /* which file and which names are near is for the KMS to say */
+	if (status == KMS_INVALID_CIPHERTEXT && asked_is_the_callers(ask))
+		return "give what this key encrypted, and the same encryption context";
+	for (size_t i = 0; i < COUNT_OF(remedies); i++)
+		if (remedies[i].status == status)
+			return remedies[i].text;
+	return "see the message";
+}
+
+static bool is_said(const char *text)
+{
+	return text != NULL && *text != '\0';
+}
+
+void asked_put_subject(struct buffer *line, const struct ask *ask)
+{
+	bool of_zone = ask->zone_id != 0 || is_said(ask->zone);
+
+	if (of_zone)
+		buffer_format(line, " for %s",
+			      zone_told_as(ask->zone, ask->project, ask->zone_id).text);
+	else if (is_said(ask->project))
+		buffer_format(line, " of project '%s'", ask->project);
+	if (of_zone && ask->version != 0)
+		buffer_format(line, ", version %" PRIu32, ask->version);
+}
+
+/* ": what the KMS said [its name for that, request id]". */
+static void put_report(struct buffer *line, const struct kms_report *report)
+{
+	if (is_said(report->message))
+		buffer_format(line, ": %s", report->message);
+	if (is_said(report->error_type))
+		buffer_format(line, " [%s]", report->error_type);
+	if (is_said(report->request_id))
+		buffer_format(line, " (request %s)", report->request_id);
+}
+
+void asked_log(const struct asked *asked, bool is_new)
+{
+	const struct ask *ask = asked->ask;
+	AUTO(buffer_clear) struct buffer line = {0};
+	const char *todo = remedy(ask, asked->status), *text;
+
+	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
+	asked_put_subject(&line, ask);
+	buffer_format(&line, ": %s", kms_status_text(asked->status));
+	put_report(&line, &asked->report);
+	if (todo != NULL)
+		buffer_format(&line, "; %s", todo);
+	text = buffer_text(&line);
+	if (text == NULL)
+		text = asked->operation;
+	if (is_new)
+		log_error("%s", text);
+	else
+		log_reason("%s", text);
+}
+
+enum zone_status asked_audit(const struct asked *asked)
+{
+	const struct ask *ask = asked->ask;
+
+	return audit_write(&(struct audit_event){
+		.event = "kms",
+		.action = asked->operation,
+		.outcome = asked->status == KMS_OK ? "ok" : kms_status_text(asked->status),
+		.project = ask->project,
+		.project_id = ask->project_id,
+		.name = ask->zone,
+		.zone = ask->zone_id,
+		.version = ask->version,
+		.root_key = asked->key,
+		.purpose = purpose_of(ask),
+		.request_id = asked->report.request_id,
+		.duration_us = clock_precise_us() - asked->started_us,
+		.lease = asked->leased ? &asked->lease : NULL,
+		.caller = &asked->report.caller,
+	});
+}
+
+/* --- The end of a silence */
+
+/* "aws in eu-west-1", or the key. */
+static void put_silent(struct buffer *line, const struct asked *asked, bool of_key)
+{
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+
+	if (of_key || !kms_name_parse(asked->key, provider, region))
+		buffer_put_text(line, asked->key);
+	else
+		buffer_format(line, "%s%s%s", provider, region[0] == '\0' ? "" : " in ", region);
+}
+
+/* Of a key with several names the regions are told of (kms/route.c). */
+static bool is_told_by_region(const struct asked *asked)
+{
+	char other[KMS_ARN_MAX + 1];
+
+	return kms_clients_name(asked->ask->clients, asked->key, 1, other);
+}
+
+void asked_tell_end(const struct asked *asked, const struct kms_turn_news *news)
+{
+	AUTO(buffer_clear) struct buffer line = {0};
+
+	put_silent(&line, asked, news->of_key);
+	if (!is_told_by_region(asked) && buffer_text(&line) != NULL)
+		log_notice("KMS: %s answers again after %" PRId64 ".%" PRId64
+			   " s; meanwhile %" PRIu64 " calls failed, and %" PRIu64
+			   " more at once, without a request",
+			   buffer_text(&line), news->lasted_ms / 1000, news->lasted_ms % 1000 / 100,
+			   news->failed, news->refused);
+	audit_write(&(struct audit_event){
+		.event = "outage",
+		.action = "ended",
+		.outcome = "ok",
+		.project = asked->ask->project,
+		.project_id = asked->ask->project_id,
+		.root_key = asked->key,
+		.failed = news->failed,
+		.refused = news->refused,
+		.duration_us = news->lasted_ms * 1000,
+	});
+}

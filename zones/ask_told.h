@@ -1,0 +1,34 @@
+/* What is said of one call of the KMS: in the log, in people's words, and in the audit log. Only
+ * for zones/ask.c. */
+#pragma once
+
+#include "zones/ask.h"
+
+/* One call under way. */
+struct asked {
+	const struct ask *ask;
+	const char *operation;
+	const char *key; /* the name that is asked: ask->key, or a related one's elsewhere */
+	struct kms_report report;
+	struct kms_client *client;
+	int64_t started_us;
+	bool leased; /* `lease`, in seconds, is how long a yes is good for */
+	uint32_t lease;
+	enum kms_status status;
+	bool refused; /* nobody was asked, since there is silence */
+	bool is_new;  /* of a failure: it is to be told, as far as the KMS's memory goes */
+};
+
+/* The value of a pair of the encryption context; NULL: there is none. */
+const char *asked_context(const struct ask *ask, const char *name);
+/* The record of a zone is ours; what C_Decrypt and C_UnwrapKey bring is the caller's. */
+bool asked_is_the_callers(const struct ask *ask);
+/* " for zone 'c/d' of project 'p', version 1", as far as it is known. */
+void asked_put_subject(struct buffer *line, const struct ask *ask);
+/* The failure of a call: one line with what to do about it; or, if it is not new, the same for this
+ * thread alone (log_reason). */
+void asked_log(const struct asked *asked, bool is_new);
+/* A line for the call. ZONE_AUDIT_UNAVAILABLE: see audit_write(). */
+enum zone_status asked_audit(const struct asked *asked);
+/* A silence is over that this call has ended: what it cost. */
+void asked_tell_end(const struct asked *asked, const struct kms_turn_news *news);
