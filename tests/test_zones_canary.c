@@ -133,6 +133,76 @@ static void root_key_without_a_canary_leaves_zones_to_themselves(void **state)
 	assert_int_equal(calls(l), 4);
 }
 
+/* --- At any period of use */
+
+enum { SHORT_LEASE = 12, USED_ZONES = 20, LEASES = 100, TICK_MS = 10 };
+
+/* Zones that are each used once in a period, one after the other, evenly or (`burst`) all at once;
+ * answers the calls in a hundred leases. */
+static unsigned calls_at_period(struct leased *l, int64_t period_ms, bool burst)
+{
+	int64_t next[USED_ZONES], now = 0;
+	unsigned before;
+
+	for (size_t i = 0; i < l->count; i++)
+		next[i] = burst ? 0 : period_ms * (int64_t)i / (int64_t)l->count;
+	for (before = calls(l); now < LEASES * SHORT_LEASE * 1000; now += TICK_MS) {
+		for (size_t i = 0; i < l->count; i++) {
+			if (now < next[i])
+				continue;
+			assert_int_equal(use(l, i), ZONE_OK);
+			next[i] += period_ms;
+		}
+		/* What it takes to open them once is no matter of leases. */
+		if (now < 2 * SHORT_LEASE * 1000)
+			before = calls(l);
+		fake_clock_advance(&l->f->clock, TICK_MS);
+	}
+	return calls(l) - before;
+}
+
+static void root_key_costs_little_more_than_a_call_a_lease_at_any_period_of_use(void **state)
+{
+	static const int64_t periods[] = {10,	500,  1000, 2000, 3000,	 4000,	5000,
+					  6000, 7000, 8000, 9000, 10000, 11000, 12000};
+	struct leased *l = *state;
+
+	l->f->settings.lease_seconds = SHORT_LEASE;
+	configure(l, false, 0);
+	make_zones(l, USED_ZONES);
+	for (size_t i = 0; i < sizeof(periods) / sizeof(*periods); i++) {
+		unsigned spread = calls_at_period(l, periods[i], false);
+		unsigned burst = calls_at_period(l, periods[i], true);
+
+		print_message("# %d zones, lease %d s, each used every %5.2f s: %.2f calls a lease"
+			      "; all at once: %.2f\n",
+			      USED_ZONES, SHORT_LEASE, (double)periods[i] / 1000,
+			      spread / (double)(LEASES - 2), burst / (double)(LEASES - 2));
+		assert_true(spread <= 1.3 * (LEASES - 2));
+		/* No use lies in the last part: the one before it asks, so that it is at most one
+		 * call a burst, and fewer than two a lease. Bursts a lease apart find all ended. */
+		if (periods[i] < 11900)
+			assert_true(burst <= 2.05 * (LEASES - 2));
+	}
+}
+
+static void one_zone_alone_costs_no_more_than_a_call_a_lease(void **state)
+{
+	static const int64_t periods[] = {1000, 3000, 4000, 6000, 7000, 11000};
+	struct leased *l = *state;
+
+	l->f->settings.lease_seconds = SHORT_LEASE;
+	configure(l, false, 0);
+	make_zones(l, 1);
+	for (size_t i = 0; i < sizeof(periods) / sizeof(*periods); i++) {
+		unsigned alone = calls_at_period(l, periods[i], true);
+
+		print_message("# one zone, used every %5.2f s: %.2f calls a lease\n",
+			      (double)periods[i] / 1000, alone / (double)(LEASES - 2));
+		assert_true(alone <= 1.3 * (LEASES - 2));
+	}
+}
+
 /* --- By the zones' own bounds */
 
 static void week(struct leased *l, uint32_t max_lease)
@@ -379,6 +449,8 @@ int main(void)
 		CASE(who_rests_longer_than_a_lease_asks_anew),
 		CASE(each_zone_is_asked_itself_once_a_day),
 		CASE(root_key_without_a_canary_leaves_zones_to_themselves),
+		CASE(root_key_costs_little_more_than_a_call_a_lease_at_any_period_of_use),
+		CASE(one_zone_alone_costs_no_more_than_a_call_a_lease),
 		CASE(week_is_cut_to_the_lease_of_the_records),
 		CASE(canary_extends_each_lease_by_no_more_than_its_own_record_allows),
 		CASE(zone_of_0_asks_for_each_operation_from_the_first_on),

@@ -219,7 +219,7 @@ static enum zone_status go(struct leased *l, struct entry *root_key, int way)
 	case 3:
 		return zones_root_key_decrypt(l->f->zones, root_key, &none, bytes_of("x"), &out);
 	case 4:
-		return add_root_key(l->f->zones, l->f->project->uid, "alias/b", "b");
+		return add_root_key(l->f->zones, l->f->project->uid, ROOT_B, "b");
 	default:
 		zones_root_key_ask(l->f->zones, root_key, &finding);
 		return finding.status;

@@ -93,13 +93,22 @@ static char *text_of(struct bytes label)
 	return buffer_take_text(&text);
 }
 
+/* In an outage whoever tries again and again leaves one line, not one for each. */
+static bool is_new_refusal(struct zones *zones, enum zone_status status)
+{
+	enum zone_status outage = zone_status_is_outage(status) ? status : ZONE_OK;
+
+	return (atomic_exchange(&zones->no_creation, outage) != outage || outage == ZONE_OK) &&
+	       status != ZONE_OK;
+}
+
 enum zone_status new_zone_ended(struct zones *zones, struct uid project_uid, struct bytes label,
 				uint64_t id, enum zone_status status)
 {
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(freep) char *name = NULL;
 
-	if (status == ZONE_OK)
+	if (!is_new_refusal(zones, status))
 		return status;
 	project = zones_find_uid(zones, project_uid);
 	name = text_of(label);

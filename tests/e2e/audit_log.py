@@ -47,7 +47,7 @@ FORMS = {
     "purpose": r"ezk|data|canary|import", "module": r"\d+\.\d+\.\d+", "access_key_id": r"A[A-Z0-9]+",
 }
 NEEDED = {
-    "kms": {"root_key", "duration_us"}, "lease": {"project_id", "zone", "version"}, "zone": {"project", "project_id"},
+    "kms": {"root_key", "duration_us"}, "outage": {"root_key", "failed", "refused", "duration_us"}, "lease": {"project_id", "zone", "version"}, "zone": {"project", "project_id"},
     **dict.fromkeys(("project", "root_key", "cluster", "archive"), {"project", "project_id", "name"}),
     "key": {"project", "project_id", "zone", "version"},
 }
