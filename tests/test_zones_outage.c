@@ -15,6 +15,7 @@ enum {
 	SECOND_MS = 1000,
 	TEN_MINUTES_MS = 600 * SECOND_MS,
 	STEP_MS = 100,
+	USE_MS = 500, /* from one use of each zone to the next */
 	RECOVERY_MS = 15 * SECOND_MS,
 	ZONES = 5, /* under each of two root keys of one endpoint */
 	DOMAINS = 200,
@@ -110,8 +111,8 @@ static unsigned use_for(struct leased *l, int64_t ms, enum zone_status expected)
 {
 	unsigned failed = 0;
 
-	for (int64_t at = 0; at < ms; at += STEP_MS) {
-		fake_clock_advance(&l->f->clock, STEP_MS);
+	for (int64_t at = 0; at < ms; at += USE_MS) {
+		fake_clock_advance(&l->f->clock, USE_MS);
 		failed += use_each(l, expected);
 	}
 	return failed;
@@ -155,7 +156,7 @@ static void outage_of_one_domain(struct leased *l, unsigned lease_seconds, enum 
 		      "(bound %u), and %u calls failed; log: %u lines\n",
 		      lease_seconds, kms_status_text(status), steady, asked, bound, failed,
 		      take_log_lines(""));
-	assert_true(failed > 10000);
+	assert_true(failed > 5000);
 	assert_true(asked <= bound);
 	assert_int_equal(take_log_lines(""), endpoints);
 	{
@@ -383,8 +384,8 @@ static void outage_of_many_domains(struct leased *l, unsigned lease_seconds)
 	open_domains(l, domains);
 	assert_int_equal(use_domains(domains), 0);
 	before = all_calls(l);
-	for (int64_t at = 0; at < TEN_MINUTES_MS; at += SECOND_MS) {
-		seconds_pass(l, 1);
+	for (int64_t at = 0; at < TEN_MINUTES_MS; at += 2 * SECOND_MS) {
+		seconds_pass(l, 2);
 		assert_int_equal(use_domains(domains), 0);
 	}
 	steady = all_calls(l) - before;
@@ -428,7 +429,7 @@ static void outage_of_many_domains(struct leased *l, unsigned lease_seconds)
 
 static void many_domains_with_a_short_lease_bear_it_together(void **state)
 {
-	outage_of_many_domains(*state, 10);
+	outage_of_many_domains(*state, 20);
 }
 
 static void many_domains_with_the_default_lease_bear_it_together(void **state)

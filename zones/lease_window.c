@@ -27,14 +27,17 @@ void lease_window_add(struct lease_window *window, bool first, int64_t renew_ms,
 	}
 }
 
-void lease_window_rested(struct lease_window *window, int64_t now_ms, int64_t last_ms)
+void lease_window_rested(struct lease_window *window, int64_t now_ms, int64_t opens_ms,
+			 int64_t last_ms)
 {
-	int64_t rest_ms = now_ms - last_ms, opens_ms = atomic_load(&window->opens_ms);
+	int64_t rest_ms = now_ms - last_ms;
 
 	/* One of those who come together. */
 	if (!atomic_compare_exchange_strong(&window->used_ms, &last_ms, now_ms))
 		return;
-	/* Not if the canary was asked since, or is: that would be once too often. */
+	/* Not if the canary was asked since, or is: that would be once too often. Whoever asked
+	 * came by here first, and found this note or was this one; so what was loaded before it is
+	 * what was known before that. */
 	if (opens_ms > now_ms && opens_ms != INT64_MAX && last_ms > 0 &&
 	    atomic_load(&window->leases) >= SEVERAL &&
 	    now_ms + rest_ms + rest_ms / 8 >= atomic_load(&window->ends_ms))

@@ -34,14 +34,16 @@ static inline bool lease_window_is_open(const struct lease_window *window, int64
 	return now_ms >= atomic_load_explicit(&window->opens_ms, memory_order_relaxed);
 }
 
-/* The first use after a rest: notes it. */
-void lease_window_rested(struct lease_window *window, int64_t now_ms, int64_t last_ms);
+/* The first use after a rest: notes it. `opens_ms` was loaded before `last_ms`. */
+void lease_window_rested(struct lease_window *window, int64_t now_ms, int64_t opens_ms,
+			 int64_t last_ms);
 /* A lease of this length is used. Two loads; in each sixteenth of it one user writes. */
 static inline bool lease_window_use(struct lease_window *window, int64_t now_ms, int64_t lease_ms)
 {
+	int64_t opens_ms = atomic_load_explicit(&window->opens_ms, memory_order_acquire);
 	int64_t last_ms = atomic_load_explicit(&window->used_ms, memory_order_relaxed);
 
 	if (now_ms - last_ms >= lease_ms / 16)
-		lease_window_rested(window, now_ms, last_ms);
+		lease_window_rested(window, now_ms, opens_ms, last_ms);
 	return lease_window_is_open(window, now_ms);
 }

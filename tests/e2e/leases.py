@@ -98,7 +98,8 @@ def check_outage_cut_to_records(place):
 def check_outage(place, lease=2, stale=7, configured=None):
     place.configure(f"lease_seconds = {lease}\nmax_stale_seconds = {configured or stale}\n")
     place.forget()
-    child = place.start("run", 8, 16000)
+    # In a silence it is a while until one asks again: after nine seconds, eight at most.
+    child = place.start("run", 8, 24000)
     time.sleep(3)
     place.fake.faults.order(op="*", count=100000, reset="before")
     cut = time.time()
