@@ -77,7 +77,7 @@ static struct moment renewal_of(const struct lease *lease)
 	return load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
 }
 
-/* A use of it: is its root key to be asked, for all? */
+/* A use of it, to be noted first: is its root key to be asked, for all? */
 static bool asks_for_all(const struct lease *lease, int64_t monotonic_ms)
 {
 	struct lease_window *window = atomic_load_explicit(&lease->window, memory_order_acquire);
@@ -91,7 +91,7 @@ static bool is_fresh(const struct lease *lease, struct moment until)
 {
 	struct moment now = lease_now(lease);
 
-	return !moment_passed(until, now) && !asks_for_all(lease, now.monotonic_ms);
+	return !asks_for_all(lease, now.monotonic_ms) && !moment_passed(until, now);
 }
 
 /* And nobody is to look whether it is still allowed. */
@@ -99,7 +99,7 @@ static bool goes_on(const struct lease *lease, struct moment until)
 {
 	struct moment now = lease_now(lease);
 
-	return !moment_passed(until, now) && !asks_for_all(lease, now.monotonic_ms) &&
+	return !asks_for_all(lease, now.monotonic_ms) && !moment_passed(until, now) &&
 	       !lease_rules_look_due(lease->rules, now.monotonic_ms);
 }
 
@@ -140,8 +140,10 @@ static void join(struct lease *lease, struct moment renew, struct moment end)
 		lease->counted = window;
 		first = window != NULL && atomic_fetch_add(&window->leases, 1) == 0;
 	}
-	/* Else each key asks for itself. */
-	if (window != NULL && lease->rules->zone_lease_ms > 0 && lease_asks_ahead(lease))
+	/* Else each key asks for itself. One that goes on by an older yes is to be renewed already,
+	 * and by its next use is; the canary may be on its way, and need not be asked once more. */
+	if (window != NULL && lease->rules->zone_lease_ms > 0 && lease_asks_ahead(lease) &&
+	    !moment_passed(renew, lease_now(lease)))
 		lease_window_add(window, first, moment_earlier(renew, end).monotonic_ms,
 				 end.monotonic_ms);
 }
