@@ -38,6 +38,13 @@ static const struct option_row database_options[] = {
 	{ "no-embed", NULL, "keep its key in the store alone: what it encrypts ends with the store", false },
 	END,
 };
+#define DRY_RUN { "dry-run", NULL, "say what would be done, and change nothing", false }
+static const struct option_row upgrade_options[] = {
+	{ "to", "LEVEL", "no further than this level (default: the newest that this release has)", false },
+	DRY_RUN,
+	END,
+};
+static const struct option_row downgrade_options[] = { DRY_RUN, END };
 #define FORCE { "force", NULL, "replace OUT if it is there", false }
 
 static const struct option_row encrypt_options[] = {
@@ -184,6 +191,21 @@ const struct command commands[] = {
 	  "  cmek policy --project payments --role reader prod/orders\n"
 	  "  cmek policy --project payments --role writer --max-lease 3600\n",
 	  policy_options, policy_print },
+	{ "store", "show", "", "the store's level, and who may read and change it",
+	  "A store has a level, and says which level a release must know to read it and which to change\n"
+	  "it. A release that is too old to change it goes on reading; one that is too old to read it opens\n"
+	  "files that carry their key's record. Asks no KMS.\n",
+	  none, store_show },
+	{ "store", "upgrade", "", "bring the store to a newer level: switch a feature on",
+	  "A new release changes nothing in a store before this. It says what is switched on, and which\n"
+	  "releases can't change or read the store from then on: run it when no process of those is left.\n"
+	  "Nobody sees a state between. `cmek store downgrade` leads back until the feature is used.\n\n"
+	  "  cmek store upgrade --dry-run\n",
+	  upgrade_options, store_upgrade },
+	{ "store", "downgrade", "", "bring the store back to the level below",
+	  "Nothing that was made since is lost. What a lower level could not keep is refused: a feature that\n"
+	  "is in use.\n",
+	  downgrade_options, store_downgrade },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
 	  "Exit code 0 means all is well; else it is that of the gravest fault: 7 something is damaged,\n"

@@ -2,6 +2,8 @@
  * attributes, and what an error means to a person. */
 #pragma once
 
+#include <jansson.h>
+
 #include "base/buffer.h"
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/cmek.h"
@@ -57,6 +59,9 @@ int token_find_one(const struct token *token, const struct object_kind_row *kind
 		   CK_OBJECT_HANDLE *ret_handle);
 /* The project's CKO_CMEK_DIAGNOSTIC; CK_INVALID_HANDLE: it can't be had. */
 CK_OBJECT_HANDLE token_diagnostic(const struct token *token);
+
+/* What the module says of its store (docs/store.md); NULL: nothing. json_decref() it. */
+json_t *token_store_facts(const struct token *token);
 
 /* Attributes; an absent one is empty or 0. Text is free()d by the caller, never NULL but out of
  * memory. */

@@ -38,6 +38,26 @@ static CK_RV collect(const struct token *token, CK_ATTRIBUTE_TYPE proof, struct 
 	return rv;
 }
 
+json_t *token_store_facts(const struct token *token)
+{
+	AUTO(freep) char *text = object_text(token, token_diagnostic(token), CKA_CMEK_STORE);
+
+	return text == NULL ? NULL : json_loads(text, 0, NULL);
+}
+
+/* A search that the module could do in part is no answer: root keys were there to be found. */
+static int check_read(const struct token *token)
+{
+	json_t *facts = token_store_facts(token);
+	bool partly = json_is_false(json_object_get(facts, "reads"));
+
+	json_decref(facts);
+	if (!partly)
+		return CMEK_EXIT_OK;
+	module_failed(CKR_DEVICE_ERROR, "listing what project %s holds", token->project);
+	return exit_code_for(CKR_DEVICE_ERROR, CMEK_ERROR_STORE_NEWER);
+}
+
 int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
 	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
 {
@@ -58,6 +78,8 @@ int token_find(const struct token *token, const struct object_kind_row *kind, co
 		rv = token->functions->C_FindObjectsFinal(token->session);
 	if (rv != CKR_OK)
 		return module_failed(rv, "listing what project %s holds", token->project);
+	if (found.len == 0)
+		TRY(check_read(token));
 	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);
 	*ret_handles = malloc(found.len + 1);
 	if (found.failed || *ret_handles == NULL)

@@ -57,6 +57,7 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
 {
 	uint8_t id[8];
 	CK_ULONG pending = CMEK_STATE_PENDING_DELETION;
+	enum envelope_status status;
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
 		{CKA_CMEK_ZONE, id, sizeof(id)},
@@ -66,10 +67,15 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
 
 	for (int i = 0; i < 8; i++)
 		id[i] = (uint8_t)(zone >> (56 - 8 * i));
-	TRY(find(token, template, COUNT_OF(template) - 1, CKA_CMEK_VERSION, ret_ezk, error));
-	if (*ret_ezk != CK_INVALID_HANDLE)
-		return ENVELOPE_OK;
-	return find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
+	status = find(token, template, COUNT_OF(template) - 1, CKA_CMEK_VERSION, ret_ezk, error);
+	if (status == ENVELOPE_OK && *ret_ezk == CK_INVALID_HANDLE)
+		status =
+			find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
+	/* A store of a later release: the module may not look at its zones, but opens records. */
+	if (status != ENVELOPE_MODULE || error->reason != CMEK_ERROR_STORE_NEWER)
+		return status;
+	*ret_ezk = CK_INVALID_HANDLE;
+	return ENVELOPE_OK;
 }
 
 enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJECT_HANDLE ezk,

@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/mechanism.h"
+#include "objects/objects_private.h"
 #include "objects/report.h"
 #include "objects/value.h"
 
@@ -324,6 +325,29 @@ static void get_encrypted_key(const struct attribute *row, const struct attribut
 		out->failed = true;
 }
 
+static void get_store(const struct attribute *row, const struct attribute_source *source,
+		      struct buffer *out)
+{
+	(void)row;
+	if (zones_store_describe(source->objects->zones, out) != ZONE_OK)
+		out->failed = true;
+}
+
+static void get_store_level(const struct attribute *row, const struct attribute_source *source,
+			    struct buffer *out)
+{
+	unsigned level, understood;
+	CK_ULONG levels[2];
+
+	(void)row;
+	out->failed |= zones_store_levels(source->objects->zones, &level, &understood) != ZONE_OK;
+	if (out->failed)
+		return;
+	levels[0] = level;
+	levels[1] = understood;
+	buffer_append(out, bytes(levels, sizeof(levels)));
+}
+
 enum {
 	ROOT = 1 << OBJECT_ROOT_KEY,
 	CLUSTER = 1 << OBJECT_CLUSTER,
@@ -417,6 +441,8 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_KMS_STATE),      ULONG,   ROOT,       NONE,              0, get_kms_state, 0,                        0, 0 },
 	{ NAMED(CKA_CMEK_DELETION_DATE),  TEXT,    ROOT,       NONE,              0, get_deletion_date, 0,                    0, 0 },
 	{ NAMED(CKA_CMEK_FAULTS),         BYTES,   DOCTOR,     NONE,              0, get_faults,    0,                        0, 0 },
+	{ NAMED(CKA_CMEK_STORE),          TEXT,    DOCTOR,     NONE,              0, get_store,     0,                        0, 0 },
+	{ NAMED(CKA_CMEK_STORE_LEVEL),    BYTES,   DOCTOR,     NONE,              0, get_store_level, 0,                      0, 0 },
 };
 /* clang-format on */
 

@@ -124,7 +124,8 @@ CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUT
 static bool must_be_had_first(const struct attribute *row)
 {
 	return row->type == CKA_VALUE || row->type == CKA_CMEK_KMS_STATE ||
-	       row->type == CKA_CMEK_FAULTS;
+	       row->type == CKA_CMEK_FAULTS || row->type == CKA_CMEK_STORE ||
+	       row->type == CKA_CMEK_STORE_LEVEL;
 }
 
 CK_ULONG attributes_size(struct objects *objects, const struct object *object)
@@ -150,7 +151,7 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 	    !is_readable(row, source->object))
 		return false;
 	/* No search asks the KMS, also not to open a key that is not open here. */
-	if (row->type == CKA_CMEK_KMS_STATE || row->type == CKA_CMEK_FAULTS)
+	if (row->type != CKA_VALUE && must_be_had_first(row))
 		return false;
 	if (row->type == CKA_VALUE && source->object->kind == OBJECT_KEY &&
 	    !value_is_set(source->object))

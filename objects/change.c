@@ -197,11 +197,37 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 				  : change_entry(editor, object, &model);
 }
 
+/* CKA_CMEK_STORE_LEVEL. */
+static CK_RV change_store_level(const struct editor *editor, const CK_ATTRIBUTE *attribute)
+{
+	CK_ULONG levels[2];
+
+	if (attribute->pValue == NULL || attribute->ulValueLen != sizeof(levels))
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	memcpy(levels, attribute->pValue, sizeof(levels));
+	if (levels[0] > INT32_MAX || levels[1] > INT32_MAX)
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	return error_of_zone(
+		zones_store_bring(editor->objects->zones, (unsigned)levels[0], (unsigned)levels[1]),
+		ERROR_OBJECT);
+}
+
+static bool is_store_level(const struct object *object, const CK_ATTRIBUTE *attributes,
+			   CK_ULONG count)
+{
+	return object->kind == OBJECT_DIAGNOSTIC && attributes != NULL && count == 1 &&
+	       attributes->type == CKA_CMEK_STORE_LEVEL;
+}
+
 CK_RV edit_change(const struct editor *editor, const struct object *object,
 		  const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
 	struct template template;
 
+	if (is_store_level(object, attributes, count)) {
+		TRY(editor_allows(editor, object->flags));
+		return change_store_level(editor, attributes);
+	}
 	TRY(editor_allows(editor, object->flags));
 	if (!object_has(object, OBJECT_MODIFIABLE))
 		return CKR_ACTION_PROHIBITED;

@@ -71,7 +71,7 @@ static enum zone_status find_zone(struct objects *objects, uint64_t zone, struct
 	looked = zones_refresh(objects->zones, true);
 	if (looked == ZONE_OK)
 		*ret_entry = zones_find_zone(objects->zones, zone);
-	return looked == ZONE_NO_MEMORY ? ZONE_NO_MEMORY : ZONE_OK;
+	return looked == ZONE_NO_MEMORY || looked == ZONE_STORE_NEWER ? looked : ZONE_OK;
 }
 
 static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint64_t zone,

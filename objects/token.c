@@ -104,12 +104,14 @@ static void put_slots(struct tokens *tokens, struct entry **projects, size_t cou
 }
 
 /* A list of tokens has those that others have just made as well; while the store is out of reach,
- * it has those that are known. */
+ * or newer than this release, it has those that are known. */
 static enum zone_status look(struct zones *zones)
 {
 	enum zone_status status = zones_refresh(zones, true);
 
-	return status == ZONE_STORE_UNAVAILABLE ? zones_refresh(zones, false) : status;
+	return status == ZONE_STORE_UNAVAILABLE || status == ZONE_STORE_NEWER
+		       ? zones_refresh(zones, false)
+		       : status;
 }
 
 CK_RV tokens_list(struct tokens *tokens, CK_SLOT_ID **ret_slots, size_t *ret_count)

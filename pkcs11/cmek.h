@@ -84,6 +84,12 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * template that makes the zone; without it as [zones] embed_ezk says. It stands in the record and
  * never changes. */
 #define CKA_CMEK_EMBED_EZK   (CMEK_VENDOR_BASE + 20) /* CK_BBOOL */
+/* On the diagnostic object: what `cmek store show` prints, as JSON (docs/store.md). */
+#define CKA_CMEK_STORE	     (CMEK_VENDOR_BASE + 21) /* text */
+/* On the diagnostic object: the store's level, and the newest that this module knows. Set it,
+ * alone: the level that the store is at (else nothing is done), and the one that it is to be
+ * brought to. */
+#define CKA_CMEK_STORE_LEVEL (CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
 
 /* CKA_CMEK_STATE */
 #define CMEK_STATE_UNKNOWN		0UL /* a root key of which this process has not heard */
@@ -130,9 +136,10 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_STORE_UNAVAILABLE	     201UL
 #define CMEK_ERROR_STORE_READ_ONLY	     202UL
 #define CMEK_ERROR_STORE_CORRUPT	     203UL
-#define CMEK_ERROR_STORE_NEWER		     204UL
+#define CMEK_ERROR_STORE_NEWER		     204UL /* to be read it needs a later release */
 #define CMEK_ERROR_STORE_FULL		     205UL
 #define CMEK_ERROR_STORE_CONFLICT	     206UL
+#define CMEK_ERROR_STORE_NEWER_WRITER	     207UL /* the same, to be changed */
 #define CMEK_ERROR_AUDIT_UNAVAILABLE	     209UL /* [log] audit_required, and no line can be written */
 /* The rules of the system. */
 #define CMEK_ERROR_EXISTS		     301UL

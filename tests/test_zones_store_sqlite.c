@@ -381,7 +381,7 @@ static void newer_store_is_left_alone(void **state)
 	FIXTURE(state);
 
 	fixture_fill(f);
-	raw_sql(f->path, "PRAGMA user_version = 2; UPDATE store SET schema = 2");
+	raw_sql(f->path, "PRAGMA user_version = 2; DROP TABLE store");
 	assert_left_alone(f, ZONE_STORE_NEWER);
 }
 
@@ -462,6 +462,11 @@ static void row_that_no_release_wrote_is_corrupt(void **state)
 		"DELETE FROM store",
 		"UPDATE store SET revision = 'many'",
 		"UPDATE store SET schema = 0",
+		"UPDATE store SET min_writer = 0",
+		"UPDATE store SET min_reader = 2, min_writer = 2, schema = 2", /* unlike its head */
+		"UPDATE store SET min_writer = 2",			       /* above its level */
+		"PRAGMA user_version = 0",
+		"PRAGMA user_version = -5",
 	};
 	FIXTURE(state);
 	AUTO(buffer_clear) struct buffer whole = {0};
@@ -817,7 +822,7 @@ static void a_journal_that_is_a_pipe_is_not_waited_for(void **state)
 	assert_int_equal(unlink(journal), 0);
 }
 
-static void description_names_path_schema_and_revision(void **state)
+static void description_names_path_level_and_revision(void **state)
 {
 	FIXTURE(state);
 	AUTO(buffer_clear) struct buffer text = {0};
@@ -827,7 +832,8 @@ static void description_names_path_schema_and_revision(void **state)
 	assert_non_null(strstr(buffer_text(&text), "not made yet"));
 	fixture_fill(f);
 	assert_int_equal(f->store->operations->describe(f->store, &text), ZONE_OK);
-	assert_non_null(strstr(buffer_text(&text), "schema 1, revision 1, 4 rows, writable"));
+	assert_non_null(strstr(buffer_text(&text), "level 1, readers need 1, writers 1"));
+	assert_non_null(strstr(buffer_text(&text), "revision 1, 4 rows, writable"));
 }
 
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
@@ -867,7 +873,7 @@ int main(void)
 		STORE_TEST(too_many_open_files_are_called_that),
 		STORE_TEST(what_is_in_the_store_s_way_is_called_what_it_is),
 		STORE_TEST(a_journal_that_is_a_pipe_is_not_waited_for),
-		STORE_TEST(description_names_path_schema_and_revision),
+		STORE_TEST(description_names_path_level_and_revision),
 	};
 
 	log_configure(LOG_OFF, "stderr");

@@ -78,6 +78,7 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 	AUTO(store_news_clear) struct store_news touched = {0};
 	enum zone_status status;
 
+	atomic_store(&zones->limited, news->limited);
 	if (news->count == 0 && !news->whole) {
 		zones->revision = news->revision;
 		return ZONE_OK;

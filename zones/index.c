@@ -243,17 +243,19 @@ static enum zone_status put(struct index *index, struct entry *entry)
 	return link_entry(index, node) && touch_entry(index, entry) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
-static enum zone_status remember_gone(struct index *index, uint64_t zone)
+static enum zone_status remember_gone(struct index *index, uint64_t zone, bool withheld)
 {
-	uint64_t *gone;
+	struct index_gone *gone = map_find(&index->gone, bytes(&zone, sizeof(zone)));
 
-	if (map_find(&index->gone, bytes(&zone, sizeof(zone))) != NULL)
+	if (gone != NULL) {
+		gone->withheld &= withheld; /* a tombstone outlives all */
 		return ZONE_OK;
+	}
 	gone = malloc(sizeof(*gone));
 	if (gone == NULL)
 		return ZONE_NO_MEMORY;
-	*gone = zone;
-	if (map_put(&index->gone, bytes(gone, sizeof(*gone)), gone))
+	*gone = (struct index_gone){zone, withheld};
+	if (map_put(&index->gone, bytes(&gone->zone, sizeof(gone->zone)), gone))
 		return ZONE_OK;
 	free(gone);
 	return ZONE_NO_MEMORY;
@@ -269,7 +271,9 @@ static enum zone_status bury(struct index *index, struct entry *tombstone)
 		return ZONE_NO_MEMORY;
 	if (gone->kind == ENTRY_PROJECT && gone->of_project.slot >= index->next_slot)
 		index->next_slot = gone->of_project.slot + 1;
-	return gone->kind == ENTRY_ZONE ? remember_gone(index, gone->of_zone.zone) : ZONE_OK;
+	return gone->kind != ENTRY_ZONE ? ZONE_OK
+					: remember_gone(index, gone->of_zone.zone,
+							gone->state == ENTRY_PENDING_DELETION);
 }
 
 /* Removes the nodes that the latest whole load did not bring. */

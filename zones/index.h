@@ -46,6 +46,12 @@ struct index_node {
 	struct index_link links[INDEX_BY_COUNT];
 };
 
+/* A zone that must not be opened, and of which there is no more to know. */
+struct index_gone {
+	uint64_t zone;
+	bool withheld; /* it awaits deletion; else it has a tombstone */
+};
+
 struct index {
 	struct map numbers;	 /* number → node */
 	struct map uids;	 /* uid → node */
@@ -53,7 +59,7 @@ struct index {
 	struct map slots;	 /* slot → node: active projects */
 	struct map fingerprints; /* of EZK versions → node */
 	struct map buckets;	 /* kind of bucket, project, and label, id or kind → bucket */
-	struct map gone;	 /* zone ids of tombstones, each its own value */
+	struct map gone;	 /* zone id → struct index_gone */
 	/* Zones that are not as they were, for those who have their live EZKs; `removed`: not to be
 	 * used, since zone or project are gone or archived. Whoever applies news takes it away. */
 	struct store_news touched;
@@ -86,6 +92,8 @@ struct entry *index_slot(const struct index *index, uint32_t slot);
 struct entry *index_fingerprint(const struct index *index, const uint8_t fingerprint[static 16]);
 /* A zone that has a tombstone. */
 bool index_zone_is_gone(const struct index *index, uint64_t zone);
+/* A zone that awaits deletion in a store that is read in part (store.h: limited). */
+bool index_zone_is_withheld(const struct index *index, uint64_t zone);
 /* A zone that lives here, or lived here and is gone for good. */
 bool index_zone_was_used(const struct index *index, uint64_t zone);
 /* The active entry of that kind and label; NULL: the label is free. */

@@ -36,12 +36,22 @@ struct entry *index_fingerprint(const struct index *index, const uint8_t fingerp
 
 bool index_zone_is_gone(const struct index *index, uint64_t zone)
 {
-	return map_find(&index->gone, bytes(&zone, sizeof(zone))) != NULL;
+	const struct index_gone *gone = map_find(&index->gone, bytes(&zone, sizeof(zone)));
+
+	return gone != NULL && !gone->withheld;
+}
+
+bool index_zone_is_withheld(const struct index *index, uint64_t zone)
+{
+	const struct index_gone *gone = map_find(&index->gone, bytes(&zone, sizeof(zone)));
+
+	return gone != NULL && gone->withheld;
 }
 
 bool index_zone_was_used(const struct index *index, uint64_t zone)
 {
-	return index_zone(index, zone) != NULL || index_zone_is_gone(index, zone);
+	return index_zone(index, zone) != NULL ||
+	       map_find(&index->gone, bytes(&zone, sizeof(zone))) != NULL;
 }
 
 bool index_project_active(const struct index *index, struct uid project)

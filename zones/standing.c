@@ -32,6 +32,8 @@ enum zone_status standing_of(const struct zones *zones, uint64_t id)
 
 	if (zone != NULL)
 		return of_entry(zones, zone);
+	if (index_zone_is_withheld(&zones->index, id))
+		return ZONE_PENDING_DELETION;
 	return index_zone_is_gone(&zones->index, id) ? ZONE_DELETED : ZONE_OK;
 }
 

@@ -30,6 +30,7 @@ struct zones {
 	uint64_t revision; /* of the store, that the index has; 0: none */
 	atomic_uint_fast64_t generation;
 	atomic_bool loaded;	       /* the index has been filled once */
+	atomic_bool limited;	       /* by what this release may read of a newer store */
 	atomic_bool broken;	       /* it has but part of the news, for want of memory */
 	atomic_int_fast64_t next_look; /* monotonic ms: before it, a look is not due */
 	_Atomic(enum zone_status)

@@ -26,7 +26,7 @@ struct store_change {
  * revision and the zone id or slot mean something. */
 struct store_row {
 	struct entry *entry; /* owned */
-	bool removed;
+	bool removed;	     /* of a zone that is ENTRY_PENDING_DELETION: it is there, withheld */
 };
 
 /* What a look into the store brought. */
@@ -37,6 +37,10 @@ struct store_news {
 	 * at the first look, and when another store has taken the place of the one that was known.
 	 */
 	bool whole;
+	/* The store asks more of a reader than this release knows: these are its projects, root
+	 * keys, and zones that must not be opened. All else was not looked at. */
+	bool limited;
+	size_t unknown;	   /* rows of kinds that only later releases know, passed over */
 	uint64_t revision; /* the store's, after these rows */
 };
 void store_news_clear(struct store_news *news);
@@ -47,6 +51,35 @@ bool store_news_add(struct store_news *news, struct entry *entry, bool removed);
  * asked one's. Anything but ZONE_OK abandons all. No network here: every process waits. */
 typedef enum zone_status store_decide(void *state, struct store_news *news,
 				      struct store_change **ret_changes, size_t *ret_count);
+
+/* A level of the store: what it asks of whoever reads or writes it (docs/format.md, 6). */
+struct store_level {
+	unsigned level, min_reader, min_writer;
+	const char *release; /* the first that knows it */
+	const char *feature; /* what it switches on */
+};
+/* The newest that this release knows. */
+unsigned store_level_understood(void);
+/* NULL: not known. */
+const struct store_level *store_level_row(unsigned level);
+
+enum { STORE_RELEASE_SIZE = 32 };
+
+/* What a store says of itself before anything in it is read. */
+struct store_head {
+	unsigned level;			  /* 0: it says none that could be read */
+	unsigned min_reader;		  /* what a reader must understand */
+	unsigned min_writer;		  /* what a writer must */
+	char release[STORE_RELEASE_SIZE]; /* the first that knows its level; "a later release" */
+};
+
+struct store_facts {
+	const char *path; /* the store's */
+	bool exists, writable;
+	bool way_back; /* the level below would lose nothing */
+	uint64_t revision;
+	struct store_head head;
+};
 
 struct store_operations {
 	/* All rows with a revision above `since`. A store that does not exist yet is empty. */
@@ -64,6 +97,11 @@ struct store_operations {
 	/* For doctor: appends lines of text: path, schema, revision, whether it is writable and
 	 * sound. The status says whether it can be read. */
 	enum zone_status (*describe)(struct store *store, struct buffer *ret_text);
+	enum zone_status (*look_at)(struct store *store, struct store_facts *ret_facts);
+	/* From one level to another, up or down, in one transaction, alone in all processes.
+	 * ZONE_CONFLICT: it is not at `from`; ZONE_IN_USE: what a level brought is in use;
+	 * ZONE_INVALID, ZONE_NOT_FOUND. */
+	enum zone_status (*bring)(struct store *store, unsigned from, unsigned to);
 	void (*free)(struct store *store);
 	void (*abandon)(struct store *store); /* in a fork's child: forgets, leaks by intention */
 };

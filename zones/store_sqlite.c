@@ -63,7 +63,7 @@ static int64_t now_ms(void)
 }
 
 /* Notes what the file looks like now, before the lock is given back. */
-static void look(struct store_sqlite *store, const char *id)
+static void look(struct store_sqlite *store, const char *id, bool limited)
 {
 	struct stat found = {0};
 
@@ -73,7 +73,9 @@ static void look(struct store_sqlite *store, const char *id)
 	store->seen_at_ms = now_ms();
 	store->looked = true;
 	snprintf(store->id, sizeof(store->id), "%s", id);
-	store->said = ZONE_OK;
+	store->limited = limited;
+	/* What it needs is said once, not at each look. */
+	store->said = limited ? ZONE_STORE_NEWER : ZONE_OK;
 	if (store->gone)
 		log_notice("store %s: it is back", store->path);
 	store->gone = false;
@@ -89,12 +91,17 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 {
 	AUTO(store_news_clear) struct store_news news = {0};
 
-	/* Another store, or the same from an old backup: what is known is worth nothing. */
-	if (strcmp(connection->id, connection->store->id) != 0 || connection->revision < since)
+	/* Another store, the same from an old backup, or read by other rules than now: what is
+	 * known is worth nothing. */
+	if (strcmp(connection->id, connection->store->id) != 0 || connection->revision < since ||
+	    connection->limited || connection->store->limited)
 		since = 0;
 	news.whole = since == 0;
 	news.revision = connection->revision;
-	if (connection->revision != since)
+	news.limited = connection->limited;
+	if (connection->limited)
+		TRY(store_read_kept(connection, &news));
+	else if (connection->revision != since)
 		TRY(store_read_rows(connection, since, &news));
 	*ret_news = news;
 	news = (struct store_news){0};
@@ -119,12 +126,12 @@ static enum zone_status sqlite_read(struct store *base, uint64_t since, struct s
 	TRY(store_check_reach(store));
 	if (!store_exists(store)) {
 		nothing_there(ret_news);
-		look(store, "");
+		look(store, "", false);
 		return ZONE_OK;
 	}
 	TRY(connection_open(&connection, store, recovers));
 	TRY(read_news(&connection, since, ret_news));
-	look(store, connection.id);
+	look(store, connection.id, connection.limited);
 	return ZONE_OK;
 }
 
@@ -181,6 +188,7 @@ static enum zone_status change(struct connection *connection, uint64_t since, st
 	TRY(read_news(connection, since, &news));
 	/* From here on what was read is known to who asked. */
 	snprintf(connection->store->id, sizeof(connection->store->id), "%s", connection->id);
+	connection->store->limited = false;
 	TRY(decide(wish, &news));
 	if (wish->count > 0) {
 		TRY(write_changes(connection, wish, revision + 1));
@@ -212,7 +220,7 @@ static enum zone_status write_first(struct store_sqlite *store, struct wish *wis
 	TRY(connection_open(&connection, store, true));
 	TRY(write_changes(&connection, wish, 1));
 	*ret_revision = 1;
-	look(store, connection.id);
+	look(store, connection.id, false);
 	return ZONE_OK;
 }
 
@@ -234,9 +242,58 @@ static enum zone_status sqlite_write(struct store *base, uint64_t since, store_d
 	if (!store_exists(store))
 		return write_first(store, &wish, ret_revision);
 	TRY(connection_open(&connection, store, true));
+	TRY(store_check_writer(&connection));
 	TRY(change(&connection, since, &wish, ret_revision));
-	look(store, connection.id);
+	look(store, connection.id, false);
 	return ZONE_OK;
+}
+
+/* --- Levels */
+
+/* The store is there, and the lock held. */
+static enum zone_status reach(struct store_sqlite *store, bool exclusive, struct turn *turn)
+{
+	TRY(store_check_reach(store));
+	TRY(store_follow(store));
+	if (!store_exists(store))
+		return ZONE_NOT_FOUND;
+	TRY(turn_begin(store, exclusive, turn));
+	return store_exists(store) ? ZONE_OK : ZONE_NOT_FOUND;
+}
+
+static enum zone_status sqlite_look_at(struct store *base, struct store_facts *ret_facts)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	struct store_sqlite *store = own(base);
+	struct store_facts facts = {.path = store->path};
+	AUTO(turn_end) struct turn turn = {0};
+	AUTO(connection_close) struct connection connection = {0};
+	enum zone_status status = reach(store, false, &turn);
+
+	if (status == ZONE_OK) {
+		TRY(connection_open(&connection, store, false));
+		TRY(store_way_back(&connection, &facts.way_back));
+		facts.exists = true;
+		facts.writable = store_is_writable(store);
+		facts.revision = connection.revision;
+		facts.head = connection.head;
+	} else if (status != ZONE_NOT_FOUND) {
+		return status;
+	}
+	*ret_facts = facts;
+	return ZONE_OK;
+}
+
+static enum zone_status sqlite_bring(struct store *base, unsigned from, unsigned to)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	struct store_sqlite *store = own(base);
+	AUTO(turn_end) struct turn turn = {0};
+	AUTO(connection_close) struct connection connection = {0};
+
+	TRY(reach(store, true, &turn));
+	TRY(connection_open(&connection, store, true));
+	return store_bring(&connection, from, to);
 }
 
 /* --- For doctor */
@@ -256,6 +313,19 @@ static enum zone_status check_pages(struct connection *connection, struct buffer
 	return ZONE_STORE_CORRUPT;
 }
 
+static void describe_levels(const struct connection *connection, struct buffer *ret_text)
+{
+	const struct store_head *head = &connection->head;
+	unsigned own_level = store_level_understood();
+
+	buffer_format(ret_text,
+		      "store: level %u, readers need %u, writers %u; this release has level %u\n",
+		      head->level, head->min_reader, head->min_writer, own_level);
+	if (head->min_writer > own_level)
+		buffer_format(ret_text, "store: it can't be changed from here: install %s\n",
+			      head->release);
+}
+
 static enum zone_status describe_open(struct store_sqlite *store, struct buffer *ret_text)
 {
 	AUTO(connection_close) struct connection connection = {0};
@@ -263,11 +333,18 @@ static enum zone_status describe_open(struct store_sqlite *store, struct buffer 
 
 	store->said = ZONE_OK;
 	TRY(connection_open(&connection, store, false));
+	describe_levels(&connection, ret_text);
 	TRY(check_pages(&connection, ret_text));
+	if (connection.limited)
+		return ZONE_STORE_NEWER;
 	TRY(store_read_rows(&connection, 0, &all));
-	buffer_format(ret_text, "store: schema %d, revision %" PRIu64 ", %zu rows, %s\n",
-		      STORE_SCHEMA, connection.revision, all.count,
-		      store_is_writable(store) ? "writable" : "read-only");
+	buffer_format(ret_text, "store: revision %" PRIu64 ", %zu rows, %s\n", connection.revision,
+		      all.count, store_is_writable(store) ? "writable" : "read-only");
+	if (all.unknown > 0)
+		buffer_format(ret_text,
+			      "store: %zu rows say what only later releases know; they are not "
+			      "used\n",
+			      all.unknown);
 	return ZONE_OK;
 }
 
@@ -315,6 +392,8 @@ static const struct store_operations operations = {
 	.changed = sqlite_changed,
 	.write = sqlite_write,
 	.describe = sqlite_describe,
+	.look_at = sqlite_look_at,
+	.bring = sqlite_bring,
 	.free = sqlite_free,
 	.abandon = sqlite_abandon,
 };

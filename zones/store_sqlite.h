@@ -7,9 +7,8 @@
 #include "base/buffer.h"
 #include "zones/store.h"
 
-/* `user_version` of the file. A later release that must change tables raises it and brings older
- * files up in one transaction; a file that is newer than the release is left alone. */
-enum { STORE_SCHEMA = 1, STORE_APPLICATION_ID = 0x434d454b /* "CMEK" */ };
+/* A new store is made at the level that each release in use understands, whatever the newest is. */
+enum { STORE_LEVEL_NEW = 1, STORE_APPLICATION_ID = 0x434d454b /* "CMEK" */ };
 
 enum { STORE_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
 
@@ -29,6 +28,7 @@ struct store_sqlite {
 	struct stat seen;
 	int64_t seen_at_ms;		/* real time */
 	_Atomic(enum zone_status) said; /* what was logged last: once is enough */
+	bool limited;			/* what was read last was read without its tables */
 };
 
 /* --- store_sqlite_lock.c: one of our connections at a time, in this process and among all. */
@@ -59,6 +59,8 @@ struct connection {
 	sqlite3 *db;
 	char id[STORE_ID_SIZE];
 	uint64_t revision;
+	struct store_head head;
+	bool limited; /* it asks more of a reader than we know: store_read_kept() alone */
 };
 
 enum zone_status connection_open(struct connection *connection, struct store_sqlite *store,
@@ -73,6 +75,8 @@ enum zone_status connection_prepare(struct connection *connection, const char *s
 void statement_closep(sqlite3_stmt **statement);
 /* What the last failure of SQLite means to us; logs it. */
 enum zone_status connection_failed(struct connection *connection, const char *doing);
+/* ZONE_STORE_CORRUPT, logged; in a store of which we know too little, ZONE_STORE_NEWER. */
+enum zone_status connection_damaged(struct connection *connection, const char *what);
 /* Logs "store PATH: …" unless the same status was the last to be logged; then it is this call's
  * reason alone. Returns the status. */
 enum zone_status store_says(struct store_sqlite *store, enum zone_status status, const char *format,
@@ -84,6 +88,16 @@ enum zone_status store_says(struct store_sqlite *store, enum zone_status status,
 enum zone_status store_failed(struct store_sqlite *store, enum zone_status denied,
 			      const char *doing, int error);
 
+/* --- store_sqlite_levels.c */
+
+/* ZONE_STORE_NEWER_WRITER, with the reason. */
+enum zone_status store_check_writer(struct connection *connection);
+/* Whether the level below its own would lose nothing. */
+enum zone_status store_way_back(struct connection *connection, bool *ret_free);
+/* Goes from level to level within the connection's transaction, and ends that. ZONE_CONFLICT: it is
+ * not at `from`; ZONE_INVALID: a level that is not known; ZONE_IN_USE: it would lose something. */
+enum zone_status store_bring(struct connection *connection, unsigned from, unsigned to);
+
 /* --- store_sqlite_schema.c */
 
 /* Statements; NULL ends them. */
@@ -94,7 +108,9 @@ extern const char *const store_schema[];
 struct columns {
 	sqlite3_stmt *statement;
 	int at;
-	bool failed; /* writing: SQLite's error. Reading: not what the schema promises */
+	bool failed;  /* writing: SQLite's error. Reading: not what the schema promises */
+	bool newer;   /* reading: the store's level is above ours, and its words may be new */
+	bool unknown; /* … and one was */
 	bool no_memory;
 };
 
@@ -103,8 +119,9 @@ void take_text(struct columns *columns, size_t longest, char **field);
 void take_blob(struct columns *columns, size_t longest, struct bytes *field);
 void take_fixed(struct columns *columns, void *field, size_t size);
 struct uid take_uid(struct columns *columns); /* hex text */
-/* A word of a list that ends with NULL: its place. */
-int take_word(struct columns *columns, const char *const words[]);
+/* A word of a list that ends with NULL: its place; `other` for one that only a later release knows.
+ */
+int take_word(struct columns *columns, const char *const words[], int other);
 
 void put_integer(struct columns *columns, int64_t value);
 void put_text(struct columns *columns, const char *text);
@@ -130,6 +147,9 @@ void put_common(struct columns *columns, const struct entry *entry);
 /* Rows with a revision above `since`. */
 enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 				 struct store_news *news);
+/* What holds at every level (docs/format.md, 6), all of it: projects, root keys, and the zones that
+ * must not be opened, as tombstones. ZONE_STORE_NEWER: not even that can be read. */
+enum zone_status store_read_kept(struct connection *connection, struct store_news *news);
 /* One change, with the given revision. ZONE_CONFLICT. */
 enum zone_status store_write_change(struct connection *connection,
 				    const struct store_change *change, uint64_t revision);

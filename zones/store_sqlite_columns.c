@@ -91,15 +91,16 @@ struct uid take_uid(struct columns *columns)
 	return uid;
 }
 
-int take_word(struct columns *columns, const char *const words[])
+int take_word(struct columns *columns, const char *const words[], int other)
 {
 	struct bytes word = borrow(columns, SQLITE_TEXT, LABEL_MAX);
 
 	for (int i = 0; words[i] != NULL; i++)
 		if (bytes_equal(word, bytes_of(words[i])))
 			return i;
-	columns->failed = true;
-	return 0;
+	columns->unknown |= columns->newer && word.len > 0;
+	columns->failed |= !columns->newer || word.len == 0;
+	return other;
 }
 
 static void note(struct columns *columns, int result)

@@ -118,12 +118,23 @@ enum zone_status connection_failed(struct connection *connection, const char *do
 				  doing);
 	if (result == SQLITE_IOERR_NOMEM)
 		result = SQLITE_NOMEM;
+	/* What a later release has made of its tables is no damage. */
+	if (connection->limited &&
+	    ((result & 0xff) == SQLITE_ERROR || (result & 0xff) == SQLITE_MISMATCH))
+		return ZONE_STORE_NEWER;
 	for (size_t i = 0; i < COUNT_OF(meanings); i++)
 		if (meanings[i].result == (result & 0xff))
 			return store_says(connection->store, meanings[i].status, "%s: %s; %s",
 					  doing, text, meanings[i].remedy);
 	return store_says(connection->store, ZONE_STORE_UNAVAILABLE, "%s: %s (%d)", doing, text,
 			  result);
+}
+
+enum zone_status connection_damaged(struct connection *connection, const char *what)
+{
+	return connection->limited ? ZONE_STORE_NEWER
+				   : store_says(connection->store, ZONE_STORE_CORRUPT,
+						"%s; restore it from a backup", what);
 }
 
 void statement_closep(sqlite3_stmt **statement)
@@ -195,51 +206,91 @@ static enum zone_status read_number(struct connection *connection, const char *s
 	return ZONE_OK;
 }
 
+/* It goes into messages, and anybody may have written it. */
+static void put_release(struct store_head *head, const char *text)
+{
+	static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyz.-+~";
+	bool good = text != NULL && *text != '\0' && text[strspn(text, plain)] == '\0';
+
+	snprintf(head->release, sizeof(head->release), "%s%s", good ? "cmek-pkcs11 " : "",
+		 good ? text : "a later release");
+}
+
+static void take_head(struct connection *connection, struct columns *columns)
+{
+	struct store_head *head = &connection->head;
+	AUTO(freep) char *id = NULL;
+	AUTO(freep) char *release = NULL;
+
+	take_text(columns, STORE_ID_SIZE - 1, &id);
+	connection->revision = (uint64_t)take_integer(columns, 0, INT64_MAX - 1);
+	/* A writer reads first, and a level asks nothing that it is not. */
+	columns->failed |= take_integer(columns, 1, INT32_MAX) != head->min_reader;
+	head->min_writer = (unsigned)take_integer(columns, head->min_reader, INT32_MAX);
+	head->level = (unsigned)take_integer(columns, head->min_writer, INT32_MAX);
+	take_text(columns, STORE_RELEASE_SIZE - (sizeof("cmek-pkcs11 ")), &release);
+	columns->failed |= id == NULL || *id == '\0';
+	if (columns->failed)
+		return;
+	snprintf(connection->id, sizeof(connection->id), "%s", id);
+	put_release(head, release);
+}
+
 /* The one row of table `store`. */
-static enum zone_status read_state(struct connection *connection, int64_t schema)
+static enum zone_status read_state(struct connection *connection)
 {
 	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
 	struct columns columns = {0};
-	AUTO(freep) char *id = NULL;
 	int result;
 
-	TRY(connection_prepare(connection, "SELECT id, revision, schema FROM store", &statement));
+	TRY(connection_prepare(connection,
+			       "SELECT id, revision, min_reader, min_writer, schema, release FROM "
+			       "store",
+			       &statement));
 	columns.statement = statement;
 	result = sqlite3_step(statement);
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
 		return connection_failed(connection, "reading its head");
-	if (result == SQLITE_ROW) {
-		take_text(&columns, STORE_ID_SIZE - 1, &id);
-		connection->revision = (uint64_t)take_integer(&columns, 0, INT64_MAX - 1);
-		columns.failed |= take_integer(&columns, 0, INT64_MAX) != schema;
-	}
+	columns.failed = result == SQLITE_DONE;
+	if (result == SQLITE_ROW)
+		take_head(connection, &columns);
 	if (columns.no_memory)
 		return ZONE_NO_MEMORY;
-	if (columns.failed || id == NULL || *id == '\0')
-		return store_says(connection->store, ZONE_STORE_CORRUPT,
-				  "its table 'store' is damaged; restore it from a backup");
-	snprintf(connection->id, sizeof(connection->id), "%s", id);
-	return ZONE_OK;
+	return columns.failed ? connection_damaged(connection, "its table 'store' is damaged")
+			      : ZONE_OK;
+}
+
+static enum zone_status say_newer(struct connection *connection)
+{
+	return store_says(connection->store, ZONE_STORE_NEWER,
+			  "it needs a reader of level %u, and this release (%s) has level %u: "
+			  "install %s; till then only what carries its record opens",
+			  connection->head.min_reader, CMEK_VERSION, store_level_understood(),
+			  connection->head.release);
 }
 
 /* Ours, whole and of a release we know? */
 static enum zone_status check(struct connection *connection)
 {
 	struct store_sqlite *store = connection->store;
-	int64_t application, schema;
+	int64_t application, reader;
+	enum zone_status status;
 
 	TRY(read_number(connection, "PRAGMA application_id", &application));
-	TRY(read_number(connection, "PRAGMA user_version", &schema));
+	TRY(read_number(connection, "PRAGMA user_version", &reader));
 	if (application != STORE_APPLICATION_ID)
 		return store_says(store, ZONE_STORE_CORRUPT,
 				  "it is not a store of cmek-pkcs11, or its head is damaged; it is "
 				  "left as it is: restore it from a backup or set [store] path");
-	if (schema > STORE_SCHEMA)
-		return store_says(store, ZONE_STORE_NEWER,
-				  "it was written by a later release (schema %" PRId64
-				  ", known: %d); use that release",
-				  schema, STORE_SCHEMA);
-	return read_state(connection, schema);
+	connection->limited = reader > store_level_understood();
+	connection->head =
+		(struct store_head){.min_reader = (unsigned)reader, .min_writer = (unsigned)reader};
+	put_release(&connection->head, NULL);
+	status = read_state(connection);
+	/* Also where its table 'store' has become another one. */
+	if (connection->limited && (status == ZONE_OK || status == ZONE_STORE_NEWER))
+		say_newer(connection);
+	return status;
 }
 
 /* An empty file is not a new store, since a new one appears whole: somebody lost it. */
@@ -294,15 +345,18 @@ enum zone_status connection_open(struct connection *connection, struct store_sql
 
 static void put_contents(struct buffer *sql, struct bytes id)
 {
+	const struct store_level *level = store_level_row(STORE_LEVEL_NEW);
+
 	buffer_format(sql,
-		      "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN IMMEDIATE;\n",
-		      STORE_APPLICATION_ID, STORE_SCHEMA);
+		      "PRAGMA application_id = %d; PRAGMA user_version = %u; BEGIN IMMEDIATE;\n",
+		      STORE_APPLICATION_ID, level->min_reader);
 	for (size_t i = 0; store_schema[i] != NULL; i++)
 		buffer_format(sql, "%s;\n", store_schema[i]);
 	buffer_put_text(sql, "INSERT INTO store VALUES (1, '");
 	hex_append(sql, id);
-	buffer_format(sql, "', %d, 0, %" PRId64 ", 'cmek-pkcs11 %s'); COMMIT", STORE_SCHEMA,
-		      clock_system.realtime_ms(clock_system.state), CMEK_VERSION);
+	buffer_format(sql, "', %u, 0, %" PRId64 ", 'cmek-pkcs11 %s', %u, %u, '%s'); COMMIT",
+		      level->level, clock_system.realtime_ms(clock_system.state), CMEK_VERSION,
+		      level->min_reader, level->min_writer, level->release);
 }
 
 static enum zone_status fill(struct connection *connection)

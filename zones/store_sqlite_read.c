@@ -23,6 +23,14 @@ static void reading_clear(struct reading *reading)
 	sqlite3_finalize(reading->wraps);
 }
 
+static struct columns columns_of(const struct reading *reading, sqlite3_stmt *statement)
+{
+	return (struct columns){
+		.statement = statement,
+		.newer = reading->connection->head.level > store_level_understood(),
+	};
+}
+
 static void wrap_clear(struct wrap *wrap)
 {
 	free(wrap->arn);
@@ -34,8 +42,11 @@ static enum zone_status judge(struct reading *reading, const struct columns *col
 {
 	if (columns->no_memory)
 		return ZONE_NO_MEMORY;
+	reading->news->unknown += columns->unknown;
 	if (!columns->failed)
 		return ZONE_OK;
+	if (reading->connection->limited)
+		return ZONE_STORE_NEWER;
 	return store_says(reading->connection->store, ZONE_STORE_CORRUPT,
 			  "a row of table %s (uid %02x%02x%02x%02x…) holds what no release wrote; "
 			  "restore the store from a backup",
@@ -62,13 +73,14 @@ static enum zone_status read_wraps(struct reading *reading, const struct entry *
 	sqlite3_bind_int64(reading->wraps, 1, (int64_t)zone->of_zone.zone);
 	sqlite3_bind_int64(reading->wraps, 2, version->version);
 	for (;;) {
-		struct columns columns = {.statement = reading->wraps};
+		struct columns columns = columns_of(reading, reading->wraps);
 		AUTO(wrap_clear) struct wrap wrap = {0};
 
 		TRY(step(reading, reading->wraps, &more));
 		if (!more)
 			return ZONE_OK;
-		wrap.state = (enum wrap_state)take_word(&columns, store_wrap_words);
+		/* One in a state that we do not know is kept and not used. */
+		wrap.state = (enum wrap_state)take_word(&columns, store_wrap_words, WRAP_REPLACED);
 		take_text(&columns, KMS_ARN_MAX, &wrap.arn);
 		take_blob(&columns, KMS_BLOB_MAX, &wrap.blob);
 		columns.failed |= wrap.blob.len == 0;
@@ -113,7 +125,7 @@ static enum zone_status read_versions(struct reading *reading, struct entry *zon
 	sqlite3_reset(reading->versions);
 	sqlite3_bind_int64(reading->versions, 1, (int64_t)zone->of_zone.zone);
 	for (;;) {
-		struct columns columns = {.statement = reading->versions};
+		struct columns columns = columns_of(reading, reading->versions);
 		struct ezk_version *version;
 
 		TRY(step(reading, reading->versions, &more));
@@ -147,7 +159,7 @@ static enum zone_status read_row(struct reading *reading, sqlite3_stmt *statemen
 				 enum entry_kind kind)
 {
 	AUTO(entry_releasep) struct entry *entry = entry_new(kind);
-	struct columns columns = {.statement = statement};
+	struct columns columns = columns_of(reading, statement);
 
 	if (entry == NULL)
 		return ZONE_NO_MEMORY;
@@ -163,9 +175,11 @@ static enum zone_status read_row(struct reading *reading, sqlite3_stmt *statemen
 
 static enum zone_status read_tombstone(struct reading *reading, sqlite3_stmt *statement)
 {
-	struct columns columns = {.statement = statement};
-	enum entry_kind kind = (enum entry_kind)take_word(&columns, store_kind_words);
-	AUTO(entry_releasep) struct entry *entry = entry_new(kind);
+	struct columns columns = columns_of(reading, statement);
+	int kind = take_word(&columns, store_kind_words, ENTRY_KIND_COUNT);
+	bool known = kind < ENTRY_KIND_COUNT;
+	AUTO(entry_releasep)
+	struct entry *entry = entry_new(known ? (enum entry_kind)kind : ENTRY_PROJECT);
 	int64_t number;
 
 	if (entry == NULL)
@@ -174,11 +188,46 @@ static enum zone_status read_tombstone(struct reading *reading, sqlite3_stmt *st
 	entry->revision = (uint64_t)take_integer(&columns, 1, INT64_MAX);
 	number = take_integer(&columns, 0, INT64_MAX);
 	TRY(judge(reading, &columns, "tombstones", entry->uid));
+	if (!known) /* of a kind of entries that we never saw */
+		return ZONE_OK;
 	if (kind == ENTRY_ZONE)
 		entry->of_zone.zone = (uint64_t)number;
 	if (kind == ENTRY_PROJECT)
 		entry->of_project.slot = (uint32_t)number;
 	return store_news_add(reading->news, TAKE(entry), true) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+/* A zone that awaits deletion, or whose project is archived: all that is to be known of it. */
+static enum zone_status read_withheld(struct reading *reading, sqlite3_stmt *statement)
+{
+	AUTO(entry_releasep) struct entry *entry = entry_new(ENTRY_ZONE);
+	struct columns columns = columns_of(reading, statement);
+
+	if (entry == NULL)
+		return ZONE_NO_MEMORY;
+	entry->uid = take_uid(&columns);
+	entry->of_zone.zone = (uint64_t)take_integer(&columns, 1, INT64_MAX);
+	entry->state = ENTRY_PENDING_DELETION;
+	TRY(judge(reading, &columns, "zones", entry->uid));
+	return store_news_add(reading->news, TAKE(entry), true) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+static enum zone_status read_all_withheld(struct reading *reading)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	bool more;
+
+	TRY(connection_prepare(
+		reading->connection,
+		"SELECT zones.uid, zones.zone FROM zones LEFT JOIN projects ON projects.uid = "
+		"zones.project WHERE zones.state IS NOT 'active' OR projects.state IS NOT 'active'",
+		&statement));
+	for (;;) {
+		TRY(step(reading, statement, &more));
+		if (!more)
+			return ZONE_OK;
+		TRY(read_withheld(reading, statement));
+	}
 }
 
 /* `kind` ENTRY_KIND_COUNT: tombstones. */
@@ -222,4 +271,16 @@ enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 	for (int kind = 0; kind <= ENTRY_KIND_COUNT; kind++)
 		TRY(read_table(&reading, (enum entry_kind)kind));
 	return ZONE_OK;
+}
+
+enum zone_status store_read_kept(struct connection *connection, struct store_news *news)
+{
+	struct reading reading = {.connection = connection, .news = news};
+
+	if (connection->id[0] == '\0') /* its head could not be read */
+		return ZONE_STORE_NEWER;
+	TRY(read_table(&reading, ENTRY_PROJECT));
+	TRY(read_table(&reading, ENTRY_ROOT_KEY));
+	TRY(read_table(&reading, ENTRY_KIND_COUNT));
+	return read_all_withheld(&reading);
 }

@@ -21,14 +21,17 @@
 #define OF_PROJECT "REFERENCES projects(uid) DEFERRABLE INITIALLY DEFERRED"
 
 const char *const store_schema[] = {
-	/* One row. */
+	/* One row. schema: the store's level; release: the first that knows it. */
 	"CREATE TABLE store (\n"
 	"	one INTEGER PRIMARY KEY CHECK (one = 1),\n"
 	"	id TEXT NOT NULL,\n"
 	"	schema INTEGER NOT NULL,\n"
 	"	revision INTEGER NOT NULL,\n"
 	"	created_ms INTEGER NOT NULL,\n"
-	"	created_by TEXT NOT NULL\n"
+	"	created_by TEXT NOT NULL,\n"
+	"	min_reader INTEGER NOT NULL,\n"
+	"	min_writer INTEGER NOT NULL,\n"
+	"	release TEXT NOT NULL\n"
 	")",
 	"CREATE TABLE projects (\n"
 	COMMON("")

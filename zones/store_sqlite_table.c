@@ -18,7 +18,8 @@ void take_common(struct columns *columns, struct entry *entry)
 	entry->uid = take_uid(columns);
 	entry->project = take_uid(columns);
 	entry->revision = (uint64_t)take_integer(columns, 1, INT64_MAX);
-	entry->state = states[take_word(columns, state_words)];
+	/* A state that we do not know allows nothing. */
+	entry->state = states[take_word(columns, state_words, 1)];
 	entry->created_ms = take_integer(columns, 0, INT64_MAX);
 	entry->delete_after_ms = take_integer(columns, 0, INT64_MAX);
 	take_text(columns, LABEL_MAX, &entry->label);

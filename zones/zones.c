@@ -120,10 +120,13 @@ static enum zone_status look(struct zones *zones)
 {
 	AUTO(store_news_clear) struct store_news news = {0};
 
-	if (zones->revision != 0 && !zones->store->operations->changed(zones->store))
+	/* Of a store that can be read in part, each look says so anew. */
+	if (zones->revision != 0 && !zones->limited &&
+	    !zones->store->operations->changed(zones->store))
 		return ZONE_OK;
 	TRY(zones->store->operations->read(zones->store, zones->revision, &news));
-	return zones_apply(zones, &news);
+	TRY(zones_apply(zones, &news));
+	return zones->limited ? ZONE_STORE_NEWER : ZONE_OK;
 }
 
 static int64_t monotonic_ms(const struct zones *zones)
@@ -143,14 +146,18 @@ void zones_looked(struct zones *zones, enum zone_status status)
 	/* Memory may be there again for the next call. */
 	zones->next_look = status == ZONE_NO_MEMORY ? 0 : monotonic_ms(zones) + LOOK_EVERY_MS;
 	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
-	if (status == ZONE_OK)
+	if (status == ZONE_OK || (status == ZONE_STORE_NEWER && zones->limited))
 		zones->loaded = true;
 }
 
-/* While somebody else keeps the store busy, what is known is still good to use. */
+/* While somebody else keeps the store busy, what is known is still good to use; so is what could be
+ * read of a newer store. */
 static enum zone_status bearable(const struct zones *zones, enum zone_status status)
 {
-	return zones->loaded && status == ZONE_STORE_UNAVAILABLE ? ZONE_OK : status;
+	bool good =
+		status == ZONE_STORE_UNAVAILABLE || (status == ZONE_STORE_NEWER && zones->limited);
+
+	return zones->loaded && good ? ZONE_OK : status;
 }
 
 static void unlock(struct zones **zones)

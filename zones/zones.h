@@ -49,7 +49,8 @@ void zones_abandon(struct zones *zones); /* in a fork's child */
  * Reads what is new in the store; without `now`, at most once a second, and without waiting for
  * another thread that is at it. Every look-up below sees at least that state. Once something has
  * been read, a store that is merely out of reach is no failure without `now`: what is known stays
- * good to use. ZONE_STORE_….
+ * good to use; nor is one that this release may read in part (projects, root keys, and which zones
+ * not to open). ZONE_STORE_….
  */
 enum zone_status zones_refresh(struct zones *zones, bool now);
 /* False: the index lacks a part of what the store has, since memory lacked when that was read. The
@@ -234,6 +235,14 @@ enum zone_status zones_entry_delete(struct zones *zones, const struct entry *ent
  * or root key must be restored first. An archive gives its project, in a new slot. */
 enum zone_status zones_entry_restore(struct zones *zones, const struct entry *entry,
 				     struct entry **ret_entry);
+
+/* The store's levels, as JSON (docs/store.md); and bringing it to another, which is audited.
+ * ZONE_CONFLICT: it is not at `from`; ZONE_IN_USE: what a level brought is in use; ZONE_INVALID: a
+ * level that is not known; ZONE_STORE_…. */
+enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_json);
+enum zone_status zones_store_levels(struct zones *zones, unsigned *ret_level,
+				    unsigned *ret_understood);
+enum zone_status zones_store_bring(struct zones *zones, unsigned from, unsigned to);
 
 /* For `doctor`: configuration of the store, its state, and for each root key and zone of a project
  * what a check says, as text; and which statuses are behind its faults. KMS. */

@@ -1,0 +1,248 @@
+/* cmek store …: the store's level (docs/store.md), by the module's diagnostic object. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "base/encode.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "cli/token.h"
+
+/* What the module says of its store; `token` is any project's. */
+struct view {
+	struct token token;
+	CK_OBJECT_HANDLE diagnostic;
+	json_t *facts;
+};
+
+static void view_close(struct view *view)
+{
+	json_decref(view->facts);
+	token_close(&view->token);
+}
+
+static int open_any(struct token *ret_token)
+{
+	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	const CK_FUNCTION_LIST *functions;
+	char label[TOKEN_LABEL_SIZE];
+	CK_ULONG count;
+
+	TRY(module_load(&functions));
+	TRY(module_slots(functions, &slots, &count));
+	for (CK_ULONG i = 0; i < count; i++)
+		if (slot_label(functions, slots[i], label, NULL))
+			return token_open_slot(functions, slots[i], ret_token);
+	return fail(CMEK_EXIT_NOT_FOUND,
+		    "the store holds no project; make one: cmek project create NAME");
+}
+
+static int view_open(struct view *view)
+{
+	CK_ATTRIBUTE length = {CKA_CMEK_STORE, NULL, 0};
+	CK_RV rv;
+
+	TRY(open_any(&view->token));
+	view->diagnostic = token_diagnostic(&view->token);
+	rv = view->token.functions->C_GetAttributeValue(view->token.session, view->diagnostic,
+							&length, 1);
+	if (rv != CKR_OK)
+		return module_failed(rv, "looking at the store");
+	view->facts = token_store_facts(&view->token);
+	return view->facts != NULL ? CMEK_EXIT_OK
+				   : fail(CMEK_EXIT_FAILED, "the module says nothing of its store");
+}
+
+static unsigned number(const json_t *of, const char *name)
+{
+	return (unsigned)json_integer_value(json_object_get(of, name));
+}
+
+static const char *text(const json_t *of, const char *name)
+{
+	const char *value = json_string_value(json_object_get(of, name));
+
+	return value == NULL ? "" : value;
+}
+
+static bool is_so(const json_t *of, const char *name)
+{
+	return json_is_true(json_object_get(of, name));
+}
+
+static int print_json(json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+	return CMEK_EXIT_OK;
+}
+
+int store_show(const struct arguments *arguments)
+{
+	struct printer printer = {.single = true};
+	AUTO(view_close) struct view view = {0};
+	const char *path;
+
+	TRY(view_open(&view));
+	if (arguments->json)
+		return print_json(view.facts);
+	path = text(view.facts, "store");
+	print_row(&printer);
+	print_text(&printer, "store", path);
+	print_number(&printer, "level", number(view.facts, "level"));
+	print_number(&printer, "readers_need", number(view.facts, "min_reader"));
+	print_number(&printer, "writers_need", number(view.facts, "min_writer"));
+	print_text(&printer, "known_since", text(view.facts, "needs"));
+	print_number(&printer, "this_release_knows", number(view.facts, "understands"));
+	print_text(&printer, "read_here",
+		   is_so(view.facts, "reads") ? "yes" : "projects and root keys alone");
+	print_text(&printer, "changed_here",
+		   !is_so(view.facts, "writes")	    ? "no: a later release is needed"
+		   : !is_so(view.facts, "writable") ? "no: it is read-only"
+						    : "yes");
+	return print_end(&printer);
+}
+
+/* --- From one level to another */
+
+struct plan {
+	unsigned from, to;
+	bool dry_run;
+};
+
+static const json_t *level_of(const json_t *facts, unsigned level)
+{
+	return json_array_get(json_object_get(facts, "levels"), level - 1);
+}
+
+static void print_who(const json_t *facts, const char *what, unsigned level)
+{
+	printf("  it is %s by releases that know level %u: cmek-pkcs11 %s or later\n", what, level,
+	       text(level_of(facts, level), "release"));
+}
+
+static void print_plan(const json_t *facts, const struct plan *plan)
+{
+	const json_t *target = level_of(facts, plan->to);
+	unsigned low = plan->from < plan->to ? plan->from : plan->to;
+	unsigned high = plan->from < plan->to ? plan->to : plan->from;
+
+	printf("store %s: level %u to %u\n", text(facts, "store"), plan->from, plan->to);
+	for (unsigned level = low + 1; level <= high; level++)
+		printf("  switched %s: %s (level %u)\n", plan->to > plan->from ? "on" : "off",
+		       text(level_of(facts, level), "feature"), level);
+	print_who(facts, "read", number(target, "min_reader"));
+	print_who(facts, "changed", number(target, "min_writer"));
+	if (plan->to > plan->from)
+		puts("  the way back, until one of these is used: cmek store downgrade");
+}
+
+static int report(const struct arguments *arguments, const json_t *facts, const struct plan *plan)
+{
+	const json_t *target = level_of(facts, plan->to);
+	json_t *json;
+
+	if (!arguments->json) {
+		print_plan(facts, plan);
+		puts(plan->dry_run ? "nothing was changed" : "done");
+		return CMEK_EXIT_OK;
+	}
+	json = json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "store", text(facts, "store"), "from",
+			 (int)plan->from, "to", (int)plan->to, "min_reader",
+			 (int)number(target, "min_reader"), "min_writer",
+			 (int)number(target, "min_writer"), "changed",
+			 !plan->dry_run && plan->from != plan->to);
+	print_json(json);
+	json_decref(json);
+	return CMEK_EXIT_OK;
+}
+
+/* The module compares `from` with what the store says in the transaction. */
+static int carry_out(const struct arguments *arguments, struct view *view, const struct plan *plan)
+{
+	CK_ULONG levels[2] = {plan->from, plan->to};
+	CK_ATTRIBUTE change = {CKA_CMEK_STORE_LEVEL, levels, sizeof(levels)};
+	CK_RV rv;
+
+	if (!plan->dry_run) {
+		rv = view->token.functions->C_SetAttributeValue(view->token.session,
+								view->diagnostic, &change, 1);
+		if (rv != CKR_OK)
+			return module_failed(rv, "bringing the store to level %u", plan->to);
+	}
+	return report(arguments, view->facts, plan);
+}
+
+static int stay(const struct arguments *arguments, const json_t *facts, unsigned level,
+		const char *why)
+{
+	const struct plan plan = {level, level, true};
+
+	if (arguments->json)
+		return report(arguments, facts, &plan);
+	printf("store %s is at level %u, %s\n", text(facts, "store"), level, why);
+	return CMEK_EXIT_OK;
+}
+
+static int check_known(const json_t *facts)
+{
+	if (is_so(facts, "writes") && number(facts, "level") <= number(facts, "understands"))
+		return CMEK_EXIT_OK;
+	return fail(CMEK_EXIT_REFUSED,
+		    "store %s is at level %u, which %s knows; this release (%s) knows %u: use that",
+		    text(facts, "store"), number(facts, "level"), text(facts, "needs"),
+		    text(facts, "this_release"), number(facts, "understands"));
+}
+
+static int target_level(const struct arguments *arguments, const json_t *facts, unsigned *ret_level)
+{
+	const char *wished = arguments_value(arguments, "to");
+	unsigned level = number(facts, "level"), newest = number(facts, "understands");
+	uint64_t to = newest;
+
+	if (wished != NULL && (!decimal_decode(wished, newest, &to) || to < level))
+		return fail(CMEK_EXIT_USAGE,
+			    "--to is a level from %u (where the store is) to %u, not %s", level,
+			    newest, wished);
+	*ret_level = (unsigned)to;
+	return CMEK_EXIT_OK;
+}
+
+int store_upgrade(const struct arguments *arguments)
+{
+	AUTO(view_close) struct view view = {0};
+	struct plan plan = {.dry_run = arguments_value(arguments, "dry-run") != NULL};
+
+	TRY(view_open(&view));
+	TRY(check_known(view.facts));
+	plan.from = number(view.facts, "level");
+	TRY(target_level(arguments, view.facts, &plan.to));
+	if (plan.from == plan.to)
+		return stay(arguments, view.facts, plan.to,
+			    plan.to == number(view.facts, "understands")
+				    ? "the newest that this release knows"
+				    : "as you wish");
+	return carry_out(arguments, &view, &plan);
+}
+
+int store_downgrade(const struct arguments *arguments)
+{
+	AUTO(view_close) struct view view = {0};
+	struct plan plan = {.dry_run = arguments_value(arguments, "dry-run") != NULL};
+
+	TRY(view_open(&view));
+	TRY(check_known(view.facts));
+	plan.from = number(view.facts, "level");
+	if (plan.from == 1)
+		return stay(arguments, view.facts, 1, "the lowest");
+	plan.to = plan.from - 1;
+	if (!is_so(view.facts, "way_back"))
+		return fail(CMEK_EXIT_REFUSED,
+			    "store %s stays at level %u: what that brought is in use; remove that "
+			    "first",
+			    text(view.facts, "store"), plan.from);
+	return carry_out(arguments, &view, &plan);
+}

@@ -1,0 +1,110 @@
+/* The store's levels as people and programs see them, and bringing it to another. */
+#include "base/cancel.h"
+#include "base/encode.h"
+#include "base/macros.h"
+#include "zones/audit.h"
+#include "zones/state.h"
+
+#include <jansson.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static enum zone_status look_at(struct zones *zones, struct store_facts *ret_facts)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	enum zone_status status;
+
+	pthread_mutex_lock(&zones->changing);
+	status = zones->store->operations->look_at(zones->store, ret_facts);
+	pthread_mutex_unlock(&zones->changing);
+	return status;
+}
+
+static json_t *level_json(const struct store_level *level)
+{
+	return json_pack("{s:i, s:i, s:i, s:s, s:s}", "level", (int)level->level, "min_reader",
+			 (int)level->min_reader, "min_writer", (int)level->min_writer, "release",
+			 level->release, "feature", level->feature);
+}
+
+static json_t *facts_json(const struct store_facts *facts)
+{
+	unsigned own = store_level_understood();
+	const struct store_head *head = &facts->head;
+	const char *path = utf8_valid(bytes_of(facts->path)) ? facts->path : "?";
+	json_t *levels = json_array();
+
+	for (unsigned level = 1; level <= own; level++)
+		json_array_append_new(levels, level_json(store_level_row(level)));
+	return json_pack("{s:s, s:b, s:i, s:i, s:i, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:o}",
+			 "store", path, "exists", facts->exists, "level", (int)head->level,
+			 "min_reader", (int)head->min_reader, "min_writer", (int)head->min_writer,
+			 "needs", head->release, "this_release", CMEK_VERSION, "understands",
+			 (int)own, "reads", head->min_reader <= own, "writes",
+			 head->min_writer <= own, "writable", facts->writable, "way_back",
+			 facts->way_back, "levels", levels);
+}
+
+enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_json)
+{
+	struct store_facts facts;
+	json_t *json;
+	char *text;
+
+	TRY(look_at(zones, &facts));
+	json = facts_json(&facts);
+	text = json == NULL ? NULL : json_dumps(json, JSON_ENSURE_ASCII);
+	json_decref(json);
+	if (text == NULL)
+		return ZONE_NO_MEMORY;
+	buffer_put_text(ret_json, text);
+	free(text);
+	return ret_json->failed ? ZONE_NO_MEMORY : ZONE_OK;
+}
+
+enum zone_status zones_store_levels(struct zones *zones, unsigned *ret_level,
+				    unsigned *ret_understood)
+{
+	struct store_facts facts;
+
+	TRY(look_at(zones, &facts));
+	*ret_level = facts.head.level;
+	*ret_understood = store_level_understood();
+	return ZONE_OK;
+}
+
+static void audit(unsigned from, unsigned to)
+{
+	char levels[64];
+	struct audit_event event = {
+		.event = "store",
+		.action = to > from ? "upgraded" : "downgraded",
+		.outcome = "ok",
+		.name = levels,
+		.duration_us = -1,
+	};
+
+	snprintf(levels, sizeof(levels), "level %u to %u", from, to);
+	audit_write(&event);
+}
+
+static enum zone_status bring(struct zones *zones, unsigned from, unsigned to)
+{
+	TRY(audit_ready());
+	TRY(zones->store->operations->bring(zones->store, from, to));
+	if (from != to)
+		audit(from, to);
+	return ZONE_OK;
+}
+
+enum zone_status zones_store_bring(struct zones *zones, unsigned from, unsigned to)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	enum zone_status status;
+
+	pthread_mutex_lock(&zones->changing);
+	status = bring(zones, from, to);
+	pthread_mutex_unlock(&zones->changing);
+	return status;
+}
