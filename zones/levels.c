@@ -28,22 +28,33 @@ static json_t *level_json(const struct store_level *level)
 			 level->release, "feature", level->feature);
 }
 
+/* NULL: no memory. */
+static json_t *levels_json(void)
+{
+	json_t *levels = json_array();
+
+	for (unsigned level = 1; level <= store_level_understood(); level++) {
+		if (json_array_append_new(levels, level_json(store_level_row(level))) == 0)
+			continue;
+		json_decref(levels);
+		return NULL;
+	}
+	return levels;
+}
+
 static json_t *facts_json(const struct store_facts *facts)
 {
 	unsigned own = store_level_understood();
 	const struct store_head *head = &facts->head;
 	const char *path = utf8_valid(bytes_of(facts->path)) ? facts->path : "?";
-	json_t *levels = json_array();
 
-	for (unsigned level = 1; level <= own; level++)
-		json_array_append_new(levels, level_json(store_level_row(level)));
 	return json_pack("{s:s, s:b, s:i, s:i, s:i, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:o}",
 			 "store", path, "exists", facts->exists, "level", (int)head->level,
 			 "min_reader", (int)head->min_reader, "min_writer", (int)head->min_writer,
 			 "needs", head->release, "this_release", CMEK_VERSION, "understands",
 			 (int)own, "reads", head->min_reader <= own, "writes",
 			 head->min_writer <= own, "writable", facts->writable, "way_back",
-			 facts->way_back, "levels", levels);
+			 facts->way_back, "levels", levels_json());
 }
 
 enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_json)

@@ -49,7 +49,7 @@ FORMS = {
 NEEDED = {
     "kms": {"root_key", "duration_us"}, "outage": {"root_key", "failed", "refused", "duration_us"}, "lease": {"project_id", "zone", "version"}, "zone": {"project", "project_id"},
     **dict.fromkeys(("project", "root_key", "cluster", "archive"), {"project", "project_id", "name"}),
-    "key": {"project", "project_id", "zone", "version"},
+    "key": {"project", "project_id", "zone", "version"}, "store": {"name"},
 }
 
 
@@ -350,7 +350,11 @@ def check_life(ok, place):
             place.cmek("key", "enable", "--project", "p", "local"), place.consumer("life"),
             place.cmek("project", "create", "old"), place.consumer("archive"), place.cmek("project", "restore", "new")]
     place.configure("")
-    ok(done == [0, 0, 0, True, 0, True, 0], "a life with all that can happen", (done, place.said))
+    # A release to come, which has another level to bring the store to.
+    ours, place.environment["CMEK_PKCS11_MODULE"] = place.environment["CMEK_PKCS11_MODULE"], os.path.join(BUILD, "tests", "module", "cmek-next.so")
+    done += [place.cmek("store", "upgrade", "--to", "2"), place.cmek("store", "downgrade")]
+    place.environment["CMEK_PKCS11_MODULE"] = ours
+    ok(done == [0, 0, 0, True, 0, True, 0, 0, 0], "a life with all that can happen", (done, place.said))
     place.take()
 
 

@@ -161,7 +161,7 @@ def check_killed(place):
     span = time.monotonic() - began
     for _ in range(2):
         place.cmek("store", "downgrade", module=NEXT)
-    for _ in range(30):
+    for _ in range(20):
         child = subprocess.Popen([CMEK, "store", "upgrade"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(span * (0.3 + 1.2 * chance.random()))
         child.send_signal(signal.SIGKILL)
@@ -173,7 +173,7 @@ def check_killed(place):
         levels[facts["level"]] = levels.get(facts["level"], 0) + 1
         for _ in range(facts["level"] - 1):
             place.cmek("store", "downgrade", module=NEXT)
-    ok(whole, f"of 30 upgrades that were killed each was whole or none: {levels}", state)
+    ok(whole, f"of 20 upgrades that were killed each was whole or none: {levels}", state)
 
 
 def check_together(place):
