@@ -2,8 +2,10 @@
 #include "objects/objects_private.h"
 
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "objects/error.h"
 #include "objects/links.h"
 
 /* Numbers of entries lie below. Handles above are never given twice. */
@@ -173,6 +175,10 @@ static CK_RV find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HAND
 
 	if (entry == NULL && !zones_are_whole(objects->zones))
 		return CKR_HOST_MEMORY;
+	if (entry == NULL && zones_are_limited(objects->zones)) {
+		log_reason("%s", zone_status_text(ZONE_STORE_NEWER));
+		return error_of_zone(ZONE_STORE_NEWER, ERROR_OBJECT);
+	}
 	if (entry == NULL)
 		forget_view(objects, handle);
 	if (entry == NULL || objects_project(objects, slot, &project) != CKR_OK ||

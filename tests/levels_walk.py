@@ -81,6 +81,12 @@ class Program:
         finally:
             self.module.destroy(zone)
 
+    def hold(self, label):
+        self.handles[label] = self.zone(label), self.module.generate(TOKEN=False, EXTRACTABLE=True, ZONE=self.module.get(self.zone(label), "ZONE"))
+
+    def use_held(self, label):
+        return self.module.wrap(p11.mechanism("DEK_WRAP"), *self.handles[label]).hex()
+
     def record(self, label):
         return self.module.get(self.zone(label), "ENCRYPTED_KEY").hex()
 

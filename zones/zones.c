@@ -195,6 +195,11 @@ bool zones_are_whole(const struct zones *zones)
 	return !atomic_load_explicit(&zones->broken, memory_order_acquire);
 }
 
+bool zones_are_limited(const struct zones *zones)
+{
+	return atomic_load_explicit(&zones->limited, memory_order_acquire);
+}
+
 uint64_t zones_generation(const struct zones *zones)
 {
 	return atomic_load_explicit(&zones->generation, memory_order_acquire);

@@ -56,6 +56,9 @@ enum zone_status zones_refresh(struct zones *zones, bool now);
 /* False: the index lacks a part of what the store has, since memory lacked when that was read. The
  * next look-up reads it anew; what is not found before may well be there. */
 bool zones_are_whole(const struct zones *zones);
+/* The store asks more of a reader than this release knows: there are projects and root keys alone,
+ * as far as it can tell. */
+bool zones_are_limited(const struct zones *zones);
 /* Changes with every change of the index: what was looked up before it may be stale after it. */
 uint64_t zones_generation(const struct zones *zones);
 

@@ -90,13 +90,16 @@ def check_writers_level(place, sealed):
 
 def check_readers_level(place, sealed, deleted):
     running = Process("running", MODULE, 1, place)
-    ok(running.do("wrap_open", "c/one")["rv"] == 0, "a process of the older release is at work")
+    ok(running.do("wrap_open", "c/one")["rv"] == running.do("hold", "c/one")["rv"] == running.do("use_held", "c/one")["rv"] == 0,
+       "a process of the older release is at work")
     place.cmek("store", "upgrade", module=NEXT)
     said = running.do("labels")
     ok(said.get("got") == ["", "root"] or said.get("got") == ["p", "root"] or set(said.get("got", ())) <= {"", "p", "root"},
        "at a level that it can't read it has projects and root keys alone", said)
     said = running.do("wrap_open", "c/one")
     ok((said["rv"], said["reason"]) == (0x30, 204), "the rest is refused, and not said to be absent", said)
+    said = running.do("use_held", "c/one")
+    ok((said["rv"], said["reason"]) == (0x30, 204), "also by a handle that was open", said)
     log_before = open(place.log, encoding="utf-8").read()
     for _ in range(20):
         running.do("labels")
