@@ -15,7 +15,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(ROOT, "build"))
 MODULE, NEXT, CMEK = (os.path.join(BUILD, name) for name in ("cmek-pkcs11.so", "tests/module/cmek-next.so", "cmek"))
 PROTECTED, DEVICE_ERROR = 0xE2, 0x30
-READER, WRITER = 204, 320  # CMEK_ERROR_STORE_NEWER, …_WRITER
+READER, WRITER = 204, 207  # CMEK_ERROR_STORE_NEWER, …_WRITER
 CKO_DIAGNOSTIC, CKO_CLUSTER = 0x80434D02, 0x80434D01
 p11.CKA.update({"STORE": 0x80434D15, "STORE_LEVEL": 0x80434D16, "CMEK_VERSION": 0x80434D06, "CLUSTER": 0x80434D04, "MESSAGE": 0x80434D0D,
                 "ROOT_KEY": 0x80434D09, "REGION": 0x80434D03})
