@@ -5,6 +5,7 @@
 #   make check-all         thread sanitizer, valgrind, both compilers, long sweeps, Debian 13 (as root)
 #   make bench             speed beside libcrypto, NSS and SoftHSM2
 #   make install           PREFIX=/usr/local, P11_KIT_MODULES=/etc/pkcs11/modules; DESTDIR is honoured
+#   make dist              a release's archive of what is committed, in build/dist (docs/release.md)
 #   make deps              only install what the above need
 #   make format            lay out the C sources as .clang-format says
 
@@ -39,6 +40,9 @@ install: build
 	@ninja -C build --quiet
 	meson install -C build $(if $(DESTDIR),--destdir $(DESTDIR))
 
+dist:
+	@tools/dist.sh
+
 deps:
 	@tools/deps.sh build demo moto check check-all bench
 
@@ -48,4 +52,4 @@ format:
 clean:
 	rm -rf build build-*
 
-.PHONY: all build demo check check-all bench install deps format clean
+.PHONY: all build demo check check-all bench install dist deps format clean

@@ -24,8 +24,7 @@ OTHERWISE = {
 
 
 def sources():
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "*.c"], capture_output=True, text=True, check=True).stdout
-    return [path for path in listed.split() if path.split("/")[0] in FOLDERS]
+    return sorted(path for folder in FOLDERS for path in glob.glob(f"{folder}/*.c", root_dir=ROOT))
 
 
 def run_tests(build):

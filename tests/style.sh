@@ -6,7 +6,18 @@ cd "$root" || exit 1
 
 layout_version=14 # releases of clang-format differ; one decides
 
-sources() { git ls-files -co --exclude-standard "$@" | while read -r file; do [ -e "$file" ] && echo "$file"; done; }
+# The files that match any of PATTERN..., whose * goes across folders. Where there is no git work tree, as in what a
+# release's archive unpacks to, each file counts that is in no build folder.
+sources() {
+    local pattern patterns=(-false)
+    if [ -e .git ]; then
+        git ls-files -co --exclude-standard "$@" | while read -r file; do [ -e "$file" ] && echo "$file"; done
+        return
+    fi
+    for pattern in "$@"; do patterns+=(-o -path "./$pattern"); done
+    find . -type d \( -path './build*' -o -name .cache -o -name __pycache__ -o -exec test -e '{}/meson-private' ';' \) -prune \
+        -o -type f \( "${patterns[@]}" \) -print | sed 's|^\./||' | sort
+}
 
 laid_out() {
     sources '*.c' '*.h' | xargs --no-run-if-empty clang-format --dry-run -Werror ||
@@ -34,9 +45,15 @@ no_jumps() { ! sources '*.c' '*.h' | grep -v '^tests/' | xargs grep -nE '^[[:spa
 
 shells_are_clean() { sources '*.sh' .ci/run | xargs shellcheck --severity=warning --external-sources; }
 
-if ! git rev-parse --git-dir >/dev/null 2>&1; then
-    skip "the sources are laid out" "not a git work tree, so that the sources can't be listed"
-elif [[ $(clang-format --version 2>/dev/null) != *"version $layout_version."* ]]; then
+some_are_found() { [ "$(sources '*.c' | wc -l)" -gt 100 ]; }
+
+if [ -e .git ] && ! git ls-files >/dev/null 2>&1; then
+    # Another user's work tree, or no git.
+    skip "the sources are listed" "git does not list them: $(git ls-files 2>&1 | head -n 1)"
+    finish
+fi
+ok "the sources are listed" some_are_found
+if [[ $(clang-format --version 2>/dev/null) != *"version $layout_version."* ]]; then
     skip "the sources are laid out" "clang-format $layout_version decides, and it is not here"
 else
     ok "the sources are laid out as .clang-format says" laid_out
