@@ -7,5 +7,5 @@ shift
 mkdir -p "$folder"
 quietly() { "$@" >"$folder/output.log" 2>&1 || { cat "$folder/output.log" >&2; return 1; }; }
 # The folder may exist without a build in it: build/venv and build/node may be there first.
-[ -e "$folder/build.ninja" ] || quietly meson setup "$folder" "$@"
+[ -e "$folder/build.ninja" ] || quietly meson setup "$folder" -Dtests=enabled "$@"
 ninja -C "$folder" --quiet
