@@ -7,10 +7,14 @@
 #include "bench/bench.h"
 #include "base/macros.h"
 
+#include <errno.h>
 #include <ftw.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -204,18 +208,12 @@ static bool report_failures(const struct work *work, const struct peer *peers,
 	return failed;
 }
 
-int main(int argc, char **argv)
+static int measure_all(const char *folder, size_t rounds)
 {
 	static struct result results[PEER_COUNT];
 	static struct peer peers[PEER_COUNT];
-	char folder[] = "/tmp/cmek-bench-XXXXXX";
-	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS_DEFAULT;
 	bool failed = false;
 
-	if (rounds < 1 || rounds > ROUNDS_MAX || mkdtemp(folder) == NULL) {
-		fprintf(stderr, "usage: %s [ROUNDS], at most %d\n", argv[0], ROUNDS_MAX);
-		return 2;
-	}
 	peers_open(peers, folder);
 	print_head(peers, rounds);
 	for (size_t i = 0; i < work_count; i++) {
@@ -224,6 +222,57 @@ int main(int argc, char **argv)
 		failed = report_failures(&works[i], peers, results) || failed;
 	}
 	print_missing(peers);
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return failed ? 1 : 0;
+}
+
+static volatile sig_atomic_t measuring; /* the child's pid */
+
+static void pass_on(int number)
+{
+	kill(measuring, number);
+}
+
+/* A child measures, so that its folder goes away however it ends: by itself, by a crash, or by a
+ * signal that cuts it short. */
+static int measure_aside(const char *folder, size_t rounds)
+{
+	const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+	const struct sigaction passes_on = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+	sigset_t blocked, before;
+	int status = 0;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < COUNT_OF(ends); i++)
+		sigaddset(&blocked, ends[i]);
+	sigprocmask(SIG_BLOCK, &blocked, &before);
+	measuring = fork();
+	if (measuring == 0) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		exit(measure_all(folder, rounds));
+	}
+	if (measuring > 0) {
+		for (size_t i = 0; i < COUNT_OF(ends); i++)
+			sigaction(ends[i], &passes_on, NULL);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		while (waitpid(measuring, &status, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	if (measuring < 0)
+		return 1;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int main(int argc, char **argv)
+{
+	const char *place = getenv("TMPDIR");
+	char folder[PATH_MAX];
+	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : ROUNDS_DEFAULT;
+
+	snprintf(folder, sizeof(folder), "%s/cmek-bench-XXXXXX", place != NULL ? place : "/tmp");
+	if (rounds < 1 || rounds > ROUNDS_MAX || mkdtemp(folder) == NULL) {
+		fprintf(stderr, "usage: %s [ROUNDS], at most %d\n", argv[0], ROUNDS_MAX);
+		return 2;
+	}
+	return measure_aside(folder, rounds);
 }

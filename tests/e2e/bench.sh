@@ -12,4 +12,16 @@ ours() { awk -F'|' 'NF > 3 && $4 ~ /^ [0-9.]+ µs/' "$work/table"; }
 ok "AES-256-GCM of four sizes, wrap, unwrap, find" test "$(grep -cE '^\| (AES-256-GCM, |wrap |unwrap |find )' "$work/table")" -eq 10
 ok "with a time of ours each" test "$(ours | wc -l)" -eq 10
 ok "beside libcrypto and the other modules, in one process" grep -qE '^\|  \| libcrypto \| cmek-pkcs11' "$work/table"
+
+# Cut short, as by Ctrl-C or meson's time limit.
+mkdir "$work/tmp"
+TMPDIR=$work/tmp "$build/bench/bench" 501 >"$work/.last" 2>&1 &
+for _ in $(seq 200); do
+    [ -z "$(ls "$work/tmp")" ] || break
+    sleep 0.1
+done
+ok "it works in a folder of its own" test -n "$(ls "$work/tmp")"
+kill -TERM $!
+wait $!
+ok "which is gone when it is cut short" test -z "$(ls "$work/tmp")"
 finish
