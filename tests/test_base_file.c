@@ -284,7 +284,7 @@ static void folder_that_is_put_in_a_new_one_s_place_is_not_given_away(void **sta
 
 	(void)state;
 	if (geteuid() != 0) {
-		print_message("it takes root to give folders away\n");
+		print_message("# reason: it takes root to give folders away\n");
 		skip();
 	}
 	assert_true(file_make_folders(private));
