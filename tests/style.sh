@@ -67,4 +67,5 @@ ok "no marks for later are left in the sources" no_marks
 ok "no line ends in white space" clean_ends
 ok "each header begins with #pragma once" one_guard
 ok "no goto" no_jumps
+ok "each source names its licence and copyright" tools/spdx.py
 finish

@@ -103,5 +103,5 @@ run) shift && exec unshare "${apart[@]}" "$self" inside "$@" ;; # exec: who ends
 base) make_base "$2" ;;
 packages) add_packages ;;
 inside) shift; mount_all; run_inside "$@" ;;
-*) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit 2 ;;
+*) sed -n '2,/^set/{/SPDX-/d; s/^# \{0,1\}//p}' "$0" && exit 2 ;;
 esac
