@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # What a person types. Thin on purpose: building is meson's, checking is tools/check.py's.
 #
 #   make demo [KMS=moto]   the whole hierarchy on real files; with KMS=moto over HTTP

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Owner, group, mode, ACL and attributes. ACLs are extended attributes to the kernel, which is all
  * that is needed of them here. */
 #include "base/access.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who may do what with a file, handed on to another: to the one that takes its place, or that
  * belongs to it. What can't be kept leaves less than there was, and never more, to anybody but

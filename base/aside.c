@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* "folder/.cmek-" and 16 digits: those of the file's name, or random ones. */
 #include "base/aside.h"
 #include "base/encode.h"

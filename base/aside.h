@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file beside another that is written first and then renamed to it. Its name is always the same
  * for the same file, so what a killed process left is taken over by the next one; a writer at

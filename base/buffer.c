@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Owned bytes that grow, and remember when they could not. */
 #include "base/buffer.h"
 #include "base/secret.h"

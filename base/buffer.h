@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Owned bytes that grow. A buffer remembers that an append failed (out of memory, over its limit),
  * so a run of appends needs one look at `failed` at the end. Growing wipes what it leaves behind

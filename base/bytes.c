@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What of bytes is not inline: comparison in constant time, and blanks. */
 #include "base/bytes.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pthread_cancel() of a thread that is in a call of ours: it would go with our locks held and its
  * question unanswered, and all others would wait for ever. So whatever may wait or write holds it

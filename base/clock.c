@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The system's clocks, and UTC as text without the C library's time zone lock. */
 #include "base/clock.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time. Leases count by the earlier of two clocks: MONOTONIC_COARSE stops in suspend,
  * REALTIME_COARSE can be set back; each alone would lengthen a lease. Both cost some 3 ns. Tests

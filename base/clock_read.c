@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reads moments that others write. Strict about form and ranges; a leap second is the next second.
  */
 #include "base/clock.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hexadecimal, base64, decimal and UTF-8; strict in what is read. */
 #include "base/encode.h"
 

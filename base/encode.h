@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text forms of bytes. Decoders are strict: any character or padding out of place fails. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whole reads, whole writes and folders, by system calls only. */
 #include "base/file.h"
 #include "base/access.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files: whole reads with a limit, and whole writes that appear at once. Errors leave errno set. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Notices a fork by a page that the kernel zeroes in the child. */
 #include "base/fork.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Notices that the process is a fork's child. A page marked MADV_WIPEONFORK holds a number that the
  * kernel zeroes in the child, so the check is one load, where getpid() is a system call. Where

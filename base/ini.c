@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The reader of INI text. A line belongs to the value before it if it is indented deeper than that
  * value's key, so an indented key right after a header is a key, as AWS's own readers take it.

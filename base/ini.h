@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * INI text: cmek.conf, and AWS's config and credentials files. Lines of any length, "[section]",
  * "key = value" or "key : value" (a key ends at the first of the two signs), whole-line comments by

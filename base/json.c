@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A reader by recursive descent, a function for each rule of RFC 8259's grammar. */
 #include "base/json.h"
 #include "base/buffer.h"

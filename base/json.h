@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON text that is read where memory may be short. Jansson's own reader is not for that: where an
  * allocation fails it leaves a character out and then calls a good text invalid, ends the process

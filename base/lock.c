@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A lock is never removed, and its permissions are given once, while it is still ours alone:
  * whoever owns its folder could else have them given to another file. */
 #include "base/lock.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Taking turns by flock() on a file of its own beside the one that is guarded: with that one's
  * owner, group and mode, so that whoever may use the one may take the other, whoever made it.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The log. No lock, since a fork's child must not find one held: the level and the destination are
  * atomic, and a file's descriptor, once it exists, keeps its number for ever.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The log: PKCS #11 has no other channel for a reason. One line a message, written with one write()
  * so that threads and processes do not mix; control characters in it are written as \xNN, what is

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Open addressing with linear probing; removal shifts back what follows, so there are no
  * tombstones and a long-lived map does not decay. */
 #include "base/map.h"

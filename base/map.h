@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A hash map from bytes to a pointer. Keys are borrowed and must live as long as their entry (they
  * usually lie in the value). Not thread-safe. The hash is seeded per process, since labels come

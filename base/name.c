@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a name may be made of: two tables of characters. */
 #include "base/name.h"
 #include "base/encode.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The rule for names: of projects, clusters, databases and root keys, by whatever way they are
  * given. Two names that nobody can tell apart, or that steer the terminal they are listed on, are a

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One rule for every path that we are given in writing. */
 #include "base/path.h"
 #include "base/buffer.h"

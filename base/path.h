@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Paths as people write them, in cmek.conf, in pReserved and in our environment variables:
  * absolute, or from the home folder by "~/". What shells and other programs would read in them

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cursor over borrowed bytes, the counterpart of buffer_put_*. Remembers that it ran out, so a
  * run of reads needs one look at the end; after that every read gives 0 or no bytes. */
 #pragma once

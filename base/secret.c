@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A slab allocator for secrets. A slab is an aligned run of pages: a header, then slots of one
  * size, so that a slot's slab is found from its address. In a fork's child the kernel zeroes the

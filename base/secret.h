@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory for key bytes: locked (mlock) where the limit allows, not in core dumps (MADV_DONTDUMP),
  * gone in a fork's child (MADV_WIPEONFORK: the child reads zeros), wiped when freed. Slots of a

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keeps SIGPIPE from the host while we write. */
 #include "base/sigpipe.h"
 

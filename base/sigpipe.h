@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing to a pipe or socket whose reader has gone raises SIGPIPE, whose default ends the host.
  * Between begin and end the thread blocks it, and takes away one that its own writing raised.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* strerror() names most of them well; what to do stands in one table. */
 #include "base/system_error.h"
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Errors of the operating system (errno), as they are told to people: what it was, and what to do.
  */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a thread remembers from one call to the next. Not _Thread_local: such memory of a library
  * that is loaded late comes to be at its first use, and where there is none then, glibc ends the

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Measures and prints a table. All peers take turns within each round, so that a machine that slows
  * down slows all of them; the ratio of a round is taken before the median of all rounds is.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Speed of PKCS #11 modules side by side in one process, beside plain libcrypto. A program of its
  * own: it knows modules by their paths and C_* functions alone. */
 #pragma once

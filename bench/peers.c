@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opens the modules: ours from the build, NSS softokn and SoftHSM2 from where they are installed,
  * each with a fresh token. */
 #include "bench/bench.h"

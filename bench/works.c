@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is measured, by PKCS #11 and by libcrypto with a context that is kept. */
 #include "bench/bench.h"
 #include "base/macros.h"

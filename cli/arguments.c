@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The words that follow a command, by the rows of its options. */
 #include <getopt.h>
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the commands of `cmek` share: the table of commands, their arguments, and the ways to end.
  */
 #pragma once

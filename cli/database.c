@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek database …: zones. Those made here wrap and unwrap data keys only. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek decrypt: find the project whose key opens the envelope, check what was asked for, then
  * write. */
 #include <stdio.h>

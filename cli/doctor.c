@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek doctor: the module's own report (CKO_CMEK_DIAGNOSTIC), project by project. A line in which
  * something has FAILED is a fault; the exit code is 0 without one, else that of the gravest. */
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek encrypt; what failures of envelope/ are called, and what --json says of a success. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Failing: in one line on standard error. What a failed PKCS #11 call means to a person: the
  * module's own words first, then a table; and the exit code. */
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek inspect: what an envelope says of itself. Needs neither key nor module, and verifies
  * nothing. */
 #include <stdio.h>

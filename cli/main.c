@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The administrator's tool. Everything it does, it does by PKCS #11 calls; another program can do
  * the same with pkcs11/cmek.h. */
 #include <errno.h>

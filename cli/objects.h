@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What list and show of keys, clusters and databases have in common: one function that prints a row
  * of the kind. */
 #pragma once

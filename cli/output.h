@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An output file that appears only whole: it is written without a name (O_TMPFILE) where the file
  * system can, else under a temporary one, synced, and then put in its place. A file that is there

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek policy: what to write into IAM and into the KMS key's policy so that an identity may do what
  * its role needs and no more. Every use of a root key carries an encryption context
  * (docs/format.md, 3), so the KMS itself keeps the zones apart: who steals the store and has the

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rows for people and for programs: the same fields as an aligned table, as "name: value" lines, or
  * as JSON. */
 #pragma once

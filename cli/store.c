@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek store …: the store's level (docs/store.md), by the module's diagnostic object. */
 #include <stdio.h>
 #include <stdlib.h>

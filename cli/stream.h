@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a command's data comes from and goes to: files or the standard streams, with a progress bar
  * on a terminal. */
 #pragma once

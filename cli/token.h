@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The PKCS #11 module as the commands use it: loaded once, sessions on projects, objects and their
  * attributes, and what an error means to a person. */
 #pragma once

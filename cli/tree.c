@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek tree: projects, root keys with their states, clusters and databases as a picture, or as
  * nested JSON. */
 #include <stdarg.h>

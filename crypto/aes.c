@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES contexts over a provider's functions: keyed once, started anew for each message by its IV
  * alone. */
 #include "crypto/aes.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES in the modes of PKCS #11: a keyed context that is used again and again with new IVs (keying
  * costs more than a short message). Not thread-safe: each session has its own. Data-path functions

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A provider's functions, as crypto/aes.c calls them, over EVP. The state is EVP's own context. */
 #include "base/bytes.h"
 #include "crypto/internal.h"

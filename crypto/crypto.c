@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The private library context and what is fetched from it. No lock: two threads that start at once
  * (or a thread re-entered while OpenSSL loads the host's configuration) each make a context, and
  * the first one stays. */

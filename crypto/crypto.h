@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The library context: the only users of OpenSSL's libcrypto are the files of this folder. A
  * private OSSL_LIB_CTX, so that a host whose default context routes algorithms into this very

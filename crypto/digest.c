@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Digests over EVP; HMAC and the key derivations over digests, since OpenSSL 3.0 takes five times
  * as long to set up its MAC and KDF objects as to run them. */
 #include "crypto/digest.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Digests (FIPS 180-4), HMAC (FIPS 198-1) and the two key derivations built on it. */
 #pragma once
 

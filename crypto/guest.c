@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Being a guest in a host that uses OpenSSL itself. */
 #include "crypto/guest.h"
 

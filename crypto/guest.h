@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Being a guest in a host that uses OpenSSL itself: its thread's error queue, and its end. For code
  * that calls another library which uses OpenSSL in the host's way (curl).

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where our libcrypto functions come from. A process may hold two copies: a host linked statically
  * with OpenSSL exports some of its functions, and the linker gives a module those first and the

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finding a cipher's functions in its provider. */
 #include "base/macros.h"
 #include "crypto/internal.h"

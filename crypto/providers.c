@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which providers of OpenSSL the private context uses: default, or fips and base. */
 #include "base/file.h"
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES key wrap over a keyed ECB context: OpenSSL's own objects cost some ten times as much. */
 #include "base/macros.h"
 #include "base/secret.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Envelopes: files with their encrypted data key (docs/format.md section 5), sealed and opened
  * through any token of this module by PKCS #11 calls alone. Constant memory for data of any length.

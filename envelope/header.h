@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The header of an envelope, docs/format.md section 5: bytes to struct and back. Knows no key, no
  * token and no file. */
 #pragma once

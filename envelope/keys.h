@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The keys of an envelope, by PKCS #11 calls alone: find a zone, make or open the DEK, derive
  * payload key and commitment (docs/format.md section 5.1). Handles are session objects of the

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The chunks of an envelope (docs/format.md section 5.3): each sealed alone, its place and the end
  * bound in by the nonce. */
 #pragma once

@@ -1,3 +1,6 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "envelope/status.h"
 
 /* What each status is called. Remedies are the business of who reports it. */

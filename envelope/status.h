@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the functions of envelope/ answer. A failure leaves one line of text that says what happened
  * and what to do. */
 #pragma once

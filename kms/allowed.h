@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* [kms] allowed_root_keys as it is matched; kms_keys_valid() of kms.h says what may be written. */
 #pragma once
 

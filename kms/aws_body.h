@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Bodies of KMS requests and answers: JSON written into wiped buffers, and members read back. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The set of clients of a process: one per provider and region, made at first need and kept. */
 #include "kms/kms.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AWS credentials: where they come from. One source a file behind one interface; the chain
  * (credentials_chain.h) asks them in the order of the AWS SDKs and keeps what it got.

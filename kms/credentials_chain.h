@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The order of the sources, and the credentials that are kept until they are about to expire or are
  * refused. Thread-safe. One thread fetches; the others go on with what there is while it is good,

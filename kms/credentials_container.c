@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Credentials from a container's agent: ECS tasks by AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, EKS
  * Pod Identity and others by AWS_CONTAINER_CREDENTIALS_FULL_URI (AWS SDKs and Tools Reference

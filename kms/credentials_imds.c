@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Credentials of the role of an EC2 instance. The last source: where none before it is set up, this
  * machine either is an instance, or has none. What it gives may be used past its end while it gives

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials as JSON: the forms in which metadata services, processes and SSO give them. */
 #pragma once
 

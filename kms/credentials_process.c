@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials that a program prints (AWS SDKs and Tools Reference Guide, "Process credential
  * provider"). */
 #include "kms/credentials.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Credentials as the profile in force says: static keys, a role taken with another's credentials,
  * web identity, IAM Identity Center, or a program. A profile that can't be used is refused by name:

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials of a role by IAM Identity Center (AWS SDKs and Tools Reference Guide, "IAM Identity
  * Center credential provider"): a profile's sso_session, or the older form within the profile. */
 #include "kms/credentials.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials of a role for an OpenID Connect token in a file: AWS_ROLE_ARN and
  * AWS_WEB_IDENTITY_TOKEN_FILE, as EKS sets them for service accounts. The file is read for each
  * request, since it is replaced before it runs out. */

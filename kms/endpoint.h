@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a region's services are: AWS's host names, and the settings that put another address in
  * place. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The AWS settings of the process's environment: read once, since a host may change its environment
  * while another thread reads. An empty variable counts as unset. */
 #pragma once

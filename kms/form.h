@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Forms as browsers post them (application/x-www-form-urlencoded), and parts of URLs. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP as the KMS client needs it: a function table, so that tests put their own answers and faults
  * in its place. http_curl_new() is the real one. One request and one whole answer at a time; any

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP by libcurl. Each request sets all its options anew on a handle from the pool, which brings
  * nothing along but its connections.

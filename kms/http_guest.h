@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calling a library that was not made for guests: what libcurl and its TLS do to the thread and the
  * process is undone around each call.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names of hosts, looked up in the calling thread and handed to libcurl, whose own resolver starts
  * a thread for each: for a program that has said that it can't have that.

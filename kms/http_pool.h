@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Idle libcurl handles, each with one kept-alive connection to one server, so that the pool's size
  * is that of its connections. Last in, first out, so that few stay warm and the others age out. A

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* EC2's instance metadata service (Amazon EC2 User Guide, "Use the Instance Metadata Service"). */
 #include "kms/imds.h"
 

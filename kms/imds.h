@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* EC2's instance metadata service, version 2 alone: its version 1 gives credentials to whoever can
  * make a server on the machine fetch a URL. */
 #pragma once

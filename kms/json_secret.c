@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets in JSON text: lifted out before a parser copies them. Not a parser: it only tells strings
  * from the rest. */
 #include "kms/json_secret.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Secrets in JSON text. A JSON parser copies what it reads into memory that nobody wipes, so secret
  * strings are lifted out of the text (a buffer, which is wiped) before the parser sees it; and a

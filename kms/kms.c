@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the statuses and states of kms.h are called, and which of them are a no. */
 #include "kms/kms.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The KMS as the layers above see it: a table of functions, one client per provider and region.
  * This is the only header of kms/ that others include. The words are those of the AWS KMS API

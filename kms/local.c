@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The embedded KMS as a client: which key, in which state, may do what. It answers with the error
  * types of AWS KMS, so that nothing above it can tell the difference.

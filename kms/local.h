@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The embedded KMS: root keys in a file. For trying out, tests and machines with no cloud. */
 #pragma once
 

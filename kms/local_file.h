@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The file of local keys, shared by threads and processes: read again only when it has changed,
  * written as a whole under a lock file.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The keys of the embedded KMS, as they stand in `local.keys` (docs/format-local-kms.md): in
  * memory, and as text. Knows neither files nor time.

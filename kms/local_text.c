@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The text of `local.keys`: JSON, written by hand and read without leaving copies of the secrets in
  * a parser's memory. */
 #include "kms/local_keys.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parts of key names; kms_name_parse and kms_arn_same_key of kms.h are built on it. */
 #pragma once
 

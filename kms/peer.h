@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A service of AWS at its endpoint: requests to it, signed or not, its clock, and how much
  * repeating it bears. */
 #pragma once

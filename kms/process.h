@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A program run for its output, by a guest in someone else's process: no shell, no descriptor but
  * the first three, a limit of time and of output, and nobody's children are waited for but it. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The profile of AWS's shared config and credentials files that is in force. */
 #include "kms/profile.h"
 

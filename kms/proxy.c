@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The proxy by which a service is reached. Chosen here, not by libcurl, whose rules differ from
  * release to release, and which would read the environment while the host may be changing it. */
 #include "kms/proxy.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The proxy by which a service is reached, as HTTPS_PROXY and NO_PROXY say. */
 #pragma once
 

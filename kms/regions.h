@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a process remembers of regions and of multi-Region keys: which region did not answer lately,
  * and which key was refused in its own. It dies with the set of clients, so a fork's child begins

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Related multi-Region keys: one key under an ARN per region ("Multi-Region keys in AWS KMS", AWS
  * KMS Developer Guide). What one encrypted, each decrypts. */
 #include "kms/replica.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Under which ARNs a key is asked; kms_clients_name() of kms.h is this with the settings' order. */
 #pragma once
 

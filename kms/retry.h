@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When a call is tried again: the AWS SDKs' standard mode with its numbers of 2026 (AWS SDKs and
  * Tools Reference Guide, "Retry behavior"). A bucket of tokens per client keeps a fleet from

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A call's way through the regions: kms_route_… of kms.h, on what kms_clients_… knows. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The settings of kms.h as the clients keep them: own copies, defaults filled in. */
 #pragma once
 

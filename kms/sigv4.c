@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AWS Signature Version 4: canonical request, string to sign, signature. */
 #include "kms/sigv4.h"
 

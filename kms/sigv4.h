@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AWS Signature Version 4 for requests with an Authorization header (AWS General Reference,
  * "Signature Version 4 signing process"). Own code, since libcurl's signer is wrong for our

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The memory of silence: that an endpoint, or one key there, did not get to answer, and when one
  * caller may ask it again; what was told of that, so that a cause has one line. kms_turn_… of kms.h

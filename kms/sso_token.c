@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The token of a sign-in at IAM Identity Center: its file, and CreateToken of sso-oidc. */
 #include "kms/sso_token.h"
 

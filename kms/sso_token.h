@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The token of a sign-in at IAM Identity Center, as `aws sso login` leaves it in ~/.aws/sso/cache;
  * used, and refreshed there, in the same way. */
 #pragma once

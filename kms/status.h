@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Errors of AWS services: from what came over the wire to enum kms_status. The one place that knows
  * AWS's names for errors.

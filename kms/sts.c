@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AWS STS, by its query protocol: a form is posted, XML comes back (AWS STS API Reference). */
 #include "kms/sts.h"
 

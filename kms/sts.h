@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AWS STS: a role's credentials for those of somebody who may take it, and who one is. Regional
  * endpoints only. */
 #pragma once

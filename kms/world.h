@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How the aws clients reach the world; tests replace it. A zero member means the real thing. */
 #pragma once
 

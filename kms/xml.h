@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is needed of the XML that AWS's query services answer: the text of an element. No parser:
  * those documents are flat, without attributes on what is looked for, comments or CDATA. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The attribute table and its getters. What C_ functions do with them is in attribute_get.c. */
 #include "objects/attribute.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The attributes, one row each: which objects have it, which templates may name it, how its value
  * is computed from an object and where it goes in a template. Nothing is stored, so nothing goes

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What C_GetAttributeValue, C_GetObjectSize and C_FindObjects do with the attribute table. */
 #include "objects/attribute.h"
 

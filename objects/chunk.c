@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The counter of chunks in a key: the index that comes next, and 1 more. */
 #include "objects/chunk.h"
 

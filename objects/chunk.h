@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chunks that are sealed under one key, each index once and in order, so that no IV is used twice:
  * what this module builds of them is deterministic (SP 800-38D section 8.2.1). Only a key that was

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What C_CreateObject, C_CopyObject, C_SetAttributeValue and C_DestroyObject do. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* zone_status to CK_RV. Each value stands in the list of the standard's function (2.40 to 3.2,
  * "Functions") that the column is for, or is one of those that any function may return. */
 #include "objects/error.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The border between zones/ and PKCS #11: one table from zone_status to CK_RV. The reason's number
  * stays with the thread until the session takes it for C_GetSessionInfo (ulDeviceError). */
 #pragma once

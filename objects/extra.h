@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the store keeps of an object besides label, id and usages: entry.extra, opaque to zones/.
  * docs/format.md, 4.1. A token key is bound to it byte by byte. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The objects of sessions by what they are looked for: their session, their label, their id. Under
  * the table's lock. */
 #pragma once

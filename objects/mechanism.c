@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of mechanisms. Key sizes are in the unit the standard reports for each mechanism: bytes
  * for AES and HKDF, bits for generic secrets. */
 #include "objects/mechanism.h"

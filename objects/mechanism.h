@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Everything this module can do, as one table: C_GetMechanismList, C_GetMechanismInfo, every *Init,
  * template checks and CKA_ALLOWED_MECHANISMS read it, and no `switch` over mechanisms stands
  * anywhere else. */

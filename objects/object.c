@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One object: its life, and the stamp that keeps a key in its zone. */
 #include "objects/object.h"
 

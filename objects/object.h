@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PKCS #11 objects: an entry of the store (root key, cluster, zone, token key, archive), or a
  * session's own (session key, session root key, session zone). Counted and, but for the marked

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of a process's objects: those that sessions made, and views of the store's entries. */
 #include "objects/objects_private.h"
 

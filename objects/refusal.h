@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each call that is refused has a line in the log, "C_WrapKey: CKR_KEY_UNEXTRACTABLE", whatever
  * else has been said of it. At level info: who calls knows the value, and may be wrong a thousand

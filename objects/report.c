@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The last report is kept, so that who asks for its length first reads the same one. */
 #include "objects/report.h"
 

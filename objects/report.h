@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The text of a token's diagnostic object: what the module says of itself, then what zones/ found
  * in the project's store, root keys and zones. */
 #pragma once

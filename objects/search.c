@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C_FindObjects: label, id, unique id and class go to the index of the store; what is left is
  * compared by the rows of the attribute table. */
 #include "objects/objects_private.h"

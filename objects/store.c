@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Objects that go to the store, and token keys that come back from it. */
 #include "objects/objects_private.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Templates: what C_GenerateKey, C_CreateObject, C_CopyObject, C_UnwrapKey and C_DeriveKey are
  * asked to make. One reader over the attribute table (objects/attribute.h) checks every template

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a secret key is like that a template makes: the defaults of the standard and ours. */
 #include "objects/template.h"
 

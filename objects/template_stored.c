@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CKA_WRAP_TEMPLATE and CKA_UNWRAP_TEMPLATE: templates that a key keeps. */
 #include "objects/template.h"
 

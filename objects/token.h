@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Slots and tokens: a project is a token, its slot number is the store's; a free slot is shown only
  * if asked for. Login state is per process and token. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The values of data keys, and the families that keys belong to: a key, its copies, and what is
  * derived from it, wrapped or unwrapped by it share a stamp, which says their zone once it is

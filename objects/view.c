@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Entries of the store seen as objects: what they are in any case, and what they are unless their
  * maker said otherwise. */
 #include "objects/objects_private.h"

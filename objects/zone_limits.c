@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The limits of zones: written for their records, and kept to. */
 #include "objects/zone_limits.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a zone may never pass, between its object and the EZK record that holds it under a MAC
  * (zones/limits.h; docs/format.md, "Limits"). Whatever else an object is made of, a row of the

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The vendor part of this module's PKCS #11 interface: what the cmek tool can do, any program can
  * do with the standard functions and these numbers. They never change. Include pkcs11.h (any

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The settings as one table, and the reading of one file. Where files are looked for is in
  * config_find.c. */
 #include "pkcs11/config.h"

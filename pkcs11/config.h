@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek.conf and C_Initialize's pReserved. Every setting has a default (conf/cmek.conf shows them);
  * one that is not known is an error with file and line. */
 #pragma once

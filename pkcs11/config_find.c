@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where the configuration is looked for, pReserved, and where the store lies by default. */
 #include "pkcs11/config.h"
 

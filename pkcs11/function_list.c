@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of functions, in the order that the header gives. */
 #include "pkcs11/function_list.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of functions that C_GetFunctionList and C_GetInterface hand out. Not const, since the
  * standard's pointers to them are not; nobody writes to them. */
 #pragma once

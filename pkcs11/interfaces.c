@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The three functions that the module exports: all others are found through the lists they give. */
 #include "base/macros.h"
 #include "pkcs11/function_list.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Our own interface (pkcs11/cmek.h): what the thread's last error was, where there is no session.
  */
 #include "base/log.h"

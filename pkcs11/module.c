@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Start and stop. Two locks: `living` for the whole of a start or stop, so that they do not
  * overlap; `using` for moments, to count who has borrowed the module. The library context starts

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The life of the module: from C_Initialize to C_Finalize, in a fork's child anew. What one life
  * consists of is made here and hangs together by pointers; nothing else in the tree is global but

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* PKCS #11, "Object management functions". */
 #include "objects/attribute.h"
 #include "objects/edit.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The PKCS #11 ("Cryptoki") C interface, complete for 2.40, 3.0, 3.1 and 3.2: types and general
  * structures here, constants, mechanism parameters and functions in the three headers included

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The constants of PKCS #11 2.40, 3.0, 3.1 and 3.2, sorted by prefix and number; nothing else.
  * Included by pkcs11.h only. Numbers are those of the OASIS standard ("PKCS #11 Specification",

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The functions of PKCS #11: prototypes, and the three function lists, in the order of the
  * standard. Included by pkcs11.h only.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parameters of mechanisms (what CK_MECHANISM.pParameter points to), by family; the mechanisms
  * themselves are described in "PKCS #11 Specification", chapter "Mechanisms". Included by pkcs11.h

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The classes of cipher operations, by file; cipher.c has the table that chooses. */
 #pragma once
 

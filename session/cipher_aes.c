@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES-ECB, CBC, CBC with padding and CTR as operations. The key schedule is the session's
  * (keyed.c); a start is an IV. */
 #include "session/cipher.h"

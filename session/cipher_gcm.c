@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES-GCM as operations. Decrypting in parts keeps the ciphertext back until the tag is known to be
  * good: no plaintext leaves the module that was not verified. */
 #include "session/cipher.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Key wrap (RFC 3394, RFC 5649) used as a cipher for data, which Java does. Under an EZK this runs
  * by the key for data, so it opens no wrapped key. The work itself is kw.c's, for C_WrapKey and

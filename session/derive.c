@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C_DeriveKey: HKDF over a data key. What is derived belongs to the zone of its base key, and of
  * its salt if that is a key. */
 #include "session/keys.h"

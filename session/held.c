@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Multi-part operations of mechanisms that work on a whole: the parts are collected, the last step
  * does the work that STEP_ONCE does. */
 #include "session/operation.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * C_UnwrapKey by a root key. A record set (docs/format.md) brings a zone back to a token, or lives
  * in the session alone, which is how an envelope opens on a host that knows nothing but the KMS.

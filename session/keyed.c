@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keys made ready; see the header. The checks of what a key may be used for are here and nowhere
  * else. How they are let go: keyed_end.c. */
 #include "session/keyed.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A key made ready for one mechanism and one use, kept by its session so that the next message
  * under the same key costs an IV and no key schedule, no look-up and no shared lock. It holds its

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How keys made ready are let go, so that none outlives what allows it: by the session that has
  * them, and of idle sessions by any other. */
 #include "session/keyed.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a new key goes: into the session, or, wrapped by its zone, into the token. */
 #include "session/keys.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C_GenerateKey, C_WrapKey, C_UnwrapKey, C_DeriveKey, and how a new key finds its place. Each of
  * the four may ask the KMS. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Key wrap. 0x2109 is RFC 3394; 0x210B is RFC 5649. 0x210A means two things: RFC 5649 to SoftHSM
  * and OpenSC, RFC 3394 after a padding by PKCS #5 to Java. We wrap as the first and tell, when

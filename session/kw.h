@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The key-wrap mechanisms over a keyed context (AES-ECB, in the direction of the work): their
  * lengths, and what each of their numbers stands for. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The active operation of a session: one of each kind, embedded in the session, so that none is
  * allocated. Who runs a step takes the operation out of the session; it ends with the scope unless

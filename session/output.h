@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers in the application's memory: some hand over pointers into packed structures, so these
  * are read and written as bytes. */
 #pragma once

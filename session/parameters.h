@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mechanism parameters: what CK_MECHANISM.pParameter points to, checked and brought into one form
  * by the mechanism's `parameters` column. Everything here works on any bytes an application may

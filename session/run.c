@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How operations begin, run and end. The rules of the standard that all of them share are written
  * here once: the two-call rule ("Conventions for functions returning output in a variable-length

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions as the C_* functions see them: opened, borrowed, closed; and logins, which are the
  * token's.
  */

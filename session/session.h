@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sessions: the table of handles, and what one session holds: its slot, the active operations, keys
  * made ready, a search. session_borrow finds a session without the table's lock and locks it, so

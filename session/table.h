@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of sessions, for session.c: places for sessions, found by handle without the table's
  * lock. A place is never freed, so one may look into it, lock it, and only then see whether it

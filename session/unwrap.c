@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C_UnwrapKey of a data key, by an EZK or by another data key. Of zones: import.c. */
 #include "session/keys.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* C_WrapKey: a data key by an EZK or by another data key, and a zone by its root key. */
 #include "session/keys.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How each wrapping mechanism turns the bytes of a key into a wrapped key and back, under a key
  * that was made ready. Rules about who may wrap what are in wrap.c and unwrap.c. */
 #pragma once

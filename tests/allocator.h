@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a sanitizer's allocator can't do: tests that need it skip and say so. */
 #pragma once
 

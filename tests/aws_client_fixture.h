@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A client of kms/aws over a scripted HTTP, for the one test program that includes this. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where credentials come from in the environment as it is now, on an HTTP that answers what a test
  * has written down. */
 #pragma once

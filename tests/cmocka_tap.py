@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Runs a cmocka program and makes of its output a TAP that others than tools/check.py read: cmocka_tap.py PROGRAM [ARGUMENT...]
 
 cmocka 1.1.5 writes a skipped test as "not ok N # SKIP name", which to TAP's readers is a failure; the reason, which our tests print before,

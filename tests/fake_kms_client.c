@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A blob is: "FAKE" | sized(ARN) | sized(canonical context) | the plaintext, each byte turned by
  * 0x5a so that a search for the plaintext does not find it. */
 #include "tests/fake_kms_client.h"

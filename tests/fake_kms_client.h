@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A KMS in the process, for unit tests of what stands above kms.h: keys with states, a count of
  * calls, and faults to order. It encrypts nothing: a blob shows its plaintext to whoever looks.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A PKCS #11 token for tests of envelope/: the calls that folder makes, with toy ciphers that are
  * good for nothing but noticing changes. Counts, and fails on demand. */
 #pragma once

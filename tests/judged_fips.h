@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is not offered with FIPS, as a table of the tests' own (docs/fips.md), and tests judged by
  * it: in a run with $CMEK_TEST_FIPS, a test that comes to such a use has to see it refused, and is

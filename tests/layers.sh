@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The direction of includes: a folder may know those below it and never one above it.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"

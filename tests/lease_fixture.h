@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A lease alone: a clock that stands still, and an oracle in place of the KMS and of the root key's
  * canary. */
 #pragma once

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Two builds side by side on one store: a random walk of both with an oracle. Each build runs in a process of its own that stays, so a step costs
 no start (tests/e2e/store_levels.py, tests/sweeps/store_levels_long.py)."""
 

@@ -1,3 +1,6 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # For shell suites: source it first. It prints TAP, makes a work folder that goes away at the end, and knows where the
 # build is. A suite calls ok, refused and skip, and ends with finish.
 #

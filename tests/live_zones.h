@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Zones without a store, for tests of live EZKs: a fake KMS, a clock that stands still, and entries
  * made by hand. Links only what zones/ezk.c and the files below it need. */
 #pragma once

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """A project under load, for scripts that watch the fake KMS meanwhile: zones under one root key, and tests/module/load.c to use them."""
 
 import os

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # crypto/origin.c lists every libcrypto function that the module uses, and none that it does not.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"

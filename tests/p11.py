@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """A PKCS #11 caller of a hundred lines, for tests that need what the packaged wrappers do not pass on: any attribute, any
 mechanism parameter with a handle in it, and the bare return value."""
 

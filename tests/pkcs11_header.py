@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Compares pkcs11/pkcs11.h with another PKCS #11 header: every constant, the size of every
 structure and the place of every member that both have.
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """How much of each source the tests in C reach: reach.py BUILD, a build with -Db_coverage=true.
 
 Runs the suites `unit` and `module` there and prints TAP, a line for each source of the module and the tool. A source

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A module without its C_Initialize, for tests of sessions: a KMS in the process, a clock that
  * stands still, a store in a folder that goes away, one project with a root key, a zone and an open
  * session. The C_* functions work on it. */

@@ -1,3 +1,6 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+
 #include "tests/store_fixture.h"
 #include "base/file.h"
 #include "base/macros.h"

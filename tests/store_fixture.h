@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the tests of the store share: a folder that goes away, entries of every kind, and writing
  * them. */
 #pragma once

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # How the sources look: layout by clang-format, no marks left behind, clean ends of lines.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/lib.sh"

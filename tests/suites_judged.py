@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """How the suites are run: what tests/cmocka_tap.py makes of cmocka's output, and that no test depends on what was installed when the build
 was configured. TAP."""
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The file that is written aside: one name for each file, which the next one takes over. */
 #include "base/aside.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Borrowed bytes, buffers and readers. */
 #include "base/buffer.h"
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Moments, deadlines and UTC as text. */
 #include "base/clock.h"
 #include "base/macros.h"

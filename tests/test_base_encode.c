@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hexadecimal, base64 (vectors of RFC 4648 section 10), decimal numbers and UTF-8. */
 #include "base/encode.h"
 #include "base/macros.h"

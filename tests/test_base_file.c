@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files, folders, and the log, which writes to one. */
 #include "base/file.h"
 #include "base/free.h"

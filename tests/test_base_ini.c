@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The reader of INI text: our own files and AWS's. */
 #include "base/ini.h"
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Locks: who shares them, whose they are, and when there is none to have. */
 #include "base/lock.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The hash map, against a plain array as its model. */
 #include "base/macros.h"
 #include "base/map.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rule for names, and the characters that nobody sees. */
 #include "base/name.h"
 #include "base/macros.h"

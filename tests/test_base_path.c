@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Paths as people write them, and errors of the system as they are told. */
 #include "base/path.h"
 #include "base/free.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Secret memory and the noticing of forks. */
 #include "base/fork.h"
 #include "base/macros.h"

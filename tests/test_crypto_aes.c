@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES modes. Vectors: FIPS 197 appendix C, SP 800-38A appendix F, and the test cases of "The
  * Galois/Counter Mode of Operation" (McGrew and Viega, 2005).

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ciphers whose provider does not offer all the functions that we call straight. What EVP then
  * computes is tested in test_crypto_aes.c and test_crypto_wrap.c, each of which runs both ways. */
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The private library context: its start, random bytes, forks, and what it leaves alone. */
 #include "base/file.h"
 #include "base/log.h"

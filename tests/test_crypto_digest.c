@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Digests (FIPS 180-4's example "abc"), HMAC (RFC 2202 and 4231), HKDF (RFC 5869), and the counter
  * KDF against OpenSSL's implementation of SP 800-108. */
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest leaves as it was in a host that uses OpenSSL. */
 #include "crypto/guest.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES key wrap: the vectors of RFC 3394 section 4 and RFC 5649 section 6, and every length against
  * OpenSSL's own implementation. */
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sealing and opening over a toy token: the loops over chunks, the order of steps, what is refused
  * and what is left behind. tests/module/envelopes.c does it over the real module. */
 #include "envelope/envelope.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The header of an envelope: there and back, every length, every bit, and what slots and records
  * say. */
 #include "envelope/header.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A chunk's nonce, AAD and lengths (docs/format.md, 5.3), as the token sees them. */
 #include "envelope/payload.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns of root keys that may be used: what may be written, and what they take. */
 #include "kms/allowed.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The aws client on an HTTP that does what it is told: what is sent, what is believed, and what
  * each fault and each refusal becomes. */
 #include "kms/aws.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Regions and endpoints by every setting, and the set of clients. */
 #include "kms/kms.h"
 

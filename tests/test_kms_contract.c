@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every provider promises, asked of each in the same way: of the embedded KMS always; of AWS
  * KMS where CMEK_TEST_KMS_KEYS (two ARNs; or one, then what needs two is left out) says so, at

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When credentials are fetched, by whom, and who waits for it. */
 #include "kms/credentials_chain.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a profile of AWS's shared files says about credentials, and that one that can't be used is
  * refused, never passed over. */
 #include "kms/credentials.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* libcurl as we use it, against a small server of our own: what comes back, what faults become, and
  * what the host process does not notice. */
 #include "kms/http.h"

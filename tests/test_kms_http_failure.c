@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a failure of libcurl is called, and what to do about it. With real servers and proxies:
  * tests/aws/proxies.py and tls.py. */
 #include "kms/http_failure.h"

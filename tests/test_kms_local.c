@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The embedded KMS: its file, its states, its ciphertexts to the byte, its use by many at once. */
 #include "kms/kms.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names of related multi-Region keys, and the order in which they are asked. */
 #include "kms/replica.h"
 

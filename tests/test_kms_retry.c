@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When a call is tried again, how long is waited, and what the bucket of tokens holds back. */
 #include "kms/retry.h"
 

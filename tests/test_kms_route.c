@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whom a call asks, in which order and how long, and what is remembered of regions and keys. */
 #include "kms/route.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Answers of the real KMS as they were recorded (tests/vectors/kms_real_answers.json): each is read
  * by the module as it has to be. */
 #include "kms/status.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The attribute table, and what C_GetAttributeValue makes of it. */
 #include "tests/unit.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What zones/ answers becomes a value that the standard's function may return. */
 #include "tests/unit.h"
 

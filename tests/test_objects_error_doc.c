@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * docs/errors.md says what the three tables say (kms/status.c, zones/status.c, objects/error.c).
  * CMEK_WRITE_DOCS=1 writes its tables anew.

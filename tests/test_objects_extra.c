@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the store keeps of an object besides its names: written, read, and read by an older or newer
  * release. */
 #include "tests/unit.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Families of keys that become one: in any order, with and without a zone, by many threads. */
 #include "base/free.h"
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The objects of a process: sessions' own and the store's; finding, copying, changing, destroying.
  */
 #include "tests/objects_world.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Templates: what is read, what is refused by which value, and the keys that come of them. */
 #include "tests/unit.h"
 

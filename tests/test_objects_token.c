@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Slots and tokens: what they show, how projects are made, who is logged in. */
 #include "tests/objects_world.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values of keys at rest in memory: hidden while their zone has no lease, and found again with it.
  */
 #include "base/free.h"

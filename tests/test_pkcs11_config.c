@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmek.conf and pReserved: what is read, what is refused, where files are looked for. */
 #include "tests/unit.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Searches of a session: their life, and what a user who has not logged in does not see. */
 #include "tests/session_fixture.h"
 

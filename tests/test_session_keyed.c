@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long keys stay made ready: no longer than they may be used, in whatever session. */
 #include "session/state.h"
 #include "session/table.h"

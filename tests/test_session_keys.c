@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keys made, wrapped, unwrapped and derived; a data key stays in its zone. */
 #include "session/keys.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rules that all operations share: the two-call rule, and what ends an operation. Table-driven
  * over the functions; what comes out of the ciphers is looked at elsewhere. */
 #include "session/operation.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of sessions: handles, closing, logins, searches; and sessions used by many threads. */
 #include "session/session.h"
 #include "session/state.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* [kms] allowed_root_keys: what is not among them is neither added nor asked for anything, whoever
  * wrote it into the store and when. */
 #include "base/log.h"

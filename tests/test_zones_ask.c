@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a refusal leaves in the log: one line, in people's words, with what to do, and no secret. */
 #include "base/log.h"
 #include "base/macros.h"

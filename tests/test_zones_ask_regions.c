@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Work by a multi-Region key while regions are in trouble: who is asked for what, what counts as a
  * no, and what is left in the log. */
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The audit log: what a line says, that no name breaks it, that lines of many processes stay whole,
  * that rotation needs no arrangement, and what becomes of a line that can't be written. */
 #include "zones/audit.h"

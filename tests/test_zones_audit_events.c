@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the audit log has of the domain: every call names its project, zone and version; a zone that
  * is refused, and a lease that ends or recovers, leave a line. */
 #include "zones/audit.h"

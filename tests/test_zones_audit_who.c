@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who writes a line of the audit log: each field, whatever host, user and identity are called, also
  * in a fork and after the user changed. */
 #include "zones/audit.h"

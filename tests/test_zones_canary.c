@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How often the KMS is asked for the zones of a root key, and how far a no goes. */
 #include "base/file.h"
 #include "base/log.h"

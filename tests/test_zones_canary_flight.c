@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Answers that meet on their way, answers that do not come, and what is known without any. */
 #include "tests/leased_zones.h"
 

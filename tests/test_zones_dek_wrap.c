@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CKM_CMEK_DEK_WRAP: the page's vectors, and that a wrapped DEK opens only where it belongs. */
 #include "base/log.h"
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Renaming, deleting, restoring. */
 #include "base/macros.h"
 #include "zones/ezk.h"

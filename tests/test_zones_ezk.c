@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Live EZKs: one KMS call for each zone and lease, and an end when it has to be. */
 #include "base/free.h"
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The index: what is put in is found by every way that leads to it, and by none after it is gone.
  */
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Leases: time on two clocks, one request in flight, refusals. */
 #include "tests/lease_fixture.h"
 

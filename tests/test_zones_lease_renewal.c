@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Leases that are renewed, ahead of their end: by the key itself or by its root key. */
 #include "tests/lease_fixture.h"
 

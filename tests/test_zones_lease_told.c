@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is told of a lease: each change once, in order, and nothing while it is used. */
 #include "tests/lease_fixture.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A store of a later release: what this one goes on reading, what it refuses, and in which words.
  * Stores are raised by SQL, as a release to come would; bringing them from level to level is in
  * tests/e2e/store_levels.py, since this release has one level. */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A whole outage, on a clock that the test moves and a KMS that counts: how many requests it costs,
  * what it leaves in the logs, and how soon after it work goes on. */
 #include "base/file.h"

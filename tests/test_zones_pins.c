@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* [zones] pin: what may be written, what it says, and that no other zone is used under such a name.
  */
 #include "base/free.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* EZK records: the page's vectors, strict reading, and what a changed or moved record comes to. */
 #include "base/log.h"
 #include "base/macros.h"

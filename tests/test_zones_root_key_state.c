@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The state of a root key: by which calls it is found, for whom, and in which word. */
 #include "tests/leased_zones.h"
 

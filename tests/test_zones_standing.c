@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A zone that was deleted is refused by every way in, by every process that has its store, and
  * works again in what was open when it is restored. */
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store among processes: several writers, forks in the middle of things, and kill -9 at every
  * system call that changes a file. */
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The SQLite store in one process: what goes in comes out, transactions are whole, and nothing that
  * is damaged, newer or not ours is written over. */
 #include "base/log.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Many threads on one domain, while another process changes the same store. Run under the thread
  * sanitizer by `make check-all`. */
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Token keys in the store: the page's vectors, what a key is bound to, and what changes it. */
 #include "base/macros.h"
 #include "base/secret.h"

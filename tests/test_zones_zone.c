@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Making databases: their place, their names, their ids, and that a failure leaves nothing. */
 #include "base/log.h"
 #include "base/macros.h"

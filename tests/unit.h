@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What every unit test includes: cmocka with the headers it needs before it, and bytes compared
  * with their lengths. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The domain as its tests have it: a store in a folder that goes away, a KMS in the process with
  * keys of both providers, a clock that stands still. */
 #pragma once

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Builds into FOLDER: build.sh FOLDER [MESON OPTION...]. Prints only what goes wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Runs the tests and counts every single one: check.py check | check-all | newer | sum FILE...
 
 Each suite reports by TAP: cmocka programs (by tests/cmocka_tap.py) and scripts alike. The last line printed is

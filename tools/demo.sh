@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The whole hierarchy on real files: demo.sh [local|moto]. It works in a temporary folder with its own store and
 # configuration, says in a sentence what each step does, stops at the first surprise, and takes everything away again.
 set -euo pipefail

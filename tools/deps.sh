@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Installs what a target needs and lacks: deps.sh GROUP... with the groups build, demo, moto, check, check-all, bench.
 # Says what and why first. On Debian and its kin apt does it (through sudo unless root); elsewhere the packages are
 # named and the script stops. Quick when nothing is missing, and safe to repeat.

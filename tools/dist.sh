@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Makes a release's archive of the commit that is checked out: dist.sh [FOLDER], build/dist unless told otherwise.
 #
 # FOLDER gets cmek-pkcs11-VERSION.tar.gz and, beside it, its SHA-256. The same commit gives the same bytes wherever it is

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Opens an envelope with KMS rights alone: no store, no module, no line of the C code.
 
     rescue.py [--local-keys FILE] [--region R] [--root-key ARN] [--store FILE] [--name OBJECT | --any-name] IN OUT
@@ -8,7 +10,6 @@ It is written from docs/format.md (sections are named below) and docs/format-loc
 pages and the way out for whoever has the data and the right to kms:Decrypt on the root key. Root keys in AWS are asked by
 boto3 (its usual credentials), keys of the embedded KMS are read from their file. Exit code 0: OUT is whole and verified.
 """
-
 import argparse
 import base64
 import contextlib
@@ -23,7 +24,6 @@ import sys
 import tempfile
 import uuid
 import zlib
-
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Licence and copyright at the head of each source: spdx.py [--fix].
 
 Names each source that lacks a line of the two, and ends with 1 if there is one; --fix writes them, after a "#!" line.

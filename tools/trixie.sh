@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Debian 13 in build/trixie, for programs newer than this machine's: trixie.sh make | run COMMAND [ARGUMENT...]
 #
 # `make` makes it by debootstrap, from the mirror in apt's configuration (or $CMEK_DEBIAN_MIRROR), unless it is there.

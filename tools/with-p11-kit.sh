@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Runs a command for which p11-kit knows a module: with-p11-kit.sh MODULE COMMAND [ARGUMENT...]
 # Nothing is left behind in the system. p11-kit reads a user's own module files, except for root: for root the folder
 # is laid over /etc/pkcs11/modules in a mount namespace of the command's own, or, where that is not allowed, a file

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* News of the store come into the index, and to the live EZKs that they are about. */
 #include "base/log.h"
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the client, asks, and says once what came of it. */
 #include "zones/ask.h"
 #include "base/cancel.h"

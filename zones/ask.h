@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one door from zones/ to the KMS. Every call goes through it, so that a refusal is logged
  * once, in the words people use (project, zone, key) and with what to do about it, so that an audit

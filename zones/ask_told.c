@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The words for what came of a call. */
 #include "zones/ask_told.h"
 #include "base/log.h"

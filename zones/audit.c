@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A line is put together by jansson, so that no name can break it, and written in one go. */
 #include "zones/audit.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The audit log: one line of JSON for each call of the KMS, each change of the hierarchy and each
  * lease that ends or recovers ([log] audit; docs/audit.md names the fields). A line is one write()

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The names are remembered beside their numbers, and shown only with those: a process may become
  * somebody else at any time. */
 #include "zones/audit_who.h"

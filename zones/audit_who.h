@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who writes a line of the audit log: the program, the host, and the user as whom it runs. What may
  * ask a directory service (the names of users) is found out once, when the log is switched on; what

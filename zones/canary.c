@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Canaries. What they hold is no secret: what counts is whether the KMS decrypts it. */
 #include "zones/canary.h"
 #include "base/encode.h"

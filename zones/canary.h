@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A root key's canary: a text of ours, encrypted by it when it is added to a project (purpose
  * canary). That the KMS decrypts it shows that the key is enabled and that this identity may use

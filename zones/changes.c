@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Transactions on the domain: the rules are checked against an index that is up to date, while
  * nobody else in any process can change the store. */
 #include "base/macros.h"

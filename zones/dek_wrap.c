@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keys under the EZK of their zone, bound to zone, version and the caller's AAD: CKM_CMEK_DEK_WRAP,
  * and those that the store keeps. */
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The keys derived from an EZK, one for each purpose (docs/format.md, "Key derivation"). */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `cmek doctor` asks of the domain: the store; each KMS that a project's root keys are in,
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `cmek doctor` says of [zones] pin: a line for each that is about the project. */
 #include "base/macros.h"
 #include "zones/doctor_report.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Changes to what exists: names, deletion and its opposite. Each is based on what the caller knows
  * of the entry, and refused if that is not its newest state. */
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Making, copying and counting entries. What they mean is decided elsewhere. */
 #include "zones/entry.h"
 #include "zones/record.h"

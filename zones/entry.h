@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The entries of the index: what the store holds, as immutable, counted values. A change makes a
  * new entry with the same number; who holds the old one goes on reading the old state until it asks

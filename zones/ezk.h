@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A live EZK: one version of one zone in this process. It exists with or without its plaintext; the
  * plaintext lives in locked memory for the length of a lease, and the EZK itself encrypts nothing:

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whom the lease of a live EZK asks: the KMS for the EZK itself, by what the newest known state of
  * its zone says; or its root key's canary, whether it still vouches. */
 #include "base/free.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The registry of live EZKs. It keeps one as long as somebody holds it, or its lease or a refusal
  * is worth remembering. */
 #include "zones/ezks.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The live EZKs of a process: one for each version of a zone that is in use, with or without its
  * plaintext. Struct zones owns it; only for files of zones/.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What ends live EZKs: time, and what is heard of the root keys above them. */
 #include "base/buffer.h"
 #include "base/free.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Filling the index. Each uid has a node; a newer entry is put into the node of the older one,
  * after all that led to the older has been taken away. */
 #include "zones/index.h"

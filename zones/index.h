@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The index: all entries of the store in memory, found in O(1) by number, uid, zone id, slot,
  * fingerprint, and by label, id and kind within a project. It only keeps; the rules stand

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Leases: time, and who asks. A yes brings time, a no ends it at once, silence changes nothing but
  * where coasting is allowed. How they end is in lease_end.c. */
 #include "zones/lease.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A lease: how long one decrypted EZK may be used, and who asks for more time. It knows time,
  * flights, refusals and outages; whom to ask is its owner's business. Plaintext is there only while

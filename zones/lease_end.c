@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How leases end, and what keeps them from ending. */
 #include "base/free.h"
 #include "base/macros.h"

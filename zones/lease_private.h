@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What lease.c and lease_end.c share of a lease; its lock is held for all of these. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What all leases of a process have in common: the clock, how long what is good for, when some
  * plaintext is to be wiped next, and the dice that keep processes from asking all at once.

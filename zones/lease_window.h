@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When the canary of a root key is to be asked, for all leases below it: whoever uses any of them
  * looks here, so that a renewal does not depend on whether somebody uses a certain one in the last

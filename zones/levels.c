@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store's levels as people and programs see them, and bringing it to another. */
 #include "base/cancel.h"
 #include "base/encode.h"

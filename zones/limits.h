@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The limits in an EZK record (docs/format.md, "Limits"): what no use of the EZK may pass, wherever
  * its record is brought. A list of items, under the record's MAC. What the value of an item means

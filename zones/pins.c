@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pins, kept in a map by project, cluster and database. */
 #include "zones/pins.h"
 #include "base/encode.h"

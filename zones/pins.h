@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pins ([zones] pin): names of databases that are to be one zone's and no other's, whatever the
  * store says. Names can't be authenticated without taking renaming from those who may not decrypt;

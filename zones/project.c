@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Projects: made in a free slot; replaced by an empty one, which archives the old one whole; and
  * brought back from the archive. */
 #include "base/macros.h"

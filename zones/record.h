@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * EZK records (docs/format.md, "EZK record"): one version of one zone's EZK, encrypted by its root
  * keys, with all that is bound to it. Making and opening one asks the KMS; encoding does not. Which

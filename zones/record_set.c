@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Record sets: all versions of a zone's EZK together, as C_WrapKey gives them. */
 #include "base/macros.h"
 #include "base/reader.h"

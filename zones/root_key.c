@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Adding root keys: named in any way, known by their canonical ARN, and taken only after they have
  * shown that they encrypt and decrypt. Their use is in root_key_use.c. */
 #include "base/encode.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The state of root keys: what is heard of them by the way, and what the KMS says when it is asked
  * for nothing else. */
 #include "base/free.h"

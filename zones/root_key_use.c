@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Root keys in use: named for a session, and used by applications to encrypt with the purpose
  * `data`. */
 #include "base/free.h"

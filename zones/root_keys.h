@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parts of adding and using root keys that zones/ needs elsewhere too: a zone may bring its
  * project's first root key with it, in one transaction. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of a root key, and its canary in flight. */
 #include "zones/root_lease.h"
 #include "base/free.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this process knows of a project's root key: the yes of its canary, which stands for all
  * zones below it; a no that is remembered; whether it is out of reach. One canary is in flight

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Labels, and what holds for entries of every kind. */
 #include "zones/rules.h"
 #include "base/encode.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rules that several of the domain's files ask for. They read the index: for use inside a
  * transaction, or with struct zones's lock held for reading. Each refusal is logged here. */
 #pragma once

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Making and opening the versions of an EZK, by the KMS. */
 #include "base/log.h"
 #include "base/macros.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the store says against the use of a zone, whoever asks and by whatever way it came in: by
  * its handle, by a record that travelled with an envelope, by a record set, by a key that is

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store: where projects, root keys, clusters, zones and token keys live between processes. A
  * table of functions, so that a shared engine for fleets can come beside SQLite. Nothing in it is

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The store's functions: each visit takes the lock, opens a connection, does its work and leaves
  * nothing open. */
 #include "zones/store_sqlite.h"

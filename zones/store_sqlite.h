@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of the SQLite store; for the files zones/store_sqlite*.c alone. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Values between SQLite and entries. Reading trusts nothing: the file may have been changed by
  * others, so type and length of each value are checked. */
 #include "base/encode.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The levels of a store: what each asks of whoever reads or writes it, and how a store comes to it
  * and back (docs/format.md, 6). A row is never changed once a release has had it.

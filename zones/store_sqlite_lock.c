@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whose turn it is. SQLite drops all POSIX locks of a file when any descriptor of it is closed in
  * the process, and its own state does not survive a fork in the middle of a call; so there is one

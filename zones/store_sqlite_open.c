@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Connections: opened, checked, closed; and the file made where none is. */
 #include "base/access.h"
 #include "base/clock.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where the file is: whether it can be reached, where links lead, and what may be done there. */
 #include "base/file.h"
 #include "base/free.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tables, as an administrator finds them with the sqlite3 tool. Ids are hex text, zone ids
  * decimal, times milliseconds since 1970 in UTC. Each row has the store's revision of its last

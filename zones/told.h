@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a zone is called in a message: by the name that people gave it, and by its number only where
  * no name is known. */
 #pragma once

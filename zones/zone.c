@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Making zones. The EZK is drawn and encrypted first, outside of all locks; then one transaction
  * checks the rules once more and writes all of it, or nothing. */
 #include "base/encode.h"

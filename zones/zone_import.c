@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Zones that leave as record sets and come back: to where they were lost, or as imported ones,
  * which keep the old ids and context and decrypt only. And EZKs that the customer made. */
 #include "base/macros.h"

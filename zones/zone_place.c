@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cluster is named by the zone's label; only "default" may be missing. */
 #include "zones/zone_place.h"
 #include "base/macros.h"

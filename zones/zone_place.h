@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a new zone goes: its cluster and root key, found or, for the cluster "default", brought
  * along with the zone in one transaction.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The life of struct zones, looking into the store, and looking things up. */
 #include "zones/zones.h"
 #include "base/log.h"

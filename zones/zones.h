@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The domain: projects, root keys, clusters, zones (databases) and their keys, with all rules of
  * the system. It knows neither PKCS #11 nor AWS. Thread-safe.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """How often a request is made that keeps failing: by whose word, and which words are refused. The fake KMS counts. TAP."""
 
 from driver import OK, UNAVAILABLE, WRONG, Home, Probe, Tap

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """How often the KMS is asked by each command: what docs/aws.md says ("What it costs") is what the fake KMS counts. TAP."""
 
 import os

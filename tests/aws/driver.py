@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of this folder share: TAP, the probe (probe.c) as an object, and homes with AWS's shared files."""
 
 import base64

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Every fault × every operation of the KMS, and × a file's decryption by the tool: the right answer or the right error, between the
 deadline and a few seconds more where something hangs, no hang, no leak (run it under sanitizers), no wrong plaintext, and nothing left on a connection for the next call. Prints the
 table. TAP."""

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How much of a process's time was not its own. */
 #include "tests/aws/heartbeat.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How much of a process's time was not its own: a thread that does nothing but sleep for some
  * milliseconds adds up by how much it overslept. What a loaded machine takes away from all threads

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded by a test: how long a program ran, and how much of that was not its own time, into the
  * file that CMEK_TEST_LIFETIME names: "MS LATE". */
 #include <stdio.h>

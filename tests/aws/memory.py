@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Where a plaintext lies in the memory of who asked for it: in what the module hands on, which is somebody's to wipe, and no more in what libcurl
 and OpenSSL received it in, which they keep as long as the connection and longer. TAP."""
 

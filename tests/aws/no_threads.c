@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Preloaded by a test: libcurl can start no thread, and names are found without a network: each
  * that ends in ".example" is 127.0.0.1. What was looked up, by whom, and which threads were wanted

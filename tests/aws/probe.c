@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The clients of kms/ at the end of a pipe: a command a line on standard input, what came of it a
  * line of JSON on standard output. For tests that bring their own AWS (tests/fake_kms).

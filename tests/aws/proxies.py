@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """HTTPS_PROXY and NO_PROXY: what goes by a proxy goes through it for sure, with TLS from end to end and with the proxy's user and password,
 which no log shows; what does not, never does; a proxy that fails is named. TAP."""
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """No secret in any log at any level: the tool and the module go through a life of theirs on the fake AWS, good days and bad, with all that
 can be logged; then log, audit log, standard output and error are searched for secret keys, session tokens, sign-in tokens and for every
 plaintext that the KMS saw, in base64, hexadecimal and raw. (The other tests of this folder search the probe's log in the same way.) TAP."""

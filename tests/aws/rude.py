@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Servers that are no servers: what a broken network, a strange box on the way, or an attacker may be like."""
 
 import socket

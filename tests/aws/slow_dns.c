@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded by a test: a resolver that says nothing for a minute. */
 #include <netdb.h>
 #include <unistd.h>

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Each source of credentials against an emulation of its endpoint, each with its failures; who was let in is read from the server's log.
 With CMEK_TEST_JUDGE=boto3 only the good cases are gone through, and boto3 has to find the same identity in the same environment. TAP."""
 

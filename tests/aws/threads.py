@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """CKF_LIBRARY_CANT_CREATE_OS_THREADS: no thread is started on the way to AWS, not by libcurl's resolver either, and all works as without. A
 preloaded library (no_threads.c) makes libcurl's threads fail, counts them, and finds the names. TAP."""
 

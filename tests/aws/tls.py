@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Whom the module trusts, and how it talks: servers with certificates of every wrong kind, and with TLS that is too old, are told nothing, and
 the error says what to do. TAP."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """A proxy that tunnels (CONNECT), counts, and refuses where it is told to. It sees of a request what a real one does: where to."""
 
 import base64

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Every fault on the way to credentials: each endpoint that gives them × each fault. A call either works or fails as it should, within its
 deadline; an outage is never a no, nor the other way round, and nobody else's identity steps in. Prints the table. TAP."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The whole hierarchy from Python by PyKCS11, as an application would do it: a project, a root key and a cluster, zones,
 DEKs wrapped by them, data encrypted by the DEKs, and what must not work. Prints TAP."""
 import subprocess

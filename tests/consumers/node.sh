@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # A node program that does the whole hierarchy by pkcs11js: hierarchy.js prints the TAP.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

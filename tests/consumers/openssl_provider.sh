@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # OpenSSL on the module by way of pkcs11-provider, configured by conf/openssl.cnf: it looks, encrypts, ends, and does not
 # hang where OpenSSL prefers the token for all it does, also when the module itself speaks TLS to its KMS.
 # shellcheck source=tests/lib.sh

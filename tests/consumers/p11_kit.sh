@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # p11-kit: our module file, its proxy, its server and client.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

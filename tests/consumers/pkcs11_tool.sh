@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # OpenSC's pkcs11-tool on the module: look, make, encrypt, wrap, unwrap, its own tests.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

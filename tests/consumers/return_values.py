@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """What each C_ function answers to all that our tests ask of it, rightly and wrongly, stands in the standard's list for that function.
 OpenSC's pkcs11-spy, between the test programs and the module, writes down every call. TAP."""
 

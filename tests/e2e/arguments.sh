@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The command line: help for every command, what is wrong with a line that is wrong, and exit codes. No command here
 # gets as far as the module, which is not even named.
 # shellcheck source=tests/lib.sh

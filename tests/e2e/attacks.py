@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """An attacker's program: each attempt tries to get at what the rules keep from whoever makes it, and is counted; none may get through.
 Who attacks: a caller who may use two zones, a caller who can write the store's file, the child of a fork, and whoever has a core dump.
 Beside each kind of attempt the honest way is walked, so that an attempt that fails for a silly reason is noticed. TAP."""

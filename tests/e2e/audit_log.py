@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The audit log from end to end: the module and the tool over HTTP against the fake KMS. Each line is what docs/audit.md says; each request
 that the KMS answered has one line with its id, and the other way round; refusals, leases, many processes, rotation, a log that can't be written, no
 secret. TAP."""

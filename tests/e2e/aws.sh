@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The AWS protocol end to end, over HTTP to a simulated KMS that checks signatures: the same hierarchy, again after each
 # restart of the process; how often the KMS is asked; the rules that only cloud keys have; rescue by boto3.
 # shellcheck source=tests/lib.sh

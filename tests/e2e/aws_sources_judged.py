@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """boto3 in the environments of tests/aws/sources.py: it has to find the identities that the module finds. TAP."""
 
 import os

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # `make bench` gives its table: one round of it here, in which every row has a time of ours. Nothing is said of how long.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

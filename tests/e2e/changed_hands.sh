@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Files that several users have to do with: what root does to a service's store leaves it the service's; what is replaced keeps
 # whose it is and who may read it; locks shut nobody out who may use what they guard; a kill -9 leaves no copies behind.
 # shellcheck source=tests/lib.sh

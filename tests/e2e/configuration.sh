@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The example configuration: every setting that it explains exists, and one that does not is refused with its line.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

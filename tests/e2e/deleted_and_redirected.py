@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """What one process does to the store, and what becomes of what another has open: databases that are deleted, projects that are
 archived, tombstones; labels that change places under [zones] pin, and clusters and zones that are led to another root key under
 [kms] allowed_root_keys. A service keeps everything open meanwhile; whoever changes the store is another process, or SQLite."""

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # `make demo` runs to its end, which it only does when each of its steps shows what it says.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

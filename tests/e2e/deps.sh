@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # How a machine that lacks something is told: tools/deps.sh where there is no compiler, with and without apt.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # A tenant is erased: what a database made with --no-embed has encrypted opens only with the store that has its key. When
 # the key's rows are gone from the store, nothing opens it, although the root key lives: not the tool, not a process that
 # runs, not the module with whatever records there are, not rescue.py. With a copy of the store, all of them do.

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The fake KMS, judged: botocore must be able to use it, and it must refuse what the real service refuses (types and texts as LocalStack
 recorded them of the real service). Where moto differs is listed in tests/fake_kms/README.md."""
 

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Files and streams: sizes around the chunk's, constant memory, permissions, outputs that appear whole or not at all.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The tool's whole story on the embedded KMS, as README tells it; then what each command shows, for people and programs.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

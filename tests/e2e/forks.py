@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Forks with connections open and requests in flight: tests/module/fork_storm.c over HTTP against the fake KMS. 10,000 requests and more in the
 parent and its children, and no answer is another's. TAP."""
 

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # What `make install` lays down, and that it works from there: the tool finds the module where it was installed, the
 # file for p11-kit names it.
 # shellcheck source=tests/lib.sh

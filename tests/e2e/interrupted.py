@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Threads that wait for the KMS, over HTTP against the fake one, while something happens to them: they are cancelled, signals come, the module
 is ended. Nobody else may wait for ever. TAP."""
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The states of root keys, each by its exact word, wherever they are shown: cmek tree, key show and doctor, in words and in JSON, and the
 attributes on the root-key object; over HTTP, on the fake KMS. What doctor exits with."""
 

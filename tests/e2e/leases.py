@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Leases from end to end: the module over HTTP against the fake KMS, by an application with threads. How often the KMS is asked; how far a
 disabled key reaches, and when; work that goes on after it is enabled, and through an outage. The parts take their time side by side."""
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """What a zone was made for, against somebody who can write the store and somebody who has its records and no store: a zone that does not encrypt,
 has two mechanisms, and unwraps sensitive keys alone. In a process that is running when a row changes, and in one that starts afterwards. TAP."""
 

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The store is lost: ten thousand envelopes open with the KMS alone, by a fresh project, and by tools/rescue.py, which
 # shares no code with the module.
 # shellcheck source=tests/lib.sh

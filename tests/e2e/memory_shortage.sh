@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Memory is short: an allocation fails, or it and all after it. Every 10th is tried, here and there; each of them, both
 # ways, by tests/sweeps/memory_shortage_*.sh, which set $SHORTAGE_STEP and say which part. What must hold stands in
 # tests/module/shortage.c; the tool has to keep it too.

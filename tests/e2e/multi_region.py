@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Multi-Region keys: one root key under an ARN per region. A zone opens through a replica's region, when that is configured or when the
 replica is what a project has; the count of root keys sees one key. Then regions in trouble: who is asked, for how long, and what is said."""
 

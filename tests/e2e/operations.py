@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Operations under way when something happens to the KMS, over HTTP against the fake one: begun under a good lease, they end at their next call
 if the root key is disabled; they go on through an outage up to max_stale_seconds; and past the end of a lease that the KMS renews. TAP."""
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """An outage of the KMS under load, from end to end: the module over HTTP against the fake KMS, by an application with eight threads. How many
 requests and log lines it costs, what its calls answer, and that work goes on afterwards. Measured, and printed. TAP."""
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """cmek policy, evaluated: the fake KMS enforces what the command prints, for the identity and for the key. Who has the rights of zone A and a
 copy of the whole store opens nothing of zone B; each role can do what it is for, and not the rest, and sees the states of its root keys."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """rescue_many.py KEYS COUNT FOLDER...: COUNT envelopes of envelope_driver, spread over the folders, by tools/rescue.py,
 loaded once, since starting Python costs more than opening them."""
 import argparse

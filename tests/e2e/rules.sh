@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Every rule of the system as the tool's user meets it: refused, by an exit code, in one line that names what it was
 # about and what to do.
 # shellcheck source=tests/lib.sh

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The store as the tool's user meets it: two at once, read-only, damaged, of a later release, tampered with. What is
 # damaged is named and left as it is.
 # shellcheck source=tests/lib.sh

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The store's folder is gone for a while: moved, unmounted, behind a chroot. A process that has used it goes on with what it knows, writes nothing,
 makes nothing in its place, says so once, and is as before when it is back. TAP."""
 

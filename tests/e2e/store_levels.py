@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The store's levels: two builds side by side, one of them a release to come (tests/module/cmek-next.so, which knows two made-up levels). What the
 older understands is not refused, what it may not write is refused with the reason, what carries its record opens at every level, and the way
 back is there until a feature is used. TAP. The long walk is tests/sweeps/store_levels_long.py."""

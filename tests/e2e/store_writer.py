@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Somebody who may write the store, and has neither the KMS nor the module's calls, changes the row of a token key column by column: the key is refused,
 in a process that has used it before and in a fresh one; names may be changed, and a whole row of before comes back. TAP."""
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """A wrapped EZK, as the store and every envelope carry it, given to C_Decrypt on the root key, over HTTP against the fake KMS: the KMS refuses,
 for the module asks with the purpose of data. TAP."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """python3 -m fake_kms [--region R] [--tls CERT KEY] [-- COMMAND [ARG…]]: with a command, runs it with the environment set, CMEK_TEST_KMS_KEY
 being a new key's ARN; without, prints NAME=value lines and serves until standard input ends."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Faults to order. Each order says which operation ("*": all; of KMS, STS, "CreateToken", "SSO", "IMDS", "Container"), how often (count)
 and what:
 

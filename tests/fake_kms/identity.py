@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Who may ask, and the places where credentials come from: STS, the instance metadata service (v2 only), the container endpoint, and the
 SSO portal with its token service. Each answers in the form its consumers' documentation gives."""
 

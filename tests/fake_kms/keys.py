@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The keys: states, materials, aliases, regions, and ciphertexts that are bound to key, material and encryption context. Error types and
 texts are those that the real KMS was recorded to give (LocalStack's snapshot tests, Apache-2.0)."""
 

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """KMS operations by name: each takes (keys, region, request) and gives the answer. `authorize(action, key, context)` raises what the
 caller's policies do not allow; it is asked after the key is found and before its state, as the real service does."""
 

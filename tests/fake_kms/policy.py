@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """IAM and key policies as far as this project's own (cmek policy, docs/aws.md) need them: Effect, Principal, Action, Resource, and the string
 and Null conditions on the KMS encryption context. An explicit Deny wins, nothing said is no (IAM User Guide, "Policy evaluation logic"); a key's
 policy names the identity, or the account, whose IAM policies count then (KMS Developer Guide, "Key policies")."""

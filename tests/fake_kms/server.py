@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """The server: HTTP/1.1 with keep-alive, one thread a connection; control by methods here, or over HTTP for tests in other languages:
 
     GET  /_requests                   what was asked, oldest first

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Signature Version 4, the server's side: AWS General Reference, "Authenticating Requests". Strict where moto is not: the date must be
 within five minutes, and host, content-type and every x-amz-* header must be signed."""
 

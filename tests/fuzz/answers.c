@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whatever comes in from AWS, from who gives credentials, and from AWS's files: the first byte
  * chooses who reads the rest. Nothing may crash; what is read has to keep its promises.

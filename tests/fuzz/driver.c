@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs a fuzz target without a fuzzer: on nothing, on each seed, and on so many changed seeds that
  *are the same in every run. With clang, `-fsanitize=fuzzer` takes this file's place.

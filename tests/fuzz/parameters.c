@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any parameter for any mechanism: the first byte chooses the mechanism, the rest is the parameter.
  * Where that is a structure with pointers, its lengths come from the input and the pointers are
  * made good. */

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What travels with the data and is read before anybody has verified it: headers of envelopes, EZK
  * records, alone and in sets, and their limits. The first byte chooses the reader. What is taken is
  * written as it was read. */

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Makes the golden files of a release: make.sh VERSION, once, when it is released. They open for ever; tests/e2e/golden.sh
 # sees to it. A set is made with the tool of its time and is never made again
 # (v1 is, as long as docs/format.md calls it not yet frozen).

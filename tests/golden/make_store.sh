@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Makes the golden store of a level: make_store.sh LEVEL, once, when that level is first released. Every later release reads it and
 # goes on writing it; tests/e2e/store_levels.py sees to it. (Level 1 is made anew as long as docs/format.md calls version 1 not yet
 # frozen, whenever the tables change.)

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tool's commands as functions, over the real module and the embedded KMS: what they answer,
  * print and leave behind. The program itself, with its standard streams and signals, is tested in

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every bit of a header, flipped: noticed, or harmless, and this table says which. Where a slot has
  * changed its checksum is made right, as an attacker would.

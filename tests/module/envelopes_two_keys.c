@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A ciphertext that opens under two keys. AES-GCM binds none: who knows two keys can make one
  * message that both open (Dodis, Grubbs, Ristenpart, Woodage, CRYPTO 2018), and so show one file to

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Processes that end: with C_Finalize, without, after dlclose, inside the clean-up of OpenSSL.
  * Called without an argument this is the test; with one, the program that ends that way. It must

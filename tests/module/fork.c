@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Processes that fork: a child has no module until it calls C_Initialize, and then all of it; the
  * parent notices nothing. Children report by their exit status, for cmocka's assertions are the

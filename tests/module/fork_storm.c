@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A process that forks again and again while its threads talk to the KMS, and children that do the
  * same: nobody may get an answer to another's request. For tests/e2e/forks.py.

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # What meson.build asks of compiler and linker against attacks, looked for in the built module and tool: a flag that is
 # taken away, or that a distribution's own flags undo, is seen here.
 # shellcheck source=tests/lib.sh

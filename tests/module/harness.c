@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Module, token and sessions of the tests; keys and templates are in harness_keys.c. */
 #include "harness.h"
 

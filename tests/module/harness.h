@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the tests in this folder share: they are applications. A module is loaded with dlopen (ours,
  * or the one that CMEK_TEST_MODULE names; "softhsm" is SoftHSM2, wherever it is), a token is made

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application whose threads wait for the KMS while something happens to them; for
  * tests/e2e/interrupted.py, which holds the answers of the KMS back.

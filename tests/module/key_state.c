@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application that looks at root keys, for tests/e2e/key_states.py and tests/aws/threads.py
  *(with CMEK_TEST_NO_THREADS it says in C_Initialize that threads can't be started):

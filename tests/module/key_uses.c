@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application at the end of a pipe that tries whatever a token key can be used for; for
  * tests/e2e/store_writer.py, which changes the store meanwhile.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For LD_PRELOAD: the process dies by SIGKILL in its $KILL_AT-th call that changes a file, half of
  * what is to be written being written. So every such moment can be tried, one after the other.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application under load, for scripts that watch the KMS meanwhile: threads that use the zones
  * of a project again and again.

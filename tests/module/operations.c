@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application at the end of a pipe that has operations under way in many sessions; for
  * tests/e2e/operations.py, which changes the KMS meanwhile.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of our own module (docs, ARCHITECTURE.md), through its C_* functions alone. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A data key stays in its zone: what the first wrap or unwrap stamps on it. */
 #include "rules.h"
 

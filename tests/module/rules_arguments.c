@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every function with arguments that are not there: none may crash, none may pretend to work. */
 #include "rules.h"
 

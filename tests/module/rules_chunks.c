@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CKM_CMEK_CHUNK: the module makes the IV, each once. */
 #include "rules.h"
 

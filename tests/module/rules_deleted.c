@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A database that was deleted: refused by every way in, with that reason, until it is restored;
  * then all that was open works again. */
 #include "rules.h"

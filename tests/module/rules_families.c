@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which keys belong together before a zone is known: by wrapping, as a salt, by what a template
  * names. What a zone stamps is in rules_affinity.c. */
 #include "rules.h"

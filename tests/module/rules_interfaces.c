@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The three exported functions: lists and interfaces. None of them needs C_Initialize. */
 #include "rules.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a no of the KMS means for keys that an application holds, and for operations under way. */
 #include "rules.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Starting, configuring and logging in, as the programs do it that load modules. */
 #include "rules.h"
 

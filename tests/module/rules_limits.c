@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a zone was made for stands in its EZK record, and holds wherever that is brought. */
 #include "rules.h"
 

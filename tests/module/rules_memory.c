@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What stays of a key in the memory of a process: read from /proc/self/mem, all of it that can be
  * written. The keys that are looked for never lie here as they are, or one would find oneself.

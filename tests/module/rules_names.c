@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names: one rule for projects, clusters, databases and root keys, by every way in (base/name.h).
  */
 #include "rules.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mechanism parameters as programs really pass them, and how operations are cancelled. */
 #include "rules.h"
 

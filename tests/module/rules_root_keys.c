@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Root keys and clusters: what may become one, how many, and what a root key does. */
 #include "rules.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What two settings refuse, whatever the store says: root keys that are not allowed, and names that
  * are pinned to other zones. */
 #include "rules.h"

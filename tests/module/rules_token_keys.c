@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Keys that stay in the token: how they are stored opens by no mechanism, and what limits them
  * changes together with it. */
 #include "rules.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a zone wraps opens by unwrapping alone, and with the mechanism that wrapped it. */
 #include "rules.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Zones: making, deleting, restoring, and what a disabled root key means for them. */
 #include "rules.h"
 

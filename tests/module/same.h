@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The same C_* test program, run on SoftHSM2 and on our module. Where the two answer differently,
  * difference() says so: the one table of them, with reasons, is in same_on_softhsm.c.

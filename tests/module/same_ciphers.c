@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Encryption and decryption by every mode: what comes out, and which arguments are refused. How an
  * operation goes on and ends is in same_operations.c. */
 #include "same.h"

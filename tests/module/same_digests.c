@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Digests, at once and in parts. Their values are in vectors.c as well; here are the rules. */
 #include "same.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a module: start, end, what it says about itself, its slots and its token. */
 #include "same.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Objects: reading, changing, copying, destroying. Searches are in same_search.c. */
 #include "same.h"
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One test program for two modules: SoftHSM2, which most applications are tried with, and ours.
  * What passes on both can't be a misunderstanding of ours alone. Here are the list of groups and

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How an operation begins, goes on and ends: parts, the two-call rule, and what ends it. Written
  * for every mode that encrypts; digests follow the same rules in same_digests.c. */
 #include "same.h"

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An application that runs short of memory, for tests/e2e/memory_shortage.sh; runs under
  * shortage_allocator.c.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The allocator that fails (shortage_allocator.c), for programs that run under it. */
 #pragma once
 

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For LD_PRELOAD: memory is short. The n-th allocation fails, or it and all later ones do, whoever
  * asks: the module, OpenSSL, SQLite, jansson, curl. A program says when by shortage_begin() and

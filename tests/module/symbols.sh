@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # The built module as the dynamic linker sees it: what it exports, needs and promises.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

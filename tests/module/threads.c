@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many threads in one module: with sessions of their own, in one session together, and while others
  * close sessions or the whole module. Threads count failures; cmocka's assertions are the test's.

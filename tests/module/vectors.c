@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Published vectors (tests/vectors/) through the C_* functions, at once and in parts, in both
  * directions. Keys come in by C_CreateObject. Runs on SoftHSM2 as well, for what that supports.

@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AES modes on their vectors, at once and in parts of 7 bytes, both ways. */
 #include "vectors.h"
 

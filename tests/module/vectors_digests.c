@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Digests and HKDF on their vectors. The first word of a line is the size of the SHA in bits. */
 #include "vectors.h"
 

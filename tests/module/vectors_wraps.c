@@ -1,3 +1,5 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Key wrap on its vectors, by C_WrapKey and C_UnwrapKey and by C_Encrypt and C_Decrypt. */
 #include "vectors.h"
 

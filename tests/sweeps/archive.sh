@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # A release's archive, as a packager has it: `make dist` makes it, and somebody else than root builds, tests and installs
 # what it unpacks to, without git, network and configuration; then once more where there is no cmocka.
 # shellcheck source=tests/lib.sh

@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Several processes make databases at once, and each is killed at a moment of chance, again and again: nothing is half
 # made, nobody's work is lost, nobody waits for the dead.
 # shellcheck source=tests/lib.sh

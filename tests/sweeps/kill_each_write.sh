@@ -1,4 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
 # kill -9 in the middle of each write of each command that writes, one after the other: after it the old state is there
 # or the new one, doctor is content, and the command can be given again.
 # shellcheck source=tests/lib.sh

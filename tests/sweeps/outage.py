@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """200 processes through an outage of the KMS and back: how many requests come meanwhile, altogether and in the worst second, and when each process
 works again. Measured, and printed. Each has credentials of its own, by which its calls are known."""
 

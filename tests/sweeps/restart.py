@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """200 processes start at once, each with one zone, while the KMS throttles: how many calls that costs, and how far apart they renew
 afterwards. Measured, and printed.
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Thousands of mixed steps on one store by this build, a release to come, and the last release (or, before there is one, the commit before), which
 is built from the history. Where there is no history, as in a release archive, that one is skipped. TAP."""
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
 """Makes tests/vectors/format.inc: vectors of docs/format.md, sections 2 to 4, from an implementation of that page which
 shares nothing with the C code. `--check` compares the file with what would be made, and prints TAP."""
 
