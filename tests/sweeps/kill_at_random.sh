@@ -4,6 +4,7 @@
 
 # Several processes make databases at once, and each is killed at a moment of chance, again and again: nothing is half
 # made, nobody's work is lost, nobody waits for the dead.
+[ -n "${TMPDIR:-}" ] || [ ! -w /dev/shm ] || export TMPDIR=/dev/shm # hundreds of stores are made and killed
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 rounds=${ROUNDS:-40}
