@@ -163,7 +163,7 @@ def run_script(command, seconds, more=None, how=""):
     return suite
 
 
-def scripts(*patterns, seconds=300, but=()):
+def scripts(*patterns, seconds=900, but=()):
     """Each executable file is a suite. Two run at once: they share nothing, and each is one process most of the time."""
     paths = sorted(path for pattern in patterns for path in glob.glob(os.path.join(ROOT, "tests", pattern))
                    if os.path.isfile(path) and os.access(path, os.X_OK) and os.path.basename(path) not in but)
