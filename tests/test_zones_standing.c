@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/store_fixture.h"
 #include "tests/unit.h"
 #include "tests/zones_fixture.h"
 
@@ -403,6 +404,47 @@ static void record_is_not_opened_by_who_cannot_look_into_the_store(void **state)
 	zones_free(other);
 }
 
+static const char *const removals[] = {
+	"DELETE FROM zones",
+	"DELETE FROM zones; UPDATE store SET revision = revision + 1",
+};
+
+/* Nothing but their absence tells of it: no tombstone, and perhaps not even a revision. */
+static void zone_whose_rows_just_went_ends_within_a_second(void **state)
+{
+	for (size_t i = 0; i < COUNT_OF(removals); i++) {
+		AUTO(entry_releasep) struct entry *found = NULL;
+		struct world *w;
+
+		world_begin(state);
+		w = *state;
+		raw_sql(w->f->path, "DELETE FROM wraps; DELETE FROM ezk_versions");
+		raw_sql(w->f->path, removals[i]);
+		fake_clock_advance(&w->f->clock, 1000);
+		assert_int_not_equal(ezk_begin(w->ezk), ZONE_OK);
+		found = zones_find_zone(w->f->zones, w->zone->of_zone.zone);
+		assert_null(found);
+		world_end(state);
+	}
+}
+
+/* Who finds it out by a change of its own, too. */
+static void zone_whose_rows_just_went_ends_for_who_changes_something_else(void **state)
+{
+	struct world *w = *state;
+	struct entry_names names = names_of("another");
+	AUTO(entry_releasep) struct entry *another = NULL;
+
+	raw_sql(w->f->path, "DELETE FROM wraps; DELETE FROM ezk_versions");
+	raw_sql(w->f->path, removals[0]);
+	assert_int_equal(zones_zone_create(w->f->zones, w->f->project->uid, &names, &another),
+			 ZONE_OK);
+	fake_clock_advance(&w->f->clock, 1000);
+	assert_int_not_equal(ezk_begin(w->ezk), ZONE_OK);
+	fake_clock_advance(&w->f->clock, 1000);
+	assert_int_not_equal(ezk_begin(w->ezk), ZONE_OK);
+}
+
 static void what_was_read_once_goes_on_while_the_store_is_away(void **state)
 {
 	struct world *w = *state;
@@ -427,6 +469,8 @@ int main(void)
 		WORLD_TEST(record_that_is_being_opened_when_its_zone_is_deleted_is_refused),
 		WORLD_TEST(another_zone_is_not_touched),
 		WORLD_TEST(record_is_not_opened_by_who_cannot_look_into_the_store),
+		cmocka_unit_test(zone_whose_rows_just_went_ends_within_a_second),
+		WORLD_TEST(zone_whose_rows_just_went_ends_for_who_changes_something_else),
 		WORLD_TEST(what_was_read_once_goes_on_while_the_store_is_away),
 	};
 

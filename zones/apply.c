@@ -75,6 +75,13 @@ static void tell_all(struct zones *zones, const struct store_news *touched)
 			tell_ended(zones, ended_at(&ended, at));
 }
 
+/* Then rows of zones went without a tombstone, which no row tells. Called by who changes the index.
+ */
+static bool has_lost_some(const struct zones *zones, const struct store_news *news)
+{
+	return news->zones_counted && zones->index.zone_count > news->zones;
+}
+
 enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 {
 	AUTO(store_news_clear) struct store_news touched = {0};
@@ -82,7 +89,7 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 
 	atomic_store(&zones->limited, news->limited);
 	if (news->count == 0 && !news->whole) {
-		zones->revision = news->revision;
+		zones->revision = has_lost_some(zones, news) ? 0 : news->revision;
 		return ZONE_OK;
 	}
 	pthread_rwlock_wrlock(&zones->lock);
@@ -94,7 +101,7 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 	tell_all(zones, &touched);
 	ezks_note_news(zones->ezks);
 	/* What is incomplete is read anew. */
-	zones->revision = status == ZONE_OK ? news->revision : 0;
+	zones->revision = status == ZONE_OK && !has_lost_some(zones, news) ? news->revision : 0;
 	atomic_store(&zones->broken, status != ZONE_OK);
 	return status;
 }

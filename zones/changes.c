@@ -173,14 +173,18 @@ static void audit(const struct decision *decision)
 static enum zone_status change(struct decision *decision)
 {
 	struct zones *zones = decision->changes.zones;
+	bool read_anew;
 
 	TRY(audit_ready());
 	TRY(zones->store->operations->write(zones->store, zones->revision, decide, decision,
 					    &decision->own.revision));
+	read_anew = zones->revision == 0; /* something is missing, as its news showed */
 	audit(decision);
 	/* It is done. An index that can't take it in is read anew by the next look-up. */
 	if (zones_apply(zones, &decision->own) == ZONE_OK)
 		zones_looked(zones, ZONE_OK);
+	if (read_anew)
+		zones->revision = 0;
 	return ZONE_OK;
 }
 

@@ -169,8 +169,14 @@ static bool touch_entry(struct index *index, struct entry *entry)
 
 /* --- Nodes */
 
+static size_t one_if_zone(const struct entry *entry)
+{
+	return entry != NULL && entry->kind == ENTRY_ZONE ? 1 : 0;
+}
+
 static void node_free(struct index *index, struct index_node *node)
 {
+	index->zone_count -= one_if_zone(node->entry);
 	unlink_entry(index, node);
 	forget_if_own(&index->zones, bytes(&node->zone, sizeof(node->zone)), node);
 	map_remove(&index->numbers, bytes(&node->number, sizeof(node->number)));
@@ -238,6 +244,7 @@ static enum zone_status put(struct index *index, struct entry *entry)
 		return ZONE_NO_MEMORY;
 	}
 	unlink_entry(index, node);
+	index->zone_count += one_if_zone(entry) - one_if_zone(node->entry);
 	entry_release(node->entry);
 	entry->number = node->number;
 	node->entry = entry;

@@ -65,6 +65,7 @@ struct index {
 	/* Zones that are not as they were, for those who have their live EZKs; `removed`: not to be
 	 * used, since zone or project are gone or archived. Whoever applies news takes it away. */
 	struct store_news touched;
+	size_t zone_count; /* entries that are zones */
 	uint64_t last_number;
 	uint64_t round;	    /* grows with each whole load; nodes of an earlier one are gone */
 	uint32_t next_slot; /* above every slot that was ever used */

@@ -42,7 +42,11 @@ struct store_news {
 	/* The store asks more of a reader than this release knows: these are its projects, root
 	 * keys, and zones that must not be opened. All else was not looked at. */
 	bool limited;
-	size_t unknown;	   /* rows of kinds that only later releases know, passed over */
+	size_t unknown; /* rows of kinds that only later releases know, passed over */
+	/* How many zones the store has, if `zones_counted`: whoever knows of more has some whose
+	 * rows went without a tombstone, and is to be told all again. */
+	bool zones_counted;
+	size_t zones;
 	uint64_t revision; /* the store's, after these rows */
 };
 void store_news_clear(struct store_news *news);

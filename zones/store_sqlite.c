@@ -88,6 +88,18 @@ static void nothing_there(struct store_news *ret_news)
 	*ret_news = (struct store_news){.whole = true};
 }
 
+static enum zone_status count_zones(struct connection *connection, struct store_news *news)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+
+	TRY(connection_prepare(connection, "SELECT count(*) FROM zones", &statement));
+	if (sqlite3_step(statement) != SQLITE_ROW)
+		return connection_failed(connection, "counting its zones");
+	news->zones = (size_t)sqlite3_column_int64(statement, 0);
+	news->zones_counted = true;
+	return ZONE_OK;
+}
+
 static enum zone_status read_news(struct connection *connection, uint64_t since,
 				  struct store_news *ret_news)
 {
@@ -105,6 +117,8 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 		TRY(store_read_kept(connection, &news));
 	else if (connection->revision != since)
 		TRY(store_read_rows(connection, since, &news));
+	if (!news.whole)
+		TRY(count_zones(connection, &news));
 	*ret_news = news;
 	news = (struct store_news){0};
 	return ZONE_OK;

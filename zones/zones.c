@@ -118,16 +118,25 @@ enum zone_status refuse(enum zone_status status, const char *format, ...)
 
 /* --- Looking into the store */
 
-static enum zone_status look(struct zones *zones)
+static enum zone_status take_news(struct zones *zones)
 {
 	AUTO(store_news_clear) struct store_news news = {0};
+
+	TRY(zones->store->operations->read(zones->store, zones->revision, &news));
+	return zones_apply(zones, &news);
+}
+
+static enum zone_status look(struct zones *zones)
+{
+	bool knew = zones->revision != 0;
 
 	/* Of a store that can be read in part, each look says so anew. */
 	if (zones->revision != 0 && !zones->limited &&
 	    !zones->store->operations->changed(zones->store))
 		return ZONE_OK;
-	TRY(zones->store->operations->read(zones->store, zones->revision, &news));
-	TRY(zones_apply(zones, &news));
+	TRY(take_news(zones));
+	if (knew && zones->revision == 0) /* the news showed that something is missing */
+		TRY(take_news(zones));
 	return zones->limited ? ZONE_STORE_NEWER : ZONE_OK;
 }
 
