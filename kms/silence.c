@@ -28,6 +28,10 @@ struct silence {
 	struct moment failed; /* the last */
 	struct moment until;
 	uint64_t refused, failing; /* calls since it began: at once; by a request */
+	/* Of a key: its own request at the endpoint was not answered, and none since. */
+	bool suspected;
+	/* Of an endpoint: a key that is not suspected was refused since somebody asked. */
+	bool others_wait;
 	bool is_told;
 	struct cause told;
 	/* Of an endpoint: the key that it failed itself, and nobody was answered since. */
@@ -90,10 +94,25 @@ static bool keeps_off(const struct silence *silence, struct moment now)
 	       (silence->asked_now || !moment_passed(silence->until, now));
 }
 
+/* A key whose requests end in nothing, while others' would be answered, must not have all turns: a
+ * key that has not failed goes first, if one waits. */
+static bool gives_way(struct silence *endpoint, const struct silence *own, struct moment now)
+{
+	if (endpoint == NULL || !endpoint->silent)
+		return false;
+	if (own == NULL || !own->suspected) {
+		endpoint->others_wait = true;
+		return false;
+	}
+	return endpoint->others_wait &&
+	       !moment_passed(moment_after(endpoint->until, SILENCE_OTHERS_MS), now);
+}
+
 static bool take_turn(struct silence *silence)
 {
 	if (silence == NULL || !silence->silent)
 		return false;
+	silence->others_wait = false;
 	silence->asked_now = true;
 	return true;
 }
@@ -136,7 +155,7 @@ enum kms_status silences_begin(struct silences *silences, const char *key,
 		return KMS_OK;
 	endpoint = find(silences, ret_turn->endpoint);
 	own = find(silences, key);
-	if (keeps_off(endpoint, now))
+	if (gives_way(endpoint, own, now) || keeps_off(endpoint, now))
 		return refuse(endpoint, now, report);
 	if (keeps_off(own, now))
 		return refuse(own, now, report);
@@ -150,15 +169,17 @@ enum kms_status silences_silent(struct silences *silences, const char *key)
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&silences->lock);
 	struct moment now = now_of(silences);
 	struct kms_turn turn = {0};
-	struct silence *silence;
+	struct silence *silence, *own;
 
 	if (!name_endpoint(key, &turn))
 		return KMS_OK;
 	silence = find(silences, turn.endpoint);
-	if (!keeps_off(silence, now))
-		silence = find(silences, key);
-	if (!keeps_off(silence, now))
-		return KMS_OK;
+	own = find(silences, key);
+	if (!gives_way(silence, own, now) && !keeps_off(silence, now)) {
+		if (!keeps_off(own, now))
+			return KMS_OK;
+		silence = own;
+	}
 	silence->refused++;
 	return silence->status;
 }
@@ -269,6 +290,7 @@ static void hear_silence(struct silences *silences, struct silence *silence,
 static void forget(struct silence *silence)
 {
 	silence->silent = silence->is_told = false;
+	silence->suspected = silence->others_wait = false;
 	silence->failing = silence->refused = 0;
 	silence->suspect = NULL;
 }
@@ -309,6 +331,7 @@ static struct silence *widen(struct silence *endpoint)
 	endpoint->is_told = key->is_told;
 	endpoint->told = key->told;
 	forget(key);
+	key->suspected = true;
 	endpoint->suspect = NULL;
 	return endpoint;
 }
@@ -320,12 +343,14 @@ static struct silence *whose(struct silences *silences, const struct kms_turn *t
 {
 	struct silence *endpoint, *own;
 
+	own = find_or_make(silences, turn->key);
 	if (is_of_key(status, report))
-		return find_or_make(silences, turn->key);
+		return own;
+	if (own != NULL)
+		own->suspected = true;
 	endpoint = find_or_make(silences, turn->endpoint);
 	if (endpoint == NULL || endpoint->silent || report->request_id[0] == '\0')
 		return endpoint;
-	own = find_or_make(silences, turn->key);
 	if (endpoint->suspect != NULL && endpoint->suspect != own && endpoint->suspect->silent)
 		return widen(endpoint);
 	endpoint->suspect = own;

@@ -9,7 +9,10 @@
  * The backoff: half a second after the first failure, doubled by each further one up to 13 s, less
  * up to a quarter of it by chance; counted from the begin of the request that failed, so that a
  * request that takes its whole time makes nobody wait longer, but for at least a second (or the
- * backoff, if that is less) after it failed.
+ * backoff, if that is less) after it failed. A key whose own request was not answered leaves the
+ * next one to a key that was, or was not asked yet, for a second, if such a one was refused
+ * meanwhile: so that a key with which requests end in nothing does not take the whole endpoint from
+ * others.
  */
 #pragma once
 
@@ -18,7 +21,12 @@
 #include "base/map.h"
 #include "kms/kms.h"
 
-enum { SILENCE_FIRST_MS = 500, SILENCE_MAX_MS = 13000, SILENCE_REST_MS = 1000 };
+enum {
+	SILENCE_FIRST_MS = 500,
+	SILENCE_MAX_MS = 13000,
+	SILENCE_REST_MS = 1000,
+	SILENCE_OTHERS_MS = 1000
+};
 
 struct silences {
 	const struct kms_settings *settings; /* with their clock; borrowed */

@@ -72,6 +72,37 @@ static bool may_ask(const char *key)
 	return silences_silent(&f.silences, key) == KMS_OK;
 }
 
+enum { HAMMERED_MS = 600000, STEP_MS = 10, EACH_MS = 250, SLOW_MS = 5000, SLOW_KEYS = 2 };
+
+/* Two keys with which each request ends in nothing, used all the time, and one that is answered. */
+static void keys_that_are_never_answered_leave_turns_to_others(void **state)
+{
+	static const char *const slow[SLOW_KEYS] = {KEY_1, KEY_2};
+	struct kms_turn turn;
+	int64_t asking_until = 0, refused_since = -1, longest = 0;
+	bool asking = false;
+
+	(void)state;
+	for (int64_t at = 0; at < HAMMERED_MS; at += STEP_MS) {
+		if (asking && at >= asking_until) {
+			finish(&turn, KMS_UNAVAILABLE, "", "timed out");
+			asking = false;
+		}
+		for (int i = 0; i < SLOW_KEYS && !asking; i++)
+			asking = begin(slow[i], &turn) == KMS_OK;
+		if (asking && asking_until <= at)
+			asking_until = at + SLOW_MS;
+		if (at % EACH_MS == 0 && call(KEY_3, KMS_OK, "") == KMS_OK)
+			refused_since = -1;
+		else if (at % EACH_MS == 0 && refused_since < 0)
+			refused_since = at;
+		if (refused_since >= 0 && at - refused_since > longest)
+			longest = at - refused_since;
+		fake_clock_advance(&f.clock, STEP_MS);
+	}
+	assert_in_range(longest, 0, SLOW_MS + SILENCE_REST_MS + SILENCE_OTHERS_MS);
+}
+
 static void silence_of_one_key_holds_for_all_at_its_endpoint(void **state)
 {
 	(void)state;
@@ -170,7 +201,7 @@ static int64_t pause_after(int64_t took_ms)
 	assert_int_equal(begin(KEY_1, &turn), KMS_OK);
 	fake_clock_advance(&f.clock, took_ms);
 	finish(&turn, KMS_UNAVAILABLE, "", "no answer");
-	for (; !may_ask(KEY_2); ms += 5)
+	for (; !may_ask(KEY_1); ms += 5)
 		fake_clock_advance(&f.clock, 5);
 	return ms;
 }
@@ -322,6 +353,7 @@ static void reason_says_what_was_heard_and_when(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(keys_that_are_never_answered_leave_turns_to_others),
 		CASE(silence_of_one_key_holds_for_all_at_its_endpoint),
 		CASE(throttling_and_a_key_store_are_of_one_key),
 		CASE(error_of_the_kms_is_of_one_key_until_a_second_has_it),
