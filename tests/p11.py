@@ -21,12 +21,12 @@ CKA = {
     "ID": 0x102, "SENSITIVE": 0x103, "ENCRYPT": 0x104, "DECRYPT": 0x105, "WRAP": 0x106, "UNWRAP": 0x107, "DERIVE": 0x10C,
     "VALUE_LEN": 0x161, "EXTRACTABLE": 0x162, "NEVER_EXTRACTABLE": 0x164, "WRAP_WITH_TRUSTED": 0x210, "UNWRAP_TEMPLATE": 0x40000212,
     "ALLOWED_MECHANISMS": 0x40000600, "KMS_KEY": 0x80434D01, "PROVIDER": 0x80434D02, "ZONE": 0x80434D05, "STATE": 0x80434D08,
-    "ENCRYPTED_KEY": 0x80434D0A,
+    "ENCRYPTED_KEY": 0x80434D0A, "EMBED_EZK": 0x80434D14,
 }
 CKM = {
     "AES_KEY_GEN": 0x1080, "AES_ECB": 0x1081, "AES_CBC": 0x1082, "AES_CBC_PAD": 0x1085, "AES_CTR": 0x1086, "AES_GCM": 0x1087,
     "AES_KEY_WRAP": 0x2109, "AES_KEY_WRAP_PAD": 0x210A, "AES_KEY_WRAP_KWP": 0x210B, "SHA256": 0x250, "HKDF_DERIVE": 0x402A,
-    "GENERIC_SECRET_KEY_GEN": 0x350, "KMS": 0x80434D01, "DEK_WRAP": 0x80434D02,
+    "GENERIC_SECRET_KEY_GEN": 0x350, "KMS": 0x80434D01, "DEK_WRAP": 0x80434D02, "CHUNK": 0x80434D03,
 }
 CKO_SECRET_KEY, CKK_GENERIC, CKK_AES, RW_SESSION, RO_SESSION = 4, 0x10, 0x1F, 6, 4
 
@@ -48,6 +48,10 @@ class Mechanism(ctypes.Structure):
 class Gcm(ctypes.Structure):
     _fields_ = [("iv", ctypes.c_char_p), ("iv_len", CK_ULONG), ("iv_bits", CK_ULONG), ("aad", ctypes.c_char_p), ("aad_len", CK_ULONG),
                 ("tag_bits", CK_ULONG)]
+
+
+class Chunk(ctypes.Structure):
+    _fields_ = [("index", CK_ULONG), ("last", ctypes.c_ubyte), ("aad", ctypes.c_char_p), ("aad_len", CK_ULONG)]
 
 
 class Hkdf(ctypes.Structure):

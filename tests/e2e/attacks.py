@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "..", "tools")]
 import rescue  # noqa: E402
 from load_place import BUILD, Tally  # noqa: E402
-from p11 import CKM, RO_SESSION, Hkdf, Module, Refused, gcm, mechanism  # noqa: E402
+from p11 import CKM, RO_SESSION, Chunk, Hkdf, Module, Refused, gcm, mechanism  # noqa: E402
 
 ok = Tally()
 CMEK = os.path.join(BUILD, "cmek")
@@ -513,6 +513,63 @@ def destroy_here(label):
     m.destroy(m.find(LABEL=label))
 
 
+def chunk(index, last=0):
+    return mechanism("CHUNK", Chunk(index, last, b"", 0))
+
+
+def sealed_twice(lab):
+    """Chunk 1 after chunk 1, on the same value by other ways than deriving it twice."""
+    m = lab.module
+    rows = {"TOKEN": False, "SENSITIVE": True, "EXTRACTABLE": False, "ENCRYPT": True, "DECRYPT": True}
+
+    def sealing(before=None, by=lambda key: key, **more):
+        key = m.derive(hkdf(b"salt"), m.generate(TOKEN=False, DERIVE=True), **{**rows, **more})
+        if before is not None:
+            m.encrypt(chunk(before), key)
+        return bool(m.encrypt(chunk(1), by(key)))
+
+    def abandoned():
+        key = m.derive(hkdf(b"salt"), m.generate(TOKEN=False, DERIVE=True), **rows)
+        m.call("EncryptInit", m.session, ctypes.byref(chunk(1)), key)
+        m.call("EncryptInit", m.session, None, key)
+        return bool(m.encrypt(chunk(1), key))
+
+    def changed(key):
+        m.set(key, LABEL="changed")
+        return key
+
+    works("chunks are sealed in order", lambda: sealing(0))
+    works("by a key that may do nothing else", lambda: sealing(0, ALLOWED_MECHANISMS=["CHUNK"]))
+    none_of("no chunk is sealed twice",
+            [("again", lambda: sealing(1)), ("an earlier one", lambda: sealing(2)), ("after it was abandoned", abandoned),
+             ("by a copy", lambda: sealing(0, lambda key: m.copy(key, TOKEN=False))), ("after a change", lambda: sealing(0, changed)),
+             ("by a key that leaves", lambda: sealing(EXTRACTABLE=True)), ("by a key of the token", lambda: sealing(TOKEN=True, LABEL="default/one/chunks"))])
+
+
+def erased(lab):
+    """The record of a database that keeps it is not had; and when its rows have gone, without a trace, a process that had it has not."""
+    m, every = lab.module, {"KMS": lambda: mechanism("KMS"), **WRAPS}
+    m.generate(TOKEN=True, LABEL="default/kept", EMBED_EZK=False, SENSITIVE=True, EXTRACTABLE=False, **ALL)
+    zone, number = lab.zone("kept"), int.from_bytes(lab.zone_id("kept"), "big")
+    key, wrapped = lab.dek("kept")
+    none_of("a record that is for its store alone is not given out",
+            [("as an attribute", lambda: bool(m.get(zone, "ENCRYPTED_KEY"))), ("after a switch", lambda: m.set(zone, EMBED_EZK=True) or True),
+             ("by a copy", lambda: bool(m.copy(zone, TOKEN=False, EMBED_EZK=True)))]
+            + [(f"wrapped by {whose}, {name}", lambda by=by, target=target: bool(m.wrap(by(), target, zone)))
+               for name, by in every.items() for whose, target in (("its root key", lab.root()), ("another", lab.root("other")),
+                                                                   ("a zone", lab.zone("all")), ("itself", zone), ("a key", key))])
+    works("it opens", lambda: m.unwrap(mechanism("DEK_WRAP"), zone, wrapped, TOKEN=False))
+    database = sqlite3.connect(lab.store)
+    with contextlib.closing(database), database:
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("DELETE FROM zones WHERE zone = ?", (number,))
+    time.sleep(1.1)
+    none_of("a process that runs does not keep what was erased",
+            [("unwrapping", lambda: bool(m.unwrap(mechanism("DEK_WRAP"), zone, wrapped, TOKEN=False))),
+             ("wrapping", lambda: bool(m.wrap(mechanism("DEK_WRAP"), zone, key_of(lab)))), ("its key", lambda: bool(m.encrypt(gcm(), key))),
+             ("writing it back", lambda: m.set(zone, LABEL="default/back") or True)])
+
+
 # --- A caller who can write the store's file
 
 
@@ -759,7 +816,7 @@ def dumps(lab):
 def main():
     with tempfile.TemporaryDirectory(prefix="cmek-test-") as folder:
         lab = Lab(folder)
-        for attack in (stored_keys, session_zones, crossing, racing, limits_of_keys, dumps, store_writer, redirection, deleted):
+        for attack in (stored_keys, session_zones, crossing, racing, limits_of_keys, sealed_twice, erased, dumps, store_writer, redirection, deleted):
             attack(lab)
         lab.module.raw("Finalize", None)
     print(f"# {attempts} attempts, {got_through} got through")
