@@ -22,7 +22,8 @@
 #define CKM_CMEK_DEK_WRAP (CMEK_VENDOR_BASE + 2)
 /* C_Encrypt of a chunk of an envelope (docs/format.md, 5.3) by AES-256-GCM, whose IV the module
  * makes: under a session's key that C_DeriveKey made and that is not extractable, each chunk after
- * the one before, none after the last. C_Decrypt takes CKM_AES_GCM. */
+ * the one before, none after the last; it is the object that counts, so never derive the same key
+ * twice. C_Decrypt takes CKM_AES_GCM. */
 #define CKM_CMEK_CHUNK	  (CMEK_VENDOR_BASE + 3)
 typedef struct CK_CMEK_CHUNK_PARAMS {
 	CK_ULONG ulIndex; /* 0 ... 2^32 - 1 */
