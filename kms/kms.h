@@ -290,17 +290,17 @@ bool kms_clients_answered(struct kms_clients *clients, const char *key,
 /*
  * Whether a key may be asked now (kms/silence.c). Each call of a client is framed:
  *
- *	TRY(kms_turn_begin(&turn, clients, key, &report));	nobody is asked: as silent as before
+ *	TRY(kms_turn_begin(&turn, clients, key, &report));	fails: silence lasts, do not ask
  *	report.once = kms_turn_is_for_all(&turn);
  *	status = …
  *	kms_turn_end(&turn, clients, status, &report, &news);
  *
  * An outage (kms_status_is_outage) is remembered for its endpoint, that is, provider and region; or
  * for the key alone, if it is about that: throttling, what lies behind the key, and an error of the
- * KMS itself until a second key there meets one too. While it is, calls
- * fail at once by the same status; when a backoff with jitter is over (half a second, doubled up to
- * 13 s), the next caller asks, one at a time, whichever key of the endpoint it is about, and any
- * answer frees all of them. The embedded KMS is nobody who is to be spared: it is always asked.
+ * KMS itself until a second key there meets one too. While it lasts, calls fail at once with the
+ * same status. When a backoff with jitter is over (half a second, doubled up to 13 s), the next
+ * caller asks, one at a time, whichever key of the endpoint it is about; any answer frees all of
+ * them. The embedded KMS is always asked, since that costs a look at a file.
  */
 struct kms_turn {
 	bool quiet; /* set by the caller before the end: what is new is not told, so it stays new */

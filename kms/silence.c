@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is remembered of those that do not answer. */
+/* What is remembered of endpoints and keys that do not answer. */
 #include "kms/silence.h"
 
 #include <stdio.h>
@@ -34,7 +34,8 @@ struct silence {
 	bool others_wait;
 	bool is_told;
 	struct cause told;
-	/* Of an endpoint: the key that it failed itself, and nobody was answered since. */
+	/* Of an endpoint: the last key to which the endpoint answered by an error of its own; NULL
+	 * as soon as anybody there gets another answer. */
 	struct silence *suspect;
 	char message[256]; /* of the last failure */
 	enum kms_status status;
@@ -129,8 +130,9 @@ static enum kms_status refuse(struct silence *silence, struct moment now, struct
 	return silence->status;
 }
 
-/* The endpoint that a key's name leads to. False: there is none, or nobody to be spared: what the
- * embedded KMS does not answer costs a look at a file. */
+/* The endpoint that a key's name leads to; false: the name leads to none. The embedded KMS counts
+ * as one, so that a cause is told once there too; it is never silent, since asking it costs a look
+ * at a file. */
 static bool name_endpoint(const char *key, struct kms_turn *turn)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
@@ -186,7 +188,7 @@ enum kms_status silences_silent(struct silences *silences, const char *key)
 
 /* --- What came of it */
 
-/* By its words, for no two requests take the same milliseconds. FNV-1a. */
+/* Of a message without its digits: durations differ from one request to the next. FNV-1a. */
 static uint32_t hash_words(const char *text)
 {
 	uint32_t hash = 2166136261;
@@ -212,7 +214,7 @@ static bool same_cause(const struct cause *a, const struct cause *b)
 	return a->status == b->status && a->words == b->words && strcmp(a->type, b->type) == 0;
 }
 
-/* A cause that is told once however often it comes. */
+/* A failure that goes on by itself: it is told once, however many calls meet it. */
 static bool is_standing(enum kms_status status)
 {
 	return kms_status_is_outage(status) || status == KMS_NO_CREDENTIALS ||
@@ -220,14 +222,15 @@ static bool is_standing(enum kms_status status)
 	       status == KMS_NO_MEMORY || status == KMS_MISCONFIGURED;
 }
 
-/* Somebody said something, whatever it was; what failed on our own side shows nothing. */
+/* The KMS was heard, whatever it said. A failure on our own side (credentials, memory, the
+ * configuration) does not show that. */
 static bool is_answer(enum kms_status status, const struct kms_report *report)
 {
 	return status == KMS_OK || kms_status_is_no(status) ||
 	       (report->sent && status == KMS_CREDENTIALS_REFUSED) || !is_standing(status);
 }
 
-/* Its own throttling, or what is behind it alone. */
+/* The one key is throttled, or the key store behind it fails. */
 static bool is_of_key(enum kms_status status, const struct kms_report *report)
 {
 	return status == KMS_THROTTLED || status_is_of_key(report->error_type);
@@ -269,8 +272,8 @@ static void begin_silence(struct silence *silence, struct moment now)
 	silence->began = now;
 }
 
-/* `counts`: the turn was taken for it. What was under way when the silence began says nothing new
- * of how long it will last. */
+/* `counts`: the turn was taken for this silence. A request that was under way already when it began
+ * does not lengthen the backoff. */
 static void hear_silence(struct silences *silences, struct silence *silence,
 			 const struct kms_turn *turn, bool counts, enum kms_status status,
 			 const struct kms_report *report)
@@ -295,7 +298,7 @@ static void forget(struct silence *silence)
 	silence->suspect = NULL;
 }
 
-/* True: it was there. A fault of ours that came and went at once is not worth a line. */
+/* True: there was one, whose end is worth a line; a single failure of our own side is not. */
 static bool end_silence(const struct silences *silences, struct silence *silence,
 			struct kms_turn_news *news)
 {
@@ -317,7 +320,8 @@ static bool end_silence(const struct silences *silences, struct silence *silence
 	return was_there;
 }
 
-/* What failed two keys, with none answered in between, is the endpoint's, and known to be told. */
+/* Two keys met the same kind of error, and nobody was answered in between: the silence is the
+ * endpoint's. It goes on with the first key's backoff, counts and what was told. */
 static struct silence *widen(struct silence *endpoint)
 {
 	struct silence *key = endpoint->suspect;
@@ -336,8 +340,8 @@ static struct silence *widen(struct silence *endpoint)
 	return endpoint;
 }
 
-/* Whose silence an outage is. That there is no way to it, is the endpoint's; what it answers may be
- * so for the one key alone. NULL: no memory. */
+/* Whose silence an outage is: the endpoint's where there is no way to it; where it answers by an
+ * error of its own, the key's, until a second key meets one. NULL: no memory. */
 static struct silence *whose(struct silences *silences, const struct kms_turn *turn,
 			     enum kms_status status, const struct kms_report *report)
 {
@@ -365,7 +369,7 @@ static void hear_failure(struct silences *silences, const struct kms_turn *turn,
 	struct silence *silence = outage ? whose(silences, turn, status, report)
 					 : find_or_make(silences, turn->endpoint);
 
-	if (silence == NULL) /* then each is told, and asked */
+	if (silence == NULL) /* without memory of it each call asks, and each failure is told */
 		return;
 	if (!silence->silent && silence->failing == 0)
 		silence->began = now_of(silences);
@@ -403,7 +407,7 @@ void silences_end(struct silences *silences, const struct kms_turn *turn, enum k
 		ret_news->of_key = end_silence(silences, own, ret_news) && !whole;
 		return;
 	}
-	/* Who speaks of one key speaks. */
+	/* An error about one key shows that the endpoint itself answers. */
 	if (kms_status_is_outage(status) && is_of_key(status, report))
 		end_silence(silences, endpoint, ret_news);
 	hear_failure(silences, turn, status, report, ret_news);

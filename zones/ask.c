@@ -59,11 +59,11 @@ static enum zone_status answered(const struct asked *asked)
 	if (asked->ask->report != NULL)
 		*asked->ask->report = asked->report;
 	if (asked->status != KMS_OK && !asked->ask->quiet)
-		asked_log(asked, asked->is_new);
+		asked_log(asked);
 	return zone_status_of_kms(asked->status);
 }
 
-/* --- Turns: whoever does not answer is asked by one */
+/* --- Turns: a KMS that does not answer is asked by one caller at a time */
 
 /* False: there is silence, and nobody is asked. */
 static bool begin_turn(struct asked *asked, struct kms_turn *turn)
@@ -77,7 +77,7 @@ static bool begin_turn(struct asked *asked, struct kms_turn *turn)
 	return !asked->refused;
 }
 
-/* What lasts has one line in each log for its cause, and one when it is over. */
+/* An outage has one line in each log for its cause, and one when it is over. */
 static enum zone_status end_turn(struct asked *asked, const struct kms_turn *turn)
 {
 	enum zone_status audited = ZONE_OK;

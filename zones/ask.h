@@ -3,9 +3,9 @@
 /*
  * The one door from zones/ to the KMS. Every call goes through it, so that a refusal is logged
  * once, in the words people use (project, zone, key) and with what to do about it, so that an audit
- * trail has one place, and so that whoever does not answer is asked by one caller at a time, with
- * pauses (kms_turn_begin); the others fail at once by the same status. No lock of ours may be held
- * when calling: all of these wait for the network.
+ * trail has one place, and so that a KMS that does not answer is asked by one caller at a time,
+ * with pauses (kms_turn_begin); the others fail at once with the same status. No lock of ours may
+ * be held when calling: all of these wait for the network.
  */
 #pragma once
 
@@ -49,6 +49,6 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state);
  * there already. */
 enum zone_status ask_create(const struct ask *ask, bool registered, bool *ret_made);
 
-/* Is nobody asked about the key at this moment, since there is silence? What the calls above would
- * answer at once; for whoever would wait for another's request. ZONE_OK: no. */
+/* What the calls above would answer at once, since the KMS is silent about the key; ZONE_OK: they
+ * would ask. For a caller who would otherwise wait for another thread's request. */
 enum zone_status ask_silent(struct kms_clients *clients, const char *key);

@@ -110,7 +110,7 @@ static void put_report(struct buffer *line, const struct kms_report *report)
 		buffer_format(line, " (request %s)", report->request_id);
 }
 
-void asked_log(const struct asked *asked, bool is_new)
+void asked_log(const struct asked *asked)
 {
 	const struct ask *ask = asked->ask;
 	AUTO(buffer_clear) struct buffer line = {0};
@@ -125,7 +125,7 @@ void asked_log(const struct asked *asked, bool is_new)
 	text = buffer_text(&line);
 	if (text == NULL)
 		text = asked->operation;
-	if (is_new)
+	if (asked->is_new)
 		log_error("%s", text);
 	else
 		log_reason("%s", text);
@@ -166,7 +166,7 @@ static void put_silent(struct buffer *line, const struct asked *asked, bool of_k
 		buffer_format(line, "%s%s%s", provider, region[0] == '\0' ? "" : " in ", region);
 }
 
-/* Of a key with several names the regions are told of (kms/route.c). */
+/* Of a key that has a name in several regions, kms/route.c tells which region answers again. */
 static bool is_told_by_region(const struct asked *asked)
 {
 	char other[KMS_ARN_MAX + 1];

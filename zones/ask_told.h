@@ -18,7 +18,7 @@ struct asked {
 	uint32_t lease;
 	enum kms_status status;
 	bool refused; /* nobody was asked, since there is silence */
-	bool is_new;  /* of a failure: it is to be told, as far as the KMS's memory goes */
+	bool is_new;  /* of a failure: nobody was told of it yet (kms_turn_end) */
 };
 
 /* The value of a pair of the encryption context; NULL: there is none. */
@@ -29,8 +29,8 @@ bool asked_is_the_callers(const struct ask *ask);
 void asked_put_subject(struct buffer *line, const struct ask *ask);
 /* The failure of a call: one line with what to do about it; or, if it is not new, the same for this
  * thread alone (log_reason). */
-void asked_log(const struct asked *asked, bool is_new);
+void asked_log(const struct asked *asked);
 /* A line for the call. ZONE_AUDIT_UNAVAILABLE: see audit_write(). */
 enum zone_status asked_audit(const struct asked *asked);
-/* A silence is over that this call has ended: what it cost. */
+/* This call has ended a silence: how long it was and what it cost. */
 void asked_tell_end(const struct asked *asked, const struct kms_turn_news *news);

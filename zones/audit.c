@@ -90,7 +90,8 @@ static void put_zone(json_t *line, const struct audit_event *event)
 		json_object_set_new(line, "version", json_integer(event->version));
 }
 
-/* What a call causes is told with the identity by which it asked. */
+/* The lines that follow from a call of the KMS, in the same C_ function, name the identity that
+ * made it. */
 static void remember(const struct kms_caller *caller)
 {
 	struct thread_notes *notes = caller == NULL ? NULL : thread_notes();

@@ -34,12 +34,13 @@ void lease_window_rested(struct lease_window *window, int64_t now_ms, int64_t op
 {
 	int64_t rest_ms = now_ms - last_ms;
 
-	/* One of those who come together. */
+	/* Of several callers that come together, one notes it. */
 	if (!atomic_compare_exchange_strong(&window->used_ms, &last_ms, now_ms))
 		return;
-	/* Not if the canary was asked since, or is: that would be once too often. Whoever asked
-	 * came by here first, and found this note or was this one; so what was loaded before it is
-	 * what was known before that. */
+	/* If the canary is being asked, or was asked after `opens_ms` was loaded, it need not be
+	 * asked once more: then opens_ms is INT64_MAX, or the exchange below fails. That is sure,
+	 * since whoever asks has passed through here before, and `opens_ms` was loaded before the
+	 * note above was written. */
 	if (opens_ms > now_ms && opens_ms != INT64_MAX && last_ms > 0 &&
 	    atomic_load(&window->leases) >= SEVERAL &&
 	    now_ms + rest_ms + rest_ms / 8 >= atomic_load(&window->ends_ms))

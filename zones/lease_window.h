@@ -5,10 +5,10 @@
  * looks here, so that a renewal does not depend on whether somebody uses a certain one in the last
  * part of its own time. Times are of the clock that goes forward alone, since this ends no lease.
  *
- * It opens when the first of the leases is to be renewed. Uses that come in bursts may miss it: who
- * is the first after a rest, and sees that a rest as long as that would outlast a lease, has it
- * open at once, if there are several to be saved (one by itself is renewed by its own request just
- * as well).
+ * It opens when the first of the leases is to be renewed. Uses that come in bursts may miss that
+ * moment. So the first use after a rest opens it at once if, after another rest as long, a lease
+ * would be over; but only where several leases gain by it (a single one is renewed just as well by
+ * its own request).
  */
 #pragma once
 
@@ -25,10 +25,10 @@ struct lease_window {
 };
 
 void lease_window_init(struct lease_window *window);
-/* A lease that is to be renewed at this moment; `first`: there was none, so what was known is old.
- */
+/* A lease runs that is to be renewed at `renew_ms`. `first`: no other one does, so that what the
+ * window says is out of date. */
 void lease_window_add(struct lease_window *window, bool first, int64_t renew_ms, int64_t ends_ms);
-/* Opens then; INT64_MAX: not. */
+/* It opens at `opens_ms`; INT64_MAX: not before it is set anew. */
 void lease_window_set(struct lease_window *window, int64_t opens_ms);
 
 static inline bool lease_window_is_open(const struct lease_window *window, int64_t now_ms)
@@ -36,10 +36,11 @@ static inline bool lease_window_is_open(const struct lease_window *window, int64
 	return now_ms >= atomic_load_explicit(&window->opens_ms, memory_order_relaxed);
 }
 
-/* The first use after a rest: notes it. `opens_ms` was loaded before `last_ms`. */
+/* Notes the first use after a rest. The caller has loaded `opens_ms` before `last_ms`. */
 void lease_window_rested(struct lease_window *window, int64_t now_ms, int64_t opens_ms,
 			 int64_t last_ms);
-/* A lease of this length is used. Two loads; in each sixteenth of it one user writes. */
+/* A lease of this length is used: is the canary to be asked? Costs two loads; one caller in each
+ * sixteenth of the lease also writes. */
 static inline bool lease_window_use(struct lease_window *window, int64_t now_ms, int64_t lease_ms)
 {
 	int64_t opens_ms = atomic_load_explicit(&window->opens_ms, memory_order_acquire);

@@ -79,7 +79,7 @@ static void hear_outage(struct root_lease *root, struct lease_rules *rules, enum
 	bool lasts_already = is_out(root, rules);
 
 	root->outage = outage;
-	/* Those who are refused in a silence put nobody off any further. */
+	/* A call that is refused while it lasts does not postpone the next try. */
 	if (lasts_already)
 		return;
 	root->out_since = clock_now(rules->clock);
