@@ -206,8 +206,8 @@ const struct command commands[] = {
 	  "  cmek store upgrade --dry-run\n",
 	  upgrade_options, store_upgrade },
 	{ "store", "downgrade", "", "bring the store back to the level below",
-	  "Nothing that was made since is lost. What a lower level could not keep is refused: a feature that\n"
-	  "is in use.\n",
+	  "Nothing that was made since is lost. It is refused while the feature that the level switched on is\n"
+	  "in use, since the level below could not keep that.\n",
 	  downgrade_options, store_downgrade },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"

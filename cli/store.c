@@ -95,13 +95,14 @@ int store_show(const struct arguments *arguments)
 	print_row(&printer);
 	print_text(&printer, "store", path);
 	print_number(&printer, "level", number(view.facts, "level"));
-	print_number(&printer, "readers_need", number(view.facts, "min_reader"));
-	print_number(&printer, "writers_need", number(view.facts, "min_writer"));
-	print_text(&printer, "known_since", text(view.facts, "needs"));
-	print_number(&printer, "this_release_knows", number(view.facts, "understands"));
-	print_text(&printer, "read_here",
+	print_number(&printer, "min_reader", number(view.facts, "min_reader"));
+	print_number(&printer, "min_writer", number(view.facts, "min_writer"));
+	print_text(&printer, "needs", text(view.facts, "needs"));
+	print_text(&printer, "this_release", text(view.facts, "this_release"));
+	print_number(&printer, "understands", number(view.facts, "understands"));
+	print_text(&printer, "reads",
 		   is_so(view.facts, "reads") ? "yes" : "projects and root keys alone");
-	print_text(&printer, "changed_here",
+	print_text(&printer, "writes",
 		   !is_so(view.facts, "writes")	    ? "no: a later release is needed"
 		   : !is_so(view.facts, "writable") ? "no: it is read-only"
 						    : "yes");
@@ -193,10 +194,12 @@ static int check_known(const json_t *facts)
 {
 	if (is_so(facts, "writes") && number(facts, "level") <= number(facts, "understands"))
 		return CMEK_EXIT_OK;
-	return fail(CMEK_EXIT_REFUSED,
-		    "store %s is at level %u, which %s knows; this release (%s) knows %u: use that",
-		    text(facts, "store"), number(facts, "level"), text(facts, "needs"),
-		    text(facts, "this_release"), number(facts, "understands"));
+	return fail(
+		CMEK_EXIT_REFUSED,
+		"store %s is at level %u, and this release (%s) knows level %u alone: do it with "
+		"%s",
+		text(facts, "store"), number(facts, "level"), text(facts, "this_release"),
+		number(facts, "understands"), text(facts, "needs"));
 }
 
 static int target_level(const struct arguments *arguments, const json_t *facts, unsigned *ret_level)
@@ -226,7 +229,7 @@ int store_upgrade(const struct arguments *arguments)
 		return stay(arguments, view.facts, plan.to,
 			    plan.to == number(view.facts, "understands")
 				    ? "the newest that this release knows"
-				    : "as you wish");
+				    : "as --to asks");
 	return carry_out(arguments, &view, &plan);
 }
 
@@ -242,9 +245,10 @@ int store_downgrade(const struct arguments *arguments)
 		return stay(arguments, view.facts, 1, "the lowest");
 	plan.to = plan.from - 1;
 	if (!is_so(view.facts, "way_back"))
-		return fail(CMEK_EXIT_REFUSED,
-			    "store %s stays at level %u: what that brought is in use; remove that "
-			    "first",
-			    text(view.facts, "store"), plan.from);
+		return fail(
+			CMEK_EXIT_REFUSED,
+			"store %s stays at level %u: what that switched on is in use; remove it "
+			"first",
+			text(view.facts, "store"), plan.from);
 	return carry_out(arguments, &view, &plan);
 }

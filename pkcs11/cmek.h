@@ -139,10 +139,10 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_STORE_UNAVAILABLE	     201UL
 #define CMEK_ERROR_STORE_READ_ONLY	     202UL
 #define CMEK_ERROR_STORE_CORRUPT	     203UL
-#define CMEK_ERROR_STORE_NEWER		     204UL /* to be read it needs a later release */
+#define CMEK_ERROR_STORE_NEWER		     204UL /* reading it takes a later release */
 #define CMEK_ERROR_STORE_FULL		     205UL
 #define CMEK_ERROR_STORE_CONFLICT	     206UL
-#define CMEK_ERROR_STORE_NEWER_WRITER	     207UL /* the same, to be changed */
+#define CMEK_ERROR_STORE_NEWER_WRITER	     207UL /* changing it takes a later release */
 #define CMEK_ERROR_AUDIT_UNAVAILABLE	     209UL /* [log] audit_required, and no line can be written */
 /* The rules of the system. */
 #define CMEK_ERROR_EXISTS		     301UL

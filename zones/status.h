@@ -36,7 +36,7 @@ enum zone_status {
 	ZONE_STORE_READ_ONLY,
 	ZONE_STORE_CORRUPT,
 	ZONE_STORE_NEWER,	 /* it asks more of a reader than this release knows */
-	ZONE_STORE_NEWER_WRITER, /* the same of a writer */
+	ZONE_STORE_NEWER_WRITER, /* it asks more of a writer than that */
 	ZONE_STORE_FULL,
 	ZONE_CONFLICT,		/* somebody else changed it first */
 	ZONE_AUDIT_UNAVAILABLE, /* a line that [log] audit_required can't be written */

@@ -76,13 +76,14 @@ struct store_head {
 	unsigned level;			  /* 0: it says none that could be read */
 	unsigned min_reader;		  /* what a reader must understand */
 	unsigned min_writer;		  /* what a writer must */
-	char release[STORE_RELEASE_SIZE]; /* the first that knows its level; "a later release" */
+	char release[STORE_RELEASE_SIZE]; /* the first that knows its level: "cmek-pkcs11 0.2.0",
+					     or "a later release", if it can't be read */
 };
 
 struct store_facts {
 	const char *path; /* the store's */
 	bool exists, writable;
-	bool way_back; /* the level below would lose nothing */
+	bool way_back; /* there is a level below, which would lose nothing */
 	uint64_t revision;
 	struct store_head head;
 };
@@ -100,9 +101,11 @@ struct store_operations {
 	 */
 	enum zone_status (*write)(struct store *store, uint64_t since, store_decide *decide,
 				  void *state, uint64_t *ret_revision);
-	/* For doctor: appends lines of text: path, schema, revision, whether it is writable and
+	/* For doctor: appends lines of text: path, levels, revision, whether it is writable and
 	 * sound. The status says whether it can be read. */
 	enum zone_status (*describe)(struct store *store, struct buffer *ret_text);
+	/* The head alone, and whether there is a way back. ZONE_OK also for a store that only a
+	 * later release reads, and for one that is not there yet (`exists`). */
 	enum zone_status (*look_at)(struct store *store, struct store_facts *ret_facts);
 	/* From one level to another, up or down, in one transaction, alone in all processes.
 	 * ZONE_CONFLICT: it is not at `from`; ZONE_IN_USE: what a level brought is in use;

@@ -335,7 +335,7 @@ static void describe_levels(const struct connection *connection, struct buffer *
 	unsigned own_level = store_level_understood();
 
 	buffer_format(ret_text,
-		      "store: level %u, readers need %u, writers %u; this release has level %u\n",
+		      "store: level %u, readers need %u, writers %u; this release knows level %u\n",
 		      head->level, head->min_reader, head->min_writer, own_level);
 	if (head->min_writer > own_level)
 		buffer_format(ret_text, "store: it can't be changed from here: install %s\n",

@@ -56,12 +56,12 @@ enum zone_status store_check_writer(struct connection *connection)
 	if (head->min_writer <= store_level_understood())
 		return ZONE_OK;
 	store_says(connection->store, ZONE_STORE_NEWER_WRITER,
-		   "it is changed by releases of level %u alone; this one (%s) has level %u and "
-		   "%s: install %s, or 'cmek store downgrade' there",
+		   "changing it takes level %u; this release (%s) knows level %u and %s: install "
+		   "%s, or run 'cmek store downgrade' with that",
 		   head->min_writer, CMEK_VERSION, store_level_understood(),
 		   connection->limited ? "opens what carries its record" : "reads it",
 		   head->release);
-	/* Reading says its own once, whatever is refused meanwhile. */
+	/* What reading has to say of the store is still told once, not anew after each refusal. */
 	connection->store->said = before;
 	return ZONE_STORE_NEWER_WRITER;
 }
@@ -95,7 +95,7 @@ static enum zone_status refuse_way(struct connection *connection, enum zone_stat
 				   const char *why)
 {
 	store_says(connection->store, status, "%s", why);
-	connection->store->said = ZONE_OK; /* each is told as an error of its own */
+	connection->store->said = ZONE_OK; /* the next refusal is told too, not just the first */
 	return status;
 }
 
@@ -105,9 +105,10 @@ static enum zone_status go_down(struct connection *connection, unsigned level)
 
 	TRY(count_used(connection, level, &used));
 	if (used > 0)
-		return refuse_way(connection, ZONE_IN_USE,
-				  "what its level brought is in use, and a lower level can't keep "
-				  "it; remove that first, or stay");
+		return refuse_way(
+			connection, ZONE_IN_USE,
+			"what its level switched on is in use, and a lower level can't keep "
+			"that: remove it first, or stay at this level");
 	return connection_run(connection, passages[level - 1].down);
 }
 
@@ -115,8 +116,8 @@ static enum zone_status check_way(struct connection *connection, unsigned from, 
 {
 	if (connection->head.level != from)
 		return refuse_way(connection, ZONE_CONFLICT,
-				  "it has come to another level meanwhile; look again: cmek store "
-				  "show");
+				  "somebody has brought it to another level meanwhile; look again: "
+				  "cmek store show");
 	if (store_level_row(from) == NULL || store_level_row(to) == NULL)
 		return refuse_way(connection, ZONE_INVALID,
 				  "this release does not know that level; see: cmek store show");

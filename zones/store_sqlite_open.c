@@ -226,7 +226,8 @@ static void take_head(struct connection *connection, struct columns *columns)
 
 	take_text(columns, STORE_ID_SIZE - 1, &id);
 	connection->revision = (uint64_t)take_integer(columns, 0, INT64_MAX - 1);
-	/* A writer reads first, and a level asks nothing that it is not. */
+	/* min_reader <= min_writer <= level: a writer reads first, and no level asks for a later
+	 * one. */
 	columns->failed |= take_integer(columns, 1, INT32_MAX) != head->min_reader;
 	head->min_writer = (unsigned)take_integer(columns, head->min_reader, INT32_MAX);
 	head->level = (unsigned)take_integer(columns, head->min_writer, INT32_MAX);
@@ -264,11 +265,12 @@ static enum zone_status read_state(struct connection *connection)
 
 static enum zone_status say_newer(struct connection *connection)
 {
-	return store_says(connection->store, ZONE_STORE_NEWER,
-			  "it needs a reader of level %u, and this release (%s) has level %u: "
-			  "install %s; till then only what carries its record opens",
-			  connection->head.min_reader, CMEK_VERSION, store_level_understood(),
-			  connection->head.release);
+	return store_says(
+		connection->store, ZONE_STORE_NEWER,
+		"reading it takes level %u; this release (%s) knows level %u: install %s; "
+		"until then only what carries its record opens",
+		connection->head.min_reader, CMEK_VERSION, store_level_understood(),
+		connection->head.release);
 }
 
 /* Ours, whole and of a release we know? */
