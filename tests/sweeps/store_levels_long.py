@@ -17,6 +17,7 @@ from levels_walk import BUILD, MODULE, NEXT, ROOT, Place, Process, Walk  # noqa:
 from load_place import Tally  # noqa: E402
 
 GOLDEN = "tests/golden/store-1/store.db.gz"
+STEPS, SECONDS_MAX = 3000, 600  # that many on any machine; the time is for one that hangs
 ok = Tally()
 
 
@@ -60,12 +61,12 @@ def newest_of(process):
     return said["got"][1] if said["rv"] == 0 else 0
 
 
-def walk(place, processes, seed, steps, seconds, name):
+def walk(place, processes, seed, name):
     it = Walk(place, processes, seed, levels=3)
-    wrong = it.walk(steps, seconds, time.monotonic)
-    refused = sum(count for (_, _, level), count in it.counts.items() if level > 1)
-    ok(not wrong, f"{name}: {it.steps} steps, {refused} of them above level 1: nothing refused that a build understands, nothing lost", "\n".join(wrong))
-    ok(it.steps >= min(steps, 500), f"{name}: they were enough", it.steps)
+    wrong = it.walk(STEPS, SECONDS_MAX, time.monotonic)
+    above = sum(count for (_, _, level), count in it.counts.items() if level > 1)
+    ok(not wrong, f"{name}: {it.steps} steps, {above} of them above level 1: nothing refused that a build understands, nothing lost", "\n".join(wrong))
+    ok(wrong or it.steps == STEPS, f"{name}: all of them were made", it.steps)
 
 
 def main():
@@ -75,7 +76,7 @@ def main():
         place = Place(folder)
         place.begin()
         processes = [Process("this", MODULE, 1, place), Process("this too", MODULE, 1, place), Process("next", NEXT, 3, place)]
-        walk(place, processes, 2, 3000, 40 if revision is None else 25, "this build and the next")
+        walk(place, processes, 2, "this build and the next")
         ok([process.close() for process in processes] == [0, 0, 0], "they end well")
     if revision is None:
         ok(True, f"the build before, this build and the next # SKIP {why}")
@@ -87,7 +88,7 @@ def main():
             place.begin()
             processes = [Process("before", module, 1, place), Process("this", MODULE, 1, place), Process("next", NEXT, 3, place)]
             processes[0].newest = newest_of(processes[0])
-            walk(place, processes, 3, 3000, 25, f"{revision[:12]}, this build and the next")
+            walk(place, processes, 3, f"{revision[:12]}, this build and the next")
             ok([process.close() for process in processes] == [0, 0, 0], "they end well")
             facts = json.loads(place.cmek("store", "show", "--json", module=NEXT).stdout)
             ok(facts["level"] in (1, 2, 3), "the store is whole", facts)
