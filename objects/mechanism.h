@@ -78,7 +78,7 @@ const struct mechanism *mechanism_find_for(CK_MECHANISM_TYPE type, CK_FLAGS use)
 /* What that line names: the file whose [crypto] fips is set, NULL: the host's OpenSSL. While nobody
  * uses the module. */
 void mechanisms_fips_by(const char *file);
-/* In the order C_GetMechanismList reports. */
+/* In the order C_GetMechanismList reports; index < mechanism_count(). */
 const struct mechanism *mechanism_at(size_t index);
 size_t mechanism_count(void);
 

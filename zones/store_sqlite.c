@@ -114,7 +114,7 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 	news.revision = connection->revision;
 	news.limited = connection->limited;
 	if (connection->limited)
-		TRY(store_read_kept(connection, &news));
+		TRY(store_read_every_level(connection, &news));
 	else if (connection->revision != since)
 		TRY(store_read_rows(connection, since, &news));
 	if (!news.whole)

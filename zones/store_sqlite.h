@@ -62,7 +62,7 @@ struct connection {
 	char id[STORE_ID_SIZE];
 	uint64_t revision;
 	struct store_head head;
-	bool limited; /* it asks more of a reader than we know: store_read_kept() alone */
+	bool limited; /* it asks more of a reader than we know: store_read_every_level() alone */
 };
 
 enum zone_status connection_open(struct connection *connection, struct store_sqlite *store,
@@ -151,7 +151,7 @@ enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 				 struct store_news *news);
 /* What holds at every level (docs/format.md, 6), all of it: projects, root keys, and the zones that
  * must not be opened, as tombstones. ZONE_STORE_NEWER: not even that can be read. */
-enum zone_status store_read_kept(struct connection *connection, struct store_news *news);
+enum zone_status store_read_every_level(struct connection *connection, struct store_news *news);
 /* One change, with the given revision. ZONE_CONFLICT. */
 enum zone_status store_write_change(struct connection *connection,
 				    const struct store_change *change, uint64_t revision);

@@ -275,7 +275,7 @@ enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 	return ZONE_OK;
 }
 
-enum zone_status store_read_kept(struct connection *connection, struct store_news *news)
+enum zone_status store_read_every_level(struct connection *connection, struct store_news *news)
 {
 	struct reading reading = {.connection = connection, .news = news};
 
