@@ -47,7 +47,7 @@ json_t *token_store_facts(const struct token *token)
 	return text == NULL ? NULL : json_loads(text, 0, NULL);
 }
 
-/* A search that the module could do in part is no answer: root keys were there to be found. */
+/* An empty list is no answer where the module reads a part of the store alone: then it fails. */
 static int check_read(const struct token *token)
 {
 	json_t *facts = token_store_facts(token);

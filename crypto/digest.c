@@ -132,7 +132,7 @@ static bool hmac_update_by_provider(EVP_MAC_CTX *mac, const struct bytes *parts,
 static bool hmac_by_provider(const struct crypto *crypto, enum digest_kind kind, struct bytes key,
 			     const struct bytes *parts, size_t count, uint8_t *ret_mac)
 {
-	static const uint8_t empty[1]; /* no key would mean the one before */
+	static const uint8_t empty[1]; /* NULL would keep the key before it */
 	char *name = (char *)EVP_MD_get0_name(crypto->digests[kind]);
 	const OSSL_PARAM params[] = {
 		OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),

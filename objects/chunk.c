@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The counter of chunks in a key: the index that comes next, and 1 more. */
+/* A key's next_chunk: NONE if it seals no chunks, else FIRST + the index that may come next. */
 #include "objects/chunk.h"
 
 enum { NONE = 0, FIRST = 1 };
-/* Greater than any index. */
+/* After the last chunk: greater than FIRST + any index. */
 static const uint64_t over = UINT64_MAX;
 
 void object_begin_chunks(struct object *key)

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-/* The others come behind. */
+/* The lease bounds and LIMIT_KEPT come behind those of this file. */
 enum { ROOM = LIMITS_MAX - LEASE_LIMITS_SIZE - KEPT_LIMIT_SIZE };
 
 /* --- Written */

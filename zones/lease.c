@@ -142,8 +142,9 @@ static void join(struct lease *lease, struct moment renew, struct moment end)
 		lease->counted = window;
 		first = window != NULL && atomic_fetch_add(&window->leases, 1) == 0;
 	}
-	/* Else each key asks for itself. One that goes on by an older yes is to be renewed already,
-	 * and by its next use is; the canary may be on its way, and need not be asked once more. */
+	/* Without these conditions each key asks for itself. A lease that is to be renewed already
+	 * is not added: its next use renews it, and the canary, which may be in flight, would be
+	 * asked once too often. */
 	if (window != NULL && lease->rules->zone_lease_ms > 0 && lease_asks_ahead(lease) &&
 	    !moment_passed(renew, lease_now(lease)))
 		lease_window_add(window, first, moment_earlier(renew, end).monotonic_ms,

@@ -111,9 +111,9 @@ struct lease_source {
 	/* Once for each change, in their order; `why` of LEASE_RECOVERED is ZONE_OK. Called without
 	 * a lock. */
 	void (*tell)(void *state, enum lease_event event, enum zone_status why);
-	/* Is nobody asked at this moment, since the KMS does not answer? Then whoever has nothing
-	 * to go on by does not wait for the one who tries it. With the lease's lock held; NULL: no.
-	 */
+	/* Is the KMS silent at this moment (kms/silence.h), and why? Then a caller without a lease
+	 * fails at once and does not wait for the caller whose request is in flight. Called with
+	 * the lease's lock held; NULL: it never is. */
 	enum zone_status (*silence)(void *state);
 	/* Looks into the store, for lease_rules_look_due(): an operation under way may have many
 	 * parts, and nobody else to look meanwhile. Called without a lock; NULL: there is none. */
@@ -130,7 +130,7 @@ void lease_expect(struct lease *lease, const struct lease_bounds *bounds);
 /* An operation begins, or goes on with a further part. Asks if need be; ZONE_OK, or why not. */
 enum zone_status lease_begin(struct lease *lease);
 enum zone_status lease_continue(struct lease *lease);
-/* What stands for the key from now on; NULL: nothing. The window outlives the lease's keys. */
+/* The window of the canary that vouches for it; NULL: none does. It outlives the lease's keys. */
 void lease_rest_on(struct lease *lease, struct lease_window *window);
 /* One load of each clock and two of memory. */
 bool lease_runs(const struct lease *lease);

@@ -10,7 +10,7 @@
 #include "base/buffer.h"
 #include "zones/status.h"
 
-/* Of which those of leases, which every record has, and the one without a value take the last. */
+/* LIMITS_MAX includes the lease bounds, which every record has, and LIMIT_KEPT: they come last. */
 enum { LIMITS_MAX = 1024, LEASE_LIMITS_SIZE = 2 * (1 + 2 + 4), KEPT_LIMIT_SIZE = 1 + 2 };
 
 /* Never renumbered. A new one is a row in limits.c, too. */
@@ -45,7 +45,7 @@ bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds);
  * less. */
 uint32_t limits_lease_seconds(struct bytes limits, uint32_t configured);
 
-/* Appends it, behind those of leases. */
+/* Appends LIMIT_KEPT, behind the lease bounds. */
 void limits_put_kept(struct buffer *limits);
 bool limits_get_kept(struct bytes limits);
 

@@ -291,7 +291,7 @@ static enum zone_status check(struct connection *connection)
 		(struct store_head){.min_reader = (unsigned)reader, .min_writer = (unsigned)reader};
 	put_release(&connection->head, NULL);
 	status = read_state(connection);
-	/* Also where its table 'store' has become another one. */
+	/* Told also if its table 'store' can't be read, since a later release may change that. */
 	if (connection->limited && (status == ZONE_OK || status == ZONE_STORE_NEWER))
 		say_newer(connection);
 	return status;
