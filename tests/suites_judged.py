@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the suites are run: what tests/cmocka_tap.py makes of cmocka's output, and that no test depends on what was installed when the build
-was configured. TAP."""
+"""How the suites are run: what tests/cmocka_tap.py makes of cmocka's output, that no test depends on what was installed when the build was
+configured, and that tools/check.py sees each script. TAP."""
 
 import importlib.util
 import json
@@ -65,6 +65,18 @@ def strangers():
                     yield test["name"], word
 
 
+def unseen():
+    """Scripts that tools/check.py passes over, since they can't be executed."""
+    for folder in ("e2e", "consumers", "sweeps"):
+        for name in sorted(os.listdir(os.path.join(ROOT, "tests", folder))):
+            path = os.path.join(ROOT, "tests", folder, name)
+            if not os.path.isfile(path) or os.access(path, os.X_OK):
+                continue
+            with open(path, "rb") as file:
+                if file.read(2) == b"#!":
+                    yield f"tests/{folder}/{name}"
+
+
 def main():
     check, results = load_check(), []
     for title, text, end, expected, status in CASES:
@@ -77,6 +89,8 @@ def main():
     results.append(("a command may stand before the program", answer == ("ok 1 - a|1..1", 0), f"{answer}"))
     found = list(strangers())
     results.append(("no test is told at configuration what is installed: it looks when it runs", not found, f"{found}"))
+    found = list(unseen())
+    results.append(("each script in e2e, consumers and sweeps can be executed, so that it is run", not found, f"{found}"))
     for number, (title, good, details) in enumerate(results, 1):
         print(f"{'ok' if good else 'not ok'} {number} - {title}" + ("" if good else f"\n# {details}"))
     print(f"1..{len(results)}")
