@@ -114,7 +114,7 @@ static int code_for_reason(CK_ULONG reason)
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_AUDIT_UNAVAILABLE)
 		return CMEK_EXIT_UNAVAILABLE;
-	if (reason >= CMEK_ERROR_EXISTS && reason <= CMEK_ERROR_RECORD_KEPT)
+	if (reason / 100 == CMEK_ERROR_EXISTS / 100) /* any rule of ours, also one that is new */
 		return CMEK_EXIT_REFUSED;
 	return -1;
 }
