@@ -11,6 +11,7 @@ import collections
 import glob
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -31,8 +32,8 @@ def sources():
 
 def run_tests(build):
     subprocess.run(["ninja", "-C", build, "-t", "cleandead"], capture_output=True, check=True)
-    for old in glob.glob(os.path.join(build, "**", "*.gcda"), recursive=True):
-        os.remove(old)
+    for old in pathlib.Path(build).rglob("*.gcda"):
+        old.unlink()
     return subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", "--suite", "module"],
                           cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -40,8 +41,8 @@ def run_tests(build):
 def counts(build):
     """source -> line -> how often it ran, over all programs that hold it."""
     lines = collections.defaultdict(collections.Counter)
-    for data in glob.glob(os.path.join(build, "**", "*.gcno"), recursive=True):
-        if not os.path.exists(data[:-len("gcno")] + "o"):
+    for data in pathlib.Path(build).rglob("*.gcno"):   # a source of another folder gives a name that begins with dots
+        if not data.with_suffix(".o").exists():
             continue                               # of a program that is no more
         answer = subprocess.run(["gcov", "--json-format", "--stdout", data], cwd=build, capture_output=True, text=True,
                                 check=True)
