@@ -197,7 +197,12 @@ const struct command commands[] = {
 	{ "store", "show", "", "the store's level, and who may read and change it",
 	  "A store has a level, and says which level a release must know to read it and which to change\n"
 	  "it. A release that is too old to change it goes on reading; one that is too old to read it opens\n"
-	  "files that carry their key's record. Asks no KMS.\n",
+	  "files that carry their key's record. Asks no KMS.\n\n"
+	  "  level, needs                      the store's level, and the first release that knows it\n"
+	  "  min_reader, min_writer            the level that reading and changing it asks for\n"
+	  "  this_release, understands         this release, and the newest level that it knows\n"
+	  "  reads, writes, writable           what it does with this store, and whether files let it\n"
+	  "  way_back                          whether the level below would lose nothing\n",
 	  none, store_show },
 	{ "store", "upgrade", "", "bring the store to a newer level: switch a feature on",
 	  "A new release changes nothing in a store before this. It says what is switched on, and which\n"

@@ -93,6 +93,15 @@ static bool is_elsewhere(const struct opening *opening)
 	return false;
 }
 
+/* What is not found may be there where the store is too new to be read. */
+static int check_whole(const struct opening *opening, const char *key)
+{
+	if (opening->token.session == CK_INVALID_HANDLE || !token_is_partial(&opening->token))
+		return CMEK_EXIT_OK;
+	module_failed(CKR_DEVICE_ERROR, "%s: looking for its %s", opening->stream->in_name, key);
+	return exit_code_for(CKR_DEVICE_ERROR, CMEK_ERROR_STORE_NEWER);
+}
+
 /* --database: the zone of the envelope is that database's, on the token in use. */
 static int check_database(struct opening *opening)
 {
@@ -104,6 +113,8 @@ static int check_database(struct opening *opening)
 		return CMEK_EXIT_OK;
 	if (opening->zone == CK_INVALID_HANDLE && is_elsewhere(opening))
 		return CMEK_EXIT_NOT_FOUND;
+	if (opening->zone == CK_INVALID_HANDLE)
+		TRY(check_whole(opening, "database"));
 	if (opening->zone == CK_INVALID_HANDLE)
 		return fail(CMEK_EXIT_NOT_FOUND,
 			    "%s: its zone %llu is in no project here, so it cannot be shown to be "
@@ -167,6 +178,7 @@ static int report_kept(const struct opening *opening, const char *which)
 	AUTO(buffer_clear) struct buffer serial = {0};
 	AUTO(freep) char *project = NULL;
 
+	TRY(check_whole(opening, "key"));
 	hex_append(&serial, bytes(opening->header->project, ENVELOPE_PROJECT));
 	project = project_of(opening, buffer_bytes(&serial));
 	if (project != NULL)

@@ -39,7 +39,8 @@ static int open_any(struct token *ret_token)
 		if (slot_label(functions, slots[i], label, NULL))
 			return token_open_slot(functions, slots[i], ret_token);
 	return fail(CMEK_EXIT_NOT_FOUND,
-		    "the store holds no project; make one: cmek project create NAME");
+		    "there is no store yet, or no project in it: 'cmek project create NAME' makes "
+		    "both, where [store] path says (without that: FILES in man cmek)");
 }
 
 static int view_open(struct view *view)
@@ -82,6 +83,13 @@ static int print_json(json_t *json)
 	return CMEK_EXIT_OK;
 }
 
+static void print_yes(struct printer *printer, const struct view *view, const char *name,
+		      const char *otherwise)
+{
+	print_text(printer, name, is_so(view->facts, name) ? "yes" : otherwise);
+}
+
+/* The words are those of the JSON. */
 int store_show(const struct arguments *arguments)
 {
 	struct printer printer = {.single = true};
@@ -100,12 +108,10 @@ int store_show(const struct arguments *arguments)
 	print_text(&printer, "needs", text(view.facts, "needs"));
 	print_text(&printer, "this_release", text(view.facts, "this_release"));
 	print_number(&printer, "understands", number(view.facts, "understands"));
-	print_text(&printer, "reads",
-		   is_so(view.facts, "reads") ? "yes" : "projects and root keys alone");
-	print_text(&printer, "writes",
-		   !is_so(view.facts, "writes")	    ? "no: a later release is needed"
-		   : !is_so(view.facts, "writable") ? "no: it is read-only"
-						    : "yes");
+	print_yes(&printer, &view, "reads", "projects and root keys alone");
+	print_yes(&printer, &view, "writes", "no: a later release is needed");
+	print_yes(&printer, &view, "writable", "no: it is read-only");
+	print_yes(&printer, &view, "way_back", "no");
 	return print_end(&printer);
 }
 

@@ -64,6 +64,8 @@ CK_OBJECT_HANDLE token_diagnostic(const struct token *token);
 
 /* What the module says of its store (docs/store.md); NULL: nothing. json_decref() it. */
 json_t *token_store_facts(const struct token *token);
+/* Whether this release is too old to read all of it, so that what is not found may be there. */
+bool token_is_partial(const struct token *token);
 
 /* Attributes; an absent one is empty or 0. Text is free()d by the caller, never NULL but out of
  * memory. */

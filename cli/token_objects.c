@@ -47,14 +47,19 @@ json_t *token_store_facts(const struct token *token)
 	return text == NULL ? NULL : json_loads(text, 0, NULL);
 }
 
+bool token_is_partial(const struct token *token)
+{
+	json_t *facts = token_store_facts(token);
+	bool partial = json_is_false(json_object_get(facts, "reads"));
+
+	json_decref(facts);
+	return partial;
+}
+
 /* An empty list is no answer where the module reads a part of the store alone: then it fails. */
 static int check_read(const struct token *token)
 {
-	json_t *facts = token_store_facts(token);
-	bool partly = json_is_false(json_object_get(facts, "reads"));
-
-	json_decref(facts);
-	if (!partly)
+	if (!token_is_partial(token))
 		return CMEK_EXIT_OK;
 	module_failed(CKR_DEVICE_ERROR, "listing what project %s holds", token->project);
 	return exit_code_for(CKR_DEVICE_ERROR, CMEK_ERROR_STORE_NEWER);

@@ -342,6 +342,13 @@ static void describe_levels(const struct connection *connection, struct buffer *
 			      head->release);
 }
 
+static const char *access_of(const struct connection *connection)
+{
+	if (connection->head.min_writer > store_level_understood())
+		return "readable, not to be changed by this release";
+	return store_is_writable(connection->store) ? "writable" : "read-only";
+}
+
 static enum zone_status describe_open(struct store_sqlite *store, struct buffer *ret_text)
 {
 	AUTO(connection_close) struct connection connection = {0};
@@ -355,7 +362,7 @@ static enum zone_status describe_open(struct store_sqlite *store, struct buffer 
 		return ZONE_STORE_NEWER;
 	TRY(store_read_rows(&connection, 0, &all));
 	buffer_format(ret_text, "store: revision %" PRIu64 ", %zu rows, %s\n", connection.revision,
-		      all.count, store_is_writable(store) ? "writable" : "read-only");
+		      all.count, access_of(&connection));
 	if (all.unknown > 0)
 		buffer_format(ret_text,
 			      "store: %zu rows say what only later releases know; they are not "

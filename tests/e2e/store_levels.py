@@ -22,7 +22,7 @@ from levels_walk import CMEK, MODULE, NEXT, ROOT, Place, Process, Walk  # noqa: 
 from load_place import Tally  # noqa: E402
 
 ok = Tally()
-REFUSED, DAMAGED, UNAVAILABLE = 4, 7, 6
+NOT_FOUND, REFUSED, DAMAGED, UNAVAILABLE = 3, 4, 7, 6
 
 
 def told(done):
@@ -46,7 +46,19 @@ def opens(place, sealed):
     return place.cmek("decrypt", sealed, "-", check=False)
 
 
+def check_no_store(folder):
+    place = Place(folder)
+    for verb in "show", "upgrade", "downgrade":
+        done = place.cmek("store", verb, check=False)
+        ok(done.returncode == NOT_FOUND and "there is no store yet" in done.stderr and "'cmek project create NAME' makes" in done.stderr
+           and is_short(done) and not os.path.exists(place.store), f"'cmek store {verb}' without a store says so, and what makes it", told(done))
+
+
 def check_newest(place):
+    facts = json.loads(place.cmek("store", "show", "--json").stdout)
+    lines = [line.split(None, 1) for line in place.cmek("store", "show").stdout.splitlines()]
+    ok({word for word, _ in lines} == set(facts) - {"exists", "levels"}, "'cmek store show' has the same words in text and JSON", lines)
+    ok(all(str(facts[word]) == value for word, value in lines if not isinstance(facts[word], bool)), "and says the same", lines)
     done = place.cmek("store", "upgrade")
     ok("is at level 1, the newest" in done.stdout, "this release's store is at the newest level", told(done))
     done = json.loads(place.cmek("store", "upgrade", "--json").stdout)
@@ -86,11 +98,12 @@ def check_writers_level(place, sealed):
        "'cmek store show' tells both numbers", facts)
     done = place.cmek("doctor", check=False)
     ok(done.returncode == 0 and "level 2, readers need 1, writers 2; this release knows level 1" in done.stdout, "so does doctor", told(done))
+    ok("rows, readable, not to be changed by this release" in done.stdout and "writable" not in done.stdout, "which does not call it writable", told(done))
     done = place.cmek("database", "create", "--project", "p", "c/later", module=NEXT, check=False)
     ok(done.returncode == 0, "the later release writes", told(done))
 
 
-def check_readers_level(place, sealed, deleted):
+def check_readers_level(place, sealed, deleted, kept):
     running = Process("running", MODULE, 1, place)
     ok(running.do("wrap_open", "c/one")["rv"] == running.do("hold", "c/one")["rv"] == running.do("use_held", "c/one")["rv"] == 0,
        "a process of the older release is at work")
@@ -109,6 +122,9 @@ def check_readers_level(place, sealed, deleted):
        open(place.log, encoding="utf-8").read()[len(log_before):])
     done = opens(place, sealed)
     ok(done.stdout == "what the file says", "a file that carries its record opens", told(done))
+    done = opens(place, kept)
+    ok(done.returncode == DAMAGED and "needs a reader of level 3" in done.stderr and "install cmek-pkcs11 0.3.0" in done.stderr,
+       "one whose key is in the store alone is refused, and its key not said to be lost", told(done))
     done = opens(place, deleted)
     ok(done.returncode != 0 and "awaits deletion" in done.stderr, "but not one whose database was deleted here", told(done))
     done = place.cmek("project", "list")
@@ -246,17 +262,20 @@ def main():
             with tempfile.TemporaryDirectory(prefix="cmek-test-") as folder:
                 check_golden(folder, name)
     with tempfile.TemporaryDirectory(prefix="cmek-test-") as folder:
+        check_no_store(folder)
+    with tempfile.TemporaryDirectory(prefix="cmek-test-") as folder:
         place = Place(folder)
         place.begin()
         for database in "c/one", "c/deleted":
             place.cmek("database", "create", "--project", "p", database)
-        sealed, deleted = seal(place, "c/one"), seal(place, "c/deleted")
+        place.cmek("database", "create", "--project", "p", "--no-embed", "c/kept")
+        sealed, deleted, kept = (seal(place, database) for database in ("c/one", "c/deleted", "c/kept"))
         helper = Process("helper", MODULE, 1, place)
         helper.do("remove", "c/deleted")
         helper.close()
         check_newest(place)
         check_writers_level(place, sealed)
-        check_readers_level(place, sealed, deleted)
+        check_readers_level(place, sealed, deleted, kept)
         check_audit(place)
         check_unreadable(place)
         check_read_only(place)
