@@ -123,7 +123,7 @@ def check_readers_level(place, sealed, deleted, kept):
     done = opens(place, sealed)
     ok(done.stdout == "what the file says", "a file that carries its record opens", told(done))
     done = opens(place, kept)
-    ok(done.returncode == DAMAGED and "needs a reader of level 3" in done.stderr and "install cmek-pkcs11 0.3.0" in done.stderr,
+    ok(done.returncode == DAMAGED and "reading it takes level 3" in done.stderr and "install cmek-pkcs11 0.3.0" in done.stderr,
        "one whose key is in the store alone is refused, and its key not said to be lost", told(done))
     done = opens(place, deleted)
     ok(done.returncode != 0 and "awaits deletion" in done.stderr, "but not one whose database was deleted here", told(done))

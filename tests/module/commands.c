@@ -506,8 +506,9 @@ static void writers_of_before_are_stopped(void)
 	done("store show");
 	prints("writes         no: a later release is needed");
 	prints("reads          yes");
-	refused("store upgrade", CMEK_EXIT_REFUSED, "is at level 2, which cmek-pkcs11 0.2.0 knows");
-	refused("store downgrade", CMEK_EXIT_REFUSED, "knows 1: use that");
+	refused("store upgrade", CMEK_EXIT_REFUSED,
+		"is at level 2, and this release (0.1.0) knows level 1 alone");
+	refused("store downgrade", CMEK_EXIT_REFUSED, "do it with cmek-pkcs11 0.2.0");
 	refused("database create --project demo main/new", CMEK_EXIT_REFUSED,
 		"install cmek-pkcs11 0.2.0");
 	done("doctor --project demo");
@@ -527,7 +528,7 @@ static void readers_of_before_are_stopped(void)
 	refused("decrypt @held.cmek @back --force", CMEK_EXIT_DAMAGED, "install cmek-pkcs11 0.3.0");
 	assert_non_null(strstr(buffer_text(&err), "held.cmek: looking for its key: store "));
 	refused("decrypt --project demo @held.cmek @back --force", CMEK_EXIT_DAMAGED,
-		"needs a reader of level 3");
+		"reading it takes level 3");
 	refused("decrypt --project demo --database main/held @held.cmek @back --force",
 		CMEK_EXIT_DAMAGED, "held.cmek: looking for its database: store ");
 	refused("decrypt --project none --database main/held @held.cmek @back --force",
@@ -549,7 +550,7 @@ static void a_store_goes_up_and_down_its_levels(void **state)
 	told_levels("store upgrade --json --dry-run", 1, 3, false);
 	told_levels("store upgrade --to 2 --json", 1, 2, true);
 	done("store upgrade --to 2");
-	prints("is at level 2, as you wish");
+	prints("is at level 2, as --to asks");
 	refused("store upgrade --to 1", CMEK_EXIT_USAGE, "from 2 (where the store is) to 3, not 1");
 	writers_of_before_are_stopped();
 	done("store upgrade");
