@@ -559,7 +559,7 @@ static void a_store_goes_up_and_down_its_levels(void **state)
 	readers_of_before_are_stopped();
 	in_store("INSERT INTO frozen VALUES (1)");
 	refused("store downgrade", CMEK_EXIT_REFUSED,
-		"stays at level 3: what that brought is in use");
+		"stays at level 3: what that switched on is in use");
 	in_store("DELETE FROM frozen");
 	done("store downgrade");
 	prints("switched off: made up for tests: frozen databases (level 3)");
