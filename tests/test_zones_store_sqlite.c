@@ -842,6 +842,20 @@ static void description_names_path_level_and_revision(void **state)
 	assert_non_null(strstr(buffer_text(&text), "revision 1, 4 rows, writable"));
 }
 
+/* Whoever takes rows from zones alone has erased nothing. */
+static void description_tells_of_keys_whose_zone_is_gone(void **state)
+{
+	FIXTURE(state);
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	fixture_fill(f);
+	assert_int_equal(f->store->operations->describe(f->store, &text), ZONE_OK);
+	assert_null(strstr(buffer_text(&text), "not in zones"));
+	raw_sql(f->path, "DELETE FROM zones");
+	assert_int_equal(f->store->operations->describe(f->store, &text), ZONE_OK);
+	assert_non_null(strstr(buffer_text(&text), "keys of 1 databases that are not in zones"));
+}
+
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
 
 int main(void)
@@ -880,6 +894,7 @@ int main(void)
 		STORE_TEST(what_is_in_the_store_s_way_is_called_what_it_is),
 		STORE_TEST(a_journal_that_is_a_pipe_is_not_waited_for),
 		STORE_TEST(description_names_path_level_and_revision),
+		STORE_TEST(description_tells_of_keys_whose_zone_is_gone),
 	};
 
 	log_configure(LOG_OFF, "stderr");

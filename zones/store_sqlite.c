@@ -329,6 +329,28 @@ static enum zone_status check_pages(struct connection *connection, struct buffer
 	return ZONE_STORE_CORRUPT;
 }
 
+/* What somebody left who took rows from zones alone, with foreign keys off: keys by which files of
+ * a database that seems erased still open. */
+static enum zone_status describe_leftovers(struct connection *connection, struct buffer *ret_text)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	int64_t count;
+
+	TRY(connection_prepare(connection,
+			       "SELECT count(*) FROM (SELECT zone FROM ezk_versions UNION "
+			       "SELECT zone FROM wraps) WHERE zone NOT IN (SELECT zone FROM zones)",
+			       &statement));
+	if (sqlite3_step(statement) != SQLITE_ROW)
+		return connection_failed(connection, "looking for leftovers");
+	count = sqlite3_column_int64(statement, 0);
+	if (count > 0)
+		buffer_format(ret_text,
+			      "store: keys of %" PRId64 " databases that are not in zones are left "
+			      "in ezk_versions or wraps: they are not erased (docs/erasure.md)\n",
+			      count);
+	return ZONE_OK;
+}
+
 static void describe_levels(const struct connection *connection, struct buffer *ret_text)
 {
 	const struct store_head *head = &connection->head;
@@ -368,7 +390,7 @@ static enum zone_status describe_open(struct store_sqlite *store, struct buffer 
 			      "store: %zu rows say what only later releases know; they are not "
 			      "used\n",
 			      all.unknown);
-	return ZONE_OK;
+	return describe_leftovers(&connection, ret_text);
 }
 
 static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_text)
