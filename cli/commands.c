@@ -150,7 +150,8 @@ const struct command commands[] = {
 	  project_only, database_show },
 	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
 	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
-	  "record encrypted by the root key; so it opens wherever the root key may be used. `-` is\n"
+	  "record encrypted by the root key; so it opens wherever the root key may be used. Of a database\n"
+	  "made with --no-embed it holds no such record, and opens only with the store as well. `-` is\n"
 	  "standard input or output. OUT appears only whole; one that is there is replaced with --force\n"
 	  "alone, and IN itself never. Prints nothing; with --json, what was done (OUT is a file then).\n\n"
 	  "  cmek encrypt --project payments --database prod/orders dump.sql dump.sql.cmek\n"

@@ -80,7 +80,12 @@ int database_create(const struct arguments *arguments)
 	if (rv != CKR_OK)
 		return module_failed(rv, "creating database %s in project %s", label,
 				     token.project);
-	return objects_report(arguments, &token, zone, fields);
+	TRY(objects_report(arguments, &token, zone, fields));
+	if (!object_embeds(&token, zone))
+		warn("database %s: its key is only in the store; back up the store now, its loss "
+		     "is this data's loss (docs/erasure.md)",
+		     label);
+	return CMEK_EXIT_OK;
 }
 
 int database_list(const struct arguments *arguments)

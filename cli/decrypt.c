@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek decrypt: find the project whose key opens the envelope, check what was asked for, then
  * write. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,14 +160,17 @@ static enum envelope_status unlock(struct opening *opening, struct envelope_erro
 
 /* The label of the project whose store has the keys of the envelope's zone, if it is here (free()
  * it). */
-static char *project_of(const struct opening *opening, struct bytes serial)
+static char *project_of(const struct opening *opening)
 {
+	AUTO(buffer_clear) struct buffer serial = {0};
 	char label[TOKEN_LABEL_SIZE];
 	CK_TOKEN_INFO info;
 
+	hex_append(&serial, bytes(opening->header->project, ENVELOPE_PROJECT));
 	for (CK_ULONG i = 0; i < opening->slot_count; i++)
 		if (slot_label(opening->functions, opening->slots[i], label, &info) &&
-		    bytes_equal(bytes(info.serialNumber, sizeof(info.serialNumber)), serial))
+		    bytes_equal(bytes(info.serialNumber, sizeof(info.serialNumber)),
+				buffer_bytes(&serial)))
 			return strdup(label);
 	return NULL;
 }
@@ -176,11 +180,10 @@ static char *project_of(const struct opening *opening, struct bytes serial)
 static int report_kept(const struct opening *opening, const char *which)
 {
 	AUTO(buffer_clear) struct buffer serial = {0};
-	AUTO(freep) char *project = NULL;
+	AUTO(freep) char *project = project_of(opening);
 
 	TRY(check_whole(opening, "key"));
 	hex_append(&serial, bytes(opening->header->project, ENVELOPE_PROJECT));
-	project = project_of(opening, buffer_bytes(&serial));
 	if (project != NULL)
 		return fail(CMEK_EXIT_NOT_FOUND,
 			    "%s: its key (%s) is only in the store of project %s, and is not "
@@ -218,6 +221,28 @@ static int unlock_by_record(struct opening *opening)
 	return envelope_report(opening->stream, status, &error);
 }
 
+/* There is no project, or not the one that is asked for. A new one is no help where the file's key
+ * is only in a store that is not here. */
+static int report_no_project(const struct opening *opening, const char *project)
+{
+	const struct envelope_slot *slots[ENVELOPE_SLOTS];
+	AUTO(freep) char *owner = project_of(opening);
+	char which[64];
+	uint64_t zone;
+	uint32_t version = 0;
+
+	if (!opening->header->kept || owner != NULL)
+		return fail(CMEK_EXIT_NOT_FOUND,
+			    "%s%s; make one: cmek project create NAME, then cmek key add",
+			    project == NULL ? "there is no project here" : "no project ",
+			    project == NULL ? "" : project);
+	envelope_slots_in_order(opening->header, slots);
+	envelope_wrapped_version(slots[0]->wrapped, &zone, &version);
+	snprintf(which, sizeof(which), "zone %" PRIu64 ", key version %" PRIu32,
+		 opening->header->zone, version);
+	return report_kept(opening, which);
+}
+
 static int find_key(struct opening *opening)
 {
 	const char *project = arguments_value(opening->arguments, "project");
@@ -227,10 +252,7 @@ static int find_key(struct opening *opening)
 	TRY(module_slots(opening->functions, &opening->slots, &opening->slot_count));
 	TRY(find_zone(opening));
 	if (opening->token.session == CK_INVALID_HANDLE)
-		return fail(CMEK_EXIT_NOT_FOUND,
-			    "%s%s; make one: cmek project create NAME, then cmek key add",
-			    project == NULL ? "there is no project here" : "no project ",
-			    project == NULL ? "" : project);
+		return report_no_project(opening, project);
 	if (opening->zone == CK_INVALID_HANDLE)
 		return unlock_by_record(opening);
 	status = unlock(opening, &error);

@@ -48,9 +48,10 @@ static void print_slot(struct printer *printer, const struct envelope_header *he
 			   header->kept ? "none: opens only with its store, and never once its key "
 					  "is in no copy of that"
 					: "none, or damaged: does not open");
-		print_text(printer, "root_key", "");
 		if (header->kept)
 			print_take(printer, "project_serial", project_serial(header->project));
+		else
+			print_text(printer, "root_key", "");
 		return;
 	}
 	print_text(printer, "record", "embedded");

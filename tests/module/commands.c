@@ -247,7 +247,12 @@ static void databases(void **state)
 static void a_database_may_keep_its_key_in_the_store(void **state)
 {
 	(void)state;
-	done("database create --project demo --no-embed main/kept");
+	/* Made, with a line on what that asks for. */
+	assert_int_equal(run("database create --project demo --no-embed main/kept"), CMEK_EXIT_OK);
+	prints("embed          no");
+	assert_non_null(
+		strstr(buffer_text(&err), "cmek: warning: database main/kept: its key is "));
+	assert_non_null(strstr(buffer_text(&err), "back up the store now"));
 	done("database show --project demo main/kept");
 	prints("embed          no");
 	done("tree --project demo --offline");
@@ -257,6 +262,7 @@ static void a_database_may_keep_its_key_in_the_store(void **state)
 	prints("record         none: opens only with its store");
 	prints("embed          no");
 	prints("project_serial ");
+	assert_null(strstr(buffer_text(&out), "root_key"));
 	done("decrypt @kept.cmek @kept.plain");
 	has("kept.plain", "card 4111");
 	refused("database create --project demo --no-embed main/kept", CMEK_EXIT_REFUSED,
