@@ -17,7 +17,9 @@ cd "$work" || exit 1
 store=$home/store.db
 ok "a cluster" "$cmek" cluster create --project demo main --key root --region here
 ok "a database whose key stays in the store" "$cmek" database create --project demo --no-embed main/tenant
+ok "and is told to be backed up" says "back up the store now"
 ok "and one whose files carry it" "$cmek" database create --project demo main/other
+refused "of which nothing is said" says "back up"
 echo "what the file says" >text
 for name in tenant other; do
     ok "a file of $name" "$cmek" encrypt --project demo --database "main/$name" text "$name.sealed"
@@ -27,6 +29,7 @@ ok "as it was" cmp text new
 
 # What is said of it
 zone=$("$cmek" database show --project demo main/tenant --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["zone"])')
+other=$("$cmek" database show --project demo main/other --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["zone"])')
 serial=$("$cmek" project show demo --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["serial"])')
 ok "the database says so" json 'it["embed"] == "no"' database show --project demo main/tenant
 ok "and the other that it does" json 'it["embed"] == "yes"' database show --project demo main/other
@@ -36,7 +39,7 @@ ok "the tree in JSON" json 'sorted((d["label"], d["embed"]) for k in it[0]["root
     for d in c["databases"]) == [("main/other", "yes"), ("main/tenant", "no")]' tree --offline
 ok "the file is inspected" "$cmek" inspect tenant.sealed
 ok "it has no record" says "none: opens only with its store, and never once its key is in no copy of that"
-ok "and names the project" json "(it['embed'], it['project_serial'], it['zone'], it['version'], it['root_key']) == ('no', '$serial', '$zone', 1, '')" inspect tenant.sealed
+ok "and names the project" json "(it['embed'], it['project_serial'], it['zone'], it['version'], it.get('root_key')) == ('no', '$serial', '$zone', 1, None)" inspect tenant.sealed
 ok "the other's has one" json "it['embed'] == 'yes' and it['record'] == 'embedded' and 'project_serial' not in it" inspect other.sealed
 ok "rescue.py says so too" by_rescue --inspect tenant.sealed
 ok "and of which project" says "\"embed\": false, \"project\": \"$serial\""
@@ -60,8 +63,19 @@ ok "opens the other's" elsewhere decrypt other.sealed new --force
 ok "and not the tenant's" status_is 3 elsewhere decrypt tenant.sealed never
 ok "but says where its key is" says "its key (zone $zone, key version 1) is only in the store of the project with serial $serial, which is not here; use that store, or a backup of it"
 
+empty() { printf '[store]\npath = %s/empty/store.db\n' "$home" >"$home/empty.conf" && CMEK_PKCS11_CONF=$home/empty.conf "$cmek" "$@"; }
+ok "an empty store does not open it" status_is 3 empty decrypt tenant.sealed never
+ok "and says the same" says "its key (zone $zone, key version 1) is only in the store of the project with serial $serial, which is not here"
+refused "nor that a new project would help" says "make one"
+ok "also to whoever names one" status_is 3 empty decrypt --project demo tenant.sealed never
+ok "says the same" says "is only in the store of the project with serial $serial, which is not here"
+ok "while a wrong name beside the right store" status_is 3 "$cmek" decrypt --project damo tenant.sealed never
+ok "is just that" says "no project damo"
+ok "for the other's file, a project would" status_is 3 empty decrypt other.sealed never
+ok "and is advised" says "there is no project here; make one"
+ok "nothing was written" test ! -e never
+
 # Erased, while a process holds the key by a lease
-cp "$store" "$home/backup.db"
 python3 - >driver.out 2>driver.err 8>&- <<'PYTHON' &
 import os, sys, time, PyKCS11
 from PyKCS11 import LowLevel as low
@@ -74,6 +88,8 @@ dek = session.generateKey([(low.CKA_CLASS, low.CKO_SECRET_KEY), (low.CKA_KEY_TYP
 by = PyKCS11.Mechanism(0x80434D02, None)  # CKM_CMEK_DEK_WRAP
 session.wrapKey(zone, dek, by)
 session.encrypt(dek, bytes(16), PyKCS11.Mechanism(low.CKM_AES_ECB, None))
+kept = session.generateKey([(low.CKA_CLASS, low.CKO_SECRET_KEY), (low.CKA_KEY_TYPE, low.CKK_AES), (low.CKA_VALUE_LEN, 32),
+                            (low.CKA_TOKEN, low.CK_TRUE), (low.CKA_EXTRACTABLE, low.CK_TRUE), (0x80434D05, bytes(session.getAttributeValue(zone, [0x80434D05])[0]))], PyKCS11.Mechanism(low.CKM_AES_KEY_GEN, None))
 print("ready", flush=True)
 deadline = time.monotonic() + 20
 def ended(use):
@@ -89,31 +105,47 @@ PYTHON
 driver=$!
 wait_for() { local tries=0; until grep -q "$1" driver.out; do tries=$((tries + 1)); [ $tries -lt 300 ] || return 1; sleep 0.05; done; }
 ok "a process uses the key" wait_for ready
+sql() { python3 -c 'import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).executescript("PRAGMA secure_delete = OFF").execute(sys.argv[2]).fetchone() or ())' "$store" "$1"; }
+ok "of its record, a change has left bytes in the file" sql "CREATE TABLE left_over AS SELECT blob FROM wraps"
+ok "which no row has" sql "DROP TABLE left_over"
+cp "$store" "$home/backup.db"
+revision=$(sql "SELECT revision FROM store")
 refusals() { wait "$driver" && [ "$(cut -d' ' -f1,2 <driver.out | tr '\n' ' ')" = "ready zone CKR_WRAPPING_KEY_HANDLE_INVALID key CKR_KEY_FUNCTION_NOT_PERMITTED " ]; }
-erase() { # as a purge does: the rows, what names them, and no trace in the file
-    python3 - "$store" "$zone" <<'PYTHON'
-import sqlite3, sys
-store, zone = sqlite3.connect(sys.argv[1]), int(sys.argv[2])
-store.execute("PRAGMA secure_delete = ON")
-store.execute("PRAGMA foreign_keys = ON")
-with store:
-    store.execute("UPDATE store SET revision = revision + 1")
-    store.execute("INSERT INTO tombstones SELECT uid, 'zone', (SELECT revision FROM store), zone, 0 FROM zones WHERE zone = ?", (zone,))
-    store.execute("DELETE FROM zones WHERE zone = ?", (zone,))
-store.execute("VACUUM")
-PYTHON
+page() { awk -v block="\`\`\`$1" '$0 == "```" { inside = 0 } inside { print } $0 == block { inside = 1 }' "$root/docs/erasure.md"; }
+page sql >"$work/erase.sql"
+erase() { # ZONE: the page's SQL by the page's command, in the folder of the store
+    local command
+    # SQLite may be built to erase by itself; the recipe must not need that.
+    command=$(page sh | grep '^flock' | sed "s/ -bail / -bail -cmd 'PRAGMA secure_delete = OFF' /") && cp "$work/erase.sql" "$home" && (cd "$home" && bash -c "${command//ZONE/$1}")
 }
-ok "its rows are gone from the store" erase
+unchanged() { cmp "$store" "$home/backup.db"; }
+refused "the page's recipe does nothing for a zone that is not there" erase 12345
+ok "and says so" says "no such zone in this store"
+refused "nor for a database whose files carry its key" erase "$other"
+ok "and says so" says "its files carry its key: nothing would be erased"
+ok "the store is as it was" unchanged
+ok "the database's rows are gone from the store" erase "$zone"
+ok "as the recipe says" says "erased: zone"
+ok "and its token key" says "erased: token key"
+ok "with tombstones of one new revision" sql "SELECT group_concat(kind || number, ' '), min(revision) = $revision + 1 AND
+    max(revision) = $revision + 1 AND (SELECT revision FROM store) = $revision + 1, min(removed_ms) > 1e12 AND typeof(max(removed_ms)) = 'integer'
+    FROM (SELECT * FROM tombstones ORDER BY kind)"
+ok "as the module leaves them" says "token key0 zone$zone 1 1"
+ok "the store is whole" sql "SELECT CASE (SELECT integrity_check FROM pragma_integrity_check) WHEN 'ok' THEN 'whole' END ||
+    (SELECT count(*) FROM pragma_foreign_key_check) || (SELECT count(*) FROM wraps) || (SELECT count(*) FROM ezk_versions)"
+ok "with the other's key" says "whole011"
+ok "and doctor finds nothing" "$cmek" doctor --project demo
 ok "the process's handles end, though the lease would last" refusals
 ok "and it is said why" grep -q "zone $zone was deleted for good" driver.err
 trace() { # FILE: whether any byte string of the record is in it
     python3 - "$home/backup.db" "$zone" "$1" <<'PYTHON'
 import sqlite3, sys
 store, zone = sqlite3.connect(sys.argv[1]), int(sys.argv[2])
-rows = [*store.execute("SELECT mac, fingerprint FROM ezk_versions WHERE zone = ?", (zone,)), *store.execute("SELECT substr(blob, 42) FROM wraps WHERE zone = ?", (zone,))]
+rows = [*store.execute("SELECT mac, fingerprint FROM ezk_versions WHERE zone = ?", (zone,)), *store.execute("SELECT substr(blob, 42) FROM wraps WHERE zone = ?", (zone,)),
+        *store.execute("SELECT substr(wrapped, 21) FROM token_keys WHERE zone = ?", (zone,))]
 with open(sys.argv[3], "rb") as file:
     data = file.read()
-sys.exit(not any(part[at:at + 16] in data for row in rows for part in row for at in range(0, len(part) - 15, 16)))
+sys.exit(not any(part[at:at + 16] in data for row in rows for part in row for at in range(len(part) - 15)))
 PYTHON
 }
 ok "the copy has the record" trace "$home/backup.db"
@@ -129,6 +161,28 @@ opens_not() {
     ok "nothing was written" test ! -e never
 }
 opens_not erased
+# Taken from zones alone: the key is still there
+cp "$store" "$home/erased.db"
+cp "$home/backup.db" "$store"
+python3 - "$store" "$zone" <<'PYTHON'
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1])
+with store:
+    store.execute("DELETE FROM token_keys")
+    store.execute("DELETE FROM zones WHERE zone = ?", (int(sys.argv[2]),))
+PYTHON
+ok "of a database that went from zones alone" by_rescue --store "$store" tenant.sealed left
+ok "rescue.py finds the key" cmp text left
+"$cmek" doctor --project demo >"$work/doctor.out" 2>&1
+ok "and doctor tells of it" grep -q "keys of 1 databases that are not in zones are left" "$work/doctor.out"
+page "sql leftovers" >"$work/erase.sql"
+ok "the page's recipe for that ends it" erase 1
+ok "so that rescue.py" status_is 1 by_rescue --store "$store" tenant.sealed never
+ok "finds no key" says "lacks the key of zone $zone, version 1"
+refused "nor is a byte of it left" trace "$store"
+ok "and doctor is content" "$cmek" doctor --project demo
+refused "with nothing to tell" says "not in zones"
+cp "$home/erased.db" "$store"
 # Rows that just went, with no tombstone.
 python3 - "$store" "$zone" <<'PYTHON'
 import sqlite3, sys
