@@ -315,8 +315,8 @@ struct kms_turn_news {
 	 * is told once for a cause, until the KMS answers; anything else each time. */
 	bool is_new;
 	/* A silence is over, or a fault that was told once and came again: of the key alone, or of
-	 * the endpoint; how many calls failed by a request, how many without one, and for how long.
-	 */
+	 * the endpoint; how many calls failed by a request, how many without one, and how long it
+	 * was, from the begin of the request that failed first. */
 	bool ended, of_key;
 	uint64_t failed, refused;
 	int64_t lasted_ms;

@@ -24,7 +24,7 @@ struct silence {
 	bool silent;
 	bool asked_now;	      /* one caller is asking, for all */
 	unsigned failures;    /* of those that count for the backoff */
-	struct moment began;  /* the first failure */
+	struct moment began;  /* the request that failed first */
 	struct moment failed; /* the last */
 	struct moment until;
 	uint64_t refused, failing; /* calls since it began: at once; by a request */
@@ -265,11 +265,11 @@ static void back_off(struct silence *silence, struct moment began, struct moment
 			       moment_after(now, ms < SILENCE_REST_MS ? ms : SILENCE_REST_MS));
 }
 
-static void begin_silence(struct silence *silence, struct moment now)
+static void begin_silence(struct silence *silence, struct moment began)
 {
 	silence->silent = true;
 	silence->failures = 0;
-	silence->began = now;
+	silence->began = began;
 }
 
 /* `counts`: the turn was taken for this silence. A request that was under way already when it began
@@ -282,7 +282,7 @@ static void hear_silence(struct silences *silences, struct silence *silence,
 	bool first = !silence->silent;
 
 	if (first)
-		begin_silence(silence, now);
+		begin_silence(silence, turn->began);
 	silence->status = status;
 	silence->failed = now;
 	snprintf(silence->message, sizeof(silence->message), "%.255s", report->message);
@@ -372,7 +372,7 @@ static void hear_failure(struct silences *silences, const struct kms_turn *turn,
 	if (silence == NULL) /* without memory of it each call asks, and each failure is told */
 		return;
 	if (!silence->silent && silence->failing == 0)
-		silence->began = now_of(silences);
+		silence->began = turn->began;
 	if (outage)
 		hear_silence(silences, silence, turn,
 			     strcmp(silence->name, turn->key) == 0 ? turn->for_key

@@ -192,6 +192,31 @@ static void one_caller_asks_for_all_when_the_backoff_is_over(void **state)
 	assert_false(kms_turn_is_for_all(&other));
 }
 
+/* Nobody knows better since when there was no answer. */
+static void it_is_as_long_as_from_the_first_failed_request_s_begin(void **state)
+{
+	static const struct {
+		enum kms_status status;
+		const char *type;
+	} cases[] = {{KMS_UNAVAILABLE, ""},
+		     {KMS_THROTTLED, "ThrottlingException"},
+		     {KMS_NO_CREDENTIALS, ""}};
+	struct kms_turn turn;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		for (int failed = 0; failed < 2; failed++) {
+			assert_int_equal(begin(KEY_1, &turn), KMS_OK);
+			fake_clock_advance(&f.clock, 15000);
+			finish(&turn, cases[i].status, cases[i].type, "no answer");
+			fake_clock_advance(&f.clock, 2500);
+		}
+		assert_int_equal(call(KEY_1, KMS_OK, ""), KMS_OK);
+		assert_true(f.news.ended);
+		assert_int_equal(f.news.lasted_ms, 35000);
+	}
+}
+
 /* How long nobody may ask after a failure now, of a request that took `took_ms`. */
 static int64_t pause_after(int64_t took_ms)
 {
@@ -358,6 +383,7 @@ int main(void)
 		CASE(throttling_and_a_key_store_are_of_one_key),
 		CASE(error_of_the_kms_is_of_one_key_until_a_second_has_it),
 		CASE(one_caller_asks_for_all_when_the_backoff_is_over),
+		CASE(it_is_as_long_as_from_the_first_failed_request_s_begin),
 		CASE(backoff_begins_small_and_is_bounded),
 		CASE(those_who_were_under_way_make_it_no_longer),
 		CASE(any_answer_ends_it),
