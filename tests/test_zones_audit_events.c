@@ -158,15 +158,16 @@ static void data_calls_name_the_project_of_their_root_key(void **state)
 		zones_root_key_decrypt(l->f->zones, local, &none, buffer_bytes(&blob), &plaintext),
 		ZONE_OK);
 	assert_int_equal(zones_root_key_set_state(l->f->zones, local, KMS_KEY_DISABLED), ZONE_OK);
+	assert_int_equal(zones_root_key_set_state(l->f->zones, local, KMS_KEY_ENABLED), ZONE_OK);
 	lines = take_lines();
 	assert_text(lines, only(lines, "kms", "Encrypt"), "purpose", "data");
 	assert_text(lines, only(lines, "kms", "Decrypt"), "purpose", "data");
 	/* No lease bounds what the caller got. */
 	assert_int_equal(lease_of(lines, only(lines, "kms", "Decrypt")), -1);
 	assert_string_equal(l->f->local.remark, "");
-	assert_int_equal(lease_of(lines, only(lines, "kms", "SetState")), 300);
-	only(lines, "kms", "SetState");
-	assert_int_equal(json_array_size(lines), 3);
+	assert_int_equal(lease_of(lines, only(lines, "kms", "DisableKey")), 300);
+	only(lines, "kms", "EnableKey");
+	assert_int_equal(json_array_size(lines), 4);
 	assert_project(l, lines);
 	json_decref(lines);
 }

@@ -188,6 +188,20 @@ enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
 	return status == ZONE_OK ? ask_check_allowed(ask, ret_key->arn) : status;
 }
 
+/* As AWS KMS calls the change. */
+static const char *const state_operations[] = {
+	[KMS_KEY_ENABLED] = "EnableKey",
+	[KMS_KEY_DISABLED] = "DisableKey",
+	[KMS_KEY_PENDING_DELETION] = "ScheduleKeyDeletion",
+};
+
+static const char *state_operation(enum kms_key_state state)
+{
+	bool named = state < COUNT_OF(state_operations);
+
+	return named ? state_operations[state] : "SetState"; /* no KMS does that */
+}
+
 enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
@@ -195,7 +209,7 @@ enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
 	struct asked asked;
 
 	TRY(audit_ready());
-	asked = ask_here(ask, "SetState");
+	asked = ask_here(ask, state_operation(state));
 	client = asked.client;
 	if (asked.status == KMS_OK && client->operations->set_state == NULL)
 		asked.status = KMS_UNSUPPORTED;

@@ -81,14 +81,14 @@ static void tell_bounds(struct ezk *ezk, const struct entry *project, const stru
 
 	if (bounds->max_lease < settings->lease_seconds &&
 	    lease_rules_first(&rules->told_lease, bounds->max_lease))
-		log_notice("%s: its greatest lease is %" PRIu32 " s, by its record, which holds in "
-			   "place of [kms] lease_seconds = %u",
-			   told.text, bounds->max_lease, settings->lease_seconds);
+		log_info("%s: its greatest lease is %" PRIu32 " s, by its record, which holds in "
+			 "place of [kms] lease_seconds = %u",
+			 told.text, bounds->max_lease, settings->lease_seconds);
 	if (bounds->max_stale < settings->max_stale_seconds &&
 	    lease_rules_first(&rules->told_stale, bounds->max_stale))
-		log_notice("%s: its greatest stale time is %" PRIu32 " s, by its record, which "
-			   "holds in place of [kms] max_stale_seconds = %u",
-			   told.text, bounds->max_stale, settings->max_stale_seconds);
+		log_info("%s: its greatest stale time is %" PRIu32 " s, by its record, which "
+			 "holds in place of [kms] max_stale_seconds = %u",
+			 told.text, bounds->max_stale, settings->max_stale_seconds);
 }
 
 static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
