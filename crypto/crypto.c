@@ -56,12 +56,15 @@ bool crypto_lacks_memory(void)
 
 void crypto_log_error(const char *what)
 {
+	unsigned long last = ERR_peek_last_error();
 	char reason[256] = "no reason given";
 
 	if (crypto_lacks_memory())
 		snprintf(reason, sizeof(reason), "out of memory");
-	else if (ERR_peek_last_error() != 0)
-		ERR_error_string_n(ERR_peek_last_error(), reason, sizeof(reason));
+	else if (ERR_SYSTEM_ERROR(last) || ERR_reason_error_string(last) != NULL)
+		ERR_error_string_n(last, reason, sizeof(reason));
+	else if (last != 0) /* a number, which nobody knows to read */
+		snprintf(reason, sizeof(reason), "it gives no reason in words");
 	log_error("OpenSSL %s: %s: %s", crypto_openssl_version(), what, reason);
 }
 
@@ -89,6 +92,7 @@ static void crypto_freep(struct crypto **crypto)
 /* How the ciphers are asked for, and for the log the first that is not offered straight. */
 struct asking {
 	provided_query *query;
+	const char *fips_at; /* see struct crypto */
 	char name[16];
 	const char *lack;
 };
@@ -185,6 +189,7 @@ static struct crypto *crypto_new(bool fips, struct asking *asking)
 	if (crypto == NULL)
 		return NULL;
 	crypto->fips = fips;
+	crypto->fips_at = asking->fips_at;
 	crypto->context = OSSL_LIB_CTX_new();
 	if (crypto->context == NULL || !crypto_load_providers(crypto))
 		return NULL;
@@ -197,6 +202,7 @@ static struct crypto *crypto_new(bool fips, struct asking *asking)
 	if ((fips && !hmac_fetch(crypto)) || !draws(crypto))
 		return NULL;
 	crypto->wrong_tag_raises = wrong_tag_raises(crypto);
+	crypto->fips_at = NULL;
 	return TAKE(crypto);
 }
 
@@ -237,10 +243,9 @@ static bool has_what_is_asked(bool fips)
 	return false;
 }
 
-bool crypto_start_asking(bool fips, provided_query *query)
+static bool start(bool fips, struct asking asking)
 {
 	struct crypto *made, *none = NULL;
-	struct asking asking = {.query = query};
 
 	if (crypto_started())
 		return has_what_is_asked(fips);
@@ -256,9 +261,19 @@ bool crypto_start_asking(bool fips, provided_query *query)
 	return made != NULL && has_what_is_asked(fips);
 }
 
+bool crypto_start_asking(bool fips, provided_query *query)
+{
+	return start(fips, (struct asking){.query = query});
+}
+
 bool crypto_start(bool fips)
 {
 	return crypto_start_asking(fips, OSSL_PROVIDER_query_operation);
+}
+
+bool crypto_start_fips(const char *at)
+{
+	return start(true, (struct asking){.query = OSSL_PROVIDER_query_operation, .fips_at = at});
 }
 
 bool crypto_is_fips(void)

@@ -24,6 +24,9 @@
  * that call C_Initialize of this very module, in this thread.
  */
 bool crypto_start(bool fips);
+/* The same with FIPS, for whoever asks for it at that place, which an error names: "[crypto] fips
+ * in FILE line 12". */
+bool crypto_start_fips(const char *at);
 /* Started, with FIPS algorithms only. */
 bool crypto_is_fips(void);
 /* In a fork's child: forgets the parent's context without freeing it, so that crypto_start makes a

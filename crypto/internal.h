@@ -47,6 +47,7 @@ struct provided provided_by_evp(EVP_CIPHER *cipher);
 struct crypto {
 	struct crypto *before; /* abandoned earlier */
 	bool fips;
+	const char *fips_at; /* while it starts: the setting; NULL: the host's OpenSSL wants it */
 	OSSL_LIB_CTX *context;
 	OSSL_PROVIDER *providers[2];				 /* default; or fips and base */
 	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT]; /* hold what is provided */

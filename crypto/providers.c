@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which providers of OpenSSL the private context uses: default, or fips and base. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "crypto/internal.h"
 
@@ -68,22 +69,38 @@ static bool fips_configure(OSSL_LIB_CTX *context, const char *module)
 	return OSSL_LIB_CTX_load_config(context, path) == 1;
 }
 
-/* Nothing else is used in its place. */
-static void log_no_fips(bool has_module, const char *module)
+/* The file of the provider, where OpenSSL looks for it. */
+static bool provider_path(char *ret_path)
 {
-	char what[PATH_SIZE + 256];
+	const char *named = secure_getenv("OPENSSL_MODULES");
+	const char *folder = named == NULL ? OPENSSL_info(OPENSSL_INFO_MODULES_DIR) : named;
+	int len = snprintf(ret_path, PATH_SIZE, "%s/fips%s", folder == NULL ? "" : folder,
+			   OPENSSL_info(OPENSSL_INFO_DSO_EXTENSION));
 
-	if (has_module)
-		snprintf(what, sizeof(what),
-			 "the FIPS provider does not start by %s ('openssl fipsinstall' writes it "
-			 "anew); without it the module does not start",
-			 module);
+	return len >= 0 && len < PATH_SIZE && access(ret_path, F_OK) == 0;
+}
+
+/* Nothing else is used in its place. What OpenSSL says of a file that is not there helps nobody. */
+static void log_no_fips(const struct crypto *crypto, const char *module)
+{
+	const char *by = crypto->fips_at == NULL ? "the host's OpenSSL, which is set to FIPS"
+						 : crypto->fips_at;
+	char provider[PATH_SIZE];
+
+	if (crypto_lacks_memory())
+		crypto_log_error("the FIPS provider");
+	else if (!provider_path(provider))
+		log_error("%s: no FIPS provider %s; Debian 13: apt install openssl-provider-fips, "
+			  "Debian 12: none (docs/fips.md)",
+			  by, provider);
+	else if (module == NULL)
+		log_error("%s: the FIPS provider needs fipsmodule.cnf, in %s or beside "
+			  "openssl.cnf; 'openssl fipsinstall' writes it (docs/fips.md)",
+			  by, OPENSSL_info(OPENSSL_INFO_CONFIG_DIR));
 	else
-		snprintf(
-			what, sizeof(what),
-			"there is no FIPS provider, or no fipsmodule.cnf beside openssl.cnf, which "
-			"'openssl fipsinstall' writes; without them the module does not start");
-	crypto_log_error(what);
+		log_error("%s: the FIPS provider does not start by %s; 'openssl fipsinstall' "
+			  "writes that anew (docs/fips.md)",
+			  by, module);
 }
 
 /* The configuration first, where there is one: a provider that was loaded without it has failed its
@@ -96,7 +113,7 @@ static bool fips_load(struct crypto *crypto)
 	if (!has_module || fips_configure(crypto->context, module))
 		crypto->providers[0] = OSSL_PROVIDER_load(crypto->context, "fips");
 	if (crypto->providers[0] == NULL) {
-		log_no_fips(has_module, module);
+		log_no_fips(crypto, has_module ? module : NULL);
 		return false;
 	}
 	crypto->providers[1] = OSSL_PROVIDER_load(crypto->context, "base");

@@ -61,7 +61,7 @@ static const struct setting settings[] = {
 	{ "aws",    "max_attempts",           NUMBER,    AT(aws_max_attempts),          0, 100, NULL },
 	{ "aws",    "max_idle_connections",   NUMBER,    AT(aws_max_idle_connections),  8, 1000, NULL },
 	{ "local",  "path",                   FILE_PATH, AT(local_path),                0, 0, NULL },
-	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL },
+	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL, AT(crypto_fips_line) },
 	{ "log",    "level",                  CHOICE,    AT(log_level),       LOG_WARNING, 0, "off error warning info debug" },
 	{ "log",    "to",                     LOG_PLACE, AT(log_to),                    0, 0, NULL },
 	{ "log",    "audit",                  FILE_PATH, AT(log_audit),                 0, 0, NULL },

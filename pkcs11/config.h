@@ -16,7 +16,8 @@ struct config {
 	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle, *aws_multi_region_order;
 	char *log_to, *log_audit;
 	/* Numbers, and choices as their index. */
-	unsigned allowed_root_keys_line, zones_pin_line; /* of the file; 0: not set there */
+	unsigned allowed_root_keys_line, zones_pin_line,
+		crypto_fips_line; /* of the file; 0: not set there */
 	unsigned store_backend;
 	unsigned kms_ezk_source, kms_renew;
 	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;

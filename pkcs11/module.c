@@ -231,6 +231,16 @@ static void configure_log(const struct config *config)
 			 config->log_to, system_error_making(errno), system_error_remedy(errno));
 }
 
+static bool start_crypto(const struct config *config)
+{
+	AUTO(buffer_clear) struct buffer at = {0};
+
+	if (!config->crypto_fips)
+		return crypto_start(false);
+	buffer_format(&at, "[crypto] fips in %s line %u", config->file, config->crypto_fips_line);
+	return crypto_start_fips(buffer_text(&at));
+}
+
 static CK_RV start(struct config *config, bool no_threads)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&living);
@@ -260,7 +270,7 @@ CK_RV module_start(const char *reserved, bool no_threads)
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	TRY(config_read(reserved, &config));
 	configure_log(&config);
-	if (!crypto_start(config.crypto_fips))
+	if (!start_crypto(&config))
 		return CKR_FUNCTION_FAILED;
 	mechanisms_fips_by(config.crypto_fips ? config.file : NULL);
 	return start(&config, no_threads);

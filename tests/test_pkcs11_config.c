@@ -99,6 +99,7 @@ static void settings_reach_their_fields(void **state)
 	assert_true(config.slots_free);
 	assert_true(config.slots_login_required);
 	assert_true(config.crypto_fips);
+	assert_true(config.crypto_fips_line > 0);
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_string_equal(config.log_to, "syslog");
 	config_clear(&config);

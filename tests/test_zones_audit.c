@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/macros.h"
+#include "crypto/crypto.h"
 #include "tests/audit_lines.h"
 
 static char folder[] = "/tmp/cmek-audit.XXXXXX";
@@ -24,7 +25,7 @@ static char path[64], moved[64];
 static int make_folder(void **state)
 {
 	(void)state;
-	if (mkdtemp(folder) == NULL)
+	if (mkdtemp(folder) == NULL || !crypto_start(false))
 		return -1;
 	snprintf(path, sizeof(path), "%s/audit.jsonl", folder);
 	snprintf(moved, sizeof(moved), "%s/audit.jsonl.1", folder);
@@ -75,6 +76,8 @@ static void a_line_says_who_did_what_to_what(void **state)
 	assert_int_equal(json_integer_value(json_object_get(line, "version")), 3);
 	assert_int_equal(json_integer_value(json_object_get(line, "pid")), getpid());
 	assert_int_equal(json_integer_value(json_object_get(line, "duration_us")), 1500);
+	/* What a process with FIPS has said, none other has. */
+	assert_int_equal(json_object_get(line, "cryptography") != NULL, crypto_is_fips());
 	assert_text(lines, 0, "project_id", "01ab0000000000000000000000000000");
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);

@@ -27,6 +27,7 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "base/thread.h"
+#include "crypto/crypto.h"
 #include "zones/audit_who.h"
 
 static char *path;	  /* written while nobody uses the module */
@@ -148,6 +149,8 @@ static json_t *make_line(const struct audit_event *event)
 	if (event->lease != NULL)
 		json_object_set_new(line, "lease", json_integer(*event->lease));
 	audit_put_text(line, "module", CMEK_VERSION);
+	if (crypto_is_fips())
+		audit_put_text(line, "cryptography", "FIPS provider only");
 	return line;
 }
 

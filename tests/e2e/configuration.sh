@@ -33,8 +33,8 @@ ok "with what to do" says "missing.conf can't be read: No such file or directory
 printf '[crypto]\nfips = true\n' >"$home/fips.conf"
 without_fips() { OPENSSL_MODULES=$home CMEK_PKCS11_CONF=$home/fips.conf "$cmek" project list; }
 refused "fips = true without the provider is refused" without_fips
-ok "with what is missing" says "FIPS provider"
-ok "and what writes it" says "openssl fipsinstall"
+ok "with the setting" says "the module does not start: [crypto] fips in $home/fips.conf line 2: no FIPS provider $home/fips.so"
+ok "and what to do" says "Debian 13: apt install openssl-provider-fips, Debian 12: none (docs/fips.md)"
 
 # A path is taken for what was meant, or refused: it never names another place in silence.
 meant_or_refused() { # PATH AS WRITTEN
