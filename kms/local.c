@@ -57,7 +57,7 @@ static bool is_new_name(const char *key)
 }
 
 /* Which file was looked into, and what it has that may be meant. Which key is asked for is said
- * where the call is refused. */
+ * where the call is refused. A file that is missing says no of no key. */
 static enum kms_status not_found(const struct local_client *local, const char *key,
 				 struct kms_report *report)
 {
@@ -66,7 +66,7 @@ static enum kms_status not_found(const struct local_client *local, const char *k
 	bool named = is_new_name(key);
 
 	if (local->file.missing)
-		return kms_fail(KMS_NOT_FOUND, report, "NotFoundException",
+		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"the file of the embedded KMS is missing: %s; restore it from a "
 				"backup, or %s",
 				local->file.path,

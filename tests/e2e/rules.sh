@@ -157,7 +157,7 @@ ok "doctor is content" "$cmek" doctor --project demo
 
 # The file of the embedded KMS is lost
 mv "$home/local.keys" "$home/away"
-ok "without its root keys' file nothing opens" exits 5 decrypt "$work/free"
+ok "without its root keys' file nothing opens: it is out of reach" exits 6 decrypt "$work/free"
 ok "and it names the file, and what to do" says "is missing: $home/local.keys; restore it from a backup, or copy it from the host that made the key"
 ok "a key of the same name is not made anew" exits 6 "$cmek" key create --project other local:test-root --label again
 ok "for the same reason" says "$home/local.keys; restore it from a backup"
