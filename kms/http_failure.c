@@ -127,6 +127,20 @@ static bool quotes(const char *words, const char *proxy)
 	return strchr(proxy, '@') != NULL && memmem(words, strlen(words), proxy, len) != NULL;
 }
 
+/* Without "Failed to connect to HOST port N after M ms: ", since the host is told before, and
+ * without " after M milliseconds …" of a time limit, since what counts is how long the whole call
+ * took (kms/request.c). Cuts `words`. */
+static const char *gist(CURLcode code, char *words)
+{
+	char *reason = strstr(words, " ms: "), *duration = strstr(words, " after ");
+
+	if (strncmp(words, "Failed to connect to ", 21) == 0 && reason != NULL)
+		return reason + 5;
+	if (code == CURLE_OPERATION_TIMEDOUT && duration != NULL)
+		*duration = '\0';
+	return words;
+}
+
 static void tell(struct http_answer *answer, CURLcode code, const struct http_request *request,
 		 const char *advice, long status)
 {
@@ -138,7 +152,8 @@ static void tell(struct http_answer *answer, CURLcode code, const struct http_re
 	if (words[0] == 0 || (request->proxy != NULL && quotes(words, request->proxy)))
 		snprintf(words, sizeof(words), "%s", curl_easy_strerror(code));
 	len = snprintf(answer->error, sizeof(answer->error), "%.*s: %s%s%s", (int)host.len,
-		       (const char *)host.data, words, advice[0] == 0 ? "" : "; ", advice);
+		       (const char *)host.data, gist(code, words), advice[0] == 0 ? "" : "; ",
+		       advice);
 	if (request->proxy != NULL && len > 0 && (size_t)len < sizeof(answer->error))
 		snprintf(answer->error + len, sizeof(answer->error) - (size_t)len,
 			 "; by the proxy %.*s: %s", (int)name_of(request->proxy).len,

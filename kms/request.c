@@ -4,6 +4,7 @@
 #include "kms/request.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/encode.h"
 #include "base/json.h"
@@ -79,6 +80,7 @@ struct exchange {
 	struct aws_client *client;
 	const struct aws_call *call;
 	struct retry retry;
+	struct moment began;
 	struct http_answer answer;
 	struct status_rule rule;
 	struct kms_report report;
@@ -226,7 +228,8 @@ static void begin(struct exchange *exchange, struct aws_client *client, const st
 {
 	const struct kms_settings *settings = client->aws->settings;
 
-	*exchange = (struct exchange){.client = client, .call = call};
+	*exchange = (struct exchange){
+		.client = client, .call = call, .began = clock_now(settings->clock)};
 	if (report != NULL)
 		memcpy(exchange->remark, report->remark, sizeof(exchange->remark));
 	exchange->retry = (struct retry){
@@ -254,9 +257,26 @@ static enum kms_status finish(struct exchange *exchange, json_t **ret_answer,
 	return KMS_OK;
 }
 
-/* Of the last attempt. */
-static void tell(const struct exchange *exchange, enum kms_status status, struct kms_report *report)
+/* Where there was no answer: what the last attempt met is not all that happened. In the same words
+ * however many there were, since the words tell one cause from another (kms/silence.c). */
+static void tell_attempts(struct exchange *exchange)
 {
+	const struct retry *retry = &exchange->retry;
+	long long ms = clock_now(retry->clock).monotonic_ms - exchange->began.monotonic_ms;
+	char *message = exchange->report.message;
+	size_t len = strlen(message);
+
+	snprintf(message + len, sizeof(exchange->report.message) - len,
+		 " (%u of %u attempts, %lld.%lld s)", retry->attempt, retry->max_attempts,
+		 ms / 1000, ms % 1000 / 100);
+}
+
+/* Of the last attempt. */
+static void tell(struct exchange *exchange, enum kms_status status, struct kms_report *report)
+{
+	if (kms_status_is_outage(status) && exchange->rule.retry != RETRY_NO &&
+	    exchange->report.error_type[0] == '\0')
+		tell_attempts(exchange);
 	if (status != KMS_OK)
 		kms_log_failure(status, exchange->call->operation, &exchange->report);
 	if (report != NULL)

@@ -488,6 +488,7 @@ static void a_call_that_shares_its_time_takes_no_more(void **state)
 	http.on_send = take_six_seconds;
 	assert_int_equal(decrypt(ARN, &report, &plaintext), KMS_UNAVAILABLE);
 	assert_int_equal(http.request_count, 2);
+	assert_non_null(strstr(report.message, "(2 of 3 attempts, 12."));
 	assert_true(http.sent[1].timeout_ms <= 1000);
 	assert_true(report.sent);
 	/* None is left: nothing is sent. */

@@ -43,6 +43,12 @@ static void a_failure_names_the_host_and_what_to_do(void **state)
 {
 	static const struct failing rows[] = {
 		{CURLE_COULDNT_CONNECT, URL, NULL, "refused", HTTP_NOT_CONNECTED, HOST "refused"},
+		{CURLE_COULDNT_CONNECT, URL, NULL,
+		 "Failed to connect to kms.us-west-2.amazonaws.com port 443 after 3 ms: refused",
+		 HTTP_NOT_CONNECTED, HOST "refused"},
+		{CURLE_OPERATION_TIMEDOUT, URL, NULL,
+		 "Operation timed out after 701 milliseconds with 0 bytes received", HTTP_TIMED_OUT,
+		 HOST "Operation timed out"},
 		{CURLE_OPERATION_TIMEDOUT, URL, NULL, "too late", HTTP_TIMED_OUT, HOST "too late"},
 		{CURLE_RECV_ERROR, URL, NULL, "reset", HTTP_BROKEN, HOST "reset"},
 		{CURLE_WRITE_ERROR, URL, NULL, "long", HTTP_TOO_LONG, HOST "long"},

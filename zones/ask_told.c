@@ -29,8 +29,7 @@ static const struct {
 	{KMS_INVALID_KEY_USAGE, "a root key must be symmetric, for encryption and decryption"},
 	{KMS_UNSUPPORTED, "for a key in a cloud this is done there"},
 	{KMS_THROTTLED, "ask for a higher request quota, or lengthen lease_seconds"},
-	{KMS_UNAVAILABLE, "check network, endpoint and proxy; who needs it fails at once until it "
-			  "answers, and one use in some seconds tries it"},
+	{KMS_UNAVAILABLE, "check network, endpoint and proxy"},
 	{KMS_NO_CREDENTIALS, "set credentials up; 'cmek doctor' shows where they are looked for"},
 	{KMS_CREDENTIALS_REFUSED, "renew the credentials; 'cmek doctor' shows which are used"},
 	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
@@ -71,7 +70,7 @@ static const char *remedy(const struct ask *ask, enum kms_status status)
 		return "enable the key: cmek key enable";
 	if (status == KMS_UNAVAILABLE && is_local(ask->key))
 		return "it is tried again at the next use";
-	if (status == KMS_NOT_FOUND && is_local(ask->key))
+	if ((status == KMS_NOT_FOUND || status == KMS_MISCONFIGURED) && is_local(ask->key))
 		return NULL; /* which file and which names are near is for the KMS to say */
 	if (status == KMS_INVALID_CIPHERTEXT && asked_is_the_callers(ask))
 		return "give what this key encrypted, and the same encryption context";
@@ -99,6 +98,17 @@ void asked_put_subject(struct buffer *line, const struct ask *ask)
 		buffer_format(line, ", version %" PRIu32, ask->version);
 }
 
+/* Of an outage less, since it is all the same of whom: the zone that met it first. */
+static void put_subject(struct buffer *line, const struct asked *asked)
+{
+	const struct ask *ask = asked->ask;
+
+	if (asked->status != KMS_UNAVAILABLE)
+		asked_put_subject(line, ask);
+	else if (ask->zone_id != 0 || is_said(ask->zone))
+		buffer_format(line, " for %s", zone_told_as(ask->zone, NULL, ask->zone_id).text);
+}
+
 /* ": what the KMS said [its name for that, request id]". */
 static void put_report(struct buffer *line, const struct kms_report *report)
 {
@@ -117,7 +127,7 @@ void asked_log(const struct asked *asked)
 	const char *todo = remedy(ask, asked->status), *text;
 
 	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
-	asked_put_subject(&line, ask);
+	put_subject(&line, asked);
 	buffer_format(&line, ": %s", kms_status_text(asked->status));
 	put_report(&line, &asked->report);
 	if (todo != NULL)

@@ -4,6 +4,7 @@
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */
 #include "base/cancel.h"
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/name.h"
@@ -64,11 +65,31 @@ static void put_deletion(struct buffer *text, int64_t deletion_ms)
 	buffer_format(text, " until %s", moment);
 }
 
-/* What this thread was told since, or the status. */
-static void put_reason(struct report *report, unsigned reasons, enum zone_status status)
+/* `line` without the words between which `said` is: the report has said them. */
+static void leave_out(char *line, const char *before, const char *said)
 {
-	put_plain(report->text, log_reasons() != reasons ? log_last() : zone_status_text(status),
-		  '\n');
+	size_t head = strlen(before), len = strlen(said);
+
+	for (char *at = line; (at = strstr(at, before)) != NULL; at += head) {
+		if (strncmp(at + head, said, len) != 0)
+			continue;
+		memmove(at, at + head + len, strlen(at + head + len) + 1);
+		return;
+	}
+}
+
+/* What this thread was told since, or the status; key: whose line it is, or NULL. */
+static void put_reason(struct report *report, unsigned reasons, enum zone_status status,
+		       const char *key)
+{
+	const char *why = log_reasons() != reasons ? log_last() : zone_status_text(status);
+	AUTO(freep) char *own = key == NULL ? NULL : strdup(why);
+
+	if (own != NULL) {
+		leave_out(own, " with key ", key);
+		leave_out(own, ": ", kms_status_text(KMS_UNAVAILABLE)); /* "not reachable" */
+	}
+	put_plain(report->text, own == NULL ? why : own, '\n');
 	buffer_put_u8(report->text, '\n');
 }
 
@@ -92,7 +113,7 @@ static void put_state(struct report *report, const struct entry *root_key)
 				told ? zone_status_word(finding.status) : "not known");
 	put_deletion(report->text, finding.deletion_ms);
 	buffer_put_text(report->text, ": ");
-	put_reason(report, reasons, finding.status);
+	put_reason(report, reasons, finding.status, root_key->of_root_key.arn);
 }
 
 /* The related key in another region that may be asked in its place. */
@@ -263,7 +284,7 @@ static void check_zone(struct report *report, const struct entry *zone)
 	} else {
 		doctor_put_fault(report, status);
 		if (standing_is(status))
-			put_reason(report, reasons, status);
+			put_reason(report, reasons, status, NULL);
 		else
 			buffer_format(report->text, "%s\n", zone_status_text(status));
 	}
