@@ -35,6 +35,7 @@ static const struct {
 	ORIGIN(ERR_peek_error),
 	ORIGIN(ERR_peek_last_error),
 	ORIGIN(ERR_pop_to_mark),
+	ORIGIN(ERR_reason_error_string),
 	ORIGIN(ERR_set_debug),
 	ORIGIN(ERR_set_error),
 	ORIGIN(ERR_set_mark),

@@ -545,7 +545,7 @@ static void readers_of_before_are_stopped(void)
 static void a_store_goes_up_and_down_its_levels(void **state)
 {
 	(void)state;
-	done("database create --project demo --no-embed main/held");
+	assert_int_equal(run("database create --project demo --no-embed main/held"), CMEK_EXIT_OK);
 	done("encrypt --project demo --database main/held @plain @held.cmek --force");
 	done("encrypt --project demo --database main/orders @plain @free.cmek --force");
 	use_module(CMEK_NEXT);
