@@ -102,7 +102,7 @@ ok "and so does doctor" exits 6 without "$cmek" doctor
 ok "with a secret that is wrong" exits 6 env AWS_SECRET_ACCESS_KEY=wrong "$cmek" decrypt --name a/b "$work/sealed" "$work/new"
 nobody=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 ok "where nobody answers" exits 6 env AWS_ENDPOINT_URL="http://127.0.0.1:$nobody" "$cmek" decrypt --name a/b "$work/sealed" "$work/new"
-ok "it names the address" says "127.0.0.1 port $nobody"
+ok "it names the address" says "127.0.0.1:$nobody"
 ok "none of these has written anything" test ! -e "$work/new"
 
 # The store is lost
