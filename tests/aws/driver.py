@@ -14,6 +14,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 PROBE = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "../../build/tests/aws/kms_probe")
 HANG_S = 60
+with open(PROBE, "rb") as file:  # some releases of meson set a sanitizer's options for every test
+    program = file.read()
+SANITIZED = b"__asan_init" in program or b"__tsan_init" in program
 SPARE = ("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT", "CURL_CA", "CMEK_", "PROBE_")
 
 # The words of kms_status_text().
@@ -25,7 +28,7 @@ CIPHERTEXT, INVALID = "ciphertext or encryption context wrong", "invalid request
 
 class Limits:
     """The time limits of a call, and between which times it has to end, in milliseconds. What the machine kept the calling process waiting
-    does not count, as the process itself measures it (heartbeat.h)."""
+    does not count, as the process itself measures it (heartbeat.h). A sanitizer's slowness has no bound: there only the least counts."""
 
     def __init__(self, least, most, connect=20000, attempt=20000, call=60000, attempts=3):
         self.least, self.most = least, most
@@ -34,7 +37,7 @@ class Limits:
 
     def problem(self, ms, late):
         """Text; empty: it ended in time."""
-        if self.least <= ms and ms - late <= self.most:
+        if self.least <= ms and (SANITIZED or ms - late <= self.most):
             return ""
         return f"ended after {ms} ms, {late} of them the machine's; it has to be between {self.least} and {self.most}"
 

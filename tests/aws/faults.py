@@ -18,15 +18,12 @@ import time
 
 import rude
 from certificates import self_signed
-from driver import (BAD, CIPHERTEXT, DENIED, DISABLED, HANG_MS, INVALID, NOT_FOUND, OK, PROBE, QUICK, REFUSED, STALL, THROTTLED, UNAVAILABLE,
-                    Home, Limits, Probe, Tap, clean_environment, encode, watched)
+from driver import (BAD, CIPHERTEXT, DENIED, DISABLED, HANG_MS, INVALID, NOT_FOUND, OK, QUICK, REFUSED, SANITIZED, STALL, THROTTLED,
+                    UNAVAILABLE, Home, Limits, Probe, Tap, clean_environment, encode, watched)
 from fake_kms import FakeAws
 
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build"))
 SLOW_DNS, LIFETIME = (os.path.join(BUILD, f"tests/aws/{name}.so") for name in ("slow_dns", "lifetime"))
-with open(PROBE, "rb") as file:  # some releases of meson set a sanitizer's options for every test
-    program = file.read()
-SANITIZED = b"__asan_init" in program or b"__tsan_init" in program
 ONE_LOST = Limits(least=2980, most=15000, attempt=3000)  # the first attempt is given up, the second gets its answer
 # Five attempts fit; the sixth is cut short, or not begun since the pause before it would be too long.
 TRIES = Limits(least=1450, most=5000, attempt=300, call=2000, attempts=30)

@@ -10,14 +10,11 @@ import tempfile
 
 import tunnel
 from certificates import Authority
-from driver import OK, PROBE, UNAVAILABLE, Home, Probe, Tap, watched
+from driver import OK, SANITIZED, UNAVAILABLE, Home, Probe, Tap, watched
 from fake_kms import FakeAws
 
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build"))
 PRELOAD = os.path.join(BUILD, "tests/aws/no_threads.so")
-with open(PROBE, "rb") as file:
-    program = file.read()
-SANITIZED = b"__asan_init" in program or b"__tsan_init" in program
 ROLE = "arn:aws:iam::111122223333:role/still"
 
 tap = Tap()

@@ -2,13 +2,13 @@
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 
-# Memory is short: an allocation fails, or it and all after it. Every 10th is tried, here and there; each of them, both
-# ways, by tests/sweeps/memory_shortage_*.sh, which set $SHORTAGE_STEP and say which part. What must hold stands in
-# tests/module/shortage.c; the tool has to keep it too.
+# Memory is short: an allocation fails, or it and all after it. Every 31st is tried here, more of them by
+# tests/sweeps/memory_shortage_*.sh, which set $SHORTAGE_STEP and say which part; with 1, each is tried, both ways. What
+# must hold stands in tests/module/shortage.c; the tool has to keep it too.
 [ -n "${TMPDIR:-}" ] || [ ! -w /dev/shm ] || export TMPDIR=/dev/shm # thousands of stores are made and read
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-step=${SHORTAGE_STEP:-10}
+step=${SHORTAGE_STEP:-31}
 part=${1:-all} # start, calls, tool, cloud
 shortage=$build/tests/module/shortage
 allocator=$build/tests/module/libshortage_allocator.so

@@ -2,5 +2,5 @@
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 
-# Each allocation fails, one after the other; see there.
-SHORTAGE_STEP=1 exec "$(dirname "$0")/../e2e/memory_shortage.sh" start
+# Every third allocation fails, or it and all after it, in turns; with SHORTAGE_STEP=1 each of them, both ways.
+SHORTAGE_STEP=${SHORTAGE_STEP:-3} exec "$(dirname "$0")/../e2e/memory_shortage.sh" start
