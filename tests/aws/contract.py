@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
-"""The contract of all providers (tests/test_kms_contract.c) on our fake of AWS KMS; and on the real one where CMEK_TEST_REAL_KMS_KEY names
+"""The contract of all providers (tests/unit/kms/contract.c) on our fake of AWS KMS; and on the real one where CMEK_TEST_REAL_KMS_KEY names
 a symmetric key of yours by its ARN (two, with a space between, for the cases that need two), with the credentials of the environment: some
 sixty calls, no key is made or changed. Where the two differ is listed, case by case. TAP."""
 

@@ -578,7 +578,7 @@ def check_lines(ok, place):
     wrong = [text for line in place.seen for text in faults_of(line)]
     ok(not wrong, f"{len(place.seen)} lines are as documented", "\n".join(wrong[:5]))
     ok(not place.torn, "none is torn or mixed with another", place.torn[:3])
-    # Of who runs as somebody else: tests/test_zones_audit_who.c; with FIPS: tests/test_zones_audit.c.
+    # Of who runs as somebody else: tests/unit/zones/kms/audit_who.c; with FIPS: tests/unit/zones/kms/audit.c.
     unused = set(FIELDS) - {name for line in place.seen for name in line} - {"euid", "euser", "cryptography"}
     ok(FIELDS and not unused, "each field that is documented occurs", unused)
 

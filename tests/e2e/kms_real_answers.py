@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fake KMS against answers that the real one was recorded to give (tests/vectors/kms_real_answers.json): the same situation, the same type,
 HTTP status and text, in the same member; and answers with the same members. Every recorded answer has a row here; where the fake differs or
-lacks the operation, the row says why, and that it does so is checked too. (tests/test_kms_status.c has the module read the same answers.) TAP."""
+lacks the operation, the row says why, and that it does so is checked too. (tests/unit/aws/status.c has the module read the same answers.) TAP."""
 
 import json
 import os

@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "cli/token.h"
 
-#include "tests/unit.h" /* after it: cmocka has a macro of the name fail */
+#include "tests/support/unit.h" /* after it: cmocka has a macro of the name fail */
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Envelopes over the real module: made, then attacked, once where the store knows their zones and
- * once with the KMS alone. What needs no key is in tests/test_envelope_*.c.
+ * once with the KMS alone. What needs no key is in tests/unit/envelope/.
  */
 #include "envelopes.h"
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/allocator.h"
+#include "tests/support/allocator.h"
 
 enum { CHILD_SECONDS = 300, CHILD_COUNT = 50, THREAD_COUNT = 4 };
 

@@ -3,7 +3,7 @@
 /* Module, token and sessions of the tests; keys and templates are in harness_keys.c. */
 #include "harness.h"
 
-#include "tests/judged_fips.h"
+#include "tests/support/judged_fips.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -21,7 +21,7 @@
 
 /* The function list of the module under test; its token's slot. */
 extern CK_FUNCTION_LIST *p11;
-/* As the module gave it; `p11` is another in a run with FIPS (tests/judged_fips.h). */
+/* As the module gave it; `p11` is another in a run with FIPS (tests/support/judged_fips.h). */
 extern CK_FUNCTION_LIST *module_list;
 extern CK_SLOT_ID slot;
 

@@ -3,7 +3,7 @@
 /* What the groups of rules share, and the list of groups. */
 #include "rules.h"
 
-#include "tests/judged_fips.h"
+#include "tests/support/judged_fips.h"
 
 #include <stdio.h>
 

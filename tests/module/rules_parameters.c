@@ -3,7 +3,7 @@
 /* Mechanism parameters as programs really pass them, and how operations are cancelled. */
 #include "rules.h"
 
-#include "tests/judged_fips.h"
+#include "tests/support/judged_fips.h"
 
 static CK_BYTE nonce[12] = "twelve bytes";
 static CK_BYTE iv[16] = "initial vector!";

@@ -3,7 +3,7 @@
 /* The life of a module: start, end, what it says about itself, its slots and its token. */
 #include "same.h"
 
-#include "tests/judged_fips.h"
+#include "tests/support/judged_fips.h"
 
 static void nothing_works_before_initialize(void **state)
 {

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """200 processes through an outage of the KMS and back: how many requests come meanwhile, altogether and in the worst second, and when each process
 works again. Measured, and printed; what is judged does not depend on how fast the machine is: that tries are spread and that all work again within
-15 s is judged on a clock of their own by tests/test_kms_silence.c and test_zones_outage.c. Each has credentials of its own, by which its calls are known."""
+15 s is judged on a clock of their own by tests/unit/kms/silence.c and tests/unit/zones/domain/outage.c. Each has credentials of its own, by which its calls are known."""
 
 import collections
 import os

@@ -1,0 +1,108 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store keeps of an object besides its names: written, read, and read by an older or newer
+ * release. */
+#include "tests/support/unit.h"
+
+#include "base/macros.h"
+#include "objects/extra.h"
+
+static const CK_MECHANISM_TYPE mechanisms[] = {CKM_AES_GCM, CKM_AES_KEY_WRAP_KWP};
+
+static struct object full(void)
+{
+	return (struct object){
+		.flags = OBJECT_TOKEN | OBJECT_SENSITIVE | OBJECT_LOCAL,
+		.generated_by = CKM_AES_KEY_GEN,
+		.start_date = bytes_of("20260101"),
+		.end_date = bytes_of("20271231"),
+		.allowed_mechanisms = bytes(mechanisms, sizeof(mechanisms)),
+		.wrap_template = bytes_of("wrap"),
+		.unwrap_template = bytes_of("unwrap"),
+		.kms_key = bytes_of("alias/root"),
+	};
+}
+
+static void what_is_written_is_read(void **state)
+{
+	struct object object = full(), read = {.label = bytes_of("kept")};
+	struct buffer extra = {0}, scratch = {0};
+
+	(void)state;
+	extra_write(&object, &extra);
+	assert_true(extra_read(buffer_bytes(&extra), &read, &scratch));
+	assert_int_equal(read.flags, object.flags);
+	assert_int_equal(read.generated_by, CKM_AES_KEY_GEN);
+	assert_bytes(read.start_date, object.start_date);
+	assert_bytes(read.end_date, object.end_date);
+	assert_bytes(read.allowed_mechanisms, object.allowed_mechanisms);
+	assert_bytes(read.wrap_template, object.wrap_template);
+	assert_bytes(read.unwrap_template, object.unwrap_template);
+	assert_bytes(read.kms_key, object.kms_key);
+	assert_bytes(read.label, bytes_of("kept"));
+	buffer_clear(&extra);
+	buffer_clear(&scratch);
+}
+
+static void the_form_is_the_documented_one(void **state)
+{
+	const struct object object = {.flags = 0x01020304,
+				      .generated_by = CK_UNAVAILABLE_INFORMATION,
+				      .allowed_mechanisms = bytes(mechanisms, sizeof(*mechanisms)),
+				      .kms_key = bytes_of("k")};
+	struct buffer extra = {0}, expected = {0};
+
+	(void)state;
+	extra_write(&object, &extra);
+	assert_bytes(buffer_bytes(&extra),
+		     from_hex(&expected, "0101020304ffffffffffffffff000000000008"
+					 "00000000000010870000000000016b"));
+	buffer_clear(&extra);
+	buffer_clear(&expected);
+}
+
+static void what_a_later_release_appends_is_ignored(void **state)
+{
+	struct object object = full(), read = {0};
+	struct buffer extra = {0}, scratch = {0};
+
+	(void)state;
+	extra_write(&object, &extra);
+	extra.data[0] = 2;
+	buffer_put_text(&extra, "more");
+	assert_true(extra_read(buffer_bytes(&extra), &read, &scratch));
+	assert_int_equal(read.flags, object.flags);
+	buffer_clear(&extra);
+	buffer_clear(&scratch);
+}
+
+static void what_is_cut_short_changes_nothing(void **state)
+{
+	struct object object = full();
+	struct buffer extra = {0}, scratch = {0};
+
+	(void)state;
+	extra_write(&object, &extra);
+	for (size_t len = 0; len < extra.len; len++) {
+		struct object read = {.flags = 7, .generated_by = 9};
+
+		assert_false(extra_read(bytes(extra.data, len), &read, &scratch));
+		assert_int_equal(read.flags, 7);
+		assert_int_equal(read.generated_by, 9);
+		assert_int_equal(read.start_date.len, 0);
+	}
+	buffer_clear(&extra);
+	buffer_clear(&scratch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(the_form_is_the_documented_one),
+		cmocka_unit_test(what_a_later_release_appends_is_ignored),
+		cmocka_unit_test(what_is_cut_short_changes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

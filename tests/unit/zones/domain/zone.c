@@ -1,0 +1,905 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making databases: their place, their names, their ids, and that a failure leaves nothing. */
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "zones/ezk.h"
+#include "zones/record.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
+
+#define FIXTURE(state) struct zones_fixture *f = *(state)
+
+static enum zone_status create(struct zones_fixture *f, const char *label, struct entry **ret_zone)
+{
+	struct entry_names names = names_of(label);
+
+	return zones_zone_create(f->zones, f->project->uid, &names, ret_zone);
+}
+
+static enum zone_status try_create(struct zones_fixture *f, const char *label)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	return create(f, label, &zone);
+}
+
+static void assert_nothing_was_made(struct zones_fixture *f)
+{
+	struct zones *other = zones_other(f);
+
+	assert_int_equal(zones_refresh(other, true), ZONE_OK);
+	assert_int_equal(count_entries(other, f->project->uid, ENTRY_ZONE, true), 0);
+	assert_int_equal(count_entries(other, f->project->uid, ENTRY_CLUSTER, true), 0);
+	zones_free(other);
+}
+
+static void zone_has_a_random_id_and_version_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "c");
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	const struct ezk_version *version;
+
+	assert_int_equal(create(f, "c/db", &zone), ZONE_OK);
+	assert_string_equal(zone->label, "c/db");
+	assert_true(zone->of_zone.zone > 0 && zone->of_zone.zone <= INT64_MAX);
+	assert_true(uid_equal(zone->of_zone.cluster, cluster->uid));
+	assert_int_equal(zone->of_zone.primary, 1);
+	assert_int_equal(zone->of_zone.raw, 1);
+	assert_int_equal(zone->of_zone.minimum, 1);
+	assert_int_equal(zone->id.len, 8);
+	assert_int_not_equal(zone->number, 0);
+	version = entry_version(zone, 1);
+	assert_int_equal(version->greatest_usages, USAGE_WRAP | USAGE_UNWRAP);
+	assert_string_equal(version->wraps[0].arn, ROOT_A);
+	assert_true(uid_equal(version->project, f->project->uid));
+	assert_true(uid_equal(version->cluster, cluster->uid));
+}
+
+static void zone_opens_in_another_process(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *found = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	zones_reopen(f);
+	found = zones_find_zone(f->zones, zone->of_zone.zone);
+	assert_non_null(found);
+	assert_int_equal(ezk_find(f->zones, found, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	ezk_release(TAKE(ezk));
+}
+
+static void default_cluster_is_made_on_demand_in_the_root_keys_region(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *cluster = NULL;
+
+	assert_int_equal(try_create(f, "db"), ZONE_OK);
+	cluster = find_entry(f->zones, f->project->uid, ENTRY_CLUSTER, "default");
+	assert_non_null(cluster);
+	assert_string_equal(cluster->of_cluster.region, "us-west-2");
+	assert_true(uid_equal(cluster->of_cluster.root_key, root_key->uid));
+	assert_int_equal(try_create(f, "db2"), ZONE_OK);
+	assert_int_equal(try_create(f, "default/db3"), ZONE_OK);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_CLUSTER, true), 1);
+}
+
+static void other_clusters_are_not_made_on_demand(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+
+	assert_int_equal(try_create(f, "none/db"), ZONE_NOT_FOUND);
+	assert_nothing_was_made(f);
+}
+
+static void zone_without_a_label_is_named_by_its_id(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	char expected[32];
+
+	assert_int_equal(create(f, "", &zone), ZONE_OK);
+	snprintf(expected, sizeof(expected), "zone-%" PRIu64, zone->of_zone.zone);
+	assert_string_equal(zone->label, expected);
+	assert_int_equal(try_create(f, ""), ZONE_OK);
+}
+
+static void malformed_labels_are_refused(void **state)
+{
+	static const char *const labels[] = {"/db", "c/", "c/d/e", "/", "\xc3\x28"};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	struct entry_names names = names_of("db");
+	struct entry *none = NULL;
+	char long_label[300];
+
+	for (size_t i = 0; i < COUNT_OF(labels); i++)
+		assert_int_equal(try_create(f, labels[i]), ZONE_INVALID_NAME);
+	memset(long_label, 'a', sizeof(long_label));
+	long_label[256] = '\0';
+	assert_int_equal(try_create(f, long_label), ZONE_INVALID_NAME);
+	names.id = bytes(long_label, 33);
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_INVALID);
+	assert_nothing_was_made(f);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT), 1); /* the root key's trial */
+}
+
+static void zone_labels_are_unique_in_a_project_and_freed_by_deletion(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	unsigned encrypts;
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	encrypts = fake_kms_calls(&f->aws, FAKE_ENCRYPT);
+	assert_int_equal(try_create(f, "db"), ZONE_EXISTS);
+	assert_int_equal(try_create(f, "default/db"), ZONE_EXISTS);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT), encrypts);
+	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
+	assert_int_equal(try_create(f, "default/db"), ZONE_OK);
+	assert_int_equal(try_create(f, "db"), ZONE_EXISTS);
+}
+
+/* --- Which root key */
+
+static void project_without_root_key_needs_a_default(void **state)
+{
+	FIXTURE(state);
+
+	assert_int_equal(try_create(f, "db"), ZONE_NO_ROOT_KEY);
+	assert_nothing_was_made(f);
+}
+
+static void default_root_key_is_added_on_demand(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = NULL;
+
+	f->settings.default_root_key = "alias/b";
+	zones_reopen(f);
+	assert_int_equal(try_create(f, "db"), ZONE_OK);
+	root_key = find_entry(f->zones, f->project->uid, ENTRY_ROOT_KEY, "b");
+	assert_non_null(root_key);
+	assert_string_equal(root_key->of_root_key.arn, ROOT_B);
+	assert_true(root_key->of_root_key.canary.len > 0);
+	assert_int_equal(try_create(f, "db2"), ZONE_OK);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ROOT_KEY, true), 1);
+}
+
+static void default_root_key_may_be_a_new_local_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *cluster = NULL;
+
+	f->settings.default_root_key = LOCAL_KEY;
+	zones_reopen(f);
+	assert_int_equal(try_create(f, "db"), ZONE_OK);
+	cluster = find_entry(f->zones, f->project->uid, ENTRY_CLUSTER, "default");
+	assert_string_equal(cluster->of_cluster.provider, "local");
+	assert_string_equal(cluster->of_cluster.region, "local");
+}
+
+static void several_root_keys_leave_the_choice_to_the_configuration(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *a = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, ROOT_B);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	assert_int_equal(try_create(f, "db"), ZONE_NO_ROOT_KEY);
+	assert_nothing_was_made(f);
+	f->settings.default_root_key = "alias/b";
+	zones_reopen(f);
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_string_equal(entry_version(zone, 1)->wraps[0].arn, ROOT_B);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ROOT_KEY, true), 2);
+}
+
+static void removed_default_root_key_comes_back_with_the_zone(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *a = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *found = NULL;
+
+	assert_int_equal(zones_entry_delete(f->zones, a), ZONE_OK);
+	f->settings.default_root_key = ROOT_A;
+	zones_reopen(f);
+	assert_int_equal(try_create(f, "db"), ZONE_OK);
+	found = zones_find_uid(f->zones, a->uid);
+	assert_int_equal(found->state, ENTRY_ACTIVE);
+}
+
+/* --- Failures */
+
+static void kms_failure_leaves_nothing(void **state)
+{
+	static const struct {
+		enum fake_kms_call call;
+		enum kms_status fault;
+		enum zone_status status;
+	} faults[] = {
+		{FAKE_DESCRIBE, KMS_DENIED, ZONE_KMS_DENIED},
+		{FAKE_ENCRYPT, KMS_DISABLED, ZONE_KMS_DISABLED},
+		{FAKE_DECRYPT, KMS_THROTTLED, ZONE_KMS_THROTTLED},
+	};
+	FIXTURE(state);
+
+	f->settings.default_root_key = "alias/a";
+	zones_reopen(f);
+	for (size_t i = 0; i < COUNT_OF(faults); i++) {
+		fake_kms_fail(&f->aws, faults[i].call, faults[i].fault, 1);
+		assert_int_equal(try_create(f, "db"), faults[i].status);
+		assert_nothing_was_made(f);
+		assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ROOT_KEY, true), 0);
+		fake_clock_advance(&f->clock, 13000); /* past the longest silence */
+	}
+	assert_int_equal(try_create(f, "db"), ZONE_OK);
+}
+
+static void second_encrypt_refused_leaves_nothing(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+
+	fake_kms_fail(&f->aws, FAKE_ENCRYPT, KMS_DENIED, 1);
+	assert_int_equal(try_create(f, "db"), ZONE_KMS_DENIED);
+	assert_nothing_was_made(f);
+}
+
+/* --- What happens while the KMS is asked */
+
+struct meanwhile {
+	struct zones_fixture *f;
+	struct zones *zones; /* another process */
+	void (*act)(struct meanwhile *);
+	enum zone_status status;
+	bool done;
+};
+
+static void once(void *state, enum fake_kms_call call)
+{
+	struct meanwhile *meanwhile = state;
+
+	if (call != FAKE_ENCRYPT || meanwhile->done)
+		return;
+	meanwhile->done = true;
+	assert_int_equal(zones_refresh(meanwhile->zones, true), ZONE_OK);
+	meanwhile->act(meanwhile);
+}
+
+static enum zone_status create_while(struct zones_fixture *f, void (*act)(struct meanwhile *))
+{
+	struct meanwhile meanwhile = {.f = f, .zones = zones_other(f), .act = act};
+	enum zone_status status;
+
+	f->aws.on_call_state = &meanwhile;
+	f->aws.on_call = once;
+	status = try_create(f, "db");
+	f->aws.on_call = NULL;
+	assert_true(meanwhile.done);
+	assert_int_equal(meanwhile.status, ZONE_OK);
+	zones_free(meanwhile.zones);
+	return status;
+}
+
+static void take_the_label(struct meanwhile *m)
+{
+	struct entry_names names = names_of("db");
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	m->status = zones_zone_create(m->zones, m->f->project->uid, &names, &zone);
+}
+
+static void make_the_default_cluster(struct meanwhile *m)
+{
+	struct entry_names names = names_of("theirs");
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	m->status = zones_zone_create(m->zones, m->f->project->uid, &names, &zone);
+}
+
+static void archive_the_project(struct meanwhile *m)
+{
+	AUTO(entry_releasep) struct entry *project = zones_find_slot(m->zones, 0);
+	AUTO(entry_releasep) struct entry *new = NULL;
+
+	m->status = zones_project_replace(m->zones, project, bytes_of("new"), &new);
+}
+
+static void remove_the_root_key(struct meanwhile *m)
+{
+	AUTO(entry_releasep)
+	struct entry *root_key = find_entry(m->zones, m->f->project->uid, ENTRY_ROOT_KEY,
+					    "11111111-1111-1111-1111-111111111111");
+
+	m->status = zones_entry_delete(m->zones, root_key);
+}
+
+static void label_taken_meanwhile_is_refused(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+
+	assert_int_equal(create_while(f, take_the_label), ZONE_EXISTS);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
+}
+
+static void cluster_made_meanwhile_is_used(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *ours = NULL;
+	AUTO(entry_releasep) struct entry *theirs = NULL;
+
+	assert_int_equal(create_while(f, make_the_default_cluster), ZONE_OK);
+	ours = find_entry(f->zones, f->project->uid, ENTRY_ZONE, "db");
+	theirs = find_entry(f->zones, f->project->uid, ENTRY_ZONE, "theirs");
+	assert_true(uid_equal(ours->of_zone.cluster, theirs->of_zone.cluster));
+	/* The record is bound to that cluster, not to the one we had in mind first. */
+	assert_true(uid_equal(entry_version(ours, 1)->cluster, ours->of_zone.cluster));
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_CLUSTER, true), 1);
+}
+
+static void project_archived_meanwhile_gets_no_zone(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+
+	assert_int_equal(create_while(f, archive_the_project), ZONE_NOT_FOUND);
+}
+
+static void root_key_removed_meanwhile_is_not_used(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+
+	assert_int_equal(create_while(f, remove_the_root_key), ZONE_NO_ROOT_KEY);
+	assert_nothing_was_made(f);
+}
+
+/* --- A store that somebody wrote to */
+
+static enum zone_status open_now(struct zones_fixture *f, uint64_t id)
+{
+	AUTO(entry_releasep) struct entry *zone = zones_find_zone(f->zones, id);
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	enum zone_status status = ezk_find(f->zones, zone, EZK_PRIMARY, &ezk);
+
+	return status == ZONE_OK ? ezk_begin(ezk) : status;
+}
+
+static void change_store(struct zones_fixture *f, const char *format, uint64_t a, uint64_t b)
+{
+	char sql[600];
+
+	snprintf(sql, sizeof(sql), format, a, b);
+	raw_sql(f->path, sql);
+	zones_reopen(f);
+}
+
+static void record_copied_to_another_zone_opens_nothing(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *one = NULL;
+	AUTO(entry_releasep) struct entry *two = NULL;
+	uint64_t from, to;
+
+	assert_int_equal(create(f, "one", &one), ZONE_OK);
+	assert_int_equal(create(f, "two", &two), ZONE_OK);
+	from = one->of_zone.zone;
+	to = two->of_zone.zone;
+	/* The blob alone: the KMS knows for which zone it was made. */
+	change_store(f,
+		     "UPDATE wraps SET blob = (SELECT blob FROM wraps WHERE zone = %" PRIu64 ") "
+		     "WHERE zone = %" PRIu64,
+		     from, to);
+	assert_int_not_equal(open_now(f, to), ZONE_OK);
+	assert_int_equal(open_now(f, from), ZONE_OK);
+	/* The whole record, in place of the other's. */
+	change_store(f,
+		     "UPDATE ezk_versions SET mac = (SELECT mac FROM ezk_versions WHERE zone = "
+		     "%" PRIu64 "), fingerprint = randomblob(16) WHERE zone = %" PRIu64,
+		     from, to);
+	assert_int_not_equal(open_now(f, to), ZONE_OK);
+}
+
+static void changed_record_opens_nothing(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE ezk_versions SET greatest_usages = 127 WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET limits = x'030000' WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET created_ms = created_ms + 1 WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET mac = randomblob(32) WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET fingerprint = randomblob(16) WHERE zone = %" PRIu64,
+		"UPDATE ezk_versions SET project = substr(project, 2) || substr(project, 1, 1) "
+		"WHERE zone = "
+		"%" PRIu64,
+		"UPDATE ezk_versions SET cluster = substr(cluster, 2) || substr(cluster, 1, 1) "
+		"WHERE zone = "
+		"%" PRIu64,
+	};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+	for (size_t i = 0; i < COUNT_OF(changes); i++) {
+		struct entry_names names = names_of(NULL);
+		AUTO(entry_releasep) struct entry *other = NULL;
+
+		assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &other),
+				 ZONE_OK);
+		change_store(f, changes[i], other->of_zone.zone, 0);
+		assert_int_not_equal(open_now(f, other->of_zone.zone), ZONE_OK);
+		assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+	}
+}
+
+/* --- Export and import */
+
+static void record_set_brings_a_zone_back_where_the_store_was_lost(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(entry_releasep) struct entry *other_root = NULL;
+	AUTO(entry_releasep) struct entry *back = NULL;
+	AUTO(buffer_clear) struct buffer records = {0};
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	struct entry_names names = names_of("back");
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
+	assert_int_equal(zones_zone_import(f->zones, f->project->uid, root_key,
+					   buffer_bytes(&records), false, &names, &back),
+			 ZONE_EXISTS);
+
+	assert_int_equal(remove(f->path), 0);
+	zones_reopen(f); /* whoever has seen it takes it for out of reach */
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
+	assert_int_equal(
+		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &other_root),
+		ZONE_OK);
+	assert_int_equal(zones_zone_import(f->zones, project->uid, other_root,
+					   buffer_bytes(&records), false, &names, &back),
+			 ZONE_OK);
+	assert_true(back->of_zone.zone == zone->of_zone.zone);
+	assert_string_equal(back->label, "back");
+	assert_false(back->of_zone.imported);
+	assert_true(uid_equal(entry_version(back, 1)->project, zone->project));
+	assert_memory_equal(entry_version(back, 1)->fingerprint,
+			    entry_version(zone, 1)->fingerprint, 16);
+	assert_int_equal(ezk_find(f->zones, back, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+}
+
+static void zone_that_keeps_its_record_gives_it_to_nobody(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL, *back = NULL, *project = NULL;
+	AUTO(buffer_clear) struct buffer records = {0};
+	struct entry_names names = names_of("db");
+	struct record_set set;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL, *by_record = NULL;
+
+	names.kept = (struct wished_flag){true, true};
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
+	assert_true(zones_zone_is_kept(zone));
+	assert_int_equal(ezk_find(f->zones, zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_RECORD_KEPT);
+	assert_non_null(strstr(log_last(), "back up the store"));
+	assert_int_equal(zones_zone_record(zone, 1, &records), ZONE_RECORD_KEPT);
+	assert_int_equal(records.len, 0);
+	/* Whoever brought it out of the store by other means. */
+	set = (struct record_set){zone->of_zone.zone, zone->of_zone.versions, 1};
+	assert_int_equal(record_set_encode(&set, &records), ZONE_OK);
+	assert_int_equal(ezk_from_records(f->zones, root_key, buffer_bytes(&records), &by_record),
+			 ZONE_RECORD_KEPT);
+	assert_int_equal(remove(f->path), 0);
+	zones_reopen(f);
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
+	entry_release(root_key);
+	names = names_of("back");
+	assert_int_equal(
+		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
+		ZONE_OK);
+	assert_int_equal(ezk_from_records(f->zones, root_key, buffer_bytes(&records), &by_record),
+			 ZONE_RECORD_KEPT);
+	for (int imported = 0; imported < 2; imported++)
+		assert_int_equal(zones_zone_import(f->zones, project->uid, root_key,
+						   buffer_bytes(&records), imported, &names, &back),
+				 ZONE_RECORD_KEPT);
+	assert_int_equal(count_entries(f->zones, project->uid, ENTRY_ZONE, true), 0);
+}
+
+static void zone_keeps_its_record_as_is_asked_for_or_else_as_is_set(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	static const struct {
+		bool set;
+		struct wished_flag wish;
+		bool kept;
+	} rows[] = {
+		{false, {false, true}, false},
+		{false, {true, true}, true},
+		{true, {false, false}, true},
+		{true, {true, false}, false},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(entry_releasep) struct entry *zone = NULL;
+		struct entry_names names = {.usages = USAGE_WRAP, .kept = rows[i].wish};
+
+		f->settings.new_zone_kept = rows[i].set;
+		zones_reopen(f);
+		assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone),
+				 ZONE_OK);
+		assert_int_equal(zones_zone_is_kept(zone), rows[i].kept);
+	}
+}
+
+static void imported_zone_decrypts_only(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(entry_releasep) struct entry *imported = NULL;
+	AUTO(entry_releasep) struct entry *none = NULL;
+	AUTO(buffer_clear) struct buffer records = {0};
+	struct entry_names names = names_of("archive");
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(zones_zone_record(zone, 1, &records), ZONE_OK);
+	assert_int_equal(remove(f->path), 0);
+	zones_reopen(f); /* whoever has seen it takes it for out of reach */
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
+	entry_release(root_key);
+	assert_int_equal(
+		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
+		ZONE_OK);
+	assert_int_equal(zones_zone_import(f->zones, project->uid, root_key, buffer_bytes(&records),
+					   true, &names, &imported),
+			 ZONE_OK);
+	assert_true(imported->of_zone.imported);
+	assert_int_equal(imported->usages, USAGE_UNWRAP);
+	assert_int_equal(zones_key_create(f->zones, project->uid, imported->of_zone.zone, 0x1f,
+					  bytes_of("0123456789abcdef"), &names, &none),
+			 ZONE_IMPORTED);
+}
+
+static void assert_bounds(const struct entry *zone, uint32_t max_lease, uint32_t max_stale)
+{
+	struct lease_bounds bounds;
+
+	assert_true(limits_get_lease(entry_version(zone, 1)->limits, &bounds));
+	assert_int_equal(bounds.max_lease, max_lease);
+	assert_int_equal(bounds.max_stale, max_stale);
+}
+
+/* What a zone was made with stays, whatever is set later. */
+static void greatest_lease_is_what_is_asked_for_or_else_what_is_set(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *usual = NULL, *asked = NULL, *none = NULL, *again = NULL;
+	struct entry_names names = names_of("usual");
+
+	f->settings.new_zone = (struct lease_bounds){3600, 7200};
+	zones_reopen(f);
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &usual), ZONE_OK);
+	assert_bounds(usual, 3600, 7200);
+	names = names_of("asked");
+	names.max_stale = (struct wished_seconds){true, 60};
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &asked), ZONE_OK);
+	assert_bounds(asked, 3600, 60);
+	names = names_of("none");
+	names.max_lease = names.max_stale = (struct wished_seconds){true, 0};
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_OK);
+	assert_bounds(none, 0, 0);
+	f->settings.new_zone = (struct lease_bounds){604800, 604800};
+	zones_reopen(f);
+	assert_int_equal(zones_refresh(f->zones, true), ZONE_OK);
+	again = zones_find_zone(f->zones, usual->of_zone.zone);
+	assert_non_null(again);
+	assert_bounds(again, 3600, 7200);
+	assert_int_equal(open_now(f, again->of_zone.zone), ZONE_OK);
+}
+
+static void a_zone_keeps_the_limits_it_was_made_with(void **state)
+{
+	/* And those of leases, which every record has. */
+	static const uint8_t limits[] = {1, 0, 1, 'x'},
+			     with_leases[] = {1,    0,	  1, 'x', 4, 0, 4, 0,	 1,
+					      0x51, 0x80, 5, 0,	  4, 0, 1, 0x51, 0x80},
+			     too_much[LIMITS_MAX + 1] = {1, 3, 254};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL, *back = NULL, *project = NULL;
+	AUTO(buffer_clear) struct buffer records = {0};
+	struct entry_names names = names_of("db");
+	struct entry *none = NULL;
+
+	names.limits = bytes(too_much, sizeof(too_much));
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_INVALID);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 0);
+	names.limits = bytes(limits, sizeof(limits));
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
+	assert_bytes(entry_version(zone, 1)->limits, bytes(with_leases, sizeof(with_leases)));
+	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
+
+	assert_int_equal(remove(f->path), 0);
+	zones_reopen(f); /* whoever has seen it takes it for out of reach */
+	names.limits = bytes(NULL, 0);
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
+	entry_release(root_key);
+	assert_int_equal(
+		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
+		ZONE_OK);
+	assert_int_equal(zones_zone_import(f->zones, project->uid, root_key, buffer_bytes(&records),
+					   false, &names, &back),
+			 ZONE_OK);
+	assert_bytes(entry_version(back, 1)->limits, bytes(with_leases, sizeof(with_leases)));
+	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+}
+
+static void changed_records_are_not_imported(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *other = make_root_key(f, ROOT_B);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "c");
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(buffer_clear) struct buffer records = {0};
+	struct entry_names names = names_of("c/back");
+	struct entry *none = NULL;
+	struct record_set set;
+
+	assert_int_equal(create(f, "c/db", &zone), ZONE_OK);
+	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
+	assert_int_equal(zones_zone_import(f->zones, f->project->uid, root_key,
+					   bytes_of("no records"), false, &names, &none),
+			 ZONE_INVALID);
+
+	/* Another zone's id over the same blob: the KMS's context does not fit. */
+	set = (struct record_set){zone->of_zone.zone ^ 1, zone->of_zone.versions, 1};
+	buffer_truncate(&records, 0);
+	assert_int_equal(record_set_encode(&set, &records), ZONE_OK);
+	assert_int_equal(zones_zone_import(f->zones, f->project->uid, root_key,
+					   buffer_bytes(&records), false, &names, &none),
+			 ZONE_KMS_INVALID_CIPHERTEXT);
+	/* Not encrypted by the root key that was named. */
+	assert_int_equal(zones_zone_import(f->zones, f->project->uid, other, buffer_bytes(&records),
+					   false, &names, &none),
+			 ZONE_KMS_INCORRECT_KEY);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
+}
+
+static void brought_key_serves_one_zone(void **state)
+{
+	const struct kms_pair pairs[] = {{"cmek:purpose", "import"}, {"app", "x"}};
+	const struct kms_context import = {pairs, 2}, app = {pairs + 1, 1}, none_context = {0};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(buffer_clear) struct buffer blob = {0};
+	AUTO(buffer_clear) struct buffer short_blob = {0};
+	struct entry_names names = names_of("brought"), again = names_of("again");
+	struct lease_bounds bounds;
+	struct entry *none = NULL;
+
+	names.limits = bytes("\3\0\1x", 4);
+	names.max_lease = (struct wished_seconds){true, 60};
+	assert_int_equal(
+		f->aws.client.operations->encrypt(&f->aws.client, ROOT_A,
+						  bytes_of("0123456789abcdef0123456789abcdef"),
+						  &import, NULL, &blob),
+		KMS_OK);
+	assert_int_equal(f->aws.client.operations->encrypt(&f->aws.client, ROOT_A, bytes_of("0123"),
+							   &import, NULL, &short_blob),
+			 KMS_OK);
+	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &none_context,
+						buffer_bytes(&blob), &names, &none),
+			 ZONE_KMS_INVALID_CIPHERTEXT);
+	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
+						buffer_bytes(&short_blob), &names, &none),
+			 ZONE_INVALID);
+	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
+						buffer_bytes(&blob), &names, &zone),
+			 ZONE_OK);
+	assert_true(limits_get_lease(entry_version(zone, 1)->limits, &bounds));
+	assert_int_equal(bounds.max_lease, 60);
+	assert_int_equal(bounds.max_stale, 86400);
+	assert_bytes(bytes(entry_version(zone, 1)->limits.data,
+			   entry_version(zone, 1)->limits.len - LEASE_LIMITS_SIZE),
+		     names.limits);
+	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
+						buffer_bytes(&blob), &again, &none),
+			 ZONE_EXISTS);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
+}
+
+/* --- Token keys */
+
+static void assert_opens(struct zones_fixture *f, const struct entry *key, const char *value)
+{
+	AUTO(secret_freep) uint8_t *out = NULL;
+
+	assert_int_equal(zones_key_open(f->zones, key, &out, NULL), ZONE_OK);
+	assert_memory_equal(out, value, strlen(value));
+}
+
+static void token_key_is_kept_wrapped_by_its_zone(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *key = NULL;
+	AUTO(entry_releasep) struct entry *found = NULL;
+	struct entry_names names = names_of("key");
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
+					  bytes_of("0123456789abcdef"), &names, &key),
+			 ZONE_OK);
+	assert_int_equal(key->of_key.value_len, 16);
+	assert_int_equal(key->of_key.key_type, 0x1f);
+	assert_int_equal(key->id.len, 0);
+	zones_reopen(f);
+	found = find_entry(f->zones, f->project->uid, ENTRY_KEY, "key");
+	assert_opens(f, found, "0123456789abcdef");
+	/* Labels of keys need not differ, or be there at all. */
+	entry_release(TAKE(key));
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
+					  bytes_of("0123456789abcdef"), &names, &key),
+			 ZONE_OK);
+	entry_release(TAKE(key));
+	names.label = bytes(NULL, 0);
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
+					  bytes_of("0123456789abcdef"), &names, &key),
+			 ZONE_OK);
+	assert_string_equal(key->label, "");
+}
+
+static void token_key_without_a_zone_goes_to_the_default_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	struct entry_names names = names_of("key");
+
+	for (int i = 0; i < 2; i++) {
+		AUTO(entry_releasep) struct entry *key = NULL;
+
+		assert_int_equal(zones_key_create(f->zones, f->project->uid, 0, 0x1f,
+						  bytes_of("0123456789abcdef"), &names, &key),
+				 ZONE_OK);
+		assert_opens(f, key, "0123456789abcdef");
+	}
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
+	assert_int_equal(try_create(f, "default"), ZONE_EXISTS);
+}
+
+static void token_key_needs_a_zone_of_its_project(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *project = NULL;
+	struct entry_names names = names_of("key");
+	struct bytes value = bytes_of("0123456789abcdef");
+	struct entry *none = NULL;
+	char long_value[513];
+
+	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(zones_project_create(f->zones, 1, bytes_of("two"), &project), ZONE_OK);
+	assert_int_equal(zones_key_create(f->zones, project->uid, zone->of_zone.zone, 0x1f, value,
+					  &names, &none),
+			 ZONE_OTHER_ZONE);
+	assert_int_equal(
+		zones_key_create(f->zones, f->project->uid, 12345, 0x1f, value, &names, &none),
+		ZONE_NOT_FOUND);
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
+					  bytes(NULL, 0), &names, &none),
+			 ZONE_INVALID);
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
+					  bytes(long_value, sizeof(long_value)), &names, &none),
+			 ZONE_INVALID);
+	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
+					  value, &names, &none),
+			 ZONE_PENDING_DELETION);
+}
+
+static void doctor_names_what_is_wrong(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, "alias/a");
+	AUTO(entry_releasep) struct entry *gone = NULL;
+	AUTO(buffer_clear) struct buffer text = {0};
+	struct doctor_faults faults;
+
+	assert_int_equal(try_create(f, "db"), ZONE_OK);
+	assert_int_equal(create(f, "gone", &gone), ZONE_OK);
+	assert_int_equal(zones_entry_delete(f->zones, gone), ZONE_OK);
+	assert_int_equal(zones_doctor(f->zones, f->project->uid, &text, &faults), ZONE_OK);
+	assert_non_null(
+		strstr(buffer_text(&text), "root key a (" ROOT_A ", us-west-2): ok, active\n"));
+	assert_false(faults.met[ZONE_KMS_DISABLED]);
+	assert_non_null(strstr(buffer_text(&text), "version 1): ok\n"));
+	assert_non_null(strstr(buffer_text(&text), "awaits deletion\n"));
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	zones_reopen(f);
+	buffer_truncate(&text, 0);
+	assert_int_equal(zones_doctor(f->zones, f->project->uid, &text, &faults), ZONE_OK);
+	/* The key is named once. */
+	assert_non_null(strstr(buffer_text(&text), "root key a (" ROOT_A ", us-west-2): FAILED: "
+						   "disabled: KMS Decrypt of project "));
+	assert_non_null(strstr(buffer_text(&text), "FAILED: the root key is disabled\n"));
+	assert_true(faults.met[ZONE_KMS_DISABLED] && !faults.met[ZONE_KMS_UNAVAILABLE]);
+}
+
+#define ZONES_TEST(name) cmocka_unit_test_setup_teardown(name, zones_begin, zones_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ZONES_TEST(zone_has_a_random_id_and_version_one),
+		ZONES_TEST(zone_opens_in_another_process),
+		ZONES_TEST(default_cluster_is_made_on_demand_in_the_root_keys_region),
+		ZONES_TEST(other_clusters_are_not_made_on_demand),
+		ZONES_TEST(zone_without_a_label_is_named_by_its_id),
+		ZONES_TEST(malformed_labels_are_refused),
+		ZONES_TEST(zone_labels_are_unique_in_a_project_and_freed_by_deletion),
+		ZONES_TEST(project_without_root_key_needs_a_default),
+		ZONES_TEST(default_root_key_is_added_on_demand),
+		ZONES_TEST(default_root_key_may_be_a_new_local_one),
+		ZONES_TEST(several_root_keys_leave_the_choice_to_the_configuration),
+		ZONES_TEST(removed_default_root_key_comes_back_with_the_zone),
+		ZONES_TEST(kms_failure_leaves_nothing),
+		ZONES_TEST(second_encrypt_refused_leaves_nothing),
+		ZONES_TEST(label_taken_meanwhile_is_refused),
+		ZONES_TEST(cluster_made_meanwhile_is_used),
+		ZONES_TEST(project_archived_meanwhile_gets_no_zone),
+		ZONES_TEST(root_key_removed_meanwhile_is_not_used),
+		ZONES_TEST(record_copied_to_another_zone_opens_nothing),
+		ZONES_TEST(changed_record_opens_nothing),
+		ZONES_TEST(record_set_brings_a_zone_back_where_the_store_was_lost),
+		ZONES_TEST(zone_that_keeps_its_record_gives_it_to_nobody),
+		ZONES_TEST(zone_keeps_its_record_as_is_asked_for_or_else_as_is_set),
+		ZONES_TEST(imported_zone_decrypts_only),
+		ZONES_TEST(greatest_lease_is_what_is_asked_for_or_else_what_is_set),
+		ZONES_TEST(a_zone_keeps_the_limits_it_was_made_with),
+		ZONES_TEST(changed_records_are_not_imported),
+		ZONES_TEST(brought_key_serves_one_zone),
+		ZONES_TEST(token_key_is_kept_wrapped_by_its_zone),
+		ZONES_TEST(token_key_without_a_zone_goes_to_the_default_one),
+		ZONES_TEST(token_key_needs_a_zone_of_its_project),
+		ZONES_TEST(doctor_names_what_is_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
