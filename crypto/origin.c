@@ -18,8 +18,8 @@
 
 typedef void any_function(void);
 
-/* Every libcrypto function that the module uses; tests/origin.sh compares the list with the built
- * module's symbols. */
+/* Every libcrypto function that the module uses; tests/checks/origin.sh compares the list with the
+ * built module's symbols. */
 #define ORIGIN(function)                                                                           \
 	{                                                                                          \
 #function, (any_function *)(function)                                              \

@@ -203,7 +203,7 @@ def reached():
     rows, built = build("build-coverage", ["-Db_coverage=true", "-Doptimization=0"])
     yield from rows
     if built:
-        yield run_script([os.path.join(ROOT, "tests", "reach.py"), "build-coverage"], 600)
+        yield run_script([os.path.join(ROOT, "tests", "checks", "reach.py"), "build-coverage"], 600)
 
 
 def with_sanitizers():

@@ -4,7 +4,7 @@
 
 # crypto/origin.c lists every libcrypto function that the module uses, and none that it does not.
 # shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 library=$(ldd "$module" 2>/dev/null | awk '$1 ~ /^libcrypto\./ { print $3 }')
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(ROOT, "build"))
 TOOLS = ("python3", "cc", "gcc", "clang", "ccache")
 

@@ -4,7 +4,7 @@
 
 # How the sources look: layout by clang-format, no marks left behind, clean ends of lines.
 # shellcheck source=tests/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 cd "$root" || exit 1
 
 layout_version=14 # releases of clang-format differ; one decides
@@ -28,7 +28,7 @@ laid_out() {
 }
 
 no_marks() {
-    ! sources '*.[ch]' '*.py' '*.sh' '*.js' '*.md' '*.build' Makefile | grep -v '^tests/style.sh$' |
+    ! sources '*.[ch]' '*.py' '*.sh' '*.js' '*.md' '*.build' Makefile | grep -v '^tests/checks/style.sh$' |
         xargs grep -nwE 'TODO|FIXME|XXX|HACK'
 }
 
