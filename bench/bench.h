@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pkcs11/pkcs11.h"
+#include "include/pkcs11.h"
 
 enum { PEER_COUNT = 4, PEER_LIBCRYPTO = 0, PEER_OURS = 1 };
 

@@ -4,7 +4,7 @@
  * each with a fresh token. */
 #include "bench/bench.h"
 #include "base/macros.h"
-#include "pkcs11/cmek.h"
+#include "include/cmek.h"
 
 #include <dlfcn.h>
 #include <openssl/crypto.h>

@@ -8,8 +8,8 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "cli/cli.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 const char *arguments_value(const struct arguments *arguments, const char *name)
 {

@@ -30,7 +30,7 @@ struct command {
 	const char *help; /* what --help says below the usage: what it does, when to use it, an
 			     example */
 	const struct option_row *options;	       /* ends in a row without a name */
-	int (*run)(const struct arguments *arguments); /* an exit code of pkcs11/cmek.h */
+	int (*run)(const struct arguments *arguments); /* an exit code of include/cmek.h */
 };
 
 struct arguments {

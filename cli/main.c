@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The administrator's tool. Everything it does, it does by PKCS #11 calls; another program can do
- * the same with pkcs11/cmek.h. */
+ * the same with include/cmek.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 /* With a standard stream closed, the next file opened would take its number, and a file meant for
  * data get the messages. The wrong direction keeps it unusable. */

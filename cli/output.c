@@ -19,8 +19,8 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "cli/cli.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 /* --- A temporary name does not outlive an interruption --------------------------------------- */
 

@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "cli/cli.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 void print_row(struct printer *printer)
 {

@@ -6,8 +6,8 @@
 
 #include "cli/cli.h"
 #include "cli/token.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 static bool is_noun(const char *word)
 {

@@ -7,8 +7,8 @@
 #include <jansson.h>
 
 #include "base/buffer.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 enum { TOKEN_LABEL_SIZE = 32 + 1 }; /* with a NUL */
 

@@ -9,7 +9,7 @@
 
 #include "base/buffer.h"
 #include "envelope/header.h"
-#include "pkcs11/cmek.h"
+#include "include/cmek.h"
 
 enum { ENVELOPE_OPENED_MAX = 16 };
 

@@ -4,7 +4,7 @@
  * and what to do. */
 #pragma once
 
-#include "pkcs11/pkcs11.h"
+#include "include/pkcs11.h"
 
 enum envelope_status {
 	ENVELOPE_OK = 0,

@@ -387,7 +387,7 @@ enum {
 #define OF(member)  offsetof(struct object, member)
 #define IN(member)  offsetof(struct template, member)
 
-/* PKCS #11 3.2, "Objects": storage objects, keys, secret keys; then ours (pkcs11/cmek.h). */
+/* PKCS #11 3.2, "Objects": storage objects, keys, secret keys; then ours (include/cmek.h). */
 /* clang-format off */
 static const struct attribute attributes[] = {
 	/* type                    form     who has it  templates        max  getter         of                        goes to and says so */

@@ -37,7 +37,7 @@ typedef void attribute_get(const struct attribute *row, const struct attribute_s
 
 struct attribute {
 	CK_ATTRIBUTE_TYPE type;
-	const char *name; /* as the standard or pkcs11/cmek.h writes it */
+	const char *name; /* as the standard or include/cmek.h writes it */
 	enum attribute_form form;
 	unsigned kinds; /* bits 1 << enum object_kind: who has it */
 	unsigned uses;	/* bits 1 << enum template_use: which templates may name it */

@@ -4,10 +4,10 @@
  * stays with the thread until the session takes it for C_GetSessionInfo (ulDeviceError). */
 #pragma once
 
-#include "pkcs11/pkcs11.h"
+#include "include/pkcs11.h"
 #include <stdatomic.h>
 
-#include "pkcs11/cmek.h"
+#include "include/cmek.h"
 #include "zones/status.h"
 
 /* What the function was doing decides which of the standard's return values fits. */

@@ -6,8 +6,8 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 #include "zones/ezk.h"
 
 /* What an operation does; many mechanisms share one. */

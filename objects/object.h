@@ -11,8 +11,8 @@
 #include <stdatomic.h>
 
 #include "base/buffer.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 #include "zones/ezk.h"
 
 enum object_kind {

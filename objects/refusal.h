@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "pkcs11/pkcs11.h"
+#include "include/pkcs11.h"
 
 void refusal_log(const char *function, CK_RV rv);
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 struct config {
 	char *file; /* where it was read; NULL: there was none */

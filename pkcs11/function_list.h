@@ -4,8 +4,8 @@
  * standard's pointers to them are not; nobody writes to them. */
 #pragma once
 
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 extern CK_FUNCTION_LIST function_list_2_40;
 extern struct CMEK_FUNCTIONS function_list_cmek;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "pkcs11/pkcs11.h"
+#include "include/pkcs11.h"
 
 static inline CK_ULONG get_ulong(const CK_ULONG *from)
 {

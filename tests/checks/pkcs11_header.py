@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compares pkcs11/pkcs11.h with another PKCS #11 header: every constant, the size of every
+"""Compares include/pkcs11.h with another PKCS #11 header: every constant, the size of every
 structure and the place of every member that both have.
 
     pkcs11_header.py SOURCE_ROOT HEADER PACKAGE COMPILER...
@@ -30,19 +30,19 @@ ENOUGH = 600  # facts that any header in use since 2015 must have in common with
 
 
 def constants(root):
-    text = (root / "pkcs11/pkcs11_constants.h").read_text()
+    text = (root / "include/pkcs11_constants.h").read_text()
     return re.findall(r"^#define (CK\w+)\t", text, re.M)
 
 
 def members(root):
     """Yields (structure, member or None for its size)."""
     for name in ("pkcs11.h", "pkcs11_params.h"):
-        text = re.sub(r"/\*.*?\*/", "", (root / "pkcs11" / name).read_text(), flags=re.S)
+        text = re.sub(r"/\*.*?\*/", "", (root / "include" / name).read_text(), flags=re.S)
         for struct, body in re.findall(r"typedef struct (\w+) \{(.*?)\n\}", text, re.S):
             yield struct, None
             for member in re.findall(r"(\w+)(?:\[\d+\])?;", body):
                 yield struct, member
-    text = (root / "pkcs11/pkcs11_functions.h").read_text()
+    text = (root / "include/pkcs11_functions.h").read_text()
     functions = []
     for generation in ("", "_3_0", "_3_2"):
         body = text.split(f"#define CK_FUNCTIONS{generation or '_2_40'}(F)")[1].split("#define")[0]
@@ -100,7 +100,7 @@ def main():
     questions = list(facts(root))
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        ours = ask(compiler + [f"-I{root}"], "pkcs11/pkcs11.h", questions, folder)
+        ours = ask(compiler + [f"-I{root}"], "include/pkcs11.h", questions, folder)
         theirs = ask(compiler + include_folders(package), header, questions, folder)
     print("1..1")
     if not theirs:

@@ -103,7 +103,7 @@ class Tap:
 
 def names_of_values():
     """The standard's names of CKR_ values, from our header."""
-    with open(os.path.join(ROOT, "pkcs11", "pkcs11_constants.h"), encoding="utf-8") as header:
+    with open(os.path.join(ROOT, "include", "pkcs11_constants.h"), encoding="utf-8") as header:
         found = re.findall(r"#define CKR_(\w+)\s+\(?(?:CK_RV\))?\(?(?:\(CK_RV\))?(0x[0-9A-Fa-f]+)", header.read())
     return {int(value, 16): name for name, value in found}
 

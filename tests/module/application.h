@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 extern CK_FUNCTION_LIST *p11;
 extern CK_SLOT_ID slot;

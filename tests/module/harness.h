@@ -16,8 +16,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 /* The function list of the module under test; its token's slot. */
 extern CK_FUNCTION_LIST *p11;

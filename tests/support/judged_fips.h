@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#include "pkcs11/pkcs11.h"
-#include "pkcs11/cmek.h"
+#include "include/pkcs11.h"
+#include "include/cmek.h"
 
 /* The same functions, or in such a run those that judge. */
 CK_FUNCTION_LIST *judged(CK_FUNCTION_LIST *list);

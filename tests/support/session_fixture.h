@@ -6,7 +6,7 @@
 #pragma once
 
 #include "objects/token.h"
-#include "pkcs11/pkcs11.h"
+#include "include/pkcs11.h"
 #include "session/session.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "pkcs11/pkcs11_constants.h"
+#include "include/pkcs11_constants.h"
 
 #define CRYPTOKI_VERSION_MAJOR	   3
 #define CRYPTOKI_VERSION_MINOR	   2
@@ -163,5 +163,5 @@ typedef struct CK_ASYNC_DATA {
 }
 #endif
 
-#include "pkcs11/pkcs11_functions.h"
-#include "pkcs11/pkcs11_params.h"
+#include "include/pkcs11_functions.h"
+#include "include/pkcs11_params.h"
