@@ -9,7 +9,7 @@
 #include "base/macros.h"
 #include "kms/aws_body.h"
 #include "kms/context.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/report.h"
 #include "kms/request.h"
 

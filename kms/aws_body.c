@@ -5,7 +5,7 @@
 
 #include "base/encode.h"
 #include "base/macros.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/name.h"
 
 void body_begin(struct buffer *body)

@@ -13,7 +13,7 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "kms/credentials_json.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/name.h"
 #include "kms/peer.h"
 #include "kms/report.h"

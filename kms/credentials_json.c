@@ -4,7 +4,7 @@
 #include "kms/credentials_json.h"
 
 #include "base/macros.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 
 static const char none[] = "no credentials";
 

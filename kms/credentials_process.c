@@ -9,8 +9,8 @@
 
 #include "base/macros.h"
 #include "kms/credentials_json.h"
-#include "kms/json_secret.h"
-#include "kms/process.h"
+#include "base/json_secret.h"
+#include "base/process.h"
 #include "kms/report.h"
 
 enum { TIME_MAX_MS = 60 * 1000, OUTPUT_MAX = 8 * 1024 };

@@ -9,7 +9,7 @@
 #include "base/macros.h"
 #include "kms/credentials_json.h"
 #include "kms/form.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/peer.h"
 #include "kms/profile.h"
 #include "kms/report.h"

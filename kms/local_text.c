@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/name.h"
 
 static const char format_name[] = "cmek-local-keys";

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/report.h"
 
 static const char content_type[] = "application/x-amz-json-1.1";

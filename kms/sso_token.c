@@ -17,7 +17,7 @@
 #include "crypto/digest.h"
 #include "kms/aws_file.h"
 #include "kms/credentials_json.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/peer.h"
 #include "kms/report.h"
 

@@ -10,9 +10,9 @@
 #include "kms/aws_body.h"
 #include "kms/credentials_json.h"
 #include "kms/endpoint.h"
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 #include "kms/peer.h"
-#include "kms/process.h"
+#include "base/process.h"
 #include "kms/xml.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets are lifted out of JSON text, and strings are written into it. */
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 
 #include "base/macros.h"
 

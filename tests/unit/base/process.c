@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs run for their output, and the credentials that one prints. */
-#include "kms/process.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

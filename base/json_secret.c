@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets in JSON text: lifted out before a parser copies them. Not a parser: it only tells strings
  * from the rest. */
-#include "kms/json_secret.h"
+#include "base/json_secret.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program run for its output. */
-#include "kms/process.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
