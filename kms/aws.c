@@ -10,7 +10,7 @@
 #include "kms/aws_body.h"
 #include "kms/context.h"
 #include "base/json_secret.h"
-#include "kms/report.h"
+#include "net/report.h"
 #include "kms/request.h"
 
 enum { DATA_KEY = 32 };

@@ -9,7 +9,7 @@
 #include "base/macros.h"
 #include "kms/imds.h"
 #include "kms/name.h"
-#include "kms/report.h"
+#include "net/report.h"
 #include "kms/sts.h"
 
 static bool reach_world(struct aws *aws, const struct aws_world *world)

@@ -14,7 +14,7 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "kms/name.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 enum { AWS_FILE_MAX = 1024 * 1024 };
 

@@ -13,7 +13,7 @@
 #include "kms/aws.h"
 #include "kms/local.h"
 #include "kms/replica.h"
-#include "kms/report.h"
+#include "net/report.h"
 #include "kms/route.h"
 #include "kms/settings.h"
 #include "kms/silence.h"

@@ -3,7 +3,7 @@
 /* What is common to the credentials of all sources. */
 #include "kms/credentials.h"
 
-#include "kms/report.h"
+#include "net/report.h"
 
 void credentials_clear(struct credentials *credentials)
 {

@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 #include "kms/environment.h"
-#include "kms/http.h"
+#include "net/http.h"
 #include "kms/kms.h"
 #include "kms/world.h"
 

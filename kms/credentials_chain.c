@@ -9,8 +9,8 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "kms/report.h"
-#include "kms/retry.h"
+#include "net/report.h"
+#include "net/retry.h"
 
 /* The order of most AWS SDKs and of the SDK reference. */
 const struct credentials_source *const credentials_order[] = {

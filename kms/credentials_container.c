@@ -16,7 +16,7 @@
 #include "base/json_secret.h"
 #include "kms/name.h"
 #include "kms/peer.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 enum { TIMEOUT_MS = 2000, ATTEMPTS = 3, TOKEN_MAX = 16 * 1024 };
 

@@ -16,7 +16,7 @@
 #include "base/json_secret.h"
 #include "kms/name.h"
 #include "kms/peer.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 static const char who[] = "EC2's metadata service";
 

@@ -11,7 +11,7 @@
 #include "kms/credentials_json.h"
 #include "base/json_secret.h"
 #include "base/process.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 enum { TIME_MAX_MS = 60 * 1000, OUTPUT_MAX = 8 * 1024 };
 

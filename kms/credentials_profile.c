@@ -10,7 +10,7 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "kms/profile.h"
-#include "kms/report.h"
+#include "net/report.h"
 #include "kms/sts.h"
 
 enum { CHAIN_MAX = 16, DURATION_MIN_S = 900, DURATION_MAX_S = 43200 };

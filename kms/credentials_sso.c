@@ -8,11 +8,11 @@
 
 #include "base/macros.h"
 #include "kms/credentials_json.h"
-#include "kms/form.h"
+#include "net/form.h"
 #include "base/json_secret.h"
 #include "kms/peer.h"
 #include "kms/profile.h"
-#include "kms/report.h"
+#include "net/report.h"
 #include "kms/sso_token.h"
 
 static const struct credentials_form form = {

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "kms/report.h"
+#include "net/report.h"
 #include "kms/sts.h"
 
 enum { TOKEN_MAX = 64 * 1024 };

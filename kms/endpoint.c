@@ -7,7 +7,7 @@
 
 #include "base/macros.h"
 #include "kms/name.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 /* Partitions by the beginning of their regions' names; the first that fits. Source: partitions.json
  * of the AWS SDKs. */

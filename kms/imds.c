@@ -11,7 +11,7 @@
 #include "base/macros.h"
 #include "kms/name.h"
 #include "kms/peer.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 enum { TIMEOUT_S = 1, TIMEOUT_MAX_S = 60, ATTEMPTS_MAX = 10, TOKEN_MAX = 1024 };
 

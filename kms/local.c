@@ -18,7 +18,7 @@
 #include "kms/local_blob.h"
 #include "kms/local_file.h"
 #include "kms/name.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 enum { DATA_KEY = 32, DELETION_DAYS = 30 };
 

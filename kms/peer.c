@@ -9,8 +9,8 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/macros.h"
-#include "kms/proxy.h"
-#include "kms/report.h"
+#include "net/proxy.h"
+#include "net/report.h"
 
 enum { SKEW_MS = 4 * 60 * 1000, MAX_ATTEMPTS = 3 };
 

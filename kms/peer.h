@@ -6,7 +6,7 @@
 
 #include "kms/credentials.h"
 #include "kms/endpoint.h"
-#include "kms/retry.h"
+#include "net/retry.h"
 #include "kms/sigv4.h"
 
 struct peer {

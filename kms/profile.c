@@ -6,7 +6,7 @@
 #include "base/macros.h"
 #include "kms/aws_file.h"
 #include "kms/name.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 static bool choose(const struct kms_settings *settings, const struct environment *environment,
 		   struct profile *profile)

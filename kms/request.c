@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/json_secret.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 static const char content_type[] = "application/x-amz-json-1.1";
 

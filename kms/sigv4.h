@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "kms/http.h"
+#include "net/http.h"
 
 #include <pthread.h>
 

@@ -8,7 +8,7 @@
 
 #include "base/free.h"
 #include "base/macros.h"
-#include "kms/retry.h"
+#include "net/retry.h"
 #include "kms/status.h"
 
 enum { DOUBLINGS_MAX = 8 };

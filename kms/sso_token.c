@@ -19,7 +19,7 @@
 #include "kms/credentials_json.h"
 #include "base/json_secret.h"
 #include "kms/peer.h"
-#include "kms/report.h"
+#include "net/report.h"
 
 enum { FILE_MAX = 64 * 1024, EARLY_MS = 15 * 60 * 1000, SHA1_SIZE = 20 };
 

@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "base/macros.h"
-#include "kms/xml.h"
+#include "net/xml.h"
 
 /* Sources: AWS KMS API Reference, "Common Errors" and the operations' lists; AWS SDKs for what is
  * retried. In the order of the alphabet within each group. */

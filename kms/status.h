@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "kms/http.h"
+#include "net/http.h"
 #include "kms/kms.h"
 
 /* What may be done about a failure, besides telling it. */

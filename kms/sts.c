@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "base/macros.h"
-#include "kms/form.h"
+#include "net/form.h"
 #include "kms/peer.h"
-#include "kms/report.h"
-#include "kms/xml.h"
+#include "net/report.h"
+#include "net/xml.h"
 
 enum { SESSION_MAX = 64, NAME_MAX_BYTES = 128 };
 

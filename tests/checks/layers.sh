@@ -80,7 +80,7 @@ for room in $rooms; do
 done
 ok "what waits for a cut is there" none_waits_in_vain
 ok "only crypto/ includes OpenSSL" only_here openssl/ crypto
-ok "only kms/ includes curl" only_here curl/ kms
+ok "only net/ includes curl" only_here curl/ net
 ok "only zones/ includes SQLite" only_here sqlite3 zones
 ok "each source includes its own header first" own_header_first
 ok "objects/ and above know no AWS" no_aws_above_the_domain

@@ -13,7 +13,7 @@
 #include "base/json_secret.h"
 #include "kms/peer.h"
 #include "base/process.h"
-#include "kms/xml.h"
+#include "net/xml.h"
 #include "tests/fuzz/fuzz.h"
 
 #include "base/macros.h"

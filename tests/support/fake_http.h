@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kms/aws.h"
-#include "kms/http.h"
+#include "net/http.h"
 
 struct fake_reply {
 	enum http_result result;

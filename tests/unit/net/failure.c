@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a failure of libcurl is called, and what to do about it. With real servers and proxies:
  * tests/aws/proxies.py and tls.py. */
-#include "kms/http_failure.h"
+#include "net/failure.h"
 
 #include <stdio.h>
 #include <sys/resource.h>

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libcurl as we use it, against a small server of our own: what comes back, what faults become, and
  * what the host process does not notice. */
-#include "kms/http.h"
+#include "net/http.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "kms/http_pool.h"
+#include "net/pool.h"
 
 #include "tests/support/fake_clock.h"
 #include "tests/support/unit.h"

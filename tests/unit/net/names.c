@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of hosts: who looks them up, when, and what becomes of the answers; against a server of our
  * own, by a resolver of our own, which libcurl is given too. */
-#include "kms/http_names.h"
+#include "net/names.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which addresses go by a proxy, and by which. */
-#include "kms/proxy.h"
+#include "net/proxy.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a call is tried again, how long is waited, and what the bucket of tokens holds back. */
-#include "kms/retry.h"
+#include "net/retry.h"
 
 #include "base/macros.h"
 #include "crypto/crypto.h"

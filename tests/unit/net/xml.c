@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is picked out of XML, and what is put into forms. */
-#include "kms/xml.h"
+#include "net/xml.h"
 
 #include "base/macros.h"
-#include "kms/form.h"
+#include "net/form.h"
 
 #include "tests/support/unit.h"
 

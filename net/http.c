@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is common to all ways of HTTP: the answer. */
-#include "kms/http.h"
+#include "net/http.h"
 
 #include <strings.h>
 

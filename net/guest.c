@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calling a library that was not made for guests. */
-#include "kms/http_guest.h"
+#include "net/guest.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

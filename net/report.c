@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a failure is told. */
-#include "kms/report.h"
+#include "net/report.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a call is tried again. */
-#include "kms/retry.h"
+#include "net/retry.h"
 
 #include <errno.h>
 #include <stdatomic.h>

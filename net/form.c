@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Forms and parts of URLs. */
-#include "kms/form.h"
+#include "net/form.h"
 
 void percent_put(struct buffer *out, struct bytes text)
 {

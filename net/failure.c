@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is made of libcurl's word that there is no answer: our result, and words for people. */
-#include "kms/http_failure.h"
+#include "net/failure.h"
 
 #include <errno.h>
 #include <stdio.h>

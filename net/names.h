@@ -8,7 +8,7 @@
 
 #include <curl/curl.h>
 
-#include "kms/http.h"
+#include "net/http.h"
 
 /* What libcurl would look up for a request if it had to connect. */
 struct http_names {

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of hosts, looked up in the calling thread. */
-#include "kms/http_names.h"
+#include "net/names.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

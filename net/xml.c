@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Picks the text of an element out of XML. */
-#include "kms/xml.h"
+#include "net/xml.h"
 
 #include <stdio.h>
 

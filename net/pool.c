@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Idle libcurl handles. */
-#include "kms/http_pool.h"
+#include "net/pool.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include <curl/curl.h>
 
-#include "kms/http.h"
+#include "net/http.h"
 
 /* The result of a request that has just been performed. Without an answer answer->error, which may
  * hold libcurl's own words, says what happened to which host, by which proxy (never with its

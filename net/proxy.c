@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The proxy by which a service is reached. Chosen here, not by libcurl, whose rules differ from
  * release to release, and which would read the environment while the host may be changing it. */
-#include "kms/proxy.h"
+#include "net/proxy.h"
 
 #include <arpa/inet.h>
 #include <strings.h>

@@ -4,7 +4,7 @@
  * HTTP by libcurl. Each request sets all its options anew on a handle from the pool, which brings
  * nothing along but its connections.
  */
-#include "kms/http.h"
+#include "net/http.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +14,10 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
-#include "kms/http_failure.h"
-#include "kms/http_guest.h"
-#include "kms/http_names.h"
-#include "kms/http_pool.h"
+#include "net/failure.h"
+#include "net/guest.h"
+#include "net/names.h"
+#include "net/pool.h"
 
 struct http_curl {
 	struct http http;
