@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kms/kms.h"
-#include "kms/world.h"
+#include "aws/world.h"
 
 /* What the aws clients of all regions share: environment, credentials, connections. */
 struct aws;

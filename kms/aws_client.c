@@ -7,10 +7,10 @@
 
 #include "base/free.h"
 #include "base/macros.h"
-#include "kms/imds.h"
+#include "aws/imds.h"
 #include "kms/name.h"
 #include "net/report.h"
-#include "kms/sts.h"
+#include "aws/sts.h"
 
 static bool reach_world(struct aws *aws, const struct aws_world *world)
 {

@@ -5,7 +5,7 @@
 
 #include "kms/aws.h"
 #include "kms/credentials_chain.h"
-#include "kms/peer.h"
+#include "aws/peer.h"
 
 struct aws {
 	const struct kms_settings *settings;

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 /* All sources in their order. */
 extern const struct credentials_source *const credentials_order[];

@@ -5,7 +5,7 @@
  * Pod Identity and others by AWS_CONTAINER_CREDENTIALS_FULL_URI (AWS SDKs and Tools Reference
  * Guide, "Container credential provider").
  */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include <errno.h>
 
@@ -15,7 +15,7 @@
 #include "kms/credentials_json.h"
 #include "base/json_secret.h"
 #include "kms/name.h"
-#include "kms/peer.h"
+#include "aws/peer.h"
 #include "net/report.h"
 
 enum { TIMEOUT_MS = 2000, ATTEMPTS = 3, TOKEN_MAX = 16 * 1024 };

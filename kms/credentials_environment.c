@@ -2,10 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Not looked at
  * when the configuration names a profile: that names an identity. */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include "base/macros.h"
-#include "kms/profile.h"
+#include "aws/profile.h"
 #include "net/report.h"
 
 static enum kms_status take_expiration(const char *text, struct kms_report *report,

@@ -5,17 +5,17 @@
  * machine either is an instance, or has none. What it gives may be used past its end while it gives
  * nothing better ("static stability"): the KMS will say so if it does not like that.
  */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/macros.h"
 #include "kms/credentials_json.h"
-#include "kms/imds.h"
+#include "aws/imds.h"
 #include "base/json_secret.h"
 #include "kms/name.h"
-#include "kms/peer.h"
+#include "aws/peer.h"
 #include "net/report.h"
 
 static const char who[] = "EC2's metadata service";

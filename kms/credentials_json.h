@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 struct credentials_form {
 	const char *object; /* the member that holds them; NULL: the top */

@@ -5,13 +5,13 @@
  * web identity, IAM Identity Center, or a program. A profile that can't be used is refused by name:
  * using some other identity in its place would be worse than none.
  */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include "base/encode.h"
 #include "base/macros.h"
-#include "kms/profile.h"
+#include "aws/profile.h"
 #include "net/report.h"
-#include "kms/sts.h"
+#include "aws/sts.h"
 
 enum { CHAIN_MAX = 16, DURATION_MIN_S = 900, DURATION_MAX_S = 43200 };
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials of a role by IAM Identity Center (AWS SDKs and Tools Reference Guide, "IAM Identity
  * Center credential provider"): a profile's sso_session, or the older form within the profile. */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include <stdio.h>
 
@@ -10,8 +10,8 @@
 #include "kms/credentials_json.h"
 #include "net/form.h"
 #include "base/json_secret.h"
-#include "kms/peer.h"
-#include "kms/profile.h"
+#include "aws/peer.h"
+#include "aws/profile.h"
 #include "net/report.h"
 #include "kms/sso_token.h"
 

@@ -3,7 +3,7 @@
 /* Credentials of a role for an OpenID Connect token in a file: AWS_ROLE_ARN and
  * AWS_WEB_IDENTITY_TOKEN_FILE, as EKS sets them for service accounts. The file is read for each
  * request, since it is replaced before it runs out. */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include <errno.h>
 
@@ -11,7 +11,7 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "net/report.h"
-#include "kms/sts.h"
+#include "aws/sts.h"
 
 enum { TOKEN_MAX = 64 * 1024 };
 

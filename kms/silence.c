@@ -9,7 +9,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "net/retry.h"
-#include "kms/status.h"
+#include "aws/status.h"
 
 enum { DOUBLINGS_MAX = 8 };
 

@@ -15,10 +15,10 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "crypto/digest.h"
-#include "kms/aws_file.h"
+#include "aws/file.h"
 #include "kms/credentials_json.h"
 #include "base/json_secret.h"
-#include "kms/peer.h"
+#include "aws/peer.h"
 #include "net/report.h"
 
 enum { FILE_MAX = 64 * 1024, EARLY_MS = 15 * 60 * 1000, SHA1_SIZE = 20 };

@@ -4,7 +4,7 @@
  * used, and refreshed there, in the same way. */
 #pragma once
 
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 struct sso_session {
 	const char *name; /* of the sso-session; NULL: the older form, which is not refreshed */

@@ -3,7 +3,7 @@
 /* The proxy by which a service is reached, as HTTPS_PROXY and NO_PROXY say. */
 #pragma once
 
-#include "kms/environment.h"
+#include "aws/environment.h"
 
 /*
  * The proxy's URL, borrowed from the environment; NULL: the URL is reached directly. Only https

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/clock.h"
-#include "kms/status.h"
+#include "aws/status.h"
 
 enum { RETRY_BUCKET = 500 };
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers of the real KMS as they were recorded (tests/vectors/kms_real_answers.json): each is read
  * by the module as it has to be. */
-#include "kms/status.h"
+#include "aws/status.h"
 
 #include <stdio.h>
 #include <stdlib.h>

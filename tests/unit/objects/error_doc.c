@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs/errors.md says what the three tables say (kms/status.c, zones/status.c, objects/error.c).
+ * docs/errors.md says what the three tables say (aws/status.c, zones/status.c, objects/error.c).
  * CMEK_WRITE_DOCS=1 writes its tables anew.
  */
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/macros.h"
-#include "kms/status.h"
+#include "aws/status.h"
 #include "objects/error.h"
 
 #include "tests/support/unit.h"
@@ -200,7 +200,7 @@ static void compare(const char *mark, void (*put)(struct buffer *out))
 static void docs_name_every_error_of_aws(void **state)
 {
 	(void)state;
-	compare("<!-- from kms/status.c -->", put_aws);
+	compare("<!-- from aws/status.c -->", put_aws);
 }
 
 static void docs_name_every_value_and_number(void **state)

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a profile of AWS's shared files says about credentials, and that one that can't be used is
  * refused, never passed over. */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials that an endpoint gives: web identity by STS, a container's agent, an instance's
  * metadata service. What each is asked, and what becomes of each of its failures. */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include <stdio.h>
 #include <stdlib.h>

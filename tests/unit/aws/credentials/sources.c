@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where credentials come from, in which order, and that no identity takes the place of another. */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where a region's services are. */
-#include "kms/endpoint.h"
+#include "aws/endpoint.h"
 
 #include <strings.h>
 

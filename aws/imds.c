@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* EC2's instance metadata service (Amazon EC2 User Guide, "Use the Instance Metadata Service"). */
-#include "kms/imds.h"
+#include "aws/imds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "kms/name.h"
-#include "kms/peer.h"
+#include "aws/peer.h"
 #include "net/report.h"
 
 enum { TIMEOUT_S = 1, TIMEOUT_MAX_S = 60, ATTEMPTS_MAX = 10, TOKEN_MAX = 1024 };

@@ -4,10 +4,10 @@
  * repeating it bears. */
 #pragma once
 
-#include "kms/credentials.h"
-#include "kms/endpoint.h"
+#include "aws/credentials.h"
+#include "aws/endpoint.h"
 #include "net/retry.h"
-#include "kms/sigv4.h"
+#include "aws/sigv4.h"
 
 struct peer {
 	enum aws_service service;

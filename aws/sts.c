@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AWS STS, by its query protocol: a form is posted, XML comes back (AWS STS API Reference). */
-#include "kms/sts.h"
+#include "aws/sts.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/macros.h"
 #include "net/form.h"
-#include "kms/peer.h"
+#include "aws/peer.h"
 #include "net/report.h"
 #include "net/xml.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The AWS settings of the process's environment. */
-#include "kms/environment.h"
+#include "aws/environment.h"
 
 #include <stdlib.h>
 #include <strings.h>

@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The profile of AWS's shared config and credentials files that is in force. */
-#include "kms/profile.h"
+#include "aws/profile.h"
 
 #include "base/macros.h"
-#include "kms/aws_file.h"
+#include "aws/file.h"
 #include "kms/name.h"
 #include "net/report.h"
 

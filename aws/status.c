@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Errors of AWS services. Branches on the type, not on HTTP status codes: AWS's model and the real
  * service differ on these, and throttling comes as 400. The text only tells one no from another. */
-#include "kms/status.h"
+#include "aws/status.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "kms/environment.h"
+#include "aws/environment.h"
 #include "kms/kms.h"
 
 /* One file as read: sections, keys and values. Wiped: credentials are among them. */

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests to a service of AWS. */
-#include "kms/peer.h"
+#include "aws/peer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

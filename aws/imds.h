@@ -4,7 +4,7 @@
  * make a server on the machine fetch a URL. */
 #pragma once
 
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 /*
  * What a path under /latest/meta-data/ says; appended, text. KMS_NOT_FOUND: switched off by

@@ -3,7 +3,7 @@
 /* Reads one of AWS's shared files (its structs are in profile.h). */
 #pragma once
 
-#include "kms/profile.h"
+#include "aws/profile.h"
 
 /* Expands "~/" of the path. Missing: no lines. `given` says that somebody named the file: then one
  * that can't be opened is KMS_MISCONFIGURED; the default one of a home that is closed to us is not.

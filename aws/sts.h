@@ -4,7 +4,7 @@
  * endpoints only. */
 #pragma once
 
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 struct sts_role {
 	const char *arn;

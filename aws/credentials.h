@@ -7,10 +7,10 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "kms/environment.h"
+#include "aws/environment.h"
 #include "net/http.h"
 #include "kms/kms.h"
-#include "kms/world.h"
+#include "aws/world.h"
 
 struct credentials {
 	struct buffer access_key_id, secret_access_key,

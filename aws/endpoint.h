@@ -4,7 +4,7 @@
  * place. */
 #pragma once
 
-#include "kms/profile.h"
+#include "aws/profile.h"
 
 enum aws_service { AWS_KMS, AWS_STS, AWS_SSO, AWS_SSO_OIDC, AWS_SERVICE_COUNT };
 

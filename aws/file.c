@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads one of AWS's shared files: INI in the dialect of the AWS SDKs. */
-#include "kms/aws_file.h"
+#include "aws/file.h"
 
 #include <errno.h>
 #include <pwd.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AWS Signature Version 4: canonical request, string to sign, signature. */
-#include "kms/sigv4.h"
+#include "aws/sigv4.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is common to the credentials of all sources. */
-#include "kms/credentials.h"
+#include "aws/credentials.h"
 
 #include "net/report.h"
 
