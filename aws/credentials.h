@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AWS credentials: where they come from. One source a file behind one interface; the chain
- * (credentials_chain.h) asks them in the order of the AWS SDKs and keeps what it got.
+ * (aws/credentials/chain.h) asks them in the order of the AWS SDKs and keeps what it got.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The profile of AWS's shared config and credentials files that is in force. What it says is read
- * here; what it means is for credentials_profile.c and endpoint.c.
+ * here; what it means is for aws/credentials/profile.c and endpoint.c.
  */
 #pragma once
 

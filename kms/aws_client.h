@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kms/aws.h"
-#include "kms/credentials_chain.h"
+#include "aws/credentials/chain.h"
 #include "aws/peer.h"
 
 struct aws {

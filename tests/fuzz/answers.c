@@ -8,7 +8,7 @@
 
 #include "base/ini.h"
 #include "kms/aws_body.h"
-#include "kms/credentials_json.h"
+#include "aws/credentials/json.h"
 #include "aws/endpoint.h"
 #include "base/json_secret.h"
 #include "aws/peer.h"

@@ -4,7 +4,7 @@
  * has written down. */
 #pragma once
 
-#include "kms/credentials_chain.h"
+#include "aws/credentials/chain.h"
 
 #include "tests/support/fake_http.h"
 

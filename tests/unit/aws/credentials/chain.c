@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When credentials are fetched, by whom, and who waits for it. */
-#include "kms/credentials_chain.h"
+#include "aws/credentials/chain.h"
 
 #include <pthread.h>
 #include <sched.h>

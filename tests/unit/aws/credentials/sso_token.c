@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* IAM Identity Center: the token of a sign-in, its refresh, and a role's credentials for it. */
-#include "kms/sso_token.h"
+#include "aws/credentials/sso_token.h"
 
 #include <stdio.h>
 #include <stdlib.h>

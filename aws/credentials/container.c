@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "kms/credentials_json.h"
+#include "aws/credentials/json.h"
 #include "base/json_secret.h"
 #include "kms/name.h"
 #include "aws/peer.h"

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials as JSON. */
-#include "kms/credentials_json.h"
+#include "aws/credentials/json.h"
 
 #include "base/macros.h"
 #include "base/json_secret.h"

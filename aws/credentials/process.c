@@ -8,7 +8,7 @@
 #include <sys/auxv.h>
 
 #include "base/macros.h"
-#include "kms/credentials_json.h"
+#include "aws/credentials/json.h"
 #include "base/json_secret.h"
 #include "base/process.h"
 #include "net/report.h"

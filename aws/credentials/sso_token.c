@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The token of a sign-in at IAM Identity Center: its file, and CreateToken of sso-oidc. */
-#include "kms/sso_token.h"
+#include "aws/credentials/sso_token.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "base/system_error.h"
 #include "crypto/digest.h"
 #include "aws/file.h"
-#include "kms/credentials_json.h"
+#include "aws/credentials/json.h"
 #include "base/json_secret.h"
 #include "aws/peer.h"
 #include "net/report.h"

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/macros.h"
-#include "kms/credentials_json.h"
+#include "aws/credentials/json.h"
 #include "aws/imds.h"
 #include "base/json_secret.h"
 #include "kms/name.h"

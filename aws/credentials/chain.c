@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order of the sources; what was got, and when others are fetched. */
-#include "kms/credentials_chain.h"
+#include "aws/credentials/chain.h"
 
 #include <stdlib.h>
 #include <time.h>

@@ -7,13 +7,13 @@
 #include <stdio.h>
 
 #include "base/macros.h"
-#include "kms/credentials_json.h"
+#include "aws/credentials/json.h"
 #include "net/form.h"
 #include "base/json_secret.h"
 #include "aws/peer.h"
 #include "aws/profile.h"
 #include "net/report.h"
-#include "kms/sso_token.h"
+#include "aws/credentials/sso_token.h"
 
 static const struct credentials_form form = {
 	.object = "roleCredentials",
