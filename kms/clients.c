@@ -10,7 +10,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "kms/allowed.h"
-#include "kms/aws.h"
+#include "kms/aws/aws.h"
 #include "kms/local.h"
 #include "kms/replica.h"
 #include "net/report.h"

@@ -129,7 +129,7 @@ static bool quotes(const char *words, const char *proxy)
 
 /* Without "Failed to connect to HOST port N after M ms: ", since the host is told before, and
  * without " after M milliseconds …" of a time limit, since what counts is how long the whole call
- * took (kms/request.c). Cuts `words`. */
+ * took (kms/aws/request.c). Cuts `words`. */
 static const char *gist(CURLcode code, char *words)
 {
 	char *reason = strstr(words, " ms: "), *duration = strstr(words, " after ");

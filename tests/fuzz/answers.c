@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/ini.h"
-#include "kms/aws_body.h"
+#include "kms/aws/body.h"
 #include "aws/credentials/json.h"
 #include "aws/endpoint.h"
 #include "base/json_secret.h"

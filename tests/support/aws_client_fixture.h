@@ -3,7 +3,7 @@
 /* A client of kms/aws over a scripted HTTP, for the one test program that includes this. */
 #pragma once
 
-#include "kms/aws.h"
+#include "kms/aws/aws.h"
 #include "kms/settings.h"
 #include "tests/support/fake_http.h"
 

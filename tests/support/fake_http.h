@@ -3,7 +3,7 @@
 /* An HTTP that answers what a test has written down, in order, and remembers what it was sent. */
 #pragma once
 
-#include "kms/aws.h"
+#include "kms/aws/aws.h"
 #include "net/http.h"
 
 struct fake_reply {

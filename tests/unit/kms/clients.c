@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "kms/aws.h"
+#include "kms/aws/aws.h"
 #include "kms/settings.h"
 
 #include "tests/support/aws_home.h"

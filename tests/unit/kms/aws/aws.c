@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The aws client on an HTTP that does what it is told: what is sent, what is believed, and what
  * each fault and each refusal becomes. */
-#include "kms/aws.h"
+#include "kms/aws/aws.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bodies of KMS requests and answers. */
-#include "kms/aws_body.h"
+#include "kms/aws/body.h"
 
 #include "base/encode.h"
 #include "base/macros.h"

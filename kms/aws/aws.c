@@ -4,14 +4,14 @@
  * The operations of AWS KMS (AWS KMS API Reference): what each asks, and what its answer has to
  * hold to be believed.
  */
-#include "kms/aws.h"
+#include "kms/aws/aws.h"
 
 #include "base/macros.h"
-#include "kms/aws_body.h"
+#include "kms/aws/body.h"
 #include "kms/context.h"
 #include "base/json_secret.h"
 #include "net/report.h"
-#include "kms/request.h"
+#include "kms/aws/request.h"
 
 enum { DATA_KEY = 32 };
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of aws clients: what they share, where they go. */
-#include "kms/aws_client.h"
+#include "kms/aws/client.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One call of the KMS API. */
-#include "kms/request.h"
+#include "kms/aws/request.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "kms/aws_client.h"
+#include "kms/aws/client.h"
 
 struct aws_call {
 	const char *operation; /* "Decrypt" */

@@ -3,7 +3,7 @@
 /* The insides of an aws client, for the files that make it up. */
 #pragma once
 
-#include "kms/aws.h"
+#include "kms/aws/aws.h"
 #include "aws/credentials/chain.h"
 #include "aws/peer.h"
 
