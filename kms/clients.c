@@ -11,7 +11,7 @@
 #include "base/macros.h"
 #include "kms/allowed.h"
 #include "kms/aws/aws.h"
-#include "kms/local.h"
+#include "kms/local/local.h"
 #include "kms/replica.h"
 #include "net/report.h"
 #include "kms/route.h"

@@ -3,7 +3,7 @@
 /* Ciphertexts of the embedded KMS, as specified in docs/format-local-kms.md. */
 #pragma once
 
-#include "kms/local_keys.h"
+#include "kms/local/keys.h"
 
 /* Appends the ciphertext of the plaintext under the key's newest material. */
 enum kms_status local_seal(const struct local_key *key, struct bytes plaintext,

@@ -4,7 +4,7 @@
  * The embedded KMS as a client: which key, in which state, may do what. It answers with the error
  * types of AWS KMS, so that nothing above it can tell the difference.
  */
-#include "kms/local.h"
+#include "kms/local/local.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "kms/context.h"
-#include "kms/local_blob.h"
-#include "kms/local_file.h"
+#include "kms/local/blob.h"
+#include "kms/local/file.h"
 #include "kms/name.h"
 #include "net/report.h"
 

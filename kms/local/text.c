@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text of `local.keys`: JSON, written by hand and read without leaving copies of the secrets in
  * a parser's memory. */
-#include "kms/local_keys.h"
+#include "kms/local/keys.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

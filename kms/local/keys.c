@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of the embedded KMS in memory. */
-#include "kms/local_keys.h"
+#include "kms/local/keys.h"
 
 #include <ctype.h>
 #include <stdio.h>

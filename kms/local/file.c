@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file of local keys: read again only when it has changed, written as a whole under a lock. */
-#include "kms/local_file.h"
+#include "kms/local/file.h"
 
 #include <errno.h>
 #include <stdlib.h>

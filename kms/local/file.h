@@ -8,7 +8,7 @@
 
 #include <sys/stat.h>
 
-#include "kms/local_keys.h"
+#include "kms/local/keys.h"
 
 struct local_file {
 	char *path; /* owned */

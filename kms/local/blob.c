@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ciphertexts of the embedded KMS. */
-#include "kms/local_blob.h"
+#include "kms/local/blob.h"
 
 #include "base/macros.h"
 #include "base/reader.h"
