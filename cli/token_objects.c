@@ -182,7 +182,7 @@ uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object)
 	return zone;
 }
 
-/* The module's report has the same words (zones/status.c). */
+/* The module's report has the same words (zones/model/status.c). */
 const char *state_text(CK_ULONG state)
 {
 	static const char *const texts[] = {

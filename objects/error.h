@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "include/cmek.h"
-#include "zones/status.h"
+#include "zones/model/status.h"
 
 /* What the function was doing decides which of the standard's return values fits. */
 enum error_place {

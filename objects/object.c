@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/value.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include <assert.h>
 #include <inttypes.h>

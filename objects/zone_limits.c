@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "base/reader.h"
 #include "objects/error.h"
-#include "zones/limits.h"
+#include "zones/model/limits.h"
 
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a zone may never pass, between its object and the EZK record that holds it under a MAC
- * (zones/limits.h; docs/format.md, "Limits"). Whatever else an object is made of, a row of the
- * store or a template, counts for less than the record, never for more.
+ * (zones/model/limits.h; docs/format.md, "Limits"). Whatever else an object is made of, a row of
+ * the store or a template, counts for less than the record, never for more.
  */
 #pragma once
 

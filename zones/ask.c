@@ -8,8 +8,8 @@
 #include "base/macros.h"
 #include "zones/ask_told.h"
 #include "zones/audit.h"
-#include "zones/limits.h"
-#include "zones/told.h"
+#include "zones/model/limits.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -9,8 +9,8 @@
  */
 #pragma once
 
-#include "zones/entry.h"
-#include "zones/status.h"
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
 
 /* What is asked, and for whom. All is borrowed; texts may be NULL where they do not apply. */
 struct ask {

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/audit.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 #include "kms/kms.h"
-#include "zones/entry.h"
-#include "zones/status.h"
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
 
 /* NULL: off (the default). Copied. Else also finds out on whose host and as which user this process
  * runs (zones/audit_who.h). Not while other threads write. */

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/ask.h"
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 
 static const char canary_text[] = "cmek:canary";
 

@@ -5,7 +5,7 @@
 #include "base/buffer.h"
 #include "base/macros.h"
 #include "zones/ask.h"
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 
 #include <ctype.h>
 

@@ -8,8 +8,8 @@
 #include "crypto/aes.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
-#include "zones/derive.h"
-#include "zones/entry.h"
+#include "zones/model/derive.h"
+#include "zones/model/entry.h"
 
 enum {
 	FORMAT = 1,

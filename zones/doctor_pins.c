@@ -3,8 +3,8 @@
 /* What `cmek doctor` says of [zones] pin: a line for each that is about the project. */
 #include "base/macros.h"
 #include "zones/doctor_report.h"
-#include "zones/pins.h"
-#include "zones/rules.h"
+#include "zones/model/pins.h"
+#include "zones/model/rules.h"
 
 #include <inttypes.h>
 

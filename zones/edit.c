@@ -4,7 +4,7 @@
  * of the entry, and refused if that is not its newest state. */
 #include "base/macros.h"
 #include "zones/new_zone.h"
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 #include "zones/standing.h"
 #include "zones/token_key.h"
 

@@ -9,7 +9,7 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "zones/ezks.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 #include "zones/standing.h"
 
 #include <assert.h>

@@ -8,10 +8,10 @@
 #include "zones/audit.h"
 #include "zones/canary.h"
 #include "zones/ezks.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 #include "zones/standing.h"
 #include "zones/state.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 

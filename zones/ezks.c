@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/ezks_private.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 #include "zones/standing.h"
 #include "zones/state.h"
 

@@ -8,8 +8,8 @@
 #pragma once
 
 #include "base/map.h"
-#include "zones/entry.h"
-#include "zones/status.h"
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
 #include "zones/store.h"
 #include "zones/zones.h"
 

@@ -17,7 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "zones/derive.h"
+#include "zones/model/derive.h"
 #include "zones/lease_rules.h"
 #include "zones/lease_window.h"
 

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "zones/limits.h"
+#include "zones/model/limits.h"
 
 /* An operation under way runs this long on its yes where lease_seconds is 0. */
 enum { OPERATION_SECONDS = 60 };

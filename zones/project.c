@@ -3,7 +3,7 @@
 /* Projects: made in a free slot; replaced by an empty one, which archives the old one whole; and
  * brought back from the archive. */
 #include "base/macros.h"
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 
 static enum zone_status make(const struct zones *zones, uint32_t slot, struct bytes label,
 			     struct entry **ret_project)

@@ -9,7 +9,7 @@
 #include "zones/canary.h"
 #include "zones/ezks.h"
 #include "zones/root_keys.h"
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include "base/secret.h"
 #include "zones/canary.h"
 #include "zones/ezks.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 #include "zones/root_keys.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include "zones/ask.h"
 #include "zones/ezks.h"
 #include "zones/root_keys.h"
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 
 #include <stdlib.h>
 

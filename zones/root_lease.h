@@ -14,7 +14,7 @@
 
 #include <pthread.h>
 
-#include "zones/entry.h"
+#include "zones/model/entry.h"
 #include "zones/lease.h"
 
 /* By what it is known: the project's uid, then the ARN. */

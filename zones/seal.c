@@ -5,8 +5,8 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
-#include "zones/record.h"
-#include "zones/told.h"
+#include "zones/model/record.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 #include <stdio.h>

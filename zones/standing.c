@@ -4,7 +4,7 @@
 #include "zones/standing.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/pins.h"
+#include "zones/model/pins.h"
 
 #include <inttypes.h>
 

@@ -11,8 +11,8 @@
  */
 #pragma once
 
-#include "zones/entry.h"
-#include "zones/status.h"
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
 
 struct store;
 

@@ -3,10 +3,10 @@
 /* Rows of the store become entries. */
 #include "base/macros.h"
 #include "base/name.h"
-#include "zones/record.h"
-#include "zones/rules.h"
+#include "zones/model/record.h"
+#include "zones/model/rules.h"
 #include "zones/store_sqlite.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include <stdlib.h>
 

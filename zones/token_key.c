@@ -5,8 +5,8 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/ezk.h"
-#include "zones/rules.h"
-#include "zones/told.h"
+#include "zones/model/rules.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 

@@ -8,10 +8,10 @@
 #include "crypto/crypto.h"
 #include "zones/audit.h"
 #include "zones/new_zone.h"
-#include "zones/record.h"
-#include "zones/rules.h"
+#include "zones/model/record.h"
+#include "zones/model/rules.h"
 #include "zones/standing.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -5,10 +5,10 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/new_zone.h"
-#include "zones/record.h"
-#include "zones/rules.h"
+#include "zones/model/record.h"
+#include "zones/model/rules.h"
 #include "zones/standing.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 

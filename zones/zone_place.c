@@ -4,7 +4,7 @@
 #include "zones/zone_place.h"
 #include "base/macros.h"
 #include "zones/clusters.h"
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 
 void zone_place_clear(struct zone_place *place)
 {

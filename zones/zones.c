@@ -6,7 +6,7 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/ezks.h"
-#include "zones/pins.h"
+#include "zones/model/pins.h"
 #include "zones/state.h"
 
 #include <stdarg.h>

@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 #include "kms/kms.h"
-#include "zones/entry.h"
-#include "zones/limits.h"
-#include "zones/status.h"
+#include "zones/model/entry.h"
+#include "zones/model/limits.h"
+#include "zones/model/status.h"
 #include "zones/store.h"
 
 struct zones_settings {
@@ -34,8 +34,8 @@ struct zones_settings {
 
 struct zones;
 
-/* Whether a text may be [zones] pin (zones/pins.h); ret_bad: what of it is no pin; *ret_no_memory:
- * nobody can tell. */
+/* Whether a text may be [zones] pin (zones/model/pins.h); ret_bad: what of it is no pin;
+ * *ret_no_memory: nobody can tell. */
 bool zones_pins_valid(const char *text, struct bytes *ret_bad, bool *ret_no_memory);
 
 /* Touches neither network nor store: the store is opened at the first look. Takes `store` and
@@ -122,8 +122,8 @@ struct entry_names {
 	struct bytes id;    /* empty: a default */
 	uint32_t usages;
 	struct bytes extra;
-	/* Of a new zone, for its EZK record (zones/limits.h): what it may never pass beside the
-	 * usages. A zone that comes with records has theirs. */
+	/* Of a new zone, for its EZK record (zones/model/limits.h): what it may never pass beside
+	 * the usages. A zone that comes with records has theirs. */
 	struct bytes limits;
 	struct wished_seconds max_lease, max_stale; /* the same; at most LEASE_BOUND_MAX */
 	struct wished_flag kept;		    /* the same: LIMIT_KEPT */

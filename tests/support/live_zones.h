@@ -9,7 +9,7 @@
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
 #include "zones/ezks.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 #include "zones/state.h"
 
 #include <stdlib.h>

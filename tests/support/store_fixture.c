@@ -4,7 +4,7 @@
 #include "tests/support/store_fixture.h"
 #include "base/file.h"
 #include "base/macros.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs/errors.md says what the three tables say (aws/status.c, zones/status.c, objects/error.c).
- * CMEK_WRITE_DOCS=1 writes its tables anew.
+ * docs/errors.md says what the three tables say (aws/status.c, zones/model/status.c,
+ * objects/error.c). CMEK_WRITE_DOCS=1 writes its tables anew.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,7 +206,7 @@ static void docs_name_every_error_of_aws(void **state)
 static void docs_name_every_value_and_number(void **state)
 {
 	(void)state;
-	compare("<!-- from zones/status.c, objects/error.c -->", put_pkcs11);
+	compare("<!-- from zones/model/status.c, objects/error.c -->", put_pkcs11);
 }
 
 int main(void)

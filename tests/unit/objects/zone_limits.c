@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "objects/template.h"
 #include "tests/support/unit.h"
-#include "zones/limits.h"
+#include "zones/model/limits.h"
 
 #define TYPES(...)                                                                                 \
 	bytes((const CK_MECHANISM_TYPE[]){__VA_ARGS__},                                            \

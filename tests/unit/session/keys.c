@@ -6,7 +6,7 @@
 #include "crypto/digest.h"
 #include "tests/support/session_fixture.h"
 #include "tests/support/values.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 #include "zones/state.h"
 
 static uint8_t iv[16] = {9, 8, 7}, wrapped[1024];

@@ -5,7 +5,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/ezk.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "zones/ezk.h"
 #include "zones/ezks_private.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include "tests/support/live_zones.h"
 

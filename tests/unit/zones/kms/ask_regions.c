@@ -13,7 +13,7 @@
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
 #include "zones/canary.h"
-#include "zones/record.h"
+#include "zones/model/record.h"
 
 #define MRK	":111122223333:key/mrk-44444444444444444444444444444444"
 #define HOME	"arn:aws:kms:us-west-2" MRK

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries: counting, copying, owning. */
 #include "base/macros.h"
-#include "zones/entry.h"
+#include "zones/model/entry.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of limits: there and back, and what is no list. */
-#include "zones/limits.h"
+#include "zones/model/limits.h"
 
 #include "base/macros.h"
 #include "tests/support/unit.h"

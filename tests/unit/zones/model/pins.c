@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/ezk.h"
-#include "zones/pins.h"
+#include "zones/model/pins.h"
 #include "zones/state.h"
 
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How zones are called in messages: by label, and by id only where no label is known. */
-#include "zones/told.h"
+#include "zones/model/told.h"
 #include "base/log.h"
 #include "base/macros.h"
 

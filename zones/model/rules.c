@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Labels, and what holds for entries of every kind. */
-#include "zones/rules.h"
+#include "zones/model/rules.h"
 #include "base/encode.h"
 #include "base/macros.h"
 #include "base/name.h"

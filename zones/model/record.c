@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* EZK records, written and read. */
-#include "zones/record.h"
+#include "zones/model/record.h"
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/reader.h"
-#include "zones/told.h"
+#include "zones/model/told.h"
 
 #include <inttypes.h>
 

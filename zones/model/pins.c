@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pins, kept in a map by project, cluster and database. */
-#include "zones/pins.h"
+#include "zones/model/pins.h"
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/map.h"
-#include "zones/entry.h"
-#include "zones/record.h"
-#include "zones/rules.h"
+#include "zones/model/entry.h"
+#include "zones/model/record.h"
+#include "zones/model/rules.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making, copying and counting entries. What they mean is decided elsewhere. */
-#include "zones/entry.h"
-#include "zones/record.h"
+#include "zones/model/entry.h"
+#include "zones/model/record.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of zones in messages. */
-#include "zones/told.h"
+#include "zones/model/told.h"
 #include "zones/ezks.h"
 #include "zones/state.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The border between kms/ and zones/ as one table, and the words for what zones/ answers. */
-#include "zones/status.h"
+#include "zones/model/status.h"
 #include "base/macros.h"
 
 #include <assert.h>

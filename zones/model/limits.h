@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "zones/status.h"
+#include "zones/model/status.h"
 
 /* LIMITS_MAX includes the lease bounds, which every record has, and LIMIT_KEPT: they come last. */
 enum { LIMITS_MAX = 1024, LEASE_LIMITS_SIZE = 2 * (1 + 2 + 4), KEPT_LIMIT_SIZE = 1 + 2 };

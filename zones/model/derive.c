@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One label a purpose; the context is the EZK's zone and version. */
-#include "zones/derive.h"
+#include "zones/model/derive.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/digest.h"

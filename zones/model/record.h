@@ -9,9 +9,9 @@
 
 #include "base/secret.h"
 #include "zones/ask.h"
-#include "zones/derive.h"
-#include "zones/entry.h"
-#include "zones/limits.h"
+#include "zones/model/derive.h"
+#include "zones/model/entry.h"
+#include "zones/model/limits.h"
 
 enum { WRAPS_MAX = 8, RECORD_FORMAT = 1 };
 #define RECORD_MAGIC "CEZK"
@@ -97,7 +97,7 @@ enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
 			       struct ezk_version *ret_version);
 
 /* Says in the log why a record can't be used, and answers ZONE_RECORD_NEWER. `zone` is its name,
- * from zones/told.h. */
+ * from zones/model/told.h. */
 enum zone_status record_is_newer(const char *zone, uint32_t version);
 
 /* Bytes 8 … 63 of a record, which the MAC covers together with the limits. */

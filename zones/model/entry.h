@@ -61,7 +61,7 @@ struct ezk_version {
 	uint32_t version;   /* 1, 2, … */
 	int64_t created_ms; /* real time */
 	uint32_t greatest_usages;
-	struct bytes limits; /* zones/limits.h */
+	struct bytes limits; /* zones/model/limits.h */
 	uint8_t fingerprint[16];
 	uint8_t mac[32];
 	bool all_wraps; /* the wraps' policy: false OR, true AND */
