@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
-#include "zones/store.h"
+#include "zones/store/store.h"
 #include "zones/zones.h"
 
 /* A place in a bucket, or the ring's head. */

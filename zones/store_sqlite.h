@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
-#include "zones/store.h"
+#include "zones/store/store.h"
 
 /* A new store is made at the level that each release in use understands, whatever the newest is. */
 enum { STORE_LEVEL_NEW = 1, STORE_APPLICATION_ID = 0x434d454b /* "CMEK" */ };

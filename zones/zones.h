@@ -12,7 +12,7 @@
 #include "zones/model/entry.h"
 #include "zones/model/limits.h"
 #include "zones/model/status.h"
-#include "zones/store.h"
+#include "zones/store/store.h"
 
 struct zones_settings {
 	const char *default_root_key;	     /* NULL: none, and there is no built-in one */

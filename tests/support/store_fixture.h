@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "zones/store.h"
+#include "zones/store/store.h"
 
 struct fixture {
 	char folder[64];

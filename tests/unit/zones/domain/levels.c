@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "zones/ezk.h"
 #include "zones/state.h"
-#include "zones/store.h"
+#include "zones/store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>

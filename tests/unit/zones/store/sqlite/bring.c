@@ -6,7 +6,7 @@
 #include "base/macros.h"
 #include "zones/audit.h"
 #include "zones/state.h"
-#include "zones/store.h"
+#include "zones/store/store.h"
 
 #include <jansson.h>
 #include <stdio.h>

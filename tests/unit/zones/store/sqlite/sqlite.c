@@ -4,7 +4,7 @@
  * is damaged, newer or not ours is written over. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/store.h"
+#include "zones/store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every store has in common: the news it brings. */
-#include "zones/store.h"
+#include "zones/store/store.h"
 
 #include <stdlib.h>
 
