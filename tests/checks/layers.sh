@@ -81,7 +81,7 @@ done
 ok "what waits for a cut is there" none_waits_in_vain
 ok "only crypto/ includes OpenSSL" only_here openssl/ crypto
 ok "only net/ includes curl" only_here curl/ net
-ok "only zones/ includes SQLite" only_here sqlite3 zones
+ok "only zones/store/sqlite/ includes SQLite" only_here sqlite3 zones/store/sqlite
 ok "each source includes its own header first" own_header_first
 ok "objects/ and above know no AWS" no_aws_above_the_domain
 finish

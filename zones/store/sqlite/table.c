@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which table a kind of entry lies in, and which columns it has there. What a zone has beside its
- * row (versions and wraps) is read and written in store_sqlite_read.c and store_sqlite_write.c. */
-#include "zones/store_sqlite.h"
+ * row (versions and wraps) is read and written in read.c and write.c. */
+#include "zones/store/sqlite/sqlite.h"
 
 #include "kms/kms.h"
 

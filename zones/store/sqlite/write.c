@@ -3,7 +3,7 @@
 /* Entries become rows of the store. */
 #include "base/clock.h"
 #include "base/macros.h"
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 
 #include <inttypes.h>
 

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 
 #include <inttypes.h>
 

@@ -4,7 +4,7 @@
  * others, so type and length of each value are checked. */
 #include "base/encode.h"
 #include "base/macros.h"
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 
 int64_t take_integer(struct columns *columns, int64_t least, int64_t greatest)
 {

@@ -5,7 +5,7 @@
 #include "base/name.h"
 #include "zones/model/record.h"
 #include "zones/model/rules.h"
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 #include "zones/model/told.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's functions: each visit takes the lock, opens a connection, does its work and leaves
  * nothing open. */
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/encode.h"

@@ -5,7 +5,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 
 #include <errno.h>
 #include <fcntl.h>

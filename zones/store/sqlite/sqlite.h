@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of the SQLite store; for the files zones/store_sqlite*.c alone. */
+/* Inside of the SQLite store; for the files of zones/store/sqlite/ alone. */
 #pragma once
 
 #include <sqlite3.h>
@@ -33,7 +33,7 @@ struct store_sqlite {
 	bool limited;			/* what was read last was read without its tables */
 };
 
-/* --- store_sqlite_lock.c: one of our connections at a time, in this process and among all. */
+/* --- lock.c: one of our connections at a time, in this process and among all. */
 
 /* Takes the mutex and the lock (base/lock.h); *ret_lock is its descriptor, -1: there is none to
  * have, and none is needed. ZONE_STORE_UNAVAILABLE: not within ten seconds, or it can't be opened;
@@ -41,7 +41,7 @@ struct store_sqlite {
 enum zone_status store_lock(struct store_sqlite *store, bool exclusive, int *ret_lock);
 void store_unlock(int lock);
 
-/* --- store_sqlite_place.c */
+/* --- place.c */
 
 bool store_exists(const struct store_sqlite *store);
 /* Where the path leads now: `target` and the names that go with it. Before any of them is used.
@@ -53,7 +53,7 @@ enum zone_status store_check_reach(struct store_sqlite *store);
 /* Both the file and its folder, where the journal goes. */
 bool store_is_writable(const struct store_sqlite *store);
 
-/* --- store_sqlite_open.c */
+/* --- open.c */
 
 /* A connection, opened and checked: the file is a store of ours, and a transaction has begun. */
 struct connection {
@@ -90,7 +90,7 @@ enum zone_status store_says(struct store_sqlite *store, enum zone_status status,
 enum zone_status store_failed(struct store_sqlite *store, enum zone_status denied,
 			      const char *doing, int error);
 
-/* --- store_sqlite_levels.c */
+/* --- levels.c */
 
 /* ZONE_STORE_NEWER_WRITER, with the reason. */
 enum zone_status store_check_writer(struct connection *connection);
@@ -100,12 +100,12 @@ enum zone_status store_way_back(struct connection *connection, bool *ret_free);
  * not at `from`; ZONE_INVALID: a level that is not known; ZONE_IN_USE: it would lose something. */
 enum zone_status store_bring(struct connection *connection, unsigned from, unsigned to);
 
-/* --- store_sqlite_schema.c */
+/* --- schema.c */
 
 /* Statements; NULL ends them. */
 extern const char *const store_schema[];
 
-/* --- store_sqlite_columns.c: values between SQLite and entries, column by column. */
+/* --- columns.c: values between SQLite and entries, column by column. */
 
 struct columns {
 	sqlite3_stmt *statement;
@@ -130,7 +130,7 @@ void put_text(struct columns *columns, const char *text);
 void put_blob(struct columns *columns, struct bytes blob);
 void put_uid(struct columns *columns, struct uid uid);
 
-/* --- store_sqlite_table.c: which columns each kind of entry has. */
+/* --- table.c: which columns each kind of entry has. */
 
 struct store_table {
 	const char *name;
@@ -144,7 +144,7 @@ extern const char *const store_wrap_words[]; /* by enum wrap_state */
 void take_common(struct columns *columns, struct entry *entry);
 void put_common(struct columns *columns, const struct entry *entry);
 
-/* --- store_sqlite_read.c, store_sqlite_write.c */
+/* --- read.c, write.c */
 
 /* Rows with a revision above `since`. */
 enum zone_status store_read_rows(struct connection *connection, uint64_t since,

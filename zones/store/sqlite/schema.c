@@ -5,7 +5,7 @@
  * decimal, times milliseconds since 1970 in UTC. Each row has the store's revision of its last
  * change, by which other processes read only what is new.
  */
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 
 /* clang-format off */
 #define COMMON(project)                                                                            \

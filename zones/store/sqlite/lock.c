@@ -8,7 +8,7 @@
  */
 #include "base/lock.h"
 #include "base/macros.h"
-#include "zones/store_sqlite.h"
+#include "zones/store/sqlite/sqlite.h"
 
 #include <errno.h>
 #include <pthread.h>
