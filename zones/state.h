@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "zones/index.h"
+#include "zones/index/index.h"
 #include "zones/zones.h"
 
 struct pins;

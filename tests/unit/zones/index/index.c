@@ -3,7 +3,7 @@
 /* The index: what is put in is found by every way that leads to it, and by none after it is gone.
  */
 #include "base/macros.h"
-#include "zones/index.h"
+#include "zones/index/index.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking things up in the index. */
 #include "base/macros.h"
-#include "zones/index.h"
+#include "zones/index/index.h"
 
 static struct entry *found(const struct map *map, struct bytes key)
 {

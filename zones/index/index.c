@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filling the index. Each uid has a node; a newer entry is put into the node of the older one,
  * after all that led to the older has been taken away. */
-#include "zones/index.h"
+#include "zones/index/index.h"
 #include "base/free.h"
 #include "base/macros.h"
 
