@@ -15,7 +15,7 @@ struct thread_notes {
 	char message[THREAD_MESSAGE_MAX]; /* base/log.c: the last error or warning */
 	unsigned messages;
 	unsigned long reason, last_reason; /* objects/error.c */
-	const char *function;		   /* zones/audit.c: the call that is under way … */
+	const char *function;		   /* zones/kms/audit.c: the call that is under way … */
 	bool has_caller;
 	char caller[THREAD_CALLER_MAX]; /* … and as whom it last asked a KMS */
 };

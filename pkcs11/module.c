@@ -24,7 +24,7 @@
 #include "objects/report.h"
 #include "session/keyed.h"
 #include "session/session.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -13,7 +13,7 @@
 #include "objects/refusal.h"
 #include "session/state.h"
 #include "session/table.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 
 /* --- Opening */
 

@@ -3,7 +3,7 @@
 /* Transactions on the domain: the rules are checked against an index that is up to date, while
  * nobody else in any process can change the store. */
 #include "base/macros.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 #include "zones/ezk.h"
 #include "zones/state.h"
 

@@ -4,7 +4,7 @@
 #include "zones/clusters.h"
 #include "base/buffer.h"
 #include "base/macros.h"
-#include "zones/ask.h"
+#include "zones/kms/ask.h"
 #include "zones/model/rules.h"
 
 #include <ctype.h>

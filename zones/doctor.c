@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/name.h"
-#include "zones/ask.h"
+#include "zones/kms/ask.h"
 #include "zones/doctor_report.h"
 #include "zones/ezk.h"
 #include "zones/root_keys.h"

@@ -4,7 +4,7 @@
 #include "base/cancel.h"
 #include "base/encode.h"
 #include "base/macros.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 #include "zones/state.h"
 
 #include <jansson.h>

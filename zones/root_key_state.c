@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/canary.h"
+#include "zones/kms/canary.h"
 #include "zones/ezks.h"
 #include "zones/model/record.h"
 #include "zones/root_keys.h"

@@ -4,7 +4,7 @@
  * `data`. */
 #include "base/free.h"
 #include "base/macros.h"
-#include "zones/ask.h"
+#include "zones/kms/ask.h"
 #include "zones/ezks.h"
 #include "zones/root_keys.h"
 #include "zones/model/rules.h"

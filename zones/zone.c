@@ -6,7 +6,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 #include "zones/new_zone.h"
 #include "zones/model/record.h"
 #include "zones/model/rules.h"

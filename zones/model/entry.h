@@ -95,7 +95,7 @@ struct entry {
 			char *provider;
 			char *region;
 			bool multi_region;
-			struct bytes canary; /* zones/canary.h; empty: none */
+			struct bytes canary; /* zones/kms/canary.h; empty: none */
 		} of_root_key;
 		struct {
 			char *provider;

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/secret.h"
-#include "zones/ask.h"
+#include "zones/kms/ask.h"
 #include "zones/model/derive.h"
 #include "zones/model/entry.h"
 #include "zones/model/limits.h"

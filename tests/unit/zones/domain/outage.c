@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "kms/silence.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -12,7 +12,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
-#include "zones/canary.h"
+#include "zones/kms/canary.h"
 #include "zones/model/record.h"
 
 #define MRK	":111122223333:key/mrk-44444444444444444444444444444444"

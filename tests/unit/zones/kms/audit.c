@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The audit log: what a line says, that no name breaks it, that lines of many processes stay whole,
  * that rotation needs no arrangement, and what becomes of a line that can't be written. */
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 
 #include <errno.h>
 #include <fcntl.h>

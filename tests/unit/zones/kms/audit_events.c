@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the audit log has of the domain: every call names its project, zone and version; a zone that
  * is refused, and a lease that ends or recovers, leave a line. */
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 
 #include <inttypes.h>
 #include <unistd.h>

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who writes a line of the audit log: each field, whatever host, user and identity are called, also
  * in a fork and after the user changed. */
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -4,7 +4,7 @@
  * has the levels that are made up for tests (2 asks more of writers, 3 of readers too). */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 #include "zones/state.h"
 #include "zones/store/store.h"
 

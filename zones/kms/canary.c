@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Canaries. What they hold is no secret: what counts is whether the KMS decrypts it. */
-#include "zones/canary.h"
+#include "zones/kms/canary.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ask.h"
+#include "zones/kms/ask.h"
 #include "zones/model/rules.h"
 
 static const char canary_text[] = "cmek:canary";

@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of one call of the KMS: in the log, in people's words, and in the audit log. Only
- * for zones/ask.c. */
+ * for zones/kms/ask.c. */
 #pragma once
 
-#include "zones/ask.h"
+#include "zones/kms/ask.h"
 
 /* One call under way. */
 struct asked {

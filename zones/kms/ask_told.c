@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words for what came of a call. */
-#include "zones/ask_told.h"
+#include "zones/kms/ask_told.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>

@@ -15,7 +15,7 @@
 #include "zones/model/status.h"
 
 /* NULL: off (the default). Copied. Else also finds out on whose host and as which user this process
- * runs (zones/audit_who.h). Not while other threads write. */
+ * runs (zones/kms/audit_who.h). Not while other threads write. */
 bool audit_configure(const char *path);
 
 /* With true, what would have a line there is done only if the line can be written ([log]

@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the client, asks, and says once what came of it. */
-#include "zones/ask.h"
+#include "zones/kms/ask.h"
 #include "base/cancel.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ask_told.h"
-#include "zones/audit.h"
+#include "zones/kms/ask_told.h"
+#include "zones/kms/audit.h"
 #include "zones/model/limits.h"
 #include "zones/model/told.h"
 

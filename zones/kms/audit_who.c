@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names are remembered beside their numbers, and shown only with those: a process may become
  * somebody else at any time. */
-#include "zones/audit_who.h"
+#include "zones/kms/audit_who.h"
 
 #include <errno.h>
 #include <pwd.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A line is put together by jansson, so that no name can break it, and written in one go. */
-#include "zones/audit.h"
+#include "zones/kms/audit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@
 #include "base/system_error.h"
 #include "base/thread.h"
 #include "crypto/crypto.h"
-#include "zones/audit_who.h"
+#include "zones/kms/audit_who.h"
 
 static char *path;	  /* written while nobody uses the module */
 static bool is_required;  /* the same */
