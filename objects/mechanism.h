@@ -8,7 +8,7 @@
 #include "base/buffer.h"
 #include "include/pkcs11.h"
 #include "include/cmek.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 
 /* What an operation does; many mechanisms share one. */
 enum cipher {

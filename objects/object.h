@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "include/pkcs11.h"
 #include "include/cmek.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 
 enum object_kind {
 	OBJECT_ROOT_KEY,

@@ -3,7 +3,7 @@
 /* News of the store come into the index, and to the live EZKs that they are about. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/standing.h"
 
 static enum zone_status usable(struct zones *zones, uint64_t id)

@@ -4,7 +4,7 @@
  * nobody else in any process can change the store. */
 #include "base/macros.h"
 #include "zones/kms/audit.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/state.h"
 
 #include <stdlib.h>

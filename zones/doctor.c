@@ -10,7 +10,7 @@
 #include "base/name.h"
 #include "zones/kms/ask.h"
 #include "zones/doctor_report.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/root_keys.h"
 #include "zones/standing.h"
 

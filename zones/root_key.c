@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "zones/kms/ask.h"
 #include "zones/kms/canary.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/root_keys.h"
 #include "zones/model/rules.h"
 

@@ -5,7 +5,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/kms/ask.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/root_keys.h"
 #include "zones/model/rules.h"
 

@@ -16,7 +16,7 @@
 #include "zones/zones.h"
 
 struct pins;
-struct ezks; /* the live EZKs, made and freed by zones/ezk.c */
+struct ezks; /* the live EZKs, made and freed by zones/ezk/ezk.c */
 
 struct zones {
 	struct zones_settings settings; /* default_root_key and pins_at are owned */

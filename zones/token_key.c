@@ -4,7 +4,7 @@
 #include "zones/token_key.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/model/rules.h"
 #include "zones/model/told.h"
 

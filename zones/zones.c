@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/model/pins.h"
 #include "zones/state.h"
 

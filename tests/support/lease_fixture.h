@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/lease.h"
+#include "zones/ezk/lease.h"
 
 #include <stdio.h>
 #include <unistd.h>

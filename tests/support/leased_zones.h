@@ -5,8 +5,8 @@
 
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/ezk.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezk.h"
+#include "zones/ezk/ezks.h"
 #include "zones/state.h"
 
 #include <stdio.h>

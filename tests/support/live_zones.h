@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Zones without a store, for tests of live EZKs: a fake KMS, a clock that stands still, and entries
- * made by hand. Links only what zones/ezk.c and the files below it need. */
+ * made by hand. Links only what zones/ezk/ezk.c and the files below it need. */
 #pragma once
 
 #include "crypto/crypto.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/model/record.h"
 #include "zones/state.h"
 

@@ -3,7 +3,7 @@
 /* The keys derived from an EZK, one for each purpose (docs/format.md, "Key derivation"). */
 #pragma once
 
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 
 enum { EZK_SIZE = 32, FINGERPRINT_SIZE = 16 };
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of zones in messages. */
 #include "zones/model/told.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/state.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  * no name is known. */
 #pragma once
 
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 
 struct index;
 

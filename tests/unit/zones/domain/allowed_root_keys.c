@@ -4,7 +4,7 @@
  * wrote it into the store and when. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/state.h"
 
 #include <inttypes.h>

@@ -5,7 +5,7 @@
  * tests/e2e/store_levels.py, since this release has one level. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/state.h"
 #include "zones/store/store.h"
 

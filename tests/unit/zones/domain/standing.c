@@ -4,7 +4,7 @@
  * works again in what was open when it is restored. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/state.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 /* Many threads on one domain, while another process changes the same store. Run under the thread
  * sanitizer by `make check-all`. */
 #include "base/macros.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 /* Token keys in the store: the page's vectors, what a key is bound to, and what changes it. */
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 
 #include "tests/support/live_zones.h"
 #include "tests/support/zones_fixture.h"

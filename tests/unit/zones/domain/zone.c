@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/model/record.h"
 
 #include <inttypes.h>

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/ezk.h"
-#include "zones/ezks_private.h"
+#include "zones/ezk/ezk.h"
+#include "zones/ezk/ezks_private.h"
 #include "zones/model/told.h"
 
 #include "tests/support/live_zones.h"

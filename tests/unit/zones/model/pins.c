@@ -5,7 +5,7 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "zones/model/pins.h"
 #include "zones/state.h"
 

@@ -4,7 +4,7 @@
  * system call that changes a file. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 
 #include <fcntl.h>
 #include <poll.h>

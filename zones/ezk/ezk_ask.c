@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "zones/kms/audit.h"
 #include "zones/kms/canary.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/model/record.h"
 #include "zones/standing.h"
 #include "zones/state.h"

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "zones/root_lease.h"
+#include "zones/ezk/root_lease.h"
 
 struct ezks;
 

@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values that lie in memory by the grace of an EZK. They need no integrity: it is our own memory,
- * and a live EZK is always the same key (zones/ezk_ask.c). */
+ * and a live EZK is always the same key (zones/ezk/ezk_ask.c). */
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/digest.h"
-#include "zones/ezks.h"
-#include "zones/lease_private.h"
+#include "zones/ezk/ezks.h"
+#include "zones/ezk/lease_private.h"
 
 #include <assert.h>
 

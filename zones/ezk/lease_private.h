@@ -3,7 +3,7 @@
 /* What lease.c and lease_end.c share of a lease; its lock is held for all of these. */
 #pragma once
 
-#include "zones/lease.h"
+#include "zones/ezk/lease.h"
 
 static inline struct moment lease_now(const struct lease *lease)
 {

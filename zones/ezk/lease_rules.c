@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers that all leases of a process share. */
-#include "zones/lease_rules.h"
+#include "zones/ezk/lease_rules.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of a root key, and its canary in flight. */
-#include "zones/root_lease.h"
+#include "zones/ezk/root_lease.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -255,7 +255,7 @@ static enum vouch give(struct root_lease *root, const struct lease_rules *rules,
 	return said;
 }
 
-/* Somebody below it has use for a newer yes (zones/lease_window.h). */
+/* Somebody below it has use for a newer yes (zones/ezk/lease_window.h). */
 static bool is_awaited(const struct root_lease *root, const struct lease_rules *rules)
 {
 	return lease_window_is_open(&root->window, clock_now(rules->clock).monotonic_ms);

@@ -15,7 +15,7 @@
 #include <pthread.h>
 
 #include "zones/model/entry.h"
-#include "zones/lease.h"
+#include "zones/ezk/lease.h"
 
 /* By what it is known: the project's uid, then the ARN. */
 struct root_name {

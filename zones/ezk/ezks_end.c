@@ -4,7 +4,7 @@
 #include "base/buffer.h"
 #include "base/free.h"
 #include "base/macros.h"
-#include "zones/ezks_private.h"
+#include "zones/ezk/ezks_private.h"
 #include "zones/state.h"
 
 /* --- News: what is told of leases when no lock is held any more */

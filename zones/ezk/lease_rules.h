@@ -43,7 +43,8 @@ struct lease_rules {
 	_Atomic uint64_t dice;
 	/* The smallest bounds of a zone that the log has told of. */
 	_Atomic int64_t told_lease, told_stale;
-	/* For values that are hidden (zones/kept.c): this process's own salt, and the last number.
+	/* For values that are hidden (zones/ezk/kept.c): this process's own salt, and the last
+	 * number.
 	 */
 	uint8_t salt[16];
 	_Atomic uint64_t last_hidden;

@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Live EZKs as their users see them: found, begun, derived from. */
-#include "zones/ezk.h"
+#include "zones/ezk/ezk.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "zones/model/record.h"
 #include "zones/standing.h"
 

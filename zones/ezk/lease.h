@@ -10,7 +10,7 @@
  * brought a yes. One request is in flight however many threads wait, and all of them get its
  * answer. Nothing is locked meanwhile. Who uses a lease in its last part renews it, while others go
  * on by what is left; and who uses any lease below a root key when that is to be asked
- * (zones/lease_window.h), has that asked for all.
+ * (zones/ezk/lease_window.h), has that asked for all.
  */
 #pragma once
 
@@ -18,8 +18,8 @@
 #include <stdatomic.h>
 
 #include "zones/model/derive.h"
-#include "zones/lease_rules.h"
-#include "zones/lease_window.h"
+#include "zones/ezk/lease_rules.h"
+#include "zones/ezk/lease_window.h"
 
 /* The EZK and what was derived from it so far; lies in locked memory. */
 struct lease_keys {

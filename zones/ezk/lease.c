@@ -2,13 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Leases: time, and who asks. A yes brings time, a no ends it at once, silence changes nothing but
  * where coasting is allowed. How they end is in lease_end.c. */
-#include "zones/lease.h"
+#include "zones/ezk/lease.h"
 #include "base/cancel.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/lease_private.h"
+#include "zones/ezk/lease_private.h"
 
 enum { BUSY_MS = 20 };
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a root key's canary is to be asked. */
-#include "zones/lease_window.h"
+#include "zones/ezk/lease_window.h"
 
 enum { SEVERAL = 2 };
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/map.h"
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 
 struct ezks {
 	struct zones *zones;

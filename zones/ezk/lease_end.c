@@ -4,7 +4,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/lease_private.h"
+#include "zones/ezk/lease_private.h"
 
 #include <assert.h>
 

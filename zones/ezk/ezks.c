@@ -2,11 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry of live EZKs. It keeps one as long as somebody holds it, or its lease or a refusal
  * is worth remembering. */
-#include "zones/ezks.h"
+#include "zones/ezk/ezks.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "zones/ezks_private.h"
+#include "zones/ezk/ezks_private.h"
 #include "zones/model/record.h"
 #include "zones/standing.h"
 #include "zones/state.h"
