@@ -10,7 +10,7 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "kms/kms.h"
-#include "zones/zones.h"
+#include "zones/domain/zones.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/ezks.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>

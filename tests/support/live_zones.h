@@ -10,7 +10,7 @@
 #include "tests/support/unit.h"
 #include "zones/ezk/ezks.h"
 #include "zones/model/record.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
-#include "zones/zones.h"
+#include "zones/domain/zones.h"
 
 #define ROOT_A	      FAKE_ARN("11111111-1111-1111-1111-111111111111") /* alias/a */
 #define ROOT_B	      FAKE_ARN("22222222-2222-2222-2222-222222222222") /* alias/b */

@@ -10,7 +10,7 @@
 #include "crypto/digest.h"
 #include "zones/ezk/ezks.h"
 #include "zones/model/record.h"
-#include "zones/standing.h"
+#include "zones/domain/standing.h"
 
 #include <assert.h>
 #include <inttypes.h>

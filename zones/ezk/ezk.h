@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "zones/zones.h"
+#include "zones/domain/zones.h"
 
 /* docs/format.md: labels of the derivation. */
 enum ezk_purpose {
@@ -29,7 +29,7 @@ struct ezk; /* counted */
 
 /* The version of a zone in the index (0: the primary; UINT32_MAX: the raw version); no KMS.
  * ZONE_PENDING_DELETION, ZONE_FENCED, ZONE_ROOT_KEY_REFUSED; what else stands against the zone
- * (zones/standing.h) may be said by ezk_begin() only. */
+ * (zones/domain/standing.h) may be said by ezk_begin() only. */
 enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_t version,
 			  struct ezk **ret_ezk);
 enum { EZK_PRIMARY = 0 };
@@ -39,9 +39,9 @@ enum { EZK_PRIMARY = 0 };
  * looked at: whoever could name a key of his own could pass off his data as the zone's
  * (ZONE_KMS_INCORRECT_KEY: none is). One that is named by an alias or a key id is described first.
  * KMS, unless the very records have a lease here: the newest version is opened and its MAC checked.
- * ZONE_INVALID. If the store knows their zone, its word holds (zones/standing.h), now and as long
- * as the EZK is held: ZONE_PENDING_DELETION, ZONE_DELETED, ZONE_OTHER_PIN. A process
- * that can't look into the store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
+ * ZONE_INVALID. If the store knows their zone, its word holds (zones/domain/standing.h), now and as
+ * long as the EZK is held: ZONE_PENDING_DELETION, ZONE_DELETED, ZONE_OTHER_PIN. A process that
+ * can't look into the store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
  * ZONE_RECORD_KEPT: they are for their store alone.
  */
 enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
@@ -154,8 +154,8 @@ enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes 
 uint32_t dek_wrap_version(struct bytes wrapped);
 /*
  * The same for a token key as the store keeps it (docs/format.md, 4.1): another magic, another
- * purpose, so that neither opens the other's, and no mechanism a stored one. For zones/token_key.c
- * alone, which knows what the AAD is.
+ * purpose, so that neither opens the other's, and no mechanism a stored one. For
+ * zones/domain/token_key.c alone, which knows what the AAD is.
  */
 enum zone_status token_key_wrap(struct ezk *ezk, struct bytes value, struct bytes aad,
 				uint8_t *ret_wrapped);

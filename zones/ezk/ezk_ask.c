@@ -9,8 +9,8 @@
 #include "zones/kms/canary.h"
 #include "zones/ezk/ezks.h"
 #include "zones/model/record.h"
-#include "zones/standing.h"
-#include "zones/state.h"
+#include "zones/domain/standing.h"
+#include "zones/domain/state.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>

@@ -8,8 +8,8 @@
 #include "crypto/crypto.h"
 #include "zones/ezk/ezks_private.h"
 #include "zones/model/record.h"
-#include "zones/standing.h"
-#include "zones/state.h"
+#include "zones/domain/standing.h"
+#include "zones/domain/state.h"
 
 enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
 {

@@ -11,7 +11,7 @@
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
 #include "zones/store/store.h"
-#include "zones/zones.h"
+#include "zones/domain/zones.h"
 
 /* A place in a bucket, or the ring's head. */
 struct index_link {

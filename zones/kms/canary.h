@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 /* KMS: encrypts and decrypts, which shows both rights; what was encrypted is the canary. The key
  * shows it itself, in its own region: a related one's yes would let one in that is disabled. */

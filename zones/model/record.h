@@ -112,7 +112,7 @@ struct record_set {
 };
 /* Is any of them for its store alone? Such a set is neither written for others nor taken in. */
 bool record_set_is_kept(const struct record_set *set);
-/* ZONE_RECORD_KEPT, with the reason (zones/zone_import.c). */
+/* ZONE_RECORD_KEPT, with the reason (zones/domain/zone_import.c). */
 enum zone_status record_set_refuse_kept(const struct record_set *set);
 void record_set_clear(struct record_set *set);
 enum zone_status record_set_encode(const struct record_set *set, struct buffer *out);

@@ -4,7 +4,7 @@
  * transaction, or with struct zones's lock held for reading. Each refusal is logged here. */
 #pragma once
 
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #define DEFAULT_CLUSTER "default"
 

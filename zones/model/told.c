@@ -3,7 +3,7 @@
 /* Names of zones in messages. */
 #include "zones/model/told.h"
 #include "zones/ezk/ezks.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "tests/support/session_fixture.h"
 #include "tests/support/values.h"
 #include "zones/model/record.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 static uint8_t iv[16] = {9, 8, 7}, wrapped[1024];
 static CK_GCM_PARAMS gcm = {iv, 12, 0, NULL, 0, 128};

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/ezk/ezk.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 #include "zones/store/store.h"
 
 #include <inttypes.h>

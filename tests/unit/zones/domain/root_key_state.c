@@ -4,7 +4,7 @@
 #include "tests/support/leased_zones.h"
 
 #include "base/log.h"
-#include "zones/root_keys.h"
+#include "zones/domain/root_keys.h"
 
 static struct root_key_finding ask(struct leased *l)
 {

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/ezk/ezk.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>

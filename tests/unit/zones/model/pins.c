@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "zones/ezk/ezk.h"
 #include "zones/model/pins.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cluster is named by the zone's label; only "default" may be missing. */
-#include "zones/zone_place.h"
+#include "zones/domain/zone_place.h"
 #include "base/macros.h"
-#include "zones/clusters.h"
+#include "zones/domain/clusters.h"
 #include "zones/model/rules.h"
 
 void zone_place_clear(struct zone_place *place)

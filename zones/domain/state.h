@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #include "zones/index/index.h"
-#include "zones/zones.h"
+#include "zones/domain/zones.h"
 
 struct pins;
 struct ezks; /* the live EZKs, made and freed by zones/ezk/ezk.c */

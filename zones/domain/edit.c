@@ -3,10 +3,10 @@
 /* Changes to what exists: names, deletion and its opposite. Each is based on what the caller knows
  * of the entry, and refused if that is not its newest state. */
 #include "base/macros.h"
-#include "zones/new_zone.h"
+#include "zones/domain/new_zone.h"
 #include "zones/model/rules.h"
-#include "zones/standing.h"
-#include "zones/token_key.h"
+#include "zones/domain/standing.h"
+#include "zones/domain/token_key.h"
 
 #include <inttypes.h>
 

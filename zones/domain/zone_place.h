@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "zones/root_keys.h"
+#include "zones/domain/root_keys.h"
 
 /* For AUTO: zone_place_clear, which accepts zeros. */
 struct zone_place {

@@ -3,7 +3,7 @@
 /* The steps of making a zone, for those that make one of something they have. */
 #pragma once
 
-#include "zones/zone_place.h"
+#include "zones/domain/zone_place.h"
 
 struct new_zone {
 	struct zone_place place;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store says against the use of a zone. */
-#include "zones/standing.h"
+#include "zones/domain/standing.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/model/pins.h"

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters: a provider and a region, equal to those of a root key. */
-#include "zones/clusters.h"
+#include "zones/domain/clusters.h"
 #include "base/buffer.h"
 #include "base/macros.h"
 #include "zones/kms/ask.h"

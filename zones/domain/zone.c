@@ -7,10 +7,10 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/kms/audit.h"
-#include "zones/new_zone.h"
+#include "zones/domain/new_zone.h"
 #include "zones/model/record.h"
 #include "zones/model/rules.h"
-#include "zones/standing.h"
+#include "zones/domain/standing.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  * project's first root key with it, in one transaction. */
 #pragma once
 
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 /* A name of a KMS key, as text. ZONE_INVALID. */
 enum zone_status kms_name_copy(struct bytes kms_key, char **ret_name);

@@ -4,10 +4,10 @@
  * which keep the old ids and context and decrypt only. And EZKs that the customer made. */
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/new_zone.h"
+#include "zones/domain/new_zone.h"
 #include "zones/model/record.h"
 #include "zones/model/rules.h"
-#include "zones/standing.h"
+#include "zones/domain/standing.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/ezk/ezks.h"
-#include "zones/standing.h"
+#include "zones/domain/standing.h"
 
 static enum zone_status usable(struct zones *zones, uint64_t id)
 {

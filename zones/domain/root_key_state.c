@@ -9,7 +9,7 @@
 #include "zones/kms/canary.h"
 #include "zones/ezk/ezks.h"
 #include "zones/model/record.h"
-#include "zones/root_keys.h"
+#include "zones/domain/root_keys.h"
 
 #include <stdlib.h>
 

@@ -9,10 +9,10 @@
 #include "base/macros.h"
 #include "base/name.h"
 #include "zones/kms/ask.h"
-#include "zones/doctor_report.h"
+#include "zones/domain/doctor_report.h"
 #include "zones/ezk/ezk.h"
-#include "zones/root_keys.h"
-#include "zones/standing.h"
+#include "zones/domain/root_keys.h"
+#include "zones/domain/standing.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

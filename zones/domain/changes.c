@@ -5,7 +5,7 @@
 #include "base/macros.h"
 #include "zones/kms/audit.h"
 #include "zones/ezk/ezk.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Token keys: data keys that the store keeps, wrapped by the EZK of their zone. */
-#include "zones/token_key.h"
+#include "zones/domain/token_key.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/ezk/ezk.h"

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `cmek doctor` says of [zones] pin: a line for each that is about the project. */
 #include "base/macros.h"
-#include "zones/doctor_report.h"
+#include "zones/domain/doctor_report.h"
 #include "zones/model/pins.h"
 #include "zones/model/rules.h"
 

@@ -3,7 +3,7 @@
 /* Token keys, for the files of zones/ alone. */
 #pragma once
 
-#include "zones/zones.h"
+#include "zones/domain/zones.h"
 
 /* Do the names change what limits the key, and so what its wrapped form is bound to? */
 bool token_key_limits_change(const struct entry *key, const struct entry_names *names);

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 /*
  * ZONE_OK: nothing, also of a zone that the store does not know. ZONE_DELETED: it has a tombstone,

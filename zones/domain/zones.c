@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of struct zones, looking into the store, and looking things up. */
-#include "zones/zones.h"
+#include "zones/domain/zones.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/ezk/ezks.h"
 #include "zones/model/pins.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 /* Making a cluster, for zones that bring the default one with them. */
 #pragma once
 
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 /* A cluster in the root key's own region, that nobody knows yet. */
 enum zone_status cluster_make(const struct zones *zones, const struct entry *root_key,

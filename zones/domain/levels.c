@@ -5,7 +5,7 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "zones/kms/audit.h"
-#include "zones/state.h"
+#include "zones/domain/state.h"
 
 #include <jansson.h>
 

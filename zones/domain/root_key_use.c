@@ -6,7 +6,7 @@
 #include "base/macros.h"
 #include "zones/kms/ask.h"
 #include "zones/ezk/ezks.h"
-#include "zones/root_keys.h"
+#include "zones/domain/root_keys.h"
 #include "zones/model/rules.h"
 
 #include <stdlib.h>

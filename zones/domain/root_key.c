@@ -8,7 +8,7 @@
 #include "zones/kms/ask.h"
 #include "zones/kms/canary.h"
 #include "zones/ezk/ezks.h"
-#include "zones/root_keys.h"
+#include "zones/domain/root_keys.h"
 #include "zones/model/rules.h"
 
 #include <string.h>
