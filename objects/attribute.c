@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 #include "objects/objects_private.h"
 #include "objects/report.h"
 #include "objects/value.h"

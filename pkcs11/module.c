@@ -19,7 +19,7 @@
 #include "crypto/crypto.h"
 #include "objects/error.h"
 #include "objects/extra.h"
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 #include "objects/refusal.h"
 #include "objects/report.h"
 #include "session/keyed.h"

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PKCS #11, "Slot and token management functions". */
 #include "base/free.h"
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 #include "objects/refusal.h"
 #include "pkcs11/module.h"
 #include "session/output.h"

@@ -11,7 +11,7 @@
 #include "objects/error.h"
 #include "objects/zone_limits.h"
 #include "session/keyed.h"
-#include "session/parameters.h"
+#include "mechanisms/parameters.h"
 #include "session/state.h"
 
 /* Record sets and single records begin so; no KMS's ciphertext does. */

@@ -10,7 +10,7 @@
 
 #include "crypto/aes.h"
 #include "objects/error.h"
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 #include "objects/object.h"
 
 enum key_use { KEY_ENCRYPT, KEY_DECRYPT, KEY_WRAP, KEY_UNWRAP, KEY_DERIVE, KEY_USE_COUNT };

@@ -6,7 +6,7 @@
  * buffer"), and which returns end an operation. Ownership is the rule: an operation is taken out of
  * the session and dies with the scope; the one way to keep it is to put it back.
  */
-#include "session/operation.h"
+#include "mechanisms/operation.h"
 
 #include "base/secret.h"
 #include "session/output.h"

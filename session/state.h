@@ -5,7 +5,7 @@
 
 #include "session/find.h"
 #include "session/keyed.h"
-#include "session/operation.h"
+#include "mechanisms/operation.h"
 #include "session/session.h"
 
 struct place;

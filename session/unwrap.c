@@ -9,7 +9,7 @@
 #include "objects/zone_limits.h"
 #include "session/output.h"
 #include "session/state.h"
-#include "session/wrapping.h"
+#include "mechanisms/wrapping.h"
 
 /* What comes out of a zone is the zone's; what comes out of a key belongs where that key does,
  * also if that is only said later. */

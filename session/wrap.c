@@ -10,7 +10,7 @@
 #include "objects/error.h"
 #include "session/output.h"
 #include "session/state.h"
-#include "session/wrapping.h"
+#include "mechanisms/wrapping.h"
 #include "zones/model/told.h"
 
 /* The two-call rule, for something that is no operation. True: answered. */

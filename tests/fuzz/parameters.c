@@ -3,7 +3,7 @@
 /* Any parameter for any mechanism: the first byte chooses the mechanism, the rest is the parameter.
  * Where that is a structure with pointers, its lengths come from the input and the pointers are
  * made good. */
-#include "session/parameters.h"
+#include "mechanisms/parameters.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 
 static const CK_FLAGS crypts = CKF_ENCRYPT | CKF_DECRYPT, wraps = CKF_WRAP | CKF_UNWRAP;
 

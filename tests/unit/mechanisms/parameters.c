@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mechanism parameters as applications send them, with what they get wrong. */
-#include "session/parameters.h"
+#include "mechanisms/parameters.h"
 
 #include "crypto/aes.h"
 

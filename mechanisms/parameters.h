@@ -9,7 +9,7 @@
 #pragma once
 
 #include "kms/kms.h"
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 
 enum { CONTEXT_PAIRS_MAX = 32, CONTEXT_JSON_MAX = 8192 };
 

@@ -3,21 +3,21 @@
 /* The classes of cipher operations, by file; cipher.c has the table that chooses. */
 #pragma once
 
-#include "session/operation.h"
+#include "mechanisms/operation.h"
 
-/* cipher_aes.c */
+/* aes.c */
 extern const struct cipher_class blocks_class; /* ECB and CBC */
 extern const struct cipher_class pad_class;    /* CBC_PAD, encrypting */
 extern const struct cipher_class unpad_class;  /* CBC_PAD, decrypting */
 extern const struct cipher_class counter_class;
-/* cipher_gcm.c */
+/* gcm.c */
 extern const struct cipher_class seal_class;
 extern const struct cipher_class open_class;
 extern const struct cipher_class chunk_class; /* sealing, by an IV of the module's */
-/* cipher_kw.c: key wrap used as a cipher, as Java does */
+/* key_wrap.c: key wrap used as a cipher, as Java does */
 extern const struct cipher_class kw_encrypt_class; /* KW, KWP */
 extern const struct cipher_class kw_decrypt_class;
-/* cipher_kms.c */
+/* kms.c */
 extern const struct cipher_class kms_encrypt_class;
 extern const struct cipher_class kms_decrypt_class;
 

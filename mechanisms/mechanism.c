@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of mechanisms. Key sizes are in the unit the standard reports for each mechanism: bytes
  * for AES and HKDF, bits for generic secrets. */
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

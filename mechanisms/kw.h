@@ -5,7 +5,7 @@
 #pragma once
 
 #include "crypto/aes.h"
-#include "objects/mechanism.h"
+#include "mechanisms/mechanism.h"
 
 enum { KW_OVERHEAD_MAX = 16 };
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which class of operation a mechanism is, in each direction. */
-#include "session/cipher.h"
+#include "mechanisms/cipher.h"
 
 /* clang-format off */
 static const struct {

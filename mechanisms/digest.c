@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Digests as operations. */
-#include "session/operation.h"
+#include "mechanisms/operation.h"
 
 static size_t size_of(const struct operation *op)
 {

@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Wrapping mechanisms, one method each. */
-#include "session/wrapping.h"
+#include "mechanisms/wrapping.h"
 
 #include "base/macros.h"
 #include "objects/error.h"
-#include "session/kw.h"
+#include "mechanisms/kw.h"
 
 /* --- AES key wrap, with and without padding */
 

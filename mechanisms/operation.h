@@ -11,7 +11,7 @@
 #include "base/buffer.h"
 #include "crypto/digest.h"
 #include "session/keyed.h"
-#include "session/parameters.h"
+#include "mechanisms/parameters.h"
 #include "session/session.h"
 
 enum operation_kind {

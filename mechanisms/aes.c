@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-ECB, CBC, CBC with padding and CTR as operations. The key schedule is the session's
  * (keyed.c); a start is an IV. */
-#include "session/cipher.h"
+#include "mechanisms/cipher.h"
 
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {

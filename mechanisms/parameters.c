@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mechanism parameters; see the header. One reader a form, chosen by the mechanism's row. */
-#include "session/parameters.h"
+#include "mechanisms/parameters.h"
 
 #include <jansson.h>
 

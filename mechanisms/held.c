@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Multi-part operations of mechanisms that work on a whole: the parts are collected, the last step
  * does the work that STEP_ONCE does. */
-#include "session/operation.h"
+#include "mechanisms/operation.h"
 
 CK_RV held_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {

@@ -5,7 +5,7 @@
  * and OpenSC, RFC 3394 after a padding by PKCS #5 to Java. We wrap as the first and tell, when
  * unwrapping, by the integrity check value that comes out: the two can't be taken for one another.
  */
-#include "session/kw.h"
+#include "mechanisms/kw.h"
 
 enum { HALF = 8 }; /* the unit of RFC 3394, in bytes */
 

@@ -5,8 +5,8 @@
  * by the key for data, so it opens no wrapped key. The work itself is kw.c's, for C_WrapKey and
  * C_UnwrapKey too.
  */
-#include "session/cipher.h"
-#include "session/kw.h"
+#include "mechanisms/cipher.h"
+#include "mechanisms/kw.h"
 
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "session/keyed.h"
-#include "session/parameters.h"
+#include "mechanisms/parameters.h"
 
 /* What wrapping adds at most: CKM_CMEK_DEK_WRAP. */
 enum { WRAP_OVERHEAD_MAX = DEK_WRAP_OVERHEAD };

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_Encrypt and C_Decrypt by a root key: the KMS does it, for purpose "data" and at most 4096
  * bytes. The result is kept for a caller who lacked room, so that the KMS is asked once. */
-#include "session/cipher.h"
+#include "mechanisms/cipher.h"
 
 #include "base/log.h"
 #include "objects/error.h"
