@@ -31,7 +31,7 @@ struct setting {
 /* clang-format off */
 static const struct setting settings[] = {
 	/* section  key                       form       goes to                        default  at most */
-	{ "store",  "backend",                CHOICE,    AT(store_backend),             0, 0, "sqlite" },
+	{ "store",  "backend",                TEXT,      AT(store_backend),             0, 0, NULL, AT(store_backend_line) },
 	{ "store",  "path",                   FILE_PATH, AT(store_path),                0, 0, NULL },
 	{ "slots",  "free",                   FLAG,      AT(slots_free),                0, 0, NULL },
 	{ "slots",  "login_required",         FLAG,      AT(slots_login_required),      0, 0, NULL },
@@ -99,8 +99,9 @@ bool config_default(struct config *config)
 		if (settings[i].form == FLAG)
 			*(bool *)field_of(config, &settings[i]) = settings[i].usual != 0;
 	}
+	config->store_backend = strdup("sqlite");
 	config->log_to = strdup("stderr");
-	return config->log_to != NULL;
+	return config->store_backend != NULL && config->log_to != NULL;
 }
 
 /* The index of a word among words separated by blanks. */

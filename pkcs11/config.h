@@ -11,14 +11,14 @@
 struct config {
 	char *file; /* where it was read; NULL: there was none */
 	/* Texts are owned; NULL: not set. */
+	char *store_backend;	       /* set in any case; which there are, the store says */
 	char *store_path, *local_path; /* set in any case by config_read */
 	char *default_root_key, *allowed_root_keys, *zones_pin;
 	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle, *aws_multi_region_order;
 	char *log_to, *log_audit;
 	/* Numbers, and choices as their index. */
-	unsigned allowed_root_keys_line, zones_pin_line,
+	unsigned store_backend_line, allowed_root_keys_line, zones_pin_line,
 		crypto_fips_line; /* of the file; 0: not set there */
-	unsigned store_backend;
 	unsigned kms_ezk_source, kms_renew;
 	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;
 	unsigned zones_max_lease_seconds, zones_max_stale_seconds;

@@ -25,6 +25,7 @@
 #include "session/keyed.h"
 #include "session/session.h"
 #include "zones/kms/audit.h"
+#include "zones/store/sqlite/engine.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -92,6 +93,38 @@ static struct kms_clients *make_clients(const struct config *config, bool no_thr
 	return kms_clients_new(&settings);
 }
 
+/* What is not known by name is an error of the configuration, as it is in config_read(). */
+static CK_RV make_store(const struct config *config, struct store **ret_store)
+{
+	static const struct store_engine *const engines[] = {&store_sqlite, NULL};
+	AUTO(freep) char *backend_at = place_of(config, config->store_backend_line);
+	const struct store_settings settings = {
+		.backend = config->store_backend,
+		.backend_at = backend_at,
+		.path = config->store_path,
+	};
+
+	switch (store_open(engines, &settings, ret_store)) {
+	case ZONE_OK:
+		return CKR_OK;
+	case ZONE_INVALID:
+		return CKR_FUNCTION_FAILED;
+	default:
+		return CKR_HOST_MEMORY;
+	}
+}
+
+static void clients_freep(struct kms_clients **clients)
+{
+	kms_clients_free(*clients);
+}
+
+static void store_freep(struct store **store)
+{
+	if (*store != NULL)
+		(*store)->operations->free(*store);
+}
+
 static CK_RV make_zones(struct module *module)
 {
 	const struct config *config = &module->config;
@@ -113,16 +146,18 @@ static CK_RV make_zones(struct module *module)
 		.ezk_from_kms = config->kms_ezk_source == CONFIG_EZK_SOURCE_KMS,
 		.clock = &clock_system,
 	};
-	struct store *store = store_sqlite_new(config->store_path);
-	struct kms_clients *clients = make_clients(config, module->no_threads);
+	AUTO(store_freep) struct store *store = NULL;
+	AUTO(clients_freep) struct kms_clients *clients = NULL;
 
-	if (store == NULL || clients == NULL) {
-		if (store != NULL)
-			store->operations->free(store);
-		kms_clients_free(clients);
+	TRY(make_store(config, &store));
+	clients = make_clients(config, module->no_threads);
+	if (clients == NULL)
 		return CKR_HOST_MEMORY;
-	}
-	return error_of_zone(zones_new(&settings, store, clients, &module->zones), ERROR_TOKEN);
+	TRY(error_of_zone(zones_new(&settings, store, clients, &module->zones), ERROR_TOKEN));
+	/* They are the domain's now. */
+	store = NULL;
+	clients = NULL;
+	return CKR_OK;
 }
 
 /* A log that can't be written stops nobody unless that is asked for, so it is said where somebody

@@ -14,6 +14,7 @@
 #include "crypto/crypto.h"
 #include "objects/edit.h"
 #include "objects/token.h"
+#include "tests/support/sqlite_store.h"
 
 enum { WORLD_SESSION = 11 };
 

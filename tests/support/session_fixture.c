@@ -10,7 +10,7 @@
 #include "crypto/crypto.h"
 #include "session/keys.h"
 #include "tests/support/judged_fips.h"
-#include "zones/store/store.h"
+#include "tests/support/sqlite_store.h"
 
 struct bed bed;
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "zones/store/store.h"
+#include "tests/support/sqlite_store.h"
 
 struct fixture {
 	char folder[64];

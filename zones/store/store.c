@@ -1,9 +1,44 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every store has in common: the news it brings. */
+/* What every store has in common: how it is opened, and the news it brings. */
 #include "zones/store/store.h"
+#include "base/buffer.h"
+#include "base/log.h"
+#include "base/macros.h"
 
 #include <stdlib.h>
+
+/* --- Opening */
+
+static enum zone_status refuse_name(const struct store_engine *const engines[],
+				    const struct store_settings *settings)
+{
+	const char *at = settings->backend_at;
+	AUTO(buffer_clear) struct buffer known = {0};
+
+	for (size_t i = 0; engines[i] != NULL; i++)
+		buffer_format(&known, " %s", engines[i]->name);
+	if (known.failed)
+		return ZONE_NO_MEMORY;
+	log_error("%s%s[store] backend = %s: should be one of:%s", at == NULL ? "" : at,
+		  at == NULL ? "" : ": ", settings->backend, buffer_text(&known));
+	return ZONE_INVALID;
+}
+
+enum zone_status store_open(const struct store_engine *const engines[],
+			    const struct store_settings *settings, struct store **ret_store)
+{
+	size_t i = 0;
+
+	while (engines[i] != NULL && strcmp(engines[i]->name, settings->backend) != 0)
+		i++;
+	if (engines[i] == NULL)
+		return refuse_name(engines, settings);
+	*ret_store = engines[i]->open(settings);
+	return *ret_store == NULL ? ZONE_NO_MEMORY : ZONE_OK;
+}
+
+/* --- News */
 
 void store_news_clear(struct store_news *news)
 {

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store: where projects, root keys, clusters, zones and token keys live between processes. A
- * table of functions, so that a shared engine for fleets can come beside SQLite. Nothing in it is
- * secret: EZKs and DEKs are there in wrapped form only.
+ * The store: where projects, root keys, clusters, zones and token keys live between processes. An
+ * engine is a folder beside sqlite/ and a row, so that one for fleets can come beside SQLite.
+ * Nothing in it is secret: EZKs and DEKs are there in wrapped form only.
  *
  * A transaction is a list of changes that happens whole or not at all; a crash at any point leaves
  * the old or the new state. Every change compares the revision it was based on (0 = the row must be
@@ -119,13 +119,22 @@ struct store {
 	const struct store_operations *operations;
 };
 
-/*
- * SQLite 3, rollback journal. `path` is copied. No file is touched before the first read or write;
- * the first write makes the folders (0700) and the file (0600). The calls on one store are the
- * caller's to serialise; several stores need not know of each other. NULL: no memory.
- *
- * One connection at a time in a process, opened for each call and closed after it, under a mutex
- * that forks wait for; inside flock() on PATH.lock, so that the file is never opened beside another
- * of our processes' transaction.
- */
-struct store *store_sqlite_new(const char *path);
+/* What is configured of a store, in section [store]. */
+struct store_settings {
+	const char *backend;	/* the engine's name */
+	const char *backend_at; /* where that is set: file and line, for messages; NULL: nowhere */
+	const char *path;	/* of a file */
+};
+
+/* An engine. Where the module is put together there is a list of them; a test may have a longer
+ * one. */
+struct store_engine {
+	const char *name;
+	/* Copies what it keeps of the settings; touches no file and no network. NULL: no memory. */
+	struct store *(*open)(const struct store_settings *settings);
+};
+
+/* By the engine that the settings name, of a list that ends with NULL. ZONE_INVALID, logged with
+ * the names that there are: no engine has that name. */
+enum zone_status store_open(const struct store_engine *const engines[],
+			    const struct store_settings *settings, struct store **ret_store);

@@ -68,6 +68,7 @@ static void every_setting_has_a_default(void **state)
 	assert_int_equal(config.aws_call_timeout_ms, 15000);
 	assert_int_equal(config.log_level, LOG_WARNING);
 	assert_string_equal(config.log_to, "stderr");
+	assert_string_equal(config.store_backend, "sqlite");
 	assert_null(config.default_root_key);
 	assert_false(config.slots_free);
 	config_clear(&config);
@@ -87,6 +88,8 @@ static void settings_reach_their_fields(void **state)
 				   "[slots]\nfree = true\nlogin_required = true\n"
 				   "[crypto]\nfips = true\n[log]\nlevel = debug\nto = syslog\n"));
 	assert_string_equal(config.store_path, "/srv/store.db");
+	assert_string_equal(config.store_backend, "sqlite");
+	assert_int_equal(config.store_backend_line, 3);
 	assert_string_equal(config.default_root_key, "local:main");
 	assert_int_equal(config.lease_seconds, 0);
 	assert_int_equal(config.kms_renew, CONFIG_RENEW_ZONE);
@@ -126,7 +129,7 @@ static void a_value_of_the_wrong_form_is_an_error_that_says_the_right_one(void *
 	refuses("[slots]\nfree = yes\n", "should be true or false");
 	refuses("[log]\nlevel = loud\n", "should be one of: off error warning info debug");
 	refuses("[store]\npath = /a\n  /b\n", "should be one line of text");
-	refuses("[store]\nbackend = dynamodb\n", "should be one of: sqlite");
+	refuses("[store]\nbackend = 'sqlite'\n", "should be the value alone, without quotes");
 	refuses("[aws]\nmulti_region_order = us-west-2, eu-west-1\n",
 		"should be names of at most 31 regions with spaces between");
 	refuses("[aws]\nmulti_region_order = us-west-2 eu_west_1\n", "line 2");

@@ -3,6 +3,7 @@
 /* The store's functions: each visit takes the lock, opens a connection, does its work and leaves
  * nothing open. */
 #include "zones/store/sqlite/sqlite.h"
+#include "zones/store/sqlite/engine.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/encode.h"
@@ -443,16 +444,18 @@ static const struct store_operations operations = {
 	.abandon = sqlite_abandon,
 };
 
-struct store *store_sqlite_new(const char *path)
+static struct store *sqlite_open(const struct store_settings *settings)
 {
 	struct store_sqlite *store = calloc(1, sizeof(*store));
 
 	if (store == NULL)
 		return NULL;
 	store->store.operations = &operations;
-	store->path = strdup(path);
+	store->path = strdup(settings->path);
 	if (store->path != NULL)
 		return &store->store;
 	sqlite_free(&store->store);
 	return NULL;
 }
+
+const struct store_engine store_sqlite = {.name = "sqlite", .open = sqlite_open};
