@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-ECB, CBC, CBC with padding and CTR as operations. The key schedule is the session's
- * (keyed.c); a start is an IV. */
+ * (ready_keys.c); a start is an IV. */
 #include "mechanisms/cipher.h"
 
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
 	const struct aes_message message = {.iv = parameter->iv};
 
-	return aes_start(op->keyed->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
+	return aes_start(op->key->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
 }
 
 /* What fails here is data: a length or a padding. */
@@ -23,7 +23,7 @@ CK_RV aes_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_
 		*ret_len = 0;
 		return CKR_OK;
 	}
-	if (!aes_update(op->keyed->aes, in, out, ret_len))
+	if (!aes_update(op->key->aes, in, out, ret_len))
 		return data_invalid(op);
 	op->pending += in.len - *ret_len;
 	return CKR_OK;
@@ -32,7 +32,7 @@ CK_RV aes_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_
 CK_RV aes_last(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
 {
 	(void)in;
-	return aes_finish(op->keyed->aes, out, ret_len) ? CKR_OK : data_invalid(op);
+	return aes_finish(op->key->aes, out, ret_len) ? CKR_OK : data_invalid(op);
 }
 
 CK_RV aes_once(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)

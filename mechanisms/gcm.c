@@ -16,8 +16,8 @@ static CK_RV start(struct operation *op, struct parameter *parameter)
 	};
 
 	op->tag_len = parameter->tag_len;
-	op->held_max = SIZE_MAX;
-	return aes_start(op->keyed->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
+	op->collected_max = SIZE_MAX;
+	return aes_start(op->key->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
 }
 
 static CK_RV seal_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
@@ -42,7 +42,7 @@ const struct cipher_class seal_class = {
 /* The index is taken whatever comes of it. */
 static CK_RV chunk_start(struct operation *op, struct parameter *parameter)
 {
-	struct object *key = op->keyed->object;
+	struct object *key = op->key->object;
 
 	if (!object_has_chunks(key) || object_has(key, OBJECT_EXTRACTABLE)) {
 		log_warning(
@@ -79,7 +79,7 @@ static CK_RV open_once(struct operation *op, struct bytes in, uint8_t *out, size
 	struct bytes text = bytes(in.data, in.len - op->tag_len);
 	size_t none;
 
-	if (!aes_set_tag(op->keyed->aes, tag))
+	if (!aes_set_tag(op->key->aes, tag))
 		return CKR_FUNCTION_FAILED;
 	TRY(aes_part(op, text, out, ret_len));
 	return aes_last(op, text, NULL, &none);
@@ -87,6 +87,6 @@ static CK_RV open_once(struct operation *op, struct bytes in, uint8_t *out, size
 
 const struct cipher_class open_class = {
 	.start = start,
-	.bounds = {open_bound, held_part_bound, held_last_bound},
-	.runs = {open_once, held_part, held_last},
+	.bounds = {open_bound, collected_part_bound, collected_last_bound},
+	.runs = {open_once, collected_part, collected_last},
 };

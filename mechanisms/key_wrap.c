@@ -11,7 +11,7 @@
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
 	(void)parameter;
-	op->held_max = AES_WRAP_MAX + KW_OVERHEAD_MAX;
+	op->collected_max = AES_WRAP_MAX + KW_OVERHEAD_MAX;
 	return CKR_OK;
 }
 
@@ -23,8 +23,8 @@ static CK_RV encrypt_bound(const struct operation *op, size_t in_len, size_t *re
 
 static CK_RV encrypt(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
 {
-	return kw_wrap(op->mechanism, op->keyed->aes, in, out, ret_len) ? CKR_OK
-									: CKR_FUNCTION_FAILED;
+	return kw_wrap(op->mechanism, op->key->aes, in, out, ret_len) ? CKR_OK
+								      : CKR_FUNCTION_FAILED;
 }
 
 static CK_RV decrypt_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
@@ -35,20 +35,20 @@ static CK_RV decrypt_bound(const struct operation *op, size_t in_len, size_t *re
 
 static CK_RV decrypt(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
 {
-	return kw_unwrap(op->mechanism, op->keyed->aes, in, out, ret_len)
+	return kw_unwrap(op->mechanism, op->key->aes, in, out, ret_len)
 		       ? CKR_OK
 		       : CKR_ENCRYPTED_DATA_INVALID;
 }
 
 const struct cipher_class kw_encrypt_class = {
 	.start = start,
-	.bounds = {encrypt_bound, held_part_bound, held_last_bound},
-	.runs = {encrypt, held_part, held_last},
+	.bounds = {encrypt_bound, collected_part_bound, collected_last_bound},
+	.runs = {encrypt, collected_part, collected_last},
 };
 
 const struct cipher_class kw_decrypt_class = {
 	.start = start,
-	.bounds = {decrypt_bound, held_part_bound, held_last_bound},
-	.runs = {decrypt, held_part, held_last},
+	.bounds = {decrypt_bound, collected_part_bound, collected_last_bound},
+	.runs = {decrypt, collected_part, collected_last},
 	.inexact = true,
 };

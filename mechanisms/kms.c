@@ -6,12 +6,11 @@
 
 #include "base/log.h"
 #include "objects/error.h"
-#include "session/state.h"
 
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
 	op->context = TAKE(parameter->context);
-	op->held_max = op->kind == OPERATION_DECRYPT ? KMS_BLOB_MAX : KMS_PLAINTEXT_MAX;
+	op->collected_max = op->kind == OPERATION_DECRYPT ? KMS_BLOB_MAX : KMS_PLAINTEXT_MAX;
 	return CKR_OK;
 }
 
@@ -39,7 +38,7 @@ static CK_RV ask(struct operation *op, ask_kms *function, struct bytes in, uint8
 	const struct kms_context none = {0};
 	size_t bound;
 
-	TRY(error_of_zone(function(objects_zones(op->session->objects), op->keyed->object->entry,
+	TRY(error_of_zone(function(objects_zones(op->objects), op->key->object->entry,
 				   op->context == NULL ? &none : &op->context->pairs, in, &answer),
 			  ERROR_KMS));
 	TRY(op->class->bounds[STEP_ONCE](op, in.len, &bound));
@@ -66,14 +65,14 @@ static CK_RV decrypt(struct operation *op, struct bytes in, uint8_t *out, size_t
 
 const struct cipher_class kms_encrypt_class = {
 	.start = start,
-	.bounds = {encrypt_bound, held_part_bound, held_last_bound},
-	.runs = {encrypt, held_part, held_last},
+	.bounds = {encrypt_bound, collected_part_bound, collected_last_bound},
+	.runs = {encrypt, collected_part, collected_last},
 	.inexact = true,
 };
 
 const struct cipher_class kms_decrypt_class = {
 	.start = start,
-	.bounds = {decrypt_bound, held_part_bound, held_last_bound},
-	.runs = {decrypt, held_part, held_last},
+	.bounds = {decrypt_bound, collected_part_bound, collected_last_bound},
+	.runs = {decrypt, collected_part, collected_last},
 	.inexact = true,
 };

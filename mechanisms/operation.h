@@ -1,18 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The active operation of a session: one of each kind, embedded in the session, so that none is
- * allocated. Who runs a step takes the operation out of the session; it ends with the scope unless
- * it is put back (run.c). That is the standard's rule that any error but CKR_BUFFER_TOO_SMALL ends
- * an operation.
+ * An operation, and what a mechanism does in its steps. A session has one of each kind, embedded,
+ * so that none is allocated; how they begin, run and end is session/run.h.
  */
 #pragma once
 
 #include "base/buffer.h"
+#include "base/macros.h"
 #include "crypto/digest.h"
-#include "session/keyed.h"
+#include "mechanisms/ready_key.h"
 #include "mechanisms/parameters.h"
-#include "session/session.h"
 
 enum operation_kind {
 	OPERATION_ENCRYPT, /* the same numbers as enum key_use */
@@ -30,7 +28,7 @@ enum step {
 
 struct operation;
 
-/* What a cipher does in a direction: rows in cipher.c and digest.c. */
+/* What a cipher does in a direction: see cipher.c and digest.c. */
 struct cipher_class {
 	/* Does the work of Init with parameters that live until it returns. */
 	CK_RV (*start)(struct operation *op, struct parameter *parameter);
@@ -54,16 +52,16 @@ enum stage {
 struct operation {
 	const struct cipher_class *class; /* NULL: none is active */
 	const struct mechanism *mechanism;
-	struct session *session;
+	struct objects *objects;
 	enum operation_kind kind;
 	enum stage stage;
-	struct keyed *keyed; /* the session's; NULL: a digest */
-	size_t tag_len;	     /* GCM, bytes */
-	size_t pending;	     /* bytes the cipher holds back */
-	size_t held_max;     /* where parts are only collected: how many bytes at most */
+	struct ready_key *key; /* the session's; NULL: a digest */
+	size_t tag_len;	       /* GCM, bytes */
+	size_t pending;	       /* bytes the cipher holds back */
 	struct context *context;
-	struct buffer held;   /* the parts collected */
-	struct buffer result; /* what a caller lacked room for */
+	struct buffer collected; /* the parts, where they are only collected, */
+	size_t collected_max;	 /* and how many bytes at most */
+	struct buffer result;	 /* what a caller lacked room for */
 	/* Stays from one operation to the next. */
 	struct digest *digest;
 	enum digest_kind digest_kind;
@@ -74,30 +72,16 @@ const struct cipher_class *cipher_class_find(const struct mechanism *mechanism,
 					     enum operation_kind kind);
 extern const struct cipher_class digest_class;
 
-/* C_EncryptInit, C_DecryptInit, C_DigestInit (no key). A NULL mechanism ends what is active. KMS
- * where a lease has ended. */
-CK_RV session_begin(struct session *session, enum operation_kind kind,
-		    const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
-/* A step, by the two-call rule: the length alone for a NULL `out` (an upper bound; asks nobody);
- * CKR_BUFFER_TOO_SMALL and the length for too little room. Only these two, and a part, leave the
- * operation active. */
-CK_RV session_run(struct session *session, enum operation_kind kind, enum step step,
-		  struct bytes in, CK_BYTE *out, CK_ULONG *out_len);
-/* C_DigestUpdate: a part without output. */
-CK_RV session_feed(struct session *session, enum operation_kind kind, struct bytes in);
-/* C_DigestKey. */
-CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE key);
-
 /* Ends it: wipes what it holds. Accepts one that is not active. */
 void operation_end(struct operation *op);
 /* And frees what stays between operations. */
 void operation_clear(struct operation *op);
 
 /* Parts that are only collected, for mechanisms that work on a whole. */
-CK_RV held_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
-CK_RV held_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
-CK_RV held_last_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
-CK_RV held_last(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
+CK_RV collected_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
+CK_RV collected_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
+CK_RV collected_last_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
+CK_RV collected_last(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
 
 /* An input of a length that is out of range, named for the direction. */
 static inline CK_RV len_range(const struct operation *op)

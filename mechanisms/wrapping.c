@@ -23,7 +23,7 @@ static size_t kw_max(const struct mechanism *mechanism, const struct parameter *
 	return kw_unwrapped_max(mechanism, len);
 }
 
-static CK_RV wrap_by_kw(struct keyed *by, const struct parameter *parameter, struct bytes value,
+static CK_RV wrap_by_kw(struct ready_key *by, const struct parameter *parameter, struct bytes value,
 			uint8_t *ret_wrapped)
 {
 	size_t len;
@@ -33,8 +33,9 @@ static CK_RV wrap_by_kw(struct keyed *by, const struct parameter *parameter, str
 									 : CKR_FUNCTION_FAILED;
 }
 
-static CK_RV unwrap_by_kw(struct keyed *by, const struct parameter *parameter, struct bytes wrapped,
-			  uint8_t *ret_secret, size_t *ret_len, struct ezk **ret_ezk)
+static CK_RV unwrap_by_kw(struct ready_key *by, const struct parameter *parameter,
+			  struct bytes wrapped, uint8_t *ret_secret, size_t *ret_len,
+			  struct ezk **ret_ezk)
 {
 	(void)parameter;
 	(void)ret_ezk;
@@ -61,7 +62,7 @@ static size_t pad_max(const struct mechanism *mechanism, const struct parameter 
 	return len % AES_BLOCK != 0 || len > AES_WRAP_MAX ? 0 : len;
 }
 
-static bool cipher(struct keyed *by, const struct parameter *parameter, struct bytes in,
+static bool cipher(struct ready_key *by, const struct parameter *parameter, struct bytes in,
 		   uint8_t *out, size_t *ret_len)
 {
 	const struct aes_message message = {parameter->iv, parameter->aad, parameter->tag_len};
@@ -74,15 +75,15 @@ static bool cipher(struct keyed *by, const struct parameter *parameter, struct b
 	return true;
 }
 
-static CK_RV wrap_by_cipher(struct keyed *by, const struct parameter *parameter, struct bytes value,
-			    uint8_t *ret_wrapped)
+static CK_RV wrap_by_cipher(struct ready_key *by, const struct parameter *parameter,
+			    struct bytes value, uint8_t *ret_wrapped)
 {
 	size_t len;
 
 	return cipher(by, parameter, value, ret_wrapped, &len) ? CKR_OK : CKR_FUNCTION_FAILED;
 }
 
-static CK_RV unwrap_by_cbc(struct keyed *by, const struct parameter *parameter,
+static CK_RV unwrap_by_cbc(struct ready_key *by, const struct parameter *parameter,
 			   struct bytes wrapped, uint8_t *ret_secret, size_t *ret_len,
 			   struct ezk **ret_ezk)
 {
@@ -109,7 +110,7 @@ static size_t gcm_max(const struct mechanism *mechanism, const struct parameter 
 	return len - parameter->tag_len;
 }
 
-static CK_RV unwrap_by_gcm(struct keyed *by, const struct parameter *parameter,
+static CK_RV unwrap_by_gcm(struct ready_key *by, const struct parameter *parameter,
 			   struct bytes wrapped, uint8_t *ret_secret, size_t *ret_len,
 			   struct ezk **ret_ezk)
 {
@@ -145,13 +146,13 @@ static size_t dek_max(const struct mechanism *mechanism, const struct parameter 
 	return len - DEK_WRAP_OVERHEAD;
 }
 
-static CK_RV wrap_by_zone(struct keyed *by, const struct parameter *parameter, struct bytes value,
-			  uint8_t *ret_wrapped)
+static CK_RV wrap_by_zone(struct ready_key *by, const struct parameter *parameter,
+			  struct bytes value, uint8_t *ret_wrapped)
 {
 	return error_of_zone(dek_wrap(by->ezk, value, parameter->aad, ret_wrapped), ERROR_WRAP);
 }
 
-static CK_RV unwrap_by_zone(struct keyed *by, const struct parameter *parameter,
+static CK_RV unwrap_by_zone(struct ready_key *by, const struct parameter *parameter,
 			    struct bytes wrapped, uint8_t *ret_secret, size_t *ret_len,
 			    struct ezk **ret_ezk)
 {

@@ -4,7 +4,7 @@
  * that was made ready. Rules about who may wrap what are in wrap.c and unwrap.c. */
 #pragma once
 
-#include "session/keyed.h"
+#include "mechanisms/ready_key.h"
 #include "mechanisms/parameters.h"
 
 /* What wrapping adds at most: CKM_CMEK_DEK_WRAP. */
@@ -18,12 +18,12 @@ struct wrap_method {
 	size_t (*value_max)(const struct mechanism *mechanism, const struct parameter *parameter,
 			    size_t len);
 	CK_RV(*wrap)
-	(struct keyed *by, const struct parameter *parameter, struct bytes value,
+	(struct ready_key *by, const struct parameter *parameter, struct bytes value,
 	 uint8_t *ret_wrapped);
 	/* CKR_WRAPPED_KEY_INVALID. *ret_ezk: the EZK version that was used, held, where it was
 	 * named by what was wrapped. */
 	CK_RV(*unwrap)
-	(struct keyed *by, const struct parameter *parameter, struct bytes wrapped,
+	(struct ready_key *by, const struct parameter *parameter, struct bytes wrapped,
 	 uint8_t *ret_secret, size_t *ret_len, struct ezk **ret_ezk);
 };
 

@@ -140,8 +140,8 @@ struct zones *objects_zones(struct objects *objects);
  * stays the same. */
 uint64_t objects_generation(const struct objects *objects);
 
-/* For whoever keeps what was made of keys (session/keyed.h), to be loaded in each call: grows when
- * an object of a session has gone or was replaced. Entries of the store: struct ezks_watch. */
+/* For whoever keeps what was made of keys (session/ready_keys.h), to be loaded in each call: grows
+ * when an object of a session has gone or was replaced. Entries of the store: struct ezks_watch. */
 const _Atomic uint64_t *objects_gone(const struct objects *objects);
 /* Is it still what its handle stands for? False also where memory lacks to tell. */
 bool objects_has(struct objects *objects, const struct object *object);

@@ -3,7 +3,7 @@
 /* PKCS #11, "Encryption functions" and "Decryption functions": only translation. The rules are in
  * session/run.c. */
 #include "objects/refusal.h"
-#include "mechanisms/operation.h"
+#include "session/run.h"
 
 CK_RV C_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {

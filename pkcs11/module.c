@@ -22,7 +22,7 @@
 #include "mechanisms/mechanism.h"
 #include "objects/refusal.h"
 #include "objects/report.h"
-#include "session/keyed.h"
+#include "session/ready_keys.h"
 #include "session/session.h"
 #include "zones/kms/audit.h"
 #include "zones/store/sqlite/engine.h"
@@ -356,7 +356,7 @@ CK_RV module_borrow_for(const char *function, struct module **ret_module)
 	audit_enter(function);
 	if (module == NULL)
 		return refusal_told(function, CKR_CRYPTOKI_NOT_INITIALIZED);
-	keyed_tidy_idle(module->objects);
+	ready_keys_tidy_idle(module->objects);
 	*ret_module = module;
 	return CKR_OK;
 }
@@ -368,7 +368,7 @@ void module_return(struct module **module)
 	if (*module == NULL)
 		return;
 	/* What the call has heard, or done. */
-	keyed_tidy_idle((*module)->objects);
+	ready_keys_tidy_idle((*module)->objects);
 	held = locked(&using);
 	if (--users == 0)
 		pthread_cond_broadcast(&unused);

@@ -5,7 +5,7 @@
 #include "objects/edit.h"
 #include "objects/refusal.h"
 #include "session/find.h"
-#include "session/keyed.h"
+#include "session/ready_keys.h"
 #include "session/output.h"
 #include "session/session.h"
 
@@ -67,7 +67,7 @@ CK_RV C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle)
 	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
 	TRY(told(edit_destroy(&editor, object)));
-	keyed_let_go(session, object);
+	ready_keys_let_go(session, object);
 	return CKR_OK;
 }
 
@@ -106,7 +106,7 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_hand
 	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
 	TRY(told(edit_change(&editor, object, attributes, count)));
-	keyed_let_go(session, object);
+	ready_keys_let_go(session, object);
 	return CKR_OK;
 }
 

@@ -31,20 +31,20 @@ static CK_RV find_digest(CK_MECHANISM_TYPE type, enum digest_kind *ret_digest)
 
 /* A salt that is a key is one that derives, as the base is, with all that is asked of that.
  * Whatever comes of both belongs where both belong, which is one zone. */
-static CK_RV salt_of_key(struct session *session, const struct keyed *by, struct object *salt,
+static CK_RV salt_of_key(struct session *session, const struct ready_key *by, struct object *salt,
 			 uint8_t **ret_secret)
 {
 	CK_RV rv;
 
 	TRY(key_begin(salt, ERROR_WRAP));
-	TRY(key_value(session, salt, ERROR_WRAP, ret_secret));
+	TRY(key_value(session->objects, salt, ERROR_WRAP, ret_secret));
 	rv = error_of_zone(object_unite(by->object, salt), ERROR_WRAP);
 	return rv == CKR_KEY_NOT_WRAPPABLE ? CKR_KEY_FUNCTION_NOT_PERMITTED : rv;
 }
 
 /* The base key's value has been read. ret_secret: what the salt lies in, if it is a key's. */
-static CK_RV find_salt(struct session *session, const struct keyed *by, const CK_HKDF_PARAMS *hkdf,
-		       uint8_t **ret_secret, struct bytes *ret_salt)
+static CK_RV find_salt(struct session *session, const struct ready_key *by,
+		       const CK_HKDF_PARAMS *hkdf, uint8_t **ret_secret, struct bytes *ret_salt)
 {
 	AUTO(object_releasep) struct object *salt = NULL;
 
@@ -106,8 +106,9 @@ static void inherit(const struct object *base, struct object *key)
 		key->flags |= OBJECT_NEVER_EXTRACTABLE;
 }
 
-static CK_RV derive(struct session *session, struct keyed *by, const CK_HKDF_PARAMS *hkdf_params,
-		    struct template *template, CK_OBJECT_HANDLE *ret_handle)
+static CK_RV derive(struct session *session, struct ready_key *by,
+		    const CK_HKDF_PARAMS *hkdf_params, struct template *template,
+		    CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(object_releasep) struct object *key = NULL;
 	AUTO(secret_freep) uint8_t *base = NULL, *salt = NULL;
@@ -117,8 +118,8 @@ static CK_RV derive(struct session *session, struct keyed *by, const CK_HKDF_PAR
 	TRY(find_len(template, &derivation, &derivation.len));
 	template->value_len = derivation.len;
 	TRY(template_make_key(TEMPLATE_DERIVE, template, template->token, &key));
-	TRY(keyed_begin(session, by));
-	TRY(key_value(session, by->object, ERROR_WRAP, &base));
+	TRY(ready_key_begin(by, session->objects, session->realtime_ms));
+	TRY(key_value(session->objects, by->object, ERROR_WRAP, &base));
 	derivation.base = bytes(base, by->object->value_len);
 	TRY(find_salt(session, by, hkdf_params, &salt, &derivation.salt));
 	inherit(by->object, key);
@@ -137,7 +138,7 @@ CK_RV session_derive(struct session *session, const CK_MECHANISM *mechanism,
 	struct template template;
 	CK_OBJECT_HANDLE handle;
 	CK_MECHANISM given;
-	struct keyed *by;
+	struct ready_key *by;
 
 	if (mechanism == NULL || ret_key == NULL || (attributes == NULL && count != 0))
 		return CKR_ARGUMENTS_BAD;

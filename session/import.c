@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "objects/error.h"
 #include "objects/zone_limits.h"
-#include "session/keyed.h"
+#include "session/ready_keys.h"
 #include "mechanisms/parameters.h"
 #include "session/state.h"
 
@@ -38,7 +38,7 @@ static enum zone_status import(struct session *session, struct uid project,
 				      wrapped, names, ret_zone);
 }
 
-static CK_RV import_to_token(struct session *session, struct keyed *root,
+static CK_RV import_to_token(struct session *session, struct ready_key *root,
 			     const struct parameter *parameter, struct bytes wrapped,
 			     const struct template *template, struct object *wished,
 			     CK_OBJECT_HANDLE *ret_handle)
@@ -84,8 +84,9 @@ static CK_RV make_zone(const struct object *wished, struct ezk *ezk, struct obje
 	return *ret_zone == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
 
-static CK_RV import_to_session(struct session *session, struct keyed *root, struct bytes wrapped,
-			       const struct object *wished, CK_OBJECT_HANDLE *ret_handle)
+static CK_RV import_to_session(struct session *session, struct ready_key *root,
+			       struct bytes wrapped, const struct object *wished,
+			       CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(object_releasep) struct object *zone = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
@@ -102,7 +103,7 @@ static CK_RV import_to_session(struct session *session, struct keyed *root, stru
 	return session_add(session, &zone, ret_handle);
 }
 
-CK_RV session_import_zone(struct session *session, struct keyed *root,
+CK_RV session_import_zone(struct session *session, struct ready_key *root,
 			  const struct parameter *parameter, struct bytes wrapped,
 			  const struct template *template, CK_OBJECT_HANDLE *ret_handle)
 {

@@ -31,11 +31,11 @@ CK_RV session_add(struct session *session, struct object **object, CK_OBJECT_HAN
 CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,
 		      CK_OBJECT_HANDLE *ret_handle);
 
-struct keyed;
+struct ready_key;
 struct parameter;
 /* C_WrapKey and C_UnwrapKey by a root key: of zones. */
-CK_RV session_export_zone(struct session *session, struct keyed *root, struct object *zone,
+CK_RV session_export_zone(struct session *session, struct ready_key *root, struct object *zone,
 			  CK_BYTE *out, CK_ULONG *out_len);
-CK_RV session_import_zone(struct session *session, struct keyed *root,
+CK_RV session_import_zone(struct session *session, struct ready_key *root,
 			  const struct parameter *parameter, struct bytes wrapped,
 			  const struct template *template, CK_OBJECT_HANDLE *ret_handle);

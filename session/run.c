@@ -6,35 +6,11 @@
  * buffer"), and which returns end an operation. Ownership is the rule: an operation is taken out of
  * the session and dies with the scope; the one way to keep it is to put it back.
  */
-#include "mechanisms/operation.h"
+#include "session/run.h"
 
 #include "base/secret.h"
 #include "session/output.h"
 #include "session/state.h"
-
-void operation_end(struct operation *op)
-{
-	if (op->context != NULL)
-		context_free(op->context);
-	/* Failed too, though there is nothing to free: the next operation begins with memory again.
-	 */
-	if (op->held.data != NULL || op->held.failed)
-		buffer_clear(&op->held);
-	if (op->result.data != NULL || op->result.failed)
-		buffer_clear(&op->result);
-	op->context = NULL;
-	if (op->keyed != NULL)
-		keyed_done(op->keyed);
-	op->keyed = NULL;
-	op->class = NULL;
-}
-
-void operation_clear(struct operation *op)
-{
-	operation_end(op);
-	digest_free(op->digest);
-	op->digest = NULL;
-}
 
 static void operation_endp(struct operation **op)
 {
@@ -56,12 +32,13 @@ static CK_RV put_back(struct operation **op, enum stage stage, CK_RV rv)
 	return rv;
 }
 
-static CK_RV fill(struct operation *op, const CK_MECHANISM *given, CK_OBJECT_HANDLE key)
+static CK_RV fill(struct session *session, struct operation *op, const CK_MECHANISM *given,
+		  CK_OBJECT_HANDLE key)
 {
 	enum key_use use = (enum key_use)op->kind;
 
-	TRY(session_key(op->session, use, given->mechanism, key, &op->keyed));
-	op->mechanism = op->keyed->mechanism;
+	TRY(session_key(session, use, given->mechanism, key, &op->key));
+	op->mechanism = op->key->mechanism;
 	op->class = cipher_class_find(op->mechanism, op->kind);
 	return op->class == NULL ? CKR_MECHANISM_INVALID : CKR_OK;
 }
@@ -75,13 +52,13 @@ static CK_RV fill_digest(struct operation *op, const CK_MECHANISM *given)
 	return CKR_OK;
 }
 
-static CK_RV start(struct operation *op, const CK_MECHANISM *given)
+static CK_RV start(const struct session *session, struct operation *op, const CK_MECHANISM *given)
 {
 	AUTO(parameter_clear) struct parameter parameter = {0};
 
 	TRY(parameter_read(op->mechanism, given, &parameter));
-	if (op->keyed != NULL)
-		TRY(keyed_begin(op->session, op->keyed));
+	if (op->key != NULL)
+		TRY(ready_key_begin(op->key, op->objects, session->realtime_ms));
 	return op->class->start(op, &parameter);
 }
 
@@ -96,11 +73,11 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
 	if (op->class != NULL)
 		return put_back(&op, op->stage, CKR_OPERATION_ACTIVE);
 	memcpy(&given, (const void *)mechanism, sizeof(given));
-	op->session = session;
+	op->objects = session->objects;
 	op->kind = kind;
 	op->pending = 0;
-	TRY(kind == OPERATION_DIGEST ? fill_digest(op, &given) : fill(op, &given, key));
-	TRY(start(op, &given));
+	TRY(kind == OPERATION_DIGEST ? fill_digest(op, &given) : fill(session, op, &given, key));
+	TRY(start(session, op, &given));
 	return put_back(&op, STAGE_FRESH, CKR_OK);
 }
 
@@ -147,8 +124,6 @@ static CK_RV run_into(struct operation *op, enum step step, struct bytes in, uin
 {
 	CK_RV rv;
 
-	if (op->keyed != NULL)
-		TRY(keyed_continue(op->session, op->keyed));
 	if (in.data != out && ranges_meet(in, out, bound))
 		rv = run_on_copy(op, step, in, out, ret_len);
 	else
@@ -185,16 +160,22 @@ static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_U
 	return CKR_OK;
 }
 
-/* There is no buffer, or it may be too small: a caller who only lacks room may come again. */
-static CK_RV answer_short(struct operation **op, enum step step, struct bytes in, size_t bound,
-			  CK_BYTE *out, CK_ULONG *out_len)
+/* There is no buffer, or it is too small: a caller who only lacks room may come again. */
+static CK_RV answer_len(struct operation **op, size_t bound, const CK_BYTE *out, CK_ULONG *out_len)
 {
-	if (out != NULL && (*op)->class->inexact && step != STEP_PART) {
-		TRY(run_aside(*op, step, in, bound));
-		return hand_over(op, step, out, out_len);
-	}
 	put_ulong(out_len, bound);
 	return put_back(op, (*op)->stage, out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
+}
+
+/* Is it known only afterwards whether the buffer is too small? */
+static bool works_aside(const struct operation *op, enum step step, const CK_BYTE *out)
+{
+	return out != NULL && op->class->inexact && step != STEP_PART;
+}
+
+static CK_RV may_go_on(const struct session *session, struct operation *op)
+{
+	return op->key == NULL ? CKR_OK : ready_key_continue(op->key, session->realtime_ms);
 }
 
 CK_RV session_run(struct session *session, enum operation_kind kind, enum step step,
@@ -203,18 +184,25 @@ CK_RV session_run(struct session *session, enum operation_kind kind, enum step s
 	/* Ours from here on, so that every return ends the operation unless it is put back. */
 	AUTO(operation_endp) struct operation *op = take_operation(session, kind);
 	size_t bound, len;
+	bool has_room;
 
 	if (op == NULL || !step_fits(op, step))
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (!bytes_valid(in) || out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if (has_result(op) && out != NULL && op->keyed != NULL)
-		TRY(keyed_continue(op->session, op->keyed));
+	if (has_result(op) && out != NULL)
+		TRY(may_go_on(session, op));
 	if (has_result(op))
 		return hand_over(&op, step, out, out_len);
 	TRY(op->class->bounds[step](op, in.len, &bound));
-	if (out == NULL || get_ulong(out_len) < bound)
-		return answer_short(&op, step, in, bound, out, out_len);
+	has_room = out != NULL && get_ulong(out_len) >= bound;
+	if (!has_room && !works_aside(op, step, out))
+		return answer_len(&op, bound, out, out_len);
+	TRY(may_go_on(session, op));
+	if (!has_room) {
+		TRY(run_aside(op, step, in, bound));
+		return hand_over(&op, step, out, out_len);
+	}
 	TRY(run_into(op, step, in, out, bound, &len));
 	put_ulong(out_len, len);
 	return step == STEP_PART ? put_back(&op, STAGE_PARTS, CKR_OK) : CKR_OK;
@@ -244,7 +232,7 @@ static CK_RV feed_value(struct operation *op, struct object *key)
 	    (key->flags & OBJECT_EXTRACTABLE) == 0)
 		return CKR_KEY_INDIGESTIBLE;
 	TRY(key_begin(key, ERROR_USE));
-	TRY(key_value(op->session, key, ERROR_USE, &value));
+	TRY(key_value(op->objects, key, ERROR_USE, &value));
 	return op->class->runs[STEP_PART](op, bytes(value, key->value_len), NULL, &len);
 }
 

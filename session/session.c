@@ -23,8 +23,8 @@ static void session_free(struct session *session)
 
 	for (i = 0; i < OPERATION_KIND_COUNT; i++)
 		operation_clear(&session->operations[i]);
-	for (i = 0; i < KEYED_COUNT; i++)
-		keyed_clear(&session->keyed.places[i]);
+	for (i = 0; i < READY_KEYS_COUNT; i++)
+		ready_key_clear(&session->ready.places[i]);
 	search_clear(&session->search);
 	free(session);
 }
@@ -80,7 +80,7 @@ CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handl
 	struct tokens *tokens;
 
 	TRY(table_enter(&inside, &objects, &tokens));
-	keyed_tidy_idle(objects);
+	ready_keys_tidy_idle(objects);
 	if (ret_handle == NULL)
 		return CKR_ARGUMENTS_BAD;
 	if ((flags & CKF_SERIAL_SESSION) == 0)
@@ -93,7 +93,7 @@ CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handl
 	session->read_write = (flags & CKF_RW_SESSION) != 0;
 	session->objects = objects;
 	session->tokens = tokens;
-	keyed_init(&session->keyed, objects);
+	ready_keys_init(&session->ready, objects);
 	TRY(move_in(session, ret_handle));
 	session = NULL;
 	return CKR_OK;
@@ -112,7 +112,7 @@ static CK_RV not_found(void)
  * does. The time is not looked at while there is no lease. */
 static void enter(struct session *session)
 {
-	const struct ezks_watch *watch = &session->keyed.watch;
+	const struct ezks_watch *watch = &session->ready.watch;
 	int64_t wipe_at = atomic_load_explicit(watch->wipe_at, memory_order_relaxed);
 
 	session->realtime_ms = INT64_MAX;
@@ -122,7 +122,7 @@ static void enter(struct session *session)
 	if (session->realtime_ms < wipe_at)
 		return;
 	ezks_sweep(objects_zones(session->objects));
-	keyed_tidy(session);
+	ready_keys_tidy(session);
 }
 
 CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
@@ -154,8 +154,8 @@ void session_return(struct session **session)
 	if (*session == NULL)
 		return;
 	/* After what the call has heard or done, and what others have. */
-	if (!keyed_is_tidy(&(*session)->keyed))
-		keyed_tidy(*session);
+	if (!ready_keys_is_tidy(&(*session)->ready))
+		ready_keys_tidy(*session);
 	take_reason(*session);
 	pthread_mutex_unlock(&(*session)->place->lock);
 }
@@ -171,7 +171,7 @@ static void move_out(struct place *place)
 
 	session_free(session);
 	if (objects_remove_session(objects, handle))
-		keyed_visit_idle();
+		ready_keys_visit_idle();
 	table_give_back(place);
 }
 
@@ -193,7 +193,7 @@ CK_RV session_close(CK_SESSION_HANDLE handle)
 	struct place *place;
 
 	TRY(table_enter(&inside, &objects, &tokens));
-	keyed_tidy_idle(objects);
+	ready_keys_tidy_idle(objects);
 	place = table_unlink(handle);
 	if (place == NULL)
 		return CKR_SESSION_HANDLE_INVALID;
@@ -208,7 +208,7 @@ CK_RV session_close_all(CK_SLOT_ID slot)
 	struct tokens *tokens;
 
 	TRY(table_enter(&inside, &objects, &tokens));
-	keyed_tidy_idle(objects);
+	ready_keys_tidy_idle(objects);
 	TRY(token_exists(tokens, slot));
 	move_all_out(table_unlink_all(&slot));
 	return CKR_OK;
@@ -257,7 +257,7 @@ CK_RV session_logout(CK_SESSION_HANDLE handle)
 	TRY(tokens_logout(session->tokens, session->slot));
 	/* PKCS #11 2.40, C_Logout: "all private session objects […] are destroyed". */
 	objects_remove_private(session->objects, session->slot);
-	keyed_tidy_now(session);
+	ready_keys_tidy_now(session);
 	return CKR_OK;
 }
 

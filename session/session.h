@@ -46,7 +46,7 @@ bool session_is_read_write(const struct session *session);
 struct objects *session_objects(const struct session *session);
 struct tokens *session_tokens(const struct session *session);
 /* The object behind a handle, held; not a private one while login is enforced and nobody is logged
- * in. (Keys that are used again and again: session/keyed.h.) `invalid` is what a missing one
+ * in. (Keys that are used again and again: session/ready_keys.h.) `invalid` is what a missing one
  * answers (CKR_KEY_HANDLE_INVALID, CKR_OBJECT_HANDLE_INVALID …). */
 CK_RV session_object(struct session *session, CK_OBJECT_HANDLE handle, CK_RV invalid,
 		     struct object **ret_object);

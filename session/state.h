@@ -4,7 +4,7 @@
 #pragma once
 
 #include "session/find.h"
-#include "session/keyed.h"
+#include "session/ready_keys.h"
 #include "mechanisms/operation.h"
 #include "session/session.h"
 
@@ -21,6 +21,6 @@ struct session {
 	struct objects *objects;
 	struct tokens *tokens;
 	struct operation operations[OPERATION_KIND_COUNT];
-	struct keyed_cache keyed;
+	struct ready_keys ready;
 	struct search search;
 };

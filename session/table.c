@@ -7,7 +7,7 @@
 
 #include "base/fork.h"
 #include "base/free.h"
-#include "session/keyed.h"
+#include "session/ready_keys.h"
 
 enum {
 	INDEX_BITS = 20, /* a million sessions at once */
@@ -43,7 +43,7 @@ static struct {
 static void before_fork(void)
 {
 	if (!fork_is_child())
-		keyed_before_fork();
+		ready_keys_before_fork();
 }
 
 /* Handlers can't be taken back, so once. */
@@ -58,7 +58,7 @@ CK_RV sessions_start(struct objects *objects, struct tokens *tokens)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&table.lock);
 
 	pthread_once(&once, watch_forks);
-	keyed_start();
+	ready_keys_start();
 	table.objects = objects;
 	table.tokens = tokens;
 	table.started = true;

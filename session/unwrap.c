@@ -13,7 +13,7 @@
 
 /* What comes out of a zone is the zone's; what comes out of a key belongs where that key does,
  * also if that is only said later. */
-static CK_RV stamp(const struct keyed *by, struct ezk *used, struct object *key)
+static CK_RV stamp(const struct ready_key *by, struct ezk *used, struct object *key)
 {
 	struct ezk *zone = used != NULL ? used : by->ezk;
 
@@ -23,7 +23,7 @@ static CK_RV stamp(const struct keyed *by, struct ezk *used, struct object *key)
 	return CKR_OK;
 }
 
-static CK_RV make(struct session *session, const struct keyed *by, struct ezk *used,
+static CK_RV make(struct session *session, const struct ready_key *by, struct ezk *used,
 		  const struct template *template, struct bytes value, CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(object_releasep) struct object *key = NULL;
@@ -36,9 +36,9 @@ static CK_RV make(struct session *session, const struct keyed *by, struct ezk *u
 	return session_add_key(session, template, &key, ret_handle);
 }
 
-static CK_RV unwrap_by(struct session *session, struct keyed *by, const struct parameter *parameter,
-		       struct bytes wrapped, const struct template *template,
-		       CK_OBJECT_HANDLE *ret_handle)
+static CK_RV unwrap_by(struct session *session, struct ready_key *by,
+		       const struct parameter *parameter, struct bytes wrapped,
+		       const struct template *template, CK_OBJECT_HANDLE *ret_handle)
 {
 	const struct wrap_method *method = wrap_method_find(by->mechanism);
 	AUTO(secret_freep) uint8_t *value = NULL;
@@ -51,14 +51,14 @@ static CK_RV unwrap_by(struct session *session, struct keyed *by, const struct p
 	value = secret_new(len);
 	if (value == NULL)
 		return CKR_HOST_MEMORY;
-	TRY(keyed_begin(session, by));
+	TRY(ready_key_begin(by, session->objects, session->realtime_ms));
 	TRY(method->unwrap(by, parameter, wrapped, value, &len, &used));
-	TRY(keyed_verified(by, used));
+	TRY(ready_key_verified(by, used));
 	return make(session, by, used, template, bytes(value, len), ret_handle);
 }
 
 /* What was wrapped names the version that is to be used, and which is held to its own record. */
-static CK_RV keep_to_version(const struct keyed *by, struct bytes wrapped,
+static CK_RV keep_to_version(const struct ready_key *by, struct bytes wrapped,
 			     struct zone_limits *limits, struct object *model)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
@@ -105,7 +105,7 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 	struct object model;
 	CK_OBJECT_HANDLE handle;
 	CK_MECHANISM given;
-	struct keyed *by;
+	struct ready_key *by;
 
 	if (mechanism == NULL || ret_key == NULL || wrapped.data == NULL ||
 	    (attributes == NULL && count != 0))

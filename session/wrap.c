@@ -68,27 +68,27 @@ static CK_RV may_wrap(const struct session *session, const struct object *by,
 
 /* From here on both are of one zone, also if it is not known yet which: whoever has the wrapping
  * key can unwrap the other, wherever both go. */
-static CK_RV share_zone(struct keyed *by, struct object *key)
+static CK_RV share_zone(struct ready_key *by, struct object *key)
 {
 	if (by->ezk != NULL)
 		return error_of_zone(object_stamp(key, by->ezk), ERROR_WRAP);
 	return error_of_zone(object_unite(by->object, key), ERROR_WRAP);
 }
 
-static CK_RV wrap_key(struct session *session, const struct wrap_method *method, struct keyed *by,
-		      const struct parameter *parameter, struct object *key, CK_BYTE *out,
-		      size_t len)
+static CK_RV wrap_key(struct session *session, const struct wrap_method *method,
+		      struct ready_key *by, const struct parameter *parameter, struct object *key,
+		      CK_BYTE *out, size_t len)
 {
 	uint8_t wrapped[DEK_MAX + WRAP_OVERHEAD_MAX];
 	AUTO(secret_freep) uint8_t *value = NULL;
 
 	assert(len <= sizeof(wrapped));
-	TRY(keyed_begin(session, by));
-	if (object_ezk(key) != keyed_lease(by))
+	TRY(ready_key_begin(by, session->objects, session->realtime_ms));
+	if (object_ezk(key) != ready_key_lease(by))
 		TRY(key_begin(key, ERROR_WRAP));
-	TRY(key_value(session, key, ERROR_WRAP, &value));
+	TRY(key_value(session->objects, key, ERROR_WRAP, &value));
 	TRY(method->wrap(by, parameter, bytes(value, key->value_len), wrapped));
-	TRY(keyed_verified(by, NULL));
+	TRY(ready_key_verified(by, NULL));
 	/* Only now, so that a zone that refuses does not keep the key; and before a byte is in the
 	 * application's memory, so that no two zones have it, whatever other threads do. */
 	TRY(share_zone(by, key));
@@ -96,8 +96,9 @@ static CK_RV wrap_key(struct session *session, const struct wrap_method *method,
 	return CKR_OK;
 }
 
-static CK_RV wrap_by(struct session *session, struct keyed *by, const struct parameter *parameter,
-		     struct object *key, CK_BYTE *out, CK_ULONG *out_len)
+static CK_RV wrap_by(struct session *session, struct ready_key *by,
+		     const struct parameter *parameter, struct object *key, CK_BYTE *out,
+		     CK_ULONG *out_len)
 {
 	const struct wrap_method *method = wrap_method_find(by->mechanism);
 	size_t len;
@@ -121,7 +122,7 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 	AUTO(parameter_clear) struct parameter parameter = {0};
 	AUTO(object_releasep) struct object *key = NULL;
 	CK_MECHANISM given;
-	struct keyed *by;
+	struct ready_key *by;
 
 	if (mechanism == NULL || out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
@@ -154,7 +155,7 @@ static bool is_under(const struct entry *zone, const struct entry *root_key)
 	return primary != NULL && has_wrap_by(primary, root_key->of_root_key.arn);
 }
 
-CK_RV session_export_zone(struct session *session, struct keyed *root, struct object *zone,
+CK_RV session_export_zone(struct session *session, struct ready_key *root, struct object *zone,
 			  CK_BYTE *out, CK_ULONG *out_len)
 {
 	AUTO(buffer_clear) struct buffer records = {0};

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rules that all operations share: the two-call rule, and what ends an operation. Table-driven
  * over the functions; what comes out of the ciphers is looked at elsewhere. */
-#include "mechanisms/operation.h"
+#include "session/run.h"
 
 #include "tests/support/session_fixture.h"
 

@@ -172,9 +172,9 @@ static bool has_schedule(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key)
 	AUTO(session_return) struct session *session = NULL;
 
 	check(session_borrow(handle, &session));
-	for (size_t i = 0; i < KEYED_COUNT; i++) {
-		if (session->keyed.places[i].handle == key)
-			return session->keyed.places[i].aes != NULL;
+	for (size_t i = 0; i < READY_KEYS_COUNT; i++) {
+		if (session->ready.places[i].handle == key)
+			return session->ready.places[i].aes != NULL;
 	}
 	return false;
 }

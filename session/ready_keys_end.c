@@ -2,42 +2,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How keys made ready are let go, so that none outlives what allows it: by the session that has
  * them, and of idle sessions by any other. */
-#include "session/keyed.h"
+#include "session/ready_keys.h"
 
-#include "session/keyed_private.h"
+#include "session/ready_keys_private.h"
 #include "session/state.h"
 #include "session/table.h"
 
-static bool is_over(struct session *session, const struct keyed *place)
+static bool is_over(struct session *session, const struct ready_key *place)
 {
 	return !objects_has(session->objects, place->object) ||
-	       !keyed_may_use(session, place->object);
+	       !ready_keys_may_use(session, place->object);
 }
 
-static void let_go(struct session *session, struct keyed *place)
+static void let_go(struct session *session, struct ready_key *place)
 {
-	if (keyed_is_busy(session, place))
+	if (ready_keys_is_busy(session, place))
 		place->over = true;
 	else
-		keyed_clear(place);
+		ready_key_clear(place);
 }
 
-static void tidy_place(struct session *session, struct keyed *place)
+static void tidy_place(struct session *session, struct ready_key *place)
 {
-	const struct ezk *lease = keyed_lease(place);
+	const struct ezk *lease = ready_key_lease(place);
 
 	if (is_over(session, place))
 		let_go(session, place);
 	else if (place->aes != NULL && lease != NULL && !ezk_leased(lease) &&
-		 !keyed_is_busy(session, place))
-		keyed_drop_schedule(place);
+		 !ready_keys_is_busy(session, place))
+		ready_key_drop_schedule(place);
 }
 
 static void tidy_all(struct session *session)
 {
-	for (size_t i = 0; i < KEYED_COUNT; i++)
-		if (session->keyed.places[i].handle != 0)
-			tidy_place(session, &session->keyed.places[i]);
+	for (size_t i = 0; i < READY_KEYS_COUNT; i++)
+		if (session->ready.places[i].handle != 0)
+			tidy_place(session, &session->ready.places[i]);
 }
 
 /* Sessions' objects come and go with each message, so this takes no lock and no clock; but for
@@ -51,8 +51,8 @@ static bool is_gone(struct session *session, const struct object *object)
 
 static void tidy_gone(struct session *session)
 {
-	for (size_t i = 0; i < KEYED_COUNT; i++) {
-		struct keyed *place = &session->keyed.places[i];
+	for (size_t i = 0; i < READY_KEYS_COUNT; i++) {
+		struct ready_key *place = &session->ready.places[i];
 
 		if (place->handle != 0 && is_gone(session, place->object))
 			let_go(session, place);
@@ -61,7 +61,7 @@ static void tidy_gone(struct session *session)
 
 static atomic_uint_fast64_t swept; /* idle sessions, at this news */
 
-void keyed_start(void)
+void ready_keys_start(void)
 {
 	atomic_store(&swept, 0);
 }
@@ -70,32 +70,32 @@ static void sweep_idle(uint64_t news)
 {
 	if (atomic_load_explicit(&swept, memory_order_relaxed) != news &&
 	    atomic_exchange(&swept, news) != news)
-		keyed_visit_idle();
+		ready_keys_visit_idle();
 }
 
-void keyed_init(struct keyed_cache *cache, struct objects *objects)
+void ready_keys_init(struct ready_keys *ready, struct objects *objects)
 {
-	cache->gone = objects_gone(objects);
-	cache->watch = ezks_watch(objects_zones(objects));
+	ready->gone = objects_gone(objects);
+	ready->watch = ezks_watch(objects_zones(objects));
 }
 
-void keyed_tidy(struct session *session)
+void ready_keys_tidy(struct session *session)
 {
-	struct keyed_cache *cache = &session->keyed;
-	uint64_t gone = atomic_load_explicit(cache->gone, memory_order_acquire);
-	uint64_t news = atomic_load_explicit(cache->watch.news, memory_order_acquire);
+	struct ready_keys *ready = &session->ready;
+	uint64_t gone = atomic_load_explicit(ready->gone, memory_order_acquire);
+	uint64_t news = atomic_load_explicit(ready->watch.news, memory_order_acquire);
 
-	if (news == cache->seen_news) {
+	if (news == ready->seen_news) {
 		tidy_gone(session);
 	} else {
 		tidy_all(session);
 		sweep_idle(news);
 	}
-	cache->seen_gone = gone;
-	cache->seen_news = news;
+	ready->seen_gone = gone;
+	ready->seen_news = news;
 }
 
-void keyed_tidy_idle(struct objects *objects)
+void ready_keys_tidy_idle(struct objects *objects)
 {
 	struct zones *zones = objects_zones(objects);
 
@@ -103,18 +103,18 @@ void keyed_tidy_idle(struct objects *objects)
 	sweep_idle(atomic_load_explicit(ezks_watch(zones).news, memory_order_acquire));
 }
 
-void keyed_visit_idle(void)
+void ready_keys_visit_idle(void)
 {
 	table_visit_idle(tidy_all);
 }
 
-void keyed_tidy_now(struct session *session)
+void ready_keys_tidy_now(struct session *session)
 {
 	tidy_all(session);
-	keyed_visit_idle();
+	ready_keys_visit_idle();
 }
 
-void keyed_let_go(struct session *session, const struct object *object)
+void ready_keys_let_go(struct session *session, const struct object *object)
 {
 	/* A change of an entry is news. */
 	if (object->owner == 0 || !object_is_shared(object))
@@ -126,18 +126,12 @@ void keyed_let_go(struct session *session, const struct object *object)
 
 static void wipe_schedules(struct session *session)
 {
-	for (size_t i = 0; i < KEYED_COUNT; i++)
-		if (!keyed_is_busy(session, &session->keyed.places[i]))
-			keyed_drop_schedule(&session->keyed.places[i]);
+	for (size_t i = 0; i < READY_KEYS_COUNT; i++)
+		if (!ready_keys_is_busy(session, &session->ready.places[i]))
+			ready_key_drop_schedule(&session->ready.places[i]);
 }
 
-void keyed_before_fork(void)
+void ready_keys_before_fork(void)
 {
 	table_visit_idle(wipe_schedules);
-}
-
-void keyed_done(struct keyed *keyed)
-{
-	if (keyed->over)
-		keyed_clear(keyed);
 }

@@ -19,11 +19,11 @@ static enum held held_by(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key)
 	enum held held = NOTHING;
 
 	assert_non_null(place);
-	for (size_t i = 0; i < KEYED_COUNT; i++) {
-		const struct keyed *keyed = &place->session->keyed.places[i];
+	for (size_t i = 0; i < READY_KEYS_COUNT; i++) {
+		const struct ready_key *ready = &place->session->ready.places[i];
 
-		if (keyed->handle == key)
-			held = keyed->aes != NULL ? SCHEDULE : KEY_ALONE;
+		if (ready->handle == key)
+			held = ready->aes != NULL ? SCHEDULE : KEY_ALONE;
 	}
 	pthread_mutex_unlock(&place->lock);
 	return held;

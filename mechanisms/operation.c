@@ -1,0 +1,58 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What operations share, whatever their mechanism: their end, and the collecting of parts. */
+#include "mechanisms/operation.h"
+
+void operation_end(struct operation *op)
+{
+	if (op->context != NULL)
+		context_free(op->context);
+	/* Failed too, though there is nothing to free: the next operation begins with memory again.
+	 */
+	if (op->collected.data != NULL || op->collected.failed)
+		buffer_clear(&op->collected);
+	if (op->result.data != NULL || op->result.failed)
+		buffer_clear(&op->result);
+	op->context = NULL;
+	if (op->key != NULL)
+		ready_key_done(op->key);
+	op->key = NULL;
+	op->class = NULL;
+}
+
+void operation_clear(struct operation *op)
+{
+	operation_end(op);
+	digest_free(op->digest);
+	op->digest = NULL;
+}
+
+/* --- Mechanisms that work on a whole: the last step does the work that STEP_ONCE does */
+
+CK_RV collected_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	if (in_len > op->collected_max - op->collected.len)
+		return len_range(op);
+	*ret_bound = 0;
+	return CKR_OK;
+}
+
+CK_RV collected_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	(void)out;
+	buffer_append(&op->collected, in);
+	*ret_len = 0;
+	return op->collected.failed ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+CK_RV collected_last_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	(void)in_len;
+	return op->class->bounds[STEP_ONCE](op, op->collected.len, ret_bound);
+}
+
+CK_RV collected_last(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	(void)in;
+	return op->class->runs[STEP_ONCE](op, buffer_bytes(&op->collected), out, ret_len);
+}
