@@ -34,7 +34,8 @@ def run_tests(build):
     subprocess.run(["ninja", "-C", build, "-t", "cleandead"], capture_output=True, check=True)
     for old in pathlib.Path(build).rglob("*.gcda"):
         old.unlink()
-    return subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", "--suite", "module"],
+    return subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", "--suite", "module",
+                           "--timeout-multiplier", "5"],
                           cwd=ROOT, capture_output=True, text=True, check=False)
 
 

@@ -78,7 +78,7 @@ def judge(name, moments, waits):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         place = Place(folder, 1)
-        place.configure(f"lease_seconds = {LEASE}\n", attempts=6)
+        place.configure(f"lease_seconds = {LEASE}\n", attempts=6, aws="attempt_timeout_ms = 60000\ncall_timeout_ms = 120000\n")
         place.forget()
         place.fake.faults.order(op="Decrypt", count=THROTTLED, status=400, type="ThrottlingException", message="Rate exceeded")
         good, bad = run(place)
