@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owner, group, mode, ACL and attributes. ACLs are extended attributes to the kernel, which is all
- * that is needed of them here. */
+/* Owner, group, mode, ACL and extended attributes. The kernel shows ACLs as extended attributes,
+ * and that view is all that is needed here. */
 #include "base/access.h"
 #include "base/buffer.h"
 #include "base/macros.h"
@@ -15,8 +15,8 @@
 
 /* --- Attributes */
 
-/* False, with an errno that is neither of those two: there is one, but it can't be read (ENOMEM:
- * for want of memory). */
+/* False, with an errno that is neither of those two: the attribute exists, but it can't be read
+ * (ENOMEM: out of memory). */
 static bool attribute_read(const char *path, const char *name, struct buffer *ret_value)
 {
 	ssize_t len = getxattr(path, name, NULL, 0);
@@ -40,7 +40,8 @@ static bool is_absent(int error)
 	return error == ENODATA || error == EOPNOTSUPP || error == ENOSYS;
 }
 
-/* Not those that vouch for the contents (security.ima, security.capability), which are new. */
+/* Attributes that vouch for the contents (security.ima, security.capability) are left out, since
+ * the contents are new. */
 static bool goes_along(const char *name)
 {
 	static const char *const beginnings[] = {"user.", "trusted.", "security.selinux",
@@ -52,7 +53,7 @@ static bool goes_along(const char *name)
 	return false;
 }
 
-/* From here on false is ENOMEM: what there is can't be seen. */
+/* From here on false means ENOMEM: what exists can't be read. */
 static bool copy_attribute(const char *path, const char *name, int fd)
 {
 	AUTO(buffer_clear) struct buffer value = {0};
@@ -84,7 +85,7 @@ static bool copy_attributes(const char *path, int fd)
 
 /* --- Modes and ACLs */
 
-/* Whoever was in the group is now among the others, or the other way round. */
+/* Members of the group are now among the others, or the other way round. */
 static mode_t without_group(mode_t mode)
 {
 	mode_t both = mode >> 3 & mode & 7;
@@ -95,8 +96,8 @@ static mode_t without_group(mode_t mode)
 static const char posix_acl[] = "system.posix_acl_access";
 static const char *const acls[] = {posix_acl, "system.nfs4_acl", "system.richacl"};
 
-/* acl(5) as <linux/posix_acl_xattr.h> has it: a version, then entries of 8 bytes: tag,
- * permissions, id. */
+/* The layout of acl(5) as <linux/posix_acl_xattr.h> defines it: a version, then entries of 8 bytes:
+ * tag, permissions, id. */
 enum { ACL_HEADER = 4, ACL_ENTRY = 8, ACL_GROUP = 0x04, ACL_OTHER = 0x20 };
 
 static uint16_t *acl_permissions(struct buffer *acl, unsigned tag)
@@ -122,7 +123,7 @@ static bool acl_without_group(const char *name, struct buffer *acl)
 	return true;
 }
 
-/* The ACL of that name; false: the file has none. `ret_acl` is empty if it can't be read. */
+/* The ACL of that name. False: the file has none. `ret_acl` is empty if it can't be read. */
 static bool has_acl(const char *path, const char *name, struct buffer *ret_acl)
 {
 	if (attribute_read(path, name, ret_acl))
@@ -137,7 +138,7 @@ static bool give_acl(int fd, const char *name, struct buffer *acl, bool same_gro
 	       fsetxattr(fd, name, acl->data, acl->len, 0) == 0;
 }
 
-/* What the folder gives new files by its default ACL, the old one did not have. */
+/* The old file did not have what the folder's default ACL gives to new files. */
 static bool drop_acl(int fd)
 {
 	return fremovexattr(fd, posix_acl) == 0 || is_absent(errno);
@@ -173,7 +174,7 @@ bool access_hand_on(const char *path, int fd)
 	same_group = from.st_gid == to.st_gid || fchown(fd, (uid_t)-1, from.st_gid) == 0;
 	if (!copy_attributes(path, fd) || !give_mode(path, from.st_mode & 0777, fd, same_group))
 		return false;
-	/* Last, for then it may not be ours any more. */
+	/* This comes last, since the file may not be ours any more after it. */
 	return from.st_uid == to.st_uid || fchown(fd, from.st_uid, (gid_t)-1) == 0;
 }
 
@@ -181,7 +182,7 @@ void access_of_folder(const char *folder, int fd)
 {
 	struct stat place, made;
 
-	/* What is not root's own is not what has just been made. */
+	/* A file that does not belong to root is not the one that has just been made. */
 	if (geteuid() != 0 || stat(folder, &place) != 0 || fstat(fd, &made) != 0 ||
 	    made.st_uid != 0 || place.st_uid == 0)
 		return;

@@ -1,23 +1,23 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may do what with a file, handed on to another: to the one that takes its place, or that
- * belongs to it. What can't be kept leaves less than there was, and never more, to anybody but
- * whoever writes.
+ * Hands the permissions of one file on to another: to the file that takes its place, or that
+ * belongs to it. Where something can't be kept, nobody but the writer ends up with more rights than
+ * before.
  */
 #pragma once
 
 #include <stdbool.h>
 
 /* Gives the new file `fd`, which is ours and 0600, what the file at `path` has: its group, ACL,
- * extended attributes and mode, and last its owner. A group that can't be kept keeps what all
- * others may do as well; without an ACL that can't be kept, the file is its owner's alone. False
- * (errno): its owner can't be kept, all else is as described; or, ENOMEM, memory lacked to see it.
- */
+ * extended attributes and mode, and last its owner. Where the group can't be kept, the file's own
+ * group may do only what all others may do as well; where an ACL can't be kept, only the owner may
+ * use the file. False (errno): the owner can't be kept, all else is as described; or ENOMEM: out of
+ * memory. */
 bool access_hand_on(const char *path, int fd);
-/* What root makes new belongs to whom its folder belongs: else a service whose store an
- * administrator begins could not use it. `fd`: a file or folder that has just been made. */
+/* What root makes new is given to the owner of its folder: otherwise a service could not use the
+ * store that an administrator has made for it. `fd`: a file or folder that has just been made. */
 void access_of_folder(const char *folder, int fd);
 /* The mode for the new file `fd` so that nobody can read it who can't read `like` (a descriptor);
- * 0600 where that is no file. */
+ * 0600 where `like` is not a file. */
 unsigned access_like(int like, int fd);

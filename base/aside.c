@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "folder/.cmek-" and 16 digits: those of the file's name, or random ones. */
+/* The name is "folder/.cmek-" and 16 digits: derived from the file's name, or random. */
 #include "base/aside.h"
 #include "base/encode.h"
 #include "base/file.h"
@@ -17,8 +17,8 @@
 
 enum { ATTEMPTS = 4, FIXED_ATTEMPTS = 2 };
 
-/* FNV-1a, for the files of one folder: names may be as long as the folder allows, so nothing can
- * be added to them. */
+/* FNV-1a, over the names within one folder: a name may already be as long as the folder allows, so
+ * nothing can be added to it. */
 static uint64_t digest(const char *text)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -56,7 +56,8 @@ bool file_is_at(int fd, const char *path)
 	       ours.st_ino == there.st_ino;
 }
 
-/* Only the one that has its lock removes it, and only if the name still means what was locked. */
+/* Only the process that holds its lock removes it, and only if the name still means the file that
+ * was locked. */
 static void remove_leftover(const char *name)
 {
 	AUTO(file_closep)
@@ -74,8 +75,8 @@ bool file_link(int fd, const char *path)
 	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
 }
 
-/* Whoever looks at it before it is locked may take it for a leftover. Where nothing can be locked,
- * nobody takes anything for one. */
+/* Until it is locked, another process may take it for a leftover. Where nothing can be locked, no
+ * process takes anything for one. */
 static bool mark(int fd)
 {
 	return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
@@ -97,7 +98,7 @@ static int make_new(const char *name)
 	return made;
 }
 
-/* `nameless` or, if that is -1, a new file, under the name. */
+/* Puts `nameless` or, if that is -1, a new file under the name. */
 static int make(const char *name, int nameless)
 {
 	if (nameless < 0)

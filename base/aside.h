@@ -13,7 +13,7 @@
  * The name is a random one only where another process is at work on that of `path`, or left
  * something there that we can't remove. Close it by lock_release (base/lock.h). -1: errno. */
 int aside_open(const char *path, char **ret_name);
-/* Gives a file without a name (O_TMPFILE) such a name. */
+/* Gives such a name to a file without one (O_TMPFILE). */
 bool aside_link(int fd, const char *path, char **ret_name);
 /* Gives it exactly that name, if it is free (EEXIST). */
 bool file_link(int fd, const char *path);

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Owned bytes that grow, and remember when they could not. */
+/* Owned bytes that grow, and remember when they failed to. */
 #include "base/buffer.h"
 #include "base/secret.h"
 
@@ -47,7 +47,7 @@ static uint8_t *fail(struct buffer *buffer)
 	return NULL;
 }
 
-/* Room for `len` bytes that need not count against the limit (the NUL of a text does not). */
+/* Room for `len` bytes, not counted against the limit (a text's NUL does not count). */
 static uint8_t *room(struct buffer *buffer, size_t len)
 {
 	if (buffer->failed || len > SIZE_MAX - buffer->len)

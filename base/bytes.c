@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of bytes is not inline: comparison in constant time, and blanks. */
+/* The functions on bytes that are not inline: comparison in constant time, and blanks. */
 #include "base/bytes.h"
 
 bool bytes_equal_constant_time(struct bytes a, struct bytes b)

@@ -35,7 +35,7 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* White space of ASCII, whatever the host's locale. */
+/* ASCII white space, whatever the host's locale. */
 static inline bool byte_is_blank(uint8_t c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');

@@ -1,11 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pthread_cancel() of a thread that is in a call of ours: it would go with our locks held and its
- * question unanswered, and all others would wait for ever. So whatever may wait or write holds it
- * off: start and stop, the KMS and who waits for its answer, the store, the logs, random numbers.
- * What else a call does is no cancellation point, so the common calls of a session, of which each
- * nanosecond counts, do without. A cancelled thread ends when it is back in its program.
+ * pthread_cancel() of a thread that is inside a call of ours: the thread would end with our locks
+ * held and its question unanswered, and all others would wait for ever. So whatever may wait or
+ * write holds cancellation off: start and stop, a call to the KMS and the threads that wait for its
+ * answer, the store, the logs, random numbers. The rest of a call contains no cancellation point,
+ * so the common calls of a session, where each nanosecond counts, do without. A cancelled thread
+ * ends when it is back in its program.
  *
  *	AUTO(cancel_releasep) int cancel = cancel_hold();
  */
@@ -13,7 +14,7 @@
 
 #include <pthread.h>
 
-/* Answers what is to be put back; may be nested. */
+/* Answers the state to put back; may be nested. */
 static inline int cancel_hold(void)
 {
 	int before;

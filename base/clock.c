@@ -32,8 +32,8 @@ struct date {
 	unsigned year, month, day, hour, minute, second, ms;
 };
 
-/* Proleptic Gregorian calendar, counted in years that begin in March, so that the leap day is the
- * last of its year. */
+/* Proleptic Gregorian calendar. Years are counted from March, so that the leap day is the last of
+ * its year. */
 static void put_day(unsigned days, struct date *ret)
 {
 	unsigned shifted = days + 719468; /* since 0000-03-01 */
@@ -47,7 +47,7 @@ static void put_day(unsigned days, struct date *ret)
 	ret->year = year + era * 400 + (ret->month <= 2 ? 1 : 0);
 }
 
-/* Years 1970 to 9999; what is outside becomes the nearest end. */
+/* Years 1970 to 9999; anything outside becomes the nearest end. */
 static struct date date_of(int64_t realtime_ms)
 {
 	const int64_t last = 253402300799999;
@@ -64,7 +64,7 @@ static struct date date_of(int64_t realtime_ms)
 	return date;
 }
 
-/* `count` decimal digits and what follows them; returns the place after. */
+/* Writes `count` decimal digits and what follows them; returns the place after. */
 static char *put_digits(char *at, unsigned count, unsigned value, const char *after)
 {
 	for (unsigned i = count; i-- > 0; value /= 10)

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time. Leases count by the earlier of two clocks: MONOTONIC_COARSE stops in suspend,
- * REALTIME_COARSE can be set back; each alone would lengthen a lease. Both cost some 3 ns. Tests
+ * REALTIME_COARSE can be set back; either alone would lengthen a lease. Each costs some 3 ns. Tests
  * replace the table.
  */
 #pragma once
@@ -38,7 +38,7 @@ static inline struct moment moment_after(struct moment moment, int64_t ms)
 	return (struct moment){moment.monotonic_ms + ms, moment.realtime_ms + ms};
 }
 
-/* Passed on either clock. */
+/* It has passed on either clock. */
 static inline bool moment_passed(struct moment deadline, struct moment now)
 {
 	return now.monotonic_ms >= deadline.monotonic_ms || now.realtime_ms >= deadline.realtime_ms;
@@ -53,8 +53,8 @@ static inline struct moment moment_earlier(struct moment a, struct moment b)
 	};
 }
 
-/* The one that comes later by the clock that never goes back, whole: a mixture would be later than
- * both once the other clock was set back. */
+/* The moment that is later by the clock that never goes back, taken whole: a mixture would be later
+ * than both once the other clock was set back. */
 static inline struct moment moment_newer(struct moment a, struct moment b)
 {
 	return a.monotonic_ms > b.monotonic_ms ? a : b;
@@ -64,8 +64,8 @@ static inline struct moment moment_newer(struct moment a, struct moment b)
 void clock_basic_utc(int64_t realtime_ms, char ret_text[static 17]);
 void clock_extended_utc(int64_t realtime_ms, char ret_text[static 25]);
 
-/* Moments that others write (clock_read.c). RFC 3339: "2026-11-24T04:38:06.123Z", any offset from
- * UTC in place of Z; "UTC" counts as Z. */
+/* Moments written by others (clock_read.c). RFC 3339: "2026-11-24T04:38:06.123Z", or any offset
+ * from UTC in place of Z; "UTC" counts as Z. */
 bool clock_read_extended(const char *text, int64_t *ret_realtime_ms);
 /* A Date header (RFC 9110, "Date/Time Formats", the fixed one): "Tue, 24 Nov 2026 04:38:06 GMT". */
 bool clock_read_http(const char *text, int64_t *ret_realtime_ms);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads moments that others write. Strict about form and ranges; a leap second is the next second.
- */
+/* Reads moments written by others. Strict about form and ranges; a leap second is read as the next
+ * second. */
 #include "base/clock.h"
 
 #include <stddef.h>
@@ -13,7 +13,7 @@ struct date {
 	int64_t offset_minutes; /* east of UTC */
 };
 
-/* The text that is left to read; a failed step leaves NULL, and so do all after it. */
+/* The text that is left to read; a failed step leaves NULL, and so do all steps after it. */
 struct reading {
 	const char *at;
 };
@@ -45,7 +45,7 @@ static void take(struct reading *reading, const char *text)
 	reading->at = begins(reading, text) ? reading->at + strlen(text) : NULL;
 }
 
-/* Which of the names stands here, from 1. */
+/* Which of the names stands here, counted from 1. */
 static unsigned take_name(struct reading *reading, const char *const *names, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
@@ -87,7 +87,7 @@ static bool finish(const struct reading *reading, const struct date *date, int64
 	return true;
 }
 
-/* ".123456": to the millisecond. */
+/* ".123456", read to the millisecond. */
 static int64_t take_fraction(struct reading *reading)
 {
 	int64_t ms = 0, weight = 100;

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hexadecimal, base64, decimal and UTF-8; strict in what is read. */
+/* Hexadecimal, base64, decimal and UTF-8; decoders are strict. */
 #include "base/encode.h"
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -33,7 +33,7 @@ static int hex_value(uint8_t c)
 	return -1;
 }
 
-/* Fills `place`; false at the first character that is no digit. */
+/* Fills `place`; false at the first character that is not a digit. */
 static bool hex_fill(struct bytes text, uint8_t *place)
 {
 	for (size_t i = 0; i < text.len; i += 2) {
@@ -167,7 +167,7 @@ bool decimal_decode(const char *text, uint64_t max, uint64_t *ret_value)
 	return true;
 }
 
-/* The forms of RFC 3629 section 4: first byte, range of the second, how many bytes. */
+/* The forms of RFC 3629 section 4: first byte, range of the second byte, number of bytes. */
 static const struct {
 	uint8_t first_low, first_high, second_low, second_high, len;
 } utf8_forms[] = {

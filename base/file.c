@@ -55,7 +55,8 @@ static bool read_all(int fd, size_t limit, struct buffer *out)
 	}
 }
 
-/* Opening a pipe waits for its writer, unless it is O_NONBLOCK; reading it would, too. */
+/* Opening a pipe waits for its writer, unless it is opened with O_NONBLOCK; reading it would wait,
+ * too. */
 static int open_to_read(const char *path)
 {
 	AUTO(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -153,7 +154,7 @@ char *path_folder(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-/* A file that is made between the two looks is no link, and is looked up once more. */
+/* A file that is made between the two looks is not a link; it is looked up once more. */
 char *path_target(const char *path)
 {
 	struct stat found;
@@ -182,8 +183,8 @@ bool file_sync_folder(const char *folder)
 
 /* --- New files */
 
-/* Before there is anything in it: what a killed process leaves can then be taken over by whoever
- * may have the file. Past the umask, which is the host's. */
+/* Called before anything is in the file: whoever may have the file can then take over what a killed
+ * process leaves. The host's umask does not count. */
 static bool allow(int fd, const char *like, const char *folder, unsigned mode)
 {
 	struct stat found;
@@ -236,7 +237,7 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode)
 	return false;
 }
 
-/* What is not the owner's of `like` is still for its group, to whom we belong and who may write. */
+/* `like` belongs to another user, but its group, to which we belong, may write it. */
 static bool is_shared(int fd, const char *like)
 {
 	struct stat found, made;
@@ -246,7 +247,7 @@ static bool is_shared(int fd, const char *like)
 	       faccessat(AT_FDCWD, like, W_OK, AT_EACCESS) == 0;
 }
 
-/* Where a file can neither be renamed with care nor be linked, permissions are few as well. */
+/* File systems that can neither rename without replacing nor link have few permissions as well. */
 static bool make_there(const char *path, const char *like, const char *folder)
 {
 	AUTO(file_closep)
@@ -261,7 +262,8 @@ bool file_make(const char *path, const char *like)
 {
 	AUTO(freep) char *folder = path_folder(path);
 	AUTO(freep) char *aside = NULL;
-	/* A child of this moment may have it for long: what is made may be a lock itself. */
+	/* A child forked at this moment may have the descriptor for long: the new file may be a
+	 * lock itself. */
 	AUTO(lock_releasep) int fd = folder == NULL ? -1 : aside_open(path, &aside);
 
 	if (fd < 0)
@@ -288,7 +290,7 @@ int file_open_append(const char *path)
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	(void)file_make(path, NULL); /* else another has, or it is a link to nothing yet */
+	(void)file_make(path, NULL); /* else another process has, or it is a dangling link */
 	return open(path, flags | O_CREAT, 0600);
 }
 
@@ -311,8 +313,9 @@ static bool is_empty(DIR *dir)
 	return errno == 0;
 }
 
-/* A link in its place is not followed. Nor is a folder given that has something in it: whoever owns
- * the one above may have put another of root's in the place of what has just been made. */
+/* A link in its place is not followed. Nor is a folder given away that has something in it: the
+ * owner of the folder above may have moved another of root's folders to the place of the new one.
+ */
 static void give_to_owner_above(const char *path, const char *above)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -336,10 +339,11 @@ static bool make_folder(const char *path)
 		give_to_owner_above(path, above);
 		return true;
 	}
-	/* A parent that is there may answer EROFS or EACCES; what could not be made tells why. */
+	/* For a parent that exists mkdir may answer EROFS or EACCES; for one that could not be
+	 * made, errno tells why. */
 	error = errno;
 	if (stat(path, &found) != 0)
-		errno = error == EEXIST ? errno : error; /* a link that leads nowhere is there */
+		errno = error == EEXIST ? errno : error; /* a dangling link exists */
 	else if (!S_ISDIR(found.st_mode))
 		errno = ENOTDIR;
 	else

@@ -5,39 +5,40 @@
 
 #include "base/buffer.h"
 
-/* Appends the whole file; a file over `limit` bytes fails with EOVERFLOW, a pipe with ESPIPE:
- * nobody waits for a writer that may come. */
+/* Appends the whole file; a file over `limit` bytes fails with EOVERFLOW, a pipe with ESPIPE, since
+ * its writer may never come. */
 bool file_read(const char *path, size_t limit, struct buffer *out);
-/* Whether so many more files can be opened; else errno (EMFILE, ENFILE). For failures of libraries
- * that do not say so. */
+/* Whether `count` more files can be opened; else errno (EMFILE, ENFILE). For failures of libraries
+ * that do not tell this reason. */
 bool file_can_open(unsigned count);
-/* For files that others read for us. */
+/* For files that libraries read for us. */
 bool file_is_pipe(const char *path);
 /* Writes aside (base/aside.h), syncs, renames, syncs the folder: the file appears whole, or not at
- * all. One that is there already hands on owner, group, mode, ACL and attributes (base/access.h);
- * if its owner can't be kept, it stays as it is (EPERM). A new one has `mode`, and made by root the
- * folder's owner; one that was open to all though `mode` is not has that as well. A link stays one,
- * to the new contents; one to nothing fails with ENOENT. */
+ * all. A file that is there already hands on its owner, group, mode, ACL and attributes
+ * (base/access.h); if its owner can't be kept, the file stays as it is (EPERM). A new file has
+ * `mode` and, if made by root, the folder's owner; a file that was open to all stays so, even if
+ * `mode` is not. A link stays a link, to the new contents; a dangling one fails with ENOENT. */
 bool file_replace(const char *path, struct bytes contents, unsigned mode);
-/* Makes an empty file where there is none (EEXIST), all at once: with what `like` (a path, or NULL)
- * allows; where that is missing too, 0600 and, made by root, the folder's owner. EACCES: it would
- * shut out the owner of `like`, whose it can't be, nor that of a group that shares the two. */
+/* Makes an empty file where there is none (else EEXIST), all at once, with the permissions of
+ * `like` (a path, or NULL); where that is missing too, with 0600 and, if made by root, the folder's
+ * owner. EACCES: the file would shut out the owner of `like`, to whom it can't be given, and there
+ * is no group that shares both files. */
 bool file_make(const char *path, const char *like);
-/* Opens a file to append to, which nobody waits for; makes it as file_make does. */
+/* Opens a file to append to, without waiting for a pipe's reader; makes it as file_make does. */
 int file_open_append(const char *path);
-/* Writes all bytes, past interruptions and short writes. */
+/* Writes all bytes, through interruptions and short writes. */
 bool file_write_all(int fd, struct bytes bytes);
-/* Whether something can be appended to the file, which need not be there yet and is not made. */
+/* Whether the file can be appended to. It need not exist, and is not made. */
 bool file_may_append(const char *path);
-/* Makes the folder and its parents (mode 0700; made by root, each belongs to whom the one above it
- * belongs). */
+/* Makes the folder and its parents (mode 0700; each one that root makes is given to the owner of
+ * the folder above it). */
 bool file_make_folders(const char *path);
 /* "dir/name": free() it. */
 char *path_join(const char *folder, const char *name);
 /* The folder part of a path ("." if none): free() it. */
 char *path_folder(const char *path);
-/* The file that a path means, past links; the path itself where nothing is. NULL: ENOENT if it is a
- * link to nothing. free() it. */
+/* The file that a path means, once links are followed; the path itself where nothing is. NULL:
+ * ENOENT if it is a dangling link. free() it. */
 char *path_target(const char *path);
 /* fsync of a folder, so that a new name in it outlasts a crash. */
 bool file_sync_folder(const char *folder);

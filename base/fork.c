@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Once made, the page stays: a child inherits it, zeroed, and marks it anew. */
+/* Once made, the page stays: a child inherits it zeroed, and marks it anew. */
 static _Atomic(atomic_int *) page;
-/* Used when there is no such page; 0 = not marked. */
+/* Used when there is no such page; 0: not marked. */
 static atomic_int owner_pid;
 
 static atomic_int *page_new(void)

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Notices that the process is a fork's child. A page marked MADV_WIPEONFORK holds a number that the
- * kernel zeroes in the child, so the check is one load, where getpid() is a system call. Where
+ * kernel zeroes in the child, so the check is one load, whereas getpid() is a system call. Where
  * there is no such page (a kernel older than 4.14, no memory), getpid() is compared instead.
  */
 #pragma once

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Releases for AUTO: each takes the variable's address and accepts NULL in it. */
+/* Release functions for AUTO: each takes the variable's address and accepts NULL in it. */
 #pragma once
 
 #include <pthread.h>

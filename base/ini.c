@@ -54,7 +54,7 @@ static bool lacks_memory(const struct parser *parser)
 	return parser->section.failed || parser->key.failed || parser->value.failed;
 }
 
-/* The value that was waiting, if any, is complete. */
+/* The pending value, if any, is complete. */
 static bool end_value(struct parser *parser)
 {
 	bool waits = parser->key_line != 0;

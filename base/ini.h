@@ -16,9 +16,9 @@
 typedef bool ini_visit(void *state, const char *section, const char *key, const char *value,
 		       unsigned line);
 
-/* False: a line that is none of these (*ret_line says which), or the visitor stopped (its line), or
- * no memory (line 0). */
+/* False: an invalid line (*ret_line says which), or the visitor stopped (at that line), or no
+ * memory (line 0). */
 bool ini_parse(struct bytes text, ini_visit *visit, void *state, unsigned *ret_line);
 
-/* Whether a value has behind it what other readers take for a comment: # or ; after a blank. */
+/* Whether a value contains what other readers take for a comment: # or ; after a blank. */
 bool ini_has_comment(const char *value);

@@ -64,7 +64,7 @@ static bool read_hex4(struct parser *parser, uint32_t *ret_unit)
 					    ? NULL
 					    : strchr(digits, *parser->at | 0x20);
 
-		/* Of what has no lower case, only digits are left as they are. */
+		/* "| 0x20" turns some control characters into digits as well: those are refused. */
 		if (digit == NULL || (*digit <= '9' && *parser->at != (uint8_t)*digit))
 			return false;
 		unit = unit << 4 | (uint32_t)(digit - digits);
@@ -237,7 +237,7 @@ static json_t *read_number(struct parser *parser)
 	return made(parser, json_real(value));
 }
 
-/* --- What holds others */
+/* --- Arrays and objects */
 
 static bool read_member(struct parser *parser, json_t *object)
 {

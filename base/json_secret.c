@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secrets in JSON text: lifted out before a parser copies them. Not a parser: it only tells strings
- * from the rest. */
+/* Secrets in JSON text: lifted out before a parser copies them. This is not a parser: it only tells
+ * strings from the rest. */
 #include "base/json_secret.h"
 
 #include <stdio.h>
@@ -15,7 +15,7 @@ struct scan {
 	uint8_t *end;
 };
 
-/* The next string's contents; false: there is none any more. *ret_broken: it does not end. */
+/* The next string's contents; false: there are no more. *ret_broken: the string does not end. */
 static bool next_string(struct scan *scan, struct bytes *ret_string, bool *ret_broken)
 {
 	uint8_t *begin;
@@ -41,7 +41,8 @@ static void skip_space(struct scan *scan)
 		scan->at++;
 }
 
-/* Past a colon, up to a quote: the string just read is the name of a member that is a string. */
+/* Past a colon, up to a quote: the string just read is the name of a member whose value is a
+ * string. */
 static bool string_follows(struct scan *scan)
 {
 	skip_space(scan);
@@ -100,7 +101,7 @@ bool json_lifted(const json_t *value, size_t *ret_number)
 	return true;
 }
 
-/* One that take_once() has filled is found a second time. */
+/* A member that take_once() has filled already is found a second time. */
 static bool take_once(void *state, struct bytes value)
 {
 	struct buffer *secret = state;
@@ -136,7 +137,7 @@ static int hex_digit(char c)
 	return at == NULL ? -1 : (int)(at - digits);
 }
 
-/* "u002f" and the like; -1: not one of ASCII. */
+/* "u002f" and the like; -1: it is not an ASCII character. */
 static int unicode(struct bytes left)
 {
 	int value = 0;

@@ -27,23 +27,23 @@ typedef bool json_secret_take(void *state, struct bytes value);
  * found: json_lifted() then refuses its value.
  */
 bool json_lift(struct buffer *text, const char *name, json_secret_take *take, void *state);
-/* The number that json_lift left in a parsed string; false: this is none. */
+/* The number that json_lift left in a parsed string; false: the string is not such a number. */
 bool json_lifted(const json_t *value, size_t *ret_number);
 
-/* A secret string as a member has it. */
+/* A secret string member. */
 struct json_secret {
 	const char *name;
-	struct buffer *ret_value; /* what it says, appended; nothing if there is none */
+	struct buffer *ret_value; /* its value is appended; nothing if there is none */
 };
-/* Parses the text, which is spoilt, without these members, each of which may occur once. NULL: it
- * is no JSON, or not with such members; or, as *ret_no_memory says, memory lacked.
- * json_secret_at() tells whether one stood in a place. */
+/* Parses the text, which is spoilt by it, without these members, each of which may occur once.
+ * NULL: it is invalid JSON, or has such a member in a wrong form; or, as *ret_no_memory tells,
+ * memory ran out. json_secret_at() tells whether a secret stood in a place. */
 json_t *json_read_apart(struct buffer *text, const struct json_secret *secrets, size_t count,
 			bool *ret_no_memory);
 bool json_secret_at(const json_t *object, const char *name);
 
-/* What a string says, given the characters between its quotes; appended. False: a broken escape, or
- * one beyond ASCII. */
+/* Appends the value of a string, given the characters between its quotes. False: a broken escape,
+ * or one beyond ASCII. */
 bool json_unescape(struct bytes string, struct buffer *out);
 /* The string in quotes, escaped where RFC 8259 demands it. */
 void json_put_string(struct buffer *out, const char *text);

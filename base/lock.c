@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A lock is never removed, and its permissions are given once, while it is still ours alone:
- * whoever owns its folder could else have them given to another file. */
+/* A lock file is never removed, and gets its permissions once, while it is still ours alone:
+ * otherwise the owner of its folder could have them given to another file. */
 #include "base/lock.h"
 #include "base/access.h"
 #include "base/file.h"
@@ -17,7 +17,7 @@
 
 enum { WAIT_MS = 10000, NAP_MS = 1, NAP_MAX_MS = 5 };
 
-/* A folder, a pipe or a device is no lock, and opening one may do harm or take its time. */
+/* A folder, a pipe or a device can't be a lock, and opening one may do harm or take long. */
 static bool is_file(int fd)
 {
 	struct stat found;
@@ -28,7 +28,7 @@ static bool is_file(int fd)
 	return S_ISREG(found.st_mode);
 }
 
-/* To lock, no right to write is needed. */
+/* Locking needs no permission to write. */
 static int open_present(const char *path)
 {
 	const int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW;
@@ -50,7 +50,7 @@ static int open_lock(const char *path, const char *guarded)
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	/* Else another one has made it. */
+	/* EEXIST: another process has made it. */
 	return file_make(path, guarded) || errno == EEXIST ? open_present(path) : -1;
 }
 
@@ -59,7 +59,7 @@ static bool can_not_lock(int error)
 	return error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
 }
 
-/* No place for a lock is no place for a writer's either. */
+/* Where a lock can't be made, no writer can write either. */
 static bool reader_goes_on(int error)
 {
 	return error == EACCES || error == EPERM || error == EROFS || error == ENOSPC ||
@@ -102,8 +102,8 @@ enum lock_answer lock_try(const char *path, const char *guarded, bool exclusive,
 	return LOCK_OURS;
 }
 
-/* Explicitly: a child that was made past our handlers (vfork, clone) may have the descriptor too.
- */
+/* Explicitly: a child that was made without our fork handlers (vfork, clone) may have the
+ * descriptor too. */
 void lock_release(int fd)
 {
 	int saved = errno;
@@ -125,7 +125,7 @@ static void nap(unsigned ms)
 {
 	struct timespec left = {.tv_nsec = (long)ms * 1000000};
 
-	/* Naps are counted, not timed: one that a signal cuts short is slept out. */
+	/* Naps are counted, not timed: a nap that a signal interrupts is slept to its end. */
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
 		;
 }

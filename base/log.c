@@ -48,7 +48,7 @@ static const struct {
 static atomic_int current_level = LOG_WARNING;
 static atomic_int current_destination = TO_STDERR;
 static atomic_int file_fd = -1;
-static atomic_bool is_lost; /* the last line that was to be written */
+static atomic_bool is_lost; /* the last line could not be written */
 
 bool log_level_parse(const char *text, enum log_level *ret_level)
 {
@@ -85,8 +85,8 @@ static bool syslog_exists(void)
 	return true;
 }
 
-/* Puts the new file under the descriptor that writers may be using right now. Nobody waits for who
- * reads a pipe, neither for the first time nor when it is full. */
+/* Puts the new file under the descriptor that writers may be using right now. Nobody waits for a
+ * pipe's reader, neither to open the pipe nor when it is full. */
 static bool file_open(const char *path)
 {
 	int fd = file_open_append(path), none = -1;
@@ -133,8 +133,8 @@ bool log_configure(enum log_level level, const char *to)
 	return true;
 }
 
-/* A message comes partly from strangers (labels, a server's answer): what could end the line, steer
- * a terminal or hide in it is written as \xNN. */
+/* Part of a message comes from strangers (labels, a server's answer): whatever could end the line,
+ * steer a terminal or hide in it is written as \xNN. */
 static size_t escape(const char *message, char *line)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -205,7 +205,7 @@ void log_quiet(bool quiet)
 	atomic_store(&is_quiet, quiet);
 }
 
-/* A list that only grows: one for each kind, that is, for each format. */
+/* A list that only grows: one entry for each kind, that is, for each format. */
 struct loss {
 	struct loss *_Atomic next;
 	const char *format;
@@ -243,7 +243,7 @@ static void keep_loss(const char *format, const char *message)
 		}
 		if (new == NULL)
 			new = loss_new(format, message);
-		/* Somebody else's may have come to the end meanwhile. */
+		/* Meanwhile another thread may have appended its own. */
 		if (new == NULL || atomic_compare_exchange_strong(at, &loss, new))
 			return;
 	}
@@ -261,7 +261,7 @@ const char *log_kept(size_t index, unsigned *ret_more)
 	return loss->message;
 }
 
-/* Where somebody looks who does not look into the log. */
+/* Reported where people look who do not read the log. */
 static void keep_lost_line(int error)
 {
 	static const char format[] = "[log] to: a line can't be written: %s; %s";

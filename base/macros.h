@@ -1,12 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three macros of this tree that manage the flow of a function; there are no others. */
+/* The three macros of this tree that manage a function's control flow; there are no others. */
 #pragma once
 
 #include <string.h>
 
-/* Returns at once what a call answers, unless it answers success; success is 0 in every convention
- * of ours that is not bool (CKR_OK, KMS_OK, ZONE_OK). */
+/* Returns at once what a call answers, unless that is success; success is 0 in every convention of
+ * ours other than bool (CKR_OK, KMS_OK, ZONE_OK). */
 #define TRY(call)                                                                                  \
 	do {                                                                                       \
 		__typeof__(call) try_result_ = (call);                                             \

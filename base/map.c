@@ -81,7 +81,7 @@ static uint64_t hash(struct bytes key)
 	return map_hash(seed, key);
 }
 
-/* The key's entry, or the free one where it would go. The table is never full. */
+/* The key's entry, or the free place where it would go. The table is never full. */
 static struct map_entry *place(struct map_entry *entries, size_t capacity, struct bytes key,
 			       uint64_t key_hash)
 {
@@ -152,7 +152,7 @@ static void close_hole(struct map *map, size_t hole)
 		size_t home = map->entries[at].hash & mask;
 
 		if (((at - home) & mask) < ((at - hole) & mask))
-			continue; /* it would move before its home */
+			continue; /* that would move it before its home */
 		map->entries[hole] = map->entries[at];
 		hole = at;
 	}

@@ -11,7 +11,7 @@
 
 struct map_entry {
 	struct bytes key;
-	void *value; /* NULL = free place */
+	void *value; /* NULL: free place */
 	uint64_t hash;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a name may be made of: two tables of characters. */
+/* Which characters a name may have: two tables. */
 #include "base/name.h"
 #include "base/encode.h"
 #include "base/macros.h"
@@ -9,8 +9,9 @@ struct range {
 	uint32_t first, last;
 };
 
-/* Controls; the line and paragraph separators; what turns the direction of text; what Unicode 15
- * (DerivedCoreProperties.txt) calls Default_Ignorable_Code_Point; marks of annotations. */
+/* Controls; the line and paragraph separators; characters that turn the direction of text; those
+ * that Unicode 15 (DerivedCoreProperties.txt) calls Default_Ignorable_Code_Point; marks of
+ * annotations. */
 static const struct range unseen[] = {
 	{0x00, 0x1f},	    {0x7f, 0x9f},	{0xad, 0xad},	    {0x34f, 0x34f},
 	{0x61c, 0x61c},	    {0x115f, 0x1160},	{0x17b4, 0x17b5},   {0x180b, 0x180f},
@@ -19,7 +20,7 @@ static const struct range unseen[] = {
 	{0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
 };
 
-/* Blanks that are not the space (White_Space), and the one of braille. */
+/* Blanks other than the space (White_Space), and the blank of braille. */
 static const struct range blanks[] = {
 	{0xa0, 0xa0},	  {0x1680, 0x1680}, {0x2000, 0x200a}, {0x202f, 0x202f},
 	{0x205f, 0x205f}, {0x2800, 0x2800}, {0x3000, 0x3000},

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One rule for every path that we are given in writing. */
+/* One rule for every path that is given to us in writing. */
 #include "base/path.h"
 #include "base/buffer.h"
 #include "base/file.h"
@@ -17,7 +17,8 @@ static bool is_in_home(const char *written)
 	return strncmp(written, home_mark, strlen(home_mark)) == 0;
 }
 
-/* NULL: none that a path could begin with. A program with rights of its own has none. */
+/* NULL: no folder that a path could begin with. A program with rights of its own (setuid) has none.
+ */
 static const char *home_folder(void)
 {
 	const char *home = secure_getenv("HOME");

@@ -19,7 +19,7 @@
 
 enum { SLICE_MS = 20, KILL_SLICES = 50, READ_AT_ONCE = 4096 };
 
-/* One word up to unquoted space; its text with a NUL goes to `out`. */
+/* One word, up to an unquoted space; its text with a NUL goes to `out`. */
 static bool take_word(const char **at, struct buffer *out)
 {
 	char quote = 0;
@@ -59,7 +59,7 @@ bool process_split(const char *line, struct buffer *ret_text,
 	return true;
 }
 
-/* Input from nowhere, output to the pipe, nothing else of the host's. */
+/* An empty input, the pipe as output, nothing else of the host's. */
 static bool set_files(posix_spawn_file_actions_t *files, int out)
 {
 	bool good = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0) == 0 &&
@@ -71,7 +71,7 @@ static bool set_files(posix_spawn_file_actions_t *files, int out)
 	return good;
 }
 
-/* No signal is blocked or ignored there, whatever the host does with its own. */
+/* The child blocks and ignores no signal, whatever the host does with its own. */
 static bool set_signals(posix_spawnattr_t *attributes)
 {
 	sigset_t none, all;
@@ -103,10 +103,10 @@ static int spawn(char *const words[], int out, pid_t *ret_pid)
 	return error;
 }
 
-/* A child under way. */
+/* A running child. */
 struct child {
-	pid_t pid;  /* 0: has ended, and the number may be somebody else's by now */
-	int handle; /* of the process itself, where the kernel has such; or -1 */
+	pid_t pid;  /* 0: it has ended, and its number may belong to another process by now */
+	int handle; /* the child's pidfd, where the kernel has those; or -1 */
 	int out;    /* -1: closed */
 	int code;
 };
@@ -117,7 +117,7 @@ static void child_clear(struct child *child)
 	file_closep(&child->handle);
 }
 
-/* Looks whether it has ended. */
+/* Checks whether it has ended. */
 static void reap(struct child *child)
 {
 	int status = 0;
@@ -133,7 +133,7 @@ static void reap(struct child *child)
 		child->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* A killed one that the kernel does not let go (a hanging file system) is left behind. */
+/* A killed child that the kernel does not let go (a hanging file system) is left behind. */
 static void end(struct child *child)
 {
 	if (child->pid != 0 && child->handle >= 0)
@@ -167,7 +167,7 @@ static enum process_result read_some(struct child *child, struct buffer *output)
 	return output->len + (size_t)got > output->limit ? PROCESS_TOO_LONG : PROCESS_NO_MEMORY;
 }
 
-/* To the end of its output, and of it: one may come long before the other. */
+/* Reads to the end of the output and of the child: either may end long before the other. */
 static enum process_result follow(struct child *child, int64_t timeout_ms, struct buffer *output)
 {
 	const int64_t limit = clock_system.monotonic_ms(NULL) + timeout_ms;
@@ -180,7 +180,7 @@ static enum process_result follow(struct child *child, int64_t timeout_ms, struc
 		if (result != PROCESS_ENDED)
 			return result;
 		reap(child);
-		/* Its own children may hold the pipe open for ever. */
+		/* The child's own children may hold the pipe open for ever. */
 		if (had_ended && output->len == before)
 			file_closep(&child->out);
 		else if (clock_system.monotonic_ms(NULL) >= limit)

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program run for its output, by a guest in someone else's process: no shell, no descriptor but
- * the first three, a limit of time and of output, and nobody's children are waited for but it. */
+/* Runs a program for its output, from a library that is a guest in someone else's process: without
+ * a shell, with no descriptors but the first three, with limits on time and output, and waiting for
+ * no child but this one. */
 #pragma once
 
 #include "base/buffer.h"
@@ -10,8 +11,8 @@
 enum { PROCESS_WORDS_MAX = 64 };
 
 /* A command line as a shell reads simple ones: words, '…', "…" and \ as in POSIX; nothing is
- * expanded. The words point into the buffer; NULL ends them. False: a quote without end, no words
- * or too many. */
+ * expanded. The words point into the buffer; NULL ends them. False: a quote does not end, or there
+ * are no words or too many. */
 bool process_split(const char *line, struct buffer *ret_text,
 		   char *ret_words[static PROCESS_WORDS_MAX + 1]);
 

@@ -3,7 +3,7 @@
 /*
  * A slab allocator for secrets. A slab is an aligned run of pages: a header, then slots of one
  * size, so that a slot's slab is found from its address. In a fork's child the kernel zeroes the
- * slabs, header and all, and a slot freed there is recognized as none of ours.
+ * slabs with their headers, so that a slot freed there is recognized as the parent's.
  */
 #include "base/secret.h"
 #include "base/free.h"
@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* 16 KiB each: the oldest default of RLIMIT_MEMLOCK, 64 KiB, still locks a few. */
+/* 16 KiB each: the oldest default of RLIMIT_MEMLOCK, 64 KiB, still allows a few. */
 enum { SLAB_SIZE = 16384, SLOT_MIN = 64, CLASS_COUNT = 7 };
 
 _Static_assert((SLOT_MIN << (CLASS_COUNT - 1)) == SECRET_MAX, "the last class is the largest");
@@ -43,7 +43,7 @@ void wipe(void *memory, size_t len)
 		explicit_bzero(memory, len);
 }
 
-/* By a pointer that the compiler can't look through. */
+/* Through a pointer that the compiler can't see through. */
 void secret_copy(void *to, const void *from, size_t len)
 {
 	static void *(*const volatile copy)(void *, const void *, size_t) = memcpy;
@@ -90,8 +90,8 @@ static void *map_aligned(size_t size)
 	return start + before;
 }
 
-/* Locks what is mapped, and keeps it out of dumps and children. An old kernel may lack the latter;
- * the caller's fork check still keeps a child from using a key. */
+/* Locks the mapping, and keeps it out of dumps and children. An old kernel may lack the latter; the
+ * caller's fork check still keeps a child from using a key. */
 static void protect(void *memory, size_t size)
 {
 	if (mlock(memory, size) != 0 && ++unlocked_count == 1)
@@ -145,7 +145,7 @@ void secret_free(void *secret)
 	AUTO(unlockp) pthread_mutex_t *held = NULL;
 	struct slot *slot = secret;
 
-	/* The parent's, in a child. */
+	/* In a child: it is the parent's slot. */
 	if (secret == NULL || slab->magic != slab_magic)
 		return;
 	wipe(secret, class_size(slab->class));

@@ -4,7 +4,7 @@
  * Memory for key bytes: locked (mlock) where the limit allows, not in core dumps (MADV_DONTDUMP),
  * gone in a fork's child (MADV_WIPEONFORK: the child reads zeros), wiped when freed. Slots of a
  * slab, so a key costs no system call once a slab exists. When RLIMIT_MEMLOCK is reached, memory is
- * used unlocked and logged once as a warning.
+ * used unlocked, and a warning is logged once.
  */
 #pragma once
 
@@ -27,6 +27,6 @@ void secret_abandon(void);
 
 /* Overwrites memory in a way the compiler keeps; accepts NULL with a length of 0. */
 void wipe(void *memory, size_t len);
-/* Copies key bytes. memcpy() of a length that the compiler knows becomes loads and stores of its
- * own, and it may put a part of the key aside on the stack, where nobody wipes it. */
+/* Copies key bytes. memcpy() with a length that the compiler knows becomes its own loads and
+ * stores, and it may leave a part of the key on the stack, where nobody wipes it. */
 void secret_copy(void *to, const void *from, size_t len);

@@ -11,7 +11,7 @@
 
 struct sigpipe {
 	sigset_t before; /* the thread's mask */
-	bool pending;	 /* raised by somebody else already: theirs */
+	bool pending;	 /* another write raised it already: it stays */
 };
 
 void sigpipe_begin(struct sigpipe *sigpipe);

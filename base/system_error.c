@@ -32,7 +32,7 @@ static const struct {
 	{ EIO,          NULL, "look at the disk" },
 	{ ESTALE,       NULL, "look at the file server" },
 	{ EBADF,        NULL, "the stream is closed: give it, or name a file" },
-	{ EPIPE,        NULL, "who read it has gone away" },
+	{ EPIPE,        NULL, "its reader has gone away" },
 	{ ENXIO,        NULL, "name a file, a device or a pipe that somebody reads" },
 	{ EOVERFLOW,    "It is larger than such a file can be", "look whether it is the right one" },
 	{ ESPIPE,       "It is a pipe", "name a file instead" },

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A key of pthread's. Its destructor stays loaded: the module is linked with -z nodelete. */
+/* A pthread key. Its destructor stays loaded: the module is linked with -z nodelete. */
 #include "base/thread.h"
 
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a thread remembers from one call to the next. Not _Thread_local: such memory of a library
- * that is loaded late comes to be at its first use, and where there is none then, glibc ends the
+ * What a thread remembers from one call to the next. Not _Thread_local: for a library that is
+ * loaded late, glibc allocates such memory at its first use and, where there is none then, ends the
  * process, which is our host's.
  */
 #pragma once
@@ -15,13 +15,13 @@ struct thread_notes {
 	char message[THREAD_MESSAGE_MAX]; /* base/log.c: the last error or warning */
 	unsigned messages;
 	unsigned long reason, last_reason; /* objects/error.c */
-	const char *function;		   /* zones/kms/audit.c: the call that is under way … */
+	const char *function;		   /* zones/kms/audit.c: the call under way … */
 	bool has_caller;
-	char caller[THREAD_CALLER_MAX]; /* … and as whom it last asked a KMS */
+	char caller[THREAD_CALLER_MAX]; /* … and as which identity it last asked a KMS */
 };
 
-/* This thread's, zeroed at first, freed when it ends. NULL: no memory; then nothing is remembered,
- * and it is asked for again the next time. */
+/* This thread's, zeroed at first, freed when the thread ends. NULL: no memory; then nothing is
+ * remembered, and the next call tries again. */
 struct thread_notes *thread_notes(void);
 /* The same for reading: all zeros where this thread has none. */
 const struct thread_notes *thread_notes_kept(void);
