@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AES contexts over a provider's functions: keyed once, started anew for each message by its IV
+/* AES contexts over a provider's functions: keyed once, then restarted for each message by its IV
  * alone. */
 #include "crypto/aes.h"
 #include "base/macros.h"
@@ -121,7 +121,7 @@ static bool message_valid(const struct aes *aes, const struct aes_message *messa
 	return message->iv.len == (aes->mode == AES_ECB ? 0 : AES_BLOCK) && message->aad.len == 0;
 }
 
-/* A NULL `out` means AAD. What is held back of blocks may come out with it. */
+/* A NULL `out` means AAD. Held-back parts of blocks may come out with it. */
 static bool update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
 {
 	*ret_len = 0;
@@ -153,9 +153,9 @@ static bool holds_back(const struct aes *aes)
 }
 
 /*
- * In place, while earlier input is held back: that comes out first and would overwrite input that
- * is still to be read, by at most a block. So each piece is read aside before the one ahead of it
- * is written.
+ * In place, while earlier input is held back: that input comes out first and would overwrite, by at
+ * most a block, input that is still to be read. So each piece is read aside before the piece ahead
+ * of it is written.
  */
 static bool update_shifted(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
 {
@@ -211,7 +211,7 @@ bool aes_set_tag(struct aes *aes, struct bytes tag)
 	return aes->tag_set;
 }
 
-/* Wrong paddings leave an error in the queue; wrong tags may. */
+/* Wrong padding leaves an error in the queue; a wrong tag may. */
 static bool final(struct aes *aes, uint8_t *out, size_t *ret_len)
 {
 	bool good;
@@ -277,7 +277,7 @@ bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len)
 		return finish_gcm(aes, out, ret_len);
 	if (aes->mode == AES_CBC_PAD)
 		return finish_padded(aes, out, ret_len);
-	/* Nothing is held back but what is no whole block. */
+	/* Only an incomplete block is held back. */
 	if (is_block_mode(aes) && aes->total % AES_BLOCK != 0)
 		return false;
 	*ret_len = 0;
@@ -317,7 +317,7 @@ bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct by
 	in.len -= AES_GCM_TAG;
 	memcpy(tag, in.data + in.len, sizeof(tag)); /* `in` and `ret` may be the same memory */
 	aes = aes_new(AES_GCM, false, key);
-	*ret_wrong = aes != NULL; /* unless it opens: from here on nothing allocates */
+	*ret_wrong = aes != NULL; /* until it opens: from here on nothing allocates */
 	if (aes != NULL && aes_start(aes, &message) && aes_update(aes, in, ret, &len) &&
 	    aes_set_tag(aes, bytes(tag, sizeof(tag))) && aes_finish(aes, NULL, &len)) {
 		*ret_wrong = false;

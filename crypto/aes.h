@@ -25,18 +25,18 @@ void aes_abandon(struct aes *aes);
 
 /* A new message. iv: 16 bytes (CBC; CTR: the whole initial counter block, all 128 bits of which
  * count), 1..128 bytes (GCM; OpenSSL takes no more), none (ECB). `aad` and tag_len (4..16) are for
- * GCM. False: a length out of these bounds. The context is reusable whatever the message before it
- * came to. */
+ * GCM. False: a length out of these bounds. The context can be reused whatever became of the
+ * message before. */
 struct aes_message {
 	struct bytes iv;
 	struct bytes aad;
 	size_t tag_len;
 };
 bool aes_start(struct aes *aes, const struct aes_message *message);
-/* Writes *ret_len bytes: in.len, give or take what is held back of blocks (at most in.len + 15). in
- * and out may be the same memory (not overlap otherwise), also when something is held back. Never
- * holds back a full block in the modes without padding. False: no message under way, or GCM's limit
- * of 2^36 - 32 bytes. */
+/* Writes *ret_len bytes: in.len, more or less by held-back parts of blocks (at most in.len + 15).
+ * in and out may be the same memory (not overlap otherwise), also when something is held back.
+ * Never holds back a full block in the modes without padding. False: no message under way, or GCM's
+ * limit of 2^36 - 32 bytes. */
 bool aes_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len);
 /* The rest, up to 16 bytes: the last padded block (CBC_PAD), the tag when encrypting by GCM
  * (tag_len bytes); nothing in the other modes. Decrypting by GCM needs the tag set before. False:
@@ -45,9 +45,9 @@ bool aes_set_tag(struct aes *aes, struct bytes tag); /* tag_len bytes, any time 
 bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len);
 
 /* One-shot GCM with a 12-byte IV and a 16-byte tag appended (envelopes, wrapped DEKs, local KMS).
- * `ret` has room for in.len + 16 (seal) or in.len - 16 (open). aes_gcm_open writes nothing readable
- * when it fails (wipes); *ret_wrong: the tag is wrong, or the length; else there was no memory, or
- * no library context. Sealing fails only so. */
+ * `ret` has room for in.len + 16 (seal) or in.len - 16 (open). When aes_gcm_open fails, it wipes
+ * what it has written; *ret_wrong: the tag or the length is wrong; else there was no memory or no
+ * library context, the only reasons for which sealing fails. */
 bool aes_gcm_seal(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
 		  uint8_t *ret);
 bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
@@ -55,10 +55,10 @@ bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct by
 
 /*
  * Key wrap. KW: RFC 3394 / SP 800-38F 6.2 with the default or the given 8-byte IV; in is a multiple
- * of 8, 16..4096. KWP: RFC 5649 / SP 800-38F 6.3; in is 1..4096 bytes. Wrapping takes a keyed
- * ECB context to encrypt (aes_new(AES_ECB, true, kek)), unwrapping one to decrypt, so that a kept
- * context pays its keying once. Outputs are set only on success: in.len + 8, or in.len rounded up +
- * 8 bytes. in and ret may overlap.
+ * of 8, 16..4096. KWP: RFC 5649 / SP 800-38F 6.3; in is 1..4096 bytes. Wrapping takes a keyed ECB
+ * context to encrypt (aes_new(AES_ECB, true, kek)), unwrapping one to decrypt, so that a context
+ * that is kept is keyed only once. Outputs are set only on success: in.len + 8, or in.len rounded
+ * up + 8 bytes. in and ret may overlap.
  */
 bool aes_kw_wrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret, size_t *ret_len);
 bool aes_kw_unwrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret,

@@ -7,7 +7,7 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
-/* EVP counts in int. Whole blocks, so that each piece begins where the one before it ended. */
+/* EVP counts in int. Pieces are whole blocks, so that each begins where the one before it ended. */
 enum { PIECE = 1 << 20 };
 
 static void *state_new(void *cipher)
@@ -25,7 +25,7 @@ static void state_free(void *state)
 	EVP_CIPHER_CTX_free(state);
 }
 
-/* EVP takes an IV without its length: that is the context's, which only GCM can change. */
+/* EVP takes an IV without its length: the length is the context's, and only GCM can change it. */
 static bool set_iv_len(EVP_CIPHER_CTX *state, size_t len)
 {
 	const OSSL_PARAM params[] = {

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 static _Atomic(struct crypto *) current;
-/* What a fork's child left alone; kept in sight of leak checkers. */
+/* The parent's contexts that fork's children abandoned; kept in sight of leak checkers. */
 static struct crypto *abandoned;
 
 static const char *const mode_names[AES_MODE_COUNT] = {
@@ -47,7 +47,7 @@ const struct crypto *crypto_get(void)
 	return atomic_load_explicit(&current, memory_order_acquire);
 }
 
-/* The oldest error may be the host's, and the newest a consequence. */
+/* Both are checked: the oldest error may be the host's, and the newest a consequence. */
 bool crypto_lacks_memory(void)
 {
 	return ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE ||
@@ -63,7 +63,7 @@ void crypto_log_error(const char *what)
 		snprintf(reason, sizeof(reason), "out of memory");
 	else if (ERR_SYSTEM_ERROR(last) || ERR_reason_error_string(last) != NULL)
 		ERR_error_string_n(last, reason, sizeof(reason));
-	else if (last != 0) /* a number, which nobody knows to read */
+	else if (last != 0) /* a number without a text */
 		snprintf(reason, sizeof(reason), "it gives no reason in words");
 	log_error("OpenSSL %s: %s: %s", crypto_openssl_version(), what, reason);
 }
@@ -89,7 +89,8 @@ static void crypto_freep(struct crypto **crypto)
 		crypto_free(*crypto);
 }
 
-/* How the ciphers are asked for, and for the log the first that is not offered straight. */
+/* How to ask for the ciphers, and for the log the first one that the provider does not offer
+ * directly. */
 struct asking {
 	provided_query *query;
 	const char *fips_at; /* see struct crypto */
@@ -97,7 +98,7 @@ struct asking {
 	const char *lack;
 };
 
-/* Straight from its provider, else by EVP (docs/decisions/004). */
+/* Directly from its provider, else by EVP (docs/decisions/004). */
 static void cipher_provide(struct crypto *crypto, struct asking *asking, const char *name,
 			   EVP_CIPHER *cipher, struct provided *ret_provided)
 {
@@ -145,7 +146,7 @@ static bool hmac_fetch(struct crypto *crypto)
 	return crypto->hmac != NULL;
 }
 
-/* Sees whether a wrong GCM tag leaves an error in the queue (not in the releases we know, but
+/* Finds out whether a wrong GCM tag leaves an error in the queue (not in the releases we know, but
  * nothing promises it): where it does not, each decryption saves a quarter of its time. */
 static bool wrong_tag_raises(const struct crypto *crypto)
 {
@@ -169,14 +170,14 @@ static bool wrong_tag_raises(const struct crypto *crypto)
 	return raises;
 }
 
-/* A context whose generators could not be made the first time never has any: it is given up at
+/* A context whose generators could not be made the first time never gets any: it is given up at
  * once, and the next start makes another. */
 static bool draws(const struct crypto *crypto)
 {
 	uint8_t byte;
 	bool good = RAND_priv_bytes_ex(crypto->context, &byte, sizeof(byte), 0) == 1;
 
-	/* What OpenSSL keeps of threads is another thing that it makes once, or never. */
+	/* OpenSSL's data about threads is another thing that it makes either once or never. */
 	if (!good)
 		crypto_log_error("no random bytes; if it stays so in this process, restart it");
 	return good;
@@ -207,39 +208,40 @@ static struct crypto *crypto_new(bool fips, struct asking *asking)
 }
 
 /* OpenSSL 3.0 looks for an engine when a context gets its key, and reads the configuration for
- * that; the question reads it at once. */
+ * that; this question makes it read the configuration now. */
 static bool host_wants_fips(void)
 {
 	return EVP_default_properties_is_fips_enabled(NULL) == 1;
 }
 
-/* Without memory for it OpenSSL has no default context, never gets one later, and crashes where it
- * is used. */
+/* If memory for it runs out, OpenSSL has no default context, never gets one later, and crashes
+ * where it is used. */
 static bool has_default_context(void)
 {
 	if (OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL)
 		return true;
-	crypto_log_error("it could not start in this process, and does not try again: restart it");
+	crypto_log_error(
+		"it could not start in this process and will not try again: restart the process");
 	return false;
 }
 
 static void log_slower_way(const struct crypto *crypto, const struct asking *asking)
 {
 	if (crypto->by_evp > 0)
-		log_info("OpenSSL %s: %u of %d ciphers take a slower way, by EVP: its provider "
-			 "offers %s for %s, for one",
+		log_info("OpenSSL %s: %u of %d ciphers take the slower way by EVP: for example, "
+			 "its provider offers %s for %s",
 			 crypto_openssl_version(), crypto->by_evp,
 			 AES_MODE_COUNT * AES_KEY_SIZE_COUNT, asking->lack, asking->name);
 }
 
-/* A context that others began to use can't be changed. */
+/* A context that others have begun to use can't be changed. */
 static bool has_what_is_asked(bool fips)
 {
 	if (!fips || crypto_is_fips())
 		return true;
-	log_error(
-		"this process has used the module without [crypto] fips, which can't change in it: "
-		"restart it");
+	log_error("this process has used the module without [crypto] fips, and that can't change "
+		  "now: "
+		  "restart it");
 	return false;
 }
 
@@ -309,7 +311,7 @@ bool crypto_same_openssl(const char *ssl_version)
 	const char *ours = crypto_openssl_version();
 	const char *theirs = ssl_version == NULL ? NULL : strstr(ssl_version, library);
 
-	/* In brackets: curl has it, but uses another. */
+	/* In brackets: curl has this library, but uses another. */
 	if (theirs == NULL || (theirs > ssl_version && theirs[-1] == '('))
 		return false;
 	theirs += strlen(library);

@@ -1,31 +1,30 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library context: the only users of OpenSSL's libcrypto are the files of this folder. A
- * private OSSL_LIB_CTX, so that a host whose default context routes algorithms into this very
- * module (openssl's pkcs11 provider) is not re-entered; every algorithm is fetched once.
- * OpenSSL 3.0 API only. The caller's error queue is left as it was by every function of this
- * folder.
+ * The library context: only the files of this folder use OpenSSL's libcrypto. A private
+ * OSSL_LIB_CTX, so that a host whose default context routes algorithms into this very module
+ * (openssl's pkcs11 provider) is not re-entered; every algorithm is fetched once. OpenSSL 3.0 API
+ * only. Every function of this folder leaves the caller's error queue as it was.
  */
 #pragma once
 
 #include "base/bytes.h"
 
 /*
- * Makes the context and fetches all algorithms; at once when that has been done: true, but false
- * where `fips` is asked for and was not then. `fips`, or the host's own OpenSSL set to FIPS
- * algorithms, loads the providers fips and base instead of default; where they don't start, nothing
- * does (docs/fips.md). Thread-safe, without a lock of ours. Where the provider does
- * not offer what the ciphers call straight, they go by EVP, and a line of the log says so. False:
+ * Makes the context and fetches all algorithms. Once that has been done it does nothing: true, or
+ * false if `fips` is asked for now and was not then. `fips`, or the host's own OpenSSL set to FIPS
+ * algorithms, loads the providers fips and base instead of default; where they don't start, it
+ * fails (docs/fips.md). Thread-safe, without a lock of ours. Where the provider does not offer the
+ * functions that the ciphers call directly, they go by EVP, and a line of the log says so. False:
  * logged.
  *
- * Not to be called with a lock held that C_Initialize needs: OpenSSL reads the host's configuration
- * here if that has not happened (it would at the first key otherwise), which may load providers
- * that call C_Initialize of this very module, in this thread.
+ * Don't call it while holding a lock that C_Initialize needs: OpenSSL reads the host's
+ * configuration here if it has not done so before (otherwise it would at the first key). That may
+ * load providers that call C_Initialize of this very module, in this thread.
  */
 bool crypto_start(bool fips);
-/* The same with FIPS, for whoever asks for it at that place, which an error names: "[crypto] fips
- * in FILE line 12". */
+/* The same with FIPS; `at` is the place that asks for it, for the error: "[crypto] fips in FILE
+ * line 12". */
 bool crypto_start_fips(const char *at);
 /* Started, with FIPS algorithms only. */
 bool crypto_is_fips(void);
@@ -36,8 +35,8 @@ bool crypto_started(void);
 
 /* The version of the libcrypto that is loaded, "3.0.22". */
 const char *crypto_openssl_version(void);
-/* True if curl's "OpenSSL/3.0.22" is the same copy of the library as ours, and what curl uses: its
- * TLS contexts are then ours to set (guest_tls_forgets). */
+/* True if curl's "OpenSSL/3.0.22" is the same copy of the library as ours, and the one curl uses:
+ * then we may set up its TLS contexts (guest_tls_forgets). */
 bool crypto_same_openssl(const char *ssl_version);
 
 /* The thread's default library context becomes ours (for curl and its TLS), and back. NULL (not
@@ -45,7 +44,7 @@ bool crypto_same_openssl(const char *ssl_version);
 void *crypto_context_enter(void);
 void crypto_context_leave(void *previous);
 
-/* From the private context's CSPRNG. Not to be called while the process exits. */
+/* From the private context's CSPRNG. Don't call it while the process exits. */
 bool crypto_random(void *ret, size_t len);
-/* Mixes in what the application brings, as additional input (C_SeedRandom). */
+/* Mixes in the application's seed, as additional input (C_SeedRandom). */
 bool crypto_random_add(struct bytes seed);

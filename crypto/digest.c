@@ -120,7 +120,7 @@ bool digest_once(enum digest_kind kind, struct bytes in, uint8_t *ret_digest)
 	       digest_finish(&digest, ret_digest);
 }
 
-/* With FIPS the provider's own, whatever it costs. */
+/* With FIPS, HMAC is the provider's own, whatever it costs. */
 static bool hmac_update_by_provider(EVP_MAC_CTX *mac, const struct bytes *parts, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

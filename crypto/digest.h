@@ -19,8 +19,8 @@ size_t digest_size(enum digest_kind kind);
 size_t digest_block_size(enum digest_kind kind);
 bool digest_once(enum digest_kind kind, struct bytes in, uint8_t *ret_digest);
 
-/* A digest under way. _new allocates and starts; _start makes it begin anew without allocating,
- * which is needed after _finish. Not thread-safe. */
+/* A digest under way. _new allocates and starts; _start begins anew without allocating, and must be
+ * called after _finish. Not thread-safe. */
 struct digest;
 struct digest *digest_new(enum digest_kind kind);
 void digest_free(struct digest *digest);

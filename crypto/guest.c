@@ -58,5 +58,6 @@ void guest_tls_forgets(void *ssl_context)
 
 bool guest_openssl_ended(void)
 {
-	return OPENSSL_init_crypto(0, NULL) == 0; /* asks for nothing; only then refused */
+	return OPENSSL_init_crypto(0, NULL) == 0; /* it asks for nothing, so it is only refused then
+						   */
 }

@@ -21,15 +21,15 @@ struct guest_errors {
 	} errors[GUEST_ERRORS];
 };
 
-/* Takes the errors out of the queue, which is empty then; and puts them back in place of whatever
+/* Takes the errors out of the queue, which is then empty; and puts them back in place of whatever
  * is there. */
 void guest_errors_save(struct guest_errors *ret_errors);
 void guest_errors_restore(const struct guest_errors *errors);
 
-/* Of the context of a TLS client (SSL_CTX): what was received does not stay in its connections'
+/* For the context of a TLS client (SSL_CTX): received data does not stay in its connections'
  * buffers once it has been handed on. */
 void guest_tls_forgets(void *ssl_context);
 
-/* OpenSSL is being or has been cleaned up, as at the process's exit: nothing of it, and nothing
- * that uses it, may be called any more. */
+/* OpenSSL is being or has been cleaned up, as when the process exits: neither OpenSSL nor anything
+ * that uses it may be called any more. */
 bool guest_openssl_ended(void);

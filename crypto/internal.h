@@ -4,8 +4,8 @@
  * What the files of this folder share: the fetched algorithms. Not for other folders.
  *
  * The caller's error queue: a call that can fail on valid use stands between ERR_set_mark() and
- * ERR_pop_to_mark(). That pair costs as much as four single AES blocks, so the data path does
- * without where all that OpenSSL could refuse has been checked before.
+ * ERR_pop_to_mark(). That pair costs as much as four single AES blocks, so the data path leaves it
+ * out where everything that OpenSSL could refuse has been checked before.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ enum { AES_KEY_SIZE_COUNT = 3 }; /* 16, 24, 32 bytes */
 
 /*
  * A cipher as its provider offers it (provider-cipher(7) of OpenSSL's manual), called without the
- * layer of EVP: for each GCM message that asks for the length of the IV and for the tag by names
- * that it compares one by one, in as much time as 64 bytes take to encrypt.
+ * EVP layer. For each GCM message EVP asks for the IV's length and for the tag by names that it
+ * compares one by one; that takes as long as encrypting 64 bytes.
  */
 struct provided {
 	void *provider; /* its context */
@@ -33,43 +33,46 @@ struct provided {
 	OSSL_FUNC_cipher_get_ctx_params_fn *get_params;
 	OSSL_FUNC_cipher_set_ctx_params_fn *set_params;
 };
-/* OSSL_PROVIDER_query_operation, or a test's own that leaves something out. */
+/* OSSL_PROVIDER_query_operation, or a test's own, which leaves something out. */
 typedef const OSSL_ALGORITHM *provided_query(const OSSL_PROVIDER *provider, int operation,
 					     int *no_cache);
-/* Of a cipher that was fetched, by one of its names; lives as long as the cipher. NULL, or what the
- * provider lacks (one of these functions, or all of the cipher), in words that last. */
+/* Finds the functions of a cipher that was fetched, by one of its names; they live as long as the
+ * cipher. NULL: found; else what the provider lacks (one of these functions, or the whole cipher),
+ * as a constant text. */
 const char *provided_find(provided_query *query, const EVP_CIPHER *cipher, const char *name,
 			  struct provided *ret_provided);
 /* The same functions over EVP, for a cipher whose provider does not offer all of them: slower, but
- * EVP knows other ways to the same end. Lives as long as the cipher. */
+ * EVP knows other ways to the same result. They live as long as the cipher. */
 struct provided provided_by_evp(EVP_CIPHER *cipher);
 
 struct crypto {
 	struct crypto *before; /* abandoned earlier */
 	bool fips;
-	const char *fips_at; /* while it starts: the setting; NULL: the host's OpenSSL wants it */
+	const char *fips_at; /* during the start: where the setting stands; NULL: the host's OpenSSL
+			      * asks for it */
 	OSSL_LIB_CTX *context;
 	OSSL_PROVIDER *providers[2];				 /* default; or fips and base */
-	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT]; /* hold what is provided */
+	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT]; /* they keep `provided` alive */
 	struct provided provided[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
 	EVP_MAC *hmac;	       /* with fips only */
-	bool wrong_tag_raises; /* an error in OpenSSL's queue */
+	bool wrong_tag_raises; /* a wrong tag leaves an error in OpenSSL's queue */
 	unsigned by_evp;       /* how many ciphers go by EVP */
 };
 
 /* crypto_start() with a question of the caller's own to the provider. */
 bool crypto_start_asking(bool fips, provided_query *query);
 
-/* NULL: not started. What it points to lives until the process ends. */
+/* NULL: not started. The result lives until the process ends. */
 const struct crypto *crypto_get(void);
-/* By crypto->fips, into its context. False: logged. */
+/* Loads them according to crypto->fips into its context. False: logged. */
 bool crypto_load_providers(struct crypto *crypto);
-/* Whether OpenSSL's error queue says so. */
+/* Whether OpenSSL's error queue says that memory ran out. */
 bool crypto_lacks_memory(void);
 /* Logs what failed with the newest reason in OpenSSL's error queue. */
 void crypto_log_error(const char *what);
 
-/* In a source that uses OpenSSL directly: all functions come from one copy of libcrypto. A host
- * that brings some of them (node does) would otherwise mix two. False: logged. */
+/* For a source that uses OpenSSL directly: checks that all functions come from one copy of
+ * libcrypto. In a host that brings some of them (node does), two copies would be mixed otherwise.
+ * False: logged. */
 bool crypto_check_origin(void);

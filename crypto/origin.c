@@ -3,7 +3,7 @@
 /*
  * Where our libcrypto functions come from. A process may hold two copies: a host linked statically
  * with OpenSSL exports some of its functions, and the linker gives a module those first and the
- * rest from the shared library. Objects of one copy in the hands of the other crash.
+ * rest from the shared library. An object that one copy made crashes in the functions of the other.
  */
 #include "base/log.h"
 #include "base/macros.h"
@@ -88,7 +88,8 @@ static const struct {
 static Dl_info home_of(any_function *function)
 {
 	Dl_info info = {0};
-	void *address; /* ISO C has no cast from functions to objects; POSIX has the same size */
+	void *address; /* ISO C does not cast functions to objects; in POSIX both have the same size
+			*/
 
 	memcpy(&address, &function, sizeof(address));
 	dladdr(address, &info);

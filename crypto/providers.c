@@ -16,8 +16,8 @@
 
 enum { PATH_SIZE = 4096 };
 
-/* What 'openssl fipsinstall' writes: the checksum without which most builds of the provider refuse
- * to work. Some distributions build it into the provider and have no such file. */
+/* The file that 'openssl fipsinstall' writes: it has the checksum without which most builds of the
+ * provider refuse to work. Some distributions build it into the provider and have no such file. */
 static bool module_is_in(const char *folder, char *ret_path)
 {
 	int len = folder == NULL ? -1 : snprintf(ret_path, PATH_SIZE, "%s/fipsmodule.cnf", folder);
@@ -25,7 +25,7 @@ static bool module_is_in(const char *folder, char *ret_path)
 	return len >= 0 && len < PATH_SIZE && access(ret_path, F_OK) == 0;
 }
 
-/* Beside the file that this one is or, if it is a link (Debian's is), leads to. */
+/* The same folder as this file or, if it is a link (Debian's is), as its target. */
 static bool module_is_beside(const char *file, char *ret_path)
 {
 	char home[PATH_MAX];
@@ -38,8 +38,8 @@ static bool module_is_beside(const char *file, char *ret_path)
 	return module_is_in(home, ret_path);
 }
 
-/* Beside the configuration that OpenSSL reads, since that is what includes it where the host uses
- * it too. */
+/* The same folder as the configuration that OpenSSL reads: where the host uses the file too, that
+ * configuration includes it. */
 static bool fips_module_find(char *ret_path)
 {
 	const char *folder = OPENSSL_info(OPENSSL_INFO_CONFIG_DIR);
@@ -50,8 +50,8 @@ static bool fips_module_find(char *ret_path)
 	       module_is_in(folder, ret_path) || module_is_beside(usual, ret_path);
 }
 
-/* The 3.0 API takes configurations from files only, so this one lies in memory under the name of a
- * file. It also activates the provider. */
+/* The 3.0 API takes configurations from files only, so this one lies in memory under a file's name.
+ * It also activates the provider. */
 static bool fips_configure(OSSL_LIB_CTX *context, const char *module)
 {
 	AUTO(file_closep) int fd = memfd_create("cmek-fips", MFD_CLOEXEC);
@@ -69,7 +69,7 @@ static bool fips_configure(OSSL_LIB_CTX *context, const char *module)
 	return OSSL_LIB_CTX_load_config(context, path) == 1;
 }
 
-/* The file of the provider, where OpenSSL looks for it. */
+/* The provider's file, where OpenSSL looks for it. */
 static bool provider_path(char *ret_path)
 {
 	const char *named = secure_getenv("OPENSSL_MODULES");
@@ -80,7 +80,7 @@ static bool provider_path(char *ret_path)
 	return len >= 0 && len < PATH_SIZE && access(ret_path, F_OK) == 0;
 }
 
-/* Nothing else is used in its place. What OpenSSL says of a file that is not there helps nobody. */
+/* No other provider is used instead. OpenSSL's own words for a missing file help nobody. */
 static void log_no_fips(const struct crypto *crypto, const char *module)
 {
 	const char *by = crypto->fips_at == NULL ? "the host's OpenSSL, which is set to FIPS"
@@ -98,12 +98,12 @@ static void log_no_fips(const struct crypto *crypto, const char *module)
 			  "openssl.cnf; 'openssl fipsinstall' writes it (docs/fips.md)",
 			  by, OPENSSL_info(OPENSSL_INFO_CONFIG_DIR));
 	else
-		log_error("%s: the FIPS provider does not start by %s; 'openssl fipsinstall' "
-			  "writes that anew (docs/fips.md)",
+		log_error("%s: the FIPS provider does not start with %s; 'openssl fipsinstall' "
+			  "writes it anew (docs/fips.md)",
 			  by, module);
 }
 
-/* The configuration first, where there is one: a provider that was loaded without it has failed its
+/* The configuration comes first, where there is one: a provider that is loaded without it fails its
  * self-test and stays unusable in this process. */
 static bool fips_load(struct crypto *crypto)
 {

@@ -17,7 +17,7 @@ static const uint8_t kw_iv[HALF] = {0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0x
 static const uint8_t kwp_iv[HALF / 2] = {0xa6, 0x59, 0x59, 0xa6};
 
 /* A | R as one value, since OpenSSL loads the block at once: two stores of half a block before that
- * load would make the processor wait, 24 times a key. */
+ * load would stall the processor, 24 times a key. */
 typedef uint64_t halves __attribute__((vector_size(AES_BLOCK)));
 
 static bool run_block(struct aes *ecb, uint64_t *a, uint8_t *part)
@@ -142,8 +142,8 @@ bool aes_kwp_wrap(struct aes *ecb, struct bytes in, uint8_t *ret, size_t *ret_le
 	return good;
 }
 
-/* What A and the padding say (RFC 5649 section 3); the same steps whichever of them is wrong.
- * Returns the length, 0 = wrong. */
+/* Checks A and the padding (RFC 5649 section 3), by the same steps whichever of them is wrong.
+ * Returns the length; 0: wrong. */
 static size_t kwp_check(const uint8_t *work, size_t padded)
 {
 	size_t len = (size_t)work[4] << 24 | (size_t)work[5] << 16 | (size_t)work[6] << 8 | work[7];
