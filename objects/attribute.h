@@ -2,8 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The attributes, one row each: which objects have it, which templates may name it, how its value
- * is computed from an object and where it goes in a template. Nothing is stored, so nothing goes
- * stale. C_GetAttributeValue, C_FindObjects and the checks of templates are loops over these rows.
+ * is computed from an object and where it goes in a template. Values are not stored, so they don't
+ * go stale. C_GetAttributeValue, C_FindObjects and the checks of templates are loops over these
+ * rows.
  */
 #pragma once
 
@@ -25,7 +26,7 @@ enum attribute_form {
 
 struct attribute;
 
-/* What a getter may look at. `objects` may be NULL where only the object itself is known. */
+/* What a getter may read. `objects` may be NULL where only the object itself is known. */
 struct attribute_source {
 	struct objects *objects;
 	const struct object *object;
@@ -39,16 +40,16 @@ struct attribute {
 	CK_ATTRIBUTE_TYPE type;
 	const char *name; /* as the standard or include/cmek.h writes it */
 	enum attribute_form form;
-	unsigned kinds; /* bits 1 << enum object_kind: who has it */
+	unsigned kinds; /* bits 1 << enum object_kind: which objects have it */
 	unsigned uses;	/* bits 1 << enum template_use: which templates may name it */
-	size_t max;	/* greatest length, where that is not fixed */
+	size_t max;	/* greatest length, where that varies */
 	attribute_get *get;
 	size_t detail;	/* what the getter needs: a bit, or an offset in struct object */
 	size_t field;	/* offset in struct template */
-	size_t present; /* offset of the bool that says it was there; 0: none */
+	size_t present; /* offset of the bool that says the template named it; 0: none */
 };
 
-/* NULL: not known. */
+/* NULL: unknown. */
 const struct attribute *attribute_find(CK_ATTRIBUTE_TYPE type);
 /* The rows in order; fewer than 64. */
 size_t attribute_count(void);
@@ -62,17 +63,17 @@ static inline bool attribute_of_kind(const struct attribute *row, enum object_ki
 /* CKR_ATTRIBUTE_VALUE_INVALID unless the value has the form the row asks for. */
 CK_RV attribute_check(const struct attribute *row, const CK_ATTRIBUTE *attribute);
 
-/* Has the object this attribute with this value? What can't be read matches nothing. `scratch` is
- * used for the comparison. */
+/* Whether the object has this attribute with this value. A value that can't be read matches
+ * nothing. `scratch` is used for the comparison. */
 bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE *attribute,
 		       struct buffer *scratch);
 
-/* Sets what a reader gets: the value, its length, or CKR_BUFFER_TOO_SMALL. */
+/* Sets what the caller gets: the value, its length, or CKR_BUFFER_TOO_SMALL. */
 CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value);
-/* C_GetAttributeValue: goes on after an attribute that can't be given. No KMS, but where a value is
- * asked for that must be had first: the diagnostic object's, a root key's state in the KMS (neither
- * its length; nor does a search ask), and, since reading a key is a use of
- * it, that of a token key which is neither sensitive nor unextractable (not its length). */
+/* C_GetAttributeValue: goes on after an attribute that can't be given. It asks no KMS except for
+ * three values (not for their lengths, and never in a search): the diagnostic object's; a root
+ * key's state in the KMS; and the value of a token key that is neither sensitive nor unextractable,
+ * since reading a key is a use of it. */
 CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUTE *attributes,
 		     CK_ULONG count);
 /* C_GetObjectSize: the bytes of all its attributes that can be read. */

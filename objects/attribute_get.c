@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What C_GetAttributeValue, C_GetObjectSize and C_FindObjects do with the attribute table. */
+/* How C_GetAttributeValue, C_GetObjectSize and C_FindObjects use the attribute table. */
 #include "objects/attribute.h"
 
 #include "base/macros.h"
@@ -9,7 +9,8 @@
 #include "objects/report.h"
 #include "objects/value.h"
 
-/* A key's value leaves only if nothing forbids it; neither does a record that is for its store. */
+/* A key's value may be read only if nothing forbids it; an EZK record only if it may leave its
+ * store. */
 static bool is_readable(const struct attribute *row, const struct object *object)
 {
 	if (row->type == CKA_CMEK_ENCRYPTED_KEY)
@@ -32,7 +33,7 @@ CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value)
 	return CKR_OK;
 }
 
-/* Reading a key is a use of it; its length is none. */
+/* Reading a key's value is a use of the key; reading its length is not. */
 static CK_RV put_key(struct objects *objects, struct object *key, CK_ATTRIBUTE *attribute)
 {
 	AUTO(secret_freep) uint8_t *secret = NULL;
@@ -43,7 +44,7 @@ static CK_RV put_key(struct objects *objects, struct object *key, CK_ATTRIBUTE *
 	return attribute_put(attribute, bytes(secret, key->value_len));
 }
 
-/* CKA_VALUE. A diagnosis is made when its length is asked, and read afterwards. */
+/* CKA_VALUE. A report is made when its length is asked for, and read afterwards. */
 static CK_RV put_value(const struct attribute *row, const struct attribute_source *source,
 		       struct object *object, CK_ATTRIBUTE *attribute)
 {
@@ -57,7 +58,7 @@ static CK_RV put_value(const struct attribute *row, const struct attribute_sourc
 	return value.failed ? CKR_HOST_MEMORY : attribute_put(attribute, buffer_bytes(&value));
 }
 
-/* The KMS is asked by who wants to have the state, not its length. */
+/* The KMS is asked by a caller who wants the state, not its length. */
 static CK_RV put_kms_state(const struct attribute *row, const struct attribute_source *source,
 			   CK_ATTRIBUTE *attribute)
 {
@@ -122,7 +123,7 @@ CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUT
 	return result;
 }
 
-/* A diagnosis has no length before it is made, and nobody asks the KMS to look at an object. */
+/* A report has no length before it is made, and no KMS is asked just for an object's size. */
 static bool must_be_had_first(const struct attribute *row)
 {
 	return row->type == CKA_VALUE || row->type == CKA_CMEK_KMS_STATE ||
@@ -152,7 +153,7 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 	if (row == NULL || !attribute_of_kind(row, source->object->kind) ||
 	    !is_readable(row, source->object))
 		return false;
-	/* No search asks the KMS, also not to open a key that is not open here. */
+	/* A search never asks the KMS, nor does it open a key that is not open here. */
 	if (row->type != CKA_VALUE && must_be_had_first(row))
 		return false;
 	if (row->type == CKA_VALUE && source->object->kind == OBJECT_KEY &&

@@ -54,7 +54,7 @@ CK_RV edit_merge(const struct object *object, const struct template *template,
 	return CKR_OK;
 }
 
-/* A session's object: the new one takes the handle, the value and the stamp of the old. */
+/* A session object: the new one takes over the old one's handle, value and stamp. */
 static CK_RV change_session_object(const struct editor *editor, const struct object *object,
 				   const struct object *model)
 {
@@ -67,8 +67,8 @@ static CK_RV change_session_object(const struct editor *editor, const struct obj
 	return objects_replace(editor->objects, TAKE(changed));
 }
 
-/* What the change leaves alone stays as it is stored, not as this release would write it: so a new
- * label alone does not wrap a token key anew, which may need the KMS. */
+/* Fields that the change leaves alone stay as they are stored, even if this release would write
+ * them differently: so a new label alone does not wrap a token key anew, which may need the KMS. */
 static bool names_of_change(const struct object *object, const struct object *model,
 			    struct buffer *extra, struct entry_names *ret_names)
 {
@@ -147,7 +147,7 @@ static CK_RV refuse_usages(const struct object *zone, const char *why)
 	return CKR_ATTRIBUTE_READ_ONLY;
 }
 
-/* A session's: would it have them, with all that the store says? */
+/* For a session's zone: would its object still allow this, with all that the store says? */
 static CK_RV check_session_usages(const struct editor *editor, const struct object *zone,
 				  uint32_t usages)
 {
@@ -161,10 +161,10 @@ static CK_RV check_session_usages(const struct editor *editor, const struct obje
 	TRY(view_of_session(editor->objects, TAKE(wished), &wished));
 	return (usages & ~wished->usages) == 0
 		       ? CKR_OK
-		       : refuse_usages(zone, "the token has it so; change it there");
+		       : refuse_usages(zone, "the token's zone does not allow it; change it there");
 }
 
-/* What it was made for stands in its record, and nothing else makes it more. */
+/* What a zone was made for stands in its record, and nothing can extend it. */
 static CK_RV check_zone_usages(const struct editor *editor, const struct object *zone,
 			       const struct template *template)
 {
@@ -184,13 +184,13 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 	struct object model;
 
 	if (template->present_version || template->root_key.data != NULL) {
-		log_warning("another version or root key of a zone: not in this release");
+		log_warning("this release can't change a zone's version or root key");
 		return CKR_ATTRIBUTE_READ_ONLY;
 	}
 	if (object->kind == OBJECT_ZONE)
 		TRY(check_zone_usages(editor, object, template));
 	if (object->kind != OBJECT_KEY && (template->usages & USAGE_DERIVE)) {
-		log_warning("zones and root keys derive nothing: CKA_DERIVE stays false");
+		log_warning("zones and root keys derive nothing: CKA_DERIVE stays CK_FALSE");
 		return CKR_ATTRIBUTE_READ_ONLY;
 	}
 	TRY(edit_merge(object, template, &model));

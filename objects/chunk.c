@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A key's next_chunk: NONE if it seals no chunks, else FIRST + the index that may come next. */
+/* A key's next_chunk: NONE if it seals no chunks, else FIRST + the lowest index that may come next.
+ */
 #include "objects/chunk.h"
 
 enum { NONE = 0, FIRST = 1 };

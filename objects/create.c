@@ -19,7 +19,7 @@ CK_RV editor_allows(const struct editor *editor, uint32_t flags)
 	return CKR_OK;
 }
 
-/* What a template gives root keys and clusters alike. */
+/* The fields that root keys and clusters both take from a template. */
 static struct object named(enum object_kind kind, const struct template *template)
 {
 	return (struct object){
@@ -50,7 +50,7 @@ static CK_RV check_root_key(const struct template *template)
 	return CKR_TEMPLATE_INCONSISTENT;
 }
 
-/* A key that is made has to be registered, or nobody would know of it. */
+/* A key that is made must be registered, or nobody would know of it. */
 static CK_RV check_create(const struct template *template)
 {
 	if (!template->create || template->token)
@@ -79,7 +79,8 @@ static CK_RV store_root_key(const struct editor *editor, const struct object *mo
 	return CKR_OK;
 }
 
-/* One that only this session knows: to open what no project of this host has made. */
+/* A root key that only this session knows: to open envelopes that no project of this host has made.
+ */
 static CK_RV name_root_key(const struct editor *editor, const struct object *wish,
 			   CK_OBJECT_HANDLE *ret_handle)
 {

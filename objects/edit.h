@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What C_CreateObject, C_CopyObject, C_SetAttributeValue and C_DestroyObject do. */
+/* The work of C_CreateObject, C_CopyObject, C_SetAttributeValue and C_DestroyObject. */
 #pragma once
 
 #include "objects/object.h"
@@ -15,21 +15,22 @@ struct editor {
 	bool private_allowed;
 };
 
-/* CKR_SESSION_READ_ONLY, CKR_USER_NOT_LOGGED_IN: may it make, or change, such an object? */
+/* Whether the session may make or change such an object: CKR_SESSION_READ_ONLY,
+ * CKR_USER_NOT_LOGGED_IN. */
 CK_RV editor_allows(const struct editor *editor, uint32_t flags);
 
 /* A root key (KMS), a cluster, or a data key. */
 CK_RV edit_create(const struct editor *editor, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		  CK_OBJECT_HANDLE *ret_handle);
-/* Of data keys; the copy belongs to the same zone. */
+/* For data keys; the copy belongs to the same zone. */
 CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATTRIBUTE *attributes,
 		CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
 CK_RV edit_change(const struct editor *editor, const struct object *object,
 		  const CK_ATTRIBUTE *attributes, CK_ULONG count);
-/* A session's object is gone; a zone or root key is scheduled for deletion. */
+/* A session object is destroyed; a zone or root key is scheduled for deletion. */
 CK_RV edit_destroy(const struct editor *editor, const struct object *object);
 
-/* Applies a template that was read for a copy or a change. What only goes one way (sensitive, not
- * extractable …) is checked: CKR_ATTRIBUTE_READ_ONLY. Borrows from both. */
+/* Applies a template that was read for a copy or a change. Flags that only go one way (sensitive,
+ * not extractable …) are checked: CKR_ATTRIBUTE_READ_ONLY. Borrows from both. */
 CK_RV edit_merge(const struct object *object, const struct template *template,
 		 struct object *ret_model);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* zone_status to CK_RV. Each value stands in the list of the standard's function (2.40 to 3.2,
- * "Functions") that the column is for, or is one of those that any function may return. */
+/* zone_status to CK_RV. Each value is in the standard's list for its column's function (2.40 to
+ * 3.2, "Functions"), or is one that any function may return. */
 #include "objects/error.h"
 
 #include "base/thread.h"
@@ -115,7 +115,7 @@ static const struct {
 				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
 	[ZONE_KMS_NOT_FOUND]    = { CMEK_ERROR_KMS_NOT_FOUND,
 				     { DENIED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
-	/* It refused what was sent: the store's blob, or the caller's. */
+	/* The KMS refused what was sent: the store's blob, or the caller's. */
 	[ZONE_KMS_INVALID_CIPHERTEXT] = { CMEK_ERROR_KMS_INVALID_CIPHERTEXT,
 				     { DEVICE,  DEVICE,  DATA,    DEVICE,  DEVICE,  BLOB,    DEVICE,  DEVICE,  DEVICE } },
 	[ZONE_KMS_INCORRECT_KEY] = { CMEK_ERROR_KMS_INCORRECT_KEY,
@@ -128,7 +128,7 @@ static const struct {
 				     { FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  RDONLY,  FAILED,  FAILED } },
 	[ZONE_KMS_LIMIT_EXCEEDED] = { CMEK_ERROR_KMS_LIMIT_EXCEEDED,
 				     { FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED,  FAILED } },
-	/* Nobody said no: an outage. */
+	/* No answer: an outage. */
 	[ZONE_KMS_THROTTLED]    = { CMEK_ERROR_KMS_THROTTLED,
 				     { DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE } },
 	[ZONE_KMS_UNAVAILABLE]  = { CMEK_ERROR_KMS_UNAVAILABLE,

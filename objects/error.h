@@ -12,12 +12,13 @@
 
 /* What the function was doing decides which of the standard's return values fits. */
 enum error_place {
-	ERROR_INIT,    /* C_*Init: a no is CKR_KEY_FUNCTION_NOT_PERMITTED */
-	ERROR_USE,     /* C_Encrypt … under an EZK or a DEK: a no is CKR_FUNCTION_FAILED */
-	ERROR_KMS,     /* C_Encrypt, C_Decrypt by a root key: data the caller brought */
+	ERROR_INIT,    /* C_*Init: a refusal is CKR_KEY_FUNCTION_NOT_PERMITTED */
+	ERROR_USE,     /* C_Encrypt … under an EZK or a DEK: a refusal is CKR_FUNCTION_FAILED */
+	ERROR_KMS,     /* C_Encrypt, C_Decrypt by a root key: the data is the caller's */
 	ERROR_WRAP,    /* C_WrapKey, C_DeriveKey */
-	ERROR_UNWRAP,  /* C_UnwrapKey of a DEK: what does not open is CKR_WRAPPED_KEY_INVALID, but a
-			  refused EZK blob, which is the store's, CKR_DEVICE_ERROR */
+	ERROR_UNWRAP,  /* C_UnwrapKey of a DEK: a blob that does not open is
+			* CKR_WRAPPED_KEY_INVALID, but a refused EZK blob, which is the store's, is
+			* CKR_DEVICE_ERROR */
 	ERROR_IMPORT,  /* C_UnwrapKey by a root key: the EZK blob is the caller's too */
 	ERROR_OBJECT,  /* C_CreateObject, C_CopyObject, C_GenerateKey, C_SetAttributeValue */
 	ERROR_DESTROY, /* C_DestroyObject */
@@ -30,10 +31,10 @@ CK_ULONG error_reason_of(enum zone_status status);
 CK_RV error_of_zone(enum zone_status status, enum error_place place);
 /* Notes a reason that does not come from zones/. */
 void error_note(CK_ULONG reason);
-/* The reason noted by this thread since the last take; CMEK_ERROR_…; resets it. */
+/* The reason that this thread has noted since the last take; CMEK_ERROR_…; resets it. */
 CK_ULONG error_take_reason(void);
-/* Counts the notes of all threads: while it stays the same there is nothing to take. A thread's own
- * memory is dear to look at from a shared library. */
+/* Counts the notes of all threads: while it stays the same there is nothing to take. A shared
+ * library reaches a thread's own memory only slowly. */
 extern atomic_uint error_notes;
-/* The last one that was noted at all. */
+/* The last reason that was noted at all. */
 CK_ULONG error_last_reason(void);

@@ -8,9 +8,9 @@
 #include "objects/object.h"
 
 void extra_write(const struct object *object, struct buffer *out);
-/* Of a root key that is made on demand, by the name that the configuration gives it. */
+/* For a root key that is made on demand, by the name that the configuration gives it. */
 void extra_write_root_key(const char *kms_key, struct buffer *out);
 /* Sets the fields named above in `model`, borrowed from `extra` and, for the mechanisms in this
- * machine's form, from `scratch`. False, and nothing is set: empty, or not what extra_write wrote.
- */
+ * machine's form, from `scratch`. False, and nothing is set: `extra` is empty, or extra_write has
+ * not written it. */
 bool extra_read(struct bytes extra, struct object *model, struct buffer *scratch);

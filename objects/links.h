@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The objects of sessions by what they are looked for: their session, their label, their id. Under
- * the table's lock. */
+/* Finds the objects of sessions by their session, their label or their id. Used under the table's
+ * lock. */
 #pragma once
 
 #include "objects/objects_private.h"
@@ -9,7 +9,7 @@
 /* False: no memory, and nothing has changed. */
 bool links_add(struct objects *objects, struct object *object);
 void links_remove(struct objects *objects, struct object *object);
-/* The first of those with this key, and the one after an object; NULL: none. */
+/* The first object with this key, and the one after an object; NULL: none. */
 struct object *links_first(const struct objects *objects, enum object_link by, struct bytes key);
 struct object *links_next(const struct object *object, enum object_link by);
 void links_clear(struct objects *objects);

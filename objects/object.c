@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Bytes that an object keeps behind itself. The first needs the alignment of CK_ULONG. */
+/* Bytes stored behind the object itself. The first needs the alignment of CK_ULONG. */
 static const size_t kept[] = {
 	offsetof(struct object, allowed_mechanisms),
 	offsetof(struct object, label),
@@ -166,13 +166,13 @@ static enum zone_status refuse_stamp(const struct object *object, struct ezk *ez
 	return ZONE_OTHER_ZONE;
 }
 
-/* A value that lies open goes to its zone with a lease, or not at all. */
+/* A readable value moves only to a zone with a lease. */
 static enum zone_status stamp_with_lease(struct object *object, struct ezk *ezk)
 {
 	if (stamp_set(object->stamp, ezk))
 		return ZONE_OK;
 	TRY(ezk_continue(ezk));
-	/* Else it ended within the blink since. */
+	/* Otherwise the lease has ended a moment ago. */
 	return stamp_set(object->stamp, ezk) ? ZONE_OK : ZONE_KMS_UNAVAILABLE;
 }
 
@@ -193,7 +193,7 @@ enum zone_status object_unite(struct object *a, struct object *b)
 
 	if (stamp_unite(a->stamp, b->stamp))
 		return ZONE_OK;
-	/* What is stamped stays so: the other takes it, or has the same. */
+	/* A stamp never changes: the other key takes it, or has the same. */
 	ezk = object_ezk(a);
 	return ezk != NULL ? object_stamp(b, ezk) : object_stamp(a, object_ezk(b));
 }

@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PKCS #11 objects: an entry of the store (root key, cluster, zone, token key, archive), or a
- * session's own (session key, session root key, session zone). Counted and, but for the marked
- * fields, immutable: a change makes a new object under the same handle, so that who uses the old
- * one is not disturbed.
+ * session's own (session key, session root key, session zone). They are counted and, except for the
+ * marked fields, immutable: a change makes a new object under the same handle, so that threads that
+ * use the old one are not disturbed.
  */
 #pragma once
 
@@ -43,7 +43,7 @@ enum object_flag {
 	OBJECT_WRAP_WITH_TRUSTED = 1 << 11,
 };
 
-/* What the objects of sessions are looked for by. */
+/* The keys by which session objects are looked up. */
 enum object_link { OBJECT_BY_SESSION, OBJECT_BY_LABEL, OBJECT_BY_ID, OBJECT_LINK_COUNT };
 
 struct object {
@@ -52,7 +52,8 @@ struct object {
 	enum object_kind kind;
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE owner; /* 0: a token object */
-	atomic_bool gone;    /* marked; a session's that was destroyed or replaced: let go of it */
+	atomic_bool gone;    /* marked; a session object that was destroyed or replaced: let go of
+			      * it */
 	struct entry *entry; /* held; NULL: a session key or session zone */
 	struct uid uid;
 	CK_KEY_TYPE key_type;
@@ -75,7 +76,7 @@ struct object {
 	 * first used: object_open. */
 	struct kept value;
 	_Atomic uint64_t next_chunk; /* objects/chunk.h; 0 in each new object */
-	struct stamp *stamp; /* held; shared by a key, its copies and what is derived from it */
+	struct stamp *stamp; /* held; shared by a key, its copies and the keys derived from it */
 	struct object *kin_before, *kin_after; /* of the stamp's family; under its lock */
 	/* Neighbours among a table's objects, under its lock. */
 	struct object_neighbours {
@@ -83,11 +84,11 @@ struct object {
 	} links[OBJECT_LINK_COUNT];
 };
 
-/* A new object like `model`: bytes are copied, what is held there is held once more; one reference,
- * no value, a stamp of its own unless the model has one. NULL: no memory. */
+/* A new object like `model`: bytes are copied, and what the model holds is held once more; one
+ * reference, no value, and a stamp of its own unless the model has one. NULL: no memory. */
 struct object *object_new(const struct object *model);
-/* What of an object never changes, borrowed from it: to begin a model with. Others may be using the
- * object, so it can't be copied as a whole. */
+/* The fields of an object that never change, borrowed from it: to begin a model with. Others may be
+ * using the object, so it can't be copied as a whole. */
 struct object object_model(const struct object *object);
 struct object *object_hold(struct object *object);
 void object_release(struct object *object);
@@ -98,108 +99,115 @@ static inline bool object_has(const struct object *object, uint32_t flags)
 	return (object->flags & flags) == flags;
 }
 
-/* Is it a zone whose record is for the store alone (CKA_CMEK_EMBED_EZK)? */
+/* Whether it is a zone whose record stays in the store (CKA_CMEK_EMBED_EZK). */
 static inline bool object_record_is_kept(const struct object *object)
 {
 	return object->kind == OBJECT_ZONE && object->entry != NULL &&
 	       zones_zone_is_kept(object->entry);
 }
 
-/* What C_DestroyObject or C_InitToken has put aside, until CKA_CMEK_STATE is set active. */
+/* An object that C_DestroyObject or C_InitToken has put aside, until CKA_CMEK_STATE is set active.
+ */
 static inline bool object_awaits_deletion(const struct object *object)
 {
 	return object->kind == OBJECT_ARCHIVE ||
 	       (object->entry != NULL && object->entry->state == ENTRY_PENDING_DELETION);
 }
 
-/* The EZK a key is stamped with, NULL: none yet. Borrowed: lives as long as the object. A token
- * key has it after object_open. */
+/* The EZK that a key is stamped with; NULL: none yet. Borrowed: it lives as long as the object. A
+ * token key has it after object_open. */
 struct ezk *object_ezk(const struct object *object);
 /* A new object that nobody else knows yet and that has no value yet belongs where `other` belongs
- * (copies, derived keys): whichever is stamped first, both are. */
+ * (copies, derived keys): as soon as one is stamped, both are. */
 void object_share_stamp(struct object *object, const struct object *other);
-/* Stamps a key with a zone, or finds that it has that zone's stamp; its value, and its family's,
- * are hidden from here on while the zone has no lease. KMS if there is a value to hide and no lease
- * runs; with its refusal the key stays as it was. ZONE_OTHER_ZONE: it has another's. */
+/* Stamps a key with a zone, or finds that it has that zone's stamp. From here on its value, and its
+ * family's, are hidden while the zone has no lease. Asks the KMS if there is a value to hide and no
+ * lease runs; if the KMS refuses, the key stays as it was. ZONE_OTHER_ZONE: it has another zone's
+ * stamp. */
 enum zone_status object_stamp(struct object *object, struct ezk *ezk);
-/* Two data keys belong to one zone from here on, whichever of their families is stamped first, and
- * also if neither is yet. Token keys have been opened. As object_stamp where one is stamped. */
+/* Two data keys belong to one zone from here on: whichever family is stamped first stamps both,
+ * even if neither is yet. Token keys have been opened before. Like object_stamp where one is
+ * stamped. */
 enum zone_status object_unite(struct object *a, struct object *b);
-/* The zone id of the stamp, 0: none; of a zone itself, its own; no KMS. */
+/* The id of the stamp's zone, 0: none; for a zone itself, its own id; no KMS. */
 uint64_t object_zone(const struct object *object);
 
 /*
- * The objects of a process: those of the store, by way of the index, and those of sessions. One per
- * module life.
+ * The objects of a process: those of the store, through the index, and those of sessions. One for
+ * each life of the module.
  */
 struct objects;
 CK_RV objects_new(struct zones *zones, struct objects **ret_objects);
 void objects_free(struct objects *objects);
 struct zones *objects_zones(struct objects *objects);
-/* Changes whenever a handle's object may have changed; a session's cached look-up is good while it
- * stays the same. */
+/* Changes whenever a handle's object may have changed; while it stays the same, a session's cached
+ * look-up is good. */
 uint64_t objects_generation(const struct objects *objects);
 
-/* For whoever keeps what was made of keys (session/ready_keys.h), to be loaded in each call: grows
- * when an object of a session has gone or was replaced. Entries of the store: struct ezks_watch. */
+/* For callers that cache things made from keys (session/ready_keys.h), to be loaded in each call:
+ * grows when a session object is destroyed or replaced. For entries of the store: struct
+ * ezks_watch. */
 const _Atomic uint64_t *objects_gone(const struct objects *objects);
-/* Is it still what its handle stands for? False also where memory lacks to tell. */
+/* Whether it is still the object of its handle. False also where memory lacks to tell. */
 bool objects_has(struct objects *objects, const struct object *object);
 static inline bool object_is_gone(const struct object *object)
 {
 	return atomic_load_explicit(&object->gone, memory_order_relaxed);
 }
-/* Does anybody hold it besides the caller? */
+/* Whether anybody holds it besides the caller. */
 bool object_is_shared(const struct object *object);
 
 /* The object behind a handle in a slot, held; from the session's own objects and the token's.
- * CKR_OBJECT_HANDLE_INVALID: none; CKR_HOST_MEMORY: who knows. Entries that await deletion are
- * found. A zone allows what its records do; one of a session also no more than the token's, where
- * there is that. */
+ * CKR_OBJECT_HANDLE_INVALID: none; CKR_HOST_MEMORY: not known. Entries that await deletion are
+ * found. A zone allows what its records do; a session's zone also no more than the token's, if
+ * there is one. */
 CK_RV objects_get(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle,
 		  struct object **ret_object);
-/* The same for who need not know why there is none: NULL. */
+/* The same for callers that need not know why there is none: NULL. */
 struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle);
-/* Adds a session's object (takes it, sets its handle) and returns its handle. */
+/* Adds a session object (takes it, sets its handle) and returns its handle. */
 CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle);
-/* Puts a changed value under the same handle (takes it). */
+/* Replaces the object of a handle by a changed one (takes it). */
 CK_RV objects_replace(struct objects *objects, struct object *object);
 void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle);
-/* Destroys what a session made. True: somebody still holds some of it. */
+/* Destroys what a session made. True: some of it is still held elsewhere. */
 bool objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session);
-/* Destroys the private objects that sessions with a slot have made. */
+/* Destroys the private objects that the slot's sessions have made. */
 void objects_remove_private(struct objects *objects, CK_SLOT_ID slot);
 /* The object of an entry that was just made or changed (held). */
 CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
 		       struct object **ret_object);
 /* Handles of all objects in a slot that match the template (free() the array); O(1) + results for
- * label, id, unique id. Unknown classes and attributes match nothing. What awaits deletion is found
- * only if the template names CKA_CMEK_STATE. */
+ * label, id, unique id. Unknown classes and attributes match nothing. Objects that await deletion
+ * are found only if the template names CKA_CMEK_STATE. */
 CK_RV objects_search(struct objects *objects, CK_SLOT_ID slot, const CK_ATTRIBUTE *template,
 		     CK_ULONG count, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count);
 
-/* Zones and token keys are private objects from now on, whatever they say of themselves. */
+/* Zones and token keys are private objects from now on, whatever their own flags say. */
 void objects_force_private(struct objects *objects);
-/* Makes the value of a token key be there, by way of its zone (KMS when that has no lease). */
+/* Opens a token key, through its zone, so that its value is there (KMS if the zone has no lease).
+ */
 enum zone_status object_open(struct objects *objects, struct object *object);
-/* The value of a data key, value_len bytes in the clear, for the caller to secret_free(); opens a
- * token key that is used for the first time. KMS where its zone has no lease. */
+/* Copies the value of a data key, value_len bytes in the clear, which the caller frees by
+ * secret_free(); opens a token key that is used for the first time. KMS where its zone has no
+ * lease. */
 enum zone_status object_read(struct objects *objects, struct object *object, uint8_t **ret_secret);
 
-/* A new data key belongs to the zone that its template names (0: none), which is one of the slot's
- * project. KMS, since to make a key for a zone is to use that. CKR_ATTRIBUTE_VALUE_INVALID: there
- * is no such zone here; CKR_TEMPLATE_INCONSISTENT: the key is another's. */
+/* A new data key belongs to the zone that its template names (0: none), which must be one of the
+ * slot's project. Asks the KMS, since making a key for a zone is a use of the zone.
+ * CKR_ATTRIBUTE_VALUE_INVALID: there is no such zone here; CKR_TEMPLATE_INCONSISTENT: the key
+ * belongs to another. */
 CK_RV objects_stamp_as_named(struct objects *objects, CK_SLOT_ID slot, struct object *key,
 			     uint64_t zone);
 /* A new data key becomes a token object (takes it): wrapped by `zone` (0: the zone of its stamp,
- * else "default/default", made on demand) and stored. KMS. Who has checked that the session may
- * write is the caller. */
+ * else "default/default", made on demand) and stored. KMS. The caller has checked that the session
+ * may write. */
 CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object *key, uint64_t zone,
 			CK_OBJECT_HANDLE *ret_handle);
 /* A zone made from an object that template_make_key gave (takes it): zones_zone_create with its
  * names. KMS. */
 CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object *zone,
 			 CK_OBJECT_HANDLE *ret_handle);
-/* Names, usages and further attributes of an object as the store keeps them: borrowed from the
- * object, and `extra` from the buffer it is written to. False: no memory. */
+/* Names, usages and further attributes of an object in the store's form: borrowed from the object,
+ * and `extra` from the buffer it is written to. False: no memory. */
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names);

@@ -10,7 +10,7 @@
 #include "objects/error.h"
 #include "objects/links.h"
 
-/* Numbers of entries lie below. Handles above are never given twice. */
+/* Numbers of entries are smaller. Handles above are never given twice. */
 enum { VIEWS_MAX = 4096 };
 static const CK_OBJECT_HANDLE first_session_handle = (CK_OBJECT_HANDLE)1 << 31;
 
@@ -71,7 +71,7 @@ void objects_force_private(struct objects *objects)
 
 uint64_t objects_generation(const struct objects *objects)
 {
-	/* Looks at most once a second; what can't be read now changes nothing. */
+	/* Reads the store at most once a second; what can't be read now changes nothing. */
 	zones_refresh(objects->zones, false);
 	return zones_generation(objects->zones) + atomic_load(&objects->changes);
 }
@@ -121,7 +121,7 @@ static void forget_view(struct objects *objects, CK_OBJECT_HANDLE handle)
 	object_release(view);
 }
 
-/* A view that was made of the same state of the entry. */
+/* A view that was made from the same state of the entry. */
 static struct object *find_view(struct objects *objects, const struct entry *entry)
 {
 	const CK_OBJECT_HANDLE handle = entry->number;
@@ -131,7 +131,7 @@ static struct object *find_view(struct objects *objects, const struct entry *ent
 	return view != NULL && view->entry == entry ? object_hold(view) : NULL;
 }
 
-/* Not being kept is no failure: the view is made again. */
+/* If a view can't be kept, that is no failure: it is made again. */
 static void keep_view(struct objects *objects, struct object *view)
 {
 	struct map full = {0};
@@ -158,7 +158,7 @@ CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 
 	if (view == NULL) {
 		view_of_entry(objects, entry, slot, &model, &scratch);
-		if (scratch.failed) /* else it would be seen without what limits it */
+		if (scratch.failed) /* else it would lack its limits */
 			return CKR_HOST_MEMORY;
 		view = object_new(&model);
 		if (view == NULL)
@@ -191,7 +191,7 @@ static CK_RV find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HAND
 
 /* Objects of sessions. */
 
-/* Unique in the world, without asking for random bytes each time. */
+/* Unique world-wide, without asking for random bytes each time. */
 static bool make_uid(struct objects *objects, struct object *object)
 {
 	if (objects->last_handle == first_session_handle &&
@@ -216,8 +216,8 @@ static CK_RV add(struct objects *objects, struct object *object, CK_OBJECT_HANDL
 		links_remove(objects, object);
 		return CKR_HOST_MEMORY;
 	}
-	/* Here: once the lock is open another thread may destroy it, since handles are guessed
-	 * easily. */
+	/* Here, under the lock: afterwards another thread may destroy it, since handles are easy to
+	 * guess. */
 	*ret_handle = object->handle;
 	return CKR_OK;
 }
@@ -232,14 +232,14 @@ CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HAND
 	return rv;
 }
 
-/* It is found no more. */
+/* From here on it is not found. */
 static void take_out(struct objects *objects, struct object *object)
 {
 	links_remove(objects, object);
 	atomic_store_explicit(&object->gone, true, memory_order_relaxed);
 }
 
-/* Gives the object that was there, to be released; else nothing has changed. */
+/* Gives the replaced object, to be released; else nothing has changed. */
 static CK_RV replace(struct objects *objects, struct object *object, struct object **ret_old)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
@@ -305,7 +305,7 @@ static struct object *take_session(struct objects *objects, CK_SESSION_HANDLE se
 	return taken;
 }
 
-/* The same for the private ones of all sessions with a slot. */
+/* The same for the private objects of all the slot's sessions. */
 static struct object *take_private(struct objects *objects, CK_SLOT_ID slot)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each call that is refused has a line in the log, "C_WrapKey: CKR_KEY_UNEXTRACTABLE", whatever
- * else has been said of it. At level info: who calls knows the value, and may be wrong a thousand
- * times a second.
+ * else has been logged about it. At level info: the caller knows the value, and may be wrong a
+ * thousand times a second.
  */
 #pragma once
 
@@ -19,5 +19,5 @@ static inline CK_RV refusal_told(const char *function, CK_RV rv)
 	return rv;
 }
 
-/* What a C_ function answers, if it may be a refusal, goes through this. */
+/* Each value that a C_ function answers goes through this, if it may be a refusal. */
 #define told(rv) refusal_told(__func__, rv)

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last report is kept, so that who asks for its length first reads the same one. */
+/* The last report is kept, so that a caller who asks for its length first reads the same one. */
 #include "objects/report.h"
 
 #include "base/free.h"
@@ -56,7 +56,7 @@ CK_RV report_make(struct objects *objects, const struct entry *project)
 
 	if (report->preface != NULL)
 		buffer_put_text(&text, report->preface);
-	/* Without the lock: the KMS is asked. */
+	/* Without the lock, since the KMS is asked. */
 	status = zones_doctor(objects->zones, project->project, &text, &faults);
 	if (status != ZONE_OK)
 		return error_of_zone(status, ERROR_TOKEN);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of a token's diagnostic object: what the module says of itself, then what zones/ found
- * in the project's store, root keys and zones. */
+/* The text of a token's diagnostic object: what the module says of itself, then what zones/ has
+ * found in the project's store, root keys and zones. */
 #pragma once
 
 #include "objects/object.h"
@@ -11,9 +11,9 @@ struct report;
 struct report *report_new(void);
 void report_free(struct report *report);
 
-/* Lines about configuration and libraries that come first; copied. */
+/* The lines about configuration and libraries that come first; copied. */
 CK_RV report_describe(struct objects *objects, const char *text);
-/* Makes the report of a project anew (KMS). */
+/* Makes a new report of a project (KMS). */
 CK_RV report_make(struct objects *objects, const struct entry *project);
 /* Appends the last report of this project, or the CMEK_ERROR_ numbers of its faults; makes it if
  * there is none. */

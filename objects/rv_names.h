@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The values that C_ functions answer, each once: RV_NAMES(NAME) is NAME(CKR_OK) NAME(…) …, for who
- * makes a table of their names. */
+/* The values that C_ functions answer, each once, for tables of their names: RV_NAMES(NAME) is
+ * NAME(CKR_OK) NAME(…) … */
 #pragma once
 
 /* clang-format off */

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* C_FindObjects: label, id, unique id and class go to the index of the store; what is left is
- * compared by the rows of the attribute table. */
+/* C_FindObjects: the store's index answers for label, id, unique id and class; the rest is compared
+ * by the rows of the attribute table. */
 #include "objects/objects_private.h"
 
 #include "base/encode.h"
@@ -16,10 +16,10 @@ struct search {
 	CK_SLOT_ID slot;
 	const CK_ATTRIBUTE *template;
 	CK_ULONG count;
-	bool nothing;	  /* it names what no object of ours has */
+	bool nothing;	  /* it names something that no object of ours has */
 	bool in_store;	  /* token objects are asked for */
-	bool in_sessions; /* session objects are */
-	bool compares;	  /* some attribute is not answered by the index */
+	bool in_sessions; /* session objects are asked for */
+	bool compares;	  /* the index does not answer for some attribute */
 	bool names_class;
 	CK_OBJECT_CLASS class;
 	struct entry_filter filter;
@@ -91,8 +91,8 @@ static CK_RV read_attribute(struct search *search, const CK_ATTRIBUTE *attribute
 	return CKR_OK;
 }
 
-/* Which kinds of entry a search looks at: those of the class it names; archives and the diagnostic
- * object only if it names theirs. */
+/* The kinds of entry that a search looks at: those of the class it names; archives and the
+ * diagnostic object only if it names their class. */
 static void choose_kinds(struct search *search)
 {
 	bool *kinds = search->filter.kinds;
@@ -229,8 +229,8 @@ static CK_RV run(struct search *search)
 	return rv == CKR_OK && failed ? CKR_HOST_MEMORY : rv;
 }
 
-/* What another process has made within the last second is seen only by a look into the store, which
- * who finds nothing takes. */
+/* What another process has made within the last second is seen only by reading the store, so a
+ * search that finds nothing does that. */
 static CK_RV run_twice(struct search *search)
 {
 	struct zones *zones = search->objects->zones;

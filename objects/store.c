@@ -28,7 +28,7 @@ bool object_names(const struct object *object, struct buffer *extra, struct entr
 	return true;
 }
 
-/* A zone is never readable and never leaves in clear, whatever its template said. */
+/* A zone's key is never readable and never leaves in clear, whatever its template said. */
 static void harden(struct object *zone)
 {
 	zone->kind = OBJECT_ZONE;
@@ -61,8 +61,8 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	return CKR_OK;
 }
 
-/* What another process has made within the last second is found only by a look. NULL: there is
- * none, as far as is known. */
+/* What another process has made within the last second is found only by reading the store. NULL:
+ * there is none, as far as is known. */
 static enum zone_status find_zone(struct objects *objects, uint64_t zone, struct entry **ret_entry)
 {
 	enum zone_status looked;
@@ -107,7 +107,8 @@ CK_RV objects_stamp_as_named(struct objects *objects, CK_SLOT_ID slot, struct ob
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	/* What a zone that lives in a session alone has stamped names a zone that is not here. */
+	/* A zone that lives in a session only can have stamped the key: that zone is not in the
+	 * store. */
 	if (zone == 0 || object_zone(key) == zone)
 		return CKR_OK;
 	TRY(objects_project(objects, slot, &project));
@@ -116,7 +117,7 @@ CK_RV objects_stamp_as_named(struct objects *objects, CK_SLOT_ID slot, struct ob
 	return error_of_zone(object_stamp(key, ezk), ERROR_OBJECT);
 }
 
-/* The value that the new token key was made of need not be unwrapped to be used here. */
+/* Where the new token key was made from a value, it need not be unwrapped to be used here. */
 static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
 		       struct object *key)
 {
@@ -129,8 +130,9 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	value_share(view, key);
 }
 
-/* Where the key belongs, or is to belong from now on. Before it is stored, so that whatever it was
- * copied from stays there too, and other threads find it in no second zone meanwhile. */
+/* Stamps the key with the zone to which it belongs, or will from now on. This comes before it is
+ * stored, so that the key it was copied from stays in the zone too, and other threads put it in no
+ * second zone meanwhile. */
 static CK_RV settle_zone(struct objects *objects, const struct entry *project, CK_SLOT_ID slot,
 			 struct object *key, uint64_t *zone)
 {
@@ -166,8 +168,8 @@ CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object 
 	return CKR_OK;
 }
 
-/* Token keys that are used. The value is that of the object's own entry: what became of the entry
- * since is another object, which must open it anew. */
+/* Token keys in use. The value is that of the object's own entry: a later state of the entry is
+ * another object, which must open it anew. */
 enum zone_status object_open(struct objects *objects, struct object *object)
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
@@ -186,7 +188,7 @@ enum zone_status object_read(struct objects *objects, struct object *object, uin
 {
 	AUTO(secret_freep) uint8_t *secret = NULL;
 
-	/* First, since only then its length is known to be true. */
+	/* This comes first, since only afterwards its length is known to be true. */
 	TRY(object_open(objects, object));
 	secret = secret_new(object->value_len);
 	if (secret == NULL)

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading templates. What a key is made like is in template_key.c. */
+/* Reads templates. The defaults of a new key are in template_key.c. */
 #include "objects/template.h"
 
 #include "base/encode.h"
@@ -16,7 +16,7 @@ static const char *const uses[TEMPLATE_USE_COUNT] = {
 	[TEMPLATE_UNWRAP] = "unwrap",	  [TEMPLATE_DERIVE] = "derive", [TEMPLATE_SET] = "change",
 };
 
-/* What a value of each form must be; where the row has a greatest length, that follows. */
+/* What a value of each form must be; a row's greatest length is added. */
 static const char *const forms[] = {
 	[ATTRIBUTE_USAGE] = "one byte, CK_TRUE or CK_FALSE",
 	[ATTRIBUTE_FLAG] = "one byte, CK_TRUE or CK_FALSE",
@@ -89,7 +89,8 @@ static bool form_valid(const struct attribute *row, struct bytes value)
 	case ATTRIBUTE_ZONE_ID:
 		return value.len == 0 || (value.len == sizeof(uint64_t) && zone_id(value) != 0);
 	case ATTRIBUTE_MECHANISMS:
-		/* An empty list would allow nothing, or, to who takes it for none, everything. */
+		/* An empty list would allow nothing or, to readers that take it for no list,
+		 * everything. */
 		return value.len > 0 && value.len <= row->max &&
 		       value.len % sizeof(CK_MECHANISM_TYPE) == 0;
 	case ATTRIBUTE_ARRAY:
@@ -141,7 +142,7 @@ static void assign(const struct attribute *row, struct bytes value, struct templ
 		*(bool *)field_of(template, row->present) = true;
 }
 
-/* Whether a second value of an attribute is the one it had. */
+/* Whether the second value of an attribute equals the first. */
 static bool agrees(const struct attribute *row, struct bytes value, struct template *template)
 {
 	struct template other = *template;
@@ -188,7 +189,7 @@ static CK_RV read_one(enum template_use use, const CK_ATTRIBUTE *attribute,
 	if (attribute_check(row, attribute) != CKR_OK)
 		return refuse_form(use, row);
 	if (template_take(row, attribute, template) != CKR_OK)
-		return refuse(use, row->type, "stands there twice with different values",
+		return refuse(use, row->type, "is named twice, with different values",
 			      CKR_TEMPLATE_INCONSISTENT);
 	if (template->flags & OBJECT_TRUSTED)
 		return refuse(use, row->type, "can't be set: no key is trusted here",
@@ -196,7 +197,7 @@ static CK_RV read_one(enum template_use use, const CK_ATTRIBUTE *attribute,
 	return CKR_OK;
 }
 
-/* What a template makes, as bits of enum object_kind; 0: nothing we know. */
+/* The kinds that a template makes, as bits of enum object_kind; 0: none that we know. */
 static unsigned kinds_made(enum template_use use, const struct template *template)
 {
 	if (use == TEMPLATE_SET)

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Templates: what C_GenerateKey, C_CreateObject, C_CopyObject, C_UnwrapKey and C_DeriveKey are
- * asked to make. One reader over the attribute table (objects/attribute.h) checks every template
- * and gives the CK_RV the standard names.
+ * Templates: what callers of C_GenerateKey, C_CreateObject, C_CopyObject, C_UnwrapKey and
+ * C_DeriveKey ask to make. One reader over the attribute table (objects/attribute.h) checks every
+ * template and gives the CK_RV that the standard names.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ enum template_use {
 	TEMPLATE_USE_COUNT
 };
 
-/* A template, read: borrowed from the caller's. Absent text and bytes have data == NULL. */
+/* A template that was read: borrowed from the caller's. Absent text and bytes have data == NULL. */
 struct template
 {
 	uint64_t named;	       /* bits 1 << attribute_index: which attributes it has */
@@ -50,40 +50,40 @@ struct template
 };
 
 /* CKR_TEMPLATE_INCOMPLETE, _INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, _VALUE_INVALID, _READ_ONLY,
- * CKR_ARGUMENTS_BAD. Logs what and where. */
+ * CKR_ARGUMENTS_BAD. Logs what is wrong, and where. */
 CK_RV template_read(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		    struct template *ret_template);
 
-/* A secret key object for the template, without value, handle and owner: defaults of design and
- * standard applied (usages, sensitive, extractable, copyable …). Owned by the caller. `use` decides
+/* A secret key object for the template, without value, handle and owner, and with our defaults and
+ * the standard's (usages, sensitive, extractable, copyable …). Owned by the caller. `use` decides
  * CKA_LOCAL, ALWAYS_SENSITIVE, NEVER_EXTRACTABLE. */
 CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
 			struct object **ret_object);
-/* Does it name a greatest lease or stale time, or whether the record is embedded, which only zones
- * have? */
+/* Whether it names what only zones have: a greatest lease or stale time, or whether the record is
+ * embedded. */
 bool template_is_of_zone(const struct template *template);
-/* For what has none of its own: says what that is; CKR_TEMPLATE_INCONSISTENT. */
+/* For objects other than zones: logs that, with `what` the object is; CKR_TEMPLATE_INCONSISTENT. */
 CK_RV template_refuse_of_zone(const char *why);
 /* The usages a key gets: those the template names, else encrypt, decrypt, wrap, unwrap. */
 uint32_t template_usages(const struct template *template);
-/* The value goes in: copied into locked memory; checks the length against key type and
+/* Sets the value: copies it into locked memory, and checks the length against key type and
  * CKA_VALUE_LEN. */
 CK_RV object_set_value(struct object *object, struct bytes value);
 
-/* CKA_WRAP_TEMPLATE of a wrapping key, as stored: does the key match all of it? An empty one
+/* Whether the key matches all of a wrapping key's CKA_WRAP_TEMPLATE, as stored. An empty one
  * matches everything. */
 bool template_matches(struct bytes stored, const struct object *object, bool *ret_no_memory);
-/* CKA_UNWRAP_TEMPLATE of an unwrapping key, as stored: its attributes are added to a template that
- * was read; CKR_TEMPLATE_INCONSISTENT where the caller asked for something else. */
+/* Adds the attributes of an unwrapping key's CKA_UNWRAP_TEMPLATE, as stored, to a template that was
+ * read; CKR_TEMPLATE_INCONSISTENT where the caller asked for something else. */
 CK_RV template_force(struct bytes stored, struct template *template);
 
 /* The stored form of such a template (big-endian: type in 8 bytes, length in 2, value; numbers in 8
  * bytes) from a CK_ATTRIBUTE[]. Nested templates and lists of mechanisms are refused:
  * CKR_ATTRIBUTE_VALUE_INVALID. */
 CK_RV template_pack(struct bytes array, struct buffer *ret_stored);
-/* And back, into the CK_ATTRIBUTE[] of somebody who reads the attribute. */
+/* And back, into the CK_ATTRIBUTE[] of a caller who reads the attribute. */
 CK_RV template_unpack(struct bytes stored, CK_ATTRIBUTE *attribute);
-/* One attribute goes into a template; CKR_TEMPLATE_INCONSISTENT if it was there with another value.
+/* Adds one attribute to a template; CKR_TEMPLATE_INCONSISTENT if it was there with another value.
  */
 struct attribute;
 CK_RV template_take(const struct attribute *row, const CK_ATTRIBUTE *attribute,

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a secret key is like that a template makes: the defaults of the standard and ours. */
+/* The secret key that a template makes: the defaults of the standard and ours. */
 #include "objects/template.h"
 
 #include "base/log.h"
@@ -9,7 +9,8 @@
 #include "objects/error.h"
 #include "objects/value.h"
 
-/* A template that names no use gets these; harmless, since every use has a key of its own. */
+/* A template that names no usage gets these. That is harmless, since a different key is derived for
+ * each use. */
 enum { USUAL = USAGE_ENCRYPT | USAGE_DECRYPT | USAGE_WRAP | USAGE_UNWRAP };
 
 /* The kinds of secret key and how long they may be, in bytes. */
@@ -38,7 +39,7 @@ static CK_RV check_len(CK_KEY_TYPE key_type, CK_ULONG len)
 	const struct key_type *type = key_type_find(key_type);
 
 	if (type == NULL) {
-		log_warning("keys of type 0x%lx are not made here", key_type);
+		log_warning("keys of type 0x%lx are not supported", key_type);
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	}
 	if (len < type->min || len > type->max || len % type->step != 0) {
@@ -86,20 +87,20 @@ static uint32_t flags_of(enum template_use use, const struct template *template,
 	return flags;
 }
 
-_Static_assert(CMEK_LEASE_BOUND_MAX == LEASE_BOUND_MAX, "told to callers as it is");
+_Static_assert(CMEK_LEASE_BOUND_MAX == LEASE_BOUND_MAX, "callers are told the true bound");
 
 static CK_RV wish(bool named, CK_ULONG seconds, const char *attribute, struct wished_seconds *ret)
 {
 	if (named && seconds > LEASE_BOUND_MAX) {
-		log_warning("%s is %lu seconds, and at most a year (%d) can be asked for",
-			    attribute, seconds, LEASE_BOUND_MAX);
+		log_warning("%s is %lu seconds; at most a year (%d) is allowed", attribute, seconds,
+			    LEASE_BOUND_MAX);
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	}
 	*ret = (struct wished_seconds){named, (uint32_t)seconds};
 	return CKR_OK;
 }
 
-/* Leases and records are of zones; what a key is used for counts by its zone's. */
+/* Only zones have leases and records; a data key follows its zone's. */
 bool template_is_of_zone(const struct template *template)
 {
 	return template->present_max_lease || template->present_max_stale ||

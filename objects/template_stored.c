@@ -44,8 +44,8 @@ CK_RV template_pack(struct bytes array, struct buffer *ret_stored)
 	return ret_stored->failed ? CKR_HOST_MEMORY : CKR_OK;
 }
 
-/* The next stored attribute as the application would have given it; a number lies in *number. False
- * at the end, or where what is stored is not what template_pack wrote. */
+/* The next stored attribute in the form that the application gave; a number lies in *number. False
+ * at the end, or where the stored bytes are not what template_pack writes. */
 static bool next_stored(struct reader *reader, CK_ULONG *number, CK_ATTRIBUTE *ret_attribute)
 {
 	CK_ATTRIBUTE_TYPE type = reader_u64(reader);
@@ -59,7 +59,7 @@ static bool next_stored(struct reader *reader, CK_ULONG *number, CK_ATTRIBUTE *r
 		*number = reader_u64(&inner);
 		value = bytes(number, sizeof(*number));
 	}
-	/* pValue is not written to: only readers of templates see this attribute. */
+	/* pValue is never written through: only readers of templates see this attribute. */
 	*ret_attribute = (CK_ATTRIBUTE){type, (void *)(uintptr_t)value.data, value.len};
 	return true;
 }

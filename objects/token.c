@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots and tokens, and who is logged in. */
+/* Slots and tokens, and login state. */
 #include "objects/token.h"
 
 #include "base/free.h"
@@ -15,7 +15,7 @@
 /* What this process remembers of a slot. */
 struct token {
 	CK_SLOT_ID slot;
-	bool shown;	    /* C_GetTokenInfo has told about … */
+	bool shown;	    /* C_GetTokenInfo has shown the caller … */
 	struct uid project; /* … this project */
 	atomic_int user;
 };
@@ -57,7 +57,7 @@ void tokens_free(struct tokens *tokens)
 	free(tokens);
 }
 
-/* What is remembered of a slot; made at the first look. NULL: no memory. */
+/* What is remembered of a slot; made at the first use. NULL: no memory. */
 static struct token *token_of(struct tokens *tokens, CK_SLOT_ID slot)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&tokens->lock);
@@ -105,8 +105,8 @@ static void put_slots(struct tokens *tokens, struct entry **projects, size_t cou
 	buffer_append(out, bytes(&slot, sizeof(slot)));
 }
 
-/* A list of tokens has those that others have just made as well; while the store is out of reach,
- * or newer than this release, it has those that are known. */
+/* A list of tokens includes those that other processes have just made. While the store is out of
+ * reach, or newer than this release, it has those that are known. */
 static enum zone_status look(struct zones *zones)
 {
 	enum zone_status status = zones_refresh(zones, true);
@@ -152,7 +152,7 @@ CK_RV tokens_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry **ret_
 	return CKR_OK;
 }
 
-/* Text in an information structure: padded with blanks, cut between characters of UTF-8. */
+/* Text in an information structure: padded with blanks, cut between UTF-8 characters. */
 static void put_padded(CK_UTF8CHAR *field, size_t size, const char *text)
 {
 	size_t len = strlen(text);
@@ -189,7 +189,7 @@ CK_RV tokens_slot_info(struct tokens *tokens, CK_SLOT_ID slot, CK_SLOT_INFO *ret
 	return CKR_OK;
 }
 
-/* Whether keys of the embedded KMS protect what is in the project. */
+/* Whether keys of the embedded KMS protect the project's contents. */
 static bool has_local_keys(struct zones *zones, const struct entry *project)
 {
 	struct entry_filter filter = {.project = project->uid, .kinds = {[ENTRY_ROOT_KEY] = true}};
@@ -283,7 +283,7 @@ static struct bytes unpadded(const CK_UTF8CHAR label[static 32])
 	return bytes(label, len);
 }
 
-/* Only the very project that this process has seen in the slot is archived for a new one. */
+/* Only the project that this process has been shown in the slot is archived for a new one. */
 static bool was_shown(struct tokens *tokens, CK_SLOT_ID slot, const struct entry *project)
 {
 	struct token *token = token_of(tokens, slot);
@@ -321,8 +321,9 @@ CK_RV tokens_init(struct tokens *tokens, CK_SLOT_ID slot, struct bytes pin,
 	if (rv != CKR_TOKEN_NOT_RECOGNIZED)
 		return rv;
 	if (pin.len > 0)
-		log_warning("C_InitToken: the new project has no PIN, whatever was given: access "
-			    "to its keys is decided by the KMS");
+		log_warning(
+			"C_InitToken: the new project has no PIN, even if one was given: access "
+			"to its keys is decided by the KMS");
 	return error_of_zone(zones_project_create(tokens->objects->zones, (uint32_t)slot,
 						  unpadded(label), &made),
 			     ERROR_TOKEN);

@@ -22,8 +22,8 @@ void tokens_free(struct tokens *tokens);
  * initialized. Reads the store, no KMS. */
 CK_RV tokens_list(struct tokens *tokens, CK_SLOT_ID **ret_slots, size_t *ret_count);
 CK_RV tokens_slot_info(struct tokens *tokens, CK_SLOT_ID slot, CK_SLOT_INFO *ret_info);
-/* Session counts are filled in by the caller. CKR_SLOT_ID_INVALID. A free slot's token has no label
- * and no CKF_TOKEN_INITIALIZED. */
+/* The caller fills in the session counts. CKR_SLOT_ID_INVALID. A free slot's token has no label and
+ * no CKF_TOKEN_INITIALIZED. */
 CK_RV tokens_info(struct tokens *tokens, CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info);
 /* The project in a slot, held. CKR_SLOT_ID_INVALID, CKR_TOKEN_NOT_RECOGNIZED (free slot). */
 CK_RV tokens_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry **ret_project);
@@ -39,6 +39,6 @@ CK_RV tokens_login(struct tokens *tokens, CK_SLOT_ID slot, CK_USER_TYPE user);
 CK_RV tokens_logout(struct tokens *tokens, CK_SLOT_ID slot);
 /* CKU_USER, CKU_SO or TOKEN_LOGGED_OUT. */
 int tokens_user(struct tokens *tokens, CK_SLOT_ID slot);
-/* May this process see and use private objects: always, unless login is enforced and no user is
- * logged in. Costs a load. */
+/* Whether this process may see and use private objects: always, unless login is enforced and no
+ * user is logged in. Costs a load. */
 bool tokens_private_allowed(struct tokens *tokens, CK_SLOT_ID slot);

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values at rest in memory, and who shares a zone's fate. */
+/* The values of keys in memory, and the families of keys that share a zone. */
 #include "objects/value.h"
 
 #include "base/free.h"
@@ -29,7 +29,7 @@ struct stamp *stamp_hold(struct stamp *stamp)
 	return stamp;
 }
 
-/* One that has joined another lets go of that. */
+/* A stamp that has joined another lets go of that one. */
 void stamp_release(struct stamp *stamp)
 {
 	struct stamp *next;
@@ -42,7 +42,7 @@ void stamp_release(struct stamp *stamp)
 	}
 }
 
-/* The stamp that counts. The chain is short: the smaller family goes to the greater. */
+/* The stamp that counts. The chain is short: the smaller family joins the greater one. */
 static struct stamp *root_of(const struct stamp *stamp)
 {
 	const struct stamp *next;
@@ -62,7 +62,7 @@ struct ezk *stamp_ezk(const struct stamp *stamp)
 	return atomic_load_explicit(&root_of(stamp)->ezk, memory_order_acquire);
 }
 
-/* Its lock guards the family, unless it joined another while we waited. */
+/* Its lock guards the family, unless the family joined another while we waited. */
 static struct stamp *lock_family(const struct stamp *stamp)
 {
 	struct stamp *root;
@@ -141,7 +141,7 @@ bool stamp_set(struct stamp *of, struct ezk *ezk)
 
 /* --- Two families */
 
-/* Whoever holds the pair has locked both; one lock where they are one family already. */
+/* The pair's holder has locked both; there is one lock if they are one family already. */
 struct pair {
 	struct stamp *lower, *higher;
 };
@@ -189,7 +189,7 @@ bool stamp_unite(struct stamp *a, struct stamp *b)
 {
 	AUTO(unlock_pair) struct pair pair = {0};
 
-	if (root_of(a) == root_of(b)) /* which stays so */
+	if (root_of(a) == root_of(b)) /* and that stays so */
 		return true;
 	pair = lock_pair(a, b);
 	if (pair.lower == pair.higher)
@@ -210,7 +210,7 @@ bool value_is_set(const struct object *object)
 	return object->value.bytes != NULL;
 }
 
-/* Takes the bytes, unless there are some. False: its zone has no lease. */
+/* Takes over the bytes, unless there is a value. False: its zone has no lease. */
 static bool put(struct object *object, uint8_t **bytes)
 {
 	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
@@ -237,7 +237,7 @@ enum zone_status value_set(struct object *object, const uint8_t *plain)
 	if (put(object, &bytes))
 		return ZONE_OK;
 	TRY(ezk_continue(object_ezk(object)));
-	/* Else it ended within the blink since. */
+	/* Otherwise the lease has ended a moment ago. */
 	return put(object, &bytes) ? ZONE_OK : ZONE_KMS_UNAVAILABLE;
 }
 
@@ -261,7 +261,7 @@ bool value_share(struct object *to, const struct object *from)
 	return true;
 }
 
-/* The zone whose value it is; NULL: none, and it has been copied. */
+/* The zone that the value belongs to; NULL: none, and the value has been copied. */
 static struct ezk *copy_or_zone(struct object *object, uint8_t *ret_secret)
 {
 	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);

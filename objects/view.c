@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entries of the store seen as objects: what they are in any case, and what they are unless their
- * maker said otherwise. */
+/* Entries of the store seen as objects: the fields that each kind always has, and the defaults of
+ * those that its maker may choose. */
 #include "objects/objects_private.h"
 
 #include "base/macros.h"
@@ -41,8 +41,8 @@ static bool is_private(const struct objects *objects, const struct entry *entry)
 	return objects->private_entries && (entry->kind == ENTRY_ZONE || entry->kind == ENTRY_KEY);
 }
 
-/* The parts of a model that lie elsewhere go to the scratch, mechanisms first for their alignment.
- */
+/* The parts of a model that lie elsewhere are put into the scratch, mechanisms first for their
+ * alignment. */
 static bool move_to(struct buffer *scratch, struct object *model)
 {
 	struct bytes *parts[] = {&model->allowed_mechanisms, &model->wrap_template,
@@ -60,8 +60,8 @@ static bool move_to(struct buffer *scratch, struct object *model)
 	return !scratch->failed;
 }
 
-/* A zone's row counts for no more than its records. Without memory, which the scratch then says, it
- * may do nothing. */
+/* A zone's row never allows more than its records. If memory lacks, which the scratch then says,
+ * the zone may do nothing. */
 static void keep_to_records(const struct entry *zone, struct object *model, struct buffer *scratch)
 {
 	AUTO(zone_limits_clear) struct zone_limits limits = {0};
@@ -96,7 +96,7 @@ void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot
 	*ret_model = model;
 }
 
-/* Of a session's zone: the same in the store, held; NULL: the store does not know it. */
+/* The store's entry of a session's zone, held; NULL: the store does not know it. */
 static CK_RV known_zone(struct objects *objects, const struct object *object,
 			struct entry **ret_zone)
 {

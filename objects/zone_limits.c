@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The limits of zones: written for their records, and kept to. */
+/* The limits of zones: how they get into EZK records, and how objects are kept within them. */
 #include "objects/zone_limits.h"
 
 #include "base/log.h"
@@ -11,10 +11,10 @@
 
 #include <stdlib.h>
 
-/* The lease bounds and LIMIT_KEPT come behind those of this file. */
+/* The lease bounds and LIMIT_KEPT come after the limits of this file. */
 enum { ROOM = LIMITS_MAX - LEASE_LIMITS_SIZE - KEPT_LIMIT_SIZE };
 
-/* --- Written */
+/* --- Writing */
 
 static int compare(const void *a, const void *b)
 {
@@ -73,7 +73,7 @@ CK_RV zone_limits_write(const struct object *zone, struct buffer *ret_limits)
 	return ret_limits->len <= ROOM ? CKR_OK : refuse_length(zone, ret_limits->len);
 }
 
-/* --- Kept to */
+/* --- Applying */
 
 void zone_limits_clear(struct zone_limits *limits)
 {
@@ -112,7 +112,7 @@ static void narrow_mechanisms(struct zone_limits *limits, struct bytes types)
 			memmove(own->data + kept, own->data + at, sizeof(CK_MECHANISM_TYPE));
 			kept += sizeof(CK_MECHANISM_TYPE);
 		}
-	/* An empty list would stand for any. */
+	/* An empty list would stand for any mechanism. */
 	if (kept == 0) {
 		limits->usages = 0;
 		return;
@@ -142,7 +142,7 @@ static bool has_attribute(struct bytes template, uint64_t type)
 	return false;
 }
 
-/* What can't be read is taken over as it is, and then allows nothing to anybody. */
+/* Malformed limits are taken over as they are, and then allow nothing to anybody. */
 static void join_templates(struct buffer *own, struct bytes by)
 {
 	struct buffer joined = {0};
@@ -176,7 +176,7 @@ void zone_limits_narrow(struct zone_limits *limits, const struct object *by)
 	join_templates(&limits->unwrap_template, by->unwrap_template);
 }
 
-/* False: it is there, and is no list of them. */
+/* False: the limit is there, but is not a list of mechanisms. */
 static bool read_mechanisms(struct bytes limits, struct buffer *types, struct bytes *ret_types)
 {
 	struct bytes stored = {0};
@@ -200,7 +200,7 @@ void zone_limits_keep_to(struct zone_limits *limits, const struct ezk_version *v
 	AUTO(buffer_clear) struct buffer types = {0};
 	struct object record = {0};
 
-	/* The EZK won't be opened either, but for what a later release or a hand has changed. */
+	/* The EZK won't be opened either, unless a later release or a hand has changed it. */
 	if (version == NULL || limits_check(version->limits) != ZONE_OK ||
 	    !read_mechanisms(version->limits, &types, &record.allowed_mechanisms)) {
 		limits->usages = 0;
