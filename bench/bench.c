@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Measures and prints a table. All peers take turns within each round, so that a machine that slows
- * down slows all of them; the ratio of a round is taken before the median of all rounds is.
+ * down slows all of them; the ratio is taken in each round, then the median of all rounds.
  *
  *     bench [ROUNDS]
  */
@@ -22,13 +22,13 @@
 
 enum { ROUNDS_MAX = 501, ROUNDS_DEFAULT = 75, ROUNDS_SLOW = 11 };
 
-/* Short, so that most batches run without losing the processor to another process. */
+/* Short, so that most batches are not interrupted by another process. */
 static const double batch_ns = 1e6;
 
 struct result {
 	double ns[ROUNDS_MAX]; /* for one run, by round */
 	size_t rounds;	       /* it takes part in */
-	size_t batch;	       /* runs a round; 0 = can't */
+	size_t batch;	       /* runs in a round; 0: can't */
 	char failure[sizeof(failure)];
 };
 
@@ -78,7 +78,7 @@ static void prepare(const struct work *work, struct peer *peer, struct result *r
 		return;
 	if (work->prepare(peer, work->size))
 		result->batch = calibrate(work, peer);
-	/* One run fills a batch: fewer rounds tell as much. */
+	/* One run fills a batch: fewer rounds are enough. */
 	result->rounds = result->batch > 1 || rounds < ROUNDS_SLOW ? rounds : ROUNDS_SLOW;
 	memcpy(result->failure, failure, sizeof(failure));
 }
@@ -195,7 +195,7 @@ static int remove_one(const char *path, const struct stat *found, int type, stru
 	return remove(path);
 }
 
-/* A failure that is no lack is told and makes the exit code 1. */
+/* A failure, unless something is just missing, is printed and makes the exit code 1. */
 static bool report_failures(const struct work *work, const struct peer *peers,
 			    const struct result *results)
 {
@@ -234,8 +234,8 @@ static void pass_on(int number)
 	kill(measuring, number);
 }
 
-/* A child measures, so that its folder goes away however it ends: by itself, by a crash, or by a
- * signal that cuts it short. */
+/* A child measures, so that its folder is removed however it ends: normally, by a crash, or by a
+ * signal. */
 static int measure_aside(const char *folder, size_t rounds)
 {
 	const int ends[] = {SIGINT, SIGTERM, SIGHUP};

@@ -12,11 +12,11 @@
 
 enum { PEER_COUNT = 4, PEER_LIBCRYPTO = 0, PEER_OURS = 1 };
 
-/* Who is measured. */
+/* A module to measure, or libcrypto. */
 struct peer {
 	const char *name;
 	char version[96];
-	char missing[160];     /* why it is not measured; empty = it is */
+	char missing[160];     /* why it is not measured; empty: it is */
 	CK_FUNCTION_LIST *p11; /* NULL: libcrypto */
 	CK_SESSION_HANDLE session;
 	CK_OBJECT_HANDLE data_key; /* AES-256, encrypts */
@@ -26,10 +26,10 @@ struct peer {
 	bool has_token_keys;
 };
 
-/* Opens all that are here. `folder` is for their files. */
+/* Opens all that are installed. `folder` is for their files. */
 void peers_open(struct peer peers[static PEER_COUNT], const char *folder);
 
-/* What is measured. False: the peer can't (`failure` says why). */
+/* A measurement. False: the peer can't do it (`failure` says why). */
 struct work {
 	const char *title;
 	size_t size; /* bytes, or objects */

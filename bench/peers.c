@@ -77,7 +77,7 @@ static bool token_make(struct peer *peer, const char *pin, CK_SLOT_ID *ret_slot)
 {
 	CK_UTF8CHAR label[33] = "bench                           ";
 
-	/* An initialized token may come in another slot than the free one. */
+	/* An initialized token may be in another slot than the free one. */
 	return first_slot(peer, ret_slot) &&
 	       good(peer->p11->C_InitToken(*ret_slot, (CK_UTF8CHAR *)pin, strlen(pin), label),
 		    "C_InitToken") &&

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is measured, by PKCS #11 and by libcrypto with a context that is kept. */
+/* The measurements, by PKCS #11 and by libcrypto with a context that is reused. */
 #include "bench/bench.h"
 #include "base/macros.h"
 
@@ -104,7 +104,7 @@ static bool unwrap_prepare(struct peer *peer, size_t size)
 	       evp_begin("AES-256-WRAP", 0);
 }
 
-/* Unwraps what unwrap_prepare() wrapped for this very peer, and forgets the key again. */
+/* Unwraps what unwrap_prepare() wrapped for this very peer, and destroys the key. */
 static bool unwrap_run(struct peer *peer, size_t size)
 {
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
