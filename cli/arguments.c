@@ -39,7 +39,8 @@ static int usage_error(const struct command *command, const char *what, const ch
 	return CMEK_EXIT_USAGE;
 }
 
-/* getopt says '?': an unknown letter is in optopt, a long option the word it was at. */
+/* getopt answers '?': an unknown letter is in optopt, a long option is the word where it stopped.
+ */
 static int option_error(const struct command *command, char **words)
 {
 	char letter[] = {'-', (char)optopt, '\0'};

@@ -11,7 +11,7 @@
 
 enum { ARGUMENTS_OPTIONS_MAX = 12, ARGUMENTS_POSITIONAL_MAX = 3 };
 
-/* An option of a command: "--project P"; `value` names what is given; NULL: it stands alone. */
+/* An option of a command: "--project P"; `value` names what to give; NULL: it has no value. */
 struct option_row {
 	const char *name;
 	const char *value;
@@ -27,8 +27,8 @@ struct command {
 	const char *positional; /* "NAME", "IN OUT", "[CLUSTER/DB]": what must be given, or in
 				   brackets may be */
 	const char *summary;	/* one line, for the list of commands */
-	const char *help; /* what --help says below the usage: what it does, when to use it, an
-			     example */
+	const char *help; /* what --help says below the usage: what the command does, when to use
+			   * it, an example */
 	const struct option_row *options;	       /* ends in a row without a name */
 	int (*run)(const struct arguments *arguments); /* an exit code of include/cmek.h */
 };
@@ -40,11 +40,11 @@ struct arguments {
 	bool json;
 };
 
-/* The value of an option of this command, never empty (its name, if it stands alone); NULL: not
- * given. */
+/* The value of an option of this command, never empty (the option's name if it has no value); NULL:
+ * not given. */
 const char *arguments_value(const struct arguments *arguments, const char *name);
-/* An option that is a number of seconds, at most a year; *ret_seconds is left as it was where it is
- * not given. Reports; an exit code. */
+/* An option that is a number of seconds, at most a year; *ret_seconds is left alone where it is not
+ * given. Reports; an exit code. */
 int arguments_seconds(const struct arguments *arguments, const char *name, uint64_t *ret_seconds);
 /* Parses what follows the command's words. Prints the cause and answers CMEK_EXIT_USAGE, or -1: go
  * on; CMEK_EXIT_OK after --help. */
@@ -55,7 +55,7 @@ extern const struct command commands[];
 extern const size_t command_count;
 void help_all(void);
 void help_command(const struct command *command);
-void help_usage(FILE *to, const struct command *command); /* its one line, without an end */
+void help_usage(FILE *to, const struct command *command); /* its usage line, without a line end */
 
 /* The tool as a function: main's arguments; the exit code. */
 int run_words(int argc, char **argv);
@@ -66,15 +66,15 @@ int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3))
 /* "cmek: warning: …". */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As `fail`, for an error of the system (errno) about `name`: its words after `what` ("" of what is
- * there already, "cannot be written: " of what is made), and what to do; the exit code. */
+/* Like `fail`, for an error of the system (errno) about `name`: `what` ("" for a file that exists,
+ * "cannot be written: " for one that is made), the system's words and what to do; the exit code. */
 int fail_system(int error, const char *name, const char *what);
 
-/* Characters that nobody sees, controls among them, become question marks: names may come from
- * elsewhere, terminals obey. */
+/* Turns invisible characters, controls among them, into question marks: names may come from
+ * elsewhere, and terminals obey. */
 char *plain_text(char *text);
 
-/* The commands, in the file of their noun. */
+/* The commands, each in its noun's file. */
 int project_create(const struct arguments *arguments);
 int project_list(const struct arguments *arguments);
 int project_show(const struct arguments *arguments);

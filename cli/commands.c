@@ -43,7 +43,7 @@ static const struct option_row database_options[] = {
 };
 #define DRY_RUN { "dry-run", NULL, "say what would be done, and change nothing", false }
 static const struct option_row upgrade_options[] = {
-	{ "to", "LEVEL", "no further than this level (default: the newest that this release has)", false },
+	{ "to", "LEVEL", "no further than this level (default: the newest that this release knows)", false },
 	DRY_RUN,
 	END,
 };
@@ -190,8 +190,8 @@ const struct command commands[] = {
 	  "  rewrapper  has the KMS move the zone's key to another root key, without ever seeing it\n"
 	  "             (kms:ReEncrypt; there is no command for this yet)\n"
 	  "  admin      all but the rewrapper's; also adds root keys and imports keys\n\n"
-	  "With --max-lease or --max-stale they let nobody open or make a zone that may go on for longer\n"
-	  "after a yes of the KMS.\n\n"
+	  "With --max-lease or --max-stale the policies let nobody open or make a zone that may go on for\n"
+	  "longer after a yes of the KMS.\n\n"
 	  "  cmek policy --project payments --role reader prod/orders\n"
 	  "  cmek policy --project payments --role writer --max-lease 3600\n",
 	  policy_options, policy_print },

@@ -28,7 +28,7 @@ static int check_label(const char *label)
 	return CMEK_EXIT_OK;
 }
 
-/* Adds what is asked for of leases to a template, which has room for it. */
+/* Adds the lease options that are given to a template, which has room for them. */
 static int add_bounds(const struct arguments *arguments, CK_ULONG bounds[static 2],
 		      CK_ATTRIBUTE *template, CK_ULONG *count)
 {

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmek decrypt: find the project whose key opens the envelope, check what was asked for, then
- * write. */
+/* cmek decrypt: finds the project whose key opens the envelope, checks what the options demand,
+ * then writes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@ struct opening {
 	const struct envelope_header *header;
 	CK_SLOT_ID *slots; /* owned: all projects here */
 	CK_ULONG slot_count;
-	struct token token; /* the one that opens it */
+	struct token token; /* the token that opens it */
 	struct envelope_token by;
 	struct envelope_keys keys;
-	CK_OBJECT_HANDLE zone; /* on that token; CK_INVALID_HANDLE: it does not live there */
+	CK_OBJECT_HANDLE zone; /* on that token; CK_INVALID_HANDLE: the zone is not there */
 };
 
 static void opening_clear(struct opening *opening)
@@ -33,7 +33,7 @@ static void opening_clear(struct opening *opening)
 	free(opening->slots);
 }
 
-/* Whether a slot is to be looked into: --project names one, else all. */
+/* Whether a slot is to be searched: --project names one, else all are. */
 static bool is_wanted(const struct opening *opening, CK_SLOT_ID slot)
 {
 	const char *project = arguments_value(opening->arguments, "project");
@@ -52,7 +52,7 @@ static int use_slot(struct opening *opening, CK_SLOT_ID slot)
 	return CMEK_EXIT_OK;
 }
 
-/* The zone's database, if a slot has it (free() it); NULL: it has not. */
+/* The name of the zone's database, if the slot has the zone (free() it); else NULL. */
 static char *database_in(const struct opening *opening, CK_SLOT_ID slot)
 {
 	AUTO(token_close) struct token token = {.functions = opening->functions};
@@ -70,7 +70,7 @@ static char *database_in(const struct opening *opening, CK_SLOT_ID slot)
 	return object_text(&token, zone, CKA_LABEL);
 }
 
-/* Whether a project that --project leaves out has the zone; then it has been said. */
+/* Whether a project that --project leaves out has the zone; if so, reports it. */
 static bool is_elsewhere(const struct opening *opening)
 {
 	const char *project = arguments_value(opening->arguments, "project");
@@ -94,7 +94,7 @@ static bool is_elsewhere(const struct opening *opening)
 	return false;
 }
 
-/* What is not found may be there where the store is too new to be read. */
+/* A key that is not found may still be in a store that is too new to be read. */
 static int check_whole(const struct opening *opening, const char *key)
 {
 	if (opening->token.session == CK_INVALID_HANDLE || !token_is_partial(&opening->token))
@@ -103,7 +103,7 @@ static int check_whole(const struct opening *opening, const char *key)
 	return exit_code_for(CKR_DEVICE_ERROR, CMEK_ERROR_STORE_NEWER);
 }
 
-/* --database: the zone of the envelope is that database's, on the token in use. */
+/* --database: checks that the envelope's zone is that database's, on the token in use. */
 static int check_database(struct opening *opening)
 {
 	const char *wanted = arguments_value(opening->arguments, "database");
@@ -130,7 +130,7 @@ static int check_database(struct opening *opening)
 	return envelope_report(opening->stream, ENVELOPE_OTHER_ZONE, &error);
 }
 
-/* The project in which the zone lives, if one that is wanted has it. */
+/* The project in which the zone lives, among those to be searched. */
 static int find_zone(struct opening *opening)
 {
 	struct envelope_error error = {0};
@@ -158,8 +158,8 @@ static enum envelope_status unlock(struct opening *opening, struct envelope_erro
 	return envelope_unlock(&opening->by, opening->header, &opening->keys, error);
 }
 
-/* The label of the project whose store has the keys of the envelope's zone, if it is here (free()
- * it). */
+/* The label of the project whose store has the keys of the envelope's zone, if the project is here
+ * (free() it). */
 static char *project_of(const struct opening *opening)
 {
 	AUTO(buffer_clear) struct buffer serial = {0};
@@ -175,8 +175,7 @@ static char *project_of(const struct opening *opening)
 	return NULL;
 }
 
-/* No project here has the zone, and nothing but its store has its key. `which`: zone and version.
- */
+/* No project here has the zone, and only its own store has its key. `which`: zone and version. */
 static int report_kept(const struct opening *opening, const char *which)
 {
 	AUTO(buffer_clear) struct buffer serial = {0};
@@ -196,7 +195,8 @@ static int report_kept(const struct opening *opening, const char *which)
 		    opening->stream->in_name, which, (int)serial.len, (const char *)serial.data);
 }
 
-/* No wanted project has the zone: the first whose root keys open the embedded record. */
+/* None of the searched projects has the zone: takes the first whose root keys open the embedded
+ * record. */
 static int unlock_by_record(struct opening *opening)
 {
 	enum envelope_status status = ENVELOPE_ZONE_UNKNOWN;
@@ -221,8 +221,8 @@ static int unlock_by_record(struct opening *opening)
 	return envelope_report(opening->stream, status, &error);
 }
 
-/* There is no project, or not the one that is asked for. A new one is no help where the file's key
- * is only in a store that is not here. */
+/* There is no project, or not the one that --project names. Advising to make one is no help where
+ * the file's key is only in a store that is not here. */
 static int report_no_project(const struct opening *opening, const char *project)
 {
 	const struct envelope_slot *slots[ENVELOPE_SLOTS];
@@ -260,7 +260,7 @@ static int find_key(struct opening *opening)
 				     : envelope_report(opening->stream, status, &error);
 }
 
-/* Where no project here has the zone, the database is not known. */
+/* If no project here has the zone, the database is unknown. */
 static int print_done(const struct opening *opening)
 {
 	AUTO(freep)

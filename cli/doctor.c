@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmek doctor: the module's own report (CKO_CMEK_DIAGNOSTIC), project by project. A line in which
- * something has FAILED is a fault; the exit code is 0 without one, else that of the gravest. */
+/* cmek doctor: the module's own report (CKO_CMEK_DIAGNOSTIC), project by project. A line with
+ * FAILED is a fault; the exit code is 0 without one, else that of the gravest. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "cli/cli.h"
 #include "cli/token.h"
 
-/* What waiting does not cure comes first. */
+/* Faults that waiting does not cure come first. */
 static int graver(int a, int b)
 {
 	static const int order[] = {CMEK_EXIT_DAMAGED, CMEK_EXIT_DENIED, CMEK_EXIT_UNAVAILABLE};
@@ -24,7 +24,7 @@ static int graver(int a, int b)
 	return a != CMEK_EXIT_OK ? a : b;
 }
 
-/* The exit code for the faults of the report that was just read; false: it can't be told. */
+/* The exit code for the faults of the report that was just read; false: it can't be determined. */
 static bool read_faults(const struct token *token, CK_OBJECT_HANDLE diagnostic, int *ret_code)
 {
 	CK_ULONG faults[64];

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmek encrypt; what failures of envelope/ are called, and what --json says of a success. */
+/* cmek encrypt; the messages for failures of envelope/, and what --json prints on success. */
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static const struct {
 	 "if you trust that key: cmek key add --project P KEY"},
 };
 
-/* Of a local key it is the file that has to come here. */
+/* For a local key, its file has to be copied here. */
 static const char *remedy_for(enum envelope_status status, const struct envelope_error *error,
 			      const char *remedy)
 {
@@ -85,8 +85,8 @@ int envelope_print(const struct stream *stream, const char *project, const char 
 	return print_end(&printer);
 }
 
-/* The input's beginning tells whether it is an envelope already. That may be meant, so it is only
- * said. */
+/* The input's beginning shows whether it is an envelope already. That may be intended, so it is
+ * only a warning. */
 static ssize_t read_plain(void *state, uint8_t *out, size_t len)
 {
 	struct stream *stream = state;

@@ -14,7 +14,6 @@ int envelope_report(struct stream *stream, enum envelope_status status,
 /* Opens IN and chooses OUT, which --force may replace. --json and data can't both go to standard
  * output. Reports; an exit code. */
 int envelope_open_files(struct stream *stream, const struct arguments *arguments);
-/* What --json prints when a file has been encrypted or decrypted; "" as database: not known here.
- */
+/* What --json prints when a file has been encrypted or decrypted; database "": unknown here. */
 int envelope_print(const struct stream *stream, const char *project, const char *database,
 		   uint64_t zone, int64_t plain_bytes);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Failing: in one line on standard error. What a failed PKCS #11 call means to a person: the
- * module's own words first, then a table; and the exit code. */
+/* Fails with one line on standard error. For a failed PKCS #11 call the line has the module's own
+ * words or, failing those, the words of a table; and there is the exit code. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,7 +114,7 @@ static int code_for_reason(CK_ULONG reason)
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_AUDIT_UNAVAILABLE)
 		return CMEK_EXIT_UNAVAILABLE;
-	if (reason / 100 == CMEK_ERROR_EXISTS / 100) /* any rule of ours, also one that is new */
+	if (reason / 100 == CMEK_ERROR_EXISTS / 100) /* any rule of ours, even one that is new */
 		return CMEK_EXIT_REFUSED;
 	return -1;
 }

@@ -11,7 +11,7 @@
 #include "cli/envelopes.h"
 #include "cli/print.h"
 
-/* The plaintext's size follows from the file's: each chunk costs a tag. */
+/* The plaintext's size follows from the file's size: each chunk has a tag. */
 static int64_t plaintext_size(const struct envelope_header *header, int64_t file_size)
 {
 	int64_t chunk = ((int64_t)1 << header->chunk_bits) + ENVELOPE_TAG;
@@ -24,7 +24,7 @@ static int64_t plaintext_size(const struct envelope_header *header, int64_t file
 	return payload - (payload + chunk - 1) / chunk * ENVELOPE_TAG;
 }
 
-/* As `cmek project show` and any PKCS #11 program have it; NULL: no memory. */
+/* As `cmek project show` and any PKCS #11 program show it; NULL: no memory. */
 static char *project_serial(const uint8_t project[static ENVELOPE_PROJECT])
 {
 	struct buffer text = {0};

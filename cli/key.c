@@ -30,7 +30,7 @@ static void fields_and_state(struct printer *printer, const struct token *token,
 		print_text(printer, "reason", module_last_error(NULL));
 }
 
-/* What has just been found or made so. */
+/* Reports the key that has just been registered or made. */
 static void fields_active(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE key)
 {
 	fields(printer, token, key);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The administrator's tool. Everything it does, it does by PKCS #11 calls; another program can do
- * the same with include/cmek.h. */
+/* The administrator's tool. It does everything by PKCS #11 calls; another program can do the same
+ * with include/cmek.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,8 +12,8 @@
 #include "include/pkcs11.h"
 #include "include/cmek.h"
 
-/* With a standard stream closed, the next file opened would take its number, and a file meant for
- * data get the messages. The wrong direction keeps it unusable. */
+/* If a standard stream is closed, the next file to be opened would take its number, and a data file
+ * would get the messages. A descriptor of the wrong direction keeps the number unusable. */
 static void open_standard_streams(void)
 {
 	static const int flags[] = {O_WRONLY, O_RDONLY, O_RDONLY};
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 	int code;
 
 	open_standard_streams();
-	/* Both are errors of write() then, with a message. */
+	/* Both then fail in write(), which is reported. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	code = run_words(argc, argv);

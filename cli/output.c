@@ -51,7 +51,8 @@ static int refuse(const char *name)
 	return fail_system(errno, name, "cannot be written: ");
 }
 
-/* A link to nothing would have to go to make room for the file; then it is no link any more. */
+/* A dangling link would have to be removed to make room for the file; then it is not a link any
+ * more. */
 static int check_link(const char *name)
 {
 	int error = errno;
@@ -81,7 +82,7 @@ static bool same_place(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Writing would change what is yet to be read. Terminals and sockets go both ways. */
+/* Writing would change the part that is yet to be read. Terminals and sockets go both ways. */
 static bool is_input(const struct stat *out, int in)
 {
 	struct stat status;
@@ -90,7 +91,7 @@ static bool is_input(const struct stat *out, int in)
 	return keeps && fstat(in, &status) == 0 && same_place(out, &status);
 }
 
-/* As `cmek encrypt F - >F` and `>>F` make it. */
+/* As `cmek encrypt F - >F` and `>>F` do. */
 static int look_at_standard_output(struct output *output, int in, const char *in_name)
 {
 	struct stat status;
@@ -102,11 +103,11 @@ static int look_at_standard_output(struct output *output, int in, const char *in
 		return CMEK_EXIT_OK;
 	if (S_ISREG(status.st_mode) && status.st_size == 0)
 		return fail(CMEK_EXIT_REFUSED,
-			    "%s: is empty, for standard output is the same file, and the shell "
-			    "empties that first; write to another file",
+			    "%s: is empty, since standard output is the same file, and the shell "
+			    "empties it first; write to another file",
 			    in_name);
 	return fail(CMEK_EXIT_REFUSED,
-		    "%s: is standard output too, so that it would grow while it is read; write to "
+		    "%s: is standard output too, so it would grow while it is read; write to "
 		    "another file",
 		    in_name);
 }
@@ -122,7 +123,7 @@ static bool is_mount_point(const char *name)
 static int refuse_mount_point(const char *name)
 {
 	return fail(CMEK_EXIT_FAILED,
-		    "%s: is a mount point, which no finished file can replace; to write into it, "
+		    "%s: is a mount point, which a finished file can't replace; to write into it, "
 		    "give - as OUT and add >%s",
 		    name, name);
 }
@@ -133,7 +134,7 @@ static int refuse_existing(const char *name)
 		    "%s: is there already; name another file, or replace it with --force", name);
 }
 
-/* A file or a disk, whose contents would go; pipes and other devices are there to be written to. */
+/* A file or a disk would lose its contents; pipes and other devices are there to be written to. */
 static int look_at_existing(const char *name, const struct stat *status, int in, bool force)
 {
 	if (S_ISDIR(status->st_mode))
@@ -147,9 +148,9 @@ static int look_at_existing(const char *name, const struct stat *status, int in,
 	return CMEK_EXIT_OK;
 }
 
-/* In a folder like /tmp: another user's, who may wait for what is written. The kernel's
- * fs.protected_fifos and fs.protected_regular are of this opinion, but only of what O_CREAT opens.
- */
+/* In a folder like /tmp: another user's file, whose owner may be waiting for what is written. The
+ * kernel's fs.protected_fifos and fs.protected_regular have the same rule, but only for files
+ * opened with O_CREAT. */
 static bool is_planted(const char *path)
 {
 	AUTO(freep) char *folder = path_folder(path);
@@ -172,7 +173,7 @@ static int check_whose(const char *name)
 		    name);
 }
 
-/* What is at the name already decides where the output goes. */
+/* What exists under the name already decides where the output goes. */
 static int look_at(struct output *output, const char *name, int in)
 {
 	struct stat status;
@@ -206,7 +207,7 @@ int output_choose(struct output *output, const char *name, int in, const char *i
 
 static int open_without_name(const char *folder)
 {
-	/* Its name comes by way of /proc. */
+	/* Reached through its name in /proc. */
 	if (access("/proc/self/fd", X_OK) != 0)
 		return -1;
 	return open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
@@ -238,19 +239,19 @@ int output_open(struct output *output)
 
 /* --- Finishing ------------------------------------------------------------------------------- */
 
-/* Not over a file that has come meanwhile, unless --force says so. */
+/* A file that has appeared meanwhile is not replaced, unless --force is given. */
 static bool rename_to_target(const struct output *output)
 {
 	if (!output->force &&
 	    renameat2(AT_FDCWD, output->temporary, AT_FDCWD, output->target, RENAME_NOREPLACE) == 0)
 		return true;
-	/* Some file systems know no such renaming. */
+	/* Some file systems can't rename this way. */
 	if (!output->force && errno != EINVAL && errno != ENOSYS)
 		return false;
 	return rename(output->temporary, output->target) == 0;
 }
 
-/* A file without a name takes its place at once if that is free; a link can't replace. */
+/* A file without a name takes its place at once if that is free; linkat() can't replace a file. */
 static bool put_in_place(struct output *output)
 {
 	if (output->temporary == NULL) {
@@ -268,8 +269,8 @@ static bool put_in_place(struct output *output)
 	return true;
 }
 
-/* Only root can give files away; for others it is theirs now. What can't be done (a file system
- * without permissions) leaves it as narrow as it was opened. */
+/* Only root can give files away; for other users the file is theirs now. Where the rest can't be
+ * set (a file system without permissions), the file stays as narrow as it was opened. */
 static void hand_on_permissions(const struct output *output)
 {
 	if (output->replaces)
@@ -292,7 +293,7 @@ int output_finish(struct output *output)
 	hand_on_permissions(output);
 	if (fsync(output->fd) != 0 || !put_in_place(output))
 		return not_in_place(output->name);
-	/* A folder one may write in but not read can't be opened for it. */
+	/* A folder that one may write but not read can't be opened for this. */
 	if (!file_sync_folder(output->folder) && errno != EACCES)
 		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",
 			    output->name, system_error_text(errno));

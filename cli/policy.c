@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek policy: what to write into IAM and into the KMS key's policy so that an identity may do what
  * its role needs and no more. Every use of a root key carries an encryption context
- * (docs/format.md, 3), so the KMS itself keeps the zones apart: who steals the store and has the
+ * (docs/format.md, 3), so the KMS itself keeps the zones apart: a thief of the store with the
  * rights of zone A still opens nothing of zone B. */
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +15,19 @@
 #include "cli/cli.h"
 #include "cli/token.h"
 
-/* What a statement's encryption context must say. */
+/* What a statement demands of the encryption context. */
 enum scope {
 	SCOPE_NONE,    /* the action has no encryption context */
 	SCOPE_ZONE,    /* purpose, and the zone (or, for a whole project, the project) */
 	SCOPE_PROJECT, /* purpose, and the project */
-	SCOPE_PURPOSE, /* the purpose alone: what comes in was encrypted elsewhere */
+	SCOPE_PURPOSE, /* the purpose alone: imported keys were encrypted elsewhere */
 };
 
-/* Which keys a statement is about. */
+/* Which keys a statement covers. */
 enum reach {
 	REACH_SUBJECT, /* the zone's root keys or, for a whole project, the project's */
 	REACH_PROJECT, /* all root keys of the project: where a zone's key may go */
-	REACH_ACCOUNT, /* all keys of the account: also those that the project does not have yet */
+	REACH_ACCOUNT, /* all keys of the account: also those that the project will add later */
 	REACH_COUNT
 };
 
@@ -36,7 +36,7 @@ struct grant {
 	const char *actions[3];
 	enum scope scope;
 	const char *purpose;
-	bool whole_project; /* not for a role in one zone */
+	bool whole_project; /* not allowed for a role in one zone */
 	enum reach reach;
 };
 
@@ -78,7 +78,7 @@ struct subject {
 	char *project;		   /* id, 32 hex digits */
 	char zone[24];		   /* decimal; empty: the whole project */
 	const char *principal;
-	uint64_t max_lease, max_stale; /* UNBOUNDED: whatever a zone has */
+	uint64_t max_lease, max_stale; /* UNBOUNDED: any zone */
 };
 
 #define UNBOUNDED UINT64_MAX
@@ -90,7 +90,7 @@ static void subject_clear(struct subject *subject)
 	free(subject->project);
 }
 
-/* --- What is asked about --------------------------------------------------------------------- */
+/* --- The subject */
 
 static const struct role *find_role(const char *name)
 {
@@ -108,8 +108,8 @@ static bool has_text(const json_t *texts, const char *text)
 	return false;
 }
 
-/* arn:PARTITION:kms:REGION:ACCOUNT:key/ID → arn:PARTITION:kms:*:ACCOUNT:key/ and a star, of each
- * account. */
+/* arn:PARTITION:kms:REGION:ACCOUNT:key/ID becomes arn:PARTITION:kms:*:ACCOUNT:key/ and a star, for
+ * each account. */
 static json_t *accounts_of(const json_t *arns)
 {
 	json_t *accounts = json_array();
@@ -127,7 +127,7 @@ static json_t *accounts_of(const json_t *arns)
 	return accounts;
 }
 
-/* Related multi-Region keys differ in their region alone, and may be asked in each
+/* Related multi-Region keys differ only in their region; any of them may be asked
  * (multi_region_order). */
 static void in_any_region(char *arn)
 {
@@ -143,7 +143,7 @@ static void in_any_region(char *arn)
 	memmove(region + 1, rest, strlen(rest) + 1);
 }
 
-/* Adds the ARN of an object's root key, if it is one of AWS. */
+/* Adds the ARN of an object's root key, if it is an AWS key. */
 static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *arns)
 {
 	AUTO(freep) char *arn = object_text(token, object, CKA_CMEK_ROOT_KEY);
@@ -155,7 +155,7 @@ static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *
 		json_array_append_new(arns, json_string(arn));
 }
 
-/* A project without a key in AWS: what adds the first one is all that can be printed. */
+/* A project without a key in AWS: only the statements for adding the first one can be printed. */
 static bool adds_keys(const struct role *role)
 {
 	for (size_t i = 0; role->grants[i] != NULL; i++)
@@ -205,7 +205,7 @@ static int find_subject(const struct token *token, const struct role *role, cons
 		return CMEK_EXIT_OK;
 	}
 	return fail(CMEK_EXIT_NOT_FOUND,
-		    "%s%s%s has no root key in AWS, and the embedded KMS knows no policies; see "
+		    "%s%s%s has no root key in AWS, and the embedded KMS has no policies; see "
 		    "cmek key list --project %s",
 		    token->project, database == NULL ? "" : " ", database == NULL ? "" : database,
 		    token->project);
@@ -235,9 +235,10 @@ static void add_pattern(json_t *patterns, const char *digits, size_t len, char n
 
 /*
  * Values of the encryption context are text to IAM, whose condition keys for them have string
- * operators only. So the decimal numbers up to `greatest`, as the module writes them, are put as
- * patterns, in which ? is any one character: all shorter ones; those of its length that begin as it
- * does and go on with a smaller digit; and itself.
+ * operators only. So the decimal numbers up to `greatest`, as the module writes them, become
+ * patterns, in which ? is any one character: one for all shorter numbers; for each digit, those for
+ * numbers of the same length that begin like `greatest` and go on with a smaller digit; and
+ * `greatest` itself.
  */
 static json_t *numbers_up_to(uint64_t greatest)
 {
@@ -260,7 +261,7 @@ static void bound(json_t *pairs, const char *name, uint64_t greatest)
 		json_object_set_new(pairs, name, numbers_up_to(greatest));
 }
 
-/* Zones have a greatest lease; canaries and what comes in from elsewhere have none. */
+/* Zones have a greatest lease; canaries and imported keys have none. */
 static json_t *lease_condition(const struct grant *grant, const struct subject *subject)
 {
 	json_t *pairs = json_object();
@@ -322,7 +323,7 @@ static json_t *policy(const struct role *role, const struct subject *subject, bo
 	for (size_t i = 0; role->grants[i] != NULL; i++) {
 		const struct grant *grant = role->grants[i];
 
-		/* Who is let into one zone makes no others. */
+		/* An identity for one zone makes no others. */
 		if ((subject->zone[0] == '\0' || !grant->whole_project) &&
 		    json_array_size(subject->keys[grant->reach]) > 0)
 			json_array_append_new(statements, statement(grant, subject, key_policy));

@@ -18,7 +18,7 @@ struct print_field {
 	bool number;	  /* unquoted in JSON */
 };
 
-/* A list under way; zero it and set json. */
+/* A list that is being filled; zero it and set json. */
 struct printer {
 	bool json;
 	bool single; /* one thing (show), not a list */
@@ -40,7 +40,7 @@ void print_number(struct printer *printer, const char *name, uint64_t value);
 void print_id(struct printer *printer, const char *name, uint64_t value);
 /* Prints all, frees all; the exit code. */
 int print_end(struct printer *printer);
-/* A JSON text; what is not UTF-8 (a file's name may be anything) becomes question marks. */
+/* A JSON text; bytes that are not UTF-8 (a file's name may be anything) become question marks. */
 json_t *print_json_text(const char *text);
 /* Milliseconds since 1970 as "2026-11-24T04:38:06Z"; free() it. */
 char *print_time(int64_t ms);

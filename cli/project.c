@@ -12,7 +12,7 @@
 #include "cli/print.h"
 #include "cli/token.h"
 
-/* Here too, since C_InitToken takes blanks at the end for its padding. */
+/* Checked here too, since C_InitToken takes blanks at the end for its padding. */
 static int check_name(const char *name)
 {
 	const char *fault = name_fault(bytes_of(name));
@@ -23,7 +23,7 @@ static int check_name(const char *name)
 			     : fail(CMEK_EXIT_USAGE, "a project's name %s: %s", fault, name);
 }
 
-/* The free slot, and that no project has the name already. */
+/* Finds the free slot, and checks that no project has the name already. */
 static int choose_slot(const CK_FUNCTION_LIST *functions, const char *name, CK_SLOT_ID *ret_slot)
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
@@ -62,7 +62,8 @@ static int report(const struct arguments *arguments, const CK_FUNCTION_LIST *fun
 	return print_end(&printer);
 }
 
-/* Another process may take the slot between our look and our call: then there is another one. */
+/* Another process may take the slot between our look and our call: then there is another free slot.
+ */
 static int init_token(const CK_FUNCTION_LIST *functions, const char *name, CK_SLOT_ID *ret_slot)
 {
 	CK_UTF8CHAR label[32];

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the command in the table, has its arguments parsed, runs it. */
+/* Finds the command in the table, parses its arguments, runs it. */
 #include <stdio.h>
 #include <string.h>
 

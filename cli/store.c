@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmek store …: the store's level (docs/store.md), by the module's diagnostic object. */
+/* cmek store …: the store's level (docs/store.md), through the module's diagnostic object. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@
 #include "cli/print.h"
 #include "cli/token.h"
 
-/* What the module says of its store; `token` is any project's. */
+/* What the module reports about its store; `token` is any project's. */
 struct view {
 	struct token token;
 	CK_OBJECT_HANDLE diagnostic;
@@ -55,8 +55,9 @@ static int view_open(struct view *view)
 	if (rv != CKR_OK)
 		return module_failed(rv, "looking at the store");
 	view->facts = token_store_facts(&view->token);
-	return view->facts != NULL ? CMEK_EXIT_OK
-				   : fail(CMEK_EXIT_FAILED, "the module says nothing of its store");
+	return view->facts != NULL
+		       ? CMEK_EXIT_OK
+		       : fail(CMEK_EXIT_FAILED, "the module says nothing about its store");
 }
 
 static unsigned number(const json_t *of, const char *name)
@@ -169,7 +170,7 @@ static int report(const struct arguments *arguments, const json_t *facts, const 
 	return CMEK_EXIT_OK;
 }
 
-/* The module compares `from` with what the store says in the transaction. */
+/* In its transaction the module compares `from` with the store's level. */
 static int carry_out(const struct arguments *arguments, struct view *view, const struct plan *plan)
 {
 	CK_ULONG levels[2] = {plan->from, plan->to};
@@ -251,10 +252,10 @@ int store_downgrade(const struct arguments *arguments)
 		return stay(arguments, view.facts, 1, "the lowest");
 	plan.to = plan.from - 1;
 	if (!is_so(view.facts, "way_back"))
-		return fail(
-			CMEK_EXIT_REFUSED,
-			"store %s stays at level %u: what that switched on is in use; remove it "
-			"first",
-			text(view.facts, "store"), plan.from);
+		return fail(CMEK_EXIT_REFUSED,
+			    "store %s stays at level %u: what this level switched on is in use; "
+			    "remove it "
+			    "first",
+			    text(view.facts, "store"), plan.from);
 	return carry_out(arguments, &view, &plan);
 }

@@ -21,14 +21,15 @@ struct stream {
 
 /* Opens the input ("-": standard input). Reports; an exit code. */
 int stream_open_input(struct stream *stream, const char *in_name);
-/* That, and chooses the output (cli/output.h), which stays as it is until it is opened. */
+/* Also chooses the output (cli/output.h), which stays as it is until it is opened. */
 int stream_open(struct stream *stream, const char *in_name, const char *out_name, bool force);
 int stream_open_output(struct stream *stream);
-/* Takes the progress bar away, so that something else can be said. */
+/* Removes the progress bar, so that something else can be printed. */
 void stream_progress_end(struct stream *stream);
 /* Makes the output appear. Reports. */
 int stream_finish(struct stream *stream);
-/* Leaves nothing behind; for AUTO. Accepts a stream that was only declared by STREAM_NONE. */
+/* Removes what was not finished; for AUTO. Accepts a stream that was only declared by STREAM_NONE.
+ */
 void stream_clear(struct stream *stream);
 #define STREAM_NONE                                                                                \
 	{                                                                                          \

@@ -94,9 +94,9 @@ void module_show_losses(void)
 			warn("%s (and %lu more like this)", text, more);
 }
 
-/* The module may be started already: OpenSSL reads its configuration when the module first uses it,
- * and that may name pkcs11-provider and this very module. This process is ours, so it is started
- * anew, with our arguments. */
+/* The module may be initialized already: OpenSSL reads its configuration when the module first uses
+ * it, and that may name pkcs11-provider and this very module. This process is ours, so the module
+ * is initialized again, with our arguments. */
 static CK_RV start(const CK_FUNCTION_LIST *functions, CK_C_INITIALIZE_ARGS *arguments)
 {
 	CK_RV rv = functions->C_Initialize(arguments);

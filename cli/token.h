@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The PKCS #11 module as the commands use it: loaded once, sessions on projects, objects and their
- * attributes, and what an error means to a person. */
+ * attributes, and errors in words for people. */
 #pragma once
 
 #include <jansson.h>
@@ -22,13 +22,13 @@ struct token {
 /* Loads and initializes the module: $CMEK_PKCS11_MODULE, then beside this program, then where it
  * was installed. Reports; an exit code, CMEK_EXIT_OK = loaded. */
 int module_load(const CK_FUNCTION_LIST **ret_functions);
-/* What the module says of the last error ("": nothing), and its CMEK_ERROR_ number. */
+/* The module's words for the last error ("": none), and its CMEK_ERROR_ number. */
 const char *module_last_error(CK_ULONG *ret_reason);
-/* Warns of what the module says got lost beside the calls, each once. */
+/* Warns of what the module reports as lost beside the calls, each kind once. */
 void module_show_losses(void);
 /* Slots of the projects (free() it), or of the free slot as well. */
 int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count);
-/* A slot on which a project can be made; one that does not answer is none. */
+/* A slot on which a project can be made; a slot that does not answer is left out. */
 bool slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot);
 /* The label of an initialized token without its padding; false: a free slot. */
 bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot,
@@ -39,13 +39,13 @@ int token_open(const char *project, struct token *ret_token);
 int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token);
 void token_close(struct token *token); /* for AUTO; accepts a zero token */
 
-/* Reports a failed PKCS #11 call in one line: what was done, why it failed as the module says, or
- * what the return value means; the exit code for it. */
+/* Reports a failed PKCS #11 call in one line: what was being done, and why it failed in the
+ * module's words or, failing those, what the return value means; the exit code for it. */
 int module_failed(CK_RV rv, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int exit_code_for(CK_RV rv, CK_ULONG reason);
 const char *rv_text(CK_RV rv);
 
-/* What `cmek key list` and kin list: objects of a class that have the proof attribute. */
+/* What `cmek key list` and the like list: objects of a class that have the proof attribute. */
 struct object_kind_row {
 	const char *noun;
 	CK_OBJECT_CLASS class;
@@ -53,25 +53,26 @@ struct object_kind_row {
 };
 extern const struct object_kind_row kind_key, kind_cluster, kind_database;
 
-/* All of a kind, or those with that label (free() them). */
+/* All objects of a kind, or those with that label (free() them). */
 int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
 	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count);
-/* Exactly the one with that label; reports when there is none. */
+/* The only object with that label; reports when there is none. */
 int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,
 		   CK_OBJECT_HANDLE *ret_handle);
-/* The project's CKO_CMEK_DIAGNOSTIC; CK_INVALID_HANDLE: it can't be had. */
+/* The project's CKO_CMEK_DIAGNOSTIC; CK_INVALID_HANDLE: not available. */
 CK_OBJECT_HANDLE token_diagnostic(const struct token *token);
 
-/* What the module says of its store (docs/store.md); NULL: nothing. json_decref() it. */
+/* What the module reports about its store (docs/store.md); NULL: nothing. json_decref() it. */
 json_t *token_store_facts(const struct token *token);
-/* Whether this release is too old to read all of it, so that what is not found may be there. */
+/* Whether this release is too old to read the whole store, so that an object that is not found may
+ * still be there. */
 bool token_is_partial(const struct token *token);
 
-/* Attributes; an absent one is empty or 0. Text is free()d by the caller, never NULL but out of
- * memory. */
+/* Attributes; an absent one is empty or 0. The caller free()s text, which is NULL only when memory
+ * lacks. */
 char *object_text(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object);
-/* Whether a zone's record may be in envelopes. */
+/* Whether envelopes may carry a zone's record. */
 bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone);
 const char *state_text(CK_ULONG state);

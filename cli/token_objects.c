@@ -56,7 +56,7 @@ bool token_is_partial(const struct token *token)
 	return partial;
 }
 
-/* An empty list is no answer where the module reads a part of the store alone: then it fails. */
+/* An empty list is no answer where the module reads only a part of the store: then it fails. */
 static int check_read(const struct token *token)
 {
 	if (!token_is_partial(token))

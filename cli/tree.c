@@ -14,20 +14,20 @@
 #include "base/macros.h"
 #include "cli/objects.h"
 
-/* How long the states of root keys are asked for; an answer under way is waited for. */
+/* How long the states of root keys are asked for; a call under way is waited for. */
 enum { ASKING_MS = 10000 };
 
 struct reader {
 	const struct token *token;
 	bool asks;	  /* for the states of root keys, one after the other */
 	bool patient;	  /* however long it takes */
-	int64_t until_ms; /* else: then the rest are not asked for */
+	int64_t until_ms; /* otherwise: from then on no more are asked for */
 };
 
 /* One project's objects, read once. A node's parent is named by text: a root key's ARN, a cluster's
  * label. */
 struct node {
-	char *label, *parent, *key; /* key: what children name */
+	char *label, *parent, *key; /* key: the text by which children name it */
 	char *detail;		    /* for the picture */
 	json_t *json;		    /* for --json: taken when it is shown */
 };

@@ -189,7 +189,7 @@ ok "leaves nothing" only plain sealed again
 mount_file() { echo old >source && touch target && mount --bind source target; }
 if [ "$(id -u)" -eq 0 ] && mount_file 2>/dev/null; then
     ok "a mount point can't be replaced" exits 1 decrypt_over sealed target
-    ok "it is said, and how it can be written into" says "target: is a mount point, which no finished file can replace; to write into it, give - as OUT"
+    ok "it is said, and how it can be written into" says "target: is a mount point, which a finished file can't replace; to write into it, give - as OUT"
     into_mount() { decrypt sealed - >target && cmp plain source; }
     ok "namely" into_mount
     umount target

@@ -401,7 +401,7 @@ static void the_hierarchy_is_shown(void **state)
 	done("tree --json");
 	json_decref(printed_json());
 	refused("policy --project demo --role reader main/orders", CMEK_EXIT_NOT_FOUND,
-		"the embedded KMS knows no policies");
+		"the embedded KMS has no policies");
 	refused("policy --project demo --role owner", CMEK_EXIT_USAGE, "rewrapper");
 }
 
@@ -565,7 +565,7 @@ static void a_store_goes_up_and_down_its_levels(void **state)
 	readers_of_before_are_stopped();
 	in_store("INSERT INTO frozen VALUES (1)");
 	refused("store downgrade", CMEK_EXIT_REFUSED,
-		"stays at level 3: what that switched on is in use");
+		"stays at level 3: what this level switched on is in use");
 	in_store("DELETE FROM frozen");
 	done("store downgrade");
 	prints("switched off: made up for tests: frozen databases (level 3)");
