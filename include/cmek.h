@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The vendor part of this module's PKCS #11 interface: what the cmek tool can do, any program can
- * do with the standard functions and these numbers. They never change. Include pkcs11.h (any
- * vendor's) before this file.
+ * The vendor part of this module's PKCS #11 interface: everything the cmek tool can do, any program
+ * can do with the standard functions and these numbers. The numbers never change. Include pkcs11.h
+ * (any vendor's) before this file.
  */
 #pragma once
 
@@ -21,9 +21,9 @@
  * are bound in (AAD). */
 #define CKM_CMEK_DEK_WRAP (CMEK_VENDOR_BASE + 2)
 /* C_Encrypt of a chunk of an envelope (docs/format.md, 5.3) by AES-256-GCM, whose IV the module
- * makes: under a session's key that C_DeriveKey made and that is not extractable, each chunk after
- * the one before, none after the last; it is the object that counts, so never derive the same key
- * twice. C_Decrypt takes CKM_AES_GCM. */
+ * makes: under a session key that C_DeriveKey made and that is not extractable, each chunk after
+ * the one before, none after the last. The chunks are counted per object, so never derive the same
+ * key twice. C_Decrypt takes CKM_AES_GCM. */
 #define CKM_CMEK_CHUNK	  (CMEK_VENDOR_BASE + 3)
 typedef struct CK_CMEK_CHUNK_PARAMS {
 	CK_ULONG ulIndex; /* 0 ... 2^32 - 1 */
@@ -34,7 +34,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 
 /* Object classes */
 #define CKO_CMEK_CLUSTER    (CMEK_VENDOR_BASE + 1)
-/* One a token: what `cmek doctor` reads. Found only by templates that name this class. */
+/* One on each token: what `cmek doctor` reads. Found only by templates that name this class. */
 #define CKO_CMEK_DIAGNOSTIC (CMEK_VENDOR_BASE + 2)
 #define CKO_CMEK_ARCHIVE    (CMEK_VENDOR_BASE + 3)
 
@@ -61,8 +61,8 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * the whole report. */
 #define CKA_CMEK_MESSAGE     (CMEK_VENDOR_BASE + 13)
 /* On a root key. Reading its value (not its length) asks the KMS now, by calls that every role of
- * `cmek policy` may make. CKA_CMEK_STATE asks nobody, and afterwards is the same. No search finds
- * by it. */
+ * `cmek policy` may make; afterwards CKA_CMEK_STATE, which asks no KMS, has the same value. No
+ * search finds by it. */
 #define CKA_CMEK_KMS_STATE   (CMEK_VENDOR_BASE + 14) /* CK_ULONG: CMEK_STATE_… */
 /* On a root key that is CMEK_STATE_KMS_PENDING_DELETION: until when its deletion can be cancelled,
  * if the KMS said so to this process. */
@@ -71,41 +71,43 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 /* On the diagnostic object: the CMEK_ERROR_ numbers of the faults in its report, each once. */
 #define CKA_CMEK_FAULTS	     (CMEK_VENDOR_BASE + 16) /* CK_ULONG[] */
 /* In a template of C_CreateObject, with CKA_CMEK_KMS_KEY "local:NAME" and CKA_TOKEN: CK_TRUE has
- * the embedded KMS make that key; one that is there is refused. Without it, or with CK_FALSE, the
- * key must be there. A root key reads as CK_FALSE. */
+ * the embedded KMS make that key; it is refused if the key exists. Without the attribute, or with
+ * CK_FALSE, the key must exist. A root key reads as CK_FALSE. */
 #define CKA_CMEK_CREATE	     (CMEK_VENDOR_BASE + 17) /* CK_BBOOL */
 /* On a zone: how long its key may be used after a yes of the KMS, and how long while the KMS is out
- * of reach, in seconds (docs/leases.md), whatever a configuration says. In the template that makes
- * the zone, at most a year; without them as [zones] max_lease_seconds and max_stale_seconds say.
+ * of reach, in seconds (docs/leases.md), whatever a configuration says. Given in the template that
+ * makes the zone, at most a year; the defaults are [zones] max_lease_seconds and max_stale_seconds.
  * They stand in its record and never change. */
 #define CKA_CMEK_MAX_LEASE   (CMEK_VENDOR_BASE + 18) /* CK_ULONG; 0: each operation asks */
 #define CKA_CMEK_MAX_STALE   (CMEK_VENDOR_BASE + 19) /* CK_ULONG; 0: no longer than the lease */
 #define CMEK_LEASE_BOUND_MAX 31536000UL
 /* On a zone: whether its EZK record may go where its data goes. CK_FALSE: it stays in the store, no
  * envelope carries it, CKA_CMEK_ENCRYPTED_KEY is not readable and C_WrapKey does not export it;
- * what it encrypted ends with the last copy of the store that has it (docs/erasure.md). In the
- * template that makes the zone; without it as [zones] embed_ezk says. It stands in the record and
- * never changes. */
+ * what it encrypted becomes unreadable with the last copy of the store that has it
+ * (docs/erasure.md). Given in the template that makes the zone; the default is [zones] embed_ezk.
+ * It stands in the record and never changes. */
 #define CKA_CMEK_EMBED_EZK   (CMEK_VENDOR_BASE + 20) /* CK_BBOOL */
 /* On the diagnostic object: what `cmek store show` prints, as JSON (docs/store.md). */
 #define CKA_CMEK_STORE	     (CMEK_VENDOR_BASE + 21) /* text */
-/* On the diagnostic object: the store's level, and the newest that this module knows. Set it,
- * alone: the level that the store is at (else nothing is done), and the one that it is to be
- * brought to. */
+/* On the diagnostic object: the store's level, and the newest level that this module knows. To
+ * change the level, set this attribute alone: first the level that the store is at (otherwise
+ * nothing is done), then the one that it is to be brought to. */
 #define CKA_CMEK_STORE_LEVEL (CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
 
 /* CKA_CMEK_STATE */
-#define CMEK_STATE_UNKNOWN		0UL /* a root key of which this process has not heard */
-#define CMEK_STATE_ACTIVE		1UL /* set it: restore what awaits deletion; enable a local root key */
-#define CMEK_STATE_DISABLED		2UL /* of a root key; set it: disable a local one */
+#define CMEK_STATE_UNKNOWN		0UL /* a root key about which this process has not asked */
+#define CMEK_STATE_ACTIVE		1UL /* set it: restores what awaits deletion, or enables a
+					     * local root key */
+#define CMEK_STATE_DISABLED		2UL /* of a root key; set it: disables a local one */
 #define CMEK_STATE_PENDING_DELETION	3UL /* set it: the same as C_DestroyObject on a zone */
 #define CMEK_STATE_UNREACHABLE		4UL /* the KMS did not answer */
-/* These only of root keys, as the KMS has them. */
+/* Only of root keys, as the KMS reports them. */
 #define CMEK_STATE_KMS_PENDING_DELETION 5UL
 #define CMEK_STATE_PENDING_IMPORT	6UL
 #define CMEK_STATE_UNAVAILABLE		7UL /* its custom key store is out of reach */
 #define CMEK_STATE_UNUSABLE		8UL /* another state that allows no use */
-#define CMEK_STATE_DENIED		9UL /* this identity can open no zone by it; only when asked */
+#define CMEK_STATE_DENIED		9UL /* this identity can open no zone with it; only when
+					     * asked */
 #define CMEK_STATE_NOT_FOUND		10UL
 #define CMEK_STATE_NO_CREDENTIALS	11UL /* only when asked */
 #define CMEK_STATE_CREDENTIALS_REFUSED	12UL /* only when asked */
@@ -113,10 +115,10 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 /* C_GetSessionInfo's ulDeviceError: why the session's last failed call failed. 0: no reason from
  * below. */
 #define CMEK_ERROR_NONE			     0UL
-/* The KMS said no. */
+/* The KMS refused. */
 #define CMEK_ERROR_KMS_DENIED		     101UL
 #define CMEK_ERROR_KMS_DISABLED		     102UL
-#define CMEK_ERROR_KMS_INVALID_STATE	     103UL /* none of those below */
+#define CMEK_ERROR_KMS_INVALID_STATE	     103UL /* none of the states below */
 #define CMEK_ERROR_KMS_NOT_FOUND	     104UL
 #define CMEK_ERROR_KMS_PENDING_DELETION	     105UL
 #define CMEK_ERROR_KMS_PENDING_IMPORT	     106UL
@@ -139,10 +141,10 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_STORE_UNAVAILABLE	     201UL
 #define CMEK_ERROR_STORE_READ_ONLY	     202UL
 #define CMEK_ERROR_STORE_CORRUPT	     203UL
-#define CMEK_ERROR_STORE_NEWER		     204UL /* reading it takes a later release */
+#define CMEK_ERROR_STORE_NEWER		     204UL /* a later release is needed to read it */
 #define CMEK_ERROR_STORE_FULL		     205UL
 #define CMEK_ERROR_STORE_CONFLICT	     206UL
-#define CMEK_ERROR_STORE_NEWER_WRITER	     207UL /* changing it takes a later release */
+#define CMEK_ERROR_STORE_NEWER_WRITER	     207UL /* a later release is needed to change it */
 #define CMEK_ERROR_AUDIT_UNAVAILABLE	     209UL /* [log] audit_required, and no line can be written */
 /* The rules of the system. */
 #define CMEK_ERROR_EXISTS		     301UL
@@ -155,7 +157,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_PENDING_DELETION	     308UL
 #define CMEK_ERROR_NOT_FOUND		     309UL
 #define CMEK_ERROR_INVALID		     310UL
-/* An EZK record, or a token key's row, is not what was written: see docs/store.md. */
+/* An EZK record, or a token key's row, is not as it was written: see docs/store.md. */
 #define CMEK_ERROR_RECORD_CORRUPT	     311UL
 #define CMEK_ERROR_WRAPPED_KEY_INVALID	     312UL
 #define CMEK_ERROR_FENCED		     313UL
@@ -178,28 +180,27 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_EXIT_DAMAGED     7 /* an envelope, record or store that is not what was written */
 
 /* C_Initialize's flags: CKF_LIBRARY_CANT_CREATE_OS_THREADS keeps libcurl from starting a thread for
- * each host's name that it looks up (nothing else here starts any). The calling thread looks it up
- * then, and may wait for as long as the system's resolver does, beyond [aws] call_timeout_ms.
- * CKR_NEED_TO_CREATE_THREADS is never answered.
+ * each host's name that it looks up (nothing else here starts any). The calling thread then looks
+ * the name up, and may wait for as long as the system's resolver does, beyond [aws]
+ * call_timeout_ms. CKR_NEED_TO_CREATE_THREADS is never answered.
  *
  * C_Initialize's pReserved: "key=value" pairs separated by spaces:
  *   config=PATH      the configuration file (no other is looked for), absolute or from "~/"
  *   free-slot=true   show a free slot, on which C_InitToken makes a project
  *   log=LEVEL        overrides [log] level (off, error, warning, info, debug)
- *   quiet=true       writes nothing to standard error: for who shows CMEK_LastError's and
- *                    CMEK_Loss's texts himself
- */
+ *   quiet=true       writes nothing to standard error: for programs that show the texts of
+ *                    CMEK_LastError and CMEK_Loss themselves */
 
 /* C_GetInterface gives this by its name. It works in any state of the module, also when
- * C_Initialize has failed and where there is no session to ask C_GetSessionInfo for. */
+ * C_Initialize has failed and there is no session for C_GetSessionInfo. */
 #define CMEK_INTERFACE "Vendor cmek-pkcs11"
 struct CMEK_FUNCTIONS {
 	CK_VERSION version; /* 1.0 */
 	/* The last error that this thread met, as one line of text that says what to do ("": none
 	 * yet), and its CMEK_ERROR_ number. The text stays until the thread's next error. */
 	const char *(*CMEK_LastError)(CK_ULONG *ret_reason);
-	/* What was asked for and got lost beside the calls, such as a line of the audit log: the
-	 * first of each kind while "quiet=true" held, from index 0 on, and how many like it came
-	 * later. NULL: there are no more. The text stays. */
+	/* What was asked for and got lost outside the calls, such as a line of the audit log: the
+	 * index-th kind, counted from 0, that was lost while "quiet=true" held, and how many like
+	 * it came later. NULL: there are no more. The text stays. */
 	const char *(*CMEK_Loss)(CK_ULONG index, CK_ULONG *ret_more);
 };

@@ -14,7 +14,8 @@
 
 #include <stdlib.h>
 
-/* Those of text first. LOG_PLACE: a path too, or where log_is_file() says there is no file. */
+/* The forms of text come first. LOG_PLACE: also a path, unless log_is_file() says that it is no
+ * file. */
 enum form { TEXT, FILE_PATH, LOG_PLACE, REGIONS, ROOT_KEYS, PINS, FLAG, NUMBER, CHOICE };
 
 struct setting {
@@ -23,7 +24,7 @@ struct setting {
 	size_t field;
 	unsigned usual, max;
 	const char *choices; /* separated by blanks; the index is the value */
-	size_t line;	     /* where it is noted on which line it was set; 0: nowhere */
+	size_t line;	     /* where to note the line on which it was set; 0: nowhere */
 };
 
 #define AT(member) offsetof(struct config, member)
@@ -125,8 +126,8 @@ static bool is_path(const struct setting *setting, const char *value)
 	return setting->form == FILE_PATH || (setting->form == LOG_PLACE && log_is_file(value));
 }
 
-/* What is not taken as it stands, though any text would do; NULL: nothing. No setting's text has
- * quotes or a comment in it, so that whoever writes some means another value. */
+/* What a text should be, where its form makes it suspicious; NULL: nothing is wrong. No setting's
+ * text has quotes or a comment in it, so whoever writes some means another value. */
 static const char *text_fault(const struct setting *setting, const char *value)
 {
 	if (strchr(value, '\n') != NULL)
@@ -170,7 +171,7 @@ static bool take_number(const struct setting *setting, const char *value, unsign
 	return true;
 }
 
-/* Of lists: whether each member is good; ret_bad: the first that is not, unless memory lacked. */
+/* For lists: whether each member is valid; ret_bad: the first that is not, unless memory lacked. */
 static bool list_valid(const struct setting *setting, const char *value, struct bytes *ret_bad,
 		       bool *ret_no_memory)
 {
@@ -186,7 +187,7 @@ static void note_line(const struct setting *setting, struct config *config, unsi
 		*(unsigned *)(void *)((uint8_t *)config + setting->line) = line;
 }
 
-/* An empty text is a setting that is not made. */
+/* An empty text means that the setting is not made. */
 static bool take(const struct setting *setting, const char *value, struct config *config)
 {
 	void *field = field_of(config, setting);
@@ -224,7 +225,7 @@ static bool take(const struct setting *setting, const char *value, struct config
 struct reading {
 	struct config *config;
 	const char *file;
-	bool explained; /* the log says already what is wrong */
+	bool explained; /* the log already says what is wrong */
 };
 
 static void put_text_wanted(struct buffer *out, const struct setting *setting, const char *value)
@@ -317,7 +318,7 @@ static bool visit(void *state, const char *section, const char *key, const char 
 	return false;
 }
 
-/* What one setting asks of another. */
+/* What one setting demands of another. */
 static bool check_together(const struct config *config, const char *file)
 {
 	if (!config->log_audit_required || config->log_audit != NULL)
@@ -342,7 +343,7 @@ bool config_parse(struct config *config, const char *file, struct bytes text)
 	return false;
 }
 
-/* Values of settings, for reports of those in force. */
+/* Values of settings, for reports of those in effect. */
 
 static void describe(const struct setting *setting, struct config *config, struct buffer *out)
 {
@@ -364,7 +365,8 @@ static void describe(const struct setting *setting, struct config *config, struc
 	buffer_format(out, "%.*s", (int)strcspn(choice, " "), choice);
 }
 
-/* Only what differs from the defaults (or, of paths, had none), so that the lines say something. */
+/* Only settings that differ from their default (or, for paths, have none), so that each line tells
+ * something. */
 void config_describe(const struct config *config, struct buffer *out)
 {
 	struct config usual, made = *config;

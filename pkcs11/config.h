@@ -18,7 +18,7 @@ struct config {
 	char *log_to, *log_audit;
 	/* Numbers, and choices as their index. */
 	unsigned store_backend_line, allowed_root_keys_line, zones_pin_line,
-		crypto_fips_line; /* of the file; 0: not set there */
+		crypto_fips_line; /* a line of the file; 0: not set there */
 	unsigned kms_ezk_source, kms_renew;
 	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;
 	unsigned zones_max_lease_seconds, zones_max_stale_seconds;

@@ -25,8 +25,8 @@ static const char *environment(const char *name)
 	return value == NULL || *value == '\0' ? NULL : value;
 }
 
-/* A folder that a variable names; NULL: none. The XDG base directory specification has a relative
- * path ignored, and HOME's would lie wherever the process happens to stand. */
+/* A folder that a variable names; NULL: none. The XDG base directory specification has relative
+ * paths ignored, and one in HOME would depend on the process's current folder. */
 static const char *folder_of(const char *name)
 {
 	const char *folder = environment(name);
@@ -34,7 +34,7 @@ static const char *folder_of(const char *name)
 	return folder != NULL && *folder == '/' ? folder : NULL;
 }
 
-/* What pReserved says; it wins over the file. */
+/* The settings in pReserved; they override the file. */
 struct reserved {
 	char *config;
 	bool free_slot;
@@ -114,7 +114,7 @@ static CK_RV read_file(struct config *config, const char *path)
 	return config->file == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
 
-/* A file that was not named need not be there; one that is there counts. */
+/* A file that nobody named need not exist; the first that exists counts. */
 static bool is_there(const char *path)
 {
 	struct stat status;
@@ -129,7 +129,7 @@ static CK_RV read_usual(struct config *config)
 
 	if (home != NULL) {
 		own = path_join(home, ".config/cmek-pkcs11/cmek.conf");
-		if (own == NULL) /* else the system's would count in its place */
+		if (own == NULL) /* else the system's file would count instead */
 			return CKR_HOST_MEMORY;
 	}
 	if (is_there(own))
@@ -203,7 +203,8 @@ static CK_RV complete_paths(struct config *config)
 static CK_RV read_all(const char *text, struct config *config, struct reserved *reserved)
 {
 	TRY(take_words(text, reserved));
-	/* Before the file is read, since whoever asked for it asks for its errors too. */
+	/* Before the file is read, since a caller who asks for it wants the file's errors as well.
+	 */
 	log_quiet(reserved->quiet);
 	if (!config_default(config))
 		return CKR_HOST_MEMORY;

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PKCS #11, "Encryption functions" and "Decryption functions": only translation. The rules are in
+/* PKCS #11, "Encryption functions" and "Decryption functions": translation only. The rules are in
  * session/run.c. */
 #include "objects/refusal.h"
 #include "session/run.h"

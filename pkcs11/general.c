@@ -7,7 +7,7 @@
 #include "pkcs11/function_list.h"
 #include "pkcs11/module.h"
 
-/* We lock by the system's means. An application that has given its own and does not allow ours
+/* We use the system's locks. An application that gives its own and does not allow the system's
  * can't be served. */
 static CK_RV check_locking(const CK_C_INITIALIZE_ARGS *args)
 {
@@ -17,7 +17,7 @@ static CK_RV check_locking(const CK_C_INITIALIZE_ARGS *args)
 	if (given != 0 && given != 4)
 		return CKR_ARGUMENTS_BAD;
 	if (given == 4 && !(args->flags & CKF_OS_LOCKING_OK)) {
-		log_error("C_Initialize: locks of the application's own are not used here; "
+		log_error("C_Initialize: the application's own locks are not supported; "
 			  "CKF_OS_LOCKING_OK must be set");
 		return CKR_CANT_LOCK;
 	}
@@ -31,7 +31,8 @@ CK_RV C_Initialize(CK_VOID_PTR args)
 	if (args != NULL)
 		memcpy(&copy, args, sizeof(copy));
 	TRY(told(check_locking(&copy)));
-	/* Never CKR_NEED_TO_CREATE_THREADS: we can do without, and NSS sets the flag always. */
+	/* CKR_NEED_TO_CREATE_THREADS is never answered: we need no threads, and NSS always sets the
+	 * flag. */
 	return told(module_start(copy.pReserved,
 				 (copy.flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS) != 0));
 }

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three functions that the module exports: all others are found through the lists they give. */
+/* The three functions that the module exports: all others are found through the lists that these
+ * give. */
 #include "base/macros.h"
 #include "pkcs11/function_list.h"
 
@@ -16,7 +17,7 @@ EXPORTED CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFA
 
 static CK_UTF8CHAR pkcs11[] = "PKCS 11", ours[] = CMEK_INTERFACE;
 
-/* The first is the one an application gets that does not ask for a version. */
+/* An application that does not ask for a version gets the first one. */
 static CK_INTERFACE interfaces_offered[] = {
 	{pkcs11, &function_list_2_40, 0},
 	{ours, &function_list_cmek, 0},
@@ -64,7 +65,8 @@ static bool is_asked_for(const CK_INTERFACE *interface, const CK_UTF8CHAR *name,
 CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret_interface,
 		     CK_FLAGS flags)
 {
-	/* A wish: NSS asks for a fork-safe one first. What it gets says itself what it is. */
+	/* The flags are only a wish: NSS first asks for a fork-safe interface. The interface's own
+	 * flags say what it is. */
 	(void)flags;
 	if (ret_interface == NULL)
 		return CKR_ARGUMENTS_BAD;

@@ -1,7 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our own interface (include/cmek.h): what the thread's last error was, where there is no session.
- */
+/* Our own interface (include/cmek.h): the thread's last error, where there is no session. */
 #include "base/log.h"
 #include "objects/error.h"
 #include "pkcs11/function_list.h"

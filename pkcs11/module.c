@@ -3,8 +3,8 @@
 /*
  * Start and stop. Two locks: `living` for the whole of a start or stop, so that they do not
  * overlap; `using` for moments, to count who has borrowed the module. The library context starts
- * before either is taken: OpenSSL may read its configuration then, and that may load this very
- * module (which then is refused or initialized by the inner call).
+ * before either is taken: OpenSSL may then read its configuration, and that may load this very
+ * module, which the inner call then initializes or refuses.
  */
 #include "pkcs11/module.h"
 
@@ -33,10 +33,10 @@
 static pthread_mutex_t living = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t using = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unused = PTHREAD_COND_INITIALIZER;
-static struct module *current; /* both locks to change, `using` to read */
+static struct module *current; /* take both locks to change it, `using` to read it */
 static size_t users;
 
-/* A life. */
+/* What one life consists of. */
 
 static void module_free(struct module *module)
 {
@@ -160,8 +160,8 @@ static CK_RV make_zones(struct module *module)
 	return CKR_OK;
 }
 
-/* A log that can't be written stops nobody unless that is asked for, so it is said where somebody
- * looks. */
+/* A log that can't be written stops nobody unless that is asked for, so it is reported where people
+ * look. */
 static void describe_log(const char *setting, const char *path, bool required, struct buffer *text)
 {
 	if (path != NULL && !file_may_append(path))
@@ -172,7 +172,7 @@ static void describe_log(const char *setting, const char *path, bool required, s
 			      system_error_remedy(errno));
 }
 
-/* What `doctor` says of the module itself. */
+/* What `doctor` reports about the module itself. */
 static CK_RV describe(struct module *module)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
@@ -191,7 +191,7 @@ static CK_RV describe(struct module *module)
 					  : report_describe(module->objects, buffer_text(&text));
 }
 
-/* Takes the configuration. */
+/* Takes over the configuration. */
 static CK_RV module_new(struct config *config, bool no_threads, struct module **ret_module)
 {
 	const struct token_settings settings = {config->slots_free, config->slots_login_required};
@@ -214,7 +214,7 @@ static CK_RV module_new(struct config *config, bool no_threads, struct module **
 
 /* A fork's child. */
 
-/* What the parent made is left as it is: its locks may be held by threads that are not here, its
+/* The parent's life is left as it is: threads that do not exist here may hold its locks, and its
  * connections are the parent's. */
 static void abandon(void)
 {
@@ -284,7 +284,7 @@ static CK_RV start(struct config *config, bool no_threads)
 	if (is_started())
 		return CKR_CRYPTOKI_ALREADY_INITIALIZED;
 	fork_mark();
-	/* Here, where nobody uses the module: lines are written without a lock. */
+	/* Here, while nobody uses the module: lines are written without a lock. */
 	if (!audit_configure(config->log_audit))
 		return CKR_HOST_MEMORY;
 	audit_require(config->log_audit_required);
@@ -311,7 +311,7 @@ CK_RV module_start(const char *reserved, bool no_threads)
 	return start(&config, no_threads);
 }
 
-/* Nobody gets the module any more; who has it, brings it back. */
+/* From here on nobody gets the module; threads that have it bring it back. */
 static struct module *withdraw(void)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&using);
@@ -367,7 +367,7 @@ void module_return(struct module **module)
 
 	if (*module == NULL)
 		return;
-	/* What the call has heard, or done. */
+	/* The call may have learnt, or done, something that ends keys. */
 	ready_keys_tidy_idle((*module)->objects);
 	held = locked(&using);
 	if (--users == 0)

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of the module: from C_Initialize to C_Finalize, in a fork's child anew. What one life
- * consists of is made here and hangs together by pointers; nothing else in the tree is global but
- * the session table, the log and the library context.
+ * The life of the module: from C_Initialize to C_Finalize, in a fork's child anew. The parts of a
+ * life are made here and linked by pointers; apart from it, only the session table, the log and the
+ * library context are global.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 
 struct module {
 	struct config config;
-	bool no_threads;	      /* as the application said */
+	bool no_threads;	      /* the application asked for it */
 	struct buffer root_key_extra; /* of the default root key, for zones */
 	struct zones *zones;
 	struct objects *objects;
@@ -25,9 +25,9 @@ CK_RV module_start(const char *reserved, bool no_threads);
 /* C_Finalize: closes all sessions, waits for those who use the module, wipes every key. */
 CK_RV module_stop(void);
 
-/* For functions that have no session: the module stays while it is borrowed.
+/* For functions without a session: the module stays while it is borrowed.
  * CKR_CRYPTOKI_NOT_INITIALIZED. */
 CK_RV module_borrow_for(const char *function, struct module **ret_module);
-/* The caller's name goes with it, for the audit log. */
+/* The same; the function's name goes with it, for the audit log. */
 #define module_borrow(ret_module) module_borrow_for(__func__, ret_module)
 void module_return(struct module **module); /* for AUTO; accepts NULL */

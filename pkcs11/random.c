@@ -5,7 +5,7 @@
 #include "objects/refusal.h"
 #include "session/session.h"
 
-/* What an application brings is mixed in and never replaces anything. */
+/* The application's seed is mixed in and never replaces anything. */
 CK_RV C_SeedRandom(CK_SESSION_HANDLE handle, CK_BYTE *seed, CK_ULONG seed_len)
 {
 	AUTO(session_return) struct session *session = NULL;

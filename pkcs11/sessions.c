@@ -11,7 +11,7 @@ CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK
 {
 	CK_SESSION_HANDLE handle;
 
-	(void)application; /* nothing is ever notified */
+	(void)application; /* no callbacks are ever made */
 	(void)notify;
 	TRY(told(session_open(slot, flags, ret_session == NULL ? NULL : &handle)));
 	put_ulong(ret_session, handle);

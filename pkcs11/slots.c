@@ -8,7 +8,7 @@
 #include "session/output.h"
 #include "session/session.h"
 
-/* A list of numbers by the rule of the standard: without room only its length is told. */
+/* Gives a list of numbers by the rule of the standard: without room only its length is given. */
 static CK_RV put_list(const CK_ULONG *list, size_t count, CK_ULONG *ret_list, CK_ULONG *ret_count)
 {
 	CK_ULONG room = get_ulong(ret_count);
@@ -121,8 +121,8 @@ CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CH
 	return told(tokens_init(module->tokens, slot, bytes(pin, pin_len), label));
 }
 
-/* Tokens do not come and go by themselves: nothing has happened, and who waits would wait for ever.
- */
+/* Tokens do not come and go by themselves: no event has happened, and a caller who waits would wait
+ * for ever. */
 CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reserved)
 {
 	AUTO(module_return) struct module *module = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Functions of the standard that do nothing here, and say so. */
+/* Functions of the standard that are not supported, and say so. */
 #include "objects/refusal.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -19,7 +19,7 @@ UNSUPPORTED(C_InitPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG pi
 UNSUPPORTED(C_SetPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *old_pin, CK_ULONG old_pin_len,
 		       CK_UTF8CHAR *new_pin, CK_ULONG new_pin_len))
 
-/* An operation is not written down: its state would hold a key. */
+/* An operation's state can't be saved: it would hold a key. */
 UNSUPPORTED(C_GetOperationState, (CK_SESSION_HANDLE session, CK_BYTE *state, CK_ULONG *state_len))
 UNSUPPORTED(C_SetOperationState, (CK_SESSION_HANDLE session, CK_BYTE *state, CK_ULONG state_len,
 				  CK_OBJECT_HANDLE encryption_key,
@@ -61,6 +61,6 @@ UNSUPPORTED(C_SignEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_U
 UNSUPPORTED(C_DecryptVerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
 				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
 
-/* Remains of an old edition, for which the standard gives the answer. */
+/* Legacy functions, for which the standard prescribes the answer. */
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_GetFunctionStatus, (CK_SESSION_HANDLE session))
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_CancelFunction, (CK_SESSION_HANDLE session))
