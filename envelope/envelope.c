@@ -11,8 +11,8 @@
 #include "base/macros.h"
 #include "base/secret.h"
 
-/* The order of steps of docs/format.md, 5.4, and the loops over the chunks. A chunk is known to be
- * the last one only when the stream ends behind it, so both loops read one chunk ahead. */
+/* The steps in the order of docs/format.md, 5.4, and the loops over the chunks. Only the end of the
+ * stream shows which chunk is the last, so both loops read one chunk ahead. */
 
 struct two_chunks {
 	uint8_t *memory; /* current, next, result */
@@ -91,7 +91,7 @@ static enum envelope_status run_chunks(const struct envelope_payload *payload,
 
 	TRY(read_full(io, chunks->current, chunks->part_len, &current_len, error));
 	for (uint64_t index = 0;; index++) {
-		/* A short part is the last, even if a file that is being written goes on now. */
+		/* A short part is the last, even if the file is still being written and grows. */
 		next_len = 0;
 		if (current_len == chunks->part_len)
 			TRY(read_full(io, chunks->next, chunks->part_len, &next_len, error));
@@ -157,8 +157,8 @@ static enum envelope_status bind_name(struct envelope_token *token,
 
 /* --- Sealing --------------------------------------------------------------------------------- */
 
-/* The lengths of what slot 0 will hold are part of what is authenticated, so they are learnt from a
- * first wrap. */
+/* The lengths of slot 0's contents are authenticated too, so a first wrap is needed to learn them.
+ */
 static enum envelope_status measure(struct envelope_token *token, const struct envelope_keys *keys,
 				    CK_OBJECT_HANDLE ezk, struct buffer *wrapped,
 				    struct buffer *record, struct envelope_header *header,
@@ -275,8 +275,8 @@ static enum envelope_status damaged(struct envelope_error *error, const char *wh
 	return ENVELOPE_DAMAGED;
 }
 
-/* Header, wrapped DEK and record have to name one zone, and the latter two one version: else who
- * may use the key of one zone could pass off his data as another's. */
+/* Header, wrapped DEK and record have to name one zone, and the latter two one version: otherwise
+ * whoever may use one zone's key could pass off his data as another zone's. */
 static enum envelope_status check_one_zone(const struct envelope_header *header,
 					   const struct envelope_slot *slot,
 					   struct envelope_error *error)
@@ -286,25 +286,25 @@ static enum envelope_status check_one_zone(const struct envelope_header *header,
 	uint64_t zone;
 
 	if (!envelope_wrapped_version(slot->wrapped, &zone, &version))
-		return damaged(error, "no wrapped data key is in it");
+		return damaged(error, "it has no wrapped data key");
 	if (zone != header->zone)
 		return damaged(error, "the wrapped data key is another zone's");
 	if (header->kept && slot->record.len == 0)
 		return ENVELOPE_OK;
 	if (header->kept)
-		return damaged(error, "it says that no key record is in it, and has one");
+		return damaged(error, "it says that it has no key record, but it has one");
 	if (slot->record.len == 0)
 		return damaged(error, "its key record was taken out");
 	if (!envelope_record_decode(slot->record, &record))
 		return damaged(error, "the key record is malformed");
 	if (record.kept)
-		return damaged(error, "the key record is one that is only for its store");
+		return damaged(error, "the key record is one that must stay in its store");
 	if (record.zone != zone || record.version != version)
 		return damaged(error, "the key record is another key's");
 	return ENVELOPE_OK;
 }
 
-/* Where its key is, for who goes and looks. */
+/* Where its key is, for people who search for it. */
 static enum envelope_status zone_unknown(const struct envelope_header *header,
 					 const struct envelope_slot *slot,
 					 struct envelope_error *error)
@@ -340,7 +340,7 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 	return damaged(error, "the data key is not the one the file was sealed with");
 }
 
-/* A zone that is here says the same of its record as the envelope does. */
+/* The zone, if it is here, and the envelope say the same about the record. */
 static enum envelope_status check_kept(struct envelope_token *token,
 				       const struct envelope_header *header, CK_OBJECT_HANDLE zone,
 				       struct envelope_error *error)
@@ -351,15 +351,14 @@ static enum envelope_status check_kept(struct envelope_token *token,
 		TRY(envelope_zone_is_kept(token, zone, &kept, error));
 	if (kept == header->kept)
 		return ENVELOPE_OK;
-	return damaged(error, kept ? "its zone's key record is only for its store, and it says "
-				     "that one may be in it"
-				   : "it says that no key record may be in it, and its zone does "
+	return damaged(error, kept ? "its zone's key record must stay in its store, but it says "
+				     "that it may have one"
+				   : "it says that it may have no key record, but its zone does "
 				     "not say so");
 }
 
-/* Whether another slot may do better. What the module answers (the KMS said no, or nothing) is
- * final.
- */
+/* Whether another slot may do better. The module's answer (a refusal of the KMS, or no answer) is
+ * final. */
 static bool is_of_slot(enum envelope_status status)
 {
 	return status == ENVELOPE_DAMAGED || status == ENVELOPE_ZONE_UNKNOWN ||

@@ -24,13 +24,13 @@ struct envelope_options {
 	struct bytes name; /* bound in; data == NULL: none */
 };
 
-/* What an envelope must be, and how far to trust it. */
+/* What the caller demands of an envelope. */
 struct envelope_expectation {
 	struct bytes name; /* data == NULL: none is given */
 	uint64_t zone;	   /* 0: any */
 };
 
-/* Encrypts under a zone's EZK (envelope_zone_find, or a handle the caller has). */
+/* Encrypts under a zone's EZK (from envelope_zone_find, or a handle that the caller has). */
 enum envelope_status envelope_seal(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
 				   const struct envelope_options *options,
 				   const struct envelope_io *io, struct envelope_error *error);
@@ -40,15 +40,15 @@ enum envelope_status envelope_seal(struct envelope_token *token, CK_OBJECT_HANDL
 enum envelope_status envelope_read_header(const struct envelope_io *io, struct buffer *storage,
 					  struct envelope_header *ret_header,
 					  struct envelope_error *error);
-/* Zone and name are what is expected. The zone needs no token; the name is compared by the token's
+/* Zone and name are the expected ones. The zone needs no token; the name is compared by the token's
  * SHA-256. */
 enum envelope_status envelope_check(struct envelope_token *token,
 				    const struct envelope_header *header,
 				    const struct envelope_expectation *expected,
 				    struct envelope_error *error);
-/* The keys of an envelope: by the zone on this token, else by the embedded record and a root key of
- * this token. Whether there is a record is the zone's to say: an envelope that differs is damaged.
- * ENVELOPE_ZONE_UNKNOWN: it has none, and the zone is not here. */
+/* The keys of an envelope: by the zone if it is on this token, else by the embedded record and a
+ * root key of this token. The zone decides whether there is a record: an envelope that differs is
+ * damaged. ENVELOPE_ZONE_UNKNOWN: the envelope has no record, and the zone is not here. */
 enum envelope_status envelope_unlock(struct envelope_token *token,
 				     const struct envelope_header *header,
 				     struct envelope_keys *ret_keys, struct envelope_error *error);

@@ -11,7 +11,7 @@
 static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
 static CK_BBOOL yes = CK_TRUE;
 
-/* The next object of the search that answers `proof`, an attribute only the wanted class has;
+/* The next object of the search that has `proof`, an attribute of the wanted class alone;
  * CK_INVALID_HANDLE: none. */
 static enum envelope_status find_next(struct envelope_token *token, CK_ATTRIBUTE_TYPE proof,
 				      CK_OBJECT_HANDLE *ret_handle, struct envelope_error *error)
@@ -30,7 +30,7 @@ static enum envelope_status find_next(struct envelope_token *token, CK_ATTRIBUTE
 		if (count == 0)
 			return ENVELOPE_OK;
 		rv = f->C_GetAttributeValue(token->session, handle, &attribute, 1);
-		/* Another class, or gone meanwhile. */
+		/* Of another class, or gone meanwhile. */
 		if (rv != CKR_ATTRIBUTE_TYPE_INVALID && rv != CKR_OBJECT_HANDLE_INVALID)
 			return envelope_answer(token, error, "C_GetAttributeValue", rv);
 	}
@@ -73,7 +73,7 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
 	if (status == ENVELOPE_OK && *ret_ezk == CK_INVALID_HANDLE)
 		status =
 			find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
-	/* A store of a later release: the module may not look at its zones, but opens records. */
+	/* The store is of a later release: the module may not read its zones, but opens records. */
 	if (status != ENVELOPE_MODULE || error->reason != CMEK_ERROR_STORE_NEWER)
 		return status;
 	*ret_ezk = CK_INVALID_HANDLE;
@@ -114,9 +114,9 @@ enum envelope_status envelope_project(struct envelope_token *token,
 	return ENVELOPE_OK;
 }
 
-/* --- Root keys: related multi-Region keys ("mrk-") are one key, and differ in region alone. */
+/* --- Root keys: related multi-Region keys ("mrk-") are one key, and differ only in the region. */
 
-/* What stands before and after the region ("Amazon Resource Names", arn:PARTITION:kms:REGION:…). */
+/* The parts before and after the region ("Amazon Resource Names", arn:PARTITION:kms:REGION:…). */
 static void around_region(struct bytes arn, struct bytes *ret_before, struct bytes *ret_after)
 {
 	size_t at = 0, end;
@@ -160,7 +160,7 @@ static enum envelope_status check_related(struct envelope_token *token, CK_OBJEC
 	return ENVELOPE_OK;
 }
 
-/* The next of the search that is related; CK_INVALID_HANDLE: none. */
+/* The next related key of the search; CK_INVALID_HANDLE: none. */
 static enum envelope_status next_related(struct envelope_token *token, struct bytes arn,
 					 CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
 {

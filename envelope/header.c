@@ -15,7 +15,7 @@ static const uint8_t magic[4] = {'C', 'M', 'E', 'K'};
 
 enum { SLOT_FIXED = 12, SLOT_CHECKSUM = 4, FLAG_NAME_BOUND = 1, FLAG_KEPT = 2, FORMAT = 1 };
 
-/* The limit in a record by which it is for its store alone (docs/format.md, 3.1). */
+/* The limit that keeps a record in its store (docs/format.md, 3.1). */
 enum { LIMIT_KEPT = 6 };
 
 uint32_t envelope_crc32(uint32_t crc, struct bytes bytes)
@@ -157,7 +157,7 @@ enum envelope_status envelope_header_decode(struct bytes in, struct envelope_hea
 			slot_decode(i, bytes(in.data + ENVELOPE_IMMUTABLE + i * header.slot_len,
 					     header.slot_len));
 	if (!header.slots[0].valid && !header.slots[1].valid)
-		return damaged(error, "header: neither slot is whole");
+		return damaged(error, "header: neither slot is intact");
 	*ret_header = header;
 	return ENVELOPE_OK;
 }
@@ -248,8 +248,7 @@ void envelope_slots_in_order(const struct envelope_header *header,
 	ret_slots[1] = b_first ? a : b;
 }
 
-/* --- What a slot's contents say in clear (sections 3 and 4) ------------------------------------
- */
+/* --- What a slot's contents say in clear (sections 3 and 4) */
 
 bool envelope_wrapped_version(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)
 {
@@ -291,7 +290,7 @@ static bool record_arns_decode(struct reader *reader, struct envelope_record *re
 	return reader_done(reader);
 }
 
-/* What else is in the list is the module's to judge. */
+/* The module judges whatever else is in the list. */
 static bool limits_say_kept(struct bytes limits)
 {
 	struct reader reader = reader_of(limits);

@@ -11,47 +11,49 @@ enum {
 	ENVELOPE_IMMUTABLE = 128,
 	ENVELOPE_SALT = 32,
 	ENVELOPE_COMMITMENT = 32,
-	ENVELOPE_PROJECT = 8, /* the beginning of a project's id: its token's serial number */
+	ENVELOPE_PROJECT = 8, /* the first bytes of a project's id: its token's serial number */
 	ENVELOPE_SLOTS = 2,
 	ENVELOPE_SLOT_MIN = 128,
 	ENVELOPE_SLOT_MAX = 16384,
-	ENVELOPE_SLOT_SPARE = 256, /* room a rewrap may need more than the first wrap */
-	ENVELOPE_CHUNK_BITS = 16,  /* written; 12 … 24 are read */
+	ENVELOPE_SLOT_SPARE = 256, /* room for a rewrap that needs more than the first wrap */
+	ENVELOPE_CHUNK_BITS = 16,  /* for writing; 12 … 24 are read */
 	ENVELOPE_CHUNK_BITS_MIN = 12,
 	ENVELOPE_CHUNK_BITS_MAX = 24,
 	ENVELOPE_KIND_FILE = 1,
 	ENVELOPE_TAG = 16,
 	ENVELOPE_WRAPPED = 96, /* a wrapped DEK of 32 bytes */
 	ENVELOPE_LIMITS_MAX = 1024,
-	/* What of a record its MAC covers, and the MAC: without limits, and with the most. */
+	/* The part of a record that its MAC covers, and the MAC: without limits, and with the most.
+	 */
 	ENVELOPE_RECORD_BOUND = 90,
 	ENVELOPE_RECORD_BOUND_MAX = ENVELOPE_RECORD_BOUND + ENVELOPE_LIMITS_MAX,
 	ENVELOPE_HEADER_MAX = ENVELOPE_IMMUTABLE + ENVELOPE_SLOTS * ENVELOPE_SLOT_MAX,
 };
 
 struct envelope_slot {
-	bool valid; /* checksum, lengths and zeros are right, and it has been written */
+	bool valid; /* checksum, lengths and zeros are right, and the slot is in use */
 	uint64_t sequence;
 	struct bytes wrapped; /* the DEK; borrowed from the header's bytes */
-	struct bytes record;  /* the EZK record; empty if it is kept in its store */
+	struct bytes record;  /* the EZK record; empty if it stays in its store */
 };
 
 struct envelope_header {
-	uint8_t immutable[ENVELOPE_IMMUTABLE]; /* as it stands in the file: the AAD of everything */
+	uint8_t immutable[ENVELOPE_IMMUTABLE]; /* as in the file: the AAD of everything */
 	unsigned chunk_bits;
 	bool name_bound;
-	bool kept; /* no record: the zone's is in its store alone (CKA_CMEK_EMBED_EZK) */
+	bool kept; /* no record: the zone's stays in its store (CKA_CMEK_EMBED_EZK) */
 	uint32_t header_len;
 	uint32_t slot_len;
 	uint64_t zone;
 	uint8_t salt[ENVELOPE_SALT];
 	uint8_t name_binding[32];
 	uint8_t commitment[ENVELOPE_COMMITMENT];
-	uint8_t project[ENVELOPE_PROJECT]; /* if it is kept: the store of which project */
+	uint8_t project[ENVELOPE_PROJECT]; /* if the record stays in a store: that store's project
+					    */
 	struct envelope_slot slots[ENVELOPE_SLOTS];
 };
 
-/* Whether a file that begins so is an envelope, going by its first four bytes. */
+/* Whether a file that begins like this is an envelope, judged by its first four bytes. */
 bool envelope_begins(struct bytes start);
 /* How many bytes the header has, from its first 128; checks the immutable part. ENVELOPE_EMPTY,
  * ENVELOPE_NOT_AN_ENVELOPE, ENVELOPE_DAMAGED (also when it is cut short), ENVELOPE_NEWER. */
@@ -62,12 +64,12 @@ enum envelope_status envelope_header_measure(struct bytes immutable, uint32_t *r
 enum envelope_status envelope_header_decode(struct bytes bytes, struct envelope_header *ret_header,
 					    struct envelope_error *error);
 
-/* Fills `immutable` from the other fields; lengths come from what slot 0 will hold
+/* Fills `immutable` from the other fields; the lengths are those of slot 0's contents
  * (ENVELOPE_TOO_LARGE). */
 enum envelope_status envelope_header_prepare(struct envelope_header *header, size_t wrapped_len,
 					     size_t record_len);
-/* The whole header: immutable part, `slot` written into place `index` (its sequence is taken as it
- * is), the other slot empty. */
+/* The whole header: immutable part, `slot` written at `index` (with its sequence unchanged), the
+ * other slot empty. */
 enum envelope_status envelope_header_encode(const struct envelope_header *header, unsigned index,
 					    const struct envelope_slot *slot, struct buffer *out);
 /* One slot, `slot_len` bytes, for a rewrap in place. */
@@ -78,8 +80,8 @@ enum envelope_status envelope_slot_encode(unsigned index, const struct envelope_
 void envelope_slots_in_order(const struct envelope_header *header,
 			     const struct envelope_slot *ret_slots[ENVELOPE_SLOTS]);
 
-/* The zone id and version a wrapped DEK names (docs/format.md section 4), and what an EZK record
- * says; for `inspect` and for choosing. Nothing of it has been verified, but that ARNs are
+/* The zone id and version that a wrapped DEK names (docs/format.md section 4), and the contents of
+ * an EZK record; for `inspect` and for choosing. None of it is verified, except that ARNs are
  * printable. */
 struct envelope_record {
 	uint64_t zone;
@@ -87,7 +89,7 @@ struct envelope_record {
 	uint8_t project[16];
 	uint8_t cluster[16];
 	uint64_t created_ms;
-	bool kept;	      /* for its store alone: no envelope may carry it */
+	bool kept;	      /* it stays in its store: no envelope may carry it */
 	struct bytes bound;   /* the bytes that tell records apart, ENVELOPE_RECORD_BOUND_MAX at
 				 most; borrowed */
 	struct bytes arns[8]; /* borrowed */

@@ -8,7 +8,7 @@
 #include "base/macros.h"
 
 /* Every function here is a short list of PKCS #11 calls; templates are tables. The derivations are
- * docs/format.md, 5.1. */
+ * in docs/format.md, 5.1. */
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
@@ -20,7 +20,7 @@ enum envelope_status envelope_failed(struct envelope_token *token, struct envelo
 {
 	CK_SESSION_INFO info = {0};
 
-	/* Now: the next call may change it. */
+	/* Read now, since the next call may change it. */
 	token->functions->C_GetSessionInfo(token->session, &info);
 	error->function = function;
 	error->rv = rv;
@@ -28,15 +28,15 @@ enum envelope_status envelope_failed(struct envelope_token *token, struct envelo
 	return ENVELOPE_MODULE;
 }
 
-/* Calls a function of the list and returns from the caller with what failed. */
+/* Calls a function of the list; if it fails, returns that from the caller. */
 enum envelope_status envelope_answer(struct envelope_token *token, struct envelope_error *error,
 				     const char *function, CK_RV rv)
 {
 	return rv == CKR_OK ? ENVELOPE_OK : envelope_failed(token, error, function, rv);
 }
 
-/* C_UnwrapKey's words for bytes that are not what was wrapped; anything else is about key or KMS.
- */
+/* The values by which C_UnwrapKey reports bytes that are not what was wrapped; all others concern
+ * the key or the KMS. */
 static bool is_of_data(CK_RV rv)
 {
 	return rv == CKR_WRAPPED_KEY_INVALID || rv == CKR_WRAPPED_KEY_LEN_RANGE;
@@ -124,7 +124,7 @@ enum envelope_status envelope_record_open(struct envelope_token *token, struct b
 					   bytes.len, template, COUNT_OF(template), ret_ezk);
 	if (is_of_data(rv)) {
 		snprintf(error->text, sizeof(error->text),
-			 "header: the key record does not open by root key %.*s",
+			 "header: root key %.*s does not open the key record",
 			 (int)record.arns[0].len, (const char *)record.arns[0].data);
 		return ENVELOPE_DAMAGED;
 	}
@@ -266,8 +266,8 @@ static enum envelope_status wrap(struct envelope_token *token, CK_OBJECT_HANDLE 
 	return ENVELOPE_OK;
 }
 
-/* A rotation between wrapping and reading the record would embed the wrong one: then both are done
- * again. */
+/* A rotation between wrapping and reading the record would embed the wrong record: both are then
+ * repeated. */
 enum envelope_status envelope_keys_wrap(struct envelope_token *token,
 					const struct envelope_keys *keys, CK_OBJECT_HANDLE ezk,
 					struct bytes aad, struct buffer *ret_wrapped,

@@ -3,7 +3,7 @@
 /*
  * The keys of an envelope, by PKCS #11 calls alone: find a zone, make or open the DEK, derive
  * payload key and commitment (docs/format.md section 5.1). Handles are session objects of the
- * token's session; they go with it, or by envelope_keys_clear.
+ * token's session; they end with it, or by envelope_keys_clear.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 
 enum { ENVELOPE_OPENED_MAX = 16 };
 
-/* One token with a session on it (the caller's). Opened records are kept, so that many envelopes of
- * a zone cost one KMS call. */
+/* A token with a session on it (the caller's). Opened records are kept, so that many envelopes of a
+ * zone cost one KMS call. */
 struct envelope_token {
 	const CK_FUNCTION_LIST *functions;
 	CK_SESSION_HANDLE session;
@@ -35,30 +35,30 @@ struct envelope_keys {
 /* Forgets the opened records. The session stays the caller's. */
 void envelope_token_clear(struct envelope_token *token);
 
-/* The zone's EZK on this token, also one that awaits deletion, which the module refuses to use and
- * says why; CK_INVALID_HANDLE: it does not live here. */
+/* The zone's EZK on this token. One that awaits deletion is found as well; the module refuses to
+ * use it and says why. CK_INVALID_HANDLE: the zone does not live here. */
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
-/* Whether the zone's record is for its store alone (CKA_CMEK_EMBED_EZK), so that no envelope may
- * carry it. */
+/* Whether the zone's record stays in its store (CKA_CMEK_EMBED_EZK), so that no envelope may carry
+ * it. */
 enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
 					   bool *ret_kept, struct envelope_error *error);
-/* The beginning of the id of this token's project. */
+/* The first bytes of the id of this token's project. */
 enum envelope_status envelope_project(struct envelope_token *token,
 				      uint8_t ret_project[static ENVELOPE_PROJECT],
 				      struct envelope_error *error);
-/* A root key of this token that the record is wrapped by; a related multi-Region key will do.
+/* A root key of this token that wraps the record; a related multi-Region key will do.
  * ENVELOPE_ROOT_KEY_UNKNOWN. */
 enum envelope_status envelope_root_key_find(struct envelope_token *token,
 					    const struct envelope_record *record,
 					    CK_OBJECT_HANDLE *ret_key,
 					    struct envelope_error *error);
-/* The EZK out of an embedded record, by a root key that this token has (ENVELOPE_ROOT_KEY_UNKNOWN).
- * KMS. */
+/* Opens the EZK of an embedded record, by a root key that this token has
+ * (ENVELOPE_ROOT_KEY_UNKNOWN). KMS. */
 enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes record,
 					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
 
-/* A new DEK with its commitment (the payload key comes when the DEK has been wrapped and so belongs
+/* A new DEK with its commitment (the payload key comes once the DEK has been wrapped and so belongs
  * to its zone). */
 enum envelope_status envelope_keys_make(struct envelope_token *token,
 					const uint8_t salt[static ENVELOPE_SALT],
@@ -88,7 +88,7 @@ enum envelope_status envelope_digest(struct envelope_token *token, const struct 
 enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret, size_t len,
 				     struct envelope_error *error);
 
-/* Notes which function failed; the status for it. */
+/* Notes which function failed; answers the status for it. */
 enum envelope_status envelope_failed(struct envelope_token *token, struct envelope_error *error,
 				     const char *function, CK_RV rv);
 /* The same, or ENVELOPE_OK for CKR_OK. */

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The chunks of an envelope (docs/format.md section 5.3): each sealed alone, its place and the end
- * bound in by the nonce. */
+/* The chunks of an envelope (docs/format.md section 5.3): each is sealed alone, with its place and
+ * the end bound in by the nonce. */
 #pragma once
 
 #include "envelope/keys.h"
@@ -17,8 +17,8 @@ struct envelope_payload {
 enum envelope_status envelope_chunk_seal(const struct envelope_payload *payload, uint64_t index,
 					 bool last, struct bytes in, uint8_t *out,
 					 struct envelope_error *error);
-/* `out` has room for in.len bytes; *ret_len = in.len - ENVELOPE_TAG. ENVELOPE_DAMAGED: nothing of
- * it may be used. */
+/* `out` has room for in.len bytes; *ret_len = in.len - ENVELOPE_TAG. ENVELOPE_DAMAGED: none of it
+ * may be used. */
 enum envelope_status envelope_chunk_open(const struct envelope_payload *payload, uint64_t index,
 					 bool last, struct bytes in, uint8_t *out, size_t *ret_len,
 					 struct envelope_error *error);

@@ -3,7 +3,7 @@
 
 #include "envelope/status.h"
 
-/* What each status is called. Remedies are the business of who reports it. */
+/* Each status in words. The caller who reports it adds the remedy. */
 
 const char *envelope_status_text(enum envelope_status status)
 {
@@ -19,8 +19,8 @@ const char *envelope_status_text(enum envelope_status status)
 		[ENVELOPE_WRONG_NAME] = "the envelope is bound to another object's name",
 		[ENVELOPE_NOT_BOUND] = "a name was given, but the envelope is bound to none",
 		[ENVELOPE_OTHER_ZONE] = "the envelope belongs to another database",
-		[ENVELOPE_ZONE_UNKNOWN] = ("the key of the envelope's database is in its store "
-					   "alone, and not in this one"),
+		[ENVELOPE_ZONE_UNKNOWN] = ("the key of the envelope's database is in its own "
+					   "store only, not in this one"),
 		[ENVELOPE_ROOT_KEY_UNKNOWN] =
 			"the root key of the envelope's key record is in no project here",
 		[ENVELOPE_TOO_LARGE] = "too large",

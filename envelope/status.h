@@ -9,13 +9,13 @@
 enum envelope_status {
 	ENVELOPE_OK = 0,
 	ENVELOPE_NO_MEMORY,
-	ENVELOPE_EMPTY,		  /* not a byte */
+	ENVELOPE_EMPTY,		  /* no bytes at all */
 	ENVELOPE_NOT_AN_ENVELOPE, /* no magic: perhaps plain data */
 	ENVELOPE_NEWER,		  /* a format of a later release */
-	ENVELOPE_DAMAGED,	  /* header, tag, order or length is not what was written */
-	ENVELOPE_NAME_NEEDED,	  /* bound to a name, none was given */
+	ENVELOPE_DAMAGED,	  /* header, tag, order or length is not as it was written */
+	ENVELOPE_NAME_NEEDED,	  /* bound to a name, but none was given */
 	ENVELOPE_WRONG_NAME,
-	ENVELOPE_NOT_BOUND,	   /* a name was given, the envelope is bound to none */
+	ENVELOPE_NOT_BOUND,	   /* a name was given, but the envelope is bound to none */
 	ENVELOPE_OTHER_ZONE,	   /* not the zone that was asked for */
 	ENVELOPE_ZONE_UNKNOWN,	   /* in no project here, and its record only there */
 	ENVELOPE_ROOT_KEY_UNKNOWN, /* the embedded record's root key is in no project here: not

@@ -185,7 +185,7 @@ class Envelope:
         self.salt, self.binding, self.commitment = (self.immutable[at : at + 32] for at in (24, 56, 88))
         slots = filter(None, map(self.read_slot, (0, 1)))
         self.slots = sorted(slots, key=lambda slot: slot[0], reverse=True)
-        expect(self.slots, "header: neither slot is whole")
+        expect(self.slots, "header: neither slot is intact")
 
     def read_slot(self, number):
         """(sequence, wrapped DEK, EZK record), or None: not valid."""

@@ -481,11 +481,11 @@ static void an_envelope_without_its_record_is_refused(void **state)
 		fake.zones[0] = store ? 11 : 0;
 		refused_as(&envelope, "header: its key record was taken out");
 	}
-	/* With the flag that says so, it is no envelope of that zone, and of no other. */
+	/* With the flag that says so, it is an envelope of no zone. */
 	envelope.data[7] |= 2;
 	envelope.data[127] = 1;
 	fake.zones[0] = 11;
-	refused_as(&envelope, "header: it says that no key record may be in it, and its zone does "
+	refused_as(&envelope, "header: it says that it may have no key record, but its zone does "
 			      "not say so");
 	fake.kept = true;
 	refused_as(&envelope, "header: the wrapped data key does not open");
@@ -506,7 +506,7 @@ static void a_record_that_is_for_its_store_is_refused_in_an_envelope(void **stat
 	put_slot(&envelope, 0, 1, wrapped, buffer_bytes(&kept));
 	for (int store = 1; store >= 0; store--) {
 		fake.zones[0] = store ? 11 : 0;
-		refused_as(&envelope, "header: it says that no key record is in it, and has one");
+		refused_as(&envelope, "header: it says that it has no key record, but it has one");
 	}
 	/* In an envelope that may carry one. */
 	fake.zones[0] = 11;
@@ -515,15 +515,15 @@ static void a_record_that_is_for_its_store_is_refused_in_an_envelope(void **stat
 	put_slot(&other, 0, 1, bytes(other.data + 128 + 12, 96), buffer_bytes(&kept));
 	for (int store = 1; store >= 0; store--) {
 		fake.zones[0] = store ? 11 : 0;
-		refused_as(&other, "header: the key record is one that is only for its store");
+		refused_as(&other, "header: the key record is one that must stay in its store");
 	}
-	/* Who wraps by a zone without looking at what it says. */
+	/* A writer that wraps by a zone without heeding its limits. */
 	buffer_clear(&other);
 	fake.zones[0] = 11;
 	seal(bytes_of("data"), NULL, &other);
 	fake.kept = true;
-	refused_as(&other, "header: its zone's key record is only for its store, and it says that "
-			   "one may be in it");
+	refused_as(&other, "header: its zone's key record must stay in its store, but it says "
+			   "that it may have one");
 	assert_int_equal(fake.opened_records, 0);
 }
 
