@@ -95,9 +95,8 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_STORE_LEVEL (CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
 
 /* CKA_CMEK_STATE */
-#define CMEK_STATE_UNKNOWN		0UL /* a root key about which this process has not asked */
-#define CMEK_STATE_ACTIVE		1UL /* set it: restores what awaits deletion, or enables a
-					     * local root key */
+#define CMEK_STATE_UNKNOWN		0UL /* a root key not asked about yet */
+#define CMEK_STATE_ACTIVE		1UL /* set it: restores, or enables a local key */
 #define CMEK_STATE_DISABLED		2UL /* of a root key; set it: disables a local one */
 #define CMEK_STATE_PENDING_DELETION	3UL /* set it: the same as C_DestroyObject on a zone */
 #define CMEK_STATE_UNREACHABLE		4UL /* the KMS did not answer */
@@ -106,8 +105,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_STATE_PENDING_IMPORT	6UL
 #define CMEK_STATE_UNAVAILABLE		7UL /* its custom key store is out of reach */
 #define CMEK_STATE_UNUSABLE		8UL /* another state that allows no use */
-#define CMEK_STATE_DENIED		9UL /* this identity can open no zone with it; only when
-					     * asked */
+#define CMEK_STATE_DENIED		9UL /* opens no zone for this identity; only when asked */
 #define CMEK_STATE_NOT_FOUND		10UL
 #define CMEK_STATE_NO_CREDENTIALS	11UL /* only when asked */
 #define CMEK_STATE_CREDENTIALS_REFUSED	12UL /* only when asked */
