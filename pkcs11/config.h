@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek.conf and C_Initialize's pReserved. Every setting has a default (conf/cmek.conf shows them);
- * one that is not known is an error with file and line. */
+ * an unknown one is an error with file and line. */
 #pragma once
 
 #include "base/buffer.h"
@@ -12,7 +12,7 @@ struct config {
 	char *file; /* where it was read; NULL: there was none */
 	/* Texts are owned; NULL: not set. */
 	char *store_backend;	       /* set in any case; which there are, the store says */
-	char *store_path, *local_path; /* set in any case by config_read */
+	char *store_path, *local_path; /* set in any case; the store says which exist */
 	char *default_root_key, *allowed_root_keys, *zones_pin;
 	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle, *aws_multi_region_order;
 	char *log_to, *log_audit;
@@ -31,7 +31,7 @@ struct config {
 	bool zones_embed_ezk;
 	bool crypto_fips;
 	bool log_audit_required;
-	bool no_memory; /* why config_parse() failed, if it is not the text */
+	bool no_memory; /* config_parse() failed for this, not for the text */
 };
 
 /* Indexes of the choices. */
