@@ -65,12 +65,13 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
  * there is none, as far as is known. */
 static enum zone_status find_zone(struct objects *objects, uint64_t zone, struct entry **ret_entry)
 {
+	const struct store_key key = {.by = STORE_BY_ZONE, .kind = ENTRY_ZONE, .zone = zone};
 	enum zone_status looked;
 
 	*ret_entry = zones_find_zone(objects->zones, zone);
 	if (*ret_entry != NULL)
 		return ZONE_OK;
-	looked = zones_refresh(objects->zones, true);
+	looked = zones_look_for(objects->zones, &key);
 	if (looked == ZONE_OK)
 		*ret_entry = zones_find_zone(objects->zones, zone);
 	return looked == ZONE_NO_MEMORY || looked == ZONE_STORE_NEWER ? looked : ZONE_OK;

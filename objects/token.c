@@ -111,7 +111,7 @@ static enum zone_status look(struct zones *zones)
 {
 	enum zone_status status = zones_refresh(zones, true);
 
-	return status == ZONE_STORE_UNAVAILABLE || status == ZONE_STORE_NEWER
+	return zone_status_is_store_outage(status) || status == ZONE_STORE_NEWER
 		       ? zones_refresh(zones, false)
 		       : status;
 }

@@ -188,12 +188,40 @@ static enum zone_status wished(void *state, struct store_news *news,
 	return ZONE_OK;
 }
 
+struct store_cursor cursor_at(uint64_t revision)
+{
+	struct store_cursor cursor = {.len = revision == 0 ? 0 : sizeof(revision)};
+
+	memcpy(cursor.data, &revision, sizeof(revision));
+	return cursor;
+}
+
+uint64_t cursor_revision(const struct store_cursor *cursor)
+{
+	uint64_t revision = 0;
+
+	assert_true(cursor->len == 0 || cursor->len == sizeof(revision));
+	memcpy(&revision, cursor->data, cursor->len);
+	return revision;
+}
+
+enum zone_status store_since(struct store *store, uint64_t revision, struct store_news *ret_news)
+{
+	const struct store_cursor since = cursor_at(revision);
+
+	return store->operations->read(store, &since, ret_news);
+}
+
 enum zone_status store_put(struct store *store, struct store_change *changes, size_t count,
 			   uint64_t *ret_revision)
 {
 	struct wish wish = {changes, count};
-	enum zone_status status = store->operations->write(store, 0, wished, &wish, ret_revision);
+	const struct store_cursor since = {0};
+	struct store_cursor cursor;
+	enum zone_status status = store->operations->write(store, &since, wished, &wish, &cursor);
 
+	if (status == ZONE_OK)
+		*ret_revision = cursor_revision(&cursor);
 	for (size_t i = 0; i < count; i++)
 		entry_release(changes[i].entry);
 	return status;
@@ -219,7 +247,7 @@ void fixture_fill(struct fixture *fixture)
 
 enum zone_status store_all(struct store *store, struct store_news *ret_news)
 {
-	return store->operations->read(store, 0, ret_news);
+	return store_since(store, 0, ret_news);
 }
 
 struct entry *news_find(const struct store_news *news, enum entry_kind kind, uint32_t number)

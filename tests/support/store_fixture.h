@@ -32,6 +32,11 @@ struct uid test_uid(uint8_t kind, uint32_t number);
 struct entry *test_entry(enum entry_kind kind, uint32_t number);
 /* Project 1 with root key 1, cluster 1 and zone 1, in one transaction. */
 void fixture_fill(struct fixture *fixture);
+/* Of SQLite: where a revision is, and the other way round. */
+struct store_cursor cursor_at(uint64_t revision);
+uint64_t cursor_revision(const struct store_cursor *cursor);
+/* Its `read` from a revision on. */
+enum zone_status store_since(struct store *store, uint64_t revision, struct store_news *ret_news);
 /* One transaction of the given changes; `since` 0. Releases the entries. */
 enum zone_status store_put(struct store *store, struct store_change *changes, size_t count,
 			   uint64_t *ret_revision);

@@ -21,15 +21,16 @@ struct zones *zones_other(struct zones_fixture *fixture)
 		.lease_seconds = fixture->settings.lease_seconds,
 		.clock = &fixture->clock.clock,
 	};
+	const struct store_settings store_settings = {.path = fixture->path};
 	struct kms_clients *clients = kms_clients_new(&kms_settings);
 	struct zones *zones = NULL;
 
 	assert_non_null(clients);
 	assert_true(kms_clients_replace(clients, "aws", &fixture->aws.client));
 	assert_true(kms_clients_replace(clients, "local", &fixture->local.client));
-	assert_int_equal(
-		zones_new(&fixture->settings, store_sqlite_new(fixture->path), clients, &zones),
-		ZONE_OK);
+	assert_int_equal(zones_new(&fixture->settings, fixture->engine->open(&store_settings),
+				   clients, &zones),
+			 ZONE_OK);
 	return zones;
 }
 
@@ -44,10 +45,11 @@ static void add_keys(struct zones_fixture *fixture)
 	fake_kms_add(&fixture->aws, ROOT_MRK_EAST, NULL);
 }
 
-int zones_begin(void **state)
+int zones_begin_in(const struct store_engine *engine, void **state)
 {
 	struct zones_fixture *fixture = calloc(1, sizeof(*fixture));
 
+	fixture->engine = engine;
 	log_configure(LOG_OFF, "stderr");
 	assert_true(crypto_start(false));
 	make_test_folder("zones", fixture->folder);
@@ -65,6 +67,11 @@ int zones_begin(void **state)
 		ZONE_OK);
 	*state = fixture;
 	return 0;
+}
+
+int zones_begin(void **state)
+{
+	return zones_begin_in(&store_sqlite, state);
 }
 
 int zones_end(void **state)

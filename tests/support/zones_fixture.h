@@ -18,6 +18,7 @@
 struct zones_fixture {
 	char folder[64];
 	char path[128];
+	const struct store_engine *engine;
 	struct fake_clock clock;
 	struct fake_kms aws;
 	struct fake_kms local;
@@ -29,6 +30,8 @@ struct zones_fixture {
 };
 
 int zones_begin(void **state); /* *state is a struct zones_fixture with a project */
+/* The same in a store of another engine than SQLite. */
+int zones_begin_in(const struct store_engine *engine, void **state);
 int zones_end(void **state);
 /* Another domain on the same store and KMS, as another process has it. */
 struct zones *zones_other(struct zones_fixture *fixture);

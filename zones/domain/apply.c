@@ -82,14 +82,30 @@ static bool has_lost_some(const struct zones *zones, const struct store_news *ne
 	return news->zones_counted && zones->index.zone_count > news->zones;
 }
 
+/* Rows that were looked for by their key say nothing of others. */
+static bool is_reading(const struct store_news *news)
+{
+	return news->whole || news->cursor.len > 0;
+}
+
+/* What is incomplete is read anew. */
+static void note_cursor(struct zones *zones, const struct store_news *news, bool good)
+{
+	if (!good || has_lost_some(zones, news))
+		zones->cursor = (struct store_cursor){0};
+	else if (is_reading(news))
+		zones->cursor = news->cursor;
+}
+
 enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 {
 	AUTO(store_news_clear) struct store_news touched = {0};
 	enum zone_status status;
 
-	atomic_store(&zones->limited, news->limited);
+	if (is_reading(news))
+		atomic_store(&zones->limited, news->limited);
 	if (news->count == 0 && !news->whole) {
-		zones->revision = has_lost_some(zones, news) ? 0 : news->revision;
+		note_cursor(zones, news, true);
 		return ZONE_OK;
 	}
 	pthread_rwlock_wrlock(&zones->lock);
@@ -100,9 +116,9 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 	pthread_rwlock_unlock(&zones->lock);
 	tell_all(zones, &touched);
 	ezks_note_news(zones->ezks);
-	/* What is incomplete is read anew. */
-	zones->revision = status == ZONE_OK && !has_lost_some(zones, news) ? news->revision : 0;
-	atomic_store(&zones->broken, status != ZONE_OK);
+	note_cursor(zones, news, status == ZONE_OK);
+	if (status != ZONE_OK || is_reading(news))
+		atomic_store(&zones->broken, status != ZONE_OK);
 	return status;
 }
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transactions on the domain: the rules are checked against an index that is up to date, while
  * nobody else in any process can change the store. */
+#include "base/cancel.h"
 #include "base/macros.h"
 #include "zones/kms/audit.h"
 #include "zones/ezk/ezk.h"
@@ -14,6 +15,7 @@ struct decision {
 	changes_decide *decide;
 	void *state;
 	struct store_news own; /* room for what the changes will be to the index */
+	bool read_anew;	       /* the news showed that the index lacks something */
 };
 
 static void decision_clear(struct decision *decision)
@@ -21,7 +23,17 @@ static void decision_clear(struct decision *decision)
 	for (size_t i = 0; i < decision->changes.count; i++)
 		entry_release(decision->changes.list[i].entry);
 	free(decision->changes.list);
+	decision->changes.list = NULL;
+	decision->changes.count = 0;
 	store_news_clear(&decision->own);
+}
+
+/* Nothing of it is written. */
+static void take_back(struct decision *decision)
+{
+	for (size_t i = 0; i < decision->changes.count; i++)
+		zones_unreserve(decision->changes.zones, decision->changes.list[i].entry);
+	decision_clear(decision);
 }
 
 static enum zone_status add(struct changes *changes, struct entry *entry, bool remove)
@@ -65,8 +77,12 @@ static enum zone_status decide(void *state, struct store_news *news,
 			       struct store_change **ret_changes, size_t *ret_count)
 {
 	struct decision *decision = state;
+	struct zones *zones = decision->changes.zones;
 
-	TRY(zones_apply(decision->changes.zones, news));
+	/* What was decided at the time before did not come to pass. */
+	take_back(decision);
+	TRY(zones_apply(zones, news));
+	decision->read_anew |= zones->cursor.len == 0;
 	TRY(decision->decide(&decision->changes, decision->state));
 	TRY(make_own_news(decision));
 	*ret_changes = decision->changes.list;
@@ -173,38 +189,32 @@ static void audit(const struct decision *decision)
 static enum zone_status change(struct decision *decision)
 {
 	struct zones *zones = decision->changes.zones;
-	bool read_anew;
+	struct store_cursor since = zones->cursor;
 
 	TRY(audit_ready());
-	TRY(zones->store->operations->write(zones->store, zones->revision, decide, decision,
-					    &decision->own.revision));
-	read_anew = zones->revision == 0; /* something is missing, as its news showed */
+	TRY(zones->store->operations->write(zones->store, &since, decide, decision,
+					    &decision->own.cursor));
 	audit(decision);
 	/* It is done. An index that can't take it in is read anew by the next look-up. */
 	if (zones_apply(zones, &decision->own) == ZONE_OK)
 		zones_looked(zones, ZONE_OK);
-	if (read_anew)
-		zones->revision = 0;
+	if (decision->read_anew)
+		zones->cursor = (struct store_cursor){0};
 	return ZONE_OK;
-}
-
-static void give_back(const struct decision *decision)
-{
-	for (size_t i = 0; i < decision->changes.count; i++)
-		zones_unreserve(decision->changes.zones, decision->changes.list[i].entry);
 }
 
 enum zone_status zones_change(struct zones *zones, changes_decide *decide_it, void *state)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(decision_clear)
 	struct decision decision = {
 		.changes = {.zones = zones}, .decide = decide_it, .state = state};
+	AUTO(zones_end_turn) struct zones *held = NULL;
 	enum zone_status status;
 
-	pthread_mutex_lock(&zones->changing);
+	TRY(zones_begin_turn(zones, &held));
 	status = change(&decision);
 	if (status != ZONE_OK)
-		give_back(&decision);
-	pthread_mutex_unlock(&zones->changing);
+		take_back(&decision);
 	return status;
 }

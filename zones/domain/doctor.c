@@ -305,6 +305,14 @@ static enum zone_status check_all(struct report *report, struct uid project, enu
 	return ZONE_OK;
 }
 
+static enum zone_status describe_store(struct zones *zones, struct buffer *ret_text)
+{
+	AUTO(zones_end_turn) struct zones *held = NULL;
+
+	TRY(zones_begin_turn(zones, &held));
+	return zones->store->operations->describe(zones->store, ret_text);
+}
+
 enum zone_status zones_doctor(struct zones *zones, struct uid project, struct buffer *ret_text,
 			      struct doctor_faults *ret_faults)
 {
@@ -313,9 +321,7 @@ enum zone_status zones_doctor(struct zones *zones, struct uid project, struct bu
 	enum zone_status status;
 
 	*ret_faults = (struct doctor_faults){0};
-	pthread_mutex_lock(&zones->changing);
-	status = zones->store->operations->describe(zones->store, ret_text);
-	pthread_mutex_unlock(&zones->changing);
+	status = describe_store(zones, ret_text);
 	if (status != ZONE_OK) {
 		buffer_put_text(ret_text, "store: ");
 		doctor_put_fault(&report, status);

@@ -17,6 +17,14 @@ struct edit {
 	struct entry *result;	       /* held */
 };
 
+/* Where a decision begins, be it anew: the entry as it is now. */
+static enum zone_status begin(const struct changes *changes, struct edit *edit,
+			      struct entry **ret_current)
+{
+	entry_release(TAKE(edit->result));
+	return entry_check_current(&changes->zones->index, edit->entry, ret_current);
+}
+
 /* --- Renaming */
 
 static enum zone_status check_usages(const struct entry *zone)
@@ -137,7 +145,7 @@ static enum zone_status decide_rename(struct changes *changes, void *state)
 	struct edit *edit = state;
 	struct entry *current;
 
-	TRY(entry_check_current(&changes->zones->index, edit->entry, &current));
+	TRY(begin(changes, edit, &current));
 	edit->result = entry_copy(edit->rewrapped != NULL ? edit->rewrapped : current);
 	if (edit->result == NULL)
 		return ZONE_NO_MEMORY;
@@ -250,7 +258,7 @@ static enum zone_status decide_delete(struct changes *changes, void *state)
 	struct edit *edit = state;
 	struct entry *current;
 
-	TRY(entry_check_current(&changes->zones->index, edit->entry, &current));
+	TRY(begin(changes, edit, &current));
 	if (current->kind == ENTRY_KEY)
 		return changes_remove(changes, current);
 	if (current->kind == ENTRY_PROJECT)
@@ -308,7 +316,7 @@ static enum zone_status decide_restore(struct changes *changes, void *state)
 	struct edit *edit = state;
 	struct entry *current;
 
-	TRY(entry_check_current(&changes->zones->index, edit->entry, &current));
+	TRY(begin(changes, edit, &current));
 	if (current->kind == ENTRY_ARCHIVE)
 		return restore_archive(changes, edit, current);
 	if (current->state == ENTRY_ACTIVE) {

@@ -15,12 +15,10 @@
 static enum zone_status look_at(struct zones *zones, struct store_facts *ret_facts)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	enum zone_status status;
+	AUTO(zones_end_turn) struct zones *held = NULL;
 
-	pthread_mutex_lock(&zones->changing);
-	status = zones->store->operations->look_at(zones->store, ret_facts);
-	pthread_mutex_unlock(&zones->changing);
-	return status;
+	TRY(zones_begin_turn(zones, &held));
+	return zones->store->operations->look_at(zones->store, ret_facts);
 }
 
 static json_t *level_json(const struct store_level *level)
@@ -114,10 +112,8 @@ static enum zone_status bring(struct zones *zones, unsigned from, unsigned to)
 enum zone_status zones_store_bring(struct zones *zones, unsigned from, unsigned to)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	enum zone_status status;
+	AUTO(zones_end_turn) struct zones *held = NULL;
 
-	pthread_mutex_lock(&zones->changing);
-	status = bring(zones, from, to);
-	pthread_mutex_unlock(&zones->changing);
-	return status;
+	TRY(zones_begin_turn(zones, &held));
+	return bring(zones, from, to);
 }

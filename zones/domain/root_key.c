@@ -20,6 +20,7 @@ static const char local_prefix[] = "local:";
 void candidate_clear(struct candidate *candidate)
 {
 	entry_release(candidate->entry);
+	entry_release(candidate->taken);
 	*candidate = (struct candidate){0};
 }
 
@@ -269,7 +270,7 @@ static bool label_is_free(const struct index *index, const struct entry *entry)
 /* A label of our own choice gives way to another of that name. */
 static enum zone_status settle_label(const struct index *index, const struct candidate *candidate)
 {
-	struct entry *entry = candidate->entry;
+	struct entry *entry = candidate->taken;
 
 	if (candidate->label_is_ours && !label_is_free(index, entry) &&
 	    !entry_set_text(&entry->label, key_id(entry->of_root_key.arn)))
@@ -327,16 +328,22 @@ static enum zone_status make_room(struct changes *changes, struct uid project)
 static enum zone_status revive(struct candidate *candidate, const struct entry *pending)
 {
 	AUTO(entry_releasep) struct entry *revived = NULL;
-	struct entry *entry = candidate->entry;
+	const struct entry *entry = candidate->entry;
 
 	TRY(entry_make_active(pending, &revived));
 	if (!entry_set_bytes(&revived->of_root_key.canary, entry->of_root_key.canary))
 		return ZONE_NO_MEMORY;
 	if (!candidate->label_is_ours && !entry_set_text(&revived->label, bytes_of(entry->label)))
 		return ZONE_NO_MEMORY;
-	entry_release(entry);
-	candidate->entry = TAKE(revived);
+	candidate->taken = TAKE(revived);
 	return ZONE_OK;
+}
+
+static enum zone_status take_new(struct changes *changes, struct candidate *candidate)
+{
+	TRY(make_room(changes, candidate->entry->project));
+	candidate->taken = entry_copy(candidate->entry);
+	return candidate->taken != NULL ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
 enum zone_status candidate_put(struct changes *changes, struct candidate *candidate)
@@ -349,9 +356,10 @@ enum zone_status candidate_put(struct changes *changes, struct candidate *candid
 	same = root_key_same(index, project, candidate->entry->of_root_key.arn);
 	if (same != NULL && same->state == ENTRY_ACTIVE)
 		return already_there(same);
-	TRY(same != NULL ? revive(candidate, same) : make_room(changes, project));
+	entry_release(TAKE(candidate->taken));
+	TRY(same != NULL ? revive(candidate, same) : take_new(changes, candidate));
 	TRY(settle_label(index, candidate));
-	return changes_put(changes, candidate->entry);
+	return changes_put(changes, candidate->taken);
 }
 
 /* --- For those above */
@@ -385,7 +393,7 @@ static enum zone_status add(struct zones *zones, struct uid project, struct byte
 	TRY(entry_take_names(candidate.entry, names));
 	TRY(candidate_try(zones, &candidate));
 	TRY(zones_change(zones, decide_add, &candidate));
-	*ret_root_key = TAKE(candidate.entry);
+	*ret_root_key = TAKE(candidate.taken);
 	tell_works(zones, *ret_root_key);
 	return ZONE_OK;
 }

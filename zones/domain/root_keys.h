@@ -11,8 +11,9 @@ enum zone_status kms_name_copy(struct bytes kms_key, char **ret_name);
 
 /* A KMS key on its way to become a root key. For AUTO: candidate_clear, which accepts zeros. */
 struct candidate {
-	struct entry *entry;
-	bool label_is_ours; /* made from the key's name: gives way to another of that label */
+	struct entry *entry; /* as it was found out */
+	struct entry *taken; /* what the transaction makes of it; NULL: there was none yet */
+	bool label_is_ours;  /* made from the key's name: gives way to another of that label */
 };
 void candidate_clear(struct candidate *candidate);
 
@@ -30,8 +31,8 @@ enum zone_status candidate_describe(struct zones *zones, struct uid project, con
 				    struct candidate *ret_candidate);
 /* KMS: refuses what the project has already; encrypts and decrypts, which makes the canary. */
 enum zone_status candidate_try(struct zones *zones, struct candidate *candidate);
-/* Within a transaction: the rules, and the change. If one that awaits removal comes back, it takes
- * the place of the candidate's entry. */
+/* Within a transaction: the rules, and the change, of `taken`: a copy of the candidate's entry, or
+ * one that awaits removal and comes back. */
 enum zone_status candidate_put(struct changes *changes, struct candidate *candidate);
 
 /* For who asks the KMS about a root key (root_key_state.c): what comes of it is heard by the leases

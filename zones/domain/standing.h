@@ -16,7 +16,7 @@
  * ZONE_OK: nothing, also of a zone that the store does not know. ZONE_DELETED: it has a tombstone,
  * which outlives all else that says the zone's id. ZONE_PENDING_DELETION: it, or its project, waits
  * to be restored. ZONE_OTHER_PIN: it stands under a name that is pinned to another. O(1).
- * With zones->lock held for reading, or `changing`.
+ * With zones->lock held for reading, or within a turn.
  */
 enum zone_status standing_of(const struct zones *zones, uint64_t zone);
 /* The same; takes the lock. */

@@ -3,8 +3,9 @@
 /*
  * What struct zones holds, for the files of zones/ alone.
  *
- * Locks, in this order: `changing`, the store's own, `lock`. None is held while the KMS is asked.
- * The index changes only by who holds `changing` and, for the moment of the change, `lock` for
+ * In this order: the turn to change, the store's own locks, `lock`. None is held while the KMS is
+ * asked; only the turn, which is no lock, is kept while the store waits for the network.
+ * The index changes only by whoever has the turn and, for the moment of the change, `lock` for
  * writing; so either of the two is enough to read it.
  */
 #pragma once
@@ -13,6 +14,8 @@
 #include <stdatomic.h>
 
 #include "zones/index/index.h"
+#include "zones/domain/missed.h"
+#include "zones/domain/turn.h"
 #include "zones/domain/zones.h"
 
 struct pins;
@@ -26,10 +29,12 @@ struct zones {
 	struct kms_clients *clients;
 	struct ezks *ezks;
 
-	pthread_mutex_t changing; /* one look or change at a time; held over the store's calls */
-	pthread_rwlock_t lock;	  /* the index, for moments */
+	struct turn changing;  /* one look or change at a time; kept over the store's calls */
+	pthread_rwlock_t lock; /* the index, for moments */
 	struct index index;
-	uint64_t revision; /* of the store, that the index has; 0: none */
+	struct store_cursor cursor; /* how far the index has the store; the zero state: read all */
+	struct missed missed;
+	atomic_uint_fast64_t looks; /* how many have begun */
 	atomic_uint_fast64_t generation;
 	atomic_bool loaded;	       /* the index has been filled once */
 	atomic_bool limited;	       /* by what this release may read of a newer store */
@@ -40,10 +45,15 @@ struct zones {
 	_Atomic(enum zone_status) look; /* what the last look answered */
 };
 
-/* Takes news into the index; with `changing` held. */
+/* The turn to look or change, with the deadline of the store's engine; ZONE_STORE_UNAVAILABLE: not
+ * within that. Its taker holds pthread_cancel off until zones_end_turn(), which accepts NULL. */
+enum zone_status zones_begin_turn(struct zones *zones, struct zones **ret_held);
+void zones_end_turn(struct zones **held);
+
+/* Takes news into the index; within a turn. */
 enum zone_status zones_apply(struct zones *zones, struct store_news *news);
-/* Gives an entry that is to be written its number, and the index room for it; with `changing` held.
- * And takes it back, if it was not written. */
+/* Gives an entry that is to be written its number, and the index room for it; within a turn. And
+ * takes it back, if it was not written. */
 enum zone_status zones_reserve(struct zones *zones, struct entry *entry);
 void zones_unreserve(struct zones *zones, const struct entry *entry);
 /* Notes that the index is fresh now. */
@@ -51,7 +61,9 @@ void zones_looked(struct zones *zones, enum zone_status status);
 
 /* A transaction: brings the index up to date, lets `decide` check the rules and name the changes,
  * writes them, and shows them in the index. `decide` may read zones->index without a lock and must
- * not wait for anything. */
+ * not wait for anything. It may be asked several times, each time from the beginning: what it made
+ * at the time before, in `state` too, is made anew or set again, and what it looked at in the index
+ * may be gone. A refusal is told by it, since it ends the transaction. */
 struct changes {
 	struct zones *zones;
 	struct store_change *list;
@@ -59,7 +71,7 @@ struct changes {
 };
 typedef enum zone_status changes_decide(struct changes *changes, void *state);
 enum zone_status zones_change(struct zones *zones, changes_decide *decide, void *state);
-/* For `decide`: adds a change. Holds the entry. */
+/* For `decide`: adds a change. Holds the entry, as long as it is not asked again. */
 enum zone_status changes_put(struct changes *changes, struct entry *entry);
 enum zone_status changes_remove(struct changes *changes, struct entry *entry);
 

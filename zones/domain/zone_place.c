@@ -17,7 +17,9 @@ void zone_place_clear(struct zone_place *place)
 
 const struct entry *zone_place_root_key(const struct zone_place *place)
 {
-	return place->root_key != NULL ? place->root_key : place->candidate.entry;
+	if (place->root_key != NULL)
+		return place->root_key;
+	return place->candidate.taken != NULL ? place->candidate.taken : place->candidate.entry;
 }
 
 /* --- The root key of a new default cluster */

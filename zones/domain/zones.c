@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of struct zones, looking into the store, and looking things up. */
 #include "zones/domain/zones.h"
+#include "base/cancel.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_EVERY_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
 
 /* --- Life */
 
@@ -49,7 +50,8 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 	if (zones == NULL)
 		return ZONE_NO_MEMORY;
 	zones->clock = settings->clock != NULL ? settings->clock : &clock_system;
-	pthread_mutex_init(&zones->changing, NULL);
+	turn_init(&zones->changing);
+	missed_init(&zones->missed);
 	pthread_rwlock_init(&zones->lock, NULL);
 	if (!own_settings(zones, settings) || ezks_new(zones, &zones->ezks) != ZONE_OK) {
 		zones_free(zones);
@@ -71,7 +73,8 @@ void zones_free(struct zones *zones)
 		zones->store->operations->free(zones->store);
 	kms_clients_free(zones->clients);
 	pthread_rwlock_destroy(&zones->lock);
-	pthread_mutex_destroy(&zones->changing);
+	missed_clear(&zones->missed);
+	turn_clear(&zones->changing);
 	free((char *)(uintptr_t)zones->settings.default_root_key);
 	free((char *)(uintptr_t)zones->settings.pins_at);
 	pins_free(zones->pins);
@@ -122,20 +125,24 @@ static enum zone_status take_news(struct zones *zones)
 {
 	AUTO(store_news_clear) struct store_news news = {0};
 
-	TRY(zones->store->operations->read(zones->store, zones->revision, &news));
+	TRY(zones->store->operations->read(zones->store, &zones->cursor, &news));
 	return zones_apply(zones, &news);
+}
+
+static bool knows_some(const struct zones *zones)
+{
+	return zones->cursor.len > 0;
 }
 
 static enum zone_status look(struct zones *zones)
 {
-	bool knew = zones->revision != 0;
+	bool knew = knows_some(zones);
 
 	/* Of a store that can be read in part, each look says so anew. */
-	if (zones->revision != 0 && !zones->limited &&
-	    !zones->store->operations->changed(zones->store))
+	if (knew && !zones->limited && !zones->store->operations->changed(zones->store))
 		return ZONE_OK;
 	TRY(take_news(zones));
-	if (knew && zones->revision == 0) /* the news showed that something is missing */
+	if (knew && !knows_some(zones)) /* the news showed that something is missing */
 		TRY(take_news(zones));
 	return zones->limited ? ZONE_STORE_NEWER : ZONE_OK;
 }
@@ -155,7 +162,9 @@ void zones_looked(struct zones *zones, enum zone_status status)
 	zones->look = status;
 	ezks_note_news(zones->ezks);
 	/* Memory may be there again for the next call. */
-	zones->next_look = status == ZONE_NO_MEMORY ? 0 : monotonic_ms(zones) + LOOK_EVERY_MS;
+	zones->next_look = status == ZONE_NO_MEMORY
+				   ? 0
+				   : monotonic_ms(zones) + zones->store->engine->look_every_ms;
 	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
 	if (status == ZONE_OK || (status == ZONE_STORE_NEWER && zones->limited))
 		zones->loaded = true;
@@ -165,40 +174,98 @@ void zones_looked(struct zones *zones, enum zone_status status)
  * read of a newer store. */
 static enum zone_status bearable(const struct zones *zones, enum zone_status status)
 {
-	bool good =
-		status == ZONE_STORE_UNAVAILABLE || (status == ZONE_STORE_NEWER && zones->limited);
+	bool good = zone_status_is_store_outage(status) ||
+		    (status == ZONE_STORE_NEWER && zones->limited);
 
 	return zones->loaded && good ? ZONE_OK : status;
 }
 
-static void unlock(struct zones **zones)
+enum zone_status zones_begin_turn(struct zones *zones, struct zones **ret_held)
 {
-	if (*zones != NULL)
-		pthread_mutex_unlock(&(*zones)->changing);
+	if (!turn_take(&zones->changing, zones->store->engine->waits_ms)) {
+		log_reason("another call of this process waits for the store");
+		return ZONE_STORE_UNAVAILABLE;
+	}
+	*ret_held = zones;
+	return ZONE_OK;
+}
+
+void zones_end_turn(struct zones **held)
+{
+	if (*held != NULL)
+		turn_give(&(*held)->changing);
+}
+
+/* Whoever has waited need not look, if a look that began meanwhile did. */
+static bool was_looked(const struct zones *zones, uint64_t looks)
+{
+	return zones->store->engine->waits_ms > 0 && zones->looks > looks;
+}
+
+/* With the turn. */
+static enum zone_status look_now(struct zones *zones)
+{
+	enum zone_status status;
+
+	/* A good time: calls that have no time for it of their own come by once a second. */
+	ezks_sweep(zones);
+	atomic_fetch_add(&zones->looks, 1);
+	status = look(zones);
+	zones_looked(zones, status);
+	return status;
+}
+
+static enum zone_status refresh_now(struct zones *zones)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(zones_end_turn) struct zones *held = NULL;
+	uint64_t looks = zones->looks;
+
+	TRY(zones_begin_turn(zones, &held));
+	return was_looked(zones, looks) ? zones->look : look_now(zones);
+}
+
+static enum zone_status refresh_due(struct zones *zones)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(zones_end_turn) struct zones *held = NULL;
+
+	/* Another thread is looking, or changing something: no need to wait for it. */
+	if (!zones->loaded || zones->broken)
+		TRY(zones_begin_turn(zones, &held));
+	else if (turn_try(&zones->changing))
+		held = zones;
+	return held == NULL || !is_due(zones) ? zones->look : look_now(zones);
 }
 
 enum zone_status zones_refresh(struct zones *zones, bool now)
 {
-	AUTO(unlock) struct zones *held = NULL;
-	enum zone_status status;
+	if (now)
+		return refresh_now(zones);
+	return bearable(zones, is_due(zones) ? refresh_due(zones) : zones->look);
+}
 
-	if (!now && !is_due(zones))
-		return bearable(zones, zones->look);
-	/* Another thread is looking, or changing something: no need to wait for it. */
-	if (!now && zones->loaded && !zones->broken) {
-		if (pthread_mutex_trylock(&zones->changing) != 0)
-			return bearable(zones, zones->look);
-	} else {
-		pthread_mutex_lock(&zones->changing);
-	}
-	held = zones;
-	if (!now && !is_due(zones))
-		return bearable(zones, zones->look);
-	/* A good time: calls that have no time for it of their own come by once a second. */
-	ezks_sweep(zones);
-	status = look(zones);
-	zones_looked(zones, status);
-	return now ? status : bearable(zones, status);
+static enum zone_status find_now(struct zones *zones, const struct store_key *key)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(zones_end_turn) struct zones *held = NULL;
+	AUTO(store_news_clear) struct store_news news = {0};
+
+	TRY(zones_begin_turn(zones, &held));
+	TRY(zones->store->operations->find(zones->store, key, &news));
+	if (news.count == 0)
+		missed_add(&zones->missed, key, monotonic_ms(zones));
+	return zones_apply(zones, &news);
+}
+
+enum zone_status zones_look_for(struct zones *zones, const struct store_key *key)
+{
+	/* Part of the store is good only beside all that was there before. */
+	if (zones->store->operations->find == NULL || !zones->loaded || zones->broken)
+		return zones_refresh(zones, true);
+	if (missed_has(&zones->missed, key, monotonic_ms(zones)))
+		return ZONE_OK;
+	return find_now(zones, key);
 }
 
 bool zones_are_whole(const struct zones *zones)

@@ -48,13 +48,20 @@ void zones_abandon(struct zones *zones); /* in a fork's child */
 /* --- The index (no KMS) */
 
 /*
- * Reads what is new in the store; without `now`, at most once a second, and without waiting for
- * another thread that is at it. Every look-up below sees at least that state. Once something has
+ * Reads what is new in the store; without `now`, at most once in its engine's interval (of SQLite a
+ * second), and without waiting for another thread that is at it. Every look-up below sees at least
+ * that state. Once something has
  * been read, a store that is merely out of reach is no failure without `now`: what is known stays
  * good to use; nor is one that this release may read in part (projects, root keys, and which zones
  * not to open). ZONE_STORE_….
  */
 enum zone_status zones_refresh(struct zones *zones, bool now);
+/*
+ * For whoever has looked something up in vain: asks the store for what has that key, if its engine
+ * can, else looks into it now. What was not there is not asked for again within a second. The same
+ * look-up finds then what there is.
+ */
+enum zone_status zones_look_for(struct zones *zones, const struct store_key *key);
 /* False: the index lacks a part of what the store has, since memory lacked when that was read. The
  * next look-up reads it anew; what is not found before may well be there. */
 bool zones_are_whole(const struct zones *zones);

@@ -32,8 +32,8 @@ void ezks_abandon(struct ezks *ezks);
 bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status why);
 /*
  * The index has changed: so do the live EZKs of sessions' record sets, whose zones it may know by
- * now, or know otherwise. With `changing` held. Appends the ids of zones of which one that could be
- * used has ended, as uint64_t.
+ * now, or know otherwise. Within a turn (zones/domain/turn.h). Appends the ids of zones of which
+ * one that could be used has ended, as uint64_t.
  */
 void ezks_changed_records(struct ezks *ezks, struct buffer *ret_ended);
 

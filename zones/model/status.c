@@ -55,6 +55,9 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_OTHER_PIN] = "the name is pinned to another zone",
 	[ZONE_ROOT_KEY_REFUSED] = "the root key is not one of those that are allowed",
 	[ZONE_STORE_UNAVAILABLE] = "the store is out of reach",
+	[ZONE_STORE_THROTTLED] = "the store asks for fewer requests",
+	[ZONE_STORE_DENIED] = "the store denies access",
+	[ZONE_STORE_NO_CREDENTIALS] = "there are no credentials for the store, or it refuses them",
 	[ZONE_STORE_READ_ONLY] = "the store can't be written",
 	[ZONE_STORE_CORRUPT] = "the store is damaged",
 	[ZONE_STORE_NEWER] = "the store needs a later release to be read",
@@ -127,6 +130,12 @@ bool zone_status_is_outage(enum zone_status status)
 bool zone_status_is_no_of_key(enum zone_status status)
 {
 	return kms_status_is_no_of_key(kms_of(status));
+}
+
+bool zone_status_is_store_outage(enum zone_status status)
+{
+	return status == ZONE_STORE_UNAVAILABLE || status == ZONE_STORE_THROTTLED ||
+	       status == ZONE_STORE_DENIED || status == ZONE_STORE_NO_CREDENTIALS;
 }
 
 const char *zone_status_text(enum zone_status status)

@@ -33,6 +33,9 @@ enum zone_status {
 	ZONE_ROOT_KEY_REFUSED, /* [kms] allowed_root_keys does not have it */
 	/* The store. */
 	ZONE_STORE_UNAVAILABLE,
+	ZONE_STORE_THROTTLED,	   /* it asks for fewer requests */
+	ZONE_STORE_DENIED,	   /* it does not let this identity read */
+	ZONE_STORE_NO_CREDENTIALS, /* there are none for it, or it refuses them */
 	ZONE_STORE_READ_ONLY,
 	ZONE_STORE_CORRUPT,
 	ZONE_STORE_NEWER,	 /* it asks more of a reader than this release knows */
@@ -71,6 +74,8 @@ bool zone_status_is_no(enum zone_status status);
 bool zone_status_is_outage(enum zone_status status);
 /* A no about the root key itself, whoever asks and for whatever: disabled, unusable, gone. */
 bool zone_status_is_no_of_key(enum zone_status status);
+/* The store did not get to answer, whatever kept it: what is known of it stays good to use. */
+bool zone_status_is_store_outage(enum zone_status status);
 const char *zone_status_text(enum zone_status status);
 
 /* What was found out about a root key. */

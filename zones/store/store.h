@@ -6,8 +6,14 @@
  * Nothing in it is secret: EZKs and DEKs are there in wrapped form only.
  *
  * A transaction is a list of changes that happens whole or not at all; a crash at any point leaves
- * the old or the new state. Every change compares the revision it was based on (0 = the row must be
- * new): ZONE_CONFLICT, and nothing has changed.
+ * the old or the new state. Every change compares the revision of its row that it was based on (0 =
+ * the row must be new): ZONE_CONFLICT, and nothing has changed.
+ *
+ * An engine may ask others over the network. Then its calls take their time, up to a deadline of
+ * its own, and hold no lock meanwhile but those of the store itself; of one store there is one call
+ * at a time. What keeps them from an answer has its own status: ZONE_STORE_UNAVAILABLE,
+ * ZONE_STORE_THROTTLED, ZONE_STORE_DENIED, ZONE_STORE_NO_CREDENTIALS; ZONE_STORE_READ_ONLY, if
+ * reading is allowed and writing is not. Each call holds pthread_cancel off.
  */
 #pragma once
 
@@ -16,9 +22,18 @@
 
 struct store;
 
+enum { STORE_CURSOR_MAX = 64 };
+
+/* How far a store has been read, in its engine's own words. The zero state: nothing was read, and
+ * all is to be told. */
+struct store_cursor {
+	size_t len;
+	uint8_t data[STORE_CURSOR_MAX];
+};
+
 struct store_change {
 	/* The wished state; its revision is the one it is based on, 0 for a new row. The store sets
-	 * the new revision in it. */
+	 * the row's new revision in it when it is written, and changes nothing in it before. */
 	struct entry *entry;
 	bool remove; /* for good: a tombstone with a revision stays, so that other processes notice
 		      */
@@ -47,16 +62,35 @@ struct store_news {
 	 * rows went without a tombstone, and is to be told all again. */
 	bool zones_counted;
 	size_t zones;
-	uint64_t revision; /* the store's, after these rows */
+	struct store_cursor cursor; /* how far the store has been read with these rows */
 };
 void store_news_clear(struct store_news *news);
 /* Appends a row (takes the entry, also on failure). False: no memory. */
 bool store_news_add(struct store_news *news, struct entry *entry, bool removed);
 
-/* Asked within a transaction, when the news have been read, for the changes to make; they stay the
- * asked one's. Anything but ZONE_OK abandons all. No network here: every process waits. */
+/*
+ * Asked within a transaction, when the news have been read, for the changes to make; they stay the
+ * asked one's, until it is asked again. Anything but ZONE_OK abandons all, and is the answer. No
+ * network here: every process waits.
+ * May be asked several times, where others were quicker than the write: each time from the
+ * beginning, as if it had not been asked before, with what is newer than at the time before.
+ */
 typedef enum zone_status store_decide(void *state, struct store_news *news,
 				      struct store_change **ret_changes, size_t *ret_count);
+
+/* What may be looked for by a key. */
+enum store_by {
+	STORE_BY_UID,	/* an entry of any kind: uid */
+	STORE_BY_ZONE,	/* a zone: zone */
+	STORE_BY_LABEL, /* an active entry: project, kind, label */
+};
+struct store_key {
+	enum store_by by;
+	enum entry_kind kind;
+	struct uid uid, project;
+	uint64_t zone;
+	struct bytes label; /* borrowed */
+};
 
 /* A level of the store: what it asks of whoever reads or writes it (docs/format.md, 6). */
 struct store_level {
@@ -89,18 +123,30 @@ struct store_facts {
 };
 
 struct store_operations {
-	/* All rows with a revision above `since`. A store that does not exist yet is empty. */
-	enum zone_status (*read)(struct store *store, uint64_t since, struct store_news *ret_news);
-	/* True if a `read` could bring something new: a stat, no more. */
+	/* All rows that are newer than at `since`. A store that does not exist yet is empty. */
+	enum zone_status (*read)(struct store *store, const struct store_cursor *since,
+				 struct store_news *ret_news);
+	/* True if a `read` could bring something new; asked at most once in the engine's interval.
+	 * Never waits: an engine that would have to answers true, and has `read` find out. */
 	bool (*changed)(struct store *store);
+	/* For an engine whose interval is long, else NULL: the newest state, or the tombstone, of
+	 * what has that key, and of all that it stands on (its project, of a zone its cluster and
+	 * root key), as far as they are there. These are rows alone: nothing is said of others, and
+	 * no cursor. */
+	enum zone_status (*find)(struct store *store, const struct store_key *key,
+				 struct store_news *ret_news);
 	/*
-	 * One transaction, alone in all processes: reads what is newer than `since`, then asks
-	 * `decide` (this is where the rules are checked, against an index that is now up to date),
-	 * then writes. On ZONE_OK each change's entry has *ret_revision, the store's new one. No
-	 * changes: nothing is written, and *ret_revision is that of the news.
+	 * One transaction, as if alone in all processes: reads what is newer than `since`, then
+	 * asks `decide` (this is where the rules are checked, against an index that is now up to
+	 * date), then writes; if somebody else has written meanwhile, begins again. On ZONE_OK each
+	 * change's entry has its new revision, and *ret_cursor is how far the store has been read:
+	 * past the news and perhaps these changes, but past nothing that `decide` has not seen. No
+	 * changes: nothing is written. A write whose answer is lost is found out about before it is
+	 * tried again.
 	 */
-	enum zone_status (*write)(struct store *store, uint64_t since, store_decide *decide,
-				  void *state, uint64_t *ret_revision);
+	enum zone_status (*write)(struct store *store, const struct store_cursor *since,
+				  store_decide *decide, void *state,
+				  struct store_cursor *ret_cursor);
 	/* For doctor: appends lines of text: path, levels, revision, whether it is writable and
 	 * sound. The status says whether it can be read. */
 	enum zone_status (*describe)(struct store *store, struct buffer *ret_text);
@@ -116,6 +162,7 @@ struct store_operations {
 };
 
 struct store {
+	const struct store_engine *engine;
 	const struct store_operations *operations;
 };
 
@@ -130,6 +177,8 @@ struct store_settings {
  * one. */
 struct store_engine {
 	const char *name;
+	unsigned look_every_ms; /* how often it is asked whether something has changed */
+	unsigned waits_ms;	/* how long a call may wait for the network; 0: it has none */
 	/* Copies what it keeps of the settings; touches no file and no network. NULL: no memory. */
 	struct store *(*open)(const struct store_settings *settings);
 };

@@ -90,6 +90,7 @@ static void a_no_is_told_at_the_beginning_and_an_outage_is_the_device(void **sta
 					 CKR_DEVICE_ERROR);
 }
 
+/* Whatever keeps the store from an answer is one reason. */
 static void each_status_has_a_reason_of_its_own(void **state)
 {
 	CK_ULONG reasons[ZONE_STATUS_COUNT];
@@ -100,7 +101,9 @@ static void each_status_has_a_reason_of_its_own(void **state)
 		reasons[status] = error_take_reason();
 		assert_int_not_equal(reasons[status], CMEK_ERROR_NONE);
 		for (int other = ZONE_NOT_FOUND; other < status; other++)
-			assert_int_not_equal(reasons[status], reasons[other]);
+			assert_true(reasons[status] != reasons[other] ||
+				    (zone_status_is_store_outage((enum zone_status)status) &&
+				     zone_status_is_store_outage((enum zone_status)other)));
 	}
 }
 

@@ -84,6 +84,30 @@ static void look(struct store_sqlite *store, const char *id, bool limited)
 	store->gone = false;
 }
 
+/* --- A cursor is the store's revision; there is no cursor before the first. */
+
+static struct store_cursor cursor_of(uint64_t revision)
+{
+	struct store_cursor cursor = {0};
+
+	if (revision == 0)
+		return cursor;
+	cursor.len = sizeof(revision);
+	memcpy(cursor.data, &revision, sizeof(revision));
+	return cursor;
+}
+
+static uint64_t revision_of(const struct store_cursor *cursor)
+{
+	uint64_t revision = 0;
+
+	if (cursor->len == sizeof(revision))
+		memcpy(&revision, cursor->data, sizeof(revision));
+	return revision;
+}
+
+/* --- Reading and writing */
+
 static void nothing_there(struct store_news *ret_news)
 {
 	*ret_news = (struct store_news){.whole = true};
@@ -112,7 +136,7 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 	    connection->limited || connection->store->limited)
 		since = 0;
 	news.whole = since == 0;
-	news.revision = connection->revision;
+	news.cursor = cursor_of(connection->revision);
 	news.limited = connection->limited;
 	if (connection->limited)
 		TRY(store_read_every_level(connection, &news));
@@ -125,7 +149,8 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 	return ZONE_OK;
 }
 
-static enum zone_status sqlite_read(struct store *base, uint64_t since, struct store_news *ret_news)
+static enum zone_status sqlite_read(struct store *base, const struct store_cursor *since,
+				    struct store_news *ret_news)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
@@ -147,7 +172,7 @@ static enum zone_status sqlite_read(struct store *base, uint64_t since, struct s
 		return ZONE_OK;
 	}
 	TRY(connection_open(&connection, store, recovers));
-	TRY(read_news(&connection, since, ret_news));
+	TRY(read_news(&connection, revision_of(since), ret_news));
 	look(store, connection.id, connection.limited);
 	return ZONE_OK;
 }
@@ -193,11 +218,17 @@ static enum zone_status write_changes(struct connection *connection, const struc
 	for (size_t i = 0; i < wish->count; i++)
 		TRY(store_write_change(connection, &wish->changes[i], revision));
 	buffer_format(&sql, "UPDATE store SET revision = %" PRIu64 "; COMMIT", revision);
-	return sql.failed ? ZONE_NO_MEMORY : connection_run(connection, buffer_text(&sql));
+	if (sql.failed)
+		return ZONE_NO_MEMORY;
+	TRY(connection_run(connection, buffer_text(&sql)));
+	for (size_t i = 0; i < wish->count; i++)
+		if (!wish->changes[i].remove)
+			wish->changes[i].entry->revision = revision;
+	return ZONE_OK;
 }
 
 static enum zone_status change(struct connection *connection, uint64_t since, struct wish *wish,
-			       uint64_t *ret_revision)
+			       struct store_cursor *ret_cursor)
 {
 	AUTO(store_news_clear) struct store_news news = {0};
 	uint64_t revision = connection->revision;
@@ -211,7 +242,7 @@ static enum zone_status change(struct connection *connection, uint64_t since, st
 		TRY(write_changes(connection, wish, revision + 1));
 		revision++;
 	}
-	*ret_revision = revision;
+	*ret_cursor = cursor_of(revision);
 	return ZONE_OK;
 }
 
@@ -226,23 +257,25 @@ static enum zone_status begin_store(struct store_sqlite *store, struct wish *wis
 }
 
 static enum zone_status write_first(struct store_sqlite *store, struct wish *wish,
-				    uint64_t *ret_revision)
+				    struct store_cursor *ret_cursor)
 {
 	AUTO(connection_close) struct connection connection = {0};
 
 	TRY(begin_store(store, wish));
-	*ret_revision = 0;
+	*ret_cursor = cursor_of(0);
 	if (wish->count == 0)
 		return ZONE_OK;
 	TRY(connection_open(&connection, store, true));
 	TRY(write_changes(&connection, wish, 1));
-	*ret_revision = 1;
+	*ret_cursor = cursor_of(1);
 	look(store, connection.id, false);
 	return ZONE_OK;
 }
 
-static enum zone_status sqlite_write(struct store *base, uint64_t since, store_decide *decide_it,
-				     void *state, uint64_t *ret_revision)
+/* Alone under its lock, it asks once. */
+static enum zone_status sqlite_write(struct store *base, const struct store_cursor *since,
+				     store_decide *decide_it, void *state,
+				     struct store_cursor *ret_cursor)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
@@ -257,10 +290,10 @@ static enum zone_status sqlite_write(struct store *base, uint64_t since, store_d
 	TRY(turn_begin(store, true, &turn));
 	TRY(store_check_reach(store));
 	if (!store_exists(store))
-		return write_first(store, &wish, ret_revision);
+		return write_first(store, &wish, ret_cursor);
 	TRY(connection_open(&connection, store, true));
 	TRY(store_check_writer(&connection));
-	TRY(change(&connection, since, &wish, ret_revision));
+	TRY(change(&connection, revision_of(since), &wish, ret_cursor));
 	look(store, connection.id, false);
 	return ZONE_OK;
 }
@@ -450,6 +483,7 @@ static struct store *sqlite_open(const struct store_settings *settings)
 
 	if (store == NULL)
 		return NULL;
+	store->store.engine = &store_sqlite;
 	store->store.operations = &operations;
 	store->path = strdup(settings->path);
 	if (store->path != NULL)
@@ -458,4 +492,8 @@ static struct store *sqlite_open(const struct store_settings *settings)
 	return NULL;
 }
 
-const struct store_engine store_sqlite = {.name = "sqlite", .open = sqlite_open};
+const struct store_engine store_sqlite = {
+	.name = "sqlite",
+	.look_every_ms = 1000, /* a stat */
+	.open = sqlite_open,
+};

@@ -142,7 +142,7 @@ extern const struct store_table store_tables[ENTRY_KIND_COUNT];
 extern const char *const store_kind_words[]; /* by enum entry_kind */
 extern const char *const store_wrap_words[]; /* by enum wrap_state */
 void take_common(struct columns *columns, struct entry *entry);
-void put_common(struct columns *columns, const struct entry *entry);
+void put_common(struct columns *columns, const struct entry *entry, uint64_t revision);
 
 /* --- read.c, write.c */
 

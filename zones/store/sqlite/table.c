@@ -30,11 +30,11 @@ void take_common(struct columns *columns, struct entry *entry)
 	take_blob(columns, EXTRA_MAX, &entry->extra);
 }
 
-void put_common(struct columns *columns, const struct entry *entry)
+void put_common(struct columns *columns, const struct entry *entry, uint64_t revision)
 {
 	put_uid(columns, entry->uid);
 	put_uid(columns, entry->project);
-	put_integer(columns, (int64_t)entry->revision);
+	put_integer(columns, (int64_t)revision);
 	put_text(columns, state_words[entry->state == ENTRY_ACTIVE ? 0 : 1]);
 	put_integer(columns, entry->created_ms);
 	put_integer(columns, entry->delete_after_ms);

@@ -52,8 +52,9 @@ static void put_statement(struct buffer *sql, const struct store_table *table, b
 }
 
 static enum zone_status write_row(struct connection *connection, const struct entry *entry,
-				  uint64_t based_on)
+				  uint64_t revision)
 {
+	uint64_t based_on = entry->revision;
 	const struct store_table *table = &store_tables[entry->kind];
 	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
 	AUTO(buffer_clear) struct buffer sql = {0};
@@ -64,7 +65,7 @@ static enum zone_status write_row(struct connection *connection, const struct en
 		return ZONE_NO_MEMORY;
 	TRY(connection_prepare(connection, buffer_text(&sql), &statement));
 	parameters.statement = statement;
-	put_common(&parameters, entry);
+	put_common(&parameters, entry, revision);
 	table->put(&parameters, entry);
 	if (based_on != 0)
 		put_integer(&parameters, (int64_t)based_on);
@@ -136,8 +137,7 @@ static enum zone_status write_versions(struct connection *connection, const stru
 	return ZONE_OK;
 }
 
-static enum zone_status delete_row(struct connection *connection, const struct entry *entry,
-				   uint64_t based_on)
+static enum zone_status delete_row(struct connection *connection, const struct entry *entry)
 {
 	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
 	AUTO(buffer_clear) struct buffer sql = {0};
@@ -150,7 +150,7 @@ static enum zone_status delete_row(struct connection *connection, const struct e
 	TRY(connection_prepare(connection, buffer_text(&sql), &statement));
 	parameters.statement = statement;
 	put_uid(&parameters, entry->uid);
-	put_integer(&parameters, (int64_t)based_on);
+	put_integer(&parameters, (int64_t)entry->revision);
 	TRY(run(connection, &parameters));
 	return sqlite3_changes(connection->db) == 1 ? ZONE_OK : ZONE_CONFLICT;
 }
@@ -184,14 +184,12 @@ static enum zone_status bury(struct connection *connection, const struct entry *
 enum zone_status store_write_change(struct connection *connection,
 				    const struct store_change *change, uint64_t revision)
 {
-	struct entry *entry = change->entry;
-	uint64_t based_on = entry->revision;
+	const struct entry *entry = change->entry;
 
 	if (change->remove) {
-		TRY(delete_row(connection, entry, based_on));
+		TRY(delete_row(connection, entry));
 		return bury(connection, entry, revision);
 	}
-	entry->revision = revision;
-	TRY(write_row(connection, entry, based_on));
+	TRY(write_row(connection, entry, revision));
 	return entry->kind == ENTRY_ZONE ? write_versions(connection, entry) : ZONE_OK;
 }

@@ -113,10 +113,10 @@ static void what_is_read_in_part_is_all_read_when_the_store_comes_back(void **st
 
 	fixture_fill(f);
 	raw_sql(f->path, RAISE(2, 2, 2));
-	assert_int_equal(f->store->operations->read(f->store, 0, &part), ZONE_OK);
+	assert_int_equal(store_since(f->store, 0, &part), ZONE_OK);
 	assert_true(part.limited);
 	raw_sql(f->path, RAISE(1, 1, 1));
-	assert_int_equal(f->store->operations->read(f->store, part.revision, &all), ZONE_OK);
+	assert_int_equal(store_since(f->store, cursor_revision(&part.cursor), &all), ZONE_OK);
 	assert_false(all.limited);
 	assert_true(all.whole);
 	assert_int_equal(all.count, 4);

@@ -34,7 +34,7 @@ static void missing_store_is_empty_and_stays_missing(void **state)
 	assert_int_equal(store_all(f->store, &news), ZONE_OK);
 	assert_int_equal(news.count, 0);
 	assert_true(news.whole);
-	assert_int_equal(news.revision, 0);
+	assert_int_equal(cursor_revision(&news.cursor), 0);
 	snprintf(folder, sizeof(folder), "%s/data", f->folder);
 	assert_int_equal(access(folder, F_OK), -1);
 }
@@ -66,7 +66,7 @@ static void every_kind_comes_back_as_it_was_written(void **state)
 	fixture_reopen(f);
 	assert_int_equal(store_all(f->store, &news), ZONE_OK);
 	assert_int_equal(news.count, ENTRY_KIND_COUNT);
-	assert_int_equal(news.revision, 3);
+	assert_int_equal(cursor_revision(&news.cursor), 3);
 	for (int kind = 0; kind < ENTRY_KIND_COUNT; kind++) {
 		AUTO(entry_releasep)
 		struct entry *written = test_entry((enum entry_kind)kind, 1);
@@ -115,7 +115,7 @@ static void stale_change_is_a_conflict_and_changes_nothing(void **state)
 	assert_int_equal(store_put(f->store, changes, 2, &revision), ZONE_CONFLICT);
 	assert_int_equal(revision, 0);
 	assert_int_equal(store_all(f->store, &news), ZONE_OK);
-	assert_int_equal(news.revision, 1);
+	assert_int_equal(cursor_revision(&news.cursor), 1);
 	assert_null(news_find(&news, ENTRY_KEY, 9));
 }
 
@@ -163,9 +163,9 @@ static void removal_leaves_a_tombstone_that_others_read(void **state)
 	zone->revision = 1;
 	assert_int_equal(store_put_one(f->store, zone, true), ZONE_OK);
 	fixture_reopen(f);
-	assert_int_equal(f->store->operations->read(f->store, 1, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 1, &news), ZONE_OK);
 	store_news_clear(&news);
-	assert_int_equal(f->store->operations->read(f->store, 1, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 1, &news), ZONE_OK);
 	assert_false(news.whole);
 	assert_int_equal(news.count, 1);
 	assert_true(news.rows[0].removed);
@@ -188,14 +188,14 @@ static void reading_since_a_revision_brings_what_is_newer(void **state)
 	assert_true(news.whole);
 	store_news_clear(&news);
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 5), false), ZONE_OK);
-	assert_int_equal(f->store->operations->read(f->store, 1, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 1, &news), ZONE_OK);
 	assert_false(news.whole);
 	assert_int_equal(news.count, 1);
 	assert_non_null(news_find(&news, ENTRY_KEY, 5));
 	store_news_clear(&news);
-	assert_int_equal(f->store->operations->read(f->store, 2, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 2, &news), ZONE_OK);
 	assert_int_equal(news.count, 0);
-	assert_int_equal(news.revision, 2);
+	assert_int_equal(cursor_revision(&news.cursor), 2);
 }
 
 static void another_store_in_its_place_is_read_whole(void **state)
@@ -210,14 +210,14 @@ static void another_store_in_its_place_is_read_whole(void **state)
 	fixture_fill(f);
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 2), false), ZONE_OK);
 	raw_sql(f->path, "UPDATE store SET id = 'ffffffffffffffffffffffffffffffff'");
-	assert_int_equal(f->store->operations->read(f->store, 2, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 2, &news), ZONE_OK);
 	assert_true(news.whole);
 	assert_int_equal(news.count, 5);
 	store_news_clear(&news);
 
 	/* An old backup of the same store. */
 	raw_sql(f->path, "UPDATE store SET revision = 1");
-	assert_int_equal(f->store->operations->read(f->store, 2, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 2, &news), ZONE_OK);
 	assert_true(news.whole);
 }
 
@@ -248,8 +248,7 @@ static void store_that_was_there_is_out_of_reach_until_it_is_back(void **state)
 	assert_int_equal(rename(data, aside), 0);
 	for (int round = 0; round < 3; round++) {
 		assert_true(f->store->operations->changed(f->store));
-		assert_int_equal(f->store->operations->read(f->store, 1, &news),
-				 ZONE_STORE_UNAVAILABLE);
+		assert_int_equal(store_since(f->store, 1, &news), ZONE_STORE_UNAVAILABLE);
 		assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false),
 				 ZONE_STORE_UNAVAILABLE);
 		assert_non_null(strstr(log_last(), "out of reach"));
@@ -258,13 +257,13 @@ static void store_that_was_there_is_out_of_reach_until_it_is_back(void **state)
 	assert_int_equal(access(data, F_OK), -1); /* not even its folder or a lock is made */
 	assert_int_equal(rename(aside, data), 0);
 	assert_true(f->store->operations->changed(f->store));
-	assert_int_equal(f->store->operations->read(f->store, 1, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 1, &news), ZONE_OK);
 	assert_false(news.whole);
 	store_news_clear(&news);
-	assert_int_equal(f->store->operations->read(f->store, 1, &news), ZONE_OK);
+	assert_int_equal(store_since(f->store, 1, &news), ZONE_OK);
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 1), false), ZONE_OK);
 	assert_int_equal(rename(f->path, aside), 0);
-	assert_int_equal(f->store->operations->read(f->store, 2, &news), ZONE_STORE_UNAVAILABLE);
+	assert_int_equal(store_since(f->store, 2, &news), ZONE_STORE_UNAVAILABLE);
 	assert_true(log_configure(LOG_OFF, "stderr"));
 	assert_int_equal(count_lines(log, "out of reach"), 2);
 	assert_int_equal(count_lines(log, ": it is back"), 1);
@@ -288,11 +287,24 @@ static enum zone_status answer(void *state, struct store_news *news,
 	struct question *question = state;
 
 	question->news_count = news->count;
-	question->news_revision = news->revision;
+	question->news_revision = cursor_revision(&news->cursor);
 	question->whole = news->whole;
 	*ret_changes = question->change;
 	*ret_count = question->change != NULL;
 	return question->answer;
+}
+
+static enum zone_status ask(struct store *store, uint64_t since, struct question *question,
+			    uint64_t *ret_revision)
+{
+	const struct store_cursor cursor = cursor_at(since);
+	struct store_cursor after;
+	enum zone_status status =
+		store->operations->write(store, &cursor, answer, question, &after);
+
+	if (status == ZONE_OK)
+		*ret_revision = cursor_revision(&after);
+	return status;
 }
 
 static void refused_transaction_leaves_nothing(void **state)
@@ -302,25 +314,21 @@ static void refused_transaction_leaves_nothing(void **state)
 	struct question question = {.answer = ZONE_EXISTS, .change = &change};
 	uint64_t revision = 5;
 
-	assert_int_equal(f->store->operations->write(f->store, 0, answer, &question, &revision),
-			 ZONE_EXISTS);
+	assert_int_equal(ask(f->store, 0, &question, &revision), ZONE_EXISTS);
 	assert_int_equal(access(f->path, F_OK), -1);
 	question = (struct question){0};
-	assert_int_equal(f->store->operations->write(f->store, 0, answer, &question, &revision),
-			 ZONE_OK);
+	assert_int_equal(ask(f->store, 0, &question, &revision), ZONE_OK);
 	assert_true(question.whole);
 	assert_int_equal(access(f->path, F_OK), -1);
 	assert_int_equal(revision, 0);
 
 	fixture_fill(f);
 	question = (struct question){.answer = ZONE_IN_USE, .change = &change};
-	assert_int_equal(f->store->operations->write(f->store, 0, answer, &question, &revision),
-			 ZONE_IN_USE);
+	assert_int_equal(ask(f->store, 0, &question, &revision), ZONE_IN_USE);
 	assert_int_equal(question.news_count, 4);
 	assert_int_equal(question.news_revision, 1);
 	question = (struct question){0};
-	assert_int_equal(f->store->operations->write(f->store, 1, answer, &question, &revision),
-			 ZONE_OK);
+	assert_int_equal(ask(f->store, 1, &question, &revision), ZONE_OK);
 	assert_int_equal(question.news_count, 0);
 	assert_int_equal(revision, 1);
 	entry_release(change.entry);
