@@ -302,10 +302,11 @@ static void assert_refused(struct leased *l, const char *label, enum zone_status
 	json_decref(lines);
 }
 
-static enum zone_status write_in_vain(struct store *store, uint64_t known, store_decide *decide,
-				      void *state, uint64_t *ret_revision)
+static enum zone_status write_in_vain(struct store *store, const struct store_cursor *since,
+				      store_decide *decide, void *state,
+				      struct store_cursor *ret_cursor)
 {
-	(void)store, (void)known, (void)decide, (void)state, (void)ret_revision;
+	(void)store, (void)since, (void)decide, (void)state, (void)ret_cursor;
 	return ZONE_STORE_FULL;
 }
 
