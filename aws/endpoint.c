@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/macros.h"
-#include "kms/name.h"
+#include "aws/arn.h"
 #include "net/report.h"
 
 /* Partitions by the beginning of their regions' names; the first that fits. Source: partitions.json

@@ -13,7 +13,6 @@
 #include "base/ini.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "kms/name.h"
 #include "net/report.h"
 
 enum { AWS_FILE_MAX = 1024 * 1024 };

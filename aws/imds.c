@@ -9,7 +9,6 @@
 
 #include "base/encode.h"
 #include "base/macros.h"
-#include "kms/name.h"
 #include "aws/peer.h"
 #include "net/report.h"
 

@@ -4,6 +4,7 @@
  * repeating it bears. */
 #pragma once
 
+#include "aws/arn.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "net/retry.h"
@@ -11,7 +12,7 @@
 
 struct peer {
 	enum aws_service service;
-	char region[KMS_REGION_MAX + 1];
+	char region[AWS_REGION_MAX + 1];
 	struct endpoint endpoint;
 	struct buffer ca_bundle; /* text; empty: the system's */
 	struct buffer proxy;	 /* text, with its password; empty: none */

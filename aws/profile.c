@@ -5,7 +5,6 @@
 
 #include "base/macros.h"
 #include "aws/file.h"
-#include "kms/name.h"
 #include "net/report.h"
 
 static bool choose(const struct kms_settings *settings, const struct environment *environment,

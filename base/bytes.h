@@ -44,6 +44,18 @@ static inline bool byte_is_blank(uint8_t c)
 /* Without the blanks at both ends. */
 struct bytes bytes_trim(struct bytes text);
 
+/* The bytes are this text; they begin with it. */
+bool bytes_are(struct bytes bytes, const char *text);
+bool bytes_begin(struct bytes bytes, const char *prefix);
+/* All characters are among these. */
+bool bytes_all_in(struct bytes bytes, const char *characters);
+
+/* Without the first `len` bytes, of which there are so many. */
+static inline struct bytes bytes_after(struct bytes text, size_t len)
+{
+	return bytes(text.data + len, text.len - len);
+}
+
 /* For secrets and tags: the time does not depend on the contents, only on the lengths. */
 bool bytes_equal_constant_time(struct bytes a, struct bytes b);
 

@@ -8,7 +8,6 @@
 
 #include "base/encode.h"
 #include "base/json.h"
-#include "kms/name.h"
 
 struct scan {
 	uint8_t *at;

@@ -5,7 +5,7 @@
 #include "kms/allowed.h"
 
 #include "kms/kms.h"
-#include "kms/name.h"
+#include "aws/arn.h"
 
 #define DIGITS "0123456789"
 #define FIELD  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*"

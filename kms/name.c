@@ -6,6 +6,7 @@
  */
 #include "kms/name.h"
 
+#include "aws/arn.h"
 #include "kms/kms.h"
 
 #define DIGITS "0123456789"
@@ -15,95 +16,18 @@
 #define LOCAL  UPPER LOWER DIGITS "._/-"
 #define HEX    "0123456789abcdefABCDEF"
 
-enum { UUID_TEXT = 36, MRK_TEXT = 36, ALIAS_MAX = 256, LOCAL_NAME_MAX = 128 };
-
-bool bytes_are(struct bytes bytes, const char *text)
-{
-	return bytes_equal(bytes, bytes_of(text));
-}
-
-bool bytes_begin(struct bytes bytes, const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	return bytes.len >= len && memcmp(bytes.data, prefix, len) == 0;
-}
-
-bool bytes_all_in(struct bytes bytes, const char *characters)
-{
-	for (size_t i = 0; i < bytes.len; i++)
-		if (bytes.data[i] == 0 || strchr(characters, bytes.data[i]) == NULL)
-			return false;
-	return true;
-}
-
-static struct bytes after(struct bytes text, size_t len)
-{
-	return bytes(text.data + len, text.len - len);
-}
-
-/* Up to the colon, which is swallowed. */
-static bool take_part(struct bytes *left, struct bytes *ret_part)
-{
-	const uint8_t *colon = left->len == 0 ? NULL : memchr(left->data, ':', left->len);
-
-	if (colon == NULL)
-		return false;
-	*ret_part = bytes(left->data, (size_t)(colon - left->data));
-	*left = after(*left, ret_part->len + 1);
-	return true;
-}
-
-bool arn_parse(const char *text, struct arn *ret_arn)
-{
-	struct bytes left = bytes_of(text), arn;
-	struct arn parts;
-
-	if (!take_part(&left, &arn) || !bytes_are(arn, "arn") ||
-	    !take_part(&left, &parts.partition) || !take_part(&left, &parts.service) ||
-	    !take_part(&left, &parts.region) || !take_part(&left, &parts.account))
-		return false;
-	parts.resource = left;
-	*ret_arn = parts;
-	return left.len > 0;
-}
-
-struct bytes arn_key_id(const struct arn *arn)
-{
-	if (!bytes_begin(arn->resource, "key/"))
-		return bytes(NULL, 0);
-	return after(arn->resource, strlen("key/"));
-}
-
-bool uuid_valid(struct bytes text)
-{
-	if (text.len != UUID_TEXT)
-		return false;
-	for (size_t i = 0; i < UUID_TEXT; i++) {
-		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (!bytes_all_in(bytes(text.data + i, 1), hyphen ? "-" : HEX))
-			return false;
-	}
-	return true;
-}
+enum { MRK_TEXT = 36, ALIAS_MAX = 256, LOCAL_NAME_MAX = 128 };
 
 static bool mrk_valid(struct bytes text)
 {
 	return text.len == MRK_TEXT && bytes_begin(text, "mrk-") &&
-	       bytes_all_in(after(text, 4), HEX);
+	       bytes_all_in(bytes_after(text, 4), HEX);
 }
 
 static bool alias_valid(struct bytes text)
 {
 	return bytes_begin(text, "alias/") && text.len > strlen("alias/") &&
 	       text.len <= ALIAS_MAX && bytes_all_in(text, ALIAS);
-}
-
-bool region_valid(struct bytes region)
-{
-	return region.len > 0 && region.len <= KMS_REGION_MAX && region.data[0] != '-' &&
-	       region.data[region.len - 1] != '-' && bytes_all_in(region, LOWER DIGITS "-");
 }
 
 bool local_name_valid(struct bytes name)
@@ -149,7 +73,7 @@ static bool find_parts(const char *key, const char **ret_provider, struct bytes 
 	if (bytes_begin(text, "local:")) {
 		*ret_provider = "local";
 		*ret_region = bytes_of("local");
-		return local_name_valid(after(text, strlen("local:")));
+		return local_name_valid(bytes_after(text, strlen("local:")));
 	}
 	*ret_provider = "aws";
 	*ret_region = bytes_of("");

@@ -4,7 +4,7 @@
  * KMS Developer Guide). What one encrypted, each decrypts. */
 #include "kms/replica.h"
 
-#include "kms/name.h"
+#include "aws/arn.h"
 
 bool kms_arn_in_region(const char *arn, struct bytes region, char ret_arn[static KMS_ARN_MAX + 1])
 {

@@ -4,7 +4,6 @@
 #include "kms/route.h"
 
 #include "base/log.h"
-#include "kms/name.h"
 #include "kms/replica.h"
 
 static uint32_t bit(size_t index)

@@ -5,7 +5,6 @@
 
 #include <strings.h>
 
-#include "kms/name.h"
 
 void http_answer_clear(struct http_answer *answer)
 {

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "base/macros.h"
-#include "kms/name.h"
 
 static const struct {
 	const char *name;

@@ -14,7 +14,6 @@
 #include "base/system_error.h"
 #include "aws/credentials/json.h"
 #include "base/json_secret.h"
-#include "kms/name.h"
 #include "aws/peer.h"
 #include "net/report.h"
 

@@ -6,7 +6,7 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "base/json_secret.h"
-#include "kms/name.h"
+#include "aws/arn.h"
 
 void body_begin(struct buffer *body)
 {

@@ -8,7 +8,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "aws/imds.h"
-#include "kms/name.h"
+#include "aws/arn.h"
 #include "net/report.h"
 #include "aws/sts.h"
 

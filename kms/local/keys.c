@@ -10,7 +10,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
-#include "kms/name.h"
+#include "aws/arn.h"
 
 static const char arn_prefix[] = "arn:local:kms:local::key/";
 

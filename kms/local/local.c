@@ -17,6 +17,7 @@
 #include "kms/context.h"
 #include "kms/local/blob.h"
 #include "kms/local/file.h"
+#include "aws/arn.h"
 #include "kms/name.h"
 #include "net/report.h"
 

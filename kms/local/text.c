@@ -12,6 +12,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "base/json_secret.h"
+#include "aws/arn.h"
 #include "kms/name.h"
 
 static const char format_name[] = "cmek-local-keys";
