@@ -3,7 +3,7 @@
 /* What is common to the credentials of all sources. */
 #include "aws/credentials.h"
 
-#include "net/report.h"
+#include "net/answer.h"
 
 void credentials_clear(struct credentials *credentials)
 {

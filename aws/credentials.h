@@ -9,7 +9,8 @@
 #include "base/buffer.h"
 #include "aws/environment.h"
 #include "net/http.h"
-#include "kms/kms.h"
+#include "aws/settings.h"
+#include "net/answer.h"
 #include "aws/world.h"
 
 struct credentials {
@@ -48,7 +49,7 @@ enum kms_status credentials_not_given(const char *who, bool by_aws, enum kms_sta
 
 /* What sources may look at, for one fetch. */
 struct credentials_place {
-	const struct kms_settings *settings; /* with their clock */
+	const struct aws_settings *settings; /* with their clock */
 	const struct environment *environment;
 	const struct aws_world
 		*world;		      /* http and sleep are set; for sources that ask an endpoint */

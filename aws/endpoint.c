@@ -7,7 +7,7 @@
 
 #include "base/macros.h"
 #include "aws/arn.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 /* Partitions by the beginning of their regions' names; the first that fits. Source: partitions.json
  * of the AWS SDKs. */
@@ -68,7 +68,7 @@ static const struct partition *partition_of(const char *region)
 
 /* Finds the address that is set in place of AWS's own; appended to `url`. */
 static const char *find_set_address(const struct service *service,
-				    const struct kms_settings *settings,
+				    const struct aws_settings *settings,
 				    const struct environment *environment,
 				    const struct profile *profile, struct buffer *url)
 {
@@ -220,7 +220,7 @@ static void put_own_address(const struct service *service, const char *region, b
 		      dual ? partition->dualstack_suffix : partition->suffix);
 }
 
-enum kms_status endpoint_find(enum aws_service which, const struct kms_settings *settings,
+enum kms_status endpoint_find(enum aws_service which, const struct aws_settings *settings,
 			      const struct environment *environment, const struct profile *profile,
 			      const char *region, struct kms_report *report,
 			      struct endpoint *endpoint)
@@ -245,7 +245,7 @@ enum kms_status endpoint_find(enum aws_service which, const struct kms_settings 
 	return take_url(service, endpoint, report);
 }
 
-const char *region_find(const struct kms_settings *settings, const struct environment *environment,
+const char *region_find(const struct aws_settings *settings, const struct environment *environment,
 			const struct profile *profile)
 {
 	const char *region = settings->region;

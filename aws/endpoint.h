@@ -26,7 +26,7 @@ void endpoint_clear(struct endpoint *endpoint);
  * by region, FIPS and dual-stack settings. KMS_MISCONFIGURED: http to a host that is not loopback,
  * FIPS or dual-stack together with an address, a URL that is none, a region that is none.
  */
-enum kms_status endpoint_find(enum aws_service service, const struct kms_settings *settings,
+enum kms_status endpoint_find(enum aws_service service, const struct aws_settings *settings,
 			      const struct environment *environment, const struct profile *profile,
 			      const char *region, struct kms_report *report,
 			      struct endpoint *endpoint);
@@ -40,5 +40,5 @@ bool endpoint_is_loopback(struct bytes host);
 
 /* The region for keys named without one: configuration, AWS_REGION, AWS_DEFAULT_REGION, profile.
  * NULL: none of them. Borrowed. */
-const char *region_find(const struct kms_settings *settings, const struct environment *environment,
+const char *region_find(const struct aws_settings *settings, const struct environment *environment,
 			const struct profile *profile);

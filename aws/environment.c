@@ -97,3 +97,12 @@ bool environment_true(const struct environment *environment, enum environment_na
 
 	return value != NULL && strcasecmp(value, "true") == 0;
 }
+
+struct proxy_variables environment_proxy(const struct environment *environment)
+{
+	return (struct proxy_variables){
+		.https = environment_get(environment, ENV_HTTPS_PROXY),
+		.all = environment_get(environment, ENV_ALL_PROXY),
+		.no = environment_get(environment, ENV_NO_PROXY),
+	};
+}

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "net/proxy.h"
 
 enum environment_name {
 	ENV_ACCESS_KEY_ID,
@@ -57,3 +58,5 @@ void environment_clear(struct environment *environment);
 const char *environment_get(const struct environment *environment, enum environment_name name);
 /* "true", in any case. */
 bool environment_true(const struct environment *environment, enum environment_name name);
+/* For proxy_find(); the names in small letters win, as for curl. */
+struct proxy_variables environment_proxy(const struct environment *environment);

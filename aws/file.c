@@ -13,7 +13,7 @@
 #include "base/ini.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum { AWS_FILE_MAX = 1024 * 1024 };
 

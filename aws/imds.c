@@ -10,7 +10,7 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "aws/peer.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum { TIMEOUT_S = 1, TIMEOUT_MAX_S = 60, ATTEMPTS_MAX = 10, TOKEN_MAX = 1024 };
 

@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "net/proxy.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum { SKEW_MS = 4 * 60 * 1000, MAX_ATTEMPTS = 3 };
 
@@ -20,7 +20,7 @@ static const char *text_of(const struct buffer *buffer)
 }
 
 /* OpenSSL reads it, and would wait for who may write into a pipe. */
-static enum kms_status find_ca_bundle(struct peer *peer, const struct kms_settings *settings,
+static enum kms_status find_ca_bundle(struct peer *peer, const struct aws_settings *settings,
 				      const struct environment *environment,
 				      const struct profile *profile, struct kms_report *report)
 {
@@ -43,7 +43,8 @@ static enum kms_status find_ca_bundle(struct peer *peer, const struct kms_settin
 
 static bool find_proxy(struct peer *peer, const struct environment *environment)
 {
-	const char *proxy = proxy_find(environment, text_of(&peer->endpoint.url));
+	const struct proxy_variables variables = environment_proxy(environment);
+	const char *proxy = proxy_find(&variables, text_of(&peer->endpoint.url));
 
 	if (proxy == NULL)
 		return true;
@@ -71,7 +72,7 @@ static enum kms_status check_retry_mode(const struct environment *environment,
 				       mode);
 }
 
-static enum kms_status find_max_attempts(struct peer *peer, const struct kms_settings *settings,
+static enum kms_status find_max_attempts(struct peer *peer, const struct aws_settings *settings,
 					 const struct environment *environment,
 					 const struct profile *profile, struct kms_report *report)
 {
@@ -99,7 +100,7 @@ static void begin(struct peer *peer)
 }
 
 enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
-			  const struct kms_settings *settings,
+			  const struct aws_settings *settings,
 			  const struct environment *environment, const struct profile *profile,
 			  struct kms_report *report)
 {

@@ -9,6 +9,7 @@
 #include "aws/endpoint.h"
 #include "net/retry.h"
 #include "aws/sigv4.h"
+#include "aws/status.h"
 
 struct peer {
 	enum aws_service service;
@@ -27,7 +28,7 @@ struct peer {
  * Reference Guide, "Retry behavior"; every mode is retry.h's here). KMS_MISCONFIGURED: one of them
  * is none. */
 enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
-			  const struct kms_settings *settings,
+			  const struct aws_settings *settings,
 			  const struct environment *environment, const struct profile *profile,
 			  struct kms_report *report);
 /* The same by files that are read for it. A region that is too long is none. */

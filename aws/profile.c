@@ -5,9 +5,9 @@
 
 #include "base/macros.h"
 #include "aws/file.h"
-#include "net/report.h"
+#include "net/answer.h"
 
-static bool choose(const struct kms_settings *settings, const struct environment *environment,
+static bool choose(const struct aws_settings *settings, const struct environment *environment,
 		   struct profile *profile)
 {
 	const char *name = settings->profile;
@@ -52,7 +52,7 @@ static bool find_exists(const struct profile *profile)
 	       aws_file_has(&profile->credentials, NULL, name_of(profile));
 }
 
-enum kms_status profile_load(const struct kms_settings *settings,
+enum kms_status profile_load(const struct aws_settings *settings,
 			     const struct environment *environment, struct kms_report *report,
 			     struct profile *profile)
 {

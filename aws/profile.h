@@ -7,7 +7,8 @@
 #pragma once
 
 #include "aws/environment.h"
-#include "kms/kms.h"
+#include "aws/settings.h"
+#include "net/answer.h"
 
 /* One file as read: sections, keys and values. Wiped: credentials are among them. */
 struct aws_file {
@@ -28,7 +29,7 @@ struct profile {
 
 /* Zero state first. A missing file is empty; one that can't be read or is not INI is
  * KMS_MISCONFIGURED. Whether a named profile exists is the caller's to judge. */
-enum kms_status profile_load(const struct kms_settings *settings,
+enum kms_status profile_load(const struct aws_settings *settings,
 			     const struct environment *environment, struct kms_report *report,
 			     struct profile *profile);
 void profile_clear(struct profile *profile);

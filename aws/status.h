@@ -6,17 +6,9 @@
  */
 #pragma once
 
+#include "net/answer.h"
 #include "net/http.h"
-#include "kms/kms.h"
-
-/* What may be done about a failure, besides telling it. */
-enum retry_kind {
-	RETRY_NO,
-	RETRY_TRANSIENT, /* a fault on the way or on the other side */
-	RETRY_THROTTLED, /* too many requests */
-	RETRY_RENEWED,	 /* only with other credentials */
-	RETRY_CLOCK	 /* only signed for another time, if our clock is wrong */
-};
+#include "net/retry.h"
 
 struct status_rule {
 	const char *type;

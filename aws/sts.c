@@ -9,7 +9,7 @@
 #include "base/macros.h"
 #include "net/form.h"
 #include "aws/peer.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "net/xml.h"
 
 enum { SESSION_MAX = 64, NAME_MAX_BYTES = 128 };
@@ -63,7 +63,7 @@ static enum kms_status query_ask(struct query *query, const struct credentials_p
 				 const struct credentials *signer, const char *about,
 				 struct kms_report *report)
 {
-	const struct kms_settings *settings = place->settings;
+	const struct aws_settings *settings = place->settings;
 	const struct peer_request request = {
 		.method = "POST",
 		.headers = {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}},

@@ -13,7 +13,7 @@
 #include "kms/aws/aws.h"
 #include "kms/local/local.h"
 #include "kms/replica.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "kms/route.h"
 #include "kms/settings.h"
 #include "kms/silence.h"

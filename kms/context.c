@@ -8,7 +8,7 @@
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum kms_status check_plaintext(struct bytes plaintext, struct kms_report *report)
 {

@@ -12,48 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
-
-enum kms_status {
-	KMS_OK = 0,
-	/* An explicit no. */
-	KMS_DENIED,   /* AccessDeniedException, from KMS or from STS on our way there */
-	KMS_DISABLED, /* DisabledException */
-	/* KMSInvalidStateException, by what its text says; the last for any other text. */
-	KMS_PENDING_DELETION,
-	KMS_PENDING_IMPORT,
-	KMS_KEY_STORE_UNAVAILABLE, /* the custom key store that holds the key is out of reach */
-	KMS_INVALID_STATE,
-	KMS_NOT_FOUND, /* NotFoundException: no such key or alias */
-	/* About what was sent. */
-	KMS_INVALID_CIPHERTEXT, /* corrupt, another encryption context */
-	KMS_INCORRECT_KEY,	/* IncorrectKeyException: the blob belongs to another key */
-	KMS_INVALID_KEY_USAGE,	/* not a symmetric key for encryption */
-	KMS_INVALID_REQUEST,	/* ValidationException, a malformed name, data too long */
-	KMS_UNSUPPORTED,	/* UnsupportedOperationException and kin */
-	KMS_LIMIT_EXCEEDED,	/* LimitExceededException: a resource quota */
-	/* An outage: nobody said no. */
-	KMS_THROTTLED,
-	KMS_UNAVAILABLE, /* 5xx, KeyUnavailable, DependencyTimeout, connection, DNS, TLS, deadline
-			  */
-	KMS_NO_CREDENTIALS,	 /* none found, or the source failed */
-	KMS_CREDENTIALS_REFUSED, /* expired, unknown or badly signing credentials */
-	KMS_BAD_ANSWER, /* not what the protocol promises: JSON, lengths, another key's ARN */
-	/* Ours. */
-	KMS_NO_MEMORY,
-	KMS_MISCONFIGURED, /* provider unknown, no region, http to a strange host, unreadable
-			      local.keys */
-	KMS_STATUS_COUNT
-};
-
-/* An explicit no, as against a fault that may pass (leases end at once on the first, not on the
- * second). */
-bool kms_status_is_no(enum kms_status status);
-/* A no about the key itself (disabled, unusable, gone), whoever asks; not one about a right. */
-bool kms_status_is_no_of_key(enum kms_status status);
-/* Nobody answered, or nobody who could say yes or no: out of reach, or throttled. */
-bool kms_status_is_outage(enum kms_status status);
-/* "access denied", for logs and messages. */
-const char *kms_status_text(enum kms_status status);
+#include "net/answer.h"
 
 enum kms_key_state {
 	KMS_KEY_ENABLED,
@@ -96,32 +55,6 @@ struct kms_pair {
 struct kms_context {
 	const struct kms_pair *pairs;
 	size_t count;
-};
-
-/* As whom a KMS was asked, for the audit trail; no secret. Empty: not known, or nobody was. What is
- * too long is cut. */
-enum { KMS_CALLER_MAX = 255, KMS_ACCESS_KEY_MAX = 128 };
-struct kms_caller {
-	char identity[KMS_CALLER_MAX + 1]; /* aws: the ARN that STS gave with a role's credentials;
-					      local: the file of its keys */
-	char access_key_id[KMS_ACCESS_KEY_MAX + 1];
-	char credentials[KMS_CALLER_MAX + 1]; /* where they are from: "profile work: role …" */
-};
-
-/* What goes with a call: how long it may take, and what it leaves for the log and the audit trail.
- * Zeroed by the caller, may be NULL. */
-enum { KMS_REMARK_MAX = 31 };
-struct kms_report {
-	/* Read at the call's begin. */
-	struct moment until;		 /* no later than that; zero: as the settings say */
-	bool once;			 /* it is not tried again */
-	char remark[KMS_REMARK_MAX + 1]; /* for the user agent, which the KMS's own log shows */
-	/* What came of it. */
-	bool sent; /* something went to the KMS, or was to: credentials were there */
-	char request_id[64];
-	char error_type[64];	  /* "AccessDeniedException"; empty when there was no answer */
-	char message[512];	  /* of the KMS, or what went wrong on the way, without secrets */
-	struct kms_caller caller; /* of the last attempt */
 };
 
 struct kms_client;

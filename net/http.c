@@ -5,7 +5,6 @@
 
 #include <strings.h>
 
-
 void http_answer_clear(struct http_answer *answer)
 {
 	buffer_clear(&answer->head);

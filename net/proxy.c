@@ -141,15 +141,15 @@ static bool list_covers(const char *list, const struct place *target)
 	return false;
 }
 
-const char *proxy_find(const struct environment *environment, const char *url)
+const char *proxy_find(const struct proxy_variables *variables, const char *url)
 {
 	static const char scheme[] = "https://";
-	const char *proxy = environment_get(environment, ENV_HTTPS_PROXY);
-	const char *list = environment_get(environment, ENV_NO_PROXY);
+	const char *proxy = variables->https;
+	const char *list = variables->no;
 	struct place target;
 
 	if (proxy == NULL)
-		proxy = environment_get(environment, ENV_ALL_PROXY);
+		proxy = variables->all;
 	if (proxy == NULL || strncasecmp(url, scheme, strlen(scheme)) != 0)
 		return NULL;
 	url += strlen(scheme);

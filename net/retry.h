@@ -8,7 +8,15 @@
 #pragma once
 
 #include "base/clock.h"
-#include "aws/status.h"
+
+/* What may be done about a failure, besides telling it. */
+enum retry_kind {
+	RETRY_NO,
+	RETRY_TRANSIENT, /* a fault on the way or on the other side */
+	RETRY_THROTTLED, /* too many requests */
+	RETRY_RENEWED,	 /* only with other credentials */
+	RETRY_CLOCK	 /* only signed for another time, if our clock is wrong */
+};
 
 enum { RETRY_BUCKET = 500 };
 

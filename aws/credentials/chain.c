@@ -9,7 +9,7 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "net/retry.h"
 
 /* The order of most AWS SDKs and of the SDK reference. */

@@ -15,7 +15,7 @@
 #include "aws/credentials/json.h"
 #include "base/json_secret.h"
 #include "aws/peer.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum { TIMEOUT_MS = 2000, ATTEMPTS = 3, TOKEN_MAX = 16 * 1024 };
 

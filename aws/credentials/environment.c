@@ -6,7 +6,7 @@
 
 #include "base/macros.h"
 #include "aws/profile.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 static enum kms_status take_expiration(const char *text, struct kms_report *report,
 				       struct credentials *ret_credentials)

@@ -15,7 +15,7 @@
 #include "aws/imds.h"
 #include "base/json_secret.h"
 #include "aws/peer.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 static const char who[] = "EC2's metadata service";
 

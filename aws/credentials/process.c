@@ -11,7 +11,7 @@
 #include "aws/credentials/json.h"
 #include "base/json_secret.h"
 #include "base/process.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum { TIME_MAX_MS = 60 * 1000, OUTPUT_MAX = 8 * 1024 };
 

@@ -10,7 +10,7 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "aws/profile.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "aws/sts.h"
 
 enum { CHAIN_MAX = 16, DURATION_MIN_S = 900, DURATION_MAX_S = 43200 };

@@ -12,7 +12,7 @@
 #include "base/json_secret.h"
 #include "aws/peer.h"
 #include "aws/profile.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "aws/credentials/sso_token.h"
 
 static const struct credentials_form form = {
@@ -71,7 +71,7 @@ static enum kms_status read_profile(const struct profile *profile, struct kms_re
 static enum kms_status ask(const struct credentials_place *place, const struct wanted *wanted,
 			   const char *token, struct kms_report *report, struct http_answer *answer)
 {
-	const struct kms_settings *settings = place->settings;
+	const struct aws_settings *settings = place->settings;
 	AUTO(buffer_clear) struct buffer path = {0}, query = {0};
 	AUTO(peer_clear) struct peer peer = {0};
 	struct peer_request request = {

@@ -19,7 +19,7 @@
 #include "aws/credentials/json.h"
 #include "base/json_secret.h"
 #include "aws/peer.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum { FILE_MAX = 64 * 1024, EARLY_MS = 15 * 60 * 1000, SHA1_SIZE = 20 };
 
@@ -134,7 +134,7 @@ static enum kms_status create_token(const struct credentials_place *place,
 				    const struct sso_session *session, const struct token *token,
 				    struct kms_report *report, struct http_answer *answer)
 {
-	const struct kms_settings *settings = place->settings;
+	const struct aws_settings *settings = place->settings;
 	AUTO(buffer_clear) struct buffer body = {0};
 	AUTO(peer_clear) struct peer peer = {0};
 	struct peer_request request = {

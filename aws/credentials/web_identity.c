@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "aws/sts.h"
 
 enum { TOKEN_MAX = 64 * 1024 };

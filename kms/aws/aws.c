@@ -10,7 +10,7 @@
 #include "kms/aws/body.h"
 #include "kms/context.h"
 #include "base/json_secret.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "kms/aws/request.h"
 
 enum { DATA_KEY = 32 };

@@ -9,7 +9,7 @@
 #include "base/macros.h"
 #include "aws/imds.h"
 #include "aws/arn.h"
-#include "net/report.h"
+#include "net/answer.h"
 #include "aws/sts.h"
 
 static bool reach_world(struct aws *aws, const struct aws_world *world)
@@ -19,9 +19,29 @@ static bool reach_world(struct aws *aws, const struct aws_world *world)
 		aws->world.sleep = retry_sleep;
 	if (aws->world.http == NULL)
 		aws->world.http = aws->own_http =
-			http_curl_new(aws->settings->max_idle_connections,
-				      aws->settings->no_threads, aws->settings->clock);
+			http_curl_new(aws->settings.max_idle_connections, aws->settings.no_threads,
+				      aws->settings.clock);
 	return aws->world.http != NULL;
+}
+
+/* The half of the settings that aws/ reads. */
+static struct aws_settings half_of(const struct kms_settings *settings)
+{
+	return (struct aws_settings){
+		.profile = settings->profile,
+		.region = settings->region,
+		.endpoint_url = settings->endpoint_url,
+		.ca_bundle = settings->ca_bundle,
+		.use_fips_endpoint = settings->use_fips_endpoint,
+		.use_dualstack_endpoint = settings->use_dualstack_endpoint,
+		.connect_timeout_ms = settings->connect_timeout_ms,
+		.attempt_timeout_ms = settings->attempt_timeout_ms,
+		.call_timeout_ms = settings->call_timeout_ms,
+		.max_attempts = settings->max_attempts,
+		.max_idle_connections = settings->max_idle_connections,
+		.no_threads = settings->no_threads,
+		.clock = settings->clock,
+	};
 }
 
 struct aws *aws_new(const struct kms_settings *settings, const struct aws_world *world)
@@ -31,9 +51,9 @@ struct aws *aws_new(const struct kms_settings *settings, const struct aws_world 
 	if (aws == NULL)
 		return NULL;
 	pthread_mutex_init(&aws->lock, NULL);
-	aws->settings = settings;
+	aws->settings = half_of(settings);
 	aws->place = (struct credentials_place){
-		.settings = settings,
+		.settings = &aws->settings,
 		.environment = &aws->environment,
 		.world = &aws->world,
 		.sts_skew_ms = &aws->sts_skew_ms,
@@ -71,7 +91,7 @@ static struct credentials_place place_of(const struct aws *aws, const char *regi
 
 	place.region = region;
 	place.deadline =
-		moment_after(clock_now(aws->settings->clock), aws->settings->call_timeout_ms);
+		moment_after(clock_now(aws->settings.clock), aws->settings.call_timeout_ms);
 	return place;
 }
 
@@ -111,8 +131,8 @@ enum kms_status aws_region(struct aws *aws, struct kms_report *report,
 	struct kms_report silent = {0};
 	const char *region;
 
-	TRY(profile_load(aws->settings, &aws->environment, report, &profile));
-	region = region_find(aws->settings, &aws->environment, &profile);
+	TRY(profile_load(&aws->settings, &aws->environment, report, &profile));
+	region = region_find(&aws->settings, &aws->environment, &profile);
 	if (region == NULL && ask_region(aws, &silent, ret_region) == KMS_OK)
 		return KMS_OK;
 	if (region == NULL)
@@ -140,9 +160,9 @@ static enum kms_status open_kms(struct aws_client *client, const char *region,
 	AUTO(profile_clear) struct profile profile = {0};
 	const struct aws *aws = client->aws;
 
-	TRY(profile_load(aws->settings, &aws->environment, report, &profile));
-	return peer_init(&client->peer, AWS_KMS, region, aws->settings, &aws->environment, &profile,
-			 report);
+	TRY(profile_load(&aws->settings, &aws->environment, report, &profile));
+	return peer_init(&client->peer, AWS_KMS, region, &aws->settings, &aws->environment,
+			 &profile, report);
 }
 
 enum kms_status aws_client_new(struct aws *aws, const char *region, struct kms_report *report,

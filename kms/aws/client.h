@@ -8,7 +8,7 @@
 #include "aws/peer.h"
 
 struct aws {
-	const struct kms_settings *settings;
+	struct aws_settings settings; /* texts are borrowed */
 	struct aws_world world;
 	struct http *own_http; /* unless the world brings one */
 	struct environment environment;

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/json_secret.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 static const char content_type[] = "application/x-amz-json-1.1";
 
@@ -20,7 +20,7 @@ enum kms_status request_send(struct aws_client *client, const struct aws_call *c
 			     int64_t timeout_ms, struct http_answer *answer,
 			     enum http_result *ret_result)
 {
-	const struct kms_settings *settings = client->aws->settings;
+	const struct aws_settings *settings = &client->aws->settings;
 	char target[64];
 
 	snprintf(target, sizeof(target), "TrentService.%s", call->operation);
@@ -130,7 +130,7 @@ static void adjust_clock(struct exchange *exchange)
 		return;
 	exchange->adjusted = true;
 	exchange->at_once = peer_adjust_clock(
-		&exchange->client->peer, exchange->client->aws->settings->clock, &exchange->answer);
+		&exchange->client->peer, exchange->client->aws->settings.clock, &exchange->answer);
 	if (exchange->at_once)
 		log_notice("KMS: this machine's clock differs by %lld s from that of %s; set it",
 			   (long long)exchange->client->peer.skew_ms / 1000,
@@ -196,7 +196,7 @@ static enum kms_status attempt(struct exchange *exchange, struct kms_report *rep
 	enum kms_status status;
 
 	TRY(credentials_chain_borrow(aws->chain, &wish, report, &credentials));
-	left = retry_time_left(&exchange->retry, aws->settings->attempt_timeout_ms);
+	left = retry_time_left(&exchange->retry, aws->settings.attempt_timeout_ms);
 	status = left > 0 ? send_once(exchange, credentials, left)
 			  : kms_fail(KMS_UNAVAILABLE, report, NULL, "%s: out of time",
 				     exchange->call->operation);
@@ -213,7 +213,7 @@ static bool once_more(struct exchange *exchange)
 }
 
 /* Of the whole call, credentials included. */
-static struct moment deadline_of(const struct kms_settings *settings,
+static struct moment deadline_of(const struct aws_settings *settings,
 				 const struct kms_report *report)
 {
 	struct moment end = moment_after(clock_now(settings->clock), settings->call_timeout_ms);
@@ -226,7 +226,7 @@ static struct moment deadline_of(const struct kms_settings *settings,
 static void begin(struct exchange *exchange, struct aws_client *client, const struct aws_call *call,
 		  const struct kms_report *report)
 {
-	const struct kms_settings *settings = client->aws->settings;
+	const struct aws_settings *settings = &client->aws->settings;
 
 	*exchange = (struct exchange){
 		.client = client, .call = call, .began = clock_now(settings->clock)};

@@ -10,7 +10,7 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "kms/context.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum {
 	MAGIC = 0x434c4b42, /* "CLKB" */

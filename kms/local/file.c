@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 bool local_file_init(struct local_file *file, const char *path)
 {

@@ -19,7 +19,7 @@
 #include "kms/local/file.h"
 #include "aws/arn.h"
 #include "kms/name.h"
-#include "net/report.h"
+#include "net/answer.h"
 
 enum { DATA_KEY = 32, DELETION_DAYS = 30 };
 

@@ -10,7 +10,7 @@
 
 struct aws_look {
 	struct fake_http http;
-	struct kms_settings settings;
+	struct aws_settings settings;
 	struct clock clock;
 	/* Of the last look: */
 	struct kms_report report;

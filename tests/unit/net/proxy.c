@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "aws/environment.h"
 #include "base/macros.h"
 
 #include "tests/support/unit.h"
@@ -32,10 +33,12 @@ static bool same(const char *a, const char *b)
 static void goes_by(const char *url, const char *expected)
 {
 	struct environment environment = {0};
+	struct proxy_variables variables;
 	const char *found;
 
 	assert_true(environment_read(&environment));
-	found = proxy_find(&environment, url);
+	variables = environment_proxy(&environment);
+	found = proxy_find(&variables, url);
 	if (!same(found, expected))
 		fail_msg("%s goes by %s, with NO_PROXY=%s", url, found == NULL ? "none" : found,
 			 getenv("NO_PROXY") == NULL ? "" : getenv("NO_PROXY"));

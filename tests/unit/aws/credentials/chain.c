@@ -35,7 +35,7 @@ static int64_t read_fake(void *state)
 }
 
 static const struct clock fake_clock = {read_fake, read_fake, NULL};
-static const struct kms_settings settings = {.clock = &fake_clock};
+static const struct aws_settings settings = {.clock = &fake_clock};
 
 static enum kms_status fetch(const struct credentials_place *place, struct kms_report *report,
 			     struct credentials *ret_credentials)
