@@ -2,196 +2,229 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The vendor part of this module's PKCS #11 interface: everything the cmek tool can do, any program
- * can do with the standard functions and these numbers. The numbers never change. Include pkcs11.h
- * (any vendor's) before this file.
+ * can do with the standard functions and these numbers. The numbers never change. A program that
+ * uses another vendor's pkcs11.h includes that one before this file; otherwise ours is included,
+ * which lies beside it.
  */
 #pragma once
 
-#define CMEK_VENDOR_BASE 0x80434D00UL
+#ifndef CKR_OK
+#include "pkcs11.h"
+#endif
 
-/* Mechanisms */
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-/* On a root key, by the KMS: C_Encrypt and C_Decrypt of up to 4096 bytes; C_WrapKey of an EZK gives
- * its record set (docs/format.md) without asking the KMS; C_UnwrapKey takes a record set, or a KMS
- * blob of 32 bytes that was encrypted under the context pair cmek:purpose=import. Parameter: none,
- * or a flat JSON object of text: further pairs for the encryption context, whose names must not
- * begin with "cmek:". */
-#define CKM_CMEK_KMS	  (CMEK_VENDOR_BASE + 1)
-/* On an EZK: C_WrapKey and C_UnwrapKey of a DEK, authenticated. Parameter: none, or raw bytes that
- * are bound in (AAD). */
-#define CKM_CMEK_DEK_WRAP (CMEK_VENDOR_BASE + 2)
-/* C_Encrypt of a chunk of an envelope (docs/format.md, 5.3) by AES-256-GCM, whose IV the module
- * makes: under a session key that C_DeriveKey made and that is not extractable, each chunk after
- * the one before, none after the last. The chunks are counted per object, so never derive the same
- * key twice. C_Decrypt takes CKM_AES_GCM. */
-#define CKM_CMEK_CHUNK	  (CMEK_VENDOR_BASE + 3)
+/* clang-format off */
+
+#define CMEK_VENDOR_BASE	0x80434D00UL
+
+/*
+ * Mechanisms
+ *
+ * CKM_CMEK_KMS, on a root key, by the KMS: C_Encrypt and C_Decrypt of up to 4096 bytes. C_WrapKey
+ * of an EZK gives its record set (docs/format.md) without asking the KMS; C_UnwrapKey takes a
+ * record set, or a KMS blob of 32 bytes that was encrypted under the context pair
+ * cmek:purpose=import. Parameter: none, or a flat JSON object of text: further pairs for the
+ * encryption context, whose names must not begin with "cmek:".
+ *
+ * CKM_CMEK_DEK_WRAP, on an EZK: C_WrapKey and C_UnwrapKey of a DEK, authenticated. Parameter: none,
+ * or raw bytes that are bound in (AAD).
+ *
+ * CKM_CMEK_CHUNK: C_Encrypt of a chunk of an envelope (docs/format.md, 5.3) by AES-256-GCM, whose
+ * IV the module makes: under a session key that C_DeriveKey made and that is not extractable,
+ * each chunk after the one before, none after the last. The chunks are counted per object, so never
+ * derive the same key twice. C_Decrypt takes CKM_AES_GCM.
+ */
+#define CKM_CMEK_KMS		(CMEK_VENDOR_BASE + 1)
+#define CKM_CMEK_DEK_WRAP	(CMEK_VENDOR_BASE + 2)
+#define CKM_CMEK_CHUNK		(CMEK_VENDOR_BASE + 3)
+
 typedef struct CK_CMEK_CHUNK_PARAMS {
-	CK_ULONG ulIndex; /* 0 ... 2^32 - 1 */
-	CK_BBOOL bLast;
-	CK_BYTE_PTR pAAD;
-	CK_ULONG ulAADLen;
+	CK_ULONG	ulIndex;	/* 0 ... 2^32 - 1 */
+	CK_BBOOL	bLast;
+	CK_BYTE_PTR	pAAD;
+	CK_ULONG	ulAADLen;
 } CK_CMEK_CHUNK_PARAMS;
 
-/* Object classes */
-#define CKO_CMEK_CLUSTER    (CMEK_VENDOR_BASE + 1)
-/* One on each token: what `cmek doctor` reads. Found only by templates that name this class. */
-#define CKO_CMEK_DIAGNOSTIC (CMEK_VENDOR_BASE + 2)
-#define CKO_CMEK_ARCHIVE    (CMEK_VENDOR_BASE + 3)
+/*
+ * Object classes. Each token has one diagnostic object, which `cmek doctor` reads; only a template
+ * that names its class finds it.
+ */
+#define CKO_CMEK_CLUSTER	(CMEK_VENDOR_BASE + 1)
+#define CKO_CMEK_DIAGNOSTIC	(CMEK_VENDOR_BASE + 2)
+#define CKO_CMEK_ARCHIVE	(CMEK_VENDOR_BASE + 3)
 
-/* Attributes. Text is UTF-8 without a NUL. */
-#define CKA_CMEK_KMS_KEY                                                                           \
-	(CMEK_VENDOR_BASE + 1) /* text: a root key as its maker named it; makes an object of it */
-#define CKA_CMEK_PROVIDER (CMEK_VENDOR_BASE + 2) /* text: "aws", "local" */
-#define CKA_CMEK_REGION	  (CMEK_VENDOR_BASE + 3) /* text */
-#define CKA_CMEK_CLUSTER  (CMEK_VENDOR_BASE + 4) /* text: the label of a zone's cluster */
-#define CKA_CMEK_ZONE                                                                              \
-	(CMEK_VENDOR_BASE + 5) /* 8 bytes, big-endian: a zone's id; empty on a key without a zone; \
-				  in a template: the zone the new key belongs to */
-#define CKA_CMEK_VERSION     (CMEK_VENDOR_BASE + 6) /* CK_ULONG: the primary version */
-#define CKA_CMEK_RAW_VERSION (CMEK_VENDOR_BASE + 7) /* CK_ULONG: the version raw mechanisms use */
-#define CKA_CMEK_STATE	     (CMEK_VENDOR_BASE + 8) /* CK_ULONG: CMEK_STATE_… */
-#define CKA_CMEK_ROOT_KEY    (CMEK_VENDOR_BASE + 9) /* text: the root key's ARN */
-#define CKA_CMEK_ENCRYPTED_KEY                                                                     \
-	(CMEK_VENDOR_BASE + 10) /* a zone: the EZK record of its primary version (not readable     \
-				   where CKA_CMEK_EMBED_EZK is CK_FALSE); a token DEK: as it is    \
-				   stored (docs/format.md, 4.1), which no mechanism opens */
-#define CKA_CMEK_MIN_VERSION (CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
-#define CKA_CMEK_IMPORTED    (CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
-/* On the diagnostic object: the last error this thread met, as one line of text; its CKA_VALUE is
- * the whole report. */
-#define CKA_CMEK_MESSAGE     (CMEK_VENDOR_BASE + 13)
-/* On a root key. Reading its value (not its length) asks the KMS now, by calls that every role of
- * `cmek policy` may make; afterwards CKA_CMEK_STATE, which asks no KMS, has the same value. No
- * search finds by it. */
-#define CKA_CMEK_KMS_STATE   (CMEK_VENDOR_BASE + 14) /* CK_ULONG: CMEK_STATE_… */
-/* On a root key that is CMEK_STATE_KMS_PENDING_DELETION: until when its deletion can be cancelled,
- * if the KMS said so to this process. */
-#define CKA_CMEK_DELETION_DATE                                                                     \
-	(CMEK_VENDOR_BASE + 15) /* text: "2026-12-24T04:38:06.000Z"; empty: not known */
-/* On the diagnostic object: the CMEK_ERROR_ numbers of the faults in its report, each once. */
-#define CKA_CMEK_FAULTS	     (CMEK_VENDOR_BASE + 16) /* CK_ULONG[] */
+/*
+ * Attributes, by the objects that have them. Text is UTF-8 without a NUL.
+ */
+
+/* Of more than one class: R a root key, C a cluster, Z a zone, K a key that is none of these. */
+#define CKA_CMEK_PROVIDER	(CMEK_VENDOR_BASE +  2) /* R C    text: "aws", "local" */
+#define CKA_CMEK_REGION		(CMEK_VENDOR_BASE +  3) /* R C    text */
+#define CKA_CMEK_ROOT_KEY	(CMEK_VENDOR_BASE +  9) /* R C Z  text: the root key's ARN */
+#define CKA_CMEK_STATE		(CMEK_VENDOR_BASE +  8) /* R C Z  CK_ULONG: CMEK_STATE_… */
+/* In a template it is the zone that the new key belongs to; empty on a key without a zone. */
+#define CKA_CMEK_ZONE		(CMEK_VENDOR_BASE +  5) /* Z K    8 bytes, big-endian: a zone's id */
+/* Of a zone, the EZK record of its primary version (not readable where CKA_CMEK_EMBED_EZK is
+ * CK_FALSE); of a token DEK, what is stored of it (docs/format.md, 4.1), which no mechanism opens.
+ * */
+#define CKA_CMEK_ENCRYPTED_KEY	(CMEK_VENDOR_BASE + 10) /* Z K    bytes */
+
+/* Of root keys. */
+/* As whoever registered the key named it; in a template it makes an object of it. */
+#define CKA_CMEK_KMS_KEY	(CMEK_VENDOR_BASE +  1) /* text */
+/* Reading its value (not its length) asks the KMS now, by calls that every role of `cmek policy`
+ * may make; afterwards CKA_CMEK_STATE, which asks no KMS, has the same value. No search finds by it. */
+#define CKA_CMEK_KMS_STATE	(CMEK_VENDOR_BASE + 14) /* CK_ULONG: CMEK_STATE_… */
+/* Until when a deletion can be cancelled (CMEK_STATE_KMS_PENDING_DELETION), if the KMS said so to
+ * this process; else empty. */
+#define CKA_CMEK_DELETION_DATE	(CMEK_VENDOR_BASE + 15) /* text: "2026-12-24T04:38:06.000Z" */
 /* In a template of C_CreateObject, with CKA_CMEK_KMS_KEY "local:NAME" and CKA_TOKEN: CK_TRUE has
  * the embedded KMS make that key; it is refused if the key exists. Without the attribute, or with
  * CK_FALSE, the key must exist. A root key reads as CK_FALSE. */
-#define CKA_CMEK_CREATE	     (CMEK_VENDOR_BASE + 17) /* CK_BBOOL */
-/* On a zone: how long its key may be used after a yes of the KMS, and how long while the KMS is out
- * of reach, in seconds (docs/leases.md), whatever a configuration says. Given in the template that
+#define CKA_CMEK_CREATE		(CMEK_VENDOR_BASE + 17) /* CK_BBOOL */
+
+/* Of zones. */
+#define CKA_CMEK_CLUSTER	(CMEK_VENDOR_BASE +  4) /* text: the label of its cluster */
+#define CKA_CMEK_VERSION	(CMEK_VENDOR_BASE +  6) /* CK_ULONG: the primary version */
+#define CKA_CMEK_RAW_VERSION	(CMEK_VENDOR_BASE +  7) /* CK_ULONG: the one raw mechanisms use */
+#define CKA_CMEK_MIN_VERSION	(CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
+#define CKA_CMEK_IMPORTED	(CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
+/* How long a zone's key may be used after a yes of the KMS, and how long while the KMS is out of
+ * reach, in seconds (docs/leases.md), whatever a configuration says. Given in the template that
  * makes the zone, at most a year; the defaults are [zones] max_lease_seconds and max_stale_seconds.
  * They stand in its record and never change. */
-#define CKA_CMEK_MAX_LEASE   (CMEK_VENDOR_BASE + 18) /* CK_ULONG; 0: each operation asks */
-#define CKA_CMEK_MAX_STALE   (CMEK_VENDOR_BASE + 19) /* CK_ULONG; 0: no longer than the lease */
-#define CMEK_LEASE_BOUND_MAX 31536000UL
-/* On a zone: whether its EZK record may go where its data goes. CK_FALSE: it stays in the store, no
- * envelope carries it, CKA_CMEK_ENCRYPTED_KEY is not readable and C_WrapKey does not export it;
- * what it encrypted becomes unreadable with the last copy of the store that has it
- * (docs/erasure.md). Given in the template that makes the zone; the default is [zones] embed_ezk.
- * It stands in the record and never changes. */
-#define CKA_CMEK_EMBED_EZK   (CMEK_VENDOR_BASE + 20) /* CK_BBOOL */
-/* On the diagnostic object: what `cmek store show` prints, as JSON (docs/store.md). */
-#define CKA_CMEK_STORE	     (CMEK_VENDOR_BASE + 21) /* text */
-/* On the diagnostic object: the store's level, and the newest level that this module knows. To
- * change the level, set this attribute alone: first the level that the store is at (otherwise
- * nothing is done), then the one that it is to be brought to. */
-#define CKA_CMEK_STORE_LEVEL (CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
+#define CKA_CMEK_MAX_LEASE	(CMEK_VENDOR_BASE + 18) /* CK_ULONG; 0: each operation asks */
+#define CKA_CMEK_MAX_STALE	(CMEK_VENDOR_BASE + 19) /* CK_ULONG; 0: no longer than the lease */
+#define CMEK_LEASE_BOUND_MAX	31536000UL
+/* Whether a zone's EZK record may go where its data goes. CK_FALSE: it stays in the store, no
+ * envelope carries it, CKA_CMEK_ENCRYPTED_KEY is not readable and C_WrapKey does not export it; what
+ * it encrypted becomes unreadable with the last copy of the store that has it (docs/erasure.md).
+ * Given in the template that makes the zone; the default is [zones] embed_ezk. It stands in the
+ * record and never changes. */
+#define CKA_CMEK_EMBED_EZK	(CMEK_VENDOR_BASE + 20) /* CK_BBOOL */
 
-/* CKA_CMEK_STATE */
-#define CMEK_STATE_UNKNOWN		0UL /* a root key not asked about yet */
-#define CMEK_STATE_ACTIVE		1UL /* set it: restores, or enables a local key */
-#define CMEK_STATE_DISABLED		2UL /* of a root key; set it: disables a local one */
-#define CMEK_STATE_PENDING_DELETION	3UL /* set it: the same as C_DestroyObject on a zone */
-#define CMEK_STATE_UNREACHABLE		4UL /* the KMS did not answer */
+/* Of the diagnostic object. Its CKA_VALUE is the whole report. */
+#define CKA_CMEK_MESSAGE	(CMEK_VENDOR_BASE + 13) /* text: this thread's last error, one line */
+#define CKA_CMEK_FAULTS		(CMEK_VENDOR_BASE + 16) /* CK_ULONG[]: its CMEK_ERROR_ numbers, each once */
+#define CKA_CMEK_STORE		(CMEK_VENDOR_BASE + 21) /* text: JSON, as `cmek store show` (docs/store.md) */
+/* The store's level, and the newest level that this module knows. To change the level, set this
+ * attribute alone: first the level that the store is at (otherwise nothing is done), then the one
+ * that it is to be brought to. */
+#define CKA_CMEK_STORE_LEVEL	(CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
+
+/*
+ * CKA_CMEK_STATE and CKA_CMEK_KMS_STATE. What can be set says so.
+ */
+#define CMEK_STATE_UNKNOWN		 0UL	/* a root key not asked about yet */
+#define CMEK_STATE_ACTIVE		 1UL	/* set it: restores, or enables a local key */
+#define CMEK_STATE_DISABLED		 2UL	/* of a root key; set it: disables a local one */
+#define CMEK_STATE_PENDING_DELETION	 3UL	/* set it: the same as C_DestroyObject on a zone */
+#define CMEK_STATE_UNREACHABLE		 4UL	/* the KMS did not answer */
 /* Only of root keys, as the KMS reports them. */
-#define CMEK_STATE_KMS_PENDING_DELETION 5UL
-#define CMEK_STATE_PENDING_IMPORT	6UL
-#define CMEK_STATE_UNAVAILABLE		7UL /* its custom key store is out of reach */
-#define CMEK_STATE_UNUSABLE		8UL /* another state that allows no use */
-#define CMEK_STATE_DENIED		9UL /* opens no zone for this identity; only when asked */
+#define CMEK_STATE_KMS_PENDING_DELETION	 5UL
+#define CMEK_STATE_PENDING_IMPORT	 6UL
+#define CMEK_STATE_UNAVAILABLE		 7UL	/* its custom key store is out of reach */
+#define CMEK_STATE_UNUSABLE		 8UL	/* another state that allows no use */
+#define CMEK_STATE_DENIED		 9UL	/* opens no zone for this identity; only when asked */
 #define CMEK_STATE_NOT_FOUND		10UL
-#define CMEK_STATE_NO_CREDENTIALS	11UL /* only when asked */
-#define CMEK_STATE_CREDENTIALS_REFUSED	12UL /* only when asked */
+#define CMEK_STATE_NO_CREDENTIALS	11UL	/* only when asked */
+#define CMEK_STATE_CREDENTIALS_REFUSED	12UL	/* only when asked */
 
-/* C_GetSessionInfo's ulDeviceError: why the session's last failed call failed. 0: no reason from
- * below. */
-#define CMEK_ERROR_NONE			     0UL
+/*
+ * Reasons: why a call failed. C_GetSessionInfo's ulDeviceError has the one of the session's last
+ * failed call, CMEK_LastError the thread's; docs/errors.md has the return values that go with each.
+ */
+#define CMEK_ERROR_NONE				  0UL	/* no reason from below */
 /* The KMS refused. */
-#define CMEK_ERROR_KMS_DENIED		     101UL
-#define CMEK_ERROR_KMS_DISABLED		     102UL
-#define CMEK_ERROR_KMS_INVALID_STATE	     103UL /* none of the states below */
-#define CMEK_ERROR_KMS_NOT_FOUND	     104UL
-#define CMEK_ERROR_KMS_PENDING_DELETION	     105UL
-#define CMEK_ERROR_KMS_PENDING_IMPORT	     106UL
-#define CMEK_ERROR_KMS_KEY_STORE_UNAVAILABLE 107UL
+#define CMEK_ERROR_KMS_DENIED			101UL
+#define CMEK_ERROR_KMS_DISABLED			102UL
+#define CMEK_ERROR_KMS_INVALID_STATE		103UL	/* none of the states below */
+#define CMEK_ERROR_KMS_NOT_FOUND		104UL
+#define CMEK_ERROR_KMS_PENDING_DELETION		105UL
+#define CMEK_ERROR_KMS_PENDING_IMPORT		106UL
+#define CMEK_ERROR_KMS_KEY_STORE_UNAVAILABLE	107UL
 /* The KMS, or the way to it, failed. */
-#define CMEK_ERROR_KMS_UNAVAILABLE	     111UL
-#define CMEK_ERROR_KMS_THROTTLED	     112UL
-#define CMEK_ERROR_KMS_NO_CREDENTIALS	     113UL
-#define CMEK_ERROR_KMS_CREDENTIALS_REFUSED   114UL
-#define CMEK_ERROR_KMS_BAD_ANSWER	     115UL
-#define CMEK_ERROR_KMS_MISCONFIGURED	     116UL
+#define CMEK_ERROR_KMS_UNAVAILABLE		111UL
+#define CMEK_ERROR_KMS_THROTTLED		112UL
+#define CMEK_ERROR_KMS_NO_CREDENTIALS		113UL
+#define CMEK_ERROR_KMS_CREDENTIALS_REFUSED	114UL
+#define CMEK_ERROR_KMS_BAD_ANSWER		115UL
+#define CMEK_ERROR_KMS_MISCONFIGURED		116UL
 /* The KMS refused what was sent. */
-#define CMEK_ERROR_KMS_INVALID_CIPHERTEXT    121UL
-#define CMEK_ERROR_KMS_INCORRECT_KEY	     122UL
-#define CMEK_ERROR_KMS_INVALID_KEY_USAGE     123UL
-#define CMEK_ERROR_KMS_INVALID_REQUEST	     124UL
-#define CMEK_ERROR_KMS_UNSUPPORTED	     125UL
-#define CMEK_ERROR_KMS_LIMIT_EXCEEDED	     126UL
+#define CMEK_ERROR_KMS_INVALID_CIPHERTEXT	121UL
+#define CMEK_ERROR_KMS_INCORRECT_KEY		122UL
+#define CMEK_ERROR_KMS_INVALID_KEY_USAGE	123UL
+#define CMEK_ERROR_KMS_INVALID_REQUEST		124UL
+#define CMEK_ERROR_KMS_UNSUPPORTED		125UL
+#define CMEK_ERROR_KMS_LIMIT_EXCEEDED		126UL
 /* The store. */
-#define CMEK_ERROR_STORE_UNAVAILABLE	     201UL
-#define CMEK_ERROR_STORE_READ_ONLY	     202UL
-#define CMEK_ERROR_STORE_CORRUPT	     203UL
-#define CMEK_ERROR_STORE_NEWER		     204UL /* a later release is needed to read it */
-#define CMEK_ERROR_STORE_FULL		     205UL
-#define CMEK_ERROR_STORE_CONFLICT	     206UL
-#define CMEK_ERROR_STORE_NEWER_WRITER	     207UL /* a later release is needed to change it */
-#define CMEK_ERROR_AUDIT_UNAVAILABLE	     209UL /* [log] audit_required, and no line can be written */
+#define CMEK_ERROR_STORE_UNAVAILABLE		201UL
+#define CMEK_ERROR_STORE_READ_ONLY		202UL
+#define CMEK_ERROR_STORE_CORRUPT		203UL
+#define CMEK_ERROR_STORE_NEWER			204UL	/* a later release is needed to read it */
+#define CMEK_ERROR_STORE_FULL			205UL
+#define CMEK_ERROR_STORE_CONFLICT		206UL
+#define CMEK_ERROR_STORE_NEWER_WRITER		207UL	/* a later release is needed to change it */
+#define CMEK_ERROR_AUDIT_UNAVAILABLE		209UL	/* [log] audit_required: no line can be written */
 /* The rules of the system. */
-#define CMEK_ERROR_EXISTS		     301UL
-#define CMEK_ERROR_TOO_MANY_ROOT_KEYS	     302UL
-#define CMEK_ERROR_WRONG_REGION		     303UL
-#define CMEK_ERROR_WRONG_PROVIDER	     304UL
-#define CMEK_ERROR_OTHER_ZONE		     305UL
-#define CMEK_ERROR_NO_ROOT_KEY		     306UL
-#define CMEK_ERROR_IN_USE		     307UL
-#define CMEK_ERROR_PENDING_DELETION	     308UL
-#define CMEK_ERROR_NOT_FOUND		     309UL
-#define CMEK_ERROR_INVALID		     310UL
-/* An EZK record, or a token key's row, is not as it was written: see docs/store.md. */
-#define CMEK_ERROR_RECORD_CORRUPT	     311UL
-#define CMEK_ERROR_WRAPPED_KEY_INVALID	     312UL
-#define CMEK_ERROR_FENCED		     313UL
-#define CMEK_ERROR_IMPORTED		     314UL
-#define CMEK_ERROR_RECORD_NEWER		     315UL /* an EZK record has limits of a later release */
-#define CMEK_ERROR_DELETED		     316UL /* a zone, for good */
-#define CMEK_ERROR_INVALID_NAME		     317UL /* a label that can't be a name: docs/store.md */
-#define CMEK_ERROR_OTHER_PIN		     318UL /* [zones] pin names another zone */
-#define CMEK_ERROR_ROOT_KEY_REFUSED	     319UL /* [kms] allowed_root_keys lacks it */
-#define CMEK_ERROR_RECORD_KEPT		     320UL /* CKA_CMEK_EMBED_EZK: it stays in its store */
+#define CMEK_ERROR_EXISTS			301UL
+#define CMEK_ERROR_TOO_MANY_ROOT_KEYS		302UL
+#define CMEK_ERROR_WRONG_REGION			303UL
+#define CMEK_ERROR_WRONG_PROVIDER		304UL
+#define CMEK_ERROR_OTHER_ZONE			305UL
+#define CMEK_ERROR_NO_ROOT_KEY			306UL
+#define CMEK_ERROR_IN_USE			307UL
+#define CMEK_ERROR_PENDING_DELETION		308UL
+#define CMEK_ERROR_NOT_FOUND			309UL
+#define CMEK_ERROR_INVALID			310UL
+#define CMEK_ERROR_RECORD_CORRUPT		311UL	/* an EZK record, or a token key's row (docs/store.md) */
+#define CMEK_ERROR_WRAPPED_KEY_INVALID		312UL
+#define CMEK_ERROR_FENCED			313UL
+#define CMEK_ERROR_IMPORTED			314UL
+#define CMEK_ERROR_RECORD_NEWER			315UL	/* an EZK record has limits of a later release */
+#define CMEK_ERROR_DELETED			316UL	/* a zone, for good */
+#define CMEK_ERROR_INVALID_NAME			317UL	/* a label that can't be a name (docs/store.md) */
+#define CMEK_ERROR_OTHER_PIN			318UL	/* [zones] pin names another zone */
+#define CMEK_ERROR_ROOT_KEY_REFUSED		319UL	/* [kms] allowed_root_keys lacks it */
+#define CMEK_ERROR_RECORD_KEPT			320UL	/* CKA_CMEK_EMBED_EZK: it stays in its store */
 
-/* Exit codes of the cmek tool. */
-#define CMEK_EXIT_OK	      0
-#define CMEK_EXIT_FAILED      1 /* any other failure */
-#define CMEK_EXIT_USAGE	      2 /* the command line */
-#define CMEK_EXIT_NOT_FOUND   3 /* no such project, key, cluster, database, file */
-#define CMEK_EXIT_REFUSED     4 /* a rule: duplicate, limit, region, provider, zone, file there */
-#define CMEK_EXIT_DENIED      5 /* the KMS said no: disabled, denied, gone */
-#define CMEK_EXIT_UNAVAILABLE 6 /* KMS, credentials or store out of reach: try again */
-#define CMEK_EXIT_DAMAGED     7 /* an envelope, record or store that is not what was written */
+/*
+ * Exit codes of the cmek tool.
+ */
+#define CMEK_EXIT_OK		0
+#define CMEK_EXIT_FAILED	1	/* any other failure */
+#define CMEK_EXIT_USAGE		2	/* the command line */
+#define CMEK_EXIT_NOT_FOUND	3	/* no such project, key, cluster, database, file */
+#define CMEK_EXIT_REFUSED	4	/* a rule: duplicate, limit, region, provider, zone, file there */
+#define CMEK_EXIT_DENIED	5	/* the KMS said no: disabled, denied, gone */
+#define CMEK_EXIT_UNAVAILABLE	6	/* KMS, credentials or store out of reach: try again */
+#define CMEK_EXIT_DAMAGED	7	/* an envelope, record or store that is not what was written */
 
-/* C_Initialize's flags: CKF_LIBRARY_CANT_CREATE_OS_THREADS keeps libcurl from starting a thread for
- * each host's name that it looks up (nothing else here starts any). The calling thread then looks
- * the name up, and may wait for as long as the system's resolver does, beyond [aws]
- * call_timeout_ms. CKR_NEED_TO_CREATE_THREADS is never answered.
+/*
+ * C_Initialize
  *
- * C_Initialize's pReserved: "key=value" pairs separated by spaces:
+ * CKF_LIBRARY_CANT_CREATE_OS_THREADS in flags keeps libcurl from starting a thread for each host's
+ * name that it looks up (nothing else here starts any). The calling thread then looks the name up,
+ * and may wait for as long as the system's resolver does, beyond [aws] call_timeout_ms.
+ * CKR_NEED_TO_CREATE_THREADS is never answered.
+ *
+ * pReserved is text, "key=value" pairs separated by spaces:
  *   config=PATH      the configuration file (no other is looked for), absolute or from "~/"
  *   free-slot=true   show a free slot, on which C_InitToken makes a project
  *   log=LEVEL        overrides [log] level (off, error, warning, info, debug)
  *   quiet=true       writes nothing to standard error: for programs that show the texts of
- *                    CMEK_LastError and CMEK_Loss themselves */
+ *                    CMEK_LastError and CMEK_Loss themselves
+ */
 
-/* C_GetInterface gives this by its name. It works in any state of the module, also when
- * C_Initialize has failed and there is no session for C_GetSessionInfo. */
-#define CMEK_INTERFACE "Vendor cmek-pkcs11"
+/*
+ * Functions of our own. C_GetInterface gives them by this name, in any state of the module: also
+ * when C_Initialize has failed and there is no session for C_GetSessionInfo.
+ */
+#define CMEK_INTERFACE		"Vendor cmek-pkcs11"
+
 struct CMEK_FUNCTIONS {
 	CK_VERSION version; /* 1.0 */
 	/* The last error that this thread met, as one line of text that says what to do ("": none
@@ -202,3 +235,9 @@ struct CMEK_FUNCTIONS {
 	 * it came later. NULL: there are no more. The text stays. */
 	const char *(*CMEK_Loss)(CK_ULONG index, CK_ULONG *ret_more);
 };
+
+/* clang-format on */
+
+#ifdef __cplusplus
+}
+#endif
