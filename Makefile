@@ -8,6 +8,7 @@
 #   make check-all         thread sanitizer, valgrind, both compilers, long sweeps, Debian 13 (as root)
 #   make bench             speed beside libcrypto, NSS and SoftHSM2
 #   make install           PREFIX=/usr/local, P11_KIT_MODULES=/etc/pkcs11/modules; DESTDIR is honoured
+#   make uninstall         removes that again, given the same PREFIX and so on; says what it leaves
 #   make dist              a release's archive of what is committed, in build/dist (docs/release.md)
 #   make deps              only install what the above need
 #   make format            lay out the C sources as .clang-format says
@@ -43,6 +44,11 @@ install: build
 	@ninja -C build --quiet
 	meson install -C build $(if $(DESTDIR),--destdir $(DESTDIR))
 
+uninstall: build
+	@meson configure build -Dprefix=$(PREFIX) -Dp11_kit_modules=$(P11_KIT_MODULES)
+	@ninja -C build --quiet
+	@tools/uninstall.sh build $(DESTDIR)
+
 dist:
 	@tools/dist.sh
 
@@ -55,4 +61,4 @@ format:
 clean:
 	rm -rf build build-*
 
-.PHONY: all build demo check check-all bench install dist deps format clean
+.PHONY: all build demo check check-all bench install uninstall dist deps format clean

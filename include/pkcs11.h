@@ -8,13 +8,17 @@
  */
 #pragma once
 
-#include "include/pkcs11_constants.h"
+#include "pkcs11_constants.h"
 
 #define CRYPTOKI_VERSION_MAJOR	   3
 #define CRYPTOKI_VERSION_MINOR	   2
 #define CRYPTOKI_VERSION_AMENDMENT 0
 
+#ifdef __cplusplus
+#define NULL_PTR nullptr
+#else
 #define NULL_PTR ((void *)0)
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -163,5 +167,5 @@ typedef struct CK_ASYNC_DATA {
 }
 #endif
 
-#include "include/pkcs11_functions.h"
-#include "include/pkcs11_params.h"
+#include "pkcs11_functions.h"
+#include "pkcs11_params.h"

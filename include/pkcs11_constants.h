@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The constants of PKCS #11 2.40, 3.0, 3.1 and 3.2, sorted by prefix and number; nothing else.
- * Included by pkcs11.h only. Numbers are those of the OASIS standard ("PKCS #11 Specification",
+ * Part of pkcs11.h. Numbers are those of the OASIS standard ("PKCS #11 Specification",
  * appendix "Manifest constants"); names that the standard has replaced stand beside the newer
  * ones, since programs still use them.
  */

@@ -2,12 +2,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The functions of PKCS #11: prototypes, and the three function lists, in the order of the
- * standard. Included by pkcs11.h only.
+ * standard. Part of pkcs11.h.
  *
  * The order is written once, in CK_FUNCTIONS_2_40(F), _3_0 and _3_2, which apply a macro F to each
  * function in turn: pointer types, members of the lists and their initial values come from it.
  */
 #pragma once
+
+#include "pkcs11.h"
 
 #ifdef __cplusplus
 extern "C" {

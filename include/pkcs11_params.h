@@ -2,10 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parameters of mechanisms (what CK_MECHANISM.pParameter points to), by family; the mechanisms
- * themselves are described in "PKCS #11 Specification", chapter "Mechanisms". Included by pkcs11.h
- * only.
+ * themselves are described in "PKCS #11 Specification", chapter "Mechanisms". Part of pkcs11.h.
  */
 #pragma once
+
+#include "pkcs11.h"
 
 #ifdef __cplusplus
 extern "C" {

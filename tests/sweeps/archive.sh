@@ -79,7 +79,7 @@ ok "its tests pass" tests_pass
 ok "those that are left out say why" none_without_reason
 left_out | sed 's/^/# left out: /'
 ok "it is installed" packager meson install -C build --no-rebuild --quiet --destdir "$packaging/place"
-for file in bin/cmek share/man/man1/cmek.1 include/cmek-pkcs11/cmek.h; do
+for file in bin/cmek share/man/man1/cmek.1 include/cmek-pkcs11/cmek.h include/cmek-pkcs11/pkcs11.h; do
     ok "$file is there" test -s "$packaging/place/usr/$file"
 done
 
