@@ -93,14 +93,14 @@ through_stdin() { exits 4 encrypt_over - itself <itself; }
 ok "nor as standard input" through_stdin
 appended() { exits 4 encrypt itself - >>itself; }
 ok "nor appended to by way of standard output" appended
-ok "it is said why" says "itself: is standard output too, so that it would grow while it is read"
+ok "it is said why" says "itself: is standard output too, so it would grow while it is read"
 appended_stdin() { exits 4 encrypt - /dev/stdout <hard >>itself; }
 ok "whatever its name" appended_stdin
 ok "it is as it was" cmp plain itself
 for verb in encrypt decrypt; do
     emptied() { cp sealed itself && exits 4 $verb itself - >itself; }
     ok "$verb F - >F is told" emptied
-    ok "for what the shell has made of it" says "itself: is empty, for standard output is the same file"
+    ok "for what the shell has made of it" says "itself: is empty, since standard output is the same file"
 done
 rm -f itself hard soft
 appears() { # while it is written
