@@ -56,8 +56,14 @@ static CK_RV once(struct operation *op, struct bytes in, uint8_t *out, size_t *r
 	return last(op, bytes(NULL, 0), out, ret_len);
 }
 
-const struct cipher_class digest_class = {
+static const struct cipher_class digest_class = {
 	.start = start,
 	.bounds = {whole_bound, part_bound, whole_bound},
 	.runs = {once, part, last},
+};
+
+const struct behaviour digest_behaviour = {
+	.read = parameter_read_none,
+	.wanted = "empty",
+	.operations = {[OPERATION_DIGEST] = &digest_class},
 };

@@ -2,10 +2,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_Encrypt and C_Decrypt by a root key: the KMS does it, for purpose "data" and at most 4096
  * bytes. The result is kept for a caller who lacked room, so that the KMS is asked once. */
-#include "mechanisms/cipher.h"
+#include "mechanisms/operation.h"
 
+#include <jansson.h>
+
+#include "base/json.h"
 #include "base/log.h"
 #include "objects/error.h"
+
+/* --- The parameter */
+
+static void context_freep(struct context **context)
+{
+	context_free(*context);
+}
+
+/* Names that begin so are the module's, which says by them what a ciphertext is for. */
+static bool name_is_ours(const char *name)
+{
+	return strncmp(name, "cmek:", 5) == 0;
+}
+
+static bool context_fill(struct context *context)
+{
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object((json_t *)context->json))
+		return false;
+	context->pairs.pairs = context->list;
+	json_object_foreach((json_t *)context->json, name, value)
+	{
+		if (context->pairs.count == CONTEXT_PAIRS_MAX || !json_is_string(value) ||
+		    name_is_ours(name))
+			return false;
+		context->list[context->pairs.count++] =
+			(struct kms_pair){name, json_string_value(value)};
+	}
+	return true;
+}
+
+static CK_RV read_context(const CK_MECHANISM *given, struct parameter *parameter)
+{
+	AUTO(context_freep) struct context *context = NULL;
+	bool no_memory;
+
+	if (given->ulParameterLen == 0)
+		return CKR_OK;
+	if (given->pParameter == NULL || given->ulParameterLen > CONTEXT_JSON_MAX)
+		return CKR_MECHANISM_PARAM_INVALID;
+	context = calloc(1, sizeof(*context));
+	if (context == NULL)
+		return CKR_HOST_MEMORY;
+	context->json = json_read(bytes(given->pParameter, given->ulParameterLen),
+				  JSON_REJECT_DUPLICATES, &no_memory);
+	if (context->json == NULL && no_memory)
+		return CKR_HOST_MEMORY;
+	if (!context_fill(context)) {
+		log_error("CKM_CMEK_KMS: the parameter is not a flat JSON object of at most %d "
+			  "texts with names that do not begin with \"cmek:\"",
+			  CONTEXT_PAIRS_MAX);
+		return CKR_MECHANISM_PARAM_INVALID;
+	}
+	parameter->context = TAKE(context);
+	return CKR_OK;
+}
+
+/* --- Operations */
 
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
@@ -63,16 +126,23 @@ static CK_RV decrypt(struct operation *op, struct bytes in, uint8_t *out, size_t
 	return ask(op, zones_root_key_decrypt, in, out, ret_len);
 }
 
-const struct cipher_class kms_encrypt_class = {
+static const struct cipher_class encrypt_class = {
 	.start = start,
 	.bounds = {encrypt_bound, collected_part_bound, collected_last_bound},
 	.runs = {encrypt, collected_part, collected_last},
 	.inexact = true,
 };
 
-const struct cipher_class kms_decrypt_class = {
+static const struct cipher_class decrypt_class = {
 	.start = start,
 	.bounds = {decrypt_bound, collected_part_bound, collected_last_bound},
 	.runs = {decrypt, collected_part, collected_last},
 	.inexact = true,
+};
+
+const struct behaviour kms_behaviour = {
+	.read = read_context,
+	.wanted = "empty or flat JSON",
+	.operations = {[OPERATION_ENCRYPT] = &encrypt_class, [OPERATION_DECRYPT] = &decrypt_class},
+	.moves_zones = true,
 };

@@ -35,53 +35,53 @@ enum {
  * an EZK itself encrypts nothing. */
 /* clang-format off */
 static const struct mechanism mechanisms[] = {
-	/* type                       key       does               parameter
+	/* type                       key       does
 	   flags           on    key sizes   detail         to encrypt    to wrap           offered */
-	{ CKM_AES_KEY_GEN,            CKK_AES,  CIPHER_GENERATE,   PARAMETERS_NONE,
+	{ CKM_AES_KEY_GEN,            CKK_AES,  &generate_behaviour,
 	  CKF_GENERATE,    0,    16, 32,     0,             0,            0, ALWAYS },
-	{ CKM_AES_ECB,                CKK_AES,  CIPHER_ECB,        PARAMETERS_NONE,
+	{ CKM_AES_ECB,                CKK_AES,  &ecb_behaviour,
 	  CRYPT,           BOTH, 16, 32,     AES_ECB,       EZK_DATA,     0, ALWAYS },
-	{ CKM_AES_CBC,                CKK_AES,  CIPHER_CBC,        PARAMETERS_IV,
+	{ CKM_AES_CBC,                CKK_AES,  &cbc_behaviour,
 	  CRYPT,           BOTH, 16, 32,     AES_CBC,       EZK_DATA,     0, ALWAYS },
-	{ CKM_AES_CBC_PAD,            CKK_AES,  CIPHER_CBC_PAD,    PARAMETERS_IV,
+	{ CKM_AES_CBC_PAD,            CKK_AES,  &cbc_pad_behaviour,
 	  CRYPT | WRAP,    BOTH, 16, 32,     AES_CBC_PAD,   EZK_DATA,     EZK_WRAP_CBC_PAD, ELSE },
-	{ CKM_AES_CBC_PAD,            CKK_AES,  CIPHER_CBC_PAD,    PARAMETERS_IV,
+	{ CKM_AES_CBC_PAD,            CKK_AES,  &cbc_pad_behaviour,
 	  CRYPT,           BOTH, 16, 32,     AES_CBC_PAD,   EZK_DATA,     0, FIPS },
-	{ CKM_AES_CTR,                CKK_AES,  CIPHER_CTR,        PARAMETERS_CTR,
+	{ CKM_AES_CTR,                CKK_AES,  &ctr_behaviour,
 	  CRYPT,           BOTH, 16, 32,     AES_CTR,       EZK_DATA,     0, ALWAYS },
-	{ CKM_AES_GCM,                CKK_AES,  CIPHER_GCM,        PARAMETERS_GCM,
+	{ CKM_AES_GCM,                CKK_AES,  &gcm_behaviour,
 	  CRYPT | WRAP,    BOTH, 16, 32,     AES_GCM,       EZK_DATA,     EZK_WRAP_GCM, ELSE },
-	{ CKM_AES_GCM,                CKK_AES,  CIPHER_GCM,        PARAMETERS_GCM,
+	{ CKM_AES_GCM,                CKK_AES,  &gcm_behaviour,
 	  OPEN,            BOTH, 16, 32,     AES_GCM,       EZK_DATA,     EZK_WRAP_GCM, FIPS },
-	{ CKM_AES_KEY_WRAP,           CKK_AES,  CIPHER_KW,         PARAMETERS_KW_IV,
+	{ CKM_AES_KEY_WRAP,           CKK_AES,  &kw_behaviour,
 	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KW, ALWAYS },
-	{ CKM_AES_KEY_WRAP_PAD,       CKK_AES,  CIPHER_KWP,        PARAMETERS_KW_IV,
+	{ CKM_AES_KEY_WRAP_PAD,       CKK_AES,  &kwp_behaviour,
 	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KWP, ALWAYS },
-	{ CKM_AES_KEY_WRAP_KWP,       CKK_AES,  CIPHER_KWP,        PARAMETERS_KW_IV,
+	{ CKM_AES_KEY_WRAP_KWP,       CKK_AES,  &kwp_behaviour,
 	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KWP, ALWAYS },
-	{ CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, CIPHER_GENERATE, PARAMETERS_NONE,
+	{ CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, &generate_behaviour,
 	  CKF_GENERATE,    0,    8, 4096,    0,             0,            0, ELSE },
-	{ CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, CIPHER_GENERATE, PARAMETERS_NONE,
+	{ CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET, &generate_behaviour,
 	  CKF_GENERATE,    0,    112, 4096,  0,             0,            0, FIPS },
-	{ CKM_HKDF_DERIVE,            ANY,      CIPHER_HKDF,       PARAMETERS_HKDF,
+	{ CKM_HKDF_DERIVE,            ANY,      &hkdf_behaviour,
 	  CKF_DERIVE,      DATA, 1, 512,     0,             0,            0, ELSE },
-	{ CKM_HKDF_DERIVE,            ANY,      CIPHER_HKDF,       PARAMETERS_HKDF,
+	{ CKM_HKDF_DERIVE,            ANY,      &hkdf_behaviour,
 	  CKF_DERIVE,      DATA, 14, 512,    0,             0,            0, FIPS },
-	{ CKM_SHA_1,                  ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
+	{ CKM_SHA_1,                  ANY,      &digest_behaviour,
 	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA1,   0,            0, ALWAYS },
-	{ CKM_SHA224,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
+	{ CKM_SHA224,                 ANY,      &digest_behaviour,
 	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA224, 0,            0, ALWAYS },
-	{ CKM_SHA256,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
+	{ CKM_SHA256,                 ANY,      &digest_behaviour,
 	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA256, 0,            0, ALWAYS },
-	{ CKM_SHA384,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
+	{ CKM_SHA384,                 ANY,      &digest_behaviour,
 	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA384, 0,            0, ALWAYS },
-	{ CKM_SHA512,                 ANY,      CIPHER_DIGEST,     PARAMETERS_NONE,
+	{ CKM_SHA512,                 ANY,      &digest_behaviour,
 	  CKF_DIGEST,      0,    0, 0,       DIGEST_SHA512, 0,            0, ALWAYS },
-	{ CKM_CMEK_KMS,               CKK_AES,  CIPHER_KMS,        PARAMETERS_CONTEXT,
+	{ CKM_CMEK_KMS,               CKK_AES,  &kms_behaviour,
 	  CRYPT | WRAP,    ROOT, 32, 32,     0,             0,            0, ALWAYS },
-	{ CKM_CMEK_CHUNK,             CKK_AES,  CIPHER_CHUNK,      PARAMETERS_CHUNK,
+	{ CKM_CMEK_CHUNK,             CKK_AES,  &chunk_behaviour,
 	  CKF_ENCRYPT,     DATA, 32, 32,     AES_GCM,       0,            0, ALWAYS },
-	{ CKM_CMEK_DEK_WRAP,          CKK_AES,  CIPHER_DEK_WRAP,   PARAMETERS_AAD,
+	{ CKM_CMEK_DEK_WRAP,          CKK_AES,  &dek_wrap_behaviour,
 	  WRAP,            ZONE, 32, 32,     0,             0,            EZK_DEK_WRAP, ALWAYS },
 };
 /* clang-format on */
@@ -119,11 +119,21 @@ static void tell_why(CK_MECHANISM_TYPE type)
 	}
 }
 
+/* What is looked at. */
+static const struct mechanism *rows = mechanisms;
+static size_t row_count = COUNT_OF(mechanisms);
+
+void mechanisms_use(const struct mechanism *list, size_t count)
+{
+	rows = list == NULL ? mechanisms : list;
+	row_count = list == NULL ? COUNT_OF(mechanisms) : count;
+}
+
 static const struct mechanism *find(CK_MECHANISM_TYPE type, unsigned offered)
 {
-	for (size_t i = 0; i < COUNT_OF(mechanisms); i++)
-		if (mechanisms[i].type == type && (mechanisms[i].offered & offered) != 0)
-			return &mechanisms[i];
+	for (size_t i = 0; i < row_count; i++)
+		if (rows[i].type == type && (rows[i].offered & offered) != 0)
+			return &rows[i];
 	return NULL;
 }
 
@@ -151,7 +161,7 @@ const struct mechanism *mechanism_find_for(CK_MECHANISM_TYPE type, CK_FLAGS use)
 
 const struct mechanism *mechanism_at(size_t index)
 {
-	const struct mechanism *one = mechanisms;
+	const struct mechanism *one = rows;
 	unsigned offered = offered_here();
 
 	for (;; one++) {
@@ -164,8 +174,8 @@ size_t mechanism_count(void)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < COUNT_OF(mechanisms); i++)
-		count += (mechanisms[i].offered & offered_here()) != 0;
+	for (size_t i = 0; i < row_count; i++)
+		count += (rows[i].offered & offered_here()) != 0;
 	return count;
 }
 
@@ -204,11 +214,8 @@ bool mechanism_is_allowed(const struct mechanism *mechanism, const struct object
 	return allowed.len == 0;
 }
 
-void mechanisms_allowed(const struct object *key, struct buffer *out)
+static void append_fitting(const struct object *key, struct buffer *out)
 {
-	buffer_append(out, key->allowed_mechanisms);
-	if (key->allowed_mechanisms.len > 0)
-		return;
 	for (size_t i = 0; i < mechanism_count(); i++) {
 		const struct mechanism *one = mechanism_at(i);
 
@@ -216,3 +223,5 @@ void mechanisms_allowed(const struct object *key, struct buffer *out)
 			buffer_append(out, bytes(&one->type, sizeof(one->type)));
 	}
 }
+
+const struct objects_asks mechanisms_asked = {.mechanisms = append_fitting};

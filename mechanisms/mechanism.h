@@ -10,36 +10,40 @@
 #include "include/cmek.h"
 #include "zones/ezk/ezk.h"
 
-/* What an operation does; many mechanisms share one. */
-enum cipher {
-	CIPHER_NONE,
-	CIPHER_ECB,
-	CIPHER_CBC,
-	CIPHER_CBC_PAD,
-	CIPHER_CTR,
-	CIPHER_GCM,
-	CIPHER_CHUNK,
-	CIPHER_KW,
-	CIPHER_KWP,
-	CIPHER_KMS,
-	CIPHER_DEK_WRAP,
-	CIPHER_DIGEST,
-	CIPHER_HKDF,
-	CIPHER_GENERATE,
+enum operation_kind {
+	OPERATION_ENCRYPT, /* the same numbers as enum key_use */
+	OPERATION_DECRYPT,
+	OPERATION_DIGEST,
+	OPERATION_KIND_COUNT
 };
 
-/* The form of the parameter. */
-enum parameters {
-	PARAMETERS_NONE,    /* none; a pointer with length 0 is none too */
-	PARAMETERS_IV,	    /* 16 bytes */
-	PARAMETERS_CTR,	    /* CK_AES_CTR_PARAMS */
-	PARAMETERS_GCM,	    /* CK_GCM_PARAMS (also the 40-byte form without ulIvBits) */
-	PARAMETERS_CHUNK,   /* CK_CMEK_CHUNK_PARAMS */
-	PARAMETERS_KW_IV,   /* none, or the 8-byte (KW) or 4-byte (KWP) standard IV */
-	PARAMETERS_CONTEXT, /* none, or flat JSON */
-	PARAMETERS_AAD,	    /* none, or any bytes */
-	PARAMETERS_HKDF,    /* CK_HKDF_PARAMS */
+struct cipher_class;
+struct parameter;
+struct wrap_method;
+
+/* What a mechanism does; some share one. Each is described in the file of its family. */
+struct behaviour {
+	/* Checks what the application gave and brings it into one form:
+	 * CKR_MECHANISM_PARAM_INVALID. */
+	CK_RV (*read)(const CK_MECHANISM *given, struct parameter *parameter);
+	const char *wanted; /* in a sentence about the parameter: "… is not" */
+	const struct cipher_class *operations[OPERATION_KIND_COUNT]; /* NULL: none (operation.h) */
+	const struct wrap_method *wrap;				     /* NULL: none (wrapping.h) */
+	bool scheduled;	  /* works by an AES key schedule, in the mode that is the row's detail */
+	bool moves_zones; /* what it wraps and unwraps is a zone */
 };
+
+/* The families, by file. */
+extern const struct behaviour cbc_behaviour, cbc_pad_behaviour;
+extern const struct behaviour ctr_behaviour;
+extern const struct behaviour dek_wrap_behaviour;
+extern const struct behaviour digest_behaviour;
+extern const struct behaviour ecb_behaviour;
+extern const struct behaviour gcm_behaviour, chunk_behaviour;
+extern const struct behaviour generate_behaviour;
+extern const struct behaviour hkdf_behaviour;
+extern const struct behaviour kms_behaviour;
+extern const struct behaviour kw_behaviour, kwp_behaviour; /* key_wrap.c */
 
 /* Which objects a mechanism works on. */
 enum key_kind {
@@ -55,12 +59,11 @@ enum offered { OFFERED_FIPS = 1 << 0, OFFERED_ELSE = 1 << 1 };
 struct mechanism {
 	CK_MECHANISM_TYPE type;
 	CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: any secret key, or none */
-	enum cipher cipher;
-	enum parameters parameters;
+	const struct behaviour *does;
 	CK_FLAGS flags;		   /* CKF_ENCRYPT | …, as C_GetMechanismInfo reports them */
 	unsigned key_kinds;	   /* enum key_kind */
 	CK_ULONG min_key, max_key; /* in the standard's unit: bytes, for generic secrets bits */
-	int detail; /* enum aes_mode or enum digest_kind, where the cipher needs it */
+	int detail; /* enum aes_mode or enum digest_kind, where what it does needs it */
 	enum ezk_purpose
 		encrypt_purpose; /* the derived key when an EZK is used by C_Encrypt / C_Decrypt */
 	enum ezk_purpose wrap_purpose; /* and by C_WrapKey / C_UnwrapKey */
@@ -68,6 +71,10 @@ struct mechanism {
 };
 
 struct object;
+
+/* The list in place of the module's own, for tests: while nobody uses the module. It stays the
+ * caller's. NULL: the module's own again. */
+void mechanisms_use(const struct mechanism *list, size_t count);
 
 /* Of what is offered by this process, which with [crypto] fips (crypto_is_fips) is what is
  * approved. NULL: not known. */
@@ -87,7 +94,7 @@ enum key_kind mechanism_key_kind(const struct object *object);
 /* Is it made for such a key: its kind, its type; its size? */
 bool mechanism_fits_type(const struct mechanism *mechanism, const struct object *key);
 bool mechanism_fits_size(const struct mechanism *mechanism, const struct object *key);
-/* CKA_ALLOWED_MECHANISMS: the list that the key was made with, of which it keeps also what is not
- * known here; of a key that was never restricted, all that fit it. */
+/* By CKA_ALLOWED_MECHANISMS. */
 bool mechanism_is_allowed(const struct mechanism *mechanism, const struct object *key);
-void mechanisms_allowed(const struct object *key, struct buffer *out);
+/* What the objects ask of the mechanisms, for objects_new(). */
+extern const struct objects_asks mechanisms_asked;

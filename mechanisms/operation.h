@@ -12,13 +12,6 @@
 #include "mechanisms/ready_key.h"
 #include "mechanisms/parameters.h"
 
-enum operation_kind {
-	OPERATION_ENCRYPT, /* the same numbers as enum key_use */
-	OPERATION_DECRYPT,
-	OPERATION_DIGEST,
-	OPERATION_KIND_COUNT
-};
-
 enum step {
 	STEP_ONCE, /* C_Encrypt */
 	STEP_PART, /* C_EncryptUpdate */
@@ -28,7 +21,7 @@ enum step {
 
 struct operation;
 
-/* What a cipher does in a direction: see cipher.c and digest.c. */
+/* What a mechanism does in an operation of one kind. */
 struct cipher_class {
 	/* Does the work of Init with parameters that live until it returns. */
 	CK_RV (*start)(struct operation *op, struct parameter *parameter);
@@ -66,11 +59,6 @@ struct operation {
 	struct digest *digest;
 	enum digest_kind digest_kind;
 };
-
-/* The row for a mechanism and a direction; NULL: none. */
-const struct cipher_class *cipher_class_find(const struct mechanism *mechanism,
-					     enum operation_kind kind);
-extern const struct cipher_class digest_class;
 
 /* Ends it: wipes what it holds. Accepts one that is not active. */
 void operation_end(struct operation *op);

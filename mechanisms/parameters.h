@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Mechanism parameters: what CK_MECHANISM.pParameter points to, checked and brought into one form
- * by the mechanism's `parameters` column. Everything here works on any bytes an application may
+ * by the reader in the mechanism's file. Everything here works on any bytes an application may
  * bring: misaligned structures, pointers of length 0, garbage where the standard's users put
  * garbage.
  */
@@ -42,9 +42,9 @@ static inline void parameter_clear(struct parameter *parameter)
  * the caller. */
 CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
 		     struct parameter *ret_parameter);
-/* For C_WrapKey and C_UnwrapKey: the same, but that GCM takes no tag of less than 96 bits. A key is
- * worth more than a message, and whoever unwraps for others is asked as often as they like. */
-CK_RV parameter_read_to_wrap(const struct mechanism *mechanism, const CK_MECHANISM *given,
-			     struct parameter *ret_parameter);
-/* The structure of CKM_HKDF_DERIVE, whose pointers stay the caller's. */
-CK_RV parameter_read_hkdf(const CK_MECHANISM *given, CK_HKDF_PARAMS *ret_hkdf);
+
+/* For the readers. None: a pointer with length 0 is none too. */
+CK_RV parameter_read_none(const CK_MECHANISM *given, struct parameter *parameter);
+/* For C_WrapKey and C_UnwrapKey: no tag of less than 96 bits. A key is worth more than a message,
+ * and whoever unwraps for others is asked as often as they like. `name`: the mechanism's. */
+CK_RV parameter_tag_may_wrap(const struct parameter *parameter, const char *name);

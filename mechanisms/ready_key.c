@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "mechanisms/wrapping.h"
 
 const struct key_use_facts key_uses[KEY_USE_COUNT] = {
 	/* clang-format off */
@@ -22,20 +23,6 @@ const struct key_use_facts key_uses[KEY_USE_COUNT] = {
 	[KEY_DERIVE] = {CKF_DERIVE, USAGE_DERIVE, "CKA_DERIVE", true,
 		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_WRAP},
 	/* clang-format on */
-};
-
-/* The key schedule a cipher works with. */
-static const struct schedule {
-	bool needed;
-	enum aes_mode mode;
-} schedules[] = {
-	[CIPHER_ECB] = {true, AES_ECB}, [CIPHER_CBC] = {true, AES_CBC},
-	[CIPHER_CTR] = {true, AES_CTR}, [CIPHER_CBC_PAD] = {true, AES_CBC_PAD},
-	[CIPHER_GCM] = {true, AES_GCM}, [CIPHER_CHUNK] = {true, AES_GCM},
-	[CIPHER_KW] = {true, AES_ECB},	[CIPHER_KWP] = {true, AES_ECB},
-	[CIPHER_KMS] = {false, 0},	[CIPHER_DEK_WRAP] = {false, 0},
-	[CIPHER_DIGEST] = {false, 0},	[CIPHER_HKDF] = {false, 0},
-	[CIPHER_GENERATE] = {false, 0},
 };
 
 /* --- What a key may be used for */
@@ -79,11 +66,17 @@ CK_RV key_value(struct objects *objects, struct object *key, enum error_place pl
 
 /* --- Made ready, and let go */
 
+/* Is it the zone's own format? */
+static bool is_of_zone(const struct mechanism *mechanism)
+{
+	return mechanism->does->wrap != NULL && mechanism->does->wrap->version != NULL;
+}
+
 /* Raw mechanisms have no field for a version, so a zone uses the one that rotation leaves alone. */
 static CK_RV find_version(struct objects *objects, const struct mechanism *mechanism,
 			  enum key_use use, const struct object *object, struct ezk **ret_ezk)
 {
-	uint32_t version = mechanism->cipher == CIPHER_DEK_WRAP ? EZK_PRIMARY : EZK_RAW;
+	uint32_t version = is_of_zone(mechanism) ? EZK_PRIMARY : EZK_RAW;
 
 	if (object->kind != OBJECT_ZONE)
 		return CKR_OK;
@@ -104,6 +97,8 @@ CK_RV ready_key_fill(struct ready_key *place, struct objects *objects,
 	*place = (struct ready_key){.type = mechanism->type,
 				    .use = use,
 				    .mechanism = mechanism,
+				    .begins_itself = is_of_zone(mechanism),
+				    .scheduled = mechanism->does->scheduled,
 				    .object = TAKE(*object),
 				    .ezk = ezk};
 	return CKR_OK;
@@ -142,9 +137,8 @@ struct ezk *ready_key_lease(const struct ready_key *key)
 
 static CK_RV make_schedule(struct ready_key *key, struct bytes value)
 {
-	enum aes_mode mode = schedules[key->mechanism->cipher].mode;
-
-	key->aes = aes_new(mode, key_uses[key->use].encrypts, value);
+	key->aes =
+		aes_new((enum aes_mode)key->mechanism->detail, key_uses[key->use].encrypts, value);
 	return key->aes == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
 
@@ -204,11 +198,11 @@ CK_RV ready_key_verified(const struct ready_key *key, struct ezk *used)
  * gets its stamp, and thereby its lease, when its value comes. */
 CK_RV ready_key_begin(struct ready_key *key, struct objects *objects, int64_t now_ms)
 {
-	if (key->mechanism->cipher == CIPHER_DEK_WRAP)
-		return CKR_OK; /* dek_wrap and dek_unwrap begin by themselves */
+	if (key->begins_itself)
+		return CKR_OK;
 	TRY(check_lease(key, now_ms, ezk_begin, key_uses[key->use].place));
 	TRY(ready_key_verified(key, NULL));
-	if (key->aes != NULL || !schedules[key->mechanism->cipher].needed)
+	if (key->aes != NULL || !key->scheduled)
 		return CKR_OK;
 	return key->ezk != NULL ? schedule_of_zone(key) : schedule_of_key(objects, key);
 }

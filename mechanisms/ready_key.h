@@ -31,6 +31,8 @@ struct ready_key {
 	bool over; /* the key is gone: it goes with the operation that works with it */
 	CK_MECHANISM_TYPE type;
 	enum key_use use;
+	bool begins_itself;  /* what it does looks at the lease (wrapping.h) */
+	bool scheduled;	     /* it needs a key schedule */
 	uint64_t generation; /* of the objects, when the handle was last looked up */
 	uint64_t turn;	     /* of its last use: the oldest goes first */
 	const struct mechanism *mechanism;

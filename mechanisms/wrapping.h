@@ -4,6 +4,7 @@
  * that was made ready. Rules about who may wrap what are in wrap.c and unwrap.c. */
 #pragma once
 
+#include "base/macros.h"
 #include "mechanisms/ready_key.h"
 #include "mechanisms/parameters.h"
 
@@ -11,6 +12,8 @@
 enum { WRAP_OVERHEAD_MAX = DEK_WRAP_OVERHEAD };
 
 struct wrap_method {
+	/* NULL, or whether it wraps and unwraps by this parameter: CKR_MECHANISM_PARAM_INVALID. */
+	CK_RV (*accepts)(const struct parameter *parameter);
 	/* The length of `len` bytes wrapped; 0: can't be wrapped. */
 	size_t (*wrapped_len)(const struct mechanism *mechanism, const struct parameter *parameter,
 			      size_t len);
@@ -25,7 +28,17 @@ struct wrap_method {
 	CK_RV(*unwrap)
 	(struct ready_key *by, const struct parameter *parameter, struct bytes wrapped,
 	 uint8_t *ret_secret, size_t *ret_len, struct ezk **ret_ezk);
+	/* NULL, or it is the zone's own format: which version of the EZK what was wrapped names (0:
+	 * none). Its wrap and unwrap look at the lease by themselves. */
+	uint32_t (*version)(struct bytes wrapped);
 };
 
-/* NULL: no such method. */
-const struct wrap_method *wrap_method_find(const struct mechanism *mechanism);
+/* The parameter, for C_WrapKey and C_UnwrapKey. */
+static inline CK_RV wrap_parameter_read(const struct mechanism *mechanism,
+					const CK_MECHANISM *given, struct parameter *ret_parameter)
+{
+	const struct wrap_method *method = mechanism->does->wrap;
+
+	TRY(parameter_read(mechanism, given, ret_parameter));
+	return method == NULL || method->accepts == NULL ? CKR_OK : method->accepts(ret_parameter);
+}

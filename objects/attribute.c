@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "mechanisms/mechanism.h"
 #include "objects/objects_private.h"
 #include "objects/report.h"
 #include "objects/value.h"
@@ -58,11 +57,18 @@ static void get_ulong(const struct attribute *row, const struct attribute_source
 	buffer_append(out, bytes(object + row->detail, sizeof(CK_ULONG)));
 }
 
+/* The list that the key was made with, of which it keeps also what is not known here; of a key that
+ * was never restricted, all that fit it. */
 static void get_mechanisms(const struct attribute *row, const struct attribute_source *source,
 			   struct buffer *out)
 {
+	struct bytes allowed = source->object->allowed_mechanisms;
+
 	(void)row;
-	mechanisms_allowed(source->object, out);
+	if (allowed.len > 0 || source->objects == NULL)
+		buffer_append(out, allowed);
+	else
+		source->objects->asks->mechanisms(source->object, out);
 }
 
 static void get_class(const struct attribute *row, const struct attribute_source *source,

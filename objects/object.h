@@ -137,7 +137,13 @@ uint64_t object_zone(const struct object *object);
  * each life of the module.
  */
 struct objects;
-CK_RV objects_new(struct zones *zones, struct objects **ret_objects);
+/* What stands above the objects and is asked about them. */
+struct objects_asks {
+	/* Appends the types (CK_MECHANISM_TYPE[]) of the mechanisms that a key fits. */
+	void (*mechanisms)(const struct object *key, struct buffer *out);
+};
+CK_RV objects_new(struct zones *zones, const struct objects_asks *asks,
+		  struct objects **ret_objects);
 void objects_free(struct objects *objects);
 struct zones *objects_zones(struct objects *objects);
 /* Changes whenever a handle's object may have changed; while it stays the same, a session's cached

@@ -19,7 +19,8 @@ static struct bytes handle_key(const CK_OBJECT_HANDLE *handle)
 	return bytes(handle, sizeof(*handle));
 }
 
-CK_RV objects_new(struct zones *zones, struct objects **ret_objects)
+CK_RV objects_new(struct zones *zones, const struct objects_asks *asks,
+		  struct objects **ret_objects)
 {
 	struct objects *objects = calloc(1, sizeof(*objects));
 	struct report *report = report_new();
@@ -30,6 +31,7 @@ CK_RV objects_new(struct zones *zones, struct objects **ret_objects)
 		return CKR_HOST_MEMORY;
 	}
 	objects->zones = zones;
+	objects->asks = asks;
 	objects->report = report;
 	objects->last_handle = first_session_handle;
 	pthread_mutex_init(&objects->lock, NULL);

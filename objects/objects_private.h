@@ -11,6 +11,7 @@
 
 struct objects {
 	struct zones *zones;
+	const struct objects_asks *asks;
 	struct report *report;
 	bool private_entries;	  /* zones and token keys are private, whatever their own flags say
 				   */

@@ -205,7 +205,7 @@ static CK_RV module_new(struct config *config, bool no_threads, struct module **
 	if (module->config.default_root_key != NULL)
 		extra_write_root_key(module->config.default_root_key, &module->root_key_extra);
 	TRY(make_zones(module));
-	TRY(objects_new(module->zones, &module->objects));
+	TRY(objects_new(module->zones, &mechanisms_asked, &module->objects));
 	TRY(tokens_new(module->objects, &settings, &module->tokens));
 	TRY(describe(module));
 	*ret_module = TAKE(module);

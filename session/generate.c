@@ -4,8 +4,8 @@
 #include "session/keys.h"
 
 #include "base/log.h"
-#include "base/secret.h"
-#include "crypto/crypto.h"
+#include "mechanisms/generate.h"
+#include "mechanisms/parameters.h"
 #include "session/output.h"
 #include "session/state.h"
 
@@ -29,17 +29,6 @@ static CK_RV complete(const struct mechanism *mechanism, struct template *templa
 	return CKR_OK;
 }
 
-static CK_RV draw(struct object *key, size_t len)
-{
-	AUTO(secret_freep) uint8_t *value = secret_new(len);
-
-	if (value == NULL)
-		return CKR_HOST_MEMORY;
-	if (!crypto_random(value, len))
-		return CKR_FUNCTION_FAILED;
-	return object_set_value(key, bytes(value, len));
-}
-
 static CK_RV refuse_zone_in_zone(void)
 {
 	log_warning("a template names a zone (CKA_CMEK_ZONE) for what would be a zone itself: a "
@@ -60,7 +49,7 @@ static CK_RV make(struct session *session, const struct mechanism *mechanism,
 		return objects_store_zone(session->objects, session->slot, TAKE(key), ret_handle);
 	if (template_is_of_zone(template))
 		return template_refuse_of_zone("a data key: those are of zones");
-	TRY(draw(key, template->value_len));
+	TRY(generate_value(key, template->value_len));
 	return session_add_key(session, template, &key, ret_handle);
 }
 

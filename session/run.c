@@ -39,17 +39,13 @@ static CK_RV fill(struct session *session, struct operation *op, const CK_MECHAN
 
 	TRY(session_key(session, use, given->mechanism, key, &op->key));
 	op->mechanism = op->key->mechanism;
-	op->class = cipher_class_find(op->mechanism, op->kind);
-	return op->class == NULL ? CKR_MECHANISM_INVALID : CKR_OK;
+	return CKR_OK;
 }
 
 static CK_RV fill_digest(struct operation *op, const CK_MECHANISM *given)
 {
 	op->mechanism = mechanism_find_for(given->mechanism, CKF_DIGEST);
-	if (op->mechanism == NULL)
-		return CKR_MECHANISM_INVALID;
-	op->class = &digest_class;
-	return CKR_OK;
+	return op->mechanism == NULL ? CKR_MECHANISM_INVALID : CKR_OK;
 }
 
 static CK_RV start(const struct session *session, struct operation *op, const CK_MECHANISM *given)
@@ -77,6 +73,9 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
 	op->kind = kind;
 	op->pending = 0;
 	TRY(kind == OPERATION_DIGEST ? fill_digest(op, &given) : fill(session, op, &given, key));
+	op->class = op->mechanism->does->operations[kind];
+	if (op->class == NULL)
+		return CKR_MECHANISM_INVALID;
 	TRY(start(session, op, &given));
 	return put_back(&op, STAGE_FRESH, CKR_OK);
 }

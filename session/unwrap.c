@@ -40,7 +40,7 @@ static CK_RV unwrap_by(struct session *session, struct ready_key *by,
 		       const struct parameter *parameter, struct bytes wrapped,
 		       const struct template *template, CK_OBJECT_HANDLE *ret_handle)
 {
-	const struct wrap_method *method = wrap_method_find(by->mechanism);
+	const struct wrap_method *method = by->mechanism->does->wrap;
 	AUTO(secret_freep) uint8_t *value = NULL;
 	AUTO(ezk_releasep) struct ezk *used = NULL;
 	size_t len;
@@ -62,7 +62,7 @@ static CK_RV keep_to_version(const struct ready_key *by, struct bytes wrapped,
 			     struct zone_limits *limits, struct object *model)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
-	uint32_t version = by->mechanism->cipher == CIPHER_DEK_WRAP ? dek_wrap_version(wrapped) : 0;
+	uint32_t version = by->begins_itself ? by->mechanism->does->wrap->version(wrapped) : 0;
 
 	if (version == 0 || version == ezk_version_number(by->ezk))
 		return CKR_OK;
@@ -112,14 +112,14 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
-	TRY(parameter_read_to_wrap(by->mechanism, &given, &parameter));
+	TRY(wrap_parameter_read(by->mechanism, &given, &parameter));
 	model = object_model(by->object);
 	TRY(keep_to_version(by, wrapped, &limits, &model));
 	TRY(read_template(&model, attributes, count, &template));
 	TRY(session_may_make(session, &template));
-	if (by->mechanism->cipher == CIPHER_KMS && template.zone != 0)
+	if (by->mechanism->does->moves_zones && template.zone != 0)
 		return refuse_zone_in_zone();
-	if (by->mechanism->cipher == CIPHER_KMS)
+	if (by->mechanism->does->moves_zones)
 		TRY(session_import_zone(session, by, &parameter, wrapped, &template, &handle));
 	else
 		TRY(unwrap_by(session, by, &parameter, wrapped, &template, &handle));

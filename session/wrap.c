@@ -100,7 +100,7 @@ static CK_RV wrap_by(struct session *session, struct ready_key *by,
 		     const struct parameter *parameter, struct object *key, CK_BYTE *out,
 		     CK_ULONG *out_len)
 {
-	const struct wrap_method *method = wrap_method_find(by->mechanism);
+	const struct wrap_method *method = by->mechanism->does->wrap;
 	size_t len;
 	CK_RV rv;
 
@@ -128,9 +128,9 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_WRAP, given.mechanism, wrapping_key, &by));
-	TRY(parameter_read_to_wrap(by->mechanism, &given, &parameter));
+	TRY(wrap_parameter_read(by->mechanism, &given, &parameter));
 	TRY(session_object(session, key_handle, CKR_KEY_HANDLE_INVALID, &key));
-	if (by->mechanism->cipher == CIPHER_KMS)
+	if (by->mechanism->does->moves_zones)
 		return session_export_zone(session, by, key, out, out_len);
 	return wrap_by(session, by, &parameter, key, out, out_len);
 }

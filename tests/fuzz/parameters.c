@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/reader.h"
+#include "mechanisms/hkdf.h"
 #include "tests/fuzz/fuzz.h"
 
 static uint8_t memory[4096];
@@ -60,7 +61,7 @@ static void read_hkdf(struct reader *reader)
 
 	const CK_MECHANISM given = {CKM_HKDF_DERIVE, &hkdf, sizeof(hkdf)};
 
-	parameter_read_hkdf(&given, &hkdf);
+	hkdf_read(&given, &hkdf);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -69,9 +70,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct mechanism *mechanism = mechanism_at(reader_u8(&reader) % mechanism_count());
 
 	log_configure(LOG_OFF, "stderr");
-	if (mechanism->parameters == PARAMETERS_GCM)
+	if (mechanism->does == &gcm_behaviour)
 		read_gcm(mechanism, &reader);
-	else if (mechanism->parameters == PARAMETERS_HKDF)
+	else if (mechanism->does == &hkdf_behaviour)
 		read_hkdf(&reader);
 	else
 		read(mechanism, reader.left.data, reader.left.len);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "mechanisms/mechanism.h"
 #include "objects/edit.h"
 #include "objects/token.h"
 #include "tests/support/sqlite_store.h"
@@ -42,7 +43,7 @@ static inline void world_open(struct world *world, const struct token_settings *
 	assert_int_equal(zones_new(&zones_settings, store_sqlite_new(store),
 				   kms_clients_new(&kms_settings), &world->zones),
 			 ZONE_OK);
-	assert_int_equal(objects_new(world->zones, &world->objects), CKR_OK);
+	assert_int_equal(objects_new(world->zones, &mechanisms_asked, &world->objects), CKR_OK);
 	assert_int_equal(tokens_new(world->objects, settings, &world->tokens), CKR_OK);
 	world->editor.objects = world->objects;
 	free(store);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "mechanisms/mechanism.h"
 #include "session/keys.h"
 #include "tests/support/judged_fips.h"
 #include "tests/support/sqlite_store.h"
@@ -107,7 +108,7 @@ void bed_start_with(unsigned lease_seconds, bool login_required)
 	settings.clock = &bed.clock.clock;
 	assert_int_equal(zones_new(&settings, store_of_bed(), clients_of_bed(), &bed.zones),
 			 ZONE_OK);
-	check(objects_new(bed.zones, &bed.objects));
+	check(objects_new(bed.zones, &mechanisms_asked, &bed.objects));
 	check(tokens_new(bed.objects, &tokens, &bed.tokens));
 	check(sessions_start(bed.objects, bed.tokens));
 	make_project();

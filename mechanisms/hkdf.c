@@ -1,0 +1,130 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HKDF; see the header. */
+#include "mechanisms/hkdf.h"
+
+#include "base/macros.h"
+#include "base/secret.h"
+#include "mechanisms/parameters.h"
+#include "objects/template.h"
+
+static bool salt_valid(const CK_HKDF_PARAMS *hkdf)
+{
+	switch (hkdf->ulSaltType) {
+	case CKF_HKDF_SALT_NULL:
+	case CKF_HKDF_SALT_KEY:
+		return true;
+	case CKF_HKDF_SALT_DATA:
+		return bytes_valid(bytes(hkdf->pSalt, hkdf->ulSaltLen));
+	default:
+		return !hkdf->bExtract; /* then nobody looks at it */
+	}
+}
+
+CK_RV hkdf_read(const CK_MECHANISM *given, CK_HKDF_PARAMS *ret_hkdf)
+{
+	CK_HKDF_PARAMS hkdf;
+
+	if (given->ulParameterLen != sizeof(hkdf) || given->pParameter == NULL)
+		return CKR_MECHANISM_PARAM_INVALID;
+	memcpy(&hkdf, given->pParameter, sizeof(hkdf));
+	if ((!hkdf.bExtract && !hkdf.bExpand) || !salt_valid(&hkdf) ||
+	    !bytes_valid(bytes(hkdf.pInfo, hkdf.ulInfoLen)))
+		return CKR_MECHANISM_PARAM_INVALID;
+	*ret_hkdf = hkdf;
+	return CKR_OK;
+}
+
+/* The structure goes its own way (hkdf_read): what most mechanisms need has no room for it. */
+static CK_RV read(const CK_MECHANISM *given, struct parameter *parameter)
+{
+	(void)given;
+	(void)parameter;
+	return CKR_MECHANISM_PARAM_INVALID;
+}
+
+const struct behaviour hkdf_behaviour = {.read = read, .wanted = "CK_HKDF_PARAMS"};
+
+void derivation_clear(struct derivation *derivation)
+{
+	secret_free(derivation->base_secret);
+	secret_free(derivation->salt_secret);
+}
+
+static CK_RV find_digest(CK_MECHANISM_TYPE type, enum digest_kind *ret_digest)
+{
+	const struct mechanism *mechanism = mechanism_find(type);
+
+	if (mechanism == NULL || mechanism->does != &digest_behaviour)
+		return CKR_MECHANISM_PARAM_INVALID;
+	*ret_digest = (enum digest_kind)mechanism->detail;
+	return CKR_OK;
+}
+
+/* RFC 5869: an extract alone gives one digest; a shorter key is its beginning. */
+static CK_RV find_len(const struct derivation *derivation, size_t len, size_t *ret_len)
+{
+	size_t size = digest_size(derivation->digest);
+	size_t max = derivation->params.bExpand ? DEK_MAX : size;
+
+	if (len == 0 && derivation->params.bExpand)
+		return CKR_TEMPLATE_INCOMPLETE;
+	if (len == 0)
+		len = size;
+	if (len > max || (derivation->params.bExpand && len > 255 * size))
+		return CKR_KEY_SIZE_RANGE;
+	*ret_len = len;
+	return CKR_OK;
+}
+
+CK_RV hkdf_begin(struct derivation *derivation, size_t wanted_len)
+{
+	TRY(find_digest(derivation->params.prfHashMechanism, &derivation->digest));
+	return find_len(derivation, wanted_len, &derivation->len);
+}
+
+CK_RV hkdf_base(struct derivation *derivation, struct objects *objects, const struct ready_key *by)
+{
+	const CK_HKDF_PARAMS *params = &derivation->params;
+
+	TRY(key_value(objects, by->object, ERROR_WRAP, &derivation->base_secret));
+	derivation->base = bytes(derivation->base_secret, by->object->value_len);
+	if (params->bExtract && params->ulSaltType == CKF_HKDF_SALT_DATA)
+		derivation->salt = bytes(params->pSalt, params->ulSaltLen);
+	return CKR_OK;
+}
+
+bool hkdf_wants_salt_key(const struct derivation *derivation)
+{
+	return derivation->params.bExtract && derivation->params.ulSaltType == CKF_HKDF_SALT_KEY;
+}
+
+/* A salt that is a key is one that derives, as the base is, with all that is asked of that.
+ * Whatever comes of both belongs where both belong, which is one zone. */
+CK_RV hkdf_salt_key(struct derivation *derivation, struct objects *objects,
+		    const struct ready_key *by, struct object *salt)
+{
+	CK_RV rv;
+
+	TRY(key_begin(salt, ERROR_WRAP));
+	TRY(key_value(objects, salt, ERROR_WRAP, &derivation->salt_secret));
+	rv = error_of_zone(object_unite(by->object, salt), ERROR_WRAP);
+	if (rv != CKR_OK)
+		return rv == CKR_KEY_NOT_WRAPPABLE ? CKR_KEY_FUNCTION_NOT_PERMITTED : rv;
+	derivation->salt = bytes(derivation->salt_secret, salt->value_len);
+	return CKR_OK;
+}
+
+CK_RV hkdf_run(const struct derivation *derivation, struct object *key)
+{
+	const CK_HKDF_PARAMS *hkdf_params = &derivation->params;
+	size_t len = hkdf_params->bExpand ? derivation->len : digest_size(derivation->digest);
+	AUTO(secret_freep) uint8_t *value = secret_new(len);
+
+	if (value == NULL)
+		return CKR_HOST_MEMORY;
+	if (!hkdf(derivation->digest, hkdf_params->bExtract, hkdf_params->bExpand, derivation->base,
+		  derivation->salt, bytes(hkdf_params->pInfo, hkdf_params->ulInfoLen), value, len))
+		return CKR_FUNCTION_FAILED;
+	return object_set_value(key, bytes(value, derivation->len));
+}
