@@ -15,6 +15,7 @@ void turn_init(struct turn *turn)
 	pthread_cond_init(&turn->free, &attributes);
 	pthread_condattr_destroy(&attributes);
 	turn->taken = false;
+	turn->waiting = 0;
 }
 
 void turn_clear(struct turn *turn)
@@ -56,9 +57,11 @@ static bool wait_until_free(struct turn *turn, unsigned wait_ms)
 
 	if (turn->taken && wait_ms > 0)
 		end = moment_in(wait_ms);
+	turn->waiting++;
 	while (turn->taken && error != ETIMEDOUT)
 		error = wait_ms == 0 ? pthread_cond_wait(&turn->free, &turn->lock)
 				     : pthread_cond_timedwait(&turn->free, &turn->lock, &end);
+	turn->waiting--;
 	return !turn->taken;
 }
 

@@ -10,11 +10,13 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct turn {
 	pthread_mutex_t lock; /* for moments */
 	pthread_cond_t free;
 	bool taken;
+	size_t waiting; /* how many wait for it */
 };
 
 void turn_init(struct turn *turn);

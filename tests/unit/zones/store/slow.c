@@ -4,8 +4,10 @@
  * goes on. Whatever waits here waits until the test lets it. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/domain/state.h"
 #include "zones/ezk/ezk.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -77,6 +79,28 @@ static enum zone_status end_waiting(struct waiter *waiter)
 	memory_open();
 	assert_int_equal(pthread_join(waiter->thread, NULL), 0);
 	return waiter->status;
+}
+
+static void *refresh_now(void *state)
+{
+	struct waiter *waiter = state;
+
+	waiter->status = zones_refresh(waiter->f->zones, true);
+	return NULL;
+}
+
+/* Until so many wait for the thread that is at the gate. */
+static void await_queue(struct zones_fixture *f, size_t waiting)
+{
+	struct turn *turn = &f->zones->changing;
+	size_t now = 0;
+
+	while (now < waiting) {
+		pthread_mutex_lock(&turn->lock);
+		now = turn->waiting;
+		pthread_mutex_unlock(&turn->lock);
+		sched_yield();
+	}
 }
 
 /* --- What goes on meanwhile */
@@ -156,6 +180,27 @@ static void a_look_that_waits_keeps_nobody_else_waiting(void **state)
 	begin_waiting(f, refresh, &waiter);
 	everything_but_the_store_goes_on(f, &work);
 	assert_int_equal(end_waiting(&waiter), ZONE_OK);
+}
+
+/* A look that begins after they came is as good as one of their own. */
+static void those_who_wait_for_a_look_share_the_next(void **state)
+{
+	FIXTURE(state);
+	struct waiter waiter, others[4];
+	size_t reads = memory_rows.reads;
+
+	fake_clock_advance(&f->clock, MEMORY_LOOK_MS + 1);
+	begin_waiting(f, refresh, &waiter);
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		others[i] = (struct waiter){.f = f, .status = ZONE_INVALID};
+		assert_int_equal(pthread_create(&others[i].thread, NULL, refresh_now, &others[i]),
+				 0);
+	}
+	await_queue(f, COUNT_OF(others));
+	assert_int_equal(end_waiting(&waiter), ZONE_OK);
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		assert_int_equal(end_waiting(&others[i]), ZONE_OK);
+	assert_int_equal(memory_rows.reads, reads + 2);
 }
 
 /* Each has a deadline of its own. */
@@ -332,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SLOW_TEST(a_write_that_waits_keeps_nobody_else_waiting),
 		SLOW_TEST(a_look_that_waits_keeps_nobody_else_waiting),
+		SLOW_TEST(those_who_wait_for_a_look_share_the_next),
 		cmocka_unit_test_setup_teardown(a_second_change_does_not_wait_for_ever, begin_hasty,
 						end),
 		SLOW_TEST(the_engine_says_how_often_it_is_asked),
