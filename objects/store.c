@@ -11,7 +11,7 @@
 #include "objects/template.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
-#include "zones/model/told.h"
+#include "zones/domain/zones.h"
 
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)
 {

@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "envelope/header.h"
 #include "tests/fuzz/fuzz.h"
+#include "zones/model/limits.h"
 #include "zones/model/record.h"
 
 static void must(bool condition)

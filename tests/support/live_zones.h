@@ -9,6 +9,7 @@
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
 #include "zones/ezk/ezks.h"
+#include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
 #include "zones/domain/state.h"
 

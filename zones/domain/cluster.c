@@ -1,11 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters: a provider and a region, equal to those of a root key. */
-#include "zones/domain/clusters.h"
 #include "base/buffer.h"
 #include "base/macros.h"
+#include "zones/domain/clusters.h"
+#include "zones/index/rules.h"
 #include "zones/kms/ask.h"
-#include "zones/model/rules.h"
+#include "zones/model/entry_make.h"
+#include "zones/model/names.h"
+#include "zones/model/refuse.h"
 
 #include <ctype.h>
 
@@ -20,7 +23,7 @@ enum zone_status cluster_make(const struct zones *zones, const struct entry *roo
 	AUTO(entry_releasep) struct entry *cluster = NULL;
 
 	TRY(label_check(ENTRY_CLUSTER, label));
-	TRY(entry_make(zones, ENTRY_CLUSTER, root_key->project, &cluster));
+	TRY(entry_make(ENTRY_CLUSTER, root_key->project, zones_now_ms(zones), &cluster));
 	cluster->of_cluster.root_key = root_key->uid;
 	if (!entry_set_text(&cluster->label, label) ||
 	    !entry_set_bytes(&cluster->id, bytes(cluster->uid.bytes, UID_SIZE)) ||

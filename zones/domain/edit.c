@@ -4,9 +4,12 @@
  * of the entry, and refused if that is not its newest state. */
 #include "base/macros.h"
 #include "zones/domain/new_zone.h"
-#include "zones/model/rules.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/token_key.h"
+#include "zones/index/rules.h"
+#include "zones/model/entry_make.h"
+#include "zones/model/names.h"
+#include "zones/model/refuse.h"
 
 #include <inttypes.h>
 
@@ -269,7 +272,7 @@ static enum zone_status decide_delete(struct changes *changes, void *state)
 	if (current->state != ENTRY_ACTIVE)
 		return ZONE_OK;
 	TRY(check_unused(changes->zones, current));
-	TRY(entry_make_pending(changes->zones, current, &edit->result));
+	TRY(entry_make_pending(current, zones_deletion_ms(changes->zones), &edit->result));
 	return changes_put(changes, edit->result);
 }
 

@@ -3,7 +3,11 @@
 /* Projects: made in a free slot; replaced by an empty one, which archives the old one whole; and
  * brought back from the archive. */
 #include "base/macros.h"
-#include "zones/model/rules.h"
+#include "zones/domain/state.h"
+#include "zones/index/rules.h"
+#include "zones/model/entry_make.h"
+#include "zones/model/names.h"
+#include "zones/model/refuse.h"
 
 static enum zone_status make(const struct zones *zones, uint32_t slot, struct bytes label,
 			     struct entry **ret_project)
@@ -11,7 +15,7 @@ static enum zone_status make(const struct zones *zones, uint32_t slot, struct by
 	AUTO(entry_releasep) struct entry *project = NULL;
 
 	TRY(label_check(ENTRY_PROJECT, label));
-	TRY(entry_make(zones, ENTRY_PROJECT, (struct uid){0}, &project));
+	TRY(entry_make(ENTRY_PROJECT, (struct uid){0}, zones_now_ms(zones), &project));
 	project->of_project.slot = slot;
 	if (!entry_set_text(&project->label, label))
 		return ZONE_NO_MEMORY;
@@ -57,7 +61,7 @@ static enum zone_status decide_replacement(struct changes *changes, void *state)
 	AUTO(entry_releasep) struct entry *old = NULL;
 
 	TRY(entry_check_current(&changes->zones->index, replacement->shown, &current));
-	TRY(entry_make_pending(changes->zones, current, &old));
+	TRY(entry_make_pending(current, zones_deletion_ms(changes->zones), &old));
 	archive->delete_after_ms = old->delete_after_ms;
 	archive->of_archive.slot = old->of_project.slot;
 	archive->of_archive.archived = old->uid;
@@ -80,7 +84,7 @@ enum zone_status zones_project_replace(struct zones *zones, struct entry *projec
 	if (project->kind != ENTRY_PROJECT)
 		return ZONE_INVALID;
 	TRY(make(zones, project->of_project.slot, label, &new));
-	TRY(entry_make(zones, ENTRY_ARCHIVE, new->uid, &archive));
+	TRY(entry_make(ENTRY_ARCHIVE, new->uid, zones_now_ms(zones), &archive));
 	replacement = (struct replacement){project, new, archive};
 	TRY(zones_change(zones, decide_replacement, &replacement));
 	*ret_project = TAKE(new);

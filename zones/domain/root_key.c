@@ -5,11 +5,14 @@
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "zones/domain/root_keys.h"
+#include "zones/ezk/ezks.h"
+#include "zones/index/rules.h"
 #include "zones/kms/ask.h"
 #include "zones/kms/canary.h"
-#include "zones/ezk/ezks.h"
-#include "zones/domain/root_keys.h"
-#include "zones/model/rules.h"
+#include "zones/model/entry_make.h"
+#include "zones/model/names.h"
+#include "zones/model/refuse.h"
 
 #include <string.h>
 
@@ -206,7 +209,7 @@ static enum zone_status make(const struct zones *zones, struct uid project, cons
 	AUTO(entry_releasep) struct entry *entry = NULL;
 	struct bytes label = name_part(name);
 
-	TRY(entry_make(zones, ENTRY_ROOT_KEY, project, &entry));
+	TRY(entry_make(ENTRY_ROOT_KEY, project, zones_now_ms(zones), &entry));
 	if (label.len == 0 || label.len > LABEL_MAX)
 		label = key_id(key->arn);
 	if (!fill(entry, key) || !entry_set_text(&entry->label, label))
@@ -250,9 +253,10 @@ enum zone_status candidate_try(struct zones *zones, struct candidate *candidate)
 {
 	AUTO(buffer_clear) struct buffer canary = {.limit = KMS_BLOB_MAX};
 	struct entry *entry = candidate->entry;
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, entry->project);
 
 	TRY(check_new(zones, entry->project, entry->of_root_key.arn));
-	TRY(canary_make(zones, entry->project, entry->of_root_key.arn, &canary));
+	TRY(canary_make(zones->clients, entry, project, &canary));
 	return entry_set_bytes(&entry->of_root_key.canary, buffer_bytes(&canary)) ? ZONE_OK
 										  : ZONE_NO_MEMORY;
 }

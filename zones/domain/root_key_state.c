@@ -6,10 +6,11 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/kms/canary.h"
-#include "zones/ezk/ezks.h"
-#include "zones/model/record.h"
 #include "zones/domain/root_keys.h"
+#include "zones/ezk/ezks.h"
+#include "zones/index/rules.h"
+#include "zones/kms/canary.h"
+#include "zones/kms/ezk_version.h"
 
 #include <stdlib.h>
 
@@ -174,6 +175,29 @@ static bool try_zones(const struct question *question, struct root_key_finding *
 	return told;
 }
 
+static struct entry *hold_root_key(struct zones *zones, struct uid project, const char *arn)
+{
+	struct entry *root_key;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	root_key = root_key_same(&zones->index, project, arn);
+	if (root_key != NULL)
+		entry_hold(root_key);
+	pthread_rwlock_unlock(&zones->lock);
+	return root_key;
+}
+
+enum zone_status root_key_ask_canary(struct zones *zones, struct uid project_uid, const char *arn,
+				     bool own_region)
+{
+	AUTO(entry_releasep) struct entry *root_key = hold_root_key(zones, project_uid, arn);
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
+
+	if (root_key == NULL)
+		return ZONE_NOT_FOUND;
+	return canary_ask(zones->clients, root_key, arn, project, own_region);
+}
+
 bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
 			struct root_key_finding *ret_finding)
 {
@@ -181,7 +205,7 @@ bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
 	const struct question question = {zones, root_key, project};
 	struct root_key_finding finding = {
-		canary_ask(zones, root_key->project, root_key->of_root_key.arn, true), 0};
+		root_key_ask_canary(zones, root_key->project, root_key->of_root_key.arn, true), 0};
 	bool told = true;
 
 	if (says_nothing(finding.status) || zone_status_is_no_of_key(finding.status))

@@ -4,10 +4,11 @@
  * `data`. */
 #include "base/free.h"
 #include "base/macros.h"
-#include "zones/kms/ask.h"
-#include "zones/ezk/ezks.h"
 #include "zones/domain/root_keys.h"
-#include "zones/model/rules.h"
+#include "zones/ezk/ezks.h"
+#include "zones/kms/ask.h"
+#include "zones/model/entry_make.h"
+#include "zones/model/refuse.h"
 
 #include <stdlib.h>
 

@@ -49,6 +49,11 @@ void root_key_hear(const struct root_key_listener *listener, enum zone_status st
 /* What a state means for who wants to use the key. */
 enum zone_status root_key_meaning(enum kms_key_state state);
 
+/* KMS: canary_ask() for a project's root key, found by its ARN. ZONE_NOT_FOUND: there is none, or
+ * it has no canary. */
+enum zone_status root_key_ask_canary(struct zones *zones, struct uid project, const char *arn,
+				     bool own_region);
+
 /* KMS: decrypts under a purpose and the caller's pairs. */
 enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *root_key,
 				      const char *purpose, const struct kms_context *context,

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/model/pins.h"
+#include "zones/model/refuse.h"
 
 #include <inttypes.h>
 

@@ -77,8 +77,3 @@ enum zone_status changes_remove(struct changes *changes, struct entry *entry);
 
 int64_t zones_now_ms(const struct zones *zones);      /* real time */
 int64_t zones_deletion_ms(const struct zones *zones); /* when the deletion window ends */
-/* Random, as uids are. ZONE_NOT_STARTED. */
-enum zone_status uid_new(struct uid *ret_uid);
-/* A rule refuses: says why, once, and returns the status. */
-enum zone_status refuse(enum zone_status status, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));

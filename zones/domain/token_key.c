@@ -4,9 +4,12 @@
 #include "zones/domain/token_key.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "zones/domain/state.h"
 #include "zones/ezk/ezk.h"
-#include "zones/model/rules.h"
-#include "zones/model/told.h"
+#include "zones/index/rules.h"
+#include "zones/model/entry_make.h"
+#include "zones/model/names.h"
+#include "zones/model/refuse.h"
 
 #include <inttypes.h>
 
@@ -191,7 +194,7 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 	AUTO(entry_releasep) struct entry *key = NULL;
 
 	TRY(find_zone(zones, project, zone_id, &zone));
-	TRY(entry_make(zones, ENTRY_KEY, project, &key));
+	TRY(entry_make(ENTRY_KEY, project, zones_now_ms(zones), &key));
 	TRY(entry_take_names(key, names));
 	key->of_key.zone = zone->of_zone.zone;
 	key->of_key.key_type = key_type;

@@ -6,12 +6,15 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "zones/kms/audit.h"
 #include "zones/domain/new_zone.h"
-#include "zones/model/record.h"
-#include "zones/model/rules.h"
 #include "zones/domain/standing.h"
-#include "zones/model/told.h"
+#include "zones/index/rules.h"
+#include "zones/kms/audit.h"
+#include "zones/kms/ezk_version.h"
+#include "zones/model/entry_make.h"
+#include "zones/model/names.h"
+#include "zones/model/record.h"
+#include "zones/model/refuse.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -75,7 +78,7 @@ enum zone_status new_zone_prepare(struct zones *zones, uint64_t id, const struct
 	uint8_t id_bytes[8];
 	struct entry *zone;
 
-	TRY(entry_make(zones, ENTRY_ZONE, new->place.project->uid, &new->zone));
+	TRY(entry_make(ENTRY_ZONE, new->place.project->uid, zones_now_ms(zones), &new->zone));
 	zone = new->zone;
 	zone->of_zone.zone = id;
 	zone->of_zone.cluster = new->place.cluster->uid;
@@ -253,4 +256,14 @@ enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 				   const struct entry_names *names, struct entry **ret_zone)
 {
 	return new_zone_create(zones, project, NULL, NULL, names, ret_zone);
+}
+
+struct zone_told zone_told(struct zones *zones, uint64_t zone)
+{
+	struct zone_told told;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	told = zone_told_in(&zones->index, zone);
+	pthread_rwlock_unlock(&zones->lock);
+	return told;
 }

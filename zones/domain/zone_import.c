@@ -5,9 +5,11 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/domain/new_zone.h"
-#include "zones/model/record.h"
-#include "zones/model/rules.h"
 #include "zones/domain/standing.h"
+#include "zones/kms/ezk_version.h"
+#include "zones/model/names.h"
+#include "zones/model/record.h"
+#include "zones/model/refuse.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>

@@ -4,7 +4,9 @@
 #include "zones/domain/zone_place.h"
 #include "base/macros.h"
 #include "zones/domain/clusters.h"
-#include "zones/model/rules.h"
+#include "zones/index/rules.h"
+#include "zones/model/names.h"
+#include "zones/model/refuse.h"
 
 void zone_place_clear(struct zone_place *place)
 {

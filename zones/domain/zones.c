@@ -5,13 +5,10 @@
 #include "base/cancel.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "crypto/crypto.h"
+#include "zones/domain/state.h"
 #include "zones/ezk/ezks.h"
 #include "zones/model/pins.h"
-#include "zones/domain/state.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { DAY_MS = 24 * 60 * 60 * 1000 };
@@ -98,25 +95,6 @@ int64_t zones_now_ms(const struct zones *zones)
 int64_t zones_deletion_ms(const struct zones *zones)
 {
 	return zones_now_ms(zones) + (int64_t)zones->settings.deletion_window_days * DAY_MS;
-}
-
-enum zone_status uid_new(struct uid *ret_uid)
-{
-	return crypto_random(ret_uid->bytes, UID_SIZE) ? ZONE_OK : ZONE_NOT_STARTED;
-}
-
-enum zone_status refuse(enum zone_status status, const char *format, ...)
-{
-	va_list arguments;
-	char *text = NULL;
-
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
-	va_end(arguments);
-	log_error("%s", text == NULL ? zone_status_text(status) : text);
-	free(text);
-	return status;
 }
 
 /* --- Looking into the store */

@@ -11,7 +11,9 @@
 #include "kms/kms.h"
 #include "zones/model/entry.h"
 #include "zones/model/limits.h"
+#include "zones/model/names.h"
 #include "zones/model/status.h"
+#include "zones/model/told.h"
 #include "zones/store/store.h"
 
 struct zones_settings {
@@ -83,14 +85,6 @@ struct entry *zones_find_uid(struct zones *zones, struct uid uid);
 /* All projects by slot; then what a project holds. `filter` fields that are set must match;
  * look-ups by label, id, uid and kind are O(1) + results. Gives an array of held entries (free()
  * it). */
-struct entry_filter {
-	struct uid project;
-	bool kinds[ENTRY_KIND_COUNT]; /* those that are looked for */
-	const struct bytes *label;
-	const struct bytes *id;
-	const struct uid *uid;
-	bool with_pending; /* also what awaits deletion */
-};
 enum zone_status zones_list_projects(struct zones *zones, struct entry ***ret_entries,
 				     size_t *ret_count);
 enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
@@ -111,30 +105,6 @@ enum zone_status zones_project_replace(struct zones *zones, struct entry *projec
 				       struct bytes label, struct entry **ret_project);
 
 /* --- Root keys */
-
-/* A number of seconds that somebody may have asked for. */
-struct wished_seconds {
-	bool named;
-	uint32_t seconds;
-};
-
-/* A yes or no that somebody may have asked for. */
-struct wished_flag {
-	bool named;
-	bool value;
-};
-
-struct entry_names {
-	struct bytes label; /* empty: a default */
-	struct bytes id;    /* empty: a default */
-	uint32_t usages;
-	struct bytes extra;
-	/* Of a new zone, for its EZK record (zones/model/limits.h): what it may never pass beside
-	 * the usages. A zone that comes with records has theirs. */
-	struct bytes limits;
-	struct wished_seconds max_lease, max_stale; /* the same; at most LEASE_BOUND_MAX */
-	struct wished_flag kept;		    /* the same: LIMIT_KEPT */
-};
 
 /* KMS: describe, trial encrypt and decrypt (purpose canary), then stored. ZONE_EXISTS (the same
  * key, however named, or the label), ZONE_TOO_MANY_ROOT_KEYS; restores one that awaits removal.
@@ -185,6 +155,8 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 				      struct bytes provider, struct bytes region,
 				      struct uid root_key, const struct entry_names *names,
 				      struct entry **ret_cluster);
+/* How messages call a zone, also one that awaits deletion. */
+struct zone_told zone_told(struct zones *zones, uint64_t zone);
 /* KMS. label: "cluster/database"; "database" (cluster "default", made on demand in the root key's
  * region, the root key being the project's only one or default_root_key, which is added on demand);
  * empty: "zone-ID". "db" and "default/db" are one name. A failure leaves nothing. ZONE_INVALID:

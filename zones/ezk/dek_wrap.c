@@ -8,6 +8,7 @@
 #include "crypto/aes.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
+#include "zones/ezk/ezk.h"
 #include "zones/model/derive.h"
 #include "zones/model/entry.h"
 

@@ -9,6 +9,7 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "zones/ezk/ezks.h"
+#include "zones/kms/ask.h"
 #include "zones/model/record.h"
 #include "zones/domain/standing.h"
 
@@ -51,6 +52,11 @@ enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 
 	return find(ezk->ezks, ezk->realm, zone, version, ret_ezk);
+}
+
+struct zone_told zone_told_by(struct ezk *ezk, uint64_t zone)
+{
+	return zone_told(ezks_zones(ezk->ezks), zone);
 }
 
 uint64_t ezk_zone(const struct ezk *ezk)

@@ -8,22 +8,7 @@
 #pragma once
 
 #include "zones/domain/zones.h"
-
-/* docs/format.md: labels of the derivation. */
-enum ezk_purpose {
-	EZK_DATA,
-	EZK_MAC,
-	EZK_RECORD,
-	EZK_DEK_WRAP,
-	EZK_TOKEN_KEY, /* those that the store keeps */
-	EZK_WRAP_KW,
-	EZK_WRAP_KWP, /* KWP and 0x210A */
-	EZK_WRAP_CBC_PAD,
-	EZK_WRAP_GCM,
-	EZK_FINGERPRINT,
-	EZK_MEMORY, /* struct kept */
-	EZK_PURPOSE_COUNT
-};
+#include "zones/model/derive.h"
 
 struct ezk; /* counted */
 
@@ -55,6 +40,8 @@ uint32_t ezk_version_number(const struct ezk *ezk);
 /* The newest state of its zone that is known, held; of a session's record set: an entry that is in
  * no index, without label and id. For zones_zone_export() and attributes. */
 struct entry *ezk_entry(struct ezk *ezk);
+/* How messages call a zone of the same store, whichever it is. */
+struct zone_told zone_told_by(struct ezk *ezk, uint64_t zone);
 /* Another version of the same zone, for unwrapping what names it (also of a session's record set).
  * No KMS. */
 enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret_ezk);

@@ -5,12 +5,11 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/kms/audit.h"
-#include "zones/kms/canary.h"
-#include "zones/ezk/ezks.h"
-#include "zones/model/record.h"
+#include "zones/domain/root_keys.h"
 #include "zones/domain/standing.h"
-#include "zones/domain/state.h"
+#include "zones/ezk/ezks.h"
+#include "zones/kms/audit.h"
+#include "zones/kms/ezk_version.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>
@@ -136,7 +135,7 @@ static enum zone_status ask_canary(void *state)
 	const struct canary *canary = state;
 	uint64_t no_count = root_lease_no_count(canary->root);
 	enum zone_status status =
-		canary_ask(canary->zones, canary->root->project, canary->root->arn, false);
+		root_key_ask_canary(canary->zones, canary->root->project, canary->root->arn, false);
 
 	if (zone_status_is_no_of_key(status))
 		ezks_hear(canary->zones->ezks, canary->root, no_count, status);

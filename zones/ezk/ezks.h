@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "zones/ezk/ezk.h"
 #include "zones/ezk/root_lease.h"
 
 struct ezks;

@@ -10,8 +10,8 @@
 #include "base/map.h"
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
+#include "zones/model/told.h"
 #include "zones/store/store.h"
-#include "zones/domain/zones.h"
 
 /* A place in a bucket, or the ring's head. */
 struct index_link {
@@ -104,6 +104,8 @@ struct entry *index_label(const struct index *index, struct uid project, enum en
 			  struct bytes label);
 /* A project is active, so that what it holds can be used. */
 bool index_project_active(const struct index *index, struct uid project);
+/* How messages call a zone, also one that awaits deletion. */
+struct zone_told zone_told_in(const struct index *index, uint64_t zone);
 /* The entry can be seen: it is not in an archived project. */
 bool index_is_visible(const struct index *index, const struct entry *entry);
 

@@ -9,7 +9,6 @@
 #include "zones/kms/ask_told.h"
 #include "zones/kms/audit.h"
 #include "zones/model/limits.h"
-#include "zones/model/told.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/kms/ask.h"
-#include "zones/model/rules.h"
+#include "zones/model/refuse.h"
 
 static const char canary_text[] = "cmek:canary";
 
@@ -44,59 +44,42 @@ static enum zone_status decrypt(const struct ask *ask, struct bytes canary)
 	return ZONE_OK;
 }
 
-static struct ask ask_for(const struct zones *zones, const char *arn,
-			  const struct canary_context *context, struct uid project_uid,
-			  const struct entry *project)
+static struct ask ask_for(struct kms_clients *clients, const struct entry *root_key,
+			  const struct entry *project, const struct canary_context *context)
 {
 	return (struct ask){
-		.clients = zones->clients,
-		.key = arn,
+		.clients = clients,
+		.key = root_key->of_root_key.arn,
 		.context = &context->context,
 		.project = entry_label(project),
-		.project_id = project_uid,
+		.project_id = root_key->project,
 	};
 }
 
-enum zone_status canary_make(struct zones *zones, struct uid project_uid, const char *arn,
-			     struct buffer *ret_canary)
+enum zone_status canary_make(struct kms_clients *clients, const struct entry *root_key,
+			     const struct entry *project, struct buffer *ret_canary)
 {
-	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
 	AUTO(context_clear) struct canary_context context = {0};
-	struct ask ask = ask_for(zones, arn, &context, project_uid, project);
+	struct ask ask = ask_for(clients, root_key, project, &context);
 
 	ask.own_region = true;
-	TRY(context_init(&context, project_uid));
+	TRY(context_init(&context, root_key->project));
 	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
 	if (ret_canary->failed)
 		return ZONE_KMS_BAD_ANSWER;
 	return decrypt(&ask, buffer_bytes(ret_canary));
 }
 
-/* --- Asking */
-
-static struct entry *hold_root_key(struct zones *zones, struct uid project, const char *arn)
+enum zone_status canary_ask(struct kms_clients *clients, const struct entry *root_key,
+			    const char *arn, const struct entry *project, bool own_region)
 {
-	struct entry *root_key;
-
-	pthread_rwlock_rdlock(&zones->lock);
-	root_key = root_key_same(&zones->index, project, arn);
-	if (root_key != NULL)
-		entry_hold(root_key);
-	pthread_rwlock_unlock(&zones->lock);
-	return root_key;
-}
-
-enum zone_status canary_ask(struct zones *zones, struct uid project_uid, const char *arn,
-			    bool own_region)
-{
-	AUTO(entry_releasep) struct entry *root_key = hold_root_key(zones, project_uid, arn);
-	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, project_uid);
 	AUTO(context_clear) struct canary_context context = {0};
-	struct ask ask = ask_for(zones, arn, &context, project_uid, project);
+	struct ask ask = ask_for(clients, root_key, project, &context);
 
-	if (root_key == NULL || root_key->of_root_key.canary.len == 0)
+	if (root_key->of_root_key.canary.len == 0)
 		return ZONE_NOT_FOUND;
+	ask.key = arn;
 	ask.own_region = own_region;
-	TRY(context_init(&context, project_uid));
+	TRY(context_init(&context, root_key->project));
 	return decrypt(&ask, root_key->of_root_key.canary);
 }

@@ -7,13 +7,18 @@
  */
 #pragma once
 
-#include "zones/domain/state.h"
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
+
+struct kms_clients;
+
+/* For both: `project` is the root key's, for messages; NULL: it is not there any more. */
 
 /* KMS: encrypts and decrypts, which shows both rights; what was encrypted is the canary. The key
  * shows it itself, in its own region: a related one's yes would let one in that is disabled. */
-enum zone_status canary_make(struct zones *zones, struct uid project, const char *arn,
-			     struct buffer *ret_canary);
-/* KMS: decrypts the canary of the project's root key, by that key or, unless it is about this very
- * key, a related multi-Region key. ZONE_NOT_FOUND: it has none. */
-enum zone_status canary_ask(struct zones *zones, struct uid project, const char *arn,
-			    bool own_region);
+enum zone_status canary_make(struct kms_clients *clients, const struct entry *root_key,
+			     const struct entry *project, struct buffer *ret_canary);
+/* KMS: decrypts the root key's canary, by `arn`, which names the same key, or, unless it is about
+ * this very key, a related multi-Region key. ZONE_NOT_FOUND: it has none. */
+enum zone_status canary_ask(struct kms_clients *clients, const struct entry *root_key,
+			    const char *arn, const struct entry *project, bool own_region);

@@ -3,7 +3,24 @@
 /* The keys derived from an EZK, one for each purpose (docs/format.md, "Key derivation"). */
 #pragma once
 
-#include "zones/ezk/ezk.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* docs/format.md: labels of the derivation. */
+enum ezk_purpose {
+	EZK_DATA,
+	EZK_MAC,
+	EZK_RECORD,
+	EZK_DEK_WRAP,
+	EZK_TOKEN_KEY, /* those that the store keeps */
+	EZK_WRAP_KW,
+	EZK_WRAP_KWP, /* KWP and 0x210A */
+	EZK_WRAP_CBC_PAD,
+	EZK_WRAP_GCM,
+	EZK_FINGERPRINT,
+	EZK_MEMORY, /* struct kept */
+	EZK_PURPOSE_COUNT
+};
 
 enum { EZK_SIZE = 32, FINGERPRINT_SIZE = 16 };
 

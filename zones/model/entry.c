@@ -7,6 +7,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
+const char *entry_kind_word(enum entry_kind kind)
+{
+	static const char *const words[] = {"project",	"root key",  "cluster",
+					    "database", "token key", "archive"};
+
+	return words[kind];
+}
+
 static void bytes_free(struct bytes *bytes)
 {
 	free((void *)(uintptr_t)bytes->data);

@@ -20,6 +20,8 @@ enum entry_kind {
 	ENTRY_ARCHIVE,
 	ENTRY_KIND_COUNT
 };
+/* "root key", "database" …: for messages. */
+const char *entry_kind_word(enum entry_kind kind);
 enum entry_state { ENTRY_ACTIVE = 1, ENTRY_PENDING_DELETION = 3 };
 
 enum {
@@ -149,3 +151,13 @@ static inline bool uid_equal(struct uid a, struct uid b)
 {
 	return memcmp(a.bytes, b.bytes, UID_SIZE) == 0;
 }
+
+/* Which entries of a project are looked for: fields that are set must match. */
+struct entry_filter {
+	struct uid project;
+	bool kinds[ENTRY_KIND_COUNT]; /* those that are looked for */
+	const struct bytes *label;
+	const struct bytes *id;
+	const struct uid *uid;
+	bool with_pending; /* also what awaits deletion */
+};

@@ -7,8 +7,8 @@
 #include "base/macros.h"
 #include "base/map.h"
 #include "zones/model/entry.h"
+#include "zones/model/names.h"
 #include "zones/model/record.h"
-#include "zones/model/rules.h"
 
 #include <stdlib.h>
 

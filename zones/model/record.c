@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/reader.h"
+#include "zones/model/limits.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>

@@ -3,6 +3,7 @@
 /* Record sets: all versions of a zone's EZK together, as C_WrapKey gives them. */
 #include "base/macros.h"
 #include "base/reader.h"
+#include "zones/model/limits.h"
 #include "zones/model/record.h"
 
 #include <stdlib.h>

@@ -21,7 +21,7 @@ enum zone_status {
 	ZONE_PENDING_DELETION,
 	ZONE_DELETED,		  /* for good: the store has its tombstone */
 	ZONE_INVALID,		  /* an id, number, record or blob that is malformed */
-	ZONE_INVALID_NAME,	  /* a label that is no name (zones/model/rules.h) */
+	ZONE_INVALID_NAME,	  /* a label that is no name (zones/model/names.h) */
 	ZONE_FENCED,		  /* a version below the zone's minimum */
 	ZONE_IMPORTED,		  /* an imported zone decrypts only */
 	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record, or tag of a token key */

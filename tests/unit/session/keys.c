@@ -6,6 +6,7 @@
 #include "crypto/digest.h"
 #include "tests/support/session_fixture.h"
 #include "tests/support/values.h"
+#include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
 #include "zones/domain/state.h"
 

@@ -3,10 +3,10 @@
 /* Rows of the store become entries. */
 #include "base/macros.h"
 #include "base/name.h"
+#include "zones/model/limits.h"
 #include "zones/model/record.h"
-#include "zones/model/rules.h"
-#include "zones/store/sqlite/sqlite.h"
 #include "zones/model/told.h"
+#include "zones/store/sqlite/sqlite.h"
 
 #include <stdlib.h>
 

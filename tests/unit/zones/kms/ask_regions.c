@@ -13,6 +13,7 @@
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
 #include "zones/kms/canary.h"
+#include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
 
 #define MRK	":111122223333:key/mrk-44444444444444444444444444444444"
@@ -146,17 +147,21 @@ static void what_a_replica_wraps_is_stored_under_the_key_s_own_name(void **state
 
 static void a_key_shows_that_it_works_in_its_own_region(void **state)
 {
-	struct zones zones = {.clients = f.clients};
 	AUTO(buffer_clear) struct buffer canary = {0};
-	struct uid project = {{1}};
+	char arn[] = HOME;
+	const struct entry root_key = {
+		.kind = ENTRY_ROOT_KEY,
+		.project = {{1}},
+		.of_root_key = {.arn = arn},
+	};
 
 	(void)state;
 	answers(HOME, KMS_UNAVAILABLE);
-	assert_int_equal(canary_make(&zones, project, HOME, &canary), ZONE_KMS_UNAVAILABLE);
+	assert_int_equal(canary_make(f.clients, &root_key, NULL, &canary), ZONE_KMS_UNAVAILABLE);
 	assert_int_equal(fake_kms_calls(&f.kms, FAKE_ENCRYPT), 1);
 	answers(HOME, KMS_OK);
 	fake_clock_advance(&f.clock, SILENCE_MS);
-	assert_int_equal(canary_make(&zones, project, HOME, &canary), ZONE_OK);
+	assert_int_equal(canary_make(f.clients, &root_key, NULL, &canary), ZONE_OK);
 }
 
 static void a_description_is_of_the_key_that_is_named(void **state)

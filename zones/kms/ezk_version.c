@@ -1,8 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making and opening the versions of an EZK, by the KMS. */
+/* What is stored is bound to the EZK by the encryption context and by a MAC. */
+#include "zones/kms/ezk_version.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/secret.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "zones/model/record.h"

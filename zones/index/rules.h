@@ -1,0 +1,22 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules about what the index holds. They read it: for use inside a transaction, or with struct
+ * zones's lock held for reading. Each refusal is logged here. */
+#pragma once
+
+#include "zones/index/index.h"
+
+/* ZONE_EXISTS: another active entry has the label; for zones, "db" and "default/db" are the same.
+ * `entry`: whose label it is to be (its kind, project, uid and state count). */
+enum zone_status label_check_free(const struct index *index, const struct entry *entry);
+/* The entry in the index now; ZONE_CONFLICT: it has changed since `entry`; ZONE_NOT_FOUND: it, or
+ * its project, is gone. Borrowed. */
+enum zone_status entry_check_current(const struct index *index, const struct entry *entry,
+				     struct entry **ret_current);
+/* ZONE_NOT_FOUND: no such project, or it is archived. */
+enum zone_status project_check(const struct index *index, struct uid project);
+
+/* The same key among a project's, also one that awaits removal; NULL: none. Borrowed. */
+struct entry *root_key_same(const struct index *index, struct uid project, const char *arn);
+/* Root keys of a project that count. */
+size_t root_key_count(const struct index *index, struct uid project);

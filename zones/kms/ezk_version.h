@@ -1,0 +1,70 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Versions of an EZK, made and opened by the KMS. What is made is written by zones/model/record.h.
+ */
+#pragma once
+
+#include "zones/kms/ask.h"
+#include "zones/model/derive.h"
+#include "zones/model/entry.h"
+#include "zones/model/limits.h"
+
+/* What an EZK is bound to, in the KMS (encryption context) and by its MAC. */
+struct ezk_identity {
+	struct uid project;
+	struct uid cluster;
+	uint64_t zone;
+	uint32_t version;
+	struct lease_bounds lease;
+};
+
+/* The encryption context of an EZK, purpose `ezk`. Points into itself: don't copy it. */
+struct ezk_context {
+	char project[2 * UID_SIZE + 1];
+	char cluster[2 * UID_SIZE + 1];
+	char zone[21];
+	char version[11];
+	char max_lease[11];
+	char max_stale[11];
+	struct kms_pair pairs[7];
+	struct kms_context context;
+};
+void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity *identity);
+
+struct ezk_seal {
+	struct ezk_identity identity;
+	uint32_t greatest_usages;
+	struct bytes limits; /* borrowed; those of leases, and `kept`, are put behind them */
+	bool kept;	     /* the record is for its store alone (LIMIT_KEPT) */
+	int64_t created_ms;
+	bool from_kms;	    /* the key is drawn by GenerateDataKey, not by our own CSPRNG */
+	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */
+};
+
+/* KMS: makes a version under the root key `ask->key` (an ARN), with its one wrap, MAC and
+ * fingerprint. The plaintext is not given out: the first use decrypts it, which shows that the
+ * right to do so is there and that what was stored opens. ZONE_INVALID: the limits are malformed,
+ * or more than LIMITS_MAX. */
+enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *seal,
+				  struct ezk_version *ret_version);
+
+/*
+ * KMS: the EZK, by any of its wraps (in their order; `ask->key` and context are not looked at); 32
+ * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT, as where those of
+ * leases are missing; and then the limits: ZONE_RECORD_NEWER. If none opens, an explicit no of any
+ * of them is the answer. AND wraps are reserved: ZONE_INVALID.
+ */
+enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
+				  const struct ezk_version *version,
+				  uint8_t ret_ezk[static EZK_SIZE]);
+/* KMS: the same by one wrap. */
+enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
+			       const struct ezk_version *version, const struct wrap *wrap,
+			       uint8_t ret_ezk[static EZK_SIZE]);
+/* And the rule among wraps alone: `open` is called for one after the other until it opens. `ask`
+ * says whose record it is. */
+typedef enum zone_status ezk_open_by(void *state, const struct ezk_version *version,
+				     const struct wrap *wrap, uint8_t ret_ezk[static EZK_SIZE]);
+enum zone_status ezk_version_by_any(const struct ask *ask, uint64_t zone,
+				    const struct ezk_version *version, ezk_open_by *open,
+				    void *state, uint8_t ret_ezk[static EZK_SIZE]);
