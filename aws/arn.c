@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of an ARN, and what stands in them. */
+/* The parts of an ARN, and what they may contain. */
 #include "aws/arn.h"
 
 #define DIGITS "0123456789"
@@ -9,7 +9,7 @@
 
 enum { UUID_TEXT = 36 };
 
-/* Up to the colon, which is swallowed. */
+/* Up to the colon, which is consumed. */
 static bool take_part(struct bytes *left, struct bytes *ret_part)
 {
 	const uint8_t *colon = left->len == 0 ? NULL : memchr(left->data, ':', left->len);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Amazon Resource Names ("Amazon Resource Names", AWS General Reference): their parts, and what may
- * stand in these. Nobody is asked. */
+/* Amazon Resource Names ("Amazon Resource Names", AWS General Reference): their parts, and what
+ * these may contain. Checks the text only. */
 #pragma once
 
 #include "base/bytes.h"

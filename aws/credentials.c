@@ -35,7 +35,7 @@ static bool is_word(const char *text, const char *forbidden)
 	return true;
 }
 
-/* What is wrong with a text of which AWS takes only words. */
+/* What is wrong with a text that AWS only allows to be a word. */
 static const char *strangeness(const char *text)
 {
 	bool framed = byte_is_blank((uint8_t)text[0]) ||
@@ -75,7 +75,7 @@ enum kms_status credentials_check(struct credentials *credentials, struct kms_re
 	return KMS_OK;
 }
 
-/* What stays what it is to who wanted credentials. */
+/* Statuses that the caller who wanted credentials gets unchanged. */
 static const bool outages[KMS_STATUS_COUNT] = {
 	[KMS_THROTTLED] = true,
 	[KMS_UNAVAILABLE] = true,

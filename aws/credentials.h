@@ -24,7 +24,7 @@ struct credentials {
 	unsigned references;	/* of the chain */
 };
 void credentials_clear(struct credentials *credentials);
-/* What could not be taken in for want of memory; it is then no fault of the source's. */
+/* Whether memory ran out while taking them in; then the source is not at fault. */
 static inline bool credentials_lack_memory(const struct credentials *credentials)
 {
 	return credentials->access_key_id.failed || credentials->secret_access_key.failed ||
@@ -33,28 +33,28 @@ static inline bool credentials_lack_memory(const struct credentials *credentials
 }
 bool credentials_equal(const struct credentials *a, const struct credentials *b);
 /* Ends each text, so that many threads may read it. KMS_NO_CREDENTIALS: incomplete, or with
- * characters that none of AWS's has, as the line break that `echo` leaves behind a secret: AWS
+ * characters that AWS never uses, such as the line break that `echo` leaves after a secret: AWS
  * would only say that the signature is wrong. */
 enum kms_status credentials_check(struct credentials *credentials, struct kms_report *report);
 /* For "it gave …". */
 extern const char credentials_bad_end[];
 
 /*
- * What a source answers where it asked somebody in vain, logged: "WHO: what the report says". An
- * outage stays one; a refusal by AWS (`by_aws`) too; anything else is KMS_NO_CREDENTIALS, never
+ * The status of a source whose request failed, logged: "WHO: what the report says". An outage stays
+ * an outage, and a refusal by AWS (`by_aws`) a refusal; anything else is KMS_NO_CREDENTIALS, never
  * "not set up" or something about a key.
  */
 enum kms_status credentials_not_given(const char *who, bool by_aws, enum kms_status status,
 				      struct kms_report *report);
 
-/* What sources may look at, for one fetch. */
+/* What sources may use for one fetch. */
 struct credentials_place {
 	const struct aws_settings *settings; /* with their clock */
 	const struct environment *environment;
 	const struct aws_world
 		*world;		      /* http and sleep are set; for sources that ask an endpoint */
 	_Atomic int64_t *sts_skew_ms; /* STS's clock minus ours, as far as it is known */
-	const char *region;	      /* of who asks: STS is asked there if none is set; or NULL */
+	const char *region;	      /* the caller's: STS is asked there if none is set; or NULL */
 	struct moment deadline;	      /* no source works longer */
 };
 
@@ -75,7 +75,7 @@ extern const struct credentials_source credentials_web_identity;
 extern const struct credentials_source credentials_container;
 extern const struct credentials_source credentials_imds;
 
-/* The environment's keys, whether or not a profile is configured; KMS_NOT_FOUND: none. */
+/* The environment's keys, whether or not a profile is configured; KMS_NOT_FOUND: there are none. */
 enum kms_status credentials_from_environment(const struct credentials_place *place,
 					     struct kms_report *report,
 					     struct credentials *ret_credentials);
@@ -83,21 +83,22 @@ enum kms_status credentials_from_environment(const struct credentials_place *pla
 enum kms_status credentials_from_container(const struct credentials_place *place,
 					   struct kms_report *report,
 					   struct credentials *ret_credentials);
-/* Of the instance, as a profile asks; KMS_NOT_FOUND: its metadata service is switched off. */
+/* The instance's, when a profile asks for them; KMS_NOT_FOUND: its metadata service is switched
+ * off. */
 enum kms_status credentials_from_imds(const struct credentials_place *place,
 				      struct kms_report *report,
 				      struct credentials *ret_credentials);
-/* Of the role, by the token in a file. Session name and duration: NULL, as usual. */
+/* Of the role, by the token in a file. Session name and duration: NULL means the default. */
 enum kms_status credentials_from_web_identity(const struct credentials_place *place,
 					      const char *role, const char *token_file,
 					      const char *session_name, const char *duration,
 					      struct kms_report *report,
 					      struct credentials *ret_credentials);
-/* By the program that a line of text names (profile key credential_process). */
+/* From the program that a line of text names (profile key credential_process). */
 enum kms_status credentials_from_process(const struct credentials_place *place, const char *line,
 					 struct kms_report *report,
 					 struct credentials *ret_credentials);
-/* By IAM Identity Center, as the profile says. */
+/* From IAM Identity Center, as the profile says. */
 struct profile;
 enum kms_status credentials_from_sso(const struct credentials_place *place,
 				     const struct profile *profile, struct kms_report *report,

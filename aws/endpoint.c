@@ -66,7 +66,7 @@ static const struct partition *partition_of(const char *region)
 	return partition;
 }
 
-/* Finds the address that is set in place of AWS's own; appended to `url`. */
+/* Finds an address that is set in place of AWS's own; appended to `url`. */
 static const char *find_set_address(const struct service *service,
 				    const struct aws_settings *settings,
 				    const struct environment *environment,

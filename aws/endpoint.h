@@ -1,7 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a region's services are: AWS's host names, and the settings that put another address in
- * place. */
+/* Where a region's services are: AWS's host names, and the settings that replace them. */
 #pragma once
 
 #include "aws/profile.h"
@@ -24,16 +23,17 @@ void endpoint_clear(struct endpoint *endpoint);
  * alone), AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's services section, the
  * profile's endpoint_url (AWS SDKs and Tools Reference Guide, "Service-specific endpoints"); else
  * by region, FIPS and dual-stack settings. KMS_MISCONFIGURED: http to a host that is not loopback,
- * FIPS or dual-stack together with an address, a URL that is none, a region that is none.
+ * FIPS or dual-stack together with an address, an invalid URL, an invalid region.
  */
 enum kms_status endpoint_find(enum aws_service service, const struct aws_settings *settings,
 			      const struct environment *environment, const struct profile *profile,
 			      const char *region, struct kms_report *report,
 			      struct endpoint *endpoint);
 
-/* An address that is no service's of AWS: http://… and https://… of any host. False: not that. */
+/* The address of something that is not an AWS service: http://… or https://… of any host. False:
+ * invalid. */
 bool endpoint_take(const char *url, struct endpoint *endpoint);
-/* An address that is none as it may be told: without what stands before '@', perhaps a password. */
+/* An invalid address as it may be shown: without the part before '@', which may be a password. */
 const char *endpoint_told(const char *url);
 /* 127.0.0.0/8, [::1] or localhost: what never leaves the machine. `host` may have a port. */
 bool endpoint_is_loopback(struct bytes host);

@@ -76,7 +76,7 @@ static bool grow(struct aws_file *file)
 /* How the names of other sections than [default] and the credentials file's begin. */
 static const char *const kinds[] = {"profile", "sso-session", "services"};
 
-/* The name of a section [KIND NAME]; NULL: it is not of a kind. */
+/* The name of a section [KIND NAME]; NULL: it has no kind. */
 static const char *name_after_kind(const char *section, size_t *ret_kind_len)
 {
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
@@ -92,8 +92,8 @@ static const char *name_after_kind(const char *section, size_t *ret_kind_len)
 	return NULL;
 }
 
-/* The section as it is looked for, "KIND NAME" with one blank and without quotes, for there may be
- * any number of blanks and tabs between the two, and the name may be quoted. */
+/* The section in the form that is looked up, "KIND NAME" with one blank and without quotes, since
+ * there may be any number of blanks and tabs between the two, and the name may be quoted. */
 static size_t keep_section(struct aws_file *file, const char *section)
 {
 	size_t at = file->pool.len, kind_len = 0, len;
@@ -145,7 +145,7 @@ static enum kms_status parse(struct aws_file *file, struct bytes text, struct km
 			buffer_text(&file->path), line);
 }
 
-/* No such file, or a default one in a home that is not ours to see. */
+/* There is no such file, or it is a default one in a home folder that we may not read. */
 static bool is_absent(int error, bool given)
 {
 	return error == ENOENT || error == ENOTDIR || (!given && error == EACCES);
@@ -173,8 +173,8 @@ static const char *text_at(const struct aws_file *file, size_t at)
 	return (const char *)file->pool.data + at;
 }
 
-/* Compared in two parts, so that looking needs no memory: a setting that is not found for want of
- * it would have another one, or another identity, count. */
+/* Compared in two parts, so that looking needs no memory: if a lack of memory hid a setting,
+ * another setting, or another identity, would be used. */
 static bool is_section(const struct aws_file *file, const struct aws_line *line, const char *kind,
 		       const char *name)
 {

@@ -5,9 +5,9 @@
 
 #include "aws/profile.h"
 
-/* Expands "~/" of the path. Missing: no lines. `given` says that somebody named the file: then one
- * that can't be opened is KMS_MISCONFIGURED; the default one of a home that is closed to us is not.
- */
+/* Expands "~/" of the path. A missing file has no lines. `given`: the file was named explicitly; if
+ * it can't be opened, that is KMS_MISCONFIGURED. A default file in a home folder that we may not
+ * read is not an error. */
 enum kms_status aws_file_read(struct aws_file *file, const char *path, bool given, const char *home,
 			      struct kms_report *report);
 void aws_file_clear(struct aws_file *file);

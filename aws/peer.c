@@ -19,7 +19,7 @@ static const char *text_of(const struct buffer *buffer)
 	return (const char *)buffer->data;
 }
 
-/* OpenSSL reads it, and would wait for who may write into a pipe. */
+/* OpenSSL reads it, and would wait for a pipe's writer. */
 static enum kms_status find_ca_bundle(struct peer *peer, const struct aws_settings *settings,
 				      const struct environment *environment,
 				      const struct profile *profile, struct kms_report *report)
@@ -52,7 +52,7 @@ static bool find_proxy(struct peer *peer, const struct environment *environment)
 	return buffer_text(&peer->proxy) != NULL;
 }
 
-/* As AWS's tools name them; all are retry.h's here. */
+/* As AWS's tools name them; here all of them are the mode of retry.h. */
 static const char *const retry_modes[] = {"standard", "adaptive", "legacy"};
 
 static enum kms_status check_retry_mode(const struct environment *environment,
@@ -204,7 +204,7 @@ static bool sign(struct peer *peer, const struct clock *clock, const struct peer
 	return put_signature(peer, request, parcel);
 }
 
-/* No header of those that are signed: a proxy may change it on the way. */
+/* This header is not signed: a proxy may change it on the way. */
 static void put_agent(struct parcel *parcel, const char *remark)
 {
 	bool remarks = remark != NULL && *remark != 0;

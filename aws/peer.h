@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A service of AWS at its endpoint: requests to it, signed or not, its clock, and how much
- * repeating it bears. */
+/* A service of AWS at its endpoint: requests to it, signed or not, its clock, and how many retries
+ * it allows. */
 #pragma once
 
 #include "aws/arn.h"
@@ -20,22 +20,22 @@ struct peer {
 	unsigned max_attempts;	 /* of one request, the first included */
 	struct sigv4_cache signing_key;
 	struct retry_bucket bucket;
-	_Atomic int64_t skew_ms; /* its clock minus ours, where it minded */
+	_Atomic int64_t skew_ms; /* its clock minus ours, where it objected */
 };
 
 /* Zero state first. Where the service is, by which proxy, what it is trusted by and how often it is
  * asked: endpoint_find(), proxy_find(), ca_bundle, max_attempts and retry_mode (AWS SDKs and Tools
  * Reference Guide, "Retry behavior"; every mode is retry.h's here). KMS_MISCONFIGURED: one of them
- * is none. */
+ * is invalid. */
 enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
 			  const struct aws_settings *settings,
 			  const struct environment *environment, const struct profile *profile,
 			  struct kms_report *report);
-/* The same by files that are read for it. A region that is too long is none. */
+/* The same, for files that have been read already. A region that is too long is invalid. */
 enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
 			  const struct credentials_place *place, struct kms_report *report);
-/* A place that is no service's, for unsigned requests: metadata and containers, which no proxy can
- * reach in our name, nor should see. KMS_MISCONFIGURED: not an address. */
+/* An address that is not an AWS service's, for unsigned requests: metadata and containers, which a
+ * proxy can't reach for us, and should not see. KMS_MISCONFIGURED: not an address. */
 enum kms_status peer_init_address(struct peer *peer, const char *url, unsigned max_attempts,
 				  struct kms_report *report);
 void peer_clear(struct peer *peer);
@@ -57,13 +57,13 @@ struct peer_request {
 	unsigned connect_timeout_ms, timeout_ms;
 };
 
-/* One attempt. KMS_OK: *ret_result and the answer say what came of it. */
+/* One attempt. KMS_OK: *ret_result and the answer tell the outcome. */
 enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
 			  const struct clock *clock, const struct peer_request *request,
 			  struct http_answer *answer, enum http_result *ret_result);
 
 /* After a RETRY_CLOCK: true if the answer's date shows that our clock is over four minutes off what
- * was signed; the difference is kept, the request worth signing again. */
+ * was signed; the difference is kept, and the request should be signed again. */
 bool peer_adjust_clock(struct peer *peer, const struct clock *clock,
 		       const struct http_answer *answer);
 /* The server's time minus ours by an answer's Date header; 0 if it has none, or less than four

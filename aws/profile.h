@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The profile of AWS's shared config and credentials files that is in force. What it says is read
- * here; what it means is for aws/credentials/profile.c and endpoint.c.
+ * The profile of AWS's shared config and credentials files that is in force. It is read here;
+ * aws/credentials/profile.c and endpoint.c interpret it.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct profile {
 };
 
 /* Zero state first. A missing file is empty; one that can't be read or is not INI is
- * KMS_MISCONFIGURED. Whether a named profile exists is the caller's to judge. */
+ * KMS_MISCONFIGURED. The caller decides whether a named profile must exist. */
 enum kms_status profile_load(const struct aws_settings *settings,
 			     const struct environment *environment, struct kms_report *report,
 			     struct profile *profile);
@@ -42,7 +42,7 @@ const char *profile_credentials(const struct profile *profile, const char *key);
 const char *profile_config(const struct profile *profile, const char *key);
 /* From the credentials file, else from the config file. */
 const char *profile_get(const struct profile *profile, const char *key);
-/* Looks at another profile of the same files from now on. False: no memory. */
+/* Switches to another profile of the same files. False: no memory. */
 bool profile_select(struct profile *profile, const char *name);
 /* A value of another kind of section of the config file, [KIND NAME], as [sso-session NAME]. NULL:
  * not there, or empty. Borrowed. */

@@ -29,7 +29,7 @@ static void put_lower(struct buffer *out, const char *name)
 		buffer_put_u8(out, (uint8_t)tolower((unsigned char)*name));
 }
 
-/* Without white space at the ends, runs of it inside become one space. */
+/* Drops white space at the ends; runs of it inside become one space. */
 static void put_collapsed(struct buffer *out, const char *value)
 {
 	static const char space[] = " \t\r\n";
@@ -46,7 +46,7 @@ static void put_collapsed(struct buffer *out, const char *value)
 	}
 }
 
-/* By name; equal names in the order in which they are sent, which their place in memory tells. */
+/* By name; equal names stay in the order in which they are sent, which their addresses show. */
 static int by_name(const void *a, const void *b)
 {
 	const struct http_header *x = *(const struct http_header *const *)a;
@@ -171,7 +171,7 @@ void sigv4_cache_clear(struct sigv4_cache *cache)
 	wipe(cache->key, sizeof(cache->key));
 }
 
-/* The key for this identity and day, kept or new. */
+/* The key for this identity and day, cached or new. */
 static bool cached_key(struct sigv4_cache *cache, const struct sigv4_identity *identity,
 		       const struct sigv4_scope *scope, uint8_t ret_key[static SIGV4_KEY])
 {

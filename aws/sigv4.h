@@ -21,7 +21,7 @@ struct sigv4_scope {
 	const char *service;
 };
 
-/* Who signs. Borrowed; the number changes whenever the secret does (for the cache of keys). */
+/* The signer. Borrowed; the number changes whenever the secret does (for the cache of keys). */
 struct sigv4_identity {
 	const char *access_key_id;
 	struct bytes secret;
@@ -54,7 +54,7 @@ bool sigv4_sign(const struct sigv4_identity *identity, const struct sigv4_scope 
 		const struct sigv4_request *request, struct sigv4_cache *cache,
 		struct buffer *ret_authorization);
 
-/* The three stages, apart for the published vectors; sigv4_sign is all of them. */
+/* The three stages, separate for the published vectors; sigv4_sign does all of them. */
 bool sigv4_canonical(const struct sigv4_request *request, struct buffer *ret_canonical,
 		     struct buffer *ret_signed_headers);
 bool sigv4_string_to_sign(struct bytes canonical, const struct sigv4_scope *scope,

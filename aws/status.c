@@ -110,9 +110,9 @@ bool status_is_of_key(const char *type)
 	return false;
 }
 
-/* In which state a key is, where the KMS has one type for several: what its text says after the
- * key's ARN, which has no spaces. DisabledException may come for a key that is pending deletion
- * (AWS KMS Developer Guide, "Key states"). */
+/* In which state a key is, where the KMS has one type for several states: the words after the key's
+ * ARN, which has no spaces, tell. DisabledException may also come for a key that is pending
+ * deletion (AWS KMS Developer Guide, "Key states"). */
 static const struct {
 	const char *text;
 	enum kms_status status;
@@ -133,7 +133,7 @@ static enum kms_status with_state(enum kms_status status, const char *message)
 	return status;
 }
 
-/* 501 and those from 505 on say that it would be the same the next time. */
+/* 501 and those from 505 on mean that the next attempt would fail in the same way. */
 static struct status_rule judge_http(unsigned http_status, bool typed)
 {
 	bool passes = http_status <= 504 && http_status != 501;
@@ -215,7 +215,7 @@ bool status_read_error(const struct http_answer *answer, struct kms_report *repo
 	return !no_memory;
 }
 
-/* Faults of the way: none of them is a no. */
+/* Failures on the way: none of them is a no. */
 static const struct {
 	enum kms_status status;
 	enum retry_kind retry;

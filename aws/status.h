@@ -34,13 +34,13 @@ void status_type_name(const char *type, char *ret_name, size_t size);
  */
 bool status_read_error(const struct http_answer *answer, struct kms_report *report);
 
-/* What an answer, or none, means; fills the report (not NULL), request id included; logs nothing.
- */
+/* The meaning of an answer, or of its absence; fills the report (not NULL), request id included;
+ * logs nothing. */
 struct status_rule status_judge(enum http_result result, const struct http_answer *answer,
 				struct kms_report *report);
 
-/* A type of an outage that is about one key, as far as one can know: the key store or the external
- * key manager behind it; that does not say that the KMS is silent for others. */
+/* A type of an outage that concerns one key, as far as can be known: the key store or the external
+ * key manager behind it fails; the KMS may well answer for other keys. */
 bool status_is_of_key(const char *type);
 
 /* The rows that status_find() looks through, for docs/errors.md and its test. */

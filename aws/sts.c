@@ -19,8 +19,8 @@ struct query {
 	const char *action;
 	struct peer peer;
 	struct buffer form;
-	const struct sts_token *token; /* NULL: none goes along */
-	size_t before_token;	       /* so much of the form */
+	const struct sts_token *token; /* NULL: there is none */
+	size_t before_token;	       /* length of the form without it */
 	bool token_failed;	       /* and has been told */
 	struct http_answer answer;
 };
@@ -93,7 +93,7 @@ static bool take(const struct query *query, const char *name, struct buffer *ret
 	return xml_find(buffer_bytes(&query->answer.body), name, ret_text) && ret_text->len > 0;
 }
 
-/* NULL: there they are; else what there is in their place. */
+/* NULL: success; else what the answer has instead. */
 static const char *take_credentials(const struct query *query, struct credentials *ret)
 {
 	AUTO(buffer_clear) struct buffer end = {0};
@@ -107,7 +107,7 @@ static const char *take_credentials(const struct query *query, struct credential
 				? NULL
 				: credentials_bad_end;
 	ret->session_token.failed |= end.failed;
-	/* For the audit log alone, which does without it. */
+	/* Only for the audit log, which can do without it. */
 	if (given == NULL && !take(query, "Arn", &ret->identity))
 		buffer_truncate(&ret->identity, 0);
 	return given;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AWS STS: a role's credentials for those of somebody who may take it, and who one is. Regional
- * endpoints only. */
+/* AWS STS: a role's credentials in exchange for those of an identity that may assume it, and the
+ * name of an identity. Regional endpoints only. */
 #pragma once
 
 #include "aws/credentials.h"
@@ -23,9 +23,9 @@ struct sts_token {
 /*
  * AssumeRole, signed by `signer`; AssumeRoleWithWebIdentity, by the token. KMS_DENIED: STS said no;
  * KMS_UNAVAILABLE, KMS_THROTTLED: it could not be asked; KMS_CREDENTIALS_REFUSED: the signer's
- * credentials or the token are no good; else KMS_NO_CREDENTIALS or KMS_MISCONFIGURED. A token that
- * STS can't check now (InvalidIdentityToken, IDPCommunicationError) is shown to it again, as it is
- * then.
+ * credentials or the token are refused; else KMS_NO_CREDENTIALS or KMS_MISCONFIGURED. A token that
+ * STS can't check now (InvalidIdentityToken, IDPCommunicationError) is presented again, after
+ * reading it anew.
  */
 enum kms_status sts_assume_role(const struct credentials_place *place, const struct sts_role *role,
 				const struct credentials *signer, struct kms_report *report,

@@ -70,11 +70,11 @@ static bool read_pattern(struct bytes text, struct fields *ret_fields)
 	return read_account(text, ret_fields);
 }
 
-/* The next pattern, in the caller's memory. False: there is none. */
+/* The next pattern, in the caller's memory. False: there are no more. */
 struct word {
 	char text[KMS_ARN_MAX + 1];
 	size_t len;
-	struct bytes whole; /* as it stands in the list; it may be too long */
+	struct bytes whole; /* as written in the list; it may be too long */
 };
 
 static bool next_word(const char **at, struct word *ret_word)
@@ -105,13 +105,13 @@ bool kms_keys_valid(const char *patterns, struct bytes *ret_bad)
 		if (!read_word(&word, &fields))
 			return false;
 	}
-	/* Signs between nothing would allow nothing. */
+	/* An empty list with separators would allow nothing. */
 	return count > 0 || ret_bad->len == 0;
 }
 
 /* --- Matching */
 
-/* `*` stands for any characters, also none. */
+/* `*` stands for any characters, or none. */
 static bool matches(struct bytes pattern, struct bytes text)
 {
 	size_t p = 0, t = 0, star = SIZE_MAX, from = 0;
@@ -144,7 +144,7 @@ static bool all_match(const struct fields *pattern, const struct fields *key)
 
 static bool read_key(const char *key, struct fields *ret_fields)
 {
-	/* One that no key has, so that nothing but a star stands for it. */
+	/* no key has it, so only a star matches it */
 	static const char unknown_id[] = "?";
 
 	if (bytes_begin(bytes_of(key), "local:")) {

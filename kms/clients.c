@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The set of clients of a process: one per provider and region, made at first need and kept. */
+/* The set of clients of a process: one per provider and region, made when first needed and kept. */
 #include "kms/kms.h"
 
 #include <stdio.h>
@@ -270,7 +270,7 @@ static enum kms_status find_or_make(struct kms_clients *clients, const char *pro
 	return KMS_OK;
 }
 
-/* The embedded KMS knows nobody's name: whoever can read its file may use its keys. */
+/* The embedded KMS has no identities: whoever can read its file may use its keys. */
 static void note_caller(const struct kms_clients *clients, const char *provider,
 			struct kms_report *report)
 {
@@ -296,7 +296,7 @@ enum kms_status kms_clients_find(struct kms_clients *clients, const char *provid
 	return find_or_make(clients, provider, settled, report, ret_client);
 }
 
-/* By a test's own client, of which there is nothing to say. */
+/* A test's own client, about which there is nothing to report. */
 static bool is_replaced(struct kms_clients *clients, const char *provider)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the states of a key are called. */
+/* The names of the states of a key. */
 #include "kms/kms.h"
 
 #include "base/macros.h"

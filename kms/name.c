@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of keys: which provider and region a name belongs to, and when two ARNs are one key. Nobody
- * is asked; whether the key exists is the KMS's to say.
+ * Names of keys: which provider and region a name belongs to, and when two ARNs are one key. Looks
+ * at the text only; whether the key exists, only the KMS knows.
  */
 #include "kms/name.h"
 

@@ -12,12 +12,12 @@
 struct region {
 	char name[KMS_REGION_MAX + 1];
 	bool out;
-	struct moment look_again; /* while it is out */
+	struct moment look_again; /* while it is passed over */
 };
 
 struct regions_key {
 	bool refused;			   /* by its own region */
-	uint64_t no_count;		   /* of those, so far */
+	uint64_t no_count;		   /* how many of its noes so far */
 	char answered[KMS_REGION_MAX + 1]; /* the last yes; empty: none yet */
 	char arn[];
 };
@@ -85,7 +85,7 @@ bool regions_is_out(struct regions *regions, const char *name)
 		return false;
 	if (!moment_passed(region->look_again, now_of(regions)))
 		return true;
-	look_later(regions, region); /* for all who come after this caller */
+	look_later(regions, region); /* for all that come after this caller */
 	return false;
 }
 

@@ -46,7 +46,7 @@ bool kms_regions_valid(const char *order)
 	return count <= REPLICA_REGIONS_MAX;
 }
 
-/* Whether a word before `end` gives this name already. */
+/* Whether a word before `end` gives the same name. */
 static bool came_before(const char *order, const char *end, const char *arn)
 {
 	char earlier[KMS_ARN_MAX + 1];
@@ -68,7 +68,7 @@ bool replica_name(const char *order, const char *arn, size_t index,
 
 		if (region.len == 0)
 			break;
-		/* What is no region, or comes again, is no name. */
+		/* A word that is not a region, or is repeated, gives no name. */
 		if (!kms_arn_in_region(arn, region, ret_arn) || came_before(order, word, ret_arn))
 			continue;
 		if (count++ == index)

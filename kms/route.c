@@ -20,7 +20,7 @@ static bool take_name(struct kms_route *route, size_t index)
 			  route->arn))
 		return false;
 	if (!kms_name_parse(route->arn, provider, route->region))
-		route->region[0] = 0; /* not a name of a key; who asks will hear it */
+		route->region[0] = 0; /* not a name of a key; the call with it will say so */
 	route->at = index;
 	return true;
 }
@@ -47,7 +47,7 @@ static bool has_others(const struct kms_route *route)
 	return (route->open & ~bit(route->own)) != 0;
 }
 
-/* What nobody can remember any more counts as refused. */
+/* If memory lacks to remember it, it counts as refused. */
 static bool is_refused(struct kms_route *route)
 {
 	route->known = regions_key(route->regions, route->key);
@@ -70,7 +70,7 @@ void route_begin(struct kms_route *route, struct regions *regions, const char *k
 		look_at_regions(route);
 }
 
-/* An equal part of the time that is left for each who is yet to be asked. */
+/* An equal part of the time that is left for each name that is yet to be asked. */
 static void share_time(struct kms_route *route)
 {
 	const struct moment now = clock_now(route->regions->settings->clock);
@@ -91,7 +91,7 @@ bool kms_route_next(struct kms_route *route)
 	return true;
 }
 
-/* Not where nothing got as far as the region, since credentials took all the time there was. */
+/* Not where the region was never reached because credentials took all the time. */
 static void lose_region(const struct kms_route *route, enum kms_status status,
 			const struct kms_report *report)
 {
@@ -101,7 +101,7 @@ static void lose_region(const struct kms_route *route, enum kms_status status,
 			   route->region, kms_status_text(status), report->message);
 }
 
-/* Not where credentials or memory were missing on the way: those are nobody's answer. */
+/* Not where credentials or memory were missing on the way: then no region has answered. */
 static void find_region(const struct kms_route *route, enum kms_status status,
 			const struct kms_report *report)
 {

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is remembered of endpoints and keys that do not answer. */
+/* What is remembered about endpoints and keys that do not answer. */
 #include "kms/silence.h"
 
 #include <stdio.h>
@@ -13,19 +13,19 @@
 
 enum { DOUBLINGS_MAX = 8 };
 
-/* Why there was no answer; what makes one line in the log of many failures. */
+/* Why there was no answer; many failures with one cause have one line in the log. */
 struct cause {
 	enum kms_status status;
 	char type[64];
-	uint32_t words; /* where nobody gave a type: of the message, without its numbers */
+	uint32_t words; /* where there was no type: a hash of the message, without its numbers */
 };
 
 struct silence {
 	bool silent;
 	bool asked_now;	      /* one caller is asking, for all */
-	unsigned failures;    /* of those that count for the backoff */
+	unsigned failures;    /* those that count for the backoff */
 	struct moment began;  /* the request that failed first */
-	struct moment failed; /* the last */
+	struct moment failed; /* the last one */
 	struct moment until;
 	uint64_t refused, failing; /* calls since it began: at once; by a request */
 	/* Of a key: its own request at the endpoint was not answered, and none since. */
@@ -63,7 +63,7 @@ static struct moment now_of(const struct silences *silences)
 	return clock_now(silences->settings->clock);
 }
 
-/* --- Finding. The lock is held for all below. */
+/* --- Finding. All below hold the lock. */
 
 static struct silence *find(const struct silences *silences, const char *name)
 {
@@ -87,7 +87,7 @@ static struct silence *find_or_make(struct silences *silences, const char *name)
 	return NULL;
 }
 
-/* --- May it be asked? */
+/* --- Whether it may be asked */
 
 static bool keeps_off(const struct silence *silence, struct moment now)
 {
@@ -95,8 +95,8 @@ static bool keeps_off(const struct silence *silence, struct moment now)
 	       (silence->asked_now || !moment_passed(silence->until, now));
 }
 
-/* A key whose requests end in nothing, while others' would be answered, must not have all turns: a
- * key that has not failed goes first, if one waits. */
+/* A key whose requests fail, while others' would be answered, must not take all turns: a key that
+ * has not failed goes first, if one waits. */
 static bool gives_way(struct silence *endpoint, const struct silence *own, struct moment now)
 {
 	if (endpoint == NULL || !endpoint->silent)
@@ -130,9 +130,8 @@ static enum kms_status refuse(struct silence *silence, struct moment now, struct
 	return silence->status;
 }
 
-/* The endpoint that a key's name leads to; false: the name leads to none. The embedded KMS counts
- * as one, so that a cause is told once there too; it is never silent, since asking it costs a look
- * at a file. */
+/* The endpoint to which a key's name leads; false: to none. The embedded KMS counts as one, so that
+ * each of its causes is logged once too; it is never silent, since asking it only reads a file. */
 static bool name_endpoint(const char *key, struct kms_turn *turn)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
@@ -186,7 +185,7 @@ enum kms_status silences_silent(struct silences *silences, const char *key)
 	return silence->status;
 }
 
-/* --- What came of it */
+/* --- The outcome */
 
 /* Of a message without its digits: durations differ from one request to the next. FNV-1a. */
 static uint32_t hash_words(const char *text)
@@ -214,7 +213,7 @@ static bool same_cause(const struct cause *a, const struct cause *b)
 	return a->status == b->status && a->words == b->words && strcmp(a->type, b->type) == 0;
 }
 
-/* A failure that goes on by itself: it is told once, however many calls meet it. */
+/* A failure that goes on by itself: it is logged once, however many calls meet it. */
 static bool is_standing(enum kms_status status)
 {
 	return kms_status_is_outage(status) || status == KMS_NO_CREDENTIALS ||
@@ -222,7 +221,7 @@ static bool is_standing(enum kms_status status)
 	       status == KMS_NO_MEMORY || status == KMS_MISCONFIGURED;
 }
 
-/* The KMS was heard, whatever it said. A failure on our own side (credentials, memory, the
+/* Whether the KMS has answered at all. A failure on our own side (credentials, memory, the
  * configuration) does not show that. */
 static bool is_answer(enum kms_status status, const struct kms_report *report)
 {
@@ -230,7 +229,7 @@ static bool is_answer(enum kms_status status, const struct kms_report *report)
 	       (report->sent && status == KMS_CREDENTIALS_REFUSED) || !is_standing(status);
 }
 
-/* The one key is throttled, or the key store behind it fails. */
+/* Only this key is throttled, or the key store behind it fails. */
 static bool is_of_key(enum kms_status status, const struct kms_report *report)
 {
 	return status == KMS_THROTTLED || status_is_of_key(report->error_type);
@@ -272,8 +271,8 @@ static void begin_silence(struct silence *silence, struct moment began)
 	silence->began = began;
 }
 
-/* `counts`: the turn was taken for this silence. A request that was under way already when it began
- * does not lengthen the backoff. */
+/* `counts`: the turn was taken for this silence. A request that was already under way when the
+ * silence began does not lengthen the backoff. */
 static void hear_silence(struct silences *silences, struct silence *silence,
 			 const struct kms_turn *turn, bool counts, enum kms_status status,
 			 const struct kms_report *report)
@@ -298,7 +297,7 @@ static void forget(struct silence *silence)
 	silence->suspect = NULL;
 }
 
-/* True: there was one, whose end is worth a line; a single failure of our own side is not. */
+/* True: there was one, whose end is worth a line; a single failure on our own side is not. */
 static bool end_silence(const struct silences *silences, struct silence *silence,
 			struct kms_turn_news *news)
 {
@@ -320,8 +319,8 @@ static bool end_silence(const struct silences *silences, struct silence *silence
 	return was_there;
 }
 
-/* Two keys met the same kind of error, and nobody was answered in between: the silence is the
- * endpoint's. It goes on with the first key's backoff, counts and what was told. */
+/* Two keys met the same kind of error, with no answer in between: the silence is the endpoint's. It
+ * goes on with the first key's backoff and counts, and with what was logged. */
 static struct silence *widen(struct silence *endpoint)
 {
 	struct silence *key = endpoint->suspect;
@@ -340,8 +339,9 @@ static struct silence *widen(struct silence *endpoint)
 	return endpoint;
 }
 
-/* Whose silence an outage is: the endpoint's where there is no way to it; where it answers by an
- * error of its own, the key's, until a second key meets one. NULL: no memory. */
+/* The silence to which an outage belongs: the endpoint's, where there is no way to it; the key's,
+ * where the endpoint answers by an error of its own, until a second key meets one. NULL: no memory.
+ */
 static struct silence *whose(struct silences *silences, const struct kms_turn *turn,
 			     enum kms_status status, const struct kms_report *report)
 {
@@ -369,7 +369,8 @@ static void hear_failure(struct silences *silences, const struct kms_turn *turn,
 	struct silence *silence = outage ? whose(silences, turn, status, report)
 					 : find_or_make(silences, turn->endpoint);
 
-	if (silence == NULL) /* without memory of it each call asks, and each failure is told */
+	if (silence == NULL) /* if memory lacks for it, each call asks, and each failure is logged
+			      */
 		return;
 	if (!silence->silent && silence->failing == 0)
 		silence->began = turn->began;

@@ -1,18 +1,17 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory of silence: that an endpoint, or one key there, did not get to answer, and when one
- * caller may ask it again; what was told of that, so that a cause has one line. kms_turn_… of kms.h
- * say what it is for. It dies with the set of clients, so a fork's child begins with nothing.
+ * Remembers silence: that an endpoint, or one key there, did not answer, when one caller may ask it
+ * again, and what was logged about it, so that each cause has one line. kms.h describes its use
+ * (kms_turn_…). It dies with the set of clients, so a fork's child begins with nothing.
  * Thread-safe; the lock is held for a look into a table, never for a request.
  *
- * The backoff: half a second after the first failure, doubled by each further one up to 13 s, less
- * up to a quarter of it by chance; counted from the begin of the request that failed, so that a
- * request that takes its whole time makes nobody wait longer, but for at least a second (or the
- * backoff, if that is less) after it failed. A key whose own request was not answered leaves the
- * next one to a key that was, or was not asked yet, for a second, if such a one was refused
- * meanwhile: so that a key with which requests end in nothing does not take the whole endpoint from
- * others.
+ * The backoff is half a second after the first failure, doubled by each further one up to 13 s, and
+ * shortened by up to a quarter at random. It counts from the start of the request that failed, so
+ * that a slow request does not make others wait longer, but lasts at least a second (or the
+ * backoff, if that is less) after the failure. A key whose own request was not answered leaves the
+ * next request, for a second, to a key that was answered or not asked yet, if such a key was
+ * refused meanwhile: so a key whose requests all fail does not block the endpoint for others.
  */
 #pragma once
 

@@ -91,10 +91,9 @@ static const struct {
 	CK_MECHANISM_TYPE type;
 	const char *name, *instead;
 } left_out[] = {
-	{CKM_AES_GCM, "CKM_AES_GCM with an IV of the caller's",
-	 "CKM_CMEK_DEK_WRAP or CKM_AES_KEY_WRAP_KWP for keys, 'cmek encrypt' or CKM_CMEK_CHUNK for "
-	 "data"},
-	{CKM_AES_CBC_PAD, "CKM_AES_CBC_PAD for keys", "CKM_CMEK_DEK_WRAP or CKM_AES_KEY_WRAP_KWP"},
+	{CKM_AES_GCM, "CKM_AES_GCM with the caller's IV",
+	 "CKM_CMEK_DEK_WRAP for keys, CKM_CMEK_CHUNK for data"},
+	{CKM_AES_CBC_PAD, "CKM_AES_CBC_PAD for keys", "CKM_CMEK_DEK_WRAP"},
 };
 static _Atomic bool was_told[COUNT_OF(left_out)];
 
@@ -105,17 +104,17 @@ void mechanisms_fips_by(const char *file)
 	if (file == NULL)
 		snprintf(told_by, sizeof(told_by), "the host's OpenSSL");
 	else
-		snprintf(told_by, sizeof(told_by), "[crypto] fips = true in %s", file);
+		snprintf(told_by, sizeof(told_by), "fips = true in %s", file);
 }
 
-/* Once as a warning, since whoever calls may go on calling. */
+/* Once as a warning, since the caller may call again and again. */
 static void tell_why(CK_MECHANISM_TYPE type)
 {
 	for (size_t i = 0; i < COUNT_OF(left_out); i++) {
 		if (left_out[i].type == type)
 			log_write(atomic_exchange(&was_told[i], true) ? LOG_INFO : LOG_WARNING,
-				  "%s is not approved, and %s excludes it: use %s",
-				  left_out[i].name, told_by, left_out[i].instead);
+				  "%s is not FIPS-approved (%s): use %s", left_out[i].name, told_by,
+				  left_out[i].instead);
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the statuses are called, which of them are a no, and how a failure is told. */
+/* The texts of the statuses, which of them are a no, and how a failure is reported. */
 #include "net/answer.h"
 
 #include <stdarg.h>
@@ -31,7 +31,7 @@ static const struct {
 	[KMS_UNAVAILABLE]         = { "the KMS cannot be reached",               OUTAGE },
 	[KMS_NO_CREDENTIALS]      = { "no credentials",                          NEITHER },
 	[KMS_CREDENTIALS_REFUSED] = { "credentials refused",                     NEITHER },
-	[KMS_BAD_ANSWER]          = { "the KMS answered what it must not",       NEITHER },
+	[KMS_BAD_ANSWER]          = { "the KMS's answer is invalid",             NEITHER },
 	[KMS_NO_MEMORY]           = { "out of memory",                           NEITHER },
 	[KMS_MISCONFIGURED]       = { "wrong configuration",                     NEITHER },
 	/* clang-format on */

@@ -37,8 +37,8 @@ struct dial {
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static bool curl_usable;
 
-/* Two copies of libcrypto in one process, ours and that of libcurl, would share symbols by chance:
- * better no KMS than a crash. */
+/* Two copies of libcrypto in one process, ours and libcurl's, may mix their symbols: no KMS is
+ * better than a crash. */
 static void start_curl(void)
 {
 	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
@@ -53,7 +53,7 @@ static void start_curl(void)
 	curl_usable = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
-/* How much was taken; libcurl ends the transfer if that is not all. */
+/* Returns how much was taken; if that is not all, libcurl ends the transfer. */
 static size_t take(struct http_answer *answer, struct buffer *into, struct bytes data)
 {
 	bool fits = data.len <= into->limit - into->len;
@@ -74,7 +74,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *state)
 	return taken;
 }
 
-/* A status line begins the lines anew: those of a "100 Continue" or of a proxy go. */
+/* A status line starts the lines anew: those of a "100 Continue" or of a proxy are dropped. */
 static size_t on_head(char *data, size_t size, size_t count, void *state)
 {
 	struct http_answer *answer = state;
@@ -112,7 +112,7 @@ static CURLcode on_tls(CURL *handle, void *ssl_context, void *state)
 
 static struct curl_slist *header_list(const struct http_request *request)
 {
-	/* Not sent: libcurl's own that nobody asked for. */
+	/* Headers that libcurl would add on its own are not sent. */
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
 
 	for (size_t i = 0; list != NULL && i < request->header_count; i++) {
@@ -137,7 +137,7 @@ static void header_list_free(struct curl_slist *list)
 	curl_slist_free_all(list);
 }
 
-/* Of all options only texts take memory. */
+/* Only options with texts need memory. */
 static bool set_text(CURL *handle, CURLoption option, const char *text)
 {
 	return curl_easy_setopt(handle, option, text) == CURLE_OK;
@@ -214,7 +214,7 @@ static enum http_result perform(struct dial *dial, CURL *handle, const struct ht
 	if (list != NULL && set_protocol(handle) && set_request(handle, request, list)) {
 		curl_easy_setopt(handle, CURLOPT_RESOLVE, addresses);
 		code = curl_easy_perform(handle);
-		/* A handle that was not used to its end may still look at it. */
+		/* A handle whose use was not finished may still read it. */
 		curl_easy_setopt(handle, CURLOPT_RESOLVE, NULL);
 		code = answer->no_memory ? CURLE_OUT_OF_MEMORY : code;
 		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
@@ -232,7 +232,7 @@ static void forget_answer(struct http_answer *answer)
 	answer->error[0] = 0;
 }
 
-/* What of a request's time is left since then; not 0, which is libcurl's word for any time. */
+/* What is left of a request's time since then; never 0, which means no limit to libcurl. */
 static void shorten(const struct http_curl *http, int64_t since_ms, struct http_request *request)
 {
 	int64_t left = request->timeout_ms - (clock_now(http->clock).monotonic_ms - since_ms);

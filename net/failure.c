@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is made of libcurl's word that there is no answer: our result, and words for people. */
+/* Turns libcurl's report that there is no answer into our result, and into words for people. */
 #include "net/failure.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@ static const char unknown_ca[] =
 	"nobody who is trusted here vouches for its certificate: if it is the right server, name a "
 	"file with its CA in AWS_CA_BUNDLE or ca_bundle";
 
-/* libcurl's words for a failure, in ours, and what to do; all others mean that the connection
- * broke. */
+/* Libcurl's codes for failures, our results, and what to do; all other codes mean that the
+ * connection broke. */
 static const struct failure {
 	CURLcode code;
 	enum http_result result;
@@ -55,13 +55,13 @@ static const struct {
 	/* clang-format on */
 };
 
-/* 0 and 1 (UNSPECIFIED): libcurl's beginning, which stays when it minds the name itself. */
+/* 0 and 1 (UNSPECIFIED): libcurl's initial value, which stays if the name is what is wrong. */
 static bool is_wrong(long found)
 {
 	return found > 1;
 }
 
-/* NULL: it was the name. */
+/* NULL: the name was wrong. */
 static const char *certificate_advice(CURL *handle, const struct http_request *request)
 {
 	long found = 0, of_proxy = 0;
@@ -77,7 +77,7 @@ static const char *certificate_advice(CURL *handle, const struct http_request *r
 	return is_wrong(found) ? "its certificate can't be trusted" : NULL;
 }
 
-/* What the proxy answered to CONNECT; 0: nothing, or there is none. */
+/* The proxy's answer to CONNECT; 0: none, or there is no proxy. */
 static long proxy_status(CURL *handle, const struct http_request *request)
 {
 	long status = 0;
@@ -110,7 +110,7 @@ static struct bytes host_of(const char *url)
 	return bytes(begin, strcspn(begin, "/?#"));
 }
 
-/* The proxy as it may be told: without user and password. */
+/* The proxy as it may be shown: without user and password. */
 static struct bytes name_of(const char *proxy)
 {
 	const char *at = strrchr(proxy, '@');
@@ -118,7 +118,7 @@ static struct bytes name_of(const char *proxy)
 	return host_of(at == NULL ? proxy : at + 1);
 }
 
-/* libcurl quotes a proxy that it can't make out, perhaps not to its end. */
+/* Whether libcurl quotes a proxy that it can't parse, perhaps not to its end. */
 static bool quotes(const char *words, const char *proxy)
 {
 	const char *user = strstr(proxy, "://");
@@ -141,19 +141,29 @@ static const char *gist(CURLcode code, char *words)
 	return words;
 }
 
+/* Whether libcurl's words name the host already, as those for a name without an address do. */
+static bool names_host(const char *words, struct bytes host)
+{
+	const size_t len = strcspn((const char *)host.data, ":/?#");
+
+	return len > 0 && memmem(words, strlen(words), host.data, len < host.len ? len : host.len);
+}
+
 static void tell(struct http_answer *answer, CURLcode code, const struct http_request *request,
 		 const char *advice, long status)
 {
 	const struct bytes host = host_of(request->url);
 	char words[sizeof(answer->error)];
+	bool is_named;
 	int len;
 
 	memcpy(words, answer->error, sizeof(words));
 	if (words[0] == 0 || (request->proxy != NULL && quotes(words, request->proxy)))
 		snprintf(words, sizeof(words), "%s", curl_easy_strerror(code));
-	len = snprintf(answer->error, sizeof(answer->error), "%.*s: %s%s%s", (int)host.len,
-		       (const char *)host.data, gist(code, words), advice[0] == 0 ? "" : "; ",
-		       advice);
+	is_named = code == CURLE_COULDNT_RESOLVE_HOST && names_host(words, host);
+	len = snprintf(answer->error, sizeof(answer->error), "%.*s%s%s%s%s",
+		       is_named ? 0 : (int)host.len, (const char *)host.data, is_named ? "" : ": ",
+		       gist(code, words), advice[0] == 0 ? "" : "; ", advice);
 	if (request->proxy != NULL && len > 0 && (size_t)len < sizeof(answer->error))
 		snprintf(answer->error + len, sizeof(answer->error) - (size_t)len,
 			 "; by the proxy %.*s: %s", (int)name_of(request->proxy).len,

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is made of libcurl's word that there is no answer. */
+/* Turns libcurl's report that there is no answer into a result and a message. */
 #pragma once
 
 #include <curl/curl.h>

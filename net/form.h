@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 
-/* "name=value", after an '&' if something stands there already. */
+/* Appends "name=value", after an '&' if there is something already. */
 void form_put(struct buffer *form, const char *name, const char *value);
 void form_put_bytes(struct buffer *form, const char *name, struct bytes value);
 /* All but the unreserved characters of RFC 3986 as %XX. */

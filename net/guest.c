@@ -61,7 +61,7 @@ static void forget(struct guest_sockets *sockets, int fd)
 
 void guest_socket_close(struct guest_sockets *sockets, int fd)
 {
-	forget(sockets, fd); /* first: afterwards the number may be somebody else's */
+	forget(sockets, fd); /* first: afterwards the number may belong to another file */
 	close(fd);
 }
 

@@ -34,7 +34,7 @@ struct http_header {
 struct http_request {
 	const char *method;		   /* "POST" sends the body; "GET", "PUT" have none */
 	const char *url;		   /* https, or http where the caller has allowed it */
-	const struct http_header *headers; /* Host too, if it has to be that of the signature */
+	const struct http_header *headers; /* Host too, if it must be the one in the signature */
 	size_t header_count;
 	struct bytes body;
 	const char *ca_bundle;	     /* NULL: the system's */
@@ -49,7 +49,7 @@ struct http_answer {
 	unsigned status;
 	struct buffer head; /* the header lines as they came */
 	struct buffer body;
-	bool no_memory;	 /* for what came; else a buffer that failed is over its limit */
+	bool no_memory;	 /* for the answer; else a buffer that failed is over its limit */
 	char error[512]; /* for the log, when there was no answer: what happened, what to do */
 };
 

@@ -26,7 +26,7 @@ static bool begins(const char *text, const char *beginning)
 	return strncasecmp(text, beginning, strlen(beginning)) == 0;
 }
 
-/* libcurl has its own word for localhost, and never asks anybody. */
+/* Libcurl resolves localhost by itself, without any query. */
 static bool is_address(const char *host)
 {
 	struct in_addr address;
@@ -94,7 +94,7 @@ CURLcode http_names_find(const struct http_request *request, struct http_names *
 
 	if (proxy != NULL)
 		code = add(names, proxy, begins(proxy, "https:") ? "443" : "1080", true, error);
-	/* A proxy is told the name, but for these two kinds. */
+	/* A proxy gets the name itself, except for these two kinds. */
 	if (code == CURLE_OK &&
 	    (proxy == NULL || begins(proxy, "socks4:") || begins(proxy, "socks5:")))
 		code = add(names, request->url, begins(request->url, "http:") ? "80" : "443", false,
@@ -112,7 +112,7 @@ static bool append(struct curl_slist **list, struct buffer *line)
 	return longer != NULL;
 }
 
-/* The '+' lets libcurl forget it in time. */
+/* With the '+' libcurl forgets it in time. */
 static void begin_line(const struct http_name *name, struct buffer *line)
 {
 	buffer_format(line, "+%s:%s:", name->host, name->port);
@@ -126,7 +126,7 @@ CURLcode http_names_without_address(const struct http_names *names, struct curl_
 		AUTO(buffer_clear) struct buffer line = {0};
 
 		begin_line(&names->at[i], &line);
-		buffer_put_text(&line, "192.0.2.1"); /* RFC 5737: nobody's */
+		buffer_put_text(&line, "192.0.2.1"); /* RFC 5737: an address that nobody has */
 		if (!append(&list, &line))
 			return CURLE_OUT_OF_MEMORY;
 	}

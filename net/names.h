@@ -20,17 +20,18 @@ struct http_names {
 };
 void http_names_clear(struct http_names *names);
 
-/* Zero state first. CURLE_OK: there they are; what libcurl can't read has none, and is for it to
- * refuse. CURLE_URL_MALFORMAT: a name that is not ASCII (`error` says so); CURLE_OUT_OF_MEMORY. */
+/* Zero state first. CURLE_OK: here they are; a URL that libcurl can't read has none, and libcurl
+ * refuses it. CURLE_URL_MALFORMAT: a name that is not ASCII (`error` says so); CURLE_OUT_OF_MEMORY.
+ */
 CURLcode http_names_find(const struct http_request *request, struct http_names *names,
 			 char error[static CURL_ERROR_SIZE]);
 
-/* For CURLOPT_RESOLVE, in the place of whatever the handle knew before; NULL if there are no names.
- * With an address to which nobody may connect: a connection that is there serves, a new one is the
- * socket callback's to refuse. */
+/* For CURLOPT_RESOLVE, in place of whatever the handle knew before; NULL if there are no names.
+ * With an address to which nothing may connect: an existing connection is used, and the socket
+ * callback refuses a new one. */
 CURLcode http_names_without_address(const struct http_names *names, struct curl_slist **ret_list);
-/* With all their addresses as of now, asked of the system by its own rules and patience. A failure
- * is libcurl's word for it, in `error` that of the system. */
+/* With all their current addresses, from the system's resolver and within its own time. A failure
+ * is libcurl's code for it, with the resolver's words in `error`. */
 CURLcode http_names_look_up(const struct http_names *names, struct curl_slist **ret_list,
 			    char error[static CURL_ERROR_SIZE]);
 

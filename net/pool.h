@@ -31,5 +31,6 @@ void pool_clear(struct http_pool *pool);
 /* A handle whose connection is to this server (any text that tells one from another), else a new
  * one; first ends those idle for too long. NULL: no memory. */
 CURL *pool_borrow(struct http_pool *pool, const char *server, int64_t now_ms);
-/* Takes it back with its connection; ends it if there are enough, and those idle for too long. */
+/* Takes it back with its connection; ends it if there are enough, and also those that have been
+ * idle for too long. */
 void pool_return(struct http_pool *pool, CURL *handle, const char *server, int64_t now_ms);

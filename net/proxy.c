@@ -154,7 +154,7 @@ const char *proxy_find(const struct proxy_variables *variables, const char *url)
 		return NULL;
 	url += strlen(scheme);
 	if (!read_place(url, strcspn(url, "/?#"), &target))
-		return NULL; /* no URL; whoever sends it says so */
+		return NULL; /* not a URL; the code that sends it will report that */
 	if (target.port[0] == 0)
 		strcpy(target.port, "443");
 	return list != NULL && list_covers(list, &target) ? NULL : proxy;

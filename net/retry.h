@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 
-/* What may be done about a failure, besides telling it. */
+/* What can be done about a failure, besides reporting it. */
 enum retry_kind {
 	RETRY_NO,
 	RETRY_TRANSIENT, /* a fault on the way or on the other side */

@@ -14,7 +14,8 @@ static const struct {
 	{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''},
 };
 
-/* What an entity stands for and how long its name is; the '&' itself if it is none of those. */
+/* What an entity stands for, and the length of its name; the '&' itself if it is not one of these.
+ */
 static char resolve(struct bytes text, size_t *ret_len)
 {
 	for (size_t i = 0; i < COUNT_OF(entities); i++)

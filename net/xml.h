@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is needed of the XML that AWS's query services answer: the text of an element. No parser:
- * those documents are flat, without attributes on what is looked for, comments or CDATA. */
+/* What we need of the XML that AWS's query services answer: the text of an element. This is not a
+ * parser: those documents are flat, without comments, CDATA or attributes on the elements that we
+ * need. */
 #pragma once
 
 #include "base/buffer.h"

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order of the sources; what was got, and when others are fetched. */
+/* The order of the sources; the credentials that are kept, and when new ones are fetched. */
 #include "aws/credentials/chain.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ const size_t credentials_order_count = COUNT_OF(credentials_order);
 
 enum {
 	MINUTE_MS = 60 * 1000,
-	SOON_MS = 15 * MINUTE_MS, /* before the end: fetch, others go on */
+	SOON_MS = 15 * MINUTE_MS, /* before the end: one fetches, others go on */
 	NOW_MS = 10 * MINUTE_MS,  /* before the end: all wait */
 	PAUSE_MS = MINUTE_MS / 2, /* after a failure, and as much jitter */
 	STABLE_MS = 12 * MINUTE_MS,
@@ -38,12 +38,12 @@ struct credentials_chain {
 	size_t order_count;
 	struct credentials *kept; /* one reference is ours; NULL: none yet */
 	int64_t since_ms;	  /* when they came */
-	int64_t pause_until_ms;	  /* no fetch before, as long as there are usable ones */
+	int64_t pause_until_ms;	  /* no fetch before this, as long as there are usable ones */
 	uint64_t last_number;
 	bool fetching;
-	uint64_t rounds; /* fetches that are over */
+	uint64_t rounds; /* fetches that have ended */
 	enum kms_status last_status;
-	struct kms_report last_report; /* of that */
+	struct kms_report last_report; /* of the last of these */
 };
 
 struct credentials_chain *credentials_chain_new(const struct credentials_place *place,
@@ -130,7 +130,7 @@ static enum kms_status fetch_some(struct credentials_chain *chain,
 	return KMS_OK;
 }
 
-/* When the next fetch is worth its while, if no use forces it. The lock is held. */
+/* When the next fetch is worthwhile, if no use forces it. The lock is held. */
 static int64_t pause_end(const struct credentials_chain *chain, enum kms_status status)
 {
 	const struct credentials *kept = chain->kept;
@@ -151,8 +151,8 @@ static void keep(struct credentials_chain *chain, struct credentials *fresh)
 	chain->since_ms = now_of(chain);
 }
 
-/* Puts new ones in the place of those kept; on failure nothing changes. Called and left with the
- * lock held, which is open meanwhile. */
+/* Replaces the credentials that are kept by new ones; on failure nothing changes. Called and left
+ * with the lock held; it is open meanwhile. */
 static enum kms_status fetch(struct credentials_chain *chain, const struct credentials_wish *wish,
 			     struct kms_report *report)
 {
@@ -193,7 +193,7 @@ static struct timespec real_deadline(const struct credentials_chain *chain, stru
 	return end;
 }
 
-/* What the fetch that is under way brings. The lock is held. */
+/* The result of the fetch that is under way. The lock is held. */
 static enum kms_status await(struct credentials_chain *chain, const struct credentials_wish *wish,
 			     struct kms_report *report)
 {

@@ -87,7 +87,7 @@ static enum kms_status open_agent(const struct environment *environment, struct 
 			 report);
 }
 
-/* One line break is the file's or the shell's, not the token's. */
+/* One line break comes from the file or the shell, not from the token. */
 static void drop_line_end(struct buffer *token)
 {
 	if (token->len > 0 && token->data[token->len - 1] == '\n')

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Not looked at
- * when the configuration names a profile: that names an identity. */
+/* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Ignored when the
+ * configuration names a profile, since that names an identity. */
 #include "aws/credentials.h"
 
 #include "base/macros.h"
@@ -39,9 +39,8 @@ enum kms_status credentials_from_environment(const struct credentials_place *pla
 	return KMS_OK;
 }
 
-/* A profile that AWS_PROFILE names gives way to keys in the environment, but there has to be one:
- * who names it wrongly gets no other identity in its place. botocore and the AWS CLI are the same.
- */
+/* A profile that AWS_PROFILE names gives way to keys in the environment, but it must exist: a wrong
+ * name must not lead to another identity. botocore and the AWS CLI do the same. */
 static enum kms_status check_profile(const struct credentials_place *place,
 				     struct kms_report *report)
 {

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Credentials of the role of an EC2 instance. The last source: where none before it is set up, this
- * machine either is an instance, or has none. What it gives may be used past its end while it gives
- * nothing better ("static stability"): the KMS will say so if it does not like that.
+ * machine either is an instance, or has none. Its credentials may be used past their end while it
+ * gives no newer ones ("static stability"): the KMS refuses them if it objects.
  */
 #include "aws/credentials.h"
 
@@ -48,7 +48,7 @@ static enum kms_status find_role(const struct credentials_place *place, struct k
 	return buffer_text(ret_path) == NULL ? KMS_NO_MEMORY : KMS_OK;
 }
 
-/* Why there are none, by the service's own word for it. */
+/* Why there are none, in the service's own words. */
 static enum kms_status not_given(const char *given, const json_t *rest, struct kms_report *report)
 {
 	const char *code = json_string_value(json_object_get(rest, "Code"));
@@ -94,7 +94,7 @@ enum kms_status credentials_from_imds(const struct credentials_place *place,
 		       : credentials_not_given(who, false, status, report);
 }
 
-/* Nobody said that this is an instance, so its silence is that there are no credentials. */
+/* Nobody said that this is an instance, so no answer means that there are no credentials. */
 static enum kms_status fetch(const struct credentials_place *place, struct kms_report *report,
 			     struct credentials *ret_credentials)
 {

@@ -15,10 +15,10 @@ struct credentials_form {
 };
 
 /*
- * Spoils the text. NULL: there they are; else what was given in their place, static text for "it
- * gave …": no credentials at all, or such as say in no way that can be read until when they are
- * good; or, if credentials_lack_memory(), nobody knows. The rest of the JSON, if it is an object at
- * all, is given in every case: json_decref() it.
+ * Spoils the text. NULL: success; else what the text has instead, static text for "it gave …": no
+ * credentials at all, or an expiration that is missing or can't be read; or, if
+ * credentials_lack_memory(), unknown. The rest of the JSON, if it is an object at all, is given in
+ * every case: json_decref() it.
  */
 const char *credentials_parse(struct buffer *text, const struct credentials_form *form,
 			      struct credentials *ret_credentials, json_t **ret_rest);

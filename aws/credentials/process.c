@@ -30,7 +30,7 @@ static int64_t time_left(const struct credentials_place *place)
 	return left < TIME_MAX_MS ? left : TIME_MAX_MS;
 }
 
-/* What came of it, in words that hold nothing of its output. */
+/* The result, in words that contain nothing of its output. */
 static enum kms_status judge(const char *program, enum process_result result, int code,
 			     int64_t timeout_ms, struct kms_report *report)
 {

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credentials as the profile in force says: static keys, a role taken with another's credentials,
- * web identity, IAM Identity Center, or a program. A profile that can't be used is refused by name:
- * using some other identity in its place would be worse than none.
+ * Credentials as the profile in force says: static keys, a role assumed with another profile's
+ * credentials, web identity, IAM Identity Center, or a program. A profile that can't be used is
+ * refused by name: using some other identity in its place would be worse than none.
  */
 #include "aws/credentials.h"
 
@@ -15,7 +15,7 @@
 
 enum { CHAIN_MAX = 16, DURATION_MIN_S = 900, DURATION_MAX_S = 43200 };
 
-/* The way from the profile in force to the one whose credentials need nobody else's. */
+/* The way from the profile in force to the one that needs no other profile's credentials. */
 struct walk {
 	const struct credentials_place *place;
 	struct kms_report *report;
@@ -95,7 +95,7 @@ static enum kms_status refuse_without_role(struct walk *walk, struct credentials
 	return refuse(walk, "has source_profile or credential_source, but no role_arn");
 }
 
-/* How long, NULL if it is not said. */
+/* The duration; NULL if it is not set. */
 static enum kms_status read_duration(const struct walk *walk, const char **ret_duration)
 {
 	const char *text = get(walk, "duration_seconds");
@@ -152,7 +152,7 @@ static enum kms_status from_credential_source(const struct walk *walk, const cha
 
 static enum kms_status resolve(struct walk *walk, bool is_source, struct credentials *ret);
 
-/* Of the profile that this one names; then looks at this one again. */
+/* Signs with the credentials of the profile that this one names; then returns to this one. */
 static enum kms_status from_source_profile(struct walk *walk, const char *source,
 					   struct credentials *ret)
 {
@@ -207,8 +207,8 @@ static enum kms_status take_role(struct walk *walk, struct credentials *ret)
 	return KMS_OK;
 }
 
-/* The ways in which a profile gets credentials, the first that it has. In a profile that lends its
- * to a role, static keys come before all others. */
+/* The ways in which a profile gets credentials; the first that it has is used. In a profile that
+ * lends its credentials to a role, static keys come before all others. */
 static const struct way {
 	const char *key;
 	get_value *get;

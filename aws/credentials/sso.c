@@ -92,7 +92,7 @@ static enum kms_status ask(const struct credentials_place *place, const struct w
 	return peer_ask(&peer, place, &request, report, answer);
 }
 
-/* The portal's own words: a token it does not take, or a role that one may not have. */
+/* The portal's own words: it does not accept the token, or one may not have the role. */
 static enum kms_status judge(const struct wanted *wanted, enum kms_status status,
 			     const struct http_answer *answer, struct kms_report *report)
 {

@@ -157,7 +157,7 @@ static enum kms_status create_token(const struct credentials_place *place,
 	return peer_ask(&peer, place, &request, report, answer);
 }
 
-/* What CreateToken gives takes the old token's place. */
+/* The answer of CreateToken replaces the old token. */
 static bool take_new(struct http_answer *answer, int64_t now, struct token *token)
 {
 	AUTO(buffer_clear) struct buffer access = {0}, refresh = {0}, id = {0};
@@ -194,7 +194,8 @@ static void end_text(int64_t ms, char ret_text[static 21])
 		 basic + 9, basic + 11, basic + 13);
 }
 
-/* For the next one who needs it. A folder that can't be written costs a refresh each time. */
+/* Keeps it for the next process that needs it. If the folder can't be written, each use costs a
+ * refresh. */
 static void save(const char *path, const struct sso_session *session, const struct token *token)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
@@ -215,7 +216,7 @@ static void save(const char *path, const struct sso_session *session, const stru
 			 system_error_text(text.failed ? ENOMEM : errno));
 }
 
-/* A refusal of the token service itself, not of something on the way: OAuth's words for it. */
+/* Whether the token service itself refused, not something on the way: it uses OAuth's words. */
 static enum kms_status judge(enum kms_status status, const struct http_answer *answer,
 			     const struct kms_report *report)
 {

@@ -12,8 +12,8 @@ struct sso_session {
 };
 
 /*
- * A token that is good now; appended, text. KMS_CREDENTIALS_REFUSED: somebody has to sign in;
- * KMS_UNAVAILABLE, KMS_THROTTLED: it has run out, and no other can be got now.
+ * A token that is valid now; appended, text. KMS_CREDENTIALS_REFUSED: somebody has to sign in;
+ * KMS_UNAVAILABLE, KMS_THROTTLED: it has run out, and no new one can be got now.
  */
 enum kms_status sso_token_get(const struct credentials_place *place,
 			      const struct sso_session *session, struct kms_report *report,

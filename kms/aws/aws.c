@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operations of AWS KMS (AWS KMS API Reference): what each asks, and what its answer has to
- * hold to be believed.
+ * The operations of AWS KMS (AWS KMS API Reference): what each sends, and what its answer must
+ * contain to be accepted.
  */
 #include "kms/aws/aws.h"
 

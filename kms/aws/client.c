@@ -84,7 +84,7 @@ void aws_abandon(struct aws *aws)
 	aws->world.http->operations->abandon(aws->world.http);
 }
 
-/* For what is asked beside a call: as long as one may take. */
+/* A deadline for what is asked beside a call: as long as a call may take. */
 static struct credentials_place place_of(const struct aws *aws, const char *region)
 {
 	struct credentials_place place = aws->place;
@@ -210,7 +210,7 @@ static void put_credentials(const struct credentials *credentials, struct buffer
 	buffer_format(out, credentials->expires_ms == 0 ? "\n" : ", until %.19sZ\n", end);
 }
 
-/* That STS can't be asked is no fault of the KMS: it is said, and that is all. */
+/* If STS can't be asked, that is no fault of the KMS: it is reported, and that is all. */
 static void put_identity(const struct credentials_place *place,
 			 const struct credentials *credentials, struct buffer *out)
 {

@@ -16,7 +16,8 @@ struct aws {
 	struct credentials_place place;
 	struct credentials_chain *chain;
 	pthread_mutex_t lock;		 /* of: */
-	char region[KMS_REGION_MAX + 1]; /* where this machine is, once asked; empty: not yet */
+	char region[KMS_REGION_MAX + 1]; /* where this machine is, once known; empty: not asked yet
+					  */
 };
 
 struct aws_client {

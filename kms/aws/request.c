@@ -53,16 +53,16 @@ static bool has_secret(const json_t *answer, const char *name)
 	return json_lifted(json_object_get(answer, name), &number) && number == 0;
 }
 
-/* The body of a good answer; spoils it. RETRY_TRANSIENT: it is no JSON, cut or garbled on its way;
- * RETRY_NO: it is, but not what the protocol promises; or memory lacked, which the secret then
- * says. */
+/* The body of a good answer; spoils it. RETRY_TRANSIENT: it is not JSON, so it was cut or garbled
+ * on its way; RETRY_NO: it is JSON, but not what the protocol promises; or memory ran out, which
+ * the secret then shows. */
 static bool read_answer(struct http_answer *answer, const struct aws_call *call,
 			struct buffer *secret, json_t **ret_answer, enum retry_kind *ret_retry)
 {
 	json_t *root = NULL;
 	bool no_memory = false;
 
-	/* A parser gets the text to see only when the secret is out of it. */
+	/* A parser sees the text only when the secret has been taken out of it. */
 	if (call->secret == NULL || json_lift(&answer->body, call->secret, take_secret, secret))
 		root = json_read(buffer_bytes(&answer->body), JSON_REJECT_DUPLICATES, &no_memory);
 	secret->failed |= no_memory;
@@ -85,10 +85,10 @@ struct exchange {
 	struct status_rule rule;
 	struct kms_report report;
 	char remark[KMS_REMARK_MAX + 1];
-	struct kms_caller caller; /* of the last attempt that there was */
+	struct kms_caller caller; /* of the last attempt, if there was one */
 	bool sent;		  /* see struct kms_report */
-	bool renewed;		  /* other credentials were fetched already */
-	bool adjusted;		  /* the clock was, already */
+	bool renewed;		  /* new credentials were fetched already */
+	bool adjusted;		  /* the clock was adjusted already */
 	bool at_once;		  /* one of the two has just happened: no waiting */
 	json_t *parsed;		  /* the good answer */
 	struct buffer secret;
@@ -106,7 +106,7 @@ static struct credentials_wish wish_of(const struct exchange *exchange)
 	return (struct credentials_wish){exchange->client->peer.region, exchange->retry.deadline};
 }
 
-/* Fetches others, once. A no on the way to them is the answer. */
+/* Fetches new credentials, once. A no on the way to them is the answer. */
 static void renew(struct exchange *exchange, const struct credentials *refused)
 {
 	const struct credentials_wish wish = wish_of(exchange);
@@ -154,7 +154,7 @@ static void read(struct exchange *exchange)
 		 "the answer is not the JSON that %s promises", exchange->call->operation);
 }
 
-/* Texts that credentials_check() has seen to. */
+/* Texts that credentials_check() has checked. */
 static void note_caller(const struct credentials *credentials, struct kms_caller *ret_caller)
 {
 	struct kms_caller *c = ret_caller;
@@ -185,8 +185,8 @@ static enum kms_status send_once(struct exchange *exchange, const struct credent
 	return KMS_OK;
 }
 
-/* One attempt; its outcome is exchange->rule. Any other failure is one that stands before the
- * network, and is logged. */
+/* One attempt; its outcome is exchange->rule. Any other failure happened before the network was
+ * reached, and is logged. */
 static enum kms_status attempt(struct exchange *exchange, struct kms_report *report)
 {
 	const struct credentials_wish wish = wish_of(exchange);
@@ -212,7 +212,7 @@ static bool once_more(struct exchange *exchange)
 						peer_retry_hint(&exchange->answer));
 }
 
-/* Of the whole call, credentials included. */
+/* For the whole call, credentials included. */
 static struct moment deadline_of(const struct aws_settings *settings,
 				 const struct kms_report *report)
 {
@@ -257,8 +257,9 @@ static enum kms_status finish(struct exchange *exchange, json_t **ret_answer,
 	return KMS_OK;
 }
 
-/* Where there was no answer: what the last attempt met is not all that happened. In the same words
- * however many there were, since the words tell one cause from another (kms/silence.c). */
+/* Where there was no answer: adds how many attempts there were, as the message only tells the last
+ * one's failure. The words stay the same whatever the number, since they tell one cause from
+ * another (kms/silence.c). */
 static void tell_attempts(struct exchange *exchange)
 {
 	const struct retry *retry = &exchange->retry;
@@ -271,7 +272,7 @@ static void tell_attempts(struct exchange *exchange)
 		 ms / 1000, ms % 1000 / 100);
 }
 
-/* Of the last attempt. */
+/* Reports the last attempt. */
 static void tell(struct exchange *exchange, enum kms_status status, struct kms_report *report)
 {
 	if (kms_status_is_outage(status) && exchange->rule.retry != RETRY_NO &&

@@ -27,8 +27,8 @@ void local_file_clear(struct local_file *file)
 	*file = (struct local_file){0};
 }
 
-/* What lies with the path and its rights stays as it is set up; the rest (a full disk, too many
- * open files) may pass. */
+/* A failure that depends on the path and its permissions stays until they change; others (a full
+ * disk, too many open files) may pass. */
 static enum kms_status status_of(int error)
 {
 	static const int set_up[] = {ENOENT, ENOTDIR, EISDIR, ELOOP,  ENAMETOOLONG,
@@ -101,8 +101,8 @@ static enum kms_status load(struct local_file *file, const struct stat *now,
 	return KMS_OK;
 }
 
-/* A disk that is not mounted has no keys either, and what it took away it may bring back: that is
- * no word about a key. */
+/* A disk that is not mounted has no keys either, and they may come back with it: this says nothing
+ * about a key. */
 static enum kms_status gone(struct local_file *file, struct kms_report *report)
 {
 	int error = errno;

@@ -24,7 +24,7 @@ bool local_file_init(struct local_file *file, const char *path);
 void local_file_clear(struct local_file *file);
 
 /* Makes file->keys what the file says now; a file that was never there has no keys.
- * KMS_UNAVAILABLE: it was there and is gone, which the log hears of once, and once that it is back.
+ * KMS_UNAVAILABLE: it was there and is gone; that is logged once, and its return once.
  * KMS_MISCONFIGURED: it can't be read, is open to others, or is damaged; it is then left as it is.
  */
 enum kms_status local_file_refresh(struct local_file *file, struct kms_report *report);
@@ -32,11 +32,12 @@ enum kms_status local_file_refresh(struct local_file *file, struct kms_report *r
 /* What a change does to the keys; KMS_OK: write them. */
 typedef enum kms_status local_change(struct local_keys *keys, const void *state,
 				     struct kms_report *report);
-/* The lock of whoever changes the file, against other processes and threads: it is beside the file,
- * behind a link where that leads. Waits ten seconds; so take it before what other threads wait
- * for. *ret_lock is for lock_release (base/lock.h). KMS_UNAVAILABLE: another one holds it. */
+/* The lock for changing the file, against other processes and threads: it is beside the file, or
+ * beside a link's target. Waits ten seconds; so take it before locks that other threads wait for.
+ * *ret_lock is for lock_release (base/lock.h). KMS_UNAVAILABLE: another process holds it. */
 enum kms_status local_file_lock(const struct local_file *file, struct kms_report *report,
 				int *ret_lock);
-/* Reads, changes and writes; with the lock. Nothing is written unless the change answers KMS_OK. */
+/* Reads, changes and writes, while the lock is held. Nothing is written unless the change answers
+ * KMS_OK. */
 enum kms_status local_file_change(struct local_file *file, local_change *change, const void *state,
 				  struct kms_report *report);

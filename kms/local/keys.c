@@ -53,7 +53,8 @@ struct local_key *local_keys_find(const struct local_keys *keys, const char *key
 
 enum { NEAR_MAX = 3, NEAR_STEPS = 2 };
 
-/* How many characters have to be changed, added or taken out; capitals do not count. */
+/* How many characters have to be changed, added or taken out; upper and lower case count as equal.
+ */
 static size_t distance(const char *a, const char *b)
 {
 	size_t len = strlen(b), row[LOCAL_NAME_MAX + 1];
@@ -76,7 +77,7 @@ static size_t distance(const char *a, const char *b)
 	return row[len];
 }
 
-/* A name of a few characters is not near to any other of a few. */
+/* A name of a few characters is not close to another of a few. */
 static bool is_near(const char *name, const char *wanted)
 {
 	size_t steps = distance(wanted, name);
@@ -162,7 +163,7 @@ void local_key_arn(const struct local_key *key, char ret_arn[static KMS_ARN_MAX 
 	snprintf(ret_arn, KMS_ARN_MAX + 1, "%s%s", arn_prefix, key->id);
 }
 
-/* Of an id, which was looked at when it was read (uuid_valid). */
+/* Of an id that was checked when it was read (uuid_valid). */
 static unsigned digit(char c)
 {
 	return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
@@ -172,7 +173,7 @@ void local_key_id(const struct local_key *key, uint8_t ret_id[static LOCAL_ID])
 {
 	const char *c = key->id;
 
-	/* Without memory of its own: an id that went wrong would be bound into every blob. */
+	/* Without allocating: a wrong id would be bound into every blob. */
 	for (size_t i = 0; i < LOCAL_ID; i++) {
 		c += *c == '-';
 		ret_id[i] = (uint8_t)(digit(c[0]) << 4 | digit(c[1]));

@@ -42,8 +42,8 @@ void local_keys_clear(struct local_keys *keys);
 
 /* By "local:NAME", "local:ID" or ARN; NULL: none. Borrowed. */
 struct local_key *local_keys_find(const struct local_keys *keys, const char *key);
-/* For whoever may have mistyped "local:NAME": the keys whose names are near, appended as "local:a
- * or local:b". False: none is. */
+/* For a caller who may have mistyped "local:NAME": the keys whose names are close, appended as
+ * "local:a or local:b". False: there are none. */
 bool local_keys_near(const struct local_keys *keys, const char *key, struct buffer *out);
 /* A new enabled key with random id and material. False: no memory or no random. */
 bool local_keys_add(struct local_keys *keys, const char *name, int64_t now_ms);

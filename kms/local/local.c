@@ -57,8 +57,8 @@ static bool is_new_name(const char *key)
 	return local_name_valid(name) && !uuid_valid(name);
 }
 
-/* Which file was looked into, and what it has that may be meant. Which key is asked for is said
- * where the call is refused. A file that is missing says no of no key. */
+/* Says which file was searched, and which of its keys may be meant. The caller's refusal names the
+ * key that is asked for. A missing file is no reason to say that a key does not exist. */
 static enum kms_status not_found(const struct local_client *local, const char *key,
 				 struct kms_report *report)
 {
@@ -200,7 +200,7 @@ static enum kms_status refresh(struct local_client *local, struct kms_report *re
 	return local_file_refresh(&local->file, report);
 }
 
-/* Threads that only use keys go on while another process changes them. */
+/* Threads that only use keys go on while another process changes the file. */
 static enum kms_status change_file(struct local_client *local, local_change *apply,
 				   const struct change *change, struct kms_report *report)
 {
@@ -264,7 +264,7 @@ static enum kms_status apply_create(struct local_keys *keys, const void *state,
 	return *change->made ? KMS_OK : KMS_NO_MEMORY;
 }
 
-/* Nothing has to be written then: the file may be read-only. */
+/* Whether nothing has to be written: then the file may be read-only. */
 static bool exists(struct local_client *local, const char *key)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&local->lock);

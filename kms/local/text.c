@@ -28,7 +28,7 @@ static void write_material(const struct local_material *material, bool last, str
 	buffer_put_text(out, last ? "\" }\n" : "\" },\n");
 }
 
-/* Names and ids need no escapes: their characters are few. */
+/* Names and ids need no escapes: their characters are restricted. */
 static void write_key(const struct local_key *key, bool last, struct buffer *out)
 {
 	buffer_format(out, "    {\n      \"id\": \"%s\",\n      \"name\": \"%s\",\n", key->id,

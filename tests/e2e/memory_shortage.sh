@@ -34,7 +34,7 @@ done < <("$shortage" list)
 
 # --- The tool, from when its module has started
 
-damage='amage|orrupt|JSON|backup|estore|alformed|not what|missing|another key|does not open|nonsense|not an envelope'
+damage='amage|orrupt|JSON|backup|estore|alformed|not what|missing|another key|does not open|answer is invalid|not an envelope'
 is_said_rightly() { # STATUS: of a command that failed
     [ "$1" -lt 125 ] && [ "$1" -ne 7 ] && [ "$1" -ne 2 ] || { echo "status $1"; return 1; }
     [ -s said ] || { echo "it says nothing"; return 1; }

@@ -633,13 +633,19 @@ static void read_again(bool done)
 
 /* Words and reasons that send somebody to a backup, or to another key, where only memory lacked. */
 static const char *const words[] = {
-	"amage",       "orrupt",
-	"JSON",	       "backup",
-	"restore",     "malformed",
-	"nvalid",      "not what",
-	"missing",     "neither",
-	"another key", "does not open",
-	"nonsense",    "another encryption context",
+	"amage",
+	"orrupt",
+	"JSON",
+	"backup",
+	"restore",
+	"malformed",
+	"nvalid",
+	"not what",
+	"missing",
+	"neither",
+	"another key",
+	"does not open",
+	"another encryption context",
 };
 static const CK_ULONG reasons[] = {
 	CMEK_ERROR_STORE_CORRUPT,

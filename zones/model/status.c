@@ -82,7 +82,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_KMS_UNAVAILABLE] = "the KMS is out of reach",
 	[ZONE_KMS_NO_CREDENTIALS] = "there are no credentials for the KMS",
 	[ZONE_KMS_CREDENTIALS_REFUSED] = "the KMS refuses the credentials",
-	[ZONE_KMS_BAD_ANSWER] = "the KMS answered nonsense",
+	[ZONE_KMS_BAD_ANSWER] = "the KMS's answer is invalid",
 	[ZONE_KMS_MISCONFIGURED] = "the KMS is not configured",
 };
 
