@@ -39,7 +39,8 @@ struct zones {
 	atomic_bool loaded;	       /* the index has been filled once */
 	atomic_bool limited;	       /* by what this release may read of a newer store */
 	atomic_bool broken;	       /* it has but part of the news, for want of memory */
-	atomic_int_fast64_t next_look; /* monotonic ms: before it, a look is not due */
+	atomic_int_fast64_t next_look; /* monotonic ms: before it, nothing of this is due */
+	atomic_int_fast64_t next_read; /* the same of the store; at the earliest with a look */
 	_Atomic(enum zone_status)
 		no_creation;		/* the outage that kept a zone from being made last */
 	_Atomic(enum zone_status) look; /* what the last look answered */

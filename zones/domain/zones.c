@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { DAY_MS = 24 * 60 * 60 * 1000 };
+enum { TIDY_EVERY_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
 
 /* --- Life */
 
@@ -135,15 +135,24 @@ static bool is_due(const struct zones *zones)
 	return !zones->loaded || zones->broken || monotonic_ms(zones) >= zones->next_look;
 }
 
+/* What is due with each look, also while the store need not be asked again. */
+static void note_look(struct zones *zones)
+{
+	int64_t soon = monotonic_ms(zones) + TIDY_EVERY_MS;
+
+	ezks_note_news(zones->ezks);
+	zones->next_look = soon < zones->next_read ? soon : zones->next_read;
+	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
+}
+
 void zones_looked(struct zones *zones, enum zone_status status)
 {
 	zones->look = status;
-	ezks_note_news(zones->ezks);
 	/* Memory may be there again for the next call. */
-	zones->next_look = status == ZONE_NO_MEMORY
+	zones->next_read = status == ZONE_NO_MEMORY
 				   ? 0
 				   : monotonic_ms(zones) + zones->store->engine->look_every_ms;
-	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
+	note_look(zones);
 	if (status == ZONE_OK || (status == ZONE_STORE_NEWER && zones->limited))
 		zones->loaded = true;
 }
@@ -180,7 +189,7 @@ static bool was_looked(const struct zones *zones, uint64_t looks)
 	return zones->store->engine->waits_ms > 0 && zones->looks > looks;
 }
 
-/* With the turn. */
+/* With the turn, as the next. */
 static enum zone_status look_now(struct zones *zones)
 {
 	enum zone_status status;
@@ -191,6 +200,17 @@ static enum zone_status look_now(struct zones *zones)
 	status = look(zones);
 	zones_looked(zones, status);
 	return status;
+}
+
+static enum zone_status look_if_due(struct zones *zones)
+{
+	if (!is_due(zones))
+		return zones->look;
+	if (!zones->loaded || zones->broken || monotonic_ms(zones) >= zones->next_read)
+		return look_now(zones);
+	ezks_sweep(zones);
+	note_look(zones);
+	return zones->look;
 }
 
 static enum zone_status refresh_now(struct zones *zones)
@@ -213,7 +233,7 @@ static enum zone_status refresh_due(struct zones *zones)
 		TRY(zones_begin_turn(zones, &held));
 	else if (turn_try(&zones->changing))
 		held = zones;
-	return held == NULL || !is_due(zones) ? zones->look : look_now(zones);
+	return held == NULL ? zones->look : look_if_due(zones);
 }
 
 enum zone_status zones_refresh(struct zones *zones, bool now)
@@ -239,7 +259,8 @@ static enum zone_status find_now(struct zones *zones, const struct store_key *ke
 enum zone_status zones_look_for(struct zones *zones, const struct store_key *key)
 {
 	/* Part of the store is good only beside all that was there before. */
-	if (zones->store->operations->find == NULL || !zones->loaded || zones->broken)
+	if (zones->store->operations->find == NULL || !zones->loaded || zones->broken ||
+	    zones->limited)
 		return zones_refresh(zones, true);
 	if (missed_has(&zones->missed, key, monotonic_ms(zones)))
 		return ZONE_OK;

@@ -224,11 +224,15 @@ static void a_second_change_does_not_wait_for_ever(void **state)
 static void the_engine_says_how_often_it_is_asked(void **state)
 {
 	FIXTURE(state);
+	const struct ezks_watch watch = ezks_watch(f->zones);
 	size_t reads = memory_rows.reads;
+	uint64_t news = *watch.news;
 
 	for (int i = 0; i < 29; i++) {
 		fake_clock_advance(&f->clock, 1000);
 		assert_int_equal(zones_refresh(f->zones, false), ZONE_OK);
+		/* What else is done once a second does not wait for it. */
+		assert_true(*watch.news == ++news);
 	}
 	assert_int_equal(memory_rows.reads, reads);
 	fake_clock_advance(&f->clock, 1000);
