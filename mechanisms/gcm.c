@@ -39,7 +39,7 @@ static bool copy_gcm(const CK_MECHANISM *given, CK_GCM_PARAMS *ret)
 	return true;
 }
 
-/* SP 800-38D section 5.2.1.2. Length 0 is what pkcs11-tool sends when nobody asked for a tag. */
+/* SP 800-38D section 5.2.1.2. pkcs11-tool sends length 0 when its user asked for no tag. */
 static bool tag_bits_valid(CK_ULONG bits)
 {
 	return bits == 32 || bits == 64 || (bits >= 96 && bits <= 128 && bits % 8 == 0);

@@ -17,7 +17,7 @@ static bool salt_valid(const CK_HKDF_PARAMS *hkdf)
 	case CKF_HKDF_SALT_DATA:
 		return bytes_valid(bytes(hkdf->pSalt, hkdf->ulSaltLen));
 	default:
-		return !hkdf->bExtract; /* then nobody looks at it */
+		return !hkdf->bExtract; /* then it is not used */
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_Encrypt and C_Decrypt by a root key: the KMS does it, for purpose "data" and at most 4096
- * bytes. The result is kept for a caller who lacked room, so that the KMS is asked once. */
+ * bytes. The result is kept for a caller whose buffer was too small, so that the KMS is asked once.
+ */
 #include "mechanisms/operation.h"
 
 #include <jansson.h>

@@ -79,8 +79,8 @@ void mechanisms_use(const struct mechanism *list, size_t count);
 /* Of what is offered by this process, which with [crypto] fips (crypto_is_fips) is what is
  * approved. NULL: not known. */
 const struct mechanism *mechanism_find(CK_MECHANISM_TYPE type);
-/* The same for a use, one of the CKF_ flags. Where only FIPS is why there is none, the log says so,
- * and what to use instead. */
+/* The same for a use, one of the CKF_ flags. Where FIPS is the only reason that there is none, the
+ * log says so, and what to use instead. */
 const struct mechanism *mechanism_find_for(CK_MECHANISM_TYPE type, CK_FLAGS use);
 /* What that line names: the file whose [crypto] fips is set, NULL: the host's OpenSSL. While nobody
  * uses the module. */

@@ -38,7 +38,7 @@ struct cipher_class {
 enum stage {
 	STAGE_FRESH, /* Init was called */
 	STAGE_PARTS, /* at least one part came */
-	STAGE_ONCE,  /* the result of STEP_ONCE is kept for a caller who lacked room */
+	STAGE_ONCE,  /* the result of STEP_ONCE is kept for a caller whose buffer was too small */
 	STAGE_LAST   /* the same of STEP_LAST */
 };
 

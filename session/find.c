@@ -23,7 +23,7 @@ static CK_RV see(struct session *session, CK_OBJECT_HANDLE handle, bool *ret_vis
 	return rv == CKR_OBJECT_HANDLE_INVALID ? CKR_OK : rv;
 }
 
-/* Private objects are there for a user who has logged in, where login is enforced. */
+/* Where login is enforced, only a user who has logged in sees private objects. */
 static CK_RV hide_private(struct session *session, struct search *search)
 {
 	size_t from, to = 0;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_FindObjectsInit, C_FindObjects, C_FindObjectsFinal: the handles are taken when the search
- * begins, so that objects that come and go meanwhile disturb nobody. */
+ * begins, so that objects that come and go meanwhile do no harm. */
 #pragma once
 
 #include "session/session.h"

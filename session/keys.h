@@ -9,7 +9,7 @@
 
 CK_RV session_generate(struct session *session, const CK_MECHANISM *mechanism,
 		       const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key);
-/* A NULL `out` asks for the length alone, which reaches no KMS. */
+/* A NULL `out` asks only for the length, without the KMS. */
 CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 		   CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key, CK_BYTE *out,
 		   CK_ULONG *out_len);

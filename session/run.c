@@ -159,7 +159,7 @@ static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_U
 	return CKR_OK;
 }
 
-/* There is no buffer, or it is too small: a caller who only lacks room may come again. */
+/* There is no buffer, or it is too small: a caller who only lacks room may call again. */
 static CK_RV answer_len(struct operation **op, size_t bound, const CK_BYTE *out, CK_ULONG *out_len)
 {
 	put_ulong(out_len, bound);

@@ -153,7 +153,7 @@ void session_return(struct session **session)
 {
 	if (*session == NULL)
 		return;
-	/* After what the call has heard or done, and what others have. */
+	/* After what this call, and others, have learnt or done. */
 	if (!ready_keys_is_tidy(&(*session)->ready))
 		ready_keys_tidy(*session);
 	take_reason(*session);
@@ -162,7 +162,7 @@ void session_return(struct session **session)
 
 /* --- Closing */
 
-/* Waits for who is still in the session. */
+/* Waits for the thread that is still in the session. */
 static void move_out(struct place *place)
 {
 	struct session *session = set_session(place, NULL);

@@ -33,7 +33,7 @@ static struct {
 	size_t tally_count;
 	struct objects *objects;
 	struct tokens *tokens;
-	size_t inside; /* who has entered and not left */
+	size_t inside; /* threads that have entered and not left */
 	pthread_cond_t empty;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER, .empty = PTHREAD_COND_INITIALIZER};
 

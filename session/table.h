@@ -3,9 +3,9 @@
 /*
  * The table of sessions, for session.c: places for sessions, found by handle without the table's
  * lock. A place is never freed, so one may look into it, lock it, and only then see whether it
- * still has the handle. A handle is a number that is never used again and the index of its place.
- * Who closes a session takes the handle out of the place under the table's lock, and waits for
- * those in the session outside it.
+ * still has the handle. A handle is a number that is never used again and the index of its place. A
+ * thread that closes a session takes the handle out of the place under the table's lock, and waits
+ * for those in the session outside it.
  */
 #pragma once
 
@@ -44,10 +44,10 @@ void table_give_back(struct place *place);
 
 /* Locks the place that has the handle; NULL: none. Takes no lock but the place's own. */
 struct place *table_lock(CK_SESSION_HANDLE handle);
-/* Calls `visit` for every session that nobody is in. The caller may be in one himself. */
+/* Calls `visit` for every idle session. The caller may be in one itself. */
 void table_visit_idle(void (*visit)(struct session *session));
-/* Takes the handle out, so that nobody comes in; with a slot's last session its user is logged out.
- * NULL: none. The place is to be given back. */
+/* Takes the handle out, so that no thread enters; with a slot's last session its user is logged
+ * out. NULL: none. The place is to be given back. */
 struct place *table_unlink(CK_SESSION_HANDLE handle);
 /* The same with all sessions of a slot, or (NULL) all there are: a list. */
 struct place *table_unlink_all(const CK_SLOT_ID *slot);

@@ -68,7 +68,7 @@ static CK_RV keep_to_version(const struct ready_key *by, struct bytes wrapped,
 		return CKR_OK;
 	zone = by->object->entry != NULL ? entry_hold(by->object->entry) : ezk_entry(by->ezk);
 	if (entry_version(zone, version) == NULL)
-		return CKR_OK; /* unwrapping says so */
+		return CKR_OK; /* unwrapping reports it */
 	zone_limits_begin(by->object, limits);
 	zone_limits_keep_to(limits, entry_version(zone, version));
 	if (!zone_limits_put(limits, model))

@@ -135,7 +135,7 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 	return wrap_by(session, by, &parameter, key, out, out_len);
 }
 
-/* --- A zone, by its root key: its records, as they are stored. Asks nobody. */
+/* --- A zone, by its root key: its records, as they are stored. Asks no KMS. */
 
 static bool has_wrap_by(const struct ezk_version *version, const char *arn)
 {

@@ -5,8 +5,8 @@
 
 #include "zones/domain/state.h"
 
-/* A cluster in the root key's own region, that nobody knows yet. */
+/* A cluster in the root key's own region, not yet visible to others. */
 enum zone_status cluster_make(const struct zones *zones, const struct entry *root_key,
 			      struct bytes label, struct entry **ret_cluster);
-/* Within a transaction: the rules but for the root key's, and the change. */
+/* Within a transaction: the rules, except the root key's, and the change. */
 enum zone_status cluster_put(struct changes *changes, struct entry *cluster);

@@ -15,6 +15,6 @@ struct report {
 
 /* A fault's line goes on after this. */
 void doctor_put_fault(struct report *report, enum zone_status status);
-/* Labels are anybody's: in one neither a control character nor a colon is as it was. */
+/* Anybody may choose a label: control characters and colons in it are replaced. */
 void doctor_put_label(struct buffer *text, const char *label);
 void doctor_check_pins(struct report *report, struct uid project);

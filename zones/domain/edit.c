@@ -299,7 +299,7 @@ static enum zone_status check_parent(const struct index *index, const struct ent
 		      parent == NULL ? "its root key" : parent->label);
 }
 
-/* The project comes back in a slot that nobody ever had. */
+/* The project comes back in a slot that no project ever had. */
 static enum zone_status restore_archive(struct changes *changes, struct edit *edit,
 					struct entry *archive)
 {

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a store was asked for and did not have, so that it is not asked again at once. Thread-safe.
- */
+/* What a store was asked for and did not have, so that the same is not asked again at once.
+ * Thread-safe. */
 #pragma once
 
 #include <pthread.h>
@@ -25,5 +25,5 @@ struct missed {
 void missed_init(struct missed *missed);
 void missed_clear(struct missed *missed);
 bool missed_has(struct missed *missed, const struct store_key *key, int64_t now_ms);
-/* For MISSED_MS from now on. One whose label is longer than any is not noted. */
+/* Notes it for MISSED_MS from now on. A label that is too long for any entry is not noted. */
 void missed_add(struct missed *missed, const struct store_key *key, int64_t now_ms);

@@ -8,7 +8,7 @@
 struct new_zone {
 	struct zone_place place;
 	struct entry *zone; /* held */
-	bool returns;	    /* its id was somebody's before: not one that was drawn now */
+	bool returns;	    /* its id existed before: it was not drawn now */
 };
 void new_zone_clear(struct new_zone *new);
 
@@ -23,9 +23,9 @@ enum zone_status new_zone_commit(struct zones *zones, struct new_zone *new);
 enum zone_status new_zone_create(struct zones *zones, struct uid project,
 				 const struct entry *root_key, const uint8_t *key,
 				 const struct entry_names *names, struct entry **ret_zone);
-/* For who makes a zone, of how that ended: a zone that was refused has a line in the audit log. It
- * is known by the label that was asked for and, once it had one (else 0), its id. Answers the
- * status. */
+/* For functions that make a zone, to report the outcome: a zone that was refused has a line in the
+ * audit log, with the label that was asked for and its id (0: it had none yet). Answers the status.
+ */
 enum zone_status new_zone_ended(struct zones *zones, struct uid project, struct bytes label,
 				uint64_t id, enum zone_status status);
 /* "zone-ID" */

@@ -14,10 +14,11 @@
 
 #include <stdlib.h>
 
-/* Who lacks the right to the canary and to this many zones may still have it for another. */
+/* An identity without the right to the canary and to this many zones may still have it for another.
+ */
 enum { ZONES_TRIED_MAX = 8 };
 
-/* --- What is heard by the way */
+/* --- What other calls show */
 
 struct root_key_listener root_key_listen(struct zones *zones, const struct entry *root_key)
 {

@@ -35,9 +35,8 @@ enum zone_status candidate_try(struct zones *zones, struct candidate *candidate)
  * one that awaits removal and comes back. */
 enum zone_status candidate_put(struct changes *changes, struct candidate *candidate);
 
-/* For who asks the KMS about a root key (root_key_state.c): what comes of it is heard by the leases
- * below that key. Leases need no right but that to decrypt EZKs, so access denied tells them
- * nothing.
+/* For callers that ask the KMS about a root key (root_key_state.c): the leases below that key learn
+ * the answer. Leases need no right but that to decrypt EZKs, so access denied tells them nothing.
  */
 struct root_key_listener {
 	struct zones *zones;
@@ -46,7 +45,7 @@ struct root_key_listener {
 };
 struct root_key_listener root_key_listen(struct zones *zones, const struct entry *root_key);
 void root_key_hear(const struct root_key_listener *listener, enum zone_status status);
-/* What a state means for who wants to use the key. */
+/* The status that a state means for a use of the key. */
 enum zone_status root_key_meaning(enum kms_key_state state);
 
 /* KMS: canary_ask() for a project's root key, found by its ARN. ZONE_NOT_FOUND: there is none, or

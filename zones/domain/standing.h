@@ -3,9 +3,9 @@
 /*
  * What the store says against the use of a zone, whoever asks and by whatever way it came in: by
  * its handle, by a record that travelled with an envelope, by a record set, by a key that is
- * stamped with it. A zone is known by its id alone, which is never used again: so the word also
- * holds for records, which bear no label, and for tombstones, which bear nothing else. Only for
- * files of zones/.
+ * stamped with it. A zone is identified by its id alone, which is never used again: so this also
+ * holds for records, which have no label, and for tombstones, which have nothing but the id. Only
+ * for files of zones/.
  */
 #pragma once
 
@@ -22,18 +22,18 @@ enum zone_status standing_of(const struct zones *zones, uint64_t zone);
 /* The same; takes the lock. */
 enum zone_status standing_now(struct zones *zones, uint64_t zone);
 /*
- * The same of one row, by its own name: a hand can write a zone twice, once under a name that is
- * pinned to another, and whoever asks by the id may hear of either.
+ * The same of one row, by its own name: an intruder can write a zone twice, once under a name that
+ * is pinned to another, and a look-up by id may find either.
  */
 enum zone_status standing_of_row(const struct zones *zones, const struct entry *row);
 enum zone_status standing_of_row_now(struct zones *zones, const struct entry *row);
 /* Which zone of which project it is, what is said against it, and what to do: of the above, or
  * ZONE_ROOT_KEY_REFUSED (ezks_usable). Takes the lock. */
 void standing_text(struct zones *zones, uint64_t zone, enum zone_status why, struct buffer *out);
-/* May a zone have the label it is to get? Within a transaction, or with the lock held.
+/* Whether a zone may have the label that it is to get. Within a transaction, or with the lock held.
  * ZONE_OTHER_PIN. */
 enum zone_status standing_check_name(const struct zones *zones, const struct entry *zone);
-/* Is it one of those? */
+/* Whether it is one of these statuses. */
 bool standing_is(enum zone_status why);
 /* Gives the thread that as its reason, if `why` is one of those, and answers `why`: for calls
  * that are refused, of which there may be many. */

@@ -5,7 +5,7 @@
 
 #include "zones/domain/zones.h"
 
-/* Do the names change what limits the key, and so what its wrapped form is bound to? */
+/* Whether the names change what limits the key, to which its wrapped form is bound. */
 bool token_key_limits_change(const struct entry *key, const struct entry_names *names);
 /* KMS when the zone has no lease. A copy with those names, its value wrapped anew under them. As
  * zones_key_open(); ZONE_INVALID. */

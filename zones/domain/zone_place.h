@@ -24,7 +24,7 @@ void zone_place_clear(struct zone_place *place);
  */
 enum zone_status zone_place_find(struct zones *zones, struct uid project, struct bytes label,
 				 const struct entry *root_key, struct zone_place *ret_place);
-/* What the EZK is to be encrypted by. */
+/* The root key that is to encrypt the EZK. */
 const struct entry *zone_place_root_key(const struct zone_place *place);
 /* Within a transaction: it is still as it was found, and what is new is put. ZONE_CONFLICT: find it
  * anew. */

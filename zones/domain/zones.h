@@ -25,7 +25,7 @@ struct zones_settings {
 	unsigned kms_call_ms;		     /* how long a call of the KMS may take */
 	bool renew_by_zone;		     /* renew = zone */
 	unsigned zone_lease_seconds;
-	struct lease_bounds new_zone;  /* of zones that are made without a word about it */
+	struct lease_bounds new_zone;  /* of zones that are made without bounds of their own */
 	bool new_zone_kept;	       /* the same: embed_ezk = false */
 	unsigned deletion_window_days; /* 30 */
 	bool ezk_from_kms;	       /* ezk_source = kms */
@@ -36,11 +36,11 @@ struct zones_settings {
 
 struct zones;
 
-/* Whether a text may be [zones] pin (zones/model/pins.h); ret_bad: what of it is no pin;
- * *ret_no_memory: nobody can tell. */
+/* Whether a text may be [zones] pin (zones/model/pins.h); ret_bad: the part that is not a pin;
+ * *ret_no_memory: unknown for lack of memory. */
 bool zones_pins_valid(const char *text, struct bytes *ret_bad, bool *ret_no_memory);
 
-/* Touches neither network nor store: the store is opened at the first look. Takes `store` and
+/* Touches neither network nor store: the store is opened when it is first read. Takes `store` and
  * `clients` on ZONE_OK. */
 enum zone_status zones_new(const struct zones_settings *settings, struct store *store,
 			   struct kms_clients *clients, struct zones **ret_zones);
@@ -52,10 +52,9 @@ void zones_abandon(struct zones *zones); /* in a fork's child */
 /*
  * Reads what is new in the store; without `now`, at most once in its engine's interval (of SQLite a
  * second), and without waiting for another thread that is at it. Every look-up below sees at least
- * that state. Once something has
- * been read, a store that is merely out of reach is no failure without `now`: what is known stays
- * good to use; nor is one that this release may read in part (projects, root keys, and which zones
- * not to open). ZONE_STORE_….
+ * that state. Once something has been read, a store that is merely out of reach is no failure
+ * without `now`: what is known may still be used; nor is one that this release may only read in
+ * part (projects, root keys, and which zones not to open). ZONE_STORE_….
  */
 enum zone_status zones_refresh(struct zones *zones, bool now);
 /*
@@ -67,8 +66,8 @@ enum zone_status zones_look_for(struct zones *zones, const struct store_key *key
 /* False: the index lacks a part of what the store has, since memory lacked when that was read. The
  * next look-up reads it anew; what is not found before may well be there. */
 bool zones_are_whole(const struct zones *zones);
-/* The store asks more of a reader than this release knows: there are projects and root keys alone,
- * as far as it can tell. */
+/* The store asks more of a reader than this release knows: only projects and root keys are there,
+ * as far as they can be read. */
 bool zones_are_limited(const struct zones *zones);
 /* Changes with every change of the index: what was looked up before it may be stale after it. */
 uint64_t zones_generation(const struct zones *zones);
@@ -122,7 +121,7 @@ enum zone_status zones_root_key_create(struct zones *zones, struct uid project,
  * not stored; no KMS. */
 enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 				     struct entry **ret_root_key);
-/* What this process heard last of it, by whatever it asked, but for a right that somebody lacks.
+/* What this process learnt last about it, whatever it asked, except that a right was lacking.
  * False: nothing yet. No KMS. */
 bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
 			  struct root_key_finding *ret_finding);
@@ -155,7 +154,7 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 				      struct bytes provider, struct bytes region,
 				      struct uid root_key, const struct entry_names *names,
 				      struct entry **ret_cluster);
-/* How messages call a zone, also one that awaits deletion. */
+/* The name of a zone in messages, also of one that awaits deletion. */
 struct zone_told zone_told(struct zones *zones, uint64_t zone);
 /* KMS. label: "cluster/database"; "database" (cluster "default", made on demand in the root key's
  * region, the root key being the project's only one or default_root_key, which is added on demand);
@@ -163,7 +162,8 @@ struct zone_told zone_told(struct zones *zones, uint64_t zone);
  * more limits than a record holds. ZONE_OTHER_PIN: the name is another zone's, by configuration. */
 enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 				   const struct entry_names *names, struct entry **ret_zone);
-/* Is the record of its primary version for this store alone? Those of a zone do not differ. */
+/* Whether the record of its primary version stays in this store. All records of a zone are alike in
+ * this. */
 bool zones_zone_is_kept(const struct entry *zone);
 /* The record set of a zone: all versions (docs/format.md). For both: ZONE_RECORD_KEPT. */
 enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone,
@@ -189,7 +189,7 @@ enum zone_status zones_zone_import_blob(struct zones *zones, struct uid project,
 
 /* --- Token keys */
 
-/* KMS where it is to be made. The zone of keys that name none, "default/default". */
+/* KMS where it is to be made. The zone of keys that name no zone, "default/default". */
 enum zone_status zones_default_zone(struct zones *zones, struct uid project, uint64_t *ret_zone);
 /* KMS when the zone has no lease. Wraps `value` by the zone (0: the default one) and stores it. */
 enum zone_status zones_key_create(struct zones *zones, struct uid project, uint64_t zone,

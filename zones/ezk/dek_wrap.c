@@ -41,7 +41,7 @@ static bool make_header(const struct form *form, const struct ezk *ezk,
 	return crypto_random(header + SALT_AT, SALT_SIZE + AES_GCM_IV);
 }
 
-/* What the EZK's key for the form makes of the salt: the key of one blob alone. In locked memory.
+/* Derives the key of a single blob from the EZK's key for the form and the salt. In locked memory.
  */
 struct blob_keys {
 	uint8_t parent[EZK_SIZE];

@@ -27,7 +27,7 @@ enum { EZK_PRIMARY = 0 };
  * ZONE_INVALID. If the store knows their zone, its word holds (zones/domain/standing.h), now and as
  * long as the EZK is held: ZONE_PENDING_DELETION, ZONE_DELETED, ZONE_OTHER_PIN. A process that
  * can't look into the store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
- * ZONE_RECORD_KEPT: they are for their store alone.
+ * ZONE_RECORD_KEPT: they stay in their store.
  */
 enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk);
@@ -67,8 +67,8 @@ enum zone_status ezk_continue(struct ezk *ezk);
  * a change. No KMS. ZONE_RECORD_CORRUPT.
  */
 enum zone_status ezk_verified(struct ezk *ezk, const struct entry *zone);
-/* Does a lease run now? For those who keep what was made of a key, and wipe it with the lease. No
- * KMS. */
+/* Whether a lease runs now. For callers that cache things made from a key, and wipe them with the
+ * lease. No KMS. */
 bool ezk_leased(const struct ezk *ezk);
 /* Have ezk_begin() and ezk_continue() nothing to do, by a real time that was just read? */
 bool ezk_is_fresh(const struct ezk *ezk, int64_t realtime_ms);

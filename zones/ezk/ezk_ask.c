@@ -70,7 +70,8 @@ static void note_verified(struct ezk *ezk, struct entry *zone)
 	entry_release(before);
 }
 
-/* Each smaller bound once in a process: for who wonders why the configuration does not hold. */
+/* Each smaller bound once in a process: for people who wonder why the configuration does not count.
+ */
 static void tell_bounds(struct ezk *ezk, const struct entry *project, const struct entry *zone,
 			const struct lease_bounds *bounds)
 {
@@ -129,7 +130,7 @@ struct canary {
 	struct root_lease *root;
 };
 
-/* A no about the key is told before anybody can answer it. */
+/* A no about the key is passed on before anybody can answer it. */
 static enum zone_status ask_canary(void *state)
 {
 	const struct canary *canary = state;

@@ -284,7 +284,7 @@ static enum zone_status standing(struct ezk *ezk, const struct entry *zone)
 }
 
 /* A new one was not there when the index changed last, and what its maker knew of the zone may be
- * older. Who changes the index afterwards finds it. */
+ * older. A thread that changes the index afterwards finds it. */
 static void settle(struct ezk *ezk, const struct entry *zone)
 {
 	enum zone_status why;

@@ -46,8 +46,8 @@ struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char
 			       uint64_t *ret_no_count);
 /* What a request by the root key brought that was sent after ezks_listen(); answers it, or a no
  * about the key that came in its way. A no about the key ends all leases that rest on it, in every
- * project. Who lacks a right that leases do not need (to encrypt, to describe) does not tell.
- * Accepts NULL. */
+ * project. If a right is lacking that leases do not need (to encrypt, to describe), that is not
+ * passed on. Accepts NULL. */
 enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
 			   enum zone_status status);
 
@@ -92,7 +92,7 @@ enum zone_status ezks_usable(struct ezks *ezks, const struct entry *zone, uint32
 enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			   uint32_t version, struct ezk **ret_ezk);
 struct zones *ezks_zones(struct ezks *ezks);
-/* Wipes what has ended; asked for when lease_rules_due() says so. */
+/* Wipes what has ended; to be called when lease_rules_due() says so. */
 void ezks_wipe_ended(struct ezks *ezks);
 struct lease_rules *ezks_rules(struct ezks *ezks);
 /* For those who keep what was made of keys (struct ezks_watch): the store was looked into, or

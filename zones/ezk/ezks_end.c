@@ -48,7 +48,7 @@ static bool is_remembered(const struct live *live, struct ezk *ezk)
 	return live->realm == EZK_OF_STORE && lease_is_out(&ezk->lease);
 }
 
-/* Gives those versions back that nobody needs. */
+/* Gives back the versions that nobody needs. */
 static void sweep_zone(struct live *live, struct moment now, struct news *news)
 {
 	struct ezk **at = &live->versions, *ezk;
@@ -166,7 +166,7 @@ struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char
 	return root;
 }
 
-/* What is told to each live EZK that rests on the key. */
+/* What each live EZK below the key is told. */
 struct word {
 	const struct root_lease *root;
 	enum zone_status no;

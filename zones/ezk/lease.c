@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Leases: time, and who asks. A yes brings time, a no ends it at once, silence changes nothing but
- * where coasting is allowed. How they end is in lease_end.c. */
+/* Leases: time, and which thread asks. A yes brings time, a no ends it at once, silence changes
+ * nothing but where coasting is allowed. How they end is in lease_end.c. */
 #include "zones/ezk/lease.h"
 #include "base/cancel.h"
 #include "base/free.h"
@@ -96,7 +96,7 @@ static bool is_fresh(const struct lease *lease, struct moment until)
 	return !asks_for_all(lease, now.monotonic_ms) && !moment_passed(until, now);
 }
 
-/* And nobody is to look whether it is still allowed. */
+/* And no thread is to check whether it is still allowed. */
 static bool goes_on(const struct lease *lease, struct moment until)
 {
 	struct moment now = lease_now(lease);
@@ -322,8 +322,8 @@ static bool ask_once(struct lease *lease, enum vouch_how how)
 	return asked;
 }
 
-/* The number of the request whose answer will do for who comes now: the one in flight, but where
- * every operation needs its own. */
+/* The number of the request whose answer will do for a thread that comes now: the one in flight,
+ * except where every operation needs its own. */
 static uint64_t request_needed(const struct lease *lease)
 {
 	return lease_in_flight(lease) && lease_asks_ahead(lease) ? lease->sent : lease->sent + 1;

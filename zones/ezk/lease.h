@@ -2,15 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A lease: how long one decrypted EZK may be used, and who asks for more time. It knows time,
- * flights, refusals and outages; whom to ask is its owner's business. Plaintext is there only while
- * a lease runs (and, where coasting is allowed, may come to run again), in locked memory, and goes
- * with it. docs/leases.md is the same for users.
+ * flights, refusals and outages; its owner knows whom to ask. Plaintext is there only while a lease
+ * runs (and, where coasting is allowed, may come to run again), in locked memory, and goes with it.
+ * docs/leases.md is the same for users.
  *
  * Time is the earlier of two clocks (base/clock.h), counted from the start of the request that
  * brought a yes. One request is in flight however many threads wait, and all of them get its
- * answer. Nothing is locked meanwhile. Who uses a lease in its last part renews it, while others go
- * on by what is left; and who uses any lease below a root key when that is to be asked
- * (zones/ezk/lease_window.h), has that asked for all.
+ * answer. Nothing is locked meanwhile. The first thread that uses a lease in its last part renews
+ * it, while others go on with what is left; and the first thread that uses any lease below a root
+ * key when that is to be asked (zones/ezk/lease_window.h), has that asked for all.
  */
 #pragma once
 
@@ -32,7 +32,7 @@ struct lease_source;
 
 struct lease {
 	struct lease_rules *rules;
-	const struct lease_source *source; /* whom it asks, with its own state */
+	const struct lease_source *source; /* asks for it, with its own state */
 	void *state;
 	/* Those of the rules, as far as the key's record allows; written under the lock. */
 	_Atomic int64_t lease_ms;
@@ -68,7 +68,7 @@ struct lease {
 	bool was_leased; /* ever, or since it was barred */
 };
 
-/* What becomes of a lease, for those who keep a record of it. */
+/* What becomes of a lease, for the code that logs it. */
 enum lease_event {
 	LEASE_ENDED,   /* it was there, and ended by a no, or could not be renewed */
 	LEASE_REFUSED, /* there was none to end; or it was out, and there is a no of another kind */
@@ -90,7 +90,7 @@ enum vouch_how {
 };
 struct voucher {
 	struct moment asked; /* when the yes was asked for; when it was found out of reach */
-	struct moment renew; /* when it is to be renewed */
+	struct moment renew; /* when to renew it */
 	enum zone_status outage;
 };
 

@@ -107,7 +107,7 @@ bool lease_is_barred(struct lease *lease)
 	return lease->barred != ZONE_OK;
 }
 
-/* --- What is told of it */
+/* --- What is reported about it */
 
 /* After a no or a failure, silence says nothing new; a no does. */
 void lease_note(struct lease *lease, enum zone_status status)
@@ -145,7 +145,7 @@ void lease_tell(struct lease *lease)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 
-	/* Who is telling, tells what came meanwhile too. */
+	/* The thread that reports also reports what came meanwhile. */
 	while (!lease->telling && lease->out != lease->told)
 		tell_once(lease);
 }
@@ -200,8 +200,8 @@ void lease_hold_on(struct lease *lease)
 	lease_set(lease, end, end);
 }
 
-/* An outage is believed for a while, then looked at again, so that nobody coasts past a no that
- * could be heard by now; and until that look can have failed. */
+/* An outage is believed for a while, then looked at again, so that no lease coasts past a no that
+ * could have come by now; and until that look can have failed. */
 enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struct moment since)
 {
 	struct moment now = lease_now(lease);

@@ -93,7 +93,7 @@ void lease_rules_look_at(struct lease_rules *rules, int64_t monotonic_ms)
 	atomic_store_explicit(&rules->look_monotonic_ms, monotonic_ms, memory_order_relaxed);
 }
 
-/* --- What is to be wiped next */
+/* --- What to wipe next */
 
 /* False: it is as low already. */
 static bool lower(_Atomic int64_t *value, int64_t to)

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When a root key's canary is to be asked. */
+/* When to ask with a root key's canary. */
 #include "zones/ezk/lease_window.h"
 
 enum { SEVERAL = 2 };

@@ -21,7 +21,7 @@ struct lease_window {
 	_Atomic int64_t ends_ms;  /* of the lease that is to be renewed first */
 	_Atomic int64_t used_ms;  /* the last use, give or take a sixteenth of a lease */
 	_Atomic int leases;	  /* that run, or may */
-	atomic_bool closed;	  /* the canary vouches for nobody */
+	atomic_bool closed;	  /* the canary vouches for no zone */
 };
 
 void lease_window_init(struct lease_window *window);

@@ -47,7 +47,7 @@ static bool in_flight(const struct root_lease *root)
 	return root->received < root->sent;
 }
 
-/* --- What is heard */
+/* --- What the answers mean */
 
 static bool lasts(struct moment until, const struct lease_rules *rules)
 {
@@ -203,7 +203,7 @@ static enum vouch settle(struct root_lease *root, struct lease_rules *rules, str
 		return take_yes(root, rules, asked);
 	if (!says_nothing(status))
 		return take_refusal(root, rules);
-	if (!zone_status_is_outage(status)) /* those were heard */
+	if (!zone_status_is_outage(status)) /* those were answers */
 		hear_outage(root, rules, status);
 	return VOUCH_OUTAGE;
 }

@@ -134,7 +134,7 @@ static bool link_entry(struct index *index, struct index_node *node)
 	return entry->kind != ENTRY_PROJECT || link_project(index, node);
 }
 
-/* --- Who has live EZKs must hear of it */
+/* --- The live EZKs must learn of it */
 
 static bool touch(struct index *index, struct entry *zone, bool gone)
 {
@@ -185,7 +185,7 @@ static void node_free(struct index *index, struct index_node *node)
 	free(node);
 }
 
-/* False: no memory. It stays, so that who reads all anew hears of it too. */
+/* False: no memory. It stays, so that a reader of the whole store learns of it too. */
 static bool node_remove(struct index *index, struct index_node *node)
 {
 	if (node->entry != NULL && node->entry->kind == ENTRY_ZONE &&

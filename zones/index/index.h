@@ -48,7 +48,7 @@ struct index_node {
 	struct index_link links[INDEX_BY_COUNT];
 };
 
-/* A zone that must not be opened, and of which there is no more to know. */
+/* A zone that must not be opened; nothing else is known about it. */
 struct index_gone {
 	uint64_t zone;
 	bool withheld; /* it awaits deletion; else it has a tombstone */
@@ -81,13 +81,13 @@ enum zone_status index_apply(struct index *index, struct store_news *news);
 /* Gives an entry that may come its number: what the entry of that uid has, or will have. Nothing
  * finds it before it comes by index_apply(). */
 enum zone_status index_reserve(struct index *index, struct entry *entry);
-/* It does not come after all. */
+/* The entry will not come after all. */
 void index_unreserve(struct index *index, const struct entry *entry);
 
 /* A number that no entry has or will have. */
 uint64_t index_number_new(struct index *index);
 
-/* All borrowed; NULL: none. Also what awaits deletion and what archived projects hold. */
+/* All borrowed; NULL: none. Also entries that await deletion and those of archived projects. */
 struct entry *index_number(const struct index *index, uint64_t number);
 struct entry *index_uid(const struct index *index, struct uid uid);
 struct entry *index_zone(const struct index *index, uint64_t zone);
@@ -104,7 +104,7 @@ struct entry *index_label(const struct index *index, struct uid project, enum en
 			  struct bytes label);
 /* A project is active, so that what it holds can be used. */
 bool index_project_active(const struct index *index, struct uid project);
-/* How messages call a zone, also one that awaits deletion. */
+/* The name of a zone in messages, also of one that awaits deletion. */
 struct zone_told zone_told_in(const struct index *index, uint64_t zone);
 /* The entry can be seen: it is not in an archived project. */
 bool index_is_visible(const struct index *index, const struct entry *entry);

@@ -64,7 +64,7 @@ static enum zone_status answered(const struct asked *asked)
 
 /* --- Turns: a KMS that does not answer is asked by one caller at a time */
 
-/* False: there is silence, and nobody is asked. */
+/* False: silence lasts, and the KMS is not asked. */
 static bool begin_turn(struct asked *asked, struct kms_turn *turn)
 {
 	asked->status = kms_turn_begin(turn, asked->ask->clients, asked->key, &asked->report);
@@ -122,7 +122,7 @@ enum zone_status ask_check_allowed(const struct ask *ask, const char *key)
 
 /* --- About a key, where it is */
 
-/* Of the embedded KMS alone, which is never silent. */
+/* Only for the embedded KMS, which is never silent. */
 static struct asked ask_here(const struct ask *ask, const char *operation)
 {
 	struct asked asked = asking(ask, operation, ask->key);
@@ -238,7 +238,7 @@ enum zone_status ask_create(const struct ask *ask, bool registered, bool *ret_ma
 
 /* --- By a key, wherever it or a related one answers */
 
-/* What is done by a key; outputs are touched by a yes alone. */
+/* What a key does; only a yes touches the outputs. */
 struct work {
 	const char *operation;
 	enum kms_status (*send)(struct asked *asked, const struct work *work);

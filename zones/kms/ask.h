@@ -12,7 +12,7 @@
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
 
-/* What is asked, and for whom. All is borrowed; texts may be NULL where they do not apply. */
+/* What to ask, and on whose behalf. All is borrowed; texts may be NULL where they do not apply. */
 struct ask {
 	struct kms_clients *clients;
 	const char *key; /* ARN; ask_describe and ask_create take any name of a key */

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words for what came of a call. */
+/* The messages about the outcome of a call. */
 #include "zones/kms/ask_told.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What to do about an answer; the others say it themselves. */
+/* What to do about an answer; the others' messages say it themselves. */
 static const struct {
 	enum kms_status status;
 	const char *text;
@@ -98,7 +98,7 @@ void asked_put_subject(struct buffer *line, const struct ask *ask)
 		buffer_format(line, ", version %" PRIu32, ask->version);
 }
 
-/* Of an outage less, since it is all the same of whom: the zone that met it first. */
+/* Less of it for an outage, which concerns everybody: only the zone that met it first. */
 static void put_subject(struct buffer *line, const struct asked *asked)
 {
 	const struct ask *ask = asked->ask;

@@ -32,7 +32,7 @@
 
 static char *path;	  /* written while nobody uses the module */
 static bool is_required;  /* the same */
-static atomic_bool is_on; /* for those who may come by at that very time */
+static atomic_bool is_on; /* for threads that write at that very moment */
 
 bool audit_configure(const char *new_path)
 {
@@ -229,7 +229,7 @@ enum zone_status audit_write(const struct audit_event *event)
 
 /* --- Whether the next lines will find room */
 
-/* Enough for those of several processes at once. */
+/* Enough for the lines of several processes at once. */
 enum { ROOM = 64 * 1024 };
 
 static bool within_limit(off_t size)

@@ -1,16 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who writes a line of the audit log: the program, the host, and the user as whom it runs. What may
- * ask a directory service (the names of users) is found out once, when the log is switched on; what
- * may change in a process's life is what it is at the moment of the line.
+ * Who writes a line of the audit log: the program, the host, and the user who runs it. Users'
+ * names, which may need a directory service, are looked up once, when the log is switched on;
+ * whatever may change in a process's life is read when the line is written.
  */
 #pragma once
 
 #include <jansson.h>
 
-/* Not while other threads write. A fork's child asks nobody: other threads of its parent may have
- * been in the midst of such a look-up. It keeps the names that its parent found. */
+/* Not while other threads write. A fork's child looks up nothing: another thread of its parent may
+ * have been in the middle of such a look-up. It keeps the names that its parent found. */
 void audit_who_look(void);
 
 /* The fields of docs/audit.md: "program", as far as it is no longer than a name; and "host", "uid",

@@ -35,7 +35,7 @@ struct ezk_seal {
 	struct ezk_identity identity;
 	uint32_t greatest_usages;
 	struct bytes limits; /* borrowed; those of leases, and `kept`, are put behind them */
-	bool kept;	     /* the record is for its store alone (LIMIT_KEPT) */
+	bool kept;	     /* the record stays in its store (LIMIT_KEPT) */
 	int64_t created_ms;
 	bool from_kms;	    /* the key is drawn by GenerateDataKey, not by our own CSPRNG */
 	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */

@@ -134,7 +134,7 @@ struct entry *entry_copy(const struct entry *entry);
 struct entry *entry_hold(struct entry *entry);
 void entry_release(struct entry *entry); /* accepts NULL; frees with the last reference */
 void entry_releasep(struct entry **entry);
-/* NULL of none: for what is said of an entry that may not be there. */
+/* NULL of NULL: for messages about an entry that may not exist. */
 static inline const char *entry_label(const struct entry *entry)
 {
 	return entry == NULL ? NULL : entry->label;
@@ -142,8 +142,8 @@ static inline const char *entry_label(const struct entry *entry)
 /* The version of a zone, NULL: none. */
 const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
 
-/* For who makes an entry (it is immutable once others can see it): replace owned bytes and text by
- * a copy. False: no memory, nothing changed. `text` must hold no NUL. */
+/* For the code that makes an entry (which is immutable once others can see it): replace owned bytes
+ * and text by a copy. False: no memory, nothing changed. `text` must hold no NUL. */
 bool entry_set_bytes(struct bytes *field, struct bytes value);
 bool entry_set_text(char **field, struct bytes text);
 

@@ -36,7 +36,7 @@ void limits_put(struct buffer *limits, enum limit tag, struct bytes value);
 /* The value of an item, borrowed; false: there is no such limit. */
 bool limits_get(struct bytes limits, enum limit tag, struct bytes *ret_value);
 
-/* Appends those of leases, behind all others. */
+/* Appends the lease bounds, behind all other limits. */
 void limits_put_lease(struct buffer *limits, const struct lease_bounds *bounds);
 /* False: one of them is not there, so that this is not the list of a record. */
 bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds);

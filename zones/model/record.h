@@ -41,7 +41,7 @@ enum zone_status record_is_newer(const char *zone, uint32_t version);
 
 /* Bytes 8 … 63 of a record, which the MAC covers together with the limits. */
 void record_put_bound(uint64_t zone, const struct ezk_version *version, struct buffer *out);
-/* Do two say the same in all that the MAC covers, and have they the same MAC? */
+/* Whether two agree in everything that the MAC covers, and in the MAC. */
 bool record_same_bound(const struct ezk_version *a, const struct ezk_version *b);
 
 struct record_set {
@@ -49,7 +49,7 @@ struct record_set {
 	struct ezk_version *versions; /* ascending, of one project */
 	size_t count;
 };
-/* Is any of them for its store alone? Such a set is neither written for others nor taken in. */
+/* Whether any of them stays in its store. Such a set is neither exported nor imported. */
 bool record_set_is_kept(const struct record_set *set);
 /* ZONE_RECORD_KEPT, with the reason (zones/domain/zone_import.c). */
 enum zone_status record_set_refuse_kept(const struct record_set *set);

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the functions of zones/ answer. */
+/* The statuses that the functions of zones/ answer. */
 #pragma once
 
 #include "kms/kms.h"
@@ -15,7 +15,7 @@ enum zone_status {
 	ZONE_TOO_MANY_ROOT_KEYS, /* 20 a project */
 	ZONE_WRONG_REGION,
 	ZONE_WRONG_PROVIDER,
-	ZONE_OTHER_ZONE,  /* what belongs to one zone was offered to another */
+	ZONE_OTHER_ZONE,  /* a key of one zone was offered to another */
 	ZONE_NO_ROOT_KEY, /* the project has none, and no default_root_key is configured */
 	ZONE_IN_USE,	  /* a root key that an EZK version needs, a cluster with zones */
 	ZONE_PENDING_DELETION,
@@ -26,7 +26,7 @@ enum zone_status {
 	ZONE_IMPORTED,		  /* an imported zone decrypts only */
 	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record, or tag of a token key */
 	ZONE_RECORD_NEWER,	  /* an EZK record with a limit that this release does not know */
-	ZONE_RECORD_KEPT,	  /* an EZK record that is for its store alone */
+	ZONE_RECORD_KEPT,	  /* an EZK record that stays in its store */
 	ZONE_WRAPPED_KEY_INVALID, /* a wrapped DEK does not open */
 	/* The settings. */
 	ZONE_OTHER_PIN,	       /* [zones] pin: the name is another zone's */
@@ -69,12 +69,12 @@ enum zone_status {
 enum zone_status zone_status_of_kms(enum kms_status status);
 /* An explicit no of the KMS. */
 bool zone_status_is_no(enum zone_status status);
-/* The KMS did not get to answer: a timeout, a failure of its own, throttling. What is wrong with
- * credentials or configuration is none. */
+/* The KMS gave no answer: a timeout, a failure of its own, throttling. Faults of credentials or
+ * configuration are not outages. */
 bool zone_status_is_outage(enum zone_status status);
-/* A no about the root key itself, whoever asks and for whatever: disabled, unusable, gone. */
+/* A no about the root key itself, for everybody and every use: disabled, unusable, gone. */
 bool zone_status_is_no_of_key(enum zone_status status);
-/* The store did not get to answer, whatever kept it: what is known of it stays good to use. */
+/* The store gave no answer, for whatever reason: what is known of it may still be used. */
 bool zone_status_is_store_outage(enum zone_status status);
 const char *zone_status_text(enum zone_status status);
 

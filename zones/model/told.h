@@ -1,7 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a zone is called in a message: by the name that people gave it, and by its number only where
- * no name is known. */
+/* The name of a zone in messages: its label, or its number where no label is known. */
 #pragma once
 
 #include "zones/model/entry.h"

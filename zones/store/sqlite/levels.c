@@ -61,7 +61,8 @@ enum zone_status store_check_writer(struct connection *connection)
 		   head->min_writer, CMEK_VERSION, store_level_understood(),
 		   connection->limited ? "opens what carries its record" : "reads it",
 		   head->release);
-	/* What reading has to say of the store is still told once, not anew after each refusal. */
+	/* What reading has to say about the store is still logged once, not again after each
+	 * refusal. */
 	connection->store->said = before;
 	return ZONE_STORE_NEWER_WRITER;
 }

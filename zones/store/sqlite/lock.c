@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose turn it is. SQLite drops all POSIX locks of a file when any descriptor of it is closed in
- * the process, and its own state does not survive a fork in the middle of a call; so there is one
+ * Taking turns. SQLite drops all POSIX locks of a file when any descriptor of it is closed in the
+ * process, and its own state does not survive a fork in the middle of a call; so there is one
  * connection at a time in a process, under a mutex for which forks wait, and one writer among
  * processes, by flock() on a file of its own.
  */

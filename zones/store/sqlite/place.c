@@ -75,7 +75,7 @@ enum zone_status store_follow(struct store_sqlite *store)
 				  "remove the link");
 	if (target == NULL && errno == ENOMEM)
 		return ZONE_NO_MEMORY;
-	if (target == NULL) /* whatever is in the way will be told by what is tried there */
+	if (target == NULL) /* the next attempt there will report what is in the way */
 		target = strdup(store->path);
 	if (target == NULL)
 		return ZONE_NO_MEMORY;

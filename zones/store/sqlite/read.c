@@ -199,7 +199,7 @@ static enum zone_status read_tombstone(struct reading *reading, sqlite3_stmt *st
 	return store_news_add(reading->news, TAKE(entry), true) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
-/* A zone that awaits deletion, or whose project is archived: all that is to be known of it. */
+/* A zone that awaits deletion, or whose project is archived: this is all that is known of it. */
 static enum zone_status read_withheld(struct reading *reading, sqlite3_stmt *statement)
 {
 	AUTO(entry_releasep) struct entry *entry = entry_new(ENTRY_ZONE);

@@ -45,7 +45,7 @@ static enum zone_status turn_begin(struct store_sqlite *store, bool exclusive, s
 	return ZONE_OK;
 }
 
-/* A transaction that was cut off left its journal: who reads first, and may write, must roll it
+/* A transaction that was interrupted left its journal: the first reader that may write must roll it
  * back, alone. */
 static enum zone_status turn_begin_reading(struct store_sqlite *store, struct turn *turn,
 					   bool *ret_recovers)
@@ -234,7 +234,7 @@ static enum zone_status change(struct connection *connection, uint64_t since, st
 	uint64_t revision = connection->revision;
 
 	TRY(read_news(connection, since, &news));
-	/* From here on what was read is known to who asked. */
+	/* From here on the caller knows what was read. */
 	snprintf(connection->store->id, sizeof(connection->store->id), "%s", connection->id);
 	connection->store->limited = false;
 	TRY(decide(wish, &news));
@@ -363,8 +363,8 @@ static enum zone_status check_pages(struct connection *connection, struct buffer
 	return ZONE_STORE_CORRUPT;
 }
 
-/* What somebody left who took rows from zones alone, with foreign keys off: keys by which files of
- * a database that seems erased still open. */
+/* Leftovers of somebody who deleted rows only from `zones`, with foreign keys off: keys by which
+ * files of a database that seems erased still open. */
 static enum zone_status describe_leftovers(struct connection *connection, struct buffer *ret_text)
 {
 	AUTO(statement_closep) sqlite3_stmt *statement = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which table a kind of entry lies in, and which columns it has there. What a zone has beside its
- * row (versions and wraps) is read and written in read.c and write.c. */
+/* The table of each kind of entry, and its columns there. What a zone has beside its row (versions
+ * and wraps) is read and written in read.c and write.c. */
 #include "zones/store/sqlite/sqlite.h"
 
 #include "kms/kms.h"
