@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An application's way to a zone. */
+/* How an application gets to a zone. */
 #include "application.h"
 
 #include <dlfcn.h>

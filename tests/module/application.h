@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the programs in this folder share that scripts run as applications, without cmocka: a
- * module, a token, its zones z0, z1, … What can't be done ends the program. */
+ * module, a token, its zones z0, z1, … A failure ends the program. */
 #pragma once
 
 #include <stdbool.h>

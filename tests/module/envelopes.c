@@ -367,7 +367,7 @@ static void what_another_zone_has_is_refused(void **state)
 	refused(SESSION, wrapped, envelope_name);
 	slot_put(both, 0, 1, wrapped_of(&envelope_other_zone), others);
 	refused(SESSION, both, envelope_name);
-	/* The zone's number alone, everywhere it stands. */
+	/* Only the zone's number, everywhere it stands. */
 	memcpy(both->data + 16, envelope_other_zone.data + 16, 8);
 	refused(SESSION, both, envelope_name);
 }
@@ -404,8 +404,8 @@ static void a_root_key_that_nobody_added_is_not_trusted(void **state)
 			 ENVELOPE_ROOT_KEY_UNKNOWN);
 }
 
-/* Who names a trusted root key beside his own must not get in by the latter, though the KMS would
- * decrypt by it. */
+/* Whoever names a trusted root key beside his own must not succeed with the latter, though the KMS
+ * would decrypt with it. */
 static void a_wrap_by_another_key_beside_the_trusted_one_is_not_used(void **state)
 {
 	struct bytes evil = record_of(&envelope_evil), good = record_of(&envelope_small);

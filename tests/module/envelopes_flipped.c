@@ -11,7 +11,7 @@
 enum verdict {
 	NOTICED,
 	HARMLESS,
-	/* Nobody looks at it where the store has the zone's key; it is noticed where it has not. */
+	/* It is not read where the store has the zone's key; elsewhere a change is noticed. */
 	OF_RECORD,
 	/* The same, but for bits that make it no record at all. */
 	OF_RECORD_TEXT,

@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ciphertext that opens under two keys. AES-GCM binds none: who knows two keys can make one
- * message that both open (Dodis, Grubbs, Ristenpart, Woodage, CRYPTO 2018), and so show one file to
- * one reader and another to the next. The key commitment in the header is against that: here such a
- * message is made, shown to be one, and refused.
+ * A ciphertext that opens under two keys. AES-GCM does not bind its key: whoever knows two keys can
+ * make one message that both open (Dodis, Grubbs, Ristenpart, Woodage, CRYPTO 2018), and so show
+ * one file to one reader and another to the next. The key commitment in the header is against that:
+ * here such a message is made, shown to be one, and refused.
  */
 #include "envelopes.h"
 

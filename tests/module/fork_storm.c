@@ -2,9 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A process that forks again and again while its threads talk to the KMS, and children that do the
- * same: nobody may get an answer to another's request. For tests/e2e/forks.py.
+ * same: no thread may get the answer to another's request. For tests/e2e/forks.py.
  *
- *	fork_storm PROJECT CHILDREN THREADS ROUNDS
+ * 	fork_storm PROJECT CHILDREN THREADS ROUNDS
  *
  * Every thread of every process encrypts and decrypts, under the project's root key in the KMS,
  * ROUNDS texts that nobody else has; the parent's threads go on until the last child has ended,

@@ -4,14 +4,14 @@
  * An application whose threads wait for the KMS while something happens to them; for
  * tests/e2e/interrupted.py, which holds the answers of the KMS back.
  *
- *	interrupted cancel PROJECT    who asks, and one of those who wait, are cancelled
- *	interrupted signal PROJECT    signals come to all of them all the time
- *	interrupted finalize PROJECT  a child of the process ends its module, then two threads
- *	                              end ours
+ * 	interrupted cancel PROJECT    the asking thread, and one of those that wait, are cancelled
+ * 	interrupted signal PROJECT    signals come to all of them all the time
+ * 	interrupted finalize PROJECT  a child of the process ends its module, then two threads
+ * 	                              end ours
  *
  * A line for each thing that answered: what, CKR_…, the seconds it took. After "asking" it waits
- * for a line on standard input, which says that the KMS has been asked. What does not answer in
- * time ends the program.
+ * for a line on standard input, which says that the KMS has been asked. A thread that does not
+ * answer in time ends the program.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -71,7 +71,7 @@ static void join(struct thread *thread)
 	       thread->rv, thread->seconds);
 }
 
-/* What waits for the KMS where the zone has no lease. */
+/* A call that waits for the KMS when the zone has no lease. */
 static CK_RV wrap(struct thread *thread)
 {
 	CK_BYTE wrapped[WRAPPED_MAX];
@@ -120,7 +120,7 @@ static void tell(const char *what)
 		exit(1);
 }
 
-/* One asks, and when the KMS has heard it, the others come. */
+/* One thread asks, and when the KMS has the request, the others come. */
 static void start_all(struct thread *threads)
 {
 	start(&threads[0]);

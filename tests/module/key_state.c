@@ -88,7 +88,7 @@ static CK_ULONG number(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_ATTRI
 	return value;
 }
 
-/* What asks nobody: the length, the object's size, a search. */
+/* These ask no KMS: the length, the object's size, a search. */
 static void look(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
 {
 	CK_ULONG active = CMEK_STATE_ACTIVE, size, count;

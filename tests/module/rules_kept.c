@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Zones whose record is for the store alone (CKA_CMEK_EMBED_EZK is FALSE): nothing of the module
- * gives it out, and everything else works as ever. */
+/* Zones whose record stays in the store (CKA_CMEK_EMBED_EZK is FALSE): no function gives it out,
+ * and everything else works as usual. */
 #include "rules.h"
 
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a no of the KMS means for keys that an application holds, and for operations under way. */
+/* What a no of the KMS does to keys that an application holds, and to operations under way. */
 #include "rules.h"
 
 #include <stdio.h>
 
-/* Without a lease every operation asks, so that a no is heard at once; and it is not remembered. */
+/* Without a lease every operation asks, so that a no counts at once; and it is not remembered. */
 static int begin(void **state)
 {
 	p11->C_Finalize(NULL);
@@ -205,7 +205,7 @@ static void a_root_key_tells_what_was_heard_of_it(void **state)
 	assert_int_equal(attribute_number(session, root, CKA_CMEK_STATE), CMEK_STATE_ACTIVE);
 }
 
-/* What asks is its value alone: not its length, no size, no search. */
+/* Only reading its value asks: not its length, no size, no search. */
 static void a_root_key_tells_what_the_kms_says_now(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;

@@ -260,7 +260,7 @@ static CK_RV init_again(CK_SLOT_ID of, const char *label)
 	return p11->C_InitToken(of, pin, 0, padded);
 }
 
-/* Test tools initialise tokens; nobody loses a key by that. */
+/* Test tools initialise tokens; that must not lose anybody's keys. */
 static void initialising_a_used_token_archives_it_until_it_is_restored(void **state)
 {
 	CK_SLOT_ID second = token_slot("second"), first = slot;

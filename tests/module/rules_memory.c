@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stays of a key in the memory of a process: read from /proc/self/mem, all of it that can be
- * written. The keys that are looked for never lie here as they are, or one would find oneself.
+ * What remains of a key in the memory of a process: all writable memory is read from
+ * /proc/self/mem. The test never holds the keys in the clear, or it would find its own copy.
  */
 #include "rules.h"
 
@@ -282,7 +282,7 @@ static void call_missing(CK_SESSION_HANDLE session)
 	check(p11->C_FindObjectsFinal(session));
 }
 
-/* Nobody uses the key, or its zone; whichever call comes first. */
+/* No thread uses the key or its zone; any call may come first. */
 static void the_first_call_after_a_lease_leaves_nothing_of_its_keys(void **state)
 {
 	static void (*const calls[])(CK_SESSION_HANDLE) = {call_slots, call_session_info,

@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-/* A line's end, a terminal's command, a C1 control, blanks at the ends, other blanks, what nobody
- * sees, no UTF-8. */
+/* A line's end, a terminal's command, a C1 control, blanks at the ends, other blanks, invisible
+ * characters, invalid UTF-8. */
 static const char *const wrong[] = {
 	"a\n",
 	"\x1b[2Ja",

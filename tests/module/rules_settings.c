@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* All that the token holds was made without them. */
+/* Everything on the token was made without these settings. */
 static struct {
 	CK_OBJECT_HANDLE zone, root;
 	char label[32];

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a zone wraps opens by unwrapping alone, and with the mechanism that wrapped it. */
+/* What a zone has wrapped opens only by unwrapping, and with the mechanism that wrapped it. */
 #include "rules.h"
 
 static CK_ULONG wrapped_by(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE zone,

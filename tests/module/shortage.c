@@ -667,7 +667,7 @@ static const CK_ULONG reasons[] = {
 
 static void check_words(const char *said)
 {
-	/* What OpenSSL says of itself is no word about anything stored. */
+	/* A message of OpenSSL about itself is not about stored data. */
 	if (strstr(said, "OpenSSL") != NULL)
 		return;
 	for (size_t i = 0; i < COUNT(words); i++)

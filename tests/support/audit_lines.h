@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "tests/support/unit.h"
 
-/* As an array of objects, to be given back by json_decref(). Fails the test if one is none, or if a
- * line is not what every reader takes for one: printable ASCII. */
+/* As an array of objects, to be released by json_decref(). Fails the test if one is not an object,
+ * or if a line is not printable ASCII. */
 static inline json_t *read_lines(const char *file)
 {
 	struct buffer text = {0};
@@ -33,7 +33,7 @@ static inline json_t *read_lines(const char *file)
 	return lines;
 }
 
-/* NULL: it has no such text. */
+/* NULL: there is no such text. */
 static inline const char *text_of(const json_t *lines, size_t index, const char *name)
 {
 	return json_string_value(json_object_get(json_array_get(lines, index), name));

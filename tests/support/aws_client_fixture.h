@@ -13,7 +13,7 @@ static struct clock fake_clock;
 static struct aws *aws;
 static struct kms_client *kms;
 
-/* 0, or what cmocka takes for a failure. */
+/* 0, or a value that cmocka counts as a failure. */
 static int client_start(void)
 {
 	const struct aws_world world = fake_http_world(&http);

@@ -21,13 +21,13 @@ struct aws_look {
 	_Atomic int64_t sts_skew_ms;
 };
 
-/* An HTTP to which nobody answers; settings with their defaults. */
+/* An HTTP that never answers; settings with their defaults. */
 void aws_look_init(struct aws_look *look);
-/* The whole chain is asked, by a client of us-west-2. */
+/* Asks the whole chain, as a client of us-west-2. */
 enum kms_status aws_look_now(struct aws_look *look);
-/* Asserts what is found. */
+/* Asserts which credentials are found. */
 void aws_look_finds(struct aws_look *look, const char *origin, const char *found);
-/* Asserts that nothing is, and that the message has the word. */
+/* Asserts that none are found, and that the message has the word. */
 void aws_look_fails(struct aws_look *look, enum kms_status status, const char *word);
 
 /* What STS answers to a role: credentials "ROLE<n> role<n> TOKEN<n>" until an hour after the fake

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A clock that stands still until a test moves it, on both hands or on one. */
+/* Two clocks that stand still until a test moves both or one of them. */
 #pragma once
 
 #include <stdatomic.h>

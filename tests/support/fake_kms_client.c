@@ -51,7 +51,7 @@ static enum kms_status fail(struct kms_report *report, enum kms_status status)
 	return status;
 }
 
-/* By ARN, name, or what stands after the last '/' of the ARN. */
+/* By ARN, name, or the part after the last '/' of the ARN. */
 static struct fake_kms_key *find(struct fake_kms *fake, const char *name)
 {
 	for (size_t i = 0; i < fake->key_count; i++) {

@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A KMS in the process, for unit tests of what stands above kms.h: keys with states, a count of
+ * A KMS in the process, for unit tests of the layers above kms.h: keys with states, a count of
  * calls, and faults to order. It encrypts nothing: a blob shows its plaintext to whoever looks.
  *
- *	struct fake_kms fake;
+ * 	struct fake_kms fake;
  *
- *	fake_kms_init(&fake, "aws");
- *	fake_kms_add(&fake, FAKE_ARN("1"), "alias/root");
- *	kms_clients_replace(clients, "aws", &fake.client);
+ * 	fake_kms_init(&fake, "aws");
+ * 	fake_kms_add(&fake, FAKE_ARN("1"), "alias/root");
+ * 	kms_clients_replace(clients, "aws", &fake.client);
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct fake_kms_key {
 	char arn[256];
 	char name[128]; /* another name: "alias/root", "local:NAME"; may be empty */
 	enum kms_key_state state;
-	int64_t deletion_ms; /* what it says until when it is pending deletion */
+	int64_t deletion_ms; /* until when it says that it is pending deletion */
 	bool encrypts;
 	enum kms_status refusal; /* KMS_DENIED …: what every use of the key answers; 0: by state */
 };
@@ -46,12 +46,12 @@ struct fake_kms {
 	const char *provider;
 	struct fake_kms_key keys[FAKE_KEYS_MAX];
 	size_t key_count;
-	bool create_registered;		 /* what the last create was told */
+	bool create_registered;		 /* as the last create call passed it */
 	unsigned calls[FAKE_CALL_COUNT]; /* also those that failed */
 	/* Faults: the next `fail_count` calls of a kind answer `fail_status`. */
 	enum kms_status fail_status[FAKE_CALL_COUNT];
 	unsigned fail_count[FAKE_CALL_COUNT];
-	unsigned delay_ms; /* of every call, without the mutex */
+	unsigned delay_ms; /* of every call, spent without the mutex */
 	size_t cut_to;	   /* nonzero: plaintexts come back with at most so many bytes */
 	bool flip;	   /* plaintexts come back with a bit turned */
 	char remark[KMS_REMARK_MAX + 1]; /* of the last decrypt with a report */

@@ -223,8 +223,8 @@ static bool matches_root_key(const CK_ATTRIBUTE *template, CK_ULONG count, const
 	return arn != NULL; /* a search for all secret keys */
 }
 
-/* What a search finds first is something else of the same attributes: a data key of the zone, or
- * the zone that names the root key. */
+/* A search first finds another object with the same attributes: a data key of the zone, or the zone
+ * that names the root key. */
 static CK_RV find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG count)
 {
 	(void)session;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A PKCS #11 token for tests of envelope/: the calls that folder makes, with toy ciphers that are
- * good for nothing but noticing changes. Counts, and fails on demand. */
+/* A PKCS #11 token for tests of envelope/: the calls that folder makes, with toy ciphers that only
+ * notice changes. Counts, and fails on demand. */
 #pragma once
 
 #include "envelope/envelope.h"
@@ -18,7 +18,7 @@ struct fake_token {
 	uint64_t zones[4]; /* in the store; 0: none */
 	const char *root_keys[2];
 	uint32_t version;	/* the primary one */
-	bool kept;		/* the zones' records are for the store alone */
+	bool kept;		/* the zones' records stay in the store */
 	CK_GCM_PARAMS last_gcm; /* with nonce and AAD copied below */
 	uint8_t last_nonce[16], last_aad[256];
 };
@@ -30,5 +30,5 @@ struct envelope_token fake_token_session(void);
 CK_OBJECT_HANDLE fake_token_zone(unsigned index);
 /* The record of a zone, by the root key of that index. */
 void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out);
-/* The same, for its store alone. */
+/* The same, for a zone whose record stays in its store. */
 void fake_token_kept_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out);

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A folder of a test's own, which goes away at its end, and what tests of permissions share. */
+/* A folder for one test, removed at its end, and what tests of permissions share. */
 #pragma once
 
 #include "base/file.h"

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is not offered with FIPS, as a table of the tests' own (docs/fips.md), and tests judged by
- * it: in a run with $CMEK_TEST_FIPS, a test that comes to such a use has to see it refused, and is
- * over then, as one that was judged so (tests/cmocka_tap.py).
+ * A table, independent of the module's, of what is not offered with FIPS (docs/fips.md), and a
+ * judge of tests: in a run with $CMEK_TEST_FIPS, a test that needs such a use must see it refused,
+ * and then ends, counted as judged (tests/cmocka_tap.py).
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A provider that lacks one of the functions that its ciphers are called by, as a newer OpenSSL
- * might: the real one, whose tables are told without it. EVP still sees all of them. */
+/* A provider that lacks one of the functions by which its ciphers are called, as a newer OpenSSL
+ * might: the real one, with that function left out of its tables. EVP still sees all of them. */
 #pragma once
 
 #include "base/macros.h"

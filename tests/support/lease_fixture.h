@@ -26,7 +26,7 @@ enum {
 	THREADS = 64
 };
 
-/* Whom the leases of these tests ask. */
+/* What the leases of these tests ask. */
 struct oracle {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -44,7 +44,7 @@ struct oracle {
 	enum zone_status refusal;
 	/* While the key itself is brought. */
 	void (*while_brought)(struct oracle *oracle);
-	struct lease_bounds bounds; /* what the record says; nothing that is ever reached */
+	struct lease_bounds bounds; /* the record's; never reached */
 	int64_t yes_ms;		    /* what the root key was told last that a yes is good for */
 	char told[1024];
 };

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tests of objects/ stand on: a store and the embedded KMS in a folder of their own. */
+/* The fixture for tests of objects/: a store and the embedded KMS in a folder of their own. */
 #pragma once
 
 #include "tests/support/unit.h"

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bed of tests of sessions; see the header. */
+/* The fixture for tests of sessions; see the header. */
 #include "tests/support/session_fixture.h"
 
 #include <stdio.h>
