@@ -92,12 +92,12 @@ for name in orders /orders prod/; do
     ok "a database is not named $name" exits 2 "$cmek" database create --project p "$name"
 done
 ok "options may stand behind arguments" exits 1 "$cmek" project create demo --json
-ok "so that it is the module that is missing" says there-is-none.so
+ok "so that the module is missing" says there-is-none.so
 ok "and the remedy is named" says "set CMEK_PKCS11_MODULE"
 if [ -e /usr/lib/softhsm/libsofthsm2.so ]; then
     other() { CMEK_PKCS11_MODULE=/usr/lib/softhsm/libsofthsm2.so exits 1 "$cmek" project list; }
     ok "a module that is not ours" other
-    ok "is told to be the wrong file" says "the module does not start: an argument is not acceptable; is CMEK_PKCS11_MODULE the right file?"
+    ok "is reported as the wrong file" says "the module does not start: an argument is not acceptable; is CMEK_PKCS11_MODULE the right file?"
 else
     skip "a module that is not ours" "SoftHSM2 is not here"
 fi
@@ -121,7 +121,7 @@ refused "output that can't be written is a failure" full
 closed() { "$cmek" --help >&-; }
 refused "and so is a closed standard output" closed
 closed_in() { exits 3 "$cmek" inspect "$work/missing" <&-; }
-ok "a closed standard input is none's business" closed_in
+ok "a closed standard input disturbs no command" closed_in
 
 if command -v mandoc >/dev/null; then
     ok "the manual is well formed" mandoc -T lint -W warning "$root/man/cmek.1"

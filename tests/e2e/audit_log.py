@@ -319,7 +319,7 @@ def check_who(ok, place):
     place.cmek("decrypt", sealed, os.path.join(place.folder, "never"))
     place.key.state = "Enabled"
     refused = some(place.take(), "lease", "refused")
-    ok(refused and refused[0].get("access_key_id") == own["AWS_ACCESS_KEY_ID"], "a lease that is refused names who asked", refused)
+    ok(refused and refused[0].get("access_key_id") == own["AWS_ACCESS_KEY_ID"], "a lease that is refused names the caller", refused)
 
     user = {"uid": os.getuid(), "user": pwd.getpwuid(os.getuid()).pw_name, "host": socket.gethostname()}
     ok(all({name: line.get(name) for name in user} == user and "euid" not in line for line in place.seen), "host and user are this machine's and ours", place.seen[:2])

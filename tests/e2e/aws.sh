@@ -68,7 +68,7 @@ reset
 ok "listing the projects" "$cmek" project list
 ok "and the keys" "$cmek" tree --offline
 ok "and looking at attributes" "$cmek" database list --project demo
-ok "asks nobody" calls_are 'it == {}'
+ok "asks no KMS" calls_are 'it == {}'
 
 # The rules that only cloud keys have
 ok "the key again, by its ARN" exits 4 "$cmek" key add --project demo "$west" --label again

@@ -101,7 +101,7 @@ ok "in use" works
 shut() { chown root:root "$data/store.db.lock" && chmod 600 "$data/store.db.lock"; }
 ok "a lock that somebody has made root's" shut
 ok "keeps the service from reading" exits 6 as_service "$cmek" project list
-ok "which says so, and what to do" says "its lock $data/store.db.lock can't be taken: Permission denied; give it the owner, group and mode of $data/store.db"
+ok "and the message says so, and what to do" says "its lock $data/store.db.lock can't be taken: Permission denied; give it the owner, group and mode of $data/store.db"
 ok "and from writing" exits 6 as_service "$cmek" database create --project demo prod/new
 for kind in mkdir "mkfifo -m 600" "ln -s /dev/null"; do
     rm -rf "$data/store.db.lock" "$data/local.keys.lock"
@@ -205,12 +205,12 @@ mkdir "$work/nobody" && cp "$data/local.keys" "$data/store.db" "$work/nobody/" &
 sed -i "s|$data|$work/nobody|" "$work/nobody.conf"
 ok "root leaves a file whose it was" replaced 3000:3001 640 "3000:3001 640" "$cmek"
 ok "with all its permissions" replaced 3000:3001 604 "3000:3001 604" "$cmek"
-ok "what another replaces is that one's, and a group that can't be kept keeps no rights" replaced 0:3001 660 "65534:65534 600" nobody_decrypts
+ok "a file that another user replaces is that user's, and a group that can't be kept keeps no rights" replaced 0:3001 660 "65534:65534 600" nobody_decrypts
 ok "but those of all others" replaced 0:3001 664 "65534:65534 644" nobody_decrypts
 ok "unless it had fewer" replaced 0:3001 606 "65534:65534 600" nobody_decrypts
 ok "one's own group is kept" replaced 0:65534 640 "65534:65534 640" nobody_decrypts
 like() { rm -f new && chown "$1" sealed && chmod "$2" sealed && "$cmek" decrypt sealed new && [ "$(sees new)" = "$3" ] || { sees new; return 1; }; }
-ok "a new file is for nobody who could not read the one it comes from" like 0:3001 640 "0:0 600"
+ok "nobody can read a new file who could not read the one it comes from" like 0:3001 640 "0:0 600"
 ok "as it was for all, so it is" like 0:3001 644 "0:0 644"
 mkdir "$work/everybodys" && chmod 1777 "$work/everybodys"
 lies_in_wait() { # KIND, by which nobody waits in a folder like /tmp; what root says to it
@@ -229,7 +229,7 @@ lies_in_wait() { # KIND, by which nobody waits in a folder like /tmp; what root 
     [ ! -s "$out.kept" ]
 }
 for kind in pipe file link; do
-    ok "root writes into no $kind that another user has put into a folder like /tmp" lies_in_wait $kind
+    ok "root does not write into a $kind that another user has put into a folder like /tmp" lies_in_wait $kind
     ok "and says why" says "$work/everybodys/out: is another user's, in a folder where everybody may put files"
 done
 ok "what is root's own there is replaced" sh -c "rm -f '$work/everybodys/out' && : >'$work/everybodys/out' && '$cmek' decrypt --force sealed '$work/everybodys/out'"

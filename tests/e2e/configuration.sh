@@ -25,7 +25,7 @@ ok "and where they all are" says "there is no setting 'lease' in [store]; the ex
 printf '[stores]\npath = %s/store.db\n' "$home" >"$home/section.conf"
 refused "an unknown section is refused" list_with "$home/section.conf"
 printf '[kms]\nlease_seconds = soon\n' >"$home/number.conf"
-refused "a number that is none is refused" list_with "$home/number.conf"
+refused "an invalid number is refused" list_with "$home/number.conf"
 printf '[store]\npath = %s/store.db\nbackend = sqlit\n' "$home" >"$home/engine.conf"
 refused "a store's engine that is not known is refused" list_with "$home/engine.conf"
 ok "with the line, and those that are" says "engine.conf line 3: [store] backend = sqlit: should be one of: sqlite"
@@ -62,7 +62,7 @@ mkfifo "$home/store.db-journal"
 refused "and so is a store whose journal is one" timeout 60 "$cmek" project list
 ok "which is named" says "store.db-journal, is not a file; remove it"
 
-# What can't be written stops nobody, and is said.
+# A log that can't be written stops nobody, and is reported.
 new_project demo
 cp "$CMEK_PKCS11_CONF" "$home/logs.conf"
 printf '[log]\naudit = %s/none/audit.jsonl\nto = %s\n' "$home" "$home" >>"$home/logs.conf"

@@ -18,7 +18,7 @@ as_user() { if [ "$(id -u)" -eq 0 ]; then setpriv --reuid 65534 --regid 65534 --
 refused "on a system that is not Debian's" on_machine build
 ok "each package is named, with what it is for" says "gcc                    C compiler"
 ok "another" says "meson                  build system"
-ok "and who has to install them" says "These are Debian's names. Please install their equivalents, then run this again."
+ok "and that the user has to install them" says "These are Debian's names. Please install their equivalents, then run this again."
 
 # apt that only writes down what it was asked for.
 # shellcheck disable=SC2016 # the script itself expands
@@ -37,7 +37,7 @@ else
 fi
 if as_user test -r "$root/tools/deps.sh" -a -x "$machine/bash"; then
     refused "somebody else than root, without sudo," as_user env -i PATH="$machine" "$machine/bash" "$root/tools/deps.sh" build
-    ok "is told the command for root" says "Please run as root: apt-get install"
+    ok "the message has the command for root" says "Please run as root: apt-get install"
 else
     skip "somebody else than root is told the command" "the sources are not readable by another user"
 fi

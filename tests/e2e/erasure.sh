@@ -17,7 +17,7 @@ cd "$work" || exit 1
 store=$home/store.db
 ok "a cluster" "$cmek" cluster create --project demo main --key root --region here
 ok "a database whose key stays in the store" "$cmek" database create --project demo --no-embed main/tenant
-ok "and is told to be backed up" says "back up the store now"
+ok "and the message says to back it up" says "back up the store now"
 ok "and one whose files carry it" "$cmek" database create --project demo main/other
 refused "of which nothing is said" says "back up"
 echo "what the file says" >text
@@ -161,7 +161,7 @@ opens_not() {
     ok "nothing was written" test ! -e never
 }
 opens_not erased
-# Taken from zones alone: the key is still there
+# Removed only from zones: the key is still there
 cp "$store" "$home/erased.db"
 cp "$home/backup.db" "$store"
 python3 - "$store" "$zone" <<'PYTHON'
@@ -171,7 +171,7 @@ with store:
     store.execute("DELETE FROM token_keys")
     store.execute("DELETE FROM zones WHERE zone = ?", (int(sys.argv[2]),))
 PYTHON
-ok "of a database that went from zones alone" by_rescue --store "$store" tenant.sealed left
+ok "of a database that was removed only from zones" by_rescue --store "$store" tenant.sealed left
 ok "rescue.py finds the key" cmp text left
 "$cmek" doctor --project demo >"$work/doctor.out" 2>&1
 ok "and doctor tells of it" grep -q "keys of 1 databases that are not in zones are left" "$work/doctor.out"
@@ -261,7 +261,7 @@ ok "as it was" cmp text back
 ok "and by rescue.py" by_rescue --store "$store" tenant.sealed back.rescued
 ok "as it was" cmp text back.rescued
 
-# Who can write the store switches nothing
+# Whoever can write the store switches nothing
 switch() { # SQL over the limits
     python3 - "$store" "$zone" "$1" <<'PYTHON'
 import sqlite3, sys

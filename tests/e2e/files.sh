@@ -93,14 +93,14 @@ through_stdin() { exits 4 encrypt_over - itself <itself; }
 ok "nor as standard input" through_stdin
 appended() { exits 4 encrypt itself - >>itself; }
 ok "nor appended to by way of standard output" appended
-ok "it is said why" says "itself: is standard output too, so it would grow while it is read"
+ok "the message says why" says "itself: is standard output too, so it would grow while it is read"
 appended_stdin() { exits 4 encrypt - /dev/stdout <hard >>itself; }
 ok "whatever its name" appended_stdin
 ok "it is as it was" cmp plain itself
 for verb in encrypt decrypt; do
     emptied() { cp sealed itself && exits 4 $verb itself - >itself; }
-    ok "$verb F - >F is told" emptied
-    ok "for what the shell has made of it" says "itself: is empty, since standard output is the same file"
+    ok "$verb F - >F is refused" emptied
+    ok "and the message says that the shell has emptied it" says "itself: is empty, since standard output is the same file"
 done
 rm -f itself hard soft
 appears() { # while it is written
@@ -177,7 +177,7 @@ ok "a reader that has gone away is a failure" reader_gone
 closed_output() { exits 1 decrypt sealed - >&-; }
 ok "and so is a closed standard output" closed_output
 closed_but_file() { decrypt sealed other >&- && cmp plain other; }
-ok "which is none of a file's business" closed_but_file
+ok "which does not concern a file" closed_but_file
 rm -f other
 full_device() { exits 1 decrypt sealed /dev/full && exits 1 encrypt plain - >/dev/full; }
 ok "a device that is full" full_device

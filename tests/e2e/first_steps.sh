@@ -31,7 +31,7 @@ ok "it is decrypted" "$cmek" decrypt "$work/orders.cmek" "$work/orders.again"
 ok "it is the same" cmp "$work/orders.db" "$work/orders.again"
 
 zone=$("$cmek" database show --project demo prod/orders --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["zone"])')
-ok "with --json it is said what was done" "$cmek" encrypt --json --project demo --database prod/orders "$work/orders.db" "$work/told.cmek"
+ok "with --json the output says what was done" "$cmek" encrypt --json --project demo --database prod/orders "$work/orders.db" "$work/told.cmek"
 ok "in one object" json "it == {'file': '$work/told.cmek', 'project': 'demo', 'database': 'prod/orders', 'zone': '$zone', 'plain_bytes': 15}"
 ok "of decrypting too" "$cmek" decrypt --json "$work/told.cmek" "$work/told"
 ok "with the same" json "it == {'file': '$work/told', 'project': 'demo', 'database': 'prod/orders', 'zone': '$zone', 'plain_bytes': 15}"
@@ -80,7 +80,7 @@ ok "is nested" json "[(k['label'], k['provider'], k['state'], [(c['label'], c['r
     sorted((d['label'], d['zone'] == '$zone', d['version']) for d in c['databases'])) for c in k['clusters']])
     for k in it[0]['root_keys']] ==
     [('root', 'local', 'active', [('prod', 'us-west-2', [('prod/invoices', False, 1), ('prod/orders', True, 1)])])]"
-ok "the tree for which nobody is asked" "$cmek" tree --offline
+ok "the tree without asking the KMS" "$cmek" tree --offline
 ok "says so" says "└── root key root  (not asked, local, arn:local:kms:"
 ok "also in JSON" "$cmek" tree --offline --json
 ok "as a field" json "it[0]['root_keys'][0]['state'] == 'not asked'"

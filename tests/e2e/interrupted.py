@@ -93,7 +93,7 @@ def check_finalized(place):
     slow = max((seconds for what, _, seconds in answers if what.startswith("child")), default=0)
     ok(slow < CALL_SECONDS, "without waiting for them", slow)
     ok(sorted(of(answers, "finalize")[:2]) == [CKR_OK, CKR_CRYPTOKI_NOT_INITIALIZED], "of two threads one ends the module", answers)
-    # Who had just begun asks once more, before it hears that there is no module any more.
+    # A thread that had just begun asks once more, before it learns that there is no module any more.
     slow = max((seconds for what, _, seconds in answers if what == "finalize"), default=1000)
     ok(slow < 2 * CALL_SECONDS + 10, f"when the calls have run out of time: after {slow:.1f} s, with a call_timeout_ms of {CALL_SECONDS} s", answers)
     ok(len(of(answers, "other")) == THREADS and set(of(answers, "other")) <= {CKR_CRYPTOKI_NOT_INITIALIZED, CKR_SESSION_HANDLE_INVALID},

@@ -41,7 +41,7 @@ FAULTS = [
 
 
 class Someone:
-    """Who runs programs, with an identity and a configuration."""
+    """A user who runs programs, with an identity and a configuration."""
 
     def __init__(self, fake, home, user):
         self.environment = {
@@ -97,7 +97,7 @@ def check_states(fake, owner, stranger, key):
         # By the text of the refusal alone.
         ok(owner.cmek("database", "create", "--project", "p", f"c/{state}") if code == 0 else not owner.cmek(
             "database", "create", "--project", "p", "c/none") and owner.code == code, f"{state}: making a database exits {code}", owner.said)
-        ok(stranger.json("tree")[0]["root_keys"][0]["state"] == word, f"{state}: who may not describe the key sees {word} too", stranger.said)
+        ok(stranger.json("tree")[0]["root_keys"][0]["state"] == word, f"{state}: whoever may not describe the key sees {word} too", stranger.said)
     key.state = "PendingDeletion"
     fake.faults.order(op="Decrypt", type="DisabledException", message=f"{key.arn} is disabled.")
     ok(owner.json("tree")[0]["root_keys"][0]["state"] == "pending deletion", "DescribeKey is more exact than a DisabledException", owner.said)
@@ -135,7 +135,7 @@ def check_calls(fake, owner):
     fake.reset()
     ok(owner.cmek("tree") and fake.calls() == {"Decrypt": 1}, "tree asks once for an active key", fake.calls())
     fake.reset()
-    ok(owner.cmek("tree", "--offline") and "root key root  (not asked, aws, " in owner.out and not fake.calls(), "tree --offline asks nobody",
+    ok(owner.cmek("tree", "--offline") and "root key root  (not asked, aws, " in owner.out and not fake.calls(), "tree --offline asks no KMS",
        f"{owner.said}{fake.calls()}")
     ok(owner.json("tree", "--offline")[0]["root_keys"][0]["state"] == "not asked", "and says so in JSON", owner.said)
     ok(owner.cmek("key", "list", "--project", "p") and not fake.calls(), "nor does key list", fake.calls())

@@ -136,7 +136,7 @@ def check_without_coasting(place, lease=3):
 
 
 def check_silence(place, lease=10, stale=60, call=5):
-    """A network that swallows all: who asks waits out the call; the others must not."""
+    """A network that swallows everything: the asking thread waits out the call; the others must not."""
     place.configure(f"lease_seconds = {lease}\nmax_stale_seconds = {stale}\n")
     place.forget()
     child = place.start("run", 4, 26000)

@@ -95,7 +95,7 @@ def state_of(who):
 
 
 def check_states(fake, home, owner, arn):
-    """Who can open a zone by a root key is not told that access is denied, whatever else the role lacks."""
+    """Whoever can open a zone with a root key does not see "access denied", whatever else the role lacks."""
     roles = [("reader",), ("reader", "c/a"), ("writer",), ("writer", "c/a"), ("admin",)]
     for role, *database in roles:
         who, _ = with_role(fake, home, owner, role, *database)
@@ -113,11 +113,11 @@ def check_states(fake, home, owner, arn):
     _, policy = with_role(fake, home, owner, "reader", "c/a")
     narrow = {"Statement": [part for part in policy["identity_policy"]["Statement"] if part["Sid"] == "OpenZone"]}
     who = Someone(fake, home, fake.identities.user("narrow", [narrow]))
-    ok(opens(who, home, "a") and state_of(who) == "active", "who may do nothing but open zone a sees an active root key", who.said)
+    ok(opens(who, home, "a") and state_of(who) == "active", "whoever may only open zone a sees an active root key", who.said)
     _, policy = with_role(fake, home, owner, "reader", "c/b")
     narrow = {"Statement": [part for part in policy["identity_policy"]["Statement"] if part["Sid"] == "OpenZone"]}
     who = Someone(fake, home, fake.identities.user("narrower", [narrow]))
-    ok(opens(who, home, "b") and state_of(who) == "active", "and so does who may open zone b alone", who.said)
+    ok(opens(who, home, "b") and state_of(who) == "active", "and so does whoever may only open zone b", who.said)
 
 
 def check_zone_reader(fake, home, owner):
@@ -226,7 +226,7 @@ def check_rewrapper(fake, home, owner, arn):
 
 
 def check_multi_region(fake, home, owner):
-    """Who may open a zone may open it by the replica of its root key."""
+    """Whoever may open a zone may open it with the replica of its root key."""
     here = fake.keys.create("us-west-2", multi_region=True)
     there = fake.keys.replicate(here, "eu-west-1")
     for words in (
@@ -275,7 +275,7 @@ def documented_refusal():
 
 
 def check_greatest_lease(fake, home, owner, arn):
-    """The owner of the key bounds leases by policy: who would go on for longer after a yes makes no zone and opens none."""
+    """The owner of the key bounds leases by policy: whoever would go on for longer after a yes makes no zone and opens none."""
     for name, *bounds in (("short", "--max-lease", "3600", "--max-stale", "600"), ("longer", "--max-lease", "3601", "--max-stale", "600")):
         ok(owner("database", "create", "--project", "p", *bounds, f"c/{name}"), f"a database, {bounds}", owner.said)
         plain = os.path.join(home, name)
@@ -291,11 +291,11 @@ def check_greatest_lease(fake, home, owner, arn):
     ok(not opens(reader, home, "longer") and reader.code == 5, "and not that of a second more", reader.said)
     ok(not opens(reader, home, "a") and reader.code == 5, "nor that of a day", reader.said)
     reader, _ = with_role(fake, home, owner, "reader", "--max-stale", "599")
-    ok(not opens(reader, home, "short") and reader.code == 5, "who may not coast so long does not open it", reader.said)
+    ok(not opens(reader, home, "short") and reader.code == 5, "whoever may not coast that long does not open it", reader.said)
     writer, _ = with_role(fake, home, owner, "writer", "--max-lease", "3600")
     ok(writer("database", "create", "--project", "p", "--max-lease", "60", "c/minute"), "a writer of leases up to an hour makes one of a minute", writer.said)
     ok(not writer("database", "create", "--project", "p", "--max-lease", "3601", "c/no") and writer.code == 5, "none of more than an hour", writer.said)
-    ok(not writer("database", "create", "--project", "p", "c/no") and writer.code == 5, "and none without a word about it", writer.said)
+    ok(not writer("database", "create", "--project", "p", "c/no") and writer.code == 5, "and none without a bound", writer.said)
     check_key_demands(fake, home, owner, arn, told)
 
 
@@ -315,7 +315,7 @@ def check_key_demands(fake, home, owner, arn, context):
     key.policy = {"Statement": json.loads(owner.said)["key_policy"]["Statement"]}
     bounded = boto3.client("kms", region_name="us-west-2", endpoint_url=fake.url, aws_access_key_id=guest.environment["AWS_ACCESS_KEY_ID"],
                            aws_secret_access_key=guest.environment["AWS_SECRET_ACCESS_KEY"], aws_session_token=session.token)
-    ok(opens(guest, home, "short"), "lets who it names open a zone of no more", guest.said)
+    ok(opens(guest, home, "short"), "lets the one it names open a zone with no more", guest.said)
     ok(not opens(guest, home, "longer") and guest.code == 5, "and none of more", guest.said)
     ok(may(bounded, "decrypt", KeyId=arn, CiphertextBlob=blob, EncryptionContext=without) is None, "nor one without it")
     # What docs/aws.md shows for everybody, whatever else allows.
@@ -333,7 +333,7 @@ def check_bad_input(owner):
         ok(not owner("policy", "--project", "p", "--role", "reader", "--max-lease", seconds) and owner.code == 2, f"a lease of {seconds} is a usage error", owner.said)
         ok(not owner("database", "create", "--project", "p", "--max-stale", seconds, "c/no") and owner.code == 2, "and so is a database's", owner.said)
     ok(not owner("policy", "--project", "p", "--role", "king") and owner.code == 2, "an unknown role is a usage error", owner.said)
-    ok(owner("project", "create", "new") and owner("policy", "--project", "new", "--role", "admin"), "who adds the first root key needs no other", owner.said)
+    ok(owner("project", "create", "new") and owner("policy", "--project", "new", "--role", "admin"), "whoever adds the first root key needs no other", owner.said)
     ok("SeeNewKeys" in owner.said and "OpenZone" not in owner.said, "and gets what that needs", owner.said)
     ok(not owner("policy", "--project", "new", "--role", "reader") and owner.code == 3, "a reader needs a root key", owner.said)
     ok(not owner("policy", "--project", "p", "--role", "reader", "c/none") and owner.code == 3, "an unknown database is not found", owner.said)

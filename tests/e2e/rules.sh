@@ -71,7 +71,7 @@ ok "and a database's" exits 4 "$cmek" database create --project demo "prod/$long
 ok "in the same words" says "CKA_LABEL must be UTF-8"
 ok "and makes no key in the embedded KMS" test "$before" = "$(sha256sum <"$home/local.keys")"
 ok "the key it is about is not registered" exits 3 "$cmek" key show --project demo another
-ok "a name that is none" exits 4 "$cmek" key add --project demo 'local:a b'
+ok "an invalid name" exits 4 "$cmek" key add --project demo 'local:a b'
 ok "a typing error makes no key" exits 5 "$cmek" key add --project demo local:tset-root
 ok "but is told, with the names that are near" says "$home/local.keys; name local:test-root, or make it: cmek key create"
 ok "and does not say the name again and again" test "$(grep -o local:tset-root "$work/.last" | wc -l)" = 2
@@ -93,7 +93,7 @@ ok "as its own root key" "$cmek" key add --project other local:test-root --label
 # Clusters. A local key fits any region, so region and provider of cloud keys are refused in aws.sh.
 ok "another provider than the root key's" exits 4 create second --key root --region us-west-2 --provider aws
 ok "says whose it should be" says local
-ok "a provider that is none" exits 4 create second --key root --region us-west-2 --provider azure
+ok "an unknown provider" exits 4 create second --key root --region us-west-2 --provider azure
 ok "the cluster is not there" exits 3 "$cmek" cluster show --project demo second
 
 # Envelopes

@@ -66,7 +66,7 @@ def check_newest(place):
     done = place.cmek("store", "downgrade")
     ok("is at level 1, the lowest" in done.stdout, "and there is no way down", told(done))
     done = place.cmek("store", "upgrade", "--to", "2", check=False)
-    ok(done.returncode == 2, "a level that it does not know is none", told(done))
+    ok(done.returncode == 2, "an unknown level is refused", told(done))
 
 
 def check_writers_level(place, sealed):

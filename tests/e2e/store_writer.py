@@ -81,7 +81,7 @@ class Application:
         return said
 
     def look(self):
-        """Who changes something sees at once what others have changed; a label needs no key."""
+        """A process that changes something sees at once what others have changed; a label needs no key."""
         self.turn += 1
         said = self.call("label", f"other-{self.turn - 1}", f"other-{self.turn}")
         assert said["label"] == (OK, 0), said
