@@ -28,6 +28,8 @@ struct aes {
 	bool marked; /* a wrong tag needs the error queue's mark */
 	size_t tag_len;
 	uint64_t total; /* bytes of this message so far */
+	size_t key_len;
+	uint8_t key[32]; /* of CCM, which is keyed for each message */
 };
 
 static bool is_block_mode(const struct aes *aes)
@@ -74,6 +76,12 @@ static bool set_key(struct aes *aes, struct bytes key)
 	return good;
 }
 
+static void keep_key(struct aes *aes, struct bytes key)
+{
+	memcpy(aes->key, key.data, key.len);
+	aes->key_len = key.len;
+}
+
 struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key)
 {
 	const struct crypto *crypto = crypto_get();
@@ -89,8 +97,11 @@ struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key)
 		.encrypt = encrypt,
 		.marked = crypto->wrong_tag_raises,
 	};
-	if (aes->state != NULL && set_key(aes, key))
+	if (aes->state != NULL && set_key(aes, key)) {
+		if (mode == AES_CCM)
+			keep_key(aes, key);
 		return aes;
+	}
 	aes_free(aes);
 	return NULL;
 }
@@ -100,6 +111,7 @@ void aes_free(struct aes *aes)
 	if (aes == NULL)
 		return;
 	aes->provided->state_free(aes->state);
+	wipe(aes->key, aes->key_len);
 	free(aes);
 }
 
@@ -118,7 +130,8 @@ static bool message_valid(const struct aes *aes, const struct aes_message *messa
 	if (aes->mode == AES_GCM)
 		return message->iv.len >= 1 && message->iv.len <= AES_GCM_IV_MAX &&
 		       message->tag_len >= 4 && message->tag_len <= AES_GCM_TAG;
-	return message->iv.len == (aes->mode == AES_ECB ? 0 : AES_BLOCK) && message->aad.len == 0;
+	return aes->mode != AES_CCM && message->iv.len == (aes->mode == AES_ECB ? 0 : AES_BLOCK) &&
+	       message->aad.len == 0;
 }
 
 /* A NULL `out` means AAD. Held-back parts of blocks may come out with it. */
@@ -282,6 +295,85 @@ bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len)
 		return false;
 	*ret_len = 0;
 	return true;
+}
+
+/* --- CCM */
+
+uint64_t aes_ccm_max(size_t nonce_len)
+{
+	size_t len_bits = 8 * (AES_BLOCK - 1 - nonce_len); /* SP 800-38C, appendix A.1 */
+
+	return len_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << len_bits) - 1;
+}
+
+static bool ccm_valid(const struct aes *aes, const struct aes_message *message, size_t len)
+{
+	size_t nonce_len = message->iv.len, tag_len = message->tag_len;
+
+	return aes->mode == AES_CCM && nonce_len >= AES_CCM_NONCE_MIN &&
+	       nonce_len <= AES_CCM_NONCE_MAX && tag_len >= AES_CCM_TAG_MIN &&
+	       tag_len <= AES_CCM_TAG_MAX && tag_len % 2 == 0 && len <= aes_ccm_max(nonce_len);
+}
+
+/* OpenSSL takes the lengths of nonce and tag (or the tag itself) before the key, and the message's
+ * length before all else. */
+static bool ccm_start(struct aes *aes, const struct aes_message *message, struct bytes tag,
+		      size_t len)
+{
+	size_t nonce_len = message->iv.len, none;
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_size_t(OSSL_CIPHER_PARAM_AEAD_IVLEN, &nonce_len),
+		OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, (void *)tag.data, tag.len),
+		OSSL_PARAM_END,
+	};
+
+	aes->tag_len = message->tag_len;
+	return aes->provided->set_params(aes->state, params) == 1 &&
+	       init(aes, bytes(aes->key, aes->key_len), message->iv) &&
+	       aes->provided->update(aes->state, NULL, &none, len, NULL, len) == 1 &&
+	       update(aes, message->aad, NULL, &none);
+}
+
+/* Of an empty message too: that it came is how OpenSSL knows to look at the tag, or to make it. */
+static bool ccm_pass(struct aes *aes, struct bytes in, uint8_t *out)
+{
+	uint8_t none[AES_BLOCK] = {0};
+	size_t len;
+
+	return aes->provided->update(aes->state, in.len > 0 ? out : none, &len, in.len,
+				     in.len > 0 ? in.data : none, in.len) == 1;
+}
+
+static bool ccm_seal(struct aes *aes, const struct aes_message *message, struct bytes in,
+		     uint8_t *out)
+{
+	return ccm_valid(aes, message, in.len) &&
+	       ccm_start(aes, message, bytes(NULL, message->tag_len), in.len) &&
+	       ccm_pass(aes, in, out) && tag_get(aes, out + in.len);
+}
+
+static bool ccm_open(struct aes *aes, const struct aes_message *message, struct bytes in,
+		     uint8_t *out)
+{
+	struct bytes text = bytes(in.data, in.len - message->tag_len);
+
+	if (!ccm_valid(aes, message, text.len))
+		return false;
+	if (ccm_start(aes, message, bytes(in.data + text.len, message->tag_len), text.len) &&
+	    ccm_pass(aes, text, out))
+		return true;
+	wipe(out, text.len);
+	return false;
+}
+
+bool aes_ccm(struct aes *aes, const struct aes_message *message, struct bytes in, uint8_t *out)
+{
+	bool good;
+
+	ERR_set_mark();
+	good = aes->encrypt ? ccm_seal(aes, message, in, out) : ccm_open(aes, message, in, out);
+	ERR_pop_to_mark();
+	return good;
 }
 
 bool aes_block(struct aes *ecb, const uint8_t in[static AES_BLOCK], uint8_t out[static AES_BLOCK])

@@ -9,8 +9,9 @@
 
 #include "base/buffer.h"
 
-enum aes_mode { AES_ECB, AES_CBC, AES_CBC_PAD, AES_CTR, AES_GCM, AES_MODE_COUNT };
+enum aes_mode { AES_ECB, AES_CBC, AES_CBC_PAD, AES_CTR, AES_GCM, AES_CCM, AES_MODE_COUNT };
 enum { AES_BLOCK = 16, AES_GCM_IV = 12, AES_GCM_TAG = 16, AES_GCM_IV_MAX = 128 };
+enum { AES_CCM_NONCE_MIN = 7, AES_CCM_NONCE_MAX = 13, AES_CCM_TAG_MIN = 4, AES_CCM_TAG_MAX = 16 };
 enum { AES_WRAP_MAX = 4096 }; /* bytes of a key to wrap */
 
 struct aes;
@@ -43,6 +44,13 @@ bool aes_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
  * wrong padding or tag, or ECB/CBC not a multiple of 16. */
 bool aes_set_tag(struct aes *aes, struct bytes tag); /* tag_len bytes, any time before finish */
 bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len);
+
+/* A whole message by CCM, which has no other way: sealed, the tag follows; to open, it is at the
+ * end of `in`, which has at least tag_len bytes. iv: 7 to 13 bytes, the longer, the shorter the
+ * message (aes_ccm_max); tag_len: 4, 6, … 16. in and out may be the same memory (not overlap
+ * otherwise). False: out of these bounds, or the tag is wrong, and `out` has nothing readable. */
+bool aes_ccm(struct aes *aes, const struct aes_message *message, struct bytes in, uint8_t *out);
+uint64_t aes_ccm_max(size_t nonce_len);
 
 /* One-shot GCM with a 12-byte IV and a 16-byte tag appended (envelopes, wrapped DEKs, local KMS).
  * `ret` has room for in.len + 16 (seal) or in.len - 16 (open). When aes_gcm_open fails, it wipes

@@ -7,8 +7,9 @@
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
-/* EVP counts in int. Pieces are whole blocks, so that each begins where the one before it ended. */
-enum { PIECE = 1 << 20 };
+/* EVP counts in int. Pieces are whole blocks, so that each begins where the one before it ended.
+ * CCM takes a message in one piece. */
+enum { PIECE = 1 << 30 };
 
 static void *state_new(void *cipher)
 {
@@ -25,7 +26,8 @@ static void state_free(void *state)
 	EVP_CIPHER_CTX_free(state);
 }
 
-/* EVP takes an IV without its length: the length is the context's, and only GCM can change it. */
+/* EVP takes an IV without its length: the length is the context's, and only GCM and CCM can change
+ * it. */
 static bool set_iv_len(EVP_CIPHER_CTX *state, size_t len)
 {
 	const OSSL_PARAM params[] = {
@@ -64,16 +66,17 @@ static int update(void *state, unsigned char *out, size_t *ret_len, size_t size,
 {
 	(void)size; /* the caller's room, which it has made large enough */
 	*ret_len = 0;
-	while (len > 0) {
+	/* Once at least: an empty message of CCM counts. */
+	do {
 		int piece = len < PIECE ? (int)len : PIECE, got = 0;
 
 		if (EVP_CipherUpdate(state, out == NULL ? NULL : out + *ret_len, &got, in, piece) !=
 		    1)
 			return 0;
 		*ret_len += (size_t)got;
-		in += piece;
+		in = in == NULL ? NULL : in + piece; /* NULL: CCM's length alone */
 		len -= (size_t)piece;
-	}
+	} while (len > 0);
 	return 1;
 }
 

@@ -29,6 +29,7 @@ static const char *const mode_names[AES_MODE_COUNT] = {
 	[AES_CBC_PAD] = "CBC",
 	[AES_CTR]     = "CTR",
 	[AES_GCM]     = "GCM",
+	[AES_CCM]     = "CCM",
 	/* clang-format on */
 };
 

@@ -4,6 +4,7 @@
  * AES modes. Vectors: FIPS 197 appendix C, SP 800-38A appendix F, and the test cases of "The
  * Galois/Counter Mode of Operation" (McGrew and Viega, 2005).
  */
+#include "base/encode.h"
 #include "base/macros.h"
 #include "crypto/aes.h"
 #include "crypto/crypto.h"
@@ -212,7 +213,7 @@ static void working_in_place_gives_the_same(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROOM; i++)
 		plain[i] = (uint8_t)(i * 7 + i / 256);
-	for (int mode = 0; mode < AES_MODE_COUNT; mode++) {
+	for (int mode = 0; mode < AES_CCM; mode++) {
 		AUTO(aes_freep) struct aes *encrypt = some_aes((enum aes_mode)mode, true);
 		AUTO(aes_freep) struct aes *decrypt = some_aes((enum aes_mode)mode, false);
 		struct aes_message message = some_message((enum aes_mode)mode);
@@ -370,7 +371,7 @@ static void message_out_of_bounds_is_refused(void **state)
 	} wrong[] = {{AES_ECB, 16, 0, 0},   {AES_CBC, 0, 0, 0},	 {AES_CBC, 12, 0, 0},
 		     {AES_CTR, 15, 0, 0},   {AES_CTR, 16, 1, 0}, {AES_GCM, 0, 0, 16},
 		     {AES_GCM, 129, 0, 16}, {AES_GCM, 12, 0, 0}, {AES_GCM, 12, 0, 3},
-		     {AES_GCM, 12, 0, 17}};
+		     {AES_GCM, 12, 0, 17},  {AES_CCM, 12, 0, 16}};
 	static const uint8_t zeros[129];
 
 	(void)state;
@@ -511,6 +512,93 @@ static void callers_errors_stay_in_the_queue(void **state)
 	assert_int_equal(ERR_get_error(), 0);
 }
 
+/* --- CCM: NIST SP 800-38C, appendix C; in aes_ccm.txt the others of tests/module/vectors.c */
+
+static void ccm_is_that_of_the_standard_with_a_long_aad_too(void **state)
+{
+	static const uint8_t nonce[] = {0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16,
+					0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c};
+	static const char standard[] =
+		"69915dad1e84c6376a68c2967e4dab615ae0fd1faec44cc484828529463c"
+		"cf72b4ac6bec93e8598e7f0dadbcea5b";
+	static uint8_t aad[65536];
+	AUTO(buffer_clear) struct buffer expected = {0};
+	const struct aes_message message = {bytes(nonce, sizeof(nonce)), bytes(aad, sizeof(aad)),
+					    14};
+	AUTO(aes_freep) struct aes *seal = NULL, *open = NULL;
+	uint8_t key[16], text[32], out[32 + 14];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(aad); i++)
+		aad[i] = (uint8_t)i;
+	for (size_t i = 0; i < 32; i++)
+		text[i] = (uint8_t)(0x20 + i);
+	for (size_t i = 0; i < 16; i++)
+		key[i] = (uint8_t)(0x40 + i);
+	seal = aes_new(AES_CCM, true, bytes(key, 16));
+	open = aes_new(AES_CCM, false, bytes(key, 16));
+	assert_true(aes_ccm(seal, &message, bytes(text, 32), out));
+	assert_true(hex_decode(bytes_of(standard), &expected));
+	assert_bytes(bytes(out, sizeof(out)), buffer_bytes(&expected));
+	assert_true(aes_ccm(open, &message, bytes(out, sizeof(out)), out));
+	assert_bytes(bytes(out, 32), bytes(text, 32));
+}
+
+static void ccm_of_other_lengths_is_refused(void **state)
+{
+	static const struct {
+		size_t nonce, tag, len;
+		bool good;
+	} some[] = {{7, 16, 20, true},	    {13, 4, 20, true},	  {6, 16, 20, false},
+		    {14, 16, 20, false},    {12, 2, 20, false},	  {12, 5, 20, false},
+		    {12, 18, 20, false},    {12, 0, 20, false},	  {13, 16, 65535, true},
+		    {13, 16, 65536, false}, {12, 16, 65536, true}};
+	static uint8_t text[65536 + 16], out[65536 + 16];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(some); i++) {
+		AUTO(aes_freep) struct aes *seal = some_aes(AES_CCM, true);
+		AUTO(aes_freep) struct aes *open = some_aes(AES_CCM, false);
+		const struct aes_message message = {bytes(some_iv, some[i].nonce), bytes(NULL, 0),
+						    some[i].tag};
+
+		assert_int_equal(aes_ccm(seal, &message, bytes(text, some[i].len), out),
+				 some[i].good);
+		assert_int_equal(
+			aes_ccm(open, &message, bytes(out, some[i].len + some[i].tag), out),
+			some[i].good);
+	}
+	assert_true(aes_ccm_max(7) == UINT64_MAX);
+	assert_true(aes_ccm_max(8) == (UINT64_C(1) << 56) - 1);
+	assert_true(aes_ccm_max(13) == 65535);
+}
+
+/* Nonces and tags of other lengths under one context, and what is wrong between what is good. */
+static void a_ccm_context_serves_any_message_after_any_other(void **state)
+{
+	AUTO(aes_freep) struct aes *seal = some_aes(AES_CCM, true);
+	AUTO(aes_freep) struct aes *open = some_aes(AES_CCM, false);
+	uint8_t text[40] = {9, 8, 7}, out[40 + 16], back[40 + 16];
+
+	(void)state;
+	for (size_t i = 0; i < 100; i++) {
+		size_t len = i % 41, tag = 4 + i * 2 % 14;
+		const struct aes_message message = {bytes(some_iv, 7 + i % 7),
+						    bytes(some_key, i % 3), tag};
+
+		assert_true(aes_ccm(seal, &message, bytes(text, len), out));
+		out[i % (len + tag)] ^= 0x80;
+		memset(back, 0x55, sizeof(back));
+		assert_false(aes_ccm(open, &message, bytes(out, len + tag), back));
+		for (size_t at = 0; at < len; at++)
+			assert_int_equal(back[at], 0);
+		out[i % (len + tag)] ^= 0x80;
+		assert_true(aes_ccm(open, &message, bytes(out, len + tag), back));
+		assert_bytes(bytes(back, len), bytes(text, len));
+	}
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,6 +618,9 @@ int main(void)
 		cmocka_unit_test(sealed_opens_and_every_flipped_bit_is_noticed),
 		cmocka_unit_test(sealing_and_opening_work_in_place),
 		cmocka_unit_test(callers_errors_stay_in_the_queue),
+		cmocka_unit_test(ccm_is_that_of_the_standard_with_a_long_aad_too),
+		cmocka_unit_test(ccm_of_other_lengths_is_refused),
+		cmocka_unit_test(a_ccm_context_serves_any_message_after_any_other),
 	};
 
 	int failed = cmocka_run_group_tests_name("straight", tests, start, NULL);
