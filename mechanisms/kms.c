@@ -71,9 +71,14 @@ static CK_RV read_context(const CK_MECHANISM *given, struct parameter *parameter
 
 /* --- Operations */
 
+static void let_go(void *own)
+{
+	context_free(own);
+}
+
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
-	op->context = TAKE(parameter->context);
+	op->own = TAKE(parameter->context);
 	op->collected_max = op->kind == OPERATION_DECRYPT ? KMS_BLOB_MAX : KMS_PLAINTEXT_MAX;
 	return CKR_OK;
 }
@@ -100,10 +105,11 @@ static CK_RV ask(struct operation *op, ask_kms *function, struct bytes in, uint8
 {
 	AUTO(buffer_clear) struct buffer answer = {0};
 	const struct kms_context none = {0};
+	const struct context *context = op->own;
 	size_t bound;
 
 	TRY(error_of_zone(function(objects_zones(op->objects), op->key->object->entry,
-				   op->context == NULL ? &none : &op->context->pairs, in, &answer),
+				   context == NULL ? &none : &context->pairs, in, &answer),
 			  ERROR_KMS));
 	TRY(op->class->bounds[STEP_ONCE](op, in.len, &bound));
 	if (answer.len > bound) {
@@ -131,6 +137,7 @@ static const struct cipher_class encrypt_class = {
 	.start = start,
 	.bounds = {encrypt_bound, collected_part_bound, collected_last_bound},
 	.runs = {encrypt, collected_part, collected_last},
+	.let_go = let_go,
 	.inexact = true,
 };
 
@@ -138,6 +145,7 @@ static const struct cipher_class decrypt_class = {
 	.start = start,
 	.bounds = {decrypt_bound, collected_part_bound, collected_last_bound},
 	.runs = {decrypt, collected_part, collected_last},
+	.let_go = let_go,
 	.inexact = true,
 };
 

@@ -5,15 +5,15 @@
 
 void operation_end(struct operation *op)
 {
-	if (op->context != NULL)
-		context_free(op->context);
+	if (op->own != NULL)
+		op->class->let_go(op->own);
 	/* Failed too, though there is nothing to free: the next operation begins with memory again.
 	 */
 	if (op->collected.data != NULL || op->collected.failed)
 		buffer_clear(&op->collected);
 	if (op->result.data != NULL || op->result.failed)
 		buffer_clear(&op->result);
-	op->context = NULL;
+	op->own = NULL;
 	if (op->key != NULL)
 		ready_key_done(op->key);
 	op->key = NULL;

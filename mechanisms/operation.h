@@ -31,6 +31,7 @@ struct cipher_class {
 	/* Does it; `out` has room for the bound. */
 	CK_RV(*runs[STEP_COUNT])
 	(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
+	void (*let_go)(void *own);
 	bool inexact; /* the result may be shorter than the bound: then a caller with less room
 			 gets what it needs told after the work, which is not done twice */
 };
@@ -48,10 +49,10 @@ struct operation {
 	struct objects *objects;
 	enum operation_kind kind;
 	enum stage stage;
-	struct ready_key *key; /* the session's; NULL: a digest */
-	size_t tag_len;	       /* GCM, bytes */
-	size_t pending;	       /* bytes the cipher holds back */
-	struct context *context;
+	struct ready_key *key;	 /* the session's; NULL: a digest */
+	size_t tag_len;		 /* GCM, bytes */
+	size_t pending;		 /* bytes the cipher holds back */
+	void *own;		 /* what its class keeps of the parameter, and lets go of */
 	struct buffer collected; /* the parts, where they are only collected, */
 	size_t collected_max;	 /* and how many bytes at most */
 	struct buffer result;	 /* what a caller lacked room for */
