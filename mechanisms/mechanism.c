@@ -53,6 +53,8 @@ static const struct mechanism mechanisms[] = {
 	  CRYPT | WRAP,    BOTH, 16, 32,     AES_GCM,       EZK_DATA,     EZK_WRAP_GCM, ELSE },
 	{ CKM_AES_GCM,                CKK_AES,  &gcm_behaviour,
 	  OPEN,            BOTH, 16, 32,     AES_GCM,       EZK_DATA,     EZK_WRAP_GCM, FIPS },
+	{ CKM_AES_CCM,                CKK_AES,  &ccm_behaviour,
+	  CRYPT | WRAP,    BOTH, 16, 32,     AES_CCM,       EZK_DATA,     EZK_WRAP_CCM, ALWAYS },
 	{ CKM_AES_KEY_WRAP,           CKK_AES,  &kw_behaviour,
 	  CRYPT | WRAP,    BOTH, 16, 32,     AES_ECB,       EZK_DATA,     EZK_WRAP_KW, ALWAYS },
 	{ CKM_AES_KEY_WRAP_PAD,       CKK_AES,  &kwp_behaviour,

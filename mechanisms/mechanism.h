@@ -35,6 +35,7 @@ struct behaviour {
 
 /* The families, by file. */
 extern const struct behaviour cbc_behaviour, cbc_pad_behaviour;
+extern const struct behaviour ccm_behaviour;
 extern const struct behaviour ctr_behaviour;
 extern const struct behaviour dek_wrap_behaviour;
 extern const struct behaviour digest_behaviour;

@@ -50,7 +50,7 @@ struct operation {
 	enum operation_kind kind;
 	enum stage stage;
 	struct ready_key *key;	 /* the session's; NULL: a digest */
-	size_t tag_len;		 /* GCM, bytes */
+	size_t tag_len;		 /* GCM, CCM: bytes */
 	size_t pending;		 /* bytes the cipher holds back */
 	void *own;		 /* what its class keeps of the parameter, and lets go of */
 	struct buffer collected; /* the parts, where they are only collected, */

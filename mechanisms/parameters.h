@@ -25,7 +25,8 @@ void context_free(struct context *context);
 struct parameter {
 	struct bytes iv; /* of CTR: `counter` */
 	struct bytes aad;
-	size_t tag_len; /* GCM: bytes */
+	size_t tag_len;	 /* GCM, CCM: bytes */
+	size_t data_len; /* CCM: of the plaintext */
 	uint8_t counter[16];
 	uint32_t chunk; /* CKM_CMEK_CHUNK, whose `iv` is `counter` too */
 	bool is_last;

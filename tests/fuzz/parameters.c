@@ -46,6 +46,20 @@ static void read_gcm(const struct mechanism *mechanism, struct reader *reader)
 	read(mechanism, &gcm, sizeof(gcm));
 }
 
+static void read_ccm(const struct mechanism *mechanism, struct reader *reader)
+{
+	CK_CCM_PARAMS ccm = {
+		.ulDataLen = reader_u64(reader),
+		.pNonce = pointer(reader),
+		.ulNonceLen = reader_u8(reader) % 32,
+		.pAAD = pointer(reader),
+		.ulAADLen = reader_u16(reader) % sizeof(memory),
+		.ulMACLen = reader_u8(reader),
+	};
+
+	read(mechanism, &ccm, sizeof(ccm));
+}
+
 static void read_hkdf(struct reader *reader)
 {
 	CK_HKDF_PARAMS hkdf = {
@@ -72,6 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_configure(LOG_OFF, "stderr");
 	if (mechanism->does == &gcm_behaviour)
 		read_gcm(mechanism, &reader);
+	else if (mechanism->does == &ccm_behaviour)
+		read_ccm(mechanism, &reader);
 	else if (mechanism->does == &hkdf_behaviour)
 		read_hkdf(&reader);
 	else

@@ -107,6 +107,8 @@ CK_MECHANISM *mechanism_ctr(const CK_BYTE counter[static 16], CK_ULONG bits);
 /* Borrows iv and aad. */
 CK_MECHANISM *mechanism_gcm(const void *iv, CK_ULONG iv_len, const void *aad, CK_ULONG aad_len,
 			    CK_ULONG tag_bits);
+CK_MECHANISM *mechanism_ccm(CK_ULONG data_len, const void *nonce, CK_ULONG nonce_len,
+			    const void *aad, CK_ULONG aad_len, CK_ULONG tag_len);
 bool mechanism_offered(CK_MECHANISM_TYPE type, CK_FLAGS flags);
 
 /* Leaves the running test and says why; tools/check.py counts the reason. */

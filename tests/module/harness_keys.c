@@ -169,6 +169,7 @@ union parameter {
 	CK_BYTE bytes[256];
 	CK_AES_CTR_PARAMS ctr;
 	CK_GCM_PARAMS gcm;
+	CK_CCM_PARAMS ccm;
 };
 
 CK_MECHANISM *mechanism_with(CK_MECHANISM_TYPE type, const void *parameter, CK_ULONG len)
@@ -212,6 +213,19 @@ CK_MECHANISM *mechanism_gcm(const void *iv, CK_ULONG iv_len, const void *aad, CK
 	memcpy(&params.pIv, &iv, sizeof(iv));
 	memcpy(&params.pAAD, &aad, sizeof(aad));
 	return mechanism_with(CKM_AES_GCM, &params, sizeof(params));
+}
+
+CK_MECHANISM *mechanism_ccm(CK_ULONG data_len, const void *nonce, CK_ULONG nonce_len,
+			    const void *aad, CK_ULONG aad_len, CK_ULONG tag_len)
+{
+	CK_CCM_PARAMS params = {.ulDataLen = data_len,
+				.ulNonceLen = nonce_len,
+				.ulAADLen = aad_len,
+				.ulMACLen = tag_len};
+
+	memcpy(&params.pNonce, &nonce, sizeof(nonce));
+	memcpy(&params.pAAD, &aad, sizeof(aad));
+	return mechanism_with(CKM_AES_CCM, &params, sizeof(params));
 }
 
 bool mechanism_offered(CK_MECHANISM_TYPE type, CK_FLAGS flags)

@@ -12,14 +12,14 @@ const CK_BYTE known_value[32] = {'t', 'h', 'i', 's', ' ', 'd', 'a', 't', 'a', ' 
 				 ' ', 't', 'o', ' ', 't', 'e', 's', 't', 's', '!'};
 
 CK_MECHANISM_TYPE crypt_mechanisms[] = {
-	CKM_AES_ECB, CKM_AES_CBC,      CKM_AES_CBC_PAD,	     CKM_AES_CTR,
-	CKM_AES_GCM, CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_KWP,
+	CKM_AES_ECB,	  CKM_AES_CBC,		CKM_AES_CBC_PAD,      CKM_AES_CTR, CKM_AES_GCM,
+	CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_KWP, CKM_AES_CCM,
 };
 size_t crypt_count = sizeof(crypt_mechanisms) / sizeof(*crypt_mechanisms);
 
 CK_MECHANISM_TYPE wrap_mechanisms[] = {
-	CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_KWP,
-	CKM_AES_CBC_PAD,  CKM_AES_GCM,		CKM_CMEK_DEK_WRAP,
+	CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_KWP, CKM_AES_CBC_PAD,
+	CKM_AES_GCM,	  CKM_CMEK_DEK_WRAP,	CKM_AES_CCM,
 };
 size_t wrap_count = sizeof(wrap_mechanisms) / sizeof(*wrap_mechanisms);
 
@@ -130,6 +130,8 @@ CK_MECHANISM *fitting(CK_MECHANISM_TYPE type)
 		return mechanism_ctr(iv, 128);
 	if (type == CKM_AES_GCM)
 		return mechanism_gcm(iv, 12, NULL, 0, 128);
+	if (type == CKM_AES_CCM)
+		return mechanism_ccm(sizeof(known_value), iv, 12, NULL, 0, 16);
 	return mechanism(type);
 }
 
@@ -193,6 +195,7 @@ int main(void)
 	failures += rules_token_keys();
 	failures += rules_affinity();
 	failures += rules_chunks();
+	failures += rules_ccm();
 	failures += rules_parameters();
 	failures += rules_arguments();
 	failures += rules_leases();

@@ -111,6 +111,20 @@ static void gcm(CK_SESSION_HANDLE session, const struct vector *v)
 	check(p11->C_DestroyObject(session, key));
 }
 
+static void ccm(CK_SESSION_HANDLE session, const struct vector *v)
+{
+	CK_OBJECT_HANDLE key = key_import(session, CKK_AES, v->bytes[0], v->len[0]);
+	CK_BYTE encrypted[2048];
+
+	memcpy(encrypted, v->bytes[4], v->len[4]);
+	memcpy(encrypted + v->len[4], v->bytes[5], v->len[5]);
+	both_ways(
+		session,
+		mechanism_ccm(v->len[3], v->bytes[1], v->len[1], v->bytes[2], v->len[2], v->len[5]),
+		v, key, v->bytes[3], v->len[3], encrypted, v->len[4] + v->len[5]);
+	check(p11->C_DestroyObject(session, key));
+}
+
 static void gcm_bad(CK_SESSION_HANDLE session, const struct vector *v)
 {
 	CK_OBJECT_HANDLE key = key_import(session, CKK_AES, v->bytes[0], v->len[0]);
@@ -158,6 +172,12 @@ static void aes_gcm_gives_nothing_of_what_is_not_authentic(void **state)
 	from_file(state, "aes_gcm_bad.txt", 5, gcm_bad);
 }
 
+static void aes_ccm_is_that_of_sp_800_38c(void **state)
+{
+	need(CKM_AES_CCM, CKF_ENCRYPT | CKF_DECRYPT);
+	from_file(state, "aes_ccm.txt", 6, ccm);
+}
+
 int vectors_ciphers(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +187,7 @@ int vectors_ciphers(void)
 		in_session(aes_ctr_is_that_of_sp_800_38a),
 		in_session(aes_gcm_is_that_of_sp_800_38d),
 		in_session(aes_gcm_gives_nothing_of_what_is_not_authentic),
+		in_session(aes_ccm_is_that_of_sp_800_38c),
 	};
 
 	return run_group("ciphers", tests, token_setup, token_teardown);

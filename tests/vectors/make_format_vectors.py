@@ -12,7 +12,8 @@ from pathlib import Path
 
 FILE = Path(__file__).with_name("format.inc")
 HEAD = "/* Made by tests/vectors/make_format_vectors.py from docs/format.md; don't edit. All bytes in hex. */\n"
-PURPOSES = ["data", "mac", "record", "dek-wrap", "token-key", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "fingerprint"]
+PURPOSES = ["data", "mac", "record", "dek-wrap", "token-key", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "wrap-ccm",
+            "fingerprint"]
 ZONES = [(1, 1), (0x0123456789ABCDEF, 7), (2**63 - 1, 2**32 - 1)]
 
 

@@ -18,6 +18,7 @@ static const char *const labels[] = {
 	[EZK_WRAP_KWP] = "cmek/1/wrap-kwp",
 	[EZK_WRAP_CBC_PAD] = "cmek/1/wrap-cbc-pad",
 	[EZK_WRAP_GCM] = "cmek/1/wrap-gcm",
+	[EZK_WRAP_CCM] = "cmek/1/wrap-ccm",
 	[EZK_FINGERPRINT] = "cmek/1/fingerprint",
 	[EZK_MEMORY] = "cmek/1/memory", /* never written anywhere */
 };

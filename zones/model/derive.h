@@ -17,6 +17,7 @@ enum ezk_purpose {
 	EZK_WRAP_KWP, /* KWP and 0x210A */
 	EZK_WRAP_CBC_PAD,
 	EZK_WRAP_GCM,
+	EZK_WRAP_CCM,
 	EZK_FINGERPRINT,
 	EZK_MEMORY, /* struct kept */
 	EZK_PURPOSE_COUNT

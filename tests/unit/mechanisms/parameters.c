@@ -246,6 +246,51 @@ static void aad_is_any_bytes(void **state)
 	refused(CKM_CMEK_DEK_WRAP, NULL, 1);
 }
 
+static CK_CCM_PARAMS ccm_of(CK_ULONG data_len, CK_ULONG nonce_len, CK_ULONG mac_len)
+{
+	return (CK_CCM_PARAMS){data_len, iv, nonce_len, aad, sizeof(aad), mac_len};
+}
+
+static void ccm_takes_what_its_nonce_has_room_for(void **state)
+{
+	CK_CCM_PARAMS ccm = ccm_of(65535, 13, 8);
+	struct parameter parameter;
+
+	(void)state;
+	assert_int_equal(read(CKM_AES_CCM, &ccm, sizeof(ccm), &parameter), CKR_OK);
+	assert_bytes(parameter.iv, bytes(iv, 13));
+	assert_bytes(parameter.aad, bytes(aad, 5));
+	assert_int_equal(parameter.tag_len, 8);
+	assert_int_equal(parameter.data_len, 65535);
+	refused(CKM_AES_CCM, &ccm, sizeof(ccm) - 1);
+	refused(CKM_AES_CCM, NULL, sizeof(ccm));
+	ccm.ulDataLen++;
+	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm = ccm_of((CK_ULONG)-1, 7, 16);
+	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm.ulDataLen -= 16;
+	accepted(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm.pNonce = NULL;
+	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm = ccm_of(1, 12, 16);
+	ccm.pAAD = NULL;
+	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm.ulAADLen = 0;
+	accepted(CKM_AES_CCM, &ccm, sizeof(ccm));
+}
+
+static void ccm_nonces_and_macs_are_those_of_the_standard(void **state)
+{
+	(void)state;
+	for (CK_ULONG len = 0; len <= 40; len++) {
+		CK_CCM_PARAMS nonce = ccm_of(1, len, 16), mac = ccm_of(1, 12, len);
+		bool mac_valid = len >= 4 && len <= 16 && len % 2 == 0;
+
+		(len >= 7 && len <= 13 ? accepted : refused)(CKM_AES_CCM, &nonce, sizeof(nonce));
+		(mac_valid ? accepted : refused)(CKM_AES_CCM, &mac, sizeof(mac));
+	}
+}
+
 static CK_RV read_hkdf(const CK_HKDF_PARAMS *hkdf, size_t len)
 {
 	const CK_MECHANISM given = {CKM_HKDF_DERIVE, (void *)hkdf, len};
@@ -318,6 +363,8 @@ int main(void)
 		cmocka_unit_test(hkdf_does_one_half_at_least),
 		cmocka_unit_test(hkdf_salts_are_checked_where_they_count),
 		cmocka_unit_test(structures_may_be_misaligned),
+		cmocka_unit_test(ccm_takes_what_its_nonce_has_room_for),
+		cmocka_unit_test(ccm_nonces_and_macs_are_those_of_the_standard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

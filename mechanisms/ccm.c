@@ -1,0 +1,189 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AES-CCM. It works on a whole, whose length it knows from the start: parts are collected. */
+#include "mechanisms/cipher.h"
+
+#include <stdlib.h>
+
+/* --- The parameter */
+
+static bool nonce_valid(const CK_CCM_PARAMS *ccm)
+{
+	return ccm->pNonce != NULL && ccm->ulNonceLen >= AES_CCM_NONCE_MIN &&
+	       ccm->ulNonceLen <= AES_CCM_NONCE_MAX &&
+	       ccm->ulDataLen <= aes_ccm_max(ccm->ulNonceLen);
+}
+
+static bool tag_valid(CK_ULONG len)
+{
+	return len >= AES_CCM_TAG_MIN && len <= AES_CCM_TAG_MAX && len % 2 == 0;
+}
+
+static CK_RV read_ccm(const CK_MECHANISM *given, struct parameter *parameter)
+{
+	CK_CCM_PARAMS ccm;
+
+	if (given->ulParameterLen != sizeof(ccm) || given->pParameter == NULL)
+		return CKR_MECHANISM_PARAM_INVALID;
+	memcpy(&ccm, given->pParameter, sizeof(ccm));
+	if (!nonce_valid(&ccm) || !tag_valid(ccm.ulMACLen) ||
+	    ccm.ulDataLen > SIZE_MAX - AES_CCM_TAG_MAX)
+		return CKR_MECHANISM_PARAM_INVALID;
+	parameter->iv = bytes(ccm.pNonce, ccm.ulNonceLen);
+	parameter->aad = bytes(ccm.pAAD, ccm.ulAADLen);
+	parameter->tag_len = ccm.ulMACLen;
+	parameter->data_len = ccm.ulDataLen;
+	return bytes_valid(parameter->aad) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}
+
+/* --- Operations */
+
+/* What is wanted of the parameter when the work is done. */
+struct nonce_and_aad {
+	uint8_t nonce[AES_CCM_NONCE_MAX];
+	size_t nonce_len, aad_len;
+	uint8_t aad[];
+};
+
+static struct nonce_and_aad *keep(const struct parameter *parameter)
+{
+	struct nonce_and_aad *kept = NULL;
+
+	if (parameter->aad.len <= SIZE_MAX - sizeof(*kept))
+		kept = malloc(sizeof(*kept) + parameter->aad.len);
+	if (kept == NULL)
+		return NULL;
+	kept->nonce_len = parameter->iv.len;
+	memcpy(kept->nonce, parameter->iv.data, parameter->iv.len);
+	kept->aad_len = parameter->aad.len;
+	if (parameter->aad.len > 0)
+		memcpy(kept->aad, parameter->aad.data, parameter->aad.len);
+	return kept;
+}
+
+static CK_RV start(struct operation *op, struct parameter *parameter)
+{
+	op->own = keep(parameter);
+	op->tag_len = parameter->tag_len;
+	op->collected_max = parameter->data_len;
+	if (op->kind == OPERATION_DECRYPT)
+		op->collected_max += op->tag_len;
+	return op->own == NULL ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+/* The whole is of the length that the parameter said. */
+static CK_RV seal_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	*ret_bound = op->collected_max + op->tag_len;
+	return in_len == op->collected_max ? CKR_OK : len_range(op);
+}
+
+static CK_RV open_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	*ret_bound = op->collected_max - op->tag_len;
+	return in_len == op->collected_max ? CKR_OK : len_range(op);
+}
+
+static bool run(struct operation *op, struct bytes in, uint8_t *out)
+{
+	const struct nonce_and_aad *kept = op->own;
+	const struct aes_message message = {
+		.iv = bytes(kept->nonce, kept->nonce_len),
+		.aad = bytes(kept->aad, kept->aad_len),
+		.tag_len = op->tag_len,
+	};
+
+	return aes_ccm(op->key->aes, &message, in, out);
+}
+
+static CK_RV seal_whole(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	*ret_len = in.len + op->tag_len;
+	return run(op, in, out) ? CKR_OK : CKR_FUNCTION_FAILED;
+}
+
+static CK_RV open_whole(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	*ret_len = in.len - op->tag_len;
+	return run(op, in, out) ? CKR_OK : CKR_ENCRYPTED_DATA_INVALID;
+}
+
+static const struct cipher_class seal_class = {
+	.start = start,
+	.bounds = {seal_bound, collected_part_bound, collected_last_bound},
+	.runs = {seal_whole, collected_part, collected_last},
+	.let_go = free,
+};
+
+static const struct cipher_class open_class = {
+	.start = start,
+	.bounds = {open_bound, collected_part_bound, collected_last_bound},
+	.runs = {open_whole, collected_part, collected_last},
+	.let_go = free,
+};
+
+/* --- As a way of wrapping: the tag follows the key, whose length the parameter says */
+
+static CK_RV accepts(const struct parameter *parameter)
+{
+	return parameter_tag_may_wrap(parameter, "CKM_AES_CCM");
+}
+
+static size_t wrapped_len(const struct mechanism *mechanism, const struct parameter *parameter,
+			  size_t len)
+{
+	(void)mechanism;
+	if (len == 0 || len > AES_WRAP_MAX || len != parameter->data_len)
+		return 0;
+	return len + parameter->tag_len;
+}
+
+static size_t value_max(const struct mechanism *mechanism, const struct parameter *parameter,
+			size_t len)
+{
+	(void)mechanism;
+	if (parameter->data_len == 0 || len > AES_WRAP_MAX ||
+	    len != parameter->data_len + parameter->tag_len)
+		return 0;
+	return parameter->data_len;
+}
+
+static bool run_whole(struct ready_key *by, const struct parameter *parameter, struct bytes in,
+		      uint8_t *out)
+{
+	const struct aes_message message = {parameter->iv, parameter->aad, parameter->tag_len};
+
+	return aes_ccm(by->aes, &message, in, out);
+}
+
+static CK_RV wrap(struct ready_key *by, const struct parameter *parameter, struct bytes value,
+		  uint8_t *ret_wrapped)
+{
+	return run_whole(by, parameter, value, ret_wrapped) ? CKR_OK : CKR_FUNCTION_FAILED;
+}
+
+static CK_RV unwrap(struct ready_key *by, const struct parameter *parameter, struct bytes wrapped,
+		    uint8_t *ret_secret, size_t *ret_len, struct ezk **ret_ezk)
+{
+	(void)ret_ezk;
+	*ret_len = parameter->data_len;
+	return run_whole(by, parameter, wrapped, ret_secret) ? CKR_OK : CKR_WRAPPED_KEY_INVALID;
+}
+
+static const struct wrap_method ccm_wrap = {
+	.accepts = accepts,
+	.wrapped_len = wrapped_len,
+	.value_max = value_max,
+	.wrap = wrap,
+	.unwrap = unwrap,
+};
+
+const struct behaviour ccm_behaviour = {
+	.read = read_ccm,
+	.wanted =
+		"CK_CCM_PARAMS with a nonce of 7 to 13 bytes, a length of data that this nonce has "
+		"room for, and a MAC of 4, 6, ... 16 bytes",
+	.operations = {[OPERATION_ENCRYPT] = &seal_class, [OPERATION_DECRYPT] = &open_class},
+	.wrap = &ccm_wrap,
+	.scheduled = true,
+};
