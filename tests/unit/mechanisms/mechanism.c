@@ -101,6 +101,27 @@ static void root_keys_work_by_the_kms_alone(void **state)
 			assert_int_equal(mechanism_at(i)->type, CKM_CMEK_KMS);
 }
 
+static void a_test_may_hand_in_a_longer_list(void **state)
+{
+	static struct mechanism list[64];
+	size_t count = mechanism_count();
+
+	(void)state;
+	assert_true(count < COUNT_OF(list));
+	for (size_t i = 0; i < count; i++)
+		list[i] = *mechanism_at(i);
+	list[count] = *mechanism_find(CKM_AES_ECB);
+	list[count].type = CKM_VENDOR_DEFINED;
+	mechanisms_use(list, count + 1);
+	assert_int_equal(mechanism_count(), count + 1);
+	assert_ptr_equal(mechanism_at(count), &list[count]);
+	assert_ptr_equal(mechanism_find_for(CKM_VENDOR_DEFINED, CKF_ENCRYPT), &list[count]);
+	assert_ptr_equal(mechanism_find(CKM_AES_CCM)->does, &ccm_behaviour);
+	mechanisms_use(NULL, 0);
+	assert_int_equal(mechanism_count(), count);
+	assert_null(mechanism_find(CKM_VENDOR_DEFINED));
+}
+
 /* The last one here: this process stays so. */
 static void with_fips_only_what_is_approved_is_offered(void **state)
 {
@@ -155,6 +176,7 @@ int main(void)
 		cmocka_unit_test(each_way_of_wrapping_has_a_key_of_its_own),
 		cmocka_unit_test(both_numbers_of_key_wrap_with_padding_are_the_same),
 		cmocka_unit_test(root_keys_work_by_the_kms_alone),
+		cmocka_unit_test(a_test_may_hand_in_a_longer_list),
 		cmocka_unit_test(with_fips_only_what_is_approved_is_offered),
 	};
 
