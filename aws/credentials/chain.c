@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order of the sources; the credentials that are kept, and when new ones are fetched. */
 #include "aws/credentials/chain.h"
+#include "aws/credentials/sources.h"
 
 #include <stdlib.h>
 #include <time.h>

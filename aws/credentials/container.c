@@ -5,7 +5,7 @@
  * Pod Identity and others by AWS_CONTAINER_CREDENTIALS_FULL_URI (AWS SDKs and Tools Reference
  * Guide, "Container credential provider").
  */
-#include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Ignored when the
  * configuration names a profile, since that names an identity. */
-#include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 
 #include "base/macros.h"
 #include "aws/profile.h"

@@ -5,7 +5,7 @@
  * machine either is an instance, or has none. Its credentials may be used past their end while it
  * gives no newer ones ("static stability"): the KMS refuses them if it objects.
  */
-#include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials that a program prints (AWS SDKs and Tools Reference Guide, "Process credential
  * provider"). */
-#include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 
 #include <errno.h>
 #include <sys/auxv.h>

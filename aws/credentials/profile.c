@@ -5,7 +5,7 @@
  * credentials, web identity, IAM Identity Center, or a program. A profile that can't be used is
  * refused by name: using some other identity in its place would be worse than none.
  */
-#include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 
 #include "base/encode.h"
 #include "base/macros.h"

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials of a role by IAM Identity Center (AWS SDKs and Tools Reference Guide, "IAM Identity
  * Center credential provider"): a profile's sso_session, or the older form within the profile. */
-#include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 /* Credentials of a role for an OpenID Connect token in a file: AWS_ROLE_ARN and
  * AWS_WEB_IDENTITY_TOKEN_FILE, as EKS sets them for service accounts. The file is read for each
  * request, since it is replaced before it runs out. */
-#include "aws/credentials.h"
+#include "aws/credentials/sources.h"
 
 #include <errno.h>
 

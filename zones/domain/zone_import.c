@@ -47,19 +47,6 @@ enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
 	return record_encode(zone->of_zone.zone, found, ret_record);
 }
 
-/* What was to stay in its store does not come back by another way, whoever brought it out: the zone
- * may have been erased. Only the store, or a copy of it, has it. */
-enum zone_status record_set_refuse_kept(const struct record_set *set)
-{
-	if (!record_set_is_kept(set))
-		return ZONE_OK;
-	return refuse(ZONE_RECORD_KEPT,
-		      "the EZK record of zone %" PRIu64
-		      " is for its store alone (CKA_CMEK_EMBED_EZK is FALSE) and is not taken from "
-		      "elsewhere; use that store, or a backup of it",
-		      set->zone);
-}
-
 /* Opens a version by the root key that it is to be trusted by, and no other, which also tells its
  * fingerprint. KMS. */
 static enum zone_status open_version(const struct ask *ask, uint64_t zone, const char *arn,

@@ -5,7 +5,9 @@
 #include "base/reader.h"
 #include "zones/model/limits.h"
 #include "zones/model/record.h"
+#include "zones/model/refuse.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum { FORMAT = 1, RECORD_LEN_AT = 6, RECORD_LEN_END = 8 };
@@ -108,4 +110,17 @@ enum zone_status record_set_decode(struct bytes records, struct record_set *ret_
 	*ret_set = set;
 	set = (struct record_set){0};
 	return ZONE_OK;
+}
+
+/* What was to stay in its store does not come back by another way, whoever brought it out: the zone
+ * may have been erased. Only the store, or a copy of it, has it. */
+enum zone_status record_set_refuse_kept(const struct record_set *set)
+{
+	if (!record_set_is_kept(set))
+		return ZONE_OK;
+	return refuse(ZONE_RECORD_KEPT,
+		      "the EZK record of zone %" PRIu64
+		      " is for its store alone (CKA_CMEK_EMBED_EZK is FALSE) and is not taken from "
+		      "elsewhere; use that store, or a backup of it",
+		      set->zone);
 }
