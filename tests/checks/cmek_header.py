@@ -19,7 +19,7 @@ KINDS = ("CKM_", "CKO_", "CKA_", "CMEK_STATE_", "CMEK_ERROR_", "CMEK_EXIT_")
 
 def preprocess(compiler, root, text, *options):
     return subprocess.run([*compiler, f"-I{root}", "-E", *options, "-x", "c", "-"], input=text, capture_output=True, text=True,
-                          check=True).stdout
+                          check=True, cwd=root).stdout
 
 
 def numbers(compiler, root):

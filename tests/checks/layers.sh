@@ -2,74 +2,135 @@
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 
-# The direction of includes: a room may know those below it and never one above it.
+# The rooms of the source: layers.sh [TREE]. What a room knows lies below it; a library, what waits for the network and what
+# is handed in is the business of the rooms that the tables name. tests/checks/checks_judged.py plants faults for each rule.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-cd "$root" || exit 1
+cd "${1:-$root}" || exit 1
 
 # From below to above; a room within a room is one of its own.
-rooms="include base crypto net aws aws/credentials kms kms/aws kms/local zones/model zones/store zones/store/sqlite zones/index zones/kms zones/ezk zones/domain zones objects mechanisms session pkcs11 envelope cli"
+rooms="include base crypto net aws aws/credentials kms kms/aws kms/local zones/model zones/store zones/store/sqlite zones/index
+    zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope cli"
+houses="include base crypto net aws kms zones objects mechanisms session pkcs11 envelope cli"
+
 # Includes that go up and wait for a cut: lines "source header". The list only gets shorter.
 waiting=tests/checks/upward.txt
 
-# envelope/ and cli/ are plain PKCS#11 consumers: below them only base/ and include/.
-allowed() { # ROOM HEADER
-    local at=${2%/*} room
-    [ "$at" = "$1" ] && return 0
-    # What is installed is found beside the header that names it.
-    [ "$1" = include ] && [ -e "include/$2" ] && return 0
-    case $1 in
-    envelope | cli)
-        [ "$at" = base ] || [ "$at" = include ] || [ "$1/$at" = cli/envelope ]
-        return
-        ;;
-    esac
-    for room in $rooms; do
-        [ "$room" = "$1" ] && return 1
-        [ "$room" = "$at" ] && return 0
-    done
-    return 1
-}
+# A library's header | the rooms that include it
+libraries='
+openssl/ | crypto
+curl/    | net
+sqlite3  | zones/store/sqlite
+jansson  | base aws aws/credentials kms/aws zones/kms zones/domain mechanisms cli
+'
 
-# Lines "source header" for each #include "..." of a room.
-includes() { grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]+"[^"]+"' "$1"/*.[ch] 2>/dev/null |
-    sed -E 's/^([^:]+):.*"([^"]+)"$/\1 \2/'; }
+# A header, or all of a room | who else includes it. HTTP is for rooms that may wait for the network; providers and engines are
+# lists, put together in pkcs11/module.c; objects/ and above know no AWS.
+doors='
+net/http.h         | aws aws/credentials kms/aws
+aws/               | aws/credentials kms kms/aws kms/local
+aws/credentials/   | kms/aws
+kms/aws/           | pkcs11
+kms/local/         | pkcs11
+zones/store/sqlite/| pkcs11
+'
 
-upward() {
-    local source header
-    while read -r source header; do
-        allowed "$1" "$header" || echo "$source $header"
-    done < <(includes "$1")
+# Calls that may wait for a network | the rooms whose sources make them
+waits='
+client->operations->(describe|encrypt|decrypt|generate_data_key|set_state|create) | zones/kms
+(kms_clients_find|kms_route_next|kms_turn_begin)                                   | kms zones/kms
+store->operations->(read|find|write|bring)                                         | zones/domain
+http->operations->send                                                             | aws
+(getaddrinfo|curl_easy_perform|curl_multi_[a-z]+|nanosleep|clock_nanosleep)        | net base
+'
+
+trim() { # WORDS, on one line
+    local words
+    read -r -d '' -a words <<<"$1"
+    echo "${words[*]}"
 }
+is_one_of() { [[ " $(trim "$2") " == *" $1 "* ]]; } # WORD WORDS
+
+# Lines "room source header" and "room source <header>" of all includes; conditional ones count.
+found=$work/includes
+# shellcheck disable=SC2046 # words
+grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]+("[^"]+"|<[^>]+>)' $(printf '%s/*.[ch] ' $rooms) 2>/dev/null |
+    sed -E 's/^([^:]+)\/([^\/:]+):.*("([^"]+)"|(<[^>]+>))$/\1 \1\/\2 \4\5/' >"$found"
+
+# Lines "room: sentence" for each include that goes up, or nowhere. envelope/ and cli/ are plain PKCS #11 consumers: below them
+# are only base/ and include/. What is installed is found beside the header that names it.
+awk -v rooms="$(trim "$rooms")" '
+    BEGIN { count = split(rooms, list, " "); for (i = 1; i <= count; i++) level[list[i]] = i }
+    $3 ~ /^</ { next }
+    $1 == "include" && $3 !~ /\// { next }
+    {
+        at = $3
+        if (!sub(/\/[^\/]*$/, "", at)) at = "nowhere"
+        if (at == $1) next
+        if ($1 == "envelope" || $1 == "cli") good = at == "base" || at == "include" || $1 "/" at == "cli/envelope"
+        else good = at in level && level[at] < level[$1]
+        if (!good) print $1, $2, $3
+    }' "$found" >"$work/upward"
+
+is_waiting() { grep -qxF "$1" "$waiting" 2>/dev/null; }
 
 no_upward_include() {
-    local bad=0 line
-    while read -r line; do
-        grep -qxF "$line" "$waiting" || { echo "${line% *}: $1/ may not include \"${line#* }\""; bad=1; }
-    done < <(upward "$1")
+    local bad=0 room source header
+    while read -r room source header; do
+        [ "$room" = "$1" ] || continue
+        is_waiting "$source $header" || { echo "$source: $1/ may not include \"$header\""; bad=1; }
+    done <"$work/upward"
     return $bad
 }
 
 none_waits_in_vain() {
     local bad=0 line
+    [ -e "$waiting" ] || return 0
     while read -r line; do
-        grep -qE "^[[:space:]]*#[[:space:]]*include[[:space:]]+\"${line#* }\"" "${line% *}" 2>/dev/null ||
-            { echo "$waiting: $line is no more"; bad=1; }
+        cut -d' ' -f2- "$work/upward" | grep -qxF "$line" || { echo "$waiting: $line is no more"; bad=1; }
     done <"$waiting"
     return $bad
 }
 
-only_here() { # HEADER ROOM: a library's header is the business of one room
-    ! grep -rlE --include='*.[ch]' "^[[:space:]]*#[[:space:]]*include[[:space:]]*<$1" include base crypto net aws kms zones objects mechanisms session pkcs11 envelope cli 2>/dev/null | grep -v "^$2/"
+each_folder_is_a_room() {
+    local folder bad=0
+    for folder in $(find $houses -name '*.[ch]' -printf '%h\n' 2>/dev/null | sort -u); do
+        is_one_of "$folder" "$rooms" || { echo "$folder has sources and no level here"; bad=1; }
+    done
+    return $bad
 }
 
-own_header_first() {
-    local source bad=0 first
-    for source in $(printf '%s/*.c ' $rooms); do
-        [ -e "${source%.c}.h" ] || continue
-        first=$(grep -m1 -E '^[[:space:]]*#[[:space:]]*include' "$source")
-        [[ $first == *"\"${source%.c}.h\""* ]] || { echo "$source includes something before its own header"; bad=1; }
-    done
+# The order of meson.build, which fills one list of sources from below.
+meson_has_the_order() {
+    local built
+    built=$(sed -n '/^foreach folder/,/^\]/p' meson.build | grep -oE "'[a-z0-9/]+'" | tr -d "'" | tr '\n' ' ')
+    [ "$(trim "include $built cli")" = "$(trim "$rooms")" ] || { echo "meson.build: $built"; return 1; }
+}
+
+only_in() { # HEADER ROOMS: a library is the business of some rooms
+    local bad=0 room source header
+    while read -r room source header; do
+        [[ $header == "<$1"* ]] || continue
+        is_one_of "$room" "$2" || { echo "$source includes $header"; bad=1; }
+    done <"$found"
+    return $bad
+}
+
+only_through() { # HEADER ROOMS: what a room has to itself, but for some others
+    local bad=0 room source header
+    while read -r room source header; do
+        [[ $header == "$1"* && ${header%/*} == "${1%/*}" ]] || continue
+        [ "$room" = "${1%/*}" ] || is_one_of "$room" "$2" || is_waiting "$source $header" || { echo "$source includes \"$header\""; bad=1; }
+    done <"$found"
+    return $bad
+}
+
+only_called_in() { # FUNCTION|... ROOMS
+    local bad=0 line
+    # shellcheck disable=SC2046 # words
+    while read -r line; do
+        is_one_of "$(dirname "${line%%:*}")" "$2" || { echo "$line"; bad=1; }
+    done < <(grep -HnE "(^|[^_a-z])$1\(" $(printf '%s/*.c ' $rooms) 2>/dev/null)
     return $bad
 }
 
@@ -81,9 +142,17 @@ for room in $rooms; do
     [ -d "$room" ] && ok "$room/ includes only downward" no_upward_include "$room"
 done
 ok "what waits for a cut is there" none_waits_in_vain
-ok "only crypto/ includes OpenSSL" only_here openssl/ crypto
-ok "only net/ includes curl" only_here curl/ net
-ok "only zones/store/sqlite/ includes SQLite" only_here sqlite3 zones/store/sqlite
-ok "each source includes its own header first" own_header_first
+ok "each folder with sources is a room" each_folder_is_a_room
+ok "meson.build has the rooms in the same order" meson_has_the_order
+while IFS='|' read -r header where; do
+    [ -z "$header" ] || ok "<$(trim "$header")…> is the business of: $(trim "$where")" only_in "$(trim "$header")" "$where"
+done <<<"$libraries"
+while IFS='|' read -r header where; do
+    [ -z "$header" ] || ok "$(trim "$header") is included only in: ${header%/*} $(trim "$where")" only_through "$(trim "$header")" "$where"
+done <<<"$doors"
+while read -r line; do
+    functions=${line%% *}
+    [ -z "$line" ] || ok "$functions: called only in: $(trim "${line##*|}")" only_called_in "$functions" "${line##*|}"
+done <<<"$waits"
 ok "objects/ and above know no AWS" no_aws_above_the_domain
 finish
