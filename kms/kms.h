@@ -159,7 +159,7 @@ enum kms_status kms_clients_find(struct kms_clients *clients, const char *provid
  * Whether a text may be an allowed_root_keys: patterns with commas, blanks or line breaks between.
  * A pattern is a key ARN in whose fields (partition, region, account, key id) `*` stands for any
  * characters, none of them a colon; ACCOUNT (12 digits) for all its keys; ACCOUNT/REGION, which may
- * have a `*` too; or local:* for all of the embedded KMS. ret_bad: the first that is none.
+ * have a `*` too; or local:* for all of the embedded KMS. ret_bad: the first that is invalid.
  */
 bool kms_keys_valid(const char *patterns, struct bytes *ret_bad);
 /* By allowed_root_keys: a key ARN; or "local:NAME", of a key that is to be made. Other names are no

@@ -21,7 +21,7 @@ struct context {
 };
 void context_free(struct context *context);
 
-/* What most mechanisms need; borrowed from the caller but for the context. */
+/* What most mechanisms need; borrowed from the caller, except the context. */
 struct parameter {
 	struct bytes iv; /* of CTR: `counter` */
 	struct bytes aad;

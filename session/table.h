@@ -27,9 +27,9 @@ struct place {
 
 /* Whether there is a table at all: CKR_CRYPTOKI_NOT_INITIALIZED. */
 CK_RV table_started(void);
-/* For who opens or closes a session, and so has none whose lock table_stop's caller would wait for:
- * what the sessions of this module life work on, which stays until table_leave.
- * CKR_CRYPTOKI_NOT_INITIALIZED. */
+/* For a thread that opens or closes a session, and so holds no session's lock for which
+ * table_stop's caller would wait: what the sessions of this module life work on, which stays until
+ * table_leave. CKR_CRYPTOKI_NOT_INITIALIZED. */
 CK_RV table_enter(bool *ret_inside, struct objects **ret_objects, struct tokens **ret_tokens);
 void table_leave(bool *inside); /* for AUTO; accepts false */
 /* Nobody enters from here on; waits for those inside. */

@@ -13,7 +13,7 @@ enum verdict {
 	HARMLESS,
 	/* It is not read where the store has the zone's key; elsewhere a change is noticed. */
 	OF_RECORD,
-	/* The same, but for bits that make it no record at all. */
+	/* The same, except for bits that make it no record at all. */
 	OF_RECORD_TEXT,
 };
 

@@ -45,7 +45,7 @@ enum zone_status store_put_one(struct store *store, struct entry *entry, bool re
 enum zone_status store_all(struct store *store, struct store_news *ret_news);
 /* Of that kind and number, borrowed; NULL: none, or a tombstone. */
 struct entry *news_find(const struct store_news *news, enum entry_kind kind, uint32_t number);
-/* Every field of two entries is equal, but for number and references. */
+/* Every field of two entries is equal, except number and references. */
 void assert_same_entry(const struct entry *a, const struct entry *b);
 /* Runs SQL on the file with SQLite itself. */
 void raw_sql(const char *path, const char *sql);

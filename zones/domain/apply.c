@@ -75,8 +75,8 @@ static void tell_all(struct zones *zones, const struct store_news *touched)
 			tell_ended(zones, ended_at(&ended, at));
 }
 
-/* Then rows of zones went without a tombstone, which no row tells. Called by who changes the index.
- */
+/* Then rows of zones went without a tombstone, which no row tells. Called by the code that changes
+ * the index. */
 static bool has_lost_some(const struct zones *zones, const struct store_news *news)
 {
 	return news->zones_counted && zones->index.zone_count > news->zones;

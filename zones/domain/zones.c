@@ -26,7 +26,7 @@ static bool own_text(const char **text, const char *from)
 	return *text != NULL || from == NULL;
 }
 
-/* What of the settings is text. */
+/* The settings that are text. */
 static bool own_settings(struct zones *zones, const struct zones_settings *settings)
 {
 	bool failed;

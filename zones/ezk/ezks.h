@@ -67,7 +67,7 @@ struct ezk {
 	struct lease lease;
 	struct entry *entry; /* the newest that is known, held; lease.lock guards the pointer */
 	/* One whose record of this version was found good by its MAC, when the EZK was brought last
-	 * or as far as another says the same; held. The lock guards it, but for a comparison. */
+	 * or as far as another says the same; held. The lock guards it, except for a comparison. */
 	_Atomic(struct entry *) verified;
 	enum zone_status standing; /* what stands against its zone; the registry's lock guards it */
 	_Atomic(struct root_lease *) rests_on; /* whose canary vouches for it; NULL: none */

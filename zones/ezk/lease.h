@@ -148,7 +148,7 @@ void lease_end(struct lease *lease, enum zone_status no);
 /* The same by the domain's own rules, until it says ZONE_OK. True: its keys were here, and went. */
 bool lease_bar(struct lease *lease, enum zone_status why);
 bool lease_is_barred(struct lease *lease);
-/* Tells the source what changed since it was told last. For who has called one of lease_end,
+/* Tells the source what changed since it was told last. For a caller of one of lease_end,
  * lease_deny or lease_sweep, after it let go of its locks; lease_begin and lease_continue do so
  * themselves. */
 void lease_tell(struct lease *lease);

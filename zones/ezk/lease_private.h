@@ -24,7 +24,7 @@ static inline bool lease_in_flight(const struct lease *lease)
 void lease_set(struct lease *lease, struct moment renew, struct moment end);
 /* Counts the time that the newest yes gives. */
 void lease_count(struct lease *lease, struct moment renew);
-/* It is none of those any more for which the canary is asked. */
+/* From here on the canary is not asked for it. */
 static inline void lease_leave_window(struct lease *lease)
 {
 	if (lease->counted != NULL)

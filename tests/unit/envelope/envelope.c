@@ -684,7 +684,7 @@ static void what_the_module_answers_is_not_tried_again_with_the_other_slot(void 
 		fake.calls = 0;
 		fake.fail_at = at;
 		if (status_of(&envelope) != ENVELOPE_OK)
-			assert_true(fake.calls <= at + 1); /* but for the end of a search */
+			assert_true(fake.calls <= at + 1); /* except for the end of a search */
 	}
 }
 

@@ -11,7 +11,7 @@ enum { RECORD_LEN = 97 + 2 + 5 + 2 + 20 + 2 + 40 };
 
 static const char arn[] = "arn:local:kms:local:";
 
-/* A record in all its parts, but for the secrets, which this layer does not know. */
+/* A record in all its parts, except the secrets, which this layer does not know. */
 static void put_record(struct buffer *out, uint64_t zone, uint32_t version)
 {
 	uint8_t fill[72];

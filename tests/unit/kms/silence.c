@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may ask an endpoint that does not answer, and when; what of it is told. */
+/* Which call may ask an endpoint that does not answer, and when; what is logged about it. */
 #include "kms/silence.h"
 #include "crypto/crypto.h"
 

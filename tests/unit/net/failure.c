@@ -66,7 +66,7 @@ static void a_failure_names_the_host_and_what_to_do(void **state)
 		{CURLE_COULDNT_CONNECT, "http://127.0.0.1:99/a?b#c", NULL, "refused",
 		 HTTP_NOT_CONNECTED, "127.0.0.1:99: refused"},
 		{CURLE_URL_MALFORMAT, "nonsense", NULL, "odd", HTTP_UNUSABLE, "nonsense: odd"},
-		/* An answer that is no HTTP, and a scheme that is none. */
+		/* An answer that is not HTTP, and an unknown scheme. */
 		{CURLE_UNSUPPORTED_PROTOCOL, URL, NULL, "0.9", HTTP_BROKEN, HOST "0.9"},
 		{CURLE_UNSUPPORTED_PROTOCOL, "ftp://a/", NULL, "ftp", HTTP_UNUSABLE, "a: ftp"},
 	};

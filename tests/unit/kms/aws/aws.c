@@ -358,7 +358,7 @@ static void refusals_become_statuses_by_their_type(void **state)
 		 KMS_PENDING_IMPORT, "KMSInvalidStateException", "k is pending import."},
 		{400, "{\"__type\":\"KMSInvalidStateException\",\"message\":\"k is unavailable.\"}",
 		 KMS_KEY_STORE_UNAVAILABLE, "KMSInvalidStateException", "k is unavailable."},
-		/* Nobody's text makes a no of what is none. */
+		/* No text turns an answer into a no that is not one. */
 		{400,
 		 "{\"__type\":\"AccessDeniedException\",\"message\":\"k is pending deletion.\"}",
 		 KMS_DENIED, "AccessDeniedException", "k is pending deletion."},

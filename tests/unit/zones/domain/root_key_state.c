@@ -163,7 +163,7 @@ static void outage_is_not_asked_further(void **state)
 	assert_int_equal(describes(l), before);
 }
 
-/* Who asks for the state asks in the own region alone; leases are renewed wherever the key answers,
+/* The state is asked for in the key's own region only; leases are renewed wherever the key answers,
  * and coast only if nobody does. */
 static void own_region_that_is_out_is_told_and_keeps_no_lease_from_its_replica(void **state)
 {

@@ -208,7 +208,7 @@ static void nor_once_the_own_region_is_out_of_reach(void **state)
 	assert_int_equal(decrypt(), ZONE_OK);
 }
 
-/* Who may not use the key there for this may hear it so. */
+/* An identity that may not use the key there for this may get this answer. */
 static void nor_if_the_no_was_in_a_description(void **state)
 {
 	const struct ask ask = ask_home();

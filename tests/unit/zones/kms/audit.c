@@ -287,7 +287,7 @@ static void a_log_that_cannot_be_written_stops_nobody_and_is_said(void **state)
 	unlink(log_path);
 }
 
-/* Nobody may be kept waiting by who does not read. */
+/* A reader that does not read must keep nobody waiting. */
 static void a_pipe_that_nobody_reads_keeps_nobody_waiting(void **state)
 {
 	char pipe_path[80];

@@ -324,7 +324,7 @@ static void disabled_key_is_noticed_within_the_lease(struct leased *l)
 	set_key(l, KMS_KEY_ENABLED);
 	seconds_pass(l, DENY_SECONDS);
 	use_all(l, ZONE_OK);
-	/* And by who is at work all the time. */
+	/* And by a process that works all the time. */
 	seconds_pass(l, SURELY);
 	set_key(l, KMS_KEY_DISABLED);
 	use_all(l, ZONE_KMS_DISABLED);

@@ -165,7 +165,7 @@ static void damage_is_told_and_not_brought_anywhere(void **state)
 	assert_int_equal(text.len, 0);
 }
 
-/* What of a table's name is taken already: the step fails within, and nothing of it stays. */
+/* A table's name is taken already: the step fails within, and nothing of it stays. */
 static void a_step_that_fails_within_leaves_nothing(void **state)
 {
 	FIXTURE(state);
