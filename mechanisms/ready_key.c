@@ -84,8 +84,9 @@ static CK_RV find_version(struct objects *objects, const struct mechanism *mecha
 		*ret_ezk = ezk_hold(object->ezk);
 		return CKR_OK;
 	}
-	return error_of_zone(ezk_find(objects_zones(objects), object->entry, version, ret_ezk),
-			     key_uses[use].place);
+	return error_of_zone(
+		ezk_find(zones_ezks(objects_zones(objects)), object->entry, version, ret_ezk),
+		key_uses[use].place);
 }
 
 CK_RV ready_key_fill(struct ready_key *place, struct objects *objects,

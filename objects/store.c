@@ -89,7 +89,8 @@ static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint
 			    zone_told(objects->zones, zone).text, project->label);
 		return error_of_zone(ZONE_NOT_FOUND, ERROR_OBJECT);
 	}
-	return error_of_zone(ezk_find(objects->zones, entry, EZK_PRIMARY, ret_ezk), ERROR_OBJECT);
+	return error_of_zone(ezk_find(zones_ezks(objects->zones), entry, EZK_PRIMARY, ret_ezk),
+			     ERROR_OBJECT);
 }
 
 /* Stamps a key with a zone of its project that its new place names. */

@@ -96,8 +96,8 @@ static CK_RV import_to_session(struct session *session, struct ready_key *root,
 			  "TRUE to unwrap a blob of the KMS");
 		return CKR_TEMPLATE_INCONSISTENT;
 	}
-	TRY(error_of_zone(ezk_from_records(objects_zones(session->objects), root->object->entry,
-					   wrapped, &ezk),
+	TRY(error_of_zone(ezk_from_records(zones_ezks(objects_zones(session->objects)),
+					   root->object->entry, wrapped, &ezk),
 			  ERROR_IMPORT));
 	TRY(make_zone(wished, ezk, &zone));
 	return session_add(session, &zone, ret_handle);

@@ -76,7 +76,7 @@ static void sweep_idle(uint64_t news)
 void ready_keys_init(struct ready_keys *ready, struct objects *objects)
 {
 	ready->gone = objects_gone(objects);
-	ready->watch = ezks_watch(objects_zones(objects));
+	ready->watch = ezks_watch(zones_ezks(objects_zones(objects)));
 }
 
 void ready_keys_tidy(struct session *session)
@@ -97,10 +97,10 @@ void ready_keys_tidy(struct session *session)
 
 void ready_keys_tidy_idle(struct objects *objects)
 {
-	struct zones *zones = objects_zones(objects);
+	struct ezks *ezks = zones_ezks(objects_zones(objects));
 
-	ezks_sweep(zones);
-	sweep_idle(atomic_load_explicit(ezks_watch(zones).news, memory_order_acquire));
+	ezks_sweep(ezks);
+	sweep_idle(atomic_load_explicit(ezks_watch(ezks).news, memory_order_acquire));
 }
 
 void ready_keys_visit_idle(void)

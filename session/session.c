@@ -121,7 +121,7 @@ static void enter(struct session *session)
 	session->realtime_ms = watch->clock->realtime_ms(watch->clock->state);
 	if (session->realtime_ms < wipe_at)
 		return;
-	ezks_sweep(objects_zones(session->objects));
+	ezks_sweep(zones_ezks(objects_zones(session->objects)));
 	ready_keys_tidy(session);
 }
 

@@ -1,17 +1,19 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Zones without a store, for tests of live EZKs: a fake KMS, a clock that stands still, and entries
- * made by hand. Links only what zones/ezk/ezk.c and the files below it need. */
+/* Zones without a store and without a domain, for tests of live EZKs: a fake KMS, a clock that
+ * stands still, entries made by hand, and of the domain what the test makes up. */
 #pragma once
 
 #include "crypto/crypto.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
+#include "zones/ezk/ezk.h"
 #include "zones/ezk/ezks.h"
+#include "zones/kms/ask.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
-#include "zones/domain/state.h"
+#include "zones/model/told.h"
 
 #include <stdlib.h>
 
@@ -25,42 +27,108 @@ static const struct lease_bounds a_day = {86400, 86400};
 struct live_zones {
 	struct fake_clock clock;
 	struct fake_kms kms;
-	struct zones zones;
+	struct kms_clients *clients;
+	struct ezks *ezks;
+	/* What the domain says, and how often it was asked. */
+	_Atomic(enum zone_status) standing, look, canary;
+	atomic_uint looks, canaries, explained;
 };
 
-static inline void live_zones_start(struct live_zones *live, unsigned lease_seconds)
+static inline struct entry *live_no_project(void *state, struct uid uid)
 {
-	struct zones_settings settings = {.lease_seconds = lease_seconds, .deny_seconds = 5};
+	(void)state;
+	(void)uid;
+	return NULL;
+}
+
+static inline enum zone_status live_standing(void *state, uint64_t zone)
+{
+	(void)zone;
+	return ((struct live_zones *)state)->standing;
+}
+
+static inline enum zone_status live_standing_of_row(void *state, const struct entry *row)
+{
+	return live_standing(state, row->of_zone.zone);
+}
+
+static inline bool live_explain(void *state, uint64_t zone, enum zone_status why)
+{
+	struct live_zones *live = state;
+
+	(void)zone;
+	if (why != ZONE_PENDING_DELETION && why != ZONE_DELETED && why != ZONE_OTHER_PIN &&
+	    why != ZONE_ROOT_KEY_REFUSED)
+		return false;
+	live->explained++;
+	return true;
+}
+
+static inline struct zone_told live_told(void *state, uint64_t zone)
+{
+	(void)state;
+	return zone_told_as(NULL, NULL, zone);
+}
+
+static inline enum zone_status live_look(void *state)
+{
+	struct live_zones *live = state;
+
+	live->looks++;
+	return live->look;
+}
+
+static inline enum zone_status live_canary(void *state, struct uid project, const char *arn)
+{
+	struct live_zones *live = state;
+
+	(void)project;
+	(void)arn;
+	live->canaries++;
+	return live->canary;
+}
+
+static inline void live_zones_start_with(struct live_zones *live,
+					 const struct lease_settings *lease)
+{
 	struct kms_settings kms = {0};
+	struct ezks_settings settings = {
+		.lease = *lease,
+		.domain = {live, live_no_project, live_standing, live_standing_of_row, live_explain,
+			   live_told, live_look, live_canary},
+	};
 
 	assert_true(crypto_start(false));
 	memset(live, 0, sizeof(*live));
+	live->canary = ZONE_NOT_FOUND;
 	fake_clock_init(&live->clock);
 	fake_kms_init(&live->kms, "aws");
 	fake_kms_add(&live->kms, ROOT_1, NULL);
 	fake_kms_add(&live->kms, ROOT_2, NULL);
 	fake_kms_add(&live->kms, ROOT_3, "alias/third");
-	kms.clock = &live->clock.clock;
-	live->zones.settings = settings;
-	live->zones.clock = &live->clock.clock;
-	live->zones.clients = kms_clients_new(&kms);
-	pthread_rwlock_init(&live->zones.lock, NULL);
-	live->zones.loaded = true; /* all that there is to be read */
-	live->zones.next_look = INT64_MAX;
-	assert_non_null(live->zones.clients);
-	assert_true(kms_clients_replace(live->zones.clients, "aws", &live->kms.client));
-	assert_int_equal(ezks_new(&live->zones, &live->zones.ezks), ZONE_OK);
+	kms.clock = settings.clock = &live->clock.clock;
+	live->clients = settings.clients = kms_clients_new(&kms);
+	assert_non_null(live->clients);
+	assert_true(kms_clients_replace(live->clients, "aws", &live->kms.client));
+	assert_int_equal(ezks_new(&settings, &live->ezks), ZONE_OK);
+}
+
+static inline void live_zones_start(struct live_zones *live, unsigned lease_seconds)
+{
+	const struct lease_settings lease = {.lease_seconds = lease_seconds, .deny_seconds = 5};
+
+	live_zones_start_with(live, &lease);
 }
 
 static inline void live_zones_stop(struct live_zones *live)
 {
-	ezks_free(live->zones.ezks);
-	kms_clients_free(live->zones.clients);
+	ezks_free(live->ezks);
+	kms_clients_free(live->clients);
 }
 
 static inline struct ask live_ask(struct live_zones *live, const char *arn)
 {
-	return (struct ask){.clients = live->zones.clients, .key = arn};
+	return (struct ask){.clients = live->clients, .key = arn};
 }
 
 static inline struct uid uid_of(uint8_t filler)

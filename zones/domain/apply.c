@@ -62,6 +62,12 @@ static void tell_touched(struct zones *zones, const struct store_row *touched, s
 		note_ended(ended, zone->of_zone.zone);
 }
 
+/* Within a turn, so that the index can be read without its lock. */
+static enum zone_status standing(void *zones, uint64_t zone)
+{
+	return standing_of(zones, zone);
+}
+
 /* Live EZKs follow what has become of their zones. */
 static void tell_all(struct zones *zones, const struct store_news *touched)
 {
@@ -69,7 +75,7 @@ static void tell_all(struct zones *zones, const struct store_news *touched)
 
 	for (size_t i = 0; i < touched->count; i++)
 		tell_touched(zones, &touched->rows[i], &ended);
-	ezks_changed_records(zones->ezks, &ended);
+	ezks_changed_records(zones->ezks, standing, zones, &ended);
 	for (size_t at = 0; at < ended.len; at += sizeof(uint64_t))
 		if (!is_told(&ended, at))
 			tell_ended(zones, ended_at(&ended, at));

@@ -19,7 +19,7 @@
 #include "zones/domain/zones.h"
 
 struct pins;
-struct ezks; /* the live EZKs, made and freed by zones/ezk/ezk.c */
+struct ezks; /* the live EZKs: zones/domain/live_ezks.c, zones/ezk/ezks.h */
 
 struct zones {
 	struct zones_settings settings; /* default_root_key and pins_at are owned */
@@ -50,6 +50,11 @@ struct zones {
  * within that. Its taker holds pthread_cancel off until zones_end_turn(), which accepts NULL. */
 enum zone_status zones_begin_turn(struct zones *zones, struct zones **ret_held);
 void zones_end_turn(struct zones **held);
+
+/* Makes the live EZKs and shows them the domain, whose settings and clock are set before. Borrows
+ * `clients`. */
+enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *clients,
+				 struct ezks **ret_ezks);
 
 /* Takes news into the index; within a turn. */
 enum zone_status zones_apply(struct zones *zones, struct store_news *news);

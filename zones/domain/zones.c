@@ -50,7 +50,8 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 	turn_init(&zones->changing);
 	missed_init(&zones->missed);
 	pthread_rwlock_init(&zones->lock, NULL);
-	if (!own_settings(zones, settings) || ezks_new(zones, &zones->ezks) != ZONE_OK) {
+	if (!own_settings(zones, settings) ||
+	    zones_live_ezks(zones, clients, &zones->ezks) != ZONE_OK) {
 		zones_free(zones);
 		return ZONE_NO_MEMORY;
 	}
@@ -195,7 +196,7 @@ static enum zone_status look_now(struct zones *zones)
 	enum zone_status status;
 
 	/* A good time: calls that have no time for it of their own come by once a second. */
-	ezks_sweep(zones);
+	ezks_sweep(zones->ezks);
 	atomic_fetch_add(&zones->looks, 1);
 	status = look(zones);
 	zones_looked(zones, status);
@@ -208,7 +209,7 @@ static enum zone_status look_if_due(struct zones *zones)
 		return zones->look;
 	if (!zones->loaded || zones->broken || monotonic_ms(zones) >= zones->next_read)
 		return look_now(zones);
-	ezks_sweep(zones);
+	ezks_sweep(zones->ezks);
 	note_look(zones);
 	return zones->look;
 }

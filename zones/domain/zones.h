@@ -47,6 +47,9 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 void zones_free(struct zones *zones);	 /* wipes every key; no random, no fetch, no network */
 void zones_abandon(struct zones *zones); /* in a fork's child */
 
+/* The live EZKs (zones/ezk/ezk.h), as long as the domain lives. */
+struct ezks *zones_ezks(struct zones *zones);
+
 /* --- The index (no KMS) */
 
 /*

@@ -11,7 +11,6 @@
 #include "zones/ezk/ezks.h"
 #include "zones/kms/ask.h"
 #include "zones/model/record.h"
-#include "zones/domain/standing.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -19,17 +18,25 @@
 
 /* --- Finding */
 
+static enum zone_status refuse(struct ezks *ezks, uint64_t zone, enum zone_status why)
+{
+	const struct domain_view *domain = &ezks_settings(ezks)->domain;
+
+	domain->explain(domain->state, zone, why);
+	return why;
+}
+
 static enum zone_status find(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			     uint32_t version, struct ezk **ret_ezk)
 {
 	enum zone_status why = ezks_usable(ezks, zone, version);
 
 	if (why != ZONE_OK)
-		return standing_refuse(ezks_zones(ezks), zone->of_zone.zone, why);
+		return refuse(ezks, zone->of_zone.zone, why);
 	return ezks_live(ezks, realm, zone, version, ret_ezk);
 }
 
-enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_t version,
+enum zone_status ezk_find(struct ezks *ezks, const struct entry *zone, uint32_t version,
 			  struct ezk **ret_ezk)
 {
 	assert(zone->kind == ENTRY_ZONE);
@@ -37,7 +44,7 @@ enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_
 		version = zone->of_zone.primary;
 	else if (version == EZK_RAW)
 		version = zone->of_zone.raw;
-	return find(zones->ezks, EZK_OF_STORE, zone, version, ret_ezk);
+	return find(ezks, EZK_OF_STORE, zone, version, ret_ezk);
 }
 
 struct entry *ezk_entry(struct ezk *ezk)
@@ -56,7 +63,9 @@ enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret
 
 struct zone_told zone_told_by(struct ezk *ezk, uint64_t zone)
 {
-	return zone_told(ezks_zones(ezk->ezks), zone);
+	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
+
+	return domain->told(domain->state, zone);
 }
 
 uint64_t ezk_zone(const struct ezk *ezk)
@@ -115,13 +124,15 @@ static enum zone_status entry_of_set(const char *arn, struct bytes records,
 }
 
 /* The ARN of a root key that may have been named by an alias or a key id. */
-static enum zone_status resolve(struct zones *zones, const struct entry *root_key,
+static enum zone_status resolve(const struct ezks_settings *settings, const struct entry *root_key,
 				struct kms_key *ret_key)
 {
-	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
+	const struct domain_view *domain = &settings->domain;
+	AUTO(entry_releasep)
+	struct entry *project = domain->project(domain->state, root_key->project);
 	const char *name = root_key->of_root_key.arn;
 	const struct ask ask = {
-		.clients = zones->clients,
+		.clients = settings->clients,
 		.key = name,
 		.project = entry_label(project),
 		.project_id = root_key->project,
@@ -133,29 +144,31 @@ static enum zone_status resolve(struct zones *zones, const struct entry *root_ke
 	return ZONE_OK;
 }
 
-static enum zone_status check_standing(struct zones *zones, uint64_t zone)
+static enum zone_status check_standing(struct ezks *ezks, uint64_t zone)
 {
-	return standing_refuse(zones, zone, standing_now(zones, zone));
+	const struct domain_view *domain = &ezks_settings(ezks)->domain;
+
+	return refuse(ezks, zone, domain->standing(domain->state, zone));
 }
 
-enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
+enum zone_status ezk_from_records(struct ezks *ezks, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk)
 {
+	const struct ezks_settings *settings = ezks_settings(ezks);
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
-
 	struct kms_key key;
 
 	assert(root_key->kind == ENTRY_ROOT_KEY);
 	/* Without a look whether the zone was deleted it is not opened. */
-	TRY(zones_refresh(zones, false));
-	TRY(resolve(zones, root_key, &key));
-	TRY(ask_check_allowed(&(struct ask){.clients = zones->clients}, key.arn));
+	TRY(settings->domain.refresh(settings->domain.state));
+	TRY(resolve(settings, root_key, &key));
+	TRY(ask_check_allowed(&(struct ask){.clients = settings->clients}, key.arn));
 	TRY(entry_of_set(key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
-	TRY(check_standing(zones, zone->of_zone.zone));
-	TRY(find(zones->ezks, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
+	TRY(check_standing(ezks, zone->of_zone.zone));
+	TRY(find(ezks, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
 	TRY(ezk_begin(ezk));
 	*ret_ezk = TAKE(ezk);
 	return ZONE_OK;
@@ -209,15 +222,15 @@ bool ezk_is_fresh(const struct ezk *ezk, int64_t realtime_ms)
 	return lease_is_fresh(&ezk->lease, realtime_ms);
 }
 
-void ezks_sweep(struct zones *zones)
+void ezks_sweep(struct ezks *ezks)
 {
-	if (lease_rules_due(ezks_rules(zones->ezks)))
-		ezks_wipe_ended(zones->ezks);
+	if (lease_rules_due(ezks_rules(ezks)))
+		ezks_wipe_ended(ezks);
 }
 
-struct ezks_watch ezks_watch(struct zones *zones)
+struct ezks_watch ezks_watch(struct ezks *ezks)
 {
-	const struct lease_rules *rules = ezks_rules(zones->ezks);
+	const struct lease_rules *rules = ezks_rules(ezks);
 
 	return (struct ezks_watch){rules->clock, &rules->wipe_realtime_ms, &rules->news};
 }

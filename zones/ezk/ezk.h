@@ -7,15 +7,19 @@
  */
 #pragma once
 
-#include "zones/domain/zones.h"
+#include "base/clock.h"
 #include "zones/model/derive.h"
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
+#include "zones/model/told.h"
 
-struct ezk; /* counted */
+struct ezks; /* the live EZKs of a process (zones_ezks) */
+struct ezk;  /* counted */
 
 /* The version of a zone in the index (0: the primary; UINT32_MAX: the raw version); no KMS.
  * ZONE_PENDING_DELETION, ZONE_FENCED, ZONE_ROOT_KEY_REFUSED; what else stands against the zone
  * (zones/domain/standing.h) may be said by ezk_begin() only. */
-enum zone_status ezk_find(struct zones *zones, const struct entry *zone, uint32_t version,
+enum zone_status ezk_find(struct ezks *ezks, const struct entry *zone, uint32_t version,
 			  struct ezk **ret_ezk);
 enum { EZK_PRIMARY = 0 };
 #define EZK_RAW UINT32_MAX
@@ -29,7 +33,7 @@ enum { EZK_PRIMARY = 0 };
  * can't look into the store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
  * ZONE_RECORD_KEPT: they stay in their store.
  */
-enum zone_status ezk_from_records(struct zones *zones, const struct entry *root_key,
+enum zone_status ezk_from_records(struct ezks *ezks, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk);
 struct ezk *ezk_hold(struct ezk *ezk);
 void ezk_release(struct ezk *ezk); /* accepts NULL */
@@ -109,7 +113,7 @@ void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to, uint8_
 
 /* Wipes the plaintexts whose lease has ended, since no thread of ours can: for the begin of each C_
  * function. Costs two loads and two clocks while there is nothing to do; no KMS. */
-void ezks_sweep(struct zones *zones);
+void ezks_sweep(struct ezks *ezks);
 /*
  * For whoever keeps what was made of keys, to be loaded in each call. `news` grows when a lease has
  * ended, an entry has changed, and with each look into the store, of which there is one a second
@@ -122,7 +126,7 @@ struct ezks_watch {
 	const _Atomic int64_t *wipe_at;
 	const _Atomic uint64_t *news;
 };
-struct ezks_watch ezks_watch(struct zones *zones);
+struct ezks_watch ezks_watch(struct ezks *ezks);
 
 /*
  * CKM_CMEK_DEK_WRAP (docs/format.md, "Wrapped DEK"). A DEK of 1..512 bytes (else ZONE_INVALID);

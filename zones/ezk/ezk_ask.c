@@ -5,14 +5,21 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/domain/root_keys.h"
-#include "zones/domain/standing.h"
 #include "zones/ezk/ezks.h"
+#include "zones/kms/ask.h"
 #include "zones/kms/audit.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/told.h"
 
 #include <inttypes.h>
+
+/* Held; NULL: it is not here. */
+static struct entry *find_project(const struct ezk *ezk, struct uid uid)
+{
+	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
+
+	return domain->project(domain->state, uid);
+}
 
 /* --- The EZK itself */
 
@@ -75,7 +82,7 @@ static void note_verified(struct ezk *ezk, struct entry *zone)
 static void tell_bounds(struct ezk *ezk, const struct entry *project, const struct entry *zone,
 			const struct lease_bounds *bounds)
 {
-	const struct zones_settings *settings = &ezks_zones(ezk->ezks)->settings;
+	const struct lease_settings *settings = &ezks_settings(ezk->ezks)->lease;
 	struct lease_rules *rules = ezks_rules(ezk->ezks);
 	struct zone_told told = zone_told_as(zone->label, entry_label(project), ezk->zone);
 
@@ -95,15 +102,14 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 			      uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct ezk *ezk = state;
-	struct zones *zones = ezks_zones(ezk->ezks);
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
-	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, zone->project);
+	AUTO(entry_releasep) struct entry *project = find_project(ezk, zone->project);
 	const struct ezk_version *version = entry_version(zone, ezk->version);
 	struct opening opening = {
 		.ezk = ezk,
 		.ask =
 			{
-				.clients = zones->clients,
+				.clients = ezks_settings(ezk->ezks)->clients,
 				.project = entry_label(project),
 				.project_id = ezk->project,
 				.zone = zone->label,
@@ -126,7 +132,7 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 /* --- Its root key */
 
 struct canary {
-	struct zones *zones;
+	struct ezks *ezks;
 	struct root_lease *root;
 };
 
@@ -134,12 +140,13 @@ struct canary {
 static enum zone_status ask_canary(void *state)
 {
 	const struct canary *canary = state;
+	const struct domain_view *domain = &ezks_settings(canary->ezks)->domain;
+	const struct root_lease *root = canary->root;
 	uint64_t no_count = root_lease_no_count(canary->root);
-	enum zone_status status =
-		root_key_ask_canary(canary->zones, canary->root->project, canary->root->arn, false);
+	enum zone_status status = domain->ask_canary(domain->state, root->project, root->arn);
 
 	if (zone_status_is_no_of_key(status))
-		ezks_hear(canary->zones->ezks, canary->root, no_count, status);
+		ezks_hear(canary->ezks, canary->root, no_count, status);
 	return status;
 }
 
@@ -147,7 +154,7 @@ static enum vouch vouch(void *state, enum vouch_how how, int64_t yes_ms,
 			struct voucher *ret_voucher)
 {
 	struct ezk *ezk = state;
-	struct canary canary = {ezks_zones(ezk->ezks), ezk->rests_on};
+	struct canary canary = {ezk->ezks, ezk->rests_on};
 	enum zone_status refused;
 	enum vouch said;
 
@@ -171,14 +178,12 @@ static enum zone_status refusal(void *state)
 static void say(void *state, enum zone_status why)
 {
 	struct ezk *ezk = state;
+	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
-	AUTO(entry_releasep)
-	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), zone->project);
+	AUTO(entry_releasep) struct entry *project = find_project(ezk, zone->project);
 
-	if (standing_is(why)) {
-		standing_refuse(ezks_zones(ezk->ezks), ezk->zone, why);
+	if (domain->explain(domain->state, ezk->zone, why))
 		return;
-	}
 	log_reason("%s, version %" PRIu32 ": %s, as was heard a moment ago%s",
 		   zone_told_as(zone->label, entry_label(project), ezk->zone).text, ezk->version,
 		   zone_status_text(why),
@@ -195,10 +200,9 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 	struct ezk *ezk = state;
 	const struct root_lease *only = ezk->only;
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
-	AUTO(entry_releasep)
-	struct entry *project = zones_find_uid(ezks_zones(ezk->ezks), ezk->project);
+	AUTO(entry_releasep) struct entry *project = find_project(ezk, ezk->project);
 	const struct ezk_version *version = entry_version(zone, ezk->version);
-	unsigned configured = ezks_zones(ezk->ezks)->settings.lease_seconds;
+	unsigned configured = ezks_settings(ezk->ezks)->lease.lease_seconds;
 	uint32_t lease =
 		version == NULL ? configured : limits_lease_seconds(version->limits, configured);
 
@@ -222,14 +226,15 @@ static enum zone_status silence(void *state)
 	struct ezk *ezk = state;
 	const struct root_lease *only = ezk->only;
 
-	return only == NULL ? ZONE_OK : ask_silent(ezks_zones(ezk->ezks)->clients, only->arn);
+	return only == NULL ? ZONE_OK : ask_silent(ezks_settings(ezk->ezks)->clients, only->arn);
 }
 
 static void look(void *state)
 {
 	struct ezk *ezk = state;
+	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
 
-	zones_refresh(ezks_zones(ezk->ezks), false);
+	domain->refresh(domain->state);
 }
 
 const struct lease_source ezk_source = {bring, vouch, refusal, say, tell, silence, look};

@@ -8,25 +8,15 @@
 #include "crypto/crypto.h"
 #include "zones/ezk/ezks_private.h"
 #include "zones/model/record.h"
-#include "zones/domain/standing.h"
-#include "zones/domain/state.h"
 
-enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
+enum zone_status ezks_new(const struct ezks_settings *settings, struct ezks **ret_ezks)
 {
-	const struct zones_settings *settings = &zones->settings;
-	const struct lease_settings times = {
-		.lease_seconds = settings->lease_seconds,
-		.deny_seconds = settings->deny_seconds,
-		.max_stale_seconds = settings->max_stale_seconds,
-		.call_ms = settings->kms_call_ms,
-		.zone_lease_seconds = settings->renew_by_zone ? 0 : settings->zone_lease_seconds,
-	};
 	AUTO(freep) struct ezks *ezks = calloc(1, sizeof(*ezks));
 
 	if (ezks == NULL)
 		return ZONE_NO_MEMORY;
-	ezks->zones = zones;
-	lease_rules_init(&ezks->rules, zones->clock, &times);
+	ezks->settings = *settings;
+	lease_rules_init(&ezks->rules, settings->clock, &settings->lease);
 	if (!crypto_random(ezks->rules.salt, sizeof(ezks->rules.salt)))
 		return ZONE_NOT_STARTED;
 	pthread_mutex_init(&ezks->lock, NULL);
@@ -34,9 +24,9 @@ enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks)
 	return ZONE_OK;
 }
 
-struct zones *ezks_zones(struct ezks *ezks)
+const struct ezks_settings *ezks_settings(const struct ezks *ezks)
 {
-	return ezks->zones;
+	return &ezks->settings;
 }
 
 void ezks_note_news(struct ezks *ezks)
@@ -55,11 +45,12 @@ struct lease_rules *ezks_rules(struct ezks *ezks)
  * so have no canary, are one. */
 static struct uid known_as(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone)
 {
+	const struct domain_view *domain = &ezks->settings.domain;
 	AUTO(entry_releasep) struct entry *project = NULL;
 
 	if (realm == EZK_OF_STORE)
 		return zone->project;
-	project = zones_find_uid(ezks->zones, zone->project);
+	project = domain->project(domain->state, zone->project);
 	return project == NULL ? (struct uid){0} : zone->project;
 }
 
@@ -181,7 +172,7 @@ static bool may_open(const struct ezks *ezks, const struct ezk_version *version)
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		if (version->wraps[i].state == WRAP_REPLACED)
 			continue;
-		if (kms_clients_allow(ezks->zones->clients, version->wraps[i].arn))
+		if (kms_clients_allow(ezks->settings.clients, version->wraps[i].arn))
 			return true;
 		wraps++;
 	}
@@ -277,10 +268,10 @@ static bool stand(struct ezk *ezk, enum zone_status why)
 /* Records bear no name. */
 static enum zone_status standing(struct ezk *ezk, const struct entry *zone)
 {
-	struct zones *zones = ezk->ezks->zones;
+	const struct domain_view *domain = &ezk->ezks->settings.domain;
 
-	return ezk->realm == EZK_OF_STORE ? standing_of_row_now(zones, zone)
-					  : standing_now(zones, ezk->zone);
+	return ezk->realm == EZK_OF_STORE ? domain->standing_of_row(domain->state, zone)
+					  : domain->standing(domain->state, ezk->zone);
 }
 
 /* A new one was not there when the index changed last, and what its maker knew of the zone may be
@@ -324,7 +315,8 @@ bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status 
 	return ended;
 }
 
-void ezks_changed_records(struct ezks *ezks, struct buffer *ret_ended)
+void ezks_changed_records(struct ezks *ezks, ezks_standing *standing_of, void *state,
+			  struct buffer *ret_ended)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
 
@@ -334,7 +326,7 @@ void ezks_changed_records(struct ezks *ezks, struct buffer *ret_ended)
 
 			if (ezk->realm != EZK_OF_SESSION)
 				break;
-			why = standing_of(ezks->zones, ezk->zone);
+			why = standing_of(state, ezk->zone);
 			if (why != ezk->standing && stand(ezk, why))
 				buffer_append(ret_ended, bytes(&ezk->zone, sizeof(ezk->zone)));
 		}

@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The live EZKs of a process: one for each version of a zone that is in use, with or without its
- * plaintext. Struct zones owns it; only for files of zones/.
+ * plaintext. Whoever has the zones owns it, and hands in what it asks of them; only for files of
+ * zones/.
  *
  * Locks: the registry's, then a lease's, then a root key's; all for moments, none while the KMS is
  * asked.
@@ -12,11 +13,38 @@
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/root_lease.h"
 
-struct ezks;
+/* What stands against the use of a zone (zones/domain/standing.h), by its id alone. */
+typedef enum zone_status ezks_standing(void *state, uint64_t zone);
+/*
+ * What live EZKs see of the domain that has their zones. Called without a lock of the registry or
+ * of a lease. Nothing of it is asked while a lease runs, but for `refresh`, once a second.
+ */
+struct domain_view {
+	void *state;
+	/* A project that is here, held; NULL: it is not. */
+	struct entry *(*project)(void *state, struct uid uid);
+	ezks_standing *standing;
+	/* The same of one row of the store, by its own name as well. */
+	enum zone_status (*standing_of_row)(void *state, const struct entry *row);
+	/* If `why` is such a word, or ZONE_ROOT_KEY_REFUSED: gives the thread that as its reason
+	 * (log_reason), with what to do about it. False: it is none of those. */
+	bool (*explain)(void *state, uint64_t zone, enum zone_status why);
+	struct zone_told (*told)(void *state, uint64_t zone);
+	/* Looks into the store, if that is due. ZONE_STORE_…. */
+	enum zone_status (*refresh)(void *state);
+	/* KMS: decrypts the canary of the project's root key, by that key or a related one.
+	 * ZONE_NOT_FOUND: it has none. */
+	enum zone_status (*ask_canary)(void *state, struct uid project, const char *arn);
+};
 
-/* `zones` (borrowed) has settings, clock, clients and, for log lines, the names of projects.
- * Touches nothing else. */
-enum zone_status ezks_new(struct zones *zones, struct ezks **ret_ezks);
+struct ezks_settings {
+	struct lease_settings lease;
+	const struct clock *clock;
+	struct kms_clients *clients;
+	struct domain_view domain;
+};
+/* The settings are copied; what they point to is borrowed, and touched by no call here. */
+enum zone_status ezks_new(const struct ezks_settings *settings, struct ezks **ret_ezks);
 /* Every struct ezk must have been released before; wipes every key. No random, no fetch, no
  * network. Accepts NULL. */
 void ezks_free(struct ezks *ezks);
@@ -28,15 +56,17 @@ void ezks_abandon(struct ezks *ezks);
  * EZKs follow: one that is fenced, or that something stands against (`why`: standing.h, or
  * ZONE_NOT_FOUND of a zone that the store has no more), ends at once, wherever it is used; one that
  * was restored may be asked for again. True: one that could be used has ended. Not to be called
- * with zones->lock held.
+ * with the index's lock held.
  */
 bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status why);
 /*
  * The index has changed: so do the live EZKs of sessions' record sets, whose zones it may know by
- * now, or know otherwise. Within a turn (zones/domain/turn.h). Appends the ids of zones of which
+ * now, or know otherwise. `standing` is called with the registry's lock held, so it takes none of
+ * the index's: whoever changes that keeps it as it is meanwhile. Appends the ids of zones of which
  * one that could be used has ended, as uint64_t.
  */
-void ezks_changed_records(struct ezks *ezks, struct buffer *ret_ended);
+void ezks_changed_records(struct ezks *ezks, ezks_standing *standing, void *state,
+			  struct buffer *ret_ended);
 
 /* --- What is known of root keys */
 
@@ -91,7 +121,7 @@ enum zone_status ezks_usable(struct ezks *ezks, const struct entry *zone, uint32
 /* The live EZK, made if need be; held. Whatever stands against its zone bars it. */
 enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
 			   uint32_t version, struct ezk **ret_ezk);
-struct zones *ezks_zones(struct ezks *ezks);
+const struct ezks_settings *ezks_settings(const struct ezks *ezks);
 /* Wipes what has ended; to be called when lease_rules_due() says so. */
 void ezks_wipe_ended(struct ezks *ezks);
 struct lease_rules *ezks_rules(struct ezks *ezks);

@@ -5,7 +5,6 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/ezk/ezks_private.h"
-#include "zones/domain/state.h"
 
 /* --- News: what is told of leases when no lock is held any more */
 

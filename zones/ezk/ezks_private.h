@@ -7,7 +7,7 @@
 #include "zones/ezk/ezks.h"
 
 struct ezks {
-	struct zones *zones;
+	struct ezks_settings settings;
 	struct lease_rules rules;
 	pthread_mutex_t lock;		/* guards what follows */
 	struct map of[EZK_REALM_COUNT]; /* uid → struct live */

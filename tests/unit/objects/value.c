@@ -29,7 +29,7 @@ static int begin(void **state)
 
 	live_zones_start(&held->live, LEASE_SECONDS);
 	held->zone = live_zone(&held->live, ZONE, 1, ROOT_1, NULL);
-	assert_int_equal(ezk_find(&held->live.zones, held->zone, 1, &held->ezk), ZONE_OK);
+	assert_int_equal(ezk_find(held->live.ezks, held->zone, 1, &held->ezk), ZONE_OK);
 	*state = held;
 	return 0;
 }
@@ -69,7 +69,7 @@ static void lease_begins(struct held *held)
 static void lease_passes(struct held *held)
 {
 	fake_clock_advance(&held->live.clock, LEASE_SECONDS * 1000);
-	ezks_sweep(&held->live.zones);
+	ezks_sweep(held->live.ezks);
 }
 
 static void key_of_no_zone_is_read_as_it_lies(void **state)

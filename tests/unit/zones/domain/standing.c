@@ -53,10 +53,10 @@ static int world_begin(void **state)
 	assert_int_equal(zones_project_create(w->f->zones, 1, bytes_of("beside"), &w->beside),
 			 ZONE_OK);
 	w->beside_key = root_key_of(w->f->zones, w->beside);
-	assert_int_equal(ezk_find(w->f->zones, w->zone, EZK_PRIMARY, &w->ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_ezks(w->f->zones), w->zone, EZK_PRIMARY, &w->ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(w->ezk), ZONE_OK);
-	assert_int_equal(ezk_from_records(w->f->zones, w->beside_key, buffer_bytes(&w->records),
-					  &w->by_record),
+	assert_int_equal(ezk_from_records(zones_ezks(w->f->zones), w->beside_key,
+					  buffer_bytes(&w->records), &w->by_record),
 			 ZONE_OK);
 	*state = w;
 	return 0;
@@ -179,7 +179,8 @@ static enum zone_status open_record(struct world *w)
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	return ezk_from_records(w->f->zones, w->beside_key, buffer_bytes(&w->records), &ezk);
+	return ezk_from_records(zones_ezks(w->f->zones), w->beside_key, buffer_bytes(&w->records),
+				&ezk);
 }
 
 static enum zone_status find_again(struct world *w)
@@ -187,7 +188,7 @@ static enum zone_status find_again(struct world *w)
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	/* By what somebody knew of it before. */
-	TRY(ezk_find(w->f->zones, w->zone, EZK_PRIMARY, &ezk));
+	TRY(ezk_find(zones_ezks(w->f->zones), w->zone, EZK_PRIMARY, &ezk));
 	return ezk_begin(ezk);
 }
 
@@ -291,9 +292,9 @@ static void process_that_starts_later_refuses_it_too(void **state)
 		ends[i].end(w, w->f->zones);
 		other = zones_other(w->f);
 		/* It has not even looked into the store so far. */
-		assert_int_equal(
-			ezk_from_records(other, w->beside_key, buffer_bytes(&w->records), &ezk),
-			ends[i].why);
+		assert_int_equal(ezk_from_records(zones_ezks(other), w->beside_key,
+						  buffer_bytes(&w->records), &ezk),
+				 ends[i].why);
 		assert_null(ezk);
 		zones_free(other);
 		world_end(state);
@@ -316,8 +317,9 @@ static void zone_that_the_store_learns_of_later_is_heard_of_by_its_record(void *
 	assert_int_equal(remove(w->f->path), 0);
 	other = zones_other(w->f);
 	assert_int_equal(zones_root_key_name(other, bytes_of(ROOT_A), &root_key), ZONE_OK);
-	assert_int_equal(ezk_from_records(other, root_key, buffer_bytes(&w->records), &ezk),
-			 ZONE_OK);
+	assert_int_equal(
+		ezk_from_records(zones_ezks(other), root_key, buffer_bytes(&w->records), &ezk),
+		ZONE_OK);
 	/* With the old ids, in another project. */
 	assert_int_equal(zones_project_create(other, 0, bytes_of("fresh"), &project), ZONE_OK);
 	entry_release(root_key);
@@ -356,9 +358,9 @@ static void record_that_is_being_opened_when_its_zone_is_deleted_is_refused(void
 	fake_clock_advance(&w->f->clock, (int64_t)400 * 1000);
 	w->f->aws.on_call_state = w;
 	w->f->aws.on_call = delete_meanwhile;
-	assert_int_equal(
-		ezk_from_records(w->f->zones, w->beside_key, buffer_bytes(&w->records), &ezk),
-		ZONE_PENDING_DELETION);
+	assert_int_equal(ezk_from_records(zones_ezks(w->f->zones), w->beside_key,
+					  buffer_bytes(&w->records), &ezk),
+			 ZONE_PENDING_DELETION);
 	assert_null(w->f->aws.on_call);
 }
 
@@ -373,7 +375,8 @@ static void another_zone_is_not_touched(void **state)
 	assert_int_equal(zones_zone_create(w->f->zones, w->f->project->uid, &names, &zone),
 			 ZONE_OK);
 	assert_int_equal(zones_zone_export(w->f->zones, zone, &records), ZONE_OK);
-	assert_int_equal(ezk_from_records(w->f->zones, w->beside_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(zones_ezks(w->f->zones), w->beside_key,
+					  buffer_bytes(&records), &ezk),
 			 ZONE_OK);
 	delete_it(w, w->f->zones);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
@@ -398,8 +401,9 @@ static void record_is_not_opened_by_who_cannot_look_into_the_store(void **state)
 	unsigned before = fake_kms_calls(&w->f->aws, FAKE_DECRYPT);
 
 	write_nonsense(w->f->path);
-	assert_int_equal(ezk_from_records(other, w->beside_key, buffer_bytes(&w->records), &ezk),
-			 ZONE_STORE_CORRUPT);
+	assert_int_equal(
+		ezk_from_records(zones_ezks(other), w->beside_key, buffer_bytes(&w->records), &ezk),
+		ZONE_STORE_CORRUPT);
 	assert_int_equal(fake_kms_calls(&w->f->aws, FAKE_DECRYPT), before);
 	zones_free(other);
 }

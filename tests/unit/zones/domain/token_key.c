@@ -3,6 +3,7 @@
 /* Token keys in the store: the page's vectors, what a key is bound to, and what changes it. */
 #include "base/macros.h"
 #include "base/secret.h"
+#include "zones/domain/state.h"
 #include "zones/ezk/ezk.h"
 
 #include "tests/support/live_zones.h"
@@ -31,30 +32,55 @@ static enum zone_status open_key(struct zones *zones, const struct entry *key)
 #define VECTOR_SET(...)
 #define VECTOR_DEK(...)
 
-static void show(struct live_zones *live, struct entry *entry)
+/* A domain of live EZKs, without a store: all that there is to be read is in its index. */
+struct domain {
+	struct live_zones live;
+	struct zones zones;
+};
+
+static void domain_begin(struct domain *domain)
+{
+	live_zones_start(&domain->live, 300);
+	domain->zones = (struct zones){
+		.clock = &domain->live.clock.clock,
+		.ezks = domain->live.ezks,
+		.loaded = true,
+		.next_look = INT64_MAX,
+	};
+	pthread_rwlock_init(&domain->zones.lock, NULL);
+}
+
+static void domain_end(struct domain *domain)
+{
+	index_clear(&domain->zones.index);
+	pthread_rwlock_destroy(&domain->zones.lock);
+	live_zones_stop(&domain->live);
+}
+
+static void show(struct domain *domain, struct entry *entry)
 {
 	struct store_news news = {0};
 
 	assert_true(store_news_add(&news, entry, false));
-	assert_int_equal(index_apply(&live->zones.index, &news), ZONE_OK);
+	assert_int_equal(index_apply(&domain->zones.index, &news), ZONE_OK);
 	store_news_clear(&news);
 }
 
 /* A zone of one version with the given numbers, whose EZK is known, in the index. */
-static void show_zone(struct live_zones *live, uint64_t number, uint32_t version,
-		      const uint8_t *key, struct uid project)
+static void show_zone(struct domain *domain, uint64_t number, uint32_t version, const uint8_t *key,
+		      struct uid project)
 {
-	struct entry *zone = live_zone(live, number, 1, ROOT_1, key);
+	struct entry *zone = live_zone(&domain->live, number, 1, ROOT_1, key);
 	struct entry *owner = entry_new(ENTRY_PROJECT);
-	struct ask ask = live_ask(live, ROOT_1);
+	struct ask ask = live_ask(&domain->live, ROOT_1);
 	struct ezk_seal seal = {.identity = {{{0}}, {{0}}, number, version, a_day}, .key = key};
 
 	ezk_version_clear(&zone->of_zone.versions[0]);
 	assert_int_equal(ezk_version_seal(&ask, &seal, &zone->of_zone.versions[0]), ZONE_OK);
 	zone->of_zone.primary = zone->of_zone.raw = version;
 	zone->project = owner->project = owner->uid = project;
-	show(live, owner);
-	show(live, zone);
+	show(domain, owner);
+	show(domain, zone);
 }
 
 static void vectors_of_the_page_open(void **state)
@@ -75,11 +101,11 @@ static void vectors_of_the_page_open(void **state)
 	for (size_t i = 0; i < COUNT_OF(vectors); i++) {
 		AUTO(entry_releasep) struct entry *key = entry_new(ENTRY_KEY);
 		AUTO(secret_freep) uint8_t *secret = NULL;
-		struct live_zones live;
+		struct domain domain;
 
-		live_zones_start(&live, 300);
+		domain_begin(&domain);
 		memcpy(key->project.bytes, from_hex(&scratch, vectors[i].project).data, UID_SIZE);
-		show_zone(&live, vectors[i].zone, (uint32_t)vectors[i].version,
+		show_zone(&domain, vectors[i].zone, (uint32_t)vectors[i].version,
 			  from_hex(&scratch, vectors[i].ezk).data, key->project);
 		memcpy(key->uid.bytes, from_hex(&scratch, vectors[i].uid).data, UID_SIZE);
 		entry_set_bytes(&key->extra, from_hex(&scratch, vectors[i].attributes));
@@ -89,10 +115,9 @@ static void vectors_of_the_page_open(void **state)
 		key->of_key.zone = vectors[i].zone;
 		key->of_key.key_type = (uint32_t)vectors[i].key_type;
 		key->of_key.value_len = (uint32_t)expected.len;
-		assert_int_equal(zones_key_open(&live.zones, key, &secret, NULL), ZONE_OK);
+		assert_int_equal(zones_key_open(&domain.zones, key, &secret, NULL), ZONE_OK);
 		assert_memory_equal(secret, expected.data, expected.len);
-		index_clear(&live.zones.index);
-		live_zones_stop(&live);
+		domain_end(&domain);
 	}
 }
 
@@ -276,7 +301,7 @@ static void neither_form_opens_the_other(void **state)
 	uint8_t stored[16 + DEK_WRAP_OVERHEAD], dek[16 + DEK_WRAP_OVERHEAD];
 	struct bytes bound = aad_of(key, &aad);
 
-	assert_int_equal(ezk_find(f->zones, zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	memcpy(stored, key->of_key.wrapped.data, sizeof(stored));
 	assert_int_equal(token_key_unwrap(ezk, bytes(stored, sizeof(stored)), bound, secret, NULL),
 			 ZONE_OK);

@@ -119,7 +119,8 @@ static void work_begin(struct zones_fixture *f, struct work *work)
 	*work = (struct work){0};
 	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &work->zone),
 			 ZONE_OK);
-	assert_int_equal(ezk_find(f->zones, work->zone, EZK_PRIMARY, &work->ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_ezks(f->zones), work->zone, EZK_PRIMARY, &work->ezk),
+			 ZONE_OK);
 	assert_int_equal(dek_wrap(work->ezk, bytes_of("0123456789abcdef0123456789abcdef"),
 				  bytes(NULL, 0), work->wrapped),
 			 ZONE_OK);
@@ -140,7 +141,7 @@ static void everything_but_the_store_goes_on(struct zones_fixture *f, struct wor
 	assert_int_equal(zones_refresh(f->zones, false), ZONE_OK);
 	assert_ptr_equal(found, work->zone);
 	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
-	assert_int_equal(ezk_find(f->zones, found, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_ezks(f->zones), found, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(ezk_key(ezk, EZK_DATA, key), ZONE_OK);
 	assert_int_equal(dek_wrap(ezk, bytes_of("0123456789abcdef0123456789abcdef"), bytes(NULL, 0),
@@ -224,7 +225,7 @@ static void a_second_change_does_not_wait_for_ever(void **state)
 static void the_engine_says_how_often_it_is_asked(void **state)
 {
 	FIXTURE(state);
-	const struct ezks_watch watch = ezks_watch(f->zones);
+	const struct ezks_watch watch = ezks_watch(zones_ezks(f->zones));
 	size_t reads = memory_rows.reads;
 	uint64_t news = *watch.news;
 

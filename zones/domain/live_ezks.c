@@ -1,0 +1,70 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What live EZKs see of the domain: they are below it, and know it by this table alone. */
+#include "zones/domain/root_keys.h"
+#include "zones/domain/standing.h"
+#include "zones/ezk/ezks.h"
+
+static struct entry *project(void *zones, struct uid uid)
+{
+	return zones_find_uid(zones, uid);
+}
+
+static enum zone_status standing(void *zones, uint64_t zone)
+{
+	return standing_now(zones, zone);
+}
+
+static enum zone_status row_standing(void *zones, const struct entry *row)
+{
+	return standing_of_row_now(zones, row);
+}
+
+static bool explain(void *zones, uint64_t zone, enum zone_status why)
+{
+	standing_refuse(zones, zone, why);
+	return standing_is(why);
+}
+
+static struct zone_told told(void *zones, uint64_t zone)
+{
+	return zone_told(zones, zone);
+}
+
+static enum zone_status refresh(void *zones)
+{
+	return zones_refresh(zones, false);
+}
+
+static enum zone_status ask_canary(void *zones, struct uid project_uid, const char *arn)
+{
+	return root_key_ask_canary(zones, project_uid, arn, false);
+}
+
+enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *clients,
+				 struct ezks **ret_ezks)
+{
+	const struct zones_settings *settings = &zones->settings;
+	const struct ezks_settings live = {
+		.lease =
+			{
+				.lease_seconds = settings->lease_seconds,
+				.deny_seconds = settings->deny_seconds,
+				.max_stale_seconds = settings->max_stale_seconds,
+				.call_ms = settings->kms_call_ms,
+				.zone_lease_seconds =
+					settings->renew_by_zone ? 0 : settings->zone_lease_seconds,
+			},
+		.clock = zones->clock,
+		.clients = clients,
+		.domain = {zones, project, standing, row_standing, explain, told, refresh,
+			   ask_canary},
+	};
+
+	return ezks_new(&live, ret_ezks);
+}
+
+struct ezks *zones_ezks(struct zones *zones)
+{
+	return zones->ezks;
+}
