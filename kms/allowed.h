@@ -4,8 +4,9 @@
  */
 #pragma once
 
-#include "base/bytes.h"
+#include "kms/kms.h"
 
-/* `key`: a key ARN; or "local:NAME" of a key that is to be made, which only matches a pattern that
- * says nothing about the key id. No other name is allowed. Without patterns all keys are. */
-bool key_allowed(const char *patterns, const char *key);
+/* `key`: a key ARN, or the name of a key that is to be made, which fits only a pattern that
+ * says nothing of the key id. No other name is allowed. No patterns: all keys are. */
+bool key_allowed(const struct kms_provider *const *providers, const char *patterns,
+		 const char *key);

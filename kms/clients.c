@@ -6,12 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "kms/allowed.h"
-#include "kms/aws/aws.h"
-#include "kms/local/local.h"
+#include "kms/provider.h"
 #include "kms/replica.h"
 #include "net/answer.h"
 #include "kms/route.h"
@@ -26,11 +24,18 @@ struct entry {
 	bool owned;
 };
 
+/* What the clients of a provider share. */
+struct shared {
+	struct shared *next;
+	const struct kms_provider *provider;
+	void *shared;
+};
+
 struct kms_clients {
 	pthread_mutex_t lock; /* of the list; nothing is asked of the network under it */
 	struct kms_settings settings;
 	struct entry *entries;
-	struct aws *aws; /* what the aws clients share; NULL: none yet */
+	struct shared *shared; /* made so far */
 	struct regions regions;
 	struct silences silences;
 };
@@ -58,6 +63,17 @@ static void entry_free(struct entry *entry)
 	free(entry);
 }
 
+static void shared_free_all(struct kms_clients *clients)
+{
+	while (clients->shared != NULL) {
+		struct shared *shared = clients->shared;
+
+		clients->shared = shared->next;
+		shared->provider->shared_free(shared->shared);
+		free(shared);
+	}
+}
+
 void kms_clients_free(struct kms_clients *clients)
 {
 	if (clients == NULL)
@@ -68,7 +84,7 @@ void kms_clients_free(struct kms_clients *clients)
 		clients->entries = entry->next;
 		entry_free(entry);
 	}
-	aws_free(clients->aws);
+	shared_free_all(clients);
 	regions_clear(&clients->regions);
 	silences_clear(&clients->silences);
 	settings_clear(&clients->settings);
@@ -78,8 +94,9 @@ void kms_clients_free(struct kms_clients *clients)
 
 void kms_clients_abandon(struct kms_clients *clients)
 {
-	if (clients != NULL && clients->aws != NULL)
-		aws_abandon(clients->aws);
+	for (struct shared *shared = clients == NULL ? NULL : clients->shared; shared != NULL;
+	     shared = shared->next)
+		shared->provider->shared_abandon(shared->shared);
 }
 
 /* The lock is held. */
@@ -113,12 +130,13 @@ static bool add(struct kms_clients *clients, const char *provider, const char *r
 bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t index,
 		      char ret_arn[static KMS_ARN_MAX + 1])
 {
-	return replica_name(clients->settings.multi_region_order, arn, index, ret_arn);
+	return replica_name(clients->settings.providers, clients->settings.multi_region_order, arn,
+			    index, ret_arn);
 }
 
 bool kms_clients_allow(const struct kms_clients *clients, const char *key)
 {
-	return key_allowed(clients->settings.allowed_root_keys, key);
+	return key_allowed(clients->settings.providers, clients->settings.allowed_root_keys, key);
 }
 
 const char *kms_clients_allowed_at(const struct kms_clients *clients)
@@ -190,54 +208,166 @@ bool kms_clients_replace(struct kms_clients *clients, const char *provider,
 	return add(clients, provider, "", client, false);
 }
 
-/* The lock is held. */
-static enum kms_status need_aws(struct kms_clients *clients)
+/* --- Providers */
+
+const struct kms_provider *const *kms_clients_providers(const struct kms_clients *clients)
 {
-	if (clients->aws == NULL)
-		clients->aws = aws_new(&clients->settings, NULL);
-	return clients->aws == NULL ? KMS_NO_MEMORY : KMS_OK;
+	return clients->settings.providers;
 }
 
-/* What is made once stays as long as the set. */
-static enum kms_status find_aws(struct kms_clients *clients, struct aws **ret_aws)
+const char *kms_clients_usual(const struct kms_clients *clients)
 {
-	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
+	return clients->settings.providers[0]->name;
+}
 
-	TRY(need_aws(clients));
-	*ret_aws = clients->aws;
+void kms_clients_put_key_names(const struct kms_clients *clients, struct buffer *out)
+{
+	providers_put(clients->settings.providers, offsetof(struct kms_provider, key_names),
+		      ", or ", out);
+}
+
+static const struct kms_provider *of_name(const struct kms_clients *clients, const char *name)
+{
+	return provider_find(clients->settings.providers, name);
+}
+
+static const struct kms_provider *of_key(const struct kms_clients *clients, const char *key)
+{
+	struct bytes region;
+
+	return provider_of_key(clients->settings.providers, key, &region);
+}
+
+bool kms_clients_embed(const struct kms_clients *clients, const char *provider)
+{
+	const struct kms_provider *row = of_name(clients, provider);
+
+	return row != NULL && row->embedded;
+}
+
+bool kms_clients_fit_anywhere(const struct kms_clients *clients, const char *provider)
+{
+	const struct kms_provider *row = of_name(clients, provider);
+
+	return row != NULL && row->only_region != NULL;
+}
+
+struct bytes kms_clients_label(const struct kms_clients *clients, const char *key)
+{
+	const struct kms_provider *row = of_key(clients, key);
+
+	return row == NULL ? bytes(NULL, 0) : row->label(key);
+}
+
+bool kms_clients_may_make(const struct kms_clients *clients, const char *key)
+{
+	const struct kms_provider *row = of_key(clients, key);
+
+	return row != NULL && row->embedded && row->label(key).len > 0;
+}
+
+bool kms_clients_remedy(const struct kms_clients *clients, const char *key, enum kms_status status,
+			const char **ret_text)
+{
+	const struct kms_provider *row = of_key(clients, key);
+
+	for (size_t i = 0; row != NULL && i < row->remedy_count; i++)
+		if (row->remedies[i].status == status) {
+			*ret_text = row->remedies[i].text;
+			return true;
+		}
+	return false;
+}
+
+static enum kms_status need_provider(const struct kms_clients *clients, const char *name,
+				     struct kms_report *report,
+				     const struct kms_provider **ret_provider)
+{
+	AUTO(buffer_clear) struct buffer names = {0};
+
+	*ret_provider = of_name(clients, name);
+	if (*ret_provider != NULL)
+		return KMS_OK;
+	providers_put(clients->settings.providers, offsetof(struct kms_provider, name), " or ",
+		      &names);
+	return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not a KMS provider: %s", name,
+			buffer_text(&names) == NULL ? "" : buffer_text(&names));
+}
+
+/* --- What their clients share. What is made once stays as long as the set. */
+
+/* The lock is held. */
+static enum kms_status make_shared(struct kms_clients *clients, const struct kms_provider *provider,
+				   void **ret_shared)
+{
+	AUTO(freep) struct shared *made = calloc(1, sizeof(*made));
+
+	if (made == NULL)
+		return KMS_NO_MEMORY;
+	made->provider = provider;
+	made->shared = provider->shared_new(&clients->settings);
+	if (made->shared == NULL)
+		return KMS_NO_MEMORY;
+	*ret_shared = made->shared;
+	made->next = clients->shared;
+	clients->shared = TAKE(made);
 	return KMS_OK;
 }
 
+/* The lock is held. */
+static enum kms_status need_shared(struct kms_clients *clients, const struct kms_provider *provider,
+				   void **ret_shared)
+{
+	*ret_shared = NULL;
+	if (provider->shared_new == NULL)
+		return KMS_OK;
+	for (const struct shared *shared = clients->shared; shared != NULL; shared = shared->next)
+		if (shared->provider == provider) {
+			*ret_shared = shared->shared;
+			return KMS_OK;
+		}
+	return make_shared(clients, provider, ret_shared);
+}
+
+static enum kms_status find_shared(struct kms_clients *clients, const struct kms_provider *provider,
+				   void **ret_shared)
+{
+	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
+
+	return need_shared(clients, provider, ret_shared);
+}
+
+/* --- Finding and making */
+
 /* The region itself, where none was said: an instance's metadata service may be asked, so the lock
  * is not held. */
-static enum kms_status settle_region(struct kms_clients *clients, const char *provider,
-				     const char *region, struct kms_report *report,
+static enum kms_status settle_region(struct kms_clients *clients,
+				     const struct kms_provider *provider, const char *region,
+				     struct kms_report *report,
 				     char ret_region[static KMS_REGION_MAX + 1])
 {
-	struct aws *aws;
+	void *shared;
 
-	if (strcmp(provider, "local") == 0)
-		region = "local"; /* one client, whatever the cluster's region */
+	if (provider->only_region != NULL)
+		region = provider->only_region; /* one client, whatever the cluster's region */
 	if (strlen(region) > KMS_REGION_MAX)
 		return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not a region", region);
 	strcpy(ret_region, region);
-	if (region[0] != 0 || strcmp(provider, "aws") != 0)
+	if (region[0] != 0 || provider->find_region == NULL)
 		return KMS_OK;
-	TRY(find_aws(clients, &aws));
-	return aws_region(aws, report, ret_region);
+	TRY(find_shared(clients, provider, &shared));
+	return provider->find_region(shared, report, ret_region);
 }
 
 /* The lock is held. */
-static enum kms_status make(struct kms_clients *clients, const char *provider, const char *region,
-			    struct kms_report *report, struct kms_client **ret_client)
+static enum kms_status make(struct kms_clients *clients, const struct kms_provider *provider,
+			    const char *region, struct kms_report *report,
+			    struct kms_client **ret_client)
 {
-	if (strcmp(provider, "local") == 0)
-		return local_client_new(&clients->settings, report, ret_client);
-	if (strcmp(provider, "aws") != 0)
-		return kms_fail(KMS_MISCONFIGURED, report, NULL,
-				"'%s' is not a KMS provider: aws or local", provider);
-	TRY(need_aws(clients));
-	return aws_client_new(clients->aws, region, report, ret_client);
+	void *shared;
+
+	TRY(need_shared(clients, provider, &shared));
+	return provider->open(&clients->settings, shared, region, report, ret_client);
 }
 
 static struct kms_client *find_locked(struct kms_clients *clients, const char *provider,
@@ -249,12 +379,12 @@ static struct kms_client *find_locked(struct kms_clients *clients, const char *p
 	return entry == NULL ? NULL : entry->client;
 }
 
-static enum kms_status find_or_make(struct kms_clients *clients, const char *provider,
-				    const char *region, struct kms_report *report,
-				    struct kms_client **ret_client)
+static enum kms_status find_or_make(struct kms_clients *clients,
+				    const struct kms_provider *provider, const char *region,
+				    struct kms_report *report, struct kms_client **ret_client)
 {
 	pthread_mutex_t *lock AUTO(unlockp) = locked(&clients->lock);
-	const struct entry *entry = find(clients, provider, region);
+	const struct entry *entry = find(clients, provider->name, region);
 	struct kms_client *client = NULL;
 
 	if (entry != NULL) {
@@ -262,7 +392,7 @@ static enum kms_status find_or_make(struct kms_clients *clients, const char *pro
 		return KMS_OK;
 	}
 	TRY(make(clients, provider, region, report, &client));
-	if (!add(clients, provider, region, client, true)) {
+	if (!add(clients, provider->name, region, client, true)) {
 		client->operations->free(client);
 		return KMS_NO_MEMORY;
 	}
@@ -270,14 +400,13 @@ static enum kms_status find_or_make(struct kms_clients *clients, const char *pro
 	return KMS_OK;
 }
 
-/* The embedded KMS has no identities: whoever can read its file may use its keys. */
 static void note_caller(const struct kms_clients *clients, const char *provider,
 			struct kms_report *report)
 {
-	const char *path = clients->settings.local_path;
+	const struct kms_provider *row = of_name(clients, provider);
 
-	if (report != NULL && path != NULL && strcmp(provider, "local") == 0)
-		utf8_cut(path, sizeof(report->caller.identity), report->caller.identity);
+	if (report != NULL && row != NULL && row->note_caller != NULL)
+		row->note_caller(&clients->settings, &report->caller);
 }
 
 enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
@@ -285,6 +414,7 @@ enum kms_status kms_clients_find(struct kms_clients *clients, const char *provid
 				 struct kms_client **ret_client)
 {
 	struct kms_client *client = find_locked(clients, provider, region);
+	const struct kms_provider *row;
 	char settled[KMS_REGION_MAX + 1];
 
 	note_caller(clients, provider, report);
@@ -292,8 +422,9 @@ enum kms_status kms_clients_find(struct kms_clients *clients, const char *provid
 		*ret_client = client;
 		return KMS_OK;
 	}
-	TRY(settle_region(clients, provider, region, report, settled));
-	return find_or_make(clients, provider, settled, report, ret_client);
+	TRY(need_provider(clients, provider, report, &row));
+	TRY(settle_region(clients, row, region, report, settled));
+	return find_or_make(clients, row, settled, report, ret_client);
 }
 
 /* A test's own client, about which there is nothing to report. */
@@ -305,33 +436,18 @@ static bool is_replaced(struct kms_clients *clients, const char *provider)
 	return entry != NULL && !entry->owned;
 }
 
-static enum kms_status describe(struct kms_clients *clients, const char *provider,
-				const char *region, struct kms_report *report,
-				struct buffer *ret_text)
-{
-	struct aws *aws;
-
-	if (strcmp(provider, "local") == 0) {
-		buffer_format(ret_text, "keys: %s\n",
-			      clients->settings.local_path == NULL ? "(no file configured)"
-								   : clients->settings.local_path);
-		return ret_text->failed ? KMS_NO_MEMORY : KMS_OK;
-	}
-	if (strcmp(provider, "aws") != 0)
-		return kms_fail(KMS_MISCONFIGURED, report, NULL,
-				"'%s' is not a KMS provider: aws or local", provider);
-	TRY(find_aws(clients, &aws));
-	return aws_describe(aws, region, report, ret_text);
-}
-
 enum kms_status kms_clients_describe(struct kms_clients *clients, const char *provider,
 				     const char *region, struct kms_report *report,
 				     struct buffer *ret_text)
 {
+	const struct kms_provider *row;
 	char settled[KMS_REGION_MAX + 1];
+	void *shared;
 
 	if (is_replaced(clients, provider))
 		return KMS_OK;
-	TRY(settle_region(clients, provider, region, report, settled));
-	return describe(clients, provider, settled, report, ret_text);
+	TRY(need_provider(clients, provider, report, &row));
+	TRY(settle_region(clients, row, region, report, settled));
+	TRY(find_shared(clients, row, &shared));
+	return row->describe(&clients->settings, shared, settled, report, ret_text);
 }

@@ -38,7 +38,7 @@ struct kms_key {
 	char arn[KMS_ARN_MAX +
 		 1]; /* the canonical name, however the key was named in the request */
 	char provider[KMS_PROVIDER_MAX + 1];
-	char region[KMS_REGION_MAX + 1]; /* "local" for a local key: fits any region */
+	char region[KMS_REGION_MAX + 1]; /* of an embedded key: its provider's only one */
 	enum kms_key_state state;
 	int64_t deletion_ms; /* real time; 0: it is not pending deletion, or nobody says until when
 			      */
@@ -102,7 +102,11 @@ struct kms_client {
 
 /* [aws] and [local] of cmek.conf. Strings are borrowed for the clients' life; NULL = not set, 0 =
  * the default. */
+struct kms_provider; /* kms/provider.h */
 struct kms_settings {
+	/* Those that there are, ending with NULL; the first is the one that `doctor` expects where
+	 * no key is named. Needed, and static. */
+	const struct kms_provider *const *providers;
 	/* aws */
 	const char *profile; /* names an identity: then the environment's keys are not looked at */
 	const char *region;  /* for keys named without one */
@@ -128,12 +132,14 @@ struct kms_settings {
 	const struct clock *clock;	  /* NULL: clock_system */
 };
 
-/* What a key's name says, without asking anybody: its provider ("local:…", "arn:local:…" → local;
- * else aws) and region ("" = not said: [aws] region). False: not a name of a key. */
-bool kms_name_parse(const char *key, char ret_provider[static KMS_PROVIDER_MAX + 1],
+/* What a key's name says, without asking anybody: its provider and region ("" = not said). False:
+ * not a name of a key. */
+bool kms_name_parse(const struct kms_provider *const *providers, const char *key,
+		    char ret_provider[static KMS_PROVIDER_MAX + 1],
 		    char ret_region[static KMS_REGION_MAX + 1]);
 /* The ARN of the related key in another region. False: not a multi-Region key, or not a region. */
-bool kms_arn_in_region(const char *arn, struct bytes region, char ret_arn[static KMS_ARN_MAX + 1]);
+bool kms_arn_in_region(const struct kms_provider *const *providers, const char *arn,
+		       struct bytes region, char ret_arn[static KMS_ARN_MAX + 1]);
 /* The same key, for telling duplicates: equal ARNs, or related multi-Region keys (ARNs that differ
  * in region alone). */
 bool kms_arn_same_key(const char *a, const char *b);
@@ -161,7 +167,10 @@ enum kms_status kms_clients_find(struct kms_clients *clients, const char *provid
  * characters, none of them a colon; ACCOUNT (12 digits) for all its keys; ACCOUNT/REGION, which may
  * have a `*` too; or local:* for all of the embedded KMS. ret_bad: the first that is invalid.
  */
-bool kms_keys_valid(const char *patterns, struct bytes *ret_bad);
+bool kms_keys_valid(const struct kms_provider *const *providers, const char *patterns,
+		    struct bytes *ret_bad);
+/* In words, for messages: "A, B or C". */
+void kms_keys_wanted(const struct kms_provider *const *providers, struct buffer *out);
 /* By allowed_root_keys: a key ARN; or "local:NAME", of a key that is to be made. Other names are no
  * key's own: false, unless all are allowed. */
 bool kms_clients_allow(const struct kms_clients *clients, const char *key);
@@ -267,6 +276,24 @@ void kms_turn_end(const struct kms_turn *turn, struct kms_clients *clients, enum
 /* For those who would wait for another's request: is each name of the key silent now, and why?
  * Counts as a call that failed at once. KMS_OK: no. */
 enum kms_status kms_clients_silent(struct kms_clients *clients, const char *key);
+
+/* The list that the settings have. */
+const struct kms_provider *const *kms_clients_providers(const struct kms_clients *clients);
+/* The name of the first. */
+const char *kms_clients_usual(const struct kms_clients *clients);
+/* How keys are named, in words, for messages: "A, B, or C". */
+void kms_clients_put_key_names(const struct kms_clients *clients, struct buffer *out);
+/* Keys of this provider (by name) are on this machine, made, enabled and disabled here. */
+bool kms_clients_embed(const struct kms_clients *clients, const char *provider);
+/* They fit a cluster of any region. */
+bool kms_clients_fit_anywhere(const struct kms_clients *clients, const char *provider);
+/* The label in a key's name; no bytes: none. True: it names a key that can be made here. */
+struct bytes kms_clients_label(const struct kms_clients *clients, const char *key);
+bool kms_clients_may_make(const struct kms_clients *clients, const char *key);
+/* What to do about a status in the key's own provider's words (NULL: the message has it). False:
+ * as usual. */
+bool kms_clients_remedy(const struct kms_clients *clients, const char *key, enum kms_status status,
+			const char **ret_text);
 
 /* Tests put their own client in place of a provider, for every region; not owned. */
 bool kms_clients_replace(struct kms_clients *clients, const char *provider,

@@ -6,24 +6,6 @@
 
 #include "aws/arn.h"
 
-bool kms_arn_in_region(const char *arn, struct bytes region, char ret_arn[static KMS_ARN_MAX + 1])
-{
-	struct arn parts;
-	size_t before, len;
-
-	if (!arn_parse(arn, &parts) || !bytes_begin(arn_key_id(&parts), "mrk-") ||
-	    !region_valid(region))
-		return false;
-	before = (size_t)(parts.region.data - (const uint8_t *)arn);
-	len = strlen(arn) - parts.region.len + region.len;
-	if (len > KMS_ARN_MAX)
-		return false;
-	memcpy(ret_arn, arn, before);
-	memcpy(ret_arn + before, region.data, region.len);
-	strcpy(ret_arn + before + region.len, arn + before + parts.region.len);
-	return true;
-}
-
 /* Cuts the next word off a list with spaces; no bytes: there are no more. */
 static struct bytes next_word(const char **list)
 {
@@ -46,19 +28,21 @@ bool kms_regions_valid(const char *order)
 	return count <= REPLICA_REGIONS_MAX;
 }
 
-/* Whether a word before `end` gives the same name. */
-static bool came_before(const char *order, const char *end, const char *arn)
+/* Whether a word before `end` gives this name already. */
+static bool came_before(const struct kms_provider *const *providers, const char *order,
+			const char *end, const char *arn)
 {
 	char earlier[KMS_ARN_MAX + 1];
 
 	while (order < end)
-		if (kms_arn_in_region(arn, next_word(&order), earlier) && strcmp(earlier, arn) == 0)
+		if (kms_arn_in_region(providers, arn, next_word(&order), earlier) &&
+		    strcmp(earlier, arn) == 0)
 			return true;
 	return false;
 }
 
-bool replica_name(const char *order, const char *arn, size_t index,
-		  char ret_arn[static KMS_ARN_MAX + 1])
+bool replica_name(const struct kms_provider *const *providers, const char *order, const char *arn,
+		  size_t index, char ret_arn[static KMS_ARN_MAX + 1])
 {
 	const char *at = order = order == NULL ? "" : order;
 	size_t count = 0;
@@ -68,14 +52,15 @@ bool replica_name(const char *order, const char *arn, size_t index,
 
 		if (region.len == 0)
 			break;
-		/* A word that is not a region, or is repeated, gives no name. */
-		if (!kms_arn_in_region(arn, region, ret_arn) || came_before(order, word, ret_arn))
+		/* What is no region, or comes again, is no name. */
+		if (!kms_arn_in_region(providers, arn, region, ret_arn) ||
+		    came_before(providers, order, word, ret_arn))
 			continue;
 		if (count++ == index)
 			return true;
 	}
 	/* The key's own region is asked last, unless the order has it. */
-	if (index != count || came_before(order, at, arn) || strlen(arn) > KMS_ARN_MAX)
+	if (index != count || came_before(providers, order, at, arn) || strlen(arn) > KMS_ARN_MAX)
 		return false;
 	strcpy(ret_arn, arn);
 	return true;

@@ -11,5 +11,5 @@ enum { REPLICA_REGIONS_MAX = 31 };
 /* The name at `index`: first those of the regions in `order` (separated by spaces; NULL: none),
  * then the key's own. A key that is not multi-Region has its own alone. False: there are not so
  * many. */
-bool replica_name(const char *order, const char *arn, size_t index,
-		  char ret_arn[static KMS_ARN_MAX + 1]);
+bool replica_name(const struct kms_provider *const *providers, const char *order, const char *arn,
+		  size_t index, char ret_arn[static KMS_ARN_MAX + 1]);

@@ -14,13 +14,14 @@ static uint32_t bit(size_t index)
 /* Makes the name at `index` the one that is asked. */
 static bool take_name(struct kms_route *route, size_t index)
 {
+	const struct kms_settings *settings = route->regions->settings;
 	char provider[KMS_PROVIDER_MAX + 1];
 
-	if (!replica_name(route->regions->settings->multi_region_order, route->key, index,
+	if (!replica_name(settings->providers, settings->multi_region_order, route->key, index,
 			  route->arn))
 		return false;
-	if (!kms_name_parse(route->arn, provider, route->region))
-		route->region[0] = 0; /* not a name of a key; the call with it will say so */
+	if (!kms_name_parse(settings->providers, route->arn, provider, route->region))
+		route->region[0] = 0; /* not a name of a key; who asks will hear it */
 	route->at = index;
 	return true;
 }

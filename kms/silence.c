@@ -3,6 +3,8 @@
 /* What is remembered about endpoints and keys that do not answer. */
 #include "kms/silence.h"
 
+#include "kms/provider.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -130,17 +132,21 @@ static enum kms_status refuse(struct silence *silence, struct moment now, struct
 	return silence->status;
 }
 
-/* The endpoint to which a key's name leads; false: to none. The embedded KMS counts as one, so that
- * each of its causes is logged once too; it is never silent, since asking it only reads a file. */
-static bool name_endpoint(const char *key, struct kms_turn *turn)
+/* The endpoint that a key's name leads to; false: the name leads to none. The embedded KMS counts
+ * as one, so that a cause is told once there too; it is never silent, since asking it costs a look
+ * at a file. */
+static bool name_endpoint(const struct silences *silences, const char *key, struct kms_turn *turn)
 {
-	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+	const struct kms_provider *provider;
+	struct bytes region;
 
 	turn->local = false;
-	if (!kms_name_parse(key, provider, region))
+	provider = provider_of_key(silences->settings->providers, key, &region);
+	if (provider == NULL)
 		return false;
-	turn->local = strcmp(provider, "local") == 0;
-	snprintf(turn->endpoint, sizeof(turn->endpoint), "%s %s", provider, region);
+	turn->local = provider->embedded;
+	snprintf(turn->endpoint, sizeof(turn->endpoint), "%s %.*s", provider->name, (int)region.len,
+		 (const char *)region.data);
 	return true;
 }
 
@@ -152,7 +158,7 @@ enum kms_status silences_begin(struct silences *silences, const char *key,
 	struct silence *endpoint, *own;
 
 	*ret_turn = (struct kms_turn){.key = key, .began = now};
-	if (!name_endpoint(key, ret_turn))
+	if (!name_endpoint(silences, key, ret_turn))
 		return KMS_OK;
 	endpoint = find(silences, ret_turn->endpoint);
 	own = find(silences, key);
@@ -172,7 +178,7 @@ enum kms_status silences_silent(struct silences *silences, const char *key)
 	struct kms_turn turn = {0};
 	struct silence *silence, *own;
 
-	if (!name_endpoint(key, &turn))
+	if (!name_endpoint(silences, key, &turn))
 		return KMS_OK;
 	silence = find(silences, turn.endpoint);
 	own = find(silences, key);

@@ -200,7 +200,7 @@ static bool has_local_keys(struct zones *zones, const struct entry *project)
 	if (zones_list(zones, &filter, &entries, &count) != ZONE_OK)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		local |= strcmp(entries[i]->of_root_key.provider, "local") == 0;
+		local |= zones_root_key_is_embedded(zones, entries[i]);
 		entry_release(entries[i]);
 	}
 	free(entries);

@@ -3,6 +3,7 @@
 /* The settings as one table, and the reading of one file. Where files are looked for is in
  * config_find.c. */
 #include "pkcs11/config.h"
+#include "pkcs11/providers.h"
 
 #include "base/encode.h"
 #include "base/ini.h"
@@ -177,7 +178,7 @@ static bool list_valid(const struct setting *setting, const char *value, struct 
 {
 	*ret_no_memory = false;
 	if (setting->form == ROOT_KEYS)
-		return kms_keys_valid(value, ret_bad);
+		return kms_keys_valid(module_providers, value, ret_bad);
 	return zones_pins_valid(value, ret_bad, ret_no_memory);
 }
 
@@ -241,12 +242,13 @@ static void put_wanted_list(const struct setting *setting, const char *value, st
 	bool no_memory;
 
 	list_valid(setting, value, &bad, &no_memory);
-	buffer_put_text(wanted,
-			setting->form == ROOT_KEYS
-				? "key ARNs (a * stands for any part of a field), ACCOUNT, "
-				  "ACCOUNT/REGION or local:*, with commas between"
-				: "[PROJECT:]CLUSTER/DATABASE = ZONE-ID, with commas between, "
-				  "each name once");
+	if (setting->form == ROOT_KEYS) {
+		kms_keys_wanted(module_providers, wanted);
+		buffer_put_text(wanted, ", with commas between");
+	} else {
+		buffer_put_text(wanted, "[PROJECT:]CLUSTER/DATABASE = ZONE-ID, with commas "
+					"between, each name once");
+	}
 	buffer_format(wanted, ", not '%.*s'", (int)bad.len, (const char *)bad.data);
 }
 

@@ -7,6 +7,7 @@
  * module, which the inner call then initializes or refuses.
  */
 #include "pkcs11/module.h"
+#include "pkcs11/providers.h"
 
 #include "base/cancel.h"
 #include "base/file.h"
@@ -70,6 +71,7 @@ static struct kms_clients *make_clients(const struct config *config, bool no_thr
 {
 	AUTO(freep) char *allowed_at = place_of(config, config->allowed_root_keys_line);
 	const struct kms_settings settings = {
+		.providers = module_providers,
 		.profile = config->aws_profile,
 		.region = config->aws_region,
 		.multi_region_order = config->aws_multi_region_order,

@@ -8,6 +8,7 @@
 
 #include "base/macros.h"
 #include "kms/aws/body.h"
+#include "kms/aws/names.h"
 #include "kms/context.h"
 #include "base/json_secret.h"
 #include "net/answer.h"
@@ -22,9 +23,9 @@ static struct aws_client *own(struct kms_client *client)
 
 static enum kms_status check_key(const char *key, struct kms_report *report)
 {
-	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+	struct bytes region;
 
-	if (kms_name_parse(key, provider, region) && strcmp(provider, "aws") == 0)
+	if (key != NULL && strlen(key) <= KMS_ARN_MAX && aws_read_name(key, &region))
 		return KMS_OK;
 	return kms_fail(KMS_INVALID_REQUEST, report, "ValidationException",
 			"'%s' is not the name of an AWS KMS key", key == NULL ? "" : key);

@@ -18,7 +18,7 @@
 #include "kms/local/blob.h"
 #include "kms/local/file.h"
 #include "aws/arn.h"
-#include "kms/name.h"
+#include "kms/local/names.h"
 #include "net/answer.h"
 
 enum { DATA_KEY = 32, DELETION_DAYS = 30 };
@@ -48,12 +48,8 @@ static bool is_gone(const struct local_key *key, int64_t now)
 /* "local:NAME", not the id or ARN that a key has once it is made. */
 static bool is_new_name(const char *key)
 {
-	static const char prefix[] = "local:";
-	struct bytes name;
+	struct bytes name = local_label(key);
 
-	if (!bytes_begin(bytes_of(key), prefix))
-		return false;
-	name = bytes_of(key + strlen(prefix));
 	return local_name_valid(name) && !uuid_valid(name);
 }
 

@@ -13,7 +13,7 @@
 #include "base/secret.h"
 #include "base/json_secret.h"
 #include "aws/arn.h"
-#include "kms/name.h"
+#include "kms/local/names.h"
 
 static const char format_name[] = "cmek-local-keys";
 

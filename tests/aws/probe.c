@@ -21,6 +21,7 @@
 #include <jansson.h>
 
 #include "base/encode.h"
+#include "pkcs11/providers.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
@@ -49,7 +50,7 @@ static struct kms_client *client_of(const char *key, struct outcome *outcome)
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 	struct kms_client *client = NULL;
 
-	if (key == NULL || !kms_name_parse(key, provider, region)) {
+	if (key == NULL || !kms_name_parse(module_providers, key, provider, region)) {
 		outcome->status = KMS_INVALID_REQUEST;
 		return NULL;
 	}
@@ -259,6 +260,7 @@ static unsigned number(const char *name)
 int main(void)
 {
 	const struct kms_settings settings = {
+		.providers = module_providers,
 		.profile = getenv("PROBE_PROFILE"),
 		.region = getenv("PROBE_REGION"),
 		.connect_timeout_ms = number("PROBE_CONNECT_MS"),

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kms/aws/aws.h"
+#include "pkcs11/providers.h"
 #include "kms/settings.h"
 #include "tests/support/fake_http.h"
 
@@ -17,7 +18,7 @@ static struct kms_client *kms;
 static int client_start(void)
 {
 	const struct aws_world world = fake_http_world(&http);
-	struct kms_settings given = {.clock = &fake_clock};
+	struct kms_settings given = {.providers = module_providers, .clock = &fake_clock};
 
 	fake_http_init(&http);
 	fake_clock = fake_http_clock(&http);

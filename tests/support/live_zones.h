@@ -5,6 +5,7 @@
 #pragma once
 
 #include "crypto/crypto.h"
+#include "pkcs11/providers.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
@@ -91,7 +92,7 @@ static inline enum zone_status live_canary(void *state, struct uid project, cons
 static inline void live_zones_start_with(struct live_zones *live,
 					 const struct lease_settings *lease)
 {
-	struct kms_settings kms = {0};
+	struct kms_settings kms = {.providers = module_providers};
 	struct ezks_settings settings = {
 		.lease = *lease,
 		.domain = {live, live_no_project, live_standing, live_standing_of_row, live_explain,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "tests/support/unit.h"
+#include "pkcs11/providers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,8 @@ static inline void world_open(struct world *world, const struct token_settings *
 						.deletion_window_days = 30,
 						.default_root_key = "local:default",
 						.clock = &clock_system};
-	struct kms_settings kms_settings = {.local_path = keys, .clock = &clock_system};
+	struct kms_settings kms_settings = {
+		.providers = module_providers, .local_path = keys, .clock = &clock_system};
 
 	assert_int_equal(zones_new(&zones_settings, store_sqlite_new(store),
 				   kms_clients_new(&kms_settings), &world->zones),

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The fixture for tests of sessions; see the header. */
 #include "tests/support/session_fixture.h"
+#include "pkcs11/providers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ static struct store *store_of_bed(void)
 
 static struct kms_clients *clients_of_bed(void)
 {
-	const struct kms_settings settings = {.clock = &bed.clock.clock};
+	const struct kms_settings settings = {.providers = module_providers,
+					      .clock = &bed.clock.clock};
 	struct kms_clients *clients = kms_clients_new(&settings);
 
 	assert_non_null(clients);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "tests/support/zones_fixture.h"
+#include "pkcs11/providers.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
@@ -15,6 +16,7 @@
 struct zones *zones_other(struct zones_fixture *fixture)
 {
 	const struct kms_settings kms_settings = {
+		.providers = fixture->providers == NULL ? module_providers : fixture->providers,
 		.multi_region_order = fixture->multi_region_order,
 		.allowed_root_keys = fixture->allowed_root_keys,
 		.allowed_root_keys_at = "here.conf line 9",

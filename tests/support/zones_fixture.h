@@ -22,9 +22,10 @@ struct zones_fixture {
 	struct fake_clock clock;
 	struct fake_kms aws;
 	struct fake_kms local;
-	struct zones_settings settings; /* for domains that are opened from here on */
-	const char *multi_region_order; /* the same; NULL: none */
-	const char *allowed_root_keys;	/* the same; NULL: all */
+	struct zones_settings settings;		     /* for domains that are opened from here on */
+	const struct kms_provider *const *providers; /* the same; NULL: the module's */
+	const char *multi_region_order;		     /* the same; NULL: none */
+	const char *allowed_root_keys;		     /* the same; NULL: all */
 	struct zones *zones;
 	struct entry *project; /* the first, in slot 0; held */
 };

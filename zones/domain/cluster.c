@@ -12,11 +12,6 @@
 
 #include <ctype.h>
 
-static bool is_local(const struct entry *root_key)
-{
-	return strcmp(root_key->of_root_key.provider, "local") == 0;
-}
-
 enum zone_status cluster_make(const struct zones *zones, const struct entry *root_key,
 			      struct bytes label, struct entry **ret_cluster)
 {
@@ -79,7 +74,8 @@ static enum zone_status check_replica(struct zones *zones, const struct entry *r
 	struct kms_key key;
 	enum zone_status status;
 
-	if (!kms_arn_in_region(root_key->of_root_key.arn, region, arn))
+	if (!kms_arn_in_region(kms_clients_providers(zones->clients), root_key->of_root_key.arn,
+			       region, arn))
 		return wrong_region(root_key, region);
 	status = ask_describe(&ask, &key);
 	if (status == ZONE_OK && kms_arn_same_key(key.arn, root_key->of_root_key.arn))
@@ -93,7 +89,8 @@ static enum zone_status check_region(struct zones *zones, const struct entry *ro
 {
 	if (!region_valid(region))
 		return refuse(ZONE_INVALID, "a region is small letters, digits and hyphens");
-	if (is_local(root_key) || bytes_equal(region, bytes_of(root_key->of_root_key.region)))
+	if (kms_clients_fit_anywhere(zones->clients, root_key->of_root_key.provider) ||
+	    bytes_equal(region, bytes_of(root_key->of_root_key.region)))
 		return ZONE_OK;
 	return root_key->of_root_key.multi_region ? check_replica(zones, root_key, region)
 						  : wrong_region(root_key, region);

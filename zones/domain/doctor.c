@@ -206,17 +206,19 @@ static void describe_kms(struct report *report, const char *provider, const char
 	buffer_format(report->text, "%s: %s\n", kms_status_text(status), said.message);
 }
 
-/* Before there is a root key: the one that is configured, or what AWS would be; it need not be set
- * up. */
+/* Before there is a root key: the one that is configured, or what the usual provider's would
+ * be; it need not be set up. */
 static void describe_default(struct report *report)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 	const char *name = report->zones->settings.default_root_key;
 
-	if (name != NULL && kms_name_parse(name, provider, region))
+	const struct kms_clients *clients = report->zones->clients;
+
+	if (name != NULL && kms_name_parse(kms_clients_providers(clients), name, provider, region))
 		describe_kms(report, provider, region, true);
 	else
-		describe_kms(report, "aws", "", false);
+		describe_kms(report, kms_clients_usual(clients), "", false);
 }
 
 /* Each provider and region once. */

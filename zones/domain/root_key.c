@@ -16,8 +16,6 @@
 
 #include <string.h>
 
-static const char local_prefix[] = "local:";
-
 /* --- Candidates: a KMS key that may become a root key */
 
 void candidate_clear(struct candidate *candidate)
@@ -27,7 +25,16 @@ void candidate_clear(struct candidate *candidate)
 	*candidate = (struct candidate){0};
 }
 
-enum zone_status kms_name_copy(struct bytes kms_key, char **ret_name)
+static enum zone_status refuse_name(const struct zones *zones, const char *name)
+{
+	AUTO(buffer_clear) struct buffer names = {0};
+
+	kms_clients_put_key_names(zones->clients, &names);
+	return refuse(ZONE_INVALID, "'%s' is not the name of a KMS key: %s", name,
+		      buffer_text(&names) == NULL ? "" : buffer_text(&names));
+}
+
+enum zone_status kms_name_copy(const struct zones *zones, struct bytes kms_key, char **ret_name)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 	AUTO(freep) char *name = NULL;
@@ -37,11 +44,8 @@ enum zone_status kms_name_copy(struct bytes kms_key, char **ret_name)
 	name = strndup((const char *)kms_key.data, kms_key.len);
 	if (name == NULL)
 		return ZONE_NO_MEMORY;
-	if (!kms_name_parse(name, provider, region))
-		return refuse(ZONE_INVALID,
-			      "'%s' is not the name of a KMS key: a key ARN, an alias ARN, "
-			      "alias/NAME, a key id, or local:NAME",
-			      name);
+	if (!kms_name_parse(kms_clients_providers(zones->clients), name, provider, region))
+		return refuse_name(zones, name);
 	*ret_name = TAKE(name);
 	return ZONE_OK;
 }
@@ -82,30 +86,30 @@ static enum zone_status taken_label(struct bytes label)
 }
 
 /* Whether any project has a root key of the embedded KMS. */
-static bool note_local(void *state, struct entry *entry)
-{
-	bool *found = state;
-
-	*found |= strcmp(entry->of_root_key.provider, "local") == 0;
-	return !*found;
-}
-
 struct local_search {
-	const struct index *index;
+	const struct zones *zones;
 	bool found;
 };
+
+static bool note_local(void *state, struct entry *entry)
+{
+	struct local_search *search = state;
+
+	search->found |= kms_clients_embed(search->zones->clients, entry->of_root_key.provider);
+	return !search->found;
+}
 
 static bool search_project(void *state, struct entry *project)
 {
 	struct local_search *search = state;
 
-	index_each_of(search->index, project->uid, ENTRY_ROOT_KEY, note_local, &search->found);
+	index_each_of(&search->zones->index, project->uid, ENTRY_ROOT_KEY, note_local, search);
 	return !search->found;
 }
 
 static bool has_local_keys(struct zones *zones)
 {
-	struct local_search search = {.index = &zones->index};
+	struct local_search search = {.zones = zones};
 
 	pthread_rwlock_rdlock(&zones->lock);
 	index_each_project(&zones->index, search_project, &search);
@@ -131,7 +135,7 @@ static enum zone_status make_local(struct zones *zones, const struct ask *ask, e
 static enum zone_status make_if_wished(struct zones *zones, const struct ask *ask,
 				       struct bytes label, enum local_key wish)
 {
-	bool local = strncmp(ask->key, local_prefix, strlen(local_prefix)) == 0;
+	bool local = kms_clients_may_make(zones->clients, ask->key);
 	bool full = is_full(zones, ask->project_id);
 
 	if (wish == LOCAL_KEY_FOUND || (wish == LOCAL_KEY_FOUND_OR_MADE && (!local || full)))
@@ -177,14 +181,6 @@ static struct bytes after(const char *name, const char *mark)
 	return found == NULL ? bytes(NULL, 0) : bytes_of(found + strlen(mark));
 }
 
-/* "alias/NAME" and "local:NAME" give NAME. */
-static struct bytes name_part(const char *name)
-{
-	if (strncmp(name, local_prefix, strlen(local_prefix)) == 0)
-		return bytes_of(name + strlen(local_prefix));
-	return after(name, "alias/");
-}
-
 static struct bytes key_id(const char *arn)
 {
 	struct bytes id = after(arn, ":key/");
@@ -207,7 +203,7 @@ static enum zone_status make(const struct zones *zones, struct uid project, cons
 			     const struct kms_key *key, struct candidate *ret_candidate)
 {
 	AUTO(entry_releasep) struct entry *entry = NULL;
-	struct bytes label = name_part(name);
+	struct bytes label = kms_clients_label(zones->clients, name);
 
 	TRY(entry_make(ENTRY_ROOT_KEY, project, zones_now_ms(zones), &entry));
 	if (label.len == 0 || label.len > LABEL_MAX)
@@ -389,7 +385,7 @@ static enum zone_status add(struct zones *zones, struct uid project, struct byte
 	AUTO(candidate_clear) struct candidate candidate = {0};
 	AUTO(freep) char *name = NULL;
 
-	TRY(kms_name_copy(kms_key, &name));
+	TRY(kms_name_copy(zones, kms_key, &name));
 	/* Before a local key is made for it. */
 	TRY(label_check(ENTRY_ROOT_KEY, names->label));
 	TRY(candidate_describe(zones, project, name, names->label, wish, &candidate));

@@ -22,12 +22,12 @@ enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 
 	if (entry == NULL)
 		return ZONE_NO_MEMORY;
-	TRY(kms_name_copy(kms_key, &name));
+	TRY(kms_name_copy(zones, kms_key, &name));
 	/* What an alias or a key id stands for is known when it is used. */
 	if (strstr(name, ":key/") != NULL)
 		TRY(ask_check_allowed(&ask, name));
 	TRY(uid_new(&entry->uid));
-	kms_name_parse(name, provider, region);
+	kms_name_parse(kms_clients_providers(zones->clients), name, provider, region);
 	if (!entry_set_text(&entry->label, bytes_of(name)) ||
 	    !entry_set_text(&entry->of_root_key.arn, bytes_of(name)) ||
 	    !entry_set_text(&entry->of_root_key.provider, bytes_of(provider)) ||
@@ -51,6 +51,11 @@ static struct ask ask_for(struct zones *zones, const struct entry *root_key,
 		.project = entry_label(*ret_project),
 		.project_id = root_key->project,
 	};
+}
+
+bool zones_root_key_is_embedded(const struct zones *zones, const struct entry *root_key)
+{
+	return kms_clients_embed(zones->clients, root_key->of_root_key.provider);
 }
 
 /* --- Local keys, which are enabled and disabled here */

@@ -7,7 +7,7 @@
 #include "zones/domain/state.h"
 
 /* A name of a KMS key, as text. ZONE_INVALID. */
-enum zone_status kms_name_copy(struct bytes kms_key, char **ret_name);
+enum zone_status kms_name_copy(const struct zones *zones, struct bytes kms_key, char **ret_name);
 
 /* A KMS key on its way to become a root key. For AUTO: candidate_clear, which accepts zeros. */
 struct candidate {

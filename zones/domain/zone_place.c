@@ -119,13 +119,14 @@ static struct entry *hold_cluster(struct zones *zones, struct uid project, struc
 }
 
 /* An import keeps its root key, which must be one that the cluster could have. */
-static enum zone_status check_fits(const struct entry *root_key, const struct entry *cluster)
+static enum zone_status check_fits(const struct zones *zones, const struct entry *root_key,
+				   const struct entry *cluster)
 {
 	if (strcmp(root_key->of_root_key.provider, cluster->of_cluster.provider) != 0)
 		return refuse(ZONE_WRONG_PROVIDER, "root key '%s' is not of cluster '%s's provider",
 			      root_key->label, cluster->label);
 	if (strcmp(root_key->of_root_key.region, cluster->of_cluster.region) != 0 &&
-	    strcmp(root_key->of_root_key.provider, "local") != 0)
+	    !kms_clients_fit_anywhere(zones->clients, root_key->of_root_key.provider))
 		return refuse(ZONE_WRONG_REGION, "root key '%s' is not in cluster '%s's region",
 			      root_key->label, cluster->label);
 	return ZONE_OK;
@@ -135,7 +136,7 @@ static enum zone_status use_cluster(struct zones *zones, const struct entry *roo
 				    struct zone_place *place)
 {
 	if (root_key != NULL && !uid_equal(root_key->uid, place->cluster->of_cluster.root_key))
-		return check_fits(root_key, place->cluster);
+		return check_fits(zones, root_key, place->cluster);
 	if (root_key != NULL)
 		return ZONE_OK;
 	place->root_key = zones_find_uid(zones, place->cluster->of_cluster.root_key);

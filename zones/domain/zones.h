@@ -124,6 +124,8 @@ enum zone_status zones_root_key_create(struct zones *zones, struct uid project,
  * not stored; no KMS. */
 enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 				     struct entry **ret_root_key);
+/* Its key is on this machine: in the embedded KMS. */
+bool zones_root_key_is_embedded(const struct zones *zones, const struct entry *root_key);
 /* What this process learnt last about it, whatever it asked, except that a right was lacking.
  * False: nothing yet. No KMS. */
 bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,

@@ -18,7 +18,8 @@ static enum kms_status find_client(struct asked *asked)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
-	if (!kms_name_parse(asked->key, provider, region))
+	if (!kms_name_parse(kms_clients_providers(asked->ask->clients), asked->key, provider,
+			    region))
 		return KMS_INVALID_REQUEST;
 	return kms_clients_find(asked->ask->clients, provider, region, &asked->report,
 				&asked->client);

@@ -56,22 +56,13 @@ bool asked_is_the_callers(const struct ask *ask)
 	return purpose != NULL && (strcmp(purpose, "data") == 0 || strcmp(purpose, "import") == 0);
 }
 
-static bool is_local(const char *key)
-{
-	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
-
-	return kms_name_parse(key, provider, region) && strcmp(provider, "local") == 0;
-}
-
 /* NULL: the message has it. */
 static const char *remedy(const struct ask *ask, enum kms_status status)
 {
-	if (status == KMS_DISABLED && is_local(ask->key))
-		return "enable the key: cmek key enable";
-	if (status == KMS_UNAVAILABLE && is_local(ask->key))
-		return "it is tried again at the next use";
-	if ((status == KMS_NOT_FOUND || status == KMS_MISCONFIGURED) && is_local(ask->key))
-		return NULL; /* which file and which names are near is for the KMS to say */
+	const char *own;
+
+	if (kms_clients_remedy(ask->clients, ask->key, status, &own))
+		return own;
 	if (status == KMS_INVALID_CIPHERTEXT && asked_is_the_callers(ask))
 		return "give what this key encrypted, and the same encryption context";
 	for (size_t i = 0; i < COUNT_OF(remedies); i++)
@@ -170,7 +161,8 @@ static void put_silent(struct buffer *line, const struct asked *asked, bool of_k
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
-	if (of_key || !kms_name_parse(asked->key, provider, region))
+	if (of_key || !kms_name_parse(kms_clients_providers(asked->ask->clients), asked->key,
+				      provider, region))
 		buffer_put_text(line, asked->key);
 	else
 		buffer_format(line, "%s%s%s", provider, region[0] == '\0' ? "" : " in ", region);

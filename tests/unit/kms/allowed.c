@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns of root keys that may be used: what may be written, and what they take. */
 #include "kms/allowed.h"
+#include "pkcs11/providers.h"
 
 #include "base/macros.h"
 #include "kms/kms.h"
@@ -61,7 +62,7 @@ static void patterns_take_what_they_say(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (key_allowed(rows[i].patterns, rows[i].key) != rows[i].allowed)
+		if (key_allowed(module_providers, rows[i].patterns, rows[i].key) != rows[i].allowed)
 			fail_msg("%s, %s", rows[i].patterns, rows[i].key);
 }
 
@@ -97,13 +98,14 @@ static void what_is_no_pattern_is_named(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		if (kms_keys_valid(rows[i].patterns, &bad))
+		if (kms_keys_valid(module_providers, rows[i].patterns, &bad))
 			fail_msg("%s", rows[i].patterns);
 		assert_bytes(bad, bytes_of(rows[i].bad));
 	}
-	assert_true(kms_keys_valid("", &bad));
-	assert_false(kms_keys_valid(" ,\n", &bad));
-	assert_true(kms_keys_valid(KEY "," LOCAL " local:*\n111122223333/eu-*", &bad));
+	assert_true(kms_keys_valid(module_providers, "", &bad));
+	assert_false(kms_keys_valid(module_providers, " ,\n", &bad));
+	assert_true(kms_keys_valid(module_providers, KEY "," LOCAL " local:*\n111122223333/eu-*",
+				   &bad));
 }
 
 static void pattern_that_is_too_long_is_none(void **state)
@@ -115,8 +117,8 @@ static void pattern_that_is_too_long_is_none(void **state)
 	(void)state;
 	memset(text + len, '*', sizeof(text) - len - 1);
 	text[sizeof(text) - 1] = '\0';
-	assert_false(kms_keys_valid(text, &bad));
-	assert_false(key_allowed(text, KEY));
+	assert_false(kms_keys_valid(module_providers, text, &bad));
+	assert_false(key_allowed(module_providers, text, KEY));
 }
 
 int main(void)

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Regions and endpoints by every setting, and the set of clients. */
 #include "kms/kms.h"
+#include "pkcs11/providers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static int set_up(void **state)
 	aws_home_empty();
 	setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "very-secret", 1);
-	settings = (struct kms_settings){0};
+	settings = (struct kms_settings){.providers = module_providers};
 	return 0;
 }
 

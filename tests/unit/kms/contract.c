@@ -7,6 +7,7 @@
  * differs from the real KMS (CMEK_TEST_KMS=moto), the case says how.
  */
 #include "kms/kms.h"
+#include "pkcs11/providers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ struct party {
 	bool is_moto;
 };
 
-static struct party local = {.provider = "local"}, aws = {.provider = "aws"};
+static struct party local = {.provider = "local", .settings = {.providers = module_providers}},
+		    aws = {.provider = "aws", .settings = {.providers = module_providers}};
 static char folder[] = "/tmp/cmek-test-XXXXXX";
 
 static struct kms_client *kms_of(void **state)
@@ -368,7 +370,7 @@ static void set_up_aws(void)
 
 	if (keys == NULL || sscanf(keys, "%2048s %2048s", aws.keys[0], aws.keys[1]) < 1)
 		return;
-	assert_true(kms_name_parse(aws.keys[0], provider, aws.region));
+	assert_true(kms_name_parse(module_providers, aws.keys[0], provider, aws.region));
 	snprintf(aws.endpoint, sizeof(aws.endpoint), "%s", endpoint == NULL ? "" : endpoint);
 	aws.settings.endpoint_url = aws.endpoint;
 	aws.clients = kms_clients_new(&aws.settings);

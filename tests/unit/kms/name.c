@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of keys: provider, region, and when two are one key. */
 #include "kms/kms.h"
+#include "pkcs11/providers.h"
 
 #include <stdio.h>
 
@@ -34,7 +35,7 @@ static void names_tell_provider_and_region(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		assert_true(kms_name_parse(rows[i].name, provider, region));
+		assert_true(kms_name_parse(module_providers, rows[i].name, provider, region));
 		assert_string_equal(provider, rows[i].provider);
 		assert_string_equal(region, rows[i].region);
 	}
@@ -71,9 +72,9 @@ static void what_is_not_a_key_name_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(names); i++)
-		if (kms_name_parse(names[i], provider, region))
+		if (kms_name_parse(module_providers, names[i], provider, region))
 			fail_msg("'%s' was taken for a key", names[i]);
-	assert_false(kms_name_parse(NULL, provider, region));
+	assert_false(kms_name_parse(module_providers, NULL, provider, region));
 }
 
 static void a_name_may_be_long_but_not_endless(void **state)
@@ -83,13 +84,13 @@ static void a_name_may_be_long_but_not_endless(void **state)
 
 	(void)state;
 	memset(name + 6, 'a', 128);
-	assert_true(kms_name_parse(name, provider, region));
+	assert_true(kms_name_parse(module_providers, name, provider, region));
 	name[6 + 128] = 'a';
-	assert_false(kms_name_parse(name, provider, region));
+	assert_false(kms_name_parse(module_providers, name, provider, region));
 	memset(name, 0, sizeof(name));
 	strcpy(name, "arn:aws:kms:us-west-2:1:key/");
 	memset(name + strlen(name), 'a', KMS_ARN_MAX + 1 - strlen(name));
-	assert_false(kms_name_parse(name, provider, region));
+	assert_false(kms_name_parse(module_providers, name, provider, region));
 }
 
 static void related_multi_region_keys_are_one_key(void **state)

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of related multi-Region keys, and the order in which they are asked. */
 #include "kms/replica.h"
+#include "pkcs11/providers.h"
 
 #include <stdio.h>
 
@@ -19,10 +20,10 @@ static void assert_names(const char *order, const char *arn, const char *const *
 	size_t count = 0;
 
 	for (; names[count] != NULL; count++) {
-		assert_true(replica_name(order, arn, count, name));
+		assert_true(replica_name(module_providers, order, arn, count, name));
 		assert_string_equal(name, names[count]);
 	}
-	assert_false(replica_name(order, arn, count, name));
+	assert_false(replica_name(module_providers, order, arn, count, name));
 }
 
 static void a_region_is_put_in_the_place_of_another(void **state)
@@ -30,7 +31,7 @@ static void a_region_is_put_in_the_place_of_another(void **state)
 	char arn[KMS_ARN_MAX + 1];
 
 	(void)state;
-	assert_true(kms_arn_in_region(WEST, bytes_of("ap-northeast-1"), arn));
+	assert_true(kms_arn_in_region(module_providers, WEST, bytes_of("ap-northeast-1"), arn));
 	assert_string_equal(arn, TOKYO);
 }
 
@@ -39,10 +40,11 @@ static void what_is_no_multi_region_key_has_no_replica(void **state)
 	char arn[KMS_ARN_MAX + 1];
 
 	(void)state;
-	assert_false(kms_arn_in_region(SINGLE, bytes_of("eu-west-1"), arn));
-	assert_false(kms_arn_in_region(LOCAL, bytes_of("eu-west-1"), arn));
-	assert_false(kms_arn_in_region("alias/mrk-x", bytes_of("eu-west-1"), arn));
-	assert_false(kms_arn_in_region(WEST, bytes_of("evil.example/"), arn));
+	assert_false(kms_arn_in_region(module_providers, SINGLE, bytes_of("eu-west-1"), arn));
+	assert_false(kms_arn_in_region(module_providers, LOCAL, bytes_of("eu-west-1"), arn));
+	assert_false(
+		kms_arn_in_region(module_providers, "alias/mrk-x", bytes_of("eu-west-1"), arn));
+	assert_false(kms_arn_in_region(module_providers, WEST, bytes_of("evil.example/"), arn));
 }
 
 static void without_an_order_a_key_has_its_own_name(void **state)
@@ -93,11 +95,11 @@ static void more_regions_than_there_may_be_leave_the_own_one(void **state)
 	for (int i = 0; i < 2 * REPLICA_REGIONS_MAX; i++)
 		snprintf(order + strlen(order), sizeof(order) - strlen(order), "eu-west-%d ", i);
 	strcat(order, "us-west-2");
-	assert_true(replica_name(order, WEST, REPLICA_REGIONS_MAX - 1, name));
+	assert_true(replica_name(module_providers, order, WEST, REPLICA_REGIONS_MAX - 1, name));
 	assert_string_not_equal(name, WEST);
-	assert_true(replica_name(order, WEST, REPLICA_REGIONS_MAX, name));
+	assert_true(replica_name(module_providers, order, WEST, REPLICA_REGIONS_MAX, name));
 	assert_string_equal(name, WEST);
-	assert_false(replica_name(order, WEST, REPLICA_REGIONS_MAX + 1, name));
+	assert_false(replica_name(module_providers, order, WEST, REPLICA_REGIONS_MAX + 1, name));
 }
 
 static void an_order_is_nothing_to_other_keys(void **state)

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whom a call asks, in which order and how long, and what is remembered of regions and keys. */
 #include "kms/route.h"
+#include "pkcs11/providers.h"
 
 #include "base/log.h"
 #include "base/macros.h"
@@ -27,6 +28,7 @@ static int set_up(void **state)
 	log_configure(LOG_OFF, "stderr");
 	fake_clock_init(&clock_);
 	settings = (struct kms_settings){
+		.providers = module_providers,
 		.clock = &clock_.clock,
 		.call_timeout_ms = CALL_MS,
 		.multi_region_order = "us-west-2 eu-west-1 ap-northeast-1",

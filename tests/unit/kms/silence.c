@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which call may ask an endpoint that does not answer, and when; what is logged about it. */
 #include "kms/silence.h"
+#include "pkcs11/providers.h"
 #include "crypto/crypto.h"
 
 #include "tests/support/fake_clock.h"
@@ -30,6 +31,7 @@ static int set_up(void **state)
 	memset(&f, 0, sizeof(f));
 	fake_clock_init(&f.clock);
 	f.settings.clock = &f.clock.clock;
+	f.settings.providers = module_providers;
 	silences_init(&f.silences, &f.settings);
 	return crypto_start(false) ? 0 : -1;
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The embedded KMS: its file, its states, its ciphertexts to the byte, its use by many at once. */
 #include "kms/kms.h"
+#include "pkcs11/providers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,8 @@ struct world {
 
 static struct kms_clients *open_clients(const char *path)
 {
-	const struct kms_settings settings = {.local_path = path, .clock = &fake_clock};
+	const struct kms_settings settings = {
+		.providers = module_providers, .local_path = path, .clock = &fake_clock};
 
 	return kms_clients_new(&settings);
 }

@@ -3,6 +3,7 @@
 /* Work by a multi-Region key while regions are in trouble: who is asked for what, what counts as a
  * no, and what is left in the log. */
 #include "base/log.h"
+#include "pkcs11/providers.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 
@@ -33,7 +34,8 @@ static struct fixture f;
 
 static int set_up(void **state)
 {
-	struct kms_settings settings = {.multi_region_order = "us-west-2 eu-west-1"};
+	struct kms_settings settings = {.providers = module_providers,
+					.multi_region_order = "us-west-2 eu-west-1"};
 
 	(void)state;
 	memset(&f, 0, sizeof(f));
