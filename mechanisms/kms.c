@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "objects/error.h"
+#include "zones/domain/root_key.h"
 
 /* --- The parameter */
 

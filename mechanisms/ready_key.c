@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "mechanisms/wrapping.h"
+#include "zones/domain/zones.h"
 
 const struct key_use_facts key_uses[KEY_USE_COUNT] = {
 	/* clang-format off */

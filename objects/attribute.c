@@ -10,6 +10,11 @@
 #include "objects/objects_private.h"
 #include "objects/report.h"
 #include "objects/value.h"
+#include "zones/domain/levels.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/zone.h"
+#include "zones/model/limits.h"
 
 static void put_bool(struct buffer *out, bool value)
 {

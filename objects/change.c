@@ -12,6 +12,9 @@
 #include "objects/objects_private.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/levels.h"
+#include "zones/domain/root_key.h"
 
 /* Flags that only go one way. */
 enum {

@@ -9,6 +9,9 @@
 #include "objects/error.h"
 #include "objects/objects_private.h"
 #include "objects/value.h"
+#include "zones/domain/cluster.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key.h"
 
 CK_RV editor_allows(const struct editor *editor, uint32_t flags)
 {

@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "include/pkcs11.h"
 #include "include/cmek.h"
-#include "zones/domain/zones.h"
+#include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 
 enum object_kind {

@@ -9,6 +9,8 @@
 #include "crypto/crypto.h"
 #include "objects/error.h"
 #include "objects/links.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/zones.h"
 
 /* Numbers of entries are smaller. Handles above are never given twice. */
 enum { VIEWS_MAX = 4096 };

@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
+#include "zones/domain/doctor.h"
 
 struct report {
 	pthread_mutex_t lock;

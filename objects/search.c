@@ -10,6 +10,8 @@
 #include "objects/attribute.h"
 #include "objects/error.h"
 #include "objects/links.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/zones.h"
 
 struct search {
 	struct objects *objects;

@@ -11,6 +11,9 @@
 #include "objects/template.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/token_key.h"
+#include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
 
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)

@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "objects/error.h"
 #include "objects/value.h"
+#include "zones/model/limits.h"
 
 /* A template that names no usage gets these. That is harmless, since a different key is derived for
  * each use. */

@@ -9,6 +9,9 @@
 #include "base/map.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/zones.h"
 
 #include <stdio.h>
 

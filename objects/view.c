@@ -8,6 +8,8 @@
 
 #include "objects/extra.h"
 #include "objects/zone_limits.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/zones.h"
 
 enum {
 	KEPT_SECRET = OBJECT_SENSITIVE | OBJECT_ALWAYS_SENSITIVE | OBJECT_NEVER_EXTRACTABLE,

@@ -25,6 +25,7 @@
 #include "objects/report.h"
 #include "session/ready_keys.h"
 #include "session/session.h"
+#include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
 #include "zones/store/sqlite/engine.h"
 

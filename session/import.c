@@ -13,6 +13,8 @@
 #include "session/ready_keys.h"
 #include "mechanisms/parameters.h"
 #include "session/state.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 
 /* Record sets and single records begin so; no KMS's ciphertext does. */
 static bool is_record_set(struct bytes wrapped)

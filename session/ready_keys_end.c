@@ -7,6 +7,7 @@
 #include "session/ready_keys_private.h"
 #include "session/state.h"
 #include "session/table.h"
+#include "zones/domain/zones.h"
 
 static bool is_over(struct session *session, const struct ready_key *place)
 {

@@ -13,6 +13,7 @@
 #include "objects/refusal.h"
 #include "session/state.h"
 #include "session/table.h"
+#include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
 
 /* --- Opening */

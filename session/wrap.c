@@ -11,7 +11,7 @@
 #include "session/output.h"
 #include "session/state.h"
 #include "mechanisms/wrapping.h"
-#include "zones/domain/zones.h"
+#include "zones/domain/zone.h"
 
 /* The two-call rule, for something that is no operation. True: answered. */
 static bool answer_len(CK_BYTE *out, CK_ULONG *out_len, size_t needed, CK_RV *ret_rv)

@@ -5,9 +5,10 @@
 
 #include "base/macros.h"
 #include "base/secret.h"
+#include "zones/domain/state.h"
+#include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/ezks.h"
-#include "zones/domain/state.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,6 +9,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
+#include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/ezks.h"
 #include "zones/kms/ask.h"

@@ -17,6 +17,7 @@
 #include "objects/edit.h"
 #include "objects/token.h"
 #include "tests/support/sqlite_store.h"
+#include "zones/domain/zones.h"
 
 enum { WORLD_SESSION = 11 };
 

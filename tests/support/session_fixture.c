@@ -13,6 +13,9 @@
 #include "session/keys.h"
 #include "tests/support/judged_fips.h"
 #include "tests/support/sqlite_store.h"
+#include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/zones.h"
 
 struct bed bed;
 

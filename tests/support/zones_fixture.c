@@ -12,6 +12,10 @@
 
 #include "tests/support/store_fixture.h"
 #include "tests/support/unit.h"
+#include "zones/domain/cluster.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
 
 struct zones *zones_other(struct zones_fixture *fixture)
 {

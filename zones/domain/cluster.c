@@ -1,9 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters: a provider and a region, equal to those of a root key. */
+#include "zones/domain/cluster.h"
 #include "base/buffer.h"
 #include "base/macros.h"
-#include "zones/domain/clusters.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/state.h"
 #include "zones/index/rules.h"
 #include "zones/kms/ask.h"
 #include "zones/model/entry_make.h"

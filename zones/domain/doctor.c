@@ -3,16 +3,19 @@
 /* What `cmek doctor` asks of the domain: the store; each KMS that a project's root keys are in,
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */
+#include "zones/domain/doctor.h"
 #include "base/cancel.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/name.h"
-#include "zones/kms/ask.h"
 #include "zones/domain/doctor_report.h"
-#include "zones/ezk/ezk.h"
-#include "zones/domain/root_keys.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/root_key_private.h"
 #include "zones/domain/standing.h"
+#include "zones/ezk/ezk.h"
+#include "zones/kms/ask.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
 /* What `cmek doctor` says of [zones] pin: a line for each that is about the project. */
 #include "base/macros.h"
 #include "zones/domain/doctor_report.h"
+#include "zones/domain/lookup.h"
 #include "zones/domain/state.h"
 #include "zones/model/names.h"
 #include "zones/model/pins.h"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "zones/domain/zones.h"
+#include "zones/domain/doctor.h"
 
 /* The report under way. */
 struct report {

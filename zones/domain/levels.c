@@ -1,11 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's levels as people and programs see them, and bringing it to another. */
+#include "zones/domain/levels.h"
 #include "base/cancel.h"
 #include "base/encode.h"
 #include "base/macros.h"
-#include "zones/kms/audit.h"
 #include "zones/domain/state.h"
+#include "zones/kms/audit.h"
 
 #include <jansson.h>
 

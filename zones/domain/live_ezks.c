@@ -1,8 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What live EZKs see of the domain: they are below it, and know it by this table alone. */
-#include "zones/domain/root_keys.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key_private.h"
 #include "zones/domain/standing.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/ezk/ezks.h"
 
 static struct entry *project(void *zones, struct uid uid)

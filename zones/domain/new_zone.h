@@ -4,6 +4,7 @@
 #pragma once
 
 #include "zones/domain/zone_place.h"
+#include "zones/model/names.h"
 
 struct new_zone {
 	struct zone_place place;

@@ -2,10 +2,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adding root keys: named in any way, known by their canonical ARN, and taken only after they have
  * shown that they encrypt and decrypt. Their use is in root_key_use.c. */
+#include "zones/domain/root_key.h"
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
-#include "zones/domain/root_keys.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key_private.h"
 #include "zones/ezk/ezks.h"
 #include "zones/index/rules.h"
 #include "zones/kms/ask.h"

@@ -4,7 +4,9 @@
  * `data`. */
 #include "base/free.h"
 #include "base/macros.h"
-#include "zones/domain/root_keys.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/root_key_private.h"
 #include "zones/ezk/ezks.h"
 #include "zones/kms/ask.h"
 #include "zones/model/entry_make.h"

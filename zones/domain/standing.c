@@ -4,6 +4,8 @@
 #include "zones/domain/standing.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/zones.h"
 #include "zones/model/pins.h"
 #include "zones/model/refuse.h"
 

@@ -1,9 +1,28 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Token keys, for the files of zones/ alone. */
+/* Token keys: keys that the store keeps, each wrapped by its zone. */
 #pragma once
 
-#include "zones/domain/zones.h"
+#include "zones/model/names.h"
+#include "zones/model/status.h"
+
+struct ezk;
+struct zones;
+
+/* KMS where it is to be made. The zone of keys that name no zone, "default/default". */
+enum zone_status zones_default_zone(struct zones *zones, struct uid project, uint64_t *ret_zone);
+/* KMS when the zone has no lease. Wraps `value` by the zone (0: the default one) and stores it. */
+enum zone_status zones_key_create(struct zones *zones, struct uid project, uint64_t zone,
+				  uint32_t key_type, struct bytes value,
+				  const struct entry_names *names, struct entry **ret_key);
+/* The same. Its value, value_len bytes for the caller to secret_free(). It is bound to its project
+ * and to all that limits it: key type, length, usages and extra; label, id and state are not among
+ * them. ZONE_RECORD_CORRUPT: the entry is not what it was wrapped with. *ret_ezk (may be NULL): the
+ * EZK version that was used, held. */
+enum zone_status zones_key_open(struct zones *zones, const struct entry *key, uint8_t **ret_secret,
+				struct ezk **ret_ezk);
+
+/* --- For zones/domain/edit.c */
 
 /* Whether the names change what limits the key, to which its wrapped form is bound. */
 bool token_key_limits_change(const struct entry *key, const struct entry_names *names);

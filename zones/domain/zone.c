@@ -2,12 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making zones. The EZK is drawn and encrypted first, outside of all locks; then one transaction
  * checks the rules once more and writes all of it, or nothing. */
+#include "zones/domain/zone.h"
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "zones/domain/lookup.h"
 #include "zones/domain/new_zone.h"
 #include "zones/domain/standing.h"
+#include "zones/domain/zones.h"
 #include "zones/index/rules.h"
 #include "zones/kms/audit.h"
 #include "zones/kms/ezk_version.h"

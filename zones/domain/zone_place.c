@@ -3,7 +3,9 @@
 /* The cluster is named by the zone's label; only "default" may be missing. */
 #include "zones/domain/zone_place.h"
 #include "base/macros.h"
-#include "zones/domain/clusters.h"
+#include "zones/domain/cluster.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key_private.h"
 #include "zones/index/rules.h"
 #include "zones/model/names.h"
 #include "zones/model/refuse.h"

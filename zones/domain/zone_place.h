@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "zones/domain/root_keys.h"
+#include "zones/domain/root_key_private.h"
 
 /* For AUTO: zone_place_clear, which accepts zeros. */
 struct zone_place {

@@ -4,8 +4,10 @@
  * wrote it into the store and when. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk/ezk.h"
+#include "zones/domain/root_key.h"
 #include "zones/domain/state.h"
+#include "zones/domain/zone.h"
+#include "zones/ezk/ezk.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,6 +2,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Renaming, deleting, restoring. */
 #include "base/macros.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/token_key.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
 
 #include <stdlib.h>

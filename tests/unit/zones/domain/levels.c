@@ -5,8 +5,12 @@
  * tests/e2e/store_levels.py, since this release has one level. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk/ezk.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
 #include "zones/domain/state.h"
+#include "zones/domain/zone.h"
+#include "zones/ezk/ezk.h"
 #include "zones/store/store.h"
 
 #include <inttypes.h>

@@ -5,6 +5,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "kms/silence.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
 
 #include <stdio.h>

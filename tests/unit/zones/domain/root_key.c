@@ -8,6 +8,11 @@
 
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/zones.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

@@ -4,7 +4,8 @@
 #include "tests/support/leased_zones.h"
 
 #include "base/log.h"
-#include "zones/domain/root_keys.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/root_key_private.h"
 
 static struct root_key_finding ask(struct leased *l)
 {

@@ -4,8 +4,13 @@
  * works again in what was open when it is restored. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk/ezk.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
 #include "zones/domain/state.h"
+#include "zones/domain/zone.h"
+#include "zones/ezk/ezk.h"
 
 #include <stdio.h>
 #include <stdlib.h>

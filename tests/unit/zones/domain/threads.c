@@ -3,6 +3,11 @@
 /* Many threads on one domain, while another process changes the same store. Run under the thread
  * sanitizer by `make check-all`. */
 #include "base/macros.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/token_key.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
 
 #include <pthread.h>

@@ -3,7 +3,12 @@
 /* Token keys in the store: the page's vectors, what a key is bound to, and what changes it. */
 #include "base/macros.h"
 #include "base/secret.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
 #include "zones/domain/state.h"
+#include "zones/domain/token_key.h"
+#include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 
 #include "tests/support/live_zones.h"

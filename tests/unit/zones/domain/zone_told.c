@@ -8,6 +8,9 @@
 
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)

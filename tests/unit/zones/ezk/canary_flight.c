@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers that meet on their way, answers that do not come, and what is known without any. */
 #include "tests/support/leased_zones.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/zones.h"
 
 /* --- Yes and no on the way together */
 

@@ -2,6 +2,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the audit log has of the domain: every call names its project, zone and version; a zone that
  * is refused, and a lease that ends or recovers, leave a line. */
+#include "zones/domain/edit.h"
+#include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/token_key.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
 
 #include <inttypes.h>

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include "tests/support/leased_zones.h"
+#include "zones/domain/zones.h"
 
 /* --- How often */
 

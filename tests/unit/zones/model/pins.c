@@ -5,9 +5,15 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/domain/doctor.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/state.h"
+#include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 #include "zones/model/pins.h"
-#include "zones/domain/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>

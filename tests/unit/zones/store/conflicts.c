@@ -5,6 +5,12 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/token_key.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
 
 #include <stdio.h>

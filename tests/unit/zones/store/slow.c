@@ -4,7 +4,11 @@
  * goes on. Whatever waits here waits until the test lets it. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
 #include "zones/domain/state.h"
+#include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 
 #include <sched.h>

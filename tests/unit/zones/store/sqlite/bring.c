@@ -4,8 +4,9 @@
  * has the levels that are made up for tests (2 asks more of writers, 3 of readers too). */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/kms/audit.h"
+#include "zones/domain/levels.h"
 #include "zones/domain/state.h"
+#include "zones/kms/audit.h"
 #include "zones/store/store.h"
 
 #include <jansson.h>

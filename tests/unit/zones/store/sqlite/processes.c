@@ -4,6 +4,9 @@
  * system call that changes a file. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/domain/project.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
 
 #include <fcntl.h>

@@ -1,0 +1,17 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store's levels (docs/store.md). No KMS. */
+#pragma once
+
+#include "base/buffer.h"
+#include "zones/model/status.h"
+
+struct zones;
+
+/* The store's levels, as JSON (docs/store.md); and bringing it to another, which is audited.
+ * ZONE_CONFLICT: it is not at `from`; ZONE_IN_USE: what a level brought is in use; ZONE_INVALID: a
+ * level that is not known; ZONE_STORE_…. */
+enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_json);
+enum zone_status zones_store_levels(struct zones *zones, unsigned *ret_level,
+				    unsigned *ret_understood);
+enum zone_status zones_store_bring(struct zones *zones, unsigned from, unsigned to);

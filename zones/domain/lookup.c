@@ -1,0 +1,140 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A look-up holds the lock for reading, for a moment, and what it finds. */
+#include "zones/domain/lookup.h"
+#include "base/macros.h"
+#include "zones/domain/state.h"
+
+#include <stdlib.h>
+
+static void end_reading(pthread_rwlock_t **lock)
+{
+	pthread_rwlock_unlock(*lock);
+}
+
+static pthread_rwlock_t *begin_reading(struct zones *zones)
+{
+	pthread_rwlock_rdlock(&zones->lock);
+	return &zones->lock;
+}
+
+#define READING(zones)                                                                             \
+	AUTO(end_reading) pthread_rwlock_t *reading_ = begin_reading(zones);                       \
+	(void)reading_
+
+static struct entry *hold_visible(struct zones *zones, struct entry *entry)
+{
+	return entry != NULL && index_is_visible(&zones->index, entry) ? entry_hold(entry) : NULL;
+}
+
+struct entry *zones_find_number(struct zones *zones, uint64_t number)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_number(&zones->index, number));
+}
+
+struct entry *zones_find_zone(struct zones *zones, uint64_t zone)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_zone(&zones->index, zone));
+}
+
+struct entry *zones_find_slot(struct zones *zones, uint32_t slot)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_slot(&zones->index, slot));
+}
+
+struct entry *zones_find_uid(struct zones *zones, struct uid uid)
+{
+	READING(zones);
+
+	return hold_visible(zones, index_uid(&zones->index, uid));
+}
+
+/* Held entries that a look-up collects. */
+struct list {
+	struct entry **entries;
+	size_t count;
+	size_t capacity;
+	bool no_memory;
+};
+
+static void list_clear(struct list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		entry_release(list->entries[i]);
+	free(list->entries);
+}
+
+static bool list_add(void *state, struct entry *entry)
+{
+	struct list *list = state;
+
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
+		struct entry **entries = realloc(list->entries, capacity * sizeof(struct entry *));
+
+		list->no_memory = entries == NULL;
+		if (entries == NULL)
+			return false;
+		list->entries = entries;
+		list->capacity = capacity;
+	}
+	list->entries[list->count++] = entry_hold(entry);
+	return true;
+}
+
+static enum zone_status give(struct list *list, struct entry ***ret_entries, size_t *ret_count)
+{
+	if (list->no_memory)
+		return ZONE_NO_MEMORY;
+	*ret_count = list->count;
+	*ret_entries = TAKE(list->entries);
+	list->count = 0;
+	return ZONE_OK;
+}
+
+static int by_slot(const void *a, const void *b)
+{
+	uint32_t x = (*(struct entry *const *)a)->of_project.slot;
+	uint32_t y = (*(struct entry *const *)b)->of_project.slot;
+
+	return (x > y) - (x < y);
+}
+
+enum zone_status zones_list_projects(struct zones *zones, struct entry ***ret_entries,
+				     size_t *ret_count)
+{
+	AUTO(list_clear) struct list list = {0};
+	READING(zones);
+
+	index_each_project(&zones->index, list_add, &list);
+	if (list.count > 0)
+		qsort(list.entries, list.count, sizeof(struct entry *), by_slot);
+	return give(&list, ret_entries, ret_count);
+}
+
+enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
+			    struct entry ***ret_entries, size_t *ret_count)
+{
+	AUTO(list_clear) struct list list = {0};
+	READING(zones);
+
+	if (index_project_active(&zones->index, filter->project))
+		index_each(&zones->index, filter, list_add, &list);
+	return give(&list, ret_entries, ret_count);
+}
+
+enum zone_status zones_free_slot(struct zones *zones, uint32_t *ret_slot)
+{
+	READING(zones);
+
+	if (zones->index.next_slot > INT32_MAX)
+		return ZONE_INVALID;
+	*ret_slot = zones->index.next_slot;
+	return ZONE_OK;
+}

@@ -1,0 +1,28 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looking entries up, of the state that was last read (zones_refresh). No KMS. */
+#pragma once
+
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
+
+struct zones;
+
+/* Held entries: release each; also those that await deletion. NULL: none, or in an archived project
+ * (which no look-up shows). */
+struct entry *zones_find_number(struct zones *zones, uint64_t number);
+struct entry *zones_find_zone(struct zones *zones, uint64_t zone);
+/* Why zones_find_zone() finds none, as the thread's reason too: ZONE_DELETED, ZONE_PENDING_DELETION
+ * (with its project), else ZONE_NOT_FOUND. */
+enum zone_status zones_zone_missing(struct zones *zones, uint64_t zone);
+struct entry *zones_find_slot(struct zones *zones, uint32_t slot);
+struct entry *zones_find_uid(struct zones *zones, struct uid uid);
+/* All projects by slot; then what a project holds. `filter` fields that are set must match;
+ * look-ups by label, id, uid and kind are O(1) + results. Gives an array of held entries (free()
+ * it). */
+enum zone_status zones_list_projects(struct zones *zones, struct entry ***ret_entries,
+				     size_t *ret_count);
+enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
+			    struct entry ***ret_entries, size_t *ret_count);
+/* The lowest slot number no project ever had. Of the state that was last read. */
+enum zone_status zones_free_slot(struct zones *zones, uint32_t *ret_slot);

@@ -1,0 +1,19 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Projects: a slot each. No KMS. */
+#pragma once
+
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
+
+struct zones;
+
+/* In a slot from zones_free_slot(); ZONE_EXISTS: somebody took it meanwhile. The label is without
+ * padding; other projects may have the same. */
+enum zone_status zones_project_create(struct zones *zones, uint32_t slot, struct bytes label,
+				      struct entry **ret_project);
+/* Archives `project` whole (restorable for the deletion window, by its archive in the new one) and
+ * puts a new empty one into its slot, in one transaction. ZONE_CONFLICT, ZONE_NOT_FOUND: it is not
+ * what the caller knows. */
+enum zone_status zones_project_replace(struct zones *zones, struct entry *project,
+				       struct bytes label, struct entry **ret_project);
