@@ -11,6 +11,7 @@
 #include "objects/objects_private.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
+#include "zones/domain/root_key.h"
 #include "zones/domain/zones.h"
 
 #include <stdio.h>

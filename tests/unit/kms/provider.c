@@ -13,6 +13,11 @@
 #include "kms/aws/provider.h"
 #include "kms/local/provider.h"
 #include "net/answer.h"
+#include "zones/domain/doctor.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/root_key.h"
+#include "zones/domain/zone.h"
+#include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
 
 #include "tests/support/unit.h"
