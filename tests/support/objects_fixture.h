@@ -19,9 +19,9 @@
 #include "tests/support/sqlite_store.h"
 #include "zones/domain/zones.h"
 
-enum { WORLD_SESSION = 11 };
+enum { FIXTURE_SESSION = 11 };
 
-struct world {
+struct objects_fixture {
 	char folder[32];
 	struct zones *zones;
 	struct objects *objects;
@@ -29,10 +29,11 @@ struct world {
 	struct editor editor; /* of a session that may write, in the slot of the project */
 };
 
-static inline void world_open(struct world *world, const struct token_settings *settings)
+static inline void objects_fixture_open(struct objects_fixture *fixture,
+					const struct token_settings *settings)
 {
-	char *store = path_join(world->folder, "store.db");
-	char *keys = path_join(world->folder, "local.keys");
+	char *store = path_join(fixture->folder, "store.db");
+	char *keys = path_join(fixture->folder, "local.keys");
 	struct zones_settings zones_settings = {.lease_seconds = 300,
 						.deny_seconds = 5,
 						.zone_lease_seconds = 86400,
@@ -44,56 +45,56 @@ static inline void world_open(struct world *world, const struct token_settings *
 		.providers = module_providers, .local_path = keys, .clock = &clock_system};
 
 	assert_int_equal(zones_new(&zones_settings, store_sqlite_new(store),
-				   kms_clients_new(&kms_settings), &world->zones),
+				   kms_clients_new(&kms_settings), &fixture->zones),
 			 ZONE_OK);
-	assert_int_equal(objects_new(world->zones, &mechanisms_asked, &world->objects), CKR_OK);
-	assert_int_equal(tokens_new(world->objects, settings, &world->tokens), CKR_OK);
-	world->editor.objects = world->objects;
+	assert_int_equal(objects_new(fixture->zones, &mechanisms_asked, &fixture->objects), CKR_OK);
+	assert_int_equal(tokens_new(fixture->objects, settings, &fixture->tokens), CKR_OK);
+	fixture->editor.objects = fixture->objects;
 	free(store);
 	free(keys);
 }
 
-static inline void world_close(struct world *world)
+static inline void objects_fixture_close(struct objects_fixture *fixture)
 {
-	tokens_free(world->tokens);
-	objects_free(world->objects);
-	zones_free(world->zones);
+	tokens_free(fixture->tokens);
+	objects_free(fixture->objects);
+	zones_free(fixture->zones);
 }
 
 /* A project in slot 0, and its editor. */
-static inline int world_setup(void **state)
+static inline int objects_fixture_setup(void **state)
 {
 	const struct token_settings settings = {.free_slot = true};
-	struct world *world = calloc(1, sizeof(*world));
+	struct objects_fixture *fixture = calloc(1, sizeof(*fixture));
 	CK_UTF8CHAR label[32];
 
 	log_configure(LOG_OFF, "stderr");
-	if (world == NULL || !crypto_start(false))
+	if (fixture == NULL || !crypto_start(false))
 		return -1;
-	strcpy(world->folder, "/tmp/cmek-objects.XXXXXX");
-	if (mkdtemp(world->folder) == NULL)
+	strcpy(fixture->folder, "/tmp/cmek-objects.XXXXXX");
+	if (mkdtemp(fixture->folder) == NULL)
 		return -1;
-	world_open(world, &settings);
+	objects_fixture_open(fixture, &settings);
 	memset(label, ' ', sizeof(label));
 	memcpy(label, "first", 5);
-	if (tokens_init(world->tokens, 0, bytes(NULL, 0), label) != CKR_OK)
+	if (tokens_init(fixture->tokens, 0, bytes(NULL, 0), label) != CKR_OK)
 		return -1;
-	world->editor = (struct editor){.objects = world->objects,
-					.session = WORLD_SESSION,
-					.read_write = true,
-					.private_allowed = true};
-	*state = world;
+	fixture->editor = (struct editor){.objects = fixture->objects,
+					  .session = FIXTURE_SESSION,
+					  .read_write = true,
+					  .private_allowed = true};
+	*state = fixture;
 	return 0;
 }
 
-static inline int world_teardown(void **state)
+static inline int objects_fixture_teardown(void **state)
 {
-	struct world *world = *state;
+	struct objects_fixture *fixture = *state;
 	char command[64];
 
-	world_close(world);
-	snprintf(command, sizeof(command), "rm -rf %s", world->folder);
-	free(world);
+	objects_fixture_close(fixture);
+	snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
+	free(fixture);
 	return system(command);
 }
 
