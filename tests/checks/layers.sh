@@ -13,9 +13,6 @@ rooms="include base crypto net aws aws/credentials kms kms/aws kms/local zones/m
     zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope cli"
 houses="include base crypto net aws kms zones objects mechanisms session pkcs11 envelope cli"
 
-# Includes that go up and wait for a cut: lines "source header". The list only gets shorter.
-waiting=tests/checks/upward.txt
-
 # A library's header | the rooms that include it
 libraries='
 openssl/ | crypto
@@ -72,23 +69,13 @@ awk -v rooms="$(trim "$rooms")" '
         if (!good) print $1, $2, $3
     }' "$found" >"$work/upward"
 
-is_waiting() { grep -qxF "$1" "$waiting" 2>/dev/null; }
-
 no_upward_include() {
     local bad=0 room source header
     while read -r room source header; do
         [ "$room" = "$1" ] || continue
-        is_waiting "$source $header" || { echo "$source: $1/ may not include \"$header\""; bad=1; }
+        echo "$source: $1/ may not include \"$header\""
+        bad=1
     done <"$work/upward"
-    return $bad
-}
-
-none_waits_in_vain() {
-    local bad=0 line
-    [ -e "$waiting" ] || return 0
-    while read -r line; do
-        cut -d' ' -f2- "$work/upward" | grep -qxF "$line" || { echo "$waiting: $line is no more"; bad=1; }
-    done <"$waiting"
     return $bad
 }
 
@@ -120,7 +107,7 @@ only_through() { # HEADER ROOMS: what a room has to itself, but for some others
     local bad=0 room source header
     while read -r room source header; do
         [[ $header == "$1"* && ${header%/*} == "${1%/*}" ]] || continue
-        [ "$room" = "${1%/*}" ] || is_one_of "$room" "$2" || is_waiting "$source $header" || { echo "$source includes \"$header\""; bad=1; }
+        [ "$room" = "${1%/*}" ] || is_one_of "$room" "$2" || { echo "$source includes \"$header\""; bad=1; }
     done <"$found"
     return $bad
 }
@@ -141,7 +128,6 @@ no_aws_above_the_domain() {
 for room in $rooms; do
     [ -d "$room" ] && ok "$room/ includes only downward" no_upward_include "$room"
 done
-ok "what waits for a cut is there" none_waits_in_vain
 ok "each folder with sources is a room" each_folder_is_a_room
 ok "meson.build has the rooms in the same order" meson_has_the_order
 while IFS='|' read -r header where; do
