@@ -6,12 +6,12 @@
  */
 #pragma once
 
-#include "base/buffer.h"
 #include "aws/environment.h"
-#include "net/http.h"
 #include "aws/settings.h"
-#include "net/answer.h"
 #include "aws/world.h"
+#include "base/buffer.h"
+#include "net/answer.h"
+#include "net/http.h"
 
 struct credentials {
 	struct buffer access_key_id, secret_access_key,

@@ -3,11 +3,11 @@
 /* Where a region's services are. */
 #include "aws/endpoint.h"
 
-#include <strings.h>
-
-#include "base/macros.h"
 #include "aws/arn.h"
+#include "base/macros.h"
 #include "net/answer.h"
+
+#include <strings.h>
 
 /* Partitions by the beginning of their regions' names; the first that fits. Source: partitions.json
  * of the AWS SDKs. */

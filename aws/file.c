@@ -3,17 +3,17 @@
 /* Reads one of AWS's shared files: INI in the dialect of the AWS SDKs. */
 #include "aws/file.h"
 
-#include <errno.h>
-#include <pwd.h>
-#include <stdlib.h>
-#include <strings.h>
-#include <unistd.h>
-
 #include "base/file.h"
 #include "base/ini.h"
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "net/answer.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
 
 enum { AWS_FILE_MAX = 1024 * 1024 };
 

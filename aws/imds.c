@@ -3,14 +3,14 @@
 /* EC2's instance metadata service (Amazon EC2 User Guide, "Use the Instance Metadata Service"). */
 #include "aws/imds.h"
 
+#include "aws/peer.h"
+#include "base/encode.h"
+#include "base/macros.h"
+#include "net/answer.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-
-#include "base/encode.h"
-#include "base/macros.h"
-#include "aws/peer.h"
-#include "net/answer.h"
 
 enum { TIMEOUT_S = 1, TIMEOUT_MAX_S = 60, ATTEMPTS_MAX = 10, TOKEN_MAX = 1024 };
 

@@ -3,14 +3,14 @@
 /* Requests to a service of AWS. */
 #include "aws/peer.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/macros.h"
-#include "net/proxy.h"
 #include "net/answer.h"
+#include "net/proxy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { SKEW_MS = 4 * 60 * 1000, MAX_ATTEMPTS = 3 };
 

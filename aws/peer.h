@@ -7,9 +7,9 @@
 #include "aws/arn.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
-#include "net/retry.h"
 #include "aws/sigv4.h"
 #include "aws/status.h"
+#include "net/retry.h"
 
 struct peer {
 	enum aws_service service;

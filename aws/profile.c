@@ -3,8 +3,8 @@
 /* The profile of AWS's shared config and credentials files that is in force. */
 #include "aws/profile.h"
 
-#include "base/macros.h"
 #include "aws/file.h"
+#include "base/macros.h"
 #include "net/answer.h"
 
 static bool choose(const struct aws_settings *settings, const struct environment *environment,

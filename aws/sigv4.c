@@ -3,15 +3,15 @@
 /* AWS Signature Version 4: canonical request, string to sign, signature. */
 #include "aws/sigv4.h"
 
-#include <ctype.h>
-#include <stdlib.h>
-#include <strings.h>
-
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/digest.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <strings.h>
 
 static bool put_digest(struct buffer *out, struct bytes in)
 {

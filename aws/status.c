@@ -4,13 +4,12 @@
  * service differ on these, and throttling comes as 400. The text only tells one no from another. */
 #include "aws/status.h"
 
-#include <stdio.h>
-
-#include <jansson.h>
-
 #include "base/json.h"
 #include "base/macros.h"
 #include "net/xml.h"
+
+#include <jansson.h>
+#include <stdio.h>
 
 /* Sources: AWS KMS API Reference, "Common Errors" and the operations' lists; AWS SDKs for what is
  * retried. In the order of the alphabet within each group. */

@@ -3,14 +3,14 @@
 /* AWS STS, by its query protocol: a form is posted, XML comes back (AWS STS API Reference). */
 #include "aws/sts.h"
 
+#include "aws/peer.h"
+#include "base/macros.h"
+#include "net/answer.h"
+#include "net/form.h"
+#include "net/xml.h"
+
 #include <stdio.h>
 #include <unistd.h>
-
-#include "base/macros.h"
-#include "net/form.h"
-#include "aws/peer.h"
-#include "net/answer.h"
-#include "net/xml.h"
 
 enum { SESSION_MAX = 64, NAME_MAX_BYTES = 128 };
 

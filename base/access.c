@@ -3,6 +3,7 @@
 /* Owner, group, mode, ACL and extended attributes. The kernel shows ACLs as extended attributes,
  * and that view is all that is needed here. */
 #include "base/access.h"
+
 #include "base/buffer.h"
 #include "base/macros.h"
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The name is "folder/.cmek-" and 16 digits: derived from the file's name, or random. */
 #include "base/aside.h"
+
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/free.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Owned bytes that grow, and remember when they failed to. */
 #include "base/buffer.h"
+
 #include "base/secret.h"
 
 #include <stdarg.h>

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole reads, whole writes and folders, by system calls only. */
 #include "base/file.h"
+
 #include "base/access.h"
 #include "base/aside.h"
 #include "base/free.h"

@@ -5,6 +5,7 @@
  * value's key, so an indented key right after a header is a key, as AWS's own readers take it.
  */
 #include "base/ini.h"
+
 #include "base/buffer.h"
 #include "base/macros.h"
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A reader by recursive descent, a function for each rule of RFC 8259's grammar. */
 #include "base/json.h"
+
 #include "base/buffer.h"
 #include "base/encode.h"
 #include "base/macros.h"

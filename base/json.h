@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 #include "base/bytes.h"
+
+#include <jansson.h>
 
 /*
  * As json_loadb() with flags 0 or JSON_REJECT_DUPLICATES: an object or an array, RFC 8259 to the

@@ -4,10 +4,10 @@
  * strings from the rest. */
 #include "base/json_secret.h"
 
-#include <stdio.h>
-
 #include "base/encode.h"
 #include "base/json.h"
+
+#include <stdio.h>
 
 struct scan {
 	uint8_t *at;

@@ -3,6 +3,7 @@
 /* A lock file is never removed, and gets its permissions once, while it is still ours alone:
  * otherwise the owner of its folder could have them given to another file. */
 #include "base/lock.h"
+
 #include "base/access.h"
 #include "base/file.h"
 #include "base/macros.h"

@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include "base/buffer.h"
+
+#include <stdbool.h>
 
 enum lock_answer {
 	LOCK_OURS,

@@ -5,6 +5,7 @@
  * atomic, and a file's descriptor, once it exists, keeps its number for ever.
  */
 #include "base/log.h"
+
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/file.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which characters a name may have: two tables. */
 #include "base/name.h"
+
 #include "base/encode.h"
 #include "base/macros.h"
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One rule for every path that is given to us in writing. */
 #include "base/path.h"
+
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/ini.h"

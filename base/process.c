@@ -3,6 +3,10 @@
 /* A program run for its output. */
 #include "base/process.h"
 
+#include "base/file.h"
+#include "base/macros.h"
+#include "base/secret.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,10 +16,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/file.h"
-#include "base/macros.h"
-#include "base/secret.h"
 
 enum { SLICE_MS = 20, KILL_SLICES = 50, READ_AT_ONCE = 4096 };
 

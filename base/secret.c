@@ -6,6 +6,7 @@
  * slabs with their headers, so that a slot freed there is recognized as the parent's.
  */
 #include "base/secret.h"
+
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"

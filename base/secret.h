@@ -8,8 +8,8 @@
  */
 #pragma once
 
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { SECRET_MAX = 4096 };
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strerror() names most of them well; what to do stands in one table. */
 #include "base/system_error.h"
+
 #include "base/macros.h"
 
 #include <errno.h>

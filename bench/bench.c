@@ -7,6 +7,7 @@
  *     bench [ROUNDS]
  */
 #include "bench/bench.h"
+
 #include "base/macros.h"
 
 #include <errno.h>

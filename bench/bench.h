@@ -4,11 +4,11 @@
  * own: it knows modules by their paths and C_* functions alone. */
 #pragma once
 
+#include "include/pkcs11.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "include/pkcs11.h"
 
 enum { PEER_COUNT = 4, PEER_LIBCRYPTO = 0, PEER_OURS = 1 };
 

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens the modules: ours from the build, NSS softokn and SoftHSM2 from where they are installed,
  * each with a fresh token. */
-#include "bench/bench.h"
 #include "base/macros.h"
+#include "bench/bench.h"
 #include "include/cmek.h"
 
 #include <dlfcn.h>

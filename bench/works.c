@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The measurements, by PKCS #11 and by libcrypto with a context that is reused. */
-#include "bench/bench.h"
 #include "base/macros.h"
+#include "bench/bench.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>

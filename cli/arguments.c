@@ -1,15 +1,15 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words that follow a command, by the rows of its options. */
-#include <getopt.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "base/encode.h"
 #include "base/macros.h"
 #include "cli/cli.h"
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
 
 const char *arguments_value(const struct arguments *arguments, const char *name)
 {

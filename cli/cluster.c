@@ -1,12 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek cluster …: provider, region and the root key of new databases. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static void fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE cluster)
 {

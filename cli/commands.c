@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "cli/cli.h"
-
 #include "base/macros.h"
+#include "cli/cli.h"
 
 /* The commands as a table: parsing, --help and the list of commands all read it. */
 

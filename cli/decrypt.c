@@ -2,15 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek decrypt: finds the project whose key opens the envelope, checks what the options demand,
  * then writes. */
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/envelopes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct opening {
 	const struct arguments *arguments;

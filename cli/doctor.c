@@ -2,16 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek doctor: the module's own report (CKO_CMEK_DIAGNOSTIC), project by project. A line with
  * FAILED is a fault; the exit code is 0 without one, else that of the gravest. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <jansson.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/token.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Faults that waiting does not cure come first. */
 static int graver(int a, int b)

@@ -1,12 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek encrypt; the messages for failures of envelope/, and what --json prints on success. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/macros.h"
 #include "cli/envelopes.h"
 #include "cli/print.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static const struct {
 	enum envelope_status status;

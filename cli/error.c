@@ -2,18 +2,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fails with one line on standard error. For a failed PKCS #11 call the line has the module's own
  * words or, failing those, the words of a table; and there is the exit code. */
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/name.h"
 #include "base/system_error.h"
 #include "cli/cli.h"
 #include "cli/token.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void say(const char *prefix, const char *format, va_list list)
 {

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* --help: of a command, and of all commands. */
-#include <stdio.h>
-
 #include "cli/cli.h"
+
+#include <stdio.h>
 
 struct option_words {
 	char text[64];

@@ -2,14 +2,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek inspect: what an envelope says of itself. Needs neither key nor module, and verifies
  * nothing. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/encode.h"
 #include "base/macros.h"
 #include "cli/envelopes.h"
 #include "cli/print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The plaintext's size follows from the file's size: each chunk has a tag. */
 static int64_t plaintext_size(const struct envelope_header *header, int64_t file_size)

@@ -2,15 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The administrator's tool. It does everything by PKCS #11 calls; another program can do the same
  * with include/cmek.h. */
+#include "cli/cli.h"
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#include "cli/cli.h"
-#include "include/pkcs11.h"
-#include "include/cmek.h"
 
 /* If a standard stream is closed, the next file to be opened would take its number, and a data file
  * would get the messages. A descriptor of the wrong direction keeps the number unusable. */

@@ -3,6 +3,16 @@
 
 #include "cli/output.h"
 
+#include "base/access.h"
+#include "base/aside.h"
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "base/system_error.h"
+#include "cli/cli.h"
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,16 +21,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/access.h"
-#include "base/aside.h"
-#include "base/file.h"
-#include "base/free.h"
-#include "base/macros.h"
-#include "base/system_error.h"
-#include "cli/cli.h"
-#include "include/pkcs11.h"
-#include "include/cmek.h"
 
 /* --- A temporary name does not outlive an interruption --------------------------------------- */
 

@@ -4,16 +4,15 @@
  * its role needs and no more. Every use of a root key carries an encryption context
  * (docs/format.md, 3), so the KMS itself keeps the zones apart: a thief of the store with the
  * rights of zone A still opens nothing of zone B. */
-#include <stdlib.h>
-#include <string.h>
-
-#include <jansson.h>
-
 #include "base/buffer.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/token.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* What a statement demands of the encryption context. */
 enum scope {

@@ -3,16 +3,16 @@
 
 #include "cli/print.h"
 
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/clock.h"
-#include "cli/cli.h"
-#include "include/pkcs11.h"
-#include "include/cmek.h"
 
 void print_row(struct printer *printer)
 {

@@ -4,11 +4,10 @@
  * as JSON. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 enum { PRINT_FIELDS_MAX = 12 };
 

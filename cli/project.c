@@ -1,16 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek project …: tokens. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/name.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "cli/token.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Checked here too, since C_InitToken takes blanks at the end for its padding. */
 static int check_name(const char *name)

@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the command in the table, parses its arguments, runs it. */
-#include <stdio.h>
-#include <string.h>
-
 #include "cli/cli.h"
 #include "cli/token.h"
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static bool is_noun(const char *word)
 {

@@ -1,17 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek store …: the store's level (docs/store.md), through the module's diagnostic object. */
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <jansson.h>
-
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "cli/token.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* What the module reports about its store; `token` is any project's. */
 struct view {

@@ -3,17 +3,17 @@
 
 #include "cli/stream.h"
 
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/macros.h"
-#include "cli/cli.h"
 
 /* --- Progress -------------------------------------------------------------------------------- */
 

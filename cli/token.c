@@ -3,15 +3,15 @@
 
 #include "cli/token.h"
 
-#include <dlfcn.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/path.h"
 #include "cli/cli.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 /* --- Loading --------------------------------------------------------------------------------- */
 

@@ -4,11 +4,11 @@
  * attributes, and errors in words for people. */
 #pragma once
 
-#include <jansson.h>
-
 #include "base/buffer.h"
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
+
+#include <jansson.h>
 
 enum { TOKEN_LABEL_SIZE = 32 + 1 }; /* with a NUL */
 

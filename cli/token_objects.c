@@ -1,13 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The objects of a project, as the commands find and read them. */
-#include "cli/token.h"
-
-#include <stdlib.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/token.h"
+
+#include <stdlib.h>
 
 const struct object_kind_row kind_key = {"root key", CKO_SECRET_KEY, CKA_CMEK_KMS_KEY};
 const struct object_kind_row kind_cluster = {"cluster", CKO_CMEK_CLUSTER, CKA_CMEK_REGION};

@@ -2,17 +2,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek tree: projects, root keys with their states, clusters and databases as a picture, or as
  * nested JSON. */
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <jansson.h>
-
 #include "base/clock.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* How long the states of root keys are asked for; a call under way is waited for. */
 enum { ASKING_MS = 10000 };

@@ -3,6 +3,7 @@
 /* AES contexts over a provider's functions: keyed once, then restarted for each message by its IV
  * alone. */
 #include "crypto/aes.h"
+
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/internal.h"

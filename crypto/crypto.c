@@ -4,6 +4,7 @@
  * (or a thread re-entered while OpenSSL loads the host's configuration) each make a context, and
  * the first one stays. */
 #include "crypto/crypto.h"
+
 #include "base/cancel.h"
 #include "base/log.h"
 #include "base/macros.h"

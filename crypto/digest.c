@@ -3,6 +3,7 @@
 /* Digests over EVP; HMAC and the key derivations over digests, since OpenSSL 3.0 takes five times
  * as long to set up its MAC and KDF objects as to run them. */
 #include "crypto/digest.h"
+
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/internal.h"

@@ -3,11 +3,10 @@
 /* Being a guest in a host that uses OpenSSL itself. */
 #include "crypto/guest.h"
 
-#include <stdio.h>
-
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 
 static void copy(char *to, size_t size, const char *from)
 {

@@ -9,11 +9,11 @@
  */
 #pragma once
 
-#include <openssl/core_dispatch.h>
-#include <openssl/evp.h>
-
 #include "crypto/aes.h"
 #include "crypto/digest.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/evp.h>
 
 enum { AES_KEY_SIZE_COUNT = 3 }; /* 16, 24, 32 bytes */
 

@@ -3,13 +3,13 @@
 
 #include "envelope/envelope.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/secret.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* The steps in the order of docs/format.md, 5.4, and the loops over the chunks. Only the end of the
  * stream shows which chunk is the last, so both loops read one chunk ahead. */

@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include <sys/types.h>
-
 #include "envelope/payload.h"
+
+#include <sys/types.h>
 
 /* Where data comes from and goes to. */
 struct envelope_io {

@@ -1,12 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding a zone and a root key on a token. */
+#include "base/encode.h"
+#include "base/macros.h"
 #include "envelope/keys.h"
 
 #include <stdio.h>
-
-#include "base/encode.h"
-#include "base/macros.h"
 
 static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
 static CK_BBOOL yes = CK_TRUE;

@@ -3,10 +3,10 @@
 
 #include "envelope/header.h"
 
-#include <stdio.h>
-
 #include "base/macros.h"
 #include "base/reader.h"
+
+#include <stdio.h>
 
 /* Layout: docs/format.md section 5.1 and 5.2. Nothing here is secret, and nothing is trusted: every
  * length is checked. */

@@ -3,9 +3,9 @@
 
 #include "envelope/keys.h"
 
-#include <stdio.h>
-
 #include "base/macros.h"
+
+#include <stdio.h>
 
 /* Every function here is a short list of PKCS #11 calls; templates are tables. The derivations are
  * in docs/format.md, 5.1. */

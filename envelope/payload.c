@@ -3,9 +3,9 @@
 
 #include "envelope/payload.h"
 
-#include <stdio.h>
-
 #include "base/macros.h"
+
+#include <stdio.h>
 
 enum { NONCE = 12 };
 

@@ -1,20 +1,19 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The set of clients of a process: one per provider and region, made when first needed and kept. */
-#include "kms/kms.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/free.h"
 #include "base/macros.h"
 #include "kms/allowed.h"
+#include "kms/kms.h"
 #include "kms/provider.h"
 #include "kms/replica.h"
-#include "net/answer.h"
 #include "kms/route.h"
 #include "kms/settings.h"
 #include "kms/silence.h"
+#include "net/answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 struct entry {
 	struct entry *next;

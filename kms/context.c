@@ -3,12 +3,12 @@
 /* What every provider checks before it works: sizes, key names, encryption context. */
 #include "kms/context.h"
 
-#include <stdlib.h>
-
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "net/answer.h"
+
+#include <stdlib.h>
 
 enum kms_status check_plaintext(struct bytes plaintext, struct kms_report *report)
 {

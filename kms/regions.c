@@ -3,11 +3,11 @@
 /* The memory of regions and of multi-Region keys. */
 #include "kms/regions.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/free.h"
 #include "base/macros.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 struct region {
 	char name[KMS_REGION_MAX + 1];

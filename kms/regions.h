@@ -8,10 +8,10 @@
  */
 #pragma once
 
-#include <pthread.h>
-
 #include "base/map.h"
 #include "kms/kms.h"
+
+#include <pthread.h>
 
 /* How long a region that did not answer is asked after all others; then one caller tries it again.
  */

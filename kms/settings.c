@@ -3,9 +3,9 @@
 /* The settings of kms.h as the clients keep them. */
 #include "kms/settings.h"
 
-#include <stdlib.h>
-
 #include "base/macros.h"
+
+#include <stdlib.h>
 
 static const size_t texts[] = {
 	offsetof(struct kms_settings, profile),

@@ -3,15 +3,14 @@
 /* What is remembered about endpoints and keys that do not answer. */
 #include "kms/silence.h"
 
+#include "aws/status.h"
+#include "base/free.h"
+#include "base/macros.h"
 #include "kms/provider.h"
+#include "net/retry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "base/free.h"
-#include "base/macros.h"
-#include "net/retry.h"
-#include "aws/status.h"
 
 enum { DOUBLINGS_MAX = 8 };
 

@@ -15,10 +15,10 @@
  */
 #pragma once
 
-#include <pthread.h>
-
 #include "base/map.h"
 #include "kms/kms.h"
+
+#include <pthread.h>
 
 enum {
 	SILENCE_FIRST_MS = 500,

@@ -2,9 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-GCM as operations. Decrypting in parts keeps the ciphertext back until the tag is known to be
  * good: no plaintext leaves the module that was not verified. */
-#include "mechanisms/cipher.h"
-
 #include "base/log.h"
+#include "mechanisms/cipher.h"
 #include "objects/chunk.h"
 
 /* --- Parameters */

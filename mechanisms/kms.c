@@ -3,14 +3,13 @@
 /* C_Encrypt and C_Decrypt by a root key: the KMS does it, for purpose "data" and at most 4096
  * bytes. The result is kept for a caller whose buffer was too small, so that the KMS is asked once.
  */
-#include "mechanisms/operation.h"
-
-#include <jansson.h>
-
 #include "base/json.h"
 #include "base/log.h"
+#include "mechanisms/operation.h"
 #include "objects/error.h"
 #include "zones/domain/root_key.h"
+
+#include <jansson.h>
 
 /* --- The parameter */
 

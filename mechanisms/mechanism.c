@@ -4,15 +4,15 @@
  * for AES and HKDF, bits for generic secrets. */
 #include "mechanisms/mechanism.h"
 
-#include <stdatomic.h>
-#include <stdio.h>
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/aes.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "objects/object.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
 
 enum {
 	CRYPT = CKF_ENCRYPT | CKF_DECRYPT,

@@ -6,8 +6,8 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
 #include "zones/ezk/ezk.h"
 
 enum operation_kind {

@@ -9,8 +9,8 @@
 #include "base/buffer.h"
 #include "base/macros.h"
 #include "crypto/digest.h"
-#include "mechanisms/ready_key.h"
 #include "mechanisms/parameters.h"
+#include "mechanisms/ready_key.h"
 
 enum step {
 	STEP_ONCE, /* C_Encrypt */

@@ -4,10 +4,10 @@
  * mechanisms. */
 #include "mechanisms/parameters.h"
 
-#include <jansson.h>
-
 #include "base/log.h"
 #include "base/macros.h"
+
+#include <jansson.h>
 
 enum { WRAP_TAG_MIN = 12 };
 

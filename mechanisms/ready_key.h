@@ -9,8 +9,8 @@
 #pragma once
 
 #include "crypto/aes.h"
-#include "objects/error.h"
 #include "mechanisms/mechanism.h"
+#include "objects/error.h"
 #include "objects/object.h"
 
 enum key_use { KEY_ENCRYPT, KEY_DECRYPT, KEY_WRAP, KEY_UNWRAP, KEY_DERIVE, KEY_USE_COUNT };

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "base/macros.h"
-#include "mechanisms/ready_key.h"
 #include "mechanisms/parameters.h"
+#include "mechanisms/ready_key.h"
 
 /* What wrapping adds at most: CKM_CMEK_DEK_WRAP. */
 enum { WRAP_OVERHEAD_MAX = DEK_WRAP_OVERHEAD };

@@ -3,10 +3,10 @@
 /* The texts of the statuses, which of them are a no, and how a failure is reported. */
 #include "net/answer.h"
 
+#include "base/log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-
-#include "base/log.h"
 
 static const struct {
 	const char *text;

@@ -4,20 +4,19 @@
  * HTTP by libcurl. Each request sets all its options anew on a handle from the pool, which brings
  * nothing along but its connections.
  */
-#include "net/http.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "net/failure.h"
 #include "net/guest.h"
+#include "net/http.h"
 #include "net/names.h"
 #include "net/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct http_curl {
 	struct http http;

@@ -3,13 +3,13 @@
 /* Turns libcurl's report that there is no answer into our result, and into words for people. */
 #include "net/failure.h"
 
+#include "base/file.h"
+#include "base/macros.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#include "base/file.h"
-#include "base/macros.h"
 
 static const char unknown_ca[] =
 	"nobody who is trusted here vouches for its certificate: if it is the right server, name a "

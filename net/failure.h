@@ -3,9 +3,9 @@
 /* Turns libcurl's report that there is no answer into a result and a message. */
 #pragma once
 
-#include <curl/curl.h>
-
 #include "net/http.h"
+
+#include <curl/curl.h>
 
 /* The result of a request that has just been performed. Without an answer answer->error, which may
  * hold libcurl's own words, says what happened to which host, by which proxy (never with its

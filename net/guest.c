@@ -3,13 +3,13 @@
 /* Calling a library that was not made for guests. */
 #include "net/guest.h"
 
+#include "base/macros.h"
+#include "crypto/crypto.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "base/macros.h"
-#include "crypto/crypto.h"
 
 static const int left_open[] = {
 	SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP, SIGABRT, SIGSYS, /* faults */

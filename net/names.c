@@ -3,14 +3,14 @@
 /* Names of hosts, looked up in the calling thread. */
 #include "net/names.h"
 
+#include "base/macros.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#include "base/macros.h"
 
 void http_names_clear(struct http_names *names)
 {

@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include <curl/curl.h>
-
 #include "net/http.h"
+
+#include <curl/curl.h>
 
 /* What libcurl would look up for a request if it had to connect. */
 struct http_names {

@@ -3,12 +3,12 @@
 /* Idle libcurl handles. */
 #include "net/pool.h"
 
+#include "base/free.h"
+#include "base/macros.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/free.h"
-#include "base/macros.h"
 
 void pool_init(struct http_pool *pool, size_t max)
 {

@@ -7,10 +7,9 @@
  */
 #pragma once
 
+#include <curl/curl.h>
 #include <pthread.h>
 #include <stdint.h>
-
-#include <curl/curl.h>
 
 enum { POOL_MAX = 64, POOL_IDLE_MS = 50 * 1000, POOL_SERVER_MAX = 127 };
 

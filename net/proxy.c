@@ -4,10 +4,10 @@
  * release to release, and which would read the environment while the host may be changing it. */
 #include "net/proxy.h"
 
+#include "base/encode.h"
+
 #include <arpa/inet.h>
 #include <strings.h>
-
-#include "base/encode.h"
 
 enum { HOST_MAX = 255, PORT_MAX = 5 };
 

@@ -3,11 +3,11 @@
 /* When a call is tried again. */
 #include "net/retry.h"
 
+#include "crypto/crypto.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <time.h>
-
-#include "crypto/crypto.h"
 
 enum { BACKOFF_MAX_MS = 20000, HINT_MAX_MS = 5000 };
 

@@ -3,9 +3,9 @@
 /* Picks the text of an element out of XML. */
 #include "net/xml.h"
 
-#include <stdio.h>
-
 #include "base/macros.h"
+
+#include <stdio.h>
 
 static const struct {
 	const char *name;

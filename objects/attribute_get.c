@@ -1,10 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How C_GetAttributeValue, C_GetObjectSize and C_FindObjects use the attribute table. */
-#include "objects/attribute.h"
-
 #include "base/macros.h"
 #include "base/secret.h"
+#include "objects/attribute.h"
 #include "objects/error.h"
 #include "objects/report.h"
 #include "objects/value.h"

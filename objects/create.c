@@ -1,11 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_CreateObject and C_CopyObject. */
-#include "objects/edit.h"
-
-#include "base/log.h"
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
+#include "objects/edit.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
 #include "objects/value.h"

@@ -4,11 +4,11 @@
  * stays with the thread until the session takes it for C_GetSessionInfo (ulDeviceError). */
 #pragma once
 
-#include "include/pkcs11.h"
-#include <stdatomic.h>
-
 #include "include/cmek.h"
+#include "include/pkcs11.h"
 #include "zones/model/status.h"
+
+#include <stdatomic.h>
 
 /* What the function was doing decides which of the standard's return values fits. */
 enum error_place {

@@ -8,13 +8,13 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "base/buffer.h"
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
+
+#include <stdatomic.h>
 
 enum object_kind {
 	OBJECT_ROOT_KEY,

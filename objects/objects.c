@@ -1,14 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of a process's objects: those that sessions made, and views of the store's entries. */
-#include "objects/objects_private.h"
-
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "objects/error.h"
 #include "objects/links.h"
+#include "objects/objects_private.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/zones.h"
 

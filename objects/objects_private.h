@@ -3,11 +3,11 @@
 /* What the files of this folder share about the objects of a process. */
 #pragma once
 
-#include <pthread.h>
-
 #include "base/map.h"
 #include "objects/object.h"
 #include "objects/report.h"
+
+#include <pthread.h>
 
 struct objects {
 	struct zones *zones;

@@ -2,14 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_FindObjects: the store's index answers for label, id, unique id and class; the rest is compared
  * by the rows of the attribute table. */
-#include "objects/objects_private.h"
-
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "objects/attribute.h"
 #include "objects/error.h"
 #include "objects/links.h"
+#include "objects/objects_private.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/zones.h"
 

@@ -1,13 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Objects that go to the store, and token keys that come back from it. */
-#include "objects/objects_private.h"
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/error.h"
 #include "objects/extra.h"
+#include "objects/objects_private.h"
 #include "objects/template.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"

@@ -1,12 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The secret key that a template makes: the defaults of the standard and ours. */
-#include "objects/template.h"
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/error.h"
+#include "objects/template.h"
 #include "objects/value.h"
 #include "zones/model/limits.h"
 

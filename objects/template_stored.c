@@ -1,11 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CKA_WRAP_TEMPLATE and CKA_UNWRAP_TEMPLATE: templates that a key keeps. */
-#include "objects/template.h"
-
 #include "base/macros.h"
 #include "base/reader.h"
 #include "objects/attribute.h"
+#include "objects/template.h"
 
 static bool is_number(const struct attribute *row)
 {

@@ -12,9 +12,9 @@
  */
 #pragma once
 
-#include <pthread.h>
-
 #include "objects/object.h"
+
+#include <pthread.h>
 
 struct stamp {
 	atomic_uint references;

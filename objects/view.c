@@ -2,11 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries of the store seen as objects: the fields that each kind always has, and the defaults of
  * those that its maker may choose. */
-#include "objects/objects_private.h"
-
 #include "base/macros.h"
-
 #include "objects/extra.h"
+#include "objects/objects_private.h"
 #include "objects/zone_limits.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/zones.h"

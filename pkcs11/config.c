@@ -3,7 +3,6 @@
 /* The settings as one table, and the reading of one file. Where files are looked for is in
  * config_find.c. */
 #include "pkcs11/config.h"
-#include "pkcs11/providers.h"
 
 #include "base/encode.h"
 #include "base/ini.h"
@@ -11,6 +10,7 @@
 #include "base/macros.h"
 #include "base/path.h"
 #include "kms/kms.h"
+#include "pkcs11/providers.h"
 #include "zones/domain/zones.h"
 
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
 
 struct config {
 	char *file; /* where it was read; NULL: there was none */

@@ -1,14 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where the configuration is looked for, pReserved, and where the store lies by default. */
-#include "pkcs11/config.h"
-
 #include "base/file.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/path.h"
 #include "base/system_error.h"
+#include "pkcs11/config.h"
 
 #include <errno.h>
 #include <stdlib.h>

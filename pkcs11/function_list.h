@@ -4,8 +4,8 @@
  * standard's pointers to them are not; nobody writes to the tables. */
 #pragma once
 
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
 
 extern CK_FUNCTION_LIST function_list_2_40;
 extern struct CMEK_FUNCTIONS function_list_cmek;

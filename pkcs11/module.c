@@ -7,7 +7,6 @@
  * module, which the inner call then initializes or refuses.
  */
 #include "pkcs11/module.h"
-#include "pkcs11/providers.h"
 
 #include "base/cancel.h"
 #include "base/file.h"
@@ -18,11 +17,12 @@
 #include "base/secret.h"
 #include "base/system_error.h"
 #include "crypto/crypto.h"
+#include "mechanisms/mechanism.h"
 #include "objects/error.h"
 #include "objects/extra.h"
-#include "mechanisms/mechanism.h"
 #include "objects/refusal.h"
 #include "objects/report.h"
+#include "pkcs11/providers.h"
 #include "session/ready_keys.h"
 #include "session/session.h"
 #include "zones/domain/zones.h"

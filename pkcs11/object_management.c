@@ -5,8 +5,8 @@
 #include "objects/edit.h"
 #include "objects/refusal.h"
 #include "session/find.h"
-#include "session/ready_keys.h"
 #include "session/output.h"
+#include "session/ready_keys.h"
 #include "session/session.h"
 
 static struct editor editor_of(const struct session *session)

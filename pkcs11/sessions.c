@@ -1,10 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PKCS #11, "Session management functions". */
-#include "session/session.h"
-
 #include "objects/refusal.h"
 #include "session/output.h"
+#include "session/session.h"
 
 CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
 		    CK_SESSION_HANDLE *ret_session)

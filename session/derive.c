@@ -2,10 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_DeriveKey: HKDF over a data key. What is derived belongs to the zone of its base key, and of
  * its salt if that is a key. */
-#include "session/keys.h"
-
 #include "mechanisms/hkdf.h"
 #include "objects/chunk.h"
+#include "session/keys.h"
 #include "session/output.h"
 #include "session/state.h"
 

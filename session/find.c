@@ -3,10 +3,10 @@
 /* A search; see the header. */
 #include "session/find.h"
 
-#include <stdlib.h>
-
 #include "session/output.h"
 #include "session/state.h"
+
+#include <stdlib.h>
 
 void search_clear(struct search *search)
 {

@@ -1,11 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_GenerateKey: what the template asks for decides whether a zone or a data key is made. */
-#include "session/keys.h"
-
 #include "base/log.h"
 #include "mechanisms/generate.h"
 #include "mechanisms/parameters.h"
+#include "session/keys.h"
 #include "session/output.h"
 #include "session/state.h"
 

@@ -5,13 +5,12 @@
  * in the session alone, which is how an envelope opens on a host that knows nothing but the KMS.
  * Any other bytes are a KMS blob of 32 bytes under purpose=import, which becomes a new zone.
  */
-#include "session/keys.h"
-
 #include "base/log.h"
+#include "mechanisms/parameters.h"
 #include "objects/error.h"
 #include "objects/zone_limits.h"
+#include "session/keys.h"
 #include "session/ready_keys.h"
-#include "mechanisms/parameters.h"
 #include "session/state.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"

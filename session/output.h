@@ -4,9 +4,9 @@
  * are read and written as bytes. */
 #pragma once
 
-#include <string.h>
-
 #include "include/pkcs11.h"
+
+#include <string.h>
 
 static inline CK_ULONG get_ulong(const CK_ULONG *from)
 {

@@ -3,7 +3,6 @@
 /* How keys made ready are let go, so that none outlives what allows it: by the session that has
  * them, and of idle sessions by any other. */
 #include "session/ready_keys.h"
-
 #include "session/ready_keys_private.h"
 #include "session/state.h"
 #include "session/table.h"

@@ -5,8 +5,6 @@
  */
 #include "session/session.h"
 
-#include <stdlib.h>
-
 #include "base/fork.h"
 #include "base/free.h"
 #include "objects/error.h"
@@ -15,6 +13,8 @@
 #include "session/table.h"
 #include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
+
+#include <stdlib.h>
 
 /* --- Opening */
 

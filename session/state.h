@@ -3,9 +3,9 @@
 /* What a session holds; for the files of this folder only. */
 #pragma once
 
+#include "mechanisms/operation.h"
 #include "session/find.h"
 #include "session/ready_keys.h"
-#include "mechanisms/operation.h"
 #include "session/session.h"
 
 struct place;

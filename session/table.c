@@ -3,11 +3,11 @@
 /* The table of sessions; see the header. */
 #include "session/table.h"
 
-#include <stdlib.h>
-
 #include "base/fork.h"
 #include "base/free.h"
 #include "session/ready_keys.h"
+
+#include <stdlib.h>
 
 enum {
 	INDEX_BITS = 20, /* a million sessions at once */

@@ -9,10 +9,10 @@
  */
 #pragma once
 
+#include "session/session.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
-
-#include "session/session.h"
 
 struct place {
 	pthread_mutex_t lock;		  /* the session's: held while it is borrowed */

@@ -1,15 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_UnwrapKey of a data key, by an EZK or by another data key. Of zones: import.c. */
-#include "session/keys.h"
-
 #include "base/log.h"
 #include "base/secret.h"
+#include "mechanisms/wrapping.h"
 #include "objects/error.h"
 #include "objects/zone_limits.h"
+#include "session/keys.h"
 #include "session/output.h"
 #include "session/state.h"
-#include "mechanisms/wrapping.h"
 
 /* What comes out of a zone is the zone's; what comes out of a key belongs where that key does,
  * also if that is only said later. */

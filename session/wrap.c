@@ -1,17 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_WrapKey: a data key by an EZK or by another data key, and a zone by its root key. */
-#include "session/keys.h"
-
-#include <assert.h>
-
 #include "base/log.h"
 #include "base/secret.h"
+#include "mechanisms/wrapping.h"
 #include "objects/error.h"
+#include "session/keys.h"
 #include "session/output.h"
 #include "session/state.h"
-#include "mechanisms/wrapping.h"
 #include "zones/domain/zone.h"
+
+#include <assert.h>
 
 /* The two-call rule, for something that is no operation. True: answered. */
 static bool answer_len(CK_BYTE *out, CK_ULONG *out_len, size_t needed, CK_RV *ret_rv)

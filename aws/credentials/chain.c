@@ -2,16 +2,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order of the sources; the credentials that are kept, and when new ones are fetched. */
 #include "aws/credentials/chain.h"
+
 #include "aws/credentials/sources.h"
-
-#include <stdlib.h>
-#include <time.h>
-
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "net/answer.h"
 #include "net/retry.h"
+
+#include <stdlib.h>
+#include <time.h>
 
 /* The order of most AWS SDKs and of the SDK reference. */
 const struct credentials_source *const credentials_order[] = {

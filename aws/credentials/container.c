@@ -5,17 +5,16 @@
  * Pod Identity and others by AWS_CONTAINER_CREDENTIALS_FULL_URI (AWS SDKs and Tools Reference
  * Guide, "Container credential provider").
  */
+#include "aws/credentials/json.h"
 #include "aws/credentials/sources.h"
-
-#include <errno.h>
-
+#include "aws/peer.h"
 #include "base/file.h"
+#include "base/json_secret.h"
 #include "base/macros.h"
 #include "base/system_error.h"
-#include "aws/credentials/json.h"
-#include "base/json_secret.h"
-#include "aws/peer.h"
 #include "net/answer.h"
+
+#include <errno.h>
 
 enum { TIMEOUT_MS = 2000, ATTEMPTS = 3, TOKEN_MAX = 16 * 1024 };
 

@@ -3,9 +3,8 @@
 /* Credentials from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. Ignored when the
  * configuration names a profile, since that names an identity. */
 #include "aws/credentials/sources.h"
-
-#include "base/macros.h"
 #include "aws/profile.h"
+#include "base/macros.h"
 #include "net/answer.h"
 
 static enum kms_status take_expiration(const char *text, struct kms_report *report,

@@ -5,17 +5,16 @@
  * machine either is an instance, or has none. Its credentials may be used past their end while it
  * gives no newer ones ("static stability"): the KMS refuses them if it objects.
  */
+#include "aws/credentials/json.h"
 #include "aws/credentials/sources.h"
+#include "aws/imds.h"
+#include "aws/peer.h"
+#include "base/json_secret.h"
+#include "base/macros.h"
+#include "net/answer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "base/macros.h"
-#include "aws/credentials/json.h"
-#include "aws/imds.h"
-#include "base/json_secret.h"
-#include "aws/peer.h"
-#include "net/answer.h"
 
 static const char who[] = "EC2's metadata service";
 

@@ -3,8 +3,8 @@
 /* Credentials as JSON. */
 #include "aws/credentials/json.h"
 
-#include "base/macros.h"
 #include "base/json_secret.h"
+#include "base/macros.h"
 
 static const char none[] = "no credentials";
 

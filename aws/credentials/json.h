@@ -3,9 +3,9 @@
 /* Credentials as JSON: the forms in which metadata services, processes and SSO give them. */
 #pragma once
 
-#include <jansson.h>
-
 #include "aws/credentials.h"
+
+#include <jansson.h>
 
 struct credentials_form {
 	const char *object; /* the member that holds them; NULL: the top */

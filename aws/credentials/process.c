@@ -2,16 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials that a program prints (AWS SDKs and Tools Reference Guide, "Process credential
  * provider"). */
+#include "aws/credentials/json.h"
 #include "aws/credentials/sources.h"
+#include "base/json_secret.h"
+#include "base/macros.h"
+#include "base/process.h"
+#include "net/answer.h"
 
 #include <errno.h>
 #include <sys/auxv.h>
-
-#include "base/macros.h"
-#include "aws/credentials/json.h"
-#include "base/json_secret.h"
-#include "base/process.h"
-#include "net/answer.h"
 
 enum { TIME_MAX_MS = 60 * 1000, OUTPUT_MAX = 8 * 1024 };
 

@@ -6,12 +6,11 @@
  * refused by name: using some other identity in its place would be worse than none.
  */
 #include "aws/credentials/sources.h"
-
+#include "aws/profile.h"
+#include "aws/sts.h"
 #include "base/encode.h"
 #include "base/macros.h"
-#include "aws/profile.h"
 #include "net/answer.h"
-#include "aws/sts.h"
 
 enum { CHAIN_MAX = 16, DURATION_MIN_S = 900, DURATION_MAX_S = 43200 };
 

@@ -2,18 +2,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials of a role by IAM Identity Center (AWS SDKs and Tools Reference Guide, "IAM Identity
  * Center credential provider"): a profile's sso_session, or the older form within the profile. */
-#include "aws/credentials/sources.h"
-
-#include <stdio.h>
-
-#include "base/macros.h"
 #include "aws/credentials/json.h"
-#include "net/form.h"
-#include "base/json_secret.h"
+#include "aws/credentials/sources.h"
+#include "aws/credentials/sso_token.h"
 #include "aws/peer.h"
 #include "aws/profile.h"
+#include "base/json_secret.h"
+#include "base/macros.h"
 #include "net/answer.h"
-#include "aws/credentials/sso_token.h"
+#include "net/form.h"
+
+#include <stdio.h>
 
 static const struct credentials_form form = {
 	.object = "roleCredentials",

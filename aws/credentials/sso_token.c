@@ -3,23 +3,22 @@
 /* The token of a sign-in at IAM Identity Center: its file, and CreateToken of sso-oidc. */
 #include "aws/credentials/sso_token.h"
 
-#include <errno.h>
-#include <stdio.h>
-
-#include <jansson.h>
-
+#include "aws/credentials/json.h"
+#include "aws/file.h"
+#include "aws/peer.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/json_secret.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "crypto/digest.h"
-#include "aws/file.h"
-#include "aws/credentials/json.h"
-#include "base/json_secret.h"
-#include "aws/peer.h"
 #include "net/answer.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
 
 enum { FILE_MAX = 64 * 1024, EARLY_MS = 15 * 60 * 1000, SHA1_SIZE = 20 };
 

@@ -4,14 +4,13 @@
  * AWS_WEB_IDENTITY_TOKEN_FILE, as EKS sets them for service accounts. The file is read for each
  * request, since it is replaced before it runs out. */
 #include "aws/credentials/sources.h"
-
-#include <errno.h>
-
+#include "aws/sts.h"
 #include "base/file.h"
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "net/answer.h"
-#include "aws/sts.h"
+
+#include <errno.h>
 
 enum { TOKEN_MAX = 64 * 1024 };
 

@@ -6,13 +6,13 @@
  */
 #include "kms/aws/aws.h"
 
+#include "base/json_secret.h"
 #include "base/macros.h"
 #include "kms/aws/body.h"
 #include "kms/aws/names.h"
-#include "kms/context.h"
-#include "base/json_secret.h"
-#include "net/answer.h"
 #include "kms/aws/request.h"
+#include "kms/context.h"
+#include "net/answer.h"
 
 enum { DATA_KEY = 32 };
 

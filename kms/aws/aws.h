@@ -3,8 +3,8 @@
 /* AWS KMS as a client of kms.h. */
 #pragma once
 
-#include "kms/kms.h"
 #include "aws/world.h"
+#include "kms/kms.h"
 
 /* What the aws clients of all regions share: environment, credentials, connections. */
 struct aws;

@@ -3,10 +3,10 @@
 /* Bodies of KMS requests and answers. */
 #include "kms/aws/body.h"
 
-#include "base/encode.h"
-#include "base/macros.h"
-#include "base/json_secret.h"
 #include "aws/arn.h"
+#include "base/encode.h"
+#include "base/json_secret.h"
+#include "base/macros.h"
 
 void body_begin(struct buffer *body)
 {

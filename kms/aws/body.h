@@ -3,9 +3,9 @@
 /* Bodies of KMS requests and answers: JSON written into wiped buffers, and members read back. */
 #pragma once
 
-#include <jansson.h>
-
 #include "kms/kms.h"
+
+#include <jansson.h>
 
 /* A request's body: members one after another between body_begin and body_end. */
 void body_begin(struct buffer *body);

@@ -3,14 +3,14 @@
 /* The life of aws clients: what they share, where they go. */
 #include "kms/aws/client.h"
 
-#include <stdlib.h>
-
+#include "aws/arn.h"
+#include "aws/imds.h"
+#include "aws/sts.h"
 #include "base/free.h"
 #include "base/macros.h"
-#include "aws/imds.h"
-#include "aws/arn.h"
 #include "net/answer.h"
-#include "aws/sts.h"
+
+#include <stdlib.h>
 
 static bool reach_world(struct aws *aws, const struct aws_world *world)
 {

@@ -3,9 +3,9 @@
 /* The insides of an aws client, for the files that make it up. */
 #pragma once
 
-#include "kms/aws/aws.h"
 #include "aws/credentials/chain.h"
 #include "aws/peer.h"
+#include "kms/aws/aws.h"
 
 struct aws {
 	struct aws_settings settings; /* texts are borrowed */

@@ -3,15 +3,15 @@
 /* One call of the KMS API. */
 #include "kms/aws/request.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "base/encode.h"
 #include "base/json.h"
+#include "base/json_secret.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "base/json_secret.h"
 #include "net/answer.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static const char content_type[] = "application/x-amz-json-1.1";
 

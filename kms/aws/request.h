@@ -3,9 +3,9 @@
 /* One call of the KMS API: signed, sent, retried, and its answer read. */
 #pragma once
 
-#include <jansson.h>
-
 #include "kms/aws/client.h"
+
+#include <jansson.h>
 
 struct aws_call {
 	const char *operation; /* "Decrypt" */

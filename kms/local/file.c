@@ -3,9 +3,6 @@
 /* The file of local keys: read again only when it has changed, written as a whole under a lock. */
 #include "kms/local/file.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "base/file.h"
 #include "base/free.h"
 #include "base/lock.h"
@@ -13,6 +10,9 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "net/answer.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 bool local_file_init(struct local_file *file, const char *path)
 {

@@ -6,9 +6,9 @@
  */
 #pragma once
 
-#include <sys/stat.h>
-
 #include "kms/local/keys.h"
+
+#include <sys/stat.h>
 
 struct local_file {
 	char *path; /* owned */

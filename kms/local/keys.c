@@ -3,14 +3,14 @@
 /* The keys of the embedded KMS in memory. */
 #include "kms/local/keys.h"
 
-#include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "aws/arn.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
-#include "aws/arn.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static const char arn_prefix[] = "arn:local:kms:local::key/";
 

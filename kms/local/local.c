@@ -6,9 +6,7 @@
  */
 #include "kms/local/local.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "aws/arn.h"
 #include "base/free.h"
 #include "base/lock.h"
 #include "base/macros.h"
@@ -17,9 +15,11 @@
 #include "kms/context.h"
 #include "kms/local/blob.h"
 #include "kms/local/file.h"
-#include "aws/arn.h"
 #include "kms/local/names.h"
 #include "net/answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { DATA_KEY = 32, DELETION_DAYS = 30 };
 

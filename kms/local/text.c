@@ -2,18 +2,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text of `local.keys`: JSON, written by hand and read without leaving copies of the secrets in
  * a parser's memory. */
+#include "aws/arn.h"
+#include "base/encode.h"
+#include "base/json.h"
+#include "base/json_secret.h"
+#include "base/macros.h"
+#include "base/secret.h"
 #include "kms/local/keys.h"
+#include "kms/local/names.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-#include "base/encode.h"
-#include "base/json.h"
-#include "base/macros.h"
-#include "base/secret.h"
-#include "base/json_secret.h"
-#include "aws/arn.h"
-#include "kms/local/names.h"
 
 static const char format_name[] = "cmek-local-keys";
 

@@ -2,10 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Preloaded by a test: how long a program ran, and how much of that was not its own time, into the
  * file that CMEK_TEST_LIFETIME names: "MS LATE". */
+#include "tests/aws/heartbeat.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tests/aws/heartbeat.h"
 
 static int64_t began_ms;
 

@@ -13,21 +13,19 @@
  * standard error, all of it. "ms" is how long it took, "late" how much of that this process was
  * kept waiting by the machine (heartbeat.h).
  */
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <jansson.h>
-
 #include "base/encode.h"
-#include "pkcs11/providers.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "kms/kms.h"
-
+#include "pkcs11/providers.h"
 #include "tests/aws/heartbeat.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { WORDS_MAX = 8, LINE_MAX_BYTES = 64 * 1024 };
 

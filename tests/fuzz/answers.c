@@ -4,19 +4,18 @@
  * Whatever comes in from AWS, from who gives credentials, and from AWS's files: the first byte
  * chooses who reads the rest. Nothing may crash; what is read has to keep its promises.
  */
-#include <stdlib.h>
-
-#include "base/ini.h"
-#include "kms/aws/body.h"
 #include "aws/credentials/json.h"
 #include "aws/endpoint.h"
-#include "base/json_secret.h"
 #include "aws/peer.h"
+#include "base/ini.h"
+#include "base/json_secret.h"
+#include "base/macros.h"
 #include "base/process.h"
+#include "kms/aws/body.h"
 #include "net/xml.h"
 #include "tests/fuzz/fuzz.h"
 
-#include "base/macros.h"
+#include <stdlib.h>
 
 /* A copy that ends in a NUL, which text readers get to see. */
 static void put_copy(struct buffer *out, struct bytes input)

@@ -6,11 +6,11 @@
  *
  *	fuzz_NAME ROUNDS [SEED-FILE…]
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "tests/fuzz/fuzz.h"
 
 enum { INPUT_MAX = 4096 };
 

@@ -3,14 +3,13 @@
 /* Any parameter for any mechanism: the first byte chooses the mechanism, the rest is the parameter.
  * Where that is a structure with pointers, its lengths come from the input and the pointers are
  * made good. */
-#include "mechanisms/parameters.h"
-
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "base/reader.h"
 #include "mechanisms/hkdf.h"
+#include "mechanisms/parameters.h"
 #include "tests/fuzz/fuzz.h"
+
+#include <stdlib.h>
 
 static uint8_t memory[4096];
 

@@ -3,14 +3,14 @@
 /* What travels with the data and is read before anybody has verified it: headers of envelopes, EZK
  * records, alone and in sets, and their limits. The first byte chooses the reader. What is taken is
  * written as it was read. */
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "envelope/header.h"
 #include "tests/fuzz/fuzz.h"
 #include "zones/model/limits.h"
 #include "zones/model/record.h"
+
+#include <stdlib.h>
 
 static void must(bool condition)
 {

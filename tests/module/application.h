@@ -4,12 +4,12 @@
  * module, a token, its zones z0, z1, … A failure ends the program. */
 #pragma once
 
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-
-#include "include/pkcs11.h"
-#include "include/cmek.h"
 
 extern CK_FUNCTION_LIST *p11;
 extern CK_SLOT_ID slot;

@@ -5,25 +5,22 @@
  * print and leave behind. The program itself, with its standard streams and signals, is tested in
  * tests/e2e/.
  */
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/token.h"
-
 #include "tests/support/unit.h" /* after it: cmocka has a macro of the name fail */
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <jansson.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <jansson.h>
-#include <sqlite3.h>
-
-#include "base/file.h"
-#include "base/free.h"
-#include "base/macros.h"
 
 enum { WORDS_MAX = 16 };
 

@@ -9,6 +9,9 @@
  * Each holds its own file's name; every second one is bound to it. The last line says how many, and
  * the longest header.
  */
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
 #include "envelope/envelope.h"
 
 #include <dirent.h>
@@ -16,10 +19,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "base/file.h"
-#include "base/free.h"
-#include "base/macros.h"
 
 static struct {
 	CK_FUNCTION_LIST *functions;

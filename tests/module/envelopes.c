@@ -4,15 +4,14 @@
  * Envelopes over the real module: made, then attacked, once where the store knows their zones and
  * once with the KMS alone. What needs no key is in tests/unit/envelope/.
  */
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
 #include "envelopes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "base/file.h"
-#include "base/free.h"
-#include "base/macros.h"
 
 enum { CHUNK = 65536, SEALED = CHUNK + ENVELOPE_TAG };
 

@@ -3,9 +3,8 @@
 /* What the tests of envelopes over the real module share. */
 #pragma once
 
-#include "harness.h"
-
 #include "envelope/envelope.h"
+#include "harness.h"
 
 /* Envelopes that the group's setup made, of two zones. */
 extern struct buffer envelope_small, envelope_big, envelope_big_too, envelope_other_zone;

@@ -4,9 +4,8 @@
  * Every bit of a header, flipped: noticed, or harmless, and this table says which. Where a slot has
  * changed its checksum is made right, as an attacker would.
  */
-#include "envelopes.h"
-
 #include "base/macros.h"
+#include "envelopes.h"
 
 enum verdict {
 	NOTICED,

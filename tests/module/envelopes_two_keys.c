@@ -6,9 +6,8 @@
  * one file to one reader and another to the next. The key commitment in the header is against that:
  * here such a message is made, shown to be one, and refused.
  */
-#include "envelopes.h"
-
 #include "base/macros.h"
+#include "envelopes.h"
 
 enum { BLOCK = 16, BLOCKS = 5, SIDE_COUNT = 2 };
 

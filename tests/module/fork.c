@@ -6,6 +6,7 @@
  * parent's.
  */
 #include "harness.h"
+#include "tests/support/allocator.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -14,8 +15,6 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/support/allocator.h"
 
 enum { CHILD_SECONDS = 300, CHILD_COUNT = 50, THREAD_COUNT = 4 };
 

@@ -12,6 +12,9 @@
  * line at the end: requests made, answers that were another's, calls that failed, children that
  * ended badly.
  */
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,9 +25,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "include/pkcs11.h"
-#include "include/cmek.h"
 
 enum {
 	THREADS_MAX = 32,

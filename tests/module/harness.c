@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Module, token and sessions of the tests; keys and templates are in harness_keys.c. */
 #include "harness.h"
-
 #include "tests/support/judged_fips.h"
 
 #include <dlfcn.h>

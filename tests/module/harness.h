@@ -8,16 +8,16 @@
  */
 #pragma once
 
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-
-#include "include/pkcs11.h"
-#include "include/cmek.h"
 
 /* The function list of the module under test; its token's slot. */
 extern CK_FUNCTION_LIST *p11;

@@ -2,10 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of the return values that tests meet. */
 #include "harness.h"
+#include "objects/rv_names.h"
 
 #include <stdio.h>
-
-#include "objects/rv_names.h"
 
 const char *rv_name(CK_RV rv)
 {

@@ -13,6 +13,8 @@
  * for a line on standard input, which says that the KMS has been asked. A thread that does not
  * answer in time ends the program.
  */
+#include "application.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,8 +23,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "application.h"
 
 enum { THREADS = 8, LIMIT_SECONDS = 60, SETTLE_US = 300000, SIGNAL_PAUSE_US = 1000 };
 

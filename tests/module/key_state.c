@@ -9,13 +9,13 @@
  * Prints CKA_CMEK_STATE as this process finds it, CKA_CMEK_KMS_STATE, CKA_CMEK_STATE after that was
  * asked, and CKA_CMEK_DELETION_DATE ("-": empty).
  */
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "include/pkcs11.h"
-#include "include/cmek.h"
 
 static CK_FUNCTION_LIST *p11;
 

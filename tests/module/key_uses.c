@@ -14,10 +14,10 @@
  *	label LABEL NEW
  *	narrow LABEL	CKA_ENCRYPT becomes FALSE, and it ends earlier
  */
+#include "application.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "application.h"
 
 static CK_SESSION_HANDLE session;
 static CK_OBJECT_HANDLE zone, other; /* a key of the session */

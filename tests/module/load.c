@@ -11,13 +11,13 @@
  * A line for each use: when it began and ended (seconds since 1970), what failed (CKR_…, 0:
  * nothing) and why (CMEK_ERROR_…).
  */
+#include "application.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "application.h"
 
 enum { ZONES_MAX = 200, THREADS_MAX = 64, PAUSE_MS = 10 };
 

@@ -13,10 +13,10 @@
  *	begin SESSION encrypt|decrypt zone|dek
  *	part|once|last SESSION encrypt|decrypt HEX|-
  */
+#include "application.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "application.h"
 
 enum { SESSIONS_MAX = 64, DATA_MAX = 4096, LINE_MAX = 3 * DATA_MAX };
 

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the groups of rules share, and the list of groups. */
 #include "rules.h"
-
 #include "tests/support/judged_fips.h"
 
 #include <stdio.h>

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mechanism parameters as programs really pass them, and how operations are cancelled. */
 #include "rules.h"
-
 #include "tests/support/judged_fips.h"
 
 static CK_BYTE nonce[12] = "twelve bytes";

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a module: start, end, what it says about itself, its slots and its token. */
 #include "same.h"
-
 #include "tests/support/judged_fips.h"
 
 static void nothing_works_before_initialize(void **state)

@@ -19,6 +19,9 @@
  *	- nothing in the log, and no reason, speaks of damage;
  *	- with memory the same call works.
  */
+#include "application.h"
+#include "shortage.h"
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -31,9 +34,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "application.h"
-#include "shortage.h"
 
 enum { OUT_MAX = 4096, ROUND_SECONDS = 60, TEXT_MAX = 600 };
 

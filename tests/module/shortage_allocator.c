@@ -8,6 +8,8 @@
  * $SHORTAGE_TOLD comes to be when one has failed. With $SHORTAGE_TRACE each failure says where it
  * is (addr2line). Pages that are mapped for memory count too: base/secret.c.
  */
+#include "shortage.h"
+
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -21,8 +23,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "shortage.h"
 
 /* glibc's own, under the names that nobody replaces. */
 void *__libc_malloc(size_t size);

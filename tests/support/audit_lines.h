@@ -3,12 +3,11 @@
 /* The lines of an audit log, for tests. */
 #pragma once
 
-#include <string.h>
-
-#include <jansson.h>
-
 #include "base/file.h"
 #include "tests/support/unit.h"
+
+#include <jansson.h>
+#include <string.h>
 
 /* As an array of objects, to be released by json_decref(). Fails the test if one is not an object,
  * or if a line is not printable ASCII. */

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "kms/aws/aws.h"
-#include "pkcs11/providers.h"
 #include "kms/settings.h"
+#include "pkcs11/providers.h"
 #include "tests/support/fake_http.h"
 
 static struct fake_http http;

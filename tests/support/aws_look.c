@@ -3,9 +3,9 @@
 /* Where credentials come from in the environment as it is now. */
 #include "tests/support/aws_look.h"
 
-#include <stdio.h>
-
 #include "tests/support/unit.h"
+
+#include <stdio.h>
 
 void aws_look_init(struct aws_look *look)
 {

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "aws/credentials/chain.h"
-
 #include "tests/support/fake_http.h"
 
 struct aws_look {

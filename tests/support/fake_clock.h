@@ -3,9 +3,9 @@
 /* Two clocks that stand still until a test moves both or one of them. */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "base/clock.h"
+
+#include <stdatomic.h>
 
 struct fake_clock {
 	struct clock clock; /* what is handed out; points back here */

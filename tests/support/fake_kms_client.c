@@ -3,6 +3,7 @@
 /* A blob is: "FAKE" | sized(ARN) | sized(canonical context) | the plaintext, each byte turned by
  * 0x5a so that a search for the plaintext does not find it. */
 #include "tests/support/fake_kms_client.h"
+
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/reader.h"

@@ -12,9 +12,9 @@
  */
 #pragma once
 
-#include <pthread.h>
-
 #include "kms/kms.h"
+
+#include <pthread.h>
 
 #define FAKE_ARN(id) "arn:aws:kms:us-west-2:111122223333:key/" id
 

@@ -3,9 +3,9 @@
 
 #include "tests/support/fake_token.h"
 
-#include <assert.h>
-
 #include "base/macros.h"
+
+#include <assert.h>
 
 /* Every function begins with `COUNTED`, so that a test can make each call fail in turn. */
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "tests/support/unit.h"
 
 #include <grp.h>
 #include <stdio.h>
@@ -13,8 +14,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/support/unit.h"
 
 static char folder[64];
 

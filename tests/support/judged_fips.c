@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
 #include <cmocka.h>
 
 enum { KEY_MIN = 14 }; /* bytes: 112 bits */

@@ -7,10 +7,10 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
-#include "include/pkcs11.h"
 #include "include/cmek.h"
+#include "include/pkcs11.h"
+
+#include <stdbool.h>
 
 /* The same functions, or in such a run those that judge. */
 CK_FUNCTION_LIST *judged(CK_FUNCTION_LIST *list);

@@ -7,10 +7,9 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "crypto/internal.h"
+#include "tests/support/unit.h"
 
 #include <openssl/provider.h>
-
-#include "tests/support/unit.h"
 
 static int lacking; /* OSSL_FUNC_CIPHER_...; 0: all of the ciphers */
 

@@ -8,13 +8,12 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/unit.h"
 #include "zones/ezk/lease.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-#include "tests/support/fake_clock.h"
-#include "tests/support/unit.h"
 
 /* Leases are renewed in the last quarter, but not in the last twentieth. */
 enum {

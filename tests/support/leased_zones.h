@@ -5,6 +5,8 @@
 
 #include "base/macros.h"
 #include "base/secret.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
@@ -12,9 +14,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 enum {
 	LEASE_SECONDS = 300,

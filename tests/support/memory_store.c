@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "tests/support/memory_store.h"
+
 #include "base/buffer.h"
 #include "base/cancel.h"
 #include "base/macros.h"

@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include <pthread.h>
-
 #include "zones/store/store.h"
+
+#include <pthread.h>
 
 enum { MEMORY_LOOK_MS = 30000, MEMORY_HASTY_MS = 1 };
 

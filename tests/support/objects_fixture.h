@@ -3,12 +3,6 @@
 /* The fixture for tests of objects/: a store and the embedded KMS in a folder of their own. */
 #pragma once
 
-#include "tests/support/unit.h"
-#include "pkcs11/providers.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/file.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -16,8 +10,13 @@
 #include "mechanisms/mechanism.h"
 #include "objects/edit.h"
 #include "objects/token.h"
+#include "pkcs11/providers.h"
 #include "tests/support/sqlite_store.h"
+#include "tests/support/unit.h"
 #include "zones/domain/zones.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { FIXTURE_SESSION = 11 };
 

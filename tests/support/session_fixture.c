@@ -2,20 +2,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The fixture for tests of sessions; see the header. */
 #include "tests/support/session_fixture.h"
-#include "pkcs11/providers.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "crypto/crypto.h"
 #include "mechanisms/mechanism.h"
+#include "pkcs11/providers.h"
 #include "session/keys.h"
 #include "tests/support/judged_fips.h"
 #include "tests/support/sqlite_store.h"
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/zones.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 struct bed bed;
 

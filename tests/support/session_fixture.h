@@ -5,8 +5,8 @@
  * session. The C_* functions work on it. */
 #pragma once
 
-#include "objects/token.h"
 #include "include/pkcs11.h"
+#include "objects/token.h"
 #include "session/session.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"

@@ -2,8 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "tests/support/store_fixture.h"
+
 #include "base/file.h"
 #include "base/macros.h"
+#include "tests/support/unit.h"
 #include "zones/model/record.h"
 
 #include <sqlite3.h>
@@ -11,8 +13,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "tests/support/unit.h"
 
 void make_test_folder(const char *name, char ret_folder[static 64])
 {

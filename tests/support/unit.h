@@ -4,6 +4,9 @@
  * with their lengths. */
 #pragma once
 
+#include "base/buffer.h"
+#include "base/encode.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,11 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <cmocka.h>
-
-#include "base/buffer.h"
-#include "base/encode.h"
 
 #define assert_bytes(actual, expected)                                                             \
 	do {                                                                                       \

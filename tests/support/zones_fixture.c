@@ -2,20 +2,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include "tests/support/zones_fixture.h"
-#include "pkcs11/providers.h"
+
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "pkcs11/providers.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/unit.h"
 #include "zones/domain/cluster.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 struct zones *zones_other(struct zones_fixture *fixture)
 {

@@ -3,8 +3,8 @@
 /* News of the store come into the index, and to the live EZKs that they are about. */
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk/ezks.h"
 #include "zones/domain/standing.h"
+#include "zones/ezk/ezks.h"
 
 static enum zone_status usable(struct zones *zones, uint64_t id)
 {

@@ -4,9 +4,9 @@
  * nobody else in any process can change the store. */
 #include "base/cancel.h"
 #include "base/macros.h"
-#include "zones/kms/audit.h"
-#include "zones/ezk/ezk.h"
 #include "zones/domain/state.h"
+#include "zones/ezk/ezk.h"
+#include "zones/kms/audit.h"
 
 #include <stdlib.h>
 

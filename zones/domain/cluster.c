@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clusters: a provider and a region, equal to those of a root key. */
 #include "zones/domain/cluster.h"
+
 #include "base/buffer.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"

@@ -4,6 +4,7 @@
  * with endpoint, credentials and identity; then each root key and zone, a line each, "ok" or what
  * is wrong with it. */
 #include "zones/domain/doctor.h"
+
 #include "base/cancel.h"
 #include "base/free.h"
 #include "base/log.h"

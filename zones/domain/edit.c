@@ -3,6 +3,7 @@
 /* Changes to what exists: names, deletion and its opposite. Each is based on what the caller knows
  * of the entry, and refused if that is not its newest state. */
 #include "zones/domain/edit.h"
+
 #include "base/macros.h"
 #include "zones/domain/new_zone.h"
 #include "zones/domain/standing.h"

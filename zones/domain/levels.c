@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store's levels as people and programs see them, and bringing it to another. */
 #include "zones/domain/levels.h"
+
 #include "base/cancel.h"
 #include "base/encode.h"
 #include "base/macros.h"
@@ -9,7 +10,6 @@
 #include "zones/kms/audit.h"
 
 #include <jansson.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A look-up holds the lock for reading, for a moment, and what it finds. */
 #include "zones/domain/lookup.h"
+
 #include "base/macros.h"
 #include "zones/domain/state.h"
 

@@ -4,9 +4,9 @@
  * Thread-safe. */
 #pragma once
 
-#include <pthread.h>
-
 #include "zones/store/store.h"
+
+#include <pthread.h>
 
 enum { MISSED_COUNT = 16, MISSED_MS = 1000 };
 

@@ -3,6 +3,7 @@
 /* Projects: made in a free slot; replaced by an empty one, which archives the old one whole; and
  * brought back from the archive. */
 #include "zones/domain/project.h"
+
 #include "base/macros.h"
 #include "zones/domain/state.h"
 #include "zones/index/rules.h"

@@ -3,6 +3,7 @@
 /* Adding root keys: named in any way, known by their canonical ARN, and taken only after they have
  * shown that they encrypt and decrypt. Their use is in root_key_use.c. */
 #include "zones/domain/root_key.h"
+
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store says against the use of a zone. */
 #include "zones/domain/standing.h"
+
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"

@@ -10,13 +10,13 @@
  */
 #pragma once
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "zones/index/index.h"
 #include "zones/domain/missed.h"
 #include "zones/domain/turn.h"
 #include "zones/domain/zones.h"
+#include "zones/index/index.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 struct pins;
 struct ezks; /* the live EZKs: zones/domain/live_ezks.c, zones/ezk/ezks.h */

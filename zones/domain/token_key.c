@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Token keys: data keys that the store keeps, wrapped by the EZK of their zone. */
 #include "zones/domain/token_key.h"
+
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/domain/lookup.h"

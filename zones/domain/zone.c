@@ -3,6 +3,7 @@
 /* Making zones. The EZK is drawn and encrypted first, outside of all locks; then one transaction
  * checks the rules once more and writes all of it, or nothing. */
 #include "zones/domain/zone.h"
+
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cluster is named by the zone's label; only "default" may be missing. */
 #include "zones/domain/zone_place.h"
+
 #include "base/macros.h"
 #include "zones/domain/cluster.h"
 #include "zones/domain/lookup.h"

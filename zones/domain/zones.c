@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of struct zones, and looking into the store. */
 #include "zones/domain/zones.h"
+
 #include "base/cancel.h"
 #include "base/log.h"
 #include "base/macros.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Live EZKs as their users see them: found, begun, derived from. */
 #include "zones/ezk/ezk.h"
+
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"

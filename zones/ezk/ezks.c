@@ -3,6 +3,7 @@
 /* The registry of live EZKs. It keeps one as long as somebody holds it, or its lease or a refusal
  * is worth remembering. */
 #include "zones/ezk/ezks.h"
+
 #include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"

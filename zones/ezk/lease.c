@@ -3,6 +3,7 @@
 /* Leases: time, and which thread asks. A yes brings time, a no ends it at once, silence changes
  * nothing but where coasting is allowed. How they end is in lease_end.c. */
 #include "zones/ezk/lease.h"
+
 #include "base/cancel.h"
 #include "base/free.h"
 #include "base/log.h"

@@ -14,12 +14,12 @@
  */
 #pragma once
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "zones/model/derive.h"
 #include "zones/ezk/lease_rules.h"
 #include "zones/ezk/lease_window.h"
+#include "zones/model/derive.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 /* The EZK and what was derived from it so far; lies in locked memory. */
 struct lease_keys {

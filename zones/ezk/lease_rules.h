@@ -6,10 +6,10 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "base/clock.h"
 #include "zones/model/limits.h"
+
+#include <stdatomic.h>
 
 /* An operation under way runs this long on its yes where lease_seconds is 0. */
 enum { OPERATION_SECONDS = 60 };

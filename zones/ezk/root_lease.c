@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is known of a root key, and its canary in flight. */
 #include "zones/ezk/root_lease.h"
+
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"

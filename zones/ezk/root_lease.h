@@ -12,10 +12,10 @@
  */
 #pragma once
 
-#include <pthread.h>
-
-#include "zones/model/entry.h"
 #include "zones/ezk/lease.h"
+#include "zones/model/entry.h"
+
+#include <pthread.h>
 
 /* By what it is known: the project's uid, then the ARN. */
 struct root_name {

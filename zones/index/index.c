@@ -3,6 +3,7 @@
 /* Filling the index. Each uid has a node; a newer entry is put into the node of the older one,
  * after all that led to the older has been taken away. */
 #include "zones/index/index.h"
+
 #include "base/free.h"
 #include "base/macros.h"
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a change is refused for, by what is there already. */
 #include "zones/index/rules.h"
+
 #include "base/macros.h"
 #include "zones/model/names.h"
 #include "zones/model/refuse.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the client, asks, and says once what came of it. */
 #include "zones/kms/ask.h"
+
 #include "base/cancel.h"
 #include "base/encode.h"
 #include "base/log.h"

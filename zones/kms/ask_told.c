@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The messages about the outcome of a call. */
 #include "zones/kms/ask_told.h"
+
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/kms/audit.h"

@@ -3,21 +3,6 @@
 /* A line is put together by jansson, so that no name can break it, and written in one go. */
 #include "zones/kms/audit.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <jansson.h>
-
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/encode.h"
@@ -29,6 +14,20 @@
 #include "base/thread.h"
 #include "crypto/crypto.h"
 #include "zones/kms/audit_who.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static char *path;	  /* written while nobody uses the module */
 static bool is_required;  /* the same */

@@ -8,11 +8,11 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
 #include "kms/kms.h"
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
+
+#include <stdbool.h>
 
 /* NULL: off (the default). Copied. Else also finds out on whose host and as which user this process
  * runs (zones/kms/audit_who.h). Not while other threads write. */

@@ -4,15 +4,15 @@
  * somebody else at any time. */
 #include "zones/kms/audit_who.h"
 
+#include "base/encode.h"
+#include "base/free.h"
+#include "base/macros.h"
+
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <unistd.h>
-
-#include "base/encode.h"
-#include "base/free.h"
-#include "base/macros.h"
 
 enum { TEXT_MAX = 255, ENTRY_SIZE = 4096, ENTRY_SIZE_MAX = 64 * 1024 };
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Canaries. What they hold is no secret: what counts is whether the KMS decrypts it. */
 #include "zones/kms/canary.h"
+
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is stored is bound to the EZK by the encryption context and by a MAC. */
 #include "zones/kms/ezk_version.h"
+
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"

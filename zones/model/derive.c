@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One label a purpose; the context is the EZK's zone and version. */
 #include "zones/model/derive.h"
+
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/digest.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making, copying and counting entries. What they mean is decided elsewhere. */
 #include "zones/model/entry.h"
+
 #include "zones/model/record.h"
 
 #include <assert.h>

@@ -7,9 +7,9 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "base/bytes.h"
+
+#include <stdatomic.h>
 
 enum entry_kind {
 	ENTRY_PROJECT,

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an entry is from its first moment on. */
 #include "zones/model/entry_make.h"
+
 #include "base/macros.h"
 #include "crypto/crypto.h"
 

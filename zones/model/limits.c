@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of limits, written and read. */
 #include "zones/model/limits.h"
+
 #include "base/encode.h"
 #include "base/macros.h"
 #include "base/reader.h"

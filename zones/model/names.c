@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A name is refused by base/name.h's reasons. */
 #include "zones/model/names.h"
+
 #include "base/encode.h"
 #include "base/macros.h"
 #include "base/name.h"

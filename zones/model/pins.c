@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pins, kept in a map by project, cluster and database. */
 #include "zones/model/pins.h"
+
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"

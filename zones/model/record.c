@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* EZK records, written and read. */
 #include "zones/model/record.h"
+
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/log.h"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The reason of a refusal is logged where the rule stands. */
 #include "zones/model/refuse.h"
+
 #include "base/log.h"
 
 #include <stdarg.h>

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The border between kms/ and zones/ as one table, and the words for what zones/ answers. */
 #include "zones/model/status.h"
+
 #include "base/macros.h"
 
 #include <assert.h>

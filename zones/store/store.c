@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every store has in common: how it is opened, and the news it brings. */
 #include "zones/store/store.h"
+
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/macros.h"

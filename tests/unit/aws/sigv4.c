@@ -2,16 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The published signing cases, stage by stage, and the cache of signing keys. */
 #include "aws/sigv4.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <jansson.h>
-
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
 #include "tests/support/unit.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum { MAX_HEADERS = 16, CASES = 38 };
 

@@ -3,19 +3,16 @@
 /* Answers of the real KMS as they were recorded (tests/vectors/kms_real_answers.json): each is read
  * by the module as it has to be. */
 #include "aws/status.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <jansson.h>
-
 #include "base/encode.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
 #include "tests/support/aws_client_fixture.h"
 #include "tests/support/aws_home.h"
 #include "tests/support/unit.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define ARN   "arn:aws:kms:us-west-2:111111111111:key/8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"
 #define MULTI "arn:aws:kms:us-west-2:111111111111:key/mrk-8b1f4f0e3c5a4b7e9d580d0f6a2a9c11"

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a file allows, handed on to another: the same, or less, and never more. */
 #include "base/access.h"
+#include "tests/support/folder_fixture.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -9,8 +10,6 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/xattr.h>
-
-#include "tests/support/folder_fixture.h"
 
 enum { OWNER = 0x01, USER = 0x02, GROUP = 0x04, MASK = 0x10, OTHER = 0x20 };
 enum { SOMEBODY = 1, NOBODY = 65534, STRANGERS = 3001 };

@@ -2,12 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file that is written aside: one name for each file, which the next one takes over. */
 #include "base/aside.h"
+#include "tests/support/folder_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
-
-#include "tests/support/folder_fixture.h"
 
 /* What a killed process has left: its locks are gone with it. */
 static void leave(const char *path, char **ret_name)

@@ -5,10 +5,9 @@
 #include "base/macros.h"
 #include "base/reader.h"
 #include "base/secret.h"
+#include "tests/support/unit.h"
 
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
 
 static void constant_time_comparison_agrees_with_the_plain_one(void **state)
 {

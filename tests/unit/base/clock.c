@@ -3,11 +3,10 @@
 /* Moments, deadlines and UTC as text. */
 #include "base/clock.h"
 #include "base/macros.h"
+#include "tests/support/unit.h"
 
 #include <stdlib.h>
 #include <time.h>
-
-#include "tests/support/unit.h"
 
 static const struct {
 	int64_t ms;

@@ -3,7 +3,6 @@
 /* Hexadecimal, base64 (vectors of RFC 4648 section 10), decimal numbers and UTF-8. */
 #include "base/encode.h"
 #include "base/macros.h"
-
 #include "tests/support/unit.h"
 
 static const struct {

@@ -5,6 +5,7 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/unit.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,8 +17,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/support/unit.h"
 
 static char folder[] = "/tmp/cmek-test-XXXXXX";
 

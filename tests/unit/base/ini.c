@@ -3,10 +3,9 @@
 /* The reader of INI text: our own files and AWS's. */
 #include "base/ini.h"
 #include "base/macros.h"
+#include "tests/support/unit.h"
 
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
 
 struct trace {
 	struct buffer text;

@@ -1,10 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON that is read where memory may be short. */
-#include "tests/support/unit.h"
-
 #include "base/json.h"
 #include "base/macros.h"
+#include "tests/support/unit.h"
 
 static void a_text_is_read_as_the_parser_reads_it(void **state)
 {

@@ -2,9 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets are lifted out of JSON text, and strings are written into it. */
 #include "base/json_secret.h"
-
 #include "base/macros.h"
-
 #include "tests/support/unit.h"
 
 static bool collect(void *state, struct bytes value)

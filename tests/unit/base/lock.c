@@ -2,12 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Locks: who shares them, whose they are, and when there is none to have. */
 #include "base/lock.h"
+#include "tests/support/folder_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
-
-#include "tests/support/folder_fixture.h"
 
 static enum lock_answer try(const char *name, bool exclusive, int *ret_fd)
 {

@@ -3,10 +3,9 @@
 /* The hash map, against a plain array as its model. */
 #include "base/macros.h"
 #include "base/map.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
-
-#include "tests/support/unit.h"
 
 enum { NAME_COUNT = 3000 };
 

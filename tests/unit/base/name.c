@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rule for names, and the characters that nobody sees. */
-#include "base/name.h"
 #include "base/macros.h"
-
+#include "base/name.h"
 #include "tests/support/unit.h"
 
 static void a_name_is_made_of_what_can_be_seen_and_told_apart(void **state)

@@ -1,15 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths as people write them, and errors of the system as they are told. */
-#include "base/path.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "base/path.h"
 #include "base/system_error.h"
+#include "tests/support/unit.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
 
 static int set_home(void **state)
 {

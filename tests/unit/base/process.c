@@ -1,7 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs run for their output, and the credentials that one prints. */
+#include "base/log.h"
+#include "base/macros.h"
 #include "base/process.h"
+#include "crypto/crypto.h"
+#include "tests/support/aws_home.h"
+#include "tests/support/aws_look.h"
+#include "tests/support/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,14 +16,6 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/log.h"
-#include "base/macros.h"
-#include "crypto/crypto.h"
-
-#include "tests/support/aws_home.h"
-#include "tests/support/aws_look.h"
-#include "tests/support/unit.h"
 
 static void words_are_split_as_a_shell_splits_simple_ones(void **state)
 {

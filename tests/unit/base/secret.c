@@ -4,14 +4,13 @@
 #include "base/fork.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "tests/support/unit.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/support/unit.h"
 
 /* Runs a check in a child; its answer becomes the exit code. */
 static bool in_child(bool (*check)(void *), void *argument)

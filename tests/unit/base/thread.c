@@ -1,11 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a thread remembers. */
+#include "base/thread.h"
 #include "tests/support/unit.h"
 
 #include <pthread.h>
-
-#include "base/thread.h"
 
 static void a_thread_that_remembers_nothing_reads_zeros(void **state)
 {

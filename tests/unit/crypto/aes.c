@@ -8,11 +8,10 @@
 #include "base/macros.h"
 #include "crypto/aes.h"
 #include "crypto/crypto.h"
+#include "tests/support/lacking_provider.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
-
-#include "tests/support/lacking_provider.h"
 
 enum { ROOM = 8192 };
 

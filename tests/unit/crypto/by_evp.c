@@ -4,7 +4,6 @@
  * computes is tested in aes.c and wrap.c, each of which runs both ways. */
 #include "base/log.h"
 #include "crypto/aes.h"
-
 #include "tests/support/folder_fixture.h"
 #include "tests/support/lacking_provider.h"
 

@@ -8,19 +8,18 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "crypto/internal.h"
+#include "tests/support/unit.h"
 
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/support/unit.h"
 
 static void nothing_works_before_the_start(void **state)
 {

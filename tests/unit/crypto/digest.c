@@ -5,14 +5,13 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
+#include "tests/support/unit.h"
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
-
-#include "tests/support/unit.h"
 
 #define REPEAT_20(x)  x x x x x x x x x x x x x x x x x x x x
 #define REPEAT_131(x) REPEAT_20(x x x x x x) x x x x x x x x x x x

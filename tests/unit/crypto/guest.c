@@ -2,14 +2,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest leaves as it was in a host that uses OpenSSL. */
 #include "crypto/guest.h"
-
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/support/unit.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-
-#include "tests/support/unit.h"
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void raise_three(void)
 {

@@ -5,11 +5,10 @@
 #include "base/macros.h"
 #include "crypto/aes.h"
 #include "crypto/crypto.h"
+#include "tests/support/lacking_provider.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-
-#include "tests/support/lacking_provider.h"
 
 #define KEK  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define DATA "00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f"

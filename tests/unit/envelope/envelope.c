@@ -2,14 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sealing and opening over a toy token: the loops over chunks, the order of steps, what is refused
  * and what is left behind. tests/module/envelopes.c does it over the real module. */
+#include "base/macros.h"
 #include "envelope/envelope.h"
+#include "tests/support/fake_token.h"
+#include "tests/support/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-#include "base/macros.h"
-#include "tests/support/fake_token.h"
-#include "tests/support/unit.h"
 
 enum { CHUNK = 65536, HEADER = 128 + 2 * 512 };
 

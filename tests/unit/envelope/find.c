@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which root key of a token opens an envelope's record. */
-#include "envelope/keys.h"
-
 #include "base/macros.h"
+#include "envelope/keys.h"
 #include "tests/support/fake_token.h"
 #include "tests/support/unit.h"
 

@@ -2,9 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The header of an envelope: there and back, every length, every bit, and what slots and records
  * say. */
-#include "envelope/header.h"
-
 #include "base/macros.h"
+#include "envelope/header.h"
 #include "tests/support/unit.h"
 
 enum { RECORD_LEN = 97 + 2 + 5 + 2 + 20 + 2 + 40 };

@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A chunk's nonce, AAD and lengths (docs/format.md, 5.3), as the token sees them. */
-#include "envelope/payload.h"
-
 #include "base/macros.h"
+#include "envelope/payload.h"
 #include "tests/support/fake_token.h"
 #include "tests/support/unit.h"
 

@@ -1,12 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Patterns of root keys that may be used: what may be written, and what they take. */
-#include "kms/allowed.h"
-#include "pkcs11/providers.h"
-
 #include "base/macros.h"
+#include "kms/allowed.h"
 #include "kms/kms.h"
-
+#include "pkcs11/providers.h"
 #include "tests/support/unit.h"
 
 #define ID    "8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"

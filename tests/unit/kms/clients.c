@@ -1,22 +1,20 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Regions and endpoints by every setting, and the set of clients. */
-#include "kms/kms.h"
-#include "pkcs11/providers.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "kms/aws/aws.h"
+#include "kms/kms.h"
 #include "kms/settings.h"
-
+#include "pkcs11/providers.h"
 #include "tests/support/aws_home.h"
 #include "tests/support/fake_http.h"
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 static struct kms_settings settings;
 static struct fake_http http;

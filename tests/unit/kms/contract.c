@@ -6,20 +6,18 @@
  * CMEK_TEST_KMS_ENDPOINT or at AWS itself, with the credentials that are found. Where an emulation
  * differs from the real KMS (CMEK_TEST_KMS=moto), the case says how.
  */
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
 #include "kms/kms.h"
 #include "pkcs11/providers.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/log.h"
-#include "base/macros.h"
-#include "base/secret.h"
-#include "crypto/crypto.h"
-
-#include "tests/support/unit.h"
 
 #define UNKNOWN "00000000-0000-4000-8000-000000000000"
 

@@ -1,14 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of keys: provider, region, and when two are one key. */
+#include "base/macros.h"
 #include "kms/kms.h"
 #include "pkcs11/providers.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
-
-#include "base/macros.h"
-
-#include "tests/support/unit.h"
 
 #define UUID "8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"
 #define MRK  "mrk-1234567890abcdef1234567890abcdef"

@@ -2,17 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A provider is a row and what it points at: a third one, made up here, is named, asked, refused
  * and told of as those of the module are. */
-#include "kms/provider.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "kms/aws/provider.h"
 #include "kms/local/provider.h"
+#include "kms/provider.h"
 #include "net/answer.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/doctor.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/root_key.h"
@@ -20,8 +18,8 @@
 #include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
 
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

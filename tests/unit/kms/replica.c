@@ -3,10 +3,9 @@
 /* Names of related multi-Region keys, and the order in which they are asked. */
 #include "kms/replica.h"
 #include "pkcs11/providers.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
-
-#include "tests/support/unit.h"
 
 #define WEST	"arn:aws:kms:us-west-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 #define IRELAND "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"

@@ -1,13 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whom a call asks, in which order and how long, and what is remembered of regions and keys. */
-#include "kms/route.h"
-#include "pkcs11/providers.h"
-
 #include "base/log.h"
 #include "base/macros.h"
+#include "kms/route.h"
 #include "kms/settings.h"
-
+#include "pkcs11/providers.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/unit.h"
 

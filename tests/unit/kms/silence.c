@@ -1,10 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which call may ask an endpoint that does not answer, and when; what is logged about it. */
+#include "crypto/crypto.h"
 #include "kms/silence.h"
 #include "pkcs11/providers.h"
-#include "crypto/crypto.h"
-
 #include "tests/support/fake_clock.h"
 #include "tests/support/unit.h"
 

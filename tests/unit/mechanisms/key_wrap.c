@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Key wrap by its three numbers: lengths, and the two meanings of 0x210A. */
-#include "mechanisms/key_wrap.h"
-
 #include "crypto/crypto.h"
+#include "mechanisms/key_wrap.h"
 #include "tests/support/unit.h"
 
 static const struct mechanism *kw, *kwp, *pad;

@@ -1,12 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of mechanisms keeps its own rules. */
-#include "tests/support/unit.h"
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "mechanisms/mechanism.h"
+#include "tests/support/unit.h"
 
 static const CK_FLAGS crypts = CKF_ENCRYPT | CKF_DECRYPT, wraps = CKF_WRAP | CKF_UNWRAP;
 

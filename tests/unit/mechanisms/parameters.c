@@ -1,11 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mechanism parameters as applications send them, with what they get wrong. */
-#include "mechanisms/parameters.h"
-
 #include "crypto/aes.h"
 #include "mechanisms/hkdf.h"
-
+#include "mechanisms/parameters.h"
 #include "tests/support/unit.h"
 
 static uint8_t iv[16] = {1, 2, 3}, aad[5] = {9};

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The statuses, and how a failure is told. */
 #include "net/answer.h"
-
 #include "tests/support/unit.h"
 
 static void every_status_has_words_and_seven_are_a_no(void **state)

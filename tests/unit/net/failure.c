@@ -2,14 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a failure of libcurl is called, and what to do about it. With real servers and proxies:
  * tests/aws/proxies.py and tls.py. */
+#include "base/macros.h"
 #include "net/failure.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include "base/macros.h"
-#include "tests/support/unit.h"
 
 #define URL  "https://kms.us-west-2.amazonaws.com/"
 #define HOST "kms.us-west-2.amazonaws.com: "

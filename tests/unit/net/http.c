@@ -2,7 +2,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libcurl as we use it, against a small server of our own: what comes back, what faults become, and
  * what the host process does not notice. */
+#include "base/file.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
 #include "net/http.h"
+#include "net/pool.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -14,14 +20,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/file.h"
-#include "base/macros.h"
-#include "crypto/crypto.h"
-#include "net/pool.h"
-
-#include "tests/support/fake_clock.h"
-#include "tests/support/unit.h"
 
 /* The server: one thread a connection; the path of a request says what to do. */
 static int listener = -1;

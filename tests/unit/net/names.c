@@ -2,7 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of hosts: who looks them up, when, and what becomes of the answers; against a server of our
  * own, by a resolver of our own, which libcurl is given too. */
+#include "base/macros.h"
+#include "crypto/crypto.h"
 #include "net/names.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -12,12 +16,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "base/macros.h"
-#include "crypto/crypto.h"
-
-#include "tests/support/fake_clock.h"
-#include "tests/support/unit.h"
 
 /* The resolver. */
 static struct {

@@ -1,15 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which addresses go by a proxy, and by which. */
+#include "aws/environment.h"
+#include "base/macros.h"
 #include "net/proxy.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "aws/environment.h"
-#include "base/macros.h"
-
-#include "tests/support/unit.h"
 
 static const char *const names[] = {
 	"https_proxy", "HTTPS_PROXY", "all_proxy",  "ALL_PROXY",

@@ -1,11 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When a call is tried again, how long is waited, and what the bucket of tokens holds back. */
-#include "net/retry.h"
-
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
+#include "net/retry.h"
 #include "tests/support/unit.h"
 
 static int64_t now, slept;

@@ -1,11 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is picked out of XML, and what is put into forms. */
-#include "net/xml.h"
-
 #include "base/macros.h"
 #include "net/form.h"
-
+#include "net/xml.h"
 #include "tests/support/unit.h"
 
 static void texts_of_elements_are_found(void **state)

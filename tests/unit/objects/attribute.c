@@ -1,12 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The attribute table, and what C_GetAttributeValue makes of it. */
-#include "tests/support/unit.h"
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "objects/attribute.h"
 #include "objects/value.h"
+#include "tests/support/unit.h"
 
 static char main_label[] = "main", zone_label[] = "prod/orders";
 static char arn[] = "arn:local:x", local[] = "local";

@@ -1,10 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What zones/ answers becomes a value that the standard's function may return. */
-#include "tests/support/unit.h"
-
 #include "base/macros.h"
 #include "objects/error.h"
+#include "tests/support/unit.h"
 
 /* PKCS #11 2.40, "Functions": the values each function lists, as far as we use them; those that
  * every function may return are not repeated. The shortest list counts where several functions

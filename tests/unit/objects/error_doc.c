@@ -4,16 +4,15 @@
  * docs/errors.md says what the three tables say (aws/status.c, zones/model/status.c,
  * objects/error.c). CMEK_WRITE_DOCS=1 writes its tables anew.
  */
+#include "aws/status.h"
+#include "base/file.h"
+#include "base/macros.h"
+#include "objects/error.h"
+#include "tests/support/unit.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/file.h"
-#include "base/macros.h"
-#include "aws/status.h"
-#include "objects/error.h"
-
-#include "tests/support/unit.h"
 
 static const char *const statuses[KMS_STATUS_COUNT] = {
 	[KMS_OK] = "KMS_OK",

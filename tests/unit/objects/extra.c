@@ -2,10 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store keeps of an object besides its names: written, read, and read by an older or newer
  * release. */
-#include "tests/support/unit.h"
-
 #include "base/macros.h"
 #include "objects/extra.h"
+#include "tests/support/unit.h"
 
 static const CK_MECHANISM_TYPE mechanisms[] = {CKM_AES_GCM, CKM_AES_KEY_WRAP_KWP};
 

@@ -6,13 +6,12 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/value.h"
+#include "tests/support/live_zones.h"
+#include "tests/support/values.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "tests/support/live_zones.h"
-#include "tests/support/values.h"
 
 enum { LEASE_SECONDS = 300, KEYS = 48, ROUNDS = 40 };
 

@@ -2,10 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The objects of a process: sessions' own and the store's; finding, copying, changing, destroying.
  */
-#include "tests/support/objects_fixture.h"
-
 #include "objects/attribute.h"
-
+#include "tests/support/objects_fixture.h"
 #include "tests/support/values.h"
 
 #include <pthread.h>

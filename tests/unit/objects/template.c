@@ -1,12 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Templates: what is read, what is refused by which value, and the keys that come of them. */
-#include "tests/support/unit.h"
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "objects/attribute.h"
 #include "objects/template.h"
+#include "tests/support/unit.h"
 #include "tests/support/values.h"
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;

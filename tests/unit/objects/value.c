@@ -7,11 +7,10 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/value.h"
-
-#include <string.h>
-
 #include "tests/support/live_zones.h"
 #include "tests/support/values.h"
+
+#include <string.h>
 
 enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, ZONE = 42, THREADS = 16 };
 

@@ -1,11 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A zone's limits: into its record, and what a row or a template comes to beside it. */
-#include "objects/zone_limits.h"
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "objects/template.h"
+#include "objects/zone_limits.h"
 #include "tests/support/unit.h"
 #include "zones/model/limits.h"
 

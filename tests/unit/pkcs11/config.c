@@ -1,13 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek.conf and pReserved: what is read, what is refused, where files are looked for. */
-#include "tests/support/unit.h"
-
 #include "base/file.h"
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "pkcs11/config.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,14 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys made, wrapped, unwrapped and derived; a data key stays in its zone. */
-#include "session/keys.h"
-
 #include "crypto/digest.h"
+#include "session/keys.h"
 #include "tests/support/session_fixture.h"
 #include "tests/support/values.h"
+#include "zones/domain/state.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
-#include "zones/domain/state.h"
 
 static uint8_t iv[16] = {9, 8, 7}, wrapped[1024];
 static CK_GCM_PARAMS gcm = {iv, 12, 0, NULL, 0, 128};

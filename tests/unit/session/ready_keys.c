@@ -1,14 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How long keys stay made ready: no longer than they may be used, in whatever session. */
+#include "base/macros.h"
 #include "session/state.h"
 #include "session/table.h"
+#include "tests/support/session_fixture.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/macros.h"
-#include "tests/support/session_fixture.h"
 
 enum held { NOTHING, KEY_ALONE, SCHEDULE };
 

@@ -3,7 +3,6 @@
 /* The rules that all operations share: the two-call rule, and what ends an operation. Table-driven
  * over the functions; what comes out of the ciphers is looked at elsewhere. */
 #include "session/run.h"
-
 #include "tests/support/session_fixture.h"
 
 static uint8_t iv[16] = {1, 2, 3}, text[64], sealed[96], out[8192];

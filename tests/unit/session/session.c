@@ -3,10 +3,9 @@
 /* The table of sessions: handles, closing, logins, searches; and sessions used by many threads. */
 #include "session/session.h"
 #include "session/state.h"
+#include "tests/support/session_fixture.h"
 
 #include <pthread.h>
-
-#include "tests/support/session_fixture.h"
 
 static CK_RV info_of(CK_SESSION_HANDLE session)
 {

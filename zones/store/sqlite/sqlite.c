@@ -3,7 +3,7 @@
 /* The store's functions: each visit takes the lock, opens a connection, does its work and leaves
  * nothing open. */
 #include "zones/store/sqlite/sqlite.h"
-#include "zones/store/sqlite/engine.h"
+
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/encode.h"
@@ -11,6 +11,7 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/store/sqlite/engine.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,11 +3,11 @@
 /* Inside of the SQLite store; for the files of zones/store/sqlite/ alone. */
 #pragma once
 
-#include <sqlite3.h>
-#include <sys/stat.h>
-
 #include "base/buffer.h"
 #include "zones/store/store.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
 
 /* A new store is made at the level that each release in use understands, whatever the newest is. */
 enum { STORE_LEVEL_NEW = 1, STORE_APPLICATION_ID = 0x434d454b /* "CMEK" */ };

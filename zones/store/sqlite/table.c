@@ -2,9 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of each kind of entry, and its columns there. What a zone has beside its row (versions
  * and wraps) is read and written in read.c and write.c. */
-#include "zones/store/sqlite/sqlite.h"
-
 #include "kms/kms.h"
+#include "zones/store/sqlite/sqlite.h"
 
 enum { WRAPPED_MAX = 1 << 16 };
 

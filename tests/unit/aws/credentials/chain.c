@@ -2,18 +2,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When credentials are fetched, by whom, and who waits for it. */
 #include "aws/credentials/chain.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "tests/support/unit.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "base/log.h"
-#include "base/macros.h"
-#include "crypto/crypto.h"
-
-#include "tests/support/unit.h"
 
 enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE };
 

@@ -3,17 +3,15 @@
 /* What a profile of AWS's shared files says about credentials, and that one that can't be used is
  * refused, never passed over. */
 #include "aws/credentials.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
 #include "tests/support/aws_home.h"
 #include "tests/support/aws_look.h"
 #include "tests/support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 static struct aws_look look;
 static char answers[4][1024];

@@ -3,19 +3,17 @@
 /* Credentials that an endpoint gives: web identity by STS, a container's agent, an instance's
  * metadata service. What each is asked, and what becomes of each of its failures. */
 #include "aws/credentials.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "tests/support/aws_home.h"
+#include "tests/support/aws_look.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/log.h"
-#include "base/macros.h"
-#include "crypto/crypto.h"
-
-#include "tests/support/aws_home.h"
-#include "tests/support/aws_look.h"
-#include "tests/support/unit.h"
 
 static struct aws_look look;
 static char token_path[AWS_HOME_PATH];

@@ -2,17 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where credentials come from, in which order, and that no identity takes the place of another. */
 #include "aws/credentials.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
 #include "tests/support/aws_home.h"
 #include "tests/support/aws_look.h"
 #include "tests/support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 static struct aws_look look;
 

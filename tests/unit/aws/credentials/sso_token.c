@@ -2,20 +2,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* IAM Identity Center: the token of a sign-in, its refresh, and a role's credentials for it. */
 #include "aws/credentials/sso_token.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "tests/support/aws_home.h"
+#include "tests/support/aws_look.h"
+#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/file.h"
-#include "base/log.h"
-#include "base/macros.h"
-#include "crypto/crypto.h"
-
-#include "tests/support/aws_home.h"
-#include "tests/support/aws_look.h"
-#include "tests/support/unit.h"
 
 /* SHA-1 of "corp" and of "https://corp.example/start". */
 #define CACHE	  "sso/cache/ee0bfd2552fbd840c02cc48b6e823320543c450f.json"

@@ -2,18 +2,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The aws client on an HTTP that does what it is told: what is sent, what is believed, and what
  * each fault and each refusal becomes. */
-#include "kms/aws/aws.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
+#include "kms/aws/aws.h"
 #include "tests/support/aws_client_fixture.h"
 #include "tests/support/aws_home.h"
 #include "tests/support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 #define UUID   "8b1f4f0e-3c5a-4b7e-9d58-0d0f6a2a9c11"
 #define ARN    "arn:aws:kms:us-west-2:111122223333:key/" UUID

@@ -1,8 +1,15 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The embedded KMS: its file, its states, its ciphertexts to the byte, its use by many at once. */
+#include "base/file.h"
+#include "base/free.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
 #include "kms/kms.h"
 #include "pkcs11/providers.h"
+#include "tests/support/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +20,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/file.h"
-#include "base/free.h"
-#include "base/lock.h"
-#include "base/log.h"
-#include "base/macros.h"
-#include "crypto/crypto.h"
-
-#include "tests/support/unit.h"
 
 /* A key of known id and material, and a ciphertext made from it by the Python of
  * docs/format-local-kms.md. */

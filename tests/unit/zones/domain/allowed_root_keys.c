@@ -4,6 +4,9 @@
  * wrote it into the store and when. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
@@ -12,10 +15,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tests/support/store_fixture.h"
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

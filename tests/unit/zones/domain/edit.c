@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Renaming, deleting, restoring. */
 #include "base/macros.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
@@ -11,9 +13,6 @@
 #include "zones/ezk/ezk.h"
 
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "kms/silence.h"
+#include "tests/support/audit_lines.h"
+#include "tests/support/leased_zones.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/zone.h"
@@ -13,9 +15,6 @@
 
 #include <stdio.h>
 #include <unistd.h>
-
-#include "tests/support/audit_lines.h"
-#include "tests/support/leased_zones.h"
 
 enum {
 	SECOND_MS = 1000,

@@ -2,16 +2,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Projects and slots, and how processes see each other's changes. */
 #include "base/macros.h"
-
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
 #include "zones/domain/zones.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

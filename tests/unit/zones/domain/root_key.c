@@ -2,10 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Root keys and their rules. */
 #include "base/macros.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
@@ -13,6 +9,9 @@
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/zones.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state of a root key: by which calls it is found, for whom, and in which word. */
-#include "tests/support/leased_zones.h"
-
 #include "base/log.h"
+#include "tests/support/leased_zones.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/root_key_private.h"
 

@@ -4,6 +4,9 @@
  * works again in what was open when it is restored. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
@@ -15,10 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include "tests/support/store_fixture.h"
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 /* A zone of the first project, and all that leads into it: its live EZK, one by its record set in
  * another project, whose root key is the same. */

@@ -3,6 +3,8 @@
 /* Many threads on one domain, while another process changes the same store. Run under the thread
  * sanitizer by `make check-all`. */
 #include "base/macros.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/token_key.h"
@@ -13,9 +15,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 enum { THREADS = 4, ROUNDS = 15, STEP_MS = 200, LEASE_MS = 300000 };
 

@@ -3,6 +3,8 @@
 /* Token keys in the store: the page's vectors, what a key is bound to, and what changes it. */
 #include "base/macros.h"
 #include "base/secret.h"
+#include "tests/support/live_zones.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
@@ -10,9 +12,6 @@
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
-
-#include "tests/support/live_zones.h"
-#include "tests/support/zones_fixture.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

@@ -3,15 +3,14 @@
 /* How zones are called in messages: by label, and by id only where no label is known. */
 #include "base/log.h"
 #include "base/macros.h"
-
-#include <inttypes.h>
-
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
+
+#include <inttypes.h>
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

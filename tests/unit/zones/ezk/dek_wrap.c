@@ -4,9 +4,8 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
-#include "zones/ezk/ezk.h"
-
 #include "tests/support/live_zones.h"
+#include "zones/ezk/ezk.h"
 
 enum { ZONE = 42, LEASE_SECONDS = 300 };
 

@@ -5,11 +5,10 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "tests/support/live_zones.h"
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/ezks_private.h"
 #include "zones/model/told.h"
-
-#include "tests/support/live_zones.h"
 
 enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, ZONE = 42, THREADS = 64, MANY_ZONES = 20 };
 

@@ -4,7 +4,6 @@
  * makes up, and no struct zones is there. */
 #include "base/buffer.h"
 #include "base/macros.h"
-
 #include "tests/support/live_zones.h"
 
 enum { LEASE_SECONDS = 300, ZONE = 42 };

@@ -3,12 +3,11 @@
 /* The index: what is put in is found by every way that leads to it, and by none after it is gone.
  */
 #include "base/macros.h"
+#include "tests/support/unit.h"
 #include "zones/index/index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
 
 static struct uid uid_of(uint8_t a, uint32_t b)
 {

@@ -3,11 +3,10 @@
 /* What a refusal leaves in the log: one line, in people's words, with what to do, and no secret. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/live_zones.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-#include "tests/support/live_zones.h"
 
 struct logged {
 	struct live_zones live;

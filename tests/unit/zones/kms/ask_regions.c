@@ -3,19 +3,18 @@
 /* Work by a multi-Region key while regions are in trouble: who is asked for what, what counts as a
  * no, and what is left in the log. */
 #include "base/log.h"
-#include "pkcs11/providers.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-
-#include <stdio.h>
-#include <unistd.h>
-
+#include "pkcs11/providers.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
 #include "tests/support/unit.h"
 #include "zones/kms/canary.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
+
+#include <stdio.h>
+#include <unistd.h>
 
 #define MRK	":111122223333:key/mrk-44444444444444444444444444444444"
 #define HOME	"arn:aws:kms:us-west-2" MRK

@@ -2,6 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The audit log: what a line says, that no name breaks it, that lines of many processes stay whole,
  * that rotation needs no arrangement, and what becomes of a line that can't be written. */
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "tests/support/audit_lines.h"
 #include "zones/kms/audit.h"
 
 #include <errno.h>
@@ -13,11 +17,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/log.h"
-#include "base/macros.h"
-#include "crypto/crypto.h"
-#include "tests/support/audit_lines.h"
 
 static char folder[] = "/tmp/cmek-audit.XXXXXX";
 static char path[64], moved[64];

@@ -2,6 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the audit log has of the domain: every call names its project, zone and version; a zone that
  * is refused, and a lease that ends or recovers, leave a line. */
+#include "base/log.h"
+#include "tests/support/audit_lines.h"
+#include "tests/support/leased_zones.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
@@ -12,11 +15,6 @@
 
 #include <inttypes.h>
 #include <unistd.h>
-
-#include "base/log.h"
-
-#include "tests/support/audit_lines.h"
-#include "tests/support/leased_zones.h"
 
 static char path[160];
 

@@ -2,6 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who writes a line of the audit log: each field, whatever host, user and identity are called, also
  * in a fork and after the user changed. */
+#include "base/macros.h"
+#include "base/thread.h"
+#include "tests/support/audit_lines.h"
 #include "zones/kms/audit.h"
 
 #include <errno.h>
@@ -12,10 +15,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/macros.h"
-#include "base/thread.h"
-#include "tests/support/audit_lines.h"
 
 static char folder[] = "/tmp/cmek-who.XXXXXX";
 static char path[64];

@@ -3,7 +3,6 @@
 /* How often the KMS is asked for the zones of a root key, and how far a no goes. */
 #include "base/file.h"
 #include "base/log.h"
-
 #include "tests/support/leased_zones.h"
 #include "zones/domain/zones.h"
 

@@ -2,11 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries: counting, copying, owning. */
 #include "base/macros.h"
+#include "tests/support/unit.h"
 #include "zones/model/entry.h"
 
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
 
 static struct ezk_version *add_versions(struct entry *zone, size_t count)
 {

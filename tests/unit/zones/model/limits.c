@@ -1,10 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of limits: there and back, and what is no list. */
-#include "zones/model/limits.h"
-
 #include "base/macros.h"
 #include "tests/support/unit.h"
+#include "zones/model/limits.h"
 
 static void limits_are_found_by_their_tag(void **state)
 {

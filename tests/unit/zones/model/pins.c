@@ -5,6 +5,9 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/doctor.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
@@ -18,10 +21,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tests/support/unit.h"
-#include "tests/support/store_fixture.h"
-#include "tests/support/zones_fixture.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

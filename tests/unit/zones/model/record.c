@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/digest.h"
-
 #include "tests/support/sealed_versions.h"
 
 /* --- Vectors */

@@ -1,9 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How messages call a zone, by what the caller knows of it. */
-#include "zones/model/told.h"
-
 #include "tests/support/unit.h"
+#include "zones/model/told.h"
 
 static void a_zone_is_called_by_what_is_known(void **state)
 {

@@ -5,6 +5,10 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/memory_store.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
@@ -15,11 +19,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "tests/support/memory_store.h"
-#include "tests/support/store_fixture.h"
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

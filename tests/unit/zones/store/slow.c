@@ -4,6 +4,10 @@
  * goes on. Whatever waits here waits until the test lets it. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/memory_store.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
@@ -14,11 +18,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-
-#include "tests/support/memory_store.h"
-#include "tests/support/store_fixture.h"
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

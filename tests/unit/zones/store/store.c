@@ -2,9 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which engine a name opens. */
 #include "base/log.h"
-#include "zones/store/sqlite/engine.h"
-
 #include "tests/support/unit.h"
+#include "zones/store/sqlite/engine.h"
 
 static void made_up_free(struct store *store)
 {

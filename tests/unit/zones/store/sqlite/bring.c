@@ -4,6 +4,10 @@
  * has the levels that are made up for tests (2 asks more of writers, 3 of readers too). */
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/audit_lines.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/state.h"
 #include "zones/kms/audit.h"
@@ -14,11 +18,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "tests/support/audit_lines.h"
-#include "tests/support/store_fixture.h"
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 

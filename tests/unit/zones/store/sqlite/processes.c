@@ -4,6 +4,10 @@
  * system call that changes a file. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/allocator.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
 #include "zones/domain/project.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
@@ -20,11 +24,6 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "tests/support/allocator.h"
-#include "tests/support/store_fixture.h"
-#include "tests/support/unit.h"
-#include "tests/support/zones_fixture.h"
 
 static void write_file(const char *path, struct bytes contents)
 {

@@ -4,12 +4,15 @@
  * is damaged, newer or not ours is written over. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
 #include "zones/store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -17,11 +20,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <sqlite3.h>
-
-#include "tests/support/store_fixture.h"
-#include "tests/support/unit.h"
 
 #define FIXTURE(state) struct fixture *f = *(state)
 
