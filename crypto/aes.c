@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES contexts over a provider's functions: keyed once, then restarted for each message by its IV
- * alone. */
+ * alone; by CCM, keyed for each message. */
 #include "crypto/aes.h"
 
 #include "base/macros.h"
@@ -123,6 +123,8 @@ void aes_freep(struct aes **aes)
 
 void aes_abandon(struct aes *aes)
 {
+	if (aes != NULL)
+		wipe(aes->key, aes->key_len);
 	free(aes);
 }
 
@@ -304,7 +306,7 @@ uint64_t aes_ccm_max(size_t nonce_len)
 {
 	size_t len_bits = 8 * (AES_BLOCK - 1 - nonce_len); /* SP 800-38C, appendix A.1 */
 
-	return len_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << len_bits) - 1;
+	return len_bits > 30 ? AES_CCM_LEN_MAX : (UINT64_C(1) << len_bits) - 1;
 }
 
 static bool ccm_valid(const struct aes *aes, const struct aes_message *message, size_t len)
@@ -313,7 +315,8 @@ static bool ccm_valid(const struct aes *aes, const struct aes_message *message, 
 
 	return aes->mode == AES_CCM && nonce_len >= AES_CCM_NONCE_MIN &&
 	       nonce_len <= AES_CCM_NONCE_MAX && tag_len >= AES_CCM_TAG_MIN &&
-	       tag_len <= AES_CCM_TAG_MAX && tag_len % 2 == 0 && len <= aes_ccm_max(nonce_len);
+	       tag_len <= AES_CCM_TAG_MAX && tag_len % 2 == 0 && len <= aes_ccm_max(nonce_len) &&
+	       message->aad.len <= AES_CCM_LEN_MAX;
 }
 
 /* OpenSSL takes the lengths of nonce and tag (or the tag itself) before the key, and the message's

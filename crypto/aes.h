@@ -11,7 +11,15 @@
 
 enum aes_mode { AES_ECB, AES_CBC, AES_CBC_PAD, AES_CTR, AES_GCM, AES_CCM, AES_MODE_COUNT };
 enum { AES_BLOCK = 16, AES_GCM_IV = 12, AES_GCM_TAG = 16, AES_GCM_IV_MAX = 128 };
-enum { AES_CCM_NONCE_MIN = 7, AES_CCM_NONCE_MAX = 13, AES_CCM_TAG_MIN = 4, AES_CCM_TAG_MAX = 16 };
+enum {
+	AES_CCM_NONCE_MIN = 7,
+	AES_CCM_NONCE_MAX = 13,
+	AES_CCM_TAG_MIN = 4,
+	AES_CCM_TAG_MAX = 16,
+	/* Of a message, and of what is authenticated beside it: each goes to OpenSSL in one piece.
+	 */
+	AES_CCM_LEN_MAX = 1 << 30
+};
 enum { AES_WRAP_MAX = 4096 }; /* bytes of a key to wrap */
 
 struct aes;

@@ -26,8 +26,7 @@ static CK_RV read_ccm(const CK_MECHANISM *given, struct parameter *parameter)
 	if (given->ulParameterLen != sizeof(ccm) || given->pParameter == NULL)
 		return CKR_MECHANISM_PARAM_INVALID;
 	memcpy(&ccm, given->pParameter, sizeof(ccm));
-	if (!nonce_valid(&ccm) || !tag_valid(ccm.ulMACLen) ||
-	    ccm.ulDataLen > SIZE_MAX - AES_CCM_TAG_MAX)
+	if (!nonce_valid(&ccm) || !tag_valid(ccm.ulMACLen) || ccm.ulAADLen > AES_CCM_LEN_MAX)
 		return CKR_MECHANISM_PARAM_INVALID;
 	parameter->iv = bytes(ccm.pNonce, ccm.ulNonceLen);
 	parameter->aad = bytes(ccm.pAAD, ccm.ulAADLen);
@@ -182,7 +181,7 @@ const struct behaviour ccm_behaviour = {
 	.read = read_ccm,
 	.wanted =
 		"CK_CCM_PARAMS with a nonce of 7 to 13 bytes, a length of data that this nonce has "
-		"room for, and a MAC of 4, 6, ... 16 bytes",
+		"room for (1 GiB at most, as for the AAD), and a MAC of 4, 6, ... 16 bytes",
 	.operations = {[OPERATION_ENCRYPT] = &seal_class, [OPERATION_DECRYPT] = &open_class},
 	.wrap = &ccm_wrap,
 	.scheduled = true,

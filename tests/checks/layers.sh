@@ -22,7 +22,7 @@ jansson  | base aws aws/credentials kms/aws zones/kms zones/domain mechanisms cl
 '
 
 # A header, or all of a room | who else includes it. HTTP is for rooms that may wait for the network; providers and engines are
-# lists, put together in pkcs11/module.c; objects/ and above know no AWS.
+# lists, put together in pkcs11/providers.c and module.c; objects/ and above know no AWS.
 doors='
 net/http.h         | aws aws/credentials kms/aws
 aws/               | aws/credentials kms kms/aws kms/local

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Transactions on the domain: the rules are checked against an index that is up to date, while
- * nobody else in any process can change the store. */
+/* Transactions on the domain: the rules are checked against an index that is up to date. An engine
+ * that lets others write meanwhile asks again from the beginning (zones/store/store.h). */
 #include "base/cancel.h"
 #include "base/macros.h"
 #include "zones/domain/state.h"

@@ -3,8 +3,8 @@
 /*
  * The turn to look into the store or change it: one thread has it, and the others wait. It may be
  * kept while the store waits for the network, since whoever waits for it does so to a deadline of
- * its own, and whoever only reads the index never takes it. The thread that takes it holds
- * pthread_cancel off until it has given it back.
+ * its own, and whoever only reads the index never takes it, once it was filled. The thread that
+ * takes it holds pthread_cancel off until it has given it back.
  */
 #pragma once
 

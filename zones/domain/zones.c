@@ -252,6 +252,8 @@ static enum zone_status find_now(struct zones *zones, const struct store_key *ke
 	AUTO(store_news_clear) struct store_news news = {0};
 
 	TRY(zones_begin_turn(zones, &held));
+	if (missed_has(&zones->missed, key, monotonic_ms(zones))) /* whoever had the turn before */
+		return ZONE_OK;
 	TRY(zones->store->operations->find(zones->store, key, &news));
 	if (news.count == 0)
 		missed_add(&zones->missed, key, monotonic_ms(zones));

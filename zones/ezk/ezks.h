@@ -17,7 +17,8 @@
 typedef enum zone_status ezks_standing(void *state, uint64_t zone);
 /*
  * What live EZKs see of the domain that has their zones. Called without a lock of the registry or
- * of a lease. Nothing of it is asked while a lease runs, but for `refresh`, once a second.
+ * of a lease. Nothing of it is asked while a lease runs, but for `refresh`, once a second, and
+ * in the lease's last part `project` and `ask_canary`.
  */
 struct domain_view {
 	void *state;

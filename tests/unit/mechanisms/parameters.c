@@ -266,8 +266,14 @@ static void ccm_takes_what_its_nonce_has_room_for(void **state)
 	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
 	ccm = ccm_of((CK_ULONG)-1, 7, 16);
 	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
-	ccm.ulDataLen -= 16;
+	ccm.ulDataLen = AES_CCM_LEN_MAX;
 	accepted(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm.ulDataLen++;
+	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm = ccm_of(1, 7, 16);
+	ccm.ulAADLen = (CK_ULONG)AES_CCM_LEN_MAX + 1;
+	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
+	ccm.ulAADLen = 0;
 	ccm.pNonce = NULL;
 	refused(CKM_AES_CCM, &ccm, sizeof(ccm));
 	ccm = ccm_of(1, 12, 16);
