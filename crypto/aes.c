@@ -121,13 +121,6 @@ void aes_freep(struct aes **aes)
 	aes_free(*aes);
 }
 
-void aes_abandon(struct aes *aes)
-{
-	if (aes != NULL)
-		wipe(aes->key, aes->key_len);
-	free(aes);
-}
-
 static bool message_valid(const struct aes *aes, const struct aes_message *message)
 {
 	if (aes->mode == AES_GCM)

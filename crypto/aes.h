@@ -28,9 +28,6 @@ struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key);
 /* Wipes the key schedule. Safe while the process exits, also after OpenSSL cleaned up. */
 void aes_free(struct aes *aes);
 void aes_freep(struct aes **aes);
-/* In a fork's child: forgets the parent's context without calling OpenSSL, whose locks may be held,
- * and leaks it. */
-void aes_abandon(struct aes *aes);
 
 /* A new message. iv: 16 bytes (CBC; CTR: the whole initial counter block, all 128 bits of which
  * count), 1..128 bytes (GCM; OpenSSL takes no more), none (ECB). `aad` and tag_len (4..16) are for

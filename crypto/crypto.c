@@ -242,8 +242,7 @@ static bool has_what_is_asked(bool fips)
 	if (!fips || crypto_is_fips())
 		return true;
 	log_error("this process has used the module without [crypto] fips, and that can't change "
-		  "now: "
-		  "restart it");
+		  "now: restart it");
 	return false;
 }
 

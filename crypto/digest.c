@@ -32,11 +32,6 @@ size_t digest_size(enum digest_kind kind)
 	return sizes[kind].size;
 }
 
-size_t digest_block_size(enum digest_kind kind)
-{
-	return sizes[kind].block_size;
-}
-
 struct digest {
 	EVP_MD_CTX *ctx;
 	const EVP_MD *type;
@@ -75,11 +70,6 @@ void digest_free(struct digest *digest)
 	if (digest == NULL)
 		return;
 	digest_clear(digest);
-	free(digest);
-}
-
-void digest_abandon(struct digest *digest)
-{
 	free(digest);
 }
 

@@ -16,7 +16,6 @@ enum digest_kind {
 enum { DIGEST_MAX_SIZE = 64, SHA256_SIZE = 32 };
 
 size_t digest_size(enum digest_kind kind);
-size_t digest_block_size(enum digest_kind kind);
 bool digest_once(enum digest_kind kind, struct bytes in, uint8_t *ret_digest);
 
 /* A digest under way. _new allocates and starts; _start begins anew without allocating, and must be
@@ -24,8 +23,6 @@ bool digest_once(enum digest_kind kind, struct bytes in, uint8_t *ret_digest);
 struct digest;
 struct digest *digest_new(enum digest_kind kind);
 void digest_free(struct digest *digest);
-/* In a fork's child: forgets the parent's context without calling OpenSSL, and leaks it. */
-void digest_abandon(struct digest *digest);
 bool digest_start(struct digest *digest);
 bool digest_update(struct digest *digest, struct bytes in);
 bool digest_finish(struct digest *digest, uint8_t *ret_digest);

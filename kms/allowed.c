@@ -92,26 +92,22 @@ static bool all_match(const struct kms_key_fields *pattern, const struct kms_key
 	       matches(pattern->id, key->id);
 }
 
-static bool read_key(const struct kms_provider *const *providers, const char *key,
-		     struct kms_key_fields *ret_fields)
-{
-	for (; *providers != NULL; providers++)
-		if ((*providers)->read_fields(key, ret_fields))
-			return true;
-	return false;
-}
-
+/* A key is held against patterns of the provider alone that is asked by it: an account of one cloud
+ * says nothing of another. */
 bool key_allowed(const struct kms_provider *const *providers, const char *patterns, const char *key)
 {
 	struct kms_key_fields of_key, pattern;
+	const struct kms_provider *provider;
+	struct bytes region;
 	struct word word;
 
 	if (patterns == NULL)
 		return true;
-	if (!read_key(providers, key, &of_key))
+	provider = provider_of_key(providers, key, &region);
+	if (provider == NULL || !provider->read_fields(key, &of_key))
 		return false;
 	while (next_word(&patterns, &word))
-		if (read_word(providers, &word, &pattern) && all_match(&pattern, &of_key))
+		if (provider->read_pattern(word.text, &pattern) && all_match(&pattern, &of_key))
 			return true;
 	return false;
 }

@@ -12,7 +12,8 @@ bool kms_name_parse(const struct kms_provider *const *providers, const char *key
 	struct bytes region;
 	const struct kms_provider *provider = provider_of_key(providers, key, &region);
 
-	if (provider == NULL || strlen(provider->name) > KMS_PROVIDER_MAX)
+	if (provider == NULL || strlen(provider->name) > KMS_PROVIDER_MAX ||
+	    region.len > KMS_REGION_MAX)
 		return false;
 	strcpy(ret_provider, provider->name);
 	if (region.len > 0)

@@ -11,7 +11,7 @@
 #include "zones/ezk/ezk.h"
 
 enum operation_kind {
-	OPERATION_ENCRYPT, /* the same numbers as enum key_use */
+	OPERATION_ENCRYPT,
 	OPERATION_DECRYPT,
 	OPERATION_DIGEST,
 	OPERATION_KIND_COUNT

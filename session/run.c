@@ -35,9 +35,10 @@ static CK_RV put_back(struct operation **op, enum stage stage, CK_RV rv)
 static CK_RV fill(struct session *session, struct operation *op, const CK_MECHANISM *given,
 		  CK_OBJECT_HANDLE key)
 {
-	enum key_use use = (enum key_use)op->kind;
+	static const enum key_use uses[OPERATION_KIND_COUNT] = {
+		[OPERATION_ENCRYPT] = KEY_ENCRYPT, [OPERATION_DECRYPT] = KEY_DECRYPT};
 
-	TRY(session_key(session, use, given->mechanism, key, &op->key));
+	TRY(session_key(session, uses[op->kind], given->mechanism, key, &op->key));
 	op->mechanism = op->key->mechanism;
 	return CKR_OK;
 }

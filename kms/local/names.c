@@ -53,10 +53,17 @@ bool local_read_fields(const char *key, struct kms_key_fields *ret_fields)
 	return true;
 }
 
+/* A star may stand for "local". */
+static bool any_partition(const char *text, struct kms_key_fields *ret_fields)
+{
+	return fields_of_arn(text, true, ret_fields) &&
+	       memchr(ret_fields->partition.data, '*', ret_fields->partition.len) != NULL;
+}
+
 bool local_read_pattern(const char *text, struct kms_key_fields *ret_fields)
 {
 	if (!bytes_are(bytes_of(text), "local:*"))
-		return arn_fields(text, ret_fields);
+		return arn_fields(text, ret_fields) || any_partition(text, ret_fields);
 	*ret_fields =
 		(struct kms_key_fields){bytes_of("local"), field_any(), field_any(), field_any()};
 	return true;

@@ -172,33 +172,6 @@ static bool child_starts_anew(void)
 	       write(STDIN_FILENO, out, 32) == 32;
 }
 
-static bool child_abandons_without_harm(void)
-{
-	const uint8_t key[32] = {0};
-	struct aes *aes = aes_new(AES_GCM, true, bytes(key, 32));
-	struct digest *digest = digest_new(DIGEST_SHA256);
-	pid_t pid = fork();
-	int status = 1;
-
-	if (pid == 0) {
-		aes_abandon(aes);
-		digest_abandon(digest);
-		aes_abandon(NULL);
-		digest_abandon(NULL);
-		kill(getpid(), SIGKILL); /* leak checkers don't count what leaks on purpose */
-	}
-	waitpid(pid, &status, 0);
-	aes_free(aes);
-	digest_free(digest);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
-static void what_a_child_abandons_the_parent_keeps(void **state)
-{
-	(void)state;
-	assert_true(child_abandons_without_harm());
-}
-
 static void children_make_contexts_and_random_bytes_of_their_own(void **state)
 {
 	uint8_t answers[2][32] = {{0}};
@@ -427,7 +400,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(hosts_configuration_does_not_reach_us),
 		cmocka_unit_test(random_bytes_differ),
 		cmocka_unit_test(version_is_compared_as_a_whole),
-		cmocka_unit_test(what_a_child_abandons_the_parent_keeps),
 		cmocka_unit_test(children_make_contexts_and_random_bytes_of_their_own),
 		cmocka_unit_test(fips_is_loaded_and_alone),
 		cmocka_unit_test(fips_that_does_not_start_stops_the_start),

@@ -43,6 +43,11 @@ static void patterns_take_what_they_say(void **state)
 		{"444455556666, 111122223333/us-west-2", KEY, true},
 		{"444455556666\n\t111122223333", KEY, true},
 		{"111122223333", LOCAL, false},
+		{"arn:*:kms:*:*:key/*", LOCAL, true},
+		{"arn:*:kms:*:*:key/*", "local:new", true},
+		{"arn:aws*:kms:*:*:key/*", LOCAL, false},
+		/* An account is one of a provider. */
+		{"111122223333", "arn:local:kms:local:111122223333:key/" ID, false},
 		{"local:*", LOCAL, true},
 		{"local:*", KEY, false},
 		{"local:* 111122223333", KEY, true},

@@ -28,37 +28,37 @@ static struct store_sqlite *own(struct store *store)
 	return (struct store_sqlite *)store;
 }
 
-struct turn {
+struct visit {
 	int lock;
 	bool taken;
 };
 
-static void turn_end(struct turn *turn)
+static void visit_end(struct visit *visit)
 {
-	if (turn->taken)
-		store_unlock(turn->lock);
+	if (visit->taken)
+		store_unlock(visit->lock);
 }
 
-static enum zone_status turn_begin(struct store_sqlite *store, bool exclusive, struct turn *turn)
+static enum zone_status visit_begin(struct store_sqlite *store, bool exclusive, struct visit *visit)
 {
-	TRY(store_lock(store, exclusive, &turn->lock));
-	turn->taken = true;
+	TRY(store_lock(store, exclusive, &visit->lock));
+	visit->taken = true;
 	return ZONE_OK;
 }
 
 /* A transaction that was interrupted left its journal: the first reader that may write must roll it
  * back, alone. */
-static enum zone_status turn_begin_reading(struct store_sqlite *store, struct turn *turn,
-					   bool *ret_recovers)
+static enum zone_status visit_begin_reading(struct store_sqlite *store, struct visit *visit,
+					    bool *ret_recovers)
 {
 	*ret_recovers = false;
-	TRY(turn_begin(store, false, turn));
+	TRY(visit_begin(store, false, visit));
 	if (access(store->journal_path, F_OK) != 0 || !store_is_writable(store))
 		return ZONE_OK;
-	turn_end(turn);
-	turn->taken = false;
+	visit_end(visit);
+	visit->taken = false;
 	*ret_recovers = true;
-	return turn_begin(store, true, turn);
+	return visit_begin(store, true, visit);
 }
 
 static int64_t now_ms(void)
@@ -155,7 +155,7 @@ static enum zone_status sqlite_read(struct store *base, const struct store_curso
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
-	AUTO(turn_end) struct turn turn = {0};
+	AUTO(visit_end) struct visit visit = {0};
 	AUTO(connection_close) struct connection connection = {0};
 	bool recovers;
 
@@ -165,7 +165,7 @@ static enum zone_status sqlite_read(struct store *base, const struct store_curso
 		nothing_there(ret_news);
 		return ZONE_OK;
 	}
-	TRY(turn_begin_reading(store, &turn, &recovers));
+	TRY(visit_begin_reading(store, &visit, &recovers));
 	TRY(store_check_reach(store));
 	if (!store_exists(store)) {
 		nothing_there(ret_news);
@@ -281,14 +281,14 @@ static enum zone_status sqlite_write(struct store *base, const struct store_curs
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
 	struct wish wish = {.decide = decide_it, .state = state};
-	AUTO(turn_end) struct turn turn = {0};
+	AUTO(visit_end) struct visit visit = {0};
 	AUTO(connection_close) struct connection connection = {0};
 
 	TRY(store_check_reach(store));
 	TRY(store_follow(store));
 	if (!file_make_folders(store->folder))
 		return store_failed(store, ZONE_STORE_READ_ONLY, "making its folder", errno);
-	TRY(turn_begin(store, true, &turn));
+	TRY(visit_begin(store, true, &visit));
 	TRY(store_check_reach(store));
 	if (!store_exists(store))
 		return write_first(store, &wish, ret_cursor);
@@ -302,13 +302,13 @@ static enum zone_status sqlite_write(struct store *base, const struct store_curs
 /* --- Levels */
 
 /* The store is there, and the lock held. */
-static enum zone_status reach(struct store_sqlite *store, bool exclusive, struct turn *turn)
+static enum zone_status reach(struct store_sqlite *store, bool exclusive, struct visit *visit)
 {
 	TRY(store_check_reach(store));
 	TRY(store_follow(store));
 	if (!store_exists(store))
 		return ZONE_NOT_FOUND;
-	TRY(turn_begin(store, exclusive, turn));
+	TRY(visit_begin(store, exclusive, visit));
 	return store_exists(store) ? ZONE_OK : ZONE_NOT_FOUND;
 }
 
@@ -317,9 +317,9 @@ static enum zone_status sqlite_look_at(struct store *base, struct store_facts *r
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
 	struct store_facts facts = {.path = store->path};
-	AUTO(turn_end) struct turn turn = {0};
+	AUTO(visit_end) struct visit visit = {0};
 	AUTO(connection_close) struct connection connection = {0};
-	enum zone_status status = reach(store, false, &turn);
+	enum zone_status status = reach(store, false, &visit);
 
 	if (status == ZONE_OK) {
 		TRY(connection_open(&connection, store, false));
@@ -339,10 +339,10 @@ static enum zone_status sqlite_bring(struct store *base, unsigned from, unsigned
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
-	AUTO(turn_end) struct turn turn = {0};
+	AUTO(visit_end) struct visit visit = {0};
 	AUTO(connection_close) struct connection connection = {0};
 
-	TRY(reach(store, true, &turn));
+	TRY(reach(store, true, &visit));
 	TRY(connection_open(&connection, store, true));
 	return store_bring(&connection, from, to);
 }
@@ -432,7 +432,7 @@ static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_t
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct store_sqlite *store = own(base);
-	AUTO(turn_end) struct turn turn = {0};
+	AUTO(visit_end) struct visit visit = {0};
 
 	buffer_format(ret_text, "store: %s (SQLite %s)\n", store->path, sqlite3_libversion());
 	TRY(store_check_reach(store));
@@ -441,7 +441,7 @@ static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_t
 		buffer_put_text(ret_text, "store: not made yet; the first project makes it\n");
 		return ZONE_OK;
 	}
-	TRY(turn_begin(store, false, &turn));
+	TRY(visit_begin(store, false, &visit));
 	return describe_open(store, ret_text);
 }
 
