@@ -86,7 +86,7 @@ static CK_RV find_version(struct objects *objects, const struct mechanism *mecha
 		return CKR_OK;
 	}
 	return error_of_zone(
-		ezk_find(zones_ezks(objects_zones(objects)), object->entry, version, ret_ezk),
+		ezk_find(zones_registry(objects_zones(objects)), object->entry, version, ret_ezk),
 		key_uses[use].place);
 }
 

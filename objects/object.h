@@ -75,7 +75,7 @@ struct object {
 	struct ezk *ezk;			    /* a session zone: held */
 	/* Data keys only. The value is set once (objects/value.h); a token key has none until it is
 	 * first used: object_open. */
-	struct kept value;
+	struct masked_value value;
 	_Atomic uint64_t next_chunk; /* objects/chunk.h; 0 in each new object */
 	struct stamp *stamp; /* held; shared by a key, its copies and the keys derived from it */
 	struct object *kin_before, *kin_after; /* of the stamp's family; under its lock */
@@ -153,7 +153,7 @@ uint64_t objects_generation(const struct objects *objects);
 
 /* For callers that cache things made from keys (session/ready_keys.h), to be loaded in each call:
  * grows when a session object is destroyed or replaced. For entries of the store: struct
- * ezks_watch. */
+ * registry_watch. */
 const _Atomic uint64_t *objects_gone(const struct objects *objects);
 /* Whether it is still the object of its handle. False also where memory lacks to tell. */
 bool objects_has(struct objects *objects, const struct object *object);

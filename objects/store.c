@@ -91,7 +91,7 @@ static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint
 			    zone_told(objects->zones, zone).text, project->label);
 		return error_of_zone(ZONE_NOT_FOUND, ERROR_OBJECT);
 	}
-	return error_of_zone(ezk_find(zones_ezks(objects->zones), entry, EZK_PRIMARY, ret_ezk),
+	return error_of_zone(ezk_find(zones_registry(objects->zones), entry, EZK_PRIMARY, ret_ezk),
 			     ERROR_OBJECT);
 }
 

@@ -113,9 +113,9 @@ void stamp_leave(struct object *object)
 }
 
 /* The values of the family, chained for ezk_keep(). */
-static struct kept *chain(struct stamp *stamp)
+static struct masked_value *chain(struct stamp *stamp)
 {
-	struct kept *first = NULL;
+	struct masked_value *first = NULL;
 	struct object *object;
 
 	for (object = stamp->family; object != NULL; object = object->kin_after) {

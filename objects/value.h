@@ -7,8 +7,9 @@
  * stamp then points to the greater one's, for ever, and says nothing of its own any more.
  *
  * A value lies in locked memory. From the moment its family has a zone, the zone keeps it (struct
- * kept): it can be read while the zone has a lease and no longer, through all handles alike; when
- * the zone's lease comes back, so do the values. Meanwhile a handle keeps only the wrapped form.
+ * masked_value): it can be read while the zone has a lease and no longer, through all handles
+ * alike; when the zone's lease comes back, so do the values. Meanwhile a handle keeps only the
+ * wrapped form.
  */
 #pragma once
 

@@ -97,7 +97,7 @@ static CK_RV import_to_session(struct session *session, struct ready_key *root,
 			  "TRUE to unwrap a blob of the KMS");
 		return CKR_TEMPLATE_INCONSISTENT;
 	}
-	TRY(error_of_zone(ezk_from_records(zones_ezks(objects_zones(session->objects)),
+	TRY(error_of_zone(ezk_from_records(zones_registry(objects_zones(session->objects)),
 					   root->object->entry, wrapped, &ezk),
 			  ERROR_IMPORT));
 	TRY(make_zone(wished, ezk, &zone));

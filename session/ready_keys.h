@@ -13,7 +13,7 @@ struct ready_keys {
 	struct ready_key places[READY_KEYS_COUNT];
 	uint64_t turn;
 	/* What grows when there is something to let go of, and how far that was seen. */
-	struct ezks_watch watch;
+	struct registry_watch watch;
 	const _Atomic uint64_t *gone;
 	uint64_t seen_gone, seen_news;
 };

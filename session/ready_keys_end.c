@@ -76,7 +76,7 @@ static void sweep_idle(uint64_t news)
 void ready_keys_init(struct ready_keys *ready, struct objects *objects)
 {
 	ready->gone = objects_gone(objects);
-	ready->watch = ezks_watch(zones_ezks(objects_zones(objects)));
+	ready->watch = registry_watch(zones_registry(objects_zones(objects)));
 }
 
 void ready_keys_tidy(struct session *session)
@@ -97,10 +97,10 @@ void ready_keys_tidy(struct session *session)
 
 void ready_keys_tidy_idle(struct objects *objects)
 {
-	struct ezks *ezks = zones_ezks(objects_zones(objects));
+	struct registry *registry = zones_registry(objects_zones(objects));
 
-	ezks_sweep(ezks);
-	sweep_idle(atomic_load_explicit(ezks_watch(ezks).news, memory_order_acquire));
+	registry_sweep(registry);
+	sweep_idle(atomic_load_explicit(registry_watch(registry).news, memory_order_acquire));
 }
 
 void ready_keys_visit_idle(void)

@@ -113,7 +113,7 @@ static CK_RV not_found(void)
  * does. The time is not looked at while there is no lease. */
 static void enter(struct session *session)
 {
-	const struct ezks_watch *watch = &session->ready.watch;
+	const struct registry_watch *watch = &session->ready.watch;
 	int64_t wipe_at = atomic_load_explicit(watch->wipe_at, memory_order_relaxed);
 
 	session->realtime_ms = INT64_MAX;
@@ -122,7 +122,7 @@ static void enter(struct session *session)
 	session->realtime_ms = watch->clock->realtime_ms(watch->clock->state);
 	if (session->realtime_ms < wipe_at)
 		return;
-	ezks_sweep(zones_ezks(objects_zones(session->objects)));
+	registry_sweep(zones_registry(objects_zones(session->objects)));
 	ready_keys_tidy(session);
 }
 

@@ -10,7 +10,7 @@
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +53,7 @@ static inline struct ezk *make_bounded_zone(struct leased *l, const char *label,
 	names.max_lease = max_lease;
 	assert_int_equal(zones_zone_create(l->f->zones, l->f->project->uid, &names, &zone),
 			 ZONE_OK);
-	assert_int_equal(ezk_find(zones_ezks(l->f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(l->f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	return ezk;
 }
 
@@ -118,7 +118,7 @@ static inline enum zone_status use(struct leased *l, size_t zone)
 {
 	AUTO(secret_freep) uint8_t *key = secret_new(32);
 
-	ezks_sweep(zones_ezks(l->f->zones));
+	registry_sweep(zones_registry(l->f->zones));
 	TRY(ezk_begin(l->ezks[zone]));
 	return ezk_key(l->ezks[zone], EZK_DATA, key);
 }

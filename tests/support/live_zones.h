@@ -11,7 +11,7 @@
 #include "tests/support/unit.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 #include "zones/kms/ask.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
@@ -30,7 +30,7 @@ struct live_zones {
 	struct fake_clock clock;
 	struct fake_kms kms;
 	struct kms_clients *clients;
-	struct ezks *ezks;
+	struct registry *registry;
 	/* What the domain says, and how often it was asked. */
 	_Atomic(enum zone_status) standing, look, canary;
 	atomic_uint looks, canaries, explained;
@@ -94,7 +94,7 @@ static inline void live_zones_start_with(struct live_zones *live,
 					 const struct lease_settings *lease)
 {
 	struct kms_settings kms = {.providers = module_providers};
-	struct ezks_settings settings = {
+	struct registry_settings settings = {
 		.lease = *lease,
 		.domain = {live, live_no_project, live_standing, live_standing_of_row, live_explain,
 			   live_told, live_look, live_canary},
@@ -112,7 +112,7 @@ static inline void live_zones_start_with(struct live_zones *live,
 	live->clients = settings.clients = kms_clients_new(&kms);
 	assert_non_null(live->clients);
 	assert_true(kms_clients_replace(live->clients, "aws", &live->kms.client));
-	assert_int_equal(ezks_new(&settings, &live->ezks), ZONE_OK);
+	assert_int_equal(registry_new(&settings, &live->registry), ZONE_OK);
 }
 
 static inline void live_zones_start(struct live_zones *live, unsigned lease_seconds)
@@ -124,7 +124,7 @@ static inline void live_zones_start(struct live_zones *live, unsigned lease_seco
 
 static inline void live_zones_stop(struct live_zones *live)
 {
-	ezks_free(live->ezks);
+	registry_free(live->registry);
 	kms_clients_free(live->clients);
 }
 

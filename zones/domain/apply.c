@@ -4,13 +4,14 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/standing.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 
 static enum zone_status usable(struct zones *zones, uint64_t id)
 {
 	const struct entry *zone = index_zone(&zones->index, id);
 
-	return zone == NULL ? ZONE_OK : ezks_usable(zones->ezks, zone, zone->of_zone.primary);
+	return zone == NULL ? ZONE_OK
+			    : registry_usable(zones->registry, zone, zone->of_zone.primary);
 }
 
 /* Once in a process, when keys that it had open have ended. */
@@ -58,7 +59,7 @@ static void tell_touched(struct zones *zones, const struct store_row *touched, s
 
 	if (why == ZONE_OK && touched->removed)
 		why = ZONE_NOT_FOUND;
-	if (ezks_changed(zones->ezks, zone, why))
+	if (registry_changed(zones->registry, zone, why))
 		note_ended(ended, zone->of_zone.zone);
 }
 
@@ -75,7 +76,7 @@ static void tell_all(struct zones *zones, const struct store_news *touched)
 
 	for (size_t i = 0; i < touched->count; i++)
 		tell_touched(zones, &touched->rows[i], &ended);
-	ezks_changed_records(zones->ezks, standing, zones, &ended);
+	registry_changed_records(zones->registry, standing, zones, &ended);
 	for (size_t at = 0; at < ended.len; at += sizeof(uint64_t))
 		if (!is_told(&ended, at))
 			tell_ended(zones, ended_at(&ended, at));
@@ -121,7 +122,7 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 	atomic_fetch_add(&zones->generation, 1);
 	pthread_rwlock_unlock(&zones->lock);
 	tell_all(zones, &touched);
-	ezks_note_news(zones->ezks);
+	registry_note_news(zones->registry);
 	note_cursor(zones, news, status == ZONE_OK);
 	if (status != ZONE_OK || is_reading(news))
 		atomic_store(&zones->broken, status != ZONE_OK);

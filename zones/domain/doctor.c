@@ -254,7 +254,7 @@ static enum zone_status open_zone(struct zones *zones, const struct entry *zone)
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	TRY(ezk_find(zones->ezks, zone, EZK_PRIMARY, &ezk));
+	TRY(ezk_find(zones->registry, zone, EZK_PRIMARY, &ezk));
 	return ezk_begin(ezk);
 }
 

@@ -6,7 +6,7 @@
 #include "zones/domain/standing.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 
 static struct entry *project(void *zones, struct uid uid)
 {
@@ -45,10 +45,10 @@ static enum zone_status ask_canary(void *zones, struct uid project_uid, const ch
 }
 
 enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *clients,
-				 struct ezks **ret_ezks)
+				 struct registry **ret_registry)
 {
 	const struct zones_settings *settings = &zones->settings;
-	const struct ezks_settings live = {
+	const struct registry_settings live = {
 		.lease =
 			{
 				.lease_seconds = settings->lease_seconds,
@@ -64,10 +64,10 @@ enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *client
 			   ask_canary},
 	};
 
-	return ezks_new(&live, ret_ezks);
+	return registry_new(&live, ret_registry);
 }
 
-struct ezks *zones_ezks(struct zones *zones)
+struct registry *zones_registry(struct zones *zones)
 {
-	return zones->ezks;
+	return zones->registry;
 }

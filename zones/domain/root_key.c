@@ -9,7 +9,7 @@
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/root_key_private.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 #include "zones/index/rules.h"
 #include "zones/kms/ask.h"
 #include "zones/kms/canary.h"
@@ -375,10 +375,10 @@ static enum zone_status decide_add(struct changes *changes, void *state)
 static void tell_works(struct zones *zones, const struct entry *root_key)
 {
 	uint64_t no_count;
-	struct root_lease *root =
-		ezks_listen(zones->ezks, root_key->project, root_key->of_root_key.arn, &no_count);
+	struct root_lease *root = registry_listen(zones->registry, root_key->project,
+						  root_key->of_root_key.arn, &no_count);
 
-	ezks_hear(zones->ezks, root, no_count, ZONE_OK);
+	registry_hear(zones->registry, root, no_count, ZONE_OK);
 }
 
 static enum zone_status add(struct zones *zones, struct uid project, struct bytes kms_key,

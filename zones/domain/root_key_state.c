@@ -9,7 +9,7 @@
 #include "zones/domain/lookup.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/root_key_private.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 #include "zones/index/rules.h"
 #include "zones/kms/canary.h"
 #include "zones/kms/ezk_version.h"
@@ -26,15 +26,16 @@ struct root_key_listener root_key_listen(struct zones *zones, const struct entry
 {
 	struct root_key_listener listener = {.zones = zones};
 
-	listener.root = ezks_listen(zones->ezks, root_key->project, root_key->of_root_key.arn,
-				    &listener.no_count);
+	listener.root = registry_listen(zones->registry, root_key->project,
+					root_key->of_root_key.arn, &listener.no_count);
 	return listener;
 }
 
 void root_key_hear(const struct root_key_listener *listener, enum zone_status status)
 {
 	if (status != ZONE_KMS_DENIED)
-		ezks_hear(listener->zones->ezks, listener->root, listener->no_count, status);
+		registry_hear(listener->zones->registry, listener->root, listener->no_count,
+			      status);
 }
 
 bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,

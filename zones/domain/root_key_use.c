@@ -7,7 +7,7 @@
 #include "zones/domain/lookup.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/root_key_private.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 #include "zones/kms/ask.h"
 #include "zones/model/entry_make.h"
 #include "zones/model/refuse.h"

@@ -28,7 +28,7 @@ enum zone_status standing_now(struct zones *zones, uint64_t zone);
 enum zone_status standing_of_row(const struct zones *zones, const struct entry *row);
 enum zone_status standing_of_row_now(struct zones *zones, const struct entry *row);
 /* Which zone of which project it is, what is said against it, and what to do: of the above, or
- * ZONE_ROOT_KEY_REFUSED (ezks_usable). Takes the lock. */
+ * ZONE_ROOT_KEY_REFUSED (registry_usable). Takes the lock. */
 void standing_text(struct zones *zones, uint64_t zone, enum zone_status why, struct buffer *out);
 /* Whether a zone may have the label that it is to get. Within a transaction, or with the lock held.
  * ZONE_OTHER_PIN. */

@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 
 struct pins;
-struct ezks; /* the live EZKs: zones/domain/live_ezks.c, zones/ezk/ezks.h */
+struct registry; /* the live EZKs: zones/domain/live_ezks.c, zones/ezk/registry.h */
 
 struct zones {
 	struct zones_settings settings; /* default_root_key and pins_at are owned */
@@ -27,7 +27,7 @@ struct zones {
 	const struct clock *clock;
 	struct store *store;
 	struct kms_clients *clients;
-	struct ezks *ezks;
+	struct registry *registry;
 
 	struct turn changing;  /* one look or change at a time; kept over the store's calls */
 	pthread_rwlock_t lock; /* the index, for moments */
@@ -54,7 +54,7 @@ void zones_end_turn(struct zones **held);
 /* Makes the live EZKs and shows them the domain, whose settings and clock are set before. Borrows
  * `clients`. */
 enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *clients,
-				 struct ezks **ret_ezks);
+				 struct registry **ret_registry);
 
 /* Takes news into the index; within a turn. */
 enum zone_status zones_apply(struct zones *zones, struct store_news *news);

@@ -101,7 +101,7 @@ static enum zone_status wrap(struct zones *zones, const struct entry *zone, stru
 		return refuse(ZONE_INVALID, "a key that is kept has 1 to %d bytes", DEK_MAX);
 	if (!write_aad(key, &aad))
 		return ZONE_NO_MEMORY;
-	TRY(ezk_find(zones->ezks, zone, EZK_PRIMARY, &ezk));
+	TRY(ezk_find(zones->registry, zone, EZK_PRIMARY, &ezk));
 	TRY(token_key_wrap(ezk, value, buffer_bytes(&aad), wrapped));
 	return entry_set_bytes(&key->of_key.wrapped, bytes(wrapped, value.len + DEK_WRAP_OVERHEAD))
 		       ? ZONE_OK
@@ -148,7 +148,7 @@ static enum zone_status unwrap(struct zones *zones, const struct entry *key, uin
 	TRY(zone_of(zones, key, &zone));
 	if (!write_aad(key, &aad))
 		return ZONE_NO_MEMORY;
-	TRY(ezk_find(zones->ezks, zone, EZK_PRIMARY, &ezk));
+	TRY(ezk_find(zones->registry, zone, EZK_PRIMARY, &ezk));
 	return token_key_unwrap(ezk, key->of_key.wrapped, buffer_bytes(&aad), secret, ret_ezk);
 }
 

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/state.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 #include "zones/model/pins.h"
 
 #include <stdlib.h>
@@ -52,7 +52,7 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 	missed_init(&zones->missed);
 	pthread_rwlock_init(&zones->lock, NULL);
 	if (!own_settings(zones, settings) ||
-	    zones_live_ezks(zones, clients, &zones->ezks) != ZONE_OK) {
+	    zones_live_ezks(zones, clients, &zones->registry) != ZONE_OK) {
 		zones_free(zones);
 		return ZONE_NO_MEMORY;
 	}
@@ -66,7 +66,7 @@ void zones_free(struct zones *zones)
 {
 	if (zones == NULL)
 		return;
-	ezks_free(zones->ezks);
+	registry_free(zones->registry);
 	index_clear(&zones->index);
 	if (zones->store != NULL)
 		zones->store->operations->free(zones->store);
@@ -82,7 +82,7 @@ void zones_free(struct zones *zones)
 
 void zones_abandon(struct zones *zones)
 {
-	ezks_abandon(zones->ezks);
+	registry_abandon(zones->registry);
 	zones->store->operations->abandon(zones->store);
 	kms_clients_abandon(zones->clients);
 }
@@ -142,9 +142,9 @@ static void note_look(struct zones *zones)
 {
 	int64_t soon = monotonic_ms(zones) + TIDY_EVERY_MS;
 
-	ezks_note_news(zones->ezks);
+	registry_note_news(zones->registry);
 	zones->next_look = soon < zones->next_read ? soon : zones->next_read;
-	lease_rules_look_at(ezks_rules(zones->ezks), zones->next_look);
+	lease_rules_look_at(registry_rules(zones->registry), zones->next_look);
 }
 
 void zones_looked(struct zones *zones, enum zone_status status)
@@ -197,7 +197,7 @@ static enum zone_status look_now(struct zones *zones)
 	enum zone_status status;
 
 	/* A good time: calls that have no time for it of their own come by once a second. */
-	ezks_sweep(zones->ezks);
+	registry_sweep(zones->registry);
 	atomic_fetch_add(&zones->looks, 1);
 	status = look(zones);
 	zones_looked(zones, status);
@@ -210,7 +210,7 @@ static enum zone_status look_if_due(struct zones *zones)
 		return zones->look;
 	if (!zones->loaded || zones->broken || monotonic_ms(zones) >= zones->next_read)
 		return look_now(zones);
-	ezks_sweep(zones->ezks);
+	registry_sweep(zones->registry);
 	note_look(zones);
 	return zones->look;
 }

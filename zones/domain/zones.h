@@ -46,7 +46,7 @@ void zones_free(struct zones *zones);	 /* wipes every key; no random, no fetch, 
 void zones_abandon(struct zones *zones); /* in a fork's child */
 
 /* The live EZKs (zones/ezk/ezk.h), as long as the domain lives. */
-struct ezks *zones_ezks(struct zones *zones);
+struct registry *zones_registry(struct zones *zones);
 
 /* --- The index (no KMS) */
 

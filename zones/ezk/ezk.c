@@ -9,7 +9,7 @@
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 #include "zones/kms/ask.h"
 #include "zones/model/record.h"
 
@@ -19,25 +19,25 @@
 
 /* --- Finding */
 
-static enum zone_status refuse(struct ezks *ezks, uint64_t zone, enum zone_status why)
+static enum zone_status refuse(struct registry *registry, uint64_t zone, enum zone_status why)
 {
-	const struct domain_view *domain = &ezks_settings(ezks)->domain;
+	const struct domain_view *domain = &registry_settings(registry)->domain;
 
 	domain->explain(domain->state, zone, why);
 	return why;
 }
 
-static enum zone_status find(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
-			     uint32_t version, struct ezk **ret_ezk)
+static enum zone_status find(struct registry *registry, enum ezk_realm realm,
+			     const struct entry *zone, uint32_t version, struct ezk **ret_ezk)
 {
-	enum zone_status why = ezks_usable(ezks, zone, version);
+	enum zone_status why = registry_usable(registry, zone, version);
 
 	if (why != ZONE_OK)
-		return refuse(ezks, zone->of_zone.zone, why);
-	return ezks_live(ezks, realm, zone, version, ret_ezk);
+		return refuse(registry, zone->of_zone.zone, why);
+	return registry_live(registry, realm, zone, version, ret_ezk);
 }
 
-enum zone_status ezk_find(struct ezks *ezks, const struct entry *zone, uint32_t version,
+enum zone_status ezk_find(struct registry *registry, const struct entry *zone, uint32_t version,
 			  struct ezk **ret_ezk)
 {
 	assert(zone->kind == ENTRY_ZONE);
@@ -45,7 +45,7 @@ enum zone_status ezk_find(struct ezks *ezks, const struct entry *zone, uint32_t 
 		version = zone->of_zone.primary;
 	else if (version == EZK_RAW)
 		version = zone->of_zone.raw;
-	return find(ezks, EZK_OF_STORE, zone, version, ret_ezk);
+	return find(registry, EZK_OF_STORE, zone, version, ret_ezk);
 }
 
 struct entry *ezk_entry(struct ezk *ezk)
@@ -59,12 +59,12 @@ enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret
 {
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 
-	return find(ezk->ezks, ezk->realm, zone, version, ret_ezk);
+	return find(ezk->registry, ezk->realm, zone, version, ret_ezk);
 }
 
 struct zone_told zone_told_by(struct ezk *ezk, uint64_t zone)
 {
-	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
+	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
 
 	return domain->told(domain->state, zone);
 }
@@ -125,8 +125,8 @@ static enum zone_status entry_of_set(const char *arn, struct bytes records,
 }
 
 /* The ARN of a root key that may have been named by an alias or a key id. */
-static enum zone_status resolve(const struct ezks_settings *settings, const struct entry *root_key,
-				struct kms_key *ret_key)
+static enum zone_status resolve(const struct registry_settings *settings,
+				const struct entry *root_key, struct kms_key *ret_key)
 {
 	const struct domain_view *domain = &settings->domain;
 	AUTO(entry_releasep)
@@ -145,17 +145,17 @@ static enum zone_status resolve(const struct ezks_settings *settings, const stru
 	return ZONE_OK;
 }
 
-static enum zone_status check_standing(struct ezks *ezks, uint64_t zone)
+static enum zone_status check_standing(struct registry *registry, uint64_t zone)
 {
-	const struct domain_view *domain = &ezks_settings(ezks)->domain;
+	const struct domain_view *domain = &registry_settings(registry)->domain;
 
-	return refuse(ezks, zone, domain->standing(domain->state, zone));
+	return refuse(registry, zone, domain->standing(domain->state, zone));
 }
 
-enum zone_status ezk_from_records(struct ezks *ezks, const struct entry *root_key,
+enum zone_status ezk_from_records(struct registry *registry, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk)
 {
-	const struct ezks_settings *settings = ezks_settings(ezks);
+	const struct registry_settings *settings = registry_settings(registry);
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 	struct kms_key key;
@@ -168,8 +168,8 @@ enum zone_status ezk_from_records(struct ezks *ezks, const struct entry *root_ke
 	TRY(entry_of_set(key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
-	TRY(check_standing(ezks, zone->of_zone.zone));
-	TRY(find(ezks, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
+	TRY(check_standing(registry, zone->of_zone.zone));
+	TRY(find(registry, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
 	TRY(ezk_begin(ezk));
 	*ret_ezk = TAKE(ezk);
 	return ZONE_OK;
@@ -180,7 +180,7 @@ enum zone_status ezk_from_records(struct ezks *ezks, const struct entry *root_ke
 static enum zone_status answer(struct ezk *ezk, enum zone_status status)
 {
 	if (zone_status_is_no(status))
-		ezks_told(ezk->ezks);
+		registry_await_noes(ezk->registry);
 	return status;
 }
 
@@ -199,7 +199,7 @@ static bool says_the_same(struct ezk *ezk, const struct entry *zone)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 	struct entry *verified = ezk->verified;
 
-	return verified != NULL && ezks_same_record(verified, zone, ezk->version);
+	return verified != NULL && registry_same_record(verified, zone, ezk->version);
 }
 
 enum zone_status ezk_verified(struct ezk *ezk, const struct entry *zone)
@@ -223,17 +223,17 @@ bool ezk_is_fresh(const struct ezk *ezk, int64_t realtime_ms)
 	return lease_is_fresh(&ezk->lease, realtime_ms);
 }
 
-void ezks_sweep(struct ezks *ezks)
+void registry_sweep(struct registry *registry)
 {
-	if (lease_rules_due(ezks_rules(ezks)))
-		ezks_wipe_ended(ezks);
+	if (lease_rules_due(registry_rules(registry)))
+		registry_wipe_ended(registry);
 }
 
-struct ezks_watch ezks_watch(struct ezks *ezks)
+struct registry_watch registry_watch(struct registry *registry)
 {
-	const struct lease_rules *rules = ezks_rules(ezks);
+	const struct lease_rules *rules = registry_rules(registry);
 
-	return (struct ezks_watch){rules->clock, &rules->wipe_realtime_ms, &rules->news};
+	return (struct registry_watch){rules->clock, &rules->wipe_realtime_ms, &rules->news};
 }
 
 /* --- Keys for a purpose */

@@ -13,13 +13,13 @@
 #include "zones/model/status.h"
 #include "zones/model/told.h"
 
-struct ezks; /* the live EZKs of a process (zones_ezks) */
-struct ezk;  /* counted */
+struct registry; /* the live EZKs of a process (zones_registry) */
+struct ezk;	 /* counted */
 
 /* The version of a zone in the index (0: the primary; UINT32_MAX: the raw version); no KMS.
  * ZONE_PENDING_DELETION, ZONE_FENCED, ZONE_ROOT_KEY_REFUSED; what else stands against the zone
  * (zones/domain/standing.h) may be said by ezk_begin() only. */
-enum zone_status ezk_find(struct ezks *ezks, const struct entry *zone, uint32_t version,
+enum zone_status ezk_find(struct registry *registry, const struct entry *zone, uint32_t version,
 			  struct ezk **ret_ezk);
 enum { EZK_PRIMARY = 0 };
 #define EZK_RAW UINT32_MAX
@@ -33,7 +33,7 @@ enum { EZK_PRIMARY = 0 };
  * can't look into the store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
  * ZONE_RECORD_KEPT: they stay in their store.
  */
-enum zone_status ezk_from_records(struct ezks *ezks, const struct entry *root_key,
+enum zone_status ezk_from_records(struct registry *registry, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk);
 struct ezk *ezk_hold(struct ezk *ezk);
 void ezk_release(struct ezk *ezk); /* accepts NULL */
@@ -88,45 +88,46 @@ enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret
  * more, so it is not taken. Embedded in its owner; the EZK guards it from the moment it has taken
  * it.
  */
-struct kept {
+struct masked_value {
 	_Atomic(uint8_t *) bytes; /* in locked memory, the owner's to free; NULL: none yet */
 	size_t len;
 	bool hidden;
 	bool lost; /* could not be hidden, and was wiped */
 	bool linked;
 	uint64_t number; /* under which it is hidden; 0: not yet */
-	struct kept *next, *previous;
+	struct masked_value *next, *previous;
 };
 /* Takes values that lie open, chained by `next`. False: no lease runs, and none is taken. No KMS.
  */
-bool ezk_keep(struct ezk *ezk, struct kept *values);
+bool ezk_keep(struct ezk *ezk, struct masked_value *values);
 /* The same with one that has no bytes yet: they are set then. */
-bool ezk_put(struct ezk *ezk, struct kept *kept, uint8_t *bytes);
+bool ezk_put(struct ezk *ezk, struct masked_value *value, uint8_t *bytes);
 /* Before the owner frees it; also of one that was never taken. */
-void ezk_forget(struct ezk *ezk, struct kept *kept);
+void ezk_forget(struct ezk *ezk, struct masked_value *value);
 /* Copies it in the clear to locked memory. Begins a lease if none runs, as ezk_continue() does. */
-enum zone_status ezk_read(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret);
+enum zone_status ezk_read(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret);
 /* No KMS: false if no lease runs. */
-bool ezk_read_now(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret);
+bool ezk_read_now(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret);
 /* Takes the value of `from` once more, as it lies: `to` gets `bytes`, which have its length. */
-void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to, uint8_t *bytes);
+void ezk_share(struct ezk *ezk, const struct masked_value *from, struct masked_value *to,
+	       uint8_t *bytes);
 
 /* Wipes the plaintexts whose lease has ended, since no thread of ours can: for the begin of each C_
  * function. Costs two loads and two clocks while there is nothing to do; no KMS. */
-void ezks_sweep(struct ezks *ezks);
+void registry_sweep(struct registry *registry);
 /*
  * For whoever keeps what was made of keys, to be loaded in each call. `news` grows when a lease has
  * ended, an entry has changed, and with each look into the store, of which there is one a second
- * while the module is used. When `wipe_at` has passed, ezks_sweep() is due; INT64_MAX: no lease
+ * while the module is used. When `wipe_at` has passed, registry_sweep() is due; INT64_MAX: no lease
  * runs. That is by the real time alone, so that a call costs one clock; one that was set back is
  * found out with the next look.
  */
-struct ezks_watch {
+struct registry_watch {
 	const struct clock *clock;
 	const _Atomic int64_t *wipe_at;
 	const _Atomic uint64_t *news;
 };
-struct ezks_watch ezks_watch(struct ezks *ezks);
+struct registry_watch registry_watch(struct registry *registry);
 
 /*
  * CKM_CMEK_DEK_WRAP (docs/format.md, "Wrapped DEK"). A DEK of 1..512 bytes (else ZONE_INVALID);

@@ -48,7 +48,7 @@ struct lease {
 	pthread_cond_t answered;
 	struct lease_window *counted; /* the window that has this lease among its own */
 	struct lease_keys *keys;      /* NULL: none; may be there a little longer than the lease */
-	struct kept *kept;	      /* values that are hidden when the keys go */
+	struct masked_value *values;  /* values that are hidden when the keys go */
 	struct moment brought;	      /* when the request was sent that brought the keys */
 	struct moment itself;	      /* from then on renewals ask the key itself */
 	struct moment yes;	      /* when the request was sent that the newest yes answered */

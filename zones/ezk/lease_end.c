@@ -36,7 +36,7 @@ static void end_now(struct lease *lease)
 	lease_set(lease, never, never);
 	lease_leave_window(lease);
 	if (lease->keys != NULL) {
-		lease_hide_kept(lease);
+		lease_hide_values(lease);
 		atomic_fetch_add(&lease->rules->news, 1);
 	}
 	secret_free(lease->keys);

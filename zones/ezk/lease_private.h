@@ -49,5 +49,5 @@ void lease_note(struct lease *lease, enum zone_status status);
 enum zone_status lease_refusal(const struct lease *lease);
 /* Goes on by what is known above. */
 bool lease_prolong(struct lease *lease);
-/* Hides all that is kept, by the keys that are still here (kept.c). */
-void lease_hide_kept(struct lease *lease);
+/* Hides all that is kept, by the keys that are still here (masked_value.c). */
+void lease_hide_values(struct lease *lease);

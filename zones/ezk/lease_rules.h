@@ -39,13 +39,12 @@ struct lease_rules {
 	_Atomic int64_t wipe_realtime_ms;
 	/* When the store is to be looked into again, by whoever uses a lease then. */
 	_Atomic int64_t look_monotonic_ms;
-	_Atomic uint64_t news; /* struct ezks_watch */
+	_Atomic uint64_t news; /* struct registry_watch */
 	_Atomic uint64_t dice;
 	/* The smallest bounds of a zone that the log has told of. */
 	_Atomic int64_t told_lease, told_stale;
-	/* For values that are hidden (zones/ezk/kept.c): this process's own salt, and the last
-	 * number.
-	 */
+	/* For values that are hidden (zones/ezk/masked_value.c): this process's own salt, and the
+	 * last number. */
 	uint8_t salt[16];
 	_Atomic uint64_t last_hidden;
 };

@@ -19,7 +19,7 @@ enum ezk_purpose {
 	EZK_WRAP_GCM,
 	EZK_WRAP_CCM,
 	EZK_FINGERPRINT,
-	EZK_MEMORY, /* struct kept */
+	EZK_MEMORY, /* struct masked_value */
 	EZK_PURPOSE_COUNT
 };
 

@@ -206,7 +206,7 @@ static enum zone_status open_zone(struct zones_fixture *f, uint64_t number)
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	assert_non_null(zone);
-	TRY(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk));
+	TRY(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk));
 	return ezk_begin(ezk);
 }
 

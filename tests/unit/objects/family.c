@@ -42,8 +42,9 @@ static int begin(void **state)
 	live_zones_start(&houses->live, LEASE_SECONDS);
 	for (uint64_t i = 0; i < 2; i++) {
 		houses->zones[i] = live_zone(&houses->live, 42 + i, 1, ROOT_1, NULL);
-		assert_int_equal(ezk_find(houses->live.ezks, houses->zones[i], 1, &houses->ezks[i]),
-				 ZONE_OK);
+		assert_int_equal(
+			ezk_find(houses->live.registry, houses->zones[i], 1, &houses->ezks[i]),
+			ZONE_OK);
 		assert_int_equal(ezk_begin(houses->ezks[i]), ZONE_OK);
 	}
 	for (int i = 0; i < KEYS; i++)
@@ -70,7 +71,7 @@ static int end(void **state)
 static void lease_passes(struct houses *houses)
 {
 	fake_clock_advance(&houses->live.clock, LEASE_SECONDS * 1000);
-	ezks_sweep(houses->live.ezks);
+	registry_sweep(houses->live.registry);
 }
 
 static bool lies_open(const struct object *object)

@@ -28,7 +28,7 @@ static int begin(void **state)
 
 	live_zones_start(&held->live, LEASE_SECONDS);
 	held->zone = live_zone(&held->live, ZONE, 1, ROOT_1, NULL);
-	assert_int_equal(ezk_find(held->live.ezks, held->zone, 1, &held->ezk), ZONE_OK);
+	assert_int_equal(ezk_find(held->live.registry, held->zone, 1, &held->ezk), ZONE_OK);
 	*state = held;
 	return 0;
 }
@@ -68,7 +68,7 @@ static void lease_begins(struct held *held)
 static void lease_passes(struct held *held)
 {
 	fake_clock_advance(&held->live.clock, LEASE_SECONDS * 1000);
-	ezks_sweep(held->live.ezks);
+	registry_sweep(held->live.registry);
 }
 
 static void key_of_no_zone_is_read_as_it_lies(void **state)
@@ -241,8 +241,8 @@ static bool one_lies_open(struct held *held)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 	bool open = false;
 
-	for (struct kept *kept = lease->kept; kept != NULL; kept = kept->next)
-		open |= memcmp(kept->bytes, plain, kept->len) == 0;
+	for (struct masked_value *value = lease->values; value != NULL; value = value->next)
+		open |= memcmp(value->bytes, plain, value->len) == 0;
 	return open && lease->keys == NULL;
 }
 
@@ -271,7 +271,7 @@ static void key_that_is_stamped_in_the_moment_of_a_no_stays_outside(void **state
 	lease_deny(&held->ezk->lease, ZONE_KMS_DISABLED);
 	assert_int_equal(object_stamp(key, held->ezk), ZONE_KMS_DISABLED);
 	assert_null(object_ezk(copy));
-	assert_null(held->ezk->lease.kept);
+	assert_null(held->ezk->lease.values);
 	fake_clock_advance(&held->live.clock, DENY_SECONDS * 1000);
 	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	lease_passes(held);

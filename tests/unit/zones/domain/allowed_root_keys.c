@@ -131,7 +131,7 @@ static enum zone_status begin_lease(struct world *w)
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	TRY(ezk_find(zones_ezks(w->f->zones), w->zone, EZK_PRIMARY, &ezk));
+	TRY(ezk_find(zones_registry(w->f->zones), w->zone, EZK_PRIMARY, &ezk));
 	return ezk_begin(ezk);
 }
 
@@ -139,7 +139,7 @@ static enum zone_status open_record(struct world *w)
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	return ezk_from_records(zones_ezks(w->f->zones), w->root_key, buffer_bytes(&w->records),
+	return ezk_from_records(zones_registry(w->f->zones), w->root_key, buffer_bytes(&w->records),
 				&ezk);
 }
 
@@ -156,7 +156,8 @@ static enum zone_status open_record_by_alias(struct world *w)
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	TRY(zones_root_key_name(w->f->zones, bytes_of("alias/a"), &named));
-	return ezk_from_records(zones_ezks(w->f->zones), named, buffer_bytes(&w->records), &ezk);
+	return ezk_from_records(zones_registry(w->f->zones), named, buffer_bytes(&w->records),
+				&ezk);
 }
 
 static enum zone_status encrypt_by_it(struct world *w)
@@ -270,7 +271,7 @@ static void regions_in_order_need_no_pattern_of_their_own(void **state)
 	assert_int_equal(add_root_key(f->zones, f->project->uid, ROOT_MRK_EAST, "x"),
 			 ZONE_ROOT_KEY_REFUSED);
 	zone = make_zone(f, "db");
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(create_cluster(f->zones, root_key, NULL, "us-east-1", "east"), ZONE_OK);
 }
@@ -312,7 +313,7 @@ static void row_that_names_another_root_key_ends_the_lease(void **state)
 	allow(f, ROOT_A);
 	root_key = make_root_key(f, ROOT_A);
 	zone = make_zone(f, "db");
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	set_wrap(f, zone, ROOT_B);
 	assert_int_equal(ezk_continue(ezk), ZONE_ROOT_KEY_REFUSED);

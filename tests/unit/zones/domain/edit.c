@@ -187,7 +187,7 @@ static void deleted_zone_is_out_of_use_until_it_is_restored(void **state)
 	AUTO(entry_releasep) struct entry *restored = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_PENDING_DELETION);
@@ -213,7 +213,7 @@ static void deletion_by_another_process_ends_a_lease(void **state)
 	AUTO(entry_releasep) struct entry *theirs = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(zones_refresh(other, true), ZONE_OK);
 	theirs = zones_find_uid(other, zone->uid);
@@ -306,7 +306,7 @@ static void archived_project_is_out_of_use_until_it_is_restored(void **state)
 	AUTO(entry_releasep) struct entry *found = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(zones_project_replace(f->zones, f->project, bytes_of("new"), &new),
 			 ZONE_OK);

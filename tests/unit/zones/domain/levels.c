@@ -254,7 +254,8 @@ static enum zone_status open_records(struct domain *d, const struct buffer *reco
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	return ezk_from_records(zones_ezks(d->f->zones), d->root_key, buffer_bytes(records), &ezk);
+	return ezk_from_records(zones_registry(d->f->zones), d->root_key, buffer_bytes(records),
+				&ezk);
 }
 
 static void assert_opens_by_record_alone(struct domain *d)
@@ -288,7 +289,8 @@ static void running_process_does_as_a_new_one(void **state)
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 	AUTO(entry_releasep) struct entry *again = NULL;
 
-	assert_int_equal(ezk_find(zones_ezks(d->f->zones), d->zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(d->f->zones), d->zone, EZK_PRIMARY, &ezk),
+			 ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	raw_sql(d->f->path, RAISE(2, 2, 2));
 	assert_int_equal(zones_refresh(d->f->zones, true), ZONE_STORE_NEWER);

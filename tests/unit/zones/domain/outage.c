@@ -337,7 +337,7 @@ static enum zone_status use_domain(struct domain *domain)
 {
 	AUTO(secret_freep) uint8_t *key = secret_new(32);
 
-	ezks_sweep(zones_ezks(domain->zones));
+	registry_sweep(zones_registry(domain->zones));
 	TRY(ezk_begin(domain->ezk));
 	return ezk_key(domain->ezk, EZK_DATA, key);
 }
@@ -363,9 +363,9 @@ static void open_domains(struct leased *l, struct domain *domains)
 		domains[i].zones = zones_other(l->f);
 		assert_int_equal(zones_refresh(domains[i].zones, true), ZONE_OK);
 		own = zones_find_uid(domains[i].zones, zone->uid);
-		assert_int_equal(
-			ezk_find(zones_ezks(domains[i].zones), own, EZK_PRIMARY, &domains[i].ezk),
-			ZONE_OK);
+		assert_int_equal(ezk_find(zones_registry(domains[i].zones), own, EZK_PRIMARY,
+					  &domains[i].ezk),
+				 ZONE_OK);
 	}
 }
 

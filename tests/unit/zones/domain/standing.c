@@ -57,9 +57,10 @@ static int world_begin(void **state)
 	assert_int_equal(zones_project_create(w->f->zones, 1, bytes_of("beside"), &w->beside),
 			 ZONE_OK);
 	w->beside_key = root_key_of(w->f->zones, w->beside);
-	assert_int_equal(ezk_find(zones_ezks(w->f->zones), w->zone, EZK_PRIMARY, &w->ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(w->f->zones), w->zone, EZK_PRIMARY, &w->ezk),
+			 ZONE_OK);
 	assert_int_equal(ezk_begin(w->ezk), ZONE_OK);
-	assert_int_equal(ezk_from_records(zones_ezks(w->f->zones), w->beside_key,
+	assert_int_equal(ezk_from_records(zones_registry(w->f->zones), w->beside_key,
 					  buffer_bytes(&w->records), &w->by_record),
 			 ZONE_OK);
 	*state = w;
@@ -183,8 +184,8 @@ static enum zone_status open_record(struct world *w)
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	return ezk_from_records(zones_ezks(w->f->zones), w->beside_key, buffer_bytes(&w->records),
-				&ezk);
+	return ezk_from_records(zones_registry(w->f->zones), w->beside_key,
+				buffer_bytes(&w->records), &ezk);
 }
 
 static enum zone_status find_again(struct world *w)
@@ -192,7 +193,7 @@ static enum zone_status find_again(struct world *w)
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	/* By what somebody knew of it before. */
-	TRY(ezk_find(zones_ezks(w->f->zones), w->zone, EZK_PRIMARY, &ezk));
+	TRY(ezk_find(zones_registry(w->f->zones), w->zone, EZK_PRIMARY, &ezk));
 	return ezk_begin(ezk);
 }
 
@@ -296,7 +297,7 @@ static void process_that_starts_later_refuses_it_too(void **state)
 		ends[i].end(w, w->f->zones);
 		other = zones_other(w->f);
 		/* It has not even looked into the store so far. */
-		assert_int_equal(ezk_from_records(zones_ezks(other), w->beside_key,
+		assert_int_equal(ezk_from_records(zones_registry(other), w->beside_key,
 						  buffer_bytes(&w->records), &ezk),
 				 ends[i].why);
 		assert_null(ezk);
@@ -322,7 +323,7 @@ static void zone_that_the_store_learns_of_later_is_heard_of_by_its_record(void *
 	other = zones_other(w->f);
 	assert_int_equal(zones_root_key_name(other, bytes_of(ROOT_A), &root_key), ZONE_OK);
 	assert_int_equal(
-		ezk_from_records(zones_ezks(other), root_key, buffer_bytes(&w->records), &ezk),
+		ezk_from_records(zones_registry(other), root_key, buffer_bytes(&w->records), &ezk),
 		ZONE_OK);
 	/* With the old ids, in another project. */
 	assert_int_equal(zones_project_create(other, 0, bytes_of("fresh"), &project), ZONE_OK);
@@ -362,7 +363,7 @@ static void record_that_is_being_opened_when_its_zone_is_deleted_is_refused(void
 	fake_clock_advance(&w->f->clock, (int64_t)400 * 1000);
 	w->f->aws.on_call_state = w;
 	w->f->aws.on_call = delete_meanwhile;
-	assert_int_equal(ezk_from_records(zones_ezks(w->f->zones), w->beside_key,
+	assert_int_equal(ezk_from_records(zones_registry(w->f->zones), w->beside_key,
 					  buffer_bytes(&w->records), &ezk),
 			 ZONE_PENDING_DELETION);
 	assert_null(w->f->aws.on_call);
@@ -379,7 +380,7 @@ static void another_zone_is_not_touched(void **state)
 	assert_int_equal(zones_zone_create(w->f->zones, w->f->project->uid, &names, &zone),
 			 ZONE_OK);
 	assert_int_equal(zones_zone_export(w->f->zones, zone, &records), ZONE_OK);
-	assert_int_equal(ezk_from_records(zones_ezks(w->f->zones), w->beside_key,
+	assert_int_equal(ezk_from_records(zones_registry(w->f->zones), w->beside_key,
 					  buffer_bytes(&records), &ezk),
 			 ZONE_OK);
 	delete_it(w, w->f->zones);
@@ -405,9 +406,9 @@ static void record_is_not_opened_by_who_cannot_look_into_the_store(void **state)
 	unsigned before = fake_kms_calls(&w->f->aws, FAKE_DECRYPT);
 
 	write_nonsense(w->f->path);
-	assert_int_equal(
-		ezk_from_records(zones_ezks(other), w->beside_key, buffer_bytes(&w->records), &ezk),
-		ZONE_STORE_CORRUPT);
+	assert_int_equal(ezk_from_records(zones_registry(other), w->beside_key,
+					  buffer_bytes(&w->records), &ezk),
+			 ZONE_STORE_CORRUPT);
 	assert_int_equal(fake_kms_calls(&w->f->aws, FAKE_DECRYPT), before);
 	zones_free(other);
 }

@@ -44,7 +44,7 @@ static void *make_and_change(void *state)
 		if (zones_zone_create(zones, worker->f->project->uid, &names, &zone) != ZONE_OK ||
 		    zones_key_create(zones, worker->f->project->uid, zone->of_zone.zone, 0x1f,
 				     bytes_of("0123456789abcdef"), &key_names, &key) != ZONE_OK ||
-		    ezk_find(zones_ezks(zones), zone, EZK_PRIMARY, &ezk) != ZONE_OK ||
+		    ezk_find(zones_registry(zones), zone, EZK_PRIMARY, &ezk) != ZONE_OK ||
 		    ezk_begin(ezk) != ZONE_OK) {
 			worker->failures++;
 			continue;

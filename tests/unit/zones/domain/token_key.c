@@ -47,7 +47,7 @@ static void domain_begin(struct domain *domain)
 	live_zones_start(&domain->live, 300);
 	domain->zones = (struct zones){
 		.clock = &domain->live.clock.clock,
-		.ezks = domain->live.ezks,
+		.registry = domain->live.registry,
 		.loaded = true,
 		.next_look = INT64_MAX,
 	};
@@ -305,7 +305,7 @@ static void neither_form_opens_the_other(void **state)
 	uint8_t stored[16 + DEK_WRAP_OVERHEAD], dek[16 + DEK_WRAP_OVERHEAD];
 	struct bytes bound = aad_of(key, &aad);
 
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	memcpy(stored, key->of_key.wrapped.data, sizeof(stored));
 	assert_int_equal(token_key_unwrap(ezk, bytes(stored, sizeof(stored)), bound, secret, NULL),
 			 ZONE_OK);

@@ -84,7 +84,7 @@ static void zone_opens_in_another_process(void **state)
 	zones_reopen(f);
 	found = zones_find_zone(f->zones, zone->of_zone.zone);
 	assert_non_null(found);
-	assert_int_equal(ezk_find(zones_ezks(f->zones), found, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), found, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	ezk_release(TAKE(ezk));
 }
@@ -387,7 +387,7 @@ static enum zone_status open_now(struct zones_fixture *f, uint64_t id)
 {
 	AUTO(entry_releasep) struct entry *zone = zones_find_zone(f->zones, id);
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
-	enum zone_status status = ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk);
+	enum zone_status status = ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk);
 
 	return status == ZONE_OK ? ezk_begin(ezk) : status;
 }
@@ -496,7 +496,7 @@ static void record_set_brings_a_zone_back_where_the_store_was_lost(void **state)
 	assert_true(uid_equal(entry_version(back, 1)->project, zone->project));
 	assert_memory_equal(entry_version(back, 1)->fingerprint,
 			    entry_version(zone, 1)->fingerprint, 16);
-	assert_int_equal(ezk_find(zones_ezks(f->zones), back, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), back, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 }
 
@@ -513,7 +513,7 @@ static void zone_that_keeps_its_record_gives_it_to_nobody(void **state)
 	names.kept = (struct wished_flag){true, true};
 	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
 	assert_true(zones_zone_is_kept(zone));
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_RECORD_KEPT);
 	assert_non_null(strstr(log_last(), "back up the store"));
@@ -522,8 +522,8 @@ static void zone_that_keeps_its_record_gives_it_to_nobody(void **state)
 	/* Whoever brought it out of the store by other means. */
 	set = (struct record_set){zone->of_zone.zone, zone->of_zone.versions, 1};
 	assert_int_equal(record_set_encode(&set, &records), ZONE_OK);
-	assert_int_equal(ezk_from_records(zones_ezks(f->zones), root_key, buffer_bytes(&records),
-					  &by_record),
+	assert_int_equal(ezk_from_records(zones_registry(f->zones), root_key,
+					  buffer_bytes(&records), &by_record),
 			 ZONE_RECORD_KEPT);
 	assert_int_equal(remove(f->path), 0);
 	zones_reopen(f);
@@ -533,8 +533,8 @@ static void zone_that_keeps_its_record_gives_it_to_nobody(void **state)
 	assert_int_equal(
 		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
 		ZONE_OK);
-	assert_int_equal(ezk_from_records(zones_ezks(f->zones), root_key, buffer_bytes(&records),
-					  &by_record),
+	assert_int_equal(ezk_from_records(zones_registry(f->zones), root_key,
+					  buffer_bytes(&records), &by_record),
 			 ZONE_RECORD_KEPT);
 	for (int imported = 0; imported < 2; imported++)
 		assert_int_equal(zones_zone_import(f->zones, project->uid, root_key,

@@ -33,7 +33,7 @@ static void a_zone_is_called_by_its_label_and_project(void **state)
 	const uint64_t id = zone->of_zone.zone;
 
 	assert_string_equal(zone_told(f->zones, id).text, "zone 'db' of project 'project'");
-	assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_string_equal(zone_told_by(ezk, id).text, "zone 'db' of project 'project'");
 	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
 	assert_string_equal(zone_told(f->zones, id).text, "zone 'db' of project 'project'");

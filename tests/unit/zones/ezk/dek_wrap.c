@@ -34,7 +34,7 @@ static struct ezk *find(struct live_zones *live, const struct entry *zone, uint3
 {
 	struct ezk *ezk = NULL;
 
-	assert_int_equal(ezk_find(live->ezks, zone, version, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(live->registry, zone, version, &ezk), ZONE_OK);
 	return ezk;
 }
 
@@ -222,7 +222,7 @@ static void fenced_version_does_not_unwrap(void **state)
 	struct wrapped wrapped = wrap(first);
 
 	fenced->of_zone.minimum = 2;
-	ezks_changed(live->ezks, fenced, ZONE_OK);
+	registry_changed(live->registry, fenced, ZONE_OK);
 	assert_int_equal(unwrap(primary, &wrapped), ZONE_FENCED);
 	assert_int_equal(unwrap(first, &wrapped), ZONE_FENCED);
 }
@@ -236,7 +236,7 @@ static void imported_zone_only_unwraps(void **state)
 	struct wrapped wrapped = wrap(ezk);
 
 	imported->of_zone.imported = true;
-	ezks_changed(live->ezks, imported, ZONE_OK);
+	registry_changed(live->registry, imported, ZONE_OK);
 	assert_int_equal(unwrap(ezk, &wrapped), ZONE_OK);
 	assert_int_equal(dek_wrap(ezk, bytes(dek, sizeof(dek)), aad, wrapped.data), ZONE_IMPORTED);
 }

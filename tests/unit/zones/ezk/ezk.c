@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "tests/support/live_zones.h"
 #include "zones/ezk/ezk.h"
-#include "zones/ezk/ezks_private.h"
+#include "zones/ezk/registry_private.h"
 #include "zones/model/told.h"
 
 enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, ZONE = 42, THREADS = 64, MANY_ZONES = 20 };
@@ -42,7 +42,7 @@ static struct ezk *find(struct live_zones *live, const struct entry *zone, uint3
 {
 	struct ezk *ezk = NULL;
 
-	assert_int_equal(ezk_find(live->ezks, zone, version, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(live->registry, zone, version, &ezk), ZONE_OK);
 	return ezk;
 }
 
@@ -89,7 +89,7 @@ static void fenced_version_is_not_found(void **state)
 	struct ezk *ezk;
 
 	zone->of_zone.minimum = 2;
-	assert_int_equal(ezk_find(live->ezks, zone, 1, &ezk), ZONE_FENCED);
+	assert_int_equal(ezk_find(live->registry, zone, 1, &ezk), ZONE_FENCED);
 }
 
 static void zone_that_awaits_deletion_is_not_found(void **state)
@@ -99,7 +99,7 @@ static void zone_that_awaits_deletion_is_not_found(void **state)
 	struct ezk *ezk;
 
 	zone->state = ENTRY_PENDING_DELETION;
-	assert_int_equal(ezk_find(live->ezks, zone, 1, &ezk), ZONE_PENDING_DELETION);
+	assert_int_equal(ezk_find(live->registry, zone, 1, &ezk), ZONE_PENDING_DELETION);
 }
 
 /* --- Leases */
@@ -112,7 +112,7 @@ static void kms_is_asked_once_for_a_zone_and_lease(void **state)
 	for (int i = 0; i < 10; i++) {
 		AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
 
-		ezks_sweep(live->ezks);
+		registry_sweep(live->registry);
 		assert_int_equal(ezk_begin(ezk), ZONE_OK);
 		assert_int_equal(key_status(ezk), ZONE_OK);
 		seconds_pass(live, 10);
@@ -148,10 +148,10 @@ static void sweep_wipes_what_has_ended(void **state)
 
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	seconds_pass(live, LEASE_SECONDS - 1);
-	ezks_sweep(live->ezks);
+	registry_sweep(live->registry);
 	assert_non_null(ezk->lease.keys);
 	seconds_pass(live, 1);
-	ezks_sweep(live->ezks);
+	registry_sweep(live->registry);
 	assert_null(ezk->lease.keys);
 	assert_int_equal(key_status(ezk), ZONE_OK);
 	assert_int_equal(live_decrypts(live), 2);
@@ -169,7 +169,7 @@ static void sweep_forgets_what_nobody_holds(void **state)
 	ezk_release(first);
 	assert_int_equal(zone->references, 4);
 	seconds_pass(live, LEASE_SECONDS);
-	ezks_sweep(live->ezks);
+	registry_sweep(live->registry);
 	assert_int_equal(zone->references, 2);
 	ezk_release(second);
 }
@@ -184,7 +184,7 @@ static void zone_is_asked_as_its_newest_state_says(void **state)
 
 	moved->revision = old->revision + 1;
 	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
-	ezks_changed(live->ezks, moved, ZONE_OK);
+	registry_changed(live->registry, moved, ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	/* Who comes with an older state does not turn it back. */
 	again = find(live, old, 1);
@@ -202,7 +202,7 @@ static void key_that_became_another_is_refused(void **state)
 
 	forged->revision = zone->revision + 1;
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	ezks_changed(live->ezks, forged, ZONE_OK);
+	registry_changed(live->registry, forged, ZONE_OK);
 	seconds_pass(live, LEASE_SECONDS);
 	assert_int_equal(ezk_begin(ezk), ZONE_RECORD_CORRUPT);
 	assert_int_equal(key_status(ezk), ZONE_RECORD_CORRUPT);
@@ -226,7 +226,7 @@ static void change_of_what_the_mac_covers_ends_the_lease(void **state)
 	assert_int_equal(ezk_begin(other), ZONE_OK);
 	assert_true(entry_set_bytes(&forged->of_zone.versions[0].limits,
 				    bytes(changed, sizeof(changed))));
-	ezks_changed(live->ezks, forged, false);
+	registry_changed(live->registry, forged, false);
 	assert_false(ezk_leased(ezk));
 	assert_true(ezk_leased(other));
 	assert_int_equal(ezk_begin(ezk), ZONE_RECORD_CORRUPT);
@@ -234,7 +234,7 @@ static void change_of_what_the_mac_covers_ends_the_lease(void **state)
 	mended = live_zone_next(forged);
 	assert_true(entry_set_bytes(&mended->of_zone.versions[0].limits,
 				    zone->of_zone.versions[0].limits));
-	ezks_changed(live->ezks, mended, false);
+	registry_changed(live->registry, mended, false);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(live_decrypts(live), 4);
 }
@@ -251,13 +251,13 @@ static void greatest_lease_that_was_raised_in_the_store_opens_nothing(void **sta
 
 	assert_true(entry_set_bytes(&forged->of_zone.versions[0].limits,
 				    bytes(raised, sizeof(raised))));
-	ezks_rules(live->ezks)->lease_ms = 604800000;
+	registry_rules(live->registry)->lease_ms = 604800000;
 	ezk = find(live, forged, 1);
 	assert_int_equal(ezk_begin(ezk), ZONE_KMS_INVALID_CIPHERTEXT);
 	mended = live_zone_next(forged);
 	assert_true(entry_set_bytes(&mended->of_zone.versions[0].limits,
 				    zone->of_zone.versions[0].limits));
-	ezks_changed(live->ezks, mended, ZONE_OK);
+	registry_changed(live->registry, mended, ZONE_OK);
 	assert_int_equal(ezk->lease.lease_ms, 86400000);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 }
@@ -271,7 +271,7 @@ static void change_of_a_name_leaves_the_lease_alone(void **state)
 
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_true(entry_set_text(&renamed->label, bytes_of("new")));
-	ezks_changed(live->ezks, renamed, false);
+	registry_changed(live->registry, renamed, false);
 	assert_true(ezk_leased(ezk));
 	assert_int_equal(ezk_verified(ezk, renamed), ZONE_OK);
 	assert_int_equal(ezk_verified(ezk, zone), ZONE_OK);
@@ -299,7 +299,7 @@ static void only_what_was_found_good_is_verified(void **state)
 	older = live_zone_next(zone);
 	older->revision = zone->revision;
 	older->of_zone.versions[0].created_ms++;
-	ezks_changed(live->ezks, older, false);
+	registry_changed(live->registry, older, false);
 	assert_true(ezk_leased(ezk));
 	assert_int_equal(ezk_verified(ezk, older), ZONE_RECORD_CORRUPT);
 }
@@ -353,7 +353,7 @@ static void refusal_of_a_zone_is_remembered_though_nobody_holds_it(void **state)
 		AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
 
 		assert_int_equal(ezk_begin(ezk), ZONE_KMS_DENIED);
-		ezks_wipe_ended(live->ezks);
+		registry_wipe_ended(live->registry);
 	}
 	assert_int_equal(live_decrypts(live), 1);
 }
@@ -404,7 +404,7 @@ static void no_of_one_that_is_not_remembered_is_not_asked_for_ever(void **state)
 	AUTO(entry_releasep) struct entry *zone = zone_of_two(live);
 	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone, 1);
 
-	ezks_rules(live->ezks)->deny_ms = 0;
+	registry_rules(live->registry)->deny_ms = 0;
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
 	seconds_pass(live, LEASE_SECONDS);
@@ -450,12 +450,12 @@ static void deletion_ends_a_lease_and_restoring_allows_a_new_one(void **state)
 	deleted->state = ENTRY_PENDING_DELETION;
 	restored->state = ENTRY_ACTIVE;
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	ezks_changed(live->ezks, deleted, ZONE_OK);
+	registry_changed(live->registry, deleted, ZONE_OK);
 	assert_null(ezk->lease.keys);
 	assert_int_equal(ezk_continue(ezk), ZONE_PENDING_DELETION);
-	ezks_changed(live->ezks, restored, ZONE_OK);
+	registry_changed(live->registry, restored, ZONE_OK);
 	assert_int_equal(ezk_continue(ezk), ZONE_OK);
-	ezks_changed(live->ezks, restored, ZONE_NOT_FOUND);
+	registry_changed(live->registry, restored, ZONE_NOT_FOUND);
 	assert_int_equal(ezk_continue(ezk), ZONE_NOT_FOUND);
 	assert_int_equal(live_decrypts(live), 2);
 }
@@ -470,7 +470,7 @@ static void fence_ends_the_leases_below_it(void **state)
 	fenced->of_zone.minimum = 2;
 	assert_int_equal(ezk_begin(old), ZONE_OK);
 	assert_int_equal(ezk_begin(new), ZONE_OK);
-	ezks_changed(live->ezks, fenced, ZONE_OK);
+	registry_changed(live->registry, fenced, ZONE_OK);
 	assert_int_equal(ezk_continue(old), ZONE_FENCED);
 	assert_int_equal(ezk_continue(new), ZONE_OK);
 }
@@ -517,9 +517,9 @@ static size_t remembered(struct live_zones *live)
 
 	for (int i = 0; i < 3; i++) {
 		seconds_pass(live, LEASE_SECONDS);
-		ezks_sweep(live->ezks);
+		registry_sweep(live->registry);
 	}
-	for (const struct live *at = live->ezks->first; at != NULL; at = at->next)
+	for (const struct live *at = live->registry->first; at != NULL; at = at->next)
 		count++;
 	return count;
 }
@@ -531,12 +531,12 @@ static void zone_that_is_removed_is_forgotten_when_nobody_holds_it(void **state)
 	struct ezk *ezk = find(live, zone, 1);
 
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	ezks_changed(live->ezks, zone, ZONE_NOT_FOUND);
+	registry_changed(live->registry, zone, ZONE_NOT_FOUND);
 	assert_int_equal(remembered(live), 1);
 	assert_int_equal(ezk_continue(ezk), ZONE_NOT_FOUND);
 	ezk_release(ezk);
 	/* Who comes by next has the sweep look. */
-	lease_rules_wipe_at(ezks_rules(live->ezks), clock_now(&live->clock.clock));
+	lease_rules_wipe_at(registry_rules(live->registry), clock_now(&live->clock.clock));
 	assert_int_equal(remembered(live), 0);
 }
 
@@ -550,7 +550,7 @@ static void zone_of_the_store_that_is_refused_is_remembered(void **state)
 	assert_int_equal(ezk_begin(ezk), ZONE_KMS_DISABLED);
 	ezk_release(ezk);
 	assert_int_equal(remembered(live), 1);
-	assert_false(lease_rules_due(ezks_rules(live->ezks))); /* at no cost */
+	assert_false(lease_rules_due(registry_rules(live->registry))); /* at no cost */
 }
 
 /* --- A session's record set */
@@ -572,7 +572,7 @@ static void records_open_without_a_store(void **state)
 	AUTO(buffer_clear) struct buffer records = {0};
 
 	export_zone(zone, &records);
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_OK);
 	assert_int_equal(ezk_zone(ezk), ZONE);
 	assert_int_equal(ezk_version_number(ezk), 2);
@@ -593,7 +593,7 @@ static void same_records_share_a_lease(void **state)
 		AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 		assert_int_equal(
-			ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+			ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			ZONE_OK);
 	}
 	assert_int_equal(live_decrypts(live), 1);
@@ -608,7 +608,7 @@ static void records_under_a_strangers_key_are_not_asked_for(void **state)
 	struct ezk *ezk;
 
 	export_zone(zone, &records);
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_KMS_INCORRECT_KEY);
 	assert_int_equal(live_decrypts(live), 0);
 }
@@ -622,7 +622,7 @@ static void root_key_may_be_named_by_its_alias(void **state)
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	export_zone(zone, &records);
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_OK);
 	assert_int_equal(fake_kms_calls(&live->kms, FAKE_DESCRIBE), 1);
 }
@@ -642,12 +642,12 @@ static void only_the_wrap_of_the_named_root_key_is_used(void **state)
 			 ZONE_OK);
 	export_zone(zone, &records);
 	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_KMS_DISABLED);
 	assert_int_equal(live_decrypts(live), 1);
 	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_ENABLED, KMS_OK);
 	seconds_pass(live, DENY_SECONDS);
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_OK);
 }
 
@@ -673,7 +673,7 @@ static void refused_records_are_forgotten(void **state)
 		export_zone(zone, &records);
 		fake_kms_fail(&live->kms, FAKE_DECRYPT, answers[i].answer, 1);
 		assert_int_equal(
-			ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+			ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			answers[i].status);
 		assert_int_equal(remembered(live), 0);
 	}
@@ -693,10 +693,10 @@ static void records_of_strange_projects_are_no_more_root_keys(void **state)
 
 		zone->of_zone.versions[0].project = uid_of(i);
 		export_zone(zone, &records);
-		ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk);
+		ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk);
 	}
-	assert_non_null(map_next(&live->ezks->roots, &at));
-	assert_null(map_next(&live->ezks->roots, &at));
+	assert_non_null(map_next(&live->registry->roots, &at));
+	assert_null(map_next(&live->registry->roots, &at));
 }
 
 static void malformed_records_are_invalid(void **state)
@@ -705,9 +705,9 @@ static void malformed_records_are_invalid(void **state)
 	AUTO(entry_releasep) struct entry *root_key = live_root_key(ROOT_1);
 	struct ezk *ezk;
 
-	assert_int_equal(ezk_from_records(live->ezks, root_key, bytes(NULL, 0), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, bytes(NULL, 0), &ezk),
 			 ZONE_INVALID);
-	assert_int_equal(ezk_from_records(live->ezks, root_key, bytes_of("CEZS"), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, bytes_of("CEZS"), &ezk),
 			 ZONE_INVALID);
 }
 
@@ -732,10 +732,10 @@ static void *use_all(void *state)
 		unsigned at = (worker->seed * 7 + i) % MANY_ZONES;
 
 		worker->refused +=
-			ezk_find(worker->live->ezks, worker->zones[at], 0, &ezk) != ZONE_OK ||
+			ezk_find(worker->live->registry, worker->zones[at], 0, &ezk) != ZONE_OK ||
 			ezk_begin(ezk) != ZONE_OK || ezk_key(ezk, EZK_DATA, key) != ZONE_OK ||
 			ezk_continue(ezk) != ZONE_OK;
-		ezks_sweep(worker->live->ezks);
+		registry_sweep(worker->live->registry);
 	}
 	return NULL;
 }
@@ -796,7 +796,7 @@ static void use_the_other_zone(void *state, enum fake_kms_call call)
 	assert_int_equal(ezk_begin(meanwhile->ezk), ZONE_OK);
 	assert_int_equal(key_status(meanwhile->ezk), ZONE_OK);
 	ezk_release(find(meanwhile->live, entry, 1));
-	ezks_wipe_ended(meanwhile->live->ezks);
+	registry_wipe_ended(meanwhile->live->registry);
 	meanwhile->happened = true;
 }
 
@@ -825,7 +825,7 @@ static void forget(void *state, enum fake_kms_call call)
 	if (call != FAKE_DECRYPT)
 		return;
 	deleted->state = ENTRY_PENDING_DELETION;
-	ezks_changed(meanwhile->live->ezks, deleted, ZONE_OK);
+	registry_changed(meanwhile->live->registry, deleted, ZONE_OK);
 }
 
 static void yes_that_comes_after_the_deletion_is_dropped(void **state)
@@ -852,7 +852,7 @@ static void move(void *state, enum fake_kms_call call)
 	if (call != FAKE_DECRYPT || moved == NULL)
 		return;
 	moved_meanwhile = NULL;
-	ezks_changed(live->ezks, moved, ZONE_OK);
+	registry_changed(live->registry, moved, ZONE_OK);
 }
 
 /* The canary of the old root key must not vouch for it. */

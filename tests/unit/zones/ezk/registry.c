@@ -29,7 +29,7 @@ static struct ezk *find(struct live_zones *live, const struct entry *zone)
 {
 	struct ezk *ezk = NULL;
 
-	assert_int_equal(ezk_find(live->ezks, zone, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(live->registry, zone, EZK_PRIMARY, &ezk), ZONE_OK);
 	return ezk;
 }
 
@@ -53,7 +53,7 @@ static void what_the_domain_says_of_a_zone_bars_a_new_ezk(void **state)
 	assert_int_equal(live->explained, 1);
 	assert_int_equal(live_decrypts(live), 0);
 	live->standing = ZONE_OK;
-	ezks_changed(live->ezks, zone, ZONE_OK);
+	registry_changed(live->registry, zone, ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 }
 
@@ -67,16 +67,16 @@ static void records_are_opened_after_a_look_and_with_the_domains_consent(void **
 
 	put_records(zone, &records);
 	live->look = ZONE_STORE_UNAVAILABLE;
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_STORE_UNAVAILABLE);
 	live->look = ZONE_OK;
 	live->standing = ZONE_DELETED;
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_DELETED);
 	assert_int_equal(live->explained, 1);
 	assert_int_equal(live_decrypts(live), 0);
 	live->standing = ZONE_OK;
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_OK);
 	assert_int_equal(live->looks, 3);
 }
@@ -91,12 +91,12 @@ static void records_follow_what_the_domain_says_later(void **state)
 	uint64_t id = ZONE;
 
 	put_records(zone, &records);
-	assert_int_equal(ezk_from_records(live->ezks, root_key, buffer_bytes(&records), &ezk),
+	assert_int_equal(ezk_from_records(live->registry, root_key, buffer_bytes(&records), &ezk),
 			 ZONE_OK);
-	ezks_changed_records(live->ezks, live_standing, live, &ended);
+	registry_changed_records(live->registry, live_standing, live, &ended);
 	assert_int_equal(ended.len, 0);
 	live->standing = ZONE_DELETED;
-	ezks_changed_records(live->ezks, live_standing, live, &ended);
+	registry_changed_records(live->registry, live_standing, live, &ended);
 	assert_true(bytes_equal(buffer_bytes(&ended), bytes(&id, sizeof(id))));
 	assert_false(ezk_leased(ezk));
 	assert_int_equal(ezk_begin(ezk), ZONE_DELETED);
@@ -138,7 +138,7 @@ static void the_domain_looks_into_the_store_when_that_is_due(void **state)
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(ezk_continue(ezk), ZONE_OK);
 	assert_int_equal(live->looks, 0);
-	lease_rules_look_at(ezks_rules(live->ezks), live->clock.monotonic_ms);
+	lease_rules_look_at(registry_rules(live->registry), live->clock.monotonic_ms);
 	assert_int_equal(ezk_continue(ezk), ZONE_OK);
 	assert_int_equal(live->looks, 1);
 }

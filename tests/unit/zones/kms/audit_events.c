@@ -515,7 +515,7 @@ static void refusal_is_remembered_while_nobody_holds_the_zone(void **state)
 		seconds_pass(l, LEASE_SECONDS * 2);
 		assert_int_equal(use(l, 1), ZONE_OK); /* with sweeps */
 	}
-	assert_int_equal(ezk_find(zones_ezks(l->f->zones), zone, EZK_PRIMARY, &l->ezks[0]),
+	assert_int_equal(ezk_find(zones_registry(l->f->zones), zone, EZK_PRIMARY, &l->ezks[0]),
 			 ZONE_OK);
 	assert_int_equal(use(l, 0), ZONE_OK);
 	lines = take_lines();

@@ -97,7 +97,7 @@ static void who_rests_longer_than_a_lease_asks_anew(void **state)
 	make_zones(l, 3);
 	use_all(l, ZONE_OK);
 	seconds_pass(l, LEASE_SECONDS);
-	ezks_sweep(zones_ezks(l->f->zones));
+	registry_sweep(zones_registry(l->f->zones));
 	for (size_t i = 0; i < 3; i++)
 		assert_null(l->ezks[i]->lease.keys);
 	use_all(l, ZONE_OK);
@@ -252,7 +252,7 @@ static void canary_extends_each_lease_by_no_more_than_its_own_record_allows(void
 	assert_int_equal(calls(l), 3);
 	/* Nobody uses the short one meanwhile, and the other has no reason to ask. */
 	seconds_pass(l, LEASE_SECONDS);
-	ezks_sweep(zones_ezks(l->f->zones));
+	registry_sweep(zones_registry(l->f->zones));
 	assert_null(l->ezks[1]->lease.keys);
 	/* Whoever uses another asks once for the one that was to be renewed, and then for himself.
 	 */

@@ -162,7 +162,7 @@ static enum zone_status use(struct zones *zones, const struct entry *zone, struc
 {
 	AUTO(entry_releasep) struct entry *found = zones_find_zone(zones, zone->of_zone.zone);
 
-	TRY(ezk_find(zones_ezks(zones), found, EZK_PRIMARY, ret_ezk));
+	TRY(ezk_find(zones_registry(zones), found, EZK_PRIMARY, ret_ezk));
 	return ezk_begin(*ret_ezk);
 }
 
@@ -203,8 +203,8 @@ static void zone_under_a_name_that_is_pinned_to_another_is_not_used(void **state
 	pin_to(f, "one", one->of_zone.zone);
 	assert_int_equal(use(f->zones, one, &ezk), ZONE_OK);
 	assert_int_equal(use(f->zones, two, &other), ZONE_OK);
-	assert_int_equal(ezk_from_records(zones_ezks(f->zones), root_key, buffer_bytes(&records),
-					  &by_record),
+	assert_int_equal(ezk_from_records(zones_registry(f->zones), root_key,
+					  buffer_bytes(&records), &by_record),
 			 ZONE_OK);
 
 	/* Under the running process. */
@@ -229,8 +229,8 @@ static void zone_under_a_name_that_is_pinned_to_another_is_not_used(void **state
 	ezk_release(TAKE(by_record));
 	zones_reopen(f);
 	assert_int_equal(use(f->zones, two, &other), ZONE_OTHER_PIN);
-	assert_int_equal(ezk_from_records(zones_ezks(f->zones), root_key, buffer_bytes(&records),
-					  &by_record),
+	assert_int_equal(ezk_from_records(zones_registry(f->zones), root_key,
+					  buffer_bytes(&records), &by_record),
 			 ZONE_OTHER_PIN);
 
 	set_labels(f, one, "one", two, "two");
@@ -271,7 +271,7 @@ static enum zone_status use_by_name(struct zones_fixture *f, const char *label)
 
 	assert_int_equal(zones_list(f->zones, &filter, &found, &count), ZONE_OK);
 	assert_int_equal(count, 1);
-	status = ezk_find(zones_ezks(f->zones), found[0], EZK_PRIMARY, &ezk);
+	status = ezk_find(zones_registry(f->zones), found[0], EZK_PRIMARY, &ezk);
 	status = status == ZONE_OK ? ezk_begin(ezk) : status;
 	entry_release(found[0]);
 	return status;

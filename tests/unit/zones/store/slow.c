@@ -122,7 +122,7 @@ static void work_begin(struct zones_fixture *f, struct work *work)
 	*work = (struct work){0};
 	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &work->zone),
 			 ZONE_OK);
-	assert_int_equal(ezk_find(zones_ezks(f->zones), work->zone, EZK_PRIMARY, &work->ezk),
+	assert_int_equal(ezk_find(zones_registry(f->zones), work->zone, EZK_PRIMARY, &work->ezk),
 			 ZONE_OK);
 	assert_int_equal(dek_wrap(work->ezk, bytes_of("0123456789abcdef0123456789abcdef"),
 				  bytes(NULL, 0), work->wrapped),
@@ -144,7 +144,7 @@ static void everything_but_the_store_goes_on(struct zones_fixture *f, struct wor
 	assert_int_equal(zones_refresh(f->zones, false), ZONE_OK);
 	assert_ptr_equal(found, work->zone);
 	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
-	assert_int_equal(ezk_find(zones_ezks(f->zones), found, EZK_PRIMARY, &ezk), ZONE_OK);
+	assert_int_equal(ezk_find(zones_registry(f->zones), found, EZK_PRIMARY, &ezk), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	assert_int_equal(ezk_key(ezk, EZK_DATA, key), ZONE_OK);
 	assert_int_equal(dek_wrap(ezk, bytes_of("0123456789abcdef0123456789abcdef"), bytes(NULL, 0),
@@ -228,7 +228,7 @@ static void a_second_change_does_not_wait_for_ever(void **state)
 static void the_engine_says_how_often_it_is_asked(void **state)
 {
 	FIXTURE(state);
-	const struct ezks_watch watch = ezks_watch(zones_ezks(f->zones));
+	const struct registry_watch watch = registry_watch(zones_registry(f->zones));
 	size_t reads = memory_rows.reads;
 	uint64_t news = *watch.news;
 

@@ -99,7 +99,8 @@ static void databases_made_at_once_are_all_there(void **state)
 		snprintf(label, sizeof(label), "db-%d-%d", writer, ZONES_EACH - 1);
 		zone = find_entry(f->zones, f->project->uid, ENTRY_ZONE, label);
 		assert_non_null(zone);
-		assert_int_equal(ezk_find(zones_ezks(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
+		assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk),
+				 ZONE_OK);
 		assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	}
 }

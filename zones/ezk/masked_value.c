@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values that lie in memory by the grace of an EZK. They need no integrity: it is our own memory,
- * and a live EZK is always the same key (zones/ezk/ezk_ask.c). */
+ * and a live EZK is always the same key (zones/ezk/renewal.c). */
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/digest.h"
-#include "zones/ezk/ezks.h"
 #include "zones/ezk/lease_private.h"
+#include "zones/ezk/registry.h"
 
 #include <assert.h>
 
@@ -43,35 +43,35 @@ static bool make_stream(const struct lease *lease, uint64_t number, size_t len, 
 }
 
 /* Hides or shows. False: nothing was done. */
-static bool mask(const struct lease *lease, struct kept *kept)
+static bool mask(const struct lease *lease, struct masked_value *value)
 {
-	AUTO(secret_freep) uint8_t *stream = secret_new((kept->len + BLOCK - 1) / BLOCK * BLOCK);
-	uint8_t *value = kept->bytes;
+	AUTO(secret_freep) uint8_t *stream = secret_new((value->len + BLOCK - 1) / BLOCK * BLOCK);
+	uint8_t *content = value->bytes;
 
-	if (kept->number == 0)
-		kept->number = atomic_fetch_add(&lease->rules->last_hidden, 1) + 1;
-	if (stream == NULL || !make_stream(lease, kept->number, kept->len, stream))
+	if (value->number == 0)
+		value->number = atomic_fetch_add(&lease->rules->last_hidden, 1) + 1;
+	if (stream == NULL || !make_stream(lease, value->number, value->len, stream))
 		return false;
-	for (size_t i = 0; i < kept->len; i++)
-		value[i] ^= stream[i];
-	kept->hidden = !kept->hidden;
+	for (size_t i = 0; i < value->len; i++)
+		content[i] ^= stream[i];
+	value->hidden = !value->hidden;
 	return true;
 }
 
-static void hide(const struct lease *lease, struct kept *kept)
+static void hide(const struct lease *lease, struct masked_value *value)
 {
-	if (kept->hidden || kept->lost || mask(lease, kept))
+	if (value->hidden || value->lost || mask(lease, value))
 		return;
-	wipe(kept->bytes, kept->len);
-	kept->lost = true;
+	wipe(value->bytes, value->len);
+	value->lost = true;
 	log_error("a key in memory could not be hidden when its zone went, and is lost to its "
 		  "handle: out of memory");
 }
 
-void lease_hide_kept(struct lease *lease)
+void lease_hide_values(struct lease *lease)
 {
-	for (struct kept *kept = lease->kept; kept != NULL; kept = kept->next)
-		hide(lease, kept);
+	for (struct masked_value *value = lease->values; value != NULL; value = value->next)
+		hide(lease, value);
 }
 
 /* The EZK is here: values may lie open, and can be hidden when it goes. */
@@ -80,34 +80,35 @@ static bool is_open(const struct lease *lease)
 	return lease->keys != NULL && lease_runs(lease);
 }
 
-static bool copy(struct lease *lease, struct kept *kept, uint8_t *ret_secret,
+static bool copy(struct lease *lease, struct masked_value *value, uint8_t *ret_secret,
 		 enum zone_status *ret_status)
 {
 	if (!is_open(lease))
 		return false;
-	*ret_status = kept->lost || (kept->hidden && !mask(lease, kept)) ? ZONE_NO_MEMORY : ZONE_OK;
+	*ret_status =
+		value->lost || (value->hidden && !mask(lease, value)) ? ZONE_NO_MEMORY : ZONE_OK;
 	if (*ret_status == ZONE_OK)
-		secret_copy(ret_secret, kept->bytes, kept->len);
+		secret_copy(ret_secret, value->bytes, value->len);
 	return true;
 }
 
-static void take(struct lease *lease, struct kept *kept)
+static void take(struct lease *lease, struct masked_value *value)
 {
-	assert(!kept->linked);
-	kept->linked = true;
-	kept->previous = NULL;
-	kept->next = lease->kept;
-	if (lease->kept != NULL)
-		lease->kept->previous = kept;
-	lease->kept = kept;
+	assert(!value->linked);
+	value->linked = true;
+	value->previous = NULL;
+	value->next = lease->values;
+	if (lease->values != NULL)
+		lease->values->previous = value;
+	lease->values = value;
 }
 
 /* --- For its owner */
 
-bool ezk_keep(struct ezk *ezk, struct kept *values)
+bool ezk_keep(struct ezk *ezk, struct masked_value *values)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = NULL;
-	struct kept *next;
+	struct masked_value *next;
 
 	if (values == NULL) /* as with each key that is unwrapped: its value comes later */
 		return true;
@@ -121,62 +122,63 @@ bool ezk_keep(struct ezk *ezk, struct kept *values)
 	return true;
 }
 
-bool ezk_put(struct ezk *ezk, struct kept *kept, uint8_t *bytes)
+bool ezk_put(struct ezk *ezk, struct masked_value *value, uint8_t *bytes)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 
 	if (!is_open(&ezk->lease))
 		return false;
-	kept->bytes = bytes;
-	take(&ezk->lease, kept);
+	value->bytes = bytes;
+	take(&ezk->lease, value);
 	return true;
 }
 
-void ezk_forget(struct ezk *ezk, struct kept *kept)
+void ezk_forget(struct ezk *ezk, struct masked_value *value)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 
-	if (!kept->linked)
+	if (!value->linked)
 		return;
-	kept->linked = false;
-	if (kept->next != NULL)
-		kept->next->previous = kept->previous;
-	if (kept->previous != NULL)
-		kept->previous->next = kept->next;
+	value->linked = false;
+	if (value->next != NULL)
+		value->next->previous = value->previous;
+	if (value->previous != NULL)
+		value->previous->next = value->next;
 	else
-		ezk->lease.kept = kept->next;
+		ezk->lease.values = value->next;
 }
 
-bool ezk_read_now(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret)
+bool ezk_read_now(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 	enum zone_status status;
 
-	return copy(&ezk->lease, kept, ret_secret, &status) && status == ZONE_OK;
+	return copy(&ezk->lease, value, ret_secret, &status) && status == ZONE_OK;
 }
 
-static bool read_now(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret,
+static bool read_now(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret,
 		     enum zone_status *ret_status)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 
-	return copy(&ezk->lease, kept, ret_secret, ret_status);
+	return copy(&ezk->lease, value, ret_secret, ret_status);
 }
 
-enum zone_status ezk_read(struct ezk *ezk, struct kept *kept, uint8_t *ret_secret)
+enum zone_status ezk_read(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret)
 {
 	enum zone_status status;
 
-	if (read_now(ezk, kept, ret_secret, &status))
+	if (read_now(ezk, value, ret_secret, &status))
 		return status;
 	TRY(ezk_continue(ezk));
-	if (read_now(ezk, kept, ret_secret, &status))
+	if (read_now(ezk, value, ret_secret, &status))
 		return status;
 	/* It ended within the blink since. */
 	return ZONE_KMS_UNAVAILABLE;
 }
 
-void ezk_share(struct ezk *ezk, const struct kept *from, struct kept *to, uint8_t *bytes)
+void ezk_share(struct ezk *ezk, const struct masked_value *from, struct masked_value *to,
+	       uint8_t *bytes)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 

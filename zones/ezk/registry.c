@@ -2,51 +2,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry of live EZKs. It keeps one as long as somebody holds it, or its lease or a refusal
  * is worth remembering. */
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 
 #include "base/free.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "zones/ezk/ezks_private.h"
+#include "zones/ezk/registry_private.h"
 #include "zones/model/record.h"
 
-enum zone_status ezks_new(const struct ezks_settings *settings, struct ezks **ret_ezks)
+enum zone_status registry_new(const struct registry_settings *settings,
+			      struct registry **ret_registry)
 {
-	AUTO(freep) struct ezks *ezks = calloc(1, sizeof(*ezks));
+	AUTO(freep) struct registry *registry = calloc(1, sizeof(*registry));
 
-	if (ezks == NULL)
+	if (registry == NULL)
 		return ZONE_NO_MEMORY;
-	ezks->settings = *settings;
-	lease_rules_init(&ezks->rules, settings->clock, &settings->lease);
-	if (!crypto_random(ezks->rules.salt, sizeof(ezks->rules.salt)))
+	registry->settings = *settings;
+	lease_rules_init(&registry->rules, settings->clock, &settings->lease);
+	if (!crypto_random(registry->rules.salt, sizeof(registry->rules.salt)))
 		return ZONE_NOT_STARTED;
-	pthread_mutex_init(&ezks->lock, NULL);
-	*ret_ezks = TAKE(ezks);
+	pthread_mutex_init(&registry->lock, NULL);
+	*ret_registry = TAKE(registry);
 	return ZONE_OK;
 }
 
-const struct ezks_settings *ezks_settings(const struct ezks *ezks)
+const struct registry_settings *registry_settings(const struct registry *registry)
 {
-	return &ezks->settings;
+	return &registry->settings;
 }
 
-void ezks_note_news(struct ezks *ezks)
+void registry_note_news(struct registry *registry)
 {
-	atomic_fetch_add(&ezks->rules.news, 1);
+	atomic_fetch_add(&registry->rules.news, 1);
 }
 
-struct lease_rules *ezks_rules(struct ezks *ezks)
+struct lease_rules *registry_rules(struct registry *registry)
 {
-	return &ezks->rules;
+	return &registry->rules;
 }
 
 /* --- One of them */
 
 /* Record sets are anybody's, and what is known of root keys stays: projects that are not here, and
  * so have no canary, are one. */
-static struct uid known_as(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone)
+static struct uid known_as(struct registry *registry, enum ezk_realm realm,
+			   const struct entry *zone)
 {
-	const struct domain_view *domain = &ezks->settings.domain;
+	const struct domain_view *domain = &registry->settings.domain;
 	AUTO(entry_releasep) struct entry *project = NULL;
 
 	if (realm == EZK_OF_STORE)
@@ -66,7 +68,7 @@ static void expect(struct ezk *ezk)
 		lease_expect(&ezk->lease, &bounds);
 }
 
-static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, struct uid known_by,
+static struct ezk *ezk_new(struct registry *registry, enum ezk_realm realm, struct uid known_by,
 			   const struct entry *zone, uint32_t version)
 {
 	struct ezk *ezk = calloc(1, sizeof(*ezk));
@@ -74,16 +76,16 @@ static struct ezk *ezk_new(struct ezks *ezks, enum ezk_realm realm, struct uid k
 	if (ezk == NULL)
 		return NULL;
 	atomic_init(&ezk->references, 1);
-	ezk->ezks = ezks;
+	ezk->registry = registry;
 	ezk->realm = realm;
 	ezk->project = zone->project;
 	ezk->known_by = known_by;
 	ezk->zone = zone->of_zone.zone;
 	ezk->version = version;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
-	lease_init(&ezk->lease, &ezks->rules, &ezk_source, ezk);
+	lease_init(&ezk->lease, &registry->rules, &ezk_source, ezk);
 	expect(ezk);
-	ezks_place(ezks, ezk);
+	registry_place(registry, ezk);
 	return ezk;
 }
 
@@ -108,7 +110,7 @@ void ezk_releasep(struct ezk **ezk)
 	ezk_release(*ezk);
 }
 
-bool ezks_same_record(const struct entry *a, const struct entry *b, uint32_t version)
+bool registry_same_record(const struct entry *a, const struct entry *b, uint32_t version)
 {
 	const struct ezk_version *in_a = entry_version(a, version),
 				 *in_b = entry_version(b, version);
@@ -123,12 +125,12 @@ static bool take_entry(struct ezk *ezk, const struct entry *zone, struct entry *
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 	struct entry *verified = ezk->verified;
-	bool same = ezks_same_record(ezk->entry, zone, ezk->version);
+	bool same = registry_same_record(ezk->entry, zone, ezk->version);
 
 	ret_old[0] = ezk->entry;
 	ret_old[1] = NULL;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
-	if (verified != NULL && ezks_same_record(verified, zone, ezk->version)) {
+	if (verified != NULL && registry_same_record(verified, zone, ezk->version)) {
 		ret_old[1] = verified;
 		ezk->verified = entry_hold(ezk->entry);
 	}
@@ -141,7 +143,7 @@ static bool bar(struct ezk *ezk)
 	enum zone_status why = ezk->standing;
 
 	if (why == ZONE_OK)
-		why = ezks_usable(ezk->ezks, ezk->entry, ezk->version);
+		why = registry_usable(ezk->registry, ezk->entry, ezk->version);
 	return lease_bar(&ezk->lease, why);
 }
 
@@ -157,7 +159,7 @@ static bool follow(struct ezk *ezk, const struct entry *zone)
 	changed = take_entry(ezk, zone, old);
 	entry_release(old[0]);
 	entry_release(old[1]);
-	ezks_place(ezk->ezks, ezk);
+	registry_place(ezk->registry, ezk);
 	/* No release writes that: the next use finds out whether it is what was sealed. */
 	if (changed) {
 		lease_end(&ezk->lease, ZONE_OK);
@@ -166,21 +168,22 @@ static bool follow(struct ezk *ezk, const struct entry *zone)
 	return bar(ezk);
 }
 
-static bool may_open(const struct ezks *ezks, const struct ezk_version *version)
+static bool may_open(const struct registry *registry, const struct ezk_version *version)
 {
 	size_t wraps = 0;
 
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		if (version->wraps[i].state == WRAP_REPLACED)
 			continue;
-		if (kms_clients_allow(ezks->settings.clients, version->wraps[i].arn))
+		if (kms_clients_allow(registry->settings.clients, version->wraps[i].arn))
 			return true;
 		wraps++;
 	}
 	return wraps == 0; /* it does not open in any case */
 }
 
-enum zone_status ezks_usable(struct ezks *ezks, const struct entry *zone, uint32_t version)
+enum zone_status registry_usable(struct registry *registry, const struct entry *zone,
+				 uint32_t version)
 {
 	const struct ezk_version *found = entry_version(zone, version);
 
@@ -190,17 +193,18 @@ enum zone_status ezks_usable(struct ezks *ezks, const struct entry *zone, uint32
 		return ZONE_NOT_FOUND;
 	if (version < zone->of_zone.minimum)
 		return ZONE_FENCED;
-	return may_open(ezks, found) ? ZONE_OK : ZONE_ROOT_KEY_REFUSED;
+	return may_open(registry, found) ? ZONE_OK : ZONE_ROOT_KEY_REFUSED;
 }
 
 /* --- All of them */
 
-static struct live *find_zone(struct ezks *ezks, enum ezk_realm realm, const struct uid *uid)
+static struct live *find_zone(struct registry *registry, enum ezk_realm realm,
+			      const struct uid *uid)
 {
-	return map_find(&ezks->of[realm], bytes(uid->bytes, UID_SIZE));
+	return map_find(&registry->of[realm], bytes(uid->bytes, UID_SIZE));
 }
 
-static struct live *add_zone(struct ezks *ezks, enum ezk_realm realm, const struct uid *uid)
+static struct live *add_zone(struct registry *registry, enum ezk_realm realm, const struct uid *uid)
 {
 	AUTO(freep) struct live *live = calloc(1, sizeof(*live));
 
@@ -208,10 +212,10 @@ static struct live *add_zone(struct ezks *ezks, enum ezk_realm realm, const stru
 		return NULL;
 	live->realm = realm;
 	live->uid = *uid;
-	if (!map_put(&ezks->of[realm], bytes(live->uid.bytes, UID_SIZE), live))
+	if (!map_put(&registry->of[realm], bytes(live->uid.bytes, UID_SIZE), live))
 		return NULL;
-	live->next = ezks->first;
-	ezks->first = live;
+	live->next = registry->first;
+	registry->first = live;
 	return TAKE(live);
 }
 
@@ -224,10 +228,10 @@ static struct ezk *find_version(const struct live *live, uint32_t version)
 	return ezk;
 }
 
-static struct ezk *add_version(struct ezks *ezks, struct live *live, struct uid known_by,
+static struct ezk *add_version(struct registry *registry, struct live *live, struct uid known_by,
 			       const struct entry *zone, uint32_t version)
 {
-	struct ezk *ezk = ezk_new(ezks, live->realm, known_by, zone, version);
+	struct ezk *ezk = ezk_new(registry, live->realm, known_by, zone, version);
 
 	if (ezk == NULL)
 		return NULL;
@@ -236,23 +240,23 @@ static struct ezk *add_version(struct ezks *ezks, struct live *live, struct uid 
 	return ezk;
 }
 
-static enum zone_status find_or_add(struct ezks *ezks, enum ezk_realm realm,
+static enum zone_status find_or_add(struct registry *registry, enum ezk_realm realm,
 				    const struct entry *zone, uint32_t version, bool *ret_new,
 				    struct ezk **ret_ezk)
 {
-	const struct uid known_by = known_as(ezks, realm, zone);
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
-	struct live *live = find_zone(ezks, realm, &zone->uid);
+	const struct uid known_by = known_as(registry, realm, zone);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
+	struct live *live = find_zone(registry, realm, &zone->uid);
 	struct ezk *ezk;
 
 	if (live == NULL)
-		live = add_zone(ezks, realm, &zone->uid);
+		live = add_zone(registry, realm, &zone->uid);
 	if (live == NULL)
 		return ZONE_NO_MEMORY;
 	ezk = find_version(live, version);
 	*ret_new = ezk == NULL;
 	if (ezk == NULL)
-		ezk = add_version(ezks, live, known_by, zone, version);
+		ezk = add_version(registry, live, known_by, zone, version);
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
 	follow(ezk, zone);
@@ -269,7 +273,7 @@ static bool stand(struct ezk *ezk, enum zone_status why)
 /* Records bear no name. */
 static enum zone_status standing(struct ezk *ezk, const struct entry *zone)
 {
-	const struct domain_view *domain = &ezk->ezks->settings.domain;
+	const struct domain_view *domain = &ezk->registry->settings.domain;
 
 	return ezk->realm == EZK_OF_STORE ? domain->standing_of_row(domain->state, zone)
 					  : domain->standing(domain->state, ezk->zone);
@@ -283,27 +287,27 @@ static void settle(struct ezk *ezk, const struct entry *zone)
 
 	do {
 		why = standing(ezk, zone);
-		pthread_mutex_lock(&ezk->ezks->lock);
+		pthread_mutex_lock(&ezk->registry->lock);
 		stand(ezk, why);
-		pthread_mutex_unlock(&ezk->ezks->lock);
+		pthread_mutex_unlock(&ezk->registry->lock);
 	} while (why != standing(ezk, zone));
 }
 
-enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
-			   uint32_t version, struct ezk **ret_ezk)
+enum zone_status registry_live(struct registry *registry, enum ezk_realm realm,
+			       const struct entry *zone, uint32_t version, struct ezk **ret_ezk)
 {
 	bool is_new;
 
-	TRY(find_or_add(ezks, realm, zone, version, &is_new, ret_ezk));
+	TRY(find_or_add(registry, realm, zone, version, &is_new, ret_ezk));
 	if (is_new)
 		settle(*ret_ezk, zone);
 	return ZONE_OK;
 }
 
-bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status why)
+bool registry_changed(struct registry *registry, const struct entry *zone, enum zone_status why)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
-	struct live *live = find_zone(ezks, EZK_OF_STORE, &zone->uid);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
+	struct live *live = find_zone(registry, EZK_OF_STORE, &zone->uid);
 	bool ended = false;
 
 	if (live == NULL)
@@ -316,12 +320,12 @@ bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status 
 	return ended;
 }
 
-void ezks_changed_records(struct ezks *ezks, ezks_standing *standing_of, void *state,
-			  struct buffer *ret_ended)
+void registry_changed_records(struct registry *registry, registry_standing *standing_of,
+			      void *state, struct buffer *ret_ended)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
 
-	for (struct live *live = ezks->first; live != NULL; live = live->next) {
+	for (struct live *live = registry->first; live != NULL; live = live->next) {
 		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
 			enum zone_status why;
 
@@ -336,39 +340,39 @@ void ezks_changed_records(struct ezks *ezks, ezks_standing *standing_of, void *s
 
 /* --- The end */
 
-void ezks_drop(struct ezks *ezks, struct live *live)
+void registry_drop(struct registry *registry, struct live *live)
 {
-	map_remove(&ezks->of[live->realm], bytes(live->uid.bytes, UID_SIZE));
+	map_remove(&registry->of[live->realm], bytes(live->uid.bytes, UID_SIZE));
 	free(live);
 }
 
-void ezks_free(struct ezks *ezks)
+void registry_free(struct registry *registry)
 {
 	struct map_entry *root;
 	struct live *live;
 	size_t at = 0;
 
-	if (ezks == NULL)
+	if (registry == NULL)
 		return;
-	while ((live = ezks->first) != NULL) {
-		ezks->first = live->next;
+	while ((live = registry->first) != NULL) {
+		registry->first = live->next;
 		for (struct ezk *ezk = live->versions, *next; ezk != NULL; ezk = next) {
 			next = ezk->next;
 			lease_bar(&ezk->lease, ZONE_NOT_STARTED); /* wipes, whoever holds it */
 			ezk_release(ezk);
 		}
-		ezks_drop(ezks, live);
+		registry_drop(registry, live);
 	}
-	map_clear(&ezks->of[EZK_OF_STORE]);
-	map_clear(&ezks->of[EZK_OF_SESSION]);
-	while ((root = map_next(&ezks->roots, &at)) != NULL)
+	map_clear(&registry->of[EZK_OF_STORE]);
+	map_clear(&registry->of[EZK_OF_SESSION]);
+	while ((root = map_next(&registry->roots, &at)) != NULL)
 		root_lease_free(root->value);
-	map_clear(&ezks->roots);
-	pthread_mutex_destroy(&ezks->lock);
-	free(ezks);
+	map_clear(&registry->roots);
+	pthread_mutex_destroy(&registry->lock);
+	free(registry);
 }
 
-void ezks_abandon(struct ezks *ezks)
+void registry_abandon(struct registry *registry)
 {
-	(void)ezks; /* its locks may be held by threads that are not here */
+	(void)registry; /* its locks may be held by threads that are not here */
 }

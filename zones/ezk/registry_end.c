@@ -4,7 +4,7 @@
 #include "base/buffer.h"
 #include "base/free.h"
 #include "base/macros.h"
-#include "zones/ezk/ezks_private.h"
+#include "zones/ezk/registry_private.h"
 
 /* --- News: what is told of leases when no lock is held any more */
 
@@ -69,15 +69,15 @@ static void sweep_zone(struct live *live, struct moment now, struct news *news)
 	}
 }
 
-static void sweep_all(struct ezks *ezks, struct news *news)
+static void sweep_all(struct registry *registry, struct news *news)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
-	struct moment now = clock_now(ezks->rules.clock);
-	struct live **at = &ezks->first, *live;
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
+	struct moment now = clock_now(registry->rules.clock);
+	struct live **at = &registry->first, *live;
 
-	if (!lease_rules_due(&ezks->rules)) /* somebody was faster */
+	if (!lease_rules_due(&registry->rules)) /* somebody was faster */
 		return;
-	lease_rules_reset(&ezks->rules);
+	lease_rules_reset(&registry->rules);
 	while ((live = *at) != NULL) {
 		sweep_zone(live, now, news);
 		if (live->versions != NULL) {
@@ -85,32 +85,32 @@ static void sweep_all(struct ezks *ezks, struct news *news)
 			continue;
 		}
 		*at = live->next;
-		ezks_drop(ezks, live);
+		registry_drop(registry, live);
 	}
 }
 
-void ezks_wipe_ended(struct ezks *ezks)
+void registry_wipe_ended(struct registry *registry)
 {
 	struct news news = {0};
 
-	sweep_all(ezks, &news);
+	sweep_all(registry, &news);
 	tell_all(&news);
 }
 
 /* --- Root keys */
 
 /* With the registry's lock held. */
-static struct root_lease *find_root(struct ezks *ezks, struct uid project, const char *arn)
+static struct root_lease *find_root(struct registry *registry, struct uid project, const char *arn)
 {
 	struct root_lease *root;
 	struct root_name name;
 
 	root_name_init(&name, project, arn);
-	root = map_find(&ezks->roots, bytes(name.text, name.len));
+	root = map_find(&registry->roots, bytes(name.text, name.len));
 	if (root != NULL)
 		return root;
 	root = root_lease_new(&name);
-	if (root == NULL || map_put(&ezks->roots, root->name, root))
+	if (root == NULL || map_put(&registry->roots, root->name, root))
 		return root;
 	root_lease_free(root);
 	return NULL;
@@ -138,13 +138,13 @@ static struct wraps wraps_of(const struct ezk *ezk, const char *arn)
 	return wraps;
 }
 
-void ezks_place(struct ezks *ezks, struct ezk *ezk)
+void registry_place(struct registry *registry, struct ezk *ezk)
 {
 	struct root_lease *rests_on = ezk->rests_on, *only = NULL;
 	struct wraps wraps = wraps_of(ezk, rests_on == NULL ? NULL : rests_on->arn);
 
 	if (wraps.count == 1)
-		only = find_root(ezks, ezk->known_by, wraps.last->arn);
+		only = find_root(registry, ezk->known_by, wraps.last->arn);
 	ezk->only = only;
 	if (rests_on != NULL && wraps.has_arn)
 		return;
@@ -154,11 +154,11 @@ void ezks_place(struct ezks *ezks, struct ezk *ezk)
 	lease_ask_itself(&ezk->lease);
 }
 
-struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char *arn,
-			       uint64_t *ret_no_count)
+struct root_lease *registry_listen(struct registry *registry, struct uid project, const char *arn,
+				   uint64_t *ret_no_count)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
-	struct root_lease *root = find_root(ezks, project, arn);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
+	struct root_lease *root = find_root(registry, project, arn);
 
 	if (root != NULL)
 		*ret_no_count = root_lease_no_count(root);
@@ -174,9 +174,9 @@ struct word {
 typedef void hear_word(const struct word *word, struct ezk *ezk);
 
 /* With the registry's lock held. */
-static void tell_below(struct ezks *ezks, const struct word *word, hear_word *hear)
+static void tell_below(struct registry *registry, const struct word *word, hear_word *hear)
 {
-	for (struct live *live = ezks->first; live != NULL; live = live->next)
+	for (struct live *live = registry->first; live != NULL; live = live->next)
 		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
 			struct root_lease *root = ezk->rests_on;
 
@@ -200,56 +200,56 @@ static void doubt(const struct word *word, struct ezk *ezk)
 }
 
 /* It is a no in every project that has the key. With the registry's lock held. */
-static void end_all(struct ezks *ezks, const struct root_lease *root, enum zone_status no,
+static void end_all(struct registry *registry, const struct root_lease *root, enum zone_status no,
 		    struct news *news)
 {
 	const struct word word = {root, no, news};
 	struct map_entry *entry;
 	size_t at = 0;
 
-	while ((entry = map_next(&ezks->roots, &at)) != NULL) {
+	while ((entry = map_next(&registry->roots, &at)) != NULL) {
 		struct root_lease *other = entry->value;
 
 		if (other != root && strcmp(other->arn, root->arn) == 0)
-			root_lease_hear(other, &ezks->rules, root_lease_no_count(other), no);
+			root_lease_hear(other, &registry->rules, root_lease_no_count(other), no);
 	}
-	tell_below(ezks, &word, end);
+	tell_below(registry, &word, end);
 }
 
-/* One step, to those who wait for ezks_told(). */
-static void hear_no(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
+/* One step, to those who wait for registry_await_noes(). */
+static void hear_no(struct registry *registry, struct root_lease *root, uint64_t no_count,
 		    enum zone_status no, struct news *news)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
 
-	root_lease_hear(root, &ezks->rules, no_count, no);
-	end_all(ezks, root, no, news);
+	root_lease_hear(root, &registry->rules, no_count, no);
+	end_all(registry, root, no, news);
 }
 
-enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
-			   enum zone_status status)
+enum zone_status registry_hear(struct registry *registry, struct root_lease *root,
+			       uint64_t no_count, enum zone_status status)
 {
 	struct news news = {0};
 
 	if (root == NULL)
 		return status;
 	if (!zone_status_is_no_of_key(status))
-		return root_lease_hear(root, &ezks->rules, no_count, status);
-	hear_no(ezks, root, no_count, status, &news);
+		return root_lease_hear(root, &registry->rules, no_count, status);
+	hear_no(registry, root, no_count, status, &news);
 	tell_all(&news);
 	return status;
 }
 
-void ezks_told(struct ezks *ezks)
+void registry_await_noes(struct registry *registry)
 {
-	pthread_mutex_lock(&ezks->lock);
-	pthread_mutex_unlock(&ezks->lock);
+	pthread_mutex_lock(&registry->lock);
+	pthread_mutex_unlock(&registry->lock);
 }
 
-void ezks_doubt(struct ezks *ezks, struct root_lease *root)
+void registry_doubt(struct registry *registry, struct root_lease *root)
 {
 	const struct word word = {root, ZONE_OK, NULL};
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezks->lock);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
 
-	tell_below(ezks, &word, doubt);
+	tell_below(registry, &word, doubt);
 }

@@ -5,7 +5,7 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 #include "zones/kms/ask.h"
 #include "zones/kms/audit.h"
 #include "zones/kms/ezk_version.h"
@@ -16,7 +16,7 @@
 /* Held; NULL: it is not here. */
 static struct entry *find_project(const struct ezk *ezk, struct uid uid)
 {
-	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
+	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
 
 	return domain->project(domain->state, uid);
 }
@@ -35,16 +35,17 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 	struct opening *opening = state;
 	struct ezk *ezk = opening->ezk;
 	uint64_t no_count = 0;
-	struct root_lease *root = ezks_listen(ezk->ezks, ezk->known_by, wrap->arn, &no_count);
+	struct root_lease *root =
+		registry_listen(ezk->registry, ezk->known_by, wrap->arn, &no_count);
 	enum zone_status status;
 
 	if (root != NULL)
-		TRY(root_lease_refusal(root, ezks_rules(ezk->ezks)));
+		TRY(root_lease_refusal(root, registry_rules(ezk->registry)));
 	status = ezk_wrap_open(&opening->ask, ezk->zone, version, wrap, ret_ezk);
 	/* Before it is told, so that a no about the key finds whom it ends. */
 	if (status == ZONE_OK)
 		ezk_rest_on(ezk, root);
-	return ezks_hear(ezk->ezks, root, no_count, status);
+	return registry_hear(ezk->registry, root, no_count, status);
 }
 
 /* A live EZK is the same key as long as anybody holds it: what was hidden by it must be found
@@ -82,8 +83,8 @@ static void note_verified(struct ezk *ezk, struct entry *zone)
 static void tell_bounds(struct ezk *ezk, const struct entry *project, const struct entry *zone,
 			const struct lease_bounds *bounds)
 {
-	const struct lease_settings *settings = &ezks_settings(ezk->ezks)->lease;
-	struct lease_rules *rules = ezks_rules(ezk->ezks);
+	const struct lease_settings *settings = &registry_settings(ezk->registry)->lease;
+	struct lease_rules *rules = registry_rules(ezk->registry);
 	struct zone_told told = zone_told_as(zone->label, entry_label(project), ezk->zone);
 
 	if (bounds->max_lease < settings->lease_seconds &&
@@ -109,7 +110,7 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 		.ezk = ezk,
 		.ask =
 			{
-				.clients = ezks_settings(ezk->ezks)->clients,
+				.clients = registry_settings(ezk->registry)->clients,
 				.project = entry_label(project),
 				.project_id = ezk->project,
 				.zone = zone->label,
@@ -132,7 +133,7 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 /* --- Its root key */
 
 struct canary {
-	struct ezks *ezks;
+	struct registry *registry;
 	struct root_lease *root;
 };
 
@@ -140,13 +141,13 @@ struct canary {
 static enum zone_status ask_canary(void *state)
 {
 	const struct canary *canary = state;
-	const struct domain_view *domain = &ezks_settings(canary->ezks)->domain;
+	const struct domain_view *domain = &registry_settings(canary->registry)->domain;
 	const struct root_lease *root = canary->root;
 	uint64_t no_count = root_lease_no_count(canary->root);
 	enum zone_status status = domain->ask_canary(domain->state, root->project, root->arn);
 
 	if (zone_status_is_no_of_key(status))
-		ezks_hear(canary->ezks, canary->root, no_count, status);
+		registry_hear(canary->registry, canary->root, no_count, status);
 	return status;
 }
 
@@ -154,16 +155,16 @@ static enum vouch vouch(void *state, enum vouch_how how, int64_t yes_ms,
 			struct voucher *ret_voucher)
 {
 	struct ezk *ezk = state;
-	struct canary canary = {ezk->ezks, ezk->rests_on};
+	struct canary canary = {ezk->registry, ezk->rests_on};
 	enum zone_status refused;
 	enum vouch said;
 
 	if (canary.root == NULL)
 		return VOUCH_ASK_ITSELF;
-	said = root_lease_vouch(canary.root, ezks_rules(ezk->ezks), how, yes_ms, ask_canary,
+	said = root_lease_vouch(canary.root, registry_rules(ezk->registry), how, yes_ms, ask_canary,
 				&canary, ret_voucher, &refused);
 	if (refused != ZONE_OK)
-		ezks_doubt(ezk->ezks, canary.root);
+		registry_doubt(ezk->registry, canary.root);
 	return said;
 }
 
@@ -172,13 +173,13 @@ static enum zone_status refusal(void *state)
 	struct ezk *ezk = state;
 	struct root_lease *only = ezk->only;
 
-	return only == NULL ? ZONE_OK : root_lease_refusal(only, ezks_rules(ezk->ezks));
+	return only == NULL ? ZONE_OK : root_lease_refusal(only, registry_rules(ezk->registry));
 }
 
 static void say(void *state, enum zone_status why)
 {
 	struct ezk *ezk = state;
-	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
+	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep) struct entry *project = find_project(ezk, zone->project);
 
@@ -202,7 +203,7 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep) struct entry *project = find_project(ezk, ezk->project);
 	const struct ezk_version *version = entry_version(zone, ezk->version);
-	unsigned configured = ezks_settings(ezk->ezks)->lease.lease_seconds;
+	unsigned configured = registry_settings(ezk->registry)->lease.lease_seconds;
 	uint32_t lease =
 		version == NULL ? configured : limits_lease_seconds(version->limits, configured);
 
@@ -226,13 +227,14 @@ static enum zone_status silence(void *state)
 	struct ezk *ezk = state;
 	const struct root_lease *only = ezk->only;
 
-	return only == NULL ? ZONE_OK : ask_silent(ezks_settings(ezk->ezks)->clients, only->arn);
+	return only == NULL ? ZONE_OK
+			    : ask_silent(registry_settings(ezk->registry)->clients, only->arn);
 }
 
 static void look(void *state)
 {
 	struct ezk *ezk = state;
-	const struct domain_view *domain = &ezks_settings(ezk->ezks)->domain;
+	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
 
 	domain->refresh(domain->state);
 }

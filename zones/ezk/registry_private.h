@@ -1,13 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The registry's own structs, for ezks.c and ezks_end.c. */
+/* The registry's own structs, for registry.c and registry_end.c. */
 #pragma once
 
 #include "base/map.h"
-#include "zones/ezk/ezks.h"
+#include "zones/ezk/registry.h"
 
-struct ezks {
-	struct ezks_settings settings;
+struct registry {
+	struct registry_settings settings;
 	struct lease_rules rules;
 	pthread_mutex_t lock;		/* guards what follows */
 	struct map of[EZK_REALM_COUNT]; /* uid → struct live */
@@ -26,6 +26,6 @@ struct live {
 
 /* Both with the registry's lock held. */
 /* Finds out which root keys stand above a live EZK, as its entry says now. */
-void ezks_place(struct ezks *ezks, struct ezk *ezk);
+void registry_place(struct registry *registry, struct ezk *ezk);
 /* Forgets a zone that has no versions. */
-void ezks_drop(struct ezks *ezks, struct live *live);
+void registry_drop(struct registry *registry, struct live *live);

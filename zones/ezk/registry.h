@@ -14,7 +14,7 @@
 #include "zones/ezk/root_lease.h"
 
 /* What stands against the use of a zone (zones/domain/standing.h), by its id alone. */
-typedef enum zone_status ezks_standing(void *state, uint64_t zone);
+typedef enum zone_status registry_standing(void *state, uint64_t zone);
 /*
  * What live EZKs see of the domain that has their zones. Called without a lock of the registry or
  * of a lease. Nothing of it is asked while a lease runs, but for `refresh`, once a second, and
@@ -24,7 +24,7 @@ struct domain_view {
 	void *state;
 	/* A project that is here, held; NULL: it is not. */
 	struct entry *(*project)(void *state, struct uid uid);
-	ezks_standing *standing;
+	registry_standing *standing;
 	/* The same of one row of the store, by its own name as well. */
 	enum zone_status (*standing_of_row)(void *state, const struct entry *row);
 	/* If `why` is such a word, or ZONE_ROOT_KEY_REFUSED: gives the thread that as its reason
@@ -38,19 +38,20 @@ struct domain_view {
 	enum zone_status (*ask_canary)(void *state, struct uid project, const char *arn);
 };
 
-struct ezks_settings {
+struct registry_settings {
 	struct lease_settings lease;
 	const struct clock *clock;
 	struct kms_clients *clients;
 	struct domain_view domain;
 };
 /* The settings are copied; what they point to is borrowed, and touched by no call here. */
-enum zone_status ezks_new(const struct ezks_settings *settings, struct ezks **ret_ezks);
+enum zone_status registry_new(const struct registry_settings *settings,
+			      struct registry **ret_registry);
 /* Every struct ezk must have been released before; wipes every key. No random, no fetch, no
  * network. Accepts NULL. */
-void ezks_free(struct ezks *ezks);
+void registry_free(struct registry *registry);
 /* In a fork's child: the key pages read as zeros there, and nothing is touched. */
-void ezks_abandon(struct ezks *ezks);
+void registry_abandon(struct registry *registry);
 
 /*
  * The index has a newer state of a zone, by an own change or by a look into the store. Its live
@@ -59,28 +60,28 @@ void ezks_abandon(struct ezks *ezks);
  * was restored may be asked for again. True: one that could be used has ended. Not to be called
  * with the index's lock held.
  */
-bool ezks_changed(struct ezks *ezks, const struct entry *zone, enum zone_status why);
+bool registry_changed(struct registry *registry, const struct entry *zone, enum zone_status why);
 /*
  * The index has changed: so do the live EZKs of sessions' record sets, whose zones it may know by
  * now, or know otherwise. `standing` is called with the registry's lock held, so it takes none of
  * the index's: whoever changes that keeps it as it is meanwhile. Appends the ids of zones of which
  * one that could be used has ended, as uint64_t.
  */
-void ezks_changed_records(struct ezks *ezks, ezks_standing *standing, void *state,
-			  struct buffer *ret_ended);
+void registry_changed_records(struct registry *registry, registry_standing *standing, void *state,
+			      struct buffer *ret_ended);
 
 /* --- What is known of root keys */
 
 /* Made if need be, and there as long as the registry; NULL: no memory. ret_no_count: for
- * ezks_hear(). */
-struct root_lease *ezks_listen(struct ezks *ezks, struct uid project, const char *arn,
-			       uint64_t *ret_no_count);
-/* What a request by the root key brought that was sent after ezks_listen(); answers it, or a no
+ * registry_hear(). */
+struct root_lease *registry_listen(struct registry *registry, struct uid project, const char *arn,
+				   uint64_t *ret_no_count);
+/* What a request by the root key brought that was sent after registry_listen(); answers it, or a no
  * about the key that came in its way. A no about the key ends all leases that rest on it, in every
  * project. If a right is lacking that leases do not need (to encrypt, to describe), that is not
  * passed on. Accepts NULL. */
-enum zone_status ezks_hear(struct ezks *ezks, struct root_lease *root, uint64_t no_count,
-			   enum zone_status status);
+enum zone_status registry_hear(struct registry *registry, struct root_lease *root,
+			       uint64_t no_count, enum zone_status status);
 
 /* --- For ezk.c */
 
@@ -89,7 +90,7 @@ enum ezk_realm { EZK_OF_STORE, EZK_OF_SESSION, EZK_REALM_COUNT };
 
 struct ezk {
 	atomic_uint references; /* the registry's among them */
-	struct ezks *ezks;
+	struct registry *registry;
 	enum ezk_realm realm;
 	struct uid project;
 	struct uid known_by; /* under which its root keys are known: the project's, or zeros */
@@ -115,24 +116,25 @@ static inline void ezk_rest_on(struct ezk *ezk, struct root_lease *root)
 }
 
 /* Do two states of a zone say the same of a version in all that its MAC covers? */
-bool ezks_same_record(const struct entry *a, const struct entry *b, uint32_t version);
+bool registry_same_record(const struct entry *a, const struct entry *b, uint32_t version);
 /* May a version of the zone be used, as its entry says? ZONE_ROOT_KEY_REFUSED: none of the root
  * keys that could open it is allowed. */
-enum zone_status ezks_usable(struct ezks *ezks, const struct entry *zone, uint32_t version);
+enum zone_status registry_usable(struct registry *registry, const struct entry *zone,
+				 uint32_t version);
 /* The live EZK, made if need be; held. Whatever stands against its zone bars it. */
-enum zone_status ezks_live(struct ezks *ezks, enum ezk_realm realm, const struct entry *zone,
-			   uint32_t version, struct ezk **ret_ezk);
-const struct ezks_settings *ezks_settings(const struct ezks *ezks);
+enum zone_status registry_live(struct registry *registry, enum ezk_realm realm,
+			       const struct entry *zone, uint32_t version, struct ezk **ret_ezk);
+const struct registry_settings *registry_settings(const struct registry *registry);
 /* Wipes what has ended; to be called when lease_rules_due() says so. */
-void ezks_wipe_ended(struct ezks *ezks);
-struct lease_rules *ezks_rules(struct ezks *ezks);
-/* For those who keep what was made of keys (struct ezks_watch): the store was looked into, or
+void registry_wipe_ended(struct registry *registry);
+struct lease_rules *registry_rules(struct registry *registry);
+/* For those who keep what was made of keys (struct registry_watch): the store was looked into, or
  * something has become of a zone. */
-void ezks_note_news(struct ezks *ezks);
+void registry_note_news(struct registry *registry);
 /* A canary was refused: what stood on it must stand by itself. */
-void ezks_doubt(struct ezks *ezks, struct root_lease *root);
+void registry_doubt(struct registry *registry, struct root_lease *root);
 /* Returns when a no that is being told has reached every lease it ends: for a thread that is about
  * to answer one, so that nothing that begins afterwards succeeds. */
-void ezks_told(struct ezks *ezks);
-/* Whom the leases ask (ezk_ask.c); state: the struct ezk. */
+void registry_await_noes(struct registry *registry);
+/* Whom the leases ask (renewal.c); state: the struct ezk. */
 extern const struct lease_source ezk_source;
