@@ -12,7 +12,7 @@
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/registry.h"
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
 #include "zones/model/told.h"
@@ -128,9 +128,9 @@ static inline void live_zones_stop(struct live_zones *live)
 	kms_clients_free(live->clients);
 }
 
-static inline struct ask live_ask(struct live_zones *live, const char *arn)
+static inline struct kms_door live_door(struct live_zones *live, const char *arn)
 {
-	return (struct ask){.clients = live->clients, .key = arn};
+	return (struct kms_door){.clients = live->clients, .key = arn};
 }
 
 static inline struct uid uid_of(uint8_t filler)
@@ -146,7 +146,7 @@ static inline struct entry *live_zone(struct live_zones *live, uint64_t zone, ui
 				      const char *arn, const uint8_t *key)
 {
 	struct entry *entry = entry_new(ENTRY_ZONE);
-	struct ask ask = live_ask(live, arn);
+	struct kms_door door = live_door(live, arn);
 	struct ezk_seal seal = {
 		.identity = {uid_of(0xaa), uid_of(0xbb), zone, 0, a_day},
 		.greatest_usages = 0x7f,
@@ -165,7 +165,7 @@ static inline struct entry *live_zone(struct live_zones *live, uint64_t zone, ui
 	entry->of_zone.versions = calloc(count, sizeof(struct ezk_version));
 	for (uint32_t i = 0; i < count; i++) {
 		seal.identity.version = i + 1;
-		assert_int_equal(ezk_version_seal(&ask, &seal, &entry->of_zone.versions[i]),
+		assert_int_equal(ezk_version_seal(&door, &seal, &entry->of_zone.versions[i]),
 				 ZONE_OK);
 		entry->of_zone.version_count++;
 	}

@@ -40,30 +40,30 @@ static inline int tear_down(void **state)
 static inline void seal(struct live_zones *live, const struct ezk_seal *seal,
 			struct ezk_version *version)
 {
-	struct ask ask = live_ask(live, ROOT_1);
+	struct kms_door door = live_door(live, ROOT_1);
 
-	assert_int_equal(ezk_version_seal(&ask, seal, version), ZONE_OK);
+	assert_int_equal(ezk_version_seal(&door, seal, version), ZONE_OK);
 }
 
 static inline enum zone_status open_as(struct live_zones *live, uint64_t zone,
 				       const struct ezk_version *version, uint8_t *ret_ezk)
 {
-	struct ask ask = live_ask(live, NULL);
+	struct kms_door door = live_door(live, NULL);
 
-	return ezk_version_open(&ask, zone, version, ret_ezk);
+	return ezk_version_open(&door, zone, version, ret_ezk);
 }
 
 /* The same key under the roots 1, 2. */
 static inline void seal_twice(struct live_zones *live, struct ezk_version *version)
 {
 	AUTO(ezk_version_clear) struct ezk_version second = {0};
-	struct ask ask = live_ask(live, ROOT_2);
+	struct kms_door door = live_door(live, ROOT_2);
 	uint8_t key[EZK_SIZE] = {9};
 	struct ezk_seal given = plain;
 
 	given.key = key;
 	seal(live, &given, version);
-	assert_int_equal(ezk_version_seal(&ask, &given, &second), ZONE_OK);
+	assert_int_equal(ezk_version_seal(&door, &given, &second), ZONE_OK);
 	assert_int_equal(ezk_version_add_wrap(version, second.wraps[0].arn, second.wraps[0].blob),
 			 ZONE_OK);
 }

@@ -8,7 +8,7 @@
 #include "zones/domain/lookup.h"
 #include "zones/domain/state.h"
 #include "zones/index/rules.h"
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 #include "zones/model/entry_make.h"
 #include "zones/model/names.h"
 #include "zones/model/refuse.h"
@@ -67,7 +67,7 @@ static enum zone_status check_replica(struct zones *zones, const struct entry *r
 {
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
 	char arn[KMS_ARN_MAX + 1];
-	const struct ask ask = {
+	const struct kms_door door = {
 		.clients = zones->clients,
 		.key = arn,
 		.project = entry_label(project),
@@ -80,7 +80,7 @@ static enum zone_status check_replica(struct zones *zones, const struct entry *r
 	if (!kms_arn_in_region(kms_clients_providers(zones->clients), root_key->of_root_key.arn,
 			       region, arn))
 		return wrong_region(root_key, region);
-	status = ask_describe(&ask, &key);
+	status = door_describe(&door, &key);
 	if (status == ZONE_OK && kms_arn_same_key(key.arn, root_key->of_root_key.arn))
 		return ZONE_OK;
 	return status == ZONE_OK || status == ZONE_KMS_NOT_FOUND ? wrong_region(root_key, region)
@@ -117,9 +117,9 @@ static enum zone_status find_root_key(struct zones *zones, struct uid project, s
 static enum zone_status check_allowed(struct zones *zones, const struct entry *root_key)
 {
 	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
-	const struct ask ask = {.clients = zones->clients, .project = entry_label(project)};
+	const struct kms_door door = {.clients = zones->clients, .project = entry_label(project)};
 
-	return ask_check_allowed(&ask, root_key->of_root_key.arn);
+	return door_check_allowed(&door, root_key->of_root_key.arn);
 }
 
 static enum zone_status decide_create(struct changes *changes, void *state)

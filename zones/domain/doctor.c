@@ -16,7 +16,7 @@
 #include "zones/domain/root_key_private.h"
 #include "zones/domain/standing.h"
 #include "zones/ezk/ezk.h"
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -126,7 +126,7 @@ static void check_replica(struct report *report, const struct entry *root_key, c
 	AUTO(entry_releasep)
 	struct entry *project = zones_find_uid(report->zones, root_key->project);
 	struct kms_report said = {0};
-	const struct ask ask = {
+	const struct kms_door door = {
 		.clients = report->zones->clients,
 		.key = arn,
 		.project = entry_label(project),
@@ -136,7 +136,7 @@ static void check_replica(struct report *report, const struct entry *root_key, c
 		.related = true,
 	};
 	struct kms_key key = {0};
-	enum zone_status status = ask_describe(&ask, &key);
+	enum zone_status status = door_describe(&door, &key);
 
 	buffer_put_text(report->text, "root key ");
 	doctor_put_label(report->text, root_key->label);

@@ -11,8 +11,8 @@
 #include "zones/domain/root_key_private.h"
 #include "zones/ezk/registry.h"
 #include "zones/index/rules.h"
-#include "zones/kms/ask.h"
 #include "zones/kms/canary.h"
+#include "zones/kms/door.h"
 #include "zones/model/entry_make.h"
 #include "zones/model/names.h"
 #include "zones/model/refuse.h"
@@ -120,26 +120,27 @@ static bool has_local_keys(struct zones *zones)
 	return search.found;
 }
 
-static enum zone_status make_local(struct zones *zones, const struct ask *ask, enum local_key wish)
+static enum zone_status make_local(struct zones *zones, const struct kms_door *door,
+				   enum local_key wish)
 {
 	bool made = false;
 
-	TRY(ask_create(ask, has_local_keys(zones), &made));
+	TRY(door_create(door, has_local_keys(zones), &made));
 	if (made || wish == LOCAL_KEY_FOUND_OR_MADE)
 		return ZONE_OK;
 	return refuse(ZONE_EXISTS,
 		      "the embedded KMS has a key %s already; add that (cmek key add), or choose "
 		      "another name",
-		      ask->key);
+		      door->key);
 }
 
 /* A local key is made, if that is wished, but not for a project that has no room for it or for its
  * label. */
-static enum zone_status make_if_wished(struct zones *zones, const struct ask *ask,
+static enum zone_status make_if_wished(struct zones *zones, const struct kms_door *door,
 				       struct bytes label, enum local_key wish)
 {
-	bool local = kms_clients_may_make(zones->clients, ask->key);
-	bool full = is_full(zones, ask->project_id);
+	bool local = kms_clients_may_make(zones->clients, door->key);
+	bool full = is_full(zones, door->project_id);
 
 	if (wish == LOCAL_KEY_FOUND || (wish == LOCAL_KEY_FOUND_OR_MADE && (!local || full)))
 		return ZONE_OK;
@@ -148,27 +149,27 @@ static enum zone_status make_if_wished(struct zones *zones, const struct ask *as
 			ZONE_INVALID,
 			"only a key of the embedded KMS, local:NAME, can be made here; make %s "
 			"in its KMS, and add it (cmek key add)",
-			ask->key);
+			door->key);
 	if (full)
 		return too_many();
-	if (label.len > 0 && is_taken(zones, ask->project_id, label))
+	if (label.len > 0 && is_taken(zones, door->project_id, label))
 		return taken_label(label);
-	return make_local(zones, ask, wish);
+	return make_local(zones, door, wish);
 }
 
 static enum zone_status describe(struct zones *zones, struct uid project, const char *name,
 				 struct bytes label, enum local_key wish, struct kms_key *ret_key)
 {
 	AUTO(entry_releasep) struct entry *owner = zones_find_uid(zones, project);
-	const struct ask ask = {
+	const struct kms_door door = {
 		.clients = zones->clients,
 		.key = name,
 		.project = entry_label(owner),
 		.project_id = project,
 	};
 
-	TRY(make_if_wished(zones, &ask, label, wish));
-	TRY(ask_describe(&ask, ret_key));
+	TRY(make_if_wished(zones, &door, label, wish));
+	TRY(door_describe(&door, ret_key));
 	if (!ret_key->encrypts)
 		return refuse(ZONE_KMS_INVALID_KEY_USAGE,
 			      "%s is not a symmetric key for encryption and decryption",

@@ -69,9 +69,9 @@ struct question {
 	const struct entry *project; /* NULL: only a session has named the key */
 };
 
-static struct ask ask_about(const struct question *question)
+static struct kms_door door_about(const struct question *question)
 {
-	return (struct ask){
+	return (struct kms_door){
 		.clients = question->zones->clients,
 		.key = question->root_key->of_root_key.arn,
 		.project = entry_label(question->project),
@@ -92,10 +92,10 @@ static bool says_nothing(enum zone_status status)
  * and who may not describe has heard what there is. */
 static void describe(const struct question *question, struct root_key_finding *finding)
 {
-	const struct ask ask = ask_about(question);
+	const struct kms_door door = door_about(question);
 	AUTO(freep) char *reason = strdup(log_last());
 	struct kms_key key = {0};
-	enum zone_status status = ask_describe(&ask, &key);
+	enum zone_status status = door_describe(&door, &key);
 
 	if (status == ZONE_OK)
 		status = root_key_meaning(key.state);
@@ -119,14 +119,14 @@ static enum zone_status open_zone(const struct question *question, const struct 
 				  const struct wrap *wrap)
 {
 	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
-	struct ask ask = ask_about(question);
+	struct kms_door door = door_about(question);
 
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
-	ask.zone = zone->label;
-	ask.zone_id = zone->of_zone.zone;
-	ask.version = zone->of_zone.primary;
-	return ezk_wrap_open(&ask, zone->of_zone.zone, entry_version(zone, zone->of_zone.primary),
+	door.zone = zone->label;
+	door.zone_id = zone->of_zone.zone;
+	door.version = zone->of_zone.primary;
+	return ezk_wrap_open(&door, zone->of_zone.zone, entry_version(zone, zone->of_zone.primary),
 			     wrap, ezk);
 }
 

@@ -8,7 +8,7 @@
 #include "zones/domain/root_key.h"
 #include "zones/domain/root_key_private.h"
 #include "zones/ezk/registry.h"
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 #include "zones/model/entry_make.h"
 #include "zones/model/refuse.h"
 
@@ -19,7 +19,7 @@ enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 {
 	AUTO(entry_releasep) struct entry *entry = entry_new(ENTRY_ROOT_KEY);
 	AUTO(freep) char *name = NULL;
-	const struct ask ask = {.clients = zones->clients};
+	const struct kms_door door = {.clients = zones->clients};
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
 	if (entry == NULL)
@@ -27,7 +27,7 @@ enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 	TRY(kms_name_copy(zones, kms_key, &name));
 	/* What an alias or a key id stands for is known when it is used. */
 	if (strstr(name, ":key/") != NULL)
-		TRY(ask_check_allowed(&ask, name));
+		TRY(door_check_allowed(&door, name));
 	TRY(uid_new(&entry->uid));
 	kms_name_parse(kms_clients_providers(zones->clients), name, provider, region);
 	if (!entry_set_text(&entry->label, bytes_of(name)) ||
@@ -43,11 +43,11 @@ enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 }
 
 /* One that only a session has named belongs to no project; ret_project is NULL then. Held. */
-static struct ask ask_for(struct zones *zones, const struct entry *root_key,
-			  struct entry **ret_project)
+static struct kms_door door_for(struct zones *zones, const struct entry *root_key,
+				struct entry **ret_project)
 {
 	*ret_project = zones_find_uid(zones, root_key->project);
-	return (struct ask){
+	return (struct kms_door){
 		.clients = zones->clients,
 		.key = root_key->of_root_key.arn,
 		.project = entry_label(*ret_project),
@@ -66,9 +66,9 @@ enum zone_status zones_root_key_set_state(struct zones *zones, const struct entr
 					  enum kms_key_state state)
 {
 	AUTO(entry_releasep) struct entry *project = NULL;
-	const struct ask ask = ask_for(zones, root_key, &project);
+	const struct kms_door door = door_for(zones, root_key, &project);
 	const struct root_key_listener listener = root_key_listen(zones, root_key);
-	enum zone_status status = ask_set_state(&ask, state);
+	enum zone_status status = door_set_state(&door, state);
 
 	if (status == ZONE_OK)
 		root_key_hear(&listener, root_key_meaning(state));
@@ -118,15 +118,15 @@ enum zone_status zones_root_key_encrypt(struct zones *zones, const struct entry 
 	const struct root_key_listener listener = root_key_listen(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
 	AUTO(entry_releasep) struct entry *project = NULL;
-	struct ask ask = ask_for(zones, root_key, &project);
+	struct kms_door door = door_for(zones, root_key, &project);
 	struct kms_context all;
 	enum zone_status status;
 
 	TRY(check_usable(root_key));
 	TRY(with_purpose("data", context, &pairs));
 	all = (struct kms_context){pairs, context->count + 1};
-	ask.context = &all;
-	status = ask_encrypt(&ask, plaintext, ret_blob);
+	door.context = &all;
+	status = door_encrypt(&door, plaintext, ret_blob);
 	root_key_hear(&listener, status);
 	return status;
 }
@@ -138,15 +138,15 @@ enum zone_status root_key_decrypt_for(struct zones *zones, const struct entry *r
 	const struct root_key_listener listener = root_key_listen(zones, root_key);
 	AUTO(freep) struct kms_pair *pairs = NULL;
 	AUTO(entry_releasep) struct entry *project = NULL;
-	struct ask ask = ask_for(zones, root_key, &project);
+	struct kms_door door = door_for(zones, root_key, &project);
 	struct kms_context all;
 	enum zone_status status;
 
 	TRY(check_usable(root_key));
 	TRY(with_purpose(purpose, context, &pairs));
 	all = (struct kms_context){pairs, context->count + 1};
-	ask.context = &all;
-	status = ask_decrypt(&ask, blob, ret_plaintext);
+	door.context = &all;
+	status = door_decrypt(&door, blob, ret_plaintext);
 	root_key_hear(&listener, status);
 	return status;
 }

@@ -197,7 +197,7 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key,
 {
 	struct entry *zone = new->zone;
 	const struct entry *root_key = zone_place_root_key(&new->place);
-	const struct ask ask = {
+	const struct kms_door door = {
 		.clients = zones->clients,
 		.key = root_key->of_root_key.arn,
 		.project = new->place.project->label,
@@ -221,7 +221,7 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key,
 	zone->of_zone.versions = calloc(1, sizeof(*zone->of_zone.versions));
 	if (zone->of_zone.versions == NULL)
 		return ZONE_NO_MEMORY;
-	TRY(ezk_version_seal(&ask, &ezk_seal, &zone->of_zone.versions[0]));
+	TRY(ezk_version_seal(&door, &ezk_seal, &zone->of_zone.versions[0]));
 	zone->of_zone.version_count = 1;
 	return ZONE_OK;
 }

@@ -52,7 +52,7 @@ enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
 
 /* Opens a version by the root key that it is to be trusted by, and no other, which also tells its
  * fingerprint. KMS. */
-static enum zone_status open_version(const struct ask *ask, uint64_t zone, const char *arn,
+static enum zone_status open_version(const struct kms_door *door, uint64_t zone, const char *arn,
 				     struct ezk_version *version)
 {
 	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
@@ -63,15 +63,15 @@ static enum zone_status open_version(const struct ask *ask, uint64_t zone, const
 	if (version->wrap_count == 0)
 		return refuse(ZONE_KMS_INCORRECT_KEY,
 			      "version %" PRIu32 " of %s is not encrypted by %s", version->version,
-			      zone_told_as(ask->zone, ask->project, zone).text, arn);
-	TRY(ezk_version_open(ask, zone, version, ezk));
+			      zone_told_as(door->zone, door->project, zone).text, arn);
+	TRY(ezk_version_open(door, zone, version, ezk));
 	return ezk_fingerprint(ezk, version->fingerprint) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
 static enum zone_status open_all(struct zones *zones, const struct new_zone *new,
 				 struct record_set *set)
 {
-	struct ask ask = {
+	struct kms_door door = {
 		.clients = zones->clients,
 		.project = new->place.project->label,
 		.project_id = new->place.project->uid,
@@ -80,8 +80,9 @@ static enum zone_status open_all(struct zones *zones, const struct new_zone *new
 	};
 
 	for (size_t i = 0; i < set->count; i++) {
-		ask.version = set->versions[i].version;
-		TRY(open_version(&ask, set->zone, zone_place_root_key(&new->place)->of_root_key.arn,
+		door.version = set->versions[i].version;
+		TRY(open_version(&door, set->zone,
+				 zone_place_root_key(&new->place)->of_root_key.arn,
 				 &set->versions[i]));
 	}
 	return ZONE_OK;

@@ -10,7 +10,7 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "zones/ezk/registry.h"
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 #include "zones/model/record.h"
 
 #include <assert.h>
@@ -132,7 +132,7 @@ static enum zone_status resolve(const struct registry_settings *settings,
 	AUTO(entry_releasep)
 	struct entry *project = domain->project(domain->state, root_key->project);
 	const char *name = root_key->of_root_key.arn;
-	const struct ask ask = {
+	const struct kms_door door = {
 		.clients = settings->clients,
 		.key = name,
 		.project = entry_label(project),
@@ -140,7 +140,7 @@ static enum zone_status resolve(const struct registry_settings *settings,
 	};
 
 	if (strstr(name, ":key/") == NULL)
-		return ask_describe(&ask, ret_key);
+		return door_describe(&door, ret_key);
 	snprintf(ret_key->arn, sizeof(ret_key->arn), "%s", name);
 	return ZONE_OK;
 }
@@ -164,7 +164,7 @@ enum zone_status ezk_from_records(struct registry *registry, const struct entry 
 	/* Without a look whether the zone was deleted it is not opened. */
 	TRY(settings->domain.refresh(settings->domain.state));
 	TRY(resolve(settings, root_key, &key));
-	TRY(ask_check_allowed(&(struct ask){.clients = settings->clients}, key.arn));
+	TRY(door_check_allowed(&(struct kms_door){.clients = settings->clients}, key.arn));
 	TRY(entry_of_set(key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/ezk/registry.h"
-#include "zones/kms/ask.h"
 #include "zones/kms/audit.h"
+#include "zones/kms/door.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/told.h"
 
@@ -25,7 +25,7 @@ static struct entry *find_project(const struct ezk *ezk, struct uid uid)
 
 struct opening {
 	struct ezk *ezk;
-	struct ask ask;
+	struct kms_door door;
 };
 
 /* A no about the key that is remembered is answered without asking. */
@@ -41,7 +41,7 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 
 	if (root != NULL)
 		TRY(root_lease_refusal(root, registry_rules(ezk->registry)));
-	status = ezk_wrap_open(&opening->ask, ezk->zone, version, wrap, ret_ezk);
+	status = ezk_wrap_open(&opening->door, ezk->zone, version, wrap, ret_ezk);
 	/* Before it is told, so that a no about the key finds whom it ends. */
 	if (status == ZONE_OK)
 		ezk_rest_on(ezk, root);
@@ -108,7 +108,7 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 	const struct ezk_version *version = entry_version(zone, ezk->version);
 	struct opening opening = {
 		.ezk = ezk,
-		.ask =
+		.door =
 			{
 				.clients = registry_settings(ezk->registry)->clients,
 				.project = entry_label(project),
@@ -121,7 +121,7 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 
 	if (version == NULL)
 		return ZONE_NOT_FOUND;
-	TRY(ezk_version_by_any(&opening.ask, ezk->zone, version, open_by, &opening, ret_ezk));
+	TRY(ezk_version_by_any(&opening.door, ezk->zone, version, open_by, &opening, ret_ezk));
 	TRY(check_same(ezk, ret_ezk));
 	if (!limits_get_lease(version->limits, ret_bounds))
 		return ZONE_RECORD_CORRUPT;
@@ -228,7 +228,7 @@ static enum zone_status silence(void *state)
 	const struct root_lease *only = ezk->only;
 
 	return only == NULL ? ZONE_OK
-			    : ask_silent(registry_settings(ezk->registry)->clients, only->arn);
+			    : door_silent(registry_settings(ezk->registry)->clients, only->arn);
 }
 
 static void look(void *state)

@@ -6,7 +6,7 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 #include "zones/model/refuse.h"
 
 static const char canary_text[] = "cmek:canary";
@@ -34,21 +34,21 @@ static enum zone_status context_init(struct canary_context *ret_context, struct 
 	return c->project.failed ? ZONE_NO_MEMORY : ZONE_OK;
 }
 
-static enum zone_status decrypt(const struct ask *ask, struct bytes canary)
+static enum zone_status decrypt(const struct kms_door *door, struct bytes canary)
 {
 	AUTO(buffer_clear) struct buffer plaintext = {0};
 
-	TRY(ask_decrypt(ask, canary, &plaintext));
+	TRY(door_decrypt(door, canary, &plaintext));
 	if (!bytes_equal(buffer_bytes(&plaintext), bytes_of(canary_text)))
 		return refuse(ZONE_KMS_BAD_ANSWER, "%s does not decrypt what it encrypts",
-			      ask->key);
+			      door->key);
 	return ZONE_OK;
 }
 
-static struct ask ask_for(struct kms_clients *clients, const struct entry *root_key,
-			  const struct entry *project, const struct canary_context *context)
+static struct kms_door door_for(struct kms_clients *clients, const struct entry *root_key,
+				const struct entry *project, const struct canary_context *context)
 {
-	return (struct ask){
+	return (struct kms_door){
 		.clients = clients,
 		.key = root_key->of_root_key.arn,
 		.context = &context->context,
@@ -61,26 +61,26 @@ enum zone_status canary_make(struct kms_clients *clients, const struct entry *ro
 			     const struct entry *project, struct buffer *ret_canary)
 {
 	AUTO(context_clear) struct canary_context context = {0};
-	struct ask ask = ask_for(clients, root_key, project, &context);
+	struct kms_door door = door_for(clients, root_key, project, &context);
 
-	ask.own_region = true;
+	door.own_region = true;
 	TRY(context_init(&context, root_key->project));
-	TRY(ask_encrypt(&ask, bytes_of(canary_text), ret_canary));
+	TRY(door_encrypt(&door, bytes_of(canary_text), ret_canary));
 	if (ret_canary->failed)
 		return ZONE_KMS_BAD_ANSWER;
-	return decrypt(&ask, buffer_bytes(ret_canary));
+	return decrypt(&door, buffer_bytes(ret_canary));
 }
 
 enum zone_status canary_ask(struct kms_clients *clients, const struct entry *root_key,
 			    const char *arn, const struct entry *project, bool own_region)
 {
 	AUTO(context_clear) struct canary_context context = {0};
-	struct ask ask = ask_for(clients, root_key, project, &context);
+	struct kms_door door = door_for(clients, root_key, project, &context);
 
 	if (root_key->of_root_key.canary.len == 0)
 		return ZONE_NOT_FOUND;
-	ask.key = arn;
-	ask.own_region = own_region;
+	door.key = arn;
+	door.own_region = own_region;
 	TRY(context_init(&context, root_key->project));
-	return decrypt(&ask, root_key->of_root_key.canary);
+	return decrypt(&door, root_key->of_root_key.canary);
 }

@@ -60,13 +60,13 @@ static bool record_mac(const uint8_t *ezk, uint64_t zone, const struct ezk_versi
 }
 
 /* The EZK and its blob, from wherever it is to come. */
-static enum zone_status make_key(const struct ask *ask, const struct ezk_seal *seal, uint8_t *ezk,
-				 struct buffer *ret_blob)
+static enum zone_status make_key(const struct kms_door *door, const struct ezk_seal *seal,
+				 uint8_t *ezk, struct buffer *ret_blob)
 {
 	AUTO(buffer_clear) struct buffer drawn = {0};
 
 	if (seal->key == NULL && seal->from_kms) {
-		TRY(ask_generate(ask, &drawn, ret_blob));
+		TRY(door_generate(door, &drawn, ret_blob));
 		if (drawn.len != EZK_SIZE)
 			return ZONE_KMS_BAD_ANSWER;
 		secret_copy(ezk, drawn.data, EZK_SIZE);
@@ -76,7 +76,7 @@ static enum zone_status make_key(const struct ask *ask, const struct ezk_seal *s
 		secret_copy(ezk, seal->key, EZK_SIZE);
 	else if (!crypto_random(ezk, EZK_SIZE))
 		return ZONE_NOT_STARTED;
-	return ask_encrypt(ask, bytes(ezk, EZK_SIZE), ret_blob);
+	return door_encrypt(door, bytes(ezk, EZK_SIZE), ret_blob);
 }
 
 static enum zone_status identify(const uint8_t *ezk, uint64_t zone, struct ezk_version *version)
@@ -102,7 +102,7 @@ static enum zone_status set_limits(const struct ezk_seal *seal, struct ezk_versi
 	return entry_set_bytes(&version->limits, buffer_bytes(&limits)) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
-enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *seal,
+enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_seal *seal,
 				  struct ezk_version *ret_version)
 {
 	AUTO(ezk_version_clear)
@@ -116,7 +116,7 @@ enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *
 	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
 	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
 	struct ezk_context context;
-	struct ask bound = *ask;
+	struct kms_door bound = *door;
 
 	TRY(set_limits(seal, &version));
 	if (ezk == NULL)
@@ -127,7 +127,7 @@ enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *
 	if (blob.failed || blob.len == 0)
 		return ZONE_KMS_BAD_ANSWER;
 	TRY(identify(ezk, seal->identity.zone, &version));
-	TRY(ezk_version_add_wrap(&version, ask->key, buffer_bytes(&blob)));
+	TRY(ezk_version_add_wrap(&version, door->key, buffer_bytes(&blob)));
 	*ret_version = version;
 	version = (struct ezk_version){0};
 	return ZONE_OK;
@@ -170,54 +170,55 @@ static enum zone_status refuse_unbounded(uint64_t zone, const struct ezk_version
 	return ZONE_RECORD_CORRUPT;
 }
 
-enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
+enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct ezk_identity identity = {version->project, version->cluster, zone, version->version};
 	AUTO(buffer_clear) struct buffer plaintext = {0};
 	struct ezk_context context;
-	struct ask asked = *ask;
+	struct kms_door by_wrap = *door;
 	enum zone_status status;
 
 	if (!limits_get_lease(version->limits, &identity.lease))
 		return refuse_unbounded(zone, version);
 	ezk_context_init(&context, &identity);
-	asked.context = &context.context;
-	asked.key = wrap->arn;
-	TRY(ask_decrypt(&asked, wrap->blob, &plaintext));
+	by_wrap.context = &context.context;
+	by_wrap.key = wrap->arn;
+	TRY(door_decrypt(&by_wrap, wrap->blob, &plaintext));
 	status = plaintext.len == EZK_SIZE ? check_key(plaintext.data, zone, version)
 					   : ZONE_RECORD_CORRUPT;
 	if (status == ZONE_RECORD_CORRUPT)
 		log_error("EZK record of %s, version %" PRIu32
 			  ": what %s decrypts is not this key; "
 			  "the record was changed: restore it from a backup",
-			  zone_told_as(ask->zone, ask->project, zone).text, version->version,
+			  zone_told_as(door->zone, door->project, zone).text, version->version,
 			  wrap->arn);
 	if (status == ZONE_RECORD_NEWER)
-		record_is_newer(zone_told_as(ask->zone, ask->project, zone).text, version->version);
+		record_is_newer(zone_told_as(door->zone, door->project, zone).text,
+				version->version);
 	if (status == ZONE_OK)
 		secret_copy(ret_ezk, plaintext.data, EZK_SIZE);
 	return status;
 }
 
-static enum zone_status refuse_all_wraps(const struct ask *ask, uint64_t zone,
+static enum zone_status refuse_all_wraps(const struct kms_door *door, uint64_t zone,
 					 const struct ezk_version *version)
 {
 	log_error("EZK record of %s, version %" PRIu32 " needs all of its root keys together, "
 		  "which this release cannot do; use a later one",
-		  zone_told_as(ask->zone, ask->project, zone).text, version->version);
+		  zone_told_as(door->zone, door->project, zone).text, version->version);
 	return ZONE_INVALID;
 }
 
-enum zone_status ezk_version_by_any(const struct ask *ask, uint64_t zone,
+enum zone_status ezk_version_by_any(const struct kms_door *door, uint64_t zone,
 				    const struct ezk_version *version, ezk_open_by *open,
 				    void *state, uint8_t ret_ezk[static EZK_SIZE])
 {
 	enum zone_status answer = ZONE_KMS_INCORRECT_KEY; /* there may be no wrap to ask */
 
 	if (version->all_wraps)
-		return refuse_all_wraps(ask, zone, version);
+		return refuse_all_wraps(door, zone, version);
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		const struct wrap *wrap = &version->wraps[i];
 		enum zone_status status;
@@ -234,7 +235,7 @@ enum zone_status ezk_version_by_any(const struct ask *ask, uint64_t zone,
 }
 
 struct opening {
-	const struct ask *ask;
+	const struct kms_door *door;
 	uint64_t zone;
 };
 
@@ -243,14 +244,14 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 {
 	const struct opening *opening = state;
 
-	return ezk_wrap_open(opening->ask, opening->zone, version, wrap, ret_ezk);
+	return ezk_wrap_open(opening->door, opening->zone, version, wrap, ret_ezk);
 }
 
-enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
+enum zone_status ezk_version_open(const struct kms_door *door, uint64_t zone,
 				  const struct ezk_version *version,
 				  uint8_t ret_ezk[static EZK_SIZE])
 {
-	struct opening opening = {ask, zone};
+	struct opening opening = {door, zone};
 
-	return ezk_version_by_any(ask, zone, version, open_by, &opening, ret_ezk);
+	return ezk_version_by_any(door, zone, version, open_by, &opening, ret_ezk);
 }

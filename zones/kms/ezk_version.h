@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 #include "zones/model/derive.h"
 #include "zones/model/entry.h"
 #include "zones/model/limits.h"
@@ -41,30 +41,30 @@ struct ezk_seal {
 	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */
 };
 
-/* KMS: makes a version under the root key `ask->key` (an ARN), with its one wrap, MAC and
+/* KMS: makes a version under the root key `door->key` (an ARN), with its one wrap, MAC and
  * fingerprint. The plaintext is not given out: the first use decrypts it, which shows that the
  * right to do so is there and that what was stored opens. ZONE_INVALID: the limits are malformed,
  * or more than LIMITS_MAX. */
-enum zone_status ezk_version_seal(const struct ask *ask, const struct ezk_seal *seal,
+enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_seal *seal,
 				  struct ezk_version *ret_version);
 
 /*
- * KMS: the EZK, by any of its wraps (in their order; `ask->key` and context are not looked at); 32
+ * KMS: the EZK, by any of its wraps (in their order; `door->key` and context are not looked at); 32
  * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT, as where those of
  * leases are missing; and then the limits: ZONE_RECORD_NEWER. If none opens, an explicit no of any
  * of them is the answer. AND wraps are reserved: ZONE_INVALID.
  */
-enum zone_status ezk_version_open(const struct ask *ask, uint64_t zone,
+enum zone_status ezk_version_open(const struct kms_door *door, uint64_t zone,
 				  const struct ezk_version *version,
 				  uint8_t ret_ezk[static EZK_SIZE]);
 /* KMS: the same by one wrap. */
-enum zone_status ezk_wrap_open(const struct ask *ask, uint64_t zone,
+enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE]);
 /* And the rule among wraps alone: `open` is called for one after the other until it opens. `ask`
  * says whose record it is. */
 typedef enum zone_status ezk_open_by(void *state, const struct ezk_version *version,
 				     const struct wrap *wrap, uint8_t ret_ezk[static EZK_SIZE]);
-enum zone_status ezk_version_by_any(const struct ask *ask, uint64_t zone,
+enum zone_status ezk_version_by_any(const struct kms_door *door, uint64_t zone,
 				    const struct ezk_version *version, ezk_open_by *open,
 				    void *state, uint8_t ret_ezk[static EZK_SIZE]);

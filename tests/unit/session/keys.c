@@ -498,7 +498,7 @@ static const struct ezk_seal versions[] = {
 
 static void seal_versions(struct record_set *set, size_t count)
 {
-	const struct ask ask = {.clients = bed.zones->clients, .key = TEST_ROOT_ARN};
+	const struct kms_door door = {.clients = bed.zones->clients, .key = TEST_ROOT_ARN};
 
 	set->zone = 4711;
 	set->versions = calloc(count, sizeof(*set->versions));
@@ -507,7 +507,7 @@ static void seal_versions(struct record_set *set, size_t count)
 
 		seal.identity = (struct ezk_identity){
 			{{1}}, {{2}}, set->zone, (uint32_t)set->count + 1, {86400, 86400}};
-		assert_int_equal(ezk_version_seal(&ask, &seal, &set->versions[set->count]),
+		assert_int_equal(ezk_version_seal(&door, &seal, &set->versions[set->count]),
 				 ZONE_OK);
 	}
 }

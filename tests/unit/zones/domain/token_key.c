@@ -76,11 +76,11 @@ static void show_zone(struct domain *domain, uint64_t number, uint32_t version, 
 {
 	struct entry *zone = live_zone(&domain->live, number, 1, ROOT_1, key);
 	struct entry *owner = entry_new(ENTRY_PROJECT);
-	struct ask ask = live_ask(&domain->live, ROOT_1);
+	struct kms_door door = live_door(&domain->live, ROOT_1);
 	struct ezk_seal seal = {.identity = {{{0}}, {{0}}, number, version, a_day}, .key = key};
 
 	ezk_version_clear(&zone->of_zone.versions[0]);
-	assert_int_equal(ezk_version_seal(&ask, &seal, &zone->of_zone.versions[0]), ZONE_OK);
+	assert_int_equal(ezk_version_seal(&door, &seal, &zone->of_zone.versions[0]), ZONE_OK);
 	zone->of_zone.primary = zone->of_zone.raw = version;
 	zone->project = owner->project = owner->uid = project;
 	show(domain, owner);

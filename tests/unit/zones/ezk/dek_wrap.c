@@ -84,11 +84,11 @@ static struct entry *known_zone(struct live_zones *live, uint64_t zone, uint32_t
 				const uint8_t *key)
 {
 	struct entry *entry = live_zone(live, zone, 1, ROOT_1, key);
-	struct ask ask = live_ask(live, ROOT_1);
+	struct kms_door door = live_door(live, ROOT_1);
 	struct ezk_seal seal = {.identity = {{{0}}, {{0}}, zone, version, a_day}, .key = key};
 
 	ezk_version_clear(&entry->of_zone.versions[0]);
-	assert_int_equal(ezk_version_seal(&ask, &seal, &entry->of_zone.versions[0]), ZONE_OK);
+	assert_int_equal(ezk_version_seal(&door, &seal, &entry->of_zone.versions[0]), ZONE_OK);
 	entry->of_zone.primary = entry->of_zone.raw = version;
 	return entry;
 }

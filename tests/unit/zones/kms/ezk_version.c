@@ -49,11 +49,11 @@ static void seal_can_have_the_key_drawn_by_the_kms(void **state)
 static void seal_under_a_disabled_key_leaves_nothing(void **state)
 {
 	struct live_zones *live = *state;
-	struct ask ask = live_ask(live, ROOT_1);
+	struct kms_door door = live_door(live, ROOT_1);
 	struct ezk_version version = {0};
 
 	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
-	assert_int_equal(ezk_version_seal(&ask, &plain, &version), ZONE_KMS_DISABLED);
+	assert_int_equal(ezk_version_seal(&door, &plain, &version), ZONE_KMS_DISABLED);
 	assert_null(version.wraps);
 }
 
@@ -144,15 +144,15 @@ static void limits_too_long_or_malformed_are_not_sealed(void **state)
 	static const uint8_t value[LIMITS_MAX];
 	enum { FULL = LIMITS_MAX - LEASE_LIMITS_SIZE - 3 };
 	AUTO(buffer_clear) struct buffer limits = {0};
-	struct ask ask = live_ask(*state, ROOT_1);
+	struct kms_door door = live_door(*state, ROOT_1);
 	struct ezk_version version = {0};
 	struct ezk_seal too_much = plain;
 
 	limits_put(&limits, LIMIT_UNWRAP_TEMPLATE, bytes(value, FULL + 1));
 	too_much.limits = buffer_bytes(&limits);
-	assert_int_equal(ezk_version_seal(&ask, &too_much, &version), ZONE_INVALID);
+	assert_int_equal(ezk_version_seal(&door, &too_much, &version), ZONE_INVALID);
 	too_much.limits.len--;
-	assert_int_equal(ezk_version_seal(&ask, &too_much, &version), ZONE_INVALID);
+	assert_int_equal(ezk_version_seal(&door, &too_much, &version), ZONE_INVALID);
 	assert_null(version.wraps);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The messages about the outcome of a call. */
-#include "zones/kms/ask_told.h"
+#include "zones/kms/door_log.h"
 
 #include "base/log.h"
 #include "base/macros.h"
@@ -36,35 +36,35 @@ static const struct {
 	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
 };
 
-const char *asked_context(const struct ask *ask, const char *name)
+const char *asked_context(const struct kms_door *door, const char *name)
 {
-	for (size_t i = 0; ask->context != NULL && i < ask->context->count; i++)
-		if (strcmp(ask->context->pairs[i].name, name) == 0)
-			return ask->context->pairs[i].value;
+	for (size_t i = 0; door->context != NULL && i < door->context->count; i++)
+		if (strcmp(door->context->pairs[i].name, name) == 0)
+			return door->context->pairs[i].value;
 	return NULL;
 }
 
 /* What the root key is used for. */
-static const char *purpose_of(const struct ask *ask)
+static const char *purpose_of(const struct kms_door *door)
 {
-	return asked_context(ask, "cmek:purpose");
+	return asked_context(door, "cmek:purpose");
 }
 
-bool asked_is_the_callers(const struct ask *ask)
+bool asked_is_the_callers(const struct kms_door *door)
 {
-	const char *purpose = purpose_of(ask);
+	const char *purpose = purpose_of(door);
 
 	return purpose != NULL && (strcmp(purpose, "data") == 0 || strcmp(purpose, "import") == 0);
 }
 
 /* NULL: the message has it. */
-static const char *remedy(const struct ask *ask, enum kms_status status)
+static const char *remedy(const struct kms_door *door, enum kms_status status)
 {
 	const char *own;
 
-	if (kms_clients_remedy(ask->clients, ask->key, status, &own))
+	if (kms_clients_remedy(door->clients, door->key, status, &own))
 		return own;
-	if (status == KMS_INVALID_CIPHERTEXT && asked_is_the_callers(ask))
+	if (status == KMS_INVALID_CIPHERTEXT && asked_is_the_callers(door))
 		return "give what this key encrypted, and the same encryption context";
 	for (size_t i = 0; i < COUNT_OF(remedies); i++)
 		if (remedies[i].status == status)
@@ -77,28 +77,28 @@ static bool is_said(const char *text)
 	return text != NULL && *text != '\0';
 }
 
-void asked_put_subject(struct buffer *line, const struct ask *ask)
+void asked_put_subject(struct buffer *line, const struct kms_door *door)
 {
-	bool of_zone = ask->zone_id != 0 || is_said(ask->zone);
+	bool of_zone = door->zone_id != 0 || is_said(door->zone);
 
 	if (of_zone)
 		buffer_format(line, " for %s",
-			      zone_told_as(ask->zone, ask->project, ask->zone_id).text);
-	else if (is_said(ask->project))
-		buffer_format(line, " of project '%s'", ask->project);
-	if (of_zone && ask->version != 0)
-		buffer_format(line, ", version %" PRIu32, ask->version);
+			      zone_told_as(door->zone, door->project, door->zone_id).text);
+	else if (is_said(door->project))
+		buffer_format(line, " of project '%s'", door->project);
+	if (of_zone && door->version != 0)
+		buffer_format(line, ", version %" PRIu32, door->version);
 }
 
 /* Less of it for an outage, which concerns everybody: only the zone that met it first. */
 static void put_subject(struct buffer *line, const struct asked *asked)
 {
-	const struct ask *ask = asked->ask;
+	const struct kms_door *door = asked->door;
 
 	if (asked->status != KMS_UNAVAILABLE)
-		asked_put_subject(line, ask);
-	else if (ask->zone_id != 0 || is_said(ask->zone))
-		buffer_format(line, " for %s", zone_told_as(ask->zone, NULL, ask->zone_id).text);
+		asked_put_subject(line, door);
+	else if (door->zone_id != 0 || is_said(door->zone))
+		buffer_format(line, " for %s", zone_told_as(door->zone, NULL, door->zone_id).text);
 }
 
 /* ": what the KMS said [its name for that, request id]". */
@@ -114,9 +114,9 @@ static void put_report(struct buffer *line, const struct kms_report *report)
 
 void asked_log(const struct asked *asked)
 {
-	const struct ask *ask = asked->ask;
+	const struct kms_door *door = asked->door;
 	AUTO(buffer_clear) struct buffer line = {0};
-	const char *todo = remedy(ask, asked->status), *text;
+	const char *todo = remedy(door, asked->status), *text;
 
 	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
 	put_subject(&line, asked);
@@ -135,19 +135,19 @@ void asked_log(const struct asked *asked)
 
 enum zone_status asked_audit(const struct asked *asked)
 {
-	const struct ask *ask = asked->ask;
+	const struct kms_door *door = asked->door;
 
 	return audit_write(&(struct audit_event){
 		.event = "kms",
 		.action = asked->operation,
 		.outcome = asked->status == KMS_OK ? "ok" : kms_status_text(asked->status),
-		.project = ask->project,
-		.project_id = ask->project_id,
-		.name = ask->zone,
-		.zone = ask->zone_id,
-		.version = ask->version,
+		.project = door->project,
+		.project_id = door->project_id,
+		.name = door->zone,
+		.zone = door->zone_id,
+		.version = door->version,
 		.root_key = asked->key,
-		.purpose = purpose_of(ask),
+		.purpose = purpose_of(door),
 		.request_id = asked->report.request_id,
 		.duration_us = clock_precise_us() - asked->started_us,
 		.lease = asked->leased ? &asked->lease : NULL,
@@ -162,7 +162,7 @@ static void put_silent(struct buffer *line, const struct asked *asked, bool of_k
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
-	if (of_key || !kms_name_parse(kms_clients_providers(asked->ask->clients), asked->key,
+	if (of_key || !kms_name_parse(kms_clients_providers(asked->door->clients), asked->key,
 				      provider, region))
 		buffer_put_text(line, asked->key);
 	else
@@ -174,7 +174,7 @@ static bool is_told_by_region(const struct asked *asked)
 {
 	char other[KMS_ARN_MAX + 1];
 
-	return kms_clients_name(asked->ask->clients, asked->key, 1, other);
+	return kms_clients_name(asked->door->clients, asked->key, 1, other);
 }
 
 void asked_tell_end(const struct asked *asked, const struct kms_turn_news *news)
@@ -192,8 +192,8 @@ void asked_tell_end(const struct asked *asked, const struct kms_turn_news *news)
 		.event = "outage",
 		.action = "ended",
 		.outcome = "ok",
-		.project = asked->ask->project,
-		.project_id = asked->ask->project_id,
+		.project = asked->door->project,
+		.project_id = asked->door->project_id,
 		.root_key = asked->key,
 		.failed = news->failed,
 		.refused = news->refused,

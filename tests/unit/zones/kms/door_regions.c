@@ -60,9 +60,9 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct ask ask_home(void)
+static struct kms_door door_home(void)
 {
-	return (struct ask){.clients = f.clients, .key = HOME};
+	return (struct kms_door){.clients = f.clients, .key = HOME};
 }
 
 /* What every use of the key in that region answers from now on; KMS_OK: as its state says. */
@@ -88,7 +88,7 @@ static size_t log_lines(char text[static 4096])
 static enum zone_status decrypt(void)
 {
 	AUTO(buffer_clear) struct buffer blob = {0}, plaintext = {0};
-	const struct ask ask = ask_home();
+	const struct kms_door door = door_home();
 	struct fake_kms other;
 
 	/* Of a KMS where all is well. */
@@ -97,7 +97,7 @@ static enum zone_status decrypt(void)
 	assert_int_equal(other.client.operations->encrypt(&other.client, HOME, bytes_of("secret"),
 							  NULL, NULL, &blob),
 			 KMS_OK);
-	return ask_decrypt(&ask, buffer_bytes(&blob), &plaintext);
+	return door_decrypt(&door, buffer_bytes(&blob), &plaintext);
 }
 
 static unsigned decrypts(void)
@@ -112,21 +112,22 @@ static void all_work_goes_to_the_replica_while_the_own_region_is_out(void **stat
 	for (size_t i = 0; i < COUNT_OF(outages); i++) {
 		AUTO(buffer_clear) struct buffer blob = {0}, drawn = {0}, drawn_blob = {0};
 		AUTO(buffer_clear) struct buffer plaintext = {0};
-		const struct ask ask = ask_home();
+		const struct kms_door door = door_home();
 
 		answers(HOME, outages[i]);
-		assert_int_equal(ask_encrypt(&ask, bytes_of("secret"), &blob), ZONE_OK);
-		assert_int_equal(ask_generate(&ask, &drawn, &drawn_blob), ZONE_OK);
-		assert_int_equal(ask_decrypt(&ask, buffer_bytes(&blob), &plaintext), ZONE_OK);
+		assert_int_equal(door_encrypt(&door, bytes_of("secret"), &blob), ZONE_OK);
+		assert_int_equal(door_generate(&door, &drawn, &drawn_blob), ZONE_OK);
+		assert_int_equal(door_decrypt(&door, buffer_bytes(&blob), &plaintext), ZONE_OK);
 		assert_bytes(buffer_bytes(&plaintext), bytes_of("secret"));
 		/* The own region can open what was made elsewhere. */
 		answers(HOME, KMS_OK);
 		answers(REPLICA, KMS_UNAVAILABLE);
 		fake_clock_advance(&f.clock, SILENCE_MS);
 		buffer_clear(&plaintext);
-		assert_int_equal(ask_decrypt(&ask, buffer_bytes(&blob), &plaintext), ZONE_OK);
+		assert_int_equal(door_decrypt(&door, buffer_bytes(&blob), &plaintext), ZONE_OK);
 		buffer_clear(&plaintext);
-		assert_int_equal(ask_decrypt(&ask, buffer_bytes(&drawn_blob), &plaintext), ZONE_OK);
+		assert_int_equal(door_decrypt(&door, buffer_bytes(&drawn_blob), &plaintext),
+				 ZONE_OK);
 		assert_bytes(buffer_bytes(&plaintext), buffer_bytes(&drawn));
 		tear_down(state);
 		set_up(state);
@@ -136,12 +137,12 @@ static void all_work_goes_to_the_replica_while_the_own_region_is_out(void **stat
 static void what_a_replica_wraps_is_stored_under_the_key_s_own_name(void **state)
 {
 	AUTO(ezk_version_clear) struct ezk_version version = {0};
-	const struct ask ask = ask_home();
+	const struct kms_door door = door_home();
 	const struct ezk_seal seal = {.identity = {.zone = 7, .version = 1}};
 
 	(void)state;
 	answers(HOME, KMS_UNAVAILABLE);
-	assert_int_equal(ezk_version_seal(&ask, &seal, &version), ZONE_OK);
+	assert_int_equal(ezk_version_seal(&door, &seal, &version), ZONE_OK);
 	assert_int_equal(version.wrap_count, 1);
 	assert_string_equal(version.wraps[0].arn, HOME);
 }
@@ -167,12 +168,12 @@ static void a_key_shows_that_it_works_in_its_own_region(void **state)
 
 static void a_description_is_of_the_key_that_is_named(void **state)
 {
-	const struct ask ask = ask_home();
+	const struct kms_door door = door_home();
 	struct kms_key key;
 
 	(void)state;
 	answers(HOME, KMS_UNAVAILABLE);
-	assert_int_equal(ask_describe(&ask, &key), ZONE_KMS_UNAVAILABLE);
+	assert_int_equal(door_describe(&door, &key), ZONE_KMS_UNAVAILABLE);
 	assert_int_equal(fake_kms_calls(&f.kms, FAKE_DESCRIBE), 1);
 }
 
@@ -212,12 +213,12 @@ static void nor_once_the_own_region_is_out_of_reach(void **state)
 /* An identity that may not use the key there for this may get this answer. */
 static void nor_if_the_no_was_in_a_description(void **state)
 {
-	const struct ask ask = ask_home();
+	const struct kms_door door = door_home();
 	struct kms_key key;
 
 	(void)state;
 	fake_kms_set(&f.kms, HOME, KMS_KEY_DISABLED, KMS_OK);
-	assert_int_equal(ask_describe(&ask, &key), ZONE_OK);
+	assert_int_equal(door_describe(&door, &key), ZONE_OK);
 	assert_int_equal(key.state, KMS_KEY_DISABLED);
 	answers(HOME, KMS_UNAVAILABLE);
 	assert_int_equal(decrypt(), ZONE_KMS_UNAVAILABLE);
@@ -231,13 +232,13 @@ static void nor_if_the_no_was_in_a_description(void **state)
 /* Each has its own switch. */
 static void a_replica_that_is_described_says_nothing_of_the_key(void **state)
 {
-	struct ask ask = ask_home();
+	struct kms_door door = door_home();
 	struct kms_key key;
 
 	(void)state;
-	ask.key = REPLICA;
+	door.key = REPLICA;
 	fake_kms_set(&f.kms, REPLICA, KMS_KEY_DISABLED, KMS_OK);
-	assert_int_equal(ask_describe(&ask, &key), ZONE_OK);
+	assert_int_equal(door_describe(&door, &key), ZONE_OK);
 	answers(REPLICA, KMS_OK);
 	answers(HOME, KMS_UNAVAILABLE);
 	assert_int_equal(decrypt(), ZONE_OK);
@@ -325,14 +326,14 @@ static void where_nobody_answers_one_error_says_so(void **state)
 
 static void a_refusal_that_the_caller_tells_is_not_logged(void **state)
 {
-	struct ask ask = ask_home();
+	struct kms_door door = door_home();
 	struct kms_key key;
 	char text[4096];
 
 	(void)state;
 	answers(HOME, KMS_DENIED);
-	ask.quiet = true;
-	assert_int_equal(ask_describe(&ask, &key), ZONE_KMS_DENIED);
+	door.quiet = true;
+	assert_int_equal(door_describe(&door, &key), ZONE_KMS_DENIED);
 	assert_int_equal(log_lines(text), 0);
 }
 
@@ -356,5 +357,5 @@ int main(void)
 		CASE(a_refusal_that_the_caller_tells_is_not_logged),
 	};
 
-	return cmocka_run_group_tests_name("ask_regions", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("door_regions", tests, NULL, NULL);
 }

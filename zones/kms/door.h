@@ -13,9 +13,9 @@
 #include "zones/model/status.h"
 
 /* What to ask, and on whose behalf. All is borrowed; texts may be NULL where they do not apply. */
-struct ask {
+struct kms_door {
 	struct kms_clients *clients;
-	const char *key; /* ARN; ask_describe and ask_create take any name of a key */
+	const char *key; /* ARN; door_describe and door_create take any name of a key */
 	const struct kms_context *context;
 	const char *project;   /* label; NULL: it is of none that this store has */
 	struct uid project_id; /* zeros: of none that is known */
@@ -29,26 +29,26 @@ struct ask {
 };
 
 /* ZONE_ROOT_KEY_REFUSED, and the log says so: [kms] allowed_root_keys does not have the key. For
- * where no KMS is asked; all below but ask_set_state() look by themselves, and then ask nobody
- * (ask_describe(), of what is no ARN, when it knows the ARN). */
-enum zone_status ask_check_allowed(const struct ask *ask, const char *key);
+ * where no KMS is asked; all below but door_set_state() look by themselves, and then ask nobody
+ * (door_describe(), of what is no ARN, when it knows the ARN). */
+enum zone_status door_check_allowed(const struct kms_door *door, const char *key);
 
 /* Those about a key go where its name says, those by a multi-Region key wherever it or a related
  * one answers (kms_route_begin). Answers of 32 bytes are the caller's to check. Plaintexts are
  * secret: clear the buffer. */
-enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key);
-enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext,
-			     struct buffer *ret_blob);
-enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob,
-			     struct buffer *ret_plaintext);
-enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,
+enum zone_status door_describe(const struct kms_door *door, struct kms_key *ret_key);
+enum zone_status door_encrypt(const struct kms_door *door, struct bytes plaintext,
 			      struct buffer *ret_blob);
+enum zone_status door_decrypt(const struct kms_door *door, struct bytes blob,
+			      struct buffer *ret_plaintext);
+enum zone_status door_generate(const struct kms_door *door, struct buffer *ret_plaintext,
+			       struct buffer *ret_blob);
 /* Local keys; ZONE_KMS_UNSUPPORTED for others. */
-enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state);
+enum zone_status door_set_state(const struct kms_door *door, enum kms_key_state state);
 /* `registered`: keys of the embedded KMS are root keys here already. *ret_made: false if it is
  * there already. */
-enum zone_status ask_create(const struct ask *ask, bool registered, bool *ret_made);
+enum zone_status door_create(const struct kms_door *door, bool registered, bool *ret_made);
 
 /* What the calls above would answer at once, since the KMS is silent about the key; ZONE_OK: they
  * would ask. For a caller who would otherwise wait for another thread's request. */
-enum zone_status ask_silent(struct kms_clients *clients, const char *key);
+enum zone_status door_silent(struct kms_clients *clients, const char *key);

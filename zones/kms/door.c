@@ -1,14 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the client, asks, and says once what came of it. */
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 
 #include "base/cancel.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "zones/kms/ask_told.h"
 #include "zones/kms/audit.h"
+#include "zones/kms/door_log.h"
 #include "zones/model/limits.h"
 
 #include <inttypes.h>
@@ -19,19 +19,19 @@ static enum kms_status find_client(struct asked *asked)
 {
 	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
 
-	if (!kms_name_parse(kms_clients_providers(asked->ask->clients), asked->key, provider,
+	if (!kms_name_parse(kms_clients_providers(asked->door->clients), asked->key, provider,
 			    region))
 		return KMS_INVALID_REQUEST;
-	return kms_clients_find(asked->ask->clients, provider, region, &asked->report,
+	return kms_clients_find(asked->door->clients, provider, region, &asked->report,
 				&asked->client);
 }
 
 /* The lease that a yes begins, or that of the key it is about: the configured one, unless a zone's
  * record, which the KMS is told of, has less. */
-static uint32_t lease_of(const struct ask *ask)
+static uint32_t lease_of(const struct kms_door *door)
 {
-	const char *bound = asked_context(ask, "cmek:max-lease");
-	uint64_t lease = kms_clients_lease(ask->clients), max_lease;
+	const char *bound = asked_context(door, "cmek:max-lease");
+	uint64_t lease = kms_clients_lease(door->clients), max_lease;
 
 	if (bound != NULL && decimal_decode(bound, LEASE_BOUND_MAX, &max_lease) &&
 	    max_lease < lease)
@@ -39,14 +39,14 @@ static uint32_t lease_of(const struct ask *ask)
 	return (uint32_t)lease;
 }
 
-static struct asked asking(const struct ask *ask, const char *operation, const char *key)
+static struct asked asking(const struct kms_door *door, const char *operation, const char *key)
 {
-	struct asked asked = {.ask = ask,
+	struct asked asked = {.door = door,
 			      .operation = operation,
 			      .key = key,
 			      .started_us = clock_precise_us(),
-			      .leased = !asked_is_the_callers(ask),
-			      .lease = lease_of(ask),
+			      .leased = !asked_is_the_callers(door),
+			      .lease = lease_of(door),
 			      .status = KMS_INVALID_REQUEST};
 
 	if (asked.leased)
@@ -57,9 +57,9 @@ static struct asked asking(const struct ask *ask, const char *operation, const c
 
 static enum zone_status answered(const struct asked *asked)
 {
-	if (asked->ask->report != NULL)
-		*asked->ask->report = asked->report;
-	if (asked->status != KMS_OK && !asked->ask->quiet)
+	if (asked->door->report != NULL)
+		*asked->door->report = asked->report;
+	if (asked->status != KMS_OK && !asked->door->quiet)
 		asked_log(asked);
 	return zone_status_of_kms(asked->status);
 }
@@ -69,10 +69,10 @@ static enum zone_status answered(const struct asked *asked)
 /* False: silence lasts, and the KMS is not asked. */
 static bool begin_turn(struct asked *asked, struct kms_turn *turn)
 {
-	asked->status = kms_turn_begin(turn, asked->ask->clients, asked->key, &asked->report);
+	asked->status = kms_turn_begin(turn, asked->door->clients, asked->key, &asked->report);
 	asked->refused = asked->status != KMS_OK;
 	asked->report.once = kms_turn_is_for_all(turn);
-	turn->quiet = asked->ask->quiet;
+	turn->quiet = asked->door->quiet;
 	if (!asked->refused)
 		asked->status = find_client(asked);
 	return !asked->refused;
@@ -84,7 +84,7 @@ static enum zone_status end_turn(struct asked *asked, const struct kms_turn *tur
 	enum zone_status audited = ZONE_OK;
 	struct kms_turn_news news;
 
-	kms_turn_end(turn, asked->ask->clients, asked->status, &asked->report, &news);
+	kms_turn_end(turn, asked->door->clients, asked->status, &asked->report, &news);
 	asked->is_new = news.is_new;
 	if (news.ended)
 		asked_tell_end(asked, &news);
@@ -95,39 +95,39 @@ static enum zone_status end_turn(struct asked *asked, const struct kms_turn *tur
 
 /* --- Keys that may be asked at all */
 
-static void put_place(struct buffer *line, const struct ask *ask)
+static void put_place(struct buffer *line, const struct kms_door *door)
 {
-	const char *at = kms_clients_allowed_at(ask->clients);
+	const char *at = kms_clients_allowed_at(door->clients);
 
 	if (at != NULL && at[0] != '\0')
 		buffer_format(line, " (%s)", at);
 }
 
-static enum zone_status refuse_key(const struct ask *ask, const char *key)
+static enum zone_status refuse_key(const struct kms_door *door, const char *key)
 {
 	AUTO(buffer_clear) struct buffer line = {0};
 
 	buffer_format(&line, "root key %s", key);
-	asked_put_subject(&line, ask);
+	asked_put_subject(&line, door);
 	buffer_put_text(&line, " is not among [kms] allowed_root_keys");
-	put_place(&line, ask);
+	put_place(&line, door);
 	log_error("%s; allow it there, or use another",
 		  buffer_text(&line) == NULL ? key : buffer_text(&line));
 	return ZONE_ROOT_KEY_REFUSED;
 }
 
-enum zone_status ask_check_allowed(const struct ask *ask, const char *key)
+enum zone_status door_check_allowed(const struct kms_door *door, const char *key)
 {
-	return ask->related || kms_clients_allow(ask->clients, key) ? ZONE_OK
-								    : refuse_key(ask, key);
+	return door->related || kms_clients_allow(door->clients, key) ? ZONE_OK
+								      : refuse_key(door, key);
 }
 
 /* --- About a key, where it is */
 
 /* Only for the embedded KMS, which is never silent. */
-static struct asked ask_here(const struct ask *ask, const char *operation)
+static struct asked ask_here(const struct kms_door *door, const char *operation)
 {
-	struct asked asked = asking(ask, operation, ask->key);
+	struct asked asked = asking(door, operation, door->key);
 
 	asked.status = find_client(&asked);
 	asked.is_new = true;
@@ -154,10 +154,10 @@ static enum zone_status withheld(enum zone_status told, enum zone_status audited
 /* So that no related key is asked in its place, when it is out of reach later. */
 static void remember_no(const struct asked *asked, const struct kms_key *key)
 {
-	struct kms_clients *clients = asked->ask->clients;
+	struct kms_clients *clients = asked->door->clients;
 
 	if (asked->status != KMS_OK)
-		kms_clients_heard(clients, asked->ask->key, asked->status);
+		kms_clients_heard(clients, asked->door->key, asked->status);
 	else if (key->state != KMS_KEY_ENABLED)
 		kms_clients_heard(clients, key->arn, KMS_INVALID_STATE);
 }
@@ -168,25 +168,25 @@ static bool is_key_arn(const char *name)
 	return strncmp(name, "arn:", 4) == 0 && strstr(name, ":key/") != NULL;
 }
 
-enum zone_status ask_describe(const struct ask *ask, struct kms_key *ret_key)
+enum zone_status door_describe(const struct kms_door *door, struct kms_key *ret_key)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	struct asked asked = asking(ask, "DescribeKey", ask->key);
+	struct asked asked = asking(door, "DescribeKey", door->key);
 	enum zone_status audited, status;
 	struct kms_turn turn;
 
-	if (is_key_arn(ask->key))
-		TRY(ask_check_allowed(ask, ask->key));
+	if (is_key_arn(door->key))
+		TRY(door_check_allowed(door, door->key));
 	TRY(audit_ready());
 	if (!begin_turn(&asked, &turn))
 		return answered(&asked);
 	if (asked.status == KMS_OK)
-		asked.status = asked.client->operations->describe(asked.client, ask->key,
+		asked.status = asked.client->operations->describe(asked.client, door->key,
 								  &asked.report, ret_key);
 	remember_no(&asked, ret_key);
 	audited = end_turn(&asked, &turn);
 	status = withheld(answered(&asked), audited);
-	return status == ZONE_OK ? ask_check_allowed(ask, ret_key->arn) : status;
+	return status == ZONE_OK ? door_check_allowed(door, ret_key->arn) : status;
 }
 
 /* As AWS KMS calls the change. */
@@ -203,37 +203,37 @@ static const char *state_operation(enum kms_key_state state)
 	return named ? state_operations[state] : "SetState"; /* no KMS does that */
 }
 
-enum zone_status ask_set_state(const struct ask *ask, enum kms_key_state state)
+enum zone_status door_set_state(const struct kms_door *door, enum kms_key_state state)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct kms_client *client;
 	struct asked asked;
 
 	TRY(audit_ready());
-	asked = ask_here(ask, state_operation(state));
+	asked = ask_here(door, state_operation(state));
 	client = asked.client;
 	if (asked.status == KMS_OK && client->operations->set_state == NULL)
 		asked.status = KMS_UNSUPPORTED;
 	else if (asked.status == KMS_OK)
 		asked.status =
-			client->operations->set_state(client, ask->key, state, &asked.report);
+			client->operations->set_state(client, door->key, state, &asked.report);
 	return heard(&asked);
 }
 
-enum zone_status ask_create(const struct ask *ask, bool registered, bool *ret_made)
+enum zone_status door_create(const struct kms_door *door, bool registered, bool *ret_made)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct kms_client *client;
 	struct asked asked;
 
-	TRY(ask_check_allowed(ask, ask->key));
+	TRY(door_check_allowed(door, door->key));
 	TRY(audit_ready());
-	asked = ask_here(ask, "CreateKey");
+	asked = ask_here(door, "CreateKey");
 	client = asked.client;
 	if (asked.status == KMS_OK && client->operations->create == NULL)
 		asked.status = KMS_UNSUPPORTED;
 	else if (asked.status == KMS_OK)
-		asked.status = client->operations->create(client, ask->key, registered,
+		asked.status = client->operations->create(client, door->key, registered,
 							  &asked.report, ret_made);
 	return heard(&asked);
 }
@@ -251,28 +251,28 @@ struct work {
 static enum kms_status send_encrypt(struct asked *asked, const struct work *work)
 {
 	return asked->client->operations->encrypt(asked->client, asked->key, work->in,
-						  asked->ask->context, &asked->report,
+						  asked->door->context, &asked->report,
 						  work->ret_blob);
 }
 
 static enum kms_status send_decrypt(struct asked *asked, const struct work *work)
 {
 	return asked->client->operations->decrypt(asked->client, asked->key, work->in,
-						  asked->ask->context, &asked->report,
+						  asked->door->context, &asked->report,
 						  work->ret_plaintext);
 }
 
 static enum kms_status send_generate(struct asked *asked, const struct work *work)
 {
 	return asked->client->operations->generate_data_key(asked->client, asked->key,
-							    asked->ask->context, &asked->report,
+							    asked->door->context, &asked->report,
 							    work->ret_plaintext, work->ret_blob);
 }
 
-static struct asked ask_there(const struct ask *ask, const struct kms_route *route,
+static struct asked ask_there(const struct kms_door *door, const struct kms_route *route,
 			      const struct work *work, enum zone_status *audited)
 {
-	struct asked asked = asking(ask, work->operation, route->arn);
+	struct asked asked = asking(door, work->operation, route->arn);
 	struct kms_turn turn;
 
 	asked.report.until = route->until;
@@ -296,20 +296,20 @@ static enum zone_status give(const struct work *work, enum zone_status status)
 
 /* Each region that is asked is a call in the audit log; a refusal is told once, of the region that
  * decided. */
-static enum zone_status ask_around(const struct ask *ask, const struct work *work)
+static enum zone_status ask_around(const struct kms_door *door, const struct work *work)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	struct asked answer = asking(ask, work->operation, ask->key), asked;
+	struct asked answer = asking(door, work->operation, door->key), asked;
 	enum zone_status audited = ZONE_OK;
 	char key[KMS_ARN_MAX + 1];
 	struct kms_route route;
 	bool is_new = false;
 
-	TRY(ask_check_allowed(ask, ask->key));
+	TRY(door_check_allowed(door, door->key));
 	TRY(audit_ready());
-	kms_route_begin(&route, ask->clients, ask->key, ask->own_region);
+	kms_route_begin(&route, door->clients, door->key, door->own_region);
 	while (kms_route_next(&route)) {
-		asked = ask_there(ask, &route, work, &audited);
+		asked = ask_there(door, &route, work, &audited);
 		is_new |= asked.is_new;
 		if (!kms_route_heard(&route, asked.status, &asked.report))
 			continue;
@@ -320,32 +320,34 @@ static enum zone_status ask_around(const struct ask *ask, const struct work *wor
 	return give(work, withheld(answered(&answer), audited));
 }
 
-enum zone_status ask_encrypt(const struct ask *ask, struct bytes plaintext, struct buffer *ret_blob)
-{
-	return ask_around(ask, &(struct work){.operation = "Encrypt",
-					      .send = send_encrypt,
-					      .in = plaintext,
-					      .ret_blob = ret_blob});
-}
-
-enum zone_status ask_decrypt(const struct ask *ask, struct bytes blob, struct buffer *ret_plaintext)
-{
-	return ask_around(ask, &(struct work){.operation = "Decrypt",
-					      .send = send_decrypt,
-					      .in = blob,
-					      .ret_plaintext = ret_plaintext});
-}
-
-enum zone_status ask_generate(const struct ask *ask, struct buffer *ret_plaintext,
+enum zone_status door_encrypt(const struct kms_door *door, struct bytes plaintext,
 			      struct buffer *ret_blob)
 {
-	return ask_around(ask, &(struct work){.operation = "GenerateDataKey",
-					      .send = send_generate,
-					      .ret_plaintext = ret_plaintext,
-					      .ret_blob = ret_blob});
+	return ask_around(door, &(struct work){.operation = "Encrypt",
+					       .send = send_encrypt,
+					       .in = plaintext,
+					       .ret_blob = ret_blob});
 }
 
-enum zone_status ask_silent(struct kms_clients *clients, const char *key)
+enum zone_status door_decrypt(const struct kms_door *door, struct bytes blob,
+			      struct buffer *ret_plaintext)
+{
+	return ask_around(door, &(struct work){.operation = "Decrypt",
+					       .send = send_decrypt,
+					       .in = blob,
+					       .ret_plaintext = ret_plaintext});
+}
+
+enum zone_status door_generate(const struct kms_door *door, struct buffer *ret_plaintext,
+			       struct buffer *ret_blob)
+{
+	return ask_around(door, &(struct work){.operation = "GenerateDataKey",
+					       .send = send_generate,
+					       .ret_plaintext = ret_plaintext,
+					       .ret_blob = ret_blob});
+}
+
+enum zone_status door_silent(struct kms_clients *clients, const char *key)
 {
 	return zone_status_of_kms(kms_clients_silent(clients, key));
 }

@@ -36,15 +36,15 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct ask ask_for_zone(struct logged *logged)
+static struct kms_door door_for_zone(struct logged *logged)
 {
-	struct ask ask = live_ask(&logged->live, ROOT_1);
+	struct kms_door door = live_door(&logged->live, ROOT_1);
 
-	ask.project = "shop";
-	ask.zone = "eu/orders";
-	ask.zone_id = 3044928755559416890;
-	ask.version = 3;
-	return ask;
+	door.project = "shop";
+	door.zone = "eu/orders";
+	door.zone_id = 3044928755559416890;
+	door.version = 3;
+	return door;
 }
 
 static void read_log(const struct logged *logged, char text[static 4096])
@@ -82,7 +82,7 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 						   KMS_BAD_ANSWER,
 						   KMS_MISCONFIGURED};
 	struct logged *logged = *state;
-	struct ask ask = ask_for_zone(logged);
+	struct kms_door door = door_for_zone(logged);
 	char text[4096];
 
 	for (size_t i = 0; i < COUNT_OF(refusals); i++) {
@@ -90,10 +90,10 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 
 		/* Each alone, not as what follows a silence. */
 		fake_clock_advance(&logged->live.clock, 1000);
-		assert_int_equal(ask_encrypt(&ask, bytes_of("x"), &out), ZONE_OK);
+		assert_int_equal(door_encrypt(&door, bytes_of("x"), &out), ZONE_OK);
 		assert_int_equal(truncate(logged->path, 0), 0);
 		fake_kms_fail(&logged->live.kms, FAKE_DECRYPT, refusals[i], 1);
-		assert_int_equal(ask_decrypt(&ask, bytes_of("blob"), &out),
+		assert_int_equal(door_decrypt(&door, bytes_of("blob"), &out),
 				 zone_status_of_kms(refusals[i]));
 		read_log(logged, text);
 		assert_int_equal(lines(text), 1);
@@ -112,11 +112,11 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 static void success_is_silent(void **state)
 {
 	struct logged *logged = *state;
-	struct ask ask = ask_for_zone(logged);
+	struct kms_door door = door_for_zone(logged);
 	AUTO(buffer_clear) struct buffer blob = {0};
 	char text[4096];
 
-	assert_int_equal(ask_encrypt(&ask, bytes_of("secret"), &blob), ZONE_OK);
+	assert_int_equal(door_encrypt(&door, bytes_of("secret"), &blob), ZONE_OK);
 	read_log(logged, text);
 	assert_string_equal(text, "");
 }
@@ -124,24 +124,24 @@ static void success_is_silent(void **state)
 static void caller_gets_the_words_of_the_kms(void **state)
 {
 	struct logged *logged = *state;
-	struct ask ask = ask_for_zone(logged);
+	struct kms_door door = door_for_zone(logged);
 	AUTO(buffer_clear) struct buffer blob = {0};
 	struct kms_report report = {0};
 
-	ask.report = &report;
+	door.report = &report;
 	fake_kms_set(&logged->live.kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
-	assert_int_equal(ask_encrypt(&ask, bytes_of("secret"), &blob), ZONE_KMS_DISABLED);
+	assert_int_equal(door_encrypt(&door, bytes_of("secret"), &blob), ZONE_KMS_DISABLED);
 	assert_string_equal(report.request_id, "fake-request");
 }
 
 static void name_that_is_none_is_an_invalid_request(void **state)
 {
 	struct logged *logged = *state;
-	struct ask ask = live_ask(&logged->live, "arn:aws:s3:::bucket");
+	struct kms_door door = live_door(&logged->live, "arn:aws:s3:::bucket");
 	struct kms_key key;
 	char text[4096];
 
-	assert_int_equal(ask_describe(&ask, &key), ZONE_KMS_INVALID_REQUEST);
+	assert_int_equal(door_describe(&door, &key), ZONE_KMS_INVALID_REQUEST);
 	read_log(logged, text);
 	assert_int_equal(lines(text), 1);
 	assert_null(strstr(text, "zone")); /* it is about none */
@@ -150,11 +150,11 @@ static void name_that_is_none_is_an_invalid_request(void **state)
 static void what_only_local_keys_can_is_unsupported_elsewhere(void **state)
 {
 	struct logged *logged = *state;
-	struct ask ask = live_ask(&logged->live, ROOT_1);
+	struct kms_door door = live_door(&logged->live, ROOT_1);
 	bool made;
 
-	assert_int_equal(ask_set_state(&ask, KMS_KEY_DISABLED), ZONE_KMS_UNSUPPORTED);
-	assert_int_equal(ask_create(&ask, false, &made), ZONE_KMS_UNSUPPORTED);
+	assert_int_equal(door_set_state(&door, KMS_KEY_DISABLED), ZONE_KMS_UNSUPPORTED);
+	assert_int_equal(door_create(&door, false, &made), ZONE_KMS_UNSUPPORTED);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -169,5 +169,5 @@ int main(void)
 		CASE(what_only_local_keys_can_is_unsupported_elsewhere),
 	};
 
-	return cmocka_run_group_tests_name("ask", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("door", tests, NULL, NULL);
 }

@@ -1,16 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is said of one call of the KMS: in the log, in people's words, and in the audit log. Only
- * for zones/kms/ask.c. */
+ * for zones/kms/door.c. */
 #pragma once
 
-#include "zones/kms/ask.h"
+#include "zones/kms/door.h"
 
 /* One call under way. */
 struct asked {
-	const struct ask *ask;
+	const struct kms_door *door;
 	const char *operation;
-	const char *key; /* the name that is asked: ask->key, or a related one's elsewhere */
+	const char *key; /* the name that is asked: door->key, or a related one's elsewhere */
 	struct kms_report report;
 	struct kms_client *client;
 	int64_t started_us;
@@ -22,11 +22,11 @@ struct asked {
 };
 
 /* The value of a pair of the encryption context; NULL: there is none. */
-const char *asked_context(const struct ask *ask, const char *name);
+const char *asked_context(const struct kms_door *door, const char *name);
 /* The record of a zone is ours; what C_Decrypt and C_UnwrapKey bring is the caller's. */
-bool asked_is_the_callers(const struct ask *ask);
+bool asked_is_the_callers(const struct kms_door *door);
 /* " for zone 'c/d' of project 'p', version 1", as far as it is known. */
-void asked_put_subject(struct buffer *line, const struct ask *ask);
+void asked_put_subject(struct buffer *line, const struct kms_door *door);
 /* The failure of a call: one line with what to do about it; or, if it is not new, the same for this
  * thread alone (log_reason). */
 void asked_log(const struct asked *asked);
