@@ -7,7 +7,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/value.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -161,8 +161,8 @@ uint64_t object_zone(const struct object *object)
 static enum zone_status refuse_stamp(const struct object *object, struct ezk *ezk)
 {
 	log_warning("a key of %s was offered to %s: a key stays in its zone; make another one",
-		    zone_told_by(ezk, object_zone(object)).text,
-		    zone_told_by(ezk, ezk_zone(ezk)).text);
+		    zone_title_by(ezk, object_zone(object)).text,
+		    zone_title_by(ezk, ezk_zone(ezk)).text);
 	return ZONE_OTHER_ZONE;
 }
 

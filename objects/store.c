@@ -88,7 +88,7 @@ static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint
 	if (entry == NULL || !uid_equal(entry->project, project->uid)) {
 		log_warning("%s can't have the new key of project '%s': it is not there, or of "
 			    "another project",
-			    zone_told(objects->zones, zone).text, project->label);
+			    zone_title(objects->zones, zone).text, project->label);
 		return error_of_zone(ZONE_NOT_FOUND, ERROR_OBJECT);
 	}
 	return error_of_zone(ezk_find(zones_registry(objects->zones), entry, EZK_PRIMARY, ret_ezk),

@@ -46,7 +46,7 @@ static CK_RV same_zone(const struct session *session, const struct object *by,
 	if (ours == 0 || its == 0 || ours == its)
 		return CKR_OK;
 	log_warning("a key of %s can't be wrapped by %s: it stays in its own",
-		    zone_told(zones, its).text, zone_told(zones, ours).text);
+		    zone_title(zones, its).text, zone_title(zones, ours).text);
 	error_note(CMEK_ERROR_OTHER_ZONE);
 	return CKR_KEY_NOT_WRAPPABLE;
 }

@@ -15,7 +15,7 @@
 #include "zones/kms/door.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 #include <stdlib.h>
 
@@ -66,10 +66,10 @@ static inline bool live_explain(void *state, uint64_t zone, enum zone_status why
 	return true;
 }
 
-static inline struct zone_told live_told(void *state, uint64_t zone)
+static inline struct zone_title live_title(void *state, uint64_t zone)
 {
 	(void)state;
-	return zone_told_as(NULL, NULL, zone);
+	return zone_title_as(NULL, NULL, zone);
 }
 
 static inline enum zone_status live_look(void *state)
@@ -97,7 +97,7 @@ static inline void live_zones_start_with(struct live_zones *live,
 	struct registry_settings settings = {
 		.lease = *lease,
 		.domain = {live, live_no_project, live_standing, live_standing_of_row, live_explain,
-			   live_told, live_look, live_canary},
+			   live_title, live_look, live_canary},
 	};
 
 	assert_true(crypto_start(false));

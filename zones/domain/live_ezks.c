@@ -29,9 +29,9 @@ static bool explain(void *zones, uint64_t zone, enum zone_status why)
 	return standing_is(why);
 }
 
-static struct zone_told told(void *zones, uint64_t zone)
+static struct zone_title title(void *zones, uint64_t zone)
 {
-	return zone_told(zones, zone);
+	return zone_title(zones, zone);
 }
 
 static enum zone_status refresh(void *zones)
@@ -60,7 +60,7 @@ enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *client
 			},
 		.clock = zones->clock,
 		.clients = clients,
-		.domain = {zones, project, standing, row_standing, explain, told, refresh,
+		.domain = {zones, project, standing, row_standing, explain, title, refresh,
 			   ask_canary},
 	};
 

@@ -70,7 +70,7 @@ static enum zone_status find_zone(struct zones *zones, struct uid project, uint6
 		return zones_zone_missing(zones, id);
 	if (!uid_equal(zone->project, project))
 		return refuse(ZONE_OTHER_ZONE, "%s is not a zone of this project",
-			      zone_told(zones, id).text);
+			      zone_title(zones, id).text);
 	*ret_zone = TAKE(zone);
 	return ZONE_OK;
 }
@@ -183,7 +183,7 @@ static enum zone_status decide(struct changes *changes, void *state)
 	TRY(project_check(index, key->project));
 	if (zone == NULL)
 		return refuse(ZONE_NOT_FOUND, "%s is not there any more",
-			      zone_told_in(index, key->of_key.zone).text);
+			      zone_title_in(index, key->of_key.zone).text);
 	if (zone->state != ENTRY_ACTIVE)
 		return refuse(ZONE_PENDING_DELETION, "zone '%s' awaits deletion", zone->label);
 	return changes_put(changes, key);

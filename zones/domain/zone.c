@@ -146,7 +146,7 @@ static enum zone_status check_fingerprints(const struct index *index, const stru
 			return refuse(ZONE_EXISTS,
 				      "this key is that of %s already, and one key can't serve two "
 				      "zones",
-				      zone_told_in(index, other->of_zone.zone).text);
+				      zone_title_in(index, other->of_zone.zone).text);
 	}
 	return ZONE_OK;
 }
@@ -161,7 +161,7 @@ static enum zone_status decide(struct changes *changes, void *state)
 	TRY(standing_check_name(changes->zones, new->zone));
 	if (index_zone(index, new->zone->of_zone.zone) != NULL)
 		return new->returns ? refuse(ZONE_EXISTS, "%s lives in this store",
-					     zone_told_in(index, new->zone->of_zone.zone).text)
+					     zone_title_in(index, new->zone->of_zone.zone).text)
 				    : ZONE_CONFLICT;
 	if (index_zone_was_used(index, new->zone->of_zone.zone))
 		return new->returns ? ZONE_DELETED : ZONE_CONFLICT;
@@ -262,12 +262,12 @@ enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 	return new_zone_create(zones, project, NULL, NULL, names, ret_zone);
 }
 
-struct zone_told zone_told(struct zones *zones, uint64_t zone)
+struct zone_title zone_title(struct zones *zones, uint64_t zone)
 {
-	struct zone_told told;
+	struct zone_title title;
 
 	pthread_rwlock_rdlock(&zones->lock);
-	told = zone_told_in(&zones->index, zone);
+	title = zone_title_in(&zones->index, zone);
 	pthread_rwlock_unlock(&zones->lock);
-	return told;
+	return title;
 }

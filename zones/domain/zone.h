@@ -6,12 +6,12 @@
 #include "kms/kms.h"
 #include "zones/model/names.h"
 #include "zones/model/status.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 struct zones;
 
 /* The name of a zone in messages, also of one that awaits deletion. */
-struct zone_told zone_told(struct zones *zones, uint64_t zone);
+struct zone_title zone_title(struct zones *zones, uint64_t zone);
 /* KMS. label: "cluster/database"; "database" (cluster "default", made on demand in the root key's
  * region, the root key being the project's only one or default_root_key, which is added on demand);
  * empty: "zone-ID". "db" and "default/db" are one name. A failure leaves nothing. ZONE_INVALID:

@@ -13,7 +13,7 @@
 #include "zones/model/names.h"
 #include "zones/model/record.h"
 #include "zones/model/refuse.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 #include <inttypes.h>
 
@@ -27,7 +27,7 @@ enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone
 		return refuse(ZONE_RECORD_KEPT,
 			      "%s keeps its key in this store alone (CKA_CMEK_EMBED_EZK is "
 			      "FALSE): it is not exported; to have a copy, back up the store",
-			      zone_told(zones, zone->of_zone.zone).text);
+			      zone_title(zones, zone->of_zone.zone).text);
 	return record_set_encode(&set, ret_records);
 }
 
@@ -63,7 +63,7 @@ static enum zone_status open_version(const struct kms_door *door, uint64_t zone,
 	if (version->wrap_count == 0)
 		return refuse(ZONE_KMS_INCORRECT_KEY,
 			      "version %" PRIu32 " of %s is not encrypted by %s", version->version,
-			      zone_told_as(door->zone, door->project, zone).text, arn);
+			      zone_title_as(door->zone, door->project, zone).text, arn);
 	TRY(ezk_version_open(door, zone, version, ezk));
 	return ezk_fingerprint(ezk, version->fingerprint) ? ZONE_OK : ZONE_NO_MEMORY;
 }
@@ -111,7 +111,7 @@ static enum zone_status check_here(struct zones *zones, uint64_t zone)
 	pthread_rwlock_unlock(&zones->lock);
 	if (why == ZONE_DELETED || why == ZONE_PENDING_DELETION)
 		return standing_refuse(zones, zone, why);
-	return lives ? refuse(ZONE_EXISTS, "%s lives in this store", zone_told(zones, zone).text)
+	return lives ? refuse(ZONE_EXISTS, "%s lives in this store", zone_title(zones, zone).text)
 		     : ZONE_OK;
 }
 

@@ -62,11 +62,11 @@ enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret
 	return find(ezk->registry, ezk->realm, zone, version, ret_ezk);
 }
 
-struct zone_told zone_told_by(struct ezk *ezk, uint64_t zone)
+struct zone_title zone_title_by(struct ezk *ezk, uint64_t zone)
 {
 	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
 
-	return domain->told(domain->state, zone);
+	return domain->title(domain->state, zone);
 }
 
 uint64_t ezk_zone(const struct ezk *ezk)

@@ -11,7 +11,7 @@
 #include "zones/model/derive.h"
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 struct registry; /* the live EZKs of a process (zones_registry) */
 struct ezk;	 /* counted */
@@ -45,7 +45,7 @@ uint32_t ezk_version_number(const struct ezk *ezk);
  * no index, without label and id. For zones_zone_export() and attributes. */
 struct entry *ezk_entry(struct ezk *ezk);
 /* How messages call a zone of the same store, whichever it is. */
-struct zone_told zone_told_by(struct ezk *ezk, uint64_t zone);
+struct zone_title zone_title_by(struct ezk *ezk, uint64_t zone);
 /* Another version of the same zone, for unwrapping what names it (also of a session's record set).
  * No KMS. */
 enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret_ezk);

@@ -30,7 +30,7 @@ struct domain_view {
 	/* If `why` is such a word, or ZONE_ROOT_KEY_REFUSED: gives the thread that as its reason
 	 * (log_reason), with what to do about it. False: it is none of those. */
 	bool (*explain)(void *state, uint64_t zone, enum zone_status why);
-	struct zone_told (*told)(void *state, uint64_t zone);
+	struct zone_title (*title)(void *state, uint64_t zone);
 	/* Looks into the store, if that is due. ZONE_STORE_…. */
 	enum zone_status (*refresh)(void *state);
 	/* KMS: decrypts the canary of the project's root key, by that key or a related one.

@@ -9,7 +9,7 @@
 #include "zones/kms/audit.h"
 #include "zones/kms/door.h"
 #include "zones/kms/ezk_version.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 #include <inttypes.h>
 
@@ -64,7 +64,7 @@ static enum zone_status check_same(struct ezk *ezk, const uint8_t key[static EZK
 	log_error("the EZK of %s, version %" PRIu32
 		  " is not the one it was; the store was changed: "
 		  "restore it from a backup",
-		  zone_told_by(ezk, ezk->zone).text, ezk->version);
+		  zone_title_by(ezk, ezk->zone).text, ezk->version);
 	return ZONE_RECORD_CORRUPT;
 }
 
@@ -85,18 +85,18 @@ static void tell_bounds(struct ezk *ezk, const struct entry *project, const stru
 {
 	const struct lease_settings *settings = &registry_settings(ezk->registry)->lease;
 	struct lease_rules *rules = registry_rules(ezk->registry);
-	struct zone_told told = zone_told_as(zone->label, entry_label(project), ezk->zone);
+	struct zone_title title = zone_title_as(zone->label, entry_label(project), ezk->zone);
 
 	if (bounds->max_lease < settings->lease_seconds &&
 	    lease_rules_first(&rules->told_lease, bounds->max_lease))
 		log_info("%s: its greatest lease is %" PRIu32 " s, by its record, which holds in "
 			 "place of [kms] lease_seconds = %u",
-			 told.text, bounds->max_lease, settings->lease_seconds);
+			 title.text, bounds->max_lease, settings->lease_seconds);
 	if (bounds->max_stale < settings->max_stale_seconds &&
 	    lease_rules_first(&rules->told_stale, bounds->max_stale))
 		log_info("%s: its greatest stale time is %" PRIu32 " s, by its record, which "
 			 "holds in place of [kms] max_stale_seconds = %u",
-			 told.text, bounds->max_stale, settings->max_stale_seconds);
+			 title.text, bounds->max_stale, settings->max_stale_seconds);
 }
 
 static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
@@ -186,7 +186,7 @@ static void say(void *state, enum zone_status why)
 	if (domain->explain(domain->state, ezk->zone, why))
 		return;
 	log_reason("%s, version %" PRIu32 ": %s, as was heard a moment ago%s",
-		   zone_told_as(zone->label, entry_label(project), ezk->zone).text, ezk->version,
+		   zone_title_as(zone->label, entry_label(project), ezk->zone).text, ezk->version,
 		   zone_status_text(why),
 		   log_writes(LOG_ERROR) ? "; the log has the line that says more" : "");
 }

@@ -68,12 +68,12 @@ bool index_is_visible(const struct index *index, const struct entry *entry)
 	return index_project_active(index, entry->project);
 }
 
-struct zone_told zone_told_in(const struct index *index, uint64_t zone)
+struct zone_title zone_title_in(const struct index *index, uint64_t zone)
 {
 	const struct entry *entry = index_zone(index, zone);
 	const struct entry *project = entry == NULL ? NULL : index_uid(index, entry->project);
 
-	return zone_told_as(entry_label(entry), entry_label(project), zone);
+	return zone_title_as(entry_label(entry), entry_label(project), zone);
 }
 
 static bool matches(const struct entry *entry, const struct entry_filter *filter)

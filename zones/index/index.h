@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 #include "zones/store/store.h"
 
 /* A place in a bucket, or the ring's head. */
@@ -105,7 +105,7 @@ struct entry *index_label(const struct index *index, struct uid project, enum en
 /* A project is active, so that what it holds can be used. */
 bool index_project_active(const struct index *index, struct uid project);
 /* The name of a zone in messages, also of one that awaits deletion. */
-struct zone_told zone_told_in(const struct index *index, uint64_t zone);
+struct zone_title zone_title_in(const struct index *index, uint64_t zone);
 /* The entry can be seen: it is not in an archived project. */
 bool index_is_visible(const struct index *index, const struct entry *entry);
 

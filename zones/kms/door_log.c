@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/kms/audit.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -83,7 +83,7 @@ void asked_put_subject(struct buffer *line, const struct kms_door *door)
 
 	if (of_zone)
 		buffer_format(line, " for %s",
-			      zone_told_as(door->zone, door->project, door->zone_id).text);
+			      zone_title_as(door->zone, door->project, door->zone_id).text);
 	else if (is_said(door->project))
 		buffer_format(line, " of project '%s'", door->project);
 	if (of_zone && door->version != 0)
@@ -98,7 +98,7 @@ static void put_subject(struct buffer *line, const struct asked *asked)
 	if (asked->status != KMS_UNAVAILABLE)
 		asked_put_subject(line, door);
 	else if (door->zone_id != 0 || is_said(door->zone))
-		buffer_format(line, " for %s", zone_told_as(door->zone, NULL, door->zone_id).text);
+		buffer_format(line, " for %s", zone_title_as(door->zone, NULL, door->zone_id).text);
 }
 
 /* ": what the KMS said [its name for that, request id]". */

@@ -9,7 +9,7 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "zones/model/record.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -192,10 +192,10 @@ enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 		log_error("EZK record of %s, version %" PRIu32
 			  ": what %s decrypts is not this key; "
 			  "the record was changed: restore it from a backup",
-			  zone_told_as(door->zone, door->project, zone).text, version->version,
+			  zone_title_as(door->zone, door->project, zone).text, version->version,
 			  wrap->arn);
 	if (status == ZONE_RECORD_NEWER)
-		record_is_newer(zone_told_as(door->zone, door->project, zone).text,
+		record_is_newer(zone_title_as(door->zone, door->project, zone).text,
 				version->version);
 	if (status == ZONE_OK)
 		secret_copy(ret_ezk, plaintext.data, EZK_SIZE);
@@ -207,7 +207,7 @@ static enum zone_status refuse_all_wraps(const struct kms_door *door, uint64_t z
 {
 	log_error("EZK record of %s, version %" PRIu32 " needs all of its root keys together, "
 		  "which this release cannot do; use a later one",
-		  zone_told_as(door->zone, door->project, zone).text, version->version);
+		  zone_title_as(door->zone, door->project, zone).text, version->version);
 	return ZONE_INVALID;
 }
 

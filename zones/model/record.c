@@ -9,7 +9,7 @@
 #include "base/macros.h"
 #include "base/reader.h"
 #include "zones/model/limits.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 #include <inttypes.h>
 
@@ -210,7 +210,7 @@ static enum zone_status read_limits(struct bytes limits, uint64_t zone, struct e
 	struct lease_bounds bounds;
 
 	if (status == ZONE_RECORD_NEWER)
-		return record_is_newer(zone_told_as(NULL, NULL, zone).text, version->version);
+		return record_is_newer(zone_title_as(NULL, NULL, zone).text, version->version);
 	TRY(status);
 	if (!limits_get_lease(limits, &bounds))
 		return ZONE_INVALID;

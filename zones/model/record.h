@@ -36,7 +36,7 @@ enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
 			       struct ezk_version *ret_version);
 
 /* Says in the log why a record can't be used, and answers ZONE_RECORD_NEWER. `zone` is its name,
- * from zones/model/told.h. */
+ * from zones/model/title.h. */
 enum zone_status record_is_newer(const char *zone, uint32_t version);
 
 /* Bytes 8 … 63 of a record, which the MAC covers together with the limits. */

@@ -5,7 +5,7 @@
 #include "base/name.h"
 #include "zones/model/limits.h"
 #include "zones/model/record.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 #include "zones/store/sqlite/sqlite.h"
 
 #include <stdlib.h>
@@ -145,7 +145,7 @@ static enum zone_status read_versions(struct reading *reading, struct entry *zon
 		return ZONE_OK;
 	return store_says(reading->connection->store, ZONE_STORE_CORRUPT,
 			  "%s lacks its primary or raw version; restore the store from a backup",
-			  zone_told_as(zone->label, NULL, zone->of_zone.zone).text);
+			  zone_title_as(zone->label, NULL, zone->of_zone.zone).text);
 }
 
 /* A token's name is padded with blanks, and cut: else one project could pass for another, whose

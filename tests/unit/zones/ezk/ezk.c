@@ -8,7 +8,7 @@
 #include "tests/support/live_zones.h"
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/registry_private.h"
-#include "zones/model/told.h"
+#include "zones/model/title.h"
 
 enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, ZONE = 42, THREADS = 64, MANY_ZONES = 20 };
 
@@ -435,7 +435,7 @@ static void zone_that_needs_all_of_its_root_keys_is_refused(void **state)
 	zone->of_zone.versions[0].all_wraps = true;
 	ezk = find(live, zone, 1);
 	assert_int_equal(ezk_begin(ezk), ZONE_INVALID);
-	assert_non_null(strstr(log_last(), zone_told_as(zone->label, NULL, ZONE).text));
+	assert_non_null(strstr(log_last(), zone_title_as(zone->label, NULL, ZONE).text));
 	assert_int_equal(live_decrypts(live), 0);
 }
 

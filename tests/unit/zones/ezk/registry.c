@@ -149,7 +149,7 @@ static void messages_call_a_zone_as_the_domain_does(void **state)
 	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
 	AUTO(ezk_releasep) struct ezk *ezk = find(live, zone);
 
-	assert_string_equal(zone_told_by(ezk, 7).text, "zone 7");
+	assert_string_equal(zone_title_by(ezk, 7).text, "zone 7");
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

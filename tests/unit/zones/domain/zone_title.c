@@ -32,18 +32,18 @@ static void a_zone_is_called_by_its_label_and_project(void **state)
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 	const uint64_t id = zone->of_zone.zone;
 
-	assert_string_equal(zone_told(f->zones, id).text, "zone 'db' of project 'project'");
+	assert_string_equal(zone_title(f->zones, id).text, "zone 'db' of project 'project'");
 	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
-	assert_string_equal(zone_told_by(ezk, id).text, "zone 'db' of project 'project'");
+	assert_string_equal(zone_title_by(ezk, id).text, "zone 'db' of project 'project'");
 	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
-	assert_string_equal(zone_told(f->zones, id).text, "zone 'db' of project 'project'");
+	assert_string_equal(zone_title(f->zones, id).text, "zone 'db' of project 'project'");
 }
 
 static void a_zone_that_is_not_known_is_called_by_its_id(void **state)
 {
 	FIXTURE(state);
 
-	assert_string_equal(zone_told(f->zones, 9007199254740993).text, "zone 9007199254740993");
+	assert_string_equal(zone_title(f->zones, 9007199254740993).text, "zone 9007199254740993");
 }
 
 static void what_is_refused_about_a_zone_names_it(void **state)
