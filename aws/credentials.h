@@ -8,7 +8,7 @@
 
 #include "aws/environment.h"
 #include "aws/settings.h"
-#include "aws/world.h"
+#include "aws/transport.h"
 #include "base/buffer.h"
 #include "net/answer.h"
 #include "net/http.h"
@@ -51,8 +51,8 @@ enum kms_status credentials_not_given(const char *who, bool by_aws, enum kms_sta
 struct credentials_place {
 	const struct aws_settings *settings; /* with their clock */
 	const struct environment *environment;
-	const struct aws_world
-		*world;		      /* http and sleep are set; for sources that ask an endpoint */
+	const struct aws_transport
+		*transport;	      /* http and sleep are set; for sources that ask an endpoint */
 	_Atomic int64_t *sts_skew_ms; /* STS's clock minus ours, as far as it is known */
 	const char *region;	      /* the caller's: STS is asked there if none is set; or NULL */
 	struct moment deadline;	      /* no source works longer */

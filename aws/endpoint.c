@@ -29,7 +29,7 @@ static const struct partition {
 };
 
 /* Source: the endpoint rules of each service in the AWS SDKs' models. */
-static const struct service {
+static const struct service_row {
 	const char *name, *words; /* for signatures; for people */
 	const char *host;
 	const char *key; /* in a profile's services section */
@@ -67,7 +67,7 @@ static const struct partition *partition_of(const char *region)
 }
 
 /* Finds an address that is set in place of AWS's own; appended to `url`. */
-static const char *find_set_address(const struct service *service,
+static const char *find_set_address(const struct service_row *row,
 				    const struct aws_settings *settings,
 				    const struct environment *environment,
 				    const struct profile *profile, struct buffer *url)
@@ -76,11 +76,11 @@ static const char *find_set_address(const struct service *service,
 		const char *url;
 		const char *source;
 	} addresses[] = {
-		{environment_get(environment, service->variable), service->variable_name},
+		{environment_get(environment, row->variable), row->variable_name},
 		{environment_get(environment, ENV_ENDPOINT_URL), "AWS_ENDPOINT_URL"},
 	};
 
-	if (service == &services[AWS_KMS] && settings->endpoint_url != NULL) {
+	if (row == &services[AWS_KMS] && settings->endpoint_url != NULL) {
 		buffer_put_text(url, settings->endpoint_url);
 		return "configuration";
 	}
@@ -91,7 +91,7 @@ static const char *find_set_address(const struct service *service,
 			buffer_put_text(url, addresses[i].url);
 			return addresses[i].source;
 		}
-	if (profile_service_endpoint(profile, service->key, url))
+	if (profile_service_endpoint(profile, row->key, url))
 		return "profile, services";
 	if (profile_config(profile, "endpoint_url") == NULL)
 		return NULL;
@@ -176,7 +176,7 @@ const char *endpoint_told(const char *url)
 	return at == NULL ? url : at;
 }
 
-static enum kms_status take_url(const struct service *service, struct endpoint *endpoint,
+static enum kms_status take_url(const struct service_row *row, struct endpoint *endpoint,
 				struct kms_report *report)
 {
 	const char *url = buffer_text(&endpoint->url);
@@ -188,12 +188,12 @@ static enum kms_status take_url(const struct service *service, struct endpoint *
 	if (!split_url(url, &plain, &host, &path))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"%s endpoint '%s' (%s) is not https://HOST[:PORT][/PATH]",
-				service->words, endpoint_told(url), endpoint->source);
+				row->words, endpoint_told(url), endpoint->source);
 	if (plain && !endpoint_is_loopback(host))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"%s endpoint '%s' (%s): http is only for this machine itself; use "
 				"https",
-				service->words, url, endpoint->source);
+				row->words, url, endpoint->source);
 	return take_parts(endpoint, host, path) ? KMS_OK : KMS_NO_MEMORY;
 }
 
@@ -208,14 +208,14 @@ bool endpoint_take(const char *url, struct endpoint *endpoint)
 	       take_parts(endpoint, host, path);
 }
 
-static void put_own_address(const struct service *service, const char *region, bool fips, bool dual,
+static void put_own_address(const struct service_row *row, const char *region, bool fips, bool dual,
 			    struct endpoint *endpoint)
 {
 	const struct partition *partition = partition_of(region);
-	bool plain = service->plain_in_gov && bytes_begin(bytes_of(region), "us-gov-");
+	bool plain = row->plain_in_gov && bytes_begin(bytes_of(region), "us-gov-");
 
 	endpoint->source = fips ? "region, FIPS" : "region";
-	buffer_format(&endpoint->url, "https://%s%s.%s.%s", service->host,
+	buffer_format(&endpoint->url, "https://%s%s.%s.%s", row->host,
 		      fips && !plain ? "-fips" : "", region,
 		      dual ? partition->dualstack_suffix : partition->suffix);
 }
@@ -225,7 +225,7 @@ enum kms_status endpoint_find(enum aws_service which, const struct aws_settings 
 			      const char *region, struct kms_report *report,
 			      struct endpoint *endpoint)
 {
-	const struct service *service = &services[which];
+	const struct service_row *row = &services[which];
 	bool fips = setting(settings->use_fips_endpoint, environment, ENV_USE_FIPS, profile,
 			    "use_fips_endpoint");
 	bool dual = setting(settings->use_dualstack_endpoint, environment, ENV_USE_DUALSTACK,
@@ -234,15 +234,14 @@ enum kms_status endpoint_find(enum aws_service which, const struct aws_settings 
 	if (!region_valid(bytes_of(region)))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not an AWS region",
 				region);
-	endpoint->source =
-		find_set_address(service, settings, environment, profile, &endpoint->url);
+	endpoint->source = find_set_address(row, settings, environment, profile, &endpoint->url);
 	if (endpoint->source != NULL && (fips || dual))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"an endpoint address (%s) can't go together with %s endpoints",
 				endpoint->source, fips ? "FIPS" : "dual-stack");
 	if (endpoint->source == NULL)
-		put_own_address(service, region, fips, dual, endpoint);
-	return take_url(service, endpoint, report);
+		put_own_address(row, region, fips, dual, endpoint);
+	return take_url(row, endpoint, report);
 }
 
 const char *region_find(const struct aws_settings *settings, const struct environment *environment,

@@ -3,7 +3,7 @@
 /* EC2's instance metadata service (Amazon EC2 User Guide, "Use the Instance Metadata Service"). */
 #include "aws/imds.h"
 
-#include "aws/peer.h"
+#include "aws/service.h"
 #include "base/encode.h"
 #include "base/macros.h"
 #include "net/answer.h"
@@ -35,7 +35,7 @@ static const char *setting(const struct environment *environment, enum environme
 	return value != NULL ? value : profile_config(profile, key);
 }
 
-static enum kms_status open_service(const struct credentials_place *place, struct peer *peer,
+static enum kms_status open_service(const struct credentials_place *place, struct service *service,
 				    struct kms_report *report)
 {
 	AUTO(profile_clear) struct profile profile = {0};
@@ -53,18 +53,18 @@ static enum kms_status open_service(const struct credentials_place *place, struc
 	if (url == NULL)
 		url = mode != NULL && strcasecmp(mode, "IPv6") == 0 ? "http://[fd00:ec2::254]"
 								    : "http://169.254.169.254";
-	return peer_init_address(peer, url,
-				 number_of(place->environment, ENV_IMDS_ATTEMPTS, 1, ATTEMPTS_MAX),
-				 report);
+	return service_init_address(
+		service, url, number_of(place->environment, ENV_IMDS_ATTEMPTS, 1, ATTEMPTS_MAX),
+		report);
 }
 
-static enum kms_status ask(struct peer *peer, const struct credentials_place *place,
+static enum kms_status ask(struct service *service, const struct credentials_place *place,
 			   const char *method, const char *path, struct http_header header,
 			   struct kms_report *report, struct http_answer *answer)
 {
 	unsigned ms =
 		1000 * number_of(place->environment, ENV_IMDS_TIMEOUT, TIMEOUT_S, TIMEOUT_MAX_S);
-	const struct peer_request request = {
+	const struct service_request request = {
 		.method = method,
 		.path = path,
 		.headers = {header},
@@ -72,7 +72,7 @@ static enum kms_status ask(struct peer *peer, const struct credentials_place *pl
 		.timeout_ms = ms,
 	};
 
-	return peer_ask(peer, place, &request, report, answer);
+	return service_ask(service, place, &request, report, answer);
 }
 
 /* What a token looks like; it goes into a header. */
@@ -84,11 +84,11 @@ static bool is_token(const struct buffer *token)
 	return token->len > 0 && token->len <= TOKEN_MAX;
 }
 
-static enum kms_status get_token(struct peer *peer, const struct credentials_place *place,
+static enum kms_status get_token(struct service *service, const struct credentials_place *place,
 				 struct kms_report *report, struct http_answer *answer)
 {
 	const struct http_header life = {"X-aws-ec2-metadata-token-ttl-seconds", "21600"};
-	enum kms_status status = ask(peer, place, "PUT", token_path, life, report, answer);
+	enum kms_status status = ask(service, place, "PUT", token_path, life, report, answer);
 
 	if (status == KMS_OK && is_token(&answer->body) && buffer_text(&answer->body) != NULL)
 		return KMS_OK;
@@ -107,17 +107,17 @@ enum kms_status imds_get(const struct credentials_place *place, const char *path
 {
 	AUTO(http_answer_clear) struct http_answer token = {0};
 	AUTO(buffer_clear) struct buffer full = {0};
-	AUTO(peer_clear) struct peer peer = {0};
+	AUTO(service_clear) struct service service = {0};
 	enum kms_status status;
 
 	if (environment_true(place->environment, ENV_IMDS_DISABLED))
 		return KMS_NOT_FOUND;
-	TRY(open_service(place, &peer, report));
-	TRY(get_token(&peer, place, report, &token));
+	TRY(open_service(place, &service, report));
+	TRY(get_token(&service, place, report, &token));
 	buffer_format(&full, "%s%s", meta_data, path);
 	if (buffer_text(&full) == NULL)
 		return KMS_NO_MEMORY;
-	status = ask(&peer, place, "GET", buffer_text(&full),
+	status = ask(&service, place, "GET", buffer_text(&full),
 		     (struct http_header){"X-aws-ec2-metadata-token", (char *)token.body.data},
 		     report, ret_answer);
 	if (status == KMS_OK)

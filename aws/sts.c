@@ -3,7 +3,7 @@
 /* AWS STS, by its query protocol: a form is posted, XML comes back (AWS STS API Reference). */
 #include "aws/sts.h"
 
-#include "aws/peer.h"
+#include "aws/service.h"
 #include "base/macros.h"
 #include "net/answer.h"
 #include "net/form.h"
@@ -17,7 +17,7 @@ enum { SESSION_MAX = 64, NAME_MAX_BYTES = 128 };
 /* A call under way. */
 struct query {
 	const char *action;
-	struct peer peer;
+	struct service service;
 	struct buffer form;
 	const struct sts_token *token; /* NULL: there is none */
 	size_t before_token;	       /* length of the form without it */
@@ -27,7 +27,7 @@ struct query {
 
 static void query_clear(struct query *query)
 {
-	peer_clear(&query->peer);
+	service_clear(&query->service);
 	buffer_clear(&query->form);
 	http_answer_clear(&query->answer);
 }
@@ -38,9 +38,9 @@ static enum kms_status query_begin(struct query *query, const char *action,
 	query->action = action;
 	form_put(&query->form, "Action", action);
 	form_put(&query->form, "Version", "2011-06-15");
-	TRY(peer_open(&query->peer, AWS_STS, NULL, place, report));
+	TRY(service_open(&query->service, AWS_STS, NULL, place, report));
 	if (place->sts_skew_ms != NULL)
-		query->peer.skew_ms = *place->sts_skew_ms;
+		query->service.skew_ms = *place->sts_skew_ms;
 	return KMS_OK;
 }
 
@@ -64,7 +64,7 @@ static enum kms_status query_ask(struct query *query, const struct credentials_p
 				 struct kms_report *report)
 {
 	const struct aws_settings *settings = place->settings;
-	const struct peer_request request = {
+	const struct service_request request = {
 		.method = "POST",
 		.headers = {{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}},
 		.body = buffer_bytes(&query->form),
@@ -80,9 +80,9 @@ static enum kms_status query_ask(struct query *query, const struct credentials_p
 	buffer_format(&who, "STS %s%s%s", query->action, *about == 0 ? "" : " of ", about);
 	if (query->form.failed || buffer_text(&who) == NULL)
 		return KMS_NO_MEMORY;
-	status = peer_ask(&query->peer, place, &request, report, &query->answer);
+	status = service_ask(&query->service, place, &request, report, &query->answer);
 	if (place->sts_skew_ms != NULL)
-		*place->sts_skew_ms = query->peer.skew_ms;
+		*place->sts_skew_ms = query->service.skew_ms;
 	if (status == KMS_OK || query->token_failed)
 		return status;
 	return credentials_not_given(buffer_text(&who), true, status, report);
@@ -127,7 +127,7 @@ static enum kms_status query_credentials(struct query *query, const struct crede
 	if (given != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "STS %s of %s: the answer has %s",
 				query->action, role->arn, given);
-	ret->expires_ms -= peer_clock_difference(place->settings->clock, &query->answer);
+	ret->expires_ms -= service_clock_difference(place->settings->clock, &query->answer);
 	return KMS_OK;
 }
 
@@ -199,7 +199,7 @@ enum kms_status sts_caller_identity(const struct credentials_place *place,
 	AUTO(query_clear) struct query query = {0};
 
 	TRY(query_begin(&query, "GetCallerIdentity", place, report));
-	buffer_append(ret_endpoint, buffer_bytes(&query.peer.endpoint.url));
+	buffer_append(ret_endpoint, buffer_bytes(&query.service.endpoint.url));
 	TRY(query_ask(&query, place, signer, "", report));
 	if (!take(&query, "Arn", ret_arn))
 		return kms_fail(KMS_BAD_ANSWER, report, NULL,

@@ -7,7 +7,7 @@
  */
 #include "aws/credentials/json.h"
 #include "aws/credentials/sources.h"
-#include "aws/peer.h"
+#include "aws/service.h"
 #include "base/file.h"
 #include "base/json_secret.h"
 #include "base/macros.h"
@@ -50,15 +50,16 @@ static const char *split(const char *url, struct buffer *ret_base)
 	return url + len;
 }
 
-static enum kms_status open_relative(const char *path, struct peer *peer, struct kms_report *report)
+static enum kms_status open_relative(const char *path, struct service *service,
+				     struct kms_report *report)
 {
 	if (path[0] == '/')
-		return peer_init_address(peer, "http://169.254.170.2", ATTEMPTS, report);
+		return service_init_address(service, "http://169.254.170.2", ATTEMPTS, report);
 	return kms_fail(KMS_MISCONFIGURED, report, NULL,
 			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI does not begin with '/'");
 }
 
-static enum kms_status open_full(const char *url, struct peer *peer, const char **ret_path,
+static enum kms_status open_full(const char *url, struct service *service, const char **ret_path,
 				 struct kms_report *report)
 {
 	AUTO(buffer_clear) struct buffer base = {0};
@@ -66,8 +67,9 @@ static enum kms_status open_full(const char *url, struct peer *peer, const char 
 
 	if (buffer_text(&base) == NULL)
 		return KMS_NO_MEMORY;
-	TRY(peer_init_address(peer, buffer_text(&base), ATTEMPTS, report));
-	if (!bytes_begin(bytes_of(url), "https:") && !is_agent(buffer_bytes(&peer->endpoint.host)))
+	TRY(service_init_address(service, buffer_text(&base), ATTEMPTS, report));
+	if (!bytes_begin(bytes_of(url), "https:") &&
+	    !is_agent(buffer_bytes(&service->endpoint.host)))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"AWS_CONTAINER_CREDENTIALS_FULL_URI '%s': http is only for this "
 				"machine and the agents of ECS and EKS",
@@ -76,13 +78,13 @@ static enum kms_status open_full(const char *url, struct peer *peer, const char 
 	return KMS_OK;
 }
 
-static enum kms_status open_agent(const struct environment *environment, struct peer *peer,
+static enum kms_status open_agent(const struct environment *environment, struct service *service,
 				  const char **ret_path, struct kms_report *report)
 {
 	*ret_path = environment_get(environment, ENV_CONTAINER_RELATIVE_URI);
 	if (*ret_path != NULL)
-		return open_relative(*ret_path, peer, report);
-	return open_full(environment_get(environment, ENV_CONTAINER_FULL_URI), peer, ret_path,
+		return open_relative(*ret_path, service, report);
+	return open_full(environment_get(environment, ENV_CONTAINER_FULL_URI), service, ret_path,
 			 report);
 }
 
@@ -120,11 +122,11 @@ static enum kms_status read_token(const struct environment *environment, struct 
 	return KMS_OK;
 }
 
-static enum kms_status ask(const struct credentials_place *place, struct peer *peer,
+static enum kms_status ask(const struct credentials_place *place, struct service *service,
 			   const char *path, const struct buffer *token, struct kms_report *report,
 			   struct http_answer *answer)
 {
-	struct peer_request request = {
+	struct service_request request = {
 		.method = "GET",
 		.path = path,
 		.headers = {{"Accept", "application/json"}},
@@ -135,7 +137,7 @@ static enum kms_status ask(const struct credentials_place *place, struct peer *p
 	if (token->len > 0)
 		request.headers[1] =
 			(struct http_header){"Authorization", (const char *)token->data};
-	return peer_ask(peer, place, &request, report, answer);
+	return service_ask(service, place, &request, report, answer);
 }
 
 enum kms_status credentials_from_container(const struct credentials_place *place,
@@ -145,7 +147,7 @@ enum kms_status credentials_from_container(const struct credentials_place *place
 	static const char who[] = "the container's credentials endpoint";
 	AUTO(http_answer_clear) struct http_answer answer = {0};
 	AUTO(buffer_clear) struct buffer token = {0};
-	AUTO(peer_clear) struct peer peer = {0};
+	AUTO(service_clear) struct service service = {0};
 	AUTO(json_freep) json_t *rest = NULL;
 	const char *path, *given;
 	enum kms_status status;
@@ -153,9 +155,9 @@ enum kms_status credentials_from_container(const struct credentials_place *place
 	if (environment_get(place->environment, ENV_CONTAINER_RELATIVE_URI) == NULL &&
 	    environment_get(place->environment, ENV_CONTAINER_FULL_URI) == NULL)
 		return KMS_NOT_FOUND;
-	TRY(open_agent(place->environment, &peer, &path, report));
+	TRY(open_agent(place->environment, &service, &path, report));
 	TRY(read_token(place->environment, &token, report));
-	status = ask(place, &peer, path, &token, report, &answer);
+	status = ask(place, &service, path, &token, report, &answer);
 	if (status != KMS_OK)
 		return credentials_not_given(who, false, status, report);
 	given = credentials_parse(&answer.body, &form, ret_credentials, &rest);
@@ -163,7 +165,7 @@ enum kms_status credentials_from_container(const struct credentials_place *place
 		return KMS_NO_MEMORY;
 	if (given != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "%s gave %s", who, given);
-	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
+	ret_credentials->expires_ms -= service_clock_difference(place->settings->clock, &answer);
 	buffer_put_text(&ret_credentials->origin, "container");
 	return KMS_OK;
 }

@@ -8,7 +8,7 @@
 #include "aws/credentials/json.h"
 #include "aws/credentials/sources.h"
 #include "aws/imds.h"
-#include "aws/peer.h"
+#include "aws/service.h"
 #include "base/json_secret.h"
 #include "base/macros.h"
 #include "net/answer.h"
@@ -75,7 +75,7 @@ static enum kms_status get(const struct credentials_place *place, struct kms_rep
 	if (given != NULL)
 		return credentials_lack_memory(ret_credentials) ? KMS_NO_MEMORY
 								: not_given(given, rest, report);
-	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
+	ret_credentials->expires_ms -= service_clock_difference(place->settings->clock, &answer);
 	ret_credentials->outlasts = true;
 	buffer_format(&ret_credentials->origin, "EC2 metadata, role %s",
 		      strrchr(buffer_text(&path), '/') + 1);

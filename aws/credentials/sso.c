@@ -5,8 +5,8 @@
 #include "aws/credentials/json.h"
 #include "aws/credentials/sources.h"
 #include "aws/credentials/sso_token.h"
-#include "aws/peer.h"
 #include "aws/profile.h"
+#include "aws/service.h"
 #include "base/json_secret.h"
 #include "base/macros.h"
 #include "net/answer.h"
@@ -72,8 +72,8 @@ static enum kms_status ask(const struct credentials_place *place, const struct w
 {
 	const struct aws_settings *settings = place->settings;
 	AUTO(buffer_clear) struct buffer path = {0}, query = {0};
-	AUTO(peer_clear) struct peer peer = {0};
-	struct peer_request request = {
+	AUTO(service_clear) struct service service = {0};
+	struct service_request request = {
 		.method = "GET",
 		.headers = {{"x-amz-sso_bearer_token", token}},
 		.connect_timeout_ms = settings->connect_timeout_ms,
@@ -87,8 +87,8 @@ static enum kms_status ask(const struct credentials_place *place, const struct w
 	request.path = query.failed ? NULL : buffer_text(&path);
 	if (request.path == NULL)
 		return KMS_NO_MEMORY;
-	TRY(peer_open(&peer, AWS_SSO, wanted->session.region, place, report));
-	return peer_ask(&peer, place, &request, report, answer);
+	TRY(service_open(&service, AWS_SSO, wanted->session.region, place, report));
+	return service_ask(&service, place, &request, report, answer);
 }
 
 /* The portal's own words: it does not accept the token, or one may not have the role. */
@@ -130,7 +130,7 @@ enum kms_status credentials_from_sso(const struct credentials_place *place,
 	if (given != NULL)
 		return kms_fail(KMS_NO_CREDENTIALS, report, NULL, "SSO GetRoleCredentials gave %s",
 				given);
-	ret_credentials->expires_ms -= peer_clock_difference(place->settings->clock, &answer);
+	ret_credentials->expires_ms -= service_clock_difference(place->settings->clock, &answer);
 	buffer_format(&ret_credentials->origin, "SSO role %s of account %s", wanted.role,
 		      wanted.account);
 	return KMS_OK;

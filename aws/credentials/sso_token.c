@@ -5,7 +5,7 @@
 
 #include "aws/credentials/json.h"
 #include "aws/file.h"
-#include "aws/peer.h"
+#include "aws/service.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -135,8 +135,8 @@ static enum kms_status create_token(const struct credentials_place *place,
 {
 	const struct aws_settings *settings = place->settings;
 	AUTO(buffer_clear) struct buffer body = {0};
-	AUTO(peer_clear) struct peer peer = {0};
-	struct peer_request request = {
+	AUTO(service_clear) struct service service = {0};
+	struct service_request request = {
 		.method = "POST",
 		.path = "/token",
 		.headers = {{"Content-Type", "application/json"}},
@@ -152,8 +152,8 @@ static enum kms_status create_token(const struct credentials_place *place,
 	if (body.failed)
 		return KMS_NO_MEMORY;
 	request.body = buffer_bytes(&body);
-	TRY(peer_open(&peer, AWS_SSO_OIDC, session->region, place, report));
-	return peer_ask(&peer, place, &request, report, answer);
+	TRY(service_open(&service, AWS_SSO_OIDC, session->region, place, report));
+	return service_ask(&service, place, &request, report, answer);
 }
 
 /* The answer of CreateToken replaces the old token. */

@@ -3,7 +3,7 @@
 /* AWS KMS as a client of kms.h. */
 #pragma once
 
-#include "aws/world.h"
+#include "aws/transport.h"
 #include "kms/kms.h"
 
 /* What the aws clients of all regions share: environment, credentials, connections. */
@@ -11,7 +11,7 @@ struct aws;
 
 /* Reads the environment; touches no file, no network and no curl. The settings are borrowed and
  * have their defaults. NULL: no memory. */
-struct aws *aws_new(const struct kms_settings *settings, const struct aws_world *world);
+struct aws *aws_new(const struct kms_settings *settings, const struct aws_transport *transport);
 void aws_free(struct aws *aws);
 /* In a fork's child: closes inherited sockets; all else is leaked. */
 void aws_abandon(struct aws *aws);

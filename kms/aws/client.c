@@ -12,16 +12,16 @@
 
 #include <stdlib.h>
 
-static bool reach_world(struct aws *aws, const struct aws_world *world)
+static bool set_transport(struct aws *aws, const struct aws_transport *transport)
 {
-	aws->world = world == NULL ? (struct aws_world){0} : *world;
-	if (aws->world.sleep == NULL)
-		aws->world.sleep = retry_sleep;
-	if (aws->world.http == NULL)
-		aws->world.http = aws->own_http =
+	aws->transport = transport == NULL ? (struct aws_transport){0} : *transport;
+	if (aws->transport.sleep == NULL)
+		aws->transport.sleep = retry_sleep;
+	if (aws->transport.http == NULL)
+		aws->transport.http = aws->own_http =
 			http_curl_new(aws->settings.max_idle_connections, aws->settings.no_threads,
 				      aws->settings.clock);
-	return aws->world.http != NULL;
+	return aws->transport.http != NULL;
 }
 
 /* The half of the settings that aws/ reads. */
@@ -44,7 +44,7 @@ static struct aws_settings half_of(const struct kms_settings *settings)
 	};
 }
 
-struct aws *aws_new(const struct kms_settings *settings, const struct aws_world *world)
+struct aws *aws_new(const struct kms_settings *settings, const struct aws_transport *transport)
 {
 	struct aws *aws = calloc(1, sizeof(*aws));
 
@@ -55,11 +55,11 @@ struct aws *aws_new(const struct kms_settings *settings, const struct aws_world 
 	aws->place = (struct credentials_place){
 		.settings = &aws->settings,
 		.environment = &aws->environment,
-		.world = &aws->world,
+		.transport = &aws->transport,
 		.sts_skew_ms = &aws->sts_skew_ms,
 	};
 	aws->chain = credentials_chain_new(&aws->place, credentials_order, credentials_order_count);
-	if (!reach_world(aws, world) || aws->chain == NULL ||
+	if (!set_transport(aws, transport) || aws->chain == NULL ||
 	    !environment_read(&aws->environment)) {
 		aws_free(aws);
 		return NULL;
@@ -81,7 +81,7 @@ void aws_free(struct aws *aws)
 
 void aws_abandon(struct aws *aws)
 {
-	aws->world.http->operations->abandon(aws->world.http);
+	aws->transport.http->operations->abandon(aws->transport.http);
 }
 
 /* A deadline for what is asked beside a call: as long as a call may take. */
@@ -150,7 +150,7 @@ void aws_client_free(struct kms_client *base)
 {
 	struct aws_client *client = (struct aws_client *)base;
 
-	peer_clear(&client->peer);
+	service_clear(&client->service);
 	free(client);
 }
 
@@ -161,8 +161,8 @@ static enum kms_status open_kms(struct aws_client *client, const char *region,
 	const struct aws *aws = client->aws;
 
 	TRY(profile_load(&aws->settings, &aws->environment, report, &profile));
-	return peer_init(&client->peer, AWS_KMS, region, &aws->settings, &aws->environment,
-			 &profile, report);
+	return service_init(&client->service, AWS_KMS, region, &aws->settings, &aws->environment,
+			    &profile, report);
 }
 
 enum kms_status aws_client_new(struct aws *aws, const char *region, struct kms_report *report,
@@ -191,7 +191,7 @@ static enum kms_status put_endpoint(struct aws *aws, const char *region, struct 
 	struct kms_client *base;
 
 	TRY(aws_client_new(aws, region, report, &base));
-	endpoint = &((struct aws_client *)base)->peer.endpoint;
+	endpoint = &((struct aws_client *)base)->service.endpoint;
 	buffer_format(out, "region: %s\nendpoint: %s (%s)\n", region,
 		      (const char *)endpoint->url.data, endpoint->source);
 	aws_client_free(base);

@@ -4,13 +4,13 @@
 #pragma once
 
 #include "aws/credentials/chain.h"
-#include "aws/peer.h"
+#include "aws/service.h"
 #include "kms/aws/aws.h"
 
 struct aws {
 	struct aws_settings settings; /* texts are borrowed */
-	struct aws_world world;
-	struct http *own_http; /* unless the world brings one */
+	struct aws_transport transport;
+	struct http *own_http; /* unless the transport brings one */
 	struct environment environment;
 	_Atomic int64_t sts_skew_ms;
 	struct credentials_place place;
@@ -23,7 +23,7 @@ struct aws {
 struct aws_client {
 	struct kms_client client;
 	struct aws *aws;
-	struct peer peer;
+	struct service service;
 };
 
 void aws_client_free(struct kms_client *client);

@@ -24,9 +24,9 @@ enum kms_status request_send(struct aws_client *client, const struct aws_call *c
 	char target[64];
 
 	snprintf(target, sizeof(target), "TrentService.%s", call->operation);
-	return peer_send(
-		&client->peer, &client->aws->world, settings->clock,
-		&(struct peer_request){
+	return service_send(
+		&client->service, &client->aws->transport, settings->clock,
+		&(struct service_request){
 			.method = "POST",
 			.headers = {{"Content-Type", content_type}, {"X-Amz-Target", target}},
 			.body = call->body,
@@ -103,7 +103,8 @@ static void exchange_clear(struct exchange *exchange)
 
 static struct credentials_wish wish_of(const struct exchange *exchange)
 {
-	return (struct credentials_wish){exchange->client->peer.region, exchange->retry.deadline};
+	return (struct credentials_wish){exchange->client->service.region,
+					 exchange->retry.deadline};
 }
 
 /* Fetches new credentials, once. A no on the way to them is the answer. */
@@ -129,12 +130,13 @@ static void adjust_clock(struct exchange *exchange)
 	if (exchange->rule.retry != RETRY_CLOCK || exchange->adjusted)
 		return;
 	exchange->adjusted = true;
-	exchange->at_once = peer_adjust_clock(
-		&exchange->client->peer, exchange->client->aws->settings.clock, &exchange->answer);
+	exchange->at_once =
+		service_adjust_clock(&exchange->client->service,
+				     exchange->client->aws->settings.clock, &exchange->answer);
 	if (exchange->at_once)
 		log_notice("KMS: this machine's clock differs by %lld s from that of %s; set it",
-			   (long long)exchange->client->peer.skew_ms / 1000,
-			   (const char *)exchange->client->peer.endpoint.host.data);
+			   (long long)exchange->client->service.skew_ms / 1000,
+			   (const char *)exchange->client->service.endpoint.host.data);
 }
 
 static void read(struct exchange *exchange)
@@ -209,7 +211,7 @@ static bool once_more(struct exchange *exchange)
 	if (exchange->rule.status == KMS_OK)
 		return false;
 	return exchange->at_once || retry_again(&exchange->retry, exchange->rule.retry,
-						peer_retry_hint(&exchange->answer));
+						service_retry_hint(&exchange->answer));
 }
 
 /* For the whole call, credentials included. */
@@ -233,11 +235,11 @@ static void begin(struct exchange *exchange, struct aws_client *client, const st
 	if (report != NULL)
 		memcpy(exchange->remark, report->remark, sizeof(exchange->remark));
 	exchange->retry = (struct retry){
-		.bucket = &client->peer.bucket,
+		.bucket = &client->service.bucket,
 		.clock = settings->clock,
-		.sleep = client->aws->world.sleep,
-		.sleep_state = client->aws->world.sleep_state,
-		.max_attempts = report != NULL && report->once ? 1 : client->peer.max_attempts,
+		.sleep = client->aws->transport.sleep,
+		.sleep_state = client->aws->transport.sleep_state,
+		.max_attempts = report != NULL && report->once ? 1 : client->service.max_attempts,
 		.attempt = 1,
 		.deadline = deadline_of(settings, report),
 	};

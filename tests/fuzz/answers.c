@@ -6,7 +6,7 @@
  */
 #include "aws/credentials/json.h"
 #include "aws/endpoint.h"
-#include "aws/peer.h"
+#include "aws/service.h"
 #include "base/ini.h"
 #include "base/json_secret.h"
 #include "base/macros.h"
@@ -36,8 +36,8 @@ static void read_error(struct bytes input)
 	rule = status_judge(HTTP_ANSWERED, &answer, &report);
 	if (rule.status == KMS_OK || report.message[0] == 0)
 		abort();
-	peer_retry_hint(&answer);
-	peer_clock_difference(&clock_system, &answer);
+	service_retry_hint(&answer);
+	service_clock_difference(&clock_system, &answer);
 }
 
 static void read_xml(struct bytes input)

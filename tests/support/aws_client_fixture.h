@@ -17,14 +17,14 @@ static struct kms_client *kms;
 /* 0, or a value that cmocka counts as a failure. */
 static int client_start(void)
 {
-	const struct aws_world world = fake_http_world(&http);
+	const struct aws_transport transport = fake_http_transport(&http);
 	struct kms_settings given = {.providers = module_providers, .clock = &fake_clock};
 
 	fake_http_init(&http);
 	fake_clock = fake_http_clock(&http);
 	if (!settings_copy(&given, &settings))
 		return -1;
-	aws = aws_new(&settings, &world);
+	aws = aws_new(&settings, &transport);
 	return aws == NULL ? -1 : (int)aws_client_new(aws, "us-west-2", NULL, &kms);
 }
 

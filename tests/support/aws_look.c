@@ -33,10 +33,10 @@ static void remember(struct aws_look *look, const struct credentials *found)
 enum kms_status aws_look_now(struct aws_look *look)
 {
 	struct environment environment;
-	struct aws_world world = fake_http_world(&look->http);
+	struct aws_transport transport = fake_http_transport(&look->http);
 	const struct credentials_place place = {.settings = &look->settings,
 						.environment = &environment,
-						.world = &world,
+						.transport = &transport,
 						.sts_skew_ms = &look->sts_skew_ms};
 	const struct credentials_wish wish = {
 		"us-west-2", moment_after(clock_now(&look->clock), look->settings.call_timeout_ms)};

@@ -108,9 +108,10 @@ static int64_t fake_time(void *state)
 	return ((struct fake_http *)state)->now_ms;
 }
 
-struct aws_world fake_http_world(struct fake_http *http)
+struct aws_transport fake_http_transport(struct fake_http *http)
 {
-	return (struct aws_world){.http = &http->http, .sleep = fake_sleep, .sleep_state = http};
+	return (struct aws_transport){
+		.http = &http->http, .sleep = fake_sleep, .sleep_state = http};
 }
 
 struct clock fake_http_clock(struct fake_http *http)

@@ -39,6 +39,6 @@ void fake_http_init(struct fake_http *http);
 void fake_http_script(struct fake_http *http, const struct fake_reply *replies, size_t count);
 /* Of the request number `i`: the header's value in a static buffer, or NULL. */
 const char *fake_http_header(const struct fake_http *http, size_t i, const char *name);
-/* A world whose time passes only by sleeping. */
-struct aws_world fake_http_world(struct fake_http *http);
+/* A transport whose time passes only by sleeping. */
+struct aws_transport fake_http_transport(struct fake_http *http);
 struct clock fake_http_clock(struct fake_http *http);

@@ -45,15 +45,15 @@ static enum kms_status describe(const char *region, struct kms_report *report, s
 {
 	static const struct fake_reply nobody[] = {{HTTP_NOT_CONNECTED, 0, NULL, NULL}};
 	struct kms_settings copy;
-	struct aws_world world;
+	struct aws_transport transport;
 	enum kms_status status;
 	struct aws *aws;
 
 	fake_http_init(&http);
 	fake_http_script(&http, nobody, 1);
-	world = fake_http_world(&http);
+	transport = fake_http_transport(&http);
 	assert_true(settings_copy(&settings, &copy));
-	aws = aws_new(&copy, &world);
+	aws = aws_new(&copy, &transport);
 	assert_non_null(aws);
 	status = describe_in(aws, region, report, text);
 	aws_free(aws);

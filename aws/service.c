@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests to a service of AWS. */
-#include "aws/peer.h"
+#include "aws/service.h"
 
 #include "base/encode.h"
 #include "base/file.h"
@@ -20,7 +20,7 @@ static const char *text_of(const struct buffer *buffer)
 }
 
 /* OpenSSL reads it, and would wait for a pipe's writer. */
-static enum kms_status find_ca_bundle(struct peer *peer, const struct aws_settings *settings,
+static enum kms_status find_ca_bundle(struct service *service, const struct aws_settings *settings,
 				      const struct environment *environment,
 				      const struct profile *profile, struct kms_report *report)
 {
@@ -37,19 +37,19 @@ static enum kms_status find_ca_bundle(struct peer *peer, const struct aws_settin
 				"AWS_CA_BUNDLE or ca_bundle %s is a pipe; name a file of CA "
 				"certificates in PEM",
 				path);
-	buffer_put_text(&peer->ca_bundle, path);
-	return buffer_text(&peer->ca_bundle) != NULL ? KMS_OK : KMS_NO_MEMORY;
+	buffer_put_text(&service->ca_bundle, path);
+	return buffer_text(&service->ca_bundle) != NULL ? KMS_OK : KMS_NO_MEMORY;
 }
 
-static bool find_proxy(struct peer *peer, const struct environment *environment)
+static bool find_proxy(struct service *service, const struct environment *environment)
 {
 	const struct proxy_variables variables = environment_proxy(environment);
-	const char *proxy = proxy_find(&variables, text_of(&peer->endpoint.url));
+	const char *proxy = proxy_find(&variables, text_of(&service->endpoint.url));
 
 	if (proxy == NULL)
 		return true;
-	buffer_put_text(&peer->proxy, proxy);
-	return buffer_text(&peer->proxy) != NULL;
+	buffer_put_text(&service->proxy, proxy);
+	return buffer_text(&service->proxy) != NULL;
 }
 
 /* As AWS's tools name them; here all of them are the mode of retry.h. */
@@ -72,15 +72,16 @@ static enum kms_status check_retry_mode(const struct environment *environment,
 				       mode);
 }
 
-static enum kms_status find_max_attempts(struct peer *peer, const struct aws_settings *settings,
+static enum kms_status find_max_attempts(struct service *service,
+					 const struct aws_settings *settings,
 					 const struct environment *environment,
 					 const struct profile *profile, struct kms_report *report)
 {
 	const char *text = environment_get(environment, ENV_MAX_ATTEMPTS);
 	unsigned long number = MAX_ATTEMPTS;
 
-	peer->max_attempts = settings->max_attempts;
-	if (peer->max_attempts > 0)
+	service->max_attempts = settings->max_attempts;
+	if (service->max_attempts > 0)
 		return KMS_OK;
 	if (text == NULL)
 		text = profile_get(profile, "max_attempts");
@@ -89,34 +90,34 @@ static enum kms_status find_max_attempts(struct peer *peer, const struct aws_set
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"AWS_MAX_ATTEMPTS or max_attempts is a number from 1 on, not '%s'",
 				text);
-	peer->max_attempts = (unsigned)number;
+	service->max_attempts = (unsigned)number;
 	return KMS_OK;
 }
 
-static void begin(struct peer *peer)
+static void begin(struct service *service)
 {
-	peer->bucket.tokens = RETRY_BUCKET;
-	pthread_mutex_init(&peer->signing_key.lock, NULL);
+	service->bucket.tokens = RETRY_BUCKET;
+	pthread_mutex_init(&service->signing_key.lock, NULL);
 }
 
-enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
-			  const struct aws_settings *settings,
-			  const struct environment *environment, const struct profile *profile,
-			  struct kms_report *report)
+enum kms_status service_init(struct service *service, enum aws_service which, const char *region,
+			     const struct aws_settings *settings,
+			     const struct environment *environment, const struct profile *profile,
+			     struct kms_report *report)
 {
-	begin(peer);
-	peer->service = service;
-	snprintf(peer->region, sizeof(peer->region), "%s", region);
-	TRY(find_ca_bundle(peer, settings, environment, profile, report));
+	begin(service);
+	service->which = which;
+	snprintf(service->region, sizeof(service->region), "%s", region);
+	TRY(find_ca_bundle(service, settings, environment, profile, report));
 	TRY(check_retry_mode(environment, profile, report));
-	TRY(find_max_attempts(peer, settings, environment, profile, report));
-	TRY(endpoint_find(service, settings, environment, profile, region, report,
-			  &peer->endpoint));
-	return find_proxy(peer, environment) ? KMS_OK : KMS_NO_MEMORY;
+	TRY(find_max_attempts(service, settings, environment, profile, report));
+	TRY(endpoint_find(which, settings, environment, profile, region, report,
+			  &service->endpoint));
+	return find_proxy(service, environment) ? KMS_OK : KMS_NO_MEMORY;
 }
 
-enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
-			  const struct credentials_place *place, struct kms_report *report)
+enum kms_status service_open(struct service *service, enum aws_service which, const char *region,
+			     const struct credentials_place *place, struct kms_report *report)
 {
 	AUTO(profile_clear) struct profile profile = {0};
 
@@ -128,33 +129,33 @@ enum kms_status peer_open(struct peer *peer, enum aws_service service, const cha
 	if (region == NULL)
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"no AWS region for STS: set region in [aws], or AWS_REGION");
-	return peer_init(peer, service, region, place->settings, place->environment, &profile,
-			 report);
+	return service_init(service, which, region, place->settings, place->environment, &profile,
+			    report);
 }
 
-enum kms_status peer_init_address(struct peer *peer, const char *url, unsigned max_attempts,
-				  struct kms_report *report)
+enum kms_status service_init_address(struct service *service, const char *url,
+				     unsigned max_attempts, struct kms_report *report)
 {
-	begin(peer);
-	peer->max_attempts = max_attempts;
-	if (endpoint_take(url, &peer->endpoint))
+	begin(service);
+	service->max_attempts = max_attempts;
+	if (endpoint_take(url, &service->endpoint))
 		return KMS_OK;
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not http[s]://HOST[:PORT][/PATH]",
 			endpoint_told(url));
 }
 
-void peer_clear(struct peer *peer)
+void service_clear(struct service *service)
 {
-	endpoint_clear(&peer->endpoint);
-	buffer_clear(&peer->ca_bundle);
-	buffer_clear(&peer->proxy);
-	sigv4_cache_clear(&peer->signing_key);
-	pthread_mutex_destroy(&peer->signing_key.lock);
+	endpoint_clear(&service->endpoint);
+	buffer_clear(&service->ca_bundle);
+	buffer_clear(&service->proxy);
+	sigv4_cache_clear(&service->signing_key);
+	pthread_mutex_destroy(&service->signing_key.lock);
 }
 
 /* A request as it goes out. */
 struct parcel {
-	struct http_header headers[PEER_HEADERS + 4];
+	struct http_header headers[SERVICE_HEADERS + 4];
 	size_t count;
 	char time[SIGV4_TIME + 1];
 	struct buffer authorization, url;
@@ -172,36 +173,40 @@ static void put_header(struct parcel *parcel, const char *name, const char *valu
 	parcel->headers[parcel->count++] = (struct http_header){name, value};
 }
 
-static bool put_signature(struct peer *peer, const struct peer_request *request,
+static bool put_signature(struct service *service, const struct service_request *request,
 			  struct parcel *parcel)
 {
 	const struct credentials *signer = request->signer;
 	const struct sigv4_identity identity = {text_of(&signer->access_key_id),
 						buffer_bytes(&signer->secret_access_key),
 						signer->number};
-	const struct sigv4_scope scope = {parcel->time, peer->region,
-					  aws_service_name(peer->service)};
-	const struct sigv4_request to_sign = {
-		request->method, text_of(&peer->endpoint.path), "", parcel->headers, parcel->count,
-		request->body};
+	const struct sigv4_scope scope = {parcel->time, service->region,
+					  aws_service_name(service->which)};
+	const struct sigv4_request to_sign = {request->method,
+					      text_of(&service->endpoint.path),
+					      "",
+					      parcel->headers,
+					      parcel->count,
+					      request->body};
 
-	if (!sigv4_sign(&identity, &scope, &to_sign, &peer->signing_key, &parcel->authorization) ||
+	if (!sigv4_sign(&identity, &scope, &to_sign, &service->signing_key,
+			&parcel->authorization) ||
 	    buffer_text(&parcel->authorization) == NULL)
 		return false;
 	put_header(parcel, "Authorization", text_of(&parcel->authorization));
 	return true;
 }
 
-static bool sign(struct peer *peer, const struct clock *clock, const struct peer_request *request,
-		 struct parcel *parcel)
+static bool sign(struct service *service, const struct clock *clock,
+		 const struct service_request *request, struct parcel *parcel)
 {
-	clock_basic_utc(clock->realtime_ms(clock->state) + peer->skew_ms, parcel->time);
-	put_header(parcel, "Host", text_of(&peer->endpoint.host));
+	clock_basic_utc(clock->realtime_ms(clock->state) + service->skew_ms, parcel->time);
+	put_header(parcel, "Host", text_of(&service->endpoint.host));
 	put_header(parcel, "X-Amz-Date", parcel->time);
 	if (request->signer->session_token.len > 0)
 		put_header(parcel, "X-Amz-Security-Token",
 			   text_of(&request->signer->session_token));
-	return put_signature(peer, request, parcel);
+	return put_signature(service, request, parcel);
 }
 
 /* This header is not signed: a proxy may change it on the way. */
@@ -214,42 +219,43 @@ static void put_agent(struct parcel *parcel, const char *remark)
 }
 
 /* The endpoint's URL, without a slash at its end if a path follows. */
-static bool put_url(const struct peer *peer, const char *path, struct buffer *url)
+static bool put_url(const struct service *service, const char *path, struct buffer *url)
 {
-	buffer_append(url, buffer_bytes(&peer->endpoint.url));
+	buffer_append(url, buffer_bytes(&service->endpoint.url));
 	while (path != NULL && url->len > 0 && url->data[url->len - 1] == '/')
 		buffer_truncate(url, url->len - 1);
 	buffer_put_text(url, path == NULL ? "" : path);
 	return buffer_text(url) != NULL;
 }
 
-enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
-			  const struct clock *clock, const struct peer_request *request,
-			  struct http_answer *answer, enum http_result *ret_result)
+enum kms_status service_send(struct service *service, const struct aws_transport *transport,
+			     const struct clock *clock, const struct service_request *request,
+			     struct http_answer *answer, enum http_result *ret_result)
 {
 	AUTO(parcel_clear) struct parcel parcel = {0};
 
-	while (parcel.count < PEER_HEADERS && request->headers[parcel.count].name != NULL) {
+	while (parcel.count < SERVICE_HEADERS && request->headers[parcel.count].name != NULL) {
 		parcel.headers[parcel.count] = request->headers[parcel.count];
 		parcel.count++;
 	}
-	if (request->signer != NULL && !sign(peer, clock, request, &parcel))
+	if (request->signer != NULL && !sign(service, clock, request, &parcel))
 		return KMS_NO_MEMORY;
-	if (!put_url(peer, request->path, &parcel.url))
+	if (!put_url(service, request->path, &parcel.url))
 		return KMS_NO_MEMORY;
 	put_agent(&parcel, request->remark);
-	*ret_result = world->http->operations->send(
-		world->http,
+	*ret_result = transport->http->operations->send(
+		transport->http,
 		&(struct http_request){
 			.method = request->method,
 			.url = text_of(&parcel.url),
 			.headers = parcel.headers,
 			.header_count = parcel.count,
 			.body = request->body,
-			.ca_bundle = peer->ca_bundle.len == 0 ? NULL : text_of(&peer->ca_bundle),
+			.ca_bundle =
+				service->ca_bundle.len == 0 ? NULL : text_of(&service->ca_bundle),
 			.connect_timeout_ms = request->connect_timeout_ms,
 			.timeout_ms = request->timeout_ms,
-			.proxy = peer->proxy.len == 0 ? NULL : text_of(&peer->proxy),
+			.proxy = service->proxy.len == 0 ? NULL : text_of(&service->proxy),
 			.user_agent = parcel.agent,
 		},
 		answer);
@@ -276,21 +282,21 @@ static bool read_date(const struct http_answer *answer, int64_t *ret_ms)
 	return header_text(answer, "Date", text, sizeof(text)) && clock_read_http(text, ret_ms);
 }
 
-bool peer_adjust_clock(struct peer *peer, const struct clock *clock,
-		       const struct http_answer *answer)
+bool service_adjust_clock(struct service *service, const struct clock *clock,
+			  const struct http_answer *answer)
 {
-	int64_t date, difference, was = peer->skew_ms;
+	int64_t date, difference, was = service->skew_ms;
 
 	if (!read_date(answer, &date))
 		return false;
 	difference = date - clock->realtime_ms(clock->state);
 	if (llabs(difference - was) <= SKEW_MS)
 		return false;
-	peer->skew_ms = difference;
+	service->skew_ms = difference;
 	return true;
 }
 
-int64_t peer_clock_difference(const struct clock *clock, const struct http_answer *answer)
+int64_t service_clock_difference(const struct clock *clock, const struct http_answer *answer)
 {
 	int64_t date, difference;
 
@@ -300,7 +306,7 @@ int64_t peer_clock_difference(const struct clock *clock, const struct http_answe
 	return llabs(difference) > SKEW_MS ? difference : 0;
 }
 
-int64_t peer_retry_hint(const struct http_answer *answer)
+int64_t service_retry_hint(const struct http_answer *answer)
 {
 	char text[16];
 	uint64_t ms;
@@ -312,12 +318,12 @@ int64_t peer_retry_hint(const struct http_answer *answer)
 }
 
 /* One attempt within the time that is left. */
-static enum kms_status try_once(struct peer *peer, const struct credentials_place *place,
-				const struct peer_request *request, struct retry *retry,
+static enum kms_status try_once(struct service *service, const struct credentials_place *place,
+				const struct service_request *request, struct retry *retry,
 				struct kms_report *report, struct http_answer *answer,
 				struct status_rule *ret_rule)
 {
-	struct peer_request limited = *request;
+	struct service_request limited = *request;
 	enum http_result result;
 
 	limited.timeout_ms = (unsigned)retry_time_left(retry, request->timeout_ms);
@@ -332,22 +338,23 @@ static enum kms_status try_once(struct peer *peer, const struct credentials_plac
 	*report = (struct kms_report){0};
 	if (request->renew_body != NULL)
 		TRY(request->renew_body(request->state, report, &limited.body));
-	TRY(peer_send(peer, place->world, place->settings->clock, &limited, answer, &result));
+	TRY(service_send(service, place->transport, place->settings->clock, &limited, answer,
+			 &result));
 	*ret_rule = status_judge(result, answer, report);
 	return KMS_OK;
 }
 
-enum kms_status peer_ask(struct peer *peer, const struct credentials_place *place,
-			 const struct peer_request *request, struct kms_report *report,
-			 struct http_answer *ret_answer)
+enum kms_status service_ask(struct service *service, const struct credentials_place *place,
+			    const struct service_request *request, struct kms_report *report,
+			    struct http_answer *ret_answer)
 {
 	const struct clock *clock = place->settings->clock;
 	struct retry retry = {
-		.bucket = &peer->bucket,
+		.bucket = &service->bucket,
 		.clock = clock,
-		.sleep = place->world->sleep,
-		.sleep_state = place->world->sleep_state,
-		.max_attempts = peer->max_attempts,
+		.sleep = place->transport->sleep,
+		.sleep_state = place->transport->sleep_state,
+		.max_attempts = service->max_attempts,
 		.attempt = 1,
 		.deadline = place->deadline,
 	};
@@ -355,10 +362,10 @@ enum kms_status peer_ask(struct peer *peer, const struct credentials_place *plac
 	bool adjusted = false, again;
 
 	do {
-		TRY(try_once(peer, place, request, &retry, report, ret_answer, &rule));
+		TRY(try_once(service, place, request, &retry, report, ret_answer, &rule));
 		again = rule.retry == RETRY_CLOCK && !adjusted &&
-			peer_adjust_clock(peer, clock, ret_answer);
+			service_adjust_clock(service, clock, ret_answer);
 		adjusted = adjusted || again;
-	} while (again || retry_again(&retry, rule.retry, peer_retry_hint(ret_answer)));
+	} while (again || retry_again(&retry, rule.retry, service_retry_hint(ret_answer)));
 	return rule.status;
 }

@@ -11,8 +11,8 @@
 #include "aws/status.h"
 #include "net/retry.h"
 
-struct peer {
-	enum aws_service service;
+struct service {
+	enum aws_service which;
 	char region[AWS_REGION_MAX + 1];
 	struct endpoint endpoint;
 	struct buffer ca_bundle; /* text; empty: the system's */
@@ -27,28 +27,28 @@ struct peer {
  * asked: endpoint_find(), proxy_find(), ca_bundle, max_attempts and retry_mode (AWS SDKs and Tools
  * Reference Guide, "Retry behavior"; every mode is retry.h's here). KMS_MISCONFIGURED: one of them
  * is invalid. */
-enum kms_status peer_init(struct peer *peer, enum aws_service service, const char *region,
-			  const struct aws_settings *settings,
-			  const struct environment *environment, const struct profile *profile,
-			  struct kms_report *report);
+enum kms_status service_init(struct service *service, enum aws_service which, const char *region,
+			     const struct aws_settings *settings,
+			     const struct environment *environment, const struct profile *profile,
+			     struct kms_report *report);
 /* The same, for files that have been read already. A region that is too long is invalid. */
-enum kms_status peer_open(struct peer *peer, enum aws_service service, const char *region,
-			  const struct credentials_place *place, struct kms_report *report);
+enum kms_status service_open(struct service *service, enum aws_service which, const char *region,
+			     const struct credentials_place *place, struct kms_report *report);
 /* An address that is not an AWS service's, for unsigned requests: metadata and containers, which a
  * proxy can't reach for us, and should not see. KMS_MISCONFIGURED: not an address. */
-enum kms_status peer_init_address(struct peer *peer, const char *url, unsigned max_attempts,
-				  struct kms_report *report);
-void peer_clear(struct peer *peer);
+enum kms_status service_init_address(struct service *service, const char *url,
+				     unsigned max_attempts, struct kms_report *report);
+void service_clear(struct service *service);
 
-enum { PEER_HEADERS = 4 };
+enum { SERVICE_HEADERS = 4 };
 
-struct peer_request {
+struct service_request {
 	const char *method;
 	const char *path; /* and query, after the endpoint's own; NULL: nothing. Only unsigned. */
-	struct http_header headers[PEER_HEADERS]; /* up to the first without a name */
+	struct http_header headers[SERVICE_HEADERS]; /* up to the first without a name */
 	struct bytes body;
-	/* Makes the body before each attempt of peer_ask(), the first included, in place of `body`;
-	 * NULL: it stays. A failure ends the call. */
+	/* Makes the body before each attempt of service_ask(), the first included, in place of
+	 * `body`; NULL: it stays. A failure ends the call. */
 	enum kms_status (*renew_body)(void *state, struct kms_report *report,
 				      struct bytes *ret_body);
 	void *state;
@@ -58,25 +58,25 @@ struct peer_request {
 };
 
 /* One attempt. KMS_OK: *ret_result and the answer tell the outcome. */
-enum kms_status peer_send(struct peer *peer, const struct aws_world *world,
-			  const struct clock *clock, const struct peer_request *request,
-			  struct http_answer *answer, enum http_result *ret_result);
+enum kms_status service_send(struct service *service, const struct aws_transport *transport,
+			     const struct clock *clock, const struct service_request *request,
+			     struct http_answer *answer, enum http_result *ret_result);
 
 /* After a RETRY_CLOCK: true if the answer's date shows that our clock is over four minutes off what
  * was signed; the difference is kept, and the request should be signed again. */
-bool peer_adjust_clock(struct peer *peer, const struct clock *clock,
-		       const struct http_answer *answer);
+bool service_adjust_clock(struct service *service, const struct clock *clock,
+			  const struct http_answer *answer);
 /* The server's time minus ours by an answer's Date header; 0 if it has none, or less than four
  * minutes differ. */
-int64_t peer_clock_difference(const struct clock *clock, const struct http_answer *answer);
+int64_t service_clock_difference(const struct clock *clock, const struct http_answer *answer);
 /* x-amz-retry-after in milliseconds; -1: the server did not say. */
-int64_t peer_retry_hint(const struct http_answer *answer);
+int64_t service_retry_hint(const struct http_answer *answer);
 
 /*
  * Asks until there is a good answer (200), as retry.h says, for at most max_attempts and until the
  * place's deadline; each attempt for at most the request's time. On failure the report (not NULL)
  * says why; nothing is logged.
  */
-enum kms_status peer_ask(struct peer *peer, const struct credentials_place *place,
-			 const struct peer_request *request, struct kms_report *report,
-			 struct http_answer *ret_answer);
+enum kms_status service_ask(struct service *service, const struct credentials_place *place,
+			    const struct service_request *request, struct kms_report *report,
+			    struct http_answer *ret_answer);
