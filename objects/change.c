@@ -7,8 +7,8 @@
 #include "objects/attribute.h"
 #include "objects/edit.h"
 #include "objects/error.h"
-#include "objects/extra.h"
 #include "objects/objects_private.h"
+#include "objects/stored_fields.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
 #include "zones/domain/edit.h"
@@ -76,7 +76,7 @@ static bool names_of_change(const struct object *object, const struct object *mo
 {
 	AUTO(buffer_clear) struct buffer before = {0};
 
-	extra_write(object, &before);
+	stored_fields_write(object, &before);
 	if (before.failed || !object_names(model, extra, ret_names))
 		return false;
 	if (bytes_equal(buffer_bytes(&before), ret_names->extra))

@@ -28,7 +28,7 @@ enum object_kind {
 
 struct stamp;
 
-/* Stored in objects/extra.h: never renumbered. */
+/* Stored in objects/stored_fields.h: never renumbered. */
 enum object_flag {
 	OBJECT_TOKEN = 1 << 0,
 	OBJECT_PRIVATE = 1 << 1,

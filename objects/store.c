@@ -5,8 +5,8 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/error.h"
-#include "objects/extra.h"
 #include "objects/objects_private.h"
+#include "objects/stored_fields.h"
 #include "objects/template.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
@@ -17,7 +17,7 @@
 
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)
 {
-	extra_write(object, extra);
+	stored_fields_write(object, extra);
 	if (extra->failed)
 		return false;
 	*ret_names = (struct entry_names){.label = object->label,

@@ -3,8 +3,8 @@
 /* Entries of the store seen as objects: the fields that each kind always has, and the defaults of
  * those that its maker may choose. */
 #include "base/macros.h"
-#include "objects/extra.h"
 #include "objects/objects_private.h"
+#include "objects/stored_fields.h"
 #include "objects/zone_limits.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/zones.h"
@@ -80,7 +80,7 @@ void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot
 
 	model.flags = kinds[entry->kind].usually;
 	model.generated_by = kinds[entry->kind].generated_by;
-	extra_read(entry->extra, &model, scratch);
+	stored_fields_read(entry->extra, &model, scratch);
 	model.kind = kinds[entry->kind].kind;
 	model.flags &= ~kinds[entry->kind].never;
 	model.flags |= kinds[entry->kind].always;

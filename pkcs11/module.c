@@ -19,9 +19,9 @@
 #include "crypto/crypto.h"
 #include "mechanisms/mechanism.h"
 #include "objects/error.h"
-#include "objects/extra.h"
 #include "objects/refusal.h"
 #include "objects/report.h"
+#include "objects/stored_fields.h"
 #include "pkcs11/providers.h"
 #include "session/ready_keys.h"
 #include "session/session.h"
@@ -206,7 +206,8 @@ static CK_RV module_new(struct config *config, bool no_threads, struct module **
 	module->config = *config;
 	*config = (struct config){0};
 	if (module->config.default_root_key != NULL)
-		extra_write_root_key(module->config.default_root_key, &module->root_key_extra);
+		stored_fields_write_root_key(module->config.default_root_key,
+					     &module->root_key_extra);
 	TRY(make_zones(module));
 	TRY(objects_new(module->zones, &mechanisms_asked, &module->objects));
 	TRY(tokens_new(module->objects, &settings, &module->tokens));

@@ -3,7 +3,7 @@
 /* What the store keeps of an object besides its names: written, read, and read by an older or newer
  * release. */
 #include "base/macros.h"
-#include "objects/extra.h"
+#include "objects/stored_fields.h"
 #include "tests/support/unit.h"
 
 static const CK_MECHANISM_TYPE mechanisms[] = {CKM_AES_GCM, CKM_AES_KEY_WRAP_KWP};
@@ -28,8 +28,8 @@ static void what_is_written_is_read(void **state)
 	struct buffer extra = {0}, scratch = {0};
 
 	(void)state;
-	extra_write(&object, &extra);
-	assert_true(extra_read(buffer_bytes(&extra), &read, &scratch));
+	stored_fields_write(&object, &extra);
+	assert_true(stored_fields_read(buffer_bytes(&extra), &read, &scratch));
 	assert_int_equal(read.flags, object.flags);
 	assert_int_equal(read.generated_by, CKM_AES_KEY_GEN);
 	assert_bytes(read.start_date, object.start_date);
@@ -52,7 +52,7 @@ static void the_form_is_the_documented_one(void **state)
 	struct buffer extra = {0}, expected = {0};
 
 	(void)state;
-	extra_write(&object, &extra);
+	stored_fields_write(&object, &extra);
 	assert_bytes(buffer_bytes(&extra),
 		     from_hex(&expected, "0101020304ffffffffffffffff000000000008"
 					 "00000000000010870000000000016b"));
@@ -66,10 +66,10 @@ static void what_a_later_release_appends_is_ignored(void **state)
 	struct buffer extra = {0}, scratch = {0};
 
 	(void)state;
-	extra_write(&object, &extra);
+	stored_fields_write(&object, &extra);
 	extra.data[0] = 2;
 	buffer_put_text(&extra, "more");
-	assert_true(extra_read(buffer_bytes(&extra), &read, &scratch));
+	assert_true(stored_fields_read(buffer_bytes(&extra), &read, &scratch));
 	assert_int_equal(read.flags, object.flags);
 	buffer_clear(&extra);
 	buffer_clear(&scratch);
@@ -81,11 +81,11 @@ static void what_is_cut_short_changes_nothing(void **state)
 	struct buffer extra = {0}, scratch = {0};
 
 	(void)state;
-	extra_write(&object, &extra);
+	stored_fields_write(&object, &extra);
 	for (size_t len = 0; len < extra.len; len++) {
 		struct object read = {.flags = 7, .generated_by = 9};
 
-		assert_false(extra_read(bytes(extra.data, len), &read, &scratch));
+		assert_false(stored_fields_read(bytes(extra.data, len), &read, &scratch));
 		assert_int_equal(read.flags, 7);
 		assert_int_equal(read.generated_by, 9);
 		assert_int_equal(read.start_date.len, 0);

@@ -7,10 +7,10 @@
 #include "base/buffer.h"
 #include "objects/object.h"
 
-void extra_write(const struct object *object, struct buffer *out);
+void stored_fields_write(const struct object *object, struct buffer *out);
 /* For a root key that is made on demand, by the name that the configuration gives it. */
-void extra_write_root_key(const char *kms_key, struct buffer *out);
+void stored_fields_write_root_key(const char *kms_key, struct buffer *out);
 /* Sets the fields named above in `model`, borrowed from `extra` and, for the mechanisms in this
- * machine's form, from `scratch`. False, and nothing is set: `extra` is empty, or extra_write has
- * not written it. */
-bool extra_read(struct bytes extra, struct object *model, struct buffer *scratch);
+ * machine's form, from `scratch`. False, and nothing is set: `extra` is empty, or
+ * stored_fields_write has not written it. */
+bool stored_fields_read(struct bytes extra, struct object *model, struct buffer *scratch);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The encoding of entry.extra. */
-#include "objects/extra.h"
+#include "objects/stored_fields.h"
 
 #include "base/reader.h"
 
@@ -31,7 +31,7 @@ static struct bytes read_mechanisms(struct bytes stored, struct buffer *scratch)
 	return buffer_bytes(scratch);
 }
 
-void extra_write(const struct object *object, struct buffer *out)
+void stored_fields_write(const struct object *object, struct buffer *out)
 {
 	buffer_put_u8(out, FORMAT);
 	buffer_put_u32(out, object->flags);
@@ -44,16 +44,16 @@ void extra_write(const struct object *object, struct buffer *out)
 	buffer_put_sized(out, object->kms_key);
 }
 
-void extra_write_root_key(const char *kms_key, struct buffer *out)
+void stored_fields_write_root_key(const char *kms_key, struct buffer *out)
 {
 	const struct object root_key = {.flags = OBJECT_MODIFIABLE | OBJECT_DESTROYABLE,
 					.generated_by = CK_UNAVAILABLE_INFORMATION,
 					.kms_key = bytes_of(kms_key)};
 
-	extra_write(&root_key, out);
+	stored_fields_write(&root_key, out);
 }
 
-bool extra_read(struct bytes extra, struct object *model, struct buffer *scratch)
+bool stored_fields_read(struct bytes extra, struct object *model, struct buffer *scratch)
 {
 	struct reader reader = reader_of(extra);
 	struct object read = *model;
