@@ -95,12 +95,17 @@ static void fill_zone(struct entry *entry, uint32_t number)
 	entry->of_zone.primary = 2;
 	entry->of_zone.raw = 1;
 	entry->of_zone.minimum = 1;
-	entry->of_zone.versions = calloc(2, sizeof(*entry->of_zone.versions));
-	entry->of_zone.version_count = 2;
-	for (uint32_t i = 0; i < 2; i++) {
+	entry->of_zone.rotate_days = number + 90;
+	entry->of_zone.versions = calloc(3, sizeof(*entry->of_zone.versions));
+	entry->of_zone.version_count = 3;
+	/* The third is version 1 of another zone, imported. */
+	for (uint32_t i = 0; i < 3; i++) {
 		struct ezk_version *version = &entry->of_zone.versions[i];
 
-		*version = (struct ezk_version){.version = i + 1,
+		*version = (struct ezk_version){.version = i % 2 + 1,
+						.record_zone = i == 2 ? 7 : 0,
+						.retired = i == 2,
+						.delete_after_ms = i == 2 ? 1800000000000 : 0,
 						.created_ms = 1700000000000,
 						.greatest_usages = 0x7f,
 						.fingerprint = {(uint8_t)(i + 1), 7},
@@ -139,6 +144,7 @@ static void fill_kind(struct entry *entry, uint32_t number)
 		set(&entry->of_cluster.provider, "aws");
 		set(&entry->of_cluster.region, "us-west-2");
 		entry->of_cluster.root_key = test_uid(ENTRY_ROOT_KEY, 1);
+		entry->of_cluster.leaving = test_uid(ENTRY_ROOT_KEY, 2);
 		break;
 	case ENTRY_ZONE:
 		fill_zone(entry, number);
@@ -268,12 +274,16 @@ static void assert_same_zone(const struct entry *a, const struct entry *b)
 	assert_int_equal(a->of_zone.raw, b->of_zone.raw);
 	assert_int_equal(a->of_zone.minimum, b->of_zone.minimum);
 	assert_int_equal(a->of_zone.imported, b->of_zone.imported);
+	assert_int_equal(a->of_zone.rotate_days, b->of_zone.rotate_days);
 	assert_int_equal(a->of_zone.version_count, b->of_zone.version_count);
 	for (size_t i = 0; i < a->of_zone.version_count; i++) {
 		const struct ezk_version *x = &a->of_zone.versions[i];
 		const struct ezk_version *y = &b->of_zone.versions[i];
 
+		assert_int_equal(x->record_zone, y->record_zone);
 		assert_int_equal(x->version, y->version);
+		assert_int_equal(x->retired, y->retired);
+		assert_int_equal(x->delete_after_ms, y->delete_after_ms);
 		assert_int_equal(x->created_ms, y->created_ms);
 		assert_int_equal(x->greatest_usages, y->greatest_usages);
 		assert_bytes(x->limits, y->limits);
@@ -308,6 +318,7 @@ static void assert_same_kind(const struct entry *a, const struct entry *b)
 		assert_string_equal(a->of_cluster.provider, b->of_cluster.provider);
 		assert_string_equal(a->of_cluster.region, b->of_cluster.region);
 		assert_true(uid_equal(a->of_cluster.root_key, b->of_cluster.root_key));
+		assert_true(uid_equal(a->of_cluster.leaving, b->of_cluster.leaving));
 		break;
 	case ENTRY_ZONE:
 		assert_same_zone(a, b);

@@ -213,7 +213,8 @@ const struct ezk_version *entry_version(const struct entry *zone, uint32_t versi
 {
 	assert(zone->kind == ENTRY_ZONE);
 	for (size_t i = 0; i < zone->of_zone.version_count; i++)
-		if (zone->of_zone.versions[i].version == version)
+		if (zone->of_zone.versions[i].version == version &&
+		    zone->of_zone.versions[i].record_zone == 0)
 			return &zone->of_zone.versions[i];
 	return NULL;
 }

@@ -60,8 +60,12 @@ struct wrap {
 };
 
 struct ezk_version {
-	uint32_t version;   /* 1, 2, … */
-	int64_t created_ms; /* real time */
+	uint64_t record_zone;	 /* 0: the zone's own; else of that from which it was imported, to
+				    decrypt only */
+	uint32_t version;	 /* 1, 2, … */
+	bool retired;		 /* awaits deletion, and opens nothing */
+	int64_t delete_after_ms; /* if so: when it may go for good */
+	int64_t created_ms;	 /* real time */
 	uint32_t greatest_usages;
 	struct bytes limits; /* zones/model/limits.h */
 	uint8_t fingerprint[16];
@@ -102,7 +106,10 @@ struct entry {
 		struct {
 			char *provider;
 			char *region;
-			struct uid root_key;
+			struct uid root_key; /* of new zones */
+			/* The one before, under which some zones still are, until the last of them
+			 * has moved; zeros: none. */
+			struct uid leaving;
 		} of_cluster;
 		struct {
 			uint64_t zone; /* the zone id, 1 … 2^63-1 */
@@ -111,8 +118,10 @@ struct entry {
 			uint32_t raw;
 			uint32_t minimum;
 			bool imported;
+			uint32_t rotate_days; /* a new primary after so long; 0: only when asked */
 			size_t version_count;
-			struct ezk_version *versions; /* ascending */
+			/* Its own ascending, then those imported by record zone and version. */
+			struct ezk_version *versions;
 		} of_zone;
 		struct {
 			uint64_t zone;
@@ -139,7 +148,7 @@ static inline const char *entry_label(const struct entry *entry)
 {
 	return entry == NULL ? NULL : entry->label;
 }
-/* The version of a zone, NULL: none. */
+/* A zone's own version, NULL: none. */
 const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
 
 /* For the code that makes an entry (which is immutable once others can see it): replace owned bytes

@@ -73,7 +73,8 @@ static enum zone_status read_wraps(struct reading *reading, const struct entry *
 
 	sqlite3_reset(reading->wraps);
 	sqlite3_bind_int64(reading->wraps, 1, (int64_t)zone->of_zone.zone);
-	sqlite3_bind_int64(reading->wraps, 2, version->version);
+	sqlite3_bind_int64(reading->wraps, 2, (int64_t)version->record_zone);
+	sqlite3_bind_int64(reading->wraps, 3, version->version);
 	for (;;) {
 		struct columns columns = columns_of(reading, reading->wraps);
 		AUTO(wrap_clear) struct wrap wrap = {0};
@@ -94,7 +95,10 @@ static enum zone_status read_wraps(struct reading *reading, const struct entry *
 
 static void take_version(struct columns *columns, struct ezk_version *version)
 {
+	version->record_zone = (uint64_t)take_integer(columns, 0, INT64_MAX);
 	version->version = (uint32_t)take_integer(columns, 1, UINT32_MAX);
+	version->retired = take_state(columns) != ENTRY_ACTIVE;
+	version->delete_after_ms = take_integer(columns, 0, INT64_MAX);
 	version->created_ms = take_integer(columns, 0, INT64_MAX);
 	version->greatest_usages = (uint32_t)take_integer(columns, 0, UINT32_MAX);
 	take_blob(columns, LIMITS_MAX, &version->limits);
@@ -262,13 +266,14 @@ enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 	struct reading reading = {.connection = connection, .since = since, .news = news};
 
 	TRY(connection_prepare(connection,
-			       "SELECT version, created_ms, greatest_usages, limits, fingerprint, "
-			       "mac, all_wraps, project, cluster FROM ezk_versions WHERE zone = "
-			       "?1 ORDER BY version",
+			       "SELECT record_zone, version, state, delete_after_ms, created_ms, "
+			       "greatest_usages, limits, fingerprint, mac, all_wraps, project, "
+			       "cluster FROM ezk_versions WHERE zone = ?1 ORDER BY record_zone, "
+			       "version",
 			       &reading.versions));
 	TRY(connection_prepare(connection,
 			       "SELECT state, arn, blob FROM wraps WHERE zone = ?1 AND "
-			       "version = ?2 ORDER BY position",
+			       "record_zone = ?2 AND version = ?3 ORDER BY position",
 			       &reading.wraps));
 	for (int kind = 0; kind <= ENTRY_KIND_COUNT; kind++)
 		TRY(read_table(&reading, (enum entry_kind)kind));

@@ -47,11 +47,13 @@ const char *const store_schema[] = {
 	"	multi_region INTEGER NOT NULL,\n"
 	"	canary BLOB NOT NULL\n"
 	")",
+	/* leaving: the root key that some of its zones still have; zeros: none. */
 	"CREATE TABLE clusters (\n"
 	COMMON(OF_PROJECT)
 	"	provider TEXT NOT NULL,\n"
 	"	region TEXT NOT NULL,\n"
-	"	root_key TEXT NOT NULL REFERENCES root_keys(uid) DEFERRABLE INITIALLY DEFERRED\n"
+	"	root_key TEXT NOT NULL REFERENCES root_keys(uid) DEFERRABLE INITIALLY DEFERRED,\n"
+	"	leaving TEXT NOT NULL\n"
 	")",
 	"CREATE TABLE zones (\n"
 	COMMON(OF_PROJECT)
@@ -60,32 +62,40 @@ const char *const store_schema[] = {
 	"	primary_version INTEGER NOT NULL,\n"
 	"	raw_version INTEGER NOT NULL,\n"
 	"	minimum_version INTEGER NOT NULL,\n"
-	"	imported INTEGER NOT NULL\n"
+	"	imported INTEGER NOT NULL,\n"
+	"	rotate_days INTEGER NOT NULL\n"
 	")",
-	/* project and cluster: those that the record is bound to. */
+	/* project and cluster: those that the record is bound to; record_zone: 0, or the zone that
+	 * it is bound to. */
 	"CREATE TABLE ezk_versions (\n"
 	"	zone INTEGER NOT NULL REFERENCES zones(zone) ON DELETE CASCADE\n"
 	"		DEFERRABLE INITIALLY DEFERRED,\n"
+	"	record_zone INTEGER NOT NULL CHECK (record_zone >= 0),\n"
 	"	version INTEGER NOT NULL CHECK (version > 0),\n"
+	"	state TEXT NOT NULL CHECK (state IN ('active', 'pending deletion')),\n"
+	"	delete_after_ms INTEGER NOT NULL,\n"
 	"	created_ms INTEGER NOT NULL,\n"
 	"	greatest_usages INTEGER NOT NULL,\n"
 	"	limits BLOB NOT NULL CHECK (length(limits) <= 1024),\n"
-	"	fingerprint BLOB NOT NULL UNIQUE CHECK (length(fingerprint) = 16),\n"
+	"	fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 16),\n"
 	"	mac BLOB NOT NULL CHECK (length(mac) = 32),\n"
 	"	all_wraps INTEGER NOT NULL,\n"
 	"	project TEXT NOT NULL,\n"
 	"	cluster TEXT NOT NULL,\n"
-	"	PRIMARY KEY (zone, version)\n"
+	"	PRIMARY KEY (zone, record_zone, version),\n"
+	"	UNIQUE (zone, fingerprint)\n"
 	")",
 	"CREATE TABLE wraps (\n"
 	"	zone INTEGER NOT NULL,\n"
+	"	record_zone INTEGER NOT NULL,\n"
 	"	version INTEGER NOT NULL,\n"
 	"	position INTEGER NOT NULL,\n"
 	"	state TEXT NOT NULL CHECK (state IN ('active', 'unproven', 'replaced')),\n"
 	"	arn TEXT NOT NULL,\n"
 	"	blob BLOB NOT NULL,\n"
-	"	PRIMARY KEY (zone, version, position),\n"
-	"	FOREIGN KEY (zone, version) REFERENCES ezk_versions(zone, version) ON DELETE CASCADE\n"
+	"	PRIMARY KEY (zone, record_zone, version, position),\n"
+	"	FOREIGN KEY (zone, record_zone, version)\n"
+	"		REFERENCES ezk_versions(zone, record_zone, version) ON DELETE CASCADE\n"
 	"		DEFERRABLE INITIALLY DEFERRED\n"
 	")",
 	"CREATE TABLE token_keys (\n"
@@ -108,6 +118,9 @@ const char *const store_schema[] = {
 	"	number INTEGER NOT NULL,\n"
 	"	removed_ms INTEGER NOT NULL\n"
 	")",
+	/* One value serves one version of one zone, there and wherever that was imported. */
+	"CREATE UNIQUE INDEX ezk_versions_fingerprint ON ezk_versions (fingerprint)\n"
+	"	WHERE record_zone = 0",
 	/* The rules are checked in zones/; here once more what must never be twice. */
 	"CREATE UNIQUE INDEX projects_slot ON projects (slot) WHERE state = 'active'",
 	"CREATE UNIQUE INDEX root_keys_arn ON root_keys (project, arn)",

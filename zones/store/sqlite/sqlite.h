@@ -141,6 +141,8 @@ struct store_table {
 extern const struct store_table store_tables[ENTRY_KIND_COUNT];
 extern const char *const store_kind_words[]; /* by enum entry_kind */
 extern const char *const store_wrap_words[]; /* by enum wrap_state */
+enum entry_state take_state(struct columns *columns);
+void put_state(struct columns *columns, enum entry_state state);
 void take_common(struct columns *columns, struct entry *entry);
 void put_common(struct columns *columns, const struct entry *entry, uint64_t revision);
 

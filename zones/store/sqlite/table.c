@@ -14,13 +14,23 @@ const char *const store_kind_words[] = {"project",   "root key", "cluster", "zon
 					"token key", "archive",	 NULL};
 const char *const store_wrap_words[] = {"active", "unproven", "replaced", NULL};
 
+/* A state that we do not know allows nothing. */
+enum entry_state take_state(struct columns *columns)
+{
+	return states[take_word(columns, state_words, 1)];
+}
+
+void put_state(struct columns *columns, enum entry_state state)
+{
+	put_text(columns, state_words[state == ENTRY_ACTIVE ? 0 : 1]);
+}
+
 void take_common(struct columns *columns, struct entry *entry)
 {
 	entry->uid = take_uid(columns);
 	entry->project = take_uid(columns);
 	entry->revision = (uint64_t)take_integer(columns, 1, INT64_MAX);
-	/* A state that we do not know allows nothing. */
-	entry->state = states[take_word(columns, state_words, 1)];
+	entry->state = take_state(columns);
 	entry->created_ms = take_integer(columns, 0, INT64_MAX);
 	entry->delete_after_ms = take_integer(columns, 0, INT64_MAX);
 	take_text(columns, LABEL_MAX, &entry->label);
@@ -34,7 +44,7 @@ void put_common(struct columns *columns, const struct entry *entry, uint64_t rev
 	put_uid(columns, entry->uid);
 	put_uid(columns, entry->project);
 	put_integer(columns, (int64_t)revision);
-	put_text(columns, state_words[entry->state == ENTRY_ACTIVE ? 0 : 1]);
+	put_state(columns, entry->state);
 	put_integer(columns, entry->created_ms);
 	put_integer(columns, entry->delete_after_ms);
 	put_text(columns, entry->label);
@@ -76,6 +86,7 @@ static void take_cluster(struct columns *columns, struct entry *entry)
 	take_text(columns, KMS_PROVIDER_MAX, &entry->of_cluster.provider);
 	take_text(columns, KMS_REGION_MAX, &entry->of_cluster.region);
 	entry->of_cluster.root_key = take_uid(columns);
+	entry->of_cluster.leaving = take_uid(columns);
 }
 
 static void put_cluster(struct columns *columns, const struct entry *entry)
@@ -83,6 +94,7 @@ static void put_cluster(struct columns *columns, const struct entry *entry)
 	put_text(columns, entry->of_cluster.provider);
 	put_text(columns, entry->of_cluster.region);
 	put_uid(columns, entry->of_cluster.root_key);
+	put_uid(columns, entry->of_cluster.leaving);
 }
 
 static void take_zone(struct columns *columns, struct entry *entry)
@@ -93,6 +105,7 @@ static void take_zone(struct columns *columns, struct entry *entry)
 	entry->of_zone.raw = (uint32_t)take_integer(columns, 1, UINT32_MAX);
 	entry->of_zone.minimum = (uint32_t)take_integer(columns, 0, UINT32_MAX);
 	entry->of_zone.imported = take_integer(columns, 0, 1) != 0;
+	entry->of_zone.rotate_days = (uint32_t)take_integer(columns, 0, UINT32_MAX);
 }
 
 static void put_zone(struct columns *columns, const struct entry *entry)
@@ -103,6 +116,7 @@ static void put_zone(struct columns *columns, const struct entry *entry)
 	put_integer(columns, entry->of_zone.raw);
 	put_integer(columns, entry->of_zone.minimum);
 	put_integer(columns, entry->of_zone.imported);
+	put_integer(columns, entry->of_zone.rotate_days);
 }
 
 static void take_key(struct columns *columns, struct entry *entry)
@@ -140,8 +154,9 @@ const struct store_table store_tables[ENTRY_KIND_COUNT] = {
 	[ENTRY_PROJECT]  = { "projects", COMMON "slot", take_project, put_project },
 	[ENTRY_ROOT_KEY] = { "root_keys", COMMON "arn, provider, region, multi_region, canary",
 			     take_root_key, put_root_key },
-	[ENTRY_CLUSTER]  = { "clusters", COMMON "provider, region, root_key", take_cluster, put_cluster },
-	[ENTRY_ZONE]     = { "zones", COMMON "zone, cluster, primary_version, raw_version, minimum_version, imported",
+	[ENTRY_CLUSTER]  = { "clusters", COMMON "provider, region, root_key, leaving", take_cluster, put_cluster },
+	[ENTRY_ZONE]     = { "zones", COMMON "zone, cluster, primary_version, raw_version, minimum_version, imported, "
+			     "rotate_days",
 			     take_zone, put_zone },
 	[ENTRY_KEY]      = { "token_keys", COMMON "zone, wrapped, key_type, value_len", take_key, put_key },
 	[ENTRY_ARCHIVE]  = { "archives", COMMON "slot, archived", take_archive, put_archive },

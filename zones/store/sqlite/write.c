@@ -81,11 +81,12 @@ static enum zone_status write_wraps(struct connection *connection, uint64_t zone
 		struct columns parameters = {0};
 
 		TRY(connection_prepare(connection,
-				       "INSERT INTO wraps (zone, version, position, state, arn, "
-				       "blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+				       "INSERT INTO wraps (zone, record_zone, version, position, "
+				       "state, arn, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 				       &statement));
 		parameters.statement = statement;
 		put_integer(&parameters, (int64_t)zone);
+		put_integer(&parameters, (int64_t)version->record_zone);
 		put_integer(&parameters, version->version);
 		put_integer(&parameters, (int64_t)i);
 		put_text(&parameters, store_wrap_words[version->wraps[i].state]);
@@ -103,13 +104,17 @@ static enum zone_status write_version(struct connection *connection, uint64_t zo
 	struct columns parameters = {0};
 
 	TRY(connection_prepare(connection,
-			       "INSERT INTO ezk_versions (zone, version, created_ms, "
-			       "greatest_usages, limits, fingerprint, mac, all_wraps, project, "
-			       "cluster) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+			       "INSERT INTO ezk_versions (zone, record_zone, version, state, "
+			       "delete_after_ms, created_ms, greatest_usages, limits, "
+			       "fingerprint, mac, all_wraps, project, cluster) VALUES (?1, ?2, "
+			       "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 			       &statement));
 	parameters.statement = statement;
 	put_integer(&parameters, (int64_t)zone);
+	put_integer(&parameters, (int64_t)version->record_zone);
 	put_integer(&parameters, version->version);
+	put_state(&parameters, version->retired ? ENTRY_PENDING_DELETION : ENTRY_ACTIVE);
+	put_integer(&parameters, version->delete_after_ms);
 	put_integer(&parameters, version->created_ms);
 	put_integer(&parameters, version->greatest_usages);
 	put_blob(&parameters, version->limits);

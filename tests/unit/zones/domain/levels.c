@@ -141,7 +141,7 @@ static void unknown_words_are_damage_but_in_a_store_of_a_later_level(void **stat
 	raw_sql(f->path, RAISE(1, 2, 2));
 	assert_int_equal(store_all(f->store, &later), ZONE_OK);
 	assert_int_equal(later.count, 4);
-	assert_int_equal(later.unknown, 6); /* four are wraps */
+	assert_int_equal(later.unknown, 8); /* six are wraps */
 	zone = news_find(&later, ENTRY_ZONE, 1);
 	assert_non_null(zone);
 	assert_int_equal(zone->state,

@@ -252,7 +252,7 @@ static bool zone_is(const struct store_news *news, uint32_t primary, char first)
 	const struct entry *zone = news_find(news, ENTRY_ZONE, 1);
 
 	return zone != NULL && zone->of_zone.primary == primary && zone->label[0] == first &&
-	       zone->of_zone.version_count == 2 && zone->of_zone.versions[1].wrap_count == 2;
+	       zone->of_zone.version_count == 3 && zone->of_zone.versions[1].wrap_count == 2;
 }
 
 static bool zone_is_old(const struct store_news *news)
