@@ -137,9 +137,9 @@ enum envelope_status envelope_record_open(struct envelope_token *token, struct b
  */
 
 static enum envelope_status derive(struct envelope_token *token, CK_OBJECT_HANDLE dek,
-				   const char *label, const uint8_t salt[static ENVELOPE_SALT],
-				   CK_ATTRIBUTE *template, CK_ULONG count,
-				   CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+				   const char *label, struct bytes salt, CK_ATTRIBUTE *template,
+				   CK_ULONG count, CK_OBJECT_HANDLE *ret_key,
+				   struct envelope_error *error)
 {
 	uint8_t info[64];
 	size_t label_len = strlen(label);
@@ -149,22 +149,23 @@ static enum envelope_status derive(struct envelope_token *token, CK_OBJECT_HANDL
 		.prfHashMechanism = CKM_SHA256,
 		.ulSaltType = CKF_HKDF_SALT_NULL,
 		.pInfo = info,
-		.ulInfoLen = label_len + ENVELOPE_SALT,
+		.ulInfoLen = label_len + salt.len,
 	};
 	CK_MECHANISM hkdf = {CKM_HKDF_DERIVE, &parameters, sizeof(parameters)};
 
 	memcpy(info, label, label_len);
-	memcpy(info + label_len, salt, ENVELOPE_SALT);
+	if (salt.len > 0)
+		memcpy(info + label_len, salt.data, salt.len);
 	return envelope_answer(token, error, "C_DeriveKey",
 			       token->functions->C_DeriveKey(token->session, &hkdf, dek, template,
 							     count, ret_key));
 }
 
-/* The commitment is public, so it is derived as a key whose value can be read. */
-static enum envelope_status derive_commitment(struct envelope_token *token, CK_OBJECT_HANDLE dek,
-					      const uint8_t salt[static ENVELOPE_SALT],
-					      uint8_t ret_commitment[static ENVELOPE_COMMITMENT],
-					      struct envelope_error *error)
+/* What is public is derived as a key whose value can be read. */
+enum envelope_status envelope_derive_public(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					    const char *label, struct bytes salt,
+					    uint8_t ret_value[static 32],
+					    struct envelope_error *error)
 {
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
@@ -174,19 +175,29 @@ static enum envelope_status derive_commitment(struct envelope_token *token, CK_O
 		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
 		{CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)},
 	};
-	CK_ATTRIBUTE value = {CKA_VALUE, ret_commitment, ENVELOPE_COMMITMENT};
+	CK_ATTRIBUTE value = {CKA_VALUE, ret_value, 32};
 	CK_OBJECT_HANDLE key;
 	CK_RV rv;
 
-	TRY(derive(token, dek, "cmek/1/commit", salt, template, COUNT_OF(template), &key, error));
+	TRY(derive(token, dek, label, salt, template, COUNT_OF(template), &key, error));
 	rv = token->functions->C_GetAttributeValue(token->session, key, &value, 1);
 	token->functions->C_DestroyObject(token->session, key);
 	return envelope_answer(token, error, "C_GetAttributeValue", rv);
 }
 
-enum envelope_status envelope_keys_payload(struct envelope_token *token, struct envelope_keys *keys,
-					   const uint8_t salt[static ENVELOPE_SALT],
-					   struct envelope_error *error)
+static enum envelope_status derive_commitment(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					      const uint8_t salt[static ENVELOPE_SALT],
+					      uint8_t ret_commitment[static ENVELOPE_COMMITMENT],
+					      struct envelope_error *error)
+{
+	return envelope_derive_public(token, dek, "cmek/1/commit", bytes(salt, ENVELOPE_SALT),
+				      ret_commitment, error);
+}
+
+enum envelope_status envelope_derive_payload(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					     const char *label, struct bytes salt,
+					     CK_OBJECT_HANDLE *ret_key,
+					     struct envelope_error *error)
 {
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
@@ -199,14 +210,30 @@ enum envelope_status envelope_keys_payload(struct envelope_token *token, struct 
 		{CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)},
 	};
 
-	return derive(token, keys->dek, "cmek/1/payload", salt, template, COUNT_OF(template),
-		      &keys->payload, error);
+	return derive(token, dek, label, salt, template, COUNT_OF(template), ret_key, error);
 }
 
-enum envelope_status envelope_keys_make(struct envelope_token *token,
-					const uint8_t salt[static ENVELOPE_SALT],
-					struct envelope_keys *ret_keys,
-					struct envelope_error *error)
+enum envelope_status envelope_keys_payload(struct envelope_token *token, struct envelope_keys *keys,
+					   const uint8_t salt[static ENVELOPE_SALT],
+					   struct envelope_error *error)
+{
+	return envelope_derive_payload(token, keys->dek, "cmek/1/payload",
+				       bytes(salt, ENVELOPE_SALT), &keys->payload, error);
+}
+
+enum envelope_status message_payload_key(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					 uint32_t number, CK_OBJECT_HANDLE *ret_key,
+					 struct envelope_error *error)
+{
+	uint8_t salt[4];
+
+	put_big_endian(salt, sizeof(salt), number);
+	return envelope_derive_payload(token, dek, "cmek/1/message", bytes(salt, sizeof(salt)),
+				       ret_key, error);
+}
+
+enum envelope_status envelope_dek_make(struct envelope_token *token, CK_OBJECT_HANDLE *ret_dek,
+				       struct envelope_error *error)
 {
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
@@ -218,12 +245,21 @@ enum envelope_status envelope_keys_make(struct envelope_token *token,
 		{CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)},
 	};
 	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+
+	return envelope_answer(token, error, "C_GenerateKey",
+			       token->functions->C_GenerateKey(token->session, &generate, template,
+							       COUNT_OF(template), ret_dek));
+}
+
+enum envelope_status envelope_keys_make(struct envelope_token *token,
+					const uint8_t salt[static ENVELOPE_SALT],
+					struct envelope_keys *ret_keys,
+					struct envelope_error *error)
+{
 	struct envelope_keys keys = {0};
 	enum envelope_status status;
 
-	TRY(envelope_answer(token, error, "C_GenerateKey",
-			    token->functions->C_GenerateKey(token->session, &generate, template,
-							    COUNT_OF(template), &keys.dek)));
+	TRY(envelope_dek_make(token, &keys.dek, error));
 	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
 	if (status != ENVELOPE_OK)
 		envelope_keys_clear(token, &keys);
@@ -268,17 +304,17 @@ static enum envelope_status wrap(struct envelope_token *token, CK_OBJECT_HANDLE 
 
 /* A rotation between wrapping and reading the record would embed the wrong record: both are then
  * repeated. */
-enum envelope_status envelope_keys_wrap(struct envelope_token *token,
-					const struct envelope_keys *keys, CK_OBJECT_HANDLE ezk,
-					struct bytes aad, struct buffer *ret_wrapped,
-					struct buffer *ret_record, struct envelope_error *error)
+enum envelope_status envelope_dek_wrap(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+				       CK_OBJECT_HANDLE ezk, struct bytes aad,
+				       struct buffer *ret_wrapped, struct buffer *ret_record,
+				       struct envelope_error *error)
 {
 	for (int attempt = 0; attempt < 3; attempt++) {
 		struct envelope_record record;
 		uint64_t zone;
 		uint32_t version;
 
-		TRY(wrap(token, keys->dek, ezk, aad, ret_wrapped, error));
+		TRY(wrap(token, dek, ezk, aad, ret_wrapped, error));
 		if (ret_record == NULL)
 			return ENVELOPE_OK;
 		TRY(read_record(token, ezk, ret_record, error));
@@ -292,11 +328,17 @@ enum envelope_status envelope_keys_wrap(struct envelope_token *token,
 	return envelope_failed(token, error, "C_WrapKey", CKR_FUNCTION_FAILED);
 }
 
-enum envelope_status envelope_keys_open(struct envelope_token *token, struct bytes wrapped,
-					CK_OBJECT_HANDLE ezk, struct bytes aad,
-					const uint8_t salt[static ENVELOPE_SALT],
-					struct envelope_keys *ret_keys,
-					struct envelope_error *error)
+enum envelope_status envelope_keys_wrap(struct envelope_token *token,
+					const struct envelope_keys *keys, CK_OBJECT_HANDLE ezk,
+					struct bytes aad, struct buffer *ret_wrapped,
+					struct buffer *ret_record, struct envelope_error *error)
+{
+	return envelope_dek_wrap(token, keys->dek, ezk, aad, ret_wrapped, ret_record, error);
+}
+
+enum envelope_status envelope_dek_unwrap(struct envelope_token *token, struct bytes wrapped,
+					 CK_OBJECT_HANDLE ezk, struct bytes aad,
+					 CK_OBJECT_HANDLE *ret_dek, struct envelope_error *error)
 {
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
@@ -307,18 +349,28 @@ enum envelope_status envelope_keys_open(struct envelope_token *token, struct byt
 		{CKA_DERIVE, &yes, sizeof(yes)},
 	};
 	CK_MECHANISM dek_wrap = {CKM_CMEK_DEK_WRAP, (void *)aad.data, aad.len};
-	struct envelope_keys keys = {0};
-	enum envelope_status status;
 	CK_RV rv = token->functions->C_UnwrapKey(token->session, &dek_wrap, ezk,
 						 (CK_BYTE *)wrapped.data, wrapped.len, template,
-						 COUNT_OF(template), &keys.dek);
+						 COUNT_OF(template), ret_dek);
 
 	if (is_of_data(rv)) {
 		snprintf(error->text, sizeof(error->text),
 			 "header: the wrapped data key does not open");
 		return ENVELOPE_DAMAGED;
 	}
-	TRY(envelope_answer(token, error, "C_UnwrapKey", rv));
+	return envelope_answer(token, error, "C_UnwrapKey", rv);
+}
+
+enum envelope_status envelope_keys_open(struct envelope_token *token, struct bytes wrapped,
+					CK_OBJECT_HANDLE ezk, struct bytes aad,
+					const uint8_t salt[static ENVELOPE_SALT],
+					struct envelope_keys *ret_keys,
+					struct envelope_error *error)
+{
+	struct envelope_keys keys = {0};
+	enum envelope_status status;
+
+	TRY(envelope_dek_unwrap(token, wrapped, ezk, aad, &keys.dek, error));
 	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
 	if (status == ENVELOPE_OK)
 		status = envelope_keys_payload(token, &keys, salt, error);

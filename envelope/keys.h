@@ -58,14 +58,45 @@ enum envelope_status envelope_root_key_find(struct envelope_token *token,
 enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes record,
 					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
 
+/* --- A DEK by itself (files use the functions below, messages these) */
+
+enum envelope_status envelope_dek_make(struct envelope_token *token, CK_OBJECT_HANDLE *ret_dek,
+				       struct envelope_error *error);
+/* The DEK wrapped by the EZK's primary version, and (unless `ret_record` is NULL) the record of
+ * that very version. */
+enum envelope_status envelope_dek_wrap(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+				       CK_OBJECT_HANDLE ezk, struct bytes aad,
+				       struct buffer *ret_wrapped, struct buffer *ret_record,
+				       struct envelope_error *error);
+/* ENVELOPE_DAMAGED if it does not open. */
+enum envelope_status envelope_dek_unwrap(struct envelope_token *token, struct bytes wrapped,
+					 CK_OBJECT_HANDLE ezk, struct bytes aad,
+					 CK_OBJECT_HANDLE *ret_dek, struct envelope_error *error);
+/* HKDF-Expand of the DEK by `label | salt`, 56 bytes at most: 32 bytes that anybody may see; a key
+ * for a payload, which never leaves the module. */
+enum envelope_status envelope_derive_public(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					    const char *label, struct bytes salt,
+					    uint8_t ret_value[static 32],
+					    struct envelope_error *error);
+enum envelope_status envelope_derive_payload(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					     const char *label, struct bytes salt,
+					     CK_OBJECT_HANDLE *ret_key,
+					     struct envelope_error *error);
+
+/* The key of one message: numbers never repeat under a DEK that seals. The caller destroys it. */
+enum envelope_status message_payload_key(struct envelope_token *token, CK_OBJECT_HANDLE dek,
+					 uint32_t number, CK_OBJECT_HANDLE *ret_key,
+					 struct envelope_error *error);
+
+/* --- The keys of a file's envelope */
+
 /* A new DEK with its commitment (the payload key comes once the DEK has been wrapped and so belongs
  * to its zone). */
 enum envelope_status envelope_keys_make(struct envelope_token *token,
 					const uint8_t salt[static ENVELOPE_SALT],
 					struct envelope_keys *ret_keys,
 					struct envelope_error *error);
-/* The DEK wrapped by the EZK's primary version, and (unless `ret_record` is NULL) the record of
- * that very version. */
+/* As envelope_dek_wrap. */
 enum envelope_status envelope_keys_wrap(struct envelope_token *token,
 					const struct envelope_keys *keys, CK_OBJECT_HANDLE ezk,
 					struct bytes aad, struct buffer *ret_wrapped,

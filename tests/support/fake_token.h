@@ -6,7 +6,7 @@
 
 #include "envelope/envelope.h"
 
-enum { FAKE_KEYS = 64 };
+enum { FAKE_KEYS = 128 };
 
 /* Zones of the store have handles 100 + index, root keys 200 + index; what a session makes has 1 …
  */
@@ -20,7 +20,7 @@ struct fake_token {
 	uint32_t version;	/* the primary one */
 	bool kept;		/* the zones' records stay in the store */
 	CK_GCM_PARAMS last_gcm; /* with nonce and AAD copied below */
-	uint8_t last_nonce[16], last_aad[256];
+	uint8_t last_nonce[16], last_aad[1024];
 };
 extern struct fake_token fake;
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes tests/vectors/format.inc: vectors of docs/format.md, sections 2 to 4, from an implementation of that page which
-shares nothing with the C code. `--check` compares the file with what would be made, and prints TAP."""
+"""Makes tests/vectors/format.inc and messages.inc: vectors of docs/format.md, sections 2 to 4 and 5.5, from an implementation of
+that page which shares nothing with the C code. `--check` compares the files with what would be made, and prints TAP."""
 
 import hashlib
 import hmac
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 FILE = Path(__file__).with_name("format.inc")
+MESSAGES = Path(__file__).with_name("messages.inc")
 HEAD = "/* Made by tests/vectors/make_format_vectors.py from docs/format.md; don't edit. All bytes in hex. */\n"
 PURPOSES = ["data", "mac", "record", "dek-wrap", "token-key", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "wrap-ccm",
             "fingerprint"]
@@ -67,6 +68,21 @@ def token_key(ezk, zone, version, salt, nonce, limits, value):
     return header + AESGCM(key).encrypt(nonce, value, header + limits)
 
 
+def expand(key, info):
+    return hmac.new(key, info + b"\1", "sha256").digest()
+
+
+def message(ezk, zone, version, dek, salt, nonce, number, collection, bound_to, embedded, payload):
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    dek_id = expand(dek, b"cmek/1/dek-id")[:8]
+    wrapped = wrapped_dek(ezk, zone, version, salt, nonce, b"cmek/1/message" + dek_id, dek)
+    header = b"CMEK\1\2\0" + bytes([bool(bound_to) | bool(embedded) << 2]) + struct.pack(">QI", zone, version) + dek_id
+    header += wrapped[20:] + struct.pack(">IIQ", number, len(payload), collection) + (sized(embedded) if embedded else b"")
+    key = expand(dek, b"cmek/1/message" + struct.pack(">I", number))
+    return header + AESGCM(key).encrypt(bytes(11) + b"\1", payload, header + bound_to)
+
+
 def row(macro, *values):
     def text(value):
         if isinstance(value, bytes):
@@ -119,6 +135,22 @@ def token_keys():
         yield row("VECTOR_TOKEN_KEY", ezk, zone, version, uid, project, key_type, usages, attributes, value, blob)
 
 
+def messages():
+    cases = [(0, 0, b"", False, 1000), (1, 7, b"", False, 0), (2**32 - 1, 2**63 - 1, b"orders/3", False, 1500), (77, 0, b"", True, 16),
+             (0x01020304, 449302, b"x" * 300, True, 33)]
+    for at, (number, collection, bound_to, embed, length) in enumerate(cases):
+        zone, version = ZONES[at % len(ZONES)]
+        ezk, dek, payload = filler(f"ezk {zone}", 32), filler(f"message dek {at}", 32), filler(f"payload {at}", length)
+        embedded = b""
+        if embed:
+            wraps = [("arn:local:kms:local::key/1", filler("blob", 184))]
+            embedded = record(ezk, filler("project", 16), filler("cluster", 16), zone, version, 1, 0x33, wraps, limits_of([], 86400, 0))
+        made = message(ezk, zone, version, dek, filler(f"salt {at}", 16), filler(f"nonce {at}", 12), number, collection, bound_to,
+                       embedded, payload)
+        digest = hashlib.sha256(payload).digest()
+        yield row("VECTOR_MESSAGE", ezk, zone, version, dek, number, collection, bound_to, embedded, length, digest, made)
+
+
 def everything():
     return HEAD + "".join([*keys(), *records(), *deks(), *token_keys()])
 
@@ -131,10 +163,11 @@ def main():
         except ImportError:
             print("ok 1 - format vectors are what the page says # SKIP python3-cryptography is not here")
             return
-        good = FILE.read_text() == everything()
+        good = FILE.read_text() == everything() and MESSAGES.read_text() == HEAD + "".join(messages())
         print("ok" if good else "not ok", "1 - format vectors are what the page says")
         sys.exit(not good)
     FILE.write_text(everything())
+    MESSAGES.write_text(HEAD + "".join(messages()))
 
 
 main()
