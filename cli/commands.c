@@ -53,6 +53,9 @@ static const struct option_row encrypt_options[] = {
 	PROJECT,
 	{ "database", "C/D", "the database whose zone the file belongs to", true },
 	{ "name", "OBJECT", "bind this object path in: decrypting then needs the same", false },
+	{ "message", NULL, "make the envelope of a message for a queue: 128 bytes more than IN, of 64 MiB at most", false },
+	{ "collection", "N", "with --message: a number that it carries in clear, authenticated", false },
+	{ "embed", NULL, "with --message: put the key's record in, for queues that must outlive the store", false },
 	FORCE,
 	END,
 };
@@ -153,6 +156,8 @@ const struct command commands[] = {
 	  "made with --no-embed it holds no such record, and opens only with the store as well. `-` is\n"
 	  "standard input or output. OUT appears only whole; one that is there is replaced with --force\n"
 	  "alone, and IN itself never. Prints nothing; with --json, what was done (OUT is a file then).\n\n"
+	  "With --message it is a small envelope without that record (docs/messages.md), which decrypt and\n"
+	  "inspect recognise.\n\n"
 	  "  cmek encrypt --project payments --database prod/orders dump.sql dump.sql.cmek\n"
 	  "  pg_dump orders | cmek encrypt --project payments --database prod/orders - orders.cmek\n",
 	  encrypt_options, encrypt_file },
@@ -166,7 +171,7 @@ const struct command commands[] = {
 	  decrypt_options, decrypt_file },
 	{ "inspect", NULL, "FILE", "what an envelope is; needs no key",
 	  "Zone, EZK version, root key, sizes and whether a name is bound, as the envelope states them:\n"
-	  "nothing of it is verified.\n",
+	  "nothing of it is verified. Of a message also its collection, data key and number.\n",
 	  none, inspect_file },
 	{ "tree", NULL, "", "the hierarchy, drawn",
 	  "Projects, root keys with their states, clusters and databases. The KMS is asked for the states,\n"

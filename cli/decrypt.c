@@ -6,7 +6,9 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/envelopes.h"
+#include "envelope/opener.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,10 @@ struct opening {
 	const struct arguments *arguments;
 	const CK_FUNCTION_LIST *functions;
 	struct stream *stream;
-	const struct envelope_header *header;
+	const struct envelope_header
+		*header;	       /* of a message: its zone, and whether it has a record */
+	const struct message *message; /* NULL: it is a file's */
+	struct message_opener opener;
 	CK_SLOT_ID *slots; /* owned: all projects here */
 	CK_ULONG slot_count;
 	struct token token; /* the token that opens it */
@@ -27,6 +32,7 @@ struct opening {
 
 static void opening_clear(struct opening *opening)
 {
+	message_opener_clear(&opening->opener);
 	if (opening->token.session != CK_INVALID_HANDLE)
 		envelope_keys_clear(&opening->by, &opening->keys);
 	token_close(&opening->token);
@@ -45,6 +51,7 @@ static bool is_wanted(const struct opening *opening, CK_SLOT_ID slot)
 
 static int use_slot(struct opening *opening, CK_SLOT_ID slot)
 {
+	message_opener_clear(&opening->opener);
 	token_close(&opening->token);
 	TRY(token_open_slot(opening->functions, slot, &opening->token));
 	opening->by = (struct envelope_token){.functions = opening->functions,
@@ -154,6 +161,10 @@ static enum envelope_status unlock(struct opening *opening, struct envelope_erro
 	struct envelope_expectation expected = {
 		.name = bytes_of(arguments_value(opening->arguments, "name"))};
 
+	if (opening->message != NULL) {
+		message_opener_init(&opening->opener, &opening->by, 0);
+		return message_unlock(&opening->opener, opening->message, error);
+	}
 	TRY(envelope_check(&opening->by, opening->header, &expected, error));
 	return envelope_unlock(&opening->by, opening->header, &opening->keys, error);
 }
@@ -173,6 +184,17 @@ static char *project_of(const struct opening *opening)
 				buffer_bytes(&serial)))
 			return strdup(label);
 	return NULL;
+}
+
+/* The same of a message, which does not say in which project that is. */
+static int report_unknown(const struct opening *opening)
+{
+	struct envelope_error error = {0};
+
+	TRY(check_whole(opening, "key"));
+	snprintf(error.text, sizeof(error.text), "zone %" PRIu64 ", key version %" PRIu32,
+		 opening->message->zone, opening->message->version);
+	return envelope_report(opening->stream, ENVELOPE_ZONE_UNKNOWN, &error);
 }
 
 /* No project here has the zone, and only its own store has its key. `which`: zone and version. */
@@ -216,6 +238,8 @@ static int unlock_by_record(struct opening *opening)
 	if ((status == ENVELOPE_ROOT_KEY_UNKNOWN || status == ENVELOPE_ZONE_UNKNOWN) &&
 	    is_elsewhere(opening))
 		return CMEK_EXIT_NOT_FOUND;
+	if (status == ENVELOPE_ZONE_UNKNOWN && opening->message != NULL)
+		return report_unknown(opening);
 	if (status == ENVELOPE_ZONE_UNKNOWN)
 		return report_kept(opening, error.text);
 	return envelope_report(opening->stream, status, &error);
@@ -231,6 +255,8 @@ static int report_no_project(const struct opening *opening, const char *project)
 	uint64_t zone;
 	uint32_t version = 0;
 
+	if (opening->header->kept && opening->message != NULL)
+		return report_unknown(opening);
 	if (!opening->header->kept || owner != NULL)
 		return fail(CMEK_EXIT_NOT_FOUND,
 			    "%s%s; make one: cmek project create NAME, then cmek key add",
@@ -273,6 +299,39 @@ static int print_done(const struct opening *opening)
 			      opening->stream->written);
 }
 
+static int write_message(struct opening *opening)
+{
+	const char *name = arguments_value(opening->arguments, "name");
+	AUTO(buffer_clear) struct buffer payload = {0};
+	struct stream *stream = opening->stream;
+	struct envelope_error error = {0};
+	enum envelope_status status =
+		message_open(&opening->opener, opening->message, bytes_of(name), &payload, &error);
+
+	if (status != ENVELOPE_OK)
+		return envelope_report(stream, status, &error);
+	TRY(stream_open_output(stream));
+	if (payload.len > 0 && !stream->io.write(stream->io.state, buffer_bytes(&payload)))
+		return fail_system(errno, stream->output.name, "");
+	TRY(stream_finish(stream));
+	return opening->arguments->json ? print_done(opening) : CMEK_EXIT_OK;
+}
+
+static int decrypt_message(struct opening *opening, struct buffer *storage)
+{
+	struct envelope_header header = {0};
+	struct message message;
+
+	TRY(message_read(opening->stream, storage, &message));
+	header.zone = message.zone;
+	header.kept = message.record.len == 0;
+	opening->header = &header;
+	opening->message = &message;
+	TRY(module_load(&opening->functions));
+	TRY(find_key(opening));
+	return write_message(opening);
+}
+
 int decrypt_file(const struct arguments *arguments)
 {
 	AUTO(stream_clear) struct stream stream = STREAM_NONE;
@@ -284,6 +343,8 @@ int decrypt_file(const struct arguments *arguments)
 
 	TRY(envelope_open_files(&stream, arguments));
 	status = envelope_read_header(&stream.io, &storage, &header, &error);
+	if (status == ENVELOPE_MESSAGE)
+		return decrypt_message(&opening, &storage);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
 	opening.header = &header;

@@ -113,11 +113,15 @@ int encrypt_file(const struct arguments *arguments)
 	struct envelope_token by = {0};
 	enum envelope_status status;
 	CK_OBJECT_HANDLE zone;
+	uint64_t collection;
 
+	TRY(message_options(arguments, &collection));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
 	TRY(token_find_one(&token, &kind_database, database, &zone));
 	TRY(envelope_open_files(&stream, arguments));
 	TRY(stream_open_output(&stream));
+	if (arguments_value(arguments, "message") != NULL)
+		return message_encrypt(&stream, arguments, &token, zone);
 	io = stream.io;
 	io.read = read_plain;
 	by.functions = token.functions;

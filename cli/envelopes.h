@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/stream.h"
 #include "cli/token.h"
+#include "envelope/message.h"
 
 /* One line for a failure of envelope/, with the remedy; the exit code. */
 int envelope_report(struct stream *stream, enum envelope_status status,
@@ -17,3 +18,15 @@ int envelope_open_files(struct stream *stream, const struct arguments *arguments
 /* What --json prints when a file has been encrypted or decrypted; database "": unknown here. */
 int envelope_print(const struct stream *stream, const char *project, const char *database,
 		   uint64_t zone, int64_t plain_bytes);
+
+/* --- Messages (cli/message.c), which are held whole. */
+
+/* Whether the options of messages go together, and what --collection says. Reports; an exit code.
+ */
+int message_options(const struct arguments *arguments, uint64_t *ret_collection);
+/* Seals IN, which the stream has open, as a message, and writes it. Reports; an exit code. */
+int message_encrypt(struct stream *stream, const struct arguments *arguments,
+		    const struct token *token, CK_OBJECT_HANDLE zone);
+/* The rest of the stream into `storage`, which has the message's beginning and from which the
+ * message then borrows. Reports; an exit code. */
+int message_read(struct stream *stream, struct buffer *storage, struct message *ret_message);

@@ -60,6 +60,52 @@ static void print_slot(struct printer *printer, const struct envelope_header *he
 	print_take(printer, "key_created", print_time((int64_t)record.created_ms));
 }
 
+static char *dek_id(const struct message *message)
+{
+	struct buffer text = {0};
+
+	hex_append(&text, bytes(message->dek_id, MESSAGE_DEK_ID));
+	return buffer_take_text(&text);
+}
+
+static void print_message_record(struct printer *printer, const struct message *message)
+{
+	struct envelope_record record = {0};
+
+	if (!envelope_record_decode(message->record, &record)) {
+		print_text(printer, "record",
+			   message->record.len == 0 ? "none: opens only with its store"
+						    : "damaged: does not open");
+		return;
+	}
+	print_text(printer, "record", "embedded");
+	print_take(printer, "root_key",
+		   strndup((const char *)record.arns[0].data, record.arns[0].len));
+	print_take(printer, "key_created", print_time((int64_t)record.created_ms));
+}
+
+static int inspect_message(struct stream *stream, struct buffer *storage,
+			   const struct arguments *arguments)
+{
+	struct printer printer = {.json = arguments->json, .single = true};
+	struct message message;
+
+	TRY(message_read(stream, storage, &message));
+	print_row(&printer);
+	print_text(&printer, "file", arguments->positional[0]);
+	print_text(&printer, "format", "CMEK 1 message");
+	print_id(&printer, "zone", message.zone);
+	print_number(&printer, "version", message.version);
+	print_message_record(&printer, &message);
+	print_id(&printer, "collection", message.collection);
+	print_take(&printer, "data_key", dek_id(&message));
+	print_number(&printer, "number", message.number);
+	print_text(&printer, "name_bound", message.bound ? "yes" : "no");
+	print_number(&printer, "header_bytes", message.header.len);
+	print_number(&printer, "plain_bytes", message.payload_len);
+	return print_end(&printer);
+}
+
 int inspect_file(const struct arguments *arguments)
 {
 	struct printer printer = {.json = arguments->json, .single = true};
@@ -71,6 +117,8 @@ int inspect_file(const struct arguments *arguments)
 
 	TRY(stream_open_input(&stream, arguments->positional[0]));
 	status = envelope_read_header(&stream.io, &storage, &header, &error);
+	if (status == ENVELOPE_MESSAGE)
+		return inspect_message(&stream, &storage, arguments);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
 	print_row(&printer);

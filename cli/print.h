@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PRINT_FIELDS_MAX = 12 };
+enum { PRINT_FIELDS_MAX = 16 };
 
 struct print_field {
 	const char *name; /* JSON name and column title */

@@ -36,7 +36,7 @@ enum envelope_status envelope_seal(struct envelope_token *token, CK_OBJECT_HANDL
 				   const struct envelope_io *io, struct envelope_error *error);
 
 /* The header, read from the start of a stream into `storage`, from which the header then borrows.
- */
+ * After ENVELOPE_MESSAGE `storage` has what was read of the message. */
 enum envelope_status envelope_read_header(const struct envelope_io *io, struct buffer *storage,
 					  struct envelope_header *ret_header,
 					  struct envelope_error *error);

@@ -94,6 +94,8 @@ static enum envelope_status immutable_decode(struct bytes in, struct envelope_he
 	memcpy(h->immutable, in.data, ENVELOPE_IMMUTABLE);
 	if (format != FORMAT)
 		return ENVELOPE_NEWER;
+	if (kind == ENVELOPE_KIND_MESSAGE)
+		return ENVELOPE_MESSAGE;
 	if (kind != ENVELOPE_KIND_FILE)
 		return damaged(error, "header: not a file's envelope");
 	if ((flags & ~(FLAG_NAME_BOUND | FLAG_KEPT)) != 0)

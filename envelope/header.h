@@ -20,6 +20,7 @@ enum {
 	ENVELOPE_CHUNK_BITS_MIN = 12,
 	ENVELOPE_CHUNK_BITS_MAX = 24,
 	ENVELOPE_KIND_FILE = 1,
+	ENVELOPE_KIND_MESSAGE = 2,
 	ENVELOPE_TAG = 16,
 	ENVELOPE_WRAPPED = 96, /* a wrapped DEK of 32 bytes */
 	ENVELOPE_LIMITS_MAX = 1024,
@@ -56,7 +57,8 @@ struct envelope_header {
 /* Whether a file that begins like this is an envelope, judged by its first four bytes. */
 bool envelope_begins(struct bytes start);
 /* How many bytes the header has, from its first 128; checks the immutable part. ENVELOPE_EMPTY,
- * ENVELOPE_NOT_AN_ENVELOPE, ENVELOPE_DAMAGED (also when it is cut short), ENVELOPE_NEWER. */
+ * ENVELOPE_NOT_AN_ENVELOPE, ENVELOPE_DAMAGED (also when it is cut short), ENVELOPE_NEWER,
+ * ENVELOPE_MESSAGE. */
 enum envelope_status envelope_header_measure(struct bytes immutable, uint32_t *ret_len,
 					     struct envelope_error *error);
 /* The whole header; slots borrow from `bytes`. At least one slot is valid, else ENVELOPE_DAMAGED.

@@ -9,7 +9,6 @@
 #include "envelope/header.h"
 
 enum {
-	ENVELOPE_KIND_MESSAGE = 2,
 	MESSAGE_WRAPPED_CLEAR = 20, /* of a wrapped DEK: what the header says already */
 	MESSAGE_WRAPPED = ENVELOPE_WRAPPED - MESSAGE_WRAPPED_CLEAR,
 	MESSAGE_DEK_ID = 8,

@@ -26,6 +26,7 @@ const char *envelope_status_text(enum envelope_status status)
 		[ENVELOPE_TOO_LARGE] = "too large",
 		[ENVELOPE_INPUT] = "reading failed",
 		[ENVELOPE_OUTPUT] = "writing failed",
+		[ENVELOPE_MESSAGE] = "an envelope of a message, not of a file",
 		[ENVELOPE_MODULE] = "the PKCS #11 module refused",
 	};
 

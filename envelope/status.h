@@ -23,6 +23,7 @@ enum envelope_status {
 	ENVELOPE_TOO_LARGE,	   /* more than 2^32 chunks */
 	ENVELOPE_INPUT,		   /* reading failed: errno */
 	ENVELOPE_OUTPUT,	   /* writing failed: errno */
+	ENVELOPE_MESSAGE,	   /* of a message (envelope/message.h), not of a file */
 	ENVELOPE_MODULE,	   /* a PKCS #11 function failed: see struct envelope_error */
 	ENVELOPE_STATUS_COUNT
 };

@@ -450,8 +450,10 @@ int main(void)
 
 	failures += envelopes_two_keys();
 	failures += envelopes_flipped();
+	failures += envelopes_messages();
 	failures += run_group("envelopes with the KMS alone", with_kms_alone, lose_store, NULL);
 	failures += envelopes_flipped();
+	failures += envelopes_messages_lost();
 	clear_all(NULL);
 	return failures == 0 ? 0 : 1;
 }

@@ -31,3 +31,5 @@ CK_OBJECT_HANDLE root_key_of(CK_SESSION_HANDLE session, const char *kms_key, boo
 
 int envelopes_two_keys(void);
 int envelopes_flipped(void);
+int envelopes_messages(void);
+int envelopes_messages_lost(void); /* the store is gone; clears them */
