@@ -10,24 +10,9 @@ It is written from docs/format.md (sections are named below) and docs/format-loc
 pages and the way out for whoever has the data and the right to kms:Decrypt on the root key. Root keys in AWS are asked by
 boto3 (its usual credentials), keys of the embedded KMS are read from their file. Exit code 0: OUT is whole and verified.
 """
-import argparse
-import base64
-import contextlib
-import hashlib
-import hmac
-import json
-import os
-import pathlib
-import sqlite3
-import struct
-import sys
-import tempfile
-import uuid
-import zlib
+import argparse, base64, contextlib, hashlib, hmac, json, os, pathlib, sqlite3, struct, sys, tempfile, uuid, zlib
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 IMMUTABLE, TAG = 128, 16
 
@@ -47,16 +32,22 @@ def kdf(key, label, context):
 
 
 def expand(key, info):
-    return HKDFExpand(hashes.SHA256(), 32, info).derive(key)
+    return hmac.digest(key, info + b"\x01", "sha256")  # HKDF-Expand to 32 bytes
 
 
-# --- The embedded KMS: docs/format-local-kms.md ----------------------------------------------------
+# --- The embedded KMS (docs/format-local-kms.md), and AWS ------------------------------------------
 def sized(text):
     data = text if isinstance(text, bytes) else text.encode()
     return struct.pack(">H", len(data)) + data
 
 
-def local_decrypt(key_file, blob, context):
+def take(data, at):
+    end = at + 2 + struct.unpack_from(">H", data, at)[0]
+    expect(end <= len(data), "EZK record: cut off")
+    return data[at + 2 : end], end
+
+
+def local_decrypt(_, blob, context, key_file):
     expect(len(blob) >= 70 and blob[:5] == b"CLKB\x01", "not a ciphertext of the embedded KMS")
     key_id, version = str(uuid.UUID(bytes=blob[5:21])), int.from_bytes(blob[21:25], "big")
     with open(key_file, encoding="utf-8") as file:
@@ -72,7 +63,6 @@ def local_decrypt(key_file, blob, context):
     return AESGCM(message_key).decrypt(blob[41:53], blob[53:], aad)
 
 
-# --- AWS -------------------------------------------------------------------------------------------
 def aws_decrypt(arn, blob, context, region):
     import boto3  # only whoever needs AWS needs boto3
     client = boto3.client("kms", region_name=region or arn.split(":")[3])
@@ -83,14 +73,13 @@ def aws_decrypt(arn, blob, context, region):
 class Record:
     def __init__(self, data):
         expect(len(data) >= 99 and data[:5] == b"CEZK\x01", "not an EZK record of format 1")
-        self.policy, length = struct.unpack_from(">BH", data, 5)
-        self.project, self.cluster = data[8:24], data[24:40]
-        self.zone, self.version, self.created = struct.unpack_from(">QIQ", data, 40)
-        limits, at = self.take(data, 96)
+        fields = struct.unpack_from(">BH16s16sQIQ", data, 5)
+        self.policy, length, self.project, self.cluster, self.zone, self.version, self.created = fields
+        limits, at = take(data, 96)
         values, tags, item = {}, [], 0
         while item < len(limits):
             tags.append(limits[item])
-            values[tags[-1]], item = self.take(limits, item + 1)
+            values[tags[-1]], item = take(limits, item + 1)
         expect(item == len(limits) <= 1024 and tags == sorted(set(tags)), "EZK record: malformed limits")
         expect(set(tags) <= {1, 2, 3, 4, 5, 6}, "EZK record: a limit that this tool does not know; use a later one")
         expect(len(values.get(4, "")) == len(values.get(5, "")) == 4 and not values.get(6), "EZK record: no greatest lease")
@@ -100,16 +89,10 @@ class Record:
         expect(at < len(data), "EZK record: cut off")
         self.wraps, count, at = [], data[at], at + 1
         for _ in range(count):
-            arn, at = self.take(data, at)
-            blob, at = self.take(data, at)
+            arn, at = take(data, at)
+            blob, at = take(data, at)
             self.wraps.append((arn.decode(), blob))
         expect(length == len(data) == at and 1 <= len(self.wraps) <= 8, "EZK record: lengths disagree")
-
-    @staticmethod
-    def take(data, at):
-        (length,) = struct.unpack_from(">H", data, at)
-        expect(at + 2 + length <= len(data), "EZK record: cut off")
-        return data[at + 2 : at + 2 + length], at + 2 + length
 
     @property
     def context(self):
@@ -127,7 +110,8 @@ class Record:
         for arn, blob in self.wraps:
             try:
                 expect(arguments.root_key in (None, arn), "not the key of --root-key")
-                ezk = self.ask(arn, blob, arguments)
+                decrypt, where = (local_decrypt, arguments.local_keys) if arn.startswith("arn:local:") else (aws_decrypt, arguments.region)
+                ezk = decrypt(arn, blob, self.context, where)
                 break
             except Exception as error:  # whatever boto3 or the key file say is the reason to report
                 reasons.append(f"{arn}: {error or type(error).__name__}")
@@ -136,11 +120,6 @@ class Record:
         mac = hmac.digest(self.derive(ezk, b"cmek/1/record"), self.covered, "sha256")
         expect(len(ezk) == 32 and hmac.compare_digest(mac, self.mac), "EZK record: its MAC is wrong")
         return ezk
-
-    def ask(self, arn, blob, arguments):
-        if arn.startswith("arn:local:"):
-            return local_decrypt(arguments.local_keys, blob, self.context)
-        return aws_decrypt(arn, blob, self.context, arguments.region)
 
 
 def stored_record(envelope, version, store):
@@ -168,9 +147,8 @@ def unwrap_dek(wrapped, record, ezk, aad):
 
 # --- Section 5: envelope ---------------------------------------------------------------------------
 class Envelope:
-    def __init__(self, file):
-        self.file = file
-        self.immutable = file.read(IMMUTABLE)
+    def __init__(self, file, start=None):
+        self.file, self.immutable = file, file.read(IMMUTABLE) if start is None else start
         expect(self.immutable, "empty: not an envelope")
         expect(self.immutable[:4] == b"CMEK", "not an envelope")
         expect(len(self.immutable) == IMMUTABLE, "cut short in the header")
@@ -178,11 +156,12 @@ class Envelope:
         form, kind, self.chunk_bits, self.flags, length, self.slot_length, self.zone = fields
         expect(form == 1 and kind == 1, f"format {form}, kind {kind}: not known to this tool")
         expect(12 <= self.chunk_bits <= 24 and self.flags <= 3, "header: impossible values")
-        self.kept, self.project = bool(self.flags & 2), self.immutable[120:].hex()
+        self.kept, self.allowed, self.project = bool(self.flags & 2), {bool(self.flags & 2)}, self.immutable[120:].hex()
         expect(length == IMMUTABLE + 2 * self.slot_length, "header: lengths disagree")
         expect(self.slot_length in range(128, 16385, 64), "header: impossible slot length")
         expect(0 < self.zone < 1 << 63 and self.kept == bool(int(self.project, 16)), "header: impossible values")
         self.salt, self.binding, self.commitment = (self.immutable[at : at + 32] for at in (24, 56, 88))
+        self.bound, self.commit, self.payload = self.immutable, b"cmek/1/commit" + self.salt, b"cmek/1/payload" + self.salt
         slots = filter(None, map(self.read_slot, (0, 1)))
         self.slots = sorted(slots, key=lambda slot: slot[0], reverse=True)
         expect(self.slots, "header: neither slot is intact")
@@ -204,19 +183,18 @@ class Envelope:
             binding = hashlib.sha256(b"cmek/1/name" + self.salt + os.fsencode(name)).digest()
             expect(hmac.compare_digest(binding, self.binding), "bound to another name")
 
-    def unlock(self, arguments):
-        """The payload key."""
+    def unlock(self, arguments):  # the payload key
         reasons = []
         for _, wrapped, record in self.slots:
             try:
                 expect(bool(record) != self.kept, "the EZK record was taken out or put in")
                 record = Record(record or stored_record(self, struct.unpack_from(">I", wrapped, 16)[0], arguments.store))
                 expect(record.zone == self.zone, "the EZK record is another zone's")
-                expect(record.kept == self.kept, "the EZK record may be in envelopes or not, and this one says otherwise")
-                dek = unwrap_dek(wrapped, record, record.open(arguments), self.immutable)
-                commitment = expand(dek, b"cmek/1/commit" + self.salt)
+                expect(record.kept in self.allowed, "the EZK record may be in envelopes or not, and this one says otherwise")
+                dek = unwrap_dek(wrapped, record, record.open(arguments), self.bound)
+                commitment = expand(dek, self.commit)[: len(self.commitment)]
                 expect(hmac.compare_digest(commitment, self.commitment), "the key commitment is wrong")
-                return expand(dek, b"cmek/1/payload" + self.salt)
+                return expand(dek, self.payload)
             except (Refused, InvalidTag, struct.error, ValueError, sqlite3.Error) as error:
                 reasons.append(str(error) or "the wrapped DEK does not open")
         raise Refused("; ".join(reasons))
@@ -238,11 +216,32 @@ class Envelope:
             current, index = following, index + 1
 
 
+class Message(Envelope):  # section 5.5
+    def __init__(self, file, start):
+        data = start + file.read()
+        expect(len(data) >= 136, "cut short in the header")
+        zero, self.flags, self.zone, _, self.commitment = struct.unpack_from(">BBQI8s", data, 6)
+        size, at = int.from_bytes(data[108:112], "big"), 120
+        expect(not zero and not self.flags & ~5 and 0 < self.zone < 1 << 63 and not data[112] >> 7, "header: impossible values")
+        record, at = take(data, at) if self.flags & 4 else (b"", at)
+        expect(len(data) == at + size + TAG and bool(record) == bool(self.flags & 4), "cut short, or something follows it")
+        self.header, self.sealed, self.name, self.project = data[:at], data[at:], b"", "where it was sealed"
+        self.kept, self.allowed = not record, {False, not record}
+        self.slots = [(1, b"CDEK\1\0\0\0" + data[8:20] + data[28:104], record)]
+        self.bound, self.commit, self.payload = b"cmek/1/message" + self.commitment, b"cmek/1/dek-id", b"cmek/1/message" + data[104:108]
+
+    def check_name(self, name):
+        expect(bool(self.flags & 1) == (name is not None), "bound to further data, or not: give --name, or leave it out")
+        self.name = os.fsencode(name or "")
+
+    def chunks(self, key):
+        yield AESGCM(key).decrypt(bytes(11) + b"\1", self.sealed, self.header + self.name)
+
+
 # --- The program -----------------------------------------------------------------------------------
 def inspect(envelope):
     for sequence, wrapped, data in envelope.slots:
-        record = Record(data) if data else None
-        version, root_keys = struct.unpack_from(">I", wrapped, 16)[0], [arn for arn, _ in record.wraps] if record else []
+        version, root_keys = struct.unpack_from(">I", wrapped, 16)[0], [arn for arn, _ in Record(data).wraps] if data else []
         print(json.dumps({"zone": str(envelope.zone), "version": version, "sequence": sequence,
                           "name_bound": bool(envelope.flags & 1), "root_keys": root_keys,
                           "embed": not envelope.kept, "project": envelope.project * envelope.kept}))
@@ -252,8 +251,7 @@ def write_whole(path, parts):
     """OUT appears only when everything has been verified. A link stays one, and a file its owner's."""
     if path == "-":
         sys.stdout.buffer.writelines(parts)
-        sys.stdout.buffer.flush()
-        return
+        return sys.stdout.buffer.flush()
     path = os.path.realpath(path)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".rescue-")
     try:
@@ -286,14 +284,15 @@ def main():
         parser.error("OUT is missing")
     try:
         with sys.stdin.buffer if arguments.input == "-" else open(arguments.input, "rb") as file:
-            envelope = Envelope(file)
+            start = file.read(IMMUTABLE)
+            envelope = (Message if start[:6] == b"CMEK\1\2" else Envelope)(file, start)
             if arguments.inspect:
                 return inspect(envelope)
             if not arguments.any_name:
                 envelope.check_name(arguments.name)
             write_whole(arguments.output, envelope.chunks(envelope.unlock(arguments)))
-    except (Refused, OSError, struct.error) as error:
-        sys.exit(f"rescue: {arguments.input}: {error}")
+    except (Refused, InvalidTag, OSError, struct.error) as error:
+        sys.exit(f"rescue: {arguments.input}: {str(error) or 'changed, or bound to other data than --name'}")
 
 
 if __name__ == "__main__":

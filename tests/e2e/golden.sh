@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Envelopes that earlier releases wrote open for ever: by the tool in a fresh project that has their root key, and by
-# tools/rescue.py; those of a database that keeps its key (kept*) only with the store of the set. tests/golden/make.sh makes a set.
+# tools/rescue.py; those of a database that keeps its key, and messages without a record (kept*), only with the store of the set. tests/golden/make.sh makes a set.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 

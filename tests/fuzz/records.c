@@ -1,11 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What travels with the data and is read before anybody has verified it: headers of envelopes, EZK
- * records, alone and in sets, and their limits. The first byte chooses the reader. What is taken is
- * written as it was read. */
+/* What travels with the data and is read before anybody has verified it: headers of envelopes,
+ * messages, EZK records, alone and in sets, and their limits. The first byte chooses the reader.
+ * What is taken is written as it was read. */
 #include "base/log.h"
 #include "base/macros.h"
 #include "envelope/header.h"
+#include "envelope/message.h"
 #include "tests/fuzz/fuzz.h"
 #include "zones/model/limits.h"
 #include "zones/model/record.h"
@@ -85,10 +86,25 @@ static void read_limits(struct bytes in)
 	}
 }
 
+static void read_message(struct bytes in)
+{
+	AUTO(buffer_clear) struct buffer out = {0};
+	struct envelope_error error = {0};
+	struct envelope_record record;
+	struct message message;
+
+	if (message_decode(in, &message, &error) != ENVELOPE_OK)
+		return;
+	envelope_record_decode(message.record, &record);
+	must(message_header_encode(message.dek, &message, &out) == ENVELOPE_OK);
+	buffer_append(&out, message.sealed);
+	must(bytes_equal(buffer_bytes(&out), in));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const readers[])(struct bytes) = {read_header, read_record, read_set,
-							read_limits};
+							read_limits, read_message};
 
 	log_configure(LOG_OFF, "stderr");
 	if (size > 0)

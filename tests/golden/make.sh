@@ -37,11 +37,12 @@ session.generateKey([
 ], PyKCS11.Mechanism(low.CKM_AES_KEY_GEN, None))
 PYTHON
 
-# name | zone | bound to | bytes
-while IFS='|' read -r file database name bytes; do
+# name | zone | bound to | bytes | options
+while IFS='|' read -r file database name bytes options; do
     # Text that anybody can make again; nothing depends on it, since the sums tell what is in the files.
     seq 100000 | head -c "$bytes" >"$work/plain" || true
-    "$cmek" encrypt --project golden --database "$database" ${name:+--name "$name"} "$work/plain" "$folder/$file"
+    # shellcheck disable=SC2086 # words
+    "$cmek" encrypt --project golden --database "$database" ${name:+--name "$name"} $options "$work/plain" "$folder/$file"
     printf '%s|%s|%s\n' "$(sha256sum <"$work/plain" | cut -d' ' -f1)" "$file" "$name" >>"$folder/sums"
 done <<'LIST'
 empty.cmek|prod/one||0
@@ -54,8 +55,10 @@ named.cmek|prod/one|binlog/2024/01/insert-1.bin|500
 utf8.cmek|prod/two|ordner/größe ✓|500
 kept.cmek|prod/kept||1000
 kept_named.cmek|prod/kept|tenant/7.bin|500
+kept_message.cmek|prod/one||100|--message --collection 449302
+message.cmek|prod/two|orders/3|500|--message --embed
 LIST
 cp "$work/local.keys" "$folder/local.keys"
-# What prod/kept has encrypted opens with this alone.
+# What prod/kept has encrypted, and a message without a record, open with this alone.
 cp "$work/store.db" "$folder/store.db"
 chmod 644 "$folder"/*

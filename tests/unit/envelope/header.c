@@ -273,7 +273,8 @@ static void impossible_values_are_damage(void **state)
 		{4, 0, ENVELOPE_NEWER},
 		{4, 2, ENVELOPE_NEWER},
 		{5, 0, ENVELOPE_DAMAGED},
-		{5, 2, ENVELOPE_DAMAGED}, /* a message, not a file */
+		{5, 3, ENVELOPE_DAMAGED},
+		{5, 2, ENVELOPE_MESSAGE},
 		{6, 11, ENVELOPE_DAMAGED},
 		{6, 12, ENVELOPE_OK},
 		{6, 24, ENVELOPE_OK},
