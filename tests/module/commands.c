@@ -331,6 +331,59 @@ static void an_empty_file_is_called_empty_and_a_cut_one_cut(void **state)
 	assert_false(is_there("new"));
 }
 
+static void a_message_goes_in_and_comes_out(void **state)
+{
+	(void)state;
+	done("encrypt --project demo --database main/orders --message --collection 449302 --name "
+	     "q/3 "
+	     "@plain @message --json");
+	prints("\"plain_bytes\": 9");
+	done("inspect @message");
+	prints("format         CMEK 1 message");
+	prints("record         none: opens only with its store");
+	prints("collection     449302");
+	prints("header_bytes   120");
+	done("decrypt --name q/3 --database main/orders @message @again --force --json");
+	prints("\"database\": \"main/orders\"");
+	has("again", "card 4111");
+	refused("decrypt @message @new", CMEK_EXIT_REFUSED, "give its name with --name");
+	refused("decrypt --name q/4 @message @new", CMEK_EXIT_DAMAGED, "bound to other data");
+	done("encrypt --project demo --database main/orders --message --embed @plain @message "
+	     "--force");
+	done("inspect @message --json");
+	prints("\"record\": \"embedded\"");
+	done("decrypt @message @again --force");
+	has("again", "card 4111");
+}
+
+static void what_is_no_message_is_refused_in_words(void **state)
+{
+	static const struct {
+		const char *line;
+		int code;
+		const char *word;
+	} rows[] = {
+		{"encrypt --project demo --database main/orders --embed @plain @new",
+		 CMEK_EXIT_USAGE, "--collection and --embed are for --message"},
+		{"encrypt --project demo --database main/orders --message --collection x @plain "
+		 "@new",
+		 CMEK_EXIT_USAGE, "--collection is a number up to 9223372036854775807, not x"},
+		{"encrypt --project demo --database main/kept --message --embed @plain @new",
+		 CMEK_EXIT_REFUSED, "keeps its key's record in its store: leave out --embed"},
+		{"decrypt @cut @new", CMEK_EXIT_DAMAGED, "message: cut short"},
+		{"inspect @cut", CMEK_EXIT_DAMAGED, "message: cut short"},
+	};
+	AUTO(freep) char *cut = in_home("cut");
+
+	(void)state;
+	done("encrypt --project demo --database main/kept --message @plain @cut");
+	assert_int_equal(truncate(cut, 130), 0);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		refused(rows[i].line, rows[i].code, rows[i].word);
+		assert_false(is_there("new"));
+	}
+}
+
 static void it_is_said_that_an_envelope_is_encrypted_again(void **state)
 {
 	(void)state;
@@ -381,6 +434,9 @@ static void an_envelope_of_another_project_is_told_by_its_name(void **state)
 		"it; leave out --project");
 	refused("decrypt --project other --database main/orders @free.cmek @new",
 		CMEK_EXIT_NOT_FOUND, "it belongs to database main/orders of project demo");
+	done("encrypt --project demo --database main/orders --message @plain @free.message");
+	refused("decrypt --project other @free.message @new", CMEK_EXIT_NOT_FOUND,
+		"it belongs to database main/orders of project demo");
 	/* By the record that travels with it, where the root key is known. */
 	done("key add --project other local:root");
 	done("decrypt --project other @free.cmek @again --json --force");
@@ -685,6 +741,8 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_there_is_replaced_by_force_alone),
 		cmocka_unit_test(the_input_is_never_written_to),
 		cmocka_unit_test(an_empty_file_is_called_empty_and_a_cut_one_cut),
+		cmocka_unit_test(a_message_goes_in_and_comes_out),
+		cmocka_unit_test(what_is_no_message_is_refused_in_words),
 		cmocka_unit_test(it_is_said_that_an_envelope_is_encrypted_again),
 		cmocka_unit_test(what_is_refused_leaves_no_file),
 		cmocka_unit_test(an_envelope_of_another_project_is_told_by_its_name),
