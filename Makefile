@@ -23,8 +23,9 @@ build:
 	@tools/deps.sh build
 	@tools/build.sh build
 
-demo: build
-	@tools/deps.sh demo $(if $(filter moto,$(KMS)),moto)
+demo:
+	@tools/deps.sh build demo $(if $(filter moto,$(KMS)),moto)
+	@tools/build.sh build
 	@tools/demo.sh $(KMS)
 
 check:

@@ -26,6 +26,8 @@ demo|cmd pkcs11-tool|opensc|a stock PKCS#11 program
 demo|cmd p11-kit|p11-kit|a stock PKCS#11 program
 demo|cmd sqlite3|sqlite3|makes the database the demo encrypts
 demo|py cryptography|python3-cryptography|tools/rescue.py
+demo|cmd redis-server|redis-server|the broker of examples/queue
+demo|lib hiredis 0.14|libhiredis-dev|its client in examples/queue
 moto|py ensurepip|python3-venv|the folder build/venv for moto, a simulated AWS KMS
 check|cmd softhsm2-util|softhsm2|the other module our tests run on
 check|cmd readelf|binutils|looks at the exported symbols
@@ -41,6 +43,8 @@ check|cmd npm|npm|brings pkcs11js
 check|node node_api.h|libnode-dev|builds pkcs11js
 check|cmd g++|g++|builds pkcs11js
 check|cmd make|make|builds pkcs11js
+check-all|cmd redis-server|redis-server|the broker of examples/queue
+check-all|lib hiredis 0.14|libhiredis-dev|its client in examples/queue
 check-all|cmd clang|clang|the second compiler
 check-all|file /usr/sbin/debootstrap|debootstrap|a Debian 13 in build/trixie, for newer stock programs
 check-all|cmd valgrind|valgrind|memory checks
