@@ -90,6 +90,12 @@ static const struct {
 	{CKR_WRAPPED_KEY_INVALID, "the wrapped key does not open", CMEK_EXIT_DAMAGED},
 };
 
+/* Numbers of a kind begin at a ten's first; a new one of it follows there. */
+static bool is_among_ten(CK_ULONG reason, CK_ULONG first)
+{
+	return reason >= first && reason < first + 10;
+}
+
 static int code_for_reason(CK_ULONG reason)
 {
 	switch (reason) {
@@ -108,9 +114,9 @@ static int code_for_reason(CK_ULONG reason)
 	default:
 		break;
 	}
-	if (reason >= CMEK_ERROR_KMS_DENIED && reason <= CMEK_ERROR_KMS_KEY_STORE_UNAVAILABLE)
+	if (is_among_ten(reason, CMEK_ERROR_KMS_DENIED))
 		return CMEK_EXIT_DENIED;
-	if (reason >= CMEK_ERROR_KMS_UNAVAILABLE && reason <= CMEK_ERROR_KMS_MISCONFIGURED)
+	if (is_among_ten(reason, CMEK_ERROR_KMS_UNAVAILABLE))
 		return CMEK_EXIT_UNAVAILABLE;
 	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_AUDIT_UNAVAILABLE)
 		return CMEK_EXIT_UNAVAILABLE;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "base/key_state.h"
 #include "include/cmek.h"
 #include "include/pkcs11.h"
 
@@ -75,4 +76,7 @@ CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_AT
 uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object);
 /* Whether envelopes may carry a zone's record. */
 bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone);
-const char *state_text(CK_ULONG state);
+static inline const char *state_text(CK_ULONG state)
+{
+	return key_state_word(state);
+}

@@ -180,25 +180,3 @@ uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object)
 		zone = zone << 8 | id[i];
 	return zone;
 }
-
-/* The module's report has the same words (zones/model/status.c). */
-const char *state_text(CK_ULONG state)
-{
-	static const char *const texts[] = {
-		[CMEK_STATE_UNKNOWN] = "not known",
-		[CMEK_STATE_ACTIVE] = "active",
-		[CMEK_STATE_DISABLED] = "disabled",
-		[CMEK_STATE_PENDING_DELETION] = "pending deletion",
-		[CMEK_STATE_UNREACHABLE] = "not reachable",
-		[CMEK_STATE_KMS_PENDING_DELETION] = "pending deletion",
-		[CMEK_STATE_PENDING_IMPORT] = "pending import",
-		[CMEK_STATE_UNAVAILABLE] = "unavailable",
-		[CMEK_STATE_UNUSABLE] = "not usable",
-		[CMEK_STATE_DENIED] = "access denied",
-		[CMEK_STATE_NOT_FOUND] = "not found",
-		[CMEK_STATE_NO_CREDENTIALS] = "no credentials",
-		[CMEK_STATE_CREDENTIALS_REFUSED] = "credentials refused",
-	};
-
-	return state < COUNT_OF(texts) ? texts[state] : "?";
-}

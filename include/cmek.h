@@ -138,7 +138,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * failed call, CMEK_LastError the thread's; docs/errors.md has the return values that go with each.
  */
 #define CMEK_ERROR_NONE				  0UL	/* no reason from below */
-/* The KMS refused. */
+/* The KMS refused: 101 to 110. */
 #define CMEK_ERROR_KMS_DENIED			101UL
 #define CMEK_ERROR_KMS_DISABLED			102UL
 #define CMEK_ERROR_KMS_INVALID_STATE		103UL	/* none of the states below */
@@ -146,14 +146,14 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_KMS_PENDING_DELETION		105UL
 #define CMEK_ERROR_KMS_PENDING_IMPORT		106UL
 #define CMEK_ERROR_KMS_KEY_STORE_UNAVAILABLE	107UL
-/* The KMS, or the way to it, failed. */
+/* The KMS, or the way to it, failed: 111 to 120. */
 #define CMEK_ERROR_KMS_UNAVAILABLE		111UL
 #define CMEK_ERROR_KMS_THROTTLED		112UL
 #define CMEK_ERROR_KMS_NO_CREDENTIALS		113UL
 #define CMEK_ERROR_KMS_CREDENTIALS_REFUSED	114UL
 #define CMEK_ERROR_KMS_BAD_ANSWER		115UL
 #define CMEK_ERROR_KMS_MISCONFIGURED		116UL
-/* The KMS refused what was sent. */
+/* The KMS refused what was sent: 121 to 130. */
 #define CMEK_ERROR_KMS_INVALID_CIPHERTEXT	121UL
 #define CMEK_ERROR_KMS_INCORRECT_KEY		122UL
 #define CMEK_ERROR_KMS_INVALID_KEY_USAGE	123UL

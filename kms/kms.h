@@ -23,6 +23,8 @@ enum kms_key_state {
 	KMS_KEY_UNUSABLE,    /* any other state of the key: Creating … */
 };
 const char *kms_key_state_text(enum kms_key_state state); /* "Enabled" … */
+/* What a use of such a key is answered; KMS_OK: it works. */
+enum kms_status kms_key_state_status(enum kms_key_state state);
 
 /* Limits of the KMS API: KeyId, CiphertextBlob, Plaintext. */
 enum {

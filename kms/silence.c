@@ -218,26 +218,18 @@ static bool same_cause(const struct cause *a, const struct cause *b)
 	return a->status == b->status && a->words == b->words && strcmp(a->type, b->type) == 0;
 }
 
-/* A failure that goes on by itself: it is logged once, however many calls meet it. */
-static bool is_standing(enum kms_status status)
-{
-	return kms_status_is_outage(status) || status == KMS_NO_CREDENTIALS ||
-	       status == KMS_CREDENTIALS_REFUSED || status == KMS_BAD_ANSWER ||
-	       status == KMS_NO_MEMORY || status == KMS_MISCONFIGURED;
-}
-
 /* Whether the KMS has answered at all. A failure on our own side (credentials, memory, the
  * configuration) does not show that. */
 static bool is_answer(enum kms_status status, const struct kms_report *report)
 {
 	return status == KMS_OK || kms_status_is_no(status) ||
-	       (report->sent && status == KMS_CREDENTIALS_REFUSED) || !is_standing(status);
+	       (report->sent && status == KMS_CREDENTIALS_REFUSED) || !kms_status_lasts(status);
 }
 
 /* Only this key is throttled, or the key store behind it fails. */
 static bool is_of_key(enum kms_status status, const struct kms_report *report)
 {
-	return status == KMS_THROTTLED || status_is_of_key(report->error_type);
+	return kms_status_is_outage_of_key(status) || status_is_of_key(report->error_type);
 }
 
 static bool is_news(struct silence *silence, enum kms_status status,

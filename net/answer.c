@@ -1,60 +1,70 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The texts of the statuses, which of them are a no, and how a failure is reported. */
+/* What follows from a status, and how a failure is reported. */
 #include "net/answer.h"
 
 #include "base/log.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-static const struct {
-	const char *text;
-	enum { NEITHER, NO, OUTAGE } kind;
-} statuses[KMS_STATUS_COUNT] = {
-	/* clang-format off */
-	[KMS_OK]                  = { "success",                                 NEITHER },
-	[KMS_DENIED]              = { "access denied",                           NO },
-	[KMS_DISABLED]            = { "the key is disabled",                     NO },
-	[KMS_PENDING_DELETION]    = { "the key is pending deletion",             NO },
-	[KMS_PENDING_IMPORT]      = { "the key is pending import",               NO },
-	[KMS_KEY_STORE_UNAVAILABLE] = { "the key's custom key store is unavailable", NO },
-	[KMS_INVALID_STATE]       = { "the key's state does not allow it",       NO },
-	[KMS_NOT_FOUND]           = { "no such key",                             NO },
-	[KMS_INVALID_CIPHERTEXT]  = { "ciphertext or encryption context wrong",  NEITHER },
-	[KMS_INCORRECT_KEY]       = { "ciphertext of another key",               NEITHER },
-	[KMS_INVALID_KEY_USAGE]   = { "not a symmetric encryption key",          NEITHER },
-	[KMS_INVALID_REQUEST]     = { "invalid request",                         NEITHER },
-	[KMS_UNSUPPORTED]         = { "not supported",                           NEITHER },
-	[KMS_LIMIT_EXCEEDED]      = { "a quota is exhausted",                    NEITHER },
-	[KMS_THROTTLED]           = { "throttled",                               OUTAGE },
-	[KMS_UNAVAILABLE]         = { "the KMS cannot be reached",               OUTAGE },
-	[KMS_NO_CREDENTIALS]      = { "no credentials",                          NEITHER },
-	[KMS_CREDENTIALS_REFUSED] = { "credentials refused",                     NEITHER },
-	[KMS_BAD_ANSWER]          = { "the KMS's answer is invalid",             NEITHER },
-	[KMS_NO_MEMORY]           = { "out of memory",                           NEITHER },
-	[KMS_MISCONFIGURED]       = { "wrong configuration",                     NEITHER },
-	/* clang-format on */
+static const struct row {
+	enum kms_status_kind kind;
+	enum key_state state;
+	const char *text, *remedy;
+} rows[KMS_STATUS_COUNT] = {
+	[KMS_OK] = {STATUS_YES, KEY_STATE_ACTIVE, "success", NULL},
+#define KMS_STATUS(name, ...) [KMS_##name] = {__VA_ARGS__},
+	KMS_STATUSES(KMS_STATUS)
+#undef KMS_STATUS
+		[KMS_NO_MEMORY] = {STATUS_OURS, KEY_STATE_UNKNOWN, "out of memory", NULL},
 };
+
+static const struct row *row_of(enum kms_status status)
+{
+	assert((unsigned)status < KMS_STATUS_COUNT);
+	return &rows[status];
+}
 
 bool kms_status_is_no(enum kms_status status)
 {
-	return (unsigned)status < KMS_STATUS_COUNT && statuses[status].kind == NO;
+	return row_of(status)->kind == STATUS_NO || kms_status_is_no_of_key(status);
 }
 
 bool kms_status_is_no_of_key(enum kms_status status)
 {
-	return kms_status_is_no(status) && status != KMS_DENIED;
+	return row_of(status)->kind == STATUS_NO_OF_KEY;
 }
 
 bool kms_status_is_outage(enum kms_status status)
 {
-	return (unsigned)status < KMS_STATUS_COUNT && statuses[status].kind == OUTAGE;
+	return row_of(status)->kind == STATUS_OUTAGE || kms_status_is_outage_of_key(status);
+}
+
+bool kms_status_is_outage_of_key(enum kms_status status)
+{
+	return row_of(status)->kind == STATUS_OUTAGE_OF_KEY;
+}
+
+bool kms_status_lasts(enum kms_status status)
+{
+	return kms_status_is_outage(status) || row_of(status)->kind == STATUS_OURS;
 }
 
 const char *kms_status_text(enum kms_status status)
 {
-	return (unsigned)status < KMS_STATUS_COUNT ? statuses[status].text : "unknown";
+	return row_of(status)->text;
+}
+
+const char *kms_status_remedy(enum kms_status status)
+{
+	return row_of(status)->remedy;
+}
+
+enum key_state kms_status_key_state(enum kms_status status)
+{
+	return row_of(status)->state;
 }
 
 /* Whoever asked says it again in the words of projects and zones, and with what to do; this is for

@@ -1,45 +1,23 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a service answered, or that it did not: one list of statuses for the KMS, for those who give
- * credentials for it and for the way there, and the report of a call. The words are those of the
- * AWS KMS API Reference. How a failure is told stands here too: the report of the call and one line
- * of the log, in one place.
+ * What a service answered, or that it did not: one list of statuses (net/statuses.h) for the KMS,
+ * for those who give credentials for it and for the way there, and the report of a call. How a
+ * failure is told stands here too: the report of the call and one line of the log, in one place.
  */
 #pragma once
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "net/statuses.h"
 
+/* KMS_DENIED …: a row of net/statuses.h each. */
 enum kms_status {
 	KMS_OK = 0,
-	/* An explicit no. */
-	KMS_DENIED,   /* AccessDeniedException, from KMS or from STS on our way there */
-	KMS_DISABLED, /* DisabledException */
-	/* KMSInvalidStateException, by what its text says; the last for any other text. */
-	KMS_PENDING_DELETION,
-	KMS_PENDING_IMPORT,
-	KMS_KEY_STORE_UNAVAILABLE, /* the custom key store that holds the key is out of reach */
-	KMS_INVALID_STATE,
-	KMS_NOT_FOUND, /* NotFoundException: no such key or alias */
-	/* About what was sent. */
-	KMS_INVALID_CIPHERTEXT, /* corrupt, another encryption context */
-	KMS_INCORRECT_KEY,	/* IncorrectKeyException: the blob belongs to another key */
-	KMS_INVALID_KEY_USAGE,	/* not a symmetric key for encryption */
-	KMS_INVALID_REQUEST,	/* ValidationException, a malformed name, data too long */
-	KMS_UNSUPPORTED,	/* UnsupportedOperationException and kin */
-	KMS_LIMIT_EXCEEDED,	/* LimitExceededException: a resource quota */
-	/* An outage: nobody said no. */
-	KMS_THROTTLED,
-	KMS_UNAVAILABLE, /* 5xx, KeyUnavailable, DependencyTimeout, connection, DNS, TLS, deadline
-			  */
-	KMS_NO_CREDENTIALS,	 /* none found, or the source failed */
-	KMS_CREDENTIALS_REFUSED, /* expired, unknown or badly signing credentials */
-	KMS_BAD_ANSWER, /* not what the protocol promises: JSON, lengths, another key's ARN */
-	/* Ours. */
-	KMS_NO_MEMORY,
-	KMS_MISCONFIGURED, /* provider unknown, no region, http to a strange host, unreadable
-			      local.keys */
+#define KMS_STATUS(name, ...) KMS_##name,
+	KMS_STATUSES(KMS_STATUS)
+#undef KMS_STATUS
+		KMS_NO_MEMORY,
 	KMS_STATUS_COUNT
 };
 
@@ -50,8 +28,16 @@ bool kms_status_is_no(enum kms_status status);
 bool kms_status_is_no_of_key(enum kms_status status);
 /* Nobody answered, or nobody who could say yes or no: out of reach, or throttled. */
 bool kms_status_is_outage(enum kms_status status);
+/* An outage of this key alone, as far as can be known; the KMS may well answer for other keys. */
+bool kms_status_is_outage_of_key(enum kms_status status);
+/* It goes on by itself until something else changes: an outage, or a fault on our side. */
+bool kms_status_lasts(enum kms_status status);
 /* "access denied", for logs and messages. */
 const char *kms_status_text(enum kms_status status);
+/* What to do about it; NULL: the service's message says it. */
+const char *kms_status_remedy(enum kms_status status);
+/* What it says of the key's state; KEY_STATE_UNKNOWN: nothing. */
+enum key_state kms_status_key_state(enum kms_status status);
 
 /* As whom a KMS was asked, for the audit trail; no secret. Empty: not known, or nobody was. What is
  * too long is cut. */

@@ -128,26 +128,11 @@ static void get_zone(const struct attribute *row, const struct attribute_source 
 		buffer_put_u64(out, zone);
 }
 
-/* CMEK_STATE_UNKNOWN: it says nothing of the key's state. */
-static CK_ULONG state_of(enum zone_status status)
-{
-	static const CK_ULONG states[ZONE_STATUS_COUNT] = {
-		[ZONE_OK] = CMEK_STATE_ACTIVE,
-		[ZONE_KMS_DENIED] = CMEK_STATE_DENIED,
-		[ZONE_KMS_DISABLED] = CMEK_STATE_DISABLED,
-		[ZONE_KMS_PENDING_DELETION] = CMEK_STATE_KMS_PENDING_DELETION,
-		[ZONE_KMS_PENDING_IMPORT] = CMEK_STATE_PENDING_IMPORT,
-		[ZONE_KMS_KEY_STORE_UNAVAILABLE] = CMEK_STATE_UNAVAILABLE,
-		[ZONE_KMS_INVALID_STATE] = CMEK_STATE_UNUSABLE,
-		[ZONE_KMS_NOT_FOUND] = CMEK_STATE_NOT_FOUND,
-		[ZONE_KMS_THROTTLED] = CMEK_STATE_UNREACHABLE,
-		[ZONE_KMS_UNAVAILABLE] = CMEK_STATE_UNREACHABLE,
-		[ZONE_KMS_NO_CREDENTIALS] = CMEK_STATE_NO_CREDENTIALS,
-		[ZONE_KMS_CREDENTIALS_REFUSED] = CMEK_STATE_CREDENTIALS_REFUSED,
-	};
-
-	return states[status];
-}
+/* A state has the same number here and in the rooms below. */
+#define KEY_STATE(name, number, word)                                                              \
+	_Static_assert(CMEK_STATE_##name == (number), "CMEK_STATE_" #name);
+KEY_STATES(KEY_STATE)
+#undef KEY_STATE
 
 /* What was heard last in this process, by whatever was asked. */
 static bool heard_of(const struct attribute_source *source, struct root_key_finding *ret_finding)
@@ -160,7 +145,7 @@ static CK_ULONG state_of_root_key(const struct attribute_source *source)
 {
 	struct root_key_finding heard;
 
-	return heard_of(source, &heard) ? state_of(heard.status) : CMEK_STATE_UNKNOWN;
+	return heard_of(source, &heard) ? zone_status_key_state(heard.status) : CMEK_STATE_UNKNOWN;
 }
 
 /* Asks the KMS. */
@@ -172,7 +157,7 @@ static void get_kms_state(const struct attribute *row, const struct attribute_so
 								  source->object->entry, &found);
 
 	(void)row;
-	put_ulong(out, told ? state_of(found.status) : CMEK_STATE_UNKNOWN);
+	put_ulong(out, told ? zone_status_key_state(found.status) : CMEK_STATE_UNKNOWN);
 }
 
 static void get_deletion_date(const struct attribute *row, const struct attribute_source *source,

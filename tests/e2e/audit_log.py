@@ -382,10 +382,10 @@ def check_refused(ok, place):
 
     refused("c/orders", 4, "exists already")
     place.key.state = "Disabled"
-    refused("c/off", 5, "the root key is disabled")
+    refused("c/off", 5, "the key is disabled")
     place.key.state = "Enabled"
     place.fake.faults.order(op="Encrypt", type="AccessDeniedException", message="User: x is not authorized")
-    refused("c/off", 5, "the KMS denies access")
+    refused("c/off", 5, "access denied")
     place.fake.faults.order(op="Encrypt", count=100, reset="before")
     refused("c/off", 6, "the KMS is out of reach")
     place.fake.faults.clear()
@@ -459,7 +459,7 @@ def check_leases(ok, place):
     ok(not some(wait_for(place, lambda lines: len(some(lines, "kms", purpose="canary")) >= 2), "lease"), "while zones are used and renewed, no lease has a line")
     place.key.state = "Disabled"
     lines = wait_for(place, lambda lines: len(some(lines, "lease", "ended")) >= ZONES)
-    ok(of_each_zone(lines, "ended", outcome="the root key is disabled", root_key=place.key.arn), "a disabled key: each zone's lease ends in the log, once", some(lines, "lease"))
+    ok(of_each_zone(lines, "ended", outcome="the key is disabled", root_key=place.key.arn), "a disabled key: each zone's lease ends in the log, once", some(lines, "lease"))
     denials = len(some(lines, "kms", outcome="the key is disabled"))
     lines = wait_for(place, lambda lines: len(some(lines, "kms", outcome="the key is disabled")) >= denials + 3)
     ok(len(some(lines, "lease")) == ZONES, "and no more, however often it is refused", some(lines, "lease"))
@@ -485,7 +485,7 @@ def check_cold(ok, place):
     uses = place.load("run", 4, 0)
     place.key.state = "Enabled"
     lines = place.take()
-    ok(uses and not any(use.good for use in uses) and of_each_zone(lines, "refused", outcome="the root key is disabled") and len(some(lines, "lease")) == ZONES,
+    ok(uses and not any(use.good for use in uses) and of_each_zone(lines, "refused", outcome="the key is disabled") and len(some(lines, "lease")) == ZONES,
        "a process that never had a lease is refused, once for each zone", lines)
 
 

@@ -377,7 +377,7 @@ def check_leases(folder, lease=2):
     ok(not late, "a replica that is disabled is noticed within the lease, like any key", late[:5])
     ok(any(use.good for use in uses if use.began > enabled), "and enabled again, the program goes on")
     told = [(line["action"], line["outcome"], line["root_key"]) for line in place.audited("lease")]
-    ok(told == [("ended", "the root key is disabled", here.key.arn), ("recovered", "ok", here.key.arn)],
+    ok(told == [("ended", "the key is disabled", here.key.arn), ("recovered", "ok", here.key.arn)],
        "the audit log says so, of the root key by its own ARN", told)
 
 

@@ -103,7 +103,7 @@ static void say(void *state, enum zone_status why)
 	log_reason("%s", zone_status_text(why));
 }
 
-/* What was told, newest last: "ended: the root key is disabled\n" */
+/* What was told, newest last: "ended: the key is disabled\n" */
 static void tell(void *state, enum lease_event event, enum zone_status why)
 {
 	static const char *const names[] = {"ended", "refused", "recovered"};

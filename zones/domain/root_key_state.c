@@ -48,16 +48,7 @@ bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
 
 enum zone_status root_key_meaning(enum kms_key_state state)
 {
-	static const enum zone_status meanings[] = {
-		[KMS_KEY_ENABLED] = ZONE_OK,
-		[KMS_KEY_DISABLED] = ZONE_KMS_DISABLED,
-		[KMS_KEY_PENDING_DELETION] = ZONE_KMS_PENDING_DELETION,
-		[KMS_KEY_PENDING_IMPORT] = ZONE_KMS_PENDING_IMPORT,
-		[KMS_KEY_UNAVAILABLE] = ZONE_KMS_KEY_STORE_UNAVAILABLE,
-		[KMS_KEY_UNUSABLE] = ZONE_KMS_INVALID_STATE,
-	};
-
-	return (unsigned)state < COUNT_OF(meanings) ? meanings[state] : ZONE_KMS_INVALID_STATE;
+	return zone_status_of_kms(kms_key_state_status(state));
 }
 
 /* --- What it says when it is asked */

@@ -11,31 +11,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What to do about an answer; the others' messages say it themselves. */
-static const struct {
-	enum kms_status status;
-	const char *text;
-} remedies[] = {
-	{KMS_DENIED, "allow this to this identity: in its policy and in the key's, or, where STS "
-		     "refused, in the role's trust policy"},
-	{KMS_DISABLED, "enable the key"},
-	{KMS_PENDING_DELETION, "cancel its deletion while there is time, and enable the key"},
-	{KMS_PENDING_IMPORT, "import its key material"},
-	{KMS_KEY_STORE_UNAVAILABLE, "connect the custom key store that holds the key"},
-	{KMS_INVALID_STATE, "look at the key's state in the KMS"},
-	{KMS_NOT_FOUND, "check the key's name, account and region"},
-	{KMS_INVALID_CIPHERTEXT, "the stored record was changed or belongs to something else; "
-				 "restore it from a backup"},
-	{KMS_INCORRECT_KEY, "the stored record belongs to another root key"},
-	{KMS_INVALID_KEY_USAGE, "a root key must be symmetric, for encryption and decryption"},
-	{KMS_UNSUPPORTED, "for a key in a cloud this is done there"},
-	{KMS_THROTTLED, "ask for a higher request quota, or lengthen lease_seconds"},
-	{KMS_UNAVAILABLE, "check network, endpoint and proxy"},
-	{KMS_NO_CREDENTIALS, "set credentials up; 'cmek doctor' shows where they are looked for"},
-	{KMS_CREDENTIALS_REFUSED, "renew the credentials; 'cmek doctor' shows which are used"},
-	{KMS_MISCONFIGURED, "'cmek doctor' walks the configuration"},
-};
-
 const char *asked_context(const struct kms_door *door, const char *name)
 {
 	for (size_t i = 0; door->context != NULL && i < door->context->count; i++)
@@ -66,10 +41,7 @@ static const char *remedy(const struct kms_door *door, enum kms_status status)
 		return own;
 	if (status == KMS_INVALID_CIPHERTEXT && asked_is_the_callers(door))
 		return "give what this key encrypted, and the same encryption context";
-	for (size_t i = 0; i < COUNT_OF(remedies); i++)
-		if (remedies[i].status == status)
-			return remedies[i].text;
-	return "see the message";
+	return kms_status_remedy(status);
 }
 
 static bool is_said(const char *text)
@@ -95,7 +67,7 @@ static void put_subject(struct buffer *line, const struct asked *asked)
 {
 	const struct kms_door *door = asked->door;
 
-	if (asked->status != KMS_UNAVAILABLE)
+	if (!kms_status_is_outage(asked->status) || kms_status_is_outage_of_key(asked->status))
 		asked_put_subject(line, door);
 	else if (door->zone_id != 0 || is_said(door->zone))
 		buffer_format(line, " for %s", zone_title_as(door->zone, NULL, door->zone_id).text);

@@ -43,27 +43,11 @@ enum zone_status {
 	ZONE_STORE_FULL,
 	ZONE_CONFLICT,		/* somebody else changed it first */
 	ZONE_AUDIT_UNAVAILABLE, /* a line that [log] audit_required can't be written */
-	/* The KMS; one for each kms_status that is not about memory, so that nothing is lost. */
-	ZONE_KMS_DENIED,
-	ZONE_KMS_DISABLED,
-	ZONE_KMS_PENDING_DELETION,
-	ZONE_KMS_PENDING_IMPORT,
-	ZONE_KMS_KEY_STORE_UNAVAILABLE,
-	ZONE_KMS_INVALID_STATE,
-	ZONE_KMS_NOT_FOUND,
-	ZONE_KMS_INVALID_CIPHERTEXT,
-	ZONE_KMS_INCORRECT_KEY,
-	ZONE_KMS_INVALID_KEY_USAGE,
-	ZONE_KMS_INVALID_REQUEST,
-	ZONE_KMS_UNSUPPORTED,
-	ZONE_KMS_LIMIT_EXCEEDED,
-	ZONE_KMS_THROTTLED,
-	ZONE_KMS_UNAVAILABLE,
-	ZONE_KMS_NO_CREDENTIALS,
-	ZONE_KMS_CREDENTIALS_REFUSED,
-	ZONE_KMS_BAD_ANSWER,
-	ZONE_KMS_MISCONFIGURED,
-	ZONE_STATUS_COUNT
+/* The KMS: ZONE_KMS_DENIED …, a row of net/statuses.h each, so that nothing is lost. */
+#define KMS_STATUS(name, ...) ZONE_KMS_##name,
+	KMS_STATUSES(KMS_STATUS)
+#undef KMS_STATUS
+		ZONE_STATUS_COUNT
 };
 
 enum zone_status zone_status_of_kms(enum kms_status status);
@@ -83,6 +67,7 @@ struct root_key_finding {
 	enum zone_status status; /* ZONE_OK: it works */
 	int64_t deletion_ms;	 /* pending deletion: until when, in real time; 0: nobody said */
 };
-/* What a status says of the state of a root key, in a word that people and programs read: "active",
- * "pending deletion", "access denied" …; "not known" if it says nothing. */
+/* What a status says of the state of a root key; KEY_STATE_UNKNOWN: nothing. */
+enum key_state zone_status_key_state(enum zone_status status);
+/* The same in a word that people and programs read: "active", "pending deletion" … */
 const char *zone_status_word(enum zone_status status);

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * docs/errors.md says what the three tables say (aws/status.c, zones/model/status.c,
- * objects/error.c). CMEK_WRITE_DOCS=1 writes its tables anew.
+ * docs/errors.md says what the three tables say (aws/status.c, net/statuses.h, objects/error.c).
+ * CMEK_WRITE_DOCS=1 writes its tables anew.
  */
 #include "aws/status.h"
 #include "base/file.h"
@@ -16,26 +16,10 @@
 
 static const char *const statuses[KMS_STATUS_COUNT] = {
 	[KMS_OK] = "KMS_OK",
-	[KMS_DENIED] = "KMS_DENIED",
-	[KMS_DISABLED] = "KMS_DISABLED",
-	[KMS_PENDING_DELETION] = "KMS_PENDING_DELETION",
-	[KMS_PENDING_IMPORT] = "KMS_PENDING_IMPORT",
-	[KMS_KEY_STORE_UNAVAILABLE] = "KMS_KEY_STORE_UNAVAILABLE",
-	[KMS_INVALID_STATE] = "KMS_INVALID_STATE",
-	[KMS_NOT_FOUND] = "KMS_NOT_FOUND",
-	[KMS_INVALID_CIPHERTEXT] = "KMS_INVALID_CIPHERTEXT",
-	[KMS_INCORRECT_KEY] = "KMS_INCORRECT_KEY",
-	[KMS_INVALID_KEY_USAGE] = "KMS_INVALID_KEY_USAGE",
-	[KMS_INVALID_REQUEST] = "KMS_INVALID_REQUEST",
-	[KMS_UNSUPPORTED] = "KMS_UNSUPPORTED",
-	[KMS_LIMIT_EXCEEDED] = "KMS_LIMIT_EXCEEDED",
-	[KMS_THROTTLED] = "KMS_THROTTLED",
-	[KMS_UNAVAILABLE] = "KMS_UNAVAILABLE",
-	[KMS_NO_CREDENTIALS] = "KMS_NO_CREDENTIALS",
-	[KMS_CREDENTIALS_REFUSED] = "KMS_CREDENTIALS_REFUSED",
-	[KMS_BAD_ANSWER] = "KMS_BAD_ANSWER",
-	[KMS_NO_MEMORY] = "KMS_NO_MEMORY",
-	[KMS_MISCONFIGURED] = "KMS_MISCONFIGURED",
+#define KMS_STATUS(name, ...) [KMS_##name] = "KMS_" #name,
+	KMS_STATUSES(KMS_STATUS)
+#undef KMS_STATUS
+		[KMS_NO_MEMORY] = "KMS_NO_MEMORY",
 };
 
 static const char *const again[] = {

@@ -867,7 +867,7 @@ static void doctor_names_what_is_wrong(void **state)
 	/* The key is named once. */
 	assert_non_null(strstr(buffer_text(&text), "root key a (" ROOT_A ", us-west-2): FAILED: "
 						   "disabled: KMS Decrypt of project "));
-	assert_non_null(strstr(buffer_text(&text), "FAILED: the root key is disabled\n"));
+	assert_non_null(strstr(buffer_text(&text), "FAILED: the key is disabled\n"));
 	assert_true(faults.met[ZONE_KMS_DISABLED] && !faults.met[ZONE_KMS_UNAVAILABLE]);
 }
 

@@ -339,7 +339,7 @@ static void who_does_not_ask_himself_gets_a_reason_too(void **state)
 	log_error("something else");
 	assert_int_equal(ezk_begin(ezk), ZONE_KMS_DISABLED);
 	assert_int_equal(live_decrypts(live), 1);
-	assert_non_null(strstr(log_last(), "the root key is disabled, as was heard"));
+	assert_non_null(strstr(log_last(), "the key is disabled, as was heard"));
 	assert_null(strstr(log_last(), "else"));
 }
 

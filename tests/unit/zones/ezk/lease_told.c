@@ -9,8 +9,8 @@ static void assert_told(struct fixture *f, const char *text)
 	f->oracle.told[0] = '\0';
 }
 
-#define DISABLED  "the root key is disabled\n"
-#define DENIED	  "the KMS denies access\n"
+#define DISABLED  "the key is disabled\n"
+#define DENIED	  "access denied\n"
 #define OUT	  "the KMS is out of reach\n"
 #define RECOVERED "recovered: done\n"
 
@@ -129,7 +129,7 @@ static void lease_that_goes_on_by_the_word_of_another_is_told(void **state)
 	f->oracle.answer = ZONE_KMS_NO_CREDENTIALS;
 	seconds_pass(f, LEASE_SECONDS);
 	assert_int_equal(begin(f), ZONE_KMS_NO_CREDENTIALS);
-	assert_told(f, "ended: there are no credentials for the KMS\n");
+	assert_told(f, "ended: no credentials\n");
 	seconds_pass(f, STALE_SECONDS);
 	f->oracle.known = VOUCH_YES;
 	f->oracle.voucher.asked = f->oracle.voucher.renew = clock_now(&f->clock.clock);

@@ -254,12 +254,12 @@ static void write_in_vain(const char *to, const char *why)
 
 	(void)!truncate(log_path, 0); /* it may not be there yet */
 	assert_true(log_configure(LOG_WARNING, log_path));
-	log_reason("the KMS denies access");
+	log_reason("access denied");
 	errno = EDOM;
 	assert_true(audit_configure(to));
 	audit_write(&decrypted);
 	assert_int_equal(errno, EDOM);
-	assert_string_equal(log_last(), "the KMS denies access");
+	assert_string_equal(log_last(), "access denied");
 	log_configure(LOG_OFF, "stderr");
 	assert_true(file_read(log_path, 1 << 20, &text));
 	if (why == NULL) {

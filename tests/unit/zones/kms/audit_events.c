@@ -472,7 +472,7 @@ static void no_about_the_key_ends_all_leases_below_it_in_the_log(void **state)
 	/* One is used, and all have ended. */
 	assert_int_equal(use(l, 0), ZONE_KMS_DISABLED);
 	lines = take_lines();
-	assert_leases(lines, l, "ended", "the root key is disabled");
+	assert_leases(lines, l, "ended", "the key is disabled");
 	assert_project(l, lines);
 	json_decref(lines);
 	for (int i = 0; i < 20; i++) {
@@ -565,7 +565,7 @@ static void zone_that_is_refused_from_the_first_is_told(void **state)
 	use_all(l, ZONE_KMS_DISABLED);
 	use_all(l, ZONE_KMS_DISABLED);
 	lines = take_lines();
-	assert_leases(lines, l, "refused", "the root key is disabled");
+	assert_leases(lines, l, "refused", "the key is disabled");
 	assert_int_equal(lease_lines(lines), ZONES);
 	json_decref(lines);
 }
