@@ -52,17 +52,18 @@ static const struct status_rule rules[] = {
 	{ "TooManyRequestsException",              KMS_THROTTLED,           RETRY_THROTTLED },
 	{ "TransactionInProgressException",        KMS_THROTTLED,           RETRY_THROTTLED },
 	/* outages */
-	{ "DependencyTimeoutException",            KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "IDPCommunicationError",                 KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "InternalFailure",                       KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "KMSInternalException",                  KMS_UNAVAILABLE,         RETRY_TRANSIENT },
-	{ "KeyUnavailableException",               KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "PriorRequestNotComplete",               KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "RequestTimeout",                        KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "RequestTimeoutException",               KMS_UNAVAILABLE,         RETRY_TRANSIENT },
 	{ "ServiceUnavailable",                    KMS_UNAVAILABLE,         RETRY_TRANSIENT },
-	{ "XksProxyInvalidResponseException",      KMS_UNAVAILABLE,         RETRY_TRANSIENT },
-	{ "XksProxyUriUnreachableException",       KMS_UNAVAILABLE,         RETRY_TRANSIENT },
+	/* outages of what holds the key */
+	{ "DependencyTimeoutException",            KMS_KEY_OUT_OF_REACH,    RETRY_TRANSIENT },
+	{ "KeyUnavailableException",               KMS_KEY_OUT_OF_REACH,    RETRY_TRANSIENT },
+	{ "XksProxyInvalidResponseException",      KMS_KEY_OUT_OF_REACH,    RETRY_TRANSIENT },
+	{ "XksProxyUriUnreachableException",       KMS_KEY_OUT_OF_REACH,    RETRY_TRANSIENT },
 	/* credentials */
 	{ "ExpiredToken",                          KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
 	{ "ExpiredTokenException",                 KMS_CREDENTIALS_REFUSED, RETRY_RENEWED },
@@ -95,18 +96,6 @@ const struct status_rule *status_rules(size_t *ret_count)
 {
 	*ret_count = COUNT_OF(rules);
 	return rules;
-}
-
-bool status_is_of_key(const char *type)
-{
-	static const char *const types[] = {"DependencyTimeoutException", "KeyUnavailableException",
-					    "XksProxyInvalidResponseException",
-					    "XksProxyUriUnreachableException"};
-
-	for (size_t i = 0; i < COUNT_OF(types); i++)
-		if (strcmp(types[i], type) == 0)
-			return true;
-	return false;
 }
 
 /* In which state a key is, where the KMS has one type for several states: the words after the key's

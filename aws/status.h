@@ -39,9 +39,5 @@ bool status_read_error(const struct http_answer *answer, struct kms_report *repo
 struct status_rule status_judge(enum http_result result, const struct http_answer *answer,
 				struct kms_report *report);
 
-/* A type of an outage that concerns one key, as far as can be known: the key store or the external
- * key manager behind it fails; the KMS may well answer for other keys. */
-bool status_is_of_key(const char *type);
-
 /* The rows that status_find() looks through, for docs/errors.md and its test. */
 const struct status_rule *status_rules(size_t *ret_count);

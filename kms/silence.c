@@ -3,7 +3,6 @@
 /* What is remembered about endpoints and keys that do not answer. */
 #include "kms/silence.h"
 
-#include "aws/status.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "kms/provider.h"
@@ -226,12 +225,6 @@ static bool is_answer(enum kms_status status, const struct kms_report *report)
 	       (report->sent && status == KMS_CREDENTIALS_REFUSED) || !kms_status_lasts(status);
 }
 
-/* Only this key is throttled, or the key store behind it fails. */
-static bool is_of_key(enum kms_status status, const struct kms_report *report)
-{
-	return kms_status_is_outage_of_key(status) || status_is_of_key(report->error_type);
-}
-
 static bool is_news(struct silence *silence, enum kms_status status,
 		    const struct kms_report *report)
 {
@@ -345,7 +338,7 @@ static struct silence *whose(struct silences *silences, const struct kms_turn *t
 	struct silence *endpoint, *own;
 
 	own = find_or_make(silences, turn->key);
-	if (is_of_key(status, report))
+	if (kms_status_is_outage_of_key(status))
 		return own;
 	if (own != NULL)
 		own->suspected = true;
@@ -406,7 +399,7 @@ void silences_end(struct silences *silences, const struct kms_turn *turn, enum k
 		return;
 	}
 	/* An error about one key shows that the endpoint itself answers. */
-	if (kms_status_is_outage(status) && is_of_key(status, report))
+	if (kms_status_is_outage_of_key(status))
 		end_silence(silences, endpoint, ret_news);
 	hear_failure(silences, turn, status, report, ret_news);
 }

@@ -18,7 +18,7 @@ import time
 
 import rude
 from certificates import self_signed
-from driver import (BAD, CIPHERTEXT, DENIED, DISABLED, HANG_MS, INVALID, NOT_FOUND, OK, QUICK, REFUSED, SANITIZED, STALL, THROTTLED,
+from driver import (BAD, CIPHERTEXT, DENIED, DISABLED, HANG_MS, INVALID, KEY_AWAY, NOT_FOUND, OK, QUICK, REFUSED, SANITIZED, STALL, THROTTLED,
                     UNAVAILABLE, Home, Limits, Probe, Tap, clean_environment, encode, watched)
 from fake_kms import FakeAws
 
@@ -48,7 +48,7 @@ FAULTS = [
     ("500, ever", {"status": 500, "count": EVER}, UNAVAILABLE, QUICK),
     ("KMSInternalException once", {"type": "KMSInternalException", "status": 500}, OK, QUICK),
     ("DependencyTimeoutException once", {"type": "DependencyTimeoutException", "status": 503}, OK, QUICK),
-    ("KeyUnavailableException, ever", {"type": "KeyUnavailableException", "status": 500, "count": EVER}, UNAVAILABLE, QUICK),
+    ("KeyUnavailableException, ever", {"type": "KeyUnavailableException", "status": 500, "count": EVER}, KEY_AWAY, QUICK),
     ("reset before the request is read, once", {"reset": "before"}, OK, QUICK),
     ("reset before the request is read, ever", {"reset": "before", "count": EVER}, UNAVAILABLE, QUICK),
     ("reset after the work is done, once", {"reset": "after"}, OK, QUICK),
@@ -103,10 +103,10 @@ PLACES = [
 
 OPERATIONS = ["describe", "encrypt", "decrypt", "generate", "reencrypt"]
 COLUMNS = [*OPERATIONS, "cmek decrypt"]
-SHORT = {OK: "right", THROTTLED: "throttled", UNAVAILABLE: "outage", BAD: "bad answer", DENIED: "denied", DISABLED: "disabled", STATE: "state",
+SHORT = {OK: "right", THROTTLED: "throttled", UNAVAILABLE: "outage", KEY_AWAY: "key away", BAD: "bad answer", DENIED: "denied", DISABLED: "disabled", STATE: "state",
          NOT_FOUND: "not found", REFUSED: "refused", CIPHERTEXT: "ciphertext", INVALID: "invalid", "31 bytes": "31 bytes"}
 # Exit codes of cmek: 0 done, 5 the KMS said no, 6 out of reach; others are failures of another kind.
-NO, OUTAGE = {DENIED, DISABLED, STATE, NOT_FOUND}, {THROTTLED, UNAVAILABLE, REFUSED}
+NO, OUTAGE = {DENIED, DISABLED, STATE, NOT_FOUND}, {THROTTLED, UNAVAILABLE, KEY_AWAY, REFUSED}
 
 
 def wanted(expected, op):

@@ -120,8 +120,7 @@ static void throttling_and_a_key_store_are_of_one_key(void **state)
 		enum kms_status status;
 		const char *type;
 	} cases[] = {{KMS_THROTTLED, "ThrottlingException"},
-		     {KMS_UNAVAILABLE, "KeyUnavailableException"},
-		     {KMS_UNAVAILABLE, "XksProxyUriUnreachableException"}};
+		     {KMS_KEY_OUT_OF_REACH, "KeyUnavailableException"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

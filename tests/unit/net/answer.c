@@ -21,6 +21,24 @@ static void every_status_has_words_and_seven_are_a_no(void **state)
 		    kms_status_is_no(KMS_INVALID_STATE) && kms_status_is_no(KMS_NOT_FOUND));
 }
 
+static void an_outage_is_of_all_keys_or_of_one_and_lasts(void **state)
+{
+	(void)state;
+	for (int status = 0; status < KMS_STATUS_COUNT; status++) {
+		bool of_key = status == KMS_THROTTLED || status == KMS_KEY_OUT_OF_REACH;
+		bool outage = of_key || status == KMS_UNAVAILABLE;
+
+		assert_int_equal(kms_status_is_outage_of_key(status), of_key);
+		assert_int_equal(kms_status_is_outage(status), outage);
+		assert_true(kms_status_lasts(status) || !outage);
+		if (outage)
+			assert_int_equal(kms_status_key_state(status), KEY_STATE_UNREACHABLE);
+	}
+	assert_true(kms_status_lasts(KMS_NO_CREDENTIALS));
+	assert_false(kms_status_lasts(KMS_DENIED) || kms_status_lasts(KMS_INVALID_CIPHERTEXT));
+	assert_non_null(strstr(kms_status_remedy(KMS_KEY_OUT_OF_REACH), "key store"));
+}
+
 static void a_failure_fills_the_report_and_keeps_the_request(void **state)
 {
 	struct kms_report report = {.request_id = "r-1", .message = "before", .error_type = "Old"};
@@ -40,6 +58,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_status_has_words_and_seven_are_a_no),
+		cmocka_unit_test(an_outage_is_of_all_keys_or_of_one_and_lasts),
 		cmocka_unit_test(a_failure_fills_the_report_and_keeps_the_request),
 	};
 
