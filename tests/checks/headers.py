@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A header speaks for the sources of its own room: headers.py [TREE]. A function that other sources may call is declared in a header
 of the room that defines it, and a source that has a header of its own includes it first, which proves that it stands alone.
-TAP."""
+Includes have one order: a source's own header, ours, the system's. TAP."""
 
 import pathlib
 import re
@@ -12,8 +12,6 @@ import sys
 HOUSES = ("base", "crypto", "net", "aws", "kms", "zones", "objects", "mechanisms", "session", "pkcs11", "envelope", "cli")
 # What is declared elsewhere: the standard's functions in include/, the interface of the tool's linker.
 STANDARD = re.compile(r"C_[A-Z]\w+|main")
-# The levels are facts of every store; their rows lie with the one engine that has tables.
-ELSEWHERE = {"store_level_understood", "store_level_row"}
 
 
 def bare(text):
@@ -35,6 +33,19 @@ def functions(text, ends_with):
             yield found[1]
 
 
+def disorder(path, text):
+    """The includes that stand behind one of a later kind, or in the wrong block. Includes in conditions count like others."""
+    kinds, before, line_before = {'own': 0, '"': 1, "<": 2}, 0, 0
+    for number, line in enumerate(text.splitlines(), 1):
+        found = re.match(r'[ \t]*#[ \t]*include[ \t]+(["<])([^">]+)', line)
+        if not found:
+            continue
+        kind = kinds["own" if found[2] == str(path.with_suffix(".h")) else found[1]]
+        if kind < before or (kind > before and line_before == number - 1):
+            yield f"{path}:{number}: {line.strip()}"
+        before, line_before = kind, number
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
     read = {path.relative_to(root): path.read_text() for house in HOUSES for path in sorted((root / house).rglob("*.[ch]"))}
@@ -44,6 +55,8 @@ def main():
             for name in functions(text, ";"):
                 declared.setdefault(name, []).append(path)
     elsewhere, nowhere, twice, late = [], [], [], []
+    mixed = [fault for house in (*HOUSES, "tests", "bench", "include") for path in sorted((root / house).rglob("*.[ch]"))
+             for fault in disorder(path.relative_to(root), path.read_text())]
     twice += [f"{name}: {', '.join(map(str, paths))}" for name, paths in declared.items() if len(set(paths)) > 1]
     for path, text in read.items():
         if path.suffix != ".c":
@@ -52,7 +65,7 @@ def main():
             headers = declared.get(name, [])
             if not headers and not STANDARD.fullmatch(name):
                 nowhere.append(f"{path}: {name}()")
-            elif headers and name not in ELSEWHERE and not any(header.parent == path.parent for header in headers):
+            elif headers and not any(header.parent == path.parent for header in headers):
                 elsewhere.append(f"{path}: {name}() is declared in {headers[0]}")
         first = re.search(r'^[ \t]*#[ \t]*include[ \t]+["<]([^">]+)', text, re.M)
         if path.with_suffix(".h") in read and first[1] != str(path.with_suffix(".h")):
@@ -61,6 +74,7 @@ def main():
                ("each function that is not static is declared in a header", nowhere),
                ("each is declared once", twice),
                ("each source includes its own header first", late),
+               ("includes stand in one order: its own header, ours, the system's", mixed),
                ("functions are found", [] if len(declared) > 300 else [f"{len(declared)}"]))
     print(f"1..{len(results)}")
     for number, (title, faults) in enumerate(results, 1):

@@ -34,9 +34,9 @@ zones/store/sqlite/| pkcs11
 
 # Calls that may wait for a network | the rooms whose sources make them
 waits='
-client->operations->(describe|encrypt|decrypt|generate_data_key|set_state|create) | zones/kms
+client->operations->(describe|encrypt|decrypt|generate_data_key|re_encrypt|set_state|create) | zones/kms
 (kms_clients_find|kms_route_next|kms_turn_begin)                                   | kms zones/kms
-store->operations->(read|find|write|bring)                                         | zones/domain
+store->operations->(read|find|write|bring|describe|look_at)                        | zones/domain
 http->operations->send                                                             | aws
 (getaddrinfo|curl_easy_perform|curl_multi_[a-z]+|nanosleep|clock_nanosleep)        | net base
 '

@@ -32,7 +32,9 @@ static struct lease_times times_of(int64_t lease_ms, int64_t stale_ms)
 struct lease_times lease_rules_within(const struct lease_rules *rules,
 				      const struct lease_bounds *bounds)
 {
-	return times_of(smaller(rules->lease_ms, (int64_t)bounds->max_lease * SECOND_MS),
+	uint32_t configured = (uint32_t)(rules->lease_ms / SECOND_MS);
+
+	return times_of((int64_t)lease_in_force(configured, bounds->max_lease) * SECOND_MS,
 			smaller(rules->max_stale_ms, (int64_t)bounds->max_stale * SECOND_MS));
 }
 

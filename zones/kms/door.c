@@ -31,12 +31,12 @@ static enum kms_status find_client(struct asked *asked)
 static uint32_t lease_of(const struct kms_door *door)
 {
 	const char *bound = asked_context(door, "cmek:max-lease");
-	uint64_t lease = kms_clients_lease(door->clients), max_lease;
+	uint32_t configured = kms_clients_lease(door->clients);
+	uint64_t max_lease;
 
-	if (bound != NULL && decimal_decode(bound, LEASE_BOUND_MAX, &max_lease) &&
-	    max_lease < lease)
-		lease = max_lease;
-	return (uint32_t)lease;
+	if (bound == NULL || !decimal_decode(bound, LEASE_BOUND_MAX, &max_lease))
+		return configured;
+	return lease_in_force(configured, (uint32_t)max_lease);
 }
 
 static struct asked asking(const struct kms_door *door, const char *operation, const char *key)

@@ -73,8 +73,9 @@ uint32_t limits_lease_seconds(struct bytes limits, uint32_t configured)
 {
 	struct lease_bounds bounds;
 
-	return limits_get_lease(limits, &bounds) && bounds.max_lease < configured ? bounds.max_lease
-										  : configured;
+	if (!limits_get_lease(limits, &bounds))
+		return configured;
+	return lease_in_force(configured, bounds.max_lease);
 }
 
 void limits_put_kept(struct buffer *limits)

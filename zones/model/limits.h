@@ -41,8 +41,13 @@ void limits_put_lease(struct buffer *limits, const struct lease_bounds *bounds);
 /* False: one of them is not there, so that this is not the list of a record. */
 bool limits_get_lease(struct bytes limits, struct lease_bounds *ret_bounds);
 
-/* The seconds for which a yes is good: those that are configured, unless a record's limits have
- * less. */
+/* The lease in force, the seconds for which a yes is good: what is configured, unless the zone's
+ * record has less. This is the one place that decides. */
+static inline uint32_t lease_in_force(uint32_t configured, uint32_t max_lease)
+{
+	return max_lease < configured ? max_lease : configured;
+}
+/* The same by a record's limits; those that lack the bounds, which are no record's, have none. */
 uint32_t limits_lease_seconds(struct bytes limits, uint32_t configured);
 
 /* Appends LIMIT_KEPT, behind the lease bounds. */

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The levels of a store: what each asks of whoever reads or writes it, and how a store comes to it
- * and back (docs/format.md, 6). A row is never changed once a release has had it.
+ * How a database of SQLite comes to a level of the store and back (zones/store/levels.c). A row is
+ * never changed once a release has had it.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,16 +18,8 @@ struct passage {
 };
 
 /* clang-format off */
-static const struct store_level levels[] = {
-	{ 1, 1, 1, "0.1.0", "the first level" },
-#ifdef CMEK_NEXT_LEVELS
-	/* Made up, for tests: one that only writers must know, then one for readers as well. */
-	{ 2, 1, 2, "0.2.0", "made up for tests: notes on databases" },
-	{ 3, 3, 3, "0.3.0", "made up for tests: frozen databases" },
-#endif
-};
-
-static const struct passage passages[COUNT_OF(levels)] = {
+/* One for each row of zones/store/levels.c. */
+static const struct passage passages[] = {
 	{ "", "", "SELECT 0" },
 #ifdef CMEK_NEXT_LEVELS
 	{ "ALTER TABLE zones ADD COLUMN note TEXT NOT NULL DEFAULT ''; CREATE TABLE notes (uid TEXT PRIMARY KEY)",
@@ -38,14 +30,9 @@ static const struct passage passages[COUNT_OF(levels)] = {
 };
 /* clang-format on */
 
-unsigned store_level_understood(void)
+static bool is_known(unsigned level)
 {
-	return levels[COUNT_OF(levels) - 1].level;
-}
-
-const struct store_level *store_level_row(unsigned level)
-{
-	return level >= 1 && level <= COUNT_OF(levels) ? &levels[level - 1] : NULL;
+	return level <= COUNT_OF(passages) && store_level_row(level) != NULL;
 }
 
 enum zone_status store_check_writer(struct connection *connection)
@@ -84,8 +71,7 @@ enum zone_status store_way_back(struct connection *connection, bool *ret_free)
 	int64_t used = 1;
 
 	*ret_free = false;
-	if (connection->limited || connection->head.level < 2 ||
-	    store_level_row(connection->head.level) == NULL)
+	if (connection->limited || connection->head.level < 2 || !is_known(connection->head.level))
 		return ZONE_OK;
 	TRY(count_used(connection, connection->head.level, &used));
 	*ret_free = used == 0;
@@ -119,7 +105,7 @@ static enum zone_status check_way(struct connection *connection, unsigned from, 
 		return refuse_way(connection, ZONE_CONFLICT,
 				  "somebody has brought it to another level meanwhile; look again: "
 				  "cmek store show");
-	if (store_level_row(from) == NULL || store_level_row(to) == NULL)
+	if (!is_known(from) || !is_known(to))
 		return refuse_way(connection, ZONE_INVALID,
 				  "this release does not know that level; see: cmek store show");
 	return ZONE_OK;
