@@ -90,25 +90,16 @@ int key_show(const struct arguments *arguments)
 	return objects_show(arguments, &kind_key, fields_and_state);
 }
 
-static int set_state(const struct arguments *arguments, CK_ULONG state, const char *doing,
-		     const char *action)
+static int set_state(const struct arguments *arguments, CK_ULONG state, const char *doing)
 {
 	const char *label = arguments->positional[0];
 	CK_ATTRIBUTE change = {CKA_CMEK_STATE, &state, sizeof(state)};
 	AUTO(token_close) struct token token = {0};
-	AUTO(freep) char *provider = NULL, *arn = NULL;
 	CK_OBJECT_HANDLE key;
 	CK_RV rv;
 
 	TRY(token_open(arguments_value(arguments, "project"), &token));
 	TRY(token_find_one(&token, &kind_key, label, &key));
-	provider = object_text(&token, key, CKA_CMEK_PROVIDER);
-	arn = object_text(&token, key, CKA_CMEK_ROOT_KEY);
-	if (provider != NULL && strcmp(provider, "local") != 0)
-		return fail(
-			CMEK_EXIT_REFUSED,
-			"%s is a key of %s and is %sd there, not here: aws kms %s-key --key-id %s",
-			label, provider, action, action, arn);
 	rv = token.functions->C_SetAttributeValue(token.session, key, &change, 1);
 	if (rv != CKR_OK)
 		return module_failed(rv, "%s root key %s of project %s", doing, label,
@@ -119,10 +110,10 @@ static int set_state(const struct arguments *arguments, CK_ULONG state, const ch
 
 int key_disable(const struct arguments *arguments)
 {
-	return set_state(arguments, CMEK_STATE_DISABLED, "disabling", "disable");
+	return set_state(arguments, CMEK_STATE_DISABLED, "disabling");
 }
 
 int key_enable(const struct arguments *arguments)
 {
-	return set_state(arguments, CMEK_STATE_ACTIVE, "enabling", "enable");
+	return set_state(arguments, CMEK_STATE_ACTIVE, "enabling");
 }

@@ -258,6 +258,13 @@ struct bytes kms_clients_label(const struct kms_clients *clients, const char *ke
 	return row == NULL ? bytes(NULL, 0) : row->label(key);
 }
 
+bool kms_clients_is_own_name(const struct kms_clients *clients, const char *key)
+{
+	const struct kms_provider *row = of_key(clients, key);
+
+	return row != NULL && row->is_own_name(key);
+}
+
 bool kms_clients_may_make(const struct kms_clients *clients, const char *key)
 {
 	const struct kms_provider *row = of_key(clients, key);

@@ -289,6 +289,9 @@ void kms_clients_put_key_names(const struct kms_clients *clients, struct buffer 
 bool kms_clients_embed(const struct kms_clients *clients, const char *provider);
 /* They fit a cluster of any region. */
 bool kms_clients_fit_anywhere(const struct kms_clients *clients, const char *provider);
+/* It is a key's own name; an alias, or a name without a region, says nothing of the key before
+ * somebody is asked. */
+bool kms_clients_is_own_name(const struct kms_clients *clients, const char *key);
 /* The label in a key's name; no bytes: none. True: it names a key that can be made here. */
 struct bytes kms_clients_label(const struct kms_clients *clients, const char *key);
 bool kms_clients_may_make(const struct kms_clients *clients, const char *key);

@@ -15,6 +15,21 @@ struct kms_key_fields {
 	struct bytes partition, region, account, id;
 };
 
+/* A setting in the section of cmek.conf that has the provider's name. */
+enum kms_setting_form {
+	KMS_SETTING_TEXT, /* const char * */
+	KMS_SETTING_FILE, /* the same: a path */
+	KMS_SETTING_REGIONS,
+	KMS_SETTING_FLAG,   /* bool */
+	KMS_SETTING_NUMBER, /* unsigned */
+};
+struct kms_setting {
+	const char *key;
+	enum kms_setting_form form;
+	size_t field;	     /* in struct kms_settings */
+	unsigned usual, max; /* of a number; 0 counts as not set */
+};
+
 /* What to do about a status, where this provider's keys need another word than the usual one. */
 struct kms_remedy {
 	enum kms_status status;
@@ -34,6 +49,9 @@ struct kms_provider {
 	/* The canonical name, or that of a key which is to be made (false: neither); a pattern. */
 	bool (*read_fields)(const char *key, struct kms_key_fields *ret_fields);
 	bool (*read_pattern)(const char *text, struct kms_key_fields *ret_fields);
+	/* It is a key's own name, so that it says which key is meant before anybody is asked; an
+	 * alias, or a name without a region, does not. */
+	bool (*is_own_name)(const char *key);
 	/* The name of the same key in another region. False, or NULL: it has but one. */
 	bool (*in_region)(const char *arn, struct bytes region,
 			  char ret_arn[static KMS_ARN_MAX + 1]);
@@ -46,6 +64,10 @@ struct kms_provider {
 		*only_region; /* of all its keys, which fit a cluster of any; NULL: they differ */
 	const struct kms_remedy *remedies;
 	size_t remedy_count;
+
+	/* --- Its settings, each kept in struct kms_settings */
+	const struct kms_setting *settings;
+	size_t setting_count;
 
 	/* --- Its clients. The settings are those of the set, with their defaults, and outlive all.
 	 * What clients of all regions share is made at first need and touches no network; each of

@@ -4,43 +4,58 @@
 #include "kms/settings.h"
 
 #include "base/macros.h"
+#include "kms/provider.h"
 
 #include <stdlib.h>
 
-static const size_t texts[] = {
-	offsetof(struct kms_settings, profile),
-	offsetof(struct kms_settings, region),
-	offsetof(struct kms_settings, endpoint_url),
-	offsetof(struct kms_settings, ca_bundle),
-	offsetof(struct kms_settings, local_path),
-	offsetof(struct kms_settings, multi_region_order),
-	offsetof(struct kms_settings, allowed_root_keys),
-	offsetof(struct kms_settings, allowed_root_keys_at),
-};
-
-static const struct {
-	size_t offset;
-	unsigned value;
-} defaults[] = {
-	{offsetof(struct kms_settings, connect_timeout_ms), 2000},
-	{offsetof(struct kms_settings, attempt_timeout_ms), 5000},
-	{offsetof(struct kms_settings, call_timeout_ms), 15000},
-	{offsetof(struct kms_settings, max_idle_connections), 8},
-};
-
-static char **text_at(struct kms_settings *settings, size_t i)
+static void *at(struct kms_settings *settings, size_t field)
 {
-	return (char **)((char *)settings + texts[i]);
+	return (char *)settings + field;
+}
+
+static bool is_text(const struct kms_setting *setting)
+{
+	return setting->form != KMS_SETTING_FLAG && setting->form != KMS_SETTING_NUMBER;
+}
+
+/* Each text of the providers' own sections, and those that concern all; false: there are no more.
+ */
+static bool text_at(struct kms_settings *settings, size_t index, char ***ret_text)
+{
+	static const size_t others[] = {offsetof(struct kms_settings, allowed_root_keys),
+					offsetof(struct kms_settings, allowed_root_keys_at)};
+	const struct kms_provider *const *provider = settings->providers;
+
+	if (index < COUNT_OF(others)) {
+		*ret_text = at(settings, others[index]);
+		return true;
+	}
+	index -= COUNT_OF(others);
+	for (; *provider != NULL; provider++)
+		for (size_t i = 0; i < (*provider)->setting_count; i++)
+			if (is_text(&(*provider)->settings[i]) && index-- == 0) {
+				*ret_text = at(settings, (*provider)->settings[i].field);
+				return true;
+			}
+	return false;
+}
+
+static void fill_numbers(struct kms_settings *copy, const struct kms_provider *provider)
+{
+	for (size_t i = 0; i < provider->setting_count; i++) {
+		const struct kms_setting *setting = &provider->settings[i];
+		unsigned *value = at(copy, setting->field);
+
+		if (setting->form == KMS_SETTING_NUMBER && *value == 0)
+			*value = setting->usual;
+	}
 }
 
 static void fill_defaults(struct kms_settings *copy)
 {
-	for (size_t i = 0; i < COUNT_OF(defaults); i++) {
-		unsigned *value = (unsigned *)((char *)copy + defaults[i].offset);
-
-		if (*value == 0)
-			*value = defaults[i].value;
-	}
+	for (const struct kms_provider *const *provider = copy->providers; *provider != NULL;
+	     provider++)
+		fill_numbers(copy, *provider);
 	if (copy->clock == NULL)
 		copy->clock = &clock_system;
 }
@@ -61,9 +76,10 @@ static bool own_text(char **text)
 static bool own_texts(struct kms_settings *copy)
 {
 	bool good = true;
+	char **text;
 
-	for (size_t i = 0; i < COUNT_OF(texts); i++)
-		good = own_text(text_at(copy, i)) && good;
+	for (size_t i = 0; text_at(copy, i, &text); i++)
+		good = own_text(text) && good;
 	return good;
 }
 
@@ -82,8 +98,10 @@ bool settings_copy(const struct kms_settings *settings, struct kms_settings *ret
 
 void settings_clear(struct kms_settings *copy)
 {
-	for (size_t i = 0; i < COUNT_OF(texts); i++) {
-		free(*text_at(copy, i));
-		*text_at(copy, i) = NULL;
+	char **text;
+
+	for (size_t i = 0; copy->providers != NULL && text_at(copy, i, &text); i++) {
+		free(*text);
+		*text = NULL;
 	}
 }

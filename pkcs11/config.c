@@ -50,19 +50,6 @@ static const struct setting settings[] = {
 	{ "zones",  "embed_ezk",              FLAG,      AT(zones_embed_ezk),           1, 0, NULL },
 	{ "zones",  "max_lease_seconds",      NUMBER,    AT(zones_max_lease_seconds), 86400, LEASE_BOUND_MAX, NULL },
 	{ "zones",  "max_stale_seconds",      NUMBER,    AT(zones_max_stale_seconds), 86400, LEASE_BOUND_MAX, NULL },
-	{ "aws",    "profile",                TEXT,      AT(aws_profile),               0, 0, NULL },
-	{ "aws",    "region",                 TEXT,      AT(aws_region),                0, 0, NULL },
-	{ "aws",    "multi_region_order",     REGIONS,   AT(aws_multi_region_order),    0, 0, NULL },
-	{ "aws",    "endpoint_url",           TEXT,      AT(aws_endpoint_url),          0, 0, NULL },
-	{ "aws",    "ca_bundle",              FILE_PATH, AT(aws_ca_bundle),             0, 0, NULL },
-	{ "aws",    "use_fips_endpoint",      FLAG,      AT(aws_use_fips_endpoint),     0, 0, NULL },
-	{ "aws",    "use_dualstack_endpoint", FLAG,      AT(aws_use_dualstack_endpoint), 0, 0, NULL },
-	{ "aws",    "connect_timeout_ms",     NUMBER,    AT(aws_connect_timeout_ms), 2000, 600000, NULL },
-	{ "aws",    "attempt_timeout_ms",     NUMBER,    AT(aws_attempt_timeout_ms), 5000, 600000, NULL },
-	{ "aws",    "call_timeout_ms",        NUMBER,    AT(aws_call_timeout_ms),   15000, 600000, NULL },
-	{ "aws",    "max_attempts",           NUMBER,    AT(aws_max_attempts),          0, 100, NULL },
-	{ "aws",    "max_idle_connections",   NUMBER,    AT(aws_max_idle_connections),  8, 1000, NULL },
-	{ "local",  "path",                   FILE_PATH, AT(local_path),                0, 0, NULL },
 	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL, AT(crypto_fips_line) },
 	{ "log",    "level",                  CHOICE,    AT(log_level),       LOG_WARNING, 0, "off error warning info debug" },
 	{ "log",    "to",                     LOG_PLACE, AT(log_to),                    0, 0, NULL },
@@ -70,6 +57,43 @@ static const struct setting settings[] = {
 	{ "log",    "audit_required",         FLAG,      AT(log_audit_required),        0, 0, NULL },
 };
 /* clang-format on */
+
+static struct setting of_provider(const struct kms_provider *provider,
+				  const struct kms_setting *row)
+{
+	static const enum form forms[] = {
+		[KMS_SETTING_TEXT] = TEXT,	 [KMS_SETTING_FILE] = FILE_PATH,
+		[KMS_SETTING_REGIONS] = REGIONS, [KMS_SETTING_FLAG] = FLAG,
+		[KMS_SETTING_NUMBER] = NUMBER,
+	};
+
+	return (struct setting){
+		.section = provider->name,
+		.key = row->key,
+		.form = forms[row->form],
+		.field = AT(kms) + row->field,
+		.usual = row->usual,
+		.max = row->max,
+	};
+}
+
+/* Those above, then those of each provider in its own section. False: there are no more. */
+static bool setting_at(size_t index, struct setting *ret_setting)
+{
+	const struct kms_provider *const *provider = module_providers;
+
+	if (index < COUNT_OF(settings)) {
+		*ret_setting = settings[index];
+		return true;
+	}
+	index -= COUNT_OF(settings);
+	while (*provider != NULL && index >= (*provider)->setting_count)
+		index -= (*provider++)->setting_count;
+	if (*provider == NULL)
+		return false;
+	*ret_setting = of_provider(*provider, &(*provider)->settings[index]);
+	return true;
+}
 
 static void *field_of(struct config *config, const struct setting *setting)
 {
@@ -83,23 +107,27 @@ static bool is_text(const struct setting *setting)
 
 void config_clear(struct config *config)
 {
+	struct setting setting;
+
 	if (config == NULL)
 		return;
-	for (size_t i = 0; i < COUNT_OF(settings); i++)
-		if (is_text(&settings[i]))
-			free(*(char **)field_of(config, &settings[i]));
+	for (size_t i = 0; setting_at(i, &setting); i++)
+		if (is_text(&setting))
+			free(*(char **)field_of(config, &setting));
 	free(config->file);
 	*config = (struct config){0};
 }
 
 bool config_default(struct config *config)
 {
+	struct setting setting;
+
 	*config = (struct config){0};
-	for (size_t i = 0; i < COUNT_OF(settings); i++) {
-		if (settings[i].form == NUMBER || settings[i].form == CHOICE)
-			*(unsigned *)field_of(config, &settings[i]) = settings[i].usual;
-		if (settings[i].form == FLAG)
-			*(bool *)field_of(config, &settings[i]) = settings[i].usual != 0;
+	for (size_t i = 0; setting_at(i, &setting); i++) {
+		if (setting.form == NUMBER || setting.form == CHOICE)
+			*(unsigned *)field_of(config, &setting) = setting.usual;
+		if (setting.form == FLAG)
+			*(bool *)field_of(config, &setting) = setting.usual != 0;
 	}
 	config->store_backend = strdup("sqlite");
 	config->log_to = strdup("stderr");
@@ -278,30 +306,34 @@ static void explain_value(const struct reading *reading, const struct setting *s
 
 static bool section_known(const char *section)
 {
-	for (size_t i = 0; i < COUNT_OF(settings); i++)
-		if (strcmp(settings[i].section, section) == 0)
+	struct setting setting;
+
+	for (size_t i = 0; setting_at(i, &setting); i++)
+		if (strcmp(setting.section, section) == 0)
 			return true;
 	return false;
 }
 
-static const struct setting *setting_find(const char *section, const char *key)
+static bool setting_find(const char *section, const char *key, struct setting *ret_setting)
 {
-	for (size_t i = 0; i < COUNT_OF(settings); i++)
-		if (strcmp(settings[i].section, section) == 0 && strcmp(settings[i].key, key) == 0)
-			return &settings[i];
-	return NULL;
+	for (size_t i = 0; setting_at(i, ret_setting); i++)
+		if (strcmp(ret_setting->section, section) == 0 &&
+		    strcmp(ret_setting->key, key) == 0)
+			return true;
+	return false;
 }
 
 static bool visit(void *state, const char *section, const char *key, const char *value,
 		  unsigned line)
 {
 	struct reading *reading = state;
-	const struct setting *setting = key == NULL ? NULL : setting_find(section, key);
+	struct setting setting;
+	bool found = key != NULL && setting_find(section, key, &setting);
 
 	if (key == NULL && section_known(section))
 		return true;
-	if (setting != NULL && take(setting, value, reading->config)) {
-		note_line(setting, reading->config, line);
+	if (found && take(&setting, value, reading->config)) {
+		note_line(&setting, reading->config, line);
 		return true;
 	}
 	reading->explained = true;
@@ -311,12 +343,12 @@ static bool visit(void *state, const char *section, const char *key, const char 
 		log_error("%s line %u: there is no section [%s]; the example conf/cmek.conf has "
 			  "them all",
 			  reading->file, line, section);
-	else if (setting == NULL)
+	else if (!found)
 		log_error("%s line %u: there is no setting '%s' in [%s]; the example "
 			  "conf/cmek.conf has them all",
 			  reading->file, line, key, section);
 	else
-		explain_value(reading, setting, value, line);
+		explain_value(reading, &setting, value, line);
 	return false;
 }
 
@@ -372,19 +404,20 @@ static void describe(const struct setting *setting, struct config *config, struc
 void config_describe(const struct config *config, struct buffer *out)
 {
 	struct config usual, made = *config;
+	struct setting setting;
 	AUTO(buffer_clear) struct buffer was = {0};
 	AUTO(buffer_clear) struct buffer is = {0};
 
 	buffer_format(out, "configuration: %s\n", config->file == NULL ? "no file" : config->file);
 	if (!config_default(&usual))
 		return;
-	for (size_t i = 0; i < COUNT_OF(settings); i++) {
+	for (size_t i = 0; setting_at(i, &setting); i++) {
 		buffer_truncate(&was, 0);
 		buffer_truncate(&is, 0);
-		describe(&settings[i], &usual, &was);
-		describe(&settings[i], &made, &is);
+		describe(&setting, &usual, &was);
+		describe(&setting, &made, &is);
 		if (!bytes_equal(buffer_bytes(&was), buffer_bytes(&is)))
-			buffer_format(out, "  [%s] %s = %s\n", settings[i].section, settings[i].key,
+			buffer_format(out, "  [%s] %s = %s\n", setting.section, setting.key,
 				      buffer_text(&is));
 	}
 	config_clear(&usual);

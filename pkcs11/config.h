@@ -7,14 +7,17 @@
 #include "base/buffer.h"
 #include "include/cmek.h"
 #include "include/pkcs11.h"
+#include "kms/kms.h"
 
 struct config {
 	char *file; /* where it was read; NULL: there was none */
 	/* Texts are owned; NULL: not set. */
-	char *store_backend;	       /* set in any case; which there are, the store says */
-	char *store_path, *local_path; /* set in any case; the store says which exist */
+	char *store_backend; /* set in any case; which there are, the store says */
+	char *store_path;    /* set in any case; the store says whether it exists */
+	/* What the providers' own sections say, with texts that are owned; local_path is set in
+	 * any case. */
+	struct kms_settings kms;
 	char *default_root_key, *allowed_root_keys, *zones_pin;
-	char *aws_profile, *aws_region, *aws_endpoint_url, *aws_ca_bundle, *aws_multi_region_order;
 	char *log_to, *log_audit;
 	/* Numbers, and choices as their index. */
 	unsigned store_backend_line, allowed_root_keys_line, zones_pin_line,
@@ -23,10 +26,7 @@ struct config {
 	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;
 	unsigned zones_max_lease_seconds, zones_max_stale_seconds;
 	unsigned deletion_window_days;
-	unsigned aws_connect_timeout_ms, aws_attempt_timeout_ms, aws_call_timeout_ms;
-	unsigned aws_max_attempts, aws_max_idle_connections;
 	unsigned log_level; /* enum log_level */
-	bool aws_use_fips_endpoint, aws_use_dualstack_endpoint;
 	bool slots_free, slots_login_required;
 	bool zones_embed_ezk;
 	bool crypto_fips;

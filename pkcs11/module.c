@@ -71,28 +71,14 @@ static char *place_of(const struct config *config, unsigned line)
 static struct kms_clients *make_clients(const struct config *config, bool no_threads)
 {
 	AUTO(freep) char *allowed_at = place_of(config, config->allowed_root_keys_line);
-	const struct kms_settings settings = {
-		.providers = module_providers,
-		.profile = config->aws_profile,
-		.region = config->aws_region,
-		.multi_region_order = config->aws_multi_region_order,
-		.endpoint_url = config->aws_endpoint_url,
-		.ca_bundle = config->aws_ca_bundle,
-		.use_fips_endpoint = config->aws_use_fips_endpoint,
-		.use_dualstack_endpoint = config->aws_use_dualstack_endpoint,
-		.connect_timeout_ms = config->aws_connect_timeout_ms,
-		.attempt_timeout_ms = config->aws_attempt_timeout_ms,
-		.call_timeout_ms = config->aws_call_timeout_ms,
-		.max_attempts = config->aws_max_attempts,
-		.max_idle_connections = config->aws_max_idle_connections,
-		.no_threads = no_threads,
-		.local_path = config->local_path,
-		.allowed_root_keys = config->allowed_root_keys,
-		.allowed_root_keys_at = allowed_at,
-		.lease_seconds = config->lease_seconds,
-		.clock = &clock_system,
-	};
+	struct kms_settings settings = config->kms;
 
+	settings.providers = module_providers;
+	settings.no_threads = no_threads;
+	settings.allowed_root_keys = config->allowed_root_keys;
+	settings.allowed_root_keys_at = allowed_at;
+	settings.lease_seconds = config->lease_seconds;
+	settings.clock = &clock_system;
 	return kms_clients_new(&settings);
 }
 
@@ -138,7 +124,7 @@ static CK_RV make_zones(struct module *module)
 		.lease_seconds = config->lease_seconds,
 		.deny_seconds = config->deny_seconds,
 		.max_stale_seconds = config->max_stale_seconds,
-		.kms_call_ms = config->aws_call_timeout_ms,
+		.kms_call_ms = config->kms.call_timeout_ms,
 		.renew_by_zone = config->kms_renew == CONFIG_RENEW_ZONE,
 		.zone_lease_seconds = config->zone_lease_seconds,
 		.new_zone = {config->zones_max_lease_seconds, config->zones_max_stale_seconds},

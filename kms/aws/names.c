@@ -86,6 +86,13 @@ bool aws_read_pattern(const char *text, struct kms_key_fields *ret_fields)
 	return fields_of_arn(text, true, ret_fields) || read_account(bytes_of(text), ret_fields);
 }
 
+bool aws_is_own_name(const char *key)
+{
+	struct arn arn;
+
+	return arn_parse(key, &arn) && arn_key_id(&arn).len > 0;
+}
+
 /* Related multi-Region keys: one key under an ARN per region ("Multi-Region keys in AWS KMS", AWS
  * KMS Developer Guide). What one encrypted, each decrypts. */
 bool aws_in_region(const char *arn, struct bytes region, char ret_arn[static KMS_ARN_MAX + 1])

@@ -9,4 +9,5 @@ bool aws_read_name(const char *key, struct bytes *ret_region);
 struct bytes aws_label(const char *key);
 bool aws_read_fields(const char *key, struct kms_key_fields *ret_fields);
 bool aws_read_pattern(const char *text, struct kms_key_fields *ret_fields);
+bool aws_is_own_name(const char *key);
 bool aws_in_region(const char *arn, struct bytes region, char ret_arn[static KMS_ARN_MAX + 1]);

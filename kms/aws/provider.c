@@ -3,8 +3,31 @@
 /* AWS KMS as a row. */
 #include "kms/aws/provider.h"
 
+#include "base/macros.h"
 #include "kms/aws/aws.h"
 #include "kms/aws/names.h"
+
+#include <stddef.h>
+
+#define AT(member) offsetof(struct kms_settings, member)
+
+/* clang-format off */
+static const struct kms_setting rows[] = {
+	/* key                        form                 goes to                     default  at most */
+	{ "profile",                KMS_SETTING_TEXT,    AT(profile),                   0, 0 },
+	{ "region",                 KMS_SETTING_TEXT,    AT(region),                    0, 0 },
+	{ "multi_region_order",     KMS_SETTING_REGIONS, AT(multi_region_order),        0, 0 },
+	{ "endpoint_url",           KMS_SETTING_TEXT,    AT(endpoint_url),              0, 0 },
+	{ "ca_bundle",              KMS_SETTING_FILE,    AT(ca_bundle),                 0, 0 },
+	{ "use_fips_endpoint",      KMS_SETTING_FLAG,    AT(use_fips_endpoint),         0, 0 },
+	{ "use_dualstack_endpoint", KMS_SETTING_FLAG,    AT(use_dualstack_endpoint),    0, 0 },
+	{ "connect_timeout_ms",     KMS_SETTING_NUMBER,  AT(connect_timeout_ms),     2000, 600000 },
+	{ "attempt_timeout_ms",     KMS_SETTING_NUMBER,  AT(attempt_timeout_ms),     5000, 600000 },
+	{ "call_timeout_ms",        KMS_SETTING_NUMBER,  AT(call_timeout_ms),       15000, 600000 },
+	{ "max_attempts",           KMS_SETTING_NUMBER,  AT(max_attempts),              0, 100 },
+	{ "max_idle_connections",   KMS_SETTING_NUMBER,  AT(max_idle_connections),      8, 1000 },
+};
+/* clang-format on */
 
 static void *shared_new(const struct kms_settings *settings)
 {
@@ -43,6 +66,10 @@ static enum kms_status describe(const struct kms_settings *settings, void *share
 	return aws_describe(shared, region, report, ret_text);
 }
 
+static const struct kms_remedy remedies[] = {
+	{KMS_UNSUPPORTED, "do it in AWS: aws kms enable-key, aws kms disable-key"},
+};
+
 const struct kms_provider kms_aws = {
 	.name = "aws",
 	.key_names = "a key ARN, an alias ARN, alias/NAME, a key id",
@@ -51,7 +78,12 @@ const struct kms_provider kms_aws = {
 	.label = aws_label,
 	.read_fields = aws_read_fields,
 	.read_pattern = aws_read_pattern,
+	.is_own_name = aws_is_own_name,
 	.in_region = aws_in_region,
+	.settings = rows,
+	.setting_count = COUNT_OF(rows),
+	.remedies = remedies,
+	.remedy_count = COUNT_OF(remedies),
 	.shared_new = shared_new,
 	.shared_free = shared_free,
 	.shared_abandon = shared_abandon,

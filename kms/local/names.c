@@ -29,6 +29,13 @@ bool local_read_name(const char *key, struct bytes *ret_region)
 	return bytes_begin(bytes_of(key), prefix) && local_name_valid(local_label(key));
 }
 
+bool local_is_own_name(const char *key)
+{
+	struct arn arn;
+
+	return arn_parse(key, &arn);
+}
+
 struct bytes local_label(const char *key)
 {
 	struct bytes text = bytes_of(key);

@@ -10,6 +10,8 @@
 bool local_name_valid(struct bytes name);
 
 bool local_read_name(const char *key, struct bytes *ret_region);
+/* An ARN, which the file gives a key. */
+bool local_is_own_name(const char *key);
 struct bytes local_label(const char *key);
 bool local_read_fields(const char *key, struct kms_key_fields *ret_fields);
 bool local_read_pattern(const char *text, struct kms_key_fields *ret_fields);

@@ -8,6 +8,8 @@
 #include "kms/local/local.h"
 #include "kms/local/names.h"
 
+#include <stddef.h>
+
 static enum kms_status open_client(const struct kms_settings *settings, void *shared,
 				   const char *region, struct kms_report *report,
 				   struct kms_client **ret_client)
@@ -45,6 +47,10 @@ static const struct kms_remedy remedies[] = {
 	{KMS_MISCONFIGURED, NULL},
 };
 
+static const struct kms_setting rows[] = {
+	{"path", KMS_SETTING_FILE, offsetof(struct kms_settings, local_path), 0, 0},
+};
+
 const struct kms_provider kms_local = {
 	.name = "local",
 	.key_names = "local:NAME",
@@ -53,6 +59,9 @@ const struct kms_provider kms_local = {
 	.label = local_label,
 	.read_fields = local_read_fields,
 	.read_pattern = local_read_pattern,
+	.is_own_name = local_is_own_name,
+	.settings = rows,
+	.setting_count = COUNT_OF(rows),
 	.embedded = true,
 	.only_region = "local",
 	.remedies = remedies,

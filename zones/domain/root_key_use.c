@@ -72,11 +72,6 @@ enum zone_status zones_root_key_set_state(struct zones *zones, const struct entr
 
 	if (status == ZONE_OK)
 		root_key_hear(&listener, root_key_meaning(state));
-	if (status == ZONE_KMS_UNSUPPORTED)
-		return refuse(status,
-			      "%s lives in a cloud's KMS: enable and disable it there, by its "
-			      "console or its own tools",
-			      root_key->of_root_key.arn);
 	return status;
 }
 

@@ -162,12 +162,6 @@ static void remember_no(const struct asked *asked, const struct kms_key *key)
 		kms_clients_heard(clients, key->arn, KMS_INVALID_STATE);
 }
 
-/* An alias, or a name without a region, says nothing of the key before somebody is asked. */
-static bool is_key_arn(const char *name)
-{
-	return strncmp(name, "arn:", 4) == 0 && strstr(name, ":key/") != NULL;
-}
-
 enum zone_status door_describe(const struct kms_door *door, struct kms_key *ret_key)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
@@ -175,7 +169,7 @@ enum zone_status door_describe(const struct kms_door *door, struct kms_key *ret_
 	enum zone_status audited, status;
 	struct kms_turn turn;
 
-	if (is_key_arn(door->key))
+	if (kms_clients_is_own_name(door->clients, door->key))
 		TRY(door_check_allowed(door, door->key));
 	TRY(audit_ready());
 	if (!begin_turn(&asked, &turn))

@@ -8,6 +8,7 @@
 #include "kms/aws/provider.h"
 #include "kms/local/provider.h"
 #include "kms/provider.h"
+#include "kms/settings.h"
 #include "net/answer.h"
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
@@ -63,6 +64,14 @@ static bool vault_read_fields(const char *key, struct kms_key_fields *ret_fields
 	*ret_fields =
 		(struct kms_key_fields){bytes_of("vault"), region, bytes_of("-"), vault_label(key)};
 	return true;
+}
+
+/* Whether the region is said. */
+static bool vault_is_own_name(const char *key)
+{
+	struct bytes region;
+
+	return vault_read_name(key, &region) && region.len > 0;
 }
 
 static enum kms_status vault_says(struct kms_report *report)
@@ -167,6 +176,10 @@ static enum kms_status vault_describe(const struct kms_settings *settings, void 
 
 static const struct kms_remedy remedies[] = {{KMS_DENIED, "ask the keeper of the vault"}};
 
+static const struct kms_setting vault_settings[] = {
+	{"knock_ms", KMS_SETTING_NUMBER, offsetof(struct kms_settings, connect_timeout_ms), 7, 9},
+};
+
 static const struct kms_provider kms_vault = {
 	.name = "vault",
 	.key_names = "vault:NAME",
@@ -175,6 +188,9 @@ static const struct kms_provider kms_vault = {
 	.label = vault_label,
 	.read_fields = vault_read_fields,
 	.read_pattern = vault_read_fields,
+	.is_own_name = vault_is_own_name,
+	.settings = vault_settings,
+	.setting_count = COUNT_OF(vault_settings),
 	.remedies = remedies,
 	.remedy_count = COUNT_OF(remedies),
 	.shared_new = vault_shared_new,
@@ -270,14 +286,38 @@ static void its_outage_is_a_silence(void **state)
 static void its_keys_may_be_those_that_are_allowed(void **state)
 {
 	FIXTURE(state);
+	unsigned calls;
 
 	f->allowed_root_keys = "vault:*:safe";
 	zones_reopen(f);
 	assert_int_equal(add_root_key(f->zones, f->project->uid, "vault:safe", NULL), ZONE_OK);
 	assert_int_equal(add_root_key(f->zones, f->project->uid, "vault:attic", NULL),
 			 ZONE_ROOT_KEY_REFUSED);
+	calls = vault.calls;
+	assert_int_equal(add_root_key(f->zones, f->project->uid, "vault:north:attic", NULL),
+			 ZONE_ROOT_KEY_REFUSED);
+	assert_int_equal(vault.calls, calls); /* a key's own name says which: nobody is asked */
 	assert_int_equal(add_root_key(f->zones, f->project->uid, ROOT_A, NULL),
 			 ZONE_ROOT_KEY_REFUSED);
+}
+
+static void its_settings_have_its_defaults(void **state)
+{
+	static const struct kms_provider *const alone[] = {&kms_vault, NULL};
+	struct kms_settings copy, given = {.providers = alone, .allowed_root_keys = ""};
+
+	(void)state;
+	assert_true(settings_copy(&given, &copy));
+	assert_int_equal(copy.connect_timeout_ms, 7);
+	assert_int_equal(copy.attempt_timeout_ms, 0); /* another provider's */
+	assert_null(copy.allowed_root_keys);
+	settings_clear(&copy);
+	given.connect_timeout_ms = 9;
+	given.allowed_root_keys = SAFE;
+	assert_true(settings_copy(&given, &copy));
+	assert_int_equal(copy.connect_timeout_ms, 9);
+	assert_string_equal(copy.allowed_root_keys, SAFE);
+	settings_clear(&copy);
 }
 
 static void its_keys_are_not_made_here(void **state)
@@ -313,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(its_outage_is_a_silence, begin, zones_end),
 		cmocka_unit_test_setup_teardown(its_keys_may_be_those_that_are_allowed, begin,
 						zones_end),
+		cmocka_unit_test(its_settings_have_its_defaults),
 		cmocka_unit_test_setup_teardown(its_keys_are_not_made_here, begin, zones_end),
 		cmocka_unit_test_setup_teardown(doctor_and_messages_know_it, begin, zones_end),
 	};

@@ -64,7 +64,7 @@ static void every_setting_has_a_default(void **state)
 	assert_int_equal(config.deletion_window_days, 30);
 	assert_int_equal(config.kms_renew, CONFIG_RENEW_ROOT_KEY);
 	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_LOCAL);
-	assert_int_equal(config.aws_call_timeout_ms, 15000);
+	assert_int_equal(config.kms.call_timeout_ms, 15000);
 	assert_int_equal(config.log_level, LOG_WARNING);
 	assert_string_equal(config.log_to, "stderr");
 	assert_string_equal(config.store_backend, "sqlite");
@@ -93,10 +93,10 @@ static void settings_reach_their_fields(void **state)
 	assert_int_equal(config.lease_seconds, 0);
 	assert_int_equal(config.kms_renew, CONFIG_RENEW_ZONE);
 	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_KMS);
-	assert_string_equal(config.aws_region, "eu-west-1");
-	assert_int_equal(config.aws_max_attempts, 7);
-	assert_true(config.aws_use_fips_endpoint);
-	assert_false(config.aws_use_dualstack_endpoint);
+	assert_string_equal(config.kms.region, "eu-west-1");
+	assert_int_equal(config.kms.max_attempts, 7);
+	assert_true(config.kms.use_fips_endpoint);
+	assert_false(config.kms.use_dualstack_endpoint);
 	assert_false(config.zones_embed_ezk);
 	assert_true(config.slots_free);
 	assert_true(config.slots_login_required);
@@ -156,7 +156,7 @@ static void a_path_from_the_home_folder_is_found_there(void **state)
 	setenv("HOME", "/home/someone", 1);
 	assert_true(parse(&config, "[store]\npath = ~/keys/store.db\n[aws]\nprofile = ~/x\n"));
 	assert_string_equal(config.store_path, "/home/someone/keys/store.db");
-	assert_string_equal(config.aws_profile, "~/x");
+	assert_string_equal(config.kms.profile, "~/x");
 	config_clear(&config);
 }
 
@@ -248,7 +248,7 @@ static void the_file_that_is_named_is_named_by_a_path_like_any_other(void **stat
 	put_file("mine.conf", "[aws]\nregion = mine\n");
 	setenv("HOME", folder, 1);
 	assert_int_equal(config_read("config=~/mine.conf", &config), CKR_OK);
-	assert_string_equal(config.aws_region, "mine");
+	assert_string_equal(config.kms.region, "mine");
 	config_clear(&config);
 }
 
@@ -277,7 +277,7 @@ static void the_local_keys_lie_beside_the_store(void **state)
 	char *path = path_join(folder, "a.conf");
 	setenv("CMEK_PKCS11_CONF", path, 1);
 	assert_int_equal(config_read(NULL, &config), CKR_OK);
-	assert_string_equal(config.local_path, "/srv/cmek/local.keys");
+	assert_string_equal(config.kms.local_path, "/srv/cmek/local.keys");
 	assert_string_equal(config.file, path);
 	config_clear(&config);
 	free(path);
@@ -339,16 +339,16 @@ static void files_are_looked_for_in_their_order(void **state)
 
 	buffer_format(&reserved, "config=%s/reserved.conf", folder);
 	assert_int_equal(config_read(buffer_text(&reserved), &config), CKR_OK);
-	assert_string_equal(config.aws_region, "reserved");
+	assert_string_equal(config.kms.region, "reserved");
 	config_clear(&config);
 
 	assert_int_equal(config_read(NULL, &config), CKR_OK);
-	assert_string_equal(config.aws_region, "variable");
+	assert_string_equal(config.kms.region, "variable");
 	config_clear(&config);
 
 	setenv("CMEK_PKCS11_CONF", "", 1);
 	assert_int_equal(config_read(NULL, &config), CKR_OK);
-	assert_string_equal(config.aws_region, "home");
+	assert_string_equal(config.kms.region, "home");
 	config_clear(&config);
 	buffer_clear(&reserved);
 	free(variable);
