@@ -216,6 +216,13 @@ else
     echo "   'make demo' shows it on the embedded KMS."
 fi
 
+step "Messages for a queue: a producer and a consumer over a real broker, while keys are rotated and revoked."
+if [ -x "$build/examples/queue/queue_producer" ] && command -v redis-server >/dev/null; then
+    show env CMEK_BUILD="$build" "$root/examples/queue/run.sh"
+else
+    echo "   Left out here: it needs redis-server and libhiredis-dev, and then a new build (examples/queue/README.md)."
+fi
+
 step "Stock programs see the same keys: OpenSC's pkcs11-tool (--module $CMEK_PKCS11_MODULE --token-label demo)."
 show_tool --list-objects --type secrkey
 

@@ -77,6 +77,13 @@ if [ "$part" = all ] || [ "$part" = tool ]; then
     ok "there is an encrypted file" "$cmek" encrypt --project demo --database default/z0 plain sealed
     ok "cmek encrypt" sweep is_encrypted "$cmek" encrypt --project demo --database default/z0 plain new
     ok "cmek decrypt" sweep is_decrypted "$cmek" decrypt sealed new
+    ok "there is a message" "$cmek" encrypt --project demo --database default/z0 --message plain message
+    # Much of it is as with files.
+    all=$step
+    [ "$step" -eq 1 ] || step=$((step * 2))
+    ok "cmek encrypt --message" sweep is_encrypted "$cmek" encrypt --project demo --database default/z0 --message plain new
+    ok "cmek decrypt, of a message" sweep is_decrypted "$cmek" decrypt message new
+    step=$all
 fi
 
 # --- A root key in a cloud: curl and what it answers

@@ -4,6 +4,7 @@
  * attacked there, and with the KMS alone. */
 #include "base/macros.h"
 #include "envelope/opener.h"
+#include "envelope/retry.h"
 #include "envelope/sealer.h"
 #include "envelopes.h"
 
@@ -143,6 +144,29 @@ static void the_data_key_of_a_file_opens_no_message(void **state)
 	assert_string_equal(error.text, "header: the wrapped data key does not open");
 }
 
+/* Whether the key is kept or not. */
+static void of_a_database_that_is_deleted_none_opens(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct envelope_token token = token_of(session);
+	CK_OBJECT_HANDLE zone = zone_generate(session, "default/gone");
+	AUTO(message_sealer_clear) struct message_sealer sealer;
+	AUTO(message_opener_clear) struct message_opener opener;
+	AUTO(buffer_clear) struct buffer in = {0};
+	struct message_input input = {.payload = bytes_of(payload)};
+	struct envelope_error error = {0};
+
+	message_sealer_init(&sealer, &token, zone, false, NULL, NULL);
+	message_opener_init(&opener, &token, 0);
+	seal(&sealer, NULL, &in);
+	assert_int_equal(opens(&opener, &in, NULL), ENVELOPE_OK);
+	check(p11->C_DestroyObject(session, zone));
+	assert_int_equal(opens(&opener, &in, NULL), ENVELOPE_MODULE);
+	assert_int_equal(opens(&opener, &in, NULL), ENVELOPE_MODULE);
+	assert_int_equal(message_seal(&sealer, &input, &in, &error), ENVELOPE_MODULE);
+	assert_false(envelope_may_pass(ENVELOPE_MODULE, &error));
+}
+
 static void without_its_zone_only_the_one_with_a_record_opens(void **state)
 {
 	struct envelope_token token = token_of((CK_SESSION_HANDLE)*state);
@@ -163,6 +187,7 @@ int envelopes_messages(void)
 		in_session(each_flipped_bit_is_noticed),
 		in_session(and_each_of_one_with_a_record),
 		in_session(the_data_key_of_a_file_opens_no_message),
+		in_session(of_a_database_that_is_deleted_none_opens),
 	};
 
 	return run_group("messages where the store is", tests, make, NULL);
