@@ -16,7 +16,8 @@ moto) # again, as the child of a simulated AWS KMS whose address and key are in 
 *) echo "usage: demo.sh [local|moto]" >&2 && exit 2 ;;
 esac
 
-build=${CMEK_BUILD:-$root/build}
+export CMEK_BUILD=${CMEK_BUILD:-$root/build}
+build=$CMEK_BUILD
 PATH=$build:$PATH
 export CMEK_PKCS11_MODULE=$build/cmek-pkcs11.so
 export LC_ALL=C.UTF-8
@@ -42,11 +43,12 @@ step() {
 }
 
 show() { # a command as a person would type it, then what it prints
-    printf '   $ %s\n' "${*//"$work"\//}"
+    local words=${*//"$work"\//}
+    printf '   $ %s\n' "${words//"$root"\//}"
     "$@" 2>&1 | indent
 }
 
-indent() { sed -e "s|$work/||g" -e 's/^/     /'; }
+indent() { sed -e "s|$work/||g" -e "s|$root/||g" -e 's/^/     /'; }
 
 # pkcs11-tool tries to read each key's value; that this is refused needs no line each.
 show_tool() {
@@ -218,7 +220,7 @@ fi
 
 step "Messages for a queue: a producer and a consumer over a real broker, while keys are rotated and revoked."
 if [ -x "$build/examples/queue/queue_producer" ] && command -v redis-server >/dev/null; then
-    show env CMEK_BUILD="$build" "$root/examples/queue/run.sh"
+    show "$root/examples/queue/run.sh"
 else
     echo "   Left out here: it needs redis-server and libhiredis-dev, and then a new build (examples/queue/README.md)."
 fi
