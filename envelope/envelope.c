@@ -78,14 +78,15 @@ static enum envelope_status write_out(const struct envelope_io *io, struct bytes
 	return ENVELOPE_OUTPUT;
 }
 
-typedef enum envelope_status chunk_step(const struct envelope_payload *payload, uint64_t index,
-					bool last, struct bytes in, uint8_t *out, size_t *ret_len,
+/* `state` begins with a struct envelope_payload. */
+typedef enum envelope_status chunk_step(const void *state, uint64_t index, bool last,
+					struct bytes in, uint8_t *out, size_t *ret_len,
 					struct envelope_error *error);
 
 /* Cuts the stream into parts of chunks->part_len and runs each through `step`. */
-static enum envelope_status run_chunks(const struct envelope_payload *payload,
-				       struct two_chunks *chunks, chunk_step *step,
-				       const struct envelope_io *io, struct envelope_error *error)
+static enum envelope_status run_chunks(const void *state, struct two_chunks *chunks,
+				       chunk_step *step, const struct envelope_io *io,
+				       struct envelope_error *error)
 {
 	size_t current_len, next_len, result_len;
 
@@ -95,7 +96,7 @@ static enum envelope_status run_chunks(const struct envelope_payload *payload,
 		next_len = 0;
 		if (current_len == chunks->part_len)
 			TRY(read_full(io, chunks->next, chunks->part_len, &next_len, error));
-		TRY(step(payload, index, next_len == 0, bytes(chunks->current, current_len),
+		TRY(step(state, index, next_len == 0, bytes(chunks->current, current_len),
 			 chunks->result, &result_len, error));
 		TRY(write_out(io, bytes(chunks->result, result_len), error));
 		if (next_len == 0)
@@ -105,16 +106,16 @@ static enum envelope_status run_chunks(const struct envelope_payload *payload,
 	}
 }
 
-static enum envelope_status seal_step(const struct envelope_payload *payload, uint64_t index,
-				      bool last, struct bytes in, uint8_t *out, size_t *ret_len,
+static enum envelope_status seal_step(const void *payload, uint64_t index, bool last,
+				      struct bytes in, uint8_t *out, size_t *ret_len,
 				      struct envelope_error *error)
 {
 	*ret_len = in.len + ENVELOPE_TAG;
 	return envelope_chunk_seal(payload, index, last, in, out, error);
 }
 
-static enum envelope_status open_step(const struct envelope_payload *payload, uint64_t index,
-				      bool last, struct bytes in, uint8_t *out, size_t *ret_len,
+static enum envelope_status open_step(const void *payload, uint64_t index, bool last,
+				      struct bytes in, uint8_t *out, size_t *ret_len,
 				      struct envelope_error *error)
 {
 	TRY(envelope_chunk_open(payload, index, last, in, out, ret_len, error));
@@ -126,6 +127,18 @@ static enum envelope_status open_step(const struct envelope_payload *payload, ui
 	return ENVELOPE_OK;
 }
 
+static struct envelope_payload payload_of(struct envelope_token *token,
+					  const struct envelope_header *header,
+					  const struct envelope_keys *keys)
+{
+	return (struct envelope_payload){
+		.token = token,
+		.key = keys->payload,
+		.aad = bytes(header->immutable, sizeof(header->immutable)),
+		.chunk_len = (size_t)1 << header->chunk_bits,
+	};
+}
+
 static enum envelope_status run_payload(struct envelope_token *token,
 					const struct envelope_header *header,
 					const struct envelope_keys *keys, chunk_step *step,
@@ -133,12 +146,7 @@ static enum envelope_status run_payload(struct envelope_token *token,
 					struct envelope_error *error)
 {
 	AUTO(two_chunks_clear) struct two_chunks chunks = {0};
-	struct envelope_payload payload = {
-		.token = token,
-		.key = keys->payload,
-		.aad = bytes(header->immutable, sizeof(header->immutable)),
-		.chunk_len = (size_t)1 << header->chunk_bits,
-	};
+	struct envelope_payload payload = payload_of(token, header, keys);
 
 	if (!two_chunks_init(&chunks, part_len))
 		return ENVELOPE_NO_MEMORY;
@@ -170,7 +178,9 @@ static enum envelope_status measure(struct envelope_token *token, const struct e
 			       error));
 	if (!envelope_wrapped_version(buffer_bytes(wrapped), &header->zone, &version))
 		return envelope_failed(token, error, "C_WrapKey", CKR_GENERAL_ERROR);
-	return envelope_header_prepare(header, wrapped->len, record == NULL ? 0 : record->len);
+	return envelope_header_prepare(
+		header, wrapped->len,
+		envelope_record_room(record == NULL ? bytes(NULL, 0) : buffer_bytes(record)));
 }
 
 static enum envelope_status make_header(struct envelope_token *token, struct envelope_keys *keys,
@@ -187,8 +197,8 @@ static enum envelope_status make_header(struct envelope_token *token, struct env
 	if (header->kept)
 		TRY(envelope_project(token, header->project, error));
 	embedded = header->kept ? NULL : &record;
-	header->name_bound = options->name.data != NULL;
-	if (header->name_bound)
+	header->name_bound |= options->name.data != NULL;
+	if (options->name.data != NULL)
 		TRY(bind_name(token, header, options->name, header->name_binding, error));
 	memcpy(header->commitment, keys->commitment, sizeof(header->commitment));
 	TRY(measure(token, keys, ezk, &wrapped, embedded, header, error));
@@ -226,6 +236,82 @@ enum envelope_status envelope_seal(struct envelope_token *token, CK_OBJECT_HANDL
 	TRY(envelope_keys_make(token, header.salt, &keys, error));
 	status = seal_with(token, &keys, ezk, options, &header, io, error);
 	envelope_keys_clear(token, &keys);
+	return status;
+}
+
+/* --- Sealing anew what another envelope holds ------------------------------------------------ */
+
+struct resealing {
+	struct envelope_payload from, to; /* of one chunk size */
+	uint8_t *plain;			  /* a chunk with its tag */
+};
+
+static enum envelope_status reseal_step(const void *state, uint64_t index, bool last,
+					struct bytes in, uint8_t *out, size_t *ret_len,
+					struct envelope_error *error)
+{
+	const struct resealing *resealing = state;
+	size_t len;
+
+	TRY(open_step(&resealing->from, index, last, in, resealing->plain, &len, error));
+	return seal_step(&resealing->to, index, last, bytes(resealing->plain, len), out, ret_len,
+			 error);
+}
+
+static enum envelope_status reseal_payload(struct resealing *resealing,
+					   const struct envelope_io *io,
+					   struct envelope_error *error)
+{
+	AUTO(two_chunks_clear) struct two_chunks chunks = {0};
+	size_t part_len = resealing->from.chunk_len + ENVELOPE_TAG;
+	enum envelope_status status;
+
+	resealing->plain = malloc(part_len);
+	if (resealing->plain == NULL || !two_chunks_init(&chunks, part_len)) {
+		free(resealing->plain);
+		return ENVELOPE_NO_MEMORY;
+	}
+	status = run_chunks(resealing, &chunks, reseal_step, io, error);
+	wipe(resealing->plain, part_len);
+	free(resealing->plain);
+	return status;
+}
+
+static enum envelope_status reseal_with(struct envelope_resealing *task, struct envelope_keys *keys,
+					struct envelope_header *header,
+					const struct envelope_io *io, struct envelope_error *error)
+{
+	AUTO(buffer_clear) struct buffer start = {0};
+	struct envelope_options no_name = {0};
+	struct resealing resealing = {.from = payload_of(task->from, task->header, task->keys)};
+
+	TRY(make_header(task->to, keys, task->ezk, &no_name, header, &start, error));
+	TRY(envelope_keys_payload(task->to, keys, header->salt, error));
+	TRY(write_out(io, buffer_bytes(&start), error));
+	resealing.to = payload_of(task->to, header, keys);
+	return reseal_payload(&resealing, io, error);
+}
+
+/* A name's binding depends on the salt, which is kept with it; the data key, and so all that is
+ * derived with the salt, is another. */
+enum envelope_status envelope_reseal(struct envelope_resealing *task, const struct envelope_io *io,
+				     struct envelope_error *error)
+{
+	struct envelope_header header = {.chunk_bits = task->header->chunk_bits,
+					 .name_bound = task->header->name_bound};
+	struct envelope_keys keys = {0};
+	enum envelope_status status;
+
+	if (header.name_bound) {
+		memcpy(header.salt, task->header->salt, sizeof(header.salt));
+		memcpy(header.name_binding, task->header->name_binding,
+		       sizeof(header.name_binding));
+	} else {
+		TRY(envelope_random(task->to, header.salt, sizeof(header.salt), error));
+	}
+	TRY(envelope_keys_make(task->to, header.salt, &keys, error));
+	status = reseal_with(task, &keys, &header, io, error);
+	envelope_keys_clear(task->to, &keys);
 	return status;
 }
 
@@ -334,6 +420,7 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 	TRY(envelope_keys_open(token, slot->wrapped, ezk,
 			       bytes(header->immutable, sizeof(header->immutable)), header->salt,
 			       ret_keys, error));
+	ret_keys->slot = slot;
 	if (memcmp(ret_keys->commitment, header->commitment, ENVELOPE_COMMITMENT) == 0)
 		return ENVELOPE_OK;
 	envelope_keys_clear(token, ret_keys);

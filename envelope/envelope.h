@@ -35,6 +35,19 @@ enum envelope_status envelope_seal(struct envelope_token *token, CK_OBJECT_HANDL
 				   const struct envelope_options *options,
 				   const struct envelope_io *io, struct envelope_error *error);
 
+/* An envelope to be sealed anew, under a new data key, of this zone or another: nothing of its
+ * wrapped key is used again. A name that is bound in stays so, and need not be known. */
+struct envelope_resealing {
+	struct envelope_token *from;
+	const struct envelope_header *header;
+	const struct envelope_keys *keys; /* of envelope_unlock */
+	struct envelope_token *to;
+	CK_OBJECT_HANDLE ezk; /* on that token */
+};
+/* Reads the rest of the stream after the header; writes a whole envelope, of verified data. */
+enum envelope_status envelope_reseal(struct envelope_resealing *task, const struct envelope_io *io,
+				     struct envelope_error *error);
+
 /* The header, read from the start of a stream into `storage`, from which the header then borrows.
  * After ENVELOPE_MESSAGE `storage` has what was read of the message. */
 enum envelope_status envelope_read_header(const struct envelope_io *io, struct buffer *storage,

@@ -166,12 +166,23 @@ enum envelope_status envelope_header_decode(struct bytes in, struct envelope_hea
 
 /* --- Writing ---------------------------------------------------------------------------------- */
 
+size_t envelope_record_room(struct bytes record)
+{
+	struct envelope_record decoded = {0};
+	size_t second = 0;
+
+	if (record.len == 0)
+		return ENVELOPE_SLOT_SPARE_KEPT;
+	if (envelope_record_decode(record, &decoded) && decoded.arn_count == 1)
+		second = decoded.wraps_len;
+	return record.len + second + ENVELOPE_SLOT_SPARE;
+}
+
 enum envelope_status envelope_header_prepare(struct envelope_header *header, size_t wrapped_len,
-					     size_t record_len)
+					     size_t record_room)
 {
 	AUTO(buffer_clear) struct buffer out = {0};
-	size_t slot_len =
-		SLOT_FIXED + wrapped_len + record_len + ENVELOPE_SLOT_SPARE + SLOT_CHECKSUM;
+	size_t slot_len = SLOT_FIXED + wrapped_len + record_room + SLOT_CHECKSUM;
 
 	slot_len = (slot_len + 63) / 64 * 64;
 	if (slot_len > ENVELOPE_SLOT_MAX)
@@ -283,6 +294,7 @@ static bool record_arns_decode(struct reader *reader, struct envelope_record *re
 	record->arn_count = reader_u8(reader);
 	if (record->arn_count == 0 || record->arn_count > COUNT_OF(record->arns))
 		return false;
+	record->wraps_len = reader->left.len;
 	for (size_t i = 0; i < record->arn_count; i++) {
 		record->arns[i] = reader_sized(reader);
 		reader_sized(reader);

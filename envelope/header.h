@@ -15,8 +15,9 @@ enum {
 	ENVELOPE_SLOTS = 2,
 	ENVELOPE_SLOT_MIN = 128,
 	ENVELOPE_SLOT_MAX = 16384,
-	ENVELOPE_SLOT_SPARE = 256, /* room for a rewrap that needs more than the first wrap */
-	ENVELOPE_CHUNK_BITS = 16,  /* for writing; 12 … 24 are read */
+	ENVELOPE_SLOT_SPARE = 1024, /* room for what a later rewrap needs beside a second wrap */
+	ENVELOPE_SLOT_SPARE_KEPT = 256, /* where there is no record, which is what grows */
+	ENVELOPE_CHUNK_BITS = 16,	/* for writing; 12 … 24 are read */
 	ENVELOPE_CHUNK_BITS_MIN = 12,
 	ENVELOPE_CHUNK_BITS_MAX = 24,
 	ENVELOPE_KIND_FILE = 1,
@@ -66,10 +67,12 @@ enum envelope_status envelope_header_measure(struct bytes immutable, uint32_t *r
 enum envelope_status envelope_header_decode(struct bytes bytes, struct envelope_header *ret_header,
 					    struct envelope_error *error);
 
-/* Fills `immutable` from the other fields; the lengths are those of slot 0's contents
- * (ENVELOPE_TOO_LARGE). */
+/* How many bytes a record may come to need: with two wraps, and ENVELOPE_SLOT_SPARE more. */
+size_t envelope_record_room(struct bytes record);
+/* Fills `immutable` from the other fields; a slot has room for a wrapped DEK and `record_room`
+ * bytes (ENVELOPE_TOO_LARGE). */
 enum envelope_status envelope_header_prepare(struct envelope_header *header, size_t wrapped_len,
-					     size_t record_len);
+					     size_t record_room);
 /* The whole header: immutable part, `slot` written at `index` (with its sequence unchanged), the
  * other slot empty. */
 enum envelope_status envelope_header_encode(const struct envelope_header *header, unsigned index,
@@ -96,6 +99,7 @@ struct envelope_record {
 				 most; borrowed */
 	struct bytes arns[8]; /* borrowed */
 	size_t arn_count;     /* at least 1 */
+	size_t wraps_len;     /* bytes of all wraps */
 };
 bool envelope_wrapped_version(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
 bool envelope_record_decode(struct bytes record, struct envelope_record *ret_record);

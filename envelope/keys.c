@@ -268,8 +268,8 @@ enum envelope_status envelope_keys_make(struct envelope_token *token,
 	return status;
 }
 
-static enum envelope_status read_record(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
-					struct buffer *out, struct envelope_error *error)
+enum envelope_status envelope_zone_record(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					  struct buffer *out, struct envelope_error *error)
 {
 	CK_ATTRIBUTE attribute = {CKA_CMEK_ENCRYPTED_KEY, NULL, 0};
 
@@ -317,7 +317,7 @@ enum envelope_status envelope_dek_wrap(struct envelope_token *token, CK_OBJECT_H
 		TRY(wrap(token, dek, ezk, aad, ret_wrapped, error));
 		if (ret_record == NULL)
 			return ENVELOPE_OK;
-		TRY(read_record(token, ezk, ret_record, error));
+		TRY(envelope_zone_record(token, ezk, ret_record, error));
 		if (envelope_wrapped_version(buffer_bytes(ret_wrapped), &zone, &version) &&
 		    envelope_record_decode(buffer_bytes(ret_record), &record) &&
 		    record.zone == zone && record.version == version)

@@ -30,6 +30,8 @@ struct envelope_keys {
 	CK_OBJECT_HANDLE dek;
 	CK_OBJECT_HANDLE payload;
 	uint8_t commitment[ENVELOPE_COMMITMENT];
+	const struct envelope_slot *slot; /* of an envelope that was unlocked: what opened; borrowed
+					   */
 };
 
 /* Forgets the opened records. The session stays the caller's. */
@@ -96,6 +98,9 @@ enum envelope_status envelope_keys_make(struct envelope_token *token,
 					const uint8_t salt[static ENVELOPE_SALT],
 					struct envelope_keys *ret_keys,
 					struct envelope_error *error);
+/* The record of the zone's primary version. */
+enum envelope_status envelope_zone_record(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					  struct buffer *out, struct envelope_error *error);
 /* As envelope_dek_wrap. */
 enum envelope_status envelope_keys_wrap(struct envelope_token *token,
 					const struct envelope_keys *keys, CK_OBJECT_HANDLE ezk,

@@ -24,6 +24,7 @@ const char *envelope_status_text(enum envelope_status status)
 		[ENVELOPE_ROOT_KEY_UNKNOWN] =
 			"the root key of the envelope's key record is in no project here",
 		[ENVELOPE_TOO_LARGE] = "too large",
+		[ENVELOPE_NO_ROOM] = "its header has no room for the new wrap of its key",
 		[ENVELOPE_INPUT] = "reading failed",
 		[ENVELOPE_OUTPUT] = "writing failed",
 		[ENVELOPE_MESSAGE] = "an envelope of a message, not of a file",

@@ -21,6 +21,7 @@ enum envelope_status {
 	ENVELOPE_ROOT_KEY_UNKNOWN, /* the embedded record's root key is in no project here: not
 				      trusted */
 	ENVELOPE_TOO_LARGE,	   /* more than 2^32 chunks */
+	ENVELOPE_NO_ROOM,	   /* the new wrap does not fit the header's slots */
 	ENVELOPE_INPUT,		   /* reading failed: errno */
 	ENVELOPE_OUTPUT,	   /* writing failed: errno */
 	ENVELOPE_MESSAGE,	   /* of a message (envelope/message.h), not of a file */

@@ -196,7 +196,9 @@ static void make_header(CK_SESSION_HANDLE session, struct side *sides, struct bu
 	memcpy(header.commitment, sides[0].commitment, 32);
 	contents.record = bytes(record, attribute_bytes(session, zone, CKA_CMEK_ENCRYPTED_KEY,
 							record, sizeof(record)));
-	assert_int_equal(envelope_header_prepare(&header, 96, contents.record.len), ENVELOPE_OK);
+	assert_int_equal(
+		envelope_header_prepare(&header, 96, envelope_record_room(contents.record)),
+		ENVELOPE_OK);
 	for (int i = 0; i < SIDE_COUNT; i++)
 		side_wrap(session, zone, bytes(header.immutable, 128), &sides[i]);
 	contents.wrapped = bytes(sides[0].wrapped, 96);

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { CHUNK = 65536, HEADER = 128 + 2 * 512 };
+enum { CHUNK = 65536, HEADER = 128 + 2 * 1344 };
 
 /* A stream out of one buffer and into another. */
 struct pipe {
@@ -674,7 +674,7 @@ static void what_the_module_answers_is_not_tried_again_with_the_other_slot(void 
 
 	(void)state;
 	two_slots(&envelope, bytes(envelope.data, 0), bytes(NULL, 0));
-	memcpy(envelope.data + 128 + 512, envelope.data + 128, 512);
+	memcpy(envelope.data + 128 + 1344, envelope.data + 128, 1344);
 	put_slot(&envelope, 1, 2, bytes(envelope.data + 128 + 12, 96), bytes(NULL, 0));
 	fake.calls = 0;
 	assert_int_equal(status_of(&envelope), ENVELOPE_OK);

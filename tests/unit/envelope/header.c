@@ -6,7 +6,7 @@
 #include "envelope/header.h"
 #include "tests/support/unit.h"
 
-enum { RECORD_LEN = 97 + 2 + 5 + 2 + 20 + 2 + 40 };
+enum { RECORD_LEN = 97 + 2 + 5 + 2 + 20 + 2 + 40, HEADER_TYPICAL = 3712 };
 
 static const char arn[] = "arn:local:kms:local:";
 
@@ -73,7 +73,8 @@ static void sample_fill(struct sample *sample, bool name_bound, unsigned slot_co
 	put_record(&sample->record, header->zone, 7);
 	slot.wrapped = buffer_bytes(&sample->wrapped);
 	slot.record = buffer_bytes(&sample->record);
-	assert_int_equal(envelope_header_prepare(header, slot.wrapped.len, slot.record.len),
+	assert_int_equal(envelope_header_prepare(header, slot.wrapped.len,
+						 envelope_record_room(slot.record)),
 			 ENVELOPE_OK);
 	assert_int_equal(envelope_header_encode(header, 0, &slot, &sample->bytes), ENVELOPE_OK);
 	assert_int_equal(sample->bytes.len, header->header_len);
@@ -147,22 +148,47 @@ static void that_a_record_is_kept_in_its_store_comes_back(void **state)
 	}
 }
 
-static void a_slot_has_room_for_a_longer_record(void **state)
+/* A record with a wrap of each of these lengths, whatever is in them. */
+static void put_record_with(struct buffer *out, const size_t *blobs, size_t count)
 {
-	static const size_t lengths[] = {0, 1, 300, 331, 500, 8000};
+	uint8_t zeros[400] = {0};
+	size_t start = out->len;
+
+	buffer_append(out, bytes("CEZK\x01\0\0\0", 8));
+	buffer_append(out, bytes(zeros, 16 + 16 + 8 + 4 + 8 + 4 + 32));
+	buffer_put_sized(out, bytes(NULL, 0));
+	buffer_put_u8(out, (uint8_t)count);
+	for (size_t i = 0; i < count; i++) {
+		buffer_put_sized(out, bytes_of("arn:aws:kms:us-west-2:111122223333:key/"
+					       "1234abcd-12ab-34cd-56ef-1234567890ab"));
+		buffer_put_sized(out, bytes(zeros, blobs[i]));
+	}
+	out->data[start + 6] = (uint8_t)((out->len - start) >> 8);
+	out->data[start + 7] = (uint8_t)(out->len - start);
+}
+
+/* docs/format.md, 5.2: one wrap or two, and 1 KiB more. */
+static void a_slot_has_room_for_two_wraps_and_a_kibibyte_more(void **state)
+{
+	AUTO(buffer_clear) struct buffer one = {0}, two = {0};
 	struct envelope_header header = {.chunk_bits = 16, .zone = 1};
+	size_t room;
 
 	(void)state;
-	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
-		assert_int_equal(envelope_header_prepare(&header, 96, lengths[i]), ENVELOPE_OK);
-		assert_int_equal(header.slot_len % 64, 0);
-		assert_int_equal(header.header_len, 128 + 2 * header.slot_len);
-		assert_in_range(header.slot_len, 12 + 96 + lengths[i] + 256 + 4,
-				12 + 96 + lengths[i] + 256 + 4 + 63);
-	}
-	/* docs/format.md, 5.2: blobs of 184 bytes, an ARN of 75. */
-	assert_int_equal(envelope_header_prepare(&header, 96, 97 + 2 + 75 + 2 + 184), ENVELOPE_OK);
-	assert_int_equal(header.header_len, 1664);
+	put_record_with(&one, (size_t[]){184}, 1);
+	put_record_with(&two, (size_t[]){184, 184}, 2);
+	room = envelope_record_room(buffer_bytes(&one));
+	assert_int_equal(room, two.len + 1024);
+	assert_int_equal(envelope_record_room(buffer_bytes(&two)), two.len + 1024);
+	assert_int_equal(envelope_header_prepare(&header, 96, room), ENVELOPE_OK);
+	assert_int_equal(header.slot_len % 64, 0);
+	assert_int_equal(header.header_len, 128 + 2 * header.slot_len);
+	assert_in_range(header.slot_len, 12 + 96 + room + 4, 12 + 96 + room + 4 + 63);
+	assert_int_equal(header.header_len, HEADER_TYPICAL);
+	/* Where no record goes along, nothing grows. */
+	assert_int_equal(envelope_record_room(bytes(NULL, 0)), 256);
+	/* What can't be read has the spare room, at least. */
+	assert_int_equal(envelope_record_room(bytes("x", 1)), 1025);
 }
 
 static void a_slot_that_no_reader_would_take_is_not_written(void **state)
@@ -173,9 +199,9 @@ static void a_slot_that_no_reader_would_take_is_not_written(void **state)
 	uint8_t much[200] = {0};
 
 	(void)state;
-	assert_int_equal(envelope_header_prepare(&header, 96, 16016), ENVELOPE_OK);
+	assert_int_equal(envelope_header_prepare(&header, 96, 16272), ENVELOPE_OK);
 	assert_int_equal(header.slot_len, 16384);
-	assert_int_equal(envelope_header_prepare(&header, 96, 16017), ENVELOPE_TOO_LARGE);
+	assert_int_equal(envelope_header_prepare(&header, 96, 16273), ENVELOPE_TOO_LARGE);
 	slot.wrapped = bytes(much, 96);
 	slot.record = bytes(much, 128 - 12 - 96 - 4);
 	assert_int_equal(envelope_slot_encode(0, &slot, 128, &out), ENVELOPE_OK);
@@ -466,7 +492,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_header_comes_back_as_it_was_written),
 		cmocka_unit_test(that_a_record_is_kept_in_its_store_comes_back),
-		cmocka_unit_test(a_slot_has_room_for_a_longer_record),
+		cmocka_unit_test(a_slot_has_room_for_two_wraps_and_a_kibibyte_more),
 		cmocka_unit_test(a_slot_that_no_reader_would_take_is_not_written),
 		cmocka_unit_test(a_header_cut_at_any_length_is_noticed),
 		cmocka_unit_test(every_flipped_bit_is_noticed_or_leaves_the_other_slot),
