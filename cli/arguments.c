@@ -59,6 +59,15 @@ static size_t count_words(const char *text)
 	return count;
 }
 
+/* The last word may be given again and again. */
+static bool may_repeat(const char *positional)
+{
+	static const char dots[] = "...";
+	size_t len = strlen(positional);
+
+	return len > strlen(dots) && strcmp(positional + len - strlen(dots), dots) == 0;
+}
+
 /* A word in brackets may be left out. */
 static size_t may_lack(const char *positional)
 {
@@ -80,31 +89,50 @@ enum { OPTION_JSON = 1000, OPTION_HELP };
 /* The command's own, those of every command, and the end. */
 enum { LONG_OPTIONS_MAX = ARGUMENTS_OPTIONS_MAX + 2 + 1 };
 
-static void fill_long_options(const struct command *command, struct option *out)
+/* `letters` has room for two characters an option, "h" and the end. */
+static void fill_long_options(const struct command *command, struct option *out, char *letters)
 {
 	size_t count = 0;
 
-	for (; command->options[count].name != NULL; count++)
-		out[count] = (struct option){
-			command->options[count].name,
-			command->options[count].value == NULL ? no_argument : required_argument,
-			NULL, (int)count};
+	*letters++ = 'h';
+	for (; command->options[count].name != NULL; count++) {
+		const struct option_row *row = &command->options[count];
+
+		out[count] = (struct option){row->name,
+					     row->value == NULL ? no_argument : required_argument,
+					     NULL, (int)count};
+		if (row->letter != 0)
+			*letters++ = row->letter;
+		if (row->letter != 0 && row->value != NULL)
+			*letters++ = ':';
+	}
+	*letters = '\0';
 	out[count] = (struct option){"json", no_argument, NULL, OPTION_JSON};
 	out[count + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+}
+
+/* getopt answers a letter, or the number of a long option, which is less than any letter. */
+static int option_index(const struct command *command, int found)
+{
+	for (int i = 0; found >= ARGUMENTS_OPTIONS_MAX && command->options[i].name != NULL; i++)
+		if (command->options[i].letter == found)
+			return i;
+	return found;
 }
 
 int arguments_parse(struct arguments *arguments, const struct command *command, int count,
 		    char **words)
 {
 	struct option options[LONG_OPTIONS_MAX] = {0};
+	char letters[2 * ARGUMENTS_OPTIONS_MAX + 2];
 	size_t wanted = count_words(command->positional), given;
 	int found;
 
 	arguments->command = command;
-	fill_long_options(command, options);
+	fill_long_options(command, options, letters);
 	opterr = 0;
-	optind = 1;
-	while ((found = getopt_long(count, words, "h", options, NULL)) != -1) {
+	optind = 0; /* a fresh start, also for a letter that was under way */
+	while ((found = getopt_long(count, words, letters, options, NULL)) != -1) {
 		if (found == OPTION_HELP || found == 'h') {
 			help_command(command);
 			return CMEK_EXIT_OK;
@@ -115,6 +143,8 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 			arguments->json = true;
 			continue;
 		}
+		if (found < OPTION_JSON)
+			found = option_index(command, found);
 		if (arguments->values[found] != NULL)
 			return usage_error(command, "given twice: --", options[found].name);
 		if (optarg == NULL)
@@ -125,11 +155,15 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 			arguments->values[found] = optarg;
 	}
 	given = (size_t)(count - optind);
-	if (given > wanted || given + may_lack(command->positional) < wanted)
+	if ((given > wanted && !may_repeat(command->positional)) ||
+	    given + may_lack(command->positional) < wanted)
 		return usage_error(command, "wrong number of arguments", "");
+	arguments->words = words + optind;
+	arguments->word_count = given;
 	for (size_t i = 0; i < given; i++) {
-		arguments->positional[i] = words[optind + (int)i];
-		if (*arguments->positional[i] == '\0')
+		if (i < ARGUMENTS_POSITIONAL_MAX)
+			arguments->positional[i] = arguments->words[i];
+		if (*arguments->words[i] == '\0')
 			return usage_error(command, "an argument is empty", "");
 	}
 	return check_given(arguments);

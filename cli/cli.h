@@ -17,18 +17,20 @@ struct option_row {
 	const char *value;
 	const char *help;
 	bool required;
+	char letter; /* "-r" for short; 0: none */
 };
 
 struct arguments;
 
 struct command {
 	const char *noun;
-	const char *verb;	/* NULL: the noun alone */
-	const char *positional; /* "NAME", "IN OUT", "[CLUSTER/DB]": what must be given, or in
-				   brackets may be */
-	const char *summary;	/* one line, for the list of commands */
-	const char *help; /* what --help says below the usage: what the command does, when to use
-			   * it, an example */
+	const char *verb; /* NULL: the noun alone */
+	const char
+		*positional; /* "NAME", "IN OUT", "[CLUSTER/DB]": what must be given, or in
+				brackets may be; the last one with ... at its end: once or more */
+	const char *summary; /* one line, for the list of commands */
+	const char *help;    /* what --help says below the usage: what the command does, when to use
+			      * it, an example */
 	const struct option_row *options;	       /* ends in a row without a name */
 	int (*run)(const struct arguments *arguments); /* an exit code of include/cmek.h */
 };
@@ -37,6 +39,8 @@ struct arguments {
 	const struct command *command;
 	const char *values[ARGUMENTS_OPTIONS_MAX];
 	const char *positional[ARGUMENTS_POSITIONAL_MAX];
+	char *const *words; /* all of them */
+	size_t word_count;
 	bool json;
 };
 
@@ -62,6 +66,11 @@ int run_words(int argc, char **argv);
 
 /* One line on standard error, "cmek: …", and the code. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What is called before a line is written to standard error: takes a progress line away. NULL:
+ * none.
+ */
+extern void (*fail_prepare)(void);
 
 /* "cmek: warning: …". */
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -94,6 +103,8 @@ int database_show(const struct arguments *arguments);
 int encrypt_file(const struct arguments *arguments);
 int decrypt_file(const struct arguments *arguments);
 int inspect_file(const struct arguments *arguments);
+int rewrap_files(const struct arguments *arguments);
+int scan_files(const struct arguments *arguments);
 int store_show(const struct arguments *arguments);
 int store_upgrade(const struct arguments *arguments);
 int store_downgrade(const struct arguments *arguments);

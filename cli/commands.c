@@ -67,6 +67,26 @@ static const struct option_row decrypt_options[] = {
 	END,
 };
 
+static const struct option_row rewrap_options[] = {
+	{ "recursive", NULL, "folders too, with all below them", false, 'r' },
+	{ "project", "P", "only files of this project; with --to, the project of C/D", false },
+	{ "to", "C/D", "encrypt the data anew, for another database", false },
+	{ "output", "OUT", "with --to or --rewrite: write the one FILE here, and leave it", false, 'o' },
+	{ "rewrite", NULL, "write a file anew whose header has no room", false },
+	{ "wipe-old", NULL, "leave no older wrap in the header", false },
+	DRY_RUN,
+	END,
+};
+static const struct option_row scan_options[] = {
+	ANY_PROJECT,
+	{ "older-than-primary", NULL, "list the files whose data key an older version wraps", false },
+	{ "version", "N", "list the files whose data key version N wraps", false },
+	{ "old-root-key", NULL, "list the files that name a root key which their database has left", false },
+	{ "plain", NULL, "list the files that are not encrypted", false },
+	{ "null", NULL, "end each path in a list by NUL, for xargs -0", false, '0' },
+	END,
+};
+
 static const struct option_row policy_options[] = {
 	PROJECT,
 	{ "role", "ROLE", "reader, writer, rewrapper or admin", true },
@@ -173,6 +193,32 @@ const struct command commands[] = {
 	  "Zone, EZK version, root key, sizes and whether a name is bound, as the envelope states them:\n"
 	  "nothing of it is verified. Of a message also its collection, data key and number.\n",
 	  none, inspect_file },
+	{ "rewrap", NULL, "FILE...", "bring files' wrapped keys to the newest version of their database's",
+	  "Only the wrapped data key in each file's header is made anew, under the database's primary key\n"
+	  "version, with its key record as it is now, so a new root key comes along too. It is written into the\n"
+	  "half of the header that is not in use; a crash leaves a file that opens. The data is not read, and\n"
+	  "an object's name need not be given. The file's time of change moves, so that backups see it. Files\n"
+	  "that are up to date are skipped; one that fails does not stop the others. `-` reads the paths from\n"
+	  "standard input, each ended by NUL.\n\n"
+	  "The older wrap stays in the other half, until the next rewrap: it opens as long as its key does.\n"
+	  "--wipe-old writes the new one there too. Files of older releases may have no room for a longer\n"
+	  "record: --rewrite encrypts those anew, and puts the new file in the old one's place. --to does this\n"
+	  "for all, into another database.\n\n"
+	  "  cmek rewrap -r /data\n"
+	  "  cmek scan -0 --older-than-primary /data | cmek rewrap -\n"
+	  "  cmek rewrap --project payments --to prod/archive orders-2023.cmek\n",
+	  rewrap_options, rewrap_files },
+	{ "scan", NULL, "DIR...", "how many files of which database, under which key version",
+	  "Reads the headers of all files below DIR (or of files), and counts them by database and key version:\n"
+	  "what is to be known before a version is retired or a root key is disabled. Needs no key, asks no\n"
+	  "KMS, and verifies nothing. What the store says of a database is said too, if it is here.\n\n"
+	  "  old_root_key   files whose record names a root key that their database has left\n"
+	  "  old_slots      files that have an older wrap in the other half of their header (cmek rewrap --wipe-old)\n\n"
+	  "Exit code 0: all could be read, whatever they are; 7: an envelope is damaged; other codes: a file or\n"
+	  "folder could not be read (1 where there are several faults).\n\n"
+	  "  cmek scan /data\n"
+	  "  cmek scan -0 --old-root-key /data | cmek rewrap --wipe-old -\n",
+	  scan_options, scan_files },
 	{ "tree", NULL, "", "the hierarchy, drawn",
 	  "Projects, root keys with their states, clusters and databases. The KMS is asked for the states,\n"
 	  "by one call for each root key that is active and a few for others, until ten seconds have\n"

@@ -22,6 +22,7 @@ static const struct {
 	{ENVELOPE_NOT_BOUND, CMEK_EXIT_REFUSED, "leave out --name if that is as it should be"},
 	{ENVELOPE_OTHER_ZONE, CMEK_EXIT_REFUSED, "see cmek inspect for its zone"},
 	{ENVELOPE_ZONE_UNKNOWN, CMEK_EXIT_NOT_FOUND, "use the store where its database lives"},
+	{ENVELOPE_NO_ROOM, CMEK_EXIT_REFUSED, "write it anew: cmek rewrap --rewrite"},
 	{ENVELOPE_ROOT_KEY_UNKNOWN, CMEK_EXIT_NOT_FOUND,
 	 "if you trust that key: cmek key add --project P KEY"},
 };
@@ -36,29 +37,32 @@ static const char *remedy_for(enum envelope_status status, const struct envelope
 	return remedy;
 }
 
-int envelope_report(struct stream *stream, enum envelope_status status,
-		    const struct envelope_error *error)
+int envelope_report_file(const char *name, enum envelope_status status,
+			 const struct envelope_error *error)
 {
 	const char *space = error->text[0] == '\0' ? "" : ": ";
 
-	stream_progress_end(stream);
-	switch (status) {
-	case ENVELOPE_MODULE:
-		return module_failed(error->rv, "%s", stream->in_name);
-	case ENVELOPE_INPUT:
-		return fail_system(error->system_error, stream->in_name, "");
-	case ENVELOPE_OUTPUT:
-		return fail_system(error->system_error, stream->output.name, "");
-	default:
-		break;
-	}
+	if (status == ENVELOPE_MODULE)
+		return module_failed(error->rv, "%s", name);
+	if (status == ENVELOPE_INPUT || status == ENVELOPE_OUTPUT)
+		return fail_system(error->system_error, name,
+				   status == ENVELOPE_INPUT ? "" : "cannot be written: ");
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (rows[i].status == status)
-			return fail(rows[i].code, "%s: %s%s%s; %s", stream->in_name,
+			return fail(rows[i].code, "%s: %s%s%s; %s", name,
 				    envelope_status_text(status), space, error->text,
 				    remedy_for(status, error, rows[i].remedy));
-	return fail(CMEK_EXIT_FAILED, "%s: %s%s%s", stream->in_name, envelope_status_text(status),
-		    space, error->text);
+	return fail(CMEK_EXIT_FAILED, "%s: %s%s%s", name, envelope_status_text(status), space,
+		    error->text);
+}
+
+int envelope_report(struct stream *stream, enum envelope_status status,
+		    const struct envelope_error *error)
+{
+	stream_progress_end(stream);
+	if (status == ENVELOPE_OUTPUT)
+		return fail_system(error->system_error, stream->output.name, "");
+	return envelope_report_file(stream->in_name, status, error);
 }
 
 int envelope_open_files(struct stream *stream, const struct arguments *arguments)

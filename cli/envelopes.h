@@ -11,6 +11,9 @@
 /* One line for a failure of envelope/, with the remedy; the exit code. */
 int envelope_report(struct stream *stream, enum envelope_status status,
 		    const struct envelope_error *error);
+/* The same for a file that is not a stream; what could not be written has its name too. */
+int envelope_report_file(const char *name, enum envelope_status status,
+			 const struct envelope_error *error);
 
 /* Opens IN and chooses OUT, which --force may replace. --json and data can't both go to standard
  * output. Reports; an exit code. */

@@ -15,11 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+void (*fail_prepare)(void);
+
 static void say(const char *prefix, const char *format, va_list list)
 {
 	char *text = NULL;
 
 	fflush(stdout);
+	if (fail_prepare != NULL)
+		fail_prepare();
 	if (vasprintf(&text, format, list) < 0)
 		text = NULL;
 	fprintf(stderr, "cmek: %s%s\n", prefix, text == NULL ? "out of memory" : plain_text(text));
@@ -137,7 +141,7 @@ int exit_code_for(CK_RV rv, CK_ULONG reason)
 
 const char *rv_text(CK_RV rv)
 {
-	static char unknown[32];
+	static _Thread_local char unknown[32];
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		if (rows[i].rv == rv)

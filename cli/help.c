@@ -59,6 +59,9 @@ void help_command(const struct command *command)
 	help_usage(stdout, command);
 	printf("\n\n%s\nOptions:\n", command->help);
 	for (const struct option_row *row = command->options; row->name != NULL; row++)
-		printf("  %-24s %s\n", words_of(row).text, row->help);
+		if (row->letter == 0)
+			printf("  %-24s %s\n", words_of(row).text, row->help);
+		else
+			printf("  %-24s %s (-%c)\n", words_of(row).text, row->help, row->letter);
 	printf("  %-24s %s\n  %-24s %s\n", "--json", "print JSON", "--help", "this text");
 }

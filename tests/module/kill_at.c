@@ -103,6 +103,21 @@ int rename(const char *from, const char *to)
 	OR_DIE((int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
+{
+	OR_DIE((int)syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
+}
+
+int link(const char *from, const char *to)
+{
+	OR_DIE((int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+int futimens(int fd, const struct timespec times[2])
+{
+	OR_DIE((int)syscall(SYS_utimensat, fd, NULL, times, 0));
+}
+
 int unlink(const char *path)
 {
 	OR_DIE((int)syscall(SYS_unlinkat, AT_FDCWD, path, 0));

@@ -1,0 +1,98 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "cli/successor.h"
+
+#include "base/access.h"
+#include "base/aside.h"
+#include "base/file.h"
+#include "base/free.h"
+#include "base/lock.h"
+#include "base/macros.h"
+#include "base/system_error.h"
+#include "cli/cli.h"
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int not_written(const struct successor *successor)
+{
+	return fail_system(errno, successor->target, "cannot be written: ");
+}
+
+int successor_open(struct successor *successor, const char *target)
+{
+	successor->target = target;
+	successor->fd = aside_open(target, &successor->temporary);
+	return successor->fd < 0 ? not_written(successor) : CMEK_EXIT_OK;
+}
+
+int successor_settle(struct successor *successor, const char *like, const struct stat *times)
+{
+	if (!access_hand_on(like, successor->fd))
+		return fail(CMEK_EXIT_FAILED,
+			    "%s: its owner can't be kept: %s; do it as root or as "
+			    "its owner",
+			    like, system_error_text(errno));
+	if (times != NULL &&
+	    futimens(successor->fd, (struct timespec[]){times->st_atim, times->st_mtim}) != 0)
+		return not_written(successor);
+	return fsync(successor->fd) == 0 ? CMEK_EXIT_OK : not_written(successor);
+}
+
+int successor_reopen(const struct successor *successor, int *ret_fd)
+{
+	int fd = open(successor->temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return not_written(successor);
+	/* So that it comes from the disk, not out of memory. */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	*ret_fd = fd;
+	return CMEK_EXIT_OK;
+}
+
+/* Where a file system can't rename without replacing, a second name does the same. */
+static bool take_free_name(const struct successor *successor)
+{
+	if (renameat2(AT_FDCWD, successor->temporary, AT_FDCWD, successor->target,
+		      RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	return link(successor->temporary, successor->target) == 0 &&
+	       unlink(successor->temporary) == 0;
+}
+
+int successor_place(struct successor *successor, bool replaces)
+{
+	AUTO(freep) char *folder = path_folder(successor->target);
+	bool placed = replaces ? rename(successor->temporary, successor->target) == 0
+			       : take_free_name(successor);
+
+	if (!placed && errno == EEXIST)
+		return fail(CMEK_EXIT_REFUSED,
+			    "%s: is there already; name another file, or remove it",
+			    successor->target);
+	if (!placed)
+		return not_written(successor);
+	free(TAKE(successor->temporary));
+	if (folder == NULL || (!file_sync_folder(folder) && errno != EACCES))
+		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",
+			    successor->target, system_error_text(errno));
+	return CMEK_EXIT_OK;
+}
+
+void successor_clear(struct successor *successor)
+{
+	if (successor->temporary != NULL)
+		unlink(successor->temporary);
+	free(TAKE(successor->temporary));
+	lock_release(successor->fd);
+	successor->fd = -1;
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Commands that change files of the user's are killed in each write of theirs, half of it being written: each file opens, to what it
+# was; run again, they go on, and nothing is left over.
+[ -n "${TMPDIR:-}" ] || [ ! -w /dev/shm ] || export TMPDIR=/dev/shm # each write is synced
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+killer=$build/tests/module/libkill_at.so
+new_project demo
+cd "$home" || exit 1
+"$cmek" cluster create --project demo prod --key root --region r >/dev/null
+"$cmek" database create --project demo prod/orders >/dev/null
+"$cmek" database create --project demo prod/bills >/dev/null
+seq 5000 >plain
+"$cmek" encrypt --project demo --database prod/orders plain sealed
+cp sealed old && python3 "$root/tests/older_envelope.py" old
+cp sealed full && python3 "$root/tests/older_envelope.py" full 18446744073709551615
+
+rescued() { python3 "$root/tools/rescue.py" --local-keys "$home/local.keys" "$1" "$work/rescued" && cmp plain "$work/rescued"; }
+opens() { "$cmek" decrypt --force "$1" back && cmp plain back && rescued "$1"; }
+no_leftover() { ! find . -name '.cmek-*' | grep .; }
+
+sweep() { # BEGIN AFTER AGAIN COMMAND...: AFTER holds after each kill, AGAIN once the command was run again
+    local before=$1 check=$2 again=$3 at status
+    shift 3
+    for ((at = 1; at < 500; at++)); do
+        $before || return 1
+        status=0
+        KILL_AT=$at LD_PRELOAD=$killer "$@" >"$work/said" 2>&1 || status=$?
+        $check >"$work/checked" 2>&1 || { echo "after a kill in write $at (status $status):"; cat "$work/said" "$work/checked"; return 1; }
+        [ $status -eq 137 ] || [ $status -eq 0 ] || { echo "write $at: status $status"; cat "$work/said"; return 1; }
+        { "$@" && $again; } >"$work/checked" 2>&1 || { echo "run again after a kill in write $at:"; cat "$work/checked"; return 1; }
+        [ $status -ne 0 ] || break
+    done
+    echo "killed at $((at - 1)) places"
+    [ "$at" -gt 2 ]
+}
+
+old() { cp old file; }
+full() { cp full file; }
+fresh() { cp sealed file; }
+file_opens() { opens file; }
+is_done() { opens file && no_leftover && "$cmek" scan --json file | grep -q '"old_root_key": 0'; }
+is_wiped() { is_done && "$cmek" scan --json file | grep -q '"old_slots": 0'; }
+is_bills() { is_done && "$cmek" decrypt --force --database prod/bills file back; }
+
+ok "a rewrap" sweep old file_opens is_done "$cmek" rewrap file
+ok "a rewrap that wipes the older wrap" sweep old file_opens is_wiped "$cmek" rewrap --wipe-old file
+ok "a file that is written anew, since its header has no room" sweep full file_opens is_done "$cmek" rewrap --rewrite file
+ok "a file that goes to another database" sweep fresh file_opens is_bills "$cmek" rewrap --project demo --to prod/bills file
+finish
