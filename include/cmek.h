@@ -72,6 +72,12 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * */
 #define CKA_CMEK_ENCRYPTED_KEY	(CMEK_VENDOR_BASE + 10) /* Z K    bytes */
 
+/* Of clusters. */
+/* Setting CKA_CMEK_ROOT_KEY (alone) gives new zones that root key; the cluster is leaving the one
+ * before until the last of its zones has moved. Setting it on a zone moves the zone, as does the KMS
+ * (docs/lifecycle.md). */
+#define CKA_CMEK_LEAVING_ROOT_KEY (CMEK_VENDOR_BASE + 26) /* text: its ARN; empty: none */
+
 /* Of root keys. */
 /* As whoever registered the key named it; in a template it makes an object of it. */
 #define CKA_CMEK_KMS_KEY	(CMEK_VENDOR_BASE +  1) /* text */
@@ -92,6 +98,9 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_RAW_VERSION	(CMEK_VENDOR_BASE +  7) /* CK_ULONG: the one raw mechanisms use */
 #define CKA_CMEK_MIN_VERSION	(CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
 #define CKA_CMEK_IMPORTED	(CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
+/* Its root keys, and whether what the KMS re-encrypted was opened since: {"policy": "or",
+ * "keys": [ARN, …], "proven": true}. */
+#define CKA_CMEK_ROOT_KEYS	(CMEK_VENDOR_BASE + 27) /* text: JSON */
 /* How long a zone's key may be used after a yes of the KMS, and how long while the KMS is out of
  * reach, in seconds (docs/leases.md), whatever a configuration says. Given in the template that
  * makes the zone, at most a year; the defaults are [zones] max_lease_seconds and max_stale_seconds.
@@ -191,6 +200,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_OTHER_PIN			318UL	/* [zones] pin names another zone */
 #define CMEK_ERROR_ROOT_KEY_REFUSED		319UL	/* [kms] allowed_root_keys lacks it */
 #define CMEK_ERROR_RECORD_KEPT			320UL	/* CKA_CMEK_EMBED_EZK: it stays in its store */
+#define CMEK_ERROR_MOVING			323UL	/* a cluster that is leaving a root key */
 
 /*
  * Exit codes of the cmek tool.

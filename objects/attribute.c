@@ -12,6 +12,7 @@
 #include "objects/value.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/rewrap.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/zone.h"
 #include "zones/model/limits.h"
@@ -308,6 +309,30 @@ static void get_root_key(const struct attribute *row, const struct attribute_sou
 		buffer_put_text(out, entry->of_root_key.arn);
 }
 
+/* The one that a cluster's databases are yet to leave. */
+static void get_leaving_root_key(const struct attribute *row,
+				 const struct attribute_source *source, struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+	AUTO(entry_releasep) struct entry *leaving = NULL;
+
+	(void)row;
+	if (entry != NULL)
+		leaving = look_up(source, entry->of_cluster.leaving);
+	if (leaving != NULL && leaving->kind == ENTRY_ROOT_KEY)
+		buffer_put_text(out, leaving->of_root_key.arn);
+}
+
+static void get_root_keys(const struct attribute *row, const struct attribute_source *source,
+			  struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	if (entry != NULL && zones_zone_root_keys(entry, out) != ZONE_OK)
+		out->failed = true;
+}
+
 static void get_encrypted_key(const struct attribute *row, const struct attribute_source *source,
 			      struct buffer *out)
 {
@@ -430,6 +455,8 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_MIN_VERSION),    ULONG,   ZONE,       NONE,              0, get_version,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STATE),          ULONG,   ENTRIES,    SET,               0, get_state,     0,                        IN(state), IN(present_state) },
 	{ NAMED(CKA_CMEK_ROOT_KEY),       TEXT,    ROOT | CLUSTER | ZONE, CREATE | SET, KMS_ARN_MAX, get_root_key, 0,          IN(root_key), 0 },
+	{ NAMED(CKA_CMEK_LEAVING_ROOT_KEY), TEXT, CLUSTER,   NONE,              0, get_leaving_root_key, 0,                 0, 0 },
+	{ NAMED(CKA_CMEK_ROOT_KEYS),      TEXT,    ZONE,       NONE,              0, get_root_keys, 0,                        0, 0 },
 	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
 	{ NAMED(CKA_CMEK_MAX_LEASE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_lease), IN(present_max_lease) },

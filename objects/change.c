@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/attribute.h"
+#include "objects/change.h"
 #include "objects/edit.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
@@ -185,8 +186,8 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 {
 	struct object model;
 
-	if (template->present_version || template->root_key.data != NULL) {
-		log_warning("this release can't change a zone's version or root key");
+	if (template->present_version) {
+		log_warning("this release can't change a zone's version");
 		return CKR_ATTRIBUTE_READ_ONLY;
 	}
 	if (object->kind == OBJECT_ZONE)
@@ -223,6 +224,15 @@ static bool is_store_level(const struct object *object, const CK_ATTRIBUTE *attr
 	       attributes->type == CKA_CMEK_STORE_LEVEL;
 }
 
+static bool names_root_key(const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	bool named = false;
+
+	for (CK_ULONG i = 0; i < count; i++)
+		named |= attributes[i].type == CKA_CMEK_ROOT_KEY;
+	return named;
+}
+
 CK_RV edit_change(const struct editor *editor, const struct object *object,
 		  const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
@@ -240,6 +250,9 @@ CK_RV edit_change(const struct editor *editor, const struct object *object,
 	if (template.present_state)
 		/* A change of its own, which must happen whole or not at all. */
 		return count == 1 ? change_state(editor, object, template.state)
+				  : CKR_TEMPLATE_INCONSISTENT;
+	if (names_root_key(attributes, count))
+		return count == 1 ? change_root_key(editor, object, attributes)
 				  : CKR_TEMPLATE_INCONSISTENT;
 	return change(editor, object, &template);
 }

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A blob is: "FAKE" | sized(ARN) | sized(canonical context) | the plaintext, each byte turned by
+/* A blob is: "FAKE" | a number of its own (4) | sized(ARN) | sized(canonical context) | the
+ * plaintext, each byte turned by
  * 0x5a so that a search for the plaintext does not find it. */
 #include "tests/support/fake_kms_client.h"
 
@@ -9,6 +10,7 @@
 #include "base/reader.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -123,7 +125,10 @@ static void put_masked(struct buffer *out, struct bytes in)
 static enum kms_status seal(const struct fake_kms_key *key, struct bytes plaintext,
 			    const struct kms_context *context, struct buffer *out)
 {
+	static atomic_uint blobs;
+
 	buffer_append(out, bytes_of("FAKE"));
+	buffer_put_u32(out, atomic_fetch_add(&blobs, 1));
 	buffer_put_sized(out, bytes_of(key->arn));
 	put_context(out, context);
 	put_masked(out, plaintext);
@@ -135,7 +140,8 @@ static enum kms_status open_blob(struct fake_kms *fake, const struct fake_kms_ke
 				 struct buffer *out)
 {
 	struct reader reader = reader_of(blob);
-	bool magic = bytes_equal(reader_take(&reader, 4), bytes_of("FAKE"));
+	bool magic = bytes_equal(reader_take(&reader, 4), bytes_of("FAKE")) &&
+		     reader_take(&reader, 4).len == 4;
 	struct bytes arn = reader_sized(&reader), bound = reader_sized(&reader);
 	AUTO(buffer_clear) struct buffer expected = {0};
 	AUTO(freep) char *arn_text = NULL;

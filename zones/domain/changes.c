@@ -7,6 +7,7 @@
 #include "zones/domain/state.h"
 #include "zones/ezk/ezk.h"
 #include "zones/kms/audit.h"
+#include "zones/model/wraps.h"
 
 #include <stdlib.h>
 
@@ -96,15 +97,35 @@ static const char *const events[ENTRY_KIND_COUNT] = {
 	[ENTRY_ZONE] = "zone",	     [ENTRY_KEY] = "key",	    [ENTRY_ARCHIVE] = "archive",
 };
 
+/* A cluster is brought to another root key, and has left the one before. */
+static const char *cluster_action(const struct entry *before, const struct entry *after)
+{
+	if (!uid_equal(before->of_cluster.root_key, after->of_cluster.root_key))
+		return "root key set";
+	return uid_equal(before->of_cluster.leaving, after->of_cluster.leaving) ? NULL
+										: "root key left";
+}
+
+/* A step of its life; NULL: no such step. */
+static const char *step_of(const struct entry *before, const struct entry *after)
+{
+	if (after->kind == ENTRY_ZONE)
+		return zone_wraps_change(before, after);
+	return after->kind == ENTRY_CLUSTER ? cluster_action(before, after) : NULL;
+}
+
 /* What a change was; `before`: the state the index had, NULL: none. */
 static const char *action_of(const struct store_change *change, const struct entry *before)
 {
+	const char *step;
+
 	if (change->remove)
 		return "removed";
 	if (before == NULL)
 		return "created";
+	step = step_of(before, change->entry);
 	if (before->state == change->entry->state)
-		return "changed";
+		return step == NULL ? "changed" : step;
 	return change->entry->state == ENTRY_ACTIVE ? "restored" : "deletion scheduled";
 }
 
@@ -125,6 +146,7 @@ static void put_details(struct audit_event *event, const struct entry *entry)
 	case ENTRY_ZONE:
 		event->zone = entry->of_zone.zone;
 		event->version = entry->of_zone.primary;
+		event->root_key = zone_only_root_key(entry);
 		break;
 	case ENTRY_KEY:
 		event->zone = entry->of_key.zone;

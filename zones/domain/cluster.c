@@ -87,8 +87,8 @@ static enum zone_status check_replica(struct zones *zones, const struct entry *r
 								 : status;
 }
 
-static enum zone_status check_region(struct zones *zones, const struct entry *root_key,
-				     struct bytes region)
+enum zone_status cluster_check_region(struct zones *zones, const struct entry *root_key,
+				      struct bytes region)
 {
 	if (!region_valid(region))
 		return refuse(ZONE_INVALID, "a region is small letters, digits and hyphens");
@@ -153,7 +153,7 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 	TRY(cluster_make(zones, root_key, names->label, &cluster));
 	TRY(entry_take_names(cluster, names));
 	if (region.len > 0) {
-		TRY(check_region(zones, root_key, region));
+		TRY(cluster_check_region(zones, root_key, region));
 		if (!entry_set_text(&cluster->of_cluster.region, region))
 			return ZONE_NO_MEMORY;
 	}

@@ -17,6 +17,11 @@ enum zone_status zones_cluster_create(struct zones *zones, struct uid project,
 				      struct uid root_key, const struct entry_names *names,
 				      struct entry **ret_cluster);
 
+/* Whether a root key fits a cluster's region. KMS: a multi-Region key that is registered elsewhere
+ * fits where its replica answers. ZONE_WRONG_REGION, ZONE_INVALID. */
+enum zone_status cluster_check_region(struct zones *zones, const struct entry *root_key,
+				      struct bytes region);
+
 /* --- For zones that bring the default cluster with them (zones/domain/zone_place.c) */
 
 /* A cluster in the root key's own region, not yet visible to others. */

@@ -225,7 +225,8 @@ static bool find_cluster(void *state, struct entry *cluster)
 	struct search *search = state;
 
 	if (cluster->state == ENTRY_ACTIVE &&
-	    uid_equal(cluster->of_cluster.root_key, search->wanted->uid))
+	    (uid_equal(cluster->of_cluster.root_key, search->wanted->uid) ||
+	     uid_equal(cluster->of_cluster.leaving, search->wanted->uid)))
 		search->user = cluster;
 	return search->user == NULL;
 }

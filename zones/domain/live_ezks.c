@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What live EZKs see of the domain: they are below it, and know it by this table alone. */
 #include "zones/domain/lookup.h"
+#include "zones/domain/rewrap.h"
 #include "zones/domain/root_key_private.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/zone.h"
@@ -44,6 +45,12 @@ static enum zone_status ask_canary(void *zones, struct uid project_uid, const ch
 	return root_key_ask_canary(zones, project_uid, arn, false);
 }
 
+static void proven(void *zones, const struct entry *zone, const struct ezk_version *version,
+		   const struct wrap *wrap)
+{
+	zone_wrap_proven(zones, zone, version, wrap);
+}
+
 enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *clients,
 				 struct registry **ret_registry)
 {
@@ -61,7 +68,7 @@ enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *client
 		.clock = zones->clock,
 		.clients = clients,
 		.domain = {zones, project, standing, row_standing, explain, title, refresh,
-			   ask_canary},
+			   ask_canary, proven},
 	};
 
 	return registry_new(&live, ret_registry);

@@ -294,7 +294,8 @@ static bool find_reference(void *state, struct entry *cluster)
 {
 	struct purge *purge = state;
 
-	purge->referenced = uid_equal(cluster->of_cluster.root_key, purge->root_key->uid);
+	purge->referenced = uid_equal(cluster->of_cluster.root_key, purge->root_key->uid) ||
+			    uid_equal(cluster->of_cluster.leaving, purge->root_key->uid);
 	return !purge->referenced;
 }
 

@@ -13,6 +13,7 @@
 #include "zones/index/rules.h"
 #include "zones/kms/canary.h"
 #include "zones/kms/ezk_version.h"
+#include "zones/model/wraps.h"
 
 #include <stdlib.h>
 
@@ -101,7 +102,8 @@ static void describe(const struct question *question, struct root_key_finding *f
 static const struct wrap *wrap_by(const struct ezk_version *version, const char *arn)
 {
 	for (size_t i = 0; version != NULL && i < version->wrap_count; i++)
-		if (kms_arn_same_key(version->wraps[i].arn, arn))
+		if (wrap_is_live(&version->wraps[i]) &&
+		    kms_arn_same_key(version->wraps[i].arn, arn))
 			return &version->wraps[i];
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include "zones/domain/zones.h"
 #include "zones/model/pins.h"
 #include "zones/model/refuse.h"
+#include "zones/model/wraps.h"
 
 #include <inttypes.h>
 
@@ -153,7 +154,8 @@ static const char *refused_root_key(const struct zones *zones, const struct entr
 		const struct ezk_version *version = &zone->of_zone.versions[i];
 
 		for (size_t j = 0; j < version->wrap_count; j++)
-			if (!kms_clients_allow(zones->clients, version->wraps[j].arn))
+			if (wrap_is_live(&version->wraps[j]) &&
+			    !kms_clients_allow(zones->clients, version->wraps[j].arn))
 				return version->wraps[j].arn;
 	}
 	return "";

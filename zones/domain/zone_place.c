@@ -138,7 +138,8 @@ static enum zone_status check_fits(const struct zones *zones, const struct entry
 static enum zone_status use_cluster(struct zones *zones, const struct entry *root_key,
 				    struct zone_place *place)
 {
-	if (root_key != NULL && !uid_equal(root_key->uid, place->cluster->of_cluster.root_key))
+	if (root_key != NULL && !uid_equal(root_key->uid, place->cluster->of_cluster.root_key) &&
+	    !uid_equal(root_key->uid, place->cluster->of_cluster.leaving))
 		return check_fits(zones, root_key, place->cluster);
 	if (root_key != NULL)
 		return ZONE_OK;

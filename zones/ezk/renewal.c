@@ -26,6 +26,7 @@ static struct entry *find_project(const struct ezk *ezk, struct uid uid)
 struct opening {
 	struct ezk *ezk;
 	struct kms_door door;
+	const struct wrap *opened;
 };
 
 /* A no about the key that is remembered is answered without asking. */
@@ -43,8 +44,10 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 		TRY(root_lease_refusal(root, registry_rules(ezk->registry)));
 	status = ezk_wrap_open(&opening->door, ezk->zone, version, wrap, ret_ezk);
 	/* Before it is told, so that a no about the key finds whom it ends. */
-	if (status == ZONE_OK)
+	if (status == ZONE_OK) {
 		ezk_rest_on(ezk, root);
+		opening->opened = wrap;
+	}
 	return registry_hear(ezk->registry, root, no_count, status);
 }
 
@@ -99,6 +102,19 @@ static void tell_bounds(struct ezk *ezk, const struct entry *project, const stru
 			 title.text, bounds->max_stale, settings->max_stale_seconds);
 }
 
+/* Once for each state of the zone: where it can't be noted, the next process may. */
+static void prove(struct ezk *ezk, const struct entry *zone, const struct ezk_version *version,
+		  const struct wrap *opened)
+{
+	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
+
+	if (opened->state == WRAP_ACTIVE || ezk->realm != EZK_OF_STORE || domain->proven == NULL ||
+	    ezk->proved == zone->revision)
+		return;
+	ezk->proved = zone->revision;
+	domain->proven(domain->state, zone, version, opened);
+}
+
 static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 			      uint8_t ret_ezk[static EZK_SIZE])
 {
@@ -127,6 +143,7 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 		return ZONE_RECORD_CORRUPT;
 	note_verified(ezk, zone);
 	tell_bounds(ezk, project, zone, ret_bounds);
+	prove(ezk, zone, version, opening.opened);
 	return ZONE_OK;
 }
 

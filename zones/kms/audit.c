@@ -135,6 +135,7 @@ static json_t *make_line(const struct audit_event *event)
 	audit_put_text(line, "name", event->name);
 	put_zone(line, event);
 	audit_put_text(line, "root_key", event->root_key);
+	audit_put_text(line, "new_root_key", event->new_root_key);
 	audit_put_text(line, "purpose", event->purpose);
 	audit_put_text(line, "request_id", event->request_id);
 	if (event->failed > 0) {

@@ -39,7 +39,8 @@ struct audit_event {
 	const char *name; /* label of what the event is about */
 	uint64_t zone;
 	uint32_t version;
-	const char *root_key; /* ARN */
+	const char *root_key;	  /* ARN */
+	const char *new_root_key; /* the same, under which ReEncrypt puts a key */
 	const char *purpose;
 	const char *request_id;
 	/* Of an outage: calls that failed by a request, and at once, without one. */

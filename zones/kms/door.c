@@ -55,11 +55,17 @@ static struct asked asking(const struct kms_door *door, const char *operation, c
 	return asked;
 }
 
+/* By the caller. */
+static bool is_told_elsewhere(const struct asked *asked)
+{
+	return asked->door->quiet || (asked->door->another_way && asked->status == KMS_DENIED);
+}
+
 static enum zone_status answered(const struct asked *asked)
 {
 	if (asked->door->report != NULL)
 		*asked->door->report = asked->report;
-	if (asked->status != KMS_OK && !asked->door->quiet)
+	if (asked->status != KMS_OK && !is_told_elsewhere(asked))
 		asked_log(asked);
 	return zone_status_of_kms(asked->status);
 }
@@ -239,6 +245,7 @@ struct work {
 	const char *operation;
 	enum kms_status (*send)(struct asked *asked, const struct work *work);
 	struct bytes in;
+	const char *new_key; /* of ReEncrypt */
 	struct buffer *ret_plaintext, *ret_blob;
 };
 
@@ -263,6 +270,15 @@ static enum kms_status send_generate(struct asked *asked, const struct work *wor
 							    work->ret_plaintext, work->ret_blob);
 }
 
+static enum kms_status send_re_encrypt(struct asked *asked, const struct work *work)
+{
+	const struct kms_context *context = asked->door->context;
+
+	return asked->client->operations->re_encrypt(asked->client, asked->key, work->in, context,
+						     work->new_key, context, &asked->report,
+						     work->ret_blob);
+}
+
 static struct asked ask_there(const struct kms_door *door, const struct kms_route *route,
 			      const struct work *work, enum zone_status *audited)
 {
@@ -270,6 +286,7 @@ static struct asked ask_there(const struct kms_door *door, const struct kms_rout
 	struct kms_turn turn;
 
 	asked.report.until = route->until;
+	asked.new_key = work->new_key;
 	if (!begin_turn(&asked, &turn))
 		return asked;
 	if (asked.status == KMS_OK)
@@ -339,6 +356,20 @@ enum zone_status door_generate(const struct kms_door *door, struct buffer *ret_p
 					       .send = send_generate,
 					       .ret_plaintext = ret_plaintext,
 					       .ret_blob = ret_blob});
+}
+
+enum zone_status door_re_encrypt(const struct kms_door *door, struct bytes blob,
+				 const char *new_key, struct buffer *ret_blob)
+{
+	struct kms_door here = *door;
+
+	here.own_region = true;
+	TRY(door_check_allowed(door, new_key));
+	return ask_around(&here, &(struct work){.operation = "ReEncrypt",
+						.send = send_re_encrypt,
+						.in = blob,
+						.new_key = new_key,
+						.ret_blob = ret_blob});
 }
 
 enum zone_status door_silent(struct kms_clients *clients, const char *key)

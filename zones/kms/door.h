@@ -25,6 +25,7 @@ struct kms_door {
 	struct kms_report *report; /* the KMS's own words; may be NULL */
 	bool own_region;	   /* it is about this very key: no related one elsewhere will do */
 	bool quiet;		   /* a refusal is for the caller to tell, not for the log */
+	bool another_way;	   /* the same of access denied alone: there may be another way */
 	bool related; /* the related key, elsewhere, of one that is allowed: not looked up */
 };
 
@@ -43,6 +44,10 @@ enum zone_status door_decrypt(const struct kms_door *door, struct bytes blob,
 			      struct buffer *ret_plaintext);
 enum zone_status door_generate(const struct kms_door *door, struct buffer *ret_plaintext,
 			       struct buffer *ret_blob);
+/* By the same encryption context under another key, which must be in the same place (provider and
+ * region): the plaintext stays in the KMS. No related key elsewhere is asked. */
+enum zone_status door_re_encrypt(const struct kms_door *door, struct bytes blob,
+				 const char *new_key, struct buffer *ret_blob);
 /* Local keys; ZONE_KMS_UNSUPPORTED for others. */
 enum zone_status door_set_state(const struct kms_door *door, enum kms_key_state state);
 /* `registered`: keys of the embedded KMS are root keys here already. *ret_made: false if it is

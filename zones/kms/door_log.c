@@ -91,6 +91,8 @@ void asked_log(const struct asked *asked)
 	const char *todo = remedy(door, asked->status), *text;
 
 	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
+	if (asked->new_key != NULL)
+		buffer_format(&line, " to %s", asked->new_key);
 	put_subject(&line, asked);
 	buffer_format(&line, ": %s", kms_status_text(asked->status));
 	put_report(&line, &asked->report);
@@ -119,6 +121,7 @@ enum zone_status asked_audit(const struct asked *asked)
 		.zone = door->zone_id,
 		.version = door->version,
 		.root_key = asked->key,
+		.new_root_key = asked->new_key,
 		.purpose = purpose_of(door),
 		.request_id = asked->report.request_id,
 		.duration_us = clock_precise_us() - asked->started_us,

@@ -10,6 +10,7 @@
 #include "crypto/digest.h"
 #include "zones/model/record.h"
 #include "zones/model/title.h"
+#include "zones/model/wraps.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -211,27 +212,70 @@ static enum zone_status refuse_all_wraps(const struct kms_door *door, uint64_t z
 	return ZONE_INVALID;
 }
 
+bool ezk_wrap_is_bad(enum zone_status status)
+{
+	return status == ZONE_RECORD_CORRUPT || status == ZONE_KMS_INVALID_CIPHERTEXT ||
+	       status == ZONE_KMS_INCORRECT_KEY;
+}
+
+/* One wrap after the other, until it opens; what only bad ones stand for may have another way. */
+struct attempt {
+	ezk_open_by *open;
+	void *state;
+	const struct ezk_version *version;
+	uint8_t *ret_ezk;
+	enum zone_status answer; /* a no, if there was one */
+	bool all_bad;		 /* and none was ever proven */
+};
+
+static bool opens(struct attempt *attempt, const struct wrap *wrap)
+{
+	enum zone_status status =
+		attempt->open(attempt->state, attempt->version, wrap, attempt->ret_ezk);
+
+	attempt->all_bad &= wrap->state == WRAP_UNPROVEN && ezk_wrap_is_bad(status);
+	if (status == ZONE_OK || !zone_status_is_no(attempt->answer))
+		attempt->answer = status;
+	return status == ZONE_OK;
+}
+
+static bool any_opens(struct attempt *attempt, bool live)
+{
+	for (size_t i = 0; i < attempt->version->wrap_count; i++) {
+		const struct wrap *wrap = &attempt->version->wraps[i];
+
+		if (wrap_is_live(wrap) == live && opens(attempt, wrap))
+			return true;
+	}
+	return false;
+}
+
+/* So that what the KMS was to have moved, and did not, is not lost. A no never leads here. */
+static void go_back(const struct kms_door *door, uint64_t zone, struct attempt *attempt)
+{
+	if (!any_opens(attempt, false))
+		return;
+	log_error("EZK record of %s, version %" PRIu32 ": what its root key was to be replaced by "
+		  "does not open it; the key before is used again: rewrap it once more",
+		  zone_title_as(door->zone, door->project, zone).text, attempt->version->version);
+}
+
 enum zone_status ezk_version_by_any(const struct kms_door *door, uint64_t zone,
 				    const struct ezk_version *version, ezk_open_by *open,
 				    void *state, uint8_t ret_ezk[static EZK_SIZE])
 {
-	enum zone_status answer = ZONE_KMS_INCORRECT_KEY; /* there may be no wrap to ask */
+	struct attempt attempt = {.open = open,
+				  .state = state,
+				  .version = version,
+				  .ret_ezk = ret_ezk,
+				  .answer = ZONE_KMS_INCORRECT_KEY, /* there may be no wrap */
+				  .all_bad = true};
 
 	if (version->all_wraps)
 		return refuse_all_wraps(door, zone, version);
-	for (size_t i = 0; i < version->wrap_count; i++) {
-		const struct wrap *wrap = &version->wraps[i];
-		enum zone_status status;
-
-		if (wrap->state == WRAP_REPLACED)
-			continue;
-		status = open(state, version, wrap, ret_ezk);
-		if (status == ZONE_OK)
-			return ZONE_OK;
-		if (!zone_status_is_no(answer))
-			answer = status;
-	}
-	return answer;
+	if (!any_opens(&attempt, true) && attempt.all_bad)
+		go_back(door, zone, &attempt);
+	return attempt.answer;
 }
 
 struct opening {

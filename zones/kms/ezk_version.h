@@ -52,7 +52,8 @@ enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_
  * KMS: the EZK, by any of its wraps (in their order; `door->key` and context are not looked at); 32
  * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT, as where those of
  * leases are missing; and then the limits: ZONE_RECORD_NEWER. If none opens, an explicit no of any
- * of them is the answer. AND wraps are reserved: ZONE_INVALID.
+ * of them is the answer. A wrap that was replaced is opened only if all that replaces it is unproven
+ * and turns out not to hold the key; never after a no or an outage. AND wraps are reserved: ZONE_INVALID.
  */
 enum zone_status ezk_version_open(const struct kms_door *door, uint64_t zone,
 				  const struct ezk_version *version,
@@ -61,6 +62,8 @@ enum zone_status ezk_version_open(const struct kms_door *door, uint64_t zone,
 enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE]);
+/* Whether what came of that says that the wrap does not hold the key, whoever may open it. */
+bool ezk_wrap_is_bad(enum zone_status status);
 /* And the rule among wraps alone: `open` is called for one after the other until it opens. `ask`
  * says whose record it is. */
 typedef enum zone_status ezk_open_by(void *state, const struct ezk_version *version,

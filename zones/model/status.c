@@ -35,6 +35,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_OTHER_ZONE] = "belongs to another zone",
 	[ZONE_NO_ROOT_KEY] = "the project has no root key to use",
 	[ZONE_IN_USE] = "still in use",
+	[ZONE_MOVING] = "on the way from one root key to another",
 	[ZONE_PENDING_DELETION] = "awaits deletion",
 	[ZONE_DELETED] = "was deleted for good",
 	[ZONE_INVALID] = "malformed",

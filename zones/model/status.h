@@ -18,6 +18,7 @@ enum zone_status {
 	ZONE_OTHER_ZONE,  /* a key of one zone was offered to another */
 	ZONE_NO_ROOT_KEY, /* the project has none, and no default_root_key is configured */
 	ZONE_IN_USE,	  /* a root key that an EZK version needs, a cluster with zones */
+	ZONE_MOVING,	  /* a cluster that is leaving another root key still */
 	ZONE_PENDING_DELETION,
 	ZONE_DELETED,		  /* for good: the store has its tombstone */
 	ZONE_INVALID,		  /* an id, number, record or blob that is malformed */

@@ -1,0 +1,43 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Zones and clusters move to another root key (docs/lifecycle.md, "Another root key"). A zone moves
+ * in one transaction, with all its versions; its data stays as it is. Live EZKs follow without a
+ * break: their leases run on, and the next renewal asks the new key.
+ */
+#pragma once
+
+#include "base/buffer.h"
+#include "zones/model/entry.h"
+#include "zones/model/status.h"
+
+struct zones;
+
+/*
+ * KMS: the zone goes from its first root key to that of this ARN, which is one of its project's:
+ * one call for each version. If it is there already: what is unproven is proven (by Decrypt), or,
+ * if nothing is, all is wrapped anew, by the key's newest material. Also of a zone that awaits
+ * deletion. ZONE_NOT_FOUND: the project has no such root key; ZONE_PENDING_DELETION: it awaits
+ * removal; ZONE_WRONG_PROVIDER, ZONE_WRONG_REGION: not those of the zone's cluster;
+ * ZONE_ROOT_KEY_REFUSED; ZONE_KMS_….
+ */
+enum zone_status zones_zone_rewrap(struct zones *zones, const struct entry *zone, struct bytes arn,
+				   struct entry **ret_zone);
+/*
+ * New zones get the root key of this ARN from now on, and those that are there are to move, one by
+ * one; until the last of them has, the cluster is leaving the key before. The same region as
+ * before, unless the key is of another provider: so a whole cluster may go from `local` to a cloud.
+ * KMS for a multi-Region key that is registered elsewhere. ZONE_MOVING: it is leaving another key
+ * still. Back to the one it is leaving is possible.
+ */
+enum zone_status zones_cluster_rewrap(struct zones *zones, const struct entry *cluster,
+				      struct bytes arn, struct entry **ret_cluster);
+
+/* Which root keys a zone has, as JSON: {"policy": "or", "keys": [ARN, …], "proven": true}; not
+ * proven: what the KMS re-encrypted was not opened yet. No KMS. */
+enum zone_status zones_zone_root_keys(const struct entry *zone, struct buffer *ret_json);
+
+/* A process has opened an unproven wrap of this version, or the replaced one since that holds
+ * something else. Notes it in one transaction; does nothing where the store can't be written. */
+void zone_wrap_proven(struct zones *zones, const struct entry *zone,
+		      const struct ezk_version *version, const struct wrap *wrap);
