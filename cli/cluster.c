@@ -14,6 +14,7 @@ static void fields(struct printer *printer, const struct token *token, CK_OBJECT
 	print_take(printer, "provider", object_text(token, cluster, CKA_CMEK_PROVIDER));
 	print_take(printer, "region", object_text(token, cluster, CKA_CMEK_REGION));
 	print_take(printer, "root_key", object_text(token, cluster, CKA_CMEK_ROOT_KEY));
+	print_take(printer, "leaving", object_text(token, cluster, CKA_CMEK_LEAVING_ROOT_KEY));
 }
 
 static CK_ATTRIBUTE text_attribute(CK_ATTRIBUTE_TYPE type, const char *text)

@@ -41,6 +41,16 @@ static const struct option_row database_options[] = {
 	END,
 };
 #define DRY_RUN { "dry-run", NULL, "say what would be done, and change nothing", false }
+static const struct option_row database_rewrap_options[] = {
+	PROJECT,
+	{ "key", "L", "the root key to go to, by its label", true },
+	{ "all", NULL, "all clusters of the project", false },
+	{ "rate", "N", "at most N databases a second", false },
+	{ "prove", NULL, "open what was moved and not opened since (needs kms:Decrypt)", false },
+	{ "again", NULL, "also those that are under the key already: by its newest material", false },
+	DRY_RUN,
+	END,
+};
 static const struct option_row upgrade_options[] = {
 	{ "to", "LEVEL", "no further than this level (default: the newest that this release knows)", false },
 	DRY_RUN,
@@ -170,6 +180,17 @@ const struct command commands[] = {
 	{ "database", "show", "CLUSTER/DB", "one database",
 	  "What is known of the database and its zone.\n",
 	  project_only, database_show },
+	{ "database", "rewrap", "[CLUSTER/DB]", "bring databases under another root key",
+	  "CLUSTER/DB is one database, CLUSTER/ a whole cluster with its root key for new databases, and\n"
+	  "--all every cluster of the project. Each database moves in one transaction, with all versions of\n"
+	  "its key, while it is in use; its files stay as they are. The KMS re-encrypts the key without showing\n"
+	  "it, if both root keys are in one region and kms:ReEncrypt* is allowed (the role rewrapper); else it is\n"
+	  "decrypted and encrypted here. Only a whole cluster may go to another provider.\n\n"
+	  "Stop it at will (Ctrl-C): the same command goes on with the rest. The root key before is needed until\n"
+	  "each moved key has been opened once, by whoever uses the database or by --prove.\n\n"
+	  "  cmek database rewrap --project payments --key root-2027 prod/\n"
+	  "  cmek database rewrap --project payments --key root-2027 --prove prod/\n",
+	  database_rewrap_options, database_rewrap },
 	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
 	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
 	  "record encrypted by the root key; so it opens wherever the root key may be used. Of a database\n"
@@ -238,7 +259,7 @@ const struct command commands[] = {
 	  "  reader     opens the zone (reading and writing both need its key: to the KMS they are one)\n"
 	  "  writer     the same; for a whole project also makes databases\n"
 	  "  rewrapper  has the KMS move the zone's key to another root key, without ever seeing it\n"
-	  "             (kms:ReEncrypt; there is no command for this yet)\n"
+	  "             (kms:ReEncrypt; cmek database rewrap)\n"
 	  "  admin      all but the rewrapper's; also adds root keys and imports keys\n\n"
 	  "With --max-lease or --max-stale the policies let nobody open or make a zone that may go on for\n"
 	  "longer after a yes of the KMS.\n\n"

@@ -57,6 +57,10 @@ extern const struct object_kind_row kind_key, kind_cluster, kind_database;
 /* All objects of a kind, or those with that label (free() them). */
 int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
 	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count);
+/* What a search finds that is of the kind (free() it). */
+int token_search(const struct token *token, CK_ATTRIBUTE *template, CK_ULONG template_count,
+		 const struct object_kind_row *kind, CK_OBJECT_HANDLE **ret_handles,
+		 size_t *ret_count);
 /* The only object with that label; reports when there is none. */
 int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,
 		   CK_OBJECT_HANDLE *ret_handle);

@@ -64,6 +64,29 @@ static int check_read(const struct token *token)
 	return exit_code_for(CKR_DEVICE_ERROR, CMEK_ERROR_STORE_NEWER);
 }
 
+int token_search(const struct token *token, CK_ATTRIBUTE *template, CK_ULONG template_count,
+		 const struct object_kind_row *kind, CK_OBJECT_HANDLE **ret_handles,
+		 size_t *ret_count)
+{
+	AUTO(buffer_clear) struct buffer found = {0};
+	CK_RV rv;
+
+	rv = token->functions->C_FindObjectsInit(token->session, template, template_count);
+	if (rv == CKR_OK)
+		rv = collect(token, kind->proof, &found);
+	if (rv == CKR_OK)
+		rv = token->functions->C_FindObjectsFinal(token->session);
+	if (rv != CKR_OK)
+		return module_failed(rv, "listing what project %s holds", token->project);
+	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);
+	*ret_handles = malloc(found.len + 1);
+	if (found.failed || *ret_handles == NULL)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	if (found.len > 0)
+		memcpy(*ret_handles, found.data, found.len);
+	return CMEK_EXIT_OK;
+}
+
 int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
 	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
 {
@@ -74,25 +97,9 @@ int token_find(const struct token *token, const struct object_kind_row *kind, co
 		{CKA_TOKEN, &yes, sizeof(yes)},
 		{CKA_LABEL, (void *)label, label == NULL ? 0 : strlen(label)},
 	};
-	AUTO(buffer_clear) struct buffer found = {0};
-	CK_RV rv;
 
-	rv = token->functions->C_FindObjectsInit(token->session, template, label == NULL ? 2 : 3);
-	if (rv == CKR_OK)
-		rv = collect(token, kind->proof, &found);
-	if (rv == CKR_OK)
-		rv = token->functions->C_FindObjectsFinal(token->session);
-	if (rv != CKR_OK)
-		return module_failed(rv, "listing what project %s holds", token->project);
-	if (found.len == 0)
-		TRY(check_read(token));
-	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);
-	*ret_handles = malloc(found.len + 1);
-	if (found.failed || *ret_handles == NULL)
-		return fail(CMEK_EXIT_FAILED, "out of memory");
-	if (found.len > 0)
-		memcpy(*ret_handles, found.data, found.len);
-	return CMEK_EXIT_OK;
+	TRY(token_search(token, template, label == NULL ? 2 : 3, kind, ret_handles, ret_count));
+	return *ret_count == 0 ? check_read(token) : CMEK_EXIT_OK;
 }
 
 int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,

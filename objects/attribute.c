@@ -310,8 +310,8 @@ static void get_root_key(const struct attribute *row, const struct attribute_sou
 }
 
 /* The one that a cluster's databases are yet to leave. */
-static void get_leaving_root_key(const struct attribute *row,
-				 const struct attribute_source *source, struct buffer *out)
+static void get_leaving_root_key(const struct attribute *row, const struct attribute_source *source,
+				 struct buffer *out)
 {
 	const struct entry *entry = source->object->entry;
 	AUTO(entry_releasep) struct entry *leaving = NULL;

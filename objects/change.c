@@ -1,11 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_SetAttributeValue and C_DestroyObject. */
+#include "objects/change.h"
+
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/attribute.h"
-#include "objects/change.h"
 #include "objects/edit.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"

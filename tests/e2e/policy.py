@@ -225,6 +225,25 @@ def check_rewrapper(fake, home, owner, arn):
     ok(move("a", "a", fake.keys.create("us-west-2").arn) is None, "nor moves it to a key that is not the project's")
 
 
+def check_rewrapping(fake, home, owner):
+    """The command, by who may do nothing but that."""
+    rewrapper, _ = with_role(fake, home, owner, "rewrapper", "c/a")
+    to = ("database", "rewrap", "--project", "p", "--key")
+    fake.reset()
+    ok(rewrapper(*to, "other", "c/a"), "a rewrapper brings its zone under another root key", rewrapper.said)
+    ok([entry["op"] for entry in fake.requests()] == ["ReEncrypt"], "by one call of the KMS, and no other", fake.requests())
+    ok(not rewrapper(*to, "other", "c/b") and rewrapper.code == 5 and "kms:ReEncryptFrom" in rewrapper.said, "not another zone", rewrapper.said)
+    ok(not opens(rewrapper, home, "a") and rewrapper.code == 5, "and opens it no more than before", rewrapper.said)
+    ok(not rewrapper(*to, "other", "--prove", "c/a") and rewrapper.code == 5, "nor proves it", rewrapper.said)
+    ok(opens(owner, home, "a"), "the zone opens by the new root key", owner.said)
+    reader, _ = with_role(fake, home, owner, "reader", "c/a")
+    ok(opens(reader, home, "a"), "also for a reader whose policy is of now", reader.said)
+    fake.reset()
+    admin, _ = with_role(fake, home, owner, "admin")
+    ok(admin(*to, "root", "c/a"), "who may decrypt and encrypt brings it back without the right to ReEncrypt", admin.said)
+    ok("ReEncrypt" in {entry["op"] for entry in fake.requests()} and opens(owner, home, "a"), "which was asked for first", fake.requests())
+
+
 def check_multi_region(fake, home, owner):
     """Whoever may open a zone may open it with the replica of its root key."""
     here = fake.keys.create("us-west-2", multi_region=True)
@@ -350,6 +369,7 @@ with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
     check_states(aws, folder, the_owner, the_arn)
     check_project_roles(aws, folder, the_owner)
     check_rewrapper(aws, folder, the_owner, the_arn)
+    check_rewrapping(aws, folder, the_owner)
     check_greatest_lease(aws, folder, the_owner, the_arn)
     check_bad_input(the_owner)
     check_multi_region(aws, folder, the_owner)

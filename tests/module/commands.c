@@ -104,6 +104,50 @@ static void databases(void **state)
 	refused("database create --project demo orders", CMEK_EXIT_USAGE, "CLUSTER/DB");
 }
 
+static void databases_go_to_another_root_key(void **state)
+{
+	(void)state;
+	done("key create --project demo local:next");
+	done("cluster create --project demo moving --key root --region r");
+	done("database create --project demo moving/one");
+	done("database create --project demo moving/two");
+	done("database rewrap --project demo --key next --dry-run moving/");
+	prints("moving/one\nmoving/two\n2 databases to rewrap, 0 were there");
+	done("database rewrap --project demo --key next --rate 1000 moving/one");
+	prints("1 database rewrapped, 0 were there\n1 of them not opened since");
+	done("database rewrap --project demo --key next --json moving/");
+	prints("\"rewrapped\": 1");
+	prints("\"there\": 1");
+	prints("\"unproven\": 2");
+	prints("\"failures\": []");
+	done("database rewrap --project demo --key next --prove moving/");
+	prints("2 databases rewrapped, 0 were there\n");
+	done("cluster show --project demo moving --json");
+	prints("\"leaving\": \"\"");
+	done("database rewrap --project demo --key next --again moving/one");
+	prints("1 database rewrapped");
+	refused("database rewrap --project demo --key next --rate 0 moving/", CMEK_EXIT_USAGE,
+		"--rate is a number of databases a second, 1 to 10000, not 0");
+	refused("database rewrap --project demo --key next", CMEK_EXIT_USAGE,
+		"name a database (C/D), a whole cluster (C/), or --all");
+	refused("database rewrap --project demo --key next --all moving/", CMEK_EXIT_USAGE,
+		"or --all");
+	refused("database rewrap --project demo --key next moving", CMEK_EXIT_USAGE,
+		"a whole cluster CLUSTER/, not moving");
+	refused("database rewrap --project demo --key next moving/none", CMEK_EXIT_NOT_FOUND,
+		"no database moving/none");
+	refused("database rewrap --project demo --key next none/", CMEK_EXIT_NOT_FOUND,
+		"no cluster none");
+	refused("database rewrap --project demo --key none moving/", CMEK_EXIT_NOT_FOUND,
+		"no root key none");
+	done("key disable --project demo root");
+	refused("database rewrap --project demo --key root moving/one", CMEK_EXIT_DENIED,
+		"the key is disabled");
+	done("key enable --project demo root");
+	done("database rewrap --project demo --key root moving/");
+	prints("2 databases rewrapped, 0 were there");
+}
+
 static void a_database_may_keep_its_key_in_the_store(void **state)
 {
 	(void)state;
@@ -563,6 +607,7 @@ int main(void)
 		cmocka_unit_test(root_keys),
 		cmocka_unit_test(clusters),
 		cmocka_unit_test(databases),
+		cmocka_unit_test(databases_go_to_another_root_key),
 		cmocka_unit_test(a_database_may_keep_its_key_in_the_store),
 		cmocka_unit_test(a_file_goes_in_and_comes_out),
 		cmocka_unit_test(a_file_that_is_there_is_replaced_by_force_alone),

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A blob is: "FAKE" | a number of its own (4) | sized(ARN) | sized(canonical context) | the
- * plaintext, each byte turned by
- * 0x5a so that a search for the plaintext does not find it. */
+/* A blob is: "FAKE" | a number of its own (4) | its complement (4) | sized(ARN) |
+ * sized(canonical context) | the plaintext, each byte turned by 0x5a so that a search for the
+ * plaintext does not find it. */
 #include "tests/support/fake_kms_client.h"
 
 #include "base/free.h"
@@ -126,9 +126,11 @@ static enum kms_status seal(const struct fake_kms_key *key, struct bytes plainte
 			    const struct kms_context *context, struct buffer *out)
 {
 	static atomic_uint blobs;
+	uint32_t number = atomic_fetch_add(&blobs, 1);
 
 	buffer_append(out, bytes_of("FAKE"));
-	buffer_put_u32(out, atomic_fetch_add(&blobs, 1));
+	buffer_put_u32(out, number);
+	buffer_put_u32(out, ~number);
 	buffer_put_sized(out, bytes_of(key->arn));
 	put_context(out, context);
 	put_masked(out, plaintext);
@@ -140,13 +142,13 @@ static enum kms_status open_blob(struct fake_kms *fake, const struct fake_kms_ke
 				 struct buffer *out)
 {
 	struct reader reader = reader_of(blob);
-	bool magic = bytes_equal(reader_take(&reader, 4), bytes_of("FAKE")) &&
-		     reader_take(&reader, 4).len == 4;
+	bool magic = bytes_equal(reader_take(&reader, 4), bytes_of("FAKE"));
+	bool numbered = reader_u32(&reader) == ~reader_u32(&reader);
 	struct bytes arn = reader_sized(&reader), bound = reader_sized(&reader);
 	AUTO(buffer_clear) struct buffer expected = {0};
 	AUTO(freep) char *arn_text = NULL;
 
-	if (reader.failed || !magic)
+	if (reader.failed || !magic || !numbered)
 		return KMS_INVALID_CIPHERTEXT;
 	arn_text = strndup((const char *)arn.data, arn.len);
 	if (!kms_arn_same_key(arn_text, key->arn))

@@ -85,11 +85,10 @@ static inline void assert_wraps(struct zones_fixture *f, const struct entry *zon
 
 		for (size_t j = 0; j < version->wrap_count; j++) {
 			const struct wrap *wrap = &version->wraps[j];
-			const char *name = strcmp(wrap->arn, ROOT_A) == 0   ? "a"
-					   : strcmp(wrap->arn, ROOT_B) == 0 ? "b"
-					   : strncmp(wrap->arn, "arn:local:", 10) == 0
-						   ? "l"
-						   : "other";
+			const char *name = strcmp(wrap->arn, ROOT_A) == 0	       ? "a"
+					   : strcmp(wrap->arn, ROOT_B) == 0	       ? "b"
+					   : strncmp(wrap->arn, "arn:local:", 10) == 0 ? "l"
+										       : "other";
 
 			buffer_format(&said, "%s%s", j == 0 ? "" : " ", name);
 			if (marks[wrap->state] != 0)
@@ -110,8 +109,8 @@ static inline enum zone_status decide_more(struct changes *changes, void *state)
 {
 	struct more_versions *more = state;
 	struct entry *zone = entry_copy(index_uid(&changes->zones->index, more->zone));
-	struct ezk_version *versions = realloc(zone->of_zone.versions,
-					       (more->count + 1) * sizeof(*versions));
+	struct ezk_version *versions =
+		realloc(zone->of_zone.versions, (more->count + 1) * sizeof(*versions));
 	const struct kms_door door = {.clients = changes->zones->clients,
 				      .key = versions[0].wraps[0].arn};
 	struct ezk_seal seal = {

@@ -91,6 +91,18 @@ after_first_key() {
     { "$cmek" key show --project first one >/dev/null 2>&1 || made first one; } && healthy
 }
 
+begin_second() { # three databases, and a root key to go to
+    begin && "$cmek" key create --project demo local:second >/dev/null &&
+        "$cmek" database create --project demo prod/two >/dev/null && "$cmek" database create --project demo prod/three >/dev/null
+}
+begin_moved() { begin_second && "$cmek" database rewrap --project demo --key second prod/ >/dev/null; }
+after_rewrap() { # what had moved stays so, and the same command goes on with the rest; then nothing needs the old root key
+    healthy && works && "$cmek" database rewrap --project demo --key second prod/ >/dev/null &&
+        "$cmek" database rewrap --project demo --key second --prove prod/ >/dev/null && "$cmek" key disable --project demo root >/dev/null &&
+        healthy_but_root && works && [ "$("$cmek" cluster list --project demo --json | grep -c '"leaving": ""')" -eq 1 ]
+}
+healthy_but_root() { [ "$("$cmek" doctor | grep -c '^zone .*: ok$')" -eq 3 ]; }
+
 sweep() { # BEGIN AFTER COMMAND...
     local before=$1 check=$2 at status
     shift 2
@@ -116,6 +128,8 @@ ok "a cluster" sweep begin after_cluster "$cmek" cluster create --project demo t
 ok "a database" sweep begin after_database "$cmek" database create --project demo prod/new
 ok "a root key that is disabled" sweep begin after_switch "$cmek" key disable --project demo root
 ok "a root key that is enabled" sweep begin_disabled after_switch "$cmek" key enable --project demo root
+ok "databases that go to another root key" sweep begin_second after_rewrap "$cmek" database rewrap --project demo --key second prod/
+ok "and are opened there for the first time" sweep begin_moved after_rewrap "$cmek" doctor
 if command -v pkcs11-tool >/dev/null; then
     ok "a project that is restored" sweep begin_archived after_restore "$cmek" project restore after
 else

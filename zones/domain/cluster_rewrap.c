@@ -161,7 +161,7 @@ enum zone_status cluster_leave_if_last(struct changes *changes, const struct ent
 struct target {
 	struct uid cluster;
 	const struct entry *root_key;
-	const char *region;    /* NULL: as it is */
+	const char *region;   /* NULL: as it is */
 	struct entry *result; /* held */
 };
 
@@ -238,8 +238,7 @@ static enum zone_status choose_region(struct zones *zones, const struct entry *c
 {
 	*ret_region = NULL;
 	if (strcmp(root_key->of_root_key.provider, cluster->of_cluster.provider) == 0)
-		return cluster_check_region(zones, root_key,
-					    bytes_of(cluster->of_cluster.region));
+		return cluster_check_region(zones, root_key, bytes_of(cluster->of_cluster.region));
 	if (!kms_clients_fit_anywhere(zones->clients, root_key->of_root_key.provider))
 		*ret_region = root_key->of_root_key.region;
 	return ZONE_OK;

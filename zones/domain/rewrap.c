@@ -24,11 +24,12 @@ static enum zone_status check_place(struct zones *zones, const struct entry *roo
 				    const struct entry *cluster)
 {
 	if (strcmp(root_key->of_root_key.provider, cluster->of_cluster.provider) != 0)
-		return refuse(ZONE_WRONG_PROVIDER,
-			      "root key '%s' is a key of provider %s, and cluster '%s' has %s; move "
-			      "the whole cluster ('cmek database rewrap %s/')",
-			      root_key->label, root_key->of_root_key.provider, cluster->label,
-			      cluster->of_cluster.provider, cluster->label);
+		return refuse(
+			ZONE_WRONG_PROVIDER,
+			"root key '%s' is a key of provider %s, and cluster '%s' has %s; move "
+			"the whole cluster ('cmek database rewrap %s/')",
+			root_key->label, root_key->of_root_key.provider, cluster->label,
+			cluster->of_cluster.provider, cluster->label);
 	return cluster_check_region(zones, root_key, bytes_of(cluster->of_cluster.region));
 }
 
@@ -130,8 +131,7 @@ static enum zone_status wrap_all(const struct rewrap *rewrap, const struct entry
 	for (size_t i = 0; i < wrapped->of_zone.version_count; i++) {
 		AUTO(ezk_version_clear) struct ezk_version made = {0};
 		struct ezk_version *version = &wrapped->of_zone.versions[i];
-		const struct ezk_version *earlier =
-			made_of(rewrap->base, rewrap->wrapped, version);
+		const struct ezk_version *earlier = made_of(rewrap->base, rewrap->wrapped, version);
 
 		if (earlier == NULL) {
 			TRY(wrap_version(rewrap, current, version, &made));
@@ -272,6 +272,14 @@ static bool add_all_keys(const struct entry *zone, json_t *keys)
 	return true;
 }
 
+static bool has_each(const struct entry *zone, const json_t *keys)
+{
+	for (size_t i = 0; i < json_array_size(keys); i++)
+		if (!zone_is_under(zone, json_string_value(json_array_get(keys, i))))
+			return false;
+	return true;
+}
+
 enum zone_status zones_zone_root_keys(const struct entry *zone, struct buffer *ret_json)
 {
 	AUTO(json_freep) json_t *keys = json_array();
@@ -280,8 +288,8 @@ enum zone_status zones_zone_root_keys(const struct entry *zone, struct buffer *r
 
 	if (keys == NULL || !add_all_keys(zone, keys))
 		return ZONE_NO_MEMORY;
-	json = json_pack("{s:s, s:O, s:b}", "policy", "or", "keys", keys, "proven",
-			 zone_is_proven(zone));
+	json = json_pack("{s:s, s:O, s:b, s:b}", "policy", "or", "keys", keys, "even",
+			 has_each(zone, keys), "proven", zone_is_proven(zone));
 	text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
 	if (text == NULL)
 		return ZONE_NO_MEMORY;
@@ -318,9 +326,8 @@ static bool may_write(struct zones *zones)
 {
 	struct store_facts facts = {0};
 
-	return zones->store->operations->look_at(zones->store, &facts) == ZONE_OK &&
-	       facts.exists && facts.writable &&
-	       facts.head.min_writer <= store_level_understood();
+	return zones->store->operations->look_at(zones->store, &facts) == ZONE_OK && facts.exists &&
+	       facts.writable && facts.head.min_writer <= store_level_understood();
 }
 
 void zone_wrap_proven(struct zones *zones, const struct entry *zone,

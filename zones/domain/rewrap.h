@@ -33,8 +33,9 @@ enum zone_status zones_zone_rewrap(struct zones *zones, const struct entry *zone
 enum zone_status zones_cluster_rewrap(struct zones *zones, const struct entry *cluster,
 				      struct bytes arn, struct entry **ret_cluster);
 
-/* Which root keys a zone has, as JSON: {"policy": "or", "keys": [ARN, …], "proven": true}; not
- * proven: what the KMS re-encrypted was not opened yet. No KMS. */
+/* Which root keys a zone has, as JSON: {"policy": "or", "keys": [ARN, …], "even": true,
+ * "proven": true}. Not even: not all of its versions have all of them. Not proven: what the KMS
+ * re-encrypted was not opened yet. No KMS. */
 enum zone_status zones_zone_root_keys(const struct entry *zone, struct buffer *ret_json);
 
 /* A process has opened an unproven wrap of this version, or the replaced one since that holds

@@ -37,8 +37,8 @@ struct domain_view {
 	 * ZONE_NOT_FOUND: it has none. */
 	enum zone_status (*ask_canary)(void *state, struct uid project, const char *arn);
 	/* A wrap of this version was opened, and its MAC found good, that is not active yet
-	 * (zones/model/wraps.h): notes so in the store, if this process may write it. NULL: there is
-	 * no store. */
+	 * (zones/model/wraps.h): notes so in the store, if this process may write it. NULL: there
+	 * is no store. */
 	void (*proven)(void *state, const struct entry *zone, const struct ezk_version *version,
 		       const struct wrap *wrap);
 };
@@ -109,7 +109,7 @@ struct ezk {
 	enum zone_status standing; /* what stands against its zone; the registry's lock guards it */
 	_Atomic(struct root_lease *) rests_on; /* whose canary vouches for it; NULL: none */
 	_Atomic(struct root_lease *) only;     /* the only one that can decrypt it; NULL: several */
-	uint64_t proved; /* the revision of its zone whose wraps were proven last; 0: of none */
+	uint64_t proved;  /* the revision of its zone whose wraps were proven last; 0: of none */
 	bool was_brought; /* of these three, too, the request in flight is the only writer */
 	uint8_t fingerprint[FINGERPRINT_SIZE];
 	struct ezk *next; /* the next version of the same zone; the registry's lock guards it */

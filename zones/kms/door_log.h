@@ -10,7 +10,7 @@
 struct asked {
 	const struct kms_door *door;
 	const char *operation;
-	const char *key; /* the name that is asked: door->key, or a related one's elsewhere */
+	const char *key;     /* the name that is asked: door->key, or a related one's elsewhere */
 	const char *new_key; /* of ReEncrypt; else NULL */
 	struct kms_report report;
 	struct kms_client *client;

@@ -32,8 +32,8 @@ static void move_clear(struct move *move)
 
 static enum zone_status begin(struct move *move)
 {
-	struct ezk_identity identity = {move->from->project, move->from->cluster, move->zone,
-					move->from->version, {0}};
+	struct ezk_identity identity = {
+		move->from->project, move->from->cluster, move->zone, move->from->version, {0}};
 
 	if (!limits_get_lease(move->from->limits, &identity.lease))
 		return ZONE_RECORD_CORRUPT;
@@ -195,8 +195,7 @@ static enum zone_status keep_old(struct move *move)
 		const struct wrap *wrap = &move->from->wraps[i];
 
 		/* What was never proven is worth nothing. */
-		if (wrap->state == WRAP_UNPROVEN ||
-		    ezk_version_has_blob(&move->to, wrap->blob))
+		if (wrap->state == WRAP_UNPROVEN || ezk_version_has_blob(&move->to, wrap->blob))
 			continue;
 		TRY(ezk_version_take_wrap(&move->to, wrap, WRAP_REPLACED));
 	}

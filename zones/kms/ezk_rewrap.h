@@ -25,5 +25,4 @@ enum zone_status ezk_version_rewrap(const struct kms_door *door, uint64_t zone,
 				    struct ezk_version *ret_wrapped);
 /* KMS: a copy whose wraps are proven, as far as this process can open them. */
 enum zone_status ezk_version_try(const struct kms_door *door, uint64_t zone,
-				 const struct ezk_version *version,
-				 struct ezk_version *ret_proven);
+				 const struct ezk_version *version, struct ezk_version *ret_proven);

@@ -52,8 +52,9 @@ enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_
  * KMS: the EZK, by any of its wraps (in their order; `door->key` and context are not looked at); 32
  * bytes, MAC and, if known, fingerprint found good: else ZONE_RECORD_CORRUPT, as where those of
  * leases are missing; and then the limits: ZONE_RECORD_NEWER. If none opens, an explicit no of any
- * of them is the answer. A wrap that was replaced is opened only if all that replaces it is unproven
- * and turns out not to hold the key; never after a no or an outage. AND wraps are reserved: ZONE_INVALID.
+ * of them is the answer. A wrap that was replaced is opened only if all that replaces it is
+ * unproven and turns out not to hold the key; never after a no or an outage. AND wraps are
+ * reserved: ZONE_INVALID.
  */
 enum zone_status ezk_version_open(const struct kms_door *door, uint64_t zone,
 				  const struct ezk_version *version,

@@ -535,8 +535,10 @@ static void audit_log_has_a_word_for_each_step(void **state)
 {
 	static const struct {
 		const char *event, *action;
-	} expected[] = {{"cluster", "root key set"}, {"zone", "rewrapped"},
-			{"cluster", "root key left"}, {"zone", "proven"}};
+	} expected[] = {{"cluster", "root key set"},
+			{"zone", "rewrapped"},
+			{"cluster", "root key left"},
+			{"zone", "proven"}};
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	char file[160];
@@ -577,13 +579,13 @@ static void root_keys_are_listed(void **state)
 	place_for_zones(f);
 	zone = moved_zone(f, "c/d");
 	assert_int_equal(zones_zone_root_keys(zone, &before), ZONE_OK);
-	assert_string_equal(buffer_text(&before),
-			    "{\"policy\":\"or\",\"keys\":[\"" ROOT_A "\"],\"proven\":true}");
+	assert_string_equal(buffer_text(&before), "{\"policy\":\"or\",\"keys\":[\"" ROOT_A
+						  "\"],\"even\":true,\"proven\":true}");
 	assert_int_equal(rewrap(f, zone, ROOT_B), ZONE_OK);
 	found = now(f, zone);
 	assert_int_equal(zones_zone_root_keys(found, &after), ZONE_OK);
-	assert_string_equal(buffer_text(&after),
-			    "{\"policy\":\"or\",\"keys\":[\"" ROOT_B "\"],\"proven\":false}");
+	assert_string_equal(buffer_text(&after), "{\"policy\":\"or\",\"keys\":[\"" ROOT_B
+						 "\"],\"even\":true,\"proven\":false}");
 }
 
 static int begin_in_memory(void **state)
