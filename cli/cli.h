@@ -101,6 +101,7 @@ int database_create(const struct arguments *arguments);
 int database_list(const struct arguments *arguments);
 int database_show(const struct arguments *arguments);
 int database_rewrap(const struct arguments *arguments);
+int database_set_keys(const struct arguments *arguments);
 int encrypt_file(const struct arguments *arguments);
 int decrypt_file(const struct arguments *arguments);
 int inspect_file(const struct arguments *arguments);

@@ -41,6 +41,11 @@ static const struct option_row database_options[] = {
 	END,
 };
 #define DRY_RUN { "dry-run", NULL, "say what would be done, and change nothing", false }
+static const struct option_row set_keys_options[] = {
+	PROJECT,
+	{ "any", "L1,L2", "its root keys by their labels: any one of them opens it", true },
+	END,
+};
 static const struct option_row database_rewrap_options[] = {
 	PROJECT,
 	{ "key", "L", "the root key to go to, by its label", true },
@@ -191,6 +196,13 @@ const struct command commands[] = {
 	  "  cmek database rewrap --project payments --key root-2027 prod/\n"
 	  "  cmek database rewrap --project payments --key root-2027 --prove prod/\n",
 	  database_rewrap_options, database_rewrap },
+	{ "database", "set-keys", "CLUSTER/DB", "give a database several root keys",
+	  "With --any, each of 1 to 4 root keys opens the database: a second one in another region, or one that is\n"
+	  "kept for an emergency (break-glass). They are asked in this order, the next only where the one before does\n"
+	  "not say yes, so to take the data away all of them must be disabled. The first is in the cluster's\n"
+	  "region; the others, of the same provider, may be in others. With one key alone the others go.\n\n"
+	  "  cmek database set-keys --project payments --any root,break-glass prod/orders\n",
+	  set_keys_options, database_set_keys },
 	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
 	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
 	  "record encrypted by the root key; so it opens wherever the root key may be used. Of a database\n"

@@ -93,7 +93,13 @@ int database_list(const struct arguments *arguments)
 	return objects_list(arguments, &kind_database, fields);
 }
 
+static void all_fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	fields(printer, token, zone);
+	print_take(printer, "root_keys", object_root_keys(token, zone));
+}
+
 int database_show(const struct arguments *arguments)
 {
-	return objects_show(arguments, &kind_database, fields);
+	return objects_show(arguments, &kind_database, all_fields);
 }

@@ -78,6 +78,8 @@ bool token_is_partial(const struct token *token);
 char *object_text(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object);
+/* The ARNs of a zone's root keys, with ", " between (free() it); NULL: no memory. */
+char *object_root_keys(const struct token *token, CK_OBJECT_HANDLE zone);
 /* Whether envelopes may carry a zone's record. */
 bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone);
 static inline const char *state_text(CK_ULONG state)

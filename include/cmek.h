@@ -98,9 +98,10 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_RAW_VERSION	(CMEK_VENDOR_BASE +  7) /* CK_ULONG: the one raw mechanisms use */
 #define CKA_CMEK_MIN_VERSION	(CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
 #define CKA_CMEK_IMPORTED	(CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
-/* Its root keys, whether all of its versions have all of them ("even"), and whether what the KMS
- * re-encrypted was opened since ("proven"): {"policy": "or", "keys": [ARN, …], "even": true,
- * "proven": true}. */
+/* Its root keys, any one of which opens it; whether all of its versions have all of them ("even");
+ * whether what the KMS re-encrypted was opened since ("proven"): {"policy": "or", "keys": [ARN, …],
+ * "even": true, "proven": true}. Set it (alone): {"policy": "or", "keys": [ARN, …]}, 1 to 4 of the
+ * project's, the first where the cluster is. */
 #define CKA_CMEK_ROOT_KEYS	(CMEK_VENDOR_BASE + 27) /* text: JSON */
 /* How long a zone's key may be used after a yes of the KMS, and how long while the KMS is out of
  * reach, in seconds (docs/leases.md), whatever a configuration says. Given in the template that

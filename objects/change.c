@@ -225,13 +225,24 @@ static bool is_store_level(const struct object *object, const CK_ATTRIBUTE *attr
 	       attributes->type == CKA_CMEK_STORE_LEVEL;
 }
 
-static bool names_root_key(const CK_ATTRIBUTE *attributes, CK_ULONG count)
+/* Steps of their own. */
+static bool names_root_keys(const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
 	bool named = false;
 
 	for (CK_ULONG i = 0; i < count; i++)
-		named |= attributes[i].type == CKA_CMEK_ROOT_KEY;
+		named |= attributes[i].type == CKA_CMEK_ROOT_KEY ||
+			 attributes[i].type == CKA_CMEK_ROOT_KEYS;
 	return named;
+}
+
+static CK_RV set_root_keys(const struct editor *editor, const struct object *object,
+			   const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	if (count != 1)
+		return CKR_TEMPLATE_INCONSISTENT;
+	return attributes->type == CKA_CMEK_ROOT_KEY ? change_root_key(editor, object, attributes)
+						     : change_root_keys(editor, object, attributes);
 }
 
 CK_RV edit_change(const struct editor *editor, const struct object *object,
@@ -252,9 +263,8 @@ CK_RV edit_change(const struct editor *editor, const struct object *object,
 		/* A change of its own, which must happen whole or not at all. */
 		return count == 1 ? change_state(editor, object, template.state)
 				  : CKR_TEMPLATE_INCONSISTENT;
-	if (names_root_key(attributes, count))
-		return count == 1 ? change_root_key(editor, object, attributes)
-				  : CKR_TEMPLATE_INCONSISTENT;
+	if (names_root_keys(attributes, count))
+		return set_root_keys(editor, object, attributes, count);
 	return change(editor, object, &template);
 }
 

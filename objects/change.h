@@ -9,3 +9,6 @@
  * store has. */
 CK_RV change_root_key(const struct editor *editor, const struct object *object,
 		      const CK_ATTRIBUTE *attribute);
+/* CKA_CMEK_ROOT_KEYS of a zone, the same. KMS. */
+CK_RV change_root_keys(const struct editor *editor, const struct object *zone,
+		       const CK_ATTRIBUTE *attribute);

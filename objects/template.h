@@ -40,7 +40,7 @@ struct template
 	uint32_t flags;
 	/* ours */
 	struct bytes kms_key; /* CKA_CMEK_KMS_KEY */
-	struct bytes provider, region, cluster, root_key;
+	struct bytes provider, region, cluster, root_key, root_keys;
 	uint64_t zone; /* 0: absent */
 	bool present_state, present_version, imported;
 	bool create; /* CKA_CMEK_CREATE */

@@ -351,7 +351,9 @@ def check_rewrap(place):
     return [place.cmek(*words) for words in (
         ("key", "create", "--project", "p", "local:one"), ("key", "create", "--project", "p", "local:other"),
         ("cluster", "create", "--project", "p", "l", "--key", "one", "--region", "local"), ("database", "create", "--project", "p", "l/one"),
-        ("database", "create", "--project", "p", "l/two"), rewrap, (*rewrap, "--prove"))]
+        ("database", "create", "--project", "p", "l/two"), rewrap, (*rewrap, "--prove"),
+        ("database", "set-keys", "--project", "p", "--any", "other,one", "l/one"),
+        ("database", "set-keys", "--project", "p", "--any", "one,other", "l/one"))]
 
 
 def check_life(ok, place):
@@ -366,7 +368,7 @@ def check_life(ok, place):
     ours, place.environment["CMEK_PKCS11_MODULE"] = place.environment["CMEK_PKCS11_MODULE"], os.path.join(BUILD, "tests", "module", "cmek-next.so")
     done += [place.cmek("store", "upgrade", "--to", "2"), place.cmek("store", "downgrade")]
     place.environment["CMEK_PKCS11_MODULE"] = ours
-    ok(done == [0, 0, 0, True, *[0] * 7, 0, True, 0, 0, 0], "a life with all that can happen", (done, place.said))
+    ok(done == [0, 0, 0, True, *[0] * 9, 0, True, 0, 0, 0], "a life with all that can happen", (done, place.said))
     place.take()
 
 

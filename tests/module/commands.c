@@ -126,6 +126,24 @@ static void databases_go_to_another_root_key(void **state)
 	prints("\"leaving\": \"\"");
 	done("database rewrap --project demo --key next --again moving/one");
 	prints("1 database rewrapped");
+	done("database set-keys --project demo --any next,root moving/one");
+	prints("any_of         arn:local:kms:local::key/");
+	done("database show --project demo moving/one --json");
+	prints(", arn:local:kms:");
+	done("key disable --project demo next");
+	done("encrypt --project demo --database moving/one @plain @by-any.cmek");
+	done("decrypt @by-any.cmek @by-any");
+	done("key disable --project demo root");
+	refused("decrypt --force @by-any.cmek @by-any", CMEK_EXIT_DENIED, "the key is disabled");
+	done("key enable --project demo next");
+	done("key enable --project demo root");
+	done("database set-keys --project demo --any next moving/one");
+	refused("database set-keys --project demo --any next,next moving/one", CMEK_EXIT_REFUSED,
+		"root key 'next' is named twice");
+	refused("database set-keys --project demo --any next,none moving/one", CMEK_EXIT_NOT_FOUND,
+		"no root key none");
+	refused("database set-keys --project demo --any , moving/one", CMEK_EXIT_REFUSED,
+		"with 1 to 4 keys");
 	refused("database rewrap --project demo --key next --rate 0 moving/", CMEK_EXIT_USAGE,
 		"--rate is a number of databases a second, 1 to 10000, not 0");
 	refused("database rewrap --project demo --key next", CMEK_EXIT_USAGE,

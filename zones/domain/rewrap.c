@@ -35,25 +35,34 @@ static enum zone_status check_place(struct zones *zones, const struct entry *roo
 
 /* --- A zone */
 
-enum rewrap_step { REWRAP_MOVE, REWRAP_PROVE, REWRAP_ANEW };
+enum rewrap_step { REWRAP_MOVE, REWRAP_PROVE, REWRAP_ANEW, REWRAP_LIST };
 
 /* A zone on its way. */
 struct rewrap {
 	struct zones *zones;
 	struct uid zone;
-	struct entry *root_key; /* held */
-	struct entry *cluster;	/* held: where that may go */
+	const struct bytes *arns; /* the root key to go to, or, of REWRAP_LIST, all of them */
+	size_t arn_count;
 	bool begun;
 	enum rewrap_step step;
+	struct entry *keys[ZONE_ROOT_KEYS_MAX]; /* held: those of the ARNs */
+	size_t key_count;
+	struct entry *cluster; /* held: where they may be */
 	struct entry *base;    /* held: the state that was looked at */
 	struct entry *wrapped; /* a copy of that, as it is to be */
 	struct entry *result;  /* held */
 };
 
+static void drop_place(struct rewrap *rewrap)
+{
+	while (rewrap->key_count > 0)
+		entry_release(rewrap->keys[--rewrap->key_count]);
+	entry_release(TAKE(rewrap->cluster));
+}
+
 static void rewrap_clear(struct rewrap *rewrap)
 {
-	entry_release(rewrap->root_key);
-	entry_release(rewrap->cluster);
+	drop_place(rewrap);
 	entry_release(rewrap->base);
 	entry_release(rewrap->wrapped);
 	entry_release(rewrap->result);
@@ -80,24 +89,51 @@ static const struct ezk_version *made_of(const struct entry *base, const struct 
 		       : NULL;
 }
 
-/* The new key in place of the first; a second one stays. */
-static size_t list_keys(const struct rewrap *rewrap, const struct ezk_version *version,
-			const char *ret_keys[static WRAPS_MAX])
+static enum zone_status check_other(const struct rewrap *rewrap, const char *arn)
 {
-	size_t count = 1;
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+	const char *wanted = rewrap->cluster->of_cluster.provider;
+
+	if (kms_name_parse(kms_clients_providers(rewrap->zones->clients), arn, provider, region) &&
+	    strcmp(provider, wanted) == 0)
+		return ZONE_OK;
+	return refuse(ZONE_WRONG_PROVIDER,
+		      "a further root key of the database, %s, is not of its cluster's provider, "
+		      "%s; set all its root keys at once ('cmek database set-keys')",
+		      arn, wanted);
+}
+
+/* The new key in place of the first; further ones stay. */
+static enum zone_status list_moved(const struct rewrap *rewrap, const struct ezk_version *version,
+				   const char *ret_keys[static WRAPS_MAX], size_t *ret_count)
+{
 	bool first = true;
 
-	ret_keys[0] = rewrap->root_key->of_root_key.arn;
-	for (size_t i = 0; i < version->wrap_count && count < WRAPS_MAX; i++) {
+	ret_keys[0] = rewrap->keys[0]->of_root_key.arn;
+	*ret_count = 1;
+	for (size_t i = 0; i < version->wrap_count && *ret_count < WRAPS_MAX; i++) {
 		const struct wrap *wrap = &version->wraps[i];
 
 		if (!wrap_is_live(wrap))
 			continue;
-		if (!first && strcmp(wrap->arn, ret_keys[0]) != 0)
-			ret_keys[count++] = wrap->arn;
+		if (!first && strcmp(wrap->arn, ret_keys[0]) != 0) {
+			TRY(check_other(rewrap, wrap->arn));
+			ret_keys[(*ret_count)++] = wrap->arn;
+		}
 		first = false;
 	}
-	return count;
+	return ZONE_OK;
+}
+
+static enum zone_status list_keys(const struct rewrap *rewrap, const struct ezk_version *version,
+				  const char *ret_keys[static WRAPS_MAX], size_t *ret_count)
+{
+	if (rewrap->step != REWRAP_LIST)
+		return list_moved(rewrap, version, ret_keys, ret_count);
+	for (size_t i = 0; i < rewrap->key_count; i++)
+		ret_keys[i] = rewrap->keys[i]->of_root_key.arn;
+	*ret_count = rewrap->key_count;
+	return ZONE_OK;
 }
 
 /* KMS. */
@@ -117,12 +153,12 @@ static enum zone_status wrap_version(const struct rewrap *rewrap, const struct e
 		.version = version->version,
 	};
 	const char *keys[WRAPS_MAX];
-	const struct ezk_wish wish = {keys, list_keys(rewrap, version, keys),
-				      rewrap->step == REWRAP_ANEW};
+	struct ezk_wish wish = {keys, 0, rewrap->step == REWRAP_ANEW};
 
-	return rewrap->step == REWRAP_PROVE
-		       ? ezk_version_try(&door, id, version, ret_wrapped)
-		       : ezk_version_rewrap(&door, id, version, &wish, ret_wrapped);
+	if (rewrap->step == REWRAP_PROVE)
+		return ezk_version_try(&door, id, version, ret_wrapped);
+	TRY(list_keys(rewrap, version, keys, &wish.count));
+	return ezk_version_rewrap(&door, id, version, &wish, ret_wrapped);
 }
 
 static enum zone_status wrap_all(const struct rewrap *rewrap, const struct entry *current,
@@ -157,12 +193,21 @@ static enum zone_status prepare(struct rewrap *rewrap, struct entry *current)
 	return ZONE_OK;
 }
 
+static bool is_active(const struct index *index, const struct entry *root_key)
+{
+	const struct entry *current = index_uid(index, root_key->uid);
+
+	return current != NULL && current->state == ENTRY_ACTIVE;
+}
+
 static bool is_as_checked(const struct index *index, const struct rewrap *rewrap)
 {
-	const struct entry *root_key = index_uid(index, rewrap->root_key->uid);
 	const struct entry *cluster = index_uid(index, rewrap->cluster->uid);
 
-	return root_key != NULL && root_key->state == ENTRY_ACTIVE && cluster != NULL &&
+	for (size_t i = 0; i < rewrap->key_count; i++)
+		if (!is_active(index, rewrap->keys[i]))
+			return false;
+	return cluster != NULL &&
 	       strcmp(cluster->of_cluster.provider, rewrap->cluster->of_cluster.provider) == 0 &&
 	       strcmp(cluster->of_cluster.region, rewrap->cluster->of_cluster.region) == 0;
 }
@@ -201,40 +246,85 @@ static enum rewrap_step step_for(const struct entry *zone, const char *arn)
 	return zone_is_proven(zone) ? REWRAP_ANEW : REWRAP_PROVE;
 }
 
-static enum zone_status rewrap_once(struct rewrap *rewrap, struct bytes arn)
+static enum zone_status find_keys(struct rewrap *rewrap, struct uid project)
 {
-	struct zones *zones = rewrap->zones;
-	AUTO(entry_releasep) struct entry *current = zones_find_uid(zones, rewrap->zone);
+	for (size_t i = 0; i < rewrap->arn_count; i++) {
+		struct entry **key = &rewrap->keys[rewrap->key_count];
+
+		TRY(rewrap_find_root_key(rewrap->zones, project, rewrap->arns[i], key));
+		rewrap->key_count++;
+		for (size_t j = 0; j < i; j++)
+			if (rewrap->keys[j] == *key || uid_equal(rewrap->keys[j]->uid, (*key)->uid))
+				return refuse(ZONE_EXISTS, "root key '%s' is named twice",
+					      (*key)->label);
+	}
+	return ZONE_OK;
+}
+
+/* The first is where the cluster is; the others may be in other regions. */
+static enum zone_status find_place(struct rewrap *rewrap, const struct entry *zone)
+{
+	drop_place(rewrap);
+	TRY(find_keys(rewrap, zone->project));
+	rewrap->cluster = zones_find_uid(rewrap->zones, zone->of_zone.cluster);
+	if (rewrap->cluster == NULL)
+		return refuse(ZONE_NOT_FOUND, "the database's cluster is not there any more");
+	for (size_t i = 1; i < rewrap->key_count; i++)
+		TRY(check_other(rewrap, rewrap->keys[i]->of_root_key.arn));
+	return check_place(rewrap->zones, rewrap->keys[0], rewrap->cluster);
+}
+
+static enum zone_status rewrap_once(struct rewrap *rewrap)
+{
+	AUTO(entry_releasep) struct entry *current = zones_find_uid(rewrap->zones, rewrap->zone);
 
 	if (current == NULL || current->kind != ENTRY_ZONE)
 		return refuse(ZONE_NOT_FOUND, "the database is not there any more");
-	entry_release(TAKE(rewrap->root_key));
-	entry_release(TAKE(rewrap->cluster));
-	TRY(rewrap_find_root_key(zones, current->project, arn, &rewrap->root_key));
-	rewrap->cluster = zones_find_uid(zones, current->of_zone.cluster);
-	if (rewrap->cluster == NULL)
-		return refuse(ZONE_NOT_FOUND, "the database's cluster is not there any more");
-	TRY(check_place(zones, rewrap->root_key, rewrap->cluster));
-	if (!rewrap->begun)
-		rewrap->step = step_for(current, rewrap->root_key->of_root_key.arn);
+	TRY(find_place(rewrap, current));
+	if (!rewrap->begun && rewrap->step != REWRAP_LIST)
+		rewrap->step = step_for(current, rewrap->keys[0]->of_root_key.arn);
 	rewrap->begun = true;
 	TRY(prepare(rewrap, current));
-	return zones_change(zones, decide_zone, rewrap);
+	return zones_change(rewrap->zones, decide_zone, rewrap);
+}
+
+static enum zone_status run(struct rewrap *rewrap, struct entry **ret_zone)
+{
+	enum zone_status status = zones_refresh(rewrap->zones, true);
+
+	if (status == ZONE_OK)
+		status = ZONE_CONFLICT;
+	for (int i = 0; i < ATTEMPTS && status == ZONE_CONFLICT; i++)
+		status = rewrap_once(rewrap);
+	if (status == ZONE_OK)
+		*ret_zone = TAKE(rewrap->result);
+	return status;
 }
 
 enum zone_status zones_zone_rewrap(struct zones *zones, const struct entry *zone, struct bytes arn,
 				   struct entry **ret_zone)
 {
-	AUTO(rewrap_clear) struct rewrap rewrap = {.zones = zones, .zone = zone->uid};
-	enum zone_status status = zones_refresh(zones, true);
+	AUTO(rewrap_clear)
+	struct rewrap rewrap = {.zones = zones, .zone = zone->uid, .arns = &arn, .arn_count = 1};
 
-	if (status == ZONE_OK)
-		status = ZONE_CONFLICT;
-	for (int i = 0; i < ATTEMPTS && status == ZONE_CONFLICT; i++)
-		status = rewrap_once(&rewrap, arn);
-	if (status == ZONE_OK)
-		*ret_zone = TAKE(rewrap.result);
-	return status;
+	return run(&rewrap, ret_zone);
+}
+
+enum zone_status zones_zone_set_root_keys(struct zones *zones, const struct entry *zone,
+					  const struct bytes *arns, size_t count,
+					  struct entry **ret_zone)
+{
+	AUTO(rewrap_clear)
+	struct rewrap rewrap = {.zones = zones,
+				.zone = zone->uid,
+				.arns = arns,
+				.arn_count = count,
+				.step = REWRAP_LIST};
+
+	if (count == 0 || count > ZONE_ROOT_KEYS_MAX)
+		return refuse(ZONE_INVALID, "a database has 1 to %d root keys, not %zu",
+			      ZONE_ROOT_KEYS_MAX, count);
+	return run(&rewrap, ret_zone);
 }
 
 /* --- What it is under */

@@ -24,6 +24,16 @@ struct zones;
 enum zone_status zones_zone_rewrap(struct zones *zones, const struct entry *zone, struct bytes arn,
 				   struct entry **ret_zone);
 /*
+ * KMS: the zone's root keys are these from now on, the first one first, and any one of them opens
+ * it: one call for each version and new key. The first is where the cluster is, as above; the
+ * others, of the same provider, may be in other regions. What is not named any more goes.
+ * ZONE_EXISTS: one is named twice. ZONE_INVALID: none, or more than ZONE_ROOT_KEYS_MAX.
+ */
+enum { ZONE_ROOT_KEYS_MAX = 4 };
+enum zone_status zones_zone_set_root_keys(struct zones *zones, const struct entry *zone,
+					  const struct bytes *arns, size_t count,
+					  struct entry **ret_zone);
+/*
  * New zones get the root key of this ARN from now on, and those that are there are to move, one by
  * one; until the last of them has, the cluster is leaving the key before. The same region as
  * before, unless the key is of another provider: so a whole cluster may go from `local` to a cloud.

@@ -166,6 +166,21 @@ static bool was_undone(const struct ezk_version *before, const struct ezk_versio
 	return false;
 }
 
+static bool was_proven(const struct ezk_version *before, const struct ezk_version *after)
+{
+	return ezk_version_count(before, WRAP_UNPROVEN) > ezk_version_count(after, WRAP_UNPROVEN) &&
+	       ezk_version_count(before, WRAP_ACTIVE) < ezk_version_count(after, WRAP_ACTIVE);
+}
+
+static const char *change_of(const struct ezk_version *before, const struct ezk_version *after)
+{
+	if (has_new_wrap(before, after))
+		return "rewrapped";
+	if (was_undone(before, after))
+		return "rewrap undone";
+	return was_proven(before, after) ? "proven" : "root keys changed";
+}
+
 const char *zone_wraps_change(const struct entry *before, const struct entry *after)
 {
 	const char *change = NULL;
@@ -176,9 +191,9 @@ const char *zone_wraps_change(const struct entry *before, const struct entry *af
 
 		if (then == NULL || ezk_version_same_wraps(then, now))
 			continue;
+		change = change_of(then, now);
 		if (has_new_wrap(then, now))
-			return "rewrapped";
-		change = was_undone(then, now) ? "rewrap undone" : "proven";
+			return change;
 	}
 	return change;
 }

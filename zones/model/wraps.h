@@ -44,7 +44,8 @@ enum zone_status ezk_version_copy_bare(const struct ezk_version *version,
 enum zone_status ezk_version_set_wraps(struct ezk_version *version, const struct ezk_version *from);
 
 /* What a change of a zone's wraps was, in the audit log's words: "rewrapped" (there is a new one),
- * "proven", "rewrap undone" (one that did not open is gone); NULL: they are as they were. */
+ * "proven", "rewrap undone" (one that did not open is gone), "root keys changed" (some went, or
+ * stand in another order); NULL: they are as they were. */
 const char *zone_wraps_change(const struct entry *before, const struct entry *after);
 /* The only root key of its live wraps; NULL: there are several. */
 const char *zone_only_root_key(const struct entry *zone);

@@ -243,6 +243,132 @@ static void move_of_what_is_unproven_keeps_the_last_that_was_proven(void **state
 	assert_wraps(f, zone, "a");
 }
 
+/* --- Several root keys */
+
+static enum zone_status remove_key(struct zones_fixture *f, const char *label)
+{
+	AUTO(entry_releasep)
+	struct entry *key = find_entry(f->zones, f->project->uid, ENTRY_ROOT_KEY, label);
+
+	return zones_entry_delete(f->zones, key);
+}
+
+static struct entry *cluster_now(struct zones_fixture *f)
+{
+	struct entry *cluster = find_entry(f->zones, f->project->uid, ENTRY_CLUSTER, "c");
+
+	assert_non_null(cluster);
+	return cluster;
+}
+
+static bool is_leaving(struct zones_fixture *f)
+{
+	AUTO(entry_releasep) struct entry *cluster = cluster_now(f);
+
+	return !uid_equal(cluster->of_cluster.leaving, (struct uid){0});
+}
+
+static enum zone_status set_keys(struct zones_fixture *f, const struct entry *zone, const char *one,
+				 const char *two)
+{
+	AUTO(entry_releasep) struct entry *changed = NULL;
+	const struct bytes arns[] = {bytes_of(one), bytes_of(two == NULL ? "" : two)};
+
+	return zones_zone_set_root_keys(f->zones, zone, arns, two == NULL ? 1 : 2, &changed);
+}
+
+static void any_of_several_root_keys_opens(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	place_for_zones(f);
+	zone = moved_zone(f, "c/d");
+	give_versions(f, zone, 3);
+	assert_int_equal(set_keys(f, zone, ROOT_A, ROOT_B), ZONE_OK);
+	assert_int_equal(calls(f, FAKE_RE_ENCRYPT), 3);
+	assert_wraps(f, zone, "a b?");
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	for (uint32_t version = 1; version <= 3; version++)
+		assert_int_equal(open_anew(f, zone, version), ZONE_OK);
+	assert_wraps(f, zone, "a b");
+	fake_kms_set(&f->aws, ROOT_B, KMS_KEY_ENABLED, KMS_UNAVAILABLE);
+	assert_int_equal(open_anew(f, zone, 1), ZONE_KMS_DISABLED); /* a no without a yes */
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_ENABLED, KMS_UNAVAILABLE);
+	fake_kms_set(&f->aws, ROOT_B, KMS_KEY_ENABLED, KMS_OK);
+	assert_int_equal(open_anew(f, zone, 1), ZONE_OK);
+	assert_int_equal(remove_key(f, "b"), ZONE_IN_USE);
+}
+
+static void lease_goes_on_by_the_other_and_ends_with_the_last(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = NULL, *current = NULL;
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+
+	place_for_zones(f);
+	zone = moved_zone(f, "c/d");
+	assert_int_equal(set_keys(f, zone, ROOT_A, ROOT_B), ZONE_OK);
+	current = now(f, zone);
+	assert_int_equal(ezk_find(zones_registry(f->zones), current, 1, &ezk), ZONE_OK);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	fake_clock_advance(&f->clock, 290 * 1000);
+	assert_int_equal(ezk_begin(ezk), ZONE_OK);
+	fake_kms_set(&f->aws, ROOT_B, KMS_KEY_DISABLED, KMS_OK);
+	fake_clock_advance(&f->clock, 290 * 1000);
+	assert_int_equal(ezk_begin(ezk), ZONE_KMS_DISABLED);
+	ezk_release(TAKE(ezk));
+}
+
+static void the_first_moves_and_the_others_stay(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = NULL, *mrk = NULL;
+
+	place_for_zones(f);
+	mrk = make_root_key(f, ROOT_MRK);
+	zone = moved_zone(f, "c/d");
+	assert_int_equal(set_keys(f, zone, ROOT_A, ROOT_MRK), ZONE_OK);
+	assert_int_equal(rewrap(f, zone, ROOT_B), ZONE_OK);
+	assert_wraps(f, zone, "b? other? a-");
+	assert_int_equal(open_anew(f, zone, 1), ZONE_OK);
+	assert_wraps(f, zone, "b other?");
+	assert_int_equal(rewrap(f, zone, ROOT_B), ZONE_OK); /* proves */
+	assert_wraps(f, zone, "b other");
+	assert_int_equal(set_keys(f, zone, ROOT_MRK, ROOT_B), ZONE_OK);
+	assert_wraps(f, zone, "other b");
+	assert_int_equal(set_keys(f, zone, ROOT_B, NULL), ZONE_OK);
+	assert_wraps(f, zone, "b");
+	assert_int_equal(calls(f, FAKE_RE_ENCRYPT), 2);
+}
+
+static void further_keys_are_of_the_provider_and_of_any_region(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = NULL, *east = NULL, *local = NULL;
+
+	place_for_zones(f);
+	east = make_root_key(f, ROOT_EAST);
+	local = make_root_key(f, LOCAL_KEY);
+	zone = moved_zone(f, "c/d");
+	assert_int_equal(set_keys(f, zone, ROOT_EAST, ROOT_A), ZONE_WRONG_REGION);
+	assert_int_equal(set_keys(f, zone, ROOT_A, local->of_root_key.arn), ZONE_WRONG_PROVIDER);
+	assert_int_equal(set_keys(f, zone, ROOT_A, ROOT_A), ZONE_EXISTS);
+	assert_int_equal(zones_zone_set_root_keys(f->zones, zone, NULL, 0, NULL), ZONE_INVALID);
+	assert_wraps(f, zone, "a");
+	assert_int_equal(set_keys(f, zone, ROOT_A, ROOT_EAST), ZONE_OK);
+	assert_int_equal(calls(f, FAKE_RE_ENCRYPT), 0);
+	assert_wraps(f, zone, "a other");
+	/* They have to be named anew, before the cluster goes to another provider. */
+	assert_int_equal(aim(f, "c", local->of_root_key.arn), ZONE_OK);
+	assert_int_equal(rewrap(f, zone, local->of_root_key.arn), ZONE_WRONG_PROVIDER);
+	assert_non_null(strstr(log_last(), "set-keys"));
+	assert_int_equal(set_keys(f, zone, local->of_root_key.arn, NULL), ZONE_OK);
+	assert_wraps(f, zone, "l");
+	assert_false(is_leaving(f));
+}
+
 /* --- Rules */
 
 static void zone_alone_stays_in_the_place_of_its_cluster(void **state)
@@ -290,14 +416,6 @@ static void key_that_is_not_allowed_is_not_moved_to(void **state)
 	assert_wraps(f, zone, "a");
 }
 
-static enum zone_status remove_key(struct zones_fixture *f, const char *label)
-{
-	AUTO(entry_releasep)
-	struct entry *key = find_entry(f->zones, f->project->uid, ENTRY_ROOT_KEY, label);
-
-	return zones_entry_delete(f->zones, key);
-}
-
 static void root_key_is_in_use_as_long_as_anything_names_it(void **state)
 {
 	FIXTURE(state);
@@ -317,21 +435,6 @@ static void root_key_is_in_use_as_long_as_anything_names_it(void **state)
 }
 
 /* --- A whole cluster */
-
-static struct entry *cluster_now(struct zones_fixture *f)
-{
-	struct entry *cluster = find_entry(f->zones, f->project->uid, ENTRY_CLUSTER, "c");
-
-	assert_non_null(cluster);
-	return cluster;
-}
-
-static bool is_leaving(struct zones_fixture *f)
-{
-	AUTO(entry_releasep) struct entry *cluster = cluster_now(f);
-
-	return !uid_equal(cluster->of_cluster.leaving, (struct uid){0});
-}
 
 static void cluster_leaves_a_key_with_the_last_zone_that_moves(void **state)
 {
@@ -620,6 +723,10 @@ int main(void)
 		ON_DISK(outage_changes_nothing_and_is_no_denial),
 		ON_DISK(once_more_proves_and_then_wraps_by_new_material),
 		ON_DISK(move_of_what_is_unproven_keeps_the_last_that_was_proven),
+		ON_DISK(any_of_several_root_keys_opens),
+		ON_DISK(lease_goes_on_by_the_other_and_ends_with_the_last),
+		ON_DISK(the_first_moves_and_the_others_stay),
+		ON_DISK(further_keys_are_of_the_provider_and_of_any_region),
 		ON_DISK(zone_alone_stays_in_the_place_of_its_cluster),
 		ON_DISK(root_key_must_be_the_projects_and_in_use),
 		ON_DISK(key_that_is_not_allowed_is_not_moved_to),

@@ -89,9 +89,10 @@ static void a_change_has_its_word(void **state)
 	static const struct {
 		const char *before, *after, *word;
 	} rows[] = {
-		{"a", "b? a-", "rewrapped"},	 {"b? a-", "b", "proven"},
-		{"b? a-", "a", "rewrap undone"}, {"a", "a", NULL},
-		{"a", "a b?", "rewrapped"},
+		{"a", "b? a-", "rewrapped"},	     {"b? a-", "b", "proven"},
+		{"b? a-", "a", "rewrap undone"},     {"a", "a", NULL},
+		{"a", "a b?", "rewrapped"},	     {"a b", "a", "root keys changed"},
+		{"a b", "b a", "root keys changed"}, {"a b?", "a b", "proven"},
 	};
 
 	(void)state;
