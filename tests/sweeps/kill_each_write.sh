@@ -95,8 +95,8 @@ prepare_moves() { # two databases and a root key to go to; and the same when the
     begin && "$cmek" key create --project demo local:second >/dev/null && "$cmek" database create --project demo prod/two >/dev/null &&
         cp -r "$home" "$work/second" && "$cmek" database rewrap --project demo --key second prod/ >/dev/null && cp -r "$home" "$work/moved"
 }
-begin_second() { rm -rf "$home" && cp -r "$work/second" "$home" && cd "$home/files"; }
-begin_moved() { rm -rf "$home" && cp -r "$work/moved" "$home" && cd "$home/files"; }
+begin_second() { rm -rf "$home" && cp -r "$work/second" "$home" && cd "$home/files" || return; }
+begin_moved() { rm -rf "$home" && cp -r "$work/moved" "$home" && cd "$home/files" || return; }
 after_rewrap() { # what had moved stays so, and the same command goes on with the rest; then nothing needs the old root key
     works && "$cmek" database rewrap --project demo --key second prod/ >/dev/null &&
         "$cmek" database rewrap --project demo --key second --prove prod/ >/dev/null && "$cmek" key disable --project demo root >/dev/null &&
