@@ -11,7 +11,7 @@ case $kms in
 local) ;;
 moto) # again, as the child of a simulated AWS KMS whose address and key are in the environment
     [ -n "${CMEK_TEST_KMS_KEY:-}" ] ||
-        exec "$root/build/venv/bin/python" "$root/tests/e2e/moto_server.py" -- "$0" moto
+        exec "$root/build/venv/bin/python" "$root/tests/e2e/moto_server.py" --keys 2 -- "$0" moto
     ;;
 *) echo "usage: demo.sh [local|moto]" >&2 && exit 2 ;;
 esac
@@ -136,9 +136,10 @@ rescue() { # IN OUT NAME, without our code and without the store
 }
 
 if [ "$kms" = local ]; then
-    key=local:company-root add=create region=us-west-2 where='the embedded one, made now'
+    key=local:company-root second=local:next-root add=create region=us-west-2 where='the embedded one, made now'
 else
-    key=$CMEK_TEST_KMS_KEY add=add region=$AWS_REGION where='a simulated AWS KMS, over HTTP'
+    read -r key second <<<"$CMEK_TEST_KMS_KEYS"
+    add=add region=$AWS_REGION where='a simulated AWS KMS, over HTTP'
     export AWS_DEFAULT_REGION=$region
 fi
 
@@ -218,13 +219,6 @@ else
     echo "   'make demo' shows it on the embedded KMS."
 fi
 
-step "Messages for a queue: a producer and a consumer over a real broker, while keys are rotated and revoked."
-if [ -x "$build/examples/queue/queue_producer" ] && command -v redis-server >/dev/null; then
-    show "$root/examples/queue/run.sh"
-else
-    echo "   Left out here: it needs redis-server and libhiredis-dev, and then a new build (examples/queue/README.md)."
-fi
-
 step "Stock programs see the same keys: OpenSC's pkcs11-tool (--module $CMEK_PKCS11_MODULE --token-label demo)."
 show_tool --list-objects --type secrkey
 
@@ -244,6 +238,27 @@ show_tool --wrap --mechanism AES-KEY-WRAP --id 0a01 --application-id 0b01 --outp
 show_tool --unwrap --mechanism AES-KEY-WRAP --id 0a01 --input-file "$work/wrapped" --key-type AES: \
     --application-id 0b02 --application-label report-key-again --sensitive --extractable
 show cmek tree --project demo
+
+step "Another root key: all databases go to it, in use; no file is touched."
+show cmek key "$add" --project demo "$second" --label second
+show cmek database rewrap --project demo --key second --all
+show cmek database rewrap --project demo --key second --all --prove
+show cmek tree --project demo
+show cmek decrypt --name notes/9.txt "$work/encrypted/notes/9.txt" "$work/moved.txt"
+cmp "$work/plain/notes/9.txt" "$work/moved.txt"
+echo "   It is the same file."
+
+step "Files follow: their headers name the new root key alone; no payload is read or written."
+show cmek scan "$work/encrypted"
+show cmek rewrap -r --wipe-old "$work/encrypted"
+show cmek scan "$work/encrypted"
+
+step "Messages for a queue: a producer and a consumer over a real broker, while keys are rotated and revoked."
+if [ -x "$build/examples/queue/queue_producer" ] && command -v redis-server >/dev/null; then
+    show "$root/examples/queue/run.sh"
+else
+    echo "   Left out here: it needs redis-server and libhiredis-dev, and then a new build (examples/queue/README.md)."
+fi
 
 finished=yes
 printf '\nDone: %s steps in %s s. Everything was in %s, which is gone now.\n' "$steps" "$SECONDS" "$work"
