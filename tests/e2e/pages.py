@@ -18,11 +18,11 @@ PIPED = re.compile(r"\| *(cmek .*)$", re.MULTILINE)
 
 def helped(words):
     done = subprocess.run([CMEK, *words, "--help"], capture_output=True, text=True, check=False)
-    return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout.startswith("usage: cmek ") else None
+    return done.stdout if done.returncode == 0 and done.stdout.startswith("usage: cmek ") else None
 
 
 def usages():
-    """Words of a command -> its usage line."""
+    """Words of a command -> its help."""
     listed = subprocess.run([CMEK, "--help"], capture_output=True, text=True, check=True).stdout
     found = {}
     for line in listed[listed.index("Commands:"):].splitlines()[1:]:
@@ -49,10 +49,10 @@ def wrong_in(command, known):
     if usage is None:
         nouns = {noun for noun, *_ in known}
         return None if words[0] in nouns and len(words) == 1 else "no such command"
-    letters = re.findall(r"(?<= )-(\w)\b", usage)
+    letters = re.findall(r"\(-(\w)\)$", usage, re.MULTILINE)
     for word in words:
         name = word.strip("[]…,.").split("=")[0]
-        if name.startswith("--") and name not in ("--json", "--help") and not re.search(rf"{name}\b", usage):
+        if name.startswith("--") and name not in ("--json", "--help") and not re.search(rf"{name}\b", usage.splitlines()[0]):
             return f"no option {name}"
         if re.fullmatch(r"-\w", name) and name[1:] not in letters:
             return f"no option {name}"
