@@ -224,7 +224,9 @@ static bool is_possible(const struct store_change *change)
 	const struct memory_row *row = row_of(change->entry->uid);
 
 	if (row == NULL)
-		return change->entry->revision == 0 && !change->remove;
+		return change->entry->revision == 0 && (!change->remove || change->from_backup);
+	if (row->removed)
+		return change->from_backup && !change->remove && change->entry->revision == 0;
 	return !row->removed && row->entry->revision == change->entry->revision;
 }
 

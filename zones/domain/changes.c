@@ -35,9 +35,11 @@ static void take_back(struct decision *decision)
 	for (size_t i = 0; i < decision->changes.count; i++)
 		zones_unreserve(decision->changes.zones, decision->changes.list[i].entry);
 	decision_clear(decision);
+	decision->changes.action = NULL;
 }
 
-static enum zone_status add(struct changes *changes, struct entry *entry, bool remove)
+static enum zone_status add(struct changes *changes, struct entry *entry, bool remove,
+			    bool from_backup)
 {
 	size_t size = (changes->count + 1) * sizeof(*changes->list);
 	struct store_change *list = realloc(changes->list, size);
@@ -45,18 +47,23 @@ static enum zone_status add(struct changes *changes, struct entry *entry, bool r
 	if (list == NULL)
 		return ZONE_NO_MEMORY;
 	changes->list = list;
-	list[changes->count++] = (struct store_change){entry_hold(entry), remove};
+	list[changes->count++] = (struct store_change){entry_hold(entry), remove, from_backup};
 	return ZONE_OK;
 }
 
 enum zone_status changes_put(struct changes *changes, struct entry *entry)
 {
-	return add(changes, entry, false);
+	return add(changes, entry, false, false);
 }
 
 enum zone_status changes_remove(struct changes *changes, struct entry *entry)
 {
-	return add(changes, entry, true);
+	return add(changes, entry, true, false);
+}
+
+enum zone_status changes_bring(struct changes *changes, struct entry *entry, bool remove)
+{
+	return add(changes, entry, remove, true);
 }
 
 /* Before anything is written, so that what was written can't be lost on the index for want of
@@ -185,7 +192,8 @@ static void audit_change(const struct changes *changes, const struct store_chang
 	const struct entry *before = index_uid(&changes->zones->index, entry->uid);
 	struct audit_event event = {
 		.event = events[entry->kind],
-		.action = action_of(change, before),
+		.action = changes->action != NULL && !change->remove ? changes->action
+								     : action_of(change, before),
 		.outcome = "ok",
 		.project = project_label(changes, entry->project),
 		.project_id = entry->project,

@@ -75,12 +75,15 @@ struct changes {
 	struct zones *zones;
 	struct store_change *list;
 	size_t count;
+	const char *action; /* what the audit log calls each of them; NULL: what it is */
 };
 typedef enum zone_status changes_decide(struct changes *changes, void *state);
 enum zone_status zones_change(struct zones *zones, changes_decide *decide, void *state);
 /* For `decide`: adds a change. Holds the entry, as long as it is not asked again. */
 enum zone_status changes_put(struct changes *changes, struct entry *entry);
 enum zone_status changes_remove(struct changes *changes, struct entry *entry);
+/* The same for what a backup brings (store.h: from_backup). */
+enum zone_status changes_bring(struct changes *changes, struct entry *entry, bool remove);
 
 int64_t zones_now_ms(const struct zones *zones);      /* real time */
 int64_t zones_deletion_ms(const struct zones *zones); /* when the deletion window ends */

@@ -43,6 +43,18 @@ bool index_zone_is_gone(const struct index *index, uint64_t zone)
 	return gone != NULL && !gone->withheld;
 }
 
+bool index_is_buried(const struct index *index, struct uid uid)
+{
+	return map_find(&index->graves, bytes(uid.bytes, UID_SIZE)) != NULL;
+}
+
+const struct index_grave *index_next_grave(const struct index *index, size_t *at)
+{
+	const struct map_entry *found = map_next(&index->graves, at);
+
+	return found == NULL ? NULL : found->value;
+}
+
 bool index_zone_is_withheld(const struct index *index, uint64_t zone)
 {
 	const struct index_gone *gone = map_find(&index->gone, bytes(&zone, sizeof(zone)));

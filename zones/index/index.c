@@ -234,6 +234,16 @@ void index_unreserve(struct index *index, const struct entry *entry)
 		node_free(index, node);
 }
 
+/* Only a restore brings back what had a tombstone, and takes that away (store.h). */
+static void exhume(struct index *index, struct uid uid)
+{
+	struct index_grave *grave = map_remove(&index->graves, bytes(uid.bytes, UID_SIZE));
+
+	if (grave != NULL && grave->zone != 0)
+		free(map_remove(&index->gone, bytes(&grave->zone, sizeof(grave->zone))));
+	free(grave);
+}
+
 static enum zone_status put(struct index *index, struct entry *entry)
 {
 	struct index_node *node = map_find(&index->uids, bytes(entry->uid.bytes, UID_SIZE));
@@ -244,6 +254,7 @@ static enum zone_status put(struct index *index, struct entry *entry)
 		entry_release(entry);
 		return ZONE_NO_MEMORY;
 	}
+	exhume(index, entry->uid);
 	unlink_entry(index, node);
 	index->zone_count += one_if_zone(entry) - one_if_zone(node->entry);
 	entry_release(node->entry);
@@ -271,6 +282,23 @@ static enum zone_status remember_gone(struct index *index, uint64_t zone, bool w
 	return ZONE_NO_MEMORY;
 }
 
+static enum zone_status remember_grave(struct index *index, const struct entry *tombstone)
+{
+	struct index_grave *grave;
+
+	if (tombstone->state == ENTRY_PENDING_DELETION || index_is_buried(index, tombstone->uid))
+		return ZONE_OK;
+	grave = malloc(sizeof(*grave));
+	if (grave == NULL)
+		return ZONE_NO_MEMORY;
+	*grave = (struct index_grave){tombstone->uid,
+				      tombstone->kind == ENTRY_ZONE ? tombstone->of_zone.zone : 0};
+	if (map_put(&index->graves, bytes(grave->uid.bytes, UID_SIZE), grave))
+		return ZONE_OK;
+	free(grave);
+	return ZONE_NO_MEMORY;
+}
+
 /* Takes the tombstone. */
 static enum zone_status bury(struct index *index, struct entry *tombstone)
 {
@@ -279,6 +307,7 @@ static enum zone_status bury(struct index *index, struct entry *tombstone)
 
 	if (node != NULL && !node_remove(index, node))
 		return ZONE_NO_MEMORY;
+	TRY(remember_grave(index, gone));
 	if (gone->kind == ENTRY_PROJECT && gone->of_project.slot >= index->next_slot)
 		index->next_slot = gone->of_project.slot + 1;
 	return gone->kind != ENTRY_ZONE ? ZONE_OK
@@ -314,6 +343,10 @@ static void forget_gone(struct index *index)
 	for (struct map_entry *found; (found = map_next(&index->gone, &at)) != NULL;)
 		free(found->value);
 	map_clear(&index->gone);
+	at = 0;
+	for (struct map_entry *found; (found = map_next(&index->graves, &at)) != NULL;)
+		free(found->value);
+	map_clear(&index->graves);
 }
 
 enum zone_status index_apply(struct index *index, struct store_news *news)

@@ -54,6 +54,12 @@ struct index_gone {
 	bool withheld; /* it awaits deletion; else it has a tombstone */
 };
 
+/* A tombstone. */
+struct index_grave {
+	struct uid uid;
+	uint64_t zone; /* 0: not a zone */
+};
+
 struct index {
 	struct map numbers;	 /* number → node */
 	struct map uids;	 /* uid → node */
@@ -62,6 +68,7 @@ struct index {
 	struct map fingerprints; /* of EZK versions → node */
 	struct map buckets;	 /* kind of bucket, project, and label, id or kind → bucket */
 	struct map gone;	 /* zone id → struct index_gone */
+	struct map graves;	 /* uid → struct index_grave */
 	/* Zones that are not as they were, for those who have their live EZKs; `removed`: not to be
 	 * used, since zone or project are gone or archived. Whoever applies news takes it away. */
 	struct store_news touched;
@@ -97,6 +104,10 @@ struct entry *index_fingerprint(const struct index *index, const uint8_t fingerp
 bool index_zone_is_gone(const struct index *index, uint64_t zone);
 /* A zone that awaits deletion in a store that is read in part (store.h: limited). */
 bool index_zone_is_withheld(const struct index *index, uint64_t zone);
+/* What has a tombstone, of whatever kind. */
+bool index_is_buried(const struct index *index, struct uid uid);
+/* The next tombstone after position *at (begin with 0); NULL at the end. */
+const struct index_grave *index_next_grave(const struct index *index, size_t *at);
 /* A zone that lives here, or lived here and is gone for good. */
 bool index_zone_was_used(const struct index *index, uint64_t zone);
 /* The active entry of that kind and label; NULL: the label is free. */

@@ -28,7 +28,7 @@ static bool is_other(const struct entry *found, const struct entry *entry)
 	return found != NULL && !uid_equal(found->uid, entry->uid);
 }
 
-enum zone_status label_check_free(const struct index *index, const struct entry *entry)
+enum zone_status label_find_other(const struct index *index, const struct entry *entry)
 {
 	AUTO(buffer_clear) struct buffer scratch = {0};
 	const char *other = NULL;
@@ -41,10 +41,18 @@ enum zone_status label_check_free(const struct index *index, const struct entry 
 		     entry) ||
 	    (other != NULL &&
 	     is_other(index_label(index, entry->project, entry->kind, bytes_of(other)), entry)))
-		return refuse(ZONE_EXISTS,
-			      "the project has a %s '%s' already; choose another label",
-			      entry_kind_word(entry->kind), entry->label);
+		return ZONE_EXISTS;
 	return scratch.failed ? ZONE_NO_MEMORY : ZONE_OK;
+}
+
+enum zone_status label_check_free(const struct index *index, const struct entry *entry)
+{
+	enum zone_status status = label_find_other(index, entry);
+
+	if (status != ZONE_EXISTS)
+		return status;
+	return refuse(ZONE_EXISTS, "the project has a %s '%s' already; choose another label",
+		      entry_kind_word(entry->kind), entry->label);
 }
 
 enum zone_status entry_check_current(const struct index *index, const struct entry *entry,

@@ -9,6 +9,8 @@
 /* ZONE_EXISTS: another active entry has the label; for zones, "db" and "default/db" are the same.
  * `entry`: whose label it is to be (its kind, project, uid and state count). */
 enum zone_status label_check_free(const struct index *index, const struct entry *entry);
+/* The same for whoever tells it himself: logs nothing. */
+enum zone_status label_find_other(const struct index *index, const struct entry *entry);
 /* The entry in the index now; ZONE_CONFLICT: it has changed since `entry`; ZONE_NOT_FOUND: it, or
  * its project, is gone. Borrowed. */
 enum zone_status entry_check_current(const struct index *index, const struct entry *entry,

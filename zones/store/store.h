@@ -37,6 +37,9 @@ struct store_change {
 	struct entry *entry;
 	bool remove; /* for good: a tombstone with a revision stays, so that other processes notice
 		      */
+	/* A new row takes the place of its uid's tombstone; or, of what is removed: it was never in
+	 * this store, and only its tombstone comes (a restore). */
+	bool from_backup;
 };
 
 /* A row that is newer than what was known. `removed`: a tombstone, of whose entry only kind, uid,

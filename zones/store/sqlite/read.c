@@ -236,16 +236,17 @@ static enum zone_status read_all_withheld(struct reading *reading)
 	}
 }
 
-/* `kind` ENTRY_KIND_COUNT: tombstones. */
+/* `kind` ENTRY_KIND_COUNT: tombstones. A row counts for nothing while its uid has one. */
 static enum zone_status read_table(struct reading *reading, enum entry_kind kind)
 {
 	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
 	AUTO(buffer_clear) struct buffer sql = {0};
 	bool buried = kind == ENTRY_KIND_COUNT, more;
 
-	buffer_format(&sql, "SELECT %s FROM %s WHERE revision > ?1 ORDER BY revision",
+	buffer_format(&sql, "SELECT %s FROM %s WHERE revision > ?1%s ORDER BY revision",
 		      buried ? "kind, uid, revision, number" : store_tables[kind].columns,
-		      buried ? "tombstones" : store_tables[kind].name);
+		      buried ? "tombstones" : store_tables[kind].name,
+		      buried ? "" : " AND uid NOT IN (SELECT uid FROM tombstones)");
 	if (sql.failed)
 		return ZONE_NO_MEMORY;
 	TRY(connection_prepare(reading->connection, buffer_text(&sql), &statement));

@@ -186,15 +186,29 @@ static enum zone_status bury(struct connection *connection, const struct entry *
 	return run(connection, &parameters);
 }
 
+static enum zone_status exhume(struct connection *connection, const struct entry *entry)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	struct columns parameters = {0};
+
+	TRY(connection_prepare(connection, "DELETE FROM tombstones WHERE uid = ?1", &statement));
+	parameters.statement = statement;
+	put_uid(&parameters, entry->uid);
+	return run(connection, &parameters);
+}
+
 enum zone_status store_write_change(struct connection *connection,
 				    const struct store_change *change, uint64_t revision)
 {
 	const struct entry *entry = change->entry;
 
 	if (change->remove) {
-		TRY(delete_row(connection, entry));
+		if (!change->from_backup)
+			TRY(delete_row(connection, entry));
 		return bury(connection, entry, revision);
 	}
+	if (change->from_backup && entry->revision == 0)
+		TRY(exhume(connection, entry));
 	TRY(write_row(connection, entry, revision));
 	return entry->kind == ENTRY_ZONE ? write_versions(connection, entry) : ZONE_OK;
 }
