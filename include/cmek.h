@@ -55,6 +55,14 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKO_CMEK_CLUSTER	(CMEK_VENDOR_BASE + 1)
 #define CKO_CMEK_DIAGNOSTIC	(CMEK_VENDOR_BASE + 2)
 #define CKO_CMEK_ARCHIVE	(CMEK_VENDOR_BASE + 3)
+/*
+ * A backup (docs/backup.md), a session's object. C_CreateObject without CKA_VALUE makes one of the
+ * token's project, or of the database that CKA_CMEK_ZONE names; CKA_VALUE is then what to keep in a
+ * file. C_CreateObject with a file's bytes as CKA_VALUE verifies them, also in the free slot. Both
+ * ask the KMS. C_CopyObject of it with CKA_TOKEN restores it into the store, whichever slot the
+ * session is on: it makes another such object, whose CKA_CMEK_BACKUP says what was restored.
+ */
+#define CKO_CMEK_BACKUP		(CMEK_VENDOR_BASE + 4)
 
 /*
  * Attributes, by the objects that have them. Text is UTF-8 without a NUL.
@@ -125,6 +133,16 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * attribute alone: first the level that the store is at (otherwise nothing is done), then the one
  * that it is to be brought to. */
 #define CKA_CMEK_STORE_LEVEL	(CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
+
+/* Of backups. CKA_CMEK_EMBED_EZK in the template that makes one: CK_TRUE leaves out the zones whose
+ * records stay in the store. */
+#define CKA_CMEK_BACKUP		(CMEK_VENDOR_BASE + 32) /* text: JSON, what is in it (docs/backup.md) */
+/* With CKA_VALUE: CK_TRUE looks at its structure alone, asks no KMS, and shows nothing about who
+ * made it. */
+#define CKA_CMEK_OFFLINE	(CMEK_VENDOR_BASE + 33) /* CK_BBOOL */
+/* In a template of C_CopyObject, JSON, each part as needed: {"dry_run": true, "revive": ["C/D", …],
+ * "map": {"OLD ROOT KEY": "NEW", …}}. */
+#define CKA_CMEK_RESTORE	(CMEK_VENDOR_BASE + 34) /* text */
 
 /*
  * CKA_CMEK_STATE and CKA_CMEK_KMS_STATE. What can be set says so.
@@ -203,6 +221,9 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_ROOT_KEY_REFUSED		319UL	/* [kms] allowed_root_keys lacks it */
 #define CMEK_ERROR_RECORD_KEPT			320UL	/* CKA_CMEK_EMBED_EZK: it stays in its store */
 #define CMEK_ERROR_MOVING			323UL	/* a cluster that is leaving a root key */
+#define CMEK_ERROR_BACKUP_CORRUPT		329UL	/* a backup is not what was written */
+#define CMEK_ERROR_BACKUP_NEWER			330UL	/* a later release is needed to read it */
+#define CMEK_ERROR_RESTORE_CONFLICT		331UL	/* it does not fit what is in the store */
 
 /*
  * Exit codes of the cmek tool.

@@ -29,6 +29,10 @@ enum zone_status {
 	ZONE_RECORD_NEWER,	  /* an EZK record with a limit that this release does not know */
 	ZONE_RECORD_KEPT,	  /* an EZK record that stays in its store */
 	ZONE_WRAPPED_KEY_INVALID, /* a wrapped DEK does not open */
+	/* Backups. */
+	ZONE_BACKUP_CORRUPT,   /* it is not what was written */
+	ZONE_BACKUP_NEWER,     /* a later release made it */
+	ZONE_RESTORE_CONFLICT, /* what it holds does not fit what is here */
 	/* The settings. */
 	ZONE_OTHER_PIN,	       /* [zones] pin: the name is another zone's */
 	ZONE_ROOT_KEY_REFUSED, /* [kms] allowed_root_keys does not have it */

@@ -1,0 +1,752 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Backups made, verified and restored, on a store in a file and on one whose writes come too late
+ * twice. */
+#include "base/log.h"
+#include "base/macros.h"
+#include "base/secret.h"
+#include "crypto/crypto.h"
+#include "tests/support/memory_store.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "tests/support/zones_fixture.h"
+#include "zones/domain/backup.h"
+#include "zones/domain/edit.h"
+#include "zones/domain/lookup.h"
+#include "zones/domain/project.h"
+#include "zones/domain/standing.h"
+#include "zones/domain/state.h"
+#include "zones/domain/token_key.h"
+#include "zones/domain/zone.h"
+#include "zones/kms/ezk_version.h"
+#include "zones/model/backup.h"
+
+#include <jansson.h>
+#include <unistd.h>
+
+#define FIXTURE(state) struct zones_fixture *f = *(state)
+
+static const char value[] = "0123456789abcdef";
+
+/* --- What the tests do */
+
+static struct entry *make_zone(struct zones_fixture *f, const char *label, bool kept)
+{
+	struct entry_names names = names_of(label);
+	struct entry *zone = NULL;
+
+	names.kept = (struct wished_flag){true, kept};
+	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
+	return zone;
+}
+
+static struct entry *make_key(struct zones_fixture *f, const struct entry *zone)
+{
+	struct entry_names names = names_of("stored");
+	struct entry *key = NULL;
+
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 31,
+					  bytes_of(value), &names, &key),
+			 ZONE_OK);
+	return key;
+}
+
+static enum zone_status open_key(struct zones_fixture *f, const struct entry *key)
+{
+	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, key->uid);
+	AUTO(secret_freep) uint8_t *secret = NULL;
+	enum zone_status status;
+
+	if (now == NULL)
+		return ZONE_NOT_FOUND;
+	status = zones_key_open(f->zones, now, &secret, NULL);
+	if (status == ZONE_OK)
+		assert_memory_equal(secret, value, sizeof(value) - 1);
+	return status;
+}
+
+static enum zone_status back_up_as(struct zones_fixture *f, const struct backup_wish *wish,
+				   struct buffer *file)
+{
+	AUTO(buffer_clear) struct buffer told = {0};
+
+	return zones_backup_make(f->zones, f->project->uid, wish, file, &told);
+}
+
+static void back_up(struct zones_fixture *f, struct buffer *file)
+{
+	assert_int_equal(back_up_as(f, &(struct backup_wish){0}, file), ZONE_OK);
+}
+
+static enum zone_status verify(struct zones_fixture *f, struct bytes file, bool offline)
+{
+	AUTO(buffer_clear) struct buffer told = {0};
+
+	return zones_backup_verify(f->zones, file, offline, &told);
+}
+
+/* Restores, with what is told, which is the caller's. */
+static enum zone_status restore_as(struct zones_fixture *f, const struct buffer *file,
+				   const struct restore_wish *wish, json_t **ret_told)
+{
+	AUTO(buffer_clear) struct buffer told = {0};
+	enum zone_status status = zones_restore(f->zones, buffer_bytes(file), wish, &told);
+
+	*ret_told = status == ZONE_OK ? json_loads(buffer_text(&told), 0, NULL) : NULL;
+	if (status == ZONE_OK)
+		assert_non_null(*ret_told);
+	return status;
+}
+
+static json_int_t count_of(const json_t *told, const char *outcome)
+{
+	return json_integer_value(json_object_get(json_object_get(told, "counts"), outcome));
+}
+
+/* Restores, naming `revive` (NULL: nothing), and says how many entries had that outcome. */
+static json_int_t restored(struct zones_fixture *f, const struct buffer *file, const char *revive,
+			   const char *outcome)
+{
+	const struct bytes name = bytes_of(revive);
+	const struct restore_wish wish = {.revive = &name, .revive_count = revive != NULL};
+	json_t *told;
+	json_int_t count;
+
+	assert_int_equal(restore_as(f, file, &wish, &told), ZONE_OK);
+	count = count_of(told, outcome);
+	json_decref(told);
+	return count;
+}
+
+static enum zone_status restore(struct zones_fixture *f, const struct buffer *file)
+{
+	const struct restore_wish wish = {0};
+	json_t *told;
+	enum zone_status status = restore_as(f, file, &wish, &told);
+
+	json_decref(told);
+	return status;
+}
+
+/* Another store, where there is nothing. */
+static void lose_store(struct zones_fixture *f)
+{
+	zones_free(f->zones);
+	f->zones = NULL;
+	entry_release(f->project);
+	f->project = NULL;
+	if (f->engine == &memory_store) {
+		memory_rows_end();
+		memory_rows.conflicts = 2;
+	} else {
+		assert_int_equal(unlink(f->path), 0);
+	}
+	zones_reopen(f);
+}
+
+/* --- Changes that others make */
+
+static enum zone_status put_it(struct changes *changes, void *state)
+{
+	return changes_put(changes, state);
+}
+
+static enum zone_status remove_it(struct changes *changes, void *state)
+{
+	return changes_remove(changes, state);
+}
+
+static void bury(struct zones_fixture *f, const struct entry *entry)
+{
+	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, entry->uid);
+
+	assert_non_null(now);
+	assert_int_equal(zones_change(f->zones, remove_it, now), ZONE_OK);
+}
+
+/* Once more with a new version. */
+static void rotate(struct zones_fixture *f, const struct entry *zone)
+{
+	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, zone->uid);
+	AUTO(entry_releasep) struct entry *next = entry_copy(now);
+	const size_t count = now->of_zone.version_count;
+	const struct ezk_version *first = &now->of_zone.versions[0];
+	const struct ezk_seal seal = {
+		.identity = {now->project,
+			     now->of_zone.cluster,
+			     now->of_zone.zone,
+			     (uint32_t)count + 1,
+			     {86400, 86400}},
+		.greatest_usages = first->greatest_usages,
+		.created_ms = first->created_ms + 1,
+	};
+	const struct kms_door door = {.clients = f->zones->clients, .key = first->wraps[0].arn};
+
+	next->of_zone.versions =
+		realloc(next->of_zone.versions, (count + 1) * sizeof(*next->of_zone.versions));
+	next->of_zone.versions[count] = (struct ezk_version){0};
+	next->of_zone.version_count = count + 1;
+	assert_int_equal(ezk_version_seal(&door, &seal, &next->of_zone.versions[count]), ZONE_OK);
+	next->of_zone.primary = (uint32_t)count + 1;
+	assert_int_equal(zones_change(f->zones, put_it, next), ZONE_OK);
+}
+
+static uint32_t primary_of(struct zones_fixture *f, const struct entry *zone)
+{
+	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, zone->uid);
+
+	assert_non_null(now);
+	return now->of_zone.primary;
+}
+
+/* --- A small project */
+
+struct small {
+	struct entry *root_key, *zone, *key;
+};
+
+static struct small make_small(struct zones_fixture *f)
+{
+	struct small small = {.root_key = make_root_key(f, ROOT_A)};
+
+	small.zone = make_zone(f, "orders", false);
+	small.key = make_key(f, small.zone);
+	return small;
+}
+
+static void small_clear(struct small *small)
+{
+	entry_release(small->root_key);
+	entry_release(small->zone);
+	entry_release(small->key);
+}
+
+/* --- Making and verifying */
+
+static void backup_is_authentic_and_holds_all_of_the_project(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0}, told = {0};
+	const struct backup_wish wish = {0};
+	json_t *json;
+
+	assert_int_equal(zones_backup_make(f->zones, f->project->uid, &wish, &file, &told),
+			 ZONE_OK);
+	json = json_loads(buffer_text(&told), 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(json, "databases")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json, "token_keys")), 1);
+	assert_int_equal(json_integer_value(json_object_get(json, "clusters")), 1);
+	assert_true(json_is_true(json_object_get(json, "whole")));
+	json_decref(json);
+	assert_int_equal(verify(f, buffer_bytes(&file), false), ZONE_OK);
+	assert_int_equal(verify(f, buffer_bytes(&file), true), ZONE_OK);
+	/* Nor is the key of a token key in it, or anything else that opens it. */
+	assert_null(memmem(file.data, file.len, value, sizeof(value) - 1));
+}
+
+static void kms_is_asked_once_for_each_root_key(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *more = make_zone(f, "more", false);
+	AUTO(buffer_clear) struct buffer file = {0};
+	unsigned encrypts = fake_kms_calls(&f->aws, FAKE_ENCRYPT),
+		 decrypts = fake_kms_calls(&f->aws, FAKE_DECRYPT);
+
+	back_up(f, &file);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT), encrypts + 1);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_DECRYPT), decrypts);
+	lose_store(f);
+	assert_int_equal(restore(f, &file), ZONE_OK);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT), encrypts + 1);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_DECRYPT), decrypts + 1);
+}
+
+static void every_flipped_bit_and_every_cut_is_refused(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	for (size_t len = 0; len < file.len; len++)
+		assert_int_equal(verify(f, bytes(file.data, len), true), ZONE_BACKUP_CORRUPT);
+	for (size_t at = 0; at < file.len; at++)
+		for (int bit = 0; bit < 8; bit++) {
+			file.data[at] ^= (uint8_t)(1 << bit);
+			assert_int_not_equal(verify(f, buffer_bytes(&file), false), ZONE_OK);
+			file.data[at] ^= (uint8_t)(1 << bit);
+		}
+	buffer_put_u8(&file, 0);
+	assert_int_equal(verify(f, buffer_bytes(&file), true), ZONE_BACKUP_CORRUPT);
+}
+
+static void root_key_that_refuses_does_not_stop_the_backup(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, ROOT_B);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, b, "b");
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "b/db", false);
+	AUTO(buffer_clear) struct buffer file = {0}, told = {0};
+	json_t *json;
+
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	back_up(f, &file);
+	assert_int_equal(zones_backup_verify(f->zones, buffer_bytes(&file), false, &told), ZONE_OK);
+	json = json_loads(buffer_text(&told), 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(json, "root_keys")), 2);
+	json_decref(json);
+	fake_kms_set(&f->aws, ROOT_B, KMS_KEY_DISABLED, KMS_OK);
+	buffer_clear(&file);
+	assert_int_equal(back_up_as(f, &(struct backup_wish){0}, &file), ZONE_KMS_DISABLED);
+}
+
+static void one_database_is_backed_up_alone(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *other = make_zone(f, "other", false);
+	AUTO(entry_releasep) struct entry *key = make_key(f, other);
+	AUTO(buffer_clear) struct buffer file = {0};
+	const struct backup_wish wish = {.zone = small.zone->of_zone.zone};
+
+	assert_int_equal(back_up_as(f, &wish, &file), ZONE_OK);
+	lose_store(f);
+	assert_int_equal(restored(f, &file, NULL, "added"), 5);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+	assert_int_equal(open_key(f, key), ZONE_NOT_FOUND);
+}
+
+static void kept_records_are_in_it_unless_they_are_left_out(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *kept = make_zone(f, "tenant", true);
+	AUTO(entry_releasep) struct entry *key = make_key(f, kept);
+	AUTO(buffer_clear) struct buffer all = {0}, some = {0}, none = {0};
+	const struct backup_wish without = {.embedding_only = true},
+				 alone = {kept->of_zone.zone, true};
+
+	back_up(f, &all);
+	assert_int_equal(back_up_as(f, &without, &some), ZONE_OK);
+	assert_int_equal(back_up_as(f, &alone, &none), ZONE_RECORD_KEPT);
+	lose_store(f);
+	assert_int_equal(restore(f, &some), ZONE_OK);
+	assert_int_equal(open_key(f, key), ZONE_NOT_FOUND);
+	assert_int_equal(restore(f, &all), ZONE_OK);
+	assert_int_equal(open_key(f, key), ZONE_OK);
+}
+
+static void nothing_is_backed_up_without_a_root_key(void **state)
+{
+	FIXTURE(state);
+	AUTO(buffer_clear) struct buffer file = {0};
+	const struct backup_wish missing = {.zone = 7};
+
+	assert_int_equal(back_up_as(f, &(struct backup_wish){0}, &file), ZONE_NO_ROOT_KEY);
+	assert_int_equal(back_up_as(f, &missing, &file), ZONE_NOT_FOUND);
+}
+
+/* --- Restoring what was lost */
+
+static void lost_store_comes_back_whole(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	struct uid project = f->project->uid;
+
+	rotate(f, small.zone);
+	back_up(f, &file);
+	lose_store(f);
+	assert_null(f->project);
+	assert_int_equal(restored(f, &file, NULL, "added"), 5);
+	f->project = zones_find_slot(f->zones, 0);
+	assert_non_null(f->project);
+	assert_true(uid_equal(f->project->uid, project));
+	assert_int_equal(primary_of(f, small.zone), 2);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+	zones_reopen(f);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+static void second_restore_changes_nothing(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	uint64_t generation;
+
+	back_up(f, &file);
+	generation = zones_generation(f->zones);
+	assert_int_equal(restored(f, &file, NULL, "here"), 5);
+	assert_int_equal(zones_generation(f->zones), generation);
+}
+
+static void dry_run_writes_nothing(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	const struct restore_wish wish = {.dry_run = true};
+	json_t *told;
+
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_as(f, &file, &wish, &told), ZONE_OK);
+	assert_int_equal(count_of(told, "added"), 5);
+	assert_true(json_is_false(json_object_get(told, "written")));
+	json_decref(told);
+	assert_null(zones_find_slot(f->zones, 0));
+	if (f->engine != &memory_store)
+		assert_int_equal(access(f->path, F_OK), -1);
+}
+
+/* --- Where things are already */
+
+static void newer_store_stays_as_it_is(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	rotate(f, small.zone);
+	assert_int_equal(restored(f, &file, NULL, "here"), 5);
+	assert_int_equal(primary_of(f, small.zone), 2);
+}
+
+static void older_store_gets_the_newer_versions(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer old = {0}, new = {0};
+
+	back_up(f, &old);
+	rotate(f, small.zone);
+	back_up(f, &new);
+	lose_store(f);
+	assert_int_equal(restore(f, &old), ZONE_OK);
+	assert_int_equal(primary_of(f, small.zone), 1);
+	assert_int_equal(restored(f, &new, NULL, "updated"), 1);
+	assert_int_equal(primary_of(f, small.zone), 2);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+static void versions_that_went_two_ways_are_a_conflict(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer old = {0}, new = {0};
+	const struct restore_wish look = {.dry_run = true};
+	json_t *told;
+
+	back_up(f, &old);
+	rotate(f, small.zone);
+	back_up(f, &new);
+	lose_store(f);
+	assert_int_equal(restore(f, &old), ZONE_OK);
+	rotate(f, small.zone);
+	assert_int_equal(restore(f, &new), ZONE_RESTORE_CONFLICT);
+	assert_int_equal(restore_as(f, &new, &look, &told), ZONE_OK);
+	assert_int_equal(count_of(told, "conflict"), 1);
+	json_decref(told);
+}
+
+static void database_that_awaits_deletion_comes_back_only_if_named(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	assert_int_equal(zones_entry_delete(f->zones, small.zone), ZONE_OK);
+	assert_int_equal(restored(f, &file, NULL, "left out"), 1);
+	assert_int_equal(open_key(f, small.key), ZONE_PENDING_DELETION);
+	assert_int_equal(restored(f, &file, "orders", "revived"), 1);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+static void backup_of_a_scheduled_database_brings_it_back_scheduled(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	assert_int_equal(zones_entry_delete(f->zones, small.zone), ZONE_OK);
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restored(f, &file, NULL, "added"), 5);
+	assert_int_equal(open_key(f, small.key), ZONE_PENDING_DELETION);
+	lose_store(f);
+	fake_clock_advance(&f->clock, (int64_t)31 * 24 * 3600 * 1000);
+	assert_int_equal(restored(f, &file, NULL, "left out"), 2);
+	assert_int_equal(restored(f, &file, "orders", "added"), 2);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+static void purged_database_comes_back_only_if_named(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	struct zones *other;
+
+	back_up(f, &file);
+	bury(f, small.key);
+	bury(f, small.zone);
+	assert_int_equal(restored(f, &file, NULL, "left out"), 2);
+	other = zones_other(f);
+	assert_int_equal(zones_refresh(other, true), ZONE_OK);
+	assert_int_equal(standing_now(other, small.zone->of_zone.zone), ZONE_DELETED);
+	assert_int_equal(restored(f, &file, "orders", "revived"), 2);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+	/* A process that knew the tombstone learns of it, and so does one that reads all. */
+	assert_int_equal(zones_refresh(other, true), ZONE_OK);
+	assert_int_equal(standing_now(other, small.zone->of_zone.zone), ZONE_OK);
+	zones_free(other);
+	zones_reopen(f);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+static void what_a_newer_backup_knows_to_be_gone_stays_gone(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *other = make_zone(f, "other", false);
+	AUTO(buffer_clear) struct buffer old = {0}, new = {0};
+
+	back_up(f, &old);
+	bury(f, small.key);
+	bury(f, small.zone);
+	back_up(f, &new);
+	lose_store(f);
+	assert_int_equal(restore(f, &new), ZONE_OK);
+	assert_int_equal(standing_now(f->zones, small.zone->of_zone.zone), ZONE_DELETED);
+	assert_int_equal(restored(f, &old, NULL, "left out"), 2);
+	zones_reopen(f);
+	assert_int_equal(standing_now(f->zones, small.zone->of_zone.zone), ZONE_DELETED);
+}
+
+static void destroyed_token_key_stays_destroyed(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	assert_int_equal(zones_entry_delete(f->zones, small.key), ZONE_OK);
+	assert_int_equal(restored(f, &file, NULL, "left out"), 1);
+	assert_int_equal(open_key(f, small.key), ZONE_NOT_FOUND);
+}
+
+/* --- What does not fit */
+
+static void another_project_of_the_name_is_a_conflict(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("project"), &f->project),
+			 ZONE_OK);
+	assert_int_equal(restore(f, &file), ZONE_RESTORE_CONFLICT);
+	assert_int_equal(open_key(f, small.key), ZONE_NOT_FOUND);
+}
+
+static void backup_comes_beside_another_project(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("another"), &f->project),
+			 ZONE_OK);
+	assert_int_equal(restore(f, &file), ZONE_OK);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+static void name_that_another_database_has_is_a_conflict(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *gone = make_zone(f, "gone", false), *again = NULL;
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	bury(f, gone);
+	again = make_zone(f, "default/gone", false);
+	assert_int_equal(restored(f, &file, NULL, "left out"), 1);
+	{
+		const struct bytes name = bytes_of("gone");
+		const struct restore_wish wish = {.revive = &name, .revive_count = 1};
+		json_t *told;
+
+		assert_int_equal(restore_as(f, &file, &wish, &told), ZONE_RESTORE_CONFLICT);
+	}
+}
+
+static void root_keys_that_are_not_allowed_are_refused(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, ROOT_B);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, b, "b");
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "b/db", false);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	f->allowed_root_keys = "111122223333/eu-west-1";
+	lose_store(f);
+	assert_int_equal(verify(f, buffer_bytes(&file), false), ZONE_ROOT_KEY_REFUSED);
+	assert_int_equal(restore(f, &file), ZONE_ROOT_KEY_REFUSED);
+	f->allowed_root_keys = ROOT_A;
+	zones_reopen(f);
+	assert_int_equal(restore(f, &file), ZONE_RESTORE_CONFLICT);
+	f->allowed_root_keys = NULL;
+}
+
+static void backup_that_another_key_made_is_refused(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	file.data[file.len - 1] ^= 1;
+	assert_int_equal(verify(f, buffer_bytes(&file), true), ZONE_OK);
+	assert_int_equal(verify(f, buffer_bytes(&file), false), ZONE_BACKUP_CORRUPT);
+	assert_int_equal(restore(f, &file), ZONE_BACKUP_CORRUPT);
+}
+
+/* --- Another root key */
+
+static enum zone_status restore_mapped(struct zones_fixture *f, const struct buffer *file,
+				       const char *from, const char *to)
+{
+	const struct restore_map map = {bytes_of(from), bytes_of(to)};
+	const struct restore_wish wish = {.maps = &map, .map_count = 1};
+	json_t *told;
+	enum zone_status status = restore_as(f, file, &wish, &told);
+
+	json_decref(told);
+	return status;
+}
+
+static void mapped_root_key_takes_the_place_of_the_old(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *zone = NULL, *cluster = NULL;
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	rotate(f, small.zone);
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_mapped(f, &file, "nobody", ROOT_EAST), ZONE_NOT_FOUND);
+	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_EAST), ZONE_OK);
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	zones_reopen(f);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+	zone = zones_find_uid(f->zones, small.zone->uid);
+	for (size_t i = 0; i < zone->of_zone.version_count; i++)
+		assert_string_equal(zone->of_zone.versions[i].wraps[0].arn, ROOT_EAST);
+	cluster = zones_find_uid(f->zones, zone->of_zone.cluster);
+	assert_string_equal(cluster->of_cluster.region, "us-east-1");
+}
+
+static void root_key_that_is_here_is_not_mapped(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_B), ZONE_RESTORE_CONFLICT);
+}
+
+static void two_root_keys_become_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, ROOT_B);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, b, "b");
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "b/db", false);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_B), ZONE_OK);
+	f->project = zones_find_slot(f->zones, 0);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ROOT_KEY, true), 1);
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+/* --- On each engine */
+
+static int begin_late(void **state)
+{
+	memory_rows_begin();
+	memory_rows.conflicts = 0;
+	if (zones_begin_in(&memory_store, state) != 0)
+		return -1;
+	memory_rows.conflicts = 2;
+	return 0;
+}
+
+static int end_late(void **state)
+{
+	int result = zones_end(state);
+
+	memory_rows_end();
+	return result;
+}
+
+#define EACH(test)                                                                                 \
+	cmocka_unit_test_setup_teardown(test, zones_begin, zones_end),                             \
+	{                                                                                          \
+#test " (late)", test, begin_late, end_late, NULL                                  \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		EACH(backup_is_authentic_and_holds_all_of_the_project),
+		EACH(kms_is_asked_once_for_each_root_key),
+		cmocka_unit_test_setup_teardown(every_flipped_bit_and_every_cut_is_refused,
+						zones_begin, zones_end),
+		EACH(root_key_that_refuses_does_not_stop_the_backup),
+		EACH(one_database_is_backed_up_alone),
+		EACH(kept_records_are_in_it_unless_they_are_left_out),
+		EACH(nothing_is_backed_up_without_a_root_key),
+		EACH(lost_store_comes_back_whole),
+		EACH(second_restore_changes_nothing),
+		EACH(dry_run_writes_nothing),
+		EACH(newer_store_stays_as_it_is),
+		EACH(older_store_gets_the_newer_versions),
+		EACH(versions_that_went_two_ways_are_a_conflict),
+		EACH(database_that_awaits_deletion_comes_back_only_if_named),
+		EACH(backup_of_a_scheduled_database_brings_it_back_scheduled),
+		EACH(purged_database_comes_back_only_if_named),
+		EACH(what_a_newer_backup_knows_to_be_gone_stays_gone),
+		EACH(destroyed_token_key_stays_destroyed),
+		EACH(another_project_of_the_name_is_a_conflict),
+		EACH(backup_comes_beside_another_project),
+		EACH(name_that_another_database_has_is_a_conflict),
+		EACH(root_keys_that_are_not_allowed_are_refused),
+		EACH(backup_that_another_key_made_is_refused),
+		EACH(mapped_root_key_takes_the_place_of_the_old),
+		EACH(root_key_that_is_here_is_not_mapped),
+		EACH(two_root_keys_become_one),
+	};
+
+	log_configure(LOG_OFF, "stderr");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
