@@ -15,6 +15,7 @@
 #include "zones/domain/rewrap.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/zone.h"
+#include "zones/model/backup.h"
 #include "zones/model/limits.h"
 
 static void put_bool(struct buffer *out, bool value)
@@ -106,7 +107,9 @@ static void get_value(const struct attribute *row, const struct attribute_source
 		      struct buffer *out)
 {
 	(void)row;
-	if (source->object->kind == OBJECT_DIAGNOSTIC)
+	if (source->object->kind == OBJECT_BACKUP)
+		buffer_append(out, source->object->file);
+	else if (source->object->kind == OBJECT_DIAGNOSTIC)
 		report_get(source->objects, source->object->entry, out);
 	else
 		put_key((struct object *)(uintptr_t)source->object, out);
@@ -234,7 +237,16 @@ static void get_embed(const struct attribute *row, const struct attribute_source
 		      struct buffer *out)
 {
 	(void)row;
-	put_bool(out, !object_record_is_kept(source->object));
+	put_bool(out, source->object->kind == OBJECT_BACKUP
+			      ? source->object->kept.named
+			      : !object_record_is_kept(source->object));
+}
+
+static void get_offline(const struct attribute *row, const struct attribute_source *source,
+			struct buffer *out)
+{
+	(void)row;
+	put_bool(out, source->object->offline);
 }
 
 static void get_imported(const struct attribute *row, const struct attribute_source *source,
@@ -371,6 +383,8 @@ static void get_store_level(const struct attribute *row, const struct attribute_
 	buffer_append(out, bytes(levels, sizeof(levels)));
 }
 
+enum { RESTORE_MAX = 1 << 20 }; /* bytes of what a restore is asked for */
+
 enum {
 	ROOT = 1 << OBJECT_ROOT_KEY,
 	CLUSTER = 1 << OBJECT_CLUSTER,
@@ -378,9 +392,10 @@ enum {
 	KEY = 1 << OBJECT_KEY,
 	ARCHIVE = 1 << OBJECT_ARCHIVE,
 	DOCTOR = 1 << OBJECT_DIAGNOSTIC,
+	BACKUP = 1 << OBJECT_BACKUP,
 	KEYS = ROOT | ZONE | KEY,
 	ENTRIES = KEYS | CLUSTER | ARCHIVE,
-	ALL = ENTRIES | DOCTOR,
+	ALL = ENTRIES | DOCTOR | BACKUP,
 
 	GENERATE = 1 << TEMPLATE_GENERATE,
 	CREATE = 1 << TEMPLATE_CREATE,
@@ -427,7 +442,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_SENSITIVE),           FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_SENSITIVE,         0, 0 },
 	{ NAMED(CKA_EXTRACTABLE),         FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_EXTRACTABLE,       0, 0 },
 	{ NAMED(CKA_VALUE_LEN),           ULONG,   KEYS,       NEW,               0, get_ulong,     OF(value_len),            IN(value_len), 0 },
-	{ NAMED(CKA_VALUE),               BYTES,   KEYS | DOCTOR, CREATE,   DEK_MAX, get_value,     0,                        IN(value), 0 },
+	{ NAMED(CKA_VALUE),               BYTES,   KEYS | DOCTOR | BACKUP, CREATE, BACKUP_MAX, get_value,     0,                        IN(value), 0 },
 	{ NAMED(CKA_PRIVATE),             FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_PRIVATE,           0, 0 },
 	{ NAMED(CKA_MODIFIABLE),          FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_MODIFIABLE,        0, 0 },
 	{ NAMED(CKA_COPYABLE),            FLAG,    ALL,        ANY,               0, get_flag,      OBJECT_COPYABLE,          0, 0 },
@@ -449,7 +464,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_PROVIDER),       TEXT,    ROOT | CLUSTER, CREATE, KMS_PROVIDER_MAX, get_provider, 0,             IN(provider), 0 },
 	{ NAMED(CKA_CMEK_REGION),         TEXT,    ROOT | CLUSTER, CREATE, KMS_REGION_MAX, get_region, 0,               IN(region), 0 },
 	{ NAMED(CKA_CMEK_CLUSTER),        TEXT,    ZONE,       NONE,              0, get_cluster,   0,                        0, 0 },
-	{ NAMED(CKA_CMEK_ZONE),           ZONE_ID, ZONE | KEY, MAKE,              0, get_zone,      0,                        IN(zone), 0 },
+	{ NAMED(CKA_CMEK_ZONE),           ZONE_ID, ZONE | KEY | BACKUP, MAKE,     0, get_zone,      0,                        IN(zone), 0 },
 	{ NAMED(CKA_CMEK_VERSION),        ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(version), IN(present_version) },
 	{ NAMED(CKA_CMEK_RAW_VERSION),    ULONG,   ZONE,       NONE,              0, get_version,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_MIN_VERSION),    ULONG,   ZONE,       NONE,              0, get_version,   0,                        0, 0 },
@@ -461,17 +476,20 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
 	{ NAMED(CKA_CMEK_MAX_LEASE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_lease), IN(present_max_lease) },
 	{ NAMED(CKA_CMEK_MAX_STALE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_stale), IN(present_max_stale) },
-	{ NAMED(CKA_CMEK_EMBED_EZK),      BOOL,    ZONE,       GENERATE | UNWRAP, 0, get_embed,     0,                        IN(embed_ezk), IN(present_embed_ezk) },
+	{ NAMED(CKA_CMEK_EMBED_EZK),      BOOL,    ZONE | BACKUP, GENERATE | UNWRAP | CREATE, 0, get_embed,     0,                        IN(embed_ezk), IN(present_embed_ezk) },
 	{ NAMED(CKA_CMEK_MESSAGE),        TEXT,    DOCTOR,     NONE,              0, get_message,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_KMS_STATE),      ULONG,   ROOT,       NONE,              0, get_kms_state, 0,                        0, 0 },
 	{ NAMED(CKA_CMEK_DELETION_DATE),  TEXT,    ROOT,       NONE,              0, get_deletion_date, 0,                    0, 0 },
 	{ NAMED(CKA_CMEK_FAULTS),         BYTES,   DOCTOR,     NONE,              0, get_faults,    0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STORE),          TEXT,    DOCTOR,     NONE,              0, get_store,     0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STORE_LEVEL),    BYTES,   DOCTOR,     NONE,              0, get_store_level, 0,                      0, 0 },
+	{ NAMED(CKA_CMEK_BACKUP),         TEXT,    BACKUP,     NONE,              0, get_bytes,     OF(told),                 0, 0 },
+	{ NAMED(CKA_CMEK_OFFLINE),        BOOL,    BACKUP,     CREATE,            0, get_offline,   0,                        IN(offline), 0 },
+	{ NAMED(CKA_CMEK_RESTORE),        TEXT,    BACKUP,     COPY,    RESTORE_MAX, get_bytes,     OF(restore),              IN(restore), 0 },
 };
 /* clang-format on */
 
-_Static_assert(COUNT_OF(attributes) < 64, "struct template has a bit for each");
+_Static_assert(COUNT_OF(attributes) < 128, "struct template has a bit for each");
 
 const struct attribute *attribute_find(CK_ATTRIBUTE_TYPE type)
 {

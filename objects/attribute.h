@@ -51,7 +51,7 @@ struct attribute {
 
 /* NULL: unknown. */
 const struct attribute *attribute_find(CK_ATTRIBUTE_TYPE type);
-/* The rows in order; fewer than 64. */
+/* The rows in order; fewer than 128. */
 size_t attribute_count(void);
 const struct attribute *attribute_at(size_t index);
 size_t attribute_index(const struct attribute *row);

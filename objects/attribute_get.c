@@ -14,7 +14,8 @@ static bool is_readable(const struct attribute *row, const struct object *object
 {
 	if (row->type == CKA_CMEK_ENCRYPTED_KEY)
 		return !object_record_is_kept(object);
-	if (row->type != CKA_VALUE || object->kind == OBJECT_DIAGNOSTIC)
+	if (row->type != CKA_VALUE || object->kind == OBJECT_DIAGNOSTIC ||
+	    object->kind == OBJECT_BACKUP)
 		return true;
 	return object->kind == OBJECT_KEY && object_has(object, OBJECT_EXTRACTABLE) &&
 	       !object_has(object, OBJECT_SENSITIVE);
@@ -51,6 +52,8 @@ static CK_RV put_value(const struct attribute *row, const struct attribute_sourc
 
 	if (object->kind == OBJECT_KEY)
 		return put_key(source->objects, object, attribute);
+	if (object->kind == OBJECT_BACKUP)
+		return attribute_put(attribute, object->file);
 	if (attribute->pValue == NULL)
 		TRY(report_make(source->objects, object->entry));
 	row->get(row, source, &value);

@@ -222,6 +222,8 @@ CK_RV edit_create(const struct editor *editor, const CK_ATTRIBUTE *attributes, C
 	if (template.class == CKO_CMEK_CLUSTER)
 		return template.token ? create_cluster(editor, &template, ret_handle)
 				      : CKR_TEMPLATE_INCONSISTENT;
+	if (template.class == CKO_CMEK_BACKUP)
+		return edit_create_backup(editor, &template, ret_handle);
 	if (template.kms_key.data != NULL)
 		return create_root_key(editor, &template, ret_handle);
 	return create_key(editor, &template, ret_handle);
@@ -234,6 +236,10 @@ CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATT
 	struct template template;
 	struct object model;
 
+	if (object->kind == OBJECT_BACKUP) {
+		TRY(template_read(TEMPLATE_COPY, attributes, count, &template));
+		return edit_restore(editor, object, &template, ret_handle);
+	}
 	if (object->kind != OBJECT_KEY || !object_has(object, OBJECT_COPYABLE))
 		return CKR_ACTION_PROHIBITED;
 	TRY(template_read(TEMPLATE_COPY, attributes, count, &template));

@@ -19,12 +19,17 @@ struct editor {
  * CKR_USER_NOT_LOGGED_IN. */
 CK_RV editor_allows(const struct editor *editor, uint32_t flags);
 
-/* A root key (KMS), a cluster, or a data key. */
+/* A root key (KMS), a cluster, a data key, or a backup (KMS). */
 CK_RV edit_create(const struct editor *editor, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		  CK_OBJECT_HANDLE *ret_handle);
-/* For data keys; the copy belongs to the same zone. */
+/* For data keys; the copy belongs to the same zone. Of a backup: its restore (KMS). */
 CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATTRIBUTE *attributes,
 		CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
+/* objects/backup.c */
+CK_RV edit_create_backup(const struct editor *editor, const struct template *template,
+			 CK_OBJECT_HANDLE *ret_handle);
+CK_RV edit_restore(const struct editor *editor, const struct object *backup,
+		   const struct template *template, CK_OBJECT_HANDLE *ret_handle);
 CK_RV edit_change(const struct editor *editor, const struct object *object,
 		  const CK_ATTRIBUTE *attributes, CK_ULONG count);
 /* A session object is destroyed; a zone or root key is scheduled for deletion. */

@@ -23,6 +23,9 @@ static const size_t kept[] = {
 	offsetof(struct object, wrap_template),
 	offsetof(struct object, unwrap_template),
 	offsetof(struct object, kms_key),
+	offsetof(struct object, file),
+	offsetof(struct object, told),
+	offsetof(struct object, restore),
 };
 
 static struct bytes *kept_bytes(struct object *object, size_t i)
@@ -125,6 +128,7 @@ CK_OBJECT_CLASS object_class(const struct object *object)
 		[OBJECT_ROOT_KEY] = CKO_SECRET_KEY,  [OBJECT_CLUSTER] = CKO_CMEK_CLUSTER,
 		[OBJECT_ZONE] = CKO_SECRET_KEY,	     [OBJECT_KEY] = CKO_SECRET_KEY,
 		[OBJECT_ARCHIVE] = CKO_CMEK_ARCHIVE, [OBJECT_DIAGNOSTIC] = CKO_CMEK_DIAGNOSTIC,
+		[OBJECT_BACKUP] = CKO_CMEK_BACKUP,
 	};
 
 	return classes[object->kind];

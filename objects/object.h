@@ -23,6 +23,7 @@ enum object_kind {
 	OBJECT_KEY,
 	OBJECT_ARCHIVE,
 	OBJECT_DIAGNOSTIC,
+	OBJECT_BACKUP, /* objects/backup.c */
 	OBJECT_KIND_COUNT
 };
 
@@ -72,7 +73,11 @@ struct object {
 	struct wished_seconds max_lease, max_stale; /* of a zone that is being made */
 	struct wished_flag kept;		    /* the same: CKA_CMEK_EMBED_EZK is FALSE */
 	struct bytes kms_key;			    /* a root key: as its maker named it */
-	struct ezk *ezk;			    /* a session zone: held */
+	/* Of a backup: its bytes, what is in it or became of it, what its restore was asked for,
+	 * and whether its structure alone was looked at. */
+	struct bytes file, told, restore;
+	bool offline;
+	struct ezk *ezk; /* a session zone: held */
 	/* Data keys only. The value is set once (objects/value.h); a token key has none until it is
 	 * first used: object_open. */
 	struct masked_value value;

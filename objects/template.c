@@ -168,12 +168,13 @@ CK_RV template_take(const struct attribute *row, const CK_ATTRIBUTE *attribute,
 		    struct template *template)
 {
 	struct bytes value = bytes(attribute->pValue, attribute->ulValueLen);
-	uint64_t bit = UINT64_C(1) << attribute_index(row);
+	uint64_t bit = UINT64_C(1) << attribute_index(row) % 64;
+	uint64_t *named = &template->named[attribute_index(row) / 64];
 
-	if (template->named & bit)
+	if (*named & bit)
 		return agrees(row, value, template) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
 	assign(row, value, template);
-	template->named |= bit;
+	*named |= bit;
 	return CKR_OK;
 }
 
@@ -204,6 +205,8 @@ static unsigned kinds_made(enum template_use use, const struct template *templat
 		return UINT_MAX;
 	if (template->class == CKO_CMEK_CLUSTER)
 		return 1U << OBJECT_CLUSTER;
+	if (template->class == CKO_CMEK_BACKUP || template->restore.data != NULL)
+		return 1U << OBJECT_BACKUP;
 	if (template->class != CKO_SECRET_KEY && template->class != CK_UNAVAILABLE_INFORMATION)
 		return 0;
 	if (template->kms_key.data != NULL)

@@ -22,7 +22,7 @@ enum template_use {
 /* A template that was read: borrowed from the caller's. Absent text and bytes have data == NULL. */
 struct template
 {
-	uint64_t named;	       /* bits 1 << attribute_index: which attributes it has */
+	uint64_t named[2];     /* bits by attribute_index: which attributes it has */
 	CK_OBJECT_CLASS class; /* CK_UNAVAILABLE_INFORMATION: absent */
 	bool present_token, token;
 	CK_KEY_TYPE key_type; /* the same */
@@ -46,6 +46,8 @@ struct template
 	bool create; /* CKA_CMEK_CREATE */
 	bool present_max_lease, present_max_stale;
 	bool present_embed_ezk, embed_ezk;
+	bool offline;	      /* CKA_CMEK_OFFLINE */
+	struct bytes restore; /* CKA_CMEK_RESTORE */
 	CK_ULONG state, version, max_lease, max_stale;
 };
 

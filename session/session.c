@@ -66,11 +66,13 @@ static CK_RV move_in(struct session *session, CK_SESSION_HANDLE *ret_handle)
 	return rv;
 }
 
+/* The free slot has sessions too: a backup is restored where there is no project yet. */
 static CK_RV token_exists(struct tokens *tokens, CK_SLOT_ID slot)
 {
 	AUTO(entry_releasep) struct entry *project = NULL;
+	CK_RV rv = tokens_project(tokens, slot, &project);
 
-	return tokens_project(tokens, slot, &project);
+	return rv == CKR_TOKEN_NOT_RECOGNIZED ? CKR_OK : rv;
 }
 
 CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle)

@@ -66,7 +66,7 @@ static void an_empty_template_names_nothing(void **state)
 	(void)state;
 	assert_int_equal(template_read(TEMPLATE_GENERATE, NULL, 0, &template), CKR_OK);
 	assert_int_equal(template.class, CK_UNAVAILABLE_INFORMATION);
-	assert_int_equal(template.named, 0);
+	assert_int_equal(template.named[0] | template.named[1], 0);
 	assert_false(template.present_label);
 	assert_int_equal(template_read(TEMPLATE_GENERATE, NULL, 1, &template), CKR_ARGUMENTS_BAD);
 }
