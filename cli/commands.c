@@ -111,6 +111,24 @@ static const struct option_row policy_options[] = {
 	END,
 };
 
+static const struct option_row backup_options[] = {
+	PROJECT,
+	{ "database", "C/D", "this database alone", false },
+	{ "embedding-only", NULL, "leave out databases made with --no-embed", false },
+	FORCE,
+	END,
+};
+static const struct option_row verify_options[] = {
+	{ "offline", NULL, "look at its structure alone, and ask no KMS", false },
+	END,
+};
+static const struct option_row restore_options[] = {
+	{ "revive", "C/D,…", "bring back these databases even if they were deleted here", false },
+	{ "map", "OLD=NEW,…", "put the root key NEW in the place of OLD", false },
+	DRY_RUN,
+	END,
+};
+
 const struct command commands[] = {
 	{ "project", "create", "NAME", "make a project: a token with its own root keys",
 	  "A project is a PKCS #11 token. Root keys belong to it, at most 20, and nothing is shared\n"
@@ -272,12 +290,37 @@ const struct command commands[] = {
 	  "  writer     the same; for a whole project also makes databases\n"
 	  "  rewrapper  has the KMS move the zone's key to another root key, without ever seeing it\n"
 	  "             (kms:ReEncrypt; cmek database rewrap)\n"
-	  "  admin      all but the rewrapper's; also adds root keys and imports keys\n\n"
+	  "  admin      all but the rewrapper's; also adds root keys, imports keys, backs up and restores\n\n"
 	  "With --max-lease or --max-stale the policies let nobody open or make a zone that may go on for\n"
 	  "longer after a yes of the KMS.\n\n"
 	  "  cmek policy --project payments --role reader prod/orders\n"
 	  "  cmek policy --project payments --role writer --max-lease 3600\n",
 	  policy_options, policy_print },
+	{ "backup", "verify", "IN", "whether a backup is whole, authentic and opens",
+	  "Each of its root keys is asked for the key of its MAC; no store is needed. With --offline its\n"
+	  "structure alone is looked at: that finds a cut or damaged file, and not who made it.\n"
+	  "`-` is standard input.\n\n"
+	  "  cmek backup verify payments.backup\n",
+	  verify_options, backup_verify },
+	{ "backup", NULL, "OUT", "write a project's keys, encrypted as they are, to a file",
+	  "Root keys (their names), clusters, databases with all versions of their keys, and token keys:\n"
+	  "encrypted as in the store, so that the file opens nothing without the root keys. The KMS makes it\n"
+	  "authentic, by one call for each root key. `-` is standard output; a file that is there is\n"
+	  "replaced with --force alone. It has databases made with --no-embed, and says so: who erases one\n"
+	  "must erase this too. Data is not in it: back that up as it is, encrypted.\n\n"
+	  "  cmek backup --project payments payments-$(date +%F).backup\n"
+	  "  cmek backup --project payments --database prod/orders orders.backup\n",
+	  backup_options, backup_make },
+	{ "restore", NULL, "IN", "bring a backup back into the store",
+	  "Adds what is missing, under its old ids, in one step; a store that is not there is made. What is\n"
+	  "here stays: no version goes back to an older one, and what was deleted here stays so unless\n"
+	  "--revive names it. What does not fit is told, entry by entry, and then nothing is written.\n"
+	  "With --map the keys are encrypted anew by another root key, which needs the right to decrypt\n"
+	  "with the old one. `-` is standard input.\n\n"
+	  "  cmek restore --dry-run payments.backup\n"
+	  "  cmek restore payments.backup\n"
+	  "  cmek restore --map payments-root=alias/new-root payments.backup\n",
+	  restore_options, restore_backup },
 	{ "store", "show", "", "the store's level, and who may read and change it",
 	  "A store has a level, and says which level a release must know to read it and which to change\n"
 	  "it. A release that is too old to change it goes on reading; one that is too old to read it opens\n"

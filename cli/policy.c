@@ -59,16 +59,19 @@ static const struct grant look_at_keys =
 static const struct grant import_key =
 	{ "ImportKeys", { "kms:Decrypt" }, SCOPE_PURPOSE, "import", true };
 
+static const struct grant back_up =
+	{ "BackUpAndRestore", { "kms:Encrypt", "kms:Decrypt" }, SCOPE_PROJECT, "backup", true };
+
 static const struct role {
 	const char *name;
-	const struct grant *grants[8];
+	const struct grant *grants[10];
 } roles[] = {
 	/* Reading and writing a zone both need its key, so to the KMS they are one; a writer of a
 	 * whole project also makes zones. */
 	{ "reader",    { &describe, &open_zone, &renew } },
 	{ "writer",    { &describe, &open_zone, &renew, &make_zone } },
 	{ "rewrapper", { &describe, &move_from, &move_to } },
-	{ "admin",     { &describe, &open_zone, &renew, &make_zone, &look_at_keys, &add_key, &import_key } },
+	{ "admin",     { &describe, &open_zone, &renew, &make_zone, &look_at_keys, &add_key, &import_key, &back_up } },
 };
 /* clang-format on */
 

@@ -102,6 +102,21 @@ after_rewrap() { # what had moved stays so, and the same command goes on with th
         "$cmek" database rewrap --project demo --key second --prove prod/ >/dev/null && "$cmek" key disable --project demo root >/dev/null &&
         [ "$("$cmek" doctor | grep -c '^zone .*: ok$')" -eq 2 ]
 }
+after_backup() { # the file is there whole, or not at all
+    if [ -e new ]; then none_left new && "$cmek" backup verify new; else none_left; fi
+}
+begin_lost() { begin && "$cmek" backup --project demo backup >/dev/null && rm "$home"/store.db*; }
+after_restored() { # all of the project is there, or nothing of it; then it comes once more
+    { [ ! -s "$home/store.db" ] || healthy || ! "$cmek" project show demo >/dev/null 2>&1; } &&
+        "$cmek" restore backup >/dev/null && healthy && works
+}
+begin_older() { # the store is one of before the last database
+    begin && "$cmek" database create --project demo prod/late >/dev/null && "$cmek" backup --project demo backup >/dev/null &&
+        rm "$home"/store.db* && cp "$start"/store.db "$home"
+}
+after_older() {
+    healthy && works && "$cmek" restore backup >/dev/null && "$cmek" database show --project demo prod/late >/dev/null && healthy
+}
 
 sweep() { # BEGIN AFTER COMMAND...
     local before=$1 check=$2 at status
@@ -139,4 +154,7 @@ fi
 ok "a file that is encrypted" sweep begin after_encrypt "$cmek" encrypt --project demo --database prod/orders plain new
 ok "a file that is encrypted over another" sweep begin_replaced after_replace "$cmek" encrypt --force --project demo --database prod/orders plain there
 ok "a file that is decrypted" sweep begin after_decrypt "$cmek" decrypt sealed new
+ok "a backup" sweep begin after_backup "$cmek" backup --project demo new
+ok "a restore into no store" sweep begin_lost after_restored "$cmek" restore backup
+ok "a restore into an older store" sweep begin_older after_older "$cmek" restore backup
 finish
