@@ -39,7 +39,9 @@ synopsis() {
 
 is_in_manual() { # WORDS...: the same usage, with all its options and no others
     "$cmek" "$@" --help | sed -n 1p >"$work/usage"
-    synopsis | grep -E "^usage: cmek $*( |$)" | diff "$work/usage" -
+    synopsis | grep -E "^usage: cmek $*( |$)" | grep -vE "^usage: cmek backup verify($| )" >"$work/synopsis"
+    [ "$*" != "backup verify" ] || synopsis | grep -E "^usage: cmek backup verify " >"$work/synopsis"
+    diff "$work/usage" "$work/synopsis"
 }
 
 ok "cmek --help shows the commands" exits 0 "$cmek" --help

@@ -114,12 +114,15 @@ static void a_free_slot_is_shown_only_if_asked_for(void **state)
 	assert_int_equal(count_slots(), used + 1);
 }
 
-static void a_free_slot_has_no_token(void **state)
+static void a_free_slot_has_sessions_and_no_project(void **state)
 {
 	CK_SLOT_ID slots[8], empty = 0;
 	CK_ULONG all = 8, present = 8;
 	CK_TOKEN_INFO info;
 	CK_SESSION_HANDLE session;
+	CK_OBJECT_CLASS class = CKO_CMEK_BACKUP;
+	CK_ATTRIBUTE backup = {CKA_CLASS, &class, sizeof(class)};
+	CK_OBJECT_HANDLE object;
 
 	(void)state;
 	check(p11->C_Finalize(NULL));
@@ -129,8 +132,12 @@ static void a_free_slot_has_no_token(void **state)
 	empty = slots[all - 1];
 	if (p11->C_GetTokenInfo(empty, &info) == CKR_OK)
 		assert_int_equal(info.flags & CKF_TOKEN_INITIALIZED, 0);
-	fails(p11->C_OpenSession(empty, CKF_SERIAL_SESSION, NULL, NULL, &session));
 	assert_true(empty < 1UL << 31);
+	/* A backup is restored there; nothing else is. */
+	check(p11->C_OpenSession(empty, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session));
+	answers(CKR_DEVICE_REMOVED, p11->C_FindObjectsInit(session, NULL, 0));
+	answers(CKR_DEVICE_REMOVED, p11->C_CreateObject(session, &backup, 1, &object));
+	check(p11->C_CloseSession(session));
 }
 
 static CK_SESSION_HANDLE open_session(CK_FLAGS flags)
@@ -307,7 +314,7 @@ int rules_life(void)
 		restarted(a_configuration_that_is_named_must_exist),
 		restarted(an_unknown_setting_is_an_error),
 		restarted(a_free_slot_is_shown_only_if_asked_for),
-		restarted(a_free_slot_has_no_token),
+		restarted(a_free_slot_has_sessions_and_no_project),
 		restarted(any_pin_logs_in),
 		restarted(everything_works_without_a_login),
 		restarted(a_login_can_be_required),
