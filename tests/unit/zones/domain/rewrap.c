@@ -10,6 +10,10 @@
 #include "zones/domain/edit.h"
 #include "zones/kms/audit.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
 static unsigned calls(struct zones_fixture *f, enum fake_kms_call call)
 {
 	return fake_kms_calls(&f->aws, call);
@@ -632,6 +636,80 @@ static void who_may_not_write_the_store_opens_it_all_the_same(void **state)
 	ezk_release(TAKE(ezk));
 }
 
+/* --- While it is used, and many */
+
+enum { READERS = 3, MOVES = 30, ZONES = 200 };
+
+struct reader {
+	struct zones_fixture *f;
+	const struct entry *zone;
+	atomic_bool *over;
+	pthread_t thread;
+	unsigned read, failed;
+};
+
+/* Another process, which asks the KMS for each use. */
+static void *read_on(void *state)
+{
+	struct reader *reader = state;
+	struct zones *zones = zones_other(reader->f);
+
+	do {
+		reader->failed += open_in(zones, reader->zone, 1) != ZONE_OK;
+		reader->read++;
+	} while (!atomic_load(reader->over));
+	zones_free(zones);
+	return NULL;
+}
+
+static void readers_go_on_while_a_zone_moves_to_and_fro(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	struct reader readers[READERS] = {0};
+	atomic_bool over = false;
+
+	f->settings.lease_seconds = 0;
+	place_for_zones(f);
+	zone = moved_zone(f, "c/d");
+	for (int i = 0; i < READERS; i++) {
+		readers[i] = (struct reader){.f = f, .zone = zone, .over = &over};
+		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_on, &readers[i]), 0);
+	}
+	for (int i = 0; i < MOVES; i++)
+		assert_int_equal(rewrap(f, zone, i % 2 == 0 ? ROOT_B : ROOT_A), ZONE_OK);
+	atomic_store(&over, true);
+	for (int i = 0; i < READERS; i++) {
+		pthread_join(readers[i].thread, NULL);
+		assert_true(readers[i].read > 0);
+		assert_int_equal(readers[i].failed, 0);
+	}
+	assert_int_equal(open_anew(f, zone, 1), ZONE_OK);
+	assert_wraps(f, zone, "a");
+}
+
+static void many_zones_take_one_call_a_version(void **state)
+{
+	FIXTURE(state);
+	struct entry *zones[ZONES];
+	char label[32];
+
+	place_for_zones(f);
+	for (int i = 0; i < ZONES; i++) {
+		snprintf(label, sizeof(label), "c/%d", i);
+		zones[i] = moved_zone(f, label);
+	}
+	give_versions(f, zones[7], 5);
+	assert_int_equal(aim(f, "c", ROOT_B), ZONE_OK);
+	for (int i = 0; i < ZONES; i++) {
+		assert_true(is_leaving(f));
+		assert_int_equal(rewrap(f, zones[i], ROOT_B), ZONE_OK);
+		entry_release(zones[i]);
+	}
+	assert_false(is_leaving(f));
+	assert_int_equal(calls(f, FAKE_RE_ENCRYPT), ZONES + 4);
+}
+
 /* --- What is said of it */
 
 static void audit_log_has_a_word_for_each_step(void **state)
@@ -740,6 +818,8 @@ int main(void)
 		ON_DISK(change_of_anything_else_does_not_need_another_call),
 		IN_MEMORY(it_happens_once_where_others_write_between),
 		IN_MEMORY(who_may_not_write_the_store_opens_it_all_the_same),
+		IN_MEMORY(readers_go_on_while_a_zone_moves_to_and_fro),
+		IN_MEMORY(many_zones_take_one_call_a_version),
 		ON_DISK(audit_log_has_a_word_for_each_step),
 		ON_DISK(root_keys_are_listed),
 	};
