@@ -253,6 +253,22 @@ show cmek scan "$work/encrypted"
 show cmek rewrap -r --wipe-old "$work/encrypted"
 show cmek scan "$work/encrypted"
 
+step "A backup: all keys of the project, encrypted as they are. It is verified by the KMS, without the store."
+show cmek database create --project demo --no-embed prod/kept
+show cmek encrypt --project demo --database prod/kept "$work/plain/notes/3.txt" "$work/kept.cmek"
+show cmek backup --project demo "$work/demo.backup"
+show cmek backup verify "$work/demo.backup"
+
+step "The store is lost for good, and with it what opens a file that carries no key. The backup brings it back."
+rm -r "${work:?}/home"
+configure "$work/home"
+show_refused cmek decrypt "$work/kept.cmek" "$work/wrong"
+show cmek restore "$work/demo.backup"
+show cmek decrypt "$work/kept.cmek" "$work/kept.txt"
+cmp "$work/plain/notes/3.txt" "$work/kept.txt"
+show cmek tree --project demo
+echo "   It is the same file, in the same hierarchy."
+
 step "Messages for a queue: a producer and a consumer over a real broker, while keys are rotated and revoked."
 if [ -x "$build/examples/queue/queue_producer" ] && command -v redis-server >/dev/null; then
     show "$root/examples/queue/run.sh"
