@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Backups made, verified and restored, on a store in a file and on one whose writes come too late
  * twice. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
@@ -689,6 +690,68 @@ static void two_root_keys_become_one(void **state)
 	assert_int_equal(open_key(f, small.key), ZONE_OK);
 }
 
+/* --- Many databases: $CMEK_BACKUP_ZONES, else 300 */
+
+struct many {
+	const struct entry *like;
+	size_t count;
+};
+
+static enum zone_status put_many(struct changes *changes, void *state)
+{
+	const struct many *many = state;
+
+	for (size_t i = 0; i < many->count; i++) {
+		AUTO(entry_releasep) struct entry *zone = entry_copy(many->like);
+		AUTO(buffer_clear) struct buffer label = {0};
+		uint8_t *fingerprint = zone->of_zone.versions[0].fingerprint;
+
+		zone->revision = 0;
+		zone->number = 0;
+		zone->of_zone.zone = 1000 + i;
+		memcpy(zone->uid.bytes, &zone->of_zone.zone, sizeof(zone->of_zone.zone));
+		memcpy(fingerprint, &zone->of_zone.zone, sizeof(zone->of_zone.zone));
+		buffer_format(&label, "many-%zu", i);
+		assert_true(entry_set_text(&zone->label, buffer_bytes(&label)));
+		TRY(changes_put(changes, zone));
+	}
+	return ZONE_OK;
+}
+
+static double seconds_since(int64_t began_us)
+{
+	return (double)(clock_precise_us() - began_us) / 1e6;
+}
+
+static void many_databases_take_one_call_of_the_kms(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	const char *wished = getenv("CMEK_BACKUP_ZONES");
+	struct many many = {small.zone, wished == NULL ? 300 : strtoul(wished, NULL, 10)};
+	unsigned encrypts, decrypts;
+	int64_t began;
+	double made;
+
+	assert_int_equal(zones_change(f->zones, put_many, &many), ZONE_OK);
+	encrypts = fake_kms_calls(&f->aws, FAKE_ENCRYPT);
+	decrypts = fake_kms_calls(&f->aws, FAKE_DECRYPT);
+	began = clock_precise_us();
+	back_up(f, &file);
+	made = seconds_since(began);
+	lose_store(f);
+	began = clock_precise_us();
+	assert_int_equal(restored(f, &file, NULL, "added"), 5 + (json_int_t)many.count);
+	print_message("# %zu databases: %zu bytes, backed up in %.3f s by %u call of the KMS, "
+		      "restored in %.3f s by %u\n",
+		      many.count + 1, file.len, made,
+		      fake_kms_calls(&f->aws, FAKE_ENCRYPT) - encrypts, seconds_since(began),
+		      fake_kms_calls(&f->aws, FAKE_DECRYPT) - decrypts);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT), encrypts + 1);
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_DECRYPT), decrypts + 1);
+}
+
 /* --- On each engine */
 
 static int begin_late(void **state)
@@ -745,6 +808,8 @@ int main(void)
 		EACH(mapped_root_key_takes_the_place_of_the_old),
 		EACH(root_key_that_is_here_is_not_mapped),
 		EACH(two_root_keys_become_one),
+		cmocka_unit_test_setup_teardown(many_databases_take_one_call_of_the_kms,
+						zones_begin, zones_end),
 	};
 
 	log_configure(LOG_OFF, "stderr");
