@@ -102,9 +102,24 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 
 /* Of zones. */
 #define CKA_CMEK_CLUSTER	(CMEK_VENDOR_BASE +  4) /* text: the label of its cluster */
+/* The versions of its EZK (docs/lifecycle.md, "Rotation"). Each of these four is set alone, as the
+ * only attribute of its call.
+ * The primary version is the one that CKM_CMEK_DEK_WRAP wraps by. Setting it to the one after it
+ * rotates: the root keys encrypt a new EZK, and the KMS is asked for that. CMEK_ERROR_ROTATED:
+ * somebody else has, and nothing is left to do. */
 #define CKA_CMEK_VERSION	(CMEK_VENDOR_BASE +  6) /* CK_ULONG: the primary version */
-#define CKA_CMEK_RAW_VERSION	(CMEK_VENDOR_BASE +  7) /* CK_ULONG: the one raw mechanisms use */
-#define CKA_CMEK_MIN_VERSION	(CMEK_VENDOR_BASE + 11) /* CK_ULONG: older versions are fenced off */
+/* The one that raw mechanisms use, which have no field for a version: it moves only by this, up or
+ * down, and what they encrypted before opens only after it is moved back. */
+#define CKA_CMEK_RAW_VERSION	(CMEK_VENDOR_BASE +  7) /* CK_ULONG */
+/* The fence: older versions open nothing until it is lowered again. At most the raw version. */
+#define CKA_CMEK_MIN_VERSION	(CMEK_VENDOR_BASE + 11) /* CK_ULONG */
+/* After how many days whoever wraps by the zone rotates it, if allowed to; 0: only when asked. Also
+ * given in the template that makes the zone; the default is [zones] rotate_days. */
+#define CKA_CMEK_ROTATE_DAYS	(CMEK_VENDOR_BASE + 23) /* CK_ULONG, at most CMEK_ROTATE_DAYS_MAX */
+#define CMEK_ROTATE_DAYS_MAX	36500UL
+/* Of each version, oldest first: "version", "created", "state" ("active", "fenced", "pending
+ * deletion"), "primary", "raw", "root_keys" (ARNs), "imported_from" (a zone's id, or null). */
+#define CKA_CMEK_VERSIONS	(CMEK_VENDOR_BASE + 24) /* text: a JSON array */
 #define CKA_CMEK_IMPORTED	(CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
 /* Its root keys, any one of which opens it; whether all of its versions have all of them ("even");
  * whether what the KMS re-encrypted was opened since ("proven"): {"policy": "or", "keys": [ARN, …],
@@ -220,6 +235,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_OTHER_PIN			318UL	/* [zones] pin names another zone */
 #define CMEK_ERROR_ROOT_KEY_REFUSED		319UL	/* [kms] allowed_root_keys lacks it */
 #define CMEK_ERROR_RECORD_KEPT			320UL	/* CKA_CMEK_EMBED_EZK: it stays in its store */
+#define CMEK_ERROR_ROTATED			321UL	/* somebody else has rotated it already */
 #define CMEK_ERROR_MOVING			323UL	/* a cluster that is leaving a root key */
 #define CMEK_ERROR_BACKUP_CORRUPT		329UL	/* a backup is not what was written */
 #define CMEK_ERROR_BACKUP_NEWER			330UL	/* a later release is needed to read it */

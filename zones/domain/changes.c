@@ -38,6 +38,14 @@ static void take_back(struct decision *decision)
 	decision->changes.action = NULL;
 }
 
+/* What the index has of it, if the change is based on that; it stays there until it was written. */
+static const struct entry *state_before(const struct changes *changes, const struct entry *entry)
+{
+	const struct entry *before = index_uid(&changes->zones->index, entry->uid);
+
+	return before != NULL && before->revision == entry->revision ? before : NULL;
+}
+
 static enum zone_status add(struct changes *changes, struct entry *entry, bool remove,
 			    bool from_backup)
 {
@@ -47,7 +55,10 @@ static enum zone_status add(struct changes *changes, struct entry *entry, bool r
 	if (list == NULL)
 		return ZONE_NO_MEMORY;
 	changes->list = list;
-	list[changes->count++] = (struct store_change){entry_hold(entry), remove, from_backup};
+	list[changes->count++] = (struct store_change){.entry = entry_hold(entry),
+						       .remove = remove,
+						       .from_backup = from_backup,
+						       .before = state_before(changes, entry)};
 	return ZONE_OK;
 }
 
@@ -113,11 +124,22 @@ static const char *cluster_action(const struct entry *before, const struct entry
 										: "root key left";
 }
 
+static const char *zone_action(const struct entry *before, const struct entry *after)
+{
+	if (after->of_zone.primary != before->of_zone.primary)
+		return "rotated";
+	if (after->of_zone.minimum != before->of_zone.minimum)
+		return after->of_zone.minimum > before->of_zone.minimum ? "fenced"
+									: "fence lowered";
+	return after->of_zone.raw != before->of_zone.raw ? "raw version moved"
+							 : zone_wraps_change(before, after);
+}
+
 /* A step of its life; NULL: no such step. */
 static const char *step_of(const struct entry *before, const struct entry *after)
 {
 	if (after->kind == ENTRY_ZONE)
-		return zone_wraps_change(before, after);
+		return zone_action(before, after);
 	return after->kind == ENTRY_CLUSTER ? cluster_action(before, after) : NULL;
 }
 
@@ -145,14 +167,26 @@ static const char *project_label(const struct changes *changes, struct uid proje
 	return entry_label(index_uid(&changes->zones->index, project));
 }
 
-static void put_details(struct audit_event *event, const struct entry *entry)
+/* The version that a change of a zone is about. */
+static uint32_t version_of(const struct entry *before, const struct entry *after)
+{
+	if (before == NULL || after->of_zone.primary != before->of_zone.primary)
+		return after->of_zone.primary;
+	if (after->of_zone.minimum != before->of_zone.minimum)
+		return after->of_zone.minimum;
+	return after->of_zone.raw != before->of_zone.raw ? after->of_zone.raw
+							 : after->of_zone.primary;
+}
+
+static void put_details(struct audit_event *event, const struct entry *before,
+			const struct entry *entry)
 {
 	uint64_t zone;
 
 	switch (entry->kind) {
 	case ENTRY_ZONE:
 		event->zone = entry->of_zone.zone;
-		event->version = entry->of_zone.primary;
+		event->version = version_of(before, entry);
 		event->root_key = zone_only_root_key(entry);
 		break;
 	case ENTRY_KEY:
@@ -204,7 +238,7 @@ static void audit_change(const struct changes *changes, const struct store_chang
 
 	if (lease_of(changes, entry, &lease))
 		event.lease = &lease;
-	put_details(&event, entry);
+	put_details(&event, before, entry);
 	audit_write(&event);
 }
 

@@ -20,7 +20,7 @@ static bool same_key(const struct store_key *a, const struct store_key *b)
 	case STORE_BY_UID:
 		return uid_equal(a->uid, b->uid);
 	case STORE_BY_ZONE:
-		return a->zone == b->zone;
+		return a->zone == b->zone && a->version == b->version;
 	case STORE_BY_LABEL:
 		return a->kind == b->kind && uid_equal(a->project, b->project) &&
 		       bytes_equal(a->label, b->label);

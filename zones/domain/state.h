@@ -11,6 +11,7 @@
 #pragma once
 
 #include "zones/domain/missed.h"
+#include "zones/domain/schedule.h"
 #include "zones/domain/turn.h"
 #include "zones/domain/zones.h"
 #include "zones/index/index.h"
@@ -34,6 +35,7 @@ struct zones {
 	struct index index;
 	struct store_cursor cursor; /* how far the index has the store; the zero state: read all */
 	struct missed missed;
+	struct schedule schedule;
 	struct uid staying; /* a zone that was the last of its cluster to move (rewrap.c); a hint */
 	atomic_uint_fast64_t looks; /* how many have begun */
 	atomic_uint_fast64_t generation;

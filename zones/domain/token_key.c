@@ -138,6 +138,24 @@ static enum zone_status zone_of(struct zones *zones, const struct entry *key,
 	return *ret_zone != NULL ? ZONE_OK : zones_zone_missing(zones, key->of_key.zone);
 }
 
+/* Its zone may have been rotated since it was last looked at. */
+static enum zone_status zone_with_version(struct zones *zones, const struct entry *key,
+					  struct entry **ret_zone)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	uint32_t version;
+	uint64_t id;
+
+	TRY(zone_of(zones, key, &zone));
+	if (token_key_place(key->of_key.wrapped, &id, &version) &&
+	    entry_version(zone, version) == NULL) {
+		TRY(zones_look_for_version(zones, key->of_key.zone, version));
+		return zone_of(zones, key, ret_zone);
+	}
+	*ret_zone = TAKE(zone);
+	return ZONE_OK;
+}
+
 static enum zone_status unwrap(struct zones *zones, const struct entry *key, uint8_t *secret,
 			       struct ezk **ret_ezk)
 {
@@ -145,7 +163,7 @@ static enum zone_status unwrap(struct zones *zones, const struct entry *key, uin
 	AUTO(buffer_clear) struct buffer aad = {0};
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	TRY(zone_of(zones, key, &zone));
+	TRY(zone_with_version(zones, key, &zone));
 	if (!write_aad(key, &aad))
 		return ZONE_NO_MEMORY;
 	TRY(ezk_find(zones->registry, zone, EZK_PRIMARY, &ezk));
@@ -195,6 +213,7 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	AUTO(entry_releasep) struct entry *key = NULL;
+	int64_t due;
 
 	TRY(find_zone(zones, project, zone_id, &zone));
 	TRY(entry_make(ENTRY_KEY, project, zones_now_ms(zones), &key));
@@ -205,6 +224,8 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 	TRY(wrap(zones, zone, value, key));
 	TRY(zones_change(zones, decide, key));
 	*ret_key = TAKE(key);
+	due = zones_rotation_due(zones, zone);
+	zones_rotate_when_due(zones, zone, &due);
 	return ZONE_OK;
 }
 

@@ -86,6 +86,8 @@ enum zone_status new_zone_prepare(struct zones *zones, uint64_t id, const struct
 	zone = new->zone;
 	zone->of_zone.zone = id;
 	zone->of_zone.cluster = new->place.cluster->uid;
+	zone->of_zone.rotate_days = names->rotate_days.named ? names->rotate_days.days
+							     : zones->settings.new_zone_rotate_days;
 	put_big_endian(id_bytes, sizeof(id_bytes), id);
 	if (!entry_set_bytes(&zone->id, bytes(id_bytes, sizeof(id_bytes))))
 		return ZONE_NO_MEMORY;

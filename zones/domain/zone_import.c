@@ -139,8 +139,10 @@ static enum zone_status import_set(struct zones *zones, struct uid project,
 	TRY(open_all(zones, &new, set));
 	take_versions(new.zone, set);
 	new.zone->of_zone.imported = imported;
-	if (imported)
+	if (imported) {
 		new.zone->usages &= USAGE_DECRYPT | USAGE_VERIFY | USAGE_UNWRAP;
+		new.zone->of_zone.rotate_days = 0;
+	}
 	TRY(new_zone_commit(zones, &new));
 	*ret_zone = TAKE(new.zone);
 	return ZONE_OK;

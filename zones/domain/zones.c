@@ -51,7 +51,7 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 	turn_init(&zones->changing);
 	missed_init(&zones->missed);
 	pthread_rwlock_init(&zones->lock, NULL);
-	if (!own_settings(zones, settings) ||
+	if (!schedule_init(&zones->schedule) || !own_settings(zones, settings) ||
 	    zones_live_ezks(zones, clients, &zones->registry) != ZONE_OK) {
 		zones_free(zones);
 		return ZONE_NO_MEMORY;
@@ -73,6 +73,7 @@ void zones_free(struct zones *zones)
 	kms_clients_free(zones->clients);
 	pthread_rwlock_destroy(&zones->lock);
 	missed_clear(&zones->missed);
+	schedule_clear(&zones->schedule);
 	turn_clear(&zones->changing);
 	free((char *)(uintptr_t)zones->settings.default_root_key);
 	free((char *)(uintptr_t)zones->settings.pins_at);
@@ -269,6 +270,32 @@ enum zone_status zones_look_for(struct zones *zones, const struct store_key *key
 	if (missed_has(&zones->missed, key, monotonic_ms(zones)))
 		return ZONE_OK;
 	return find_now(zones, key);
+}
+
+static bool has_version(struct zones *zones, uint64_t id, uint32_t version)
+{
+	const struct entry *zone;
+	bool found;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	zone = index_zone(&zones->index, id);
+	found = zone != NULL && entry_version(zone, version) != NULL;
+	pthread_rwlock_unlock(&zones->lock);
+	return found;
+}
+
+enum zone_status zones_look_for_version(struct zones *zones, uint64_t zone, uint32_t version)
+{
+	const struct store_key of_zone = {.by = STORE_BY_ZONE, .kind = ENTRY_ZONE, .zone = zone};
+	struct store_key of_version = of_zone;
+
+	of_version.version = version;
+	if (missed_has(&zones->missed, &of_version, monotonic_ms(zones)))
+		return ZONE_OK;
+	TRY(zones_look_for(zones, &of_zone));
+	if (!has_version(zones, zone, version))
+		missed_add(&zones->missed, &of_version, monotonic_ms(zones));
+	return ZONE_OK;
 }
 
 bool zones_are_whole(const struct zones *zones)

@@ -25,6 +25,7 @@ struct zones_settings {
 	unsigned zone_lease_seconds;
 	struct lease_bounds new_zone;  /* of zones that are made without bounds of their own */
 	bool new_zone_kept;	       /* the same: embed_ezk = false */
+	unsigned new_zone_rotate_days; /* the same; 0: rotated only when asked */
 	unsigned deletion_window_days; /* 30 */
 	bool ezk_from_kms;	       /* ezk_source = kms */
 	const char *pins;	       /* [zones] pin; NULL: none */
@@ -64,6 +65,9 @@ enum zone_status zones_refresh(struct zones *zones, bool now);
  * look-up finds then what there is.
  */
 enum zone_status zones_look_for(struct zones *zones, const struct store_key *key);
+/* The same for whoever has met a version of a zone that the zone does not have, as far as is known
+ * here: another process may just have rotated it. */
+enum zone_status zones_look_for_version(struct zones *zones, uint64_t zone, uint32_t version);
 /* False: the index lacks a part of what the store has, since memory lacked when that was read. The
  * next look-up reads it anew; what is not found before may well be there. */
 bool zones_are_whole(const struct zones *zones);

@@ -32,6 +32,8 @@ static enum zone_status find(struct registry *registry, enum ezk_realm realm,
 {
 	enum zone_status why = registry_usable(registry, zone, version);
 
+	if (why == ZONE_FENCED)
+		registry_tell_fence(zone, version);
 	if (why != ZONE_OK)
 		return refuse(registry, zone->of_zone.zone, why);
 	return registry_live(registry, realm, zone, version, ret_ezk);

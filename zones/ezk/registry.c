@@ -5,10 +5,14 @@
 #include "zones/ezk/registry.h"
 
 #include "base/free.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/ezk/registry_private.h"
 #include "zones/model/record.h"
+#include "zones/model/title.h"
+
+#include <inttypes.h>
 
 enum zone_status registry_new(const struct registry_settings *settings,
 			      struct registry **ret_registry)
@@ -166,6 +170,14 @@ static bool follow(struct ezk *ezk, const struct entry *zone)
 		expect(ezk);
 	}
 	return bar(ezk);
+}
+
+void registry_tell_fence(const struct entry *zone, uint32_t version)
+{
+	log_reason("version %" PRIu32 " of %s is fenced off, as its minimum version is %" PRIu32
+		   "; to open what needs it, lower that ('cmek database set --min-version')",
+		   version, zone_title_as(zone->label, NULL, zone->of_zone.zone).text,
+		   zone->of_zone.minimum);
 }
 
 static bool may_open(const struct registry *registry, const struct ezk_version *version)

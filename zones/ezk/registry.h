@@ -123,6 +123,8 @@ static inline void ezk_rest_on(struct ezk *ezk, struct root_lease *root)
 
 /* Do two states of a zone say the same of a version in all that its MAC covers? */
 bool registry_same_record(const struct entry *a, const struct entry *b, uint32_t version);
+/* Gives the thread the reason of ZONE_FENCED, with what to do about it. */
+void registry_tell_fence(const struct entry *zone, uint32_t version);
 /* May a version of the zone be used, as its entry says? ZONE_ROOT_KEY_REFUSED: none of the root
  * keys that could open it is allowed. */
 enum zone_status registry_usable(struct registry *registry, const struct entry *zone,

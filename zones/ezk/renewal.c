@@ -202,6 +202,10 @@ static void say(void *state, enum zone_status why)
 
 	if (domain->explain(domain->state, ezk->zone, why))
 		return;
+	if (why == ZONE_FENCED) {
+		registry_tell_fence(zone, ezk->version);
+		return;
+	}
 	log_reason("%s, version %" PRIu32 ": %s, as was heard a moment ago%s",
 		   zone_title_as(zone->label, entry_label(project), ezk->zone).text, ezk->version,
 		   zone_status_text(why),

@@ -103,6 +103,90 @@ static enum zone_status set_limits(const struct ezk_seal *seal, struct ezk_versi
 	return entry_set_bytes(&version->limits, buffer_bytes(&limits)) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
+static enum zone_status refuse_unbounded(uint64_t zone, const struct ezk_version *version)
+{
+	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32
+		  " lacks its greatest lease; it "
+		  "was changed: restore it from a backup",
+		  zone, version->version);
+	return ZONE_RECORD_CORRUPT;
+}
+
+static enum zone_status refuse_all_wraps(const struct kms_door *door, uint64_t zone,
+					 const struct ezk_version *version)
+{
+	log_error("EZK record of %s, version %" PRIu32 " needs all of its root keys together, "
+		  "which this release cannot do; use a later one",
+		  zone_title_as(door->zone, door->project, zone).text, version->version);
+	return ZONE_INVALID;
+}
+
+/* What a version takes over from the one that it follows. */
+static enum zone_status follow(const struct kms_door *door, const struct ezk_version *like,
+			       struct ezk_seal *seal, struct ezk_version *version)
+{
+	if (like->all_wraps)
+		return refuse_all_wraps(door, seal->identity.zone, like);
+	version->project = like->project;
+	version->cluster = like->cluster;
+	version->greatest_usages = like->greatest_usages;
+	seal->identity.project = like->project;
+	seal->identity.cluster = like->cluster;
+	if (!limits_get_lease(like->limits, &seal->identity.lease))
+		return refuse_unbounded(seal->identity.zone, like);
+	TRY(limits_check(like->limits));
+	return entry_set_bytes(&version->limits, like->limits) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+static enum zone_status add_wrap_by(const struct kms_door *door, const char *arn,
+				    const uint8_t *ezk, struct ezk_version *version)
+{
+	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
+	struct kms_door by = *door;
+
+	by.key = arn;
+	TRY(door_encrypt(&by, bytes(ezk, EZK_SIZE), &blob));
+	if (blob.failed || blob.len == 0)
+		return ZONE_KMS_BAD_ANSWER;
+	return ezk_version_add_wrap(version, arn, buffer_bytes(&blob));
+}
+
+/* Wraps an EZK as another version is wrapped: by each root key that is in use there. A wrap that
+ * `version` has already stays. `door` has the context. */
+static enum zone_status wrap_like(const struct kms_door *door, const struct ezk_version *like,
+				  const uint8_t *ezk, struct ezk_version *version)
+{
+	for (size_t i = 0; i < like->wrap_count; i++) {
+		const char *arn = like->wraps[i].arn;
+
+		if (wrap_is_live(&like->wraps[i]) && ezk_version_live_wrap(version, arn) == NULL)
+			TRY(add_wrap_by(door, arn, ezk, version));
+	}
+	return ZONE_OK;
+}
+
+/* NULL: nothing wraps it. */
+static const char *first_root_key(const struct ezk_version *version)
+{
+	for (size_t i = 0; i < version->wrap_count; i++)
+		if (wrap_is_live(&version->wraps[i]))
+			return version->wraps[i].arn;
+	return NULL;
+}
+
+static enum zone_status seal_key(const struct kms_door *door, const struct ezk_seal *seal,
+				 uint8_t *ezk, struct ezk_version *version)
+{
+	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
+
+	TRY(make_key(door, seal, ezk, &blob));
+	if (blob.failed || blob.len == 0)
+		return ZONE_KMS_BAD_ANSWER;
+	TRY(identify(ezk, seal->identity.zone, version));
+	TRY(ezk_version_add_wrap(version, door->key, buffer_bytes(&blob)));
+	return seal->like == NULL ? ZONE_OK : wrap_like(door, seal->like, ezk, version);
+}
+
 enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_seal *seal,
 				  struct ezk_version *ret_version)
 {
@@ -115,20 +199,23 @@ enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_
 		.cluster = seal->identity.cluster,
 	};
 	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
-	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
+	struct ezk_seal followed = *seal;
 	struct ezk_context context;
 	struct kms_door bound = *door;
 
-	TRY(set_limits(seal, &version));
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
-	ezk_context_init(&context, &seal->identity);
+	if (seal->like == NULL)
+		TRY(set_limits(seal, &version));
+	else
+		TRY(follow(door, seal->like, &followed, &version));
+	if (seal->like != NULL)
+		bound.key = first_root_key(seal->like);
+	if (bound.key == NULL)
+		return ZONE_KMS_INCORRECT_KEY;
+	ezk_context_init(&context, &followed.identity);
 	bound.context = &context.context;
-	TRY(make_key(&bound, seal, ezk, &blob));
-	if (blob.failed || blob.len == 0)
-		return ZONE_KMS_BAD_ANSWER;
-	TRY(identify(ezk, seal->identity.zone, &version));
-	TRY(ezk_version_add_wrap(&version, door->key, buffer_bytes(&blob)));
+	TRY(seal_key(&bound, &followed, ezk, &version));
 	*ret_version = version;
 	version = (struct ezk_version){0};
 	return ZONE_OK;
@@ -162,15 +249,6 @@ static enum zone_status check_key(const uint8_t *ezk, uint64_t zone,
 	return limits_check(version->limits);
 }
 
-static enum zone_status refuse_unbounded(uint64_t zone, const struct ezk_version *version)
-{
-	log_error("EZK record of zone %" PRIu64 ", version %" PRIu32
-		  " lacks its greatest lease; it "
-		  "was changed: restore it from a backup",
-		  zone, version->version);
-	return ZONE_RECORD_CORRUPT;
-}
-
 enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE])
@@ -201,15 +279,6 @@ enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 	if (status == ZONE_OK)
 		secret_copy(ret_ezk, plaintext.data, EZK_SIZE);
 	return status;
-}
-
-static enum zone_status refuse_all_wraps(const struct kms_door *door, uint64_t zone,
-					 const struct ezk_version *version)
-{
-	log_error("EZK record of %s, version %" PRIu32 " needs all of its root keys together, "
-		  "which this release cannot do; use a later one",
-		  zone_title_as(door->zone, door->project, zone).text, version->version);
-	return ZONE_INVALID;
 }
 
 bool ezk_wrap_is_bad(enum zone_status status)

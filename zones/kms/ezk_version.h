@@ -39,12 +39,16 @@ struct ezk_seal {
 	int64_t created_ms;
 	bool from_kms;	    /* the key is drawn by GenerateDataKey, not by our own CSPRNG */
 	const uint8_t *key; /* 32 bytes that exist already (an import); NULL: drawn */
+	/* The version that this one follows: it has that one's ids (`identity` counts for zone and
+	 * version alone), usages and limits, and is wrapped as that is: by each root key that has a
+	 * wrap of it in use, in its policy. NULL: none; then `door->key` alone wraps it. */
+	const struct ezk_version *like;
 };
 
-/* KMS: makes a version under the root key `door->key` (an ARN), with its one wrap, MAC and
+/* KMS: makes a version under the root key `door->key` (an ARN), with its wraps, MAC and
  * fingerprint. The plaintext is not given out: the first use decrypts it, which shows that the
  * right to do so is there and that what was stored opens. ZONE_INVALID: the limits are malformed,
- * or more than LIMITS_MAX. */
+ * or more than LIMITS_MAX; ZONE_RECORD_CORRUPT: `like` lacks what every record has. */
 enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_seal *seal,
 				  struct ezk_version *ret_version);
 

@@ -20,6 +20,13 @@ struct wished_flag {
 	bool value;
 };
 
+/* A number of days that somebody may have asked for. */
+struct wished_days {
+	bool named;
+	uint32_t days;
+};
+enum { ROTATE_DAYS_MAX = 36500 };
+
 /* What the maker of an entry asks for. */
 struct entry_names {
 	struct bytes label; /* empty: a default */
@@ -31,6 +38,7 @@ struct entry_names {
 	struct bytes limits;
 	struct wished_seconds max_lease, max_stale; /* the same; at most LEASE_BOUND_MAX */
 	struct wished_flag kept;		    /* the same: LIMIT_KEPT */
+	struct wished_days rotate_days;		    /* of a new zone; at most ROTATE_DAYS_MAX */
 };
 
 /* "cluster/database"; a zone's label without a slash lies in the cluster "default". Borrowed. */

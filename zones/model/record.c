@@ -10,6 +10,7 @@
 #include "base/reader.h"
 #include "zones/model/limits.h"
 #include "zones/model/title.h"
+#include "zones/model/wraps.h"
 
 #include <inttypes.h>
 
@@ -127,6 +128,15 @@ enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_
 	*ret_copy = copy;
 	copy = (struct ezk_version){0};
 	return ZONE_OK;
+}
+
+bool ezk_version_same(const struct ezk_version *a, const struct ezk_version *b)
+{
+	return record_same_bound(a, b) && a->record_zone == b->record_zone &&
+	       a->retired == b->retired && a->delete_after_ms == b->delete_after_ms &&
+	       a->all_wraps == b->all_wraps &&
+	       memcmp(a->fingerprint, b->fingerprint, sizeof(a->fingerprint)) == 0 &&
+	       ezk_version_same_wraps(a, b);
 }
 
 static bool can_be_written(uint64_t zone, const struct ezk_version *version)

@@ -27,6 +27,8 @@ void ezk_version_keep_wraps(struct ezk_version *version, const char *arn);
 /* Wraps and all. Accepts the zero state. */
 void ezk_version_clear(struct ezk_version *version);
 enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);
+/* Whether two are alike in every field, with their wraps. */
+bool ezk_version_same(const struct ezk_version *a, const struct ezk_version *b);
 
 /* ZONE_INVALID: malformed, or too long for the format; ZONE_RECORD_NEWER. A decoded version has no
  * fingerprint (zeros). */

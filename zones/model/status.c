@@ -42,6 +42,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_INVALID_NAME] = "not a name",
 	[ZONE_FENCED] = "the version is below the zone's minimum",
 	[ZONE_IMPORTED] = "an imported zone decrypts only",
+	[ZONE_ROTATED] = "somebody else has rotated it already",
 	[ZONE_RECORD_CORRUPT] = "the EZK record is not what was written",
 	[ZONE_RECORD_NEWER] = "the EZK record has limits of a later release",
 	[ZONE_RECORD_KEPT] = "the EZK record is for its store alone",

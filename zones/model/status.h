@@ -25,6 +25,7 @@ enum zone_status {
 	ZONE_INVALID_NAME,	  /* a label that is no name (zones/model/names.h) */
 	ZONE_FENCED,		  /* a version below the zone's minimum */
 	ZONE_IMPORTED,		  /* an imported zone decrypts only */
+	ZONE_ROTATED,		  /* by somebody else meanwhile: it has that version already */
 	ZONE_RECORD_CORRUPT,	  /* MAC or fingerprint of an EZK record, or tag of a token key */
 	ZONE_RECORD_NEWER,	  /* an EZK record with a limit that this release does not know */
 	ZONE_RECORD_KEPT,	  /* an EZK record that stays in its store */

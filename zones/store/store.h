@@ -40,6 +40,9 @@ struct store_change {
 	/* A new row takes the place of its uid's tombstone; or, of what is removed: it was never in
 	 * this store, and only its tombstone comes (a restore). */
 	bool from_backup;
+	/* Its state at the revision that it is based on, borrowed, so that an engine need write no
+	 * more than what differs; NULL: not known. */
+	const struct entry *before;
 };
 
 /* A row that is newer than what was known. `removed`: a tombstone, of whose entry only kind, uid,
@@ -92,6 +95,7 @@ struct store_key {
 	enum entry_kind kind;
 	struct uid uid, project;
 	uint64_t zone;
+	uint32_t version;   /* for zones/domain/missed.h alone: of a zone; 0: the zone itself */
 	struct bytes label; /* borrowed */
 };
 

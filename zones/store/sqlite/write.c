@@ -3,6 +3,7 @@
 /* Entries become rows of the store. */
 #include "base/clock.h"
 #include "base/macros.h"
+#include "zones/model/record.h"
 #include "zones/store/sqlite/sqlite.h"
 
 #include <inttypes.h>
@@ -127,18 +128,93 @@ static enum zone_status write_version(struct connection *connection, uint64_t zo
 	return write_wraps(connection, zone, version);
 }
 
-/* A zone's versions are few, and written anew with each change of the zone. */
-static enum zone_status write_versions(struct connection *connection, const struct entry *entry)
+/* Wraps go with it. */
+static enum zone_status delete_version(struct connection *connection, uint64_t zone,
+				       const struct ezk_version *version)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	struct columns parameters = {0};
+
+	TRY(connection_prepare(connection,
+			       "DELETE FROM ezk_versions WHERE zone = ?1 AND record_zone = ?2 AND "
+			       "version = ?3",
+			       &statement));
+	parameters.statement = statement;
+	put_integer(&parameters, (int64_t)zone);
+	put_integer(&parameters, (int64_t)version->record_zone);
+	put_integer(&parameters, version->version);
+	return run(connection, &parameters);
+}
+
+static enum zone_status delete_versions(struct connection *connection, uint64_t zone)
 {
 	AUTO(buffer_clear) struct buffer sql = {0};
 
-	/* Wraps go with their versions. */
-	buffer_format(&sql, "DELETE FROM ezk_versions WHERE zone = %" PRIu64, entry->of_zone.zone);
-	if (sql.failed)
-		return ZONE_NO_MEMORY;
-	TRY(connection_run(connection, buffer_text(&sql)));
-	for (size_t i = 0; i < entry->of_zone.version_count; i++)
-		TRY(write_version(connection, entry->of_zone.zone, &entry->of_zone.versions[i]));
+	buffer_format(&sql, "DELETE FROM ezk_versions WHERE zone = %" PRIu64, zone);
+	return sql.failed ? ZONE_NO_MEMORY : connection_run(connection, buffer_text(&sql));
+}
+
+/* The order of a zone's versions. */
+static int compare_versions(const struct ezk_version *a, const struct ezk_version *b)
+{
+	if (a->record_zone != b->record_zone)
+		return a->record_zone < b->record_zone ? -1 : 1;
+	return a->version == b->version ? 0 : a->version < b->version ? -1 : 1;
+}
+
+/* Of the version at one place in both lists; where one list has ended, the other's goes first. */
+static int compare_at(const struct entry *is, size_t i, const struct entry *was, size_t j)
+{
+	if (i == is->of_zone.version_count)
+		return 1;
+	if (j == was->of_zone.version_count)
+		return -1;
+	return compare_versions(&is->of_zone.versions[i], &was->of_zone.versions[j]);
+}
+
+/* Goes through both states side by side, since they have one order: removes what is not the same
+ * any more, or writes what was not there as it is. */
+static enum zone_status write_pass(struct connection *connection, const struct entry *is,
+				   const struct entry *was, bool removes)
+{
+	uint64_t zone = is->of_zone.zone;
+	size_t i = 0, j = 0;
+
+	while (i < is->of_zone.version_count || j < was->of_zone.version_count) {
+		int order = compare_at(is, i, was, j);
+		const struct ezk_version *here = order > 0 ? NULL : &is->of_zone.versions[i++];
+		const struct ezk_version *before = order < 0 ? NULL : &was->of_zone.versions[j++];
+
+		if (order == 0 && ezk_version_same(here, before))
+			continue;
+		if (removes && before != NULL)
+			TRY(delete_version(connection, zone, before));
+		if (!removes && here != NULL)
+			TRY(write_version(connection, zone, here));
+	}
+	return ZONE_OK;
+}
+
+/* What is new never meets what it replaces. */
+static enum zone_status write_differences(struct connection *connection, const struct entry *is,
+					  const struct entry *was)
+{
+	TRY(write_pass(connection, is, was, true));
+	return write_pass(connection, is, was, false);
+}
+
+/* A zone may have many versions, of which a change touches one. */
+static enum zone_status write_versions(struct connection *connection,
+				       const struct store_change *change, bool is_new)
+{
+	const struct entry *zone = change->entry;
+
+	if (change->before != NULL)
+		return write_differences(connection, zone, change->before);
+	if (!is_new)
+		TRY(delete_versions(connection, zone->of_zone.zone));
+	for (size_t i = 0; i < zone->of_zone.version_count; i++)
+		TRY(write_version(connection, zone->of_zone.zone, &zone->of_zone.versions[i]));
 	return ZONE_OK;
 }
 
@@ -210,5 +286,6 @@ enum zone_status store_write_change(struct connection *connection,
 	if (change->from_backup && entry->revision == 0)
 		TRY(exhume(connection, entry));
 	TRY(write_row(connection, entry, revision));
-	return entry->kind == ENTRY_ZONE ? write_versions(connection, entry) : ZONE_OK;
+	return entry->kind == ENTRY_ZONE ? write_versions(connection, change, entry->revision == 0)
+					 : ZONE_OK;
 }

@@ -12,6 +12,7 @@
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
+#include "zones/domain/rotate.h"
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
@@ -129,6 +130,30 @@ static void change_keys(struct run *run)
 	rename_entry(run, ENTRY_KEY, "key", "key2", USAGE_WRAP | USAGE_UNWRAP);
 	rename_entry(run, ENTRY_KEY, "key2", "key3", USAGE_WRAP);
 	remove_entry(run, ENTRY_KEY, "key3");
+}
+
+static void mark_zone(struct run *run, const struct entry *zone, enum zone_mark mark,
+		      uint32_t value)
+{
+	AUTO(entry_releasep) struct entry *marked = NULL;
+
+	note(run, "marked", zones_zone_mark(run->f->zones, zone, mark, value, &marked));
+}
+
+static void change_versions(struct run *run)
+{
+	AUTO(entry_releasep) struct entry *zone = find(run, ENTRY_ZONE, "live/db2");
+
+	for (uint32_t version = 2; version <= 4; version++) {
+		AUTO(entry_releasep) struct entry *rotated = NULL;
+
+		note(run, "rotated", zones_zone_rotate(run->f->zones, zone, version, &rotated));
+	}
+	mark_zone(run, zone, ZONE_RAW, 3);
+	mark_zone(run, zone, ZONE_MINIMUM, 3);
+	mark_zone(run, zone, ZONE_MINIMUM, 4);
+	mark_zone(run, zone, ZONE_MINIMUM, 1);
+	mark_zone(run, zone, ZONE_ROTATE_DAYS, 90);
 }
 
 static void import_zones(struct run *run)
@@ -271,6 +296,7 @@ static void run_all(const struct store_engine *engine, struct bytes records, str
 	change_root_keys(run);
 	change_zones(run);
 	change_keys(run);
+	change_versions(run);
 	import_zones(run);
 	fill_with_root_keys(run);
 	change_projects(run);

@@ -266,6 +266,28 @@ static bool zone_is_new(const struct store_news *news)
 	       news_find(news, ENTRY_ZONE, 2) != NULL && news_find(news, ENTRY_KEY, 2) != NULL;
 }
 
+/* A version more, as rotation writes it. */
+static void rotate_zone(struct store *store)
+{
+	struct entry *before = test_entry(ENTRY_ZONE, 1), *zone = test_entry(ENTRY_ZONE, 1);
+	struct store_change change = {.entry = zone, .before = before};
+	uint64_t revision;
+
+	before->revision = zone->revision = 1;
+	zone->of_zone.versions[2].record_zone = 0;
+	zone->of_zone.versions[2].version = 3;
+	zone->of_zone.primary = 3;
+	zone->label[0] = 'L';
+	if (store_put(store, &change, 1, &revision) != ZONE_OK)
+		child_exit(1);
+}
+
+static bool zone_is_rotated(const struct store_news *news)
+{
+	return news->count == 5 && zone_is(news, 3, 'L') &&
+	       entry_version(news_find(news, ENTRY_ZONE, 1), 3) != NULL;
+}
+
 static void remove_key(struct store *store)
 {
 	struct entry *key = test_entry(ENTRY_KEY, 1);
@@ -288,6 +310,7 @@ static bool key_is_gone(const struct store_news *news)
 static const struct scenario scenarios[] = {
 	{"the first project of a store", true, make_first, is_empty, is_first},
 	{"a changed zone, a new one and a key", false, change_zone, zone_is_old, zone_is_new},
+	{"a zone that is rotated", false, rotate_zone, zone_is_old, zone_is_rotated},
 	{"a key that is removed", false, remove_key, key_is_there, key_is_gone},
 };
 

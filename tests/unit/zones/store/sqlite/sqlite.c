@@ -98,6 +98,65 @@ static void change_of_a_zone_is_written_whole(void **state)
 	assert_same_entry(read, zone);
 }
 
+/* The place in the table that only a row which nobody has written anew still has. */
+enum { MARKED_ROW = 1000 };
+#define FIRST_VERSION "version = 1 AND record_zone = 0"
+
+static bool first_version_was_left_alone(const char *path)
+{
+	sqlite3_stmt *statement = NULL;
+	sqlite3 *db = NULL;
+	int64_t row;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+					    "SELECT rowid FROM ezk_versions WHERE " FIRST_VERSION,
+					    -1, &statement, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	row = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(db);
+	return row == MARKED_ROW;
+}
+
+/* Version 2 has another wrap, 3 is new, and the one that was imported is gone. */
+static struct entry *change_versions(const struct entry *before)
+{
+	struct entry *zone = entry_copy(before);
+	struct ezk_version *versions = zone->of_zone.versions;
+
+	versions[1].wraps[0].state = WRAP_REPLACED;
+	versions[2].record_zone = 0;
+	versions[2].version = 3;
+	versions[2].fingerprint[0] = 0x33;
+	zone->of_zone.primary = 3;
+	return zone;
+}
+
+static void only_what_differs_of_a_zone_is_written(void **state)
+{
+	FIXTURE(state);
+	AUTO(store_news_clear) struct store_news first = {0}, news = {0};
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	struct store_change change = {0};
+	uint64_t revision;
+
+	fixture_fill(f);
+	assert_int_equal(store_all(f->store, &first), ZONE_OK);
+	raw_sql(f->path, "UPDATE ezk_versions SET rowid = 1000 WHERE " FIRST_VERSION);
+	zone = change_versions(news_find(&first, ENTRY_ZONE, 1));
+	change.entry = entry_hold(zone);
+	change.before = news_find(&first, ENTRY_ZONE, 1);
+	assert_int_equal(store_put(f->store, &change, 1, &revision), ZONE_OK);
+	assert_int_equal(store_all(f->store, &news), ZONE_OK);
+	assert_same_entry(news_find(&news, ENTRY_ZONE, 1), zone);
+	assert_true(first_version_was_left_alone(f->path));
+	/* Without the state before all of it is written. */
+	assert_int_equal(store_put_one(f->store, entry_hold(zone), false), ZONE_OK);
+	assert_false(first_version_was_left_alone(f->path));
+}
+
 static void stale_change_is_a_conflict_and_changes_nothing(void **state)
 {
 	FIXTURE(state);
@@ -871,6 +930,7 @@ int main(void)
 		STORE_TEST(first_write_makes_folder_and_file_for_the_owner_alone),
 		STORE_TEST(every_kind_comes_back_as_it_was_written),
 		STORE_TEST(change_of_a_zone_is_written_whole),
+		STORE_TEST(only_what_differs_of_a_zone_is_written),
 		STORE_TEST(stale_change_is_a_conflict_and_changes_nothing),
 		STORE_TEST(what_is_new_must_not_be_there),
 		STORE_TEST(what_names_something_missing_is_refused),
