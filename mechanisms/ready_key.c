@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "mechanisms/wrapping.h"
+#include "zones/domain/schedule.h"
 #include "zones/domain/zones.h"
 
 const struct key_use_facts key_uses[KEY_USE_COUNT] = {
@@ -90,9 +91,21 @@ static CK_RV find_version(struct objects *objects, const struct mechanism *mecha
 		key_uses[use].place);
 }
 
+/* Only what wraps in the zone's own format follows the primary, and a session's zone has no store.
+ */
+static int64_t rotation_due(struct objects *objects, const struct mechanism *mechanism,
+			    enum key_use use, const struct object *object)
+{
+	if (use != KEY_WRAP || object->kind != OBJECT_ZONE || object->entry == NULL ||
+	    !is_of_zone(mechanism))
+		return INT64_MAX;
+	return zones_rotation_due(objects_zones(objects), object->entry);
+}
+
 CK_RV ready_key_fill(struct ready_key *place, struct objects *objects,
 		     const struct mechanism *mechanism, enum key_use use, struct object **object)
 {
+	int64_t rotate_at = rotation_due(objects, mechanism, use, *object);
 	struct ezk *ezk = NULL;
 
 	TRY(find_version(objects, mechanism, use, *object, &ezk));
@@ -101,6 +114,7 @@ CK_RV ready_key_fill(struct ready_key *place, struct objects *objects,
 				    .mechanism = mechanism,
 				    .begins_itself = is_of_zone(mechanism),
 				    .scheduled = mechanism->does->scheduled,
+				    .rotate_at_ms = rotate_at,
 				    .object = TAKE(*object),
 				    .ezk = ezk};
 	return CKR_OK;
@@ -194,6 +208,13 @@ CK_RV ready_key_verified(const struct ready_key *key, struct ezk *used)
 	if (ezk == NULL || key->object->entry == NULL)
 		return CKR_OK;
 	return error_of_zone(ezk_verified(ezk, key->object->entry), key_uses[key->use].place);
+}
+
+void ready_key_wrapped(struct ready_key *key, struct objects *objects)
+{
+	if (key->rotate_at_ms != INT64_MAX)
+		zones_rotate_when_due(objects_zones(objects), key->object->entry,
+				      &key->rotate_at_ms);
 }
 
 /* A lease first, so that a key that may not be used is not brought into memory; and a token key

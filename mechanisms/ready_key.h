@@ -38,6 +38,7 @@ struct ready_key {
 	const struct mechanism *mechanism;
 	struct object *object; /* held */
 	struct ezk *ezk;       /* held; a zone's version in use */
+	int64_t rotate_at_ms;  /* of a zone that wraps: for zones_rotate_when_due() */
 	struct aes *aes;       /* made by ready_key_begin where the mechanism is AES */
 };
 
@@ -71,5 +72,7 @@ CK_RV ready_key_continue(struct ready_key *key, int64_t now_ms);
 /* After it began: a zone's record is the one by which was decided that it may. `used`: the version
  * that what was wrapped named; NULL: the key's own. CKR_DEVICE_ERROR. */
 CK_RV ready_key_verified(const struct ready_key *key, struct ezk *used);
+/* After what it wrapped has been given out: rotates the zone, if that is due (KMS). */
+void ready_key_wrapped(struct ready_key *key, struct objects *objects);
 /* The zone a key belongs to, as an EZK under whose lease it lives; NULL: none. Borrowed. */
 struct ezk *ready_key_lease(const struct ready_key *key);

@@ -14,6 +14,7 @@
 #include "zones/domain/lookup.h"
 #include "zones/domain/rewrap.h"
 #include "zones/domain/root_key.h"
+#include "zones/domain/versions.h"
 #include "zones/domain/zone.h"
 #include "zones/model/backup.h"
 #include "zones/model/limits.h"
@@ -211,6 +212,30 @@ static void get_version(const struct attribute *row, const struct attribute_sour
 	else if (object->entry != NULL)
 		version = object->entry->of_zone.minimum;
 	put_ulong(out, version);
+}
+
+static void get_rotate_days(const struct attribute *row, const struct attribute_source *source,
+			    struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	put_ulong(out, entry == NULL ? 0 : entry->of_zone.rotate_days);
+}
+
+static void get_versions(const struct attribute *row, const struct attribute_source *source,
+			 struct buffer *out)
+{
+	const struct object *object = source->object;
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	(void)row;
+	if (object->entry != NULL)
+		zone = entry_hold(object->entry);
+	else if (object->ezk != NULL)
+		zone = ezk_entry(object->ezk);
+	if (zone != NULL)
+		versions_describe(zone, out);
 }
 
 /* By the record of its primary version; those of a zone do not differ. */
@@ -466,8 +491,10 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_CLUSTER),        TEXT,    ZONE,       NONE,              0, get_cluster,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_ZONE),           ZONE_ID, ZONE | KEY | BACKUP, MAKE,     0, get_zone,      0,                        IN(zone), 0 },
 	{ NAMED(CKA_CMEK_VERSION),        ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(version), IN(present_version) },
-	{ NAMED(CKA_CMEK_RAW_VERSION),    ULONG,   ZONE,       NONE,              0, get_version,   0,                        0, 0 },
-	{ NAMED(CKA_CMEK_MIN_VERSION),    ULONG,   ZONE,       NONE,              0, get_version,   0,                        0, 0 },
+	{ NAMED(CKA_CMEK_RAW_VERSION),    ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(raw_version), IN(present_raw_version) },
+	{ NAMED(CKA_CMEK_MIN_VERSION),    ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(min_version), IN(present_min_version) },
+	{ NAMED(CKA_CMEK_ROTATE_DAYS),    ULONG,   ZONE,       GENERATE | UNWRAP | SET, 0, get_rotate_days, 0,                IN(rotate_days), IN(present_rotate_days) },
+	{ NAMED(CKA_CMEK_VERSIONS),       TEXT,    ZONE,       NONE,              0, get_versions,  0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STATE),          ULONG,   ENTRIES,    SET,               0, get_state,     0,                        IN(state), IN(present_state) },
 	{ NAMED(CKA_CMEK_ROOT_KEY),       TEXT,    ROOT | CLUSTER | ZONE, CREATE | SET, KMS_ARN_MAX, get_root_key, 0,          IN(root_key), 0 },
 	{ NAMED(CKA_CMEK_LEAVING_ROOT_KEY), TEXT, CLUSTER,   NONE,              0, get_leaving_root_key, 0,                 0, 0 },

@@ -13,6 +13,7 @@
 #include "objects/stored_fields.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
+#include "objects/zone_versions.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/root_key.h"
@@ -187,10 +188,6 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 {
 	struct object model;
 
-	if (template->present_version) {
-		log_warning("this release can't change a zone's version");
-		return CKR_ATTRIBUTE_READ_ONLY;
-	}
 	if (object->kind == OBJECT_ZONE)
 		TRY(check_zone_usages(editor, object, template));
 	if (object->kind != OBJECT_KEY && (template->usages & USAGE_DERIVE)) {
@@ -259,12 +256,15 @@ CK_RV edit_change(const struct editor *editor, const struct object *object,
 		return CKR_ACTION_PROHIBITED;
 	TRY(template_read(TEMPLATE_SET, attributes, count, &template));
 	TRY(check_rows(object, attributes, count));
+	/* Changes of their own, each of which must happen whole or not at all. */
 	if (template.present_state)
-		/* A change of its own, which must happen whole or not at all. */
 		return count == 1 ? change_state(editor, object, template.state)
 				  : CKR_TEMPLATE_INCONSISTENT;
 	if (names_root_keys(attributes, count))
 		return set_root_keys(editor, object, attributes, count);
+	if (zone_versions_named(&template))
+		return count == 1 ? zone_versions_change(editor, object, &template)
+				  : CKR_TEMPLATE_INCONSISTENT;
 	return change(editor, object, &template);
 }
 

@@ -26,7 +26,8 @@ bool object_names(const struct object *object, struct buffer *extra, struct entr
 					  .extra = buffer_bytes(extra),
 					  .max_lease = object->max_lease,
 					  .max_stale = object->max_stale,
-					  .kept = object->kept};
+					  .kept = object->kept,
+					  .rotate_days = object->rotate_days};
 	return true;
 }
 

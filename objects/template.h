@@ -48,7 +48,8 @@ struct template
 	bool present_embed_ezk, embed_ezk;
 	bool offline;	      /* CKA_CMEK_OFFLINE */
 	struct bytes restore; /* CKA_CMEK_RESTORE */
-	CK_ULONG state, version, max_lease, max_stale;
+	bool present_raw_version, present_min_version, present_rotate_days;
+	CK_ULONG state, version, raw_version, min_version, rotate_days, max_lease, max_stale;
 };
 
 /* CKR_TEMPLATE_INCOMPLETE, _INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID, _VALUE_INVALID, _READ_ONLY,
@@ -61,8 +62,8 @@ CK_RV template_read(enum template_use use, const CK_ATTRIBUTE *attributes, CK_UL
  * CKA_LOCAL, ALWAYS_SENSITIVE, NEVER_EXTRACTABLE. */
 CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
 			struct object **ret_object);
-/* Whether it names what only zones have: a greatest lease or stale time, or whether the record is
- * embedded. */
+/* Whether it names what only zones have: a greatest lease or stale time, whether the record is
+ * embedded, or when it is rotated. */
 bool template_is_of_zone(const struct template *template);
 /* For objects other than zones: logs that, with `what` the object is; CKR_TEMPLATE_INCONSISTENT. */
 CK_RV template_refuse_of_zone(const char *why);

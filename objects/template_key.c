@@ -100,17 +100,31 @@ static CK_RV wish(bool named, CK_ULONG seconds, const char *attribute, struct wi
 	return CKR_OK;
 }
 
+_Static_assert(CMEK_ROTATE_DAYS_MAX == ROTATE_DAYS_MAX, "callers are told the true bound");
+
+static CK_RV wish_days(const struct template *template, struct wished_days *ret)
+{
+	if (template->present_rotate_days && template->rotate_days > ROTATE_DAYS_MAX) {
+		log_warning("CKA_CMEK_ROTATE_DAYS is %lu days; at most %d are allowed",
+			    template->rotate_days, ROTATE_DAYS_MAX);
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	*ret = (struct wished_days){template->present_rotate_days,
+				    (uint32_t) template->rotate_days};
+	return CKR_OK;
+}
+
 /* Only zones have leases and records; a data key follows its zone's. */
 bool template_is_of_zone(const struct template *template)
 {
 	return template->present_max_lease || template->present_max_stale ||
-	       template->present_embed_ezk;
+	       template->present_embed_ezk || template->present_rotate_days;
 }
 
 CK_RV template_refuse_of_zone(const char *why)
 {
-	log_warning("a template names CKA_CMEK_MAX_LEASE, CKA_CMEK_MAX_STALE or "
-		    "CKA_CMEK_EMBED_EZK for %s",
+	log_warning("a template names CKA_CMEK_MAX_LEASE, CKA_CMEK_MAX_STALE, "
+		    "CKA_CMEK_ROTATE_DAYS or CKA_CMEK_EMBED_EZK for %s",
 		    why);
 	return CKR_TEMPLATE_INCONSISTENT;
 }
@@ -129,6 +143,7 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 		 &model.max_lease));
 	TRY(wish(template->present_max_stale, template->max_stale, "CKA_CMEK_MAX_STALE",
 		 &model.max_stale));
+	TRY(wish_days(template, &model.rotate_days));
 	model.kept = (struct wished_flag){template->present_embed_ezk, !template->embed_ezk};
 	model.key_type = template->key_type;
 	model.value_len = template->value_len;

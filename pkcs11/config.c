@@ -12,6 +12,7 @@
 #include "kms/kms.h"
 #include "pkcs11/providers.h"
 #include "zones/domain/zones.h"
+#include "zones/model/names.h"
 
 #include <stdlib.h>
 
@@ -50,6 +51,7 @@ static const struct setting settings[] = {
 	{ "zones",  "embed_ezk",              FLAG,      AT(zones_embed_ezk),           1, 0, NULL },
 	{ "zones",  "max_lease_seconds",      NUMBER,    AT(zones_max_lease_seconds), 86400, LEASE_BOUND_MAX, NULL },
 	{ "zones",  "max_stale_seconds",      NUMBER,    AT(zones_max_stale_seconds), 86400, LEASE_BOUND_MAX, NULL },
+	{ "zones",  "rotate_days",            NUMBER,    AT(zones_rotate_days),         0, ROTATE_DAYS_MAX, NULL },
 	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL, AT(crypto_fips_line) },
 	{ "log",    "level",                  CHOICE,    AT(log_level),       LOG_WARNING, 0, "off error warning info debug" },
 	{ "log",    "to",                     LOG_PLACE, AT(log_to),                    0, 0, NULL },

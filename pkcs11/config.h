@@ -25,7 +25,7 @@ struct config {
 	unsigned kms_ezk_source, kms_renew;
 	unsigned lease_seconds, zone_lease_seconds, max_stale_seconds, deny_seconds;
 	unsigned zones_max_lease_seconds, zones_max_stale_seconds;
-	unsigned deletion_window_days;
+	unsigned deletion_window_days, zones_rotate_days;
 	unsigned log_level; /* enum log_level */
 	bool slots_free, slots_login_required;
 	bool zones_embed_ezk;

@@ -129,6 +129,7 @@ static CK_RV make_zones(struct module *module)
 		.zone_lease_seconds = config->zone_lease_seconds,
 		.new_zone = {config->zones_max_lease_seconds, config->zones_max_stale_seconds},
 		.new_zone_kept = !config->zones_embed_ezk,
+		.new_zone_rotate_days = config->zones_rotate_days,
 		.deletion_window_days = config->deletion_window_days,
 		.pins = config->zones_pin,
 		.pins_at = pins_at,

@@ -9,6 +9,7 @@
 #include "session/keys.h"
 #include "session/output.h"
 #include "session/state.h"
+#include "zones/domain/zones.h"
 
 /* What comes out of a zone is the zone's; what comes out of a key belongs where that key does,
  * also if that is only said later. */
@@ -56,12 +57,33 @@ static CK_RV unwrap_by(struct session *session, struct ready_key *by,
 	return make(session, by, used, template, bytes(value, len), ret_handle);
 }
 
+/* The version of a zone that what was wrapped names; 0: none, or there is no such format. */
+static uint32_t named_version(const struct ready_key *by, struct bytes wrapped)
+{
+	return by->begins_itself ? by->mechanism->does->wrap->version(wrapped) : 0;
+}
+
+/* Another process may have rotated the zone just now. The key is found anew if there are news. */
+static CK_RV look_for_version(struct session *session, CK_MECHANISM_TYPE mechanism,
+			      CK_OBJECT_HANDLE handle, struct bytes wrapped, struct ready_key **by)
+{
+	const struct entry *zone = (*by)->object->entry;
+	uint32_t version = named_version(*by, wrapped);
+
+	if (version == 0 || zone == NULL || entry_version(zone, version) != NULL)
+		return CKR_OK;
+	TRY(error_of_zone(zones_look_for_version(objects_zones(session->objects),
+						 zone->of_zone.zone, version),
+			  ERROR_UNWRAP));
+	return session_key(session, KEY_UNWRAP, mechanism, handle, by);
+}
+
 /* What was wrapped names the version that is to be used, and which is held to its own record. */
 static CK_RV keep_to_version(const struct ready_key *by, struct bytes wrapped,
 			     struct zone_limits *limits, struct object *model)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
-	uint32_t version = by->begins_itself ? by->mechanism->does->wrap->version(wrapped) : 0;
+	uint32_t version = named_version(by, wrapped);
 
 	if (version == 0 || version == ezk_version_number(by->ezk))
 		return CKR_OK;
@@ -112,6 +134,7 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
 	TRY(wrap_parameter_read(by->mechanism, &given, &parameter));
+	TRY(look_for_version(session, given.mechanism, unwrapping_key, wrapped, &by));
 	model = object_model(by->object);
 	TRY(keep_to_version(by, wrapped, &limits, &model));
 	TRY(read_template(&model, attributes, count, &template));

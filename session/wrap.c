@@ -111,6 +111,7 @@ static CK_RV wrap_by(struct session *session, struct ready_key *by,
 		return rv;
 	TRY(wrap_key(session, method, by, parameter, key, out, len));
 	put_ulong(out_len, len);
+	ready_key_wrapped(by, session->objects);
 	return CKR_OK;
 }
 

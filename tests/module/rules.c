@@ -188,6 +188,7 @@ int main(void)
 	failures += rules_attributes();
 	failures += rules_root_keys();
 	failures += rules_zones();
+	failures += rules_versions();
 	failures += rules_wraps();
 	failures += rules_limits();
 	failures += rules_kept();

@@ -57,6 +57,7 @@ int rules_life(void);
 int rules_attributes(void);
 int rules_root_keys(void);
 int rules_zones(void);
+int rules_versions(void);
 int rules_wraps(void);
 int rules_token_keys(void);
 int rules_limits(void);

@@ -61,6 +61,7 @@ static void every_setting_has_a_default(void **state)
 	assert_int_equal(config.zones_max_lease_seconds, 86400);
 	assert_int_equal(config.zones_max_stale_seconds, 86400);
 	assert_true(config.zones_embed_ezk);
+	assert_int_equal(config.zones_rotate_days, 0);
 	assert_int_equal(config.deletion_window_days, 30);
 	assert_int_equal(config.kms_renew, CONFIG_RENEW_ROOT_KEY);
 	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_LOCAL);
@@ -83,7 +84,7 @@ static void settings_reach_their_fields(void **state)
 				   "renew = zone\nezk_source = kms\n"
 				   "[aws]\nregion = eu-west-1\nmax_attempts = 7\n"
 				   "use_fips_endpoint = true\n"
-				   "[zones]\nembed_ezk = false\n"
+				   "[zones]\nembed_ezk = false\nrotate_days = 90\n"
 				   "[slots]\nfree = true\nlogin_required = true\n"
 				   "[crypto]\nfips = true\n[log]\nlevel = debug\nto = syslog\n"));
 	assert_string_equal(config.store_path, "/srv/store.db");
@@ -98,6 +99,7 @@ static void settings_reach_their_fields(void **state)
 	assert_true(config.kms.use_fips_endpoint);
 	assert_false(config.kms.use_dualstack_endpoint);
 	assert_false(config.zones_embed_ezk);
+	assert_int_equal(config.zones_rotate_days, 90);
 	assert_true(config.slots_free);
 	assert_true(config.slots_login_required);
 	assert_true(config.crypto_fips);
