@@ -31,6 +31,16 @@ int arguments_seconds(const struct arguments *arguments, const char *name, uint6
 		    CMEK_LEASE_BOUND_MAX, text);
 }
 
+int arguments_days(const struct arguments *arguments, const char *name, uint64_t *ret_days)
+{
+	const char *text = arguments_value(arguments, name);
+
+	if (text == NULL || decimal_decode(text, CMEK_ROTATE_DAYS_MAX, ret_days))
+		return CMEK_EXIT_OK;
+	return fail(CMEK_EXIT_USAGE, "--%s is a number of days up to %lu (a century), not %s", name,
+		    CMEK_ROTATE_DAYS_MAX, text);
+}
+
 static int usage_error(const struct command *command, const char *what, const char *which)
 {
 	fprintf(stderr, "cmek: %s%s; usage: ", what, which);

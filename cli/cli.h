@@ -50,6 +50,8 @@ const char *arguments_value(const struct arguments *arguments, const char *name)
 /* An option that is a number of seconds, at most a year; *ret_seconds is left alone where it is not
  * given. Reports; an exit code. */
 int arguments_seconds(const struct arguments *arguments, const char *name, uint64_t *ret_seconds);
+/* The same of a number of days, at most a century. */
+int arguments_days(const struct arguments *arguments, const char *name, uint64_t *ret_days);
 /* Parses what follows the command's words. Prints the cause and answers CMEK_EXIT_USAGE, or -1: go
  * on; CMEK_EXIT_OK after --help. */
 int arguments_parse(struct arguments *arguments, const struct command *command, int count,
@@ -100,6 +102,8 @@ int cluster_show(const struct arguments *arguments);
 int database_create(const struct arguments *arguments);
 int database_list(const struct arguments *arguments);
 int database_show(const struct arguments *arguments);
+int database_rotate(const struct arguments *arguments);
+int database_set(const struct arguments *arguments);
 int database_rewrap(const struct arguments *arguments);
 int database_set_keys(const struct arguments *arguments);
 int encrypt_file(const struct arguments *arguments);

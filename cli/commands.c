@@ -38,9 +38,25 @@ static const struct option_row database_options[] = {
 	{ "max-lease", "SECONDS", "the greatest lease of its key, for good; 0: each operation asks the KMS", false },
 	{ "max-stale", "SECONDS", "how long it works at most while the KMS is out of reach; 0: its lease", false },
 	{ "no-embed", NULL, "keep its key in the store alone: what it encrypts ends with the store", false },
+	{ "rotate-days", "DAYS", "give it a new key version after so long, by whoever writes; 0: only when asked", false },
 	END,
 };
 #define DRY_RUN { "dry-run", NULL, "say what would be done, and change nothing", false }
+static const struct option_row rotate_options[] = {
+	PROJECT,
+	{ "all", NULL, "every database of the project", false },
+	{ "older-than", "DAYS", "only those whose newest version is at least so old", false },
+	DRY_RUN,
+	END,
+};
+static const struct option_row set_options[] = {
+	PROJECT,
+	{ "rotate-days", "DAYS", "give it a new key version after so long, by whoever writes; 0: only when asked", false },
+	{ "raw-version", "N", "the version that mechanisms without a version field use", false },
+	{ "min-version", "N", "fence: older versions open nothing until this is lowered again", false },
+	{ "force", NULL, "fence also versions that stored keys still need", false },
+	END,
+};
 static const struct option_row set_keys_options[] = {
 	PROJECT,
 	{ "any", "L1,L2", "its root keys by their labels: any one of them opens it", true },
@@ -201,8 +217,29 @@ const struct command commands[] = {
 	  "Name, zone id, key version and root key of each.\n",
 	  project_only, database_list },
 	{ "database", "show", "CLUSTER/DB", "one database",
-	  "What is known of the database and its zone.\n",
+	  "What is known of the database and its zone, and the versions of its key: which of them wraps\n"
+	  "new data keys, which opens, and the root keys that encrypt each.\n",
 	  project_only, database_show },
+	{ "database", "rotate", "[CLUSTER/DB]", "a new version of a database's key",
+	  "The root key encrypts a new EZK, which wraps all data keys from now on, here at once and in other\n"
+	  "processes within a second. What was written before opens as before, by the older versions, and\n"
+	  "no file is touched (`cmek rewrap` does). With CLUSTER/ each database of that cluster is\n"
+	  "rotated, with --all each of the project, one KMS call each; one that fails does not stop the\n"
+	  "others. Needs kms:Encrypt, as the role `admin` of `cmek policy` has it.\n\n"
+	  "  cmek database rotate --project payments prod/orders\n"
+	  "  cmek database rotate --project payments prod/ --older-than 90\n"
+	  "  cmek database rotate --project payments --all --dry-run\n",
+	  rotate_options, database_rotate },
+	{ "database", "set", "CLUSTER/DB", "when it is rotated, and which versions of its key are used",
+	  "--rotate-days has whoever writes to the database rotate it after so many days, if allowed to.\n\n"
+	  "--min-version fences older versions off: they open nothing, here or in any process with this store,\n"
+	  "until it is lowered again. It can't pass the raw version, and is refused while stored keys need\n"
+	  "older versions, unless with --force. `cmek scan` says which versions files need.\n\n"
+	  "--raw-version moves the version that mechanisms without a version field use (AES-GCM by the\n"
+	  "database's key itself): what they encrypted before opens only when it is moved back.\n\n"
+	  "  cmek database set --project payments --rotate-days 90 prod/orders\n"
+	  "  cmek database set --project payments --min-version 3 prod/orders\n",
+	  set_options, database_set },
 	{ "database", "rewrap", "[CLUSTER/DB]", "bring databases under another root key",
 	  "CLUSTER/DB is one database, CLUSTER/ a whole cluster with its root key for new databases, and\n"
 	  "--all every cluster of the project. Each database moves in one transaction, with all versions of\n"
@@ -290,7 +327,8 @@ const struct command commands[] = {
 	  "  writer     the same; for a whole project also makes databases\n"
 	  "  rewrapper  has the KMS move the zone's key to another root key, without ever seeing it\n"
 	  "             (kms:ReEncrypt; cmek database rewrap)\n"
-	  "  admin      all but the rewrapper's; also adds root keys, imports keys, backs up and restores\n\n"
+	  "  admin      all but the rewrapper's; rotates, also a single database; also adds root keys, imports\n"
+	  "             keys, backs up and restores\n\n"
 	  "With --max-lease or --max-stale the policies let nobody open or make a zone that may go on for\n"
 	  "longer after a yes of the KMS.\n\n"
 	  "  cmek policy --project payments --role reader prod/orders\n"

@@ -3,6 +3,7 @@
 /* cmek database …: zones. Those made here wrap and unwrap data keys only. */
 #include "base/macros.h"
 #include "cli/objects.h"
+#include "cli/versions.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,17 @@ static void fields(struct printer *printer, const struct token *token, CK_OBJECT
 	print_take(printer, "root_key", object_text(token, zone, CKA_CMEK_ROOT_KEY));
 }
 
+/* What `list` has no room for. */
+void database_fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	fields(printer, token, zone);
+	print_number(printer, "raw_version", object_number(token, zone, CKA_CMEK_RAW_VERSION));
+	print_number(printer, "min_version", object_number(token, zone, CKA_CMEK_MIN_VERSION));
+	print_number(printer, "rotate_days", object_number(token, zone, CKA_CMEK_ROTATE_DAYS));
+	print_take(printer, "root_keys", object_root_keys(token, zone));
+	print_take_json(printer, "versions", object_text(token, zone, CKA_CMEK_VERSIONS));
+}
+
 static int check_label(const char *label)
 {
 	const char *slash = strchr(label, '/');
@@ -28,16 +40,17 @@ static int check_label(const char *label)
 	return CMEK_EXIT_OK;
 }
 
-/* Adds the lease options that are given to a template, which has room for them. */
-static int add_bounds(const struct arguments *arguments, CK_ULONG bounds[static 2],
+/* Adds the options that are numbers and are given to a template, which has room for them. */
+static int add_bounds(const struct arguments *arguments, CK_ULONG bounds[static 3],
 		      CK_ATTRIBUTE *template, CK_ULONG *count)
 {
 	static const struct {
 		const char *option;
 		CK_ATTRIBUTE_TYPE type;
 	} rows[] = {{"max-lease", CKA_CMEK_MAX_LEASE}, {"max-stale", CKA_CMEK_MAX_STALE}};
-	uint64_t seconds = 0;
+	uint64_t seconds = 0, days = 0;
 
+	TRY(arguments_days(arguments, "rotate-days", &days));
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		TRY(arguments_seconds(arguments, rows[i].option, &seconds));
 		bounds[i] = seconds;
@@ -45,6 +58,10 @@ static int add_bounds(const struct arguments *arguments, CK_ULONG bounds[static 
 			template[(*count)++] =
 				(CK_ATTRIBUTE){rows[i].type, &bounds[i], sizeof(bounds[i])};
 	}
+	bounds[COUNT_OF(rows)] = days;
+	if (arguments_value(arguments, "rotate-days") != NULL)
+		template[(*count)++] = (CK_ATTRIBUTE){CKA_CMEK_ROTATE_DAYS, &bounds[COUNT_OF(rows)],
+						      sizeof(*bounds)};
 	return CMEK_EXIT_OK;
 }
 
@@ -56,8 +73,8 @@ int database_create(const struct arguments *arguments)
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
 	CK_KEY_TYPE aes = CKK_AES;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-	CK_ULONG len = 32, count = 9, bounds[2];
-	CK_ATTRIBUTE template[12] = {
+	CK_ULONG len = 32, count = 9, bounds[3];
+	CK_ATTRIBUTE template[13] = {
 		{CKA_CLASS, &class, sizeof(class)},
 		{CKA_KEY_TYPE, &aes, sizeof(aes)},
 		{CKA_TOKEN, &yes, sizeof(yes)},
@@ -80,7 +97,7 @@ int database_create(const struct arguments *arguments)
 	if (rv != CKR_OK)
 		return module_failed(rv, "creating database %s in project %s", label,
 				     token.project);
-	TRY(objects_report(arguments, &token, zone, fields));
+	TRY(objects_report(arguments, &token, zone, database_fields));
 	if (!object_embeds(&token, zone))
 		warn("database %s: its key is only in the store; back up the store now, its loss "
 		     "is this data's loss (docs/erasure.md)",
@@ -93,13 +110,13 @@ int database_list(const struct arguments *arguments)
 	return objects_list(arguments, &kind_database, fields);
 }
 
-static void all_fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE zone)
-{
-	fields(printer, token, zone);
-	print_take(printer, "root_keys", object_root_keys(token, zone));
-}
-
 int database_show(const struct arguments *arguments)
 {
-	return objects_show(arguments, &kind_database, all_fields);
+	AUTO(token_close) struct token token = {0};
+	CK_OBJECT_HANDLE zone;
+
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	TRY(token_find_one(&token, &kind_database, arguments->positional[0], &zone));
+	TRY(objects_report(arguments, &token, zone, database_fields));
+	return arguments->json ? CMEK_EXIT_OK : versions_print(&token, zone);
 }

@@ -48,6 +48,8 @@ static const struct grant renew =
 	{ "RenewLeases", { "kms:Decrypt" }, SCOPE_PROJECT, "canary", false };
 static const struct grant make_zone =
 	{ "MakeZones", { "kms:Encrypt", "kms:GenerateDataKey" }, SCOPE_PROJECT, "ezk", true };
+static const struct grant rotate_zone =
+	{ "RotateZones", { "kms:Encrypt", "kms:GenerateDataKey" }, SCOPE_ZONE, "ezk", false };
 static const struct grant move_from =
 	{ "RewrapWithoutReading", { "kms:ReEncryptFrom" }, SCOPE_ZONE, "ezk", false };
 static const struct grant move_to =
@@ -71,7 +73,8 @@ static const struct role {
 	{ "reader",    { &describe, &open_zone, &renew } },
 	{ "writer",    { &describe, &open_zone, &renew, &make_zone } },
 	{ "rewrapper", { &describe, &move_from, &move_to } },
-	{ "admin",     { &describe, &open_zone, &renew, &make_zone, &look_at_keys, &add_key, &import_key, &back_up } },
+	{ "admin",     { &describe, &open_zone, &renew, &rotate_zone, &make_zone, &look_at_keys, &add_key,
+			 &import_key, &back_up } },
 };
 /* clang-format on */
 

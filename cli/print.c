@@ -36,6 +36,18 @@ static void add(struct printer *printer, const char *name, char *value, bool num
 	row->fields[row->count++] = (struct print_field){name, value, number};
 }
 
+void print_take_json(struct printer *printer, const char *name, char *json)
+{
+	if (!printer->json) {
+		free(json);
+		return;
+	}
+	add(printer, name, json, false);
+	printer->rows[printer->row_count - 1]
+		.fields[printer->rows[printer->row_count - 1].count - 1]
+		.json = true;
+}
+
 void print_take(struct printer *printer, const char *name, char *value)
 {
 	add(printer, name, value, false);
@@ -93,19 +105,23 @@ json_t *print_json_text(const char *text)
 	return value;
 }
 
+static json_t *field_json(const struct print_field *field)
+{
+	const char *value = text_of(field);
+	json_t *json = field->json ? json_loads(value, 0, NULL) : NULL;
+
+	if (field->json)
+		return json != NULL ? json : json_null();
+	return field->number ? json_integer((json_int_t)strtoll(value, NULL, 10))
+			     : print_json_text(value);
+}
+
 static json_t *row_json(const struct print_row *row)
 {
 	json_t *object = json_object();
 
-	for (size_t i = 0; i < row->count; i++) {
-		const struct print_field *field = &row->fields[i];
-		const char *value = text_of(field);
-
-		json_object_set_new(object, field->name,
-				    field->number
-					    ? json_integer((json_int_t)strtoll(value, NULL, 10))
-					    : print_json_text(value));
-	}
+	for (size_t i = 0; i < row->count; i++)
+		json_object_set_new(object, row->fields[i].name, field_json(&row->fields[i]));
 	return object;
 }
 

@@ -15,6 +15,7 @@ struct print_field {
 	const char *name; /* JSON name and column title */
 	char *value;	  /* owned; NULL prints as empty, and null in JSON */
 	bool number;	  /* unquoted in JSON */
+	bool json;	  /* JSON itself; not shown otherwise */
 };
 
 /* A list that is being filled; zero it and set json. */
@@ -37,6 +38,8 @@ void print_take(struct printer *printer, const char *name, char *value); /* free
 void print_number(struct printer *printer, const char *name, uint64_t value);
 /* A zone id: decimal, and text in JSON, since JSON readers lose digits beyond 2^53. */
 void print_id(struct printer *printer, const char *name, uint64_t value);
+/* A JSON text, which takes its place in JSON and is not shown otherwise; frees it. */
+void print_take_json(struct printer *printer, const char *name, char *json);
 /* Prints all, frees all; the exit code. */
 int print_end(struct printer *printer);
 /* A JSON text; bytes that are not UTF-8 (a file's name may be anything) become question marks. */

@@ -364,11 +364,13 @@ def check_life(ok, place):
             *check_rewrap(place),
             place.cmek("project", "create", "old"), place.consumer("archive"), place.cmek("project", "restore", "new")]
     place.configure("")
+    done += [place.cmek("database", *words, "--project", "p", "c/turned") for words in (
+        ("create",), ("rotate",), ("set", "--raw-version", "2", "--min-version", "2"), ("set", "--min-version", "1"))]
     # A release to come, which has another level to bring the store to.
     ours, place.environment["CMEK_PKCS11_MODULE"] = place.environment["CMEK_PKCS11_MODULE"], os.path.join(BUILD, "tests", "module", "cmek-next.so")
     done += [place.cmek("store", "upgrade", "--to", "2"), place.cmek("store", "downgrade")]
     place.environment["CMEK_PKCS11_MODULE"] = ours
-    ok(done == [0, 0, 0, True, *[0] * 9, 0, True, 0, 0, 0], "a life with all that can happen", (done, place.said))
+    ok(done == [0, 0, 0, True, *[0] * 9, 0, True, 0, *[0] * 4, 0, 0], "a life with all that can happen", (done, place.said))
     place.take()
 
 

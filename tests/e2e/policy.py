@@ -189,6 +189,26 @@ def check_project_roles(fake, home, owner):
     ok(not reader("database", "create", "--project", "p", "c/y") and reader.code == 5, "and makes no database", reader.said)
 
 
+def check_rotation(fake, home, owner):
+    """A new version of a database's key is an admin's to make, and everybody's to use."""
+    rotate = ("database", "rotate", "--project", "p")
+    for role, *database in (("reader",), ("reader", "c/a"), ("writer", "c/a"), ("rewrapper", "c/a")):
+        who, _ = with_role(fake, home, owner, role, *database)
+        ok(not who(*rotate, "c/a") and who.code == 5, f"a {role} of {database or 'the project'} rotates nothing", who.said)
+    admin, _ = with_role(fake, home, owner, "admin", "c/a")
+    fake.reset()
+    ok(admin(*rotate, "c/a"), "an admin of zone a rotates it", admin.said)
+    ok(fake.calls() == {"Encrypt": 1}, "by one call", fake.requests())
+    ok(not admin(*rotate, "c/b") and admin.code == 5, "and not zone b", admin.said)
+    reader, _ = with_role(fake, home, owner, "reader", "c/a")
+    new = os.path.join(home, "new")
+    ok(reader("encrypt", "--project", "p", "--database", "c/a", os.path.join(home, "a"), new), "a reader of zone a writes by the new version", reader.said)
+    ok(reader("inspect", new, "--json") and json.loads(reader.said)["version"] == 2, "as the file says", reader.said)
+    ok(opens(reader, home, "a"), "and opens what the old one wrote", reader.said)
+    admin, _ = with_role(fake, home, owner, "admin")
+    ok(admin(*rotate, "--all"), "an admin of the project rotates all of it", admin.said)
+
+
 def context_of(fake, owner, home, zone):
     """What the KMS is told of a zone when it is opened."""
     fake.reset()
@@ -376,6 +396,7 @@ with FakeAws() as aws, tempfile.TemporaryDirectory() as folder:
     check_project_roles(aws, folder, the_owner)
     check_rewrapper(aws, folder, the_owner, the_arn)
     check_rewrapping(aws, folder, the_owner)
+    check_rotation(aws, folder, the_owner)
     check_greatest_lease(aws, folder, the_owner, the_arn)
     check_bad_input(the_owner)
     check_multi_region(aws, folder, the_owner)

@@ -166,6 +166,63 @@ static void databases_go_to_another_root_key(void **state)
 	prints("2 databases rewrapped, 0 were there");
 }
 
+static void a_database_has_versions(void **state)
+{
+	(void)state;
+	done("encrypt --project demo --database main/bills @plain @old.cmek");
+	done("database rotate --project demo main/bills --dry-run");
+	prints("would be rotated");
+	done("database show --project demo main/bills --json");
+	prints("\"version\": 1");
+	done("database rotate --project demo main/bills");
+	prints("rotated");
+	done("encrypt --project demo --database main/bills @plain @new.cmek");
+	done("decrypt @old.cmek @back --force");
+	done("decrypt @new.cmek @back --force");
+	done("database rotate --project demo main/ --json");
+	prints("\"version\": 3");
+	done("database rotate --project demo --all --older-than 1");
+	assert_null(strstr(buffer_text(&out), "main"));
+	done("database show --project demo main/bills");
+	prints("opens, raw");
+	prints("wraps, opens");
+	done("database show --project demo main/bills --json");
+	prints("\"primary\": true");
+	refused("database rotate --project demo", CMEK_EXIT_USAGE, "--all");
+	refused("database rotate --project demo --all main/bills", CMEK_EXIT_USAGE, "--all");
+	refused("database rotate --project demo none/", CMEK_EXIT_NOT_FOUND, "no databases in");
+	refused("database rotate --project demo main/none", CMEK_EXIT_NOT_FOUND, "main/none");
+	refused("database rotate --project demo main/bills --older-than x", CMEK_EXIT_USAGE,
+		"a number of days");
+}
+
+static void versions_of_a_database_are_fenced_and_moved(void **state)
+{
+	(void)state;
+	refused("database set --project demo main/bills", CMEK_EXIT_USAGE, "nothing to set");
+	refused("database set --project demo --min-version 0 main/bills", CMEK_EXIT_USAGE,
+		"the number of a version");
+	refused("database set --project demo --min-version 2 main/bills", CMEK_EXIT_REFUSED,
+		"what raw mechanisms use; move the raw version first");
+	refused("database set --project demo --raw-version 9 main/bills", CMEK_EXIT_REFUSED,
+		"has no version 9");
+	done("database set --project demo --raw-version 3 --min-version 3 --rotate-days 90 "
+	     "main/bills");
+	prints("min_version    3");
+	prints("raw_version    3");
+	prints("rotate_days    90");
+	done("database show --project demo main/bills");
+	prints("fenced");
+	refused("decrypt @old.cmek @back --force", CMEK_EXIT_REFUSED,
+		"is fenced off, as its minimum version is 3; to open what needs it, lower that");
+	done("database set --project demo --min-version 1 --raw-version 1 main/bills");
+	done("decrypt @old.cmek @back --force");
+	done("database create --project demo --rotate-days 30 main/monthly --json");
+	prints("\"rotate_days\": 30");
+	refused("database create --project demo --rotate-days 36501 main/new", CMEK_EXIT_USAGE,
+		"a number of days up to 36500");
+}
+
 static void a_database_may_keep_its_key_in_the_store(void **state)
 {
 	(void)state;
@@ -626,6 +683,8 @@ int main(void)
 		cmocka_unit_test(clusters),
 		cmocka_unit_test(databases),
 		cmocka_unit_test(databases_go_to_another_root_key),
+		cmocka_unit_test(a_database_has_versions),
+		cmocka_unit_test(versions_of_a_database_are_fenced_and_moved),
 		cmocka_unit_test(a_database_may_keep_its_key_in_the_store),
 		cmocka_unit_test(a_file_goes_in_and_comes_out),
 		cmocka_unit_test(a_file_that_is_there_is_replaced_by_force_alone),

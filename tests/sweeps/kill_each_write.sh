@@ -63,6 +63,15 @@ after_database() {
     "$cmek" database show --project demo prod/new >/dev/null 2>&1 || "$cmek" database create --project demo prod/new >/dev/null || return 1
     "$cmek" encrypt --project demo --database prod/new plain new && "$cmek" decrypt new again && cmp plain again
 }
+after_rotate() { # to the old version or the new, and what either wrote opens
+    healthy && works || return 1
+    "$cmek" encrypt --project demo --database prod/orders plain new && "$cmek" decrypt new again && cmp plain again || return 1
+    "$cmek" database rotate --project demo prod/orders >/dev/null && works && "$cmek" decrypt --force new again && cmp plain again
+}
+begin_rotated() { begin && "$cmek" database rotate --project demo prod/orders >/dev/null; }
+after_fence() { # taken back, all is as before
+    healthy && "$cmek" database set --project demo --min-version 1 --raw-version 1 prod/orders >/dev/null && works
+}
 after_switch() { # on or off, and on again
     "$cmek" key enable --project demo root >/dev/null && healthy && works
 }
@@ -141,6 +150,8 @@ ok "a project" sweep begin after_project "$cmek" project create new
 ok "a root key" sweep begin after_key "$cmek" key create --project demo local:second
 ok "a cluster" sweep begin after_cluster "$cmek" cluster create --project demo test --key root --region r
 ok "a database" sweep begin after_database "$cmek" database create --project demo prod/new
+ok "a database that is rotated" sweep begin after_rotate "$cmek" database rotate --project demo prod/orders
+ok "a database whose old version is fenced off" sweep begin_rotated after_fence "$cmek" database set --project demo --raw-version 2 --min-version 2 prod/orders
 ok "a root key that is disabled" sweep begin after_switch "$cmek" key disable --project demo root
 ok "a root key that is enabled" sweep begin_disabled after_switch "$cmek" key enable --project demo root
 ok "what goes to another root key" prepare_moves

@@ -1,0 +1,171 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/versions.h"
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+
+#include <stdlib.h>
+
+/* --- What the module says of them */
+
+static json_t *read_versions(const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	AUTO(freep) char *text = object_text(token, zone, CKA_CMEK_VERSIONS);
+
+	return text == NULL ? NULL : json_loads(text, 0, NULL);
+}
+
+static const char *word(const json_t *version, const char *name)
+{
+	const char *text = json_string_value(json_object_get(version, name));
+
+	return text == NULL ? "" : text;
+}
+
+static bool is_so(const json_t *version, const char *name)
+{
+	return json_is_true(json_object_get(version, name));
+}
+
+/* "primary, raw": what it is used for. */
+static const char *use_of(const json_t *version)
+{
+	static const char *const uses[] = {"opens", "opens, raw", "wraps, opens",
+					   "wraps, opens, raw"};
+
+	if (strcmp(word(version, "state"), "active") != 0)
+		return "";
+	return uses[2 * is_so(version, "primary") + is_so(version, "raw")];
+}
+
+static char *root_keys_of(const json_t *version)
+{
+	const json_t *arns = json_object_get(version, "root_keys");
+	struct buffer text = {0};
+
+	for (size_t i = 0; i < json_array_size(arns); i++)
+		buffer_format(&text, "%s%s", i == 0 ? "" : ", ",
+			      json_string_value(json_array_get(arns, i)));
+	return buffer_take_text(&text);
+}
+
+int versions_print(const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	json_t *versions = read_versions(token, zone);
+	struct printer printer = {0};
+
+	puts("");
+	for (size_t i = 0; i < json_array_size(versions); i++) {
+		const json_t *version = json_array_get(versions, i);
+
+		print_row(&printer);
+		print_number(&printer, "version",
+			     (uint64_t)json_integer_value(json_object_get(version, "version")));
+		print_text(&printer, "created", word(version, "created"));
+		print_text(&printer, "state", word(version, "state"));
+		print_text(&printer, "use", use_of(version));
+		print_take(&printer, "root_keys", root_keys_of(version));
+	}
+	json_decref(versions);
+	return print_end(&printer);
+}
+
+int64_t versions_primary_made(const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	json_t *versions = read_versions(token, zone);
+	int64_t made = 0;
+
+	for (size_t i = 0; i < json_array_size(versions); i++) {
+		const json_t *version = json_array_get(versions, i);
+
+		if (is_so(version, "primary"))
+			clock_read_extended(word(version, "created"), &made);
+	}
+	json_decref(versions);
+	return made;
+}
+
+/* --- What is stored under older ones */
+
+/* docs/format.md, 4.1: the version's place in a stored key. */
+enum { VERSION_AT = 16, VERSION_END = 20, LABELS_MAX = 5 };
+
+/* 0: it is not there any more, or malformed. */
+static uint32_t wrapped_by(const struct token *token, CK_OBJECT_HANDLE key)
+{
+	uint8_t stored[1024] = {0};
+	CK_ATTRIBUTE attribute = {CKA_CMEK_ENCRYPTED_KEY, stored, sizeof(stored)};
+	uint32_t version = 0;
+
+	if (token->functions->C_GetAttributeValue(token->session, key, &attribute, 1) != CKR_OK ||
+	    attribute.ulValueLen < VERSION_END)
+		return 0;
+	for (size_t i = VERSION_AT; i < VERSION_END; i++)
+		version = version << 8 | stored[i];
+	return version;
+}
+
+static CK_RV find_keys(const struct token *token, uint64_t zone, struct buffer *found)
+{
+	uint8_t id[8];
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[] = {{CKA_TOKEN, &yes, sizeof(yes)}, {CKA_CMEK_ZONE, id, sizeof(id)}};
+	CK_OBJECT_HANDLE keys[64];
+	CK_ULONG count = 0;
+	CK_RV rv;
+
+	put_big_endian(id, sizeof(id), zone);
+	rv = token->functions->C_FindObjectsInit(token->session, template, COUNT_OF(template));
+	do {
+		if (rv == CKR_OK)
+			rv = token->functions->C_FindObjects(token->session, keys, COUNT_OF(keys),
+							     &count);
+		if (rv == CKR_OK)
+			buffer_append(found, bytes(keys, count * sizeof(*keys)));
+	} while (rv == CKR_OK && count > 0);
+	return rv == CKR_OK ? token->functions->C_FindObjectsFinal(token->session) : rv;
+}
+
+static void put_label(const struct token *token, CK_OBJECT_HANDLE key, size_t before,
+		      struct buffer *labels)
+{
+	AUTO(freep) char *label = object_text(token, key, CKA_LABEL);
+
+	if (before < LABELS_MAX)
+		buffer_format(labels, "%s'%s'", before == 0 ? "" : ", ",
+			      label == NULL ? "" : plain_text(label));
+	else if (before == LABELS_MAX)
+		buffer_put_text(labels, ", …");
+}
+
+int versions_stored_below(const struct token *token, uint64_t zone, uint64_t version,
+			  size_t *ret_count, char **ret_labels)
+{
+	AUTO(buffer_clear) struct buffer found = {0};
+	struct buffer labels = {0};
+	CK_OBJECT_HANDLE key;
+	CK_RV rv = find_keys(token, zone, &found);
+	size_t count = 0;
+
+	if (rv != CKR_OK)
+		return module_failed(rv, "listing the stored keys of project %s", token->project);
+	for (size_t at = 0; at + sizeof(key) <= found.len; at += sizeof(key)) {
+		uint32_t by;
+
+		memcpy(&key, found.data + at, sizeof(key));
+		if (object_number(token, key, CKA_CMEK_VERSION) != 0)
+			continue; /* the zone itself */
+		by = wrapped_by(token, key);
+		if (by != 0 && by < version)
+			put_label(token, key, count++, &labels);
+	}
+	if (found.failed || labels.failed)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	*ret_count = count;
+	*ret_labels = buffer_take_text(&labels);
+	return CMEK_EXIT_OK;
+}

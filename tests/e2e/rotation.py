@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+"""Databases are rotated while processes and threads wrap and unwrap by them: nobody fails, everybody follows without a restart, what one
+process has wrapped opens in each other at once, and all of it opens in the end. Several who rotate at a time make each version once. TAP.
+
+    rotation.py
+    rotation.py work FOLDER NUMBER    one of the processes (ours)
+"""
+
+import glob
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+import p11  # noqa: E402
+
+BUILD = os.environ.get("CMEK_BUILD", os.path.join(ROOT, "build"))
+PROCESSES, THREADS, ROTATIONS, PAUSE = 3, 2, 12, 0.25
+count = 0
+
+
+def ok(condition, name, detail=""):
+    global count
+    count += 1
+    print(f"{'ok' if condition else 'not ok'} {count} - {name}")
+    for line in "" if condition else str(detail).splitlines():
+        print(f"# {line}")
+
+
+def cmek(*words):
+    return subprocess.run([os.path.join(BUILD, "cmek"), *words], capture_output=True, text=True, timeout=120, check=False)
+
+
+def version_of(wrapped):
+    """docs/format.md, 4."""
+    return int.from_bytes(wrapped[16:20], "big")
+
+
+def find_zone(module):
+    rows, length = module.rows({"LABEL": "c/db", "TOKEN": True})
+    module.call("FindObjectsInit", module.session, rows, length)
+    handle, found = p11.CK_ULONG(), p11.CK_ULONG()
+    module.call("FindObjects", module.session, p11.ctypes.byref(handle), p11.CK_ULONG(1), p11.ctypes.byref(found))
+    module.call("FindObjectsFinal", module.session)
+    assert found.value == 1
+    return handle
+
+
+# --- One process: each thread wraps keys of its own, and unwraps what any other has wrapped last
+
+
+def last_line(path):
+    with open(path, encoding="ascii") as file:
+        lines = file.read().split("\n")[:-1]
+    return bytes.fromhex(lines[-1]) if lines else None
+
+
+def work_on(module, zone, folder, name, failures):
+    by, chance = p11.mechanism("DEK_WRAP"), random.Random(name)
+    with open(os.path.join(folder, name + ".wrapped"), "a", encoding="ascii") as file:
+        while not os.path.exists(os.path.join(folder, "stop")):
+            try:
+                key = module.generate(EXTRACTABLE=True)
+                file.write(module.wrap(by, zone, key).hex() + "\n")
+                file.flush()
+                module.call("DestroyObject", module.session, key)
+                other = last_line(chance.choice(glob.glob(os.path.join(folder, "*.wrapped"))))
+                if other is not None:
+                    module.call("DestroyObject", module.session, module.unwrap(by, zone, other))
+            except p11.Refused as refused:
+                failures.append(f"{name}: {refused}")
+
+
+def work(folder, number):
+    module, failures = p11.Module().start("p"), []
+    zone = find_zone(module)
+    threads = [threading.Thread(target=work_on, args=(module.beside(), zone, folder, f"{number}-{thread}", failures)) for thread in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print("\n".join(failures))
+    return bool(failures)
+
+
+# --- The test
+
+
+def everything(folder):
+    for path in glob.glob(os.path.join(folder, "*.wrapped")):
+        with open(path, encoding="ascii") as file:
+            yield path, [bytes.fromhex(line) for line in file.read().split()]
+
+
+def open_all(folder):
+    module = p11.Module().start("p")
+    zone, by, opened = find_zone(module), p11.mechanism("DEK_WRAP"), 0
+    for _, wrapped in everything(folder):
+        for one in wrapped[:: max(1, len(wrapped) // 500)]:
+            module.call("DestroyObject", module.session, module.unwrap(by, zone, one))
+            opened += 1
+    module.raw("Finalize", None)
+    return opened
+
+
+def under_load(folder):
+    environment = {**os.environ}
+    workers = [subprocess.Popen([sys.executable, os.path.abspath(__file__), "work", folder, str(number)], env=environment,
+                                stdout=subprocess.PIPE, text=True) for number in range(PROCESSES)]
+    while len([1 for _, wrapped in everything(folder) if wrapped]) < PROCESSES * THREADS:
+        time.sleep(0.05)
+    for _ in range(ROTATIONS):
+        done = cmek("database", "rotate", "--project", "p", "c/db")
+        if done.returncode != 0:
+            break
+        time.sleep(PAUSE)
+    ok(done.returncode == 0, f"a database is rotated {ROTATIONS} times under load", done.stderr)
+    time.sleep(2)
+    with open(os.path.join(folder, "stop"), "w", encoding="ascii"):
+        pass
+    said = [worker.communicate(timeout=60)[0].strip() for worker in workers]
+    ok(all(worker.returncode == 0 for worker in workers), f"and none of {PROCESSES} processes with {THREADS} threads each had a failure", "\n".join(said))
+
+
+def check_what_was_wrapped(folder):
+    versions = {path: [version_of(one) for one in wrapped] for path, wrapped in everything(folder)}
+    total = sum(map(len, versions.values()))
+    ok(all(found == sorted(found) for found in versions.values()), "no thread goes back to an older version", versions.keys())
+    ok(all(found[-1] == ROTATIONS + 1 for found in versions.values()), "each has followed to the last, without a restart",
+       {path: found[-1] for path, found in versions.items()})
+    met = set().union(*map(set, versions.values()))
+    print(f"# {total} keys were wrapped, by {len(met)} versions")
+    ok(open_all(folder) > 0, "all of it opens in another process")
+
+
+def at_once():
+    """Each of several asks for the next version of what it sees."""
+    before = int(re.search(r"^version +(\d+)", cmek("database", "show", "--project", "p", "c/db").stdout, re.M).group(1))
+    commands = [subprocess.Popen([os.path.join(BUILD, "cmek"), "database", "rotate", "--project", "p", "c/db"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    said = ["".join(command.communicate(timeout=60)) for command in commands]
+    after = int(re.search(r"^version +(\d+)", cmek("database", "show", "--project", "p", "c/db").stdout, re.M).group(1))
+    rotated = sum("outcome        rotated\n" in text for text in said)
+    ok(all(command.returncode == 0 for command in commands), "six commands rotate at once, and none fails", "\n".join(said))
+    ok(after == before + rotated and rotated >= 1, "each version was made by one of them", f"{before} {after} {rotated}")
+
+
+def main():
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        with open(os.path.join(folder, "cmek.conf"), "w", encoding="utf-8") as file:
+            file.write(f"[store]\npath = {folder}/store.db\n")
+        os.environ.update(CMEK_PKCS11_CONF=os.path.join(folder, "cmek.conf"), CMEK_PKCS11_MODULE=os.path.join(BUILD, "cmek-pkcs11.so"))
+        for words in (("project", "create", "p"), ("key", "create", "--project", "p", "local:root"),
+                      ("cluster", "create", "--project", "p", "c", "--key", "root", "--region", "r"), ("database", "create", "--project", "p", "c/db")):
+            done = cmek(*words)
+            ok(done.returncode == 0, " ".join(words[:2]), done.stderr)
+        under_load(folder)
+        check_what_was_wrapped(folder)
+        at_once()
+        done = cmek("doctor")
+        ok(done.returncode == 0, "doctor is content", done.stdout)
+    print(f"1..{count}")
+    return 0
+
+
+sys.exit(work(sys.argv[2], sys.argv[3]) if sys.argv[1:2] == ["work"] else main())
