@@ -612,6 +612,27 @@ static void a_store_goes_up_and_down_its_levels(void **state)
 
 /* --- Words ----------------------------------------------------------------------------------- */
 
+/* The databases may keep their keys out of their files, which is said: a line, and no failure. */
+static void a_project_is_backed_up_and_restored(void **state)
+{
+	(void)state;
+	assert_int_equal(run("backup --project demo @all.backup"), CMEK_EXIT_OK);
+	assert_int_equal(run("backup --project demo --json --force --embedding-only @all.backup"),
+			 CMEK_EXIT_OK);
+	refused("backup --project demo @all.backup", CMEK_EXIT_REFUSED, "is there already");
+	refused("backup --project demo --json -", CMEK_EXIT_USAGE, "can't both go");
+	refused("backup --project demo --database none @x.backup", CMEK_EXIT_NOT_FOUND, "none");
+	assert_int_equal(run("backup verify --offline @all.backup"), CMEK_EXIT_OK);
+	assert_non_null(strstr(buffer_text(&out), "structure only"));
+	assert_int_equal(run("backup verify --json --offline @all.backup"), CMEK_EXIT_OK);
+	assert_int_equal(run("restore --dry-run @all.backup"), CMEK_EXIT_OK);
+	assert_int_equal(run("restore --json --revive none,other @all.backup"), CMEK_EXIT_OK);
+	assert_int_equal(run("restore @all.backup"), CMEK_EXIT_OK);
+	refused("restore --map nobody=local:x @all.backup", CMEK_EXIT_NOT_FOUND, "nobody");
+	refused("restore --map nobody @all.backup", CMEK_EXIT_USAGE, "OLD=NEW");
+	refused("restore @none.backup", CMEK_EXIT_NOT_FOUND, "none.backup");
+}
+
 static void help_is_for_all_and_for_each(void **state)
 {
 	(void)state;
@@ -695,6 +716,7 @@ int main(void)
 		cmocka_unit_test(it_is_said_that_an_envelope_is_encrypted_again),
 		cmocka_unit_test(what_is_refused_leaves_no_file),
 		cmocka_unit_test(an_envelope_of_another_project_is_told_by_its_name),
+		cmocka_unit_test(a_project_is_backed_up_and_restored),
 		cmocka_unit_test(the_hierarchy_is_shown),
 		cmocka_unit_test(doctor_finds_what_is_wrong),
 		cmocka_unit_test(a_store_without_a_project_is_none_yet),
