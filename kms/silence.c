@@ -125,8 +125,8 @@ static enum kms_status refuse(struct silence *silence, struct moment now, struct
 	silence->refused++;
 	if (report == NULL)
 		return silence->status;
-	snprintf(report->message, sizeof(report->message), "%s (so it was %lld s ago)",
-		 silence->message, (long long)ago);
+	snprintf(report->message, sizeof(report->message), "%s, %lld s ago", silence->message,
+		 (long long)ago);
 	return silence->status;
 }
 

@@ -75,11 +75,11 @@ enum kms_status_kind {
 	    "ask for a higher quota")                                                              \
 	ROW(THROTTLED,           STATUS_OUTAGE_OF_KEY, KEY_STATE_UNREACHABLE,                      \
 	    "throttled",                                                                           \
-	    "ask for a higher request quota, or lengthen lease_seconds")                           \
+	    "raise its request quota, or lease_seconds"                )                           \
 	/* DependencyTimeoutException and kin: the KMS answers, but what holds the key does not */  \
 	ROW(KEY_OUT_OF_REACH,    STATUS_OUTAGE_OF_KEY, KEY_STATE_UNREACHABLE,                      \
-	    "the KMS does not reach the key",                                                      \
-	    "see to the key store or key manager that holds it")                                   \
+	    "the key is out of reach",                                                             \
+	    "see to the key store that holds it")                                                  \
 	/* 5xx, connection, DNS, TLS, deadline */                                                  \
 	ROW(UNAVAILABLE,         STATUS_OUTAGE,        KEY_STATE_UNREACHABLE,                      \
 	    "the KMS is out of reach",                                                             \

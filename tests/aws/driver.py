@@ -22,7 +22,7 @@ SPARE = ("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT
 # The words of kms_status_text().
 OK, DENIED, DISABLED, NOT_FOUND = "success", "access denied", "the key is disabled", "no such key"
 THROTTLED, UNAVAILABLE, BAD = "throttled", "the KMS is out of reach", "the KMS's answer is invalid"
-KEY_AWAY = "the KMS does not reach the key"
+KEY_AWAY = "the key is out of reach"
 NO_CREDENTIALS, REFUSED, WRONG = "no credentials", "credentials refused", "wrong configuration"
 CIPHERTEXT, INVALID = "ciphertext or encryption context wrong", "invalid request"
 

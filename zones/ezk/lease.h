@@ -139,8 +139,8 @@ bool lease_runs(const struct lease *lease);
  * asks. */
 bool lease_is_fresh(const struct lease *lease, int64_t realtime_ms);
 
-/* An explicit no, from wherever: ends the lease, wipes, is remembered, and overrules a yes that was
- * asked for before. */
+/* An explicit no: ends the lease, wipes, is remembered, and overrules a yes that was asked for
+ * before. The lease's own requests do this by themselves; tests do it by this. */
 void lease_deny(struct lease *lease, enum zone_status no);
 /* The same where the no is remembered above. ZONE_OK: what the key itself says in a request under
  * way still counts. */

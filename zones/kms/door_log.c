@@ -62,17 +62,6 @@ void asked_put_subject(struct buffer *line, const struct kms_door *door)
 		buffer_format(line, ", version %" PRIu32, door->version);
 }
 
-/* Less of it for an outage, which concerns everybody: only the zone that met it first. */
-static void put_subject(struct buffer *line, const struct asked *asked)
-{
-	const struct kms_door *door = asked->door;
-
-	if (!kms_status_is_outage(asked->status) || kms_status_is_outage_of_key(asked->status))
-		asked_put_subject(line, door);
-	else if (door->zone_id != 0 || is_said(door->zone))
-		buffer_format(line, " for %s", zone_title_as(door->zone, NULL, door->zone_id).text);
-}
-
 /* ": what the KMS said [its name for that, request id]". */
 static void put_report(struct buffer *line, const struct kms_report *report)
 {
@@ -84,18 +73,50 @@ static void put_report(struct buffer *line, const struct kms_report *report)
 		buffer_format(line, " (request %s)", report->request_id);
 }
 
+/* "aws in eu-west-1", or the key. */
+static void put_silent(struct buffer *line, const struct asked *asked, bool of_key)
+{
+	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
+
+	if (of_key || !kms_name_parse(kms_clients_providers(asked->door->clients), asked->key,
+				      provider, region))
+		buffer_format(line, "root key %s", asked->key);
+	else
+		buffer_format(line, "%s%s%s", provider, region[0] == '\0' ? "" : " in ", region);
+}
+
+/* An outage concerns whatever is done there, so the line is short: where, and why. The audit log
+ * has the rest. */
+static void put_outage(struct buffer *line, const struct asked *asked)
+{
+	put_silent(line, asked, kms_status_is_outage_of_key(asked->status));
+	buffer_format(line, ": %s", kms_status_text(asked->status));
+	if (is_said(asked->report.message))
+		buffer_format(line, ": %s", asked->report.message);
+	if (is_said(asked->report.error_type) &&
+	    !kms_status_is_outage_of_key(asked->status)) /* whose text says the same */
+		buffer_format(line, " [%s]", asked->report.error_type);
+}
+
+static void put_failure(struct buffer *line, const struct asked *asked)
+{
+	buffer_format(line, "KMS %s with key %s", asked->operation, asked->key);
+	if (asked->new_key != NULL)
+		buffer_format(line, " to %s", asked->new_key);
+	asked_put_subject(line, asked->door);
+	buffer_format(line, ": %s", kms_status_text(asked->status));
+	put_report(line, &asked->report);
+}
+
 void asked_log(const struct asked *asked)
 {
-	const struct kms_door *door = asked->door;
 	AUTO(buffer_clear) struct buffer line = {0};
-	const char *todo = remedy(door, asked->status), *text;
+	const char *todo = remedy(asked->door, asked->status), *text;
 
-	buffer_format(&line, "KMS %s with key %s", asked->operation, asked->key);
-	if (asked->new_key != NULL)
-		buffer_format(&line, " to %s", asked->new_key);
-	put_subject(&line, asked);
-	buffer_format(&line, ": %s", kms_status_text(asked->status));
-	put_report(&line, &asked->report);
+	if (kms_status_is_outage(asked->status))
+		put_outage(&line, asked);
+	else
+		put_failure(&line, asked);
 	if (todo != NULL)
 		buffer_format(&line, "; %s", todo);
 	text = buffer_text(&line);
@@ -131,18 +152,6 @@ enum zone_status asked_audit(const struct asked *asked)
 }
 
 /* --- The end of a silence */
-
-/* "aws in eu-west-1", or the key. */
-static void put_silent(struct buffer *line, const struct asked *asked, bool of_key)
-{
-	char provider[KMS_PROVIDER_MAX + 1], region[KMS_REGION_MAX + 1];
-
-	if (of_key || !kms_name_parse(kms_clients_providers(asked->door->clients), asked->key,
-				      provider, region))
-		buffer_put_text(line, asked->key);
-	else
-		buffer_format(line, "%s%s%s", provider, region[0] == '\0' ? "" : " in ", region);
-}
 
 /* Of a key that has a name in several regions, kms/route.c tells which region answers again. */
 static bool is_told_by_region(const struct asked *asked)

@@ -76,8 +76,6 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 						   KMS_KEY_STORE_UNAVAILABLE,
 						   KMS_INVALID_STATE,
 						   KMS_NOT_FOUND,
-						   KMS_UNAVAILABLE,
-						   KMS_THROTTLED,
 						   KMS_INVALID_CIPHERTEXT,
 						   KMS_BAD_ANSWER,
 						   KMS_MISCONFIGURED};
@@ -98,14 +96,45 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 		read_log(logged, text);
 		assert_int_equal(lines(text), 1);
 		assert_non_null(strstr(text, "KMS Decrypt with key " ROOT_1));
-		assert_non_null(
-			strstr(text, refusals[i] == KMS_UNAVAILABLE
-					     ? "zone 'eu/orders': "
-					     : "zone 'eu/orders' of project 'shop', version 3"));
+		assert_non_null(strstr(text, "zone 'eu/orders' of project 'shop', version 3"));
 		assert_null(strstr(text, "3044928755559416890"));
 		assert_non_null(strstr(text, kms_status_text(refusals[i])));
 		assert_non_null(strstr(text, "fake-request"));
 		assert_non_null(strstr(text, "; "));
+	}
+}
+
+static void an_outage_fits_two_lines_and_says_where_and_why(void **state)
+{
+	static const struct {
+		enum kms_status status;
+		const char *where, *todo;
+	} rows[] = {
+		{KMS_UNAVAILABLE, "aws in us-west-2: the KMS is out of reach: ", "; check network"},
+		{KMS_THROTTLED, "root key " ROOT_1 ": throttled: ", "; raise its request quota"},
+		{KMS_KEY_OUT_OF_REACH,
+		 "root key " ROOT_1 ": the key is out of reach: ", "; see to the key store"},
+	};
+	struct logged *logged = *state;
+	struct kms_door door = door_for_zone(logged);
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(buffer_clear) struct buffer out = {0};
+		char text[4096];
+		size_t said;
+
+		fake_clock_advance(&logged->live.clock, 60000);
+		assert_int_equal(door_encrypt(&door, bytes_of("x"), &out), ZONE_OK);
+		assert_int_equal(truncate(logged->path, 0), 0);
+		fake_kms_fail(&logged->live.kms, FAKE_DECRYPT, rows[i].status, 1);
+		door_decrypt(&door, bytes_of("blob"), &out);
+		read_log(logged, text);
+		assert_int_equal(lines(text), 1);
+		assert_non_null(strstr(text, rows[i].where));
+		assert_non_null(strstr(text, rows[i].todo));
+		said = strlen("the fake KMS says: ") + strlen(kms_status_text(rows[i].status));
+		/* Two lines of a terminal, where the KMS says "Rate exceeded". */
+		assert_in_range(strlen(log_last()) - said, 1, 160 - strlen("Rate exceeded"));
 	}
 }
 
@@ -163,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(each_refusal_is_one_line_with_its_remedy),
+		CASE(an_outage_fits_two_lines_and_says_where_and_why),
 		CASE(success_is_silent),
 		CASE(caller_gets_the_words_of_the_kms),
 		CASE(name_that_is_none_is_an_invalid_request),
