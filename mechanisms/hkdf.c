@@ -35,7 +35,8 @@ CK_RV hkdf_read(const CK_MECHANISM *given, CK_HKDF_PARAMS *ret_hkdf)
 	return CKR_OK;
 }
 
-/* The structure goes its own way (hkdf_read): what most mechanisms need has no room for it. */
+/* hkdf_read() reads the structure: struct parameter, which most mechanisms need, has no room for
+ * it. */
 static CK_RV read(const CK_MECHANISM *given, struct parameter *parameter)
 {
 	(void)given;
@@ -99,8 +100,8 @@ bool hkdf_wants_salt_key(const struct derivation *derivation)
 	return derivation->params.bExtract && derivation->params.ulSaltType == CKF_HKDF_SALT_KEY;
 }
 
-/* A salt that is a key is one that derives, as the base is, with all that is asked of that.
- * Whatever comes of both belongs where both belong, which is one zone. */
+/* A key that is the salt must allow derivation, and passes the same checks as the base key. Both
+ * belong to one zone, and so does what is derived. */
 CK_RV hkdf_salt_key(struct derivation *derivation, struct objects *objects,
 		    const struct ready_key *by, struct object *salt)
 {

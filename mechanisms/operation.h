@@ -32,8 +32,8 @@ struct cipher_class {
 	CK_RV(*runs[STEP_COUNT])
 	(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
 	void (*let_go)(void *own);
-	bool inexact; /* the result may be shorter than the bound: then a caller with less room
-			 gets what it needs told after the work, which is not done twice */
+	bool inexact; /* the result may be shorter than the bound: a caller with less room is
+		       * told the length after the work, which is not done twice */
 };
 
 enum stage {

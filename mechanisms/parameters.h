@@ -44,7 +44,7 @@ static inline void parameter_clear(struct parameter *parameter)
 CK_RV parameter_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
 		     struct parameter *ret_parameter);
 
-/* For the readers. None: a pointer with length 0 is none too. */
+/* For the readers: there is no parameter. A pointer with length 0 counts as none. */
 CK_RV parameter_read_none(const CK_MECHANISM *given, struct parameter *parameter);
 /* For C_WrapKey and C_UnwrapKey: no tag of less than 96 bits. A key is worth more than a message,
  * and whoever unwraps for others is asked as often as they like. `name`: the mechanism's. */

@@ -69,8 +69,9 @@ void ready_key_drop_schedule(struct ready_key *key);
 CK_RV ready_key_begin(struct ready_key *key, struct objects *objects, int64_t now_ms);
 /* And may it go on? Two atomic loads while the lease runs. */
 CK_RV ready_key_continue(struct ready_key *key, int64_t now_ms);
-/* After it began: a zone's record is the one by which was decided that it may. `used`: the version
- * that what was wrapped named; NULL: the key's own. CKR_DEVICE_ERROR. */
+/* After it began: the zone's record is still the one by which it was decided that the key may be
+ * used so. `used`: the version that what was wrapped named; NULL: the key's own.
+ * CKR_DEVICE_ERROR. */
 CK_RV ready_key_verified(const struct ready_key *key, struct ezk *used);
 /* After what it wrapped has been given out: rotates the zone, if that is due (KMS). */
 void ready_key_wrapped(struct ready_key *key, struct objects *objects);

@@ -40,8 +40,8 @@ static void tidy_all(struct session *session)
 			tidy_place(session, &session->ready.places[i]);
 }
 
-/* Sessions' objects come and go with each message, so this takes no lock and no clock; except for
- * their zones, of which others may stand here (view_of_session). */
+/* Sessions' objects come and go with each message, so this takes no lock and no clock; except
+ * for their zones, which other sessions may use too (view_of_session). */
 static bool is_gone(struct session *session, const struct object *object)
 {
 	if (object->owner == 0 || object->kind != OBJECT_ZONE)

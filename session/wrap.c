@@ -65,8 +65,8 @@ static CK_RV may_wrap(const struct session *session, const struct object *by,
 	return same_zone(session, by, key);
 }
 
-/* From here on both are of one zone, also if it is not known yet which: whoever has the wrapping
- * key can unwrap the other, wherever both go. */
+/* From here on both belong to one zone, even if it is not known yet which: whoever has the
+ * wrapping key can unwrap the other, wherever both go. */
 static CK_RV share_zone(struct ready_key *by, struct object *key)
 {
 	if (by->ezk != NULL)

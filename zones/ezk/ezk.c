@@ -98,8 +98,8 @@ static bool name_records(const char *arn, struct bytes records, struct uid *ret_
 	return true;
 }
 
-/* An entry as the index would have it. The set does not say which version is the raw one; it began
- * as the first. */
+/* An entry as the index would have it. The set does not say which version is the raw one: it is
+ * the first, as it is in a new zone. */
 static enum zone_status entry_of_set(const char *arn, struct bytes records,
 				     struct entry **ret_entry)
 {
@@ -163,7 +163,7 @@ enum zone_status ezk_from_records(struct registry *registry, const struct entry 
 	struct kms_key key;
 
 	assert(root_key->kind == ENTRY_ROOT_KEY);
-	/* Without a look whether the zone was deleted it is not opened. */
+	/* It is not opened before the store was asked whether the zone was deleted. */
 	TRY(settings->domain.refresh(settings->domain.state));
 	TRY(resolve(settings, root_key, &key));
 	TRY(door_check_allowed(&(struct kms_door){.clients = settings->clients}, key.arn));
@@ -274,6 +274,6 @@ enum zone_status ezk_key(struct ezk *ezk, enum ezk_purpose purpose, uint8_t *ret
 	TRY(ezk_begin(ezk));
 	if (key_now(ezk, purpose, ret_secret, &status))
 		return status;
-	/* It ended within the blink since: a lease too short to be used. */
+	/* It has ended in the moment since then: such a lease is too short to be used. */
 	return ZONE_KMS_UNAVAILABLE;
 }

@@ -80,7 +80,7 @@ static struct moment renewal_of(const struct lease *lease)
 	return load(&lease->renew_monotonic_ms, &lease->renew_realtime_ms);
 }
 
-/* A use of it, to be noted first: is its root key to be asked, for all? */
+/* Notes that it is used; true: its root key is to be asked, for all leases below it. */
 static bool asks_for_all(const struct lease *lease, int64_t monotonic_ms)
 {
 	struct lease_window *window = atomic_load_explicit(&lease->window, memory_order_acquire);
@@ -256,7 +256,7 @@ static bool ask_above(struct lease *lease, enum vouch_how how, int64_t yes_ms,
 	return said != VOUCH_BUSY;
 }
 
-/* The key went, or the word of its root key lost its worth, while that was asked. */
+/* While the root key was asked, the key went, or the root key's yes ceased to count. */
 static bool is_worthless(const struct lease *lease, const struct answer *answer)
 {
 	if (answer->status != ZONE_OK || lease->overruled != ZONE_OK)

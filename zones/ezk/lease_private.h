@@ -41,7 +41,8 @@ void lease_hold_on(struct lease *lease);
 enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struct moment since);
 /* An explicit no: ends the lease, wipes, and is remembered. */
 void lease_remember(struct lease *lease, enum zone_status no);
-/* Its keys are not here: has the sweep come by when nothing is to be remembered of it any more. */
+/* Its keys are not here: the sweep is to come when nothing needs to be remembered of it any
+ * more. */
 void lease_leave(struct lease *lease);
 /* Notes what came of it, for lease_tell(). */
 void lease_note(struct lease *lease, enum zone_status status);

@@ -69,7 +69,7 @@ struct moment lease_rules_ahead(struct lease_rules *rules, struct moment asked, 
 /* When to try again after a failure, before that failure is forgotten. */
 struct moment lease_rules_again(struct lease_rules *rules, struct moment failed);
 
-/* The store was looked into, and is to be again at this moment; none was said: never. */
+/* The store was looked into; when it is to be looked into again. Without a call: never. */
 void lease_rules_look_at(struct lease_rules *rules, int64_t monotonic_ms);
 static inline bool lease_rules_look_due(const struct lease_rules *rules, int64_t monotonic_ms)
 {

@@ -47,8 +47,8 @@ struct lease_rules *registry_rules(struct registry *registry)
 
 /* --- One of them */
 
-/* Record sets are anybody's, and what is known of root keys stays: projects that are not here, and
- * so have no canary, are one. */
+/* Anybody can bring a record set, and what is known of root keys is kept for ever: so all
+ * projects that are not here, and have no canary, count as one. */
 static struct uid known_as(struct registry *registry, enum ezk_realm realm,
 			   const struct entry *zone)
 {

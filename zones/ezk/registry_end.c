@@ -59,7 +59,7 @@ static void sweep_zone(struct live *live, struct moment now, struct news *news)
 		idle |= live->gone ||
 			(live->realm == EZK_OF_SESSION && lease_is_barred(&ezk->lease));
 		collect(news, ezk);
-		/* If only the registry holds it, only by the registry can somebody come to. */
+		/* If only the registry holds it, others can reach it through the registry alone. */
 		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {
 			at = &ezk->next;
 			continue;
@@ -148,8 +148,7 @@ void registry_place(struct registry *registry, struct ezk *ezk)
 	ezk->only = only;
 	if (rests_on != NULL && wraps.has_arn)
 		return;
-	/* It moved to another root key, whose word for it is worth something only after it has
-	 * opened it. */
+	/* It moved to another root key, which can vouch for it only after having opened it. */
 	ezk_rest_on(ezk, only);
 	lease_ask_itself(&ezk->lease);
 }

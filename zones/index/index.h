@@ -81,8 +81,8 @@ struct index {
 void index_clear(struct index *index);
 
 /* What a look into the store brought, as one step; takes the rows out of the news. On
- * ZONE_NO_MEMORY the index holds part of it and must be told all again (since = 0), which repairs
- * it. */
+ * ZONE_NO_MEMORY the index holds part of it and must be told everything again (since = 0), which
+ * repairs it. */
 enum zone_status index_apply(struct index *index, struct store_news *news);
 
 /* Gives an entry that may come its number: what the entry of that uid has, or will have. Nothing

@@ -56,7 +56,7 @@ void audit_enter(const char *name)
 {
 	struct thread_notes *notes;
 
-	/* A thread's own memory is dear to reach, and every call of the module comes by. */
+	/* Reaching a thread's own memory is slow, and every call of the module passes here. */
 	if (!atomic_load_explicit(&is_on, memory_order_relaxed))
 		return;
 	notes = thread_notes();

@@ -146,7 +146,8 @@ static enum zone_status heard(const struct asked *asked)
 	return answered(asked);
 }
 
-/* A no counts, with a line or without; what a yes has brought is withheld without. */
+/* A no counts even where the audit log could not tell of it; what a yes has brought is then
+ * withheld. */
 static enum zone_status withheld(enum zone_status told, enum zone_status audited)
 {
 	if (told != ZONE_OK || audited == ZONE_OK)

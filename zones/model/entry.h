@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The entries of the index: what the store holds, as immutable, counted values. A change makes a
- * new entry with the same number; who holds the old one goes on reading the old state until it asks
- * again. No PKCS #11 type here.
+ * new entry with the same number; whoever holds the old one goes on reading the old state until it
+ * asks again. No PKCS #11 type here.
  */
 #pragma once
 

@@ -65,7 +65,7 @@ struct store_news {
 	bool limited;
 	size_t unknown; /* rows of kinds that only later releases know, passed over */
 	/* How many zones the store has, if `zones_counted`: whoever knows of more has some whose
-	 * rows went without a tombstone, and is to be told all again. */
+	 * rows went without a tombstone, and has to be told everything again. */
 	bool zones_counted;
 	size_t zones;
 	struct store_cursor cursor; /* how far the store has been read with these rows */
@@ -133,8 +133,9 @@ struct store_operations {
 	/* All rows that are newer than at `since`. A store that does not exist yet is empty. */
 	enum zone_status (*read)(struct store *store, const struct store_cursor *since,
 				 struct store_news *ret_news);
-	/* True if a `read` could bring something new; asked at most once in the engine's interval.
-	 * Never waits: an engine that would have to answers true, and has `read` find out. */
+	/* True if a `read` could bring something new; asked at most once in the engine's
+	 * interval. Never waits: an engine that would have to wait answers true, and `read`
+	 * finds out. */
 	bool (*changed)(struct store *store);
 	/* For an engine whose interval is long, else NULL: the newest state, or the tombstone, of
 	 * what has that key, and of all that it stands on (its project, of a zone its cluster and
