@@ -109,6 +109,8 @@ int database_set_keys(const struct arguments *arguments);
 int encrypt_file(const struct arguments *arguments);
 int decrypt_file(const struct arguments *arguments);
 int inspect_file(const struct arguments *arguments);
+int migrate_files(const struct arguments *arguments);
+int export_files(const struct arguments *arguments);
 int rewrap_files(const struct arguments *arguments);
 int scan_files(const struct arguments *arguments);
 int store_show(const struct arguments *arguments);

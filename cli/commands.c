@@ -108,6 +108,21 @@ static const struct option_row rewrap_options[] = {
 	DRY_RUN,
 	END,
 };
+static const struct option_row migrate_options[] = {
+	PROJECT,
+	{ "database", "C/D", "the database whose files they become", true },
+	{ "remove", NULL, "remove each plain file once its envelope has been read back", false },
+	{ "in-place", NULL, "let each envelope take its file's place, under its name", false },
+	DRY_RUN,
+	END,
+};
+static const struct option_row export_options[] = {
+	ANY_PROJECT,
+	{ "remove", NULL, "remove each envelope once its file has been read back", false },
+	{ "in-place", NULL, "let each file take its envelope's place, under its name", false },
+	DRY_RUN,
+	END,
+};
 static const struct option_row scan_options[] = {
 	ANY_PROJECT,
 	{ "older-than-primary", NULL, "list the files whose data key an older version wraps", false },
@@ -293,9 +308,25 @@ const struct command commands[] = {
 	  "record: --rewrite encrypts those anew, and puts the new file in the old one's place. --to does this\n"
 	  "for all, into another database.\n\n"
 	  "  cmek rewrap -r /data\n"
-	  "  cmek scan -0 --older-than-primary /data | cmek rewrap -\n"
+	  "  cmek scan --null --older-than-primary /data | cmek rewrap -\n"
 	  "  cmek rewrap --project payments --to prod/archive orders-2023.cmek\n",
 	  rewrap_options, rewrap_files },
+	{ "migrate", NULL, "DIR...", "encrypt a tree of plain files for a database",
+	  "Switching encryption on changes nothing that was written before: this does. Each file below DIR (`-`:\n"
+	  "of a list, each path ended by NUL) gets an envelope FILE.cmek beside it, which has its owner, mode,\n"
+	  "attributes and times. It is synced, read back and compared with the file before it gets its name; only\n"
+	  "then does --remove remove the file, or --in-place put the envelope in its place. Run it again after an\n"
+	  "interruption: it goes on. An envelope of this database is skipped, one of another refused. The files\n"
+	  "must not be written meanwhile: one that was changed is reported, and stays.\n\n"
+	  "  cmek migrate --project payments --database prod/orders --dry-run /data\n"
+	  "  cmek migrate --project payments --database prod/orders --in-place /data\n",
+	  migrate_options, migrate_files },
+	{ "export", NULL, "DIR...", "decrypt a tree of envelopes: the way back",
+	  "The opposite of `cmek migrate`, with the same care: each envelope FILE.cmek below DIR gets its FILE\n"
+	  "beside it; --in-place puts it in the envelope's place, whatever its name. Envelopes that a name is\n"
+	  "bound to are reported: `cmek decrypt` takes the name.\n\n"
+	  "  cmek export --remove /data\n",
+	  export_options, export_files },
 	{ "scan", NULL, "DIR...", "how many files of which database, under which key version",
 	  "Reads the headers of all files below DIR (or of files), and counts them by database and key version:\n"
 	  "what is to be known before a version is retired or a root key is disabled. Needs no key, asks no\n"
@@ -305,7 +336,7 @@ const struct command commands[] = {
 	  "Exit code 0: all could be read, whatever they are; 7: an envelope is damaged; other codes: a file or\n"
 	  "folder could not be read (1 where there are several faults).\n\n"
 	  "  cmek scan /data\n"
-	  "  cmek scan -0 --old-root-key /data | cmek rewrap --wipe-old -\n",
+	  "  cmek scan --null --old-root-key /data | cmek rewrap --wipe-old -\n",
 	  scan_options, scan_files },
 	{ "tree", NULL, "", "the hierarchy, drawn",
 	  "Projects, root keys with their states, clusters and databases. The KMS is asked for the states,\n"

@@ -11,19 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The plaintext's size follows from the file's size: each chunk has a tag. */
-static int64_t plaintext_size(const struct envelope_header *header, int64_t file_size)
-{
-	int64_t chunk = ((int64_t)1 << header->chunk_bits) + ENVELOPE_TAG;
-	int64_t payload = file_size - header->header_len;
-
-	int64_t rest = payload % chunk;
-
-	if (payload < ENVELOPE_TAG || (rest > 0 && rest < ENVELOPE_TAG))
-		return -1; /* cut */
-	return payload - (payload + chunk - 1) / chunk * ENVELOPE_TAG;
-}
-
 /* As `cmek project show` and any PKCS #11 program show it; NULL: no memory. */
 static char *project_serial(const uint8_t project[static ENVELOPE_PROJECT])
 {
@@ -130,8 +117,8 @@ int inspect_file(const struct arguments *arguments)
 	print_text(&printer, "name_bound", header.name_bound ? "yes" : "no");
 	print_number(&printer, "header_bytes", header.header_len);
 	print_number(&printer, "chunk_bytes", (uint64_t)1 << header.chunk_bits);
-	if (stream.total >= 0 && plaintext_size(&header, stream.total) >= 0)
+	if (stream.total >= 0 && envelope_plain_size(&header, stream.total) >= 0)
 		print_number(&printer, "plain_bytes",
-			     (uint64_t)plaintext_size(&header, stream.total));
+			     (uint64_t)envelope_plain_size(&header, stream.total));
 	return print_end(&printer);
 }

@@ -139,7 +139,7 @@ static bool has_old_root_key(const struct zone *zone, const struct envelope_slot
 	struct envelope_record now;
 	struct envelope_wrap wrap;
 
-	if (slot == NULL || !envelope_record_decode(buffer_bytes(&zone->primary.record), &now))
+	if (!envelope_record_decode(buffer_bytes(&zone->primary.record), &now))
 		return false;
 	envelope_wrap_of(slot, &wrap);
 	for (size_t i = 0; i < wrap.arn_count; i++)
@@ -164,7 +164,7 @@ static void look_at(const struct scan *scan, const struct envelope_header *heade
 
 	envelope_slots_in_order(header, slots);
 	envelope_wrap_of(slots[0], &seen->wrap);
-	seen->old_root_key = has_old_root_key(zone, slots[0]) || has_old_root_key(zone, slots[1]);
+	seen->old_root_key = has_old_root_key(zone, slots[0]);
 	seen->old_slot = slots[1] != NULL && (!bytes_equal(slots[0]->wrapped, slots[1]->wrapped) ||
 					      !bytes_equal(slots[0]->record, slots[1]->record));
 }

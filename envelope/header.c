@@ -250,6 +250,17 @@ enum envelope_status envelope_header_encode(const struct envelope_header *header
 	return out->failed ? ENVELOPE_NO_MEMORY : ENVELOPE_OK;
 }
 
+int64_t envelope_plain_size(const struct envelope_header *header, int64_t file_size)
+{
+	int64_t chunk = ((int64_t)1 << header->chunk_bits) + ENVELOPE_TAG;
+	int64_t payload = file_size - header->header_len;
+	int64_t rest = payload % chunk;
+
+	if (payload < ENVELOPE_TAG || (rest > 0 && rest < ENVELOPE_TAG))
+		return -1; /* cut */
+	return payload - (payload + chunk - 1) / chunk * ENVELOPE_TAG;
+}
+
 void envelope_slots_in_order(const struct envelope_header *header,
 			     const struct envelope_slot *ret_slots[ENVELOPE_SLOTS])
 {

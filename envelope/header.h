@@ -80,6 +80,9 @@ enum envelope_status envelope_header_encode(const struct envelope_header *header
 /* One slot, `slot_len` bytes, for a rewrap in place. */
 enum envelope_status envelope_slot_encode(unsigned index, const struct envelope_slot *slot,
 					  uint32_t slot_len, struct buffer *out);
+/* How long the plaintext is in a file of this size, which follows from it: each chunk has a tag;
+ * -1: no envelope has this size. */
+int64_t envelope_plain_size(const struct envelope_header *header, int64_t file_size);
 /* Slots in the order to try them: [0] is the valid one with the greater sequence; NULL where there
  * is none. */
 void envelope_slots_in_order(const struct envelope_header *header,

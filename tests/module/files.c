@@ -317,6 +317,200 @@ static void a_scan_knows_files_of_elsewhere(void **state)
 	refused("rewrap --project empty @one.cmek", CMEK_EXIT_NOT_FOUND, "is in no project here");
 }
 
+/* --- migrate, export ------------------------------------------------------------------------- */
+
+static mode_t mode_of(const char *name, struct timespec *ret_time)
+{
+	AUTO(freep) char *path = in_home(name);
+	struct stat status;
+
+	assert_int_equal(stat(path, &status), 0);
+	*ret_time = status.st_mtim;
+	return status.st_mode & 07777;
+}
+
+static void age(const char *name)
+{
+	AUTO(freep) char *path = in_home(name);
+	struct timespec times[2] = {{1577836800, 123456789}, {1577836800, 987654321}};
+
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	assert_int_equal(chmod(path, 0640), 0);
+}
+
+static void is_aged(const char *name)
+{
+	struct timespec time;
+
+	assert_int_equal(mode_of(name, &time), 0640);
+	assert_int_equal(time.tv_sec, 1577836800);
+	assert_int_equal(time.tv_nsec, 987654321);
+}
+
+static void plant(const char *tree)
+{
+	AUTO(buffer_clear) struct buffer line = {0}, path = {0};
+
+	buffer_format(&line, "rm -rf %s/%s && mkdir -p %s/%s/a && ln -s x %s/%s/link", home, tree,
+		      home, tree, home, tree);
+	assert_int_equal(system(buffer_text(&line)), 0);
+	for (int i = 0; i < 3; i++) {
+		static const char *const names[] = {"x", "a/y", "a/empty"};
+		static const char *const texts[] = {"card 4111", "card 4112", ""};
+
+		buffer_truncate(&path, 0);
+		buffer_format(&path, "%s/%s", tree, names[i]);
+		put(buffer_text(&path), texts[i]);
+		age(buffer_text(&path));
+	}
+}
+
+static void a_tree_gets_envelopes_beside_its_files(void **state)
+{
+	(void)state;
+	plant("m");
+	done("migrate --project demo --database main/orders --dry-run @m");
+	prints("3 to encrypt; left alone: 1 links");
+	assert_false(is_there("m/x.cmek"));
+	done("migrate --project demo --database main/orders @m");
+	prints("3 encrypted; left alone: 1 links");
+	is_aged("m/a/y.cmek");
+	has("m/a/y", "card 4112");
+	opens("m/a/y.cmek", "card 4112");
+	opens("m/a/empty.cmek", "");
+	done("migrate --project demo --database main/orders @m");
+	prints("3 encrypted already, 3 envelopes");
+	done("migrate --project demo --database main/orders --remove @m");
+	prints("3 encrypted, 3 envelopes");
+	assert_false(is_there("m/x") || is_there("m/a/empty"));
+	done("export @m");
+	prints("3 decrypted");
+	has("m/a/y", "card 4112");
+	is_aged("m/a/y");
+	done("export --dry-run --remove @m");
+	done("export --remove @m");
+	prints("3 decrypted, 3 not encrypted");
+	assert_false(is_there("m/a/empty.cmek"));
+	has("m/a/empty", "");
+}
+
+static void a_tree_is_encrypted_in_place_and_back(void **state)
+{
+	(void)state;
+	plant("m");
+	done("migrate --project demo --database main/orders --in-place --json @m");
+	prints("\"encrypted\": 3");
+	opens("m/a/y", "card 4112");
+	is_aged("m/a/y");
+	done("migrate --project demo --database main/orders --in-place @m");
+	prints("3 encrypted already");
+	assert_int_equal(run("migrate --project demo --database main/bills --in-place @m"),
+			 CMEK_EXIT_REFUSED);
+	if (strstr(buffer_text(&err), "for another database than main/bills") == NULL)
+		fail_msg("%s", buffer_text(&err));
+	assert_int_equal(run("export @m"), CMEK_EXIT_REFUSED);
+	done("export --in-place --dry-run @m");
+	prints("3 to decrypt");
+	done("export --in-place @m");
+	prints("3 decrypted");
+	has("m/a/y", "card 4112");
+	is_aged("m/a/y");
+	refused("export --in-place --remove @m", CMEK_EXIT_USAGE, "leave out --remove");
+	refused("migrate --project demo --database main/none @m", CMEK_EXIT_NOT_FOUND, "main/none");
+}
+
+static void what_is_beside_a_file_is_not_overwritten(void **state)
+{
+	(void)state;
+	plant("m");
+	put("m/x.cmek", "something else");
+	refused("migrate --project demo --database main/orders --remove @m/x", CMEK_EXIT_REFUSED,
+		"is there already");
+	has("m/x", "card 4111");
+	has("m/x.cmek", "something else");
+	/* An envelope of the file as it was. */
+	make_file("m/x.cmek", "main/orders", "card 4110");
+	refused("migrate --project demo --database main/orders @m/x", CMEK_EXIT_REFUSED,
+		"is not what");
+	/* Of the same size and time, but not of the same contents: told when it counts. */
+	age("m/x.cmek");
+	done("migrate --project demo --database main/orders @m/x");
+	refused("migrate --project demo --database main/orders --remove @m/x", CMEK_EXIT_FAILED,
+		"read back is not the same");
+	has("m/x", "card 4111");
+	refused("export --remove @m/x.cmek", CMEK_EXIT_FAILED, "read back is not the same");
+	opens("m/x.cmek", "card 4110");
+	put("m/x", "longer than before");
+	refused("export @m/x.cmek", CMEK_EXIT_REFUSED, "is there already");
+}
+
+static void what_would_leave_the_data_in_clear_is_refused(void **state)
+{
+	AUTO(freep) char *path = in_home("m/x"), *other = in_home("m/z");
+
+	(void)state;
+	plant("m");
+	assert_int_equal(link(path, other), 0);
+	refused("migrate --project demo --database main/orders --in-place @m/x", CMEK_EXIT_REFUSED,
+		"2 names (hard links)");
+	done("migrate --project demo --database main/orders @m/x");
+	refused("migrate --project demo --database main/orders @m/link", CMEK_EXIT_REFUSED,
+		"is a link");
+	refused("migrate --project demo --database main/orders @m/none", CMEK_EXIT_NOT_FOUND,
+		"m/none");
+	put("m/bad", "CMEK is how this begins");
+	refused("migrate --project demo --database main/orders @m/bad", CMEK_EXIT_DAMAGED, "m/bad");
+	put("data", "1");
+	done("encrypt --force --project demo --database main/orders --name n @data @m/n.cmek");
+	refused("export @m/n.cmek", CMEK_EXIT_REFUSED, "bound to an object's name");
+}
+
+static void a_refused_key_ends_a_migration(void **state)
+{
+	(void)state;
+	plant("m");
+	done("project create shut");
+	done("key create --project shut local:shut");
+	done("cluster create --project shut main --key shut --region us-west-2");
+	done("database create --project shut main/orders");
+	done("migrate --project shut --database main/orders @m/x");
+	done("key disable --project shut shut");
+	assert_int_equal(run("migrate --project shut --database main/orders @m"), CMEK_EXIT_DENIED);
+	if (strstr(buffer_text(&err), "ended here") == NULL)
+		fail_msg("%s", buffer_text(&err));
+	/* Of files under one refused key, one is enough to ask for. */
+	done("key enable --project shut shut");
+}
+
+static void zeros_come_back_as_a_hole(void **state)
+{
+	AUTO(freep) char *path = in_home("sparse");
+	struct stat status;
+
+	(void)state;
+	put("sparse", "x");
+	assert_int_equal(truncate(path, 4 << 20), 0);
+	done("migrate --project demo --database main/orders --in-place @sparse");
+	done("export --in-place @sparse");
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, 4 << 20);
+	assert_true(status.st_blocks < 1000);
+}
+
+static void a_list_of_paths_may_come_from_standard_input(void **state)
+{
+	AUTO(freep) char *list = in_home("list"), *one = in_home("one.cmek");
+	FILE *file = fopen(list, "w");
+
+	(void)state;
+	make_file("one.cmek", "main/orders", "1");
+	fprintf(file, "%s%c%c%s/none%c", one, 0, 0, home, 0);
+	fclose(file);
+	assert_non_null(freopen(list, "r", stdin));
+	refused("rewrap -", CMEK_EXIT_NOT_FOUND, "/none: No such file");
+	prints("1 up to date, 1 failed");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +523,13 @@ int main(void)
 		cmocka_unit_test(one_that_fails_does_not_stop_the_others),
 		cmocka_unit_test(a_scan_counts_what_is_there),
 		cmocka_unit_test(a_scan_knows_files_of_elsewhere),
+		cmocka_unit_test(a_tree_gets_envelopes_beside_its_files),
+		cmocka_unit_test(a_tree_is_encrypted_in_place_and_back),
+		cmocka_unit_test(what_is_beside_a_file_is_not_overwritten),
+		cmocka_unit_test(what_would_leave_the_data_in_clear_is_refused),
+		cmocka_unit_test(a_refused_key_ends_a_migration),
+		cmocka_unit_test(zeros_come_back_as_a_hole),
+		cmocka_unit_test(a_list_of_paths_may_come_from_standard_input),
 	};
 
 	return cmocka_run_group_tests(tests, tool_start, tool_stop);

@@ -46,8 +46,34 @@ is_done() { opens file && no_leftover && "$cmek" scan --json file | grep -q '"ol
 is_wiped() { is_done && "$cmek" scan --json file | grep -q '"old_slots": 0'; }
 is_bills() { is_done && "$cmek" decrypt --force --database prod/bills file back; }
 
+# A tree that is migrated and exported: each file's data is there, in clear or as an envelope that opens, at any time.
+tree() { # [AS IT IS MADE]
+    rm -rf tree && mkdir -p tree/sub && cp plain tree/one && cp plain tree/sub/two && touch -d 2020-01-01 tree/one
+    [ $# -eq 0 ] || "$cmek" migrate --project demo --database prod/orders "$@" tree >/dev/null
+}
+tree_beside() { tree --remove; }
+tree_in_place() { tree --in-place; }
+is_plain() { cmp plain "$1"; }
+is_sealed() { "$cmek" decrypt --force "$1" back && cmp plain back; }
+all_there() {
+    for file in one sub/two; do
+        is_plain "tree/$file" || is_sealed "tree/$file" || is_sealed "tree/$file.cmek" || { echo "$file is lost"; return 1; }
+    done
+}
+only() { diff <(printf '%s\n' "$@") <(cd tree && find . -type f -printf '%P\n' | sort); }
+aged() { [ "$(stat -c %Y "$1")" = "$(date -d 2020-01-01 +%s)" ]; }
+sealed_beside() { only one.cmek sub/two.cmek && rescued tree/one.cmek && is_sealed tree/sub/two.cmek && aged tree/one.cmek; }
+sealed_in_place() { only one sub/two && rescued tree/one && is_sealed tree/sub/two && aged tree/one; }
+plain_again() { only one sub/two && is_plain tree/one && is_plain tree/sub/two && aged tree/one; }
+
 ok "a rewrap" sweep old file_opens is_done "$cmek" rewrap file
 ok "a rewrap that wipes the older wrap" sweep old file_opens is_wiped "$cmek" rewrap --wipe-old file
 ok "a file that is written anew, since its header has no room" sweep full file_opens is_done "$cmek" rewrap --rewrite file
 ok "a file that goes to another database" sweep fresh file_opens is_bills "$cmek" rewrap --project demo --to prod/bills file
+ok "a tree that is migrated, and its plain files removed" sweep tree all_there sealed_beside \
+    "$cmek" migrate --project demo --database prod/orders --remove tree
+ok "a tree that is migrated in place" sweep tree all_there sealed_in_place \
+    "$cmek" migrate --project demo --database prod/orders --in-place tree
+ok "a tree that is exported, and its envelopes removed" sweep tree_beside all_there plain_again "$cmek" export --remove tree
+ok "a tree that is exported in place" sweep tree_in_place all_there plain_again "$cmek" export --in-place tree
 finish
