@@ -18,7 +18,7 @@ exits() { # CODE COMMAND...: and one line on standard error if it is not 0
     [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^cmek: ' "$work/err"
 }
 
-commands() { "$cmek" --help | sed -n '/^Commands:/,/^$/p' | sed -nE 's/^  ([a-z]+( [a-z]+)?)  .*/\1/p'; }
+commands() { "$cmek" --help | sed -n '/^Commands:/,/^$/p' | sed -nE 's/^  ([a-z]+( [a-z-]+)?)  .*/\1/p'; }
 
 teaches() { # WORDS...: usage, prose, each option
     local option

@@ -102,6 +102,21 @@ def check_another_root_key(place):
     ok(all(map(place.rescued, place.names()[:3])), "they open")
 
 
+def check_rotated(place):
+    place.cmek("database", "rotate", "--project", "p", "prod/one")
+    row = json.loads(place.cmek("scan", "--json", place.tree))["databases"][0]
+    ok((row["version"], row["is"], row["files"]) == (1, "older", FILES), "when the database's key was rotated, a scan says how many files are older", row)
+    place.forget()
+    out = place.cmek("rewrap", "-", data=place.cmek("scan", "--null", "--older-than-primary", place.tree))
+    calls = [entry["op"] for entry in place.fake.requests() if entry.get("context", {}).get("cmek:purpose") == "ezk"]
+    ok(f"{FILES} rewrapped" in out, "they are rewrapped", out)
+    ok(sorted(calls) == ["Decrypt", "Decrypt"], "by one call to the KMS for each version", calls)
+    row = json.loads(place.cmek("scan", "--json", place.tree))["databases"][0]
+    ok((row["version"], row["is"], row["files"]) == (2, "primary", FILES), "and are at the newest", row)
+    ok(all(map(place.rescued, place.names()[:3])), "and open")
+    place.cmek("rewrap", "--recursive", "--wipe-old", place.tree)
+
+
 def check_two_at_once(place):
     for name in place.names():
         subprocess.run([os.path.join(ROOT, "tests", "older_envelope.py"), name, "100"], check=True)
@@ -135,6 +150,6 @@ def check_interrupted(place):
 
 with tempfile.TemporaryDirectory(prefix="cmek-test-") as work:
     here = Tree(work)
-    for check in (check_calls, check_another_root_key, check_two_at_once, check_interrupted):
+    for check in (check_calls, check_another_root_key, check_rotated, check_two_at_once, check_interrupted):
         check(here)
 print(f"1..{ok.count}")

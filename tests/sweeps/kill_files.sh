@@ -76,4 +76,16 @@ ok "a tree that is migrated in place" sweep tree all_there sealed_in_place \
     "$cmek" migrate --project demo --database prod/orders --in-place tree
 ok "a tree that is exported, and its envelopes removed" sweep tree_beside all_there plain_again "$cmek" export --remove tree
 ok "a tree that is exported in place" sweep tree_in_place all_there plain_again "$cmek" export --in-place tree
+
+is_version() { "$cmek" inspect --json file | grep -q "\"version\": $1"; }
+cp sealed file
+ok "the database's key is rotated" "$cmek" database rotate --project demo prod/orders
+ok "a file from before opens" file_opens
+ok "by its older version" is_version 1
+ok "it is rewrapped" "$cmek" rewrap file
+ok "to the new one" is_version 2
+ok "and opens" file_opens
+ok "the older wrap is wiped" "$cmek" rewrap --wipe-old file
+ok "and it opens" is_wiped
+ok "a rewrap after a rotation, once more" sweep fresh file_opens is_wiped "$cmek" rewrap --wipe-old file
 finish
