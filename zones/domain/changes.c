@@ -242,12 +242,19 @@ static void audit_change(const struct changes *changes, const struct store_chang
 	audit_write(&event);
 }
 
+/* What a backup knows to be gone was never here: nothing is removed. */
+static bool is_foreign_tombstone(const struct store_change *change)
+{
+	return change->remove && change->from_backup;
+}
+
 /* It is written, and can't be taken back for a line that is lost after all; the index does not have
  * it yet, and so still says what was before. */
 static void audit(const struct decision *decision)
 {
 	for (size_t i = 0; i < decision->changes.count; i++)
-		audit_change(&decision->changes, &decision->changes.list[i]);
+		if (!is_foreign_tombstone(&decision->changes.list[i]))
+			audit_change(&decision->changes, &decision->changes.list[i]);
 }
 
 static enum zone_status change(struct decision *decision)
