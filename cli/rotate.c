@@ -259,12 +259,13 @@ static int check_fence(const struct settings *settings, uint64_t minimum)
 		return CMEK_EXIT_OK;
 	if (arguments_value(settings->arguments, "force") == NULL)
 		return fail(CMEK_EXIT_REFUSED,
-			    "%zu stored keys need older versions of database %s (%s): they would "
-			    "not open; --force fences all the same, and a lower --min-version "
+			    "older versions of database %s are needed by stored keys (%zu: %s), "
+			    "which would not open; --force fences all the same, and a lower "
+			    "--min-version "
 			    "takes it back",
-			    count, settings->arguments->positional[0], labels);
-	warn("%zu stored keys need older versions, and do not open until --min-version is lower: "
-	     "%s",
+			    settings->arguments->positional[0], count, labels);
+	warn("stored keys need older versions, and do not open until --min-version is lower (%zu: "
+	     "%s)",
 	     count, labels);
 	return CMEK_EXIT_OK;
 }

@@ -153,6 +153,23 @@ def at_once():
     ok(after == before + rotated and rotated >= 1, "each version was made by one of them", f"{before} {after} {rotated}")
 
 
+def fenced():
+    """A fence is refused while a stored key needs what lies below it, unless it is forced; and is taken back."""
+    module = p11.Module().start("p")
+    zone = find_zone(module)
+    version = int.from_bytes(module.get(zone, "VERSION"), sys.byteorder)
+    module.create(TOKEN=True, SENSITIVE=True, EXTRACTABLE=False, VALUE=bytes(range(32)), ZONE=module.get(zone, "ZONE"), LABEL="old-one")
+    module.raw("Finalize", None)
+    ok(cmek("database", "rotate", "--project", "p", "c/db").returncode == 0, "a database with a stored key is rotated")
+    fence = ("database", "set", "--project", "p", "--raw-version", str(version + 1), "--min-version", str(version + 1), "c/db")
+    done = cmek(*fence)
+    ok(done.returncode == 4 and "older versions of database c/db are needed by stored keys (1: 'old-one')" in done.stderr, "a fence above its version is refused", done.stderr)
+    done = cmek(*fence, "--force")
+    ok(done.returncode == 0 and "'old-one'" in done.stderr, "and is warned of, if it is forced", done.stderr)
+    done = cmek("database", "set", "--project", "p", "--min-version", "1", "c/db")
+    ok(done.returncode == 0 and not done.stderr, "and taken back", done.stderr)
+
+
 def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         with open(os.path.join(folder, "cmek.conf"), "w", encoding="utf-8") as file:
@@ -165,6 +182,7 @@ def main():
         under_load(folder)
         check_what_was_wrapped(folder)
         at_once()
+        fenced()
         done = cmek("doctor")
         ok(done.returncode == 0, "doctor is content", done.stdout)
     print(f"1..{count}")

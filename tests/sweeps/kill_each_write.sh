@@ -65,8 +65,8 @@ after_database() {
 }
 after_rotate() { # to the old version or the new, and what either wrote opens
     healthy && works || return 1
-    "$cmek" encrypt --project demo --database prod/orders plain new && "$cmek" decrypt new again && cmp plain again || return 1
-    "$cmek" database rotate --project demo prod/orders >/dev/null && works && "$cmek" decrypt --force new again && cmp plain again
+    "$cmek" encrypt --project demo --database prod/orders plain new && "$cmek" decrypt new again && cmp plain again && rm again || return 1
+    "$cmek" database rotate --project demo prod/orders >/dev/null && works && "$cmek" decrypt new again && cmp plain again
 }
 begin_rotated() { begin && "$cmek" database rotate --project demo prod/orders >/dev/null; }
 after_fence() { # taken back, all is as before
