@@ -59,6 +59,13 @@ struct kms_context {
 	size_t count;
 };
 
+/* What GetKeyLastUsage answers. */
+struct kms_last_usage {
+	int64_t used_ms;    /* real time of the last use that succeeded; 0: none since `since_ms` */
+	int64_t since_ms;   /* from when on the KMS has kept account; 0: it does not say */
+	char operation[48]; /* "Decrypt" …; "": none */
+};
+
 struct kms_client;
 
 struct kms_operations {
@@ -85,6 +92,9 @@ struct kms_operations {
 				      const struct kms_context *context, const char *new_key,
 				      const struct kms_context *new_context,
 				      struct kms_report *report, struct buffer *ret_blob);
+	/* By the key's ARN or id, in its own region alone. NULL: the KMS keeps no account. */
+	enum kms_status (*last_usage)(struct kms_client *client, const char *key,
+				      struct kms_report *report, struct kms_last_usage *ret_usage);
 	/* Local keys only (NULL for aws, where it is done in AWS): enable, disable, schedule
 	 * deletion. */
 	enum kms_status (*set_state)(struct kms_client *client, const char *key,

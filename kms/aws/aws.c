@@ -173,11 +173,31 @@ static enum kms_status aws_re_encrypt(struct kms_client *client, const char *key
 	return KMS_OK;
 }
 
+static enum kms_status aws_last_usage(struct kms_client *client, const char *key,
+				      struct kms_report *report, struct kms_last_usage *ret_usage)
+{
+	AUTO(buffer_clear) struct buffer body = {0};
+	AUTO(json_freep) json_t *answer = NULL;
+
+	TRY(check_key(key, report));
+	body_begin(&body);
+	body_put_text(&body, "KeyId", key);
+	if (!body_end(&body))
+		return KMS_NO_MEMORY;
+	TRY(request_call(own(client),
+			 &(struct aws_call){"GetKeyLastUsage", buffer_bytes(&body), NULL}, report,
+			 &answer, NULL));
+	if (!answer_read_last_usage(answer, ret_usage))
+		return bad_answer(report, "GetKeyLastUsage", "with no usage");
+	return KMS_OK;
+}
+
 const struct kms_operations aws_operations = {
 	.describe = aws_describe_key,
 	.encrypt = aws_encrypt,
 	.decrypt = aws_decrypt,
 	.generate_data_key = aws_generate_data_key,
 	.re_encrypt = aws_re_encrypt,
+	.last_usage = aws_last_usage,
 	.free = aws_client_free,
 };

@@ -8,6 +8,8 @@
 #include "base/json_secret.h"
 #include "base/macros.h"
 
+#include <stdio.h>
+
 void body_begin(struct buffer *body)
 {
 	buffer_put_u8(body, '{');
@@ -145,10 +147,10 @@ static bool encrypts(const json_t *meta)
 }
 
 /* Seconds since 1970, perhaps with a fraction; 0: none, or none that can be. */
-static int64_t deletion_ms(const json_t *meta)
+static int64_t moment_ms(const json_t *of, const char *name)
 {
 	static const double year_3000 = 32503680000;
-	double seconds = json_number_value(json_object_get(meta, "DeletionDate"));
+	double seconds = json_number_value(json_object_get(of, name));
 
 	return seconds > 0 && seconds < year_3000 ? (int64_t)(seconds * 1000) : 0;
 }
@@ -163,8 +165,23 @@ bool answer_read_key(const json_t *answer, struct kms_key *ret_key)
 		return false;
 	key.state = state_of(state);
 	if (key.state == KMS_KEY_PENDING_DELETION)
-		key.deletion_ms = deletion_ms(meta);
+		key.deletion_ms = moment_ms(meta, "DeletionDate");
 	key.encrypts = encrypts(meta);
 	*ret_key = key;
+	return true;
+}
+
+bool answer_read_last_usage(const json_t *answer, struct kms_last_usage *ret_usage)
+{
+	const json_t *last = json_object_get(answer, "KeyLastUsage");
+	const char *operation = json_string_value(json_object_get(last, "Operation"));
+	struct kms_last_usage usage = {.used_ms = moment_ms(last, "Timestamp"),
+				       .since_ms = moment_ms(answer, "TrackingStartDate")};
+
+	if (usage.used_ms == 0 && usage.since_ms == 0)
+		return false;
+	if (usage.used_ms != 0 && operation != NULL)
+		snprintf(usage.operation, sizeof(usage.operation), "%s", operation);
+	*ret_usage = usage;
 	return true;
 }

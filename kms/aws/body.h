@@ -27,3 +27,5 @@ bool answer_read_blob(const json_t *answer, struct buffer *ret_blob);
 bool answer_names_key(const json_t *answer, const char *member, const char *asked);
 /* DescribeKey's KeyMetadata. */
 bool answer_read_key(const json_t *answer, struct kms_key *ret_key);
+/* GetKeyLastUsage's: false if it neither tells a use nor says from when on there was none. */
+bool answer_read_last_usage(const json_t *answer, struct kms_last_usage *ret_usage);

@@ -55,6 +55,7 @@ class Key:
         self.region, self.usage, self.multi_region = region, usage, multi_region
         self.id = key_id or ("mrk-" + uuid.uuid4().hex if multi_region else str(uuid.uuid4()))
         self.materials = materials if materials is not None else [Material()]
+        self.last_usage = None  # what GetKeyLastUsage tells: operation and time
         self.state, self.created, self.replica_of, self.replicas = "Enabled", time.time(), None, []
         self.policy = of_account(ACCOUNT)  # of this key alone; related ones have their own
         self.deletion_date = self.created + 30 * 86400 + 0.5  # told while it is pending deletion
@@ -108,6 +109,8 @@ class Key:
             raise Refusal("KMSInvalidStateException", f"{self.arn} is pending replica deletion.")
         if self.state not in ("Enabled", "Updating"):
             raise Refusal("KMSInvalidStateException", f"{self.arn} is {self.state.lower()}.")
+        if operation in ("Encrypt", "Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncrypt", "ReEncryptFrom"):
+            self.last_usage = operation.removesuffix("From"), time.time()
 
 
 def bound_context(context):

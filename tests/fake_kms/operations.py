@@ -6,6 +6,7 @@ caller's policies do not allow; it is asked after the key is found and before it
 import base64
 import os
 import time
+import uuid
 
 from .keys import ALIAS, Material, Refusal
 
@@ -129,6 +130,17 @@ class Operations:
 
     def DescribeKey(self, request):
         return {"KeyMetadata": self._key(request, "DescribeKey").metadata()}
+
+    def GetKeyLastUsage(self, request):
+        if request.get("KeyId", "").startswith("alias/") or ":alias/" in request.get("KeyId", ""):
+            raise Refusal("InvalidArnException", f"Invalid keyId '{request['KeyId']}'")
+        key = self._key(request, "GetKeyLastUsage")
+        answer = {"KeyCreationDate": key.created, "KeyId": key.id, "TrackingStartDate": key.created}
+        if key.last_usage:
+            operation, at = key.last_usage
+            answer["KeyLastUsage"] = {"Operation": operation, "Timestamp": at, "CloudTrailEventId": str(uuid.uuid4()),
+                                      "KmsRequestId": str(uuid.uuid4())}
+        return answer
 
     def ReplicateKey(self, request):
         key = self._key(request, "ReplicateKey")

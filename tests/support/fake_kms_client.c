@@ -285,6 +285,31 @@ static enum kms_status fake_re_encrypt(struct kms_client *client, const char *na
 	return status == KMS_OK ? KMS_OK : fail(report, status);
 }
 
+static enum kms_status fake_last_usage(struct kms_client *client, const char *name,
+				       struct kms_report *report, struct kms_last_usage *ret_usage)
+{
+	struct fake_kms *fake = fake_of(client);
+	enum kms_status status = enter(fake, FAKE_LAST_USAGE);
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&fake->mutex);
+	struct fake_kms_key *key = find(fake, name);
+
+	(void)lock;
+	if (status == KMS_OK && key == NULL)
+		status = KMS_NOT_FOUND;
+	if (status != KMS_OK)
+		return fail(report, status);
+	*ret_usage = (struct kms_last_usage){.used_ms = key->used_ms, .since_ms = 1};
+	return KMS_OK;
+}
+
+void fake_kms_used(struct fake_kms *fake, const char *arn, int64_t used_ms)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&fake->mutex);
+
+	(void)lock;
+	find(fake, arn)->used_ms = used_ms;
+}
+
 static enum kms_status fake_set_state(struct kms_client *client, const char *name,
 				      enum kms_key_state state, struct kms_report *report)
 {
@@ -338,6 +363,7 @@ static const struct kms_operations operations = {
 	.decrypt = fake_decrypt,
 	.generate_data_key = fake_generate,
 	.re_encrypt = fake_re_encrypt,
+	.last_usage = fake_last_usage,
 	.free = fake_free,
 };
 

@@ -24,6 +24,7 @@ enum fake_kms_call {
 	FAKE_DECRYPT,
 	FAKE_GENERATE,
 	FAKE_RE_ENCRYPT,
+	FAKE_LAST_USAGE,
 	FAKE_SET_STATE,
 	FAKE_CREATE,
 	FAKE_CALL_COUNT
@@ -37,6 +38,7 @@ struct fake_kms_key {
 	enum kms_key_state state;
 	int64_t deletion_ms; /* until when it says that it is pending deletion */
 	bool encrypts;
+	int64_t used_ms;	 /* when it says that it was used last */
 	enum kms_status refusal; /* KMS_DENIED …: what every use of the key answers; 0: by state */
 };
 
@@ -67,6 +69,7 @@ void fake_kms_init(struct fake_kms *fake, const char *provider);
 struct fake_kms_key *fake_kms_add(struct fake_kms *fake, const char *arn, const char *name);
 void fake_kms_set(struct fake_kms *fake, const char *arn, enum kms_key_state state,
 		  enum kms_status refusal);
+void fake_kms_used(struct fake_kms *fake, const char *arn, int64_t used_ms);
 /* The next `count` calls of the kind fail. */
 void fake_kms_fail(struct fake_kms *fake, enum fake_kms_call call, enum kms_status status,
 		   unsigned count);

@@ -40,6 +40,10 @@ bool zones_root_key_heard(struct zones *zones, const struct entry *root_key,
  */
 bool zones_root_key_ask(struct zones *zones, const struct entry *root_key,
 			struct root_key_finding *ret_finding);
+/* KMS: when it was used last, by whomever, as far as the KMS tells (kms:GetKeyLastUsage). What it
+ * answers says nothing of the key's state. ZONE_KMS_UNSUPPORTED: the KMS keeps no account. */
+enum zone_status zones_root_key_last_used(struct zones *zones, const struct entry *root_key,
+					  struct kms_last_usage *ret_usage);
 /* Local keys: enable, disable. ZONE_KMS_UNSUPPORTED for a cloud key. */
 enum zone_status zones_root_key_set_state(struct zones *zones, const struct entry *root_key,
 					  enum kms_key_state state);

@@ -60,6 +60,18 @@ bool zones_root_key_is_embedded(const struct zones *zones, const struct entry *r
 	return kms_clients_embed(zones->clients, root_key->of_root_key.provider);
 }
 
+enum zone_status zones_root_key_last_used(struct zones *zones, const struct entry *root_key,
+					  struct kms_last_usage *ret_usage)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+	const struct kms_door door = door_for(zones, root_key, &project);
+
+	if (zones_root_key_is_embedded(zones, root_key))
+		return refuse(ZONE_KMS_UNSUPPORTED,
+			      "the embedded KMS keeps no account of when its keys are used");
+	return door_last_usage(&door, ret_usage);
+}
+
 /* --- Local keys, which are enabled and disabled here */
 
 enum zone_status zones_root_key_set_state(struct zones *zones, const struct entry *root_key,

@@ -190,6 +190,26 @@ enum zone_status door_describe(const struct kms_door *door, struct kms_key *ret_
 	return status == ZONE_OK ? door_check_allowed(door, ret_key->arn) : status;
 }
 
+enum zone_status door_last_usage(const struct kms_door *door, struct kms_last_usage *ret_usage)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	struct asked asked = asking(door, "GetKeyLastUsage", door->key);
+	enum zone_status audited;
+	struct kms_turn turn;
+
+	TRY(door_check_allowed(door, door->key));
+	TRY(audit_ready());
+	if (!begin_turn(&asked, &turn))
+		return answered(&asked);
+	if (asked.status == KMS_OK && asked.client->operations->last_usage == NULL)
+		asked.status = KMS_UNSUPPORTED;
+	else if (asked.status == KMS_OK)
+		asked.status = asked.client->operations->last_usage(asked.client, door->key,
+								    &asked.report, ret_usage);
+	audited = end_turn(&asked, &turn);
+	return withheld(answered(&asked), audited);
+}
+
 /* As AWS KMS calls the change. */
 static const char *const state_operations[] = {
 	[KMS_KEY_ENABLED] = "EnableKey",

@@ -48,6 +48,8 @@ enum zone_status door_generate(const struct kms_door *door, struct buffer *ret_p
  * region): the plaintext stays in the KMS. No related key elsewhere is asked. */
 enum zone_status door_re_encrypt(const struct kms_door *door, struct bytes blob,
 				 const char *new_key, struct buffer *ret_blob);
+/* Of this very key, in its own region. ZONE_KMS_UNSUPPORTED: its KMS keeps no account. */
+enum zone_status door_last_usage(const struct kms_door *door, struct kms_last_usage *ret_usage);
 /* Local keys; ZONE_KMS_UNSUPPORTED for others. */
 enum zone_status door_set_state(const struct kms_door *door, enum kms_key_state state);
 /* `registered`: keys of the embedded KMS are root keys here already. *ret_made: false if it is

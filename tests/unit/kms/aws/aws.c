@@ -175,6 +175,36 @@ static void each_operation_asks_in_its_own_words(void **state)
 	}
 }
 
+static void last_usage_is_a_moment_or_none_since_one(void **state)
+{
+	struct kms_last_usage usage;
+
+	(void)state;
+	{
+		SCRIPT({HTTP_ANSWERED, 200, NULL,
+			"{\"KeyCreationDate\":1.7e9,\"KeyId\":\"" UUID
+			"\",\"TrackingStartDate\":1764000000,\"KeyLastUsage\":{\"Operation\":"
+			"\"Decrypt\",\"Timestamp\":1764000001.5,\"CloudTrailEventId\":\"e\"}}"});
+		assert_int_equal(kms->operations->last_usage(kms, ARN, NULL, &usage), KMS_OK);
+		assert_true(usage.used_ms == 1764000001500);
+		assert_true(usage.since_ms == 1764000000000);
+		assert_string_equal(usage.operation, "Decrypt");
+		assert_string_equal(http.sent[0].body, "{\"KeyId\":\"" ARN "\"}");
+		assert_string_equal(fake_http_header(&http, 0, "X-Amz-Target"),
+				    "TrentService.GetKeyLastUsage");
+	}
+	{
+		SCRIPT({HTTP_ANSWERED, 200, NULL, "{\"TrackingStartDate\":1764000000}"});
+		assert_int_equal(kms->operations->last_usage(kms, ARN, NULL, &usage), KMS_OK);
+		assert_true(usage.used_ms == 0);
+	}
+	{
+		SCRIPT({HTTP_ANSWERED, 200, NULL, "{}"});
+		assert_int_equal(kms->operations->last_usage(kms, ARN, NULL, &usage),
+				 KMS_BAD_ANSWER);
+	}
+}
+
 static void describe_tells_state_region_and_use(void **state)
 {
 	static const struct {
@@ -655,6 +685,7 @@ int main(void)
 		WITH_CLIENT(a_remark_goes_into_the_user_agent_unsigned),
 		WITH_CLIENT(a_report_says_as_whom_the_kms_was_asked),
 		WITH_CLIENT(each_operation_asks_in_its_own_words),
+		WITH_CLIENT(last_usage_is_a_moment_or_none_since_one),
 		WITH_CLIENT(describe_tells_state_region_and_use),
 		WITH_CLIENT(what_the_protocol_does_not_promise_is_a_bad_answer),
 		WITH_CLIENT(what_was_cut_or_garbled_on_its_way_is_asked_for_again),
