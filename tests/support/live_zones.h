@@ -43,22 +43,22 @@ static inline struct entry *live_no_project(void *state, struct uid uid)
 	return NULL;
 }
 
-static inline enum zone_status live_standing(void *state, uint64_t zone)
+static inline enum zone_status live_standing(void *state, uint64_t zone, uint32_t version)
 {
-	(void)zone;
+	(void)zone, (void)version;
 	return ((struct live_zones *)state)->standing;
 }
 
 static inline enum zone_status live_standing_of_row(void *state, const struct entry *row)
 {
-	return live_standing(state, row->of_zone.zone);
+	return live_standing(state, row->of_zone.zone, 0);
 }
 
-static inline bool live_explain(void *state, uint64_t zone, enum zone_status why)
+static inline bool live_explain(void *state, uint64_t zone, uint32_t version, enum zone_status why)
 {
 	struct live_zones *live = state;
 
-	(void)zone;
+	(void)zone, (void)version;
 	if (why != ZONE_PENDING_DELETION && why != ZONE_DELETED && why != ZONE_OTHER_PIN &&
 	    why != ZONE_ROOT_KEY_REFUSED)
 		return false;

@@ -24,7 +24,7 @@ static void tell_ended(struct zones *zones, uint64_t zone)
 		why = usable(zones, zone);
 	if (!standing_is(why)) /* fenced, or the store is another one */
 		return;
-	standing_text(zones, zone, why, &text);
+	standing_text(zones, zone, 0, why, &text);
 	if (!text.failed)
 		log_notice("%s; its keys that were open have ended", buffer_text(&text));
 }
@@ -64,9 +64,9 @@ static void tell_touched(struct zones *zones, const struct store_row *touched, s
 }
 
 /* Within a turn, so that the index can be read without its lock. */
-static enum zone_status standing(void *zones, uint64_t zone)
+static enum zone_status standing(void *zones, uint64_t zone, uint32_t version)
 {
-	return standing_of(zones, zone);
+	return standing_of_version(zones, zone, version);
 }
 
 /* Live EZKs follow what has become of their zones. */

@@ -14,9 +14,9 @@ static struct entry *project(void *zones, struct uid uid)
 	return zones_find_uid(zones, uid);
 }
 
-static enum zone_status standing(void *zones, uint64_t zone)
+static enum zone_status standing(void *zones, uint64_t zone, uint32_t version)
 {
-	return standing_now(zones, zone);
+	return standing_of_version_now(zones, zone, version);
 }
 
 static enum zone_status row_standing(void *zones, const struct entry *row)
@@ -24,9 +24,9 @@ static enum zone_status row_standing(void *zones, const struct entry *row)
 	return standing_of_row_now(zones, row);
 }
 
-static bool explain(void *zones, uint64_t zone, enum zone_status why)
+static bool explain(void *zones, uint64_t zone, uint32_t version, enum zone_status why)
 {
-	standing_refuse(zones, zone, why);
+	standing_refuse(zones, zone, version, why);
 	return standing_is(why);
 }
 

@@ -44,6 +44,22 @@ enum zone_status standing_of(const struct zones *zones, uint64_t id)
 	return index_zone_is_gone(&zones->index, id) ? ZONE_DELETED : ZONE_OK;
 }
 
+enum zone_status standing_of_version(const struct zones *zones, uint64_t id, uint32_t version)
+{
+	const struct entry *zone = index_zone(&zones->index, id);
+	const struct ezk_version *found;
+
+	TRY(standing_of(zones, id));
+	if (zone == NULL)
+		return ZONE_OK;
+	if (entry_version_is_gone(zone, version))
+		return ZONE_DELETED;
+	found = entry_version(zone, version);
+	if (found != NULL && found->retired)
+		return ZONE_PENDING_DELETION;
+	return version < zone->of_zone.minimum ? ZONE_FENCED : ZONE_OK;
+}
+
 enum zone_status standing_of_row(const struct zones *zones, const struct entry *row)
 {
 	const struct entry *zone = index_uid(&zones->index, row->uid);
@@ -58,6 +74,16 @@ enum zone_status standing_now(struct zones *zones, uint64_t id)
 
 	pthread_rwlock_rdlock(&zones->lock);
 	why = standing_of(zones, id);
+	pthread_rwlock_unlock(&zones->lock);
+	return why;
+}
+
+enum zone_status standing_of_version_now(struct zones *zones, uint64_t id, uint32_t version)
+{
+	enum zone_status why;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	why = standing_of_version(zones, id, version);
 	pthread_rwlock_unlock(&zones->lock);
 	return why;
 }
@@ -77,6 +103,7 @@ enum zone_status standing_of_row_now(struct zones *zones, const struct entry *ro
 /* What the index has of a zone, also of one in an archived project. */
 struct subject {
 	uint64_t id;
+	uint32_t version;	      /* what is said is about that version; 0: about the zone */
 	struct entry *zone, *project; /* held; NULL: not there */
 };
 
@@ -89,6 +116,8 @@ static void subject_clear(struct subject *subject)
 static void find_subject(struct zones *zones, struct subject *subject)
 {
 	pthread_rwlock_rdlock(&zones->lock);
+	if (standing_of(zones, subject->id) != ZONE_OK)
+		subject->version = 0;
 	subject->zone = index_zone(&zones->index, subject->id);
 	if (subject->zone != NULL) {
 		entry_hold(subject->zone);
@@ -102,6 +131,8 @@ static void find_subject(struct zones *zones, struct subject *subject)
 /* "database 'c/d' (zone 1) of project 'p'", as far as it is known. */
 static void put_subject(const struct subject *subject, struct buffer *out)
 {
+	if (subject->version != 0)
+		buffer_format(out, "version %" PRIu32 " of ", subject->version);
 	if (subject->zone == NULL) {
 		buffer_format(out, "zone %" PRIu64, subject->id);
 		return;
@@ -119,7 +150,17 @@ static void put_pending(const struct subject *subject, struct buffer *out)
 		return;
 	}
 	buffer_put_text(out,
-			" awaits deletion; restore it first: set its CKA_CMEK_STATE to active");
+			" awaits deletion; restore it first ('cmek database undelete', or set its "
+			"CKA_CMEK_STATE to active)");
+}
+
+static void put_retired(const struct subject *subject, struct buffer *out)
+{
+	buffer_format(
+		out,
+		" is retired, and what it encrypted does not open; bring it back first ('cmek "
+		"database unretire --version %" PRIu32 "')",
+		subject->version);
 }
 
 /* "[zones] pin (FILE line 3)" */
@@ -173,13 +214,22 @@ static void put_root_key(const struct zones *zones, const struct subject *subjec
 		      *at == '\0' ? "" : ")");
 }
 
-void standing_text(struct zones *zones, uint64_t id, enum zone_status why, struct buffer *out)
+static bool is_of_version(enum zone_status why)
 {
-	AUTO(subject_clear) struct subject subject = {.id = id};
+	return why == ZONE_PENDING_DELETION || why == ZONE_DELETED;
+}
+
+void standing_text(struct zones *zones, uint64_t id, uint32_t version, enum zone_status why,
+		   struct buffer *out)
+{
+	AUTO(subject_clear)
+	struct subject subject = {.id = id, .version = is_of_version(why) ? version : 0};
 
 	find_subject(zones, &subject);
 	put_subject(&subject, out);
-	if (why == ZONE_PENDING_DELETION)
+	if (why == ZONE_PENDING_DELETION && subject.version != 0)
+		put_retired(&subject, out);
+	else if (why == ZONE_PENDING_DELETION)
 		put_pending(&subject, out);
 	else if (why == ZONE_OTHER_PIN)
 		put_pin(zones, &subject, out);
@@ -196,13 +246,14 @@ bool standing_is(enum zone_status why)
 	       why == ZONE_ROOT_KEY_REFUSED;
 }
 
-enum zone_status standing_refuse(struct zones *zones, uint64_t id, enum zone_status why)
+enum zone_status standing_refuse(struct zones *zones, uint64_t id, uint32_t version,
+				 enum zone_status why)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 
 	if (!standing_is(why))
 		return why;
-	standing_text(zones, id, why, &text);
+	standing_text(zones, id, version, why, &text);
 	log_reason("%s", text.failed ? zone_status_text(why) : buffer_text(&text));
 	return why;
 }
@@ -215,7 +266,7 @@ enum zone_status zones_zone_missing(struct zones *zones, uint64_t id)
 		return ZONE_NO_MEMORY;
 	if (why == ZONE_OK)
 		return refuse(ZONE_NOT_FOUND, "there is no zone %" PRIu64, id);
-	return standing_refuse(zones, id, why);
+	return standing_refuse(zones, id, 0, why);
 }
 
 enum zone_status standing_check_name(const struct zones *zones, const struct entry *zone)

@@ -21,7 +21,8 @@ enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 /* Whether the record of its primary version stays in this store. All records of a zone are alike in
  * this. */
 bool zones_zone_is_kept(const struct entry *zone);
-/* The record set of a zone: all versions (docs/format.md). For both: ZONE_RECORD_KEPT. */
+/* The record set of a zone: its own versions that are not retired (docs/format.md). For both:
+ * ZONE_RECORD_KEPT. */
 enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone,
 				   struct buffer *ret_records);
 /* The record of one version. */

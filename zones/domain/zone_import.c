@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Zones that leave as record sets and come back: to where they were lost, or as imported ones,
  * which keep the old ids and context and decrypt only. And EZKs that the customer made. */
+#include "base/free.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/domain/new_zone.h"
@@ -16,13 +17,26 @@
 #include "zones/model/title.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+
+static bool is_exported(const struct ezk_version *version)
+{
+	return version->record_zone == 0 && !version->retired;
+}
 
 enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone,
 				   struct buffer *ret_records)
 {
-	const struct record_set set = {zone->of_zone.zone, zone->of_zone.versions,
-				       zone->of_zone.version_count};
+	/* Shallow copies, of its own versions that open something. */
+	AUTO(freep)
+	struct ezk_version *versions = calloc(zone->of_zone.version_count + 1, sizeof(*versions));
+	struct record_set set = {zone->of_zone.zone, versions, 0};
 
+	if (versions == NULL)
+		return ZONE_NO_MEMORY;
+	for (size_t i = 0; i < zone->of_zone.version_count; i++)
+		if (is_exported(&zone->of_zone.versions[i]))
+			versions[set.count++] = zone->of_zone.versions[i];
 	if (record_set_is_kept(&set))
 		return refuse(ZONE_RECORD_KEPT,
 			      "%s keeps its key in this store alone (CKA_CMEK_EMBED_EZK is "
@@ -110,7 +124,7 @@ static enum zone_status check_here(struct zones *zones, uint64_t zone)
 	why = standing_of(zones, zone);
 	pthread_rwlock_unlock(&zones->lock);
 	if (why == ZONE_DELETED || why == ZONE_PENDING_DELETION)
-		return standing_refuse(zones, zone, why);
+		return standing_refuse(zones, zone, 0, why);
 	return lives ? refuse(ZONE_EXISTS, "%s lives in this store", zone_title(zones, zone).text)
 		     : ZONE_OK;
 }

@@ -19,11 +19,12 @@
 
 /* --- Finding */
 
-static enum zone_status refuse(struct registry *registry, uint64_t zone, enum zone_status why)
+static enum zone_status refuse(struct registry *registry, uint64_t zone, uint32_t version,
+			       enum zone_status why)
 {
 	const struct domain_view *domain = &registry_settings(registry)->domain;
 
-	domain->explain(domain->state, zone, why);
+	domain->explain(domain->state, zone, version, why);
 	return why;
 }
 
@@ -35,7 +36,7 @@ static enum zone_status find(struct registry *registry, enum ezk_realm realm,
 	if (why == ZONE_FENCED)
 		registry_tell_fence(zone, version);
 	if (why != ZONE_OK)
-		return refuse(registry, zone->of_zone.zone, why);
+		return refuse(registry, zone->of_zone.zone, version, why);
 	return registry_live(registry, realm, zone, version, ret_ezk);
 }
 
@@ -147,11 +148,11 @@ static enum zone_status resolve(const struct registry_settings *settings,
 	return ZONE_OK;
 }
 
-static enum zone_status check_standing(struct registry *registry, uint64_t zone)
+static enum zone_status check_standing(struct registry *registry, uint64_t zone, uint32_t version)
 {
 	const struct domain_view *domain = &registry_settings(registry)->domain;
 
-	return refuse(registry, zone, domain->standing(domain->state, zone));
+	return refuse(registry, zone, version, domain->standing(domain->state, zone, version));
 }
 
 enum zone_status ezk_from_records(struct registry *registry, const struct entry *root_key,
@@ -170,7 +171,7 @@ enum zone_status ezk_from_records(struct registry *registry, const struct entry 
 	TRY(entry_of_set(key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
-	TRY(check_standing(registry, zone->of_zone.zone));
+	TRY(check_standing(registry, zone->of_zone.zone, zone->of_zone.primary));
 	TRY(find(registry, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
 	TRY(ezk_begin(ezk));
 	*ret_ezk = TAKE(ezk);

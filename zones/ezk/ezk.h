@@ -17,7 +17,8 @@ struct registry; /* the live EZKs of a process (zones_registry) */
 struct ezk;	 /* counted */
 
 /* The version of a zone in the index (0: the primary; UINT32_MAX: the raw version); no KMS.
- * ZONE_PENDING_DELETION, ZONE_FENCED, ZONE_ROOT_KEY_REFUSED; what else stands against the zone
+ * ZONE_PENDING_DELETION (also of a retired version), ZONE_DELETED (a version that is gone for
+ * good), ZONE_FENCED, ZONE_ROOT_KEY_REFUSED; what else stands against the zone
  * (zones/domain/standing.h) may be said by ezk_begin() only. */
 enum zone_status ezk_find(struct registry *registry, const struct entry *zone, uint32_t version,
 			  struct ezk **ret_ezk);

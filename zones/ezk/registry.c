@@ -202,7 +202,9 @@ enum zone_status registry_usable(struct registry *registry, const struct entry *
 	if (zone->state != ENTRY_ACTIVE)
 		return ZONE_PENDING_DELETION;
 	if (found == NULL)
-		return ZONE_NOT_FOUND;
+		return entry_version_is_gone(zone, version) ? ZONE_DELETED : ZONE_NOT_FOUND;
+	if (found->retired)
+		return ZONE_PENDING_DELETION;
 	if (version < zone->of_zone.minimum)
 		return ZONE_FENCED;
 	return may_open(registry, found) ? ZONE_OK : ZONE_ROOT_KEY_REFUSED;
@@ -287,8 +289,9 @@ static enum zone_status standing(struct ezk *ezk, const struct entry *zone)
 {
 	const struct domain_view *domain = &ezk->registry->settings.domain;
 
-	return ezk->realm == EZK_OF_STORE ? domain->standing_of_row(domain->state, zone)
-					  : domain->standing(domain->state, ezk->zone);
+	return ezk->realm == EZK_OF_STORE
+		       ? domain->standing_of_row(domain->state, zone)
+		       : domain->standing(domain->state, ezk->zone, ezk->version);
 }
 
 /* A new one was not there when the index changed last, and what its maker knew of the zone may be
@@ -343,7 +346,7 @@ void registry_changed_records(struct registry *registry, registry_standing *stan
 
 			if (ezk->realm != EZK_OF_SESSION)
 				break;
-			why = standing_of(state, ezk->zone);
+			why = standing_of(state, ezk->zone, ezk->version);
 			if (why != ezk->standing && stand(ezk, why))
 				buffer_append(ret_ended, bytes(&ezk->zone, sizeof(ezk->zone)));
 		}

@@ -13,8 +13,9 @@
 #include "zones/ezk/ezk.h"
 #include "zones/ezk/root_lease.h"
 
-/* What stands against the use of a zone (zones/domain/standing.h), by its id alone. */
-typedef enum zone_status registry_standing(void *state, uint64_t zone);
+/* What stands against the use of a version of a zone (zones/domain/standing.h), by numbers alone.
+ */
+typedef enum zone_status registry_standing(void *state, uint64_t zone, uint32_t version);
 /*
  * What live EZKs see of the domain that has their zones. Called without a lock of the registry or
  * of a lease. Nothing of it is asked while a lease runs, but for `refresh`, once a second, and
@@ -29,7 +30,7 @@ struct domain_view {
 	enum zone_status (*standing_of_row)(void *state, const struct entry *row);
 	/* If `why` is such a word, or ZONE_ROOT_KEY_REFUSED: gives the thread that as its reason
 	 * (log_reason), with what to do about it. False: it is none of those. */
-	bool (*explain)(void *state, uint64_t zone, enum zone_status why);
+	bool (*explain)(void *state, uint64_t zone, uint32_t version, enum zone_status why);
 	struct zone_title (*title)(void *state, uint64_t zone);
 	/* Looks into the store, if that is due. ZONE_STORE_…. */
 	enum zone_status (*refresh)(void *state);
@@ -125,8 +126,10 @@ static inline void ezk_rest_on(struct ezk *ezk, struct root_lease *root)
 bool registry_same_record(const struct entry *a, const struct entry *b, uint32_t version);
 /* Gives the thread the reason of ZONE_FENCED, with what to do about it. */
 void registry_tell_fence(const struct entry *zone, uint32_t version);
-/* May a version of the zone be used, as its entry says? ZONE_ROOT_KEY_REFUSED: none of the root
- * keys that could open it is allowed. */
+/* May a version of the zone be used, as its entry says? ZONE_PENDING_DELETION: the zone awaits
+ * that, or the version is retired; ZONE_DELETED: the version is gone for good; ZONE_NOT_FOUND: the
+ * zone never had it; ZONE_FENCED; ZONE_ROOT_KEY_REFUSED: none of the root keys that could open it
+ * is allowed. */
 enum zone_status registry_usable(struct registry *registry, const struct entry *zone,
 				 uint32_t version);
 /* The live EZK, made if need be; held. Whatever stands against its zone bars it. */

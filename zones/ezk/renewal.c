@@ -200,7 +200,7 @@ static void say(void *state, enum zone_status why)
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep) struct entry *project = find_project(ezk, zone->project);
 
-	if (domain->explain(domain->state, ezk->zone, why))
+	if (domain->explain(domain->state, ezk->zone, ezk->version, why))
 		return;
 	if (why == ZONE_FENCED) {
 		registry_tell_fence(zone, ezk->version);

@@ -218,3 +218,11 @@ const struct ezk_version *entry_version(const struct entry *zone, uint32_t versi
 			return &zone->of_zone.versions[i];
 	return NULL;
 }
+
+/* Versions are counted from 1 and never again; what a session brought has no revision, and may be
+ * but a part. */
+bool entry_version_is_gone(const struct entry *zone, uint32_t version)
+{
+	return zone->revision > 0 && version > 0 && version < zone->of_zone.primary &&
+	       entry_version(zone, version) == NULL;
+}

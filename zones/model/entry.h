@@ -95,6 +95,9 @@ struct entry {
 	union {
 		struct {
 			uint32_t slot; /* below 2^31, stable */
+			/* When it was announced last that something of it is due for good, in real
+			 * time: a day later that goes (zones/domain/purge.h). 0: never. */
+			int64_t announced_ms;
 		} of_project;
 		struct {
 			char *arn;
@@ -150,6 +153,8 @@ static inline const char *entry_label(const struct entry *entry)
 }
 /* A zone's own version, NULL: none. */
 const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
+/* A version that a zone of the store had and has no more: it was removed for good. */
+bool entry_version_is_gone(const struct entry *zone, uint32_t version);
 
 /* For the code that makes an entry (which is immutable once others can see it): replace owned bytes
  * and text by a copy. False: no memory, nothing changed. `text` must hold no NUL. */
