@@ -19,13 +19,18 @@ struct decision {
 	bool read_anew;	       /* the news showed that the index lacks something */
 };
 
+void changes_clear(struct changes *changes)
+{
+	for (size_t i = 0; i < changes->count; i++)
+		entry_release(changes->list[i].entry);
+	free(changes->list);
+	changes->list = NULL;
+	changes->count = 0;
+}
+
 static void decision_clear(struct decision *decision)
 {
-	for (size_t i = 0; i < decision->changes.count; i++)
-		entry_release(decision->changes.list[i].entry);
-	free(decision->changes.list);
-	decision->changes.list = NULL;
-	decision->changes.count = 0;
+	changes_clear(&decision->changes);
 	store_news_clear(&decision->own);
 }
 
@@ -115,6 +120,25 @@ static const char *const events[ENTRY_KIND_COUNT] = {
 	[ENTRY_ZONE] = "zone",	     [ENTRY_KEY] = "key",	    [ENTRY_ARCHIVE] = "archive",
 };
 
+/* The version that is retired in one state of a zone and not in the other, or that is gone; 0:
+ * none. */
+static uint32_t version_between(const struct entry *before, const struct entry *after,
+				const char **ret_action)
+{
+	for (size_t i = 0; i < before->of_zone.version_count; i++) {
+		const struct ezk_version *was = &before->of_zone.versions[i];
+		const struct ezk_version *is = entry_version(after, was->version);
+
+		if (was->record_zone != 0 || (is != NULL && is->retired == was->retired))
+			continue;
+		*ret_action = is == NULL    ? "version purged"
+			      : is->retired ? "version retired"
+					    : "version unretired";
+		return was->version;
+	}
+	return 0;
+}
+
 /* A cluster is brought to another root key, and has left the one before. */
 static const char *cluster_action(const struct entry *before, const struct entry *after)
 {
@@ -124,8 +148,19 @@ static const char *cluster_action(const struct entry *before, const struct entry
 										: "root key left";
 }
 
+static const char *project_action(const struct entry *before, const struct entry *after)
+{
+	if (before->of_project.announced_ms == after->of_project.announced_ms)
+		return NULL;
+	return after->of_project.announced_ms == 0 ? "purge taken back" : "purge announced";
+}
+
 static const char *zone_action(const struct entry *before, const struct entry *after)
 {
+	const char *retired;
+
+	if (version_between(before, after, &retired) != 0)
+		return retired;
 	if (after->of_zone.primary != before->of_zone.primary)
 		return "rotated";
 	if (after->of_zone.minimum != before->of_zone.minimum)
@@ -140,16 +175,19 @@ static const char *step_of(const struct entry *before, const struct entry *after
 {
 	if (after->kind == ENTRY_ZONE)
 		return zone_action(before, after);
+	if (after->kind == ENTRY_PROJECT)
+		return project_action(before, after);
 	return after->kind == ENTRY_CLUSTER ? cluster_action(before, after) : NULL;
 }
 
 /* What a change was; `before`: the state the index had, NULL: none. */
-static const char *action_of(const struct store_change *change, const struct entry *before)
+static const char *action_of(const struct changes *changes, const struct store_change *change,
+			     const struct entry *before)
 {
 	const char *step;
 
 	if (change->remove)
-		return "removed";
+		return changes->purges ? "purged" : "removed";
 	if (before == NULL)
 		return "created";
 	step = step_of(before, change->entry);
@@ -170,6 +208,11 @@ static const char *project_label(const struct changes *changes, struct uid proje
 /* The version that a change of a zone is about. */
 static uint32_t version_of(const struct entry *before, const struct entry *after)
 {
+	const char *action;
+	uint32_t retired = before == NULL ? 0 : version_between(before, after, &action);
+
+	if (retired != 0)
+		return retired;
 	if (before == NULL || after->of_zone.primary != before->of_zone.primary)
 		return after->of_zone.primary;
 	if (after->of_zone.minimum != before->of_zone.minimum)
@@ -226,8 +269,9 @@ static void audit_change(const struct changes *changes, const struct store_chang
 	const struct entry *before = index_uid(&changes->zones->index, entry->uid);
 	struct audit_event event = {
 		.event = events[entry->kind],
-		.action = changes->action != NULL && !change->remove ? changes->action
-								     : action_of(change, before),
+		.action = changes->action != NULL && !change->remove
+				  ? changes->action
+				  : action_of(changes, change, before),
 		.outcome = "ok",
 		.project = project_label(changes, entry->project),
 		.project_id = entry->project,

@@ -8,6 +8,7 @@
 #include "zones/domain/new_zone.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/token_key.h"
+#include "zones/domain/usage.h"
 #include "zones/index/rules.h"
 #include "zones/model/entry_make.h"
 #include "zones/model/names.h"
@@ -19,6 +20,7 @@ struct edit {
 	const struct entry *entry; /* as the caller knows it */
 	const struct entry_names *names;
 	const struct entry *rewrapped; /* a token key with those names; NULL: it needs none */
+	struct bytes label;	       /* to be restored under; empty: its own */
 	struct entry *result;	       /* held */
 };
 
@@ -156,6 +158,8 @@ static enum zone_status decide_rename(struct changes *changes, void *state)
 		return ZONE_NO_MEMORY;
 	TRY(take_defaults(edit->result, edit->names));
 	TRY(entry_take_names(edit->result, edit->names));
+	if (edit->rewrapped != NULL)
+		TRY(token_key_check_version(&changes->zones->index, edit->result));
 	TRY(check_renamed(changes, edit->result, strcmp(current->label, edit->result->label) != 0));
 	TRY(changes_put(changes, edit->result));
 	if (current->kind == ENTRY_CLUSTER)
@@ -190,75 +194,6 @@ enum zone_status zones_entry_rename(struct zones *zones, const struct entry *ent
 
 /* --- Deleting */
 
-struct search {
-	const struct entry *wanted;
-	const struct entry *user; /* what still needs it */
-	int64_t now_ms;
-};
-
-/* A zone whose time is over does not hold others up. */
-static bool is_needed(const struct search *search, const struct entry *zone)
-{
-	return zone->state == ENTRY_ACTIVE || zone->delete_after_ms > search->now_ms;
-}
-
-static bool wrapped_by(const struct ezk_version *version, const char *arn)
-{
-	for (size_t i = 0; i < version->wrap_count; i++)
-		if (kms_arn_same_key(version->wraps[i].arn, arn))
-			return true;
-	return false;
-}
-
-static bool find_wrapped(void *state, struct entry *zone)
-{
-	struct search *search = state;
-
-	for (size_t i = 0; is_needed(search, zone) && i < zone->of_zone.version_count; i++)
-		if (wrapped_by(&zone->of_zone.versions[i], search->wanted->of_root_key.arn))
-			search->user = zone;
-	return search->user == NULL;
-}
-
-static bool find_cluster(void *state, struct entry *cluster)
-{
-	struct search *search = state;
-
-	if (cluster->state == ENTRY_ACTIVE &&
-	    (uid_equal(cluster->of_cluster.root_key, search->wanted->uid) ||
-	     uid_equal(cluster->of_cluster.leaving, search->wanted->uid)))
-		search->user = cluster;
-	return search->user == NULL;
-}
-
-static bool find_zone(void *state, struct entry *zone)
-{
-	struct search *search = state;
-
-	if (is_needed(search, zone) && uid_equal(zone->of_zone.cluster, search->wanted->uid))
-		search->user = zone;
-	return search->user == NULL;
-}
-
-static enum zone_status check_unused(const struct zones *zones, const struct entry *entry)
-{
-	struct search search = {.wanted = entry, .now_ms = zones_now_ms(zones)};
-
-	if (entry->kind == ENTRY_ROOT_KEY) {
-		index_each_of(&zones->index, entry->project, ENTRY_ZONE, find_wrapped, &search);
-		if (search.user == NULL)
-			index_each_of(&zones->index, entry->project, ENTRY_CLUSTER, find_cluster,
-				      &search);
-	} else if (entry->kind == ENTRY_CLUSTER) {
-		index_each_of(&zones->index, entry->project, ENTRY_ZONE, find_zone, &search);
-	}
-	if (search.user == NULL)
-		return ZONE_OK;
-	return refuse(ZONE_IN_USE, "'%s' is needed by %s '%s'%s", entry->label,
-		      search.user->kind == ENTRY_ZONE ? "zone" : "cluster", search.user->label,
-		      search.user->state == ENTRY_ACTIVE ? "" : ", which awaits deletion");
-}
-
 static enum zone_status decide_delete(struct changes *changes, void *state)
 {
 	struct edit *edit = state;
@@ -274,7 +209,7 @@ static enum zone_status decide_delete(struct changes *changes, void *state)
 			      "an archive goes when its time is over, and not before");
 	if (current->state != ENTRY_ACTIVE)
 		return ZONE_OK;
-	TRY(check_unused(changes->zones, current));
+	TRY(usage_check_none(changes->zones, current, USAGE_BY_RESTORABLE));
 	TRY(entry_make_pending(current, zones_deletion_ms(changes->zones), &edit->result));
 	return changes_put(changes, edit->result);
 }
@@ -302,6 +237,27 @@ static enum zone_status check_parent(const struct index *index, const struct ent
 		      parent == NULL ? "its root key" : parent->label);
 }
 
+/* The one that it is to have now, if its own is taken. */
+static enum zone_status take_label(const struct edit *edit)
+{
+	if (edit->label.len == 0)
+		return ZONE_OK;
+	TRY(label_check(edit->result->kind, edit->label));
+	return entry_set_text(&edit->result->label, edit->label) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+/* A zone stays in its cluster, under whatever name. */
+static enum zone_status check_restored(const struct changes *changes, const struct edit *edit)
+{
+	const struct index *index = &changes->zones->index;
+
+	if (edit->result->kind == ENTRY_ZONE && edit->label.len > 0) {
+		TRY(check_cluster_part(index, edit->result));
+		TRY(standing_check_name(changes->zones, edit->result));
+	}
+	return label_check_free(index, edit->result);
+}
+
 /* The project comes back in a slot that no project ever had. */
 static enum zone_status restore_archive(struct changes *changes, struct edit *edit,
 					struct entry *archive)
@@ -312,6 +268,7 @@ static enum zone_status restore_archive(struct changes *changes, struct edit *ed
 	if (project == NULL || index->next_slot > INT32_MAX)
 		return refuse(ZONE_NOT_FOUND, "the archived project is not there any more");
 	TRY(entry_make_active(project, &edit->result));
+	TRY(take_label(edit));
 	edit->result->of_project.slot = index->next_slot;
 	TRY(changes_put(changes, edit->result));
 	return changes_remove(changes, archive);
@@ -331,14 +288,15 @@ static enum zone_status decide_restore(struct changes *changes, void *state)
 	}
 	TRY(entry_make_active(current, &edit->result));
 	TRY(check_parent(&changes->zones->index, current));
-	TRY(label_check_free(&changes->zones->index, edit->result));
+	TRY(take_label(edit));
+	TRY(check_restored(changes, edit));
 	return changes_put(changes, edit->result);
 }
 
 enum zone_status zones_entry_restore(struct zones *zones, const struct entry *entry,
-				     struct entry **ret_entry)
+				     struct bytes label, struct entry **ret_entry)
 {
-	struct edit edit = {.entry = entry};
+	struct edit edit = {.entry = entry, .label = label};
 
 	return run(zones, decide_restore, &edit, ret_entry);
 }

@@ -19,7 +19,8 @@ enum zone_status zones_entry_rename(struct zones *zones, const struct entry *ent
  * restored), clusters without zones (ZONE_IN_USE), zones: scheduled, restorable; once more does
  * nothing. Token keys: gone. Archives: ZONE_PENDING_DELETION; projects: ZONE_INVALID. */
 enum zone_status zones_entry_delete(struct zones *zones, const struct entry *entry);
-/* ZONE_EXISTS: the label is another's by now (rename it first); ZONE_PENDING_DELETION: its cluster
- * or root key must be restored first. An archive gives its project, in a new slot. */
+/* Under `label`, or, where that is empty, its own. ZONE_EXISTS: that is another's by now;
+ * ZONE_PENDING_DELETION: its cluster or root key must be restored first. An archive gives its
+ * project, in a new slot. */
 enum zone_status zones_entry_restore(struct zones *zones, const struct entry *entry,
-				     struct entry **ret_entry);
+				     struct bytes label, struct entry **ret_entry);

@@ -8,6 +8,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/purge.h"
 #include "zones/domain/root_key_private.h"
 #include "zones/ezk/registry.h"
 #include "zones/index/rules.h"
@@ -67,7 +68,8 @@ static enum zone_status too_many(void)
 {
 	return refuse(ZONE_TOO_MANY_ROOT_KEYS,
 		      "a project has at most %d root keys, those that await removal among them: "
-		      "remove one that no database uses (C_DestroyObject), or make another project",
+		      "remove one that no database uses ('cmek key remove --now'), or make another "
+		      "project",
 		      ROOT_KEYS_MAX);
 }
 
@@ -282,51 +284,15 @@ static enum zone_status settle_label(const struct index *index, const struct can
 	return label_check_free(index, entry);
 }
 
-struct purge {
-	struct changes *changes;
-	const struct entry *root_key;
-	bool referenced;
-	size_t count;
-	enum zone_status status;
-};
-
-static bool find_reference(void *state, struct entry *cluster)
-{
-	struct purge *purge = state;
-
-	purge->referenced = uid_equal(cluster->of_cluster.root_key, purge->root_key->uid) ||
-			    uid_equal(cluster->of_cluster.leaving, purge->root_key->uid);
-	return !purge->referenced;
-}
-
-static bool purge_one(void *state, struct entry *root_key)
-{
-	struct purge *purge = state;
-	struct zones *zones = purge->changes->zones;
-
-	if (root_key->state == ENTRY_ACTIVE || root_key->delete_after_ms > zones_now_ms(zones))
-		return true;
-	purge->root_key = root_key;
-	purge->referenced = false;
-	index_each_of(&zones->index, root_key->project, ENTRY_CLUSTER, find_reference, purge);
-	if (purge->referenced)
-		return true;
-	purge->status = changes_remove(purge->changes, root_key);
-	purge->count++;
-	return purge->status == ZONE_OK;
-}
-
 /* Root keys whose deletion window has ended make room for another. */
 static enum zone_status make_room(struct changes *changes, struct uid project)
 {
-	size_t count = root_key_count(&changes->zones->index, project);
-	struct purge purge = {.changes = changes};
+	size_t count = root_key_count(&changes->zones->index, project), gone = 0;
 
 	if (count < ROOT_KEYS_MAX)
 		return ZONE_OK;
-	index_each_of(&changes->zones->index, project, ENTRY_ROOT_KEY, purge_one, &purge);
-	TRY(purge.status);
-	return count - purge.count < ROOT_KEYS_MAX ? ZONE_OK : too_many();
+	TRY(purge_root_keys(changes, project, &gone));
+	return count - gone < ROOT_KEYS_MAX ? ZONE_OK : too_many();
 }
 
 /* The one that awaits removal comes back, with what was found out now. */

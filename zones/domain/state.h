@@ -44,6 +44,7 @@ struct zones {
 	atomic_bool broken;	       /* it has but part of the news, for want of memory */
 	atomic_int_fast64_t next_look; /* monotonic ms: before it, nothing of this is due */
 	atomic_int_fast64_t next_read; /* the same of the store; at the earliest with a look */
+	_Atomic int64_t next_purge;    /* monotonic ms: zones_purge_daily() */
 	_Atomic(enum zone_status)
 		no_creation;		/* the outage that kept a zone from being made last */
 	_Atomic(enum zone_status) look; /* what the last look answered */
@@ -78,6 +79,7 @@ struct changes {
 	struct store_change *list;
 	size_t count;
 	const char *action; /* what the audit log calls each of them; NULL: what it is */
+	bool purges; /* what it removes had awaited that: for the audit log */
 };
 typedef enum zone_status changes_decide(struct changes *changes, void *state);
 enum zone_status zones_change(struct zones *zones, changes_decide *decide, void *state);
@@ -86,6 +88,8 @@ enum zone_status changes_put(struct changes *changes, struct entry *entry);
 enum zone_status changes_remove(struct changes *changes, struct entry *entry);
 /* The same for what a backup brings (store.h: from_backup). */
 enum zone_status changes_bring(struct changes *changes, struct entry *entry, bool remove);
+/* Of changes that are not made. */
+void changes_clear(struct changes *changes);
 
 int64_t zones_now_ms(const struct zones *zones);      /* real time */
 int64_t zones_deletion_ms(const struct zones *zones); /* when the deletion window ends */

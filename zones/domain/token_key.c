@@ -191,6 +191,24 @@ enum zone_status zones_key_open(struct zones *zones, const struct entry *key, ui
 
 /* --- Making and changing */
 
+/* Nor may its version have been retired since it was used to wrap. */
+enum zone_status token_key_check_version(const struct index *index, const struct entry *key)
+{
+	const struct entry *zone = index_zone(index, key->of_key.zone);
+	const struct ezk_version *found = NULL;
+	uint32_t version;
+	uint64_t id;
+
+	if (zone != NULL && token_key_place(key->of_key.wrapped, &id, &version))
+		found = entry_version(zone, version);
+	if (zone == NULL || (found != NULL && !found->retired))
+		return ZONE_OK;
+	return refuse(ZONE_CONFLICT,
+		      "the version of zone '%s' that wrapped key '%s' was retired meanwhile; try "
+		      "again",
+		      zone->label, key->label);
+}
+
 /* The zone may have gone while the KMS was asked. */
 static enum zone_status decide(struct changes *changes, void *state)
 {
@@ -204,6 +222,7 @@ static enum zone_status decide(struct changes *changes, void *state)
 			      zone_title_in(index, key->of_key.zone).text);
 	if (zone->state != ENTRY_ACTIVE)
 		return refuse(ZONE_PENDING_DELETION, "zone '%s' awaits deletion", zone->label);
+	TRY(token_key_check_version(index, key));
 	return changes_put(changes, key);
 }
 

@@ -7,6 +7,7 @@
 #include "zones/model/status.h"
 
 struct ezk;
+struct index;
 struct zones;
 
 /* KMS where it is to be made. The zone of keys that name no zone, "default/default". */
@@ -30,3 +31,6 @@ bool token_key_limits_change(const struct entry *key, const struct entry_names *
  * zones_key_open(); ZONE_INVALID. */
 enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
 				     const struct entry_names *names, struct entry **ret_changed);
+/* Within a transaction, of a key that was wrapped before it: ZONE_CONFLICT if its version does not
+ * open any more. */
+enum zone_status token_key_check_version(const struct index *index, const struct entry *key);

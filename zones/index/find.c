@@ -173,6 +173,18 @@ struct entry *index_label(const struct index *index, struct uid project, enum en
 	return first;
 }
 
+void index_each_project_of_all(const struct index *index, index_visit *visit, void *state)
+{
+	size_t at = 0;
+
+	for (struct map_entry *found; (found = map_next(&index->uids, &at)) != NULL;) {
+		struct entry *entry = ((struct index_node *)found->value)->entry;
+
+		if (entry != NULL && entry->kind == ENTRY_PROJECT && !visit(state, entry))
+			return;
+	}
+}
+
 void index_each_project(const struct index *index, index_visit *visit, void *state)
 {
 	size_t at = 0;

@@ -282,11 +282,12 @@ static enum zone_status remember_gone(struct index *index, uint64_t zone, bool w
 	return ZONE_NO_MEMORY;
 }
 
-static enum zone_status remember_grave(struct index *index, const struct entry *tombstone)
+static enum zone_status remember_grave(struct index *index, const struct entry *tombstone,
+				       bool withheld)
 {
 	struct index_grave *grave;
 
-	if (tombstone->state == ENTRY_PENDING_DELETION || index_is_buried(index, tombstone->uid))
+	if (withheld || index_is_buried(index, tombstone->uid))
 		return ZONE_OK;
 	grave = malloc(sizeof(*grave));
 	if (grave == NULL)
@@ -299,20 +300,21 @@ static enum zone_status remember_grave(struct index *index, const struct entry *
 	return ZONE_NO_MEMORY;
 }
 
-/* Takes the tombstone. */
-static enum zone_status bury(struct index *index, struct entry *tombstone)
+/* Takes the tombstone. `limited`: of a zone that awaits deletion it only says that. */
+static enum zone_status bury(struct index *index, struct entry *tombstone, bool limited)
 {
 	AUTO(entry_releasep) struct entry *gone = tombstone;
 	struct index_node *node = map_find(&index->uids, bytes(gone->uid.bytes, UID_SIZE));
+	bool withheld = limited && gone->state == ENTRY_PENDING_DELETION;
 
 	if (node != NULL && !node_remove(index, node))
 		return ZONE_NO_MEMORY;
-	TRY(remember_grave(index, gone));
+	TRY(remember_grave(index, gone, withheld));
 	if (gone->kind == ENTRY_PROJECT && gone->of_project.slot >= index->next_slot)
 		index->next_slot = gone->of_project.slot + 1;
-	return gone->kind != ENTRY_ZONE ? ZONE_OK
-					: remember_gone(index, gone->of_zone.zone,
-							gone->state == ENTRY_PENDING_DELETION);
+	return gone->kind != ENTRY_ZONE
+		       ? ZONE_OK
+		       : remember_gone(index, gone->of_zone.zone, withheld);
 }
 
 /* Removes the nodes that the latest whole load did not bring. */
@@ -360,7 +362,7 @@ enum zone_status index_apply(struct index *index, struct store_news *news)
 		struct store_row *row = &news->rows[i];
 		struct entry *entry = TAKE(row->entry);
 
-		TRY(row->removed ? bury(index, entry) : put(index, entry));
+		TRY(row->removed ? bury(index, entry, news->limited) : put(index, entry));
 	}
 	return news->whole ? sweep(index) : ZONE_OK;
 }

@@ -130,3 +130,5 @@ void index_each_of(const struct index *index, struct uid project, enum entry_kin
 		   index_visit *visit, void *state);
 /* Active projects, in any order. */
 void index_each_project(const struct index *index, index_visit *visit, void *state);
+/* And those that are archived. Looks at every entry. */
+void index_each_project_of_all(const struct index *index, index_visit *visit, void *state);

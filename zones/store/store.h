@@ -49,7 +49,8 @@ struct store_change {
  * revision and the zone id or slot mean something. */
 struct store_row {
 	struct entry *entry; /* owned */
-	bool removed;	     /* of a zone that is ENTRY_PENDING_DELETION: it is there, withheld */
+	bool removed; /* in limited news, of a zone that is ENTRY_PENDING_DELETION: it is there,
+			withheld */
 };
 
 /* What a look into the store brought. */
@@ -165,6 +166,9 @@ struct store_operations {
 	 * ZONE_CONFLICT: it is not at `from`; ZONE_IN_USE: what a level brought is in use;
 	 * ZONE_INVALID, ZONE_NOT_FOUND. */
 	enum zone_status (*bring)(struct store *store, unsigned from, unsigned to);
+	/* After rows were removed for good: overwrites what may be left of them in the store's
+	 * files. NULL: there is no way to. */
+	enum zone_status (*scrub)(struct store *store);
 	void (*free)(struct store *store);
 	void (*abandon)(struct store *store); /* in a fork's child: forgets, leaks by intention */
 };

@@ -169,7 +169,8 @@ enum zone_status connection_prepare(struct connection *connection, const char *s
 }
 
 /* What the file brings with it beyond tables (triggers, views) is not run. Temporary data stays in
- * memory; nothing is mapped, since a truncated file would be a SIGBUS in the host. */
+ * memory; nothing is mapped, since a truncated file would be a SIGBUS in the host. What is deleted
+ * is overwritten, in the file itself. */
 static enum zone_status set_up(struct connection *connection)
 {
 	sqlite3 *db = connection->db;
@@ -182,6 +183,7 @@ static enum zone_status set_up(struct connection *connection)
 					  "PRAGMA temp_store = MEMORY;"
 					  "PRAGMA mmap_size = 0;"
 					  "PRAGMA foreign_keys = ON;"
+					  "PRAGMA secure_delete = ON;"
 					  "PRAGMA synchronous = EXTRA;");
 }
 

@@ -35,9 +35,11 @@ const char *const store_schema[] = {
 	"	min_writer INTEGER NOT NULL,\n"
 	"	release TEXT NOT NULL\n"
 	")",
+	/* announced_ms: when it was said last that something of it is due for good. */
 	"CREATE TABLE projects (\n"
 	COMMON("")
-	"	slot INTEGER NOT NULL\n"
+	"	slot INTEGER NOT NULL,\n"
+	"	announced_ms INTEGER NOT NULL\n"
 	")",
 	"CREATE TABLE root_keys (\n"
 	COMMON(OF_PROJECT)

@@ -347,6 +347,21 @@ static enum zone_status sqlite_bring(struct store *base, unsigned from, unsigned
 	return store_bring(&connection, from, to);
 }
 
+/* What is deleted is overwritten at once (set_up); this reaches copies that older pages have of it,
+ * from before, or by other tools. */
+static enum zone_status sqlite_scrub(struct store *base)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	struct store_sqlite *store = own(base);
+	AUTO(visit_end) struct visit visit = {0};
+	AUTO(connection_close) struct connection connection = {0};
+
+	TRY(reach(store, true, &visit));
+	TRY(connection_open(&connection, store, true));
+	TRY(store_check_writer(&connection));
+	return connection_run(&connection, "COMMIT; VACUUM");
+}
+
 /* --- For doctor */
 
 static enum zone_status check_pages(struct connection *connection, struct buffer *ret_text)
@@ -474,6 +489,7 @@ static const struct store_operations operations = {
 	.describe = sqlite_describe,
 	.look_at = sqlite_look_at,
 	.bring = sqlite_bring,
+	.scrub = sqlite_scrub,
 	.free = sqlite_free,
 	.abandon = sqlite_abandon,
 };

@@ -56,11 +56,13 @@ void put_common(struct columns *columns, const struct entry *entry, uint64_t rev
 static void take_project(struct columns *columns, struct entry *entry)
 {
 	entry->of_project.slot = (uint32_t)take_integer(columns, 0, INT32_MAX);
+	entry->of_project.announced_ms = take_integer(columns, 0, INT64_MAX);
 }
 
 static void put_project(struct columns *columns, const struct entry *entry)
 {
 	put_integer(columns, entry->of_project.slot);
+	put_integer(columns, entry->of_project.announced_ms);
 }
 
 static void take_root_key(struct columns *columns, struct entry *entry)
@@ -151,7 +153,7 @@ static void put_archive(struct columns *columns, const struct entry *entry)
 #define COMMON "uid, project, revision, state, created_ms, delete_after_ms, label, id, usages, extra, "
 
 const struct store_table store_tables[ENTRY_KIND_COUNT] = {
-	[ENTRY_PROJECT]  = { "projects", COMMON "slot", take_project, put_project },
+	[ENTRY_PROJECT]  = { "projects", COMMON "slot, announced_ms", take_project, put_project },
 	[ENTRY_ROOT_KEY] = { "root_keys", COMMON "arn, provider, region, multi_region, canary",
 			     take_root_key, put_root_key },
 	[ENTRY_CLUSTER]  = { "clusters", COMMON "provider, region, root_key, leaving", take_cluster, put_cluster },

@@ -198,7 +198,8 @@ static void deleted_zone_is_out_of_use_until_it_is_restored(void **state)
 	assert_int_equal(pending->of_zone.version_count, 1);
 	/* Once more changes nothing. */
 	assert_int_equal(zones_entry_delete(f->zones, pending), ZONE_OK);
-	assert_int_equal(zones_entry_restore(f->zones, pending, &restored), ZONE_OK);
+	assert_int_equal(zones_entry_restore(f->zones, pending, bytes(NULL, 0), &restored),
+			 ZONE_OK);
 	assert_int_equal(restored->state, ENTRY_ACTIVE);
 	assert_int_equal(restored->number, zone->number);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
@@ -238,9 +239,11 @@ static void restored_zone_needs_a_free_label(void **state)
 	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
 	other = make_zone(f, "db");
 	pending = now(f, zone);
-	assert_int_equal(zones_entry_restore(f->zones, pending, &restored), ZONE_EXISTS);
+	assert_int_equal(zones_entry_restore(f->zones, pending, bytes(NULL, 0), &restored),
+			 ZONE_EXISTS);
 	assert_int_equal(zones_entry_rename(f->zones, pending, &names, &renamed), ZONE_OK);
-	assert_int_equal(zones_entry_restore(f->zones, renamed, &restored), ZONE_OK);
+	assert_int_equal(zones_entry_restore(f->zones, renamed, bytes(NULL, 0), &restored),
+			 ZONE_OK);
 	assert_string_equal(restored->label, "db-old");
 }
 
@@ -267,14 +270,17 @@ static void root_key_that_a_zone_or_cluster_needs_stays(void **state)
 
 	/* Back in order: root key, then cluster. */
 	pending = now(f, cluster);
-	assert_int_equal(zones_entry_restore(f->zones, pending, &restored), ZONE_PENDING_DELETION);
+	assert_int_equal(zones_entry_restore(f->zones, pending, bytes(NULL, 0), &restored),
+			 ZONE_PENDING_DELETION);
 	entry_release(pending);
 	pending = now(f, root_key);
-	assert_int_equal(zones_entry_restore(f->zones, pending, &restored), ZONE_OK);
+	assert_int_equal(zones_entry_restore(f->zones, pending, bytes(NULL, 0), &restored),
+			 ZONE_OK);
 	entry_release(pending);
 	entry_release(restored);
 	pending = now(f, cluster);
-	assert_int_equal(zones_entry_restore(f->zones, pending, &restored), ZONE_OK);
+	assert_int_equal(zones_entry_restore(f->zones, pending, bytes(NULL, 0), &restored),
+			 ZONE_OK);
 }
 
 static void token_key_is_deleted_for_good(void **state)
@@ -314,7 +320,7 @@ static void archived_project_is_out_of_use_until_it_is_restored(void **state)
 	assert_null(zones_find_zone(f->zones, zone->of_zone.zone));
 	archive = find_entry(f->zones, new->uid, ENTRY_ARCHIVE, "project");
 	assert_int_equal(zones_entry_delete(f->zones, archive), ZONE_PENDING_DELETION);
-	assert_int_equal(zones_entry_restore(f->zones, archive, &back), ZONE_OK);
+	assert_int_equal(zones_entry_restore(f->zones, archive, bytes(NULL, 0), &back), ZONE_OK);
 	assert_int_equal(back->kind, ENTRY_PROJECT);
 	assert_true(uid_equal(back->uid, f->project->uid));
 	assert_int_equal(back->of_project.slot, 1); /* the old number is its successor's */

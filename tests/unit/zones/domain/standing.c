@@ -97,7 +97,7 @@ static void restore_it(struct world *w, struct zones *zones)
 	AUTO(entry_releasep) struct entry *zone = zones_find_uid(zones, w->zone->uid);
 	AUTO(entry_releasep) struct entry *restored = NULL;
 
-	assert_int_equal(zones_entry_restore(zones, zone, &restored), ZONE_OK);
+	assert_int_equal(zones_entry_restore(zones, zone, bytes(NULL, 0), &restored), ZONE_OK);
 }
 
 static void archive_it(struct world *w, struct zones *zones)
@@ -116,7 +116,7 @@ static void bring_back(struct world *w, struct zones *zones)
 	AUTO(entry_releasep) struct entry *back = NULL;
 
 	(void)w;
-	assert_int_equal(zones_entry_restore(zones, archive, &back), ZONE_OK);
+	assert_int_equal(zones_entry_restore(zones, archive, bytes(NULL, 0), &back), ZONE_OK);
 }
 
 static enum zone_status decide_removal(struct changes *changes, void *state)
@@ -338,7 +338,7 @@ static void zone_that_the_store_learns_of_later_is_heard_of_by_its_record(void *
 	assert_non_null(strstr(log_last(), "database 'back'"));
 	assert_non_null(strstr(log_last(), "project 'fresh'"));
 	pending = zones_find_uid(other, imported->uid);
-	assert_int_equal(zones_entry_restore(other, pending, &restored), ZONE_OK);
+	assert_int_equal(zones_entry_restore(other, pending, bytes(NULL, 0), &restored), ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
 	ezk_release(ezk);
 	zones_free(other);

@@ -428,7 +428,7 @@ static void an_archived_project_comes_back_with_its_keys(void **state)
 	assert_int_equal(zones_project_replace(f->zones, f->project, bytes_of("new"), &new),
 			 ZONE_OK);
 	archive = find_entry(f->zones, new->uid, ENTRY_ARCHIVE, "project");
-	assert_int_equal(zones_entry_restore(f->zones, archive, &back), ZONE_OK);
+	assert_int_equal(zones_entry_restore(f->zones, archive, bytes(NULL, 0), &back), ZONE_OK);
 	found = zones_find_uid(f->zones, key->uid);
 	assert_int_equal(open_key(f->zones, found), ZONE_OK);
 }
@@ -444,7 +444,8 @@ static void a_restored_zone_has_its_keys_again(void **state)
 	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
 	assert_int_equal(open_key(f->zones, key), ZONE_PENDING_DELETION);
 	pending = zones_find_uid(f->zones, zone->uid);
-	assert_int_equal(zones_entry_restore(f->zones, pending, &restored), ZONE_OK);
+	assert_int_equal(zones_entry_restore(f->zones, pending, bytes(NULL, 0), &restored),
+			 ZONE_OK);
 	assert_int_equal(open_key(f->zones, key), ZONE_OK);
 }
 

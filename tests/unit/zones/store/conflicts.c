@@ -62,7 +62,7 @@ static void remove_and_restore(struct run *run, enum entry_kind kind, const char
 
 	note(run, "deleted", zones_entry_delete(run->f->zones, entry));
 	gone = zones_find_uid(run->f->zones, entry->uid);
-	note(run, "restored", zones_entry_restore(run->f->zones, gone, &back));
+	note(run, "restored", zones_entry_restore(run->f->zones, gone, bytes(NULL, 0), &back));
 }
 
 static void rename_entry(struct run *run, enum entry_kind kind, const char *label, const char *to,
@@ -203,7 +203,7 @@ static void change_projects(struct run *run)
 	note(run, "replaced", zones_project_replace(zones, old, bytes_of("new"), &new));
 	note(run, "again", zones_project_replace(zones, old, bytes_of("newer"), &none));
 	archive = find_entry(zones, new->uid, ENTRY_ARCHIVE, "second");
-	note(run, "restored", zones_entry_restore(zones, archive, &back));
+	note(run, "restored", zones_entry_restore(zones, archive, bytes(NULL, 0), &back));
 	buffer_format(&run->said, " in slot %u\n", (unsigned)back->of_project.slot);
 }
 
@@ -483,7 +483,7 @@ static void rival_restores(void *state)
 	struct entry *gone = zones_find_uid(rival->zones, rival->entry->uid);
 	AUTO(entry_releasep) struct entry *back = NULL;
 
-	rival->status = zones_entry_restore(rival->zones, gone, &back);
+	rival->status = zones_entry_restore(rival->zones, gone, bytes(NULL, 0), &back);
 }
 
 static void root_key_that_came_back_meanwhile_is_there_already(void **state)

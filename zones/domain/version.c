@@ -1,0 +1,122 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Versions of an EZK that are retired: first fenced off, then hidden by every way in, then gone. */
+#include "zones/domain/version.h"
+
+#include "base/macros.h"
+#include "zones/domain/state.h"
+#include "zones/domain/usage.h"
+#include "zones/index/rules.h"
+#include "zones/model/record.h"
+#include "zones/model/refuse.h"
+
+#include <inttypes.h>
+
+struct wish {
+	const struct entry *zone; /* as the caller knows it */
+	uint32_t version;
+	enum version_step step;
+	struct entry *changed; /* held */
+};
+
+/* Its place among the versions. */
+static enum zone_status find(const struct entry *zone, uint32_t version, size_t *ret_at)
+{
+	const struct ezk_version *found = entry_version(zone, version);
+
+	if (found != NULL) {
+		*ret_at = (size_t)(found - zone->of_zone.versions);
+		return ZONE_OK;
+	}
+	if (entry_version_is_gone(zone, version))
+		return refuse(ZONE_DELETED, "version %" PRIu32 " of zone '%s' is gone for good",
+			      version, zone->label);
+	return refuse(ZONE_NOT_FOUND, "zone '%s' has no version %" PRIu32 " of its own",
+		      zone->label, version);
+}
+
+static enum zone_status check_retirable(const struct zones *zones, const struct entry *zone,
+					uint32_t version)
+{
+	const struct entry *key;
+
+	if (version >= zone->of_zone.minimum || version == zone->of_zone.primary ||
+	    version == zone->of_zone.raw)
+		return refuse(ZONE_IN_USE,
+			      "version %" PRIu32 " of zone '%s' is in use: move the fence above it "
+			      "first (CKA_CMEK_MIN_VERSION, now %" PRIu32 ")",
+			      version, zone->label, zone->of_zone.minimum);
+	key = usage_find_token_key(zones, zone, version);
+	if (key == NULL)
+		return ZONE_OK;
+	return refuse(ZONE_IN_USE,
+		      "version %" PRIu32 " of zone '%s' is needed by token key '%s', which it "
+		      "wraps",
+		      version, zone->label, key->label);
+}
+
+void version_drop(struct entry *zone, size_t at)
+{
+	struct ezk_version *versions = zone->of_zone.versions;
+
+	ezk_version_clear(&versions[at]);
+	zone->of_zone.version_count--;
+	for (; at < zone->of_zone.version_count; at++)
+		versions[at] = versions[at + 1];
+}
+
+/* Changes the copy; *ret_same: there was nothing to do. */
+static enum zone_status apply(const struct zones *zones, const struct wish *wish, size_t at,
+			      bool *ret_same)
+{
+	struct ezk_version *version = &wish->changed->of_zone.versions[at];
+
+	*ret_same =
+		wish->step != VERSION_PURGE && version->retired == (wish->step == VERSION_RETIRE);
+	if (*ret_same)
+		return ZONE_OK;
+	if (wish->step == VERSION_PURGE && !version->retired)
+		return refuse(ZONE_INVALID,
+			      "version %" PRIu32 " of zone '%s' is not retired: retire it first, "
+			      "since that can be undone",
+			      wish->version, wish->changed->label);
+	if (wish->step == VERSION_PURGE) {
+		version_drop(wish->changed, at);
+		return ZONE_OK;
+	}
+	if (wish->step == VERSION_RETIRE)
+		TRY(check_retirable(zones, wish->changed, wish->version));
+	version->retired = wish->step == VERSION_RETIRE;
+	version->delete_after_ms = version->retired ? zones_deletion_ms(zones) : 0;
+	return ZONE_OK;
+}
+
+static enum zone_status decide(struct changes *changes, void *state)
+{
+	struct wish *wish = state;
+	struct entry *current;
+	size_t at = 0;
+	bool same;
+
+	entry_release(TAKE(wish->changed));
+	TRY(entry_check_current(&changes->zones->index, wish->zone, &current));
+	if (current->state != ENTRY_ACTIVE && wish->step != VERSION_PURGE)
+		return refuse(ZONE_PENDING_DELETION, "zone '%s' awaits deletion; restore it first",
+			      current->label);
+	TRY(find(current, wish->version, &at));
+	wish->changed = entry_copy(current);
+	if (wish->changed == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(apply(changes->zones, wish, at, &same));
+	return same ? ZONE_OK : changes_put(changes, wish->changed);
+}
+
+enum zone_status zones_version_step(struct zones *zones, const struct entry *zone, uint32_t version,
+				    enum version_step step)
+{
+	struct wish wish = {zone, version, step, NULL};
+	enum zone_status status = zones_change(zones, decide, &wish);
+
+	entry_release(wish.changed);
+	return status;
+}
