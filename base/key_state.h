@@ -25,7 +25,8 @@
 	ROW(DENIED,               9,      "access denied")                                         \
 	ROW(NOT_FOUND,            10,     "not found")                                             \
 	ROW(NO_CREDENTIALS,       11,     "no credentials")                                        \
-	ROW(CREDENTIALS_REFUSED,  12,     "credentials refused")
+	ROW(CREDENTIALS_REFUSED,  12,     "credentials refused")                                   \
+	ROW(DELETED,              13,     "gone for good")
 /* clang-format on */
 
 /* KEY_STATE_UNKNOWN … */

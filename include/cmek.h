@@ -85,8 +85,17 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * before until the last of its zones has moved. Setting it on a zone moves the zone, as does the KMS
  * (docs/lifecycle.md). */
 #define CKA_CMEK_LEAVING_ROOT_KEY (CMEK_VENDOR_BASE + 26) /* text: its ARN; empty: none */
+/* From when on it may go for good, of what awaits deletion (CMEK_STATE_PENDING_DELETION; an archive
+ * too); else empty. */
+#define CKA_CMEK_PURGE_DATE	(CMEK_VENDOR_BASE + 30) /* R C Z  text: "2026-12-24T04:38:06.000Z" */
+/* What stands on it, and would be lost with it: JSON (docs/lifecycle.md). No search finds by it. */
+#define CKA_CMEK_USAGE		(CMEK_VENDOR_BASE + 28) /* R C Z  text */
 
 /* Of root keys. */
+/* When the KMS saw the key used last: reading its value (not its length) asks the KMS
+ * (kms:GetKeyLastUsage). Empty: never, as far as the KMS can tell. A refusal is an error of the
+ * call, and changes nothing. */
+#define CKA_CMEK_LAST_USED	(CMEK_VENDOR_BASE + 29) /* text: "2026-12-24T04:38:06.000Z" */
 /* As whoever registered the key named it; in a template it makes an object of it. */
 #define CKA_CMEK_KMS_KEY	(CMEK_VENDOR_BASE +  1) /* text */
 /* Reading its value (not its length) asks the KMS now, by calls that every role of `cmek policy`
@@ -140,6 +149,12 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * record and never changes. */
 #define CKA_CMEK_EMBED_EZK	(CMEK_VENDOR_BASE + 20) /* CK_BBOOL */
 
+/* Of each own version of the zone, its number and CMEK_STATE_ACTIVE or, if it is retired,
+ * CMEK_STATE_PENDING_DELETION. To change one, set this attribute alone to a version below
+ * CKA_CMEK_MIN_VERSION and its new state: PENDING_DELETION retires it, so that it opens nothing any
+ * more; ACTIVE brings it back; DELETED removes one that is retired, now and for good. */
+#define CKA_CMEK_VERSION_STATE	(CMEK_VENDOR_BASE + 25) /* CK_ULONG[]; to set: CK_ULONG[2] */
+
 /* Of the diagnostic object. Its CKA_VALUE is the whole report. */
 #define CKA_CMEK_MESSAGE	(CMEK_VENDOR_BASE + 13) /* text: this thread's last error, one line */
 #define CKA_CMEK_FAULTS		(CMEK_VENDOR_BASE + 16) /* CK_ULONG[]: its CMEK_ERROR_ numbers, each once */
@@ -148,6 +163,10 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * attribute alone: first the level that the store is at (otherwise nothing is done), then the one
  * that it is to be brought to. */
 #define CKA_CMEK_STORE_LEVEL	(CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
+/* What awaits deletion in all projects, as JSON (docs/lifecycle.md). Set alone, it removes for good
+ * what is due and was announced a day ago, and announces the rest that is due; CK_TRUE: it removes
+ * all that is due, since this computer's clock is right. */
+#define CKA_CMEK_MAINTAIN	(CMEK_VENDOR_BASE + 31) /* text; to set: CK_BBOOL */
 
 /* Of backups. CKA_CMEK_EMBED_EZK in the template that makes one: CK_TRUE leaves out the zones whose
  * records stay in the store. */
@@ -163,7 +182,8 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * CKA_CMEK_STATE and CKA_CMEK_KMS_STATE. What can be set says so.
  */
 #define CMEK_STATE_UNKNOWN		 0UL	/* a root key not asked about yet */
-#define CMEK_STATE_ACTIVE		 1UL	/* set it: restores, or enables a local key */
+#define CMEK_STATE_ACTIVE		 1UL	/* set it: restores (with CKA_LABEL, under that), or
+						   enables a local key */
 #define CMEK_STATE_DISABLED		 2UL	/* of a root key; set it: disables a local one */
 #define CMEK_STATE_PENDING_DELETION	 3UL	/* set it: the same as C_DestroyObject on a zone */
 #define CMEK_STATE_UNREACHABLE		 4UL	/* the KMS did not answer */
@@ -176,6 +196,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_STATE_NOT_FOUND		10UL
 #define CMEK_STATE_NO_CREDENTIALS	11UL	/* only when asked */
 #define CMEK_STATE_CREDENTIALS_REFUSED	12UL	/* only when asked */
+#define CMEK_STATE_DELETED		13UL	/* set it, on what awaits deletion: it goes for good, now */
 
 /*
  * Reasons: why a call failed. C_GetSessionInfo's ulDeviceError has the one of the session's last

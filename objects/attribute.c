@@ -12,8 +12,10 @@
 #include "objects/value.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/purge.h"
 #include "zones/domain/rewrap.h"
 #include "zones/domain/root_key.h"
+#include "zones/domain/usage.h"
 #include "zones/domain/versions.h"
 #include "zones/domain/zone.h"
 #include "zones/model/backup.h"
@@ -176,6 +178,64 @@ static void get_deletion_date(const struct attribute *row, const struct attribut
 		return;
 	clock_extended_utc(heard.deletion_ms, moment);
 	buffer_put_text(out, moment);
+}
+
+/* From when on it may go for good. */
+static void get_purge_date(const struct attribute *row, const struct attribute_source *source,
+			   struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+	char moment[25];
+
+	(void)row;
+	if (entry == NULL || !object_awaits_deletion(source->object))
+		return;
+	clock_extended_utc(entry->delete_after_ms, moment);
+	buffer_put_text(out, moment);
+}
+
+/* What stands on it. */
+static void get_dependents(const struct attribute *row, const struct attribute_source *source,
+			   struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	if (entry != NULL && source->objects != NULL &&
+	    zones_usage(objects_zones(source->objects), entry, out) != ZONE_OK)
+		out->failed = true;
+}
+
+/* Each of its own versions and its state. */
+static void get_version_state(const struct attribute *row, const struct attribute_source *source,
+			      struct buffer *out)
+{
+	const struct entry *zone = source->object->entry;
+
+	(void)row;
+	for (size_t i = 0; zone != NULL && i < zone->of_zone.version_count; i++) {
+		const struct ezk_version *version = &zone->of_zone.versions[i];
+
+		if (version->record_zone != 0)
+			continue;
+		put_ulong(out, version->version);
+		put_ulong(out, version->retired ? CMEK_STATE_PENDING_DELETION : CMEK_STATE_ACTIVE);
+	}
+}
+
+static void get_maintain(const struct attribute *row, const struct attribute_source *source,
+			 struct buffer *out)
+{
+	(void)row;
+	if (zones_purge_describe(source->objects->zones, out) != ZONE_OK)
+		out->failed = true;
+}
+
+/* The KMS is asked by a caller who wants the value (attribute_get.c), not for a search. */
+static void get_last_used(const struct attribute *row, const struct attribute_source *source,
+			  struct buffer *out)
+{
+	(void)row, (void)source, (void)out;
 }
 
 static void get_faults(const struct attribute *row, const struct attribute_source *source,
@@ -507,6 +567,11 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_MESSAGE),        TEXT,    DOCTOR,     NONE,              0, get_message,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_KMS_STATE),      ULONG,   ROOT,       NONE,              0, get_kms_state, 0,                        0, 0 },
 	{ NAMED(CKA_CMEK_DELETION_DATE),  TEXT,    ROOT,       NONE,              0, get_deletion_date, 0,                    0, 0 },
+	{ NAMED(CKA_CMEK_PURGE_DATE),     TEXT,    ROOT | CLUSTER | ZONE | ARCHIVE, NONE, 0, get_purge_date, 0,            0, 0 },
+	{ NAMED(CKA_CMEK_USAGE),          TEXT,    ROOT | CLUSTER | ZONE, NONE,   0, get_dependents, 0,                       0, 0 },
+	{ NAMED(CKA_CMEK_LAST_USED),      TEXT,    ROOT,       NONE,              0, get_last_used, 0,                        0, 0 },
+	{ NAMED(CKA_CMEK_VERSION_STATE),  BYTES,   ZONE,       NONE,              0, get_version_state, 0,                    0, 0 },
+	{ NAMED(CKA_CMEK_MAINTAIN),       TEXT,    DOCTOR,     NONE,              0, get_maintain,  0,                        0, 0 },
 	{ NAMED(CKA_CMEK_FAULTS),         BYTES,   DOCTOR,     NONE,              0, get_faults,    0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STORE),          TEXT,    DOCTOR,     NONE,              0, get_store,     0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STORE_LEVEL),    BYTES,   DOCTOR,     NONE,              0, get_store_level, 0,                      0, 0 },

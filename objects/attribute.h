@@ -71,9 +71,9 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 /* Sets what the caller gets: the value, its length, or CKR_BUFFER_TOO_SMALL. */
 CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value);
 /* C_GetAttributeValue: goes on after an attribute that can't be given. It asks no KMS except for
- * three values (not for their lengths, and never in a search): the diagnostic object's; a root
- * key's state in the KMS; and the value of a token key that is neither sensitive nor unextractable,
- * since reading a key is a use of it. */
+ * four values (not for their lengths, and never in a search): the diagnostic object's; a root key's
+ * state in the KMS, and when the KMS saw it used last; and the value of a token key that is neither
+ * sensitive nor unextractable, since reading a key is a use of it. */
 CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUTE *attributes,
 		     CK_ULONG count);
 /* C_GetObjectSize: the bytes of all its attributes that can be read. */

@@ -7,6 +7,7 @@
 #include "objects/error.h"
 #include "objects/report.h"
 #include "objects/value.h"
+#include "zones/domain/root_key.h"
 
 /* A key's value may be read only if nothing forbids it; an EZK record only if it may leave its
  * store. */
@@ -73,6 +74,23 @@ static CK_RV put_kms_state(const struct attribute *row, const struct attribute_s
 	return value.failed ? CKR_HOST_MEMORY : attribute_put(attribute, buffer_bytes(&value));
 }
 
+/* The same of when the key was used last. */
+static CK_RV put_last_used(const struct attribute_source *source, CK_ATTRIBUTE *attribute)
+{
+	struct zones *zones = objects_zones(source->objects);
+	struct kms_last_usage usage;
+	char moment[25];
+
+	if (attribute->pValue == NULL || attribute->ulValueLen < sizeof(moment) - 1)
+		return attribute_put(attribute, bytes(NULL, sizeof(moment) - 1));
+	TRY(error_of_zone(zones_root_key_last_used(zones, source->object->entry, &usage),
+			  ERROR_USE));
+	if (usage.used_ms == 0)
+		return attribute_put(attribute, bytes(NULL, 0));
+	clock_extended_utc(usage.used_ms, moment);
+	return attribute_put(attribute, bytes_of(moment));
+}
+
 static CK_RV put_other(const struct attribute *row, const struct attribute_source *source,
 		       CK_ATTRIBUTE *attribute, struct buffer *scratch)
 {
@@ -99,6 +117,8 @@ static CK_RV get_one(const struct attribute_source *source, struct object *objec
 		rv = put_value(row, source, object, attribute);
 	else if (row->type == CKA_CMEK_KMS_STATE)
 		rv = put_kms_state(row, source, attribute);
+	else if (row->type == CKA_CMEK_LAST_USED)
+		rv = put_last_used(source, attribute);
 	else
 		rv = put_other(row, source, attribute, scratch);
 	if (rv != CKR_OK && rv != CKR_BUFFER_TOO_SMALL)
@@ -130,7 +150,8 @@ static bool must_be_had_first(const struct attribute *row)
 {
 	return row->type == CKA_VALUE || row->type == CKA_CMEK_KMS_STATE ||
 	       row->type == CKA_CMEK_FAULTS || row->type == CKA_CMEK_STORE ||
-	       row->type == CKA_CMEK_STORE_LEVEL;
+	       row->type == CKA_CMEK_STORE_LEVEL || row->type == CKA_CMEK_USAGE ||
+	       row->type == CKA_CMEK_LAST_USED || row->type == CKA_CMEK_MAINTAIN;
 }
 
 CK_ULONG attributes_size(struct objects *objects, const struct object *object)

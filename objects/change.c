@@ -16,7 +16,9 @@
 #include "objects/zone_versions.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/levels.h"
+#include "zones/domain/purge.h"
 #include "zones/domain/root_key.h"
+#include "zones/domain/version.h"
 
 /* Flags that only go one way. */
 enum {
@@ -103,11 +105,12 @@ static CK_RV change_entry(const struct editor *editor, const struct object *obje
 
 /* CKA_CMEK_STATE. */
 
-static enum zone_status restore(const struct editor *editor, const struct object *object)
+static enum zone_status restore(const struct editor *editor, const struct object *object,
+				struct bytes label)
 {
 	AUTO(entry_releasep) struct entry *restored = NULL;
 
-	return zones_entry_restore(editor->objects->zones, object->entry, &restored);
+	return zones_entry_restore(editor->objects->zones, object->entry, label, &restored);
 }
 
 static CK_RV change_root_key_state(const struct editor *editor, const struct object *object,
@@ -117,22 +120,27 @@ static CK_RV change_root_key_state(const struct editor *editor, const struct obj
 			     ERROR_OBJECT);
 }
 
-static CK_RV change_state(const struct editor *editor, const struct object *object, CK_ULONG state)
+static CK_RV change_state(const struct editor *editor, const struct object *object, CK_ULONG state,
+			  struct bytes label)
 {
+	struct zones *zones = editor->objects->zones;
 	bool pending = object_awaits_deletion(object);
 	bool root_key = object->kind == OBJECT_ROOT_KEY;
 
 	if (object->entry == NULL || object->owner != 0)
 		return CKR_ATTRIBUTE_READ_ONLY;
 	if (state == CMEK_STATE_ACTIVE && pending)
-		return error_of_zone(restore(editor, object), ERROR_OBJECT);
+		return error_of_zone(restore(editor, object, label), ERROR_OBJECT);
+	if (label.data != NULL) /* what is here keeps its name */
+		return CKR_TEMPLATE_INCONSISTENT;
 	if (state == CMEK_STATE_ACTIVE && root_key)
 		return change_root_key_state(editor, object, KMS_KEY_ENABLED);
 	if (state == CMEK_STATE_DISABLED && root_key)
 		return change_root_key_state(editor, object, KMS_KEY_DISABLED);
 	if (state == CMEK_STATE_PENDING_DELETION && !pending && object->kind != OBJECT_KEY)
-		return error_of_zone(zones_entry_delete(editor->objects->zones, object->entry),
-				     ERROR_OBJECT);
+		return error_of_zone(zones_entry_delete(zones, object->entry), ERROR_OBJECT);
+	if (state == CMEK_STATE_DELETED && object->kind != OBJECT_KEY)
+		return error_of_zone(zones_purge_entry(zones, object->entry), ERROR_OBJECT);
 	return state == CMEK_STATE_ACTIVE ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
@@ -200,26 +208,110 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 				  : change_entry(editor, object, &model);
 }
 
+/* --- Attributes that are set alone, of a form of their own */
+
+static bool read_two(const CK_ATTRIBUTE *attribute, CK_ULONG ret_numbers[static 2])
+{
+	if (attribute->pValue == NULL || attribute->ulValueLen != 2 * sizeof(CK_ULONG))
+		return false;
+	memcpy(ret_numbers, attribute->pValue, 2 * sizeof(CK_ULONG));
+	return ret_numbers[0] <= INT32_MAX && ret_numbers[1] <= INT32_MAX;
+}
+
 /* CKA_CMEK_STORE_LEVEL. */
-static CK_RV change_store_level(const struct editor *editor, const CK_ATTRIBUTE *attribute)
+static CK_RV change_store_level(const struct editor *editor, const struct object *object,
+				const CK_ATTRIBUTE *attribute)
 {
 	CK_ULONG levels[2];
 
-	if (attribute->pValue == NULL || attribute->ulValueLen != sizeof(levels))
-		return CKR_ATTRIBUTE_VALUE_INVALID;
-	memcpy(levels, attribute->pValue, sizeof(levels));
-	if (levels[0] > INT32_MAX || levels[1] > INT32_MAX)
+	(void)object;
+	if (!read_two(attribute, levels))
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	return error_of_zone(
 		zones_store_bring(editor->objects->zones, (unsigned)levels[0], (unsigned)levels[1]),
 		ERROR_OBJECT);
 }
 
-static bool is_store_level(const struct object *object, const CK_ATTRIBUTE *attributes,
-			   CK_ULONG count)
+/* CKA_CMEK_MAINTAIN. */
+static CK_RV maintain(const struct editor *editor, const struct object *object,
+		      const CK_ATTRIBUTE *attribute)
 {
-	return object->kind == OBJECT_DIAGNOSTIC && attributes != NULL && count == 1 &&
-	       attributes->type == CKA_CMEK_STORE_LEVEL;
+	struct purge_report report;
+	CK_BBOOL due;
+
+	(void)object;
+	if (attribute->pValue == NULL || attribute->ulValueLen != sizeof(due))
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	memcpy(&due, attribute->pValue, sizeof(due));
+	return error_of_zone(zones_purge(editor->objects->zones,
+					 due == CK_FALSE ? PURGE_ANNOUNCED : PURGE_DUE, &report),
+			     ERROR_OBJECT);
+}
+
+/* CKA_CMEK_VERSION_STATE. */
+static CK_RV change_version_state(const struct editor *editor, const struct object *object,
+				  const CK_ATTRIBUTE *attribute)
+{
+	static const struct {
+		CK_ULONG state;
+		enum version_step step;
+	} steps[] = {{CMEK_STATE_ACTIVE, VERSION_UNRETIRE},
+		     {CMEK_STATE_PENDING_DELETION, VERSION_RETIRE},
+		     {CMEK_STATE_DELETED, VERSION_PURGE}};
+	CK_ULONG wish[2];
+
+	if (!object_has(object, OBJECT_MODIFIABLE))
+		return CKR_ACTION_PROHIBITED;
+	if (object->entry == NULL || object->owner != 0)
+		return CKR_ATTRIBUTE_READ_ONLY;
+	if (!read_two(attribute, wish))
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	for (size_t i = 0; i < COUNT_OF(steps); i++)
+		if (steps[i].state == wish[1])
+			return error_of_zone(zones_version_step(editor->objects->zones,
+								object->entry, (uint32_t)wish[0],
+								steps[i].step),
+					     ERROR_OBJECT);
+	return CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
+typedef CK_RV change_alone(const struct editor *editor, const struct object *object,
+			   const CK_ATTRIBUTE *attribute);
+
+struct lone {
+	CK_ATTRIBUTE_TYPE type;
+	enum object_kind kind;
+	change_alone *change;
+};
+
+static const struct lone lone[] = {
+	{CKA_CMEK_STORE_LEVEL, OBJECT_DIAGNOSTIC, change_store_level},
+	{CKA_CMEK_MAINTAIN, OBJECT_DIAGNOSTIC, maintain},
+	{CKA_CMEK_VERSION_STATE, OBJECT_ZONE, change_version_state},
+};
+
+/* NULL: the template is none of these. */
+static const struct lone *find_lone(const struct object *object, const CK_ATTRIBUTE *attributes,
+				    CK_ULONG count)
+{
+	for (size_t i = 0; attributes != NULL && count == 1 && i < COUNT_OF(lone); i++)
+		if (lone[i].kind == object->kind && lone[i].type == attributes->type)
+			return &lone[i];
+	return NULL;
+}
+
+/* A change of its own, which must happen whole or not at all; what comes back may get a new label.
+ */
+static CK_RV change_state_alone(const struct editor *editor, const struct object *object,
+				const struct template *template, CK_ULONG count)
+{
+	struct bytes label = bytes(NULL, 0);
+
+	if (count > 2 || (count == 2 && !template->present_label))
+		return CKR_TEMPLATE_INCONSISTENT;
+	if (count == 2)
+		label = template->label;
+	return change_state(editor, object, template->state, label);
 }
 
 /* Steps of their own. */
@@ -245,21 +337,19 @@ static CK_RV set_root_keys(const struct editor *editor, const struct object *obj
 CK_RV edit_change(const struct editor *editor, const struct object *object,
 		  const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
+	const struct lone *found = find_lone(object, attributes, count);
 	struct template template;
 
-	if (is_store_level(object, attributes, count)) {
-		TRY(editor_allows(editor, object->flags));
-		return change_store_level(editor, attributes);
-	}
 	TRY(editor_allows(editor, object->flags));
+	if (found != NULL)
+		return found->change(editor, object, attributes);
 	if (!object_has(object, OBJECT_MODIFIABLE))
 		return CKR_ACTION_PROHIBITED;
 	TRY(template_read(TEMPLATE_SET, attributes, count, &template));
 	TRY(check_rows(object, attributes, count));
 	/* Changes of their own, each of which must happen whole or not at all. */
 	if (template.present_state)
-		return count == 1 ? change_state(editor, object, template.state)
-				  : CKR_TEMPLATE_INCONSISTENT;
+		return change_state_alone(editor, object, &template, count);
 	if (names_root_keys(attributes, count))
 		return set_root_keys(editor, object, attributes, count);
 	if (zone_versions_named(&template))
