@@ -18,7 +18,54 @@ static const struct option_row any_project[] = { ANY_PROJECT, END };
 static const struct option_row tree_options[] = {
 	ANY_PROJECT,
 	{ "states", NULL, "ask the KMS for the state of each root key, however long that takes", false },
+	{ "usage", NULL, "also the versions of each database's key, and when the KMS saw root keys used last", false },
 	{ "offline", NULL, "ask no KMS: no states", false },
+	END,
+};
+#define DRY_RUN { "dry-run", NULL, "say what would be done, and change nothing", false }
+#define DELETED { "deleted", NULL, "those that await deletion, and until when they can come back", false }
+#define ONE_OF { "id", "ID", "which one, if several of that name await deletion: its id, of a database its zone", false }
+
+static const struct option_row list_options[] = { PROJECT, DELETED, END };
+static const struct option_row delete_options[] = { PROJECT, DRY_RUN, END };
+static const struct option_row remove_options[] = {
+	PROJECT,
+	{ "now", NULL, "for good at once; refused unless nothing at all stands on it", false },
+	DRY_RUN,
+	END,
+};
+static const struct option_row undelete_options[] = {
+	PROJECT,
+	{ "label", "NEW", "under this name, where the old one is taken", false },
+	ONE_OF,
+	END,
+};
+static const struct option_row retire_options[] = {
+	PROJECT,
+	{ "version", "N", "the version of its key", true },
+	DRY_RUN,
+	END,
+};
+static const struct option_row unretire_options[] = {
+	PROJECT,
+	{ "version", "N", "the version of its key", true },
+	END,
+};
+static const struct option_row erase_options[] = {
+	PROJECT,
+	{ "yes-erase", "CLUSTER/DB", "its name once more: this can't be undone", true },
+	{ "version", "N", "only this version of its key, which is retired", false },
+	ONE_OF,
+	END,
+};
+static const struct option_row maintain_options[] = {
+	{ "now", NULL, "remove all that is due by this computer's clock, announced or not", false },
+	DRY_RUN,
+	END,
+};
+static const struct option_row key_show_options[] = {
+	PROJECT,
+	{ "offline", NULL, "ask no KMS: neither its state nor when it was used last", false },
 	END,
 };
 static const struct option_row key_add_options[] = {
@@ -41,7 +88,6 @@ static const struct option_row database_options[] = {
 	{ "rotate-days", "DAYS", "give it a new key version after so long, by whoever writes; 0: only when asked", false },
 	END,
 };
-#define DRY_RUN { "dry-run", NULL, "say what would be done, and change nothing", false }
 static const struct option_row rotate_options[] = {
 	PROJECT,
 	{ "all", NULL, "every database of the project", false },
@@ -193,11 +239,14 @@ const struct command commands[] = {
 	  key_add_options, key_add },
 	{ "key", "list", "", "the root keys of a project",
 	  "Label, provider, region and ARN of each. Asks no KMS.\n",
-	  project_only, key_list },
+	  list_options, key_list },
 	{ "key", "show", "L", "one root key",
 	  "What is known of the key registered as L, and its state, for which the KMS is asked: in the\n"
-	  "words of `cmek tree`, with the reason if it is not active.\n",
-	  project_only, key_show },
+	  "words of `cmek tree`, with the reason if it is not active. And what stands on it: databases,\n"
+	  "versions of their keys, clusters, token keys; and when the KMS saw it used last by anybody\n"
+	  "(kms:GetKeyLastUsage; a refusal of that is told and harms nothing).\n\n"
+	  "  cmek key show --project payments payments-root\n",
+	  key_show_options, key_show },
 	{ "key", "disable", "L", "disable a key of the embedded KMS",
 	  "Everything below the key stops being readable until it is enabled again. A cloud key is\n"
 	  "disabled in its cloud, not here; this command then says where.\n",
@@ -205,16 +254,33 @@ const struct command commands[] = {
 	{ "key", "enable", "L", "enable a key of the embedded KMS",
 	  "The opposite of `cmek key disable`.\n",
 	  project_only, key_enable },
+	{ "key", "remove", "L", "take a root key out of a project",
+	  "The registration goes, never the key in its KMS, which can be added again. It is refused while a\n"
+	  "database or cluster needs the key, and then says which. Until its purge_date it can be restored,\n"
+	  "and counts among the project's 20; with --now it goes at once, if nothing at all stands on it,\n"
+	  "not even what awaits deletion: for a key that was added by mistake.\n\n"
+	  "  cmek key remove --project payments --dry-run old-root\n"
+	  "  cmek key remove --project payments --now mistyped\n",
+	  remove_options, key_remove },
+	{ "key", "restore", "L", "bring back a root key that was removed",
+	  "Until its purge_date (cmek key list --deleted). The KMS is not asked.\n",
+	  undelete_options, key_restore },
 	{ "cluster", "create", "NAME", "make a cluster: provider, region, root key of its databases",
 	  "Provider and region must be those of the root key, so that data and key stay together.\n\n"
 	  "  cmek cluster create --project payments prod --key payments-root --region us-west-2\n",
 	  cluster_options, cluster_create },
 	{ "cluster", "list", "", "the clusters of a project",
 	  "Name, provider, region and root key of each.\n",
-	  project_only, cluster_list },
+	  list_options, cluster_list },
 	{ "cluster", "show", "NAME", "one cluster",
 	  "What is known of the cluster.\n",
 	  project_only, cluster_show },
+	{ "cluster", "delete", "NAME", "delete a cluster that has no databases",
+	  "Until its purge_date it can be brought back (cmek cluster undelete).\n",
+	  delete_options, cluster_delete },
+	{ "cluster", "undelete", "NAME", "bring back a cluster that was deleted",
+	  "Until its purge_date (cmek cluster list --deleted). Its root key must be there.\n",
+	  undelete_options, cluster_undelete },
 	{ "database", "create", "CLUSTER/DB", "make a database: an encryption zone with its own key",
 	  "Makes the zone's key (EZK), encrypts it by the cluster's root key and stores it. Data of one\n"
 	  "database never opens by the key of another. Data written before is not encrypted by this:\n"
@@ -230,7 +296,7 @@ const struct command commands[] = {
 	  database_options, database_create },
 	{ "database", "list", "", "the databases of a project",
 	  "Name, zone id, key version and root key of each.\n",
-	  project_only, database_list },
+	  list_options, database_list },
 	{ "database", "show", "CLUSTER/DB", "one database",
 	  "What is known of the database and its zone, and the versions of its key: which of them wraps\n"
 	  "new data keys, which opens, and the root keys that encrypt each.\n",
@@ -273,6 +339,33 @@ const struct command commands[] = {
 	  "region; the others, of the same provider, may be in others. With one key alone the others go.\n\n"
 	  "  cmek database set-keys --project payments --any root,break-glass prod/orders\n",
 	  set_keys_options, database_set_keys },
+	{ "database", "delete", "CLUSTER/DB", "delete a database: its data opens no more, anywhere the store is",
+	  "At once, in every process that has the store, by its name and by the record in each file. Until\n"
+	  "its purge_date (deletion_window_days from now) it can be brought back: cmek database undelete.\n"
+	  "Then its key goes for good (cmek maintain). What that means for files: docs/erasure.md.\n"
+	  "--dry-run is the drill: it lists what would not open any more.\n\n"
+	  "  cmek database delete --project payments --dry-run prod/orders\n",
+	  delete_options, database_delete },
+	{ "database", "undelete", "CLUSTER/DB", "bring back a database that was deleted",
+	  "Until its purge_date (cmek database list --deleted). Where the name is taken by now, give another.\n\n"
+	  "  cmek database undelete --project payments --label prod/orders-old prod/orders\n",
+	  undelete_options, database_undelete },
+	{ "database", "erase", "CLUSTER/DB", "destroy a deleted database's key now, for good",
+	  "Only of one that was deleted before. The key and the token keys under it are removed from the\n"
+	  "store and overwritten; nothing brings them back but another copy of the store. It says what is\n"
+	  "left to do by hand. A database that was made with --no-embed is then erased wherever its files\n"
+	  "are; the files of any other carry its key, and end with the root key (docs/erasure.md).\n\n"
+	  "  cmek database erase --project payments --yes-erase prod/tenant-7 prod/tenant-7\n",
+	  erase_options, database_erase },
+	{ "database", "retire", "CLUSTER/DB", "retire an old version of a database's key",
+	  "What that version encrypted opens no more, at once and by every way in, until it is brought back\n"
+	  "(cmek database unretire); from its purge_date on it is gone for good. The version must be below\n"
+	  "the fence, and no token key may need it; files must have been moved to a newer one before.\n\n"
+	  "  cmek database retire --project payments --version 1 prod/orders\n",
+	  retire_options, database_retire },
+	{ "database", "unretire", "CLUSTER/DB", "bring back a retired version of a database's key",
+	  "The opposite of `cmek database retire`, until the purge_date.\n",
+	  unretire_options, database_unretire },
 	{ "encrypt", NULL, "IN OUT", "encrypt a file into an envelope",
 	  "The envelope holds the file, its data key encrypted by the database's key, and that key's\n"
 	  "record encrypted by the root key; so it opens wherever the root key may be used. Of a database\n"
@@ -343,6 +436,8 @@ const struct command commands[] = {
 	  "by one call for each root key that is active and a few for others, until ten seconds have\n"
 	  "passed; the rest are 'not asked'. With --states all are asked about, with --offline none, and\n"
 	  "nothing goes over the network.\n\n"
+	  "With --usage each database has the versions of its key, and each root key when its KMS saw it\n"
+	  "used last.\n\n"
 	  "  active            it works for you\n"
 	  "  disabled, pending deletion (until when), pending import, unavailable (its custom key store),\n"
 	  "  not usable (any other state), not found: what the KMS says of the key\n"
@@ -410,6 +505,13 @@ const struct command commands[] = {
 	  "Nothing that was made since is lost. It is refused while the feature that the level switched on is\n"
 	  "in use, since the level below could not keep that.\n",
 	  downgrade_options, store_downgrade },
+	{ "maintain", NULL, "", "remove for good what awaits deletion and is due",
+	  "What is due (its purge_date has passed) is announced first, in the log and the audit log, and\n"
+	  "goes a day later, so that a clock that is wrong ends no window. Programs that use the store do\n"
+	  "the same once a day; this does it now, for all projects, and lists what awaits deletion: what is\n"
+	  "restorable, what is due, and what is gone. With --now it waits for no announcement.\n\n"
+	  "  cmek maintain --dry-run\n",
+	  maintain_options, maintain_run },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
 	  "Exit code 0 means all is well; else it is that of the gravest fault: 7 something is damaged,\n"

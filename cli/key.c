@@ -4,6 +4,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
+#include "cli/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,14 @@ static void fields(struct printer *printer, const struct token *token, CK_OBJECT
 	print_take(printer, "provider", object_text(token, key, CKA_CMEK_PROVIDER));
 	print_take(printer, "region", object_text(token, key, CKA_CMEK_REGION));
 	print_take(printer, "arn", object_text(token, key, CKA_CMEK_ROOT_KEY));
+}
+
+static void fields_usage(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE key)
+{
+	json_t *usage = usage_of(token, key);
+
+	print_take(printer, "usage", usage_summary(usage));
+	print_object(printer, "stands_on_it", usage, usage_print_all);
 }
 
 static void fields_and_state(struct printer *printer, const struct token *token,
@@ -28,6 +37,14 @@ static void fields_and_state(struct printer *printer, const struct token *token,
 		print_text(printer, "deletion_date", until);
 	if (strcmp(state, "active") != 0)
 		print_text(printer, "reason", module_last_error(NULL));
+	print_take(printer, "last_used", root_key_last_used(token, key));
+	fields_usage(printer, token, key);
+}
+
+static void fields_offline(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE key)
+{
+	fields(printer, token, key);
+	fields_usage(printer, token, key);
 }
 
 /* Reports the key that has just been registered or made. */
@@ -87,7 +104,9 @@ int key_list(const struct arguments *arguments)
 
 int key_show(const struct arguments *arguments)
 {
-	return objects_show(arguments, &kind_key, fields_and_state);
+	return objects_show(arguments, &kind_key,
+			    arguments_value(arguments, "offline") != NULL ? fields_offline
+									  : fields_and_state);
 }
 
 static int set_state(const struct arguments *arguments, CK_ULONG state, const char *doing)

@@ -58,6 +58,8 @@ static const struct grant add_key =
 	{ "TryNewKeys", { "kms:Encrypt", "kms:Decrypt" }, SCOPE_PROJECT, "canary", true, REACH_ACCOUNT };
 static const struct grant look_at_keys =
 	{ "SeeNewKeys", { "kms:DescribeKey" }, SCOPE_NONE, NULL, true, REACH_ACCOUNT };
+static const struct grant see_last_use =
+	{ "SeeWhenKeysWereUsedLast", { "kms:GetKeyLastUsage" }, SCOPE_NONE, NULL, false };
 static const struct grant import_key =
 	{ "ImportKeys", { "kms:Decrypt" }, SCOPE_PURPOSE, "import", true };
 
@@ -66,7 +68,7 @@ static const struct grant back_up =
 
 static const struct role {
 	const char *name;
-	const struct grant *grants[10];
+	const struct grant *grants[12];
 } roles[] = {
 	/* Reading and writing a zone both need its key, so to the KMS they are one; a writer of a
 	 * whole project also makes zones. */
@@ -74,7 +76,7 @@ static const struct role {
 	{ "writer",    { &describe, &open_zone, &renew, &make_zone } },
 	{ "rewrapper", { &describe, &move_from, &move_to } },
 	{ "admin",     { &describe, &open_zone, &renew, &rotate_zone, &make_zone, &look_at_keys, &add_key,
-			 &import_key, &back_up } },
+			 &import_key, &back_up, &see_last_use } },
 };
 /* clang-format on */
 

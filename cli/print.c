@@ -33,7 +33,8 @@ static void add(struct printer *printer, const char *name, char *value, bool num
 	struct print_row *row = &printer->rows[printer->row_count - 1];
 
 	assert(row->count < PRINT_FIELDS_MAX);
-	row->fields[row->count++] = (struct print_field){name, value, number};
+	row->fields[row->count++] =
+		(struct print_field){.name = name, .value = value, .number = number};
 }
 
 void print_take_json(struct printer *printer, const char *name, char *json)
@@ -76,6 +77,18 @@ void print_id(struct printer *printer, const char *name, uint64_t value)
 	add(printer, name, decimal(value), false);
 }
 
+void print_object(struct printer *printer, const char *name, json_t *json,
+		  void (*lines)(const json_t *json))
+{
+	struct print_row *row = &printer->rows[printer->row_count - 1];
+	struct print_field *field;
+
+	add(printer, name, NULL, false);
+	field = &row->fields[row->count - 1];
+	field->object = json;
+	field->lines = lines;
+}
+
 char *print_time(int64_t ms)
 {
 	char text[25];
@@ -110,6 +123,8 @@ static json_t *field_json(const struct print_field *field)
 	const char *value = text_of(field);
 	json_t *json = field->json ? json_loads(value, 0, NULL) : NULL;
 
+	if (field->lines != NULL)
+		return field->object == NULL ? json_null() : json_incref(field->object);
 	if (field->json)
 		return json != NULL ? json : json_null();
 	return field->number ? json_integer((json_int_t)strtoll(value, NULL, 10))
@@ -138,8 +153,14 @@ static void print_json(const struct printer *printer)
 
 static void print_lines(const struct print_row *row)
 {
-	for (size_t i = 0; i < row->count; i++)
-		printf("%-14s %s\n", row->fields[i].name, text_of(&row->fields[i]));
+	for (size_t i = 0; i < row->count; i++) {
+		const struct print_field *field = &row->fields[i];
+
+		if (field->lines != NULL)
+			field->lines(field->object);
+		else
+			printf("%-14s %s\n", field->name, text_of(field));
+	}
 }
 
 /* In characters, not in bytes: names are UTF-8. */
@@ -209,8 +230,10 @@ int print_end(struct printer *printer)
 	else
 		print_table(printer);
 	for (size_t i = 0; i < printer->row_count; i++)
-		for (size_t c = 0; c < printer->rows[i].count; c++)
+		for (size_t c = 0; c < printer->rows[i].count; c++) {
 			free(printer->rows[i].fields[c].value);
+			json_decref(printer->rows[i].fields[c].object);
+		}
 	free(printer->rows);
 	*printer = (struct printer){0};
 	return CMEK_EXIT_OK;

@@ -16,6 +16,8 @@ struct print_field {
 	char *value;	  /* owned; NULL prints as empty, and null in JSON */
 	bool number;	  /* unquoted in JSON */
 	bool json;	  /* JSON itself; not shown otherwise */
+	json_t *object;	  /* owned; in place of a value: an object in JSON, and lines for people */
+	void (*lines)(const json_t *json);
 };
 
 /* A list that is being filled; zero it and set json. */
@@ -34,6 +36,10 @@ struct print_row {
 /* Begins a row; the fields of all rows come in the same order. */
 void print_row(struct printer *printer);
 void print_text(struct printer *printer, const char *name, const char *value);
+/* Takes a JSON object (NULL: null), which people read as the lines that `lines` prints; only for
+ * one thing, and last. */
+void print_object(struct printer *printer, const char *name, json_t *json,
+		  void (*lines)(const json_t *json));
 void print_take(struct printer *printer, const char *name, char *value); /* frees it */
 void print_number(struct printer *printer, const char *name, uint64_t value);
 /* A zone id: decimal, and text in JSON, since JSON readers lose digits beyond 2^53. */

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek store …: the store's level (docs/store.md), through the module's diagnostic object. */
 #include "base/encode.h"
-#include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/print.h"
@@ -25,29 +24,12 @@ static void view_close(struct view *view)
 	token_close(&view->token);
 }
 
-static int open_any(struct token *ret_token)
-{
-	AUTO(freep) CK_SLOT_ID *slots = NULL;
-	const CK_FUNCTION_LIST *functions;
-	char label[TOKEN_LABEL_SIZE];
-	CK_ULONG count;
-
-	TRY(module_load(&functions));
-	TRY(module_slots(functions, &slots, &count));
-	for (CK_ULONG i = 0; i < count; i++)
-		if (slot_label(functions, slots[i], label, NULL))
-			return token_open_slot(functions, slots[i], ret_token);
-	return fail(CMEK_EXIT_NOT_FOUND,
-		    "there is no store yet, or no project in it: 'cmek project create NAME' makes "
-		    "both, where [store] path says (without that: FILES in man cmek)");
-}
-
 static int view_open(struct view *view)
 {
 	CK_ATTRIBUTE length = {CKA_CMEK_STORE, NULL, 0};
 	CK_RV rv;
 
-	TRY(open_any(&view->token));
+	TRY(token_open_any(&view->token));
 	view->diagnostic = token_diagnostic(&view->token);
 	rv = view->token.functions->C_GetAttributeValue(view->token.session, view->diagnostic,
 							&length, 1);

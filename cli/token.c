@@ -227,3 +227,20 @@ void token_close(struct token *token)
 		token->functions->C_CloseSession(token->session);
 	token->session = CK_INVALID_HANDLE;
 }
+
+int token_open_any(struct token *ret_token)
+{
+	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	const CK_FUNCTION_LIST *functions;
+	char label[TOKEN_LABEL_SIZE];
+	CK_ULONG count;
+
+	TRY(module_load(&functions));
+	TRY(module_slots(functions, &slots, &count));
+	for (CK_ULONG i = 0; i < count; i++)
+		if (slot_label(functions, slots[i], label, NULL))
+			return token_open_slot(functions, slots[i], ret_token);
+	return fail(CMEK_EXIT_NOT_FOUND,
+		    "there is no store yet, or no project in it: 'cmek project create NAME' makes "
+		    "both, where [store] path says (without that: FILES in man cmek)");
+}

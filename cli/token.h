@@ -38,6 +38,8 @@ bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot,
 /* Opens a session on a project; reports. */
 int token_open(const char *project, struct token *ret_token);
 int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token);
+/* On the first project that there is, for what is about the store. */
+int token_open_any(struct token *ret_token);
 void token_close(struct token *token); /* for AUTO; accepts a zero token */
 
 /* Reports a failed PKCS #11 call in one line: what was being done, and why it failed in the
@@ -61,6 +63,9 @@ int token_find(const struct token *token, const struct object_kind_row *kind, co
 int token_search(const struct token *token, CK_ATTRIBUTE *template, CK_ULONG template_count,
 		 const struct object_kind_row *kind, CK_OBJECT_HANDLE **ret_handles,
 		 size_t *ret_count);
+/* The same of those that await deletion. */
+int token_find_pending(const struct token *token, const struct object_kind_row *kind,
+		       const char *label, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count);
 /* The only object with that label; reports when there is none. */
 int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,
 		   CK_OBJECT_HANDLE *ret_handle);

@@ -87,19 +87,35 @@ int token_search(const struct token *token, CK_ATTRIBUTE *template, CK_ULONG tem
 	return CMEK_EXIT_OK;
 }
 
+static int find(const struct token *token, const struct object_kind_row *kind, const char *label,
+		bool pending, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
+{
+	CK_OBJECT_CLASS class = kind->class;
+	CK_ULONG state = CMEK_STATE_PENDING_DELETION, count = 2;
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE template[4] = {
+		{CKA_CLASS, &class, sizeof(class)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+
+	if (label != NULL)
+		template[count++] = (CK_ATTRIBUTE){CKA_LABEL, (void *)label, strlen(label)};
+	if (pending)
+		template[count++] = (CK_ATTRIBUTE){CKA_CMEK_STATE, &state, sizeof(state)};
+	TRY(token_search(token, template, count, kind, ret_handles, ret_count));
+	return *ret_count == 0 ? check_read(token) : CMEK_EXIT_OK;
+}
+
 int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
 	       CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
 {
-	CK_OBJECT_CLASS class = kind->class;
-	CK_BBOOL yes = CK_TRUE;
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &class, sizeof(class)},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-		{CKA_LABEL, (void *)label, label == NULL ? 0 : strlen(label)},
-	};
+	return find(token, kind, label, false, ret_handles, ret_count);
+}
 
-	TRY(token_search(token, template, label == NULL ? 2 : 3, kind, ret_handles, ret_count));
-	return *ret_count == 0 ? check_read(token) : CMEK_EXIT_OK;
+int token_find_pending(const struct token *token, const struct object_kind_row *kind,
+		       const char *label, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
+{
+	return find(token, kind, label, true, ret_handles, ret_count);
 }
 
 int token_find_one(const struct token *token, const struct object_kind_row *kind, const char *label,

@@ -6,6 +6,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
+#include "cli/usage.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@ struct reader {
 	const struct token *token;
 	bool asks;	  /* for the states of root keys, one after the other */
 	bool patient;	  /* however long it takes */
+	bool usage;	  /* also versions, and when root keys were used last */
 	int64_t until_ms; /* otherwise: from then on no more are asked for */
 };
 
@@ -76,6 +78,17 @@ static bool may_ask(const struct reader *reader)
 	return reader->asks && (reader->patient || now_ms() < reader->until_ms);
 }
 
+/* One more of them (takes the value), in both forms. */
+static void add_detail(struct node *node, const char *name, const char *words, char *value)
+{
+	char *longer = formatted("%s, %s %s", node->detail, words, value);
+
+	put(node, name, value);
+	free(value);
+	free(node->detail);
+	node->detail = longer;
+}
+
 static void fill_key(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
 {
 	const struct token *token = reader->token;
@@ -94,6 +107,8 @@ static void fill_key(struct node *node, const struct reader *reader, CK_OBJECT_H
 		put(node, "deletion_date", until);
 	node->detail = formatted("%s%s%s, %s, %s", state, ends ? " until " : "", ends ? until : "",
 				 provider, node->key);
+	if (reader->usage && may_ask(reader))
+		add_detail(node, "last_used", "last used", root_key_last_used(token, object));
 }
 
 static void fill_cluster(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
@@ -123,6 +138,12 @@ static void fill_database(struct node *node, const struct reader *reader, CK_OBJ
 	put(node, "embed", embeds ? "yes" : "no");
 	node->detail =
 		formatted("zone %s, key version %lu%s", zone, version, embeds ? "" : ", embed: no");
+	if (reader->usage) {
+		json_t *usage = usage_of(token, object);
+
+		add_detail(node, "versions", "versions:", usage_versions(usage));
+		json_decref(usage);
+	}
 }
 
 static int read_nodes(const struct reader *reader, const struct object_kind_row *kind,
@@ -239,6 +260,7 @@ int tree_draw(const struct arguments *arguments)
 	const char *project = arguments_value(arguments, "project");
 	struct reader reader = {.asks = arguments_value(arguments, "offline") == NULL,
 				.patient = arguments_value(arguments, "states") != NULL,
+				.usage = arguments_value(arguments, "usage") != NULL,
 				.until_ms = now_ms() + ASKING_MS};
 	json_t *projects = arguments->json ? json_array() : NULL;
 	AUTO(freep) CK_SLOT_ID *slots = NULL;

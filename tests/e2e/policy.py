@@ -101,11 +101,15 @@ def check_states(fake, home, owner, arn):
         who, _ = with_role(fake, home, owner, role, *database)
         fake.reset()
         ok(state_of(who) == "active", f"a {role} of {database or 'the project'} sees that the root key is active", who.said)
-        refused = [entry for entry in fake.requests() if entry["outcome"] != "ok"]
-        ok(not refused and fake.calls() == {"Decrypt": 2}, "by one call each, none of them refused", fake.requests())
+        # Beside the state, `key show` asks when the key was used last: an admin's right.
+        last = [entry["outcome"] for entry in fake.requests() if entry["op"] == "GetKeyLastUsage"]
+        ok(last == ["ok" if role == "admin" else "AccessDeniedException"], "and when it was used last, if that is an admin's", (last, who.said))
+        ok(("not told: " in who.said) == (role != "admin"), "or that this is not told", who.said)
+        refused = [entry for entry in fake.requests() if entry["outcome"] != "ok" and entry["op"] != "GetKeyLastUsage"]
+        ok(not refused and fake.calls() == {"Decrypt": 2, "GetKeyLastUsage": 1}, "by one call each, none of them refused", fake.requests())
         fake.key_of(arn).state = "PendingDeletion"
         ok(state_of(who) == "pending deletion", "and that it is pending deletion", who.said)
-        ok(not [entry for entry in fake.requests() if entry["outcome"] == "AccessDeniedException"], "nothing of which is refused either", fake.requests())
+        ok(not [entry for entry in fake.requests() if entry["outcome"] == "AccessDeniedException" and entry["op"] != "GetKeyLastUsage"], "nothing of which is refused either", fake.requests())
         fake.key_of(arn).state = "Enabled"
     rewrapper, _ = with_role(fake, home, owner, "rewrapper")
     ok(state_of(rewrapper) == "access denied", "a rewrapper, who opens nothing, is told so", rewrapper.said)

@@ -126,6 +126,29 @@ begin_older() { # the store is one of before the last database
 after_older() {
     healthy && works && "$cmek" restore backup >/dev/null && "$cmek" database show --project demo prod/late >/dev/null && healthy
 }
+begin_due() { # a database that is due, with a token key; what it encrypted is beside it
+    begin && printf '[kms]\ndeletion_window_days = 0\n' >>"$home/cmek.conf" && "$cmek" database create --project demo --no-embed prod/due >/dev/null &&
+        "$cmek" encrypt --project demo --database prod/due plain due >/dev/null && pkcs11_key prod/due && "$cmek" database delete --project demo prod/due >/dev/null
+}
+pkcs11_key() { # a token key in a database
+    python3 - "$root/tests" "$1" <<'PYTHON'
+import sys
+sys.path.insert(0, sys.argv[1])
+import p11
+module = p11.Module().start("demo")
+module.generate(TOKEN=True, LABEL="kept", ENCRYPT=True, EXTRACTABLE=True, ZONE=module.get(module.find(TOKEN=True, LABEL=sys.argv[2]), "ZONE"))
+PYTHON
+}
+rows() { python3 -c 'import sqlite3, sys; print(*(sqlite3.connect(sys.argv[1]).execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("zones", "token_keys", "ezk_versions", "wraps")))' "$home/store.db"; }
+after_end() { # all of it is there, or nothing; and the work can be taken up
+    healthy && works && ! "$cmek" decrypt due again 2>/dev/null || return 1
+    case $(rows) in "2 1 2 2" | "1 0 1 1") ;; *) echo "rows: $(rows)"; return 1 ;; esac
+    "$cmek" maintain --now >/dev/null && [ "$(rows)" = "1 0 1 1" ] && healthy && works
+}
+after_deletion() { # it can be brought back, or it was never gone
+    "$cmek" database undelete --project demo prod/orders >/dev/null 2>&1 || "$cmek" database show --project demo prod/orders >/dev/null || return 1
+    healthy && works
+}
 
 sweep() { # BEGIN AFTER COMMAND...
     local before=$1 check=$2 at status
@@ -162,6 +185,9 @@ if command -v pkcs11-tool >/dev/null; then
 else
     skip "a project that is restored" "pkcs11-tool, which takes its slot first, is not here"
 fi
+ok "a database that is deleted" sweep begin after_deletion "$cmek" database delete --project demo prod/orders
+ok "a database that is erased" sweep begin_due after_end "$cmek" database erase --project demo --yes-erase prod/due prod/due
+ok "what is due and goes for good" sweep begin_due after_end "$cmek" maintain --now
 ok "a file that is encrypted" sweep begin after_encrypt "$cmek" encrypt --project demo --database prod/orders plain new
 ok "a file that is encrypted over another" sweep begin_replaced after_replace "$cmek" encrypt --force --project demo --database prod/orders plain there
 ok "a file that is decrypted" sweep begin after_decrypt "$cmek" decrypt sealed new

@@ -1,0 +1,109 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmek maintain: what awaits deletion, and its end when that is due. */
+#include "base/free.h"
+#include "base/macros.h"
+#include "cli/cli.h"
+#include "cli/print.h"
+#include "cli/token.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *read_list(const struct token *token)
+{
+	AUTO(freep) char *text = object_text(token, token_diagnostic(token), CKA_CMEK_MAINTAIN);
+
+	return text == NULL || *text == '\0' ? NULL : json_loads(text, 0, NULL);
+}
+
+static const char *text_of(const json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	return text == NULL ? "" : text;
+}
+
+/* Its stage now; NULL: it is not there any more. */
+static const char *stage_in(const json_t *list, const json_t *wanted)
+{
+	static const char *const names[] = {"project", "kind",	  "name",
+					    "zone",    "version", "purge_date"};
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *row = json_array_get(list, i);
+		bool same = true;
+
+		for (size_t n = 0; n < COUNT_OF(names); n++) {
+			const json_t *a = json_object_get(row, names[n]),
+				     *b = json_object_get(wanted, names[n]);
+
+			same &= a == b || json_equal(a, b);
+		}
+		if (same)
+			return text_of(row, "stage");
+	}
+	return NULL;
+}
+
+static void put_row(struct printer *printer, const json_t *row, const char *stage)
+{
+	const json_t *version = json_object_get(row, "version");
+	char number[24] = "";
+
+	if (version != NULL)
+		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(version));
+	print_row(printer);
+	print_text(printer, "project", text_of(row, "project"));
+	print_text(printer, "kind", version == NULL ? text_of(row, "kind") : "key version");
+	print_text(printer, "name", text_of(row, "name"));
+	print_text(printer, "zone", text_of(row, "zone"));
+	print_text(printer, "version", number);
+	print_text(printer, "purge_date", text_of(row, "purge_date"));
+	print_text(printer, "stage", stage == NULL ? state_text(CMEK_STATE_DELETED) : stage);
+}
+
+static int print_both(const struct arguments *arguments, const json_t *before, const json_t *after)
+{
+	struct printer printer = {.json = arguments->json};
+
+	for (size_t i = 0; i < json_array_size(before); i++)
+		put_row(&printer, json_array_get(before, i),
+			stage_in(after, json_array_get(before, i)));
+	if (!arguments->json && json_array_size(before) == 0) {
+		puts("nothing awaits deletion");
+		return CMEK_EXIT_OK;
+	}
+	return print_end(&printer);
+}
+
+static int set(const struct token *token, CK_BBOOL now)
+{
+	CK_ATTRIBUTE change = {CKA_CMEK_MAINTAIN, &now, sizeof(now)};
+	CK_RV rv = token->functions->C_SetAttributeValue(token->session, token_diagnostic(token),
+							 &change, 1);
+
+	return rv == CKR_OK ? CMEK_EXIT_OK : module_failed(rv, "removing what is due");
+}
+
+int maintain_run(const struct arguments *arguments)
+{
+	bool dry_run = arguments_value(arguments, "dry-run") != NULL;
+	CK_BBOOL now = arguments_value(arguments, "now") != NULL;
+	AUTO(token_close) struct token token = {0};
+	json_t *before, *after;
+	int code = CMEK_EXIT_OK;
+
+	TRY(token_open_any(&token));
+	before = read_list(&token);
+	if (before == NULL)
+		return module_failed(CKR_DEVICE_ERROR, "looking for what awaits deletion");
+	if (!dry_run)
+		code = set(&token, now);
+	after = dry_run ? json_incref(before) : read_list(&token);
+	if (code == CMEK_EXIT_OK)
+		code = print_both(arguments, before, after);
+	json_decref(before);
+	json_decref(after);
+	return code;
+}
