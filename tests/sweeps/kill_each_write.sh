@@ -126,10 +126,12 @@ begin_older() { # the store is one of before the last database
 after_older() {
     healthy && works && "$cmek" restore backup >/dev/null && "$cmek" database show --project demo prod/late >/dev/null && healthy
 }
-begin_due() { # a database that is due, with a token key; what it encrypted is beside it
+prepare_due() { # a database that is due, with a token key; what it encrypted is beside it
     begin && printf '[kms]\ndeletion_window_days = 0\n' >>"$home/cmek.conf" && "$cmek" database create --project demo --no-embed prod/due >/dev/null &&
-        "$cmek" encrypt --project demo --database prod/due plain due >/dev/null && pkcs11_key prod/due && "$cmek" database delete --project demo prod/due >/dev/null
+        "$cmek" encrypt --project demo --database prod/due plain due >/dev/null && pkcs11_key prod/due && "$cmek" database delete --project demo prod/due >/dev/null &&
+        cp -r "$home" "$work/due"
 }
+begin_due() { rm -rf "$home" && cp -r "$work/due" "$home" && cd "$home/files" || return 1; }
 pkcs11_key() { # a token key in a database
     python3 - "$root/tests" "$1" <<'PYTHON'
 import sys
@@ -186,6 +188,7 @@ else
     skip "a project that is restored" "pkcs11-tool, which takes its slot first, is not here"
 fi
 ok "a database that is deleted" sweep begin after_deletion "$cmek" database delete --project demo prod/orders
+ok "a database that is due" prepare_due
 ok "a database that is erased" sweep begin_due after_end "$cmek" database erase --project demo --yes-erase prod/due prod/due
 ok "what is due and goes for good" sweep begin_due after_end "$cmek" maintain --now
 ok "a file that is encrypted" sweep begin after_encrypt "$cmek" encrypt --project demo --database prod/orders plain new
