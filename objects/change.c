@@ -17,8 +17,8 @@
 #include "zones/domain/edit.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/purge.h"
+#include "zones/domain/retire.h"
 #include "zones/domain/root_key.h"
-#include "zones/domain/version.h"
 
 /* Flags that only go one way. */
 enum {

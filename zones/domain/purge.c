@@ -11,7 +11,7 @@
 #include "base/macros.h"
 #include "zones/domain/state.h"
 #include "zones/domain/usage.h"
-#include "zones/domain/version.h"
+#include "zones/domain/retire.h"
 #include "zones/index/rules.h"
 #include "zones/model/refuse.h"
 

@@ -106,7 +106,7 @@ static enum zone_status find_current(const struct changes *changes, const struct
 
 	if (current == NULL || !index_is_visible(index, current))
 		return refuse(ZONE_NOT_FOUND, "database '%s' is not there any more", zone->label);
-	TRY(standing_refuse(changes->zones, id, standing_of(changes->zones, id)));
+	TRY(standing_refuse(changes->zones, id, 0, standing_of(changes->zones, id)));
 	*ret_current = current;
 	return ZONE_OK;
 }
@@ -140,7 +140,7 @@ static enum zone_status hold_newest(struct zones *zones, const struct entry *zon
 
 	if (newest == NULL)
 		return zones_zone_missing(zones, id);
-	TRY(standing_refuse(zones, id, standing_now(zones, id)));
+	TRY(standing_refuse(zones, id, 0, standing_now(zones, id)));
 	*ret_zone = TAKE(newest);
 	return ZONE_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versions of an EZK that are retired: first fenced off, then hidden by every way in, then gone. */
-#include "zones/domain/version.h"
+#include "zones/domain/retire.h"
 
 #include "base/macros.h"
 #include "zones/domain/state.h"
@@ -44,7 +44,7 @@ static enum zone_status check_retirable(const struct zones *zones, const struct 
 	    version == zone->of_zone.raw)
 		return refuse(ZONE_IN_USE,
 			      "version %" PRIu32 " of zone '%s' is in use: move the fence above it "
-			      "first (CKA_CMEK_MIN_VERSION, now %" PRIu32 ")",
+			      "first ('cmek database set --min-version', now %" PRIu32 ")",
 			      version, zone->label, zone->of_zone.minimum);
 	key = usage_find_token_key(zones, zone, version);
 	if (key == NULL)

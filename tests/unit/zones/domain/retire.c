@@ -9,7 +9,7 @@
 #include "zones/domain/edit.h"
 #include "zones/domain/purge.h"
 #include "zones/domain/token_key.h"
-#include "zones/domain/version.h"
+#include "zones/domain/retire.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 
@@ -157,7 +157,7 @@ static void what_is_in_use_is_not_retired(void **state)
 	WORLD(state);
 
 	assert_int_equal(step(w, 2, VERSION_RETIRE), ZONE_IN_USE);
-	assert_non_null(strstr(log_last(), "CKA_CMEK_MIN_VERSION"));
+	assert_non_null(strstr(log_last(), "cmek database set --min-version"));
 	assert_int_equal(step(w, 3, VERSION_RETIRE), ZONE_NOT_FOUND);
 	assert_int_equal(step(w, 0, VERSION_RETIRE), ZONE_NOT_FOUND);
 	set_fence(w, 1);
