@@ -790,8 +790,8 @@ static void version_in_use_is_not_retired(void **state)
 	(void)state;
 	refused("database retire --project demo --version 1 main/orders", CMEK_EXIT_REFUSED,
 		"is in use: move the fence above it first");
-	refused("database unretire --project demo --version 2 main/orders", CMEK_EXIT_NOT_FOUND,
-		"has no version 2");
+	refused("database unretire --project demo --version 9 main/orders", CMEK_EXIT_NOT_FOUND,
+		"has no version 9");
 	refused("database retire --project demo --version one main/orders", CMEK_EXIT_USAGE,
 		"--version is a number");
 	refused("database erase --project demo --version 1 --yes-erase main/orders main/orders",

@@ -79,7 +79,7 @@ struct changes {
 	struct store_change *list;
 	size_t count;
 	const char *action; /* what the audit log calls each of them; NULL: what it is */
-	bool purges; /* what it removes had awaited that: for the audit log */
+	bool purges;	    /* what it removes had awaited that: for the audit log */
 };
 typedef enum zone_status changes_decide(struct changes *changes, void *state);
 enum zone_status zones_change(struct zones *zones, changes_decide *decide, void *state);

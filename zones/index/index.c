@@ -312,9 +312,8 @@ static enum zone_status bury(struct index *index, struct entry *tombstone, bool 
 	TRY(remember_grave(index, gone, withheld));
 	if (gone->kind == ENTRY_PROJECT && gone->of_project.slot >= index->next_slot)
 		index->next_slot = gone->of_project.slot + 1;
-	return gone->kind != ENTRY_ZONE
-		       ? ZONE_OK
-		       : remember_gone(index, gone->of_zone.zone, withheld);
+	return gone->kind != ENTRY_ZONE ? ZONE_OK
+					: remember_gone(index, gone->of_zone.zone, withheld);
 }
 
 /* Removes the nodes that the latest whole load did not bring. */
