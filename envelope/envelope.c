@@ -411,8 +411,12 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 					struct envelope_error *error)
 {
 	CK_OBJECT_HANDLE ezk = zone;
+	uint64_t named;
+	uint32_t version;
 
 	TRY(check_one_zone(header, slot, error));
+	if (slot->record.len > 0 && envelope_wrapped_version(slot->wrapped, &named, &version))
+		TRY(envelope_zone_drop_older(token, version, &ezk, error));
 	if (ezk == CK_INVALID_HANDLE && header->kept)
 		return zone_unknown(header, slot, error);
 	if (ezk == CK_INVALID_HANDLE)

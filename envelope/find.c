@@ -92,6 +92,32 @@ enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJE
 	return ENVELOPE_OK;
 }
 
+enum envelope_status envelope_zone_version(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					   uint32_t *ret_version, struct envelope_error *error)
+{
+	CK_ULONG version = 0;
+	CK_ATTRIBUTE attribute = {CKA_CMEK_VERSION, &version, sizeof(version)};
+
+	TRY(envelope_answer(
+		token, error, "C_GetAttributeValue",
+		token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
+	*ret_version = (uint32_t)version;
+	return ENVELOPE_OK;
+}
+
+enum envelope_status envelope_zone_drop_older(struct envelope_token *token, uint32_t version,
+					      CK_OBJECT_HANDLE *ezk, struct envelope_error *error)
+{
+	uint32_t newest;
+
+	if (*ezk == CK_INVALID_HANDLE)
+		return ENVELOPE_OK;
+	TRY(envelope_zone_version(token, *ezk, &newest, error));
+	if (version > newest)
+		*ezk = CK_INVALID_HANDLE;
+	return ENVELOPE_OK;
+}
+
 enum envelope_status envelope_project(struct envelope_token *token,
 				      uint8_t ret_project[static ENVELOPE_PROJECT],
 				      struct envelope_error *error)

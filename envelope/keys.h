@@ -45,6 +45,14 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
  * it. */
 enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
 					   bool *ret_kept, struct envelope_error *error);
+/* The zone's primary version, the newest that this token has of it. */
+enum envelope_status envelope_zone_version(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					   uint32_t *ret_version, struct envelope_error *error);
+/* For a reader who has a record of `version`: the store wins where it knows the key, but it may be
+ * an older copy, from before that version. Then the key is nowhere but in the record, and *ezk
+ * becomes CK_INVALID_HANDLE. Accepts CK_INVALID_HANDLE. */
+enum envelope_status envelope_zone_drop_older(struct envelope_token *token, uint32_t version,
+					      CK_OBJECT_HANDLE *ezk, struct envelope_error *error);
 /* The first bytes of the id of this token's project. */
 enum envelope_status envelope_project(struct envelope_token *token,
 				      uint8_t ret_project[static ENVELOPE_PROJECT],

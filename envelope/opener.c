@@ -81,6 +81,8 @@ static enum envelope_status find_ezk(struct envelope_token *token, const struct 
 {
 	TRY(envelope_zone_find(token, message->zone, ret_ezk, error));
 	TRY(check_record(token, message, *ret_ezk, error));
+	if (message->record.len > 0)
+		TRY(envelope_zone_drop_older(token, message->version, ret_ezk, error));
 	if (*ret_ezk != CK_INVALID_HANDLE)
 		return ENVELOPE_OK;
 	if (message->record.len > 0)

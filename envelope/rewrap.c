@@ -31,20 +31,13 @@ enum envelope_status envelope_primary_read(struct envelope_token *token, CK_OBJE
 					   struct envelope_primary *ret_primary,
 					   struct envelope_error *error)
 {
-	CK_ULONG version = 0;
-	CK_ATTRIBUTE attribute = {CKA_CMEK_VERSION, &version, sizeof(version)};
 	struct envelope_record record;
 	bool kept;
 
 	buffer_clear(&ret_primary->record);
 	TRY(envelope_zone_is_kept(token, zone, &kept, error));
-	if (kept) {
-		TRY(envelope_answer(token, error, "C_GetAttributeValue",
-				    token->functions->C_GetAttributeValue(token->session, zone,
-									  &attribute, 1)));
-		ret_primary->version = (uint32_t)version;
-		return ENVELOPE_OK;
-	}
+	if (kept)
+		return envelope_zone_version(token, zone, &ret_primary->version, error);
 	TRY(envelope_zone_record(token, zone, &ret_primary->record, error));
 	/* Not CKA_CMEK_VERSION: between two calls there may be a rotation. */
 	if (!envelope_record_decode(buffer_bytes(&ret_primary->record), &record))

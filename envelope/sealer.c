@@ -78,15 +78,12 @@ static enum envelope_status look(struct message_sealer *sealer, bool *ret_rotate
 				 struct envelope_error *error)
 {
 	struct moment now = clock_now(sealer->clock);
-	CK_ULONG version = 0;
-	CK_ATTRIBUTE attribute = {CKA_CMEK_VERSION, &version, sizeof(version)};
+	uint32_t version;
 
 	*ret_rotated = false;
 	if (!moment_passed(sealer->look, now))
 		return ENVELOPE_OK;
-	TRY(envelope_answer(sealer->token, error, "C_GetAttributeValue",
-			    sealer->token->functions->C_GetAttributeValue(
-				    sealer->token->session, sealer->ezk, &attribute, 1)));
+	TRY(envelope_zone_version(sealer->token, sealer->ezk, &version, error));
 	sealer->look = moment_after(now, MESSAGE_LOOK_MS);
 	*ret_rotated = version != sealer->version;
 	return ENVELOPE_OK;

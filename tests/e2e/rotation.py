@@ -12,6 +12,7 @@ import glob
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -170,6 +171,20 @@ def fenced():
     ok(done.returncode == 0 and not done.stderr, "and taken back", done.stderr)
 
 
+def older_copy(folder):
+    """A copy of the store from before a rotation comes back: what was written since opens by the record it carries."""
+    store, copy, plain, sealed = (os.path.join(folder, name) for name in ("store.db", "older.db", "plain", "sealed.cmek"))
+    with open(plain, "wb") as file:
+        file.write(b"written after the rotation")
+    shutil.copyfile(store, copy)
+    done = [cmek("database", "rotate", "--project", "p", "c/db"), cmek("encrypt", "--project", "p", "--database", "c/db", plain, sealed)]
+    os.replace(copy, store)
+    done.append(cmek("decrypt", sealed, plain + ".back"))
+    ok(all(command.returncode == 0 for command in done), "a file of a version that an older copy of the store lacks opens", [command.stderr for command in done])
+    with open(plain, "rb") as before, open(plain + ".back", "rb") as after:
+        ok(before.read() == after.read(), "to what was written")
+
+
 def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         with open(os.path.join(folder, "cmek.conf"), "w", encoding="utf-8") as file:
@@ -183,6 +198,7 @@ def main():
         check_what_was_wrapped(folder)
         at_once()
         fenced()
+        older_copy(folder)
         done = cmek("doctor")
         ok(done.returncode == 0, "doctor is content", done.stdout)
     print(f"1..{count}")
