@@ -9,6 +9,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -177,6 +178,14 @@ bool access_hand_on(const char *path, int fd)
 		return false;
 	/* This comes last, since the file may not be ours any more after it. */
 	return from.st_uid == to.st_uid || fchown(fd, from.st_uid, (gid_t)-1) == 0;
+}
+
+bool access_hand_on_from(int like, int fd)
+{
+	char path[32]; /* proc(5) */
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", like);
+	return access_hand_on(path, fd);
 }
 
 void access_of_folder(const char *folder, int fd)

@@ -15,6 +15,8 @@
  * use the file. False (errno): the owner can't be kept, all else is as described; or ENOMEM: out of
  * memory. */
 bool access_hand_on(const char *path, int fd);
+/* The same from an open file, whatever bears its name by now. Needs /proc. */
+bool access_hand_on_from(int like, int fd);
 /* What root makes new is given to the owner of its folder: otherwise a service could not use the
  * store that an administrator has made for it. `fd`: a file or folder that has just been made. */
 void access_of_folder(const char *folder, int fd);

@@ -209,12 +209,24 @@ int exchange_run(struct exchange *exchange, exchange_make *make, void *state)
 
 	TRY(successor_open(&successor, exchange->target));
 	TRY(make(exchange, successor.fd, state));
-	TRY(successor_settle(&successor, exchange->path, &exchange->was));
+	TRY(successor_settle(&successor, exchange->in, exchange->path, &exchange->was));
 	TRY(successor_reopen(&successor, &made));
 	TRY(compare(exchange, made));
 	TRY(check_unchanged(exchange));
 	TRY(successor_place(&successor, exchange->options->in_place));
 	return remove_original(exchange);
+}
+
+/* Whoever made it may not have: a copy that was brought back is in memory alone for a while. */
+static int make_durable(const struct exchange *exchange, int made)
+{
+	AUTO(freep) char *folder = path_folder(exchange->target);
+
+	if (fsync(made) != 0 || folder == NULL || (!file_sync_folder(folder) && errno != EACCES))
+		return fail_system(errno, exchange->target, "cannot be synced: ");
+	/* So that it comes from the disk, not out of memory. */
+	(void)posix_fadvise(made, 0, 0, POSIX_FADV_DONTNEED);
+	return CMEK_EXIT_OK;
 }
 
 int exchange_resume(struct exchange *exchange)
@@ -226,6 +238,7 @@ int exchange_resume(struct exchange *exchange)
 	made = open(exchange->target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (made < 0)
 		return fail_system(errno, exchange->target, "");
+	TRY(make_durable(exchange, made));
 	TRY(compare(exchange, made));
 	return remove_original(exchange);
 }

@@ -304,7 +304,7 @@ static int write_anew(struct task *task, struct successor *successor, struct pro
 		&error);
 	envelope_keys_clear(&from->by, &keys);
 	TRY(reported(task, status, &error));
-	TRY(successor_settle(successor, task->path, NULL));
+	TRY(successor_settle(successor, task->fd, task->path, NULL));
 	return read_back(task, successor);
 }
 

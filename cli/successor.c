@@ -32,13 +32,14 @@ int successor_open(struct successor *successor, const char *target)
 	return successor->fd < 0 ? not_written(successor) : CMEK_EXIT_OK;
 }
 
-int successor_settle(struct successor *successor, const char *like, const struct stat *times)
+int successor_settle(struct successor *successor, int like, const char *called,
+		     const struct stat *times)
 {
-	if (!access_hand_on(like, successor->fd))
+	if (!access_hand_on_from(like, successor->fd))
 		return fail(CMEK_EXIT_FAILED,
 			    "%s: its owner can't be kept: %s; do it as root or as "
 			    "its owner",
-			    like, system_error_text(errno));
+			    called, system_error_text(errno));
 	if (times != NULL &&
 	    futimens(successor->fd, (struct timespec[]){times->st_atim, times->st_mtim}) != 0)
 		return not_written(successor);

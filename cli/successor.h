@@ -22,9 +22,10 @@ struct successor {
 	}
 
 int successor_open(struct successor *successor, const char *target);
-/* Hands on what `like` has: owner, group, mode, ACL, attributes, and, with `times`, its times. Then
- * it is on the disk. */
-int successor_settle(struct successor *successor, const char *like, const struct stat *times);
+/* Hands on what the open file `like` has, whatever bears its name `called` by now: owner, group,
+ * mode, ACL, attributes, and, with `times`, its times. Then it is on the disk. */
+int successor_settle(struct successor *successor, int like, const char *called,
+		     const struct stat *times);
 /* A descriptor for reading back what is on the disk; *ret_fd is the caller's. */
 int successor_reopen(const struct successor *successor, int *ret_fd);
 /* Takes the target's name, which is free unless `replaces`. */

@@ -95,6 +95,30 @@ static void owner_group_and_mode_are_kept(void **state)
 	assert_false(access_hand_on("/nonexistent", fd));
 }
 
+static void what_took_an_open_file_s_name_counts_for_nothing(void **state)
+{
+	AUTO(freep) char *old = in_folder("old");
+	AUTO(freep) char *away = in_folder("away");
+	AUTO(freep) char *new = in_folder("new");
+	AUTO(file_closep) int like = -1;
+	AUTO(file_closep) int fd = -1;
+	struct stat found;
+
+	(void)state;
+	make(old, 0600);
+	like = open(old, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(rename(old, away), 0);
+	make(old, 0644);
+	if (geteuid() == 0)
+		assert_int_equal(chown(old, 3000, STRANGERS), 0);
+	fd = make_new(new);
+	assert_true(access_hand_on_from(like, fd));
+	assert_int_equal(fstat(fd, &found), 0);
+	assert_int_equal(found.st_mode & 07777, 0600);
+	assert_int_equal(found.st_uid, geteuid());
+	assert_false(access_hand_on_from(-1, fd));
+}
+
 static void attributes_go_along_but_not_those_that_vouch_for_contents(void **state)
 {
 	AUTO(freep) char *old = in_folder("old");
@@ -273,6 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(owner_group_and_mode_are_kept),
+		IN_FOLDER(what_took_an_open_file_s_name_counts_for_nothing),
 		IN_FOLDER(attributes_go_along_but_not_those_that_vouch_for_contents),
 		IN_FOLDER(acl_is_kept),
 		IN_FOLDER(without_its_acl_a_file_is_its_owner_s_alone),
