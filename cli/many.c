@@ -270,10 +270,14 @@ int many_run(struct many *many)
 {
 	struct sigaction before[COUNT_OF(numbers)];
 	struct source source = {0};
-	int code;
+	int code = CMEK_EXIT_OK;
 
 	if (many->functions != NULL)
-		TRY(slots_read(many->functions, many->project, &many->slots));
+		code = slots_read(many->functions, many->project, &many->slots);
+	if (code != CMEK_EXIT_OK) {
+		slots_clear(&many->slots);
+		return code;
+	}
 	many->source = &source;
 	source_begin(&source, many->arguments, many->recursive);
 	pthread_mutex_init(&many->lock, NULL);

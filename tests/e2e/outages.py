@@ -66,7 +66,7 @@ def check(name, reason, at_start, **fault):
         refused = [use for use in uses if not use.good]
         meanwhile = [use for use in refused if use.ended < restored]
         print(f"# {name}: {len(asked) / seconds:.2f} requests a second for {len(meanwhile) / seconds:.0f} refused calls a second by {THREADS} threads; "
-              f"{len(log)} log lines, {len(audit)} audit lines in {seconds:.0f} s")
+              f"{len(log)} log lines, {len(audit)} audit lines in {seconds:.0f} s\n", end="")
         ok(len(meanwhile) > 100, f"{name}: calls are refused", len(meanwhile))
         ok(len(asked) <= REQUESTS_MAX, f"{name}: whatever many calls, the KMS is asked a few times", [round(entry["time"] - cut, 2) for entry in asked])
         ok({use.reason for use in refused} == {reason}, f"{name}: each call says why", collections.Counter(use.reason for use in refused))
@@ -81,7 +81,7 @@ def check(name, reason, at_start, **fault):
         last = {use.good for use in uses[-THREADS:]}
         back = [use.began for use in uses if use.good and use.began > restored]
         ok(last == {True}, f"{name}: afterwards work goes on", last)
-        print(f"# {name}: the first call succeeds {min(back, default=0) - restored:.1f} s after the KMS is back")
+        print(f"# {name}: the first call succeeds {min(back, default=0) - restored:.1f} s after the KMS is back\n", end="")
         place.fake.__exit__(None, None, None)
 
 

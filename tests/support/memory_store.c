@@ -23,13 +23,13 @@ static void clear_rows(void)
 
 void memory_rows_begin(void)
 {
+	clear_rows(); /* of the test before */
 	memory_rows = (struct memory_rows){.lock = PTHREAD_MUTEX_INITIALIZER,
 					   .moved = PTHREAD_COND_INITIALIZER};
 }
 
 void memory_rows_end(void)
 {
-	clear_rows();
 	memory_rows_begin();
 }
 
