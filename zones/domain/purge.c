@@ -23,6 +23,7 @@
 enum {
 	ROWS = 128,	  /* a transaction: but one zone goes with its keys, however many */
 	ROWS_A_DAY = 256, /* of what is done beside other work */
+	DEPTH = 256,	  /* of archives in archived projects */
 	DAY_MS = 24 * 60 * 60 * 1000
 };
 
@@ -58,17 +59,20 @@ static bool was_announced(const struct purge *purge, int64_t due_ms)
 	return announced_ms > 0 && due_ms <= announced_ms && announced_ms <= purge->now_ms - DAY_MS;
 }
 
-/* Of something that awaits deletion until `due_ms`. */
-static bool may_go(struct purge *purge, int64_t due_ms)
+/* Of something that awaits deletion until `due_ms`, by its own date alone. */
+static bool is_over(struct purge *purge, int64_t due_ms)
 {
-	if (purge->all)
-		return true;
 	if (purge->leftovers || due_ms > purge->now_ms)
 		return false;
 	if (purge->how == PURGE_DUE || was_announced(purge, due_ms))
 		return true;
 	purge->ripe = true;
 	return false;
+}
+
+static bool may_go(struct purge *purge, int64_t due_ms)
+{
+	return purge->all || is_over(purge, due_ms);
 }
 
 static bool entry_may_go(struct purge *purge, const struct entry *entry)
@@ -218,11 +222,46 @@ static bool take_unused(void *state, struct entry *entry)
 
 /* --- Archives, and the projects that they stand for */
 
+static bool keep_latest(void *state, struct entry *archive)
+{
+	const struct entry **latest = state;
+
+	if (*latest == NULL || archive->delete_after_ms > (*latest)->delete_after_ms)
+		*latest = archive;
+	return true;
+}
+
+/* What the project of an archive holds itself: of its archives the one that goes last. Borrowed;
+ * NULL: none. It has its own date, of which whoever ends the outer one does not hear. */
+static const struct entry *archive_within(const struct index *index, const struct entry *archive)
+{
+	const struct entry *latest = NULL;
+
+	index_each_of(index, archive->of_archive.archived, ENTRY_ARCHIVE, keep_latest, &latest);
+	return latest;
+}
+
+/* Whether anything that it holds, however deep, is not due. No end is in sight of a ring. */
+static bool holds_undue(const struct purge *purge, const struct entry *archive)
+{
+	for (size_t depth = 0; depth < DEPTH; depth++) {
+		archive = archive_within(purge->index, archive);
+		if (archive == NULL)
+			return false;
+		if (archive->delete_after_ms > purge->now_ms)
+			return true;
+	}
+	return true;
+}
+
+/* From the inside out, each by its own date, also where the project has no archive any more; and
+ * announced when nothing that it holds will keep it. */
 static bool take_archive(void *state, struct entry *archive)
 {
 	struct purge *purge = state;
 
-	if (purge->all || may_go(purge, archive->delete_after_ms)) {
+	if (!holds_undue(purge, archive) && is_over(purge, archive->delete_after_ms) &&
+	    archive_within(purge->index, archive) == NULL) {
 		purge->status = changes_remove(purge->changes, archive);
 		purge->rows++;
 	}
@@ -418,6 +457,22 @@ enum zone_status zones_purge(struct zones *zones, enum purge_how how,
 
 /* --- One entry */
 
+static enum zone_status check_holds_no_archive(const struct purge *purge,
+					       const struct entry *archive)
+{
+	const struct entry *within = archive_within(purge->index, archive);
+	char date[25];
+
+	if (within == NULL)
+		return ZONE_OK;
+	clock_extended_utc(within->delete_after_ms, date);
+	return refuse(
+		ZONE_IN_USE,
+		"project '%s' holds archived project '%s', which goes first (purge date %s; see "
+		"'cmek maintain --dry-run')",
+		archive->label, within->label, date);
+}
+
 static enum zone_status take_one(struct purge *purge, struct entry *entry)
 {
 	switch (entry->kind) {
@@ -431,7 +486,10 @@ static enum zone_status take_one(struct purge *purge, struct entry *entry)
 	case ENTRY_CLUSTER:
 		TRY(usage_check_none(purge->changes->zones, entry, USAGE_BY_ALL));
 		break;
-	default: /* of an archive, what it stood for follows */
+	case ENTRY_ARCHIVE: /* what it stood for follows */
+		TRY(check_holds_no_archive(purge, entry));
+		break;
+	default:
 		break;
 	}
 	return changes_remove(purge->changes, entry);
@@ -499,9 +557,9 @@ static json_t *text_json(const char *text)
 	return json_string(utf8_valid(bytes_of(text)) ? text : "?");
 }
 
-static const char *stage_of(struct purge *purge, int64_t due_ms)
+static const char *stage_of(const struct purge *purge, const struct entry *entry, int64_t due_ms)
 {
-	if (due_ms > purge->now_ms)
+	if (due_ms > purge->now_ms || (entry->kind == ENTRY_ARCHIVE && holds_undue(purge, entry)))
 		return "restorable";
 	return was_announced(purge, due_ms) ? "goes now" : "due";
 }
@@ -515,7 +573,7 @@ static json_t *item_of(struct listing *listing, const struct entry *entry, int64
 			 text_json(listing->purge.project->label), "kind",
 			 entry->kind == ENTRY_ARCHIVE ? "project" : entry_kind_word(entry->kind),
 			 "name", text_json(entry->label), "purge_date", date, "stage",
-			 stage_of(&listing->purge, due_ms));
+			 stage_of(&listing->purge, entry, due_ms));
 }
 
 /* Of a zone, its id; `version`: 0: the zone as a whole. */
@@ -577,11 +635,11 @@ static bool list_project(void *state, struct entry *project)
 	struct entry_filter filter = {.project = project->uid, .with_pending = true};
 
 	listing->purge.project = project;
+	/* What an archived project holds goes with it; but archives go by their own date. */
+	filter.kinds[ENTRY_ARCHIVE] = true;
 	filter.kinds[ENTRY_ZONE] = filter.kinds[ENTRY_CLUSTER] = filter.kinds[ENTRY_ROOT_KEY] =
-		filter.kinds[ENTRY_ARCHIVE] = true;
-	/* What an archived project holds goes with it. */
-	if (project->state == ENTRY_ACTIVE)
-		index_each(listing->purge.index, &filter, list_entry, listing);
+		project->state == ENTRY_ACTIVE;
+	index_each(listing->purge.index, &filter, list_entry, listing);
 	return listing->list != NULL;
 }
 

@@ -11,7 +11,8 @@
  *
  * A zone and its token keys go in one transaction, as few zones as that allows; an archive goes
  * first, after which its project can't come back, and then what the project held. Whatever ends the
- * work between two transactions, it is taken up again by the next who does this.
+ * work between two transactions, it is taken up again by the next who does this. An archive whose
+ * project holds archives itself goes after them, since each has a date of its own.
  */
 #pragma once
 
@@ -37,7 +38,8 @@ enum zone_status zones_purge(struct zones *zones, enum purge_how how,
 /* As JSON: what awaits deletion, whose it is, when it goes, and whether that was announced. */
 enum zone_status zones_purge_describe(struct zones *zones, struct buffer *ret_json);
 /* One entry that awaits deletion goes now, whatever its window: ZONE_INVALID if it does not await
- * it, ZONE_IN_USE if it is a root key or cluster that something stands on. */
+ * it, ZONE_IN_USE if it is a root key or cluster that something stands on, or an archive whose
+ * project holds another. */
 enum zone_status zones_purge_entry(struct zones *zones, const struct entry *entry);
 /* For whoever looks into the store: at most once a day in a process, and if it may write, a bounded
  * part of zones_purge(); what fails is left for the next day. */

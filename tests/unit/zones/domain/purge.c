@@ -11,6 +11,7 @@
 #include "zones/domain/edit.h"
 #include "zones/domain/project.h"
 #include "zones/domain/purge.h"
+#include "zones/domain/state.h"
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
@@ -252,6 +253,136 @@ static void archive_that_goes_now_takes_its_project_along(void **state)
 	assert_false(is_there(f, root_key));
 }
 
+/* Two projects that were put aside one after the other, the first in the second. */
+struct nested {
+	struct entry *zone;  /* of the first */
+	struct entry *outer; /* the second's archive */
+};
+
+static void nested_clear(struct nested *nested)
+{
+	entry_release(nested->zone);
+	entry_release(nested->outer);
+}
+
+/* The first goes in 30 days, the second in `days`. */
+static struct nested make_nested(struct zones_fixture *f, unsigned days)
+{
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "db");
+	AUTO(entry_releasep) struct entry *second = NULL, *third = NULL;
+	struct nested nested = {0};
+
+	assert_int_equal(zones_project_replace(f->zones, f->project, bytes_of("second"), &second),
+			 ZONE_OK);
+	f->settings.deletion_window_days = days;
+	zones_reopen(f);
+	assert_int_equal(zones_project_replace(f->zones, second, bytes_of("third"), &third),
+			 ZONE_OK);
+	nested.outer = find_entry(f->zones, third->uid, ENTRY_ARCHIVE, "second");
+	nested.zone = TAKE(zone);
+	assert_non_null(nested.outer);
+	return nested;
+}
+
+/* Also what no look-up shows, since it is of an archived project. */
+static bool is_stored(struct zones_fixture *f, const struct entry *entry)
+{
+	return index_uid(&f->zones->index, entry->uid) != NULL;
+}
+
+static void archive_stays_as_long_as_its_project_holds_one_that_is_not_due(void **state)
+{
+	FIXTURE(state);
+	AUTO(nested_clear) struct nested nested = make_nested(f, 1);
+	struct purge_report report;
+
+	fake_clock_advance(&f->clock, 2 * day);
+	report = purge(f, PURGE_ANNOUNCED);
+	assert_int_equal(report.announced, 0);
+	report = purge(f, PURGE_DUE);
+	assert_int_equal(report.projects + report.zones, 0);
+	assert_true(is_stored(f, nested.zone));
+	assert_true(is_stored(f, nested.outer));
+	fake_clock_advance(&f->clock, 28 * day);
+	report = purge(f, PURGE_DUE);
+	assert_int_equal(report.projects, 2);
+	assert_int_equal(report.zones, 1);
+	assert_false(is_stored(f, nested.zone));
+	assert_false(is_stored(f, nested.outer));
+}
+
+static void archive_that_holds_another_does_not_go_by_hand(void **state)
+{
+	FIXTURE(state);
+	AUTO(nested_clear) struct nested nested = make_nested(f, 30);
+
+	assert_int_equal(zones_purge_entry(f->zones, nested.outer), ZONE_IN_USE);
+	assert_non_null(strstr(log_last(), "project 'second' holds archived project 'project'"));
+	assert_true(is_stored(f, nested.zone));
+	assert_true(is_stored(f, nested.outer));
+}
+
+static enum zone_status remove_it(struct changes *changes, void *state)
+{
+	return changes_remove(changes, state);
+}
+
+/* As by an older release, or by SQL. */
+static void archive_whose_project_lost_its_own_keeps_its_window(void **state)
+{
+	FIXTURE(state);
+	AUTO(nested_clear) struct nested nested = make_nested(f, 30);
+	struct purge_report report;
+
+	assert_int_equal(zones_change(f->zones, remove_it, nested.outer), ZONE_OK);
+	report = purge(f, PURGE_DUE);
+	assert_int_equal(report.projects + report.zones, 0);
+	assert_true(is_stored(f, nested.zone));
+	fake_clock_advance(&f->clock, 30 * day);
+	assert_int_equal(purge(f, PURGE_ANNOUNCED).announced, 1);
+	assert_true(is_stored(f, nested.zone));
+	fake_clock_advance(&f->clock, day);
+	assert_int_equal(purge(f, PURGE_ANNOUNCED).projects, 2);
+	assert_false(is_stored(f, nested.zone));
+}
+
+/* Of an archived project in the list; "": it is not there. */
+static void assert_listed(struct zones_fixture *f, const char *name, const char *wanted)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+	const char *stage = "";
+	json_t *list, *row;
+	size_t i;
+
+	assert_int_equal(zones_purge_describe(f->zones, &text), ZONE_OK);
+	list = json_loads(buffer_text(&text), 0, NULL);
+	json_array_foreach(list, i, row)
+	{
+		assert_string_equal(json_string_value(json_object_get(row, "kind")), "project");
+		if (strcmp(json_string_value(json_object_get(row, "name")), name) == 0)
+			stage = json_string_value(json_object_get(row, "stage"));
+	}
+	assert_string_equal(stage, wanted);
+	json_decref(list);
+}
+
+static void archive_in_an_archived_project_is_listed(void **state)
+{
+	FIXTURE(state);
+	AUTO(nested_clear) struct nested nested = make_nested(f, 1);
+
+	assert_listed(f, "project", "restorable");
+	assert_listed(f, "second", "restorable");
+	/* Its time is over, but it holds what can be restored. */
+	fake_clock_advance(&f->clock, 2 * day);
+	assert_listed(f, "project", "restorable");
+	assert_listed(f, "second", "restorable");
+	fake_clock_advance(&f->clock, 28 * day);
+	assert_listed(f, "project", "due");
+	assert_listed(f, "second", "due");
+}
+
 static void as_many_as_there_are_go_in_steps(void **state)
 {
 	FIXTURE(state);
@@ -418,6 +549,10 @@ int main(void)
 		ON_BOTH(one_entry_goes_at_once_if_it_awaits_that),
 		ON_BOTH(archived_project_goes_with_all_that_it_held),
 		ON_BOTH(archive_that_goes_now_takes_its_project_along),
+		ON_BOTH(archive_stays_as_long_as_its_project_holds_one_that_is_not_due),
+		ON_BOTH(archive_that_holds_another_does_not_go_by_hand),
+		ON_BOTH(archive_whose_project_lost_its_own_keeps_its_window),
+		ON_BOTH(archive_in_an_archived_project_is_listed),
 		cmocka_unit_test_setup_teardown(as_many_as_there_are_go_in_steps, begin_in_memory,
 						zones_end),
 		ON_BOTH(nothing_goes_without_its_line_in_a_log_that_is_required),
