@@ -32,7 +32,7 @@ struct memory_rows {
 	bool closed;
 	size_t waiting;
 	/* How often it was called, and asked `decide`; how many writes were done. */
-	size_t reads, finds, asks, writes;
+	size_t reads, finds, asks, writes, looks;
 	/* Faults. */
 	size_t conflicts;	/* so many tries of each write are too late */
 	enum zone_status fault; /* what each call answers; ZONE_OK: none */

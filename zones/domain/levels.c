@@ -22,6 +22,14 @@ static enum zone_status look_at(struct zones *zones, struct store_facts *ret_fac
 	return zones->store->operations->look_at(zones->store, ret_facts);
 }
 
+bool zones_store_may_write(struct zones *zones)
+{
+	struct store_facts facts;
+
+	return look_at(zones, &facts) == ZONE_OK && facts.exists && facts.writable &&
+	       facts.head.min_writer <= store_level_understood();
+}
+
 static json_t *level_json(const struct store_level *level)
 {
 	return json_pack("{s:i, s:i, s:i, s:s, s:s}", "level", (int)level->level, "min_reader",

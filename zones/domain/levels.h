@@ -6,6 +6,8 @@
 #include "base/buffer.h"
 #include "zones/model/status.h"
 
+#include <stdbool.h>
+
 struct zones;
 
 /* The store's levels, as JSON (docs/store.md); and bringing it to another, which is audited.
@@ -15,3 +17,9 @@ enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_js
 enum zone_status zones_store_levels(struct zones *zones, unsigned *ret_level,
 				    unsigned *ret_understood);
 enum zone_status zones_store_bring(struct zones *zones, unsigned from, unsigned to);
+
+/* --- For zones/domain/ */
+
+/* Whether this process could change the store now: for whoever does something beside what it was
+ * asked for, and is no failure where it can't. Takes the turn. */
+bool zones_store_may_write(struct zones *zones);

@@ -9,9 +9,10 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "zones/domain/levels.h"
+#include "zones/domain/retire.h"
 #include "zones/domain/state.h"
 #include "zones/domain/usage.h"
-#include "zones/domain/retire.h"
 #include "zones/index/rules.h"
 #include "zones/model/refuse.h"
 
@@ -663,17 +664,6 @@ enum zone_status zones_purge_describe(struct zones *zones, struct buffer *ret_js
 
 /* --- Once a day */
 
-static bool may_write(struct zones *zones)
-{
-	AUTO(cancel_releasep) int cancel = cancel_hold();
-	AUTO(zones_end_turn) struct zones *held = NULL;
-	struct store_facts facts;
-
-	return zones_begin_turn(zones, &held) == ZONE_OK &&
-	       zones->store->operations->look_at(zones->store, &facts) == ZONE_OK && facts.exists &&
-	       facts.writable && facts.head.min_writer <= store_level_understood();
-}
-
 /* Whether a transaction would change anything, by what is known: it is decided upon, and dropped.
  */
 static bool has_work(struct zones *zones)
@@ -704,7 +694,7 @@ void zones_purge_daily(struct zones *zones)
 	struct purge_report sum = {0};
 
 	if (!is_first_today(zones) || zones_are_limited(zones) || !has_work(zones) ||
-	    !may_write(zones))
+	    !zones_store_may_write(zones))
 		return;
 	run(zones, &purge, ROWS_A_DAY, &sum);
 	tell(&sum);

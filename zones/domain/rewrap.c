@@ -7,6 +7,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/domain/cluster.h"
+#include "zones/domain/levels.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/rewrap_private.h"
 #include "zones/kms/door.h"
@@ -411,20 +412,12 @@ static enum zone_status decide_proof(struct changes *changes, void *state)
 	return ezk_version_prove(version, proof->blob) ? changes_put(changes, proven) : ZONE_OK;
 }
 
-/* Who may not write it has nothing to say, and no call of his fails. */
-static bool may_write(struct zones *zones)
-{
-	struct store_facts facts = {0};
-
-	return zones->store->operations->look_at(zones->store, &facts) == ZONE_OK && facts.exists &&
-	       facts.writable && facts.head.min_writer <= store_level_understood();
-}
-
 void zone_wrap_proven(struct zones *zones, const struct entry *zone,
 		      const struct ezk_version *version, const struct wrap *wrap)
 {
 	struct proof proof = {zone, version, wrap->blob};
 
-	if (may_write(zones))
+	/* Who may not write it has nothing to say, and no call of his fails. */
+	if (zones_store_may_write(zones))
 		zones_change(zones, decide_proof, &proof);
 }

@@ -774,12 +774,42 @@ static int begin_in_memory(void **state)
 	return zones_begin_in(&memory_store, state);
 }
 
+static int begin_hasty(void **state)
+{
+	memory_rows_begin();
+	return zones_begin_in(&memory_store_hasty, state);
+}
+
 static int end_in_memory(void **state)
 {
 	int result = zones_end(state);
 
 	memory_rows_end();
 	return result;
+}
+
+/* Of one store there is one call at a time. */
+static void store_is_looked_at_only_in_its_turn(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = NULL, *unproven = NULL;
+	AUTO(zones_end_turn) struct zones *held = NULL;
+	const struct ezk_version *version;
+
+	place_for_zones(f);
+	zone = moved_zone(f, "c/d");
+	assert_int_equal(rewrap(f, zone, ROOT_B), ZONE_OK);
+	unproven = now(f, zone);
+	version = &unproven->of_zone.versions[0];
+	memory_rows.looks = 0;
+	assert_int_equal(zones_begin_turn(f->zones, &held), ZONE_OK);
+	zone_wrap_proven(f->zones, unproven, version, &version->wraps[0]);
+	assert_int_equal(memory_rows.looks, 0);
+	zones_end_turn(&held);
+	held = NULL;
+	zone_wrap_proven(f->zones, unproven, version, &version->wraps[0]);
+	assert_int_equal(memory_rows.looks, 1);
+	assert_wraps(f, zone, "b");
 }
 
 #define ON_DISK(name)	cmocka_unit_test_setup_teardown(name, zones_begin, zones_end)
@@ -817,6 +847,8 @@ int main(void)
 		ON_DISK(change_of_anything_else_does_not_need_another_call),
 		IN_MEMORY(it_happens_once_where_others_write_between),
 		IN_MEMORY(who_may_not_write_the_store_opens_it_all_the_same),
+		cmocka_unit_test_setup_teardown(store_is_looked_at_only_in_its_turn, begin_hasty,
+						end_in_memory),
 		IN_MEMORY(readers_go_on_while_a_zone_moves_to_and_fro),
 		IN_MEMORY(many_zones_take_one_call_a_version),
 		ON_DISK(audit_log_has_a_word_for_each_step),
