@@ -165,9 +165,14 @@ static void take_zones(struct purge *purge)
 
 /* --- Versions of zones that stay */
 
-static bool version_may_go(struct purge *purge, const struct ezk_version *version)
+/* A token key may have come back meanwhile, by a restore of another release. */
+static bool version_may_go(struct purge *purge, const struct entry *zone,
+			   const struct ezk_version *version)
 {
-	return version->retired && may_go(purge, version->delete_after_ms);
+	return version->retired && version->delete_after_ms <= purge->now_ms &&
+	       (version->record_zone != 0 ||
+		usage_find_token_key(purge->changes->zones, zone, version->version) == NULL) &&
+	       may_go(purge, version->delete_after_ms);
 }
 
 static size_t count_versions(struct purge *purge, const struct entry *zone)
@@ -175,7 +180,7 @@ static size_t count_versions(struct purge *purge, const struct entry *zone)
 	size_t count = 0;
 
 	for (size_t i = 0; i < zone->of_zone.version_count; i++)
-		count += version_may_go(purge, &zone->of_zone.versions[i]);
+		count += version_may_go(purge, zone, &zone->of_zone.versions[i]);
 	return count;
 }
 
@@ -186,7 +191,7 @@ static enum zone_status drop_versions(struct purge *purge, const struct entry *z
 	if (changed == NULL)
 		return ZONE_NO_MEMORY;
 	for (size_t i = changed->of_zone.version_count; i-- > 0;)
-		if (version_may_go(purge, &changed->of_zone.versions[i]))
+		if (version_may_go(purge, zone, &changed->of_zone.versions[i]))
 			version_drop(changed, i);
 	return changes_put(purge->changes, changed);
 }

@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/token_key.h"
 #include "zones/index/rules.h"
 #include "zones/model/entry_make.h"
 #include "zones/model/pins.h"
@@ -406,6 +407,17 @@ static enum zone_status plan_project(struct restore_plan *plan, size_t at)
 
 /* --- Token keys, which come with their database */
 
+/* As it will be. */
+static bool has_version(const struct restore_plan *plan, const struct entry *zone,
+			const struct entry *key)
+{
+	const struct entry *after = plan->results[zone->number - 1];
+
+	if (after == NULL)
+		after = index_zone(index_of(plan), key->of_key.zone);
+	return after != NULL && token_key_has_version(after, key);
+}
+
 static enum zone_status plan_key(struct restore_plan *plan, size_t at)
 {
 	const struct entry *key = plan->backup->entries[at];
@@ -420,6 +432,9 @@ static enum zone_status plan_key(struct restore_plan *plan, size_t at)
 	if (buried && !is_named(plan, zone))
 		return settle(plan, at, OUTCOME_LEFT_OUT,
 			      "it was destroyed here; --revive of its database brings it back");
+	if (!has_version(plan, zone, key))
+		return settle(plan, at, OUTCOME_LEFT_OUT,
+			      "its key version is retired or gone here");
 	return add(plan, at, copy_new(key, false), buried ? OUTCOME_REVIVED : OUTCOME_ADDED, NULL);
 }
 

@@ -35,24 +35,29 @@ static enum zone_status find(const struct entry *zone, uint32_t version, size_t 
 		      zone->label, version);
 }
 
+static enum zone_status check_no_token_key(const struct zones *zones, const struct entry *zone,
+					   uint32_t version)
+{
+	const struct entry *key = usage_find_token_key(zones, zone, version);
+
+	if (key == NULL)
+		return ZONE_OK;
+	return refuse(ZONE_IN_USE,
+		      "version %" PRIu32 " of zone '%s' is needed by token key '%s', which it "
+		      "wraps; destroy that first",
+		      version, zone->label, key->label);
+}
+
 static enum zone_status check_retirable(const struct zones *zones, const struct entry *zone,
 					uint32_t version)
 {
-	const struct entry *key;
-
 	if (version >= zone->of_zone.minimum || version == zone->of_zone.primary ||
 	    version == zone->of_zone.raw)
 		return refuse(ZONE_IN_USE,
 			      "version %" PRIu32 " of zone '%s' is in use: move the fence above it "
 			      "first ('cmek database set --min-version', now %" PRIu32 ")",
 			      version, zone->label, zone->of_zone.minimum);
-	key = usage_find_token_key(zones, zone, version);
-	if (key == NULL)
-		return ZONE_OK;
-	return refuse(ZONE_IN_USE,
-		      "version %" PRIu32 " of zone '%s' is needed by token key '%s', which it "
-		      "wraps",
-		      version, zone->label, key->label);
+	return check_no_token_key(zones, zone, version);
 }
 
 void version_drop(struct entry *zone, size_t at)
@@ -81,6 +86,7 @@ static enum zone_status apply(const struct zones *zones, const struct wish *wish
 			      "since that can be undone",
 			      wish->version, wish->changed->label);
 	if (wish->step == VERSION_PURGE) {
+		TRY(check_no_token_key(zones, wish->changed, wish->version));
 		version_drop(wish->changed, at);
 		return ZONE_OK;
 	}

@@ -14,9 +14,9 @@ enum version_step {
 	VERSION_PURGE,	  /* now, for good; of one that is retired: else ZONE_INVALID */
 };
 /*
- * One of the zone's own versions. To be retired it must be below the fence (the zone's minimum) and
- * be needed by no token key: ZONE_IN_USE. What is in that state already stays so.
- * ZONE_NOT_FOUND, ZONE_DELETED, ZONE_PENDING_DELETION (of the zone), ZONE_CONFLICT.
+ * One of the zone's own versions. To be retired it must be below the fence (the zone's minimum),
+ * and to be retired or purged be needed by no token key: ZONE_IN_USE. What is in that state already
+ * stays so. ZONE_NOT_FOUND, ZONE_DELETED, ZONE_PENDING_DELETION (of the zone), ZONE_CONFLICT.
  */
 enum zone_status zones_version_step(struct zones *zones, const struct entry *zone, uint32_t version,
 				    enum version_step step);

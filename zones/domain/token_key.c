@@ -191,17 +191,23 @@ enum zone_status zones_key_open(struct zones *zones, const struct entry *key, ui
 
 /* --- Making and changing */
 
-/* Nor may its version have been retired since it was used to wrap. */
-enum zone_status token_key_check_version(const struct index *index, const struct entry *key)
+bool token_key_has_version(const struct entry *zone, const struct entry *key)
 {
-	const struct entry *zone = index_zone(index, key->of_key.zone);
 	const struct ezk_version *found = NULL;
 	uint32_t version;
 	uint64_t id;
 
-	if (zone != NULL && token_key_place(key->of_key.wrapped, &id, &version))
+	if (token_key_place(key->of_key.wrapped, &id, &version))
 		found = entry_version(zone, version);
-	if (zone == NULL || (found != NULL && !found->retired))
+	return found != NULL && !found->retired;
+}
+
+/* Nor may its version have been retired since it was used to wrap. */
+enum zone_status token_key_check_version(const struct index *index, const struct entry *key)
+{
+	const struct entry *zone = index_zone(index, key->of_key.zone);
+
+	if (zone == NULL || token_key_has_version(zone, key))
 		return ZONE_OK;
 	return refuse(ZONE_CONFLICT,
 		      "the version of zone '%s' that wrapped key '%s' was retired meanwhile; try "

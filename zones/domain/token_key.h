@@ -6,6 +6,7 @@
 #include "zones/model/names.h"
 #include "zones/model/status.h"
 
+struct entry;
 struct ezk;
 struct index;
 struct zones;
@@ -23,7 +24,7 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 enum zone_status zones_key_open(struct zones *zones, const struct entry *key, uint8_t **ret_secret,
 				struct ezk **ret_ezk);
 
-/* --- For zones/domain/edit.c */
+/* --- For zones/domain/ */
 
 /* Whether the names change what limits the key, to which its wrapped form is bound. */
 bool token_key_limits_change(const struct entry *key, const struct entry_names *names);
@@ -31,6 +32,8 @@ bool token_key_limits_change(const struct entry *key, const struct entry_names *
  * zones_key_open(); ZONE_INVALID. */
 enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
 				     const struct entry_names *names, struct entry **ret_changed);
+/* Whether that zone has the version that wrapped the key, and it is not retired. */
+bool token_key_has_version(const struct entry *zone, const struct entry *key);
 /* Within a transaction, of a key that was wrapped before it: ZONE_CONFLICT if its version does not
  * open any more. */
 enum zone_status token_key_check_version(const struct index *index, const struct entry *key);

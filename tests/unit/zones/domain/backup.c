@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/second_version.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
@@ -15,6 +16,7 @@
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
+#include "zones/domain/retire.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/state.h"
 #include "zones/domain/token_key.h"
@@ -543,6 +545,38 @@ static void destroyed_token_key_stays_destroyed(void **state)
 	assert_int_equal(open_key(f, small.key), ZONE_NOT_FOUND);
 }
 
+/* Whether an entry that was left out is told with that reason. */
+static bool is_left_out_since(struct zones_fixture *f, const struct buffer *file,
+			      const char *reason)
+{
+	const struct bytes name = bytes_of("orders");
+	const struct restore_wish wish = {.revive = &name, .revive_count = 1};
+	AUTO(buffer_clear) struct buffer told = {0};
+
+	assert_int_equal(zones_restore(f->zones, buffer_bytes(file), &wish, &told), ZONE_OK);
+	return strstr(buffer_text(&told), reason) != NULL;
+}
+
+static void token_key_does_not_come_back_without_its_version(void **state)
+{
+	static const char reason[] = "its key version is retired or gone here";
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	AUTO(entry_releasep) struct entry *two = NULL, *retired = NULL;
+
+	back_up(f, &file);
+	two = add_second_version(f, small.zone, 2);
+	assert_int_equal(zones_entry_delete(f->zones, small.key), ZONE_OK);
+	assert_int_equal(zones_version_step(f->zones, two, 1, VERSION_RETIRE), ZONE_OK);
+	assert_true(is_left_out_since(f, &file, reason));
+	assert_int_equal(open_key(f, small.key), ZONE_NOT_FOUND);
+	retired = zones_find_uid(f->zones, small.zone->uid);
+	assert_int_equal(zones_version_step(f->zones, retired, 1, VERSION_PURGE), ZONE_OK);
+	assert_true(is_left_out_since(f, &file, reason));
+	assert_int_equal(open_key(f, small.key), ZONE_NOT_FOUND);
+}
+
 /* --- What does not fit */
 
 static void another_project_of_the_name_is_a_conflict(void **state)
@@ -800,6 +834,7 @@ int main(void)
 		EACH(purged_database_comes_back_only_if_named),
 		EACH(what_a_newer_backup_knows_to_be_gone_stays_gone),
 		EACH(destroyed_token_key_stays_destroyed),
+		EACH(token_key_does_not_come_back_without_its_version),
 		EACH(another_project_of_the_name_is_a_conflict),
 		EACH(backup_comes_beside_another_project),
 		EACH(name_that_another_database_has_is_a_conflict),

@@ -257,6 +257,47 @@ static void it_goes_when_its_window_has_ended(void **state)
 	assert_answers(w, ZONE_DELETED);
 }
 
+static enum zone_status decide_retired(struct changes *changes, void *state)
+{
+	const struct fence *retired = state;
+	AUTO(entry_releasep)
+	struct entry *changed = entry_copy(index_uid(&changes->zones->index, retired->zone));
+
+	changed->of_zone.versions[0].retired = true;
+	changed->of_zone.versions[0].delete_after_ms = zones_deletion_ms(changes->zones);
+	return changes_put(changes, changed);
+}
+
+/* One that came back by an older release, or by SQL. */
+static void nor_does_it_go_while_a_token_key_needs_it(void **state)
+{
+	WORLD(state);
+	struct zones *zones = w->f->zones;
+	AUTO(entry_releasep) struct entry *zone = NULL, *key = NULL, *two = NULL, *later = NULL;
+	struct entry_names names = names_of("other"), names_of_key = names_of("needs it");
+	struct purge_report report;
+	struct fence retired = {0};
+
+	assert_int_equal(zones_zone_create(zones, w->f->project->uid, &names, &zone), ZONE_OK);
+	assert_int_equal(zones_key_create(zones, w->f->project->uid, zone->of_zone.zone, 0x1f,
+					  bytes_of("0123456789abcdef"), &names_of_key, &key),
+			 ZONE_OK);
+	two = add_second_version(w->f, zone, 2);
+	retired.zone = zone->uid;
+	assert_int_equal(zones_change(zones, decide_retired, &retired), ZONE_OK);
+	later = zones_find_uid(zones, zone->uid);
+	assert_int_equal(zones_version_step(zones, later, 1, VERSION_PURGE), ZONE_IN_USE);
+	assert_non_null(strstr(log_last(), "token key 'needs it'"));
+	fake_clock_advance(&w->f->clock, (int64_t)31 * 24 * 3600 * 1000);
+	assert_int_equal(zones_purge(zones, PURGE_ANNOUNCED, &report), ZONE_OK);
+	assert_int_equal(report.announced, 0);
+	assert_int_equal(zones_purge(zones, PURGE_DUE, &report), ZONE_OK);
+	assert_int_equal(report.versions, 0);
+	assert_int_equal(zones_entry_delete(zones, key), ZONE_OK);
+	assert_int_equal(zones_purge(zones, PURGE_DUE, &report), ZONE_OK);
+	assert_int_equal(report.versions, 1);
+}
+
 #define ON_BOTH(test)                                                                              \
 	cmocka_unit_test_setup_teardown(test, begin, end),                                         \
 	{                                                                                          \
@@ -274,6 +315,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_comes_in_another_process_too, begin, end),
 		ON_BOTH(retired_version_is_not_exported),
 		ON_BOTH(it_goes_when_its_window_has_ended),
+		ON_BOTH(nor_does_it_go_while_a_token_key_needs_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
