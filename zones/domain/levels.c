@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static enum zone_status look_at(struct zones *zones, struct store_facts *ret_facts)
+enum zone_status zones_store_look_at(struct zones *zones, struct store_facts *ret_facts)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(zones_end_turn) struct zones *held = NULL;
@@ -26,7 +26,7 @@ bool zones_store_may_write(struct zones *zones)
 {
 	struct store_facts facts;
 
-	return look_at(zones, &facts) == ZONE_OK && facts.exists && facts.writable &&
+	return zones_store_look_at(zones, &facts) == ZONE_OK && facts.exists && facts.writable &&
 	       facts.head.min_writer <= store_level_understood();
 }
 
@@ -72,7 +72,7 @@ enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_js
 	json_t *json;
 	char *text;
 
-	TRY(look_at(zones, &facts));
+	TRY(zones_store_look_at(zones, &facts));
 	json = facts_json(&facts);
 	text = json == NULL ? NULL : json_dumps(json, JSON_ENSURE_ASCII);
 	json_decref(json);
@@ -88,7 +88,7 @@ enum zone_status zones_store_levels(struct zones *zones, unsigned *ret_level,
 {
 	struct store_facts facts;
 
-	TRY(look_at(zones, &facts));
+	TRY(zones_store_look_at(zones, &facts));
 	*ret_level = facts.head.level;
 	*ret_understood = store_level_understood();
 	return ZONE_OK;

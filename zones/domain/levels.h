@@ -20,6 +20,9 @@ enum zone_status zones_store_bring(struct zones *zones, unsigned from, unsigned 
 
 /* --- For zones/domain/ */
 
+struct store_facts;
+/* The store's `look_at` (zones/store/store.h), in its turn. */
+enum zone_status zones_store_look_at(struct zones *zones, struct store_facts *ret_facts);
 /* Whether this process could change the store now: for whoever does something beside what it was
  * asked for, and is no failure where it can't. Takes the turn. */
 bool zones_store_may_write(struct zones *zones);

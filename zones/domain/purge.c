@@ -436,15 +436,37 @@ static void tell(const struct purge_report *sum)
 			    sum->announced);
 }
 
-/* A store may have no way to do that, or lack the room. */
-static bool scrub(struct zones *zones)
+static enum zone_status scrub_in_turn(struct zones *zones)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(zones_end_turn) struct zones *held = NULL;
-	const struct store_operations *operations = zones->store->operations;
 
-	return operations->scrub != NULL && zones_begin_turn(zones, &held) == ZONE_OK &&
-	       operations->scrub(zones->store) == ZONE_OK;
+	TRY(zones_begin_turn(zones, &held));
+	return zones->store->operations->scrub(zones->store);
+}
+
+/* A store may have no way to do that, or lack the room: what was removed stays so. */
+static bool scrub(struct zones *zones)
+{
+	struct store_facts facts = {.path = "?"};
+
+	if (zones->store->operations->scrub == NULL)
+		return false;
+	if (scrub_in_turn(zones) == ZONE_OK)
+		return true;
+	if (zones_store_look_at(zones, &facts) != ZONE_OK)
+		facts.path = "?";
+	log_warning("store %s: its file could not be rewritten, and may have old bytes of what is "
+		    "gone; make room on its disk, and run 'cmek maintain --now' again",
+		    facts.path);
+	return false;
+}
+
+/* Whoever asks for all that is due may do so since the last time failed. */
+static bool is_to_be_scrubbed(struct zones *zones, enum purge_how how,
+			      const struct purge_report *sum)
+{
+	return sum->zones + sum->versions > 0 || (how == PURGE_DUE && zones_store_may_write(zones));
 }
 
 enum zone_status zones_purge(struct zones *zones, enum purge_how how,
@@ -455,7 +477,7 @@ enum zone_status zones_purge(struct zones *zones, enum purge_how how,
 	enum zone_status status = run(zones, &purge, SIZE_MAX, &sum);
 
 	tell(&sum);
-	if (status == ZONE_OK && sum.zones + sum.versions > 0)
+	if (status == ZONE_OK && is_to_be_scrubbed(zones, how, &sum))
 		sum.scrubbed = scrub(zones);
 	*ret_report = sum;
 	return status;

@@ -24,13 +24,16 @@ struct zones;
 
 enum purge_how {
 	PURGE_ANNOUNCED, /* what was announced a day ago; the rest that is due is announced */
-	PURGE_DUE,	 /* all that is due by this clock, for whose time the caller vouches */
+	/* All that is due by this clock, for whose time the caller vouches. The store's files are
+	 * scrubbed (store.h) in any case. */
+	PURGE_DUE,
 };
 /* What was done. */
 struct purge_report {
 	size_t zones, versions, token_keys, clusters, root_keys, projects;
 	size_t announced; /* projects */
-	bool scrubbed;	  /* the store overwrote what it may have had left of these */
+	bool scrubbed;	  /* the store overwrote what it may have had left; if that failed, the log
+			     says so */
 };
 /* All of it, in as many transactions as that takes. What went before a failure stays gone. */
 enum zone_status zones_purge(struct zones *zones, enum purge_how how,

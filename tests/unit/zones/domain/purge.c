@@ -532,6 +532,73 @@ static void what_awaits_deletion_is_listed_with_its_stage(void **state)
 	assert_non_null(strstr(buffer_text(&after), "\"db\""));
 }
 
+static unsigned scrubs;
+static enum zone_status scrubbed_as;
+
+static enum zone_status count_scrub(struct store *store)
+{
+	(void)store;
+	scrubs++;
+	return scrubbed_as;
+}
+
+/* A store whose file is rewritten as the test says. */
+static struct store_operations watch_scrub(struct zones_fixture *f, enum zone_status status)
+{
+	struct store_operations operations = *f->zones->store->operations;
+
+	operations.scrub = count_scrub;
+	scrubs = 0;
+	scrubbed_as = status;
+	return operations;
+}
+
+static void assert_told_what_to_do(struct zones_fixture *f)
+{
+	assert_non_null(strstr(log_last(), f->engine == &memory_store ? "memory" : f->path));
+	assert_non_null(strstr(log_last(), "make room"));
+	assert_non_null(strstr(log_last(), "cmek maintain --now"));
+}
+
+static void file_that_could_not_be_rewritten_is_told(void **state)
+{
+	FIXTURE(state);
+	const struct store_operations watched = watch_scrub(f, ZONE_STORE_UNAVAILABLE),
+				      *real = f->zones->store->operations;
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "db");
+	AUTO(entry_releasep) struct entry *due = make_zone(f, "due"), *pending = NULL;
+
+	f->zones->store->operations = &watched;
+	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
+	assert_int_equal(zones_entry_delete(f->zones, due), ZONE_OK);
+	pending = zones_find_uid(f->zones, zone->uid);
+	assert_int_equal(zones_purge_entry(f->zones, pending), ZONE_OK);
+	assert_int_equal(scrubs, 1);
+	assert_told_what_to_do(f);
+	log_warning("something else");
+	fake_clock_advance(&f->clock, 30 * day);
+	assert_false(purge(f, PURGE_DUE).scrubbed);
+	assert_int_equal(scrubs, 2);
+	assert_told_what_to_do(f);
+	f->zones->store->operations = real;
+}
+
+/* So that it is what to do after it failed. */
+static void who_vouches_for_the_clock_has_the_file_rewritten(void **state)
+{
+	FIXTURE(state);
+	const struct store_operations watched = watch_scrub(f, ZONE_OK),
+				      *real = f->zones->store->operations;
+
+	f->zones->store->operations = &watched;
+	assert_false(purge(f, PURGE_ANNOUNCED).scrubbed);
+	assert_int_equal(scrubs, 0);
+	assert_true(purge(f, PURGE_DUE).scrubbed);
+	assert_int_equal(scrubs, 1);
+	f->zones->store->operations = real;
+}
+
 #define ON_BOTH(test)                                                                              \
 	cmocka_unit_test_setup_teardown(test, zones_begin, zones_end),                             \
 	{                                                                                          \
@@ -564,6 +631,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(live_keys_end_in_other_processes, zones_begin,
 						zones_end),
 		ON_BOTH(what_awaits_deletion_is_listed_with_its_stage),
+		ON_BOTH(file_that_could_not_be_rewritten_is_told),
+		ON_BOTH(who_vouches_for_the_clock_has_the_file_rewritten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
