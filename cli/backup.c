@@ -380,6 +380,7 @@ static int print_restored(const json_t *told)
 	print_row(&printer);
 	print_text(&printer, "project", text_in(told, "project"));
 	print_text(&printer, "backup_made", text_in(told, "made"));
+	print_text(&printer, "vouched_by", text_in(told, "vouched_by"));
 	print_text(&printer, "written",
 		   json_is_true(json_object_get(told, "written")) ? "yes" : "no");
 	for (size_t i = 0; i < COUNT_OF(outcomes); i++)

@@ -101,17 +101,24 @@ static enum zone_status refuse_mac(enum zone_status status)
 }
 
 enum zone_status backup_check_mac(struct zones *zones, struct bytes file,
-				  const struct backup *backup)
+				  const struct backup *backup, const bool *may,
+				  const char **ret_voucher)
 {
 	enum zone_status answer = ZONE_BACKUP_CORRUPT;
+	bool first = true;
 
 	for (size_t i = 0; i < backup->wrap_count; i++) {
-		enum zone_status status = check_by(zones, file, backup, &backup->wraps[i]);
+		enum zone_status status;
 
+		if (!may[i])
+			continue;
+		status = check_by(zones, file, backup, &backup->wraps[i]);
+		*ret_voucher = backup->wraps[i].arn;
 		if (status == ZONE_OK || status == ZONE_BACKUP_CORRUPT || status == ZONE_NO_MEMORY)
 			return refuse_mac(status);
-		if (i == 0 || zone_status_is_no(status))
+		if (first || zone_status_is_no(status))
 			answer = status;
+		first = false;
 	}
 	return refuse_mac(answer);
 }

@@ -53,13 +53,16 @@ struct restore_wish {
  * has it newer; no version goes down; what was deleted here comes back only if it is named.
  * *ret_told, a JSON object, says what became of each entry. ZONE_RESTORE_CONFLICT: something does
  * not fit what is here: nothing is written, and each such thing is in the log and in *ret_told
- * (with `dry_run`: ZONE_OK).
+ * (with `dry_run`: ZONE_OK). ZONE_ROOT_KEY_REFUSED: the project is here, and none of its root keys,
+ * or of those whose ARN `maps` name, vouches for the file.
  */
 enum zone_status zones_restore(struct zones *zones, struct bytes file,
 			       const struct restore_wish *wish, struct buffer *ret_told);
 
 /* --- For zones/domain/restore.c */
 
-/* KMS: the MAC of a file that was decoded is good. */
+/* KMS: the MAC of a file that was decoded is good, by one of the wraps that may vouch (as many as
+ * it has): *ret_voucher is its root key, borrowed. */
 enum zone_status backup_check_mac(struct zones *zones, struct bytes file,
-				  const struct backup *backup);
+				  const struct backup *backup, const bool *may,
+				  const char **ret_voucher);

@@ -188,10 +188,11 @@ enum zone_status told_of_restore(const struct told_restore *told, struct buffer 
 {
 	const struct backup *b = told->backup;
 
-	return dump(json_pack("{s:o, s:o, s:s, s:o, s:b, s:o, s:I, s:o}", "backup", hex_json(b->id),
-			      "made", moment_json(b->made_ms), "project", b->entries[0]->label,
-			      "project_id", hex_json(b->project), "written", (int)told->written,
-			      "counts", counts_json(told), "tombstones",
-			      (json_int_t)told->tombstones, "entries", entries_json(told)),
+	return dump(json_pack("{s:o, s:o, s:s, s:o, s:s, s:b, s:o, s:I, s:o}", "backup",
+			      hex_json(b->id), "made", moment_json(b->made_ms), "project",
+			      b->entries[0]->label, "project_id", hex_json(b->project),
+			      "vouched_by", told->voucher, "written", (int)told->written, "counts",
+			      counts_json(told), "tombstones", (json_int_t)told->tombstones,
+			      "entries", entries_json(told)),
 		    ret_json);
 }

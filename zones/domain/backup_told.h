@@ -34,6 +34,7 @@ struct told_restore {
 	const struct backup *backup;
 	const struct told_entry *entries; /* as many as the backup has */
 	size_t tombstones;		  /* that were brought */
+	const char *voucher;		  /* the root key by which the MAC was found good */
 	bool written;
 };
 enum zone_status told_of_restore(const struct told_restore *told, struct buffer *ret_json);

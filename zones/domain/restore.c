@@ -165,7 +165,7 @@ static enum zone_status replace(const struct moving *moving, struct entry *new)
 }
 
 static enum zone_status apply_map(struct zones *zones, const struct restore_map *map, bool dry_run,
-				  struct backup *backup)
+				  struct backup *backup, struct restore_trust *trust)
 {
 	AUTO(freep) char *name = NULL;
 	AUTO(freep) char *from = NULL;
@@ -186,6 +186,7 @@ static enum zone_status apply_map(struct zones *zones, const struct restore_map 
 		return ZONE_NO_MEMORY;
 	moving.from = from;
 	moving.to = candidate.entry->of_root_key.arn;
+	TRY(restore_trust_name(trust, bytes_of(moving.to)));
 	TRY(move_zones(&moving));
 	return replace(&moving, candidate.entry);
 }
@@ -195,6 +196,7 @@ static enum zone_status apply_map(struct zones *zones, const struct restore_map 
 struct restoring {
 	const struct backup *backup;
 	const struct restore_wish *wish;
+	const struct restore_trust *trust;
 	struct restore_plan plan;
 };
 
@@ -221,7 +223,8 @@ static enum zone_status refuse_conflicts(const struct restore_plan *plan)
 static enum zone_status plan_anew(struct zones *zones, struct restoring *restoring)
 {
 	restoring_clear(restoring);
-	return restore_plan_make(zones, restoring->backup, restoring->wish, &restoring->plan);
+	return restore_plan_make(zones, restoring->backup, restoring->wish, restoring->trust,
+				 &restoring->plan);
 }
 
 static enum zone_status decide(struct changes *changes, void *state)
@@ -266,15 +269,18 @@ static enum zone_status tell(const struct restoring *restoring, bool written,
 			     struct buffer *ret_told)
 {
 	const struct restore_plan *plan = &restoring->plan;
-	const struct told_restore told = {plan->backup, plan->told, plan->tombstone_count, written};
+	const struct told_restore told = {plan->backup, plan->told, plan->tombstone_count,
+					  restoring->trust->voucher, written};
 
 	return told_of_restore(&told, ret_told);
 }
 
 static enum zone_status carry_out(struct zones *zones, const struct backup *backup,
-				  const struct restore_wish *wish, struct buffer *ret_told)
+				  const struct restore_wish *wish,
+				  const struct restore_trust *trust, struct buffer *ret_told)
 {
-	AUTO(restoring_clear) struct restoring restoring = {.backup = backup, .wish = wish};
+	AUTO(restoring_clear)
+	struct restoring restoring = {.backup = backup, .wish = wish, .trust = trust};
 
 	if (wish->dry_run) {
 		TRY(only_look(zones, &restoring));
@@ -287,16 +293,42 @@ static enum zone_status carry_out(struct zones *zones, const struct backup *back
 	return tell(&restoring, true, ret_told);
 }
 
+/* KMS. */
+static enum zone_status check_vouched(struct zones *zones, struct bytes file,
+				      const struct backup *backup, struct restore_trust *trust)
+{
+	bool may[BACKUP_WRAPS_MAX];
+	enum zone_status status;
+
+	TRY(zones_refresh(zones, true));
+	pthread_rwlock_rdlock(&zones->lock);
+	status = restore_trust_choose(trust, &zones->index, backup, may);
+	pthread_rwlock_unlock(&zones->lock);
+	return status == ZONE_OK ? backup_check_mac(zones, file, backup, may, &trust->voucher)
+				 : status;
+}
+
+static enum zone_status name_mapped(const struct restore_wish *wish, struct restore_trust *trust)
+{
+	for (size_t i = 0; i < wish->map_count; i++) {
+		TRY(restore_trust_name(trust, wish->maps[i].from));
+		TRY(restore_trust_name(trust, wish->maps[i].to));
+	}
+	return ZONE_OK;
+}
+
 enum zone_status zones_restore(struct zones *zones, struct bytes file,
 			       const struct restore_wish *wish, struct buffer *ret_told)
 {
 	AUTO(backup_clear) struct backup backup = {0};
+	AUTO(restore_trust_clear) struct restore_trust trust = {0};
 
 	TRY(backup_decode(file, &backup));
-	TRY(backup_check_mac(zones, file, &backup));
+	TRY(name_mapped(wish, &trust));
+	TRY(check_vouched(zones, file, &backup, &trust));
 	for (size_t i = 0; i < wish->map_count; i++)
-		TRY(apply_map(zones, &wish->maps[i], wish->dry_run, &backup));
+		TRY(apply_map(zones, &wish->maps[i], wish->dry_run, &backup, &trust));
 	for (size_t i = 0; i < backup.count; i++)
 		backup.entries[i]->number = i + 1;
-	return carry_out(zones, &backup, wish, ret_told);
+	return carry_out(zones, &backup, wish, &trust, ret_told);
 }

@@ -221,6 +221,23 @@ static const char *find_difference(const struct entry *backed_up, const struct e
 	return NULL;
 }
 
+/* NULL: what a database that lives here would get is by root keys that its project believes. Also
+ * by the replaced ones, which open where the others do not. */
+static const char *newer_fault(const struct restore_plan *plan, const struct entry *backed_up,
+			       const struct entry *here)
+{
+	for (size_t i = 0; i < own_count(backed_up); i++) {
+		const struct ezk_version *version = &backed_up->of_zone.versions[i];
+
+		for (size_t w = 0; version->version > newest(here) && w < version->wrap_count; w++)
+			if (!restore_trust_has(plan->trust, index_of(plan), here->project,
+					       version->wraps[w].arn))
+				return "newer versions of its key are by a root key that the "
+				       "project does not have; add that, or use --map";
+	}
+	return NULL;
+}
+
 /* Only versions above all that it has here: one that is missing below was purged. */
 static enum zone_status take_newer(struct entry *merged, const struct entry *backed_up)
 {
@@ -257,6 +274,8 @@ static enum zone_status merge_zone(struct restore_plan *plan, size_t at, const s
 		merged->state = ENTRY_ACTIVE;
 		merged->delete_after_ms = 0;
 	}
+	if (fault == NULL)
+		fault = newer_fault(plan, backed_up, here);
 	if (fault == NULL)
 		fault = zone_fault(plan, merged);
 	return add(plan, at, TAKE(merged), revives ? OUTCOME_REVIVED : OUTCOME_UPDATED, fault);
@@ -391,6 +410,10 @@ static enum zone_status plan_project(struct restore_plan *plan, size_t at)
 	if (here != NULL && here->state != ENTRY_ACTIVE)
 		return settle(plan, at, OUTCOME_CONFLICT,
 			      "it is archived here; restore it first (cmek project restore)");
+	if (here != NULL &&
+	    !restore_trust_has(plan->trust, index_of(plan), here->uid, plan->trust->voucher))
+		return settle(plan, at, OUTCOME_CONFLICT,
+			      "it is here, and has not the root key that vouches for the backup");
 	if (here != NULL)
 		return settle(plan, at, OUTCOME_HERE, NULL);
 	index_each_project(index_of(plan), compare_project, &namesake);
@@ -499,10 +522,11 @@ static enum zone_status plan_all(struct restore_plan *plan)
 }
 
 enum zone_status restore_plan_make(struct zones *zones, const struct backup *backup,
-				   const struct restore_wish *wish, struct restore_plan *ret_plan)
+				   const struct restore_wish *wish,
+				   const struct restore_trust *trust, struct restore_plan *ret_plan)
 {
 	AUTO(restore_plan_clear)
-	struct restore_plan plan = {.zones = zones, .backup = backup, .wish = wish};
+	struct restore_plan plan = {.zones = zones, .backup = backup, .wish = wish, .trust = trust};
 
 	plan.told = calloc(backup->count, sizeof(*plan.told));
 	plan.results = calloc(backup->count, sizeof(*plan.results));

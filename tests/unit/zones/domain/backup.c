@@ -3,6 +3,7 @@
 /* Backups made, verified and restored, on a store in a file and on one whose writes come too late
  * twice. */
 #include "base/clock.h"
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
@@ -167,8 +168,8 @@ static void bury(struct zones_fixture *f, const struct entry *entry)
 	assert_int_equal(zones_change(f->zones, remove_it, now), ZONE_OK);
 }
 
-/* Once more with a new version. */
-static void rotate(struct zones_fixture *f, const struct entry *zone)
+/* Once more with a new version, by that root key (an ARN). */
+static void rotate_by(struct zones_fixture *f, const struct entry *zone, const char *root_key)
 {
 	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, zone->uid);
 	AUTO(entry_releasep) struct entry *next = entry_copy(now);
@@ -183,7 +184,7 @@ static void rotate(struct zones_fixture *f, const struct entry *zone)
 		.greatest_usages = first->greatest_usages,
 		.created_ms = first->created_ms + 1,
 	};
-	const struct kms_door door = {.clients = f->zones->clients, .key = first->wraps[0].arn};
+	const struct kms_door door = {.clients = f->zones->clients, .key = root_key};
 
 	next->of_zone.versions =
 		realloc(next->of_zone.versions, (count + 1) * sizeof(*next->of_zone.versions));
@@ -192,6 +193,11 @@ static void rotate(struct zones_fixture *f, const struct entry *zone)
 	assert_int_equal(ezk_version_seal(&door, &seal, &next->of_zone.versions[count]), ZONE_OK);
 	next->of_zone.primary = (uint32_t)count + 1;
 	assert_int_equal(zones_change(f->zones, put_it, next), ZONE_OK);
+}
+
+static void rotate(struct zones_fixture *f, const struct entry *zone)
+{
+	rotate_by(f, zone, ROOT_A);
 }
 
 static uint32_t primary_of(struct zones_fixture *f, const struct entry *zone)
@@ -706,6 +712,79 @@ static void root_key_that_is_here_is_not_mapped(void **state)
 	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_B), ZONE_RESTORE_CONFLICT);
 }
 
+/* --- A backup by somebody else, who knows the project's ids */
+
+/* The store as it was, and a file with one more version, by his own key. `honest`: the project's
+ * key vouches for it too. Gives his key's ARN. */
+static char *let_attack(struct zones_fixture *f, const struct small *small, bool honest,
+			struct buffer *file)
+{
+	AUTO(buffer_clear) struct buffer old = {0};
+	AUTO(entry_releasep) struct entry *his = NULL;
+	char *arn;
+
+	back_up(f, &old);
+	his = make_root_key(f, LOCAL_KEY);
+	arn = strdup(his->of_root_key.arn);
+	assert_non_null(arn);
+	rotate_by(f, small->zone, arn);
+	fake_kms_set(&f->aws, ROOT_A, honest ? KMS_KEY_ENABLED : KMS_KEY_DISABLED, KMS_OK);
+	back_up(f, file);
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_ENABLED, KMS_OK);
+	lose_store(f);
+	assert_int_equal(restore(f, &old), ZONE_OK);
+	assert_int_equal(primary_of(f, small->zone), 1);
+	return arn;
+}
+
+static void backup_is_believed_only_by_a_root_key_of_the_project_here(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	AUTO(freep) char *his = let_attack(f, &small, false, &file);
+
+	assert_int_equal(verify(f, buffer_bytes(&file), false), ZONE_OK);
+	assert_int_equal(restore(f, &file), ZONE_ROOT_KEY_REFUSED);
+	/* Nor by a label, which the file chooses itself. */
+	assert_int_equal(restore_mapped(f, &file, "embedded", ROOT_A), ZONE_ROOT_KEY_REFUSED);
+	assert_int_equal(primary_of(f, small.zone), 1);
+	/* Whoever names the key knows it. */
+	assert_int_equal(restore_mapped(f, &file, his, ROOT_A), ZONE_OK);
+	assert_int_equal(primary_of(f, small.zone), 2);
+}
+
+static void newer_versions_are_taken_only_by_root_keys_of_the_project_here(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(buffer_clear) struct buffer file = {0};
+	AUTO(freep) char *his = let_attack(f, &small, true, &file);
+
+	assert_int_equal(restore(f, &file), ZONE_RESTORE_CONFLICT);
+	assert_int_equal(primary_of(f, small.zone), 1);
+	assert_int_equal(restore_mapped(f, &file, his, ROOT_A), ZONE_OK);
+	zone = zones_find_uid(f->zones, small.zone->uid);
+	assert_int_equal(zone->of_zone.primary, 2);
+	assert_string_equal(zone->of_zone.versions[1].wraps[0].arn, ROOT_A);
+}
+
+static void restore_says_which_root_key_vouches(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	const struct restore_wish look = {.dry_run = true};
+	json_t *told;
+
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_as(f, &file, &look, &told), ZONE_OK);
+	assert_string_equal(json_string_value(json_object_get(told, "vouched_by")), ROOT_A);
+	json_decref(told);
+}
+
 static void two_root_keys_become_one(void **state)
 {
 	FIXTURE(state);
@@ -842,6 +921,9 @@ int main(void)
 		EACH(backup_that_another_key_made_is_refused),
 		EACH(mapped_root_key_takes_the_place_of_the_old),
 		EACH(root_key_that_is_here_is_not_mapped),
+		EACH(backup_is_believed_only_by_a_root_key_of_the_project_here),
+		EACH(newer_versions_are_taken_only_by_root_keys_of_the_project_here),
+		EACH(restore_says_which_root_key_vouches),
 		EACH(two_root_keys_become_one),
 		cmocka_unit_test_setup_teardown(many_databases_take_one_call_of_the_kms,
 						zones_begin, zones_end),
