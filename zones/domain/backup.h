@@ -48,7 +48,7 @@ struct restore_wish {
 	bool dry_run; /* nothing is written */
 };
 /*
- * KMS (as verifying; for a new root key two calls, and two for each of the old one's EZK versions):
+ * KMS (as verifying; for a new root key two calls, and three for each of the old one's wraps):
  * brings what is missing into the store, in one transaction. What is here stays, unless the backup
  * has it newer; no version goes down; what was deleted here comes back only if it is named.
  * *ret_told, a JSON object, says what became of each entry. ZONE_RESTORE_CONFLICT: something does

@@ -14,6 +14,7 @@
 #include "zones/model/backup.h"
 #include "zones/model/record.h"
 #include "zones/model/refuse.h"
+#include "zones/model/wraps.h"
 
 #include <stdlib.h>
 
@@ -39,50 +40,78 @@ struct moving {
 	bool dry_run;		/* nothing is encrypted */
 };
 
-/* KMS: the same EZK, encrypted by the new key. */
+/* KMS: what the new key encrypted opens, and is the EZK: its MAC is found good. */
+static enum zone_status prove(const struct kms_door *door, uint64_t record_zone,
+			      const struct ezk_version *version, const struct wrap *made)
+{
+	AUTO(secret_freep) uint8_t *opened = secret_new(EZK_SIZE);
+
+	return opened == NULL ? ZONE_NO_MEMORY
+			      : ezk_wrap_open(door, record_zone, version, made, opened);
+}
+
+/* KMS: the same EZK, encrypted by the new key; the old blob goes only after that is proven. */
+static enum zone_status encrypt_anew(const struct moving *moving, const struct kms_door *door,
+				     const struct ezk_identity *identity,
+				     const struct ezk_version *version, struct wrap *wrap)
+{
+	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
+	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
+	AUTO(freep) char *arn = strdup(moving->to);
+	struct kms_door door_to = *door;
+	struct ezk_context context;
+	struct wrap made = {.arn = arn};
+
+	if (ezk == NULL || arn == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(ezk_wrap_open(door, identity->zone, version, wrap, ezk));
+	ezk_context_init(&context, identity);
+	door_to.key = moving->to;
+	door_to.context = &context.context;
+	TRY(door_encrypt(&door_to, bytes(ezk, EZK_SIZE), &blob));
+	if (blob.failed || blob.len == 0)
+		return ZONE_KMS_BAD_ANSWER;
+	made.blob = buffer_bytes(&blob);
+	TRY(prove(door, identity->zone, version, &made));
+	return entry_set_bytes(&wrap->blob, made.blob) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+/* KMS. A replaced wrap remains one. */
 static enum zone_status move_wrap(const struct moving *moving, const struct entry *zone,
 				  const struct ezk_version *version, struct wrap *wrap)
 {
-	uint64_t record_zone =
-		version->record_zone != 0 ? version->record_zone : zone->of_zone.zone;
 	struct ezk_identity identity = {.project = version->project,
 					.cluster = version->cluster,
-					.zone = record_zone,
+					.zone = version->record_zone != 0 ? version->record_zone
+									  : zone->of_zone.zone,
 					.version = version->version};
-	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
-	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
-	struct ezk_context context;
-	struct kms_door door = {.clients = moving->zones->clients,
-				.project = moving->backup->entries[0]->label,
-				.project_id = moving->backup->project,
-				.zone = zone->label,
-				.zone_id = zone->of_zone.zone,
-				.version = version->version};
+	const struct kms_door door = {.clients = moving->zones->clients,
+				      .project = moving->backup->entries[0]->label,
+				      .project_id = moving->backup->project,
+				      .zone = zone->label,
+				      .zone_id = zone->of_zone.zone,
+				      .version = version->version};
 
-	if (ezk == NULL)
-		return ZONE_NO_MEMORY;
-	TRY(ezk_wrap_open(&door, record_zone, version, wrap, ezk));
 	if (!limits_get_lease(version->limits, &identity.lease))
 		return ZONE_RECORD_CORRUPT;
-	ezk_context_init(&context, &identity);
-	door.key = moving->to;
-	door.context = &context.context;
-	TRY(door_encrypt(&door, bytes(ezk, EZK_SIZE), &blob));
-	if (blob.failed || blob.len == 0)
-		return ZONE_KMS_BAD_ANSWER;
-	return entry_set_bytes(&wrap->blob, buffer_bytes(&blob)) ? ZONE_OK : ZONE_NO_MEMORY;
+	TRY(encrypt_anew(moving, &door, &identity, version, wrap));
+	if (wrap->state == WRAP_UNPROVEN)
+		wrap->state = WRAP_ACTIVE;
+	return ZONE_OK;
 }
 
-/* A related multi-Region key opens what the other encrypted. */
+/* A related multi-Region key opens what the other encrypted, so nothing is opened, nor proven. What
+ * was replaced moves too: it may be the only wrap that opens. */
 static enum zone_status move_version(const struct moving *moving, const struct entry *zone,
 				     struct ezk_version *version)
 {
 	bool related = kms_arn_same_key(moving->from, moving->to);
+	size_t proven = ezk_version_count(version, WRAP_ACTIVE);
 
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		struct wrap *wrap = &version->wraps[i];
 
-		if (strcmp(wrap->arn, moving->from) != 0 || wrap->state == WRAP_REPLACED)
+		if (strcmp(wrap->arn, moving->from) != 0)
 			continue;
 		if (version->all_wraps && !related)
 			return refuse(ZONE_KMS_UNSUPPORTED,
@@ -93,8 +122,9 @@ static enum zone_status move_version(const struct moving *moving, const struct e
 			TRY(move_wrap(moving, zone, version, wrap));
 		if (!entry_set_text(&wrap->arn, bytes_of(moving->to)))
 			return ZONE_NO_MEMORY;
-		wrap->state = WRAP_ACTIVE;
 	}
+	if (ezk_version_count(version, WRAP_ACTIVE) > proven)
+		ezk_version_drop_needless(version);
 	return ZONE_OK;
 }
 

@@ -22,8 +22,10 @@
 #include "zones/domain/state.h"
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
+#include "zones/kms/ezk_rewrap.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/backup.h"
+#include "zones/model/record.h"
 
 #include <jansson.h>
 #include <unistd.h>
@@ -712,6 +714,113 @@ static void root_key_that_is_here_is_not_mapped(void **state)
 	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_B), ZONE_RESTORE_CONFLICT);
 }
 
+/* The store has it rewrapped from ROOT_A, by the KMS alone: nobody has opened what came of it. */
+static void half_rewrap(struct zones_fixture *f, const struct entry *zone, const char *to)
+{
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, to);
+	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, zone->uid);
+	AUTO(entry_releasep) struct entry *next = entry_copy(now);
+	const struct kms_door door = {.clients = f->zones->clients};
+	const struct ezk_wish wish = {.keys = &to, .count = 1};
+	struct ezk_version *version = &next->of_zone.versions[0];
+
+	ezk_version_clear(version);
+	assert_int_equal(ezk_version_rewrap(&door, now->of_zone.zone, &now->of_zone.versions[0],
+					    &wish, version),
+			 ZONE_OK);
+	assert_int_equal(version->wraps[0].state, WRAP_UNPROVEN);
+	assert_int_equal(version->wraps[1].state, WRAP_REPLACED);
+	assert_int_equal(zones_change(f->zones, put_it, next), ZONE_OK);
+}
+
+static void assert_wrap(struct zones_fixture *f, const struct entry *zone, size_t at,
+			const char *arn, enum wrap_state state)
+{
+	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, zone->uid);
+
+	assert_non_null(now);
+	assert_true(at < now->of_zone.versions[0].wrap_count);
+	assert_string_equal(now->of_zone.versions[0].wraps[at].arn, arn);
+	assert_int_equal(now->of_zone.versions[0].wraps[at].state, state);
+}
+
+static size_t wrap_count(struct zones_fixture *f, const struct entry *zone)
+{
+	AUTO(entry_releasep) struct entry *now = zones_find_uid(f->zones, zone->uid);
+
+	return now->of_zone.versions[0].wrap_count;
+}
+
+static void unproven_wrap_of_a_related_root_key_stays_unproven(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	half_rewrap(f, small.zone, ROOT_MRK);
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_mapped(f, &file, ROOT_MRK, ROOT_MRK_EAST), ZONE_OK);
+	assert_wrap(f, small.zone, 0, ROOT_MRK_EAST, WRAP_UNPROVEN);
+	assert_wrap(f, small.zone, 1, ROOT_A, WRAP_REPLACED);
+}
+
+static void mapped_wrap_that_was_unproven_is_proven_first(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	half_rewrap(f, small.zone, ROOT_B);
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_mapped(f, &file, ROOT_B, ROOT_EAST), ZONE_OK);
+	assert_wrap(f, small.zone, 0, ROOT_EAST, WRAP_ACTIVE);
+	assert_int_equal(wrap_count(f, small.zone), 1);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
+static void replaced_wrap_is_mapped_too(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	half_rewrap(f, small.zone, ROOT_B);
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_EAST), ZONE_OK);
+	assert_wrap(f, small.zone, 0, ROOT_B, WRAP_UNPROVEN);
+	assert_wrap(f, small.zone, 1, ROOT_EAST, WRAP_REPLACED);
+}
+
+/* From the first encryption on. */
+static void flip_after_encrypt(void *state, enum fake_kms_call call)
+{
+	struct fake_kms *kms = state;
+
+	kms->flip |= call == FAKE_ENCRYPT;
+}
+
+static void what_the_new_root_key_encrypted_is_opened_before_the_old_goes(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, ROOT_B);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, b, "b");
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "b/db", false);
+	AUTO(buffer_clear) struct buffer file = {0};
+
+	back_up(f, &file);
+	lose_store(f);
+	f->aws.on_call_state = &f->aws;
+	f->aws.on_call = flip_after_encrypt;
+	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_B), ZONE_RECORD_CORRUPT);
+	f->aws.on_call = NULL;
+	f->aws.flip = false;
+	assert_null(zones_find_slot(f->zones, 0));
+}
+
 /* --- A backup by somebody else, who knows the project's ids */
 
 /* The store as it was, and a file with one more version, by his own key. `honest`: the project's
@@ -921,6 +1030,10 @@ int main(void)
 		EACH(backup_that_another_key_made_is_refused),
 		EACH(mapped_root_key_takes_the_place_of_the_old),
 		EACH(root_key_that_is_here_is_not_mapped),
+		EACH(unproven_wrap_of_a_related_root_key_stays_unproven),
+		EACH(mapped_wrap_that_was_unproven_is_proven_first),
+		EACH(replaced_wrap_is_mapped_too),
+		EACH(what_the_new_root_key_encrypted_is_opened_before_the_old_goes),
 		EACH(backup_is_believed_only_by_a_root_key_of_the_project_here),
 		EACH(newer_versions_are_taken_only_by_root_keys_of_the_project_here),
 		EACH(restore_says_which_root_key_vouches),
