@@ -356,7 +356,7 @@ static uint64_t count_in(const json_t *told, const char *outcome)
 	return number_in(json_object_get(told, "counts"), outcome);
 }
 
-/* One line for each entry with that outcome. */
+/* One line for each entry with that outcome of which there is something to say. */
 static void say_each(const json_t *told, const char *outcome, FILE *to, const char *prefix)
 {
 	const json_t *entries = json_object_get(told, "entries");
@@ -365,7 +365,8 @@ static void say_each(const json_t *told, const char *outcome, FILE *to, const ch
 		const json_t *entry = json_array_get(entries, i);
 		AUTO(freep) char *name = strdup(text_in(entry, "name"));
 
-		if (name != NULL && strcmp(text_in(entry, "outcome"), outcome) == 0)
+		if (name != NULL && json_object_get(entry, "why") != NULL &&
+		    strcmp(text_in(entry, "outcome"), outcome) == 0)
 			fprintf(to, "%s%s '%s': %s\n", prefix, text_in(entry, "kind"),
 				plain_text(name), text_in(entry, "why"));
 	}
@@ -377,6 +378,8 @@ static int print_restored(const json_t *told)
 	struct printer printer = {.single = true};
 
 	say_each(told, "left out", stdout, "left out: ");
+	say_each(told, "added", stdout, "added: ");
+	say_each(told, "revived", stdout, "revived: ");
 	print_row(&printer);
 	print_text(&printer, "project", text_in(told, "project"));
 	print_text(&printer, "backup_made", text_in(told, "made"));

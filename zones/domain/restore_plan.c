@@ -14,6 +14,7 @@
 #include "zones/domain/token_key.h"
 #include "zones/index/rules.h"
 #include "zones/model/entry_make.h"
+#include "zones/model/names.h"
 #include "zones/model/pins.h"
 #include "zones/model/record.h"
 
@@ -142,12 +143,46 @@ static enum zone_status add(struct restore_plan *plan, size_t at, struct entry *
 	return settle(plan, at, outcome, NULL);
 }
 
+/* A zone's label begins with its cluster's, which may have another here than in the backup. */
+static enum zone_status relabel(const struct restore_plan *plan, struct entry *zone,
+				const char **ret_fault, bool *ret_relabelled)
+{
+	const struct entry *was = backup_find(plan->backup, ENTRY_CLUSTER, zone->of_zone.cluster);
+	const struct entry *here = index_uid(index_of(plan), zone->of_zone.cluster);
+	AUTO(buffer_clear) struct buffer label = {0};
+	struct zone_name name;
+
+	if (was == NULL || here == NULL || strcmp(was->label, here->label) == 0)
+		return ZONE_OK;
+	TRY(zone_name_parse(bytes_of(zone->label), &name));
+	if (!bytes_equal(name.cluster, bytes_of(was->label)))
+		return ZONE_OK; /* it has a name of its own */
+	buffer_format(&label, "%s/", here->label);
+	buffer_append(&label, name.database);
+	if (label.failed)
+		return ZONE_NO_MEMORY;
+	*ret_relabelled = true;
+	if (label_check(ENTRY_ZONE, buffer_bytes(&label)) != ZONE_OK)
+		*ret_fault = "its cluster has another name here, with which its own is too long";
+	return entry_set_text(&zone->label, buffer_bytes(&label)) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
 static enum zone_status add_zone(struct restore_plan *plan, size_t at, bool named,
 				 enum outcome outcome)
 {
-	const struct entry *zone = plan->backup->entries[at];
+	AUTO(entry_releasep) struct entry *zone = copy_new(plan->backup->entries[at], named);
+	const char *fault = NULL;
+	bool relabelled = false;
 
-	return add(plan, at, copy_new(zone, named), outcome, zone_fault(plan, zone));
+	if (zone == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(relabel(plan, zone, &fault, &relabelled));
+	if (fault == NULL)
+		fault = zone_fault(plan, zone);
+	TRY(add(plan, at, TAKE(zone), outcome, fault));
+	if (relabelled && plan->told[at].why == NULL)
+		plan->told[at].why = "its cluster has another name here, and so has it";
+	return ZONE_OK;
 }
 
 static enum zone_status plan_missing_zone(struct restore_plan *plan, size_t at, bool named)

@@ -635,6 +635,46 @@ static void name_that_another_database_has_is_a_conflict(void **state)
 	}
 }
 
+/* A backup with "b/db", which has gone since, and whose cluster is "c" now. */
+static struct entry *lose_from_renamed(struct zones_fixture *f, const struct small *small,
+				       struct buffer *file)
+{
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, small->root_key, "b");
+	struct entry *zone = make_zone(f, "b/db", false);
+	struct entry_names names = {.label = bytes_of("c"), .usages = cluster->usages};
+
+	back_up(f, file);
+	bury(f, zone);
+	assert_int_equal(zones_entry_rename(f->zones, cluster, &names, NULL), ZONE_OK);
+	return zone;
+}
+
+static void database_takes_the_name_that_its_cluster_has_here(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	AUTO(entry_releasep) struct entry *zone = lose_from_renamed(f, &small, &file), *now = NULL;
+
+	assert_int_equal(restored(f, &file, "b/db", "revived"), 1);
+	now = zones_find_uid(f->zones, zone->uid);
+	assert_string_equal(now->label, "c/db");
+}
+
+static void name_that_it_would_take_so_is_a_conflict_if_another_has_it(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(buffer_clear) struct buffer file = {0};
+	AUTO(entry_releasep) struct entry *zone = lose_from_renamed(f, &small, &file);
+	AUTO(entry_releasep) struct entry *other = make_zone(f, "c/db", false);
+	const struct bytes name = bytes_of("b/db");
+	const struct restore_wish wish = {.revive = &name, .revive_count = 1};
+	json_t *told;
+
+	assert_int_equal(restore_as(f, &file, &wish, &told), ZONE_RESTORE_CONFLICT);
+}
+
 static void root_keys_that_are_not_allowed_are_refused(void **state)
 {
 	FIXTURE(state);
@@ -1026,6 +1066,8 @@ int main(void)
 		EACH(another_project_of_the_name_is_a_conflict),
 		EACH(backup_comes_beside_another_project),
 		EACH(name_that_another_database_has_is_a_conflict),
+		EACH(database_takes_the_name_that_its_cluster_has_here),
+		EACH(name_that_it_would_take_so_is_a_conflict_if_another_has_it),
 		EACH(root_keys_that_are_not_allowed_are_refused),
 		EACH(backup_that_another_key_made_is_refused),
 		EACH(mapped_root_key_takes_the_place_of_the_old),
