@@ -126,6 +126,11 @@ static void databases_go_to_another_root_key(void **state)
 	prints("\"leaving\": \"\"");
 	done("database rewrap --project demo --key next --again moving/one");
 	prints("1 database rewrapped");
+}
+
+static void any_of_several_root_keys_opens_a_database(void **state)
+{
+	(void)state;
 	done("database set-keys --project demo --any next,root moving/one");
 	prints("any_of         arn:local:kms:local::key/");
 	done("database show --project demo moving/one --json");
@@ -144,6 +149,11 @@ static void databases_go_to_another_root_key(void **state)
 		"no root key none");
 	refused("database set-keys --project demo --any , moving/one", CMEK_EXIT_REFUSED,
 		"with 1 to 4 keys");
+}
+
+static void what_can_not_go_to_another_root_key_stays(void **state)
+{
+	(void)state;
 	refused("database rewrap --project demo --key next --rate 0 moving/", CMEK_EXIT_USAGE,
 		"--rate is a number of databases a second, 1 to 10000, not 0");
 	refused("database rewrap --project demo --key next", CMEK_EXIT_USAGE,
@@ -822,6 +832,8 @@ int main(void)
 		cmocka_unit_test(clusters),
 		cmocka_unit_test(databases),
 		cmocka_unit_test(databases_go_to_another_root_key),
+		cmocka_unit_test(any_of_several_root_keys_opens_a_database),
+		cmocka_unit_test(what_can_not_go_to_another_root_key_stays),
 		cmocka_unit_test(a_database_has_versions),
 		cmocka_unit_test(versions_of_a_database_are_fenced_and_moved),
 		cmocka_unit_test(a_database_may_keep_its_key_in_the_store),
