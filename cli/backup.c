@@ -59,13 +59,6 @@ static int print_json(const json_t *json)
 	return CMEK_EXIT_OK;
 }
 
-static const char *text_in(const json_t *json, const char *name)
-{
-	const char *text = json_string_value(json_object_get(json, name));
-
-	return text == NULL ? "" : text;
-}
-
 static uint64_t number_in(const json_t *json, const char *name)
 {
 	return (uint64_t)json_integer_value(json_object_get(json, name));
@@ -81,8 +74,8 @@ static void warn_of_root_keys(const json_t *told)
 		const json_t *key = json_array_get(keys, i);
 
 		if (json_is_false(json_object_get(key, "opens")))
-			warn("by root key %s the backup does not open: %s", text_in(key, "arn"),
-			     text_in(key, "why"));
+			warn("by root key %s the backup does not open: %s", member_text(key, "arn"),
+			     member_text(key, "why"));
 	}
 }
 
@@ -97,7 +90,7 @@ static void warn_of_kept(const json_t *told)
 		if (json_is_true(json_object_get(database, "in_store_alone")))
 			warn("database %s keeps its key out of its files, and this backup has it: "
 			     "to erase the database, erase this too (docs/erasure.md)",
-			     text_in(database, "name"));
+			     member_text(database, "name"));
 	}
 }
 
@@ -106,9 +99,9 @@ static int print_told(const json_t *told)
 	struct printer printer = {.single = true};
 
 	print_row(&printer);
-	print_text(&printer, "project", text_in(told, "project"));
-	print_text(&printer, "project_id", text_in(told, "project_id"));
-	print_text(&printer, "made", text_in(told, "made"));
+	print_text(&printer, "project", member_text(told, "project"));
+	print_text(&printer, "project_id", member_text(told, "project_id"));
+	print_text(&printer, "made", member_text(told, "made"));
 	print_text(&printer, "verified",
 		   json_is_true(json_object_get(told, "verified")) ? "by the KMS"
 								   : "structure only");
@@ -363,12 +356,12 @@ static void say_each(const json_t *told, const char *outcome, FILE *to, const ch
 
 	for (size_t i = 0; i < json_array_size(entries); i++) {
 		const json_t *entry = json_array_get(entries, i);
-		AUTO(freep) char *name = strdup(text_in(entry, "name"));
+		AUTO(freep) char *name = strdup(member_text(entry, "name"));
 
 		if (name != NULL && json_object_get(entry, "why") != NULL &&
-		    strcmp(text_in(entry, "outcome"), outcome) == 0)
-			fprintf(to, "%s%s '%s': %s\n", prefix, text_in(entry, "kind"),
-				plain_text(name), text_in(entry, "why"));
+		    strcmp(member_text(entry, "outcome"), outcome) == 0)
+			fprintf(to, "%s%s '%s': %s\n", prefix, member_text(entry, "kind"),
+				plain_text(name), member_text(entry, "why"));
 	}
 }
 
@@ -381,9 +374,9 @@ static int print_restored(const json_t *told)
 	say_each(told, "added", stdout, "added: ");
 	say_each(told, "revived", stdout, "revived: ");
 	print_row(&printer);
-	print_text(&printer, "project", text_in(told, "project"));
-	print_text(&printer, "backup_made", text_in(told, "made"));
-	print_text(&printer, "vouched_by", text_in(told, "vouched_by"));
+	print_text(&printer, "project", member_text(told, "project"));
+	print_text(&printer, "backup_made", member_text(told, "made"));
+	print_text(&printer, "vouched_by", member_text(told, "vouched_by"));
 	print_text(&printer, "written",
 		   json_is_true(json_object_get(told, "written")) ? "yes" : "no");
 	for (size_t i = 0; i < COUNT_OF(outcomes); i++)

@@ -17,13 +17,6 @@ static json_t *read_list(const struct token *token)
 	return text == NULL || *text == '\0' ? NULL : json_loads(text, 0, NULL);
 }
 
-static const char *text_of(const json_t *row, const char *name)
-{
-	const char *text = json_string_value(json_object_get(row, name));
-
-	return text == NULL ? "" : text;
-}
-
 /* Its stage now; NULL: it is not there any more. */
 static const char *stage_in(const json_t *list, const json_t *wanted)
 {
@@ -41,7 +34,7 @@ static const char *stage_in(const json_t *list, const json_t *wanted)
 			same &= a == b || json_equal(a, b);
 		}
 		if (same)
-			return text_of(row, "stage");
+			return member_text(row, "stage");
 	}
 	return NULL;
 }
@@ -54,12 +47,12 @@ static void put_row(struct printer *printer, const json_t *row, const char *stag
 	if (version != NULL)
 		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(version));
 	print_row(printer);
-	print_text(printer, "project", text_of(row, "project"));
-	print_text(printer, "kind", version == NULL ? text_of(row, "kind") : "key version");
-	print_text(printer, "name", text_of(row, "name"));
-	print_text(printer, "zone", text_of(row, "zone"));
+	print_text(printer, "project", member_text(row, "project"));
+	print_text(printer, "kind", version == NULL ? member_text(row, "kind") : "key version");
+	print_text(printer, "name", member_text(row, "name"));
+	print_text(printer, "zone", member_text(row, "zone"));
 	print_text(printer, "version", number);
-	print_text(printer, "purge_date", text_of(row, "purge_date"));
+	print_text(printer, "purge_date", member_text(row, "purge_date"));
 	print_text(printer, "stage", stage == NULL ? state_text(CMEK_STATE_DELETED) : stage);
 }
 

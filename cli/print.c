@@ -14,6 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *member_text(const json_t *json, const char *name)
+{
+	const char *text = json_string_value(json_object_get(json, name));
+
+	return text == NULL ? "" : text;
+}
+
 void print_row(struct printer *printer)
 {
 	if (printer->row_count == printer->capacity) {

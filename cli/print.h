@@ -33,6 +33,9 @@ struct print_row {
 	struct print_field fields[PRINT_FIELDS_MAX];
 };
 
+/* The text of that name in what the module told as JSON; "": there is none. Borrowed. */
+const char *member_text(const json_t *json, const char *name);
+
 /* Begins a row; the fields of all rows come in the same order. */
 void print_row(struct printer *printer);
 void print_text(struct printer *printer, const char *name, const char *value);

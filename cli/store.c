@@ -46,13 +46,6 @@ static unsigned number(const json_t *of, const char *name)
 	return (unsigned)json_integer_value(json_object_get(of, name));
 }
 
-static const char *text(const json_t *of, const char *name)
-{
-	const char *value = json_string_value(json_object_get(of, name));
-
-	return value == NULL ? "" : value;
-}
-
 static bool is_so(const json_t *of, const char *name)
 {
 	return json_is_true(json_object_get(of, name));
@@ -81,14 +74,14 @@ int store_show(const struct arguments *arguments)
 	TRY(view_open(&view));
 	if (arguments->json)
 		return print_json(view.facts);
-	path = text(view.facts, "store");
+	path = member_text(view.facts, "store");
 	print_row(&printer);
 	print_text(&printer, "store", path);
 	print_number(&printer, "level", number(view.facts, "level"));
 	print_number(&printer, "min_reader", number(view.facts, "min_reader"));
 	print_number(&printer, "min_writer", number(view.facts, "min_writer"));
-	print_text(&printer, "needs", text(view.facts, "needs"));
-	print_text(&printer, "this_release", text(view.facts, "this_release"));
+	print_text(&printer, "needs", member_text(view.facts, "needs"));
+	print_text(&printer, "this_release", member_text(view.facts, "this_release"));
 	print_number(&printer, "understands", number(view.facts, "understands"));
 	print_yes(&printer, &view, "reads", "projects and root keys alone");
 	print_yes(&printer, &view, "writes", "no: a later release is needed");
@@ -112,7 +105,7 @@ static const json_t *level_of(const json_t *facts, unsigned level)
 static void print_who(const json_t *facts, const char *what, unsigned level)
 {
 	printf("  it is %s by releases that know level %u: cmek-pkcs11 %s or later\n", what, level,
-	       text(level_of(facts, level), "release"));
+	       member_text(level_of(facts, level), "release"));
 }
 
 static void print_plan(const json_t *facts, const struct plan *plan)
@@ -121,10 +114,10 @@ static void print_plan(const json_t *facts, const struct plan *plan)
 	unsigned low = plan->from < plan->to ? plan->from : plan->to;
 	unsigned high = plan->from < plan->to ? plan->to : plan->from;
 
-	printf("store %s: level %u to %u\n", text(facts, "store"), plan->from, plan->to);
+	printf("store %s: level %u to %u\n", member_text(facts, "store"), plan->from, plan->to);
 	for (unsigned level = low + 1; level <= high; level++)
 		printf("  switched %s: %s (level %u)\n", plan->to > plan->from ? "on" : "off",
-		       text(level_of(facts, level), "feature"), level);
+		       member_text(level_of(facts, level), "feature"), level);
 	print_who(facts, "read", number(target, "min_reader"));
 	print_who(facts, "changed", number(target, "min_writer"));
 	if (plan->to > plan->from)
@@ -141,8 +134,8 @@ static int report(const struct arguments *arguments, const json_t *facts, const 
 		puts(plan->dry_run ? "nothing was changed" : "done");
 		return CMEK_EXIT_OK;
 	}
-	json = json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "store", text(facts, "store"), "from",
-			 (int)plan->from, "to", (int)plan->to, "min_reader",
+	json = json_pack("{s:s, s:i, s:i, s:i, s:i, s:b}", "store", member_text(facts, "store"),
+			 "from", (int)plan->from, "to", (int)plan->to, "min_reader",
 			 (int)number(target, "min_reader"), "min_writer",
 			 (int)number(target, "min_writer"), "changed",
 			 !plan->dry_run && plan->from != plan->to);
@@ -174,7 +167,7 @@ static int stay(const struct arguments *arguments, const json_t *facts, unsigned
 
 	if (arguments->json)
 		return report(arguments, facts, &plan);
-	printf("store %s is at level %u, %s\n", text(facts, "store"), level, why);
+	printf("store %s is at level %u, %s\n", member_text(facts, "store"), level, why);
 	return CMEK_EXIT_OK;
 }
 
@@ -186,8 +179,9 @@ static int check_known(const json_t *facts)
 		CMEK_EXIT_REFUSED,
 		"store %s is at level %u, and this release (%s) knows level %u alone: do it with "
 		"%s",
-		text(facts, "store"), number(facts, "level"), text(facts, "this_release"),
-		number(facts, "understands"), text(facts, "needs"));
+		member_text(facts, "store"), number(facts, "level"),
+		member_text(facts, "this_release"), number(facts, "understands"),
+		member_text(facts, "needs"));
 }
 
 static int target_level(const struct arguments *arguments, const json_t *facts, unsigned *ret_level)
@@ -237,6 +231,6 @@ int store_downgrade(const struct arguments *arguments)
 			    "store %s stays at level %u: what this level switched on is in use; "
 			    "remove it "
 			    "first",
-			    text(view.facts, "store"), plan.from);
+			    member_text(view.facts, "store"), plan.from);
 	return carry_out(arguments, &view, &plan);
 }

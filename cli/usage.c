@@ -6,6 +6,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/print.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +22,6 @@ json_t *usage_of(const struct token *token, CK_OBJECT_HANDLE object)
 static const json_t *list_of(const json_t *of, const char *name)
 {
 	return json_object_get(of, name);
-}
-
-static const char *text_of(const json_t *of, const char *name)
-{
-	const char *text = json_string_value(json_object_get(of, name));
-
-	return text == NULL ? "" : text;
 }
 
 static long number_of(const json_t *of, const char *name)
@@ -86,7 +80,7 @@ static void print_version(const json_t *version)
 	long token_keys = number_of(version, "token_keys");
 
 	printf("    version %ld, %s, since %s, encrypted by", number_of(version, "version"),
-	       text_of(version, "state"), text_of(version, "created"));
+	       member_text(version, "state"), member_text(version, "created"));
 	for (size_t i = 0; i < json_array_size(keys); i++) {
 		fputs(i == 0 ? " " : " and ", stdout);
 		print_plain(json_string_value(json_array_get(keys, i)));
@@ -101,9 +95,9 @@ static void print_database(const json_t *database, CK_ULONG version)
 	const json_t *versions = list_of(database, "versions");
 
 	fputs("  database ", stdout);
-	print_plain(text_of(database, "database"));
-	printf(" (zone %s), %s, since %s, its files %s\n", text_of(database, "zone"),
-	       text_of(database, "state"), text_of(database, "created"),
+	print_plain(member_text(database, "database"));
+	printf(" (zone %s), %s, since %s, its files %s\n", member_text(database, "zone"),
+	       member_text(database, "state"), member_text(database, "created"),
 	       json_is_true(json_object_get(database, "embed")) ? "carry its key's record"
 								: "need the store");
 	for (size_t i = 0; i < json_array_size(versions); i++) {
@@ -125,8 +119,8 @@ void usage_print(const json_t *usage, CK_ULONG version)
 		const json_t *cluster = json_array_get(clusters, i);
 
 		fputs("  cluster ", stdout);
-		print_plain(text_of(cluster, "cluster"));
-		printf(", %s%s\n", text_of(cluster, "state"),
+		print_plain(member_text(cluster, "cluster"));
+		printf(", %s%s\n", member_text(cluster, "state"),
 		       json_is_true(json_object_get(cluster, "leaving"))
 			       ? ", which is moving to another root key"
 			       : "");
@@ -148,7 +142,7 @@ char *usage_versions(const json_t *usage)
 		const json_t *row = json_array_get(versions, i);
 
 		buffer_format(&out, "%s%ld %s", i == 0 ? "" : ", ", number_of(row, "version"),
-			      text_of(row, "state"));
+			      member_text(row, "state"));
 	}
 	return buffer_take_text(&out);
 }

@@ -7,6 +7,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/print.h"
 
 #include <stdlib.h>
 
@@ -17,13 +18,6 @@ static json_t *read_versions(const struct token *token, CK_OBJECT_HANDLE zone)
 	AUTO(freep) char *text = object_text(token, zone, CKA_CMEK_VERSIONS);
 
 	return text == NULL ? NULL : json_loads(text, 0, NULL);
-}
-
-static const char *word(const json_t *version, const char *name)
-{
-	const char *text = json_string_value(json_object_get(version, name));
-
-	return text == NULL ? "" : text;
 }
 
 static bool is_so(const json_t *version, const char *name)
@@ -37,7 +31,7 @@ static const char *use_of(const json_t *version)
 	static const char *const uses[] = {"opens", "opens, raw", "wraps, opens",
 					   "wraps, opens, raw"};
 
-	if (strcmp(word(version, "state"), "active") != 0)
+	if (strcmp(member_text(version, "state"), "active") != 0)
 		return "";
 	return uses[2 * is_so(version, "primary") + is_so(version, "raw")];
 }
@@ -65,8 +59,8 @@ int versions_print(const struct token *token, CK_OBJECT_HANDLE zone)
 		print_row(&printer);
 		print_number(&printer, "version",
 			     (uint64_t)json_integer_value(json_object_get(version, "version")));
-		print_text(&printer, "created", word(version, "created"));
-		print_text(&printer, "state", word(version, "state"));
+		print_text(&printer, "created", member_text(version, "created"));
+		print_text(&printer, "state", member_text(version, "state"));
 		print_text(&printer, "use", use_of(version));
 		print_take(&printer, "root_keys", root_keys_of(version));
 	}
@@ -83,7 +77,7 @@ int64_t versions_primary_made(const struct token *token, CK_OBJECT_HANDLE zone)
 		const json_t *version = json_array_get(versions, i);
 
 		if (is_so(version, "primary"))
-			clock_read_extended(word(version, "created"), &made);
+			clock_read_extended(member_text(version, "created"), &made);
 	}
 	json_decref(versions);
 	return made;
