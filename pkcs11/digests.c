@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PKCS #11, "Message digesting functions". */
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "session/run.h"
 
 CK_RV C_DigestInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism)

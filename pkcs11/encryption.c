@@ -3,6 +3,7 @@
 /* PKCS #11, "Encryption functions" and "Decryption functions": translation only. The rules are in
  * session/run.c. */
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "session/run.h"
 
 CK_RV C_EncryptInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "pkcs11/function_list.h"
 #include "pkcs11/module.h"
 

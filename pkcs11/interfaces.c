@@ -1,19 +1,12 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three functions that the module exports: all others are found through the lists that these
- * give. */
+/* The functions that give the lists of all others. */
 #include "base/macros.h"
+#include "pkcs11/exported.h"
 #include "pkcs11/function_list.h"
 
 #include <stdbool.h>
 #include <string.h>
-
-#define EXPORTED __attribute__((visibility("default")))
-
-EXPORTED CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret_list);
-EXPORTED CK_RV C_GetInterfaceList(CK_INTERFACE *interfaces, CK_ULONG *interfaces_count);
-EXPORTED CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret_interface,
-			      CK_FLAGS flags);
 
 static CK_UTF8CHAR pkcs11[] = "PKCS 11", ours[] = CMEK_INTERFACE;
 

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PKCS #11, "Key management functions". */
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "session/keys.h"
 
 CK_RV C_GenerateKey(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_ATTRIBUTE *attributes,

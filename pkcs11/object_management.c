@@ -4,6 +4,7 @@
 #include "objects/attribute.h"
 #include "objects/edit.h"
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "session/find.h"
 #include "session/output.h"
 #include "session/ready_keys.h"

@@ -3,6 +3,7 @@
 /* PKCS #11, "Random number generation functions". */
 #include "crypto/crypto.h"
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "session/session.h"
 
 /* The application's seed is mixed in and never replaces anything. */

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PKCS #11, "Session management functions". */
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "session/output.h"
 #include "session/session.h"
 

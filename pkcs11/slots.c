@@ -4,6 +4,7 @@
 #include "base/free.h"
 #include "mechanisms/mechanism.h"
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 #include "pkcs11/module.h"
 #include "session/output.h"
 #include "session/session.h"

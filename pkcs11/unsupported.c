@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of the standard that are not supported, and say so. */
 #include "objects/refusal.h"
+#include "pkcs11/exported.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 

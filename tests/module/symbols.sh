@@ -15,7 +15,31 @@ exports() { # without the absolute symbols that name a version node
         awk '$1 ~ /^[0-9]+:/ && $5 != "LOCAL" && $7 != "UND" && $7 != "ABS" { print $8 }' | sort -u
 }
 
-exports_three_functions() { diff <(printf '%s\n' C_GetFunctionList C_GetInterface C_GetInterfaceList) <(exports); }
+# Those that include/pkcs11_functions.h lists for 2.40, and the two that give the lists of later versions.
+standards_functions() {
+    { sed -n '/#define CK_FUNCTIONS_2_40/,/^$/p' "$root/include/pkcs11_functions.h" | grep -oE 'C_[A-Za-z]+'
+      printf '%s\n' C_GetInterface C_GetInterfaceList; } | sort -u
+}
+exports_the_standards_functions() { diff <(standards_functions) <(exports); }
+
+# As programs do that look each function up by its name. SoftHSM, where it is here, gave its own to the whole process before.
+by_name='
+import ctypes, glob, os, sys
+for other in glob.glob("/usr/lib/softhsm/libsofthsm2.so"):
+    ctypes.CDLL(other, os.RTLD_NOW | os.RTLD_GLOBAL).C_GetFunctionList
+ours = ctypes.CDLL(sys.argv[1], os.RTLD_NOW | os.RTLD_GLOBAL)
+info, count, functions = ctypes.create_string_buffer(256), ctypes.c_ulong(), ctypes.POINTER(ctypes.c_void_p)()
+assert ours.C_GetFunctionList(ctypes.byref(functions)) == 0
+assert functions[1] == ctypes.cast(ours.C_Initialize, ctypes.c_void_p).value, "the list has a function of somebody else"
+assert ours.C_Initialize(None) == 0 and ours.C_GetInfo(info) == 0
+assert info.raw[2:34].split()[0] == b"cmek-pkcs11", info.raw[2:34]
+assert ours.C_GetSlotList(0, None, ctypes.byref(count)) == 0
+assert ours.C_Finalize(None) == 0
+'
+works_by_name() {
+    printf '[store]\npath = %s\n' "$work/store.db" >"$work/cmek.conf"
+    CMEK_PKCS11_CONF=$work/cmek.conf python3 -c "$by_name" "$module"
+}
 
 version_node_is_anonymous() { ! readelf --version-info "$module" | grep -A2 'Version definition section'; }
 
@@ -61,14 +85,15 @@ leaves_the_host_alone() {
 stack_not_executable() { readelf --program-headers --wide "$module" | grep GNU_STACK | grep -qv 'RWE'; }
 
 if [ ! -e "$module" ]; then
-    skip "the module exports three functions" "$module is not built"
+    skip "the module exports the functions of PKCS #11" "$module is not built"
     finish
 fi
 if ! command -v readelf >/dev/null; then
-    skip "the module exports three functions" "readelf (binutils) is not here"
+    skip "the module exports the functions of PKCS #11" "readelf (binutils) is not here"
     finish
 fi
-ok "the module exports C_GetFunctionList, C_GetInterface and C_GetInterfaceList, nothing else" exports_three_functions
+ok "the module exports the functions of PKCS #11 and nothing else" exports_the_standards_functions
+ok "looked up by their names, they are its own, whatever other modules the process has" works_by_name
 ok "its version node is anonymous" version_node_is_anonymous
 ok "it needs only libraries that docs/dependencies.md names" needs_only_known_libraries
 ok "it stays loaded after dlclose" never_unloaded
