@@ -2,8 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words that follow a command, by the rows of its options. */
 #include "base/encode.h"
+#include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/suggest.h"
 #include "include/cmek.h"
 #include "include/pkcs11.h"
 
@@ -49,15 +51,52 @@ static int usage_error(const struct command *command, const char *what, const ch
 	return CMEK_EXIT_USAGE;
 }
 
-/* getopt answers '?': an unknown letter is in optopt, a long option is the word where it stopped.
- */
+static const char *near_option(const struct command *command, const char *word)
+{
+	struct suggestion best = {0};
+
+	suggest(&best, word, "json");
+	suggest(&best, word, "help");
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		suggest(&best, word, row->name);
+	return best.word;
+}
+
+static const struct option_row *find_option(const struct command *command, const char *word)
+{
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		if (strcmp(row->name, word) == 0)
+			return row;
+	return NULL;
+}
+
+/* A long option, with `=` and its value or without. */
+static int long_option_error(const struct command *command, const char *given)
+{
+	AUTO(freep) char *word = strndup(given + 2, strcspn(given + 2, "="));
+	const struct option_row *row = word == NULL ? NULL : find_option(command, word);
+	const char *near = word == NULL ? NULL : near_option(command, word);
+
+	if (row != NULL && row->value != NULL)
+		return fail(CMEK_EXIT_USAGE, "--%s needs a value: --%s %s", row->name, row->name,
+			    row->value);
+	if (row != NULL)
+		return fail(CMEK_EXIT_USAGE, "--%s takes no value", row->name);
+	if (near != NULL)
+		return fail(CMEK_EXIT_USAGE, "unknown option %s; did you mean --%s?", given, near);
+	return usage_error(command, "unknown option ", given);
+}
+
+/* getopt answers '?': a letter is in optopt, a long option is the word where it stopped. */
 static int option_error(const struct command *command, char **words)
 {
 	char letter[] = {'-', (char)optopt, '\0'};
+	const char *given = words[optind - 1];
 	bool is_letter = optopt > ' ' && optopt < 0x7F;
 
-	return usage_error(command, "unknown or incomplete option ",
-			   is_letter ? letter : words[optind - 1]);
+	if (is_letter)
+		return usage_error(command, "unknown or incomplete option ", letter);
+	return long_option_error(command, given);
 }
 
 static size_t count_words(const char *text)
@@ -82,6 +121,32 @@ static bool may_repeat(const char *positional)
 static size_t may_lack(const char *positional)
 {
 	return strchr(positional, '[') != NULL;
+}
+
+/* From the name of the word at `at` on. */
+static const char *positional_at(const char *positional, size_t at)
+{
+	for (; at > 0; at--)
+		positional = strchr(positional, ' ') + 1;
+	return positional;
+}
+
+static int check_count(const struct arguments *arguments, size_t wanted)
+{
+	const struct command *command = arguments->command;
+	size_t given = arguments->word_count;
+	AUTO(freep) char *missing = NULL;
+	const char *name;
+
+	if (given > wanted && !may_repeat(command->positional))
+		return usage_error(command,
+				   wanted == 0 ? "takes no argument: " : "one argument too many: ",
+				   arguments->words[wanted]);
+	if (given + may_lack(command->positional) >= wanted)
+		return -1;
+	name = positional_at(command->positional, given);
+	missing = strndup(name, strcspn(name, " "));
+	return usage_error(command, "missing ", missing == NULL ? name : missing);
 }
 
 static int check_given(const struct arguments *arguments)
@@ -136,7 +201,7 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 	struct option options[LONG_OPTIONS_MAX] = {0};
 	char letters[2 * ARGUMENTS_OPTIONS_MAX + 2];
 	size_t wanted = count_words(command->positional), given;
-	int found;
+	int found, code;
 
 	arguments->command = command;
 	fill_long_options(command, options, letters);
@@ -165,11 +230,11 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 			arguments->values[found] = optarg;
 	}
 	given = (size_t)(count - optind);
-	if ((given > wanted && !may_repeat(command->positional)) ||
-	    given + may_lack(command->positional) < wanted)
-		return usage_error(command, "wrong number of arguments", "");
 	arguments->words = words + optind;
 	arguments->word_count = given;
+	code = check_count(arguments, wanted);
+	if (code >= 0)
+		return code;
 	for (size_t i = 0; i < given; i++) {
 		if (i < ARGUMENTS_POSITIONAL_MAX)
 			arguments->positional[i] = arguments->words[i];

@@ -131,4 +131,5 @@ int restore_backup(const struct arguments *arguments);
 int maintain_run(const struct arguments *arguments);
 int tree_draw(const struct arguments *arguments);
 int policy_print(const struct arguments *arguments);
+int completion_print(const struct arguments *arguments);
 int doctor_run(const struct arguments *arguments);

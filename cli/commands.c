@@ -512,6 +512,12 @@ const struct command commands[] = {
 	  "restorable, what is due, and what is gone. With --now it waits for no announcement.\n\n"
 	  "  cmek maintain --dry-run\n",
 	  maintain_options, maintain_run },
+	{ "completion", NULL, "SHELL", "what bash, zsh or fish needs to complete cmek's words",
+	  "Installed packages bring it. Else, for the shell that is running:\n\n"
+	  "  source <(cmek completion bash)\n"
+	  "  cmek completion zsh >~/.zfunc/_cmek      (a folder of $fpath)\n"
+	  "  cmek completion fish >~/.config/fish/completions/cmek.fish\n",
+	  none, completion_print },
 	{ "doctor", NULL, "", "check configuration, store, credentials, root keys and zones",
 	  "Asks the KMS about each root key and opens each zone, and says what is wrong and what to do.\n"
 	  "Exit code 0 means all is well; else it is that of the gravest fault: 7 something is damaged,\n"

@@ -32,7 +32,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	code = run_words(argc, argv);
-	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CMEK_EXIT_OK)
-		return fail_system(errno, "standard output", "");
-	return code;
+	errno = EIO; /* of a write that failed before, and whose cause is not known any more */
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || code != CMEK_EXIT_OK)
+		return code;
+	/* Whoever read it has had enough (`cmek tree | head`), and knows. */
+	return errno == EPIPE ? CMEK_EXIT_FAILED : fail_system(errno, "standard output", "");
 }

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the command in the table, parses its arguments, runs it. */
 #include "cli/cli.h"
+#include "cli/suggest.h"
 #include "cli/token.h"
 #include "include/cmek.h"
 #include "include/pkcs11.h"
@@ -41,30 +42,97 @@ static int list_verbs(const char *noun)
 	return CMEK_EXIT_OK;
 }
 
-static int no_command(int count, char **words)
+static bool is_help(const char *word)
 {
-	bool noun = count > 0 && is_noun(words[0]);
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* --- Words that are no command */
+
+static const char *near_noun(const char *word)
+{
+	struct suggestion best = {0};
+
+	suggest(&best, word, "help");
+	for (size_t i = 0; i < command_count; i++)
+		suggest(&best, word, commands[i].noun);
+	return best.word;
+}
+
+static const char *near_verb(const char *noun, const char *word)
+{
+	struct suggestion best = {0};
+
+	for (size_t i = 0; i < command_count; i++)
+		if (strcmp(commands[i].noun, noun) == 0)
+			suggest(&best, word, commands[i].verb);
+	return best.word;
+}
+
+static int no_verb(const char *noun, const char *word)
+{
+	const char *near = near_verb(noun, word);
+
+	if (near == NULL)
+		return fail(CMEK_EXIT_USAGE, "no such command: %s %s; see cmek %s --help", noun,
+			    word, noun);
+	return fail(CMEK_EXIT_USAGE, "no such command: %s %s; did you mean cmek %s %s?", noun, word,
+		    noun, near);
+}
+
+static int no_noun(const char *word)
+{
+	const char *near = near_noun(word);
+
+	if (near == NULL)
+		return fail(CMEK_EXIT_USAGE, "no such command: %s; see cmek --help", word);
+	return fail(CMEK_EXIT_USAGE, "no such command: %s; did you mean cmek %s?", word, near);
+}
+
+static int unknown_words(int count, char **words)
+{
+	if (!is_noun(words[0]))
+		return no_noun(words[0]);
+	if (count > 1)
+		return no_verb(words[0], words[1]);
+	return fail(CMEK_EXIT_USAGE, "cmek %s needs a verb; see cmek %s --help", words[0],
+		    words[0]);
+}
+
+/* --- Help */
+
+/* `cmek help`, `cmek help database`, `cmek help database create`. */
+static int help(int count, char **words)
+{
+	int used = 0;
+	const struct command *command = find_command(count, words, &used);
 
 	if (count == 0)
-		return fail(CMEK_EXIT_USAGE, "no command given; see cmek --help");
-	if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 ||
-	    strcmp(words[0], "help") == 0) {
 		help_all();
-		return CMEK_EXIT_OK;
-	}
-	if (strcmp(words[0], "--version") == 0) {
+	else if (command != NULL)
+		help_command(command);
+	else if (count == 1 && is_noun(words[0]))
+		return list_verbs(words[0]);
+	else
+		return unknown_words(count, words);
+	return CMEK_EXIT_OK;
+}
+
+static int no_command(int count, char **words)
+{
+	if (count == 0)
+		return fail(CMEK_EXIT_USAGE, "no command given; see cmek --help");
+	if (is_help(words[0]))
+		return help(0, NULL);
+	if (strcmp(words[0], "help") == 0)
+		return help(count - 1, words + 1);
+	if (strcmp(words[0], "--version") == 0 || strcmp(words[0], "-V") == 0) {
 		puts("cmek " CMEK_VERSION);
 		return CMEK_EXIT_OK;
 	}
-	if (noun && count > 1 && (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0))
+	if (count > 1 && is_noun(words[0]) && is_help(words[1]))
 		return list_verbs(words[0]);
-	if (noun && count > 1)
-		return fail(CMEK_EXIT_USAGE, "no such command: %s %s; see cmek %s --help", words[0],
-			    words[1], words[0]);
-	if (noun)
-		return fail(CMEK_EXIT_USAGE, "cmek %s needs a verb; see cmek %s --help", words[0],
-			    words[0]);
-	return fail(CMEK_EXIT_USAGE, "no such command: %s; see cmek --help", words[0]);
+	return unknown_words(count, words);
 }
 
 int run_words(int argc, char **argv)

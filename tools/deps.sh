@@ -38,6 +38,8 @@ check|cmd git|git|lists the sources
 check|cmd openssl|openssl|certificates for servers of tests
 check|lib p11-kit-1 0.23|libp11-kit-dev|its PKCS #11 header, compared with ours
 check|cmd p11tool|gnutls-bin|a stock PKCS#11 program
+check|cmd zsh|zsh|completion is tried in it
+check|cmd fish|fish|completion is tried in it
 check|cmd node|nodejs|PKCS#11 from JavaScript
 check|cmd npm|npm|brings pkcs11js
 check|node node_api.h|libnode-dev|builds pkcs11js

@@ -118,6 +118,9 @@ ok "an empty file is no envelope" exits 7 "$cmek" decrypt /dev/null "$work/new"
 ok "control characters of a name do not reach the terminal" exits 3 "$cmek" inspect $'a\nb\e[31m'
 ok "but as question marks" says 'a?b?[31m'
 
+# Its reader is gone before it writes.
+broken_pipe() { { sleep 0.2; "$cmek" help 2>"$work/err"; } | :; test ! -s "$work/err"; }
+ok "a reader who has had enough is no news" broken_pipe
 full() { "$cmek" --help >/dev/full; }
 refused "output that can't be written is a failure" full
 closed() { "$cmek" --help >&-; }

@@ -19,7 +19,8 @@ prefix=${prefix#"$place"}
 installed=$(find "$place" -type f -name cmek-pkcs11.so)
 is_there() { [ -s "$place$prefix/$1" ] || { find "$place" -type f; return 1; }; }
 for file in bin/cmek include/cmek-pkcs11/cmek.h include/cmek-pkcs11/pkcs11.h share/man/man1/cmek.1 share/cmek-pkcs11/cmek.conf share/cmek-pkcs11/openssl.cnf \
-    share/cmek-pkcs11/iam-policy.json share/cmek-pkcs11/rescue.py share/doc/cmek-pkcs11/LICENSE \
+    share/cmek-pkcs11/iam-policy.json share/cmek-pkcs11/rescue.py share/bash-completion/completions/cmek share/zsh/site-functions/_cmek \
+    share/fish/vendor_completions.d/cmek.fish share/doc/cmek-pkcs11/LICENSE \
     share/doc/cmek-pkcs11/SECURITY.md share/doc/cmek-pkcs11/docs/leases.md share/doc/cmek-pkcs11/docs/erasure.md; do
     ok "$file is there" is_there $file
 done

@@ -673,7 +673,7 @@ static void a_wrong_line_is_a_usage_error(void **state)
 	refused("key list", CMEK_EXIT_USAGE, "missing --project");
 	refused("key list --porject demo", CMEK_EXIT_USAGE, "--porject");
 	refused("key list --project", CMEK_EXIT_USAGE, "--project");
-	refused("inspect a b", CMEK_EXIT_USAGE, "wrong number of arguments");
+	refused("inspect a b", CMEK_EXIT_USAGE, "one argument too many: b");
 }
 
 /* --- Failures --------------------------------------------------------------------------------- */
