@@ -109,6 +109,7 @@ int database_show(const struct arguments *arguments);
 int database_rotate(const struct arguments *arguments);
 int database_set(const struct arguments *arguments);
 int database_rewrap(const struct arguments *arguments);
+int rewrap_token_keys(const struct arguments *arguments); /* database rewrap --token-keys */
 int database_set_keys(const struct arguments *arguments);
 int database_delete(const struct arguments *arguments);
 int database_undelete(const struct arguments *arguments);

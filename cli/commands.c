@@ -110,7 +110,8 @@ static const struct option_row set_keys_options[] = {
 };
 static const struct option_row database_rewrap_options[] = {
 	PROJECT,
-	{ "key", "L", "the root key to go to, by its label", true },
+	{ "key", "L", "the root key to go to, by its label", false },
+	{ "token-keys", NULL, "instead: wrap token keys anew by their database's newest version", false },
 	{ "all", NULL, "all clusters of the project", false },
 	{ "rate", "N", "at most N databases a second", false },
 	{ "prove", NULL, "open what was moved and not opened since (needs kms:Decrypt)", false },
@@ -321,7 +322,7 @@ const struct command commands[] = {
 	  "  cmek database set --project payments --rotate-days 90 prod/orders\n"
 	  "  cmek database set --project payments --min-version 3 prod/orders\n",
 	  set_options, database_set },
-	{ "database", "rewrap", "[CLUSTER/DB]", "bring databases under another root key",
+	{ "database", "rewrap", "[CLUSTER/DB]", "bring databases, or token keys, under another key",
 	  "CLUSTER/DB is one database, CLUSTER/ a whole cluster with its root key for new databases, and\n"
 	  "--all every cluster of the project. Each database moves in one transaction, with all versions of\n"
 	  "its key, while it is in use; its files stay as they are. The KMS re-encrypts the key without showing\n"
@@ -329,8 +330,12 @@ const struct command commands[] = {
 	  "decrypted and encrypted here. Only a whole cluster may go to another provider.\n\n"
 	  "Stop it at will (Ctrl-C): the same command goes on with the rest. The root key before is needed until\n"
 	  "each moved key has been opened once, by whoever uses the database or by --prove.\n\n"
+	  "With --token-keys, and without --key, the keys that the store keeps (token objects) are wrapped anew,\n"
+	  "each by the primary version of its database's key: do that after a rotation, before older versions\n"
+	  "are fenced off or retired. One transaction each; whoever uses them sees no difference.\n\n"
 	  "  cmek database rewrap --project payments --key root-2027 prod/\n"
-	  "  cmek database rewrap --project payments --key root-2027 --prove prod/\n",
+	  "  cmek database rewrap --project payments --key root-2027 --prove prod/\n"
+	  "  cmek database rewrap --project payments --token-keys prod/orders\n",
 	  database_rewrap_options, database_rewrap },
 	{ "database", "set-keys", "CLUSTER/DB", "give a database several root keys",
 	  "With --any, each of 1 to 4 root keys opens the database: a second one in another region, or one that is\n"

@@ -301,6 +301,20 @@ static int aim_clusters(struct job *job)
 
 /* --- The command */
 
+/* What belongs to --key alone. */
+static int check_token_keys(const struct arguments *arguments)
+{
+	static const char *const others[] = {"key", "rate", "prove", "again"};
+
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		if (arguments_value(arguments, others[i]) != NULL)
+			return fail(CMEK_EXIT_USAGE,
+				    "--token-keys and --%s are two things: the one is about keys "
+				    "in the store, the other about root keys",
+				    others[i]);
+	return CMEK_EXIT_OK;
+}
+
 /* "C/D", "C/", or --all. */
 static int choose(struct job *job)
 {
@@ -392,6 +406,13 @@ int database_rewrap(const struct arguments *arguments)
 	AUTO(job_clear) struct job job = {.arguments = arguments};
 	int code;
 
+	if (arguments_value(arguments, "token-keys") != NULL) {
+		TRY(check_token_keys(arguments));
+		return rewrap_token_keys(arguments);
+	}
+	if (arguments_value(arguments, "key") == NULL)
+		return fail(CMEK_EXIT_USAGE, "name the root key to go to (--key), or give "
+					     "--token-keys for the keys in the store");
 	TRY(open_job(&job));
 	stop_when_asked();
 	if (job.database == NULL)

@@ -2,20 +2,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek database rotate and set: a new version of databases' keys, and which versions are used. Each
  * database is a step of its own, so that what was done stays done when the rest fails. */
-#include "base/clock.h"
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "cli/progress.h"
+#include "cli/selection.h"
 #include "cli/token.h"
 #include "cli/versions.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define DAY_MS (24 * 3600 * INT64_C(1000))
 
 static CK_RV set_number(const struct token *token, CK_OBJECT_HANDLE zone, CK_ATTRIBUTE_TYPE type,
 			CK_ULONG number)
@@ -23,101 +21,6 @@ static CK_RV set_number(const struct token *token, CK_OBJECT_HANDLE zone, CK_ATT
 	CK_ATTRIBUTE attribute = {type, &number, sizeof(number)};
 
 	return token->functions->C_SetAttributeValue(token->session, zone, &attribute, 1);
-}
-
-/* --- Which */
-
-struct selection {
-	CK_OBJECT_HANDLE *zones;
-	size_t count;
-	bool single; /* named by itself */
-};
-
-static void selection_clear(struct selection *selection)
-{
-	free(selection->zones);
-}
-
-/* "C/": the databases of a cluster. */
-static bool is_cluster(const char *name)
-{
-	const char *slash = strchr(name, '/');
-
-	return slash != NULL && slash != name && slash[1] == '\0';
-}
-
-static bool lies_in(const struct token *token, CK_OBJECT_HANDLE zone, const char *cluster)
-{
-	AUTO(freep) char *label = object_text(token, zone, CKA_CMEK_CLUSTER);
-	size_t len = strlen(cluster) - 1; /* without the slash */
-
-	return label != NULL && strlen(label) == len && memcmp(label, cluster, len) == 0;
-}
-
-static int keep_cluster(const struct token *token, const char *cluster, struct selection *selection)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < selection->count; i++)
-		if (lies_in(token, selection->zones[i], cluster))
-			selection->zones[kept++] = selection->zones[i];
-	selection->count = kept;
-	if (kept > 0)
-		return CMEK_EXIT_OK;
-	return fail(CMEK_EXIT_NOT_FOUND, "project %s has no databases in a cluster %s",
-		    token->project, cluster);
-}
-
-/* One that is as young as that needs nothing. */
-static void keep_old(const struct token *token, int64_t days, struct selection *selection)
-{
-	int64_t before = clock_system.realtime_ms(clock_system.state) - days * DAY_MS;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < selection->count; i++)
-		if (versions_primary_made(token, selection->zones[i]) <= before)
-			selection->zones[kept++] = selection->zones[i];
-	selection->count = kept;
-}
-
-static int find_one(const struct token *token, const char *name, struct selection *selection)
-{
-	selection->zones = calloc(1, sizeof(*selection->zones));
-	if (selection->zones == NULL)
-		return fail(CMEK_EXIT_FAILED, "out of memory");
-	selection->single = true;
-	selection->count = 1;
-	return token_find_one(token, &kind_database, name, selection->zones);
-}
-
-static int select_zones(const struct arguments *arguments, const struct token *token,
-			struct selection *selection)
-{
-	const char *name = arguments->positional[0];
-	uint64_t days = 0;
-
-	TRY(arguments_days(arguments, "older-than", &days));
-	if (name != NULL && !is_cluster(name)) {
-		TRY(find_one(token, name, selection));
-	} else {
-		TRY(token_find(token, &kind_database, NULL, &selection->zones, &selection->count));
-		if (name != NULL)
-			TRY(keep_cluster(token, name, selection));
-	}
-	if (arguments_value(arguments, "older-than") != NULL)
-		keep_old(token, (int64_t)days, selection);
-	return CMEK_EXIT_OK;
-}
-
-static int check_selection(const struct arguments *arguments)
-{
-	bool all = arguments_value(arguments, "all") != NULL;
-
-	if (all != (arguments->positional[0] != NULL))
-		return CMEK_EXIT_OK;
-	return fail(CMEK_EXIT_USAGE,
-		    "name a database (CLUSTER/DB) or a cluster (CLUSTER/), or give "
-		    "--all for each database of the project");
 }
 
 /* --- Rotation */
@@ -193,9 +96,9 @@ int database_rotate(const struct arguments *arguments)
 			  .dry_run = arguments_value(arguments, "dry-run") != NULL};
 	struct progress progress;
 
-	TRY(check_selection(arguments));
+	TRY(selection_check(arguments));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
-	TRY(select_zones(arguments, &token, &selection));
+	TRY(selection_find(arguments, &token, &selection));
 	run.single = selection.single;
 	printer.single = selection.single && selection.count == 1;
 	progress_begin(&progress, "rotating databases", selection.count);
@@ -260,9 +163,8 @@ static int check_fence(const struct settings *settings, uint64_t minimum)
 	if (arguments_value(settings->arguments, "force") == NULL)
 		return fail(CMEK_EXIT_REFUSED,
 			    "older versions of database %s are needed by stored keys (%zu: %s), "
-			    "which would not open; --force fences all the same, and a lower "
-			    "--min-version "
-			    "takes it back",
+			    "which would not open; wrap those anew first ('cmek database rewrap "
+			    "--token-keys'), or fence all the same (--force)",
 			    settings->arguments->positional[0], count, labels);
 	warn("stored keys need older versions, and do not open until --min-version is lower (%zu: "
 	     "%s)",

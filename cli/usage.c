@@ -143,6 +143,8 @@ char *usage_versions(const json_t *usage)
 
 		buffer_format(&out, "%s%ld %s", i == 0 ? "" : ", ", number_of(row, "version"),
 			      member_text(row, "state"));
+		if (number_of(row, "token_keys") > 0)
+			buffer_format(&out, " (%ld token keys)", number_of(row, "token_keys"));
 	}
 	return buffer_take_text(&out);
 }

@@ -85,23 +85,7 @@ int64_t versions_primary_made(const struct token *token, CK_OBJECT_HANDLE zone)
 
 /* --- What is stored under older ones */
 
-/* docs/format.md, 4.1: the version's place in a stored key. */
-enum { VERSION_AT = 16, VERSION_END = 20, LABELS_MAX = 5 };
-
-/* 0: it is not there any more, or malformed. */
-static uint32_t wrapped_by(const struct token *token, CK_OBJECT_HANDLE key)
-{
-	uint8_t stored[1024] = {0};
-	CK_ATTRIBUTE attribute = {CKA_CMEK_ENCRYPTED_KEY, stored, sizeof(stored)};
-	uint32_t version = 0;
-
-	if (token->functions->C_GetAttributeValue(token->session, key, &attribute, 1) != CKR_OK ||
-	    attribute.ulValueLen < VERSION_END)
-		return 0;
-	for (size_t i = VERSION_AT; i < VERSION_END; i++)
-		version = version << 8 | stored[i];
-	return version;
-}
+enum { LABELS_MAX = 5 };
 
 static CK_RV find_keys(const struct token *token, uint64_t zone, struct buffer *found)
 {
@@ -136,28 +120,33 @@ static void put_label(const struct token *token, CK_OBJECT_HANDLE key, size_t be
 		buffer_put_text(labels, ", …");
 }
 
+int versions_stored(const struct token *token, uint64_t zone, struct buffer *ret_handles)
+{
+	CK_RV rv = find_keys(token, zone, ret_handles);
+
+	if (rv != CKR_OK)
+		return module_failed(rv, "listing the stored keys of project %s", token->project);
+	return ret_handles->failed ? fail(CMEK_EXIT_FAILED, "out of memory") : CMEK_EXIT_OK;
+}
+
 int versions_stored_below(const struct token *token, uint64_t zone, uint64_t version,
 			  size_t *ret_count, char **ret_labels)
 {
 	AUTO(buffer_clear) struct buffer found = {0};
 	struct buffer labels = {0};
 	CK_OBJECT_HANDLE key;
-	CK_RV rv = find_keys(token, zone, &found);
 	size_t count = 0;
 
-	if (rv != CKR_OK)
-		return module_failed(rv, "listing the stored keys of project %s", token->project);
+	TRY(versions_stored(token, zone, &found));
 	for (size_t at = 0; at + sizeof(key) <= found.len; at += sizeof(key)) {
-		uint32_t by;
+		CK_ULONG by;
 
 		memcpy(&key, found.data + at, sizeof(key));
-		if (object_number(token, key, CKA_CMEK_VERSION) != 0)
-			continue; /* the zone itself */
-		by = wrapped_by(token, key);
+		by = object_number(token, key, CKA_CMEK_WRAP_VERSION); /* 0: the zone itself */
 		if (by != 0 && by < version)
 			put_label(token, key, count++, &labels);
 	}
-	if (found.failed || labels.failed)
+	if (labels.failed)
 		return fail(CMEK_EXIT_FAILED, "out of memory");
 	*ret_count = count;
 	*ret_labels = buffer_take_text(&labels);

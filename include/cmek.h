@@ -80,6 +80,12 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * */
 #define CKA_CMEK_ENCRYPTED_KEY	(CMEK_VENDOR_BASE + 10) /* Z K    bytes */
 
+/* Of keys that are none of these and that the store keeps. The version of its zone's EZK that wraps
+ * it; 0 of a session's key. Set it (alone) to the zone's primary version: the key is opened, and
+ * wrapped anew by that, so that the older version need not be kept for it. Also of a key whose
+ * CKA_MODIFIABLE is CK_FALSE, since nothing changes that it is or may do. */
+#define CKA_CMEK_WRAP_VERSION	(CMEK_VENDOR_BASE + 37) /* K  CK_ULONG */
+
 /* Of clusters. */
 /* Setting CKA_CMEK_ROOT_KEY (alone) gives new zones that root key; the cluster is leaving the one
  * before until the last of its zones has moved. Setting it on a zone moves the zone, as does the KMS

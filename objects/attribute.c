@@ -15,6 +15,7 @@
 #include "zones/domain/purge.h"
 #include "zones/domain/rewrap.h"
 #include "zones/domain/root_key.h"
+#include "zones/domain/token_key.h"
 #include "zones/domain/usage.h"
 #include "zones/domain/versions.h"
 #include "zones/domain/zone.h"
@@ -272,6 +273,15 @@ static void get_version(const struct attribute *row, const struct attribute_sour
 	else if (object->entry != NULL)
 		version = object->entry->of_zone.minimum;
 	put_ulong(out, version);
+}
+
+static void get_wrap_version(const struct attribute *row, const struct attribute_source *source,
+			     struct buffer *out)
+{
+	const struct entry *entry = source->object->entry;
+
+	(void)row;
+	put_ulong(out, entry == NULL ? 0 : zones_key_version(entry));
 }
 
 static void get_rotate_days(const struct attribute *row, const struct attribute_source *source,
@@ -560,6 +570,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_LEAVING_ROOT_KEY), TEXT, CLUSTER,   NONE,              0, get_leaving_root_key, 0,                 0, 0 },
 	{ NAMED(CKA_CMEK_ROOT_KEYS),      TEXT,    ZONE,       SET,           16384, get_root_keys, 0,                        IN(root_keys), 0 },
 	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
+	{ NAMED(CKA_CMEK_WRAP_VERSION),   ULONG,   KEY,        NONE,              0, get_wrap_version, 0,                     0, 0 },
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
 	{ NAMED(CKA_CMEK_MAX_LEASE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_lease), IN(present_max_lease) },
 	{ NAMED(CKA_CMEK_MAX_STALE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_stale), IN(present_max_stale) },

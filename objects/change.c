@@ -19,6 +19,7 @@
 #include "zones/domain/purge.h"
 #include "zones/domain/retire.h"
 #include "zones/domain/root_key.h"
+#include "zones/domain/token_key.h"
 
 /* Flags that only go one way. */
 enum {
@@ -275,6 +276,24 @@ static CK_RV change_version_state(const struct editor *editor, const struct obje
 	return CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
+/* CKA_CMEK_WRAP_VERSION. */
+static CK_RV change_wrap_version(const struct editor *editor, const struct object *object,
+				 const CK_ATTRIBUTE *attribute)
+{
+	CK_ULONG version;
+
+	if (object->entry == NULL || object->owner != 0)
+		return CKR_ATTRIBUTE_READ_ONLY;
+	if (attribute->pValue == NULL || attribute->ulValueLen != sizeof(version))
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	memcpy(&version, attribute->pValue, sizeof(version));
+	if (version > UINT32_MAX)
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	return error_of_zone(
+		zones_key_rewrap(editor->objects->zones, object->entry, (uint32_t)version),
+		ERROR_OBJECT);
+}
+
 typedef CK_RV change_alone(const struct editor *editor, const struct object *object,
 			   const CK_ATTRIBUTE *attribute);
 
@@ -288,6 +307,7 @@ static const struct lone lone[] = {
 	{CKA_CMEK_STORE_LEVEL, OBJECT_DIAGNOSTIC, change_store_level},
 	{CKA_CMEK_MAINTAIN, OBJECT_DIAGNOSTIC, maintain},
 	{CKA_CMEK_VERSION_STATE, OBJECT_ZONE, change_version_state},
+	{CKA_CMEK_WRAP_VERSION, OBJECT_KEY, change_wrap_version},
 };
 
 /* NULL: the template is none of these. */

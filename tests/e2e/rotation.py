@@ -9,6 +9,7 @@ process has wrapped opens in each other at once, and all of it opens in the end.
 """
 
 import glob
+import json
 import os
 import random
 import re
@@ -159,7 +160,8 @@ def fenced():
     module = p11.Module().start("p")
     zone = find_zone(module)
     version = int.from_bytes(module.get(zone, "VERSION"), sys.byteorder)
-    module.create(TOKEN=True, SENSITIVE=True, EXTRACTABLE=False, VALUE=bytes(range(32)), ZONE=module.get(zone, "ZONE"), LABEL="old-one")
+    module.create(TOKEN=True, SENSITIVE=True, EXTRACTABLE=False, VALUE=bytes(range(32)), ZONE=module.get(zone, "ZONE"), ENCRYPT=True, DECRYPT=True,
+                  LABEL="old-one")
     module.raw("Finalize", None)
     ok(cmek("database", "rotate", "--project", "p", "c/db").returncode == 0, "a database with a stored key is rotated")
     fence = ("database", "set", "--project", "p", "--raw-version", str(version + 1), "--min-version", str(version + 1), "c/db")
@@ -169,6 +171,31 @@ def fenced():
     ok(done.returncode == 0 and "'old-one'" in done.stderr, "and is warned of, if it is forced", done.stderr)
     done = cmek("database", "set", "--project", "p", "--min-version", "1", "c/db")
     ok(done.returncode == 0 and not done.stderr, "and taken back", done.stderr)
+    return fence, version
+
+
+def token_keys(fence, version):
+    """Stored keys are wrapped anew by the newest version while another process uses them, and then need no older one."""
+    module = p11.Module().start("p")
+    key = module.find(LABEL="old-one")
+    sealed = module.encrypt(p11.gcm(), key, b"by the stored key")
+    rewrap = ("database", "rewrap", "--project", "p", "--token-keys")
+    done = cmek(*rewrap, "--dry-run", "c/db")
+    ok(done.returncode == 0 and re.search(r"^to_rewrap +1$", done.stdout, re.M), "how many stored keys would be wrapped anew", done.stdout + done.stderr)
+    ok(int.from_bytes(module.get(key, "WRAP_VERSION"), sys.byteorder) == version, "which changes nothing")
+    done = cmek(*rewrap, "c/")
+    ok(done.returncode == 0 and "old-one" not in done.stderr, "stored keys are wrapped anew", done.stdout + done.stderr)
+    done = cmek(*rewrap, "--all", "--json")
+    said = json.loads(done.stdout)
+    ok(done.returncode == 0 and [(it["rewrapped"], it["there"], it["failed"]) for it in said] == [(0, 1, 0)], "once more does nothing", done.stdout)
+    done = cmek(*fence)
+    ok(done.returncode == 0 and not done.stderr, "now the fence is not held up", done.stderr)
+    ok(cmek("database", "retire", "--project", "p", "--version", str(version), "c/db").returncode == 0, "nor is the old version kept for it")
+    time.sleep(1.5)
+    ok(module.decrypt(p11.gcm(), key, sealed) == b"by the stored key", "the process goes on using it")
+    module.raw("Finalize", None)
+    ok(cmek("database", "unretire", "--project", "p", "--version", str(version), "c/db").returncode == 0, "the old version is brought back")
+    ok(cmek("database", "set", "--project", "p", "--min-version", "1", "c/db").returncode == 0, "and the fence lowered")
 
 
 def older_copy(folder):
@@ -197,7 +224,7 @@ def main():
         under_load(folder)
         check_what_was_wrapped(folder)
         at_once()
-        fenced()
+        token_keys(*fenced())
         older_copy(folder)
         done = cmek("doctor")
         ok(done.returncode == 0, "doctor is content", done.stdout)

@@ -151,6 +151,20 @@ static void any_of_several_root_keys_opens_a_database(void **state)
 		"with 1 to 4 keys");
 }
 
+static void token_keys_go_to_the_newest_version(void **state)
+{
+	(void)state;
+	done("database rewrap --project demo --token-keys moving/one");
+	prints("rewrapped");
+	done("database rewrap --project demo --token-keys --dry-run --all");
+	prints("to_rewrap");
+	refused("database rewrap --project demo moving/", CMEK_EXIT_USAGE,
+		"name the root key to go to (--key), or give --token-keys");
+	refused("database rewrap --project demo --token-keys --key next moving/", CMEK_EXIT_USAGE,
+		"--token-keys and --key are two things");
+	refused("database rewrap --project demo --token-keys", CMEK_EXIT_USAGE, "or give --all");
+}
+
 static void what_can_not_go_to_another_root_key_stays(void **state)
 {
 	(void)state;
@@ -833,6 +847,7 @@ int main(void)
 		cmocka_unit_test(databases),
 		cmocka_unit_test(databases_go_to_another_root_key),
 		cmocka_unit_test(any_of_several_root_keys_opens_a_database),
+		cmocka_unit_test(token_keys_go_to_the_newest_version),
 		cmocka_unit_test(what_can_not_go_to_another_root_key_stays),
 		cmocka_unit_test(a_database_has_versions),
 		cmocka_unit_test(versions_of_a_database_are_fenced_and_moved),

@@ -123,6 +123,31 @@ static void the_fence_denies_and_is_taken_back(void **state)
 	check(unwrap(session, zone, &old));
 }
 
+static void a_stored_key_is_wrapped_anew_by_the_primary_version(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE zone = some_zone(session), key = known_key(session), kept;
+	CK_BYTE id[8];
+	struct template *t = template_new();
+
+	attribute_bytes(session, zone, CKA_CMEK_ZONE, id, sizeof(id));
+	with_bool(t, CKA_TOKEN, true);
+	with(t, CKA_CMEK_ZONE, id, sizeof(id));
+	with_bool(t, CKA_MODIFIABLE, false);
+	check(p11->C_CopyObject(session, key, t->rows, t->count, &kept));
+	assert_int_equal(attribute_number(session, kept, CKA_CMEK_WRAP_VERSION), 1);
+	assert_int_equal(attribute_number(session, key, CKA_CMEK_WRAP_VERSION), 0);
+	check(set(session, zone, CKA_CMEK_VERSION, 2));
+	fails_for(CMEK_ERROR_INVALID, session, set(session, kept, CKA_CMEK_WRAP_VERSION, 3));
+	check(set(session, kept, CKA_CMEK_WRAP_VERSION, 2));
+	assert_int_equal(attribute_number(session, kept, CKA_CMEK_WRAP_VERSION), 2);
+	assert_true(same_key(session, key, kept));
+	answers(CKR_ATTRIBUTE_READ_ONLY, set(session, key, CKA_CMEK_WRAP_VERSION, 2));
+	answers(CKR_ATTRIBUTE_VALUE_INVALID,
+		set(session, kept, CKA_CMEK_WRAP_VERSION, (CK_ULONG)UINT32_MAX + 3));
+	check(p11->C_DestroyObject(session, kept));
+}
+
 static void a_zone_is_made_with_the_days_it_is_to_be_rotated_after(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -188,6 +213,7 @@ int rules_versions(void)
 		in_session(each_of_them_is_set_alone),
 		in_session(raw_mechanisms_stay_until_they_are_moved),
 		in_session(the_fence_denies_and_is_taken_back),
+		in_session(a_stored_key_is_wrapped_anew_by_the_primary_version),
 		in_session(a_zone_is_made_with_the_days_it_is_to_be_rotated_after),
 		in_session(a_version_that_nobody_has_is_said_to_be_none),
 		in_session(versions_are_told_as_json),

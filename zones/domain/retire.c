@@ -44,7 +44,7 @@ static enum zone_status check_no_token_key(const struct zones *zones, const stru
 		return ZONE_OK;
 	return refuse(ZONE_IN_USE,
 		      "version %" PRIu32 " of zone '%s' is needed by token key '%s', which it "
-		      "wraps; destroy that first",
+		      "wraps; wrap that anew ('cmek database rewrap --token-keys'), or destroy it",
 		      version, zone->label, key->label);
 }
 

@@ -268,10 +268,64 @@ enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *ke
 
 	if (changed == NULL)
 		return ZONE_NO_MEMORY;
-	TRY(entry_take_names(changed, names));
+	if (names != NULL)
+		TRY(entry_take_names(changed, names));
 	TRY(zones_key_open(zones, key, &value, NULL));
 	TRY(zone_of(zones, key, &zone));
 	TRY(wrap(zones, zone, bytes(value, key->of_key.value_len), changed));
 	*ret_changed = TAKE(changed);
 	return ZONE_OK;
+}
+
+/* --- By the zone's primary version */
+
+uint32_t zones_key_version(const struct entry *key)
+{
+	uint32_t version;
+	uint64_t zone;
+
+	return token_key_place(key->of_key.wrapped, &zone, &version) ? version : 0;
+}
+
+static enum zone_status check_primary(const struct entry *zone, const struct entry *key,
+				      uint32_t version)
+{
+	if (version == zone->of_zone.primary)
+		return ZONE_OK;
+	return refuse(ZONE_INVALID,
+		      "token key '%s' of zone '%s' is wrapped by its primary version, %" PRIu32
+		      ", and not by %" PRIu32,
+		      key->label, zone->label, zone->of_zone.primary, version);
+}
+
+struct rewrapping {
+	const struct entry *key; /* as the caller knows it */
+	struct entry *made;
+};
+
+/* The key may have been changed or destroyed, and its zone gone, while the value was opened. */
+static enum zone_status decide_rewrap(struct changes *changes, void *state)
+{
+	const struct rewrapping *rewrapping = state;
+	struct entry *current;
+
+	TRY(entry_check_current(&changes->zones->index, rewrapping->key, &current));
+	changes->action = "rewrapped";
+	return decide(changes, rewrapping->made);
+}
+
+enum zone_status zones_key_rewrap(struct zones *zones, const struct entry *key, uint32_t version)
+{
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *made = NULL;
+	struct rewrapping rewrapping = {.key = key};
+
+	TRY(zones_refresh(zones, true));
+	TRY(zone_of(zones, key, &zone));
+	TRY(check_primary(zone, key, version));
+	if (zones_key_version(key) == version)
+		return ZONE_OK;
+	TRY(token_key_wrap_anew(zones, key, NULL, &made));
+	rewrapping.made = made;
+	return zones_change(zones, decide_rewrap, &rewrapping);
 }

@@ -24,12 +24,19 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 enum zone_status zones_key_open(struct zones *zones, const struct entry *key, uint8_t **ret_secret,
 				struct ezk **ret_ezk);
 
+/* The same: its value is wrapped anew by its zone's primary version, which `version` has to be
+ * (ZONE_INVALID); nothing else of it changes. One transaction; nothing, if that version wraps it
+ * already. ZONE_CONFLICT: the entry is not its newest state. */
+enum zone_status zones_key_rewrap(struct zones *zones, const struct entry *key, uint32_t version);
+/* The version that wraps it; 0: its row is malformed. */
+uint32_t zones_key_version(const struct entry *key);
+
 /* --- For zones/domain/ */
 
 /* Whether the names change what limits the key, to which its wrapped form is bound. */
 bool token_key_limits_change(const struct entry *key, const struct entry_names *names);
-/* KMS when the zone has no lease. A copy with those names, its value wrapped anew under them. As
- * zones_key_open(); ZONE_INVALID. */
+/* KMS when the zone has no lease. A copy with those names (NULL: its own), its value wrapped anew
+ * under them. As zones_key_open(); ZONE_INVALID. */
 enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
 				     const struct entry_names *names, struct entry **ret_changed);
 /* Whether that zone has the version that wrapped the key, and it is not retired. */
