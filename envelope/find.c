@@ -5,8 +5,6 @@
 #include "base/macros.h"
 #include "envelope/keys.h"
 
-#include <stdio.h>
-
 static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
 static CK_BBOOL yes = CK_TRUE;
 
@@ -139,87 +137,10 @@ enum envelope_status envelope_project(struct envelope_token *token,
 	return ENVELOPE_OK;
 }
 
-/* --- Root keys: related multi-Region keys ("mrk-") are one key, and differ only in the region. */
+/* --- Root keys */
 
-/* The parts before and after the region ("Amazon Resource Names", arn:PARTITION:kms:REGION:…). */
-static void around_region(struct bytes arn, struct bytes *ret_before, struct bytes *ret_after)
-{
-	size_t at = 0, end;
-
-	for (int colons = 0; at < arn.len && colons < 3; at++)
-		colons += arn.data[at] == ':';
-	for (end = at; end < arn.len && arn.data[end] != ':'; end++)
-		;
-	*ret_before = bytes(arn.data, at);
-	*ret_after = bytes(arn.data + end, arn.len - end);
-}
-
-static bool is_multi_region(struct bytes arn)
-{
-	return memmem(arn.data, arn.len, ":key/mrk-", strlen(":key/mrk-")) != NULL;
-}
-
-static bool are_related(struct bytes a, struct bytes b)
-{
-	struct bytes a_before, a_after, b_before, b_after;
-
-	around_region(a, &a_before, &a_after);
-	around_region(b, &b_before, &b_after);
-	return is_multi_region(a) && bytes_equal(a_before, b_before) &&
-	       bytes_equal(a_after, b_after);
-}
-
-static enum envelope_status check_related(struct envelope_token *token, CK_OBJECT_HANDLE key,
-					  struct bytes arn, bool *ret_related,
-					  struct envelope_error *error)
-{
-	uint8_t own[2048];
-	CK_ATTRIBUTE attribute = {CKA_CMEK_ROOT_KEY, own, sizeof(own)};
-	CK_RV rv = token->functions->C_GetAttributeValue(token->session, key, &attribute, 1);
-
-	*ret_related = false;
-	if (rv == CKR_OBJECT_HANDLE_INVALID) /* gone meanwhile */
-		return ENVELOPE_OK;
-	TRY(envelope_answer(token, error, "C_GetAttributeValue", rv));
-	*ret_related = are_related(arn, bytes(own, attribute.ulValueLen));
-	return ENVELOPE_OK;
-}
-
-/* The next related key of the search; CK_INVALID_HANDLE: none. */
-static enum envelope_status next_related(struct envelope_token *token, struct bytes arn,
-					 CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
-{
-	CK_OBJECT_HANDLE key;
-	bool related = false;
-
-	do {
-		TRY(find_next(token, CKA_CMEK_KMS_KEY, &key, error));
-		if (key != CK_INVALID_HANDLE)
-			TRY(check_related(token, key, arn, &related, error));
-	} while (key != CK_INVALID_HANDLE && !related);
-	*ret_key = key;
-	return ENVELOPE_OK;
-}
-
-static enum envelope_status find_related(struct envelope_token *token, struct bytes arn,
-					 CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
-{
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &secret_key, sizeof(secret_key)},
-		{CKA_TOKEN, &yes, sizeof(yes)},
-	};
-	enum envelope_status status;
-
-	TRY(envelope_answer(
-		token, error, "C_FindObjectsInit",
-		token->functions->C_FindObjectsInit(token->session, template, COUNT_OF(template))));
-	status = next_related(token, arn, ret_key, error);
-	token->functions->C_FindObjectsFinal(token->session);
-	return status;
-}
-
-static enum envelope_status find_by_arn(struct envelope_token *token, struct bytes arn,
-					CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
+enum envelope_status envelope_root_key_find(struct envelope_token *token, struct bytes arn,
+					    CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
 {
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
@@ -227,25 +148,5 @@ static enum envelope_status find_by_arn(struct envelope_token *token, struct byt
 		{CKA_TOKEN, &yes, sizeof(yes)},
 	};
 
-	TRY(find(token, template, COUNT_OF(template), CKA_CMEK_KMS_KEY, ret_key, error));
-	if (*ret_key == CK_INVALID_HANDLE && is_multi_region(arn))
-		return find_related(token, arn, ret_key, error);
-	return ENVELOPE_OK;
-}
-
-enum envelope_status envelope_root_key_find(struct envelope_token *token,
-					    const struct envelope_record *record,
-					    CK_OBJECT_HANDLE *ret_key, struct envelope_error *error)
-{
-	CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-
-	for (size_t i = 0; i < record->arn_count && key == CK_INVALID_HANDLE; i++)
-		TRY(find_by_arn(token, record->arns[i], &key, error));
-	if (key == CK_INVALID_HANDLE) {
-		snprintf(error->text, sizeof(error->text), "%.*s", (int)record->arns[0].len,
-			 (const char *)record->arns[0].data);
-		return ENVELOPE_ROOT_KEY_UNKNOWN;
-	}
-	*ret_key = key;
-	return ENVELOPE_OK;
+	return find(token, template, COUNT_OF(template), CKA_CMEK_KMS_KEY, ret_key, error);
 }

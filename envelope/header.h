@@ -12,6 +12,7 @@ enum {
 	ENVELOPE_SALT = 32,
 	ENVELOPE_COMMITMENT = 32,
 	ENVELOPE_PROJECT = 8, /* the first bytes of a project's id: its token's serial number */
+	ENVELOPE_ROOT_KEYS_MAX = 8, /* of a record */
 	ENVELOPE_SLOTS = 2,
 	ENVELOPE_SLOT_MIN = 128,
 	ENVELOPE_SLOT_MAX = 16384,
@@ -97,12 +98,12 @@ struct envelope_record {
 	uint8_t project[16];
 	uint8_t cluster[16];
 	uint64_t created_ms;
-	bool kept;	      /* it stays in its store: no envelope may carry it */
-	struct bytes bound;   /* the bytes that tell records apart, ENVELOPE_RECORD_BOUND_MAX at
-				 most; borrowed */
-	struct bytes arns[8]; /* borrowed */
-	size_t arn_count;     /* at least 1 */
-	size_t wraps_len;     /* bytes of all wraps */
+	bool kept;	    /* it stays in its store: no envelope may carry it */
+	struct bytes bound; /* the bytes that tell records apart, ENVELOPE_RECORD_BOUND_MAX at
+			       most; borrowed */
+	struct bytes arns[ENVELOPE_ROOT_KEYS_MAX]; /* borrowed */
+	size_t arn_count;			   /* at least 1 */
+	size_t wraps_len;			   /* bytes of all wraps */
 };
 bool envelope_wrapped_version(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
 bool envelope_record_decode(struct bytes record, struct envelope_record *ret_record);

@@ -99,8 +99,22 @@ static CK_OBJECT_HANDLE recall(const struct envelope_token *token,
 	return CK_INVALID_HANDLE;
 }
 
-enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes bytes,
-					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
+/* What a root key may answer that does not hold for the others, the weightiest last: a no may not
+ * be told as an outage, nor an outage as damage. */
+enum answer { ANSWER_BAD, ANSWER_OUTAGE, ANSWER_NO, ANSWER_FINAL };
+
+static enum answer answer_of(CK_RV rv)
+{
+	if (is_of_data(rv))
+		return ANSWER_BAD;
+	if (rv == CKR_DEVICE_ERROR)
+		return ANSWER_OUTAGE;
+	return rv == CKR_FUNCTION_FAILED || rv == CKR_KEY_FUNCTION_NOT_PERMITTED ? ANSWER_NO
+										 : ANSWER_FINAL;
+}
+
+static CK_RV open_by(struct envelope_token *token, CK_OBJECT_HANDLE root_key, struct bytes record,
+		     CK_OBJECT_HANDLE *ret_ezk)
 {
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
@@ -108,24 +122,91 @@ enum envelope_status envelope_record_open(struct envelope_token *token, struct b
 		{CKA_TOKEN, &no, sizeof(no)},
 	};
 	CK_MECHANISM by_kms = {CKM_CMEK_KMS, NULL, 0};
+
+	return token->functions->C_UnwrapKey(token->session, &by_kms, root_key,
+					     (CK_BYTE *)record.data, record.len, template,
+					     COUNT_OF(template), ret_ezk);
+}
+
+/* The root keys of a record that the token has. */
+struct ways {
+	CK_OBJECT_HANDLE keys[ENVELOPE_ROOT_KEYS_MAX];
+	struct bytes arns[ENVELOPE_ROOT_KEYS_MAX];
+	size_t count;
+};
+
+static bool has_way(const struct ways *ways, CK_OBJECT_HANDLE key)
+{
+	for (size_t i = 0; i < ways->count; i++)
+		if (ways->keys[i] == key)
+			return true;
+	return false;
+}
+
+static enum envelope_status find_ways(struct envelope_token *token,
+				      const struct envelope_record *record, struct ways *ret_ways,
+				      struct envelope_error *error)
+{
+	ret_ways->count = 0;
+	for (size_t i = 0; i < record->arn_count; i++) {
+		CK_OBJECT_HANDLE key;
+
+		TRY(envelope_root_key_find(token, record->arns[i], &key, error));
+		if (key == CK_INVALID_HANDLE || has_way(ret_ways, key))
+			continue;
+		ret_ways->keys[ret_ways->count] = key;
+		ret_ways->arns[ret_ways->count++] = record->arns[i];
+	}
+	if (ret_ways->count > 0)
+		return ENVELOPE_OK;
+	snprintf(error->text, sizeof(error->text), "%.*s", (int)record->arns[0].len,
+		 (const char *)record->arns[0].data);
+	return ENVELOPE_ROOT_KEY_UNKNOWN;
+}
+
+/* The module tells the reason of its last call only. So where a later one weighed less, the key
+ * that gave the answer is asked once more; what it says then is the answer. */
+static CK_RV open_by_any(struct envelope_token *token, const struct ways *ways, struct bytes record,
+			 size_t *ret_by, CK_OBJECT_HANDLE *ret_ezk)
+{
+	enum answer answer = ANSWER_BAD;
+	CK_RV rv = CKR_OK;
+
+	*ret_by = 0;
+	for (size_t i = 0; i < ways->count; i++) {
+		rv = open_by(token, ways->keys[i], record, ret_ezk);
+		if (rv == CKR_OK || answer_of(rv) >= answer)
+			*ret_by = i;
+		if (rv == CKR_OK || answer_of(rv) == ANSWER_FINAL)
+			return rv;
+		if (answer_of(rv) > answer)
+			answer = answer_of(rv);
+	}
+	return *ret_by + 1 == ways->count ? rv
+					  : open_by(token, ways->keys[*ret_by], record, ret_ezk);
+}
+
+enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes bytes,
+					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
+{
 	struct envelope_record record;
-	CK_OBJECT_HANDLE root_key;
+	struct ways ways;
+	size_t by;
 	CK_RV rv;
 
 	if (!envelope_record_decode(bytes, &record)) {
 		snprintf(error->text, sizeof(error->text), "header: the key record is malformed");
 		return ENVELOPE_DAMAGED;
 	}
-	TRY(envelope_root_key_find(token, &record, &root_key, error));
+	TRY(find_ways(token, &record, &ways, error));
 	*ret_ezk = recall(token, &record);
 	if (*ret_ezk != CK_INVALID_HANDLE)
 		return ENVELOPE_OK;
-	rv = token->functions->C_UnwrapKey(token->session, &by_kms, root_key, (CK_BYTE *)bytes.data,
-					   bytes.len, template, COUNT_OF(template), ret_ezk);
+	rv = open_by_any(token, &ways, bytes, &by, ret_ezk);
 	if (is_of_data(rv)) {
 		snprintf(error->text, sizeof(error->text),
 			 "header: root key %.*s does not open the key record",
-			 (int)record.arns[0].len, (const char *)record.arns[0].data);
+			 (int)ways.arns[by].len, (const char *)ways.arns[by].data);
 		return ENVELOPE_DAMAGED;
 	}
 	TRY(envelope_answer(token, error, "C_UnwrapKey", rv));

@@ -57,14 +57,13 @@ enum envelope_status envelope_zone_drop_older(struct envelope_token *token, uint
 enum envelope_status envelope_project(struct envelope_token *token,
 				      uint8_t ret_project[static ENVELOPE_PROJECT],
 				      struct envelope_error *error);
-/* A root key of this token that wraps the record; a related multi-Region key will do.
- * ENVELOPE_ROOT_KEY_UNKNOWN. */
-enum envelope_status envelope_root_key_find(struct envelope_token *token,
-					    const struct envelope_record *record,
+/* The token's root key of that ARN, or a related one; CK_INVALID_HANDLE: it has none. */
+enum envelope_status envelope_root_key_find(struct envelope_token *token, struct bytes arn,
 					    CK_OBJECT_HANDLE *ret_key,
 					    struct envelope_error *error);
-/* Opens the EZK of an embedded record, by a root key that this token has
- * (ENVELOPE_ROOT_KEY_UNKNOWN). KMS. */
+/* Opens the EZK of an embedded record, by the root keys in it that this token has
+ * (ENVELOPE_ROOT_KEY_UNKNOWN: none), tried in the record's order until one opens it. If none does,
+ * the answer is a no of one of them, else an outage, else ENVELOPE_DAMAGED. KMS. */
 enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes record,
 					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
 

@@ -11,10 +11,11 @@
 
 /* What a slot says in clear; nothing is verified. */
 struct envelope_wrap {
-	uint32_t version;     /* of the zone's key */
-	struct bytes record;  /* borrowed; empty: it stays in its store */
-	struct bytes arns[8]; /* the root keys that the record names; borrowed */
-	size_t arn_count;     /* 0: no record, or none that can be read */
+	uint32_t version;    /* of the zone's key */
+	struct bytes record; /* borrowed; empty: it stays in its store */
+	struct bytes
+		arns[ENVELOPE_ROOT_KEYS_MAX]; /* the root keys that the record names; borrowed */
+	size_t arn_count;		      /* 0: no record, or none that can be read */
 };
 void envelope_wrap_of(const struct envelope_slot *slot, struct envelope_wrap *ret_wrap);
 

@@ -27,6 +27,11 @@ ok "an empty file's" encrypt empty empty.sealed
 ok "a large file's" encrypt large large.sealed
 ok "one that is bound to a name" encrypt --name 'a/b ü' text bound.sealed
 
+ok "a key for emergencies" "$cmek" key create --project demo local:break-glass
+ok "a database that it opens, too" "$cmek" database create --project demo prod/two-keys
+ok "after the other" "$cmek" database set-keys --project demo --any root,break-glass prod/two-keys
+ok "a file of it" "$cmek" encrypt --project demo --database prod/two-keys text two-keys.sealed
+
 rm -f "$home"/store.db*
 ok "the store is gone; a fresh project" "$cmek" project create fresh
 refused "knows nothing" "$cmek" decrypt large.sealed new
@@ -42,7 +47,15 @@ status_is() { local code=$1 status=0; shift; "$@" || status=$?; [ $status -eq "$
 ok "the root key is disabled" "$cmek" key disable --project fresh test-root
 ok "then the KMS says no here as well" status_is 5 "$cmek" decrypt large.sealed new
 ok "by name" says "enable the key"
+ok "and so for a file that only this key opens here" status_is 5 "$cmek" decrypt two-keys.sealed new
+ok "with the key for emergencies" "$cmek" key add --project fresh local:break-glass
+opens_text() { "$cmek" decrypt --force two-keys.sealed new && cmp text new; }
+ok "that file opens" opens_text
+ok "which is disabled in its turn" "$cmek" key disable --project fresh break-glass
+ok "then no key opens it" status_is 5 "$cmek" decrypt --force two-keys.sealed new
 ok "enabled again" "$cmek" key enable --project fresh test-root
+ok "it opens by the first" opens_text
+rm new
 
 # The other program
 by_rescue() { python3 "$rescue" --local-keys "$home/local.keys" "$@"; }

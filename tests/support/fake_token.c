@@ -131,33 +131,47 @@ static void names_of(CK_OBJECT_HANDLE handle, uint64_t *ret_zone, uint32_t *ret_
 	*ret_version = is_zone(handle) ? fake.version : keys[handle - 1].version;
 }
 
-static void put_record(uint64_t zone, uint32_t version, const char *arn, struct bytes limits,
-		       struct buffer *out)
+static void put_wrap(struct buffer *out, const char *arn)
 {
-	uint8_t zeros[36] = {0};
-	struct bytes blob = bytes_of("blob");
+	buffer_put_sized(out, bytes_of(arn));
+	buffer_put_sized(out, bytes_of("blob"));
+}
 
+static void put_record(uint64_t zone, uint32_t version, const char *first, const char *second,
+		       struct bytes limits, struct buffer *out)
+{
+	AUTO(buffer_clear) struct buffer wraps = {0};
+	uint8_t zeros[36] = {0};
+
+	put_wrap(&wraps, first);
+	if (second != NULL)
+		put_wrap(&wraps, second);
 	buffer_append(out, bytes("CEZK\x01\0", 6));
-	buffer_put_u16(out, (uint16_t)(99 + limits.len + 2 + strlen(arn) + 2 + blob.len));
+	buffer_put_u16(out, (uint16_t)(99 + limits.len + wraps.len));
 	buffer_append(out, bytes(zeros, 32));
 	buffer_put_u64(out, zone);
 	buffer_put_u32(out, version);
 	buffer_append(out, bytes(zeros, 12));
 	buffer_append(out, bytes(zeros, 32));
 	buffer_put_sized(out, limits);
-	buffer_put_u8(out, 1);
-	buffer_put_sized(out, bytes_of(arn));
-	buffer_put_sized(out, blob);
+	buffer_put_u8(out, second == NULL ? 1 : 2);
+	buffer_append(out, buffer_bytes(&wraps));
+}
+
+void fake_token_record_by_two(uint64_t zone, uint32_t version, const char *first,
+			      const char *second, struct buffer *out)
+{
+	put_record(zone, version, first, second, bytes(NULL, 0), out);
 }
 
 void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out)
 {
-	put_record(zone, version, arn, bytes(NULL, 0), out);
+	put_record(zone, version, arn, NULL, bytes(NULL, 0), out);
 }
 
 void fake_token_kept_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out)
 {
-	put_record(zone, version, arn, bytes("\6\0", 3), out);
+	put_record(zone, version, arn, NULL, bytes("\6\0", 3), out);
 }
 
 /* --- Functions ------------------------------------------------------------------------------- */
@@ -282,8 +296,6 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 		return give(attribute, bytes(keys[object - 1].value, 32));
 	if (attribute->type == CKA_CMEK_KMS_KEY && object >= FIRST_ROOT_KEY && object != 999)
 		return give(attribute, bytes_of("named"));
-	if (attribute->type == CKA_CMEK_ROOT_KEY && object >= FIRST_ROOT_KEY && object != 999)
-		return give(attribute, bytes_of(fake.root_keys[object - FIRST_ROOT_KEY]));
 	if (attribute->type == CKA_CMEK_EMBED_EZK && is_zone(object))
 		return give(attribute, bytes(&embed, sizeof(embed)));
 	if (attribute->type == CKA_CMEK_VERSION && is_zone(object))
@@ -358,8 +370,13 @@ static CK_RV unwrap_record(CK_OBJECT_HANDLE root_key, struct bytes in, CK_OBJECT
 {
 	struct fake_key key = {0};
 
+	unsigned index = (unsigned)(root_key - FIRST_ROOT_KEY);
+
+	assert(root_key >= FIRST_ROOT_KEY && index < COUNT_OF(fake.root_keys));
+	fake.asked[strlen(fake.asked)] = (char)('0' + index);
+	if (fake.root_key_answers[index] != CKR_OK)
+		return fake.root_key_answers[index];
 	fake.opened_records++;
-	assert(root_key >= FIRST_ROOT_KEY);
 	for (int i = 0; i < 8; i++)
 		key.zone = key.zone << 8 | in.data[40 + i];
 	key.version = in.data[51];

@@ -17,9 +17,11 @@ struct fake_token {
 	unsigned opened_records;
 	uint64_t zones[4]; /* in the store; 0: none */
 	const char *root_keys[2];
-	uint32_t version;	/* the primary one */
-	bool kept;		/* the zones' records stay in the store */
-	CK_GCM_PARAMS last_gcm; /* with nonce and AAD copied below */
+	CK_RV root_key_answers[2]; /* to a record: CKR_OK opens it */
+	char asked[16];		   /* the root keys that were given a record: "01" … */
+	uint32_t version;	   /* the primary one */
+	bool kept;		   /* the zones' records stay in the store */
+	CK_GCM_PARAMS last_gcm;	   /* with nonce and AAD copied below */
 	uint8_t last_nonce[16], last_aad[1024];
 };
 extern struct fake_token fake;
@@ -28,7 +30,9 @@ extern struct fake_token fake;
 void fake_token_reset(void);
 struct envelope_token fake_token_session(void);
 CK_OBJECT_HANDLE fake_token_zone(unsigned index);
-/* The record of a zone, by the root key of that index. */
+/* The record of a zone, by the root key of that ARN; or by two (`second` may be NULL). */
 void fake_token_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out);
+void fake_token_record_by_two(uint64_t zone, uint32_t version, const char *first,
+			      const char *second, struct buffer *out);
 /* The same, for a zone whose record stays in its store. */
 void fake_token_kept_record(uint64_t zone, uint32_t version, const char *arn, struct buffer *out);

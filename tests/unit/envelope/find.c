@@ -1,15 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which root key of a token opens an envelope's record. */
+/* Which root key of a token opens an envelope's record, and what is told if none does. */
 #include "base/macros.h"
 #include "envelope/keys.h"
 #include "tests/support/fake_token.h"
 #include "tests/support/unit.h"
 
-#define MRK(region)   "arn:aws:kms:" region ":111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
-#define OTHER_MRK     "arn:aws:kms:us-east-1:111122223333:key/mrk-ffffabcd12ab34cd56ef1234567890ab"
-#define OTHER_ACCOUNT "arn:aws:kms:us-east-1:444455556666:key/mrk-1234abcd12ab34cd56ef1234567890ab"
-#define PLAIN(region) "arn:aws:kms:" region ":111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+#define FIRST  "arn:fake:kms:::key/1"
+#define SECOND "arn:fake:kms:::key/2"
+#define OTHER  "arn:fake:kms:::key/3"
 
 static int start(void **state)
 {
@@ -18,77 +17,128 @@ static int start(void **state)
 	return 0;
 }
 
-/* The index of the token's root key that is found for a record by these; -1: none. */
-static int find(const char *first, const char *second)
+static enum envelope_status open_by(const char *first, const char *second,
+				    struct envelope_error *error)
 {
-	struct envelope_record record = {.arns = {bytes_of(first), bytes_of(second)},
-					 .arn_count = second == NULL ? 1 : 2};
+	AUTO(buffer_clear) struct buffer record = {0};
 	struct envelope_token token = fake_token_session();
-	struct envelope_error error = {0};
-	CK_OBJECT_HANDLE key = 0;
-	enum envelope_status status = envelope_root_key_find(&token, &record, &key, &error);
+	enum envelope_status status;
+	CK_OBJECT_HANDLE ezk;
 
+	fake_token_record_by_two(11, 1, first, second, &record);
+	status = envelope_record_open(&token, buffer_bytes(&record), &ezk, error);
 	envelope_token_clear(&token);
-	if (status == ENVELOPE_OK)
-		return (int)key - 200;
-	assert_int_equal(status, ENVELOPE_ROOT_KEY_UNKNOWN);
-	assert_string_equal(error.text, first);
-	return -1;
+	return status;
 }
 
-static void a_root_key_is_found_by_its_arn(void **state)
-{
-	(void)state;
-	fake.root_keys[0] = PLAIN("us-east-1");
-	fake.root_keys[1] = MRK("us-east-1");
-	assert_int_equal(find(PLAIN("us-east-1"), NULL), 0);
-	assert_int_equal(find(MRK("us-east-1"), NULL), 1);
-	assert_int_equal(find("arn:aws:kms:us-east-1:111122223333:key/none", MRK("us-east-1")), 1);
-}
-
-static void a_related_multi_region_key_will_do(void **state)
+static void root_keys_are_tried_in_the_order_of_the_record(void **state)
 {
 	static const struct {
-		const char *on_token, *in_record;
-		int found;
+		const char *first, *second;
+		CK_RV answers[2];
+		const char *asked;
 	} rows[] = {
-		{MRK("eu-west-1"), MRK("us-east-1"), 0},
-		{OTHER_MRK, MRK("us-east-1"), -1},
-		{OTHER_ACCOUNT, MRK("us-east-1"), -1},
-		/* Keys of two regions that are not related, though their ids are the same. */
-		{PLAIN("eu-west-1"), PLAIN("us-east-1"), -1},
-		{"arn:aws-cn:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab",
-		 MRK("us-east-1"), -1},
+		{FIRST, NULL, {CKR_OK, CKR_OK}, "0"},
+		{FIRST, SECOND, {CKR_OK, CKR_OK}, "0"},
+		{SECOND, FIRST, {CKR_OK, CKR_OK}, "1"},
+		/* Those that the token does not have are passed over. */
+		{OTHER, SECOND, {CKR_OK, CKR_OK}, "1"},
+		{FIRST, SECOND, {CKR_FUNCTION_FAILED, CKR_OK}, "01"},
+		{SECOND, FIRST, {CKR_OK, CKR_DEVICE_ERROR}, "10"},
+		{FIRST, SECOND, {CKR_WRAPPED_KEY_INVALID, CKR_OK}, "01"},
+		{FIRST, SECOND, {CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_OK}, "01"},
 	};
 
-	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		fake.root_keys[0] = rows[i].on_token;
-		assert_int_equal(find(rows[i].in_record, NULL), rows[i].found);
+		struct envelope_error error = {0};
+
+		start(state);
+		memcpy(fake.root_key_answers, rows[i].answers, sizeof(rows[i].answers));
+		assert_int_equal(open_by(rows[i].first, rows[i].second, &error), ENVELOPE_OK);
+		assert_string_equal(fake.asked, rows[i].asked);
 	}
+}
+
+/* The last call is the one that gave the answer, so that the module's reason is that of it. */
+static void if_none_opens_a_no_is_told_then_an_outage_then_damage(void **state)
+{
+	enum { NO = CKR_FUNCTION_FAILED, OUTAGE = CKR_DEVICE_ERROR, BAD = CKR_WRAPPED_KEY_INVALID };
+	static const struct {
+		CK_RV answers[2];
+		CK_RV told;
+		const char *asked;
+	} rows[] = {
+		{{NO, NO}, NO, "01"},
+		{{NO, OUTAGE}, NO, "010"},
+		{{NO, BAD}, NO, "010"},
+		{{OUTAGE, NO}, NO, "01"},
+		{{OUTAGE, OUTAGE}, OUTAGE, "01"},
+		{{OUTAGE, BAD}, OUTAGE, "010"},
+		{{BAD, NO}, NO, "01"},
+		{{BAD, OUTAGE}, OUTAGE, "01"},
+		/* What is not about a key holds for all of them. */
+		{{CKR_HOST_MEMORY, NO}, CKR_HOST_MEMORY, "0"},
+		{{NO, CKR_SESSION_HANDLE_INVALID}, CKR_SESSION_HANDLE_INVALID, "01"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct envelope_error error = {0};
+
+		start(state);
+		memcpy(fake.root_key_answers, rows[i].answers, sizeof(rows[i].answers));
+		assert_int_equal(open_by(FIRST, SECOND, &error), ENVELOPE_MODULE);
+		assert_int_equal(error.rv, rows[i].told);
+		assert_string_equal(fake.asked, rows[i].asked);
+	}
+}
+
+static void bytes_that_no_root_key_opens_are_damage(void **state)
+{
+	struct envelope_error error = {0};
+
+	(void)state;
+	fake.root_key_answers[0] = CKR_WRAPPED_KEY_INVALID;
+	fake.root_key_answers[1] = CKR_WRAPPED_KEY_LEN_RANGE;
+	assert_int_equal(open_by(OTHER, SECOND, &error), ENVELOPE_DAMAGED);
+	assert_string_equal(error.text, "header: root key " SECOND " does not open the key record");
+	assert_int_equal(open_by(FIRST, SECOND, &error), ENVELOPE_DAMAGED);
+	assert_string_equal(error.text, "header: root key " SECOND " does not open the key record");
+}
+
+static void a_root_key_that_is_named_twice_is_asked_once(void **state)
+{
+	struct envelope_error error = {0};
+
+	(void)state;
+	fake.root_key_answers[0] = CKR_FUNCTION_FAILED;
+	assert_int_equal(open_by(FIRST, FIRST, &error), ENVELOPE_MODULE);
+	assert_string_equal(fake.asked, "0");
+}
+
+static void a_record_of_no_root_key_of_the_token_is_not_opened(void **state)
+{
+	struct envelope_error error = {0};
+
+	(void)state;
+	fake.root_keys[1] = NULL;
+	assert_int_equal(open_by(OTHER, SECOND, &error), ENVELOPE_ROOT_KEY_UNKNOWN);
+	assert_string_equal(error.text, OTHER);
+	assert_string_equal(fake.asked, "");
 }
 
 static void a_failure_on_the_way_is_the_module_s(void **state)
 {
-	struct envelope_record record = {.arns = {bytes_of(MRK("us-east-1"))}, .arn_count = 1};
+	struct envelope_error error = {0};
 	unsigned calls;
 
 	(void)state;
-	fake.root_keys[0] = MRK("eu-west-1");
-	fake.calls = 0;
-	assert_int_equal(find(MRK("us-east-1"), NULL), 0);
+	assert_int_equal(open_by(OTHER, SECOND, &error), ENVELOPE_OK);
 	calls = fake.calls;
 	for (fake.fail_at = 1; fake.fail_at <= calls; fake.fail_at++) {
-		struct envelope_token token = fake_token_session();
-		struct envelope_error error = {0};
-		CK_OBJECT_HANDLE key = 0;
-
 		fake.calls = 0;
-		if (envelope_root_key_find(&token, &record, &key, &error) == ENVELOPE_OK)
-			continue; /* it was the end of a search that had found it */
+		error = (struct envelope_error){0};
+		assert_int_equal(open_by(OTHER, SECOND, &error), ENVELOPE_MODULE);
 		assert_int_equal(error.rv, CKR_DEVICE_ERROR);
-		assert_int_equal(key, 0);
-		envelope_token_clear(&token);
 	}
 	fake.fail_at = 0;
 }
@@ -96,8 +146,12 @@ static void a_failure_on_the_way_is_the_module_s(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(a_root_key_is_found_by_its_arn, start),
-		cmocka_unit_test_setup(a_related_multi_region_key_will_do, start),
+		cmocka_unit_test_setup(root_keys_are_tried_in_the_order_of_the_record, start),
+		cmocka_unit_test_setup(if_none_opens_a_no_is_told_then_an_outage_then_damage,
+				       start),
+		cmocka_unit_test_setup(bytes_that_no_root_key_opens_are_damage, start),
+		cmocka_unit_test_setup(a_root_key_that_is_named_twice_is_asked_once, start),
+		cmocka_unit_test_setup(a_record_of_no_root_key_of_the_token_is_not_opened, start),
 		cmocka_unit_test_setup(a_failure_on_the_way_is_the_module_s, start),
 	};
 
