@@ -73,6 +73,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_REGION		(CMEK_VENDOR_BASE +  3) /* R C    text */
 #define CKA_CMEK_ROOT_KEY	(CMEK_VENDOR_BASE +  9) /* R C Z  text: the root key's ARN */
 #define CKA_CMEK_STATE		(CMEK_VENDOR_BASE +  8) /* R C Z  CK_ULONG: CMEK_STATE_… */
+/* A search for a root key by CKA_CMEK_ROOT_KEY finds it by a related multi-Region key's ARN, too. */
 /* In a template it is the zone that the new key belongs to; empty on a key without a zone. */
 #define CKA_CMEK_ZONE		(CMEK_VENDOR_BASE +  5) /* Z K    8 bytes, big-endian: a zone's id */
 /* Of a zone, the EZK record of its primary version (not readable where CKA_CMEK_EMBED_EZK is

@@ -152,8 +152,8 @@ bool kms_name_parse(const struct kms_provider *const *providers, const char *key
 /* The ARN of the related key in another region. False: not a multi-Region key, or not a region. */
 bool kms_arn_in_region(const struct kms_provider *const *providers, const char *arn,
 		       struct bytes region, char ret_arn[static KMS_ARN_MAX + 1]);
-/* The same key, for telling duplicates: equal ARNs, or related multi-Region keys (ARNs that differ
- * in region alone). */
+/* Whether two canonical names are of one key: they are equal, or of related multi-Region keys. */
+bool kms_same_key(const struct kms_provider *const *providers, const char *a, const char *b);
 bool kms_arn_same_key(const char *a, const char *b);
 
 /*

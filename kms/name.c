@@ -32,6 +32,17 @@ bool kms_arn_in_region(const struct kms_provider *const *providers, const char *
 	return false;
 }
 
+bool kms_same_key(const struct kms_provider *const *providers, const char *a, const char *b)
+{
+	char there[KMS_ARN_MAX + 1];
+	struct bytes region;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return provider_of_key(providers, b, &region) != NULL &&
+	       kms_arn_in_region(providers, a, region, there) && strcmp(there, b) == 0;
+}
+
 bool kms_arn_same_key(const char *a, const char *b)
 {
 	struct arn x, y;

@@ -118,13 +118,24 @@ static CK_RV read_template(struct search *search)
 	return CKR_OK;
 }
 
+/* A root key is found by the ARN of a related one too: what that encrypted it decrypts. */
+static bool is_root_key(const struct search *search, const struct object *object,
+			const CK_ATTRIBUTE *attribute)
+{
+	return object->kind == OBJECT_ROOT_KEY && attribute->type == CKA_CMEK_ROOT_KEY &&
+	       attribute->ulValueLen > 0 &&
+	       zones_root_key_is(search->objects->zones, object->entry,
+				 bytes(attribute->pValue, attribute->ulValueLen));
+}
+
 static bool matches(const struct search *search, const struct object *object,
 		    struct buffer *scratch)
 {
 	const struct attribute_source source = {search->objects, object};
 
 	for (CK_ULONG i = 0; i < search->count; i++)
-		if (!attribute_matches(&source, &search->template[i], scratch))
+		if (!is_root_key(search, object, &search->template[i]) &&
+		    !attribute_matches(&source, &search->template[i], scratch))
 			return false;
 	return true;
 }

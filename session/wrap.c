@@ -137,38 +137,20 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 
 /* --- A zone, by its root key: its records, as they are stored. Asks no KMS. */
 
-static bool has_wrap_by(const struct ezk_version *version, const char *arn)
-{
-	size_t i;
-
-	for (i = 0; i < version->wrap_count; i++) {
-		if (kms_arn_same_key(version->wraps[i].arn, arn))
-			return true;
-	}
-	return false;
-}
-
-static bool is_under(const struct entry *zone, const struct entry *root_key)
-{
-	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
-
-	return primary != NULL && has_wrap_by(primary, root_key->of_root_key.arn);
-}
-
 CK_RV session_export_zone(struct session *session, struct ready_key *root, struct object *zone,
 			  CK_BYTE *out, CK_ULONG *out_len)
 {
 	AUTO(buffer_clear) struct buffer records = {0};
 	AUTO(entry_releasep) struct entry *entry = NULL;
+	struct zones *zones = objects_zones(session->objects);
 	CK_RV rv;
 
 	if (zone->kind != OBJECT_ZONE)
 		return CKR_KEY_NOT_WRAPPABLE;
 	entry = zone->entry != NULL ? entry_hold(zone->entry) : ezk_entry(zone->ezk);
-	if (entry == NULL || !is_under(entry, root->object->entry))
+	if (entry == NULL || !zones_zone_is_wrapped_by(zones, entry, root->object->entry))
 		return CKR_KEY_NOT_WRAPPABLE;
-	TRY(error_of_zone(zones_zone_export(objects_zones(session->objects), entry, &records),
-			  ERROR_WRAP));
+	TRY(error_of_zone(zones_zone_export(zones, entry, &records), ERROR_WRAP));
 	if (answer_len(out, out_len, records.len, &rv))
 		return rv;
 	memcpy(out, records.data, records.len);

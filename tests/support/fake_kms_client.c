@@ -8,6 +8,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/reader.h"
+#include "pkcs11/providers.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -151,7 +152,7 @@ static enum kms_status open_blob(struct fake_kms *fake, const struct fake_kms_ke
 	if (reader.failed || !magic || !numbered)
 		return KMS_INVALID_CIPHERTEXT;
 	arn_text = strndup((const char *)arn.data, arn.len);
-	if (!kms_arn_same_key(arn_text, key->arn))
+	if (!kms_same_key(module_providers, arn_text, key->arn))
 		return KMS_INCORRECT_KEY;
 	put_context(&expected, context);
 	if (!bytes_equal(bytes(expected.data + 2, expected.len - 2), bound))

@@ -81,7 +81,8 @@ static enum zone_status check_replica(struct zones *zones, const struct entry *r
 			       region, arn))
 		return wrong_region(root_key, region);
 	status = door_describe(&door, &key);
-	if (status == ZONE_OK && kms_arn_same_key(key.arn, root_key->of_root_key.arn))
+	if (status == ZONE_OK &&
+	    kms_same_key(kms_clients_providers(zones->clients), key.arn, root_key->of_root_key.arn))
 		return ZONE_OK;
 	return status == ZONE_OK || status == ZONE_KMS_NOT_FOUND ? wrong_region(root_key, region)
 								 : status;

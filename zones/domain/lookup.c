@@ -130,6 +130,17 @@ enum zone_status zones_list(struct zones *zones, const struct entry_filter *filt
 	return give(&list, ret_entries, ret_count);
 }
 
+bool zones_root_key_is(const struct zones *zones, const struct entry *root_key, struct bytes arn)
+{
+	char text[KMS_ARN_MAX + 1];
+
+	if (arn.len > KMS_ARN_MAX || memchr(arn.data, '\0', arn.len) != NULL)
+		return false;
+	memcpy(text, arn.data, arn.len);
+	text[arn.len] = '\0';
+	return kms_same_key(kms_clients_providers(zones->clients), root_key->of_root_key.arn, text);
+}
+
 enum zone_status zones_free_slot(struct zones *zones, uint32_t *ret_slot)
 {
 	READING(zones);

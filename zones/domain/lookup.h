@@ -3,6 +3,7 @@
 /* Looking entries up, of the state that was last read (zones_refresh). No KMS. */
 #pragma once
 
+#include "base/bytes.h"
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
 
@@ -24,5 +25,7 @@ enum zone_status zones_list_projects(struct zones *zones, struct entry ***ret_en
 				     size_t *ret_count);
 enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
 			    struct entry ***ret_entries, size_t *ret_count);
+/* Whether the text is a name of this root key's own: its ARN, or that of a related key. */
+bool zones_root_key_is(const struct zones *zones, const struct entry *root_key, struct bytes arn);
 /* The lowest slot number no project ever had. Of the state that was last read. */
 enum zone_status zones_free_slot(struct zones *zones, uint32_t *ret_slot);

@@ -99,11 +99,12 @@ static void describe(const struct question *question, struct root_key_finding *f
 		log_reason("%s", reason == NULL ? "" : reason);
 }
 
-static const struct wrap *wrap_by(const struct ezk_version *version, const char *arn)
+static const struct wrap *wrap_by(const struct kms_provider *const *providers,
+				  const struct ezk_version *version, const char *arn)
 {
 	for (size_t i = 0; version != NULL && i < version->wrap_count; i++)
 		if (wrap_is_live(&version->wraps[i]) &&
-		    kms_arn_same_key(version->wraps[i].arn, arn))
+		    kms_same_key(providers, version->wraps[i].arn, arn))
 			return &version->wraps[i];
 	return NULL;
 }
@@ -127,12 +128,14 @@ static enum zone_status open_zone(const struct question *question, const struct 
 static bool try_each(const struct question *question, struct entry *const *list, size_t count,
 		     struct root_key_finding *finding)
 {
+	const struct kms_provider *const *providers =
+		kms_clients_providers(question->zones->clients);
 	const char *arn = question->root_key->of_root_key.arn;
 	int tried = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct wrap *wrap =
-			wrap_by(entry_version(list[i], list[i]->of_zone.primary), arn);
+			wrap_by(providers, entry_version(list[i], list[i]->of_zone.primary), arn);
 		enum zone_status status;
 
 		if (wrap == NULL)

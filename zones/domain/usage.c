@@ -12,6 +12,7 @@
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
 #include "zones/model/refuse.h"
+#include "zones/model/wraps.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -21,6 +22,7 @@
 /* --- The first that needs it */
 
 struct search {
+	const struct index *index;
 	const struct entry *wanted;
 	enum usage_counts counts;
 	int64_t now_ms;
@@ -35,18 +37,10 @@ static bool counts(const struct search *search, const struct entry *zone)
 	       zone->delete_after_ms > search->now_ms;
 }
 
-static bool wrapped_by(const struct ezk_version *version, const char *arn)
-{
-	for (size_t i = 0; i < version->wrap_count; i++)
-		if (kms_arn_same_key(version->wraps[i].arn, arn))
-			return true;
-	return false;
-}
-
-static bool is_wrapped_by(const struct entry *zone, const char *arn)
+static bool is_wrapped_by(const struct index *index, const struct entry *zone, const char *arn)
 {
 	for (size_t i = 0; i < zone->of_zone.version_count; i++)
-		if (wrapped_by(&zone->of_zone.versions[i], arn))
+		if (ezk_version_has_wrap_by(index->providers, &zone->of_zone.versions[i], arn))
 			return true;
 	return false;
 }
@@ -55,7 +49,8 @@ static bool find_wrapped(void *state, struct entry *zone)
 {
 	struct search *search = state;
 
-	if (counts(search, zone) && is_wrapped_by(zone, search->wanted->of_root_key.arn))
+	if (counts(search, zone) &&
+	    is_wrapped_by(search->index, zone, search->wanted->of_root_key.arn))
 		search->user = zone;
 	return search->user == NULL;
 }
@@ -88,8 +83,9 @@ static bool find_zone(void *state, struct entry *zone)
 const struct entry *usage_find(const struct zones *zones, const struct entry *entry,
 			       enum usage_counts counting)
 {
-	struct search search = {.wanted = entry, .counts = counting, .now_ms = zones_now_ms(zones)};
 	const struct index *index = &zones->index;
+	struct search search = {
+		.index = index, .wanted = entry, .counts = counting, .now_ms = zones_now_ms(zones)};
 
 	if (entry->kind == ENTRY_ROOT_KEY)
 		index_each_of(index, entry->project, ENTRY_ZONE, find_wrapped, &search);
@@ -127,7 +123,7 @@ static bool find_token_key(void *state, struct entry *key)
 const struct entry *usage_find_token_key(const struct zones *zones, const struct entry *zone,
 					 uint32_t version)
 {
-	struct search search = {.wanted = zone, .version = version};
+	struct search search = {.index = &zones->index, .wanted = zone, .version = version};
 
 	index_each_of(&zones->index, zone->project, ENTRY_KEY, find_token_key, &search);
 	return search.user;
@@ -226,7 +222,8 @@ static json_t *versions_of(const struct report *report, const struct entry *zone
 		const struct ezk_version *version = &zone->of_zone.versions[i];
 		json_t *object;
 
-		if (arn != NULL && !wrapped_by(version, arn))
+		if (arn != NULL &&
+		    !ezk_version_has_wrap_by(report->zones->index.providers, version, arn))
 			continue;
 		object = version_of(zone, version);
 		if (report->by_version != NULL)
@@ -244,10 +241,11 @@ static json_t *database_of(const struct report *report, const struct entry *zone
 			 versions_of(report, zone));
 }
 
-static bool stands_on(const struct entry *zone, const struct entry *entry)
+static bool stands_on(const struct index *index, const struct entry *zone,
+		      const struct entry *entry)
 {
 	if (entry->kind == ENTRY_ROOT_KEY)
-		return is_wrapped_by(zone, entry->of_root_key.arn);
+		return is_wrapped_by(index, zone, entry->of_root_key.arn);
 	return entry->kind == ENTRY_CLUSTER ? uid_equal(zone->of_zone.cluster, entry->uid)
 					    : uid_equal(zone->uid, entry->uid);
 }
@@ -256,7 +254,7 @@ static bool add_database(void *state, struct entry *zone)
 {
 	struct report *report = state;
 
-	if (stands_on(zone, report->of))
+	if (stands_on(&report->zones->index, zone, report->of))
 		add_to(&report->list, database_of(report, zone));
 	return report->list != NULL;
 }
@@ -291,7 +289,7 @@ static bool count_key(void *state, struct entry *key)
 	struct report *report = state;
 	const struct entry *zone = index_zone(&report->zones->index, key->of_key.zone);
 
-	if (zone == NULL || !stands_on(zone, report->of))
+	if (zone == NULL || !stands_on(&report->zones->index, zone, report->of))
 		return true;
 	report->token_keys++;
 	if (report->by_version != NULL)

@@ -21,6 +21,9 @@ enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 /* Whether the record of its primary version stays in this store. All records of a zone are alike in
  * this. */
 bool zones_zone_is_kept(const struct entry *zone);
+/* Whether its primary version has a wrap by this root key, or by a related one. */
+bool zones_zone_is_wrapped_by(const struct zones *zones, const struct entry *zone,
+			      const struct entry *root_key);
 /* The record set of a zone: its own versions that are not retired (docs/format.md). For both:
  * ZONE_RECORD_KEPT. */
 enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone,

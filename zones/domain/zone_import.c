@@ -15,6 +15,7 @@
 #include "zones/model/record.h"
 #include "zones/model/refuse.h"
 #include "zones/model/title.h"
+#include "zones/model/wraps.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -45,6 +46,15 @@ enum zone_status zones_zone_export(struct zones *zones, const struct entry *zone
 	return record_set_encode(&set, ret_records);
 }
 
+bool zones_zone_is_wrapped_by(const struct zones *zones, const struct entry *zone,
+			      const struct entry *root_key)
+{
+	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
+
+	return primary != NULL && ezk_version_has_wrap_by(kms_clients_providers(zones->clients),
+							  primary, root_key->of_root_key.arn);
+}
+
 bool zones_zone_is_kept(const struct entry *zone)
 {
 	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
@@ -73,7 +83,7 @@ static enum zone_status open_version(const struct kms_door *door, uint64_t zone,
 
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
-	ezk_version_keep_wraps(version, arn);
+	ezk_version_keep_wraps(kms_clients_providers(door->clients), version, arn);
 	if (version->wrap_count == 0)
 		return refuse(ZONE_KMS_INCORRECT_KEY,
 			      "version %" PRIu32 " of %s is not encrypted by %s", version->version,

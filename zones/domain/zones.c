@@ -58,6 +58,7 @@ enum zone_status zones_new(const struct zones_settings *settings, struct store *
 	}
 	zones->store = store;
 	zones->clients = clients;
+	zones->index.providers = kms_clients_providers(clients);
 	*ret_zones = zones;
 	return ZONE_OK;
 }

@@ -101,8 +101,8 @@ static bool name_records(const char *arn, struct bytes records, struct uid *ret_
 
 /* An entry as the index would have it. The set does not say which version is the raw one: it is
  * the first, as it is in a new zone. */
-static enum zone_status entry_of_set(const char *arn, struct bytes records,
-				     struct entry **ret_entry)
+static enum zone_status entry_of_set(const struct kms_provider *const *providers, const char *arn,
+				     struct bytes records, struct entry **ret_entry)
 {
 	AUTO(record_set_clear) struct record_set set = {0};
 	AUTO(entry_releasep) struct entry *zone = entry_new(ENTRY_ZONE);
@@ -114,7 +114,7 @@ static enum zone_status entry_of_set(const char *arn, struct bytes records,
 	if (!name_records(arn, records, &zone->uid))
 		return ZONE_NO_MEMORY;
 	for (size_t i = 0; i < set.count; i++)
-		ezk_version_keep_wraps(&set.versions[i], arn);
+		ezk_version_keep_wraps(providers, &set.versions[i], arn);
 	zone->project = set.versions[0].project;
 	zone->of_zone.zone = set.zone;
 	zone->of_zone.cluster = set.versions[0].cluster;
@@ -142,7 +142,7 @@ static enum zone_status resolve(const struct registry_settings *settings,
 		.project_id = root_key->project,
 	};
 
-	if (strstr(name, ":key/") == NULL)
+	if (!kms_clients_is_own_name(settings->clients, name))
 		return door_describe(&door, ret_key);
 	snprintf(ret_key->arn, sizeof(ret_key->arn), "%s", name);
 	return ZONE_OK;
@@ -168,7 +168,7 @@ enum zone_status ezk_from_records(struct registry *registry, const struct entry 
 	TRY(settings->domain.refresh(settings->domain.state));
 	TRY(resolve(settings, root_key, &key));
 	TRY(door_check_allowed(&(struct kms_door){.clients = settings->clients}, key.arn));
-	TRY(entry_of_set(key.arn, records, &zone));
+	TRY(entry_of_set(kms_clients_providers(settings->clients), key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
 	TRY(check_standing(registry, zone->of_zone.zone, zone->of_zone.primary));

@@ -61,14 +61,15 @@ struct index_grave {
 };
 
 struct index {
-	struct map numbers;	 /* number → node */
-	struct map uids;	 /* uid → node */
-	struct map zones;	 /* zone id → node */
-	struct map slots;	 /* slot → node: active projects */
-	struct map fingerprints; /* of EZK versions → node */
-	struct map buckets;	 /* kind of bucket, project, and label, id or kind → bucket */
-	struct map gone;	 /* zone id → struct index_gone */
-	struct map graves;	 /* uid → struct index_grave */
+	const struct kms_provider *const *providers; /* by which two names are of one root key */
+	struct map numbers;			     /* number → node */
+	struct map uids;			     /* uid → node */
+	struct map zones;			     /* zone id → node */
+	struct map slots;			     /* slot → node: active projects */
+	struct map fingerprints;		     /* of EZK versions → node */
+	struct map buckets; /* kind of bucket, project, and label, id or kind → bucket */
+	struct map gone;    /* zone id → struct index_gone */
+	struct map graves;  /* uid → struct index_grave */
 	/* Zones that are not as they were, for those who have their live EZKs; `removed`: not to be
 	 * used, since zone or project are gone or archived. Whoever applies news takes it away. */
 	struct store_news touched;

@@ -80,6 +80,7 @@ enum zone_status project_check(const struct index *index, struct uid project)
 /* --- Root keys */
 
 struct same {
+	const struct kms_provider *const *providers;
 	const char *arn;
 	struct entry *found;
 };
@@ -88,14 +89,14 @@ static bool compare(void *state, struct entry *root_key)
 {
 	struct same *same = state;
 
-	if (kms_arn_same_key(root_key->of_root_key.arn, same->arn))
+	if (kms_same_key(same->providers, root_key->of_root_key.arn, same->arn))
 		same->found = root_key;
 	return same->found == NULL;
 }
 
 struct entry *root_key_same(const struct index *index, struct uid project, const char *arn)
 {
-	struct same same = {arn, NULL};
+	struct same same = {index->providers, arn, NULL};
 
 	index_each_of(index, project, ENTRY_ROOT_KEY, compare, &same);
 	return same.found;

@@ -84,7 +84,8 @@ static void take_name(struct wrap *wrap, const char *arn)
 	wrap->arn = name;
 }
 
-void ezk_version_keep_wraps(struct ezk_version *version, const char *arn)
+void ezk_version_keep_wraps(const struct kms_provider *const *providers,
+			    struct ezk_version *version, const char *arn)
 {
 	size_t kept = 0;
 
@@ -92,7 +93,7 @@ void ezk_version_keep_wraps(struct ezk_version *version, const char *arn)
 		struct wrap wrap = version->wraps[i];
 
 		/* Swapped, so that the rest is still there to be freed. */
-		if (kms_arn_same_key(wrap.arn, arn)) {
+		if (kms_same_key(providers, wrap.arn, arn)) {
 			version->wraps[i] = version->wraps[kept];
 			version->wraps[kept++] = wrap;
 		}

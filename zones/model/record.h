@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "kms/kms.h"
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
 
@@ -23,7 +24,8 @@ enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *a
 void ezk_version_drop_wrap(struct ezk_version *version);
 /* Drops the wraps that are not by this root key; those of a related multi-Region key get its name.
  */
-void ezk_version_keep_wraps(struct ezk_version *version, const char *arn);
+void ezk_version_keep_wraps(const struct kms_provider *const *providers,
+			    struct ezk_version *version, const char *arn);
 /* Wraps and all. Accepts the zero state. */
 void ezk_version_clear(struct ezk_version *version);
 enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);

@@ -33,6 +33,15 @@ static size_t index_of(const struct ezk_version *version, struct bytes blob)
 	return at;
 }
 
+bool ezk_version_has_wrap_by(const struct kms_provider *const *providers,
+			     const struct ezk_version *version, const char *arn)
+{
+	for (size_t i = 0; i < version->wrap_count; i++)
+		if (kms_same_key(providers, version->wraps[i].arn, arn))
+			return true;
+	return false;
+}
+
 bool ezk_version_has_blob(const struct ezk_version *version, struct bytes blob)
 {
 	return index_of(version, blob) < version->wrap_count;

@@ -17,6 +17,9 @@ static inline bool wrap_is_live(const struct wrap *wrap)
 
 /* The live wrap by that root key, as it is named here; NULL: none. */
 const struct wrap *ezk_version_live_wrap(const struct ezk_version *version, const char *arn);
+/* Is one of its wraps by this root key, or by a related one? */
+bool ezk_version_has_wrap_by(const struct kms_provider *const *providers,
+			     const struct ezk_version *version, const char *arn);
 /* Does one of its wraps have this blob? */
 bool ezk_version_has_blob(const struct ezk_version *version, struct bytes blob);
 /* How many wraps have that state. */

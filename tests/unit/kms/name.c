@@ -94,15 +94,16 @@ static void a_name_may_be_long_but_not_endless(void **state)
 static void related_multi_region_keys_are_one_key(void **state)
 {
 	(void)state;
-	assert_true(kms_arn_same_key("arn:aws:kms:us-west-2:1:key/" UUID,
-				     "arn:aws:kms:us-west-2:1:key/" UUID));
-	assert_false(kms_arn_same_key("arn:aws:kms:us-west-2:1:key/" UUID,
-				      "arn:aws:kms:us-east-1:1:key/" UUID));
-	assert_true(kms_arn_same_key("arn:aws:kms:us-west-2:1:key/" MRK,
-				     "arn:aws:kms:us-east-1:1:key/" MRK));
-	assert_false(kms_arn_same_key("arn:aws:kms:us-west-2:1:key/" MRK,
-				      "arn:aws:kms:us-east-1:2:key/" MRK));
-	assert_false(kms_arn_same_key("arn:aws:kms:us-west-2:1:key/" MRK, "alias/root"));
+	assert_true(kms_same_key(module_providers, "arn:aws:kms:us-west-2:1:key/" UUID,
+				 "arn:aws:kms:us-west-2:1:key/" UUID));
+	assert_false(kms_same_key(module_providers, "arn:aws:kms:us-west-2:1:key/" UUID,
+				  "arn:aws:kms:us-east-1:1:key/" UUID));
+	assert_true(kms_same_key(module_providers, "arn:aws:kms:us-west-2:1:key/" MRK,
+				 "arn:aws:kms:us-east-1:1:key/" MRK));
+	assert_false(kms_same_key(module_providers, "arn:aws:kms:us-west-2:1:key/" MRK,
+				  "arn:aws:kms:us-east-1:2:key/" MRK));
+	assert_false(
+		kms_same_key(module_providers, "arn:aws:kms:us-west-2:1:key/" MRK, "alias/root"));
 }
 
 static void the_states_of_a_key_have_names(void **state)

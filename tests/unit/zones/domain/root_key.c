@@ -120,6 +120,11 @@ static void related_multi_region_keys_are_one(void **state)
 
 	assert_true(root_key->of_root_key.multi_region);
 	assert_int_equal(add_root_key(f->zones, f->project->uid, ROOT_MRK_EAST, NULL), ZONE_EXISTS);
+	assert_true(zones_root_key_is(f->zones, root_key, bytes_of(ROOT_MRK)));
+	assert_true(zones_root_key_is(f->zones, root_key, bytes_of(ROOT_MRK_EAST)));
+	assert_false(zones_root_key_is(f->zones, root_key, bytes_of(ROOT_A)));
+	/* With the NUL behind it, it is no name. */
+	assert_false(zones_root_key_is(f->zones, root_key, bytes(ROOT_MRK, sizeof(ROOT_MRK))));
 }
 
 static void duplicate_is_refused_before_the_key_is_used(void **state)
