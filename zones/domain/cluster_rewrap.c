@@ -65,7 +65,7 @@ struct staying {
 	const struct entry *cluster; /* as it is to be */
 	const char *leaving;	     /* the ARN that it leaves; NULL: it is not there any more */
 	const struct entry *moved;   /* as it is to be; not in the index yet; NULL: none */
-	const struct entry *found;
+	bool found;
 };
 
 static bool version_stays(const struct staying *staying, const struct ezk_version *version)
@@ -89,8 +89,6 @@ static bool version_stays(const struct staying *staying, const struct ezk_versio
 
 static bool zone_stays(const struct staying *staying, const struct entry *zone)
 {
-	if (!uid_equal(zone->of_zone.cluster, staying->cluster->uid))
-		return false;
 	if (staying->moved != NULL && uid_equal(zone->uid, staying->moved->uid))
 		zone = staying->moved;
 	for (size_t i = 0; i < zone->of_zone.version_count; i++)
@@ -99,29 +97,21 @@ static bool zone_stays(const struct staying *staying, const struct entry *zone)
 	return false;
 }
 
-/* The last, so that it is still there when most have moved. */
-static bool note_staying(void *state, struct entry *zone)
+static bool find_staying(void *state, struct entry *zone)
 {
 	struct staying *staying = state;
 
-	if (zone_stays(staying, zone))
-		staying->found = zone;
-	return true;
+	staying->found = zone_stays(staying, zone);
+	return !staying->found;
 }
 
-/* Also those that await deletion: they may be restored. The one that was found last is looked at
- * first, since otherwise each of many zones that move would look at all. */
+/* Also those that await deletion: they may be restored. Zones that moved come last in their
+ * cluster, so this looks at few, however many move one by one. */
 static bool some_stay(struct staying *staying)
 {
-	struct zones *zones = staying->changes->zones;
-	const struct entry *known = index_uid(&zones->index, zones->staying);
-
-	if (known != NULL && known->kind == ENTRY_ZONE && zone_stays(staying, known))
-		return true;
-	index_each_of(&zones->index, staying->cluster->project, ENTRY_ZONE, note_staying, staying);
-	if (staying->found != NULL)
-		zones->staying = staying->found->uid;
-	return staying->found != NULL;
+	index_each_in_cluster(&staying->changes->zones->index, staying->cluster, find_staying,
+			      staying);
+	return staying->found;
 }
 
 static const char *arn_of(const struct index *index, struct uid uid)

@@ -36,7 +36,6 @@ struct zones {
 	struct store_cursor cursor; /* how far the index has the store; the zero state: read all */
 	struct missed missed;
 	struct schedule schedule;
-	struct uid staying; /* a zone that was the last of its cluster to move (rewrap.c); a hint */
 	atomic_uint_fast64_t looks; /* how many have begun */
 	atomic_uint_fast64_t generation;
 	atomic_bool loaded;	       /* the index has been filled once */

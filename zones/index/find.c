@@ -156,6 +156,17 @@ void index_each_of(const struct index *index, struct uid project, enum entry_kin
 	index_each(index, &filter, visit, state);
 }
 
+void index_each_in_cluster(const struct index *index, const struct entry *cluster,
+			   index_visit *visit, void *state)
+{
+	struct entry_filter filter = {.project = cluster->project, .with_pending = true};
+	struct index_key key;
+
+	filter.kinds[ENTRY_ZONE] = true;
+	visit_bucket(index, index_key(&key, INDEX_BY_CLUSTER, cluster->uid, bytes(NULL, 0)),
+		     &filter, visit, state);
+}
+
 static bool keep_first(void *state, struct entry *entry)
 {
 	*(struct entry **)state = entry;

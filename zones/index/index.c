@@ -63,11 +63,11 @@ static bool enter_bucket(struct index *index, struct index_link *link, struct by
 	return true;
 }
 
-struct bytes index_key(struct index_key *key, enum index_by by, struct uid project,
+struct bytes index_key(struct index_key *key, enum index_by by, struct uid within,
 		       struct bytes value)
 {
 	key->data[0] = (uint8_t)by;
-	memcpy(key->data + 1, project.bytes, UID_SIZE);
+	memcpy(key->data + 1, within.bytes, UID_SIZE);
 	if (value.len > LABEL_MAX)
 		value.len = LABEL_MAX; /* no entry has it, so nothing will match */
 	if (value.len > 0)
@@ -101,7 +101,13 @@ static bool link_zone(struct index *index, struct index_node *node)
 {
 	const struct entry *entry = node->entry;
 
+	struct index_key key;
+
 	node->zone = entry->of_zone.zone;
+	if (!enter_bucket(
+		    index, &node->links[INDEX_BY_CLUSTER],
+		    index_key(&key, INDEX_BY_CLUSTER, entry->of_zone.cluster, bytes(NULL, 0))))
+		return false;
 	for (size_t i = 0; i < entry->of_zone.version_count; i++)
 		if (!map_put(&index->fingerprints,
 			     bytes(entry->of_zone.versions[i].fingerprint, 16), node))
@@ -122,11 +128,14 @@ static bool link_entry(struct index *index, struct index_node *node)
 {
 	const struct entry *entry = node->entry;
 	const uint8_t kind = (uint8_t)entry->kind;
-	const struct bytes values[INDEX_BY_COUNT] = {bytes_of(entry->label), entry->id,
-						     bytes(&kind, 1)};
+	const struct bytes values[] = {
+		[INDEX_BY_LABEL] = bytes_of(entry->label),
+		[INDEX_BY_ID] = entry->id,
+		[INDEX_BY_KIND] = bytes(&kind, 1),
+	};
 	struct index_key key;
 
-	for (int by = 0; by < INDEX_BY_COUNT; by++)
+	for (size_t by = 0; by < COUNT_OF(values); by++)
 		if (!enter_bucket(index, &node->links[by],
 				  index_key(&key, (enum index_by)by, entry->project, values[by])))
 			return false;

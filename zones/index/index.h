@@ -20,21 +20,21 @@ struct index_link {
 	struct index_node *node;     /* NULL: the head */
 };
 
-/* All entries that share a label, an id or a kind within a project, in the order they became known.
- */
+/* All entries that share a label, an id or a kind within a project, or zones that share a cluster,
+ * in the order they became known. */
 struct index_bucket {
 	struct index_link head;
 	size_t key_len;
 	uint8_t key[];
 };
 
-enum index_by { INDEX_BY_LABEL, INDEX_BY_ID, INDEX_BY_KIND, INDEX_BY_COUNT };
+enum index_by { INDEX_BY_LABEL, INDEX_BY_ID, INDEX_BY_KIND, INDEX_BY_CLUSTER, INDEX_BY_COUNT };
 
 /* The key of a bucket, in the caller's memory. */
 struct index_key {
 	uint8_t data[1 + UID_SIZE + LABEL_MAX];
 };
-struct bytes index_key(struct index_key *key, enum index_by by, struct uid project,
+struct bytes index_key(struct index_key *key, enum index_by by, struct uid within,
 		       struct bytes value);
 
 /* One uid: it stays while its entry is replaced, and so does its number. */
@@ -67,9 +67,10 @@ struct index {
 	struct map zones;			     /* zone id → node */
 	struct map slots;			     /* slot → node: active projects */
 	struct map fingerprints;		     /* of EZK versions → node */
-	struct map buckets; /* kind of bucket, project, and label, id or kind → bucket */
-	struct map gone;    /* zone id → struct index_gone */
-	struct map graves;  /* uid → struct index_grave */
+	struct map
+		buckets; /* kind of bucket; project, and label, id or kind, or cluster → bucket */
+	struct map gone; /* zone id → struct index_gone */
+	struct map graves; /* uid → struct index_grave */
 	/* Zones that are not as they were, for those who have their live EZKs; `removed`: not to be
 	 * used, since zone or project are gone or archived. Whoever applies news takes it away. */
 	struct store_news touched;
@@ -129,6 +130,10 @@ void index_each(const struct index *index, const struct entry_filter *filter, in
 /* The same for all entries of a kind in a project. */
 void index_each_of(const struct index *index, struct uid project, enum entry_kind kind,
 		   index_visit *visit, void *state);
+/* The same for the zones of a cluster. One that has changed goes to the end: those that nobody has
+ * touched come first. */
+void index_each_in_cluster(const struct index *index, const struct entry *cluster,
+			   index_visit *visit, void *state);
 /* Active projects, in any order. */
 void index_each_project(const struct index *index, index_visit *visit, void *state);
 /* And those that are archived. Looks at every entry. */

@@ -230,6 +230,47 @@ static void whole_load_forgets_what_is_not_among_it(void **state)
 	assert_int_equal(index.fingerprints.count, 0);
 }
 
+struct seen {
+	uint64_t zones[4];
+	size_t count;
+};
+
+static bool note_zone(void *state, struct entry *zone)
+{
+	struct seen *seen = state;
+
+	seen->zones[seen->count++] = zone->of_zone.zone;
+	return true;
+}
+
+static struct entry *make_zone_in(struct uid cluster, uint32_t number, const char *label)
+{
+	struct entry *zone = make_zone(1, number, number, label);
+
+	zone->of_zone.cluster = cluster;
+	return zone;
+}
+
+static void zones_of_a_cluster_are_told_and_the_last_changed_comes_last(void **state)
+{
+	AUTO(index_clear) struct index index = {0};
+	struct uid here = uid_of(1, 90), there = uid_of(1, 91);
+	AUTO(entry_releasep)
+	struct entry *cluster = make(ENTRY_CLUSTER, uid_of(1, 0), here, "c", "id");
+	struct seen seen = {0};
+
+	(void)state;
+	apply(&index, false, make_project(1, 0), false);
+	apply(&index, false, make_zone_in(here, 1, "c/a"), false);
+	apply(&index, false, make_zone_in(there, 2, "d/a"), false);
+	apply(&index, false, make_zone_in(here, 3, "c/b"), false);
+	apply(&index, false, make_zone_in(here, 1, "c/again"), false);
+	index_each_in_cluster(&index, cluster, note_zone, &seen);
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(seen.zones[0], 3);
+	assert_int_equal(seen.zones[1], 1);
+}
+
 static void thousands_come_and_go_without_a_trace(void **state)
 {
 	AUTO(index_clear) struct index index = {0};
@@ -263,6 +304,7 @@ int main(void)
 		cmocka_unit_test(tombstone_removes_and_remembers_the_zone_id),
 		cmocka_unit_test(slots_follow_a_replaced_project_in_either_order),
 		cmocka_unit_test(whole_load_forgets_what_is_not_among_it),
+		cmocka_unit_test(zones_of_a_cluster_are_told_and_the_last_changed_comes_last),
 		cmocka_unit_test(thousands_come_and_go_without_a_trace),
 	};
 
