@@ -568,7 +568,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_STATE),          ULONG,   ENTRIES,    SET,               0, get_state,     0,                        IN(state), IN(present_state) },
 	{ NAMED(CKA_CMEK_ROOT_KEY),       TEXT,    ROOT | CLUSTER | ZONE, CREATE | SET, KMS_ARN_MAX, get_root_key, 0,          IN(root_key), 0 },
 	{ NAMED(CKA_CMEK_LEAVING_ROOT_KEY), TEXT, CLUSTER,   NONE,              0, get_leaving_root_key, 0,                 0, 0 },
-	{ NAMED(CKA_CMEK_ROOT_KEYS),      TEXT,    ZONE,       SET,           16384, get_root_keys, 0,                        IN(root_keys), 0 },
+	{ NAMED(CKA_CMEK_ROOT_KEYS),      TEXT,    ZONE,       GENERATE | SET, 16384, get_root_keys, 0,                        IN(root_keys), 0 },
 	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
 	{ NAMED(CKA_CMEK_WRAP_VERSION),   ULONG,   KEY,        NONE,              0, get_wrap_version, 0,                     0, 0 },
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },

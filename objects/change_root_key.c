@@ -4,12 +4,10 @@
  * root keys. */
 #include "objects/change.h"
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
-#include "zones/domain/rewrap.h"
 
 static enum zone_status move(const struct editor *editor, const struct object *object,
 			     struct bytes arn)
@@ -40,52 +38,62 @@ CK_RV change_root_key(const struct editor *editor, const struct object *object,
 static CK_RV malformed(void)
 {
 	log_warning("CKA_CMEK_ROOT_KEYS is {\"policy\": \"or\", \"keys\": [ARN, …]}, with 1 to %d "
-		    "keys, as text",
+		    "keys, or with the policy \"and\" and 2, as text",
 		    ZONE_ROOT_KEYS_MAX);
 	return CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
-static CK_RV read_keys(const json_t *json, struct bytes *ret_arns, size_t *ret_count)
+static CK_RV read_keys(struct root_keys_wish *wish)
 {
-	const char *policy = json_string_value(json_object_get(json, "policy"));
-	const json_t *keys = json_object_get(json, "keys");
+	const char *policy = json_string_value(json_object_get(wish->json, "policy"));
+	const json_t *keys = json_object_get(wish->json, "keys");
 	size_t count = json_array_size(keys);
 
-	if (policy == NULL || strcmp(policy, "or") != 0 || count == 0 || count > ZONE_ROOT_KEYS_MAX)
+	wish->both = policy != NULL && strcmp(policy, "and") == 0;
+	if (policy == NULL || (!wish->both && strcmp(policy, "or") != 0) || count == 0 ||
+	    count > ZONE_ROOT_KEYS_MAX || (wish->both && count != SHARE_COUNT))
 		return malformed();
 	for (size_t i = 0; i < count; i++) {
 		const json_t *arn = json_array_get(keys, i);
 
 		if (!json_is_string(arn))
 			return malformed();
-		ret_arns[i] = bytes(json_string_value(arn), json_string_length(arn));
+		wish->arns[i] = bytes(json_string_value(arn), json_string_length(arn));
 	}
-	*ret_count = count;
+	wish->count = count;
 	return CKR_OK;
 }
 
-static void json_freep(json_t **json)
+void root_keys_wish_clear(struct root_keys_wish *wish)
 {
-	json_decref(*json);
+	json_decref(wish->json);
+	*wish = (struct root_keys_wish){0};
+}
+
+CK_RV root_keys_read(struct bytes text, struct root_keys_wish *ret_wish)
+{
+	AUTO(root_keys_wish_clear) struct root_keys_wish wish = {0};
+	bool no_memory = false;
+
+	wish.json = json_read(text, JSON_REJECT_DUPLICATES, &no_memory);
+	if (no_memory)
+		return CKR_HOST_MEMORY;
+	TRY(read_keys(&wish));
+	*ret_wish = wish;
+	wish = (struct root_keys_wish){0};
+	return CKR_OK;
 }
 
 CK_RV change_root_keys(const struct editor *editor, const struct object *zone,
 		       const CK_ATTRIBUTE *attribute)
 {
 	AUTO(entry_releasep) struct entry *changed = NULL;
-	struct bytes arns[ZONE_ROOT_KEYS_MAX];
-	bool no_memory = false;
-	AUTO(json_freep)
-	json_t *json = json_read(bytes(attribute->pValue, attribute->ulValueLen),
-				 JSON_REJECT_DUPLICATES, &no_memory);
-	size_t count;
+	AUTO(root_keys_wish_clear) struct root_keys_wish wish = {0};
 
-	if (no_memory)
-		return CKR_HOST_MEMORY;
 	if (zone->owner != 0 || zone->entry == NULL)
 		return CKR_ATTRIBUTE_READ_ONLY;
-	TRY(read_keys(json, arns, &count));
-	return error_of_zone(zones_zone_set_root_keys(editor->objects->zones, zone->entry, arns,
-						      count, &changed),
+	TRY(root_keys_read(bytes(attribute->pValue, attribute->ulValueLen), &wish));
+	return error_of_zone(zones_zone_set_root_keys(editor->objects->zones, zone->entry,
+						      wish.arns, wish.count, wish.both, &changed),
 			     ERROR_OBJECT);
 }

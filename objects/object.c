@@ -22,6 +22,7 @@ static const size_t kept[] = {
 	offsetof(struct object, end_date),
 	offsetof(struct object, wrap_template),
 	offsetof(struct object, unwrap_template),
+	offsetof(struct object, root_keys),
 	offsetof(struct object, kms_key),
 	offsetof(struct object, file),
 	offsetof(struct object, told),

@@ -73,6 +73,7 @@ struct object {
 	struct wished_seconds max_lease, max_stale; /* of a zone that is being made */
 	struct wished_flag kept;		    /* the same: CKA_CMEK_EMBED_EZK is FALSE */
 	struct wished_days rotate_days;		    /* the same */
+	struct bytes root_keys;			    /* the same: CKA_CMEK_ROOT_KEYS, or empty */
 	struct bytes kms_key;			    /* a root key: as its maker named it */
 	/* Of a backup: its bytes, what is in it or became of it, what its restore was asked for,
 	 * and whether its structure alone was looked at. */

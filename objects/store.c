@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "objects/change.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
 #include "objects/stored_fields.h"
@@ -42,6 +43,24 @@ static void harden(struct object *zone)
 		zone->flags |= OBJECT_ALWAYS_SENSITIVE | OBJECT_NEVER_EXTRACTABLE;
 }
 
+/* What a new zone may ask for: its cluster's root key, or two owners. Further root keys, any one of
+ * which opens it, come later. */
+static CK_RV take_owners(const struct object *zone, struct root_keys_wish *wish,
+			 struct entry_names *names)
+{
+	if (zone->root_keys.len == 0)
+		return CKR_OK;
+	TRY(root_keys_read(zone->root_keys, wish));
+	if (!wish->both) {
+		log_warning("a new database has its cluster's root key, or two together "
+			    "(CKA_CMEK_ROOT_KEYS with the policy \"and\"); set others when it is "
+			    "there");
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	memcpy(names->both, wish->arns, sizeof(names->both));
+	return CKR_OK;
+}
+
 CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object *zone,
 			 CK_OBJECT_HANDLE *ret_handle)
 {
@@ -51,6 +70,7 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	AUTO(buffer_clear) struct buffer extra = {0}, limits = {0};
 	struct entry_names names;
 	struct object model = object_model(object);
+	AUTO(root_keys_wish_clear) struct root_keys_wish wish = {0};
 
 	TRY(objects_project(objects, slot, &project));
 	harden(&model);
@@ -58,6 +78,7 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 		return CKR_HOST_MEMORY;
 	TRY(zone_limits_write(&model, &limits));
 	names.limits = buffer_bytes(&limits);
+	TRY(take_owners(&model, &wish, &names));
 	TRY(error_of_zone(zones_zone_create(objects->zones, project->uid, &names, &entry),
 			  ERROR_OBJECT));
 	*ret_handle = entry->number;

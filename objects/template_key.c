@@ -118,13 +118,14 @@ static CK_RV wish_days(const struct template *template, struct wished_days *ret)
 bool template_is_of_zone(const struct template *template)
 {
 	return template->present_max_lease || template->present_max_stale ||
-	       template->present_embed_ezk || template->present_rotate_days;
+	       template->present_embed_ezk || template->present_rotate_days ||
+	       template->root_keys.data != NULL;
 }
 
 CK_RV template_refuse_of_zone(const char *why)
 {
 	log_warning("a template names CKA_CMEK_MAX_LEASE, CKA_CMEK_MAX_STALE, "
-		    "CKA_CMEK_ROTATE_DAYS or CKA_CMEK_EMBED_EZK for %s",
+		    "CKA_CMEK_ROTATE_DAYS, CKA_CMEK_EMBED_EZK or CKA_CMEK_ROOT_KEYS for %s",
 		    why);
 	return CKR_TEMPLATE_INCONSISTENT;
 }
@@ -159,6 +160,7 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 	model.allowed_mechanisms = template->allowed_mechanisms;
 	model.wrap_template = buffer_bytes(&wrap);
 	model.unwrap_template = buffer_bytes(&unwrap);
+	model.root_keys = template->root_keys;
 	object = object_new(&model);
 	if (object == NULL)
 		return CKR_HOST_MEMORY;

@@ -10,7 +10,7 @@ It is written from docs/format.md (sections are named below) and docs/format-loc
 pages and the way out for whoever has the data and the right to kms:Decrypt on the root key. Root keys in AWS are asked by
 boto3 (its usual credentials), keys of the embedded KMS are read from their file. Exit code 0: OUT is whole and verified.
 """
-import argparse, base64, contextlib, hashlib, hmac, json, os, pathlib, sqlite3, struct, sys, tempfile, uuid, zlib
+import argparse, base64, contextlib, hashlib, hmac, itertools, json, os, pathlib, sqlite3, struct, sys, tempfile, uuid, zlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -50,8 +50,7 @@ def take(data, at):
 def local_decrypt(_, blob, context, key_file):
     expect(len(blob) >= 70 and blob[:5] == b"CLKB\x01", "not a ciphertext of the embedded KMS")
     key_id, version = str(uuid.UUID(bytes=blob[5:21])), int.from_bytes(blob[21:25], "big")
-    with open(key_file, encoding="utf-8") as file:
-        keys = {key["id"]: key for key in json.load(file)["keys"]}
+    keys = {key["id"]: key for key in json.loads(pathlib.Path(key_file).read_text("utf-8"))["keys"]}
     expect(key_id in keys, f"{key_file} has no key {key_id}")
     key = keys[key_id]
     expect(key["state"] == "Enabled", f"key {key['name']} of {key_file} is {key['state']}")
@@ -65,8 +64,8 @@ def local_decrypt(_, blob, context, key_file):
 
 def aws_decrypt(arn, blob, context, region):
     import boto3  # only whoever needs AWS needs boto3
-    client = boto3.client("kms", region_name=region or arn.split(":")[3])
-    return client.decrypt(KeyId=arn, CiphertextBlob=blob, EncryptionContext=context)["Plaintext"]
+    kms = boto3.client("kms", region_name=region or arn.split(":")[3])
+    return kms.decrypt(KeyId=arn, CiphertextBlob=blob, EncryptionContext=context)["Plaintext"]
 
 
 # --- Section 3: EZK record -------------------------------------------------------------------------
@@ -87,39 +86,42 @@ class Record:
         self.max_lease, self.max_stale = (str(int.from_bytes(values[tag], "big")) for tag in (4, 5))
         self.covered, self.mac = data[:5] + data[8:64] + data[96:at], data[64:96]
         expect(at < len(data), "EZK record: cut off")
+        expect(self.policy <= 1, "EZK record: a policy this tool does not know")
         self.wraps, count, at = [], data[at], at + 1
         for _ in range(count):
+            share, at = (data[at], at + 1) if self.policy and at < len(data) else (0, at)
             arn, at = take(data, at)
             blob, at = take(data, at)
-            self.wraps.append((arn.decode(), blob))
+            self.wraps.append((share, arn.decode(), blob))
         expect(length == len(data) == at and 1 <= len(self.wraps) <= 8, "EZK record: lengths disagree")
+        expect({share for share, _, _ in self.wraps} == ({1, 2} if self.policy else {0}), "EZK record: not the shares of its policy")
 
-    @property
-    def context(self):
+    def context(self, share):
         ids = {"cmek:project": self.project.hex(), "cmek:cluster": self.cluster.hex(), "cmek:zone": str(self.zone)}
         bounds = {"cmek:max-lease": self.max_lease, "cmek:max-stale": self.max_stale}
-        return {"cmek:purpose": "ezk", **ids, "cmek:version": str(self.version), **bounds}
+        return {"cmek:purpose": "ezk", **ids, "cmek:version": str(self.version), **bounds, **({"cmek:share": f"{share}/2"} if share else {})}
 
     def derive(self, ezk, label):
         return kdf(ezk, label, struct.pack(">QI", self.zone, self.version))
 
     def open(self, arguments):
-        """The EZK by the first wrap whose root key says yes, and only if the record's MAC is right."""
-        expect(self.policy == 0, "EZK record: a policy this tool does not know")
-        reasons = []
-        for arn, blob in self.wraps:
+        """The EZK by the first wrap whose root key says yes, or of two shares (3.2), and only if the record's MAC is right."""
+        opened, reasons = {0: [], 1: [], 2: []}, []
+        for share, arn, blob in self.wraps:
             try:
-                expect(arguments.root_key in (None, arn), "not the key of --root-key")
+                expect(arguments.root_key in (None, arn, *(other for of, other, _ in self.wraps if of)), "not the key of --root-key")
                 decrypt, where = (local_decrypt, arguments.local_keys) if arn.startswith("arn:local:") else (aws_decrypt, arguments.region)
-                ezk = decrypt(arn, blob, self.context, where)
-                break
+                opened[share].append((arn.split("/")[-1], decrypt(arn, blob, self.context(share), where)))
             except Exception as error:  # whatever boto3 or the key file say is the reason to report
                 reasons.append(f"{arn}: {error or type(error).__name__}")
-        else:
-            raise Refused("no root key opens the EZK: " + "; ".join(reasons))
-        mac = hmac.digest(self.derive(ezk, b"cmek/1/record"), self.covered, "sha256")
-        expect(len(ezk) == 32 and hmac.compare_digest(mac, self.mac), "EZK record: its MAC is wrong")
-        return ezk
+            if opened[0]:
+                break
+        pairs = [pair for pair in itertools.product(opened[1], opened[2]) if pair[0][0] != pair[1][0]]  # of two owners
+        keys = [ezk for _, ezk in opened[0]] + [bytes(a ^ b for a, b in zip(one, two)) for (_, one), (_, two) in pairs]
+        expect(keys, "no root key, or not both, opens the EZK: " + "; ".join(reasons))
+        right = [ezk for ezk in keys if len(ezk) == 32 and hmac.compare_digest(hmac.digest(self.derive(ezk, b"cmek/1/record"), self.covered, "sha256"), self.mac)]
+        expect(right, "EZK record: its MAC is wrong")
+        return right[0]
 
 
 def stored_record(envelope, version, store):
@@ -129,10 +131,10 @@ def stored_record(envelope, version, store):
     found = rows("SELECT project, cluster, created_ms, greatest_usages, mac, limits, all_wraps FROM ezk_versions "
                  "WHERE zone = ? AND version = ?", key).fetchone()
     expect(found, f"{store} lacks the key of zone {key[0]}, version {version}: if it was erased, the envelope opens no more")
-    wraps = rows("SELECT arn, blob FROM wraps WHERE zone = ? AND version = ? AND state != 'replaced' ORDER BY position", key).fetchall()
+    wraps = rows("SELECT share, arn, blob FROM wraps WHERE zone = ? AND version = ? AND state != 'replaced' ORDER BY position", key).fetchall()
     project, cluster, created, usages, mac, limits, policy = found
     data = bytes.fromhex(project + cluster) + struct.pack(">QIQI", *key, created, usages) + mac + sized(limits)
-    data += bytes([len(wraps)]) + b"".join(sized(arn) + sized(blob) for arn, blob in wraps)
+    data += bytes([len(wraps)]) + b"".join(bytes([share] if policy else []) + sized(arn) + sized(blob) for share, arn, blob in wraps)
     return b"CEZK\x01" + struct.pack(">BH", policy, 8 + len(data)) + data
 
 
@@ -149,8 +151,7 @@ def unwrap_dek(wrapped, record, ezk, aad):
 class Envelope:
     def __init__(self, file, start=None):
         self.file, self.immutable = file, file.read(IMMUTABLE) if start is None else start
-        expect(self.immutable, "empty: not an envelope")
-        expect(self.immutable[:4] == b"CMEK", "not an envelope")
+        expect(self.immutable[:4] == b"CMEK", "not an envelope" if self.immutable else "empty: not an envelope")
         expect(len(self.immutable) == IMMUTABLE, "cut short in the header")
         fields = struct.unpack_from(">BBBBIIQ", self.immutable, 4)
         form, kind, self.chunk_bits, self.flags, length, self.slot_length, self.zone = fields
@@ -241,7 +242,7 @@ class Message(Envelope):  # section 5.5
 # --- The program -----------------------------------------------------------------------------------
 def inspect(envelope):
     for sequence, wrapped, data in envelope.slots:
-        version, root_keys = struct.unpack_from(">I", wrapped, 16)[0], [arn for arn, _ in Record(data).wraps] if data else []
+        version, root_keys = struct.unpack_from(">I", wrapped, 16)[0], [arn for _, arn, _ in Record(data).wraps] if data else []
         print(json.dumps({"zone": str(envelope.zone), "version": version, "sequence": sequence,
                           "name_bound": bool(envelope.flags & 1), "root_keys": root_keys,
                           "embed": not envelope.kept, "project": envelope.project * envelope.kept}))

@@ -169,7 +169,7 @@ ok "the whole record of another zone" tampered 'DELETE FROM ezk_versions WHERE z
     INSERT INTO ezk_versions SELECT :a, record_zone, version, state, delete_after_ms, created_ms, greatest_usages, limits, randomblob(16), mac, all_wraps, project, cluster
         FROM ezk_versions WHERE zone = :b;
     DELETE FROM wraps WHERE zone = :a;
-    INSERT INTO wraps SELECT :a, record_zone, version, position, state, arn, blob FROM wraps WHERE zone = :b'
+    INSERT INTO wraps SELECT :a, record_zone, version, position, state, arn, blob, share FROM wraps WHERE zone = :b'
 ok "is refused too" exits 7 "$cmek" decrypt "$work/sealed" "$work/new"
 damage moment
 ok "another time of its making" tampered 'UPDATE ezk_versions SET created_ms = created_ms + 1 WHERE zone = :a'

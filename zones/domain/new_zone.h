@@ -8,8 +8,9 @@
 
 struct new_zone {
 	struct zone_place place;
-	struct entry *zone; /* held */
-	bool returns;	    /* its id existed before: it was not drawn now */
+	struct entry *second; /* held: the root key of a second owner; NULL: none */
+	struct entry *zone;   /* held */
+	bool returns;	      /* its id existed before: it was not drawn now */
 };
 void new_zone_clear(struct new_zone *new);
 

@@ -40,14 +40,20 @@ struct moving {
 	bool dry_run;		/* nothing is encrypted */
 };
 
-/* KMS: what the new key encrypted opens, and is the EZK: its MAC is found good. */
+/* KMS: what the new key encrypted opens, and is the EZK: its MAC is found good; or it is the share
+ * that was encrypted. */
 static enum zone_status prove(const struct kms_door *door, uint64_t record_zone,
-			      const struct ezk_version *version, const struct wrap *made)
+			      const struct ezk_version *version, const struct wrap *made,
+			      const uint8_t *ezk)
 {
 	AUTO(secret_freep) uint8_t *opened = secret_new(EZK_SIZE);
 
-	return opened == NULL ? ZONE_NO_MEMORY
-			      : ezk_wrap_open(door, record_zone, version, made, opened);
+	if (opened == NULL)
+		return ZONE_NO_MEMORY;
+	TRY(ezk_wrap_open(door, record_zone, version, made, opened));
+	return bytes_equal_constant_time(bytes(opened, EZK_SIZE), bytes(ezk, EZK_SIZE))
+		       ? ZONE_OK
+		       : ZONE_KMS_BAD_ANSWER;
 }
 
 /* KMS: the same EZK, encrypted by the new key; the old blob goes only after that is proven. */
@@ -60,7 +66,7 @@ static enum zone_status encrypt_anew(const struct moving *moving, const struct k
 	AUTO(freep) char *arn = strdup(moving->to);
 	struct kms_door door_to = *door;
 	struct ezk_context context;
-	struct wrap made = {.arn = arn};
+	struct wrap made = {.arn = arn, .share = wrap->share};
 
 	if (ezk == NULL || arn == NULL)
 		return ZONE_NO_MEMORY;
@@ -72,7 +78,7 @@ static enum zone_status encrypt_anew(const struct moving *moving, const struct k
 	if (blob.failed || blob.len == 0)
 		return ZONE_KMS_BAD_ANSWER;
 	made.blob = buffer_bytes(&blob);
-	TRY(prove(door, identity->zone, version, &made));
+	TRY(prove(door, identity->zone, version, &made, ezk));
 	return entry_set_bytes(&wrap->blob, made.blob) ? ZONE_OK : ZONE_NO_MEMORY;
 }
 
@@ -84,7 +90,8 @@ static enum zone_status move_wrap(const struct moving *moving, const struct entr
 					.cluster = version->cluster,
 					.zone = version->record_zone != 0 ? version->record_zone
 									  : zone->of_zone.zone,
-					.version = version->version};
+					.version = version->version,
+					.share = wrap->share};
 	const struct kms_door door = {.clients = moving->zones->clients,
 				      .project = moving->backup->entries[0]->label,
 				      .project_id = moving->backup->project,
@@ -95,9 +102,25 @@ static enum zone_status move_wrap(const struct moving *moving, const struct entr
 	if (!limits_get_lease(version->limits, &identity.lease))
 		return ZONE_RECORD_CORRUPT;
 	TRY(encrypt_anew(moving, &door, &identity, version, wrap));
-	if (wrap->state == WRAP_UNPROVEN)
+	/* No MAC was found good for a share alone. */
+	if (wrap->state == WRAP_UNPROVEN && wrap->share == 0)
 		wrap->state = WRAP_ACTIVE;
 	return ZONE_OK;
+}
+
+/* Two owners stay two. */
+static enum zone_status check_owners(const struct entry *zone, const struct ezk_version *version)
+{
+	const struct wrap *first = ezk_version_live_share(version, 1);
+	const struct wrap *second = ezk_version_live_share(version, 2);
+
+	if (first == NULL || second == NULL || !kms_arn_same_key(first->arn, second->arn))
+		return ZONE_OK;
+	return refuse(
+		ZONE_INVALID,
+		"database '%s' needs two root keys together, and both would be %s; map them to "
+		"two keys",
+		zone->label, second->arn);
 }
 
 /* A related multi-Region key opens what the other encrypted, so nothing is opened, nor proven. What
@@ -113,19 +136,14 @@ static enum zone_status move_version(const struct moving *moving, const struct e
 
 		if (strcmp(wrap->arn, moving->from) != 0)
 			continue;
-		if (version->all_wraps && !related)
-			return refuse(ZONE_KMS_UNSUPPORTED,
-				      "database '%s' needs all of its root keys together: restore "
-				      "it without --map, and use cmek database rewrap",
-				      zone->label);
 		if (!related && !moving->dry_run)
 			TRY(move_wrap(moving, zone, version, wrap));
 		if (!entry_set_text(&wrap->arn, bytes_of(moving->to)))
 			return ZONE_NO_MEMORY;
 	}
-	if (ezk_version_count(version, WRAP_ACTIVE) > proven)
+	if (!version->all_wraps && ezk_version_count(version, WRAP_ACTIVE) > proven)
 		ezk_version_drop_needless(version);
-	return ZONE_OK;
+	return check_owners(zone, version);
 }
 
 static enum zone_status move_zones(const struct moving *moving)

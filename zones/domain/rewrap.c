@@ -45,10 +45,12 @@ struct rewrap {
 	const struct bytes *arns; /* the root key to go to, or, of REWRAP_LIST, all of them */
 	size_t arn_count;
 	bool begun;
+	bool both; /* of REWRAP_LIST */
 	enum rewrap_step step;
 	struct entry *keys[ZONE_ROOT_KEYS_MAX]; /* held: those of the ARNs */
 	size_t key_count;
 	struct entry *cluster; /* held: where they may be */
+	struct entry *leaving; /* held: the root key that the cluster is leaving; NULL: none */
 	struct entry *base;    /* held: the state that was looked at */
 	struct entry *wrapped; /* a copy of that, as it is to be */
 	struct entry *result;  /* held */
@@ -59,6 +61,7 @@ static void drop_place(struct rewrap *rewrap)
 	while (rewrap->key_count > 0)
 		entry_release(rewrap->keys[--rewrap->key_count]);
 	entry_release(TAKE(rewrap->cluster));
+	entry_release(TAKE(rewrap->leaving));
 }
 
 static void rewrap_clear(struct rewrap *rewrap)
@@ -104,12 +107,33 @@ static enum zone_status check_other(const struct rewrap *rewrap, const char *arn
 		      arn, wanted);
 }
 
+/* Of two owners: the new key for the one that the cluster is leaving, else for the first. */
+static void list_both(const struct rewrap *rewrap, const struct ezk_version *version,
+		      const char *ret_keys[static WRAPS_MAX], size_t *ret_count)
+{
+	const char *arn = rewrap->keys[0]->of_root_key.arn;
+	const struct wrap *first = ezk_version_live_share(version, 1);
+	const struct wrap *second = ezk_version_live_share(version, 2);
+	bool leaves_second = second != NULL && rewrap->leaving != NULL &&
+			     strcmp(second->arn, rewrap->leaving->of_root_key.arn) == 0;
+	bool is_second = second != NULL && strcmp(second->arn, arn) == 0;
+	const struct wrap *stays = leaves_second || is_second ? first : second;
+
+	ret_keys[0] = arn;
+	ret_keys[1] = stays == NULL ? arn : stays->arn;
+	*ret_count = SHARE_COUNT;
+}
+
 /* The new key in place of the first; further ones stay. */
 static enum zone_status list_moved(const struct rewrap *rewrap, const struct ezk_version *version,
 				   const char *ret_keys[static WRAPS_MAX], size_t *ret_count)
 {
 	bool first = true;
 
+	if (version->all_wraps) {
+		list_both(rewrap, version, ret_keys, ret_count);
+		return check_other(rewrap, ret_keys[1]);
+	}
 	ret_keys[0] = rewrap->keys[0]->of_root_key.arn;
 	*ret_count = 1;
 	for (size_t i = 0; i < version->wrap_count && *ret_count < WRAPS_MAX; i++) {
@@ -154,7 +178,8 @@ static enum zone_status wrap_version(const struct rewrap *rewrap, const struct e
 		.version = version->version,
 	};
 	const char *keys[WRAPS_MAX];
-	struct ezk_wish wish = {keys, 0, rewrap->step == REWRAP_ANEW};
+	struct ezk_wish wish = {keys, 0, rewrap->step == REWRAP_ANEW,
+				rewrap->step == REWRAP_LIST ? rewrap->both : version->all_wraps};
 
 	if (rewrap->step == REWRAP_PROVE)
 		return ezk_version_try(&door, id, version, ret_wrapped);
@@ -270,6 +295,7 @@ static enum zone_status find_place(struct rewrap *rewrap, const struct entry *zo
 	rewrap->cluster = zones_find_uid(rewrap->zones, zone->of_zone.cluster);
 	if (rewrap->cluster == NULL)
 		return refuse(ZONE_NOT_FOUND, "the database's cluster is not there any more");
+	rewrap->leaving = zones_find_uid(rewrap->zones, rewrap->cluster->of_cluster.leaving);
 	for (size_t i = 1; i < rewrap->key_count; i++)
 		TRY(check_other(rewrap, rewrap->keys[i]->of_root_key.arn));
 	return check_place(rewrap->zones, rewrap->keys[0], rewrap->cluster);
@@ -312,7 +338,7 @@ enum zone_status zones_zone_rewrap(struct zones *zones, const struct entry *zone
 }
 
 enum zone_status zones_zone_set_root_keys(struct zones *zones, const struct entry *zone,
-					  const struct bytes *arns, size_t count,
+					  const struct bytes *arns, size_t count, bool both,
 					  struct entry **ret_zone)
 {
 	AUTO(rewrap_clear)
@@ -320,11 +346,16 @@ enum zone_status zones_zone_set_root_keys(struct zones *zones, const struct entr
 				.zone = zone->uid,
 				.arns = arns,
 				.arn_count = count,
+				.both = both,
 				.step = REWRAP_LIST};
 
 	if (count == 0 || count > ZONE_ROOT_KEYS_MAX)
 		return refuse(ZONE_INVALID, "a database has 1 to %d root keys, not %zu",
 			      ZONE_ROOT_KEYS_MAX, count);
+	if (both && count != SHARE_COUNT)
+		return refuse(ZONE_INVALID,
+			      "a database needs one root key, or two together: name two, not %zu",
+			      count);
 	return run(&rewrap, ret_zone);
 }
 
@@ -371,6 +402,13 @@ static bool has_each(const struct entry *zone, const json_t *keys)
 	return true;
 }
 
+static const char *primary_policy(const struct entry *zone)
+{
+	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
+
+	return primary != NULL && primary->all_wraps ? "and" : "or";
+}
+
 enum zone_status zones_zone_root_keys(const struct entry *zone, struct buffer *ret_json)
 {
 	AUTO(json_freep) json_t *keys = json_array();
@@ -379,8 +417,8 @@ enum zone_status zones_zone_root_keys(const struct entry *zone, struct buffer *r
 
 	if (keys == NULL || !add_all_keys(zone, keys))
 		return ZONE_NO_MEMORY;
-	json = json_pack("{s:s, s:O, s:b, s:b}", "policy", "or", "keys", keys, "even",
-			 has_each(zone, keys), "proven", zone_is_proven(zone));
+	json = json_pack("{s:s, s:O, s:b, s:b}", "policy", primary_policy(zone), "keys", keys,
+			 "even", has_each(zone, keys), "proven", zone_is_proven(zone));
 	text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
 	if (text == NULL)
 		return ZONE_NO_MEMORY;

@@ -201,9 +201,10 @@ static json_t *wraps_of(const struct ezk_version *version)
 
 static json_t *version_of(const struct entry *zone, const struct ezk_version *version)
 {
-	json_t *object = json_pack("{s:I, s:s, s:o, s:o}", "version", (json_int_t)version->version,
-				   "state", version_state(zone, version), "created",
-				   date_of(version->created_ms), "root_keys", wraps_of(version));
+	json_t *object = json_pack(
+		"{s:I, s:s, s:o, s:o, s:b}", "version", (json_int_t)version->version, "state",
+		version_state(zone, version), "created", date_of(version->created_ms), "root_keys",
+		wraps_of(version), "both", version->all_wraps);
 
 	if (version->retired && !set(object, "purge_date", date_of(version->delete_after_ms))) {
 		json_decref(object);

@@ -46,11 +46,11 @@ static json_t *version_json(const struct entry *zone, const struct ezk_version *
 
 	clock_extended_utc(version->created_ms, created);
 	return json_pack(
-		"{s:I, s:s, s:s, s:b, s:b, s:o, s:o}", "version", (json_int_t)version->version,
+		"{s:I, s:s, s:s, s:b, s:b, s:o, s:b, s:o}", "version", (json_int_t)version->version,
 		"created", created, "state", state_of(zone, version), "primary",
 		own && version->version == zone->of_zone.primary, "raw",
 		own && version->version == zone->of_zone.raw, "root_keys", root_keys_json(version),
-		"imported_from", origin_json(version->record_zone));
+		"both", version->all_wraps, "imported_from", origin_json(version->record_zone));
 }
 
 void versions_describe(const struct entry *zone, struct buffer *out)

@@ -10,6 +10,7 @@
 #include "crypto/crypto.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/new_zone.h"
+#include "zones/domain/rewrap_private.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/zones.h"
 #include "zones/index/rules.h"
@@ -28,6 +29,7 @@ enum { ATTEMPTS = 5 };
 void new_zone_clear(struct new_zone *new)
 {
 	zone_place_clear(&new->place);
+	entry_release(TAKE(new->second));
 	entry_release(new->zone);
 	new->zone = NULL;
 }
@@ -153,12 +155,24 @@ static enum zone_status check_fingerprints(const struct index *index, const stru
 	return ZONE_OK;
 }
 
+/* It is as it was found. */
+static enum zone_status check_second(const struct index *index, const struct new_zone *new)
+{
+	const struct entry *current =
+		new->second == NULL ? NULL : index_uid(index, new->second->uid);
+
+	return new->second == NULL || (current != NULL && current->state == ENTRY_ACTIVE)
+		       ? ZONE_OK
+		       : ZONE_CONFLICT;
+}
+
 static enum zone_status decide(struct changes *changes, void *state)
 {
 	const struct index *index = &changes->zones->index;
 	struct new_zone *new = state;
 
 	TRY(zone_place_put(changes, &new->place));
+	TRY(check_second(index, new));
 	TRY(label_check_free(index, new->zone));
 	TRY(standing_check_name(changes->zones, new->zone));
 	if (index_zone(index, new->zone->of_zone.zone) != NULL)
@@ -217,6 +231,7 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key,
 		.created_ms = zone->created_ms,
 		.from_kms = zones->settings.ezk_from_kms,
 		.key = key,
+		.second = new->second == NULL ? NULL : new->second->of_root_key.arn,
 	};
 
 	zone->of_zone.primary = zone->of_zone.raw = zone->of_zone.minimum = 1;
@@ -228,15 +243,44 @@ static enum zone_status seal(const struct zones *zones, const uint8_t *key,
 	return ZONE_OK;
 }
 
+/* NULL: it has one owner. */
+static enum zone_status find_owners(struct zones *zones, struct uid project,
+				    const struct entry_names *names, struct entry **ret_first,
+				    struct entry **ret_second)
+{
+	if (names->both[0].len == 0)
+		return ZONE_OK;
+	TRY(rewrap_find_root_key(zones, project, names->both[0], ret_first));
+	return rewrap_find_root_key(zones, project, names->both[1], ret_second);
+}
+
+/* The second may be in another region, and not with another provider. */
+static enum zone_status check_owner(const struct new_zone *new)
+{
+	const struct entry *cluster = new->place.cluster;
+
+	if (new->second == NULL ||
+	    strcmp(new->second->of_root_key.provider, cluster->of_cluster.provider) == 0)
+		return ZONE_OK;
+	return refuse(ZONE_WRONG_PROVIDER,
+		      "root key '%s' is a key of provider %s, and cluster '%s' has %s",
+		      new->second->label, new->second->of_root_key.provider, cluster->label,
+		      cluster->of_cluster.provider);
+}
+
 static enum zone_status try_once(struct zones *zones, struct uid project,
 				 const struct entry *root_key, const uint8_t *key,
 				 const struct entry_names *names, uint64_t *ret_id,
 				 struct entry **ret_zone)
 {
 	AUTO(new_zone_clear) struct new_zone new = {0};
+	AUTO(entry_releasep) struct entry *first = NULL;
 
 	TRY(zones_refresh(zones, true));
-	TRY(zone_place_find(zones, project, names->label, root_key, &new.place));
+	TRY(find_owners(zones, project, names, &first, &new.second));
+	TRY(zone_place_find(zones, project, names->label, first != NULL ? first : root_key,
+			    &new.place));
+	TRY(check_owner(&new));
 	TRY(draw_id(zones, ret_id));
 	TRY(new_zone_prepare(zones, *ret_id, names, &new));
 	TRY(seal(zones, key, names, &new));

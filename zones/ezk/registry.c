@@ -182,16 +182,16 @@ void registry_tell_fence(const struct entry *zone, uint32_t version)
 
 static bool may_open(const struct registry *registry, const struct ezk_version *version)
 {
-	size_t wraps = 0;
+	size_t wraps = 0, allowed = 0;
 
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		if (version->wraps[i].state == WRAP_REPLACED)
 			continue;
-		if (kms_clients_allow(registry->settings.clients, version->wraps[i].arn))
-			return true;
+		allowed += kms_clients_allow(registry->settings.clients, version->wraps[i].arn);
 		wraps++;
 	}
-	return wraps == 0; /* it does not open in any case */
+	/* Without wraps it does not open in any case. */
+	return wraps == 0 || (version->all_wraps ? allowed == wraps : allowed > 0);
 }
 
 enum zone_status registry_usable(struct registry *registry, const struct entry *zone,

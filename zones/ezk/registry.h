@@ -108,18 +108,29 @@ struct ezk {
 	 * or as far as another says the same; held. The lock guards it, except for a comparison. */
 	_Atomic(struct entry *) verified;
 	enum zone_status standing; /* what stands against its zone; the registry's lock guards it */
-	_Atomic(struct root_lease *) rests_on; /* whose canary vouches for it; NULL: none */
-	_Atomic(struct root_lease *) only;     /* the only one that can decrypt it; NULL: several */
+	/* Two owners: it needs both root keys, and rests on both. Else only the first of each of
+	 * these counts. */
+	_Atomic bool both;
+	_Atomic(struct root_lease *) rests_on[SHARE_COUNT]; /* whose canaries vouch for it */
+	/* Those without which it can't be decrypted; NULL: any one of several will do. */
+	_Atomic(struct root_lease *) needs[SHARE_COUNT];
 	uint64_t proved;  /* the revision of its zone whose wraps were proven last; 0: of none */
 	bool was_brought; /* of these three, too, the request in flight is the only writer */
 	uint8_t fingerprint[FINGERPRINT_SIZE];
 	struct ezk *next; /* the next version of the same zone; the registry's lock guards it */
 };
 
-static inline void ezk_rest_on(struct ezk *ezk, struct root_lease *root)
+/* `at`: 0, or the share less one. The first root key's window is what its lease is renewed by. */
+static inline void ezk_rest_on(struct ezk *ezk, size_t at, struct root_lease *root)
 {
-	ezk->rests_on = root;
-	lease_rest_on(&ezk->lease, root == NULL ? NULL : &root->window);
+	ezk->rests_on[at] = root;
+	if (at == 0)
+		lease_rest_on(&ezk->lease, root == NULL ? NULL : &root->window);
+}
+/* On how many it rests. */
+static inline size_t ezk_owner_count(const struct ezk *ezk)
+{
+	return ezk->both ? SHARE_COUNT : 1;
 }
 
 /* Do two states of a zone say the same of a version in all that its MAC covers? */
@@ -129,7 +140,7 @@ void registry_tell_fence(const struct entry *zone, uint32_t version);
 /* May a version of the zone be used, as its entry says? ZONE_PENDING_DELETION: the zone awaits
  * that, or the version is retired; ZONE_DELETED: the version is gone for good; ZONE_NOT_FOUND: the
  * zone never had it; ZONE_FENCED; ZONE_ROOT_KEY_REFUSED: none of the root keys that could open it
- * is allowed. */
+ * is allowed, or, of two owners, not both. */
 enum zone_status registry_usable(struct registry *registry, const struct entry *zone,
 				 uint32_t version);
 /* The live EZK, made if need be; held. Whatever stands against its zone bars it. */

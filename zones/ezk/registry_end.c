@@ -5,6 +5,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/ezk/registry_private.h"
+#include "zones/model/wraps.h"
 
 /* --- News: what is told of leases when no lock is held any more */
 
@@ -138,19 +139,51 @@ static struct wraps wraps_of(const struct ezk *ezk, const char *arn)
 	return wraps;
 }
 
-void registry_place(struct registry *registry, struct ezk *ezk)
+/* It moved to other root keys, which can vouch for it only after having opened it. */
+static void rest_on_needs(struct ezk *ezk)
 {
-	struct root_lease *rests_on = ezk->rests_on, *only = NULL;
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		ezk_rest_on(ezk, i, ezk->needs[i]);
+	lease_ask_itself(&ezk->lease);
+}
+
+static void place_under_one(struct registry *registry, struct ezk *ezk)
+{
+	struct root_lease *rests_on = ezk->rests_on[0], *only = NULL;
 	struct wraps wraps = wraps_of(ezk, rests_on == NULL ? NULL : rests_on->arn);
+	bool was_both = atomic_exchange(&ezk->both, false);
 
 	if (wraps.count == 1)
 		only = find_root(registry, ezk->known_by, wraps.last->arn);
-	ezk->only = only;
-	if (rests_on != NULL && wraps.has_arn)
-		return;
-	/* It moved to another root key, which can vouch for it only after having opened it. */
-	ezk_rest_on(ezk, only);
-	lease_ask_itself(&ezk->lease);
+	ezk->needs[0] = only;
+	ezk->needs[1] = NULL;
+	if (was_both || rests_on == NULL || !wraps.has_arn)
+		rest_on_needs(ezk);
+}
+
+static void place_under_both(struct registry *registry, struct ezk *ezk,
+			     const struct ezk_version *version)
+{
+	bool same = atomic_exchange(&ezk->both, true);
+
+	for (unsigned i = 0; i < SHARE_COUNT; i++) {
+		const struct wrap *wrap = ezk_version_live_share(version, i + 1);
+
+		ezk->needs[i] = wrap == NULL ? NULL : find_root(registry, ezk->known_by, wrap->arn);
+		same &= ezk->rests_on[i] != NULL && ezk->rests_on[i] == ezk->needs[i];
+	}
+	if (!same)
+		rest_on_needs(ezk);
+}
+
+void registry_place(struct registry *registry, struct ezk *ezk)
+{
+	const struct ezk_version *version = entry_version(ezk->entry, ezk->version);
+
+	if (version != NULL && version->all_wraps)
+		place_under_both(registry, ezk, version);
+	else
+		place_under_one(registry, ezk);
 }
 
 struct root_lease *registry_listen(struct registry *registry, struct uid project, const char *arn,
@@ -172,29 +205,38 @@ struct word {
 };
 typedef void hear_word(const struct word *word, struct ezk *ezk);
 
+static bool rests_below(const struct ezk *ezk, const char *arn)
+{
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		const struct root_lease *root = ezk->rests_on[i];
+
+		if (root != NULL && strcmp(root->arn, arn) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* With the registry's lock held. */
 static void tell_below(struct registry *registry, const struct word *word, hear_word *hear)
 {
 	for (struct live *live = registry->first; live != NULL; live = live->next)
-		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
-			struct root_lease *root = ezk->rests_on;
-
-			if (root != NULL && strcmp(root->arn, word->root->arn) == 0)
+		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next)
+			if (rests_below(ezk, word->root->arn))
 				hear(word, ezk);
-		}
 }
 
-/* One that other root keys can decrypt too is asked anew. */
+/* One that other root keys can decrypt too is asked anew; where two owners must both say yes, a no
+ * of either is one. */
 static void end(const struct word *word, struct ezk *ezk)
 {
-	lease_end(&ezk->lease, ezk->only != NULL ? word->no : ZONE_OK);
+	lease_end(&ezk->lease, ezk->both || ezk->needs[0] != NULL ? word->no : ZONE_OK);
 	collect(word->news, ezk);
 }
 
 /* Another project has its own canary. */
 static void doubt(const struct word *word, struct ezk *ezk)
 {
-	if (ezk->rests_on == word->root)
+	if (ezk->rests_on[0] == word->root || ezk->rests_on[1] == word->root)
 		lease_doubt(&ezk->lease);
 }
 

@@ -26,7 +26,6 @@ static struct entry *find_project(const struct ezk *ezk, struct uid uid)
 struct opening {
 	struct ezk *ezk;
 	struct kms_door door;
-	const struct wrap *opened;
 };
 
 /* A no about the key that is remembered is answered without asking. */
@@ -44,10 +43,8 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 		TRY(root_lease_refusal(root, registry_rules(ezk->registry)));
 	status = ezk_wrap_open(&opening->door, ezk->zone, version, wrap, ret_ezk);
 	/* Before it is told, so that a no about the key finds whom it ends. */
-	if (status == ZONE_OK) {
-		ezk_rest_on(ezk, root);
-		opening->opened = wrap;
-	}
+	if (status == ZONE_OK)
+		ezk_rest_on(ezk, wrap->share == 0 ? 0 : wrap->share - 1, root);
 	return registry_hear(ezk->registry, root, no_count, status);
 }
 
@@ -102,17 +99,28 @@ static void tell_bounds(struct ezk *ezk, const struct entry *project, const stru
 			 title.text, bounds->max_stale, settings->max_stale_seconds);
 }
 
+static bool is_news(const struct ezk_opened *opened)
+{
+	bool news = false;
+
+	for (size_t i = 0; i < opened->count; i++)
+		news |= opened->by[i]->state != WRAP_ACTIVE;
+	return news;
+}
+
 /* Once for each state of the zone: where it can't be noted, the next process may. */
 static void prove(struct ezk *ezk, const struct entry *zone, const struct ezk_version *version,
-		  const struct wrap *opened)
+		  const struct ezk_opened *opened)
 {
 	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
 
-	if (opened->state == WRAP_ACTIVE || ezk->realm != EZK_OF_STORE || domain->proven == NULL ||
+	if (!is_news(opened) || ezk->realm != EZK_OF_STORE || domain->proven == NULL ||
 	    ezk->proved == zone->revision)
 		return;
 	ezk->proved = zone->revision;
-	domain->proven(domain->state, zone, version, opened);
+	for (size_t i = 0; i < opened->count; i++)
+		if (opened->by[i]->state != WRAP_ACTIVE)
+			domain->proven(domain->state, zone, version, opened->by[i]);
 }
 
 static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
@@ -135,15 +143,18 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 			},
 	};
 
+	struct ezk_opened opened;
+
 	if (version == NULL)
 		return ZONE_NOT_FOUND;
-	TRY(ezk_version_by_any(&opening.door, ezk->zone, version, open_by, &opening, ret_ezk));
+	TRY(ezk_version_by_wraps(&opening.door, ezk->zone, version, open_by, &opening, &opened,
+				 ret_ezk));
 	TRY(check_same(ezk, ret_ezk));
 	if (!limits_get_lease(version->limits, ret_bounds))
 		return ZONE_RECORD_CORRUPT;
 	note_verified(ezk, zone);
 	tell_bounds(ezk, project, zone, ret_bounds);
-	prove(ezk, zone, version, opening.opened);
+	prove(ezk, zone, version, &opened);
 	return ZONE_OK;
 }
 
@@ -168,11 +179,10 @@ static enum zone_status ask_canary(void *state)
 	return status;
 }
 
-static enum vouch vouch(void *state, enum vouch_how how, int64_t yes_ms,
-			struct voucher *ret_voucher)
+static enum vouch vouch_by(struct ezk *ezk, struct root_lease *root, enum vouch_how how,
+			   int64_t yes_ms, struct voucher *ret_voucher)
 {
-	struct ezk *ezk = state;
-	struct canary canary = {ezk->registry, ezk->rests_on};
+	struct canary canary = {ezk->registry, root};
 	enum zone_status refused;
 	enum vouch said;
 
@@ -185,12 +195,43 @@ static enum vouch vouch(void *state, enum vouch_how how, int64_t yes_ms,
 	return said;
 }
 
+/* Of two owners both must say yes, and the earlier one counts; whatever else one of them says is
+ * the answer, but for an outage, past which the other may still have none of it. */
+static enum vouch vouch(void *state, enum vouch_how how, int64_t yes_ms,
+			struct voucher *ret_voucher)
+{
+	struct ezk *ezk = state;
+	enum vouch said = VOUCH_YES;
+
+	for (size_t i = 0; i < ezk_owner_count(ezk); i++) {
+		struct voucher voucher = {0};
+		enum vouch one = vouch_by(ezk, ezk->rests_on[i], how, yes_ms, &voucher);
+
+		if (one == VOUCH_ASK_ITSELF || one == VOUCH_BUSY)
+			return one;
+		if (said != VOUCH_YES) /* an outage already */
+			continue;
+		if (i > 0 && one == VOUCH_YES) {
+			voucher.asked = moment_earlier(voucher.asked, ret_voucher->asked);
+			voucher.renew = moment_earlier(voucher.renew, ret_voucher->renew);
+		}
+		*ret_voucher = voucher;
+		said = one;
+	}
+	return said;
+}
+
 static enum zone_status refusal(void *state)
 {
 	struct ezk *ezk = state;
-	struct root_lease *only = ezk->only;
 
-	return only == NULL ? ZONE_OK : root_lease_refusal(only, registry_rules(ezk->registry));
+	for (size_t i = 0; i < ezk_owner_count(ezk); i++) {
+		struct root_lease *root = ezk->needs[i];
+
+		if (root != NULL)
+			TRY(root_lease_refusal(root, registry_rules(ezk->registry)));
+	}
+	return ZONE_OK;
 }
 
 static void say(void *state, enum zone_status why)
@@ -220,7 +261,7 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 					      [LEASE_REFUSED] = "refused",
 					      [LEASE_RECOVERED] = "recovered"};
 	struct ezk *ezk = state;
-	const struct root_lease *only = ezk->only;
+	const struct root_lease *only = ezk->both ? NULL : ezk->needs[0];
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep) struct entry *project = find_project(ezk, ezk->project);
 	const struct ezk_version *version = entry_version(zone, ezk->version);
@@ -246,10 +287,14 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 static enum zone_status silence(void *state)
 {
 	struct ezk *ezk = state;
-	const struct root_lease *only = ezk->only;
 
-	return only == NULL ? ZONE_OK
-			    : door_silent(registry_settings(ezk->registry)->clients, only->arn);
+	for (size_t i = 0; i < ezk_owner_count(ezk); i++) {
+		const struct root_lease *root = ezk->needs[i];
+
+		if (root != NULL)
+			TRY(door_silent(registry_settings(ezk->registry)->clients, root->arn));
+	}
+	return ZONE_OK;
 }
 
 static void look(void *state)

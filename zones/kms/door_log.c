@@ -52,6 +52,7 @@ static bool is_said(const char *text)
 void asked_put_subject(struct buffer *line, const struct kms_door *door)
 {
 	bool of_zone = door->zone_id != 0 || is_said(door->zone);
+	const char *share = asked_context(door, "cmek:share");
 
 	if (of_zone)
 		buffer_format(line, " for %s",
@@ -60,6 +61,8 @@ void asked_put_subject(struct buffer *line, const struct kms_door *door)
 		buffer_format(line, " of project '%s'", door->project);
 	if (of_zone && door->version != 0)
 		buffer_format(line, ", version %" PRIu32, door->version);
+	if (share != NULL)
+		buffer_format(line, ", share %s", share);
 }
 
 /* ": what the KMS said [its name for that, request id]". */

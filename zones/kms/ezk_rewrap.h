@@ -15,11 +15,18 @@
 struct ezk_wish {
 	const char *const *keys; /* the ARNs of its root keys, the first one first */
 	size_t count;
-	bool anew; /* also what is wrapped by them already: under their newest material */
+	bool anew; /* also what is wrapped by them already: under their newest material; of two
+		      owners by the first of them alone */
+	/* Of two owners: count is SHARE_COUNT, and each key gets a share; a share whose key is
+	 * among them stays with it. */
+	bool both;
 };
 
 /* KMS: ret_wrapped is a copy of `version` with such wraps. `zone`: that of its record. `door`'s
- * key and context are not looked at. ZONE_KMS_DENIED: neither way is allowed, which is logged. */
+ * key and context are not looked at. ZONE_KMS_DENIED: neither way is allowed, which is logged.
+ * Where one key becomes two owners', or theirs one's, the EZK is opened, split or joined, and
+ * opened once more by what came of it: that needs kms:Decrypt by all of them, and leaves nothing of
+ * before. A share alone moves as a whole EZK does. ZONE_INVALID: two owners by one key. */
 enum zone_status ezk_version_rewrap(const struct kms_door *door, uint64_t zone,
 				    const struct ezk_version *version, const struct ezk_wish *wish,
 				    struct ezk_version *ret_wrapped);

@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
+#include "zones/kms/ezk_shares.h"
 #include "zones/model/record.h"
 #include "zones/model/title.h"
 #include "zones/model/wraps.h"
@@ -20,6 +21,9 @@ static void put_hex(const struct uid *uid, char *ret_text)
 	for (size_t i = 0; i < UID_SIZE; i++)
 		snprintf(ret_text + 2 * i, 3, "%02x", uid->bytes[i]);
 }
+
+/* By their number; of the whole EZK there is no such pair. */
+static const char *const share_words[SHARE_COUNT + 1] = {NULL, "1/2", "2/2"};
 
 void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity *identity)
 {
@@ -38,7 +42,8 @@ void ezk_context_init(struct ezk_context *ret_context, const struct ezk_identity
 	c->pairs[4] = (struct kms_pair){"cmek:version", c->version};
 	c->pairs[5] = (struct kms_pair){"cmek:max-lease", c->max_lease};
 	c->pairs[6] = (struct kms_pair){"cmek:max-stale", c->max_stale};
-	c->context = (struct kms_context){c->pairs, COUNT_OF(c->pairs)};
+	c->pairs[7] = (struct kms_pair){"cmek:share", share_words[identity->share]};
+	c->context = (struct kms_context){c->pairs, COUNT_OF(c->pairs) - (identity->share == 0)};
 }
 
 static bool record_mac(const uint8_t *ezk, uint64_t zone, const struct ezk_version *version,
@@ -60,23 +65,35 @@ static bool record_mac(const uint8_t *ezk, uint64_t zone, const struct ezk_versi
 	return done;
 }
 
-/* The EZK and its blob, from wherever it is to come. */
-static enum zone_status make_key(const struct kms_door *door, const struct ezk_seal *seal,
-				 uint8_t *ezk, struct buffer *ret_blob)
+/* 32 bytes that the KMS draws, and their blob. */
+static enum zone_status draw_by_kms(const struct kms_door *door, uint8_t *ret_key,
+				    struct buffer *ret_blob)
 {
 	AUTO(buffer_clear) struct buffer drawn = {0};
 
-	if (seal->key == NULL && seal->from_kms) {
-		TRY(door_generate(door, &drawn, ret_blob));
-		if (drawn.len != EZK_SIZE)
-			return ZONE_KMS_BAD_ANSWER;
-		secret_copy(ezk, drawn.data, EZK_SIZE);
-		return ZONE_OK;
-	}
+	TRY(door_generate(door, &drawn, ret_blob));
+	if (drawn.len != EZK_SIZE)
+		return ZONE_KMS_BAD_ANSWER;
+	secret_copy(ret_key, drawn.data, EZK_SIZE);
+	return ZONE_OK;
+}
+
+static enum zone_status take_or_draw(const struct ezk_seal *seal, uint8_t *ezk)
+{
 	if (seal->key != NULL)
 		secret_copy(ezk, seal->key, EZK_SIZE);
 	else if (!crypto_random(ezk, EZK_SIZE))
 		return ZONE_NOT_STARTED;
+	return ZONE_OK;
+}
+
+/* The EZK and its blob, from wherever it is to come. */
+static enum zone_status make_key(const struct kms_door *door, const struct ezk_seal *seal,
+				 uint8_t *ezk, struct buffer *ret_blob)
+{
+	if (seal->key == NULL && seal->from_kms)
+		return draw_by_kms(door, ezk, ret_blob);
+	TRY(take_or_draw(seal, ezk));
 	return door_encrypt(door, bytes(ezk, EZK_SIZE), ret_blob);
 }
 
@@ -112,21 +129,21 @@ static enum zone_status refuse_unbounded(uint64_t zone, const struct ezk_version
 	return ZONE_RECORD_CORRUPT;
 }
 
-static enum zone_status refuse_all_wraps(const struct kms_door *door, uint64_t zone,
-					 const struct ezk_version *version)
+static enum zone_status refuse_policy(const struct kms_door *door, uint64_t zone,
+				      const struct ezk_version *version)
 {
-	log_error("EZK record of %s, version %" PRIu32 " needs all of its root keys together, "
-		  "which this release cannot do; use a later one",
+	log_error("EZK record of %s, version %" PRIu32 ": its wraps are not what its policy says; "
+		  "the record was changed: restore it from a backup",
 		  zone_title_as(door->zone, door->project, zone).text, version->version);
-	return ZONE_INVALID;
+	return ZONE_RECORD_CORRUPT;
 }
 
 /* What a version takes over from the one that it follows. */
 static enum zone_status follow(const struct kms_door *door, const struct ezk_version *like,
 			       struct ezk_seal *seal, struct ezk_version *version)
 {
-	if (like->all_wraps)
-		return refuse_all_wraps(door, seal->identity.zone, like);
+	if (!ezk_version_fits_policy(like))
+		return refuse_policy(door, seal->identity.zone, like);
 	version->project = like->project;
 	version->cluster = like->cluster;
 	version->greatest_usages = like->greatest_usages;
@@ -187,6 +204,60 @@ static enum zone_status seal_key(const struct kms_door *door, const struct ezk_s
 	return seal->like == NULL ? ZONE_OK : wrap_like(door, seal->like, ezk, version);
 }
 
+/* The root keys of two owners: those of the version that this one follows, or of the seal. */
+static bool find_owners(const struct kms_door *door, const struct ezk_seal *seal,
+			const char *ret_keys[static SHARE_COUNT])
+{
+	ret_keys[0] = door->key;
+	ret_keys[1] = seal->second;
+	for (unsigned i = 0; seal->like != NULL && i < SHARE_COUNT; i++) {
+		const struct wrap *wrap = ezk_version_live_share(seal->like, i + 1);
+
+		ret_keys[i] = wrap == NULL ? NULL : wrap->arn;
+	}
+	return ret_keys[0] != NULL && ret_keys[1] != NULL;
+}
+
+/* Where the KMS is to draw, it draws share 1: no KMS ever sees the whole. */
+static enum zone_status draw_share(const struct kms_door *door, const struct ezk_identity *identity,
+				   const char *key, uint8_t *ret_share)
+{
+	AUTO(buffer_clear) struct buffer blob = {.limit = KMS_BLOB_MAX};
+	struct ezk_identity of_share = *identity;
+	struct kms_door by = *door;
+	struct ezk_context context;
+
+	of_share.share = 1;
+	ezk_context_init(&context, &of_share);
+	by.key = key;
+	by.context = &context.context;
+	return draw_by_kms(&by, ret_share, &blob);
+}
+
+static enum zone_status seal_shares(const struct kms_door *door, const struct ezk_seal *seal,
+				    uint8_t *ezk, struct ezk_version *version)
+{
+	AUTO(secret_freep) uint8_t *shares = secret_new(SHARES_SIZE);
+	const char *keys[SHARE_COUNT];
+
+	if (shares == NULL)
+		return ZONE_NO_MEMORY;
+	if (!find_owners(door, seal, keys))
+		return ZONE_KMS_INCORRECT_KEY;
+	TRY(ezk_shares_check_keys(keys[0], keys[1]));
+	if (seal->from_kms)
+		TRY(draw_share(door, &seal->identity, keys[0], shares));
+	TRY(take_or_draw(seal, ezk));
+	TRY(ezk_shares_split(ezk, seal->from_kms, shares));
+	TRY(identify(ezk, seal->identity.zone, version));
+	return ezk_shares_wrap(door, &seal->identity, keys, shares, version);
+}
+
+static bool has_owners(const struct ezk_seal *seal)
+{
+	return seal->like == NULL ? seal->second != NULL : seal->like->all_wraps;
+}
+
 enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_seal *seal,
 				  struct ezk_version *ret_version)
 {
@@ -215,7 +286,10 @@ enum zone_status ezk_version_seal(const struct kms_door *door, const struct ezk_
 		return ZONE_KMS_INCORRECT_KEY;
 	ezk_context_init(&context, &followed.identity);
 	bound.context = &context.context;
-	TRY(seal_key(&bound, &followed, ezk, &version));
+	if (has_owners(seal))
+		TRY(seal_shares(&bound, &followed, ezk, &version));
+	else
+		TRY(seal_key(&bound, &followed, ezk, &version));
 	*ret_version = version;
 	version = (struct ezk_version){0};
 	return ZONE_OK;
@@ -249,36 +323,61 @@ static enum zone_status check_key(const uint8_t *ezk, uint64_t zone,
 	return limits_check(version->limits);
 }
 
+enum zone_status ezk_version_check(const struct kms_door *door, uint64_t zone,
+				   const struct ezk_version *version, const char *by,
+				   const uint8_t ezk[static EZK_SIZE])
+{
+	enum zone_status status = check_key(ezk, zone, version);
+
+	if (status == ZONE_RECORD_CORRUPT)
+		log_error("EZK record of %s, version %" PRIu32 ": what %s %s is not this key; "
+			  "the record was changed: restore it from a backup",
+			  zone_title_as(door->zone, door->project, zone).text, version->version,
+			  by == NULL ? "its two root keys" : by,
+			  by == NULL ? "decrypt" : "decrypts");
+	if (status == ZONE_RECORD_NEWER)
+		record_is_newer(zone_title_as(door->zone, door->project, zone).text,
+				version->version);
+	return status;
+}
+
+static enum zone_status refuse_length(const struct kms_door *door, uint64_t zone,
+				      const struct ezk_version *version, const struct wrap *wrap)
+{
+	log_error("EZK record of %s, version %" PRIu32
+		  ": what %s decrypts is not a key; the record "
+		  "was changed: restore it from a backup",
+		  zone_title_as(door->zone, door->project, zone).text, version->version, wrap->arn);
+	return ZONE_RECORD_CORRUPT;
+}
+
 enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 			       const struct ezk_version *version, const struct wrap *wrap,
 			       uint8_t ret_ezk[static EZK_SIZE])
 {
-	struct ezk_identity identity = {version->project, version->cluster, zone, version->version};
+	struct ezk_identity identity = {.project = version->project,
+					.cluster = version->cluster,
+					.zone = zone,
+					.version = version->version,
+					.share = wrap->share};
 	AUTO(buffer_clear) struct buffer plaintext = {0};
 	struct ezk_context context;
 	struct kms_door by_wrap = *door;
-	enum zone_status status;
 
+	if (wrap->share > SHARE_COUNT || (wrap->share != 0) != version->all_wraps)
+		return refuse_policy(door, zone, version);
 	if (!limits_get_lease(version->limits, &identity.lease))
 		return refuse_unbounded(zone, version);
 	ezk_context_init(&context, &identity);
 	by_wrap.context = &context.context;
 	by_wrap.key = wrap->arn;
 	TRY(door_decrypt(&by_wrap, wrap->blob, &plaintext));
-	status = plaintext.len == EZK_SIZE ? check_key(plaintext.data, zone, version)
-					   : ZONE_RECORD_CORRUPT;
-	if (status == ZONE_RECORD_CORRUPT)
-		log_error("EZK record of %s, version %" PRIu32
-			  ": what %s decrypts is not this key; "
-			  "the record was changed: restore it from a backup",
-			  zone_title_as(door->zone, door->project, zone).text, version->version,
-			  wrap->arn);
-	if (status == ZONE_RECORD_NEWER)
-		record_is_newer(zone_title_as(door->zone, door->project, zone).text,
-				version->version);
-	if (status == ZONE_OK)
-		secret_copy(ret_ezk, plaintext.data, EZK_SIZE);
-	return status;
+	if (plaintext.len != EZK_SIZE)
+		return refuse_length(door, zone, version, wrap);
+	if (wrap->share == 0)
+		TRY(ezk_version_check(door, zone, version, wrap->arn, plaintext.data));
+	secret_copy(ret_ezk, plaintext.data, EZK_SIZE);
+	return ZONE_OK;
 }
 
 bool ezk_wrap_is_bad(enum zone_status status)
@@ -293,6 +392,7 @@ struct attempt {
 	void *state;
 	const struct ezk_version *version;
 	uint8_t *ret_ezk;
+	const struct wrap *opened;
 	enum zone_status answer; /* a no, if there was one */
 	bool all_bad;		 /* and none was ever proven */
 };
@@ -305,6 +405,8 @@ static bool opens(struct attempt *attempt, const struct wrap *wrap)
 	attempt->all_bad &= wrap->state == WRAP_UNPROVEN && ezk_wrap_is_bad(status);
 	if (status == ZONE_OK || !zone_status_is_no(attempt->answer))
 		attempt->answer = status;
+	if (status == ZONE_OK)
+		attempt->opened = wrap;
 	return status == ZONE_OK;
 }
 
@@ -329,9 +431,10 @@ static void go_back(const struct kms_door *door, uint64_t zone, struct attempt *
 		  zone_title_as(door->zone, door->project, zone).text, attempt->version->version);
 }
 
-enum zone_status ezk_version_by_any(const struct kms_door *door, uint64_t zone,
-				    const struct ezk_version *version, ezk_open_by *open,
-				    void *state, uint8_t ret_ezk[static EZK_SIZE])
+enum zone_status ezk_version_by_wraps(const struct kms_door *door, uint64_t zone,
+				      const struct ezk_version *version, ezk_open_by *open,
+				      void *state, struct ezk_opened *ret_opened,
+				      uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct attempt attempt = {.open = open,
 				  .state = state,
@@ -340,10 +443,15 @@ enum zone_status ezk_version_by_any(const struct kms_door *door, uint64_t zone,
 				  .answer = ZONE_KMS_INCORRECT_KEY, /* there may be no wrap */
 				  .all_bad = true};
 
+	if (!ezk_version_fits_policy(version) ||
+	    (version->all_wraps && version->wrap_count > WRAPS_MAX))
+		return refuse_policy(door, zone, version);
 	if (version->all_wraps)
-		return refuse_all_wraps(door, zone, version);
+		return ezk_shares_open(door, zone, version, open, state, ret_opened, ret_ezk);
 	if (!any_opens(&attempt, true) && attempt.all_bad)
 		go_back(door, zone, &attempt);
+	if (attempt.answer == ZONE_OK)
+		*ret_opened = (struct ezk_opened){{attempt.opened}, 1};
 	return attempt.answer;
 }
 
@@ -365,6 +473,7 @@ enum zone_status ezk_version_open(const struct kms_door *door, uint64_t zone,
 				  uint8_t ret_ezk[static EZK_SIZE])
 {
 	struct opening opening = {door, zone};
+	struct ezk_opened opened;
 
-	return ezk_version_by_any(door, zone, version, open_by, &opening, ret_ezk);
+	return ezk_version_by_wraps(door, zone, version, open_by, &opening, &opened, ret_ezk);
 }

@@ -55,9 +55,12 @@ enum wrap_state { WRAP_ACTIVE, WRAP_UNPROVEN, WRAP_REPLACED };
 
 struct wrap {
 	char *arn;	   /* the root key */
-	struct bytes blob; /* the EZK, encrypted by it */
+	struct bytes blob; /* the EZK, or a share of it, encrypted by it */
 	enum wrap_state state;
+	uint8_t share; /* 0: the whole EZK; 1 … SHARE_COUNT: that share (docs/format.md, 3.2) */
 };
+/* An EZK that needs two root keys is the XOR of so many shares, each for an owner of its own. */
+enum { SHARE_COUNT = 2 };
 
 struct ezk_version {
 	uint64_t record_zone;	 /* 0: the zone's own; else of that from which it was imported, to
@@ -70,7 +73,7 @@ struct ezk_version {
 	struct bytes limits; /* zones/model/limits.h */
 	uint8_t fingerprint[16];
 	uint8_t mac[32];
-	bool all_wraps; /* the wraps' policy: false OR, true AND */
+	bool all_wraps; /* the wraps' policy: false OR, true AND, of shares */
 	size_t wrap_count;
 	struct wrap *wraps;
 	/* What the record is bound to; differs from the zone's own ids in an imported zone. */

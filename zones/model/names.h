@@ -39,6 +39,9 @@ struct entry_names {
 	struct wished_seconds max_lease, max_stale; /* the same; at most LEASE_BOUND_MAX */
 	struct wished_flag kept;		    /* the same: LIMIT_KEPT */
 	struct wished_days rotate_days;		    /* of a new zone; at most ROTATE_DAYS_MAX */
+	/* Of a new zone: the ARNs of the root keys of two owners, who are both needed. Empty: it
+	 * has its cluster's alone. */
+	struct bytes both[SHARE_COUNT];
 };
 
 /* "cluster/database"; a zone's label without a slash lies in the cluster "default". Borrowed. */

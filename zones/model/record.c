@@ -87,13 +87,14 @@ static void take_name(struct wrap *wrap, const char *arn)
 void ezk_version_keep_wraps(const struct kms_provider *const *providers,
 			    struct ezk_version *version, const char *arn)
 {
+	bool all_stay = version->all_wraps && ezk_version_has_wrap_by(providers, version, arn);
 	size_t kept = 0;
 
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		struct wrap wrap = version->wraps[i];
 
 		/* Swapped, so that the rest is still there to be freed. */
-		if (kms_same_key(providers, wrap.arn, arn)) {
+		if (all_stay || kms_same_key(providers, wrap.arn, arn)) {
 			version->wraps[i] = version->wraps[kept];
 			version->wraps[kept++] = wrap;
 		}
@@ -101,7 +102,8 @@ void ezk_version_keep_wraps(const struct kms_provider *const *providers,
 	while (version->wrap_count > kept)
 		ezk_version_drop_wrap(version);
 	for (size_t i = 0; i < kept; i++)
-		take_name(&version->wraps[i], arn);
+		if (kms_same_key(providers, version->wraps[i].arn, arn))
+			take_name(&version->wraps[i], arn);
 }
 
 void ezk_version_clear(struct ezk_version *version)
@@ -125,6 +127,7 @@ enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		TRY(ezk_version_add_wrap(&copy, version->wraps[i].arn, version->wraps[i].blob));
 		copy.wraps[i].state = version->wraps[i].state;
+		copy.wraps[i].share = version->wraps[i].share;
 	}
 	*ret_copy = copy;
 	copy = (struct ezk_version){0};
@@ -144,7 +147,7 @@ static bool can_be_written(uint64_t zone, const struct ezk_version *version)
 {
 	return zone > 0 && zone <= ZONE_ID_MAX && version->version > 0 &&
 	       version->created_ms >= 0 && version->wrap_count > 0 &&
-	       version->wrap_count <= WRAPS_MAX;
+	       version->wrap_count <= WRAPS_MAX && ezk_version_fits_policy(version);
 }
 
 static size_t record_size(const struct ezk_version *version)
@@ -152,7 +155,8 @@ static size_t record_size(const struct ezk_version *version)
 	size_t size = MIN_SIZE + version->limits.len;
 
 	for (size_t i = 0; i < version->wrap_count; i++)
-		size += 4 + strlen(version->wraps[i].arn) + version->wraps[i].blob.len;
+		size += 4 + version->all_wraps + strlen(version->wraps[i].arn) +
+			version->wraps[i].blob.len;
 	return size;
 }
 
@@ -175,6 +179,8 @@ enum zone_status record_encode(uint64_t zone, const struct ezk_version *version,
 	buffer_put_sized(out, version->limits);
 	buffer_put_u8(out, (uint8_t)version->wrap_count);
 	for (size_t i = 0; i < version->wrap_count; i++) {
+		if (version->all_wraps)
+			buffer_put_u8(out, version->wraps[i].share);
 		buffer_put_sized(out, bytes_of(version->wraps[i].arn));
 		buffer_put_sized(out, version->wraps[i].blob);
 	}
@@ -196,6 +202,7 @@ static void take_into(struct reader *reader, void *out, size_t len)
 
 static enum zone_status read_wrap(struct reader *reader, struct ezk_version *version)
 {
+	uint8_t share = version->all_wraps ? reader_u8(reader) : 0;
 	struct bytes arn = reader_sized(reader), blob = reader_sized(reader);
 	char text[KMS_ARN_MAX + 1];
 
@@ -204,7 +211,9 @@ static enum zone_status read_wrap(struct reader *reader, struct ezk_version *ver
 		return ZONE_INVALID;
 	memcpy(text, arn.data, arn.len);
 	text[arn.len] = '\0';
-	return ezk_version_add_wrap(version, text, blob);
+	TRY(ezk_version_add_wrap(version, text, blob));
+	version->wraps[version->wrap_count - 1].share = share;
+	return ZONE_OK;
 }
 
 enum zone_status record_is_newer(const char *zone, uint32_t version)
@@ -268,7 +277,7 @@ enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
 		return ZONE_INVALID;
 	while (version.wrap_count < wrap_count)
 		TRY(read_wrap(&reader, &version));
-	if (!reader_done(&reader))
+	if (!reader_done(&reader) || !ezk_version_fits_policy(&version))
 		return ZONE_INVALID;
 	*ret_zone = zone;
 	*ret_version = version;

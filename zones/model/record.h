@@ -23,7 +23,8 @@ enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *a
 /* Frees the last wrap. */
 void ezk_version_drop_wrap(struct ezk_version *version);
 /* Drops the wraps that are not by this root key; those of a related multi-Region key get its name.
- */
+ * Of shares all stay if one of them is by it: nobody but whoever has that key can have made it, so
+ * the other need not be known. */
 void ezk_version_keep_wraps(const struct kms_provider *const *providers,
 			    struct ezk_version *version, const char *arn);
 /* Wraps and all. Accepts the zero state. */

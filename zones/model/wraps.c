@@ -4,6 +4,7 @@
 #include "zones/model/wraps.h"
 
 #include "base/macros.h"
+#include "kms/kms.h"
 #include "zones/model/record.h"
 
 const struct wrap *ezk_version_live_wrap(const struct ezk_version *version, const char *arn)
@@ -12,6 +13,38 @@ const struct wrap *ezk_version_live_wrap(const struct ezk_version *version, cons
 		if (wrap_is_live(&version->wraps[i]) && strcmp(version->wraps[i].arn, arn) == 0)
 			return &version->wraps[i];
 	return NULL;
+}
+
+const struct wrap *ezk_version_live_share(const struct ezk_version *version, unsigned share)
+{
+	for (size_t i = 0; i < version->wrap_count; i++)
+		if (wrap_is_live(&version->wraps[i]) && version->wraps[i].share == share)
+			return &version->wraps[i];
+	return NULL;
+}
+
+/* Two wraps of different shares by two keys. */
+static bool has_two_owners(const struct ezk_version *version)
+{
+	for (size_t i = 0; i < version->wrap_count; i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct wrap *a = &version->wraps[i], *b = &version->wraps[j];
+
+			if (a->share != b->share && !kms_arn_same_key(a->arn, b->arn))
+				return true;
+		}
+	return false;
+}
+
+bool ezk_version_fits_policy(const struct ezk_version *version)
+{
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		const struct wrap *wrap = &version->wraps[i];
+
+		if (wrap->share > SHARE_COUNT || (wrap->share != 0) != version->all_wraps)
+			return false;
+	}
+	return !version->all_wraps || has_two_owners(version);
 }
 
 size_t ezk_version_count(const struct ezk_version *version, enum wrap_state state)
@@ -69,6 +102,7 @@ bool ezk_version_same_wraps(const struct ezk_version *a, const struct ezk_versio
 
 	for (size_t i = 0; same && i < a->wrap_count; i++)
 		same = a->wraps[i].state == b->wraps[i].state &&
+		       a->wraps[i].share == b->wraps[i].share &&
 		       strcmp(a->wraps[i].arn, b->wraps[i].arn) == 0 &&
 		       bytes_equal(a->wraps[i].blob, b->wraps[i].blob);
 	return same;
@@ -76,7 +110,7 @@ bool ezk_version_same_wraps(const struct ezk_version *a, const struct ezk_versio
 
 /* --- Changes */
 
-static void drop_state(struct ezk_version *version, enum wrap_state state)
+static void drop_state(struct ezk_version *version, unsigned share, enum wrap_state state)
 {
 	size_t kept = 0;
 
@@ -84,7 +118,7 @@ static void drop_state(struct ezk_version *version, enum wrap_state state)
 		struct wrap wrap = version->wraps[i];
 
 		/* Swapped, so that the rest is still there to be freed. */
-		if (wrap.state != state) {
+		if (wrap.state != state || wrap.share != share) {
 			version->wraps[i] = version->wraps[kept];
 			version->wraps[kept++] = wrap;
 		}
@@ -93,23 +127,34 @@ static void drop_state(struct ezk_version *version, enum wrap_state state)
 		ezk_version_drop_wrap(version);
 }
 
+static bool has_active(const struct ezk_version *version, unsigned share)
+{
+	for (size_t i = 0; i < version->wrap_count; i++)
+		if (version->wraps[i].share == share && version->wraps[i].state == WRAP_ACTIVE)
+			return true;
+	return false;
+}
+
 void ezk_version_drop_needless(struct ezk_version *version)
 {
-	if (ezk_version_count(version, WRAP_ACTIVE) > 0)
-		drop_state(version, WRAP_REPLACED);
+	for (unsigned share = 0; share <= SHARE_COUNT; share++)
+		if (has_active(version, share))
+			drop_state(version, share, WRAP_REPLACED);
 }
 
 bool ezk_version_prove(struct ezk_version *version, struct bytes blob)
 {
 	size_t at = index_of(version, blob);
 	bool was_replaced;
+	unsigned share;
 
 	if (at == version->wrap_count || version->wraps[at].state == WRAP_ACTIVE)
 		return false;
 	was_replaced = version->wraps[at].state == WRAP_REPLACED;
+	share = version->wraps[at].share;
 	version->wraps[at].state = WRAP_ACTIVE;
 	if (was_replaced)
-		drop_state(version, WRAP_UNPROVEN);
+		drop_state(version, share, WRAP_UNPROVEN);
 	ezk_version_drop_needless(version);
 	return true;
 }
@@ -119,6 +164,7 @@ enum zone_status ezk_version_take_wrap(struct ezk_version *version, const struct
 {
 	TRY(ezk_version_add_wrap(version, wrap->arn, wrap->blob));
 	version->wraps[version->wrap_count - 1].state = state;
+	version->wraps[version->wrap_count - 1].share = wrap->share;
 	return ZONE_OK;
 }
 

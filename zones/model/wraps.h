@@ -20,6 +20,12 @@ const struct wrap *ezk_version_live_wrap(const struct ezk_version *version, cons
 /* Is one of its wraps by this root key, or by a related one? */
 bool ezk_version_has_wrap_by(const struct kms_provider *const *providers,
 			     const struct ezk_version *version, const char *arn);
+/* The live wrap of a share, the first of them; NULL: none. */
+const struct wrap *ezk_version_live_share(const struct ezk_version *version, unsigned share);
+/* The policy and the wraps agree: whole ones with OR; with AND shares alone, each of which is
+ * there, and some two of them by root keys that are not one key (kms_arn_same_key). Whoever opens
+ * or writes a version asks this first: a share is never taken for an EZK, nor one owner for two. */
+bool ezk_version_fits_policy(const struct ezk_version *version);
 /* Does one of its wraps have this blob? */
 bool ezk_version_has_blob(const struct ezk_version *version, struct bytes blob);
 /* How many wraps have that state. */
@@ -35,7 +41,7 @@ bool ezk_version_same_wraps(const struct ezk_version *a, const struct ezk_versio
  * the replaced one, what should have replaced it did not open, and goes. What nobody needs any more
  * goes as well. False: there is no such wrap, or nothing has changed. */
 bool ezk_version_prove(struct ezk_version *version, struct bytes blob);
-/* Drops the replaced wraps, if what is to replace them has been proven. */
+/* Drops the replaced wraps, of each share, if what is to replace them has been proven. */
 void ezk_version_drop_needless(struct ezk_version *version);
 /* Adds a copy of a wrap in that state. */
 enum zone_status ezk_version_take_wrap(struct ezk_version *version, const struct wrap *wrap,

@@ -86,10 +86,12 @@ static enum zone_status read_wraps(struct reading *reading, const struct entry *
 		wrap.state = (enum wrap_state)take_word(&columns, store_wrap_words, WRAP_REPLACED);
 		take_text(&columns, KMS_ARN_MAX, &wrap.arn);
 		take_blob(&columns, KMS_BLOB_MAX, &wrap.blob);
+		wrap.share = (uint8_t)take_integer(&columns, 0, SHARE_COUNT);
 		columns.failed |= wrap.blob.len == 0;
 		TRY(judge(reading, &columns, "wraps", zone->uid));
 		TRY(ezk_version_add_wrap(version, wrap.arn, wrap.blob));
 		version->wraps[version->wrap_count - 1].state = wrap.state;
+		version->wraps[version->wrap_count - 1].share = wrap.share;
 	}
 }
 
@@ -273,7 +275,7 @@ enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 			       "version",
 			       &reading.versions));
 	TRY(connection_prepare(connection,
-			       "SELECT state, arn, blob FROM wraps WHERE zone = ?1 AND "
+			       "SELECT state, arn, blob, share FROM wraps WHERE zone = ?1 AND "
 			       "record_zone = ?2 AND version = ?3 ORDER BY position",
 			       &reading.wraps));
 	for (int kind = 0; kind <= ENTRY_KIND_COUNT; kind++)

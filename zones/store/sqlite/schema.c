@@ -95,6 +95,7 @@ const char *const store_schema[] = {
 	"	state TEXT NOT NULL CHECK (state IN ('active', 'unproven', 'replaced')),\n"
 	"	arn TEXT NOT NULL,\n"
 	"	blob BLOB NOT NULL,\n"
+	"	share INTEGER NOT NULL CHECK (share BETWEEN 0 AND 2),\n"
 	"	PRIMARY KEY (zone, record_zone, version, position),\n"
 	"	FOREIGN KEY (zone, record_zone, version)\n"
 	"		REFERENCES ezk_versions(zone, record_zone, version) ON DELETE CASCADE\n"

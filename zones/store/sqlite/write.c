@@ -83,7 +83,8 @@ static enum zone_status write_wraps(struct connection *connection, uint64_t zone
 
 		TRY(connection_prepare(connection,
 				       "INSERT INTO wraps (zone, record_zone, version, position, "
-				       "state, arn, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+				       "state, arn, blob, share) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+				       "?7, ?8)",
 				       &statement));
 		parameters.statement = statement;
 		put_integer(&parameters, (int64_t)zone);
@@ -93,6 +94,7 @@ static enum zone_status write_wraps(struct connection *connection, uint64_t zone
 		put_text(&parameters, store_wrap_words[version->wraps[i].state]);
 		put_text(&parameters, version->wraps[i].arn);
 		put_blob(&parameters, version->wraps[i].blob);
+		put_integer(&parameters, version->wraps[i].share);
 		TRY(run(connection, &parameters));
 	}
 	return ZONE_OK;

@@ -278,7 +278,7 @@ static enum zone_status set_keys(struct zones_fixture *f, const struct entry *zo
 	AUTO(entry_releasep) struct entry *changed = NULL;
 	const struct bytes arns[] = {bytes_of(one), bytes_of(two == NULL ? "" : two)};
 
-	return zones_zone_set_root_keys(f->zones, zone, arns, two == NULL ? 1 : 2, &changed);
+	return zones_zone_set_root_keys(f->zones, zone, arns, two == NULL ? 1 : 2, false, &changed);
 }
 
 static void any_of_several_root_keys_opens(void **state)
@@ -359,7 +359,8 @@ static void further_keys_are_of_the_provider_and_of_any_region(void **state)
 	assert_int_equal(set_keys(f, zone, ROOT_EAST, ROOT_A), ZONE_WRONG_REGION);
 	assert_int_equal(set_keys(f, zone, ROOT_A, local->of_root_key.arn), ZONE_WRONG_PROVIDER);
 	assert_int_equal(set_keys(f, zone, ROOT_A, ROOT_A), ZONE_EXISTS);
-	assert_int_equal(zones_zone_set_root_keys(f->zones, zone, NULL, 0, NULL), ZONE_INVALID);
+	assert_int_equal(zones_zone_set_root_keys(f->zones, zone, NULL, 0, false, NULL),
+			 ZONE_INVALID);
 	assert_wraps(f, zone, "a");
 	assert_int_equal(set_keys(f, zone, ROOT_A, ROOT_EAST), ZONE_OK);
 	assert_int_equal(calls(f, FAKE_RE_ENCRYPT), 0);

@@ -514,7 +514,7 @@ static void zone_that_came_back_goes_on_with_the_next_version(void **state)
 	assert_true(uid_equal(entry_version(now, 3)->cluster, entry_version(now, 1)->cluster));
 }
 
-static void version_that_needs_all_root_keys_is_not_followed(void **state)
+static void version_whose_wraps_are_not_its_policys_is_not_followed(void **state)
 {
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *zone = make_zone(f, "db");
@@ -526,7 +526,7 @@ static void version_that_needs_all_root_keys_is_not_followed(void **state)
 
 	copy->of_zone.versions[0].all_wraps = true;
 	seal.like = &copy->of_zone.versions[0];
-	assert_int_equal(ezk_version_seal(&door, &seal, &made), ZONE_INVALID);
+	assert_int_equal(ezk_version_seal(&door, &seal, &made), ZONE_RECORD_CORRUPT);
 	copy->of_zone.versions[0].all_wraps = false;
 	copy->of_zone.versions[0].wraps[0].state = WRAP_REPLACED;
 	assert_int_equal(ezk_version_seal(&door, &seal, &made), ZONE_KMS_INCORRECT_KEY);
@@ -719,7 +719,7 @@ int main(void)
 		BOTH(what_the_kms_refuses_changes_nothing),
 		BOTH(imported_zone_is_rotated_where_it_lives),
 		BOTH(zone_that_came_back_goes_on_with_the_next_version),
-		BOTH(version_that_needs_all_root_keys_is_not_followed),
+		BOTH(version_whose_wraps_are_not_its_policys_is_not_followed),
 		BOTH(raw_version_moves_both_ways_and_only_when_asked),
 		BOTH(fence_denies_older_versions_until_it_is_lowered),
 		BOTH(fence_ends_keys_that_are_open),

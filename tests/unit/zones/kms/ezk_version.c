@@ -321,18 +321,6 @@ static void replaced_wrap_is_never_asked(void **state)
 	assert_int_equal(live_decrypts(live), 1);
 }
 
-static void wraps_that_are_all_needed_are_refused(void **state)
-{
-	struct live_zones *live = *state;
-	AUTO(ezk_version_clear) struct ezk_version version = {0};
-	uint8_t ezk[EZK_SIZE];
-
-	seal_twice(live, &version);
-	version.all_wraps = true;
-	assert_int_equal(open_as(live, ZONE, &version, ezk), ZONE_INVALID);
-	assert_int_equal(live_decrypts(live), 0);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -354,7 +342,6 @@ int main(void)
 		CASE(any_wrap_opens),
 		CASE(a_no_without_a_yes_denies),
 		CASE(replaced_wrap_is_never_asked),
-		CASE(wraps_that_are_all_needed_are_refused),
 	};
 
 	log_configure(LOG_OFF, "stderr");
