@@ -84,6 +84,7 @@ static const struct option_row database_options[] = {
 	PROJECT,
 	{ "max-lease", "SECONDS", "the greatest lease of its key, for good; 0: each operation asks the KMS", false },
 	{ "max-stale", "SECONDS", "how long it works at most while the KMS is out of reach; 0: its lease", false },
+	{ "both", "L1,L2", "it needs these two root keys together, those of two owners", false },
 	{ "no-embed", NULL, "keep its key in the store alone: what it encrypts ends with the store", false },
 	{ "rotate-days", "DAYS", "give it a new key version after so long, by whoever writes; 0: only when asked", false },
 	END,
@@ -105,7 +106,8 @@ static const struct option_row set_options[] = {
 };
 static const struct option_row set_keys_options[] = {
 	PROJECT,
-	{ "any", "L1,L2", "its root keys by their labels: any one of them opens it", true },
+	{ "any", "L1,L2", "its root keys by their labels: any one of them opens it", false },
+	{ "both", "L1,L2", "the same: it needs these two together, those of two owners", false },
 	END,
 };
 static const struct option_row database_rewrap_options[] = {
@@ -291,9 +293,12 @@ const struct command commands[] = {
 	  "With --no-embed ([zones] embed_ezk = false) no file carries the encrypted key, as files do otherwise:\n"
 	  "they open only where the store is, and never again when no copy of the store has the key, which\n"
 	  "erases them all. Back up the store: its loss is theirs.\n\n"
+	  "With --both, each of two owners holds one of two shares of its key: whoever opens it needs the yes of\n"
+	  "both root keys, and either owner's no ends its use (docs/lifecycle.md, \"Two owners\").\n\n"
 	  "  cmek database create --project payments prod/orders\n"
 	  "  cmek database create --project payments --max-lease 3600 --max-stale 0 prod/cards\n"
-	  "  cmek database create --project payments --no-embed prod/tenant-7\n",
+	  "  cmek database create --project payments --no-embed prod/tenant-7\n"
+	  "  cmek database create --project payments --both ours,theirs prod/escrow\n",
 	  database_options, database_create },
 	{ "database", "list", "", "the databases of a project",
 	  "Name, zone id, key version and root key of each.\n",
@@ -342,7 +347,12 @@ const struct command commands[] = {
 	  "kept for an emergency (break-glass). They are asked in this order, the next only where the one before does\n"
 	  "not say yes, so to take the data away all of them must be disabled. The first is in the cluster's\n"
 	  "region; the others, of the same provider, may be in others. With one key alone the others go.\n\n"
-	  "  cmek database set-keys --project payments --any root,break-glass prod/orders\n",
+	  "With --both it needs two root keys together, those of two owners. Its key is then opened and split anew,\n"
+	  "which needs kms:Decrypt by all root keys of before and after; so does the way back. Files that were\n"
+	  "written before still open by the root key of that time: rotate the database, and run `cmek rewrap\n"
+	  "--wipe-old`. To replace one owner's key, name the other's again: its share stays as it is.\n\n"
+	  "  cmek database set-keys --project payments --any root,break-glass prod/orders\n"
+	  "  cmek database set-keys --project payments --both ours,theirs prod/escrow\n",
 	  set_keys_options, database_set_keys },
 	{ "database", "delete", "CLUSTER/DB", "delete a database: its data opens no more, anywhere the store is",
 	  "At once, in every process that has the store, by its name and by the record in each file. Until\n"

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek database …: zones. Those made here wrap and unwrap data keys only. */
+#include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
 #include "cli/versions.h"
@@ -17,7 +18,7 @@ static void fields(struct printer *printer, const struct token *token, CK_OBJECT
 	print_number(printer, "max_lease", object_number(token, zone, CKA_CMEK_MAX_LEASE));
 	print_number(printer, "max_stale", object_number(token, zone, CKA_CMEK_MAX_STALE));
 	print_text(printer, "embed", object_embeds(token, zone) ? "yes" : "no");
-	print_take(printer, "root_key", object_text(token, zone, CKA_CMEK_ROOT_KEY));
+	print_take(printer, "root_key", object_owners(token, zone));
 }
 
 /* What `list` has no room for. */
@@ -74,7 +75,7 @@ int database_create(const struct arguments *arguments)
 	CK_KEY_TYPE aes = CKK_AES;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 	CK_ULONG len = 32, count = 9, bounds[3];
-	CK_ATTRIBUTE template[13] = {
+	CK_ATTRIBUTE template[14] = {
 		{CKA_CLASS, &class, sizeof(class)},
 		{CKA_KEY_TYPE, &aes, sizeof(aes)},
 		{CKA_TOKEN, &yes, sizeof(yes)},
@@ -85,6 +86,8 @@ int database_create(const struct arguments *arguments)
 		{CKA_DECRYPT, &no, sizeof(no)},
 		{CKA_LABEL, (void *)label, strlen(label)},
 	};
+	const char *both = arguments_value(arguments, "both");
+	AUTO(freep) char *root_keys = NULL;
 	CK_OBJECT_HANDLE zone;
 	CK_RV rv;
 
@@ -93,6 +96,11 @@ int database_create(const struct arguments *arguments)
 	if (arguments_value(arguments, "no-embed") != NULL)
 		template[count++] = (CK_ATTRIBUTE){CKA_CMEK_EMBED_EZK, &no, sizeof(no)};
 	TRY(token_open(arguments_value(arguments, "project"), &token));
+	if (both != NULL) {
+		TRY(root_keys_named(&token, both, true, &root_keys));
+		template[count++] =
+			(CK_ATTRIBUTE){CKA_CMEK_ROOT_KEYS, root_keys, strlen(root_keys)};
+	}
 	rv = token.functions->C_GenerateKey(token.session, &generate, template, count, &zone);
 	if (rv != CKR_OK)
 		return module_failed(rv, "creating database %s in project %s", label,

@@ -20,6 +20,20 @@ static char *project_serial(const uint8_t project[static ENVELOPE_PROJECT])
 	return buffer_take_text(&text);
 }
 
+/* The first that opens it; of two owners both, in the order of their shares. */
+static void print_root_keys(struct printer *printer, const struct envelope_record *record)
+{
+	struct buffer text = {0};
+
+	if (record->both)
+		buffer_put_text(&text, BOTH_OF);
+	for (size_t i = 0; i < (record->both ? record->arn_count : 1); i++) {
+		buffer_put_text(&text, i == 0 ? "" : ", ");
+		buffer_append(&text, record->arns[i]);
+	}
+	print_take(printer, "root_key", buffer_take_text(&text));
+}
+
 static void print_slot(struct printer *printer, const struct envelope_header *header)
 {
 	const struct envelope_slot *slots[ENVELOPE_SLOTS];
@@ -42,8 +56,7 @@ static void print_slot(struct printer *printer, const struct envelope_header *he
 		return;
 	}
 	print_text(printer, "record", "embedded");
-	print_take(printer, "root_key",
-		   strndup((const char *)record.arns[0].data, record.arns[0].len));
+	print_root_keys(printer, &record);
 	print_take(printer, "key_created", print_time((int64_t)record.created_ms));
 }
 
@@ -66,8 +79,7 @@ static void print_message_record(struct printer *printer, const struct message *
 		return;
 	}
 	print_text(printer, "record", "embedded");
-	print_take(printer, "root_key",
-		   strndup((const char *)record.arns[0].data, record.arns[0].len));
+	print_root_keys(printer, &record);
 	print_take(printer, "key_created", print_time((int64_t)record.created_ms));
 }
 

@@ -151,15 +151,37 @@ static void in_any_region(char *arn)
 }
 
 /* Adds the ARN of an object's root key, if it is an AWS key. */
-static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *arns)
+static void add_text(char *arn, json_t *arns)
 {
-	AUTO(freep) char *arn = object_text(token, object, CKA_CMEK_ROOT_KEY);
-
 	if (arn == NULL || strncmp(arn, "arn:aws", 7) != 0)
 		return;
 	in_any_region(arn);
 	if (!has_text(arns, arn))
 		json_array_append_new(arns, json_string(arn));
+}
+
+static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *arns)
+{
+	AUTO(freep) char *arn = object_text(token, object, CKA_CMEK_ROOT_KEY);
+
+	add_text(arn, arns);
+}
+
+/* Of two owners both keys are needed. */
+static void add_owners(const struct token *token, CK_OBJECT_HANDLE zone, json_t *arns)
+{
+	AUTO(freep) char *text = object_text(token, zone, CKA_CMEK_ROOT_KEYS);
+	json_t *json = text == NULL ? NULL : json_loads(text, 0, NULL);
+	const char *policy = json_string_value(json_object_get(json, "policy"));
+	const json_t *keys = json_object_get(json, "keys");
+
+	for (size_t i = 0;
+	     policy != NULL && strcmp(policy, "and") == 0 && i < json_array_size(keys); i++) {
+		AUTO(freep) char *arn = strdup(json_string_value(json_array_get(keys, i)));
+
+		add_text(arn, arns);
+	}
+	json_decref(json);
 }
 
 /* A project without a key in AWS: only the statements for adding the first one can be printed. */
@@ -188,6 +210,7 @@ static int find_keys(const struct token *token, const char *database, struct sub
 	snprintf(subject->zone, sizeof(subject->zone), "%llu",
 		 (unsigned long long)object_zone_id(token, zone));
 	add_arn(token, zone, subject->keys[REACH_SUBJECT]);
+	add_owners(token, zone, subject->keys[REACH_SUBJECT]);
 	return CMEK_EXIT_OK;
 }
 

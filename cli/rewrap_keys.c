@@ -85,14 +85,25 @@ struct standing {
 	bool proven;
 };
 
+/* The first of several that open it; of two owners either. */
+static bool is_under(const json_t *root_keys, const char *arn)
+{
+	const json_t *keys = json_object_get(root_keys, "keys");
+	const char *policy = json_string_value(json_object_get(root_keys, "policy"));
+	bool both = policy != NULL && strcmp(policy, "and") == 0;
+
+	for (size_t i = 0; i < json_array_size(keys) && (i == 0 || both); i++)
+		if (strcmp(json_string_value(json_array_get(keys, i)), arn) == 0)
+			return true;
+	return false;
+}
+
 static struct standing standing_of(const struct job *job, CK_OBJECT_HANDLE zone)
 {
 	AUTO(freep) char *text = object_text(&job->token, zone, CKA_CMEK_ROOT_KEYS);
 	json_t *json = text == NULL ? NULL : json_loads(text, 0, NULL);
-	const char *first = json_string_value(json_array_get(json_object_get(json, "keys"), 0));
 	struct standing standing = {
-		.there = first != NULL && strcmp(first, job->arn) == 0 &&
-			 json_is_true(json_object_get(json, "even")),
+		.there = is_under(json, job->arn) && json_is_true(json_object_get(json, "even")),
 		.proven = json_is_true(json_object_get(json, "proven")),
 	};
 

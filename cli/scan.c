@@ -133,7 +133,8 @@ static bool names(const struct envelope_record *record, struct bytes arn)
 	return false;
 }
 
-/* Whether the slot's record names a root key that the zone's own does not. */
+/* Whether the slot's record names a root key that the zone's own does not, or opens otherwise than
+ * by that: by one owner where it needs two. */
 static bool has_old_root_key(const struct zone *zone, const struct envelope_slot *slot)
 {
 	struct envelope_record now;
@@ -142,6 +143,8 @@ static bool has_old_root_key(const struct zone *zone, const struct envelope_slot
 	if (!envelope_record_decode(buffer_bytes(&zone->primary.record), &now))
 		return false;
 	envelope_wrap_of(slot, &wrap);
+	if (wrap.arn_count > 0 && wrap.both != now.both)
+		return true;
 	for (size_t i = 0; i < wrap.arn_count; i++)
 		if (!names(&now, wrap.arns[i]))
 			return true;

@@ -15,11 +15,29 @@ static json_t *root_keys_of(const struct token *token, CK_OBJECT_HANDLE zone)
 	return text == NULL ? NULL : json_loads(text, 0, NULL);
 }
 
+static bool are_both_needed(const json_t *root_keys)
+{
+	const char *policy = json_string_value(json_object_get(root_keys, "policy"));
+
+	return policy != NULL && strcmp(policy, "and") == 0;
+}
+
+char *object_owners(const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	json_t *json = root_keys_of(token, zone);
+	bool both = are_both_needed(json);
+
+	json_decref(json);
+	return both ? object_root_keys(token, zone) : object_text(token, zone, CKA_CMEK_ROOT_KEY);
+}
+
 char *object_root_keys(const struct token *token, CK_OBJECT_HANDLE zone)
 {
 	json_t *json = root_keys_of(token, zone), *keys = json_object_get(json, "keys");
 	AUTO(buffer_clear) struct buffer all = {0};
 
+	if (are_both_needed(json))
+		buffer_put_text(&all, BOTH_OF);
 	for (size_t i = 0; i < json_array_size(keys); i++)
 		buffer_format(&all, "%s%s", i == 0 ? "" : ", ",
 			      json_string_value(json_array_get(keys, i)));
@@ -29,12 +47,16 @@ char *object_root_keys(const struct token *token, CK_OBJECT_HANDLE zone)
 
 static void fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE zone)
 {
+	AUTO(freep) char *keys = object_root_keys(token, zone);
+	bool both = keys != NULL && strncmp(keys, BOTH_OF, strlen(BOTH_OF)) == 0;
+
 	print_take(printer, "database", object_text(token, zone, CKA_LABEL));
-	print_take(printer, "any_of", object_root_keys(token, zone));
+	print_text(printer, both ? "both_of" : "any_of",
+		   keys == NULL ? "" : keys + (both ? strlen(BOTH_OF) : 0));
 }
 
 /* "L1,L2": labels have no commas here; one that has can be set by its ARN through PKCS #11. */
-static int add_keys(const struct token *token, char *labels, json_t *keys)
+static int read_labels(const struct token *token, char *labels, json_t *keys)
 {
 	char *rest = NULL;
 
@@ -51,15 +73,30 @@ static int add_keys(const struct token *token, char *labels, json_t *keys)
 	return CMEK_EXIT_OK;
 }
 
-static int set_keys(const struct token *token, CK_OBJECT_HANDLE zone, const char *name,
-		    const json_t *keys)
+int root_keys_named(const struct token *token, const char *labels, bool both, char **ret_text)
 {
-	json_t *json = json_pack("{s:s, s:O}", "policy", "or", "keys", keys);
-	AUTO(freep) char *text = json_dumps(json, JSON_COMPACT);
+	AUTO(freep) char *copy = strdup(labels);
+	json_t *keys = json_array();
+	int code = copy == NULL ? fail(CMEK_EXIT_FAILED, "out of memory")
+				: read_labels(token, copy, keys);
+	json_t *json = NULL;
+
+	if (code == CMEK_EXIT_OK && both && json_array_size(keys) != 2)
+		code = fail(CMEK_EXIT_USAGE, "--both names two root keys, L1,L2, not %s", labels);
+	if (code == CMEK_EXIT_OK) {
+		json = json_pack("{s:s, s:O}", "policy", both ? "and" : "or", "keys", keys);
+		*ret_text = json_dumps(json, JSON_COMPACT);
+	}
+	json_decref(json);
+	json_decref(keys);
+	return code;
+}
+
+static int set_keys(const struct token *token, CK_OBJECT_HANDLE zone, const char *name, char *text)
+{
 	CK_ATTRIBUTE change = {CKA_CMEK_ROOT_KEYS, text, text == NULL ? 0 : strlen(text)};
 	CK_RV rv = token->functions->C_SetAttributeValue(token->session, zone, &change, 1);
 
-	json_decref(json);
 	return rv == CKR_OK
 		       ? CMEK_EXIT_OK
 		       : module_failed(rv, "setting the root keys of database %s in project %s",
@@ -68,19 +105,18 @@ static int set_keys(const struct token *token, CK_OBJECT_HANDLE zone, const char
 
 int database_set_keys(const struct arguments *arguments)
 {
-	const char *name = arguments->positional[0];
+	const char *name = arguments->positional[0], *any = arguments_value(arguments, "any");
+	const char *both = arguments_value(arguments, "both");
 	AUTO(token_close) struct token token = {0};
-	AUTO(freep) char *labels = strdup(arguments_value(arguments, "any"));
-	json_t *keys = json_array();
+	AUTO(freep) char *text = NULL;
 	CK_OBJECT_HANDLE zone = CK_INVALID_HANDLE;
-	int code = token_open(arguments_value(arguments, "project"), &token);
 
-	if (code == CMEK_EXIT_OK)
-		code = token_find_one(&token, &kind_database, name, &zone);
-	if (code == CMEK_EXIT_OK && labels != NULL)
-		code = add_keys(&token, labels, keys);
-	if (code == CMEK_EXIT_OK)
-		code = set_keys(&token, zone, name, keys);
-	json_decref(keys);
-	return code == CMEK_EXIT_OK ? objects_report(arguments, &token, zone, fields) : code;
+	if ((any == NULL) == (both == NULL))
+		return fail(CMEK_EXIT_USAGE, "give --any L1,L2 (any one of them opens it) or "
+					     "--both L1,L2 (it needs them together)");
+	TRY(token_open(arguments_value(arguments, "project"), &token));
+	TRY(token_find_one(&token, &kind_database, name, &zone));
+	TRY(root_keys_named(&token, both != NULL ? both : any, both != NULL, &text));
+	TRY(set_keys(&token, zone, name, text));
+	return objects_report(arguments, &token, zone, fields);
 }

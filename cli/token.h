@@ -83,8 +83,15 @@ bool token_is_partial(const struct token *token);
 char *object_text(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object);
-/* The ARNs of a zone's root keys, with ", " between (free() it); NULL: no memory. */
+/* The ARNs of a zone's root keys, with ", " between, and BOTH_OF before those of two owners, which
+ * it needs together (free() it); NULL: no memory. */
+#define BOTH_OF "both of "
 char *object_root_keys(const struct token *token, CK_OBJECT_HANDLE zone);
+/* The same where two are needed; else the first alone. */
+char *object_owners(const struct token *token, CK_OBJECT_HANDLE zone);
+/* The value of CKA_CMEK_ROOT_KEYS (free() it) for root keys by their labels, "L1,L2": any of them,
+ * or both, which must be two. Answers an exit code. */
+int root_keys_named(const struct token *token, const char *labels, bool both, char **ret_text);
 /* Whether envelopes may carry a zone's record. */
 bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone);
 static inline const char *state_text(CK_ULONG state)

@@ -79,8 +79,9 @@ static void print_version(const json_t *version)
 	const json_t *keys = list_of(version, "root_keys");
 	long token_keys = number_of(version, "token_keys");
 
-	printf("    version %ld, %s, since %s, encrypted by", number_of(version, "version"),
-	       member_text(version, "state"), member_text(version, "created"));
+	printf("    version %ld, %s, since %s, encrypted by%s", number_of(version, "version"),
+	       member_text(version, "state"), member_text(version, "created"),
+	       json_is_true(json_object_get(version, "both")) ? " both" : "");
 	for (size_t i = 0; i < json_array_size(keys); i++) {
 		fputs(i == 0 ? " " : " and ", stdout);
 		print_plain(json_string_value(json_array_get(keys, i)));

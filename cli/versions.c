@@ -41,6 +41,8 @@ static char *root_keys_of(const json_t *version)
 	const json_t *arns = json_object_get(version, "root_keys");
 	struct buffer text = {0};
 
+	if (is_so(version, "both"))
+		buffer_put_text(&text, BOTH_OF);
 	for (size_t i = 0; i < json_array_size(arns); i++)
 		buffer_format(&text, "%s%s", i == 0 ? "" : ", ",
 			      json_string_value(json_array_get(arns, i)));

@@ -307,6 +307,8 @@ static bool record_arns_decode(struct reader *reader, struct envelope_record *re
 		return false;
 	record->wraps_len = reader->left.len;
 	for (size_t i = 0; i < record->arn_count; i++) {
+		if (record->both)
+			reader_u8(reader);
 		record->arns[i] = reader_sized(reader);
 		reader_sized(reader);
 		if (!is_printable(record->arns[i]))
@@ -338,7 +340,7 @@ bool envelope_record_decode(struct bytes record, struct envelope_record *ret_rec
 	struct bytes limits;
 	uint16_t len;
 
-	reader_take(&reader, 1);
+	result.both = reader_u8(&reader) == 1;
 	len = reader_u16(&reader);
 	result.bound = bytes(reader.left.data, ENVELOPE_RECORD_BOUND);
 	take(&reader, result.project, sizeof(result.project));

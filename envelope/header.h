@@ -103,7 +103,8 @@ struct envelope_record {
 			       most; borrowed */
 	struct bytes arns[ENVELOPE_ROOT_KEYS_MAX]; /* borrowed */
 	size_t arn_count;			   /* at least 1 */
-	size_t wraps_len;			   /* bytes of all wraps */
+	bool both;	  /* two owners' root keys are needed, not any one of these */
+	size_t wraps_len; /* bytes of all wraps */
 };
 bool envelope_wrapped_version(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
 bool envelope_record_decode(struct bytes record, struct envelope_record *ret_record);

@@ -19,6 +19,7 @@ void envelope_wrap_of(const struct envelope_slot *slot, struct envelope_wrap *re
 	if (!envelope_record_decode(slot->record, &record))
 		return;
 	ret_wrap->arn_count = record.arn_count;
+	ret_wrap->both = record.both;
 	memcpy(ret_wrap->arns, record.arns, record.arn_count * sizeof(record.arns[0]));
 }
 

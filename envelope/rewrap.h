@@ -16,6 +16,7 @@ struct envelope_wrap {
 	struct bytes
 		arns[ENVELOPE_ROOT_KEYS_MAX]; /* the root keys that the record names; borrowed */
 	size_t arn_count;		      /* 0: no record, or none that can be read */
+	bool both;			      /* these are needed together */
 };
 void envelope_wrap_of(const struct envelope_slot *slot, struct envelope_wrap *ret_wrap);
 
