@@ -22,6 +22,8 @@ export CMEK_PKCS11_CONF=$work/cmek.conf
 "$cmek" database create --project golden prod/one
 "$cmek" database create --project golden prod/two
 "$cmek" database create --project golden --no-embed prod/kept
+"$cmek" key create --project golden local:golden-second --label second
+"$cmek" database create --project golden --both root,second prod/both
 # With limits in its record, which only a program can ask for.
 PATH=$root/build/venv/bin:$PATH python3 - <<'PYTHON'
 import os, PyKCS11
@@ -54,6 +56,7 @@ chunks.cmek|prod/two||140000
 named.cmek|prod/one|binlog/2024/01/insert-1.bin|500
 utf8.cmek|prod/two|ordner/größe ✓|500
 kept.cmek|prod/kept||1000
+both.cmek|prod/both||1000
 kept_named.cmek|prod/kept|tenant/7.bin|500
 kept_message.cmek|prod/one||100|--message --collection 449302
 message.cmek|prod/two|orders/3|500|--message --embed

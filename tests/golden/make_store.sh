@@ -21,9 +21,12 @@ export CMEK_PKCS11_CONF=$work/cmek.conf
 "$cmek" database create --project golden prod/one
 "$cmek" database create --project golden --max-lease 60 --max-stale 0 prod/two
 "$cmek" database create --project golden prod/deleted
+"$cmek" key create --project golden local:golden-second --label second
+"$cmek" database create --project golden --both root,second prod/both
 echo "what the file says" >"$work/plain"
 "$cmek" encrypt --project golden --database prod/one "$work/plain" "$folder/one.cmek"
 "$cmek" encrypt --project golden --database prod/deleted "$work/plain" "$folder/deleted.cmek"
+"$cmek" encrypt --project golden --database prod/both "$work/plain" "$folder/both.cmek"
 # A token key with what it encrypted, and a database that awaits deletion.
 python3 - "$root/tests" "$folder/key.json" <<'PYTHON'
 import json, sys
