@@ -128,6 +128,35 @@ static void databases_go_to_another_root_key(void **state)
 	prints("1 database rewrapped");
 }
 
+static void two_owners_open_a_database_together(void **state)
+{
+	(void)state;
+	refused("database create --project demo --both root,root moving/both", CMEK_EXIT_REFUSED,
+		"are one key");
+	refused("database create --project demo --both root moving/both", CMEK_EXIT_USAGE,
+		"--both names two root keys");
+	done("database create --project demo --both root,next moving/both");
+	prints("both of arn:local:kms:local::key/");
+	done("encrypt --project demo --database moving/both @plain @two.cmek");
+	done("inspect @two.cmek");
+	prints("both of arn:local:kms:local::key/");
+	done("tree --project demo");
+	prints("both of arn:local:kms:local::key/");
+	done("key disable --project demo next");
+	refused("decrypt --force @two.cmek @two", CMEK_EXIT_DENIED, "the key is disabled");
+	refused("database set-keys --project demo --any root moving/both", CMEK_EXIT_DENIED,
+		"the key is disabled");
+	done("key enable --project demo next");
+	done("decrypt --force @two.cmek @two");
+	refused("database set-keys --project demo moving/both", CMEK_EXIT_USAGE, "--both L1,L2");
+	done("database set-keys --project demo --any root moving/both");
+	prints("any_of         arn:local:kms:local::key/");
+	done("database set-keys --project demo --both next,root moving/both");
+	prints("both_of        arn:local:kms:local::key/");
+	done("database delete --project demo moving/both");
+	done("database erase --project demo --yes-erase moving/both moving/both");
+}
+
 static void any_of_several_root_keys_opens_a_database(void **state)
 {
 	(void)state;
@@ -846,6 +875,7 @@ int main(void)
 		cmocka_unit_test(clusters),
 		cmocka_unit_test(databases),
 		cmocka_unit_test(databases_go_to_another_root_key),
+		cmocka_unit_test(two_owners_open_a_database_together),
 		cmocka_unit_test(any_of_several_root_keys_opens_a_database),
 		cmocka_unit_test(token_keys_go_to_the_newest_version),
 		cmocka_unit_test(what_can_not_go_to_another_root_key_stays),

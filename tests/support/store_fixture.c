@@ -120,6 +120,9 @@ static void fill_zone(struct entry *entry, uint32_t number)
 		assert_int_equal(ezk_version_add_wrap(version, "arn:two", bytes("\0\1", 2)),
 				 ZONE_OK);
 		version->wraps[1].state = WRAP_UNPROVEN;
+		version->all_wraps = i == 1;
+		for (uint8_t share = 0; version->all_wraps && share < SHARE_COUNT; share++)
+			version->wraps[share].share = share + 1;
 	}
 }
 
@@ -297,6 +300,7 @@ static void assert_same_zone(const struct entry *a, const struct entry *b)
 			assert_string_equal(x->wraps[j].arn, y->wraps[j].arn);
 			assert_bytes(x->wraps[j].blob, y->wraps[j].blob);
 			assert_int_equal(x->wraps[j].state, y->wraps[j].state);
+			assert_int_equal(x->wraps[j].share, y->wraps[j].share);
 		}
 	}
 }

@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/domain/new_zone.h"
+#include "zones/domain/rewrap_private.h"
 #include "zones/domain/root_key_private.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/zone.h"
@@ -74,9 +75,23 @@ enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
 	return record_encode(zone->of_zone.zone, found, ret_record);
 }
 
+/* A zone that comes to stay needs its second owner's root key here too: it rests on both. */
+static enum zone_status check_owners(struct zones *zones, struct uid project,
+				     const struct ezk_version *version)
+{
+	for (size_t i = 0; version->all_wraps && i < version->wrap_count; i++) {
+		AUTO(entry_releasep) struct entry *root_key = NULL;
+
+		TRY(rewrap_find_root_key(zones, project, bytes_of(version->wraps[i].arn),
+					 &root_key));
+	}
+	return ZONE_OK;
+}
+
 /* Opens a version by the root key that it is to be trusted by, and no other, which also tells its
  * fingerprint. KMS. */
-static enum zone_status open_version(const struct kms_door *door, uint64_t zone, const char *arn,
+static enum zone_status open_version(struct zones *zones, struct uid project,
+				     const struct kms_door *door, uint64_t zone, const char *arn,
 				     struct ezk_version *version)
 {
 	AUTO(secret_freep) uint8_t *ezk = secret_new(EZK_SIZE);
@@ -88,6 +103,7 @@ static enum zone_status open_version(const struct kms_door *door, uint64_t zone,
 		return refuse(ZONE_KMS_INCORRECT_KEY,
 			      "version %" PRIu32 " of %s is not encrypted by %s", version->version,
 			      zone_title_as(door->zone, door->project, zone).text, arn);
+	TRY(check_owners(zones, project, version));
 	TRY(ezk_version_open(door, zone, version, ezk));
 	return ezk_fingerprint(ezk, version->fingerprint) ? ZONE_OK : ZONE_NO_MEMORY;
 }
@@ -105,7 +121,7 @@ static enum zone_status open_all(struct zones *zones, const struct new_zone *new
 
 	for (size_t i = 0; i < set->count; i++) {
 		door.version = set->versions[i].version;
-		TRY(open_version(&door, set->zone,
+		TRY(open_version(zones, new->place.project->uid, &door, set->zone,
 				 zone_place_root_key(&new->place)->of_root_key.arn,
 				 &set->versions[i]));
 	}
