@@ -224,8 +224,10 @@ static enum zone_status put_cluster(struct changes *changes, struct zone_place *
 		place->cluster->of_cluster.root_key = zone_place_root_key(place)->uid;
 		return cluster_put(changes, place->cluster);
 	}
+	/* Of another name, it is not the one that the zone's label begins with. */
 	if (current == NULL || current->state != ENTRY_ACTIVE ||
-	    !uid_equal(current->of_cluster.root_key, place->cluster->of_cluster.root_key))
+	    !uid_equal(current->of_cluster.root_key, place->cluster->of_cluster.root_key) ||
+	    strcmp(current->label, place->cluster->label) != 0)
 		return ZONE_CONFLICT;
 	return ZONE_OK;
 }

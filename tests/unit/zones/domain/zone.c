@@ -330,6 +330,15 @@ static void archive_the_project(struct meanwhile *m)
 	m->status = zones_project_replace(m->zones, project, bytes_of("new"), &new);
 }
 
+static void rename_the_cluster(struct meanwhile *m)
+{
+	AUTO(entry_releasep)
+	struct entry *cluster = find_entry(m->zones, m->f->project->uid, ENTRY_CLUSTER, "default");
+	struct entry_names names = names_of("renamed");
+
+	m->status = zones_entry_rename(m->zones, cluster, &names, NULL);
+}
+
 static void remove_the_root_key(struct meanwhile *m)
 {
 	AUTO(entry_releasep)
@@ -362,6 +371,22 @@ static void cluster_made_meanwhile_is_used(void **state)
 	/* The record is bound to that cluster, not to the one we had in mind first. */
 	assert_true(uid_equal(entry_version(ours, 1)->cluster, ours->of_zone.cluster));
 	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_CLUSTER, true), 1);
+}
+
+/* Its name begins with its cluster's; so one of the wished name is made, as if there had been none.
+ */
+static void zone_is_made_in_no_cluster_that_was_renamed_meanwhile(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "default");
+	AUTO(entry_releasep) struct entry *zone = NULL;
+
+	assert_int_equal(create_while(f, rename_the_cluster), ZONE_OK);
+	zone = find_entry(f->zones, f->project->uid, ENTRY_ZONE, "db");
+	assert_non_null(zone);
+	assert_false(uid_equal(zone->of_zone.cluster, cluster->uid));
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_CLUSTER, true), 2);
 }
 
 static void project_archived_meanwhile_gets_no_zone(void **state)
@@ -892,6 +917,7 @@ int main(void)
 		ZONES_TEST(second_encrypt_refused_leaves_nothing),
 		ZONES_TEST(label_taken_meanwhile_is_refused),
 		ZONES_TEST(cluster_made_meanwhile_is_used),
+		ZONES_TEST(zone_is_made_in_no_cluster_that_was_renamed_meanwhile),
 		ZONES_TEST(project_archived_meanwhile_gets_no_zone),
 		ZONES_TEST(root_key_removed_meanwhile_is_not_used),
 		ZONES_TEST(record_copied_to_another_zone_opens_nothing),
