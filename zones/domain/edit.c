@@ -223,18 +223,53 @@ enum zone_status zones_entry_delete(struct zones *zones, const struct entry *ent
 
 /* --- Restoring */
 
-static enum zone_status check_parent(const struct index *index, const struct entry *entry)
+static enum zone_status check_stands(const struct entry *parent)
 {
-	const struct entry *parent;
-
-	if (entry->kind != ENTRY_CLUSTER && entry->kind != ENTRY_ZONE)
-		return ZONE_OK;
-	parent = index_uid(index, entry->kind == ENTRY_ZONE ? entry->of_zone.cluster
-							    : entry->of_cluster.root_key);
 	if (parent != NULL && parent->state == ENTRY_ACTIVE)
 		return ZONE_OK;
-	return refuse(ZONE_PENDING_DELETION, "restore '%s' first",
-		      parent == NULL ? "its root key" : parent->label);
+	return refuse(ZONE_PENDING_DELETION, "restore %s '%s' first",
+		      parent == NULL ? "root key" : entry_kind_word(parent->kind),
+		      parent == NULL ? "" : parent->label);
+}
+
+static enum zone_status check_cluster(const struct index *index, const struct entry *cluster)
+{
+	struct uid leaving = cluster->of_cluster.leaving;
+
+	TRY(check_stands(index_uid(index, cluster->of_cluster.root_key)));
+	return uid_equal(leaving, (struct uid){0}) ? ZONE_OK
+						   : check_stands(index_uid(index, leaving));
+}
+
+/* A root key may have been removed when the zone's time was over, though it is there still. One
+ * that the project never had is no matter of its. */
+static enum zone_status check_wraps(const struct index *index, const struct entry *zone,
+				    const struct ezk_version *version)
+{
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		const struct entry *root_key =
+			root_key_same(index, zone->project, version->wraps[i].arn);
+
+		if (root_key != NULL)
+			TRY(check_stands(root_key));
+	}
+	return ZONE_OK;
+}
+
+static enum zone_status check_zone(const struct index *index, const struct entry *zone)
+{
+	TRY(check_stands(index_uid(index, zone->of_zone.cluster)));
+	for (size_t i = 0; i < zone->of_zone.version_count; i++)
+		TRY(check_wraps(index, zone, &zone->of_zone.versions[i]));
+	return ZONE_OK;
+}
+
+/* What it stands on must be there. */
+static enum zone_status check_parents(const struct index *index, const struct entry *entry)
+{
+	if (entry->kind == ENTRY_CLUSTER)
+		return check_cluster(index, entry);
+	return entry->kind == ENTRY_ZONE ? check_zone(index, entry) : ZONE_OK;
 }
 
 /* The one that it is to have now, if its own is taken. */
@@ -287,7 +322,7 @@ static enum zone_status decide_restore(struct changes *changes, void *state)
 		return ZONE_OK;
 	}
 	TRY(entry_make_active(current, &edit->result));
-	TRY(check_parent(&changes->zones->index, current));
+	TRY(check_parents(&changes->zones->index, current));
 	TRY(take_label(edit));
 	TRY(check_restored(changes, edit));
 	return changes_put(changes, edit->result);

@@ -20,7 +20,7 @@ enum zone_status zones_entry_rename(struct zones *zones, const struct entry *ent
  * nothing. Token keys: gone. Archives: ZONE_PENDING_DELETION; projects: ZONE_INVALID. */
 enum zone_status zones_entry_delete(struct zones *zones, const struct entry *entry);
 /* Under `label`, or, where that is empty, its own. ZONE_EXISTS: that is another's by now;
- * ZONE_PENDING_DELETION: its cluster or root key must be restored first. An archive gives its
+ * ZONE_PENDING_DELETION: its cluster or a root key must be restored first. An archive gives its
  * project, in a new slot. */
 enum zone_status zones_entry_restore(struct zones *zones, const struct entry *entry,
 				     struct bytes label, struct entry **ret_entry);

@@ -1,12 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Renaming, deleting, restoring. */
+#include "base/log.h"
 #include "base/macros.h"
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
+#include "zones/domain/rewrap.h"
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
@@ -283,6 +285,52 @@ static void root_key_that_a_zone_or_cluster_needs_stays(void **state)
 			 ZONE_OK);
 }
 
+static enum zone_status restore_now(struct zones_fixture *f, const struct entry *entry)
+{
+	AUTO(entry_releasep) struct entry *pending = now(f, entry), *restored = NULL;
+
+	return zones_entry_restore(f->zones, pending, bytes(NULL, 0), &restored);
+}
+
+/* When its time is over it holds up the removal of no root key, and can come back all the same. */
+static void zone_comes_back_after_each_root_key_that_it_needs(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *a = make_root_key(f, "alias/a");
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, "alias/b");
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, a, "c");
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "c/db"), *both = NULL;
+	const struct bytes arns[] = {bytes_of(ROOT_A), bytes_of(ROOT_B)};
+
+	assert_int_equal(zones_zone_set_root_keys(f->zones, zone, arns, 2, &both), ZONE_OK);
+	assert_int_equal(zones_entry_delete(f->zones, both), ZONE_OK);
+	fake_clock_advance(&f->clock, 31LL * 24 * 60 * 60 * 1000);
+	assert_int_equal(zones_entry_delete(f->zones, b), ZONE_OK);
+	assert_int_equal(restore_now(f, zone), ZONE_PENDING_DELETION);
+	assert_non_null(strstr(log_last(), "restore root key 'b' first"));
+	assert_int_equal(restore_now(f, b), ZONE_OK);
+	assert_int_equal(restore_now(f, zone), ZONE_OK);
+}
+
+static void cluster_comes_back_after_the_root_key_that_it_leaves(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *a = make_root_key(f, "alias/a");
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, "alias/b");
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, a, "c"), *leaving = NULL;
+	AUTO(entry_releasep) struct entry *zone = make_zone(f, "c/db");
+
+	assert_int_equal(zones_cluster_rewrap(f->zones, cluster, bytes_of(ROOT_B), &leaving),
+			 ZONE_OK);
+	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
+	fake_clock_advance(&f->clock, 31LL * 24 * 60 * 60 * 1000);
+	assert_int_equal(zones_entry_delete(f->zones, leaving), ZONE_OK);
+	assert_int_equal(zones_entry_delete(f->zones, a), ZONE_OK);
+	assert_int_equal(restore_now(f, cluster), ZONE_PENDING_DELETION);
+	assert_int_equal(restore_now(f, a), ZONE_OK);
+	assert_int_equal(restore_now(f, cluster), ZONE_OK);
+}
+
 static void token_key_is_deleted_for_good(void **state)
 {
 	FIXTURE(state);
@@ -353,6 +401,8 @@ int main(void)
 		ZONES_TEST(deletion_by_another_process_ends_a_lease),
 		ZONES_TEST(restored_zone_needs_a_free_label),
 		ZONES_TEST(root_key_that_a_zone_or_cluster_needs_stays),
+		ZONES_TEST(zone_comes_back_after_each_root_key_that_it_needs),
+		ZONES_TEST(cluster_comes_back_after_the_root_key_that_it_leaves),
 		ZONES_TEST(token_key_is_deleted_for_good),
 		ZONES_TEST(archived_project_is_out_of_use_until_it_is_restored),
 		ZONES_TEST(project_is_not_deleted),
