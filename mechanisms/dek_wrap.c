@@ -49,7 +49,7 @@ static const struct wrap_method dek_wrap_method = {
 	.value_max = value_max,
 	.wrap = wrap,
 	.unwrap = unwrap,
-	.version = dek_wrap_version,
+	.names = dek_wrap_names,
 };
 
 const struct behaviour dek_wrap_behaviour = {

@@ -71,7 +71,7 @@ CK_RV key_value(struct objects *objects, struct object *key, enum error_place pl
 /* Is it the zone's own format? */
 static bool is_of_zone(const struct mechanism *mechanism)
 {
-	return mechanism->does->wrap != NULL && mechanism->does->wrap->version != NULL;
+	return mechanism->does->wrap != NULL && mechanism->does->wrap->names != NULL;
 }
 
 /* Raw mechanisms have no field for a version, so a zone uses the one that rotation leaves alone. */

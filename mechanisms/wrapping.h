@@ -28,9 +28,9 @@ struct wrap_method {
 	CK_RV(*unwrap)
 	(struct ready_key *by, const struct parameter *parameter, struct bytes wrapped,
 	 uint8_t *ret_secret, size_t *ret_len, struct ezk **ret_ezk);
-	/* NULL, or it is the zone's own format: which version of the EZK what was wrapped names (0:
-	 * none). Its wrap and unwrap look at the lease by themselves. */
-	uint32_t (*version)(struct bytes wrapped);
+	/* NULL, or it is the zone's own format: which zone, and which version of its EZK, what was
+	 * wrapped names (false: none). Its wrap and unwrap look at the lease by themselves. */
+	bool (*names)(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
 };
 
 /* The parameter, for C_WrapKey and C_UnwrapKey. */

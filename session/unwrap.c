@@ -57,24 +57,36 @@ static CK_RV unwrap_by(struct session *session, struct ready_key *by,
 	return make(session, by, used, template, bytes(value, len), ret_handle);
 }
 
-/* The version of a zone that what was wrapped names; 0: none, or there is no such format. */
-static uint32_t named_version(const struct ready_key *by, struct bytes wrapped)
+/* What was wrapped names a version of a zone; version 0: none, or there is no such format. */
+struct named {
+	uint64_t zone;
+	uint32_t version;
+};
+
+static struct named named_in(const struct ready_key *by, struct bytes wrapped)
 {
-	return by->begins_itself ? by->mechanism->does->wrap->version(wrapped) : 0;
+	struct named named = {0};
+
+	if (!by->begins_itself ||
+	    !by->mechanism->does->wrap->names(wrapped, &named.zone, &named.version))
+		return (struct named){0};
+	return named;
 }
 
-/* Another process may have rotated the zone just now. The key is found anew if there are news. */
+/* Another process may have rotated the zone just now. The key is found anew if there are news.
+ * Imported versions came with the zone. */
 static CK_RV look_for_version(struct session *session, CK_MECHANISM_TYPE mechanism,
 			      CK_OBJECT_HANDLE handle, struct bytes wrapped, struct ready_key **by)
 {
 	const struct entry *zone = (*by)->object->entry;
-	uint32_t version = named_version(*by, wrapped);
+	struct named named = named_in(*by, wrapped);
 
-	if (version == 0 || zone == NULL || entry_version(zone, version) != NULL)
+	if (named.version == 0 || zone == NULL || named.zone != zone->of_zone.zone ||
+	    entry_version(zone, named.version) != NULL)
 		return CKR_OK;
-	TRY(error_of_zone(zones_look_for_version(objects_zones(session->objects),
-						 zone->of_zone.zone, version),
-			  ERROR_UNWRAP));
+	TRY(error_of_zone(
+		zones_look_for_version(objects_zones(session->objects), named.zone, named.version),
+		ERROR_UNWRAP));
 	return session_key(session, KEY_UNWRAP, mechanism, handle, by);
 }
 
@@ -83,15 +95,18 @@ static CK_RV keep_to_version(const struct ready_key *by, struct bytes wrapped,
 			     struct zone_limits *limits, struct object *model)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
-	uint32_t version = named_version(by, wrapped);
+	struct named named = named_in(by, wrapped);
+	const struct ezk_version *version;
 
-	if (version == 0 || version == ezk_version_number(by->ezk))
+	if (named.version == 0 ||
+	    (named.zone == ezk_zone(by->ezk) && named.version == ezk_version_number(by->ezk)))
 		return CKR_OK;
 	zone = by->object->entry != NULL ? entry_hold(by->object->entry) : ezk_entry(by->ezk);
-	if (entry_version(zone, version) == NULL)
+	version = entry_bound_version(zone, named.zone, named.version);
+	if (version == NULL)
 		return CKR_OK; /* unwrapping reports it */
 	zone_limits_begin(by->object, limits);
-	zone_limits_keep_to(limits, entry_version(zone, version));
+	zone_limits_keep_to(limits, version);
 	if (!zone_limits_put(limits, model))
 		return CKR_HOST_MEMORY;
 	return key_allows(by->mechanism, by->use, model);

@@ -244,7 +244,8 @@ static enum zone_status do_set_keys(struct act *act)
 		arns[i] = bytes_of(act->w->arns[act->step->named[i]]);
 	if (zone == NULL)
 		return ZONE_NOT_FOUND;
-	return zones_zone_set_root_keys(act->zones, zone, arns, act->step->named_count, &act->made);
+	return zones_zone_set_root_keys(act->zones, zone, arns, act->step->named_count, false,
+					&act->made);
 }
 
 static enum zone_status do_seal(struct act *act)
@@ -253,6 +254,7 @@ static enum zone_status do_seal(struct act *act)
 	struct life_seal *seal = &w->seals[w->seal_count];
 	AUTO(entry_releasep) struct entry *zone = zone_of(act);
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	uint64_t named;
 
 	if (zone == NULL)
 		return ZONE_NOT_FOUND;
@@ -261,7 +263,8 @@ static enum zone_status do_seal(struct act *act)
 	TRY(ezk_find(zones_registry(act->zones), zone, EZK_PRIMARY, &ezk));
 	TRY(dek_wrap(ezk, bytes(seal->dek, LIFE_DEK), bytes_of("aad"), seal->wrapped));
 	seal->zone = zone->of_zone.zone;
-	seal->version = dek_wrap_version(bytes(seal->wrapped, LIFE_WRAPPED));
+	if (!dek_wrap_names(bytes(seal->wrapped, LIFE_WRAPPED), &named, &seal->version))
+		fail_msg("a wrapped DEK names no version");
 	buffer_truncate(&w->records[act->step->zone], 0);
 	return zones_zone_export(act->zones, zone, &w->records[act->step->zone]);
 }

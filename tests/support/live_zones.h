@@ -34,6 +34,7 @@ struct live_zones {
 	/* What the domain says, and how often it was asked. */
 	_Atomic(enum zone_status) standing, look, canary;
 	const char *canary_of; /* all others' canaries say yes; NULL: it is said of all */
+	_Atomic uint64_t standing_of; /* that zone alone; 0: of each */
 	atomic_uint looks, canaries, explained;
 };
 
@@ -46,8 +47,10 @@ static inline struct entry *live_no_project(void *state, struct uid uid)
 
 static inline enum zone_status live_standing(void *state, uint64_t zone, uint32_t version)
 {
-	(void)zone, (void)version;
-	return ((struct live_zones *)state)->standing;
+	const struct live_zones *live = state;
+
+	(void)version;
+	return live->standing_of == 0 || live->standing_of == zone ? live->standing : ZONE_OK;
 }
 
 static inline enum zone_status live_standing_of_row(void *state, const struct entry *row)

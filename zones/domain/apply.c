@@ -11,7 +11,7 @@ static enum zone_status usable(struct zones *zones, uint64_t id)
 	const struct entry *zone = index_zone(&zones->index, id);
 
 	return zone == NULL ? ZONE_OK
-			    : registry_usable(zones->registry, zone, zone->of_zone.primary);
+			    : registry_usable(zones->registry, zone, id, zone->of_zone.primary);
 }
 
 /* Once in a process, when keys that it had open have ended. */

@@ -103,11 +103,11 @@ static bool has_refused_key(const struct restore_plan *plan, const struct ezk_ve
 static const char *version_fault(const struct restore_plan *plan, const struct entry *zone,
 				 const struct ezk_version *version)
 {
-	const struct entry *other = index_fingerprint(index_of(plan), version->fingerprint);
+	uint64_t bound = version->record_zone == 0 ? zone->of_zone.zone : version->record_zone;
 
 	if (has_refused_key(plan, version))
 		return "a root key of it is not among [kms] allowed_root_keys";
-	if (version->record_zone == 0 && other != NULL && other->of_zone.zone != zone->of_zone.zone)
+	if (fingerprint_find_other(index_of(plan), bound, version->fingerprint) != NULL)
 		return "its key is that of another database here";
 	return NULL;
 }

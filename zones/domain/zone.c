@@ -143,8 +143,8 @@ enum zone_status new_zone_ended(struct zones *zones, struct uid project_uid, str
 static enum zone_status check_fingerprints(const struct index *index, const struct entry *zone)
 {
 	for (size_t i = 0; i < zone->of_zone.version_count; i++) {
-		const struct entry *other =
-			index_fingerprint(index, zone->of_zone.versions[i].fingerprint);
+		const struct entry *other = fingerprint_find_other(
+			index, zone->of_zone.zone, zone->of_zone.versions[i].fingerprint);
 
 		if (other != NULL)
 			return refuse(ZONE_EXISTS,

@@ -29,8 +29,9 @@ static const struct form {
 	uint8_t head[ZONE_AT];
 	enum ezk_purpose purpose;
 	const char *label; /* of the key of one blob */
-} dek_form = {{'C', 'D', 'E', 'K', FORMAT}, EZK_DEK_WRAP, "cmek/1/dek"},
-  token_key_form = {{'C', 'T', 'K', 'N', FORMAT}, EZK_TOKEN_KEY, "cmek/1/token-value"};
+	bool imported;	   /* opens by a version that the zone has imported, too */
+} dek_form = {{'C', 'D', 'E', 'K', FORMAT}, EZK_DEK_WRAP, "cmek/1/dek", true},
+  token_key_form = {{'C', 'T', 'K', 'N', FORMAT}, EZK_TOKEN_KEY, "cmek/1/token-value", false};
 
 static bool make_header(const struct form *form, const struct ezk *ezk,
 			uint8_t header[static HEADER_SIZE])
@@ -94,13 +95,6 @@ static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *
 	return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
 }
 
-static bool only_unwraps(struct ezk *ezk)
-{
-	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
-
-	return zone->of_zone.imported;
-}
-
 static enum zone_status wrap(const struct form *form, struct ezk *ezk, struct bytes key,
 			     struct bytes aad, uint8_t *ret_wrapped)
 {
@@ -108,7 +102,7 @@ static enum zone_status wrap(const struct form *form, struct ezk *ezk, struct by
 
 	if (key.len == 0 || key.len > DEK_MAX)
 		return ZONE_INVALID;
-	if (only_unwraps(ezk))
+	if (ezk_is_imported(ezk))
 		return ZONE_IMPORTED;
 	TRY(ezk_begin(ezk));
 	if (!make_header(form, ezk, header))
@@ -142,13 +136,13 @@ static enum zone_status choose(const struct form *form, struct ezk *ezk, struct 
 	uint64_t zone;
 
 	TRY(read_header(form, wrapped, &zone, &version));
-	if (zone != ezk_zone(ezk))
+	if (zone != ezk_zone(ezk) && !form->imported)
 		return ZONE_OTHER_ZONE;
-	if (version == ezk_version_number(ezk)) {
+	if (zone == ezk_zone(ezk) && version == ezk_version_number(ezk)) {
 		*ret_ezk = ezk_hold(ezk);
 		return ZONE_OK;
 	}
-	status = ezk_sibling(ezk, version, ret_ezk);
+	status = ezk_sibling(ezk, zone, version, ret_ezk);
 	return status == ZONE_NOT_FOUND ? ZONE_WRAPPED_KEY_INVALID : status;
 }
 
@@ -189,12 +183,9 @@ enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct 
 	return unwrap(&token_key_form, ezk, wrapped, aad, ret_secret, ret_ezk);
 }
 
-uint32_t dek_wrap_version(struct bytes wrapped)
+bool dek_wrap_names(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)
 {
-	uint32_t version;
-	uint64_t zone;
-
-	return read_header(&dek_form, wrapped, &zone, &version) == ZONE_OK ? version : 0;
+	return read_header(&dek_form, wrapped, ret_zone, ret_version) == ZONE_OK;
 }
 
 bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)

@@ -29,15 +29,16 @@ static enum zone_status refuse(struct registry *registry, uint64_t zone, uint32_
 }
 
 static enum zone_status find(struct registry *registry, enum ezk_realm realm,
-			     const struct entry *zone, uint32_t version, struct ezk **ret_ezk)
+			     const struct entry *zone, uint64_t bound, uint32_t version,
+			     struct ezk **ret_ezk)
 {
-	enum zone_status why = registry_usable(registry, zone, version);
+	enum zone_status why = registry_usable(registry, zone, bound, version);
 
 	if (why == ZONE_FENCED)
 		registry_tell_fence(zone, version);
 	if (why != ZONE_OK)
 		return refuse(registry, zone->of_zone.zone, version, why);
-	return registry_live(registry, realm, zone, version, ret_ezk);
+	return registry_live(registry, realm, zone, bound, version, ret_ezk);
 }
 
 enum zone_status ezk_find(struct registry *registry, const struct entry *zone, uint32_t version,
@@ -48,7 +49,7 @@ enum zone_status ezk_find(struct registry *registry, const struct entry *zone, u
 		version = zone->of_zone.primary;
 	else if (version == EZK_RAW)
 		version = zone->of_zone.raw;
-	return find(registry, EZK_OF_STORE, zone, version, ret_ezk);
+	return find(registry, EZK_OF_STORE, zone, zone->of_zone.zone, version, ret_ezk);
 }
 
 struct entry *ezk_entry(struct ezk *ezk)
@@ -58,11 +59,14 @@ struct entry *ezk_entry(struct ezk *ezk)
 	return entry_hold(ezk->entry);
 }
 
-enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret_ezk)
+enum zone_status ezk_sibling(struct ezk *ezk, uint64_t bound, uint32_t version,
+			     struct ezk **ret_ezk)
 {
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 
-	return find(ezk->registry, ezk->realm, zone, version, ret_ezk);
+	if (!entry_is_bound(zone, bound))
+		return ZONE_OTHER_ZONE;
+	return find(ezk->registry, ezk->realm, zone, bound, version, ret_ezk);
 }
 
 struct zone_title zone_title_by(struct ezk *ezk, uint64_t zone)
@@ -70,6 +74,13 @@ struct zone_title zone_title_by(struct ezk *ezk, uint64_t zone)
 	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
 
 	return domain->title(domain->state, zone);
+}
+
+bool ezk_is_imported(struct ezk *ezk)
+{
+	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
+
+	return zone->of_zone.imported || zone->of_zone.zone != ezk->zone;
 }
 
 uint64_t ezk_zone(const struct ezk *ezk)
@@ -172,7 +183,7 @@ enum zone_status ezk_from_records(struct registry *registry, const struct entry 
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
 	TRY(check_standing(registry, zone->of_zone.zone, zone->of_zone.primary));
-	TRY(find(registry, EZK_OF_SESSION, zone, zone->of_zone.primary, &ezk));
+	TRY(find(registry, EZK_OF_SESSION, zone, zone->of_zone.zone, zone->of_zone.primary, &ezk));
 	TRY(ezk_begin(ezk));
 	*ret_ezk = TAKE(ezk);
 	return ZONE_OK;
@@ -202,7 +213,7 @@ static bool says_the_same(struct ezk *ezk, const struct entry *zone)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 	struct entry *verified = ezk->verified;
 
-	return verified != NULL && registry_same_record(verified, zone, ezk->version);
+	return verified != NULL && registry_same_record(verified, zone, ezk->zone, ezk->version);
 }
 
 enum zone_status ezk_verified(struct ezk *ezk, const struct entry *zone)

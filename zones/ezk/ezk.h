@@ -40,16 +40,23 @@ struct ezk *ezk_hold(struct ezk *ezk);
 void ezk_release(struct ezk *ezk); /* accepts NULL */
 void ezk_releasep(struct ezk **ezk);
 
+/* What its record is bound to. Of a version that a zone has imported, that is the zone where it
+ * comes from, and not the one that ezk_entry() is. */
 uint64_t ezk_zone(const struct ezk *ezk);
 uint32_t ezk_version_number(const struct ezk *ezk);
+/* It opens what was encrypted, and encrypts nothing: its zone, or the version alone, was imported.
+ */
+bool ezk_is_imported(struct ezk *ezk);
 /* The newest state of its zone that is known, held; of a session's record set: an entry that is in
  * no index, without label and id. For zones_zone_export() and attributes. */
 struct entry *ezk_entry(struct ezk *ezk);
 /* How messages call a zone of the same store, whichever it is. */
 struct zone_title zone_title_by(struct ezk *ezk, uint64_t zone);
-/* Another version of the same zone, for unwrapping what names it (also of a session's record set).
- * No KMS. */
-enum zone_status ezk_sibling(struct ezk *ezk, uint32_t version, struct ezk **ret_ezk);
+/* Another version that the same zone has (also of a session's record set), its own or imported, for
+ * unwrapping what names it by the zone's id that its record is bound to. ZONE_OTHER_ZONE: it has
+ * nothing of that zone. No KMS. */
+enum zone_status ezk_sibling(struct ezk *ezk, uint64_t bound, uint32_t version,
+			     struct ezk **ret_ezk);
 
 /*
  * May the key be used by an operation that begins now? Renews the lease if it has ended (KMS; one
@@ -134,17 +141,18 @@ struct registry_watch registry_watch(struct registry *registry);
  * CKM_CMEK_DEK_WRAP (docs/format.md, "Wrapped DEK"). A DEK of 1..512 bytes (else ZONE_INVALID);
  * wrapped it has DEK_WRAP_OVERHEAD bytes more. Each is an operation of its own and begins by
  * itself. ZONE_IMPORTED: such a zone only unwraps. Unwrapping chooses the version that the blob
- * names: ZONE_OTHER_ZONE; ZONE_WRAPPED_KEY_INVALID (malformed, changed, another AAD, or a version
- * that the zone never had). `ret_secret` has room for the blob less the overhead. *ret_ezk (may be
- * NULL): the version used, held.
+ * names, of the zone's own or of those that it has imported: ZONE_OTHER_ZONE;
+ * ZONE_WRAPPED_KEY_INVALID (malformed, changed, another AAD, or a version that the zone never had).
+ * `ret_secret` has room for the blob less the overhead. *ret_ezk (may be NULL): the version used,
+ * held.
  */
 enum { DEK_WRAP_OVERHEAD = 64, DEK_MAX = 512 };
 enum zone_status dek_wrap(struct ezk *ezk, struct bytes dek, struct bytes aad,
 			  uint8_t *ret_wrapped);
 enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 			    uint8_t *ret_secret, struct ezk **ret_ezk);
-/* The version of its zone's EZK that a wrapped DEK names; 0: it is malformed. */
-uint32_t dek_wrap_version(struct bytes wrapped);
+/* The zone and the version of its EZK that a wrapped DEK names; false: it is malformed. */
+bool dek_wrap_names(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
 /*
  * The same for a token key as the store keeps it (docs/format.md, 4.1): another magic, another
  * purpose, so that neither opens the other's, and no mechanism a stored one. For

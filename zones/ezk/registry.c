@@ -65,15 +65,21 @@ static struct uid known_as(struct registry *registry, enum ezk_realm realm,
  * good. */
 static void expect(struct ezk *ezk)
 {
-	const struct ezk_version *version = entry_version(ezk->entry, ezk->version);
+	const struct ezk_version *version =
+		entry_bound_version(ezk->entry, ezk->zone, ezk->version);
 	struct lease_bounds bounds;
 
 	if (version != NULL && limits_get_lease(version->limits, &bounds))
 		lease_expect(&ezk->lease, &bounds);
 }
 
+static bool is_imported(const struct ezk *ezk)
+{
+	return ezk->zone != ezk->entry->of_zone.zone;
+}
+
 static struct ezk *ezk_new(struct registry *registry, enum ezk_realm realm, struct uid known_by,
-			   const struct entry *zone, uint32_t version)
+			   const struct entry *zone, uint64_t bound, uint32_t version)
 {
 	struct ezk *ezk = calloc(1, sizeof(*ezk));
 
@@ -84,7 +90,7 @@ static struct ezk *ezk_new(struct registry *registry, enum ezk_realm realm, stru
 	ezk->realm = realm;
 	ezk->project = zone->project;
 	ezk->known_by = known_by;
-	ezk->zone = zone->of_zone.zone;
+	ezk->zone = bound;
 	ezk->version = version;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
 	lease_init(&ezk->lease, &registry->rules, &ezk_source, ezk);
@@ -114,10 +120,11 @@ void ezk_releasep(struct ezk **ezk)
 	ezk_release(*ezk);
 }
 
-bool registry_same_record(const struct entry *a, const struct entry *b, uint32_t version)
+bool registry_same_record(const struct entry *a, const struct entry *b, uint64_t bound,
+			  uint32_t version)
 {
-	const struct ezk_version *in_a = entry_version(a, version),
-				 *in_b = entry_version(b, version);
+	const struct ezk_version *in_a = entry_bound_version(a, bound, version),
+				 *in_b = entry_bound_version(b, bound, version);
 
 	return a->of_zone.zone == b->of_zone.zone && in_a != NULL && in_b != NULL &&
 	       record_same_bound(in_a, in_b);
@@ -129,25 +136,26 @@ static bool take_entry(struct ezk *ezk, const struct entry *zone, struct entry *
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 	struct entry *verified = ezk->verified;
-	bool same = registry_same_record(ezk->entry, zone, ezk->version);
+	bool same = registry_same_record(ezk->entry, zone, ezk->zone, ezk->version);
 
 	ret_old[0] = ezk->entry;
 	ret_old[1] = NULL;
 	ezk->entry = entry_hold((struct entry *)(uintptr_t)zone);
-	if (verified != NULL && registry_same_record(verified, zone, ezk->version)) {
+	if (verified != NULL && registry_same_record(verified, zone, ezk->zone, ezk->version)) {
 		ret_old[1] = verified;
 		ezk->verified = entry_hold(ezk->entry);
 	}
 	return !same;
 }
 
-/* By the zone's standing, and by what its entry says of the version. True: it could be used. */
+/* By the zone's standing, that of where an imported version comes from, and by what its entry says
+ * of the version. True: it could be used. */
 static bool bar(struct ezk *ezk)
 {
-	enum zone_status why = ezk->standing;
+	enum zone_status why = ezk->standing != ZONE_OK ? ezk->standing : ezk->origin;
 
 	if (why == ZONE_OK)
-		why = registry_usable(ezk->registry, ezk->entry, ezk->version);
+		why = registry_usable(ezk->registry, ezk->entry, ezk->zone, ezk->version);
 	return lease_bar(&ezk->lease, why);
 }
 
@@ -194,18 +202,25 @@ static bool may_open(const struct registry *registry, const struct ezk_version *
 	return wraps == 0 || (version->all_wraps ? allowed == wraps : allowed > 0);
 }
 
-enum zone_status registry_usable(struct registry *registry, const struct entry *zone,
-				 uint32_t version)
+/* Numbers of its own versions are counted; an imported one may never have been here. */
+static enum zone_status missing(const struct entry *zone, uint64_t bound, uint32_t version)
 {
-	const struct ezk_version *found = entry_version(zone, version);
+	return bound == zone->of_zone.zone && entry_version_is_gone(zone, version) ? ZONE_DELETED
+										   : ZONE_NOT_FOUND;
+}
+
+enum zone_status registry_usable(struct registry *registry, const struct entry *zone,
+				 uint64_t bound, uint32_t version)
+{
+	const struct ezk_version *found = entry_bound_version(zone, bound, version);
 
 	if (zone->state != ENTRY_ACTIVE)
 		return ZONE_PENDING_DELETION;
 	if (found == NULL)
-		return entry_version_is_gone(zone, version) ? ZONE_DELETED : ZONE_NOT_FOUND;
+		return missing(zone, bound, version);
 	if (found->retired)
 		return ZONE_PENDING_DELETION;
-	if (version < zone->of_zone.minimum)
+	if (found->record_zone == 0 && version < zone->of_zone.minimum)
 		return ZONE_FENCED;
 	return may_open(registry, found) ? ZONE_OK : ZONE_ROOT_KEY_REFUSED;
 }
@@ -233,19 +248,19 @@ static struct live *add_zone(struct registry *registry, enum ezk_realm realm, co
 	return TAKE(live);
 }
 
-static struct ezk *find_version(const struct live *live, uint32_t version)
+static struct ezk *find_version(const struct live *live, uint64_t bound, uint32_t version)
 {
 	struct ezk *ezk = live->versions;
 
-	while (ezk != NULL && ezk->version != version)
+	while (ezk != NULL && (ezk->version != version || ezk->zone != bound))
 		ezk = ezk->next;
 	return ezk;
 }
 
 static struct ezk *add_version(struct registry *registry, struct live *live, struct uid known_by,
-			       const struct entry *zone, uint32_t version)
+			       const struct entry *zone, uint64_t bound, uint32_t version)
 {
-	struct ezk *ezk = ezk_new(registry, live->realm, known_by, zone, version);
+	struct ezk *ezk = ezk_new(registry, live->realm, known_by, zone, bound, version);
 
 	if (ezk == NULL)
 		return NULL;
@@ -255,8 +270,8 @@ static struct ezk *add_version(struct registry *registry, struct live *live, str
 }
 
 static enum zone_status find_or_add(struct registry *registry, enum ezk_realm realm,
-				    const struct entry *zone, uint32_t version, bool *ret_new,
-				    struct ezk **ret_ezk)
+				    const struct entry *zone, uint64_t bound, uint32_t version,
+				    bool *ret_new, struct ezk **ret_ezk)
 {
 	const struct uid known_by = known_as(registry, realm, zone);
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
@@ -267,10 +282,10 @@ static enum zone_status find_or_add(struct registry *registry, enum ezk_realm re
 		live = add_zone(registry, realm, &zone->uid);
 	if (live == NULL)
 		return ZONE_NO_MEMORY;
-	ezk = find_version(live, version);
+	ezk = find_version(live, bound, version);
 	*ret_new = ezk == NULL;
 	if (ezk == NULL)
-		ezk = add_version(registry, live, known_by, zone, version);
+		ezk = add_version(registry, live, known_by, zone, bound, version);
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
 	follow(ezk, zone);
@@ -285,7 +300,7 @@ static bool stand(struct ezk *ezk, enum zone_status why)
 }
 
 /* Records bear no name. */
-static enum zone_status standing(struct ezk *ezk, const struct entry *zone)
+static enum zone_status standing_of(struct ezk *ezk, const struct entry *zone)
 {
 	const struct domain_view *domain = &ezk->registry->settings.domain;
 
@@ -294,26 +309,39 @@ static enum zone_status standing(struct ezk *ezk, const struct entry *zone)
 		       : domain->standing(domain->state, ezk->zone, ezk->version);
 }
 
+/* What was deleted here does not open by way of a zone that has imported it either. */
+static enum zone_status origin_of(struct ezk *ezk, const struct entry *zone)
+{
+	const struct domain_view *domain = &ezk->registry->settings.domain;
+
+	return ezk->zone == zone->of_zone.zone
+		       ? ZONE_OK
+		       : domain->standing(domain->state, ezk->zone, ezk->version);
+}
+
 /* A new one was not there when the index changed last, and what its maker knew of the zone may be
  * older. A thread that changes the index afterwards finds it. */
 static void settle(struct ezk *ezk, const struct entry *zone)
 {
-	enum zone_status why;
+	enum zone_status why, origin;
 
 	do {
-		why = standing(ezk, zone);
+		why = standing_of(ezk, zone);
+		origin = origin_of(ezk, zone);
 		pthread_mutex_lock(&ezk->registry->lock);
+		ezk->origin = origin;
 		stand(ezk, why);
 		pthread_mutex_unlock(&ezk->registry->lock);
-	} while (why != standing(ezk, zone));
+	} while (why != standing_of(ezk, zone) || origin != origin_of(ezk, zone));
 }
 
 enum zone_status registry_live(struct registry *registry, enum ezk_realm realm,
-			       const struct entry *zone, uint32_t version, struct ezk **ret_ezk)
+			       const struct entry *zone, uint64_t bound, uint32_t version,
+			       struct ezk **ret_ezk)
 {
 	bool is_new;
 
-	TRY(find_or_add(registry, realm, zone, version, &is_new, ret_ezk));
+	TRY(find_or_add(registry, realm, zone, bound, version, &is_new, ret_ezk));
 	if (is_new)
 		settle(*ret_ezk, zone);
 	return ZONE_OK;
@@ -335,22 +363,30 @@ bool registry_changed(struct registry *registry, const struct entry *zone, enum 
 	return ended;
 }
 
-void registry_changed_records(struct registry *registry, registry_standing *standing_of,
-			      void *state, struct buffer *ret_ended)
+/* True: it could be used. */
+static bool stand_by_numbers(struct ezk *ezk, registry_standing *standing, void *state)
+{
+	enum zone_status *place = ezk->realm == EZK_OF_SESSION ? &ezk->standing : &ezk->origin;
+	enum zone_status why;
+
+	if (ezk->realm != EZK_OF_SESSION && !is_imported(ezk))
+		return false;
+	why = standing(state, ezk->zone, ezk->version);
+	if (why == *place)
+		return false;
+	*place = why;
+	return bar(ezk);
+}
+
+void registry_changed_records(struct registry *registry, registry_standing *standing, void *state,
+			      struct buffer *ret_ended)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
 
-	for (struct live *live = registry->first; live != NULL; live = live->next) {
-		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
-			enum zone_status why;
-
-			if (ezk->realm != EZK_OF_SESSION)
-				break;
-			why = standing_of(state, ezk->zone, ezk->version);
-			if (why != ezk->standing && stand(ezk, why))
+	for (struct live *live = registry->first; live != NULL; live = live->next)
+		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next)
+			if (stand_by_numbers(ezk, standing, state))
 				buffer_append(ret_ended, bytes(&ezk->zone, sizeof(ezk->zone)));
-		}
-	}
 }
 
 /* --- The end */

@@ -69,7 +69,8 @@ void registry_abandon(struct registry *registry);
 bool registry_changed(struct registry *registry, const struct entry *zone, enum zone_status why);
 /*
  * The index has changed: so do the live EZKs of sessions' record sets, whose zones it may know by
- * now, or know otherwise. `standing` is called with the registry's lock held, so it takes none of
+ * now, or know otherwise, and those of imported versions with what has become of where they come
+ * from. `standing` is called with the registry's lock held, so it takes none of
  * the index's: whoever changes that keeps it as it is meanwhile. Appends the ids of zones of which
  * one that could be used has ended, as uint64_t.
  */
@@ -100,6 +101,8 @@ struct ezk {
 	enum ezk_realm realm;
 	struct uid project;
 	struct uid known_by; /* under which its root keys are known: the project's, or zeros */
+	/* What its record is bound to: its zone's id, or, of an imported version, that of the zone
+	 * that it comes from (entry_bound_version). */
 	uint64_t zone;
 	uint32_t version;
 	struct lease lease;
@@ -107,7 +110,9 @@ struct ezk {
 	/* One whose record of this version was found good by its MAC, when the EZK was brought last
 	 * or as far as another says the same; held. The lock guards it, except for a comparison. */
 	_Atomic(struct entry *) verified;
-	enum zone_status standing; /* what stands against its zone; the registry's lock guards it */
+	/* What stands against its zone, and of an imported version against the one that it comes
+	 * from; the registry's lock guards both. */
+	enum zone_status standing, origin;
 	/* Two owners: it needs both root keys, and rests on both. Else only the first of each of
 	 * these counts. */
 	_Atomic bool both;
@@ -133,8 +138,11 @@ static inline size_t ezk_owner_count(const struct ezk *ezk)
 	return ezk->both ? SHARE_COUNT : 1;
 }
 
+/* For all three, `bound` says whose version it is: the zone's own, or one that it has imported. */
+
 /* Do two states of a zone say the same of a version in all that its MAC covers? */
-bool registry_same_record(const struct entry *a, const struct entry *b, uint32_t version);
+bool registry_same_record(const struct entry *a, const struct entry *b, uint64_t bound,
+			  uint32_t version);
 /* Gives the thread the reason of ZONE_FENCED, with what to do about it. */
 void registry_tell_fence(const struct entry *zone, uint32_t version);
 /* May a version of the zone be used, as its entry says? ZONE_PENDING_DELETION: the zone awaits
@@ -142,10 +150,11 @@ void registry_tell_fence(const struct entry *zone, uint32_t version);
  * zone never had it; ZONE_FENCED; ZONE_ROOT_KEY_REFUSED: none of the root keys that could open it
  * is allowed, or, of two owners, not both. */
 enum zone_status registry_usable(struct registry *registry, const struct entry *zone,
-				 uint32_t version);
+				 uint64_t bound, uint32_t version);
 /* The live EZK, made if need be; held. Whatever stands against its zone bars it. */
 enum zone_status registry_live(struct registry *registry, enum ezk_realm realm,
-			       const struct entry *zone, uint32_t version, struct ezk **ret_ezk);
+			       const struct entry *zone, uint64_t bound, uint32_t version,
+			       struct ezk **ret_ezk);
 const struct registry_settings *registry_settings(const struct registry *registry);
 /* Wipes what has ended; to be called when lease_rules_due() says so. */
 void registry_wipe_ended(struct registry *registry);

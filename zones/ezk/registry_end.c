@@ -126,7 +126,8 @@ struct wraps {
 
 static struct wraps wraps_of(const struct ezk *ezk, const char *arn)
 {
-	const struct ezk_version *version = entry_version(ezk->entry, ezk->version);
+	const struct ezk_version *version =
+		entry_bound_version(ezk->entry, ezk->zone, ezk->version);
 	struct wraps wraps = {0};
 
 	for (size_t i = 0; version != NULL && i < version->wrap_count; i++) {

@@ -129,7 +129,7 @@ static enum zone_status bring(void *state, struct lease_bounds *ret_bounds,
 	struct ezk *ezk = state;
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep) struct entry *project = find_project(ezk, zone->project);
-	const struct ezk_version *version = entry_version(zone, ezk->version);
+	const struct ezk_version *version = entry_bound_version(zone, ezk->zone, ezk->version);
 	struct opening opening = {
 		.ezk = ezk,
 		.door =
@@ -234,6 +234,15 @@ static enum zone_status refusal(void *state)
 	return ZONE_OK;
 }
 
+/* Of an imported version it may be the zone that has it, or the one that it comes from. */
+static uint64_t subject_of(const struct ezk *ezk, const struct entry *zone, enum zone_status why)
+{
+	const struct domain_view *domain = &registry_settings(ezk->registry)->domain;
+
+	return domain->standing(domain->state, ezk->zone, ezk->version) == why ? ezk->zone
+									       : zone->of_zone.zone;
+}
+
 static void say(void *state, enum zone_status why)
 {
 	struct ezk *ezk = state;
@@ -241,7 +250,7 @@ static void say(void *state, enum zone_status why)
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep) struct entry *project = find_project(ezk, zone->project);
 
-	if (domain->explain(domain->state, ezk->zone, ezk->version, why))
+	if (domain->explain(domain->state, subject_of(ezk, zone, why), ezk->version, why))
 		return;
 	if (why == ZONE_FENCED) {
 		registry_tell_fence(zone, ezk->version);
@@ -264,7 +273,7 @@ static void tell(void *state, enum lease_event event, enum zone_status why)
 	const struct root_lease *only = ezk->both ? NULL : ezk->needs[0];
 	AUTO(entry_releasep) struct entry *zone = ezk_entry(ezk);
 	AUTO(entry_releasep) struct entry *project = find_project(ezk, ezk->project);
-	const struct ezk_version *version = entry_version(zone, ezk->version);
+	const struct ezk_version *version = entry_bound_version(zone, ezk->zone, ezk->version);
 	unsigned configured = registry_settings(ezk->registry)->lease.lease_seconds;
 	uint32_t lease =
 		version == NULL ? configured : limits_lease_seconds(version->limits, configured);

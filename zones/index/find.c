@@ -36,6 +36,11 @@ struct entry *index_fingerprint(const struct index *index, const uint8_t fingerp
 	return found(&index->fingerprints, bytes(fingerprint, 16));
 }
 
+struct entry *index_import(const struct index *index, const uint8_t fingerprint[static 16])
+{
+	return found(&index->imports, bytes(fingerprint, 16));
+}
+
 bool index_zone_is_gone(const struct index *index, uint64_t zone)
 {
 	const struct index_gone *gone = map_find(&index->gone, bytes(&zone, sizeof(zone)));

@@ -83,6 +83,12 @@ static void forget_if_own(struct map *map, struct bytes key, const struct index_
 		map_remove(map, key);
 }
 
+/* An import shares the fingerprint of the zone that it comes from, which is found by it. */
+static struct map *fingerprints_of(struct index *index, const struct ezk_version *version)
+{
+	return version->record_zone == 0 ? &index->fingerprints : &index->imports;
+}
+
 static void unlink_entry(struct index *index, struct index_node *node)
 {
 	const struct entry *entry = node->entry;
@@ -93,7 +99,7 @@ static void unlink_entry(struct index *index, struct index_node *node)
 	if (entry == NULL || entry->kind != ENTRY_ZONE)
 		return;
 	for (size_t i = 0; i < entry->of_zone.version_count; i++)
-		forget_if_own(&index->fingerprints,
+		forget_if_own(fingerprints_of(index, &entry->of_zone.versions[i]),
 			      bytes(entry->of_zone.versions[i].fingerprint, 16), node);
 }
 
@@ -109,7 +115,7 @@ static bool link_zone(struct index *index, struct index_node *node)
 		    index_key(&key, INDEX_BY_CLUSTER, entry->of_zone.cluster, bytes(NULL, 0))))
 		return false;
 	for (size_t i = 0; i < entry->of_zone.version_count; i++)
-		if (!map_put(&index->fingerprints,
+		if (!map_put(fingerprints_of(index, &entry->of_zone.versions[i]),
 			     bytes(entry->of_zone.versions[i].fingerprint, 16), node))
 			return false;
 	return map_put(&index->zones, bytes(&node->zone, sizeof(node->zone)), node);
@@ -388,6 +394,7 @@ void index_clear(struct index *index)
 	map_clear(&index->zones);
 	map_clear(&index->slots);
 	map_clear(&index->fingerprints);
+	map_clear(&index->imports);
 	map_clear(&index->buckets);
 	*index = (struct index){0};
 }

@@ -66,7 +66,8 @@ struct index {
 	struct map uids;			     /* uid → node */
 	struct map zones;			     /* zone id → node */
 	struct map slots;			     /* slot → node: active projects */
-	struct map fingerprints;		     /* of EZK versions → node */
+	struct map fingerprints;		     /* of zones' own EZK versions → node */
+	struct map imports; /* of those that they have imported → one node of several */
 	struct map
 		buckets; /* kind of bucket; project, and label, id or kind, or cluster → bucket */
 	struct map gone; /* zone id → struct index_gone */
@@ -102,6 +103,8 @@ struct entry *index_uid(const struct index *index, struct uid uid);
 struct entry *index_zone(const struct index *index, uint64_t zone);
 struct entry *index_slot(const struct index *index, uint32_t slot);
 struct entry *index_fingerprint(const struct index *index, const uint8_t fingerprint[static 16]);
+/* One that has imported it. */
+struct entry *index_import(const struct index *index, const uint8_t fingerprint[static 16]);
 /* A zone that has a tombstone. */
 bool index_zone_is_gone(const struct index *index, uint64_t zone);
 /* A zone that awaits deletion in a store that is read in part (store.h: limited). */

@@ -55,6 +55,26 @@ enum zone_status label_check_free(const struct index *index, const struct entry 
 		      entry_kind_word(entry->kind), entry->label);
 }
 
+static bool imports_from(const struct entry *zone, const uint8_t *fingerprint, uint64_t bound)
+{
+	for (size_t i = 0; i < zone->of_zone.version_count; i++)
+		if (zone->of_zone.versions[i].record_zone == bound &&
+		    memcmp(zone->of_zone.versions[i].fingerprint, fingerprint, 16) == 0)
+			return true;
+	return false;
+}
+
+const struct entry *fingerprint_find_other(const struct index *index, uint64_t bound,
+					   const uint8_t fingerprint[static 16])
+{
+	const struct entry *owner = index_fingerprint(index, fingerprint);
+	const struct entry *importer = index_import(index, fingerprint);
+
+	if (owner != NULL && owner->of_zone.zone != bound)
+		return owner;
+	return importer != NULL && !imports_from(importer, fingerprint, bound) ? importer : NULL;
+}
+
 enum zone_status entry_check_current(const struct index *index, const struct entry *entry,
 				     struct entry **ret_current)
 {

@@ -15,6 +15,10 @@ enum zone_status label_find_other(const struct index *index, const struct entry 
  * its project, is gone. Borrowed. */
 enum zone_status entry_check_current(const struct index *index, const struct entry *entry,
 				     struct entry **ret_current);
+/* An EZK is that of one zone and version, whoever has imported it: an entry that has this one as
+ * another zone's than `bound`, the zone that its record names. NULL: none. */
+const struct entry *fingerprint_find_other(const struct index *index, uint64_t bound,
+					   const uint8_t fingerprint[static 16]);
 /* ZONE_NOT_FOUND: no such project, or it is archived. */
 enum zone_status project_check(const struct index *index, struct uid project);
 

@@ -219,6 +219,31 @@ const struct ezk_version *entry_version(const struct entry *zone, uint32_t versi
 	return NULL;
 }
 
+static bool is_bound(const struct entry *zone, const struct ezk_version *version, uint64_t bound)
+{
+	return version->record_zone == (bound == zone->of_zone.zone ? 0 : bound);
+}
+
+const struct ezk_version *entry_bound_version(const struct entry *zone, uint64_t bound,
+					      uint32_t version)
+{
+	assert(zone->kind == ENTRY_ZONE);
+	for (size_t i = 0; i < zone->of_zone.version_count; i++)
+		if (zone->of_zone.versions[i].version == version &&
+		    is_bound(zone, &zone->of_zone.versions[i], bound))
+			return &zone->of_zone.versions[i];
+	return NULL;
+}
+
+bool entry_is_bound(const struct entry *zone, uint64_t bound)
+{
+	bool found = bound == zone->of_zone.zone;
+
+	for (size_t i = 0; i < zone->of_zone.version_count && !found; i++)
+		found = is_bound(zone, &zone->of_zone.versions[i], bound);
+	return found;
+}
+
 /* Versions are counted from 1 and never again; what a session brought has no revision, and may be
  * but a part. */
 bool entry_version_is_gone(const struct entry *zone, uint32_t version)

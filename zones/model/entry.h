@@ -156,6 +156,12 @@ static inline const char *entry_label(const struct entry *entry)
 }
 /* A zone's own version, NULL: none. */
 const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
+/* The version whose record is bound to `bound`, a zone's id: of the zone's own if that is its id,
+ * or of those that it has imported from there, which only open. NULL: none. */
+const struct ezk_version *entry_bound_version(const struct entry *zone, uint64_t bound,
+					      uint32_t version);
+/* Whether it is that zone, or has imported versions from there. */
+bool entry_is_bound(const struct entry *zone, uint64_t bound);
 /* A version that a zone of the store had and has no more: it was removed for good. */
 bool entry_version_is_gone(const struct entry *zone, uint32_t version);
 

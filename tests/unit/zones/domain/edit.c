@@ -302,7 +302,7 @@ static void zone_comes_back_after_each_root_key_that_it_needs(void **state)
 	AUTO(entry_releasep) struct entry *zone = make_zone(f, "c/db"), *both = NULL;
 	const struct bytes arns[] = {bytes_of(ROOT_A), bytes_of(ROOT_B)};
 
-	assert_int_equal(zones_zone_set_root_keys(f->zones, zone, arns, 2, &both), ZONE_OK);
+	assert_int_equal(zones_zone_set_root_keys(f->zones, zone, arns, 2, false, &both), ZONE_OK);
 	assert_int_equal(zones_entry_delete(f->zones, both), ZONE_OK);
 	fake_clock_advance(&f->clock, 31LL * 24 * 60 * 60 * 1000);
 	assert_int_equal(zones_entry_delete(f->zones, b), ZONE_OK);

@@ -92,7 +92,11 @@ static enum zone_status unwrap(struct zones *zones, const struct entry *zone,
 
 static uint32_t version_of(const uint8_t wrapped[static WRAPPED_SIZE])
 {
-	return dek_wrap_version(bytes(wrapped, WRAPPED_SIZE));
+	uint32_t version = 0;
+	uint64_t zone;
+
+	assert_true(dek_wrap_names(bytes(wrapped, WRAPPED_SIZE), &zone, &version));
+	return version;
 }
 
 /* --- A new version */

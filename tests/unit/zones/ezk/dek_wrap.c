@@ -298,6 +298,182 @@ static void without_a_lease_each_wrap_and_unwrap_asks_once(void **state)
 	assert_int_equal(live_decrypts(live), 3);
 }
 
+/* --- Imported versions */
+
+enum { OTHER = 77 };
+
+/* The zone with the versions of another imported, as a store would have it. */
+static struct entry *with_imports(struct entry *zone, const struct entry *from)
+{
+	size_t own = zone->of_zone.version_count, more = from->of_zone.version_count;
+
+	zone->of_zone.versions =
+		realloc(zone->of_zone.versions, (own + more) * sizeof(*zone->of_zone.versions));
+	assert_non_null(zone->of_zone.versions);
+	for (size_t i = 0; i < more; i++) {
+		struct ezk_version *version = &zone->of_zone.versions[own + i];
+
+		*version = (struct ezk_version){0};
+		assert_int_equal(ezk_version_copy(&from->of_zone.versions[i], version), ZONE_OK);
+		version->record_zone = from->of_zone.zone;
+		zone->of_zone.version_count++;
+	}
+	return zone;
+}
+
+struct importing {
+	struct entry *from, *zone;
+	struct ezk *primary, *origin; /* the zone's own; the other's own */
+	struct wrapped wrapped;	      /* by the other's first version */
+};
+
+static void importing_begin(struct live_zones *live, struct importing *i)
+{
+	i->from = live_zone(live, OTHER, 2, ROOT_1, NULL);
+	i->zone = with_imports(live_zone(live, ZONE, 1, ROOT_2, NULL), i->from);
+	i->origin = find(live, i->from, 1);
+	i->primary = find(live, i->zone, EZK_PRIMARY);
+	i->wrapped = wrap(i->origin);
+}
+
+static void importing_end(struct importing *i)
+{
+	ezk_release(i->origin);
+	ezk_release(i->primary);
+	entry_release(i->from);
+	entry_release(i->zone);
+}
+
+static void what_another_zone_wrapped_opens_where_that_was_imported(void **state)
+{
+	AUTO(secret_freep) uint8_t *secret = secret_new(DEK_MAX);
+	AUTO(ezk_releasep) struct ezk *used = NULL;
+	struct importing i;
+
+	importing_begin(*state, &i);
+	/* Both have a version 1, and each opens what is its own. */
+	assert_int_equal(
+		dek_unwrap(i.primary, bytes(i.wrapped.data, i.wrapped.len), aad, secret, &used),
+		ZONE_OK);
+	assert_memory_equal(secret, dek, sizeof(dek));
+	assert_int_equal(ezk_zone(used), OTHER);
+	assert_int_equal(ezk_version_number(used), 1);
+	assert_true(ezk_is_imported(used));
+	assert_false(ezk_is_imported(i.primary));
+	assert_int_equal(ezk_verified(used, i.zone), ZONE_OK);
+	/* The zone's own blob with the other's id, and the other way round. */
+	put_big_endian(i.wrapped.data + 8, 8, ZONE);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_WRAPPED_KEY_INVALID);
+	i.wrapped = wrap(i.primary);
+	put_big_endian(i.wrapped.data + 8, 8, OTHER);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_WRAPPED_KEY_INVALID);
+	assert_int_equal(unwrap(i.origin, &i.wrapped), ZONE_WRAPPED_KEY_INVALID);
+	importing_end(&i);
+}
+
+static void an_imported_version_wraps_nothing(void **state)
+{
+	AUTO(secret_freep) uint8_t *secret = secret_new(DEK_MAX);
+	AUTO(ezk_releasep) struct ezk *used = NULL;
+	uint8_t again[sizeof(dek) + DEK_WRAP_OVERHEAD];
+	struct importing i;
+
+	importing_begin(*state, &i);
+	assert_int_equal(
+		dek_unwrap(i.primary, bytes(i.wrapped.data, i.wrapped.len), aad, secret, &used),
+		ZONE_OK);
+	assert_int_equal(dek_wrap(used, bytes(dek, sizeof(dek)), aad, again), ZONE_IMPORTED);
+	assert_int_equal(token_key_wrap(used, bytes(dek, sizeof(dek)), aad, again), ZONE_IMPORTED);
+	i.wrapped = wrap(i.primary);
+	assert_int_equal(unwrap(i.origin, &i.wrapped), ZONE_OTHER_ZONE);
+	importing_end(&i);
+}
+
+/* What the store keeps was wrapped anew when it was imported. */
+static void a_stored_key_of_another_zone_opens_by_no_import(void **state)
+{
+	AUTO(secret_freep) uint8_t *secret = secret_new(DEK_MAX);
+	uint8_t stored[sizeof(dek) + DEK_WRAP_OVERHEAD];
+	struct importing i;
+
+	importing_begin(*state, &i);
+	assert_int_equal(token_key_wrap(i.origin, bytes(dek, sizeof(dek)), aad, stored), ZONE_OK);
+	assert_int_equal(
+		token_key_unwrap(i.primary, bytes(stored, sizeof(stored)), aad, secret, NULL),
+		ZONE_OTHER_ZONE);
+	importing_end(&i);
+}
+
+static void an_import_needs_the_yes_of_its_root_key(void **state)
+{
+	struct live_zones *live = *state;
+	struct importing i;
+
+	importing_begin(live, &i);
+	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_KMS_DISABLED);
+	i.wrapped = wrap(i.primary);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_OK);
+	importing_end(&i);
+}
+
+static void import_that_was_changed_does_not_open(void **state)
+{
+	struct live_zones *live = *state;
+	struct importing i;
+
+	importing_begin(live, &i);
+	/* Its record is bound to the zone that it comes from. */
+	entry_release(i.from);
+	i.from = live_zone(live, OTHER + 1, 1, ROOT_1, NULL);
+	i.zone->of_zone.versions[1].record_zone = OTHER + 1;
+	put_big_endian(i.wrapped.data + 8, 8, OTHER + 1);
+	assert_int_not_equal(unwrap(i.primary, &i.wrapped), ZONE_OK);
+	importing_end(&i);
+}
+
+static void what_was_deleted_does_not_open_by_an_import(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(buffer_clear) struct buffer ended = {0};
+	struct importing i;
+
+	importing_begin(live, &i);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_OK);
+	live->standing_of = OTHER;
+	live->standing = ZONE_DELETED;
+	registry_changed_records(live->registry, live_standing, live, &ended);
+	assert_int_equal(ended.len, sizeof(uint64_t));
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_DELETED);
+	/* The zone itself goes on. */
+	registry_changed(live->registry, i.zone, ZONE_OK);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_DELETED);
+	live->standing = ZONE_OK;
+	registry_changed_records(live->registry, live_standing, live, &ended);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_OK);
+	live->standing = ZONE_PENDING_DELETION;
+	live->standing_of = ZONE;
+	registry_changed(live->registry, i.zone, ZONE_PENDING_DELETION);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_PENDING_DELETION);
+	importing_end(&i);
+}
+
+static void import_that_the_zone_has_no_more_opens_nothing(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *next = NULL;
+	struct importing i;
+
+	importing_begin(live, &i);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_OK);
+	next = live_zone_next(i.zone);
+	while (next->of_zone.version_count > 1)
+		ezk_version_clear(&next->of_zone.versions[--next->of_zone.version_count]);
+	registry_changed(live->registry, next, ZONE_OK);
+	assert_int_equal(unwrap(i.primary, &i.wrapped), ZONE_OTHER_ZONE);
+	importing_end(&i);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -314,6 +490,13 @@ int main(void)
 		CASE(every_flipped_bit_is_noticed),
 		CASE(cut_or_lengthened_blob_is_invalid),
 		CASE(refused_key_neither_wraps_nor_unwraps),
+		CASE(what_another_zone_wrapped_opens_where_that_was_imported),
+		CASE(an_imported_version_wraps_nothing),
+		CASE(a_stored_key_of_another_zone_opens_by_no_import),
+		CASE(an_import_needs_the_yes_of_its_root_key),
+		CASE(import_that_was_changed_does_not_open),
+		CASE(what_was_deleted_does_not_open_by_an_import),
+		CASE(import_that_the_zone_has_no_more_opens_nothing),
 		cmocka_unit_test_setup_teardown(without_a_lease_each_wrap_and_unwrap_asks_once,
 						set_up_without_lease, tear_down),
 	};

@@ -77,9 +77,10 @@ static void who_finds_a_version_again_finds_the_same(void **state)
 
 	one = find(*state, zone, 1);
 	two = find(*state, zone, 2);
-	assert_int_equal(ezk_sibling(two, 1, &sibling), ZONE_OK);
+	assert_int_equal(ezk_sibling(two, ZONE, 1, &sibling), ZONE_OK);
 	assert_ptr_equal(sibling, one);
-	assert_int_equal(ezk_sibling(two, 3, &sibling), ZONE_NOT_FOUND);
+	assert_int_equal(ezk_sibling(two, ZONE, 3, &sibling), ZONE_NOT_FOUND);
+	assert_int_equal(ezk_sibling(two, ZONE + 1, 1, &sibling), ZONE_OTHER_ZONE);
 }
 
 static void fenced_version_is_not_found(void **state)
@@ -563,7 +564,7 @@ static void records_open_without_a_store(void **state)
 			 ZONE_OK);
 	assert_int_equal(ezk_zone(ezk), ZONE);
 	assert_int_equal(ezk_version_number(ezk), 2);
-	assert_int_equal(ezk_sibling(ezk, 1, &first), ZONE_OK);
+	assert_int_equal(ezk_sibling(ezk, ZONE, 1, &first), ZONE_OK);
 	assert_int_equal(key_status(first), ZONE_OK);
 	assert_int_equal(live_decrypts(live), 2);
 }
