@@ -134,13 +134,15 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_ROTATE_DAYS	(CMEK_VENDOR_BASE + 23) /* CK_ULONG, at most CMEK_ROTATE_DAYS_MAX */
 #define CMEK_ROTATE_DAYS_MAX	36500UL
 /* Of each version, oldest first: "version", "created", "state" ("active", "fenced", "pending
- * deletion"), "primary", "raw", "root_keys" (ARNs), "imported_from" (a zone's id, or null). */
+ * deletion"), "primary", "raw", "root_keys" (ARNs), "both" (they are needed together), "imported_from" (a zone's
+ * id, or null). */
 #define CKA_CMEK_VERSIONS	(CMEK_VENDOR_BASE + 24) /* text: a JSON array */
 #define CKA_CMEK_IMPORTED	(CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
 /* Its root keys, any one of which opens it; whether all of its versions have all of them ("even");
  * whether what the KMS re-encrypted was opened since ("proven"): {"policy": "or", "keys": [ARN, …],
  * "even": true, "proven": true}. Set it (alone): {"policy": "or", "keys": [ARN, …]}, 1 to 4 of the
- * project's, the first where the cluster is. */
+ * project's, the first where the cluster is. The policy "and": it needs two root keys together,
+ * those of two owners, and is set with two; also given in the template that makes the zone. */
 #define CKA_CMEK_ROOT_KEYS	(CMEK_VENDOR_BASE + 27) /* text: JSON */
 /* How long a zone's key may be used after a yes of the KMS, and how long while the KMS is out of
  * reach, in seconds (docs/leases.md), whatever a configuration says. Given in the template that

@@ -52,6 +52,7 @@ static void compare(struct bytes in, const struct ezk_version *version, uint64_t
 		return; /* it takes printable ARNs alone */
 	must(record.zone == zone && record.version == version->version);
 	must(record.kept == limits_get_kept(version->limits));
+	must(record.both == version->all_wraps);
 }
 
 static void read_record(struct bytes in)
