@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens an envelope with KMS rights alone: no store, no module, no line of the C code.
 
-    rescue.py [--local-keys FILE] [--region R] [--root-key ARN] [--store FILE] [--name OBJECT | --any-name] IN OUT
+    rescue.py [--local-keys FILE] [--region R] [--root-key ARN …] [--store FILE] [--name OBJECT | --any-name] IN OUT
     rescue.py --inspect IN
 
 It is written from docs/format.md (sections are named below) and docs/format-local-kms.md, and is both the proof of those
@@ -109,7 +109,7 @@ class Record:
         opened, reasons = {0: [], 1: [], 2: []}, []
         for share, arn, blob in self.wraps:
             try:
-                expect(arguments.root_key in (None, arn, *(other for of, other, _ in self.wraps if of)), "not the key of --root-key")
+                expect(arguments.root_key is None or arn in arguments.root_key, "not the key of --root-key")
                 decrypt, where = (local_decrypt, arguments.local_keys) if arn.startswith("arn:local:") else (aws_decrypt, arguments.region)
                 opened[share].append((arn.split("/")[-1], decrypt(arn, blob, self.context(share), where)))
             except Exception as error:  # whatever boto3 or the key file say is the reason to report
@@ -273,7 +273,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--local-keys", metavar="FILE", default="/var/lib/cmek-pkcs11/local.keys")
     parser.add_argument("--region", help="ask this region, not the one of the root key's ARN")
-    parser.add_argument("--root-key", metavar="ARN", help="trust no other root key than this")
+    parser.add_argument("--root-key", metavar="ARN", action="append", help="trust no other root key than this; twice where two are needed")
     parser.add_argument("--store", metavar="FILE", help="the store, for envelopes whose zone keeps its record there")
     parser.add_argument("--name", metavar="OBJECT", help="the object's name the envelope is bound to")
     parser.add_argument("--any-name", action="store_true", help="open it whatever name it is bound to")

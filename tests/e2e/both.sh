@@ -56,10 +56,21 @@ for key in root theirs; do
     ok "$key is enabled" "$cmek" key enable --project demo "$key"
     ok "it opens again" opens escrow.sealed
 done
-ok "whoever trusts one of the keys opens it" by_rescue --root-key "$(python3 -c '
-import json, sys
-print(*[key["arn"] if "arn" in key else "arn:local:kms:local::key/" + key["id"] for key in json.load(open(sys.argv[1]))["keys"] if key["name"] == "theirs"])' "$home/local.keys")" escrow.sealed out
-refused "and by no other" by_rescue --root-key arn:local:kms:local::key/00000000-0000-4000-8000-000000000000 escrow.sealed out
+arn_of() { python3 -c 'import json, sys
+print(*["arn:local:kms:local::key/" + key["id"] for key in json.load(open(sys.argv[1]))["keys"] if key["name"] == sys.argv[2]])' "$home/local.keys" "$1"; }
+ok "whoever trusts both keys opens it" by_rescue --root-key "$(arn_of theirs)" --root-key "$(arn_of test-root)" escrow.sealed out
+refused "whoever trusts one does not" by_rescue --root-key "$(arn_of theirs)" escrow.sealed out
+
+# In another project
+ok "a project that has one of the keys" "$cmek" project create elsewhere
+ok "that one" "$cmek" key add --project elsewhere local:theirs
+cp "$home/store.db" store.kept
+changed "DELETE FROM wraps; DELETE FROM ezk_versions; DELETE FROM zones"
+refused "opens no file of both" "$cmek" decrypt --force --project elsewhere escrow.sealed out
+ok "and says why" says "needs the root keys of two owners"
+ok "with the other" "$cmek" key add --project elsewhere local:test-root
+ok "it does" "$cmek" decrypt --force --project elsewhere escrow.sealed out
+cp store.kept "$home/store.db"
 
 # Rotated
 ok "a rotation" "$cmek" database rotate --project demo main/escrow

@@ -29,6 +29,7 @@ for folder in "$root"/tests/golden/v*/; do
     install -m 600 "$folder/local.keys" "$home/local.keys"
     ok "$release: a fresh project" "$cmek" project create fresh
     ok "$release: has the root key that is in its file" "$cmek" key add --project fresh local:golden
+    ok "$release: and that of a second owner" "$cmek" key add --project fresh local:golden-second
     if [ -e "$folder/store.db" ]; then
         mkdir "$home/kept"
         install -m 600 "$folder/store.db" "$home/kept/store.db"

@@ -35,6 +35,7 @@ struct live_zones {
 	_Atomic(enum zone_status) standing, look, canary;
 	const char *canary_of; /* all others' canaries say yes; NULL: it is said of all */
 	_Atomic uint64_t standing_of; /* that zone alone; 0: of each */
+	const char *stranger;  /* the only root key that no project has */
 	atomic_uint looks, canaries, explained;
 };
 
@@ -94,6 +95,14 @@ static inline enum zone_status live_canary(void *state, struct uid project, cons
 									    : ZONE_OK;
 }
 
+static inline bool live_has_root_key(void *state, struct uid project, const char *arn)
+{
+	const struct live_zones *live = state;
+
+	(void)project;
+	return live->stranger == NULL || strcmp(live->stranger, arn) != 0;
+}
+
 static inline void live_zones_start_with(struct live_zones *live,
 					 const struct lease_settings *lease)
 {
@@ -101,7 +110,7 @@ static inline void live_zones_start_with(struct live_zones *live,
 	struct registry_settings settings = {
 		.lease = *lease,
 		.domain = {live, live_no_project, live_standing, live_standing_of_row, live_explain,
-			   live_title, live_look, live_canary},
+			   live_title, live_look, live_canary, NULL, live_has_root_key},
 	};
 
 	assert_true(crypto_start(false));

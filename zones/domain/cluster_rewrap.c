@@ -57,6 +57,13 @@ enum zone_status rewrap_find_root_key(struct zones *zones, struct uid project, s
 	return ZONE_OK;
 }
 
+bool rewrap_has_root_key(struct zones *zones, struct uid project, const char *arn)
+{
+	AUTO(entry_releasep) struct entry *root_key = hold_same(zones, project, arn);
+
+	return root_key != NULL && root_key->state == ENTRY_ACTIVE;
+}
+
 /* --- Clusters that are leaving a root key */
 
 /* Zones that have not moved yet. */

@@ -3,6 +3,7 @@
 /* What live EZKs see of the domain: they are below it, and know it by this table alone. */
 #include "zones/domain/lookup.h"
 #include "zones/domain/rewrap.h"
+#include "zones/domain/rewrap_private.h"
 #include "zones/domain/root_key_private.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/zone.h"
@@ -51,6 +52,11 @@ static void proven(void *zones, const struct entry *zone, const struct ezk_versi
 	zone_wrap_proven(zones, zone, version, wrap);
 }
 
+static bool has_root_key(void *zones, struct uid project_uid, const char *arn)
+{
+	return rewrap_has_root_key(zones, project_uid, arn);
+}
+
 enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *clients,
 				 struct registry **ret_registry)
 {
@@ -68,7 +74,7 @@ enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *client
 		.clock = zones->clock,
 		.clients = clients,
 		.domain = {zones, project, standing, row_standing, explain, title, refresh,
-			   ask_canary, proven},
+			   ask_canary, proven, has_root_key},
 	};
 
 	return registry_new(&live, ret_registry);

@@ -75,17 +75,29 @@ enum zone_status zones_zone_record(const struct entry *zone, uint32_t version,
 	return record_encode(zone->of_zone.zone, found, ret_record);
 }
 
-/* A zone that comes to stay needs its second owner's root key here too: it rests on both. */
-static enum zone_status check_owners(struct zones *zones, struct uid project,
-				     const struct ezk_version *version)
-{
-	for (size_t i = 0; version->all_wraps && i < version->wrap_count; i++) {
-		AUTO(entry_releasep) struct entry *root_key = NULL;
+struct known_keys {
+	struct zones *zones;
+	struct uid project;
+};
 
-		TRY(rewrap_find_root_key(zones, project, bytes_of(version->wraps[i].arn),
-					 &root_key));
-	}
-	return ZONE_OK;
+static bool is_known(void *state, const char *arn)
+{
+	const struct known_keys *known = state;
+
+	return rewrap_has_root_key(known->zones, known->project, arn);
+}
+
+/* By the root key; of two owners by the other's, too, which the project must have. */
+static void keep_trusted(struct zones *zones, struct uid project, const char *arn,
+			 struct ezk_version *version)
+{
+	const struct kms_provider *const *providers = kms_clients_providers(zones->clients);
+	struct known_keys known = {zones, project};
+
+	if (version->all_wraps)
+		ezk_version_keep_shares(providers, version, arn, is_known, &known);
+	else
+		ezk_version_keep_wraps(providers, version, arn);
 }
 
 /* Opens a version by the root key that it is to be trusted by, and no other, which also tells its
@@ -98,12 +110,17 @@ static enum zone_status open_version(struct zones *zones, struct uid project,
 
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
-	ezk_version_keep_wraps(kms_clients_providers(door->clients), version, arn);
+	keep_trusted(zones, project, arn, version);
+	if (version->wrap_count > 0 && !ezk_version_fits_policy(version))
+		return refuse(
+			ZONE_NO_ROOT_KEY,
+			"version %" PRIu32 " of %s needs the root keys of two owners, and the "
+			"project has not both; add the other ('cmek key add')",
+			version->version, zone_title_as(door->zone, door->project, zone).text);
 	if (version->wrap_count == 0)
 		return refuse(ZONE_KMS_INCORRECT_KEY,
 			      "version %" PRIu32 " of %s is not encrypted by %s", version->version,
 			      zone_title_as(door->zone, door->project, zone).text, arn);
-	TRY(check_owners(zones, project, version));
 	TRY(ezk_version_open(door, zone, version, ezk));
 	return ezk_fingerprint(ezk, version->fingerprint) ? ZONE_OK : ZONE_NO_MEMORY;
 }

@@ -12,6 +12,7 @@
 #include "zones/ezk/registry.h"
 #include "zones/kms/door.h"
 #include "zones/model/record.h"
+#include "zones/model/wraps.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -110,10 +111,47 @@ static bool name_records(const char *arn, struct bytes records, struct uid *ret_
 	return true;
 }
 
+struct known_keys {
+	const struct domain_view *domain;
+	struct uid project;
+};
+
+static bool is_known(void *state, const char *arn)
+{
+	const struct known_keys *known = state;
+	const struct domain_view *domain = known->domain;
+
+	return domain->has_root_key != NULL &&
+	       domain->has_root_key(domain->state, known->project, arn);
+}
+
+/* By the root key; of two owners by the other's, too, which the project must have. */
+static enum zone_status keep_trusted(struct registry *registry, const struct entry *root_key,
+				     const char *arn, uint64_t zone, struct ezk_version *version)
+{
+	const struct registry_settings *settings = registry_settings(registry);
+	const struct kms_provider *const *providers = kms_clients_providers(settings->clients);
+	struct known_keys known = {&settings->domain, root_key->project};
+
+	if (!version->all_wraps) {
+		ezk_version_keep_wraps(providers, version, arn);
+		return ZONE_OK;
+	}
+	ezk_version_keep_shares(providers, version, arn, is_known, &known);
+	if (version->wrap_count == 0 || ezk_version_fits_policy(version))
+		return ZONE_OK;
+	log_error(
+		"%s needs the root keys of two owners, and the project has not both of those that "
+		"its record names; add the other ('cmek key add')",
+		zone_title_as(NULL, NULL, zone).text);
+	return ZONE_NO_ROOT_KEY;
+}
+
 /* An entry as the index would have it. The set does not say which version is the raw one: it is
  * the first, as it is in a new zone. */
-static enum zone_status entry_of_set(const struct kms_provider *const *providers, const char *arn,
-				     struct bytes records, struct entry **ret_entry)
+static enum zone_status entry_of_set(struct registry *registry, const struct entry *root_key,
+				     const char *arn, struct bytes records,
+				     struct entry **ret_entry)
 {
 	AUTO(record_set_clear) struct record_set set = {0};
 	AUTO(entry_releasep) struct entry *zone = entry_new(ENTRY_ZONE);
@@ -125,7 +163,7 @@ static enum zone_status entry_of_set(const struct kms_provider *const *providers
 	if (!name_records(arn, records, &zone->uid))
 		return ZONE_NO_MEMORY;
 	for (size_t i = 0; i < set.count; i++)
-		ezk_version_keep_wraps(providers, &set.versions[i], arn);
+		TRY(keep_trusted(registry, root_key, arn, set.zone, &set.versions[i]));
 	zone->project = set.versions[0].project;
 	zone->of_zone.zone = set.zone;
 	zone->of_zone.cluster = set.versions[0].cluster;
@@ -179,7 +217,7 @@ enum zone_status ezk_from_records(struct registry *registry, const struct entry 
 	TRY(settings->domain.refresh(settings->domain.state));
 	TRY(resolve(settings, root_key, &key));
 	TRY(door_check_allowed(&(struct kms_door){.clients = settings->clients}, key.arn));
-	TRY(entry_of_set(kms_clients_providers(settings->clients), key.arn, records, &zone));
+	TRY(entry_of_set(registry, root_key, key.arn, records, &zone));
 	if (entry_version(zone, zone->of_zone.primary)->wrap_count == 0)
 		return ZONE_KMS_INCORRECT_KEY;
 	TRY(check_standing(registry, zone->of_zone.zone, zone->of_zone.primary));

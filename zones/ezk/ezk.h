@@ -32,7 +32,8 @@ enum { EZK_PRIMARY = 0 };
  * ZONE_INVALID. If the store knows their zone, its word holds (zones/domain/standing.h), now and as
  * long as the EZK is held: ZONE_PENDING_DELETION, ZONE_DELETED, ZONE_OTHER_PIN. A process that
  * can't look into the store, and never could, is refused: ZONE_STORE_…. ZONE_ROOT_KEY_REFUSED.
- * ZONE_RECORD_KEPT: they stay in their store.
+ * ZONE_RECORD_KEPT: they stay in their store. ZONE_NO_ROOT_KEY: they need two owners' root keys,
+ * and the project has not both.
  */
 enum zone_status ezk_from_records(struct registry *registry, const struct entry *root_key,
 				  struct bytes records, struct ezk **ret_ezk);

@@ -42,6 +42,9 @@ struct domain_view {
 	 * is no store. */
 	void (*proven)(void *state, const struct entry *zone, const struct ezk_version *version,
 		       const struct wrap *wrap);
+	/* Is it one of the project's root keys? Of a record set of two owners both must be. NULL:
+	 * none is known. */
+	bool (*has_root_key)(void *state, struct uid project, const char *arn);
 };
 
 struct registry_settings {

@@ -84,26 +84,72 @@ static void take_name(struct wrap *wrap, const char *arn)
 	wrap->arn = name;
 }
 
-void ezk_version_keep_wraps(const struct kms_provider *const *providers,
-			    struct ezk_version *version, const char *arn)
+/* Drops the wraps that do not stay. */
+static void keep(struct ezk_version *version, ezk_knows_key *stays, void *state)
 {
-	bool all_stay = version->all_wraps && ezk_version_has_wrap_by(providers, version, arn);
 	size_t kept = 0;
 
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		struct wrap wrap = version->wraps[i];
 
 		/* Swapped, so that the rest is still there to be freed. */
-		if (all_stay || kms_same_key(providers, wrap.arn, arn)) {
+		if (stays(state, wrap.arn)) {
 			version->wraps[i] = version->wraps[kept];
 			version->wraps[kept++] = wrap;
 		}
 	}
 	while (version->wrap_count > kept)
 		ezk_version_drop_wrap(version);
-	for (size_t i = 0; i < kept; i++)
-		if (kms_same_key(providers, version->wraps[i].arn, arn))
-			take_name(&version->wraps[i], arn);
+}
+
+/* A root key, and by whom else shares are to be trusted. */
+struct owners {
+	const struct kms_provider *const *providers;
+	const char *arn;
+	ezk_knows_key *knows;
+	void *state;
+};
+
+static bool is_same_key(void *state, const char *arn)
+{
+	const struct owners *owners = state;
+
+	return kms_same_key(owners->providers, arn, owners->arn);
+}
+
+static bool is_of_owner(void *state, const char *arn)
+{
+	const struct owners *owners = state;
+
+	return is_same_key(state, arn) || owners->knows(owners->state, arn);
+}
+
+void ezk_version_keep_wraps(const struct kms_provider *const *providers,
+			    struct ezk_version *version, const char *arn)
+{
+	struct owners owners = {.providers = providers, .arn = arn};
+
+	keep(version, is_same_key, &owners);
+	for (size_t i = 0; i < version->wrap_count; i++)
+		take_name(&version->wraps[i], arn);
+}
+
+void ezk_version_keep_shares(const struct kms_provider *const *providers,
+			     struct ezk_version *version, const char *arn, ezk_knows_key *knows,
+			     void *state)
+{
+	struct owners owners = {providers, arn, knows, state};
+	bool is_one = false;
+
+	keep(version, is_of_owner, &owners);
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		if (!is_same_key(&owners, version->wraps[i].arn))
+			continue;
+		take_name(&version->wraps[i], arn);
+		is_one = true;
+	}
+	while (!is_one && version->wrap_count > 0)
+		ezk_version_drop_wrap(version);
 }
 
 void ezk_version_clear(struct ezk_version *version)

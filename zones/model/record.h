@@ -23,10 +23,15 @@ enum zone_status ezk_version_add_wrap(struct ezk_version *version, const char *a
 /* Frees the last wrap. */
 void ezk_version_drop_wrap(struct ezk_version *version);
 /* Drops the wraps that are not by this root key; those of a related multi-Region key get its name.
- * Of shares all stay if one of them is by it: nobody but whoever has that key can have made it, so
- * the other need not be known. */
+ */
 void ezk_version_keep_wraps(const struct kms_provider *const *providers,
 			    struct ezk_version *version, const char *arn);
+/* The same of shares: one must be by this root key, and the others by keys that are known, since
+ * whoever could name a key of his own for one share could make what he likes of the other. */
+typedef bool ezk_knows_key(void *state, const char *arn);
+void ezk_version_keep_shares(const struct kms_provider *const *providers,
+			     struct ezk_version *version, const char *arn, ezk_knows_key *knows,
+			     void *state);
 /* Wraps and all. Accepts the zero state. */
 void ezk_version_clear(struct ezk_version *version);
 enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);

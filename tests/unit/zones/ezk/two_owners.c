@@ -278,7 +278,27 @@ static void a_zone_that_gets_a_second_owner_is_asked_of_both_next(void **state)
 	assert_string_equal(ezk->needs[0]->arn, ROOT_1);
 }
 
-static void records_of_two_owners_open_by_either_trusted_key(void **state)
+/* Somebody who can't use the trusted root key makes both shares by keys of his own, and names the
+ * trusted one beside them. */
+static void records_that_only_name_a_trusted_key_open_by_no_other(void **state)
+{
+	struct live_zones *live = *state;
+	AUTO(entry_releasep) struct entry *zone = zone_of_both(live, ZONE);
+	AUTO(entry_releasep) struct entry *trusted = live_root_key(ROOT_3);
+	struct ezk_version *version = &zone->of_zone.versions[0];
+	AUTO(buffer_clear) struct buffer record = {0};
+	struct ezk *none = NULL;
+
+	assert_int_equal(ezk_version_add_wrap(version, ROOT_3, version->wraps[0].blob), ZONE_OK);
+	version->wraps[2].share = 1;
+	live->stranger = ROOT_2;
+	assert_int_equal(record_encode(ZONE, version, &record), ZONE_OK);
+	assert_int_equal(ezk_from_records(live->registry, trusted, buffer_bytes(&record), &none),
+			 ZONE_NO_ROOT_KEY);
+	assert_int_equal(live_decrypts(live), 0);
+}
+
+static void records_of_two_owners_open_where_both_keys_are_known(void **state)
 {
 	struct live_zones *live = *state;
 	AUTO(entry_releasep) struct entry *zone = zone_of_both(live, ZONE);
@@ -291,6 +311,10 @@ static void records_of_two_owners_open_by_either_trusted_key(void **state)
 	assert_int_equal(record_encode(ZONE, &zone->of_zone.versions[0], &record), ZONE_OK);
 	assert_int_equal(ezk_from_records(live->registry, stranger, buffer_bytes(&record), &none),
 			 ZONE_KMS_INCORRECT_KEY);
+	live->stranger = ROOT_1;
+	assert_int_equal(ezk_from_records(live->registry, second, buffer_bytes(&record), &none),
+			 ZONE_NO_ROOT_KEY);
+	live->stranger = NULL;
 	assert_int_equal(ezk_from_records(live->registry, second, buffer_bytes(&record), &ezk),
 			 ZONE_OK);
 	assert_true(ezk_leased(ezk));
@@ -312,7 +336,8 @@ int main(void)
 		CASE(an_outage_of_either_lets_a_lease_run_out),
 		COASTING(an_outage_of_either_coasts_and_a_no_of_the_other_ends_that),
 		CASE(a_zone_that_gets_a_second_owner_is_asked_of_both_next),
-		CASE(records_of_two_owners_open_by_either_trusted_key),
+		CASE(records_that_only_name_a_trusted_key_open_by_no_other),
+		CASE(records_of_two_owners_open_where_both_keys_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
