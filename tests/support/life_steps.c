@@ -328,20 +328,20 @@ static const struct row {
 	[LIFE_CLUSTER_RENAME] = {"rename cluster", do_cluster_rename, OF_CLUSTER | RIVAL, 3},
 	[LIFE_CLUSTER_DELETE] = {"delete cluster", do_cluster_delete, OF_CLUSTER | RIVAL, 4},
 	[LIFE_CLUSTER_UNDELETE] = {"undelete cluster", do_cluster_undelete, OF_CLUSTER, 4},
-	[LIFE_CLUSTER_PURGE] = {"purge cluster", do_cluster_purge, OF_CLUSTER, 2},
+	[LIFE_CLUSTER_PURGE] = {"purge cluster", do_cluster_purge, OF_CLUSTER, 4},
 	[LIFE_CLUSTER_REWRAP] = {"rewrap cluster", do_cluster_rewrap, OF_CLUSTER | OF_KEY | RIVAL,
 				 8},
 	[LIFE_ZONE_CREATE] = {"create zone", do_zone_create, OF_CLUSTER | ASKS, 14},
 	[LIFE_ZONE_RENAME] = {"rename zone", do_zone_rename, OF_ZONE | RIVAL, 3},
-	[LIFE_ZONE_DELETE] = {"delete zone", do_zone_delete, OF_ZONE | RIVAL, 7},
+	[LIFE_ZONE_DELETE] = {"delete zone", do_zone_delete, OF_ZONE | RIVAL, 5},
 	[LIFE_ZONE_UNDELETE] = {"undelete zone", do_zone_undelete, OF_ZONE | RIVAL, 9},
 	[LIFE_ZONE_ERASE] = {"erase zone", do_zone_erase, OF_ZONE | RIVAL, 3},
 	[LIFE_ROTATE] = {"rotate", do_rotate, OF_ZONE | ASKS | RIVAL, 16},
-	[LIFE_RAW] = {"raw version", do_raw, OF_VERSION | RIVAL, 8},
-	[LIFE_MINIMUM] = {"minimum version", do_minimum, OF_VERSION | RIVAL, 8},
-	[LIFE_RETIRE] = {"retire version", do_retire, OF_VERSION | RIVAL, 10},
+	[LIFE_RAW] = {"raw version", do_raw, OF_VERSION | RIVAL, 12},
+	[LIFE_MINIMUM] = {"minimum version", do_minimum, OF_VERSION | RIVAL, 16},
+	[LIFE_RETIRE] = {"retire version", do_retire, OF_VERSION | RIVAL, 16},
 	[LIFE_UNRETIRE] = {"unretire version", do_unretire, OF_VERSION | RIVAL, 6},
-	[LIFE_VERSION_PURGE] = {"purge version", do_version_purge, OF_VERSION, 3},
+	[LIFE_VERSION_PURGE] = {"purge version", do_version_purge, OF_VERSION, 4},
 	[LIFE_REWRAP] = {"rewrap zone", do_rewrap, OF_ZONE | OF_KEY | ASKS | RIVAL, 18},
 	[LIFE_SET_KEYS] = {"set keys of zone", do_set_keys, OF_ZONE | OF_NAMES | ASKS | RIVAL, 10},
 	[LIFE_SEAL] = {"seal", do_seal, OF_ZONE | ASKS | UNSTORED, 24},
@@ -358,7 +358,7 @@ static int draw_cluster(struct life_world *w)
 		int at = life_below(w, w->next_cluster);
 
 		if (w->life.clusters[at].state == LIFE_ACTIVE ||
-		    (w->life.clusters[at].state == LIFE_PENDING && i % 4 == 3))
+		    (w->life.clusters[at].state == LIFE_PENDING && i % 2 == 1))
 			return at;
 	}
 	return LIFE_NONE;
@@ -444,16 +444,13 @@ static bool draw_new(struct life_world *w, struct life_step *step)
 
 static bool draw_version(struct life_world *w, struct life_step *step)
 {
-	uint32_t primary;
+	uint32_t primary = w->life.zones[step->zone].primary;
 
-	if (step->kind == LIFE_ROTATE) {
-		step->version = w->life.zones[step->zone].primary + (life_one_in(w, 10) ? 0 : 1);
-		return step->version <= LIFE_VERSIONS;
-	}
-	primary = w->life.zones[step->zone].primary;
-	step->version = (uint32_t)life_below(w, (int)primary + (life_one_in(w, 10) ? 2 : 1));
-	step->version += step->version < primary;
-	return true;
+	if (step->kind == LIFE_ROTATE)
+		step->version = primary + (life_one_in(w, 10) ? 0 : 1);
+	else
+		step->version = (uint32_t)life_below(w, (int)primary + 2);
+	return step->kind != LIFE_ROTATE || step->version <= LIFE_VERSIONS;
 }
 
 /* False: nothing of that kind can be done now. */
@@ -496,19 +493,46 @@ static enum life_kind draw_kind(struct life_world *w, unsigned wanted)
 	}
 }
 
-/* One whose row has these flags. Where there is nothing yet, a root key is added. */
+/* Whether something comes of it. */
+static bool is_worth_it(const struct life_world *w, const struct life_step *step)
+{
+	struct life after = w->life;
+
+	if (step->kind == LIFE_SEAL)
+		return true;
+	if (life_expect(&w->life, w->answers, step) == LIFE_MUST_NOT)
+		return false;
+	life_apply(&after, step);
+	return memcmp(&after, &w->life, sizeof(after)) != 0;
+}
+
+/* False: nothing of that kind can be done now; `worth`: or changes anything. */
+static bool draw_of_kind(struct life_world *w, enum life_kind kind, bool worth,
+			 struct life_step *ret_step)
+{
+	for (int i = 0; i < 15; i++) {
+		*ret_step = (struct life_step){.kind = kind};
+		if (!draw_args(w, ret_step))
+			continue;
+		life_decide(&w->life, ret_step);
+		if (!worth || is_worth_it(w, ret_step))
+			return true;
+	}
+	return false;
+}
+
+/* One whose row has these flags, two times in three one that changes something. Where there is
+ * nothing yet, a root key is added. */
 static struct life_step draw_step(struct life_world *w, unsigned wanted)
 {
+	bool worth = !life_one_in(w, 3);
 	struct life_step step;
 
-	for (int i = 0; i < 100; i++) {
-		step = (struct life_step){.kind = draw_kind(w, wanted)};
-		if (draw_args(w, &step))
+	for (int i = 0; i < 20; i++)
+		if (draw_of_kind(w, draw_kind(w, wanted), worth && i < 10, &step))
 			return step;
-	}
-	step = (struct life_step){.kind = LIFE_KEY_ADD};
-	draw_args(w, &step);
-	return step;
+	return (struct life_step){
+		.kind = LIFE_KEY_ADD, .cluster = LIFE_NONE, .zone = LIFE_NONE, .token = LIFE_NONE};
 }
 
 static void tell_step(struct life_world *w, const char *who, const struct life_step *step)
@@ -528,6 +552,20 @@ static void tell_step(struct life_world *w, const char *who, const struct life_s
 		life_tell(w, "%s%d", i == 0 ? " by " : ", ", step->named[i]);
 	if (step->label[0] != '\0')
 		life_tell(w, " '%s'", step->label);
+}
+
+void life_tell_figures(const struct life_world *w)
+{
+	size_t yes = 0, no = 0;
+
+	for (int i = 0; i < LIFE_STEP_COUNT; i++) {
+		printf("# %-18s %6zu done %6zu refused\n", rows[i].name, w->yes[i], w->no[i]);
+		yes += w->yes[i];
+		no += w->no[i];
+	}
+	printf("# %zu steps were done, %zu refused, %zu came between; %zu backups, %zu restores, "
+	       "%zu stores lost; something opened %zu times, and did not %zu times\n",
+	       yes, no, w->rivals, w->backups, w->restores, w->losses, w->opened, w->closed);
 }
 
 /* --- A step by both */
@@ -616,9 +654,8 @@ static void conclude(struct life_world *w, const struct life_step *step, enum li
 		     enum zone_status status, struct entry *made)
 {
 	life_tell(w, " -> %s\n", status == ZONE_OK ? "ok" : zone_status_text(status));
-	w->steps++;
-	w->yes += status == ZONE_OK;
-	w->no += status != ZONE_OK;
+	w->yes[step->kind] += status == ZONE_OK;
+	w->no[step->kind] += status != ZONE_OK;
 	LIFE_HOLDS(w, wish != LIFE_MUST || status == ZONE_OK, "refused against the rules: %s",
 		   zone_status_text(status));
 	LIFE_HOLDS(w, wish != LIFE_MUST_NOT || status != ZONE_OK, "done against the rules");
@@ -646,7 +683,6 @@ void life_come_between(void *state, enum fake_kms_call call)
 	w->rivals++;
 	life_refresh(w, act.zones);
 	step = draw_step(w, RIVAL);
-	life_decide(&w->life, &step);
 	life_tell(w, "\n");
 	tell_step(w, "    meanwhile", &step);
 	act.step = &step;
@@ -737,7 +773,6 @@ void life_take_step(struct life_world *w, int process)
 	enum zone_status status;
 	bool priced;
 
-	life_decide(&w->life, &step);
 	wish = life_expect(&w->life, w->answers, &step);
 	if (!trouble.stale)
 		life_refresh(w, act.zones);

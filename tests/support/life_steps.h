@@ -11,3 +11,5 @@ void life_settle_down(struct life_world *w);
 void life_take_step(struct life_world *w, int process);
 /* For the fake KMS: the rival's step, if there is one. `state`: the world. */
 void life_come_between(void *state, enum fake_kms_call call);
+/* How often each was done and refused. */
+void life_tell_figures(const struct life_world *w);

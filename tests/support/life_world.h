@@ -50,7 +50,9 @@ struct life_world {
 	struct zones *rival;
 	bool rival_came;
 	struct buffer story;
-	size_t steps, yes, no, rivals, opened, closed; /* figures */
+	/* Figures. */
+	size_t yes[LIFE_STEP_COUNT], no[LIFE_STEP_COUNT];
+	size_t rivals, opened, closed, backups, restores, losses;
 };
 
 /* A line of the story, or a part of one. */

@@ -158,6 +158,7 @@ static void back_up(struct life_world *w)
 	file = (struct buffer){0};
 	snapshot->life = w->life;
 	snapshot->there = true;
+	w->backups++;
 }
 
 static bool is_kept(struct zones *zones, struct uid uid)
@@ -274,8 +275,10 @@ static void restore(struct life_world *w, const struct life_snapshot *snapshot)
 	status = bring_back(zones, snapshot);
 	life_tell(w, "# restore %d -> %s\n", (int)(snapshot - w->snapshots),
 		  status == ZONE_OK ? "ok" : zone_status_text(status));
-	if (status == ZONE_OK)
-		adopt(w, zones, &snapshot->life);
+	if (status != ZONE_OK)
+		return;
+	adopt(w, zones, &snapshot->life);
+	w->restores++;
 }
 
 static void lose_store(struct life_world *w)
@@ -325,6 +328,7 @@ static void lose_and_restore(struct life_world *w, const struct life_snapshot *s
 	project = zones_find_uid(w->processes[0], w->project);
 	LIFE_HOLDS(w, project != NULL, "the project was not restored");
 	w->life.announced_ms = project->of_project.announced_ms;
+	w->losses++;
 }
 
 static void use_backup(struct life_world *w)
@@ -428,9 +432,7 @@ static void what_is_kept_and_what_opens_is_what_the_rules_say(void **state)
 		      w->f->engine->name, first, runs);
 	for (uint64_t i = 0; i < runs; i++)
 		run(w, first + i);
-	print_message("# %zu steps: %zu done, %zu refused, %zu came between; %zu times something "
-		      "opened, %zu times it did not\n",
-		      w->steps, w->yes, w->no, w->rivals, w->opened, w->closed);
+	life_tell_figures(w);
 }
 
 /* --- The two engines */
