@@ -326,25 +326,62 @@ static void check_token(struct life_world *w, enum reader reader, struct zones *
 		   "a token key has another value");
 }
 
-/* A record that travelled opens nothing of what was deleted here. */
+/* One that may open a record of the zone; NULL: none. Held. */
+static struct entry *root_key_for(struct life_world *w, struct zones *zones,
+				  const struct life_zone *zone)
+{
+	for (int i = 0; i < LIFE_KEYS; i++)
+		for (int v = 0; v < LIFE_VERSIONS; v++)
+			if (w->life.keys[i].state == LIFE_ACTIVE &&
+			    life_version_uses(&zone->versions[v], i))
+				return zones_find_uid(zones, w->life.keys[i].uid);
+	return NULL;
+}
+
+/* Whether the store has anything against it: not of a version that it does not know yet, as after a
+ * restore. */
+static bool is_barred(const struct life_zone *zone, uint32_t version)
+{
+	return zone->state != LIFE_ACTIVE || version < zone->minimum ||
+	       (version <= zone->primary && !life_may_open(zone, version));
+}
+
+/* By a version that came with a record, which knows all that came with it. */
+static void check_by_record(struct life_world *w, struct ezk *ezk, const struct life_zone *zone)
+{
+	for (size_t i = 0; i < w->seal_count; i++) {
+		const struct life_seal *seal = &w->seals[i];
+		uint8_t dek[LIFE_DEK];
+
+		if (seal->zone != zone->id || !is_barred(zone, seal->version))
+			continue;
+		LIFE_HOLDS(w,
+			   dek_unwrap(ezk, bytes(seal->wrapped, LIFE_WRAPPED), bytes_of("aad"), dek,
+				      NULL) != ZONE_OK,
+			   "version %" PRIu32 " of zone %d opens by a record, against the store",
+			   seal->version, (int)(zone - w->life.zones));
+	}
+}
+
+/* A record that travelled opens nothing that the store does not let open. */
 static void check_record(struct life_world *w, struct zones *zones, int at)
 {
+	const struct life_zone *zone = &w->life.zones[at];
+	const struct life_record *record = &w->records[at];
 	AUTO(entry_releasep) struct entry *root_key = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
-	const struct life_zone *zone = &w->life.zones[at];
 
-	if (w->records[at].len == 0 || zone->state == LIFE_ACTIVE || zone->state == LIFE_ABSENT)
+	if (record->file.len == 0 || zone->state == LIFE_ABSENT)
 		return;
-	for (int i = 0; i < LIFE_KEYS && root_key == NULL; i++)
-		if (zone->versions[0].wrap_count > 0 && life_version_uses(&zone->versions[0], i) &&
-		    w->life.keys[i].state == LIFE_ACTIVE)
-			root_key = zones_find_uid(zones, w->life.keys[i].uid);
-	if (root_key == NULL)
+	root_key = root_key_for(w, zones, zone);
+	if (root_key == NULL || ezk_from_records(zones_registry(zones), root_key,
+						 buffer_bytes(&record->file), &ezk) != ZONE_OK)
 		return;
-	LIFE_HOLDS(w,
-		   ezk_from_records(zones_registry(zones), root_key, buffer_bytes(&w->records[at]),
-				    &ezk) != ZONE_OK,
-		   "a record of zone %d opens, which was deleted", at);
+	LIFE_HOLDS(w, !is_barred(zone, record->version),
+		   "version %" PRIu32 " of zone %d opens by its record, against the store",
+		   record->version, at);
+	w->by_records++;
+	check_by_record(w, ezk, zone);
 }
 
 static void check_openings(struct life_world *w, enum reader reader, struct zones *zones, bool all)

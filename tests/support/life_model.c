@@ -941,3 +941,47 @@ void life_apply(struct life *life, const struct life_step *step)
 {
 	rows[step->kind].apply(life, step);
 }
+
+/* --- What is worth a try */
+
+static bool only_pending_use(const struct life *life, int key)
+{
+	struct life without = *life;
+
+	for (int i = 0; i < LIFE_ZONES; i++)
+		if (without.zones[i].state == LIFE_PENDING)
+			without.zones[i].state = LIFE_GONE;
+	return !key_is_used(&without, key, false);
+}
+
+static bool no_active_zone(const struct life *life, int cluster)
+{
+	for (int i = 0; i < LIFE_ZONES; i++)
+		if (life->zones[i].state == LIFE_ACTIVE && life->zones[i].cluster == cluster)
+			return false;
+	return true;
+}
+
+bool life_is_near(const struct life *life, const struct life_step *step)
+{
+	const struct life_zone *zone = &life->zones[step->zone < 0 ? 0 : step->zone];
+
+	switch (step->kind) {
+	case LIFE_KEY_REMOVE:
+		return life->keys[step->key].state == LIFE_ACTIVE &&
+		       only_pending_use(life, step->key);
+	case LIFE_KEY_PURGE:
+		return life->keys[step->key].state == LIFE_PENDING;
+	case LIFE_CLUSTER_DELETE:
+		return no_active_zone(life, step->cluster);
+	case LIFE_CLUSTER_PURGE:
+		return life->clusters[step->cluster].state == LIFE_PENDING;
+	case LIFE_ZONE_UNDELETE:
+		return zone->state == LIFE_PENDING;
+	case LIFE_RETIRE:
+		return zone->state == LIFE_ACTIVE && step->version > 0 &&
+		       step->version < zone->minimum;
+	default:
+		return false;
+	}
+}

@@ -165,3 +165,5 @@ bool life_kms_opens(const struct life_version *version, const life_answers answe
 /* How many root keys are asked for a new version. */
 size_t life_live_wraps(const struct life_version *version);
 size_t life_registered(const struct life *life);
+/* Of a step that is refused: whether but one rule says so, or few. */
+bool life_is_near(const struct life *life, const struct life_step *step);

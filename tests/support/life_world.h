@@ -32,6 +32,12 @@ struct life_snapshot {
 	struct buffer file;
 };
 
+/* A record set that travelled, by its newest version. */
+struct life_record {
+	uint32_t version;
+	struct buffer file;
+};
+
 struct life_world {
 	struct zones_fixture *f;
 	uint64_t seed, random;
@@ -45,14 +51,14 @@ struct life_world {
 	struct life_seal seals[LIFE_SEALS];
 	size_t seal_count;
 	struct life_snapshot snapshots[LIFE_SNAPSHOTS];
-	struct buffer records[LIFE_ZONES]; /* record sets that travelled */
+	struct life_record records[LIFE_ZONES];
 	/* Who takes a step of its own when the KMS is asked next; NULL: nobody. */
 	struct zones *rival;
 	bool rival_came;
 	struct buffer story;
 	/* Figures. */
 	size_t yes[LIFE_STEP_COUNT], no[LIFE_STEP_COUNT];
-	size_t rivals, opened, closed, backups, restores, losses;
+	size_t rivals, opened, closed, by_records, backups, restores, losses;
 };
 
 /* A line of the story, or a part of one. */

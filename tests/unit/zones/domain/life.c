@@ -334,13 +334,17 @@ static void lose_and_restore(struct life_world *w, const struct life_snapshot *s
 static void use_backup(struct life_world *w)
 {
 	const struct life_snapshot *snapshot = &w->snapshots[life_below(w, LIFE_SNAPSHOTS)];
+	const struct life_snapshot *other = &w->snapshots[life_below(w, LIFE_SNAPSHOTS)];
 
-	if (!snapshot->there || life_one_in(w, 2))
+	if (!snapshot->there || life_one_in(w, 2)) {
 		back_up(w);
-	else if (life_one_in(w, 2))
+	} else if (life_one_in(w, 2)) {
 		restore(w, snapshot);
-	else
+	} else {
 		lose_and_restore(w, snapshot);
+		if (other != snapshot && other->there)
+			restore(w, other);
+	}
 }
 
 /* --- Runs */
@@ -358,7 +362,7 @@ static void begin_run(struct life_world *w, uint64_t seed)
 	for (int i = 0; i < LIFE_SNAPSHOTS; i++)
 		w->snapshots[i].there = false;
 	for (int i = 0; i < LIFE_ZONES; i++)
-		buffer_truncate(&w->records[i], 0);
+		buffer_truncate(&w->records[i].file, 0);
 	w->leased = life_draw(w) % 2 == 0;
 	w->f->settings.lease_seconds = w->leased ? 300 : 0;
 	fake_clock_init(&w->f->clock);
@@ -394,6 +398,7 @@ static void live_on(struct life_world *w)
 		break;
 	case 8:
 	case 9:
+	case 10:
 		use_backup(w);
 		break;
 	default:
@@ -471,7 +476,7 @@ static int end(void **state)
 	for (int i = 0; i < LIFE_SNAPSHOTS; i++)
 		buffer_clear(&w->snapshots[i].file);
 	for (int i = 0; i < LIFE_ZONES; i++)
-		buffer_clear(&w->records[i]);
+		buffer_clear(&w->records[i].file);
 	buffer_clear(&w->story);
 	free(w);
 	zones_end(&fixture);
