@@ -338,3 +338,8 @@ json_t *json_read(struct bytes text, size_t flags, bool *ret_no_memory)
 	skip_space(&parser);
 	return parser.at == parser.end ? TAKE(root) : NULL;
 }
+
+json_t *json_text(const char *text)
+{
+	return json_string(utf8_valid(bytes_of(text)) ? text : "?");
+}

@@ -18,3 +18,7 @@
  */
 enum { JSON_DEPTH_MAX = 64 };
 json_t *json_read(struct bytes text, size_t flags, bool *ret_no_memory);
+
+/* A string to be told: of text that is not UTF-8, as a path or what others wrote may be, "?". NULL:
+ * no memory. */
+json_t *json_text(const char *text);

@@ -4,12 +4,11 @@
 #include "zones/domain/levels.h"
 
 #include "base/cancel.h"
-#include "base/encode.h"
+#include "base/json.h"
 #include "base/macros.h"
 #include "zones/domain/state.h"
 #include "zones/kms/audit.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,14 +54,13 @@ static json_t *facts_json(const struct store_facts *facts)
 {
 	unsigned own = store_level_understood();
 	const struct store_head *head = &facts->head;
-	const char *path = utf8_valid(bytes_of(facts->path)) ? facts->path : "?";
 
-	return json_pack("{s:s, s:b, s:i, s:i, s:i, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:o}",
-			 "store", path, "exists", facts->exists, "level", (int)head->level,
-			 "min_reader", (int)head->min_reader, "min_writer", (int)head->min_writer,
-			 "needs", head->release, "this_release", CMEK_VERSION, "understands",
-			 (int)own, "reads", head->min_reader <= own, "writes",
-			 head->min_writer <= own, "writable", facts->writable, "way_back",
+	return json_pack("{s:o, s:b, s:i, s:i, s:i, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:o}",
+			 "store", json_text(facts->path), "exists", facts->exists, "level",
+			 (int)head->level, "min_reader", (int)head->min_reader, "min_writer",
+			 (int)head->min_writer, "needs", head->release, "this_release",
+			 CMEK_VERSION, "understands", (int)own, "reads", head->min_reader <= own,
+			 "writes", head->min_writer <= own, "writable", facts->writable, "way_back",
 			 facts->way_back, "levels", levels_json());
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/cancel.h"
 #include "base/clock.h"
-#include "base/encode.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/levels.h"
@@ -17,7 +17,6 @@
 #include "zones/model/refuse.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -580,11 +579,6 @@ struct listing {
 	json_t *list;	    /* NULL: memory lacked */
 };
 
-static json_t *text_json(const char *text)
-{
-	return json_string(utf8_valid(bytes_of(text)) ? text : "?");
-}
-
 static const char *stage_of(const struct purge *purge, const struct entry *entry, int64_t due_ms)
 {
 	if (due_ms > purge->now_ms || (entry->kind == ENTRY_ARCHIVE && holds_undue(purge, entry)))
@@ -598,9 +592,9 @@ static json_t *item_of(struct listing *listing, const struct entry *entry, int64
 
 	clock_extended_utc(due_ms, date);
 	return json_pack("{s:o, s:s, s:o, s:s, s:s}", "project",
-			 text_json(listing->purge.project->label), "kind",
+			 json_text(listing->purge.project->label), "kind",
 			 entry->kind == ENTRY_ARCHIVE ? "project" : entry_kind_word(entry->kind),
-			 "name", text_json(entry->label), "purge_date", date, "stage",
+			 "name", json_text(entry->label), "purge_date", date, "stage",
 			 stage_of(&listing->purge, entry, due_ms));
 }
 

@@ -5,8 +5,8 @@
 #include "zones/domain/usage.h"
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "base/free.h"
+#include "base/json.h"
 #include "base/macros.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
@@ -15,7 +15,6 @@
 #include "zones/model/wraps.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -153,11 +152,6 @@ static bool set(json_t *object, const char *name, json_t *value)
 	return json_object_set_new(object, name, value) == 0;
 }
 
-static json_t *text_of(const char *text)
-{
-	return json_string(utf8_valid(bytes_of(text)) ? text : "?");
-}
-
 static json_t *date_of(int64_t ms)
 {
 	char text[25];
@@ -195,7 +189,7 @@ static json_t *wraps_of(const struct ezk_version *version)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < version->wrap_count; i++)
-		add_to(&list, text_of(version->wraps[i].arn));
+		add_to(&list, json_text(version->wraps[i].arn));
 	return list;
 }
 
@@ -236,8 +230,8 @@ static json_t *versions_of(const struct report *report, const struct entry *zone
 
 static json_t *database_of(const struct report *report, const struct entry *zone)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "database", text_of(zone->label), "zone",
-			 zone_id_of(zone), "state", state_of(zone), "created",
+	return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "database", json_text(zone->label),
+			 "zone", zone_id_of(zone), "state", state_of(zone), "created",
 			 date_of(zone->created_ms), "embed", !zones_zone_is_kept(zone), "versions",
 			 versions_of(report, zone));
 }
@@ -267,7 +261,7 @@ static bool add_cluster(void *state, struct entry *cluster)
 
 	if (is_of_root_key(cluster, report->of->uid))
 		add_to(&report->list,
-		       json_pack("{s:o, s:o, s:b}", "cluster", text_of(cluster->label), "state",
+		       json_pack("{s:o, s:o, s:b}", "cluster", json_text(cluster->label), "state",
 				 state_of(cluster), "leaving", leaves));
 	return report->list != NULL;
 }

@@ -116,6 +116,17 @@ static void values_lie_within_one_another_only_so_deep(void **state)
 static long left;      /* allocations that succeed; negative: all do */
 static bool only_once; /* only one fails then */
 
+static void text_that_is_not_utf_8_is_told_by_a_mark(void **state)
+{
+	json_t *good = json_text("caf\xc3\xa9"), *bad = json_text("caf\xe9");
+
+	(void)state;
+	assert_string_equal(json_string_value(good), "caf\xc3\xa9");
+	assert_string_equal(json_string_value(bad), "?");
+	json_decref(good);
+	json_decref(bad);
+}
+
 static void *allocate(size_t size)
 {
 	if (left == 0) {
@@ -158,6 +169,7 @@ int main(void)
 		cmocka_unit_test(a_text_is_read_as_the_parser_reads_it),
 		cmocka_unit_test(texts_are_read_as_the_parser_reads_them),
 		cmocka_unit_test(values_lie_within_one_another_only_so_deep),
+		cmocka_unit_test(text_that_is_not_utf_8_is_told_by_a_mark),
 		cmocka_unit_test(allocations_that_fail_are_told_and_leave_no_other_text),
 	};
 
