@@ -137,22 +137,32 @@ static int check_database(struct opening *opening)
 	return envelope_report(opening->stream, ENVELOPE_OTHER_ZONE, &error);
 }
 
-/* The project in which the zone lives, among those to be searched. */
-static int find_zone(struct opening *opening)
+typedef enum envelope_status find_in(struct envelope_token *token, uint64_t zone,
+				     CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+
+static int find_by(struct opening *opening, find_in *find)
 {
 	struct envelope_error error = {0};
 	enum envelope_status status;
 
-	opening->zone = CK_INVALID_HANDLE;
 	for (CK_ULONG i = 0; i < opening->slot_count && opening->zone == CK_INVALID_HANDLE; i++) {
 		if (!is_wanted(opening, opening->slots[i]))
 			continue;
 		TRY(use_slot(opening, opening->slots[i]));
-		status = envelope_zone_find(&opening->by, opening->header->zone, &opening->zone,
-					    &error);
+		status = find(&opening->by, opening->header->zone, &opening->zone, &error);
 		if (status != ENVELOPE_OK)
 			return envelope_report(opening->stream, status, &error);
 	}
+	return CMEK_EXIT_OK;
+}
+
+/* The project in which the zone lives, among those to be searched; else one that has imported it.
+ */
+static int find_zone(struct opening *opening)
+{
+	opening->zone = CK_INVALID_HANDLE;
+	TRY(find_by(opening, envelope_zone_find));
+	TRY(find_by(opening, envelope_import_find));
 	return check_database(opening);
 }
 

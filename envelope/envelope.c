@@ -416,7 +416,7 @@ static enum envelope_status unlock_slot(struct envelope_token *token,
 
 	TRY(check_one_zone(header, slot, error));
 	if (slot->record.len > 0 && envelope_wrapped_version(slot->wrapped, &named, &version))
-		TRY(envelope_zone_drop_older(token, version, &ezk, error));
+		TRY(envelope_zone_drop_older(token, named, version, &ezk, error));
 	if (ezk == CK_INVALID_HANDLE && header->kept)
 		return zone_unknown(header, slot, error);
 	if (ezk == CK_INVALID_HANDLE)
@@ -465,7 +465,7 @@ enum envelope_status envelope_unlock(struct envelope_token *token,
 	struct envelope_error other = {0};
 	CK_OBJECT_HANDLE zone;
 
-	TRY(envelope_zone_find(token, header->zone, &zone, error));
+	TRY(envelope_opener_find(token, header->zone, &zone, error));
 	TRY(check_kept(token, header, zone, error));
 	envelope_slots_in_order(header, slots);
 	first = unlock_slot(token, header, slots[0], zone, ret_keys, error);

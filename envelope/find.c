@@ -51,6 +51,16 @@ static enum envelope_status find(struct envelope_token *token, CK_ATTRIBUTE *tem
 			       f->C_FindObjectsFinal(token->session));
 }
 
+/* The store is of a later release: the module may not read its zones, but opens records. */
+static enum envelope_status found_or_newer(enum envelope_status status, CK_OBJECT_HANDLE *ezk,
+					   const struct envelope_error *error)
+{
+	if (status != ENVELOPE_MODULE || error->reason != CMEK_ERROR_STORE_NEWER)
+		return status;
+	*ezk = CK_INVALID_HANDLE;
+	return ENVELOPE_OK;
+}
+
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
 {
@@ -64,17 +74,36 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
 		{CKA_CMEK_STATE, &pending, sizeof(pending)},
 	};
 
-	for (int i = 0; i < 8; i++)
-		id[i] = (uint8_t)(zone >> (56 - 8 * i));
+	put_big_endian(id, sizeof(id), zone);
 	status = find(token, template, COUNT_OF(template) - 1, CKA_CMEK_VERSION, ret_ezk, error);
 	if (status == ENVELOPE_OK && *ret_ezk == CK_INVALID_HANDLE)
 		status =
 			find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
-	/* The store is of a later release: the module may not read its zones, but opens records. */
-	if (status != ENVELOPE_MODULE || error->reason != CMEK_ERROR_STORE_NEWER)
-		return status;
-	*ret_ezk = CK_INVALID_HANDLE;
-	return ENVELOPE_OK;
+	return found_or_newer(status, ret_ezk, error);
+}
+
+enum envelope_status envelope_import_find(struct envelope_token *token, uint64_t zone,
+					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
+{
+	uint8_t id[8];
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_CMEK_IMPORTS, id, sizeof(id)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+
+	put_big_endian(id, sizeof(id), zone);
+	return found_or_newer(find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk,
+				   error),
+			      ret_ezk, error);
+}
+
+enum envelope_status envelope_opener_find(struct envelope_token *token, uint64_t zone,
+					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
+{
+	TRY(envelope_zone_find(token, zone, ret_ezk, error));
+	return *ret_ezk != CK_INVALID_HANDLE ? ENVELOPE_OK
+					     : envelope_import_find(token, zone, ret_ezk, error);
 }
 
 enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
@@ -103,13 +132,50 @@ enum envelope_status envelope_zone_version(struct envelope_token *token, CK_OBJE
 	return ENVELOPE_OK;
 }
 
-enum envelope_status envelope_zone_drop_older(struct envelope_token *token, uint32_t version,
-					      CK_OBJECT_HANDLE *ezk, struct envelope_error *error)
+/* Whether the zone is that one itself. */
+static enum envelope_status check_itself(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+					 uint64_t zone, bool *ret_itself,
+					 struct envelope_error *error)
+{
+	uint8_t id[8] = {0}, wanted[8];
+	CK_ATTRIBUTE attribute = {CKA_CMEK_ZONE, id, sizeof(id)};
+
+	put_big_endian(wanted, sizeof(wanted), zone);
+	TRY(envelope_answer(
+		token, error, "C_GetAttributeValue",
+		token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
+	*ret_itself = memcmp(id, wanted, sizeof(id)) == 0;
+	return ENVELOPE_OK;
+}
+
+/* A zone that has imported just that version; CK_INVALID_HANDLE: there is none. */
+static enum envelope_status find_import(struct envelope_token *token, uint64_t zone,
+					uint32_t version, CK_OBJECT_HANDLE *ret_ezk,
+					struct envelope_error *error)
+{
+	uint8_t import[12];
+	CK_ATTRIBUTE template[] = {
+		{CKA_CMEK_IMPORTS, import, sizeof(import)},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+
+	put_big_endian(import, 8, zone);
+	put_big_endian(import + 8, 4, version);
+	return find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error);
+}
+
+enum envelope_status envelope_zone_drop_older(struct envelope_token *token, uint64_t zone,
+					      uint32_t version, CK_OBJECT_HANDLE *ezk,
+					      struct envelope_error *error)
 {
 	uint32_t newest;
+	bool itself;
 
 	if (*ezk == CK_INVALID_HANDLE)
 		return ENVELOPE_OK;
+	TRY(check_itself(token, *ezk, zone, &itself, error));
+	if (!itself)
+		return find_import(token, zone, version, ezk, error);
 	TRY(envelope_zone_version(token, *ezk, &newest, error));
 	if (version > newest)
 		*ezk = CK_INVALID_HANDLE;

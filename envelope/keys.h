@@ -41,6 +41,12 @@ void envelope_token_clear(struct envelope_token *token);
  * use it and says why. CK_INVALID_HANDLE: the zone does not live here. */
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+/* The same for whoever only opens: a zone of this token that has imported versions of that zone
+ * (CKA_CMEK_IMPORTS) will do. It wraps nothing for it. */
+enum envelope_status envelope_import_find(struct envelope_token *token, uint64_t zone,
+					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+enum envelope_status envelope_opener_find(struct envelope_token *token, uint64_t zone,
+					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
 /* Whether the zone's record stays in its store (CKA_CMEK_EMBED_EZK), so that no envelope may carry
  * it. */
 enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
@@ -48,11 +54,13 @@ enum envelope_status envelope_zone_is_kept(struct envelope_token *token, CK_OBJE
 /* The zone's primary version, the newest that this token has of it. */
 enum envelope_status envelope_zone_version(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
 					   uint32_t *ret_version, struct envelope_error *error);
-/* For a reader who has a record of `version`: the store wins where it knows the key, but it may be
- * an older copy, from before that version. Then the key is nowhere but in the record, and *ezk
- * becomes CK_INVALID_HANDLE. Accepts CK_INVALID_HANDLE. */
-enum envelope_status envelope_zone_drop_older(struct envelope_token *token, uint32_t version,
-					      CK_OBJECT_HANDLE *ezk, struct envelope_error *error);
+/* For a reader who has a record of that version of a zone: the store wins where it knows the key,
+ * but it may be an older copy, from before that version, or have imported others. Then the key is
+ * nowhere but in the record, and *ezk, which was found to open it, becomes CK_INVALID_HANDLE.
+ * Accepts CK_INVALID_HANDLE. */
+enum envelope_status envelope_zone_drop_older(struct envelope_token *token, uint64_t zone,
+					      uint32_t version, CK_OBJECT_HANDLE *ezk,
+					      struct envelope_error *error);
 /* The first bytes of the id of this token's project. */
 enum envelope_status envelope_project(struct envelope_token *token,
 				      uint8_t ret_project[static ENVELOPE_PROJECT],

@@ -79,10 +79,11 @@ static enum envelope_status check_record(struct envelope_token *token,
 static enum envelope_status find_ezk(struct envelope_token *token, const struct message *message,
 				     CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
 {
-	TRY(envelope_zone_find(token, message->zone, ret_ezk, error));
+	TRY(envelope_opener_find(token, message->zone, ret_ezk, error));
 	TRY(check_record(token, message, *ret_ezk, error));
 	if (message->record.len > 0)
-		TRY(envelope_zone_drop_older(token, message->version, ret_ezk, error));
+		TRY(envelope_zone_drop_older(token, message->zone, message->version, ret_ezk,
+					     error));
 	if (*ret_ezk != CK_INVALID_HANDLE)
 		return ENVELOPE_OK;
 	if (message->record.len > 0)

@@ -138,6 +138,11 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * id, or null). */
 #define CKA_CMEK_VERSIONS	(CMEK_VENDOR_BASE + 24) /* text: a JSON array */
 #define CKA_CMEK_IMPORTED	(CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
+/* The versions of other zones that it has imported, to open what they encrypted and for nothing
+ * else (docs/backup.md, "Under another name"): of each the zone's id (8 bytes, big-endian) and the
+ * version (4). C_UnwrapKey by this zone with CKM_CMEK_DEK_WRAP takes what names one of them; a
+ * search finds by 8 bytes, or by 12, the zones that have one that begins so. */
+#define CKA_CMEK_IMPORTS	(CMEK_VENDOR_BASE + 38) /* bytes */
 /* Its root keys, any one of which opens it; whether all of its versions have all of them ("even");
  * whether what the KMS re-encrypted was opened since ("proven"): {"policy": "or", "keys": [ARN, …],
  * "even": true, "proven": true}. Set it (alone): {"policy": "or", "keys": [ARN, …]}, 1 to 4 of the

@@ -308,6 +308,22 @@ static void get_versions(const struct attribute *row, const struct attribute_sou
 		versions_describe(zone, out);
 }
 
+static void get_imports(const struct attribute *row, const struct attribute_source *source,
+			struct buffer *out)
+{
+	const struct entry *zone = source->object->entry;
+
+	(void)row;
+	for (size_t i = 0; zone != NULL && i < zone->of_zone.version_count; i++) {
+		const struct ezk_version *version = &zone->of_zone.versions[i];
+
+		if (version->record_zone == 0 || version->retired)
+			continue;
+		buffer_put_u64(out, version->record_zone);
+		buffer_put_u32(out, version->version);
+	}
+}
+
 /* By the record of its primary version; those of a zone do not differ. */
 static void get_lease_bound(const struct attribute *row, const struct attribute_source *source,
 			    struct buffer *out)
@@ -572,6 +588,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
 	{ NAMED(CKA_CMEK_WRAP_VERSION),   ULONG,   KEY,        NONE,              0, get_wrap_version, 0,                     0, 0 },
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
+	{ NAMED(CKA_CMEK_IMPORTS),        BYTES,   ZONE,       NONE,              0, get_imports,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_MAX_LEASE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_lease), IN(present_max_lease) },
 	{ NAMED(CKA_CMEK_MAX_STALE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_stale), IN(present_max_stale) },
 	{ NAMED(CKA_CMEK_EMBED_EZK),      BOOL,    ZONE | BACKUP, GENERATE | UNWRAP | CREATE, 0, get_embed,     0,                        IN(embed_ezk), IN(present_embed_ezk) },

@@ -9,6 +9,8 @@
 #include "objects/value.h"
 #include "zones/domain/root_key.h"
 
+enum { IMPORT_SIZE = 12 }; /* a zone's id and a version */
+
 /* A key's value may be read only if nothing forbids it; an EZK record only if it may leave its
  * store. */
 static bool is_readable(const struct attribute *row, const struct object *object)
@@ -168,6 +170,22 @@ CK_ULONG attributes_size(struct objects *objects, const struct object *object)
 	return all.failed ? CK_UNAVAILABLE_INFORMATION : all.len + object->value_len;
 }
 
+/* CKA_CMEK_IMPORTS: one of them begins so. */
+static bool has_import(struct bytes imports, struct bytes wanted)
+{
+	for (size_t at = 0; at + IMPORT_SIZE <= imports.len; at += IMPORT_SIZE)
+		if (bytes_equal(bytes(imports.data + at, wanted.len), wanted))
+			return true;
+	return false;
+}
+
+static bool is_wanted(const struct attribute *row, struct bytes value, struct bytes wanted)
+{
+	if (row->type == CKA_CMEK_IMPORTS && wanted.len > 0 && wanted.len <= IMPORT_SIZE)
+		return has_import(value, wanted);
+	return bytes_equal(value, wanted);
+}
+
 bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE *attribute,
 		       struct buffer *scratch)
 {
@@ -185,5 +203,6 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 	buffer_truncate(scratch, 0);
 	row->get(row, source, scratch);
 	return !scratch->failed &&
-	       bytes_equal(buffer_bytes(scratch), bytes(attribute->pValue, attribute->ulValueLen));
+	       is_wanted(row, buffer_bytes(scratch),
+			 bytes(attribute->pValue, attribute->ulValueLen));
 }

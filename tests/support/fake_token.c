@@ -226,10 +226,24 @@ static bool matches_zone(const CK_ATTRIBUTE *template, CK_ULONG count, uint64_t 
 	return false;
 }
 
+/* That version of that zone is imported by the zone of index 0. */
+static bool matches_import(const CK_ATTRIBUTE *template, CK_ULONG count)
+{
+	uint8_t import[12] = {0};
+
+	put64(import, fake.imported_zone);
+	import[11] = (uint8_t)fake.imported_version;
+	for (CK_ULONG i = 0; i < count; i++)
+		if (template[i].type == CKA_CMEK_IMPORTS &&
+		    equals(&template[i], bytes(import, template[i].ulValueLen)))
+			return fake.imported_zone != 0;
+	return false;
+}
+
 static bool matches_root_key(const CK_ATTRIBUTE *template, CK_ULONG count, const char *arn)
 {
 	for (CK_ULONG i = 0; i < count; i++) {
-		if (template[i].type == CKA_CMEK_ZONE)
+		if (template[i].type == CKA_CMEK_ZONE || template[i].type == CKA_CMEK_IMPORTS)
 			return false;
 		if (template[i].type == CKA_CMEK_ROOT_KEY)
 			return arn != NULL && equals(&template[i], bytes_of(arn));
@@ -248,6 +262,8 @@ static CK_RV find_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULO
 	for (unsigned i = 0; i < COUNT_OF(fake.zones); i++)
 		if (matches_zone(template, count, fake.zones[i]))
 			active.found[active.found_count++] = FIRST_ZONE + i;
+	if (matches_import(template, count))
+		active.found[active.found_count++] = FIRST_ZONE;
 	for (unsigned i = 0; i < COUNT_OF(fake.root_keys); i++)
 		if (matches_root_key(template, count, fake.root_keys[i]))
 			active.found[active.found_count++] = FIRST_ROOT_KEY + i;
@@ -289,9 +305,14 @@ static CK_RV get_attribute(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
 	AUTO(buffer_clear) struct buffer record = {0};
 	CK_ULONG version = fake.version;
 	CK_BBOOL embed = !fake.kept;
+	uint8_t id[8];
 
 	(void)session, (void)count;
 	COUNTED;
+	if (attribute->type == CKA_CMEK_ZONE && is_zone(object)) {
+		put64(id, fake.zones[object - FIRST_ZONE]);
+		return give(attribute, bytes(id, sizeof(id)));
+	}
 	if (attribute->type == CKA_VALUE && object <= FAKE_KEYS)
 		return give(attribute, bytes(keys[object - 1].value, 32));
 	if (attribute->type == CKA_CMEK_KMS_KEY && object >= FIRST_ROOT_KEY && object != 999)

@@ -16,6 +16,8 @@ struct fake_token {
 	unsigned live;	  /* session objects */
 	unsigned opened_records;
 	uint64_t zones[4]; /* in the store; 0: none */
+	uint64_t imported_zone; /* by the first of them; 0: none */
+	uint32_t imported_version;
 	const char *root_keys[2];
 	CK_RV root_key_answers[2]; /* to a record: CKR_OK opens it */
 	char asked[16];		   /* the root keys that were given a record: "01" … */

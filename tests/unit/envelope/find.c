@@ -143,6 +143,66 @@ static void a_failure_on_the_way_is_the_module_s(void **state)
 	fake.fail_at = 0;
 }
 
+/* --- Zones */
+
+static CK_OBJECT_HANDLE find_opener(uint64_t zone)
+{
+	struct envelope_token token = fake_token_session();
+	struct envelope_error error = {0};
+	CK_OBJECT_HANDLE ezk = 0;
+
+	assert_int_equal(envelope_opener_find(&token, zone, &ezk, &error), ENVELOPE_OK);
+	return ezk;
+}
+
+/* What remains for a reader who has a record of that version. */
+static CK_OBJECT_HANDLE keep_opener(uint64_t zone, uint32_t version)
+{
+	struct envelope_token token = fake_token_session();
+	struct envelope_error error = {0};
+	CK_OBJECT_HANDLE ezk = find_opener(zone);
+
+	assert_int_equal(envelope_zone_drop_older(&token, zone, version, &ezk, &error),
+			 ENVELOPE_OK);
+	return ezk;
+}
+
+static void a_zone_that_imported_another_is_found_for_opening_alone(void **state)
+{
+	struct envelope_token token = fake_token_session();
+	struct envelope_error error = {0};
+	CK_OBJECT_HANDLE ezk = 0;
+
+	(void)state;
+	assert_int_equal(find_opener(33), CK_INVALID_HANDLE);
+	fake.imported_zone = 33;
+	fake.imported_version = 2;
+	assert_int_equal(find_opener(33), fake_token_zone(0));
+	assert_int_equal(envelope_zone_find(&token, 33, &ezk, &error), ENVELOPE_OK);
+	assert_int_equal(ezk, CK_INVALID_HANDLE);
+}
+
+static void the_zone_itself_comes_before_one_that_imported_it(void **state)
+{
+	(void)state;
+	fake.imported_zone = 22;
+	fake.imported_version = 1;
+	assert_int_equal(find_opener(22), fake_token_zone(1));
+}
+
+static void a_version_that_was_not_imported_opens_by_its_record(void **state)
+{
+	(void)state;
+	fake.imported_zone = 33;
+	fake.imported_version = 2;
+	assert_int_equal(keep_opener(33, 2), fake_token_zone(0));
+	assert_int_equal(keep_opener(33, 1), CK_INVALID_HANDLE);
+	assert_int_equal(keep_opener(33, 3), CK_INVALID_HANDLE);
+	assert_int_equal(keep_opener(22, 1), fake_token_zone(1));
+	assert_int_equal(keep_opener(22, 2), CK_INVALID_HANDLE);
+	assert_int_equal(keep_opener(44, 1), CK_INVALID_HANDLE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +213,9 @@ int main(void)
 		cmocka_unit_test_setup(a_root_key_that_is_named_twice_is_asked_once, start),
 		cmocka_unit_test_setup(a_record_of_no_root_key_of_the_token_is_not_opened, start),
 		cmocka_unit_test_setup(a_failure_on_the_way_is_the_module_s, start),
+		cmocka_unit_test_setup(a_zone_that_imported_another_is_found_for_opening_alone, start),
+		cmocka_unit_test_setup(the_zone_itself_comes_before_one_that_imported_it, start),
+		cmocka_unit_test_setup(a_version_that_was_not_imported_opens_by_its_record, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
