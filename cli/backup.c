@@ -313,6 +313,7 @@ static int wishes(const struct arguments *arguments, bool dry_run, char **ret_te
 {
 	const char *revive = arguments_value(arguments, "revive");
 	const char *map = arguments_value(arguments, "map");
+	const char *as = arguments_value(arguments, "as");
 	AUTO(json_freep) json_t *wish = json_pack("{s:b}", "dry_run", (int)dry_run);
 	json_t *pairs = NULL;
 
@@ -322,6 +323,8 @@ static int wishes(const struct arguments *arguments, bool dry_run, char **ret_te
 		json_object_set_new(wish, "map", pairs);
 	if (revive != NULL)
 		json_object_set_new(wish, "revive", revive_json(revive));
+	if (as != NULL)
+		json_object_set_new(wish, "as", print_json_text(as));
 	*ret_text = json_dumps(wish, 0);
 	return *ret_text != NULL ? CMEK_EXIT_OK : fail(CMEK_EXIT_FAILED, "out of memory");
 }
@@ -375,6 +378,8 @@ static int print_restored(const json_t *told)
 	say_each(told, "revived", stdout, "revived: ");
 	print_row(&printer);
 	print_text(&printer, "project", member_text(told, "project"));
+	if (json_object_get(told, "as") != NULL)
+		print_text(&printer, "as", member_text(told, "as"));
 	print_text(&printer, "backup_made", member_text(told, "made"));
 	print_text(&printer, "vouched_by", member_text(told, "vouched_by"));
 	print_text(&printer, "written",

@@ -203,6 +203,7 @@ static const struct option_row verify_options[] = {
 	END,
 };
 static const struct option_row restore_options[] = {
+	{ "as", "PROJECT", "as a new project of that name, with new ids and keys, beside the original", false },
 	{ "revive", "C/D,…", "bring back these databases even if they were deleted here", false },
 	{ "map", "OLD=NEW,…", "put the root key NEW in the place of OLD", false },
 	DRY_RUN,
@@ -496,8 +497,12 @@ const struct command commands[] = {
 	  "--revive names it. What does not fit is told, entry by entry, and then nothing is written.\n"
 	  "With --map the keys are encrypted anew by another root key, which needs the right to decrypt\n"
 	  "with the old one. `-` is standard input.\n\n"
+	  "With --as a new project is made, beside the original or in another store: databases have new ids and\n"
+	  "keys, stored keys are wrapped by those, and the old keys are imported to read what they encrypted, and\n"
+	  "for nothing else. cmek rewrap --to brings files over; the original stays as it is.\n\n"
 	  "  cmek restore --dry-run payments.backup\n"
 	  "  cmek restore payments.backup\n"
+	  "  cmek restore --as payments-test payments.backup\n"
 	  "  cmek restore --map payments-root=alias/new-root payments.backup\n",
 	  restore_options, restore_backup },
 	{ "store", "show", "", "the store's level, and who may read and change it",

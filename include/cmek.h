@@ -189,7 +189,8 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * made it. */
 #define CKA_CMEK_OFFLINE	(CMEK_VENDOR_BASE + 33) /* CK_BBOOL */
 /* In a template of C_CopyObject, JSON, each part as needed: {"dry_run": true, "revive": ["C/D", …],
- * "map": {"OLD ROOT KEY": "NEW", …}}. */
+ * "map": {"OLD ROOT KEY": "NEW", …}, "as": "NAME"}; "as" makes a new project of that name, with
+ * ids and EZKs of its own, whose zones have imported those of the backup (CKA_CMEK_IMPORTS). */
 #define CKA_CMEK_RESTORE	(CMEK_VENDOR_BASE + 34) /* text */
 
 /*

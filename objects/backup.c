@@ -146,12 +146,14 @@ static bool all_text_values(json_t *map)
 static bool is_well_formed(json_t *json)
 {
 	const json_t *dry_run = json_object_get(json, "dry_run"),
-		     *revive = json_object_get(json, "revive");
+		     *revive = json_object_get(json, "revive"), *as = json_object_get(json, "as");
 	json_t *map = json_object_get(json, "map");
-	size_t known = (size_t)(dry_run != NULL) + (size_t)(revive != NULL) + (size_t)(map != NULL);
+	size_t known = (size_t)(dry_run != NULL) + (size_t)(revive != NULL) +
+		       (size_t)(map != NULL) + (size_t)(as != NULL);
 
 	return json_is_object(json) && json_object_size(json) == known &&
 	       (dry_run == NULL || json_is_boolean(dry_run)) &&
+	       (as == NULL || json_string_length(as) > 0) &&
 	       (revive == NULL || (json_is_array(revive) && all_texts(revive))) &&
 	       (map == NULL || (json_is_object(map) && all_text_values(map)));
 }
@@ -166,12 +168,14 @@ static CK_RV read_asked(struct bytes text, struct asked *asked)
 	if (no_memory)
 		return CKR_HOST_MEMORY;
 	if (!is_well_formed(asked->json)) {
-		log_warning("CKA_CMEK_RESTORE is a JSON object with \"dry_run\" (true or false), "
-			    "\"revive\" (a list of names) and \"map\" (an object of names), and "
-			    "nothing else");
+		log_warning(
+			"CKA_CMEK_RESTORE is a JSON object with \"dry_run\" (true or false), "
+			"\"revive\" (a list of names), \"map\" (an object of names) and \"as\" (a "
+			"name), and nothing else");
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	}
 	asked->wish.dry_run = json_is_true(json_object_get(asked->json, "dry_run"));
+	asked->wish.as = text_of(json_object_get(asked->json, "as"));
 	return read_maps(json_object_get(asked->json, "map"), asked) &&
 			       read_revive(json_object_get(asked->json, "revive"), asked)
 		       ? CKR_OK

@@ -128,11 +128,12 @@ def stored_record(envelope, version, store):
     """Section 3, out of the rows of a store, whatever state the zone is in there."""
     expect(store, f"no EZK record is embedded: give the store of project {envelope.project} (--store), or a copy of it")
     rows, key = sqlite3.connect(f"{pathlib.Path(store).absolute().as_uri()}?mode=ro", uri=True).execute, (envelope.zone, version)
-    found = rows("SELECT project, cluster, created_ms, greatest_usages, mac, limits, all_wraps FROM ezk_versions "
-                 "WHERE zone = ? AND version = ?", key).fetchone()
+    found = rows("SELECT zone, record_zone, project, cluster, created_ms, greatest_usages, mac, limits, all_wraps FROM ezk_versions "
+                 "WHERE iif(record_zone, record_zone, zone) = ? AND version = ? ORDER BY record_zone", key).fetchone()  # its own, or imported
     expect(found, f"{store} lacks the key of zone {key[0]}, version {version}: if it was erased, the envelope opens no more")
-    wraps = rows("SELECT share, arn, blob FROM wraps WHERE zone = ? AND version = ? AND state != 'replaced' ORDER BY position", key).fetchall()
-    project, cluster, created, usages, mac, limits, policy = found
+    zone, record_zone, project, cluster, created, usages, mac, limits, policy = found
+    wraps = rows("SELECT share, arn, blob FROM wraps WHERE zone = ? AND record_zone = ? AND version = ? AND state != 'replaced' "
+                 "ORDER BY position", (zone, record_zone, version)).fetchall()
     data = bytes.fromhex(project + cluster) + struct.pack(">QIQI", *key, created, usages) + mac + sized(limits)
     data += bytes([len(wraps)]) + b"".join(bytes([share] if policy else []) + sized(arn) + sized(blob) for share, arn, blob in wraps)
     return b"CEZK\x01" + struct.pack(">BH", policy, 8 + len(data)) + data
@@ -281,8 +282,7 @@ def main():
     parser.add_argument("input", metavar="IN")
     parser.add_argument("output", metavar="OUT", nargs="?")
     arguments = parser.parse_args()
-    if not arguments.inspect and arguments.output is None:
-        parser.error("OUT is missing")
+    arguments.inspect or arguments.output or parser.error("OUT is missing")
     try:
         with sys.stdin.buffer if arguments.input == "-" else open(arguments.input, "rb") as file:
             start = file.read(IMMUTABLE)

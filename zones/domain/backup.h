@@ -46,6 +46,9 @@ struct restore_wish {
 	const struct bytes *revive;
 	size_t revive_count;
 	bool dry_run; /* nothing is written */
+	/* The name of a new project, which has new ids and new EZKs; it has imported the backup's
+	 * versions, to open what they encrypted. Empty: the backup's own, under its old ids. */
+	struct bytes as;
 };
 /*
  * KMS (as verifying; for a new root key two calls, and three for each of the old one's wraps):
@@ -53,8 +56,9 @@ struct restore_wish {
  * has it newer; no version goes down; what was deleted here comes back only if it is named.
  * *ret_told, a JSON object, says what became of each entry. ZONE_RESTORE_CONFLICT: something does
  * not fit what is here: nothing is written, and each such thing is in the log and in *ret_told
- * (with `dry_run`: ZONE_OK). ZONE_ROOT_KEY_REFUSED: the project is here, and none of its root keys,
- * or of those whose ARN `maps` name, vouches for the file.
+ * (with `dry_run`: ZONE_OK). Under another name: as zones/domain/restore_as.h.
+ * ZONE_ROOT_KEY_REFUSED: the project is here, and none of its root keys, or of those whose ARN
+ * `maps` name, vouches for the file.
  */
 enum zone_status zones_restore(struct zones *zones, struct bytes file,
 			       const struct restore_wish *wish, struct buffer *ret_told);

@@ -4,8 +4,10 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/zone.h"
+#include "zones/model/refuse.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -144,8 +146,10 @@ static const char *const outcomes[OUTCOME_COUNT] = {
 	[OUTCOME_LEFT_OUT] = "left out", [OUTCOME_CONFLICT] = "conflict",
 };
 
-static json_t *entry_json(const struct told_entry *told)
+static json_t *entry_json(const struct told_restore *restore, size_t at)
 {
+	const struct told_entry *told = &restore->entries[at];
+	const struct entry *made = restore->made == NULL ? NULL : restore->made[at];
 	json_t *json = json_pack("{s:s, s:s, s:s}", "kind", entry_kind_word(told->entry->kind),
 				 "name", told->entry->label, "outcome", outcomes[told->outcome]);
 
@@ -153,6 +157,8 @@ static json_t *entry_json(const struct told_entry *told)
 		json_object_set_new(json, "why", json_string(told->why));
 	if (json != NULL && told->entry->kind == ENTRY_ZONE)
 		json_object_set_new(json, "zone", zone_id_json(told->entry->of_zone.zone));
+	if (json != NULL && made != NULL && made->kind == ENTRY_ZONE)
+		json_object_set_new(json, "new_zone", zone_id_json(made->of_zone.zone));
 	return json;
 }
 
@@ -161,7 +167,7 @@ static json_t *entries_json(const struct told_restore *told)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < told->backup->count && list != NULL; i++)
-		list = appended(list, entry_json(&told->entries[i]));
+		list = appended(list, entry_json(told, i));
 	return list;
 }
 
@@ -184,15 +190,42 @@ static json_t *counts_json(const struct told_restore *told)
 	return counts;
 }
 
+/* The project that was made, where it is another than the backup's. */
+static json_t *with_name(const struct told_restore *told, json_t *json)
+{
+	if (json == NULL || told->as == NULL)
+		return json;
+	json_object_set_new(json, "as", json_string(told->as));
+	if (told->made != NULL && told->made[0] != NULL)
+		json_object_set_new(json, "as_id", hex_json(told->made[0]->uid));
+	return json;
+}
+
 enum zone_status told_of_restore(const struct told_restore *told, struct buffer *ret_json)
 {
 	const struct backup *b = told->backup;
 
-	return dump(json_pack("{s:o, s:o, s:s, s:o, s:s, s:b, s:o, s:I, s:o}", "backup",
-			      hex_json(b->id), "made", moment_json(b->made_ms), "project",
-			      b->entries[0]->label, "project_id", hex_json(b->project),
-			      "vouched_by", told->voucher, "written", (int)told->written, "counts",
-			      counts_json(told), "tombstones", (json_int_t)told->tombstones,
-			      "entries", entries_json(told)),
-		    ret_json);
+	return dump(
+		with_name(told,
+			  json_pack("{s:o, s:o, s:s, s:o, s:s, s:b, s:o, s:I, s:o}", "backup",
+				    hex_json(b->id), "made", moment_json(b->made_ms), "project",
+				    b->entries[0]->label, "project_id", hex_json(b->project),
+				    "vouched_by", told->voucher, "written", (int)told->written,
+				    "counts", counts_json(told), "tombstones",
+				    (json_int_t)told->tombstones, "entries", entries_json(told))),
+		ret_json);
+}
+
+enum zone_status told_refuse_conflicts(const struct backup *backup,
+				       const struct told_entry *entries, size_t conflicts)
+{
+	for (size_t i = 0; i < backup->count; i++)
+		if (entries[i].outcome == OUTCOME_CONFLICT)
+			log_error("restoring %s '%s' of project '%s': %s",
+				  entry_kind_word(entries[i].entry->kind), entries[i].entry->label,
+				  backup->entries[0]->label, entries[i].why);
+	return refuse(ZONE_RESTORE_CONFLICT,
+		      "nothing was restored: %zu of the backup's entries %s not fit what is here; "
+		      "'cmek restore --dry-run' tells each",
+		      conflicts, conflicts == 1 ? "does" : "do");
 }

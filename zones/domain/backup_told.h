@@ -36,5 +36,12 @@ struct told_restore {
 	size_t tombstones;		  /* that were brought */
 	const char *voucher;		  /* the root key by which the MAC was found good */
 	bool written;
+	/* Under another name: that, and what was made for each entry, as many as the backup has
+	 * (NULL: it does not come). Else NULL; the second also where nothing was made. */
+	const char *as;
+	struct entry *const *made;
 };
 enum zone_status told_of_restore(const struct told_restore *told, struct buffer *ret_json);
+/* Says in the log which entries do not fit, and answers ZONE_RESTORE_CONFLICT. */
+enum zone_status told_refuse_conflicts(const struct backup *backup,
+				       const struct told_entry *entries, size_t conflicts);

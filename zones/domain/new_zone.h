@@ -30,5 +30,7 @@ enum zone_status new_zone_create(struct zones *zones, struct uid project,
  */
 enum zone_status new_zone_ended(struct zones *zones, struct uid project, struct bytes label,
 				uint64_t id, enum zone_status status);
+/* One that no zone of this store has or had. ZONE_NOT_STARTED. */
+enum zone_status zone_id_draw(struct zones *zones, uint64_t *ret_zone);
 /* "zone-ID" */
 enum zone_status zone_default_label(struct entry *zone);

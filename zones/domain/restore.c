@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
+#include "zones/domain/restore_as.h"
 #include "zones/domain/restore_plan.h"
 #include "zones/domain/root_key_private.h"
 #include "zones/kms/audit.h"
@@ -254,20 +255,6 @@ static void restoring_clear(struct restoring *restoring)
 		restore_plan_clear(&restoring->plan);
 }
 
-static enum zone_status refuse_conflicts(const struct restore_plan *plan)
-{
-	for (size_t i = 0; i < plan->backup->count; i++)
-		if (plan->told[i].outcome == OUTCOME_CONFLICT)
-			log_error("restoring %s '%s' of project '%s': %s",
-				  entry_kind_word(plan->told[i].entry->kind),
-				  plan->told[i].entry->label, plan->backup->entries[0]->label,
-				  plan->told[i].why);
-	return refuse(ZONE_RESTORE_CONFLICT,
-		      "nothing was restored: %zu of the backup's entries %s not fit what is here; "
-		      "'cmek restore --dry-run' tells each",
-		      plan->conflicts, plan->conflicts == 1 ? "does" : "do");
-}
-
 static enum zone_status plan_anew(struct zones *zones, struct restoring *restoring)
 {
 	restoring_clear(restoring);
@@ -280,8 +267,10 @@ static enum zone_status decide(struct changes *changes, void *state)
 	struct restoring *restoring = state;
 
 	TRY(plan_anew(changes->zones, restoring));
-	return restoring->plan.conflicts > 0 ? refuse_conflicts(&restoring->plan)
-					     : restore_plan_put(&restoring->plan, changes);
+	if (restoring->plan.conflicts > 0)
+		return told_refuse_conflicts(restoring->backup, restoring->plan.told,
+					     restoring->plan.conflicts);
+	return restore_plan_put(&restoring->plan, changes);
 }
 
 static enum zone_status only_look(struct zones *zones, struct restoring *restoring)
@@ -317,8 +306,13 @@ static enum zone_status tell(const struct restoring *restoring, bool written,
 			     struct buffer *ret_told)
 {
 	const struct restore_plan *plan = &restoring->plan;
-	const struct told_restore told = {plan->backup, plan->told, plan->tombstone_count,
-					  restoring->trust->voucher, written};
+	const struct told_restore told = {
+		.backup = plan->backup,
+		.entries = plan->told,
+		.tombstones = plan->tombstone_count,
+		.voucher = restoring->trust->voucher,
+		.written = written,
+	};
 
 	return told_of_restore(&told, ret_told);
 }
@@ -378,5 +372,6 @@ enum zone_status zones_restore(struct zones *zones, struct bytes file,
 		TRY(apply_map(zones, &wish->maps[i], wish->dry_run, &backup, &trust));
 	for (size_t i = 0; i < backup.count; i++)
 		backup.entries[i]->number = i + 1;
-	return carry_out(zones, &backup, wish, &trust, ret_told);
+	return wish->as.len > 0 ? restore_as(zones, &backup, wish, &trust, ret_told)
+				: carry_out(zones, &backup, wish, &trust, ret_told);
 }

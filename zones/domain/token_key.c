@@ -329,3 +329,46 @@ enum zone_status zones_key_rewrap(struct zones *zones, const struct entry *key, 
 	rewrapping.made = made;
 	return zones_change(zones, decide_rewrap, &rewrapping);
 }
+
+/* --- To another zone, in a restore under another name */
+
+static enum zone_status refuse_foreign(const struct entry *key)
+{
+	return refuse(ZONE_RECORD_CORRUPT,
+		      "the stored key '%s' of the backup does not match its attributes: whoever "
+		      "made the backup, or its store, changed them; use another backup",
+		      key->label);
+}
+
+static enum zone_status open_bare(const struct entry *key, const uint8_t *ezk, uint8_t *ret_secret)
+{
+	AUTO(buffer_clear) struct buffer aad = {0};
+	enum zone_status status;
+
+	if (!write_aad(key, &aad))
+		return ZONE_NO_MEMORY;
+	status = token_key_unwrap_bare(ezk, key->of_key.wrapped, buffer_bytes(&aad), ret_secret);
+	return status == ZONE_WRAPPED_KEY_INVALID ? refuse_foreign(key) : status;
+}
+
+enum zone_status token_key_take_along(const struct entry *from, const uint8_t *ezk_from,
+				      struct entry *to, const uint8_t *ezk_to, uint32_t version)
+{
+	uint8_t wrapped[DEK_MAX + DEK_WRAP_OVERHEAD];
+	AUTO(buffer_clear) struct buffer aad = {0};
+	AUTO(secret_freep) uint8_t *secret = NULL;
+	struct bytes value;
+
+	if (!is_consistent(from))
+		return refuse_foreign(from);
+	secret = secret_new(from->of_key.value_len);
+	if (secret == NULL || !write_aad(to, &aad))
+		return ZONE_NO_MEMORY;
+	TRY(open_bare(from, ezk_from, secret));
+	value = bytes(secret, from->of_key.value_len);
+	TRY(token_key_wrap_bare(ezk_to, to->of_key.zone, version, value, buffer_bytes(&aad),
+				wrapped));
+	return entry_set_bytes(&to->of_key.wrapped, bytes(wrapped, value.len + DEK_WRAP_OVERHEAD))
+		       ? ZONE_OK
+		       : ZONE_NO_MEMORY;
+}

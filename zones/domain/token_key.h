@@ -39,6 +39,11 @@ bool token_key_limits_change(const struct entry *key, const struct entry_names *
  * under them. As zones_key_open(); ZONE_INVALID. */
 enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
 				     const struct entry_names *names, struct entry **ret_changed);
+/* The value of `from`, opened by the EZK of the version that wraps it, and wrapped for `to`, which
+ * is complete but for that, by another zone's: both in locked memory. ZONE_RECORD_CORRUPT: `from`
+ * is not what it was wrapped with. */
+enum zone_status token_key_take_along(const struct entry *from, const uint8_t *ezk_from,
+				      struct entry *to, const uint8_t *ezk_to, uint32_t version);
 /* Whether that zone has the version that wrapped the key, and it is not retired. */
 bool token_key_has_version(const struct entry *zone, const struct entry *key);
 /* Within a transaction, of a key that was wrapped before it: ZONE_CONFLICT if its version does not

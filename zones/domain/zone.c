@@ -44,7 +44,7 @@ static bool was_used(struct zones *zones, uint64_t zone)
 	return used;
 }
 
-static enum zone_status draw_id(struct zones *zones, uint64_t *ret_zone)
+enum zone_status zone_id_draw(struct zones *zones, uint64_t *ret_zone)
 {
 	uint64_t zone;
 
@@ -281,7 +281,7 @@ static enum zone_status try_once(struct zones *zones, struct uid project,
 	TRY(zone_place_find(zones, project, names->label, first != NULL ? first : root_key,
 			    &new.place));
 	TRY(check_owner(&new));
-	TRY(draw_id(zones, ret_id));
+	TRY(zone_id_draw(zones, ret_id));
 	TRY(new_zone_prepare(zones, *ret_id, names, &new));
 	TRY(seal(zones, key, names, &new));
 	TRY(new_zone_commit(zones, &new));

@@ -33,12 +33,26 @@ static const struct form {
 } dek_form = {{'C', 'D', 'E', 'K', FORMAT}, EZK_DEK_WRAP, "cmek/1/dek", true},
   token_key_form = {{'C', 'T', 'K', 'N', FORMAT}, EZK_TOKEN_KEY, "cmek/1/token-value", false};
 
-static bool make_header(const struct form *form, const struct ezk *ezk,
+/* The EZK of a blob: one that is live here, or its plaintext, in locked memory, with its numbers.
+ */
+struct by {
+	struct ezk *live; /* NULL: `bare` */
+	const uint8_t *bare;
+	uint64_t zone;
+	uint32_t version;
+};
+
+static struct by by_live(struct ezk *ezk)
+{
+	return (struct by){.live = ezk, .zone = ezk_zone(ezk), .version = ezk_version_number(ezk)};
+}
+
+static bool make_header(const struct form *form, const struct by *by,
 			uint8_t header[static HEADER_SIZE])
 {
 	memcpy(header, form->head, sizeof(form->head));
-	put_big_endian(header + ZONE_AT, 8, ezk_zone(ezk));
-	put_big_endian(header + VERSION_AT, 4, ezk_version_number(ezk));
+	put_big_endian(header + ZONE_AT, 8, by->zone);
+	put_big_endian(header + VERSION_AT, 4, by->version);
 	return crypto_random(header + SALT_AT, SALT_SIZE + AES_GCM_IV);
 }
 
@@ -49,12 +63,17 @@ struct blob_keys {
 	uint8_t blob[EZK_SIZE];
 };
 
-static enum zone_status derive(const struct form *form, struct ezk *ezk, const uint8_t *header,
+static enum zone_status derive(const struct form *form, const struct by *by, const uint8_t *header,
 			       struct blob_keys *keys)
 {
-	TRY(ezk_key(ezk, form->purpose, keys->parent));
-	if (kdf_counter(bytes(keys->parent, EZK_SIZE), form->label,
-			bytes(header + SALT_AT, SALT_SIZE), keys->blob))
+	bool done = true;
+
+	if (by->live != NULL)
+		TRY(ezk_key(by->live, form->purpose, keys->parent));
+	else
+		done = ezk_derive(by->bare, form->purpose, by->zone, by->version, keys->parent);
+	if (done && kdf_counter(bytes(keys->parent, EZK_SIZE), form->label,
+				bytes(header + SALT_AT, SALT_SIZE), keys->blob))
 		return ZONE_OK;
 	return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
 }
@@ -71,7 +90,7 @@ static bool seal(struct bytes key, struct bytes iv, struct bytes aad, struct byt
 }
 
 /* AAD = the header | the caller's. */
-static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *ezk,
+static enum zone_status run(const struct form *form, gcm_once *gcm, const struct by *by,
 			    const uint8_t *header, struct bytes aad, struct bytes in, uint8_t *ret)
 {
 	AUTO(secret_freep) struct blob_keys *keys = secret_new(sizeof(*keys));
@@ -86,7 +105,7 @@ static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *
 	memcpy(all, header, HEADER_SIZE);
 	if (aad.len > 0)
 		memcpy(all + HEADER_SIZE, aad.data, aad.len);
-	TRY(derive(form, ezk, header, keys));
+	TRY(derive(form, by, header, keys));
 	if (gcm(bytes(keys->blob, EZK_SIZE), bytes(header + NONCE_AT, AES_GCM_IV),
 		bytes(all, HEADER_SIZE + aad.len), in, ret, &wrong))
 		return ZONE_OK;
@@ -95,21 +114,31 @@ static enum zone_status run(const struct form *form, gcm_once *gcm, struct ezk *
 	return crypto_started() ? ZONE_NO_MEMORY : ZONE_NOT_STARTED;
 }
 
+static enum zone_status wrap_by(const struct form *form, const struct by *by, struct bytes key,
+				struct bytes aad, uint8_t *ret_wrapped)
+{
+	uint8_t header[HEADER_SIZE];
+
+	if (key.len == 0 || key.len > DEK_MAX)
+		return ZONE_INVALID;
+	if (!make_header(form, by, header))
+		return ZONE_NOT_STARTED;
+	TRY(run(form, seal, by, header, aad, key, ret_wrapped + HEADER_SIZE));
+	memcpy(ret_wrapped, header, HEADER_SIZE);
+	return ZONE_OK;
+}
+
 static enum zone_status wrap(const struct form *form, struct ezk *ezk, struct bytes key,
 			     struct bytes aad, uint8_t *ret_wrapped)
 {
-	uint8_t header[HEADER_SIZE];
+	const struct by by = by_live(ezk);
 
 	if (key.len == 0 || key.len > DEK_MAX)
 		return ZONE_INVALID;
 	if (ezk_is_imported(ezk))
 		return ZONE_IMPORTED;
 	TRY(ezk_begin(ezk));
-	if (!make_header(form, ezk, header))
-		return ZONE_NOT_STARTED;
-	TRY(run(form, seal, ezk, header, aad, key, ret_wrapped + HEADER_SIZE));
-	memcpy(ret_wrapped, header, HEADER_SIZE);
-	return ZONE_OK;
+	return wrap_by(form, &by, key, aad, ret_wrapped);
 }
 
 /* Which zone and version a blob names; ZONE_WRAPPED_KEY_INVALID: it is malformed. */
@@ -150,10 +179,12 @@ static enum zone_status unwrap(const struct form *form, struct ezk *ezk, struct 
 			       struct bytes aad, uint8_t *ret_secret, struct ezk **ret_ezk)
 {
 	AUTO(ezk_releasep) struct ezk *used = NULL;
+	struct by by;
 
 	TRY(choose(form, ezk, wrapped, &used));
 	TRY(ezk_begin(used));
-	TRY(run(form, aes_gcm_open, used, wrapped.data, aad,
+	by = by_live(used);
+	TRY(run(form, aes_gcm_open, &by, wrapped.data, aad,
 		bytes(wrapped.data + HEADER_SIZE, wrapped.len - HEADER_SIZE), ret_secret));
 	if (ret_ezk != NULL)
 		*ret_ezk = TAKE(used);
@@ -181,6 +212,25 @@ enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct 
 				  uint8_t *ret_secret, struct ezk **ret_ezk)
 {
 	return unwrap(&token_key_form, ezk, wrapped, aad, ret_secret, ret_ezk);
+}
+
+enum zone_status token_key_wrap_bare(const uint8_t ezk[static EZK_SIZE], uint64_t zone,
+				     uint32_t version, struct bytes value, struct bytes aad,
+				     uint8_t *ret_wrapped)
+{
+	const struct by by = {.bare = ezk, .zone = zone, .version = version};
+
+	return wrap_by(&token_key_form, &by, value, aad, ret_wrapped);
+}
+
+enum zone_status token_key_unwrap_bare(const uint8_t ezk[static EZK_SIZE], struct bytes wrapped,
+				       struct bytes aad, uint8_t *ret_secret)
+{
+	struct by by = {.bare = ezk};
+
+	TRY(read_header(&token_key_form, wrapped, &by.zone, &by.version));
+	return run(&token_key_form, aes_gcm_open, &by, wrapped.data, aad,
+		   bytes(wrapped.data + HEADER_SIZE, wrapped.len - HEADER_SIZE), ret_secret);
 }
 
 bool dek_wrap_names(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)

@@ -163,5 +163,13 @@ enum zone_status token_key_wrap(struct ezk *ezk, struct bytes value, struct byte
 				uint8_t *ret_wrapped);
 enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 				  uint8_t *ret_secret, struct ezk **ret_ezk);
+/* The same by an EZK in locked memory, which is no live one: of a backup, or one that is being
+ * made. Unwrapping: it is the caller's to know that it is that of the zone and version which the
+ * blob names. */
+enum zone_status token_key_wrap_bare(const uint8_t ezk[static EZK_SIZE], uint64_t zone,
+				     uint32_t version, struct bytes value, struct bytes aad,
+				     uint8_t *ret_wrapped);
+enum zone_status token_key_unwrap_bare(const uint8_t ezk[static EZK_SIZE], struct bytes wrapped,
+				       struct bytes aad, uint8_t *ret_secret);
 /* Zone and version that a stored token key names; false: it is malformed. */
 bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
