@@ -10,7 +10,7 @@
 #include "objects/links.h"
 #include "objects/objects_private.h"
 #include "zones/domain/lookup.h"
-#include "zones/domain/purge.h"
+#include "zones/domain/daily.h"
 #include "zones/domain/zones.h"
 
 struct search {
@@ -250,7 +250,7 @@ static CK_RV run_twice(struct search *search)
 	uint64_t before;
 
 	TRY(error_of_zone(zones_refresh(zones, false), ERROR_TOKEN));
-	zones_purge_daily(zones);
+	zones_daily(zones);
 	before = zones_generation(zones);
 	TRY(run(search));
 	if (search->found.len > 0)

@@ -44,9 +44,6 @@ enum zone_status zones_purge_describe(struct zones *zones, struct buffer *ret_js
  * it, ZONE_IN_USE if it is a root key or cluster that something stands on, or an archive whose
  * project holds another. */
 enum zone_status zones_purge_entry(struct zones *zones, const struct entry *entry);
-/* For whoever looks into the store: at most once a day in a process, and if it may write, a bounded
- * part of zones_purge(); what fails is left for the next day. */
-void zones_purge_daily(struct zones *zones);
 
 /* --- Within a transaction */
 

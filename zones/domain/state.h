@@ -43,7 +43,7 @@ struct zones {
 	atomic_bool broken;	       /* it has but part of the news, for want of memory */
 	atomic_int_fast64_t next_look; /* monotonic ms: before it, nothing of this is due */
 	atomic_int_fast64_t next_read; /* the same of the store; at the earliest with a look */
-	_Atomic int64_t next_purge;    /* monotonic ms: zones_purge_daily() */
+	_Atomic int64_t next_daily;    /* monotonic ms: zones_daily() */
 	_Atomic(enum zone_status)
 		no_creation;		/* the outage that kept a zone from being made last */
 	_Atomic(enum zone_status) look; /* what the last look answered */

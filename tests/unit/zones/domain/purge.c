@@ -8,6 +8,7 @@
 #include "tests/support/second_version.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/unit.h"
+#include "zones/domain/daily.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/project.h"
 #include "zones/domain/purge.h"
@@ -421,7 +422,7 @@ static void nothing_goes_without_its_line_in_a_log_that_is_required(void **state
 	assert_true(audit_configure("/nowhere/audit"));
 	audit_require(true);
 	assert_int_equal(zones_purge(f->zones, PURGE_DUE, &report), ZONE_AUDIT_UNAVAILABLE);
-	zones_purge_daily(f->zones);
+	zones_daily(f->zones);
 	audit_require(false);
 	assert_true(audit_configure(NULL));
 	assert_int_equal(report.zones, 0);
@@ -456,15 +457,15 @@ static void once_a_day_whoever_looks_does_it(void **state)
 	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
 	AUTO(entry_releasep) struct entry *zone = make_zone(f, "db");
 
-	zones_purge_daily(f->zones);
+	zones_daily(f->zones);
 	assert_int_equal(zones_entry_delete(f->zones, zone), ZONE_OK);
 	fake_clock_advance(&f->clock, 30 * day);
-	zones_purge_daily(f->zones); /* announces */
+	zones_daily(f->zones); /* announces */
 	f->clock.realtime_ms += day;
-	zones_purge_daily(f->zones); /* it was done already today */
+	zones_daily(f->zones); /* it was done already today */
 	assert_true(is_there(f, zone));
 	f->clock.monotonic_ms += day;
-	zones_purge_daily(f->zones);
+	zones_daily(f->zones);
 	assert_false(is_there(f, zone));
 }
 
@@ -481,7 +482,7 @@ static void store_that_can_not_be_written_is_passed_over(void **state)
 	snprintf(log, sizeof(log), "%s/log", f->folder);
 	assert_true(log_configure(LOG_INFO, log));
 	memory_rows.fault = ZONE_STORE_READ_ONLY;
-	zones_purge_daily(f->zones);
+	zones_daily(f->zones);
 	memory_rows.fault = ZONE_OK;
 	assert_true(log_configure(LOG_OFF, "stderr"));
 	file_bytes(log, &said);

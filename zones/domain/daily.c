@@ -1,0 +1,51 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zones/domain/daily.h"
+
+#include "base/macros.h"
+#include "zones/domain/levels.h"
+#include "zones/domain/purge_private.h"
+
+enum { ROWS_A_DAY = 256 };
+
+/* Whether a transaction would change anything, by what is known: it is decided upon, and dropped.
+ */
+static bool has_work(struct zones *zones)
+{
+	struct purge purge = {.how = PURGE_ANNOUNCED};
+	struct changes changes = {.zones = zones};
+	bool work;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	work = purge_decide(&changes, &purge) == ZONE_OK && changes.count > 0;
+	changes_clear(&changes);
+	pthread_rwlock_unlock(&zones->lock);
+	return work;
+}
+
+static void purge_a_part(struct zones *zones)
+{
+	struct purge purge = {.how = PURGE_ANNOUNCED};
+	struct purge_report sum = {0};
+
+	if (!has_work(zones) || !zones_store_may_write(zones))
+		return;
+	purge_run(zones, &purge, ROWS_A_DAY, &sum);
+	purge_tell(&sum);
+}
+
+static bool is_first_today(struct zones *zones)
+{
+	int64_t now = zones->clock->monotonic_ms(zones->clock->state);
+	int64_t next = atomic_load(&zones->next_daily);
+
+	return now >= next &&
+	       atomic_compare_exchange_strong(&zones->next_daily, &next, now + DAY_MS);
+}
+
+void zones_daily(struct zones *zones)
+{
+	if (!is_first_today(zones) || zones_are_limited(zones))
+		return;
+	purge_a_part(zones);
+}

@@ -1,0 +1,10 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is done beside other work, since no thread of ours could do it. No KMS. */
+#pragma once
+
+struct zones;
+
+/* For whoever looks into the store: at most once a day in a process, and if it may write, a bounded
+ * part of zones_purge(). What fails is left for the next day. */
+void zones_daily(struct zones *zones);
