@@ -7,6 +7,7 @@
 #include "zones/domain/lookup.h"
 #include "zones/domain/rewrap.h"
 #include "zones/domain/rewrap_private.h"
+#include "zones/domain/root_key_private.h"
 #include "zones/index/rules.h"
 #include "zones/kms/door.h"
 #include "zones/model/refuse.h"
@@ -35,6 +36,32 @@ static enum zone_status check_usable(struct zones *zones, const struct entry *ro
 		return refuse(ZONE_PENDING_DELETION,
 			      "root key '%s' awaits removal; restore it first", root_key->label);
 	return door_check_allowed(&door, root_key->of_root_key.arn);
+}
+
+/* Under a key that is switched off no zone would be made, nor could one move to it. Where the KMS
+ * does not say so, that is found out with the first zone. KMS. */
+static enum zone_status check_enabled(struct zones *zones, const struct entry *root_key)
+{
+	AUTO(entry_releasep) struct entry *project = zones_find_uid(zones, root_key->project);
+	const struct kms_door door = {
+		.clients = zones->clients,
+		.key = root_key->of_root_key.arn,
+		.project = entry_label(project),
+		.project_id = root_key->project,
+		.own_region = true,
+	};
+	struct kms_key key = {0};
+	enum zone_status status = door_describe(&door, &key);
+
+	if (status != ZONE_OK)
+		return zone_status_is_no_of_key(status) ? status : ZONE_OK;
+	status = root_key_meaning(key.state);
+	if (!zone_status_is_no_of_key(status))
+		return ZONE_OK;
+	return refuse(status,
+		      "a cluster can't go to root key '%s': its state in the KMS is %s; enable it "
+		      "there first, or name another ('cmek key list')",
+		      root_key->label, kms_key_state_text(key.state));
 }
 
 enum zone_status rewrap_find_root_key(struct zones *zones, struct uid project, struct bytes arn,
@@ -250,6 +277,7 @@ enum zone_status zones_cluster_rewrap(struct zones *zones, const struct entry *c
 
 	TRY(zones_refresh(zones, true));
 	TRY(rewrap_find_root_key(zones, cluster->project, arn, &root_key));
+	TRY(check_enabled(zones, root_key));
 	TRY(choose_region(zones, cluster, root_key, &target.region));
 	target.root_key = root_key;
 	status = zones_change(zones, decide_cluster, &target);

@@ -485,6 +485,47 @@ static void cluster_goes_back_but_not_to_a_third_key(void **state)
 	assert_int_equal(aim(f, "c", ROOT_MRK), ZONE_OK);
 }
 
+static void cluster_does_not_go_to_a_key_that_is_switched_off(void **state)
+{
+	static const struct {
+		enum kms_key_state key_state;
+		enum zone_status status;
+		const char *told;
+	} rows[] = {
+		{KMS_KEY_DISABLED, ZONE_KMS_DISABLED,
+		 "root key 'b': its state in the KMS is Disabled"},
+		{KMS_KEY_PENDING_DELETION, ZONE_KMS_PENDING_DELETION, "is PendingDeletion"},
+	};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *before = NULL;
+
+	place_for_zones(f);
+	before = cluster_now(f);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		AUTO(entry_releasep) struct entry *after = NULL;
+
+		fake_kms_set(&f->aws, ROOT_B, rows[i].key_state, 0);
+		assert_int_equal(aim(f, "c", ROOT_B), rows[i].status);
+		assert_non_null(strstr(log_last(), rows[i].told));
+		after = cluster_now(f);
+		assert_int_equal(after->revision, before->revision);
+	}
+	fake_kms_set(&f->aws, ROOT_B, KMS_KEY_ENABLED, 0);
+	assert_int_equal(aim(f, "c", ROOT_B), ZONE_OK);
+}
+
+/* An answer about the key is what counts: a right that lacks, or an outage, says nothing of it. */
+static void cluster_goes_to_a_key_whose_state_nobody_tells(void **state)
+{
+	FIXTURE(state);
+
+	place_for_zones(f);
+	fake_kms_fail(&f->aws, FAKE_DESCRIBE, KMS_DENIED, 1);
+	assert_int_equal(aim(f, "c", ROOT_B), ZONE_OK);
+	fake_kms_fail(&f->aws, FAKE_DESCRIBE, KMS_UNAVAILABLE, 1);
+	assert_int_equal(aim(f, "c", ROOT_A), ZONE_OK);
+}
+
 static void zones_that_moved_come_back_with_the_cluster(void **state)
 {
 	FIXTURE(state);
@@ -842,6 +883,8 @@ int main(void)
 		ON_DISK(cluster_leaves_a_key_with_the_last_zone_that_moves),
 		ON_DISK(empty_cluster_has_nothing_to_leave),
 		ON_DISK(cluster_goes_back_but_not_to_a_third_key),
+		ON_DISK(cluster_does_not_go_to_a_key_that_is_switched_off),
+		ON_DISK(cluster_goes_to_a_key_whose_state_nobody_tells),
 		ON_DISK(zones_that_moved_come_back_with_the_cluster),
 		ON_DISK(only_a_whole_cluster_changes_its_provider),
 		ON_DISK(two_who_move_a_zone_at_once_both_succeed),
