@@ -3,7 +3,7 @@
 /* Where a region's services are. */
 #include "aws/endpoint.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "base/macros.h"
 #include "net/answer.h"
 

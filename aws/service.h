@@ -4,7 +4,7 @@
  * it allows. */
 #pragma once
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "aws/sigv4.h"
@@ -13,7 +13,7 @@
 
 struct service {
 	enum aws_service which;
-	char region[AWS_REGION_MAX + 1];
+	char region[REGION_TEXT_MAX + 1];
 	struct endpoint endpoint;
 	struct buffer ca_bundle; /* text; empty: the system's */
 	struct buffer proxy;	 /* text, with its password; empty: none */

@@ -3,7 +3,7 @@
 /* ARNs of keys, and patterns of such, by their fields. */
 #include "kms/fields.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 
 #define FIELD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_*"
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of keys: which provider and region a name belongs to, and when two ARNs are one key. Nobody
  * is asked; whether the key exists is the KMS's to say. */
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "kms/provider.h"
 
 bool kms_name_parse(const struct kms_provider *const *providers, const char *key,

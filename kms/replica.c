@@ -4,7 +4,7 @@
  * KMS Developer Guide). What one encrypted, each decrypts. */
 #include "kms/replica.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 
 /* Cuts the next word off a list with spaces; no bytes: there are no more. */
 static struct bytes next_word(const char **list)

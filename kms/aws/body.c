@@ -3,7 +3,7 @@
 /* Bodies of KMS requests and answers. */
 #include "kms/aws/body.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "base/encode.h"
 #include "base/json_secret.h"
 #include "base/macros.h"

@@ -3,7 +3,7 @@
 /* The life of aws clients: what they share, where they go. */
 #include "kms/aws/client.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "aws/imds.h"
 #include "aws/sts.h"
 #include "base/free.h"

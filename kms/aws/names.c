@@ -3,7 +3,7 @@
 /* How keys of AWS KMS are named. */
 #include "kms/aws/names.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "kms/fields.h"
 
 #define DIGITS "0123456789"
@@ -14,7 +14,7 @@
 
 enum { MRK_TEXT = 36, ALIAS_MAX = 256 };
 
-_Static_assert((int)AWS_REGION_MAX == (int)KMS_REGION_MAX, "a region fits where kms/ keeps it");
+_Static_assert((int)REGION_TEXT_MAX == (int)KMS_REGION_MAX, "a region fits where kms/ keeps it");
 
 static bool mrk_valid(struct bytes text)
 {

@@ -3,7 +3,7 @@
 /* The keys of the embedded KMS in memory. */
 #include "kms/local/keys.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"

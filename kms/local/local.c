@@ -6,7 +6,7 @@
  */
 #include "kms/local/local.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "base/free.h"
 #include "base/lock.h"
 #include "base/macros.h"

@@ -3,7 +3,7 @@
 /* How keys of the embedded KMS are named. */
 #include "kms/local/names.h"
 
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "kms/fields.h"
 #include "kms/local/keys.h"
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The text of `local.keys`: JSON, written by hand and read without leaving copies of the secrets in
  * a parser's memory. */
-#include "aws/arn.h"
+#include "base/arn.h"
 #include "base/encode.h"
 #include "base/json.h"
 #include "base/json_secret.h"

@@ -28,7 +28,7 @@ FAULTS = (
     ("layers.sh", "<sqlite3…> is the business of", "zones/store/store.c", "#include <sqlite3.h>\n"),
     ("layers.sh", "<jansson…> is the business of", "net/http.c", "#include <jansson.h>\n"),
     ("layers.sh", "net/http.h is included only in", "zones/kms/door.c", '#include "net/http.h"\n'),
-    ("layers.sh", "aws/ is included only in", "objects/token.c", '#include "aws/arn.h"\n'),
+    ("layers.sh", "aws/ is included only in", "objects/token.c", '#include "aws/sts.h"\n'),
     ("layers.sh", "zones/store/sqlite/ is included only in", "zones/domain/zone.c", '#include "zones/store/sqlite/engine.h"\n'),
     ("layers.sh", "kms/local/ is included only in", "zones/domain/zone.c", '#include "kms/local/local.h"\n'),
     ("layers.sh", "decrypt|generate_data_key", "zones/ezk/lease.c", "int y = client->operations->decrypt(client);\n"),

@@ -25,7 +25,7 @@ jansson  | base aws aws/credentials kms/aws zones/kms zones/domain mechanisms cl
 # lists, put together in pkcs11/providers.c and module.c; objects/ and above know no AWS.
 doors='
 net/http.h         | aws aws/credentials kms/aws
-aws/               | aws/credentials kms kms/aws kms/local
+aws/               | aws/credentials kms/aws
 aws/credentials/   | kms/aws
 kms/aws/           | pkcs11
 kms/local/         | pkcs11

@@ -3,6 +3,7 @@
 /* Clusters: a provider and a region, equal to those of a root key. */
 #include "zones/domain/cluster.h"
 
+#include "base/arn.h"
 #include "base/buffer.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
@@ -12,8 +13,6 @@
 #include "zones/model/entry_make.h"
 #include "zones/model/names.h"
 #include "zones/model/refuse.h"
-
-#include <ctype.h>
 
 enum zone_status cluster_make(const struct zones *zones, const struct entry *root_key,
 			      struct bytes label, struct entry **ret_cluster)
@@ -43,15 +42,6 @@ enum zone_status cluster_put(struct changes *changes, struct entry *cluster)
 }
 
 /* --- Region */
-
-static bool region_valid(struct bytes region)
-{
-	bool good = region.len > 0 && region.len <= KMS_REGION_MAX;
-
-	for (size_t i = 0; good && i < region.len; i++)
-		good = islower(region.data[i]) || isdigit(region.data[i]) || region.data[i] == '-';
-	return good;
-}
 
 static enum zone_status wrong_region(const struct entry *root_key, struct bytes region)
 {
@@ -92,7 +82,8 @@ enum zone_status cluster_check_region(struct zones *zones, const struct entry *r
 				      struct bytes region)
 {
 	if (!region_valid(region))
-		return refuse(ZONE_INVALID, "a region is small letters, digits and hyphens");
+		return refuse(ZONE_INVALID,
+			      "a region is small letters and digits, with hyphens between");
 	if (kms_clients_fit_anywhere(zones->clients, root_key->of_root_key.provider) ||
 	    bytes_equal(region, bytes_of(root_key->of_root_key.region)))
 		return ZONE_OK;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of an ARN, and what they may contain. */
-#include "aws/arn.h"
+#include "base/arn.h"
 
 #define DIGITS "0123456789"
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
@@ -57,6 +57,6 @@ bool uuid_valid(struct bytes text)
 
 bool region_valid(struct bytes region)
 {
-	return region.len > 0 && region.len <= AWS_REGION_MAX && region.data[0] != '-' &&
+	return region.len > 0 && region.len <= REGION_TEXT_MAX && region.data[0] != '-' &&
 	       region.data[region.len - 1] != '-' && bytes_all_in(region, LOWER DIGITS "-");
 }
