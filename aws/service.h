@@ -4,11 +4,11 @@
  * it allows. */
 #pragma once
 
-#include "base/arn.h"
 #include "aws/credentials.h"
 #include "aws/endpoint.h"
 #include "aws/sigv4.h"
 #include "aws/status.h"
+#include "base/arn.h"
 #include "net/retry.h"
 
 struct service {

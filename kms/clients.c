@@ -129,8 +129,7 @@ static bool add(struct kms_clients *clients, const char *provider, const char *r
 bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t index,
 		      char ret_arn[static KMS_ARN_MAX + 1])
 {
-	return replica_name(clients->settings.providers, clients->settings.multi_region_order, arn,
-			    index, ret_arn);
+	return replica_name(&clients->settings, arn, index, ret_arn);
 }
 
 bool kms_clients_allow(const struct kms_clients *clients, const char *key)

@@ -32,6 +32,7 @@ enum {
 	KMS_BLOB_MAX = 6144,
 	KMS_PLAINTEXT_MAX = 4096,
 	KMS_PROVIDER_MAX = 15,
+	KMS_PROVIDERS_MAX = 8,
 	KMS_REGION_MAX = 63
 };
 
@@ -112,33 +113,18 @@ struct kms_client {
 	const struct kms_operations *operations;
 };
 
-/* [aws] and [local] of cmek.conf. Strings are borrowed for the clients' life; NULL = not set, 0 =
- * the default. */
+/* What cmek.conf says. In all of it, also in the sections, a text that is NULL and a number that is
+ * 0 are not set. */
 struct kms_provider; /* kms/provider.h */
 struct kms_settings {
-	/* Those that there are, ending with NULL; the first is the one that `doctor` expects where
-	 * no key is named. Needed, and static. */
+	/* Those that there are, KMS_PROVIDERS_MAX at most, ending with NULL; the first is the one
+	 * that `doctor` expects where no key is named. Needed, and static. */
 	const struct kms_provider *const *providers;
-	/* aws */
-	const char *profile; /* names an identity: then the environment's keys are not looked at */
-	const char *region;  /* for keys named without one */
-	/* Regions in which related multi-Region keys are asked, in that order, before the key's
-	 * own; separated by spaces. */
-	const char *multi_region_order;
-	const char *endpoint_url; /* wins over the environment's */
-	const char *ca_bundle;
-	bool use_fips_endpoint;
-	bool use_dualstack_endpoint;
-	unsigned connect_timeout_ms;   /* 2000 */
-	unsigned attempt_timeout_ms;   /* 5000 */
-	unsigned call_timeout_ms;      /* 15000 */
-	unsigned max_attempts;	       /* AWS_MAX_ATTEMPTS, the profile's, 3 */
-	unsigned max_idle_connections; /* 8 */
-	bool no_threads;	       /* libcurl starts none: names are looked up by the caller */
-	/* local */
-	const char *local_path; /* file of the embedded KMS's keys */
-	/* both */
-	const char *allowed_root_keys;	  /* kms_keys_valid; NULL: all */
+	/* What the section of each provider's name says, in their order: the struct in that
+	 * provider's header. NULL: nothing. */
+	void *sections[KMS_PROVIDERS_MAX];
+	bool no_threads;	       /* nothing of ours may start one, nor may a library for us */
+	const char *allowed_root_keys; /* kms_keys_valid; NULL: all */
 	const char *allowed_root_keys_at; /* file and line, for messages; NULL: not known */
 	unsigned lease_seconds;		  /* of the layers above, who ask for it (below) */
 	const struct clock *clock;	  /* NULL: clock_system */
@@ -163,13 +149,13 @@ bool kms_arn_same_key(const char *a, const char *b);
  */
 struct kms_clients;
 struct kms_clients *kms_clients_new(
-	const struct kms_settings *settings); /* settings are copied, their strings too */
+	const struct kms_settings *settings); /* are copied, with sections and strings */
 void kms_clients_free(struct kms_clients *clients);
 /* In a fork's child: forgets connections and handles without a call on them. Leaks them by
  * intention. */
 void kms_clients_abandon(struct kms_clients *clients);
-/* The client for a provider and region ("" = [aws] region, then the environment's and the
- * profile's). Borrowed: lives as long as the set. */
+/* The client for a provider and region ("": that of keys named without one). Borrowed: lives as
+ * long as the set. */
 enum kms_status kms_clients_find(struct kms_clients *clients, const char *provider,
 				 const char *region, struct kms_report *report,
 				 struct kms_client **ret_client);
@@ -188,12 +174,14 @@ void kms_keys_wanted(const struct kms_provider *const *providers, struct buffer 
 bool kms_clients_allow(const struct kms_clients *clients, const char *key);
 /* Where it is set: file and line, or "". */
 const char *kms_clients_allowed_at(const struct kms_clients *clients);
+/* The longest that a call of a provider may take, in milliseconds. */
+unsigned kms_settings_call_ms(const struct kms_settings *settings);
 /* [kms] lease_seconds: for whoever tells with a call what its yes is good for. */
 unsigned kms_clients_lease(const struct kms_clients *clients);
-/* Whether a text may be a multi_region_order: regions with spaces between, not too many. */
+/* Whether a text may be a provider's order of regions: with spaces between, not too many. */
 bool kms_regions_valid(const char *order);
 /* The names under which a key may be asked: index 0, 1 … until false. A multi-Region key has one in
- * each region of multi_region_order and its own; any other key has its own. */
+ * each region of its provider's order and its own; any other key has its own. */
 bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t index,
 		      char ret_arn[static KMS_ARN_MAX + 1]);
 
@@ -204,10 +192,10 @@ bool kms_clients_name(const struct kms_clients *clients, const char *arn, size_t
  *	while (kms_route_next(&route))
  *		status = …ask route.arn until route.until…, counts = kms_route_heard(&route, …);
  *
- * A multi-Region key has a name in each region of multi_region_order and its own; those of regions
- * that did not answer lately come last. The whole takes no longer than call_timeout_ms: each name
- * gets an equal part of the time that is left, the last one all of it. Whoever answers first
- * decides, be it yes or no. Once the key's own region has said no about the key, it alone is
+ * A multi-Region key has a name in each region of its provider's order and its own; those of
+ *regions that did not answer lately come last. The whole takes no longer than its provider allows:
+ *each name gets an equal part of the time that is left, the last one all of it. Whoever answers
+ *first decides, be it yes or no. Once the key's own region has said no about the key, it alone is
  * asked until it has said yes. A change of the region that is used is a notice in the log.
  */
 struct kms_route {

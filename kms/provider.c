@@ -5,6 +5,8 @@
 
 #include "base/macros.h"
 
+enum { USUAL_CALL_MS = 15000 };
+
 const struct kms_provider *provider_find(const struct kms_provider *const *providers,
 					 const char *name)
 {
@@ -23,6 +25,43 @@ const struct kms_provider *provider_of_key(const struct kms_provider *const *pro
 		if ((*providers)->read_name(key, ret_region) && ret_region->len <= KMS_REGION_MAX)
 			return *providers;
 	return NULL;
+}
+
+void *provider_section(const struct kms_settings *settings, const struct kms_provider *provider)
+{
+	for (size_t i = 0; settings->providers[i] != NULL; i++)
+		if (settings->providers[i] == provider)
+			return settings->sections[i];
+	return NULL;
+}
+
+unsigned provider_call_ms(const struct kms_settings *settings, const struct kms_provider *provider)
+{
+	const void *section = provider == NULL ? NULL : provider_section(settings, provider);
+	unsigned ms = section == NULL || provider->call_ms == NULL ? 0 : provider->call_ms(section);
+
+	return ms == 0 ? USUAL_CALL_MS : ms;
+}
+
+unsigned kms_settings_call_ms(const struct kms_settings *settings)
+{
+	unsigned greatest = 0;
+
+	for (size_t i = 0; settings->providers[i] != NULL; i++) {
+		unsigned ms = provider_call_ms(settings, settings->providers[i]);
+
+		greatest = ms > greatest ? ms : greatest;
+	}
+	return greatest;
+}
+
+const char *provider_region_order(const struct kms_settings *settings,
+				  const struct kms_provider *provider)
+{
+	const void *section = provider == NULL ? NULL : provider_section(settings, provider);
+
+	return section == NULL || provider->region_order == NULL ? NULL
+								 : provider->region_order(section);
 }
 
 static const char *text_of(const struct kms_provider *provider, size_t text)

@@ -26,8 +26,9 @@ enum kms_setting_form {
 struct kms_setting {
 	const char *key;
 	enum kms_setting_form form;
-	size_t field;	     /* in struct kms_settings */
-	unsigned usual, max; /* of a number; 0 counts as not set */
+	size_t field;		  /* in the provider's section */
+	unsigned usual, max;	  /* of a number; 0 counts as not set */
+	const char *beside_store; /* of a file: its name beside the store, where it is not set */
 };
 
 /* What to do about a status, where this provider's keys need another word than the usual one. */
@@ -65,9 +66,16 @@ struct kms_provider {
 	const struct kms_remedy *remedies;
 	size_t remedy_count;
 
-	/* --- Its settings, each kept in struct kms_settings */
+	/* --- Its settings: a struct of its own header, which starts with zeros, and the rows of it
+	 */
+	size_t section_size;
 	const struct kms_setting *settings;
 	size_t setting_count;
+	/* How long a call may take at most; NULL: that is no setting. */
+	unsigned (*call_ms)(const void *section);
+	/* The regions in which related keys are asked before the key's own, separated by spaces;
+	 * NULL, or the function is: none. */
+	const char *(*region_order)(const void *section);
 
 	/* --- Its clients. The settings are those of the set, with their defaults, and outlive all.
 	 * What clients of all regions share is made at first need and touches no network; each of
@@ -90,6 +98,13 @@ struct kms_provider {
 	/* As whom it is asked, where that is known before. */
 	void (*note_caller)(const struct kms_settings *settings, struct kms_caller *caller);
 };
+
+/* Its section in the settings; NULL: there is none. In a set of clients each has its own. */
+void *provider_section(const struct kms_settings *settings, const struct kms_provider *provider);
+/* What the functions of the row say, with a default. `provider` may be NULL. */
+unsigned provider_call_ms(const struct kms_settings *settings, const struct kms_provider *provider);
+const char *provider_region_order(const struct kms_settings *settings,
+				  const struct kms_provider *provider);
 
 /* By its name; NULL: none. */
 const struct kms_provider *provider_find(const struct kms_provider *const *providers,

@@ -1,10 +1,11 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Related multi-Region keys: one key under an ARN per region ("Multi-Region keys in AWS KMS", AWS
- * KMS Developer Guide). What one encrypted, each decrypts. */
+/* Related multi-Region keys: one key under a name in each region. What one encrypted, each
+ * decrypts. */
 #include "kms/replica.h"
 
 #include "base/arn.h"
+#include "kms/provider.h"
 
 /* Cuts the next word off a list with spaces; no bytes: there are no more. */
 static struct bytes next_word(const char **list)
@@ -41,10 +42,20 @@ static bool came_before(const struct kms_provider *const *providers, const char 
 	return false;
 }
 
-bool replica_name(const struct kms_provider *const *providers, const char *order, const char *arn,
-		  size_t index, char ret_arn[static KMS_ARN_MAX + 1])
+static const char *order_of(const struct kms_settings *settings, const char *arn)
 {
-	const char *at = order = order == NULL ? "" : order;
+	struct bytes region;
+	const struct kms_provider *provider = provider_of_key(settings->providers, arn, &region);
+	const char *order = provider_region_order(settings, provider);
+
+	return order == NULL ? "" : order;
+}
+
+bool replica_name(const struct kms_settings *settings, const char *arn, size_t index,
+		  char ret_arn[static KMS_ARN_MAX + 1])
+{
+	const struct kms_provider *const *providers = settings->providers;
+	const char *order = order_of(settings, arn), *at = order;
 	size_t count = 0;
 
 	for (const char *word = at; count < REPLICA_REGIONS_MAX; word = at) {

@@ -4,6 +4,7 @@
 #include "kms/route.h"
 
 #include "base/log.h"
+#include "kms/provider.h"
 #include "kms/replica.h"
 
 static uint32_t bit(size_t index)
@@ -17,8 +18,7 @@ static bool take_name(struct kms_route *route, size_t index)
 	const struct kms_settings *settings = route->regions->settings;
 	char provider[KMS_PROVIDER_MAX + 1];
 
-	if (!replica_name(settings->providers, settings->multi_region_order, route->key, index,
-			  route->arn))
+	if (!replica_name(settings, route->key, index, route->arn))
 		return false;
 	if (!kms_name_parse(settings->providers, route->arn, provider, route->region))
 		route->region[0] = 0; /* not a name of a key; who asks will hear it */
@@ -59,9 +59,12 @@ static bool is_refused(struct kms_route *route)
 void route_begin(struct kms_route *route, struct regions *regions, const char *key, bool own_only)
 {
 	const struct kms_settings *settings = regions->settings;
+	struct bytes region;
+	const struct kms_provider *provider = provider_of_key(settings->providers, key, &region);
 
 	*route = (struct kms_route){.key = key, .regions = regions};
-	route->deadline = moment_after(clock_now(settings->clock), settings->call_timeout_ms);
+	route->deadline =
+		moment_after(clock_now(settings->clock), provider_call_ms(settings, provider));
 	look_at_names(route);
 	if (!has_others(route))
 		return;

@@ -6,11 +6,12 @@
 #include "base/macros.h"
 #include "kms/provider.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-static void *at(struct kms_settings *settings, size_t field)
+static void *at(void *section, size_t field)
 {
-	return (char *)settings + field;
+	return (char *)section + field;
 }
 
 static bool is_text(const struct kms_setting *setting)
@@ -18,46 +19,52 @@ static bool is_text(const struct kms_setting *setting)
 	return setting->form != KMS_SETTING_FLAG && setting->form != KMS_SETTING_NUMBER;
 }
 
-/* Each text of the providers' own sections, and those that concern all; false: there are no more.
- */
+/* Each text: those that concern all, then those of the providers' own sections; false: there are no
+ * more. A section that is missing has none. */
 static bool text_at(struct kms_settings *settings, size_t index, char ***ret_text)
 {
 	static const size_t others[] = {offsetof(struct kms_settings, allowed_root_keys),
 					offsetof(struct kms_settings, allowed_root_keys_at)};
-	const struct kms_provider *const *provider = settings->providers;
 
 	if (index < COUNT_OF(others)) {
 		*ret_text = at(settings, others[index]);
 		return true;
 	}
 	index -= COUNT_OF(others);
-	for (; *provider != NULL; provider++)
-		for (size_t i = 0; i < (*provider)->setting_count; i++)
-			if (is_text(&(*provider)->settings[i]) && index-- == 0) {
-				*ret_text = at(settings, (*provider)->settings[i].field);
-				return true;
-			}
+	for (size_t p = 0; settings->providers[p] != NULL; p++)
+		for (size_t i = 0; i < settings->providers[p]->setting_count; i++) {
+			const struct kms_setting *setting = &settings->providers[p]->settings[i];
+
+			if (settings->sections[p] == NULL || !is_text(setting) || index-- > 0)
+				continue;
+			*ret_text = at(settings->sections[p], setting->field);
+			return true;
+		}
 	return false;
 }
 
-static void fill_numbers(struct kms_settings *copy, const struct kms_provider *provider)
+static void fill_numbers(const struct kms_provider *provider, void *section)
 {
 	for (size_t i = 0; i < provider->setting_count; i++) {
 		const struct kms_setting *setting = &provider->settings[i];
-		unsigned *value = at(copy, setting->field);
+		unsigned *value = at(section, setting->field);
 
 		if (setting->form == KMS_SETTING_NUMBER && *value == 0)
 			*value = setting->usual;
 	}
 }
 
-static void fill_defaults(struct kms_settings *copy)
+/* A copy, the texts still borrowed; NULL: no memory. */
+static void *copy_section(const struct kms_provider *provider, const void *given)
 {
-	for (const struct kms_provider *const *provider = copy->providers; *provider != NULL;
-	     provider++)
-		fill_numbers(copy, *provider);
-	if (copy->clock == NULL)
-		copy->clock = &clock_system;
+	void *section = calloc(1, provider->section_size);
+
+	if (section == NULL)
+		return NULL;
+	if (given != NULL)
+		memcpy(section, given, provider->section_size);
+	fill_numbers(provider, section);
+	return section;
 }
 
 /* Replaces a borrowed text by an own one; an empty text counts as not set. */
@@ -86,9 +93,21 @@ static bool own_texts(struct kms_settings *copy)
 bool settings_copy(const struct kms_settings *settings, struct kms_settings *ret_copy)
 {
 	struct kms_settings copy = *settings;
+	bool good = true;
 
-	fill_defaults(&copy);
-	if (!own_texts(&copy)) {
+	for (size_t i = 0; copy.providers[i] != NULL; i++) {
+		const struct kms_provider *provider = copy.providers[i];
+
+		assert(i < KMS_PROVIDERS_MAX);
+		copy.sections[i] = NULL;
+		if (provider->section_size == 0)
+			continue;
+		copy.sections[i] = copy_section(provider, settings->sections[i]);
+		good &= copy.sections[i] != NULL;
+	}
+	if (copy.clock == NULL)
+		copy.clock = &clock_system;
+	if (!own_texts(&copy) || !good) {
 		settings_clear(&copy);
 		return false;
 	}
@@ -100,8 +119,14 @@ void settings_clear(struct kms_settings *copy)
 {
 	char **text;
 
-	for (size_t i = 0; copy->providers != NULL && text_at(copy, i, &text); i++) {
+	if (copy->providers == NULL)
+		return;
+	for (size_t i = 0; text_at(copy, i, &text); i++) {
 		free(*text);
 		*text = NULL;
+	}
+	for (size_t i = 0; copy->providers[i] != NULL; i++) {
+		free(copy->sections[i]);
+		copy->sections[i] = NULL;
 	}
 }

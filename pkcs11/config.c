@@ -5,6 +5,7 @@
 #include "pkcs11/config.h"
 
 #include "base/encode.h"
+#include "base/file.h"
 #include "base/ini.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -14,6 +15,7 @@
 #include "zones/domain/zones.h"
 #include "zones/model/names.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* The forms of text come first. LOG_PLACE: also a path, unless log_is_file() says that it is no
@@ -27,7 +29,11 @@ struct setting {
 	unsigned usual, max;
 	const char *choices; /* separated by blanks; the index is the value */
 	size_t line;	     /* where to note the line on which it was set; 0: nowhere */
+	size_t provider;     /* NONE, or its place in the list: the field is one of its section */
+	const char *beside_store; /* a file's name there, where it is not set; NULL: none */
 };
+
+enum { NONE = KMS_PROVIDERS_MAX };
 
 #define AT(member) offsetof(struct config, member)
 
@@ -60,8 +66,7 @@ static const struct setting settings[] = {
 };
 /* clang-format on */
 
-static struct setting of_provider(const struct kms_provider *provider,
-				  const struct kms_setting *row)
+static struct setting of_provider(size_t place, const struct kms_setting *row)
 {
 	static const enum form forms[] = {
 		[KMS_SETTING_TEXT] = TEXT,	 [KMS_SETTING_FILE] = FILE_PATH,
@@ -70,41 +75,52 @@ static struct setting of_provider(const struct kms_provider *provider,
 	};
 
 	return (struct setting){
-		.section = provider->name,
+		.section = module_providers[place]->name,
 		.key = row->key,
 		.form = forms[row->form],
-		.field = AT(kms) + row->field,
+		.field = row->field,
 		.usual = row->usual,
 		.max = row->max,
+		.provider = place,
+		.beside_store = row->beside_store,
 	};
 }
 
 /* Those above, then those of each provider in its own section. False: there are no more. */
 static bool setting_at(size_t index, struct setting *ret_setting)
 {
-	const struct kms_provider *const *provider = module_providers;
+	size_t place = 0;
 
 	if (index < COUNT_OF(settings)) {
 		*ret_setting = settings[index];
+		ret_setting->provider = NONE;
 		return true;
 	}
 	index -= COUNT_OF(settings);
-	while (*provider != NULL && index >= (*provider)->setting_count)
-		index -= (*provider++)->setting_count;
-	if (*provider == NULL)
+	while (module_providers[place] != NULL && index >= module_providers[place]->setting_count)
+		index -= module_providers[place++]->setting_count;
+	if (module_providers[place] == NULL)
 		return false;
-	*ret_setting = of_provider(*provider, &(*provider)->settings[index]);
+	*ret_setting = of_provider(place, &module_providers[place]->settings[index]);
 	return true;
 }
 
 static void *field_of(struct config *config, const struct setting *setting)
 {
-	return (uint8_t *)config + setting->field;
+	void *base = setting->provider == NONE ? config : config->kms.sections[setting->provider];
+
+	return (uint8_t *)base + setting->field;
 }
 
 static bool is_text(const struct setting *setting)
 {
 	return setting->form <= PINS;
+}
+
+/* It is not where memory lacked for the section. */
+static bool is_there(const struct config *config, const struct setting *setting)
+{
+	return setting->provider == NONE || config->kms.sections[setting->provider] != NULL;
 }
 
 void config_clear(struct config *config)
@@ -114,17 +130,32 @@ void config_clear(struct config *config)
 	if (config == NULL)
 		return;
 	for (size_t i = 0; setting_at(i, &setting); i++)
-		if (is_text(&setting))
+		if (is_text(&setting) && is_there(config, &setting))
 			free(*(char **)field_of(config, &setting));
+	for (size_t i = 0; i < KMS_PROVIDERS_MAX; i++)
+		free(config->kms.sections[i]);
 	free(config->file);
 	*config = (struct config){0};
+}
+
+static bool make_sections(struct config *config)
+{
+	for (size_t i = 0; module_providers[i] != NULL; i++) {
+		assert(i < KMS_PROVIDERS_MAX);
+		config->kms.sections[i] = calloc(1, module_providers[i]->section_size + 1);
+		if (config->kms.sections[i] == NULL)
+			return false;
+	}
+	return true;
 }
 
 bool config_default(struct config *config)
 {
 	struct setting setting;
 
-	*config = (struct config){0};
+	*config = (struct config){.kms.providers = module_providers};
+	if (!make_sections(config))
+		return false;
 	for (size_t i = 0; setting_at(i, &setting); i++) {
 		if (setting.form == NUMBER || setting.form == CHOICE)
 			*(unsigned *)field_of(config, &setting) = setting.usual;
@@ -364,6 +395,22 @@ static bool check_together(const struct config *config, const char *file)
 		"audit",
 		file);
 	return false;
+}
+
+bool config_put_files(struct config *config, const char *folder)
+{
+	struct setting setting;
+
+	for (size_t i = 0; setting_at(i, &setting); i++) {
+		char **path = field_of(config, &setting);
+
+		if (setting.beside_store == NULL || *path != NULL)
+			continue;
+		*path = path_join(folder, setting.beside_store);
+		if (*path == NULL)
+			return false;
+	}
+	return true;
 }
 
 bool config_parse(struct config *config, const char *file, struct bytes text)

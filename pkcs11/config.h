@@ -14,8 +14,7 @@ struct config {
 	/* Texts are owned; NULL: not set. */
 	char *store_backend; /* set in any case; which there are, the store says */
 	char *store_path;    /* set in any case; the store says whether it exists */
-	/* What the providers' own sections say, with texts that are owned; local_path is set in
-	 * any case. */
+	/* The providers and what their sections say: all are there, and their texts are owned. */
 	struct kms_settings kms;
 	char *default_root_key, *allowed_root_keys, *zones_pin;
 	char *log_to, *log_audit;
@@ -45,6 +44,9 @@ CK_RV config_read(const char *reserved, struct config *ret_config);
 void config_clear(struct config *config);
 /* Lines of text for `doctor`. */
 void config_describe(const struct config *config, struct buffer *out);
+
+/* Paths of files that lie beside the store unless they are set. False: no memory. */
+bool config_put_files(struct config *config, const char *folder);
 
 /* For tests: the defaults, and the text of a file. */
 bool config_default(struct config *config);

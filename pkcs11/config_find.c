@@ -194,10 +194,8 @@ static CK_RV complete_paths(struct config *config)
 		TRY(given_or_no_memory(path_folder(config->store_path), &folder));
 	if (config->store_path == NULL)
 		config->store_path = path_join(folder, "store.db");
-	if (config->kms.local_path == NULL)
-		config->kms.local_path = path_join(folder, "local.keys");
-	return config->store_path != NULL && config->kms.local_path != NULL ? CKR_OK
-									    : CKR_HOST_MEMORY;
+	return config->store_path != NULL && config_put_files(config, folder) ? CKR_OK
+									      : CKR_HOST_MEMORY;
 }
 
 static CK_RV read_all(const char *text, struct config *config, struct reserved *reserved)

@@ -73,7 +73,6 @@ static struct kms_clients *make_clients(const struct config *config, bool no_thr
 	AUTO(freep) char *allowed_at = place_of(config, config->allowed_root_keys_line);
 	struct kms_settings settings = config->kms;
 
-	settings.providers = module_providers;
 	settings.no_threads = no_threads;
 	settings.allowed_root_keys = config->allowed_root_keys;
 	settings.allowed_root_keys_at = allowed_at;
@@ -124,7 +123,7 @@ static CK_RV make_zones(struct module *module)
 		.lease_seconds = config->lease_seconds,
 		.deny_seconds = config->deny_seconds,
 		.max_stale_seconds = config->max_stale_seconds,
-		.kms_call_ms = config->kms.call_timeout_ms,
+		.kms_call_ms = kms_settings_call_ms(&config->kms),
 		.renew_by_zone = config->kms_renew == CONFIG_RENEW_ZONE,
 		.zone_lease_seconds = config->zone_lease_seconds,
 		.new_zone = {config->zones_max_lease_seconds, config->zones_max_stale_seconds},

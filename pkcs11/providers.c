@@ -6,4 +6,8 @@
 #include "kms/aws/provider.h"
 #include "kms/local/provider.h"
 
-const struct kms_provider *const module_providers[] = {&kms_aws, &kms_local, NULL};
+const struct kms_provider *const module_providers[] = {
+	[PROVIDER_AWS] = &kms_aws,
+	[PROVIDER_LOCAL] = &kms_local,
+	NULL,
+};

@@ -5,4 +5,5 @@
 
 #include "kms/provider.h"
 
+enum { PROVIDER_AWS, PROVIDER_LOCAL }; /* their places, and those of their sections */
 extern const struct kms_provider *const module_providers[];

@@ -3,11 +3,12 @@
 /* The life of aws clients: what they share, where they go. */
 #include "kms/aws/client.h"
 
-#include "base/arn.h"
 #include "aws/imds.h"
 #include "aws/sts.h"
+#include "base/arn.h"
 #include "base/free.h"
 #include "base/macros.h"
+#include "kms/aws/provider.h"
 #include "net/answer.h"
 
 #include <stdlib.h>
@@ -24,24 +25,15 @@ static bool set_transport(struct aws *aws, const struct aws_transport *transport
 	return aws->transport.http != NULL;
 }
 
-/* The half of the settings that aws/ reads. */
+/* What aws/ reads: [aws], and what holds for all of kms/. */
 static struct aws_settings half_of(const struct kms_settings *settings)
 {
-	return (struct aws_settings){
-		.profile = settings->profile,
-		.region = settings->region,
-		.endpoint_url = settings->endpoint_url,
-		.ca_bundle = settings->ca_bundle,
-		.use_fips_endpoint = settings->use_fips_endpoint,
-		.use_dualstack_endpoint = settings->use_dualstack_endpoint,
-		.connect_timeout_ms = settings->connect_timeout_ms,
-		.attempt_timeout_ms = settings->attempt_timeout_ms,
-		.call_timeout_ms = settings->call_timeout_ms,
-		.max_attempts = settings->max_attempts,
-		.max_idle_connections = settings->max_idle_connections,
-		.no_threads = settings->no_threads,
-		.clock = settings->clock,
-	};
+	const struct kms_aws_settings *section = provider_section(settings, &kms_aws);
+	struct aws_settings half = section->aws;
+
+	half.no_threads = settings->no_threads;
+	half.clock = settings->clock;
+	return half;
 }
 
 struct aws *aws_new(const struct kms_settings *settings, const struct aws_transport *transport)

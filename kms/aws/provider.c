@@ -9,25 +9,35 @@
 
 #include <stddef.h>
 
-#define AT(member) offsetof(struct kms_settings, member)
+#define AT(member) offsetof(struct kms_aws_settings, member)
 
 /* clang-format off */
 static const struct kms_setting rows[] = {
-	/* key                        form                 goes to                     default  at most */
-	{ "profile",                KMS_SETTING_TEXT,    AT(profile),                   0, 0 },
-	{ "region",                 KMS_SETTING_TEXT,    AT(region),                    0, 0 },
-	{ "multi_region_order",     KMS_SETTING_REGIONS, AT(multi_region_order),        0, 0 },
-	{ "endpoint_url",           KMS_SETTING_TEXT,    AT(endpoint_url),              0, 0 },
-	{ "ca_bundle",              KMS_SETTING_FILE,    AT(ca_bundle),                 0, 0 },
-	{ "use_fips_endpoint",      KMS_SETTING_FLAG,    AT(use_fips_endpoint),         0, 0 },
-	{ "use_dualstack_endpoint", KMS_SETTING_FLAG,    AT(use_dualstack_endpoint),    0, 0 },
-	{ "connect_timeout_ms",     KMS_SETTING_NUMBER,  AT(connect_timeout_ms),     2000, 600000 },
-	{ "attempt_timeout_ms",     KMS_SETTING_NUMBER,  AT(attempt_timeout_ms),     5000, 600000 },
-	{ "call_timeout_ms",        KMS_SETTING_NUMBER,  AT(call_timeout_ms),       15000, 600000 },
-	{ "max_attempts",           KMS_SETTING_NUMBER,  AT(max_attempts),              0, 100 },
-	{ "max_idle_connections",   KMS_SETTING_NUMBER,  AT(max_idle_connections),      8, 1000 },
+	/* key                        form                 goes to                         default  at most */
+	{ "profile",                KMS_SETTING_TEXT,    AT(aws.profile),                   0, 0, NULL },
+	{ "region",                 KMS_SETTING_TEXT,    AT(aws.region),                    0, 0, NULL },
+	{ "multi_region_order",     KMS_SETTING_REGIONS, AT(multi_region_order),            0, 0, NULL },
+	{ "endpoint_url",           KMS_SETTING_TEXT,    AT(aws.endpoint_url),              0, 0, NULL },
+	{ "ca_bundle",              KMS_SETTING_FILE,    AT(aws.ca_bundle),                 0, 0, NULL },
+	{ "use_fips_endpoint",      KMS_SETTING_FLAG,    AT(aws.use_fips_endpoint),         0, 0, NULL },
+	{ "use_dualstack_endpoint", KMS_SETTING_FLAG,    AT(aws.use_dualstack_endpoint),    0, 0, NULL },
+	{ "connect_timeout_ms",     KMS_SETTING_NUMBER,  AT(aws.connect_timeout_ms),     2000, 600000, NULL },
+	{ "attempt_timeout_ms",     KMS_SETTING_NUMBER,  AT(aws.attempt_timeout_ms),     5000, 600000, NULL },
+	{ "call_timeout_ms",        KMS_SETTING_NUMBER,  AT(aws.call_timeout_ms),       15000, 600000, NULL },
+	{ "max_attempts",           KMS_SETTING_NUMBER,  AT(aws.max_attempts),              0, 100, NULL },
+	{ "max_idle_connections",   KMS_SETTING_NUMBER,  AT(aws.max_idle_connections),      8, 1000, NULL },
 };
 /* clang-format on */
+
+static unsigned call_ms(const void *section)
+{
+	return ((const struct kms_aws_settings *)section)->aws.call_timeout_ms;
+}
+
+static const char *region_order(const void *section)
+{
+	return ((const struct kms_aws_settings *)section)->multi_region_order;
+}
 
 static void *shared_new(const struct kms_settings *settings)
 {
@@ -80,8 +90,11 @@ const struct kms_provider kms_aws = {
 	.read_pattern = aws_read_pattern,
 	.is_own_name = aws_is_own_name,
 	.in_region = aws_in_region,
+	.section_size = sizeof(struct kms_aws_settings),
 	.settings = rows,
 	.setting_count = COUNT_OF(rows),
+	.call_ms = call_ms,
+	.region_order = region_order,
 	.remedies = remedies,
 	.remedy_count = COUNT_OF(remedies),
 	.shared_new = shared_new,

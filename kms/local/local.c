@@ -313,21 +313,21 @@ static const struct kms_operations local_operations = {
 	.free = local_free,
 };
 
-enum kms_status local_client_new(const struct kms_settings *settings, struct kms_report *report,
-				 struct kms_client **ret_client)
+enum kms_status local_client_new(const char *path, const struct clock *clock,
+				 struct kms_report *report, struct kms_client **ret_client)
 {
 	struct local_client *local;
 
-	if (settings->local_path == NULL)
+	if (path == NULL)
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"no file for local keys is configured: [local] path");
 	local = calloc(1, sizeof(*local));
 	if (local == NULL)
 		return KMS_NO_MEMORY;
 	local->client.operations = &local_operations;
-	local->clock = settings->clock;
+	local->clock = clock;
 	pthread_mutex_init(&local->lock, NULL);
-	if (!local_file_init(&local->file, settings->local_path)) {
+	if (!local_file_init(&local->file, path)) {
 		local_free(&local->client);
 		return KMS_NO_MEMORY;
 	}

@@ -5,6 +5,6 @@
 
 #include "kms/kms.h"
 
-/* Touches no file. KMS_MISCONFIGURED: no path is set. */
-enum kms_status local_client_new(const struct kms_settings *settings, struct kms_report *report,
-				 struct kms_client **ret_client);
+/* Touches no file. The path is copied, the clock borrowed. KMS_MISCONFIGURED: there is no path. */
+enum kms_status local_client_new(const char *path, const struct clock *clock,
+				 struct kms_report *report, struct kms_client **ret_client);

@@ -10,20 +10,25 @@
 
 #include <stddef.h>
 
+static const char *path_of(const struct kms_settings *settings)
+{
+	return ((const struct kms_local_settings *)provider_section(settings, &kms_local))->path;
+}
+
 static enum kms_status open_client(const struct kms_settings *settings, void *shared,
 				   const char *region, struct kms_report *report,
 				   struct kms_client **ret_client)
 {
 	(void)shared;
 	(void)region;
-	return local_client_new(settings, report, ret_client);
+	return local_client_new(path_of(settings), settings->clock, report, ret_client);
 }
 
 static enum kms_status describe(const struct kms_settings *settings, void *shared,
 				const char *region, struct kms_report *report,
 				struct buffer *ret_text)
 {
-	const char *path = settings->local_path;
+	const char *path = path_of(settings);
 
 	(void)shared;
 	(void)region;
@@ -35,8 +40,8 @@ static enum kms_status describe(const struct kms_settings *settings, void *share
 /* It knows nobody's name: whoever can read its file may use its keys. */
 static void note_caller(const struct kms_settings *settings, struct kms_caller *caller)
 {
-	if (settings->local_path != NULL)
-		utf8_cut(settings->local_path, sizeof(caller->identity), caller->identity);
+	if (path_of(settings) != NULL)
+		utf8_cut(path_of(settings), sizeof(caller->identity), caller->identity);
 }
 
 /* Which file was looked into and which names are near is in the message. */
@@ -48,7 +53,7 @@ static const struct kms_remedy remedies[] = {
 };
 
 static const struct kms_setting rows[] = {
-	{"path", KMS_SETTING_FILE, offsetof(struct kms_settings, local_path), 0, 0},
+	{"path", KMS_SETTING_FILE, offsetof(struct kms_local_settings, path), 0, 0, "local.keys"},
 };
 
 const struct kms_provider kms_local = {
@@ -60,6 +65,7 @@ const struct kms_provider kms_local = {
 	.read_fields = local_read_fields,
 	.read_pattern = local_read_pattern,
 	.is_own_name = local_is_own_name,
+	.section_size = sizeof(struct kms_local_settings),
 	.settings = rows,
 	.setting_count = COUNT_OF(rows),
 	.embedded = true,

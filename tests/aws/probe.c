@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "kms/aws/provider.h"
 #include "kms/kms.h"
 #include "pkcs11/providers.h"
 #include "tests/aws/heartbeat.h"
@@ -257,14 +258,17 @@ static unsigned number(const char *name)
 
 int main(void)
 {
+	struct kms_aws_settings section = {
+		.aws.profile = getenv("PROBE_PROFILE"),
+		.aws.region = getenv("PROBE_REGION"),
+		.aws.connect_timeout_ms = number("PROBE_CONNECT_MS"),
+		.aws.attempt_timeout_ms = number("PROBE_ATTEMPT_MS"),
+		.aws.call_timeout_ms = number("PROBE_CALL_MS"),
+		.aws.max_attempts = number("PROBE_ATTEMPTS"),
+	};
 	const struct kms_settings settings = {
 		.providers = module_providers,
-		.profile = getenv("PROBE_PROFILE"),
-		.region = getenv("PROBE_REGION"),
-		.connect_timeout_ms = number("PROBE_CONNECT_MS"),
-		.attempt_timeout_ms = number("PROBE_ATTEMPT_MS"),
-		.call_timeout_ms = number("PROBE_CALL_MS"),
-		.max_attempts = number("PROBE_ATTEMPTS"),
+		.sections = {[PROVIDER_AWS] = &section},
 		.no_threads = number("PROBE_NO_THREADS") != 0,
 	};
 	static char line[LINE_MAX_BYTES];

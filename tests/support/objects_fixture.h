@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "kms/local/provider.h"
 #include "mechanisms/mechanism.h"
 #include "objects/edit.h"
 #include "objects/token.h"
@@ -40,8 +41,10 @@ static inline void objects_fixture_open(struct objects_fixture *fixture,
 						.deletion_window_days = 30,
 						.default_root_key = "local:default",
 						.clock = &clock_system};
-	struct kms_settings kms_settings = {
-		.providers = module_providers, .local_path = keys, .clock = &clock_system};
+	struct kms_local_settings section = {.path = keys};
+	struct kms_settings kms_settings = {.providers = module_providers,
+					    .sections = {[PROVIDER_LOCAL] = &section},
+					    .clock = &clock_system};
 
 	assert_int_equal(zones_new(&zones_settings, store_sqlite_new(store),
 				   kms_clients_new(&kms_settings), &fixture->zones),

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "kms/aws/provider.h"
 #include "pkcs11/providers.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/unit.h"
@@ -19,9 +20,10 @@
 
 struct zones *zones_other(struct zones_fixture *fixture)
 {
+	struct kms_aws_settings section = {.multi_region_order = fixture->multi_region_order};
 	const struct kms_settings kms_settings = {
 		.providers = fixture->providers == NULL ? module_providers : fixture->providers,
-		.multi_region_order = fixture->multi_region_order,
+		.sections = {[PROVIDER_AWS] = &section},
 		.allowed_root_keys = fixture->allowed_root_keys,
 		.allowed_root_keys_at = "here.conf line 9",
 		.lease_seconds = fixture->settings.lease_seconds,

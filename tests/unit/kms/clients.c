@@ -5,7 +5,9 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "kms/aws/aws.h"
+#include "kms/aws/provider.h"
 #include "kms/kms.h"
+#include "kms/local/provider.h"
 #include "kms/settings.h"
 #include "pkcs11/providers.h"
 #include "tests/support/aws_home.h"
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 
 static struct kms_settings settings;
+static struct kms_aws_settings section;
 static struct fake_http http;
 
 static int set_up(void **state)
@@ -25,7 +28,9 @@ static int set_up(void **state)
 	aws_home_empty();
 	setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE", 1);
 	setenv("AWS_SECRET_ACCESS_KEY", "very-secret", 1);
-	settings = (struct kms_settings){.providers = module_providers};
+	section = (struct kms_aws_settings){0};
+	settings = (struct kms_settings){.providers = module_providers,
+					 .sections = {[PROVIDER_AWS] = &section}};
 	return 0;
 }
 
@@ -112,8 +117,8 @@ static void hosts_follow_partition_fips_and_dual_stack(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		settings.use_fips_endpoint = rows[i].fips;
-		settings.use_dualstack_endpoint = rows[i].dual;
+		section.aws.use_fips_endpoint = rows[i].fips;
+		section.aws.use_dualstack_endpoint = rows[i].dual;
 		has_endpoint(rows[i].region, rows[i].url);
 	}
 }
@@ -145,11 +150,11 @@ static void addresses_in_their_order(void **state)
 	has_endpoint("us-west-2", "https://all");
 	setenv("AWS_ENDPOINT_URL_KMS", "https://kms", 1);
 	has_endpoint("us-west-2", "https://kms");
-	settings.endpoint_url = "https://own";
+	section.aws.endpoint_url = "https://own";
 	has_endpoint("us-west-2", "https://own");
 	setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
 	has_endpoint("us-west-2", "https://own");
-	settings.endpoint_url = NULL;
+	section.aws.endpoint_url = NULL;
 	has_endpoint("us-west-2", "https://kms.us-west-2.amazonaws.com");
 }
 
@@ -163,11 +168,11 @@ static void http_is_for_loopback_only(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(good); i++) {
-		settings.endpoint_url = good[i];
+		section.aws.endpoint_url = good[i];
 		has_endpoint("us-west-2", good[i]);
 	}
 	for (size_t i = 0; i < COUNT_OF(bad); i++) {
-		settings.endpoint_url = bad[i];
+		section.aws.endpoint_url = bad[i];
 		is_misconfigured("us-west-2", "use https");
 	}
 }
@@ -189,7 +194,7 @@ static void what_is_no_address_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(urls); i++) {
-		settings.endpoint_url = urls[i];
+		section.aws.endpoint_url = urls[i];
 		is_misconfigured("us-west-2", "is not https://HOST");
 	}
 }
@@ -202,7 +207,7 @@ static void a_password_in_an_address_is_not_told(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(urls); i++) {
-		settings.endpoint_url = urls[i];
+		section.aws.endpoint_url = urls[i];
 		is_misconfigured("us-west-2", "KMS endpoint '@kms.example");
 	}
 }
@@ -210,11 +215,11 @@ static void a_password_in_an_address_is_not_told(void **state)
 static void an_address_excludes_fips_and_dual_stack(void **state)
 {
 	(void)state;
-	settings.endpoint_url = "https://kms.example";
-	settings.use_fips_endpoint = true;
+	section.aws.endpoint_url = "https://kms.example";
+	section.aws.use_fips_endpoint = true;
 	is_misconfigured("us-west-2", "FIPS");
-	settings.use_fips_endpoint = false;
-	settings.use_dualstack_endpoint = true;
+	section.aws.use_fips_endpoint = false;
+	section.aws.use_dualstack_endpoint = true;
 	is_misconfigured("us-west-2", "dual-stack");
 }
 
@@ -228,7 +233,7 @@ static void regions_in_their_order(void **state)
 	has_region("eu-west-2");
 	setenv("AWS_REGION", "eu-west-3", 1);
 	has_region("eu-west-3");
-	settings.region = "eu-central-1";
+	section.aws.region = "eu-central-1";
 	has_region("eu-central-1");
 	is_misconfigured("evil.example/", "not an AWS region");
 	is_misconfigured("us-west-2 # home", "not an AWS region");
@@ -247,11 +252,12 @@ static void the_description_names_the_source_and_no_secret(void **state)
 static void a_client_is_made_once_for_a_provider_and_region(void **state)
 {
 	char path[] = "/nowhere/local.keys";
+	struct kms_local_settings embedded = {.path = path};
 	struct kms_clients *clients;
 	struct kms_client *a, *b, *c, *d;
 
 	(void)state;
-	settings.local_path = path;
+	settings.sections[PROVIDER_LOCAL] = &embedded;
 	clients = kms_clients_new(&settings);
 	memset(path, 'x', sizeof(path)); /* ours to change: it was copied */
 	assert_int_equal(kms_clients_find(clients, "aws", "us-west-2", NULL, &a), KMS_OK);

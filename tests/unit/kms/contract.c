@@ -10,7 +10,9 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/crypto.h"
+#include "kms/aws/provider.h"
 #include "kms/kms.h"
+#include "kms/local/provider.h"
 #include "pkcs11/providers.h"
 #include "tests/support/unit.h"
 
@@ -329,10 +331,12 @@ static void parent_and_child_never_get_each_other_s_answers(void **state)
 
 static void set_up_local(void)
 {
+	static struct kms_local_settings section;
 	struct kms_key key;
 
 	snprintf(local.endpoint, sizeof(local.endpoint), "%s/local.keys", folder);
-	local.settings.local_path = local.endpoint;
+	section.path = local.endpoint;
+	local.settings.sections[PROVIDER_LOCAL] = &section;
 	local.clients = kms_clients_new(&local.settings);
 	assert_int_equal(kms_clients_find(local.clients, "local", "", NULL, &local.kms), KMS_OK);
 	for (int i = 0; i < 2; i++) {
@@ -362,6 +366,7 @@ static void name_from(const char *variable, char *ret_name)
 
 static void set_up_aws(void)
 {
+	static struct kms_aws_settings section;
 	const char *endpoint = getenv("CMEK_TEST_KMS_ENDPOINT"), *kind = getenv("CMEK_TEST_KMS");
 	const char *keys = getenv("CMEK_TEST_KMS_KEYS");
 	char provider[KMS_PROVIDER_MAX + 1];
@@ -370,7 +375,8 @@ static void set_up_aws(void)
 		return;
 	assert_true(kms_name_parse(module_providers, aws.keys[0], provider, aws.region));
 	snprintf(aws.endpoint, sizeof(aws.endpoint), "%s", endpoint == NULL ? "" : endpoint);
-	aws.settings.endpoint_url = aws.endpoint;
+	section.aws.endpoint_url = aws.endpoint;
+	aws.settings.sections[PROVIDER_AWS] = &section;
 	aws.clients = kms_clients_new(&aws.settings);
 	assert_int_equal(kms_clients_find(aws.clients, "aws", aws.region, NULL, &aws.kms), KMS_OK);
 	strcpy(aws.names[0], aws.keys[0]);

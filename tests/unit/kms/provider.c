@@ -26,8 +26,10 @@
 
 /* --- The vault: keys are vault:NAME, or vault:REGION:NAME, which is the canonical name */
 
-#define PREFIX "vault:"
-#define SAFE   "vault:north:safe"
+#define PREFIX	   "vault:"
+#define SAFE	   "vault:north:safe"
+#define TWIN	   "vault:north:twin-a"
+#define TWIN_SOUTH "vault:south:twin-a"
 
 static struct {
 	enum kms_status status; /* of all it is asked */
@@ -74,6 +76,18 @@ static bool vault_is_own_name(const char *key)
 	return vault_read_name(key, &region) && region.len > 0;
 }
 
+/* What is kept in a twin safe lies in another region, too, under a name of that. */
+static bool vault_in_region(const char *key, struct bytes region,
+			    char ret_key[static KMS_ARN_MAX + 1])
+{
+	struct bytes label = vault_label(key);
+
+	if (!vault_is_own_name(key) || !bytes_begin(label, "twin-"))
+		return false;
+	return snprintf(ret_key, KMS_ARN_MAX + 1, PREFIX "%.*s:%s", (int)region.len, region.data,
+			label.data) <= KMS_ARN_MAX;
+}
+
 static enum kms_status vault_says(struct kms_report *report)
 {
 	vault.calls++;
@@ -100,7 +114,7 @@ static enum kms_status vault_copy(struct kms_client *client, const char *key, st
 {
 	(void)client;
 	(void)context;
-	assert_string_equal(key, SAFE);
+	assert_true(vault_is_own_name(key));
 	TRY(vault_says(report));
 	buffer_append(ret_out, in);
 	return KMS_OK;
@@ -176,9 +190,31 @@ static enum kms_status vault_describe(const struct kms_settings *settings, void 
 
 static const struct kms_remedy remedies[] = {{KMS_DENIED, "ask the keeper of the vault"}};
 
-static const struct kms_setting vault_settings[] = {
-	{"knock_ms", KMS_SETTING_NUMBER, offsetof(struct kms_settings, connect_timeout_ms), 7, 9},
+/* [vault] of cmek.conf */
+struct vault_settings {
+	const char *twins; /* an order of regions */
+	const char *door;  /* a file */
+	unsigned knock_ms;
+	bool gently;
 };
+
+static const struct kms_setting vault_rows[] = {
+	{"twins", KMS_SETTING_REGIONS, offsetof(struct vault_settings, twins), 0, 0, NULL},
+	{"door", KMS_SETTING_FILE, offsetof(struct vault_settings, door), 0, 0, "vault.door"},
+	{"knock_ms", KMS_SETTING_NUMBER, offsetof(struct vault_settings, knock_ms), 7000, 9000,
+	 NULL},
+	{"gently", KMS_SETTING_FLAG, offsetof(struct vault_settings, gently), 0, 0, NULL},
+};
+
+static unsigned vault_call_ms(const void *section)
+{
+	return ((const struct vault_settings *)section)->knock_ms;
+}
+
+static const char *vault_region_order(const void *section)
+{
+	return ((const struct vault_settings *)section)->twins;
+}
 
 static const struct kms_provider kms_vault = {
 	.name = "vault",
@@ -189,8 +225,12 @@ static const struct kms_provider kms_vault = {
 	.read_fields = vault_read_fields,
 	.read_pattern = vault_read_fields,
 	.is_own_name = vault_is_own_name,
-	.settings = vault_settings,
-	.setting_count = COUNT_OF(vault_settings),
+	.in_region = vault_in_region,
+	.section_size = sizeof(struct vault_settings),
+	.settings = vault_rows,
+	.setting_count = COUNT_OF(vault_rows),
+	.call_ms = vault_call_ms,
+	.region_order = vault_region_order,
 	.remedies = remedies,
 	.remedy_count = COUNT_OF(remedies),
 	.shared_new = vault_shared_new,
@@ -305,19 +345,61 @@ static void its_settings_have_its_defaults(void **state)
 {
 	static const struct kms_provider *const alone[] = {&kms_vault, NULL};
 	struct kms_settings copy, given = {.providers = alone, .allowed_root_keys = ""};
+	struct vault_settings said = {.knock_ms = 9, .door = "front", .twins = "", .gently = true};
+	const struct vault_settings *kept;
 
 	(void)state;
 	assert_true(settings_copy(&given, &copy));
-	assert_int_equal(copy.connect_timeout_ms, 7);
-	assert_int_equal(copy.attempt_timeout_ms, 0); /* another provider's */
+	kept = provider_section(&copy, &kms_vault);
+	assert_int_equal(kept->knock_ms, 7000);
+	assert_int_equal(kms_settings_call_ms(&copy), 7000);
+	assert_null(kept->door);
 	assert_null(copy.allowed_root_keys);
 	settings_clear(&copy);
-	given.connect_timeout_ms = 9;
+	given.sections[0] = &said;
 	given.allowed_root_keys = SAFE;
 	assert_true(settings_copy(&given, &copy));
-	assert_int_equal(copy.connect_timeout_ms, 9);
+	kept = provider_section(&copy, &kms_vault);
+	said = (struct vault_settings){0};
+	assert_int_equal(kept->knock_ms, 9);
+	assert_string_equal(kept->door, "front");
+	assert_null(kept->twins);
+	assert_true(kept->gently);
 	assert_string_equal(copy.allowed_root_keys, SAFE);
+	assert_null(provider_section(&copy, &kms_aws)); /* it is not in the list */
 	settings_clear(&copy);
+}
+
+/* In another provider's section nothing is its. */
+static void its_section_is_its_own(void **state)
+{
+	struct kms_aws_settings aws = {.multi_region_order = "east", .aws.call_timeout_ms = 1};
+	struct vault_settings said = {.twins = "south"};
+	const struct kms_settings settings = {.providers = longer, .sections = {&aws, NULL, &said}};
+	struct kms_clients *clients = kms_clients_new(&settings);
+	char name[KMS_ARN_MAX + 1];
+
+	(void)state;
+	assert_true(kms_clients_name(clients, TWIN, 0, name));
+	assert_string_equal(name, TWIN_SOUTH);
+	assert_true(kms_clients_name(clients, TWIN, 1, name));
+	assert_string_equal(name, TWIN);
+	assert_false(kms_clients_name(clients, TWIN, 2, name));
+	assert_true(kms_clients_name(clients, SAFE, 0, name));
+	assert_string_equal(name, SAFE);
+	assert_false(kms_clients_name(clients, SAFE, 1, name));
+	kms_clients_free(clients);
+}
+
+static void its_related_keys_are_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *twin = make_root_key(f, TWIN);
+
+	assert_true(kms_same_key(longer, TWIN, TWIN_SOUTH));
+	assert_false(kms_same_key(longer, SAFE, PREFIX "south:safe"));
+	assert_int_equal(add_root_key(f->zones, f->project->uid, TWIN_SOUTH, NULL), ZONE_EXISTS);
+	assert_true(zones_root_key_is(f->zones, twin, bytes_of(TWIN_SOUTH)));
 }
 
 static void its_keys_are_not_made_here(void **state)
@@ -354,6 +436,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(its_keys_may_be_those_that_are_allowed, begin,
 						zones_end),
 		cmocka_unit_test(its_settings_have_its_defaults),
+		cmocka_unit_test(its_section_is_its_own),
+		cmocka_unit_test_setup_teardown(its_related_keys_are_one, begin, zones_end),
 		cmocka_unit_test_setup_teardown(its_keys_are_not_made_here, begin, zones_end),
 		cmocka_unit_test_setup_teardown(doctor_and_messages_know_it, begin, zones_end),
 	};

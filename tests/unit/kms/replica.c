@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of related multi-Region keys, and the order in which they are asked. */
+#include "kms/aws/provider.h"
 #include "kms/replica.h"
 #include "pkcs11/providers.h"
 #include "tests/support/unit.h"
@@ -13,16 +14,27 @@
 #define SINGLE	"arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 #define LOCAL	"arn:local:kms:local::key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
+/* By an order of regions of [aws]. */
+static bool name_by(const char *order, const char *arn, size_t index,
+		    char ret_arn[static KMS_ARN_MAX + 1])
+{
+	struct kms_aws_settings section = {.multi_region_order = order};
+	const struct kms_settings settings = {.providers = module_providers,
+					      .sections = {[PROVIDER_AWS] = &section}};
+
+	return replica_name(&settings, arn, index, ret_arn);
+}
+
 static void assert_names(const char *order, const char *arn, const char *const *names)
 {
 	char name[KMS_ARN_MAX + 1];
 	size_t count = 0;
 
 	for (; names[count] != NULL; count++) {
-		assert_true(replica_name(module_providers, order, arn, count, name));
+		assert_true(name_by(order, arn, count, name));
 		assert_string_equal(name, names[count]);
 	}
-	assert_false(replica_name(module_providers, order, arn, count, name));
+	assert_false(name_by(order, arn, count, name));
 }
 
 static void a_region_is_put_in_the_place_of_another(void **state)
@@ -94,11 +106,11 @@ static void more_regions_than_there_may_be_leave_the_own_one(void **state)
 	for (int i = 0; i < 2 * REPLICA_REGIONS_MAX; i++)
 		snprintf(order + strlen(order), sizeof(order) - strlen(order), "eu-west-%d ", i);
 	strcat(order, "us-west-2");
-	assert_true(replica_name(module_providers, order, WEST, REPLICA_REGIONS_MAX - 1, name));
+	assert_true(name_by(order, WEST, REPLICA_REGIONS_MAX - 1, name));
 	assert_string_not_equal(name, WEST);
-	assert_true(replica_name(module_providers, order, WEST, REPLICA_REGIONS_MAX, name));
+	assert_true(name_by(order, WEST, REPLICA_REGIONS_MAX, name));
 	assert_string_equal(name, WEST);
-	assert_false(replica_name(module_providers, order, WEST, REPLICA_REGIONS_MAX + 1, name));
+	assert_false(name_by(order, WEST, REPLICA_REGIONS_MAX + 1, name));
 }
 
 static void an_order_is_nothing_to_other_keys(void **state)

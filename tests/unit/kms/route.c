@@ -3,6 +3,7 @@
 /* Whom a call asks, in which order and how long, and what is remembered of regions and keys. */
 #include "base/log.h"
 #include "base/macros.h"
+#include "kms/aws/provider.h"
 #include "kms/route.h"
 #include "kms/settings.h"
 #include "pkcs11/providers.h"
@@ -17,6 +18,7 @@
 enum { CALL_MS = 15000, THREADS = 8 };
 
 static struct fake_clock clock_;
+static struct kms_aws_settings section;
 static struct kms_settings settings;
 static struct regions regions;
 
@@ -25,11 +27,14 @@ static int set_up(void **state)
 	(void)state;
 	log_configure(LOG_OFF, "stderr");
 	fake_clock_init(&clock_);
+	section = (struct kms_aws_settings){
+		.aws.call_timeout_ms = CALL_MS,
+		.multi_region_order = "us-west-2 eu-west-1 ap-northeast-1",
+	};
 	settings = (struct kms_settings){
 		.providers = module_providers,
 		.clock = &clock_.clock,
-		.call_timeout_ms = CALL_MS,
-		.multi_region_order = "us-west-2 eu-west-1 ap-northeast-1",
+		.sections = {[PROVIDER_AWS] = &section},
 	};
 	regions_init(&regions, &settings);
 	return 0;
@@ -149,7 +154,7 @@ static void a_call_about_the_very_key_stays_in_its_region(void **state)
 	struct kms_route route;
 
 	(void)state;
-	settings.multi_region_order = "eu-west-1";
+	section.multi_region_order = "eu-west-1";
 	route_begin(&route, &regions, HOME, true);
 	next_is(&route, "us-west-2");
 	assert_true(hear(&route, KMS_UNAVAILABLE));
@@ -358,7 +363,7 @@ static void no_slip_in_the_order_hides_the_own_region(void **state)
 					     "eu-west-1 eu-west-1"};
 
 	for (size_t i = 0; i < COUNT_OF(orders); i++) {
-		settings.multi_region_order = orders[i];
+		section.multi_region_order = orders[i];
 		assert_string_equal(ASKED(HOME, KMS_UNAVAILABLE, KMS_NOT_FOUND),
 				    "eu-west-1 us-west-2");
 		assert_string_equal(ASKED(HOME, KMS_OK), "us-west-2");
@@ -370,7 +375,7 @@ static void no_slip_in_the_order_hides_the_own_region(void **state)
 static void where_replicas_come_first_the_own_region_s_no_stands_as_well(void **state)
 {
 	(void)state;
-	settings.multi_region_order = "eu-west-1";
+	section.multi_region_order = "eu-west-1";
 	assert_string_equal(ASKED(HOME, KMS_UNAVAILABLE, KMS_DISABLED), "eu-west-1 us-west-2");
 	fake_clock_advance(&clock_, REGIONS_OUT_MS);
 	assert_string_equal(ASKED(HOME, KMS_DISABLED), "us-west-2");

@@ -5,7 +5,10 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "kms/aws/provider.h"
+#include "kms/local/provider.h"
 #include "pkcs11/config.h"
+#include "pkcs11/providers.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -14,6 +17,16 @@
 #include <unistd.h>
 
 static char folder[] = "/tmp/cmek-config.XXXXXX";
+
+static const struct aws_settings *aws_of(const struct config *config)
+{
+	return &((const struct kms_aws_settings *)config->kms.sections[PROVIDER_AWS])->aws;
+}
+
+static const struct kms_local_settings *local_of(const struct config *config)
+{
+	return config->kms.sections[PROVIDER_LOCAL];
+}
 
 static bool parse(struct config *config, const char *text)
 {
@@ -65,7 +78,7 @@ static void every_setting_has_a_default(void **state)
 	assert_int_equal(config.deletion_window_days, 30);
 	assert_int_equal(config.kms_renew, CONFIG_RENEW_ROOT_KEY);
 	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_LOCAL);
-	assert_int_equal(config.kms.call_timeout_ms, 15000);
+	assert_int_equal(aws_of(&config)->call_timeout_ms, 15000);
 	assert_int_equal(config.log_level, LOG_WARNING);
 	assert_string_equal(config.log_to, "stderr");
 	assert_string_equal(config.store_backend, "sqlite");
@@ -94,10 +107,10 @@ static void settings_reach_their_fields(void **state)
 	assert_int_equal(config.lease_seconds, 0);
 	assert_int_equal(config.kms_renew, CONFIG_RENEW_ZONE);
 	assert_int_equal(config.kms_ezk_source, CONFIG_EZK_SOURCE_KMS);
-	assert_string_equal(config.kms.region, "eu-west-1");
-	assert_int_equal(config.kms.max_attempts, 7);
-	assert_true(config.kms.use_fips_endpoint);
-	assert_false(config.kms.use_dualstack_endpoint);
+	assert_string_equal(aws_of(&config)->region, "eu-west-1");
+	assert_int_equal(aws_of(&config)->max_attempts, 7);
+	assert_true(aws_of(&config)->use_fips_endpoint);
+	assert_false(aws_of(&config)->use_dualstack_endpoint);
 	assert_false(config.zones_embed_ezk);
 	assert_int_equal(config.zones_rotate_days, 90);
 	assert_true(config.slots_free);
@@ -158,7 +171,7 @@ static void a_path_from_the_home_folder_is_found_there(void **state)
 	setenv("HOME", "/home/someone", 1);
 	assert_true(parse(&config, "[store]\npath = ~/keys/store.db\n[aws]\nprofile = ~/x\n"));
 	assert_string_equal(config.store_path, "/home/someone/keys/store.db");
-	assert_string_equal(config.kms.profile, "~/x");
+	assert_string_equal(aws_of(&config)->profile, "~/x");
 	config_clear(&config);
 }
 
@@ -250,7 +263,7 @@ static void the_file_that_is_named_is_named_by_a_path_like_any_other(void **stat
 	put_file("mine.conf", "[aws]\nregion = mine\n");
 	setenv("HOME", folder, 1);
 	assert_int_equal(config_read("config=~/mine.conf", &config), CKR_OK);
-	assert_string_equal(config.kms.region, "mine");
+	assert_string_equal(aws_of(&config)->region, "mine");
 	config_clear(&config);
 }
 
@@ -279,7 +292,7 @@ static void the_local_keys_lie_beside_the_store(void **state)
 	char *path = path_join(folder, "a.conf");
 	setenv("CMEK_PKCS11_CONF", path, 1);
 	assert_int_equal(config_read(NULL, &config), CKR_OK);
-	assert_string_equal(config.kms.local_path, "/srv/cmek/local.keys");
+	assert_string_equal(local_of(&config)->path, "/srv/cmek/local.keys");
 	assert_string_equal(config.file, path);
 	config_clear(&config);
 	free(path);
@@ -341,16 +354,16 @@ static void files_are_looked_for_in_their_order(void **state)
 
 	buffer_format(&reserved, "config=%s/reserved.conf", folder);
 	assert_int_equal(config_read(buffer_text(&reserved), &config), CKR_OK);
-	assert_string_equal(config.kms.region, "reserved");
+	assert_string_equal(aws_of(&config)->region, "reserved");
 	config_clear(&config);
 
 	assert_int_equal(config_read(NULL, &config), CKR_OK);
-	assert_string_equal(config.kms.region, "variable");
+	assert_string_equal(aws_of(&config)->region, "variable");
 	config_clear(&config);
 
 	setenv("CMEK_PKCS11_CONF", "", 1);
 	assert_int_equal(config_read(NULL, &config), CKR_OK);
-	assert_string_equal(config.kms.region, "home");
+	assert_string_equal(aws_of(&config)->region, "home");
 	config_clear(&config);
 	buffer_clear(&reserved);
 	free(variable);

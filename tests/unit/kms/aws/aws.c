@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "kms/aws/aws.h"
+#include "kms/aws/provider.h"
 #include "tests/support/aws_client_fixture.h"
 #include "tests/support/aws_home.h"
 #include "tests/support/unit.h"
@@ -499,7 +500,7 @@ static void no_call_outlives_its_deadline(void **state)
 
 	(void)state;
 	http.on_send = take_six_seconds;
-	settings.max_attempts = 100;
+	((struct kms_aws_settings *)settings.sections[PROVIDER_AWS])->aws.max_attempts = 100;
 	assert_int_equal(decrypt(ARN, NULL, &plaintext), KMS_UNAVAILABLE);
 	assert_int_equal(http.request_count, 3);
 	assert_true(http.sent[2].timeout_ms <= 3000);

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AWS KMS through its row alone, as the set of clients has it. */
-#include "kms/aws/provider.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "kms/aws/provider.h"
 #include "kms/settings.h"
 #include "pkcs11/providers.h"
 #include "tests/support/aws_home.h"
@@ -18,7 +18,9 @@ static void *shared;
 
 static int begin(void **state)
 {
-	const struct kms_settings given = {.providers = module_providers, .max_attempts = 1};
+	struct kms_aws_settings section = {.aws.max_attempts = 1};
+	const struct kms_settings given = {.providers = module_providers,
+					   .sections = {[PROVIDER_AWS] = &section}};
 
 	(void)state;
 	aws_home_empty();

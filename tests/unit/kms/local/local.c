@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "kms/kms.h"
+#include "kms/local/provider.h"
 #include "pkcs11/providers.h"
 #include "tests/support/unit.h"
 
@@ -57,8 +58,10 @@ struct world {
 
 static struct kms_clients *open_clients(const char *path)
 {
-	const struct kms_settings settings = {
-		.providers = module_providers, .local_path = path, .clock = &fake_clock};
+	struct kms_local_settings section = {.path = path};
+	const struct kms_settings settings = {.providers = module_providers,
+					      .sections = {[PROVIDER_LOCAL] = &section},
+					      .clock = &fake_clock};
 
 	return kms_clients_new(&settings);
 }

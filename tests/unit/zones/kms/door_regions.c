@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
+#include "kms/aws/provider.h"
 #include "pkcs11/providers.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_kms_client.h"
@@ -33,8 +34,9 @@ static struct fixture f;
 
 static int set_up(void **state)
 {
+	struct kms_aws_settings section = {.multi_region_order = "us-west-2 eu-west-1"};
 	struct kms_settings settings = {.providers = module_providers,
-					.multi_region_order = "us-west-2 eu-west-1"};
+					.sections = {[PROVIDER_AWS] = &section}};
 
 	(void)state;
 	memset(&f, 0, sizeof(f));
