@@ -77,7 +77,7 @@ static const struct option_row cluster_options[] = {
 	PROJECT,
 	{ "key", "L", "the root key, by its label: what new databases get", true },
 	{ "region", "R", "the cluster's region; it must be the root key's (a local key fits any)", true },
-	{ "provider", "aws|local", "its provider; it must be the root key's (default: that)", false },
+	{ "provider", "NAME", "its provider, as aws or local; it must be the root key's (default: that)", false },
 	END,
 };
 static const struct option_row database_options[] = {

@@ -4,6 +4,7 @@
 #include "base/macros.h"
 #include "cli/envelopes.h"
 #include "cli/print.h"
+#include "cli/providers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,14 +28,16 @@ static const struct {
 	 "if you trust that key: cmek key add --project P KEY"},
 };
 
-/* For a local key, its file has to be copied here. */
+/* The text of an unknown root key is its ARN. */
 static const char *remedy_for(enum envelope_status status, const struct envelope_error *error,
 			      const char *remedy)
 {
-	if (status == ENVELOPE_ROOT_KEY_UNKNOWN && strncmp(error->text, "arn:local:", 10) == 0)
-		return "if you trust that key: cmek key add --project P KEY; if another host made "
-		       "it, copy its local.keys first";
-	return remedy;
+	const struct key_provider *provider = key_provider_of(error->text);
+
+	if (status != ENVELOPE_ROOT_KEY_UNKNOWN || provider == NULL ||
+	    provider->unknown_key == NULL)
+		return remedy;
+	return provider->unknown_key;
 }
 
 int envelope_report_file(const char *name, enum envelope_status status,

@@ -1,70 +1,47 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmek policy: what to write into IAM and into the KMS key's policy so that an identity may do what
- * its role needs and no more. Every use of a root key carries an encryption context
- * (docs/format.md, 3), so the KMS itself keeps the zones apart: a thief of the store with the
- * rights of zone A still opens nothing of zone B. */
-#include "base/buffer.h"
+/* cmek policy: what to allow an identity in the KMS so that it may do what its role needs and no
+ * more. How a KMS writes that is its provider's (cli/policy.h). Every use of a root key carries an
+ * encryption context (docs/format.md, 3), so the KMS itself keeps the zones apart: a thief of the
+ * store with the rights of zone A still opens nothing of zone B. */
+#include "cli/policy.h"
+
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/providers.h"
 #include "cli/token.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a statement demands of the encryption context. */
-enum scope {
-	SCOPE_NONE,    /* the action has no encryption context */
-	SCOPE_ZONE,    /* purpose, and the zone (or, for a whole project, the project) */
-	SCOPE_PROJECT, /* purpose, and the project */
-	SCOPE_PURPOSE, /* the purpose alone: imported keys were encrypted elsewhere */
-};
-
-/* Which keys a statement covers. */
-enum reach {
-	REACH_SUBJECT, /* the zone's root keys or, for a whole project, the project's */
-	REACH_PROJECT, /* all root keys of the project: where a zone's key may go */
-	REACH_ACCOUNT, /* all keys of the account: also those that the project will add later */
-	REACH_COUNT
-};
-
-struct grant {
-	const char *sid;
-	const char *actions[3];
-	enum scope scope;
-	const char *purpose;
-	bool whole_project; /* not allowed for a role in one zone */
-	enum reach reach;
-};
-
 /* clang-format off */
 static const struct grant describe =
-	{ "SeeTheKeysState", { "kms:DescribeKey" }, SCOPE_NONE, NULL, false };
+	{ "SeeTheKeysState", { RIGHT_DESCRIBE }, SCOPE_NONE, NULL, false };
 static const struct grant open_zone =
-	{ "OpenZone", { "kms:Decrypt" }, SCOPE_ZONE, "ezk", false };
+	{ "OpenZone", { RIGHT_DECRYPT }, SCOPE_ZONE, "ezk", false };
 static const struct grant renew =
-	{ "RenewLeases", { "kms:Decrypt" }, SCOPE_PROJECT, "canary", false };
+	{ "RenewLeases", { RIGHT_DECRYPT }, SCOPE_PROJECT, "canary", false };
 static const struct grant make_zone =
-	{ "MakeZones", { "kms:Encrypt", "kms:GenerateDataKey" }, SCOPE_PROJECT, "ezk", true };
+	{ "MakeZones", { RIGHT_ENCRYPT, RIGHT_MAKE_KEY }, SCOPE_PROJECT, "ezk", true };
 static const struct grant rotate_zone =
-	{ "RotateZones", { "kms:Encrypt", "kms:GenerateDataKey" }, SCOPE_ZONE, "ezk", false };
+	{ "RotateZones", { RIGHT_ENCRYPT, RIGHT_MAKE_KEY }, SCOPE_ZONE, "ezk", false };
 static const struct grant move_from =
-	{ "RewrapWithoutReading", { "kms:ReEncryptFrom" }, SCOPE_ZONE, "ezk", false };
+	{ "RewrapWithoutReading", { RIGHT_MOVE_FROM }, SCOPE_ZONE, "ezk", false };
 static const struct grant move_to =
-	{ "RewrapByAnyRootKey", { "kms:ReEncryptTo" }, SCOPE_ZONE, "ezk", false, REACH_PROJECT };
+	{ "RewrapByAnyRootKey", { RIGHT_MOVE_TO }, SCOPE_ZONE, "ezk", false, REACH_PROJECT };
 static const struct grant add_key =
-	{ "TryNewKeys", { "kms:Encrypt", "kms:Decrypt" }, SCOPE_PROJECT, "canary", true, REACH_ACCOUNT };
+	{ "TryNewKeys", { RIGHT_ENCRYPT, RIGHT_DECRYPT }, SCOPE_PROJECT, "canary", true, REACH_ACCOUNT };
 static const struct grant look_at_keys =
-	{ "SeeNewKeys", { "kms:DescribeKey" }, SCOPE_NONE, NULL, true, REACH_ACCOUNT };
+	{ "SeeNewKeys", { RIGHT_DESCRIBE }, SCOPE_NONE, NULL, true, REACH_ACCOUNT };
 static const struct grant see_last_use =
-	{ "SeeWhenKeysWereUsedLast", { "kms:GetKeyLastUsage" }, SCOPE_NONE, NULL, false };
+	{ "SeeWhenKeysWereUsedLast", { RIGHT_LAST_USE }, SCOPE_NONE, NULL, false };
 static const struct grant import_key =
-	{ "ImportKeys", { "kms:Decrypt" }, SCOPE_PURPOSE, "import", true };
+	{ "ImportKeys", { RIGHT_DECRYPT }, SCOPE_PURPOSE, "import", true };
 
 static const struct grant back_up =
-	{ "BackUpAndRestore", { "kms:Encrypt", "kms:Decrypt" }, SCOPE_PROJECT, "backup", true };
+	{ "BackUpAndRestore", { RIGHT_ENCRYPT, RIGHT_DECRYPT }, SCOPE_PROJECT, "backup", true };
 
 static const struct role {
 	const char *name;
@@ -79,16 +56,6 @@ static const struct role {
 			 &import_key, &back_up, &see_last_use } },
 };
 /* clang-format on */
-
-struct subject {
-	json_t *keys[REACH_COUNT]; /* ARNs */
-	char *project;		   /* id, 32 hex digits */
-	char zone[24];		   /* decimal; empty: the whole project */
-	const char *principal;
-	uint64_t max_lease, max_stale; /* UNBOUNDED: any zone */
-};
-
-#define UNBOUNDED UINT64_MAX
 
 static void subject_clear(struct subject *subject)
 {
@@ -115,76 +82,68 @@ static bool has_text(const json_t *texts, const char *text)
 	return false;
 }
 
-/* arn:PARTITION:kms:REGION:ACCOUNT:key/ID becomes arn:PARTITION:kms:*:ACCOUNT:key/ and a star, for
- * each account. */
-static json_t *accounts_of(const json_t *arns)
+static void add_text(json_t *list, const char *text)
 {
-	json_t *accounts = json_array();
-
-	for (size_t i = 0; i < json_array_size(arns); i++) {
-		char partition[32], account[16], all[96];
-		const char *arn = json_string_value(json_array_get(arns, i));
-
-		if (sscanf(arn, "arn:%31[^:]:kms:%*[^:]:%15[^:]:", partition, account) != 2)
-			continue;
-		snprintf(all, sizeof(all), "arn:%s:kms:*:%s:key/*", partition, account);
-		if (!has_text(accounts, all))
-			json_array_append_new(accounts, json_string(all));
-	}
-	return accounts;
+	if (text != NULL && !has_text(list, text))
+		json_array_append_new(list, json_string(text));
 }
 
-/* Related multi-Region keys differ only in their region; any of them may be asked
- * (multi_region_order). */
-static void in_any_region(char *arn)
+/* Adds a root key, if its provider is the one whose policies are printed, or the first that has
+ * some. */
+static void note_arn(const char *arn, const struct key_provider **provider, json_t *keys)
 {
-	char *region = strstr(arn, ":kms:"), *rest;
+	const struct key_provider *of_key = arn == NULL ? NULL : key_provider_of(arn);
+	AUTO(freep) char *name = NULL;
 
-	if (region == NULL || strstr(arn, ":key/mrk-") == NULL)
+	if (of_key == NULL || of_key->policies == NULL)
 		return;
-	region += strlen(":kms:");
-	rest = strchr(region, ':');
-	if (rest == NULL || rest == region)
+	if (*provider == NULL)
+		*provider = of_key;
+	if (of_key != *provider)
 		return;
-	*region = '*';
-	memmove(region + 1, rest, strlen(rest) + 1);
+	name = of_key->policies->key(arn);
+	add_text(keys, name);
 }
 
-/* Adds the ARN of an object's root key, if it is an AWS key. */
-static void add_text(char *arn, json_t *arns)
-{
-	if (arn == NULL || strncmp(arn, "arn:aws", 7) != 0)
-		return;
-	in_any_region(arn);
-	if (!has_text(arns, arn))
-		json_array_append_new(arns, json_string(arn));
-}
-
-static void add_arn(const struct token *token, CK_OBJECT_HANDLE object, json_t *arns)
+static void note_key(const struct token *token, CK_OBJECT_HANDLE object,
+		     const struct key_provider **provider, json_t *keys)
 {
 	AUTO(freep) char *arn = object_text(token, object, CKA_CMEK_ROOT_KEY);
 
-	add_text(arn, arns);
+	note_arn(arn, provider, keys);
 }
 
 /* Of two owners both keys are needed. */
-static void add_owners(const struct token *token, CK_OBJECT_HANDLE zone, json_t *arns)
+static void note_owners(const struct token *token, CK_OBJECT_HANDLE zone,
+			const struct key_provider **provider, json_t *keys)
 {
 	AUTO(freep) char *text = object_text(token, zone, CKA_CMEK_ROOT_KEYS);
 	json_t *json = text == NULL ? NULL : json_loads(text, 0, NULL);
 	const char *policy = json_string_value(json_object_get(json, "policy"));
-	const json_t *keys = json_object_get(json, "keys");
+	const json_t *owners = json_object_get(json, "keys");
 
 	for (size_t i = 0;
-	     policy != NULL && strcmp(policy, "and") == 0 && i < json_array_size(keys); i++) {
-		AUTO(freep) char *arn = strdup(json_string_value(json_array_get(keys, i)));
-
-		add_text(arn, arns);
-	}
+	     policy != NULL && strcmp(policy, "and") == 0 && i < json_array_size(owners); i++)
+		note_arn(json_string_value(json_array_get(owners, i)), provider, keys);
 	json_decref(json);
 }
 
-/* A project without a key in AWS: only the statements for adding the first one can be printed. */
+/* The account of each key of the project. */
+static void add_accounts(const struct token *token, const CK_OBJECT_HANDLE *keys, size_t count,
+			 const struct key_provider *provider, json_t *accounts)
+{
+	for (size_t i = 0; i < count; i++) {
+		AUTO(freep) char *arn = object_text(token, keys[i], CKA_CMEK_ROOT_KEY);
+		AUTO(freep) char *all = NULL;
+
+		if (arn != NULL && key_provider_of(arn) == provider)
+			all = provider->policies->all_keys(arn);
+		add_text(accounts, all);
+	}
+}
+
+/* A project without a key whose KMS has policies: only the statements for adding the first one can
+ * be printed. */
 static bool adds_keys(const struct role *role)
 {
 	for (size_t i = 0; role->grants[i] != NULL; i++)
@@ -193,172 +152,64 @@ static bool adds_keys(const struct role *role)
 	return false;
 }
 
-static int find_keys(const struct token *token, const char *database, struct subject *subject)
+/* A database's provider is that of its root key, a project's that of the first which has policies.
+ */
+static int find_keys(const struct token *token, const char *database, struct subject *subject,
+		     const struct key_provider **ret_provider)
 {
 	AUTO(freep) CK_OBJECT_HANDLE *keys = NULL;
 	CK_OBJECT_HANDLE zone;
 	size_t count;
 
 	TRY(token_find(token, &kind_key, NULL, &keys, &count));
-	for (size_t i = 0; i < count; i++)
-		add_arn(token, keys[i], subject->keys[REACH_PROJECT]);
-	if (database == NULL) {
-		json_array_extend(subject->keys[REACH_SUBJECT], subject->keys[REACH_PROJECT]);
-		return CMEK_EXIT_OK;
+	if (database != NULL) {
+		TRY(token_find_one(token, &kind_database, database, &zone));
+		snprintf(subject->zone, sizeof(subject->zone), "%llu",
+			 (unsigned long long)object_zone_id(token, zone));
+		note_key(token, zone, ret_provider, subject->keys[REACH_SUBJECT]);
+		note_owners(token, zone, ret_provider, subject->keys[REACH_SUBJECT]);
+		if (*ret_provider == NULL)
+			return CMEK_EXIT_OK;
 	}
-	TRY(token_find_one(token, &kind_database, database, &zone));
-	snprintf(subject->zone, sizeof(subject->zone), "%llu",
-		 (unsigned long long)object_zone_id(token, zone));
-	add_arn(token, zone, subject->keys[REACH_SUBJECT]);
-	add_owners(token, zone, subject->keys[REACH_SUBJECT]);
+	for (size_t i = 0; i < count; i++)
+		note_key(token, keys[i], ret_provider, subject->keys[REACH_PROJECT]);
+	if (*ret_provider != NULL)
+		add_accounts(token, keys, count, *ret_provider, subject->keys[REACH_ACCOUNT]);
+	if (database == NULL)
+		json_array_extend(subject->keys[REACH_SUBJECT], subject->keys[REACH_PROJECT]);
 	return CMEK_EXIT_OK;
 }
 
 static int find_subject(const struct token *token, const struct role *role, const char *database,
-			struct subject *subject)
+			struct subject *subject, const struct key_provider **ret_provider)
 {
-	json_t **keys = subject->keys;
-
-	keys[REACH_SUBJECT] = json_array();
-	keys[REACH_PROJECT] = json_array();
+	for (size_t i = 0; i < REACH_COUNT; i++)
+		subject->keys[i] = json_array();
 	subject->project = object_text(token, token_diagnostic(token), CKA_UNIQUE_ID);
 	if (subject->project == NULL || *subject->project == '\0')
 		return fail(CMEK_EXIT_FAILED, "project %s: the module does not tell its id",
 			    token->project);
-	TRY(find_keys(token, database, subject));
-	keys[REACH_ACCOUNT] = accounts_of(keys[REACH_PROJECT]);
-	if (json_array_size(keys[REACH_SUBJECT]) > 0)
+	TRY(find_keys(token, database, subject, ret_provider));
+	if (*ret_provider != NULL)
 		return CMEK_EXIT_OK;
 	if (database == NULL && adds_keys(role)) {
-		json_array_append_new(keys[REACH_ACCOUNT],
-				      json_string("arn:aws:kms:*:ACCOUNT:key/*"));
+		*ret_provider = key_provider_with_policies();
+		add_text(subject->keys[REACH_ACCOUNT], (*ret_provider)->policies->account);
 		return CMEK_EXIT_OK;
 	}
-	return fail(CMEK_EXIT_NOT_FOUND,
-		    "%s%s%s has no root key in AWS, and the embedded KMS has no policies; see "
-		    "cmek key list --project %s",
-		    token->project, database == NULL ? "" : " ", database == NULL ? "" : database,
-		    token->project);
+	return fail(
+		CMEK_EXIT_NOT_FOUND,
+		"%s%s%s has no root key whose KMS has policies, as that of provider %s has; see "
+		"cmek key list --project %s",
+		token->project, database == NULL ? "" : " ", database == NULL ? "" : database,
+		key_provider_with_policies()->name, token->project);
 }
 
-/* --- Statements ------------------------------------------------------------------------------ */
-
-static void require(json_t *pairs, const char *name, const char *value)
+/* An identity for one zone makes no others. */
+bool policy_grants(const struct grant *grant, const struct subject *subject)
 {
-	AUTO(buffer_clear) struct buffer key = {0};
-
-	buffer_format(&key, "kms:EncryptionContext:%s", name);
-	json_object_set_new(pairs, buffer_text(&key), json_string(value));
-}
-
-static void add_pattern(json_t *patterns, const char *digits, size_t len, char next, size_t more)
-{
-	char pattern[32] = "";
-
-	memcpy(pattern, digits, len);
-	if (next != '\0')
-		pattern[len++] = next;
-	memset(pattern + len, '?', more);
-	pattern[len + more] = '\0';
-	json_array_append_new(patterns, json_string(pattern));
-}
-
-/*
- * Values of the encryption context are text to IAM, whose condition keys for them have string
- * operators only. So the decimal numbers up to `greatest`, as the module writes them, become
- * patterns, in which ? is any one character: one for all shorter numbers; for each digit, those for
- * numbers of the same length that begin like `greatest` and go on with a smaller digit; and
- * `greatest` itself.
- */
-static json_t *numbers_up_to(uint64_t greatest)
-{
-	json_t *patterns = json_array();
-	char digits[24];
-	size_t len = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)greatest);
-
-	for (size_t shorter = 1; shorter < len; shorter++)
-		add_pattern(patterns, digits, 0, '\0', shorter);
-	for (size_t i = 0; i < len; i++)
-		for (char digit = i == 0 && len > 1 ? '1' : '0'; digit < digits[i]; digit++)
-			add_pattern(patterns, digits, i, digit, len - i - 1);
-	add_pattern(patterns, digits, len, '\0', 0);
-	return patterns;
-}
-
-static void bound(json_t *pairs, const char *name, uint64_t greatest)
-{
-	if (greatest != UNBOUNDED)
-		json_object_set_new(pairs, name, numbers_up_to(greatest));
-}
-
-/* Zones have a greatest lease; canaries and imported keys have none. */
-static json_t *lease_condition(const struct grant *grant, const struct subject *subject)
-{
-	json_t *pairs = json_object();
-
-	if (strcmp(grant->purpose, "ezk") == 0) {
-		bound(pairs, "kms:EncryptionContext:cmek:max-lease", subject->max_lease);
-		bound(pairs, "kms:EncryptionContext:cmek:max-stale", subject->max_stale);
-	}
-	return pairs;
-}
-
-static json_t *condition(const struct grant *grant, const struct subject *subject)
-{
-	json_t *pairs = json_object(), *lease = lease_condition(grant, subject), *both;
-
-	require(pairs, "cmek:purpose", grant->purpose);
-	if (grant->scope == SCOPE_ZONE && subject->zone[0] != '\0')
-		require(pairs, "cmek:zone", subject->zone);
-	else if (grant->scope != SCOPE_PURPOSE)
-		require(pairs, "cmek:project", subject->project);
-	both = json_pack("{s:o}", "StringEquals", pairs);
-	if (json_object_size(lease) > 0)
-		json_object_set(both, "StringLike", lease);
-	json_decref(lease);
-	return both;
-}
-
-static json_t *actions_of(const struct grant *grant)
-{
-	json_t *actions = json_array();
-
-	for (size_t i = 0; i < COUNT_OF(grant->actions) && grant->actions[i] != NULL; i++)
-		json_array_append_new(actions, json_string(grant->actions[i]));
-	return actions;
-}
-
-/* In a key's policy the resource is the key itself, and the principal is named. */
-static json_t *statement(const struct grant *grant, const struct subject *subject, bool key_policy)
-{
-	json_t *result = json_pack("{s:s, s:s}", "Sid", grant->sid, "Effect", "Allow");
-
-	if (key_policy)
-		json_object_set_new(result, "Principal",
-				    json_pack("{s:s}", "AWS", subject->principal));
-	json_object_set_new(result, "Action", actions_of(grant));
-	if (key_policy)
-		json_object_set_new(result, "Resource", json_string("*"));
-	else
-		json_object_set(result, "Resource", subject->keys[grant->reach]);
-	if (grant->scope != SCOPE_NONE)
-		json_object_set_new(result, "Condition", condition(grant, subject));
-	return result;
-}
-
-static json_t *policy(const struct role *role, const struct subject *subject, bool key_policy)
-{
-	json_t *statements = json_array();
-
-	for (size_t i = 0; role->grants[i] != NULL; i++) {
-		const struct grant *grant = role->grants[i];
-
-		/* An identity for one zone makes no others. */
-		if ((subject->zone[0] == '\0' || !grant->whole_project) &&
-		    json_array_size(subject->keys[grant->reach]) > 0)
-			json_array_append_new(statements, statement(grant, subject, key_policy));
-	}
-	return json_pack("{s:s, s:o}", "Version", "2012-10-17", "Statement", statements);
+	return (subject->zone[0] == '\0' || !grant->whole_project) &&
+	       json_array_size(subject->keys[grant->reach]) > 0;
 }
 
 int policy_print(const struct arguments *arguments)
@@ -369,7 +220,8 @@ int policy_print(const struct arguments *arguments)
 	AUTO(token_close) struct token token = {0};
 	AUTO(subject_clear)
 	struct subject subject = {.max_lease = UNBOUNDED, .max_stale = UNBOUNDED};
-	json_t *both;
+	const struct key_provider *provider = NULL;
+	json_t *documents;
 
 	if (role == NULL)
 		return fail(CMEK_EXIT_USAGE,
@@ -377,12 +229,11 @@ int policy_print(const struct arguments *arguments)
 	TRY(arguments_seconds(arguments, "max-lease", &subject.max_lease));
 	TRY(arguments_seconds(arguments, "max-stale", &subject.max_stale));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
-	TRY(find_subject(&token, role, arguments->positional[0], &subject));
-	subject.principal = principal == NULL ? "arn:aws:iam::ACCOUNT:role/ROLE" : principal;
-	both = json_pack("{s:o, s:o}", "identity_policy", policy(role, &subject, false),
-			 "key_policy", policy(role, &subject, true));
-	json_dumpf(both, stdout, JSON_INDENT(2));
+	TRY(find_subject(&token, role, arguments->positional[0], &subject, &provider));
+	subject.principal = principal == NULL ? provider->policies->principal : principal;
+	documents = provider->policies->write(role->grants, &subject);
+	json_dumpf(documents, stdout, JSON_INDENT(2));
 	putchar('\n');
-	json_decref(both);
+	json_decref(documents);
 	return CMEK_EXIT_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which root keys may be used at all: patterns of ARNs. Names and aliases prove nothing, since
- * whoever may change an alias in AWS, or a row of the store, has it name another key. */
+ * whoever may change an alias in its KMS, or a row of the store, has it name another key. */
 #include "kms/allowed.h"
 
 #include "kms/provider.h"

@@ -250,6 +250,16 @@ bool kms_clients_fit_anywhere(const struct kms_clients *clients, const char *pro
 	return row != NULL && row->only_region != NULL;
 }
 
+struct bytes kms_clients_key_id(const struct kms_clients *clients, const char *arn)
+{
+	const struct kms_provider *row = of_key(clients, arn);
+	struct kms_key_fields fields;
+
+	return row != NULL && row->is_own_name(arn) && row->read_fields(arn, &fields)
+		       ? fields.id
+		       : bytes(NULL, 0);
+}
+
 struct bytes kms_clients_label(const struct kms_clients *clients, const char *key)
 {
 	const struct kms_provider *row = of_key(clients, key);

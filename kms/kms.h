@@ -46,7 +46,7 @@ struct kms_key {
 	int64_t deletion_ms; /* real time; 0: it is not pending deletion, or nobody says until when
 			      */
 	bool encrypts;	     /* symmetric, KeyUsage ENCRYPT_DECRYPT */
-	bool multi_region;   /* "mrk-": related keys differ in region alone */
+	bool multi_region;   /* it has related keys, which differ in region alone */
 };
 
 /* Encryption context: pairs of text, bound to a ciphertext; order does not matter, names are
@@ -96,8 +96,7 @@ struct kms_operations {
 	/* By the key's ARN or id, in its own region alone. NULL: the KMS keeps no account. */
 	enum kms_status (*last_usage)(struct kms_client *client, const char *key,
 				      struct kms_report *report, struct kms_last_usage *ret_usage);
-	/* Local keys only (NULL for aws, where it is done in AWS): enable, disable, schedule
-	 * deletion. */
+	/* Enable, disable, schedule deletion. NULL: that is done in the KMS itself, not here. */
 	enum kms_status (*set_state)(struct kms_client *client, const char *key,
 				     enum kms_key_state state, struct kms_report *report);
 	/* Makes a key of that name unless it exists, and says which; local only. Where keys of
@@ -144,8 +143,8 @@ bool kms_arn_same_key(const char *a, const char *b);
 
 /*
  * The set of clients of a process: one per provider and region, made at first need and kept.
- * kms_clients_new touches nothing; making an aws client reads the environment and AWS's shared
- * config files; network, curl and `local.keys` are touched by the first call on a client.
+ * kms_clients_new touches nothing; making a client may read the environment and its provider's
+ * own files; network, curl and `local.keys` are touched by the first call on a client.
  */
 struct kms_clients;
 struct kms_clients *kms_clients_new(
@@ -290,6 +289,8 @@ bool kms_clients_fit_anywhere(const struct kms_clients *clients, const char *pro
 /* It is a key's own name; an alias, or a name without a region, says nothing of the key before
  * somebody is asked. */
 bool kms_clients_is_own_name(const struct kms_clients *clients, const char *key);
+/* The id in a key's own name; no bytes: it is no such name. */
+struct bytes kms_clients_key_id(const struct kms_clients *clients, const char *arn);
 /* The label in a key's name; no bytes: none. True: it names a key that can be made here. */
 struct bytes kms_clients_label(const struct kms_clients *clients, const char *key);
 bool kms_clients_may_make(const struct kms_clients *clients, const char *key);
@@ -303,7 +304,7 @@ bool kms_clients_replace(struct kms_clients *clients, const char *provider,
 			 struct kms_client *client);
 
 /* For `doctor`: which endpoint a region has, where credentials come from, and whose they are (which
- * AWS STS is asked), as lines of text. What is known is said also on failure. */
+ * the provider is asked), as lines of text. What is known is said also on failure. */
 enum kms_status kms_clients_describe(struct kms_clients *clients, const char *provider,
 				     const char *region, struct kms_report *report,
 				     struct buffer *ret_text);

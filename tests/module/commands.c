@@ -489,7 +489,7 @@ static void the_hierarchy_is_shown(void **state)
 	done("tree --json");
 	json_decref(printed_json());
 	refused("policy --project demo --role reader main/orders", CMEK_EXIT_NOT_FOUND,
-		"the embedded KMS has no policies");
+		"no root key whose KMS has policies");
 	refused("policy --project demo --role owner", CMEK_EXIT_USAGE, "rewrapper");
 }
 

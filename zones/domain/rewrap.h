@@ -41,7 +41,8 @@ enum zone_status zones_zone_set_root_keys(struct zones *zones, const struct entr
  * one; until the last of them has, the cluster is leaving the key before. The same region as
  * before, unless the key is of another provider: so a whole cluster may go from `local` to a cloud.
  * KMS: a key that it says is disabled, or gone, is refused as a use of it would be; where it says
- * nothing, that is found out later. ZONE_MOVING: it is leaving another key still. Back to the one it is leaving is possible.
+ * nothing, that is found out later. ZONE_MOVING: it is leaving another key still. Back to the one
+ * it is leaving is possible.
  */
 enum zone_status zones_cluster_rewrap(struct zones *zones, const struct entry *cluster,
 				      struct bytes arn, struct entry **ret_cluster);

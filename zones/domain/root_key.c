@@ -179,17 +179,9 @@ static enum zone_status describe(struct zones *zones, struct uid project, const 
 	return ZONE_OK;
 }
 
-/* What follows `mark` in a name; no bytes: it is not there. */
-static struct bytes after(const char *name, const char *mark)
+static struct bytes key_id(const struct zones *zones, const char *arn)
 {
-	const char *found = strstr(name, mark);
-
-	return found == NULL ? bytes(NULL, 0) : bytes_of(found + strlen(mark));
-}
-
-static struct bytes key_id(const char *arn)
-{
-	struct bytes id = after(arn, ":key/");
+	struct bytes id = kms_clients_key_id(zones->clients, arn);
 
 	if (id.len == 0)
 		id = bytes_of(arn);
@@ -213,7 +205,7 @@ static enum zone_status make(const struct zones *zones, struct uid project, cons
 
 	TRY(entry_make(ENTRY_ROOT_KEY, project, zones_now_ms(zones), &entry));
 	if (label.len == 0 || label.len > LABEL_MAX)
-		label = key_id(key->arn);
+		label = key_id(zones, key->arn);
 	if (!fill(entry, key) || !entry_set_text(&entry->label, label))
 		return ZONE_NO_MEMORY;
 	ret_candidate->entry = TAKE(entry);
@@ -274,12 +266,13 @@ static bool label_is_free(const struct index *index, const struct entry *entry)
 }
 
 /* A label of our own choice gives way to another of that name. */
-static enum zone_status settle_label(const struct index *index, const struct candidate *candidate)
+static enum zone_status settle_label(const struct zones *zones, const struct candidate *candidate)
 {
+	const struct index *index = &zones->index;
 	struct entry *entry = candidate->taken;
 
 	if (candidate->label_is_ours && !label_is_free(index, entry) &&
-	    !entry_set_text(&entry->label, key_id(entry->of_root_key.arn)))
+	    !entry_set_text(&entry->label, key_id(zones, entry->of_root_key.arn)))
 		return ZONE_NO_MEMORY;
 	return label_check_free(index, entry);
 }
@@ -329,7 +322,7 @@ enum zone_status candidate_put(struct changes *changes, struct candidate *candid
 		return already_there(same);
 	entry_release(TAKE(candidate->taken));
 	TRY(same != NULL ? revive(candidate, same) : take_new(changes, candidate));
-	TRY(settle_label(index, candidate));
+	TRY(settle_label(changes->zones, candidate));
 	return changes_put(changes, candidate->taken);
 }
 

@@ -26,7 +26,7 @@ enum zone_status zones_root_key_name(struct zones *zones, struct bytes kms_key,
 		return ZONE_NO_MEMORY;
 	TRY(kms_name_copy(zones, kms_key, &name));
 	/* What an alias or a key id stands for is known when it is used. */
-	if (strstr(name, ":key/") != NULL)
+	if (kms_clients_is_own_name(zones->clients, name))
 		TRY(door_check_allowed(&door, name));
 	TRY(uid_new(&entry->uid));
 	kms_name_parse(kms_clients_providers(zones->clients), name, provider, region);
