@@ -336,11 +336,11 @@ bool envelope_record_decode(struct bytes record, struct envelope_record *ret_rec
 	struct reader reader = reader_of(record);
 	struct bytes start = reader_take(&reader, 4);
 	struct envelope_record result = {0};
-	uint8_t format = reader_u8(&reader);
+	uint8_t format = reader_u8(&reader), policy = reader_u8(&reader);
 	struct bytes limits;
 	uint16_t len;
 
-	result.both = reader_u8(&reader) == 1;
+	result.both = policy == 1;
 	len = reader_u16(&reader);
 	result.bound = bytes(reader.left.data, ENVELOPE_RECORD_BOUND);
 	take(&reader, result.project, sizeof(result.project));
@@ -353,7 +353,8 @@ bool envelope_record_decode(struct bytes record, struct envelope_record *ret_rec
 	result.bound.len += limits.len;
 	result.kept = limits_say_kept(limits);
 	if (result.bound.len > ENVELOPE_RECORD_BOUND_MAX || !record_arns_decode(&reader, &result) ||
-	    len != record.len || !bytes_equal(start, bytes("CEZK", 4)) || format != FORMAT)
+	    len != record.len || !bytes_equal(start, bytes("CEZK", 4)) || format != FORMAT ||
+	    policy > 1)
 		return false;
 	*ret_record = result;
 	return true;

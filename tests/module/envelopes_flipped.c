@@ -36,7 +36,7 @@ static const struct region slot_regions[] = {
 	{ "lengths",                        12,           NOTICED },
 	{ "wrapped DEK",                    RECORD,       NOTICED },
 	{ "record: magic and format",       RECORD + 5,   NOTICED },
-	{ "record: policy",                 RECORD + 6,   OF_RECORD },
+	{ "record: policy",                 RECORD + 6,   NOTICED },
 	{ "record: length",                 RECORD + 8,   NOTICED },
 	{ "record: project and cluster",    RECORD + 40,  OF_RECORD },
 	{ "record: zone and version",       RECORD + 52,  NOTICED },

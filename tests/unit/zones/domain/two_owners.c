@@ -263,8 +263,7 @@ static void records_come_to_stay_where_both_keys_are(void **state)
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *zone = zone_of_both(f);
 	AUTO(entry_releasep)
-	struct entry *project = NULL,
-		     *first = NULL, *second = NULL, *back = NULL;
+	struct entry *project = NULL, *first = NULL, *second = NULL, *back = NULL;
 	AUTO(buffer_clear) struct buffer records = {0};
 	struct entry_names names = names_of("a"), other = names_of("b"), place = names_of("back");
 
