@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmek database …: zones. Those made here wrap and unwrap data keys only. */
+#include "base/clock.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
@@ -8,6 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#define DAY_MS (24 * 3600 * INT64_C(1000))
 
 static void fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE zone)
 {
@@ -118,6 +121,20 @@ int database_list(const struct arguments *arguments)
 	return objects_list(arguments, &kind_database, fields);
 }
 
+/* An imported one is rotated elsewhere. */
+static void warn_of_clock(const struct token *token, const char *label, CK_OBJECT_HANDLE zone)
+{
+	int64_t made = versions_primary_made(token, zone);
+
+	if (made <= clock_now(&clock_system).realtime_ms + DAY_MS ||
+	    object_is_imported(token, zone))
+		return;
+	warn("database %s: its primary version says that it was made more than a day from now, so "
+	     "that a rotation by its age is put off; if this clock is right, rotate it by hand "
+	     "('cmek database rotate')",
+	     label);
+}
+
 int database_show(const struct arguments *arguments)
 {
 	AUTO(token_close) struct token token = {0};
@@ -126,5 +143,6 @@ int database_show(const struct arguments *arguments)
 	TRY(token_open(arguments_value(arguments, "project"), &token));
 	TRY(token_find_one(&token, &kind_database, arguments->positional[0], &zone));
 	TRY(objects_report(arguments, &token, zone, database_fields));
+	warn_of_clock(&token, arguments->positional[0], zone);
 	return arguments->json ? CMEK_EXIT_OK : versions_print(&token, zone);
 }

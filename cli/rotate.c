@@ -33,16 +33,6 @@ struct run {
 	int code; /* of the first failure */
 };
 
-static bool is_imported(const struct token *token, CK_OBJECT_HANDLE zone)
-{
-	CK_BBOOL imported = CK_FALSE;
-	CK_ATTRIBUTE attribute = {CKA_CMEK_IMPORTED, &imported, sizeof(imported)};
-
-	return token->functions->C_GetAttributeValue(token->session, zone, &attribute, 1) ==
-		       CKR_OK &&
-	       imported == CK_TRUE;
-}
-
 static const char *failed(struct run *run, CK_RV rv, const char *label)
 {
 	int code =
@@ -60,7 +50,7 @@ static const char *rotate(struct run *run, CK_OBJECT_HANDLE zone, const char *la
 	CK_ULONG reason;
 	CK_RV rv;
 
-	if (!run->single && is_imported(run->token, zone))
+	if (!run->single && object_is_imported(run->token, zone))
 		return "imported: left as it is";
 	if (run->dry_run)
 		return "would be rotated";

@@ -94,6 +94,8 @@ char *object_owners(const struct token *token, CK_OBJECT_HANDLE zone);
 int root_keys_named(const struct token *token, const char *labels, bool both, char **ret_text);
 /* Whether envelopes may carry a zone's record. */
 bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone);
+/* Whether it was imported to be read only. */
+bool object_is_imported(const struct token *token, CK_OBJECT_HANDLE zone);
 static inline const char *state_text(CK_ULONG state)
 {
 	return key_state_word(state);

@@ -179,6 +179,16 @@ CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_AT
 	return number;
 }
 
+bool object_is_imported(const struct token *token, CK_OBJECT_HANDLE zone)
+{
+	CK_BBOOL imported = CK_FALSE;
+	CK_ATTRIBUTE attribute = {CKA_CMEK_IMPORTED, &imported, sizeof(imported)};
+
+	return token->functions->C_GetAttributeValue(token->session, zone, &attribute, 1) ==
+		       CKR_OK &&
+	       imported == CK_TRUE;
+}
+
 bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone)
 {
 	CK_BBOOL embeds = CK_FALSE;

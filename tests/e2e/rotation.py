@@ -14,6 +14,7 @@ import os
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -212,6 +213,18 @@ def older_copy(folder):
         ok(before.read() == after.read(), "to what was written")
 
 
+def ahead(folder):
+    """A version says that it was made in ten years: whoever is shown the database is told, until it is rotated."""
+    with sqlite3.connect(os.path.join(folder, "store.db")) as store:
+        store.execute("UPDATE ezk_versions SET created_ms = ?", (int(time.time() + 10 * 365 * 86400) * 1000,))
+    store.close()
+    done = cmek("database", "show", "--project", "p", "c/db")
+    ok(done.returncode == 0 and "'cmek database rotate'" in done.stderr, "a version that is to come is told where it is shown", done.stderr)
+    ok(cmek("database", "rotate", "--project", "p", "c/db").returncode == 0, "rotated by hand")
+    done = cmek("database", "show", "--project", "p", "c/db")
+    ok(done.returncode == 0 and not done.stderr, "it is as the others", done.stderr)
+
+
 def main():
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         with open(os.path.join(folder, "cmek.conf"), "w", encoding="utf-8") as file:
@@ -228,6 +241,7 @@ def main():
         older_copy(folder)
         done = cmek("doctor")
         ok(done.returncode == 0, "doctor is content", done.stdout)
+        ahead(folder)
     print(f"1..{count}")
     return 0
 

@@ -3,6 +3,7 @@
 #include "zones/domain/daily.h"
 
 #include "base/macros.h"
+#include "zones/domain/ahead.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/purge_private.h"
 
@@ -47,5 +48,6 @@ void zones_daily(struct zones *zones)
 {
 	if (!is_first_today(zones) || zones_are_limited(zones))
 		return;
+	zones_tell_ahead(zones);
 	purge_a_part(zones);
 }

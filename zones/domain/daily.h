@@ -5,6 +5,7 @@
 
 struct zones;
 
-/* For whoever looks into the store: at most once a day in a process, and if it may write, a bounded
- * part of zones_purge(). What fails is left for the next day. */
+/* For whoever looks into the store: at most once a day in a process, it tells of databases that a
+ * clock rotated which was ahead (ahead.h), and if it may write, it does a bounded part of
+ * zones_purge(). What fails is left for the next day. */
 void zones_daily(struct zones *zones);

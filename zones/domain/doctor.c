@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/name.h"
+#include "zones/domain/ahead.h"
 #include "zones/domain/doctor_report.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/root_key.h"
@@ -270,6 +271,21 @@ static void put_region(struct zones *zones, const struct entry *zone, struct buf
 			buffer_format(text, ", by %s", region);
 }
 
+/* No fault: which clock is right nobody here knows. */
+static void put_ahead(const struct report *report, const struct entry *zone)
+{
+	char made[25];
+
+	if (!zone_is_ahead(report->zones, zone))
+		return;
+	clock_extended_utc(entry_version(zone, zone->of_zone.primary)->created_ms, made);
+	buffer_format(report->text,
+		      "; but its version says that it was made on %.10s, so that a rotation by its "
+		      "age is put off: if this clock is right, rotate it by hand ('cmek database "
+		      "rotate')",
+		      made);
+}
+
 static void check_zone(struct report *report, const struct entry *zone)
 {
 	unsigned reasons = log_reasons();
@@ -286,6 +302,7 @@ static void check_zone(struct report *report, const struct entry *zone)
 	} else if (status == ZONE_OK) {
 		buffer_put_text(report->text, "ok");
 		put_region(report->zones, zone, report->text);
+		put_ahead(report, zone);
 		buffer_put_u8(report->text, '\n');
 	} else {
 		doctor_put_fault(report, status);
