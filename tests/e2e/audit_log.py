@@ -180,7 +180,7 @@ def check_joined(ok, place, lines, what):
             if line.get(name) != value and (name != "access_key_id" or "access_key" in entry):
                 wrong.append(f"{name}: {line} {entry}")
         agent = f"cmek-pkcs11/{line['module']}" + (f" lease/{line['lease']}" if "lease" in line else "")
-        if entry.get("agent", agent) != agent or ("lease" in line) == (context.get("cmek:purpose") in ("data", "import")):
+        if entry.get("agent", agent) != agent or ("lease" in line) == (context.get("cmek:purpose") in ("data", "import", "backup")):
             wrong.append(f"user agent: {line} {entry}")
         if abs(datetime.datetime.fromisoformat(line["time"].replace("Z", "+00:00")).timestamp() - entry["time"]) > 30:
             wrong.append(f"time: {line} {entry}")

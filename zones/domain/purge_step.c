@@ -126,10 +126,13 @@ static void take_zones(struct purge *purge)
 
 /* --- Versions of zones that stay */
 
-/* A token key may have come back meanwhile, by a restore of another release. */
+/* A token key may have come back meanwhile, by a restore of another release. And with a zone goes
+ * what others have imported of it, in the step after. */
 static bool version_may_go(struct purge *purge, const struct entry *zone,
 			   const struct ezk_version *version)
 {
+	if (import_is_orphan(purge->index, version))
+		return true;
 	return version->retired && version->delete_after_ms <= purge->now_ms &&
 	       (version->record_zone != 0 ||
 		usage_find_token_key(purge->changes->zones, zone, version->version) == NULL) &&
@@ -301,6 +304,7 @@ enum zone_status purge_take_one(struct purge *purge, struct entry *entry)
 		purge->zone_count = 1;
 		index_each_of(purge->index, entry->project, ENTRY_KEY, take_key, purge);
 		TRY(purge->status);
+		TRY(imports_drop(purge->changes, entry->of_zone.zone, 0));
 		break;
 	case ENTRY_ROOT_KEY:
 	case ENTRY_CLUSTER:

@@ -70,6 +70,76 @@ void version_drop(struct entry *zone, size_t at)
 		versions[at] = versions[at + 1];
 }
 
+/* --- What was imported of it */
+
+bool import_is_orphan(const struct index *index, const struct ezk_version *version)
+{
+	const struct entry *origin = index_zone(index, version->record_zone);
+
+	if (version->record_zone == 0)
+		return false;
+	return index_zone_is_gone(index, version->record_zone) ||
+	       (origin != NULL && entry_version_is_gone(origin, version->version));
+}
+
+struct dropping {
+	struct changes *changes;
+	uint64_t zone;
+	uint32_t version; /* 0: all */
+	enum zone_status status;
+};
+
+static bool is_of(const struct dropping *dropping, const struct ezk_version *version)
+{
+	return version->record_zone == dropping->zone &&
+	       (dropping->version == 0 || dropping->version == version->version);
+}
+
+static enum zone_status drop_from(struct dropping *dropping, const struct entry *zone)
+{
+	AUTO(entry_releasep) struct entry *changed = entry_copy(zone);
+
+	if (changed == NULL)
+		return ZONE_NO_MEMORY;
+	for (size_t i = changed->of_zone.version_count; i-- > 0;)
+		if (is_of(dropping, &changed->of_zone.versions[i]))
+			version_drop(changed, i);
+	return changes_put(dropping->changes, changed);
+}
+
+static bool visit_zone(void *state, struct entry *zone)
+{
+	struct dropping *dropping = state;
+
+	for (size_t i = 0; i < zone->of_zone.version_count; i++) {
+		if (!is_of(dropping, &zone->of_zone.versions[i]))
+			continue;
+		dropping->status = drop_from(dropping, zone);
+		break;
+	}
+	return dropping->status == ZONE_OK;
+}
+
+static bool visit_project(void *state, struct entry *project)
+{
+	struct dropping *dropping = state;
+
+	index_each_of(&dropping->changes->zones->index, project->uid, ENTRY_ZONE, visit_zone,
+		      dropping);
+	return dropping->status == ZONE_OK;
+}
+
+enum zone_status imports_drop(struct changes *changes, uint64_t zone, uint32_t version)
+{
+	struct dropping dropping = {changes, zone, version, ZONE_OK};
+
+	if (changes->zones->index.imports.count > 0)
+		index_each_project_of_all(&changes->zones->index, visit_project, &dropping);
+	return dropping.status;
+}
+
+/* --- A step */
+
 /* Changes the copy; *ret_same: there was nothing to do. */
 static enum zone_status apply(const struct zones *zones, const struct wish *wish, size_t at,
 			      bool *ret_same)
@@ -114,7 +184,11 @@ static enum zone_status decide(struct changes *changes, void *state)
 	if (wish->changed == NULL)
 		return ZONE_NO_MEMORY;
 	TRY(apply(changes->zones, wish, at, &same));
-	return same ? ZONE_OK : changes_put(changes, wish->changed);
+	if (same)
+		return ZONE_OK;
+	if (wish->step == VERSION_PURGE)
+		TRY(imports_drop(changes, current->of_zone.zone, wish->version));
+	return changes_put(changes, wish->changed);
 }
 
 enum zone_status zones_version_step(struct zones *zones, const struct entry *zone, uint32_t version,

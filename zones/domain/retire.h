@@ -6,6 +6,9 @@
 #include "zones/model/entry.h"
 #include "zones/model/status.h"
 
+struct changes;
+struct ezk_version;
+struct index;
 struct zones;
 
 enum version_step {
@@ -21,7 +24,14 @@ enum version_step {
 enum zone_status zones_version_step(struct zones *zones, const struct entry *zone, uint32_t version,
 				    enum version_step step);
 
-/* --- For zones/domain/purge.c */
+/* --- For zones/domain/ */
+
+/* Within a transaction in which that version of a zone goes for good (0: the zone): so does what
+ * other zones have imported of it, which would be a copy. None of these is changed in the same
+ * transaction otherwise. */
+enum zone_status imports_drop(struct changes *changes, uint64_t zone, uint32_t version);
+/* An import whose origin is gone here for good: it opens nothing any more. */
+bool import_is_orphan(const struct index *index, const struct ezk_version *version);
 
 /* Takes a version out of a zone that nobody else sees yet, with its wraps. */
 void version_drop(struct entry *zone, size_t at);

@@ -45,7 +45,7 @@ static struct asked asking(const struct kms_door *door, const char *operation, c
 			      .operation = operation,
 			      .key = key,
 			      .started_us = clock_precise_us(),
-			      .leased = !asked_is_the_callers(door),
+			      .leased = asked_is_leased(door),
 			      .lease = lease_of(door),
 			      .status = KMS_INVALID_REQUEST};
 

@@ -32,6 +32,13 @@ bool asked_is_the_callers(const struct kms_door *door)
 	return purpose != NULL && (strcmp(purpose, "data") == 0 || strcmp(purpose, "import") == 0);
 }
 
+bool asked_is_leased(const struct kms_door *door)
+{
+	const char *purpose = purpose_of(door);
+
+	return !asked_is_the_callers(door) && (purpose == NULL || strcmp(purpose, "backup") != 0);
+}
+
 /* NULL: the message has it. */
 static const char *remedy(const struct kms_door *door, enum kms_status status)
 {

@@ -26,6 +26,8 @@ struct asked {
 const char *asked_context(const struct kms_door *door, const char *name);
 /* The record of a zone is ours; what C_Decrypt and C_UnwrapKey bring is the caller's. */
 bool asked_is_the_callers(const struct kms_door *door);
+/* Whether it is about a key that is used by a lease: not what the caller encrypts, nor a backup. */
+bool asked_is_leased(const struct kms_door *door);
 /* " for zone 'c/d' of project 'p', version 1", as far as it is known. */
 void asked_put_subject(struct buffer *line, const struct kms_door *door);
 /* The failure of a call: one line with what to do about it; or, if it is not new, the same for this

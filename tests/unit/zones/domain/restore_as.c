@@ -11,6 +11,8 @@
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
+#include "zones/domain/purge.h"
+#include "zones/domain/retire.h"
 #include "zones/domain/rotate.h"
 #include "zones/domain/state.h"
 #include "zones/domain/token_key.h"
@@ -400,6 +402,80 @@ static void fence_of_the_original_holds_for_its_imports(void **state)
 	assert_int_equal(unwrap(f, copy, small.wrapped), ZONE_FENCED);
 }
 
+/* --- What was destroyed is nowhere in this store */
+
+static struct entry *newest(struct zones_fixture *f, const struct entry *zone)
+{
+	struct entry *now = zones_find_uid(f->zones, zone->uid);
+
+	assert_non_null(now);
+	return now;
+}
+
+static void erased_database_is_not_left_as_an_import(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *pending = NULL;
+	AUTO(entry_releasep) struct entry *copy = NULL;
+
+	assert_int_equal(restore(&small, "copy"), ZONE_OK);
+	assert_int_equal(zones_entry_delete(f->zones, small.zone), ZONE_OK);
+	copy = find_copy(f, ENTRY_ZONE, "orders");
+	assert_int_equal(copy->of_zone.version_count, 3);
+	pending = newest(f, small.zone);
+	assert_int_equal(zones_purge_entry(f->zones, pending), ZONE_OK);
+	zones_reopen(f);
+	entry_release(copy);
+	copy = find_copy(f, ENTRY_ZONE, "orders");
+	assert_int_equal(copy->of_zone.version_count, 1);
+	assert_int_equal(unwrap(f, copy, small.wrapped), ZONE_OTHER_ZONE);
+}
+
+static void purged_database_is_not_left_as_an_import(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *copy = NULL;
+	struct purge_report report;
+
+	assert_int_equal(restore(&small, "copy"), ZONE_OK);
+	assert_int_equal(zones_entry_delete(f->zones, small.zone), ZONE_OK);
+	fake_clock_advance(&f->clock, INT64_C(40) * 24 * 3600 * 1000);
+	assert_int_equal(zones_purge(f->zones, PURGE_DUE, &report), ZONE_OK);
+	assert_int_equal(report.zones, 1);
+	copy = find_copy(f, ENTRY_ZONE, "orders");
+	assert_int_equal(copy->of_zone.version_count, 1);
+}
+
+static void purged_version_is_not_left_as_an_import(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(entry_releasep) struct entry *copy = NULL;
+	static const enum version_step steps[] = {VERSION_RETIRE, VERSION_PURGE};
+	static const enum zone_mark marks[] = {ZONE_RAW, ZONE_MINIMUM};
+
+	assert_int_equal(restore(&small, "copy"), ZONE_OK);
+	assert_int_equal(zones_key_rewrap(f->zones, small.key, 2), ZONE_OK);
+	for (size_t i = 0; i < COUNT_OF(marks); i++) {
+		AUTO(entry_releasep) struct entry *marked = NULL;
+
+		assert_int_equal(zones_zone_mark(f->zones, small.zone, marks[i], 2, &marked),
+				 ZONE_OK);
+	}
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		entry_release(zone);
+		zone = newest(f, small.zone);
+		assert_int_equal(zones_version_step(f->zones, zone, 1, steps[i]), ZONE_OK);
+	}
+	copy = find_copy(f, ENTRY_ZONE, "orders");
+	assert_int_equal(copy->of_zone.version_count, 2);
+	assert_null(entry_bound_version(copy, small.zone->of_zone.zone, 1));
+	assert_non_null(entry_bound_version(copy, small.zone->of_zone.zone, 2));
+}
+
 /* --- What stops all of it */
 
 static void a_no_of_a_root_key_leaves_nothing(void **state)
@@ -552,6 +628,9 @@ int main(void)
 		EACH(what_awaited_deletion_comes_if_it_is_named),
 		EACH(fenced_versions_are_not_imported),
 		EACH(fence_of_the_original_holds_for_its_imports),
+		EACH(erased_database_is_not_left_as_an_import),
+		EACH(purged_database_is_not_left_as_an_import),
+		EACH(purged_version_is_not_left_as_an_import),
 		EACH(a_no_of_a_root_key_leaves_nothing),
 		EACH(a_stored_key_that_was_changed_stops_all_of_it),
 		EACH(a_version_whose_mac_is_wrong_stops_all_of_it),
