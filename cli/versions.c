@@ -64,6 +64,7 @@ int versions_print(const struct token *token, CK_OBJECT_HANDLE zone)
 		print_text(&printer, "created", member_text(version, "created"));
 		print_text(&printer, "state", member_text(version, "state"));
 		print_text(&printer, "use", use_of(version));
+		print_text(&printer, "imported_from", member_text(version, "imported_from"));
 		print_take(&printer, "root_keys", root_keys_of(version));
 	}
 	json_decref(versions);

@@ -93,9 +93,9 @@ enum envelope_status envelope_import_find(struct envelope_token *token, uint64_t
 	};
 
 	put_big_endian(id, sizeof(id), zone);
-	return found_or_newer(find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk,
-				   error),
-			      ret_ezk, error);
+	return found_or_newer(
+		find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error),
+		ret_ezk, error);
 }
 
 enum envelope_status envelope_opener_find(struct envelope_token *token, uint64_t zone,

@@ -202,7 +202,6 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 		return false;
 	buffer_truncate(scratch, 0);
 	row->get(row, source, scratch);
-	return !scratch->failed &&
-	       is_wanted(row, buffer_bytes(scratch),
-			 bytes(attribute->pValue, attribute->ulValueLen));
+	return !scratch->failed && is_wanted(row, buffer_bytes(scratch),
+					     bytes(attribute->pValue, attribute->ulValueLen));
 }

@@ -15,7 +15,7 @@ struct fake_token {
 	unsigned fail_at; /* the number of the call that answers CKR_DEVICE_ERROR; 0: none */
 	unsigned live;	  /* session objects */
 	unsigned opened_records;
-	uint64_t zones[4]; /* in the store; 0: none */
+	uint64_t zones[4];	/* in the store; 0: none */
 	uint64_t imported_zone; /* by the first of them; 0: none */
 	uint32_t imported_version;
 	const char *root_keys[2];

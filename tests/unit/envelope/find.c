@@ -213,7 +213,8 @@ int main(void)
 		cmocka_unit_test_setup(a_root_key_that_is_named_twice_is_asked_once, start),
 		cmocka_unit_test_setup(a_record_of_no_root_key_of_the_token_is_not_opened, start),
 		cmocka_unit_test_setup(a_failure_on_the_way_is_the_module_s, start),
-		cmocka_unit_test_setup(a_zone_that_imported_another_is_found_for_opening_alone, start),
+		cmocka_unit_test_setup(a_zone_that_imported_another_is_found_for_opening_alone,
+				       start),
 		cmocka_unit_test_setup(the_zone_itself_comes_before_one_that_imported_it, start),
 		cmocka_unit_test_setup(a_version_that_was_not_imported_opens_by_its_record, start),
 	};
