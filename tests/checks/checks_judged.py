@@ -38,6 +38,7 @@ FAULTS = (
     ("layers.sh", "bring|describe|look_at): called", "objects/report.c", "int v = store->operations->look_at(store);\n"),
     ("layers.sh", "nanosleep", "session/run.c", "int w = nanosleep(NULL, NULL);\n"),
     ("layers.sh", "objects/ and above know no AWS", "session/find.c", 'static const char *u = "kms.amazonaws.com";\n'),
+    ("layers.sh", "only providers say what their ARNs are", "cli/tree.c", 'static const char *t = "arn:aws:kms";\n'),
     ("headers.py", "a function is declared in the room that defines it", "session/run.c", "\nint map_of_all(void)\n{\n\treturn 1;\n}\n"),
     ("headers.py", "a function is declared in the room that defines it", "base/map.h", "int map_of_all(void);\n"),
     ("headers.py", "each function that is not static is declared in a header", "base/map.c", "\nbool map_unknown(const char *a)\n{\n\treturn !a;\n}\n"),

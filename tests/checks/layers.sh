@@ -125,6 +125,13 @@ no_aws_above_the_domain() {
     ! grep -nE '\bAWS_[A-Z]|amazonaws' {objects,mechanisms,session,pkcs11,envelope}/*.[ch] 2>/dev/null
 }
 
+# A provider's names of keys are its own business; the tool's rows and the form of AWS's policies have them too.
+no_arns_of_a_provider() {
+    # shellcheck disable=SC2046 # words
+    ! grep -HnE '"[^"]*(arn:(aws|local)|mrk-)' $(printf '%s/*.[ch] ' $rooms) 2>/dev/null |
+        grep -vE '^(aws|kms/aws|kms/local)/|^cli/(providers|policy_aws)\.c:|^kms/name\.c:'
+}
+
 for room in $rooms; do
     [ -d "$room" ] && ok "$room/ includes only downward" no_upward_include "$room"
 done
@@ -141,4 +148,5 @@ while read -r line; do
     [ -z "$line" ] || ok "$functions: called only in: $(trim "${line##*|}")" only_called_in "$functions" "${line##*|}"
 done <<<"$waits"
 ok "objects/ and above know no AWS" no_aws_above_the_domain
+ok "only providers say what their ARNs are" no_arns_of_a_provider
 finish
