@@ -3,8 +3,8 @@
 /* AES-CTR: a stream. */
 #include "mechanisms/cipher.h"
 
-/* ulCounterBits is only looked at for sense: OpenSSL's pkcs11 provider says 16 and means 16 bytes,
- * and a counter that wraps early would not decrypt what others wrote. */
+/* ulCounterBits is only checked for a plausible value: the pkcs11 provider of OpenSSL says 16
+ * and means 16 bytes, and a counter that wraps early would not decrypt what others wrote. */
 static CK_RV read_counter(const CK_MECHANISM *given, struct parameter *parameter)
 {
 	CK_AES_CTR_PARAMS counter;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AES-GCM as operations. Decrypting in parts keeps the ciphertext back until the tag is known to be
- * good: no plaintext leaves the module that was not verified. */
+/* AES-GCM as operations. Decryption in parts keeps the ciphertext until the tag has been
+ * verified: no plaintext leaves the module before that. */
 #include "base/log.h"
 #include "mechanisms/cipher.h"
 #include "objects/chunk.h"

@@ -100,8 +100,8 @@ bool hkdf_wants_salt_key(const struct derivation *derivation)
 	return derivation->params.bExtract && derivation->params.ulSaltType == CKF_HKDF_SALT_KEY;
 }
 
-/* A key that is the salt must allow derivation, and passes the same checks as the base key. Both
- * belong to one zone, and so does what is derived. */
+/* A key that serves as the salt must allow derivation, and passes the same checks as the base
+ * key. Both belong to one zone, and so does the derived key. */
 CK_RV hkdf_salt_key(struct derivation *derivation, struct objects *objects,
 		    const struct ready_key *by, struct object *salt)
 {

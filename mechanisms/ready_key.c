@@ -217,8 +217,8 @@ void ready_key_wrapped(struct ready_key *key, struct objects *objects)
 				      &key->rotate_at_ms);
 }
 
-/* A lease first, so that a key that may not be used is not brought into memory; and a token key
- * gets its stamp, and thereby its lease, when its value comes. */
+/* The lease comes first, so that a key that may not be used is not brought into memory. A token
+ * key gets its stamp, and with it its lease, when its value comes. */
 CK_RV ready_key_begin(struct ready_key *key, struct objects *objects, int64_t now_ms)
 {
 	if (key->begins_itself)

@@ -96,7 +96,8 @@ static void get_unique_id(const struct attribute *row, const struct attribute_so
 	hex_append(out, bytes(source->object->uid.bytes, UID_SIZE));
 }
 
-/* Who may read it has been decided before. Nothing where that would need the KMS. */
+/* Whether the caller may read it was decided before. The answer is empty where it would need
+ * the KMS. */
 static void put_key(struct object *key, struct buffer *out)
 {
 	AUTO(secret_freep) uint8_t *secret = secret_new(key->value_len);

@@ -76,7 +76,7 @@ static CK_RV change_session_object(const struct editor *editor, const struct obj
 }
 
 /* Fields that the change leaves alone stay as they are stored, even if this release would write
- * them differently: so a new label alone does not wrap a token key anew, which may need the KMS. */
+ * them differently. So a new label does not wrap a token key again, which may need the KMS. */
 static bool names_of_change(const struct object *object, const struct object *model,
 			    struct buffer *extra, struct entry_names *ret_names)
 {

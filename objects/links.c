@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists of objects that share a session, a label or an id. An empty label or id has no list, since
- * most session keys have none and nobody looks for it. */
+/* Lists of objects that share a session, a label or an id. An empty label or id has no list:
+ * most session keys have none, and no search is for them. */
 #include "objects/links.h"
 
 #include <stdlib.h>

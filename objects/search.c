@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* C_FindObjects: the store's index answers for label, id, unique id and class; the rest is compared
- * by the rows of the attribute table. */
+/* C_FindObjects: label, id, unique id and class are looked up in the index of the store; the
+ * other attributes are compared by the rows of the attribute table. */
 #include "base/encode.h"
 #include "base/free.h"
 #include "base/macros.h"
@@ -242,8 +242,8 @@ static CK_RV run(struct search *search)
 	return rv == CKR_OK && failed ? CKR_HOST_MEMORY : rv;
 }
 
-/* What another process has made within the last second is seen only by reading the store, so a
- * search that finds nothing does that. */
+/* Only a reading of the store shows what another process has made within the last second, so a
+ * search that finds nothing reads it. */
 static CK_RV run_twice(struct search *search)
 {
 	struct zones *zones = search->objects->zones;

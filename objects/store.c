@@ -85,7 +85,7 @@ CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object
 	return CKR_OK;
 }
 
-/* What another process has made within the last second is found only by reading the store. NULL:
+/* Only a reading of the store finds what another process has made within the last second. NULL:
  * there is none, as far as is known. */
 static enum zone_status find_zone(struct objects *objects, uint64_t zone, struct entry **ret_entry)
 {
@@ -156,9 +156,9 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	value_share(view, key);
 }
 
-/* Stamps the key with the zone to which it belongs, or will from now on. This comes before it is
- * stored, so that the key it was copied from stays in the zone too, and other threads put it in no
- * second zone meanwhile. */
+/* Stamps the key with the zone to which it belongs from now on, if not before. This comes
+ * before the key is stored: the key that it was copied from then stays in the zone too, and no
+ * other thread can put it into a second zone meanwhile. */
 static CK_RV settle_zone(struct objects *objects, const struct entry *project, CK_SLOT_ID slot,
 			 struct object *key, uint64_t *zone)
 {
@@ -194,8 +194,8 @@ CK_RV objects_store_key(struct objects *objects, CK_SLOT_ID slot, struct object 
 	return CKR_OK;
 }
 
-/* Token keys in use. The value is that of the object's own entry: a later state of the entry is
- * another object, which must open it anew. */
+/* Token keys in use. A value belongs to the entry of its own object: a later state of the entry
+ * is another object, which opens the value again. */
 enum zone_status object_open(struct objects *objects, struct object *object)
 {
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How keys made ready are let go, so that none outlives what allows it: by the session that has
- * them, and of idle sessions by any other. */
+/* How ready keys are let go, so that none outlives what allows it: the session that has them
+ * does it, and any other session does it for idle ones. */
 #include "session/ready_keys.h"
 #include "session/ready_keys_private.h"
 #include "session/state.h"
@@ -40,8 +40,8 @@ static void tidy_all(struct session *session)
 			tidy_place(session, &session->ready.places[i]);
 }
 
-/* Sessions' objects come and go with each message, so this takes no lock and no clock; except
- * for their zones, which other sessions may use too (view_of_session). */
+/* Session objects come and go with each message, so this takes no lock and reads no clock;
+ * their zones, which other sessions may use too, are the exception (view_of_session). */
 static bool is_gone(struct session *session, const struct object *object)
 {
 	if (object->owner == 0 || object->kind != OBJECT_ZONE)

@@ -111,8 +111,8 @@ static CK_RV not_found(void)
 	return CKR_SESSION_HANDLE_INVALID;
 }
 
-/* Has a lease ended that nobody has noticed? Then nothing of its keys waits for what this call
- * does. The time is not looked at while there is no lease. */
+/* A lease that has ended unnoticed loses its keys here, before the call does anything. While
+ * there is no lease, no clock is read. */
 static void enter(struct session *session)
 {
 	const struct registry_watch *watch = &session->ready.watch;

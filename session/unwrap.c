@@ -11,8 +11,8 @@
 #include "session/state.h"
 #include "zones/domain/zones.h"
 
-/* What comes out of a zone is the zone's; what comes out of a key belongs where that key does,
- * also if that is only said later. */
+/* A key that a zone unwraps belongs to that zone; one that another key unwraps belongs where
+ * that key does, even if that is decided later. */
 static CK_RV stamp(const struct ready_key *by, struct ezk *used, struct object *key)
 {
 	struct ezk *zone = used != NULL ? used : by->ezk;

@@ -65,8 +65,8 @@ static CK_RV may_wrap(const struct session *session, const struct object *by,
 	return same_zone(session, by, key);
 }
 
-/* From here on both belong to one zone, even if it is not known yet which: whoever has the
- * wrapping key can unwrap the other, wherever both go. */
+/* From here on both keys belong to one zone, even if it is not known yet which: whoever has the
+ * wrapping key can unwrap the other, wherever the two are taken. */
 static CK_RV share_zone(struct ready_key *by, struct object *key)
 {
 	if (by->ezk != NULL)
@@ -88,8 +88,9 @@ static CK_RV wrap_key(struct session *session, const struct wrap_method *method,
 	TRY(key_value(session->objects, key, ERROR_WRAP, &value));
 	TRY(method->wrap(by, parameter, bytes(value, key->value_len), wrapped));
 	TRY(ready_key_verified(by, NULL));
-	/* Only now, so that a zone that refuses does not keep the key; and before a byte is in the
-	 * application's memory, so that no two zones have it, whatever other threads do. */
+	/* This comes only now, so that the key is not bound to a zone that refuses it; and it
+	 * comes before a byte is in the application's memory, so that no two zones have the
+	 * key, whatever other threads do. */
 	TRY(share_zone(by, key));
 	memcpy(out, wrapped, len);
 	return CKR_OK;

@@ -82,8 +82,8 @@ enum zone_status changes_bring(struct changes *changes, struct entry *entry, boo
 	return add(changes, entry, remove, true);
 }
 
-/* Before anything is written, so that what was written can't be lost on the index for want of
- * memory: who made it gets its number. */
+/* This comes before the write, so that a lack of memory in the index can't lose what was
+ * written: each new entry gets its number. */
 static enum zone_status make_own_news(struct decision *decision)
 {
 	for (size_t i = 0; i < decision->changes.count; i++) {

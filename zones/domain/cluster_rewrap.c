@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A cluster goes to another root key by and by: it has that from the first moment on, for new
- * zones, and leaves the one before with the last zone that moves. */
+/* A cluster goes to another root key zone by zone: new zones get the new key at once, and the
+ * cluster leaves the old one when its last zone has moved. */
 #include "base/macros.h"
 #include "zones/domain/cluster.h"
 #include "zones/domain/lookup.h"

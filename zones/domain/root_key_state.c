@@ -17,8 +17,8 @@
 
 #include <stdlib.h>
 
-/* An identity without the right to the canary and to this many zones may still have it for another.
- */
+/* An identity without the right to the canary and to this many zones may still have the right
+ * to another zone. */
 enum { ZONES_TRIED_MAX = 8 };
 
 /* --- What other calls show */
@@ -80,8 +80,8 @@ static bool says_nothing(enum zone_status status)
 	       status == ZONE_KMS_INVALID_CIPHERTEXT || status == ZONE_KMS_INCORRECT_KEY;
 }
 
-/* DescribeKey has the state by its name, and the date. It says nothing of the right to use the key,
- * and who may not describe has heard what there is. */
+/* DescribeKey tells the state by its name, and the date. It does not tell whether the caller
+ * may use the key; a caller who may not describe it learns no more than before. */
 static void describe(const struct question *question, struct root_key_finding *finding)
 {
 	const struct kms_door door = door_about(question);

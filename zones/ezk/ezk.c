@@ -147,8 +147,8 @@ static enum zone_status keep_trusted(struct registry *registry, const struct ent
 	return ZONE_NO_ROOT_KEY;
 }
 
-/* An entry as the index would have it. The set does not say which version is the raw one: it is
- * the first, as it is in a new zone. */
+/* An entry as the index would have it. The set does not say which version is the raw one; it is
+ * the first, as in a new zone. */
 static enum zone_status entry_of_set(struct registry *registry, const struct entry *root_key,
 				     const char *arn, struct bytes records,
 				     struct entry **ret_entry)

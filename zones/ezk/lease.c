@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Leases: time, and which thread asks. A yes brings time, a no ends it at once, silence changes
- * nothing but where coasting is allowed. How they end is in lease_end.c. */
+/* Leases: how much time is left, and which thread asks for more. A yes brings time, a no ends
+ * the lease at once, and silence changes nothing, except where coasting is allowed. lease_end.c
+ * has how leases end. */
 #include "zones/ezk/lease.h"
 
 #include "base/cancel.h"
@@ -117,8 +118,8 @@ bool lease_is_fresh(const struct lease *lease, int64_t realtime_ms)
 	       !lease_rules_look_due(lease->rules, monotonic_ms);
 }
 
-/* Readers may see one clock's new moment and the other's old one. That is never later than both
- * allow, since either clock alone ends a lease. */
+/* A reader may see the new moment of one clock and the old one of the other. That is never
+ * later than both allow, since each clock alone ends a lease. */
 static void store(_Atomic int64_t *monotonic_ms, _Atomic int64_t *realtime_ms, struct moment to)
 {
 	atomic_store_explicit(monotonic_ms, to.monotonic_ms, memory_order_release);
@@ -143,9 +144,9 @@ static void join(struct lease *lease, struct moment renew, struct moment end)
 		lease->counted = window;
 		first = window != NULL && atomic_fetch_add(&window->leases, 1) == 0;
 	}
-	/* Without these conditions each key asks for itself. A lease that is to be renewed already
-	 * is not added: its next use renews it, and the canary, which may be in flight, would be
-	 * asked once too often. */
+	/* Where these conditions do not hold, each key asks for itself. A lease that is due for
+	 * renewal is not added: its next use renews it, and otherwise the canary, which may be
+	 * in flight, would be asked once too often. */
 	if (window != NULL && lease->rules->zone_lease_ms > 0 && lease_asks_ahead(lease) &&
 	    !moment_passed(renew, lease_now(lease)))
 		lease_window_add(window, first, moment_earlier(renew, end).monotonic_ms,
@@ -323,8 +324,8 @@ static bool ask_once(struct lease *lease, enum vouch_how how)
 	return asked;
 }
 
-/* The number of the request whose answer will do for a thread that comes now: the one in flight,
- * except where every operation needs its own. */
+/* The number of the request whose answer also serves a thread that comes now: the one in
+ * flight, except where every operation needs its own. */
 static uint64_t request_needed(const struct lease *lease)
 {
 	return lease_in_flight(lease) && lease_asks_ahead(lease) ? lease->sent : lease->sent + 1;

@@ -200,8 +200,8 @@ void lease_hold_on(struct lease *lease)
 	lease_set(lease, end, end);
 }
 
-/* An outage is believed for a while, then looked at again, so that no lease coasts past a no that
- * could have come by now; and until that look can have failed. */
+/* An outage is believed for a while; then the KMS is asked again, so that no lease coasts past
+ * a no that could have come by now. Until that request can have failed, the outage counts. */
 enum zone_status lease_hold_out(struct lease *lease, enum zone_status why, struct moment since)
 {
 	struct moment now = lease_now(lease);

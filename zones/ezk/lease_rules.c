@@ -64,8 +64,8 @@ void lease_rules_init(struct lease_rules *rules, const struct clock *clock,
 
 /* --- Chance */
 
-/* splitmix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014): even,
- * which is all that is asked of it here. */
+/* splitmix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014): its
+ * values are evenly spread, and no more is needed here. */
 static uint64_t throw(struct lease_rules * rules)
 {
 	uint64_t x = atomic_fetch_add(&rules->dice, 0x9e3779b97f4a7c15) + 0x9e3779b97f4a7c15;

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values in memory that are masked while their EZK is away. They need no integrity: it is our
- * own memory, and a live EZK is always the same key (zones/ezk/renewal.c). */
+/* Values in memory that are masked while their EZK is away. They have no tag: the memory is our
+ * own, and a live EZK is always the same key (zones/ezk/renewal.c). */
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"

@@ -47,8 +47,8 @@ struct lease_rules *registry_rules(struct registry *registry)
 
 /* --- One of them */
 
-/* Anybody can bring a record set, and what is known of root keys is kept for ever: so all
- * projects that are not here, and have no canary, count as one. */
+/* Anybody can bring a record set, and what is known of root keys is kept for ever. So all
+ * projects that are not here, and so have no canary, share one place. */
 static struct uid known_as(struct registry *registry, enum ezk_realm realm,
 			   const struct entry *zone)
 {
@@ -319,8 +319,8 @@ static enum zone_status origin_of(struct ezk *ezk, const struct entry *zone)
 		       : domain->standing(domain->state, ezk->zone, ezk->version);
 }
 
-/* A new one was not there when the index changed last, and what its maker knew of the zone may be
- * older. A thread that changes the index afterwards finds it. */
+/* A new live EZK missed the last change of the index, and its maker may know an older state of
+ * the zone. A thread that changes the index later finds it. */
 static void settle(struct ezk *ezk, const struct entry *zone)
 {
 	enum zone_status why, origin;

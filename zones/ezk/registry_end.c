@@ -41,8 +41,8 @@ static void tell_all(struct news *news)
 
 /* --- Sweeping */
 
-/* Until it recovers, so that this is known for what it is. Those of a session's record sets go with
- * the session: there is no end to them. */
+/* It is kept until it recovers, so that the log can call that a recovery. Those of a session's
+ * record sets go with the session, since there is no limit to their number. */
 static bool is_remembered(const struct live *live, struct ezk *ezk)
 {
 	return live->realm == EZK_OF_STORE && lease_is_out(&ezk->lease);

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whom the lease of a live EZK asks: the KMS for the EZK itself, by what the newest known state of
- * its zone says; or its root key's canary, whether it still vouches. */
+/* What the lease of a live EZK asks: the KMS for the EZK itself, by the newest known state of
+ * its zone; or the canary of its root key, whether it still vouches. */
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
@@ -42,14 +42,15 @@ static enum zone_status open_by(void *state, const struct ezk_version *version,
 	if (root != NULL)
 		TRY(root_lease_refusal(root, registry_rules(ezk->registry)));
 	status = ezk_wrap_open(&opening->door, ezk->zone, version, wrap, ret_ezk);
-	/* Before it is told, so that a no about the key finds whom it ends. */
+	/* Before the answer is told: a no about the key ends all leases that rest on it, and
+	 * this lease must be among them. */
 	if (status == ZONE_OK)
 		ezk_rest_on(ezk, wrap->share == 0 ? 0 : wrap->share - 1, root);
 	return registry_hear(ezk->registry, root, no_count, status);
 }
 
-/* A live EZK is the same key as long as anybody holds it: what was hidden by it must be found
- * again, whatever the store says by now. */
+/* A live EZK stays the same key as long as anybody holds it: values that were masked by it must
+ * be readable again, whatever the store says by now. */
 static enum zone_status check_same(struct ezk *ezk, const uint8_t key[static EZK_SIZE])
 {
 	uint8_t fingerprint[FINGERPRINT_SIZE];

@@ -231,8 +231,8 @@ static void ask_once(struct root_lease *root, struct lease_rules *rules, root_le
 	pthread_cond_broadcast(&root->answered);
 }
 
-/* When a lease has to renew that takes the yes for no longer than yes_ms: as early in it as the
- * others in theirs, so that those under one root key go on to ask together. */
+/* When a lease has to renew that counts the yes for no longer than yes_ms: at the same part of
+ * its time as the other leases, so that all under one root key go on to ask together. */
 static struct moment renewal(const struct root_lease *root, const struct lease_rules *rules,
 			     int64_t yes_ms)
 {

@@ -171,7 +171,7 @@ static bool touch_next(void *state, struct entry *zone)
 	return touching->good;
 }
 
-/* A project that is archived or restored takes its zones with it. */
+/* When a project is archived or restored, so are its zones. */
 static bool touch_entry(struct index *index, struct entry *entry)
 {
 	struct touching touching = {index, true};

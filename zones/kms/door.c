@@ -26,8 +26,8 @@ static enum kms_status find_client(struct asked *asked)
 				&asked->client);
 }
 
-/* The lease that a yes begins, or that of the key it is about: the configured one, unless a zone's
- * record, which the KMS is told of, has less. */
+/* The lease that a yes to this call begins, for the zone or for the key: the configured one,
+ * unless the record of the zone, which the KMS is told of, has less. */
 static uint32_t lease_of(const struct kms_door *door)
 {
 	const char *bound = asked_context(door, "cmek:max-lease");

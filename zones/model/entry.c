@@ -166,7 +166,8 @@ struct entry *entry_copy(const struct entry *entry)
 	       (const char *)entry + offsetof(struct entry, kind),
 	       sizeof(*copy) - offsetof(struct entry, kind));
 	atomic_init(&copy->references, 1);
-	/* Its pointers are the original's still: none may be freed by a failure on the way. */
+	/* The pointers are still those of the original: none of them may be freed if a later
+	 * step fails. */
 	owned = owned_by(copy);
 	for (size_t i = 0; i < OWNED_MAX; i++)
 		if (owned.texts[i] != NULL)

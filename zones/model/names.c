@@ -8,7 +8,7 @@
 #include "base/name.h"
 #include "zones/model/refuse.h"
 
-/* The label is told where it can be shown. */
+/* The message has the label where it can be shown. */
 static enum zone_status refuse_label(enum entry_kind kind, struct bytes label, const char *why)
 {
 	bool shown = utf8_valid(label);

@@ -32,7 +32,7 @@ static void register_fork(void)
 	pthread_atfork(before_fork, after_fork, after_fork);
 }
 
-/* What keeps the lock from being made keeps the store from being written. */
+/* Whatever prevents the lock from being made also prevents a write. */
 static enum zone_status status_of(const struct store_sqlite *store, int error)
 {
 	if (error == ENOMEM)

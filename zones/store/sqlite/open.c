@@ -299,7 +299,7 @@ static enum zone_status check(struct connection *connection)
 	return status;
 }
 
-/* An empty file is not a new store, since a new one appears whole: somebody lost it. */
+/* An empty file is not a new store: a new one appears whole, so somebody lost this one. */
 static enum zone_status check_size(struct store_sqlite *store)
 {
 	struct stat found;
@@ -388,7 +388,7 @@ static enum zone_status write_new(struct store_sqlite *store)
 	access_of_folder(store->folder, fd);
 	file_closep(&fd);
 	TRY(open_file(&connection, store->new_path, true));
-	/* Nobody sees it before it is whole, so nothing is there to be rolled back. */
+	/* Nobody sees the file before it is whole, so there is nothing to roll back. */
 	TRY(connection_run(&connection, "PRAGMA journal_mode = OFF"));
 	return fill(&connection);
 }

@@ -82,7 +82,7 @@ static enum zone_status read_wraps(struct reading *reading, const struct entry *
 		TRY(step(reading, reading->wraps, &more));
 		if (!more)
 			return ZONE_OK;
-		/* One in a state that we do not know is kept and not used. */
+		/* A wrap in a state that this release does not know is kept, and not used. */
 		wrap.state = (enum wrap_state)take_word(&columns, store_wrap_words, WRAP_REPLACED);
 		take_text(&columns, KMS_ARN_MAX, &wrap.arn);
 		take_blob(&columns, KMS_BLOB_MAX, &wrap.blob);
@@ -154,8 +154,8 @@ static enum zone_status read_versions(struct reading *reading, struct entry *zon
 			  zone_title_as(zone->label, NULL, zone->of_zone.zone).text);
 }
 
-/* A token's name is padded with blanks, and cut: else one project could pass for another, whose
- * pins name it exactly. */
+/* The name of a token is padded with blanks, and cut. So without this check one project could
+ * pass for another, whose pins name it exactly. */
 static bool is_project_name(const char *label)
 {
 	struct bytes name = bytes_of(label);

@@ -131,8 +131,8 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 {
 	AUTO(store_news_clear) struct store_news news = {0};
 
-	/* Another store, the same from an old backup, or read by other rules than now: what is
-	 * known is worth nothing. */
+	/* Another store, the same one from an old backup, or one that was read by other rules
+	 * than now: nothing that is known of it counts any more. */
 	if (strcmp(connection->id, connection->store->id) != 0 || connection->revision < since ||
 	    connection->limited || connection->store->limited)
 		since = 0;
@@ -475,8 +475,8 @@ static void sqlite_free(struct store *base)
 	free(store);
 }
 
-/* No connection is ever open while a process forks, so that there is nothing to forget but memory.
- */
+/* No connection is ever open while a process forks, so a child has nothing to forget but
+ * memory. */
 static void sqlite_abandon(struct store *base)
 {
 	(void)base;

@@ -14,7 +14,7 @@ const char *const store_kind_words[] = {"project",   "root key", "cluster", "zon
 					"token key", "archive",	 NULL};
 const char *const store_wrap_words[] = {"active", "unproven", "replaced", NULL};
 
-/* A state that we do not know allows nothing. */
+/* A state that this release does not know allows nothing. */
 enum entry_state take_state(struct columns *columns)
 {
 	return states[take_word(columns, state_words, 1)];

@@ -197,7 +197,7 @@ static enum zone_status write_pass(struct connection *connection, const struct e
 	return ZONE_OK;
 }
 
-/* What is new never meets what it replaces. */
+/* A new row never meets the one that it replaces. */
 static enum zone_status write_differences(struct connection *connection, const struct entry *is,
 					  const struct entry *was)
 {
