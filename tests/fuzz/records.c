@@ -43,7 +43,7 @@ static void read_header(struct bytes in)
 	     memcmp(again.project, header.project, sizeof(again.project)) == 0);
 }
 
-/* Who reads a record without its keys sees the same in it as who has them. */
+/* A reader without its keys sees the same in a record as one who has them. */
 static void compare(struct bytes in, const struct ezk_version *version, uint64_t zone)
 {
 	struct envelope_record record;

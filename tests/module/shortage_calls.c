@@ -123,7 +123,8 @@ void check_value(CK_OBJECT_HANDLE of)
 
 static CK_MECHANISM_TYPE mechanisms[] = {CKM_CMEK_DEK_WRAP, CKM_AES_KEY_WRAP_KWP, CKM_AES_GCM};
 
-/* What is not extractable is a zone, and limited, so that its record has something to read. */
+/* A key that is not extractable is a zone here. It has limits, so that its record has something
+ * to read. */
 CK_RV generate_key(const char *label, CK_BBOOL token, CK_BBOOL extractable,
 		   CK_OBJECT_HANDLE *ret_key)
 {

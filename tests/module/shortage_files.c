@@ -41,7 +41,7 @@ static void copy_file(int folder, const char *name)
 	close(to);
 }
 
-/* Calls `each` with the names in a folder that are none of its own. */
+/* Calls `each` with the name of each file in a folder. */
 static void for_files(const char *path, void (*each)(int folder, const char *name))
 {
 	DIR *folder = opendir(path);

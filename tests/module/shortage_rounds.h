@@ -75,7 +75,8 @@ CK_RV encrypt_text(CK_OBJECT_HANDLE by, CK_MECHANISM mechanism, CK_BYTE *out, CK
 CK_RV decrypt_text(CK_OBJECT_HANDLE by, CK_MECHANISM mechanism, CK_BYTE *in, CK_ULONG len);
 CK_RV unwrap_key(CK_MECHANISM_TYPE type, CK_BYTE *in, CK_ULONG len, CK_BBOOL token,
 		 CK_OBJECT_HANDLE *ret_key);
-/* What is not extractable is a zone, and limited, so that its record has something to read. */
+/* A key that is not extractable is a zone here. It has limits, so that its record has something
+ * to read. */
 CK_RV generate_key(const char *label, CK_BBOOL token, CK_BBOOL extractable,
 		   CK_OBJECT_HANDLE *ret_key);
 CK_RV import_key(CK_OBJECT_HANDLE *ret_key);

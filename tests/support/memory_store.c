@@ -103,7 +103,7 @@ static uint64_t revision_of(const struct store_cursor *cursor)
 	return revision;
 }
 
-/* Another one's rows are none of ours: each reader has a copy. */
+/* Rows are not shared with another reader: each has a copy. */
 static bool tell(const struct memory_row *row, struct store_news *news)
 {
 	struct entry *copy = entry_copy(row->entry);

@@ -115,7 +115,7 @@ static int open_aside(const char *path)
 	return aside_open(path, &name) < 0;
 }
 
-/* As in /tmp: it belongs to somebody else, whom only root could rob of it. */
+/* As in /tmp: the file belongs to another user, and only root could take it from that user. */
 static void what_can_not_be_removed_holds_up_nobody(void **state)
 {
 	AUTO(freep) char *path = in_folder("file");

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Locks: who shares them, whose they are, and when there is none to have. */
+/* Locks: which processes share them, whose files they are, and when none can be had. */
 #include "base/lock.h"
 #include "tests/support/folder_fixture.h"
 

@@ -299,7 +299,8 @@ static int without_provider(void)
 	return is_refused(in_place("log"), in_place("fips.so"));
 }
 
-/* The checksum is another's; or, where there is no provider here, what should be one is none. */
+/* The checksum is that of another file; or, where no provider is installed here, the file is no
+ * provider at all. */
 static int with_damaged_configuration(void)
 {
 	FILE *file = fopen(in_place("openssl.cnf"), "w");

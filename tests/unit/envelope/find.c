@@ -76,7 +76,7 @@ static void if_none_opens_a_no_is_told_then_an_outage_then_damage(void **state)
 		{{OUTAGE, BAD}, OUTAGE, "010"},
 		{{BAD, NO}, NO, "01"},
 		{{BAD, OUTAGE}, OUTAGE, "01"},
-		/* What is not about a key holds for all of them. */
+		/* A failure that is not about one key holds for all of them. */
 		{{CKR_HOST_MEMORY, NO}, CKR_HOST_MEMORY, "0"},
 		{{NO, CKR_SESSION_HANDLE_INVALID}, CKR_SESSION_HANDLE_INVALID, "01"},
 	};

@@ -76,7 +76,7 @@ static bool vault_is_own_name(const char *key)
 	return vault_read_name(key, &region) && region.len > 0;
 }
 
-/* What is kept in a twin safe lies in another region, too, under a name of that. */
+/* A twin safe has the same content in another region, under a name of that region. */
 static bool vault_in_region(const char *key, struct bytes region,
 			    char ret_key[static KMS_ARN_MAX + 1])
 {

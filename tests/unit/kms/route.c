@@ -94,7 +94,7 @@ static void lose_home(void)
 	assert_string_equal(ASKED(HOME, KMS_UNAVAILABLE, KMS_OK), "us-west-2 eu-west-1");
 }
 
-/* --- Who is asked */
+/* --- Which regions are asked */
 
 static void the_first_that_answers_decides(void **state)
 {

@@ -71,7 +71,7 @@ static void slots_and_serials_stay(void **state)
 	assert_int_equal(slots[0], 0);
 }
 
-/* Who trusts the embedded KMS should know it. */
+/* Whoever trusts the embedded KMS should know it. */
 static void the_model_says_whose_keys_protect_a_project(void **state)
 {
 	struct objects_fixture *fixture = *state;

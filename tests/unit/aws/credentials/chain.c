@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When credentials are fetched, by whom, and who waits for it. */
+/* When credentials are fetched, by which thread, and which threads wait for it. */
 #include "aws/credentials/chain.h"
 #include "base/log.h"
 #include "base/macros.h"

@@ -514,7 +514,8 @@ static void cluster_does_not_go_to_a_key_that_is_switched_off(void **state)
 	assert_int_equal(aim(f, "c", ROOT_B), ZONE_OK);
 }
 
-/* An answer about the key is what counts: a right that lacks, or an outage, says nothing of it. */
+/* Only an answer about the key counts: a lack of the right, or an outage, says nothing of its
+ * state. */
 static void cluster_goes_to_a_key_whose_state_nobody_tells(void **state)
 {
 	FIXTURE(state);

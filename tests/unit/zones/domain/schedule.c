@@ -267,7 +267,7 @@ static void missing_right_leaves_a_line_a_day(void **state)
 	assert_non_null(strstr(buffer_text(&text), "database 'db' is to be rotated since 20"));
 	assert_non_null(strstr(buffer_text(&text), zone_status_text(ZONE_KMS_DENIED)));
 	assert_non_null(strstr(buffer_text(&text), "cmek database rotate"));
-	/* Who gets the right uses it. */
+	/* Whoever gets the right uses it. */
 	fake_kms_fail(&f->aws, FAKE_ENCRYPT, KMS_OK, 0);
 	use_for_days(f, zone, 1);
 	assert_int_equal(primary_of(f->zones, zone), 2);

@@ -437,7 +437,7 @@ static void zone_whose_rows_just_went_ends_within_a_second(void **state)
 	}
 }
 
-/* Who finds it out by a change of its own, too. */
+/* A process that finds it out by a change of its own refuses, too. */
 static void zone_whose_rows_just_went_ends_for_who_changes_something_else(void **state)
 {
 	struct world *w = *state;

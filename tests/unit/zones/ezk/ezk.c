@@ -187,7 +187,7 @@ static void zone_is_asked_as_its_newest_state_says(void **state)
 	fake_kms_set(&live->kms, ROOT_1, KMS_KEY_DISABLED, KMS_OK);
 	registry_changed(live->registry, moved, ZONE_OK);
 	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	/* Who comes with an older state does not turn it back. */
+	/* A caller with an older state does not turn it back. */
 	again = find(live, old, 1);
 	assert_ptr_equal(again, ezk);
 	seconds_pass(live, LEASE_SECONDS);
@@ -523,7 +523,7 @@ static void zone_that_is_removed_is_forgotten_when_nobody_holds_it(void **state)
 	assert_int_equal(remembered(live), 1);
 	assert_int_equal(ezk_continue(ezk), ZONE_NOT_FOUND);
 	ezk_release(ezk);
-	/* Who comes by next has the sweep look. */
+	/* The next caller has the sweep look. */
 	lease_rules_wipe_at(registry_rules(live->registry), clock_now(&live->clock.clock));
 	assert_int_equal(remembered(live), 0);
 }
