@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
-"""cmek policy, evaluated: the fake KMS enforces what the command prints, for the identity and for the key. Who has the rights of zone A and a
+"""cmek policy, evaluated: the fake KMS enforces what the command prints, for the identity and for the key. Whoever has the rights of zone A and a
 copy of the whole store opens nothing of zone B; each role can do what it is for, and not the rest, and sees the states of its root keys."""
 
 import json
@@ -256,7 +256,7 @@ def check_rewrapper(fake, home, owner, arn):
 
 
 def check_rewrapping(fake, home, owner):
-    """The command, by who may do nothing but that."""
+    """The command, by an identity that may do nothing but that."""
     rewrapper, _ = with_role(fake, home, owner, "rewrapper", "c/a")
     to = ("database", "rewrap", "--project", "p", "--key")
     fake.reset()
@@ -270,7 +270,7 @@ def check_rewrapping(fake, home, owner):
     ok(opens(reader, home, "a"), "also for a reader whose policy is of now", reader.said)
     fake.reset()
     admin, _ = with_role(fake, home, owner, "admin")
-    ok(admin(*to, "root", "c/a"), "who may decrypt and encrypt brings it back without the right to ReEncrypt", admin.said)
+    ok(admin(*to, "root", "c/a"), "an identity that may decrypt and encrypt brings it back without the right to ReEncrypt", admin.said)
     ok("ReEncrypt" in {entry["op"] for entry in fake.requests()} and opens(owner, home, "a"), "which was asked for first", fake.requests())
 
 

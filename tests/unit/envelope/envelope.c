@@ -573,7 +573,7 @@ static struct bytes wrapped_by(unsigned zone, struct buffer *envelope, struct bu
 	return buffer_bytes(out);
 }
 
-static void who_has_one_zone_can_not_pass_off_data_as_anothers(void **state)
+static void a_reader_of_one_zone_can_not_pass_off_data_as_anothers(void **state)
 {
 	AUTO(buffer_clear) struct buffer envelope = {0}, wrapped = {0}, record = {0}, back = {0};
 	struct envelope_error error = {0};
@@ -709,7 +709,7 @@ int main(void)
 		from_new(an_envelope_without_its_record_is_refused),
 		from_new(a_record_that_is_for_its_store_is_refused_in_an_envelope),
 		from_new(many_envelopes_of_a_zone_cost_one_record),
-		from_new(who_has_one_zone_can_not_pass_off_data_as_anothers),
+		from_new(a_reader_of_one_zone_can_not_pass_off_data_as_anothers),
 		from_new(a_data_key_that_was_not_committed_to_is_refused),
 		from_new(if_the_newer_slot_does_not_open_the_other_does),
 		from_new(what_the_module_answers_is_not_tried_again_with_the_other_slot),

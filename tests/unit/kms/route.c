@@ -187,7 +187,7 @@ static int64_t time_given(const struct kms_route *route)
 	return route->until.monotonic_ms - clock_.monotonic_ms;
 }
 
-static void those_who_are_asked_share_one_deadline(void **state)
+static void regions_that_are_asked_share_one_deadline(void **state)
 {
 	struct kms_route route;
 
@@ -218,7 +218,7 @@ static void nobody_gets_time_that_is_not_there(void **state)
 	assert_true(time_given(&route) <= 0);
 }
 
-static void who_is_alone_has_the_whole_time(void **state)
+static void the_only_region_has_the_whole_time(void **state)
 {
 	struct kms_route route;
 
@@ -411,7 +411,7 @@ static void a_no_about_a_right_is_not_one_about_the_key(void **state)
 	assert_string_equal(ASKED(HOME, KMS_UNAVAILABLE, KMS_OK), "us-west-2 eu-west-1");
 }
 
-static void who_said_the_last_yes_is_known(void **state)
+static void the_region_of_the_last_yes_is_known(void **state)
 {
 	char region[KMS_REGION_MAX + 1];
 
@@ -436,9 +436,9 @@ int main(void)
 		CASE(a_call_about_the_very_key_stays_in_its_region),
 		CASE(a_key_of_one_region_has_one_name),
 		CASE(a_name_that_is_none_is_handed_on),
-		CASE(those_who_are_asked_share_one_deadline),
+		CASE(regions_that_are_asked_share_one_deadline),
 		CASE(nobody_gets_time_that_is_not_there),
-		CASE(who_is_alone_has_the_whole_time),
+		CASE(the_only_region_has_the_whole_time),
 		CASE(a_region_that_does_not_answer_comes_last),
 		CASE(after_a_while_one_caller_looks_again),
 		CASE(the_others_do_not_wait_for_whom_looks_again),
@@ -453,7 +453,7 @@ int main(void)
 		CASE(a_yes_that_was_on_its_way_takes_no_no_back),
 		CASE(a_replica_s_no_does_not_outlast_the_call),
 		CASE(a_no_about_a_right_is_not_one_about_the_key),
-		CASE(who_said_the_last_yes_is_known),
+		CASE(the_region_of_the_last_yes_is_known),
 	};
 
 	return cmocka_run_group_tests_name("route", tests, NULL, NULL);

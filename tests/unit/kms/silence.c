@@ -337,7 +337,7 @@ static void cause_is_told_once_and_each_change(void **state)
 	}
 }
 
-static void who_tells_nothing_leaves_it_new(void **state)
+static void a_caller_who_tells_nothing_leaves_it_new(void **state)
 {
 	struct kms_turn turn;
 
@@ -389,7 +389,7 @@ int main(void)
 		CASE(any_answer_ends_it),
 		CASE(own_faults_are_no_silence_and_end_none),
 		CASE(cause_is_told_once_and_each_change),
-		CASE(who_tells_nothing_leaves_it_new),
+		CASE(a_caller_who_tells_nothing_leaves_it_new),
 		CASE(embedded_kms_is_always_asked_and_told_once),
 		CASE(reason_says_what_was_heard_and_when),
 	};

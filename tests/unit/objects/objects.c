@@ -104,7 +104,7 @@ static void handles_are_never_given_twice(void **state)
 	assert_int_equal(destroy(fixture, two), CKR_OK);
 }
 
-static void who_holds_an_object_keeps_it_after_its_end(void **state)
+static void a_holder_keeps_an_object_after_its_end(void **state)
 {
 	struct objects_fixture *fixture = *state;
 	CK_OBJECT_HANDLE handle = session_key(fixture);
@@ -542,7 +542,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles_are_never_given_twice),
-		cmocka_unit_test(who_holds_an_object_keeps_it_after_its_end),
+		cmocka_unit_test(a_holder_keeps_an_object_after_its_end),
 		cmocka_unit_test(a_session_takes_its_objects_along),
 		cmocka_unit_test(a_change_puts_a_new_value_under_the_same_handle),
 		cmocka_unit_test(what_goes_one_way_does_not_come_back),

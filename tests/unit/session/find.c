@@ -42,7 +42,7 @@ static void a_search_is_begun_stepped_through_and_ended_in_this_order(void **sta
 	check(C_FindObjectsFinal(bed.session));
 }
 
-static void private_objects_are_there_for_who_has_logged_in(void **state)
+static void private_objects_are_there_for_a_user_who_has_logged_in(void **state)
 {
 	CK_BBOOL yes = CK_TRUE;
 	CK_ULONG length = 32, all;
@@ -105,7 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_search_is_begun_stepped_through_and_ended_in_this_order),
-		cmocka_unit_test(private_objects_are_there_for_who_has_logged_in),
+		cmocka_unit_test(private_objects_are_there_for_a_user_who_has_logged_in),
 		cmocka_unit_test(a_private_key_that_comes_after_the_logout_does_not_stay),
 	};
 

@@ -101,7 +101,7 @@ static void a_kept_token_that_is_a_pipe_is_not_waited_for(void **state)
 	aws_look_fails(&look, KMS_NO_CREDENTIALS, "can't be read: It is a pipe");
 }
 
-static void who_has_not_signed_in_is_told_how(void **state)
+static void whoever_has_not_signed_in_is_told_how(void **state)
 {
 	(void)state;
 	aws_look_fails(&look, KMS_CREDENTIALS_REFUSED, "'aws sso login --sso-session corp'");
@@ -319,7 +319,7 @@ int main(void)
 		WORK(a_good_token_is_shown_to_the_portal),
 		WORK(the_older_form_stands_in_the_profile),
 		WORK(a_kept_token_that_is_a_pipe_is_not_waited_for),
-		WORK(who_has_not_signed_in_is_told_how),
+		WORK(whoever_has_not_signed_in_is_told_how),
 		WORK(a_token_near_its_end_is_refreshed_and_kept_as_the_cli_keeps_it),
 		WORK(a_refreshed_token_stays_its_owner_s),
 		WORK(a_refresh_that_fails_does_not_hurt_a_token_that_still_runs),

@@ -39,7 +39,7 @@ static void zone_moves_by_one_call_for_each_version(void **state)
 	assert_wraps(f, zone, "b? a-");
 }
 
-static void first_who_opens_it_proves_it_and_the_old_wrap_goes(void **state)
+static void the_first_that_opens_it_proves_it_and_the_old_wrap_goes(void **state)
 {
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *zone = NULL;
@@ -187,7 +187,7 @@ static void without_re_encrypt_it_is_opened_and_encrypted_and_proven_at_once(voi
 	assert_int_equal(open_anew(f, zone, 1), ZONE_OK);
 }
 
-static void who_may_do_neither_is_refused_and_changes_nothing(void **state)
+static void an_identity_that_may_do_neither_is_refused_and_changes_nothing(void **state)
 {
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *zone = NULL;
@@ -605,7 +605,7 @@ static void rename_first(void *state, enum fake_kms_call call)
 	zones_free(other);
 }
 
-static void two_who_move_a_zone_at_once_both_succeed(void **state)
+static void two_that_move_a_zone_at_once_both_succeed(void **state)
 {
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *zone = NULL;
@@ -657,7 +657,7 @@ static void it_happens_once_where_others_write_between(void **state)
 	assert_wraps(f, zone, "b");
 }
 
-static void who_may_not_write_the_store_opens_it_all_the_same(void **state)
+static void a_process_that_may_not_write_the_store_opens_it_all_the_same(void **state)
 {
 	FIXTURE(state);
 	AUTO(entry_releasep) struct entry *zone = NULL, *found = NULL;
@@ -862,14 +862,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_DISK(zone_moves_by_one_call_for_each_version),
-		ON_DISK(first_who_opens_it_proves_it_and_the_old_wrap_goes),
+		ON_DISK(the_first_that_opens_it_proves_it_and_the_old_wrap_goes),
 		ON_DISK(each_version_is_proven_by_itself),
 		ON_DISK(replaced_wrap_is_never_used_after_a_no),
 		ON_DISK(wrap_that_holds_something_else_is_dropped_and_nothing_lost),
 		ON_DISK(reader_with_a_lease_goes_on_and_asks_the_new_key),
 		ON_DISK(zone_that_awaits_deletion_moves_too),
 		ON_DISK(without_re_encrypt_it_is_opened_and_encrypted_and_proven_at_once),
-		ON_DISK(who_may_do_neither_is_refused_and_changes_nothing),
+		ON_DISK(an_identity_that_may_do_neither_is_refused_and_changes_nothing),
 		ON_DISK(outage_changes_nothing_and_is_no_denial),
 		ON_DISK(once_more_proves_and_then_wraps_by_new_material),
 		ON_DISK(move_of_what_is_unproven_keeps_the_last_that_was_proven),
@@ -888,10 +888,10 @@ int main(void)
 		ON_DISK(cluster_goes_to_a_key_whose_state_nobody_tells),
 		ON_DISK(zones_that_moved_come_back_with_the_cluster),
 		ON_DISK(only_a_whole_cluster_changes_its_provider),
-		ON_DISK(two_who_move_a_zone_at_once_both_succeed),
+		ON_DISK(two_that_move_a_zone_at_once_both_succeed),
 		ON_DISK(change_of_anything_else_does_not_need_another_call),
 		IN_MEMORY(it_happens_once_where_others_write_between),
-		IN_MEMORY(who_may_not_write_the_store_opens_it_all_the_same),
+		IN_MEMORY(a_process_that_may_not_write_the_store_opens_it_all_the_same),
 		cmocka_unit_test_setup_teardown(store_is_looked_at_only_in_its_turn, begin_hasty,
 						end_in_memory),
 		IN_MEMORY(readers_go_on_while_a_zone_moves_to_and_fro),

@@ -96,7 +96,7 @@ static void description_is_more_exact_than_the_refusal(void **state)
 	assert_int_equal(ask(l).status, ZONE_KMS_PENDING_DELETION);
 }
 
-static void who_can_open_a_zone_is_not_denied_access(void **state)
+static void an_identity_that_can_open_a_zone_is_not_denied_access(void **state)
 {
 	struct leased *l = *state;
 
@@ -107,7 +107,7 @@ static void who_can_open_a_zone_is_not_denied_access(void **state)
 	assert_int_equal(heard(l).status, ZONE_OK);
 }
 
-static void who_can_open_none_is(void **state)
+static void an_identity_that_can_open_none_is(void **state)
 {
 	struct leased *l = *state;
 
@@ -250,8 +250,8 @@ int main(void)
 		CASE(key_that_works_takes_one_call),
 		CASE(each_state_has_its_word_whoever_may_describe),
 		CASE(description_is_more_exact_than_the_refusal),
-		CASE(who_can_open_a_zone_is_not_denied_access),
-		CASE(who_can_open_none_is),
+		CASE(an_identity_that_can_open_a_zone_is_not_denied_access),
+		CASE(an_identity_that_can_open_none_is),
 		CASE(denied_key_is_described_all_the_same),
 		CASE(more_zones_than_are_tried_leave_it_unknown),
 		CASE(outage_is_not_asked_further),

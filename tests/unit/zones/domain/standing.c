@@ -398,7 +398,7 @@ static void write_nonsense(const char *path)
 	assert_int_equal(fclose(file), 0);
 }
 
-static void record_is_not_opened_by_who_cannot_look_into_the_store(void **state)
+static void record_is_not_opened_without_a_look_into_the_store(void **state)
 {
 	struct world *w = *state;
 	struct zones *other = zones_other(w->f);
@@ -437,8 +437,8 @@ static void zone_whose_rows_just_went_ends_within_a_second(void **state)
 	}
 }
 
-/* A process that finds it out by a change of its own refuses, too. */
-static void zone_whose_rows_just_went_ends_for_who_changes_something_else(void **state)
+/* The same for a caller that finds it out by a change of something else. */
+static void zone_whose_rows_just_went_ends_for_a_caller_that_changes_something_else(void **state)
 {
 	struct world *w = *state;
 	struct entry_names names = names_of("another");
@@ -477,9 +477,9 @@ int main(void)
 		WORLD_TEST(zone_that_the_store_learns_of_later_is_heard_of_by_its_record),
 		WORLD_TEST(record_that_is_being_opened_when_its_zone_is_deleted_is_refused),
 		WORLD_TEST(another_zone_is_not_touched),
-		WORLD_TEST(record_is_not_opened_by_who_cannot_look_into_the_store),
+		WORLD_TEST(record_is_not_opened_without_a_look_into_the_store),
 		cmocka_unit_test(zone_whose_rows_just_went_ends_within_a_second),
-		WORLD_TEST(zone_whose_rows_just_went_ends_for_who_changes_something_else),
+		WORLD_TEST(zone_whose_rows_just_went_ends_for_a_caller_that_changes_something_else),
 		WORLD_TEST(what_was_read_once_goes_on_while_the_store_is_away),
 	};
 

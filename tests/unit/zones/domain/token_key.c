@@ -392,7 +392,7 @@ static void a_refusal_leaves_the_key_as_it_was(void **state)
 	assert_int_equal(open_key(f->zones, found), ZONE_OK);
 }
 
-static void who_changes_a_key_second_is_told(void **state)
+static void the_second_to_change_a_key_is_told(void **state)
 {
 	FIXTURE(state);
 	struct zones *other = zones_other(f);
@@ -563,7 +563,7 @@ int main(void)
 		ZONES_TEST(a_new_label_needs_no_kms),
 		ZONES_TEST(what_limits_a_key_changes_with_its_wrapped_form),
 		ZONES_TEST(a_refusal_leaves_the_key_as_it_was),
-		ZONES_TEST(who_changes_a_key_second_is_told),
+		ZONES_TEST(the_second_to_change_a_key_is_told),
 		ZONES_TEST(a_changed_row_is_not_changed_further),
 		ZONES_TEST(a_key_that_was_wrapped_anew_holds_no_old_version_up),
 		ZONES_TEST(a_key_is_wrapped_anew_by_the_primary_version_alone),

@@ -200,7 +200,7 @@ static void key_that_is_found_disabled_ends_the_leases_below_it(void **state)
 	assert_int_equal(calls(l), 3);
 }
 
-static void who_may_not_encrypt_goes_on_to_decrypt(void **state)
+static void an_identity_that_may_not_encrypt_goes_on_to_decrypt(void **state)
 {
 	struct leased *l = *state;
 	AUTO(buffer_clear) struct buffer blob = {0};
@@ -247,7 +247,7 @@ int main(void)
 		CASE(no_is_heard_while_coasting),
 		CASE(what_was_heard_of_a_root_key_is_told_without_asking),
 		CASE(key_that_is_found_disabled_ends_the_leases_below_it),
-		CASE(who_may_not_encrypt_goes_on_to_decrypt),
+		CASE(an_identity_that_may_not_encrypt_goes_on_to_decrypt),
 		CASE(local_key_that_is_disabled_here_ends_its_leases_at_once),
 	};
 

@@ -70,7 +70,7 @@ static void version_is_found_by_number_or_by_its_mark(void **state)
 	assert_int_equal(live_decrypts(*state), 0);
 }
 
-static void who_finds_a_version_again_finds_the_same(void **state)
+static void a_version_that_is_found_again_is_the_same(void **state)
 {
 	AUTO(entry_releasep) struct entry *zone = live_zone(*state, ZONE, 2, ROOT_1, NULL);
 	AUTO(ezk_releasep) struct ezk *one = NULL, *two = NULL, *sibling = NULL;
@@ -328,7 +328,7 @@ static void disabled_key_is_noticed_within_the_lease_and_works_again(void **stat
 }
 
 /* Not the last line that this thread happened to log about something else. */
-static void who_does_not_ask_himself_gets_a_reason_too(void **state)
+static void a_thread_that_does_not_ask_gets_a_reason_too(void **state)
 {
 	struct live_zones *live = *state;
 	AUTO(entry_releasep) struct entry *zone = live_zone(live, ZONE, 1, ROOT_1, NULL);
@@ -868,7 +868,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(zone_that_moves_to_another_root_key_meanwhile_rests_on_that),
 		CASE(version_is_found_by_number_or_by_its_mark),
-		CASE(who_finds_a_version_again_finds_the_same),
+		CASE(a_version_that_is_found_again_is_the_same),
 		CASE(fenced_version_is_not_found),
 		CASE(zone_that_awaits_deletion_is_not_found),
 		CASE(kms_is_asked_once_for_a_zone_and_lease),
@@ -882,7 +882,7 @@ int main(void)
 		CASE(change_of_a_name_leaves_the_lease_alone),
 		CASE(only_what_was_found_good_is_verified),
 		CASE(disabled_key_is_noticed_within_the_lease_and_works_again),
-		CASE(who_does_not_ask_himself_gets_a_reason_too),
+		CASE(a_thread_that_does_not_ask_gets_a_reason_too),
 		CASE(refusal_of_a_zone_is_remembered_though_nobody_holds_it),
 		CASE(zone_of_two_root_keys_outlives_a_no_of_one),
 		CASE(no_of_one_that_is_not_remembered_is_not_asked_for_ever),

@@ -294,7 +294,7 @@ static void without_a_lease_parts_run_a_minute_on_their_yes(void **state)
 	assert_int_equal(f->oracle.asked, 2);
 }
 
-static void without_a_lease_a_request_under_way_does_not_serve_who_came_later(void **state)
+static void without_a_lease_a_request_under_way_does_not_serve_those_that_come_later(void **state)
 {
 	struct fixture *f = *state;
 	struct caller callers[2];
@@ -516,7 +516,7 @@ int main(void)
 		CASE(yes_that_was_asked_for_before_a_deletion_is_dropped),
 		CASE(without_a_lease_each_operation_asks),
 		CASE(without_a_lease_parts_run_a_minute_on_their_yes),
-		CASE(without_a_lease_a_request_under_way_does_not_serve_who_came_later),
+		CASE(without_a_lease_a_request_under_way_does_not_serve_those_that_come_later),
 		CASE(without_a_lease_threads_that_wait_share_the_next_request),
 		CASE(without_a_lease_a_no_is_remembered_too),
 		CASE(record_cuts_the_lease_that_is_configured),

@@ -236,7 +236,7 @@ static void be_silent(struct oracle *oracle)
 }
 
 /* Whoever asks waits; the others must not, at no time of a network that swallows all. */
-static void silence_stops_nobody_but_who_asks(void **state)
+static void silence_stops_nobody_but_the_one_that_asks(void **state)
 {
 	struct fixture f;
 
@@ -286,7 +286,7 @@ static void silence_ends_a_lease_where_coasting_is_not_allowed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(silence_stops_nobody_but_who_asks),
+		cmocka_unit_test(silence_stops_nobody_but_the_one_that_asks),
 		cmocka_unit_test(silence_ends_a_lease_where_coasting_is_not_allowed),
 		cmocka_unit_test(suspended_machine_coasts_as_well),
 		CASE(outage_may_coast_to_its_hard_end_and_no_further),

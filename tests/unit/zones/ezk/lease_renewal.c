@@ -5,7 +5,7 @@
 
 /* --- Ahead of the end */
 
-static void who_uses_a_lease_in_its_last_part_renews_it(void **state)
+static void a_use_in_the_last_part_of_a_lease_renews_it(void **state)
 {
 	struct fixture *f = *state;
 
@@ -198,7 +198,7 @@ static void no_yes_of_the_root_key_outlasts_the_keys_own_time(void **state)
 	assert_int_equal(begin(f), ZONE_KMS_UNAVAILABLE);
 }
 
-static void who_finds_the_root_key_being_asked_goes_on(void **state)
+static void a_use_that_finds_the_root_key_being_asked_goes_on(void **state)
 {
 	struct fixture *f = *state;
 
@@ -373,7 +373,7 @@ static void no_that_is_remembered_above_is_not_asked_for_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(who_uses_a_lease_in_its_last_part_renews_it),
+		CASE(a_use_in_the_last_part_of_a_lease_renews_it),
 		CASE(renewal_that_fails_is_tried_again_and_changes_nothing_before_the_end),
 		CASE(no_ahead_of_the_end_ends_the_lease_at_once),
 		CASE(moments_of_renewal_are_spread),
@@ -383,7 +383,7 @@ int main(void)
 		CASE(key_is_asked_itself_where_the_root_key_does_not_vouch),
 		CASE(key_is_asked_itself_at_least_once_in_its_own_time),
 		CASE(no_yes_of_the_root_key_outlasts_the_keys_own_time),
-		CASE(who_finds_the_root_key_being_asked_goes_on),
+		CASE(a_use_that_finds_the_root_key_being_asked_goes_on),
 		CASE(lease_goes_on_by_what_is_known_of_the_root_key),
 		CASE(sweep_spares_what_goes_on_by_the_root_key),
 		CASE(yes_of_the_root_key_for_a_key_that_went_meanwhile_brings_it_anew),

@@ -276,7 +276,7 @@ static void a_user_who_changes_is_told_by_number(void **state)
 	json_decref(lines);
 }
 
-static void who_is_another_at_the_start_has_both_names(void **state)
+static void a_user_who_is_another_at_the_start_has_both_names(void **state)
 {
 	json_t *lines;
 
@@ -309,7 +309,7 @@ int main(void)
 		TEST(a_program_s_name_is_cut_at_a_character),
 		TEST(a_fork_s_lines_are_its_own),
 		TEST(a_user_who_changes_is_told_by_number),
-		TEST(who_is_another_at_the_start_has_both_names),
+		TEST(a_user_who_is_another_at_the_start_has_both_names),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -90,7 +90,7 @@ static void zone_that_is_not_used_stays_leased_by_the_others(void **state)
 	assert_int_equal(calls(l), 2 + 20);
 }
 
-static void who_rests_longer_than_a_lease_asks_anew(void **state)
+static void a_process_that_rests_longer_than_a_lease_asks_anew(void **state)
 {
 	struct leased *l = *state;
 
@@ -450,7 +450,7 @@ int main(void)
 		CASE(cold_zones_are_asked_once_each_and_then_one_canary_a_lease),
 		CASE(zones_that_ask_for_themselves_ask_once_each_a_lease),
 		CASE(zone_that_is_not_used_stays_leased_by_the_others),
-		CASE(who_rests_longer_than_a_lease_asks_anew),
+		CASE(a_process_that_rests_longer_than_a_lease_asks_anew),
 		CASE(each_zone_is_asked_itself_once_a_day),
 		CASE(root_key_without_a_canary_leaves_zones_to_themselves),
 		CASE(root_key_costs_little_more_than_a_call_a_lease_at_any_period_of_use),

@@ -81,7 +81,7 @@ static void no_to_prove(void *state, enum fake_kms_call call)
 		fake_kms_fail(&live->kms, FAKE_DECRYPT, KMS_DENIED, 1);
 }
 
-static void who_may_not_open_what_he_made_leaves_it_unproven(void **state)
+static void a_wrap_that_its_maker_may_not_open_stays_unproven(void **state)
 {
 	struct live_zones *live = *state;
 	AUTO(ezk_version_clear) struct ezk_version version = {0}, moved = {0};
@@ -174,7 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LIVE(in_one_place_the_kms_does_it_unseen),
 		LIVE(elsewhere_it_is_opened_and_encrypted_and_proven),
-		LIVE(who_may_not_open_what_he_made_leaves_it_unproven),
+		LIVE(a_wrap_that_its_maker_may_not_open_stays_unproven),
 		LIVE(a_second_key_needs_one_call_and_replaces_nothing),
 		LIVE(by_new_material_the_same_key_is_asked_again),
 		LIVE(a_key_that_says_no_or_a_blob_that_is_none_leads_to_the_next),
