@@ -114,18 +114,6 @@ static void nothing_there(struct store_news *ret_news)
 	*ret_news = (struct store_news){.whole = true};
 }
 
-static enum zone_status count_zones(struct connection *connection, struct store_news *news)
-{
-	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
-
-	TRY(connection_prepare(connection, "SELECT count(*) FROM zones", &statement));
-	if (sqlite3_step(statement) != SQLITE_ROW)
-		return connection_failed(connection, "counting its zones");
-	news->zones = (size_t)sqlite3_column_int64(statement, 0);
-	news->zones_counted = true;
-	return ZONE_OK;
-}
-
 static enum zone_status read_news(struct connection *connection, uint64_t since,
 				  struct store_news *ret_news)
 {
@@ -143,8 +131,11 @@ static enum zone_status read_news(struct connection *connection, uint64_t since,
 		TRY(store_read_every_level(connection, &news));
 	else if (connection->revision != since)
 		TRY(store_read_rows(connection, since, &news));
-	if (!news.whole)
-		TRY(count_zones(connection, &news));
+	news.zones_counted = !news.whole;
+	if (news.whole) /* another file, perhaps */
+		connection->store->count.good = false;
+	else
+		TRY(store_count_zones(connection, &news.zones));
 	*ret_news = news;
 	news = (struct store_news){0};
 	return ZONE_OK;
@@ -215,13 +206,20 @@ static enum zone_status write_changes(struct connection *connection, const struc
 				      uint64_t revision)
 {
 	AUTO(buffer_clear) struct buffer sql = {0};
+	struct store_count count = connection->count;
 
-	for (size_t i = 0; i < wish->count; i++)
+	/* What is written here is one change of the file. If it is not, the next look counts. */
+	connection->store->count.good = false;
+	count.counter++;
+	for (size_t i = 0; i < wish->count; i++) {
+		store_count_change(&count, &wish->changes[i]);
 		TRY(store_write_change(connection, &wish->changes[i], revision));
+	}
 	buffer_format(&sql, "UPDATE store SET revision = %" PRIu64 "; COMMIT", revision);
 	if (sql.failed)
 		return ZONE_NO_MEMORY;
 	TRY(connection_run(connection, buffer_text(&sql)));
+	connection->store->count = count;
 	for (size_t i = 0; i < wish->count; i++)
 		if (!wish->changes[i].remove)
 			wish->changes[i].entry->revision = revision;

@@ -14,6 +14,13 @@ enum { STORE_LEVEL_NEW = 1, STORE_APPLICATION_ID = 0x434d454b /* "CMEK" */ };
 
 enum { STORE_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
 
+/* How many zones there were, and at which change of the file (count.c). */
+struct store_count {
+	bool good;
+	uint32_t counter;
+	size_t zones;
+};
+
 struct store_sqlite {
 	struct store store;
 	char *path;
@@ -31,6 +38,7 @@ struct store_sqlite {
 	int64_t seen_at_ms;		/* real time */
 	_Atomic(enum zone_status) said; /* what was logged last: once is enough */
 	bool limited;			/* what was read last was read without its tables */
+	struct store_count count;
 };
 
 /* --- lock.c: one of our connections at a time, in this process and among all. */
@@ -63,6 +71,7 @@ struct connection {
 	uint64_t revision;
 	struct store_head head;
 	bool limited; /* it asks more of a reader than we know: store_read_every_level() alone */
+	struct store_count count; /* what store_count_zones() found */
 };
 
 enum zone_status connection_open(struct connection *connection, struct store_sqlite *store,
@@ -157,3 +166,10 @@ enum zone_status store_read_every_level(struct connection *connection, struct st
 /* One change, with the given revision. ZONE_CONFLICT. */
 enum zone_status store_write_change(struct connection *connection,
 				    const struct store_change *change, uint64_t revision);
+
+/* --- count.c */
+
+/* How many rows `zones` has; before anything is written. */
+enum zone_status store_count_zones(struct connection *connection, size_t *ret_zones);
+/* What a change makes of their number; before it is written. */
+void store_count_change(struct store_count *count, const struct store_change *change);

@@ -921,6 +921,45 @@ static void description_tells_of_keys_whose_zone_is_gone(void **state)
 	assert_non_null(strstr(buffer_text(&text), "keys of 1 databases that are not in zones"));
 }
 
+static void assert_zones(struct fixture *f, uint64_t revision, size_t expected)
+{
+	AUTO(store_news_clear) struct store_news news = {0};
+
+	assert_int_equal(store_since(f->store, revision, &news), ZONE_OK);
+	assert_false(news.whole);
+	assert_true(news.zones_counted);
+	assert_int_equal(news.zones, expected);
+}
+
+/* Their number is kept between looks, and never believed longer than it is true. */
+static void zones_are_told_to_be_as_many_as_there_are(void **state)
+{
+	FIXTURE(state);
+	struct store *other;
+	struct store_change first[] = {{.entry = test_entry(ENTRY_ZONE, 2)}};
+	struct store_change two[] = {{.entry = test_entry(ENTRY_ZONE, 3)},
+				     {.entry = test_entry(ENTRY_ZONE, 4)}};
+	uint64_t revision;
+
+	fixture_fill(f);
+	assert_zones(f, 1, 1);
+	assert_int_equal(store_put(f->store, first, 1, &revision), ZONE_OK);
+	assert_zones(f, revision, 2);
+	other = store_sqlite_new(f->path);
+	assert_int_equal(store_put(other, two, 2, &revision), ZONE_OK);
+	other->operations->free(other);
+	assert_zones(f, revision, 4);
+	assert_zones(f, revision, 4);
+	raw_sql(f->path, "PRAGMA foreign_keys = OFF; DELETE FROM zones WHERE zone IN "
+			 "(SELECT max(zone) FROM zones)");
+	assert_zones(f, revision, 3);
+	raw_sql(f->path, "PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL; DELETE FROM zones "
+			 "WHERE zone IN (SELECT max(zone) FROM zones)");
+	assert_zones(f, revision, 2);
+	raw_sql(f->path, "PRAGMA foreign_keys = OFF; DELETE FROM zones");
+	assert_zones(f, revision, 0);
+}
+
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
 
 int main(void)
@@ -930,6 +969,7 @@ int main(void)
 		STORE_TEST(first_write_makes_folder_and_file_for_the_owner_alone),
 		STORE_TEST(every_kind_comes_back_as_it_was_written),
 		STORE_TEST(change_of_a_zone_is_written_whole),
+		STORE_TEST(zones_are_told_to_be_as_many_as_there_are),
 		STORE_TEST(only_what_differs_of_a_zone_is_written),
 		STORE_TEST(stale_change_is_a_conflict_and_changes_nothing),
 		STORE_TEST(what_is_new_must_not_be_there),
