@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 
-# The whole hierarchy on real files: demo.sh [local|moto]. It works in a temporary folder with its own store and
+# The whole hierarchy on real files, and the life of its keys: demo.sh [local|moto]. It works in a temporary folder with its own store and
 # configuration, says in a sentence what each step does, stops at the first surprise, and takes everything away again.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -239,6 +239,13 @@ show_tool --unwrap --mechanism AES-KEY-WRAP --id 0a01 --input-file "$work/wrappe
     --application-id 0b02 --application-label report-key-again --sensitive --extractable
 show cmek tree --project demo
 
+step "The database's key gets a new version, in use: what is written from now on has it, what was written opens by the old one."
+show cmek database rotate --project demo prod/orders
+show cmek encrypt --project demo --database prod/orders --name later "$work/plain/notes/11.txt" "$work/encrypted/later"
+show cmek decrypt --name notes/8.txt "$work/encrypted/notes/8.txt" "$work/older.txt"
+cmp "$work/plain/notes/8.txt" "$work/older.txt"
+show cmek scan "$work/encrypted"
+
 step "Another root key: all databases go to it, in use; no file is touched."
 show cmek key "$add" --project demo "$second" --label second
 show cmek database rewrap --project demo --key second --all
@@ -268,6 +275,18 @@ show cmek decrypt "$work/kept.cmek" "$work/kept.txt"
 cmp "$work/plain/notes/3.txt" "$work/kept.txt"
 show cmek tree --project demo
 echo "   It is the same file, in the same hierarchy."
+
+step "A tree of files that were there before encryption was: it is migrated in its place, each file read back before the plain one goes."
+cp -r "$root/docs" "$work/tree"
+show cmek migrate --project demo --database prod/invoices --in-place "$work/tree"
+readable() { grep -rlw encrypted "$1" | wc -l; }
+echo "   Files in which grep finds the word 'encrypted': $(readable "$root/docs") before, $(readable "$work/tree") now."
+[ "$(readable "$work/tree")" -eq 0 ]
+
+step "And back: whoever leaves us takes all files along, as they were."
+show cmek export --in-place "$work/tree"
+diff -r "$root/docs" "$work/tree"
+echo "   All $(find "$work/tree" -type f | wc -l) files are the same."
 
 step "Messages for a queue: a producer and a consumer over a real broker, while keys are rotated and revoked."
 if [ -x "$build/examples/queue/queue_producer" ] && command -v redis-server >/dev/null; then

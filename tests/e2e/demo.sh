@@ -6,10 +6,10 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 ok "the demo shows what it says, on the embedded KMS" env CMEK_BUILD="$build" "$root/tools/demo.sh"
-ok "in all of its steps" says "Done: 21 steps"
+ok "in all of its steps" says "Done: 24 steps"
 if [ -x "$root/build/venv/bin/moto_server" ]; then
     ok "and on AWS KMS as moto simulates it" env CMEK_BUILD="$build" "$root/tools/demo.sh" moto
-    ok "in all of its steps" says "Done: 20 steps"
+    ok "in all of its steps" says "Done: 23 steps"
 else
     skip "and on AWS KMS as moto simulates it" "build/venv has no moto_server"
 fi
