@@ -2,7 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For LD_PRELOAD: the process dies by SIGKILL in its $KILL_AT-th call that changes a file, half of
- * what is to be written being written. So every such moment can be tried, one after the other.
+ * what is to be written being written. So every such moment can be tried, one after the other. A
+ * state of the files in which it has been able to die already is no further moment: what only syncs
+ * leaves them as they are.
  * With $NO_TMPFILE, no file system has files without names; with $NO_FLOCK, none has locks.
  */
 #include <errno.h>
@@ -20,10 +22,23 @@
 
 static bool is_last(void)
 {
-	static atomic_long calls;
+	static atomic_long moments;
 	const char *at = getenv("KILL_AT");
 
-	return at != NULL && atomic_fetch_add(&calls, 1) + 1 == strtol(at, NULL, 10);
+	return at != NULL && atomic_fetch_add(&moments, 1) + 1 == strtol(at, NULL, 10);
+}
+
+static atomic_bool seen; /* the files as they are now have been a moment */
+
+static bool is_last_before(void)
+{
+	return !atomic_exchange(&seen, true) && is_last();
+}
+
+static long changed(long result)
+{
+	atomic_store(&seen, false);
+	return result;
 }
 
 static void die(void)
@@ -33,12 +48,13 @@ static void die(void)
 		pause();
 }
 
-#define OR_DIE(call)                                                                               \
+#define SYNC_OR_DIE(call)                                                                          \
 	do {                                                                                       \
-		if (is_last())                                                                     \
+		if (is_last_before())                                                              \
 			die();                                                                     \
 		return (call);                                                                     \
 	} while (0)
+#define OR_DIE(call) SYNC_OR_DIE((int)changed(call))
 
 ssize_t write(int fd, const void *data, size_t len)
 {
@@ -46,7 +62,7 @@ ssize_t write(int fd, const void *data, size_t len)
 		syscall(SYS_write, fd, data, len / 2);
 		die();
 	}
-	return syscall(SYS_write, fd, data, len);
+	return changed(syscall(SYS_write, fd, data, len));
 }
 
 /* With 64-bit offsets this header's name for pwrite, ftruncate is the one with 64. */
@@ -56,7 +72,7 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 		syscall(SYS_pwrite64, fd, data, len / 2, at);
 		die();
 	}
-	return syscall(SYS_pwrite64, fd, data, len, at);
+	return changed(syscall(SYS_pwrite64, fd, data, len, at));
 }
 
 int open(const char *path, int flags, ...)
@@ -71,6 +87,8 @@ int open(const char *path, int flags, ...)
 		errno = EOPNOTSUPP;
 		return -1;
 	}
+	if ((flags & (O_CREAT | O_TRUNC)) != 0)
+		changed(0);
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
@@ -85,55 +103,55 @@ int flock(int fd, int operation)
 
 int ftruncate(int fd, off_t len)
 {
-	OR_DIE((int)syscall(SYS_ftruncate, fd, len));
+	OR_DIE(syscall(SYS_ftruncate, fd, len));
 }
 
 int fsync(int fd)
 {
-	OR_DIE((int)syscall(SYS_fsync, fd));
+	SYNC_OR_DIE((int)syscall(SYS_fsync, fd));
 }
 
 int fdatasync(int fd)
 {
-	OR_DIE((int)syscall(SYS_fdatasync, fd));
+	SYNC_OR_DIE((int)syscall(SYS_fdatasync, fd));
 }
 
 int rename(const char *from, const char *to)
 {
-	OR_DIE((int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+	OR_DIE(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
 {
-	OR_DIE((int)syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
+	OR_DIE(syscall(SYS_renameat2, from_folder, from, to_folder, to, flags));
 }
 
 int link(const char *from, const char *to)
 {
-	OR_DIE((int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0));
+	OR_DIE(syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 int futimens(int fd, const struct timespec times[2])
 {
-	OR_DIE((int)syscall(SYS_utimensat, fd, NULL, times, 0));
+	OR_DIE(syscall(SYS_utimensat, fd, NULL, times, 0));
 }
 
 int unlink(const char *path)
 {
-	OR_DIE((int)syscall(SYS_unlinkat, AT_FDCWD, path, 0));
+	OR_DIE(syscall(SYS_unlinkat, AT_FDCWD, path, 0));
 }
 
 int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
 {
-	OR_DIE((int)syscall(SYS_linkat, from_folder, from, to_folder, to, flags));
+	OR_DIE(syscall(SYS_linkat, from_folder, from, to_folder, to, flags));
 }
 
 int mkdir(const char *path, mode_t mode)
 {
-	OR_DIE((int)syscall(SYS_mkdirat, AT_FDCWD, path, mode));
+	OR_DIE(syscall(SYS_mkdirat, AT_FDCWD, path, mode));
 }
 
 int fchmod(int fd, mode_t mode)
 {
-	OR_DIE((int)syscall(SYS_fchmod, fd, mode));
+	OR_DIE(syscall(SYS_fchmod, fd, mode));
 }

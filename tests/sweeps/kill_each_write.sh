@@ -141,7 +141,10 @@ module = p11.Module().start("demo")
 module.generate(TOKEN=True, LABEL="kept", ENCRYPT=True, EXTRACTABLE=True, ZONE=module.get(module.find(TOKEN=True, LABEL=sys.argv[2]), "ZONE"))
 PYTHON
 }
-rows() { python3 -c 'import sqlite3, sys; print(*(sqlite3.connect(sys.argv[1]).execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("zones", "token_keys", "ezk_versions", "wraps")))' "$home/store.db"; }
+rows() {
+    sqlite3 -separator ' ' "$home/store.db" 'SELECT (SELECT count(*) FROM zones), (SELECT count(*) FROM token_keys),
+        (SELECT count(*) FROM ezk_versions), (SELECT count(*) FROM wraps)'
+}
 after_end() { # all of it is there, or nothing; and the work can be taken up
     healthy && works && ! "$cmek" decrypt due again 2>/dev/null || return 1
     case $(rows) in "2 1 2 2" | "1 0 1 1") ;; *) echo "rows: $(rows)"; return 1 ;; esac
