@@ -130,7 +130,7 @@ static enum envelope_status unwrap(struct message_opener *opener, const struct m
 static enum envelope_status have_key(struct message_opener *opener, const struct message *message,
 				     size_t *ret_place, struct envelope_error *error)
 {
-	CK_OBJECT_HANDLE dek;
+	CK_OBJECT_HANDLE dek = CK_INVALID_HANDLE;
 	bool there;
 	size_t place = place_of(opener, message, &there);
 

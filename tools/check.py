@@ -27,6 +27,8 @@ SANITIZER_ENV = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
+UNITS = ["--suite", "unit", "--suite", "module"]
+LANES = ["--num-processes", str((os.cpu_count() or 1) + 1)]  # some of them wait, for a clock or a lock
 RESULT = re.compile(r"(not )?ok\b *(\d*) *(?:- )?(.*)")
 DIRECTIVE = re.compile(r"(.*?)(?:^|\s)# *SKIP\b *(.*)", re.IGNORECASE)
 PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP *(.*))?$", re.IGNORECASE)
@@ -192,12 +194,13 @@ def together(*lines):
             done.result()                          # what broke one of them breaks the run
 
 
-def sanitized(folder, sanitizers, title, wrapper=None, suites=("unit", "module")):
-    rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false", "-Doptimization=1"])
+def sanitized(folder, sanitizers, title, wrapper=None, arguments=UNITS, row=None):
+    """With `row`, the build is one of gcc without a warning, and counted as that."""
+    compiler = (["-Dwerror=true"], environment(CC="gcc")) if row else ([], None)
+    rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false", "-Doptimization=1", *compiler[0]], compiler[1], row)
     yield from rows
     if built:
-        arguments = [word for suite in suites for word in ("--suite", suite)] + ["--timeout-multiplier", "5"]
-        yield from meson_test(folder, arguments + (["--wrapper", wrapper] if wrapper else []),
+        yield from meson_test(folder, [*arguments, *LANES, *(["--wrapper", wrapper] if wrapper else [])],
                               one_row=title, env=SANITIZER_ENV)
 
 
@@ -235,20 +238,19 @@ def check_all():
 def check_all_here():
     rows, built = ordinary_build()
     yield from rows
-    for compiler in ("clang",) if CI else ("gcc", "clang"):
-        rows, ok = build(f"build-{compiler}", ["-Dwerror=true", "-Doptimization=1"], environment(CC=compiler),
-                         f"{compiler} without warnings")
-        yield from rows
-        if ok and compiler == "clang":
-            yield from meson_test("build-clang", ["--suite", "unit", "--suite", "module"], one_row="units built by clang")
+    rows, ok = build("build-clang", ["-Dwerror=true", "-Doptimization=1"], environment(CC="clang"), "clang without warnings")
+    yield from rows
+    if ok:
+        yield from meson_test("build-clang", [*UNITS, "--no-suite", "hours", *LANES], one_row="units built by clang")
+    # One build says both: of gcc without a warning, and with the thread sanitizer, for the tests that start threads.
     # Without -R, gcc 12's runtime refuses the address layout of newer kernels.
-    yield from sanitized("build-tsan", "thread", "units and faults with thread sanitizer", f"setarch {os.uname().machine} -R",
-                         ("unit", "module", "aws"))
-    yield from sanitized("build-asan", "address,undefined", "faults with address and undefined sanitizers", suites=("aws",))
+    yield from sanitized("build-gcc-tsan", "thread", "threads with thread sanitizer", f"setarch {os.uname().machine} -R",
+                         ["--suite", "threads"], row=None if CI else "gcc without warnings")
+    yield from sanitized("build-asan", "address,undefined", "faults with address and undefined sanitizers",
+                         arguments=["--suite", "aws"])
     if built:
         valgrind = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
-        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--no-suite", "no-valgrind",
-                                       "--timeout-multiplier", "20"],
+        yield from meson_test("build", [*UNITS, "--no-suite", "no-valgrind", *LANES, "--timeout-multiplier", "20"],
                               one_row="units under valgrind", env={"CMEK_TEST_UNDER": valgrind})
         yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
         yield from together(reached(), scripts("sweeps/*", seconds=1800))
@@ -281,7 +283,7 @@ def newer():
     rows, built = build("build", row="build")
     yield from rows
     if built:
-        yield from meson_test("build", ["--suite", "unit", "--suite", "module", "--suite", "built", "--suite", "aws"],
+        yield from meson_test("build", [*UNITS, "--suite", "built", "--suite", "aws", *LANES],
                               one_row="units")
         yield from scripts("consumers/*", "e2e/demo.sh", but=("node.sh",))
         yield from with_fips()
@@ -315,8 +317,8 @@ def with_fips():
     fips = {"CMEK_TEST_FIPS": "1"}
     with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
         demo = meanwhile.submit(run_script, [os.path.join(ROOT, "tests", "e2e", "demo.sh")], 600, fips, " with FIPS")
-        yield from meson_test("build", ["--suite", "unit"], one_row="units with FIPS", env=fips | {"OPENSSL_CONF": host})
-        yield from meson_test("build", ["--suite", "module"], one_row="module tests with FIPS", env=fips)
+        yield from meson_test("build", ["--suite", "unit", "--no-suite", "hours", *LANES], one_row="units with FIPS", env=fips | {"OPENSSL_CONF": host})
+        yield from meson_test("build", ["--suite", "module", *LANES], one_row="module tests with FIPS", env=fips)
         yield demo.result()
 
 

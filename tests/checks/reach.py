@@ -46,6 +46,8 @@ def counts(build):
     for data in pathlib.Path(build).rglob("*.gcno"):   # a source of another folder gives a name that begins with dots
         if not data.with_suffix(".o").exists():
             continue                               # of a program that is no more
+        if "tests" in data.relative_to(build).parts and not data.name.startswith(".."):
+            continue                               # a test itself
         answer = subprocess.run(["gcov", "--json-format", "--stdout", data], cwd=build, capture_output=True, text=True,
                                 check=True)
         for document in map(json.loads, answer.stdout.splitlines()):

@@ -4,6 +4,7 @@
 """How the suites are run: what tests/cmocka_tap.py makes of cmocka's output, that no test depends on what was installed when the build was
 configured, and that tools/check.py sees each script. TAP."""
 
+import glob
 import importlib.util
 import json
 import os
@@ -77,6 +78,19 @@ def unseen():
                     yield f"tests/{folder}/{name}"
 
 
+def strange_threads():
+    """Tests in C that start threads, and that the thread sanitizer would not see."""
+    with open(os.path.join(BUILD, "meson-info", "intro-tests.json"), encoding="utf-8") as file:
+        suites = {test["name"]: [suite.rpartition(":")[2] for suite in test["suite"]] for test in json.load(file)}
+    for folder, named in (("unit", lambda path: path.replace("/", "_")), ("module", os.path.basename)):
+        base = os.path.join(ROOT, "tests", folder)
+        for path in sorted(glob.glob("**/*.c", root_dir=base, recursive=True)):
+            with open(os.path.join(base, path), encoding="utf-8") as file:
+                starts = "pthread_create(" in file.read()
+            if starts and "threads" not in suites.get(named(path.removesuffix(".c")), ["threads"]):
+                yield f"tests/{folder}/{path}"
+
+
 def main():
     check, results = load_check(), []
     for title, text, end, expected, status in CASES:
@@ -91,6 +105,8 @@ def main():
     results.append(("no test is told at configuration what is installed: it looks when it runs", not found, f"{found}"))
     found = list(unseen())
     results.append(("each script in e2e, consumers and sweeps can be executed, so that it is run", not found, f"{found}"))
+    found = list(strange_threads())
+    results.append(("each test that starts threads is of suite threads, for the thread sanitizer", not found, f"{found}"))
     for number, (title, good, details) in enumerate(results, 1):
         print(f"{'ok' if good else 'not ok'} {number} - {title}" + ("" if good else f"\n# {details}"))
     print(f"1..{len(results)}")

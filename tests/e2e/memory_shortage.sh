@@ -50,10 +50,12 @@ judge() { # STATUS CHECK COMMAND...: of the command, which failed or did not
     fi
     $check && rm new && none_left
 }
-sweep() { # CHECK COMMAND...
+begin() { :; }
+sweep() { # CHECK COMMAND...; `begin` before each
     local check=$1 at on=- status
     shift
     for ((at = 1; ; )); do
+        begin
         [ -n "$on" ] && on= || on=- # one allocation fails; all from there on do
         status=0
         rm -f "$work/told"
@@ -83,6 +85,26 @@ if [ "$part" = all ] || [ "$part" = tool ]; then
     [ "$step" -eq 1 ] || step=$((step * 2))
     ok "cmek encrypt --message" sweep is_encrypted "$cmek" encrypt --project demo --database default/z0 --message plain new
     ok "cmek decrypt, of a message" sweep is_decrypted "$cmek" decrypt message new
+    # The life of keys, from one state: what failed can be given again, what it left is whole, and all opens.
+    [ "$step" -eq 1 ] || step=$((all * 10))
+    mkdir tree && cp plain tree/one && cp plain tree/two
+    ok "there is a second root key" "$cmek" key create --project demo local:second --label second
+    ok "and a backup" "$cmek" backup --project demo kept
+    cp -r . "$work/life"
+    begin() { rm -rf ./* && cp -r "$work/life"/. .; }
+    is_open() { "$cmek" decrypt --force sealed again && cmp again plain && rm again && "$cmek" doctor && : >new; }
+    is_gone() { "$cmek" database undelete --project demo default/z0 && is_open; }
+    is_verified() { "$cmek" backup verify new; }
+    is_migrated() { "$cmek" decrypt tree/one again && cmp again plain && "$cmek" export --in-place tree && cmp tree/two plain && is_open; }
+    is_exported() { cmp tree/one plain && cmp tree/two plain && is_open; }
+    ok "cmek database rotate" sweep is_open "$cmek" database rotate --project demo default/z0
+    ok "cmek database rewrap" sweep is_open "$cmek" database rewrap --project demo --key second --all
+    ok "cmek backup" sweep is_verified "$cmek" backup --project demo new
+    ok "cmek database delete" sweep is_gone "$cmek" database delete --project demo default/z0
+    ok "cmek migrate" sweep is_migrated "$cmek" migrate --project demo --database default/z0 --in-place tree
+    begin() { rm -rf ./* && cp -r "$work/life"/. . && rm store.db; }
+    ok "cmek restore" sweep is_open "$cmek" restore kept
+    begin() { :; }
     step=$all
 fi
 

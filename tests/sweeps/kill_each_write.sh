@@ -100,16 +100,15 @@ after_first_key() {
     { "$cmek" key show --project first one >/dev/null 2>&1 || made first one; } && healthy
 }
 
-prepare_moves() { # two databases and a root key to go to; and the same when they have gone
-    begin && "$cmek" key create --project demo local:second >/dev/null && "$cmek" database create --project demo prod/two >/dev/null &&
-        cp -r "$home" "$work/second" && "$cmek" database rewrap --project demo --key second prod/ >/dev/null && cp -r "$home" "$work/moved"
+prepare_moves() { # a root key to go to; and the same when they have gone. One database: a second has the same writes once more
+    begin && "$cmek" key create --project demo local:second >/dev/null && cp -r "$home" "$work/second" && "$cmek" database rewrap --project demo --key second prod/ >/dev/null && cp -r "$home" "$work/moved"
 }
 begin_second() { rm -rf "$home" && cp -r "$work/second" "$home" && cd "$home/files" || return; }
 begin_moved() { rm -rf "$home" && cp -r "$work/moved" "$home" && cd "$home/files" || return; }
-after_rewrap() { # what had moved stays so, and the same command goes on with the rest; then nothing needs the old root key
+after_rewrap() { # the same command goes on (with the rest of several: e2e/rewrap_stopped.py); then nothing needs the old root key
     works && "$cmek" database rewrap --project demo --key second prod/ >/dev/null &&
         "$cmek" database rewrap --project demo --key second --prove prod/ >/dev/null && "$cmek" key disable --project demo root >/dev/null &&
-        [ "$("$cmek" doctor | grep -c '^zone .*: ok$')" -eq 2 ]
+        [ "$("$cmek" doctor | grep -c '^zone .*: ok$')" -eq 1 ]
 }
 after_backup() { # the file is there whole, or not at all
     if [ -e new ]; then none_left new && "$cmek" backup verify new; else none_left; fi
@@ -183,8 +182,8 @@ ok "a database whose old version is fenced off" sweep begin_rotated after_fence 
 ok "a root key that is disabled" sweep begin after_switch "$cmek" key disable --project demo root
 ok "a root key that is enabled" sweep begin_disabled after_switch "$cmek" key enable --project demo root
 ok "what goes to another root key" prepare_moves
-ok "databases that go to another root key" sweep begin_second after_rewrap "$cmek" database rewrap --project demo --key second prod/
-ok "and are opened there for the first time" sweep begin_moved after_rewrap "$cmek" doctor
+ok "a cluster that goes to another root key" sweep begin_second after_rewrap "$cmek" database rewrap --project demo --key second prod/
+ok "and is opened there for the first time" sweep begin_moved after_rewrap "$cmek" doctor
 if command -v pkcs11-tool >/dev/null; then
     ok "a project that is restored" sweep begin_archived after_restore "$cmek" project restore after
 else
