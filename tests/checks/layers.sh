@@ -9,8 +9,8 @@
 cd "${1:-$root}" || exit 1
 
 # From below to above; a room within a room is one of its own.
-rooms="include base crypto net aws aws/credentials kms kms/aws kms/local zones/model zones/store zones/store/sqlite zones/index
-    zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope cli"
+rooms="include base crypto net aws aws/credentials kms kms/aws kms/local zones/model zones/store zones/store/rows
+    zones/store/sqlite zones/index zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope cli"
 houses="include base crypto net aws kms zones objects mechanisms session pkcs11 envelope cli"
 
 # A library's header | the rooms that include it
@@ -18,7 +18,7 @@ libraries='
 openssl/ | crypto
 curl/    | net
 sqlite3  | zones/store/sqlite
-jansson  | base aws aws/credentials kms/aws zones/kms zones/domain mechanisms cli
+jansson  | base aws aws/credentials kms/aws zones/store/rows zones/kms zones/domain mechanisms cli
 '
 
 # A header, or all of a room | who else includes it. HTTP is for rooms that may wait for the network; providers and engines are
