@@ -6,6 +6,7 @@
 #include "base/arn.h"
 #include "base/macros.h"
 #include "net/answer.h"
+#include "net/url.h"
 
 #include <strings.h>
 
@@ -109,71 +110,11 @@ static bool setting(bool configured, const struct environment *environment,
 	return configured || (value != NULL && strcasecmp(value, "true") == 0);
 }
 
-/* The host without its port; no bytes if the port is not one. */
-static struct bytes host_name(struct bytes host)
-{
-	const uint8_t *colon = host.len == 0 ? NULL : memrchr(host.data, ':', host.len);
-	struct bytes port, name;
-
-	if (colon == NULL || host.data[host.len - 1] == ']')
-		return host;
-	name = bytes(host.data, (size_t)(colon - host.data));
-	port = bytes(colon + 1, host.len - name.len - 1);
-	if (port.len == 0 || port.len > 5 || !bytes_all_in(port, "0123456789"))
-		return bytes(NULL, 0);
-	return name;
-}
-
-bool endpoint_is_loopback(struct bytes host)
-{
-	struct bytes name = host_name(host);
-
-	return bytes_are(name, "localhost") || bytes_are(name, "[::1]") ||
-	       (bytes_begin(name, "127.") && bytes_all_in(name, "0123456789."));
-}
-
-static bool host_valid(struct bytes name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789-._";
-	bool v6 = name.len > 2 && name.data[0] == '[' && name.data[name.len - 1] == ']';
-
-	if (v6)
-		return bytes_all_in(bytes(name.data + 1, name.len - 2), "0123456789abcdefABCDEF:.");
-	return name.len > 0 && bytes_all_in(name, allowed);
-}
-
-/* "https://HOST[:PORT][/PATH]" into its parts. False: something else. */
-static bool split_url(const char *url, bool *ret_plain, struct bytes *ret_host,
-		      struct bytes *ret_path)
-{
-	bool plain = strncasecmp(url, "http://", 7) == 0;
-	size_t scheme = plain ? 7 : 8, len;
-
-	if (!plain && strncasecmp(url, "https://", 8) != 0)
-		return false;
-	url += scheme;
-	len = strcspn(url, "/?#@");
-	*ret_plain = plain;
-	*ret_host = bytes(url, len);
-	*ret_path = bytes_of(url + len);
-	return host_valid(host_name(*ret_host)) &&
-	       bytes_all_in(*ret_path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "0123456789-._~/");
-}
-
 static bool take_parts(struct endpoint *endpoint, struct bytes host, struct bytes path)
 {
 	buffer_append(&endpoint->host, host);
 	buffer_append(&endpoint->path, path.len == 0 ? bytes_of("/") : path);
 	return buffer_text(&endpoint->host) != NULL && buffer_text(&endpoint->path) != NULL;
-}
-
-const char *endpoint_told(const char *url)
-{
-	const char *at = strrchr(url, '@');
-
-	return at == NULL ? url : at;
 }
 
 static enum kms_status take_url(const struct service_row *row, struct endpoint *endpoint,
@@ -185,11 +126,11 @@ static enum kms_status take_url(const struct service_row *row, struct endpoint *
 
 	if (url == NULL)
 		return KMS_NO_MEMORY;
-	if (!split_url(url, &plain, &host, &path))
+	if (!url_split(url, &plain, &host, &path))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"%s endpoint '%s' (%s) is not https://HOST[:PORT][/PATH]",
-				row->words, endpoint_told(url), endpoint->source);
-	if (plain && !endpoint_is_loopback(host))
+				row->words, url_told(url), endpoint->source);
+	if (plain && !url_is_loopback(host))
 		return kms_fail(KMS_MISCONFIGURED, report, NULL,
 				"%s endpoint '%s' (%s): http is only for this machine itself; use "
 				"https",
@@ -204,7 +145,7 @@ bool endpoint_take(const char *url, struct endpoint *endpoint)
 
 	endpoint->source = "address";
 	buffer_put_text(&endpoint->url, url);
-	return buffer_text(&endpoint->url) != NULL && split_url(url, &plain, &host, &path) &&
+	return buffer_text(&endpoint->url) != NULL && url_split(url, &plain, &host, &path) &&
 	       take_parts(endpoint, host, path);
 }
 

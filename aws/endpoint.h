@@ -33,10 +33,6 @@ enum kms_status endpoint_find(enum aws_service service, const struct aws_setting
 /* The address of something that is not an AWS service: http://… or https://… of any host. False:
  * invalid. */
 bool endpoint_take(const char *url, struct endpoint *endpoint);
-/* An invalid address as it may be shown: without the part before '@', which may be a password. */
-const char *endpoint_told(const char *url);
-/* 127.0.0.0/8, [::1] or localhost: what never leaves the machine. `host` may have a port. */
-bool endpoint_is_loopback(struct bytes host);
 
 /* The region for keys named without one: configuration, AWS_REGION, AWS_DEFAULT_REGION, profile.
  * NULL: none of them. Borrowed. */

@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "net/answer.h"
 #include "net/proxy.h"
+#include "net/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,7 +142,7 @@ enum kms_status service_init_address(struct service *service, const char *url,
 	if (endpoint_take(url, &service->endpoint))
 		return KMS_OK;
 	return kms_fail(KMS_MISCONFIGURED, report, NULL, "'%s' is not http[s]://HOST[:PORT][/PATH]",
-			endpoint_told(url));
+			url_told(url));
 }
 
 void service_clear(struct service *service)

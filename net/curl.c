@@ -193,6 +193,10 @@ static bool set_request(CURL *handle, const struct http_request *request, struct
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	if (request->ca_bundle != NULL && !set_text(handle, CURLOPT_CAINFO, request->ca_bundle))
 		return false;
+	if (request->client_certificate != NULL &&
+	    (!set_text(handle, CURLOPT_SSLCERT, request->client_certificate) ||
+	     !set_text(handle, CURLOPT_SSLKEY, request->client_key)))
+		return false;
 	if (strcmp(request->method, "POST") != 0)
 		return set_text(handle, CURLOPT_CUSTOMREQUEST, request->method);
 	curl_easy_setopt(handle, CURLOPT_POST, 1L);
@@ -325,7 +329,7 @@ static enum http_result real_send(struct http *base, const struct http_request *
 	enum http_result result = HTTP_UNUSABLE;
 
 	answer->head.limit = HTTP_HEAD_MAX;
-	answer->body.limit = HTTP_BODY_MAX;
+	answer->body.limit = request->body_limit > 0 ? request->body_limit : HTTP_BODY_MAX;
 	guest_enter(&guest);
 	pthread_once(&curl_once, start_curl);
 	if (curl_usable)

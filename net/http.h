@@ -37,7 +37,9 @@ struct http_request {
 	const struct http_header *headers; /* Host too, if it must be the one in the signature */
 	size_t header_count;
 	struct bytes body;
-	const char *ca_bundle;	     /* NULL: the system's */
+	const char *ca_bundle;			     /* NULL: the system's */
+	const char *client_certificate, *client_key; /* files in PEM; both or neither */
+	size_t body_limit;	     /* of the answer's body, in bytes; 0: HTTP_BODY_MAX */
 	unsigned connect_timeout_ms; /* both > 0 */
 	unsigned timeout_ms;	     /* of the whole request */
 	const char *proxy;	     /* NULL: none, whatever the environment says */

@@ -13,6 +13,7 @@
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "net/answer.h"
+#include "net/url.h"
 
 #include <errno.h>
 
@@ -36,7 +37,7 @@ static bool is_agent(struct bytes host)
 		if (bytes_begin(host, agents[i]) && (host.len == len || host.data[len] == ':'))
 			return true;
 	}
-	return endpoint_is_loopback(host);
+	return url_is_loopback(host);
 }
 
 /* "http://host:port" of a URL, and where its path begins. */

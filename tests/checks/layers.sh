@@ -10,7 +10,7 @@ cd "${1:-$root}" || exit 1
 
 # From below to above; a room within a room is one of its own.
 rooms="include base crypto net aws aws/credentials kms kms/aws kms/local zones/model zones/store zones/store/rows
-    zones/store/sqlite zones/index zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope cli"
+    zones/store/sqlite zones/store/etcd zones/index zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope cli"
 houses="include base crypto net aws kms zones objects mechanisms session pkcs11 envelope cli"
 
 # A library's header | the rooms that include it
@@ -18,18 +18,20 @@ libraries='
 openssl/ | crypto
 curl/    | net
 sqlite3  | zones/store/sqlite
-jansson  | base aws aws/credentials kms/aws zones/store/rows zones/kms zones/domain mechanisms cli
+jansson  | base aws aws/credentials kms/aws zones/store/rows zones/store/etcd zones/kms zones/domain mechanisms cli
 '
 
 # A header, or all of a room | who else includes it. HTTP is for rooms that may wait for the network; providers and engines are
 # lists, put together in pkcs11/providers.c and module.c; objects/ and above know no AWS.
 doors='
-net/http.h         | aws aws/credentials kms/aws
+net/http.h         | aws aws/credentials kms/aws zones/store/etcd
 aws/               | aws/credentials kms/aws
 aws/credentials/   | kms/aws
 kms/aws/           | pkcs11
 kms/local/         | pkcs11
+zones/store/rows/  | zones/store/etcd
 zones/store/sqlite/| pkcs11
+zones/store/etcd/  | pkcs11
 '
 
 # Calls that may wait for a network | the rooms whose sources make them
@@ -37,7 +39,7 @@ waits='
 client->operations->(describe|encrypt|decrypt|generate_data_key|re_encrypt|set_state|create) | zones/kms
 (kms_clients_find|kms_route_next|kms_turn_begin)                                   | kms zones/kms
 store->operations->(read|find|write|bring|describe|look_at)                        | zones/domain
-http->operations->send                                                             | aws
+http->operations->send                                                             | aws zones/store/etcd
 (getaddrinfo|curl_easy_perform|curl_multi_[a-z]+|nanosleep|clock_nanosleep)        | net base
 '
 

@@ -26,6 +26,36 @@ static enum zone_status refuse_name(const struct store_engine *const engines[],
 	return ZONE_INVALID;
 }
 
+/* Settings that an engine does not have, so that nobody takes a file for a fleet's store. */
+static enum zone_status refuse_settings(const struct store_settings *settings)
+{
+	const struct {
+		const char *name;
+		struct store_setting setting;
+	} rows[] = {
+		{"endpoint", settings->endpoint},
+		{"prefix", settings->prefix},
+		{"ca_bundle", settings->ca_bundle},
+		{"client_certificate", settings->client_certificate},
+		{"client_key", settings->client_key},
+		{"user", settings->user},
+		{"password_file", settings->password_file},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const char *at = rows[i].setting.at;
+
+		if (rows[i].setting.text == NULL)
+			continue;
+		log_error("%s%s[store] %s is not for backend = %s; set [store] backend to the "
+			  "engine that it is for, or remove it",
+			  at == NULL ? "" : at, at == NULL ? "" : ": ", rows[i].name,
+			  settings->backend);
+		return ZONE_INVALID;
+	}
+	return ZONE_OK;
+}
+
 enum zone_status store_open(const struct store_engine *const engines[],
 			    const struct store_settings *settings, struct store **ret_store)
 {
@@ -35,6 +65,7 @@ enum zone_status store_open(const struct store_engine *const engines[],
 		i++;
 	if (engines[i] == NULL)
 		return refuse_name(engines, settings);
+	TRY(engines[i]->check == NULL ? refuse_settings(settings) : engines[i]->check(settings));
 	*ret_store = engines[i]->open(settings);
 	return *ret_store == NULL ? ZONE_NO_MEMORY : ZONE_OK;
 }

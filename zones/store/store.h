@@ -178,11 +178,20 @@ struct store {
 	const struct store_operations *operations;
 };
 
+/* A setting of an engine that asks others, and where it is set: file and line, for messages. NULL:
+ * not set, or nowhere. */
+struct store_setting {
+	const char *text, *at;
+};
+
 /* What is configured of a store, in section [store]. */
 struct store_settings {
 	const char *backend;	/* the engine's name */
 	const char *backend_at; /* where that is set: file and line, for messages; NULL: nowhere */
 	const char *path;	/* of a file */
+	struct store_setting endpoint, prefix, ca_bundle, client_certificate, client_key, user,
+		password_file;
+	bool no_threads; /* none is started, not even for names (net/http.h) */
 };
 
 /* An engine. Where the module is put together there is a list of them; a test may have a longer
@@ -191,11 +200,14 @@ struct store_engine {
 	const char *name;
 	unsigned look_every_ms; /* how often it is asked whether something has changed */
 	unsigned waits_ms;	/* how long a call may wait for the network; 0: it has none */
+	/* For an engine with settings of its own, else NULL: ZONE_INVALID, logged with the
+	 * setting's place: they don't fit. ZONE_NO_MEMORY. */
+	enum zone_status (*check)(const struct store_settings *settings);
 	/* Copies what it keeps of the settings; touches no file and no network. NULL: no memory. */
 	struct store *(*open)(const struct store_settings *settings);
 };
 
-/* By the engine that the settings name, of a list that ends with NULL. ZONE_INVALID, logged with
- * the names that there are: no engine has that name. */
+/* By the engine that the settings name, of a list that ends with NULL. ZONE_INVALID, logged: no
+ * engine has that name, with the names that there are; or a setting is not for that engine. */
 enum zone_status store_open(const struct store_engine *const engines[],
 			    const struct store_settings *settings, struct store **ret_store);
