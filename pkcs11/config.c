@@ -42,6 +42,13 @@ static const struct setting settings[] = {
 	/* section  key                       form       goes to                        default  at most */
 	{ "store",  "backend",                TEXT,      AT(store_backend),             0, 0, NULL, AT(store_backend_line) },
 	{ "store",  "path",                   FILE_PATH, AT(store_path),                0, 0, NULL },
+	{ "store",  "endpoint",               TEXT,      AT(store_endpoint),         0, 0, NULL, AT(store_endpoint_line) },
+	{ "store",  "prefix",                 TEXT,      AT(store_prefix),           0, 0, NULL, AT(store_prefix_line) },
+	{ "store",  "ca_bundle",              FILE_PATH, AT(store_ca_bundle),        0, 0, NULL, AT(store_ca_bundle_line) },
+	{ "store",  "client_certificate",     FILE_PATH, AT(store_client_certificate), 0, 0, NULL, AT(store_client_certificate_line) },
+	{ "store",  "client_key",             FILE_PATH, AT(store_client_key),       0, 0, NULL, AT(store_client_key_line) },
+	{ "store",  "user",                   TEXT,      AT(store_user),             0, 0, NULL, AT(store_user_line) },
+	{ "store",  "password_file",          FILE_PATH, AT(store_password_file),    0, 0, NULL, AT(store_password_file_line) },
 	{ "slots",  "free",                   FLAG,      AT(slots_free),                0, 0, NULL },
 	{ "slots",  "login_required",         FLAG,      AT(slots_login_required),      0, 0, NULL },
 	{ "kms",    "default_root_key",       TEXT,      AT(default_root_key),          0, 0, NULL },

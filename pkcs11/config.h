@@ -14,11 +14,17 @@ struct config {
 	/* Texts are owned; NULL: not set. */
 	char *store_backend; /* set in any case; which there are, the store says */
 	char *store_path;    /* set in any case; the store says whether it exists */
+	/* Of engines that ask others. */
+	char *store_endpoint, *store_prefix, *store_ca_bundle, *store_client_certificate,
+		*store_client_key, *store_user, *store_password_file;
 	/* The providers and what their sections say: all are there, and their texts are owned. */
 	struct kms_settings kms;
 	char *default_root_key, *allowed_root_keys, *zones_pin;
 	char *log_to, *log_audit;
 	/* Numbers, and choices as their index. */
+	unsigned store_endpoint_line, store_prefix_line, store_ca_bundle_line,
+		store_client_certificate_line, store_client_key_line, store_user_line,
+		store_password_file_line;
 	unsigned store_backend_line, allowed_root_keys_line, zones_pin_line,
 		crypto_fips_line; /* a line of the file; 0: not set there */
 	unsigned kms_ezk_source, kms_renew;

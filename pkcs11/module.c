@@ -27,10 +27,12 @@
 #include "session/session.h"
 #include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
+#include "zones/store/etcd/engine.h"
 #include "zones/store/sqlite/engine.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 
 static pthread_mutex_t living = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t using = PTHREAD_MUTEX_INITIALIZER;
@@ -81,16 +83,51 @@ static struct kms_clients *make_clients(const struct config *config, bool no_thr
 	return kms_clients_new(&settings);
 }
 
-/* What is not known by name is an error of the configuration, as it is in config_read(). */
-static CK_RV make_store(const struct config *config, struct store **ret_store)
+static void clear_store_settings(struct store_settings *settings)
 {
-	static const struct store_engine *const engines[] = {&store_sqlite, NULL};
-	AUTO(freep) char *backend_at = place_of(config, config->store_backend_line);
-	const struct store_settings settings = {
-		.backend = config->store_backend,
-		.backend_at = backend_at,
-		.path = config->store_path,
+	struct store_setting *const of_network[] = {
+		&settings->endpoint,	       &settings->prefix,     &settings->ca_bundle,
+		&settings->client_certificate, &settings->client_key, &settings->user,
+		&settings->password_file,
 	};
+
+	for (size_t i = 0; i < COUNT_OF(of_network); i++)
+		free((char *)(uintptr_t)of_network[i]->at);
+	free((char *)(uintptr_t)settings->backend_at);
+}
+
+static struct store_setting store_setting_of(const struct config *config, const char *text,
+					     unsigned line)
+{
+	return (struct store_setting){text, place_of(config, line)};
+}
+
+/* The texts are borrowed, the places are not. */
+static struct store_settings store_settings_of(const struct config *config, bool no_threads)
+{
+#define OF(name) .name = store_setting_of(config, config->store_##name, config->store_##name##_line)
+	return (struct store_settings){
+		.backend = config->store_backend,
+		.backend_at = place_of(config, config->store_backend_line),
+		.path = config->store_path,
+		OF(endpoint),
+		OF(prefix),
+		OF(ca_bundle),
+		OF(client_certificate),
+		OF(client_key),
+		OF(user),
+		OF(password_file),
+		.no_threads = no_threads,
+	};
+#undef OF
+}
+
+/* What is not known by name is an error of the configuration, as it is in config_read(). */
+static CK_RV make_store(const struct config *config, bool no_threads, struct store **ret_store)
+{
+	static const struct store_engine *const engines[] = {&store_sqlite, &store_etcd, NULL};
+	AUTO(clear_store_settings)
+	struct store_settings settings = store_settings_of(config, no_threads);
 
 	switch (store_open(engines, &settings, ret_store)) {
 	case ZONE_OK:
@@ -138,7 +175,7 @@ static CK_RV make_zones(struct module *module)
 	AUTO(store_freep) struct store *store = NULL;
 	AUTO(clients_freep) struct kms_clients *clients = NULL;
 
-	TRY(make_store(config, &store));
+	TRY(make_store(config, module->no_threads, &store));
 	clients = make_clients(config, module->no_threads);
 	if (clients == NULL)
 		return CKR_HOST_MEMORY;

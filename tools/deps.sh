@@ -36,6 +36,7 @@ check|cmd shellcheck|shellcheck|looks at the scripts
 check|cmd mandoc|mandoc|looks at the man page
 check|cmd git|git|lists the sources
 check|cmd openssl|openssl|certificates for servers of tests
+check|cmd etcd|etcd-server|a store for several hosts, for tests of it
 check|lib p11-kit-1 0.23|libp11-kit-dev|its PKCS #11 header, compared with ours
 check|cmd p11tool|gnutls-bin|a stock PKCS#11 program
 check|cmd zsh|zsh|completion is tried in it

@@ -7,8 +7,9 @@
 . "$(dirname "$0")/../lib.sh"
 new_home
 
-set_all() { # every commented setting set, those that name a place moved into the work folder
-    sed -E -e 's/^#([a-z_]+ = )/\1/' -e "s|^path = .*/([a-z.]+)$|path = $home/\1|" \
+of_etcd='endpoint|prefix|ca_bundle|client_certificate|client_key|user|password_file'
+set_all() { # every commented setting set, but those of another store; those that name a place moved into the work folder
+    sed -E -e "/^\[store\]/,/^\[slots\]/s/^#($of_etcd) = /# &/" -e 's/^#([a-z_]+ = )/\1/' -e "s|^path = .*/([a-z.]+)$|path = $home/\1|" \
         -e "s|^audit = .*|audit = $home/audit.jsonl|" -e 's/^fips = .*/fips = false/' "$root/conf/cmek.conf"
 }
 
@@ -17,6 +18,26 @@ list_with() { CMEK_PKCS11_CONF=$1 "$cmek" project list; }
 set_all >"$home/all.conf"
 ok "the example is accepted as it is" list_with "$root/conf/cmek.conf"
 ok "each of its settings is known" list_with "$home/all.conf"
+
+# The settings of a store that others reach too: what does not fit is refused before anything is asked.
+with_etcd() { # LINE...: beside those of the example
+    sed -E -n "/^\[store\]/,/^\[slots\]/s/^#($of_etcd) = /\1 = /p" "$root/conf/cmek.conf" >"$home/etcd.lines"
+    { echo '[store]'; echo 'backend = etcd'; grep -vE "^($1) =" "$home/etcd.lines"; shift; printf '%s\n' "$@"; } >"$home/etcd.conf"
+    list_with "$home/etcd.conf"
+}
+refused "all settings of etcd are taken, and nobody answers" with_etcd 'endpoint|ca_bundle|client_[a-z]*' 'endpoint = http://127.0.0.1:1'
+ok "which is told with the store's name" says "store http://127.0.0.1:1/cmek-pkcs11/"
+refused "etcd without an address is refused" with_etcd 'endpoint'
+ok "with the line of the engine" says "etcd.conf line 2: [store] backend = etcd: needs [store] endpoint"
+refused "plain http to another machine is refused" with_etcd 'endpoint' 'endpoint = http://etcd.example.com:2379'
+ok "and says what to use" says "[store] endpoint = http://etcd.example.com:2379: http is only for this machine itself; use https"
+refused "a user without a password is refused" with_etcd 'password_file'
+ok "and says what is missing" says "[store] user: needs [store] password_file as well"
+refused "a certificate without its key is refused" with_etcd 'client_key'
+ok "and says which" says "[store] client_certificate: needs [store] client_key as well"
+printf '[store]\nprefix = /fleet\n' >"$home/file.conf"
+refused "a setting of etcd is refused with a file" list_with "$home/file.conf"
+ok "with its line" says "file.conf line 2: [store] prefix is not for backend = sqlite"
 
 printf '[store]\npath = %s/store.db\nlease = 5\n' "$home" >"$home/typo.conf"
 refused "an unknown setting is refused" list_with "$home/typo.conf"
@@ -28,7 +49,7 @@ printf '[kms]\nlease_seconds = soon\n' >"$home/number.conf"
 refused "an invalid number is refused" list_with "$home/number.conf"
 printf '[store]\npath = %s/store.db\nbackend = sqlit\n' "$home" >"$home/engine.conf"
 refused "a store's engine that is not known is refused" list_with "$home/engine.conf"
-ok "with the line, and those that are" says "engine.conf line 3: [store] backend = sqlit: should be one of: sqlite"
+ok "with the line, and those that are" says "engine.conf line 3: [store] backend = sqlit: should be one of: sqlite etcd"
 refused "a configuration that is named and missing is refused" list_with "$home/missing.conf"
 ok "with what to do" says "missing.conf can't be read: No such file or directory; look at the path, or name another"
 

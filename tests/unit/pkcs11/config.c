@@ -87,6 +87,31 @@ static void every_setting_has_a_default(void **state)
 	config_clear(&config);
 }
 
+static void settings_of_a_store_elsewhere_come_with_their_lines(void **state)
+{
+	struct config config;
+
+	(void)state;
+	assert_true(parse(&config, "[store]\nbackend = etcd\nendpoint = https://e:2379\n"
+				   "prefix = /p\nca_bundle = /ca\nclient_certificate = /c\n"
+				   "client_key = /k\nuser = u\npassword_file = /pw\n"));
+	assert_string_equal(config.store_endpoint, "https://e:2379");
+	assert_string_equal(config.store_prefix, "/p");
+	assert_string_equal(config.store_ca_bundle, "/ca");
+	assert_string_equal(config.store_client_certificate, "/c");
+	assert_string_equal(config.store_client_key, "/k");
+	assert_string_equal(config.store_user, "u");
+	assert_string_equal(config.store_password_file, "/pw");
+	assert_int_equal(config.store_endpoint_line, 3);
+	assert_int_equal(config.store_prefix_line, 4);
+	assert_int_equal(config.store_ca_bundle_line, 5);
+	assert_int_equal(config.store_client_certificate_line, 6);
+	assert_int_equal(config.store_client_key_line, 7);
+	assert_int_equal(config.store_user_line, 8);
+	assert_int_equal(config.store_password_file_line, 9);
+	config_clear(&config);
+}
+
 static void settings_reach_their_fields(void **state)
 {
 	struct config config;
@@ -478,6 +503,7 @@ int main(void)
 		cmocka_unit_test(member_of_a_list_that_is_wrong_is_named),
 		cmocka_unit_test(every_setting_has_a_default),
 		cmocka_unit_test(settings_reach_their_fields),
+		cmocka_unit_test(settings_of_a_store_elsewhere_come_with_their_lines),
 		cmocka_unit_test(an_unknown_setting_is_an_error_with_file_and_line),
 		cmocka_unit_test(a_value_of_the_wrong_form_is_an_error_that_says_the_right_one),
 		cmocka_unit_test(an_empty_text_is_a_setting_that_is_not_made),

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "tests/support/etcd_server.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/unit.h"
@@ -363,6 +364,26 @@ static void every_change_happens_once_however_often_it_comes_too_late(void **sta
 	memory_rows_end();
 }
 
+static void every_change_is_the_same_on_etcd(void **state)
+{
+	struct buffer records = {0};
+	struct run sqlite, etcd;
+
+	(void)state;
+	if (!etcd_server_start()) {
+		print_message("# reason: etcd is not installed (etcd-server)\n");
+		skip();
+	}
+	make_records(&records);
+	run_all(&store_sqlite, buffer_bytes(&records), &sqlite);
+	run_all(&etcd_server_engine, buffer_bytes(&records), &etcd);
+	assert_same_run(&sqlite, &etcd);
+	run_end(&sqlite);
+	run_end(&etcd);
+	buffer_clear(&records);
+	etcd_server_stop();
+}
+
 /* --- Others are quicker */
 
 static int begin_late(void **state)
@@ -590,6 +611,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_change_happens_once_however_often_it_comes_too_late),
+		cmocka_unit_test(every_change_is_the_same_on_etcd),
 		LATE_TEST(label_that_was_taken_meanwhile_is_refused),
 		LATE_TEST(root_key_that_another_brought_meanwhile_is_used),
 		LATE_TEST(place_that_was_the_last_is_given_once),

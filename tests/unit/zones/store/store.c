@@ -64,11 +64,27 @@ static void an_unknown_name_is_told_with_those_that_there_are(void **state)
 			    "[store] backend = made: should be one of: sqlite made-up full");
 }
 
+static void settings_of_another_engine_are_refused_with_their_place(void **state)
+{
+	struct store_settings settings = {.backend = "sqlite",
+					  .path = "/somewhere",
+					  .user = {"cmek", "/etc/cmek.conf line 7"}};
+	struct store *store = NULL;
+
+	(void)state;
+	assert_int_equal(store_open(engines, &settings, &store), ZONE_INVALID);
+	assert_null(store);
+	assert_string_equal(log_last(),
+			    "/etc/cmek.conf line 7: [store] user is not for backend = sqlite; set "
+			    "[store] backend to the engine that it is for, or remove it");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_name_chooses_the_engine),
 		cmocka_unit_test(an_unknown_name_is_told_with_those_that_there_are),
+		cmocka_unit_test(settings_of_another_engine_are_refused_with_their_place),
 	};
 
 	log_configure(LOG_OFF, "stderr");
