@@ -372,13 +372,14 @@ static void leave_if_last(struct life *life, int at)
 	cluster->leaving = LIFE_NONE;
 }
 
+/* Of a key that is disabled nothing would come; who says nothing, or no, to this identity, is found
+ * out later. */
 static enum life_wish expect_cluster_rewrap(const struct life *life, const life_answers answers,
 					    const struct life_step *step)
 {
 	const struct life_cluster *cluster = &life->clusters[step->cluster];
 
-	(void)answers;
-	return must_if(cluster->state == LIFE_ACTIVE &&
+	return must_if(cluster->state == LIFE_ACTIVE && answers[step->key] != KMS_DISABLED &&
 		       life->keys[step->key].state == LIFE_ACTIVE &&
 		       (is_local(step->key) != cluster->local || fits(step->key, cluster)) &&
 		       (cluster->leaving == LIFE_NONE || cluster->key == step->key ||
