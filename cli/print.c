@@ -21,27 +21,60 @@ const char *member_text(const json_t *json, const char *name)
 	return text == NULL ? "" : text;
 }
 
+static void row_clear(struct print_row *row)
+{
+	for (size_t c = 0; c < row->count; c++) {
+		free(row->fields[c].value);
+		json_decref(row->fields[c].object);
+	}
+	*row = (struct print_row){0};
+}
+
+/* The one that is being filled. */
+static struct print_row *last_row(struct printer *printer)
+{
+	return printer->failed || printer->row_count == 0 ? &printer->lost
+							  : &printer->rows[printer->row_count - 1];
+}
+
 void print_row(struct printer *printer)
 {
+	if (printer->failed) {
+		row_clear(&printer->lost);
+		return;
+	}
 	if (printer->row_count == printer->capacity) {
 		size_t capacity = printer->capacity * 2 + 8;
 		struct print_row *rows = realloc(printer->rows, capacity * sizeof(*rows));
 
-		if (rows == NULL)
-			abort();
+		if (rows == NULL) {
+			printer->failed = true;
+			return;
+		}
 		printer->rows = rows;
 		printer->capacity = capacity;
 	}
 	printer->rows[printer->row_count++] = (struct print_row){0};
 }
 
-static void add(struct printer *printer, const char *name, char *value, bool number)
+static struct print_field *add(struct printer *printer, const char *name, char *value, bool number)
 {
-	struct print_row *row = &printer->rows[printer->row_count - 1];
+	struct print_row *row = last_row(printer);
 
 	assert(row->count < PRINT_FIELDS_MAX);
 	row->fields[row->count++] =
 		(struct print_field){.name = name, .value = value, .number = number};
+	return &row->fields[row->count - 1];
+}
+
+/* One that is never empty. */
+static void add_copy(struct printer *printer, const char *name, char *value, bool number)
+{
+	add(printer, name, value, number);
+	if (value != NULL || printer->failed)
+		return;
+	row_clear(&printer->lost);
+	printer->failed = true;
 }
 
 void print_take_json(struct printer *printer, const char *name, char *json)
@@ -50,10 +83,7 @@ void print_take_json(struct printer *printer, const char *name, char *json)
 		free(json);
 		return;
 	}
-	add(printer, name, json, false);
-	printer->rows[printer->row_count - 1]
-		.fields[printer->rows[printer->row_count - 1].count - 1]
-		.json = true;
+	add(printer, name, json, false)->json = true;
 }
 
 void print_take(struct printer *printer, const char *name, char *value)
@@ -63,7 +93,7 @@ void print_take(struct printer *printer, const char *name, char *value)
 
 void print_text(struct printer *printer, const char *name, const char *value)
 {
-	add(printer, name, strdup(value == NULL ? "" : value), false);
+	add_copy(printer, name, strdup(value == NULL ? "" : value), false);
 }
 
 static char *decimal(uint64_t value)
@@ -76,22 +106,19 @@ static char *decimal(uint64_t value)
 
 void print_number(struct printer *printer, const char *name, uint64_t value)
 {
-	add(printer, name, decimal(value), true);
+	add_copy(printer, name, decimal(value), true);
 }
 
 void print_id(struct printer *printer, const char *name, uint64_t value)
 {
-	add(printer, name, decimal(value), false);
+	add_copy(printer, name, decimal(value), false);
 }
 
 void print_object(struct printer *printer, const char *name, json_t *json,
 		  void (*lines)(const json_t *json))
 {
-	struct print_row *row = &printer->rows[printer->row_count - 1];
-	struct print_field *field;
+	struct print_field *field = add(printer, name, NULL, false);
 
-	add(printer, name, NULL, false);
-	field = &row->fields[row->count - 1];
 	field->object = json;
 	field->lines = lines;
 }
@@ -138,23 +165,29 @@ static json_t *field_json(const struct print_field *field)
 			     : print_json_text(value);
 }
 
-static json_t *row_json(const struct print_row *row)
+static json_t *row_json(struct printer *printer, const struct print_row *row)
 {
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < row->count; i++)
-		json_object_set_new(object, row->fields[i].name, field_json(&row->fields[i]));
+		printer->failed |= json_object_set_new(object, row->fields[i].name,
+						       field_json(&row->fields[i])) != 0;
 	return object;
 }
 
-static void print_json(const struct printer *printer)
+static void print_json(struct printer *printer)
 {
-	json_t *root = printer->single ? row_json(&printer->rows[0]) : json_array();
+	json_t *root = printer->single ? row_json(printer, &printer->rows[0]) : json_array();
+	char *text;
 
 	for (size_t i = 0; !printer->single && i < printer->row_count; i++)
-		json_array_append_new(root, row_json(&printer->rows[i]));
-	json_dumpf(root, stdout, JSON_INDENT(2));
-	putchar('\n');
+		printer->failed |=
+			json_array_append_new(root, row_json(printer, &printer->rows[i])) != 0;
+	text = printer->failed ? NULL : json_dumps(root, JSON_INDENT(2));
+	if (text != NULL)
+		puts(text);
+	printer->failed |= text == NULL;
+	free(text);
 	json_decref(root);
 }
 
@@ -226,22 +259,30 @@ static void make_plain(struct printer *printer)
 				plain_text(printer->rows[i].fields[c].value);
 }
 
-int print_end(struct printer *printer)
+static void print_words(struct printer *printer)
 {
-	if (!printer->json)
-		make_plain(printer);
-	if (printer->json)
-		print_json(printer);
-	else if (printer->single)
+	make_plain(printer);
+	if (printer->single)
 		print_lines(&printer->rows[0]);
 	else
 		print_table(printer);
+}
+
+int print_end(struct printer *printer)
+{
+	bool failed;
+
+	if (!printer->failed && printer->json)
+		print_json(printer);
+	else if (!printer->failed)
+		print_words(printer);
+	failed = printer->failed;
 	for (size_t i = 0; i < printer->row_count; i++)
-		for (size_t c = 0; c < printer->rows[i].count; c++) {
-			free(printer->rows[i].fields[c].value);
-			json_decref(printer->rows[i].fields[c].object);
-		}
+		row_clear(&printer->rows[i]);
+	row_clear(&printer->lost);
 	free(printer->rows);
 	*printer = (struct printer){0};
-	return CMEK_EXIT_OK;
+	return failed ? fail(CMEK_EXIT_FAILED,
+			     "out of memory: the command was carried out, and can't be reported")
+		      : CMEK_EXIT_OK;
 }

@@ -20,17 +20,19 @@ struct print_field {
 	void (*lines)(const json_t *json);
 };
 
+struct print_row {
+	size_t count;
+	struct print_field fields[PRINT_FIELDS_MAX];
+};
+
 /* A list that is being filled; zero it and set json. */
 struct printer {
 	bool json;
 	bool single; /* one thing (show), not a list */
+	bool failed; /* for want of memory; print_end() says so */
 	size_t row_count, capacity;
 	struct print_row *rows;
-};
-
-struct print_row {
-	size_t count;
-	struct print_field fields[PRINT_FIELDS_MAX];
+	struct print_row lost; /* takes the fields of a row that had no room */
 };
 
 /* The text of that name in what the module told as JSON; "": there is none. Borrowed. */
@@ -49,7 +51,8 @@ void print_number(struct printer *printer, const char *name, uint64_t value);
 void print_id(struct printer *printer, const char *name, uint64_t value);
 /* A JSON text, which takes its place in JSON and is not shown otherwise; frees it. */
 void print_take_json(struct printer *printer, const char *name, char *json);
-/* Prints all, frees all; the exit code. */
+/* Prints all, frees all; the exit code. Where memory did not suffice it prints nothing, and says
+ * so. */
 int print_end(struct printer *printer);
 /* A JSON text; bytes that are not UTF-8 (a file's name may be anything) become question marks. */
 json_t *print_json_text(const char *text);

@@ -274,7 +274,7 @@ static const char *standing(const struct zone *zone, uint32_t version)
 	return is_older(zone, version) ? "older" : "primary";
 }
 
-static void print_table(const struct scan *scan)
+static int print_table(const struct scan *scan)
 {
 	struct printer printer = {.json = false};
 
@@ -293,8 +293,7 @@ static void print_table(const struct scan *scan)
 		print_number(&printer, "old_root_key", row->old_root_key);
 		print_number(&printer, "old_slots", row->old_slots);
 	}
-	if (row_count(scan) > 0)
-		print_end(&printer);
+	return row_count(scan) > 0 ? print_end(&printer) : CMEK_EXIT_OK;
 }
 
 static json_t *row_json(const struct scan *scan, const struct row *row)
@@ -322,15 +321,16 @@ static void print_json(const struct many *many, const struct scan *scan)
 	json_decref(summary);
 }
 
-static void report(const struct many *many, const struct scan *scan)
+static int report(const struct many *many, const struct scan *scan)
 {
 	if (scan->counts && many->arguments->json)
 		print_json(many, scan);
 	if (!scan->counts || many->arguments->json)
-		return;
-	print_table(scan);
+		return CMEK_EXIT_OK;
+	TRY(print_table(scan));
 	printf("%" PRIu64 " encrypted, %" PRIu64 " not encrypted, %" PRIu64 " failed\n",
 	       many->counts[FOUND], many->counts[PLAIN], many->failed);
+	return CMEK_EXIT_OK;
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -382,6 +382,6 @@ int scan_files(const struct arguments *arguments)
 	code = many_run(&many);
 	if (row_count(&scan) > 0)
 		qsort(scan.rows.data, row_count(&scan), sizeof(struct row), compare_rows);
-	report(&many, &scan);
+	TRY(report(&many, &scan));
 	return code;
 }

@@ -86,7 +86,7 @@ if [ "$part" = all ] || [ "$part" = tool ]; then
     ok "cmek encrypt --message" sweep is_encrypted "$cmek" encrypt --project demo --database default/z0 --message plain new
     ok "cmek decrypt, of a message" sweep is_decrypted "$cmek" decrypt message new
     # The life of keys, from one state: what failed can be given again, what it left is whole, and all opens.
-    [ "$step" -eq 1 ] || step=$((all * 10))
+    [ "$step" -eq 1 ] || step=$((all * 40))
     mkdir tree && cp plain tree/one && cp plain tree/two
     ok "there is a second root key" "$cmek" key create --project demo local:second --label second
     ok "and a backup" "$cmek" backup --project demo kept

@@ -514,11 +514,21 @@ static void kill_soon(struct fixture *f, unsigned microseconds)
 	}
 }
 
+/* What they have counted to. */
+static uint32_t counted(struct fixture *f)
+{
+	AUTO(store_news_clear) struct store_news news = {0};
+
+	assert_int_equal(store_all(f->store, &news), ZONE_OK);
+	assert_int_equal(news_find(&news, ENTRY_KEY, 1)->of_key.value_len,
+			 news_find(&news, ENTRY_KEY, 2)->of_key.value_len);
+	return news_find(&news, ENTRY_KEY, 1)->of_key.value_len;
+}
+
 static void kill_at_any_moment_leaves_both_rows_equal(void **state)
 {
 	struct fixture *f = *state;
 	const char *rounds = getenv("CMEK_CRASH_ROUNDS");
-	AUTO(store_news_clear) struct store_news news = {0};
 	unsigned seed = 1;
 
 	fixture_fill(f);
@@ -526,10 +536,10 @@ static void kill_at_any_moment_leaves_both_rows_equal(void **state)
 	assert_int_equal(store_put_one(f->store, test_entry(ENTRY_KEY, 2), false), ZONE_OK);
 	for (int i = rounds == NULL ? 20 : atoi(rounds); i > 0; i--)
 		kill_soon(f, 5000 + (unsigned)rand_r(&seed) % 60000);
-	assert_int_equal(store_all(f->store, &news), ZONE_OK);
-	assert_int_equal(news_find(&news, ENTRY_KEY, 1)->of_key.value_len,
-			 news_find(&news, ENTRY_KEY, 2)->of_key.value_len);
-	assert_true(news_find(&news, ENTRY_KEY, 1)->of_key.value_len > 32);
+	/* A machine that is very busy gives none of them the time to write: then longer ones. */
+	for (int i = 0; i < 20 && counted(f) == 32; i++)
+		kill_soon(f, 1000000);
+	assert_true(counted(f) > 32);
 }
 
 /* Another process that holds the store's lock for so long, and has it when this returns. */
