@@ -277,12 +277,13 @@ static enum zone_status read_password(struct etcd *etcd, struct buffer *ret_pass
 {
 	struct bytes text;
 
-	ret_password->limit = PASSWORD_MAX;
-	if (!file_read(etcd->password_file, PASSWORD_MAX - 1, ret_password))
-		return etcd_says(etcd, ZONE_STORE_NO_CREDENTIALS,
-				 "[store] password_file = %s can't be read: %s; %s",
-				 etcd->password_file, system_error_text(errno),
-				 system_error_remedy(errno));
+	if (!file_read(etcd->password_file, PASSWORD_MAX, ret_password))
+		return errno == ENOMEM
+			       ? ZONE_NO_MEMORY
+			       : etcd_says(etcd, ZONE_STORE_NO_CREDENTIALS,
+					   "[store] password_file = %s can't be read: %s; %s",
+					   etcd->password_file, system_error_text(errno),
+					   system_error_remedy(errno));
 	text = buffer_bytes(ret_password);
 	while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
 		text.len--;

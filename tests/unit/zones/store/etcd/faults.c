@@ -1,4 +1,539 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store makes of an etcd that refuses, is slow, or whose answers are lost: each answer is
+ * written down here. */
+#include "base/log.h"
+#include "base/macros.h"
+#include "crypto/crypto.h"
+#include "tests/support/fake_http.h"
+#include "tests/support/store_fixture.h"
+#include "tests/support/unit.h"
+#include "zones/store/etcd/engine.h"
+#include "zones/store/etcd/etcd.h"
+
+#define ENDPOINT	 "https://etcd.example.com:2379"
+#define HEADER(revision) "\"header\":{\"cluster_id\":\"7\",\"revision\":\"" revision "\"}"
+#define YES(body)                                                                                  \
+	{                                                                                          \
+		HTTP_ANSWERED, 200, NULL, body                                                     \
+	}
+#define REFUSAL(status, code, text)                                                                \
+	{                                                                                          \
+		HTTP_ANSWERED, status, NULL, "{\"error\":\"" text "\",\"code\":" #code "}"         \
+	}
+#define LOST                                                                                       \
+	{                                                                                          \
+		HTTP_TIMED_OUT, 0, NULL, NULL                                                      \
+	}
+#define NO_CONNECTION                                                                              \
+	{                                                                                          \
+		HTTP_NOT_CONNECTED, 0, NULL, NULL                                                  \
+	}
+/* No store is there, at revision 5; and what is asked before it is written. */
+#define EMPTY                                                                                      \
+	YES("{" HEADER("5") ",\"succeeded\":true,\"responses\":[{\"response_range\":{}},"          \
+			    "{\"response_range\":{}},{\"response_range\":{}}]}")
+#define NOTHING_THERE                                                                              \
+	YES("{" HEADER("5") ",\"succeeded\":true,\"responses\":[{\"response_range\":{}},"          \
+			    "{\"response_range\":{}}]}")
+#define DONE_AT_6     YES("{" HEADER("6") ",\"succeeded\":true}")
+#define TOO_LATE_AT_7 YES("{" HEADER("7") "}")
+
+struct bed {
+	struct fake_http http;
+	struct clock clock;
+	struct store *store;
+	char folder[64], password[96];
+};
+
+static void pass_time(void *state, int64_t ms)
+{
+	struct fake_http *http = state;
+
+	http->slept_ms += ms;
+	http->now_ms += ms;
+}
+
+static struct store *open_store(struct bed *bed, struct store_settings settings)
+{
+	struct store *store;
+
+	settings.endpoint.text = ENDPOINT "/";
+	settings.prefix.text = "/p";
+	store = etcd_new(&settings, &bed->http.http, &bed->clock, pass_time, &bed->http);
+	assert_non_null(store);
+	return store;
+}
+
+static int begin(void **state)
+{
+	struct bed *bed = calloc(1, sizeof(*bed));
+	FILE *file;
+
+	make_test_folder("etcd", bed->folder);
+	snprintf(bed->password, sizeof(bed->password), "%s/password", bed->folder);
+	file = fopen(bed->password, "w");
+	fputs("pass \"word\"\n", file);
+	fclose(file);
+	fake_http_init(&bed->http);
+	bed->clock = fake_http_clock(&bed->http);
+	bed->store = open_store(bed, (struct store_settings){0});
+	*state = bed;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct bed *bed = *state;
+
+	bed->store->operations->free(bed->store);
+	remove_test_folder(bed->folder);
+	free(bed);
+	return 0;
+}
+
+/* The rights of a user, in place of nobody's. */
+static void become_user(struct bed *bed)
+{
+	bed->store->operations->free(bed->store);
+	bed->store = open_store(bed, (struct store_settings){.user.text = "me",
+							     .password_file.text = bed->password});
+}
+
+#define SCRIPT(bed, ...)                                                                           \
+	static const struct fake_reply replies_[] = {__VA_ARGS__};                                 \
+	fake_http_script(&(bed)->http, replies_, COUNT_OF(replies_))
+
+static enum zone_status read_it(struct bed *bed)
+{
+	const struct store_cursor nothing = {0};
+	AUTO(store_news_clear) struct store_news news = {0};
+
+	return bed->store->operations->read(bed->store, &nothing, &news);
+}
+
+struct wish {
+	struct store_change change;
+	size_t asks;
+};
+
+static enum zone_status wished(void *state, struct store_news *news,
+			       struct store_change **ret_changes, size_t *ret_count)
+{
+	struct wish *wish = state;
+
+	(void)news;
+	wish->asks++;
+	*ret_changes = &wish->change;
+	*ret_count = 1;
+	return ZONE_OK;
+}
+
+static enum zone_status write_it(struct bed *bed, size_t *ret_asks)
+{
+	const struct store_cursor nothing = {0};
+	struct wish wish = {.change.entry = test_entry(ENTRY_KEY, 1)};
+	struct store_cursor cursor;
+	enum zone_status status =
+		bed->store->operations->write(bed->store, &nothing, wished, &wish, &cursor);
+
+	if (status == ZONE_OK)
+		assert_int_equal(wish.change.entry->revision, 6);
+	*ret_asks = wish.asks;
+	entry_release(wish.change.entry);
+	return status;
+}
+
+/* --- What keeps it from an answer */
+
+static void each_refusal_has_its_status(void **state)
+{
+	static const struct {
+		struct fake_reply reply;
+		enum zone_status status;
+		const char *told;
+	} rows[] = {
+		{REFUSAL(403, 7, "etcdserver: permission denied"), ZONE_STORE_DENIED,
+		 "grant this user"},
+		{REFUSAL(400, 3, "etcdserver: user name is empty"), ZONE_STORE_NO_CREDENTIALS,
+		 "[store] user and password_file"},
+		{REFUSAL(401, 16, "etcdserver: invalid auth token"), ZONE_STORE_NO_CREDENTIALS,
+		 "password_file"},
+		{REFUSAL(429, 8, "etcdserver: too many requests"), ZONE_STORE_THROTTLED,
+		 "try again later"},
+		{REFUSAL(503, 14, "etcdserver: no leader"), ZONE_STORE_UNAVAILABLE, "health"},
+		{{HTTP_ANSWERED, 502, NULL, "<html>"}, ZONE_STORE_UNAVAILABLE, "502"},
+		{{HTTP_ANSWERED, 404, NULL, "nothing"}, ZONE_STORE_UNAVAILABLE, "JSON gateway"},
+		{{HTTP_ANSWERED, 403, NULL, "no"}, ZONE_STORE_DENIED, "before etcd"},
+		{{HTTP_ANSWERED, 429, NULL, ""}, ZONE_STORE_THROTTLED, "later"},
+		{{HTTP_ANSWERED, 200, NULL, "[]"}, ZONE_STORE_UNAVAILABLE, "etcd does not"},
+		{{HTTP_ANSWERED, 200, NULL, "{}"}, ZONE_STORE_UNAVAILABLE, "etcd does not"},
+		{{HTTP_UNTRUSTED, 0, NULL, NULL}, ZONE_STORE_UNAVAILABLE, "ordered fault"},
+		{NO_CONNECTION, ZONE_STORE_UNAVAILABLE, "ordered fault"},
+		{LOST, ZONE_STORE_UNAVAILABLE, "ordered fault"},
+		{{HTTP_NO_MEMORY, 0, NULL, NULL}, ZONE_NO_MEMORY, ""},
+	};
+	struct bed *bed = *state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		fake_http_script(&bed->http, &rows[i].reply, 1);
+		if (read_it(bed) != rows[i].status)
+			fail_msg("row %zu: %s", i, log_last());
+		if (strstr(log_last(), rows[i].told) == NULL)
+			fail_msg("row %zu: '%s' is not in: %s", i, rows[i].told, log_last());
+	}
+}
+
+static void reading_is_tried_again_but_not_for_ever(void **state)
+{
+	struct bed *bed = *state;
+
+	{
+		SCRIPT(bed, LOST, REFUSAL(503, 14, "etcdserver: leader changed"), EMPTY);
+		assert_int_equal(read_it(bed), ZONE_OK);
+		assert_int_equal(bed->http.request_count, 3);
+	}
+	{
+		SCRIPT(bed, LOST);
+		assert_int_equal(read_it(bed), ZONE_STORE_UNAVAILABLE);
+		assert_int_equal(bed->http.request_count, 3);
+	}
+	{
+		SCRIPT(bed, REFUSAL(403, 7, "etcdserver: permission denied"));
+		assert_int_equal(read_it(bed), ZONE_STORE_DENIED);
+		assert_int_equal(bed->http.request_count, 1);
+	}
+}
+
+static void let_time_pass(struct fake_http *http)
+{
+	http->now_ms += http->sent[http->request_count - 1].timeout_ms;
+}
+
+static void no_call_takes_longer_than_it_may(void **state)
+{
+	struct bed *bed = *state;
+	int64_t began = bed->http.now_ms;
+	size_t asks;
+
+	bed->http.on_send = let_time_pass;
+	{
+		SCRIPT(bed, LOST);
+		assert_int_equal(read_it(bed), ZONE_STORE_UNAVAILABLE);
+		assert_in_range(bed->http.now_ms - began, 1, ETCD_READ_MS);
+	}
+	began = bed->http.now_ms;
+	{
+		SCRIPT(bed, EMPTY, NOTHING_THERE, LOST);
+		assert_int_equal(write_it(bed, &asks), ZONE_STORE_UNAVAILABLE);
+		assert_in_range(bed->http.now_ms - began, 1, ETCD_WAITS_MS);
+	}
+}
+
+static size_t count(struct buffer *text, const char *words)
+{
+	size_t found = 0;
+
+	for (const char *at = buffer_text(text); (at = strstr(at, words)) != NULL; at++)
+		found++;
+	return found;
+}
+
+static void an_outage_is_told_once_and_its_end_too(void **state)
+{
+	struct bed *bed = *state;
+	AUTO(buffer_clear) struct buffer text = {0};
+	char log[96];
+
+	snprintf(log, sizeof(log), "%s/log", bed->folder);
+	assert_true(log_configure(LOG_WARNING, log));
+	for (int i = 0; i < 2; i++) {
+		SCRIPT(bed, NO_CONNECTION);
+		assert_int_equal(read_it(bed), ZONE_STORE_UNAVAILABLE);
+		assert_non_null(strstr(log_last(), "ordered fault"));
+	}
+	for (int i = 0; i < 2; i++) {
+		SCRIPT(bed, EMPTY);
+		assert_int_equal(read_it(bed), ZONE_OK);
+	}
+	assert_true(log_configure(LOG_OFF, "stderr"));
+	file_bytes(log, &text);
+	assert_int_equal(count(&text, "ordered fault"), 1);
+	assert_int_equal(count(&text, "it is back"), 1);
+}
+
+/* --- As whom */
+
+#define TOKEN(text) YES("{" HEADER("5") ",\"token\":\"" text "\"}")
+
+static void a_token_is_fetched_once_and_anew_when_it_is_refused(void **state)
+{
+	struct bed *bed = *state;
+
+	become_user(bed);
+	SCRIPT(bed, TOKEN("one"), EMPTY, EMPTY, REFUSAL(401, 16, "etcdserver: invalid auth token"),
+	       TOKEN("two"), EMPTY);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(read_it(bed), ZONE_OK);
+	assert_int_equal(bed->http.request_count, 6);
+	assert_string_equal(bed->http.sent[0].url, ENDPOINT "/v3/auth/authenticate");
+	assert_string_equal(bed->http.sent[0].body,
+			    "{\"name\":\"me\",\"password\":\"pass \\\"word\\\"\"}");
+	assert_null(fake_http_header(&bed->http, 0, "Authorization"));
+	assert_string_equal(fake_http_header(&bed->http, 2, "Authorization"), "one");
+	assert_null(fake_http_header(&bed->http, 4, "Authorization"));
+	assert_string_equal(fake_http_header(&bed->http, 5, "Authorization"), "two");
+}
+
+static void a_token_that_is_refused_at_once_ends_it(void **state)
+{
+	struct bed *bed = *state;
+
+	become_user(bed);
+	SCRIPT(bed, TOKEN("one"), REFUSAL(401, 16, "etcdserver: invalid auth token"));
+	assert_int_equal(read_it(bed), ZONE_STORE_NO_CREDENTIALS);
+	assert_int_equal(bed->http.request_count, 2);
+}
+
+static void a_wrong_password_is_told_without_it(void **state)
+{
+	struct bed *bed = *state;
+
+	become_user(bed);
+	{
+		SCRIPT(bed, REFUSAL(400, 3,
+				    "etcdserver: authentication failed, invalid user ID "
+				    "or password"));
+		assert_int_equal(read_it(bed), ZONE_STORE_NO_CREDENTIALS);
+		assert_null(strstr(log_last(), "pass \""));
+	}
+	remove(bed->password);
+	assert_int_equal(read_it(bed), ZONE_STORE_NO_CREDENTIALS);
+	assert_non_null(strstr(log_last(), "can't be read"));
+}
+
+/* --- A write whose answer is lost. The token that it left is read out of what was sent. */
+
+static char project_head[512];
+
+/* The head of the project as the transaction wrote it: that operation's value, as it was sent. */
+static void remember_head(struct fake_http *http)
+{
+	const char *body = http->sent[http->request_count - 1].body;
+	const char *put = strstr(body, "request_put"), *value;
+
+	while (put != NULL) {
+		value = strstr(put, "\"value\":\"") + 9;
+		/* {"format":1,"writes": */
+		if (strncmp(value, "eyJmb3JtYXQiOjEsIndyaXRlcyI6", 28) == 0)
+			snprintf(project_head, sizeof(project_head),
+				 "{" HEADER("9") ",\"kvs\":[{\"key\":\"eA==\",\"mod_revision\":"
+						 "\"6\",\"version\":\"1\",\"value\":\"%.*s\"}]}",
+				 (int)strcspn(value, "\""), value);
+		put = strstr(value, "request_put");
+	}
+}
+
+#define NO_HEAD_YET    YES("{" HEADER("8") "}")
+#define HEAD_WITH_OURS YES(project_head)
+#define HEAD_OF_OTHERS                                                                             \
+	YES("{" HEADER("9") ",\"kvs\":[{\"key\":\"eA==\",\"mod_revision\":\"8\",\"version\":"      \
+			    "\"1\",\"value\":\"e30=\"}]}")
+
+static void a_write_that_was_done_is_not_done_again(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = remember_head;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST, HEAD_WITH_OURS);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 1);
+	assert_int_equal(bed->http.request_count, 4);
+	assert_string_equal(bed->http.sent[2].url, ENDPOINT "/v3/kv/txn");
+	assert_string_equal(bed->http.sent[3].url, ENDPOINT "/v3/kv/range");
+}
+
+static void a_write_that_was_not_done_is_sent_again_as_it_was(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY, NOTHING_THERE, {HTTP_BROKEN, 0, NULL, NULL}, NO_HEAD_YET, DONE_AT_6);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 1);
+	assert_int_equal(bed->http.request_count, 5);
+	assert_string_equal(bed->http.sent[2].body, bed->http.sent[4].body);
+}
+
+/* It was on its way still when it was sent again. */
+static void a_write_that_was_done_late_is_found(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = remember_head;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST, NO_HEAD_YET, TOO_LATE_AT_7, HEAD_WITH_OURS);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 1);
+	assert_int_equal(bed->http.request_count, 6);
+}
+
+static void after_a_lost_write_that_others_overtook_it_is_decided_anew(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY, NOTHING_THERE, REFUSAL(504, 4, "context deadline exceeded"),
+	       HEAD_OF_OTHERS, EMPTY, NOTHING_THERE, DONE_AT_6);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 2);
+}
+
+static void what_can_not_be_found_out_is_told(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = let_time_pass;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST);
+	assert_int_equal(write_it(bed, &asks), ZONE_STORE_UNAVAILABLE);
+	assert_int_equal(asks, 1);
+	assert_non_null(strstr(log_last(), "it may have been done; look before it is tried again"));
+}
+
+static void a_write_that_was_never_sent_is_sent_again(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY, NOTHING_THERE, NO_CONNECTION, REFUSAL(429, 8, "too many requests"),
+	       DONE_AT_6);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 1);
+}
+
+static void a_write_that_is_denied_where_reading_is_not_is_read_only(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY, NOTHING_THERE, REFUSAL(403, 7, "etcdserver: permission denied"));
+	assert_int_equal(write_it(bed, &asks), ZONE_STORE_READ_ONLY);
+	assert_non_null(strstr(log_last(), "may read it but not change it"));
+}
+
+static void a_full_etcd_is_told_with_what_to_do(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY, NOTHING_THERE,
+	       REFUSAL(429, 8, "etcdserver: mvcc: database space exceeded"));
+	assert_int_equal(write_it(bed, &asks), ZONE_STORE_FULL);
+	assert_non_null(strstr(log_last(), "quota-backend-bytes"));
+}
+
+static void what_was_compacted_is_read_as_it_is_now(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY,
+	       REFUSAL(400, 11, "etcdserver: mvcc: required revision has been compacted"), EMPTY,
+	       NOTHING_THERE, DONE_AT_6);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 2);
+}
+
+/* --- What is sent */
+
+static void requests_bear_what_is_set(void **state)
+{
+	struct bed *bed = *state;
+
+	bed->store->operations->free(bed->store);
+	bed->store = open_store(bed, (struct store_settings){.ca_bundle.text = "/etc/ca.pem"});
+	SCRIPT(bed, EMPTY);
+	assert_int_equal(read_it(bed), ZONE_OK);
+	assert_string_equal(bed->http.sent[0].url, ENDPOINT "/v3/kv/txn");
+	assert_string_equal(bed->http.sent[0].method, "POST");
+	assert_string_equal(bed->http.sent[0].ca_bundle, "/etc/ca.pem");
+	assert_string_equal(bed->http.sent[0].proxy, "");
+	assert_int_equal(bed->http.sent[0].timeout_ms, ETCD_ATTEMPT_MS);
+	/* "/p/head" */
+	assert_non_null(strstr(bed->http.sent[0].body, "\"key\":\"L3AvaGVhZA==\""));
+}
+
+static void settings_that_do_not_fit_are_refused(void **state)
+{
+	static const struct {
+		struct store_settings settings;
+		const char *told;
+	} rows[] = {
+		{{.backend = "etcd", .backend_at = "f line 2"},
+		 "f line 2: [store] backend = etcd: needs [store] endpoint = https://HOST:PORT"},
+		{{.endpoint = {"ftp://e", "f line 3"}},
+		 "f line 3: [store] endpoint = ftp://e: should be https://HOST[:PORT]"},
+		{{.endpoint = {"https://me:secret@e", NULL}},
+		 "[store] endpoint = @e: should be https://HOST[:PORT]"},
+		{{.endpoint = {"https://e/path", NULL}},
+		 "[store] endpoint = https://e/path: should be https://HOST[:PORT]"},
+		{{.endpoint = {"http://e:2379", NULL}},
+		 "[store] endpoint = http://e:2379: http is only for this machine itself; use "
+		 "https"},
+		{{.endpoint = {"https://e", NULL}, .prefix = {"/a b", NULL}},
+		 "[store] prefix = /a b: should be at most 256 letters, digits, '-', '.', '_' and "
+		 "'/'"},
+		{{.endpoint = {"https://e", NULL}, .prefix = {"/", NULL}},
+		 "[store] prefix = /: should be at most 256 letters, digits, '-', '.', '_' and "
+		 "'/'"},
+		{{.endpoint = {"https://e", NULL}, .user = {"u", NULL}},
+		 "[store] user: needs [store] password_file as well"},
+		{{.endpoint = {"https://e", NULL}, .password_file = {"/p", NULL}},
+		 "[store] password_file: needs [store] user as well"},
+		{{.endpoint = {"https://e", NULL}, .client_certificate = {"/c", NULL}},
+		 "[store] client_certificate: needs [store] client_key as well"},
+		{{.endpoint = {"https://e", NULL}, .client_key = {"/k", NULL}},
+		 "[store] client_key: needs [store] client_certificate as well"},
+	};
+	const struct store_settings good = {.endpoint = {"http://127.0.0.1:2379", NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		assert_int_equal(store_etcd.check(&rows[i].settings), ZONE_INVALID);
+		assert_string_equal(log_last(), rows[i].told);
+	}
+	assert_int_equal(store_etcd.check(&good), ZONE_OK);
+}
+
+#define FAULT_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
 int main(void)
 {
-	return 0;
+	const struct CMUnitTest tests[] = {
+		FAULT_TEST(each_refusal_has_its_status),
+		FAULT_TEST(reading_is_tried_again_but_not_for_ever),
+		FAULT_TEST(no_call_takes_longer_than_it_may),
+		FAULT_TEST(an_outage_is_told_once_and_its_end_too),
+		FAULT_TEST(a_token_is_fetched_once_and_anew_when_it_is_refused),
+		FAULT_TEST(a_token_that_is_refused_at_once_ends_it),
+		FAULT_TEST(a_wrong_password_is_told_without_it),
+		FAULT_TEST(a_write_that_was_done_is_not_done_again),
+		FAULT_TEST(a_write_that_was_not_done_is_sent_again_as_it_was),
+		FAULT_TEST(a_write_that_was_done_late_is_found),
+		FAULT_TEST(after_a_lost_write_that_others_overtook_it_is_decided_anew),
+		FAULT_TEST(what_can_not_be_found_out_is_told),
+		FAULT_TEST(a_write_that_was_never_sent_is_sent_again),
+		FAULT_TEST(a_write_that_is_denied_where_reading_is_not_is_read_only),
+		FAULT_TEST(a_full_etcd_is_told_with_what_to_do),
+		FAULT_TEST(what_was_compacted_is_read_as_it_is_now),
+		FAULT_TEST(requests_bear_what_is_set),
+		cmocka_unit_test(settings_that_do_not_fit_are_refused),
+	};
+
+	log_configure(LOG_OFF, "stderr");
+	if (!crypto_start(false))
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
