@@ -102,7 +102,7 @@ static const struct refusal {
 	/* clang-format off */
 	{  0, "invalid auth token",           ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED,  true,  "look at [store] user and password_file" },
 	{  0, "revision of auth store is old", ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED, true,  "it will do so again" },
-	{  0, "user name is empty",           ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED,  true,  "set [store] user and password_file, or client_certificate and client_key" },
+	{  0, "user name is empty",           ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED,  true,  "set [store] user and password_file" },
 	{  0, "authentication failed",        ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED,  false, "look at [store] user and password_file" },
 	{  0, "authentication is not enabled", ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED, false, "switch it on in etcd, or remove [store] user" },
 	{ 16, "",                             ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED,  true,  "look at [store] user and password_file" },

@@ -58,9 +58,9 @@ struct attempt {
 	bool wide;	      /* its rules look at all projects: none may have changed */
 	char token[TOKEN_TEXT];
 	struct buffer compares, ops, group;
-	size_t in_group, groups;
-	size_t at_once; /* rows that are looked at with one request */
-	bool again;	/* it failed for a reason that a new attempt does not have */
+	size_t direct, in_group, groups; /* operations, and groups of them */
+	size_t at_once;			 /* rows that are looked at with one request */
+	bool again; /* it failed for a reason that a new attempt does not have */
 };
 
 static void attempt_clear(struct attempt *attempt)
@@ -79,7 +79,7 @@ static void attempt_clear(struct attempt *attempt)
 	attempt->projects = NULL;
 	attempt->rows = NULL;
 	attempt->project_count = 0;
-	attempt->in_group = attempt->groups = 0;
+	attempt->direct = attempt->in_group = attempt->groups = 0;
 }
 
 /* From one place to before another. */
@@ -355,7 +355,7 @@ static void end_group(struct attempt *attempt)
 	if (attempt->in_group == 0)
 		return;
 	buffer_format(&attempt->ops, "%s{\"request_txn\":{\"success\":[",
-		      attempt->groups > 0 ? "," : "");
+		      attempt->ops.len > 0 ? "," : "");
 	attempt->ops.failed |= attempt->group.failed;
 	buffer_append(&attempt->ops, buffer_bytes(&attempt->group));
 	buffer_put_text(&attempt->ops, "]}}");
@@ -367,6 +367,10 @@ static void end_group(struct attempt *attempt)
 /* Where the next operation goes. */
 static struct buffer *next_op(struct attempt *attempt)
 {
+	if (attempt->direct < ETCD_DIRECT) {
+		attempt->direct++;
+		return &attempt->ops;
+	}
 	if (attempt->in_group == ETCD_GROUP)
 		end_group(attempt);
 	attempt->in_group++;
@@ -629,7 +633,7 @@ static enum zone_status make_transaction(struct attempt *attempt, struct buffer 
 		return etcd_says(attempt->etcd, ZONE_STORE_FULL,
 				 "a change of more than %d keys at once is more than etcd takes; "
 				 "nothing was written: do it in smaller steps",
-				 ETCD_GROUPS * ETCD_GROUP);
+				 ETCD_DIRECT + ETCD_GROUPS * ETCD_GROUP);
 	buffer_put_text(ret_body, "{\"compare\":[");
 	buffer_append(ret_body, buffer_bytes(&attempt->compares));
 	buffer_put_text(ret_body, "],\"success\":[");
