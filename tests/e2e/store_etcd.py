@@ -42,16 +42,16 @@ def free_port():
 
 
 class Etcd:
-    def __init__(self, folder):
-        self.folder = folder
-        self.url, self.peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    def __init__(self, folder, options=(), scheme="http"):
+        self.folder, self.options = folder, options
+        self.url, self.peer = f"{scheme}://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
         self.process = None
 
     def start(self):
         with open(os.path.join(self.folder, "etcd.log"), "ab") as log:
             self.process = subprocess.Popen(
                 ["etcd", "--data-dir", os.path.join(self.folder, "data"), "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
-                 "--listen-peer-urls", self.peer, "--unsafe-no-fsync"], stdout=log, stderr=log)
+                 "--listen-peer-urls", self.peer, "--unsafe-no-fsync", *self.options], stdout=log, stderr=log)
         port = int(self.url.rsplit(":", 1)[1])
         for _ in range(600):
             try:
@@ -106,10 +106,10 @@ class Application:
         return True
 
 
-def configure(folder, name, etcd):
+def configure(folder, name, etcd, *more):
     path = os.path.join(folder, name + ".conf")
     with open(path, "w") as file:
-        file.write(f"[store]\nbackend = etcd\nendpoint = {etcd.url}\nprefix = /fleet\n"
+        file.write("\n".join(["[store]", "backend = etcd", f"endpoint = {etcd.url}", "prefix = /fleet", *more, ""]) +
                    f"[local]\npath = {folder}/local.keys\n[log]\nto = {folder}/{name}.log\n")
     return path
 
@@ -199,6 +199,42 @@ def tell(check, a):
     check("line 3: [store] endpoint" in done.stderr and "use https" in done.stderr, "http to another machine is refused, with the line", done.stderr)
 
 
+def certify(folder):
+    """A CA, and by it a server and a client: NAME.pem and NAME.key."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=ca of a test")
+    for name in ("server", "client"):
+        with open(os.path.join(folder, "names"), "w") as file:
+            file.write("subjectAltName = IP:127.0.0.1\n")
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names",
+                "-out", f"{name}.pem")
+
+
+def by_certificate(check, folder):
+    certify(folder)
+    at = {name: os.path.join(folder, name) for name in ("ca.pem", "server.pem", "server.key", "client.pem", "client.key")}
+    etcd = Etcd(folder, ["--cert-file", at["server.pem"], "--key-file", at["server.key"], "--client-cert-auth", "--trusted-ca-file", at["ca.pem"]],
+                "https")
+    trusts = f"ca_bundle = {at['ca.pem']}"
+    shows = [f"client_certificate = {at['client.pem']}", f"client_key = {at['client.key']}"]
+    try:
+        etcd.start()
+        done = cmek(configure(folder, "c", etcd, trusts, *shows), "project", "create", "demo")
+        check(done.returncode == 0, "by https, with a certificate of its own, a host has the store", done.stderr)
+        done = cmek(configure(folder, "d", etcd, trusts), "project", "list")
+        check(done.returncode != 0, "without one it has not", done.stdout)
+        done = cmek(configure(folder, "e", etcd, *shows), "project", "list")
+        check(done.returncode != 0 and "ca_bundle" in done.stderr, "nor does it trust a server that nobody vouches for", done.stderr)
+        done = cmek(configure(folder, "f", etcd, trusts, shows[0], f"client_key = {at['server.key']}"), "project", "list")
+        check(done.returncode != 0 and "client_key" in done.stderr, "a key that is another certificate's is told", done.stderr)
+    finally:
+        etcd.stop()
+
+
 def run(check, folder):
     etcd = Etcd(folder)
     try:
@@ -223,6 +259,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="cmek-etcd-") as folder:
         try:
             run(check, folder)
+            tls = os.path.join(folder, "tls")
+            os.mkdir(tls)
+            by_certificate(check, tls)
         except Exception:
             check(False, "the test runs to its end", traceback.format_exc())
     print(f"1..{check.count}")
