@@ -372,7 +372,8 @@ static json_t *left_to_do(bool embeds)
 			       "its KMS");
 	add_left(left,
 		 "copies of the store: backups, snapshots, replicas and old hosts have the key "
-		 "from its creation until now; remove them, or wait until they have expired");
+		 "from its creation until now; remove them, or wait until they have expired; "
+		 "an etcd keeps it until it is compacted and defragmented");
 	add_left(left, "the disks below: what they keep of overwritten blocks");
 	add_left(left, "what was decrypted and kept elsewhere");
 	return left;

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows as text, for engines that keep values by their keys: an entry, a tombstone or an EZK version
- * as a JSON object (docs/format.md, 6.5). One row an entry, one a version: a zone's versions are
+ * as a JSON object (docs/format.md, 6.1). One row an entry, one a version: a zone's versions are
  * not in its row. The revision is the engine's, and not in the text.
  *
  * Reading trusts nothing, for the store may have been changed by others: types, lengths, numbers
