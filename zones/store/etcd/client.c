@@ -54,6 +54,12 @@ void etcd_begin(struct etcd *etcd, int64_t ms)
 	etcd->deadline = moment_after(clock_now(etcd->clock), ms);
 }
 
+void etcd_go_on(struct etcd *etcd, int64_t ms)
+{
+	if (etcd_time_left(etcd) < ms)
+		etcd_begin(etcd, ms);
+}
+
 int64_t etcd_time_left(const struct etcd *etcd)
 {
 	struct moment now = clock_now(etcd->clock);

@@ -13,14 +13,14 @@
 
 enum {
 	ETCD_LOOK_MS = 30000,	/* how often it is asked for what is new */
-	ETCD_READ_MS = 10000,	/* a call that reads */
+	ETCD_READ_MS = 10000,	/* a call that reads, anew with each page but the first */
 	ETCD_WRITE_MS = 20000,	/* a call that writes: so long others may be quicker */
 	ETCD_SETTLE_MS = 10000, /* from a lost answer on, to find out what came of the write */
 	ETCD_WAITS_MS = ETCD_WRITE_MS + ETCD_SETTLE_MS,
 	ETCD_ATTEMPT_MS = 5000,
 	ETCD_CONNECT_MS = 2000,
-	ETCD_PAGE = 512,	    /* rows asked for at once; fewer where they are long */
-	ETCD_ANSWER_MAX = 16 << 20, /* bytes */
+	ETCD_PAGE = 256,	   /* rows asked for at once; fewer where they are long */
+	ETCD_ANSWER_MAX = 4 << 20, /* bytes; the longest row takes half of it */
 	/* etcd's usual limit is 128 operations a transaction, counted along each way into
 	 * transactions within it: some that stand by themselves, then groups of more. Releases of
 	 * etcd ask for no right to write what stands in a group, so the heads never do. */
@@ -74,6 +74,8 @@ enum etcd_fate {
 
 /* From here on the call's time counts. */
 void etcd_begin(struct etcd *etcd, int64_t ms);
+/* There is so much left at least. */
+void etcd_go_on(struct etcd *etcd, int64_t ms);
 int64_t etcd_time_left(const struct etcd *etcd);
 /*
  * POSTs the body and reads the answer (json_decref() it). `again`: it may be tried again whatever

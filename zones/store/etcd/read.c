@@ -82,10 +82,13 @@ static enum zone_status ask_page_that_fits(struct etcd *etcd, struct etcd_range 
 
 	while (*ret_fate == ETCD_TOO_LONG && etcd->page > 1) {
 		etcd->page /= 2;
+		etcd_go_on(etcd, ETCD_READ_MS);
 		status = ask_page(etcd, range, ret_fate, ret_answer);
 	}
 	if (*ret_fate == ETCD_TOO_LONG)
 		etcd_says(etcd, status, "a row is longer than any that a release writes");
+	else if (etcd->page < ETCD_PAGE)
+		etcd->page *= 2; /* the rows that come may be shorter */
 	return status;
 }
 
@@ -111,6 +114,9 @@ static enum zone_status each(struct etcd *etcd, const char *below, struct etcd_r
 		buffer_put_u8(&key, 0);
 		more = json_is_true(json_object_get(answer, "more")) &&
 		       json_array_size(json_object_get(answer, "kvs")) > 0;
+		/* However many there are, each has the same time. */
+		if (more)
+			etcd_go_on(etcd, ETCD_READ_MS);
 	}
 	return ZONE_OK;
 }

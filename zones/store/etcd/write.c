@@ -617,8 +617,26 @@ static void compare(struct attempt *attempt)
 	}
 }
 
+/* As the whole body of a request, or as an operation. */
+static void put_project_question(const struct attempt *attempt, bool as_operation,
+				 struct buffer *out)
+{
+	AUTO(buffer_clear) struct buffer key = {0};
+	struct etcd_range range;
+
+	etcd_key_uid(attempt->etcd, &key, "project", attempt->projects[0].uid);
+	range = (struct etcd_range){.key = buffer_bytes(&key)};
+	if (as_operation)
+		etcd_op_range(out, &range);
+	else
+		etcd_put_range(out, &range);
+	out->failed |= key.failed;
+}
+
 static enum zone_status make_transaction(struct attempt *attempt, struct buffer *ret_body)
 {
+	AUTO(buffer_clear) struct buffer question = {0};
+
 	if (!make_digits(attempt->token, sizeof(attempt->token)))
 		return ZONE_NO_MEMORY;
 	compare(attempt);
@@ -638,8 +656,13 @@ static enum zone_status make_transaction(struct attempt *attempt, struct buffer 
 	buffer_append(ret_body, buffer_bytes(&attempt->compares));
 	buffer_put_text(ret_body, "],\"success\":[");
 	buffer_append(ret_body, buffer_bytes(&attempt->ops));
+	/* Libcurl itself sends a request again by another connection, if the one it was sent by
+	 * ends without an answer. */
+	buffer_put_text(ret_body, "],\"failure\":[");
+	put_project_question(attempt, true, &question);
+	buffer_append(ret_body, buffer_bytes(&question));
 	buffer_put_text(ret_body, "]}");
-	ret_body->failed |= attempt->compares.failed || attempt->ops.failed;
+	ret_body->failed |= attempt->compares.failed || attempt->ops.failed || question.failed;
 	return ret_body->failed ? ZONE_NO_MEMORY : ZONE_OK;
 }
 
@@ -652,7 +675,9 @@ enum outcome {
 	IN_THE_DARK /* it can't be found out now */
 };
 
-static bool remembers(const json_t *kv, const char *token, bool *ret_last)
+/* Whether a head has the token of this write; `last`: nobody has written since. False: that can't
+ * be read out of it. */
+static bool read_writes(const json_t *kv, const char *token, bool *ret_found, bool *ret_last)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 	AUTO(json_freep) json_t *head = NULL;
@@ -660,48 +685,51 @@ static bool remembers(const json_t *kv, const char *token, bool *ret_last)
 	bool no_memory = false;
 	size_t count;
 
-	if (kv == NULL || !etcd_bytes(kv, "value", &text))
+	*ret_found = *ret_last = false;
+	if (kv == NULL)
+		return true;
+	if (!etcd_bytes(kv, "value", &text))
 		return false;
 	head = json_read(buffer_bytes(&text), 0, &no_memory);
 	writes = json_object_get(head, "writes");
 	count = json_array_size(writes);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && !*ret_found; i++) {
 		const char *write = json_string_value(json_array_get(writes, i));
 
-		*ret_last = i + 1 == count;
-		if (write != NULL && strcmp(write, token) == 0)
-			return true;
+		*ret_found = write != NULL && strcmp(write, token) == 0;
+		*ret_last = *ret_found && i + 1 == count;
 	}
-	return false;
+	return json_is_array(writes);
 }
 
-/* Looks for the token in the head of one project that it writes. */
+/* By the head of one project that it writes; NULL: it has none. */
+static enum outcome outcome_of(const struct attempt *attempt, const json_t *kv,
+			       uint64_t *ret_revision)
+{
+	uint64_t before = attempt->projects[0].version, now = etcd_number(kv, "version");
+	bool found, last;
+
+	if (!read_writes(kv, attempt->token, &found, &last))
+		return IN_THE_DARK;
+	/* If others wrote since, its own revision is one after what was seen: too low for a later
+	 * change to be based on it, until the next look. */
+	if (found)
+		*ret_revision = last ? etcd_number(kv, "mod_revision") : attempt->look.revision + 1;
+	if (found || now == before)
+		return found ? DONE : NOT_YET;
+	return now > before && now - before <= ETCD_TOKENS ? TOO_LATE : IN_THE_DARK;
+}
+
 static enum outcome find_out(const struct attempt *attempt, uint64_t *ret_revision)
 {
 	AUTO(buffer_clear) struct buffer body = {0};
-	AUTO(buffer_clear) struct buffer key = {0};
 	AUTO(json_freep) json_t *answer = NULL;
-	const struct touched *project = &attempt->projects[0];
 	enum etcd_fate fate;
-	const json_t *kv;
-	bool last = false;
 
-	etcd_key_uid(attempt->etcd, &key, "project", project->uid);
-	etcd_put_range(&body, &(struct etcd_range){.key = buffer_bytes(&key)});
-	body.failed |= key.failed;
+	put_project_question(attempt, false, &body);
 	if (etcd_call(attempt->etcd, "/v3/kv/range", &body, true, &fate, &answer) != ZONE_OK)
 		return IN_THE_DARK;
-	kv = json_array_get(json_object_get(answer, "kvs"), 0);
-	if (remembers(kv, attempt->token, &last)) {
-		/* If others wrote since, its own revision is one after what was seen: too low
-		 * for a later change to be based on it, until the next look. */
-		*ret_revision = last ? etcd_number(kv, "mod_revision") : attempt->look.revision + 1;
-		return DONE;
-	}
-	if (etcd_number(kv, "version") == project->version)
-		return NOT_YET;
-	return etcd_number(kv, "version") - project->version <= ETCD_TOKENS ? TOO_LATE
-									    : IN_THE_DARK;
+	return outcome_of(attempt, json_array_get(json_object_get(answer, "kvs"), 0), ret_revision);
 }
 
 /* A lost answer is never followed by another write before it is known what came of it. */
@@ -729,6 +757,23 @@ static enum zone_status denied(struct etcd *etcd, enum zone_status status)
 					   : status;
 }
 
+/* What an answer to the transaction says. One that finds a head changed can't be done any more,
+ * nor can the same that is still on its way. */
+static enum outcome read_outcome(const struct attempt *attempt, const json_t *answer,
+				 uint64_t *ret_revision)
+{
+	enum outcome outcome;
+
+	if (json_is_true(json_object_get(answer, "succeeded"))) {
+		*ret_revision = etcd_revision(answer);
+		return DONE;
+	}
+	outcome = outcome_of(attempt,
+			     json_array_get(kvs_at(json_object_get(answer, "responses"), 0), 0),
+			     ret_revision);
+	return outcome == NOT_YET ? TOO_LATE : outcome;
+}
+
 /* ZONE_OK with DONE or TOO_LATE. What was sent again can't be done twice: only one of the two finds
  * the heads as they were. */
 static enum zone_status commit(struct attempt *attempt, const struct buffer *body,
@@ -736,37 +781,30 @@ static enum zone_status commit(struct attempt *attempt, const struct buffer *bod
 {
 	bool lost = false;
 
-	for (;;) {
+	do {
 		AUTO(json_freep) json_t *answer = NULL;
 		enum etcd_fate fate;
 		enum zone_status status =
 			etcd_call(attempt->etcd, "/v3/kv/txn", body, false, &fate, &answer);
 
-		if (status == ZONE_OK && json_is_true(json_object_get(answer, "succeeded"))) {
-			*ret_revision = etcd_revision(answer);
-			*ret_outcome = DONE;
-			return ZONE_OK;
-		}
-		*ret_outcome = TOO_LATE;
-		if (status == ZONE_OK && !lost)
-			return ZONE_OK;
-		if (!lost && status != ZONE_OK && fate == ETCD_UNKNOWN) {
-			lost = true;
-			etcd_begin(attempt->etcd, ETCD_SETTLE_MS);
-		}
-		if (!lost || (status != ZONE_OK && fate == ETCD_ANSWERED))
-			return denied(attempt->etcd, status);
+		*ret_outcome = IN_THE_DARK;
 		if (status == ZONE_OK)
-			status = ZONE_STORE_UNAVAILABLE;
-		TRY(settle(attempt, status, ret_outcome, ret_revision));
+			*ret_outcome = read_outcome(attempt, answer, ret_revision);
+		else if (fate != ETCD_UNKNOWN)
+			return denied(attempt->etcd, status);
+		if (!lost && *ret_outcome == IN_THE_DARK)
+			etcd_begin(attempt->etcd, ETCD_SETTLE_MS);
+		lost = true;
+		if (*ret_outcome == IN_THE_DARK)
+			TRY(settle(attempt, status == ZONE_OK ? ZONE_STORE_UNAVAILABLE : status,
+				   ret_outcome, ret_revision));
 		if (*ret_outcome != NOT_YET)
 			return ZONE_OK;
-		if (etcd_time_left(attempt->etcd) == 0)
-			return etcd_says(attempt->etcd, status,
-					 "a write got no answer; it was not done so far: look "
-					 "before it is tried again");
 		attempt->etcd->sleep(attempt->etcd->sleep_state, FIND_OUT_MS);
-	}
+	} while (etcd_time_left(attempt->etcd) > 0);
+	return etcd_says(attempt->etcd, ZONE_STORE_UNAVAILABLE,
+			 "a write got no answer; it was not done so far: look before it is tried "
+			 "again");
 }
 
 /* --- All of it */

@@ -314,31 +314,38 @@ static void a_wrong_password_is_told_without_it(void **state)
 
 /* --- A write whose answer is lost. The token that it left is read out of what was sent. */
 
-static char project_head[512];
+static char project_head[512], project_head_where_it_came_too_late[640];
 
 /* The head of the project as the transaction wrote it: that operation's value, as it was sent. */
 static void remember_head(struct fake_http *http)
 {
 	const char *body = http->sent[http->request_count - 1].body;
 	const char *put = strstr(body, "request_put"), *value;
+	char kvs[400];
 
 	while (put != NULL) {
 		value = strstr(put, "\"value\":\"") + 9;
-		/* {"format":1,"writes": */
-		if (strncmp(value, "eyJmb3JtYXQiOjEsIndyaXRlcyI6", 28) == 0)
-			snprintf(project_head, sizeof(project_head),
-				 "{" HEADER("9") ",\"kvs\":[{\"key\":\"eA==\",\"mod_revision\":"
-						 "\"6\",\"version\":\"1\",\"value\":\"%.*s\"}]}",
-				 (int)strcspn(value, "\""), value);
 		put = strstr(value, "request_put");
+		/* {"format":1,"writes": */
+		if (strncmp(value, "eyJmb3JtYXQiOjEsIndyaXRlcyI6", 28) != 0)
+			continue;
+		snprintf(kvs, sizeof(kvs),
+			 "\"kvs\":[{\"key\":\"eA==\",\"mod_revision\":\"6\",\"version\":\"1\","
+			 "\"value\":\"%.*s\"}]",
+			 (int)strcspn(value, "\""), value);
+		snprintf(project_head, sizeof(project_head), "{" HEADER("9") ",%s}", kvs);
+		snprintf(project_head_where_it_came_too_late,
+			 sizeof(project_head_where_it_came_too_late),
+			 "{" HEADER("9") ",\"responses\":[{\"response_range\":{%s}}]}", kvs);
 	}
 }
 
-#define NO_HEAD_YET    YES("{" HEADER("8") "}")
-#define HEAD_WITH_OURS YES(project_head)
+#define NO_HEAD_YET	    YES("{" HEADER("8") "}")
+#define HEAD_WITH_OURS	    YES(project_head)
+#define TOO_LATE_AFTER_OURS YES(project_head_where_it_came_too_late)
 #define HEAD_OF_OTHERS                                                                             \
 	YES("{" HEADER("9") ",\"kvs\":[{\"key\":\"eA==\",\"mod_revision\":\"8\",\"version\":"      \
-			    "\"1\",\"value\":\"e30=\"}]}")
+			    "\"1\",\"value\":\"eyJmb3JtYXQiOjEsIndyaXRlcyI6WyJ4Il19\"}]}")
 
 static void a_write_that_was_done_is_not_done_again(void **state)
 {
@@ -373,10 +380,47 @@ static void a_write_that_was_done_late_is_found(void **state)
 	size_t asks;
 
 	bed->http.on_send = remember_head;
-	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST, NO_HEAD_YET, TOO_LATE_AT_7, HEAD_WITH_OURS);
+	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST, NO_HEAD_YET, TOO_LATE_AFTER_OURS);
 	assert_int_equal(write_it(bed, &asks), ZONE_OK);
 	assert_int_equal(asks, 1);
-	assert_int_equal(bed->http.request_count, 6);
+	assert_int_equal(bed->http.request_count, 5);
+}
+
+/* As libcurl does, by another connection. */
+static void a_write_that_was_sent_twice_unseen_is_done_once(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = remember_head;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, TOO_LATE_AFTER_OURS);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 1);
+}
+
+static void a_write_that_comes_too_late_is_decided_anew(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY, NOTHING_THERE, TOO_LATE_AT_7, EMPTY, NOTHING_THERE, DONE_AT_6);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 2);
+}
+
+/* Without memory for it, or by other hands. */
+static void a_head_that_can_not_be_read_says_nothing(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST,
+	       YES("{" HEADER("9") ",\"kvs\":[{\"key\":\"eA==\",\"version\":\"1\",\"value\":"
+				   "\"e30=\"}]}"),
+	       HEAD_OF_OTHERS, EMPTY, NOTHING_THERE, DONE_AT_6);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 2);
+	assert_int_equal(bed->http.request_count, 8);
 }
 
 static void after_a_lost_write_that_others_overtook_it_is_decided_anew(void **state)
@@ -522,6 +566,9 @@ int main(void)
 		FAULT_TEST(a_write_that_was_done_is_not_done_again),
 		FAULT_TEST(a_write_that_was_not_done_is_sent_again_as_it_was),
 		FAULT_TEST(a_write_that_was_done_late_is_found),
+		FAULT_TEST(a_write_that_was_sent_twice_unseen_is_done_once),
+		FAULT_TEST(a_write_that_comes_too_late_is_decided_anew),
+		FAULT_TEST(a_head_that_can_not_be_read_says_nothing),
 		FAULT_TEST(after_a_lost_write_that_others_overtook_it_is_decided_anew),
 		FAULT_TEST(what_can_not_be_found_out_is_told),
 		FAULT_TEST(a_write_that_was_never_sent_is_sent_again),
