@@ -8,6 +8,6 @@
 
 #define EXPORTED(name) extern __attribute__((visibility("default"))) __typeof__(name) name;
 CK_FUNCTIONS_2_40(EXPORTED)
-EXPORTED(C_GetInterfaceList)
-EXPORTED(C_GetInterface)
+CK_FUNCTIONS_3_0(EXPORTED)
+CK_FUNCTIONS_3_2(EXPORTED)
 #undef EXPORTED

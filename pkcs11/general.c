@@ -43,19 +43,24 @@ CK_RV C_Finalize(CK_VOID_PTR reserved)
 	return told(reserved != NULL ? CKR_ARGUMENTS_BAD : module_stop());
 }
 
-CK_RV C_GetInfo(CK_INFO *ret_info)
+CK_RV info_of_version(CK_VERSION version, CK_INFO *ret_info)
 {
 	const CK_INFO info = {
-		.cryptokiVersion = {2, 40},
+		.cryptokiVersion = version,
 		.manufacturerID = "cmek-pkcs11                     ",
 		.libraryDescription = "Customer-managed encryption keys",
 		.libraryVersion = {CMEK_VERSION_MAJOR, CMEK_VERSION_MINOR},
 	};
 	AUTO(module_return) struct module *module = NULL;
 
-	TRY(module_borrow(&module));
+	TRY(module_borrow_for("C_GetInfo", &module));
 	if (ret_info == NULL)
-		return told(CKR_ARGUMENTS_BAD);
+		return refusal_told("C_GetInfo", CKR_ARGUMENTS_BAD);
 	memcpy((void *)ret_info, &info, sizeof(info));
 	return CKR_OK;
+}
+
+CK_RV C_GetInfo(CK_INFO *ret_info)
+{
+	return info_of_version((CK_VERSION){2, 40}, ret_info);
 }

@@ -10,9 +10,11 @@
 
 static CK_UTF8CHAR pkcs11[] = "PKCS 11", ours[] = CMEK_INTERFACE;
 
-/* An application that does not ask for a version gets the first one. */
+/* An application that does not ask for a version gets the first one. None is fork-safe as the
+ * standard means it (CKF_INTERFACE_FORK_SAFE): a child calls C_Initialize and begins anew. */
 static CK_INTERFACE interfaces_offered[] = {
-	{pkcs11, &function_list_2_40, 0},
+	{pkcs11, &function_list_3_2, 0}, {pkcs11, &function_list_3_1, 0},
+	{pkcs11, &function_list_3_0, 0}, {pkcs11, &function_list_2_40, 0},
 	{ours, &function_list_cmek, 0},
 };
 
@@ -44,29 +46,27 @@ CK_RV C_GetInterfaceList(CK_INTERFACE *interfaces, CK_ULONG *interfaces_count)
 }
 
 static bool is_asked_for(const CK_INTERFACE *interface, const CK_UTF8CHAR *name,
-			 const CK_VERSION *version)
+			 const CK_VERSION *version, CK_FLAGS flags)
 {
 	const CK_VERSION *offered = interface->pFunctionList;
-
 	const CK_UTF8CHAR *wanted = name == NULL ? pkcs11 : name;
 
 	if (strcmp((const char *)wanted, (const char *)interface->pInterfaceName) != 0)
 		return false;
-	return version == NULL || memcmp(version, offered, sizeof(*version)) == 0;
+	if (version != NULL && memcmp(version, offered, sizeof(*version)) != 0)
+		return false;
+	return (interface->flags & flags) == flags;
 }
 
 CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret_interface,
 		     CK_FLAGS flags)
 {
-	/* The flags are only a wish: NSS first asks for a fork-safe interface. The interface's own
-	 * flags say what it is. */
-	(void)flags;
 	if (ret_interface == NULL)
 		return CKR_ARGUMENTS_BAD;
 	for (size_t i = 0; i < COUNT_OF(interfaces_offered); i++) {
 		CK_INTERFACE *interface = &interfaces_offered[i];
 
-		if (!is_asked_for(interface, name, version))
+		if (!is_asked_for(interface, name, version, flags))
 			continue;
 		memcpy((void *)ret_interface, &interface, sizeof(interface));
 		return CKR_OK;

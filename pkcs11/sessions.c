@@ -4,7 +4,7 @@
 #include "objects/refusal.h"
 #include "pkcs11/exported.h"
 #include "session/output.h"
-#include "session/session.h"
+#include "session/run.h"
 
 CK_RV C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
 		    CK_SESSION_HANDLE *ret_session)
@@ -49,7 +49,28 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_
 	return told(session_login(handle, user));
 }
 
+/* A name is looked at as little as a PIN: the KMS decides who may use a key. */
+CK_RV C_LoginUser(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len,
+		  CK_UTF8CHAR *name, CK_ULONG name_len)
+{
+	CK_SESSION_INFO info;
+
+	TRY(told(session_info(handle, &info)));
+	if ((pin == NULL && pin_len != 0) || (name == NULL && name_len != 0))
+		return told(CKR_ARGUMENTS_BAD);
+	return told(session_login(handle, user));
+}
+
 CK_RV C_Logout(CK_SESSION_HANDLE handle)
 {
 	return told(session_logout(handle));
+}
+
+CK_RV C_SessionCancel(CK_SESSION_HANDLE handle, CK_FLAGS flags)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	session_cancel(session, flags);
+	return CKR_OK;
 }

@@ -62,6 +62,94 @@ UNSUPPORTED(C_SignEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_U
 UNSUPPORTED(C_DecryptVerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
 				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
 
+/* Messages. */
+UNSUPPORTED(C_MessageEncryptInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				   CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_EncryptMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+			       CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len,
+			       CK_BYTE *data, CK_ULONG data_len, CK_BYTE *encrypted,
+			       CK_ULONG *encrypted_len))
+UNSUPPORTED(C_EncryptMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				    CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len))
+UNSUPPORTED(C_EncryptMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				   CK_ULONG parameter_len, CK_BYTE *part, CK_ULONG part_len,
+				   CK_BYTE *encrypted, CK_ULONG *encrypted_len, CK_FLAGS flags))
+UNSUPPORTED(C_MessageEncryptFinal, (CK_SESSION_HANDLE session))
+UNSUPPORTED(C_MessageDecryptInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				   CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_DecryptMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+			       CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len,
+			       CK_BYTE *encrypted, CK_ULONG encrypted_len, CK_BYTE *data,
+			       CK_ULONG *data_len))
+UNSUPPORTED(C_DecryptMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				    CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len))
+UNSUPPORTED(C_DecryptMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				   CK_ULONG parameter_len, CK_BYTE *encrypted,
+				   CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len,
+				   CK_FLAGS flags))
+UNSUPPORTED(C_MessageDecryptFinal, (CK_SESSION_HANDLE session))
+
+/* Messages that are signed. */
+UNSUPPORTED(C_MessageSignInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_SignMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+			    CK_ULONG parameter_len, CK_BYTE *data, CK_ULONG data_len,
+			    CK_BYTE *signature, CK_ULONG *signature_len))
+UNSUPPORTED(C_SignMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				 CK_ULONG parameter_len))
+UNSUPPORTED(C_SignMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				CK_ULONG parameter_len, CK_BYTE *part, CK_ULONG part_len,
+				CK_BYTE *signature, CK_ULONG *signature_len))
+UNSUPPORTED(C_MessageSignFinal, (CK_SESSION_HANDLE session))
+UNSUPPORTED(C_MessageVerifyInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				  CK_OBJECT_HANDLE key))
+UNSUPPORTED(C_VerifyMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+			      CK_ULONG parameter_len, CK_BYTE *data, CK_ULONG data_len,
+			      CK_BYTE *signature, CK_ULONG signature_len))
+UNSUPPORTED(C_VerifyMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				   CK_ULONG parameter_len))
+UNSUPPORTED(C_VerifyMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
+				  CK_ULONG parameter_len, CK_BYTE *part, CK_ULONG part_len,
+				  CK_BYTE *signature, CK_ULONG signature_len))
+UNSUPPORTED(C_MessageVerifyFinal, (CK_SESSION_HANDLE session))
+
+/* 3.2: no key pairs here, and no signatures yet; each call has done its work when it returns. */
+UNSUPPORTED(C_EncapsulateKey, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+			       CK_OBJECT_HANDLE public_key, CK_ATTRIBUTE *attributes,
+			       CK_ULONG count, CK_BYTE *encapsulated, CK_ULONG *encapsulated_len,
+			       CK_OBJECT_HANDLE *ret_key))
+UNSUPPORTED(C_DecapsulateKey, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+			       CK_OBJECT_HANDLE private_key, CK_ATTRIBUTE *attributes,
+			       CK_ULONG count, CK_BYTE *encapsulated, CK_ULONG encapsulated_len,
+			       CK_OBJECT_HANDLE *ret_key))
+UNSUPPORTED(C_VerifySignatureInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				    CK_OBJECT_HANDLE key, CK_BYTE *signature,
+				    CK_ULONG signature_len))
+UNSUPPORTED(C_VerifySignature, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len))
+UNSUPPORTED(C_VerifySignatureUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len))
+UNSUPPORTED(C_VerifySignatureFinal, (CK_SESSION_HANDLE session))
+UNSUPPORTED(C_AsyncComplete, (CK_SESSION_HANDLE session, CK_UTF8CHAR *function,
+			      CK_ASYNC_DATA *ret_result))
+UNSUPPORTED(C_AsyncGetID, (CK_SESSION_HANDLE session, CK_UTF8CHAR *function, CK_ULONG *ret_id))
+UNSUPPORTED(C_AsyncJoin, (CK_SESSION_HANDLE session, CK_UTF8CHAR *function, CK_ULONG id,
+			  CK_BYTE *data, CK_ULONG data_len))
+
+/* This module is not validated (docs/fips.md). */
+UNSUPPORTED(C_GetSessionValidationFlags, (CK_SESSION_HANDLE session,
+					  CK_SESSION_VALIDATION_FLAGS_TYPE type,
+					  CK_FLAGS *ret_flags))
+
+/* The tag would come apart from the wrapped key: C_WrapKey keeps them together. */
+UNSUPPORTED(C_WrapKeyAuthenticated, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				     CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key,
+				     CK_BYTE *aad, CK_ULONG aad_len, CK_BYTE *wrapped,
+				     CK_ULONG *wrapped_len))
+UNSUPPORTED(C_UnwrapKeyAuthenticated, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+				       CK_OBJECT_HANDLE unwrapping_key, CK_BYTE *wrapped,
+				       CK_ULONG wrapped_len, CK_ATTRIBUTE *attributes,
+				       CK_ULONG count, CK_BYTE *aad, CK_ULONG aad_len,
+				       CK_OBJECT_HANDLE *ret_key))
+
 /* Legacy functions, for which the standard prescribes the answer. */
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_GetFunctionStatus, (CK_SESSION_HANDLE session))
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_CancelFunction, (CK_SESSION_HANDLE session))

@@ -247,3 +247,20 @@ CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE handle)
 	TRY(feed_value(op, key));
 	return put_back(&op, STAGE_PARTS, CKR_OK);
 }
+
+/* --- Cancelled */
+
+void session_cancel(struct session *session, CK_FLAGS flags)
+{
+	static const CK_FLAGS named[OPERATION_KIND_COUNT] = {
+		[OPERATION_ENCRYPT] = CKF_ENCRYPT,
+		[OPERATION_DECRYPT] = CKF_DECRYPT,
+		[OPERATION_DIGEST] = CKF_DIGEST,
+	};
+
+	for (size_t i = 0; i < OPERATION_KIND_COUNT; i++)
+		if ((flags & named[i]) != 0)
+			operation_end(&session->operations[i]);
+	if ((flags & CKF_FIND_OBJECTS) != 0)
+		search_clear(&session->search);
+}

@@ -23,3 +23,6 @@ CK_RV session_run(struct session *session, enum operation_kind kind, enum step s
 CK_RV session_feed(struct session *session, enum operation_kind kind, struct bytes in);
 /* C_DigestKey. */
 CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE key);
+/* C_SessionCancel: ends the operations that the flags of CK_MECHANISM_INFO name (CKF_ENCRYPT …,
+ * also CKF_FIND_OBJECTS), as far as they are active. All others go on. */
+void session_cancel(struct session *session, CK_FLAGS flags);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 CK_FUNCTION_LIST *p11, *module_list;
+CK_FUNCTION_LIST_3_0 *p30;
 CK_SLOT_ID slot;
 
 static void *library;
@@ -70,6 +71,22 @@ static bool is_fips(void)
 	return getenv("CMEK_TEST_FIPS") != NULL && !module_is_softhsm();
 }
 
+static void load_3_0(void)
+{
+	void *symbol = module_symbol("C_GetInterface");
+	CK_VERSION version = {3, 0};
+	CK_UTF8CHAR name[] = "PKCS 11";
+	CK_INTERFACE *interface = NULL;
+	CK_C_GetInterface get_interface;
+
+	p30 = NULL;
+	if (symbol == NULL)
+		return;
+	memcpy(&get_interface, &symbol, sizeof(get_interface));
+	if (get_interface(name, &version, &interface, 0) == CKR_OK)
+		p30 = interface->pFunctionList;
+}
+
 void module_load(void)
 {
 	CK_C_GetFunctionList get_list;
@@ -84,6 +101,7 @@ void module_load(void)
 	memcpy(&get_list, &symbol, sizeof(get_list));
 	check(get_list(&module_list));
 	p11 = is_fips() ? judged(module_list) : module_list;
+	load_3_0();
 }
 
 CK_RV initialize(void)

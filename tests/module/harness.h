@@ -23,6 +23,8 @@
 extern CK_FUNCTION_LIST *p11;
 /* As the module gave it; `p11` is another in a run with FIPS (tests/support/judged_fips.h). */
 extern CK_FUNCTION_LIST *module_list;
+/* The functions of 3.0, as the module gave them; NULL: it has none (SoftHSM2). */
+extern CK_FUNCTION_LIST_3_0 *p30;
 extern CK_SLOT_ID slot;
 
 #define USER_PIN "1234"

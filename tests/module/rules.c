@@ -201,6 +201,7 @@ int main(void)
 	failures += rules_leases();
 	failures += rules_names();
 	failures += rules_deleted();
+	failures += rules_sessions();
 	failures += rules_settings();
 	failures += rules_families();
 	failures += rules_memory();

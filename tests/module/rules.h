@@ -71,5 +71,6 @@ int rules_arguments(void);
 int rules_leases(void);
 int rules_names(void);
 int rules_deleted(void);
+int rules_sessions(void);
 int rules_settings(void);
 int rules_memory(void);

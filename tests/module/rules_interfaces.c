@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three exported functions: lists and interfaces. None of them needs C_Initialize. */
+/* The functions that give lists and interfaces. None of them needs C_Initialize. */
 #include "rules.h"
 
 #include <stdlib.h>
@@ -57,19 +57,32 @@ static void the_function_list_is_that_of_2_40(void **state)
 	assert_ptr_equal(again, module_list);
 }
 
-static void the_default_interface_is_given(void **state)
+/* A child begins anew. NSS asks so first, and then without the flag. */
+static void no_interface_is_fork_safe(void **state)
 {
-	static const CK_FLAGS flags[] = {0, CKF_INTERFACE_FORK_SAFE};
+	static const CK_BYTE versions[][2] = {{0, 0}, {2, 40}, {3, 0}, {3, 1}, {3, 2}};
+	CK_INTERFACE *interface = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		answers(CKR_ARGUMENTS_BAD, ask("PKCS 11", versions[i][0], versions[i][1],
+					       CKF_INTERFACE_FORK_SAFE, &interface));
+	answers(CKR_ARGUMENTS_BAD, ask(NULL, 0, 0, CKF_INTERFACE_FORK_SAFE, &interface));
+	answers(CKR_ARGUMENTS_BAD, ask(NULL, 0, 0, 1UL << 20, &interface));
+	assert_null(interface);
+}
+
+static void the_default_interface_is_the_newest(void **state)
+{
+	static const CK_VERSION newest = {3, 2};
 	CK_INTERFACE *interface;
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		check(ask(NULL, 0, 0, flags[i], &interface));
-		assert_string_equal((char *)interface->pInterfaceName, "PKCS 11");
-		check(ask("PKCS 11", 0, 0, flags[i], &interface));
-		assert_string_equal((char *)interface->pInterfaceName, "PKCS 11");
-		assert_non_null(interface->pFunctionList);
-	}
+	check(ask(NULL, 0, 0, 0, &interface));
+	assert_string_equal((char *)interface->pInterfaceName, "PKCS 11");
+	assert_memory_equal(version_of(interface), &newest, sizeof(newest));
+	check(ask("PKCS 11", 0, 0, 0, &interface));
+	assert_memory_equal(version_of(interface), &newest, sizeof(newest));
 }
 
 static void the_interface_of_2_40_is_the_function_list(void **state)
@@ -83,21 +96,51 @@ static void the_interface_of_2_40_is_the_function_list(void **state)
 	assert_ptr_equal(interface->pFunctionList, module_list);
 }
 
-/* CKR_FUNCTION_NOT_SUPPORTED would make some programs give up the whole module. */
-static void later_interfaces_are_given_or_refused_as_unknown(void **state)
+static void each_table_has_the_functions_of_its_version(void **state)
 {
-	static const CK_VERSION later[] = {{3, 0}, {3, 1}, {3, 2}};
+	static const struct {
+		CK_BYTE minor;
+		size_t size;
+	} later[] = {
+		{0, sizeof(CK_FUNCTION_LIST_3_0)},
+		{1, sizeof(CK_FUNCTION_LIST_3_0)},
+		{2, sizeof(CK_FUNCTION_LIST_3_2)},
+	};
 
 	(void)state;
-	for (int i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		CK_INTERFACE *interface;
-		CK_RV rv = ask("PKCS 11", later[i].major, later[i].minor, 0, &interface);
+		const void *const *functions;
 
-		if (rv == CKR_OK)
-			assert_memory_equal(version_of(interface), &later[i], sizeof(CK_VERSION));
-		else
-			answers(CKR_ARGUMENTS_BAD, rv);
+		check(ask("PKCS 11", 3, later[i].minor, 0, &interface));
+		functions = (const void *const *)interface->pFunctionList;
+		for (size_t at = 1; at < later[i].size / sizeof(*functions); at++)
+			assert_non_null(functions[at]);
 	}
+}
+
+/* But for C_GetInfo, which tells the table's version. */
+static void the_tables_share_their_functions(void **state)
+{
+	CK_INTERFACE *interface;
+	CK_FUNCTION_LIST_3_0 *old, *same;
+	CK_FUNCTION_LIST_3_2 *new;
+	void *by_name;
+
+	(void)state;
+	check(ask("PKCS 11", 3, 0, 0, &interface));
+	old = interface->pFunctionList;
+	check(ask("PKCS 11", 3, 1, 0, &interface));
+	same = interface->pFunctionList;
+	check(ask("PKCS 11", 3, 2, 0, &interface));
+	new = interface->pFunctionList;
+	assert_true(old->C_Encrypt == module_list->C_Encrypt && new->C_Encrypt == old->C_Encrypt);
+	assert_true(same->C_MessageVerifyFinal == old->C_MessageVerifyFinal);
+	assert_true(new->C_MessageVerifyFinal == old->C_MessageVerifyFinal);
+	by_name = module_symbol("C_MessageVerifyFinal");
+	assert_memory_equal(&by_name, &new->C_MessageVerifyFinal, sizeof(by_name));
+	by_name = module_symbol("C_UnwrapKeyAuthenticated");
+	assert_memory_equal(&by_name, &new->C_UnwrapKeyAuthenticated, sizeof(by_name));
 }
 
 static void our_own_interface_tells_the_last_error_without_a_session(void **state)
@@ -170,9 +213,11 @@ int rules_interfaces(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_function_list_is_that_of_2_40),
-		cmocka_unit_test(the_default_interface_is_given),
+		cmocka_unit_test(no_interface_is_fork_safe),
+		cmocka_unit_test(the_default_interface_is_the_newest),
 		cmocka_unit_test(the_interface_of_2_40_is_the_function_list),
-		cmocka_unit_test(later_interfaces_are_given_or_refused_as_unknown),
+		cmocka_unit_test(each_table_has_the_functions_of_its_version),
+		cmocka_unit_test(the_tables_share_their_functions),
 		cmocka_unit_test(our_own_interface_tells_the_last_error_without_a_session),
 		cmocka_unit_test(other_names_and_versions_are_refused),
 		cmocka_unit_test(the_list_of_interfaces_follows_the_two_call_rule),

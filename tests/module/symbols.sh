@@ -15,10 +15,9 @@ exports() { # without the absolute symbols that name a version node
         awk '$1 ~ /^[0-9]+:/ && $5 != "LOCAL" && $7 != "UND" && $7 != "ABS" { print $8 }' | sort -u
 }
 
-# Those that include/pkcs11_functions.h lists for 2.40, and the two that give the lists of later versions.
+# Those that include/pkcs11_functions.h lists for any version.
 standards_functions() {
-    { sed -n '/#define CK_FUNCTIONS_2_40/,/^$/p' "$root/include/pkcs11_functions.h" | grep -oE 'C_[A-Za-z]+'
-      printf '%s\n' C_GetInterface C_GetInterfaceList; } | sort -u
+    sed -n '/#define CK_FUNCTIONS_/,/^$/p' "$root/include/pkcs11_functions.h" | grep -oE '\bC_[A-Za-z]+' | sort -u
 }
 exports_the_standards_functions() { diff <(standards_functions) <(exports); }
 
