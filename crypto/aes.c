@@ -342,35 +342,47 @@ static bool ccm_pass(struct aes *aes, struct bytes in, uint8_t *out)
 }
 
 static bool ccm_seal(struct aes *aes, const struct aes_message *message, struct bytes in,
-		     uint8_t *out)
+		     uint8_t *out, uint8_t *ret_tag)
 {
 	return ccm_valid(aes, message, in.len) &&
 	       ccm_start(aes, message, bytes(NULL, message->tag_len), in.len) &&
-	       ccm_pass(aes, in, out) && tag_get(aes, out + in.len);
+	       ccm_pass(aes, in, out) && tag_get(aes, ret_tag);
 }
 
 static bool ccm_open(struct aes *aes, const struct aes_message *message, struct bytes in,
-		     uint8_t *out)
+		     uint8_t *out, struct bytes tag)
 {
-	struct bytes text = bytes(in.data, in.len - message->tag_len);
-
-	if (!ccm_valid(aes, message, text.len))
+	if (!ccm_valid(aes, message, in.len))
 		return false;
-	if (ccm_start(aes, message, bytes(in.data + text.len, message->tag_len), text.len) &&
-	    ccm_pass(aes, text, out))
+	if (ccm_start(aes, message, tag, in.len) && ccm_pass(aes, in, out))
 		return true;
-	wipe(out, text.len);
+	wipe(out, in.len);
 	return false;
 }
 
-bool aes_ccm(struct aes *aes, const struct aes_message *message, struct bytes in, uint8_t *out)
+bool aes_ccm_apart(struct aes *aes, const struct aes_message *message, struct bytes in,
+		   uint8_t *out, uint8_t *tag)
 {
 	bool good;
 
 	ERR_set_mark();
-	good = aes->encrypt ? ccm_seal(aes, message, in, out) : ccm_open(aes, message, in, out);
+	good = aes->encrypt ? ccm_seal(aes, message, in, out, tag)
+			    : ccm_open(aes, message, in, out, bytes(tag, message->tag_len));
 	ERR_pop_to_mark();
 	return good;
+}
+
+bool aes_ccm(struct aes *aes, const struct aes_message *message, struct bytes in, uint8_t *out)
+{
+	uint8_t tag[AES_CCM_TAG_MAX];
+
+	if (message->tag_len > sizeof(tag))
+		return false;
+	if (aes->encrypt)
+		return aes_ccm_apart(aes, message, in, out, out + in.len);
+	in.len -= message->tag_len;
+	memcpy(tag, in.data + in.len, message->tag_len);
+	return aes_ccm_apart(aes, message, in, out, tag);
 }
 
 bool aes_block(struct aes *ecb, const uint8_t in[static AES_BLOCK], uint8_t out[static AES_BLOCK])

@@ -55,6 +55,9 @@ bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len);
  * message (aes_ccm_max); tag_len: 4, 6, … 16. in and out may be the same memory (not overlap
  * otherwise). False: out of these bounds, or the tag is wrong, and `out` has nothing readable. */
 bool aes_ccm(struct aes *aes, const struct aes_message *message, struct bytes in, uint8_t *out);
+/* The same with the tag apart, message->tag_len bytes: `in` and `out` are the text alone. */
+bool aes_ccm_apart(struct aes *aes, const struct aes_message *message, struct bytes in,
+		   uint8_t *out, uint8_t *tag);
 uint64_t aes_ccm_max(size_t nonce_len);
 
 /* One-shot GCM with a 12-byte IV and a 16-byte tag appended (envelopes, wrapped DEKs, local KMS).
