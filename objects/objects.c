@@ -57,6 +57,7 @@ void objects_free(struct objects *objects)
 	links_clear(objects);
 	release_all(&objects->sessions);
 	release_all(&objects->views);
+	objects_free_ivs(objects);
 	report_free(objects->report);
 	pthread_mutex_destroy(&objects->lock);
 	free(objects);
@@ -256,6 +257,7 @@ static CK_RV replace(struct objects *objects, struct object *object, struct obje
 		links_remove(objects, object);
 		return CKR_HOST_MEMORY;
 	}
+	object->may_count_ivs = old->may_count_ivs;
 	take_out(objects, old);
 	*ret_old = old;
 	return CKR_OK;
@@ -280,6 +282,7 @@ static void remove_session_object(struct objects *objects, CK_OBJECT_HANDLE hand
 	object = map_remove(&objects->sessions, handle_key(&handle));
 	if (object != NULL)
 		take_out(objects, object);
+	objects_forget_ivs(objects, handle);
 	pthread_mutex_unlock(&objects->lock);
 	atomic_fetch_add(&objects->changes, 1);
 	object_release(object);
@@ -301,6 +304,7 @@ static struct object *take_session(struct objects *objects, CK_SESSION_HANDLE se
 
 	while ((object = links_first(objects, OBJECT_BY_SESSION, handle_key(&session))) != NULL) {
 		map_remove(&objects->sessions, handle_key(&object->handle));
+		objects_forget_ivs(objects, object->handle);
 		take_out(objects, object);
 		object->links[OBJECT_BY_SESSION].next = taken;
 		taken = object;
@@ -326,8 +330,10 @@ static struct object *take_private(struct objects *objects, CK_SLOT_ID slot)
 		taken = object;
 	}
 	for (struct object *object = taken; object != NULL;
-	     object = links_next(object, OBJECT_BY_SESSION))
+	     object = links_next(object, OBJECT_BY_SESSION)) {
 		map_remove(&objects->sessions, handle_key(&object->handle));
+		objects_forget_ivs(objects, object->handle);
+	}
 	return taken;
 }
 

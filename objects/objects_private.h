@@ -22,7 +22,12 @@ struct objects {
 	struct map sessions;		       /* handle to a session's object, held */
 	struct map buckets[OBJECT_LINK_COUNT]; /* lists of them: objects/links.h */
 	struct map views;		       /* number to the object of an entry, held: a cache */
+	struct map made_ivs;		       /* handle to its struct made_ivs, held */
 };
+
+/* What objects/ivs.h counts for a handle, when that is given up (the lock is held), and for all. */
+void objects_forget_ivs(struct objects *objects, CK_OBJECT_HANDLE handle);
+void objects_free_ivs(struct objects *objects);
 
 /* An entry as an object, borrowed from both: no value, no stamp, not counted. `scratch` holds part
  * of it; if it failed, that part is missing and the object must not be used. */
