@@ -2,16 +2,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-CCM. It works on a whole, whose length it knows from the start: parts are collected. */
 #include "mechanisms/cipher.h"
+#include "mechanisms/message.h"
 
 #include <stdlib.h>
 
 /* --- The parameter */
 
-static bool nonce_valid(const CK_CCM_PARAMS *ccm)
+static bool lengths_valid(CK_ULONG nonce_len, CK_ULONG data_len)
 {
-	return ccm->pNonce != NULL && ccm->ulNonceLen >= AES_CCM_NONCE_MIN &&
-	       ccm->ulNonceLen <= AES_CCM_NONCE_MAX &&
-	       ccm->ulDataLen <= aes_ccm_max(ccm->ulNonceLen);
+	return nonce_len >= AES_CCM_NONCE_MIN && nonce_len <= AES_CCM_NONCE_MAX &&
+	       data_len <= aes_ccm_max(nonce_len);
 }
 
 static bool tag_valid(CK_ULONG len)
@@ -26,7 +26,8 @@ static CK_RV read_ccm(const CK_MECHANISM *given, struct parameter *parameter)
 	if (given->ulParameterLen != sizeof(ccm) || given->pParameter == NULL)
 		return CKR_MECHANISM_PARAM_INVALID;
 	memcpy(&ccm, given->pParameter, sizeof(ccm));
-	if (!nonce_valid(&ccm) || !tag_valid(ccm.ulMACLen) || ccm.ulAADLen > AES_CCM_LEN_MAX)
+	if (ccm.pNonce == NULL || !lengths_valid(ccm.ulNonceLen, ccm.ulDataLen) ||
+	    !tag_valid(ccm.ulMACLen) || ccm.ulAADLen > AES_CCM_LEN_MAX)
 		return CKR_MECHANISM_PARAM_INVALID;
 	parameter->iv = bytes(ccm.pNonce, ccm.ulNonceLen);
 	parameter->aad = bytes(ccm.pAAD, ccm.ulAADLen);
@@ -62,10 +63,12 @@ static struct nonce_and_aad *keep(const struct parameter *parameter)
 
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
+	if (parameter->aad.len > AES_CCM_LEN_MAX)
+		return CKR_MECHANISM_PARAM_INVALID;
 	op->own = keep(parameter);
 	op->tag_len = parameter->tag_len;
 	op->collected_max = parameter->data_len;
-	if (op->kind == OPERATION_DECRYPT)
+	if (op->kind == OPERATION_DECRYPT) /* of a message the tag is apart */
 		op->collected_max += op->tag_len;
 	return op->own == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
@@ -83,14 +86,20 @@ static CK_RV open_bound(const struct operation *op, size_t in_len, size_t *ret_b
 	return in_len == op->collected_max ? CKR_OK : len_range(op);
 }
 
-static bool run(struct operation *op, struct bytes in, uint8_t *out)
+static struct aes_message message_of(const struct operation *op)
 {
 	const struct nonce_and_aad *kept = op->own;
-	const struct aes_message message = {
+
+	return (struct aes_message){
 		.iv = bytes(kept->nonce, kept->nonce_len),
 		.aad = bytes(kept->aad, kept->aad_len),
 		.tag_len = op->tag_len,
 	};
+}
+
+static bool run(struct operation *op, struct bytes in, uint8_t *out)
+{
+	const struct aes_message message = message_of(op);
 
 	return aes_ccm(op->key->aes, &message, in, out);
 }
@@ -177,12 +186,66 @@ static const struct wrap_method ccm_wrap = {
 	.unwrap = unwrap,
 };
 
+/* --- Messages: the tag is apart */
+
+static bool read_message(const void *structure, struct message *ret_message)
+{
+	CK_CCM_MESSAGE_PARAMS ccm;
+
+	memcpy(&ccm, structure, sizeof(ccm));
+	*ret_message = (struct message){
+		.iv = ccm.pNonce,
+		.iv_len = ccm.ulNonceLen,
+		.fixed_bits = ccm.ulNonceFixedBits,
+		.generator = ccm.nonceGenerator,
+		.tag = ccm.pMAC,
+		.tag_len = ccm.ulMACLen,
+		.is_sized = true,
+		.data_len = ccm.ulDataLen,
+	};
+	return tag_valid(ccm.ulMACLen) && lengths_valid(ccm.ulNonceLen, ccm.ulDataLen);
+}
+
+static const struct message_class messages = {
+	.size = sizeof(CK_CCM_MESSAGE_PARAMS),
+	.read = read_message,
+	.wanted = "CK_CCM_MESSAGE_PARAMS with a nonce of 7 to 13 bytes, a length of data that this "
+		  "nonce has room for (1 GiB at most), and a MAC of 4, 6, ... 16 bytes",
+};
+
+static CK_RV whole_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	*ret_bound = in_len;
+	return in_len == op->collected_max ? CKR_OK : len_range(op);
+}
+
+static CK_RV message_whole(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	const struct aes_message message = message_of(op);
+
+	if (!aes_ccm_apart(op->key->aes, &message, in, out, op->tag))
+		return operation_opens(op) ? CKR_AEAD_DECRYPT_FAILED : CKR_FUNCTION_FAILED;
+	*ret_len = in.len;
+	return CKR_OK;
+}
+
+static const struct cipher_class message_cipher_class = {
+	.start = start,
+	.bounds = {whole_bound, collected_part_bound, collected_end_bound},
+	.runs = {message_whole, collected_part, collected_end},
+	.let_go = free,
+};
+
 const struct behaviour ccm_behaviour = {
 	.read = read_ccm,
 	.wanted =
 		"CK_CCM_PARAMS with a nonce of 7 to 13 bytes, a length of data that this nonce has "
 		"room for (1 GiB at most, as for the AAD), and a MAC of 4, 6, ... 16 bytes",
-	.operations = {[OPERATION_ENCRYPT] = &seal_class, [OPERATION_DECRYPT] = &open_class},
+	.operations = {[OPERATION_ENCRYPT] = &seal_class,
+		       [OPERATION_DECRYPT] = &open_class,
+		       [OPERATION_MESSAGE_ENCRYPT] = &message_cipher_class,
+		       [OPERATION_MESSAGE_DECRYPT] = &message_cipher_class},
 	.wrap = &ccm_wrap,
+	.messages = &messages,
 	.scheduled = true,
 };

@@ -13,7 +13,7 @@ CK_RV iv_start(struct operation *op, struct parameter *parameter)
 /* What fails here is data: a length or a padding. */
 static CK_RV data_invalid(const struct operation *op)
 {
-	return op->kind == OPERATION_DECRYPT ? CKR_ENCRYPTED_DATA_INVALID : CKR_FUNCTION_FAILED;
+	return operation_opens(op) ? CKR_ENCRYPTED_DATA_INVALID : CKR_FUNCTION_FAILED;
 }
 
 CK_RV aes_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)

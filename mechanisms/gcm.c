@@ -4,6 +4,7 @@
  * verified: no plaintext leaves the module before that. */
 #include "base/log.h"
 #include "mechanisms/cipher.h"
+#include "mechanisms/message.h"
 #include "objects/chunk.h"
 
 /* --- Parameters */
@@ -165,11 +166,72 @@ static const struct wrap_method gcm_wrap = {
 	.unwrap = unwrap,
 };
 
+/* --- Messages: the tag is apart */
+
+static bool read_message(const void *structure, struct message *ret_message)
+{
+	CK_GCM_MESSAGE_PARAMS gcm;
+
+	memcpy(&gcm, structure, sizeof(gcm));
+	*ret_message = (struct message){
+		.iv = gcm.pIv,
+		.iv_len = gcm.ulIvLen,
+		.fixed_bits = gcm.ulIvFixedBits,
+		.generator = gcm.ivGenerator,
+		.tag = gcm.pTag,
+		.tag_len = gcm.ulTagBits / 8,
+	};
+	return tag_bits_valid(gcm.ulTagBits) && gcm.ulIvLen >= 1 && gcm.ulIvLen <= AES_GCM_IV_MAX &&
+	       (gcm.ivGenerator == CKG_NO_GENERATE || gcm.ulIvLen == AES_GCM_IV);
+}
+
+static const struct message_class messages = {
+	.size = sizeof(CK_GCM_MESSAGE_PARAMS),
+	.read = read_message,
+	.wanted = "CK_GCM_MESSAGE_PARAMS with an IV of 1 to 128 bytes, or one of 12 bytes that the "
+		  "module makes, and a tag of 32 to 128 bits",
+	.made_with_fips = true,
+};
+
+static CK_RV seal_message(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	size_t tag_len;
+
+	TRY(aes_part(op, in, out, ret_len));
+	return aes_last(op, in, op->tag, &tag_len);
+}
+
+static const struct cipher_class message_seal_class = {
+	.start = start,
+	.bounds = {same_bound, same_bound, same_bound},
+	.runs = {seal_message, aes_part, seal_message},
+};
+
+static CK_RV open_message(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	size_t none;
+
+	if (!aes_set_tag(op->key->aes, bytes(op->tag, op->tag_len)))
+		return CKR_FUNCTION_FAILED;
+	TRY(aes_part(op, in, out, ret_len));
+	return aes_finish(op->key->aes, NULL, &none) ? CKR_OK : CKR_AEAD_DECRYPT_FAILED;
+}
+
+static const struct cipher_class message_open_class = {
+	.start = start,
+	.bounds = {same_bound, collected_part_bound, collected_end_bound},
+	.runs = {open_message, collected_part, collected_end},
+};
+
 const struct behaviour gcm_behaviour = {
 	.read = read_gcm,
 	.wanted = "CK_GCM_PARAMS with an IV of 1 to 128 bytes and a tag of 32 to 128 bits",
-	.operations = {[OPERATION_ENCRYPT] = &seal_class, [OPERATION_DECRYPT] = &open_class},
+	.operations = {[OPERATION_ENCRYPT] = &seal_class,
+		       [OPERATION_DECRYPT] = &open_class,
+		       [OPERATION_MESSAGE_ENCRYPT] = &message_seal_class,
+		       [OPERATION_MESSAGE_DECRYPT] = &message_open_class},
 	.wrap = &gcm_wrap,
+	.messages = &messages,
 	.scheduled = true,
 };
 

@@ -79,7 +79,7 @@ static void let_go(void *own)
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
 	op->own = TAKE(parameter->context);
-	op->collected_max = op->kind == OPERATION_DECRYPT ? KMS_BLOB_MAX : KMS_PLAINTEXT_MAX;
+	op->collected_max = operation_opens(op) ? KMS_BLOB_MAX : KMS_PLAINTEXT_MAX;
 	return CKR_OK;
 }
 

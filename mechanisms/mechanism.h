@@ -14,10 +14,13 @@ enum operation_kind {
 	OPERATION_ENCRYPT,
 	OPERATION_DECRYPT,
 	OPERATION_DIGEST,
+	OPERATION_MESSAGE_ENCRYPT, /* one message; many of them: session/messages.h */
+	OPERATION_MESSAGE_DECRYPT,
 	OPERATION_KIND_COUNT
 };
 
 struct cipher_class;
+struct message_class;
 struct parameter;
 struct wrap_method;
 
@@ -29,6 +32,7 @@ struct behaviour {
 	const char *wanted; /* in a sentence about the parameter: "… is not" */
 	const struct cipher_class *operations[OPERATION_KIND_COUNT]; /* NULL: none (operation.h) */
 	const struct wrap_method *wrap;				     /* NULL: none (wrapping.h) */
+	const struct message_class *messages;			     /* NULL: none (message.h) */
 	bool scheduled;	  /* works by an AES key schedule, in the mode that is the row's detail */
 	bool moves_zones; /* what it wraps and unwraps is a zone */
 };

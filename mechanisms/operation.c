@@ -56,3 +56,16 @@ CK_RV collected_last(struct operation *op, struct bytes in, uint8_t *out, size_t
 	(void)in;
 	return op->class->runs[STEP_ONCE](op, buffer_bytes(&op->collected), out, ret_len);
 }
+
+CK_RV collected_end_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	if (in_len > op->collected_max - op->collected.len)
+		return len_range(op);
+	return op->class->bounds[STEP_ONCE](op, op->collected.len + in_len, ret_bound);
+}
+
+CK_RV collected_end(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	TRY(collected_part(op, in, NULL, ret_len));
+	return op->class->runs[STEP_ONCE](op, buffer_bytes(&op->collected), out, ret_len);
+}

@@ -51,6 +51,7 @@ struct operation {
 	enum stage stage;
 	struct ready_key *key;	 /* the session's; NULL: a digest */
 	size_t tag_len;		 /* GCM, CCM: bytes */
+	uint8_t tag[AES_BLOCK];	 /* of a message: what sealing gave, or opening compares with */
 	size_t pending;		 /* bytes the cipher holds back */
 	void *own;		 /* what its class keeps of the parameter, and lets go of */
 	struct buffer collected; /* the parts, where they are only collected, */
@@ -72,8 +73,18 @@ CK_RV collected_part(struct operation *op, struct bytes in, uint8_t *out, size_t
 CK_RV collected_last_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
 CK_RV collected_last(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
 
+/* The same, where the last step brings input, too. */
+CK_RV collected_end_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
+CK_RV collected_end(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
+
+/* Does plaintext come out? */
+static inline bool operation_opens(const struct operation *op)
+{
+	return op->kind == OPERATION_DECRYPT || op->kind == OPERATION_MESSAGE_DECRYPT;
+}
+
 /* An input of a length that is out of range, named for the direction. */
 static inline CK_RV len_range(const struct operation *op)
 {
-	return op->kind == OPERATION_DECRYPT ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
+	return operation_opens(op) ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_DATA_LEN_RANGE;
 }

@@ -13,7 +13,16 @@
 #include "objects/error.h"
 #include "objects/object.h"
 
-enum key_use { KEY_ENCRYPT, KEY_DECRYPT, KEY_WRAP, KEY_UNWRAP, KEY_DERIVE, KEY_USE_COUNT };
+enum key_use {
+	KEY_ENCRYPT,
+	KEY_DECRYPT,
+	KEY_WRAP,
+	KEY_UNWRAP,
+	KEY_DERIVE,
+	KEY_MESSAGE_ENCRYPT,
+	KEY_MESSAGE_DECRYPT,
+	KEY_USE_COUNT
+};
 
 /* What the standard says about each use: "C_EncryptInit" … "C_DeriveKey", return values. */
 struct key_use_facts {

@@ -62,33 +62,6 @@ UNSUPPORTED(C_SignEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_U
 UNSUPPORTED(C_DecryptVerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
 				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
 
-/* Messages. */
-UNSUPPORTED(C_MessageEncryptInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-				   CK_OBJECT_HANDLE key))
-UNSUPPORTED(C_EncryptMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-			       CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len,
-			       CK_BYTE *data, CK_ULONG data_len, CK_BYTE *encrypted,
-			       CK_ULONG *encrypted_len))
-UNSUPPORTED(C_EncryptMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-				    CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len))
-UNSUPPORTED(C_EncryptMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-				   CK_ULONG parameter_len, CK_BYTE *part, CK_ULONG part_len,
-				   CK_BYTE *encrypted, CK_ULONG *encrypted_len, CK_FLAGS flags))
-UNSUPPORTED(C_MessageEncryptFinal, (CK_SESSION_HANDLE session))
-UNSUPPORTED(C_MessageDecryptInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-				   CK_OBJECT_HANDLE key))
-UNSUPPORTED(C_DecryptMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-			       CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len,
-			       CK_BYTE *encrypted, CK_ULONG encrypted_len, CK_BYTE *data,
-			       CK_ULONG *data_len))
-UNSUPPORTED(C_DecryptMessageBegin, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-				    CK_ULONG parameter_len, CK_BYTE *aad, CK_ULONG aad_len))
-UNSUPPORTED(C_DecryptMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
-				   CK_ULONG parameter_len, CK_BYTE *encrypted,
-				   CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len,
-				   CK_FLAGS flags))
-UNSUPPORTED(C_MessageDecryptFinal, (CK_SESSION_HANDLE session))
-
 /* Messages that are signed. */
 UNSUPPORTED(C_MessageSignInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 				CK_OBJECT_HANDLE key))

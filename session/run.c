@@ -9,10 +9,12 @@
 #include "session/run.h"
 
 #include "base/secret.h"
+#include "session/messages.h"
 #include "session/output.h"
+#include "session/run_private.h"
 #include "session/state.h"
 
-static void operation_endp(struct operation **op)
+void operation_endp(struct operation **op)
 {
 	if (*op != NULL)
 		operation_end(*op);
@@ -25,7 +27,7 @@ static struct operation *take_operation(struct session *session, enum operation_
 	return op->class == NULL ? NULL : op;
 }
 
-static CK_RV put_back(struct operation **op, enum stage stage, CK_RV rv)
+CK_RV operation_put_back(struct operation **op, enum stage stage, CK_RV rv)
 {
 	(*op)->stage = stage;
 	*op = NULL;
@@ -68,7 +70,7 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
 	if (mechanism == NULL)
 		return CKR_OK;
 	if (op->class != NULL)
-		return put_back(&op, op->stage, CKR_OPERATION_ACTIVE);
+		return operation_put_back(&op, op->stage, CKR_OPERATION_ACTIVE);
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	op->objects = session->objects;
 	op->kind = kind;
@@ -78,7 +80,7 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
 	if (op->class == NULL)
 		return CKR_MECHANISM_INVALID;
 	TRY(start(session, op, &given));
-	return put_back(&op, STAGE_FRESH, CKR_OK);
+	return operation_put_back(&op, STAGE_FRESH, CKR_OK);
 }
 
 /* C_Encrypt neither ends a multi-part operation nor takes a result that C_EncryptFinal kept. */
@@ -119,8 +121,8 @@ static CK_RV run_on_copy(struct operation *op, enum step step, struct bytes in, 
 }
 
 /* Nothing half decrypted stays behind a failure. */
-static CK_RV run_into(struct operation *op, enum step step, struct bytes in, uint8_t *out,
-		      size_t bound, size_t *ret_len)
+CK_RV operation_run(struct operation *op, enum step step, struct bytes in, uint8_t *out,
+		    size_t bound, size_t *ret_len)
 {
 	CK_RV rv;
 
@@ -128,7 +130,7 @@ static CK_RV run_into(struct operation *op, enum step step, struct bytes in, uin
 		rv = run_on_copy(op, step, in, out, ret_len);
 	else
 		rv = op->class->runs[step](op, in, out, ret_len);
-	if (rv != CKR_OK && op->kind == OPERATION_DECRYPT)
+	if (rv != CKR_OK && operation_opens(op))
 		wipe(out, bound);
 	return rv;
 }
@@ -141,7 +143,7 @@ static CK_RV run_aside(struct operation *op, enum step step, struct bytes in, si
 
 	if (out == NULL)
 		return CKR_HOST_MEMORY;
-	TRY(run_into(op, step, in, out, bound, &len));
+	TRY(operation_run(op, step, in, out, bound, &len));
 	buffer_truncate(&op->result, len);
 	return CKR_OK;
 }
@@ -153,8 +155,8 @@ static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_U
 
 	put_ulong(out_len, result.len);
 	if (!has_room)
-		return put_back(op, step == STEP_ONCE ? STAGE_ONCE : STAGE_LAST,
-				out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
+		return operation_put_back(op, step == STEP_ONCE ? STAGE_ONCE : STAGE_LAST,
+					  out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
 	if (result.len > 0)
 		memcpy(out, result.data, result.len);
 	return CKR_OK;
@@ -164,7 +166,7 @@ static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_U
 static CK_RV answer_len(struct operation **op, size_t bound, const CK_BYTE *out, CK_ULONG *out_len)
 {
 	put_ulong(out_len, bound);
-	return put_back(op, (*op)->stage, out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
+	return operation_put_back(op, (*op)->stage, out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
 }
 
 /* Is it known only afterwards whether the buffer is too small? */
@@ -203,9 +205,9 @@ CK_RV session_run(struct session *session, enum operation_kind kind, enum step s
 		TRY(run_aside(op, step, in, bound));
 		return hand_over(&op, step, out, out_len);
 	}
-	TRY(run_into(op, step, in, out, bound, &len));
+	TRY(operation_run(op, step, in, out, bound, &len));
 	put_ulong(out_len, len);
-	return step == STEP_PART ? put_back(&op, STAGE_PARTS, CKR_OK) : CKR_OK;
+	return step == STEP_PART ? operation_put_back(&op, STAGE_PARTS, CKR_OK) : CKR_OK;
 }
 
 CK_RV session_feed(struct session *session, enum operation_kind kind, struct bytes in)
@@ -218,7 +220,7 @@ CK_RV session_feed(struct session *session, enum operation_kind kind, struct byt
 	if (!bytes_valid(in))
 		return CKR_ARGUMENTS_BAD;
 	TRY(op->class->runs[STEP_PART](op, in, NULL, &len));
-	return put_back(&op, STAGE_PARTS, CKR_OK);
+	return operation_put_back(&op, STAGE_PARTS, CKR_OK);
 }
 
 /* PKCS #11, "C_DigestKey": only keys whose value the application may see anyhow, and could digest
@@ -245,7 +247,7 @@ CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE handle)
 		return CKR_OPERATION_NOT_INITIALIZED;
 	TRY(session_object(session, handle, CKR_KEY_HANDLE_INVALID, &key));
 	TRY(feed_value(op, key));
-	return put_back(&op, STAGE_PARTS, CKR_OK);
+	return operation_put_back(&op, STAGE_PARTS, CKR_OK);
 }
 
 /* --- Cancelled */
@@ -261,6 +263,10 @@ void session_cancel(struct session *session, CK_FLAGS flags)
 	for (size_t i = 0; i < OPERATION_KIND_COUNT; i++)
 		if ((flags & named[i]) != 0)
 			operation_end(&session->operations[i]);
+	if ((flags & CKF_MESSAGE_ENCRYPT) != 0)
+		session_messages_end(session, OPERATION_MESSAGE_ENCRYPT);
+	if ((flags & CKF_MESSAGE_DECRYPT) != 0)
+		session_messages_end(session, OPERATION_MESSAGE_DECRYPT);
 	if ((flags & CKF_FIND_OBJECTS) != 0)
 		search_clear(&session->search);
 }

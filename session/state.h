@@ -5,6 +5,7 @@
 
 #include "mechanisms/operation.h"
 #include "session/find.h"
+#include "session/messages.h"
 #include "session/ready_keys.h"
 #include "session/session.h"
 
@@ -21,6 +22,7 @@ struct session {
 	struct objects *objects;
 	struct tokens *tokens;
 	struct operation operations[OPERATION_KIND_COUNT];
+	struct messages messages[2]; /* to encrypt, to decrypt */
 	struct ready_keys ready;
 	struct search search;
 };

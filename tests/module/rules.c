@@ -199,6 +199,8 @@ int main(void)
 	failures += rules_parameters();
 	failures += rules_arguments();
 	failures += rules_leases();
+	failures += rules_messages();
+	failures += rules_ivs();
 	failures += rules_names();
 	failures += rules_deleted();
 	failures += rules_sessions();

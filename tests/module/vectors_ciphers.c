@@ -3,6 +3,8 @@
 /* AES modes on their vectors, at once and in parts of 7 bytes, both ways. */
 #include "vectors.h"
 
+#include "tests/support/judged_fips.h"
+
 typedef CK_RV whole(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
 typedef CK_RV last(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG *);
 
@@ -125,6 +127,67 @@ static void ccm(CK_SESSION_HANDLE session, const struct vector *v)
 	check(p11->C_DestroyObject(session, key));
 }
 
+/* --- The same as messages, with the tag apart */
+
+static void both_ways_as_message(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type,
+				 const struct vector *v, void *parameter, CK_ULONG parameter_len,
+				 CK_BYTE *tag)
+{
+	CK_OBJECT_HANDLE key = key_import(session, CKK_AES, v->bytes[0], v->len[0]);
+	CK_BYTE out[2048];
+	CK_ULONG len = sizeof(out);
+
+	check(p30->C_MessageEncryptInit(session, mechanism(type), key));
+	check(p30->C_EncryptMessage(session, parameter, parameter_len, v->bytes[2], v->len[2],
+				    v->bytes[3], v->len[3], out, &len));
+	is_output(v, out, len, v->bytes[4], v->len[4]);
+	is_output(v, tag, v->len[5], v->bytes[5], v->len[5]);
+	check(p30->C_MessageEncryptFinal(session));
+	len = sizeof(out);
+	check(p30->C_MessageDecryptInit(session, mechanism(type), key));
+	check(p30->C_DecryptMessage(session, parameter, parameter_len, v->bytes[2], v->len[2],
+				    v->bytes[4], v->len[4], out, &len));
+	is_output(v, out, len, v->bytes[3], v->len[3]);
+	check(p30->C_MessageDecryptFinal(session));
+	check(p11->C_DestroyObject(session, key));
+}
+
+static void gcm_message(CK_SESSION_HANDLE session, const struct vector *v)
+{
+	CK_BYTE tag[16] = {0};
+	CK_GCM_MESSAGE_PARAMS params = {v->bytes[1],	 v->len[1], 0,
+					CKG_NO_GENERATE, tag,	    8 * v->len[5]};
+
+	both_ways_as_message(session, CKM_AES_GCM, v, &params, sizeof(params), tag);
+}
+
+static void ccm_message(CK_SESSION_HANDLE session, const struct vector *v)
+{
+	CK_BYTE tag[16] = {0};
+	CK_CCM_MESSAGE_PARAMS params = {v->len[3],	 v->bytes[1], v->len[1], 0,
+					CKG_NO_GENERATE, tag,	      v->len[5]};
+
+	both_ways_as_message(session, CKM_AES_CCM, v, &params, sizeof(params), tag);
+}
+
+static void gcm_bad_message(CK_SESSION_HANDLE session, const struct vector *v)
+{
+	CK_OBJECT_HANDLE key = key_import(session, CKK_AES, v->bytes[0], v->len[0]);
+	CK_BYTE tag[16], out[2048] = {0}, zeros[2048] = {0};
+	CK_GCM_MESSAGE_PARAMS params = {v->bytes[1],	 v->len[1], 0,
+					CKG_NO_GENERATE, tag,	    8 * v->len[4]};
+	CK_ULONG len = sizeof(out);
+
+	memcpy(tag, v->bytes[4], v->len[4]);
+	check(p30->C_MessageDecryptInit(session, mechanism(CKM_AES_GCM), key));
+	answers(CKR_AEAD_DECRYPT_FAILED,
+		p30->C_DecryptMessage(session, &params, sizeof(params), v->bytes[2], v->len[2],
+				      v->bytes[3], v->len[3], out, &len));
+	assert_memory_equal(out, zeros, sizeof(out));
+	check(p30->C_MessageDecryptFinal(session));
+	check(p11->C_DestroyObject(session, key));
+}
+
 static void gcm_bad(CK_SESSION_HANDLE session, const struct vector *v)
 {
 	CK_OBJECT_HANDLE key = key_import(session, CKK_AES, v->bytes[0], v->len[0]);
@@ -178,6 +241,32 @@ static void aes_ccm_is_that_of_sp_800_38c(void **state)
 	from_file(state, "aes_ccm.txt", 6, ccm);
 }
 
+static void need_messages(void)
+{
+	if (p30 == NULL || module_is_softhsm())
+		skip_because("SoftHSM2 has no messages");
+}
+
+static void messages_by_aes_gcm_are_those_of_sp_800_38d(void **state)
+{
+	need_messages();
+	if (!fips_offers(CKM_AES_GCM, CKF_ENCRYPT))
+		skip_because("with FIPS the module makes the IVs");
+	from_file(state, "aes_gcm.txt", 6, gcm_message);
+}
+
+static void messages_by_aes_gcm_give_nothing_of_what_is_not_authentic(void **state)
+{
+	need_messages();
+	from_file(state, "aes_gcm_bad.txt", 5, gcm_bad_message);
+}
+
+static void messages_by_aes_ccm_are_those_of_sp_800_38c(void **state)
+{
+	need_messages();
+	from_file(state, "aes_ccm.txt", 6, ccm_message);
+}
+
 int vectors_ciphers(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +277,9 @@ int vectors_ciphers(void)
 		in_session(aes_gcm_is_that_of_sp_800_38d),
 		in_session(aes_gcm_gives_nothing_of_what_is_not_authentic),
 		in_session(aes_ccm_is_that_of_sp_800_38c),
+		in_session(messages_by_aes_gcm_are_those_of_sp_800_38d),
+		in_session(messages_by_aes_gcm_give_nothing_of_what_is_not_authentic),
+		in_session(messages_by_aes_ccm_are_those_of_sp_800_38c),
 	};
 
 	return run_group("ciphers", tests, token_setup, token_teardown);

@@ -1,0 +1,115 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages: what their structures have in common, and who makes their IVs. */
+#include "mechanisms/message.h"
+
+#include "base/log.h"
+#include "crypto/crypto.h"
+#include "objects/ivs.h"
+
+enum {
+	RANDOM_BITS_ENOUGH = 96, /* SP 800-38D, section 8.2.2 */
+	COUNTER_BITS_ENOUGH = 32 /* IG C.H for FIPS 140-3 */
+};
+
+CK_RV message_parameter_read(const struct mechanism *mechanism, const void *given,
+			     CK_ULONG given_len, struct message *ret_message)
+{
+	const struct message_class *class = mechanism->does->messages;
+
+	if (given != NULL && given_len == class->size && class->read(given, ret_message) &&
+	    ret_message->iv != NULL && ret_message->tag != NULL)
+		return CKR_OK;
+	log_info("mechanism 0x%lx: the parameter of the message is not %s", mechanism->type,
+		 class->wanted);
+	return CKR_MECHANISM_PARAM_INVALID;
+}
+
+CK_RV message_parameter_first(const struct mechanism *mechanism, const CK_MECHANISM *given)
+{
+	size_t size = mechanism->does->messages->size;
+
+	if (given->ulParameterLen == 0 ||
+	    (given->pParameter != NULL && given->ulParameterLen == size))
+		return CKR_OK;
+	return CKR_MECHANISM_PARAM_INVALID;
+}
+
+/* --- Who makes the IV */
+
+/* CKG_GENERATE leaves it to us: random bits where there is room for enough of them, else a counter
+ * if the key may have one. */
+static bool find_maker(const struct message *message, const struct made_ivs *ivs,
+		       enum iv_maker *ret_maker)
+{
+	size_t free_bits = 8 * message->iv_len - message->fixed_bits;
+
+	switch (message->generator) {
+	case CKG_GENERATE:
+		*ret_maker = free_bits < RANDOM_BITS_ENOUGH && made_ivs_may_count(ivs) ? IV_COUNTER
+										       : IV_RANDOM;
+		return true;
+	case CKG_GENERATE_COUNTER:
+		*ret_maker = IV_COUNTER;
+		return true;
+	case CKG_GENERATE_COUNTER_XOR:
+		*ret_maker = IV_COUNTER_XOR;
+		return true;
+	case CKG_GENERATE_RANDOM:
+		*ret_maker = IV_RANDOM;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_left_out(const struct message_class *class)
+{
+	return class->made_with_fips && crypto_is_fips();
+}
+
+/* docs/fips.md */
+static bool fips_allows(const struct iv_wish *wish)
+{
+	size_t free_bits = 8 * wish->len - wish->fixed_bits;
+
+	return (wish->maker == IV_RANDOM && free_bits >= RANDOM_BITS_ENOUGH) ||
+	       (wish->maker == IV_COUNTER && free_bits >= COUNTER_BITS_ENOUGH);
+}
+
+static CK_RV refuse_for_fips(void)
+{
+	log_info("with FIPS a message's IV is made by the module: by CKG_GENERATE or "
+		 "CKG_GENERATE_RANDOM with %d bits that are not fixed, or by CKG_GENERATE_COUNTER "
+		 "with %d",
+		 RANDOM_BITS_ENOUGH, COUNTER_BITS_ENOUGH);
+	return CKR_MECHANISM_PARAM_INVALID;
+}
+
+static CK_RV make_iv(const struct operation *op, const struct message *message, uint8_t *ret_iv)
+{
+	AUTO(made_ivs_releasep) struct made_ivs *ivs = NULL;
+	uint8_t given[MADE_IV_MAX];
+	struct iv_wish wish = {
+		.given = given, .len = message->iv_len, .fixed_bits = message->fixed_bits};
+
+	if (message->iv_len > MADE_IV_MAX || message->fixed_bits >= 8 * message->iv_len)
+		return CKR_MECHANISM_PARAM_INVALID;
+	memcpy(given, message->iv, message->iv_len);
+	TRY(objects_made_ivs(op->objects, op->key->object, &ivs));
+	if (!find_maker(message, ivs, &wish.maker))
+		return CKR_MECHANISM_PARAM_INVALID;
+	if (is_left_out(op->mechanism->does->messages) && !fips_allows(&wish))
+		return refuse_for_fips();
+	return made_ivs_take(ivs, &wish, ret_iv);
+}
+
+CK_RV message_iv(const struct operation *op, const struct message *message, uint8_t *ret_iv)
+{
+	if (message->generator != CKG_NO_GENERATE)
+		return make_iv(op, message, ret_iv);
+	if (is_left_out(op->mechanism->does->messages))
+		return refuse_for_fips();
+	memcpy(ret_iv, message->iv, message->iv_len);
+	return CKR_OK;
+}

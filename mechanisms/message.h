@@ -1,0 +1,42 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages (PKCS #11 3.0, "Message-based encryption functions"): many under one key, each with an
+ * IV and a tag of its own, in a structure of the caller's that goes along with each call. Each is
+ * an operation (operation.h) of the kind OPERATION_MESSAGE_…; the text is in and out alone, the tag
+ * is the operation's. How they begin, run and end is session/messages.h.
+ */
+#pragma once
+
+#include "mechanisms/operation.h"
+
+enum { MESSAGE_IV_MAX = AES_GCM_IV_MAX };
+
+/* What the structure says; pointers into the caller's memory. */
+struct message {
+	uint8_t *iv; /* iv_len bytes; where the module makes the IV, it goes there */
+	size_t iv_len;
+	size_t fixed_bits;
+	CK_GENERATOR_FUNCTION generator; /* to encrypt; CKG_NO_GENERATE: the IV is the caller's */
+	uint8_t *tag;
+	size_t tag_len;
+	bool is_sized; /* CCM: the text has data_len bytes */
+	size_t data_len;
+};
+
+struct message_class {
+	size_t size; /* of the structure, in bytes */
+	/* From such bytes. False: the mechanism can't take that. */
+	bool (*read)(const void *structure, struct message *ret_message);
+	const char *wanted;  /* as in struct behaviour */
+	bool made_with_fips; /* where FIPS is on, IVs to encrypt are to be made by the module */
+};
+
+/* CKR_MECHANISM_PARAM_INVALID. */
+CK_RV message_parameter_read(const struct mechanism *mechanism, const void *given,
+			     CK_ULONG given_len, struct message *ret_message);
+/* At Init there may be none, or such a structure, which does not matter yet. */
+CK_RV message_parameter_first(const struct mechanism *mechanism, const CK_MECHANISM *given);
+/* The IV by which to encrypt: the caller's, or one that is made, and used up by that. `ret_iv` has
+ * room for message->iv_len bytes. CKR_MECHANISM_PARAM_INVALID, CKR_KEY_EXHAUSTED. */
+CK_RV message_iv(const struct operation *op, const struct message *message, uint8_t *ret_iv);
