@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/reader.h"
 #include "mechanisms/hkdf.h"
+#include "mechanisms/message.h"
 #include "mechanisms/parameters.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -59,6 +60,18 @@ static void read_ccm(const struct mechanism *mechanism, struct reader *reader)
 	read(mechanism, &ccm, sizeof(ccm));
 }
 
+/* A structure of a message, of the input's bytes as they are; its pointers are looked at by nobody.
+ */
+static void read_message(const struct mechanism *mechanism, struct reader *reader)
+{
+	struct message message;
+	CK_RV rv = message_parameter_read(mechanism, reader->left.data, reader->left.len, &message);
+
+	if (rv == CKR_OK && (message.iv == NULL || message.tag == NULL || message.iv_len < 1 ||
+			     message.iv_len > MESSAGE_IV_MAX || message.tag_len > AES_BLOCK))
+		abort();
+}
+
 static void read_hkdf(struct reader *reader)
 {
 	CK_HKDF_PARAMS hkdf = {
@@ -83,6 +96,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct mechanism *mechanism = mechanism_at(reader_u8(&reader) % mechanism_count());
 
 	log_configure(LOG_OFF, "stderr");
+	if (mechanism->does->messages != NULL)
+		read_message(mechanism, &reader);
 	if (mechanism->does == &gcm_behaviour)
 		read_gcm(mechanism, &reader);
 	else if (mechanism->does == &ccm_behaviour)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 CK_FUNCTION_LIST *p11;
+CK_FUNCTION_LIST_3_2 *p32;
 CK_SLOT_ID slot;
 
 void must(CK_RV rv, const char *what)
@@ -34,6 +35,17 @@ CK_RV initialize(void)
 	return p11->C_Initialize(&args);
 }
 
+static void load_3_2(void *library)
+{
+	void *symbol = dlsym(library, "C_GetInterface");
+	CK_C_GetInterface get_interface;
+	CK_INTERFACE *newest = NULL;
+
+	memcpy(&get_interface, &symbol, sizeof(get_interface));
+	must(get_interface(NULL, NULL, &newest, 0), "C_GetInterface");
+	p32 = newest->pFunctionList;
+}
+
 void application_load(void)
 {
 	const char *path = getenv("CMEK_PKCS11_MODULE");
@@ -47,6 +59,7 @@ void application_load(void)
 	}
 	memcpy(&get_list, &symbol, sizeof(get_list));
 	must(get_list(&p11), "C_GetFunctionList");
+	load_3_2(library);
 }
 
 static void find_slot(const char *project)

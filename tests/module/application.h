@@ -12,6 +12,7 @@
 #include <string.h>
 
 extern CK_FUNCTION_LIST *p11;
+extern CK_FUNCTION_LIST_3_2 *p32;
 extern CK_SLOT_ID slot;
 
 void must(CK_RV rv, const char *what);

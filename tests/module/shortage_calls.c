@@ -121,7 +121,8 @@ void check_value(CK_OBJECT_HANDLE of)
 		note_wrong("what was unwrapped is not what was wrapped");
 }
 
-static CK_MECHANISM_TYPE mechanisms[] = {CKM_CMEK_DEK_WRAP, CKM_AES_KEY_WRAP_KWP, CKM_AES_GCM};
+static CK_MECHANISM_TYPE mechanisms[] = {CKM_CMEK_DEK_WRAP, CKM_AES_KEY_WRAP_KWP, CKM_AES_GCM,
+					 CKM_AES_CCM};
 
 /* A key that is not extractable is a zone here. It has limits, so that its record has something
  * to read. */

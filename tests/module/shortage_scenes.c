@@ -132,6 +132,34 @@ static CK_RV run_decrypt_zone(void)
 	return decrypt_text(zone, gcm(&parameters), input, input_len);
 }
 
+/* A message that is sealed in parts by an IV of the module's, and opened at once. */
+static CK_RV run_message(void)
+{
+	static CK_BYTE plain[] = "a message";
+	CK_BYTE nonce[12], mac[16], sealed[sizeof(plain)], opened[sizeof(plain)];
+	CK_CCM_MESSAGE_PARAMS message = {sizeof(plain),	      nonce, sizeof(nonce), 0,
+					 CKG_GENERATE_RANDOM, mac,   sizeof(mac)};
+	CK_MECHANISM ccm = {CKM_AES_CCM, NULL, 0};
+	CK_ULONG len = sizeof(sealed);
+	CK_RV rv;
+
+	p32->C_SessionCancel(session, CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT);
+	rv = p32->C_MessageEncryptInit(session, &ccm, zone);
+	if (rv == CKR_OK)
+		rv = p32->C_EncryptMessageBegin(session, &message, sizeof(message), NULL, 0);
+	if (rv == CKR_OK)
+		rv = p32->C_EncryptMessageNext(session, &message, sizeof(message), plain,
+					       sizeof(plain), sealed, &len, CKF_END_OF_MESSAGE);
+	if (rv == CKR_OK)
+		rv = p32->C_MessageDecryptInit(session, &ccm, zone);
+	if (rv == CKR_OK)
+		rv = p32->C_DecryptMessage(session, &message, sizeof(message), NULL, 0, sealed, len,
+					   opened, &len);
+	if (rv == CKR_OK && memcmp(opened, plain, sizeof(plain)) != 0)
+		note_wrong("what was opened is not what was sealed");
+	return rv;
+}
+
 /* The same zone, by its record, in the session alone. */
 static CK_RV run_record(void)
 {
@@ -269,6 +297,8 @@ const struct scene scenes[] = {
 	  run_encrypt_zone, out_decrypts_zone,  NULL,          NULL,          0 },
 	{ "decrypt-zone", "C_Decrypt by a zone",
 	  run_decrypt_zone, NULL,               "of-zone",     NULL,          0 },
+	{ "message",      "C_EncryptMessageNext and C_DecryptMessage by a zone",
+	  run_message,      NULL,               NULL,          NULL,          0 },
 	{ "record",       "C_UnwrapKey of a zone's record into a session, and C_Encrypt by that",
 	  run_record,       out_decrypts_zone,  "record",      NULL,          0 },
 	{ "root-key",     "C_CreateObject of a root key",
