@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "crypto/crypto.h"
+#include "mechanisms/wrapping.h"
 #include "objects/ivs.h"
 
 enum {
@@ -33,6 +34,25 @@ CK_RV message_parameter_first(const struct mechanism *mechanism, const CK_MECHAN
 	    (given->pParameter != NULL && given->ulParameterLen == size))
 		return CKR_OK;
 	return CKR_MECHANISM_PARAM_INVALID;
+}
+
+CK_RV message_wrap_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
+			struct bytes aad, struct message *ret_message,
+			struct parameter *ret_parameter)
+{
+	const struct wrap_method *method = mechanism->does->wrap;
+
+	if (mechanism->does->messages == NULL || method == NULL)
+		return CKR_MECHANISM_INVALID;
+	TRY(message_parameter_read(mechanism, given->pParameter, given->ulParameterLen,
+				   ret_message));
+	*ret_parameter = (struct parameter){
+		.iv = bytes(ret_message->iv, ret_message->iv_len),
+		.aad = aad,
+		.tag_len = ret_message->tag_len,
+		.data_len = ret_message->data_len,
+	};
+	return method->accepts == NULL ? CKR_OK : method->accepts(ret_parameter);
 }
 
 /* --- Who makes the IV */
@@ -86,7 +106,8 @@ static CK_RV refuse_for_fips(void)
 	return CKR_MECHANISM_PARAM_INVALID;
 }
 
-static CK_RV make_iv(const struct operation *op, const struct message *message, uint8_t *ret_iv)
+static CK_RV make_iv(struct objects *objects, const struct ready_key *key,
+		     const struct message *message, uint8_t *ret_iv)
 {
 	AUTO(made_ivs_releasep) struct made_ivs *ivs = NULL;
 	uint8_t given[MADE_IV_MAX];
@@ -96,20 +117,27 @@ static CK_RV make_iv(const struct operation *op, const struct message *message, 
 	if (message->iv_len > MADE_IV_MAX || message->fixed_bits >= 8 * message->iv_len)
 		return CKR_MECHANISM_PARAM_INVALID;
 	memcpy(given, message->iv, message->iv_len);
-	TRY(objects_made_ivs(op->objects, op->key->object, &ivs));
+	TRY(objects_made_ivs(objects, key->object, &ivs));
 	if (!find_maker(message, ivs, &wish.maker))
 		return CKR_MECHANISM_PARAM_INVALID;
-	if (is_left_out(op->mechanism->does->messages) && !fips_allows(&wish))
+	if (is_left_out(key->mechanism->does->messages) && !fips_allows(&wish))
 		return refuse_for_fips();
 	return made_ivs_take(ivs, &wish, ret_iv);
 }
 
-CK_RV message_iv(const struct operation *op, const struct message *message, uint8_t *ret_iv)
+CK_RV message_iv(struct objects *objects, const struct ready_key *key,
+		 const struct message *message, uint8_t *ret_iv)
 {
 	if (message->generator != CKG_NO_GENERATE)
-		return make_iv(op, message, ret_iv);
-	if (is_left_out(op->mechanism->does->messages))
+		return make_iv(objects, key, message, ret_iv);
+	if (is_left_out(key->mechanism->does->messages))
 		return refuse_for_fips();
 	memcpy(ret_iv, message->iv, message->iv_len);
 	return CKR_OK;
+}
+
+void message_give_iv(const struct message *message, const uint8_t *iv)
+{
+	if (message->generator != CKG_NO_GENERATE)
+		memcpy(message->iv, iv, message->iv_len);
 }

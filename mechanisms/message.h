@@ -37,6 +37,14 @@ CK_RV message_parameter_read(const struct mechanism *mechanism, const void *give
 			     CK_ULONG given_len, struct message *ret_message);
 /* At Init there may be none, or such a structure, which does not matter yet. */
 CK_RV message_parameter_first(const struct mechanism *mechanism, const CK_MECHANISM *given);
+/* The same for C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated: also as the parameter by which
+ * the mechanism wraps; both are the caller's memory. CKR_MECHANISM_INVALID: it does not wrap so. */
+CK_RV message_wrap_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
+			struct bytes aad, struct message *ret_message,
+			struct parameter *ret_parameter);
 /* The IV by which to encrypt: the caller's, or one that is made, and used up by that. `ret_iv` has
  * room for message->iv_len bytes. CKR_MECHANISM_PARAM_INVALID, CKR_KEY_EXHAUSTED. */
-CK_RV message_iv(const struct operation *op, const struct message *message, uint8_t *ret_iv);
+CK_RV message_iv(struct objects *objects, const struct ready_key *key,
+		 const struct message *message, uint8_t *ret_iv);
+/* And what was made goes into the caller's structure, once nothing can fail any more. */
+void message_give_iv(const struct message *message, const uint8_t *iv);

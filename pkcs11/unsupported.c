@@ -112,17 +112,6 @@ UNSUPPORTED(C_GetSessionValidationFlags, (CK_SESSION_HANDLE session,
 					  CK_SESSION_VALIDATION_FLAGS_TYPE type,
 					  CK_FLAGS *ret_flags))
 
-/* The tag would come apart from the wrapped key: C_WrapKey keeps them together. */
-UNSUPPORTED(C_WrapKeyAuthenticated, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-				     CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key,
-				     CK_BYTE *aad, CK_ULONG aad_len, CK_BYTE *wrapped,
-				     CK_ULONG *wrapped_len))
-UNSUPPORTED(C_UnwrapKeyAuthenticated, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-				       CK_OBJECT_HANDLE unwrapping_key, CK_BYTE *wrapped,
-				       CK_ULONG wrapped_len, CK_ATTRIBUTE *attributes,
-				       CK_ULONG count, CK_BYTE *aad, CK_ULONG aad_len,
-				       CK_OBJECT_HANDLE *ret_key))
-
 /* Legacy functions, for which the standard prescribes the answer. */
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_GetFunctionStatus, (CK_SESSION_HANDLE session))
 ANSWERS(CKR_FUNCTION_NOT_PARALLEL, C_CancelFunction, (CK_SESSION_HANDLE session))

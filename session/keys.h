@@ -16,6 +16,16 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 		     CK_OBJECT_HANDLE unwrapping_key, struct bytes wrapped,
 		     const CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *ret_key);
+/* C_WrapKeyAuthenticated, C_UnwrapKeyAuthenticated (3.2): the parameter is a structure of a
+ * message, in which IV and tag lie, and what is wrapped comes without its tag. C_UnwrapKey opens
+ * both together, and the other way round. */
+CK_RV session_wrap_apart(struct session *session, const CK_MECHANISM *mechanism,
+			 CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key, struct bytes aad,
+			 CK_BYTE *out, CK_ULONG *out_len);
+CK_RV session_unwrap_apart(struct session *session, const CK_MECHANISM *mechanism,
+			   CK_OBJECT_HANDLE unwrapping_key, struct bytes wrapped, struct bytes aad,
+			   const CK_ATTRIBUTE *attributes, CK_ULONG count,
+			   CK_OBJECT_HANDLE *ret_key);
 CK_RV session_derive(struct session *session, const CK_MECHANISM *mechanism,
 		     CK_OBJECT_HANDLE base_key, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		     CK_OBJECT_HANDLE *ret_key);

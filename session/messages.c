@@ -98,17 +98,16 @@ static CK_RV start(struct session *session, enum operation_kind kind, struct ope
 	op->pending = 0;
 	TRY(ready_key_begin(op->key, op->objects, session->realtime_ms));
 	if (kind == OPERATION_MESSAGE_ENCRYPT)
-		TRY(message_iv(op, message, ret_iv));
+		TRY(message_iv(op->objects, op->key, message, ret_iv));
 	else
 		memcpy(ret_iv, message->iv, message->iv_len);
 	return op->class->start(op, &parameter);
 }
 
-/* What the module made goes into the caller's structure, once nothing can fail any more. */
 static void give_iv(const struct operation *op, const struct message *message, const uint8_t *iv)
 {
-	if (op->kind == OPERATION_MESSAGE_ENCRYPT && message->generator != CKG_NO_GENERATE)
-		memcpy(message->iv, iv, message->iv_len);
+	if (!operation_opens(op))
+		message_give_iv(message, iv);
 }
 
 static void take_tag(struct operation *op, const struct message *message)

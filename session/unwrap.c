@@ -3,6 +3,7 @@
 /* C_UnwrapKey of a data key, by an EZK or by another data key. Of zones: import.c. */
 #include "base/log.h"
 #include "base/secret.h"
+#include "mechanisms/message.h"
 #include "mechanisms/wrapping.h"
 #include "objects/error.h"
 #include "objects/zone_limits.h"
@@ -130,6 +131,51 @@ static CK_RV refuse_zone_in_zone(void)
 		    "a zone itself: its id stands in its record");
 	return CKR_TEMPLATE_INCONSISTENT;
 }
+
+/* --- With the tag apart: what names no version, and is no zone */
+
+static CK_RV unwrap_apart(struct session *session, struct ready_key *by,
+			  const struct parameter *parameter, struct bytes wrapped,
+			  const struct message *message, const struct template *template,
+			  CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(buffer_clear) struct buffer whole = {0};
+
+	if (wrapped.len > AES_WRAP_MAX)
+		return CKR_WRAPPED_KEY_LEN_RANGE;
+	buffer_append(&whole, wrapped);
+	buffer_append(&whole, bytes(message->tag, message->tag_len));
+	if (whole.failed)
+		return CKR_HOST_MEMORY;
+	return unwrap_by(session, by, parameter, buffer_bytes(&whole), template, ret_handle);
+}
+
+CK_RV session_unwrap_apart(struct session *session, const CK_MECHANISM *mechanism,
+			   CK_OBJECT_HANDLE unwrapping_key, struct bytes wrapped, struct bytes aad,
+			   const CK_ATTRIBUTE *attributes, CK_ULONG count,
+			   CK_OBJECT_HANDLE *ret_key)
+{
+	struct parameter parameter;
+	struct template template;
+	struct message message;
+	CK_OBJECT_HANDLE handle;
+	CK_MECHANISM given;
+	struct ready_key *by;
+
+	if (mechanism == NULL || ret_key == NULL || wrapped.data == NULL || !bytes_valid(aad) ||
+	    (attributes == NULL && count != 0))
+		return CKR_ARGUMENTS_BAD;
+	memcpy(&given, (const void *)mechanism, sizeof(given));
+	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
+	TRY(message_wrap_read(by->mechanism, &given, aad, &message, &parameter));
+	TRY(read_template(by->object, attributes, count, &template));
+	TRY(session_may_make(session, &template));
+	TRY(unwrap_apart(session, by, &parameter, wrapped, &message, &template, &handle));
+	put_ulong(ret_key, handle);
+	return CKR_OK;
+}
+
+/* --- Of all kinds */
 
 CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 		     CK_OBJECT_HANDLE unwrapping_key, struct bytes wrapped,

@@ -3,6 +3,7 @@
 /* C_WrapKey: a data key by an EZK or by another data key, and a zone by its root key. */
 #include "base/log.h"
 #include "base/secret.h"
+#include "mechanisms/message.h"
 #include "mechanisms/wrapping.h"
 #include "objects/error.h"
 #include "session/keys.h"
@@ -74,43 +75,53 @@ static CK_RV share_zone(struct ready_key *by, struct object *key)
 	return error_of_zone(object_unite(by->object, key), ERROR_WRAP);
 }
 
-static CK_RV wrap_key(struct session *session, const struct wrap_method *method,
-		      struct ready_key *by, const struct parameter *parameter, struct object *key,
-		      CK_BYTE *out, size_t len)
+enum { WRAPPED_MAX = DEK_MAX + WRAP_OVERHEAD_MAX };
+
+static CK_RV wrap_key(struct session *session, struct ready_key *by,
+		      const struct parameter *parameter, struct object *key,
+		      uint8_t ret_wrapped[static WRAPPED_MAX])
 {
-	uint8_t wrapped[DEK_MAX + WRAP_OVERHEAD_MAX];
+	const struct wrap_method *method = by->mechanism->does->wrap;
 	AUTO(secret_freep) uint8_t *value = NULL;
 
-	assert(len <= sizeof(wrapped));
 	TRY(ready_key_begin(by, session->objects, session->realtime_ms));
 	if (object_ezk(key) != ready_key_lease(by))
 		TRY(key_begin(key, ERROR_WRAP));
 	TRY(key_value(session->objects, key, ERROR_WRAP, &value));
-	TRY(method->wrap(by, parameter, bytes(value, key->value_len), wrapped));
+	TRY(method->wrap(by, parameter, bytes(value, key->value_len), ret_wrapped));
 	TRY(ready_key_verified(by, NULL));
 	/* This comes only now, so that the key is not bound to a zone that refuses it; and it
 	 * comes before a byte is in the application's memory, so that no two zones have the
 	 * key, whatever other threads do. */
-	TRY(share_zone(by, key));
-	memcpy(out, wrapped, len);
-	return CKR_OK;
+	return share_zone(by, key);
+}
+
+/* May it be wrapped so, and how long is it then? */
+static CK_RV find_len(const struct session *session, const struct ready_key *by,
+		      const struct parameter *parameter, const struct object *key, size_t *ret_len)
+{
+	const struct wrap_method *method = by->mechanism->does->wrap;
+
+	TRY(may_wrap(session, by->object, key));
+	*ret_len =
+		method == NULL ? 0 : method->wrapped_len(by->mechanism, parameter, key->value_len);
+	assert(*ret_len <= WRAPPED_MAX);
+	return *ret_len == 0 ? CKR_KEY_SIZE_RANGE : CKR_OK;
 }
 
 static CK_RV wrap_by(struct session *session, struct ready_key *by,
 		     const struct parameter *parameter, struct object *key, CK_BYTE *out,
 		     CK_ULONG *out_len)
 {
-	const struct wrap_method *method = by->mechanism->does->wrap;
+	uint8_t wrapped[WRAPPED_MAX];
 	size_t len;
 	CK_RV rv;
 
-	TRY(may_wrap(session, by->object, key));
-	len = method == NULL ? 0 : method->wrapped_len(by->mechanism, parameter, key->value_len);
-	if (len == 0)
-		return CKR_KEY_SIZE_RANGE;
+	TRY(find_len(session, by, parameter, key, &len));
 	if (answer_len(out, out_len, len, &rv))
 		return rv;
-	TRY(wrap_key(session, method, by, parameter, key, out, len));
+	TRY(wrap_key(session, by, parameter, key, wrapped));
+	memcpy(out, wrapped, len);
 	put_ulong(out_len, len);
 	ready_key_wrapped(by, session->objects);
 	return CKR_OK;
@@ -134,6 +145,49 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 	if (by->mechanism->does->moves_zones)
 		return session_export_zone(session, by, key, out, out_len);
 	return wrap_by(session, by, &parameter, key, out, out_len);
+}
+
+/* --- With the tag apart */
+
+static CK_RV wrap_apart(struct session *session, struct ready_key *by,
+			const struct message *message, struct parameter *parameter,
+			struct object *key, CK_BYTE *out, CK_ULONG *out_len)
+{
+	uint8_t wrapped[WRAPPED_MAX], iv[MESSAGE_IV_MAX];
+	size_t len;
+	CK_RV rv;
+
+	TRY(find_len(session, by, parameter, key, &len));
+	len -= message->tag_len;
+	if (answer_len(out, out_len, len, &rv))
+		return rv;
+	TRY(message_iv(session->objects, by, message, iv));
+	parameter->iv.data = iv;
+	TRY(wrap_key(session, by, parameter, key, wrapped));
+	memcpy(out, wrapped, len);
+	memcpy(message->tag, wrapped + len, message->tag_len);
+	message_give_iv(message, iv);
+	put_ulong(out_len, len);
+	return CKR_OK;
+}
+
+CK_RV session_wrap_apart(struct session *session, const CK_MECHANISM *mechanism,
+			 CK_OBJECT_HANDLE wrapping_key, CK_OBJECT_HANDLE key_handle,
+			 struct bytes aad, CK_BYTE *out, CK_ULONG *out_len)
+{
+	AUTO(object_releasep) struct object *key = NULL;
+	struct parameter parameter;
+	struct message message;
+	CK_MECHANISM given;
+	struct ready_key *by;
+
+	if (mechanism == NULL || out_len == NULL || !bytes_valid(aad))
+		return CKR_ARGUMENTS_BAD;
+	memcpy(&given, (const void *)mechanism, sizeof(given));
+	TRY(session_key(session, KEY_WRAP, given.mechanism, wrapping_key, &by));
+	TRY(message_wrap_read(by->mechanism, &given, aad, &message, &parameter));
+	TRY(session_object(session, key_handle, CKR_KEY_HANDLE_INVALID, &key));
+	return wrap_apart(session, by, &message, &parameter, key, out, out_len);
 }
 
 /* --- A zone, by its root key: its records, as they are stored. Asks no KMS. */

@@ -201,6 +201,7 @@ int main(void)
 	failures += rules_leases();
 	failures += rules_messages();
 	failures += rules_ivs();
+	failures += rules_authenticated();
 	failures += rules_names();
 	failures += rules_deleted();
 	failures += rules_sessions();

@@ -63,6 +63,7 @@ int rules_token_keys(void);
 int rules_limits(void);
 int rules_kept(void);
 int rules_affinity(void);
+int rules_authenticated(void);
 int rules_chunks(void);
 int rules_ccm(void);
 int rules_families(void);
