@@ -85,7 +85,9 @@ int root_keys_named(const struct token *token, const char *labels, bool both, ch
 		code = fail(CMEK_EXIT_USAGE, "--both names two root keys, L1,L2, not %s", labels);
 	if (code == CMEK_EXIT_OK) {
 		json = json_pack("{s:s, s:O}", "policy", both ? "and" : "or", "keys", keys);
-		*ret_text = json_dumps(json, JSON_COMPACT);
+		*ret_text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT);
+		if (*ret_text == NULL)
+			code = fail(CMEK_EXIT_FAILED, "out of memory");
 	}
 	json_decref(json);
 	json_decref(keys);
