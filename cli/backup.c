@@ -184,6 +184,20 @@ int backup_make(const struct arguments *arguments)
 
 enum { BLOCK = 1 << 16 };
 
+/* What does not begin as a backup need not be read to its end: the module says what is wrong. */
+static bool is_other(const struct buffer *file)
+{
+	return file->len >= 4 && memcmp(file->data, "CBAK", 4) != 0;
+}
+
+static int refuse_size(const char *name)
+{
+	return fail(CMEK_EXIT_DAMAGED,
+		    "%s: is no backup: it has more than %lu MiB, which is the most that one has",
+		    name, CMEK_BACKUP_MAX >> 20);
+}
+
+/* Whose file it is, is known only when it has been read. */
 static int read_in(const char *name, struct buffer *ret_file)
 {
 	AUTO(stream_clear) struct stream stream = STREAM_NONE;
@@ -191,7 +205,7 @@ static int read_in(const char *name, struct buffer *ret_file)
 
 	TRY(stream_open_input(&stream, name));
 	stream.terminal = false;
-	while (count > 0) {
+	while (count > 0 && ret_file->len <= CMEK_BACKUP_MAX && !is_other(ret_file)) {
 		uint8_t *to = buffer_reserve(ret_file, BLOCK);
 
 		if (to == NULL)
@@ -199,7 +213,9 @@ static int read_in(const char *name, struct buffer *ret_file)
 		count = stream.io.read(&stream, to, BLOCK);
 		ret_file->len += count > 0 ? (size_t)count : 0;
 	}
-	return count == 0 ? CMEK_EXIT_OK : fail_system(errno, stream.in_name, "");
+	if (count < 0)
+		return fail_system(errno, stream.in_name, "");
+	return ret_file->len > CMEK_BACKUP_MAX ? refuse_size(stream.in_name) : CMEK_EXIT_OK;
 }
 
 /* The free slot is the last. */

@@ -63,6 +63,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * session is on: it makes another such object, whose CKA_CMEK_BACKUP says what was restored.
  */
 #define CKO_CMEK_BACKUP		(CMEK_VENDOR_BASE + 4)
+#define CMEK_BACKUP_MAX		268435456UL /* bytes of its CKA_VALUE */
 
 /*
  * Attributes, by the objects that have them. Text is UTF-8 without a NUL.

@@ -10,8 +10,11 @@
 #include "objects/error.h"
 #include "objects/objects_private.h"
 #include "zones/domain/backup.h"
+#include "zones/model/backup.h"
 
 #include <stdlib.h>
+
+_Static_assert(CMEK_BACKUP_MAX == BACKUP_MAX, "what the header says is what is read");
 
 static CK_RV keep(const struct editor *editor, struct object *model, CK_OBJECT_HANDLE *ret_handle)
 {

@@ -124,6 +124,13 @@ ok "and under a third name" "$cmek" restore --as third other.backup
 ok "where all of it opens" opens third newer gone tenant orders message
 ok "the stored key too" test "$(token_key third)" = "0123456789abcdef 1"
 
+# Not without an end
+too_large() { { printf 'CBAK\001\000\000\000'; head -c 300000000 /dev/zero; } | (ulimit -v 1200000; "$cmek" restore -); }
+ok "what is larger than a backup is read no further" status_is 7 too_large
+ok "and told" says "has more than 256 MiB, which is the most that one has"
+endless() { (ulimit -v 400000; "$cmek" restore --dry-run - </dev/zero); }
+ok "nor is what begins as none" status_is 7 endless
+
 # With another root key; and where the root key says no
 lose
 ok "another root key" "$cmek" project create temporary

@@ -185,6 +185,12 @@ static void a_project_is_backed_up_and_restored(void **state)
 	assert_int_equal(run("restore --dry-run @all.backup"), CMEK_EXIT_OK);
 	assert_int_equal(run("restore --json --revive none,other @all.backup"), CMEK_EXIT_OK);
 	assert_int_equal(run("restore @all.backup"), CMEK_EXIT_OK);
+	assert_int_equal(run("restore --dry-run --as copy @all.backup"), CMEK_EXIT_OK);
+	refused("restore --as demo @all.backup", CMEK_EXIT_REFUSED, "give another name");
+	done("restore --as copy @all.backup");
+	prints("as             copy");
+	done("database list --project copy");
+	refused("restore @plain", CMEK_EXIT_DAMAGED, "this is no backup of a project");
 	refused("restore --map nobody=local:x @all.backup", CMEK_EXIT_NOT_FOUND, "nobody");
 	refused("restore --map nobody @all.backup", CMEK_EXIT_USAGE, "OLD=NEW");
 	refused("restore @none.backup", CMEK_EXIT_NOT_FOUND, "none.backup");

@@ -144,6 +144,7 @@ static enum zone_status move_version(const struct moving *moving, const struct e
 	}
 	if (!version->all_wraps && ezk_version_count(version, WRAP_ACTIVE) > proven)
 		ezk_version_drop_needless(version);
+	ezk_version_drop_twice(version, moving->to);
 	return check_owners(zone, version);
 }
 

@@ -325,7 +325,7 @@ enum zone_status backup_encode(const struct backup *backup, struct buffer *out)
 	if (out->failed)
 		return ZONE_NO_MEMORY;
 	if (out->len > BACKUP_MAX - BACKUP_MAC_SIZE)
-		return refuse(ZONE_INVALID, "the project is larger than a backup can be (2 GiB); "
+		return refuse(ZONE_INVALID, "the project is larger than a backup can be (256 MiB); "
 					    "back its databases up one by one");
 	put_big_endian(out->data + LENGTH_AT, 8, out->len + BACKUP_MAC_SIZE);
 	return ZONE_OK;

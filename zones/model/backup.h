@@ -13,7 +13,7 @@
 #include "zones/model/status.h"
 
 enum { BACKUP_FORMAT = 1, BACKUP_WRAPS_MAX = 64, BACKUP_MAC_SIZE = 32 };
-#define BACKUP_MAX ((size_t)1 << 31) /* bytes of a file */
+#define BACKUP_MAX ((size_t)1 << 28) /* bytes of a file: 256 MiB */
 
 /* What was gone for good when the backup was made. */
 struct backup_gone {

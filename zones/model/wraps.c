@@ -142,6 +142,36 @@ void ezk_version_drop_needless(struct ezk_version *version)
 			drop_state(version, share, WRAP_REPLACED);
 }
 
+/* wrap_count: none. */
+static size_t first_active(const struct ezk_version *version, const char *arn)
+{
+	size_t at = 0;
+
+	while (at < version->wrap_count && (version->wraps[at].state != WRAP_ACTIVE ||
+					    strcmp(version->wraps[at].arn, arn) != 0))
+		at++;
+	return at;
+}
+
+void ezk_version_drop_twice(struct ezk_version *version, const char *arn)
+{
+	size_t first = first_active(version, arn), kept = 0, count = version->wrap_count;
+
+	if (version->all_wraps || first == count)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct wrap wrap = version->wraps[i];
+
+		/* Swapped, as above. */
+		if (i == first || strcmp(wrap.arn, arn) != 0) {
+			version->wraps[i] = version->wraps[kept];
+			version->wraps[kept++] = wrap;
+		}
+	}
+	while (version->wrap_count > kept)
+		ezk_version_drop_wrap(version);
+}
+
 bool ezk_version_prove(struct ezk_version *version, struct bytes blob)
 {
 	size_t at = index_of(version, blob);

@@ -43,6 +43,9 @@ bool ezk_version_same_wraps(const struct ezk_version *a, const struct ezk_versio
 bool ezk_version_prove(struct ezk_version *version, struct bytes blob);
 /* Drops the replaced wraps, of each share, if what is to replace them has been proven. */
 void ezk_version_drop_needless(struct ezk_version *version);
+/* Of several wraps by one root key, any of which would do, keeps an active one alone, if there is
+ * one. Where all are needed, none goes. */
+void ezk_version_drop_twice(struct ezk_version *version, const char *arn);
 /* Adds a copy of a wrap in that state. */
 enum zone_status ezk_version_take_wrap(struct ezk_version *version, const struct wrap *wrap,
 				       enum wrap_state state);

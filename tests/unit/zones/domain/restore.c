@@ -9,6 +9,7 @@
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
 #include "zones/domain/retire.h"
+#include "zones/domain/rewrap.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/state.h"
 #include "zones/domain/token_key.h"
@@ -398,6 +399,28 @@ static void mapped_root_key_takes_the_place_of_the_old(void **state)
 	assert_string_equal(cluster->of_cluster.region, "us-east-1");
 }
 
+static void a_database_of_both_root_keys_has_one_wrap_by_the_new(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *b = make_root_key(f, ROOT_B);
+	AUTO(entry_releasep) struct entry *both = NULL;
+	AUTO(entry_releasep) struct entry *zone = NULL;
+	AUTO(buffer_clear) struct buffer file = {0};
+	const struct bytes arns[] = {bytes_of(ROOT_A), bytes_of(ROOT_B)};
+
+	assert_int_equal(zones_zone_set_root_keys(f->zones, small.zone, arns, 2, &both), ZONE_OK);
+	back_up(f, &file);
+	lose_store(f);
+	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_B), ZONE_OK);
+	zone = zones_find_uid(f->zones, small.zone->uid);
+	assert_int_equal(zone->of_zone.versions[0].wrap_count, 1);
+	assert_string_equal(zone->of_zone.versions[0].wraps[0].arn, ROOT_B);
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	zones_reopen(f);
+	assert_int_equal(open_key(f, small.key), ZONE_OK);
+}
+
 static void root_key_that_is_here_is_not_mapped(void **state)
 {
 	FIXTURE(state);
@@ -629,6 +652,7 @@ int main(void)
 		EACH(root_keys_that_are_not_allowed_are_refused),
 		EACH(backup_that_another_key_made_is_refused),
 		EACH(mapped_root_key_takes_the_place_of_the_old),
+		EACH(a_database_of_both_root_keys_has_one_wrap_by_the_new),
 		EACH(root_key_that_is_here_is_not_mapped),
 		EACH(unproven_wrap_of_a_related_root_key_stays_unproven),
 		EACH(mapped_wrap_that_was_unproven_is_proven_first),
