@@ -125,6 +125,22 @@ begin_older() { # the store is one of before the last database
 after_older() {
     healthy && works && "$cmek" restore backup >/dev/null && "$cmek" database show --project demo prod/late >/dev/null && healthy
 }
+prepare_kept() { # a token key under a version that is not the newest any more, and a backup
+    begin && pkcs11_key prod/orders && "$cmek" database rotate --project demo prod/orders >/dev/null &&
+        "$cmek" backup --project demo backup >/dev/null && cp -r "$home" "$work/kept"
+}
+begin_kept() { rm -rf "$home" && cp -r "$work/kept" "$home" && cd "$home/files" || return 1; }
+after_kept() { # under the one version or the other, and then under the newest
+    healthy && works && "$cmek" database rewrap --project demo --token-keys prod/orders >/dev/null &&
+        "$cmek" database set --project demo --raw-version 2 --min-version 2 prod/orders >/dev/null && healthy
+}
+after_copy() { # the copy is there whole, or not at all; the original stays
+    healthy && works || return 1
+    "$cmek" project show copy >/dev/null 2>&1 || "$cmek" restore --as copy backup >/dev/null || return 1
+    "$cmek" decrypt --project copy sealed again && cmp plain again && rm again &&
+        "$cmek" encrypt --project copy --database prod/orders plain new && "$cmek" decrypt new again && cmp plain again &&
+        [ "$(rows)" = "2 2 5 5" ] && healthy
+}
 prepare_due() { # a database that is due, with a token key; what it encrypted is beside it
     begin && printf '[kms]\ndeletion_window_days = 0\n' >>"$home/cmek.conf" && "$cmek" database create --project demo --no-embed prod/due >/dev/null &&
         "$cmek" encrypt --project demo --database prod/due plain due >/dev/null && pkcs11_key prod/due && "$cmek" database delete --project demo prod/due >/dev/null &&
@@ -199,4 +215,7 @@ ok "a file that is decrypted" sweep begin after_decrypt "$cmek" decrypt sealed n
 ok "a backup" sweep begin after_backup "$cmek" backup --project demo new
 ok "a restore into no store" sweep begin_lost after_restored "$cmek" restore backup
 ok "a restore into an older store" sweep begin_older after_older "$cmek" restore backup
+ok "a stored key under an old version" prepare_kept
+ok "a stored key that is wrapped anew" sweep begin_kept after_kept "$cmek" database rewrap --project demo --token-keys prod/orders
+ok "a restore under another name" sweep begin_kept after_copy "$cmek" restore --as copy backup
 finish
