@@ -83,9 +83,40 @@ static void any_of_several_root_keys_opens_a_database(void **state)
 		"with 1 to 4 keys");
 }
 
+/* A key that the store keeps, in a database. */
+static void keep_key(const char *database)
+{
+	AUTO(token_close) struct token token = {0};
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_AES;
+	CK_BBOOL yes = CK_TRUE;
+	CK_OBJECT_HANDLE zone, key;
+	CK_BYTE id[8], value[16] = {1};
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)},
+		{CKA_TOKEN, &yes, sizeof(yes)},	    {CKA_CMEK_ZONE, id, sizeof(id)},
+		{CKA_VALUE, value, sizeof(value)},
+	};
+
+	assert_int_equal(token_open("demo", &token), CMEK_EXIT_OK);
+	assert_int_equal(token_find_one(&token, &kind_database, database, &zone), CMEK_EXIT_OK);
+	put_big_endian(id, sizeof(id), object_zone_id(&token, zone));
+	assert_int_equal(
+		token.functions->C_CreateObject(token.session, template, COUNT_OF(template), &key),
+		CKR_OK);
+}
+
 static void token_keys_go_to_the_newest_version(void **state)
 {
 	(void)state;
+	keep_key("moving/one");
+	done("database rotate --project demo moving/one");
+	refused("database set --project demo --raw-version 2 --min-version 2 moving/one",
+		CMEK_EXIT_REFUSED, "wrap those anew first");
+	done("database rewrap --project demo --token-keys --json moving/one");
+	prints("\"rewrapped\": 1");
+	done("database rewrap --project demo --token-keys --json moving/one");
+	prints("\"there\": 1");
 	done("database rewrap --project demo --token-keys moving/one");
 	prints("rewrapped");
 	done("database rewrap --project demo --token-keys --dry-run --all");
