@@ -384,7 +384,8 @@ def life_to_the_end(place):
         return place.cmek(*words, "--project", "end", "x/d" if words[0] == "database" else "x" if words[0] == "cluster" else "local")
     done = [place.cmek("project", "create", "end"), place.cmek("key", "create", "--project", "end", "local:end", "--label", "local"),
             place.cmek("cluster", "create", "--project", "end", "x", "--key", "local", "--region", "r"),
-            place.cmek("database", "create", "--project", "end", "x/d"), not place.consumer("token_key")]
+            place.cmek("database", "create", "--project", "end", "x/d"), not place.consumer("token_key"),
+            end("database", "rotate"), place.cmek("database", "rewrap", "--project", "end", "--token-keys", "x/d")]
     place.configure("deletion_window_days = 0\n")
     done += [end("database", "delete"), place.cmek("maintain"), end("cluster", "delete"), end("key", "remove"),
              place.cmek("maintain", "--now")]
@@ -412,7 +413,7 @@ def check_life(ok, place):
     ours, place.environment["CMEK_PKCS11_MODULE"] = place.environment["CMEK_PKCS11_MODULE"], os.path.join(BUILD, "tests", "module", "cmek-next.so")
     done += [place.cmek("store", "upgrade", "--to", "2"), place.cmek("store", "downgrade")]
     place.environment["CMEK_PKCS11_MODULE"] = ours
-    ok(done == [0, 0, 0, True, *[0] * 9, 0, 0, 0, True, 0] + [0] * 25, "a life with all that can happen", (done, place.said))
+    ok(done == [0, 0, 0, True, *[0] * 9, 0, 0, 0, True, 0] + [0] * 27, "a life with all that can happen", (done, place.said))
     place.take()
 
 
