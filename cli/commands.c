@@ -486,8 +486,8 @@ const struct command commands[] = {
 	  "Root keys (their names), clusters, databases with all versions of their keys, and token keys:\n"
 	  "encrypted as in the store, so that the file opens nothing without the root keys. The KMS makes it\n"
 	  "authentic, by one call for each root key. `-` is standard output; a file that is there is\n"
-	  "replaced with --force alone. It has databases made with --no-embed, and says so: who erases one\n"
-	  "must erase this too. Data is not in it: back that up as it is, encrypted.\n\n"
+	  "replaced with --force alone. It has databases made with --no-embed, and says so: whoever erases\n"
+	  "one must erase this too. Data is not in it: back that up as it is, encrypted.\n\n"
 	  "  cmek backup --project payments payments-$(date +%F).backup\n"
 	  "  cmek backup --project payments --database prod/orders orders.backup\n",
 	  backup_options, backup_make },

@@ -33,9 +33,9 @@ struct live_zones {
 	struct registry *registry;
 	/* What the domain says, and how often it was asked. */
 	_Atomic(enum zone_status) standing, look, canary;
-	const char *canary_of; /* all others' canaries say yes; NULL: it is said of all */
+	const char *canary_of;	      /* all others' canaries say yes; NULL: it is said of all */
 	_Atomic uint64_t standing_of; /* that zone alone; 0: of each */
-	const char *stranger;  /* the only root key that no project has */
+	const char *stranger;	      /* the only root key that no project has */
 	atomic_uint looks, canaries, explained;
 };
 
