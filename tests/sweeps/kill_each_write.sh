@@ -170,10 +170,10 @@ after_deletion() { # it can be brought back, or it was never gone
     healthy && works
 }
 
-sweep() { # BEGIN AFTER COMMAND...
-    local before=$1 check=$2 at status
+sweep() { # BEGIN AFTER COMMAND...; with $STRIDE, only at every so many places
+    local before=$1 check=$2 stride=${STRIDE:-1} at status
     shift 2
-    for ((at = 1; at < 2000; at++)); do
+    for ((at = 1; at < 2000; at += stride)); do
         $before || return 1
         status=0
         KILL_AT=$at LD_PRELOAD=$killer "$@" >"$work/said" 2>&1 || status=$?
@@ -182,7 +182,7 @@ sweep() { # BEGIN AFTER COMMAND...
         [ $status -ne 0 ] || break
         [ $status -eq 137 ] || { echo "write $at: status $status"; cat "$work/said"; return 1; }
     done
-    echo "killed at $((at - 1)) places"
+    echo "killed at $(((at - 1) / stride)) places"
     [ "$at" -gt 3 ]
 }
 with_project() { begin_empty && "$cmek" project create first >/dev/null; }
@@ -208,7 +208,8 @@ fi
 ok "a database that is deleted" sweep begin after_deletion "$cmek" database delete --project demo prod/orders
 ok "a database that is due" prepare_due
 ok "a database that is erased" sweep begin_due after_end "$cmek" database erase --project demo --yes-erase prod/due prod/due
-ok "what is due and goes for good" sweep begin_due after_end "$cmek" maintain --now
+# It writes what the erasure wrote, where each place has been tried.
+STRIDE=5 ok "what is due and goes for good" sweep begin_due after_end "$cmek" maintain --now
 ok "a file that is encrypted" sweep begin after_encrypt "$cmek" encrypt --project demo --database prod/orders plain new
 ok "a file that is encrypted over another" sweep begin_replaced after_replace "$cmek" encrypt --force --project demo --database prod/orders plain there
 ok "a file that is decrypted" sweep begin after_decrypt "$cmek" decrypt sealed new
