@@ -10,7 +10,7 @@
 #include "session/run_private.h"
 #include "session/state.h"
 
-static struct messages *process(struct session *session, enum operation_kind kind)
+static struct messages *series(struct session *session, enum operation_kind kind)
 {
 	return &session->messages[kind - OPERATION_MESSAGE_ENCRYPT];
 }
@@ -20,23 +20,23 @@ static enum key_use use_of(enum operation_kind kind)
 	return kind == OPERATION_MESSAGE_ENCRYPT ? KEY_MESSAGE_ENCRYPT : KEY_MESSAGE_DECRYPT;
 }
 
-/* --- The process */
+/* --- The series */
 
-static void end_process(struct session *session, enum operation_kind kind)
+static void end_series(struct session *session, enum operation_kind kind)
 {
 	operation_end(&session->operations[kind]);
-	*process(session, kind) = (struct messages){0};
+	*series(session, kind) = (struct messages){0};
 }
 
 CK_RV session_messages_begin(struct session *session, enum operation_kind kind,
 			     const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
-	struct messages *messages = process(session, kind);
+	struct messages *messages = series(session, kind);
 	struct ready_key *ready;
 	CK_MECHANISM given;
 
 	if (mechanism == NULL) {
-		end_process(session, kind);
+		end_series(session, kind);
 		return CKR_OK;
 	}
 	if (messages->active)
@@ -53,27 +53,27 @@ CK_RV session_messages_begin(struct session *session, enum operation_kind kind,
 
 CK_RV session_messages_end(struct session *session, enum operation_kind kind)
 {
-	if (!process(session, kind)->active)
+	if (!series(session, kind)->active)
 		return CKR_OPERATION_NOT_INITIALIZED;
-	end_process(session, kind);
+	end_series(session, kind);
 	return CKR_OK;
 }
 
 /* --- A message begins */
 
-/* Is there a process, and no message in parts? */
+/* Is there a series, and no message in parts? */
 static CK_RV may_begin(struct session *session, enum operation_kind kind)
 {
-	if (!process(session, kind)->active)
+	if (!series(session, kind)->active)
 		return CKR_OPERATION_NOT_INITIALIZED;
 	return session->operations[kind].class == NULL ? CKR_OK : CKR_OPERATION_ACTIVE;
 }
 
-/* By the mechanism that the process named. */
+/* By the mechanism that the series named. */
 static CK_RV read_parameter(struct session *session, enum operation_kind kind,
 			    const struct message_call *call, struct message *ret_message)
 {
-	const struct mechanism *mechanism = mechanism_find(process(session, kind)->type);
+	const struct mechanism *mechanism = mechanism_find(series(session, kind)->type);
 
 	if (mechanism == NULL || mechanism->does->messages == NULL)
 		return CKR_MECHANISM_INVALID;
@@ -84,7 +84,7 @@ static CK_RV read_parameter(struct session *session, enum operation_kind kind,
 static CK_RV start(struct session *session, enum operation_kind kind, struct operation *op,
 		   const struct message *message, struct bytes aad, uint8_t *ret_iv)
 {
-	const struct messages *messages = process(session, kind);
+	const struct messages *messages = series(session, kind);
 	struct parameter parameter = {.aad = aad,
 				      .tag_len = message->tag_len,
 				      .data_len = message->data_len,

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages (PKCS #11 3.0): how a process of messages under one key begins and ends, and how each
- * message does. An error ends its message, never the process. Between two messages nothing of the
+ * Messages (PKCS #11 3.0): how a series of messages under one key begins and ends, and how each
+ * message does. An error ends its message, never the series. Between two messages nothing of the
  * key is kept but its handle: each message looks it up, asks what it may be used for, and has its
  * lease checked, as C_EncryptInit would. `kind` is one of OPERATION_MESSAGE_….
  */
@@ -26,7 +26,7 @@ struct message_call {
 	CK_ULONG *out_len;
 };
 
-/* C_MessageEncryptInit, C_MessageDecryptInit. A NULL mechanism ends the process and its message.
+/* C_MessageEncryptInit, C_MessageDecryptInit. A NULL mechanism ends the series and its message.
  * KMS where a lease has ended. */
 CK_RV session_messages_begin(struct session *session, enum operation_kind kind,
 			     const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);

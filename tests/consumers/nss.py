@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 """NSS by its C functions: it loads the module, takes the interface it gets, and seals and opens by messages, whose IVs are NSS's or

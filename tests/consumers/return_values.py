@@ -101,7 +101,8 @@ LISTS = {
 # They only say that they do nothing here (pkcs11/unsupported.c).
 UNSUPPORTED = ("InitPIN SetPIN GetOperationState SetOperationState SignInit Sign SignUpdate SignFinal SignRecoverInit SignRecover VerifyInit Verify"
                " VerifyUpdate VerifyFinal VerifyRecoverInit VerifyRecover GenerateKeyPair DigestEncryptUpdate DecryptDigestUpdate"
-               " SignEncryptUpdate DecryptVerifyUpdate").split()
+               " SignEncryptUpdate DecryptVerifyUpdate MessageSignInit SignMessage SignMessageBegin SignMessageNext MessageSignFinal"
+               " MessageVerifyInit VerifyMessage VerifyMessageBegin VerifyMessageNext MessageVerifyFinal").split()
 LEAST_REFUSALS = 200  # different pairs of a function and a value: 240 are found, so nothing has ended early
 
 

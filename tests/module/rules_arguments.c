@@ -59,6 +59,25 @@ static void call_everything(CK_SESSION_HANDLE session, judge *says)
 	CALL(C_GetFunctionStatus(session));
 	CALL(C_CancelFunction(session));
 #undef CALL
+#define CALL(call) says(#call, p30->call)
+	CALL(C_LoginUser(session, 99, NULL, 4, NULL, 4));
+	CALL(C_EncryptMessage(session, NULL, 0, NULL, 1, NULL, 1, NULL, NULL));
+	CALL(C_EncryptMessageBegin(session, NULL, 0, NULL, 1));
+	CALL(C_EncryptMessageNext(session, NULL, 0, NULL, 1, NULL, NULL, 0));
+	CALL(C_MessageEncryptFinal(session));
+	CALL(C_DecryptMessage(session, NULL, 0, NULL, 1, NULL, 1, NULL, NULL));
+	CALL(C_DecryptMessageBegin(session, NULL, 0, NULL, 1));
+	CALL(C_DecryptMessageNext(session, NULL, 0, NULL, 1, NULL, NULL, 0));
+	CALL(C_MessageDecryptFinal(session));
+	CALL(C_SignMessage(session, NULL, 0, NULL, 1, NULL, NULL));
+	CALL(C_SignMessageBegin(session, NULL, 0));
+	CALL(C_SignMessageNext(session, NULL, 0, NULL, 1, NULL, NULL));
+	CALL(C_MessageSignFinal(session));
+	CALL(C_VerifyMessage(session, NULL, 0, NULL, 1, NULL, 1));
+	CALL(C_VerifyMessageBegin(session, NULL, 0));
+	CALL(C_VerifyMessageNext(session, NULL, 0, NULL, 1, NULL, 1));
+	CALL(C_MessageVerifyFinal(session));
+#undef CALL
 }
 
 /* The functions whose NULL mechanism cancels, and what a session itself is closed by. */
@@ -74,6 +93,13 @@ static void call_the_rest(CK_SESSION_HANDLE session, judge *says)
 	CALL(C_VerifyRecoverInit(session, NULL, 0));
 	CALL(C_Logout(session));
 	CALL(C_CloseSession(session));
+#undef CALL
+#define CALL(call) says(#call, p30->call)
+	CALL(C_MessageEncryptInit(session, NULL, 0));
+	CALL(C_MessageDecryptInit(session, NULL, 0));
+	CALL(C_MessageSignInit(session, NULL, 0));
+	CALL(C_MessageVerifyInit(session, NULL, 0));
+	CALL(C_SessionCancel(session, 0));
 #undef CALL
 }
 
@@ -176,6 +202,14 @@ static void active_operations_refuse_nothing_too(void **state)
 	answers(CKR_ARGUMENTS_BAD, p11->C_DecryptFinal(session, NULL, NULL));
 	answers(CKR_ARGUMENTS_BAD, p11->C_DigestFinal(session, NULL, NULL));
 	check(p11->C_FindObjectsFinal(session));
+	check(p30->C_MessageEncryptInit(session, mechanism(CKM_AES_GCM), key));
+	check(p30->C_MessageDecryptInit(session, mechanism(CKM_AES_GCM), key));
+	answers(CKR_ARGUMENTS_BAD,
+		p30->C_EncryptMessage(session, NULL, 0, NULL, 1, NULL, 1, NULL, NULL));
+	answers(CKR_ARGUMENTS_BAD, p30->C_DecryptMessageBegin(session, NULL, 0, NULL, 1));
+	answers(CKR_MECHANISM_PARAM_INVALID, p30->C_DecryptMessageBegin(session, NULL, 0, NULL, 0));
+	check(p30->C_MessageDecryptFinal(session));
+	check(p30->C_MessageEncryptFinal(session));
 	call_everything(session, is_refused);
 }
 

@@ -206,7 +206,7 @@ static void what_is_not_authentic_gives_nothing(void **state)
 		header[0] ^= 1;
 		answers(CKR_AEAD_DECRYPT_FAILED, open_sent(session, &sent));
 		header[0] ^= 1;
-		check(open_sent(session, &sent)); /* and the process went on */
+		check(open_sent(session, &sent)); /* and the series went on */
 		end_both(session);
 	}
 }
@@ -240,7 +240,7 @@ static void the_end_has_the_tag_that_the_begin_said(void **state)
 
 /* --- What ends, and what does not */
 
-static void an_error_ends_its_message_and_not_the_process(void **state)
+static void an_error_ends_its_message_and_not_the_series(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
 	CK_OBJECT_HANDLE key = known_key(session);
@@ -665,7 +665,7 @@ int rules_messages(void)
 		in_session(parts_are_the_whole),
 		in_session(what_is_not_authentic_gives_nothing),
 		in_session(the_end_has_the_tag_that_the_begin_said),
-		in_session(an_error_ends_its_message_and_not_the_process),
+		in_session(an_error_ends_its_message_and_not_the_series),
 		in_session(a_message_in_parts_refuses_one_at_once_and_goes_on),
 		in_session(messages_stand_beside_all_other_operations),
 		in_session(final_cancel_and_no_mechanism_end_all),
