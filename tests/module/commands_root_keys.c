@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Databases and clusters that go to other root keys, or get several. */
+#include "base/bytes.h"
 #include "base/macros.h"
-#include "cli/cli.h"
+#include "cli/objects.h"
 #include "tests/module/commands.h"
 #include "tests/module/tool_run.h"
 #include "tests/support/unit.h" /* after cli.h: cmocka has a macro of the name fail */

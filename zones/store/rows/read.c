@@ -344,6 +344,7 @@ static enum zone_status take_wrap(struct rows_reading *reading, const json_t *ob
 		(enum wrap_state)take_word(&taking, "state", rows_wrap_words, WRAP_REPLACED);
 	const char *arn = borrow_text(&taking, "arn");
 	const char *text = borrow_text(&taking, "blob");
+	uint8_t share = (uint8_t)take_number(&taking, "share", 0, SHARE_COUNT);
 
 	if (strlen(arn) > KMS_ARN_MAX)
 		note_fault(&taking, "arn");
@@ -357,6 +358,7 @@ static enum zone_status take_wrap(struct rows_reading *reading, const json_t *ob
 	TRY(judge(&taking));
 	TRY(ezk_version_add_wrap(version, arn, buffer_bytes(&blob)));
 	version->wraps[version->wrap_count - 1].state = state;
+	version->wraps[version->wrap_count - 1].share = share;
 	return ZONE_OK;
 }
 

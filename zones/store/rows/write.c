@@ -180,6 +180,7 @@ static void put_wraps(struct buffer *out, const struct ezk_version *version)
 		buffer_put_text(out, i == 0 ? "{" : ",{");
 		put_text(out, "state", rows_wrap_words[wrap->state]);
 		put_text(out, "arn", wrap->arn);
+		put_number(out, "share", wrap->share);
 		put_base64(out, "blob", wrap->blob);
 		end(out);
 	}

@@ -409,7 +409,8 @@ static void a_database_of_both_root_keys_has_one_wrap_by_the_new(void **state)
 	AUTO(buffer_clear) struct buffer file = {0};
 	const struct bytes arns[] = {bytes_of(ROOT_A), bytes_of(ROOT_B)};
 
-	assert_int_equal(zones_zone_set_root_keys(f->zones, small.zone, arns, 2, &both), ZONE_OK);
+	assert_int_equal(zones_zone_set_root_keys(f->zones, small.zone, arns, 2, false, &both),
+			 ZONE_OK);
 	back_up(f, &file);
 	lose_store(f);
 	assert_int_equal(restore_mapped(f, &file, ROOT_A, ROOT_B), ZONE_OK);

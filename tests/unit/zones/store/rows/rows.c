@@ -206,6 +206,7 @@ static void version_that_no_release_wrote_is_damage(void **state)
 		{"\"wraps\":[", "\"wraps\":[1,", "state"},
 		{"\"wraps\":[", "\"wrap\":[", "wraps"},
 		{"\"blob\":\"YmxvYiBvbmU=\"", "\"blob\":\"\"", "blob"},
+		{"\"share\":0", "\"share\":3", "share"},
 	};
 
 	(void)state;
