@@ -139,8 +139,6 @@ bool kms_arn_in_region(const struct kms_provider *const *providers, const char *
 		       struct bytes region, char ret_arn[static KMS_ARN_MAX + 1]);
 /* Whether two canonical names are of one key: they are equal, or of related multi-Region keys. */
 bool kms_same_key(const struct kms_provider *const *providers, const char *a, const char *b);
-/* The same where there is no list of providers: by ARNs as AWS has them, and no other names. */
-bool kms_arn_same_key(const char *a, const char *b);
 
 /*
  * The set of clients of a process: one per provider and region, made at first need and kept.

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of keys: which provider and region a name belongs to, and when two ARNs are one key. Nobody
  * is asked; whether the key exists is the KMS's to say. */
-#include "base/arn.h"
 #include "kms/provider.h"
 
 bool kms_name_parse(const struct kms_provider *const *providers, const char *key,
@@ -41,15 +40,4 @@ bool kms_same_key(const struct kms_provider *const *providers, const char *a, co
 		return true;
 	return provider_of_key(providers, b, &region) != NULL &&
 	       kms_arn_in_region(providers, a, region, there) && strcmp(there, b) == 0;
-}
-
-bool kms_arn_same_key(const char *a, const char *b)
-{
-	struct arn x, y;
-
-	if (strcmp(a, b) == 0)
-		return true;
-	return arn_parse(a, &x) && arn_parse(b, &y) && bytes_begin(arn_key_id(&x), "mrk-") &&
-	       bytes_equal(x.partition, y.partition) && bytes_equal(x.service, y.service) &&
-	       bytes_equal(x.account, y.account) && bytes_equal(x.resource, y.resource);
 }

@@ -110,12 +110,14 @@ static enum zone_status move_wrap(const struct moving *moving, const struct entr
 }
 
 /* Two owners stay two. */
-static enum zone_status check_owners(const struct entry *zone, const struct ezk_version *version)
+static enum zone_status check_owners(const struct moving *moving, const struct entry *zone,
+				     const struct ezk_version *version)
 {
+	const struct kms_provider *const *providers = kms_clients_providers(moving->zones->clients);
 	const struct wrap *first = ezk_version_live_share(version, 1);
 	const struct wrap *second = ezk_version_live_share(version, 2);
 
-	if (first == NULL || second == NULL || !kms_arn_same_key(first->arn, second->arn))
+	if (first == NULL || second == NULL || !kms_same_key(providers, first->arn, second->arn))
 		return ZONE_OK;
 	return refuse(
 		ZONE_INVALID,
@@ -129,7 +131,8 @@ static enum zone_status check_owners(const struct entry *zone, const struct ezk_
 static enum zone_status move_version(const struct moving *moving, const struct entry *zone,
 				     struct ezk_version *version)
 {
-	bool related = kms_arn_same_key(moving->from, moving->to);
+	bool related = kms_same_key(kms_clients_providers(moving->zones->clients), moving->from,
+				    moving->to);
 	size_t proven = ezk_version_count(version, WRAP_ACTIVE);
 
 	for (size_t i = 0; i < version->wrap_count; i++) {
@@ -145,7 +148,7 @@ static enum zone_status move_version(const struct moving *moving, const struct e
 	if (!version->all_wraps && ezk_version_count(version, WRAP_ACTIVE) > proven)
 		ezk_version_drop_needless(version);
 	ezk_version_drop_twice(version, moving->to);
-	return check_owners(zone, version);
+	return check_owners(moving, zone, version);
 }
 
 static enum zone_status move_zones(const struct moving *moving)

@@ -40,7 +40,7 @@ bool restore_trust_has(const struct restore_trust *trust, const struct index *in
 	if (root_key != NULL && root_key->state == ENTRY_ACTIVE)
 		return true;
 	for (size_t i = 0; i < trust->count; i++)
-		if (kms_arn_same_key(trust->named[i], arn))
+		if (kms_same_key(index->providers, trust->named[i], arn))
 			return true;
 	return false;
 }

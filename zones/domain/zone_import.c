@@ -111,7 +111,8 @@ static enum zone_status open_version(struct zones *zones, struct uid project,
 	if (ezk == NULL)
 		return ZONE_NO_MEMORY;
 	keep_trusted(zones, project, arn, version);
-	if (version->wrap_count > 0 && !ezk_version_fits_policy(version))
+	if (version->wrap_count > 0 &&
+	    !ezk_version_fits_policy(kms_clients_providers(zones->clients), version))
 		return refuse(
 			ZONE_NO_ROOT_KEY,
 			"version %" PRIu32 " of %s needs the root keys of two owners, and the "

@@ -138,7 +138,7 @@ static enum zone_status keep_trusted(struct registry *registry, const struct ent
 		return ZONE_OK;
 	}
 	ezk_version_keep_shares(providers, version, arn, is_known, &known);
-	if (version->wrap_count == 0 || ezk_version_fits_policy(version))
+	if (version->wrap_count == 0 || ezk_version_fits_policy(providers, version))
 		return ZONE_OK;
 	log_error(
 		"%s needs the root keys of two owners, and the project has not both of those that "

@@ -39,7 +39,7 @@ static enum zone_status begin(struct move *move)
 					       .zone = move->zone,
 					       .version = move->from->version};
 	if (!limits_get_lease(move->from->limits, &move->identity.lease) ||
-	    !ezk_version_fits_policy(move->from))
+	    !ezk_version_fits_policy(kms_clients_providers(move->door->clients), move->from))
 		return ZONE_RECORD_CORRUPT;
 	ezk_context_init(&move->context, &move->identity);
 	return ezk_version_copy_bare(move->from, &move->to);
@@ -344,7 +344,7 @@ static enum zone_status move_shares(struct move *move, const struct ezk_wish *wi
 	const char *keys[SHARE_COUNT];
 
 	assign(move, wish, keys);
-	TRY(ezk_shares_check_keys(keys[0], keys[1]));
+	TRY(ezk_shares_check_keys(move->door, keys[0], keys[1]));
 	for (unsigned i = 0; i < SHARE_COUNT; i++) {
 		const struct wrap *there = ezk_version_live_share(move->from, i + 1);
 		bool anew = wish->anew && strcmp(keys[i], wish->keys[0]) == 0;

@@ -30,9 +30,10 @@ enum zone_status ezk_shares_split(const uint8_t ezk[static EZK_SIZE], bool has_f
 	return ZONE_OK;
 }
 
-enum zone_status ezk_shares_check_keys(const char *first, const char *second)
+enum zone_status ezk_shares_check_keys(const struct kms_door *door, const char *first,
+				       const char *second)
 {
-	if (!kms_arn_same_key(first, second))
+	if (!kms_same_key(kms_clients_providers(door->clients), first, second))
 		return ZONE_OK;
 	return refuse(ZONE_INVALID,
 		      "two owners need two root keys, and %s and %s are one key; name a key of "
@@ -66,7 +67,7 @@ enum zone_status ezk_shares_wrap(const struct kms_door *door, const struct ezk_i
 {
 	struct ezk_identity of_share = *identity;
 
-	TRY(ezk_shares_check_keys(keys[0], keys[1]));
+	TRY(ezk_shares_check_keys(door, keys[0], keys[1]));
 	for (unsigned i = 0; i < SHARE_COUNT; i++) {
 		of_share.share = (uint8_t)(i + 1);
 		TRY(wrap_share(door, &of_share, keys[i], shares + (size_t)i * EZK_SIZE,
@@ -142,13 +143,14 @@ static bool may_open(const struct ezk_version *version, size_t at, bool also_rep
 	return also_replaced;
 }
 
-static bool is_pair(const struct ezk_version *version, size_t first, size_t second,
-		    bool also_replaced)
+static bool is_pair(const struct opening *opening, size_t first, size_t second, bool also_replaced)
 {
+	const struct kms_provider *const *providers = kms_clients_providers(opening->door->clients);
+	const struct ezk_version *version = opening->version;
 	const struct wrap *a = &version->wraps[first], *b = &version->wraps[second];
 	bool live = wrap_is_live(a) && wrap_is_live(b);
 
-	return a->share == 1 && b->share == 2 && !kms_arn_same_key(a->arn, b->arn) &&
+	return a->share == 1 && b->share == 2 && !kms_same_key(providers, a->arn, b->arn) &&
 	       (!also_replaced || !live) && may_open(version, first, also_replaced) &&
 	       may_open(version, second, also_replaced);
 }
@@ -162,7 +164,7 @@ static enum zone_status try_pairs(struct opening *opening, bool also_replaced,
 
 	for (size_t i = 0; i < version->wrap_count; i++)
 		for (size_t j = 0; j < version->wrap_count; j++) {
-			if (!is_pair(version, i, j, also_replaced))
+			if (!is_pair(opening, i, j, also_replaced))
 				continue;
 			status = try_pair(opening, i, j, ret_ezk);
 			if (status == ZONE_OK)

@@ -27,7 +27,8 @@ enum zone_status ezk_shares_wrap(const struct kms_door *door, const struct ezk_i
 				 const uint8_t shares[static SHARES_SIZE],
 				 struct ezk_version *ret_version);
 /* ZONE_INVALID, and the log says so: two owners need two root keys, and related ones are one. */
-enum zone_status ezk_shares_check_keys(const char *first, const char *second);
+enum zone_status ezk_shares_check_keys(const struct kms_door *door, const char *first,
+				       const char *second);
 
 /*
  * The rule among the wraps of a version in AND (ezk_version_by_wraps): both shares are asked for,

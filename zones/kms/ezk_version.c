@@ -142,7 +142,7 @@ static enum zone_status refuse_policy(const struct kms_door *door, uint64_t zone
 static enum zone_status follow(const struct kms_door *door, const struct ezk_version *like,
 			       struct ezk_seal *seal, struct ezk_version *version)
 {
-	if (!ezk_version_fits_policy(like))
+	if (!ezk_version_fits_policy(kms_clients_providers(door->clients), like))
 		return refuse_policy(door, seal->identity.zone, like);
 	version->project = like->project;
 	version->cluster = like->cluster;
@@ -244,7 +244,7 @@ static enum zone_status seal_shares(const struct kms_door *door, const struct ez
 		return ZONE_NO_MEMORY;
 	if (!find_owners(door, seal, keys))
 		return ZONE_KMS_INCORRECT_KEY;
-	TRY(ezk_shares_check_keys(keys[0], keys[1]));
+	TRY(ezk_shares_check_keys(door, keys[0], keys[1]));
 	if (seal->from_kms)
 		TRY(draw_share(door, &seal->identity, keys[0], shares));
 	TRY(take_or_draw(seal, ezk));
@@ -443,7 +443,7 @@ enum zone_status ezk_version_by_wraps(const struct kms_door *door, uint64_t zone
 				  .answer = ZONE_KMS_INCORRECT_KEY, /* there may be no wrap */
 				  .all_bad = true};
 
-	if (!ezk_version_fits_policy(version) ||
+	if (!ezk_version_fits_policy(kms_clients_providers(door->clients), version) ||
 	    (version->all_wraps && version->wrap_count > WRAPS_MAX))
 		return refuse_policy(door, zone, version);
 	if (version->all_wraps)

@@ -193,7 +193,7 @@ static bool can_be_written(uint64_t zone, const struct ezk_version *version)
 {
 	return zone > 0 && zone <= ZONE_ID_MAX && version->version > 0 &&
 	       version->created_ms >= 0 && version->wrap_count > 0 &&
-	       version->wrap_count <= WRAPS_MAX && ezk_version_fits_policy(version);
+	       version->wrap_count <= WRAPS_MAX && ezk_version_fits_policy(NULL, version);
 }
 
 static size_t record_size(const struct ezk_version *version)
@@ -323,7 +323,7 @@ enum zone_status record_decode(struct bytes record, uint64_t *ret_zone,
 		return ZONE_INVALID;
 	while (version.wrap_count < wrap_count)
 		TRY(read_wrap(&reader, &version));
-	if (!reader_done(&reader) || !ezk_version_fits_policy(&version))
+	if (!reader_done(&reader) || !ezk_version_fits_policy(NULL, &version))
 		return ZONE_INVALID;
 	*ret_zone = zone;
 	*ret_version = version;

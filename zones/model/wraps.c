@@ -23,20 +23,27 @@ const struct wrap *ezk_version_live_share(const struct ezk_version *version, uns
 	return NULL;
 }
 
+static bool is_one_key(const struct kms_provider *const *providers, const char *a, const char *b)
+{
+	return providers == NULL ? strcmp(a, b) == 0 : kms_same_key(providers, a, b);
+}
+
 /* Two wraps of different shares by two keys. */
-static bool has_two_owners(const struct ezk_version *version)
+static bool has_two_owners(const struct kms_provider *const *providers,
+			   const struct ezk_version *version)
 {
 	for (size_t i = 0; i < version->wrap_count; i++)
 		for (size_t j = 0; j < i; j++) {
 			const struct wrap *a = &version->wraps[i], *b = &version->wraps[j];
 
-			if (a->share != b->share && !kms_arn_same_key(a->arn, b->arn))
+			if (a->share != b->share && !is_one_key(providers, a->arn, b->arn))
 				return true;
 		}
 	return false;
 }
 
-bool ezk_version_fits_policy(const struct ezk_version *version)
+bool ezk_version_fits_policy(const struct kms_provider *const *providers,
+			     const struct ezk_version *version)
 {
 	for (size_t i = 0; i < version->wrap_count; i++) {
 		const struct wrap *wrap = &version->wraps[i];
@@ -44,7 +51,7 @@ bool ezk_version_fits_policy(const struct ezk_version *version)
 		if (wrap->share > SHARE_COUNT || (wrap->share != 0) != version->all_wraps)
 			return false;
 	}
-	return !version->all_wraps || has_two_owners(version);
+	return !version->all_wraps || has_two_owners(providers, version);
 }
 
 size_t ezk_version_count(const struct ezk_version *version, enum wrap_state state)

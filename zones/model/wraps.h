@@ -23,9 +23,11 @@ bool ezk_version_has_wrap_by(const struct kms_provider *const *providers,
 /* The live wrap of a share, the first of them; NULL: none. */
 const struct wrap *ezk_version_live_share(const struct ezk_version *version, unsigned share);
 /* The policy and the wraps agree: whole ones with OR; with AND shares alone, each of which is
- * there, and some two of them by root keys that are not one key (kms_arn_same_key). Whoever opens
- * or writes a version asks this first: a share is never taken for an EZK, nor one owner for two. */
-bool ezk_version_fits_policy(const struct ezk_version *version);
+ * there, and some two of them by root keys that are not one key, by the providers or, where these
+ * are NULL, by their names alone. Whoever opens or writes a version asks this first: a share is
+ * never taken for an EZK, nor one owner for two. */
+bool ezk_version_fits_policy(const struct kms_provider *const *providers,
+			     const struct ezk_version *version);
 /* Does one of its wraps have this blob? */
 bool ezk_version_has_blob(const struct ezk_version *version, struct bytes blob);
 /* How many wraps have that state. */

@@ -85,7 +85,7 @@ static void two_owners_by_one_key_are_refused(void **state)
 	assert_int_equal(ezk_version_seal(&door, &both, &version), ZONE_INVALID);
 	assert_non_null(strstr(log_last(), "are one key"));
 	assert_int_equal(fake_kms_calls(&live->kms, FAKE_ENCRYPT), 0);
-	assert_int_equal(ezk_shares_check_keys("arn:aws:kms:eu-west-1:1:key/mrk-1",
+	assert_int_equal(ezk_shares_check_keys(&door, "arn:aws:kms:eu-west-1:1:key/mrk-1",
 					       "arn:aws:kms:us-east-1:1:key/mrk-1"),
 			 ZONE_INVALID);
 }
