@@ -195,6 +195,27 @@ static int option_index(const struct command *command, int found)
 	return found;
 }
 
+/* A value that is an option was meant to be one; who means it as a value gives it with `=`. */
+static int take_value(struct arguments *arguments, int option, char **words)
+{
+	const char *name = arguments->command->options[option].name;
+
+	if (arguments->values[option] != NULL)
+		return usage_error(arguments->command, "given twice: --", name);
+	if (optarg == NULL) {
+		arguments->values[option] = name;
+		return -1;
+	}
+	if (*optarg == '\0')
+		return usage_error(arguments->command, "nothing is given for --", name);
+	if (optarg == words[optind - 1] && strncmp(optarg, "--", 2) == 0)
+		return fail(CMEK_EXIT_USAGE,
+			    "--%s needs a value, and %s is an option; if it is meant: --%s=%s",
+			    name, optarg, name, optarg);
+	arguments->values[option] = optarg;
+	return -1;
+}
+
 int arguments_parse(struct arguments *arguments, const struct command *command, int count,
 		    char **words)
 {
@@ -218,16 +239,9 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 			arguments->json = true;
 			continue;
 		}
-		if (found < OPTION_JSON)
-			found = option_index(command, found);
-		if (arguments->values[found] != NULL)
-			return usage_error(command, "given twice: --", options[found].name);
-		if (optarg == NULL)
-			arguments->values[found] = options[found].name;
-		else if (*optarg == '\0')
-			return usage_error(command, "nothing is given for --", options[found].name);
-		else
-			arguments->values[found] = optarg;
+		code = take_value(arguments, option_index(command, found), words);
+		if (code >= 0)
+			return code;
 	}
 	given = (size_t)(count - optind);
 	arguments->words = words + optind;

@@ -288,7 +288,7 @@ const struct command commands[] = {
 	{ "database", "create", "CLUSTER/DB", "make a database: an encryption zone with its own key",
 	  "Makes the zone's key (EZK), encrypts it by the cluster's root key and stores it. Data of one\n"
 	  "database never opens by the key of another. Data written before is not encrypted by this:\n"
-	  "migrate it by backup and restore.\n\n"
+	  "cmek migrate does that.\n\n"
 	  "Its greatest lease and stale time hold wherever its key is used, whatever is configured there,\n"
 	  "and never change. Without the options they are [zones] max_lease_seconds and max_stale_seconds.\n\n"
 	  "With --no-embed ([zones] embed_ezk = false) no file carries the encrypted key, as files do otherwise:\n"
@@ -358,7 +358,8 @@ const struct command commands[] = {
 	{ "database", "delete", "CLUSTER/DB", "delete a database: its data opens no more, anywhere the store is",
 	  "At once, in every process that has the store, by its name and by the record in each file. Until\n"
 	  "its purge_date (deletion_window_days from now) it can be brought back: cmek database undelete.\n"
-	  "Then its key goes for good (cmek maintain). What that means for files: docs/erasure.md.\n"
+	  "Then its key goes for good (cmek maintain). What that means for files: docs/erasure.md. What copies\n"
+	  "(cmek restore --as) in this store have imported of it ends with it.\n"
 	  "--dry-run is the drill: it lists what would not open any more.\n\n"
 	  "  cmek database delete --project payments --dry-run prod/orders\n",
 	  delete_options, database_delete },
@@ -368,9 +369,10 @@ const struct command commands[] = {
 	  undelete_options, database_undelete },
 	{ "database", "erase", "CLUSTER/DB", "destroy a deleted database's key now, for good",
 	  "Only of one that was deleted before. The key and the token keys under it are removed from the\n"
-	  "store and overwritten; nothing brings them back but another copy of the store. It says what is\n"
-	  "left to do by hand. A database that was made with --no-embed is then erased wherever its files\n"
-	  "are; the files of any other carry its key, and end with the root key (docs/erasure.md).\n\n"
+	  "store and overwritten, also from what copies in this store (cmek restore --as) have imported; nothing\n"
+	  "brings them back but another copy of the store. It says what is left to do by hand. A database\n"
+	  "that was made with --no-embed is then erased wherever its files are; the files of any other carry its\n"
+	  "key, and end with the root key (docs/erasure.md).\n\n"
 	  "  cmek database erase --project payments --yes-erase prod/tenant-7 prod/tenant-7\n",
 	  erase_options, database_erase },
 	{ "database", "retire", "CLUSTER/DB", "retire an old version of a database's key",

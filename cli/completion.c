@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Completion for shells, out of the table of commands. What a shell offers of it is: commands,
- * their verbs, their options, values that are a list of words; files for all else. */
+ * their verbs, their options; files for all else. */
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "include/cmek.h"
@@ -20,18 +20,6 @@ static void put_quoted(const char *text, const char *escaped)
 		else
 			putchar(*text);
 	}
-}
-
-/* "aws|local" and the like: not a name for what to give. */
-static bool is_list(const char *value)
-{
-	return value != NULL && strchr(value, '|') != NULL;
-}
-
-static void put_list(const char *value)
-{
-	for (; *value != '\0'; value++)
-		putchar(*value == '|' ? ' ' : *value);
 }
 
 /* What the value of an option is: a path or something else. */
@@ -82,17 +70,6 @@ static void put_pattern(const struct command *command)
 
 /* --- bash */
 
-static void bash_values(const struct command *command)
-{
-	for (const struct option_row *row = command->options; row->name != NULL; row++) {
-		if (!is_list(row->value))
-			continue;
-		printf("            [[ $before != --%s ]] || words='", row->name);
-		put_list(row->value);
-		puts("'");
-	}
-}
-
 static void bash_command(const struct command *command)
 {
 	fputs("        ", stdout);
@@ -104,7 +81,6 @@ static void bash_command(const struct command *command)
 	for (const struct option_row *row = command->options; row->name != NULL; row++)
 		printf(" --%s", row->name);
 	puts("'");
-	bash_values(command);
 	puts("            ;;");
 }
 
@@ -125,7 +101,7 @@ static void complete_bash(void)
 {
 	puts("# bash completion for cmek\n"
 	     "_cmek_words() { # the words before the one under the cursor: what may stand there\n"
-	     "    local words='' before=${!#}\n"
+	     "    local words=''\n"
 	     "    if [ $# -eq 0 ]; then");
 	fputs("        words='help --help --version", stdout);
 	for (size_t i = 0; i < command_count; i++)
@@ -163,11 +139,7 @@ static void zsh_option(const struct option_row *row)
 	putchar('[');
 	put_quoted(row->help, "[]:\\");
 	putchar(']');
-	if (is_list(row->value)) {
-		printf(":%s:(", row->name);
-		put_list(row->value);
-		putchar(')');
-	} else if (row->value != NULL) {
+	if (row->value != NULL) {
 		putchar(':');
 		put_quoted(row->value, "[]:\\");
 		fputs(is_path(row->value) ? ":_files" : ": ", stdout);
@@ -285,11 +257,6 @@ static void fish_option(const struct command *command, const struct option_row *
 		printf(" -s %c", row->letter);
 	if (row->value != NULL)
 		fputs(is_path(row->value) ? " -r" : " -x", stdout);
-	if (is_list(row->value)) {
-		fputs(" -a '", stdout);
-		put_list(row->value);
-		putchar('\'');
-	}
 	fish_described(row->help);
 }
 

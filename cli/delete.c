@@ -197,6 +197,7 @@ static int drill(const struct arguments *arguments, const struct target *target)
 		       label == NULL ? "?" : plain_text(label), target->token.project);
 		print_drill(target, usage, summary);
 		usage_print(usage, target->version);
+		usage_print_copies(usage);
 		puts("nothing was changed");
 	}
 	json_decref(usage);

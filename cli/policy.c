@@ -199,10 +199,10 @@ static int find_subject(const struct token *token, const struct role *role, cons
 	}
 	return fail(
 		CMEK_EXIT_NOT_FOUND,
-		"%s%s%s has no root key whose KMS has policies, as that of provider %s has; see "
-		"cmek key list --project %s",
-		token->project, database == NULL ? "" : " ", database == NULL ? "" : database,
-		key_provider_with_policies()->name, token->project);
+		"project %s%s%s has no root key whose KMS has policies, as that of provider %s has "
+		"('cmek key list'); keys of the embedded KMS may be used by whoever has local.keys",
+		token->project, database == NULL ? "" : ", database ",
+		database == NULL ? "" : database, key_provider_with_policies()->name);
 }
 
 /* An identity for one zone makes no others. */

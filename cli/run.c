@@ -107,7 +107,7 @@ static int help(int count, char **words)
 	int used = 0;
 	const struct command *command = find_command(count, words, &used);
 
-	if (count == 0)
+	if (count == 0 || (count == 1 && strcmp(words[0], "help") == 0))
 		help_all();
 	else if (command != NULL)
 		help_command(command);

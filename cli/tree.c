@@ -133,15 +133,17 @@ static void fill_database(struct node *node, const struct reader *reader, CK_OBJ
 	char *zone = formatted("%llu", (unsigned long long)object_zone_id(token, object));
 	AUTO(freep) char *owners = object_root_keys(token, object);
 	bool both = owners != NULL && strncmp(owners, BOTH_OF, strlen(BOTH_OF)) == 0;
+	bool several = both || (owners != NULL && strchr(owners, ',') != NULL);
 
 	node->parent = object_text(token, object, CKA_CMEK_CLUSTER);
 	put(node, "zone", zone);
 	json_object_set_new(node->json, "version", json_integer((json_int_t)version));
 	put(node, "embed", embeds ? "yes" : "no");
-	if (both)
+	if (several)
 		put(node, "root_key", owners);
-	node->detail = formatted("zone %s, key version %lu%s%s%s", zone, version,
-				 embeds ? "" : ", embed: no", both ? ", " : "", both ? owners : "");
+	node->detail = formatted("zone %s, key version %lu%s%s%s%s", zone, version,
+				 embeds ? "" : ", embed: no", several ? ", " : "",
+				 several && !both ? "any of " : "", several ? owners : "");
 	if (reader->usage) {
 		json_t *usage = usage_of(token, object);
 

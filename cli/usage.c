@@ -128,6 +128,21 @@ void usage_print(const json_t *usage, CK_ULONG version)
 	}
 }
 
+void usage_print_copies(const json_t *usage)
+{
+	const json_t *copies = list_of(usage, "copies");
+
+	for (size_t i = 0; i < json_array_size(copies); i++) {
+		const json_t *copy = json_array_get(copies, i);
+
+		fputs("  nor would database ", stdout);
+		print_plain(member_text(copy, "database"));
+		fputs(" of project ", stdout);
+		print_plain(member_text(copy, "project"));
+		puts(" open what this one encrypted: it has imported its key");
+	}
+}
+
 void usage_print_all(const json_t *usage)
 {
 	usage_print(usage, 0);

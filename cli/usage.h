@@ -14,6 +14,8 @@ char *usage_summary(const json_t *usage);
 /* A line for each database, version and cluster; `version`: of a database, only that one; 0: all.
  */
 void usage_print(const json_t *usage, CK_ULONG version);
+/* The same of those that have imported a database's key, and lose that with it. */
+void usage_print_copies(const json_t *usage);
 void usage_print_all(const json_t *usage);
 /* Nothing stands on it, not even what awaits deletion. */
 bool usage_is_none(const json_t *usage);

@@ -37,7 +37,6 @@ ok "bash offers every option of every command" every_option_in_bash
 first_words() { diff <(sed 's/ .*//' commands | sort -u) <(from_bash '' | grep -vE '^(help|--.*)$' | sort); }
 ok "and the commands" first_words
 ok "and verbs" test "$(from_bash database ro)" = rotate
-ok "and what --provider may be" test "$(from_bash cluster create --provider '' | tr '\n' ' ')" = "aws local "
 ok "and files, where a command wants them" test -z "$(from_bash encrypt '')"
 ok "of a word that begins no command, nothing" test -z "$(from_bash frobnicate --)"
 

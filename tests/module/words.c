@@ -65,6 +65,9 @@ static void what_is_missing_or_too_much_is_named(void **state)
 	refused("inspect a b", CMEK_EXIT_USAGE, "one argument too many: b;");
 	refused("project list x", CMEK_EXIT_USAGE, "takes no argument: x;");
 	refused("key list --project", CMEK_EXIT_USAGE, "--project needs a value: --project P");
+	refused("encrypt --name --force a b", CMEK_EXIT_USAGE,
+		"--name needs a value, and --force is");
+	refused("restore --as --dry-run x", CMEK_EXIT_USAGE, "if it is meant: --as=--dry-run");
 	refused("encrypt --force=3", CMEK_EXIT_USAGE, "--force takes no value");
 }
 
@@ -79,6 +82,8 @@ static void help_is_of_all_of_a_noun_or_of_a_command(void **state)
 	prints("usage: cmek database VERB");
 	done("help database create");
 	prints("usage: cmek database create");
+	done("help help");
+	prints("First steps:");
 	done("help encrypt");
 	prints("usage: cmek encrypt");
 }

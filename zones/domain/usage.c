@@ -299,6 +299,45 @@ static json_t *list_of(struct report *report, enum entry_kind kind, index_visit 
 	return report->list;
 }
 
+static bool has_copy(const json_t *copies, const json_t *copy)
+{
+	for (size_t i = 0; i < json_array_size(copies); i++)
+		if (json_equal(json_array_get(copies, i), copy))
+			return true;
+	return false;
+}
+
+static void add_copy(const struct index *index, const struct entry *zone, json_t **copies)
+{
+	const struct entry *project = index_uid(index, zone->project);
+	json_t *copy =
+		json_pack("{s:o, s:o}", "project", json_text(project == NULL ? "" : project->label),
+			  "database", json_text(zone->label));
+
+	if (has_copy(*copies, copy))
+		json_decref(copy);
+	else
+		add_to(copies, copy);
+}
+
+/* Databases that have imported versions of a zone, one for each: what they have of it ends with
+ * it. */
+static json_t *copies_of(const struct report *report)
+{
+	const struct index *index = &report->zones->index;
+	json_t *copies = json_array();
+
+	for (size_t i = 0; report->of->kind == ENTRY_ZONE && i < report->of->of_zone.version_count;
+	     i++) {
+		const struct ezk_version *version = &report->of->of_zone.versions[i];
+		const struct entry *zone = index_import(index, version->fingerprint);
+
+		if (version->record_zone == 0 && zone != NULL)
+			add_copy(index, zone, &copies);
+	}
+	return copies;
+}
+
 /* NULL: no memory. With the lock held. */
 static json_t *report_of(struct report *report)
 {
@@ -308,8 +347,8 @@ static json_t *report_of(struct report *report)
 	databases = list_of(report, ENTRY_ZONE, add_database);
 	clusters = report->of->kind == ENTRY_ROOT_KEY ? list_of(report, ENTRY_CLUSTER, add_cluster)
 						      : json_array();
-	return json_pack("{s:o, s:o, s:I}", "databases", databases, "clusters", clusters,
-			 "token_keys", (json_int_t)report->token_keys);
+	return json_pack("{s:o, s:o, s:I, s:o}", "databases", databases, "clusters", clusters,
+			 "token_keys", (json_int_t)report->token_keys, "copies", copies_of(report));
 }
 
 /* Of the newest state that is known. */
