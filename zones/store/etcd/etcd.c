@@ -107,6 +107,7 @@ static enum zone_status describe_rows(struct etcd *etcd, struct buffer *ret_text
 			      writable ? "" : "; this identity may not write it");
 		return ZONE_OK;
 	}
+	buffer_format(ret_text, "store: id %s\n", look.id);
 	describe_levels(&look.head, ret_text);
 	if (look.limited)
 		return ZONE_STORE_NEWER;

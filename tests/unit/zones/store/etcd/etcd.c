@@ -822,6 +822,7 @@ static void doctor_hears_where_it_is_and_what_it_holds(void **state)
 	assert_int_equal(bed->store->operations->describe(bed->store, &text), ZONE_OK);
 	assert_non_null(strstr(buffer_text(&text), etcd_server_endpoint()));
 	assert_non_null(strstr(buffer_text(&text), "4 rows, writable"));
+	assert_non_null(strstr(buffer_text(&text), "store: id "));
 	assert_non_null(strstr(buffer_text(&text), "level 1"));
 	assert_int_equal(bed->store->operations->look_at(bed->store, &facts), ZONE_OK);
 	assert_true(facts.exists && facts.writable && !facts.way_back);
