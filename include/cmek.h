@@ -72,9 +72,10 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 /* Of more than one class: R a root key, C a cluster, Z a zone, K a key that is none of these. */
 #define CKA_CMEK_PROVIDER	(CMEK_VENDOR_BASE +  2) /* R C    text: "aws", "local" */
 #define CKA_CMEK_REGION		(CMEK_VENDOR_BASE +  3) /* R C    text */
+/* Of a zone's several root keys, the first. A search for a root key by it finds it by a related
+ * multi-Region key's ARN, too. */
 #define CKA_CMEK_ROOT_KEY	(CMEK_VENDOR_BASE +  9) /* R C Z  text: the root key's ARN */
 #define CKA_CMEK_STATE		(CMEK_VENDOR_BASE +  8) /* R C Z  CK_ULONG: CMEK_STATE_… */
-/* A search for a root key by CKA_CMEK_ROOT_KEY finds it by a related multi-Region key's ARN, too. */
 /* In a template it is the zone that the new key belongs to; empty on a key without a zone. */
 #define CKA_CMEK_ZONE		(CMEK_VENDOR_BASE +  5) /* Z K    8 bytes, big-endian: a zone's id */
 /* Of a zone, the EZK record of its primary version (not readable where CKA_CMEK_EMBED_EZK is
@@ -135,20 +136,22 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CKA_CMEK_ROTATE_DAYS	(CMEK_VENDOR_BASE + 23) /* CK_ULONG, at most CMEK_ROTATE_DAYS_MAX */
 #define CMEK_ROTATE_DAYS_MAX	36500UL
 /* Of each version, oldest first: "version", "created", "state" ("active", "fenced", "pending
- * deletion"), "primary", "raw", "root_keys" (ARNs), "both" (they are needed together), "imported_from" (a zone's
- * id, or null). */
+ * deletion"), "primary", "raw", "root_keys" (ARNs), "both" (they are needed together),
+ * "imported_from" (a zone's id, or null). */
 #define CKA_CMEK_VERSIONS	(CMEK_VENDOR_BASE + 24) /* text: a JSON array */
+/* It came as a record set, to decrypt only, and is rotated where it came from. Not to be taken for
+ * CKA_CMEK_IMPORTS. */
 #define CKA_CMEK_IMPORTED	(CMEK_VENDOR_BASE + 12) /* CK_BBOOL */
 /* The versions of other zones that it has imported, to open what they encrypted and for nothing
  * else (docs/backup.md, "Under another name"): of each the zone's id (8 bytes, big-endian) and the
  * version (4). C_UnwrapKey by this zone with CKM_CMEK_DEK_WRAP takes what names one of them; a
  * search finds by 8 bytes, or by 12, the zones that have one that begins so. */
 #define CKA_CMEK_IMPORTS	(CMEK_VENDOR_BASE + 38) /* bytes */
-/* Its root keys, any one of which opens it; whether all of its versions have all of them ("even");
- * whether what the KMS re-encrypted was opened since ("proven"): {"policy": "or", "keys": [ARN, …],
- * "even": true, "proven": true}. Set it (alone): {"policy": "or", "keys": [ARN, …]}, 1 to 4 of the
- * project's, the first where the cluster is. The policy "and": it needs two root keys together,
- * those of two owners, and is set with two; also given in the template that makes the zone. */
+/* Its root keys, and by "policy" whether any one of them opens it ("or", 1 to 4 of the project's,
+ * the first where the cluster is) or two are needed together, those of two owners ("and"); whether
+ * all of its versions have all of them ("even"); whether what the KMS re-encrypted was opened since
+ * ("proven"): {"policy": "or", "keys": [ARN, …], "even": true, "proven": true}. Set "policy" and
+ * "keys" (alone), or give them in the template that makes a zone of two owners. */
 #define CKA_CMEK_ROOT_KEYS	(CMEK_VENDOR_BASE + 27) /* text: JSON */
 /* How long a zone's key may be used after a yes of the KMS, and how long while the KMS is out of
  * reach, in seconds (docs/leases.md), whatever a configuration says. Given in the template that
