@@ -394,6 +394,7 @@ static CK_RV unwrap_record(CK_OBJECT_HANDLE root_key, struct bytes in, CK_OBJECT
 	unsigned index = (unsigned)(root_key - FIRST_ROOT_KEY);
 
 	assert(root_key >= FIRST_ROOT_KEY && index < COUNT_OF(fake.root_keys));
+	assert(strlen(fake.asked) + 1 < sizeof(fake.asked));
 	fake.asked[strlen(fake.asked)] = (char)('0' + index);
 	if (fake.root_key_answers[index] != CKR_OK)
 		return fake.root_key_answers[index];

@@ -348,14 +348,19 @@ static bool fits(int key, const struct life_cluster *cluster)
 	       (is_local(key) || life_key_place(key) == cluster->region);
 }
 
+/* What the new key opens may have the one before as a further key. */
 static bool version_stays(const struct life_version *version, const struct life_cluster *cluster)
 {
-	for (size_t i = 0; i < version->wrap_count; i++)
-		if (version->wraps[i].state != WRAP_REPLACED &&
-		    (version->wraps[i].key == cluster->leaving ||
-		     is_local(version->wraps[i].key) != cluster->local))
-			return true;
-	return false;
+	bool is_under = false, has_old = false, is_elsewhere = false;
+
+	for (size_t i = 0; i < version->wrap_count; i++) {
+		if (version->wraps[i].state == WRAP_REPLACED)
+			continue;
+		is_under |= version->wraps[i].key == cluster->key;
+		has_old |= version->wraps[i].key == cluster->leaving;
+		is_elsewhere |= is_local(version->wraps[i].key) != cluster->local;
+	}
+	return is_elsewhere || (has_old && !is_under);
 }
 
 /* It leaves the key before with the last of its zones. */
@@ -671,9 +676,12 @@ static size_t keys_of(const struct life_step *step, const struct life_version *v
 
 void life_decide(const struct life *life, struct life_step *ret_step)
 {
-	const struct life_zone *zone = &life->zones[ret_step->zone];
+	const struct life_zone *zone;
 
-	if (ret_step->kind != LIFE_REWRAP || !all_have(zone, ret_step->key))
+	if (ret_step->kind != LIFE_REWRAP)
+		return;
+	zone = &life->zones[ret_step->zone];
+	if (!all_have(zone, ret_step->key))
 		return;
 	ret_step->anew = is_proven(zone);
 	ret_step->proves = !ret_step->anew;

@@ -102,6 +102,24 @@ struct staying {
 	bool found;
 };
 
+static const char *arn_of(const struct index *index, struct uid uid)
+{
+	const struct entry *root_key = index_uid(index, uid);
+
+	return root_key == NULL || root_key->kind != ENTRY_ROOT_KEY ? NULL
+								    : root_key->of_root_key.arn;
+}
+
+/* What is under the cluster's root key already, and has the one before as a further key or for
+ * another owner's share, keeps that. */
+static bool is_under_new(const struct staying *staying, const struct ezk_version *version)
+{
+	const char *arn =
+		arn_of(&staying->changes->zones->index, staying->cluster->of_cluster.root_key);
+
+	return arn != NULL && ezk_version_live_wrap(version, arn) != NULL;
+}
+
 static bool version_stays(const struct staying *staying, const struct ezk_version *version)
 {
 	const struct kms_clients *clients = staying->changes->zones->clients;
@@ -112,7 +130,8 @@ static bool version_stays(const struct staying *staying, const struct ezk_versio
 
 		if (!wrap_is_live(wrap))
 			continue;
-		if (staying->leaving != NULL && strcmp(wrap->arn, staying->leaving) == 0)
+		if (staying->leaving != NULL && strcmp(wrap->arn, staying->leaving) == 0 &&
+		    !is_under_new(staying, version))
 			return true;
 		if (kms_name_parse(kms_clients_providers(clients), wrap->arn, provider, region) &&
 		    strcmp(provider, staying->cluster->of_cluster.provider) != 0)
@@ -146,14 +165,6 @@ static bool some_stay(struct staying *staying)
 	index_each_in_cluster(&staying->changes->zones->index, staying->cluster, find_staying,
 			      staying);
 	return staying->found;
-}
-
-static const char *arn_of(const struct index *index, struct uid uid)
-{
-	const struct entry *root_key = index_uid(index, uid);
-
-	return root_key == NULL || root_key->kind != ENTRY_ROOT_KEY ? NULL
-								    : root_key->of_root_key.arn;
 }
 
 static bool is_leaving(const struct entry *cluster)

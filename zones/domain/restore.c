@@ -21,16 +21,22 @@
 
 /* --- Another root key in the place of an old one */
 
+/* By its ARN, else by its label: what is the ARN of one can't be taken for the label of another. */
 static struct entry *find_root_key(const struct backup *backup, struct bytes name)
 {
+	struct entry *labelled = NULL;
+
 	for (size_t i = 0; i < backup->count; i++) {
 		struct entry *entry = backup->entries[i];
 
-		if (entry->kind == ENTRY_ROOT_KEY &&
-		    (bytes_are(name, entry->of_root_key.arn) || bytes_are(name, entry->label)))
+		if (entry->kind != ENTRY_ROOT_KEY)
+			continue;
+		if (bytes_are(name, entry->of_root_key.arn))
 			return entry;
+		if (labelled == NULL && bytes_are(name, entry->label))
+			labelled = entry;
 	}
-	return NULL;
+	return labelled;
 }
 
 struct moving {

@@ -112,9 +112,21 @@ static int by_record(const void *a, const void *b)
 	return x->version < y->version ? -1 : x->version > y->version;
 }
 
+static bool imports_now(const struct restore_anew *anew, const struct entry *old,
+			const struct ezk_version *version)
+{
+	bool imports;
+
+	pthread_rwlock_rdlock(&anew->zones->lock);
+	imports = restore_anew_imports(anew, old, version);
+	pthread_rwlock_unlock(&anew->zones->lock);
+	return imports;
+}
+
 /* Its copies of the old zone's versions become imports, behind a place for its own; what is not
  * imported goes. */
-static enum zone_status import_versions(const struct entry *old, struct entry *zone)
+static enum zone_status import_versions(const struct restore_anew *anew, const struct entry *old,
+					struct entry *zone)
 {
 	struct ezk_version *own, *versions = zone->of_zone.versions;
 	size_t count = 0;
@@ -123,7 +135,7 @@ static enum zone_status import_versions(const struct entry *old, struct entry *z
 		struct ezk_version version = versions[i];
 
 		versions[i] = (struct ezk_version){0};
-		if (!restore_anew_imports(old, &version)) {
+		if (!imports_now(anew, old, &version)) {
 			ezk_version_clear(&version);
 			continue;
 		}
@@ -168,7 +180,7 @@ static enum zone_status make_bare_zone(struct restore_anew *anew, size_t at)
 	zone->of_zone.cluster = new_uid(anew, ENTRY_CLUSTER, old->of_zone.cluster);
 	zone->of_zone.primary = zone->of_zone.raw = zone->of_zone.minimum = 1;
 	zone->of_zone.imported = false;
-	return import_versions(old, zone);
+	return import_versions(anew, old, zone);
 }
 
 /* --- Token keys */
@@ -183,6 +195,16 @@ static size_t first_key(const struct backup *backup)
 	return at;
 }
 
+/* Which come, the plan has said. */
+static bool is_wrapped_by(const struct entry *key, uint64_t zone, const struct ezk_version *version)
+{
+	uint32_t number;
+	uint64_t id;
+
+	return token_key_place(key->of_key.wrapped, &id, &number) && number == version->version &&
+	       version->record_zone == zone;
+}
+
 /* Those of a zone that are wrapped by that version of it. */
 static enum zone_status take_keys_along(struct restore_anew *anew, const struct entry *old,
 					const struct entry *zone, const struct ezk_version *version,
@@ -190,13 +212,10 @@ static enum zone_status take_keys_along(struct restore_anew *anew, const struct 
 {
 	for (size_t i = first_key(anew->backup); i < anew->backup->count; i++) {
 		const struct entry *key = anew->backup->entries[i];
-		const struct ezk_version *by;
 
 		if (key->of_key.zone != old->of_zone.zone || anew->told[i].outcome != OUTCOME_ADDED)
 			continue;
-		by = restore_anew_wrapped_by(old, key);
-		if (by == NULL || by->version != version->version ||
-		    version->record_zone != old->of_zone.zone)
+		if (!is_wrapped_by(key, old->of_zone.zone, version))
 			continue;
 		TRY(make_copy(anew, i, &anew->made[i]));
 		anew->made[i]->of_key.zone = zone->of_zone.zone;

@@ -90,10 +90,14 @@ static void plan_project(struct restore_anew *anew, size_t at)
 
 /* --- Databases */
 
-bool restore_anew_imports(const struct entry *zone, const struct ezk_version *version)
+bool restore_anew_imports(const struct restore_anew *anew, const struct entry *zone,
+			  const struct ezk_version *version)
 {
+	uint64_t bound = version->record_zone == 0 ? zone->of_zone.zone : version->record_zone;
+
 	return !version->retired &&
-	       (version->record_zone != 0 || version->version >= zone->of_zone.minimum);
+	       (version->record_zone != 0 || version->version >= zone->of_zone.minimum) &&
+	       standing_of_version(anew->zones, bound, version->version) == ZONE_OK;
 }
 
 static bool is_named(const struct restore_anew *anew, const struct entry *zone)
@@ -159,6 +163,23 @@ static const char *zone_fault(const struct restore_anew *anew, const struct entr
 	return NULL;
 }
 
+/* What its new key is to be like: who has to open it, what it may do. */
+static bool primary_comes(const struct restore_anew *anew, const struct entry *zone)
+{
+	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);
+
+	return primary != NULL && restore_anew_imports(anew, zone, primary);
+}
+
+static bool has_one_policy(const struct entry *zone)
+{
+	for (size_t i = 1; i < zone->of_zone.version_count; i++)
+		if (zone->of_zone.versions[i].record_zone == 0 &&
+		    zone->of_zone.versions[i].all_wraps != zone->of_zone.versions[0].all_wraps)
+			return false;
+	return true;
+}
+
 static void plan_zone(struct restore_anew *anew, size_t at)
 {
 	const struct entry *zone = anew->backup->entries[at];
@@ -171,6 +192,12 @@ static void plan_zone(struct restore_anew *anew, size_t at)
 		settle(anew, at, OUTCOME_LEFT_OUT,
 		       "it was deleted here, so its key opens nothing here, imported or not; "
 		       "restore it without --as, or into another store");
+	else if (!primary_comes(anew, zone))
+		settle(anew, at, OUTCOME_LEFT_OUT,
+		       "its newest key version is retired, fenced off or erased, here or in the "
+		       "backup; restore it without --as, or into another store");
+	else if (!has_one_policy(zone))
+		add(anew, at, "some versions of its key need two owners, and others one");
 	else
 		add(anew, at, zone_fault(anew, zone));
 }
@@ -246,16 +273,18 @@ static void plan_root_key(struct restore_anew *anew, size_t at)
 
 /* --- Token keys */
 
-const struct ezk_version *restore_anew_wrapped_by(const struct entry *zone, const struct entry *key)
+/* By the version that wraps it. */
+static bool key_comes(const struct restore_anew *anew, const struct entry *zone,
+		      const struct entry *key)
 {
 	const struct ezk_version *version;
 	uint32_t number;
 	uint64_t id;
 
 	if (!token_key_place(key->of_key.wrapped, &id, &number))
-		return NULL;
+		return false;
 	version = entry_version(zone, number);
-	return version != NULL && restore_anew_imports(zone, version) ? version : NULL;
+	return version != NULL && restore_anew_imports(anew, zone, version);
 }
 
 static void plan_key(struct restore_anew *anew, size_t at)
@@ -265,9 +294,11 @@ static void plan_key(struct restore_anew *anew, size_t at)
 
 	if (!comes(anew, zone->number - 1))
 		settle(anew, at, OUTCOME_LEFT_OUT, "its database does not come");
-	else if (restore_anew_wrapped_by(zone, key) == NULL)
+	else if (index_is_buried(index_of(anew), key->uid))
+		settle(anew, at, OUTCOME_LEFT_OUT, "it was destroyed here");
+	else if (!key_comes(anew, zone, key))
 		settle(anew, at, OUTCOME_LEFT_OUT,
-		       "its key version was retired or fenced off when the backup was made");
+		       "its key version was retired, fenced off or erased, here or in the backup");
 	else
 		add(anew, at, NULL);
 }
@@ -328,6 +359,20 @@ static enum zone_status refuse_changed(const struct restore_anew *anew)
 		      (int)anew->wish->as.len, (const char *)anew->wish->as.data);
 }
 
+/* Is each version that was imported one that still opens? */
+static bool stands(const struct restore_anew *anew, const struct entry *zone)
+{
+	for (size_t i = 0; i < zone->of_zone.version_count; i++) {
+		const struct ezk_version *version = &zone->of_zone.versions[i];
+
+		if (version->record_zone != 0 &&
+		    standing_of_version(anew->zones, version->record_zone, version->version) !=
+			    ZONE_OK)
+			return false;
+	}
+	return true;
+}
+
 /* Is it still what was made? */
 static enum zone_status check_made(const struct restore_anew *anew)
 {
@@ -338,7 +383,8 @@ static enum zone_status check_made(const struct restore_anew *anew)
 
 		if (comes(anew, i) != (made != NULL) ||
 		    (made != NULL && made->kind == ENTRY_ZONE &&
-		     index_zone_was_used(index_of(anew), made->of_zone.zone)))
+		     (index_zone_was_used(index_of(anew), made->of_zone.zone) ||
+		      !stands(anew, made))))
 			return refuse_changed(anew);
 	}
 	return ZONE_OK;

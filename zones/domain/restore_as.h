@@ -36,10 +36,9 @@ struct restore_anew {
 	struct entry **made;	 /* held; NULL: it does not come */
 	size_t conflicts;
 };
-/* Is it a version that is imported? Not what is retired or fenced off. */
-bool restore_anew_imports(const struct entry *zone, const struct ezk_version *version);
-/* The version of its zone that wraps a token key, if that is imported; NULL. */
-const struct ezk_version *restore_anew_wrapped_by(const struct entry *zone,
-						  const struct entry *key);
+/* Is it a version that is imported? Not what is retired, fenced off or gone, in the backup or here.
+ * With the index's lock held, or within a turn. */
+bool restore_anew_imports(const struct restore_anew *anew, const struct entry *zone,
+			  const struct ezk_version *version);
 /* KMS: makes an entry for each that comes, as `told` says. */
 enum zone_status restore_anew_make(struct restore_anew *anew);

@@ -261,9 +261,15 @@ static const char *find_difference(const struct entry *backed_up, const struct e
 static const char *newer_fault(const struct restore_plan *plan, const struct entry *backed_up,
 			       const struct entry *here)
 {
+	const struct ezk_version *primary = entry_version(here, here->of_zone.primary);
+
 	for (size_t i = 0; i < own_count(backed_up); i++) {
 		const struct ezk_version *version = &backed_up->of_zone.versions[i];
 
+		if (version->version > newest(here) && primary != NULL && primary->all_wraps &&
+		    !version->all_wraps)
+			return "here it needs two owners, and newer versions of its key need one; "
+			       "let it need one here first (cmek database set-keys)";
 		for (size_t w = 0; version->version > newest(here) && w < version->wrap_count; w++)
 			if (!restore_trust_has(plan->trust, index_of(plan), here->project,
 					       version->wraps[w].arn))

@@ -133,7 +133,7 @@ enum zone_status imports_drop(struct changes *changes, uint64_t zone, uint32_t v
 {
 	struct dropping dropping = {changes, zone, version, ZONE_OK};
 
-	if (changes->zones->index.imports.count > 0)
+	if (changes->zones->index.has_imports)
 		index_each_project_of_all(&changes->zones->index, visit_project, &dropping);
 	return dropping.status;
 }

@@ -108,8 +108,8 @@ static enum zone_status check_other(const struct rewrap *rewrap, const char *arn
 }
 
 /* Of two owners: the new key for the one that the cluster is leaving, else for the first. */
-static void list_both(const struct rewrap *rewrap, const struct ezk_version *version,
-		      const char *ret_keys[static WRAPS_MAX], size_t *ret_count)
+static enum zone_status list_both(const struct rewrap *rewrap, const struct ezk_version *version,
+				  const char *ret_keys[static WRAPS_MAX], size_t *ret_count)
 {
 	const char *arn = rewrap->keys[0]->of_root_key.arn;
 	const struct wrap *first = ezk_version_live_share(version, 1);
@@ -122,6 +122,13 @@ static void list_both(const struct rewrap *rewrap, const struct ezk_version *ver
 	ret_keys[0] = arn;
 	ret_keys[1] = stays == NULL ? arn : stays->arn;
 	*ret_count = SHARE_COUNT;
+	if (strcmp(ret_keys[1], arn) != 0)
+		return ZONE_OK;
+	return refuse(
+		ZONE_INVALID,
+		"the database needs the root keys of two owners, and both would be %s; name two "
+		"keys ('cmek database set-keys --both')",
+		arn);
 }
 
 /* The new key in place of the first; further ones stay. */
@@ -131,7 +138,7 @@ static enum zone_status list_moved(const struct rewrap *rewrap, const struct ezk
 	bool first = true;
 
 	if (version->all_wraps) {
-		list_both(rewrap, version, ret_keys, ret_count);
+		TRY(list_both(rewrap, version, ret_keys, ret_count));
 		return check_other(rewrap, ret_keys[1]);
 	}
 	ret_keys[0] = rewrap->keys[0]->of_root_key.arn;

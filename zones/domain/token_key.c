@@ -298,6 +298,21 @@ static enum zone_status check_primary(const struct entry *zone, const struct ent
 		      key->label, zone->label, zone->of_zone.primary, version);
 }
 
+/* What two owners had to open does not go to where one can. */
+static enum zone_status check_owners(const struct entry *zone, const struct entry *key,
+				     uint32_t version)
+{
+	const struct ezk_version *from = entry_version(zone, zones_key_version(key));
+	const struct ezk_version *to = entry_version(zone, version);
+
+	if (from == NULL || !from->all_wraps || to == NULL || to->all_wraps)
+		return ZONE_OK;
+	return refuse(ZONE_INVALID,
+		      "token key '%s' of zone '%s' is kept by the root keys of two owners, and the "
+		      "newest version needs one; set the zone's root keys first",
+		      key->label, zone->label);
+}
+
 struct rewrapping {
 	const struct entry *key; /* as the caller knows it */
 	struct entry *made;
@@ -325,6 +340,7 @@ enum zone_status zones_key_rewrap(struct zones *zones, const struct entry *key, 
 	TRY(check_primary(zone, key, version));
 	if (zones_key_version(key) == version)
 		return ZONE_OK;
+	TRY(check_owners(zone, key, version));
 	TRY(token_key_wrap_anew(zones, key, NULL, &made));
 	rewrapping.made = made;
 	return zones_change(zones, decide_rewrap, &rewrapping);

@@ -179,7 +179,8 @@ static void place_under_both(struct registry *registry, struct ezk *ezk,
 
 void registry_place(struct registry *registry, struct ezk *ezk)
 {
-	const struct ezk_version *version = entry_version(ezk->entry, ezk->version);
+	const struct ezk_version *version =
+		entry_bound_version(ezk->entry, ezk->zone, ezk->version);
 
 	if (version != NULL && version->all_wraps)
 		place_under_both(registry, ezk, version);

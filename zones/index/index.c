@@ -114,10 +114,12 @@ static bool link_zone(struct index *index, struct index_node *node)
 		    index, &node->links[INDEX_BY_CLUSTER],
 		    index_key(&key, INDEX_BY_CLUSTER, entry->of_zone.cluster, bytes(NULL, 0))))
 		return false;
-	for (size_t i = 0; i < entry->of_zone.version_count; i++)
+	for (size_t i = 0; i < entry->of_zone.version_count; i++) {
+		index->has_imports |= entry->of_zone.versions[i].record_zone != 0;
 		if (!map_put(fingerprints_of(index, &entry->of_zone.versions[i]),
 			     bytes(entry->of_zone.versions[i].fingerprint, 16), node))
 			return false;
+	}
 	return map_put(&index->zones, bytes(&node->zone, sizeof(node->zone)), node);
 }
 

@@ -68,6 +68,7 @@ struct index {
 	struct map slots;			     /* slot → node: active projects */
 	struct map fingerprints;		     /* of zones' own EZK versions → node */
 	struct map imports; /* of those that they have imported → one node of several */
+	bool has_imports;   /* a zone has some, or had */
 	struct map
 		buckets; /* kind of bucket; project, and label, id or kind, or cluster → bucket */
 	struct map gone; /* zone id → struct index_gone */

@@ -333,9 +333,10 @@ static void assign(const struct move *move, const struct ezk_wish *wish,
 
 		if (ret_keys[i] != NULL)
 			continue;
-		while (other != NULL && strcmp(wish->keys[next], other) == 0)
+		while (other != NULL && next + 1 < wish->count &&
+		       strcmp(wish->keys[next], other) == 0)
 			next++;
-		ret_keys[i] = wish->keys[next++];
+		ret_keys[i] = wish->keys[next < wish->count ? next++ : 0];
 	}
 }
 

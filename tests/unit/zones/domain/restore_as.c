@@ -476,6 +476,34 @@ static void purged_version_is_not_left_as_an_import(void **state)
 	assert_non_null(entry_bound_version(copy, small.zone->of_zone.zone, 2));
 }
 
+static void what_was_erased_or_destroyed_here_does_not_come_as_a_copy(void **state)
+{
+	FIXTURE(state);
+	AUTO(small_clear) struct small small = make_small(f);
+	AUTO(entry_releasep) struct entry *zone = NULL, *copy = NULL, *key = NULL;
+	static const enum version_step steps[] = {VERSION_RETIRE, VERSION_PURGE};
+	static const enum zone_mark marks[] = {ZONE_RAW, ZONE_MINIMUM};
+
+	assert_int_equal(zones_entry_delete(f->zones, small.key), ZONE_OK);
+	for (size_t i = 0; i < COUNT_OF(marks); i++) {
+		AUTO(entry_releasep) struct entry *marked = NULL;
+
+		assert_int_equal(zones_zone_mark(f->zones, small.zone, marks[i], 2, &marked),
+				 ZONE_OK);
+	}
+	for (size_t i = 0; i < COUNT_OF(steps); i++) {
+		entry_release(zone);
+		zone = newest(f, small.zone);
+		assert_int_equal(zones_version_step(f->zones, zone, 1, steps[i]), ZONE_OK);
+	}
+	assert_int_equal(planned(&small, NULL, "left out"), 1); /* the stored key */
+	assert_int_equal(restore(&small, "copy"), ZONE_OK);
+	copy = find_copy(f, ENTRY_ZONE, "orders");
+	assert_int_equal(copy->of_zone.version_count, 2);
+	assert_null(entry_bound_version(copy, small.zone->of_zone.zone, 1));
+	assert_int_equal(unwrap(f, copy, small.wrapped), ZONE_WRAPPED_KEY_INVALID);
+}
+
 /* --- What stops all of it */
 
 static void a_no_of_a_root_key_leaves_nothing(void **state)
@@ -631,6 +659,7 @@ int main(void)
 		EACH(erased_database_is_not_left_as_an_import),
 		EACH(purged_database_is_not_left_as_an_import),
 		EACH(purged_version_is_not_left_as_an_import),
+		EACH(what_was_erased_or_destroyed_here_does_not_come_as_a_copy),
 		EACH(a_no_of_a_root_key_leaves_nothing),
 		EACH(a_stored_key_that_was_changed_stops_all_of_it),
 		EACH(a_version_whose_mac_is_wrong_stops_all_of_it),

@@ -8,6 +8,8 @@
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/rotate.h"
+#include "zones/domain/token_key.h"
+#include "zones/ezk/ezk.h"
 
 #include <unistd.h>
 
@@ -56,6 +58,40 @@ static bool needs_both(struct zones_fixture *f, const struct entry *zone)
 		both += found->of_zone.versions[i].all_wraps;
 	assert_true(both == 0 || both == found->of_zone.version_count);
 	return both > 0;
+}
+
+static enum zone_status put_it(struct changes *changes, void *state)
+{
+	return changes_put(changes, state);
+}
+
+static void change_by_hand(struct zones_fixture *f, struct entry *changed)
+{
+	assert_int_equal(zones_change(f->zones, put_it, changed), ZONE_OK);
+}
+
+struct by_label {
+	const char *label;
+	struct entry *found;
+};
+
+static bool compare(void *state, struct entry *project)
+{
+	struct by_label *by = state;
+
+	if (strcmp(project->label, by->label) == 0)
+		by->found = entry_hold(project);
+	return by->found == NULL;
+}
+
+/* Held. */
+static struct entry *project_of(struct zones_fixture *f, const char *label)
+{
+	struct by_label by = {label, NULL};
+
+	index_each_project(&f->zones->index, compare, &by);
+	assert_non_null(by.found);
+	return by.found;
 }
 
 static enum zone_status remove_key(struct zones_fixture *f, const char *label)
@@ -213,7 +249,96 @@ static void the_share_goes_that_its_cluster_is_leaving(void **state)
 	assert_int_equal(rewrap(f, zone, ROOT_B), ZONE_OK);
 }
 
+static bool is_leaving(struct zones_fixture *f)
+{
+	AUTO(entry_releasep)
+	struct entry *cluster = find_entry(f->zones, f->project->uid, ENTRY_CLUSTER, "c");
+
+	return !uid_equal(cluster->of_cluster.leaving, (struct uid){0});
+}
+
+static void cluster_does_not_leave_what_stays_as_the_other_owners(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = NULL, *mrk = NULL;
+
+	place_for_zones(f);
+	mrk = make_root_key(f, ROOT_MRK);
+	assert_int_equal(create_both(f, ROOT_B, ROOT_A, &zone), ZONE_OK);
+	assert_int_equal(aim(f, "c", ROOT_B), ZONE_OK);
+	assert_false(is_leaving(f));
+	assert_int_equal(rewrap(f, zone, ROOT_B), ZONE_OK); /* anew, and no other */
+	assert_wraps(f, zone, "b? a b-");
+	assert_int_equal(open_anew(f, zone, 1), ZONE_OK);
+	assert_int_equal(aim(f, "c", ROOT_MRK), ZONE_OK);
+	assert_true(is_leaving(f));
+	assert_int_equal(rewrap(f, zone, ROOT_MRK), ZONE_OK);
+	assert_wraps(f, zone, "other? a b-");
+	assert_false(is_leaving(f));
+}
+
+static void stored_key_of_two_owners_is_not_wrapped_by_a_version_of_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = zone_of_both(f), *key = NULL, *changed = NULL;
+	AUTO(entry_releasep) struct entry *rotated = NULL;
+	struct entry_names names = names_of("stored");
+
+	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 31,
+					  bytes_of("0123456789abcdef"), &names, &key),
+			 ZONE_OK);
+	assert_int_equal(zones_zone_rotate(f->zones, zone, 2, &rotated), ZONE_OK);
+	/* As whoever writes the store could have it. */
+	changed = entry_copy(rotated);
+	changed->of_zone.versions[1].all_wraps = false;
+	change_by_hand(f, changed);
+	assert_int_equal(zones_key_rewrap(f->zones, key, 2), ZONE_INVALID);
+	assert_non_null(strstr(log_last(), "root keys of two owners"));
+}
+
 /* --- From elsewhere */
+
+static struct entry *copy_of(struct zones_fixture *f, const struct buffer *file)
+{
+	const struct restore_wish wish = {.as = bytes_of("copy")};
+	AUTO(buffer_clear) struct buffer told = {0};
+	AUTO(entry_releasep) struct entry *project = NULL;
+
+	assert_int_equal(zones_restore(f->zones, buffer_bytes(file), &wish, &told), ZONE_OK);
+	project = project_of(f, "copy");
+	return find_entry(f->zones, project->uid, ENTRY_ZONE, "c/d");
+}
+
+static void imported_version_ends_with_a_no_of_either(void **state)
+{
+	static const char *const owners[] = {ROOT_A, ROOT_B};
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *zone = zone_of_both(f), *rotated = NULL, *copy = NULL;
+	AUTO(buffer_clear) struct buffer file = {0}, told = {0};
+
+	assert_int_equal(zones_zone_rotate(f->zones, zone, 2, &rotated), ZONE_OK);
+	assert_int_equal(zones_backup_make(f->zones, f->project->uid, &(struct backup_wish){0},
+					   &file, &told),
+			 ZONE_OK);
+	copy = copy_of(f, &file);
+	/* The copy has a version 1 of its own, and none that is 2. */
+	for (size_t i = 0; i < COUNT_OF(owners); i++) {
+		AUTO(ezk_releasep) struct ezk *own = NULL, *import = NULL;
+
+		zones_reopen(f);
+		assert_int_equal(ezk_find(zones_registry(f->zones), copy, EZK_PRIMARY, &own),
+				 ZONE_OK);
+		assert_int_equal(ezk_sibling(own, zone->of_zone.zone, 2, &import), ZONE_OK);
+		assert_int_equal(ezk_begin(import), ZONE_OK);
+		fake_kms_set(&f->aws, owners[i], KMS_KEY_DISABLED, KMS_OK);
+		fake_clock_advance(&f->clock, 290 * 1000);
+		assert_int_equal(ezk_begin(import), ZONE_KMS_DISABLED);
+		assert_false(ezk_leased(import));
+		fake_kms_set(&f->aws, owners[i], KMS_KEY_ENABLED, KMS_OK);
+		ezk_release(TAKE(import));
+		ezk_release(TAKE(own));
+	}
+}
 
 static enum zone_status restore_mapped(struct zones_fixture *f, const struct buffer *file,
 				       const struct restore_map *maps, size_t count)
@@ -300,6 +425,9 @@ int main(void)
 		CASE(lease_follows_the_owners),
 		CASE(a_share_moves_and_the_other_stays),
 		CASE(the_share_goes_that_its_cluster_is_leaving),
+		CASE(cluster_does_not_leave_what_stays_as_the_other_owners),
+		CASE(stored_key_of_two_owners_is_not_wrapped_by_a_version_of_one),
+		CASE(imported_version_ends_with_a_no_of_either),
 		CASE(each_share_is_mapped_and_both_to_one_key_are_not),
 		CASE(records_come_to_stay_where_both_keys_are),
 	};
