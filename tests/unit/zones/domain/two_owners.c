@@ -10,6 +10,7 @@
 #include "zones/domain/rotate.h"
 #include "zones/domain/token_key.h"
 #include "zones/ezk/ezk.h"
+#include "zones/ezk/registry.h"
 
 #include <unistd.h>
 
@@ -330,6 +331,7 @@ static void imported_version_ends_with_a_no_of_either(void **state)
 				 ZONE_OK);
 		assert_int_equal(ezk_sibling(own, zone->of_zone.zone, 2, &import), ZONE_OK);
 		assert_int_equal(ezk_begin(import), ZONE_OK);
+		assert_int_equal(ezk_owner_count(import), 2); /* it rests on both */
 		fake_kms_set(&f->aws, owners[i], KMS_KEY_DISABLED, KMS_OK);
 		fake_clock_advance(&f->clock, 290 * 1000);
 		assert_int_equal(ezk_begin(import), ZONE_KMS_DISABLED);
