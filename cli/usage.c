@@ -74,17 +74,28 @@ static void print_plain(const char *text)
 	fputs(copy == NULL ? "?" : plain_text(copy), stdout);
 }
 
+static void print_keys(const json_t *keys)
+{
+	for (size_t i = 0; i < json_array_size(keys); i++) {
+		fputs(i == 0 ? " " : " and ", stdout);
+		print_plain(json_string_value(json_array_get(keys, i)));
+	}
+}
+
 static void print_version(const json_t *version)
 {
 	const json_t *keys = list_of(version, "root_keys");
+	const json_t *before = list_of(version, "until_proven");
 	long token_keys = number_of(version, "token_keys");
 
 	printf("    version %ld, %s, since %s, encrypted by%s", number_of(version, "version"),
 	       member_text(version, "state"), member_text(version, "created"),
 	       json_is_true(json_object_get(version, "both")) ? " both" : "");
-	for (size_t i = 0; i < json_array_size(keys); i++) {
-		fputs(i == 0 ? " " : " and ", stdout);
-		print_plain(json_string_value(json_array_get(keys, i)));
+	print_keys(keys);
+	if (json_array_size(before) > 0) {
+		fputs(" (until that is proven also", stdout);
+		print_keys(before);
+		putchar(')');
 	}
 	if (token_keys > 0)
 		printf("; wraps %ld token keys", token_keys);

@@ -183,7 +183,9 @@ static void a_project_is_backed_up_and_restored(void **state)
 	assert_non_null(strstr(buffer_text(&out), "structure only"));
 	assert_int_equal(run("backup verify --json --offline @all.backup"), CMEK_EXIT_OK);
 	assert_int_equal(run("restore --dry-run @all.backup"), CMEK_EXIT_OK);
-	assert_int_equal(run("restore --json --revive none,other @all.backup"), CMEK_EXIT_OK);
+	refused("restore --json --revive main/orders,other @all.backup", CMEK_EXIT_NOT_FOUND,
+		"the backup has no database 'other' to bring back");
+	assert_int_equal(run("restore --json --revive main/orders @all.backup"), CMEK_EXIT_OK);
 	assert_int_equal(run("restore @all.backup"), CMEK_EXIT_OK);
 	assert_int_equal(run("restore --dry-run --as copy @all.backup"), CMEK_EXIT_OK);
 	assert_int_equal(run("restore --as demo @all.backup"), CMEK_EXIT_REFUSED);

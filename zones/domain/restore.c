@@ -369,6 +369,26 @@ static enum zone_status name_mapped(const struct restore_wish *wish, struct rest
 	return ZONE_OK;
 }
 
+/* A name that is mistyped would bring nothing back, without a word. */
+static enum zone_status check_revived(const struct backup *backup, const struct restore_wish *wish)
+{
+	for (size_t i = 0; i < wish->revive_count; i++) {
+		const struct restore_wish one = {.revive = &wish->revive[i], .revive_count = 1};
+		size_t at = 0;
+
+		while (at < backup->count && (backup->entries[at]->kind != ENTRY_ZONE ||
+					      !restore_revives(&one, backup->entries[at])))
+			at++;
+		if (at == backup->count)
+			return refuse(
+				ZONE_NOT_FOUND,
+				"the backup has no database '%.*s' to bring back; 'cmek backup "
+				"verify --json' lists those that it has",
+				(int)wish->revive[i].len, (const char *)wish->revive[i].data);
+	}
+	return ZONE_OK;
+}
+
 enum zone_status zones_restore(struct zones *zones, struct bytes file,
 			       const struct restore_wish *wish, struct buffer *ret_told)
 {
@@ -378,6 +398,7 @@ enum zone_status zones_restore(struct zones *zones, struct bytes file,
 	TRY(backup_decode(file, &backup));
 	TRY(name_mapped(wish, &trust));
 	TRY(check_vouched(zones, file, &backup, &trust));
+	TRY(check_revived(&backup, wish));
 	for (size_t i = 0; i < wish->map_count; i++)
 		TRY(apply_map(zones, &wish->maps[i], wish->dry_run, &backup, &trust));
 	for (size_t i = 0; i < backup.count; i++)

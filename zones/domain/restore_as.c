@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/restore_plan.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/zones.h"
 #include "zones/ezk/ezk.h"
@@ -100,18 +101,6 @@ bool restore_anew_imports(const struct restore_anew *anew, const struct entry *z
 	       standing_of_version(anew->zones, bound, version->version) == ZONE_OK;
 }
 
-static bool is_named(const struct restore_anew *anew, const struct entry *zone)
-{
-	char id[24];
-
-	snprintf(id, sizeof(id), "%" PRIu64, zone->of_zone.zone);
-	for (size_t i = 0; i < anew->wish->revive_count; i++)
-		if (bytes_are(anew->wish->revive[i], zone->label) ||
-		    bytes_are(anew->wish->revive[i], id))
-			return true;
-	return false;
-}
-
 /* Where the original is, its own root keys bound whose key new data may go under. */
 static bool is_strange(const struct restore_anew *anew, const char *arn)
 {
@@ -185,7 +174,7 @@ static void plan_zone(struct restore_anew *anew, size_t at)
 	const struct entry *zone = anew->backup->entries[at];
 	enum zone_status why = standing_of(anew->zones, zone->of_zone.zone);
 
-	if (zone->state != ENTRY_ACTIVE && !is_named(anew, zone))
+	if (zone->state != ENTRY_ACTIVE && !restore_revives(anew->wish, zone))
 		settle(anew, at, OUTCOME_LEFT_OUT,
 		       "it awaited deletion when the backup was made; --revive brings it");
 	else if (why != ZONE_OK)

@@ -66,15 +66,13 @@ static struct entry *copy_new(const struct entry *entry, bool active)
 
 /* --- Databases */
 
-/* By its name in the backup, or by its id. */
-static bool is_named(const struct restore_plan *plan, const struct entry *zone)
+bool restore_revives(const struct restore_wish *wish, const struct entry *zone)
 {
 	char id[24];
 
 	snprintf(id, sizeof(id), "%" PRIu64, zone->of_zone.zone);
-	for (size_t i = 0; i < plan->wish->revive_count; i++)
-		if (bytes_are(plan->wish->revive[i], zone->label) ||
-		    bytes_are(plan->wish->revive[i], id))
+	for (size_t i = 0; i < wish->revive_count; i++)
+		if (bytes_are(wish->revive[i], zone->label) || bytes_are(wish->revive[i], id))
 			return true;
 	return false;
 }
@@ -326,7 +324,7 @@ static enum zone_status plan_zone(struct restore_plan *plan, size_t at)
 {
 	const struct entry *zone = plan->backup->entries[at];
 	const struct entry *here = index_zone(index_of(plan), zone->of_zone.zone);
-	bool named = is_named(plan, zone);
+	bool named = restore_revives(plan->wish, zone);
 
 	if (here == NULL)
 		return plan_missing_zone(plan, at, named);
@@ -493,7 +491,7 @@ static enum zone_status plan_key(struct restore_plan *plan, size_t at)
 		return settle(plan, at, OUTCOME_HERE, NULL);
 	if (of_zone == OUTCOME_LEFT_OUT || of_zone == OUTCOME_CONFLICT)
 		return settle(plan, at, OUTCOME_LEFT_OUT, "its database does not come back");
-	if (buried && !is_named(plan, zone))
+	if (buried && !restore_revives(plan->wish, zone))
 		return settle(plan, at, OUTCOME_LEFT_OUT,
 			      "it was destroyed here; --revive of its database brings it back");
 	if (!has_version(plan, zone, key))

@@ -22,6 +22,8 @@ struct restore_plan {
 	size_t tombstone_count;
 	size_t conflicts, root_keys;
 };
+/* Is a database of the backup named in --revive: by its name there, or by its id? */
+bool restore_revives(const struct restore_wish *wish, const struct entry *zone);
 void restore_plan_clear(struct restore_plan *plan); /* accepts zeros */
 
 /* With the index's lock held, or within a turn. ZONE_OK also where there are conflicts: nothing of

@@ -184,21 +184,24 @@ static const char *version_state(const struct entry *zone, const struct ezk_vers
 	return version->version < zone->of_zone.minimum ? "fenced" : "decrypts";
 }
 
-static json_t *wraps_of(const struct ezk_version *version)
+/* Those that open it; or those that do only until something newer is proven. */
+static json_t *wraps_of(const struct ezk_version *version, bool live)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < version->wrap_count; i++)
-		add_to(&list, json_text(version->wraps[i].arn));
+		if (wrap_is_live(&version->wraps[i]) == live)
+			add_to(&list, json_text(version->wraps[i].arn));
 	return list;
 }
 
 static json_t *version_of(const struct entry *zone, const struct ezk_version *version)
 {
-	json_t *object = json_pack(
-		"{s:I, s:s, s:o, s:o, s:b}", "version", (json_int_t)version->version, "state",
-		version_state(zone, version), "created", date_of(version->created_ms), "root_keys",
-		wraps_of(version), "both", version->all_wraps);
+	json_t *object =
+		json_pack("{s:I, s:s, s:o, s:o, s:o, s:b}", "version", (json_int_t)version->version,
+			  "state", version_state(zone, version), "created",
+			  date_of(version->created_ms), "root_keys", wraps_of(version, true),
+			  "until_proven", wraps_of(version, false), "both", version->all_wraps);
 
 	if (version->retired && !set(object, "purge_date", date_of(version->delete_after_ms))) {
 		json_decref(object);
