@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-enum { SIGV4_TIME = 16, SIGV4_DATE = 8, SIGV4_KEY = 32, SIGV4_HEX = 64 };
+enum { SIGV4_TIME = 16, SIGV4_DATE = 8, SIGV4_KEY = 32 };
 
 /* Where and when a signature holds. */
 struct sigv4_scope {
