@@ -675,6 +675,12 @@ enum outcome {
 	IN_THE_DARK /* it can't be found out now */
 };
 
+/* At which revision a write was done. */
+struct done_at {
+	uint64_t revision;
+	bool exact; /* false: then or later; others wrote the project since */
+};
+
 /* Whether a head has the token of this write; `last`: nobody has written since. False: that can't
  * be read out of it. */
 static bool read_writes(const json_t *kv, const char *token, bool *ret_found, bool *ret_last)
@@ -704,23 +710,24 @@ static bool read_writes(const json_t *kv, const char *token, bool *ret_found, bo
 
 /* By the head of one project that it writes; NULL: it has none. */
 static enum outcome outcome_of(const struct attempt *attempt, const json_t *kv,
-			       uint64_t *ret_revision)
+			       struct done_at *ret_done)
 {
 	uint64_t before = attempt->projects[0].version, now = etcd_number(kv, "version");
 	bool found, last;
 
 	if (!read_writes(kv, attempt->token, &found, &last))
 		return IN_THE_DARK;
-	/* If others wrote since, its own revision is one after what was seen: too low for a later
-	 * change to be based on it, until the next look. */
+	/* If others wrote since, its own revision is not known. One after what was seen stands for
+	 * it: too low for a later change to be based on it, until the next look. */
 	if (found)
-		*ret_revision = last ? etcd_number(kv, "mod_revision") : attempt->look.revision + 1;
+		*ret_done = (struct done_at){
+			last ? etcd_number(kv, "mod_revision") : attempt->look.revision + 1, last};
 	if (found || now == before)
 		return found ? DONE : NOT_YET;
 	return now > before && now - before <= ETCD_TOKENS ? TOO_LATE : IN_THE_DARK;
 }
 
-static enum outcome find_out(const struct attempt *attempt, uint64_t *ret_revision)
+static enum outcome find_out(const struct attempt *attempt, struct done_at *ret_done)
 {
 	AUTO(buffer_clear) struct buffer body = {0};
 	AUTO(json_freep) json_t *answer = NULL;
@@ -729,15 +736,15 @@ static enum outcome find_out(const struct attempt *attempt, uint64_t *ret_revisi
 	put_project_question(attempt, false, &body);
 	if (etcd_call(attempt->etcd, "/v3/kv/range", &body, true, &fate, &answer) != ZONE_OK)
 		return IN_THE_DARK;
-	return outcome_of(attempt, json_array_get(json_object_get(answer, "kvs"), 0), ret_revision);
+	return outcome_of(attempt, json_array_get(json_object_get(answer, "kvs"), 0), ret_done);
 }
 
 /* A lost answer is never followed by another write before it is known what came of it. */
 static enum zone_status settle(struct attempt *attempt, enum zone_status lost,
-			       enum outcome *ret_outcome, uint64_t *ret_revision)
+			       enum outcome *ret_outcome, struct done_at *ret_done)
 {
 	do {
-		*ret_outcome = find_out(attempt, ret_revision);
+		*ret_outcome = find_out(attempt, ret_done);
 		if (*ret_outcome != IN_THE_DARK)
 			return ZONE_OK;
 		attempt->etcd->sleep(attempt->etcd->sleep_state, FIND_OUT_MS);
@@ -760,24 +767,24 @@ static enum zone_status denied(struct etcd *etcd, enum zone_status status)
 /* What an answer to the transaction says. One that finds a head changed can't be done any more,
  * nor can the same that is still on its way. */
 static enum outcome read_outcome(const struct attempt *attempt, const json_t *answer,
-				 uint64_t *ret_revision)
+				 struct done_at *ret_done)
 {
 	enum outcome outcome;
 
 	if (json_is_true(json_object_get(answer, "succeeded"))) {
-		*ret_revision = etcd_revision(answer);
+		*ret_done = (struct done_at){etcd_revision(answer), true};
 		return DONE;
 	}
 	outcome = outcome_of(attempt,
 			     json_array_get(kvs_at(json_object_get(answer, "responses"), 0), 0),
-			     ret_revision);
+			     ret_done);
 	return outcome == NOT_YET ? TOO_LATE : outcome;
 }
 
 /* ZONE_OK with DONE or TOO_LATE. What was sent again can't be done twice: only one of the two finds
  * the heads as they were. */
 static enum zone_status commit(struct attempt *attempt, const struct buffer *body,
-			       enum outcome *ret_outcome, uint64_t *ret_revision)
+			       enum outcome *ret_outcome, struct done_at *ret_done)
 {
 	bool lost = false;
 
@@ -789,7 +796,7 @@ static enum zone_status commit(struct attempt *attempt, const struct buffer *bod
 
 		*ret_outcome = IN_THE_DARK;
 		if (status == ZONE_OK)
-			*ret_outcome = read_outcome(attempt, answer, ret_revision);
+			*ret_outcome = read_outcome(attempt, answer, ret_done);
 		else if (fate != ETCD_UNKNOWN)
 			return denied(attempt->etcd, status);
 		if (!lost && *ret_outcome == IN_THE_DARK)
@@ -797,7 +804,7 @@ static enum zone_status commit(struct attempt *attempt, const struct buffer *bod
 		lost = true;
 		if (*ret_outcome == IN_THE_DARK)
 			TRY(settle(attempt, status == ZONE_OK ? ZONE_STORE_UNAVAILABLE : status,
-				   ret_outcome, ret_revision));
+				   ret_outcome, ret_done));
 		if (*ret_outcome != NOT_YET)
 			return ZONE_OK;
 		attempt->etcd->sleep(attempt->etcd->sleep_state, FIND_OUT_MS);
@@ -810,7 +817,7 @@ static enum zone_status commit(struct attempt *attempt, const struct buffer *bod
 /* --- All of it */
 
 static enum zone_status try_once(struct attempt *attempt, enum outcome *ret_outcome,
-				 uint64_t *ret_revision)
+				 struct done_at *ret_done)
 {
 	AUTO(buffer_clear) struct buffer body = {0};
 	enum zone_status status;
@@ -822,23 +829,22 @@ static enum zone_status try_once(struct attempt *attempt, enum outcome *ret_outc
 		return attempt->again ? ZONE_OK : status;
 	TRY(check_changes(attempt));
 	TRY(make_transaction(attempt, &body));
-	return commit(attempt, &body, ret_outcome, ret_revision);
+	return commit(attempt, &body, ret_outcome, ret_done);
 }
 
-static void note_done(struct attempt *attempt, uint64_t revision, struct store_cursor *ret_cursor)
+static void note_done(struct attempt *attempt, struct done_at done, struct store_cursor *ret_cursor)
 {
+	/* What others wrote in between, `decide` has not seen. */
+	bool next = done.exact && done.revision == attempt->look.revision + 1;
+
 	for (size_t i = 0; i < attempt->count; i++)
 		if (!attempt->changes[i].remove)
-			attempt->changes[i].entry->revision = revision;
-	/* What others wrote in between, `decide` has not seen. */
+			attempt->changes[i].entry->revision = done.revision;
 	if (!attempt->look.exists) {
 		memcpy(attempt->etcd->id, attempt->look.id, ROWS_ID_SIZE);
-		attempt->look.exists = revision == attempt->look.revision + 1;
+		attempt->look.exists = next;
 	}
-	if (revision == attempt->look.revision + 1)
-		*ret_cursor = etcd_cursor(&attempt->look, revision);
-	else
-		*ret_cursor = etcd_cursor(&attempt->look, attempt->look.revision);
+	*ret_cursor = etcd_cursor(&attempt->look, next ? done.revision : attempt->look.revision);
 }
 
 static enum zone_status check_writer(struct etcd *etcd, const struct etcd_look *look)
@@ -884,15 +890,15 @@ enum zone_status etcd_write(struct etcd *etcd, const struct store_cursor *since,
 	struct store_cursor cursor = *since;
 	enum outcome outcome = TOO_LATE;
 	int64_t wait_ms = BACKOFF_MS;
-	uint64_t revision = 0;
+	struct done_at done = {0};
 
 	for (;;) {
 		TRY(decide_anew(&attempt, &cursor, decide, state));
 		if (attempt.count == 0)
 			break;
-		TRY(try_once(&attempt, &outcome, &revision));
+		TRY(try_once(&attempt, &outcome, &done));
 		if (outcome == DONE) {
-			note_done(&attempt, revision, &cursor);
+			note_done(&attempt, done, &cursor);
 			break;
 		}
 		if (etcd_time_left(etcd) == 0)

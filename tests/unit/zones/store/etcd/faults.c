@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the store makes of an etcd that refuses, is slow, or whose answers are lost: each answer is
  * written down here. */
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
@@ -315,6 +316,18 @@ static void a_wrong_password_is_told_without_it(void **state)
 /* --- A write whose answer is lost. The token that it left is read out of what was sent. */
 
 static char project_head[512], project_head_where_it_came_too_late[640];
+static char project_head_that_others_wrote_since[512];
+
+/* The text of a head in Base64, with one token more. */
+static void append_token(const char *value, struct buffer *ret_value)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	assert_true(base64_decode(bytes(value, strcspn(value, "\"")), &text));
+	buffer_truncate(&text, text.len - strlen("]}"));
+	buffer_put_text(&text, ",\"x\"]}");
+	base64_append(ret_value, buffer_bytes(&text));
+}
 
 /* The head of the project as the transaction wrote it: that operation's value, as it was sent. */
 static void remember_head(struct fake_http *http)
@@ -324,6 +337,8 @@ static void remember_head(struct fake_http *http)
 	char kvs[400];
 
 	while (put != NULL) {
+		AUTO(buffer_clear) struct buffer longer = {0};
+
 		value = strstr(put, "\"value\":\"") + 9;
 		put = strstr(value, "request_put");
 		/* {"format":1,"writes": */
@@ -337,12 +352,19 @@ static void remember_head(struct fake_http *http)
 		snprintf(project_head_where_it_came_too_late,
 			 sizeof(project_head_where_it_came_too_late),
 			 "{" HEADER("9") ",\"responses\":[{\"response_range\":{%s}}]}", kvs);
+		append_token(value, &longer);
+		snprintf(project_head_that_others_wrote_since,
+			 sizeof(project_head_that_others_wrote_since),
+			 "{" HEADER("9") ",\"kvs\":[{\"key\":\"eA==\",\"mod_revision\":\"8\","
+					 "\"version\":\"2\",\"value\":\"%s\"}]}",
+			 buffer_text(&longer));
 	}
 }
 
 #define NO_HEAD_YET	    YES("{" HEADER("8") "}")
 #define HEAD_WITH_OURS	    YES(project_head)
 #define TOO_LATE_AFTER_OURS YES(project_head_where_it_came_too_late)
+#define OURS_THEN_OTHERS    YES(project_head_that_others_wrote_since)
 #define HEAD_OF_OTHERS                                                                             \
 	YES("{" HEADER("9") ",\"kvs\":[{\"key\":\"eA==\",\"mod_revision\":\"8\",\"version\":"      \
 			    "\"1\",\"value\":\"eyJmb3JtYXQiOjEsIndyaXRlcyI6WyJ4Il19\"}]}")
@@ -384,6 +406,64 @@ static void a_write_that_was_done_late_is_found(void **state)
 	assert_int_equal(write_it(bed, &asks), ZONE_OK);
 	assert_int_equal(asks, 1);
 	assert_int_equal(bed->http.request_count, 5);
+}
+
+/* A store is there, at revision 5. */
+static const char *look_at_a_store(void)
+{
+	static char text[1024];
+	AUTO(buffer_clear) struct buffer head = {0};
+	AUTO(buffer_clear) struct buffer value = {0};
+
+	rows_put_head("0123456789abcdef0123456789abcdef", store_level_row(1), 0, &head);
+	base64_append(&value, buffer_bytes(&head));
+	snprintf(text, sizeof(text),
+		 "{" HEADER("5") ",\"succeeded\":true,\"responses\":[{\"response_range\":{\"kvs\":["
+				 "{\"key\":\"eA==\",\"value\":\"%s\"}]}},{\"response_range\":{}},"
+				 "{\"response_range\":{}}]}",
+		 buffer_text(&value));
+	return text;
+}
+
+/* At 6 another project may have been written, as that is in nobody's way. */
+static void after_a_lost_write_that_others_followed_nothing_is_passed_over(void **state)
+{
+	struct bed *bed = *state;
+	const struct fake_reply replies[] = {
+		YES(look_at_a_store()), YES("{" HEADER("5") "}"), NOTHING_THERE, LOST,
+		OURS_THEN_OTHERS,	YES(look_at_a_store()),
+	};
+	const struct store_cursor nothing = {0};
+	struct wish wish = {.change.entry = test_entry(ENTRY_KEY, 1)};
+	AUTO(store_news_clear) struct store_news news = {0};
+	struct store_cursor cursor;
+
+	bed->http.on_send = remember_head;
+	fake_http_script(&bed->http, replies, COUNT_OF(replies));
+	assert_int_equal(
+		bed->store->operations->write(bed->store, &nothing, wished, &wish, &cursor),
+		ZONE_OK);
+	assert_int_equal(wish.asks, 1);
+	entry_release(wish.change.entry);
+	assert_int_equal(bed->store->operations->read(bed->store, &cursor, &news), ZONE_OK);
+	assert_non_null(strstr(bed->http.sent[5].body, "\"min_mod_revision\":\"6\""));
+}
+
+/* Nor is a store that was made so taken for read. */
+static void a_new_store_that_others_wrote_since_is_read_whole(void **state)
+{
+	struct bed *bed = *state;
+	const struct store_cursor nothing = {0};
+	struct wish wish = {.change.entry = test_entry(ENTRY_KEY, 1)};
+	struct store_cursor cursor;
+
+	bed->http.on_send = remember_head;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST, OURS_THEN_OTHERS);
+	assert_int_equal(
+		bed->store->operations->write(bed->store, &nothing, wished, &wish, &cursor),
+		ZONE_OK);
+	assert_int_equal(cursor.len, 0);
+	entry_release(wish.change.entry);
 }
 
 /* As libcurl does, by another connection. */
@@ -566,6 +646,8 @@ int main(void)
 		FAULT_TEST(a_write_that_was_done_is_not_done_again),
 		FAULT_TEST(a_write_that_was_not_done_is_sent_again_as_it_was),
 		FAULT_TEST(a_write_that_was_done_late_is_found),
+		FAULT_TEST(after_a_lost_write_that_others_followed_nothing_is_passed_over),
+		FAULT_TEST(a_new_store_that_others_wrote_since_is_read_whole),
 		FAULT_TEST(a_write_that_was_sent_twice_unseen_is_done_once),
 		FAULT_TEST(a_write_that_comes_too_late_is_decided_anew),
 		FAULT_TEST(a_head_that_can_not_be_read_says_nothing),
