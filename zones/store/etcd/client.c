@@ -113,7 +113,8 @@ static const struct refusal {
 	{  0, "authentication is not enabled", ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED, false, "switch it on in etcd, or remove [store] user" },
 	{ 16, "",                             ZONE_STORE_NO_CREDENTIALS, ETCD_ANSWERED,  true,  "look at [store] user and password_file" },
 	{  7, "",                             ZONE_STORE_DENIED,         ETCD_ANSWERED,  false, "grant this user the prefix (docs/store-etcd.md)" },
-	{  0, "database space exceeded",      ZONE_STORE_FULL,           ETCD_ANSWERED,  false, "compact and defragment etcd, or raise its --quota-backend-bytes" },
+	/* To a request that etcd has not done, and to one that it has just done. */
+	{  0, "database space exceeded",      ZONE_STORE_FULL,           ETCD_UNKNOWN,   false, "compact and defragment etcd, or raise its --quota-backend-bytes" },
 	{  0, "too large",                    ZONE_STORE_FULL,           ETCD_ANSWERED,  false, "nothing was written: do it in smaller steps, or raise etcd's --max-request-bytes" },
 	{  0, "larger than max",              ZONE_STORE_FULL,           ETCD_ANSWERED,  false, "nothing was written: do it in smaller steps, or raise etcd's --max-request-bytes" },
 	{  0, "too many operations",          ZONE_STORE_FULL,           ETCD_ANSWERED,  false, "nothing was written: do it in smaller steps, or raise etcd's --max-txn-ops" },

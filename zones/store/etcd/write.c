@@ -740,8 +740,8 @@ static enum outcome find_out(const struct attempt *attempt, struct done_at *ret_
 }
 
 /* A lost answer is never followed by another write before it is known what came of it. */
-static enum zone_status settle(struct attempt *attempt, enum zone_status lost,
-			       enum outcome *ret_outcome, struct done_at *ret_done)
+static enum zone_status settle(struct attempt *attempt, enum outcome *ret_outcome,
+			       struct done_at *ret_done)
 {
 	do {
 		*ret_outcome = find_out(attempt, ret_done);
@@ -749,10 +749,9 @@ static enum zone_status settle(struct attempt *attempt, enum zone_status lost,
 			return ZONE_OK;
 		attempt->etcd->sleep(attempt->etcd->sleep_state, FIND_OUT_MS);
 	} while (etcd_time_left(attempt->etcd) > 0);
-	etcd_says(attempt->etcd, lost,
-		  "the answer to a write was lost, and what came of it can't be found out: it may "
-		  "have been done; look before it is tried again");
-	return lost;
+	return etcd_says(attempt->etcd, ZONE_STORE_UNAVAILABLE,
+			 "the answer to a write was lost, and what came of it can't be found out: "
+			 "it may have been done; look before it is tried again");
 }
 
 static enum zone_status denied(struct etcd *etcd, enum zone_status status)
@@ -781,8 +780,19 @@ static enum outcome read_outcome(const struct attempt *attempt, const json_t *an
 	return outcome == NOT_YET ? TOO_LATE : outcome;
 }
 
+/* Etcd says that it is full before it does a write, or after it has done it. */
+static enum zone_status tell_full(struct etcd *etcd, enum outcome outcome)
+{
+	if (outcome == NOT_YET)
+		return ZONE_STORE_FULL;
+	if (outcome == DONE)
+		log_warning("store %s: the last write was done all the same", etcd->name);
+	return ZONE_OK;
+}
+
 /* ZONE_OK with DONE or TOO_LATE. What was sent again can't be done twice: only one of the two finds
- * the heads as they were. */
+ * the heads as they were. But once an answer was lost, a refusal speaks for what was sent last
+ * alone. */
 static enum zone_status commit(struct attempt *attempt, const struct buffer *body,
 			       enum outcome *ret_outcome, struct done_at *ret_done)
 {
@@ -793,25 +803,27 @@ static enum zone_status commit(struct attempt *attempt, const struct buffer *bod
 		enum etcd_fate fate;
 		enum zone_status status =
 			etcd_call(attempt->etcd, "/v3/kv/txn", body, false, &fate, &answer);
+		bool full = !lost && status == ZONE_STORE_FULL;
 
 		*ret_outcome = IN_THE_DARK;
 		if (status == ZONE_OK)
 			*ret_outcome = read_outcome(attempt, answer, ret_done);
-		else if (fate != ETCD_UNKNOWN)
+		else if (!lost && fate == ETCD_ANSWERED)
 			return denied(attempt->etcd, status);
 		if (!lost && *ret_outcome == IN_THE_DARK)
 			etcd_begin(attempt->etcd, ETCD_SETTLE_MS);
 		lost = true;
 		if (*ret_outcome == IN_THE_DARK)
-			TRY(settle(attempt, status == ZONE_OK ? ZONE_STORE_UNAVAILABLE : status,
-				   ret_outcome, ret_done));
+			TRY(settle(attempt, ret_outcome, ret_done));
+		if (full)
+			return tell_full(attempt->etcd, *ret_outcome);
 		if (*ret_outcome != NOT_YET)
 			return ZONE_OK;
 		attempt->etcd->sleep(attempt->etcd->sleep_state, FIND_OUT_MS);
 	} while (etcd_time_left(attempt->etcd) > 0);
 	return etcd_says(attempt->etcd, ZONE_STORE_UNAVAILABLE,
-			 "a write got no answer; it was not done so far: look before it is tried "
-			 "again");
+			 "the answer to a write was lost, and it is not there so far: it may have "
+			 "been done; look before it is tried again");
 }
 
 /* --- All of it */

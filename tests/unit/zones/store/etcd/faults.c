@@ -362,6 +362,7 @@ static void remember_head(struct fake_http *http)
 }
 
 #define NO_HEAD_YET	    YES("{" HEADER("8") "}")
+#define NO_SPACE	    REFUSAL(429, 8, "etcdserver: mvcc: database space exceeded")
 #define HEAD_WITH_OURS	    YES(project_head)
 #define TOO_LATE_AFTER_OURS YES(project_head_where_it_came_too_late)
 #define OURS_THEN_OTHERS    YES(project_head_that_others_wrote_since)
@@ -552,10 +553,100 @@ static void a_full_etcd_is_told_with_what_to_do(void **state)
 	struct bed *bed = *state;
 	size_t asks;
 
-	SCRIPT(bed, EMPTY, NOTHING_THERE,
-	       REFUSAL(429, 8, "etcdserver: mvcc: database space exceeded"));
+	SCRIPT(bed, EMPTY, NOTHING_THERE, NO_SPACE, NO_HEAD_YET);
 	assert_int_equal(write_it(bed, &asks), ZONE_STORE_FULL);
+	assert_int_equal(bed->http.request_count, 4);
 	assert_non_null(strstr(log_last(), "quota-backend-bytes"));
+}
+
+/* Etcd does the write that uses its space up, and refuses it then. */
+static void a_write_that_made_etcd_full_is_done(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = remember_head;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, NO_SPACE, HEAD_WITH_OURS);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 1);
+	assert_non_null(strstr(log_last(), "done all the same"));
+}
+
+static void a_write_that_made_etcd_full_and_can_not_be_looked_for_is_told(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = let_time_pass;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, NO_SPACE, LOST);
+	assert_int_equal(write_it(bed, &asks), ZONE_STORE_UNAVAILABLE);
+	assert_non_null(strstr(log_last(), "it may have been done; look before it is tried again"));
+}
+
+/* --- An answer was lost, and what is sent then is refused */
+
+static const struct fake_reply refused_then[] = {
+	NO_SPACE,
+	REFUSAL(403, 7, "etcdserver: permission denied"),
+	REFUSAL(413, 3, "etcdserver: request is too large"),
+	REFUSAL(401, 16, "etcdserver: invalid auth token"),
+	{HTTP_UNTRUSTED, 0, NULL, NULL},
+	{HTTP_TOO_LONG, 0, NULL, NULL},
+};
+
+static void a_write_that_was_lost_is_found_though_the_next_is_refused(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = remember_head;
+	for (size_t i = 0; i < COUNT_OF(refused_then); i++) {
+		const struct fake_reply replies[] = {EMPTY,	  NOTHING_THERE,   LOST,
+						     NO_HEAD_YET, refused_then[i], HEAD_WITH_OURS};
+
+		fake_http_script(&bed->http, replies, COUNT_OF(replies));
+		if (write_it(bed, &asks) != ZONE_OK || asks != 1)
+			fail_msg("row %zu: %s", i, log_last());
+		bed->store->operations->free(bed->store);
+		bed->store = open_store(bed, (struct store_settings){0});
+	}
+}
+
+static void a_write_that_was_lost_is_found_though_etcd_is_not_reached_then(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = remember_head;
+	SCRIPT(bed, EMPTY, NOTHING_THERE, LOST, NO_HEAD_YET, NO_CONNECTION, NO_CONNECTION,
+	       NO_CONNECTION, HEAD_WITH_OURS);
+	assert_int_equal(write_it(bed, &asks), ZONE_OK);
+	assert_int_equal(asks, 1);
+	assert_int_equal(bed->http.request_count, 8);
+}
+
+static void let_two_seconds_pass(struct fake_http *http)
+{
+	http->now_ms += 2000;
+}
+
+static void a_write_that_was_lost_is_not_said_to_be_undone_by_a_refusal(void **state)
+{
+	struct bed *bed = *state;
+	size_t asks;
+
+	bed->http.on_send = let_two_seconds_pass;
+	for (size_t i = 0; i < COUNT_OF(refused_then); i++) {
+		const struct fake_reply replies[] = {EMPTY,	      NOTHING_THERE,   LOST,
+						     NO_HEAD_YET,     refused_then[i], NO_HEAD_YET,
+						     refused_then[i], NO_HEAD_YET};
+
+		fake_http_script(&bed->http, replies, COUNT_OF(replies));
+		if (write_it(bed, &asks) != ZONE_STORE_UNAVAILABLE || asks != 1 ||
+		    strstr(log_last(), "it may have been done; look before it is tried again") ==
+			    NULL)
+			fail_msg("row %zu: %s", i, log_last());
+	}
 }
 
 static void what_was_compacted_is_read_as_it_is_now(void **state)
@@ -656,6 +747,11 @@ int main(void)
 		FAULT_TEST(a_write_that_was_never_sent_is_sent_again),
 		FAULT_TEST(a_write_that_is_denied_where_reading_is_not_is_read_only),
 		FAULT_TEST(a_full_etcd_is_told_with_what_to_do),
+		FAULT_TEST(a_write_that_made_etcd_full_is_done),
+		FAULT_TEST(a_write_that_made_etcd_full_and_can_not_be_looked_for_is_told),
+		FAULT_TEST(a_write_that_was_lost_is_found_though_the_next_is_refused),
+		FAULT_TEST(a_write_that_was_lost_is_found_though_etcd_is_not_reached_then),
+		FAULT_TEST(a_write_that_was_lost_is_not_said_to_be_undone_by_a_refusal),
 		FAULT_TEST(what_was_compacted_is_read_as_it_is_now),
 		FAULT_TEST(requests_bear_what_is_set),
 		cmocka_unit_test(settings_that_do_not_fit_are_refused),
