@@ -105,14 +105,40 @@ static bool touch(struct attempt *attempt, struct uid uid)
 	return true;
 }
 
+static const struct ezk_version *version_like(const struct entry *zone,
+					      const struct ezk_version *version)
+{
+	for (size_t i = 0; i < zone->of_zone.version_count; i++)
+		if (zone->of_zone.versions[i].version == version->version &&
+		    zone->of_zone.versions[i].record_zone == version->record_zone)
+			return &zone->of_zone.versions[i];
+	return NULL;
+}
+
+/* Whether a zone goes, or versions of it do, as far as is known. */
+static bool destroys_versions(const struct store_change *change)
+{
+	const struct entry *was = change->before;
+
+	if (change->entry->kind != ENTRY_ZONE)
+		return false;
+	if (change->remove || was == NULL)
+		return true;
+	for (size_t i = 0; i < was->of_zone.version_count; i++)
+		if (version_like(change->entry, &was->of_zone.versions[i]) == NULL)
+			return true;
+	return false;
+}
+
 /* What is unique in the store, not in a project: slots and names of projects, zone ids,
- * fingerprints; and what a backup brings. */
+ * fingerprints; what a backup brings; and what other projects may have imported meanwhile. */
 static bool is_wide(const struct store_change *change)
 {
 	const struct entry *entry = change->entry;
 
 	return change->from_backup || entry->kind == ENTRY_PROJECT ||
-	       entry->kind == ENTRY_ARCHIVE || (entry->kind == ENTRY_ZONE && entry->revision == 0);
+	       entry->kind == ENTRY_ARCHIVE ||
+	       (entry->kind == ENTRY_ZONE && entry->revision == 0) || destroys_versions(change);
 }
 
 static enum zone_status plan(struct attempt *attempt)
@@ -431,16 +457,6 @@ static void write_version(struct attempt *attempt, uint64_t zone, const struct e
 	etcd_key_version(attempt->etcd, &key, zone, version);
 	rows_put_version(zone, version, &text);
 	put(attempt, &key, &text);
-}
-
-static const struct ezk_version *version_like(const struct entry *zone,
-					      const struct ezk_version *version)
-{
-	for (size_t i = 0; i < zone->of_zone.version_count; i++)
-		if (zone->of_zone.versions[i].version == version->version &&
-		    zone->of_zone.versions[i].record_zone == version->record_zone)
-			return &zone->of_zone.versions[i];
-	return NULL;
 }
 
 static void write_differences(struct attempt *attempt, const struct entry *is,

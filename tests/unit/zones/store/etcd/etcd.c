@@ -500,9 +500,8 @@ static void rival_writes(void *state)
 	other.store->operations->free(other.store);
 }
 
-static size_t asks_beside(struct bed *bed, struct rival rival, enum entry_kind kind)
+static size_t asks_for(struct bed *bed, struct rival rival, struct store_change change)
 {
-	struct store_change change = {.entry = make_entry(kind, 50)};
 	struct wish wish = {.changes = &change,
 			    .count = 1,
 			    .meanwhile = rival_writes,
@@ -516,6 +515,11 @@ static size_t asks_beside(struct bed *bed, struct rival rival, enum entry_kind k
 	assert_true(wish.asks > 1 || news_find(&news, rival.kind, rival.number) != NULL);
 	entry_release(change.entry);
 	return wish.asks;
+}
+
+static size_t asks_beside(struct bed *bed, struct rival rival, enum entry_kind kind)
+{
+	return asks_for(bed, rival, (struct store_change){.entry = make_entry(kind, 50)});
 }
 
 static void write_of_the_same_project_is_decided_anew(void **state)
@@ -546,6 +550,30 @@ static void what_is_unique_in_the_store_is_decided_beside_all_projects(void **st
 	fill(*state);
 	rival.project = test_uid(ENTRY_PROJECT, 9);
 	assert_int_equal(asks_beside(*state, rival, ENTRY_ZONE), 2);
+}
+
+/* A project that is made of a backup elsewhere imports the versions of zones that are there. */
+static void what_destroys_a_version_is_decided_beside_all_projects(void **state)
+{
+	struct bed *bed = *state;
+	struct rival rival = {.kind = ENTRY_KEY, .number = 60};
+
+	NEEDS_ETCD;
+	fill(bed);
+	rival.project = test_uid(ENTRY_PROJECT, 9);
+	/* To retire one, to remove one, to remove the zone. */
+	for (size_t i = 0; i < 3; i++, rival.number++) {
+		AUTO(entry_releasep) struct entry *before = copy_of(bed, ENTRY_ZONE, 1);
+		struct store_change change = {
+			.entry = entry_copy(before), .before = before, .remove = i == 2};
+		struct ezk_version *versions = change.entry->of_zone.versions;
+
+		if (i == 0)
+			versions[0].retired = true;
+		if (i == 1)
+			ezk_version_clear(&versions[--change.entry->of_zone.version_count]);
+		assert_int_equal(asks_for(bed, rival, change), i == 0 ? 1 : 2);
+	}
 }
 
 static void two_that_make_the_store_agree(void **state)
@@ -965,6 +993,7 @@ int main(void)
 		ETCD_TEST(write_of_the_same_project_is_decided_anew),
 		ETCD_TEST(write_of_another_project_is_not_in_the_way),
 		ETCD_TEST(what_is_unique_in_the_store_is_decided_beside_all_projects),
+		ETCD_TEST(what_destroys_a_version_is_decided_beside_all_projects),
 		ETCD_TEST(two_that_make_the_store_agree),
 		ETCD_TEST(no_write_of_many_racing_ones_is_lost),
 		ETCD_TEST(no_write_is_lost_or_done_twice_where_answers_are_lost),
