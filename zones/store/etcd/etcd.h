@@ -91,6 +91,7 @@ bool etcd_bytes(const json_t *object, const char *name, struct buffer *out);
 
 /* --- keys.c: keys below the prefix, and operations as parts of a body */
 
+/* At most 159 bytes behind the prefix, else the buffer fails. */
 void etcd_key(const struct etcd *etcd, struct buffer *out, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void etcd_key_uid(const struct etcd *etcd, struct buffer *out, const char *kind, struct uid uid);
@@ -99,6 +100,8 @@ void etcd_key_version(const struct etcd *etcd, struct buffer *out, uint64_t zone
 /* Of an active entry by its name; without `uid`: all that have it, as a prefix. */
 void etcd_key_label(const struct etcd *etcd, struct buffer *out, struct uid project,
 		    enum entry_kind kind, struct bytes label, const struct uid *uid);
+/* Appends where ends what begins with a key that ends with a slash: before the same with a '0'. */
+void etcd_prefix_end(struct buffer *out, struct bytes key);
 /* Appends the uid of text, 32 hexadecimal digits; false: it is none. */
 bool etcd_read_uid(struct bytes text, struct uid *ret_uid);
 

@@ -15,10 +15,12 @@ void etcd_key(const struct etcd *etcd, struct buffer *out, const char *format, .
 {
 	char text[160]; /* what is longer is appended by its function */
 	va_list arguments;
+	int len;
 
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	len = vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	out->failed |= len < 0 || (size_t)len >= sizeof(text);
 	buffer_truncate(out, 0);
 	buffer_put_text(out, etcd->prefix);
 	buffer_put_text(out, text);
@@ -72,16 +74,20 @@ static void put_base64(struct buffer *out, const char *name, struct bytes value)
 	buffer_put_text(out, "\"");
 }
 
-/* All that begins with a key which ends with a slash ends before the same with a '0'. */
+void etcd_prefix_end(struct buffer *out, struct bytes key)
+{
+	out->failed |= key.len == 0; /* for want of memory: each has the store's prefix */
+	if (key.len == 0)
+		return;
+	buffer_append(out, bytes(key.data, key.len - 1));
+	buffer_put_u8(out, '/' + 1);
+}
+
 static void put_prefix_end(struct buffer *out, struct bytes key)
 {
 	AUTO(buffer_clear) struct buffer end = {0};
 
-	out->failed |= key.len == 0; /* for want of memory: each has the store's prefix */
-	if (key.len == 0)
-		return;
-	buffer_append(&end, bytes(key.data, key.len - 1));
-	buffer_put_u8(&end, '/' + 1);
+	etcd_prefix_end(&end, key);
 	out->failed |= end.failed;
 	buffer_put_text(out, ",");
 	put_base64(out, "range_end", buffer_bytes(&end));

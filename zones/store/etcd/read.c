@@ -92,16 +92,18 @@ static enum zone_status ask_page_that_fits(struct etcd *etcd, struct etcd_range 
 	return status;
 }
 
-/* All that is below `below`, a name that ends with a slash. */
-static enum zone_status each(struct etcd *etcd, const char *below, struct etcd_range range,
+/* All that is below `below`, a key that ends with a slash. */
+static enum zone_status each(struct etcd *etcd, const struct buffer *below, struct etcd_range range,
 			     visit_kv *visit, void *state, enum etcd_fate *ret_fate)
 {
 	AUTO(buffer_clear) struct buffer key = {0};
 	AUTO(buffer_clear) struct buffer end = {0};
 	bool more = true;
 
-	etcd_key(etcd, &key, "%s", below);
-	etcd_key(etcd, &end, "%.*s0", (int)strlen(below) - 1, below);
+	if (below->failed)
+		return ZONE_NO_MEMORY;
+	buffer_append(&key, buffer_bytes(below));
+	etcd_prefix_end(&end, buffer_bytes(below));
 	while (more) {
 		AUTO(json_freep) json_t *answer = NULL;
 
@@ -380,11 +382,11 @@ static enum zone_status read_versions_of(struct reading *reading, struct entry *
 					 enum etcd_fate *ret_fate)
 {
 	const struct etcd_range range = {.revision = reading->look->revision};
-	char below[32];
+	AUTO(buffer_clear) struct buffer below = {0};
 
-	snprintf(below, sizeof(below), "version/%016" PRIx64 "/", zone->of_zone.zone);
+	etcd_key(reading->etcd, &below, "version/%016" PRIx64 "/", zone->of_zone.zone);
 	reading->zone = zone;
-	TRY(each(reading->etcd, below, range, visit_version, reading, ret_fate));
+	TRY(each(reading->etcd, &below, range, visit_version, reading, ret_fate));
 	reading->zone = NULL;
 	return ZONE_OK;
 }
@@ -407,10 +409,12 @@ static enum zone_status check_zones(const struct reading *reading)
 static enum zone_status read_versions(struct reading *reading, enum etcd_fate *ret_fate)
 {
 	const struct etcd_range range = {.revision = reading->look->revision};
+	AUTO(buffer_clear) struct buffer below = {0};
 
 	TRY(note_zones(reading));
+	etcd_key(reading->etcd, &below, "version/");
 	if (reading->zone_count > ZONES_ASKED)
-		TRY(each(reading->etcd, "version/", range, visit_version, reading, ret_fate));
+		TRY(each(reading->etcd, &below, range, visit_version, reading, ret_fate));
 	else
 		for (size_t i = 0; i < reading->zone_count; i++)
 			TRY(read_versions_of(reading, reading->zones[i], ret_fate));
@@ -475,9 +479,11 @@ static enum zone_status read_in_part(struct reading *reading, enum etcd_fate *re
 {
 	const struct etcd_range range = {.revision = reading->look->revision};
 	AUTO(part_clear) struct part part = {.reading = reading};
+	AUTO(buffer_clear) struct buffer below = {0};
 	struct store_news *news = &reading->news;
 
-	TRY(each(reading->etcd, "row/", range, visit_minimum, &part, ret_fate));
+	etcd_key(reading->etcd, &below, "row/");
+	TRY(each(reading->etcd, &below, range, visit_minimum, &part, ret_fate));
 	for (size_t i = 0; i < part.count; i++) {
 		struct rows_minimum *zone = &part.zones[i];
 
@@ -496,10 +502,12 @@ static enum zone_status read_rows(struct reading *reading, uint64_t newer_than,
 {
 	const struct etcd_range range = {.revision = reading->look->revision,
 					 .newer_than = newer_than};
+	AUTO(buffer_clear) struct buffer below = {0};
 
 	if (reading->look->limited)
 		return read_in_part(reading, ret_fate);
-	TRY(each(reading->etcd, "row/", range, visit_row, reading, ret_fate));
+	etcd_key(reading->etcd, &below, "row/");
+	TRY(each(reading->etcd, &below, range, visit_row, reading, ret_fate));
 	return read_versions(reading, ret_fate);
 }
 
@@ -631,10 +639,7 @@ static enum zone_status find_uids(struct etcd *etcd, const struct store_key *key
 	if (key->label.len > LABEL_MAX)
 		return ZONE_OK;
 	etcd_key_label(etcd, &name, key->project, key->kind, key->label, NULL);
-	if (buffer_text(&name) == NULL)
-		return ZONE_NO_MEMORY;
-	return each(etcd, buffer_text(&name) + strlen(etcd->prefix),
-		    (struct etcd_range){.revision = revision, .keys_only = true},
+	return each(etcd, &name, (struct etcd_range){.revision = revision, .keys_only = true},
 		    visit_uid_of_label, ret_uids, ret_fate);
 }
 

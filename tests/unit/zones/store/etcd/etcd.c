@@ -451,6 +451,32 @@ static void find_brings_an_entry_with_what_it_stands_on(void **state)
 	}
 }
 
+static void names_as_long_as_they_may_be_are_found(void **state)
+{
+	static const size_t lens[] = {1, 57, 58, 59, 60, 128, LABEL_MAX};
+	struct bed *bed = *state;
+	char label[LABEL_MAX];
+
+	NEEDS_ETCD;
+	fill(bed);
+	for (size_t i = 0; i < COUNT_OF(lens); i++) {
+		const size_t len = lens[i];
+		const struct store_key key = {.by = STORE_BY_LABEL,
+					      .kind = ENTRY_CLUSTER,
+					      .project = test_uid(ENTRY_PROJECT, 1),
+					      .label = bytes(label, len)};
+		struct entry *cluster = copy_of(bed, ENTRY_CLUSTER, 1);
+		AUTO(store_news_clear) struct store_news news = {0};
+
+		memset(label, 'n', len);
+		assert_true(entry_set_text(&cluster->label, key.label));
+		assert_int_equal(put_one(bed, cluster, false), ZONE_OK);
+		assert_int_equal(bed->store->operations->find(bed->store, &key, &news), ZONE_OK);
+		if (news_find(&news, ENTRY_CLUSTER, 1) == NULL)
+			fail_msg("a name of %zu bytes is not found", len);
+	}
+}
+
 static void old_name_finds_nothing(void **state)
 {
 	struct bed *bed = *state;
@@ -989,6 +1015,7 @@ int main(void)
 		ETCD_TEST(more_than_a_transaction_of_etcd_holds_is_written_at_once),
 		ETCD_TEST(what_etcd_does_not_take_at_once_is_refused_whole),
 		ETCD_TEST(find_brings_an_entry_with_what_it_stands_on),
+		ETCD_TEST(names_as_long_as_they_may_be_are_found),
 		ETCD_TEST(old_name_finds_nothing),
 		ETCD_TEST(write_of_the_same_project_is_decided_anew),
 		ETCD_TEST(write_of_another_project_is_not_in_the_way),
