@@ -193,9 +193,11 @@ static bool set_request(CURL *handle, const struct http_request *request, struct
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 	if (request->ca_bundle != NULL && !set_text(handle, CURLOPT_CAINFO, request->ca_bundle))
 		return false;
+	/* Without a passphrase of ours OpenSSL asks the terminal for one, and waits. */
 	if (request->client_certificate != NULL &&
 	    (!set_text(handle, CURLOPT_SSLCERT, request->client_certificate) ||
-	     !set_text(handle, CURLOPT_SSLKEY, request->client_key)))
+	     !set_text(handle, CURLOPT_SSLKEY, request->client_key) ||
+	     !set_text(handle, CURLOPT_KEYPASSWD, "")))
 		return false;
 	if (strcmp(request->method, "POST") != 0)
 		return set_text(handle, CURLOPT_CUSTOMREQUEST, request->method);

@@ -33,7 +33,7 @@ static const struct failure {
 	{ CURLE_SSL_CONNECT_ERROR,        HTTP_NOT_CONNECTED, "the server must offer TLS 1.2 or 1.3" },
 	{ CURLE_PEER_FAILED_VERIFICATION, HTTP_UNTRUSTED,     "its certificate is another host's: check the endpoint" },
 	{ CURLE_SSL_CACERT_BADFILE,       HTTP_UNTRUSTED,     "check AWS_CA_BUNDLE or ca_bundle: a file of CA certificates in PEM" },
-	{ CURLE_SSL_CERTPROBLEM,          HTTP_UNTRUSTED,     "check client_certificate and client_key: files in PEM that belong together" },
+	{ CURLE_SSL_CERTPROBLEM,          HTTP_UNTRUSTED,     "check client_certificate and client_key: files in PEM that belong together, the key without a passphrase" },
 	{ CURLE_URL_MALFORMAT,            HTTP_UNUSABLE,      "" },
 	{ CURLE_UNSUPPORTED_PROTOCOL,     HTTP_UNUSABLE,      "" },
 	{ CURLE_FAILED_INIT,              HTTP_UNUSABLE,      "" },

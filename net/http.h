@@ -38,7 +38,8 @@ struct http_request {
 	size_t header_count;
 	struct bytes body;
 	const char *ca_bundle;			     /* NULL: the system's */
-	const char *client_certificate, *client_key; /* files in PEM; both or neither */
+	const char *client_certificate, *client_key; /* files in PEM; both or neither;
+						      * the key without a passphrase */
 	size_t body_limit;	     /* of the answer's body, in bytes; 0: HTTP_BODY_MAX */
 	unsigned connect_timeout_ms; /* both > 0 */
 	unsigned timeout_ms;	     /* of the whole request */

@@ -12,11 +12,15 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -544,6 +548,89 @@ static void connections_that_nobody_needs_any_more_end_with_the_next_request(voi
 	assert_int_equal(atomic_load(&connections), TOGETHER);
 }
 
+/* --- A client's certificate */
+
+#define PASSPHRASE "secret"
+
+struct identity {
+	char folder[64], certificate[96], key[96];
+};
+
+static void make_identity(struct identity *ret_identity)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	X509 *certificate = X509_new();
+	FILE *file;
+
+	snprintf(ret_identity->folder, sizeof(ret_identity->folder), "/tmp/cmek-test-XXXXXX");
+	assert_non_null(mkdtemp(ret_identity->folder));
+	snprintf(ret_identity->certificate, sizeof(ret_identity->certificate), "%s/pem",
+		 ret_identity->folder);
+	snprintf(ret_identity->key, sizeof(ret_identity->key), "%s/key", ret_identity->folder);
+	X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
+	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+	assert_int_equal(X509_set_pubkey(certificate, key), 1);
+	assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+	file = fopen(ret_identity->certificate, "w");
+	assert_int_equal(PEM_write_X509(file, certificate), 1);
+	fclose(file);
+	file = fopen(ret_identity->key, "w");
+	assert_int_equal(PEM_write_PKCS8PrivateKey(file, key, EVP_aes_256_cbc(), PASSPHRASE,
+						   (int)strlen(PASSPHRASE), NULL, NULL),
+			 1);
+	fclose(file);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+}
+
+static void remove_identity(const struct identity *identity)
+{
+	unlink(identity->certificate);
+	unlink(identity->key);
+	rmdir(identity->folder);
+}
+
+/* In a child without a terminal, where OpenSSL asks standard input for a passphrase. */
+static int show(struct http *http, const struct identity *identity)
+{
+	AUTO(http_answer_clear) struct http_answer answer = {0};
+	struct http_request request = {.method = "POST",
+				       .body = bytes_of("{}"),
+				       .client_certificate = identity->certificate,
+				       .client_key = identity->key,
+				       .connect_timeout_ms = 5000,
+				       .timeout_ms = 5000};
+	char url[64];
+	int ends[2], left = 0;
+
+	snprintf(url, sizeof(url), "https://127.0.0.1:%u/plain", port);
+	request.url = url;
+	if (setsid() < 0 || pipe(ends) != 0 || dup2(ends[0], 0) != 0 ||
+	    write(ends[1], PASSPHRASE "\n", strlen(PASSPHRASE) + 1) < 0)
+		return 1;
+	if (http->operations->send(http, &request, &answer) != HTTP_UNTRUSTED ||
+	    strstr(answer.error, "without a passphrase") == NULL) {
+		print_message("# %s\n", answer.error);
+		return 2;
+	}
+	return ioctl(0, FIONREAD, &left) == 0 && left == (int)strlen(PASSPHRASE) + 1 ? 0 : 3;
+}
+
+static void nobody_is_asked_for_the_passphrase_of_a_key(void **state)
+{
+	struct identity identity;
+	int status = -1;
+	pid_t child;
+
+	make_identity(&identity);
+	child = fork();
+	if (child == 0)
+		_exit(show(*state, &identity));
+	assert_true(waitpid(child, &status, 0) == child);
+	remove_identity(&identity);
+	assert_int_equal(status, 0);
+}
+
 #define WITH_HTTP(test) cmocka_unit_test_setup_teardown(test, new_http, free_http)
 
 int main(void)
@@ -566,6 +653,7 @@ int main(void)
 		WITH_HTTP(connections_to_several_servers_count_together),
 		WITH_HTTP(a_connection_that_was_idle_too_long_is_not_used_again),
 		WITH_HTTP(connections_that_nobody_needs_any_more_end_with_the_next_request),
+		WITH_HTTP(nobody_is_asked_for_the_passphrase_of_a_key),
 	};
 
 	return cmocka_run_group_tests(tests, start_server, NULL);
