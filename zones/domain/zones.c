@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "net/retry.h"
 #include "zones/domain/state.h"
 #include "zones/ezk/registry.h"
 #include "zones/model/pins.h"
@@ -149,13 +150,22 @@ static void note_look(struct zones *zones)
 	lease_rules_look_at(registry_rules(zones->registry), zones->next_look);
 }
 
+/* Up to a tenth sooner where each look is a request, so that processes which began together, or
+ * heard of an outage together, don't ask in step. */
+static int64_t until_next_read(const struct store_engine *engine)
+{
+	int64_t ms = engine->look_every_ms;
+
+	return engine->waits_ms == 0 ? ms : ms - retry_jitter(ms / 10);
+}
+
 void zones_looked(struct zones *zones, enum zone_status status)
 {
 	zones->look = status;
 	/* Memory may be there again for the next call. */
 	zones->next_read = status == ZONE_NO_MEMORY
 				   ? 0
-				   : monotonic_ms(zones) + zones->store->engine->look_every_ms;
+				   : monotonic_ms(zones) + until_next_read(zones->store->engine);
 	note_look(zones);
 	if (status == ZONE_OK || (status == ZONE_STORE_NEWER && zones->limited))
 		zones->loaded = true;

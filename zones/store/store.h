@@ -198,8 +198,10 @@ struct store_settings {
  * one. */
 struct store_engine {
 	const char *name;
-	unsigned look_every_ms; /* how often it is asked whether something has changed */
-	unsigned waits_ms;	/* how long a call may wait for the network; 0: it has none */
+	/* How often it is asked whether something has changed; an engine that waits, up to a tenth
+	 * sooner. */
+	unsigned look_every_ms;
+	unsigned waits_ms; /* how long a call may wait for the network; 0: it has none */
 	/* For an engine with settings of its own, else NULL: ZONE_INVALID, logged with the
 	 * setting's place: they don't fit. ZONE_NO_MEMORY. */
 	enum zone_status (*check)(const struct store_settings *settings);

@@ -186,6 +186,30 @@ static void a_look_that_waits_keeps_nobody_else_waiting(void **state)
 	assert_int_equal(end_waiting(&waiter), ZONE_OK);
 }
 
+static bool looks_after(struct zones_fixture *f, int64_t ms)
+{
+	size_t reads;
+
+	assert_int_equal(zones_refresh(f->zones, true), ZONE_OK);
+	reads = memory_rows.reads;
+	fake_clock_advance(&f->clock, ms);
+	assert_int_equal(zones_refresh(f->zones, false), ZONE_OK);
+	return memory_rows.reads > reads;
+}
+
+static void processes_that_began_together_do_not_look_in_step(void **state)
+{
+	FIXTURE(state);
+	size_t sooner = 0;
+
+	for (size_t i = 0; i < 64; i++) {
+		assert_false(looks_after(f, MEMORY_LOOK_MS - MEMORY_LOOK_MS / 10 - 1));
+		sooner += looks_after(f, MEMORY_LOOK_MS - MEMORY_LOOK_MS / 20);
+		assert_true(looks_after(f, MEMORY_LOOK_MS));
+	}
+	assert_in_range(sooner, 1, 63); /* by chance it is not once in 2^63 */
+}
+
 /* A look that begins after they came is as good as one of their own. */
 static void those_who_wait_for_a_look_share_the_next(void **state)
 {
@@ -385,6 +409,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SLOW_TEST(a_write_that_waits_keeps_nobody_else_waiting),
 		SLOW_TEST(a_look_that_waits_keeps_nobody_else_waiting),
+		SLOW_TEST(processes_that_began_together_do_not_look_in_step),
 		SLOW_TEST(those_who_wait_for_a_look_share_the_next),
 		cmocka_unit_test_setup_teardown(a_second_change_does_not_wait_for_ever, begin_hasty,
 						end),
