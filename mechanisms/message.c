@@ -111,8 +111,10 @@ static CK_RV make_iv(struct objects *objects, const struct ready_key *key,
 {
 	AUTO(made_ivs_releasep) struct made_ivs *ivs = NULL;
 	uint8_t given[MADE_IV_MAX];
-	struct iv_wish wish = {
-		.given = given, .len = message->iv_len, .fixed_bits = message->fixed_bits};
+	struct iv_wish wish = {.given = given,
+			       .len = message->iv_len,
+			       .fixed_bits = message->fixed_bits,
+			       .mechanism = key->mechanism->type};
 
 	if (message->iv_len > MADE_IV_MAX || message->fixed_bits >= 8 * message->iv_len)
 		return CKR_MECHANISM_PARAM_INVALID;

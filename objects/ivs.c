@@ -170,15 +170,16 @@ static CK_RV take_random(struct made_ivs *ivs, const struct iv_wish *wish, uint8
 	return CKR_OK;
 }
 
-/* Two layouts of one counter could give the same IV. */
+/* Two layouts of one counter could give the same IV, and by two mechanisms different IVs could give
+ * the same block: GCM enciphers IV || i, CCM a byte || nonce || i (SP 800-38D, 800-38C). */
 static bool is_as_before(const struct made_ivs *ivs, const struct iv_wish *wish)
 {
 	const struct iv_wish *layout = &ivs->layout;
 
 	if (!ivs->is_laid_out)
 		return true;
-	return wish->maker == layout->maker && wish->len == layout->len &&
-	       wish->fixed_bits == layout->fixed_bits &&
+	return wish->mechanism == layout->mechanism && wish->maker == layout->maker &&
+	       wish->len == layout->len && wish->fixed_bits == layout->fixed_bits &&
 	       (wish->maker != IV_COUNTER_XOR || memcmp(wish->given, ivs->base, wish->len) == 0);
 }
 
@@ -207,8 +208,9 @@ static CK_RV take_counted(struct made_ivs *ivs, const struct iv_wish *wish, uint
 		return CKR_MECHANISM_PARAM_INVALID;
 	}
 	if (!is_as_before(ivs, wish)) {
-		log_info("IVs by a counter keep their generator, length and fixed bits as long as "
-			 "the key lives, and CKG_GENERATE_COUNTER_XOR what it begins with");
+		log_info("IVs by a counter keep their mechanism, generator, length and fixed bits "
+			 "as long as the key lives, and CKG_GENERATE_COUNTER_XOR what it begins "
+			 "with");
 		return CKR_MECHANISM_PARAM_INVALID;
 	}
 	if (has_wrapped(ivs, wish))

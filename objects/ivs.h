@@ -20,6 +20,7 @@ struct iv_wish {
 		*given;	   /* `len` bytes: the fixed bits; for IV_COUNTER_XOR all of them count */
 	size_t len;	   /* at most MADE_IV_MAX */
 	size_t fixed_bits; /* the first ones, which stay as they are given; less than 8 * len */
+	CK_MECHANISM_TYPE mechanism; /* that begins its blocks by it */
 };
 
 struct made_ivs; /* counted */
@@ -34,8 +35,9 @@ void made_ivs_releasep(struct made_ivs **ivs);
 bool made_ivs_may_count(const struct made_ivs *ivs);
 /*
  * Takes the next one. CKR_MECHANISM_PARAM_INVALID: no counter for this key; too few bits for random
- * ones; or a counter of another layout than before (maker, length, fixed bits, for IV_COUNTER_XOR
- * what is given), by which an IV could come twice. CKR_KEY_EXHAUSTED: no further one may be made
+ * ones; or a counter of another layout than before (mechanism, maker, length, fixed bits, for
+ * IV_COUNTER_XOR what is given), by which an IV, or what stands in its place in a block of another
+ * mechanism, could come twice. CKR_KEY_EXHAUSTED: no further one may be made
  * so. Thread-safe.
  */
 CK_RV made_ivs_take(struct made_ivs *ivs, const struct iv_wish *wish, uint8_t *ret_iv);

@@ -185,6 +185,27 @@ static void a_counter_keeps_its_layout(void **state)
 	check(p30->C_MessageEncryptFinal(session));
 }
 
+/* With the byte 2 as the first of GCM's fixed ones, both would encipher one block. */
+static void a_counter_is_of_one_mechanism(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = generated(session);
+	CK_BYTE iv[IV] = {2}, nonce[IV] = {0};
+	CK_CCM_MESSAGE_PARAMS ccm = {LEN, nonce, IV, 32, CKG_GENERATE_COUNTER, tag, 16};
+	CK_ULONG len = LEN;
+
+	begin(session, key);
+	check(seal_by(session, CKG_GENERATE_COUNTER, 32, iv));
+	check(p30->C_MessageEncryptFinal(session));
+	check(p30->C_MessageEncryptInit(session, mechanism(CKM_AES_CCM), key));
+	answers(CKR_MECHANISM_PARAM_INVALID,
+		p30->C_EncryptMessage(session, &ccm, sizeof(ccm), NULL, 0, text, LEN, out, &len));
+	ccm.ulNonceFixedBits = 0;
+	ccm.nonceGenerator = CKG_GENERATE_RANDOM;
+	check(p30->C_EncryptMessage(session, &ccm, sizeof(ccm), NULL, 0, text, LEN, out, &len));
+	check(p30->C_MessageEncryptFinal(session));
+}
+
 /* As TLS 1.3 has it. Who gives back what came out would XOR 0, 1, 2, 3 and be at the start again.
  */
 static void a_counter_is_xored_with_what_it_began_with(void **state)
@@ -286,6 +307,7 @@ int rules_ivs(void)
 		in_session(a_counter_goes_on_whatever_becomes_of_a_message),
 		in_session(only_a_key_that_was_generated_here_counts),
 		in_session(a_counter_keeps_its_layout),
+		in_session(a_counter_is_of_one_mechanism),
 		in_session(a_counter_is_xored_with_what_it_began_with),
 		in_session(a_counter_that_would_wrap_is_refused_for_good),
 		in_session(where_random_bits_are_few_a_counter_is_taken),

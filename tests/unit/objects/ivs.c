@@ -34,7 +34,7 @@ static struct made_ivs *ivs_of(struct objects_fixture *fixture, CK_OBJECT_HANDLE
 
 static CK_RV take(struct made_ivs *ivs, enum iv_maker maker, size_t len, size_t fixed_bits)
 {
-	const struct iv_wish wish = {maker, zeros, len, fixed_bits};
+	const struct iv_wish wish = {maker, zeros, len, fixed_bits, CKM_AES_GCM};
 
 	return made_ivs_take(ivs, &wish, iv);
 }
@@ -90,6 +90,24 @@ static void a_counter_ends_with_its_bits(void **state)
 	}
 }
 
+/* The block GCM begins with could be one of CCM's, though the IVs differ. */
+static void a_counter_keeps_its_mechanism(void **state)
+{
+	static const CK_MECHANISM_TYPE types[] = {CKM_AES_GCM, CKM_AES_CCM};
+
+	for (size_t i = 0; i < 2; i++) {
+		AUTO(made_ivs_releasep)
+		struct made_ivs *ivs = ivs_of(*state, create(*state, true));
+		const struct iv_wish first = {IV_COUNTER, zeros, 12, 32, types[i]};
+		const struct iv_wish other = {IV_COUNTER, zeros, 12, 32, types[1 - i]};
+
+		assert_int_equal(made_ivs_take(ivs, &first, iv), CKR_OK);
+		assert_int_equal(made_ivs_take(ivs, &other, iv), CKR_MECHANISM_PARAM_INVALID);
+		assert_int_equal(made_ivs_take(ivs, &first, iv), CKR_OK);
+		assert_int_equal(iv[11], 1);
+	}
+}
+
 /* No more can be counted, though the field has room. */
 static void a_wide_counter_ends_too(void **state)
 {
@@ -142,6 +160,7 @@ int main(void)
 		cmocka_unit_test(random_ivs_end_where_two_could_be_the_same),
 		cmocka_unit_test(random_ivs_of_all_widths_are_counted_together),
 		cmocka_unit_test(a_counter_ends_with_its_bits),
+		cmocka_unit_test(a_counter_keeps_its_mechanism),
 		cmocka_unit_test(a_wide_counter_ends_too),
 		cmocka_unit_test(a_count_lives_as_long_as_its_handle),
 		cmocka_unit_test(a_count_goes_with_its_session),
