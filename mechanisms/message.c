@@ -8,10 +8,7 @@
 #include "mechanisms/wrapping.h"
 #include "objects/ivs.h"
 
-enum {
-	RANDOM_BITS_ENOUGH = 96, /* SP 800-38D, section 8.2.2 */
-	COUNTER_BITS_ENOUGH = 32 /* IG C.H for FIPS 140-3 */
-};
+enum { COUNTER_BITS_ENOUGH = 32 }; /* IG C.H for FIPS 140-3 */
 
 CK_RV message_parameter_read(const struct mechanism *mechanism, const void *given,
 			     CK_ULONG given_len, struct message *ret_message)
@@ -66,8 +63,9 @@ static bool find_maker(const struct message *message, const struct made_ivs *ivs
 
 	switch (message->generator) {
 	case CKG_GENERATE:
-		*ret_maker = free_bits < RANDOM_BITS_ENOUGH && made_ivs_may_count(ivs) ? IV_COUNTER
-										       : IV_RANDOM;
+		*ret_maker = free_bits < MADE_RANDOM_BITS_ENOUGH && made_ivs_may_count(ivs)
+				     ? IV_COUNTER
+				     : IV_RANDOM;
 		return true;
 	case CKG_GENERATE_COUNTER:
 		*ret_maker = IV_COUNTER;
@@ -93,7 +91,7 @@ static bool fips_allows(const struct iv_wish *wish)
 {
 	size_t free_bits = 8 * wish->len - wish->fixed_bits;
 
-	return (wish->maker == IV_RANDOM && free_bits >= RANDOM_BITS_ENOUGH) ||
+	return (wish->maker == IV_RANDOM && free_bits >= MADE_RANDOM_BITS_ENOUGH) ||
 	       (wish->maker == IV_COUNTER && free_bits >= COUNTER_BITS_ENOUGH);
 }
 
@@ -102,7 +100,7 @@ static CK_RV refuse_for_fips(void)
 	log_info("with FIPS a message's IV is made by the module: by CKG_GENERATE or "
 		 "CKG_GENERATE_RANDOM with %d bits that are not fixed, or by CKG_GENERATE_COUNTER "
 		 "with %d",
-		 RANDOM_BITS_ENOUGH, COUNTER_BITS_ENOUGH);
+		 MADE_RANDOM_BITS_ENOUGH, COUNTER_BITS_ENOUGH);
 	return CKR_MECHANISM_PARAM_INVALID;
 }
 

@@ -254,5 +254,6 @@ CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATT
 		return CKR_HOST_MEMORY;
 	if (!value_share(copy, object))
 		return CKR_HOST_MEMORY;
+	copy->is_copy = true;
 	return keep_key(editor, TAKE(copy), template.zone, ret_handle);
 }

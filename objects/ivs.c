@@ -15,8 +15,10 @@ struct made_ivs {
 	atomic_uint references;
 	CK_OBJECT_HANDLE handle;
 	bool may_count;
+	bool needs_enough;    /* random bits, always: another handle may count under this value */
 	pthread_mutex_t lock; /* guards what follows */
 	uint64_t random;      /* how many were made */
+	bool had_few;	      /* bits in one of these */
 	uint64_t next;	      /* of the counter */
 	bool is_laid_out;
 	struct iv_wish layout; /* of the counter; its `given` is `base` */
@@ -30,15 +32,23 @@ void object_allow_iv_counter(struct object *key)
 
 /* --- Those of a handle */
 
-static struct made_ivs *ivs_new(CK_OBJECT_HANDLE handle, bool may_count)
+/* A data key on the token may be a copy, too, of one that counted in an earlier life. A zone is
+ * never copied. */
+static bool may_count_elsewhere(const struct object *key)
+{
+	return key->is_copy || (key->owner == 0 && key->kind == OBJECT_KEY);
+}
+
+static struct made_ivs *ivs_new(const struct object *key)
 {
 	struct made_ivs *ivs = calloc(1, sizeof(*ivs));
 
 	if (ivs == NULL)
 		return NULL;
 	ivs->references = 1;
-	ivs->handle = handle;
-	ivs->may_count = may_count;
+	ivs->handle = key->handle;
+	ivs->may_count = key->may_count_ivs;
+	ivs->needs_enough = may_count_elsewhere(key);
 	pthread_mutex_init(&ivs->lock, NULL);
 	return ivs;
 }
@@ -67,7 +77,7 @@ static struct made_ivs *find_or_make(struct objects *objects, const struct objec
 
 	if (ivs != NULL)
 		return ivs;
-	ivs = ivs_new(now->handle, now->may_count_ivs);
+	ivs = ivs_new(now);
 	if (ivs != NULL && map_put(&objects->made_ivs, key_of(&ivs->handle), ivs))
 		return ivs;
 	made_ivs_release(ivs);
@@ -152,18 +162,29 @@ static CK_RV exhausted(const struct made_ivs *ivs, const char *what)
 	return CKR_KEY_EXHAUSTED;
 }
 
+static size_t random_min(const struct made_ivs *ivs)
+{
+	return ivs->is_laid_out || ivs->needs_enough ? MADE_RANDOM_BITS_ENOUGH
+						     : MADE_RANDOM_BITS_MIN;
+}
+
 static CK_RV take_random(struct made_ivs *ivs, const struct iv_wish *wish, uint8_t *ret_iv)
 {
 	uint8_t bits[MADE_IV_MAX];
 
-	if (free_bits(wish) < MADE_RANDOM_BITS_MIN) {
-		log_info("random IVs need %d bits that are not fixed, not %zu",
-			 MADE_RANDOM_BITS_MIN, free_bits(wish));
+	if (free_bits(wish) < random_min(ivs)) {
+		log_info("random IVs of this key need %zu bits that are not fixed, not %zu%s",
+			 random_min(ivs), free_bits(wish),
+			 random_min(ivs) == MADE_RANDOM_BITS_MIN
+				 ? ""
+				 : ": it has a counter, or is a copy or on the token");
 		return CKR_MECHANISM_PARAM_INVALID;
 	}
 	if (ivs->random >= random_max(free_bits(wish)))
 		return exhausted(ivs, "random IV");
 	ivs->random++;
+	if (free_bits(wish) < MADE_RANDOM_BITS_ENOUGH)
+		ivs->had_few = true;
 	if (!crypto_random(bits, wish->len))
 		return CKR_FUNCTION_FAILED;
 	put_bits(wish, bits, ret_iv);
@@ -198,13 +219,16 @@ static bool has_wrapped(const struct made_ivs *ivs, const struct iv_wish *wish)
 	return ivs->next == UINT64_MAX || (bits < 64 && ivs->next >> bits != 0);
 }
 
-static CK_RV take_counted(struct made_ivs *ivs, const struct iv_wish *wish, uint8_t *ret_iv)
+static CK_RV check_counter(const struct made_ivs *ivs, const struct iv_wish *wish)
 {
-	uint8_t bits[MADE_IV_MAX] = {0};
-
 	if (!ivs->may_count) {
 		log_info("IVs by a counter are for a session's key that C_GenerateKey made; "
 			 "CKG_GENERATE_RANDOM is for all");
+		return CKR_MECHANISM_PARAM_INVALID;
+	}
+	if (ivs->had_few) {
+		log_info("IVs by a counter are not for a key with random IVs of fewer than %d bits",
+			 MADE_RANDOM_BITS_ENOUGH);
 		return CKR_MECHANISM_PARAM_INVALID;
 	}
 	if (!is_as_before(ivs, wish)) {
@@ -213,8 +237,14 @@ static CK_RV take_counted(struct made_ivs *ivs, const struct iv_wish *wish, uint
 			 "with");
 		return CKR_MECHANISM_PARAM_INVALID;
 	}
-	if (has_wrapped(ivs, wish))
-		return exhausted(ivs, "IV by this counter");
+	return has_wrapped(ivs, wish) ? exhausted(ivs, "IV by this counter") : CKR_OK;
+}
+
+static CK_RV take_counted(struct made_ivs *ivs, const struct iv_wish *wish, uint8_t *ret_iv)
+{
+	uint8_t bits[MADE_IV_MAX] = {0};
+
+	TRY(check_counter(ivs, wish));
 	for (size_t i = 0; i < 8 && i < wish->len; i++)
 		bits[wish->len - 1 - i] = (uint8_t)(ivs->next >> 8 * i);
 	ivs->next++;

@@ -4,15 +4,21 @@
  * IVs that this module makes for messages (PKCS #11 3.0), counted for each key handle while the
  * process lives, so that none comes twice under a key. Random ones are limited in number: SP
  * 800-38D, section 8.3, wants a chance of at most 2^-32 that two are the same. A counter belongs to
- * a key whose value no other handle began with: one that C_GenerateKey made in a session. What is
- * taken is gone, whatever becomes of its message.
+ * a key whose value no other handle began with: one that C_GenerateKey made in a session. Random
+ * ones that meet what a counter gave have MADE_RANDOM_BITS_ENOUGH bits: where there is a counter,
+ * or may be one for a key with the same value, of which this is a copy or which was kept on the
+ * token. What is taken is gone, whatever becomes of its message.
  */
 #pragma once
 
 #include "objects/object.h"
 
 enum iv_maker { IV_RANDOM, IV_COUNTER, IV_COUNTER_XOR };
-enum { MADE_IV_MAX = 13, MADE_RANDOM_BITS_MIN = 64 };
+enum {
+	MADE_IV_MAX = 13,
+	MADE_RANDOM_BITS_MIN = 64,
+	MADE_RANDOM_BITS_ENOUGH = 96 /* SP 800-38D, section 8.2.2 */
+};
 
 struct iv_wish {
 	enum iv_maker maker;
@@ -34,11 +40,11 @@ void made_ivs_release(struct made_ivs *ivs); /* accepts NULL */
 void made_ivs_releasep(struct made_ivs **ivs);
 bool made_ivs_may_count(const struct made_ivs *ivs);
 /*
- * Takes the next one. CKR_MECHANISM_PARAM_INVALID: no counter for this key; too few bits for random
- * ones; or a counter of another layout than before (mechanism, maker, length, fixed bits, for
- * IV_COUNTER_XOR what is given), by which an IV, or what stands in its place in a block of another
- * mechanism, could come twice. CKR_KEY_EXHAUSTED: no further one may be made
- * so. Thread-safe.
+ * Takes the next one. CKR_MECHANISM_PARAM_INVALID: no counter for this key, or none after random
+ * ones of few bits; too few bits for random ones; or a counter of another layout than before
+ * (mechanism, maker, length, fixed bits, for IV_COUNTER_XOR what is given), by which an IV, or what
+ * stands in its place in a block of another mechanism, could come twice. CKR_KEY_EXHAUSTED: no
+ * further one may be made so. Thread-safe.
  */
 CK_RV made_ivs_take(struct made_ivs *ivs, const struct iv_wish *wish, uint8_t *ret_iv);
 

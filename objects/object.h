@@ -84,7 +84,9 @@ struct object {
 	 * first used: object_open. */
 	struct masked_value value;
 	_Atomic uint64_t next_chunk; /* objects/chunk.h; 0 in each new object */
-	bool may_count_ivs;  /* objects/ivs.h; in a new object only if it replaces such a one */
+	/* objects/ivs.h; in a new object only if it replaces such a one: may it have a counter, and
+	 * did C_CopyObject make it? */
+	bool may_count_ivs, is_copy;
 	struct stamp *stamp; /* held; shared by a key, its copies and the keys derived from it */
 	struct object *kin_before, *kin_after; /* of the stamp's family; under its lock */
 	/* Neighbours among a table's objects, under its lock. */

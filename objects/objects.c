@@ -258,6 +258,7 @@ static CK_RV replace(struct objects *objects, struct object *object, struct obje
 		return CKR_HOST_MEMORY;
 	}
 	object->may_count_ivs = old->may_count_ivs;
+	object->is_copy = old->is_copy;
 	take_out(objects, old);
 	*ret_old = old;
 	return CKR_OK;

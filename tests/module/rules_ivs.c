@@ -266,6 +266,47 @@ static void where_random_bits_are_few_a_counter_is_taken(void **state)
 	check(p30->C_MessageEncryptFinal(session));
 }
 
+static CK_RV seal_ccm(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_ULONG nonce_len,
+		      CK_GENERATOR_FUNCTION generator)
+{
+	CK_BYTE nonce[13] = {0};
+	CK_CCM_MESSAGE_PARAMS params = {LEN, nonce, nonce_len, 0, generator, tag, 16};
+	CK_ULONG len = LEN;
+	CK_RV rv;
+
+	check(p30->C_MessageEncryptInit(session, mechanism(CKM_AES_CCM), key));
+	rv = p30->C_EncryptMessage(session, &params, sizeof(params), NULL, 0, text, LEN, out, &len);
+	check(p30->C_MessageEncryptFinal(session));
+	return rv;
+}
+
+/* They could be what a counter gave, of this handle or of one with the same value. */
+static void few_random_bits_are_for_keys_without_a_counter(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *token = with_bool(template_new(), CKA_TOKEN, true);
+	CK_OBJECT_HANDLE key = generated(session), copies[2];
+
+	check(p11->C_CopyObject(session, key, NULL, 0, &copies[0]));
+	check(p11->C_CopyObject(session, key, token->rows, token->count, &copies[1]));
+	check(seal_ccm(session, key, 12, CKG_GENERATE_COUNTER));
+	answers(CKR_MECHANISM_PARAM_INVALID, seal_ccm(session, key, 11, CKG_GENERATE_RANDOM));
+	check(seal_ccm(session, key, 12, CKG_GENERATE_RANDOM));
+	for (size_t i = 0; i < 2; i++) {
+		answers(CKR_MECHANISM_PARAM_INVALID,
+			seal_ccm(session, copies[i], 11, CKG_GENERATE_RANDOM));
+		answers(CKR_MECHANISM_PARAM_INVALID,
+			seal_ccm(session, copies[i], 11, CKG_GENERATE));
+		check(seal_ccm(session, copies[i], 12, CKG_GENERATE_RANDOM));
+	}
+	key = generated(session);
+	check(seal_ccm(session, key, 11, CKG_GENERATE_RANDOM));
+	answers(CKR_MECHANISM_PARAM_INVALID, seal_ccm(session, key, 12, CKG_GENERATE_COUNTER));
+	check(seal_ccm(session, key, 11, CKG_GENERATE_RANDOM));
+	check(seal_ccm(session, some_zone(session), 11, CKG_GENERATE_RANDOM));
+	check(seal_ccm(session, known_key(session), 11, CKG_GENERATE_RANDOM));
+}
+
 static void nonces_of_ccm_are_made_too(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -289,6 +330,9 @@ static void nonces_of_ccm_are_made_too(void **state)
 					    opened, &len));
 		assert_memory_equal(opened, text, LEN);
 	}
+	check(p30->C_MessageEncryptFinal(session));
+	key = generated(session);
+	check(p30->C_MessageEncryptInit(session, mechanism(CKM_AES_CCM), key));
 	params.nonceGenerator = CKG_GENERATE_COUNTER;
 	for (int i = 0; i < 3; i++) {
 		check(p30->C_EncryptMessage(session, &params, sizeof(params), NULL, 0, text, LEN,
@@ -311,6 +355,7 @@ int rules_ivs(void)
 		in_session(a_counter_is_xored_with_what_it_began_with),
 		in_session(a_counter_that_would_wrap_is_refused_for_good),
 		in_session(where_random_bits_are_few_a_counter_is_taken),
+		in_session(few_random_bits_are_for_keys_without_a_counter),
 		in_session(nonces_of_ccm_are_made_too),
 	};
 

@@ -90,6 +90,49 @@ static void a_counter_ends_with_its_bits(void **state)
 	}
 }
 
+/* What few random bits give may be what the counter gives. */
+static void few_random_bits_and_a_counter_exclude_each_other(void **state)
+{
+	AUTO(made_ivs_releasep) struct made_ivs *counts = ivs_of(*state, create(*state, true));
+	AUTO(made_ivs_releasep) struct made_ivs *random = ivs_of(*state, create(*state, true));
+
+	assert_int_equal(take(counts, IV_COUNTER, 12, 32), CKR_OK);
+	assert_int_equal(take(counts, IV_RANDOM, 12, 1), CKR_MECHANISM_PARAM_INVALID);
+	assert_int_equal(take(counts, IV_RANDOM, 12, 0), CKR_OK);
+	assert_int_equal(take(counts, IV_COUNTER, 12, 32), CKR_OK);
+	assert_int_equal(take(random, IV_RANDOM, 12, 1), CKR_OK);
+	assert_int_equal(take(random, IV_COUNTER, 12, 0), CKR_MECHANISM_PARAM_INVALID);
+	assert_int_equal(take(random, IV_COUNTER_XOR, 12, 0), CKR_MECHANISM_PARAM_INVALID);
+	assert_int_equal(take(random, IV_RANDOM, 12, 1), CKR_OK);
+}
+
+static CK_OBJECT_HANDLE copied(struct objects_fixture *fixture, CK_OBJECT_HANDLE key)
+{
+	AUTO(object_releasep) struct object *object = objects_find(fixture->objects, 0, key);
+	CK_OBJECT_HANDLE copy = 0;
+
+	assert_int_equal(edit_copy(&fixture->editor, object, NULL, 0, &copy), CKR_OK);
+	return copy;
+}
+
+/* The original may count. */
+static void a_copy_needs_enough_random_bits(void **state)
+{
+	struct objects_fixture *fixture = *state;
+	CK_OBJECT_HANDLE copy = copied(fixture, create(fixture, true));
+	AUTO(object_releasep) struct object *object = objects_find(fixture->objects, 0, copy);
+	AUTO(made_ivs_releasep) struct made_ivs *ivs = NULL;
+
+	/* Also once it has changed. */
+	assert_int_equal(edit_change(&fixture->editor, object,
+				     &(CK_ATTRIBUTE){CKA_LABEL, (CK_BYTE[]){'x'}, 1}, 1),
+			 CKR_OK);
+	ivs = ivs_of(fixture, copy);
+	assert_int_equal(take(ivs, IV_RANDOM, 13, 9), CKR_MECHANISM_PARAM_INVALID);
+	assert_int_equal(take(ivs, IV_RANDOM, 13, 8), CKR_OK);
+	assert_int_equal(take(ivs, IV_COUNTER, 13, 0), CKR_MECHANISM_PARAM_INVALID);
+}
+
 /* The block GCM begins with could be one of CCM's, though the IVs differ. */
 static void a_counter_keeps_its_mechanism(void **state)
 {
@@ -160,6 +203,8 @@ int main(void)
 		cmocka_unit_test(random_ivs_end_where_two_could_be_the_same),
 		cmocka_unit_test(random_ivs_of_all_widths_are_counted_together),
 		cmocka_unit_test(a_counter_ends_with_its_bits),
+		cmocka_unit_test(few_random_bits_and_a_counter_exclude_each_other),
+		cmocka_unit_test(a_copy_needs_enough_random_bits),
 		cmocka_unit_test(a_counter_keeps_its_mechanism),
 		cmocka_unit_test(a_wide_counter_ends_too),
 		cmocka_unit_test(a_count_lives_as_long_as_its_handle),
