@@ -200,6 +200,7 @@ static bool read_message(const void *structure, struct message *ret_message)
 		.generator = ccm.nonceGenerator,
 		.tag = ccm.pMAC,
 		.tag_len = ccm.ulMACLen,
+		.text_max = ccm.ulDataLen,
 		.is_sized = true,
 		.data_len = ccm.ulDataLen,
 	};

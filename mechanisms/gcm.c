@@ -61,6 +61,9 @@ static CK_RV read_gcm(const CK_MECHANISM *given, struct parameter *parameter)
 
 /* --- Operations */
 
+/* SP 800-38D section 5.2.1.1: 2^39 - 256 bits of a text. */
+#define TEXT_MAX ((UINT64_C(1) << 36) - 32)
+
 static CK_RV start(struct operation *op, struct parameter *parameter)
 {
 	const struct aes_message message = {
@@ -70,14 +73,20 @@ static CK_RV start(struct operation *op, struct parameter *parameter)
 	};
 
 	op->tag_len = parameter->tag_len;
-	op->collected_max = SIZE_MAX;
+	op->collected_max = op->kind == OPERATION_DECRYPT ? TEXT_MAX + op->tag_len : TEXT_MAX;
 	return aes_start(op->key->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
 }
 
 static CK_RV seal_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
 	*ret_bound = in_len + op->tag_len;
-	return in_len < SIZE_MAX - AES_BLOCK ? CKR_OK : len_range(op);
+	return in_len <= TEXT_MAX ? CKR_OK : len_range(op);
+}
+
+static CK_RV text_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
+	*ret_bound = in_len;
+	return in_len <= TEXT_MAX ? CKR_OK : len_range(op);
 }
 
 static CK_RV tag_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
@@ -89,13 +98,13 @@ static CK_RV tag_bound(const struct operation *op, size_t in_len, size_t *ret_bo
 
 static const struct cipher_class seal_class = {
 	.start = start,
-	.bounds = {seal_bound, same_bound, tag_bound},
+	.bounds = {seal_bound, text_bound, tag_bound},
 	.runs = {aes_once, aes_part, aes_last},
 };
 
 static CK_RV open_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
-	if (in_len < op->tag_len)
+	if (in_len < op->tag_len || in_len - op->tag_len > TEXT_MAX)
 		return len_range(op);
 	*ret_bound = in_len - op->tag_len;
 	return CKR_OK;
@@ -180,6 +189,7 @@ static bool read_message(const void *structure, struct message *ret_message)
 		.generator = gcm.ivGenerator,
 		.tag = gcm.pTag,
 		.tag_len = gcm.ulTagBits / 8,
+		.text_max = TEXT_MAX,
 	};
 	return tag_bits_valid(gcm.ulTagBits) && gcm.ulIvLen >= 1 && gcm.ulIvLen <= AES_GCM_IV_MAX &&
 	       (gcm.ivGenerator == CKG_NO_GENERATE || gcm.ulIvLen == AES_GCM_IV);
@@ -203,7 +213,7 @@ static CK_RV seal_message(struct operation *op, struct bytes in, uint8_t *out, s
 
 static const struct cipher_class message_seal_class = {
 	.start = start,
-	.bounds = {same_bound, same_bound, same_bound},
+	.bounds = {text_bound, text_bound, text_bound},
 	.runs = {seal_message, aes_part, seal_message},
 };
 
@@ -219,7 +229,7 @@ static CK_RV open_message(struct operation *op, struct bytes in, uint8_t *out, s
 
 static const struct cipher_class message_open_class = {
 	.start = start,
-	.bounds = {same_bound, collected_part_bound, collected_end_bound},
+	.bounds = {text_bound, collected_part_bound, collected_end_bound},
 	.runs = {open_message, collected_part, collected_end},
 };
 
@@ -285,7 +295,7 @@ static CK_RV chunk_start(struct operation *op, struct parameter *parameter)
 
 static const struct cipher_class chunk_class = {
 	.start = chunk_start,
-	.bounds = {seal_bound, same_bound, tag_bound},
+	.bounds = {seal_bound, text_bound, tag_bound},
 	.runs = {aes_once, aes_part, aes_last},
 };
 

@@ -20,7 +20,8 @@ struct message {
 	CK_GENERATOR_FUNCTION generator; /* to encrypt; CKG_NO_GENERATE: the IV is the caller's */
 	uint8_t *tag;
 	size_t tag_len;
-	bool is_sized; /* CCM: the text has data_len bytes */
+	size_t text_max; /* bytes */
+	bool is_sized;	 /* CCM: the text has data_len bytes */
 	size_t data_len;
 };
 

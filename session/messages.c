@@ -147,9 +147,10 @@ static bool needs_no_room(enum operation_kind kind, const struct message_call *c
 	return kind == OPERATION_MESSAGE_DECRYPT && call->in.len == 0;
 }
 
+/* Before an IV is made or a byte of the output touched: a length may be garbage. */
 static CK_RV check_len(enum operation_kind kind, const struct message *message, size_t len)
 {
-	if (!message->is_sized || message->data_len == len)
+	if (len <= message->text_max && (!message->is_sized || message->data_len == len))
 		return CKR_OK;
 	return kind == OPERATION_MESSAGE_DECRYPT ? CKR_ENCRYPTED_DATA_LEN_RANGE
 						 : CKR_DATA_LEN_RANGE;

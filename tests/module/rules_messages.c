@@ -636,6 +636,51 @@ static void ccm_has_the_length_that_was_said(void **state)
 	end_both(session);
 }
 
+/* Such a length is looked at before an IV is made, and before what fails is wiped. */
+static void a_length_that_no_message_has_takes_no_iv_and_touches_nothing(void **state)
+{
+	static const CK_ULONG lens[] = {~0UL, ~0UL - TAG, ~0UL / 2, (1UL << 36) - 31};
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key =
+		key_generate(session, with_number(aes_template(), CKA_VALUE_LEN, 32));
+	CK_BYTE out[LEN] = "stays", before[LEN] = "stays";
+	struct sent sent;
+
+	begin_both(session, CKM_AES_GCM, key);
+	sent_by(CKM_AES_GCM, &sent)->gcm.ivGenerator = CKG_GENERATE_COUNTER;
+	for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
+		CK_ULONG room = ~0UL;
+
+		answers(CKR_DATA_LEN_RANGE,
+			p30->C_EncryptMessage(session, sent.parameter, sent.parameter_len, NULL, 0,
+					      text, lens[i], out, &room));
+		answers(CKR_ENCRYPTED_DATA_LEN_RANGE,
+			p30->C_DecryptMessage(session, sent.parameter, sent.parameter_len, NULL, 0,
+					      text, lens[i], out, &room));
+		assert_int_equal(room, ~0UL);
+		for (CK_FLAGS flags = 0; flags <= END; flags += END) {
+			check(p30->C_DecryptMessageBegin(session, sent.parameter,
+							 sent.parameter_len, NULL, 0));
+			answers(CKR_ENCRYPTED_DATA_LEN_RANGE,
+				p30->C_DecryptMessageNext(session, sent.parameter,
+							  sent.parameter_len, text, lens[i], out,
+							  &room, flags));
+		}
+		assert_memory_equal(out, before, LEN);
+	}
+	for (CK_FLAGS flags = 0; flags <= END; flags += END) {
+		CK_ULONG room = ~0UL;
+
+		check(p30->C_EncryptMessageBegin(session, sent.parameter, sent.parameter_len, NULL,
+						 0));
+		answers(CKR_DATA_LEN_RANGE,
+			next_sealed(session, &sent, 0, ~0UL, flags, out, &room));
+	}
+	check(seal(session, &sent));
+	assert_int_equal(sent.iv[11], 2); /* after those that began in parts */
+	end_both(session);
+}
+
 /* With FIPS the module makes the IVs of GCM. */
 static void the_caller_may_bring_the_iv_but_with_fips(void **state)
 {
@@ -679,6 +724,7 @@ int rules_messages(void)
 						begin_unleased, end_unleased),
 		in_session(parameters_that_do_not_fit_are_refused),
 		in_session(ccm_has_the_length_that_was_said),
+		in_session(a_length_that_no_message_has_takes_no_iv_and_touches_nothing),
 		in_session(the_caller_may_bring_the_iv_but_with_fips),
 	};
 
