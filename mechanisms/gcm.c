@@ -191,15 +191,14 @@ static bool read_message(const void *structure, struct message *ret_message)
 		.tag_len = gcm.ulTagBits / 8,
 		.text_max = TEXT_MAX,
 	};
-	return tag_bits_valid(gcm.ulTagBits) && gcm.ulIvLen >= 1 && gcm.ulIvLen <= AES_GCM_IV_MAX &&
-	       (gcm.ivGenerator == CKG_NO_GENERATE || gcm.ulIvLen == AES_GCM_IV);
+	return tag_bits_valid(gcm.ulTagBits) && gcm.ulIvLen >= 1 && gcm.ulIvLen <= AES_GCM_IV_MAX;
 }
 
 static const struct message_class messages = {
 	.size = sizeof(CK_GCM_MESSAGE_PARAMS),
 	.read = read_message,
-	.wanted = "CK_GCM_MESSAGE_PARAMS with an IV of 1 to 128 bytes, or one of 12 bytes that the "
-		  "module makes, and a tag of 32 to 128 bits",
+	.wanted = "CK_GCM_MESSAGE_PARAMS with an IV of 1 to 128 bytes and a tag of 32 to 128 bits",
+	.made_len = AES_GCM_IV,
 	.made_with_fips = true,
 };
 

@@ -104,6 +104,17 @@ static CK_RV refuse_for_fips(void)
 	return CKR_MECHANISM_PARAM_INVALID;
 }
 
+static bool can_be_made(const struct message_class *class, const struct message *message)
+{
+	if (message->iv_len <= MADE_IV_MAX && message->fixed_bits < 8 * message->iv_len &&
+	    (class->made_len == 0 || class->made_len == message->iv_len))
+		return true;
+	log_info("no IV of %zu bytes of which %zu bits are fixed is made: for GCM it has 12 bytes, "
+		 "for CCM 7 to 13, and some bits that are not fixed",
+		 message->iv_len, message->fixed_bits);
+	return false;
+}
+
 static CK_RV make_iv(struct objects *objects, const struct ready_key *key,
 		     const struct message *message, uint8_t *ret_iv)
 {
@@ -114,7 +125,7 @@ static CK_RV make_iv(struct objects *objects, const struct ready_key *key,
 			       .fixed_bits = message->fixed_bits,
 			       .mechanism = key->mechanism->type};
 
-	if (message->iv_len > MADE_IV_MAX || message->fixed_bits >= 8 * message->iv_len)
+	if (!can_be_made(key->mechanism->does->messages, message))
 		return CKR_MECHANISM_PARAM_INVALID;
 	memcpy(given, message->iv, message->iv_len);
 	TRY(objects_made_ivs(objects, key->object, &ivs));

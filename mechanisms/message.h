@@ -30,6 +30,7 @@ struct message_class {
 	/* From such bytes. False: the mechanism can't take that. */
 	bool (*read)(const void *structure, struct message *ret_message);
 	const char *wanted;  /* as in struct behaviour */
+	size_t made_len;     /* of an IV that the module makes, in bytes; 0: any */
 	bool made_with_fips; /* where FIPS is on, IVs to encrypt are to be made by the module */
 };
 

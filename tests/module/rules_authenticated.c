@@ -227,6 +227,35 @@ static void the_rules_of_c_wrap_key_hold(void **state)
 	answers(CKR_MECHANISM_INVALID, unwrap(session, &parcel, zone, &key));
 }
 
+static void unwrapping_passes_over_generator_and_fixed_bits(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE by = known_key(session), key;
+	CK_BYTE long_iv[20] = "twenty bytes of an I", joined[LEN + TAG];
+	CK_MECHANISM_TYPE list[2];
+	CK_ULONG len = sizeof(joined);
+	struct parcel parcel;
+
+	for (size_t i = 0; i < types(list); i++) {
+		check(wrap(session, parcel_by(list[i], &parcel), by, known_key(session)));
+		parcel.gcm.ulIvFixedBits = parcel.ccm.ulNonceFixedBits = ~0UL;
+		parcel.gcm.ivGenerator = parcel.ccm.nonceGenerator = 6;
+		check(unwrap(session, &parcel, by, &key));
+		has_known_value(session, key);
+	}
+	if (types(list) == 1)
+		return;
+	check(wrap_by(session, mechanism_gcm(long_iv, 20, aad, sizeof(aad), 8 * TAG), by,
+		      known_key(session), joined, &len));
+	parcel_by(CKM_AES_GCM, &parcel)->gcm.pIv = long_iv;
+	parcel.gcm.ulIvLen = 20;
+	memcpy(parcel.wrapped, joined, LEN);
+	memcpy(parcel.tag, joined + LEN, TAG);
+	answers(CKR_MECHANISM_PARAM_INVALID, wrap(session, &parcel, by, known_key(session)));
+	check(unwrap(session, &parcel, by, &key));
+	has_known_value(session, key);
+}
+
 int rules_authenticated(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +263,7 @@ int rules_authenticated(void)
 		in_session(c_unwrap_key_opens_it_with_its_tag),
 		in_session(no_message_opens_a_wrapped_key),
 		in_session(a_length_query_takes_no_iv),
+		in_session(unwrapping_passes_over_generator_and_fixed_bits),
 		in_session(the_rules_of_c_wrap_key_hold),
 	};
 

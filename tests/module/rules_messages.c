@@ -636,6 +636,42 @@ static void ccm_has_the_length_that_was_said(void **state)
 	end_both(session);
 }
 
+/* Who opens need not say who made the IV, nor truly. */
+static void opening_passes_over_generator_and_fixed_bits(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_GENERATOR_FUNCTION generator;
+	CK_BYTE long_iv[20] = "twenty bytes of an I", joined[LEN + TAG];
+	CK_ULONG len = sizeof(joined);
+	CK_OBJECT_HANDLE key = known_key(session);
+	struct sent sent;
+
+	for (size_t i = 0; i < 2; i++) {
+		begin_both(session, types[i], key);
+		check(seal(session, sent_by(types[i], &sent)));
+		sent.gcm.ulIvFixedBits = sent.ccm.ulNonceFixedBits = ~0UL;
+		for (generator = 0; generator <= 6; generator++) {
+			sent.gcm.ivGenerator = sent.ccm.nonceGenerator = generator;
+			check(open_sent(session, &sent));
+			check(open_in_parts(session, &sent, 16));
+		}
+		end_both(session);
+	}
+	if (!fips_offers(CKM_AES_GCM, CKF_ENCRYPT))
+		return; /* no IV of the caller's */
+	check(p11->C_EncryptInit(session,
+				 mechanism_gcm(long_iv, 20, header, sizeof(header), 8 * TAG), key));
+	check(p11->C_Encrypt(session, text, LEN, joined, &len));
+	sent_by(CKM_AES_GCM, &sent);
+	sent.gcm.pIv = long_iv;
+	sent.gcm.ulIvLen = 20;
+	memcpy(sent.sealed, joined, LEN);
+	memcpy(sent.tag, joined + LEN, TAG);
+	check(p30->C_MessageDecryptInit(session, mechanism(CKM_AES_GCM), key));
+	check(open_sent(session, &sent));
+	check(p30->C_MessageDecryptFinal(session));
+}
+
 /* Such a length is looked at before an IV is made, and before what fails is wiped. */
 static void a_length_that_no_message_has_takes_no_iv_and_touches_nothing(void **state)
 {
@@ -724,6 +760,7 @@ int rules_messages(void)
 						begin_unleased, end_unleased),
 		in_session(parameters_that_do_not_fit_are_refused),
 		in_session(ccm_has_the_length_that_was_said),
+		in_session(opening_passes_over_generator_and_fixed_bits),
 		in_session(a_length_that_no_message_has_takes_no_iv_and_touches_nothing),
 		in_session(the_caller_may_bring_the_iv_but_with_fips),
 	};
