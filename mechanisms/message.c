@@ -16,10 +16,21 @@ CK_RV message_parameter_read(const struct mechanism *mechanism, const void *give
 	const struct message_class *class = mechanism->does->messages;
 
 	if (given != NULL && given_len == class->size && class->read(given, ret_message) &&
-	    ret_message->iv != NULL && ret_message->tag != NULL)
+	    ret_message->iv != NULL)
 		return CKR_OK;
 	log_info("mechanism 0x%lx: the parameter of the message is not %s", mechanism->type,
 		 class->wanted);
+	return CKR_MECHANISM_PARAM_INVALID;
+}
+
+CK_RV message_parameter_with_tag(const struct mechanism *mechanism, const void *given,
+				 CK_ULONG given_len, struct message *ret_message)
+{
+	TRY(message_parameter_read(mechanism, given, given_len, ret_message));
+	if (ret_message->tag != NULL)
+		return CKR_OK;
+	log_info("mechanism 0x%lx: the parameter of the message has no room for a tag (NULL)",
+		 mechanism->type);
 	return CKR_MECHANISM_PARAM_INVALID;
 }
 
@@ -41,8 +52,8 @@ CK_RV message_wrap_read(const struct mechanism *mechanism, const CK_MECHANISM *g
 
 	if (mechanism->does->messages == NULL || method == NULL)
 		return CKR_MECHANISM_INVALID;
-	TRY(message_parameter_read(mechanism, given->pParameter, given->ulParameterLen,
-				   ret_message));
+	TRY(message_parameter_with_tag(mechanism, given->pParameter, given->ulParameterLen,
+				       ret_message));
 	*ret_parameter = (struct parameter){
 		.iv = bytes(ret_message->iv, ret_message->iv_len),
 		.aad = aad,

@@ -18,7 +18,7 @@ struct message {
 	size_t iv_len;
 	size_t fixed_bits;
 	CK_GENERATOR_FUNCTION generator; /* to encrypt; CKG_NO_GENERATE: the IV is the caller's */
-	uint8_t *tag;
+	uint8_t *tag;			 /* tag_len bytes; may be NULL, see below */
 	size_t tag_len;
 	size_t text_max; /* bytes */
 	bool is_sized;	 /* CCM: the text has data_len bytes */
@@ -34,9 +34,11 @@ struct message_class {
 	bool made_with_fips; /* where FIPS is on, IVs to encrypt are to be made by the module */
 };
 
-/* CKR_MECHANISM_PARAM_INVALID. */
+/* CKR_MECHANISM_PARAM_INVALID. Where a message begins, the tag may be NULL: it is not touched. */
 CK_RV message_parameter_read(const struct mechanism *mechanism, const void *given,
 			     CK_ULONG given_len, struct message *ret_message);
+CK_RV message_parameter_with_tag(const struct mechanism *mechanism, const void *given,
+				 CK_ULONG given_len, struct message *ret_message);
 /* At Init there may be none, or such a structure, which does not matter yet. */
 CK_RV message_parameter_first(const struct mechanism *mechanism, const CK_MECHANISM *given);
 /* The same for C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated: also as the parameter by which

@@ -69,15 +69,14 @@ static CK_RV may_begin(struct session *session, enum operation_kind kind)
 	return session->operations[kind].class == NULL ? CKR_OK : CKR_OPERATION_ACTIVE;
 }
 
-/* By the mechanism that the series named. */
-static CK_RV read_parameter(struct session *session, enum operation_kind kind,
-			    const struct message_call *call, struct message *ret_message)
+/* That the series named. */
+static CK_RV find_mechanism(struct session *session, enum operation_kind kind,
+			    const struct mechanism **ret_mechanism)
 {
-	const struct mechanism *mechanism = mechanism_find(series(session, kind)->type);
-
-	if (mechanism == NULL || mechanism->does->messages == NULL)
-		return CKR_MECHANISM_INVALID;
-	return message_parameter_read(mechanism, call->parameter, call->parameter_len, ret_message);
+	*ret_mechanism = mechanism_find(series(session, kind)->type);
+	return *ret_mechanism == NULL || (*ret_mechanism)->does->messages == NULL
+		       ? CKR_MECHANISM_INVALID
+		       : CKR_OK;
 }
 
 /* Whatever it learns of the key now, what it may be and whether it may be used, counts. */
@@ -159,13 +158,15 @@ static CK_RV check_len(enum operation_kind kind, const struct message *message, 
 CK_RV session_message(struct session *session, enum operation_kind kind,
 		      const struct message_call *call)
 {
+	const struct mechanism *mechanism;
 	struct message message;
 	bool has_room;
 
 	TRY(may_begin(session, kind));
 	if (!bytes_valid(call->in) || !bytes_valid(call->aad) || call->out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
-	TRY(read_parameter(session, kind, call, &message));
+	TRY(find_mechanism(session, kind, &mechanism));
+	TRY(message_parameter_with_tag(mechanism, call->parameter, call->parameter_len, &message));
 	TRY(check_len(kind, &message, call->in.len));
 	has_room = call->out != NULL && get_ulong(call->out_len) >= call->in.len;
 	if (!has_room && !needs_no_room(kind, call)) {
@@ -191,12 +192,14 @@ static CK_RV begin_parts(struct session *session, enum operation_kind kind,
 CK_RV session_message_begin(struct session *session, enum operation_kind kind,
 			    const struct message_call *call)
 {
+	const struct mechanism *mechanism;
 	struct message message;
 
 	TRY(may_begin(session, kind));
 	if (!bytes_valid(call->aad))
 		return CKR_ARGUMENTS_BAD;
-	TRY(read_parameter(session, kind, call, &message));
+	TRY(find_mechanism(session, kind, &mechanism));
+	TRY(message_parameter_read(mechanism, call->parameter, call->parameter_len, &message));
 	return begin_parts(session, kind, &message, call->aad);
 }
 
@@ -204,8 +207,8 @@ CK_RV session_message_begin(struct session *session, enum operation_kind kind,
 static CK_RV read_end(const struct operation *op, const struct message_call *call,
 		      struct message *ret_message)
 {
-	TRY(message_parameter_read(op->mechanism, call->parameter, call->parameter_len,
-				   ret_message));
+	TRY(message_parameter_with_tag(op->mechanism, call->parameter, call->parameter_len,
+				       ret_message));
 	return ret_message->tag_len == op->tag_len ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 }
 

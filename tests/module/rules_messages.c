@@ -636,6 +636,41 @@ static void ccm_has_the_length_that_was_said(void **state)
 	end_both(session);
 }
 
+/* It is touched at the end. */
+static void a_message_in_parts_begins_without_a_tag(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_ULONG len = LEN;
+	struct sent sent;
+
+	for (size_t i = 0; i < 2; i++) {
+		begin_both(session, types[i], known_key(session));
+		sent_by(types[i], &sent);
+		sent.gcm.pTag = sent.ccm.pMAC = NULL;
+		answers(CKR_MECHANISM_PARAM_INVALID, seal(session, &sent));
+		check(p30->C_EncryptMessageBegin(session, sent.parameter, sent.parameter_len,
+						 header, sizeof(header)));
+		sent.gcm.pTag = sent.ccm.pMAC = sent.tag;
+		check(next_sealed(session, &sent, 0, LEN, END, sent.sealed, &len));
+		for (int with = 1; with >= 0; with--) {
+			sent.gcm.pTag = sent.ccm.pMAC = NULL;
+			answers(CKR_MECHANISM_PARAM_INVALID, open_sent(session, &sent));
+			check(p30->C_DecryptMessageBegin(session, sent.parameter,
+							 sent.parameter_len, header,
+							 sizeof(header)));
+			sent.gcm.pTag = sent.ccm.pMAC = with == 1 ? sent.tag : NULL;
+			memset(sent.opened, 0, LEN);
+			answers(with == 1 ? CKR_OK : CKR_MECHANISM_PARAM_INVALID,
+				p30->C_DecryptMessageNext(session, sent.parameter,
+							  sent.parameter_len, sent.sealed, LEN,
+							  sent.opened, &len, END));
+			if (with == 1)
+				assert_memory_equal(sent.opened, text, LEN);
+		}
+		end_both(session);
+	}
+}
+
 /* Who opens need not say who made the IV, nor truly. */
 static void opening_passes_over_generator_and_fixed_bits(void **state)
 {
@@ -760,6 +795,7 @@ int rules_messages(void)
 						begin_unleased, end_unleased),
 		in_session(parameters_that_do_not_fit_are_refused),
 		in_session(ccm_has_the_length_that_was_said),
+		in_session(a_message_in_parts_begins_without_a_tag),
 		in_session(opening_passes_over_generator_and_fixed_bits),
 		in_session(a_length_that_no_message_has_takes_no_iv_and_touches_nothing),
 		in_session(the_caller_may_bring_the_iv_but_with_fips),
