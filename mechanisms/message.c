@@ -115,6 +115,14 @@ static CK_RV refuse_for_fips(void)
 	return CKR_MECHANISM_PARAM_INVALID;
 }
 
+static CK_RV find_ivs(struct objects *objects, const struct ready_key *key,
+		      struct made_ivs **ret_ivs)
+{
+	CK_RV rv = objects_made_ivs(objects, key->object, ret_ivs);
+
+	return rv == CKR_KEY_HANDLE_INVALID ? key_uses[key->use].bad_handle : rv;
+}
+
 static bool can_be_made(const struct message_class *class, const struct message *message)
 {
 	if (message->iv_len <= MADE_IV_MAX && message->fixed_bits < 8 * message->iv_len &&
@@ -139,7 +147,7 @@ static CK_RV make_iv(struct objects *objects, const struct ready_key *key,
 	if (!can_be_made(key->mechanism->does->messages, message))
 		return CKR_MECHANISM_PARAM_INVALID;
 	memcpy(given, message->iv, message->iv_len);
-	TRY(objects_made_ivs(objects, key->object, &ivs));
+	TRY(find_ivs(objects, key, &ivs));
 	if (!find_maker(message, ivs, &wish.maker))
 		return CKR_MECHANISM_PARAM_INVALID;
 	if (is_left_out(key->mechanism->does->messages) && !fips_allows(&wish))

@@ -47,7 +47,8 @@ CK_RV message_wrap_read(const struct mechanism *mechanism, const CK_MECHANISM *g
 			struct bytes aad, struct message *ret_message,
 			struct parameter *ret_parameter);
 /* The IV by which to encrypt: the caller's, or one that is made, and used up by that. `ret_iv` has
- * room for message->iv_len bytes. CKR_MECHANISM_PARAM_INVALID, CKR_KEY_EXHAUSTED. */
+ * room for message->iv_len bytes. CKR_MECHANISM_PARAM_INVALID, CKR_KEY_EXHAUSTED;
+ * CKR_KEY_HANDLE_INVALID, or what the key's use has in its place: another thread destroyed it. */
 CK_RV message_iv(struct objects *objects, const struct ready_key *key,
 		 const struct message *message, uint8_t *ret_iv);
 /* And what was made goes into the caller's structure, once nothing can fail any more. */
