@@ -1,13 +1,14 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IVs that this module makes for messages (PKCS #11 3.0), counted for each key handle while the
- * process lives, so that none comes twice under a key. Random ones are limited in number: SP
- * 800-38D, section 8.3, wants a chance of at most 2^-32 that two are the same. A counter belongs to
- * a key whose value no other handle began with: one that C_GenerateKey made in a session. Random
- * ones that meet what a counter gave have MADE_RANDOM_BITS_ENOUGH bits: where there is a counter,
- * or may be one for a key with the same value, of which this is a copy or which was kept on the
- * token. What is taken is gone, whatever becomes of its message.
+ * IVs that this module makes for messages (PKCS #11 3.0), counted for each key handle so that none
+ * comes twice under a key: a session's key until it is destroyed, others until C_Finalize (even if
+ * destroyed, for a message may be under way). Random ones are limited in number: SP 800-38D,
+ * section 8.3, wants a chance of at most 2^-32 that two are the same. A counter belongs to a key
+ * whose value no other handle began with: one that C_GenerateKey made in a session. Where a key has
+ * a counter, or another of the same value may have one (this is a copy, or a data key on the
+ * token), random ones have MADE_RANDOM_BITS_ENOUGH bits. What is taken is gone, whatever becomes of
+ * its message.
  */
 #pragma once
 

@@ -140,12 +140,6 @@ static CK_RV run_at_once(struct session *session, enum operation_kind kind,
 	return CKR_OK;
 }
 
-/* An empty message that is opened gives nothing but a yes or no, and must not give a yes unseen. */
-static bool needs_no_room(enum operation_kind kind, const struct message_call *call)
-{
-	return kind == OPERATION_MESSAGE_DECRYPT && call->in.len == 0;
-}
-
 /* Before an IV is made or a byte of the output touched: a length may be garbage. */
 static CK_RV check_len(enum operation_kind kind, const struct message *message, size_t len)
 {
@@ -169,7 +163,9 @@ CK_RV session_message(struct session *session, enum operation_kind kind,
 	TRY(message_parameter_with_tag(mechanism, call->parameter, call->parameter_len, &message));
 	TRY(check_len(kind, &message, call->in.len));
 	has_room = call->out != NULL && get_ulong(call->out_len) >= call->in.len;
-	if (!has_room && !needs_no_room(kind, call)) {
+	/* An empty message needs none: all it gives is a tag, or a yes, which must not be unseen.
+	 */
+	if (!has_room && call->in.len > 0) {
 		put_ulong(call->out_len, call->in.len);
 		return call->out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL;
 	}

@@ -435,6 +435,36 @@ static void an_empty_message_is_verified_without_a_buffer_too(void **state)
 	}
 }
 
+/* GMAC: a header alone, and its tag. */
+static void an_empty_message_is_sealed_without_a_buffer_too(void **state)
+{
+	static const CK_BYTE none[TAG];
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = known_key(session);
+	struct sent sent;
+	CK_ULONG len = 7;
+
+	for (size_t i = 0; i < 2; i++) {
+		begin_both(session, types[i], key);
+		sent_by(types[i], &sent)->ccm.ulDataLen = 0;
+		check(p30->C_EncryptMessage(session, sent.parameter, sent.parameter_len, header,
+					    sizeof(header), NULL, 0, NULL, &len));
+		assert_int_equal(len, 0);
+		assert_memory_not_equal(sent.iv, none, 12);
+		assert_memory_not_equal(sent.tag, none, TAG);
+		check(p30->C_DecryptMessage(session, sent.parameter, sent.parameter_len, header,
+					    sizeof(header), NULL, 0, NULL, &len));
+		check(p30->C_EncryptMessageBegin(session, sent.parameter, sent.parameter_len,
+						 header, sizeof(header)));
+		memset(sent.tag, 0, TAG);
+		check(p30->C_EncryptMessageNext(session, sent.parameter, sent.parameter_len, NULL,
+						0, NULL, &len, END));
+		check(p30->C_DecryptMessage(session, sent.parameter, sent.parameter_len, header,
+					    sizeof(header), NULL, 0, NULL, &len));
+		end_both(session);
+	}
+}
+
 static void text_and_ciphertext_may_be_one_memory(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -787,6 +817,7 @@ int rules_messages(void)
 		in_session(final_cancel_and_no_mechanism_end_all),
 		in_session(whoever_lacks_room_may_come_again),
 		in_session(an_empty_message_is_verified_without_a_buffer_too),
+		in_session(an_empty_message_is_sealed_without_a_buffer_too),
 		in_session(text_and_ciphertext_may_be_one_memory),
 		in_session(the_key_needs_its_rights),
 		in_session(the_mechanisms_say_that_they_take_messages),
