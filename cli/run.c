@@ -101,13 +101,21 @@ static int unknown_words(int count, char **words)
 
 /* --- Help */
 
-/* `cmek help`, `cmek help database`, `cmek help database create`. */
-static int help(int count, char **words)
+/* `cmek help -h` asks for what `cmek help` gives. */
+static int without_help(int count, char **words)
 {
-	int used = 0;
+	while (count > 0 && (is_help(words[count - 1]) || strcmp(words[count - 1], "help") == 0))
+		count--;
+	return count;
+}
+
+/* `cmek help`, `cmek help database`, `cmek help database create`. */
+static int help(int given, char **words)
+{
+	int count = without_help(given, words), used = 0;
 	const struct command *command = find_command(count, words, &used);
 
-	if (count == 0 || (count == 1 && strcmp(words[0], "help") == 0))
+	if (count == 0)
 		help_all();
 	else if (command != NULL)
 		help_command(command);

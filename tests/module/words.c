@@ -88,6 +88,22 @@ static void help_is_of_all_of_a_noun_or_of_a_command(void **state)
 	prints("usage: cmek encrypt");
 }
 
+static void help_that_is_asked_for_twice_is_given(void **state)
+{
+	(void)state;
+	done("help -h");
+	prints("First steps:");
+	done("help --help");
+	prints("First steps:");
+	done("help help -h");
+	prints("First steps:");
+	done("help database -h");
+	prints("usage: cmek database VERB");
+	done("help database create --help");
+	prints("usage: cmek database create");
+	refused("help databse -h", CMEK_EXIT_USAGE, "did you mean cmek database?");
+}
+
 static void version_has_two_names(void **state)
 {
 	(void)state;
@@ -126,6 +142,7 @@ int main(void)
 		cmocka_unit_test(mistyped_word_is_told_with_the_right_one),
 		cmocka_unit_test(what_is_missing_or_too_much_is_named),
 		cmocka_unit_test(help_is_of_all_of_a_noun_or_of_a_command),
+		cmocka_unit_test(help_that_is_asked_for_twice_is_given),
 		cmocka_unit_test(version_has_two_names),
 		cmocka_unit_test(each_command_is_in_the_completion_of_each_shell),
 	};
