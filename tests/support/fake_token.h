@@ -20,7 +20,7 @@ struct fake_token {
 	uint32_t imported_version;
 	const char *root_keys[2];
 	CK_RV root_key_answers[2]; /* to a record: CKR_OK opens it */
-	char asked[256];		   /* the root keys that were given a record: "01" … */
+	char asked[256];	   /* the root keys that were given a record: "01" … */
 	uint32_t version;	   /* the primary one */
 	bool kept;		   /* the zones' records stay in the store */
 	CK_GCM_PARAMS last_gcm;	   /* with nonce and AAD copied below */
