@@ -148,7 +148,8 @@ static enum zone_status import_versions(const struct restore_anew *anew, const s
 	own = realloc(versions, (count + 1) * sizeof(*versions));
 	if (own == NULL)
 		return ZONE_NO_MEMORY;
-	memmove(own + 1, own, count * sizeof(*own));
+	for (size_t i = count; i > 0; i--)
+		own[i] = own[i - 1];
 	own[0] = (struct ezk_version){0};
 	zone->of_zone.versions = own;
 	zone->of_zone.version_count++;

@@ -243,13 +243,14 @@ static void adopt(struct life_world *w, struct zones *zones, const struct life *
 		}
 	for (int i = 0; i < w->next_token; i++)
 		if (w->life.tokens[i].state == LIFE_ABSENT) {
+			const struct life_zone *zone = &w->life.zones[from->tokens[i].zone];
 			bool kept = from->tokens[i].state == LIFE_ACTIVE &&
 				    is_kept(zones, from->tokens[i].uid);
 
 			LIFE_HOLDS(w,
 				   kept || from->tokens[i].state != LIFE_ACTIVE ||
-					   !life_version(&w->life.zones[from->tokens[i].zone],
-							 from->tokens[i].version),
+					   zone->state != LIFE_ACTIVE || /* it stays away */
+					   !life_version(zone, from->tokens[i].version),
 				   "token key %d was not restored", i);
 			if (from->tokens[i].state != LIFE_ABSENT)
 				w->life.tokens[i] = from->tokens[i];
