@@ -125,11 +125,12 @@ static void a_test_may_hand_in_a_longer_list(void **state)
 static void with_fips_only_what_is_approved_is_offered(void **state)
 {
 	/* clang-format off */
-	static const struct {
+	static const CK_FLAGS tells = CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
+	const struct {
 		CK_MECHANISM_TYPE type;
 		CK_FLAGS offered, left_out;
 	} uses[] = {
-		{ CKM_AES_GCM,          CKF_DECRYPT | CKF_UNWRAP,  CKF_ENCRYPT | CKF_WRAP },
+		{ CKM_AES_GCM,          CKF_DECRYPT | CKF_UNWRAP | tells, CKF_ENCRYPT | CKF_WRAP },
 		{ CKM_AES_CBC_PAD,      CKF_ENCRYPT | CKF_DECRYPT, CKF_WRAP | CKF_UNWRAP },
 		{ CKM_AES_CBC,          CKF_ENCRYPT | CKF_DECRYPT, 0 },
 		{ CKM_AES_KEY_WRAP_KWP, crypts | wraps,            0 },
