@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define DAY_MS INT64_C(86400000)
+
 struct clock {
 	int64_t (*monotonic_ms)(void *state);
 	int64_t (*realtime_ms)(void *state); /* since 1970-01-01 UTC */

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_MS (24 * 3600 * INT64_C(1000))
-
 static void fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE zone)
 {
 	print_take(printer, "database", object_text(token, zone, CKA_LABEL));

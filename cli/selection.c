@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_MS (24 * 3600 * INT64_C(1000))
-
 void selection_clear(struct selection *selection)
 {
 	free(selection->zones);

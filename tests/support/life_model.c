@@ -2,11 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/life_model.h"
 
+#include "base/clock.h"
 #include "base/macros.h"
 
 #include <string.h>
 
-static const int64_t DAY_MS = 24LL * 60 * 60 * 1000;
 static const int64_t WINDOW_MS = 30 * 24LL * 60 * 60 * 1000;
 
 /* --- What stands on what */

@@ -10,8 +10,6 @@
 
 #include <inttypes.h>
 
-#define DAY_MS INT64_C(86400000)
-
 static bool is_ahead(const struct entry *zone, int64_t now_ms)
 {
 	const struct ezk_version *primary = entry_version(zone, zone->of_zone.primary);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zones/domain/daily.h"
 
+#include "base/clock.h"
 #include "base/macros.h"
 #include "zones/domain/ahead.h"
 #include "zones/domain/levels.h"

@@ -8,7 +8,6 @@
 
 enum {
 	PURGE_ROWS = 128, /* a transaction: but one zone goes with its keys, however many */
-	DAY_MS = 24 * 60 * 60 * 1000
 };
 
 struct purge {

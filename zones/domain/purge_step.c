@@ -2,10 +2,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each transaction looks at the index anew, takes what may go, up to some number of rows, and
  * leaves the rest to the next, until one finds nothing. */
+#include "base/clock.h"
 #include "base/macros.h"
 #include "zones/domain/purge_private.h"
 #include "zones/domain/retire.h"
 #include "zones/domain/usage.h"
+#include "zones/model/record.h"
 #include "zones/model/refuse.h"
 
 bool purge_has_room(const struct purge *purge)
@@ -156,7 +158,7 @@ static enum zone_status drop_versions(struct purge *purge, const struct entry *z
 		return ZONE_NO_MEMORY;
 	for (size_t i = changed->of_zone.version_count; i-- > 0;)
 		if (version_may_go(purge, zone, &changed->of_zone.versions[i]))
-			version_drop(changed, i);
+			zone_drop_version(changed, i);
 	return changes_put(purge->changes, changed);
 }
 

@@ -14,8 +14,6 @@
 #include "zones/model/entry_make.h"
 #include "zones/model/record.h"
 
-#include <stdlib.h>
-
 /* A copy under a uid of its own, active, in the new project. */
 static enum zone_status make_copy(struct restore_anew *anew, size_t at, struct entry **ret_copy)
 {
@@ -103,15 +101,6 @@ static enum zone_status seal(const struct restore_anew *anew, const struct entry
 	return ezk_version_seal(&door, &ezk_seal, ret_version);
 }
 
-static int by_record(const void *a, const void *b)
-{
-	const struct ezk_version *x = a, *y = b;
-
-	if (x->record_zone != y->record_zone)
-		return x->record_zone < y->record_zone ? -1 : 1;
-	return x->version < y->version ? -1 : x->version > y->version;
-}
-
 static bool imports_now(const struct restore_anew *anew, const struct entry *old,
 			const struct ezk_version *version)
 {
@@ -123,36 +112,27 @@ static bool imports_now(const struct restore_anew *anew, const struct entry *old
 	return imports;
 }
 
-/* Its copies of the old zone's versions become imports, behind a place for its own; what is not
- * imported goes. */
+/* The old zone's versions become imports, behind a place for its own; what is not imported stays
+ * away. */
 static enum zone_status import_versions(const struct restore_anew *anew, const struct entry *old,
 					struct entry *zone)
 {
-	struct ezk_version *own, *versions = zone->of_zone.versions;
-	size_t count = 0;
+	struct ezk_version own = {0};
 
-	for (size_t i = 0; i < zone->of_zone.version_count; i++) {
-		struct ezk_version version = versions[i];
+	while (zone->of_zone.version_count > 0)
+		zone_drop_version(zone, zone->of_zone.version_count - 1);
+	TRY(zone_take_version(zone, &own));
+	for (size_t i = 0; i < old->of_zone.version_count; i++) {
+		const struct ezk_version *version = &old->of_zone.versions[i];
+		struct ezk_version copy = {0};
 
-		versions[i] = (struct ezk_version){0};
-		if (!imports_now(anew, old, &version)) {
-			ezk_version_clear(&version);
+		if (!imports_now(anew, old, version))
 			continue;
-		}
-		if (version.record_zone == 0)
-			version.record_zone = old->of_zone.zone;
-		versions[count++] = version;
+		TRY(ezk_version_copy(version, &copy));
+		if (copy.record_zone == 0)
+			copy.record_zone = old->of_zone.zone;
+		TRY(zone_take_version(zone, &copy));
 	}
-	zone->of_zone.version_count = count;
-	qsort(versions, count, sizeof(*versions), by_record);
-	own = realloc(versions, (count + 1) * sizeof(*versions));
-	if (own == NULL)
-		return ZONE_NO_MEMORY;
-	for (size_t i = count; i > 0; i--)
-		own[i] = own[i - 1];
-	own[0] = (struct ezk_version){0};
-	zone->of_zone.versions = own;
-	zone->of_zone.version_count++;
 	return ZONE_OK;
 }
 

@@ -94,7 +94,7 @@ static void plan_project(struct restore_anew *anew, size_t at)
 bool restore_anew_imports(const struct restore_anew *anew, const struct entry *zone,
 			  const struct ezk_version *version)
 {
-	uint64_t bound = version->record_zone == 0 ? zone->of_zone.zone : version->record_zone;
+	uint64_t bound = ezk_version_bound(zone->of_zone.zone, version);
 
 	return !version->retired &&
 	       (version->record_zone != 0 || version->version >= zone->of_zone.minimum) &&
@@ -135,8 +135,7 @@ static const char *zone_fault(const struct restore_anew *anew, const struct entr
 
 	for (size_t i = 0; i < zone->of_zone.version_count; i++) {
 		const struct ezk_version *version = &zone->of_zone.versions[i];
-		uint64_t bound =
-			version->record_zone == 0 ? zone->of_zone.zone : version->record_zone;
+		uint64_t bound = ezk_version_bound(zone->of_zone.zone, version);
 
 		const char *fault = key_fault(anew, version);
 

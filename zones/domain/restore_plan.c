@@ -101,7 +101,7 @@ static bool has_refused_key(const struct restore_plan *plan, const struct ezk_ve
 static const char *version_fault(const struct restore_plan *plan, const struct entry *zone,
 				 const struct ezk_version *version)
 {
-	uint64_t bound = version->record_zone == 0 ? zone->of_zone.zone : version->record_zone;
+	uint64_t bound = ezk_version_bound(zone->of_zone.zone, version);
 
 	if (has_refused_key(plan, version))
 		return "a root key of it is not among [kms] allowed_root_keys";
@@ -222,23 +222,12 @@ static size_t own_count(const struct entry *zone)
 	return count;
 }
 
-/* Behind its own versions, before the imported ones. */
-static enum zone_status insert_version(struct entry *zone, const struct ezk_version *version)
+static enum zone_status add_copy(struct entry *zone, const struct ezk_version *version)
 {
-	size_t at = own_count(zone), count = zone->of_zone.version_count;
-	AUTO(ezk_version_clear) struct ezk_version copy = {0};
-	struct ezk_version *versions;
+	struct ezk_version copy = {0};
 
 	TRY(ezk_version_copy(version, &copy));
-	versions = realloc(zone->of_zone.versions, (count + 1) * sizeof(*versions));
-	if (versions == NULL)
-		return ZONE_NO_MEMORY;
-	zone->of_zone.versions = versions;
-	memmove(&versions[at + 1], &versions[at], (count - at) * sizeof(*versions));
-	versions[at] = copy;
-	copy = (struct ezk_version){0};
-	zone->of_zone.version_count++;
-	return ZONE_OK;
+	return zone_take_version(zone, &copy);
 }
 
 static const char *find_difference(const struct entry *backed_up, const struct entry *here)
@@ -284,7 +273,7 @@ static enum zone_status take_newer(struct entry *merged, const struct entry *bac
 
 	for (size_t i = 0; i < own_count(backed_up); i++)
 		if (backed_up->of_zone.versions[i].version > above)
-			TRY(insert_version(merged, &backed_up->of_zone.versions[i]));
+			TRY(add_copy(merged, &backed_up->of_zone.versions[i]));
 	if (backed_up->of_zone.primary <= merged->of_zone.primary)
 		return ZONE_OK;
 	merged->of_zone.primary = backed_up->of_zone.primary;

@@ -60,16 +60,6 @@ static enum zone_status check_retirable(const struct zones *zones, const struct 
 	return check_no_token_key(zones, zone, version);
 }
 
-void version_drop(struct entry *zone, size_t at)
-{
-	struct ezk_version *versions = zone->of_zone.versions;
-
-	ezk_version_clear(&versions[at]);
-	zone->of_zone.version_count--;
-	for (; at < zone->of_zone.version_count; at++)
-		versions[at] = versions[at + 1];
-}
-
 /* --- What was imported of it */
 
 bool import_is_orphan(const struct index *index, const struct ezk_version *version)
@@ -103,7 +93,7 @@ static enum zone_status drop_from(struct dropping *dropping, const struct entry 
 		return ZONE_NO_MEMORY;
 	for (size_t i = changed->of_zone.version_count; i-- > 0;)
 		if (is_of(dropping, &changed->of_zone.versions[i]))
-			version_drop(changed, i);
+			zone_drop_version(changed, i);
 	return changes_put(dropping->changes, changed);
 }
 
@@ -157,7 +147,7 @@ static enum zone_status apply(const struct zones *zones, const struct wish *wish
 			      wish->version, wish->changed->label);
 	if (wish->step == VERSION_PURGE) {
 		TRY(check_no_token_key(zones, wish->changed, wish->version));
-		version_drop(wish->changed, at);
+		zone_drop_version(wish->changed, at);
 		return ZONE_OK;
 	}
 	if (wish->step == VERSION_RETIRE)

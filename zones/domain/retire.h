@@ -32,6 +32,3 @@ enum zone_status zones_version_step(struct zones *zones, const struct entry *zon
 enum zone_status imports_drop(struct changes *changes, uint64_t zone, uint32_t version);
 /* An import whose origin is gone here for good: it opens nothing any more. */
 bool import_is_orphan(const struct index *index, const struct ezk_version *version);
-
-/* Takes a version out of a zone that nobody else sees yet, with its wraps. */
-void version_drop(struct entry *zone, size_t at);

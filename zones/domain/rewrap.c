@@ -175,7 +175,7 @@ static enum zone_status wrap_version(const struct rewrap *rewrap, const struct e
 {
 	AUTO(entry_releasep)
 	struct entry *project = zones_find_uid(rewrap->zones, zone->project);
-	uint64_t id = version->record_zone == 0 ? zone->of_zone.zone : version->record_zone;
+	uint64_t id = ezk_version_bound(zone->of_zone.zone, version);
 	const struct kms_door door = {
 		.clients = rewrap->zones->clients,
 		.project = entry_label(project),

@@ -12,7 +12,6 @@
 #include "zones/model/refuse.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum { ATTEMPTS = 5 };
 
@@ -77,25 +76,6 @@ static bool is_unchanged(const struct entry *before, const struct entry *now)
 	return was != NULL && is != NULL && ezk_version_same(was, is);
 }
 
-/* Behind the zone's own, before those that were imported. Takes the version. */
-static enum zone_status add_version(struct entry *zone, struct ezk_version *version)
-{
-	size_t count = zone->of_zone.version_count, at = 0;
-	struct ezk_version *versions =
-		realloc(zone->of_zone.versions, (count + 1) * sizeof(*versions));
-
-	if (versions == NULL)
-		return ZONE_NO_MEMORY;
-	while (at < count && versions[at].record_zone == 0)
-		at++;
-	memmove(versions + at + 1, versions + at, (count - at) * sizeof(*versions));
-	versions[at] = *version;
-	*version = (struct ezk_version){0};
-	zone->of_zone.versions = versions;
-	zone->of_zone.version_count++;
-	return ZONE_OK;
-}
-
 /* The zone as it is now, within a transaction. */
 static enum zone_status find_current(const struct changes *changes, const struct entry *zone,
 				     struct entry **ret_current)
@@ -126,7 +106,7 @@ static enum zone_status decide(struct changes *changes, void *state)
 	if (rotation->result == NULL)
 		return ZONE_NO_MEMORY;
 	TRY(ezk_version_copy(&rotation->made, &version));
-	TRY(add_version(rotation->result, &version));
+	TRY(zone_take_version(rotation->result, &version));
 	rotation->result->of_zone.primary = rotation->version;
 	return changes_put(changes, rotation->result);
 }

@@ -17,7 +17,7 @@
 
 /* How long a process waits at most, of each day of a zone's period: a 24th. */
 #define SPREAD_MS INT64_C(3600000)
-enum { BUSY_MS = 1000, PAUSE_MS = 60 * 1000, HOUR_MS = 60 * 60 * 1000, DAY_MS = 24 * HOUR_MS };
+enum { BUSY_MS = 1000, PAUSE_MS = 60 * 1000, HOUR_MS = 60 * 60 * 1000 };
 
 /* A zone that could not be rotated. */
 struct failure {
@@ -65,8 +65,7 @@ int64_t zones_rotation_due(const struct zones *zones, const struct entry *zone)
 	primary = entry_version(zone, zone->of_zone.primary);
 	if (primary == NULL || primary->created_ms > INT64_MAX / 2)
 		return INT64_MAX;
-	return primary->created_ms + zone->of_zone.rotate_days * (int64_t)DAY_MS +
-	       own_delay(zones, zone);
+	return primary->created_ms + zone->of_zone.rotate_days * DAY_MS + own_delay(zones, zone);
 }
 
 /* --- Who */
@@ -161,7 +160,7 @@ static void tell(const struct entry *zone, enum zone_status status)
 	char since[25];
 
 	clock_extended_utc(entry_version(zone, zone->of_zone.primary)->created_ms +
-				   zone->of_zone.rotate_days * (int64_t)DAY_MS,
+				   zone->of_zone.rotate_days * DAY_MS,
 			   since);
 	log_warning("database '%s' is to be rotated since %.10s, and could not be from here: %s; "
 		    "whoever may encrypt by its root key does it by 'cmek database rotate'",

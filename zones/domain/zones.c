@@ -4,6 +4,7 @@
 #include "zones/domain/zones.h"
 
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "net/retry.h"
@@ -13,7 +14,7 @@
 
 #include <stdlib.h>
 
-enum { TIDY_EVERY_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
+enum { TIDY_EVERY_MS = 1000 };
 
 /* --- Life */
 

@@ -364,7 +364,7 @@ enum zone_status ezk_wrap_open(const struct kms_door *door, uint64_t zone,
 	struct ezk_context context;
 	struct kms_door by_wrap = *door;
 
-	if (wrap->share > SHARE_COUNT || (wrap->share != 0) != version->all_wraps)
+	if (!wrap_fits_policy(version, wrap))
 		return refuse_policy(door, zone, version);
 	if (!limits_get_lease(version->limits, &identity.lease))
 		return refuse_unbounded(zone, version);

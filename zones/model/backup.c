@@ -196,7 +196,7 @@ static enum zone_status put_version(struct buffer *out, uint64_t zone,
 				    const struct ezk_version *version)
 {
 	AUTO(buffer_clear) struct buffer record = {0};
-	uint64_t record_zone = version->record_zone == 0 ? zone : version->record_zone;
+	uint64_t record_zone = ezk_version_bound(zone, version);
 
 	TRY(record_encode(record_zone, version, &record));
 	buffer_put_u8(out, version->retired ? VERSION_RETIRED : 0);

@@ -154,6 +154,12 @@ static inline const char *entry_label(const struct entry *entry)
 {
 	return entry == NULL ? NULL : entry->label;
 }
+/* The id of the zone that a version's record is bound to: the one that has it, or where it comes
+ * from. */
+static inline uint64_t ezk_version_bound(uint64_t zone, const struct ezk_version *version)
+{
+	return version->record_zone == 0 ? zone : version->record_zone;
+}
 /* A zone's own version, NULL: none. */
 const struct ezk_version *entry_version(const struct entry *zone, uint32_t version);
 /* The version whose record is bound to `bound`, a zone's id: of the zone's own if that is its id,

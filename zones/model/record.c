@@ -152,6 +152,45 @@ void ezk_version_keep_shares(const struct kms_provider *const *providers,
 		ezk_version_drop_wrap(version);
 }
 
+/* --- A zone's versions */
+
+int ezk_version_order(const struct ezk_version *a, const struct ezk_version *b)
+{
+	if (a->record_zone != b->record_zone)
+		return a->record_zone < b->record_zone ? -1 : 1;
+	return a->version == b->version ? 0 : a->version < b->version ? -1 : 1;
+}
+
+/* Mostly it is the last. */
+enum zone_status zone_take_version(struct entry *zone, struct ezk_version *version)
+{
+	size_t at = zone->of_zone.version_count;
+	struct ezk_version *versions =
+		realloc(zone->of_zone.versions, (at + 1) * sizeof(*versions));
+
+	if (versions == NULL) {
+		ezk_version_clear(version);
+		return ZONE_NO_MEMORY;
+	}
+	for (; at > 0 && ezk_version_order(&versions[at - 1], version) > 0; at--)
+		versions[at] = versions[at - 1];
+	versions[at] = *version;
+	*version = (struct ezk_version){0};
+	zone->of_zone.versions = versions;
+	zone->of_zone.version_count++;
+	return ZONE_OK;
+}
+
+void zone_drop_version(struct entry *zone, size_t at)
+{
+	struct ezk_version *versions = zone->of_zone.versions;
+
+	ezk_version_clear(&versions[at]);
+	zone->of_zone.version_count--;
+	for (; at < zone->of_zone.version_count; at++)
+		versions[at] = versions[at + 1];
+}
+
 void ezk_version_clear(struct ezk_version *version)
 {
 	while (version->wrap_count > 0)

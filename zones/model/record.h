@@ -35,6 +35,13 @@ void ezk_version_keep_shares(const struct kms_provider *const *providers,
 /* Wraps and all. Accepts the zero state. */
 void ezk_version_clear(struct ezk_version *version);
 enum zone_status ezk_version_copy(const struct ezk_version *version, struct ezk_version *ret_copy);
+/* The order of a zone's versions: its own ascending, then those imported by record zone and
+ * version. Less than 0: a comes before b. */
+int ezk_version_order(const struct ezk_version *a, const struct ezk_version *b);
+/* Puts a version in its place among the zone's. Takes it, also on failure. ZONE_NO_MEMORY. */
+enum zone_status zone_take_version(struct entry *zone, struct ezk_version *version);
+/* The one at that place goes, with its wraps. */
+void zone_drop_version(struct entry *zone, size_t at);
 /* Whether two are alike in every field, with their wraps. */
 bool ezk_version_same(const struct ezk_version *a, const struct ezk_version *b);
 

@@ -45,12 +45,9 @@ static bool has_two_owners(const struct kms_provider *const *providers,
 bool ezk_version_fits_policy(const struct kms_provider *const *providers,
 			     const struct ezk_version *version)
 {
-	for (size_t i = 0; i < version->wrap_count; i++) {
-		const struct wrap *wrap = &version->wraps[i];
-
-		if (wrap->share > SHARE_COUNT || (wrap->share != 0) != version->all_wraps)
+	for (size_t i = 0; i < version->wrap_count; i++)
+		if (!wrap_fits_policy(version, &version->wraps[i]))
 			return false;
-	}
 	return !version->all_wraps || has_two_owners(providers, version);
 }
 

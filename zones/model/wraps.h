@@ -22,6 +22,11 @@ bool ezk_version_has_wrap_by(const struct kms_provider *const *providers,
 			     const struct ezk_version *version, const char *arn);
 /* The live wrap of a share, the first of them; NULL: none. */
 const struct wrap *ezk_version_live_share(const struct ezk_version *version, unsigned share);
+/* A whole EZK where any root key opens the version, a share where two owners do. */
+static inline bool wrap_fits_policy(const struct ezk_version *version, const struct wrap *wrap)
+{
+	return wrap->share <= SHARE_COUNT && (wrap->share != 0) == version->all_wraps;
+}
 /* The policy and the wraps agree: whole ones with OR; with AND shares alone, each of which is
  * there, and some two of them by root keys that are not one key, by the providers or, where these
  * are NULL, by their names alone. Whoever opens or writes a version asks this first: a share is

@@ -12,7 +12,6 @@
 #include "zones/store/rows/words.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Beside those of a record, a version keeps some that were replaced. */
 enum { WRAPPED_MAX = 1 << 16, STORED_WRAPS_MAX = 64 };
@@ -393,31 +392,9 @@ static void take_version(struct taking *taking, struct ezk_version *version)
 
 static bool comes_after(const struct entry *zone, const struct ezk_version *next)
 {
-	const struct ezk_version *last;
-
-	if (zone->of_zone.version_count == 0)
-		return true;
-	last = &zone->of_zone.versions[zone->of_zone.version_count - 1];
-	return last->record_zone != next->record_zone ? last->record_zone < next->record_zone
-						      : last->version < next->version;
-}
-
-/* Takes the version, also on failure. */
-static enum zone_status add_version(struct entry *zone, struct ezk_version *version)
-{
 	size_t count = zone->of_zone.version_count;
-	struct ezk_version *versions =
-		realloc(zone->of_zone.versions, (count + 1) * sizeof(*versions));
 
-	if (versions == NULL) {
-		ezk_version_clear(version);
-		return ZONE_NO_MEMORY;
-	}
-	versions[count] = *version;
-	*version = (struct ezk_version){0};
-	zone->of_zone.versions = versions;
-	zone->of_zone.version_count++;
-	return ZONE_OK;
+	return count == 0 || ezk_version_order(&zone->of_zone.versions[count - 1], next) < 0;
 }
 
 enum zone_status rows_read_version(struct rows_reading *reading, struct bytes text,
@@ -437,7 +414,7 @@ enum zone_status rows_read_version(struct rows_reading *reading, struct bytes te
 		note_fault(&taking, "version");
 	TRY(judge(&taking));
 	TRY(take_wraps(&taking, &version));
-	return add_version(zone, &version);
+	return zone_take_version(zone, &version);
 }
 
 bool rows_zone_is_whole(const struct entry *zone)

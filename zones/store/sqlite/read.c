@@ -111,21 +111,6 @@ static void take_version(struct columns *columns, struct ezk_version *version)
 	version->cluster = take_uid(columns);
 }
 
-/* A zeroed place at the end of the zone's versions. */
-static struct ezk_version *add_version(struct entry *zone)
-{
-	size_t count = zone->of_zone.version_count;
-	struct ezk_version *versions =
-		realloc(zone->of_zone.versions, (count + 1) * sizeof(*versions));
-
-	if (versions == NULL)
-		return NULL;
-	zone->of_zone.versions = versions;
-	zone->of_zone.version_count++;
-	versions[count] = (struct ezk_version){0};
-	return &versions[count];
-}
-
 static enum zone_status read_versions(struct reading *reading, struct entry *zone)
 {
 	bool more;
@@ -134,17 +119,15 @@ static enum zone_status read_versions(struct reading *reading, struct entry *zon
 	sqlite3_bind_int64(reading->versions, 1, (int64_t)zone->of_zone.zone);
 	for (;;) {
 		struct columns columns = columns_of(reading, reading->versions);
-		struct ezk_version *version;
+		AUTO(ezk_version_clear) struct ezk_version version = {0};
 
 		TRY(step(reading, reading->versions, &more));
 		if (!more)
 			break;
-		version = add_version(zone);
-		if (version == NULL)
-			return ZONE_NO_MEMORY;
-		take_version(&columns, version);
+		take_version(&columns, &version);
 		TRY(judge(reading, &columns, "ezk_versions", zone->uid));
-		TRY(read_wraps(reading, zone, version));
+		TRY(read_wraps(reading, zone, &version));
+		TRY(zone_take_version(zone, &version));
 	}
 	if (entry_version(zone, zone->of_zone.primary) != NULL &&
 	    entry_version(zone, zone->of_zone.raw) != NULL)

@@ -156,14 +156,6 @@ static enum zone_status delete_versions(struct connection *connection, uint64_t 
 	return sql.failed ? ZONE_NO_MEMORY : connection_run(connection, buffer_text(&sql));
 }
 
-/* The order of a zone's versions. */
-static int compare_versions(const struct ezk_version *a, const struct ezk_version *b)
-{
-	if (a->record_zone != b->record_zone)
-		return a->record_zone < b->record_zone ? -1 : 1;
-	return a->version == b->version ? 0 : a->version < b->version ? -1 : 1;
-}
-
 /* Of the version at one place in both lists; where one list has ended, the other's goes first. */
 static int compare_at(const struct entry *is, size_t i, const struct entry *was, size_t j)
 {
@@ -171,7 +163,7 @@ static int compare_at(const struct entry *is, size_t i, const struct entry *was,
 		return 1;
 	if (j == was->of_zone.version_count)
 		return -1;
-	return compare_versions(&is->of_zone.versions[i], &was->of_zone.versions[j]);
+	return ezk_version_order(&is->of_zone.versions[i], &was->of_zone.versions[j]);
 }
 
 /* Goes through both states side by side, since they have one order: removes what is not the same

@@ -16,7 +16,6 @@
 #include "zones/domain/zone.h"
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
-#define DAY_MS	       (24 * 3600 * INT64_C(1000))
 #define YEARS_MS       (10 * 365 * DAY_MS)
 
 static struct entry *make_zone(struct zones_fixture *f, const char *label, uint32_t days)

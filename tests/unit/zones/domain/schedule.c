@@ -19,9 +19,9 @@
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
 
-enum { DAYS = 30, HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
+enum { DAYS = 30, HOUR_MS = 3600 * 1000 };
 /* Whoever is late is so by a 24th of the period at most. */
-#define PERIOD_MS (DAYS * (int64_t)DAY_MS)
+#define PERIOD_MS (DAYS * DAY_MS)
 #define LATEST_MS (PERIOD_MS + DAYS * (int64_t)HOUR_MS)
 
 static struct entry *make_zone(struct zones_fixture *f, const char *label, uint32_t days)
