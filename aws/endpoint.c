@@ -43,6 +43,7 @@ static const struct service_row {
 	[AWS_STS]      = { "sts", "STS", "sts",        "sts",      ENV_ENDPOINT_URL_STS,      "AWS_ENDPOINT_URL_STS",      true },
 	[AWS_SSO]      = { "sso", "SSO", "portal.sso", "sso",      ENV_ENDPOINT_URL_SSO,      "AWS_ENDPOINT_URL_SSO",      true },
 	[AWS_SSO_OIDC] = { "sso-oauth", "SSO OIDC", "oidc", "sso_oidc", ENV_ENDPOINT_URL_SSO_OIDC, "AWS_ENDPOINT_URL_SSO_OIDC", true },
+	[AWS_DYNAMODB] = { "dynamodb", "DynamoDB", "dynamodb", "dynamodb", ENV_ENDPOINT_URL_DYNAMODB, "AWS_ENDPOINT_URL_DYNAMODB", true },
 	/* clang-format on */
 };
 
@@ -81,7 +82,7 @@ static const char *find_set_address(const struct service_row *row,
 		{environment_get(environment, ENV_ENDPOINT_URL), "AWS_ENDPOINT_URL"},
 	};
 
-	if (row == &services[AWS_KMS] && settings->endpoint_url != NULL) {
+	if (row == &services[settings->endpoint_service] && settings->endpoint_url != NULL) {
 		buffer_put_text(url, settings->endpoint_url);
 		return "configuration";
 	}

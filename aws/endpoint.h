@@ -5,8 +5,6 @@
 
 #include "aws/profile.h"
 
-enum aws_service { AWS_KMS, AWS_STS, AWS_SSO, AWS_SSO_OIDC, AWS_SERVICE_COUNT };
-
 /* As signatures name it: "kms". */
 const char *aws_service_name(enum aws_service service);
 
@@ -19,11 +17,11 @@ struct endpoint {
 void endpoint_clear(struct endpoint *endpoint);
 
 /*
- * Zero state first. The first of these that is set: the configuration's endpoint_url (of the KMS
- * alone), AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's services section, the
- * profile's endpoint_url (AWS SDKs and Tools Reference Guide, "Service-specific endpoints"); else
- * by region, FIPS and dual-stack settings. KMS_MISCONFIGURED: http to a host that is not loopback,
- * FIPS or dual-stack together with an address, an invalid URL, an invalid region.
+ * Zero state first. The first of these that is set: the configuration's endpoint_url (of the
+ * service that it is for), AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's services
+ * section, the profile's endpoint_url (AWS SDKs and Tools Reference Guide, "Service-specific
+ * endpoints"); else by region, FIPS and dual-stack settings. KMS_MISCONFIGURED: http to a host that
+ * is not loopback, FIPS or dual-stack together with an address, an invalid URL, an invalid region.
  */
 enum kms_status endpoint_find(enum aws_service service, const struct aws_settings *settings,
 			      const struct environment *environment, const struct profile *profile,

@@ -36,6 +36,7 @@ static const struct {
 	[ENV_ENDPOINT_URL_STS]        = { "AWS_ENDPOINT_URL_STS",                    NULL },
 	[ENV_ENDPOINT_URL_SSO]        = { "AWS_ENDPOINT_URL_SSO",                    NULL },
 	[ENV_ENDPOINT_URL_SSO_OIDC]   = { "AWS_ENDPOINT_URL_SSO_OIDC",               NULL },
+	[ENV_ENDPOINT_URL_DYNAMODB]   = { "AWS_ENDPOINT_URL_DYNAMODB",               NULL },
 	[ENV_ENDPOINT_URL]            = { "AWS_ENDPOINT_URL",                        NULL },
 	[ENV_IGNORE_ENDPOINT_URLS]    = { "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",     NULL },
 	[ENV_USE_FIPS]                = { "AWS_USE_FIPS_ENDPOINT",                   NULL },

@@ -254,6 +254,7 @@ enum kms_status service_send(struct service *service, const struct aws_transport
 			.body = request->body,
 			.ca_bundle =
 				service->ca_bundle.len == 0 ? NULL : text_of(&service->ca_bundle),
+			.body_limit = request->body_limit,
 			.connect_timeout_ms = request->connect_timeout_ms,
 			.timeout_ms = request->timeout_ms,
 			.proxy = service->proxy.len == 0 ? NULL : text_of(&service->proxy),

@@ -54,6 +54,7 @@ struct service_request {
 	void *state;
 	const struct credentials *signer; /* NULL: not signed */
 	const char *remark; /* in the user agent, of at most KMS_REMARK_MAX; or NULL */
+	size_t body_limit;  /* of the answer's body, in bytes; 0: HTTP_BODY_MAX */
 	unsigned connect_timeout_ms, timeout_ms;
 };
 

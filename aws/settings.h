@@ -6,11 +6,14 @@
 
 #include "base/clock.h"
 
+enum aws_service { AWS_KMS, AWS_STS, AWS_SSO, AWS_SSO_OIDC, AWS_DYNAMODB, AWS_SERVICE_COUNT };
+
 /* Texts are borrowed; NULL: not set. Numbers are set, but max_attempts. */
 struct aws_settings {
 	const char *profile; /* names an identity: then the environment's keys are not looked at */
 	const char *region;  /* for keys named without one */
-	const char *endpoint_url; /* of the KMS; wins over the environment's */
+	const char *endpoint_url; /* of this service alone; wins over the environment's: */
+	enum aws_service endpoint_service;
 	const char *ca_bundle;
 	bool use_fips_endpoint;
 	bool use_dualstack_endpoint;

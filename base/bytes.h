@@ -67,3 +67,12 @@ static inline void put_big_endian(uint8_t *out, size_t len, uint64_t value)
 		value >>= 8;
 	}
 }
+/* Of at most 8 bytes. */
+static inline uint64_t get_big_endian(const uint8_t *data, size_t len)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < len; i++)
+		value = value << 8 | data[i];
+	return value;
+}

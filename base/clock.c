@@ -26,6 +26,13 @@ static int64_t system_realtime_ms(void *state)
 	return read_ms(CLOCK_REALTIME_COARSE);
 }
 
+void clock_nap(unsigned ms)
+{
+	const struct timespec nap = {.tv_nsec = (long)ms * 1000000};
+
+	nanosleep(&nap, NULL);
+}
+
 const struct clock clock_system = {system_monotonic_ms, system_realtime_ms, NULL};
 
 struct date {

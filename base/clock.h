@@ -24,6 +24,9 @@ extern const struct clock clock_system;
  * call's cost, not for the hot path). */
 int64_t clock_precise_us(void);
 
+/* Lets time pass, less than a second; a signal may end it early. For callers who hold nothing. */
+void clock_nap(unsigned ms);
+
 /* A moment, or a deadline, on both clocks. */
 struct moment {
 	int64_t monotonic_ms;

@@ -6,16 +6,17 @@
 #include "base/access.h"
 #include "base/aside.h"
 #include "base/free.h"
+#include "base/have.h"
 #include "base/lock.h"
 #include "base/macros.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { READ_AT_ONCE = 16384, TARGET_TRIES = 100 };
@@ -28,6 +29,12 @@ void file_closep(int *fd)
 		close(*fd);
 	*fd = -1;
 	errno = saved;
+}
+
+void dir_closep(DIR **dir)
+{
+	if (*dir != NULL)
+		closedir(*dir);
 }
 
 /* Reads until the end or one byte over the limit. */
@@ -223,6 +230,48 @@ static void remove_aside(const char *aside)
 	errno = saved;
 }
 
+#ifndef HAVE_RENAMEAT2 /* the kernel has it since 3.15, a C library perhaps not */
+#define RENAME_NOREPLACE 1
+
+static int renameat2(int from_folder, const char *from, int to_folder, const char *to,
+		     unsigned flags)
+{
+	return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, flags);
+}
+#endif
+
+bool file_rename_new(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	if (link(from, to) == 0) {
+		remove_aside(from);
+		return true;
+	}
+	if (errno == EPERM || errno == ENOSYS)
+		errno = EOPNOTSUPP;
+	return false;
+}
+
+bool file_rename_reserved(const char *from, const char *to)
+{
+	AUTO(file_closep) int fd = -1;
+
+	if (file_rename_new(from, to))
+		return true;
+	if (errno != EOPNOTSUPP)
+		return false;
+	fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	if (rename(from, to) == 0)
+		return true;
+	remove_aside(to);
+	return false;
+}
+
 bool file_replace(const char *path, struct bytes contents, unsigned mode)
 {
 	AUTO(freep) char *target = path_target(path);
@@ -276,12 +325,10 @@ bool file_make(const char *path, const char *like)
 		errno = error;
 		return false;
 	}
-	if (renameat2(AT_FDCWD, aside, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+	if (file_rename_new(aside, path))
 		return true;
 	remove_aside(aside);
-	if (errno != EINVAL && errno != ENOSYS)
-		return false;
-	return make_there(path, like, folder);
+	return errno == EOPNOTSUPP && make_there(path, like, folder);
 }
 
 int file_open_append(const char *path)
@@ -296,12 +343,6 @@ int file_open_append(const char *path)
 }
 
 /* --- Folders */
-
-static void dir_closep(DIR **dir)
-{
-	if (*dir != NULL)
-		closedir(*dir);
-}
 
 static bool is_empty(DIR *dir)
 {

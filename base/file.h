@@ -5,6 +5,8 @@
 
 #include "base/buffer.h"
 
+#include <dirent.h>
+
 /* Appends the whole file; a file over `limit` bytes fails with EOVERFLOW, a pipe with ESPIPE, since
  * its writer may never come. */
 bool file_read(const char *path, size_t limit, struct buffer *out);
@@ -19,6 +21,11 @@ bool file_is_pipe(const char *path);
  * `mode` and, if made by root, the folder's owner; a file that was open to all stays so, even if
  * `mode` is not. A link stays a link, to the new contents; a dangling one fails with ENOENT. */
 bool file_replace(const char *path, struct bytes contents, unsigned mode);
+/* Gives it another name in the same file system, unless that is taken (EEXIST). EOPNOTSUPP: the
+ * file system can't, neither at once nor by a second name for a moment. */
+bool file_rename_new(const char *from, const char *to);
+/* The same, and where the file system can't, an empty file takes the name first. */
+bool file_rename_reserved(const char *from, const char *to);
 /* Makes an empty file where there is none (else EEXIST), all at once, with the permissions of
  * `like` (a path, or NULL); where that is missing too, with 0600 and, if made by root, the folder's
  * owner. EACCES: the file would shut out the owner of `like`, to whom it can't be given, and there
@@ -45,3 +52,5 @@ bool file_sync_folder(const char *folder);
 
 /* Closes a descriptor by its variable, for AUTO; accepts -1. */
 void file_closep(int *fd);
+/* The same of a folder that is read; accepts NULL. */
+void dir_closep(DIR **dir);

@@ -5,8 +5,10 @@
 #include "base/map.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 enum { FIRST_CAPACITY = 8 };
@@ -28,7 +30,7 @@ static uint64_t rotate(uint64_t value, unsigned bits)
 	return value << bits | value >> (64 - bits);
 }
 
-static void sip_round(uint64_t v[static 4])
+static inline void sip_round(uint64_t v[static 4])
 {
 	v[0] += v[1];
 	v[2] += v[3];
@@ -41,8 +43,16 @@ static void sip_round(uint64_t v[static 4])
 	v[2] = rotate(v[2], 32);
 }
 
-/* Up to 8 bytes, little-endian. */
-static uint64_t load(const uint8_t *data, size_t len)
+static uint64_t load_word(const uint8_t data[static 8])
+{
+	uint64_t word;
+
+	memcpy(&word, data, sizeof(word));
+	return le64toh(word);
+}
+
+/* Fewer than 8 bytes, little-endian. */
+static uint64_t load_rest(const uint8_t *data, size_t len)
 {
 	uint64_t word = 0;
 
@@ -61,9 +71,9 @@ uint64_t map_hash(const uint64_t key[static 2], struct bytes in)
 	if (in.len == 0)
 		in.data = (const uint8_t *)"";
 	for (size_t i = 0; i <= words; i++) {
-		uint64_t word = i < words ? load(in.data + i * 8, 8)
-					  : load(in.data + i * 8, in.len % 8) | (uint64_t)in.len
-											<< 56;
+		uint64_t word =
+			i < words ? load_word(in.data + i * 8)
+				  : load_rest(in.data + i * 8, in.len % 8) | (uint64_t)in.len << 56;
 
 		v[3] ^= word;
 		sip_round(v);
@@ -75,40 +85,55 @@ uint64_t map_hash(const uint64_t key[static 2], struct bytes in)
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static uint64_t hash(struct bytes key)
+/* One to one, so that equal hashes are equal numbers: by an odd factor, the golden ratio's, whose
+ * product has its best bits on top. */
+static uint64_t hash_number(struct bytes key)
 {
+	uint64_t number;
+
+	assert(key.len == sizeof(number));
+	memcpy(&number, key.data, sizeof(number));
+	number *= UINT64_C(0x9e3779b97f4a7c15);
+	return number ^ number >> 32;
+}
+
+static uint64_t hash(const struct map *map, struct bytes key)
+{
+	if (map->of_numbers)
+		return hash_number(key);
 	pthread_once(&seeded, make_seed);
 	return map_hash(seed, key);
 }
 
 /* The key's entry, or the free place where it would go. The table is never full. */
-static struct map_entry *place(struct map_entry *entries, size_t capacity, struct bytes key,
-			       uint64_t key_hash)
+static struct map_entry *place(const struct map *map, struct bytes key, uint64_t key_hash)
 {
-	size_t at = key_hash & (capacity - 1);
+	struct map_entry *entries = map->entries;
+	size_t mask = map->capacity - 1, at = key_hash & mask;
 
 	while (entries[at].value != NULL &&
-	       (entries[at].hash != key_hash || !bytes_equal(entries[at].key, key)))
-		at = (at + 1) & (capacity - 1);
+	       (entries[at].hash != key_hash ||
+		(!map->of_numbers && !bytes_equal(entries[at].key, key))))
+		at = (at + 1) & mask;
 	return &entries[at];
 }
 
 static bool grow(struct map *map)
 {
-	size_t capacity = map->capacity == 0 ? FIRST_CAPACITY : map->capacity * 2;
-	struct map_entry *entries = calloc(capacity, sizeof(*entries));
+	struct map larger = *map;
 
-	if (entries == NULL)
+	larger.capacity = map->capacity == 0 ? FIRST_CAPACITY : map->capacity * 2;
+	larger.entries = calloc(larger.capacity, sizeof(*larger.entries));
+	if (larger.entries == NULL)
 		return false;
 	for (size_t i = 0; i < map->capacity; i++) {
 		const struct map_entry *old = &map->entries[i];
 
 		if (old->value != NULL)
-			*place(entries, capacity, old->key, old->hash) = *old;
+			*place(&larger, old->key, old->hash) = *old;
 	}
 	free(map->entries);
-	map->entries = entries;
-	map->capacity = capacity;
+	*map = larger;
 	return true;
 }
 
@@ -117,26 +142,26 @@ void map_clear(struct map *map)
 	if (map == NULL)
 		return;
 	free(map->entries);
-	*map = (struct map){0};
+	*map = (struct map){.of_numbers = map->of_numbers};
 }
 
 void *map_find(const struct map *map, struct bytes key)
 {
 	if (map->count == 0)
 		return NULL;
-	return place(map->entries, map->capacity, key, hash(key))->value;
+	return place(map, key, hash(map, key))->value;
 }
 
 bool map_put(struct map *map, struct bytes key, void *value)
 {
-	uint64_t key_hash = hash(key);
+	uint64_t key_hash = hash(map, key);
 	struct map_entry *entry;
 
 	assert(value != NULL);
 	/* At most three quarters full; a replacement may make it grow early, which does no harm. */
 	if (map->count >= map->capacity / 4 * 3 && !grow(map))
 		return false;
-	entry = place(map->entries, map->capacity, key, key_hash);
+	entry = place(map, key, key_hash);
 	if (entry->value == NULL)
 		map->count++;
 	*entry = (struct map_entry){key, value, key_hash};
@@ -166,7 +191,7 @@ void *map_remove(struct map *map, struct bytes key)
 
 	if (map->count == 0)
 		return NULL;
-	entry = place(map->entries, map->capacity, key, hash(key));
+	entry = place(map, key, hash(map, key));
 	value = entry->value;
 	if (value == NULL)
 		return NULL;

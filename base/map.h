@@ -3,7 +3,7 @@
 /*
  * A hash map from bytes to a pointer. Keys are borrowed and must live as long as their entry (they
  * usually lie in the value). Not thread-safe. The hash is seeded per process, since labels come
- * from strangers.
+ * from strangers; a map of numbers that we have given ourselves needs no such hash.
  */
 #pragma once
 
@@ -19,9 +19,10 @@ struct map {
 	struct map_entry *entries;
 	size_t count;
 	size_t capacity; /* power of two */
+	bool of_numbers; /* all keys have 8 bytes, and nobody else chooses them */
 };
 
-void map_clear(struct map *map);			 /* frees the table, not the values */
+void map_clear(struct map *map); /* frees the table, not the values; the map can be used again */
 void *map_find(const struct map *map, struct bytes key); /* NULL: none */
 /* Adds, or replaces the value (and key) of an equal key; `value` is not NULL. False: no memory,
  * nothing changed. */

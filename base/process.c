@@ -4,20 +4,23 @@
 #include "base/process.h"
 
 #include "base/file.h"
+#include "base/have.h"
 #include "base/macros.h"
 #include "base/secret.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SLICE_MS = 20, KILL_SLICES = 50, READ_AT_ONCE = 4096 };
+enum { FIRST_OF_HOST = 3, SLICE_MS = 20, KILL_SLICES = 50, READ_AT_ONCE = 4096 };
 
 /* One word, up to an unquoted space; its text with a NUL goes to `out`. */
 static bool take_word(const char **at, struct buffer *out)
@@ -59,16 +62,38 @@ bool process_split(const char *line, struct buffer *ret_text,
 	return true;
 }
 
+#if defined(HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP) && !defined(CMEK_TEST_LACKING)
+static bool close_the_rest(posix_spawn_file_actions_t *files)
+{
+	return posix_spawn_file_actions_addclosefrom_np(files, FIRST_OF_HOST) == 0;
+}
+#else
+/* What another of the host's threads opens from here on stays open, unless it has FD_CLOEXEC. */
+static bool close_the_rest(posix_spawn_file_actions_t *files)
+{
+	AUTO(dir_closep) DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *found;
+
+	if (dir == NULL)
+		return false;
+	while (errno = 0, (found = readdir(dir)) != NULL) {
+		int fd = atoi(found->d_name);
+
+		if (fd >= FIRST_OF_HOST && (fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0 &&
+		    posix_spawn_file_actions_addclose(files, fd) != 0)
+			return false;
+	}
+	return errno == 0;
+}
+#endif
+
 /* An empty input, the pipe as output, nothing else of the host's. */
 static bool set_files(posix_spawn_file_actions_t *files, int out)
 {
 	bool good = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0) == 0 &&
 		    posix_spawn_file_actions_adddup2(files, out, 1) == 0;
 
-#if __GLIBC_PREREQ(2, 34)
-	good = good && posix_spawn_file_actions_addclosefrom_np(files, 3) == 0;
-#endif
-	return good;
+	return good && close_the_rest(files);
 }
 
 /* The child blocks and ignores no signal, whatever the host does with its own. */

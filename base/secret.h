@@ -3,15 +3,15 @@
 /*
  * Memory for key bytes: locked (mlock) where the limit allows, not in core dumps (MADV_DONTDUMP),
  * gone in a fork's child (MADV_WIPEONFORK: the child reads zeros), wiped when freed. Slots of a
- * slab, so a key costs no system call once a slab exists. When RLIMIT_MEMLOCK is reached, memory is
- * used unlocked, and a warning is logged once.
+ * slab, so a key costs no system call once a slab exists (base/slabs.h). When RLIMIT_MEMLOCK is
+ * reached, memory is used unlocked, and a warning is logged once.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SECRET_MAX = 4096 };
+enum { SECRET_MAX = 1 << 16 };
 
 /* `len` zeroed bytes, aligned to 64; NULL: no memory, or more than SECRET_MAX. Thread-safe. */
 void *secret_new(size_t len);

@@ -8,14 +8,17 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { THREAD_MESSAGE_MAX = 2048, THREAD_CALLER_MAX = 648 };
 
 struct thread_notes {
 	char message[THREAD_MESSAGE_MAX]; /* base/log.c: the last error or warning */
 	unsigned messages;
-	unsigned long reason, last_reason; /* objects/error.c */
-	const char *function;		   /* zones/kms/audit.c: the call under way … */
+	unsigned long reason, last_reason;	       /* objects/error.c */
+	unsigned noted, noted_before, messages_before; /* up to the last call that was refused */
+	bool calls_back;      /* pkcs11/doctor.c: the program, within its call */
+	const char *function; /* zones/kms/audit.c: the call under way … */
 	bool has_caller;
 	char caller[THREAD_CALLER_MAX]; /* … and as which identity it last asked a KMS */
 };
@@ -25,3 +28,7 @@ struct thread_notes {
 struct thread_notes *thread_notes(void);
 /* The same for reading: all zeros where this thread has none. */
 const struct thread_notes *thread_notes_kept(void);
+
+/* Which of the 2^bits parts of something this thread uses that is in parts so that threads seldom
+ * meet: threads that begin one after the other have different ones. Nothing may depend on which. */
+size_t thread_part(unsigned bits);

@@ -19,8 +19,11 @@ enum { SHIFTED_AT_ONCE = 1024 };
 /* SP 800-38D section 5.2.1.1, in bytes. */
 static const uint64_t gcm_data_max = (UINT64_C(1) << 36) - 32;
 
+/* Of two sessions, none lies in a cache line of the other's: each operation writes to it. */
+enum { CACHE_LINE = 64 };
+
 struct aes {
-	const struct provided *provided;
+	_Alignas(CACHE_LINE) const struct provided *provided;
 	void *state; /* the provider's */
 	enum aes_mode mode;
 	bool encrypt;
@@ -65,14 +68,22 @@ static bool set_no_padding(struct aes *aes)
 	return aes->provided->set_params(aes->state, params) == 1;
 }
 
+static bool key_straight(struct aes *aes, struct bytes key)
+{
+	bool is_whole = is_block_mode(aes) && aes->mode != AES_CBC_PAD;
+
+	return init(aes, key, bytes(NULL, 0)) && (!is_whole || set_no_padding(aes));
+}
+
+/* A provider has nothing to refuse: the key's length is the cipher's. */
 static bool set_key(struct aes *aes, struct bytes key)
 {
 	bool good;
 
+	if (!aes->provided->by_evp)
+		return key_straight(aes, key);
 	ERR_set_mark();
-	good = init(aes, key, bytes(NULL, 0));
-	if (good && is_block_mode(aes) && aes->mode != AES_CBC_PAD)
-		good = set_no_padding(aes);
+	good = key_straight(aes, key);
 	ERR_pop_to_mark();
 	return good;
 }
@@ -87,7 +98,7 @@ struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key)
 {
 	const struct crypto *crypto = crypto_get();
 	const struct provided *provided = find_provided(crypto, mode, key.len);
-	struct aes *aes = provided == NULL ? NULL : malloc(sizeof(*aes));
+	struct aes *aes = provided == NULL ? NULL : aligned_alloc(CACHE_LINE, sizeof(*aes));
 
 	if (aes == NULL)
 		return NULL;
@@ -138,19 +149,29 @@ static bool update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_l
 						    in.data, in.len) == 1;
 }
 
-bool aes_start(struct aes *aes, const struct aes_message *message)
+static bool authenticate(struct aes *aes, struct bytes aad)
 {
 	size_t none;
 
+	return update(aes, aad, NULL, &none);
+}
+
+bool aes_start(struct aes *aes, const struct aes_message *message)
+{
 	aes->running = false;
 	if (!message_valid(aes, message) || !init(aes, bytes(NULL, 0), message->iv) ||
-	    !update(aes, message->aad, NULL, &none))
+	    (message->aad.len > 0 && !authenticate(aes, message->aad)))
 		return false;
 	aes->total = 0;
 	aes->tag_len = message->tag_len;
 	aes->tag_set = false;
 	aes->running = true;
 	return true;
+}
+
+bool aes_authenticate(struct aes *aes, struct bytes aad)
+{
+	return aes->running && aes->mode == AES_GCM && aes->total == 0 && authenticate(aes, aad);
 }
 
 /* Whether OpenSSL still holds input back, so that its output lags behind (up to 16 bytes). */
@@ -293,6 +314,21 @@ bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len)
 	return true;
 }
 
+bool aes_seal(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	uint8_t none[AES_BLOCK];
+	size_t len;
+
+	if (!aes->running || aes->mode != AES_GCM || !aes->encrypt ||
+	    in.len > gcm_data_max - aes->total)
+		return false;
+	aes->running = false;
+	if (!update(aes, in, out, &len) || !final(aes, none, &len) || !tag_get(aes, out + in.len))
+		return false;
+	*ret_len = in.len + aes->tag_len;
+	return true;
+}
+
 /* --- CCM */
 
 uint64_t aes_ccm_max(size_t nonce_len)
@@ -385,12 +421,18 @@ bool aes_ccm(struct aes *aes, const struct aes_message *message, struct bytes in
 	return aes_ccm_apart(aes, message, in, out, tag);
 }
 
+struct block_cipher aes_block_cipher(const struct aes *ecb)
+{
+	assert(ecb->mode == AES_ECB && ecb->total % AES_BLOCK == 0);
+	return (struct block_cipher){ecb->provided->whole, ecb->state};
+}
+
 bool aes_block(struct aes *ecb, const uint8_t in[static AES_BLOCK], uint8_t out[static AES_BLOCK])
 {
+	const struct block_cipher cipher = aes_block_cipher(ecb);
 	size_t len;
 
-	assert(ecb->mode == AES_ECB && ecb->total % AES_BLOCK == 0);
-	return ecb->provided->update(ecb->state, out, &len, AES_BLOCK, in, AES_BLOCK) == 1;
+	return cipher.run(cipher.state, out, &len, AES_BLOCK, in, AES_BLOCK) == 1;
 }
 
 bool aes_gcm_seal(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,
@@ -401,7 +443,7 @@ bool aes_gcm_seal(struct bytes key, struct bytes iv, struct bytes aad, struct by
 	size_t len;
 
 	return aes != NULL && iv.len == AES_GCM_IV && aes_start(aes, &message) &&
-	       aes_update(aes, in, ret, &len) && aes_finish(aes, ret + in.len, &len);
+	       aes_seal(aes, in, ret, &len);
 }
 
 bool aes_gcm_open(struct bytes key, struct bytes iv, struct bytes aad, struct bytes in,

@@ -39,6 +39,8 @@ struct aes_message {
 	size_t tag_len;
 };
 bool aes_start(struct aes *aes, const struct aes_message *message);
+/* By GCM, before any text: further associated data. */
+bool aes_authenticate(struct aes *aes, struct bytes aad);
 /* Writes *ret_len bytes: in.len, more or less by held-back parts of blocks (at most in.len + 15).
  * in and out may be the same memory (not overlap otherwise), also when something is held back.
  * Never holds back a full block in the modes without padding. False: no message under way, or GCM's
@@ -49,6 +51,11 @@ bool aes_update(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len)
  * wrong padding or tag, or ECB/CBC not a multiple of 16. */
 bool aes_set_tag(struct aes *aes, struct bytes tag); /* tag_len bytes, any time before finish */
 bool aes_finish(struct aes *aes, uint8_t *out, size_t *ret_len);
+
+/* To encrypt by GCM: the rest of the text and the tag after it, in.len + tag_len bytes, in one
+ * step.
+ */
+bool aes_seal(struct aes *aes, struct bytes in, uint8_t *out, size_t *ret_len);
 
 /* A whole message by CCM, which has no other way: sealed, the tag follows; to open, it is at the
  * end of `in`, which has at least tag_len bytes. iv: 7 to 13 bytes, the longer, the shorter the

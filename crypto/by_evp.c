@@ -109,7 +109,9 @@ struct provided provided_by_evp(EVP_CIPHER *cipher)
 		.decrypt_init = decrypt_init,
 		.update = update,
 		.final = final,
+		.whole = update,
 		.get_params = get_params,
 		.set_params = set_params,
+		.by_evp = true,
 	};
 }

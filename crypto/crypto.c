@@ -36,11 +36,17 @@ static const char *const mode_names[AES_MODE_COUNT] = {
 
 static const char *const digest_names[DIGEST_COUNT] = {
 	/* clang-format off */
-	[DIGEST_SHA1]   = "SHA1",
-	[DIGEST_SHA224] = "SHA2-224",
-	[DIGEST_SHA256] = "SHA2-256",
-	[DIGEST_SHA384] = "SHA2-384",
-	[DIGEST_SHA512] = "SHA2-512",
+	[DIGEST_SHA1]       = "SHA1",
+	[DIGEST_SHA224]     = "SHA2-224",
+	[DIGEST_SHA256]     = "SHA2-256",
+	[DIGEST_SHA384]     = "SHA2-384",
+	[DIGEST_SHA512]     = "SHA2-512",
+	[DIGEST_SHA512_224] = "SHA2-512/224",
+	[DIGEST_SHA512_256] = "SHA2-512/256",
+	[DIGEST_SHA3_224]   = "SHA3-224",
+	[DIGEST_SHA3_256]   = "SHA3-256",
+	[DIGEST_SHA3_384]   = "SHA3-384",
+	[DIGEST_SHA3_512]   = "SHA3-512",
 	/* clang-format on */
 };
 
@@ -78,6 +84,7 @@ static void crypto_free(struct crypto *crypto)
 	for (size_t kind = 0; kind < DIGEST_COUNT; kind++)
 		EVP_MD_free(crypto->digests[kind]);
 	EVP_MAC_free(crypto->hmac);
+	EVP_MAC_free(crypto->cmac);
 	for (size_t i = 0; i < COUNT_OF(crypto->providers); i++)
 		if (crypto->providers[i] != NULL)
 			OSSL_PROVIDER_unload(crypto->providers[i]);
@@ -140,12 +147,12 @@ static bool digest_fetch(struct crypto *crypto, enum digest_kind kind)
 	return crypto->digests[kind] != NULL;
 }
 
-static bool hmac_fetch(struct crypto *crypto)
+static bool mac_fetch(struct crypto *crypto, const char *name, EVP_MAC **ret_mac)
 {
-	crypto->hmac = EVP_MAC_fetch(crypto->context, "HMAC", NULL);
-	if (crypto->hmac == NULL)
-		crypto_log_error("HMAC");
-	return crypto->hmac != NULL;
+	*ret_mac = EVP_MAC_fetch(crypto->context, name, NULL);
+	if (*ret_mac == NULL)
+		crypto_log_error(name);
+	return *ret_mac != NULL;
 }
 
 /* Finds out whether a wrong GCM tag leaves an error in the queue (not in the releases we know, but
@@ -202,7 +209,8 @@ static struct crypto *crypto_new(bool fips, struct asking *asking)
 	for (int kind = 0; kind < DIGEST_COUNT; kind++)
 		if (!digest_fetch(crypto, (enum digest_kind)kind))
 			return NULL;
-	if ((fips && !hmac_fetch(crypto)) || !draws(crypto))
+	if (!mac_fetch(crypto, "HMAC", &crypto->hmac) ||
+	    !mac_fetch(crypto, "CMAC", &crypto->cmac) || !draws(crypto))
 		return NULL;
 	crypto->wrong_tag_raises = wrong_tag_raises(crypto);
 	crypto->fips_at = NULL;
@@ -217,10 +225,12 @@ static bool host_wants_fips(void)
 }
 
 /* If memory for it runs out, OpenSSL has no default context, never gets one later, and crashes
- * where it is used. */
+ * where it is used. A copy of the module's own registers nothing to run at exit. */
 static bool has_default_context(void)
 {
-	if (OPENSSL_init_crypto(0, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL)
+	const uint64_t options = OPENSSL_IS_HIDDEN ? OPENSSL_INIT_NO_ATEXIT : 0;
+
+	if (OPENSSL_init_crypto(options, NULL) == 1 && OSSL_LIB_CTX_get0_global_default() != NULL)
 		return true;
 	crypto_log_error(
 		"it could not start in this process and will not try again: restart the process");
@@ -252,7 +262,7 @@ static bool start(bool fips, struct asking asking)
 
 	if (crypto_started())
 		return has_what_is_asked(fips);
-	if (!crypto_check_origin())
+	if (!crypto_check_origin() || (OPENSSL_IS_HIDDEN && !crypto_own_memory()))
 		return false;
 	ERR_set_mark();
 	made = has_default_context() ? crypto_new(host_wants_fips() || fips, &asking) : NULL;
@@ -295,6 +305,7 @@ void crypto_abandon(void)
 {
 	struct crypto *parents = atomic_exchange(&current, NULL);
 
+	random_abandon();
 	if (parents == NULL)
 		return;
 	parents->before = abandoned;
@@ -330,38 +341,4 @@ void crypto_context_leave(void *previous)
 {
 	if (previous != NULL)
 		OSSL_LIB_CTX_set0_default(previous);
-}
-
-bool crypto_random(void *ret, size_t len)
-{
-	AUTO(cancel_releasep) int cancel = cancel_hold();
-	const struct crypto *crypto = crypto_get();
-	bool good;
-
-	if (crypto == NULL)
-		return false;
-	ERR_set_mark();
-	good = RAND_priv_bytes_ex(crypto->context, ret, len, 0) == 1;
-	if (!good)
-		crypto_log_error("no random bytes");
-	ERR_pop_to_mark();
-	return good;
-}
-
-bool crypto_random_add(struct bytes seed)
-{
-	const struct crypto *crypto = crypto_get();
-	EVP_RAND_CTX *primary;
-	bool good;
-
-	if (crypto == NULL)
-		return false;
-	if (seed.len == 0)
-		return true;
-	ERR_set_mark();
-	/* The generators of all threads reseed from this one when they see it reseeded. */
-	primary = RAND_get0_primary(crypto->context);
-	good = primary != NULL && EVP_RAND_reseed(primary, 0, NULL, 0, seed.data, seed.len) == 1;
-	ERR_pop_to_mark();
-	return good;
 }

@@ -44,7 +44,10 @@ bool crypto_same_openssl(const char *ssl_version);
 void *crypto_context_enter(void);
 void crypto_context_leave(void *previous);
 
-/* From the private context's CSPRNG. Don't call it while the process exits. */
+/* From the private context's CSPRNG; up to 64 bytes from what it gave before (crypto/random.c).
+ * Don't call it while the process exits. */
 bool crypto_random(void *ret, size_t len);
+/* Wipes what it gave before; the next call draws anew. */
+void crypto_random_forget(void);
 /* Mixes in the application's seed, as additional input (C_SeedRandom). */
 bool crypto_random_add(struct bytes seed);

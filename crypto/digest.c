@@ -13,17 +13,23 @@
 #include <openssl/params.h>
 #include <stdlib.h>
 
-enum { BLOCK_MAX = 128 };
+enum { BLOCK_MAX = 144 };
 
 static const struct {
 	size_t size, block_size;
 } sizes[DIGEST_COUNT] = {
 	/* clang-format off */
-	[DIGEST_SHA1]   = { 20,  64 },
-	[DIGEST_SHA224] = { 28,  64 },
-	[DIGEST_SHA256] = { 32,  64 },
-	[DIGEST_SHA384] = { 48, 128 },
-	[DIGEST_SHA512] = { 64, 128 },
+	[DIGEST_SHA1]       = { 20,  64 },
+	[DIGEST_SHA224]     = { 28,  64 },
+	[DIGEST_SHA256]     = { 32,  64 },
+	[DIGEST_SHA384]     = { 48, 128 },
+	[DIGEST_SHA512]     = { 64, 128 },
+	[DIGEST_SHA512_224] = { 28, 128 },
+	[DIGEST_SHA512_256] = { 32, 128 },
+	[DIGEST_SHA3_224]   = { 28, 144 },
+	[DIGEST_SHA3_256]   = { 32, 136 },
+	[DIGEST_SHA3_384]   = { 48, 104 },
+	[DIGEST_SHA3_512]   = { 64,  72 },
 	/* clang-format on */
 };
 
@@ -63,6 +69,22 @@ struct digest *digest_new(enum digest_kind kind)
 		return digest;
 	digest_free(digest);
 	return NULL;
+}
+
+struct digest *digest_copy(const struct digest *digest)
+{
+	struct digest *copy = malloc(sizeof(*copy));
+
+	if (copy == NULL)
+		return NULL;
+	*copy = (struct digest){EVP_MD_CTX_new(), digest->type, digest->running};
+	ERR_set_mark();
+	if (copy->ctx == NULL || EVP_MD_CTX_copy_ex(copy->ctx, digest->ctx) != 1) {
+		digest_free(copy);
+		copy = NULL;
+	}
+	ERR_pop_to_mark();
+	return copy;
 }
 
 void digest_free(struct digest *digest)

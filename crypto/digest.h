@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digests (FIPS 180-4), HMAC (FIPS 198-1) and the two key derivations built on it. */
+/* Digests (FIPS 180-4 and 202), HMAC (FIPS 198-1) and the two key derivations built on it. */
 #pragma once
 
 #include "base/buffer.h"
@@ -11,6 +11,12 @@ enum digest_kind {
 	DIGEST_SHA256,
 	DIGEST_SHA384,
 	DIGEST_SHA512,
+	DIGEST_SHA512_224,
+	DIGEST_SHA512_256,
+	DIGEST_SHA3_224,
+	DIGEST_SHA3_256,
+	DIGEST_SHA3_384,
+	DIGEST_SHA3_512,
 	DIGEST_COUNT
 };
 enum { DIGEST_MAX_SIZE = 64, SHA256_SIZE = 32 };
@@ -22,6 +28,8 @@ bool digest_once(enum digest_kind kind, struct bytes in, uint8_t *ret_digest);
  * called after _finish. Not thread-safe. */
 struct digest;
 struct digest *digest_new(enum digest_kind kind);
+/* One that goes on where the other is. */
+struct digest *digest_copy(const struct digest *digest);
 void digest_free(struct digest *digest);
 bool digest_start(struct digest *digest);
 bool digest_update(struct digest *digest, struct bytes in);

@@ -30,9 +30,26 @@ struct provided {
 	OSSL_FUNC_cipher_decrypt_init_fn *decrypt_init;
 	OSSL_FUNC_cipher_update_fn *update;
 	OSSL_FUNC_cipher_final_fn *final;
+	OSSL_FUNC_cipher_cipher_fn *whole; /* blocks that are whole, without keeping any back; the
+					    * same as update where there is no such function */
 	OSSL_FUNC_cipher_get_ctx_params_fn *get_params;
 	OSSL_FUNC_cipher_set_ctx_params_fn *set_params;
+	bool by_evp; /* EVP's own, which look at more than the cipher when a key is set */
 };
+/* A keyed ECB context as its provider's own function, for whoever runs a chain of single blocks:
+ * what stands before each of them would take as long as the block. Lives as long as the context. */
+struct block_cipher {
+	OSSL_FUNC_cipher_cipher_fn *run;
+	void *state;
+};
+struct block_cipher aes_block_cipher(const struct aes *ecb);
+/* One block in place. */
+static inline bool block_cipher_run(const struct block_cipher *cipher, void *block)
+{
+	size_t len;
+
+	return cipher->run(cipher->state, block, &len, AES_BLOCK, block, AES_BLOCK) == 1;
+}
 /* OSSL_PROVIDER_query_operation, or a test's own, which leaves something out. */
 typedef const OSSL_ALGORITHM *provided_query(const OSSL_PROVIDER *provider, int operation,
 					     int *no_cache);
@@ -55,7 +72,7 @@ struct crypto {
 	EVP_CIPHER *ciphers[AES_MODE_COUNT][AES_KEY_SIZE_COUNT]; /* they keep `provided` alive */
 	struct provided provided[AES_MODE_COUNT][AES_KEY_SIZE_COUNT];
 	EVP_MD *digests[DIGEST_COUNT];
-	EVP_MAC *hmac;	       /* with fips only */
+	EVP_MAC *hmac, *cmac;
 	bool wrong_tag_raises; /* a wrong tag leaves an error in OpenSSL's queue */
 	unsigned by_evp;       /* how many ciphers go by EVP */
 };
@@ -65,6 +82,10 @@ bool crypto_start_asking(bool fips, provided_query *query);
 
 /* NULL: not started. The result lives until the process ends. */
 const struct crypto *crypto_get(void);
+/* In a fork's child: forgets what crypto_random() has in stock. */
+void random_abandon(void);
+/* For tests: this thread's stock, of which *ret_left bytes are still to be given. NULL: none. */
+const uint8_t *random_stock(size_t *ret_left);
 /* Loads them according to crypto->fips into its context. False: logged. */
 bool crypto_load_providers(struct crypto *crypto);
 /* Whether OpenSSL's error queue says that memory ran out. */
@@ -76,3 +97,16 @@ void crypto_log_error(const char *what);
  * libcrypto. In a host that brings some of them (node does), two copies would be mixed otherwise.
  * False: logged. */
 bool crypto_check_origin(void);
+
+/* Whether OpenSSL is linked into the module, where no other code sees it (-Dhidden_openssl). */
+enum {
+#ifdef CMEK_HIDDEN_OPENSSL
+	OPENSSL_IS_HIDDEN = 1,
+#else
+	OPENSSL_IS_HIDDEN = 0,
+#endif
+};
+/* Gives OpenSSL memory that is locked as far as half of RLIMIT_MEMLOCK goes, not dumped, and wiped
+ * when freed. For a copy that is the module's own, before it has allocated anything. False:
+ * logged. */
+bool crypto_own_memory(void);

@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/kdf.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 
@@ -54,6 +55,11 @@ static const struct {
 	ORIGIN(EVP_DigestFinal_ex),
 	ORIGIN(EVP_DigestInit_ex2),
 	ORIGIN(EVP_DigestUpdate),
+	ORIGIN(EVP_KDF_CTX_free),
+	ORIGIN(EVP_KDF_CTX_new),
+	ORIGIN(EVP_KDF_derive),
+	ORIGIN(EVP_KDF_fetch),
+	ORIGIN(EVP_KDF_free),
 	ORIGIN(EVP_MAC_CTX_free),
 	ORIGIN(EVP_MAC_CTX_new),
 	ORIGIN(EVP_MAC_fetch),
@@ -61,6 +67,7 @@ static const struct {
 	ORIGIN(EVP_MAC_free),
 	ORIGIN(EVP_MAC_init),
 	ORIGIN(EVP_MAC_update),
+	ORIGIN(EVP_MD_CTX_copy_ex),
 	ORIGIN(EVP_MD_CTX_free),
 	ORIGIN(EVP_MD_CTX_new),
 	ORIGIN(EVP_MD_fetch),
@@ -105,10 +112,11 @@ bool crypto_check_origin(void)
 
 		if (info.dli_fbase == first.dli_fbase)
 			continue;
-		log_error("this process mixes two copies of OpenSSL: %s comes from %s, %s from %s; "
-			  "start it without the host's own copy, or use the module through "
-			  "p11-kit's remoting",
-			  functions[0].name, first.dli_fname, functions[i].name, info.dli_fname);
+		log_error(
+			"this process mixes two copies of OpenSSL: %s comes from %s, %s from %s; "
+			"build the module with -Dhidden_openssl=true, or use it through p11-kit's "
+			"remoting",
+			functions[0].name, first.dli_fname, functions[i].name, info.dli_fname);
 		return false;
 	}
 	return true;

@@ -55,6 +55,9 @@ static void take(const OSSL_DISPATCH *function, struct provided *provided)
 	case OSSL_FUNC_CIPHER_FINAL:
 		provided->final = OSSL_FUNC_cipher_final(function);
 		break;
+	case OSSL_FUNC_CIPHER_CIPHER:
+		provided->whole = OSSL_FUNC_cipher_cipher(function);
+		break;
 	case OSSL_FUNC_CIPHER_GET_CTX_PARAMS:
 		provided->get_params = OSSL_FUNC_cipher_get_ctx_params(function);
 		break;
@@ -100,6 +103,8 @@ const char *provided_find(provided_query *query, const EVP_CIPHER *cipher, const
 		return "no functions of its own";
 	for (; function->function_id != 0; function++)
 		take(function, &provided);
+	if (provided.whole == NULL)
+		provided.whole = provided.update;
 	lack = find_lack(&provided);
 	if (lack == NULL)
 		*ret_provided = provided;

@@ -4,8 +4,10 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "crypto/aes.h"
+#include "crypto/internal.h"
 
 #include <endian.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { HALF = AES_BLOCK / 2, ROUNDS = 6 };
@@ -20,52 +22,69 @@ static const uint8_t kwp_iv[HALF / 2] = {0xa6, 0x59, 0x59, 0xa6};
  * load would stall the processor, 24 times a key. */
 typedef uint64_t halves __attribute__((vector_size(AES_BLOCK)));
 
-static bool run_block(struct aes *ecb, uint64_t *a, uint8_t *part)
+/* Where a key is wrapped: its owner wipes it. */
+struct work {
+	halves block;		/* the one under way */
+	uint8_t text[WORK_MAX]; /* A, then the parts */
+};
+
+static void work_wipe(struct work *work, size_t text_len)
 {
-	halves block;
+	wipe(work, offsetof(struct work, text) + text_len);
+}
+
+static inline bool run_block(const struct block_cipher *cipher, struct work *work, halves a,
+			     uint8_t *part)
+{
 	uint64_t r;
 	bool good;
 
 	memcpy(&r, part, HALF);
-	block = (halves){*a, r};
-	good = aes_block(ecb, (const uint8_t *)&block, (uint8_t *)&block);
-	*a = block[0];
-	r = block[1];
+	work->block = (halves){a[0], r};
+	good = block_cipher_run(cipher, &work->block);
+	r = work->block[1];
 	memcpy(part, &r, HALF);
 	return good;
 }
 
 /* RFC 3394 section 2.2.1 on `work`: A, then `count` parts of 8 bytes. */
-static bool wrap_parts(struct aes *ecb, uint8_t *work, size_t count)
+static bool wrap_parts(struct aes *ecb, struct work *work, size_t count)
 {
-	uint64_t a, step = 0;
+	const struct block_cipher cipher = aes_block_cipher(ecb);
+	uint8_t *first = work->text + HALF, *end = first + HALF * count;
+	uint64_t step = 0;
 	bool good = true;
+	halves a = {0};
 
-	memcpy(&a, work, HALF);
+	memcpy(&a, work->text, HALF);
 	for (int round = 0; round < ROUNDS; round++) {
-		for (uint8_t *part = work + HALF; part <= work + HALF * count; part += HALF) {
-			good &= run_block(ecb, &a, part);
-			a ^= htobe64(++step);
+		for (uint8_t *part = first; part < end; part += HALF) {
+			good &= run_block(&cipher, work, a, part);
+			a = work->block ^ (halves) { htobe64(++step) };
 		}
 	}
-	memcpy(work, &a, HALF);
+	memcpy(work->text, &a, HALF);
 	return good;
 }
 
 /* RFC 3394 section 2.2.2: the steps of wrap_parts() backwards. */
-static bool unwrap_parts(struct aes *ecb, uint8_t *work, size_t count)
+static bool unwrap_parts(struct aes *ecb, struct work *work, size_t count)
 {
-	uint64_t a, step = ROUNDS * count;
+	const struct block_cipher cipher = aes_block_cipher(ecb);
+	uint8_t *first = work->text + HALF, *end = first + HALF * count;
+	uint64_t step = ROUNDS * count;
 	bool good = true;
+	halves a = {0};
 
-	memcpy(&a, work, HALF);
+	memcpy(&a, work->text, HALF);
 	for (int round = 0; round < ROUNDS; round++) {
-		for (uint8_t *part = work + HALF * count; part > work; part -= HALF) {
-			a ^= htobe64(step--);
-			good &= run_block(ecb, &a, part);
+		for (uint8_t *part = end - HALF; part >= first; part -= HALF) {
+			a ^= (halves){htobe64(step--)};
+			good &= run_block(&cipher, work, a, part);
+			a = work->block;
 		}
 	}
-	memcpy(work, &a, HALF);
+	memcpy(work->text, &a, HALF);
 	return good;
 }
 
@@ -76,69 +95,78 @@ static bool kw_iv_choose(struct bytes *iv)
 	return iv->len == HALF;
 }
 
+/* One comparison of a whole word: it takes as long whatever differs. */
+static bool is_iv(const uint8_t a[static HALF], struct bytes iv)
+{
+	uint64_t found, wanted;
+
+	memcpy(&found, a, HALF);
+	memcpy(&wanted, iv.data, HALF);
+	return found == wanted;
+}
+
 bool aes_kw_wrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret, size_t *ret_len)
 {
-	uint8_t work[WORK_MAX];
+	struct work work;
 	bool good;
 
 	if (in.len < 2 * HALF || in.len % HALF != 0 || in.len > AES_WRAP_MAX || !kw_iv_choose(&iv))
 		return false;
-	memcpy(work, iv.data, HALF);
-	memcpy(work + HALF, in.data, in.len);
-	good = wrap_parts(ecb, work, in.len / HALF);
+	memcpy(work.text, iv.data, HALF);
+	secret_copy(work.text + HALF, in.data, in.len);
+	good = wrap_parts(ecb, &work, in.len / HALF);
 	if (good) {
-		memcpy(ret, work, HALF + in.len);
+		memcpy(ret, work.text, HALF + in.len);
 		*ret_len = HALF + in.len;
 	}
-	wipe(work, HALF + in.len);
+	work_wipe(&work, HALF + in.len);
 	return good;
 }
 
 bool aes_kw_unwrap(struct aes *ecb, struct bytes iv, struct bytes in, uint8_t *ret, size_t *ret_len)
 {
-	uint8_t work[WORK_MAX];
+	struct work work;
 	bool good;
 
 	if (in.len < 3 * HALF || in.len % HALF != 0 || in.len > WORK_MAX || !kw_iv_choose(&iv))
 		return false;
-	memcpy(work, in.data, in.len);
-	good = unwrap_parts(ecb, work, in.len / HALF - 1) &&
-	       bytes_equal_constant_time(bytes(work, HALF), iv);
+	memcpy(work.text, in.data, in.len);
+	good = unwrap_parts(ecb, &work, in.len / HALF - 1) && is_iv(work.text, iv);
 	if (good) {
-		memcpy(ret, work + HALF, in.len - HALF);
+		secret_copy(ret, work.text + HALF, in.len - HALF);
 		*ret_len = in.len - HALF;
 	}
-	wipe(work, in.len);
+	work_wipe(&work, in.len);
 	return good;
 }
 
 /* One part alone is a single block (RFC 5649 sections 4.1 and 4.2). */
-static bool kwp_parts(struct aes *ecb, bool wrap, uint8_t *work, size_t count)
+static bool kwp_parts(struct aes *ecb, bool wrap, struct work *work, size_t count)
 {
 	if (count == 1)
-		return aes_block(ecb, work, work);
+		return aes_block(ecb, work->text, work->text);
 	return wrap ? wrap_parts(ecb, work, count) : unwrap_parts(ecb, work, count);
 }
 
 bool aes_kwp_wrap(struct aes *ecb, struct bytes in, uint8_t *ret, size_t *ret_len)
 {
 	size_t padded = (in.len + HALF - 1) / HALF * HALF;
-	uint8_t work[WORK_MAX];
+	struct work work;
 	bool good;
 
 	if (in.len == 0 || in.len > AES_WRAP_MAX)
 		return false;
-	memset(work, 0, HALF + padded);
-	memcpy(work, kwp_iv, sizeof(kwp_iv));
-	work[6] = (uint8_t)(in.len >> 8);
-	work[7] = (uint8_t)in.len;
-	memcpy(work + HALF, in.data, in.len);
-	good = kwp_parts(ecb, true, work, padded / HALF);
+	memset(work.text, 0, HALF + padded);
+	memcpy(work.text, kwp_iv, sizeof(kwp_iv));
+	work.text[6] = (uint8_t)(in.len >> 8);
+	work.text[7] = (uint8_t)in.len;
+	secret_copy(work.text + HALF, in.data, in.len);
+	good = kwp_parts(ecb, true, &work, padded / HALF);
 	if (good) {
-		memcpy(ret, work, HALF + padded);
+		memcpy(ret, work.text, HALF + padded);
 		*ret_len = HALF + padded;
 	}
-	wipe(work, HALF + padded);
+	work_wipe(&work, HALF + padded);
 	return good;
 }
 
@@ -159,17 +187,18 @@ static size_t kwp_check(const uint8_t *work, size_t padded)
 
 bool aes_kwp_unwrap(struct aes *ecb, struct bytes in, uint8_t *ret, size_t *ret_len)
 {
-	uint8_t work[WORK_MAX];
-	size_t len;
+	struct work work;
+	size_t len = 0;
 
 	if (in.len < 2 * HALF || in.len % HALF != 0 || in.len > WORK_MAX)
 		return false;
-	memcpy(work, in.data, in.len);
-	len = kwp_parts(ecb, false, work, in.len / HALF - 1) ? kwp_check(work, in.len - HALF) : 0;
+	memcpy(work.text, in.data, in.len);
+	if (kwp_parts(ecb, false, &work, in.len / HALF - 1))
+		len = kwp_check(work.text, in.len - HALF);
 	if (len > 0) {
-		memcpy(ret, work + HALF, len);
+		secret_copy(ret, work.text + HALF, len);
 		*ret_len = len;
 	}
-	wipe(work, in.len);
+	work_wipe(&work, in.len);
 	return len > 0;
 }

@@ -43,8 +43,9 @@ static void start_curl(void)
 	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
 	if (!crypto_same_openssl(info->ssl_version)) {
-		log_error("KMS: libcurl uses %s, this module OpenSSL %s: cloud KMS refused; let "
-			  "the program load the system's OpenSSL",
+		log_error("KMS: libcurl uses %s, this module OpenSSL %s: cloud KMS refused; "
+			  "build the module with -Dhidden_openssl=true, or let the program load "
+			  "the system's OpenSSL",
 			  info->ssl_version == NULL ? "no TLS" : info->ssl_version,
 			  crypto_openssl_version());
 		return;

@@ -75,7 +75,7 @@ static CURLcode add(struct http_names *names, const char *text, const char *port
 	names->count++;
 	if (code == CURLUE_OK && !is_ascii(name->host)) {
 		snprintf(error, CURL_ERROR_SIZE,
-			 "a name in letters beyond ASCII: write it as xn--…");
+			 "a name in letters beyond ASCII: write it as xn--...");
 		return CURLE_URL_MALFORMAT;
 	}
 	if (code == CURLUE_OK && !is_address(name->host))
