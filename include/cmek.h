@@ -49,8 +49,9 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 } CK_CMEK_CHUNK_PARAMS;
 
 /*
- * Object classes. Each token has one diagnostic object, which `cmek doctor` reads; only a template
- * that names its class finds it.
+ * Object classes. Stock programs stumble over these, so a search finds a cluster only if its template
+ * names the class or an attribute of this file, an archive if it names the class or CKA_CMEK_STATE,
+ * and the diagnostic object, one in each token, which `cmek doctor` reads, if it names the class.
  */
 #define CKO_CMEK_CLUSTER	(CMEK_VENDOR_BASE + 1)
 #define CKO_CMEK_DIAGNOSTIC	(CMEK_VENDOR_BASE + 2)
@@ -135,6 +136,12 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * given in the template that makes the zone; the default is [zones] rotate_days. */
 #define CKA_CMEK_ROTATE_DAYS	(CMEK_VENDOR_BASE + 23) /* CK_ULONG, at most CMEK_ROTATE_DAYS_MAX */
 #define CMEK_ROTATE_DAYS_MAX	36500UL
+/* In a template of C_GenerateKey for a database, in place of CKA_LABEL and without CKA_ID: the names
+ * of several, one a line, at most CMEK_DATABASES_MAX, in clusters that are there. All of them are
+ * made, alike but for the name, by one transaction of the store, or none is; the handle is that of
+ * the first, the others are found by their labels. Reads as empty. */
+#define CKA_CMEK_DATABASES	(CMEK_VENDOR_BASE + 46) /* text */
+#define CMEK_DATABASES_MAX	1000UL
 /* Of each version, oldest first: "version", "created", "state" ("active", "fenced", "pending
  * deletion"), "primary", "raw", "root_keys" (ARNs), "both" (they are needed together),
  * "imported_from" (a zone's id, or null). */
@@ -181,6 +188,11 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  * attribute alone: first the level that the store is at (otherwise nothing is done), then the one
  * that it is to be brought to. */
 #define CKA_CMEK_STORE_LEVEL	(CMEK_VENDOR_BASE + 22) /* CK_ULONG[2] */
+/* Projects go to another store (docs/store.md, "Moving to another store"). Set alone, JSON: "to": a
+ * configuration file or "sqlite:PATH"; with "all": true every project, else the token's; "dry_run":
+ * true changes nothing; "undo": true takes back a copy that was cut off. Then it says as JSON what
+ * was done: "from", "to", "projects", "rows", "written", "undone", "dry_run". */
+#define CKA_CMEK_STORE_COPY	(CMEK_VENDOR_BASE + 45) /* text */
 /* What awaits deletion in all projects, as JSON (docs/lifecycle.md). Set alone, it removes for good
  * what is due and was announced a day ago, and announces the rest that is due; CK_TRUE: it removes
  * all that is due, since this computer's clock is right. */
@@ -253,6 +265,7 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 #define CMEK_ERROR_STORE_FULL			205UL
 #define CMEK_ERROR_STORE_CONFLICT		206UL
 #define CMEK_ERROR_STORE_NEWER_WRITER		207UL	/* a later release is needed to change it */
+#define CMEK_ERROR_STORE_MOVED			208UL	/* the project lives in another store now */
 #define CMEK_ERROR_AUDIT_UNAVAILABLE		209UL	/* [log] audit_required: no line can be written */
 /* The rules of the system. */
 #define CMEK_ERROR_EXISTS			301UL
@@ -315,15 +328,66 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
  */
 #define CMEK_INTERFACE		"Vendor cmek-pkcs11"
 
+/* What a doctor's row says: all is well; worth a look; not set up yet; something does not work. */
+#define CMEK_VERDICT_FINE	0UL
+#define CMEK_VERDICT_NOTE	1UL
+#define CMEK_VERDICT_UNSET	2UL
+#define CMEK_VERDICT_FAULT	3UL
+
+/* A thing that was looked at. Texts are never NULL, and go when the callback returns. */
+struct CMEK_DOCTOR_ROW {
+	const char *what;    /* "root key", "zone", "store", "KMS", "setting", …; may be empty */
+	const char *which;   /* its label, or empty */
+	const char *details; /* its ARN or id, or empty */
+	const char *project; /* of a single one; else empty */
+	const char *said;    /* a line; after the last "; " what to do */
+	CK_ULONG verdict;    /* CMEK_VERDICT_ */
+	CK_ULONG reason;     /* CMEK_ERROR_, of a fault */
+};
+typedef void (*CMEK_DOCTOR_PUT)(void *state, const struct CMEK_DOCTOR_ROW *row);
+
+struct CMEK_DOCTOR {
+	const char *project; /* look at this one alone; NULL: at all */
+	const char *kms_key; /* also try this key of a KMS, registered or not; NULL: none */
+	CK_BBOOL all_zones;  /* else some below each root key */
+	CMEK_DOCTOR_PUT put; /* called for each row, within the call: C_Finalize and CMEK_Doctor are
+			      * CKR_FUNCTION_FAILED in it, all others may be called */
+	void *state;
+};
+
+/* Threads of the program's own, for CMEK_DoctorAtOnce: calls `ask` with `asked` once for each number
+ * below `count`, from as many threads as it likes, and returns when all these calls have returned;
+ * `state` is that of the request. `ask` asks a KMS and calls nothing of the program. What was not
+ * asked is asked afterwards, one after the other. */
+typedef void (*CMEK_DOCTOR_ASK)(void *asked, CK_ULONG number);
+typedef void (*CMEK_DOCTOR_RUN)(void *state, CK_ULONG count, CMEK_DOCTOR_ASK ask, void *asked);
+
 struct CMEK_FUNCTIONS {
-	CK_VERSION version; /* 1.0 */
+	CK_VERSION version; /* 1.2 */
 	/* The last error that this thread met, as one line of text that says what to do ("": none
-	 * yet), and its CMEK_ERROR_ number. The text stays until the thread's next error. */
+	 * yet, or the last call that failed has only its return value), and its CMEK_ERROR_ number.
+	 * The text stays until the thread's next error. */
 	const char *(*CMEK_LastError)(CK_ULONG *ret_reason);
 	/* What was asked for and got lost outside the calls, such as a line of the audit log: the
 	 * index-th kind, counted from 0, that was lost while "quiet=true" held, and how many like
 	 * it came later. NULL: there are no more. The text stays. */
 	const char *(*CMEK_Loss)(CK_ULONG index, CK_ULONG *ret_more);
+	/* From 1.1 on. Looks at configuration, store, each KMS, root keys and zones; needs no
+	 * project. The KMS is asked. CKR_TOKEN_NOT_PRESENT: there is no project of that label. */
+	CK_RV (*CMEK_Doctor)(const struct CMEK_DOCTOR *request);
+	/* From 1.1 on. A setting of the section [cli] of the configuration ("": not set, or no
+	 * such). The text stays until C_Finalize. */
+	const char *(*CMEK_Setting)(const char *key);
+	/* From 1.1 on; they need C_Initialize. The store, before there is a project in it: makes
+	 * what it needs (a table of DynamoDB) and says what was made; or says all that is known of
+	 * it. Lines of text with a NUL, cut to `room` bytes, also where the store is at fault:
+	 * CKR_FUNCTION_FAILED and the like, of which CMEK_LastError says more. */
+	CK_RV (*CMEK_StoreCreate)(char *text, CK_ULONG room);
+	CK_RV (*CMEK_StoreCheck)(char *text, CK_ULONG room);
+	/* From 1.2 on. CMEK_Doctor, which asks a KMS one thing after the other: here `run`, which is
+	 * called within the call as `put` is, has several asked at once. The rows are the same, in
+	 * the same order, put by the calling thread. */
+	CK_RV (*CMEK_DoctorAtOnce)(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run);
 };
 
 /* clang-format on */
