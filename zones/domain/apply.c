@@ -82,6 +82,9 @@ static void tell_all(struct zones *zones, const struct store_news *touched)
 			tell_ended(zones, ended_at(&ended, at));
 }
 
+/* So long a store that still counts fewer zones than it has is not read anew for that. */
+enum { RECOUNT_MS = 5 * 60 * 1000 };
+
 /* Then rows of zones went without a tombstone, which no row tells. Called by the code that changes
  * the index. */
 static bool has_lost_some(const struct zones *zones, const struct store_news *news)
@@ -95,10 +98,42 @@ static bool is_reading(const struct store_news *news)
 	return news->whole || news->cursor.len > 0;
 }
 
+static void tell_miscounted(const struct zones *zones, const struct store_news *news)
+{
+	log_warning("the store says that it has %zu databases, and has %zu: whoever may write it "
+		    "can have changed that number; see who may, and restore it from a backup",
+		    news->zones, zones->index.zone_count);
+}
+
+/* Whether all is to be read for that: whoever may write the number must not have everybody read all
+ * of it at each look. */
+static bool is_to_recount(struct zones *zones, const struct store_news *news)
+{
+	const int64_t now = clock_now(zones->clock).monotonic_ms;
+	const bool was_told = zones->miscounted;
+
+	if (!news->zones_counted)
+		return false;
+	zones->miscounted = false;
+	if (!has_lost_some(zones, news))
+		return false;
+	if (now >= zones->next_recount) {
+		zones->next_recount = now + RECOUNT_MS;
+		zones->miscounted = was_told;
+		return true;
+	}
+	if (!was_told)
+		tell_miscounted(zones, news);
+	zones->miscounted = true;
+	return false;
+}
+
 /* What is incomplete is read anew. */
 static void note_cursor(struct zones *zones, const struct store_news *news, bool good)
 {
-	if (!good || has_lost_some(zones, news))
+	if (news->zones_counted)
+		atomic_store(&zones->zones_there, news->zones);
+	if (is_to_recount(zones, news) || !good)
 		zones->cursor = (struct store_cursor){0};
 	else if (is_reading(news))
 		zones->cursor = news->cursor;
@@ -111,14 +146,18 @@ enum zone_status zones_apply(struct zones *zones, struct store_news *news)
 
 	if (is_reading(news))
 		atomic_store(&zones->limited, news->limited);
-	if (news->count == 0 && !news->whole) {
+	if (news->count == 0 && !news->whole && news->unread_count == 0 && !zones->unread) {
 		note_cursor(zones, news, true);
 		return ZONE_OK;
 	}
+	if (news->whole)
+		missed_forget(&zones->asked);
 	pthread_rwlock_wrlock(&zones->lock);
 	status = index_apply(&zones->index, news);
 	touched = zones->index.touched;
 	zones->index.touched = (struct store_news){0};
+	atomic_store(&zones->partial, zones->index.partial);
+	atomic_store(&zones->unread, zones->index.unread_count > 0);
 	atomic_fetch_add(&zones->generation, 1);
 	pthread_rwlock_unlock(&zones->lock);
 	tell_all(zones, &touched);

@@ -10,8 +10,10 @@
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
 #include "zones/domain/backup_told.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
+#include "zones/index/rules.h"
 #include "zones/kms/audit.h"
 #include "zones/kms/door.h"
 #include "zones/model/backup.h"
@@ -209,6 +211,7 @@ static enum zone_status collect(struct making *making, struct uid project)
 {
 	const struct index *index = &making->zones->index;
 
+	TRY(project_check_newest(index, project));
 	if (!index_project_active(index, project))
 		return refuse(ZONE_NOT_FOUND, "the project is not there any more");
 	TRY(find_only(making, project));
@@ -311,6 +314,7 @@ enum zone_status zones_backup_make(struct zones *zones, struct uid project,
 
 	TRY(audit_ready());
 	TRY(zones_refresh(zones, true));
+	TRY(zones_know_all(zones));
 	making.backup.made_ms = zones_now_ms(zones);
 	making.backup.project = project;
 	making.backup.zone = wish->zone;

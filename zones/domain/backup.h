@@ -19,7 +19,7 @@ struct backup_wish {
  * KMS, one call per root key that protects something: a backup of what the store has now. Goes on
  * without a root key that refuses, as long as one does not; *ret_told, JSON as of
  * zones_backup_verify(), has it. ZONE_NO_ROOT_KEY: there is none; ZONE_RECORD_KEPT: the only
- * database is left out.
+ * database is left out. Refused while the project can't be read, also where that only waits.
  */
 enum zone_status zones_backup_make(struct zones *zones, struct uid project,
 				   const struct backup_wish *wish, struct buffer *ret_file,

@@ -7,6 +7,8 @@
 #include "zones/domain/state.h"
 #include "zones/ezk/ezk.h"
 #include "zones/kms/audit.h"
+#include "zones/model/moving.h"
+#include "zones/model/refuse.h"
 #include "zones/model/wraps.h"
 
 #include <stdlib.h>
@@ -97,6 +99,67 @@ static enum zone_status make_own_news(struct decision *decision)
 	return ZONE_OK;
 }
 
+static bool visit_moved(void *state, struct entry *project)
+{
+	const struct entry **moved = state;
+	struct bytes place;
+
+	if (moving_of(project, &place) == MOVING_AWAY)
+		*moved = project;
+	return *moved == NULL;
+}
+
+/* The project that keeps a change from being made. A new project is made where the others have gone
+ * to. NULL: none. */
+static const struct entry *find_mark(const struct index *index, const struct entry *entry)
+{
+	const struct entry *project = index_uid(index, entry->project), *moved = NULL;
+	struct bytes place;
+
+	if (project != NULL)
+		return moving_of(project, &place) == MOVING_NOT ? NULL : project;
+	if (entry->kind == ENTRY_PROJECT)
+		index_each_project(index, visit_moved, &moved);
+	return moved;
+}
+
+static enum zone_status refuse_moved(const struct entry *project, bool is_new, struct bytes place)
+{
+	int len = (int)place.len;
+	const char *store = (const char *)place.data;
+
+	if (is_new)
+		return refuse(
+			ZONE_STORE_MOVED,
+			"new projects are made where project %s has gone, store %.*s; make it "
+			"there, or move the others too: cmek store copy --to STORE",
+			project->label, len, store);
+	return refuse(ZONE_STORE_MOVED,
+		      "project %s has gone to store %.*s; change it there: set [store] to that one",
+		      project->label, len, store);
+}
+
+/* What goes to another store, or comes from one, is changed by nothing else. */
+static enum zone_status check_marks(const struct changes *changes)
+{
+	for (size_t i = 0; i < changes->count && !changes->moves; i++) {
+		const struct entry *entry = changes->list[i].entry;
+		const struct entry *project = find_mark(&changes->zones->index, entry);
+		struct bytes place;
+
+		if (project == NULL)
+			continue;
+		if (moving_of(project, &place) == MOVING_AWAY)
+			return refuse_moved(project, !uid_equal(project->uid, entry->project),
+					    place);
+		return refuse(ZONE_STORE_READ_ONLY,
+			      "project %s has not arrived yet from store %.*s; run 'cmek store "
+			      "copy' to its end",
+			      project->label, (int)place.len, (const char *)place.data);
+	}
+	return ZONE_OK;
+}
+
 static enum zone_status decide(void *state, struct store_news *news,
 			       struct store_change **ret_changes, size_t *ret_count)
 {
@@ -105,9 +168,10 @@ static enum zone_status decide(void *state, struct store_news *news,
 
 	/* What was decided at the time before did not come to pass. */
 	take_back(decision);
-	TRY(zones_apply(zones, news));
+	TRY(zones_apply_all(zones, news));
 	decision->read_anew |= zones->cursor.len == 0;
 	TRY(decision->decide(&decision->changes, decision->state));
+	TRY(check_marks(&decision->changes));
 	TRY(make_own_news(decision));
 	*ret_changes = decision->changes.list;
 	*ret_count = decision->changes.count;
@@ -307,9 +371,12 @@ static enum zone_status change(struct decision *decision)
 	struct store_cursor since = zones->cursor;
 
 	TRY(audit_ready());
-	TRY(zones->store->operations->write(zones->store, &since, decide, decision,
-					    &decision->own.cursor));
+	TRY(zones_check_silence(zones));
+	TRY(zones_note_silence(zones,
+			       zones->store->operations->write(zones->store, &since, decide,
+							       decision, &decision->own.cursor)));
 	audit(decision);
+	decision->own.own = true;
 	/* It is done. An index that can't take it in is read anew by the next look-up. */
 	if (zones_apply(zones, &decision->own) == ZONE_OK)
 		zones_looked(zones, ZONE_OK);
@@ -318,7 +385,20 @@ static enum zone_status change(struct decision *decision)
 	return ZONE_OK;
 }
 
+/* Rules must not be checked against less than they look at. */
+static enum zone_status know(struct zones *zones, const struct store_key *keys, size_t count)
+{
+	return keys == NULL ? zones_know_all_in_turn(zones)
+			    : zones_know_in_turn(zones, keys, count);
+}
+
 enum zone_status zones_change(struct zones *zones, changes_decide *decide_it, void *state)
+{
+	return zones_change_known(zones, NULL, 0, decide_it, state);
+}
+
+enum zone_status zones_change_known(struct zones *zones, const struct store_key *keys, size_t count,
+				    changes_decide *decide_it, void *state)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(decision_clear)
@@ -328,6 +408,7 @@ enum zone_status zones_change(struct zones *zones, changes_decide *decide_it, vo
 	enum zone_status status;
 
 	TRY(zones_begin_turn(zones, &held));
+	TRY(know(zones, keys, count));
 	status = change(&decision);
 	if (status != ZONE_OK)
 		take_back(&decision);

@@ -6,9 +6,10 @@
 #include "base/macros.h"
 #include "zones/domain/ahead.h"
 #include "zones/domain/levels.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/purge_private.h"
 
-enum { ROWS_A_DAY = 256 };
+enum { ROWS_A_DAY = 256, PARTIAL_LATER_MS = 60 * 60 * 1000 };
 
 /* Whether a transaction would change anything, by what is known: it is decided upon, and dropped.
  */
@@ -36,18 +37,32 @@ static void purge_a_part(struct zones *zones)
 	purge_tell(&sum);
 }
 
+/* A process that knows but a part of the store begins later: most of those are gone by then, and
+ * need not read all of it. */
 static bool is_first_today(struct zones *zones)
 {
 	int64_t now = zones->clock->monotonic_ms(zones->clock->state);
 	int64_t next = atomic_load(&zones->next_daily);
+	const bool later = next == 0 && zones->partial;
 
-	return now >= next &&
-	       atomic_compare_exchange_strong(&zones->next_daily, &next, now + DAY_MS);
+	return (now >= next || later) &&
+	       atomic_compare_exchange_strong(&zones->next_daily, &next,
+					      now + (later ? PARTIAL_LATER_MS : DAY_MS)) &&
+	       !later;
+}
+
+/* What is due can't be told from a part. It is read where that takes a moment, and where all of it
+ * is no more than a process keeps; else another process, or the tool, sees to it. */
+static bool knows_enough(const struct zones *zones)
+{
+	return !zones->partial || (zones->store->engine->waits_ms == 0 &&
+				   atomic_load(&zones->zones_there) <= zones_most(zones));
 }
 
 void zones_daily(struct zones *zones)
 {
-	if (!is_first_today(zones) || zones_are_limited(zones))
+	if (zones_are_limited(zones) || !knows_enough(zones) || !is_first_today(zones) ||
+	    zones_know_all(zones) != ZONE_OK)
 		return;
 	zones_tell_ahead(zones);
 	purge_a_part(zones);

@@ -7,5 +7,6 @@ struct zones;
 
 /* For whoever looks into the store: at most once a day in a process, it tells of databases that a
  * clock rotated which was ahead (ahead.h), and if it may write, it does a bounded part of
- * zones_purge(). What fails is left for the next day. */
+ * zones_purge(). What fails is left for the next day. Of a store that the process knows in part
+ * (partial.h), an hour after it was asked first, if all of the store may be read for it. */
 void zones_daily(struct zones *zones);

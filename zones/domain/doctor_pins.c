@@ -29,39 +29,38 @@ static struct entry *hold_pinned(struct zones *zones, struct uid project, const 
 }
 
 /* The name is checked where it is a zone's; here, whether the zone has another name. */
-static void check_pin(struct report *report, struct uid project, const struct pin *pin)
+static void check_pin(struct report *report, const struct pin *pin)
 {
+	struct uid project = report->project->uid;
 	AUTO(entry_releasep) struct entry *named = hold_pinned(report->zones, project, pin);
 	AUTO(entry_releasep) struct entry *zone = zones_find_zone(report->zones, pin->zone);
+	struct doctor_row row = ROW("pin");
 
-	buffer_put_text(report->text, "pin ");
-	doctor_put_label(report->text, pin->cluster);
-	buffer_put_u8(report->text, '/');
-	doctor_put_label(report->text, pin->database);
-	buffer_format(report->text, " (zone %" PRIu64 "): ", pin->zone);
+	doctor_label(&row.which, pin->cluster);
+	buffer_put_u8(&row.which, '/');
+	doctor_label(&row.which, pin->database);
+	buffer_format(&row.details, "zone %" PRIu64, pin->zone);
 	if (named != NULL && named->of_zone.zone == pin->zone) {
-		buffer_put_text(report->text, "ok\n");
+		buffer_put_text(&row.said, "ok");
 	} else if (named != NULL) {
-		doctor_put_fault(report, ZONE_OTHER_PIN);
-		buffer_format(report->text, "the name is that of zone %" PRIu64 "\n",
-			      named->of_zone.zone);
+		row_fault(&row, ZONE_OTHER_PIN);
+		buffer_format(&row.said, "the name is that of zone %" PRIu64, named->of_zone.zone);
 	} else if (zone != NULL && zone->state == ENTRY_ACTIVE &&
 		   uid_equal(zone->project, project)) {
-		doctor_put_fault(report, ZONE_OTHER_PIN);
-		buffer_put_text(report->text, "that zone is named ");
-		doctor_put_label(report->text, zone->label);
-		buffer_put_u8(report->text, '\n');
+		row_fault(&row, ZONE_OTHER_PIN);
+		buffer_put_text(&row.said, "that zone is named ");
+		doctor_label(&row.said, zone->label);
 	} else {
-		buffer_put_text(report->text, "no database has that name here\n");
+		buffer_put_text(&row.said, "no database has that name here");
 	}
+	row_put(report, &row);
 }
 
-void doctor_check_pins(struct report *report, struct uid project_uid)
+void doctor_check_pins(struct report *report)
 {
-	AUTO(entry_releasep) struct entry *project = zones_find_uid(report->zones, project_uid);
 	struct pin pin;
 
-	for (size_t i = 0; project != NULL && pins_at(report->zones->pins, i, &pin); i++)
-		if (*pin.project == '\0' || strcmp(pin.project, project->label) == 0)
-			check_pin(report, project_uid, &pin);
+	for (size_t i = 0; pins_at(report->zones->pins, i, &pin); i++)
+		if (*pin.project == '\0' || strcmp(pin.project, report->project->label) == 0)
+			check_pin(report, &pin);
 }

@@ -5,6 +5,7 @@
 #include "zones/domain/edit.h"
 
 #include "base/macros.h"
+#include "base/secret.h"
 #include "zones/domain/new_zone.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/token_key.h"
@@ -167,16 +168,45 @@ static enum zone_status decide_rename(struct changes *changes, void *state)
 	return ZONE_OK;
 }
 
+static changes_decide decide_delete;
+
 static enum zone_status run(struct zones *zones, changes_decide *decide, struct edit *edit,
 			    struct entry **ret_entry)
 {
-	enum zone_status status = zones_change(zones, decide, edit);
+	const struct entry *entry = edit->entry;
+	struct store_key keys[] = {{.by = STORE_BY_UID, .uid = entry->uid},
+				   {.by = STORE_BY_ZONE, .kind = ENTRY_ZONE}};
+	enum zone_status status;
+
+	if (entry->kind == ENTRY_KEY) /* its rules look at its zone too, no further */
+		keys[1].zone = entry->of_key.zone;
+	if (entry->kind == ENTRY_KEY)
+		status = zones_change_known(zones, keys, COUNT_OF(keys), decide, edit);
+	else if (entry->kind == ENTRY_ZONE && decide == decide_delete)
+		status = zones_change_known(zones, keys, 1, decide, edit);
+	else
+		status = zones_change(zones, decide, edit);
 
 	if (status == ZONE_OK && ret_entry != NULL)
 		*ret_entry = edit->result;
 	else
 		entry_release(edit->result);
 	return status;
+}
+
+enum zone_status zones_key_replace(struct zones *zones, const struct entry *key,
+				   const struct entry_names *names, struct bytes value,
+				   struct entry **ret_key)
+{
+	AUTO(entry_releasep) struct entry *rewrapped = NULL;
+	struct edit edit = {.entry = key, .names = names};
+	AUTO(secret_freep) uint8_t *before = NULL;
+
+	/* Else the new value would vouch for attributes that somebody changed in the store. */
+	TRY(zones_key_open(zones, key, &before, NULL));
+	TRY(token_key_wrap_value(zones, key, names, value, &rewrapped));
+	edit.rewrapped = rewrapped;
+	return run(zones, decide_rename, &edit, ret_key);
 }
 
 enum zone_status zones_entry_rename(struct zones *zones, const struct entry *entry,

@@ -15,6 +15,10 @@ struct zones;
  * anew (as zones_key_open()); a refusal changes nothing. */
 enum zone_status zones_entry_rename(struct zones *zones, const struct entry *entry,
 				    const struct entry_names *names, struct entry **ret_entry);
+/* The same of a token key or data, with a new value. As zones_key_open(). */
+enum zone_status zones_key_replace(struct zones *zones, const struct entry *key,
+				   const struct entry_names *names, struct bytes value,
+				   struct entry **ret_key);
 /* Root keys (ZONE_IN_USE if a cluster or an EZK version needs it, also of a zone that can be
  * restored), clusters without zones (ZONE_IN_USE), zones: scheduled, restorable; once more does
  * nothing. Token keys: gone. Archives: ZONE_PENDING_DELETION; projects: ZONE_INVALID. */

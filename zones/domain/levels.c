@@ -50,18 +50,20 @@ static json_t *levels_json(void)
 	return levels;
 }
 
-static json_t *facts_json(const struct store_facts *facts)
+static json_t *facts_json(const struct store_facts *facts, const char *engine)
 {
+	const char *rights_on = facts->rights_on == NULL ? facts->path : facts->rights_on;
 	unsigned own = store_level_understood();
 	const struct store_head *head = &facts->head;
 
-	return json_pack("{s:o, s:b, s:i, s:i, s:i, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:o}",
-			 "store", json_text(facts->path), "exists", facts->exists, "level",
-			 (int)head->level, "min_reader", (int)head->min_reader, "min_writer",
-			 (int)head->min_writer, "needs", head->release, "this_release",
-			 CMEK_VERSION, "understands", (int)own, "reads", head->min_reader <= own,
-			 "writes", head->min_writer <= own, "writable", facts->writable, "way_back",
-			 facts->way_back, "levels", levels_json());
+	return json_pack(
+		"{s:o, s:s, s:o, s:b, s:i, s:i, s:i, s:s, s:s, s:i, s:b, s:b, s:b, s:b, s:o}",
+		"store", json_text(facts->path), "engine", engine, "rights_on",
+		json_text(rights_on), "exists", facts->exists, "level", (int)head->level,
+		"min_reader", (int)head->min_reader, "min_writer", (int)head->min_writer, "needs",
+		head->release, "this_release", CMEK_VERSION, "understands", (int)own, "reads",
+		head->min_reader <= own, "writes", head->min_writer <= own, "writable",
+		facts->writable, "way_back", facts->way_back, "levels", levels_json());
 }
 
 enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_json)
@@ -71,7 +73,7 @@ enum zone_status zones_store_describe(struct zones *zones, struct buffer *ret_js
 	char *text;
 
 	TRY(zones_store_look_at(zones, &facts));
-	json = facts_json(&facts);
+	json = facts_json(&facts, zones->store->engine->name);
 	text = json == NULL ? NULL : json_dumps(json, JSON_ENSURE_ASCII);
 	json_decref(json);
 	if (text == NULL)

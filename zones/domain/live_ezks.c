@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What live EZKs see of the domain: they are below it, and know it by this table alone. */
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/rewrap.h"
 #include "zones/domain/rewrap_private.h"
 #include "zones/domain/root_key_private.h"
@@ -57,6 +58,11 @@ static bool has_root_key(void *zones, struct uid project_uid, const char *arn)
 	return rewrap_has_root_key(zones, project_uid, arn);
 }
 
+static enum zone_status know(void *zones, uint64_t zone)
+{
+	return zones_know_zone(zones, zone);
+}
+
 enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *clients,
 				 struct registry **ret_registry)
 {
@@ -74,7 +80,7 @@ enum zone_status zones_live_ezks(struct zones *zones, struct kms_clients *client
 		.clock = zones->clock,
 		.clients = clients,
 		.domain = {zones, project, standing, row_standing, explain, title, refresh,
-			   ask_canary, proven, has_root_key},
+			   ask_canary, proven, has_root_key, know},
 	};
 
 	return registry_new(&live, ret_registry);

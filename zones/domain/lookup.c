@@ -3,10 +3,16 @@
 /* A look-up holds the lock for reading, for a moment, and what it finds. */
 #include "zones/domain/lookup.h"
 
+#include "base/buffer.h"
+#include "base/cancel.h"
 #include "base/macros.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/state.h"
+#include "zones/index/rules.h"
 
 #include <stdlib.h>
+
+enum { TRIES = 8 }; /* of a list, where others let go of something meanwhile */
 
 static void end_reading(pthread_rwlock_t **lock)
 {
@@ -119,15 +125,89 @@ enum zone_status zones_list_projects(struct zones *zones, struct entry ***ret_en
 	return give(&list, ret_entries, ret_count);
 }
 
-enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
-			    struct entry ***ret_entries, size_t *ret_count)
+/* ZONE_CONFLICT: others have let go of something meanwhile. */
+static enum zone_status list_known(struct zones *zones, const struct entry_filter *filter,
+				   struct entry ***ret_entries, size_t *ret_count)
 {
 	AUTO(list_clear) struct list list = {0};
 	READING(zones);
 
+	if (!zones_knows_filter(zones, filter))
+		return ZONE_CONFLICT;
+	TRY(project_check_read(&zones->index, filter->project));
 	if (index_project_active(&zones->index, filter->project))
 		index_each(&zones->index, filter, list_add, &list);
 	return give(&list, ret_entries, ret_count);
+}
+
+enum zone_status zones_list(struct zones *zones, const struct entry_filter *filter,
+			    struct entry ***ret_entries, size_t *ret_count)
+{
+	enum zone_status status = ZONE_CONFLICT;
+
+	for (int i = 0; i < TRIES && status == ZONE_CONFLICT; i++) {
+		TRY(zones_know_filter(zones, filter));
+		status = list_known(zones, filter, ret_entries, ret_count);
+	}
+	return status == ZONE_CONFLICT ? ZONE_STORE_UNAVAILABLE : status;
+}
+
+static bool put_uids(const struct store_news *news, struct buffer *uids)
+{
+	for (size_t i = 0; i < news->count; i++)
+		buffer_append(uids, bytes(news->rows[i].entry->uid.bytes, UID_SIZE));
+	return !uids->failed;
+}
+
+/* Within a turn, so that the index can be read without its lock. */
+static bool add_matching(const struct zones *zones, const struct entry_filter *filter,
+			 const struct buffer *uids, struct list *list)
+{
+	for (size_t at = 0; at < uids->len; at += UID_SIZE) {
+		struct entry *entry;
+		struct uid uid;
+
+		memcpy(uid.bytes, uids->data + at, UID_SIZE);
+		entry = index_uid(&zones->index, uid);
+		if (entry != NULL && index_matches(entry, filter) && !list_add(list, entry))
+			return false;
+	}
+	return true;
+}
+
+static enum zone_status take_page(struct zones *zones, const struct entry_filter *filter,
+				  struct uid *after, struct list *list, bool *ret_end)
+{
+	AUTO(store_news_clear) struct store_news news = {0};
+	AUTO(buffer_clear) struct buffer uids = {0};
+
+	TRY(zones->store->operations->list(zones->store, filter->project, after, &news, ret_end));
+	if (!put_uids(&news, &uids))
+		return ZONE_NO_MEMORY;
+	TRY(zones_apply_all(zones, &news));
+	return index_project_active(&zones->index, filter->project) &&
+			       !add_matching(zones, filter, &uids, list)
+		       ? ZONE_NO_MEMORY
+		       : ZONE_OK;
+}
+
+enum zone_status zones_list_page(struct zones *zones, const struct entry_filter *filter,
+				 struct uid *after, struct entry ***ret_entries, size_t *ret_count,
+				 bool *ret_end)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(zones_end_turn) struct zones *held = NULL;
+	AUTO(list_clear) struct list list = {0};
+	struct uid next = *after;
+	bool end;
+
+	TRY(zones_begin_turn(zones, &held));
+	TRY(take_page(zones, filter, &next, &list, &end));
+	zones_trim(zones);
+	TRY(give(&list, ret_entries, ret_count));
+	*after = next;
+	*ret_end = end;
+	return ZONE_OK;
 }
 
 bool zones_root_key_is(const struct zones *zones, const struct entry *root_key, struct bytes arn)

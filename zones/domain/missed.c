@@ -20,6 +20,7 @@ static bool same_key(const struct store_key *a, const struct store_key *b)
 	case STORE_BY_UID:
 		return uid_equal(a->uid, b->uid);
 	case STORE_BY_ZONE:
+	case STORE_BY_IMPORT:
 		return a->zone == b->zone && a->version == b->version;
 	case STORE_BY_LABEL:
 		return a->kind == b->kind && uid_equal(a->project, b->project) &&
@@ -39,7 +40,7 @@ bool missed_has(struct missed *missed, const struct store_key *key, int64_t now_
 	return found;
 }
 
-void missed_add(struct missed *missed, const struct store_key *key, int64_t now_ms)
+static void note(struct missed *missed, const struct store_key *key, int64_t until_ms)
 {
 	struct missed_key *place;
 
@@ -49,9 +50,27 @@ void missed_add(struct missed *missed, const struct store_key *key, int64_t now_
 	place = &missed->keys[missed->next];
 	missed->next = (missed->next + 1) % MISSED_COUNT;
 	place->key = *key;
-	place->until_ms = now_ms + MISSED_MS;
+	place->until_ms = until_ms;
 	if (key->label.len > 0)
 		memcpy(place->label, key->label.data, key->label.len);
 	place->key.label = bytes(place->label, key->label.len);
+	pthread_mutex_unlock(&missed->lock);
+}
+
+void missed_add(struct missed *missed, const struct store_key *key, int64_t now_ms)
+{
+	note(missed, key, now_ms + MISSED_MS);
+}
+
+void missed_keep(struct missed *missed, const struct store_key *key)
+{
+	note(missed, key, INT64_MAX);
+}
+
+void missed_forget(struct missed *missed)
+{
+	pthread_mutex_lock(&missed->lock);
+	for (size_t i = 0; i < MISSED_COUNT; i++)
+		missed->keys[i].until_ms = 0;
 	pthread_mutex_unlock(&missed->lock);
 }

@@ -25,5 +25,8 @@ struct missed {
 void missed_init(struct missed *missed);
 void missed_clear(struct missed *missed);
 bool missed_has(struct missed *missed, const struct store_key *key, int64_t now_ms);
+/* Notes it until missed_forget(). */
+void missed_keep(struct missed *missed, const struct store_key *key);
+void missed_forget(struct missed *missed);
 /* Notes it for MISSED_MS from now on. A label that is too long for any entry is not noted. */
 void missed_add(struct missed *missed, const struct store_key *key, int64_t now_ms);

@@ -9,17 +9,18 @@
 #include "zones/index/rules.h"
 #include "zones/model/entry_make.h"
 #include "zones/model/names.h"
+#include "zones/model/project_extra.h"
 #include "zones/model/refuse.h"
 
 static enum zone_status make(const struct zones *zones, uint32_t slot, struct bytes label,
-			     struct entry **ret_project)
+			     struct bytes extra, struct entry **ret_project)
 {
 	AUTO(entry_releasep) struct entry *project = NULL;
 
 	TRY(label_check(ENTRY_PROJECT, label));
 	TRY(entry_make(ENTRY_PROJECT, (struct uid){0}, zones_now_ms(zones), &project));
 	project->of_project.slot = slot;
-	if (!entry_set_text(&project->label, label))
+	if (!entry_set_text(&project->label, label) || !entry_set_bytes(&project->extra, extra))
 		return ZONE_NO_MEMORY;
 	*ret_project = TAKE(project);
 	return ZONE_OK;
@@ -35,17 +36,61 @@ static enum zone_status decide_new(struct changes *changes, void *state)
 	return changes_put(changes, project);
 }
 
-enum zone_status zones_project_create(struct zones *zones, uint32_t slot, struct bytes label,
-				      struct entry **ret_project)
+enum zone_status zones_project_create_with(struct zones *zones, uint32_t slot, struct bytes label,
+					   struct bytes extra, struct entry **ret_project)
 {
 	AUTO(entry_releasep) struct entry *project = NULL;
 
 	if (slot > INT32_MAX)
 		return refuse(ZONE_INVALID, "a slot's number is below 2^31");
-	TRY(make(zones, slot, label, &project));
+	TRY(make(zones, slot, label, extra, &project));
 	TRY(zones_change(zones, decide_new, project));
 	*ret_project = TAKE(project);
 	return ZONE_OK;
+}
+
+enum zone_status zones_project_create(struct zones *zones, uint32_t slot, struct bytes label,
+				      struct entry **ret_project)
+{
+	return zones_project_create_with(zones, slot, label, bytes(NULL, 0), ret_project);
+}
+
+/* --- What the layer above keeps with it */
+
+struct extra_edit {
+	struct uid project;
+	const char *action;
+	project_extra_change *change;
+	void *state;
+};
+
+static enum zone_status decide_extra(struct changes *changes, void *state)
+{
+	const struct extra_edit *edit = state;
+	const struct entry *now = index_uid(&changes->zones->index, edit->project);
+	AUTO(entry_releasep) struct entry *changed = NULL;
+	AUTO(buffer_clear) struct buffer extra = {0};
+
+	if (now == NULL || now->kind != ENTRY_PROJECT || now->state != ENTRY_ACTIVE)
+		return refuse(ZONE_NOT_FOUND, "the project is not there any more");
+	TRY(edit->change(edit->state, project_extra_pins(now), &extra));
+	changed = entry_copy(now);
+	if (extra.failed || changed == NULL ||
+	    !project_extra_set(changed, buffer_bytes(&extra), project_extra_mark(now)))
+		return ZONE_NO_MEMORY;
+	changes->action = edit->action;
+	return changes_put(changes, changed);
+}
+
+enum zone_status zones_project_change_extra(struct zones *zones, struct uid project,
+					    const char *action, project_extra_change *change,
+					    void *state)
+{
+	struct extra_edit edit = {project, action, change, state};
+	const struct store_key key = {.by = STORE_BY_UID, .uid = project};
+
+	/* No rule looks at more than the project. */
+	return zones_change_known(zones, &key, 1, decide_extra, &edit);
 }
 
 /* --- Replacing */
@@ -76,8 +121,9 @@ static enum zone_status decide_replacement(struct changes *changes, void *state)
 	return changes_put(changes, archive);
 }
 
-enum zone_status zones_project_replace(struct zones *zones, struct entry *project,
-				       struct bytes label, struct entry **ret_project)
+enum zone_status zones_project_replace_with(struct zones *zones, struct entry *project,
+					    struct bytes label, struct bytes extra,
+					    struct entry **ret_project)
 {
 	AUTO(entry_releasep) struct entry *new = NULL;
 	AUTO(entry_releasep) struct entry *archive = NULL;
@@ -85,10 +131,16 @@ enum zone_status zones_project_replace(struct zones *zones, struct entry *projec
 
 	if (project->kind != ENTRY_PROJECT)
 		return ZONE_INVALID;
-	TRY(make(zones, project->of_project.slot, label, &new));
+	TRY(make(zones, project->of_project.slot, label, extra, &new));
 	TRY(entry_make(ENTRY_ARCHIVE, new->uid, zones_now_ms(zones), &archive));
 	replacement = (struct replacement){project, new, archive};
 	TRY(zones_change(zones, decide_replacement, &replacement));
 	*ret_project = TAKE(new);
 	return ZONE_OK;
+}
+
+enum zone_status zones_project_replace(struct zones *zones, struct entry *project,
+				       struct bytes label, struct entry **ret_project)
+{
+	return zones_project_replace_with(zones, project, label, bytes(NULL, 0), ret_project);
 }

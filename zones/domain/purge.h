@@ -38,7 +38,8 @@ struct purge_report {
 /* All of it, in as many transactions as that takes. What went before a failure stays gone. */
 enum zone_status zones_purge(struct zones *zones, enum purge_how how,
 			     struct purge_report *ret_report);
-/* As JSON: what awaits deletion, whose it is, when it goes, and whether that was announced. */
+/* As JSON: what awaits deletion, whose it is, when it goes, and whether that was announced.
+ * Projects that can't be read are warned of. */
 enum zone_status zones_purge_describe(struct zones *zones, struct buffer *ret_json);
 /* One entry that awaits deletion goes now, whatever its window: ZONE_INVALID if it does not await
  * it, ZONE_IN_USE if it is a root key or cluster that something stands on, or an archive whose

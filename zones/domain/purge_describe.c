@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "base/macros.h"
 #include "zones/domain/purge_private.h"
+#include "zones/domain/partial.h"
+#include "zones/index/rules.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,11 +106,13 @@ static bool list_project(void *state, struct entry *project)
 
 enum zone_status zones_purge_describe(struct zones *zones, struct buffer *ret_json)
 {
-	struct listing listing = {.purge = {.index = &zones->index, .now_ms = zones_now_ms(zones)},
-				  .list = json_array()};
+	struct listing listing = {.purge = {.index = &zones->index, .now_ms = zones_now_ms(zones)}};
 	char *text;
 
+	TRY(zones_know_all(zones));
+	listing.list = json_array();
 	pthread_rwlock_rdlock(&zones->lock);
+	projects_warn_unread(&zones->index);
 	index_each_project_of_all(&zones->index, list_project, &listing);
 	pthread_rwlock_unlock(&zones->lock);
 	text = listing.list == NULL ? NULL : json_dumps(listing.list, JSON_ENSURE_ASCII);

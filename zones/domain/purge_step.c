@@ -7,6 +7,7 @@
 #include "zones/domain/purge_private.h"
 #include "zones/domain/retire.h"
 #include "zones/domain/usage.h"
+#include "zones/model/moving.h"
 #include "zones/model/record.h"
 #include "zones/model/refuse.h"
 
@@ -245,7 +246,10 @@ static bool purge_project(void *state, struct entry *project)
 {
 	struct purge *purge = state;
 	size_t rows = purge->rows;
+	struct bytes place;
 
+	if (moving_of(project, &place) != MOVING_NOT)
+		return true;
 	purge->project = project;
 	purge->ripe = false;
 	purge->all = project->state != ENTRY_ACTIVE && !purge_has_archive(purge, project);

@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "zones/domain/restore_as.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/restore_plan.h"
 #include "zones/domain/root_key_private.h"
 #include "zones/kms/audit.h"
@@ -288,6 +289,7 @@ static enum zone_status only_look(struct zones *zones, struct restoring *restori
 	enum zone_status status;
 
 	TRY(zones_refresh(zones, true));
+	TRY(zones_know_all(zones));
 	pthread_rwlock_rdlock(&zones->lock);
 	status = plan_anew(zones, restoring);
 	pthread_rwlock_unlock(&zones->lock);
@@ -353,6 +355,7 @@ static enum zone_status check_vouched(struct zones *zones, struct bytes file,
 	enum zone_status status;
 
 	TRY(zones_refresh(zones, true));
+	TRY(zones_know_all(zones));
 	pthread_rwlock_rdlock(&zones->lock);
 	status = restore_trust_choose(trust, &zones->index, backup, may);
 	pthread_rwlock_unlock(&zones->lock);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/restore_plan.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/zones.h"
@@ -333,6 +334,7 @@ static void plan(struct restore_anew *anew)
 static enum zone_status plan_now(struct restore_anew *anew)
 {
 	TRY(zones_refresh(anew->zones, true));
+	TRY(zones_know_all(anew->zones));
 	pthread_rwlock_rdlock(&anew->zones->lock);
 	plan(anew);
 	pthread_rwlock_unlock(&anew->zones->lock);

@@ -9,9 +9,11 @@
 #include "zones/domain/cluster.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/rewrap_private.h"
 #include "zones/kms/door.h"
 #include "zones/kms/ezk_rewrap.h"
+#include "zones/model/moving.h"
 #include "zones/model/record.h"
 #include "zones/model/refuse.h"
 #include "zones/model/wraps.h"
@@ -327,6 +329,8 @@ static enum zone_status run(struct rewrap *rewrap, struct entry **ret_zone)
 	enum zone_status status = zones_refresh(rewrap->zones, true);
 
 	if (status == ZONE_OK)
+		status = zones_know_all(rewrap->zones);
+	if (status == ZONE_OK)
 		status = ZONE_CONFLICT;
 	for (int i = 0; i < ATTEMPTS && status == ZONE_CONFLICT; i++)
 		status = rewrap_once(rewrap);
@@ -444,11 +448,15 @@ struct proof {
 static enum zone_status decide_proof(struct changes *changes, void *state)
 {
 	const struct proof *proof = state;
-	const struct entry *current = index_uid(&changes->zones->index, proof->zone->uid);
+	const struct index *index = &changes->zones->index;
+	const struct entry *current = index_uid(index, proof->zone->uid);
+	const struct entry *project = index_uid(index, proof->zone->project);
 	AUTO(entry_releasep) struct entry *proven = NULL;
+	struct bytes place;
 	struct ezk_version *version;
 
-	if (current == NULL || find_version(current, proof->version) == NULL)
+	if (current == NULL || find_version(current, proof->version) == NULL ||
+	    (project != NULL && moving_of(project, &place) != MOVING_NOT))
 		return ZONE_OK;
 	proven = entry_copy(current);
 	if (proven == NULL)
@@ -464,5 +472,6 @@ void zone_wrap_proven(struct zones *zones, const struct entry *zone,
 
 	/* Who may not write it has nothing to say, and no call of his fails. */
 	if (zones_store_may_write(zones))
-		zones_change(zones, decide_proof, &proof);
+		zones_change_known(zones, &(struct store_key){.by = STORE_BY_UID, .uid = zone->uid},
+				   1, decide_proof, &proof);
 }

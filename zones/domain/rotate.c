@@ -6,6 +6,7 @@
 
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/standing.h"
 #include "zones/kms/ezk_version.h"
 #include "zones/model/record.h"
@@ -91,6 +92,18 @@ static enum zone_status find_current(const struct changes *changes, const struct
 	return ZONE_OK;
 }
 
+/* The rules look at the zone alone, and whose its id is. */
+static enum zone_status change_zone(struct zones *zones, const struct entry *zone,
+				    changes_decide *decide_it, void *state)
+{
+	const struct store_key keys[] = {
+		{.by = STORE_BY_UID, .uid = zone->uid},
+		{.by = STORE_BY_ZONE, .kind = ENTRY_ZONE, .zone = zone->of_zone.zone},
+	};
+
+	return zones_change_known(zones, keys, COUNT_OF(keys), decide_it, state);
+}
+
 static enum zone_status decide(struct changes *changes, void *state)
 {
 	AUTO(ezk_version_clear) struct ezk_version version = {0};
@@ -115,11 +128,13 @@ static enum zone_status decide(struct changes *changes, void *state)
 static enum zone_status hold_newest(struct zones *zones, const struct entry *zone,
 				    struct entry **ret_zone)
 {
-	AUTO(entry_releasep) struct entry *newest = zones_find_uid(zones, zone->uid);
+	AUTO(entry_releasep) struct entry *newest = NULL;
 	uint64_t id = zone->of_zone.zone;
 
+	TRY(zones_meet_uid(zones, zone->uid, &newest));
 	if (newest == NULL)
 		return zones_zone_missing(zones, id);
+	TRY(zones_know_zone(zones, id));
 	TRY(standing_refuse(zones, id, 0, standing_now(zones, id)));
 	*ret_zone = TAKE(newest);
 	return ZONE_OK;
@@ -160,7 +175,7 @@ static enum zone_status try_once(struct zones *zones, const struct entry *zone,
 	TRY(hold_newest(zones, zone, &rotation->zone));
 	TRY(check(rotation->zone, rotation->version));
 	TRY(seal(zones, rotation));
-	return zones_change(zones, decide, rotation);
+	return change_zone(zones, zone, decide, rotation);
 }
 
 static enum zone_status rotate(struct zones *zones, const struct entry *zone, uint32_t version,
@@ -282,7 +297,7 @@ enum zone_status zones_zone_mark(struct zones *zones, const struct entry *zone, 
 				 uint32_t value, struct entry **ret_zone)
 {
 	struct marking marking = {zone, mark, value, NULL};
-	enum zone_status status = zones_change(zones, decide_mark, &marking);
+	enum zone_status status = change_zone(zones, zone, decide_mark, &marking);
 
 	if (status == ZONE_OK)
 		*ret_zone = marking.result;

@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/rotate.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
@@ -188,7 +189,7 @@ static enum zone_status rotate(struct zones *zones, const struct entry *zone, in
 	enum zone_status status;
 
 	TRY(zones_refresh(zones, true));
-	newest = zones_find_uid(zones, zone->uid);
+	TRY(zones_meet_uid(zones, zone->uid, &newest));
 	*ret_due_ms = newest == NULL ? INT64_MAX : zones_rotation_due(zones, newest);
 	if (*ret_due_ms > now_ms)
 		return ZONE_OK;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/zones.h"
 #include "zones/model/pins.h"
 #include "zones/model/refuse.h"
@@ -20,13 +21,30 @@ static uint64_t pin_of(const struct zones *zones, const struct entry *zone,
 	return zones->pins == NULL ? 0 : pins_find(zones->pins, project->label, zone->label);
 }
 
+/* Whose the id is: another project's row that has it is damage, and what only the news have told is
+ * to be asked for. */
+static enum zone_status check_id(const struct index *index, const struct entry *zone)
+{
+	const struct entry *owner = index_zone(index, zone->of_zone.zone);
+
+	if (owner == NULL)
+		return index_zone_is_unknown(index, zone->of_zone.zone) ? ZONE_STORE_UNAVAILABLE
+									: ZONE_OK;
+	return uid_equal(owner->project, zone->project) ? ZONE_OK : ZONE_STORE_CORRUPT;
+}
+
 static enum zone_status of_entry(const struct zones *zones, const struct entry *zone)
 {
 	const struct index *index = &zones->index;
+	const struct store_unread *unread = index_unread(index, zone->project);
 	uint64_t id = zone->of_zone.zone, pin;
 
 	if (index_zone_is_gone(index, id))
 		return ZONE_DELETED;
+	/* What waits is as good as a store that is out of reach; what is damaged is not. */
+	if (unread != NULL && !zone_status_is_store_outage(unread->why))
+		return unread->why;
+	TRY(check_id(index, zone));
 	if (zone->state != ENTRY_ACTIVE || !index_is_visible(index, zone))
 		return ZONE_PENDING_DELETION;
 	pin = pin_of(zones, zone, index_uid(index, zone->project));
@@ -41,7 +59,10 @@ enum zone_status standing_of(const struct zones *zones, uint64_t id)
 		return of_entry(zones, zone);
 	if (index_zone_is_withheld(&zones->index, id))
 		return ZONE_PENDING_DELETION;
-	return index_zone_is_gone(&zones->index, id) ? ZONE_DELETED : ZONE_OK;
+	if (index_zone_is_gone(&zones->index, id))
+		return ZONE_DELETED;
+	/* Whoever asks has made it known before, so the store is out of reach. */
+	return index_zone_is_unknown(&zones->index, id) ? ZONE_STORE_UNAVAILABLE : ZONE_OK;
 }
 
 enum zone_status standing_of_version(const struct zones *zones, uint64_t id, uint32_t version)
@@ -246,11 +267,29 @@ bool standing_is(enum zone_status why)
 	       why == ZONE_ROOT_KEY_REFUSED;
 }
 
+/* Of a zone in a project that can't be read. */
+static enum zone_status tell_unread(struct zones *zones, uint64_t id, enum zone_status why)
+{
+	const struct store_unread *unread = NULL;
+	const struct entry *zone;
+
+	pthread_rwlock_rdlock(&zones->lock);
+	zone = index_zone(&zones->index, id);
+	if (zone != NULL)
+		unread = index_unread(&zones->index, zone->project);
+	if (unread != NULL)
+		log_reason("%s", unread->text);
+	pthread_rwlock_unlock(&zones->lock);
+	return why;
+}
+
 enum zone_status standing_refuse(struct zones *zones, uint64_t id, uint32_t version,
 				 enum zone_status why)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 
+	if (why == ZONE_STORE_CORRUPT)
+		return tell_unread(zones, id, why);
 	if (!standing_is(why))
 		return why;
 	standing_text(zones, id, version, why, &text);
@@ -260,10 +299,16 @@ enum zone_status standing_refuse(struct zones *zones, uint64_t id, uint32_t vers
 
 enum zone_status zones_zone_missing(struct zones *zones, uint64_t id)
 {
-	enum zone_status why = standing_now(zones, id);
+	const struct store_key key = {.by = STORE_BY_ZONE, .kind = ENTRY_ZONE, .zone = id};
+	enum zone_status why;
 
+	TRY(zones_know_zone(zones, id));
+	why = standing_now(zones, id);
 	if (why == ZONE_OK && !zones_are_whole(zones))
 		return ZONE_NO_MEMORY;
+	/* That there is none is the store's to say, and not what was read of it before. */
+	if (why == ZONE_OK)
+		TRY(zones_look_for(zones, &key));
 	if (why == ZONE_OK)
 		return refuse(ZONE_NOT_FOUND, "there is no zone %" PRIu64, id);
 	return standing_refuse(zones, id, 0, why);

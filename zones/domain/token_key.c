@@ -1,11 +1,13 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Token keys: data keys that the store keeps, wrapped by the EZK of their zone. */
+/* Token keys: data keys, and data, that the store keeps, wrapped by the EZK of their zone. */
 #include "zones/domain/token_key.h"
 
 #include "base/macros.h"
 #include "base/secret.h"
+#include "zones/domain/key_place.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
@@ -16,56 +18,15 @@
 
 #include <inttypes.h>
 
-static const char default_zone[] = DEFAULT_CLUSTER "/" DEFAULT_CLUSTER;
-
-static struct entry *find_default(struct zones *zones, struct uid project)
-{
-	struct entry *zone;
-
-	pthread_rwlock_rdlock(&zones->lock);
-	zone = index_label(&zones->index, project, ENTRY_ZONE, bytes_of(default_zone));
-	if (zone == NULL)
-		zone = index_label(&zones->index, project, ENTRY_ZONE, bytes_of(DEFAULT_CLUSTER));
-	if (zone != NULL)
-		entry_hold(zone);
-	pthread_rwlock_unlock(&zones->lock);
-	return zone;
-}
-
-/* KMS. Of two threads that make it at once, the second finds the first's. */
-static enum zone_status default_or_new(struct zones *zones, struct uid project,
-				       struct entry **ret_zone)
-{
-	const struct entry_names names = {.label = bytes_of(default_zone),
-					  .usages = USAGE_WRAP | USAGE_UNWRAP};
-	enum zone_status status;
-
-	*ret_zone = find_default(zones, project);
-	if (*ret_zone != NULL)
-		return ZONE_OK;
-	status = zones_zone_create(zones, project, &names, ret_zone);
-	if (status == ZONE_EXISTS)
-		*ret_zone = find_default(zones, project);
-	return *ret_zone != NULL ? ZONE_OK : status;
-}
-
-enum zone_status zones_default_zone(struct zones *zones, struct uid project, uint64_t *ret_zone)
-{
-	AUTO(entry_releasep) struct entry *zone = NULL;
-
-	TRY(default_or_new(zones, project, &zone));
-	*ret_zone = zone->of_zone.zone;
-	return ZONE_OK;
-}
-
+/* Id 0: its maker names none. */
 static enum zone_status find_zone(struct zones *zones, struct uid project, uint64_t id,
-				  struct entry **ret_zone)
+				  struct bytes label, struct entry **ret_zone)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
 
 	if (id == 0)
-		return default_or_new(zones, project, ret_zone);
-	zone = zones_find_zone(zones, id);
+		return zones_key_place(zones, project, label, ret_zone);
+	TRY(zones_meet_zone(zones, id, &zone));
 	if (zone == NULL)
 		return zones_zone_missing(zones, id);
 	if (!uid_equal(zone->project, project))
@@ -90,22 +51,34 @@ static bool write_aad(const struct entry *key, struct buffer *out)
 	return !out->failed;
 }
 
-static enum zone_status wrap(struct zones *zones, const struct entry *zone, struct bytes value,
-			     struct entry *key)
+static enum zone_status check_len(enum stored_form form, size_t len)
 {
-	uint8_t wrapped[DEK_MAX + DEK_WRAP_OVERHEAD];
-	AUTO(buffer_clear) struct buffer aad = {0};
-	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	if (form == STORED_DATA)
+		return len <= DATA_MAX ? ZONE_OK
+				       : refuse(ZONE_INVALID,
+						"data that is kept has at most %d bytes", DATA_MAX);
+	return len > 0 && len <= DEK_MAX
+		       ? ZONE_OK
+		       : refuse(ZONE_INVALID, "a key that is kept has 1 to %d bytes", DEK_MAX);
+}
 
-	if (value.len == 0 || value.len > DEK_MAX)
-		return refuse(ZONE_INVALID, "a key that is kept has 1 to %d bytes", DEK_MAX);
-	if (!write_aad(key, &aad))
+/* The value's length is the entry's from here on. */
+static enum zone_status wrap(struct zones *zones, const struct entry *zone, enum stored_form form,
+			     struct bytes value, struct entry *key)
+{
+	AUTO(buffer_clear) struct buffer wrapped = {0}, aad = {0};
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	uint8_t *at;
+
+	TRY(check_len(form, value.len));
+	at = buffer_extend(&wrapped, value.len + DEK_WRAP_OVERHEAD);
+	key->of_key.value_len = (uint32_t)value.len;
+	if (at == NULL || !write_aad(key, &aad))
 		return ZONE_NO_MEMORY;
 	TRY(ezk_find(zones->registry, zone, EZK_PRIMARY, &ezk));
-	TRY(token_key_wrap(ezk, value, buffer_bytes(&aad), wrapped));
-	return entry_set_bytes(&key->of_key.wrapped, bytes(wrapped, value.len + DEK_WRAP_OVERHEAD))
-		       ? ZONE_OK
-		       : ZONE_NO_MEMORY;
+	TRY(token_key_wrap(ezk, form, value, buffer_bytes(&aad), at));
+	return entry_set_bytes(&key->of_key.wrapped, buffer_bytes(&wrapped)) ? ZONE_OK
+									     : ZONE_NO_MEMORY;
 }
 
 /* --- Opening */
@@ -126,7 +99,7 @@ static bool is_consistent(const struct entry *key)
 	uint32_t version;
 	uint64_t zone;
 
-	return key->of_key.value_len <= DEK_MAX &&
+	return key->of_key.value_len <= DATA_MAX &&
 	       key->of_key.wrapped.len == key->of_key.value_len + DEK_WRAP_OVERHEAD &&
 	       token_key_place(key->of_key.wrapped, &zone, &version) && zone == key->of_key.zone;
 }
@@ -134,7 +107,7 @@ static bool is_consistent(const struct entry *key)
 static enum zone_status zone_of(struct zones *zones, const struct entry *key,
 				struct entry **ret_zone)
 {
-	*ret_zone = zones_find_zone(zones, key->of_key.zone);
+	TRY(zones_meet_zone(zones, key->of_key.zone, ret_zone));
 	return *ret_zone != NULL ? ZONE_OK : zones_zone_missing(zones, key->of_key.zone);
 }
 
@@ -215,6 +188,18 @@ enum zone_status token_key_check_version(const struct index *index, const struct
 		      zone->label, key->label);
 }
 
+/* The rules look at the key, if it is there already, and at its zone. */
+static enum zone_status change_key(struct zones *zones, const struct uid *uid, uint64_t zone,
+				   changes_decide *decide_it, void *state)
+{
+	struct store_key keys[2] = {{.by = STORE_BY_ZONE, .kind = ENTRY_ZONE, .zone = zone},
+				    {.by = STORE_BY_UID}};
+
+	if (uid != NULL)
+		keys[1].uid = *uid;
+	return zones_change_known(zones, keys, uid == NULL ? 1 : 2, decide_it, state);
+}
+
 /* The zone may have gone while the KMS was asked. */
 static enum zone_status decide(struct changes *changes, void *state)
 {
@@ -240,14 +225,13 @@ enum zone_status zones_key_create(struct zones *zones, struct uid project, uint6
 	AUTO(entry_releasep) struct entry *key = NULL;
 	int64_t due;
 
-	TRY(find_zone(zones, project, zone_id, &zone));
+	TRY(find_zone(zones, project, zone_id, names->label, &zone));
 	TRY(entry_make(ENTRY_KEY, project, zones_now_ms(zones), &key));
 	TRY(entry_take_names(key, names));
 	key->of_key.zone = zone->of_zone.zone;
 	key->of_key.key_type = key_type;
-	key->of_key.value_len = (uint32_t)value.len;
-	TRY(wrap(zones, zone, value, key));
-	TRY(zones_change(zones, decide, key));
+	TRY(wrap(zones, zone, names->data ? STORED_DATA : STORED_KEY, value, key));
+	TRY(change_key(zones, NULL, key->of_key.zone, decide, key));
 	*ret_key = TAKE(key);
 	due = zones_rotation_due(zones, zone);
 	zones_rotate_when_due(zones, zone, &due);
@@ -259,22 +243,31 @@ bool token_key_limits_change(const struct entry *key, const struct entry_names *
 	return key->usages != names->usages || !bytes_equal(key->extra, names->extra);
 }
 
-enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
-				     const struct entry_names *names, struct entry **ret_changed)
+enum zone_status token_key_wrap_value(struct zones *zones, const struct entry *key,
+				      const struct entry_names *names, struct bytes value,
+				      struct entry **ret_changed)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	AUTO(entry_releasep) struct entry *changed = entry_copy(key);
-	AUTO(secret_freep) uint8_t *value = NULL;
 
 	if (changed == NULL)
 		return ZONE_NO_MEMORY;
 	if (names != NULL)
 		TRY(entry_take_names(changed, names));
-	TRY(zones_key_open(zones, key, &value, NULL));
 	TRY(zone_of(zones, key, &zone));
-	TRY(wrap(zones, zone, bytes(value, key->of_key.value_len), changed));
+	TRY(wrap(zones, zone, token_key_form(key->of_key.wrapped), value, changed));
 	*ret_changed = TAKE(changed);
 	return ZONE_OK;
+}
+
+enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
+				     const struct entry_names *names, struct entry **ret_changed)
+{
+	AUTO(secret_freep) uint8_t *value = NULL;
+
+	TRY(zones_key_open(zones, key, &value, NULL));
+	return token_key_wrap_value(zones, key, names, bytes(value, key->of_key.value_len),
+				    ret_changed);
 }
 
 /* --- By the zone's primary version */
@@ -285,6 +278,11 @@ uint32_t zones_key_version(const struct entry *key)
 	uint64_t zone;
 
 	return token_key_place(key->of_key.wrapped, &zone, &version) ? version : 0;
+}
+
+bool zones_key_is_data(const struct entry *key)
+{
+	return token_key_form(key->of_key.wrapped) == STORED_DATA;
 }
 
 static enum zone_status check_primary(const struct entry *zone, const struct entry *key,
@@ -343,7 +341,7 @@ enum zone_status zones_key_rewrap(struct zones *zones, const struct entry *key, 
 	TRY(check_owners(zone, key, version));
 	TRY(token_key_wrap_anew(zones, key, NULL, &made));
 	rewrapping.made = made;
-	return zones_change(zones, decide_rewrap, &rewrapping);
+	return change_key(zones, &key->uid, key->of_key.zone, decide_rewrap, &rewrapping);
 }
 
 /* --- To another zone, in a restore under another name */
@@ -370,21 +368,20 @@ static enum zone_status open_bare(const struct entry *key, const uint8_t *ezk, u
 enum zone_status token_key_take_along(const struct entry *from, const uint8_t *ezk_from,
 				      struct entry *to, const uint8_t *ezk_to, uint32_t version)
 {
-	uint8_t wrapped[DEK_MAX + DEK_WRAP_OVERHEAD];
-	AUTO(buffer_clear) struct buffer aad = {0};
+	const enum stored_form form = token_key_form(from->of_key.wrapped);
+	AUTO(buffer_clear) struct buffer wrapped = {0}, aad = {0};
 	AUTO(secret_freep) uint8_t *secret = NULL;
-	struct bytes value;
+	uint8_t *at;
 
 	if (!is_consistent(from))
 		return refuse_foreign(from);
 	secret = secret_new(from->of_key.value_len);
-	if (secret == NULL || !write_aad(to, &aad))
+	at = buffer_extend(&wrapped, from->of_key.wrapped.len);
+	if (secret == NULL || at == NULL || !write_aad(to, &aad))
 		return ZONE_NO_MEMORY;
 	TRY(open_bare(from, ezk_from, secret));
-	value = bytes(secret, from->of_key.value_len);
-	TRY(token_key_wrap_bare(ezk_to, to->of_key.zone, version, value, buffer_bytes(&aad),
-				wrapped));
-	return entry_set_bytes(&to->of_key.wrapped, bytes(wrapped, value.len + DEK_WRAP_OVERHEAD))
-		       ? ZONE_OK
-		       : ZONE_NO_MEMORY;
+	TRY(token_key_wrap_bare(ezk_to, to->of_key.zone, version, form,
+				bytes(secret, from->of_key.value_len), buffer_bytes(&aad), at));
+	return entry_set_bytes(&to->of_key.wrapped, buffer_bytes(&wrapped)) ? ZONE_OK
+									    : ZONE_NO_MEMORY;
 }

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Token keys: keys that the store keeps, each wrapped by its zone. */
+/* Token keys: keys that the store keeps, and data, each wrapped by its zone. What is said of a key
+ * here holds for data (names->data) of up to DATA_MAX bytes, or none, too. */
 #pragma once
 
 #include "zones/model/names.h"
@@ -11,9 +12,8 @@ struct ezk;
 struct index;
 struct zones;
 
-/* KMS where it is to be made. The zone of keys that name no zone, "default/default". */
-enum zone_status zones_default_zone(struct zones *zones, struct uid project, uint64_t *ret_zone);
-/* KMS when the zone has no lease. Wraps `value` by the zone (0: the default one) and stores it. */
+/* KMS when the zone has no lease. Wraps `value` by the zone (0: zones/domain/key_place.h) and
+ * stores it. */
 enum zone_status zones_key_create(struct zones *zones, struct uid project, uint64_t zone,
 				  uint32_t key_type, struct bytes value,
 				  const struct entry_names *names, struct entry **ret_key);
@@ -30,13 +30,19 @@ enum zone_status zones_key_open(struct zones *zones, const struct entry *key, ui
 enum zone_status zones_key_rewrap(struct zones *zones, const struct entry *key, uint32_t version);
 /* The version that wraps it; 0: its row is malformed. */
 uint32_t zones_key_version(const struct entry *key);
+/* Whether it is data, and no key. */
+bool zones_key_is_data(const struct entry *key);
 
 /* --- For zones/domain/ */
 
 /* Whether the names change what limits the key, to which its wrapped form is bound. */
 bool token_key_limits_change(const struct entry *key, const struct entry_names *names);
-/* KMS when the zone has no lease. A copy with those names (NULL: its own), its value wrapped anew
- * under them. As zones_key_open(); ZONE_INVALID. */
+/* KMS when the zone has no lease. A copy with those names (NULL: its own), wrapped by its zone with
+ * that value. ZONE_INVALID. */
+enum zone_status token_key_wrap_value(struct zones *zones, const struct entry *key,
+				      const struct entry_names *names, struct bytes value,
+				      struct entry **ret_changed);
+/* The same with the value that it has. As zones_key_open(). */
 enum zone_status token_key_wrap_anew(struct zones *zones, const struct entry *key,
 				     const struct entry_names *names, struct entry **ret_changed);
 /* The value of `from`, opened by the EZK of the version that wraps it, and wrapped for `to`, which

@@ -8,9 +8,11 @@
 #include "base/free.h"
 #include "base/json.h"
 #include "base/macros.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
+#include "zones/index/rules.h"
 #include "zones/model/refuse.h"
 #include "zones/model/wraps.h"
 
@@ -330,6 +332,8 @@ static json_t *copies_of(const struct report *report)
 	const struct index *index = &report->zones->index;
 	json_t *copies = json_array();
 
+	if (report->of->kind == ENTRY_ZONE)
+		projects_warn_unread(index);
 	for (size_t i = 0; report->of->kind == ENTRY_ZONE && i < report->of->of_zone.version_count;
 	     i++) {
 		const struct ezk_version *version = &report->of->of_zone.versions[i];
@@ -371,12 +375,17 @@ static json_t *report_now(const struct zones *zones, const struct entry *entry)
 enum zone_status zones_usage(struct zones *zones, const struct entry *entry,
 			     struct buffer *ret_json)
 {
-	json_t *json;
+	json_t *json = NULL;
+	enum zone_status status;
 	char *text;
 
+	TRY(zones_know_all(zones));
 	pthread_rwlock_rdlock(&zones->lock);
-	json = report_now(zones, entry);
+	status = project_check_read(&zones->index, entry->project);
+	if (status == ZONE_OK)
+		json = report_now(zones, entry);
 	pthread_rwlock_unlock(&zones->lock);
+	TRY(status);
 	text = json == NULL ? NULL : json_dumps(json, JSON_ENSURE_ASCII);
 	json_decref(json);
 	if (text == NULL)

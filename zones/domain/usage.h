@@ -12,7 +12,8 @@ struct zones;
 /*
  * As JSON, what would be lost with it (docs/lifecycle.md): of a root key the zones of which it
  * wraps a version, and the clusters whose it is; of a cluster its zones; of a zone its versions and
- * the token keys that they wrap. Also what awaits deletion.
+ * the token keys that they wrap. Also what awaits deletion. Refused while its project can't be
+ * read; that there may be copies in others that can't be, is a warning.
  */
 enum zone_status zones_usage(struct zones *zones, const struct entry *entry,
 			     struct buffer *ret_json);

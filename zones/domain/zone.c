@@ -10,6 +10,7 @@
 #include "crypto/crypto.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/new_zone.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/rewrap_private.h"
 #include "zones/domain/standing.h"
 #include "zones/domain/zones.h"
@@ -23,8 +24,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-enum { ATTEMPTS = 5 };
 
 void new_zone_clear(struct new_zone *new)
 {
@@ -66,10 +65,46 @@ enum zone_status zone_default_label(struct entry *zone)
 										   : ZONE_NO_MEMORY;
 }
 
+void new_zone_keys_clear(struct new_zone_keys *keys)
+{
+	buffer_clear(&keys->other);
+}
+
+enum zone_status new_zone_list_keys(const struct entry *zone, struct new_zone_keys *keys)
+{
+	struct store_key label = {.by = STORE_BY_LABEL,
+				  .kind = ENTRY_ZONE,
+				  .project = zone->project,
+				  .label = bytes_of(zone->label)};
+	const char *other = label_other_spelling(zone->label, &keys->other);
+
+	if (keys->other.failed)
+		return ZONE_NO_MEMORY;
+	keys->keys[keys->count++] = (struct store_key){
+		.by = STORE_BY_ZONE, .kind = ENTRY_ZONE, .zone = zone->of_zone.zone};
+	keys->keys[keys->count++] = label;
+	if (other != NULL) {
+		label.label = bytes_of(other);
+		keys->keys[keys->count++] = label;
+	}
+	return ZONE_OK;
+}
+
+/* Before the KMS is asked in vain. */
+static enum zone_status know_label(struct zones *zones, const struct entry *zone)
+{
+	const struct bytes label = bytes_of(zone->label);
+	struct entry_filter filter = {.project = zone->project, .label = &label};
+
+	filter.kinds[ENTRY_ZONE] = true;
+	return zones_know_filter(zones, &filter);
+}
+
 static enum zone_status check_label(struct zones *zones, const struct entry *zone)
 {
 	enum zone_status status;
 
+	TRY(know_label(zones, zone));
 	pthread_rwlock_rdlock(&zones->lock);
 	status = label_check_free(&zones->index, zone);
 	if (status == ZONE_OK)
@@ -166,10 +201,9 @@ static enum zone_status check_second(const struct index *index, const struct new
 		       : ZONE_CONFLICT;
 }
 
-static enum zone_status decide(struct changes *changes, void *state)
+enum zone_status new_zone_decide(struct changes *changes, struct new_zone *new)
 {
 	const struct index *index = &changes->zones->index;
-	struct new_zone *new = state;
 
 	TRY(zone_place_put(changes, &new->place));
 	TRY(check_second(index, new));
@@ -185,9 +219,19 @@ static enum zone_status decide(struct changes *changes, void *state)
 	return changes_put(changes, new->zone);
 }
 
+static enum zone_status decide(struct changes *changes, void *state)
+{
+	return new_zone_decide(changes, state);
+}
+
 enum zone_status new_zone_commit(struct zones *zones, struct new_zone *new)
 {
-	return zones_change(zones, decide, new);
+	AUTO(new_zone_keys_clear) struct new_zone_keys keys = {0};
+
+	if (new->returns || new->brought)
+		return zones_change(zones, decide, new);
+	TRY(new_zone_list_keys(new->zone, &keys));
+	return zones_change_known(zones, keys.keys, keys.count, decide, new);
 }
 
 /* --- With a key that is drawn now, or one that is brought */
@@ -208,8 +252,8 @@ static bool is_kept(const struct zones *zones, const struct entry_names *names)
 	return names->kept.named ? names->kept.value : zones->settings.new_zone_kept;
 }
 
-static enum zone_status seal(const struct zones *zones, const uint8_t *key,
-			     const struct entry_names *names, struct new_zone *new)
+enum zone_status new_zone_seal(const struct zones *zones, const uint8_t *key,
+			       const struct entry_names *names, struct new_zone *new)
 {
 	struct entry *zone = new->zone;
 	const struct entry *root_key = zone_place_root_key(&new->place);
@@ -268,22 +312,30 @@ static enum zone_status check_owner(const struct new_zone *new)
 		      cluster->of_cluster.provider);
 }
 
+enum zone_status new_zone_find(struct zones *zones, struct uid project,
+			       const struct entry *root_key, const struct entry_names *names,
+			       uint64_t *ret_id, struct new_zone *new)
+{
+	AUTO(entry_releasep) struct entry *first = NULL;
+
+	TRY(find_owners(zones, project, names, &first, &new->second));
+	TRY(zone_place_find(zones, project, names->label, first != NULL ? first : root_key,
+			    &new->place));
+	TRY(check_owner(new));
+	TRY(zone_id_draw(zones, ret_id));
+	return new_zone_prepare(zones, *ret_id, names, new);
+}
+
 static enum zone_status try_once(struct zones *zones, struct uid project,
 				 const struct entry *root_key, const uint8_t *key,
 				 const struct entry_names *names, uint64_t *ret_id,
 				 struct entry **ret_zone)
 {
-	AUTO(new_zone_clear) struct new_zone new = {0};
-	AUTO(entry_releasep) struct entry *first = NULL;
+	AUTO(new_zone_clear) struct new_zone new = {.brought = key != NULL};
 
 	TRY(zones_refresh(zones, true));
-	TRY(find_owners(zones, project, names, &first, &new.second));
-	TRY(zone_place_find(zones, project, names->label, first != NULL ? first : root_key,
-			    &new.place));
-	TRY(check_owner(&new));
-	TRY(zone_id_draw(zones, ret_id));
-	TRY(new_zone_prepare(zones, *ret_id, names, &new));
-	TRY(seal(zones, key, names, &new));
+	TRY(new_zone_find(zones, project, root_key, names, ret_id, &new));
+	TRY(new_zone_seal(zones, key, names, &new));
 	TRY(new_zone_commit(zones, &new));
 	*ret_zone = TAKE(new.zone);
 	return ZONE_OK;
@@ -297,7 +349,7 @@ enum zone_status new_zone_create(struct zones *zones, struct uid project,
 	uint64_t id = 0;
 
 	/* Two processes may both bring the default cluster; the second then uses the first's. */
-	for (int i = 0; i < ATTEMPTS && status == ZONE_CONFLICT; i++)
+	for (int i = 0; i < NEW_ZONE_ATTEMPTS && status == ZONE_CONFLICT; i++)
 		status = try_once(zones, project, root_key, key, names, &id, ret_zone);
 	return new_zone_ended(zones, project, names->label, id, status);
 }

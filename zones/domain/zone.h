@@ -18,6 +18,14 @@ struct zone_title zone_title(struct zones *zones, uint64_t zone);
  * more limits than a record holds. ZONE_OTHER_PIN: the name is another zone's, by configuration. */
 enum zone_status zones_zone_create(struct zones *zones, struct uid project,
 				   const struct entry_names *names, struct entry **ret_zone);
+/* KMS: the same of several at once, in clusters that are there, by one transaction: all of them, or
+ * none. `names`: what they have in common; its label and id are empty. At most ZONES_AT_ONCE.
+ * *ret_first: held, that of the first label. ZONE_EXISTS: names that are taken, or are there twice.
+ */
+enum { ZONES_AT_ONCE = 1000 };
+enum zone_status zones_zone_create_many(struct zones *zones, struct uid project,
+					const struct entry_names *names, const struct bytes *labels,
+					size_t count, struct entry **ret_first);
 /* Whether the record of its primary version stays in this store. All records of a zone are alike in
  * this. */
 bool zones_zone_is_kept(const struct entry *zone);

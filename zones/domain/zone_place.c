@@ -175,9 +175,12 @@ static enum zone_status find_place(struct zones *zones, struct uid project, stru
 	if (place->cluster != NULL)
 		return use_cluster(zones, root_key, place);
 	if (!bytes_equal(name.cluster, bytes_of(DEFAULT_CLUSTER)))
-		return refuse(ZONE_NOT_FOUND, "project '%s' has no cluster '%.*s'",
+		return refuse(ZONE_NOT_FOUND,
+			      "project '%s' has no cluster '%.*s'; make it: cmek cluster create "
+			      "%.*s --project %s --key L --region R",
 			      place->project->label, (int)name.cluster.len,
-			      (const char *)name.cluster.data);
+			      (const char *)name.cluster.data, (int)name.cluster.len,
+			      (const char *)name.cluster.data, place->project->label);
 	return new_cluster(zones, place);
 }
 

@@ -28,9 +28,14 @@ struct zones_settings {
 	unsigned new_zone_rotate_days; /* the same; 0: rotated only when asked */
 	unsigned deletion_window_days; /* 30 */
 	bool ezk_from_kms;	       /* ezk_source = kms */
+	const char *key_default;       /* [zones] default; NULL: none; borrowed for zones' life */
 	const char *pins;	       /* [zones] pin; NULL: none */
 	const char *pins_at;	       /* where that is set: file and line, for messages */
 	const struct clock *clock;
+	/* Opens another store by the name that a user gives it ("sqlite:PATH", or a file of
+	 * configuration), for `cmek store copy`. Logs what is wrong. NULL: there is no way to. */
+	enum zone_status (*open_place)(void *state, const char *name, struct store **ret_store);
+	void *open_place_state;
 };
 
 struct zones;
@@ -59,6 +64,9 @@ struct registry *zones_registry(struct zones *zones);
  * part (projects, root keys, and which zones not to open). ZONE_STORE_….
  */
 enum zone_status zones_refresh(struct zones *zones, bool now);
+/* The same with `now`, but it waits no longer than that for another call of this process which has
+ * the store busy: then ZONE_STORE_UNAVAILABLE. */
+enum zone_status zones_refresh_within(struct zones *zones, unsigned wait_ms);
 /*
  * For whoever has looked something up in vain: asks the store for what has that key, if its engine
  * can, else looks into it now. What was not there is not asked for again within a second. The same
@@ -76,3 +84,5 @@ bool zones_are_whole(const struct zones *zones);
 bool zones_are_limited(const struct zones *zones);
 /* Changes with every change of the index: what was looked up before it may be stale after it. */
 uint64_t zones_generation(const struct zones *zones);
+
+int64_t zones_now_ms(const struct zones *zones); /* real time */

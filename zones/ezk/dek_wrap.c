@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys under the EZK of their zone, bound to zone, version and the caller's AAD: CKM_CMEK_DEK_WRAP,
- * and those that the store keeps. */
+ * and keys and data that the store keeps. */
 #include "base/macros.h"
 #include "base/reader.h"
 #include "base/secret.h"
@@ -24,14 +24,31 @@ enum {
 };
 _Static_assert(DEK_WRAP_OVERHEAD == HEADER_SIZE + AES_GCM_TAG, "the header and the tag");
 
-/* Two forms of one layout that share no key. */
-static const struct form {
+/* Forms of one layout that share no key. */
+struct form {
 	uint8_t head[ZONE_AT];
 	enum ezk_purpose purpose;
 	const char *label; /* of the key of one blob */
+	size_t min, max;   /* bytes of a value */
 	bool imported;	   /* opens by a version that the zone has imported, too */
-} dek_form = {{'C', 'D', 'E', 'K', FORMAT}, EZK_DEK_WRAP, "cmek/1/dek", true},
-  token_key_form = {{'C', 'T', 'K', 'N', FORMAT}, EZK_TOKEN_KEY, "cmek/1/token-value", false};
+};
+static const struct form dek_form = {
+	{'C', 'D', 'E', 'K', FORMAT}, EZK_DEK_WRAP, "cmek/1/dek", 1, DEK_MAX, true};
+static const struct form stored_forms[STORED_FORM_COUNT] = {
+	[STORED_KEY] = {{'C', 'T', 'K', 'N', FORMAT},
+			EZK_TOKEN_KEY,
+			"cmek/1/token-value",
+			1,
+			DEK_MAX,
+			false},
+	[STORED_DATA] = {{'C', 'T', 'D', 'A', FORMAT},
+			 EZK_TOKEN_DATA,
+			 "cmek/1/token-data-value",
+			 0,
+			 DATA_MAX,
+			 false},
+};
+_Static_assert((int)STORED_MAX >= (int)DATA_MAX + (int)DEK_WRAP_OVERHEAD, "a store takes all");
 
 /* The EZK of a blob: one that is live here, or its plaintext, in locked memory, with its numbers.
  */
@@ -119,7 +136,7 @@ static enum zone_status wrap_by(const struct form *form, const struct by *by, st
 {
 	uint8_t header[HEADER_SIZE];
 
-	if (key.len == 0 || key.len > DEK_MAX)
+	if (key.len < form->min || key.len > form->max)
 		return ZONE_INVALID;
 	if (!make_header(form, by, header))
 		return ZONE_NOT_STARTED;
@@ -133,7 +150,7 @@ static enum zone_status wrap(const struct form *form, struct ezk *ezk, struct by
 {
 	const struct by by = by_live(ezk);
 
-	if (key.len == 0 || key.len > DEK_MAX)
+	if (key.len < form->min || key.len > form->max)
 		return ZONE_INVALID;
 	if (ezk_is_imported(ezk))
 		return ZONE_IMPORTED;
@@ -148,7 +165,8 @@ static enum zone_status read_header(const struct form *form, struct bytes wrappe
 	struct reader reader = reader_of(wrapped);
 	struct bytes begin = reader_take(&reader, sizeof(form->head));
 
-	if (wrapped.len <= DEK_WRAP_OVERHEAD || wrapped.len > DEK_WRAP_OVERHEAD + DEK_MAX ||
+	if (wrapped.len < DEK_WRAP_OVERHEAD + form->min ||
+	    wrapped.len > DEK_WRAP_OVERHEAD + form->max ||
 	    !bytes_equal(begin, bytes(form->head, sizeof(form->head))))
 		return ZONE_WRAPPED_KEY_INVALID;
 	*ret_zone = reader_u64(&reader);
@@ -202,34 +220,40 @@ enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes 
 	return unwrap(&dek_form, ezk, wrapped, aad, ret_secret, ret_ezk);
 }
 
-enum zone_status token_key_wrap(struct ezk *ezk, struct bytes value, struct bytes aad,
-				uint8_t *ret_wrapped)
+static const struct form *stored_form_of(struct bytes wrapped)
 {
-	return wrap(&token_key_form, ezk, value, aad, ret_wrapped);
+	return &stored_forms[token_key_form(wrapped)];
+}
+
+enum zone_status token_key_wrap(struct ezk *ezk, enum stored_form form, struct bytes value,
+				struct bytes aad, uint8_t *ret_wrapped)
+{
+	return wrap(&stored_forms[form], ezk, value, aad, ret_wrapped);
 }
 
 enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 				  uint8_t *ret_secret, struct ezk **ret_ezk)
 {
-	return unwrap(&token_key_form, ezk, wrapped, aad, ret_secret, ret_ezk);
+	return unwrap(stored_form_of(wrapped), ezk, wrapped, aad, ret_secret, ret_ezk);
 }
 
 enum zone_status token_key_wrap_bare(const uint8_t ezk[static EZK_SIZE], uint64_t zone,
-				     uint32_t version, struct bytes value, struct bytes aad,
-				     uint8_t *ret_wrapped)
+				     uint32_t version, enum stored_form form, struct bytes value,
+				     struct bytes aad, uint8_t *ret_wrapped)
 {
 	const struct by by = {.bare = ezk, .zone = zone, .version = version};
 
-	return wrap_by(&token_key_form, &by, value, aad, ret_wrapped);
+	return wrap_by(&stored_forms[form], &by, value, aad, ret_wrapped);
 }
 
 enum zone_status token_key_unwrap_bare(const uint8_t ezk[static EZK_SIZE], struct bytes wrapped,
 				       struct bytes aad, uint8_t *ret_secret)
 {
+	const struct form *form = stored_form_of(wrapped);
 	struct by by = {.bare = ezk};
 
-	TRY(read_header(&token_key_form, wrapped, &by.zone, &by.version));
-	return run(&token_key_form, aes_gcm_open, &by, wrapped.data, aad,
+	TRY(read_header(form, wrapped, &by.zone, &by.version));
+	return run(form, aes_gcm_open, &by, wrapped.data, aad,
 		   bytes(wrapped.data + HEADER_SIZE, wrapped.len - HEADER_SIZE), ret_secret);
 }
 
@@ -240,5 +264,13 @@ bool dek_wrap_names(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_vers
 
 bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version)
 {
-	return read_header(&token_key_form, wrapped, ret_zone, ret_version) == ZONE_OK;
+	return read_header(stored_form_of(wrapped), wrapped, ret_zone, ret_version) == ZONE_OK;
+}
+
+enum stored_form token_key_form(struct bytes wrapped)
+{
+	const uint8_t *data = stored_forms[STORED_DATA].head;
+
+	return wrapped.len >= ZONE_AT && memcmp(wrapped.data, data, ZONE_AT) == 0 ? STORED_DATA
+										  : STORED_KEY;
 }

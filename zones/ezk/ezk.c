@@ -201,6 +201,8 @@ static enum zone_status check_standing(struct registry *registry, uint64_t zone,
 {
 	const struct domain_view *domain = &registry_settings(registry)->domain;
 
+	if (domain->know != NULL)
+		TRY(domain->know(domain->state, zone));
 	return refuse(registry, zone, version, domain->standing(domain->state, zone, version));
 }
 

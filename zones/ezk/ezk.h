@@ -155,21 +155,26 @@ enum zone_status dek_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes 
 /* The zone and the version of its EZK that a wrapped DEK names; false: it is malformed. */
 bool dek_wrap_names(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
 /*
- * The same for a token key as the store keeps it (docs/format.md, 4.1): another magic, another
- * purpose, so that neither opens the other's, and no mechanism a stored one. For
- * zones/domain/token_key.c alone, which knows what the AAD is.
+ * The same for a token key as the store keeps it, and for data that it keeps, of up to DATA_MAX
+ * bytes or none (docs/format.md, 4.1): each has another magic and another purpose, so that none
+ * opens the other's, and no mechanism a stored one. For zones/domain/token_key.c alone, which knows
+ * what the AAD is.
  */
-enum zone_status token_key_wrap(struct ezk *ezk, struct bytes value, struct bytes aad,
-				uint8_t *ret_wrapped);
+enum stored_form { STORED_KEY, STORED_DATA, STORED_FORM_COUNT };
+enum zone_status token_key_wrap(struct ezk *ezk, enum stored_form form, struct bytes value,
+				struct bytes aad, uint8_t *ret_wrapped);
+/* By the form that the blob has. */
 enum zone_status token_key_unwrap(struct ezk *ezk, struct bytes wrapped, struct bytes aad,
 				  uint8_t *ret_secret, struct ezk **ret_ezk);
 /* The same by an EZK in locked memory, which is no live one: of a backup, or one that is being
  * made. Unwrapping: it is the caller's to know that it is that of the zone and version which the
  * blob names. */
 enum zone_status token_key_wrap_bare(const uint8_t ezk[static EZK_SIZE], uint64_t zone,
-				     uint32_t version, struct bytes value, struct bytes aad,
-				     uint8_t *ret_wrapped);
+				     uint32_t version, enum stored_form form, struct bytes value,
+				     struct bytes aad, uint8_t *ret_wrapped);
 enum zone_status token_key_unwrap_bare(const uint8_t ezk[static EZK_SIZE], struct bytes wrapped,
 				       struct bytes aad, uint8_t *ret_secret);
 /* Zone and version that a stored token key names; false: it is malformed. */
 bool token_key_place(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
+/* What is malformed is no data. */
+enum stored_form token_key_form(struct bytes wrapped);

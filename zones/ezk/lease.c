@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/free.h"
+#include "base/short_lock.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
@@ -23,7 +24,7 @@ void lease_init(struct lease *lease, struct lease_rules *rules, const struct lea
 				.lease_ms = rules->lease_ms,
 				.yes_ms = rules->yes_ms,
 				.stale_ms = rules->stale_ms};
-	pthread_mutex_init(&lease->lock, NULL);
+	short_lock_init(&lease->lock);
 	pthread_cond_init(&lease->answered, NULL);
 }
 

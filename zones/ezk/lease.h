@@ -44,7 +44,9 @@ struct lease {
 	_Atomic int64_t ends_monotonic_ms;
 	_Atomic int64_t ends_realtime_ms;
 	_Atomic(struct lease_window *) window; /* of what vouches for it; NULL: nothing does */
-	pthread_mutex_t lock;		       /* guards what follows */
+	/* A line of the cache, so that who only looks is not in the way of who takes the lock. */
+	uint8_t apart[64];
+	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t answered;
 	struct lease_window *counted; /* the window that has this lease among its own */
 	struct lease_keys *keys;      /* NULL: none; may be there a little longer than the lease */

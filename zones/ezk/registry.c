@@ -335,14 +335,32 @@ static void settle(struct ezk *ezk, const struct entry *zone)
 	} while (why != standing_of(ezk, zone) || origin != origin_of(ezk, zone));
 }
 
+/* What stands against it could not be found out. */
+static bool is_unsettled(struct ezk *ezk)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->registry->lock);
+
+	return ezk->standing == ZONE_STORE_UNAVAILABLE || ezk->origin == ZONE_STORE_UNAVAILABLE;
+}
+
+/* Before anything is said of it. */
+static enum zone_status know(struct registry *registry, uint64_t zone)
+{
+	const struct domain_view *domain = &registry->settings.domain;
+
+	return domain->know == NULL ? ZONE_OK : domain->know(domain->state, zone);
+}
+
 enum zone_status registry_live(struct registry *registry, enum ezk_realm realm,
 			       const struct entry *zone, uint64_t bound, uint32_t version,
 			       struct ezk **ret_ezk)
 {
 	bool is_new;
 
+	TRY(know(registry, zone->of_zone.zone));
+	TRY(know(registry, bound));
 	TRY(find_or_add(registry, realm, zone, bound, version, &is_new, ret_ezk));
-	if (is_new)
+	if (is_new || is_unsettled(*ret_ezk))
 		settle(*ret_ezk, zone);
 	return ZONE_OK;
 }
@@ -387,6 +405,18 @@ void registry_changed_records(struct registry *registry, registry_standing *stan
 		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next)
 			if (stand_by_numbers(ezk, standing, state))
 				buffer_append(ret_ended, bytes(&ezk->zone, sizeof(ezk->zone)));
+}
+
+void registry_zones(struct registry *registry, struct buffer *ret_zones)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&registry->lock);
+
+	for (struct live *live = registry->first; live != NULL; live = live->next)
+		for (struct ezk *ezk = live->versions; ezk != NULL; ezk = ezk->next) {
+			const uint64_t zones[] = {ezk->zone, ezk->entry->of_zone.zone};
+
+			buffer_append(ret_zones, bytes((const uint8_t *)zones, sizeof(zones)));
+		}
 }
 
 /* --- The end */

@@ -45,6 +45,10 @@ struct domain_view {
 	/* Is it one of the project's root keys? Of a record set of two owners both must be. NULL:
 	 * none is known. */
 	bool (*has_root_key)(void *state, struct uid project, const char *arn);
+	/* Before `standing` is asked of a zone: makes known what the store has of it, if this
+	 * process knows but part of the store. ZONE_STORE_…: that can't be found out. Called
+	 * without a lock. NULL: all is known. */
+	enum zone_status (*know)(void *state, uint64_t zone);
 };
 
 struct registry_settings {
@@ -70,6 +74,9 @@ void registry_abandon(struct registry *registry);
  * with the index's lock held.
  */
 bool registry_changed(struct registry *registry, const struct entry *zone, enum zone_status why);
+/* Appends the ids of all zones that have live EZKs, or from which those come: more than once each.
+ */
+void registry_zones(struct registry *registry, struct buffer *ret_zones);
 /*
  * The index has changed: so do the live EZKs of sessions' record sets, whose zones it may know by
  * now, or know otherwise, and those of imported versions with what has become of where they come

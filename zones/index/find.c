@@ -6,9 +6,14 @@
 
 static struct entry *found(const struct map *map, struct bytes key)
 {
-	const struct index_node *node = map_find(map, key);
+	struct index_node *node = map_find(map, key);
 
-	return node == NULL ? NULL : node->entry;
+	if (node == NULL)
+		return NULL;
+	/* Not written without need: others read the same line. */
+	if (!atomic_load_explicit(&node->used, memory_order_relaxed))
+		atomic_store_explicit(&node->used, true, memory_order_relaxed);
+	return node->entry;
 }
 
 struct entry *index_number(const struct index *index, uint64_t number)
@@ -93,7 +98,7 @@ struct zone_title zone_title_in(const struct index *index, uint64_t zone)
 	return zone_title_as(entry_label(entry), entry_label(project), zone);
 }
 
-static bool matches(const struct entry *entry, const struct entry_filter *filter)
+bool index_matches(const struct entry *entry, const struct entry_filter *filter)
 {
 	if (!uid_equal(entry->project, filter->project) || !filter->kinds[entry->kind])
 		return false;
@@ -116,7 +121,7 @@ static bool visit_bucket(const struct index *index, struct bytes key,
 		return true;
 	for (const struct index_link *link = bucket->head.after; link != &bucket->head;
 	     link = link->after)
-		if (matches(link->node->entry, filter) && !visit(state, link->node->entry))
+		if (index_matches(link->node->entry, filter) && !visit(state, link->node->entry))
 			return false;
 	return true;
 }
@@ -129,7 +134,7 @@ void index_each(const struct index *index, const struct entry_filter *filter, in
 	if (filter->uid != NULL) {
 		struct entry *entry = index_uid(index, *filter->uid);
 
-		if (entry != NULL && matches(entry, filter))
+		if (entry != NULL && index_matches(entry, filter))
 			visit(state, entry);
 		return;
 	}

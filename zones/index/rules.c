@@ -3,14 +3,14 @@
 /* What a change is refused for, by what is there already. */
 #include "zones/index/rules.h"
 
+#include "base/log.h"
 #include "base/macros.h"
 #include "zones/model/names.h"
 #include "zones/model/refuse.h"
 
 /* --- Entries */
 
-/* The other way to write the name of a zone in the default cluster; NULL: there is none. */
-static const char *other_spelling(const char *label, struct buffer *scratch)
+const char *label_other_spelling(const char *label, struct buffer *scratch)
 {
 	static const char prefix[] = DEFAULT_CLUSTER "/";
 
@@ -36,7 +36,7 @@ enum zone_status label_find_other(const struct index *index, const struct entry 
 	if (entry->kind == ENTRY_KEY || entry->state != ENTRY_ACTIVE)
 		return ZONE_OK;
 	if (entry->kind == ENTRY_ZONE)
-		other = other_spelling(entry->label, &scratch);
+		other = label_other_spelling(entry->label, &scratch);
 	if (is_other(index_label(index, entry->project, entry->kind, bytes_of(entry->label)),
 		     entry) ||
 	    (other != NULL &&
@@ -135,4 +135,28 @@ size_t root_key_count(const struct index *index, struct uid project)
 
 	index_each_of(index, project, ENTRY_ROOT_KEY, count_one, &count);
 	return count;
+}
+
+/* --- Projects that can't be read */
+
+enum zone_status project_check_newest(const struct index *index, struct uid project)
+{
+	const struct store_unread *unread = index_unread(index, project);
+
+	return unread == NULL ? ZONE_OK : refuse(unread->why, "%s", unread->text);
+}
+
+enum zone_status project_check_read(const struct index *index, struct uid project)
+{
+	const struct store_unread *unread = index_unread(index, project);
+
+	if (unread != NULL && unread->known && zone_status_is_store_outage(unread->why))
+		return ZONE_OK;
+	return project_check_newest(index, project);
+}
+
+void projects_warn_unread(const struct index *index)
+{
+	for (size_t i = 0; i < index->unread_count; i++)
+		log_warning("%s; what is told here is without that project", index->unread[i].text);
 }

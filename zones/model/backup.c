@@ -20,7 +20,6 @@ enum {
 	LENGTH_AT = 8, /* of the file's length */
 	EMBEDDING_ONLY = 1,
 	VERSION_RETIRED = 1,
-	WRAPPED_MAX = 1 << 16,
 	VERSIONS_MAX = 1 << 20,
 };
 
@@ -189,7 +188,8 @@ static void put_common(struct buffer *out, const struct entry *entry)
 	buffer_put_u32(out, entry->usages);
 	buffer_put_sized(out, bytes_of(entry->label));
 	buffer_put_sized(out, entry->id);
-	put_long(out, entry->extra);
+	/* A project's is the mark of its move to another store: not in a backup. */
+	put_long(out, entry->kind == ENTRY_PROJECT ? bytes(NULL, 0) : entry->extra);
 }
 
 static enum zone_status put_version(struct buffer *out, uint64_t zone,
@@ -386,6 +386,7 @@ static bool take_blob(struct reader *reader, size_t max, struct bytes *field)
 
 static bool take_common(struct reader *reader, struct entry *entry)
 {
+	struct bytes extra;
 	bool good;
 
 	entry->uid = take_uid(reader);
@@ -396,7 +397,9 @@ static bool take_common(struct reader *reader, struct entry *entry)
 	entry->usages = reader_u32(reader);
 	good = take_text(reader, LABEL_MAX, &entry->label);
 	good &= take_blob(reader, CKA_ID_MAX, &entry->id);
-	return good && entry_set_bytes(&entry->extra, take_long(reader, EXTRA_MAX));
+	extra = take_long(reader, EXTRA_MAX);
+	good &= entry->kind != ENTRY_PROJECT || extra.len == 0;
+	return good && entry_set_bytes(&entry->extra, extra);
 }
 
 static bool take_root_key(struct reader *reader, struct entry *root_key)
@@ -427,7 +430,7 @@ static bool take_key(struct reader *reader, struct entry *key)
 	key->of_key.zone = reader_u64(reader);
 	key->of_key.key_type = reader_u32(reader);
 	key->of_key.value_len = reader_u32(reader);
-	return entry_set_bytes(&key->of_key.wrapped, take_long(reader, WRAPPED_MAX));
+	return entry_set_bytes(&key->of_key.wrapped, take_long(reader, STORED_MAX));
 }
 
 /* A record that is none is damage here, since nobody else brought it. */

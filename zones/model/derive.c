@@ -15,6 +15,7 @@ static const char *const labels[] = {
 	[EZK_RECORD] = "cmek/1/record",
 	[EZK_DEK_WRAP] = "cmek/1/dek-wrap",
 	[EZK_TOKEN_KEY] = "cmek/1/token-key",
+	[EZK_TOKEN_DATA] = "cmek/1/token-data",
 	[EZK_WRAP_KW] = "cmek/1/wrap-kw",
 	[EZK_WRAP_KWP] = "cmek/1/wrap-kwp",
 	[EZK_WRAP_CBC_PAD] = "cmek/1/wrap-cbc-pad",

@@ -12,7 +12,8 @@ enum ezk_purpose {
 	EZK_MAC,
 	EZK_RECORD,
 	EZK_DEK_WRAP,
-	EZK_TOKEN_KEY, /* those that the store keeps */
+	EZK_TOKEN_KEY,	/* those that the store keeps */
+	EZK_TOKEN_DATA, /* data that it keeps */
 	EZK_WRAP_KW,
 	EZK_WRAP_KWP, /* KWP and 0x210A */
 	EZK_WRAP_CBC_PAD,

@@ -204,6 +204,11 @@ void entry_release(struct entry *entry)
 		entry_free(entry);
 }
 
+bool entry_is_shared(const struct entry *entry)
+{
+	return atomic_load_explicit(&entry->references, memory_order_acquire) > 1;
+}
+
 void entry_releasep(struct entry **entry)
 {
 	entry_release(*entry);

@@ -25,12 +25,14 @@ const char *entry_kind_word(enum entry_kind kind);
 enum entry_state { ENTRY_ACTIVE = 1, ENTRY_PENDING_DELETION = 3 };
 
 enum {
-	UID_SIZE = 16,	 /* random ids of projects, root keys, clusters, token keys */
-	CKA_ID_MAX = 32, /* bytes */
-	LABEL_MAX = 255, /* bytes of UTF-8; project labels: 32 */
+	UID_SIZE = 16,	  /* random ids of projects, root keys, clusters, token keys */
+	CKA_ID_MAX = 255, /* bytes */
+	LABEL_MAX = 255,  /* bytes of UTF-8; project labels: 32 */
 	PROJECT_LABEL_MAX = 32,
-	ROOT_KEYS_MAX = 20,  /* a project */
-	EXTRA_MAX = 1 << 20, /* bytes */
+	ROOT_KEYS_MAX = 20,	    /* a project */
+	EXTRA_MAX = 1 << 20,	    /* bytes */
+	DATA_MAX = 1 << 16,	    /* bytes of data that a zone keeps; of keys: DEK_MAX */
+	STORED_MAX = DATA_MAX + 64, /* bytes that a store has of a token key or of data */
 };
 
 /* What a key may be used for; bits of `usages`, and of the greatest usages in an EZK record
@@ -149,6 +151,8 @@ struct entry *entry_copy(const struct entry *entry);
 struct entry *entry_hold(struct entry *entry);
 void entry_release(struct entry *entry); /* accepts NULL; frees with the last reference */
 void entry_releasep(struct entry **entry);
+/* Somebody else holds it too. */
+bool entry_is_shared(const struct entry *entry);
 /* NULL of NULL: for messages about an entry that may not exist. */
 static inline const char *entry_label(const struct entry *entry)
 {
@@ -189,4 +193,5 @@ struct entry_filter {
 	const struct bytes *id;
 	const struct uid *uid;
 	bool with_pending; /* also what awaits deletion */
+	bool known;	   /* the store is not asked, even if this process knows but part of it */
 };

@@ -33,6 +33,7 @@ struct entry_names {
 	struct bytes id;    /* empty: a default */
 	uint32_t usages;
 	struct bytes extra;
+	bool data; /* of what a zone keeps: no key */
 	/* Of a new zone, for its EZK record (zones/model/limits.h): what it may never pass beside
 	 * the usages. A zone that comes with records has theirs. */
 	struct bytes limits;

@@ -57,6 +57,7 @@ static const char *const texts[ZONE_STATUS_COUNT] = {
 	[ZONE_STORE_DENIED] = "the store denies access",
 	[ZONE_STORE_NO_CREDENTIALS] = "there are no credentials for the store, or it refuses them",
 	[ZONE_STORE_READ_ONLY] = "the store can't be written",
+	[ZONE_STORE_MOVED] = "the project has gone to another store",
 	[ZONE_STORE_CORRUPT] = "the store is damaged",
 	[ZONE_STORE_NEWER] = "the store needs a later release to be read",
 	[ZONE_STORE_NEWER_WRITER] = "the store needs a later release to be changed",

@@ -43,6 +43,7 @@ enum zone_status {
 	ZONE_STORE_DENIED,	   /* it does not let this identity read */
 	ZONE_STORE_NO_CREDENTIALS, /* there are none for it, or it refuses them */
 	ZONE_STORE_READ_ONLY,
+	ZONE_STORE_MOVED, /* the project lives in another store now */
 	ZONE_STORE_CORRUPT,
 	ZONE_STORE_NEWER,	 /* it asks more of a reader than this release knows */
 	ZONE_STORE_NEWER_WRITER, /* it asks more of a writer than that */

@@ -21,6 +21,7 @@
 #include "zones/model/status.h"
 
 struct store;
+struct aws_settings;
 
 enum { STORE_CURSOR_MAX = 64 };
 
@@ -53,6 +54,17 @@ struct store_row {
 			withheld */
 };
 
+enum { STORE_UNREAD_TEXT = 320 };
+
+/* A project of which nothing could be read, though the store itself answers: something of it is
+ * damaged, or waits for somebody. */
+struct store_unread {
+	struct uid project;
+	enum zone_status why;
+	bool known; /* it was read before; else there is at most its own row of it */
+	char text[STORE_UNREAD_TEXT]; /* what is wrong with which project, and what to do */
+};
+
 /* What a look into the store brought. */
 struct store_news {
 	struct store_row *rows; /* in any order: they are one state of the store */
@@ -61,19 +73,35 @@ struct store_news {
 	 * at the first look, and when another store has taken the place of the one that was known.
 	 */
 	bool whole;
+	/* Of a whole reading: the store has more than was asked for, and these are its projects,
+	 * root keys, clusters and archives alone. Zones and token keys are found by their keys;
+	 * none that is not among the rows is gone. */
+	bool partial;
 	/* The store asks more of a reader than this release knows: these are its projects, root
 	 * keys, and zones that must not be opened. All else was not looked at. */
 	bool limited;
 	size_t unknown; /* rows of kinds that only later releases know, passed over */
+	/* Of these nothing newer is among the rows, of a whole reading no more than the project
+	 * itself: what is known of them may be out of date, and what is not known may be there. */
+	struct store_unread *unread;
+	size_t unread_count;
 	/* How many zones the store has, if `zones_counted`: whoever knows of more has some whose
 	 * rows went without a tombstone, and has to be told everything again. */
 	bool zones_counted;
 	size_t zones;
 	struct store_cursor cursor; /* how far the store has been read with these rows */
+	/* Set by whoever asked: by what it is certain whose a zone id is. */
+	uint64_t zone; /* they were looked for by this one; 0: by none */
+	bool own;      /* this process has just written them */
 };
 void store_news_clear(struct store_news *news);
 /* Appends a row (takes the entry, also on failure). False: no memory. */
 bool store_news_add(struct store_news *news, struct entry *entry, bool removed);
+/* Appends a project that can't be read. False: no memory. */
+bool store_news_add_unread(struct store_news *news, const struct store_unread *unread);
+/* NULL: it is not among these. */
+const struct store_unread *store_unread_of(const struct store_unread *list, size_t count,
+					   struct uid project);
 
 /*
  * Asked within a transaction, when the news have been read, for the changes to make; they stay the
@@ -87,9 +115,10 @@ typedef enum zone_status store_decide(void *state, struct store_news *news,
 
 /* What may be looked for by a key. */
 enum store_by {
-	STORE_BY_UID,	/* an entry of any kind: uid */
-	STORE_BY_ZONE,	/* a zone: zone */
-	STORE_BY_LABEL, /* an active entry: project, kind, label */
+	STORE_BY_UID,	 /* an entry of any kind: uid */
+	STORE_BY_ZONE,	 /* a zone: zone */
+	STORE_BY_LABEL,	 /* an active entry: project, kind, label */
+	STORE_BY_IMPORT, /* the zones that have imported versions of a zone, or had: zone */
 };
 struct store_key {
 	enum store_by by;
@@ -111,7 +140,7 @@ unsigned store_level_understood(void);
 /* NULL: not known. */
 const struct store_level *store_level_row(unsigned level);
 
-enum { STORE_RELEASE_SIZE = 32 };
+enum { STORE_RELEASE_SIZE = 32, STORE_ID_SIZE = 33 }; /* with a NUL */
 
 /* What a store says of itself before anything in it is read. */
 struct store_head {
@@ -123,7 +152,11 @@ struct store_head {
 };
 
 struct store_facts {
-	const char *path; /* the store's */
+	const char *path;      /* the store's */
+	const char *rights_on; /* what an identity is given rights on, if that is not the path; else
+				  NULL */
+	char id[STORE_ID_SIZE]; /* by which the store itself is known, wherever it lies; empty: it
+				   has none, or is not there yet */
 	bool exists, writable;
 	bool way_back; /* there is a level below, which would lose nothing */
 	uint64_t revision;
@@ -134,16 +167,27 @@ struct store_operations {
 	/* All rows that are newer than at `since`. A store that does not exist yet is empty. */
 	enum zone_status (*read)(struct store *store, const struct store_cursor *since,
 				 struct store_news *ret_news);
+	/* For an engine whose stores may hold more than each process should know, else NULL: the
+	 * same, but where nothing was read before and the store has more than `most` rows, only
+	 * the few that all others stand on (`partial`). */
+	enum zone_status (*read_few)(struct store *store, const struct store_cursor *since,
+				     size_t most, struct store_news *ret_news);
 	/* True if a `read` could bring something new; asked at most once in the engine's
 	 * interval. Never waits: an engine that would have to wait answers true, and `read`
 	 * finds out. */
 	bool (*changed)(struct store *store);
-	/* For an engine whose interval is long, else NULL: the newest state, or the tombstone, of
-	 * what has that key, and of all that it stands on (its project, of a zone its cluster and
-	 * root key), as far as they are there. These are rows alone: nothing is said of others, and
-	 * no cursor. */
+	/* For an engine whose interval is long, or that has read_few, else NULL: the newest state,
+	 * or the tombstone, of what has that key, and of all that it stands on (its project, of a
+	 * zone its cluster and root key), as far as they are there. These are rows alone: nothing
+	 * is said of others, and no cursor. */
 	enum zone_status (*find)(struct store *store, const struct store_key *key,
 				 struct store_news *ret_news);
+	/* For an engine that has read_few, else NULL: some of a project's zones and token keys that
+	 * are there, in the order of their uids: those that follow *after (zeros: the first). They
+	 * are rows alone, as with find, each as it was when it was read. *after moves on; *ret_end:
+	 * there are no more. There may be none among them, and more to come. */
+	enum zone_status (*list)(struct store *store, struct uid project, struct uid *after,
+				 struct store_news *ret_news, bool *ret_end);
 	/*
 	 * One transaction, as if alone in all processes: reads what is newer than `since`, then
 	 * asks `decide` (this is where the rules are checked, against an index that is now up to
@@ -156,6 +200,11 @@ struct store_operations {
 	enum zone_status (*write)(struct store *store, const struct store_cursor *since,
 				  store_decide *decide, void *state,
 				  struct store_cursor *ret_cursor);
+	/* Makes what the first project can't make by itself, and appends lines of text: what was
+	 * made. What is there stays. NULL: there is no such thing. */
+	enum zone_status (*create)(struct store *store, struct buffer *ret_text);
+	/* Appends lines of text: what it stands on, beside what `describe` says. NULL: nothing. */
+	enum zone_status (*examine)(struct store *store, struct buffer *ret_text);
 	/* For doctor: appends lines of text: path, levels, revision, whether it is writable and
 	 * sound. The status says whether it can be read. */
 	enum zone_status (*describe)(struct store *store, struct buffer *ret_text);
@@ -176,7 +225,14 @@ struct store_operations {
 struct store {
 	const struct store_engine *engine;
 	const struct store_operations *operations;
+	unsigned look_every_ms; /* as configured; 0: the engine's */
+	bool away;   /* set by an engine that waits: the last call to read, find or write had no
+			answer, so that the next ones may be spared */
+	size_t most; /* zones and token keys that a process keeps; 0: STORE_MOST (read_few) */
 };
+
+enum { STORE_MOST = 10000, STORE_MOST_MIN = 100, STORE_MOST_MAX = 10000000 };
+enum { STORE_LOOK_MIN = 5, STORE_LOOK_MAX = 300 }; /* seconds */
 
 /* A setting of an engine that asks others, and where it is set: file and line, for messages. NULL:
  * not set, or nowhere. */
@@ -190,8 +246,9 @@ struct store_settings {
 	const char *backend_at; /* where that is set: file and line, for messages; NULL: nowhere */
 	const char *path;	/* of a file */
 	struct store_setting endpoint, prefix, ca_bundle, client_certificate, client_key, user,
-		password_file;
-	bool no_threads; /* none is started, not even for names (net/http.h) */
+		password_file, table, region, look_every, index_max;
+	const struct aws_settings *aws; /* section [aws]; NULL: nothing is set there */
+	bool no_threads;		/* none is started, not even for names (net/http.h) */
 };
 
 /* An engine. Where the module is put together there is a list of them; a test may have a longer
@@ -202,14 +259,22 @@ struct store_engine {
 	 * sooner. */
 	unsigned look_every_ms;
 	unsigned waits_ms; /* how long a call may wait for the network; 0: it has none */
-	/* For an engine with settings of its own, else NULL: ZONE_INVALID, logged with the
-	 * setting's place: they don't fit. ZONE_NO_MEMORY. */
+	/* So many rows are read whole when a process starts, unless [store] index_max says
+	 * otherwise; 0: STORE_MOST (read_few). */
+	size_t reads_whole;
+	/* The settings of those above that are for it, with blanks between them, beside `backend`
+	 * and `path`; NULL: none. */
+	const char *takes;
+	/* For an engine that takes some, else NULL: ZONE_INVALID, logged with the setting's place:
+	 * they don't fit. ZONE_NO_MEMORY. */
 	enum zone_status (*check)(const struct store_settings *settings);
 	/* Copies what it keeps of the settings; touches no file and no network. NULL: no memory. */
 	struct store *(*open)(const struct store_settings *settings);
 };
 
 /* By the engine that the settings name, of a list that ends with NULL. ZONE_INVALID, logged: no
- * engine has that name, with the names that there are; or a setting is not for that engine. */
+ * engine has that name, with the names that there are; or a setting is not for that engine, or
+ * `look_every` (STORE_LOOK_MIN … STORE_LOOK_MAX) or `index_max` (STORE_MOST_MIN … STORE_MOST_MAX)
+ * is no such number. */
 enum zone_status store_open(const struct store_engine *const engines[],
 			    const struct store_settings *settings, struct store **ret_store);

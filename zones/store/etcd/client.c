@@ -20,31 +20,12 @@ enum { ATTEMPTS = 3, PASSWORD_MAX = 4096, MESSAGE_SHOWN = 200 };
 
 enum zone_status etcd_says(struct etcd *etcd, enum zone_status status, const char *format, ...)
 {
-	AUTO(freep) char *text = NULL;
 	va_list arguments;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	remote_says(&etcd->said, etcd->name, status, format, arguments);
 	va_end(arguments);
-	if (etcd->said == status)
-		log_reason("store %s: %s", etcd->name,
-			   text == NULL ? zone_status_text(status) : text);
-	else
-		log_error("store %s: %s", etcd->name,
-			  text == NULL ? zone_status_text(status) : text);
-	etcd->said = status;
-	etcd->away |= zone_status_is_store_outage(status);
 	return status;
-}
-
-static void note_answer(struct etcd *etcd)
-{
-	if (etcd->away)
-		log_notice("store %s: it is back", etcd->name);
-	if (etcd->away || zone_status_is_store_outage(etcd->said))
-		etcd->said = ZONE_OK;
-	etcd->away = false;
 }
 
 /* --- Time */
@@ -239,8 +220,28 @@ static struct end end_without_answer(struct etcd *etcd, enum http_result result,
 	default:
 		break;
 	}
-	etcd_says(etcd, end.status, "%s", answer->error);
+	etcd_says(etcd, end.status, "%s%s", answer->error,
+		  result == HTTP_NOT_CONNECTED && strstr(answer->error, "; ") == NULL
+			  ? "; look at [store] endpoint"
+			  : "");
 	return end;
+}
+
+/* For doctor. */
+static void note_date(struct etcd *etcd, const struct http_answer *answer)
+{
+	struct bytes date = http_answer_header(answer, "Date");
+	char text[40];
+	int64_t there_ms;
+
+	if (date.len == 0 || date.len >= sizeof(text))
+		return;
+	memcpy(text, date.data, date.len);
+	text[date.len] = '\0';
+	if (!clock_read_http(text, &there_ms))
+		return;
+	etcd->dated = true;
+	etcd->ahead_ms = there_ms - etcd->clock->realtime_ms(etcd->clock->state);
 }
 
 static struct end send_once(struct etcd *etcd, const char *path, const struct buffer *body,
@@ -273,6 +274,8 @@ static struct end send_once(struct etcd *etcd, const char *path, const struct bu
 	request.connect_timeout_ms =
 		request.timeout_ms < ETCD_CONNECT_MS ? request.timeout_ms : ETCD_CONNECT_MS;
 	result = etcd->http->operations->send(etcd->http, &request, &answer);
+	if (result == HTTP_ANSWERED)
+		note_date(etcd, &answer);
 	return result == HTTP_ANSWERED ? end_of_answer(etcd, &answer, ret_answer)
 				       : end_without_answer(etcd, result, &answer);
 }
@@ -373,10 +376,11 @@ enum zone_status etcd_call(struct etcd *etcd, const char *path, const struct buf
 	struct end end;
 
 	do {
+		etcd->requests++;
 		end = attempt(etcd, path, body, ret_answer);
 		if (end.status == ZONE_OK) {
 			retry_succeeded(&retry);
-			note_answer(etcd);
+			remote_answers(&etcd->said, etcd->name);
 			break;
 		}
 	} while ((again || end.fate != ETCD_UNKNOWN) && retry_again(&retry, end.retry, -1));

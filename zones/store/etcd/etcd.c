@@ -10,9 +10,10 @@
 #include "zones/store/etcd/engine.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { PREFIX_MAX = 256, IDLE_CONNECTIONS = 1 };
+enum { PREFIX_MAX = 256, IDLE_CONNECTIONS = 1, CLOCK_OFF_S = 60 };
 
 #define DEFAULT_PREFIX "/cmek-pkcs11/"
 
@@ -23,6 +24,12 @@ static struct etcd *own(struct store *store)
 
 /* --- Reading and writing */
 
+static enum zone_status end_call(struct etcd *etcd, enum zone_status status)
+{
+	etcd->store.away = etcd->said.away;
+	return status;
+}
+
 static enum zone_status read_store(struct store *store, const struct store_cursor *since,
 				   struct store_news *ret_news)
 {
@@ -30,7 +37,16 @@ static enum zone_status read_store(struct store *store, const struct store_curso
 	struct etcd_look look;
 
 	etcd_begin(own(store), ETCD_READ_MS);
-	return etcd_read_news(own(store), since, &look, ret_news);
+	return end_call(own(store), etcd_read_news(own(store), since, &look, ret_news));
+}
+
+static enum zone_status read_few(struct store *store, const struct store_cursor *since, size_t most,
+				 struct store_news *ret_news)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+
+	etcd_begin(own(store), ETCD_READ_MS);
+	return end_call(own(store), etcd_read_few(own(store), since, most, ret_news));
 }
 
 /* To know, it would have to ask. */
@@ -46,7 +62,16 @@ static enum zone_status find(struct store *store, const struct store_key *key,
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 
 	etcd_begin(own(store), ETCD_READ_MS);
-	return etcd_find(own(store), key, ret_news);
+	return end_call(own(store), etcd_find(own(store), key, ret_news));
+}
+
+static enum zone_status list(struct store *store, struct uid project, struct uid *after,
+			     struct store_news *ret_news, bool *ret_end)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+
+	etcd_begin(own(store), ETCD_READ_MS);
+	return end_call(own(store), etcd_list(own(store), project, after, ret_news, ret_end));
 }
 
 static enum zone_status write_store(struct store *store, const struct store_cursor *since,
@@ -56,7 +81,7 @@ static enum zone_status write_store(struct store *store, const struct store_curs
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 
 	etcd_begin(own(store), ETCD_WRITE_MS);
-	return etcd_write(own(store), since, decide, state, ret_cursor);
+	return end_call(own(store), etcd_write(own(store), since, decide, state, ret_cursor));
 }
 
 /* --- What it says of itself */
@@ -69,28 +94,27 @@ static void describe_identity(const struct etcd *etcd, struct buffer *ret_text)
 	if (etcd->client_certificate != NULL)
 		buffer_format(ret_text, "%s%s", etcd->user == NULL ? "as " : ", ",
 			      etcd->client_certificate);
-	buffer_put_text(ret_text, etcd->user == NULL && etcd->client_certificate == NULL
-					  ? "as nobody: etcd asks for no identity\n"
-					  : "\n");
+	buffer_put_text(ret_text,
+			etcd->user == NULL && etcd->client_certificate == NULL
+				? "as nobody: no [store] user or client_certificate is set\n"
+				: "\n");
 }
 
-static void describe_levels(const struct store_head *head, struct buffer *ret_text)
+/* No fault: which clock is right nobody here knows. */
+static void describe_clock(const struct etcd *etcd, struct buffer *ret_text)
 {
-	unsigned known = store_level_understood();
+	int64_t seconds = etcd->ahead_ms / 1000;
 
-	buffer_format(ret_text,
-		      "store: level %u, readers need %u, writers %u; this release knows level %u\n",
-		      head->level, head->min_reader, head->min_writer, known);
-	if (head->min_writer > known)
-		buffer_format(ret_text, "store: it can't be changed from here: install %s\n",
-			      head->release);
-}
-
-static const char *access_of(const struct etcd_look *look, bool writable)
-{
-	if (look->head.min_writer > store_level_understood())
-		return "readable, not to be changed by this release";
-	return writable ? "writable" : "read-only";
+	if (!etcd->dated)
+		return;
+	if (seconds >= -CLOCK_OFF_S && seconds <= CLOCK_OFF_S)
+		buffer_put_text(ret_text, "store: its clock and this host's agree\n");
+	else
+		buffer_format(
+			ret_text,
+			"store: warning: its clock is %" PRId64 " seconds %s this host's; set "
+			"the one right that is wrong: deletions and rotations go by the clock\n",
+			seconds < 0 ? -seconds : seconds, seconds < 0 ? "behind" : "ahead of");
 }
 
 static enum zone_status describe_rows(struct etcd *etcd, struct buffer *ret_text)
@@ -108,11 +132,11 @@ static enum zone_status describe_rows(struct etcd *etcd, struct buffer *ret_text
 		return ZONE_OK;
 	}
 	buffer_format(ret_text, "store: id %s\n", look.id);
-	describe_levels(&look.head, ret_text);
+	remote_describe_levels(&look.head, ret_text);
 	if (look.limited)
 		return ZONE_STORE_NEWER;
 	buffer_format(ret_text, "store: revision %" PRIu64 ", %zu rows, %s\n", look.revision,
-		      all.count, access_of(&look, writable));
+		      all.count, remote_access(&look.head, writable));
 	if (all.unknown > 0)
 		buffer_format(ret_text,
 			      "store: %zu rows say what only later releases know; they are not "
@@ -125,24 +149,28 @@ static enum zone_status describe(struct store *store, struct buffer *ret_text)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct etcd *etcd = own(store);
+	enum zone_status status;
 
 	etcd_begin(etcd, ETCD_READ_MS);
 	buffer_format(ret_text, "store: %s (etcd)\n", etcd->name);
 	describe_identity(etcd, ret_text);
-	etcd->said = ZONE_OK;
-	return describe_rows(etcd, ret_text);
+	etcd->said.status = ZONE_OK;
+	status = describe_rows(etcd, ret_text);
+	describe_clock(etcd, ret_text);
+	return status;
 }
 
 static enum zone_status look_at(struct store *store, struct store_facts *ret_facts)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct etcd *etcd = own(store);
-	struct store_facts facts = {.path = etcd->name};
+	struct store_facts facts = {.path = etcd->name, .rights_on = etcd->prefix};
 	struct etcd_look look;
 
 	etcd_begin(etcd, ETCD_READ_MS);
 	TRY(etcd_look(etcd, &look));
 	facts.exists = look.exists;
+	snprintf(facts.id, sizeof(facts.id), "%s", look.id);
 	if (look.exists) {
 		TRY(etcd_may_write(etcd, &facts.writable));
 		facts.revision = look.revision;
@@ -152,59 +180,26 @@ static enum zone_status look_at(struct store *store, struct store_facts *ret_fac
 	return ZONE_OK;
 }
 
-/* This engine knows the way to no level but the first. */
-static enum zone_status bring_looked_at(struct etcd *etcd, const struct etcd_look *look,
-					unsigned from, unsigned to)
-{
-	enum zone_status status = ZONE_OK;
-
-	if (look->head.level != from)
-		status = etcd_says(etcd, ZONE_CONFLICT,
-				   "somebody has brought it to another level meanwhile; look "
-				   "again: cmek store show");
-	else if (from != to)
-		status = etcd_says(etcd, ZONE_INVALID,
-				   "this release knows no way to that level in etcd; see: cmek "
-				   "store show");
-	etcd->said = ZONE_OK; /* the next refusal is told too */
-	return status;
-}
-
 static enum zone_status bring(struct store *store, unsigned from, unsigned to)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct etcd *etcd = own(store);
 	struct etcd_look look;
+	enum zone_status status;
+	const char *why;
 
 	etcd_begin(etcd, ETCD_READ_MS);
 	TRY(etcd_look(etcd, &look));
-	return look.exists ? bring_looked_at(etcd, &look, from, to) : ZONE_NOT_FOUND;
+	if (!look.exists)
+		return ZONE_NOT_FOUND;
+	status = remote_bring(&look.head, from, to, &why);
+	if (status != ZONE_OK)
+		etcd_says(etcd, status, "%s", why);
+	etcd->said.status = ZONE_OK; /* the next refusal is told too */
+	return status;
 }
 
 /* --- Settings */
-
-static enum zone_status refuse(const struct store_setting *setting, const char *name,
-			       const char *shown, const char *why)
-{
-	log_error("%s%s[store] %s%s%s: %s", setting->at == NULL ? "" : setting->at,
-		  setting->at == NULL ? "" : ": ", name, shown == NULL ? "" : " = ",
-		  shown == NULL ? "" : shown, why);
-	return ZONE_INVALID;
-}
-
-static enum zone_status check_endpoint(const struct store_setting *endpoint)
-{
-	struct bytes host, path;
-	bool plain;
-
-	if (!url_split(endpoint->text, &plain, &host, &path) || path.len > 1)
-		return refuse(endpoint, "endpoint", url_told(endpoint->text),
-			      "should be https://HOST[:PORT]");
-	if (plain && !url_is_loopback(host))
-		return refuse(endpoint, "endpoint", endpoint->text,
-			      "http is only for this machine itself; use https");
-	return ZONE_OK;
-}
 
 static enum zone_status check_prefix(const struct store_setting *prefix)
 {
@@ -214,8 +209,8 @@ static enum zone_status check_prefix(const struct store_setting *prefix)
 	    bytes_all_in(bytes_of(prefix->text),
 			 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/"))
 		return ZONE_OK;
-	return refuse(prefix, "prefix", prefix->text,
-		      "should be at most 256 letters, digits, '-', '.', '_' and '/'");
+	return remote_refuse(prefix, "prefix", prefix->text,
+			     "should be at most 256 letters, digits, '-', '.', '_' and '/'");
 }
 
 /* Two that make sense together only. */
@@ -223,7 +218,7 @@ static enum zone_status check_pair(const struct store_setting *a, const char *a_
 				   const struct store_setting *b, const char *b_name)
 {
 	if (a->text != NULL && b->text == NULL)
-		return refuse(a, a_name, NULL, b_name);
+		return remote_refuse(a, a_name, NULL, b_name);
 	return ZONE_OK;
 }
 
@@ -232,9 +227,9 @@ static enum zone_status check(const struct store_settings *settings)
 	const struct store_setting backend = {settings->backend, settings->backend_at};
 
 	if (settings->endpoint.text == NULL)
-		return refuse(&backend, "backend", settings->backend,
-			      "needs [store] endpoint = https://HOST:PORT");
-	TRY(check_endpoint(&settings->endpoint));
+		return remote_refuse(&backend, "backend", settings->backend,
+				     "needs [store] endpoint = https://HOST:PORT");
+	TRY(remote_check_endpoint(&settings->endpoint));
 	if (settings->prefix.text != NULL)
 		TRY(check_prefix(&settings->prefix));
 	TRY(check_pair(&settings->user, "user", &settings->password_file,
@@ -274,8 +269,10 @@ static void abandon(struct store *store)
 
 static const struct store_operations operations = {
 	.read = read_store,
+	.read_few = read_few,
 	.changed = changed,
 	.find = find,
+	.list = list,
 	.write = write_store,
 	.describe = describe,
 	.look_at = look_at,
@@ -336,6 +333,7 @@ struct store *etcd_new(const struct store_settings *settings, struct http *http,
 	etcd->sleep = sleep;
 	etcd->sleep_state = sleep_state;
 	etcd->page = ETCD_PAGE;
+	etcd->ops_at_once = ETCD_OPS_AT_ONCE;
 	etcd->bucket.tokens = RETRY_BUCKET;
 	etcd->http =
 		http != NULL ? http : http_curl_new(IDLE_CONNECTIONS, settings->no_threads, clock);
@@ -354,6 +352,8 @@ const struct store_engine store_etcd = {
 	.name = "etcd",
 	.look_every_ms = ETCD_LOOK_MS,
 	.waits_ms = ETCD_WAITS_MS,
+	.takes = "endpoint prefix ca_bundle client_certificate client_key user password_file "
+		 "look_every index_max",
 	.check = check,
 	.open = open_store,
 };

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "net/http.h"
 #include "net/retry.h"
+#include "zones/store/remote/remote.h"
 #include "zones/store/rows/rows.h"
 #include "zones/store/store.h"
 
@@ -27,7 +28,10 @@ enum {
 	ETCD_DIRECT = 32,
 	ETCD_GROUPS = 32,
 	ETCD_GROUP = 64,
-	ETCD_TOKENS = 64, /* how many writes a project's head remembers */
+	ETCD_OPS_AT_ONCE =
+		64, /* that a part is put in its place by; fewer where etcd takes fewer */
+	ETCD_BODY_MAX = 1900 << 10, /* bytes of JSON, which are 1.4 MiB for etcd */
+	ETCD_TOKENS = 64,	    /* how many writes a project's head remembers */
 };
 
 struct etcd {
@@ -42,13 +46,17 @@ struct etcd {
 	char *ca_bundle, *client_certificate, *client_key, *user, *password_file; /* NULL: none */
 	struct retry_bucket bucket;
 	/* The rest belongs to the call under way: of one store there is one at a time. */
-	struct buffer token;	/* what its user and password were good for; a secret */
-	char id[ROWS_ID_SIZE];	/* of the store that was read last; empty: none was there ever */
-	bool limited;		/* what was read last was read in part */
-	bool away;		/* it was out of reach at the last call */
-	enum zone_status said;	/* what was logged last: once is enough */
-	unsigned page;		/* rows asked for at once */
-	struct moment deadline; /* of the call */
+	struct buffer token;	 /* what its user and password were good for; a secret */
+	char id[ROWS_ID_SIZE];	 /* of the store that was read last; empty: none was there ever */
+	bool limited;		 /* what was read last was read in part */
+	struct remote_said said; /* what was logged of it last */
+	unsigned page;		 /* rows asked for at once */
+	size_t ops_at_once;	 /* operations of a part; fewer than usual: etcd takes few */
+	uint64_t pending;	 /* the write that was not in its place at the last look; 0: none */
+	bool dated;		 /* an answer has said what time it is there … */
+	int64_t ahead_ms;	 /* … which was so much later than here; to the second */
+	size_t requests;	 /* how many were made so far: for tests */
+	struct moment deadline;	 /* of the call */
 };
 
 /* The clock is borrowed, the HTTP is taken; NULL: libcurl's. NULL: no memory (the HTTP is freed).
@@ -119,16 +127,19 @@ void etcd_put_range(struct buffer *out, const struct etcd_range *range);
 void etcd_op_range(struct buffer *ops, const struct etcd_range *range);
 void etcd_op_put(struct buffer *ops, struct bytes key, struct bytes value);
 void etcd_op_delete(struct buffer *ops, struct bytes key, bool prefix);
+/* All from a key to before another one. */
+void etcd_op_delete_between(struct buffer *ops, struct bytes from, struct bytes end);
 /* A comparison: with the whole range below `key` where it ends with a slash. `result`: EQUAL,
  * LESS, GREATER. */
 void etcd_compare(struct buffer *compares, struct bytes key, const char *target, const char *member,
 		  const char *result, uint64_t value);
 
-/* --- read.c */
+/* --- look.c, read.c, few.c, find.c, list.c */
 
 /* What a look found. */
 struct etcd_look {
-	uint64_t revision, cluster;
+	uint64_t revision, cluster; /* while a large write is not in its place, before that */
+	uint64_t pending;	    /* at which revision that was; 0: there is none */
 	bool exists;
 	char id[ROWS_ID_SIZE];
 	struct store_head head;
@@ -142,12 +153,21 @@ enum zone_status etcd_look(struct etcd *etcd, struct etcd_look *ret_look);
 /* Everything newer than `since`, as of one revision. */
 enum zone_status etcd_read_news(struct etcd *etcd, const struct store_cursor *since,
 				struct etcd_look *ret_look, struct store_news *ret_news);
+/* The same, of a store with more than `most` rows that was not read before: the few that others
+ * stand on (store.h: read_few). */
+enum zone_status etcd_read_few(struct etcd *etcd, const struct store_cursor *since, size_t most,
+			       struct store_news *ret_news);
 enum zone_status etcd_find(struct etcd *etcd, const struct store_key *key,
 			   struct store_news *ret_news);
+enum zone_status etcd_list(struct etcd *etcd, struct uid project, struct uid *after,
+			   struct store_news *ret_news, bool *ret_end);
 
 /* --- write.c */
 
 enum zone_status etcd_write(struct etcd *etcd, const struct store_cursor *since,
 			    store_decide *decide, void *state, struct store_cursor *ret_cursor);
+/* write_parts.c: puts in its place what is below pending/. ZONE_STORE_CORRUPT: no release wrote it.
+ */
+enum zone_status etcd_place_parts(struct etcd *etcd);
 /* Whether this identity may write: asked without writing. */
 enum zone_status etcd_may_write(struct etcd *etcd, bool *ret_writable);

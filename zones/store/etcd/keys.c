@@ -148,6 +148,16 @@ void etcd_op_delete(struct buffer *ops, struct bytes key, bool prefix)
 	buffer_put_text(ops, "}}");
 }
 
+void etcd_op_delete_between(struct buffer *ops, struct bytes from, struct bytes end)
+{
+	begin_op(ops, "request_delete_range");
+	buffer_put_text(ops, "{");
+	put_base64(ops, "key", from);
+	buffer_put_text(ops, ",");
+	put_base64(ops, "range_end", end);
+	buffer_put_text(ops, "}}");
+}
+
 void etcd_compare(struct buffer *compares, struct bytes key, const char *target, const char *member,
 		  const char *result, uint64_t value)
 {

@@ -26,6 +26,11 @@ static void attempt_clear(struct attempt *attempt)
 		buffer_clear(&attempt->rows[i].versions);
 	}
 	free(attempt->rows);
+	for (size_t i = 0; i < attempt->part_count; i++)
+		buffer_clear(&attempt->parts[i]);
+	free(attempt->parts);
+	attempt->parts = NULL;
+	attempt->part_count = attempt->in_part = 0;
 	buffer_clear(&attempt->compares);
 	buffer_clear(&attempt->ops);
 	buffer_clear(&attempt->group);
@@ -33,6 +38,17 @@ static void attempt_clear(struct attempt *attempt)
 	attempt->rows = NULL;
 	attempt->project_count = 0;
 	attempt->direct = attempt->in_group = attempt->groups = 0;
+}
+
+/* If it does not come to that now, whoever writes next does it. */
+static void end_parts(struct attempt *attempt, enum zone_status status, enum outcome outcome,
+		      struct done_at *ret_done)
+{
+	if (status == ZONE_OK && outcome == DONE)
+		etcd_place_parts(attempt->etcd);
+	else if (outcome == TOO_LATE)
+		etcd_unstage(attempt);
+	ret_done->exact = false; /* the rows are of later revisions */
 }
 
 static enum zone_status try_once(struct attempt *attempt, enum outcome *ret_outcome,
@@ -48,7 +64,17 @@ static enum zone_status try_once(struct attempt *attempt, enum outcome *ret_outc
 		return attempt->again ? ZONE_OK : status;
 	TRY(etcd_check_changes(attempt));
 	TRY(etcd_make_transaction(attempt, &body));
-	return etcd_commit(attempt, &body, ret_outcome, ret_done);
+	status = etcd_commit(attempt, &body, ret_outcome, ret_done);
+	if (status == ZONE_STORE_FULL && *ret_outcome == IN_THE_DARK && !attempt->in_parts) {
+		/* Not for want of space: it takes fewer operations, or shorter ones. */
+		etcd_take_fewer(attempt->etcd);
+		attempt->in_parts = true;
+		*ret_outcome = TOO_LATE;
+		return ZONE_OK;
+	}
+	if (attempt->part_count > 0)
+		end_parts(attempt, status, *ret_outcome, ret_done);
+	return status;
 }
 
 static void note_done(struct attempt *attempt, struct done_at done, struct store_cursor *ret_cursor)
@@ -88,6 +114,14 @@ static enum zone_status decide_anew(struct attempt *attempt, struct store_cursor
 	attempt_clear(attempt);
 	attempt->count = 0;
 	TRY(etcd_read_news(attempt->etcd, cursor, &attempt->look, &news));
+	if (attempt->look.pending != 0) {
+		const enum zone_status status = etcd_place_parts(attempt->etcd);
+
+		if (status != ZONE_STORE_DENIED) /* which the write itself is going to be told */
+			TRY(status);
+		store_news_clear(&news);
+		TRY(etcd_read_news(attempt->etcd, cursor, &attempt->look, &news));
+	}
 	TRY(check_writer(attempt->etcd, &attempt->look));
 	*cursor = news.cursor;
 	return decide(state, &news, &attempt->changes, &attempt->count);
@@ -140,7 +174,8 @@ enum zone_status etcd_may_write(struct etcd *etcd, bool *ret_writable)
 	AUTO(buffer_clear) struct buffer key = {0};
 	AUTO(buffer_clear) struct buffer body = {0};
 	AUTO(json_freep) json_t *answer = NULL;
-	enum zone_status said = etcd->said, status;
+	const struct remote_said before = etcd->said;
+	enum zone_status status;
 	enum etcd_fate fate;
 
 	/* Etcd asks for the right to write before it compares, and no key is of version 0 and was
@@ -158,7 +193,6 @@ enum zone_status etcd_may_write(struct etcd *etcd, bool *ret_writable)
 	*ret_writable = status == ZONE_OK;
 	if (status != ZONE_STORE_DENIED)
 		return status;
-	etcd->said = said;
-	etcd->away = false;
+	etcd->said = (struct remote_said){.status = before.status};
 	return ZONE_OK;
 }

@@ -34,39 +34,13 @@ static bool touch(struct attempt *attempt, struct uid uid)
 	return true;
 }
 
-/* Whether a zone goes, or versions of it do, as far as is known. */
-static bool destroys_versions(const struct store_change *change)
-{
-	const struct entry *was = change->before;
-
-	if (change->entry->kind != ENTRY_ZONE)
-		return false;
-	if (change->remove || was == NULL)
-		return true;
-	for (size_t i = 0; i < was->of_zone.version_count; i++)
-		if (version_like(change->entry, &was->of_zone.versions[i]) == NULL)
-			return true;
-	return false;
-}
-
-/* What is unique in the store, not in a project: slots and names of projects, zone ids,
- * fingerprints; what a backup brings; and what other projects may have imported meanwhile. */
-static bool is_wide(const struct store_change *change)
-{
-	const struct entry *entry = change->entry;
-
-	return change->from_backup || entry->kind == ENTRY_PROJECT ||
-	       entry->kind == ENTRY_ARCHIVE ||
-	       (entry->kind == ENTRY_ZONE && entry->revision == 0) || destroys_versions(change);
-}
-
 enum zone_status etcd_plan(struct attempt *attempt)
 {
 	attempt->wide = !attempt->look.exists;
 	for (size_t i = 0; i < attempt->count; i++) {
 		const struct store_change *change = &attempt->changes[i];
 
-		attempt->wide |= is_wide(change);
+		attempt->wide |= remote_is_wide(change);
 		if (!touch(attempt, change->entry->project))
 			return ZONE_NO_MEMORY;
 	}
@@ -96,6 +70,11 @@ static enum zone_status ask(struct attempt *attempt, const struct buffer *ops,
 		etcd_says(attempt->etcd, status, "its answer is too long");
 	if (fate == ETCD_TOO_LONG)
 		attempt->at_once = 1;
+	if (status == ZONE_STORE_FULL && fate == ETCD_ANSWERED && attempt->at_once > 1) {
+		attempt->again = true; /* it takes fewer operations than usual */
+		attempt->at_once /= 2;
+		etcd_take_fewer(attempt->etcd);
+	}
 	TRY(status);
 	*ret_responses = json_incref(json_object_get(answer, "responses"));
 	return ZONE_OK;
@@ -256,41 +235,11 @@ enum zone_status etcd_look_at_all(struct attempt *attempt)
 
 /* --- Whether the changes are based on what is there */
 
-static bool is_possible(const struct store_change *change, const struct row_now *now)
-{
-	const struct entry *entry = change->entry;
-
-	if (now->revision == 0)
-		return entry->revision == 0 && (!change->remove || change->from_backup);
-	if (now->row.removed)
-		return change->from_backup && !change->remove && entry->revision == 0;
-	return now->row.entry != NULL && now->row.entry->kind == entry->kind &&
-	       uid_equal(now->row.entry->project, entry->project) &&
-	       now->revision == entry->revision;
-}
-
-/* One value serves one version of one zone. */
-static bool has_twins(const struct entry *zone)
-{
-	for (size_t i = 0; i < zone->of_zone.version_count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (memcmp(zone->of_zone.versions[i].fingerprint,
-				   zone->of_zone.versions[j].fingerprint,
-				   sizeof(zone->of_zone.versions[i].fingerprint)) == 0)
-				return true;
-	return false;
-}
-
 enum zone_status etcd_check_changes(const struct attempt *attempt)
 {
-	for (size_t i = 0; i < attempt->count; i++) {
-		const struct store_change *change = &attempt->changes[i];
-
-		if (!is_possible(change, &attempt->rows[i]))
+	for (size_t i = 0; i < attempt->count; i++)
+		if (!remote_fits(&attempt->changes[i], &attempt->rows[i].row,
+				 attempt->rows[i].revision))
 			return ZONE_CONFLICT;
-		if (change->entry->kind == ENTRY_ZONE && !change->remove &&
-		    has_twins(change->entry))
-			return ZONE_CONFLICT;
-	}
 	return ZONE_OK;
 }

@@ -5,7 +5,11 @@
 
 #include "zones/store/etcd/etcd.h"
 
-enum { ETCD_TOKEN_SIZE = 8, ETCD_TOKEN_TEXT = 2 * ETCD_TOKEN_SIZE + 1 };
+enum {
+	ETCD_TOKEN_SIZE = 8,
+	ETCD_TOKEN_TEXT = 2 * ETCD_TOKEN_SIZE + 1,
+	ETCD_PART_NAME = 16 + 1 + ETCD_TOKEN_TEXT, /* "WHEN/TOKEN" */
+};
 
 /* A project that a write changes. */
 struct touched {
@@ -33,17 +37,14 @@ struct attempt {
 	char token[ETCD_TOKEN_TEXT];
 	struct buffer compares, ops, group;
 	size_t direct, in_group, groups; /* operations, and groups of them */
-	size_t at_once;			 /* rows that are looked at with one request */
-	bool again; /* it failed for a reason that a new attempt does not have */
+	bool in_parts;			 /* the changes go into these: */
+	struct buffer *parts;
+	size_t part_count, in_part;
+	char name[ETCD_PART_NAME];
+	bool of_heads;	/* what is written now makes the write visible: never in a part */
+	size_t at_once; /* rows that are looked at with one request */
+	bool again;	/* it failed for a reason that a new attempt does not have */
 };
-
-/* The version of a zone that is the same one. */
-static inline const struct ezk_version *version_like(const struct entry *zone,
-						     const struct ezk_version *version)
-{
-	return entry_bound_version(zone, ezk_version_bound(zone->of_zone.zone, version),
-				   version->version);
-}
 
 static inline const json_t *kvs_at(const json_t *responses, size_t index)
 {
@@ -71,6 +72,23 @@ enum zone_status etcd_make_transaction(struct attempt *attempt, struct buffer *r
  * operation. */
 void etcd_put_project_question(const struct attempt *attempt, bool as_operation,
 			       struct buffer *out);
+
+/* --- write_parts.c: a write that is more than one transaction takes */
+
+/* It refused a transaction as too large: it may take fewer operations than usual. */
+void etcd_take_fewer(struct etcd *etcd);
+/* As an operation of a part. */
+void etcd_part_put(struct attempt *attempt, const struct buffer *key, const struct buffer *value);
+void etcd_part_drop(struct attempt *attempt, const struct buffer *key, bool below);
+/* Writes the parts, which nobody looks at yet. */
+enum zone_status etcd_stage(struct attempt *attempt);
+/* That they are there still, and that no other such write is on its way to its place: what was
+ * before one of two would be amidst the other. */
+void etcd_compare_parts(struct attempt *attempt);
+/* The operation by which they count. */
+void etcd_put_marker(struct attempt *attempt, struct buffer *ops);
+/* Removes them, of a write that is not done and will not be, as far as that can be. */
+void etcd_unstage(struct attempt *attempt);
 
 /* --- write_settle.c: the answer */
 

@@ -46,7 +46,10 @@ static struct buffer *next_op(struct attempt *attempt)
 static void put(struct attempt *attempt, const struct buffer *key, const struct buffer *value)
 {
 	attempt->ops.failed |= key->failed || value->failed;
-	etcd_op_put(next_op(attempt), buffer_bytes(key), buffer_bytes(value));
+	if (attempt->in_parts && !attempt->of_heads)
+		etcd_part_put(attempt, key, value);
+	else
+		etcd_op_put(next_op(attempt), buffer_bytes(key), buffer_bytes(value));
 }
 
 static void put_uid_at(struct attempt *attempt, const struct buffer *key, struct uid uid)
@@ -60,7 +63,10 @@ static void put_uid_at(struct attempt *attempt, const struct buffer *key, struct
 static void drop(struct attempt *attempt, const struct buffer *key, bool prefix)
 {
 	attempt->ops.failed |= key->failed;
-	etcd_op_delete(next_op(attempt), buffer_bytes(key), prefix);
+	if (attempt->in_parts)
+		etcd_part_drop(attempt, key, prefix);
+	else
+		etcd_op_delete(next_op(attempt), buffer_bytes(key), prefix);
 }
 
 static bool same_label(const struct entry *a, const struct entry *b)
@@ -89,14 +95,41 @@ static void write_label(struct attempt *attempt, const struct store_change *chan
 	}
 }
 
-static void write_version(struct attempt *attempt, uint64_t zone, const struct ezk_version *version)
+static void write_version(struct attempt *attempt, const struct entry *zone,
+			  const struct ezk_version *version)
 {
 	AUTO(buffer_clear) struct buffer key = {0};
 	AUTO(buffer_clear) struct buffer text = {0};
 
-	etcd_key_version(attempt->etcd, &key, zone, version);
-	rows_put_version(zone, version, &text);
+	etcd_key_version(attempt->etcd, &key, zone->of_zone.zone, version);
+	rows_put_version(zone->of_zone.zone, version, &text);
 	put(attempt, &key, &text);
+}
+
+/* Whether one of its first `count` versions comes from that zone. */
+static bool imports(const struct entry *zone, size_t count, uint64_t from)
+{
+	for (size_t i = 0; i < count; i++)
+		if (zone->of_zone.versions[i].record_zone == from)
+			return true;
+	return false;
+}
+
+/* An import is found by where it comes from: a key for all versions that come from one zone, which
+ * stays when they go. `was`: what has its keys already; NULL: nothing is known to. */
+static void write_imports(struct attempt *attempt, const struct entry *is, const struct entry *was)
+{
+	for (size_t i = 0; i < is->of_zone.version_count; i++) {
+		AUTO(buffer_clear) struct buffer key = {0};
+		uint64_t from = is->of_zone.versions[i].record_zone;
+
+		if (from == 0 || imports(is, i, from) ||
+		    (was != NULL && imports(was, was->of_zone.version_count, from)))
+			continue;
+		etcd_key(attempt->etcd, &key, "import/%016" PRIx64 "/%016" PRIx64, from,
+			 is->of_zone.zone);
+		put_uid_at(attempt, &key, is->uid);
+	}
 }
 
 static void write_differences(struct attempt *attempt, const struct entry *is,
@@ -107,18 +140,19 @@ static void write_differences(struct attempt *attempt, const struct entry *is,
 	for (size_t i = 0; i < was->of_zone.version_count; i++) {
 		AUTO(buffer_clear) struct buffer key = {0};
 
-		if (version_like(is, &was->of_zone.versions[i]) != NULL)
+		if (remote_version_like(is, &was->of_zone.versions[i]) != NULL)
 			continue;
 		etcd_key_version(attempt->etcd, &key, zone, &was->of_zone.versions[i]);
 		drop(attempt, &key, false);
 	}
 	for (size_t i = 0; i < is->of_zone.version_count; i++) {
 		const struct ezk_version *version = &is->of_zone.versions[i];
-		const struct ezk_version *before = version_like(was, version);
+		const struct ezk_version *before = remote_version_like(was, version);
 
 		if (before == NULL || !ezk_version_same(version, before))
-			write_version(attempt, zone, version);
+			write_version(attempt, is, version);
 	}
+	write_imports(attempt, is, was);
 }
 
 static bool is_written(const struct attempt *attempt, const struct entry *zone, struct bytes key)
@@ -150,7 +184,8 @@ static void write_all_versions(struct attempt *attempt, const struct entry *zone
 		left = bytes_after(left, len + 2);
 	}
 	for (size_t i = 0; i < zone->of_zone.version_count; i++)
-		write_version(attempt, zone->of_zone.zone, &zone->of_zone.versions[i]);
+		write_version(attempt, zone, &zone->of_zone.versions[i]);
+	write_imports(attempt, zone, NULL);
 }
 
 /* Where a zone is found by its id, also when it is gone; and that it is there, to be counted. */
@@ -181,6 +216,23 @@ static void write_zone(struct attempt *attempt, const struct store_change *chang
 		write_all_versions(attempt, zone, now);
 }
 
+/* What every process reads is found by these keys. */
+static void write_few(struct attempt *attempt, const struct store_change *change,
+		      const struct row_now *now)
+{
+	const struct entry *entry = change->entry;
+	AUTO(buffer_clear) struct buffer key = {0};
+	bool was = now->revision != 0 && !now->row.removed;
+
+	if (entry->kind == ENTRY_ZONE || entry->kind == ENTRY_KEY || was != change->remove)
+		return;
+	etcd_key_uid(attempt->etcd, &key, "few", entry->uid);
+	if (change->remove)
+		drop(attempt, &key, false);
+	else
+		put_uid_at(attempt, &key, entry->uid);
+}
+
 static void write_change(struct attempt *attempt, const struct store_change *change,
 			 const struct row_now *now)
 {
@@ -194,6 +246,7 @@ static void write_change(struct attempt *attempt, const struct store_change *cha
 		rows_put_entry(entry, &text);
 	etcd_key_uid(attempt->etcd, &key, "row", entry->uid);
 	put(attempt, &key, &text);
+	write_few(attempt, change, now);
 	write_label(attempt, change, now);
 	if (entry->kind == ENTRY_ZONE)
 		write_zone(attempt, change, now);
@@ -211,22 +264,6 @@ static void write_project(struct attempt *attempt, const struct touched *project
 	put(attempt, &key, &text);
 }
 
-/* Random hexadecimal digits, and a NUL. */
-static bool make_digits(char *ret_digits, size_t size)
-{
-	AUTO(buffer_clear) struct buffer text = {0};
-	uint8_t random[ROWS_ID_SIZE / 2];
-
-	if (!crypto_random(random, sizeof(random)))
-		return false;
-	hex_append(&text, bytes(random, sizeof(random)));
-	if (text.failed)
-		return false;
-	memcpy(ret_digits, text.data, size - 1);
-	ret_digits[size - 1] = '\0';
-	return true;
-}
-
 /* Of a new store. */
 static enum zone_status write_first_head(struct attempt *attempt)
 {
@@ -234,10 +271,14 @@ static enum zone_status write_first_head(struct attempt *attempt)
 	AUTO(buffer_clear) struct buffer text = {0};
 	const struct store_level *level = store_level_row(LEVEL_NEW);
 
-	if (!make_digits(attempt->look.id, ROWS_ID_SIZE))
+	if (!remote_make_digits(attempt->look.id, ROWS_ID_SIZE))
 		return ZONE_NO_MEMORY;
 	etcd_key(attempt->etcd, &key, "head");
 	rows_put_head(attempt->look.id, level, clock_system.realtime_ms(clock_system.state), &text);
+	put(attempt, &key, &text);
+	buffer_truncate(&text, 0);
+	etcd_key(attempt->etcd, &key, "few");
+	buffer_put_text(&text, "1");
 	put(attempt, &key, &text);
 	return ZONE_OK;
 }
@@ -265,7 +306,9 @@ static void compare(struct attempt *attempt)
 		etcd_key_uid(attempt->etcd, &key, "project", attempt->projects[i].uid);
 		compare_not_newer(attempt, &key);
 	}
-	for (size_t i = 0; i < attempt->count && i < ROWS_COMPARED; i++) {
+	if (attempt->in_parts)
+		etcd_compare_parts(attempt);
+	for (size_t i = 0; !attempt->in_parts && i < attempt->count && i < ROWS_COMPARED; i++) {
 		etcd_key_uid(attempt->etcd, &key, "row", attempt->changes[i].entry->uid);
 		attempt->compares.failed |= key.failed;
 		etcd_compare(&attempt->compares, buffer_bytes(&key), "MOD", "mod_revision", "EQUAL",
@@ -287,25 +330,52 @@ void etcd_put_project_question(const struct attempt *attempt, bool as_operation,
 	out->failed |= key.failed;
 }
 
-enum zone_status etcd_make_transaction(struct attempt *attempt, struct buffer *ret_body)
+static enum zone_status write_all(struct attempt *attempt)
 {
-	AUTO(buffer_clear) struct buffer question = {0};
-
-	if (!make_digits(attempt->token, sizeof(attempt->token)))
-		return ZONE_NO_MEMORY;
-	compare(attempt);
+	attempt->of_heads = true;
 	if (!attempt->look.exists)
 		TRY(write_first_head(attempt));
 	for (size_t i = 0; i < attempt->project_count; i++)
 		write_project(attempt, &attempt->projects[i]);
+	attempt->of_heads = false;
 	for (size_t i = 0; i < attempt->count; i++)
 		write_change(attempt, &attempt->changes[i], &attempt->rows[i]);
 	end_group(attempt);
-	if (attempt->groups > ETCD_GROUPS)
-		return etcd_says(attempt->etcd, ZONE_STORE_FULL,
-				 "a change of more than %d keys at once is more than etcd takes; "
-				 "nothing was written: do it in smaller steps",
-				 ETCD_DIRECT + ETCD_GROUPS * ETCD_GROUP);
+	return attempt->ops.failed ? ZONE_NO_MEMORY : ZONE_OK;
+}
+
+/* Of an etcd that was told to take fewer operations nothing but that is known. */
+static bool fits(const struct attempt *attempt)
+{
+	const size_t all = attempt->direct + attempt->groups * ETCD_GROUP;
+
+	return attempt->groups <= ETCD_GROUPS && attempt->ops.len <= ETCD_BODY_MAX &&
+	       (attempt->etcd->ops_at_once == ETCD_OPS_AT_ONCE ||
+		all <= attempt->etcd->ops_at_once);
+}
+
+static enum zone_status write_in_parts(struct attempt *attempt)
+{
+	buffer_truncate(&attempt->ops, 0);
+	attempt->direct = attempt->groups = 0;
+	attempt->in_parts = true;
+	TRY(write_all(attempt));
+	TRY(etcd_stage(attempt));
+	etcd_put_marker(attempt, &attempt->ops);
+	return ZONE_OK;
+}
+
+enum zone_status etcd_make_transaction(struct attempt *attempt, struct buffer *ret_body)
+{
+	AUTO(buffer_clear) struct buffer question = {0};
+
+	if (!remote_make_digits(attempt->token, sizeof(attempt->token)))
+		return ZONE_NO_MEMORY;
+	if (!attempt->in_parts)
+		TRY(write_all(attempt));
+	if (attempt->in_parts || !fits(attempt))
+		TRY(write_in_parts(attempt));
+	compare(attempt);
 	buffer_put_text(ret_body, "{\"compare\":[");
 	buffer_append(ret_body, buffer_bytes(&attempt->compares));
 	buffer_put_text(ret_body, "],\"success\":[");

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 /* Beside those of a record, a version keeps some that were replaced. */
-enum { WRAPPED_MAX = 1 << 16, STORED_WRAPS_MAX = 64 };
+enum { STORED_WRAPS_MAX = 64 };
 
 /* One object under way; the first fault stays. */
 struct taking {
@@ -205,7 +205,7 @@ static void take_of_zone(struct taking *taking, struct entry *entry)
 static void take_key(struct taking *taking, struct entry *entry)
 {
 	entry->of_key.zone = take_zone(taking, "zone", 1);
-	take_base64(taking, "wrapped", WRAPPED_MAX, &entry->of_key.wrapped);
+	take_base64(taking, "wrapped", STORED_MAX, &entry->of_key.wrapped);
 	entry->of_key.key_type = (uint32_t)take_number(taking, "key_type", 0, UINT32_MAX);
 	entry->of_key.value_len = (uint32_t)take_number(taking, "value_len", 0, UINT32_MAX);
 }
@@ -238,6 +238,7 @@ static void take_tombstone(struct taking *taking, struct entry *entry)
 {
 	uint64_t number = take_zone(taking, "number", entry->kind == ENTRY_ZONE);
 
+	entry->project = take_uid(taking, "project");
 	take_number(taking, "removed_ms", 0, INT64_MAX);
 	if (entry->kind == ENTRY_ZONE)
 		entry->of_zone.zone = number;

@@ -162,6 +162,7 @@ void rows_put_tombstone(const struct entry *entry, int64_t removed_ms, struct bu
 	begin(out);
 	put_text(out, "kind", rows_kind(entry->kind));
 	put_uid(out, "uid", &entry->uid);
+	put_uid(out, "project", &entry->project);
 	put_flag(out, "removed", true);
 	put_zone(out, "number", rows_number(entry));
 	put_number(out, "removed_ms", removed_ms);

@@ -269,7 +269,7 @@ static enum zone_status say_newer(struct connection *connection)
 {
 	return store_says(
 		connection->store, ZONE_STORE_NEWER,
-		"reading it takes level %u; this release (%s) knows level %u: install %s; "
+		"reading it takes level %u; this release (%s) knows level %u: install %s, and "
 		"until then only what carries its record opens",
 		connection->head.min_reader, CMEK_VERSION, store_level_understood(),
 		connection->head.release);
@@ -397,9 +397,9 @@ static bool appear(const struct store_sqlite *store)
 {
 	AUTO(file_closep) int folder = open(store->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (renameat2(AT_FDCWD, store->new_path, AT_FDCWD, store->target, RENAME_NOREPLACE) != 0) {
-		/* A file system that does not know the flag; the lock is ours. */
-		if (errno != EINVAL || store_exists(store) ||
+	if (!file_rename_new(store->new_path, store->target)) {
+		/* A file system that can't; the lock is ours. */
+		if (errno != EOPNOTSUPP || store_exists(store) ||
 		    rename(store->new_path, store->target) != 0)
 			return false;
 	}

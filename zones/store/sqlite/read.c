@@ -10,16 +10,7 @@
 
 #include <stdlib.h>
 
-/* The statements of one reading; those for versions and wraps are used again for each zone. */
-struct reading {
-	struct connection *connection;
-	uint64_t since;
-	struct store_news *news;
-	sqlite3_stmt *versions;
-	sqlite3_stmt *wraps;
-};
-
-static void reading_clear(struct reading *reading)
+void reading_clear(struct reading *reading)
 {
 	sqlite3_finalize(reading->versions);
 	sqlite3_finalize(reading->wraps);
@@ -49,10 +40,11 @@ static enum zone_status judge(struct reading *reading, const struct columns *col
 		return ZONE_OK;
 	if (reading->connection->limited)
 		return ZONE_STORE_NEWER;
-	return store_says(reading->connection->store, ZONE_STORE_CORRUPT,
-			  "a row of table %s (uid %02x%02x%02x%02x…) holds what no release wrote; "
-			  "restore the store from a backup",
-			  table, uid.bytes[0], uid.bytes[1], uid.bytes[2], uid.bytes[3]);
+	return store_says(
+		reading->connection->store, ZONE_STORE_CORRUPT,
+		"a row of table %s (uid %02x%02x%02x%02x...) holds what no release wrote; "
+		"restore the store from a backup",
+		table, uid.bytes[0], uid.bytes[1], uid.bytes[2], uid.bytes[3]);
 }
 
 /* SQLITE_ROW → true, SQLITE_DONE → false, else the status. */
@@ -178,6 +170,7 @@ static enum zone_status read_tombstone(struct reading *reading, sqlite3_stmt *st
 	entry->uid = take_uid(&columns);
 	entry->revision = (uint64_t)take_integer(&columns, 1, INT64_MAX);
 	number = take_integer(&columns, 0, INT64_MAX);
+	entry->project = take_uid(&columns);
 	TRY(judge(reading, &columns, "tombstones", entry->uid));
 	if (!known) /* of a kind of entries that we never saw */
 		return ZONE_OK;
@@ -221,48 +214,80 @@ static enum zone_status read_all_withheld(struct reading *reading)
 	}
 }
 
-/* `kind` ENTRY_KIND_COUNT: tombstones. A row counts for nothing while its uid has one. */
-static enum zone_status read_table(struct reading *reading, enum entry_kind kind)
+enum zone_status reading_select(struct reading *reading, enum entry_kind kind, const char *where,
+				sqlite3_stmt **ret_statement)
 {
-	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
 	AUTO(buffer_clear) struct buffer sql = {0};
-	bool buried = kind == ENTRY_KIND_COUNT, more;
+	const bool buried = kind == ENTRY_KIND_COUNT;
 
-	buffer_format(&sql, "SELECT %s FROM %s WHERE revision > ?1%s ORDER BY revision",
-		      buried ? "kind, uid, revision, number" : store_tables[kind].columns,
+	buffer_format(&sql, "SELECT %s FROM %s WHERE %s%s",
+		      buried ? "kind, uid, revision, number, project" : store_tables[kind].columns,
 		      buried ? "tombstones" : store_tables[kind].name,
-		      buried ? "" : " AND uid NOT IN (SELECT uid FROM tombstones)");
+		      buried ? "" : "uid NOT IN (SELECT uid FROM tombstones) AND ", where);
 	if (sql.failed)
 		return ZONE_NO_MEMORY;
-	TRY(connection_prepare(reading->connection, buffer_text(&sql), &statement));
-	sqlite3_bind_int64(statement, 1, (int64_t)reading->since);
+	return connection_prepare(reading->connection, buffer_text(&sql), ret_statement);
+}
+
+enum zone_status reading_take(struct reading *reading, enum entry_kind kind,
+			      sqlite3_stmt *statement)
+{
+	bool more;
+
 	for (;;) {
 		TRY(step(reading, statement, &more));
 		if (!more)
 			return ZONE_OK;
-		TRY(buried ? read_tombstone(reading, statement)
-			   : read_row(reading, statement, kind));
+		TRY(kind == ENTRY_KIND_COUNT ? read_tombstone(reading, statement)
+					     : read_row(reading, statement, kind));
 	}
 }
 
-enum zone_status store_read_rows(struct connection *connection, uint64_t since,
-				 struct store_news *news)
+static enum zone_status read_table(struct reading *reading, enum entry_kind kind, uint64_t since)
 {
-	AUTO(reading_clear)
-	struct reading reading = {.connection = connection, .since = since, .news = news};
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
 
+	TRY(reading_select(reading, kind, "revision > ?1 ORDER BY revision", &statement));
+	sqlite3_bind_int64(statement, 1, (int64_t)since);
+	return reading_take(reading, kind, statement);
+}
+
+enum zone_status reading_begin(struct connection *connection, struct store_news *news,
+			       struct reading *ret_reading)
+{
+	*ret_reading = (struct reading){.connection = connection, .news = news};
 	TRY(connection_prepare(connection,
 			       "SELECT record_zone, version, state, delete_after_ms, created_ms, "
 			       "greatest_usages, limits, fingerprint, mac, all_wraps, project, "
 			       "cluster FROM ezk_versions WHERE zone = ?1 ORDER BY record_zone, "
 			       "version",
-			       &reading.versions));
-	TRY(connection_prepare(connection,
-			       "SELECT state, arn, blob, share FROM wraps WHERE zone = ?1 AND "
-			       "record_zone = ?2 AND version = ?3 ORDER BY position",
-			       &reading.wraps));
+			       &ret_reading->versions));
+	return connection_prepare(connection,
+				  "SELECT state, arn, blob, share FROM wraps WHERE zone = ?1 AND "
+				  "record_zone = ?2 AND version = ?3 ORDER BY position",
+				  &ret_reading->wraps);
+}
+
+enum zone_status store_read_rows(struct connection *connection, uint64_t since,
+				 struct store_news *news)
+{
+	AUTO(reading_clear) struct reading reading = {0};
+
+	TRY(reading_begin(connection, news, &reading));
 	for (int kind = 0; kind <= ENTRY_KIND_COUNT; kind++)
-		TRY(read_table(&reading, (enum entry_kind)kind));
+		TRY(read_table(&reading, (enum entry_kind)kind, since));
+	return ZONE_OK;
+}
+
+enum zone_status store_read_few(struct connection *connection, struct store_news *news)
+{
+	static const enum entry_kind few[] = {ENTRY_PROJECT, ENTRY_ROOT_KEY, ENTRY_CLUSTER,
+					      ENTRY_ARCHIVE};
+	AUTO(reading_clear) struct reading reading = {0};
+
+	TRY(reading_begin(connection, news, &reading));
+	for (size_t i = 0; i < COUNT_OF(few); i++)
+		TRY(read_table(&reading, few[i], 0));
 	return ZONE_OK;
 }
 
@@ -272,8 +297,8 @@ enum zone_status store_read_every_level(struct connection *connection, struct st
 
 	if (connection->id[0] == '\0') /* its head could not be read */
 		return ZONE_STORE_NEWER;
-	TRY(read_table(&reading, ENTRY_PROJECT));
-	TRY(read_table(&reading, ENTRY_ROOT_KEY));
-	TRY(read_table(&reading, ENTRY_KIND_COUNT));
+	TRY(read_table(&reading, ENTRY_PROJECT, 0));
+	TRY(read_table(&reading, ENTRY_ROOT_KEY, 0));
+	TRY(read_table(&reading, ENTRY_KIND_COUNT, 0));
 	return read_all_withheld(&reading);
 }

@@ -119,7 +119,8 @@ const char *const store_schema[] = {
 	"	kind TEXT NOT NULL,\n"
 	"	revision INTEGER NOT NULL,\n"
 	"	number INTEGER NOT NULL,\n"
-	"	removed_ms INTEGER NOT NULL\n"
+	"	removed_ms INTEGER NOT NULL,\n"
+	"	project TEXT NOT NULL\n" /* which may be gone itself */
 	")",
 	/* One value serves one version of one zone, there and wherever that was imported. */
 	"CREATE UNIQUE INDEX ezk_versions_fingerprint ON ezk_versions (fingerprint)\n"
@@ -139,6 +140,10 @@ const char *const store_schema[] = {
 	"CREATE INDEX tombstones_revision ON tombstones (revision)",
 	/* So that a zone's removal finds what names it. */
 	"CREATE INDEX token_keys_zone ON token_keys (zone)",
+	/* What is looked for by a key in a store of which a process knows but a part (few.c). */
+	"CREATE INDEX token_keys_label ON token_keys (project, label) WHERE state = 'active'",
+	"CREATE INDEX ezk_versions_import ON ezk_versions (record_zone) WHERE record_zone <> 0",
+	"CREATE INDEX tombstones_zone ON tombstones (number) WHERE kind = 'zone'",
 	NULL
 };
 /* clang-format on */

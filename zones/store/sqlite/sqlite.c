@@ -23,6 +23,9 @@
  * may have been changed once more since without a new time. */
 enum { TIME_GRAIN_MS = 2000 };
 
+/* To read so many rows takes some ten milliseconds; one by its key takes a fraction of one. */
+enum { WHOLE_ROWS = 1000 };
+
 static struct store_sqlite *own(struct store *store)
 {
 	return (struct store_sqlite *)store;
@@ -31,6 +34,7 @@ static struct store_sqlite *own(struct store *store)
 struct visit {
 	int lock;
 	bool taken;
+	bool exclusive; /* it may write */
 };
 
 static void visit_end(struct visit *visit)
@@ -43,21 +47,19 @@ static enum zone_status visit_begin(struct store_sqlite *store, bool exclusive, 
 {
 	TRY(store_lock(store, exclusive, &visit->lock));
 	visit->taken = true;
+	visit->exclusive = exclusive;
 	return ZONE_OK;
 }
 
 /* A transaction that was interrupted left its journal: the first reader that may write must roll it
  * back, alone. */
-static enum zone_status visit_begin_reading(struct store_sqlite *store, struct visit *visit,
-					    bool *ret_recovers)
+static enum zone_status visit_begin_reading(struct store_sqlite *store, struct visit *visit)
 {
-	*ret_recovers = false;
 	TRY(visit_begin(store, false, visit));
 	if (access(store->journal_path, F_OK) != 0 || !store_is_writable(store))
 		return ZONE_OK;
 	visit_end(visit);
 	visit->taken = false;
-	*ret_recovers = true;
 	return visit_begin(store, true, visit);
 }
 
@@ -114,41 +116,100 @@ static void nothing_there(struct store_news *ret_news)
 	*ret_news = (struct store_news){.whole = true};
 }
 
-static enum zone_status read_news(struct connection *connection, uint64_t since,
+/* Of a look: what was read before, and how many rows are read as a whole. */
+struct look_for {
+	uint64_t since;
+	size_t most;
+};
+
+/* Another store, the same one from an old backup, or one that was read by other rules than now:
+ * nothing that is known of it counts any more. */
+static bool goes_on(const struct connection *connection, uint64_t since)
+{
+	return since != 0 && strcmp(connection->id, connection->store->id) == 0 &&
+	       connection->revision >= since && !connection->limited && !connection->store->limited;
+}
+
+static enum zone_status read_whole(struct connection *connection, const struct look_for *look_for,
+				   struct store_news *news)
+{
+	news->whole = true;
+	connection->store->count.good = false; /* another file, perhaps */
+	connection->store->seen_zones.good = false;
+	if (connection->limited)
+		return store_read_every_level(connection, news);
+	/* What is known already is another store's, else: that is rare, and read as a whole. */
+	if (look_for->since == 0 && look_for->most != SIZE_MAX)
+		TRY(store_has_more(connection, look_for->most, &news->partial));
+	if (!news->partial)
+		return store_read_rows(connection, 0, news);
+	news->zones_counted = true;
+	TRY(store_count_zones(connection, &news->zones));
+	return store_read_few(connection, news);
+}
+
+static size_t count_buried_zones(const struct store_news *news)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < news->count; i++)
+		count += news->rows[i].removed && news->rows[i].entry->kind == ENTRY_ZONE;
+	return count;
+}
+
+/* Whoever knows a part of the store can't tell by the number of what it knows that rows of zones
+ * went without a tombstone: there are fewer than at the last look, and too few tombstones. */
+static bool lost_some(const struct store_sqlite *store, uint64_t since,
+		      const struct store_news *news)
+{
+	return store->seen_zones.good && store->seen_zones.revision == since &&
+	       news->zones + count_buried_zones(news) < store->seen_zones.zones;
+}
+
+static void note_zones(struct store_sqlite *store, uint64_t revision, size_t zones)
+{
+	store->seen_zones = (struct store_seen){true, revision, zones};
+}
+
+static enum zone_status read_on(struct connection *connection, uint64_t since,
+				struct store_news *news)
+{
+	if (connection->revision != since)
+		TRY(store_read_rows(connection, since, news));
+	TRY(store_count_zones(connection, &news->zones));
+	news->zones_counted = true;
+	return ZONE_OK;
+}
+
+static enum zone_status read_news(struct connection *connection, const struct look_for *look_for,
 				  struct store_news *ret_news)
 {
 	AUTO(store_news_clear) struct store_news news = {0};
+	bool whole = !goes_on(connection, look_for->since);
 
-	/* Another store, the same one from an old backup, or one that was read by other rules
-	 * than now: nothing that is known of it counts any more. */
-	if (strcmp(connection->id, connection->store->id) != 0 || connection->revision < since ||
-	    connection->limited || connection->store->limited)
-		since = 0;
-	news.whole = since == 0;
+	if (!whole) {
+		TRY(read_on(connection, look_for->since, &news));
+		whole = lost_some(connection->store, look_for->since, &news);
+	}
+	if (whole) {
+		store_news_clear(&news);
+		TRY(read_whole(connection, look_for, &news));
+	}
 	news.cursor = cursor_of(connection->revision);
 	news.limited = connection->limited;
-	if (connection->limited)
-		TRY(store_read_every_level(connection, &news));
-	else if (connection->revision != since)
-		TRY(store_read_rows(connection, since, &news));
-	news.zones_counted = !news.whole;
-	if (news.whole) /* another file, perhaps */
-		connection->store->count.good = false;
-	else
-		TRY(store_count_zones(connection, &news.zones));
+	if (news.partial || (!whole && connection->store->seen_zones.good))
+		note_zones(connection->store, connection->revision, news.zones);
 	*ret_news = news;
 	news = (struct store_news){0};
 	return ZONE_OK;
 }
 
-static enum zone_status sqlite_read(struct store *base, const struct store_cursor *since,
-				    struct store_news *ret_news)
+static enum zone_status read_some(struct store_sqlite *store, const struct look_for *look_for,
+				  struct store_news *ret_news)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
-	struct store_sqlite *store = own(base);
 	AUTO(visit_end) struct visit visit = {0};
 	AUTO(connection_close) struct connection connection = {0};
-	bool recovers;
 
 	TRY(store_check_reach(store));
 	TRY(store_follow(store));
@@ -156,17 +217,33 @@ static enum zone_status sqlite_read(struct store *base, const struct store_curso
 		nothing_there(ret_news);
 		return ZONE_OK;
 	}
-	TRY(visit_begin_reading(store, &visit, &recovers));
+	TRY(visit_begin_reading(store, &visit));
 	TRY(store_check_reach(store));
 	if (!store_exists(store)) {
 		nothing_there(ret_news);
 		look(store, "", false);
 		return ZONE_OK;
 	}
-	TRY(connection_open(&connection, store, recovers));
-	TRY(read_news(&connection, revision_of(since), ret_news));
+	TRY(connection_open(&connection, store, visit.exclusive));
+	TRY(read_news(&connection, look_for, ret_news));
 	look(store, connection.id, connection.limited);
 	return ZONE_OK;
+}
+
+static enum zone_status sqlite_read(struct store *base, const struct store_cursor *since,
+				    struct store_news *ret_news)
+{
+	const struct look_for look_for = {revision_of(since), SIZE_MAX};
+
+	return read_some(own(base), &look_for, ret_news);
+}
+
+static enum zone_status sqlite_read_few(struct store *base, const struct store_cursor *since,
+					size_t most, struct store_news *ret_news)
+{
+	const struct look_for look_for = {revision_of(since), most};
+
+	return read_some(own(base), &look_for, ret_news);
 }
 
 static bool sqlite_changed(struct store *base)
@@ -220,6 +297,8 @@ static enum zone_status write_changes(struct connection *connection, const struc
 		return ZONE_NO_MEMORY;
 	TRY(connection_run(connection, buffer_text(&sql)));
 	connection->store->count = count;
+	if (connection->store->seen_zones.good)
+		note_zones(connection->store, revision, count.zones);
 	for (size_t i = 0; i < wish->count; i++)
 		if (!wish->changes[i].remove)
 			wish->changes[i].entry->revision = revision;
@@ -230,9 +309,10 @@ static enum zone_status change(struct connection *connection, uint64_t since, st
 			       struct store_cursor *ret_cursor)
 {
 	AUTO(store_news_clear) struct store_news news = {0};
+	const struct look_for look_for = {since, SIZE_MAX};
 	uint64_t revision = connection->revision;
 
-	TRY(read_news(connection, since, &news));
+	TRY(read_news(connection, &look_for, &news));
 	/* From here on the caller knows what was read. */
 	snprintf(connection->store->id, sizeof(connection->store->id), "%s", connection->id);
 	connection->store->limited = false;
@@ -297,7 +377,7 @@ static enum zone_status sqlite_write(struct store *base, const struct store_curs
 	return ZONE_OK;
 }
 
-/* --- Levels */
+/* --- By a key, and page by page */
 
 /* The store is there, and the lock held. */
 static enum zone_status reach(struct store_sqlite *store, bool exclusive, struct visit *visit)
@@ -306,9 +386,61 @@ static enum zone_status reach(struct store_sqlite *store, bool exclusive, struct
 	TRY(store_follow(store));
 	if (!store_exists(store))
 		return ZONE_NOT_FOUND;
-	TRY(visit_begin(store, exclusive, visit));
+	TRY(exclusive ? visit_begin(store, true, visit) : visit_begin_reading(store, visit));
 	return store_exists(store) ? ZONE_OK : ZONE_NOT_FOUND;
 }
+
+/* Rows alone are good only beside what is known of the same store. */
+static enum zone_status open_known(struct store_sqlite *store, struct visit *visit,
+				   struct connection *connection)
+{
+	TRY(reach(store, false, visit));
+	TRY(connection_open(connection, store, visit->exclusive));
+	if (connection->limited)
+		return ZONE_STORE_NEWER;
+	if (store->id[0] == '\0' || strcmp(connection->id, store->id) == 0)
+		return ZONE_OK;
+	store->looked = false;
+	return store_says(store, ZONE_STORE_UNAVAILABLE,
+			  "another store has taken its place; it is read at the next look");
+}
+
+static enum zone_status sqlite_find(struct store *base, const struct store_key *key,
+				    struct store_news *ret_news)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(visit_end) struct visit visit = {0};
+	AUTO(connection_close) struct connection connection = {0};
+	AUTO(store_news_clear) struct store_news news = {0};
+	enum zone_status status = open_known(own(base), &visit, &connection);
+
+	if (status != ZONE_OK)
+		return status == ZONE_NOT_FOUND ? ZONE_OK : status;
+	TRY(store_find(&connection, key, &news));
+	*ret_news = news;
+	news = (struct store_news){0};
+	return ZONE_OK;
+}
+
+static enum zone_status sqlite_list(struct store *base, struct uid project, struct uid *after,
+				    struct store_news *ret_news, bool *ret_end)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(visit_end) struct visit visit = {0};
+	AUTO(connection_close) struct connection connection = {0};
+	AUTO(store_news_clear) struct store_news news = {0};
+	enum zone_status status = open_known(own(base), &visit, &connection);
+
+	*ret_end = true;
+	if (status != ZONE_OK)
+		return status == ZONE_NOT_FOUND ? ZONE_OK : status;
+	TRY(store_list(&connection, project, after, &news, ret_end));
+	*ret_news = news;
+	news = (struct store_news){0};
+	return ZONE_OK;
+}
+
+/* --- Levels */
 
 static enum zone_status sqlite_look_at(struct store *base, struct store_facts *ret_facts)
 {
@@ -320,9 +452,10 @@ static enum zone_status sqlite_look_at(struct store *base, struct store_facts *r
 	enum zone_status status = reach(store, false, &visit);
 
 	if (status == ZONE_OK) {
-		TRY(connection_open(&connection, store, false));
+		TRY(connection_open(&connection, store, visit.exclusive));
 		TRY(store_way_back(&connection, &facts.way_back));
 		facts.exists = true;
+		snprintf(facts.id, sizeof(facts.id), "%s", connection.id);
 		facts.writable = store_is_writable(store);
 		facts.revision = connection.revision;
 		facts.head = connection.head;
@@ -419,13 +552,14 @@ static const char *access_of(const struct connection *connection)
 	return store_is_writable(connection->store) ? "writable" : "read-only";
 }
 
-static enum zone_status describe_open(struct store_sqlite *store, struct buffer *ret_text)
+static enum zone_status describe_open(struct store_sqlite *store, const struct visit *visit,
+				      struct buffer *ret_text)
 {
 	AUTO(connection_close) struct connection connection = {0};
 	AUTO(store_news_clear) struct store_news all = {0};
 
 	store->said = ZONE_OK;
-	TRY(connection_open(&connection, store, false));
+	TRY(connection_open(&connection, store, visit->exclusive));
 	describe_levels(&connection, ret_text);
 	TRY(check_pages(&connection, ret_text));
 	if (connection.limited)
@@ -454,8 +588,8 @@ static enum zone_status sqlite_describe(struct store *base, struct buffer *ret_t
 		buffer_put_text(ret_text, "store: not made yet; the first project makes it\n");
 		return ZONE_OK;
 	}
-	TRY(visit_begin(store, false, &visit));
-	return describe_open(store, ret_text);
+	TRY(visit_begin_reading(store, &visit));
+	return describe_open(store, &visit, ret_text);
 }
 
 /* --- Life */
@@ -482,6 +616,9 @@ static void sqlite_abandon(struct store *base)
 
 static const struct store_operations operations = {
 	.read = sqlite_read,
+	.read_few = sqlite_read_few,
+	.find = sqlite_find,
+	.list = sqlite_list,
 	.changed = sqlite_changed,
 	.write = sqlite_write,
 	.describe = sqlite_describe,
@@ -510,5 +647,7 @@ static struct store *sqlite_open(const struct store_settings *settings)
 const struct store_engine store_sqlite = {
 	.name = "sqlite",
 	.look_every_ms = 1000, /* a stat */
+	.reads_whole = WHOLE_ROWS,
+	.takes = "index_max",
 	.open = sqlite_open,
 };

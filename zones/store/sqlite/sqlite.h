@@ -12,12 +12,18 @@
 /* A new store is made at the level that each release in use understands, whatever the newest is. */
 enum { STORE_LEVEL_NEW = 1, STORE_APPLICATION_ID = 0x434d454b /* "CMEK" */ };
 
-enum { STORE_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
-
 /* How many zones there were, and at which change of the file (count.c). */
 struct store_count {
 	bool good;
 	uint32_t counter;
+	size_t zones;
+};
+
+/* How many zones there were at the last look of a process that knows part of the store: `good`, and
+ * as of which revision. */
+struct store_seen {
+	bool good;
+	uint64_t revision;
 	size_t zones;
 };
 
@@ -39,6 +45,7 @@ struct store_sqlite {
 	_Atomic(enum zone_status) said; /* what was logged last: once is enough */
 	bool limited;			/* what was read last was read without its tables */
 	struct store_count count;
+	struct store_seen seen_zones;
 };
 
 /* --- lock.c: one of our connections at a time, in this process and among all. */
@@ -157,9 +164,30 @@ void put_common(struct columns *columns, const struct entry *entry, uint64_t rev
 
 /* --- read.c, write.c */
 
+/* The statements of one reading; those for versions and wraps are used again for each zone. */
+struct reading {
+	struct connection *connection;
+	struct store_news *news;
+	sqlite3_stmt *versions;
+	sqlite3_stmt *wraps;
+};
+
+enum zone_status reading_begin(struct connection *connection, struct store_news *news,
+			       struct reading *ret_reading);
+void reading_clear(struct reading *reading);
+/* Rows of a table, for a condition with parameters to bind; ENTRY_KIND_COUNT: tombstones. A row
+ * counts for nothing while its uid has one. */
+enum zone_status reading_select(struct reading *reading, enum entry_kind kind, const char *where,
+				sqlite3_stmt **ret_statement);
+/* Runs such a statement, and adds what it finds to the news. */
+enum zone_status reading_take(struct reading *reading, enum entry_kind kind,
+			      sqlite3_stmt *statement);
+
 /* Rows with a revision above `since`. */
 enum zone_status store_read_rows(struct connection *connection, uint64_t since,
 				 struct store_news *news);
+/* Those that all others stand on: projects, root keys, clusters, archives. */
+enum zone_status store_read_few(struct connection *connection, struct store_news *news);
 /* What holds at every level (docs/format.md, 6), all of it: projects, root keys, and the zones that
  * must not be opened, as tombstones. ZONE_STORE_NEWER: not even that can be read. */
 enum zone_status store_read_every_level(struct connection *connection, struct store_news *news);
@@ -173,3 +201,12 @@ enum zone_status store_write_change(struct connection *connection,
 enum zone_status store_count_zones(struct connection *connection, size_t *ret_zones);
 /* What a change makes of their number; before it is written. */
 void store_count_change(struct store_count *count, const struct store_change *change);
+
+/* --- few.c: of a store that a process knows but a part of (store.h: find, list) */
+
+/* Whether it has more rows than that, with tombstones. */
+enum zone_status store_has_more(struct connection *connection, size_t most, bool *ret_more);
+enum zone_status store_find(struct connection *connection, const struct store_key *key,
+			    struct store_news *news);
+enum zone_status store_list(struct connection *connection, struct uid project, struct uid *after,
+			    struct store_news *news, bool *ret_end);

@@ -5,8 +5,6 @@
 #include "kms/kms.h"
 #include "zones/store/sqlite/sqlite.h"
 
-enum { WRAPPED_MAX = 1 << 16 };
-
 static const char *const state_words[] = {"active", "pending deletion", NULL};
 static const enum entry_state states[] = {ENTRY_ACTIVE, ENTRY_PENDING_DELETION};
 
@@ -124,7 +122,7 @@ static void put_zone(struct columns *columns, const struct entry *entry)
 static void take_key(struct columns *columns, struct entry *entry)
 {
 	entry->of_key.zone = (uint64_t)take_integer(columns, 1, INT64_MAX);
-	take_blob(columns, WRAPPED_MAX, &entry->of_key.wrapped);
+	take_blob(columns, STORED_MAX, &entry->of_key.wrapped);
 	entry->of_key.key_type = (uint32_t)take_integer(columns, 0, UINT32_MAX);
 	entry->of_key.value_len = (uint32_t)take_integer(columns, 0, UINT32_MAX);
 }

@@ -244,8 +244,8 @@ static enum zone_status bury(struct connection *connection, const struct entry *
 	struct columns parameters = {0};
 
 	TRY(connection_prepare(connection,
-			       "INSERT INTO tombstones (uid, kind, revision, number, removed_ms) "
-			       "VALUES (?1, ?2, ?3, ?4, ?5)",
+			       "INSERT INTO tombstones (uid, kind, revision, number, removed_ms, "
+			       "project) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 			       &statement));
 	parameters.statement = statement;
 	put_uid(&parameters, entry->uid);
@@ -253,6 +253,7 @@ static enum zone_status bury(struct connection *connection, const struct entry *
 	put_integer(&parameters, (int64_t)revision);
 	put_integer(&parameters, number_of(entry));
 	put_integer(&parameters, clock_system.realtime_ms(clock_system.state));
+	put_uid(&parameters, entry->project);
 	return run(connection, &parameters);
 }
 
