@@ -11,13 +11,6 @@ static CK_RV read_iv(const CK_MECHANISM *given, struct parameter *parameter)
 	return CKR_OK;
 }
 
-const struct behaviour cbc_behaviour = {
-	.read = read_iv,
-	.wanted = "an IV of 16 bytes",
-	.operations = {[OPERATION_ENCRYPT] = &blocks_class, [OPERATION_DECRYPT] = &blocks_class},
-	.scheduled = true,
-};
-
 /* --- With padding: encrypting gives a block more, decrypting holds the last one back */
 
 static CK_RV pad_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
@@ -68,22 +61,23 @@ static const struct cipher_class unpad_class = {
 	.inexact = true,
 };
 
-/* --- As a way of wrapping */
+/* --- As ways of wrapping. Without padding only keys of whole blocks: of others, which the standard
+ * fills up with zeros, the last block could be unwrapped alone, and its few bytes guessed. */
 
-static size_t wrapped_len(const struct mechanism *mechanism, const struct parameter *parameter,
-			  size_t len)
-{
-	(void)mechanism;
-	(void)parameter;
-	return len == 0 || len > AES_WRAP_MAX ? 0 : len - len % AES_BLOCK + AES_BLOCK;
-}
-
-static size_t value_max(const struct mechanism *mechanism, const struct parameter *parameter,
-			size_t len)
+static size_t blocks_len(const struct mechanism *mechanism, const struct parameter *parameter,
+			 size_t len)
 {
 	(void)mechanism;
 	(void)parameter;
 	return len % AES_BLOCK != 0 || len > AES_WRAP_MAX ? 0 : len;
+}
+
+static size_t padded_len(const struct mechanism *mechanism, const struct parameter *parameter,
+			 size_t len)
+{
+	(void)mechanism;
+	(void)parameter;
+	return len == 0 || len > AES_WRAP_MAX ? 0 : len - len % AES_BLOCK + AES_BLOCK;
 }
 
 static CK_RV unwrap(struct ready_key *by, const struct parameter *parameter, struct bytes wrapped,
@@ -95,11 +89,27 @@ static CK_RV unwrap(struct ready_key *by, const struct parameter *parameter, str
 		       : CKR_WRAPPED_KEY_INVALID;
 }
 
-static const struct wrap_method pad_wrap = {
-	.wrapped_len = wrapped_len,
-	.value_max = value_max,
+static const struct wrap_method blocks_wrap = {
+	.wrapped_len = blocks_len,
+	.value_max = blocks_len,
 	.wrap = aes_wrap,
 	.unwrap = unwrap,
+	.checks_nothing = true,
+};
+
+static const struct wrap_method pad_wrap = {
+	.wrapped_len = padded_len,
+	.value_max = blocks_len,
+	.wrap = aes_wrap,
+	.unwrap = unwrap,
+};
+
+const struct behaviour cbc_behaviour = {
+	.read = read_iv,
+	.wanted = "an IV of 16 bytes",
+	.operations = {[OPERATION_ENCRYPT] = &blocks_class, [OPERATION_DECRYPT] = &blocks_class},
+	.wrap = &blocks_wrap,
+	.scheduled = true,
 };
 
 const struct behaviour cbc_pad_behaviour = {

@@ -128,6 +128,7 @@ static const struct cipher_class open_class = {
 	.bounds = {open_bound, collected_part_bound, collected_last_bound},
 	.runs = {open_whole, collected_part, collected_last},
 	.let_go = free,
+	.authenticates = true,
 };
 
 /* --- As a way of wrapping: the tag follows the key, whose length the parameter says */
@@ -207,9 +208,27 @@ static bool read_message(const void *structure, struct message *ret_message)
 	return tag_valid(ccm.ulMACLen) && lengths_valid(ccm.ulNonceLen, ccm.ulDataLen);
 }
 
+static bool read_wrap(const void *structure, struct message *ret_message, struct bytes *ret_aad)
+{
+	CK_CCM_WRAP_PARAMS ccm;
+	CK_CCM_MESSAGE_PARAMS same;
+
+	memcpy(&ccm, structure, sizeof(ccm));
+	same = (CK_CCM_MESSAGE_PARAMS){.ulDataLen = ccm.ulDataLen,
+				       .pNonce = ccm.pNonce,
+				       .ulNonceLen = ccm.ulNonceLen,
+				       .ulNonceFixedBits = ccm.ulNonceFixedBits,
+				       .nonceGenerator = ccm.nonceGenerator,
+				       .ulMACLen = ccm.ulMACLen};
+	*ret_aad = bytes(ccm.pAAD, ccm.ulAADLen);
+	return ccm.ulAADLen <= AES_CCM_LEN_MAX && read_message(&same, ret_message);
+}
+
 static const struct message_class messages = {
 	.size = sizeof(CK_CCM_MESSAGE_PARAMS),
 	.read = read_message,
+	.wrap_size = sizeof(CK_CCM_WRAP_PARAMS),
+	.read_wrap = read_wrap,
 	.wanted = "CK_CCM_MESSAGE_PARAMS with a nonce of 7 to 13 bytes, a length of data that this "
 		  "nonce has room for (1 GiB at most), and a MAC of 4, 6, ... 16 bytes",
 };

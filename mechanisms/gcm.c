@@ -45,7 +45,7 @@ static bool tag_bits_valid(CK_ULONG bits)
 	return bits == 32 || bits == 64 || (bits >= 96 && bits <= 128 && bits % 8 == 0);
 }
 
-static CK_RV read_gcm(const CK_MECHANISM *given, struct parameter *parameter)
+CK_RV gcm_read(const CK_MECHANISM *given, struct parameter *parameter)
 {
 	CK_GCM_PARAMS gcm;
 
@@ -77,6 +77,11 @@ static CK_RV start(struct operation *op, struct parameter *parameter)
 	return aes_start(op->key->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
 }
 
+static CK_RV seal_once(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+{
+	return aes_seal(op->key->aes, in, out, ret_len) ? CKR_OK : CKR_FUNCTION_FAILED;
+}
+
 static CK_RV seal_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
 	*ret_bound = in_len + op->tag_len;
@@ -99,7 +104,7 @@ static CK_RV tag_bound(const struct operation *op, size_t in_len, size_t *ret_bo
 static const struct cipher_class seal_class = {
 	.start = start,
 	.bounds = {seal_bound, text_bound, tag_bound},
-	.runs = {aes_once, aes_part, aes_last},
+	.runs = {seal_once, aes_part, aes_last},
 };
 
 static CK_RV open_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
@@ -127,6 +132,7 @@ static const struct cipher_class open_class = {
 	.start = start,
 	.bounds = {open_bound, collected_part_bound, collected_last_bound},
 	.runs = {open_once, collected_part, collected_last},
+	.authenticates = true,
 };
 
 /* --- As a way of wrapping: the tag follows the key */
@@ -194,9 +200,26 @@ static bool read_message(const void *structure, struct message *ret_message)
 	return tag_bits_valid(gcm.ulTagBits) && gcm.ulIvLen >= 1 && gcm.ulIvLen <= AES_GCM_IV_MAX;
 }
 
+static bool read_wrap(const void *structure, struct message *ret_message, struct bytes *ret_aad)
+{
+	CK_GCM_WRAP_PARAMS gcm;
+	CK_GCM_MESSAGE_PARAMS same;
+
+	memcpy(&gcm, structure, sizeof(gcm));
+	same = (CK_GCM_MESSAGE_PARAMS){.pIv = gcm.pIv,
+				       .ulIvLen = gcm.ulIvLen,
+				       .ulIvFixedBits = gcm.ulIvFixedBits,
+				       .ivGenerator = gcm.ivGenerator,
+				       .ulTagBits = gcm.ulTagBits};
+	*ret_aad = bytes(gcm.pAAD, gcm.ulAADLen);
+	return read_message(&same, ret_message);
+}
+
 static const struct message_class messages = {
 	.size = sizeof(CK_GCM_MESSAGE_PARAMS),
 	.read = read_message,
+	.wrap_size = sizeof(CK_GCM_WRAP_PARAMS),
+	.read_wrap = read_wrap,
 	.wanted = "CK_GCM_MESSAGE_PARAMS with an IV of 1 to 128 bytes and a tag of 32 to 128 bits",
 	.made_len = AES_GCM_IV,
 	.made_with_fips = true,
@@ -233,7 +256,7 @@ static const struct cipher_class message_open_class = {
 };
 
 const struct behaviour gcm_behaviour = {
-	.read = read_gcm,
+	.read = gcm_read,
 	.wanted = "CK_GCM_PARAMS with an IV of 1 to 128 bytes and a tag of 32 to 128 bits",
 	.operations = {[OPERATION_ENCRYPT] = &seal_class,
 		       [OPERATION_DECRYPT] = &open_class,
@@ -295,7 +318,7 @@ static CK_RV chunk_start(struct operation *op, struct parameter *parameter)
 static const struct cipher_class chunk_class = {
 	.start = chunk_start,
 	.bounds = {seal_bound, text_bound, tag_bound},
-	.runs = {aes_once, aes_part, aes_last},
+	.runs = {seal_once, aes_part, aes_last},
 };
 
 const struct behaviour chunk_behaviour = {

@@ -17,7 +17,7 @@ CK_RV generate_value(struct object *key, size_t len)
 		return CKR_HOST_MEMORY;
 	if (!crypto_random(value, len))
 		return CKR_FUNCTION_FAILED;
-	return object_set_value(key, bytes(value, len));
+	return object_take_value(key, &value, len);
 }
 
 const struct behaviour generate_behaviour = {.read = parameter_read_none, .wanted = "empty"};

@@ -62,26 +62,24 @@ static CK_RV find_digest(CK_MECHANISM_TYPE type, enum digest_kind *ret_digest)
 	return CKR_OK;
 }
 
-/* RFC 5869: an extract alone gives one digest; a shorter key is its beginning. */
-static CK_RV find_len(const struct derivation *derivation, size_t len, size_t *ret_len)
+/* RFC 5869: an extract alone gives one digest, and what is shorter its beginning. */
+static size_t len_max(const struct derivation *derivation, size_t max)
 {
 	size_t size = digest_size(derivation->digest);
-	size_t max = derivation->params.bExpand ? DEK_MAX : size;
+	size_t given = derivation->params.bExpand ? 255 * size : size;
 
-	if (len == 0 && derivation->params.bExpand)
-		return CKR_TEMPLATE_INCOMPLETE;
-	if (len == 0)
-		len = size;
-	if (len > max || (derivation->params.bExpand && len > 255 * size))
-		return CKR_KEY_SIZE_RANGE;
-	*ret_len = len;
-	return CKR_OK;
+	return given < max ? given : max;
 }
 
-CK_RV hkdf_begin(struct derivation *derivation, size_t wanted_len)
+CK_RV hkdf_begin(struct derivation *derivation, size_t wanted_len, size_t max)
 {
+	bool expands = derivation->params.bExpand;
+
 	TRY(find_digest(derivation->params.prfHashMechanism, &derivation->digest));
-	return find_len(derivation, wanted_len, &derivation->len);
+	if (wanted_len == 0 && expands)
+		return CKR_TEMPLATE_INCOMPLETE;
+	derivation->len = wanted_len != 0 ? wanted_len : digest_size(derivation->digest);
+	return derivation->len <= len_max(derivation, max) ? CKR_OK : CKR_KEY_SIZE_RANGE;
 }
 
 CK_RV hkdf_base(struct derivation *derivation, struct objects *objects, const struct ready_key *by)
@@ -116,16 +114,17 @@ CK_RV hkdf_salt_key(struct derivation *derivation, struct objects *objects,
 	return CKR_OK;
 }
 
-CK_RV hkdf_run(const struct derivation *derivation, struct object *key)
+CK_RV hkdf_run(const struct derivation *derivation, uint8_t **ret_value)
 {
-	const CK_HKDF_PARAMS *hkdf_params = &derivation->params;
-	size_t len = hkdf_params->bExpand ? derivation->len : digest_size(derivation->digest);
+	const CK_HKDF_PARAMS *params = &derivation->params;
+	size_t len = params->bExpand ? derivation->len : digest_size(derivation->digest);
 	AUTO(secret_freep) uint8_t *value = secret_new(len);
 
 	if (value == NULL)
 		return CKR_HOST_MEMORY;
-	if (!hkdf(derivation->digest, hkdf_params->bExtract, hkdf_params->bExpand, derivation->base,
-		  derivation->salt, bytes(hkdf_params->pInfo, hkdf_params->ulInfoLen), value, len))
+	if (!hkdf(derivation->digest, params->bExtract, params->bExpand, derivation->base,
+		  derivation->salt, bytes(params->pInfo, params->ulInfoLen), value, len))
 		return CKR_FUNCTION_FAILED;
-	return object_set_value(key, bytes(value, derivation->len));
+	*ret_value = TAKE(value);
+	return CKR_OK;
 }

@@ -14,12 +14,17 @@ enum operation_kind {
 	OPERATION_ENCRYPT,
 	OPERATION_DECRYPT,
 	OPERATION_DIGEST,
+	OPERATION_SIGN,
+	OPERATION_VERIFY,
 	OPERATION_MESSAGE_ENCRYPT, /* one message; many of them: session/messages.h */
 	OPERATION_MESSAGE_DECRYPT,
 	OPERATION_KIND_COUNT
 };
 
 struct cipher_class;
+struct derive_method;
+struct mac;
+struct mechanism;
 struct message_class;
 struct parameter;
 struct wrap_method;
@@ -32,9 +37,13 @@ struct behaviour {
 	const char *wanted; /* in a sentence about the parameter: "… is not" */
 	const struct cipher_class *operations[OPERATION_KIND_COUNT]; /* NULL: none (operation.h) */
 	const struct wrap_method *wrap;				     /* NULL: none (wrapping.h) */
+	const struct derive_method *derive;			     /* NULL: none (deriving.h) */
 	const struct message_class *messages;			     /* NULL: none (message.h) */
-	bool scheduled;	  /* works by an AES key schedule, in the mode that is the row's detail */
-	bool moves_zones; /* what it wraps and unwraps is a zone */
+	bool scheduled; /* works by something that was keyed: an AES key schedule, in the mode
+			 * that is the row's detail, */
+	struct mac *(*keyed)(const struct mechanism *mechanism, struct bytes key); /* or this */
+	bool takes_generic; /* beside the row's type of key CKK_GENERIC_SECRET */
+	bool moves_zones;   /* what it wraps and unwraps is a zone */
 };
 
 /* The families, by file. */
@@ -44,11 +53,15 @@ extern const struct behaviour ctr_behaviour;
 extern const struct behaviour dek_wrap_behaviour;
 extern const struct behaviour digest_behaviour;
 extern const struct behaviour ecb_behaviour;
+extern const struct behaviour ecb_data_behaviour, cbc_data_behaviour; /* encrypt_data.c */
+extern const struct behaviour kdf_behaviour;			      /* sp800_108.c */
 extern const struct behaviour gcm_behaviour, chunk_behaviour;
 extern const struct behaviour generate_behaviour;
 extern const struct behaviour hkdf_behaviour;
 extern const struct behaviour kms_behaviour;
-extern const struct behaviour kw_behaviour, kwp_behaviour; /* key_wrap.c */
+extern const struct behaviour kw_behaviour, kwp_behaviour;	      /* key_wrap.c */
+extern const struct behaviour hmac_behaviour, hmac_general_behaviour; /* mac.c */
+extern const struct behaviour cmac_behaviour, cmac_general_behaviour, gmac_behaviour;
 
 /* Which objects a mechanism works on. */
 enum key_kind {

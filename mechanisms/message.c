@@ -44,23 +44,69 @@ CK_RV message_parameter_first(const struct mechanism *mechanism, const CK_MECHAN
 	return CKR_MECHANISM_PARAM_INVALID;
 }
 
-CK_RV message_wrap_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
-			struct bytes aad, struct message *ret_message,
-			struct parameter *ret_parameter)
+/* --- By which a key is wrapped */
+
+static struct parameter as_parameter(const struct message *message, struct bytes aad)
+{
+	return (struct parameter){
+		.iv = bytes(message->iv, message->iv_len),
+		.aad = aad,
+		.tag_len = message->tag_len,
+		.data_len = message->data_len,
+	};
+}
+
+static CK_RV check_accepted(const struct mechanism *mechanism, const struct parameter *parameter)
 {
 	const struct wrap_method *method = mechanism->does->wrap;
 
-	if (mechanism->does->messages == NULL || method == NULL)
+	return method == NULL || method->accepts == NULL ? CKR_OK : method->accepts(parameter);
+}
+
+/* The structures of C_Encrypt and of C_WrapKey differ in their size. */
+static bool is_for_keys(const struct message_class *class, const CK_MECHANISM *given)
+{
+	return class != NULL && given->pParameter != NULL &&
+	       given->ulParameterLen == class->wrap_size;
+}
+
+static CK_RV read_for_keys(const struct mechanism *mechanism, const void *given,
+			   struct message *ret_message, struct parameter *ret_parameter)
+{
+	const struct message_class *class = mechanism->does->messages;
+	struct bytes aad;
+
+	if (!class->read_wrap(given, ret_message, &aad) || ret_message->iv == NULL ||
+	    !bytes_valid(aad)) {
+		log_info("mechanism 0x%lx: the parameter to wrap a key is not %s, with "
+			 "associated data in place of the tag",
+			 mechanism->type, class->wanted);
+		return CKR_MECHANISM_PARAM_INVALID;
+	}
+	*ret_parameter = as_parameter(ret_message, aad);
+	return CKR_OK;
+}
+
+CK_RV message_wrap_read(const struct mechanism *mechanism, const CK_MECHANISM *given,
+			struct message *ret_message, struct parameter *ret_parameter)
+{
+	if (is_for_keys(mechanism->does->messages, given))
+		TRY(read_for_keys(mechanism, given->pParameter, ret_message, ret_parameter));
+	else
+		TRY(parameter_read(mechanism, given, ret_parameter));
+	return check_accepted(mechanism, ret_parameter);
+}
+
+CK_RV message_wrap_read_apart(const struct mechanism *mechanism, const CK_MECHANISM *given,
+			      struct bytes aad, struct message *ret_message,
+			      struct parameter *ret_parameter)
+{
+	if (mechanism->does->messages == NULL || mechanism->does->wrap == NULL)
 		return CKR_MECHANISM_INVALID;
 	TRY(message_parameter_with_tag(mechanism, given->pParameter, given->ulParameterLen,
 				       ret_message));
-	*ret_parameter = (struct parameter){
-		.iv = bytes(ret_message->iv, ret_message->iv_len),
-		.aad = aad,
-		.tag_len = ret_message->tag_len,
-		.data_len = ret_message->data_len,
-	};
-	return method->accepts == NULL ? CKR_OK : method->accepts(ret_parameter);
+	*ret_parameter = as_parameter(ret_message, aad);
+	return check_accepted(mechanism, ret_parameter);
 }
 
 /* --- Who makes the IV */
@@ -94,7 +140,7 @@ static bool find_maker(const struct message *message, const struct made_ivs *ivs
 
 static bool is_left_out(const struct message_class *class)
 {
-	return class->made_with_fips && crypto_is_fips();
+	return class != NULL && class->made_with_fips && crypto_is_fips();
 }
 
 /* docs/fips.md */
@@ -108,7 +154,8 @@ static bool fips_allows(const struct iv_wish *wish)
 
 static CK_RV refuse_for_fips(void)
 {
-	log_info("with FIPS a message's IV is made by the module: by CKG_GENERATE or "
+	log_info("with FIPS the IV of a message or a wrapped key is made by the module: by "
+		 "CKG_GENERATE or "
 		 "CKG_GENERATE_RANDOM with %d bits that are not fixed, or by CKG_GENERATE_COUNTER "
 		 "with %d",
 		 MADE_RANDOM_BITS_ENOUGH, COUNTER_BITS_ENOUGH);
@@ -155,13 +202,17 @@ static CK_RV make_iv(struct objects *objects, const struct ready_key *key,
 	return made_ivs_take(ivs, &wish, ret_iv);
 }
 
+CK_RV message_iv_may_be_given(const struct mechanism *mechanism)
+{
+	return is_left_out(mechanism->does->messages) ? refuse_for_fips() : CKR_OK;
+}
+
 CK_RV message_iv(struct objects *objects, const struct ready_key *key,
 		 const struct message *message, uint8_t *ret_iv)
 {
 	if (message->generator != CKG_NO_GENERATE)
 		return make_iv(objects, key, message, ret_iv);
-	if (is_left_out(key->mechanism->does->messages))
-		return refuse_for_fips();
+	TRY(message_iv_may_be_given(key->mechanism));
 	memcpy(ret_iv, message->iv, message->iv_len);
 	return CKR_OK;
 }

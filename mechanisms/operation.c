@@ -3,6 +3,8 @@
 /* What operations share, whatever their mechanism: their end, and the collecting of parts. */
 #include "mechanisms/operation.h"
 
+#include "base/log.h"
+
 void operation_end(struct operation *op)
 {
 	if (op->own != NULL)
@@ -29,12 +31,29 @@ void operation_clear(struct operation *op)
 
 /* --- Mechanisms that work on a whole: the last step does the work that STEP_ONCE does */
 
-CK_RV collected_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+static uint64_t kept_max = UINT64_MAX;
+
+void collected_keep(uint64_t bytes_max)
+{
+	kept_max = bytes_max;
+}
+
+static CK_RV check_kept(const struct operation *op, size_t in_len)
 {
 	if (in_len > op->collected_max - op->collected.len)
 		return len_range(op);
+	if (op->collected.len <= kept_max && in_len <= kept_max - op->collected.len)
+		return CKR_OK;
+	log_warning("a message in parts has more than the %llu MiB that the module keeps until its "
+		    "end ([crypto] keep_max_mib): give it at once, or as messages of less",
+		    (unsigned long long)(kept_max >> 20));
+	return CKR_DEVICE_MEMORY;
+}
+
+CK_RV collected_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+{
 	*ret_bound = 0;
-	return CKR_OK;
+	return check_kept(op, in_len);
 }
 
 CK_RV collected_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
@@ -59,8 +78,7 @@ CK_RV collected_last(struct operation *op, struct bytes in, uint8_t *out, size_t
 
 CK_RV collected_end_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
-	if (in_len > op->collected_max - op->collected.len)
-		return len_range(op);
+	TRY(check_kept(op, in_len));
 	return op->class->bounds[STEP_ONCE](op, op->collected.len + in_len, ret_bound);
 }
 

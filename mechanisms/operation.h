@@ -32,8 +32,10 @@ struct cipher_class {
 	CK_RV(*runs[STEP_COUNT])
 	(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
 	void (*let_go)(void *own);
-	bool inexact; /* the result may be shorter than the bound: a caller with less room is
-		       * told the length after the work, which is not done twice */
+	bool inexact;	    /* the result may be shorter than the bound: a caller with less room is
+			     * told the length after the work, which is not done twice */
+	bool authenticates; /* an empty result says that what came is authentic: it is looked at
+			     * without any room, too */
 };
 
 enum stage {
@@ -51,8 +53,11 @@ struct operation {
 	enum stage stage;
 	struct ready_key *key;	 /* the session's; NULL: a digest */
 	size_t tag_len;		 /* GCM, CCM: bytes */
-	uint8_t tag[AES_BLOCK];	 /* of a message: what sealing gave, or opening compares with */
+	uint8_t tag[AES_BLOCK];	 /* of a message: what sealing gave, or opening compares with; of an
+				  * empty text that was found authentic, all that came */
 	size_t pending;		 /* bytes the cipher holds back */
+	uint64_t room;		 /* CTR: bytes, until the counter would run into the nonce */
+	bool pkcs5;		 /* key wrap: padded as Java does */
 	void *own;		 /* what its class keeps of the parameter, and lets go of */
 	struct buffer collected; /* the parts, where they are only collected, */
 	size_t collected_max;	 /* and how many bytes at most */
@@ -67,7 +72,9 @@ void operation_end(struct operation *op);
 /* And frees what stays between operations. */
 void operation_clear(struct operation *op);
 
-/* Parts that are only collected, for mechanisms that work on a whole. */
+/* Parts that are only collected, for mechanisms that work on a whole. Together they have at most as
+ * many bytes as this says, set while nobody uses the module; then CKR_DEVICE_MEMORY. */
+void collected_keep(uint64_t bytes_max);
 CK_RV collected_part_bound(const struct operation *op, size_t in_len, size_t *ret_bound);
 CK_RV collected_part(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len);
 CK_RV collected_last_bound(const struct operation *op, size_t in_len, size_t *ret_bound);

@@ -4,10 +4,12 @@
  * else. */
 #include "mechanisms/ready_key.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "mechanisms/wrapping.h"
+#include "objects/key_dates.h"
 #include "zones/domain/schedule.h"
 #include "zones/domain/zones.h"
 
@@ -28,6 +30,10 @@ const struct key_use_facts key_uses[KEY_USE_COUNT] = {
 		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_INIT},
 	[KEY_MESSAGE_DECRYPT] = {CKF_MESSAGE_DECRYPT, USAGE_DECRYPT, "CKA_DECRYPT", false,
 		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_INIT},
+	[KEY_SIGN] = {CKF_SIGN, USAGE_SIGN, "CKA_SIGN", true,
+		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_INIT},
+	[KEY_VERIFY] = {CKF_VERIFY, USAGE_VERIFY, "CKA_VERIFY", true, /* GMAC makes the tag again */
+		CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_SIZE_RANGE, ERROR_INIT},
 	/* clang-format on */
 };
 
@@ -44,6 +50,35 @@ CK_RV key_allows(const struct mechanism *mechanism, enum key_use use, const stru
 	return CKR_KEY_FUNCTION_NOT_PERMITTED;
 }
 
+static CK_RV check_dates(const struct object *object)
+{
+	return key_dates_has(object) ? key_dates_allow(object, clock_now(&clock_system).realtime_ms)
+				     : CKR_OK;
+}
+
+static CK_RV check_unchecked(const struct mechanism *mechanism, enum key_use use,
+			     const struct object *object)
+{
+	if (mechanism_key_kind(object) == KEY_KIND_ZONE) {
+		log_warning("a zone neither wraps nor unwraps keys by mechanism 0x%lx, which "
+			    "authenticates nothing: use CKM_CMEK_DEK_WRAP",
+			    mechanism->type);
+		return key_uses[use].bad_type;
+	}
+	return use == KEY_UNWRAP ? key_allows(mechanism, KEY_DECRYPT, object) : CKR_OK;
+}
+
+/* Of a way of wrapping what holds beside. */
+static CK_RV check_wrapping(const struct mechanism *mechanism, enum key_use use,
+			    const struct object *object)
+{
+	const struct wrap_method *method = mechanism->does->wrap;
+
+	if (method == NULL || !method->checks_nothing || (use != KEY_WRAP && use != KEY_UNWRAP))
+		return CKR_OK;
+	return check_unchecked(mechanism, use, object);
+}
+
 CK_RV key_check(const struct mechanism *mechanism, enum key_use use, const struct object *object)
 {
 	if (mechanism_key_kind(object) == KEY_KIND_NONE)
@@ -52,7 +87,9 @@ CK_RV key_check(const struct mechanism *mechanism, enum key_use use, const struc
 		return key_uses[use].bad_type;
 	if (!mechanism_fits_size(mechanism, object))
 		return key_uses[use].bad_size;
-	return key_allows(mechanism, use, object);
+	TRY(key_allows(mechanism, use, object));
+	TRY(check_wrapping(mechanism, use, object));
+	return check_dates(object);
 }
 
 /* --- A key as what it is */
@@ -127,7 +164,9 @@ CK_RV ready_key_fill(struct ready_key *place, struct objects *objects,
 void ready_key_drop_schedule(struct ready_key *key)
 {
 	aes_free(key->aes);
+	mac_free(key->mac);
 	key->aes = NULL;
+	key->mac = NULL;
 }
 
 void ready_key_clear(struct ready_key *key)
@@ -157,9 +196,14 @@ struct ezk *ready_key_lease(const struct ready_key *key)
 
 static CK_RV make_schedule(struct ready_key *key, struct bytes value)
 {
-	key->aes =
-		aes_new((enum aes_mode)key->mechanism->detail, key_uses[key->use].encrypts, value);
-	return key->aes == NULL ? CKR_HOST_MEMORY : CKR_OK;
+	const struct mechanism *mechanism = key->mechanism;
+
+	if (mechanism->does->keyed != NULL)
+		key->mac = mechanism->does->keyed(mechanism, value);
+	else
+		key->aes = aes_new((enum aes_mode)mechanism->detail, key_uses[key->use].encrypts,
+				   value);
+	return ready_key_has_schedule(key) ? CKR_OK : CKR_HOST_MEMORY;
 }
 
 static bool is_wrapping(const struct ready_key *key)
@@ -225,11 +269,12 @@ void ready_key_wrapped(struct ready_key *key, struct objects *objects)
  * key gets its stamp, and with it its lease, when its value comes. */
 CK_RV ready_key_begin(struct ready_key *key, struct objects *objects, int64_t now_ms)
 {
+	TRY(check_dates(key->object));
 	if (key->begins_itself)
 		return CKR_OK;
 	TRY(check_lease(key, now_ms, ezk_begin, key_uses[key->use].place));
 	TRY(ready_key_verified(key, NULL));
-	if (key->aes != NULL || !key->scheduled)
+	if (ready_key_has_schedule(key) || !key->scheduled)
 		return CKR_OK;
 	return key->ezk != NULL ? schedule_of_zone(key) : schedule_of_key(objects, key);
 }

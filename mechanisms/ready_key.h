@@ -9,6 +9,7 @@
 #pragma once
 
 #include "crypto/aes.h"
+#include "crypto/mac.h"
 #include "mechanisms/mechanism.h"
 #include "objects/error.h"
 #include "objects/object.h"
@@ -21,6 +22,8 @@ enum key_use {
 	KEY_DERIVE,
 	KEY_MESSAGE_ENCRYPT,
 	KEY_MESSAGE_DECRYPT,
+	KEY_SIGN,
+	KEY_VERIFY,
 	KEY_USE_COUNT
 };
 
@@ -40,15 +43,16 @@ struct ready_key {
 	bool over; /* the key is gone: it goes with the operation that works with it */
 	CK_MECHANISM_TYPE type;
 	enum key_use use;
-	bool begins_itself;  /* what it does looks at the lease (wrapping.h) */
-	bool scheduled;	     /* it needs a key schedule */
-	uint64_t generation; /* of the objects, when the handle was last looked up */
-	uint64_t turn;	     /* of its last use: the oldest goes first */
+	bool begins_itself;		      /* what it does looks at the lease (wrapping.h) */
+	bool scheduled;			      /* it needs a key schedule, or a keyed MAC */
+	struct objects_generation generation; /* when the handle was last looked up */
+	uint64_t turn;			      /* of its last use: the oldest goes first */
 	const struct mechanism *mechanism;
 	struct object *object; /* held */
 	struct ezk *ezk;       /* held; a zone's version in use */
 	int64_t rotate_at_ms;  /* of a zone that wraps: for zones_rotate_when_due() */
-	struct aes *aes;       /* made by ready_key_begin where the mechanism is AES */
+	struct aes *aes;       /* made by ready_key_begin where the mechanism is AES, */
+	struct mac *mac;       /* or a MAC of another kind */
 };
 
 /* May the key be used so, by what its attributes say? */
@@ -69,8 +73,12 @@ CK_RV ready_key_fill(struct ready_key *place, struct objects *objects,
 void ready_key_clear(struct ready_key *key);
 /* An operation does not work with it any more. */
 void ready_key_done(struct ready_key *key);
-/* Wipes the key schedule; it is made again when it is needed. */
+/* Wipes the key schedule, or what else was keyed; it is made again when it is needed. */
 void ready_key_drop_schedule(struct ready_key *key);
+static inline bool ready_key_has_schedule(const struct ready_key *key)
+{
+	return key->aes != NULL || key->mac != NULL;
+}
 
 /* May an operation begin now? Renews the lease (KMS) and makes the key schedule. `now_ms`: a
  * reading of the clock at which no lease that was good has been found to have ended; INT64_MAX:

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How each wrapping mechanism turns the bytes of a key into a wrapped key and back, under a key
- * that was made ready. Rules about who may wrap what are in wrap.c and unwrap.c. */
+ * that was made ready; its parameter is read by message_wrap_read() (message.h). Rules about who
+ * may wrap what are in wrap.c and unwrap.c. */
 #pragma once
 
 #include "base/macros.h"
@@ -31,14 +32,7 @@ struct wrap_method {
 	/* NULL, or it is the zone's own format: which zone, and which version of its EZK, what was
 	 * wrapped names (false: none). Its wrap and unwrap look at the lease by themselves. */
 	bool (*names)(struct bytes wrapped, uint64_t *ret_zone, uint32_t *ret_version);
+	/* Any bytes unwrap to some key. So unwrapping is a decryption, which the key must allow
+	 * too, and no zone wraps so. */
+	bool checks_nothing;
 };
-
-/* The parameter, for C_WrapKey and C_UnwrapKey. */
-static inline CK_RV wrap_parameter_read(const struct mechanism *mechanism,
-					const CK_MECHANISM *given, struct parameter *ret_parameter)
-{
-	const struct wrap_method *method = mechanism->does->wrap;
-
-	TRY(parameter_read(mechanism, given, ret_parameter));
-	return method == NULL || method->accepts == NULL ? CKR_OK : method->accepts(ret_parameter);
-}

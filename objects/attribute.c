@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "objects/objects_private.h"
 #include "objects/report.h"
+#include "objects/store_copy.h"
 #include "objects/value.h"
 #include "zones/domain/levels.h"
 #include "zones/domain/lookup.h"
@@ -50,6 +51,14 @@ static void get_no(const struct attribute *row, const struct attribute_source *s
 {
 	(void)row, (void)source;
 	put_bool(out, false);
+}
+
+/* Of what no validation was made, and none is claimed. */
+static void get_zero(const struct attribute *row, const struct attribute_source *source,
+		     struct buffer *out)
+{
+	(void)row, (void)source;
+	put_ulong(out, 0);
 }
 
 static void get_bytes(const struct attribute *row, const struct attribute_source *source,
@@ -113,7 +122,7 @@ static void get_value(const struct attribute *row, const struct attribute_source
 {
 	(void)row;
 	if (source->object->kind == OBJECT_BACKUP)
-		buffer_append(out, source->object->file);
+		buffer_append(out, source->object->more.file);
 	else if (source->object->kind == OBJECT_DIAGNOSTIC)
 		report_get(source->objects, source->object->entry, out);
 	else
@@ -354,11 +363,18 @@ static void get_embed(const struct attribute *row, const struct attribute_source
 			      : !object_record_is_kept(source->object));
 }
 
+/* What is had only when it is asked for (attribute_get.c), and never in a search. */
+static void get_nothing(const struct attribute *row, const struct attribute_source *source,
+			struct buffer *out)
+{
+	(void)row, (void)source, (void)out;
+}
+
 static void get_offline(const struct attribute *row, const struct attribute_source *source,
 			struct buffer *out)
 {
 	(void)row;
-	put_bool(out, source->object->offline);
+	put_bool(out, source->object->more.offline);
 }
 
 static void get_imported(const struct attribute *row, const struct attribute_source *source,
@@ -495,19 +511,31 @@ static void get_store_level(const struct attribute *row, const struct attribute_
 	buffer_append(out, bytes(levels, sizeof(levels)));
 }
 
+static void get_store_copy(const struct attribute *row, const struct attribute_source *source,
+			   struct buffer *out)
+{
+	(void)row;
+	store_copy_get(source->objects, out);
+}
+
 enum { RESTORE_MAX = 1 << 20 }; /* bytes of what a restore is asked for */
+enum { DATABASES_LEN_MAX = CMEK_DATABASES_MAX * (LABEL_MAX + 1) };
 
 enum {
 	ROOT = 1 << OBJECT_ROOT_KEY,
 	CLUSTER = 1 << OBJECT_CLUSTER,
 	ZONE = 1 << OBJECT_ZONE,
 	KEY = 1 << OBJECT_KEY,
+	DATA = 1 << OBJECT_DATA,
+	CERT = 1 << OBJECT_CERTIFICATE,
 	ARCHIVE = 1 << OBJECT_ARCHIVE,
 	DOCTOR = 1 << OBJECT_DIAGNOSTIC,
 	BACKUP = 1 << OBJECT_BACKUP,
+	PROFILE = 1 << OBJECT_PROFILE,
 	KEYS = ROOT | ZONE | KEY,
-	ENTRIES = KEYS | CLUSTER | ARCHIVE,
-	ALL = ENTRIES | DOCTOR | BACKUP,
+	KEPT = KEY | DATA | CERT, /* by zones */
+	ENTRIES = KEYS | KEPT | CLUSTER | ARCHIVE,
+	ALL = ENTRIES | DOCTOR | BACKUP | PROFILE,
 
 	GENERATE = 1 << TEMPLATE_GENERATE,
 	CREATE = 1 << TEMPLATE_CREATE,
@@ -543,7 +571,7 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_KEY_TYPE),            ULONG,   KEYS,       NEW,               0, get_ulong,     OF(key_type),             IN(key_type), 0 },
 	{ NAMED(CKA_TOKEN),               BOOL,    ALL,        MAKE,              0, get_flag,      OBJECT_TOKEN,             IN(token), IN(present_token) },
 	{ NAMED(CKA_LABEL),               TEXT,    ALL,        ANY,       LABEL_MAX, get_bytes,     OF(label),                IN(label), IN(present_label) },
-	{ NAMED(CKA_ID),                  BYTES,   KEYS | CLUSTER, ANY,  CKA_ID_MAX, get_bytes,     OF(id),                   IN(id), IN(present_id) },
+	{ NAMED(CKA_ID),                  BYTES,   KEYS | CERT | CLUSTER, ANY,  CKA_ID_MAX, get_bytes,     OF(id),                   IN(id), IN(present_id) },
 	{ NAMED(CKA_ENCRYPT),             USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_ENCRYPT,            0, 0 },
 	{ NAMED(CKA_DECRYPT),             USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_DECRYPT,            0, 0 },
 	{ NAMED(CKA_SIGN),                USAGE,   KEYS,       ANY,               0, get_usage,     USAGE_SIGN,               0, 0 },
@@ -554,29 +582,46 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_SENSITIVE),           FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_SENSITIVE,         0, 0 },
 	{ NAMED(CKA_EXTRACTABLE),         FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_EXTRACTABLE,       0, 0 },
 	{ NAMED(CKA_VALUE_LEN),           ULONG,   KEYS,       NEW,               0, get_ulong,     OF(value_len),            IN(value_len), 0 },
-	{ NAMED(CKA_VALUE),               BYTES,   KEYS | DOCTOR | BACKUP, CREATE, BACKUP_MAX, get_value,     0,                        IN(value), 0 },
+	{ NAMED(CKA_VALUE),               BYTES,   KEYS | KEPT | DOCTOR | BACKUP, CREATE | SET, BACKUP_MAX, get_value,     0,                        IN(value), 0 },
 	{ NAMED(CKA_PRIVATE),             FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_PRIVATE,           0, 0 },
 	{ NAMED(CKA_MODIFIABLE),          FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_MODIFIABLE,        0, 0 },
 	{ NAMED(CKA_COPYABLE),            FLAG,    ALL,        ANY,               0, get_flag,      OBJECT_COPYABLE,          0, 0 },
 	{ NAMED(CKA_DESTROYABLE),         FLAG,    ALL,        MAKE,              0, get_flag,      OBJECT_DESTROYABLE,       0, 0 },
 	{ NAMED(CKA_UNIQUE_ID),           TEXT,    ALL,        NONE,              0, get_unique_id, 0,                        0, 0 },
-	{ NAMED(CKA_START_DATE),          DATE,    KEYS,       ANY,               0, get_bytes,     OF(start_date),           IN(start_date), 0 },
-	{ NAMED(CKA_END_DATE),            DATE,    KEYS,       ANY,               0, get_bytes,     OF(end_date),             IN(end_date), 0 },
+	{ NAMED(CKA_START_DATE),          DATE,    KEYS | CERT,       ANY,               0, get_bytes,     OF(start_date),           IN(start_date), 0 },
+	{ NAMED(CKA_END_DATE),            DATE,    KEYS | CERT,       ANY,               0, get_bytes,     OF(end_date),             IN(end_date), 0 },
 	{ NAMED(CKA_LOCAL),               FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_LOCAL,             0, 0 },
 	{ NAMED(CKA_KEY_GEN_MECHANISM),   ULONG,   KEYS,       NONE,              0, get_ulong,     OF(generated_by),         0, 0 },
+	{ NAMED(CKA_CHECK_VALUE),         BYTES,   KEY | CERT, NONE,              0, get_nothing,   0,                        0, 0 },
 	{ NAMED(CKA_ALLOWED_MECHANISMS),  TYPES,   KEYS,       NEW,            4096, get_mechanisms, 0,                      IN(allowed_mechanisms), 0 },
+	{ NAMED(CKA_OBJECT_VALIDATION_FLAGS), ULONG, KEYS,     NONE,              0, get_zero,      0,                        0, 0 },
 	{ NAMED(CKA_ALWAYS_SENSITIVE),    FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_ALWAYS_SENSITIVE,  0, 0 },
 	{ NAMED(CKA_NEVER_EXTRACTABLE),   FLAG,    KEYS,       NONE,              0, get_flag,      OBJECT_NEVER_EXTRACTABLE, 0, 0 },
-	{ NAMED(CKA_TRUSTED),             FLAG,    KEYS,       NEW | SET,         0, get_flag,      OBJECT_TRUSTED,           0, 0 },
+	{ NAMED(CKA_TRUSTED),             FLAG,    KEYS | CERT,       NEW | SET,         0, get_flag,      OBJECT_TRUSTED,           0, 0 },
 	{ NAMED(CKA_WRAP_WITH_TRUSTED),   FLAG,    KEYS,       ANY,               0, get_flag,      OBJECT_WRAP_WITH_TRUSTED, 0, 0 },
 	{ NAMED(CKA_WRAP_TEMPLATE),       ARRAY,   KEYS,       NEW,            1536, get_bytes,     OF(wrap_template),        IN(wrap_template), 0 },
 	{ NAMED(CKA_UNWRAP_TEMPLATE),     ARRAY,   KEYS,       NEW,            1536, get_bytes,     OF(unwrap_template),      IN(unwrap_template), 0 },
+	{ NAMED(CKA_DERIVE_TEMPLATE),     ARRAY,   KEY,        NEW,            1536, get_bytes,     OF(derive_template),      IN(derive_template), 0 },
+	{ NAMED(CKA_APPLICATION),         TEXT,    DATA,       ANY,            4096, get_bytes,     OF(more.application),          IN(application), 0 },
+	{ NAMED(CKA_OBJECT_ID),           BYTES,   DATA,       ANY,            4096, get_bytes,     OF(more.object_id),            IN(object_id), 0 },
+	{ NAMED(CKA_CERTIFICATE_TYPE),    ULONG,   CERT,       CREATE,            0, get_ulong,     OF(more.certificate_type),     IN(certificate_type), IN(present_certificate_type) },
+	{ NAMED(CKA_CERTIFICATE_CATEGORY), ULONG,  CERT,       CREATE,            0, get_ulong,     OF(more.certificate_category), IN(certificate_category), 0 },
+	{ NAMED(CKA_JAVA_MIDP_SECURITY_DOMAIN), ULONG, CERT,   CREATE,            0, get_ulong,     OF(more.java_domain),          IN(java_domain), 0 },
+	{ NAMED(CKA_NAME_HASH_ALGORITHM), ULONG,   CERT,       CREATE,            0, get_ulong,     OF(more.name_hash),            IN(name_hash), IN(present_name_hash) },
+	{ NAMED(CKA_SUBJECT),             BYTES,   CERT,       CREATE,         8192, get_bytes,     OF(more.subject),              IN(subject), 0 },
+	{ NAMED(CKA_ISSUER),              BYTES,   CERT,       ANY,            8192, get_bytes,     OF(more.issuer),               IN(issuer), 0 },
+	{ NAMED(CKA_SERIAL_NUMBER),       BYTES,   CERT,       ANY,             255, get_bytes,     OF(more.serial_number),        IN(serial_number), 0 },
+	{ NAMED(CKA_URL),                 TEXT,    CERT,       CREATE,         4096, get_bytes,     OF(more.url),                  IN(url), 0 },
+	{ NAMED(CKA_HASH_OF_SUBJECT_PUBLIC_KEY), BYTES, CERT,  CREATE,           64, get_bytes,     OF(more.subject_key_hash),     IN(subject_key_hash), 0 },
+	{ NAMED(CKA_HASH_OF_ISSUER_PUBLIC_KEY), BYTES, CERT,   CREATE,           64, get_bytes,     OF(more.issuer_key_hash),      IN(issuer_key_hash), 0 },
+	{ NAMED(CKA_PUBLIC_KEY_INFO),     BYTES,   CERT,       CREATE,        16384, get_bytes,     OF(more.public_key_info),      IN(public_key_info), 0 },
+	{ NAMED(CKA_PROFILE_ID),          ULONG,   PROFILE,    NONE,              0, get_ulong,     OF(more.profile),              0, 0 },
 	{ NAMED(CKA_CMEK_KMS_KEY),        TEXT,    ROOT,       CREATE,  KMS_ARN_MAX, get_bytes,     OF(kms_key),              IN(kms_key), 0 },
 	{ NAMED(CKA_CMEK_CREATE),         BOOL,    ROOT,       CREATE,            0, get_no,        0,                        IN(create), 0 },
 	{ NAMED(CKA_CMEK_PROVIDER),       TEXT,    ROOT | CLUSTER, CREATE, KMS_PROVIDER_MAX, get_provider, 0,             IN(provider), 0 },
 	{ NAMED(CKA_CMEK_REGION),         TEXT,    ROOT | CLUSTER, CREATE, KMS_REGION_MAX, get_region, 0,               IN(region), 0 },
 	{ NAMED(CKA_CMEK_CLUSTER),        TEXT,    ZONE,       NONE,              0, get_cluster,   0,                        0, 0 },
-	{ NAMED(CKA_CMEK_ZONE),           ZONE_ID, ZONE | KEY | BACKUP, MAKE,     0, get_zone,      0,                        IN(zone), 0 },
+	{ NAMED(CKA_CMEK_ZONE),           ZONE_ID, ZONE | KEPT | BACKUP, MAKE,     0, get_zone,      0,                        IN(zone), 0 },
 	{ NAMED(CKA_CMEK_VERSION),        ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(version), IN(present_version) },
 	{ NAMED(CKA_CMEK_RAW_VERSION),    ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(raw_version), IN(present_raw_version) },
 	{ NAMED(CKA_CMEK_MIN_VERSION),    ULONG,   ZONE,       SET,               0, get_version,   0,                        IN(min_version), IN(present_min_version) },
@@ -586,8 +631,9 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_ROOT_KEY),       TEXT,    ROOT | CLUSTER | ZONE, CREATE | SET, KMS_ARN_MAX, get_root_key, 0,          IN(root_key), 0 },
 	{ NAMED(CKA_CMEK_LEAVING_ROOT_KEY), TEXT, CLUSTER,   NONE,              0, get_leaving_root_key, 0,                 0, 0 },
 	{ NAMED(CKA_CMEK_ROOT_KEYS),      TEXT,    ZONE,       GENERATE | SET, 16384, get_root_keys, 0,                        IN(root_keys), 0 },
-	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEY, NONE,              0, get_encrypted_key, 0,                    0, 0 },
-	{ NAMED(CKA_CMEK_WRAP_VERSION),   ULONG,   KEY,        NONE,              0, get_wrap_version, 0,                     0, 0 },
+	{ NAMED(CKA_CMEK_DATABASES),      TEXT,    ZONE,       GENERATE, DATABASES_LEN_MAX, get_nothing, 0,                    IN(databases), 0 },
+	{ NAMED(CKA_CMEK_ENCRYPTED_KEY),  BYTES,   ZONE | KEPT, NONE,              0, get_encrypted_key, 0,                    0, 0 },
+	{ NAMED(CKA_CMEK_WRAP_VERSION),   ULONG,   KEPT,        NONE,              0, get_wrap_version, 0,                     0, 0 },
 	{ NAMED(CKA_CMEK_IMPORTED),       BOOL,    ZONE,       UNWRAP,            0, get_imported,  0,                        IN(imported), 0 },
 	{ NAMED(CKA_CMEK_IMPORTS),        BYTES,   ZONE,       NONE,              0, get_imports,   0,                        0, 0 },
 	{ NAMED(CKA_CMEK_MAX_LEASE),      ULONG,   ZONE,       GENERATE | UNWRAP, 0, get_lease_bound, 0,                      IN(max_lease), IN(present_max_lease) },
@@ -604,9 +650,10 @@ static const struct attribute attributes[] = {
 	{ NAMED(CKA_CMEK_FAULTS),         BYTES,   DOCTOR,     NONE,              0, get_faults,    0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STORE),          TEXT,    DOCTOR,     NONE,              0, get_store,     0,                        0, 0 },
 	{ NAMED(CKA_CMEK_STORE_LEVEL),    BYTES,   DOCTOR,     NONE,              0, get_store_level, 0,                      0, 0 },
-	{ NAMED(CKA_CMEK_BACKUP),         TEXT,    BACKUP,     NONE,              0, get_bytes,     OF(told),                 0, 0 },
+	{ NAMED(CKA_CMEK_STORE_COPY),     TEXT,    DOCTOR,     NONE,              0, get_store_copy, 0,                       0, 0 },
+	{ NAMED(CKA_CMEK_BACKUP),         TEXT,    BACKUP,     NONE,              0, get_bytes,     OF(more.told),                 0, 0 },
 	{ NAMED(CKA_CMEK_OFFLINE),        BOOL,    BACKUP,     CREATE,            0, get_offline,   0,                        IN(offline), 0 },
-	{ NAMED(CKA_CMEK_RESTORE),        TEXT,    BACKUP,     COPY,    RESTORE_MAX, get_bytes,     OF(restore),              IN(restore), 0 },
+	{ NAMED(CKA_CMEK_RESTORE),        TEXT,    BACKUP,     COPY,    RESTORE_MAX, get_bytes,     OF(more.restore),              IN(restore), 0 },
 };
 /* clang-format on */
 

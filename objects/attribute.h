@@ -60,6 +60,8 @@ static inline bool attribute_of_kind(const struct attribute *row, enum object_ki
 	return (row->kinds & 1U << kind) != 0;
 }
 
+/* The value as it counts: without the NUL that some programs count as a label's last byte. */
+struct bytes attribute_value(const CK_ATTRIBUTE *attribute);
 /* CKR_ATTRIBUTE_VALUE_INVALID unless the value has the form the row asks for. */
 CK_RV attribute_check(const struct attribute *row, const CK_ATTRIBUTE *attribute);
 
@@ -71,9 +73,10 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 /* Sets what the caller gets: the value, its length, or CKR_BUFFER_TOO_SMALL. */
 CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value);
 /* C_GetAttributeValue: goes on after an attribute that can't be given. It asks no KMS except for
- * four values (not for their lengths, and never in a search): the diagnostic object's; a root key's
- * state in the KMS, and when the KMS saw it used last; and the value of a token key that is neither
- * sensitive nor unextractable, since reading a key is a use of it. */
+ * five values (not for their lengths, and never in a search): the diagnostic object's; a root key's
+ * state in the KMS, and when the KMS saw it used last; the value of data of the token, or of a
+ * token key that is neither sensitive nor unextractable, and the check value of a certificate or an
+ * AES key of the token, since reading is a use of the zone. */
 CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUTE *attributes,
 		     CK_ULONG count);
 /* C_GetObjectSize: the bytes of all its attributes that can be read. */

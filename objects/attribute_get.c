@@ -3,6 +3,8 @@
 /* How C_GetAttributeValue, C_GetObjectSize and C_FindObjects use the attribute table. */
 #include "base/macros.h"
 #include "base/secret.h"
+#include "crypto/aes.h"
+#include "crypto/digest.h"
 #include "objects/attribute.h"
 #include "objects/error.h"
 #include "objects/report.h"
@@ -20,8 +22,9 @@ static bool is_readable(const struct attribute *row, const struct object *object
 	if (row->type != CKA_VALUE || object->kind == OBJECT_DIAGNOSTIC ||
 	    object->kind == OBJECT_BACKUP)
 		return true;
-	return object->kind == OBJECT_KEY && object_has(object, OBJECT_EXTRACTABLE) &&
-	       !object_has(object, OBJECT_SENSITIVE);
+	return object_is_data(object) ||
+	       (object->kind == OBJECT_KEY && object_has(object, OBJECT_EXTRACTABLE) &&
+		!object_has(object, OBJECT_SENSITIVE));
 }
 
 CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value)
@@ -36,7 +39,8 @@ CK_RV attribute_put(CK_ATTRIBUTE *attribute, struct bytes value)
 	return CKR_OK;
 }
 
-/* Reading a key's value is a use of the key; reading its length is not. */
+/* Reading a value is a use of the key, or of the zone that keeps the data; reading its length is
+ * not. */
 static CK_RV put_key(struct objects *objects, struct object *key, CK_ATTRIBUTE *attribute)
 {
 	AUTO(secret_freep) uint8_t *secret = NULL;
@@ -47,16 +51,52 @@ static CK_RV put_key(struct objects *objects, struct object *key, CK_ATTRIBUTE *
 	return attribute_put(attribute, bytes(secret, key->value_len));
 }
 
+enum { CHECK_VALUE_SIZE = 3 };
+
+/* PKCS #11 3.1, "Certificate objects": a digest of the value. "Secret key objects": a block of
+ * zeros that the key encrypts. */
+static bool check_block(const struct object *object, struct bytes value,
+			uint8_t ret_block[static DIGEST_MAX_SIZE])
+{
+	AUTO(aes_freep) struct aes *aes = NULL;
+
+	if (object->kind == OBJECT_CERTIFICATE)
+		return digest_once(DIGEST_SHA1, value, ret_block);
+	memset(ret_block, 0, AES_BLOCK);
+	aes = aes_new(AES_ECB, true, value);
+	return aes != NULL && aes_block(aes, ret_block, ret_block);
+}
+
+/* The first bytes of that. Of other secrets it would be a digest, by which a weak one could be
+ * guessed. Reading it is a use of the key, or of the zone that keeps the certificate. */
+static CK_RV put_check_value(struct objects *objects, struct object *object,
+			     CK_ATTRIBUTE *attribute)
+{
+	AUTO(secret_freep) uint8_t *value = NULL;
+	uint8_t block[DIGEST_MAX_SIZE];
+
+	if (object->kind == OBJECT_KEY && object->key_type != CKK_AES)
+		return CKR_ATTRIBUTE_TYPE_INVALID;
+	if (attribute->pValue == NULL || attribute->ulValueLen < CHECK_VALUE_SIZE)
+		return attribute_put(attribute, bytes(NULL, CHECK_VALUE_SIZE));
+	TRY(error_of_zone(object_read(objects, object, &value), ERROR_USE));
+	if (!check_block(object, bytes(value, object->value_len), block))
+		return CKR_HOST_MEMORY;
+	TRY(attribute_put(attribute, bytes(block, CHECK_VALUE_SIZE)));
+	wipe(block, sizeof(block));
+	return CKR_OK;
+}
+
 /* CKA_VALUE. A report is made when its length is asked for, and read afterwards. */
 static CK_RV put_value(const struct attribute *row, const struct attribute_source *source,
 		       struct object *object, CK_ATTRIBUTE *attribute)
 {
 	AUTO(buffer_clear) struct buffer value = {0};
 
-	if (object->kind == OBJECT_KEY)
+	if (object_has_value(object))
 		return put_key(source->objects, object, attribute);
 	if (object->kind == OBJECT_BACKUP)
-		return attribute_put(attribute, object->file);
+		return attribute_put(attribute, object->more.file);
 	if (attribute->pValue == NULL)
 		TRY(report_make(source->objects, object->entry));
 	row->get(row, source, &value);
@@ -117,6 +157,8 @@ static CK_RV get_one(const struct attribute_source *source, struct object *objec
 		rv = CKR_ATTRIBUTE_SENSITIVE;
 	else if (row->type == CKA_VALUE)
 		rv = put_value(row, source, object, attribute);
+	else if (row->type == CKA_CHECK_VALUE)
+		rv = put_check_value(source->objects, object, attribute);
 	else if (row->type == CKA_CMEK_KMS_STATE)
 		rv = put_kms_state(row, source, attribute);
 	else if (row->type == CKA_CMEK_LAST_USED)
@@ -135,7 +177,7 @@ CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUT
 	AUTO(buffer_clear) struct buffer scratch = {0};
 	CK_RV result = CKR_OK;
 
-	if (attributes == NULL && count > 0)
+	if ((attributes == NULL && count > 0) || count > TEMPLATE_COUNT_MAX)
 		return CKR_ARGUMENTS_BAD;
 	for (CK_ULONG i = 0; i < count; i++) {
 		CK_RV rv = get_one(&source, object, &attributes[i], &scratch);
@@ -150,10 +192,11 @@ CK_RV attributes_get(struct objects *objects, struct object *object, CK_ATTRIBUT
 /* A report has no length before it is made, and no KMS is asked just for an object's size. */
 static bool must_be_had_first(const struct attribute *row)
 {
-	return row->type == CKA_VALUE || row->type == CKA_CMEK_KMS_STATE ||
-	       row->type == CKA_CMEK_FAULTS || row->type == CKA_CMEK_STORE ||
-	       row->type == CKA_CMEK_STORE_LEVEL || row->type == CKA_CMEK_USAGE ||
-	       row->type == CKA_CMEK_LAST_USED || row->type == CKA_CMEK_MAINTAIN;
+	return row->type == CKA_VALUE || row->type == CKA_CHECK_VALUE ||
+	       row->type == CKA_CMEK_KMS_STATE || row->type == CKA_CMEK_FAULTS ||
+	       row->type == CKA_CMEK_STORE || row->type == CKA_CMEK_STORE_LEVEL ||
+	       row->type == CKA_CMEK_USAGE || row->type == CKA_CMEK_LAST_USED ||
+	       row->type == CKA_CMEK_MAINTAIN;
 }
 
 CK_ULONG attributes_size(struct objects *objects, const struct object *object)
@@ -197,11 +240,11 @@ bool attribute_matches(const struct attribute_source *source, const CK_ATTRIBUTE
 	/* A search never asks the KMS, nor does it open a key that is not open here. */
 	if (row->type != CKA_VALUE && must_be_had_first(row))
 		return false;
-	if (row->type == CKA_VALUE && source->object->kind == OBJECT_KEY &&
+	if (row->type == CKA_VALUE && object_has_value(source->object) &&
 	    !value_is_set(source->object))
 		return false;
 	buffer_truncate(scratch, 0);
 	row->get(row, source, scratch);
-	return !scratch->failed && is_wanted(row, buffer_bytes(scratch),
-					     bytes(attribute->pValue, attribute->ulValueLen));
+	return !scratch->failed &&
+	       is_wanted(row, buffer_bytes(scratch), attribute_value(attribute));
 }

@@ -10,6 +10,7 @@
 #include "objects/error.h"
 #include "objects/objects_private.h"
 #include "zones/domain/backup.h"
+#include "zones/domain/lookup.h"
 #include "zones/model/backup.h"
 
 #include <stdlib.h>
@@ -37,15 +38,15 @@ static CK_RV make(const struct editor *editor, const struct template *template,
 	AUTO(buffer_clear) struct buffer file = {0}, told = {0};
 	struct object model = {.kept = {.named = wish.embedding_only}};
 
-	if (editor->objects->private_entries && !editor->private_allowed)
+	if (!editor->private_allowed)
 		return CKR_USER_NOT_LOGGED_IN;
 	TRY(objects_project(editor->objects, editor->slot, &project));
 	TRY(error_of_zone(
 		zones_backup_make(editor->objects->zones, project->uid, &wish, &file, &told),
 		ERROR_OBJECT));
 	model.label = bytes_of(project->label);
-	model.file = buffer_bytes(&file);
-	model.told = buffer_bytes(&told);
+	model.more.file = buffer_bytes(&file);
+	model.more.told = buffer_bytes(&told);
 	return keep(editor, &model, ret_handle);
 }
 
@@ -53,13 +54,13 @@ static CK_RV verify(const struct editor *editor, const struct template *template
 		    CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(buffer_clear) struct buffer told = {0};
-	struct object model = {
-		.label = template->label, .file = template->value, .offline = template->offline};
+	struct object model = {.label = template->label,
+			       .more = {.file = template->value, .offline = template->offline}};
 
 	TRY(error_of_zone(zones_backup_verify(editor->objects->zones, template->value,
 					      template->offline, &told),
 			  ERROR_OBJECT));
-	model.told = buffer_bytes(&told);
+	model.more.told = buffer_bytes(&told);
 	return keep(editor, &model, ret_handle);
 }
 
@@ -185,12 +186,35 @@ static CK_RV read_asked(struct bytes text, struct asked *asked)
 		       : CKR_HOST_MEMORY;
 }
 
+/* A backup of a project that is here and has a PIN is restored, into it or under another name, by
+ * whoever is logged in to it; with other root keys by its security officer. */
+static CK_RV check_project(const struct editor *editor, const struct object *backup,
+			   const struct restore_wish *wish)
+{
+	AUTO(backup_clear) struct backup decoded = {0};
+	AUTO(entry_releasep) struct entry *own = NULL, *project = NULL;
+	bool allowed;
+
+	TRY(error_of_zone(backup_decode(backup->more.file, &decoded), ERROR_OBJECT));
+	project = zones_find_uid(editor->objects->zones, decoded.project);
+	if (project == NULL || !project_has_pin(project))
+		return CKR_OK;
+	allowed = editor->so_allowed ||
+		  (editor->private_allowed && wish->map_count == 0 && wish->as.len == 0);
+	/* A free slot has no project. */
+	if (allowed && objects_project(editor->objects, editor->slot, &own) == CKR_OK &&
+	    uid_equal(own->uid, project->uid))
+		return CKR_OK;
+	log_warning("the backup is of project %s, which has a PIN: log in to it", project->label);
+	return CKR_USER_NOT_LOGGED_IN;
+}
+
 CK_RV edit_restore(const struct editor *editor, const struct object *backup,
 		   const struct template *template, CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(asked_clear) struct asked asked = {0};
 	AUTO(buffer_clear) struct buffer told = {0};
-	struct object model = {.label = backup->label, .file = backup->file};
+	struct object model = {.label = backup->label, .more.file = backup->more.file};
 
 	if (!template->token) {
 		log_warning("a copy of a backup is its restore, which needs CKA_TOKEN");
@@ -198,9 +222,11 @@ CK_RV edit_restore(const struct editor *editor, const struct object *backup,
 	}
 	TRY(editor_allows(editor, OBJECT_TOKEN));
 	TRY(read_asked(template->restore, &asked));
-	TRY(error_of_zone(zones_restore(editor->objects->zones, backup->file, &asked.wish, &told),
-			  ERROR_OBJECT));
-	model.told = buffer_bytes(&told);
-	model.restore = template->restore;
+	TRY(check_project(editor, backup, &asked.wish));
+	TRY(error_of_zone(
+		zones_restore(editor->objects->zones, backup->more.file, &asked.wish, &told),
+		ERROR_OBJECT));
+	model.more.told = buffer_bytes(&told);
+	model.more.restore = template->restore;
 	return keep(editor, &model, ret_handle);
 }

@@ -9,7 +9,9 @@
 #include "objects/attribute.h"
 #include "objects/edit.h"
 #include "objects/error.h"
+#include "objects/key_dates.h"
 #include "objects/objects_private.h"
+#include "objects/store_copy.h"
 #include "objects/stored_fields.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
@@ -21,17 +23,13 @@
 #include "zones/domain/root_key.h"
 #include "zones/domain/token_key.h"
 
-/* Flags that only go one way. */
-enum {
-	ONLY_SET = OBJECT_SENSITIVE | OBJECT_WRAP_WITH_TRUSTED | OBJECT_PRIVATE,
-	ONLY_CLEARED = OBJECT_EXTRACTABLE | OBJECT_COPYABLE,
-};
+enum { TRIES = 100 };
 
 static CK_RV merge_flags(uint32_t *flags, const struct template *template)
 {
 	uint32_t wished = (*flags & ~template->flags_named) | template->flags;
 
-	if ((*flags & ~wished & ONLY_SET) || (~*flags & wished & ONLY_CLEARED)) {
+	if (!object_flags_may_become(*flags, wished)) {
 		log_warning("CKA_SENSITIVE, CKA_WRAP_WITH_TRUSTED and CKA_PRIVATE can't be taken "
 			    "back, nor CKA_EXTRACTABLE and CKA_COPYABLE given back");
 		return CKR_ATTRIBUTE_READ_ONLY;
@@ -40,11 +38,30 @@ static CK_RV merge_flags(uint32_t *flags, const struct template *template)
 	return CKR_OK;
 }
 
+static void take_named(struct bytes wished, struct bytes *field)
+{
+	if (wished.data != NULL)
+		*field = wished;
+}
+
+/* PKCS #11 3.1, "X.509 public key certificate objects": CKA_ID, issuer and serial number may
+ * change.
+ */
+static CK_RV check_dates(const struct object *object, const struct template *template)
+{
+	if (object->kind != OBJECT_CERTIFICATE ||
+	    (template->start_date.data == NULL && template->end_date.data == NULL))
+		return CKR_OK;
+	log_warning("the dates of a certificate stay as they are: they are what is in it");
+	return CKR_ATTRIBUTE_READ_ONLY;
+}
+
 CK_RV edit_merge(const struct object *object, const struct template *template,
 		 struct object *ret_model)
 {
 	struct object model = object_model(object);
 
+	TRY(check_dates(object, template));
 	TRY(merge_flags(&model.flags, template));
 	if (template->present_token)
 		model.flags = template->token ? model.flags | OBJECT_TOKEN
@@ -53,26 +70,32 @@ CK_RV edit_merge(const struct object *object, const struct template *template,
 		model.label = template->label;
 	if (template->present_id)
 		model.id = template->id;
-	if (template->start_date.data != NULL)
-		model.start_date = template->start_date;
-	if (template->end_date.data != NULL)
-		model.end_date = template->end_date;
+	take_named(template->start_date, &model.start_date);
+	take_named(template->end_date, &model.end_date);
+	take_named(template->application, &model.more.application);
+	take_named(template->object_id, &model.more.object_id);
+	take_named(template->issuer, &model.more.issuer);
+	take_named(template->serial_number, &model.more.serial_number);
 	model.usages = (model.usages & ~template->usages_named) | template->usages;
+	TRY(key_dates_check(model.start_date, model.end_date));
 	*ret_model = model;
 	return CKR_OK;
 }
 
-/* A session object: the new one takes over the old one's handle, value and stamp. */
+/* A session object: the new one takes over the old one's handle, stamp, and value, unless there is
+ * a new one. */
 static CK_RV change_session_object(const struct editor *editor, const struct object *object,
-				   const struct object *model)
+				   const struct object *model, struct bytes value)
 {
 	AUTO(object_releasep) struct object *changed = object_new(model);
 
 	if (changed == NULL)
 		return CKR_HOST_MEMORY;
-	if (value_is_set(object) && !value_share(changed, object))
+	if (value.data != NULL)
+		TRY(error_of_zone(value_set(changed, value.data), ERROR_OBJECT));
+	else if (value_is_set(object) && !value_share(changed, object))
 		return CKR_HOST_MEMORY;
-	return objects_replace(editor->objects, TAKE(changed));
+	return objects_replace(editor->objects, object, TAKE(changed));
 }
 
 /* Fields that the change leaves alone stay as they are stored, even if this release would write
@@ -91,8 +114,9 @@ static bool names_of_change(const struct object *object, const struct object *mo
 }
 
 static CK_RV change_entry(const struct editor *editor, const struct object *object,
-			  const struct object *model)
+			  const struct object *model, struct bytes value)
 {
+	struct zones *zones = editor->objects->zones;
 	AUTO(entry_releasep) struct entry *changed = NULL;
 	AUTO(buffer_clear) struct buffer extra = {0};
 	struct entry_names names;
@@ -100,7 +124,9 @@ static CK_RV change_entry(const struct editor *editor, const struct object *obje
 	if (!names_of_change(object, model, &extra, &names))
 		return CKR_HOST_MEMORY;
 	return error_of_zone(
-		zones_entry_rename(editor->objects->zones, object->entry, &names, &changed),
+		value.data != NULL
+			? zones_key_replace(zones, object->entry, &names, value, &changed)
+			: zones_entry_rename(zones, object->entry, &names, &changed),
 		ERROR_OBJECT);
 }
 
@@ -138,19 +164,11 @@ static CK_RV change_state(const struct editor *editor, const struct object *obje
 		return change_root_key_state(editor, object, KMS_KEY_ENABLED);
 	if (state == CMEK_STATE_DISABLED && root_key)
 		return change_root_key_state(editor, object, KMS_KEY_DISABLED);
-	if (state == CMEK_STATE_PENDING_DELETION && !pending && object->kind != OBJECT_KEY)
+	if (state == CMEK_STATE_PENDING_DELETION && !pending && !object_has_value(object))
 		return error_of_zone(zones_entry_delete(zones, object->entry), ERROR_OBJECT);
-	if (state == CMEK_STATE_DELETED && object->kind != OBJECT_KEY)
+	if (state == CMEK_STATE_DELETED && !object_has_value(object))
 		return error_of_zone(zones_purge_entry(zones, object->entry), ERROR_OBJECT);
 	return state == CMEK_STATE_ACTIVE ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
-}
-
-static CK_RV check_rows(const struct object *object, const CK_ATTRIBUTE *attributes, CK_ULONG count)
-{
-	for (CK_ULONG i = 0; i < count; i++)
-		if (!attribute_of_kind(attribute_find(attributes[i].type), object->kind))
-			return CKR_ATTRIBUTE_TYPE_INVALID;
-	return CKR_OK;
 }
 
 static CK_RV refuse_usages(const struct object *zone, const char *why)
@@ -192,6 +210,35 @@ static CK_RV check_zone_usages(const struct editor *editor, const struct object 
 	return zone->owner == 0 ? CKR_OK : check_session_usages(editor, zone, usages);
 }
 
+/* Of keys only a zone is trusted: what that wraps opens by no other use of it, for which it has
+ * another key. */
+static CK_RV check_trust(const struct editor *editor, const struct object *object, uint32_t flags)
+{
+	bool may_be = object->kind == OBJECT_CERTIFICATE ||
+		      (object->kind == OBJECT_ZONE && object->owner == 0);
+
+	if (!((flags ^ object->flags) & OBJECT_TRUSTED))
+		return CKR_OK;
+	if (may_be)
+		return trust_allowed(editor, OBJECT_TRUSTED);
+	log_warning("CKA_TRUSTED: of keys only a database of the token can be trusted");
+	return CKR_ATTRIBUTE_READ_ONLY;
+}
+
+/* Of all that has a value only data gets another one. */
+static CK_RV take_value(const struct object *object, const struct template *template,
+			struct object *model)
+{
+	if (template->value.data == NULL)
+		return CKR_OK;
+	if (object->kind != OBJECT_DATA) {
+		log_warning("CKA_VALUE stays as it is: only data gets another one");
+		return CKR_ATTRIBUTE_READ_ONLY;
+	}
+	model->value_len = template->value.len;
+	return data_check_len(template->value.len);
+}
+
 static CK_RV change(const struct editor *editor, const struct object *object,
 		    const struct template *template)
 {
@@ -199,14 +246,16 @@ static CK_RV change(const struct editor *editor, const struct object *object,
 
 	if (object->kind == OBJECT_ZONE)
 		TRY(check_zone_usages(editor, object, template));
-	if (object->kind != OBJECT_KEY && (template->usages & USAGE_DERIVE)) {
+	if (!object_has_value(object) && (template->usages & USAGE_DERIVE)) {
 		log_warning("zones and root keys derive nothing: CKA_DERIVE stays CK_FALSE");
 		return CKR_ATTRIBUTE_READ_ONLY;
 	}
 	TRY(edit_merge(object, template, &model));
+	TRY(take_value(object, template, &model));
 	TRY(editor_allows(editor, model.flags));
-	return object->owner != 0 ? change_session_object(editor, object, &model)
-				  : change_entry(editor, object, &model);
+	TRY(check_trust(editor, object, model.flags));
+	return object->owner != 0 ? change_session_object(editor, object, &model, template->value)
+				  : change_entry(editor, object, &model, template->value);
 }
 
 /* --- Attributes that are set alone, of a form of their own */
@@ -219,6 +268,24 @@ static bool read_two(const CK_ATTRIBUTE *attribute, CK_ULONG ret_numbers[static 
 	return ret_numbers[0] <= INT32_MAX && ret_numbers[1] <= INT32_MAX;
 }
 
+/* What concerns the whole store is a security officer's wherever one of its projects has a PIN; a
+ * project that has none would let anybody do it. */
+static CK_RV check_whole_store(const struct editor *editor)
+{
+	AUTO(entry_releasep) struct entry *own = NULL, *other = NULL;
+
+	TRY(objects_project(editor->objects, editor->slot, &own));
+	if (project_has_pin(own)) /* then it is he (editor_allows_object) */
+		return CKR_OK;
+	TRY(objects_other_with_pin(editor->objects, &own->uid, &other));
+	if (other == NULL)
+		return CKR_OK;
+	log_warning("this changes the whole store, in which project %s has a PIN: do it as the "
+		    "security officer of a project with a PIN",
+		    other->label);
+	return CKR_USER_NOT_LOGGED_IN;
+}
+
 /* CKA_CMEK_STORE_LEVEL. */
 static CK_RV change_store_level(const struct editor *editor, const struct object *object,
 				const CK_ATTRIBUTE *attribute)
@@ -228,6 +295,7 @@ static CK_RV change_store_level(const struct editor *editor, const struct object
 	(void)object;
 	if (!read_two(attribute, levels))
 		return CKR_ATTRIBUTE_VALUE_INVALID;
+	TRY(check_whole_store(editor));
 	return error_of_zone(
 		zones_store_bring(editor->objects->zones, (unsigned)levels[0], (unsigned)levels[1]),
 		ERROR_OBJECT);
@@ -244,6 +312,7 @@ static CK_RV maintain(const struct editor *editor, const struct object *object,
 	if (attribute->pValue == NULL || attribute->ulValueLen != sizeof(due))
 		return CKR_ATTRIBUTE_VALUE_INVALID;
 	memcpy(&due, attribute->pValue, sizeof(due));
+	TRY(check_whole_store(editor));
 	return error_of_zone(zones_purge(editor->objects->zones,
 					 due == CK_FALSE ? PURGE_ANNOUNCED : PURGE_DUE, &report),
 			     ERROR_OBJECT);
@@ -305,9 +374,12 @@ struct lone {
 
 static const struct lone lone[] = {
 	{CKA_CMEK_STORE_LEVEL, OBJECT_DIAGNOSTIC, change_store_level},
+	{CKA_CMEK_STORE_COPY, OBJECT_DIAGNOSTIC, store_copy_run},
 	{CKA_CMEK_MAINTAIN, OBJECT_DIAGNOSTIC, maintain},
 	{CKA_CMEK_VERSION_STATE, OBJECT_ZONE, change_version_state},
 	{CKA_CMEK_WRAP_VERSION, OBJECT_KEY, change_wrap_version},
+	{CKA_CMEK_WRAP_VERSION, OBJECT_DATA, change_wrap_version},
+	{CKA_CMEK_WRAP_VERSION, OBJECT_CERTIFICATE, change_wrap_version},
 };
 
 /* NULL: the template is none of these. */
@@ -354,38 +426,77 @@ static CK_RV set_root_keys(const struct editor *editor, const struct object *obj
 						     : change_root_keys(editor, object, attributes);
 }
 
+/* Which database is trusted is for the officer to say, who is allowed nothing else of what is
+ * private.
+ */
+static bool officer_trusts(const struct editor *editor, const struct object *object,
+			   const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	return editor->so_allowed && object->kind == OBJECT_ZONE && attributes != NULL &&
+	       count == 1 && attributes->type == CKA_TRUSTED;
+}
+
+/* PKCS #11 3.1, "Certificate objects": one that is trusted can't be modified, unless that is taken
+ * back. */
+static bool is_fixed(const struct object *object, const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	bool trust = attributes != NULL && count == 1 && attributes->type == CKA_TRUSTED;
+
+	return !object_has(object, OBJECT_MODIFIABLE) ||
+	       (object->kind == OBJECT_CERTIFICATE && object_has(object, OBJECT_TRUSTED) && !trust);
+}
+
+static CK_RV change_as_read(const struct editor *editor, const struct object *object,
+			    const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	const struct lone *found = find_lone(object, attributes, count);
+	struct editor as = *editor;
+	struct template template;
+
+	as.private_allowed |= officer_trusts(editor, object, attributes, count);
+	TRY(editor_allows_object(&as, object));
+	if (found != NULL)
+		return found->change(&as, object, attributes);
+	if (is_fixed(object, attributes, count))
+		return CKR_ACTION_PROHIBITED;
+	TRY(template_read_for(TEMPLATE_SET, object, attributes, count, &template));
+	/* Changes of their own, each of which must happen whole or not at all. */
+	if (template.present_state)
+		return change_state_alone(&as, object, &template, count);
+	if (names_root_keys(attributes, count))
+		return set_root_keys(&as, object, attributes, count);
+	if (zone_versions_named(&template))
+		return count == 1 ? zone_versions_change(&as, object, &template)
+				  : CKR_TEMPLATE_INCONSISTENT;
+	return change(&as, object, &template);
+}
+
 CK_RV edit_change(const struct editor *editor, const struct object *object,
 		  const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
-	const struct lone *found = find_lone(object, attributes, count);
-	struct template template;
+	CK_RV rv = change_as_read(editor, object, attributes, count);
 
-	TRY(editor_allows(editor, object->flags));
-	if (found != NULL)
-		return found->change(editor, object, attributes);
-	if (!object_has(object, OBJECT_MODIFIABLE))
-		return CKR_ACTION_PROHIBITED;
-	TRY(template_read(TEMPLATE_SET, attributes, count, &template));
-	TRY(check_rows(object, attributes, count));
-	/* Changes of their own, each of which must happen whole or not at all. */
-	if (template.present_state)
-		return change_state_alone(editor, object, &template, count);
-	if (names_root_keys(attributes, count))
-		return set_root_keys(editor, object, attributes, count);
-	if (zone_versions_named(&template))
-		return count == 1 ? zone_versions_change(editor, object, &template)
-				  : CKR_TEMPLATE_INCONSISTENT;
-	return change(editor, object, &template);
+	for (int i = 0; rv == OBJECT_HAS_CHANGED && i < TRIES; i++) {
+		AUTO(object_releasep)
+		struct object *now = objects_find(editor->objects, object->slot, object->handle);
+
+		rv = now == NULL ? CKR_OBJECT_HANDLE_INVALID
+				 : change_as_read(editor, now, attributes, count);
+	}
+	if (rv != OBJECT_HAS_CHANGED)
+		return rv;
+	log_warning("other threads change this object again and again: do it once more");
+	return CKR_FUNCTION_FAILED;
 }
 
 CK_RV edit_destroy(const struct editor *editor, const struct object *object)
 {
-	TRY(editor_allows(editor, object->flags));
+	TRY(editor_allows_object(editor, object));
 	if (!object_has(object, OBJECT_DESTROYABLE))
 		return CKR_ACTION_PROHIBITED;
 	if (object->owner == 0)
 		TRY(error_of_zone(zones_entry_delete(editor->objects->zones, object->entry),
 				  ERROR_DESTROY));
-	objects_remove(editor->objects, object->handle);
+	objects_remove(editor->objects, object->handle, object);
 	return CKR_OK;
 }

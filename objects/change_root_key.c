@@ -37,9 +37,10 @@ CK_RV change_root_key(const struct editor *editor, const struct object *object,
 
 static CK_RV malformed(void)
 {
-	log_warning("CKA_CMEK_ROOT_KEYS is {\"policy\": \"or\", \"keys\": [ARN, …]}, with 1 to %d "
-		    "keys, or with the policy \"and\" and 2, as text",
-		    ZONE_ROOT_KEYS_MAX);
+	log_warning(
+		"CKA_CMEK_ROOT_KEYS is {\"policy\": \"or\", \"keys\": [ARN, ...]}, with 1 to %d "
+		"keys, or with the policy \"and\" and 2, as text",
+		ZONE_ROOT_KEYS_MAX);
 	return CKR_ATTRIBUTE_VALUE_INVALID;
 }
 

@@ -4,9 +4,12 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
+#include "base/secret.h"
+#include "objects/attribute.h"
 #include "objects/edit.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
+#include "objects/token.h"
 #include "objects/value.h"
 #include "zones/domain/cluster.h"
 #include "zones/domain/lookup.h"
@@ -19,6 +22,28 @@ CK_RV editor_allows(const struct editor *editor, uint32_t flags)
 	if ((flags & OBJECT_PRIVATE) && !editor->private_allowed)
 		return CKR_USER_NOT_LOGGED_IN;
 	return CKR_OK;
+}
+
+CK_RV editor_allows_object(const struct editor *editor, const struct object *object)
+{
+	bool is_so = object->owner == 0 &&
+		     (object->kind == OBJECT_ROOT_KEY || object->kind == OBJECT_CLUSTER ||
+		      object->kind == OBJECT_ARCHIVE || object->kind == OBJECT_DIAGNOSTIC);
+
+	TRY(editor_allows(editor, object->flags));
+	if (object->kind == OBJECT_CERTIFICATE && object->owner == 0 &&
+	    !(object_has(object, OBJECT_TRUSTED) ? editor->so_allowed : editor->private_allowed))
+		return CKR_USER_NOT_LOGGED_IN;
+	return is_so && !editor->so_allowed ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
+}
+
+/* PKCS #11: "can only be set to CK_TRUE by the SO user". */
+CK_RV trust_allowed(const struct editor *editor, uint32_t flags)
+{
+	if (!(flags & OBJECT_TRUSTED) || editor->so_allowed)
+		return CKR_OK;
+	log_warning("CKA_TRUSTED is set by the security officer: log in as CKU_SO");
+	return CKR_ATTRIBUTE_READ_ONLY;
 }
 
 /* The fields that root keys and clusters both take from a template. */
@@ -70,6 +95,8 @@ static CK_RV store_root_key(const struct editor *editor, const struct object *mo
 	AUTO(buffer_clear) struct buffer extra = {0};
 	struct entry_names names;
 
+	if (!editor->so_allowed)
+		return CKR_USER_NOT_LOGGED_IN;
 	TRY(objects_project(editor->objects, editor->slot, &project));
 	if (!object_names(model, &extra, &names))
 		return CKR_HOST_MEMORY;
@@ -160,6 +187,8 @@ static CK_RV create_cluster(const struct editor *editor, const struct template *
 	struct entry_names names;
 	struct uid root_key;
 
+	if (!editor->so_allowed)
+		return CKR_USER_NOT_LOGGED_IN;
 	TRY(objects_project(editor->objects, editor->slot, &project));
 	TRY(find_root_key(editor, project, template->root_key, &root_key));
 	if (!object_names(&model, &extra, &names))
@@ -174,11 +203,13 @@ static CK_RV create_cluster(const struct editor *editor, const struct template *
 
 /* Data keys. */
 
-/* Takes the object. Where a login is enforced, every key on the token is private. */
+/* Takes the object. Where a login is enforced, every key on the token is private, and what is made
+ * there is a use of its zone. */
 static CK_RV keep_key(const struct editor *editor, struct object *key, uint64_t zone,
 		      CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(object_releasep) struct object *object = key;
+	bool is_private;
 
 	object->slot = editor->slot;
 	if (object_has(object, OBJECT_TOKEN) && !editor->private_allowed)
@@ -188,7 +219,15 @@ static CK_RV keep_key(const struct editor *editor, struct object *key, uint64_t 
 		return objects_store_key(editor->objects, editor->slot, TAKE(object), zone,
 					 ret_handle);
 	object->owner = editor->session;
-	return objects_add(editor->objects, TAKE(object), ret_handle);
+	is_private = object_has(object, OBJECT_PRIVATE);
+	TRY(objects_add(editor->objects, TAKE(object), ret_handle));
+	/* A logout that came meanwhile has not seen it. */
+	if (!is_private || editor->tokens == NULL ||
+	    tokens_private_allowed(editor->tokens, editor->slot))
+		return CKR_OK;
+	objects_remove(editor->objects, *ret_handle, NULL);
+	*ret_handle = CK_INVALID_HANDLE;
+	return CKR_USER_NOT_LOGGED_IN;
 }
 
 static CK_RV create_key(const struct editor *editor, const struct template *template,
@@ -202,6 +241,16 @@ static CK_RV create_key(const struct editor *editor, const struct template *temp
 	}
 	TRY(template_make_key(TEMPLATE_CREATE, template, template->token, &object));
 	TRY(object_set_value(object, template->value));
+	return keep_key(editor, TAKE(object), template->zone, ret_handle);
+}
+
+static CK_RV create_data(const struct editor *editor, const struct template *template,
+			 CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(object_releasep) struct object *object = NULL;
+
+	TRY(trust_allowed(editor, template->flags));
+	TRY(template_make_data(template, template->token, template->value, NULL, &object));
 	return keep_key(editor, TAKE(object), template->zone, ret_handle);
 }
 
@@ -224,9 +273,22 @@ CK_RV edit_create(const struct editor *editor, const CK_ATTRIBUTE *attributes, C
 				      : CKR_TEMPLATE_INCONSISTENT;
 	if (template.class == CKO_CMEK_BACKUP)
 		return edit_create_backup(editor, &template, ret_handle);
+	if (template.class == CKO_DATA || template.class == CKO_CERTIFICATE)
+		return create_data(editor, &template, ret_handle);
 	if (template.kms_key.data != NULL)
 		return create_root_key(editor, &template, ret_handle);
 	return create_key(editor, &template, ret_handle);
+}
+
+/* The value of token data is in no object. */
+static CK_RV copy_value(const struct editor *editor, struct object *copy, struct object *object)
+{
+	AUTO(secret_freep) uint8_t *value = NULL;
+
+	if (value_is_set(object))
+		return value_share(copy, object) ? CKR_OK : CKR_HOST_MEMORY;
+	TRY(error_of_zone(object_read(editor->objects, object, &value), ERROR_OBJECT));
+	return error_of_zone(value_set(copy, value), ERROR_OBJECT);
 }
 
 CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATTRIBUTE *attributes,
@@ -237,23 +299,24 @@ CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATT
 	struct object model;
 
 	if (object->kind == OBJECT_BACKUP) {
-		TRY(template_read(TEMPLATE_COPY, attributes, count, &template));
+		TRY(template_read_for(TEMPLATE_COPY, object, attributes, count, &template));
 		return edit_restore(editor, object, &template, ret_handle);
 	}
-	if (object->kind != OBJECT_KEY || !object_has(object, OBJECT_COPYABLE))
+	if (!object_has_value(object) || !object_has(object, OBJECT_COPYABLE))
 		return CKR_ACTION_PROHIBITED;
-	TRY(template_read(TEMPLATE_COPY, attributes, count, &template));
+	TRY(template_read_for(TEMPLATE_COPY, object, attributes, count, &template));
 	TRY(edit_merge(object, &template, &model));
 	TRY(editor_allows(editor, model.flags));
-	TRY(error_of_zone(object_open(editor->objects, object), ERROR_OBJECT));
+	if (object->kind == OBJECT_KEY)
+		TRY(error_of_zone(object_open(editor->objects, object), ERROR_OBJECT));
+	model.flags &= ~(uint32_t)OBJECT_TRUSTED; /* which was said of the other alone */
 	model.stamp = object->stamp;
 	model.entry = NULL;
 	model.owner = 0;
 	copy = object_new(&model);
 	if (copy == NULL)
 		return CKR_HOST_MEMORY;
-	if (!value_share(copy, object))
-		return CKR_HOST_MEMORY;
+	TRY(copy_value(editor, copy, object));
 	copy->is_copy = true;
 	return keep_key(editor, TAKE(copy), template.zone, ret_handle);
 }

@@ -9,20 +9,31 @@
 /* Where and for whom: a session's slot, handle and rights. */
 struct editor {
 	struct objects *objects;
+	struct tokens *tokens; /* NULL: nobody logs out while it works */
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
 	bool read_write;
-	bool private_allowed;
+	bool private_allowed, so_allowed;
 };
 
 /* Whether the session may make or change such an object: CKR_SESSION_READ_ONLY,
  * CKR_USER_NOT_LOGGED_IN. */
 CK_RV editor_allows(const struct editor *editor, uint32_t flags);
 
-/* A root key (KMS), a cluster, a data key, or a backup (KMS). */
+/* The same of an object that is there. Root keys, clusters and archives of a project with a PIN,
+ * and what is done to the store by its diagnostic object, are the security officer's:
+ * CKR_USER_NOT_LOGGED_IN. */
+CK_RV editor_allows_object(const struct editor *editor, const struct object *object);
+
+/* CKA_TRUSTED, where the flags have it, is the security officer's to say: CKR_ATTRIBUTE_READ_ONLY.
+ */
+CK_RV trust_allowed(const struct editor *editor, uint32_t flags);
+
+/* A root key (KMS), a cluster, a data key, data, a certificate, or a backup (KMS). */
 CK_RV edit_create(const struct editor *editor, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		  CK_OBJECT_HANDLE *ret_handle);
-/* For data keys; the copy belongs to the same zone. Of a backup: its restore (KMS). */
+/* For data keys, data and certificates; the copy belongs to the same zone. Of a backup: its restore
+ * (KMS). */
 CK_RV edit_copy(const struct editor *editor, struct object *object, const CK_ATTRIBUTE *attributes,
 		CK_ULONG count, CK_OBJECT_HANDLE *ret_handle);
 /* objects/backup.c */

@@ -105,6 +105,8 @@ static const struct {
 				     { DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE } },
 	[ZONE_STORE_READ_ONLY]  = { CMEK_ERROR_STORE_READ_ONLY,
 				     { DEVICE,  DEVICE,  DEVICE,  DEVICE,  PROTECT, PROTECT, PROTECT, PROTECT, PROTECT } },
+	[ZONE_STORE_MOVED]      = { CMEK_ERROR_STORE_MOVED,
+				     { DEVICE,  DEVICE,  DEVICE,  DEVICE,  PROTECT, PROTECT, PROTECT, PROTECT, PROTECT } },
 	[ZONE_STORE_CORRUPT]    = { CMEK_ERROR_STORE_CORRUPT,
 				     { DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE,  DEVICE } },
 	[ZONE_STORE_NEWER]      = { CMEK_ERROR_STORE_NEWER,
@@ -182,8 +184,35 @@ void error_note(CK_ULONG reason)
 	struct thread_notes *notes = thread_notes();
 
 	atomic_fetch_add_explicit(&error_notes, 1, memory_order_relaxed);
-	if (notes != NULL)
-		notes->reason = notes->last_reason = reason;
+	if (notes == NULL)
+		return;
+	notes->reason = notes->last_reason = reason;
+	notes->noted++;
+}
+
+/* What a program gets that reads, tries or ends something as usual. */
+static bool is_usual(CK_RV rv)
+{
+	return rv == CKR_BUFFER_TOO_SMALL || rv == CKR_ATTRIBUTE_TYPE_INVALID ||
+	       rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_OPERATION_NOT_INITIALIZED ||
+	       rv == CKR_USER_ALREADY_LOGGED_IN || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED ||
+	       rv == CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+void error_refused(CK_RV rv)
+{
+	const struct thread_notes *kept = thread_notes_kept();
+	struct thread_notes *notes;
+
+	if (is_usual(rv) || (kept->noted == 0 && kept->messages == 0))
+		return;
+	notes = thread_notes();
+	if (notes->noted == notes->noted_before)
+		notes->last_reason = CMEK_ERROR_NONE;
+	if (notes->messages == notes->messages_before)
+		notes->message[0] = '\0';
+	notes->noted_before = notes->noted;
+	notes->messages_before = notes->messages;
 }
 
 CK_ULONG error_last_reason(void)

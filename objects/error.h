@@ -36,5 +36,10 @@ CK_ULONG error_take_reason(void);
 /* Counts the notes of all threads: while it stays the same there is nothing to take. A shared
  * library reaches a thread's own memory only slowly. */
 extern atomic_uint error_notes;
-/* The last reason that was noted at all. */
+/* The last reason that was noted, of the last call that was refused or since; CMEK_ERROR_NONE: that
+ * call had none. */
 CK_ULONG error_last_reason(void);
+/* A call is refused with this value: what earlier calls left for error_last_reason() and log_last()
+ * is forgotten, so that nobody takes it for the reason of this one. Values that tell a caller how
+ * to go on (a buffer is too small) leave it. */
+void error_refused(CK_RV rv);

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "crypto/crypto.h"
-#include "objects/objects_private.h"
+#include "objects/shards.h"
 
 #include <stdlib.h>
 
@@ -66,19 +66,14 @@ void made_ivs_releasep(struct made_ivs **ivs)
 	made_ivs_release(TAKE(*ivs));
 }
 
-static struct bytes key_of(const CK_OBJECT_HANDLE *handle)
+static struct made_ivs *find_or_make(struct shard *shard, const struct object *now)
 {
-	return bytes(handle, sizeof(*handle));
-}
-
-static struct made_ivs *find_or_make(struct objects *objects, const struct object *now)
-{
-	struct made_ivs *ivs = map_find(&objects->made_ivs, key_of(&now->handle));
+	struct made_ivs *ivs = map_find(&shard->made_ivs, handle_key(&now->handle));
 
 	if (ivs != NULL)
 		return ivs;
 	ivs = ivs_new(now);
-	if (ivs != NULL && map_put(&objects->made_ivs, key_of(&ivs->handle), ivs))
+	if (ivs != NULL && map_put(&shard->made_ivs, handle_key(&ivs->handle), ivs))
 		return ivs;
 	made_ivs_release(ivs);
 	return NULL;
@@ -86,17 +81,18 @@ static struct made_ivs *find_or_make(struct objects *objects, const struct objec
 
 CK_RV objects_made_ivs(struct objects *objects, const struct object *key, struct made_ivs **ret_ivs)
 {
-	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
+	struct shard *shard = shard_of_handle(objects, key->handle);
+	AUTO(unlockp) pthread_mutex_t *held = locked(&shard->lock);
 	const struct object *now = key;
 	struct made_ivs *ivs;
 
 	/* An entry of the store is what it is; a session's object may have been destroyed, and what
 	 * was counted for it is gone then. */
 	if (key->owner != 0)
-		now = map_find(&objects->sessions, key_of(&key->handle));
+		now = map_find(&shard->objects, handle_key(&key->handle));
 	if (now == NULL)
 		return CKR_KEY_HANDLE_INVALID;
-	ivs = find_or_make(objects, now);
+	ivs = find_or_make(shard, now);
 	if (ivs == NULL)
 		return CKR_HOST_MEMORY;
 	atomic_fetch_add(&ivs->references, 1);
@@ -104,19 +100,19 @@ CK_RV objects_made_ivs(struct objects *objects, const struct object *key, struct
 	return CKR_OK;
 }
 
-void objects_forget_ivs(struct objects *objects, CK_OBJECT_HANDLE handle)
+void shard_forget_ivs(struct shard *shard, CK_OBJECT_HANDLE handle)
 {
-	made_ivs_release(map_remove(&objects->made_ivs, key_of(&handle)));
+	made_ivs_release(map_remove(&shard->made_ivs, handle_key(&handle)));
 }
 
-void objects_free_ivs(struct objects *objects)
+void shard_free_ivs(struct shard *shard)
 {
 	struct map_entry *entry;
 	size_t at = 0;
 
-	while ((entry = map_next(&objects->made_ivs, &at)) != NULL)
+	while ((entry = map_next(&shard->made_ivs, &at)) != NULL)
 		made_ivs_release(entry->value);
-	map_clear(&objects->made_ivs);
+	map_clear(&shard->made_ivs);
 }
 
 bool made_ivs_may_count(const struct made_ivs *ivs)

@@ -54,6 +54,11 @@ static bool add(struct map *buckets, struct object *object, enum object_link by)
 	return true;
 }
 
+static void forget(struct map *buckets, struct bytes key)
+{
+	free(map_remove(buckets, key));
+}
+
 static void take_out(struct map *buckets, struct object *object, enum object_link by)
 {
 	struct bytes key = key_of(object, by);
@@ -67,33 +72,37 @@ static void take_out(struct map *buckets, struct object *object, enum object_lin
 		object->links[by].previous->links[by].next = object->links[by].next;
 	else
 		bucket->first = object->links[by].next;
-	if (bucket->first != NULL)
-		return;
-	map_remove(buckets, key);
-	free(bucket);
+	/* A session's stays until that is closed: with one key at a time it comes and goes. */
+	if (bucket->first == NULL && by != OBJECT_BY_SESSION)
+		forget(buckets, key);
 }
 
-bool links_add(struct objects *objects, struct object *object)
+bool links_add(struct shard *shard, struct object *object)
 {
 	for (enum object_link by = 0; by < OBJECT_LINK_COUNT; by++) {
-		if (add(&objects->buckets[by], object, by))
+		if (add(&shard->buckets[by], object, by))
 			continue;
 		while (by-- > 0)
-			take_out(&objects->buckets[by], object, by);
+			take_out(&shard->buckets[by], object, by);
 		return false;
 	}
 	return true;
 }
 
-void links_remove(struct objects *objects, struct object *object)
+void links_remove(struct shard *shard, struct object *object)
 {
 	for (enum object_link by = 0; by < OBJECT_LINK_COUNT; by++)
-		take_out(&objects->buckets[by], object, by);
+		take_out(&shard->buckets[by], object, by);
 }
 
-struct object *links_first(const struct objects *objects, enum object_link by, struct bytes key)
+void links_forget_session(struct shard *shard, CK_SESSION_HANDLE session)
 {
-	const struct bucket *bucket = map_find(&objects->buckets[by], key);
+	forget(&shard->buckets[OBJECT_BY_SESSION], bytes(&session, sizeof(session)));
+}
+
+struct object *links_first(const struct shard *shard, enum object_link by, struct bytes key)
+{
+	const struct bucket *bucket = map_find(&shard->buckets[by], key);
 
 	return bucket == NULL ? NULL : bucket->first;
 }
@@ -103,14 +112,14 @@ struct object *links_next(const struct object *object, enum object_link by)
 	return object->links[by].next;
 }
 
-void links_clear(struct objects *objects)
+void links_clear(struct shard *shard)
 {
 	for (enum object_link by = 0; by < OBJECT_LINK_COUNT; by++) {
 		struct map_entry *entry;
 		size_t at = 0;
 
-		while ((entry = map_next(&objects->buckets[by], &at)) != NULL)
+		while ((entry = map_next(&shard->buckets[by], &at)) != NULL)
 			free(entry->value);
-		map_clear(&objects->buckets[by]);
+		map_clear(&shard->buckets[by]);
 	}
 }

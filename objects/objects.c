@@ -4,26 +4,20 @@
 #include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
-#include "crypto/crypto.h"
 #include "objects/error.h"
-#include "objects/links.h"
 #include "objects/objects_private.h"
+#include "objects/profile.h"
+#include "objects/shards.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/zones.h"
 
-/* Numbers of entries are smaller. Handles above are never given twice. */
 enum { VIEWS_MAX = 4096 };
-static const CK_OBJECT_HANDLE first_session_handle = (CK_OBJECT_HANDLE)1 << 31;
-
-static struct bytes handle_key(const CK_OBJECT_HANDLE *handle)
-{
-	return bytes(handle, sizeof(*handle));
-}
 
 CK_RV objects_new(struct zones *zones, const struct objects_asks *asks,
 		  struct objects **ret_objects)
 {
-	struct objects *objects = calloc(1, sizeof(*objects));
+	struct objects *objects = aligned_alloc(_Alignof(struct objects), sizeof(*objects));
 	struct report *report = report_new();
 
 	if (objects == NULL || report == NULL) {
@@ -31,11 +25,10 @@ CK_RV objects_new(struct zones *zones, const struct objects_asks *asks,
 		report_free(report);
 		return CKR_HOST_MEMORY;
 	}
-	objects->zones = zones;
-	objects->asks = asks;
-	objects->report = report;
-	objects->last_handle = first_session_handle;
+	*objects = (struct objects){.zones = zones, .asks = asks, .report = report};
+	objects->views.of_numbers = true;
 	pthread_mutex_init(&objects->lock, NULL);
+	shards_init(objects);
 	*ret_objects = objects;
 	return CKR_OK;
 }
@@ -54,11 +47,10 @@ void objects_free(struct objects *objects)
 {
 	if (objects == NULL)
 		return;
-	links_clear(objects);
-	release_all(&objects->sessions);
+	shards_clear(objects);
 	release_all(&objects->views);
-	objects_free_ivs(objects);
 	report_free(objects->report);
+	buffer_clear(&objects->store_copy);
 	pthread_mutex_destroy(&objects->lock);
 	free(objects);
 }
@@ -73,16 +65,24 @@ void objects_force_private(struct objects *objects)
 	objects->private_entries = true;
 }
 
-uint64_t objects_generation(const struct objects *objects)
+struct objects_generation objects_generation(const struct objects *objects)
 {
 	/* Reads the store at most once a second; what can't be read now changes nothing. */
 	zones_refresh(objects->zones, false);
-	return zones_generation(objects->zones) + atomic_load(&objects->changes);
+	return (struct objects_generation){zones_generation(objects->zones),
+					   atomic_load(&objects->changes)};
 }
 
 const _Atomic uint64_t *objects_gone(const struct objects *objects)
 {
 	return &objects->changes;
+}
+
+/* A PIN that the project got since makes what it has private. */
+static bool is_as_private(struct objects *objects, const struct object *view)
+{
+	return (view->flags & OBJECT_PRIVATE) != 0 ||
+	       !view_is_private(objects, view->entry, view->slot);
 }
 
 bool objects_has(struct objects *objects, const struct object *object)
@@ -98,7 +98,32 @@ bool objects_has(struct objects *objects, const struct object *object)
 		return now == object;
 	}
 	entry = zones_find_number(objects->zones, object->handle);
-	return entry != NULL && entry == object->entry;
+	return entry != NULL && entry == object->entry && is_as_private(objects, object);
+}
+
+void objects_note_project(struct objects *objects, const struct entry *project)
+{
+	if (project_has_pin(project) && !objects_know_pins(objects))
+		atomic_store_explicit(&objects->knows_pins, true, memory_order_relaxed);
+}
+
+CK_RV objects_other_with_pin(struct objects *objects, const struct uid *own,
+			     struct entry **ret_project)
+{
+	struct entry **projects = NULL;
+	size_t count = 0;
+
+	*ret_project = NULL;
+	TRY(error_of_zone(zones_list_projects(objects->zones, &projects, &count), ERROR_OBJECT));
+	for (size_t i = 0; i < count; i++) {
+		if (*ret_project == NULL && project_has_pin(projects[i]) &&
+		    !uid_equal(projects[i]->uid, *own))
+			*ret_project = projects[i];
+		else
+			entry_release(projects[i]);
+	}
+	free(projects);
+	return CKR_OK;
 }
 
 CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **ret_project)
@@ -109,6 +134,7 @@ CK_RV objects_project(struct objects *objects, CK_SLOT_ID slot, struct entry **r
 		project = zones_find_slot(objects->zones, (uint32_t)slot);
 	if (project == NULL)
 		return zones_are_whole(objects->zones) ? CKR_DEVICE_REMOVED : CKR_HOST_MEMORY;
+	objects_note_project(objects, project);
 	*ret_project = project;
 	return CKR_OK;
 }
@@ -125,14 +151,17 @@ static void forget_view(struct objects *objects, CK_OBJECT_HANDLE handle)
 	object_release(view);
 }
 
-/* A view that was made from the same state of the entry. */
-static struct object *find_view(struct objects *objects, const struct entry *entry)
+/* A view that was made from the same state of the entry, and as private as it is now. */
+static struct object *find_view(struct objects *objects, const struct entry *entry, CK_SLOT_ID slot)
 {
+	const uint32_t private = view_is_private(objects, entry, slot) ? OBJECT_PRIVATE : 0;
 	const CK_OBJECT_HANDLE handle = entry->number;
 	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
 	struct object *view = map_find(&objects->views, handle_key(&handle));
 
-	return view != NULL && view->entry == entry ? object_hold(view) : NULL;
+	return view != NULL && view->entry == entry && (private & ~view->flags) == 0
+		       ? object_hold(view)
+		       : NULL;
 }
 
 /* If a view can't be kept, that is no failure: it is made again. */
@@ -144,7 +173,7 @@ static void keep_view(struct objects *objects, struct object *view)
 	pthread_mutex_lock(&objects->lock);
 	if (objects->views.count >= VIEWS_MAX) {
 		full = objects->views;
-		objects->views = (struct map){0};
+		objects->views = (struct map){.of_numbers = true};
 	}
 	old = map_remove(&objects->views, handle_key(&view->handle));
 	if (map_put(&objects->views, handle_key(&view->handle), view))
@@ -158,7 +187,7 @@ CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 		       struct object **ret_object)
 {
 	AUTO(buffer_clear) struct buffer scratch = {0};
-	struct object *view = find_view(objects, entry), model;
+	struct object *view = find_view(objects, entry, slot), model;
 
 	if (view == NULL) {
 		view_of_entry(objects, entry, slot, &model, &scratch);
@@ -176,9 +205,10 @@ CK_RV objects_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 static CK_RV find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle,
 			struct object **ret_object)
 {
-	AUTO(entry_releasep) struct entry *entry = zones_find_number(objects->zones, handle);
+	AUTO(entry_releasep) struct entry *entry = NULL;
 	AUTO(entry_releasep) struct entry *project = NULL;
 
+	TRY(error_of_zone(zones_meet_number(objects->zones, handle, &entry), ERROR_OBJECT));
 	if (entry == NULL && !zones_are_whole(objects->zones))
 		return CKR_HOST_MEMORY;
 	if (entry == NULL && zones_are_limited(objects->zones)) {
@@ -193,183 +223,18 @@ static CK_RV find_entry(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HAND
 	return objects_of_entry(objects, entry, slot, ret_object);
 }
 
-/* Objects of sessions. */
+/* Any. */
 
-/* Unique world-wide, without asking for random bytes each time. */
-static bool make_uid(struct objects *objects, struct object *object)
+static CK_RV find_profile(struct objects *objects, CK_SLOT_ID slot, struct object **ret_object)
 {
-	if (objects->last_handle == first_session_handle &&
-	    !crypto_random(objects->uid_prefix, sizeof(objects->uid_prefix)))
-		return false;
-	object->handle = ++objects->last_handle;
-	memcpy(object->uid.bytes, objects->uid_prefix, sizeof(objects->uid_prefix));
-	memcpy(object->uid.bytes + sizeof(objects->uid_prefix), &object->handle,
-	       UID_SIZE - sizeof(objects->uid_prefix));
-	return true;
-}
+	AUTO(entry_releasep) struct entry *project = NULL;
+	struct object model;
 
-static CK_RV add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle)
-{
-	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
-
-	if (!make_uid(objects, object))
-		return CKR_FUNCTION_FAILED;
-	if (!links_add(objects, object))
-		return CKR_HOST_MEMORY;
-	if (!map_put(&objects->sessions, handle_key(&object->handle), object)) {
-		links_remove(objects, object);
-		return CKR_HOST_MEMORY;
-	}
-	/* Here, under the lock: afterwards another thread may destroy it, since handles are easy to
-	 * guess. */
-	*ret_handle = object->handle;
-	return CKR_OK;
-}
-
-CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HANDLE *ret_handle)
-{
-	CK_RV rv;
-
-	rv = add(objects, object, ret_handle);
-	if (rv != CKR_OK)
-		object_release(object);
-	return rv;
-}
-
-/* From here on it is not found. */
-static void take_out(struct objects *objects, struct object *object)
-{
-	links_remove(objects, object);
-	atomic_store_explicit(&object->gone, true, memory_order_relaxed);
-}
-
-/* Gives the replaced object, to be released; else nothing has changed. */
-static CK_RV replace(struct objects *objects, struct object *object, struct object **ret_old)
-{
-	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
-	struct object *old = map_find(&objects->sessions, handle_key(&object->handle));
-
-	if (old == NULL)
+	if (objects_project(objects, slot, &project) != CKR_OK)
 		return CKR_OBJECT_HANDLE_INVALID;
-	if (!links_add(objects, object))
-		return CKR_HOST_MEMORY;
-	if (!map_put(&objects->sessions, handle_key(&object->handle), object)) {
-		links_remove(objects, object);
-		return CKR_HOST_MEMORY;
-	}
-	object->may_count_ivs = old->may_count_ivs;
-	object->is_copy = old->is_copy;
-	take_out(objects, old);
-	*ret_old = old;
-	return CKR_OK;
-}
-
-CK_RV objects_replace(struct objects *objects, struct object *object)
-{
-	struct object *unused = object;
-	CK_RV rv;
-
-	rv = replace(objects, object, &unused);
-	atomic_fetch_add(&objects->changes, 1);
-	object_release(unused);
-	return rv;
-}
-
-static void remove_session_object(struct objects *objects, CK_OBJECT_HANDLE handle)
-{
-	struct object *object;
-
-	pthread_mutex_lock(&objects->lock);
-	object = map_remove(&objects->sessions, handle_key(&handle));
-	if (object != NULL)
-		take_out(objects, object);
-	objects_forget_ivs(objects, handle);
-	pthread_mutex_unlock(&objects->lock);
-	atomic_fetch_add(&objects->changes, 1);
-	object_release(object);
-}
-
-void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle)
-{
-	if (handle > first_session_handle)
-		remove_session_object(objects, handle);
-	else
-		forget_view(objects, handle);
-}
-
-/* Takes a session's objects out of the table; a list by their neighbours. */
-static struct object *take_session(struct objects *objects, CK_SESSION_HANDLE session)
-{
-	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
-	struct object *object, *taken = NULL;
-
-	while ((object = links_first(objects, OBJECT_BY_SESSION, handle_key(&session))) != NULL) {
-		map_remove(&objects->sessions, handle_key(&object->handle));
-		objects_forget_ivs(objects, object->handle);
-		take_out(objects, object);
-		object->links[OBJECT_BY_SESSION].next = taken;
-		taken = object;
-	}
-	return taken;
-}
-
-/* The same for the private objects of all the slot's sessions. */
-static struct object *take_private(struct objects *objects, CK_SLOT_ID slot)
-{
-	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
-	struct object *taken = NULL;
-	struct map_entry *entry;
-	size_t at = 0;
-
-	while ((entry = map_next(&objects->sessions, &at)) != NULL) {
-		struct object *object = entry->value;
-
-		if (object->slot != slot || (object->flags & OBJECT_PRIVATE) == 0)
-			continue;
-		take_out(objects, object);
-		object->links[OBJECT_BY_SESSION].next = taken;
-		taken = object;
-	}
-	for (struct object *object = taken; object != NULL;
-	     object = links_next(object, OBJECT_BY_SESSION)) {
-		map_remove(&objects->sessions, handle_key(&object->handle));
-		objects_forget_ivs(objects, object->handle);
-	}
-	return taken;
-}
-
-static bool release_list(struct objects *objects, struct object *object)
-{
-	struct object *next;
-	bool shared = false;
-
-	if (object != NULL)
-		atomic_fetch_add(&objects->changes, 1);
-	for (; object != NULL; object = next) {
-		next = links_next(object, OBJECT_BY_SESSION);
-		shared |= object_is_shared(object);
-		object_release(object);
-	}
-	return shared;
-}
-
-bool objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session)
-{
-	return release_list(objects, take_session(objects, session));
-}
-
-void objects_remove_private(struct objects *objects, CK_SLOT_ID slot)
-{
-	release_list(objects, take_private(objects, slot));
-}
-
-static struct object *find_session(struct objects *objects, CK_SLOT_ID slot,
-				   CK_OBJECT_HANDLE handle)
-{
-	AUTO(unlockp) pthread_mutex_t *held = locked(&objects->lock);
-	struct object *object = map_find(&objects->sessions, handle_key(&handle));
-
-	return object != NULL && object->slot == slot ? object_hold(object) : NULL;
+	profile_model(project, slot, &model);
+	*ret_object = object_new(&model);
+	return *ret_object == NULL ? CKR_HOST_MEMORY : CKR_OK;
 }
 
 CK_RV objects_get(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle,
@@ -377,9 +242,11 @@ CK_RV objects_get(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE han
 {
 	struct object *object;
 
-	if (handle <= first_session_handle)
+	if (handle == PROFILE_HANDLE)
+		return find_profile(objects, slot, ret_object);
+	if (handle < PROFILE_HANDLE)
 		return find_entry(objects, slot, handle, ret_object);
-	object = find_session(objects, slot, handle);
+	object = shards_find(objects, slot, handle);
 	if (object == NULL)
 		return CKR_OBJECT_HANDLE_INVALID;
 	return view_of_session(objects, object, ret_object);
@@ -391,4 +258,12 @@ struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_
 
 	objects_get(objects, slot, handle, &object);
 	return object;
+}
+
+void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held)
+{
+	if (handle > PROFILE_HANDLE)
+		shards_remove(objects, handle, held);
+	else
+		forget_view(objects, handle);
 }

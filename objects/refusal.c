@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/macros.h"
+#include "objects/error.h"
 #include "objects/rv_names.h"
 
 static const struct {
@@ -26,5 +27,6 @@ static const char *name_of(CK_RV rv)
 
 void refusal_log(const char *function, CK_RV rv)
 {
+	error_refused(rv);
 	log_info("%s: %s", function, name_of(rv));
 }

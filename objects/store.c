@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects that go to the store, and token keys that come back from it. */
+/* Objects that go to the store, and token keys and data that come back from it. */
+#include "base/free.h"
 #include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
@@ -11,10 +12,13 @@
 #include "objects/template.h"
 #include "objects/value.h"
 #include "objects/zone_limits.h"
+#include "zones/domain/key_place.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
+
+#include <stdlib.h>
 
 bool object_names(const struct object *object, struct buffer *extra, struct entry_names *ret_names)
 {
@@ -24,6 +28,7 @@ bool object_names(const struct object *object, struct buffer *extra, struct entr
 	*ret_names = (struct entry_names){.label = object->label,
 					  .id = object->id,
 					  .usages = object->usages,
+					  .data = object_is_data(object),
 					  .extra = buffer_bytes(extra),
 					  .max_lease = object->max_lease,
 					  .max_stale = object->max_stale,
@@ -61,44 +66,113 @@ static CK_RV take_owners(const struct object *zone, struct root_keys_wish *wish,
 	return CKR_OK;
 }
 
+/* What the new zones have in common, and how they are made. */
+struct zone_wish {
+	struct buffer extra, limits;
+	struct root_keys_wish owners;
+	struct entry_names names;
+};
+
+static void zone_wish_clear(struct zone_wish *wish)
+{
+	buffer_clear(&wish->extra);
+	buffer_clear(&wish->limits);
+	root_keys_wish_clear(&wish->owners);
+}
+
+/* The names borrow of the object. */
+static CK_RV read_zone_wish(const struct object *object, struct zone_wish *wish)
+{
+	struct object model = object_model(object);
+
+	harden(&model);
+	if (!object_names(&model, &wish->extra, &wish->names))
+		return CKR_HOST_MEMORY;
+	TRY(zone_limits_write(&model, &wish->limits));
+	wish->names.limits = buffer_bytes(&wish->limits);
+	return take_owners(&model, &wish->owners, &wish->names);
+}
+
 CK_RV objects_store_zone(struct objects *objects, CK_SLOT_ID slot, struct object *zone,
 			 CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(object_releasep) struct object *object = zone;
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(entry_releasep) struct entry *entry = NULL;
-	AUTO(buffer_clear) struct buffer extra = {0}, limits = {0};
-	struct entry_names names;
-	struct object model = object_model(object);
-	AUTO(root_keys_wish_clear) struct root_keys_wish wish = {0};
+	AUTO(zone_wish_clear) struct zone_wish wish = {0};
 
 	TRY(objects_project(objects, slot, &project));
-	harden(&model);
-	if (!object_names(&model, &extra, &names))
-		return CKR_HOST_MEMORY;
-	TRY(zone_limits_write(&model, &limits));
-	names.limits = buffer_bytes(&limits);
-	TRY(take_owners(&model, &wish, &names));
-	TRY(error_of_zone(zones_zone_create(objects->zones, project->uid, &names, &entry),
+	TRY(read_zone_wish(object, &wish));
+	TRY(error_of_zone(zones_zone_create(objects->zones, project->uid, &wish.names, &entry),
 			  ERROR_OBJECT));
 	*ret_handle = entry->number;
 	return CKR_OK;
 }
 
+/* One a line; the last line may have no end. */
+static size_t split_lines(struct bytes text, struct bytes *lines, size_t room)
+{
+	size_t count = 0;
+
+	while (text.len > 0 && count < room) {
+		const uint8_t *end = memchr(text.data, '\n', text.len);
+		const size_t len = end == NULL ? text.len : (size_t)(end - text.data);
+
+		lines[count++] = bytes(text.data, len);
+		text = bytes_after(text, end == NULL ? len : len + 1);
+	}
+	return count;
+}
+
+_Static_assert((int)CMEK_DATABASES_MAX == (int)ZONES_AT_ONCE, "callers are told the true bound");
+
+static CK_RV make_zones(struct objects *objects, const struct entry *project,
+			const struct entry_names *names, struct bytes databases,
+			CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(freep) struct bytes *labels = calloc(ZONES_AT_ONCE + 1, sizeof(*labels));
+	AUTO(entry_releasep) struct entry *first = NULL;
+	size_t count;
+
+	if (labels == NULL)
+		return CKR_HOST_MEMORY;
+	count = split_lines(databases, labels, ZONES_AT_ONCE + 1);
+	TRY(error_of_zone(
+		zones_zone_create_many(objects->zones, project->uid, names, labels, count, &first),
+		ERROR_OBJECT));
+	*ret_handle = first->number;
+	return CKR_OK;
+}
+
+CK_RV objects_store_zones(struct objects *objects, CK_SLOT_ID slot, struct object *zone,
+			  struct bytes databases, CK_OBJECT_HANDLE *ret_handle)
+{
+	AUTO(object_releasep) struct object *object = zone;
+	AUTO(entry_releasep) struct entry *project = NULL;
+	AUTO(zone_wish_clear) struct zone_wish wish = {0};
+
+	if (object->label.len > 0 || object->id.len > 0) {
+		log_warning("a template has CKA_CMEK_DATABASES, and CKA_LABEL or CKA_ID, which are "
+			    "one database's");
+		return CKR_TEMPLATE_INCONSISTENT;
+	}
+	TRY(objects_project(objects, slot, &project));
+	TRY(read_zone_wish(object, &wish));
+	return make_zones(objects, project, &wish.names, databases, ret_handle);
+}
+
 /* Only a reading of the store finds what another process has made within the last second. NULL:
- * there is none, as far as is known. */
+ * the store has none. */
 static enum zone_status find_zone(struct objects *objects, uint64_t zone, struct entry **ret_entry)
 {
 	const struct store_key key = {.by = STORE_BY_ZONE, .kind = ENTRY_ZONE, .zone = zone};
-	enum zone_status looked;
 
 	*ret_entry = zones_find_zone(objects->zones, zone);
 	if (*ret_entry != NULL)
 		return ZONE_OK;
-	looked = zones_look_for(objects->zones, &key);
-	if (looked == ZONE_OK)
-		*ret_entry = zones_find_zone(objects->zones, zone);
-	return looked == ZONE_NO_MEMORY || looked == ZONE_STORE_NEWER ? looked : ZONE_OK;
+	TRY(zones_look_for(objects->zones, &key));
+	*ret_entry = zones_find_zone(objects->zones, zone);
+	return ZONE_OK;
 }
 
 static CK_RV find_ezk(struct objects *objects, const struct entry *project, uint64_t zone,
@@ -150,7 +224,8 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 	AUTO(object_releasep) struct object *view = NULL;
 	struct ezk *ezk = object_ezk(key);
 
-	if (ezk == NULL || objects_of_entry(objects, entry, slot, &view) != CKR_OK ||
+	if (key->kind != OBJECT_KEY || ezk == NULL ||
+	    objects_of_entry(objects, entry, slot, &view) != CKR_OK ||
 	    object_stamp(view, ezk) != ZONE_OK || object_ezk(view) != ezk)
 		return;
 	value_share(view, key);
@@ -162,11 +237,15 @@ static void keep_value(struct objects *objects, struct entry *entry, CK_SLOT_ID 
 static CK_RV settle_zone(struct objects *objects, const struct entry *project, CK_SLOT_ID slot,
 			 struct object *key, uint64_t *zone)
 {
+	AUTO(entry_releasep) struct entry *place = NULL;
+
 	if (*zone == 0)
 		*zone = object_zone(key);
 	if (*zone != 0)
 		return stamp_with(objects, project, *zone, key);
-	TRY(error_of_zone(zones_default_zone(objects->zones, project->uid, zone), ERROR_OBJECT));
+	TRY(error_of_zone(zones_key_place(objects->zones, project->uid, key->label, &place),
+			  ERROR_OBJECT));
+	*zone = place->of_zone.zone;
 	return objects_stamp_as_named(objects, slot, key, *zone);
 }
 
@@ -210,10 +289,25 @@ enum zone_status object_open(struct objects *objects, struct object *object)
 	return value_set(object, secret);
 }
 
+/* Kept nowhere: it may be large, and is read seldom. */
+static enum zone_status open_data(struct objects *objects, struct object *data,
+				  uint8_t **ret_secret)
+{
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	AUTO(secret_freep) uint8_t *secret = NULL;
+
+	TRY(zones_key_open(objects->zones, data->entry, &secret, &ezk));
+	TRY(object_stamp(data, ezk));
+	*ret_secret = TAKE(secret);
+	return ZONE_OK;
+}
+
 enum zone_status object_read(struct objects *objects, struct object *object, uint8_t **ret_secret)
 {
 	AUTO(secret_freep) uint8_t *secret = NULL;
 
+	if (object_is_data(object) && object->entry != NULL)
+		return open_data(objects, object, ret_secret);
 	/* This comes first, since only afterwards its length is known to be true. */
 	TRY(object_open(objects, object));
 	secret = secret_new(object->value_len);

@@ -3,9 +3,43 @@
 /* The encoding of entry.extra. */
 #include "objects/stored_fields.h"
 
+#include "base/macros.h"
 #include "base/reader.h"
 
 enum { FORMAT = 1 };
+
+/* What data and certificates have beyond keys, in this order: first these numbers, then
+ * object_texts. */
+static const size_t numbers[] = {
+	offsetof(struct object, more.certificate_type),
+	offsetof(struct object, more.certificate_category),
+	offsetof(struct object, more.java_domain),
+	offsetof(struct object, more.name_hash),
+};
+
+static void *field_of(const struct object *object, size_t offset)
+{
+	return (uint8_t *)(uintptr_t)object + offset;
+}
+
+static void put_described(const struct object *object, struct buffer *out)
+{
+	buffer_put_u64(out, object_class(object));
+	for (size_t i = 0; i < COUNT_OF(numbers); i++)
+		buffer_put_u64(out, *(CK_ULONG *)field_of(object, numbers[i]));
+	for (size_t i = 0; i < OBJECT_TEXTS; i++)
+		buffer_put_sized(out, *(struct bytes *)field_of(object, object_texts[i]));
+}
+
+/* A class of a later release is none that this one could show: its object counts as data. */
+static void read_described(struct reader *reader, struct object *object)
+{
+	object->kind = reader_u64(reader) == CKO_CERTIFICATE ? OBJECT_CERTIFICATE : OBJECT_DATA;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++)
+		*(CK_ULONG *)field_of(object, numbers[i]) = reader_u64(reader);
+	for (size_t i = 0; i < OBJECT_TEXTS; i++)
+		*(struct bytes *)field_of(object, object_texts[i]) = reader_sized(reader);
+}
 
 static void put_mechanisms(struct bytes mechanisms, struct buffer *out)
 {
@@ -42,6 +76,10 @@ void stored_fields_write(const struct object *object, struct buffer *out)
 	buffer_put_sized(out, object->wrap_template);
 	buffer_put_sized(out, object->unwrap_template);
 	buffer_put_sized(out, object->kms_key);
+	if (object_is_data(object))
+		put_described(object, out);
+	else if (object->derive_template.len > 0)
+		buffer_put_sized(out, object->derive_template);
 }
 
 void stored_fields_write_root_key(const char *kms_key, struct buffer *out)
@@ -67,6 +105,10 @@ bool stored_fields_read(struct bytes extra, struct object *model, struct buffer 
 	read.wrap_template = reader_sized(&reader);
 	read.unwrap_template = reader_sized(&reader);
 	read.kms_key = reader_sized(&reader);
+	if (object_is_data(&read))
+		read_described(&reader, &read);
+	else if (read.kind == OBJECT_KEY && reader.left.len > 0)
+		read.derive_template = reader_sized(&reader);
 	if (!known || reader.failed || scratch->failed)
 		return false;
 	*model = read;

@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "base/macros.h"
 #include "objects/attribute.h"
+#include "objects/key_dates.h"
 
-#include <ctype.h>
 #include <limits.h>
 
 static const char *const uses[TEMPLATE_USE_COUNT] = {
@@ -54,12 +54,9 @@ static CK_RV refuse_form(enum template_use use, const struct attribute *row)
 
 static bool is_date(struct bytes date)
 {
-	if (date.len != 0 && date.len != sizeof(CK_DATE))
-		return false;
-	for (size_t i = 0; i < date.len; i++)
-		if (!isdigit(date.data[i]))
-			return false;
-	return true;
+	unsigned number;
+
+	return date.len == 0 || key_date_read(date, &number);
 }
 
 static uint64_t zone_id(struct bytes value)
@@ -99,9 +96,19 @@ static bool form_valid(const struct attribute *row, struct bytes value)
 	return false;
 }
 
-CK_RV attribute_check(const struct attribute *row, const CK_ATTRIBUTE *attribute)
+struct bytes attribute_value(const CK_ATTRIBUTE *attribute)
 {
 	struct bytes value = bytes(attribute->pValue, attribute->ulValueLen);
+
+	if (attribute->type == CKA_LABEL && value.data != NULL && value.len > 0 &&
+	    value.len <= LABEL_MAX + 1 && value.data[value.len - 1] == 0)
+		value.len--;
+	return value;
+}
+
+CK_RV attribute_check(const struct attribute *row, const CK_ATTRIBUTE *attribute)
+{
+	struct bytes value = attribute_value(attribute);
 
 	return bytes_valid(value) && form_valid(row, value) ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
 }
@@ -167,9 +174,9 @@ static bool agrees(const struct attribute *row, struct bytes value, struct templ
 CK_RV template_take(const struct attribute *row, const CK_ATTRIBUTE *attribute,
 		    struct template *template)
 {
-	struct bytes value = bytes(attribute->pValue, attribute->ulValueLen);
-	uint64_t bit = UINT64_C(1) << attribute_index(row) % 64;
-	uint64_t *named = &template->named[attribute_index(row) / 64];
+	struct bytes value = attribute_value(attribute);
+	size_t index = attribute_index(row);
+	uint64_t bit = UINT64_C(1) << index % 64, *named = &template->named[index / 64];
 
 	if (*named & bit)
 		return agrees(row, value, template) ? CKR_OK : CKR_TEMPLATE_INCONSISTENT;
@@ -178,13 +185,27 @@ CK_RV template_take(const struct attribute *row, const CK_ATTRIBUTE *attribute,
 	return CKR_OK;
 }
 
-static CK_RV read_one(enum template_use use, const CK_ATTRIBUTE *attribute,
+/* Of what is derived, data too. */
+static bool says_how_much(enum template_use use, CK_ATTRIBUTE_TYPE type)
+{
+	return use == TEMPLATE_DERIVE && type == CKA_VALUE_LEN;
+}
+
+static CK_RV refuse_kind(enum template_use use, CK_ATTRIBUTE_TYPE type)
+{
+	return refuse(use, type, "does not belong to its class", CKR_ATTRIBUTE_TYPE_INVALID);
+}
+
+/* What no object of the kind has is told of as that, even if nobody may give it. */
+static CK_RV read_one(enum template_use use, unsigned kinds, const CK_ATTRIBUTE *attribute,
 		      struct template *template)
 {
 	const struct attribute *row = attribute_find(attribute->type);
 
 	if (row == NULL)
 		return refuse(use, attribute->type, "is not known", CKR_ATTRIBUTE_TYPE_INVALID);
+	if (!(row->kinds & kinds) && !says_how_much(use, row->type))
+		return refuse_kind(use, row->type);
 	if (!(row->uses & 1U << use))
 		return refuse(use, row->type, "can't be given", CKR_ATTRIBUTE_READ_ONLY);
 	if (attribute_check(row, attribute) != CKR_OK)
@@ -192,57 +213,109 @@ static CK_RV read_one(enum template_use use, const CK_ATTRIBUTE *attribute,
 	if (template_take(row, attribute, template) != CKR_OK)
 		return refuse(use, row->type, "is named twice, with different values",
 			      CKR_TEMPLATE_INCONSISTENT);
-	if (template->flags & OBJECT_TRUSTED)
-		return refuse(use, row->type, "can't be set: no key is trusted here",
+	if ((template->flags & OBJECT_TRUSTED) && use != TEMPLATE_SET &&
+	    template->class != CKO_CERTIFICATE)
+		return refuse(use, row->type, "can't be given: no new key is trusted",
 			      CKR_ATTRIBUTE_READ_ONLY);
 	return CKR_OK;
 }
 
-/* The kinds that a template makes, as bits of enum object_kind; 0: none that we know. */
-static unsigned kinds_made(enum template_use use, const struct template *template)
+static bool names_root_key(const CK_ATTRIBUTE *attributes, CK_ULONG count)
 {
-	if (use == TEMPLATE_SET)
+	bool named = false;
+
+	for (CK_ULONG i = 0; i < count; i++)
+		named |= attributes[i].type == CKA_CMEK_KMS_KEY;
+	return named;
+}
+
+/* The kinds that a template makes, as bits of enum object_kind; 0: none that we know. Of objects
+ * that are there it says nothing, nor does one that lacks the class which it must have. */
+static unsigned kinds_made(enum template_use use, const struct template *template,
+			   const CK_ATTRIBUTE *attributes, CK_ULONG count)
+{
+	if (use == TEMPLATE_SET || use == TEMPLATE_COPY ||
+	    (use == TEMPLATE_CREATE && template->class == CK_UNAVAILABLE_INFORMATION))
 		return UINT_MAX;
 	if (template->class == CKO_CMEK_CLUSTER)
 		return 1U << OBJECT_CLUSTER;
-	if (template->class == CKO_CMEK_BACKUP || template->restore.data != NULL)
+	if (template->class == CKO_DATA && (use == TEMPLATE_CREATE || use == TEMPLATE_DERIVE))
+		return 1U << OBJECT_DATA;
+	if (template->class == CKO_CERTIFICATE && use == TEMPLATE_CREATE)
+		return 1U << OBJECT_CERTIFICATE;
+	if (template->class == CKO_CMEK_BACKUP)
 		return 1U << OBJECT_BACKUP;
 	if (template->class != CKO_SECRET_KEY && template->class != CK_UNAVAILABLE_INFORMATION)
 		return 0;
-	if (template->kms_key.data != NULL)
+	if (names_root_key(attributes, count))
 		return 1U << OBJECT_ROOT_KEY;
 	if (use == TEMPLATE_GENERATE || use == TEMPLATE_UNWRAP)
 		return 1U << OBJECT_ZONE | 1U << OBJECT_KEY;
 	return 1U << OBJECT_KEY;
 }
 
-static CK_RV check_kind(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
-			const struct template *template)
+static bool says_what(CK_ATTRIBUTE_TYPE type)
 {
-	unsigned kinds = kinds_made(use, template);
+	return type == CKA_CLASS || type == CKA_KEY_TYPE;
+}
 
+/* What it is comes before what it has: that this is no kind of object here says more than that its
+ * modulus is not known. */
+static CK_RV read_what(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+		       struct template *template, unsigned *ret_kinds)
+{
+	unsigned kinds;
+
+	for (CK_ULONG i = 0; i < count; i++)
+		if (says_what(attributes[i].type))
+			TRY(read_one(use, UINT_MAX, &attributes[i], template));
+	kinds = kinds_made(use, template, attributes, count);
 	if (kinds == 0)
 		return refuse(use, CKA_CLASS, "is not a class of object made here",
 			      use == TEMPLATE_CREATE ? CKR_ATTRIBUTE_VALUE_INVALID
 						     : CKR_TEMPLATE_INCONSISTENT);
+	/* Of what is generated the mechanism says the type. */
+	if (use != TEMPLATE_GENERATE && template->key_type != CK_UNAVAILABLE_INFORMATION &&
+	    !template_knows_type(template->key_type))
+		return refuse(use, CKA_KEY_TYPE, "is not a type of key kept here",
+			      CKR_ATTRIBUTE_VALUE_INVALID);
+	*ret_kinds = kinds;
+	return CKR_OK;
+}
+
+/* What says what it is has been read; whether its kind has it is known only now. */
+static CK_RV read_rest(enum template_use use, unsigned kinds, const CK_ATTRIBUTE *attributes,
+		       CK_ULONG count, struct template *template)
+{
 	for (CK_ULONG i = 0; i < count; i++)
-		if (!(attribute_find(attributes[i].type)->kinds & kinds))
-			return refuse(use, attributes[i].type, "does not belong to its class",
-				      CKR_ATTRIBUTE_TYPE_INVALID);
+		if (!says_what(attributes[i].type))
+			TRY(read_one(use, kinds, &attributes[i], template));
+		else if (!(attribute_find(attributes[i].type)->kinds & kinds))
+			return refuse_kind(use, attributes[i].type);
+	return CKR_OK;
+}
+
+CK_RV template_read_for(enum template_use use, const struct object *object,
+			const CK_ATTRIBUTE *attributes, CK_ULONG count,
+			struct template *ret_template)
+{
+	unsigned kinds = 0;
+
+	if ((attributes == NULL && count > 0) || count > TEMPLATE_COUNT_MAX)
+		return CKR_ARGUMENTS_BAD;
+	*ret_template = (struct template){.class = CK_UNAVAILABLE_INFORMATION,
+					  .key_type = CK_UNAVAILABLE_INFORMATION};
+	if (object == NULL) {
+		TRY(read_what(use, attributes, count, ret_template, &kinds));
+		return read_rest(use, kinds, attributes, count, ret_template);
+	}
+	for (CK_ULONG i = 0; i < count; i++)
+		TRY(read_one(use, 1U << object->kind, &attributes[i], ret_template));
 	return CKR_OK;
 }
 
 CK_RV template_read(enum template_use use, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 		    struct template *ret_template)
 {
-	struct template template = {.class = CK_UNAVAILABLE_INFORMATION,
-				    .key_type = CK_UNAVAILABLE_INFORMATION};
-
-	if (attributes == NULL && count > 0)
-		return CKR_ARGUMENTS_BAD;
-	for (CK_ULONG i = 0; i < count; i++)
-		TRY(read_one(use, &attributes[i], &template));
-	TRY(check_kind(use, attributes, count, &template));
-	*ret_template = template;
-	return CKR_OK;
+	return template_read_for(use, NULL, attributes, count, ret_template);
 }

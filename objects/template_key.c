@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "objects/error.h"
+#include "objects/key_dates.h"
 #include "objects/template.h"
 #include "objects/value.h"
 #include "zones/model/limits.h"
@@ -23,6 +24,17 @@ static const struct key_type {
 	{ CKK_AES,            16,      32, 8, CKM_AES_KEY_GEN },
 	{ CKK_GENERIC_SECRET,  1, DEK_MAX, 1, CKM_GENERIC_SECRET_KEY_GEN },
 	{ CKK_HKDF,            1, DEK_MAX, 1, CK_UNAVAILABLE_INFORMATION },
+	{ CKK_SHA_1_HMAC,      1, DEK_MAX, 1, CKM_SHA_1_KEY_GEN },
+	{ CKK_SHA224_HMAC,     1, DEK_MAX, 1, CKM_SHA224_KEY_GEN },
+	{ CKK_SHA256_HMAC,     1, DEK_MAX, 1, CKM_SHA256_KEY_GEN },
+	{ CKK_SHA384_HMAC,     1, DEK_MAX, 1, CKM_SHA384_KEY_GEN },
+	{ CKK_SHA512_HMAC,     1, DEK_MAX, 1, CKM_SHA512_KEY_GEN },
+	{ CKK_SHA512_224_HMAC, 1, DEK_MAX, 1, CKM_SHA512_224_KEY_GEN },
+	{ CKK_SHA512_256_HMAC, 1, DEK_MAX, 1, CKM_SHA512_256_KEY_GEN },
+	{ CKK_SHA3_224_HMAC, 1, DEK_MAX, 1, CKM_SHA3_224_KEY_GEN },
+	{ CKK_SHA3_256_HMAC, 1, DEK_MAX, 1, CKM_SHA3_256_KEY_GEN },
+	{ CKK_SHA3_384_HMAC, 1, DEK_MAX, 1, CKM_SHA3_384_KEY_GEN },
+	{ CKK_SHA3_512_HMAC, 1, DEK_MAX, 1, CKM_SHA3_512_KEY_GEN },
 };
 /* clang-format on */
 
@@ -32,6 +44,11 @@ static const struct key_type *key_type_find(CK_KEY_TYPE type)
 		if (key_types[i].type == type)
 			return &key_types[i];
 	return NULL;
+}
+
+bool template_knows_type(CK_KEY_TYPE type)
+{
+	return key_type_find(type) != NULL;
 }
 
 static CK_RV check_len(CK_KEY_TYPE key_type, CK_ULONG len)
@@ -51,7 +68,8 @@ static CK_RV check_len(CK_KEY_TYPE key_type, CK_ULONG len)
 
 static CK_RV check(enum template_use use, const struct template *template)
 {
-	if (template->class == CKO_CMEK_CLUSTER || template->kms_key.data != NULL)
+	if (template->class == CKO_CMEK_CLUSTER || template->class == CKO_DATA ||
+	    template->kms_key.data != NULL)
 		return CKR_TEMPLATE_INCONSISTENT;
 	if (template->key_type == CK_UNAVAILABLE_INFORMATION ||
 	    (use == TEMPLATE_GENERATE && template->value_len == 0)) {
@@ -119,27 +137,58 @@ bool template_is_of_zone(const struct template *template)
 {
 	return template->present_max_lease || template->present_max_stale ||
 	       template->present_embed_ezk || template->present_rotate_days ||
-	       template->root_keys.data != NULL;
+	       template->root_keys.data != NULL || template->databases.data != NULL;
 }
 
 CK_RV template_refuse_of_zone(const char *why)
 {
 	log_warning("a template names CKA_CMEK_MAX_LEASE, CKA_CMEK_MAX_STALE, "
-		    "CKA_CMEK_ROTATE_DAYS, CKA_CMEK_EMBED_EZK or CKA_CMEK_ROOT_KEYS for %s",
+		    "CKA_CMEK_ROTATE_DAYS, CKA_CMEK_EMBED_EZK, CKA_CMEK_ROOT_KEYS or "
+		    "CKA_CMEK_DATABASES for %s",
 		    why);
 	return CKR_TEMPLATE_INCONSISTENT;
+}
+
+/* The templates of a new key as it keeps them. */
+struct packed {
+	struct buffer wrap, unwrap, derive;
+};
+
+static void packed_clear(struct packed *packed)
+{
+	if (packed->wrap.data != NULL)
+		buffer_clear(&packed->wrap);
+	if (packed->unwrap.data != NULL)
+		buffer_clear(&packed->unwrap);
+	if (packed->derive.data != NULL)
+		buffer_clear(&packed->derive);
+}
+
+static CK_RV pack(const struct template *template, struct packed *packed)
+{
+	TRY(template_pack(template->wrap_template, &packed->wrap));
+	TRY(template_pack(template->unwrap_template, &packed->unwrap));
+	TRY(template_pack(template->derive_template, &packed->derive));
+	TRY(template_check_forced(TEMPLATE_UNWRAP, buffer_bytes(&packed->unwrap)));
+	return template_check_forced(TEMPLATE_DERIVE, buffer_bytes(&packed->derive));
+}
+
+static bool has_templates(const struct template *template)
+{
+	return template->wrap_template.len > 0 || template->unwrap_template.len > 0 ||
+	       template->derive_template.len > 0;
 }
 
 CK_RV template_make_key(enum template_use use, const struct template *template, bool token,
 			struct object **ret_object)
 {
-	AUTO(buffer_clear) struct buffer wrap = {0};
-	AUTO(buffer_clear) struct buffer unwrap = {0};
+	AUTO(packed_clear) struct packed packed = {0};
 	struct object *object, model = {.kind = OBJECT_KEY};
 
 	TRY(check(use, template));
-	TRY(template_pack(template->wrap_template, &wrap));
-	TRY(template_pack(template->unwrap_template, &unwrap));
+	TRY(key_dates_check(template->start_date, template->end_date));
+	if (has_templates(template))
+		TRY(pack(template, &packed));
 	TRY(wish(template->present_max_lease, template->max_lease, "CKA_CMEK_MAX_LEASE",
 		 &model.max_lease));
 	TRY(wish(template->present_max_stale, template->max_stale, "CKA_CMEK_MAX_STALE",
@@ -158,8 +207,9 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 	model.start_date = template->start_date;
 	model.end_date = template->end_date;
 	model.allowed_mechanisms = template->allowed_mechanisms;
-	model.wrap_template = buffer_bytes(&wrap);
-	model.unwrap_template = buffer_bytes(&unwrap);
+	model.wrap_template = buffer_bytes(&packed.wrap);
+	model.unwrap_template = buffer_bytes(&packed.unwrap);
+	model.derive_template = buffer_bytes(&packed.derive);
 	model.root_keys = template->root_keys;
 	object = object_new(&model);
 	if (object == NULL)
@@ -168,14 +218,26 @@ CK_RV template_make_key(enum template_use use, const struct template *template, 
 	return CKR_OK;
 }
 
-CK_RV object_set_value(struct object *object, struct bytes value)
+static CK_RV set_value_len(struct object *object, size_t len)
 {
-	if (object->value_len != 0 && object->value_len != value.len) {
+	if (object->value_len != 0 && object->value_len != len) {
 		log_warning("CKA_VALUE_LEN says %lu bytes, the key has %zu", object->value_len,
-			    value.len);
+			    len);
 		return CKR_TEMPLATE_INCONSISTENT;
 	}
-	TRY(check_len(object->key_type, value.len));
-	object->value_len = value.len;
+	TRY(check_len(object->key_type, len));
+	object->value_len = len;
+	return CKR_OK;
+}
+
+CK_RV object_set_value(struct object *object, struct bytes value)
+{
+	TRY(set_value_len(object, value.len));
 	return error_of_zone(value_set(object, value.data), ERROR_OBJECT);
+}
+
+CK_RV object_take_value(struct object *object, uint8_t **secret, size_t len)
+{
+	TRY(set_value_len(object, len));
+	return error_of_zone(value_take(object, secret), ERROR_OBJECT);
 }

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CKA_WRAP_TEMPLATE and CKA_UNWRAP_TEMPLATE: templates that a key keeps. */
+#include "base/log.h"
 #include "base/macros.h"
 #include "base/reader.h"
 #include "objects/attribute.h"
@@ -79,12 +80,41 @@ bool template_matches(struct bytes stored, const struct object *object, bool *re
 	return matches;
 }
 
-CK_RV template_force(struct bytes stored, struct template *template)
+/* A kept template says no more than a caller's may. What vouches for a key can't be given at all:
+ * that it is trusted, or was made here. */
+static bool may_be_forced(enum template_use use, CK_ATTRIBUTE_TYPE type)
+{
+	const struct attribute *row = attribute_find(type);
+
+	return row != NULL && (row->uses & 1U << use) != 0 && type != CKA_TRUSTED;
+}
+
+CK_RV template_check_forced(enum template_use use, struct bytes stored)
 {
 	struct reader reader = reader_of(stored);
 	CK_ATTRIBUTE attribute;
 	CK_ULONG number;
 
+	while (reader.left.len > 0 && next_stored(&reader, &number, &attribute)) {
+		if (may_be_forced(use, attribute.type))
+			continue;
+		log_warning("CKA_%s_TEMPLATE can't give attribute 0x%lx to a new key",
+			    use == TEMPLATE_UNWRAP ? "UNWRAP" : "DERIVE", attribute.type);
+		return CKR_ATTRIBUTE_VALUE_INVALID;
+	}
+	return CKR_OK;
+}
+
+CK_RV template_force(enum template_use use, struct bytes stored, struct template *template)
+{
+	struct reader reader = reader_of(stored);
+	CK_ATTRIBUTE attribute;
+	CK_ULONG number;
+
+	if (stored.len == 0)
+		return CKR_OK;
+	if (template_check_forced(use, stored) != CKR_OK)
+		return CKR_TEMPLATE_INCONSISTENT;
 	while (reader.left.len > 0) {
 		if (!next_stored(&reader, &number, &attribute))
 			return CKR_DEVICE_ERROR;

@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots and tokens, and login state. */
+/* Slots and tokens. */
 #include "objects/token.h"
 
 #include "base/free.h"
@@ -9,27 +9,13 @@
 #include "base/map.h"
 #include "objects/error.h"
 #include "objects/objects_private.h"
+#include "objects/token_private.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
 #include "zones/domain/zones.h"
 
 #include <stdio.h>
-
-/* What this process remembers of a slot. */
-struct token {
-	CK_SLOT_ID slot;
-	bool shown;	    /* C_GetTokenInfo has shown the caller … */
-	struct uid project; /* … this project */
-	atomic_int user;
-};
-
-struct tokens {
-	struct objects *objects;
-	struct token_settings settings;
-	pthread_mutex_t lock; /* of the map; tokens live as long as it */
-	struct map tokens;    /* slot to struct token */
-};
 
 CK_RV tokens_new(struct objects *objects, const struct token_settings *settings,
 		 struct tokens **ret_tokens)
@@ -47,6 +33,12 @@ CK_RV tokens_new(struct objects *objects, const struct token_settings *settings,
 	return CKR_OK;
 }
 
+static void token_free(struct token *token)
+{
+	pthread_mutex_destroy(&token->writing);
+	free(token);
+}
+
 void tokens_free(struct tokens *tokens)
 {
 	struct map_entry *entry;
@@ -55,14 +47,13 @@ void tokens_free(struct tokens *tokens)
 	if (tokens == NULL)
 		return;
 	while ((entry = map_next(&tokens->tokens, &at)) != NULL)
-		free(entry->value);
+		token_free(entry->value);
 	map_clear(&tokens->tokens);
 	pthread_mutex_destroy(&tokens->lock);
 	free(tokens);
 }
 
-/* What is remembered of a slot; made at the first use. NULL: no memory. */
-static struct token *token_of(struct tokens *tokens, CK_SLOT_ID slot)
+static struct token *look_up(struct tokens *tokens, CK_SLOT_ID slot)
 {
 	AUTO(unlockp) pthread_mutex_t *held = locked(&tokens->lock);
 	struct token *token = map_find(&tokens->tokens, bytes(&slot, sizeof(slot)));
@@ -74,10 +65,23 @@ static struct token *token_of(struct tokens *tokens, CK_SLOT_ID slot)
 		return NULL;
 	token->slot = slot;
 	token->user = TOKEN_LOGGED_OUT;
+	pthread_mutex_init(&token->writing, NULL);
 	if (map_put(&tokens->tokens, bytes(&token->slot, sizeof(token->slot)), token))
 		return token;
-	free(token);
+	token_free(token);
 	return NULL;
+}
+
+struct token *token_of(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	struct token *token = atomic_load_explicit(&tokens->last, memory_order_acquire);
+
+	if (token != NULL && token->slot == slot)
+		return token;
+	token = look_up(tokens, slot);
+	if (token != NULL)
+		atomic_store_explicit(&tokens->last, token, memory_order_release);
+	return token;
 }
 
 /* Slots. */
@@ -91,6 +95,17 @@ static bool is_free_slot(struct tokens *tokens, CK_SLOT_ID slot)
 	       zones_free_slot(tokens->objects->zones, &number) == ZONE_OK && number == slot;
 }
 
+static void note_shown(struct tokens *tokens, CK_SLOT_ID slot, const struct entry *project)
+{
+	struct token *token = token_of(tokens, slot);
+	AUTO(unlockp) pthread_mutex_t *held = locked(&tokens->lock);
+
+	if (token == NULL)
+		return;
+	token->shown = true;
+	token->project = project->uid;
+}
+
 static void put_slots(struct tokens *tokens, struct entry **projects, size_t count,
 		      struct buffer *out)
 {
@@ -100,6 +115,8 @@ static void put_slots(struct tokens *tokens, struct entry **projects, size_t cou
 	for (size_t i = 0; i < count; i++) {
 		slot = projects[i]->of_project.slot;
 		buffer_append(out, bytes(&slot, sizeof(slot)));
+		note_shown(tokens, slot, projects[i]);
+		objects_note_project(tokens->objects, projects[i]);
 		entry_release(projects[i]);
 	}
 	if (!tokens->settings.free_slot ||
@@ -152,7 +169,34 @@ CK_RV tokens_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry **ret_
 		return CKR_HOST_MEMORY;
 	if (project == NULL)
 		return is_free_slot(tokens, slot) ? CKR_TOKEN_NOT_RECOGNIZED : CKR_SLOT_ID_INVALID;
+	objects_note_project(tokens->objects, project);
 	*ret_project = project;
+	return CKR_OK;
+}
+
+/* What was seen holds for its generation. */
+static bool was_seen(struct tokens *tokens, CK_SLOT_ID slot, uint64_t generation)
+{
+	struct token *token = atomic_load_explicit(&tokens->last, memory_order_acquire);
+
+	return token != NULL && token->slot == slot && atomic_load(&token->seen) == generation + 1;
+}
+
+CK_RV tokens_have(struct tokens *tokens, CK_SLOT_ID slot)
+{
+	struct zones *zones = tokens->objects->zones;
+	AUTO(entry_releasep) struct entry *project = NULL;
+	struct token *token;
+	uint64_t generation;
+
+	zones_refresh(zones, false);
+	generation = zones_generation(zones);
+	if (zones_are_whole(zones) && was_seen(tokens, slot, generation))
+		return CKR_OK;
+	TRY(tokens_project(tokens, slot, &project));
+	token = token_of(tokens, slot);
+	if (token != NULL)
+		atomic_store(&token->seen, generation + 1);
 	return CKR_OK;
 }
 
@@ -211,10 +255,13 @@ static bool has_local_keys(struct zones *zones, const struct entry *project)
 	return local;
 }
 
-static CK_FLAGS token_flags(const struct tokens *tokens)
+/* Without a PIN any will do, so that one is set. */
+static CK_FLAGS token_flags(const struct tokens *tokens, const struct entry *project)
 {
 	CK_FLAGS flags = CKF_RNG | CKF_TOKEN_INITIALIZED;
 
+	if (project_has_pin(project))
+		return flags | CKF_LOGIN_REQUIRED | token_pin_flags(tokens, project);
 	if (tokens->settings.login_required)
 		flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
 	return flags;
@@ -230,18 +277,8 @@ static void put_project(struct tokens *tokens, const struct entry *project, CK_T
 	put_padded(info->model, sizeof(info->model),
 		   has_local_keys(tokens->objects->zones, project) ? "cmek local KMS" : "cmek");
 	put_padded(info->serialNumber, sizeof(info->serialNumber), serial);
-	info->flags = token_flags(tokens);
-}
-
-static void note_shown(struct tokens *tokens, CK_SLOT_ID slot, const struct entry *project)
-{
-	struct token *token = token_of(tokens, slot);
-	AUTO(unlockp) pthread_mutex_t *held = locked(&tokens->lock);
-
-	if (token == NULL)
-		return;
-	token->shown = true;
-	token->project = project->uid;
+	info->flags = token_flags(tokens, project);
+	info->ulMinPinLen = project_has_pin(project) ? PIN_MIN : 0;
 }
 
 CK_RV tokens_info(struct tokens *tokens, CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info)
@@ -251,7 +288,7 @@ CK_RV tokens_info(struct tokens *tokens, CK_SLOT_ID slot, CK_TOKEN_INFO *ret_inf
 	CK_TOKEN_INFO info = {
 		.ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
 		.ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
-		.ulMaxPinLen = 255,
+		.ulMaxPinLen = PIN_MAX,
 		.ulMinPinLen = 0,
 		.ulTotalPublicMemory = CK_UNAVAILABLE_INFORMATION,
 		.ulFreePublicMemory = CK_UNAVAILABLE_INFORMATION,
@@ -297,17 +334,28 @@ static bool was_shown(struct tokens *tokens, CK_SLOT_ID slot, const struct entry
 }
 
 static CK_RV replace_project(struct tokens *tokens, CK_SLOT_ID slot, struct entry *project,
-			     struct bytes label)
+			     struct bytes pin, struct bytes label)
 {
+	struct token *token = token_of(tokens, slot);
+	AUTO(entry_releasep) struct entry *now = NULL;
 	AUTO(entry_releasep) struct entry *made = NULL;
+	AUTO(buffer_clear) struct buffer pins = {0};
 
+	if (token == NULL)
+		return CKR_HOST_MEMORY;
 	if (!was_shown(tokens, slot, project)) {
 		log_warning("C_InitToken: the project in slot %lu is not the one that this process "
-			    "has been shown there: ask C_GetTokenInfo first",
+			    "has been shown there: ask C_GetSlotList or C_GetTokenInfo first",
 			    slot);
 		return CKR_FUNCTION_FAILED;
 	}
-	return error_of_zone(zones_project_replace(tokens->objects->zones, project, label, &made),
+	TRY(token_new_pins(tokens, token, project, pin, &pins));
+	/* The login may have been counted in its row. */
+	TRY(tokens_project(tokens, slot, &now));
+	if (!uid_equal(now->uid, project->uid))
+		return CKR_FUNCTION_FAILED;
+	return error_of_zone(zones_project_replace_with(tokens->objects->zones, now, label,
+							buffer_bytes(&pins), &made),
 			     ERROR_TOKEN);
 }
 
@@ -316,59 +364,17 @@ CK_RV tokens_init(struct tokens *tokens, CK_SLOT_ID slot, struct bytes pin,
 {
 	AUTO(entry_releasep) struct entry *project = NULL;
 	AUTO(entry_releasep) struct entry *made = NULL;
+	AUTO(buffer_clear) struct buffer pins = {0};
 	CK_RV rv;
 
 	TRY(error_of_zone(zones_refresh(tokens->objects->zones, true), ERROR_TOKEN));
 	rv = tokens_project(tokens, slot, &project);
 	if (rv == CKR_OK)
-		return replace_project(tokens, slot, project, unpadded(label));
+		return replace_project(tokens, slot, project, pin, unpadded(label));
 	if (rv != CKR_TOKEN_NOT_RECOGNIZED)
 		return rv;
-	if (pin.len > 0)
-		log_warning(
-			"C_InitToken: the new project has no PIN, even if one was given: access "
-			"to its keys is decided by the KMS");
-	return error_of_zone(zones_project_create(tokens->objects->zones, (uint32_t)slot,
-						  unpadded(label), &made),
+	TRY(token_new_pins(tokens, NULL, NULL, pin, &pins));
+	return error_of_zone(zones_project_create_with(tokens->objects->zones, (uint32_t)slot,
+						       unpadded(label), buffer_bytes(&pins), &made),
 			     ERROR_TOKEN);
-}
-
-/* Login. Any PIN will do: none has been set. */
-
-CK_RV tokens_login(struct tokens *tokens, CK_SLOT_ID slot, CK_USER_TYPE user)
-{
-	struct token *token = token_of(tokens, slot);
-	int nobody = TOKEN_LOGGED_OUT;
-
-	if (user != CKU_USER && user != CKU_SO)
-		return CKR_USER_TYPE_INVALID;
-	if (token == NULL)
-		return CKR_HOST_MEMORY;
-	if (atomic_compare_exchange_strong(&token->user, &nobody, (int)user))
-		return CKR_OK;
-	return nobody == (int)user ? CKR_USER_ALREADY_LOGGED_IN
-				   : CKR_USER_ANOTHER_ALREADY_LOGGED_IN;
-}
-
-CK_RV tokens_logout(struct tokens *tokens, CK_SLOT_ID slot)
-{
-	struct token *token = token_of(tokens, slot);
-
-	if (token == NULL)
-		return CKR_HOST_MEMORY;
-	return atomic_exchange(&token->user, TOKEN_LOGGED_OUT) == TOKEN_LOGGED_OUT
-		       ? CKR_USER_NOT_LOGGED_IN
-		       : CKR_OK;
-}
-
-int tokens_user(struct tokens *tokens, CK_SLOT_ID slot)
-{
-	struct token *token = token_of(tokens, slot);
-
-	return token == NULL ? TOKEN_LOGGED_OUT : token->user;
-}
-
-bool tokens_private_allowed(struct tokens *tokens, CK_SLOT_ID slot)
-{
-	return !tokens->settings.login_required || tokens_user(tokens, slot) == (int)CKU_USER;
 }

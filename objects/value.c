@@ -7,17 +7,18 @@
 #include "base/macros.h"
 #include "base/secret.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* --- Stamps */
 
 struct stamp *stamp_new(void)
 {
-	struct stamp *stamp = calloc(1, sizeof(*stamp));
+	struct stamp *stamp = malloc(sizeof(*stamp));
 
 	if (stamp == NULL)
 		return NULL;
-	stamp->references = 1;
+	*stamp = (struct stamp){.references = 1};
 	pthread_mutex_init(&stamp->lock, NULL);
 	return stamp;
 }
@@ -29,12 +30,19 @@ struct stamp *stamp_hold(struct stamp *stamp)
 	return stamp;
 }
 
+/* Whether that was the last one. Who has the only one needs no atomic step. */
+static bool let_go(struct stamp *stamp)
+{
+	return atomic_load_explicit(&stamp->references, memory_order_acquire) == 1 ||
+	       atomic_fetch_sub(&stamp->references, 1) == 1;
+}
+
 /* A stamp that has joined another lets go of that one. */
 void stamp_release(struct stamp *stamp)
 {
 	struct stamp *next;
 
-	for (; stamp != NULL && atomic_fetch_sub(&stamp->references, 1) == 1; stamp = next) {
+	for (; stamp != NULL && let_go(stamp); stamp = next) {
 		next = atomic_load(&stamp->joined);
 		ezk_release(atomic_load(&stamp->ezk));
 		pthread_mutex_destroy(&stamp->lock);
@@ -82,6 +90,14 @@ static void unlock_family(struct stamp **stamp)
 		pthread_mutex_unlock(&(*stamp)->lock);
 }
 
+/* For an object that is new or about to go, which nobody else knows: nobody else then knows a stamp
+ * of which that is the only one. */
+static bool is_alone(const struct stamp *stamp)
+{
+	return atomic_load_explicit(&stamp->references, memory_order_acquire) == 1 &&
+	       !has_joined(stamp);
+}
+
 static void add_to_family(struct stamp *stamp, struct object *object)
 {
 	object->kin_before = NULL;
@@ -94,15 +110,23 @@ static void add_to_family(struct stamp *stamp, struct object *object)
 
 void stamp_join(struct object *object)
 {
-	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
+	AUTO(unlock_family) struct stamp *stamp = NULL;
 
+	if (is_alone(object->stamp)) {
+		add_to_family(object->stamp, object);
+		return;
+	}
+	stamp = lock_family(object->stamp);
 	add_to_family(stamp, object);
 }
 
 void stamp_leave(struct object *object)
 {
-	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
+	AUTO(unlock_family) struct stamp *stamp = NULL;
 
+	if (is_alone(object->stamp))
+		return; /* it goes too */
+	stamp = lock_family(object->stamp);
 	if (object->kin_after != NULL)
 		object->kin_after->kin_before = object->kin_before;
 	if (object->kin_before != NULL)
@@ -127,10 +151,19 @@ static struct masked_value *chain(struct stamp *stamp)
 	return first;
 }
 
+void stamp_begin(struct stamp *stamp, struct ezk *ezk)
+{
+	assert(is_alone(stamp) && stamp_ezk(stamp) == NULL);
+	atomic_store_explicit(&stamp->ezk, ezk_hold(ezk), memory_order_release);
+}
+
 bool stamp_set(struct stamp *of, struct ezk *ezk)
 {
-	AUTO(unlock_family) struct stamp *stamp = lock_family(of);
+	AUTO(unlock_family) struct stamp *stamp = NULL;
 
+	if (stamp_ezk(of) != NULL)
+		return true;
+	stamp = lock_family(of);
 	if (stamp->ezk != NULL)
 		return true;
 	if (!ezk_keep(ezk, chain(stamp)))
@@ -210,11 +243,20 @@ bool value_is_set(const struct object *object)
 	return object->value.bytes != NULL;
 }
 
+/* The family's lock, where it guards the object's value: unless the family has a zone, for ever,
+ * and nobody else knows the object. */
+static struct stamp *lock_value(const struct object *object)
+{
+	bool is_known = object_is_shared(object);
+
+	return !is_known && stamp_ezk(object->stamp) != NULL ? NULL : lock_family(object->stamp);
+}
+
 /* Takes over the bytes, unless there is a value. False: its zone has no lease. */
 static bool put(struct object *object, uint8_t **bytes)
 {
-	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
-	struct ezk *ezk = stamp->ezk;
+	AUTO(unlock_family) struct stamp *locked = lock_value(object);
+	struct ezk *ezk = stamp_ezk(object->stamp);
 
 	if (value_is_set(object))
 		return true;
@@ -234,11 +276,16 @@ enum zone_status value_set(struct object *object, const uint8_t *plain)
 	if (bytes == NULL)
 		return ZONE_NO_MEMORY;
 	secret_copy(bytes, plain, object->value_len);
-	if (put(object, &bytes))
+	return value_take(object, &bytes);
+}
+
+enum zone_status value_take(struct object *object, uint8_t **secret)
+{
+	if (put(object, secret))
 		return ZONE_OK;
 	TRY(ezk_continue(object_ezk(object)));
 	/* Otherwise the lease has ended a moment ago. */
-	return put(object, &bytes) ? ZONE_OK : ZONE_KMS_UNAVAILABLE;
+	return put(object, secret) ? ZONE_OK : ZONE_KMS_UNAVAILABLE;
 }
 
 bool value_share(struct object *to, const struct object *from)
@@ -264,9 +311,13 @@ bool value_share(struct object *to, const struct object *from)
 /* The zone that the value belongs to; NULL: none, and the value has been copied. */
 static struct ezk *copy_or_zone(struct object *object, uint8_t *ret_secret)
 {
-	AUTO(unlock_family) struct stamp *stamp = lock_family(object->stamp);
-	struct ezk *ezk = stamp->ezk;
+	AUTO(unlock_family) struct stamp *stamp = NULL;
+	struct ezk *ezk = stamp_ezk(object->stamp);
 
+	if (ezk != NULL)
+		return ezk;
+	stamp = lock_family(object->stamp);
+	ezk = stamp->ezk;
 	if (ezk == NULL)
 		secret_copy(ret_secret, object->value.bytes, object->value_len);
 	return ezk;

@@ -35,6 +35,9 @@ void stamp_release(struct stamp *stamp); /* accepts NULL */
 /* Registers an object that has the stamp, and takes it out again. */
 void stamp_join(struct object *object);
 void stamp_leave(struct object *object);
+/* A new object's own stamp, which nobody else knows, and no value yet: it has a zone from the
+ * beginning. */
+void stamp_begin(struct stamp *stamp, struct ezk *ezk);
 /* The family gets a zone, unless it has one: from here on the zone keeps its values. False: there
  * are values, and the zone has no lease; nothing has changed. No KMS. */
 bool stamp_set(struct stamp *stamp, struct ezk *ezk);
@@ -48,6 +51,9 @@ bool value_is_set(const struct object *object);
 /* Sets the value, once (a later call changes nothing), from value_len bytes. Asks the KMS if the
  * zone has no lease; if the KMS refuses, the value stays unset, since nothing could hide it. */
 enum zone_status value_set(struct object *object, const uint8_t *plain);
+/* The same with bytes that are the caller's from secret_new(), value_len of them at least: the
+ * object takes them, and leaves NULL, unless it fails or had a value. */
+enum zone_status value_take(struct object *object, uint8_t **secret);
 /* Gives the same value to another handle, masked or not; both have one live EZK, or are of one
  * family. False: no memory. */
 bool value_share(struct object *to, const struct object *from);

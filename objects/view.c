@@ -7,10 +7,12 @@
 #include "objects/stored_fields.h"
 #include "objects/zone_limits.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/token_key.h"
 #include "zones/domain/zones.h"
 
 enum {
 	KEPT_SECRET = OBJECT_SENSITIVE | OBJECT_ALWAYS_SENSITIVE | OBJECT_NEVER_EXTRACTABLE,
+	OF_KEYS = KEPT_SECRET | OBJECT_EXTRACTABLE | OBJECT_LOCAL | OBJECT_WRAP_WITH_TRUSTED,
 	CHANGEABLE = OBJECT_MODIFIABLE | OBJECT_DESTROYABLE,
 	NO_COPIES = OBJECT_EXTRACTABLE | OBJECT_COPYABLE | OBJECT_TRUSTED,
 	EVERYTHING = -1,
@@ -18,27 +20,59 @@ enum {
 
 /* clang-format off */
 static const struct {
-	enum object_kind kind;
 	uint32_t always, never, usually;
 	CK_MECHANISM_TYPE generated_by;
-} kinds[ENTRY_KIND_COUNT] = {
-	[ENTRY_PROJECT]  = { OBJECT_DIAGNOSTIC, OBJECT_TOKEN, (uint32_t)EVERYTHING, 0, 0 },
-	[ENTRY_ROOT_KEY] = { OBJECT_ROOT_KEY, OBJECT_TOKEN | KEPT_SECRET,
-			     OBJECT_PRIVATE | OBJECT_LOCAL | NO_COPIES, CHANGEABLE,
-			     CK_UNAVAILABLE_INFORMATION },
-	[ENTRY_CLUSTER]  = { OBJECT_CLUSTER, OBJECT_TOKEN, OBJECT_PRIVATE | NO_COPIES, CHANGEABLE, 0 },
-	[ENTRY_ZONE]     = { OBJECT_ZONE, OBJECT_TOKEN | OBJECT_SENSITIVE, NO_COPIES,
-			     CHANGEABLE | KEPT_SECRET | OBJECT_LOCAL, CKM_AES_KEY_GEN },
-	[ENTRY_KEY]      = { OBJECT_KEY, OBJECT_TOKEN, OBJECT_TRUSTED,
-			     CHANGEABLE | OBJECT_COPYABLE | OBJECT_SENSITIVE,
-			     CK_UNAVAILABLE_INFORMATION },
-	[ENTRY_ARCHIVE]  = { OBJECT_ARCHIVE, OBJECT_TOKEN | OBJECT_MODIFIABLE, (uint32_t)EVERYTHING, 0, 0 },
+} kinds[OBJECT_KIND_COUNT] = {
+	[OBJECT_DIAGNOSTIC]  = { OBJECT_TOKEN, (uint32_t)EVERYTHING, 0, 0 },
+	[OBJECT_ROOT_KEY]    = { OBJECT_TOKEN | KEPT_SECRET, OBJECT_PRIVATE | OBJECT_LOCAL | NO_COPIES,
+				 CHANGEABLE, CK_UNAVAILABLE_INFORMATION },
+	[OBJECT_CLUSTER]     = { OBJECT_TOKEN, OBJECT_PRIVATE | NO_COPIES, CHANGEABLE, 0 },
+	[OBJECT_ZONE]        = { OBJECT_TOKEN | OBJECT_SENSITIVE, OBJECT_EXTRACTABLE | OBJECT_COPYABLE,
+				 CHANGEABLE | KEPT_SECRET | OBJECT_LOCAL, CKM_AES_KEY_GEN },
+	[OBJECT_KEY]         = { OBJECT_TOKEN, OBJECT_TRUSTED,
+				 CHANGEABLE | OBJECT_COPYABLE | OBJECT_SENSITIVE,
+				 CK_UNAVAILABLE_INFORMATION },
+	[OBJECT_DATA]        = { OBJECT_TOKEN, OF_KEYS | OBJECT_TRUSTED, CHANGEABLE | OBJECT_COPYABLE, 0 },
+	[OBJECT_CERTIFICATE] = { OBJECT_TOKEN, OF_KEYS, CHANGEABLE | OBJECT_COPYABLE, 0 },
+	[OBJECT_ARCHIVE]     = { OBJECT_TOKEN | OBJECT_MODIFIABLE, (uint32_t)EVERYTHING, 0, 0 },
 };
 /* clang-format on */
 
-static bool is_private(const struct objects *objects, const struct entry *entry)
+static enum object_kind shown_as(const struct entry *entry)
 {
-	return objects->private_entries && (entry->kind == ENTRY_ZONE || entry->kind == ENTRY_KEY);
+	static const enum object_kind shown[ENTRY_KIND_COUNT] = {
+		[ENTRY_PROJECT] = OBJECT_DIAGNOSTIC,
+		[ENTRY_ROOT_KEY] = OBJECT_ROOT_KEY,
+		[ENTRY_CLUSTER] = OBJECT_CLUSTER,
+		[ENTRY_ZONE] = OBJECT_ZONE,
+		[ENTRY_KEY] = OBJECT_KEY,
+		[ENTRY_ARCHIVE] = OBJECT_ARCHIVE,
+	};
+
+	return entry->kind == ENTRY_KEY && zones_key_is_data(entry) ? OBJECT_DATA
+								    : shown[entry->kind];
+}
+
+enum object_kind view_kind(const struct entry *entry)
+{
+	struct object model = {.kind = shown_as(entry)};
+	AUTO(buffer_clear) struct buffer scratch = {0};
+
+	if (model.kind == OBJECT_DATA) /* certificates are, until that is read */
+		stored_fields_read(entry->extra, &model, &scratch);
+	return model.kind;
+}
+
+bool view_is_private(struct objects *objects, const struct entry *entry, CK_SLOT_ID slot)
+{
+	AUTO(entry_releasep) struct entry *project = NULL;
+
+	if (entry->kind != ENTRY_ZONE && entry->kind != ENTRY_KEY)
+		return false;
+	if (view_kind(entry) == OBJECT_CERTIFICATE) /* but for its own flag */
+		return false;
+	return objects->private_entries ||
+	       (objects_project(objects, slot, &project) == CKR_OK && project_has_pin(project));
 }
 
 /* The parts of a model that lie elsewhere are put into the scratch, mechanisms first for their
@@ -76,15 +110,16 @@ static void keep_to_records(const struct entry *zone, struct object *model, stru
 void view_of_entry(struct objects *objects, struct entry *entry, CK_SLOT_ID slot,
 		   struct object *ret_model, struct buffer *scratch)
 {
-	struct object model = {.handle = entry->number, .slot = slot, .entry = entry};
+	struct object model = {
+		.handle = entry->number, .slot = slot, .entry = entry, .kind = shown_as(entry)};
 
-	model.flags = kinds[entry->kind].usually;
-	model.generated_by = kinds[entry->kind].generated_by;
-	stored_fields_read(entry->extra, &model, scratch);
-	model.kind = kinds[entry->kind].kind;
-	model.flags &= ~kinds[entry->kind].never;
-	model.flags |= kinds[entry->kind].always;
-	model.flags |= is_private(objects, entry) ? OBJECT_PRIVATE : 0;
+	model.flags = kinds[model.kind].usually;
+	model.generated_by = kinds[model.kind].generated_by;
+	if (entry->kind != ENTRY_PROJECT) /* its PINs */
+		stored_fields_read(entry->extra, &model, scratch);
+	model.flags &= ~kinds[model.kind].never;
+	model.flags |= kinds[model.kind].always;
+	model.flags |= view_is_private(objects, entry, slot) ? OBJECT_PRIVATE : 0;
 	model.uid = entry->uid;
 	model.label = bytes_of(entry->label);
 	model.id = entry->id;

@@ -77,9 +77,12 @@ CK_RV zone_limits_write(const struct object *zone, struct buffer *ret_limits)
 
 void zone_limits_clear(struct zone_limits *limits)
 {
-	buffer_clear(&limits->mechanisms);
-	buffer_clear(&limits->wrap_template);
-	buffer_clear(&limits->unwrap_template);
+	struct buffer *const buffers[] = {&limits->mechanisms, &limits->wrap_template,
+					  &limits->unwrap_template};
+
+	for (size_t i = 0; i < COUNT_OF(buffers); i++)
+		if (buffers[i]->data != NULL)
+			buffer_clear(buffers[i]);
 }
 
 void zone_limits_begin(const struct object *object, struct zone_limits *ret_limits)

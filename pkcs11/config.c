@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "kms/kms.h"
 #include "pkcs11/providers.h"
+#include "zones/domain/key_place.h"
 #include "zones/domain/zones.h"
 #include "zones/model/names.h"
 
@@ -20,7 +21,7 @@
 
 /* The forms of text come first. LOG_PLACE: also a path, unless log_is_file() says that it is no
  * file. */
-enum form { TEXT, FILE_PATH, LOG_PLACE, REGIONS, ROOT_KEYS, PINS, FLAG, NUMBER, CHOICE };
+enum form { TEXT, FILE_PATH, LOG_PLACE, REGIONS, ROOT_KEYS, DATABASE, PINS, FLAG, NUMBER, CHOICE };
 
 struct setting {
 	const char *section, *key;
@@ -48,7 +49,11 @@ static const struct setting settings[] = {
 	{ "store",  "client_certificate",     FILE_PATH, AT(store_client_certificate), 0, 0, NULL, AT(store_client_certificate_line) },
 	{ "store",  "client_key",             FILE_PATH, AT(store_client_key),       0, 0, NULL, AT(store_client_key_line) },
 	{ "store",  "user",                   TEXT,      AT(store_user),             0, 0, NULL, AT(store_user_line) },
+	{ "store",  "table",                  TEXT,      AT(store_table),            0, 0, NULL, AT(store_table_line) },
+	{ "store",  "region",                 TEXT,      AT(store_region),           0, 0, NULL, AT(store_region_line) },
 	{ "store",  "password_file",          FILE_PATH, AT(store_password_file),    0, 0, NULL, AT(store_password_file_line) },
+	{ "store",  "look_every",             TEXT,      AT(store_look_every),       0, 0, NULL, AT(store_look_every_line) },
+	{ "store",  "index_max",              TEXT,      AT(store_index_max),        0, 0, NULL, AT(store_index_max_line) },
 	{ "slots",  "free",                   FLAG,      AT(slots_free),                0, 0, NULL },
 	{ "slots",  "login_required",         FLAG,      AT(slots_login_required),      0, 0, NULL },
 	{ "kms",    "default_root_key",       TEXT,      AT(default_root_key),          0, 0, NULL },
@@ -60,12 +65,16 @@ static const struct setting settings[] = {
 	{ "kms",    "max_stale_seconds",      NUMBER,    AT(max_stale_seconds),         0, 31536000, NULL },
 	{ "kms",    "deny_seconds",           NUMBER,    AT(deny_seconds),              5, 3600, NULL },
 	{ "kms",    "deletion_window_days",   NUMBER,    AT(deletion_window_days),     30, 3650, NULL },
+	{ "zones",  "default",                DATABASE,  AT(zones_default),             0, 0, NULL },
 	{ "zones",  "pin",                    PINS,      AT(zones_pin),                 0, 0, NULL, AT(zones_pin_line) },
 	{ "zones",  "embed_ezk",              FLAG,      AT(zones_embed_ezk),           1, 0, NULL },
 	{ "zones",  "max_lease_seconds",      NUMBER,    AT(zones_max_lease_seconds), 86400, LEASE_BOUND_MAX, NULL },
 	{ "zones",  "max_stale_seconds",      NUMBER,    AT(zones_max_stale_seconds), 86400, LEASE_BOUND_MAX, NULL },
 	{ "zones",  "rotate_days",            NUMBER,    AT(zones_rotate_days),         0, ROTATE_DAYS_MAX, NULL },
 	{ "crypto", "fips",                   FLAG,      AT(crypto_fips),               0, 0, NULL, AT(crypto_fips_line) },
+	{ "crypto", "keep_max_mib",           NUMBER,    AT(crypto_keep_max_mib),    1024, 1048576, NULL },
+	{ "cli",    "project",                TEXT,      AT(cli_project),               0, 0, NULL },
+	{ "cli",    "database",               TEXT,      AT(cli_database),              0, 0, NULL },
 	{ "log",    "level",                  CHOICE,    AT(log_level),       LOG_WARNING, 0, "off error warning info debug" },
 	{ "log",    "to",                     LOG_PLACE, AT(log_to),                    0, 0, NULL },
 	{ "log",    "audit",                  FILE_PATH, AT(log_audit),                 0, 0, NULL },
@@ -142,6 +151,7 @@ void config_clear(struct config *config)
 	for (size_t i = 0; i < KMS_PROVIDERS_MAX; i++)
 		free(config->kms.sections[i]);
 	free(config->file);
+	free(config->described);
 	*config = (struct config){0};
 }
 
@@ -273,6 +283,10 @@ static bool take(const struct setting *setting, const char *value, struct config
 		if (!kms_regions_valid(value))
 			return false;
 		break;
+	case DATABASE:
+		if (*value != '\0' && !zones_key_default_valid(value))
+			return false;
+		break;
 	case ROOT_KEYS:
 	case PINS:
 		if (!list_valid(setting, value, &bad, &config->no_memory))
@@ -333,6 +347,8 @@ static void explain_value(const struct reading *reading, const struct setting *s
 		buffer_format(&wanted, "one of: %s", setting->choices);
 	else if (setting->form == REGIONS)
 		buffer_put_text(&wanted, "names of at most 31 regions with spaces between");
+	else if (setting->form == DATABASE)
+		buffer_put_text(&wanted, "CLUSTER/DATABASE");
 	else if (setting->form == ROOT_KEYS || setting->form == PINS)
 		put_wanted_list(setting, value, &wanted);
 	else

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,6 +78,27 @@ static CK_RV take_word(char *word, struct reserved *reserved)
 	return CKR_ARGUMENTS_BAD;
 }
 
+/* Callers who leave their arguments uninitialised point anywhere: better a refusal than a crash. */
+static bool is_mapped(const char *text)
+{
+	const size_t page_len = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t at = (uintptr_t)text;
+	unsigned char unused;
+
+	for (size_t read = 0; read < WORD_MAX;) {
+		size_t left = page_len - at % page_len;
+
+		if (mincore((void *)(at - at % page_len), page_len, &unused) != 0 &&
+		    errno == ENOMEM)
+			return false;
+		if (memchr((const void *)at, '\0', left) != NULL)
+			return true;
+		at += left;
+		read += left;
+	}
+	return true;
+}
+
 static CK_RV take_words(const char *text, struct reserved *reserved)
 {
 	AUTO(freep) char *copy = NULL;
@@ -84,6 +106,10 @@ static CK_RV take_words(const char *text, struct reserved *reserved)
 
 	if (text == NULL)
 		return CKR_OK;
+	if (!is_mapped(text)) {
+		log_error("C_Initialize: pReserved points nowhere; it is NULL or a text");
+		return CKR_ARGUMENTS_BAD;
+	}
 	copy = strndup(text, WORD_MAX);
 	if (copy == NULL)
 		return CKR_HOST_MEMORY;
@@ -198,6 +224,18 @@ static CK_RV complete_paths(struct config *config)
 									      : CKR_HOST_MEMORY;
 }
 
+/* Before anything is added that is not in the file. */
+static CK_RV describe(struct config *config)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	config_describe(config, &text);
+	if (buffer_text(&text) == NULL)
+		return CKR_HOST_MEMORY;
+	config->described = strdup(buffer_text(&text));
+	return config->described == NULL ? CKR_HOST_MEMORY : CKR_OK;
+}
+
 static CK_RV read_all(const char *text, struct config *config, struct reserved *reserved)
 {
 	TRY(take_words(text, reserved));
@@ -207,6 +245,7 @@ static CK_RV read_all(const char *text, struct config *config, struct reserved *
 	if (!config_default(config))
 		return CKR_HOST_MEMORY;
 	TRY(read_first(config, reserved->config));
+	TRY(describe(config));
 	config->slots_free |= reserved->free_slot;
 	if (reserved->has_level)
 		config->log_level = reserved->level;
@@ -220,6 +259,47 @@ CK_RV config_read(const char *text, struct config *ret_config)
 	CK_RV rv = read_all(text, &config, &reserved);
 
 	free(reserved.config);
+	if (rv == CKR_OK)
+		*ret_config = config;
+	else
+		config_clear(&config);
+	return rv;
+}
+
+/* --- Another store */
+
+static CK_RV take_path(const char *written, struct config *config)
+{
+	const char *fault = path_fault(written);
+
+	if (fault != NULL) {
+		log_error("a store at %s: should be %s", written, fault);
+		return CKR_ARGUMENTS_BAD;
+	}
+	config->store_path = path_expand(written);
+	return config->store_path == NULL ? CKR_HOST_MEMORY : CKR_OK;
+}
+
+static CK_RV read_place(const char *place, struct config *config)
+{
+	static const char in_a_file[] = "sqlite:";
+	const char *path = place + sizeof(in_a_file) - 1;
+
+	if (!config_default(config))
+		return CKR_HOST_MEMORY;
+	if (strncmp(place, in_a_file, sizeof(in_a_file) - 1) == 0)
+		TRY(take_path(path, config));
+	else
+		TRY(read_named(config, "the configuration of the other store: ", place,
+			       CKR_ARGUMENTS_BAD));
+	return complete_paths(config);
+}
+
+CK_RV config_read_place(const char *place, struct config *ret_config)
+{
+	struct config config = {0};
+	CK_RV rv = read_place(place, &config);
+
 	if (rv == CKR_OK)
 		*ret_config = config;
 	else

@@ -13,9 +13,10 @@ static CK_UTF8CHAR pkcs11[] = "PKCS 11", ours[] = CMEK_INTERFACE;
 /* An application that does not ask for a version gets the first one. None is fork-safe as the
  * standard means it (CKF_INTERFACE_FORK_SAFE): a child calls C_Initialize and begins anew. */
 static CK_INTERFACE interfaces_offered[] = {
-	{pkcs11, &function_list_3_2, 0}, {pkcs11, &function_list_3_1, 0},
-	{pkcs11, &function_list_3_0, 0}, {pkcs11, &function_list_2_40, 0},
-	{ours, &function_list_cmek, 0},
+	{pkcs11, &function_list_3_2, 0},    {pkcs11, &function_list_3_1, 0},
+	{pkcs11, &function_list_3_0, 0},    {pkcs11, &function_list_2_40, 0},
+	{ours, &function_list_cmek, 0},	    {ours, &function_list_cmek_1_1, 0},
+	{ours, &function_list_cmek_1_0, 0},
 };
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret_list)

@@ -2,8 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Our own interface (include/cmek.h): the thread's last error, where there is no session. */
 #include "base/log.h"
+#include "base/macros.h"
 #include "objects/error.h"
+#include "pkcs11/doctor.h"
 #include "pkcs11/function_list.h"
+#include "pkcs11/module.h"
 
 static const char *last_error(CK_ULONG *ret_reason)
 {
@@ -22,5 +25,26 @@ static const char *loss(CK_ULONG index, CK_ULONG *ret_more)
 	return text;
 }
 
-struct CMEK_FUNCTIONS function_list_cmek = {
-	.version = {1, 0}, .CMEK_LastError = last_error, .CMEK_Loss = loss};
+static const char *setting(const char *key)
+{
+	AUTO(module_return) struct module *module = NULL;
+	const char *value = NULL;
+
+	if (key == NULL || module_borrow_for("CMEK_Setting", &module) != CKR_OK)
+		return "";
+	if (strcmp(key, "project") == 0)
+		value = module->config.cli_project;
+	if (strcmp(key, "database") == 0)
+		value = module->config.cli_database;
+	return value == NULL ? "" : value;
+}
+
+#define FUNCTIONS                                                                                  \
+	.CMEK_LastError = last_error, .CMEK_Loss = loss, .CMEK_Doctor = doctor_look,               \
+	.CMEK_Setting = setting, .CMEK_StoreCreate = cmek_store_create,                            \
+	.CMEK_StoreCheck = cmek_store_check, .CMEK_DoctorAtOnce = doctor_look_at_once
+
+struct CMEK_FUNCTIONS function_list_cmek = {.version = {1, 2}, FUNCTIONS};
+/* For whoever asks for the version that they know. */
+struct CMEK_FUNCTIONS function_list_cmek_1_1 = {.version = {1, 1}, FUNCTIONS};
+struct CMEK_FUNCTIONS function_list_cmek_1_0 = {.version = {1, 0}, FUNCTIONS};

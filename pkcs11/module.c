@@ -16,8 +16,11 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "base/system_error.h"
+#include "base/thread.h"
 #include "crypto/crypto.h"
+#include "kms/aws/provider.h"
 #include "mechanisms/mechanism.h"
+#include "mechanisms/operation.h"
 #include "objects/error.h"
 #include "objects/refusal.h"
 #include "objects/report.h"
@@ -27,6 +30,7 @@
 #include "session/session.h"
 #include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
+#include "zones/store/dynamodb/engine.h"
 #include "zones/store/etcd/engine.h"
 #include "zones/store/sqlite/engine.h"
 
@@ -39,6 +43,7 @@ static pthread_mutex_t using = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unused = PTHREAD_COND_INITIALIZER;
 static struct module *current; /* take both locks to change it, `using` to read it */
 static size_t users;
+static _Atomic uint64_t lives = 1;
 
 /* What one life consists of. */
 
@@ -46,11 +51,13 @@ static void module_free(struct module *module)
 {
 	if (module == NULL)
 		return;
+	slot_events_clear(&module->slot_events);
 	tokens_free(module->tokens);
 	objects_free(module->objects);
 	zones_free(module->zones);
 	buffer_clear(&module->root_key_extra);
 	config_clear(&module->config);
+	crypto_random_forget();
 	free(module);
 }
 
@@ -88,7 +95,8 @@ static void clear_store_settings(struct store_settings *settings)
 	struct store_setting *const of_network[] = {
 		&settings->endpoint,	       &settings->prefix,     &settings->ca_bundle,
 		&settings->client_certificate, &settings->client_key, &settings->user,
-		&settings->password_file,
+		&settings->password_file,      &settings->table,      &settings->region,
+		&settings->look_every,	       &settings->index_max,
 	};
 
 	for (size_t i = 0; i < COUNT_OF(of_network); i++)
@@ -105,6 +113,8 @@ static struct store_setting store_setting_of(const struct config *config, const 
 /* The texts are borrowed, the places are not. */
 static struct store_settings store_settings_of(const struct config *config, bool no_threads)
 {
+	const struct kms_aws_settings *aws = provider_section(&config->kms, &kms_aws);
+
 #define OF(name) .name = store_setting_of(config, config->store_##name, config->store_##name##_line)
 	return (struct store_settings){
 		.backend = config->store_backend,
@@ -117,6 +127,11 @@ static struct store_settings store_settings_of(const struct config *config, bool
 		OF(client_key),
 		OF(user),
 		OF(password_file),
+		OF(table),
+		OF(region),
+		.aws = &aws->aws,
+		OF(look_every),
+		OF(index_max),
 		.no_threads = no_threads,
 	};
 #undef OF
@@ -125,7 +140,8 @@ static struct store_settings store_settings_of(const struct config *config, bool
 /* What is not known by name is an error of the configuration, as it is in config_read(). */
 static CK_RV make_store(const struct config *config, bool no_threads, struct store **ret_store)
 {
-	static const struct store_engine *const engines[] = {&store_sqlite, &store_etcd, NULL};
+	static const struct store_engine *const engines[] = {&store_sqlite, &store_etcd,
+							     &store_dynamodb, NULL};
 	AUTO(clear_store_settings)
 	struct store_settings settings = store_settings_of(config, no_threads);
 
@@ -137,6 +153,18 @@ static CK_RV make_store(const struct config *config, bool no_threads, struct sto
 	default:
 		return CKR_HOST_MEMORY;
 	}
+}
+
+/* For `cmek store copy`: zones_settings.open_place. */
+static enum zone_status open_place(void *state, const char *name, struct store **ret_store)
+{
+	const struct module *module = state;
+	AUTO(config_clear) struct config config = {0};
+	CK_RV rv = config_read_place(name, &config);
+
+	if (rv == CKR_OK)
+		rv = make_store(&config, module->no_threads, ret_store);
+	return rv == CKR_OK ? ZONE_OK : rv == CKR_HOST_MEMORY ? ZONE_NO_MEMORY : ZONE_INVALID;
 }
 
 static void clients_freep(struct kms_clients **clients)
@@ -167,10 +195,13 @@ static CK_RV make_zones(struct module *module)
 		.new_zone_kept = !config->zones_embed_ezk,
 		.new_zone_rotate_days = config->zones_rotate_days,
 		.deletion_window_days = config->deletion_window_days,
+		.key_default = config->zones_default,
 		.pins = config->zones_pin,
 		.pins_at = pins_at,
 		.ezk_from_kms = config->kms_ezk_source == CONFIG_EZK_SOURCE_KMS,
 		.clock = &clock_system,
+		.open_place = open_place,
+		.open_place_state = module,
 	};
 	AUTO(store_freep) struct store *store = NULL;
 	AUTO(clients_freep) struct kms_clients *clients = NULL;
@@ -198,21 +229,26 @@ static void describe_log(const char *setting, const char *path, bool required, s
 			      system_error_remedy(errno));
 }
 
-/* What `doctor` reports about the module itself. */
+void module_describe(const struct module *module, struct buffer *out)
+{
+	const struct config *config = &module->config;
+
+	buffer_format(out, "module: cmek-pkcs11 %s\n%s", CMEK_VERSION, config->described);
+	if (log_is_file(config->log_to))
+		describe_log("to", config->log_to, false, out);
+	describe_log("audit", config->log_audit, config->log_audit_required, out);
+	buffer_format(out, "cryptography: OpenSSL %s%s\n", crypto_openssl_version(),
+		      crypto_is_fips() ? ", FIPS provider only" : "");
+	if (secret_unlocked_count() > 0)
+		buffer_put_text(out, "warning: keys in memory are not locked against swapping; "
+				     "raise RLIMIT_MEMLOCK\n");
+}
+
 static CK_RV describe(struct module *module)
 {
 	AUTO(buffer_clear) struct buffer text = {0};
 
-	buffer_format(&text, "module: cmek-pkcs11 %s\n", CMEK_VERSION);
-	config_describe(&module->config, &text);
-	if (log_is_file(module->config.log_to))
-		describe_log("to", module->config.log_to, false, &text);
-	describe_log("audit", module->config.log_audit, module->config.log_audit_required, &text);
-	buffer_format(&text, "cryptography: OpenSSL %s%s\n", crypto_openssl_version(),
-		      crypto_is_fips() ? ", FIPS provider only" : "");
-	if (secret_unlocked_count() > 0)
-		buffer_put_text(&text, "warning: keys in memory are not locked against swapping; "
-				       "raise RLIMIT_MEMLOCK\n");
+	module_describe(module, &text);
 	return buffer_text(&text) == NULL ? CKR_HOST_MEMORY
 					  : report_describe(module->objects, buffer_text(&text));
 }
@@ -225,6 +261,8 @@ static CK_RV module_new(struct config *config, bool no_threads, struct module **
 
 	if (module == NULL)
 		return CKR_HOST_MEMORY;
+	slot_events_init(&module->slot_events);
+	module->life = atomic_fetch_add(&lives, 1);
 	module->no_threads = no_threads;
 	module->config = *config;
 	*config = (struct config){0};
@@ -258,16 +296,20 @@ static void abandon(void)
 	fork_mark();
 }
 
-/* Two threads of a child may initialize at once. */
-static void abandon_once(void)
+/* Two threads of a child may initialize at once. True: this call has let go of a life. */
+static bool abandon_once(void)
 {
 	static atomic_flag busy = ATOMIC_FLAG_INIT;
+	bool lived = false;
 
 	while (atomic_flag_test_and_set(&busy))
 		sched_yield();
-	if (fork_is_child())
+	if (fork_is_child()) {
+		lived = current != NULL;
 		abandon();
+	}
 	atomic_flag_clear(&busy);
+	return lived;
 }
 
 /* C_Initialize and C_Finalize. */
@@ -335,6 +377,7 @@ CK_RV module_start(const char *reserved, bool no_threads)
 	if (!start_crypto(&config))
 		return CKR_FUNCTION_FAILED;
 	mechanisms_fips_by(config.crypto_fips ? config.file : NULL);
+	collected_keep((uint64_t)config.crypto_keep_max_mib << 20);
 	return start(&config, no_threads);
 }
 
@@ -356,8 +399,14 @@ CK_RV module_stop(void)
 	AUTO(unlockp) pthread_mutex_t *held = NULL;
 	AUTO(module_freep) struct module *module = NULL;
 
-	if (fork_is_child())
-		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	/* A program that ends what it has inherited before it begins anew is right. */
+	if (fork_is_child() && abandon_once())
+		return CKR_OK;
+	if (thread_notes_kept()->calls_back) {
+		log_error("C_Finalize was called by what CMEK_Doctor calls for each row, which is "
+			  "not over yet: call it afterwards");
+		return CKR_FUNCTION_FAILED;
+	}
 	held = locked(&living);
 	module = withdraw();
 	if (module == NULL)

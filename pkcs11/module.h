@@ -9,6 +9,7 @@
 
 #include "objects/token.h"
 #include "pkcs11/config.h"
+#include "pkcs11/slot_events.h"
 
 struct module {
 	struct config config;
@@ -17,12 +18,17 @@ struct module {
 	struct zones *zones;
 	struct objects *objects;
 	struct tokens *tokens;
+	struct slot_events slot_events;
+	uint64_t life; /* which one of this process it is */
 };
 
+/* What `doctor` reports about the module itself, a line for each thing. */
+void module_describe(const struct module *module, struct buffer *out);
 /* C_Initialize: no network, no store. `no_threads`: nothing of ours starts a thread.
  * CKR_CRYPTOKI_ALREADY_INITIALIZED. */
 CK_RV module_start(const char *reserved, bool no_threads);
-/* C_Finalize: closes all sessions, waits for those who use the module, wipes every key. */
+/* C_Finalize: closes all sessions, waits for those who use the module, wipes every key. In a fork's
+ * child it lets go of the parent's life, once. */
 CK_RV module_stop(void);
 
 /* For functions without a session: the module stays while it is borrowed.

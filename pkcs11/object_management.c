@@ -17,10 +17,12 @@ static struct editor editor_of(const struct session *session)
 
 	return (struct editor){
 		.objects = session_objects(session),
+		.tokens = tokens,
 		.slot = slot,
 		.session = session_handle(session),
 		.read_write = session_is_read_write(session),
 		.private_allowed = tokens_private_allowed(tokens, slot),
+		.so_allowed = tokens_so_allowed(tokens, slot),
 	};
 }
 
@@ -92,7 +94,7 @@ CK_RV C_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_hand
 	AUTO(object_releasep) struct object *object = NULL;
 
 	TRY(session_borrow(handle, &session));
-	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
+	TRY(told(session_object_seen(session, object_handle, &object)));
 	return told(attributes_get(session_objects(session), object, attributes, count));
 }
 
@@ -104,7 +106,7 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_hand
 	struct editor editor;
 
 	TRY(session_borrow(handle, &session));
-	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
+	TRY(told(session_object_seen(session, object_handle, &object)));
 	editor = editor_of(session);
 	TRY(told(edit_change(&editor, object, attributes, count)));
 	ready_keys_let_go(session, object);

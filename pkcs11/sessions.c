@@ -46,10 +46,10 @@ CK_RV C_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_
 	TRY(told(session_info(handle, &info)));
 	if (pin == NULL && pin_len != 0)
 		return told(CKR_ARGUMENTS_BAD);
-	return told(session_login(handle, user));
+	return told(session_login(handle, user, bytes(pin, pin_len)));
 }
 
-/* A name is looked at as little as a PIN: the KMS decides who may use a key. */
+/* A name is not looked at: there is one user. */
 CK_RV C_LoginUser(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG pin_len,
 		  CK_UTF8CHAR *name, CK_ULONG name_len)
 {
@@ -58,7 +58,29 @@ CK_RV C_LoginUser(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin,
 	TRY(told(session_info(handle, &info)));
 	if ((pin == NULL && pin_len != 0) || (name == NULL && name_len != 0))
 		return told(CKR_ARGUMENTS_BAD);
-	return told(session_login(handle, user));
+	return told(session_login(handle, user, bytes(pin, pin_len)));
+}
+
+CK_RV C_InitPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *pin, CK_ULONG pin_len)
+{
+	CK_SESSION_INFO info;
+
+	TRY(told(session_info(handle, &info)));
+	if (!bytes_valid(bytes(pin, pin_len)))
+		return told(CKR_ARGUMENTS_BAD);
+	return told(session_init_pin(handle, bytes(pin, pin_len)));
+}
+
+CK_RV C_SetPIN(CK_SESSION_HANDLE handle, CK_UTF8CHAR *old_pin, CK_ULONG old_pin_len,
+	       CK_UTF8CHAR *new_pin, CK_ULONG new_pin_len)
+{
+	CK_SESSION_INFO info;
+
+	TRY(told(session_info(handle, &info)));
+	if (!bytes_valid(bytes(old_pin, old_pin_len)) || !bytes_valid(bytes(new_pin, new_pin_len)))
+		return told(CKR_ARGUMENTS_BAD);
+	return told(
+		session_set_pin(handle, bytes(old_pin, old_pin_len), bytes(new_pin, new_pin_len)));
 }
 
 CK_RV C_Logout(CK_SESSION_HANDLE handle)

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PKCS #11, "Slot and token management functions". */
+#include "base/clock.h"
 #include "base/free.h"
 #include "mechanisms/mechanism.h"
 #include "objects/refusal.h"
@@ -35,6 +36,7 @@ CK_RV C_GetSlotList(CK_BBOOL token_present, CK_SLOT_ID *slots, CK_ULONG *slots_c
 	if (slots_count == NULL)
 		return told(CKR_ARGUMENTS_BAD);
 	TRY(told(tokens_list(module->tokens, &list, &count)));
+	slot_events_begin(&module->slot_events, module->zones);
 	return told(put_list(list, count, slots, slots_count));
 }
 
@@ -122,14 +124,42 @@ CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CH
 	return told(tokens_init(module->tokens, slot, bytes(pin, pin_len), label));
 }
 
-/* Tokens do not come and go by themselves: no event has happened, and a caller who waits would wait
- * for ever. */
-CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reserved)
+/* *life: 0, or the one that the call began in, which has ended if there is another. */
+static CK_RV look_for_event(uint64_t *life, CK_SLOT_ID *ret_slot)
 {
 	AUTO(module_return) struct module *module = NULL;
 
-	TRY(module_borrow(&module));
+	TRY(module_borrow_for("C_WaitForSlotEvent", &module));
+	if (*life != 0 && *life != module->life)
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
+	*life = module->life;
+	return slot_events_next(&module->slot_events, module->zones, ret_slot);
+}
+
+static CK_RV refuse_arguments(void)
+{
+	AUTO(module_return) struct module *module = NULL;
+
+	TRY(module_borrow_for("C_WaitForSlotEvent", &module));
+	return CKR_ARGUMENTS_BAD;
+}
+
+/* A caller who waits holds nothing meanwhile, so that C_Finalize need not wait for it. */
+CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reserved)
+{
+	uint64_t life = 0;
+	CK_SLOT_ID slot;
+	CK_RV rv;
+
+	/* A call that is refused takes no event. */
 	if (ret_slot == NULL || reserved != NULL)
-		return told(CKR_ARGUMENTS_BAD);
-	return told(flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED);
+		return told(refuse_arguments());
+	rv = look_for_event(&life, &slot);
+	while (rv == CKR_NO_EVENT && (flags & CKF_DONT_BLOCK) == 0) {
+		clock_nap(250);
+		rv = look_for_event(&life, &slot);
+	}
+	if (rv == CKR_OK)
+		memcpy((void *)ret_slot, &slot, sizeof(slot));
+	return told(rv);
 }

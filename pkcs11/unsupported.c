@@ -15,33 +15,11 @@
 
 /* clang-format off */
 
-/* No PIN: the KMS decides who may use a key. */
-UNSUPPORTED(C_InitPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *pin, CK_ULONG pin_len))
-UNSUPPORTED(C_SetPIN, (CK_SESSION_HANDLE session, CK_UTF8CHAR *old_pin, CK_ULONG old_pin_len,
-		       CK_UTF8CHAR *new_pin, CK_ULONG new_pin_len))
-
-/* An operation's state can't be saved: it would hold a key. */
-UNSUPPORTED(C_GetOperationState, (CK_SESSION_HANDLE session, CK_BYTE *state, CK_ULONG *state_len))
-UNSUPPORTED(C_SetOperationState, (CK_SESSION_HANDLE session, CK_BYTE *state, CK_ULONG state_len,
-				  CK_OBJECT_HANDLE encryption_key,
-				  CK_OBJECT_HANDLE authentication_key))
-
-/* No key signs yet. */
-UNSUPPORTED(C_SignInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key))
-UNSUPPORTED(C_Sign, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
-		     CK_BYTE *signature, CK_ULONG *signature_len))
-UNSUPPORTED(C_SignUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len))
-UNSUPPORTED(C_SignFinal, (CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG *signature_len))
+/* No key signs so that the signature gives the data back, and there are no key pairs. */
 UNSUPPORTED(C_SignRecoverInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 				CK_OBJECT_HANDLE key))
 UNSUPPORTED(C_SignRecover, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
 			    CK_BYTE *signature, CK_ULONG *signature_len))
-UNSUPPORTED(C_VerifyInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-			   CK_OBJECT_HANDLE key))
-UNSUPPORTED(C_Verify, (CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
-		       CK_BYTE *signature, CK_ULONG signature_len))
-UNSUPPORTED(C_VerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len))
-UNSUPPORTED(C_VerifyFinal, (CK_SESSION_HANDLE session, CK_BYTE *signature, CK_ULONG signature_len))
 UNSUPPORTED(C_VerifyRecoverInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 				  CK_OBJECT_HANDLE key))
 UNSUPPORTED(C_VerifyRecover, (CK_SESSION_HANDLE session, CK_BYTE *signature,
@@ -52,17 +30,7 @@ UNSUPPORTED(C_GenerateKeyPair, (CK_SESSION_HANDLE session, CK_MECHANISM *mechani
 				CK_OBJECT_HANDLE *ret_public_key,
 				CK_OBJECT_HANDLE *ret_private_key))
 
-/* Two operations in one call: two calls do the same. */
-UNSUPPORTED(C_DigestEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len,
-				    CK_BYTE *encrypted, CK_ULONG *encrypted_len))
-UNSUPPORTED(C_DecryptDigestUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
-				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
-UNSUPPORTED(C_SignEncryptUpdate, (CK_SESSION_HANDLE session, CK_BYTE *part, CK_ULONG part_len,
-				  CK_BYTE *encrypted, CK_ULONG *encrypted_len))
-UNSUPPORTED(C_DecryptVerifyUpdate, (CK_SESSION_HANDLE session, CK_BYTE *encrypted,
-				    CK_ULONG encrypted_len, CK_BYTE *part, CK_ULONG *part_len))
-
-/* Messages that are signed. */
+/* Messages that are signed: C_Sign does the same for MACs. */
 UNSUPPORTED(C_MessageSignInit, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 				CK_OBJECT_HANDLE key))
 UNSUPPORTED(C_SignMessage, (CK_SESSION_HANDLE session, CK_VOID_PTR parameter,
@@ -86,7 +54,7 @@ UNSUPPORTED(C_VerifyMessageNext, (CK_SESSION_HANDLE session, CK_VOID_PTR paramet
 				  CK_BYTE *signature, CK_ULONG signature_len))
 UNSUPPORTED(C_MessageVerifyFinal, (CK_SESSION_HANDLE session))
 
-/* 3.2: no key pairs here, and no signatures yet; each call has done its work when it returns. */
+/* 3.2: no key pairs here, and signatures are MACs (C_Verify); each call has done its work when it returns. */
 UNSUPPORTED(C_EncapsulateKey, (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 			       CK_OBJECT_HANDLE public_key, CK_ATTRIBUTE *attributes,
 			       CK_ULONG count, CK_BYTE *encapsulated, CK_ULONG *encapsulated_len,

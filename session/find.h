@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* C_FindObjectsInit, C_FindObjects, C_FindObjectsFinal: the handles are taken when the search
- * begins, so that objects that come and go meanwhile do no harm. */
+ * begins, so that objects that come and go meanwhile do no harm; of a store that is known in part,
+ * those that are found by a key, and the others part by part when they are asked for. */
 #pragma once
 
 #include "session/session.h"
@@ -11,6 +12,14 @@ struct search {
 	CK_OBJECT_HANDLE *handles; /* owned */
 	size_t count;
 	size_t next;
+	/* What is searched for, while there may be more than was taken; owned, in one piece. NULL:
+	 * that is all. */
+	CK_ATTRIBUTE *wanted;
+	CK_ULONG wanted_count;
+	struct search_rest rest;
+	CK_OBJECT_HANDLE *before; /* owned: few, which may come once more */
+	size_t before_count;
+	CK_RV failed; /* a part that did not come ends all: what is there is not told as all */
 };
 void search_clear(struct search *search);
 

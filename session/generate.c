@@ -18,6 +18,20 @@ static bool asks_for_zone(const struct template *template)
 	       template->value_len == ZONE_KEY_LEN && (template->flags & OBJECT_EXTRACTABLE) == 0;
 }
 
+/* The row counts generic secrets in bits. That there is a length, and one that fits the type, is
+ * the template's to know. */
+static CK_RV check_len(const struct mechanism *mechanism, CK_ULONG len)
+{
+	CK_ULONG unit = mechanism->key_type == CKK_GENERIC_SECRET ? 8 : 1;
+	CK_ULONG min = (mechanism->min_key + unit - 1) / unit;
+
+	if (len == 0 || len >= min)
+		return CKR_OK;
+	log_warning("mechanism 0x%lx makes keys of %lu bytes at least, not %lu", mechanism->type,
+		    min, len);
+	return CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
 static CK_RV complete(const struct mechanism *mechanism, struct template *template)
 {
 	if (template->class != CK_UNAVAILABLE_INFORMATION && template->class != CKO_SECRET_KEY)
@@ -26,7 +40,7 @@ static CK_RV complete(const struct mechanism *mechanism, struct template *templa
 	    template->key_type != mechanism->key_type)
 		return CKR_TEMPLATE_INCONSISTENT;
 	template->key_type = mechanism->key_type;
-	return CKR_OK;
+	return check_len(mechanism, template->value_len);
 }
 
 static CK_RV refuse_zone_in_zone(void)
@@ -45,6 +59,9 @@ static CK_RV make(struct session *session, const struct mechanism *mechanism,
 	key->generated_by = mechanism->type;
 	if (asks_for_zone(template) && template->zone != 0)
 		return refuse_zone_in_zone();
+	if (asks_for_zone(template) && template->databases.data != NULL)
+		return objects_store_zones(session->objects, session->slot, TAKE(key),
+					   template->databases, ret_handle);
 	if (asks_for_zone(template))
 		return objects_store_zone(session->objects, session->slot, TAKE(key), ret_handle);
 	if (template_is_of_zone(template))

@@ -26,7 +26,7 @@ CK_RV session_add(struct session *session, struct object **object, CK_OBJECT_HAN
 	/* A logout that came while the KMS was asked has not seen it. */
 	if (!is_private || tokens_private_allowed(session->tokens, session->slot))
 		return CKR_OK;
-	objects_remove(session->objects, *ret_handle);
+	objects_remove(session->objects, *ret_handle, NULL);
 	*ret_handle = CK_INVALID_HANDLE;
 	return CKR_USER_NOT_LOGGED_IN;
 }
@@ -34,7 +34,8 @@ CK_RV session_add(struct session *session, struct object **object, CK_OBJECT_HAN
 CK_RV session_add_key(struct session *session, const struct template *template, struct object **key,
 		      CK_OBJECT_HANDLE *ret_handle)
 {
-	TRY(objects_stamp_as_named(session->objects, session->slot, *key, template->zone));
+	if (template->zone != 0)
+		TRY(objects_stamp_as_named(session->objects, session->slot, *key, template->zone));
 	if (!template->token)
 		return session_add(session, key, ret_handle);
 	(*key)->slot = session->slot;

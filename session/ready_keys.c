@@ -10,7 +10,7 @@ static CK_RV fill(struct session *session, struct ready_key *place,
 		  const struct mechanism *mechanism, enum key_use use, CK_OBJECT_HANDLE handle)
 {
 	AUTO(object_releasep) struct object *object = NULL;
-	uint64_t generation = objects_generation(session->objects);
+	struct objects_generation generation = objects_generation(session->objects);
 
 	TRY(session_object(session, handle, key_uses[use].bad_handle, &object));
 	TRY(key_check(mechanism, use, object));
@@ -21,7 +21,8 @@ static CK_RV fill(struct session *session, struct ready_key *place,
 }
 
 /* Something has changed since, perhaps not this. */
-static bool is_same(struct session *session, struct ready_key *place, uint64_t generation)
+static bool is_same(struct session *session, struct ready_key *place,
+		    struct objects_generation generation)
 {
 	if (!objects_has(session->objects, place->object))
 		return false;
@@ -32,9 +33,10 @@ static bool is_same(struct session *session, struct ready_key *place, uint64_t g
 /* Still what the handle stands for? */
 static bool is_fresh(struct session *session, struct ready_key *place)
 {
-	uint64_t generation = objects_generation(session->objects);
+	struct objects_generation now = objects_generation(session->objects);
 
-	return place->generation == generation || is_same(session, place, generation);
+	return object_is_as_in(place->object, place->generation, now) ||
+	       is_same(session, place, now);
 }
 
 bool ready_keys_is_busy(const struct session *session, const struct ready_key *place)
@@ -56,6 +58,8 @@ static struct ready_key *oldest_place(struct session *session)
 
 	for (i = 0; i < READY_KEYS_COUNT; i++) {
 		place = &session->ready.places[i];
+		if (place->handle == 0)
+			return place; /* it was let go, so nothing works with it */
 		if (!ready_keys_is_busy(session, place) &&
 		    (oldest == NULL || place->turn < oldest->turn))
 			oldest = place;

@@ -8,16 +8,17 @@
 
 #include "mechanisms/ready_key.h"
 
-enum { READY_KEYS_COUNT = 6 };
+enum { READY_KEYS_COUNT = 8 };
 struct ready_keys {
 	struct ready_key places[READY_KEYS_COUNT];
-	uint64_t turn;
+	uint64_t turn; /* 0: no key was ever made ready */
 	/* What grows when there is something to let go of, and how far that was seen. */
 	struct registry_watch watch;
 	const _Atomic uint64_t *gone;
 	uint64_t seen_gone, seen_news;
 };
 
+/* Of a new session: all places are free. */
 void ready_keys_init(struct ready_keys *ready, struct objects *objects);
 
 struct session;

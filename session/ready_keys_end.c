@@ -28,7 +28,7 @@ static void tidy_place(struct session *session, struct ready_key *place)
 
 	if (is_over(session, place))
 		let_go(session, place);
-	else if (place->aes != NULL && lease != NULL && !ezk_leased(lease) &&
+	else if (ready_key_has_schedule(place) && lease != NULL && !ezk_leased(lease) &&
 		 !ready_keys_is_busy(session, place))
 		ready_key_drop_schedule(place);
 }
@@ -75,8 +75,10 @@ static void sweep_idle(uint64_t news)
 
 void ready_keys_init(struct ready_keys *ready, struct objects *objects)
 {
+	ready->turn = 0;
 	ready->gone = objects_gone(objects);
 	ready->watch = registry_watch(zones_registry(objects_zones(objects)));
+	ready->seen_gone = ready->seen_news = 0;
 }
 
 void ready_keys_tidy(struct session *session)
@@ -98,9 +100,11 @@ void ready_keys_tidy(struct session *session)
 void ready_keys_tidy_idle(struct objects *objects)
 {
 	struct registry *registry = zones_registry(objects_zones(objects));
+	struct registry_watch watch = registry_watch(registry);
 
-	registry_sweep(registry);
-	sweep_idle(atomic_load_explicit(registry_watch(registry).news, memory_order_acquire));
+	if (atomic_load_explicit(watch.wipe_at, memory_order_relaxed) != INT64_MAX)
+		registry_sweep(registry);
+	sweep_idle(atomic_load_explicit(watch.news, memory_order_acquire));
 }
 
 void ready_keys_visit_idle(void)

@@ -20,7 +20,7 @@ void operation_endp(struct operation **op)
 		operation_end(*op);
 }
 
-static struct operation *take_operation(struct session *session, enum operation_kind kind)
+struct operation *operation_take(struct session *session, enum operation_kind kind)
 {
 	struct operation *op = &session->operations[kind];
 
@@ -38,7 +38,11 @@ static CK_RV fill(struct session *session, struct operation *op, const CK_MECHAN
 		  CK_OBJECT_HANDLE key)
 {
 	static const enum key_use uses[OPERATION_KIND_COUNT] = {
-		[OPERATION_ENCRYPT] = KEY_ENCRYPT, [OPERATION_DECRYPT] = KEY_DECRYPT};
+		[OPERATION_ENCRYPT] = KEY_ENCRYPT,
+		[OPERATION_DECRYPT] = KEY_DECRYPT,
+		[OPERATION_SIGN] = KEY_SIGN,
+		[OPERATION_VERIFY] = KEY_VERIFY,
+	};
 
 	TRY(session_key(session, uses[op->kind], given->mechanism, key, &op->key));
 	op->mechanism = op->key->mechanism;
@@ -61,6 +65,18 @@ static CK_RV start(const struct session *session, struct operation *op, const CK
 	return op->class->start(op, &parameter);
 }
 
+static bool has_result(const struct operation *op)
+{
+	return op->stage == STAGE_ONCE || op->stage == STAGE_LAST;
+}
+
+/* An empty plaintext was found authentic by what may have been meant as a length query: the caller
+ * may come for it, or be content. */
+static bool is_answered(const struct operation *op)
+{
+	return has_result(op) && op->class->authenticates && op->result.len == 0;
+}
+
 CK_RV session_begin(struct session *session, enum operation_kind kind,
 		    const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
@@ -69,8 +85,11 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
 
 	if (mechanism == NULL)
 		return CKR_OK;
-	if (op->class != NULL)
-		return operation_put_back(&op, op->stage, CKR_OPERATION_ACTIVE);
+	if (op->class != NULL) {
+		if (!is_answered(op))
+			return operation_put_back(&op, op->stage, CKR_OPERATION_ACTIVE);
+		operation_end(op);
+	}
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	op->objects = session->objects;
 	op->kind = kind;
@@ -84,7 +103,7 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
 }
 
 /* C_Encrypt neither ends a multi-part operation nor takes a result that C_EncryptFinal kept. */
-static bool step_fits(const struct operation *op, enum step step)
+bool operation_takes(const struct operation *op, enum step step)
 {
 	static const bool fits[][STEP_COUNT] = {
 		[STAGE_FRESH] = {true, true, true},
@@ -94,11 +113,6 @@ static bool step_fits(const struct operation *op, enum step step)
 	};
 
 	return fits[op->stage][step];
-}
-
-static bool has_result(const struct operation *op)
-{
-	return op->stage == STAGE_ONCE || op->stage == STAGE_LAST;
 }
 
 static bool ranges_meet(struct bytes in, const uint8_t *out, size_t out_len)
@@ -138,14 +152,24 @@ CK_RV operation_run(struct operation *op, enum step step, struct bytes in, uint8
 /* The work is done once and its result kept, since the length is known only afterwards. */
 static CK_RV run_aside(struct operation *op, enum step step, struct bytes in, size_t bound)
 {
-	uint8_t *out = buffer_extend(&op->result, bound);
+	uint8_t none, *out = bound == 0 ? &none : buffer_extend(&op->result, bound);
 	size_t len;
 
 	if (out == NULL)
 		return CKR_HOST_MEMORY;
 	TRY(operation_run(op, step, in, out, bound, &len));
 	buffer_truncate(&op->result, len);
+	if (step == STEP_ONCE && bound == 0 && op->class->authenticates)
+		memcpy(op->tag, in.data, op->tag_len);
 	return CKR_OK;
+}
+
+/* Of an empty text, whoever comes again is told CKR_OK of what was looked at and of nothing else.
+ */
+static bool is_other(const struct operation *op, enum step step, struct bytes in)
+{
+	return step == STEP_ONCE && is_answered(op) &&
+	       !bytes_equal(in, bytes(op->tag, op->tag_len));
 }
 
 static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_ULONG *out_len)
@@ -162,45 +186,62 @@ static CK_RV hand_over(struct operation **op, enum step step, CK_BYTE *out, CK_U
 	return CKR_OK;
 }
 
-/* There is no buffer, or it is too small: a caller who only lacks room may call again. */
-static CK_RV answer_len(struct operation **op, size_t bound, const CK_BYTE *out, CK_ULONG *out_len)
+/* There is no buffer, or it is too small: a caller who only lacks room may call again. The bound of
+ * a part is told as more than 0: programs that make a buffer of that length would give none, and
+ * ask again where they mean to go on. */
+static CK_RV answer_len(struct operation **op, enum step step, size_t bound, const CK_BYTE *out,
+			CK_ULONG *out_len)
 {
-	put_ulong(out_len, bound);
+	put_ulong(out_len, step == STEP_PART && bound == 0 ? 1 : bound);
 	return operation_put_back(op, (*op)->stage, out == NULL ? CKR_OK : CKR_BUFFER_TOO_SMALL);
 }
 
-/* Is it known only afterwards whether the buffer is too small? */
-static bool works_aside(const struct operation *op, enum step step, const CK_BYTE *out)
+/* Is the work done without room for the bound? Where it is known only afterwards whether the buffer
+ * is too small; and where nothing comes out but CKR_OK, which nobody may take for a yes that was
+ * not thought of. */
+static bool works_aside(const struct operation *op, enum step step, const CK_BYTE *out,
+			size_t bound)
 {
-	return out != NULL && op->class->inexact && step != STEP_PART;
+	if (step == STEP_PART)
+		return false;
+	return (out != NULL && op->class->inexact) || (bound == 0 && op->class->authenticates);
 }
 
-static CK_RV may_go_on(const struct session *session, struct operation *op)
+CK_RV operation_may_go_on(const struct session *session, struct operation *op)
 {
 	return op->key == NULL ? CKR_OK : ready_key_continue(op->key, session->realtime_ms);
+}
+
+/* To a caller who comes again: the work was done before. */
+static CK_RV answer_again(const struct session *session, struct operation **op, enum step step,
+			  struct bytes in, CK_BYTE *out, CK_ULONG *out_len)
+{
+	if (is_other(*op, step, in))
+		return CKR_ENCRYPTED_DATA_INVALID;
+	if (out != NULL)
+		TRY(operation_may_go_on(session, *op));
+	return hand_over(op, step, out, out_len);
 }
 
 CK_RV session_run(struct session *session, enum operation_kind kind, enum step step,
 		  struct bytes in, CK_BYTE *out, CK_ULONG *out_len)
 {
 	/* Ours from here on, so that every return ends the operation unless it is put back. */
-	AUTO(operation_endp) struct operation *op = take_operation(session, kind);
+	AUTO(operation_endp) struct operation *op = operation_take(session, kind);
 	size_t bound, len;
 	bool has_room;
 
-	if (op == NULL || !step_fits(op, step))
+	if (op == NULL || !operation_takes(op, step))
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (!bytes_valid(in) || out_len == NULL)
 		return CKR_ARGUMENTS_BAD;
-	if (has_result(op) && out != NULL)
-		TRY(may_go_on(session, op));
 	if (has_result(op))
-		return hand_over(&op, step, out, out_len);
+		return answer_again(session, &op, step, in, out, out_len);
 	TRY(op->class->bounds[step](op, in.len, &bound));
 	has_room = out != NULL && get_ulong(out_len) >= bound;
-	if (!has_room && !works_aside(op, step, out))
-		return answer_len(&op, bound, out, out_len);
-	TRY(may_go_on(session, op));
+	if (!has_room && !works_aside(op, step, out, bound))
+		return answer_len(&op, step, bound, out, out_len);
+	TRY(operation_may_go_on(session, op));
 	if (!has_room) {
 		TRY(run_aside(op, step, in, bound));
 		return hand_over(&op, step, out, out_len);
@@ -212,15 +253,38 @@ CK_RV session_run(struct session *session, enum operation_kind kind, enum step s
 
 CK_RV session_feed(struct session *session, enum operation_kind kind, struct bytes in)
 {
-	AUTO(operation_endp) struct operation *op = take_operation(session, kind);
+	AUTO(operation_endp) struct operation *op = operation_take(session, kind);
 	size_t len;
 
-	if (op == NULL || !step_fits(op, STEP_PART))
+	if (op == NULL || !operation_takes(op, STEP_PART))
 		return CKR_OPERATION_NOT_INITIALIZED;
 	if (!bytes_valid(in))
 		return CKR_ARGUMENTS_BAD;
+	TRY(operation_may_go_on(session, op));
 	TRY(op->class->runs[STEP_PART](op, in, NULL, &len));
 	return operation_put_back(&op, STAGE_PARTS, CKR_OK);
+}
+
+CK_RV session_verify(struct session *session, enum step step, struct bytes in,
+		     struct bytes signature)
+{
+	AUTO(operation_endp) struct operation *op = operation_take(session, OPERATION_VERIFY);
+	uint8_t made[MAC_MAX_SIZE];
+	size_t len;
+	bool same;
+
+	if (op == NULL || !operation_takes(op, step))
+		return CKR_OPERATION_NOT_INITIALIZED;
+	if (!bytes_valid(in) || signature.data == NULL)
+		return CKR_ARGUMENTS_BAD;
+	TRY(op->class->bounds[step](op, in.len, &len));
+	if (signature.len != len)
+		return CKR_SIGNATURE_LEN_RANGE;
+	TRY(operation_may_go_on(session, op));
+	TRY(op->class->runs[step](op, in, made, &len));
+	same = bytes_equal_constant_time(bytes(made, len), signature);
+	wipe(made, sizeof(made));
+	return same ? CKR_OK : CKR_SIGNATURE_INVALID;
 }
 
 /* PKCS #11, "C_DigestKey": only keys whose value the application may see anyhow, and could digest
@@ -240,10 +304,10 @@ static CK_RV feed_value(struct operation *op, struct object *key)
 
 CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE handle)
 {
-	AUTO(operation_endp) struct operation *op = take_operation(session, OPERATION_DIGEST);
+	AUTO(operation_endp) struct operation *op = operation_take(session, OPERATION_DIGEST);
 	AUTO(object_releasep) struct object *key = NULL;
 
-	if (op == NULL || !step_fits(op, STEP_PART))
+	if (op == NULL || !operation_takes(op, STEP_PART))
 		return CKR_OPERATION_NOT_INITIALIZED;
 	TRY(session_object(session, handle, CKR_KEY_HANDLE_INVALID, &key));
 	TRY(feed_value(op, key));
@@ -255,9 +319,9 @@ CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE handle)
 void session_cancel(struct session *session, CK_FLAGS flags)
 {
 	static const CK_FLAGS named[OPERATION_KIND_COUNT] = {
-		[OPERATION_ENCRYPT] = CKF_ENCRYPT,
-		[OPERATION_DECRYPT] = CKF_DECRYPT,
-		[OPERATION_DIGEST] = CKF_DIGEST,
+		[OPERATION_ENCRYPT] = CKF_ENCRYPT, [OPERATION_DECRYPT] = CKF_DECRYPT,
+		[OPERATION_DIGEST] = CKF_DIGEST,   [OPERATION_SIGN] = CKF_SIGN,
+		[OPERATION_VERIFY] = CKF_VERIFY,
 	};
 
 	for (size_t i = 0; i < OPERATION_KIND_COUNT; i++)

@@ -10,8 +10,8 @@
 #include "mechanisms/operation.h"
 #include "session/session.h"
 
-/* C_EncryptInit, C_DecryptInit, C_DigestInit (no key). A NULL mechanism ends what is active. KMS
- * where a lease has ended. */
+/* C_EncryptInit, C_DecryptInit, C_SignInit, C_VerifyInit, C_DigestInit (no key). A NULL mechanism
+ * ends what is active. KMS where a lease has ended. */
 CK_RV session_begin(struct session *session, enum operation_kind kind,
 		    const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key);
 /* A step, by the two-call rule: the length alone for a NULL `out` (an upper bound; asks nobody);
@@ -19,7 +19,11 @@ CK_RV session_begin(struct session *session, enum operation_kind kind,
  * operation active. */
 CK_RV session_run(struct session *session, enum operation_kind kind, enum step step,
 		  struct bytes in, CK_BYTE *out, CK_ULONG *out_len);
-/* C_DigestUpdate: a part without output. */
+/* C_Verify, C_VerifyFinal: STEP_ONCE or STEP_LAST. Ends the operation whatever it answers:
+ * CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE. */
+CK_RV session_verify(struct session *session, enum step step, struct bytes in,
+		     struct bytes signature);
+/* C_DigestUpdate, C_SignUpdate, C_VerifyUpdate: a part without output. */
 CK_RV session_feed(struct session *session, enum operation_kind kind, struct bytes in);
 /* C_DigestKey. */
 CK_RV session_feed_key(struct session *session, CK_OBJECT_HANDLE key);

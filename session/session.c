@@ -10,6 +10,7 @@
 #include "objects/error.h"
 #include "objects/refusal.h"
 #include "session/state.h"
+#include "session/states.h"
 #include "session/table.h"
 #include "zones/domain/zones.h"
 #include "zones/kms/audit.h"
@@ -18,87 +19,84 @@
 
 /* --- Opening */
 
-static void session_free(struct session *session)
+/* Of one that is not active only that is left which stays from one to the next. */
+static bool holds_something(const struct operation *op)
+{
+	return op->class != NULL || op->digest != NULL;
+}
+
+/* Lets go of all it holds, and is as good as new. */
+static void session_clear(struct session *session)
 {
 	size_t i;
 
 	for (i = 0; i < OPERATION_KIND_COUNT; i++)
-		operation_clear(&session->operations[i]);
-	for (i = 0; i < READY_KEYS_COUNT; i++)
+		if (holds_something(&session->operations[i]))
+			operation_clear(&session->operations[i]);
+	for (i = 0; session->ready.turn > 0 && i < READY_KEYS_COUNT; i++)
 		ready_key_clear(&session->ready.places[i]);
 	search_clear(&session->search);
+	memset((void *)session, 0, offsetof(struct session, operations));
+}
+
+static void session_free(struct session *session)
+{
+	session_clear(session);
 	free(session);
 }
 
-static void session_freep(struct session **session)
+static struct session *session_new(void)
 {
-	if (*session != NULL)
-		session_free(*session);
+	struct session *session = aligned_alloc(_Alignof(struct session), sizeof(*session));
+
+	if (session != NULL)
+		memset((void *)session, 0, sizeof(*session));
+	return session;
 }
 
-static struct session *set_session(struct place *place, struct session *session)
+/* A place keeps the memory of the session that was there before. */
+static CK_RV open_in(struct place *place, CK_SESSION_HANDLE handle, CK_SLOT_ID slot, CK_FLAGS flags)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&place->lock);
-	struct session *before = place->session;
+	struct session *session = place->session;
 
-	place->session = session;
-	return before;
-}
-
-/* The session is the table's from here on; once it is published another thread may close it. */
-static CK_RV move_in(struct session *session, CK_SESSION_HANDLE *ret_handle)
-{
-	CK_SESSION_HANDLE handle;
-	struct place *place;
-	CK_RV rv;
-
-	TRY(table_take_place(&place, &handle));
+	if (session == NULL)
+		session = place->session = session_new();
+	if (session == NULL)
+		return CKR_HOST_MEMORY;
 	session->place = place;
 	session->handle = handle;
-	set_session(place, session);
-	rv = table_publish(place, handle, session->slot, session->read_write);
-	if (rv == CKR_OK) {
-		*ret_handle = handle;
-		return CKR_OK;
-	}
-	set_session(place, NULL);
-	table_give_back(place);
-	return rv;
+	session->slot = slot;
+	session->read_write = (flags & CKF_RW_SESSION) != 0;
+	session->objects = table_objects();
+	session->tokens = table_tokens();
+	ready_keys_init(&session->ready, table_objects());
+	return CKR_OK;
 }
 
 /* The free slot has sessions too: a backup is restored where there is no project yet. */
 static CK_RV token_exists(struct tokens *tokens, CK_SLOT_ID slot)
 {
-	AUTO(entry_releasep) struct entry *project = NULL;
-	CK_RV rv = tokens_project(tokens, slot, &project);
+	CK_RV rv = tokens_have(tokens, slot);
 
 	return rv == CKR_TOKEN_NOT_RECOGNIZED ? CKR_OK : rv;
 }
 
 CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handle)
 {
-	AUTO(table_leave) bool inside = false;
-	AUTO(session_freep) struct session *session = NULL;
-	struct objects *objects;
-	struct tokens *tokens;
+	AUTO(table_give_back) struct place *place = NULL;
+	CK_SESSION_HANDLE handle;
 
-	TRY(table_enter(&inside, &objects, &tokens));
-	ready_keys_tidy_idle(objects);
+	TRY(table_take_place(&place, &handle));
+	ready_keys_tidy_idle(table_objects());
 	if (ret_handle == NULL)
 		return CKR_ARGUMENTS_BAD;
 	if ((flags & CKF_SERIAL_SESSION) == 0)
 		return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
-	TRY(token_exists(tokens, slot));
-	session = calloc(1, sizeof(*session));
-	if (session == NULL)
-		return CKR_HOST_MEMORY;
-	session->slot = slot;
-	session->read_write = (flags & CKF_RW_SESSION) != 0;
-	session->objects = objects;
-	session->tokens = tokens;
-	ready_keys_init(&session->ready, objects);
-	TRY(move_in(session, ret_handle));
-	session = NULL;
+	TRY(token_exists(table_tokens(), slot));
+	TRY(open_in(place, handle, slot, flags));
+	TRY(table_publish(place, handle, slot, (flags & CKF_RW_SESSION) != 0));
+	place = NULL; /* the table's: another thread may close it */
+	*ret_handle = handle;
 	return CKR_OK;
 }
 
@@ -168,14 +166,16 @@ void session_return(struct session **session)
 /* Waits for the thread that is still in the session. */
 static void move_out(struct place *place)
 {
-	struct session *session = set_session(place, NULL);
+	AUTO(table_give_back) struct place *free_again = place;
+	struct session *session = place->session;
 	CK_SESSION_HANDLE handle = session->handle;
 	struct objects *objects = session->objects;
 
-	session_free(session);
+	pthread_mutex_lock(&place->lock);
+	pthread_mutex_unlock(&place->lock);
+	session_clear(session);
 	if (objects_remove_session(objects, handle))
 		ready_keys_visit_idle();
-	table_give_back(place);
 }
 
 static void move_all_out(struct place *list)
@@ -188,31 +188,35 @@ static void move_all_out(struct place *list)
 	}
 }
 
+/* Any call does that, also one that is refused. */
+static CK_RV refuse_to_close(CK_RV why)
+{
+	AUTO(table_leave) struct table_shard *inside = NULL;
+
+	TRY(table_enter(&inside));
+	ready_keys_tidy_idle(table_objects());
+	return why;
+}
+
 CK_RV session_close(CK_SESSION_HANDLE handle)
 {
-	AUTO(table_leave) bool inside = false;
-	struct objects *objects;
-	struct tokens *tokens;
 	struct place *place;
+	CK_RV rv = table_unlink(handle, &place);
 
-	TRY(table_enter(&inside, &objects, &tokens));
-	ready_keys_tidy_idle(objects);
-	place = table_unlink(handle);
-	if (place == NULL)
-		return CKR_SESSION_HANDLE_INVALID;
+	if (rv != CKR_OK)
+		return refuse_to_close(rv);
+	ready_keys_tidy_idle(table_objects());
 	move_out(place);
 	return CKR_OK;
 }
 
 CK_RV session_close_all(CK_SLOT_ID slot)
 {
-	AUTO(table_leave) bool inside = false;
-	struct objects *objects;
-	struct tokens *tokens;
+	AUTO(table_leave) struct table_shard *inside = NULL;
 
-	TRY(table_enter(&inside, &objects, &tokens));
-	ready_keys_tidy_idle(objects);
-	TRY(token_exists(tokens, slot));
+	TRY(table_enter(&inside));
+	ready_keys_tidy_idle(table_objects());
+	TRY(token_exists(table_tokens(), slot));
 	move_all_out(table_unlink_all(&slot));
 	return CKR_OK;
 }
@@ -221,6 +225,8 @@ void sessions_stop(void)
 {
 	table_stop();
 	move_all_out(table_unlink_all(NULL));
+	table_visit_free(session_free);
+	states_stop();
 }
 
 /* --- Logins */
@@ -236,9 +242,18 @@ static CK_RV find_slot(CK_SESSION_HANDLE handle, CK_SLOT_ID *ret_slot)
 
 /* "The SO can only log in when there are no read-only sessions." Counted before the session is
  * locked, since the table's lock comes before a session's. */
-CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user)
+/* Private objects that nobody may use now are of a login that ended by itself: when the project was
+ * replaced, or got a PIN. The next one must not find them. */
+static void remove_left_over(struct session *session)
+{
+	if (!tokens_private_allowed(session->tokens, session->slot))
+		objects_remove_private(session->objects, session->slot);
+}
+
+CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pin)
 {
 	AUTO(session_return) struct session *session = NULL;
+	struct token_login login;
 	CK_ULONG all, read_write;
 	CK_SLOT_ID slot = 0;
 
@@ -249,19 +264,48 @@ CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user)
 		return CKR_OPERATION_NOT_INITIALIZED; /* no key asks for it */
 	if (user == CKU_SO && all > read_write)
 		return CKR_SESSION_READ_ONLY_EXISTS;
-	return tokens_login(session->tokens, slot, user);
+	TRY(tokens_check_login(session->tokens, slot, user, pin, &login));
+	remove_left_over(session);
+	session_return(&session);
+	session = NULL;
+	/* It, and others, may have been closed and opened meanwhile. */
+	return table_log_in(handle, &login);
 }
 
 CK_RV session_logout(CK_SESSION_HANDLE handle)
 {
 	AUTO(session_return) struct session *session = NULL;
+	CK_RV rv;
 
 	TRY(session_borrow(handle, &session));
-	TRY(tokens_logout(session->tokens, session->slot));
+	rv = tokens_logout(session->tokens, session->slot);
+	if (rv == CKR_USER_NOT_LOGGED_IN)
+		remove_left_over(session);
+	TRY(rv);
 	/* PKCS #11 2.40, C_Logout: "all private session objects […] are destroyed". */
 	objects_remove_private(session->objects, session->slot);
 	ready_keys_tidy_now(session);
 	return CKR_OK;
+}
+
+CK_RV session_init_pin(CK_SESSION_HANDLE handle, struct bytes pin)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	if (!session->read_write)
+		return CKR_SESSION_READ_ONLY;
+	return tokens_init_pin(session->tokens, session->slot, pin);
+}
+
+CK_RV session_set_pin(CK_SESSION_HANDLE handle, struct bytes old, struct bytes new)
+{
+	AUTO(session_return) struct session *session = NULL;
+
+	TRY(session_borrow(handle, &session));
+	if (!session->read_write)
+		return CKR_SESSION_READ_ONLY;
+	return tokens_set_pin(session->tokens, session->slot, old, new);
 }
 
 /* --- Asking */
@@ -319,6 +363,25 @@ struct objects *session_objects(const struct session *session)
 struct tokens *session_tokens(const struct session *session)
 {
 	return session->tokens;
+}
+
+static bool is_officer(const struct session *session)
+{
+	return tokens_user(session->tokens, session->slot) == (int)CKU_SO;
+}
+
+CK_RV session_object_seen(struct session *session, CK_OBJECT_HANDLE handle,
+			  struct object **ret_object)
+{
+	AUTO(object_releasep) struct object *object = NULL;
+
+	TRY(objects_get(session->objects, session->slot, handle, &object));
+	if ((object->flags & OBJECT_PRIVATE) != 0 &&
+	    !tokens_private_allowed(session->tokens, session->slot) &&
+	    !(object->kind == OBJECT_ZONE && is_officer(session)))
+		return CKR_OBJECT_HANDLE_INVALID;
+	*ret_object = TAKE(object);
+	return CKR_OK;
 }
 
 CK_RV session_object(struct session *session, CK_OBJECT_HANDLE handle, CK_RV invalid,

@@ -26,8 +26,11 @@ CK_RV session_open(CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret_handl
 CK_RV session_close(CK_SESSION_HANDLE handle);
 CK_RV session_close_all(CK_SLOT_ID slot);
 /* Logins are of the token, by way of any of its sessions. CKR_SESSION_READ_ONLY_EXISTS and what
- * tokens_login answers. */
-CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user);
+ * tokens_check_login and tokens_log_in answer. */
+CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pin);
+/* CKR_SESSION_READ_ONLY, and what tokens_init_pin and tokens_set_pin answer. */
+CK_RV session_init_pin(CK_SESSION_HANDLE handle, struct bytes pin);
+CK_RV session_set_pin(CK_SESSION_HANDLE handle, struct bytes old, struct bytes new);
 CK_RV session_logout(CK_SESSION_HANDLE handle);
 CK_RV session_info(CK_SESSION_HANDLE handle, CK_SESSION_INFO *ret_info);
 void session_counts(CK_SLOT_ID slot, CK_ULONG *ret_all, CK_ULONG *ret_read_write);
@@ -45,6 +48,10 @@ CK_SLOT_ID session_slot(const struct session *session);
 bool session_is_read_write(const struct session *session);
 struct objects *session_objects(const struct session *session);
 struct tokens *session_tokens(const struct session *session);
+/* An object that is looked at, held. The security officer sees databases, to say which are trusted
+ * (CKA_TRUSTED), and uses none. CKR_OBJECT_HANDLE_INVALID. */
+CK_RV session_object_seen(struct session *session, CK_OBJECT_HANDLE handle,
+			  struct object **ret_object);
 /* The object behind a handle, held; not a private one while login is enforced and nobody is logged
  * in. (Keys that are used again and again: session/ready_keys.h.) `invalid` is what a missing one
  * answers (CKR_KEY_HANDLE_INVALID, CKR_OBJECT_HANDLE_INVALID …). */

@@ -11,6 +11,7 @@
 
 struct place;
 
+/* In lines of the cache of its own: another thread may work in the session beside it. */
 struct session {
 	struct place *place; /* in the table; its lock is held while the session is borrowed */
 	CK_SESSION_HANDLE handle;
@@ -21,8 +22,9 @@ struct session {
 	int64_t realtime_ms;   /* when it was borrowed; INT64_MAX: no lease ran */
 	struct objects *objects;
 	struct tokens *tokens;
-	struct operation operations[OPERATION_KIND_COUNT];
 	struct messages messages[2]; /* to encrypt, to decrypt */
+	/* Each of what follows is cleared by itself when the session is closed. */
+	struct operation operations[OPERATION_KIND_COUNT];
 	struct ready_keys ready;
 	struct search search;
-};
+} __attribute__((aligned(64)));

@@ -14,26 +14,28 @@
 
 /* A key that a zone unwraps belongs to that zone; one that another key unwraps belongs where
  * that key does, even if that is decided later. */
-static CK_RV stamp(const struct ready_key *by, struct ezk *used, struct object *key)
+static void stamp(const struct ready_key *by, struct ezk *used, struct object *key)
 {
 	struct ezk *zone = used != NULL ? used : by->ezk;
 
 	if (zone != NULL)
-		return error_of_zone(object_stamp(key, zone), ERROR_UNWRAP);
-	object_share_stamp(key, by->object);
-	return CKR_OK;
+		object_begin_in(key, zone);
+	else
+		object_share_stamp(key, by->object);
 }
 
+/* Takes the value, which has `len` bytes. */
 static CK_RV make(struct session *session, const struct ready_key *by, struct ezk *used,
-		  const struct template *template, struct bytes value, CK_OBJECT_HANDLE *ret_handle)
+		  const struct template *template, uint8_t **value, size_t len,
+		  CK_OBJECT_HANDLE *ret_handle)
 {
 	AUTO(object_releasep) struct object *key = NULL;
 
 	if (template_is_of_zone(template))
 		return template_refuse_of_zone("a data key: those are of zones");
 	TRY(template_make_key(TEMPLATE_UNWRAP, template, template->token, &key));
-	TRY(stamp(by, used, key));
-	TRY(object_set_value(key, value));
+	stamp(by, used, key);
+	TRY(object_take_value(key, value, len));
 	return session_add_key(session, template, &key, ret_handle);
 }
 
@@ -55,7 +57,7 @@ static CK_RV unwrap_by(struct session *session, struct ready_key *by,
 	TRY(ready_key_begin(by, session->objects, session->realtime_ms));
 	TRY(method->unwrap(by, parameter, wrapped, value, &len, &used));
 	TRY(ready_key_verified(by, used));
-	return make(session, by, used, template, bytes(value, len), ret_handle);
+	return make(session, by, used, template, &value, len, ret_handle);
 }
 
 /* What was wrapped names a version of a zone; version 0: none, or there is no such format. */
@@ -91,34 +93,45 @@ static CK_RV look_for_version(struct session *session, CK_MECHANISM_TYPE mechani
 	return session_key(session, KEY_UNWRAP, mechanism, handle, by);
 }
 
-/* What was wrapped names the version that is to be used, and which is held to its own record. */
-static CK_RV keep_to_version(const struct ready_key *by, struct bytes wrapped,
-			     struct zone_limits *limits, struct object *model)
+static CK_RV keep_to_named(const struct ready_key *by, struct named named,
+			   struct zone_limits *limits, struct bytes *template)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
-	struct named named = named_in(by, wrapped);
+	struct object model = object_model(by->object);
 	const struct ezk_version *version;
 
-	if (named.version == 0 ||
-	    (named.zone == ezk_zone(by->ezk) && named.version == ezk_version_number(by->ezk)))
-		return CKR_OK;
 	zone = by->object->entry != NULL ? entry_hold(by->object->entry) : ezk_entry(by->ezk);
 	version = entry_bound_version(zone, named.zone, named.version);
 	if (version == NULL)
 		return CKR_OK; /* unwrapping reports it */
 	zone_limits_begin(by->object, limits);
 	zone_limits_keep_to(limits, version);
-	if (!zone_limits_put(limits, model))
+	if (!zone_limits_put(limits, &model))
 		return CKR_HOST_MEMORY;
-	return key_allows(by->mechanism, by->use, model);
+	*template = model.unwrap_template;
+	return key_allows(by->mechanism, by->use, &model);
+}
+
+/* What was wrapped names the version that is to be used, and which is held to its own record.
+ * `template`: the unwrapping key's CKA_UNWRAP_TEMPLATE, and that record's in its place; `limits`
+ * keep it. */
+static CK_RV keep_to_version(const struct ready_key *by, struct bytes wrapped,
+			     struct zone_limits *limits, struct bytes *template)
+{
+	struct named named = named_in(by, wrapped);
+
+	if (named.version == 0 ||
+	    (named.zone == ezk_zone(by->ezk) && named.version == ezk_version_number(by->ezk)))
+		return CKR_OK;
+	return keep_to_named(by, named, limits, template);
 }
 
 /* A template that names no class is meant for a secret key: nothing else can be wrapped here. */
-static CK_RV read_template(const struct object *by, const CK_ATTRIBUTE *attributes, CK_ULONG count,
+static CK_RV read_template(struct bytes forced, const CK_ATTRIBUTE *attributes, CK_ULONG count,
 			   struct template *ret_template)
 {
 	TRY(template_read(TEMPLATE_UNWRAP, attributes, count, ret_template));
-	TRY(template_force(by->unwrap_template, ret_template));
+	TRY(template_force(TEMPLATE_UNWRAP, forced, ret_template));
 	if (ret_template->class != CK_UNAVAILABLE_INFORMATION &&
 	    ret_template->class != CKO_SECRET_KEY)
 		return CKR_TEMPLATE_INCONSISTENT;
@@ -167,8 +180,8 @@ CK_RV session_unwrap_apart(struct session *session, const CK_MECHANISM *mechanis
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
-	TRY(message_wrap_read(by->mechanism, &given, aad, &message, &parameter));
-	TRY(read_template(by->object, attributes, count, &template));
+	TRY(message_wrap_read_apart(by->mechanism, &given, aad, &message, &parameter));
+	TRY(read_template(by->object->unwrap_template, attributes, count, &template));
 	TRY(session_may_make(session, &template));
 	TRY(unwrap_apart(session, by, &parameter, wrapped, &message, &template, &handle));
 	put_ulong(ret_key, handle);
@@ -183,8 +196,9 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 {
 	AUTO(parameter_clear) struct parameter parameter = {0};
 	AUTO(zone_limits_clear) struct zone_limits limits = {0};
+	struct message message = {0};
 	struct template template;
-	struct object model;
+	struct bytes forced;
 	CK_OBJECT_HANDLE handle;
 	CK_MECHANISM given;
 	struct ready_key *by;
@@ -194,11 +208,11 @@ CK_RV session_unwrap(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_UNWRAP, given.mechanism, unwrapping_key, &by));
-	TRY(wrap_parameter_read(by->mechanism, &given, &parameter));
+	TRY(message_wrap_read(by->mechanism, &given, &message, &parameter));
 	TRY(look_for_version(session, given.mechanism, unwrapping_key, wrapped, &by));
-	model = object_model(by->object);
-	TRY(keep_to_version(by, wrapped, &limits, &model));
-	TRY(read_template(&model, attributes, count, &template));
+	forced = by->object->unwrap_template;
+	TRY(keep_to_version(by, wrapped, &limits, &forced));
+	TRY(read_template(forced, attributes, count, &template));
 	TRY(session_may_make(session, &template));
 	if (by->mechanism->does->moves_zones && template.zone != 0)
 		return refuse_zone_in_zone();

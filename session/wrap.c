@@ -59,7 +59,9 @@ static CK_RV may_wrap(const struct session *session, const struct object *by,
 	bool no_memory;
 
 	TRY(may_leave(key));
-	if ((key->flags & OBJECT_WRAP_WITH_TRUSTED) != 0 && (by->flags & OBJECT_TRUSTED) == 0)
+	/* Of keys, only zones are made trusted (objects/change.c). */
+	if ((key->flags & OBJECT_WRAP_WITH_TRUSTED) != 0 &&
+	    ((by->flags & OBJECT_TRUSTED) == 0 || by->kind != OBJECT_ZONE))
 		return CKR_KEY_NOT_WRAPPABLE;
 	if (!template_matches(by->wrap_template, key, &no_memory))
 		return no_memory ? CKR_HOST_MEMORY : CKR_KEY_HANDLE_INVALID;
@@ -109,19 +111,32 @@ static CK_RV find_len(const struct session *session, const struct ready_key *by,
 	return *ret_len == 0 ? CKR_KEY_SIZE_RANGE : CKR_OK;
 }
 
-static CK_RV wrap_by(struct session *session, struct ready_key *by,
+/* `message`: all zero where the parameter names no maker of the IV. A tag that is apart goes to its
+ * place, others follow the key. */
+static CK_RV wrap_by(struct session *session, struct ready_key *by, const struct message *message,
 		     const struct parameter *parameter, struct object *key, CK_BYTE *out,
 		     CK_ULONG *out_len)
 {
-	uint8_t wrapped[WRAPPED_MAX];
-	size_t len;
+	uint8_t wrapped[WRAPPED_MAX], iv[MESSAGE_IV_MAX];
+	size_t len, apart = message->tag == NULL ? 0 : message->tag_len;
+	struct parameter with_iv = *parameter;
 	CK_RV rv;
 
+	if (message->iv == NULL)
+		TRY(message_iv_may_be_given(by->mechanism));
 	TRY(find_len(session, by, parameter, key, &len));
+	len -= apart;
 	if (answer_len(out, out_len, len, &rv))
 		return rv;
-	TRY(wrap_key(session, by, parameter, key, wrapped));
+	if (message->iv != NULL) {
+		TRY(message_iv(session->objects, by, message, iv));
+		with_iv.iv.data = iv;
+	}
+	TRY(wrap_key(session, by, &with_iv, key, wrapped));
 	memcpy(out, wrapped, len);
+	if (apart > 0)
+		memcpy(message->tag, wrapped + len, apart);
+	message_give_iv(message, iv);
 	put_ulong(out_len, len);
 	ready_key_wrapped(by, session->objects);
 	return CKR_OK;
@@ -133,6 +148,7 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 {
 	AUTO(parameter_clear) struct parameter parameter = {0};
 	AUTO(object_releasep) struct object *key = NULL;
+	struct message message = {0};
 	CK_MECHANISM given;
 	struct ready_key *by;
 
@@ -140,35 +156,11 @@ CK_RV session_wrap(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_WRAP, given.mechanism, wrapping_key, &by));
-	TRY(wrap_parameter_read(by->mechanism, &given, &parameter));
+	TRY(message_wrap_read(by->mechanism, &given, &message, &parameter));
 	TRY(session_object(session, key_handle, CKR_KEY_HANDLE_INVALID, &key));
 	if (by->mechanism->does->moves_zones)
 		return session_export_zone(session, by, key, out, out_len);
-	return wrap_by(session, by, &parameter, key, out, out_len);
-}
-
-/* --- With the tag apart */
-
-static CK_RV wrap_apart(struct session *session, struct ready_key *by,
-			const struct message *message, struct parameter *parameter,
-			struct object *key, CK_BYTE *out, CK_ULONG *out_len)
-{
-	uint8_t wrapped[WRAPPED_MAX], iv[MESSAGE_IV_MAX];
-	size_t len;
-	CK_RV rv;
-
-	TRY(find_len(session, by, parameter, key, &len));
-	len -= message->tag_len;
-	if (answer_len(out, out_len, len, &rv))
-		return rv;
-	TRY(message_iv(session->objects, by, message, iv));
-	parameter->iv.data = iv;
-	TRY(wrap_key(session, by, parameter, key, wrapped));
-	memcpy(out, wrapped, len);
-	memcpy(message->tag, wrapped + len, message->tag_len);
-	message_give_iv(message, iv);
-	put_ulong(out_len, len);
-	return CKR_OK;
+	return wrap_by(session, by, &message, &parameter, key, out, out_len);
 }
 
 CK_RV session_wrap_apart(struct session *session, const CK_MECHANISM *mechanism,
@@ -185,9 +177,9 @@ CK_RV session_wrap_apart(struct session *session, const CK_MECHANISM *mechanism,
 		return CKR_ARGUMENTS_BAD;
 	memcpy(&given, (const void *)mechanism, sizeof(given));
 	TRY(session_key(session, KEY_WRAP, given.mechanism, wrapping_key, &by));
-	TRY(message_wrap_read(by->mechanism, &given, aad, &message, &parameter));
+	TRY(message_wrap_read_apart(by->mechanism, &given, aad, &message, &parameter));
 	TRY(session_object(session, key_handle, CKR_KEY_HANDLE_INVALID, &key));
-	return wrap_apart(session, by, &message, &parameter, key, out, out_len);
+	return wrap_by(session, by, &message, &parameter, key, out, out_len);
 }
 
 /* --- A zone, by its root key: its records, as they are stored. Asks no KMS. */
