@@ -82,6 +82,34 @@ enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t z
 	return found_or_newer(status, ret_ezk, error);
 }
 
+enum envelope_status envelope_zone_find_named(struct envelope_token *token, struct bytes label,
+					      CK_OBJECT_HANDLE *ret_ezk,
+					      struct envelope_error *error)
+{
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &secret_key, sizeof(secret_key)},
+		{CKA_LABEL, (void *)label.data, label.len},
+		{CKA_TOKEN, &yes, sizeof(yes)},
+	};
+
+	return found_or_newer(
+		find(token, template, COUNT_OF(template), CKA_CMEK_VERSION, ret_ezk, error),
+		ret_ezk, error);
+}
+
+enum envelope_status envelope_zone_id(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+				      uint64_t *ret_zone, struct envelope_error *error)
+{
+	uint8_t id[8] = {0};
+	CK_ATTRIBUTE attribute = {CKA_CMEK_ZONE, id, sizeof(id)};
+
+	TRY(envelope_answer(
+		token, error, "C_GetAttributeValue",
+		token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
+	*ret_zone = get_big_endian(id, sizeof(id));
+	return ENVELOPE_OK;
+}
+
 enum envelope_status envelope_import_find(struct envelope_token *token, uint64_t zone,
 					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error)
 {
@@ -137,14 +165,10 @@ static enum envelope_status check_itself(struct envelope_token *token, CK_OBJECT
 					 uint64_t zone, bool *ret_itself,
 					 struct envelope_error *error)
 {
-	uint8_t id[8] = {0}, wanted[8];
-	CK_ATTRIBUTE attribute = {CKA_CMEK_ZONE, id, sizeof(id)};
+	uint64_t id;
 
-	put_big_endian(wanted, sizeof(wanted), zone);
-	TRY(envelope_answer(
-		token, error, "C_GetAttributeValue",
-		token->functions->C_GetAttributeValue(token->session, ezk, &attribute, 1)));
-	*ret_itself = memcmp(id, wanted, sizeof(id)) == 0;
+	TRY(envelope_zone_id(token, ezk, &id, error));
+	*ret_itself = id == zone;
 	return ENVELOPE_OK;
 }
 

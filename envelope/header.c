@@ -258,6 +258,8 @@ int64_t envelope_plain_size(const struct envelope_header *header, int64_t file_s
 
 	if (payload < ENVELOPE_TAG || (rest > 0 && rest < ENVELOPE_TAG))
 		return -1; /* cut */
+	if (rest == ENVELOPE_TAG && payload > ENVELOPE_TAG)
+		return -1; /* only an empty payload's chunk is empty */
 	return payload - (payload + chunk - 1) / chunk * ENVELOPE_TAG;
 }
 

@@ -42,6 +42,16 @@ static bool is_of_data(CK_RV rv)
 	return rv == CKR_WRAPPED_KEY_INVALID || rv == CKR_WRAPPED_KEY_LEN_RANGE;
 }
 
+enum envelope_status envelope_name_binding(struct envelope_token *token,
+					   const uint8_t salt[static ENVELOPE_SALT],
+					   struct bytes name, uint8_t ret_binding[static 32],
+					   struct envelope_error *error)
+{
+	struct bytes parts[] = {bytes_of("cmek/1/name"), bytes(salt, ENVELOPE_SALT), name};
+
+	return envelope_digest(token, parts, COUNT_OF(parts), ret_binding, error);
+}
+
 enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret, size_t len,
 				     struct envelope_error *error)
 {

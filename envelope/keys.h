@@ -41,8 +41,15 @@ void envelope_token_clear(struct envelope_token *token);
  * use it and says why. CK_INVALID_HANDLE: the zone does not live here. */
 enum envelope_status envelope_zone_find(struct envelope_token *token, uint64_t zone,
 					CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
-/* The same for whoever only opens: a zone of this token that has imported versions of that zone
- * (CKA_CMEK_IMPORTS) will do. It wraps nothing for it. */
+/* The database of this name, CLUSTER/NAME (CKA_LABEL), unless it awaits deletion.
+ * CK_INVALID_HANDLE: there is none on this token. */
+enum envelope_status envelope_zone_find_named(struct envelope_token *token, struct bytes label,
+					      CK_OBJECT_HANDLE *ret_ezk,
+					      struct envelope_error *error);
+enum envelope_status envelope_zone_id(struct envelope_token *token, CK_OBJECT_HANDLE ezk,
+				      uint64_t *ret_zone, struct envelope_error *error);
+/* The same as envelope_zone_find for whoever only opens: a zone of this token that has imported
+ * versions of that zone (CKA_CMEK_IMPORTS) will do. It wraps nothing for it. */
 enum envelope_status envelope_import_find(struct envelope_token *token, uint64_t zone,
 					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
 enum envelope_status envelope_opener_find(struct envelope_token *token, uint64_t zone,
@@ -136,6 +143,11 @@ void envelope_keys_clear(struct envelope_token *token, struct envelope_keys *key
 enum envelope_status envelope_digest(struct envelope_token *token, const struct bytes *parts,
 				     size_t count, uint8_t ret_digest[static 32],
 				     struct envelope_error *error);
+/* What a header says of a name that is bound in. */
+enum envelope_status envelope_name_binding(struct envelope_token *token,
+					   const uint8_t salt[static ENVELOPE_SALT],
+					   struct bytes name, uint8_t ret_binding[static 32],
+					   struct envelope_error *error);
 enum envelope_status envelope_random(struct envelope_token *token, uint8_t *ret, size_t len,
 				     struct envelope_error *error);
 

@@ -13,12 +13,23 @@ struct envelope_payload {
 	size_t chunk_len;
 };
 
-/* `out` has room for in.len + ENVELOPE_TAG. */
+/* Borrows from both. */
+struct envelope_payload envelope_payload_of(struct envelope_token *token,
+					    const struct envelope_header *header,
+					    const struct envelope_keys *keys);
+/* Sealing in two steps, by one session: the first in the order of the chunks, whichever sessions
+ * have them (docs/mechanisms.md, CKM_CMEK_CHUNK); the second at any time. `out` has room for in.len
+ * + ENVELOPE_TAG. */
+enum envelope_status envelope_chunk_begin(const struct envelope_payload *payload, uint64_t index,
+					  bool last, struct envelope_error *error);
+enum envelope_status envelope_chunk_finish(const struct envelope_payload *payload, struct bytes in,
+					   uint8_t *out, struct envelope_error *error);
+/* Both. */
 enum envelope_status envelope_chunk_seal(const struct envelope_payload *payload, uint64_t index,
 					 bool last, struct bytes in, uint8_t *out,
 					 struct envelope_error *error);
 /* `out` has room for in.len bytes; *ret_len = in.len - ENVELOPE_TAG. ENVELOPE_DAMAGED: none of it
- * may be used. */
+ * may be used; or it is empty, which only the first chunk may be. */
 enum envelope_status envelope_chunk_open(const struct envelope_payload *payload, uint64_t index,
 					 bool last, struct bytes in, uint8_t *out, size_t *ret_len,
 					 struct envelope_error *error);
