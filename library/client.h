@@ -1,0 +1,91 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client: the projects that it sees, and sessions on them. A call takes a worker (a session, with
+ * the keys that were opened on it) and gives it back, so that threads share no session; the next
+ * call takes the same one. In a fork's child workers of the parent are only forgotten.
+ */
+#pragma once
+
+#include "envelope/opener.h"
+#include "envelope/range.h"
+#include "envelope/sealer.h"
+#include "library/error.h"
+
+#include <stdatomic.h>
+
+enum { LIBRARY_IDLE_MAX = 32, LIBRARY_LABEL_SIZE = 32 + 1, LIBRARY_HINTS = 64 };
+
+struct library_project {
+	CK_SLOT_ID slot;
+	char name[LIBRARY_LABEL_SIZE];
+	bool wants_pin, read_only;
+	struct library_pool *pool;	/* owned */
+	unsigned login_generation;	/* of `login`; 0: there was none yet */
+	CK_SESSION_HANDLE login;	/* a login lasts as long as a session does */
+	atomic_bool unseen;		/* its user is not logged in: no databases are seen */
+	struct library_project *before; /* in the client's list */
+};
+
+struct library_pool {
+	struct library_worker *idle; /* the last one given back comes first */
+	unsigned idle_count;
+};
+
+struct library_worker {
+	struct library_worker *next;
+	struct library_project *project;
+	unsigned generation;
+	struct envelope_token by;
+	struct message_opener opener; /* begun with the worker */
+	/* Of a zone's workers: without and with the record in each message. */
+	CK_OBJECT_HANDLE ezk;
+	struct message_sealer sealers[2];
+	struct buffer scratch;	       /* of a call; wiped at its end */
+	struct envelope_scratch chunk; /* of ranges */
+};
+
+struct cmek_client {
+	char *project, *pin;			  /* owned; NULL: all, none */
+	struct library_project *_Atomic projects; /* grows at its head; freed with the client */
+	/* In which project a zone was found last; guarded by library_lock. */
+	struct {
+		uint64_t zone;
+		struct library_project *project;
+	} hints[LIBRARY_HINTS];
+	unsigned next_hint;
+};
+
+/* Looks for projects that were made since. */
+enum cmek_status library_client_refresh(struct cmek_client *client, struct cmek_error *error);
+struct library_project *library_projects(const struct cmek_client *client);
+/* Where the zone was found last; NULL: not known. */
+struct library_project *library_hint(struct cmek_client *client, uint64_t zone);
+void library_hint_set(struct cmek_client *client, uint64_t zone, struct library_project *project);
+
+/* Takes a worker out of `pool`, or makes one: logged in to the project if it wants that and a PIN
+ * is known. */
+enum cmek_status library_worker_take(struct cmek_client *client, struct library_project *project,
+				     struct library_pool *pool, struct library_worker **ret_worker,
+				     struct cmek_error *error);
+/* `status` and `cause` say how the call went: a worker whose session is gone is not kept. */
+void library_worker_give(struct library_pool *pool, struct library_worker *worker,
+			 enum envelope_status status, const struct envelope_error *cause);
+/* Of another generation or process, a session is not ours: then only the memory is freed. */
+void library_worker_free(struct library_worker *worker); /* accepts NULL */
+void library_pool_clear(struct library_pool *pool);
+
+/* Options as a caller has them, of any release: the fields that are known here, in `ret_known`
+ * (`known` bytes; all 0 for NULL). CMEK_REFUSED: its size is impossible, or a later release's
+ * field is set. */
+enum cmek_status library_options(const void *given, size_t known, void *ret_known,
+				 struct cmek_error *error);
+/* What a caller says to be `len` bytes, or room for them, is there. CMEK_REFUSED: it is NULL. */
+enum cmek_status library_check_memory(const void *memory, size_t len, struct cmek_error *error);
+/* The same of what sealing and opening take; a name that has a length has bytes. */
+enum cmek_status library_seal_options(const struct cmek_seal_options *given,
+				      struct cmek_seal_options *ret_options,
+				      struct cmek_error *error);
+enum cmek_status library_unseal_options(const struct cmek_unseal_options *given,
+					struct cmek_unseal_options *ret_options,
+					struct cmek_error *error);

@@ -1,0 +1,48 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The module, loaded and initialized once for the process, however many clients there are, and once
+ * more in a fork's child. The locks of library/ stand here, since a fork must not come between.
+ */
+#pragma once
+
+#include "library/error.h"
+
+#include "include/cmek.h"
+#include "include/pkcs11.h"
+
+/* A module that was found and loaded; it stays loaded. */
+struct library_found {
+	const CK_FUNCTION_LIST *functions;
+	const struct CMEK_FUNCTIONS *ours; /* NULL: an older module's, or another's */
+};
+
+/* Loads the module: `path`, else what $CMEK_PKCS11_MODULE names, else that in the folder `beside`
+ * (which may be NULL) or in pkcs11/ below it, else where it was installed. Does not initialize it.
+ */
+enum cmek_status library_module_find(const char *path, const char *beside,
+				     struct library_found *ret_found, struct cmek_error *error);
+
+/* Loads and initializes it for one user more. CMEK_REFUSED: it is in use here with another path or
+ * configuration. Each is followed by library_module_drop. */
+enum cmek_status library_module_use(const char *path, const char *configuration,
+				    struct cmek_error *error);
+/* With the last user it is finalized, unless somebody else had initialized it. */
+void library_module_drop(void);
+const CK_FUNCTION_LIST *library_module_functions(void);
+/* At the beginning of each call: initializes the module again in a fork's child. Sessions and
+ * handles are good only while this number, which is never 0, stays the same. */
+enum cmek_status library_module_ready(unsigned *ret_generation, struct cmek_error *error);
+/* All sessions are gone (somebody else closed them, or finalized the module): a new generation. */
+void library_module_lost(unsigned generation);
+unsigned library_module_generation(void);
+/* Whether what was made in that generation is this process's, and there still. A fork's child owns
+ * nothing of its parent's, also before it has initialized the module. */
+bool library_module_owns(unsigned generation);
+
+/* The module's words for this thread's last error ("": none), and its CMEK_ERROR_ number. */
+const char *library_module_last_error(CK_ULONG *ret_reason);
+
+/* Around a few instructions, never around a call of the module. */
+void library_lock(void);
+void library_unlock(void);

@@ -1,0 +1,280 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ranges: the keys are opened once, on a session that is the range's; each read takes another. */
+#include "envelope/range.h"
+
+#include "base/free.h"
+#include "base/macros.h"
+#include "library/module.h"
+#include "library/open.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* In a fork's child the keys are opened anew, once; the parent's are only forgotten. */
+struct held {
+	struct library_opened opened;
+	struct envelope_range range;
+	struct held *before; /* of an earlier generation: another thread may still read by it */
+};
+
+struct cmek_range {
+	cmek_client *client;
+	struct envelope_expectation expected; /* its name is ours: */
+	void *name;
+	uint64_t sealed_size;
+	cmek_pread_function *pread;
+	void *state;
+	struct held *_Atomic held; /* of the youngest generation */
+};
+
+/* --- Reading what is sealed */
+
+static bool pread_on(void *state, uint8_t *out, size_t len, uint64_t offset)
+{
+	const cmek_range *range = state;
+	int error = range->pread(range->state, out, len, offset);
+
+	errno = error;
+	return error == 0;
+}
+
+struct start {
+	cmek_range *range;
+	uint64_t at;
+};
+
+/* The header, as a stream that ends where the object does. */
+static ssize_t read_start(void *state, uint8_t *out, size_t len)
+{
+	struct start *start = state;
+	uint64_t left = start->range->sealed_size - start->at;
+
+	if (len > left)
+		len = (size_t)left;
+	if (len > 0 && !pread_on(start->range, out, len, start->at))
+		return -1;
+	start->at += len;
+	return (ssize_t)len;
+}
+
+/* --- Opening */
+
+static void held_free(struct held *held)
+{
+	if (held != NULL)
+		library_opened_clear(&held->opened);
+	free(held);
+}
+
+static enum envelope_status begin(struct held *held, cmek_range *range, bool check_end,
+				  struct envelope_error *cause)
+{
+	struct library_worker *worker = held->opened.worker;
+
+	TRY(envelope_range_init(&held->range, &worker->by, &held->opened.header, &held->opened.keys,
+				range->sealed_size, pread_on, range, cause));
+	return check_end
+		       ? envelope_range_check_end(&held->range, &worker->by, &worker->chunk, cause)
+		       : ENVELOPE_OK;
+}
+
+static enum cmek_status hold(cmek_range *range, struct held *held, bool check_end,
+			     struct cmek_error *error)
+{
+	struct start start = {range, 0};
+	const struct envelope_io io = {.read = read_start, .state = &start};
+	struct envelope_error cause = {0};
+	enum envelope_status status;
+
+	TRY(library_opened_read(&held->opened, range->client, &range->expected, &io, "range",
+				error));
+	status = begin(held, range, check_end, &cause);
+	return library_opened_failed(&held->opened, "range", status, &cause, error);
+}
+
+static enum cmek_status held_new(cmek_range *range, bool check_end, struct held **ret_held,
+				 struct cmek_error *error)
+{
+	struct held *held = calloc(1, sizeof(*held));
+	enum cmek_status status;
+
+	if (held == NULL)
+		return library_no_memory(error);
+	status = hold(range, held, check_end, error);
+	if (status != CMEK_OK)
+		held_free(held);
+	else
+		*ret_held = held;
+	return status;
+}
+
+/* In a fork's child it is opened once more, when the caller's name and zone may be gone. */
+static enum cmek_status keep_expected(cmek_range *range, const struct cmek_unseal_options *options,
+				      struct cmek_error *error)
+{
+	struct bytes name;
+
+	range->expected = library_expected(options);
+	name = range->expected.name;
+	if (name.len == 0)
+		return CMEK_OK;
+	range->name = malloc(name.len);
+	if (range->name == NULL)
+		return library_no_memory(error);
+	memcpy(range->name, name.data, name.len);
+	range->expected.name = bytes(range->name, name.len);
+	return CMEK_OK;
+}
+
+static enum cmek_status open_range(cmek_range *range, const struct cmek_unseal_options *given,
+				   struct cmek_error *error)
+{
+	struct cmek_unseal_options options;
+	struct held *held;
+
+	TRY(library_unseal_options(given, &options, error));
+	TRY(keep_expected(range, &options, error));
+	TRY(held_new(range, !options.trust_size, &held, error));
+	atomic_store(&range->held, held);
+	return CMEK_OK;
+}
+
+static enum cmek_status range_new(cmek_client *client, const struct cmek_unseal_options *options,
+				  cmek_pread_function *pread, void *state, uint64_t sealed_size,
+				  cmek_range **ret_range, struct cmek_error *error)
+{
+	cmek_range *range = calloc(1, sizeof(*range));
+	enum cmek_status status;
+
+	if (range == NULL)
+		return library_no_memory(error);
+	range->client = client;
+	range->pread = pread;
+	range->state = state;
+	range->sealed_size = sealed_size;
+	status = open_range(range, options, error);
+	if (status != CMEK_OK)
+		cmek_range_free(range);
+	else
+		*ret_range = range;
+	return status;
+}
+
+enum cmek_status cmek_range_new(cmek_client *client, const struct cmek_unseal_options *options,
+				cmek_pread_function *pread, void *state, uint64_t sealed_size,
+				cmek_range **ret_range, cmek_error **ret_error)
+{
+	struct cmek_error error;
+
+	return library_answer(
+		range_new(client, options, pread, state, sealed_size, ret_range, &error), &error,
+		ret_error);
+}
+
+void cmek_range_free(cmek_range *range)
+{
+	struct held *before;
+
+	if (range == NULL)
+		return;
+	for (struct held *at = atomic_load(&range->held); at != NULL; at = before) {
+		before = at->before;
+		held_free(at);
+	}
+	free(range->name);
+	free(range);
+}
+
+/* --- Reading */
+
+/* An object is the one whose end was looked at, and whose zone and size were told. */
+static enum cmek_status check_same(const struct held *anew, const struct held *held,
+				   struct cmek_error *error)
+{
+	return memcmp(anew->opened.header.immutable, held->opened.header.immutable,
+		      sizeof(held->opened.header.immutable)) == 0
+		       ? CMEK_OK
+		       : library_fail(error, CMEK_DAMAGED,
+				      "range: another object lies there than when it was opened; "
+				      "open that one");
+}
+
+static enum cmek_status held_again(cmek_range *range, const struct held *held,
+				   struct held **ret_anew, struct cmek_error *error)
+{
+	struct held *anew;
+	enum cmek_status status;
+
+	TRY(held_new(range, false, &anew, error));
+	status = check_same(anew, held, error);
+	if (status != CMEK_OK)
+		held_free(anew);
+	else
+		*ret_anew = anew;
+	return status;
+}
+
+/* Of this generation; the first thread that comes with another opens it anew for all. */
+static enum cmek_status current(cmek_range *range, struct held **ret_held, struct cmek_error *error)
+{
+	struct held *held = atomic_load(&range->held), *anew;
+	unsigned generation;
+
+	TRY(library_module_ready(&generation, error));
+	if (held->opened.worker->generation != generation) {
+		TRY(held_again(range, held, &anew, error));
+		library_lock();
+		held = atomic_load(&range->held);
+		if (held->opened.worker->generation != generation) {
+			anew->before = held;
+			atomic_store(&range->held, anew);
+			held = TAKE(anew);
+		}
+		library_unlock();
+		held_free(anew);
+	}
+	*ret_held = held;
+	return CMEK_OK;
+}
+
+static enum cmek_status read_range(cmek_range *range, uint8_t *out, size_t len, uint64_t offset,
+				   size_t *ret_len, struct cmek_error *error)
+{
+	struct envelope_error cause = {.text = ""};
+	struct library_project *project;
+	struct library_worker *worker;
+	enum cmek_status told = CMEK_OK;
+	enum envelope_status status;
+	struct held *held;
+
+	TRY(library_check_memory(out, len, error));
+	TRY(current(range, &held, error));
+	project = held->opened.worker->project;
+	TRY(library_worker_take(range->client, project, project->pool, &worker, error));
+	status = envelope_range_read(&held->range, &worker->by, &worker->chunk, out, len, offset,
+				     ret_len, &cause);
+	if (status != ENVELOPE_OK)
+		told = library_fail_envelope(error, "range", status, &cause);
+	library_worker_give(project->pool, worker, status, &cause);
+	return told;
+}
+
+enum cmek_status cmek_range_read(cmek_range *range, void *out, size_t len, uint64_t offset,
+				 size_t *ret_len, cmek_error **ret_error)
+{
+	struct cmek_error error;
+
+	return library_answer(read_range(range, out, len, offset, ret_len, &error), &error,
+			      ret_error);
+}
+
+uint64_t cmek_range_size(const cmek_range *range)
+{
+	return atomic_load(&range->held)->range.plain_size;
+}
+
+uint64_t cmek_range_zone(const cmek_range *range)
+{
+	return atomic_load(&range->held)->opened.header.zone;
+}
