@@ -5,6 +5,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/pin.h"
 #include "cli/suggest.h"
 #include "include/cmek.h"
 #include "include/pkcs11.h"
@@ -45,18 +46,23 @@ int arguments_days(const struct arguments *arguments, const char *name, uint64_t
 
 static int usage_error(const struct command *command, const char *what, const char *which)
 {
-	fprintf(stderr, "cmek: %s%s; usage: ", what, which);
-	help_usage(stderr, command);
-	fputc('\n', stderr);
-	return CMEK_EXIT_USAGE;
+	AUTO(freep) char *usage = NULL;
+	size_t len;
+	FILE *to = open_memstream(&usage, &len);
+
+	if (to == NULL)
+		return fail(CMEK_EXIT_USAGE, "%s%s", what, which);
+	help_usage(to, command);
+	fclose(to);
+	return fail(CMEK_EXIT_USAGE, "%s%s; usage: %s", what, which, usage);
 }
 
 static const char *near_option(const struct command *command, const char *word)
 {
 	struct suggestion best = {0};
 
-	suggest(&best, word, "json");
-	suggest(&best, word, "help");
+	for (const struct option_row *row = common_options; row->name != NULL; row++)
+		suggest(&best, word, row->name);
 	for (const struct option_row *row = command->options; row->name != NULL; row++)
 		suggest(&best, word, row->name);
 	return best.word;
@@ -108,13 +114,12 @@ static size_t count_words(const char *text)
 	return count;
 }
 
-/* The last word may be given again and again. */
+/* The last word may be given again and again: "FILE...", or "[FILE...]". */
 static bool may_repeat(const char *positional)
 {
-	static const char dots[] = "...";
-	size_t len = strlen(positional);
+	const char *dots = strstr(positional, "...");
 
-	return len > strlen(dots) && strcmp(positional + len - strlen(dots), dots) == 0;
+	return dots != NULL && (dots[3] == '\0' || dots[3] == ']');
 }
 
 /* A word in brackets may be left out. */
@@ -159,10 +164,45 @@ static int check_given(const struct arguments *arguments)
 	return -1;
 }
 
-enum { OPTION_JSON = 1000, OPTION_HELP };
+/* What the name of an option's value says of it; the command knows its bounds. */
+static int check_number(const struct arguments *arguments, const struct option_row *option,
+			const char *value)
+{
+	uint64_t ignored;
+
+	if (strcmp(option->value, "SECONDS") == 0)
+		return arguments_seconds(arguments, option->name, &ignored);
+	if (strcmp(option->value, "DAYS") == 0)
+		return arguments_days(arguments, option->name, &ignored);
+	if (strcmp(option->value, "N") != 0 && strcmp(option->value, "LEVEL") != 0)
+		return CMEK_EXIT_OK;
+	return value[strspn(value, "0123456789")] == '\0'
+		       ? CMEK_EXIT_OK
+		       : fail(CMEK_EXIT_USAGE, "--%s is a number, not %s", option->name, value);
+}
+
+/* Before anything is opened, or asked for. */
+static int check_numbers(const struct arguments *arguments)
+{
+	const struct option_row *options = arguments->command->options;
+
+	for (size_t i = 0; options[i].name != NULL; i++)
+		if (options[i].value != NULL && arguments->values[i] != NULL)
+			TRY(check_number(arguments, &options[i], arguments->values[i]));
+	return -1;
+}
+
+/* The rows of common_options, in their order. */
+enum { OPTION_JSON = 1000, OPTION_PIN_FILE, OPTION_SO_PIN_FILE, OPTION_HELP, OPTION_END };
 
 /* The command's own, those of every command, and the end. */
-enum { LONG_OPTIONS_MAX = ARGUMENTS_OPTIONS_MAX + 2 + 1 };
+enum { LONG_OPTIONS_MAX = ARGUMENTS_OPTIONS_MAX + OPTION_END - OPTION_JSON + 1 };
+
+static struct option long_option(const struct option_row *row, int number)
+{
+	return (struct option){row->name, row->value == NULL ? no_argument : required_argument,
+			       NULL, number};
+}
 
 /* `letters` has room for two characters an option, "h" and the end. */
 static void fill_long_options(const struct command *command, struct option *out, char *letters)
@@ -173,17 +213,15 @@ static void fill_long_options(const struct command *command, struct option *out,
 	for (; command->options[count].name != NULL; count++) {
 		const struct option_row *row = &command->options[count];
 
-		out[count] = (struct option){row->name,
-					     row->value == NULL ? no_argument : required_argument,
-					     NULL, (int)count};
+		out[count] = long_option(row, (int)count);
 		if (row->letter != 0)
 			*letters++ = row->letter;
 		if (row->letter != 0 && row->value != NULL)
 			*letters++ = ':';
 	}
 	*letters = '\0';
-	out[count] = (struct option){"json", no_argument, NULL, OPTION_JSON};
-	out[count + 1] = (struct option){"help", no_argument, NULL, OPTION_HELP};
+	for (int i = OPTION_JSON; i < OPTION_END; i++)
+		out[count++] = long_option(&common_options[i - OPTION_JSON], i);
 }
 
 /* getopt answers a letter, or the number of a long option, which is less than any letter. */
@@ -196,24 +234,52 @@ static int option_index(const struct command *command, int found)
 }
 
 /* A value that is an option was meant to be one; who means it as a value gives it with `=`. */
-static int take_value(struct arguments *arguments, int option, char **words)
+static int take_text(const struct arguments *arguments, const char *name, const char **ret_text,
+		     char **words)
 {
-	const char *name = arguments->command->options[option].name;
-
-	if (arguments->values[option] != NULL)
+	if (*ret_text != NULL)
 		return usage_error(arguments->command, "given twice: --", name);
-	if (optarg == NULL) {
-		arguments->values[option] = name;
-		return -1;
-	}
 	if (*optarg == '\0')
 		return usage_error(arguments->command, "nothing is given for --", name);
 	if (optarg == words[optind - 1] && strncmp(optarg, "--", 2) == 0)
 		return fail(CMEK_EXIT_USAGE,
 			    "--%s needs a value, and %s is an option; if it is meant: --%s=%s",
 			    name, optarg, name, optarg);
-	arguments->values[option] = optarg;
+	*ret_text = optarg;
 	return -1;
+}
+
+static int take_value(struct arguments *arguments, int option, char **words)
+{
+	const char *name = arguments->command->options[option].name;
+
+	if (optarg != NULL)
+		return take_text(arguments, name, &arguments->values[option], words);
+	if (arguments->values[option] != NULL)
+		return usage_error(arguments->command, "given twice: --", name);
+	arguments->values[option] = name;
+	return -1;
+}
+
+/* Those of every command. *ret_code is -1 to go on. */
+static bool take_common(struct arguments *arguments, int found, char **words, int *ret_code)
+{
+	const char *name = found >= OPTION_JSON ? common_options[found - OPTION_JSON].name : NULL;
+
+	*ret_code = -1;
+	switch (found) {
+	case OPTION_JSON:
+		arguments->json = fail_in_json = true; /* also when it is cut short */
+		return true;
+	case OPTION_PIN_FILE:
+		*ret_code = take_text(arguments, name, &pin_file, words);
+		return true;
+	case OPTION_SO_PIN_FILE:
+		*ret_code = take_text(arguments, name, &so_pin_file, words);
+		return true;
+	default:
+		return false;
+	}
 }
 
 int arguments_parse(struct arguments *arguments, const struct command *command, int count,
@@ -226,6 +292,7 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 
 	arguments->command = command;
 	fill_long_options(command, options, letters);
+	pin_reset();
 	opterr = 0;
 	optind = 0; /* a fresh start, also for a letter that was under way */
 	while ((found = getopt_long(count, words, letters, options, NULL)) != -1) {
@@ -235,11 +302,8 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 		}
 		if (found == '?')
 			return option_error(command, words);
-		if (found == OPTION_JSON) {
-			arguments->json = true;
-			continue;
-		}
-		code = take_value(arguments, option_index(command, found), words);
+		if (!take_common(arguments, found, words, &code))
+			code = take_value(arguments, option_index(command, found), words);
 		if (code >= 0)
 			return code;
 	}
@@ -255,5 +319,6 @@ int arguments_parse(struct arguments *arguments, const struct command *command, 
 		if (*arguments->words[i] == '\0')
 			return usage_error(command, "an argument is empty", "");
 	}
-	return check_given(arguments);
+	code = check_given(arguments);
+	return code >= 0 ? code : check_numbers(arguments);
 }

@@ -239,6 +239,27 @@ static int open_free_slot(struct token *ret_token)
 	return CMEK_EXIT_OK;
 }
 
+/* The project of that name, if it is here and wants a login: by whoever is logged in to it alone
+ * its backup is restored. Else the token stays as it is. */
+static int open_guarded(const char *project, struct token *token)
+{
+	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	char label[TOKEN_LABEL_SIZE];
+	CK_TOKEN_INFO info;
+	CK_ULONG count;
+
+	TRY(module_slots(token->functions, &slots, &count));
+	for (CK_ULONG i = 0; i < count; i++) {
+		if (!slot_label(token->functions, slots[i], label, &info) ||
+		    strcmp(label, project) != 0 || !(info.flags & CKF_LOGIN_REQUIRED))
+			continue;
+		token_close(token);
+		*token = (struct token){0};
+		return token_open(project, token);
+	}
+	return CMEK_EXIT_OK;
+}
+
 static int read_backup(const struct token *token, const char *name, struct bytes file, bool offline,
 		       CK_OBJECT_HANDLE *ret_backup)
 {
@@ -398,8 +419,7 @@ static int print_restored(const json_t *told)
 		print_text(&printer, "as", member_text(told, "as"));
 	print_text(&printer, "backup_made", member_text(told, "made"));
 	print_text(&printer, "vouched_by", member_text(told, "vouched_by"));
-	print_text(&printer, "written",
-		   json_is_true(json_object_get(told, "written")) ? "yes" : "no");
+	print_bool(&printer, "written", json_is_true(json_object_get(told, "written")));
 	for (size_t i = 0; i < COUNT_OF(outcomes); i++)
 		print_number(&printer, outcomes[i], count_in(told, outcomes[i]));
 	return print_end(&printer);
@@ -423,12 +443,15 @@ int restore_backup(const struct arguments *arguments)
 	const char *in = arguments->positional[0];
 	AUTO(buffer_clear) struct buffer file = {0};
 	AUTO(token_close) struct token token = {0};
-	AUTO(json_freep) json_t *planned = NULL, *done = NULL;
+	AUTO(json_freep) json_t *told = NULL, *planned = NULL, *done = NULL;
 	CK_OBJECT_HANDLE backup;
 
 	TRY(read_in(in, &file));
 	TRY(open_free_slot(&token));
 	/* Its MAC is checked by what follows. */
+	TRY(read_backup(&token, in, buffer_bytes(&file), true, &backup));
+	TRY(get_told(&token, backup, &told));
+	TRY(open_guarded(member_text(told, "project"), &token));
 	TRY(read_backup(&token, in, buffer_bytes(&file), true, &backup));
 	TRY(restore(arguments, &token, backup, true, &planned));
 	if (count_in(planned, "conflict") > 0)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { ARGUMENTS_OPTIONS_MAX = 12, ARGUMENTS_POSITIONAL_MAX = 3 };
+enum { ARGUMENTS_OPTIONS_MAX = 20, ARGUMENTS_POSITIONAL_MAX = 3 };
 
 /* An option of a command: "--project P"; `value` names what to give; NULL: it has no value. */
 struct option_row {
@@ -17,7 +17,8 @@ struct option_row {
 	const char *value;
 	const char *help;
 	bool required;
-	char letter; /* "-r" for short; 0: none */
+	char letter;	  /* "-r" for short; 0: none */
+	bool has_default; /* needed, and found out where it is not given (cli/defaults.h) */
 };
 
 struct arguments;
@@ -26,7 +27,7 @@ struct command {
 	const char *noun;
 	const char *verb; /* NULL: the noun alone */
 	const char
-		*positional; /* "NAME", "IN OUT", "[CLUSTER/DB]": what must be given, or in
+		*positional; /* "NAME", "[CLUSTER/DB]", "[FILE...]": what must be given, or in
 				brackets may be; the last one with ... at its end: once or more */
 	const char *summary; /* one line, for the list of commands */
 	const char *help;    /* what --help says below the usage: what the command does, when to use
@@ -38,6 +39,7 @@ struct command {
 struct arguments {
 	const struct command *command;
 	const char *values[ARGUMENTS_OPTIONS_MAX];
+	char *found[ARGUMENTS_OPTIONS_MAX]; /* values that were found out (cli/defaults.h) */
 	const char *positional[ARGUMENTS_POSITIONAL_MAX];
 	char *const *words; /* all of them */
 	size_t word_count;
@@ -57,8 +59,11 @@ int arguments_days(const struct arguments *arguments, const char *name, uint64_t
 int arguments_parse(struct arguments *arguments, const struct command *command, int count,
 		    char **words);
 
-extern const struct command commands[];
-extern const size_t command_count;
+/* Those that every command takes; ends in a row without a name. */
+extern const struct option_row common_options[];
+/* Each command, in the order of --help (cli/commands.h); NULL: there are no more. */
+const struct command *command_at(size_t index);
+size_t command_count(void);
 void help_all(void);
 void help_command(const struct command *command);
 void help_usage(FILE *to, const struct command *command); /* its usage line, without a line end */
@@ -66,8 +71,21 @@ void help_usage(FILE *to, const struct command *command); /* its usage line, wit
 /* The tool as a function: main's arguments; the exit code. */
 int run_words(int argc, char **argv);
 
-/* One line on standard error, "cmek: …", and the code. */
+/* One line on standard error, "cmek: …", and the code, which is not CMEK_EXIT_OK. The line reads
+ * "WHICH: what; what to do" (cli/said.h); a format that begins with "%s: " says which. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a thread of many (cli/many.h) has to say of its file: the last line of `fail`, and whether
+ * it says none, since the file is only interrupted. */
+struct fail_here {
+	bool silent;
+	size_t which_len; /* bytes of the text that say what it is about (cli/said.h) */
+	char text[512];
+};
+extern _Thread_local struct fail_here fail_here;
+
+/* Each line on standard error is a JSON object: --json was given. */
+extern bool fail_in_json;
 
 /* What is called before a line is written to standard error: takes a progress line away. NULL:
  * none.
@@ -124,8 +142,11 @@ int export_files(const struct arguments *arguments);
 int rewrap_files(const struct arguments *arguments);
 int scan_files(const struct arguments *arguments);
 int store_show(const struct arguments *arguments);
+int store_make(const struct arguments *arguments);
+int store_check(const struct arguments *arguments);
 int store_upgrade(const struct arguments *arguments);
 int store_downgrade(const struct arguments *arguments);
+int store_copy(const struct arguments *arguments);
 int backup_make(const struct arguments *arguments);
 int backup_verify(const struct arguments *arguments);
 int restore_backup(const struct arguments *arguments);

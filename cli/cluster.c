@@ -10,11 +10,16 @@
 
 static void fields(struct printer *printer, const struct token *token, CK_OBJECT_HANDLE cluster)
 {
+	AUTO(freep) char *leaving = NULL;
+
 	print_take(printer, "cluster", object_text(token, cluster, CKA_LABEL));
 	print_take(printer, "provider", object_text(token, cluster, CKA_CMEK_PROVIDER));
 	print_take(printer, "region", object_text(token, cluster, CKA_CMEK_REGION));
 	print_take(printer, "root_key", object_text(token, cluster, CKA_CMEK_ROOT_KEY));
-	print_take(printer, "leaving", object_text(token, cluster, CKA_CMEK_LEAVING_ROOT_KEY));
+	leaving = object_text(token, cluster, CKA_CMEK_LEAVING_ROOT_KEY);
+	/* An empty line tells people nothing; rows of a list have the same fields. */
+	if (printer->json || !printer->single || (leaving != NULL && *leaving != '\0'))
+		print_text(printer, "leaving", leaving == NULL ? "" : leaving);
 }
 
 static CK_ATTRIBUTE text_attribute(CK_ATTRIBUTE_TYPE type, const char *text)

@@ -4,6 +4,7 @@
  * their verbs, their options; files for all else. */
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "include/cmek.h"
 
 #include <stdio.h>
@@ -33,15 +34,15 @@ static bool is_path(const char *value)
 static bool is_first_of_noun(size_t at)
 {
 	for (size_t i = 0; i < at; i++)
-		if (strcmp(commands[i].noun, commands[at].noun) == 0)
+		if (strcmp(command_at(i)->noun, command_at(at)->noun) == 0)
 			return false;
 	return true;
 }
 
 static bool stands_alone(const char *noun)
 {
-	for (size_t i = 0; i < command_count; i++)
-		if (strcmp(commands[i].noun, noun) == 0 && commands[i].verb == NULL)
+	for (size_t i = 0; i < command_count(); i++)
+		if (strcmp(command_at(i)->noun, noun) == 0 && command_at(i)->verb == NULL)
 			return true;
 	return false;
 }
@@ -50,10 +51,10 @@ static void put_verbs(const char *noun)
 {
 	const char *between = "";
 
-	for (size_t i = 0; i < command_count; i++) {
-		if (strcmp(commands[i].noun, noun) != 0 || commands[i].verb == NULL)
+	for (size_t i = 0; i < command_count(); i++) {
+		if (strcmp(command_at(i)->noun, noun) != 0 || command_at(i)->verb == NULL)
 			continue;
-		printf("%s%s", between, commands[i].verb);
+		printf("%s%s", between, command_at(i)->verb);
 		between = " ";
 	}
 }
@@ -77,7 +78,8 @@ static void bash_command(const struct command *command)
 	fputs("\n            words='", stdout);
 	if (command->verb == NULL)
 		put_verbs(command->noun);
-	fputs(" --json --help", stdout);
+	for (const struct option_row *row = common_options; row->name != NULL; row++)
+		printf(" --%s", row->name);
 	for (const struct option_row *row = command->options; row->name != NULL; row++)
 		printf(" --%s", row->name);
 	puts("'");
@@ -87,11 +89,11 @@ static void bash_command(const struct command *command)
 static void bash_nouns(void)
 {
 	puts("        case ${1-} in");
-	for (size_t i = 0; i < command_count; i++) {
-		if (!is_first_of_noun(i) || stands_alone(commands[i].noun))
+	for (size_t i = 0; i < command_count(); i++) {
+		if (!is_first_of_noun(i) || stands_alone(command_at(i)->noun))
 			continue;
-		printf("        %s) words='", commands[i].noun);
-		put_verbs(commands[i].noun);
+		printf("        %s) words='", command_at(i)->noun);
+		put_verbs(command_at(i)->noun);
 		puts("' ;;");
 	}
 	puts("        esac");
@@ -104,16 +106,16 @@ static void complete_bash(void)
 	     "    local words=''\n"
 	     "    if [ $# -eq 0 ]; then");
 	fputs("        words='help --help --version", stdout);
-	for (size_t i = 0; i < command_count; i++)
+	for (size_t i = 0; i < command_count(); i++)
 		if (is_first_of_noun(i))
-			printf(" %s", commands[i].noun);
+			printf(" %s", command_at(i)->noun);
 	puts("'\n    elif [ $# -eq 1 ]; then");
 	bash_nouns();
 	puts("    fi\n"
 	     "    if [ -z \"$words\" ]; then\n"
 	     "        case \"$1 ${2-}\" in");
-	for (size_t i = 0; i < command_count; i++)
-		bash_command(&commands[i]);
+	for (size_t i = 0; i < command_count(); i++)
+		bash_command(command_at(i));
 	puts("        esac\n"
 	     "    fi\n"
 	     "    echo \"$words\"\n"
@@ -154,7 +156,9 @@ static void zsh_command(const struct command *command)
 	printf("\n        _cmek_shift %d\n        _arguments \\\n", command->verb == NULL ? 1 : 2);
 	for (const struct option_row *row = command->options; row->name != NULL; row++)
 		zsh_option(row);
-	puts("            '--json[print JSON]' '--help[what it does]' '*:file:_files' ;;");
+	for (const struct option_row *row = common_options; row->name != NULL; row++)
+		zsh_option(row);
+	puts("            '*:file:_files' ;;");
 }
 
 static void zsh_described(const char *word, const char *summary)
@@ -171,9 +175,9 @@ static void zsh_described(const char *word, const char *summary)
 static void zsh_verbs(const char *noun)
 {
 	printf("        %s) offered=(", noun);
-	for (size_t i = 0; i < command_count; i++)
-		if (strcmp(commands[i].noun, noun) == 0 && commands[i].verb != NULL)
-			zsh_described(commands[i].verb, commands[i].summary);
+	for (size_t i = 0; i < command_count(); i++)
+		if (strcmp(command_at(i)->noun, noun) == 0 && command_at(i)->verb != NULL)
+			zsh_described(command_at(i)->verb, command_at(i)->summary);
 	puts(stands_alone(noun) ? ") ;;" : ")\n            alone= ;;");
 }
 
@@ -190,26 +194,26 @@ static void complete_zsh(void)
 	      "    if (( CURRENT == 2 )); then\n"
 	      "        offered=('help:what a command does'",
 	      stdout);
-	for (size_t i = 0; i < command_count; i++)
+	for (size_t i = 0; i < command_count(); i++)
 		if (is_first_of_noun(i))
-			zsh_described(commands[i].noun,
-				      commands[i].verb == NULL ? commands[i].summary : NULL);
+			zsh_described(command_at(i)->noun,
+				      command_at(i)->verb == NULL ? command_at(i)->summary : NULL);
 	puts(")\n"
 	     "        _describe command offered\n"
 	     "        return\n"
 	     "    fi\n"
 	     "    if (( CURRENT == 3 )); then\n"
 	     "        case $words[2] in");
-	for (size_t i = 0; i < command_count; i++)
-		if (is_first_of_noun(i) && commands[i].verb != NULL)
-			zsh_verbs(commands[i].noun);
+	for (size_t i = 0; i < command_count(); i++)
+		if (is_first_of_noun(i) && command_at(i)->verb != NULL)
+			zsh_verbs(command_at(i)->noun);
 	puts("        esac\n"
 	     "        (( $#offered == 0 )) || _describe verb offered\n"
 	     "        [[ -n $alone ]] || return\n"
 	     "    fi\n"
 	     "    case \"$words[2] $words[3]\" in");
-	for (size_t i = 0; i < command_count; i++)
-		zsh_command(&commands[i]);
+	for (size_t i = 0; i < command_count(); i++)
+		zsh_command(command_at(i));
 	puts("    esac\n"
 	     "}\n"
 	     "_cmek \"$@\"");
@@ -220,8 +224,8 @@ static void complete_zsh(void)
 /* A noun that stands alone may also be the verb of others, or have verbs. */
 static void fish_alone(const char *noun)
 {
-	for (size_t i = 0; i < command_count; i++) {
-		const struct command *other = &commands[i];
+	for (size_t i = 0; i < command_count(); i++) {
+		const struct command *other = command_at(i);
 
 		if (other->verb != NULL && strcmp(other->verb, noun) == 0)
 			printf("; and not __fish_seen_subcommand_from %s", other->noun);
@@ -249,9 +253,9 @@ static void fish_described(const char *text)
 	puts("'");
 }
 
-static void fish_option(const struct command *command, const struct option_row *row)
+/* Where that stands was written before. */
+static void fish_option(const struct option_row *row)
 {
-	fish_where(command);
 	printf(" -l %s", row->name);
 	if (row->letter != 0)
 		printf(" -s %c", row->letter);
@@ -286,18 +290,22 @@ static void complete_fish(void)
 {
 	puts("# fish completion for cmek");
 	fish_noun("help", "what a command does");
-	for (size_t i = 0; i < command_count; i++) {
-		const struct command *command = &commands[i];
+	for (size_t i = 0; i < command_count(); i++) {
+		const struct command *command = command_at(i);
 
 		if (is_first_of_noun(i))
 			fish_noun(command->noun, command->verb == NULL ? command->summary : NULL);
 		if (command->verb != NULL)
 			fish_verb(command);
-		for (const struct option_row *row = command->options; row->name != NULL; row++)
-			fish_option(command, row);
+		for (const struct option_row *row = command->options; row->name != NULL; row++) {
+			fish_where(command);
+			fish_option(row);
+		}
 	}
-	puts("complete -c cmek -l json -d 'print JSON'\n"
-	     "complete -c cmek -l help -d 'what it does'");
+	for (const struct option_row *row = common_options; row->name != NULL; row++) {
+		fputs("complete -c cmek", stdout);
+		fish_option(row);
+	}
 }
 
 static const struct {
@@ -316,3 +324,20 @@ int completion_print(const struct arguments *arguments)
 		}
 	return fail(CMEK_EXIT_USAGE, "no completion for %s: bash, zsh or fish", name);
 }
+
+/* --- The command ----------------------------------------------------------------------------- */
+
+/* clang-format off */
+
+static const struct command command_rows[] = {
+	{ "completion", NULL, "SHELL", "what bash, zsh or fish needs to complete cmek's words",
+	  "Installed packages bring it. Else, for the shell that is running:\n\n"
+	  "  source <(cmek completion bash)\n"
+	  "  cmek completion zsh >~/.zfunc/_cmek      (a folder of $fpath)\n"
+	  "  cmek completion fish >~/.config/fish/completions/cmek.fish\n",
+	  no_options, completion_print },
+};
+
+/* clang-format on */
+
+const struct command_group completion_commands = {command_rows, COUNT_OF(command_rows)};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "cli/files.h"
 #include "cli/stream.h"
 #include "cli/token.h"
 #include "envelope/message.h"
@@ -15,9 +16,11 @@ int envelope_report(struct stream *stream, enum envelope_status status,
 int envelope_report_file(const char *name, enum envelope_status status,
 			 const struct envelope_error *error);
 
-/* Opens IN and chooses OUT, which --force may replace. --json and data can't both go to standard
- * output. Reports; an exit code. */
-int envelope_open_files(struct stream *stream, const struct arguments *arguments);
+/* Opens IN and chooses OUT, which --force may replace; of two words, what is there must be of the
+ * kind that the command writes. --json and data can't both go to standard output. Reports; an exit
+ * code. */
+int envelope_open_files(struct stream *stream, const struct arguments *arguments,
+			const struct file_pair *pair);
 /* What --json prints when a file has been encrypted or decrypted; database "": unknown here. */
 int envelope_print(const struct stream *stream, const char *project, const char *database,
 		   uint64_t zone, int64_t plain_bytes);

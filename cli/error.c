@@ -1,24 +1,58 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fails with one line on standard error. For a failed PKCS #11 call the line has the module's own
- * words or, failing those, the words of a table; and there is the exit code. */
+/* Fails with one line on standard error, words or a JSON object. For a failed PKCS #11 call the
+ * line has the module's own words or, failing those, the words of a table (library/error.h), which
+ * also knows the kind of failure; each kind has its exit code here. */
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/name.h"
 #include "base/system_error.h"
 #include "cli/cli.h"
+#include "cli/said.h"
 #include "cli/token.h"
+#include "library/error.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 void (*fail_prepare)(void);
+bool fail_in_json;
+_Thread_local struct fail_here fail_here;
 
-static void say(const char *prefix, const char *format, va_list list)
+/* What a line is about stands first: "%s: …". */
+static size_t length_of_which(const char *format, va_list list)
 {
+	size_t len;
+	va_list copy;
+
+	if (strncmp(format, "%s: ", 4) != 0)
+		return 0;
+	va_copy(copy, list);
+	len = strlen(va_arg(copy, const char *));
+	va_end(copy);
+	return len;
+}
+
+static void remember(const char *text, size_t which_len)
+{
+	snprintf(fail_here.text, sizeof(fail_here.text), "%s", text);
+	fail_here.which_len = which_len < strlen(fail_here.text) ? which_len : 0;
+}
+
+static void write_json(int code, const char *text, size_t which_len)
+{
+	json_t *said = said_json(code, text, which_len);
+	AUTO(freep) char *line = said == NULL ? NULL : json_dumps(said, JSON_COMPACT);
+
+	fprintf(stderr, "%s\n", line == NULL ? "{\"message\":\"out of memory\"}" : line);
+	json_decref(said);
+}
+
+static void say(int code, const char *format, va_list list)
+{
+	size_t which_len = length_of_which(format, list);
 	char *text = NULL;
 
 	fflush(stdout);
@@ -26,7 +60,13 @@ static void say(const char *prefix, const char *format, va_list list)
 		fail_prepare();
 	if (vasprintf(&text, format, list) < 0)
 		text = NULL;
-	fprintf(stderr, "cmek: %s%s\n", prefix, text == NULL ? "out of memory" : plain_text(text));
+	if (code != CMEK_EXIT_OK)
+		remember(text == NULL ? "" : text, which_len);
+	if (fail_in_json && text != NULL)
+		write_json(code, text, which_len);
+	else
+		fprintf(stderr, "cmek: %s%s\n", code == CMEK_EXIT_OK ? "warning: " : "",
+			text == NULL ? "out of memory" : plain_text(text));
 	free(text);
 }
 
@@ -34,8 +74,10 @@ int fail(int code, const char *format, ...)
 {
 	va_list list;
 
+	if (fail_here.silent)
+		return code;
 	va_start(list, format);
-	say("", format, list);
+	say(code, format, list);
 	va_end(list);
 	return code;
 }
@@ -45,7 +87,7 @@ void warn(const char *format, ...)
 	va_list list;
 
 	va_start(list, format);
-	say("warning: ", format, list);
+	say(CMEK_EXIT_OK, format, list);
 	va_end(list);
 }
 
@@ -53,8 +95,8 @@ int fail_system(int error, const char *name, const char *what)
 {
 	bool reads = *what == '\0';
 
-	return fail(error == ENOENT ? CMEK_EXIT_NOT_FOUND : CMEK_EXIT_FAILED, "%s: %s%s; %s", name,
-		    what, reads ? system_error_text(error) : system_error_making(error),
+	return fail(exit_code_of(library_kind_of_errno(error)), "%s: %s%s; %s", name, what,
+		    reads ? system_error_text(error) : system_error_making(error),
 		    system_error_remedy(error));
 }
 
@@ -72,82 +114,45 @@ char *plain_text(char *text)
 	return text;
 }
 
-static const struct {
-	CK_RV rv;
-	const char *text;
-	int code;
-} rows[] = {
-	{CKR_HOST_MEMORY, "out of memory", CMEK_EXIT_FAILED},
-	{CKR_ARGUMENTS_BAD, "an argument is not acceptable", CMEK_EXIT_FAILED},
-	{CKR_ATTRIBUTE_READ_ONLY, "this cannot be changed here", CMEK_EXIT_REFUSED},
-	{CKR_ATTRIBUTE_VALUE_INVALID, "a value is not acceptable", CMEK_EXIT_REFUSED},
-	{CKR_DEVICE_ERROR, "the KMS or the store is out of reach", CMEK_EXIT_UNAVAILABLE},
-	{CKR_DEVICE_MEMORY, "a limit has been reached", CMEK_EXIT_REFUSED},
-	{CKR_FUNCTION_FAILED, "refused", CMEK_EXIT_FAILED},
-	{CKR_KEY_FUNCTION_NOT_PERMITTED, "the key may not be used for this", CMEK_EXIT_DENIED},
-	{CKR_KEY_UNEXTRACTABLE, "the key does not leave its place", CMEK_EXIT_REFUSED},
-	{CKR_KEY_NOT_WRAPPABLE, "the key belongs to another database", CMEK_EXIT_REFUSED},
-	{CKR_MECHANISM_INVALID, "the module does not know the mechanism", CMEK_EXIT_FAILED},
-	{CKR_TEMPLATE_INCONSISTENT, "the values do not fit together", CMEK_EXIT_REFUSED},
-	{CKR_TOKEN_WRITE_PROTECTED, "the store is read-only", CMEK_EXIT_UNAVAILABLE},
-	{CKR_USER_NOT_LOGGED_IN, "a PIN is needed", CMEK_EXIT_DENIED},
-	{CKR_WRAPPED_KEY_INVALID, "the wrapped key does not open", CMEK_EXIT_DAMAGED},
-};
-
-/* Numbers of a kind begin at a ten's first; a new one of it follows there. */
-static bool is_among_ten(CK_ULONG reason, CK_ULONG first)
+int exit_code_of(enum cmek_status kind)
 {
-	return reason >= first && reason < first + 10;
+	static const int codes[] = {
+		[CMEK_OK] = CMEK_EXIT_OK,
+		[CMEK_DENIED] = CMEK_EXIT_DENIED,
+		[CMEK_UNAVAILABLE] = CMEK_EXIT_UNAVAILABLE,
+		[CMEK_NOT_FOUND] = CMEK_EXIT_NOT_FOUND,
+		[CMEK_REFUSED] = CMEK_EXIT_REFUSED,
+		[CMEK_DAMAGED] = CMEK_EXIT_DAMAGED,
+		[CMEK_NOT_AN_ENVELOPE] = CMEK_EXIT_DAMAGED,
+		[CMEK_NEWER] = CMEK_EXIT_DAMAGED,
+		[CMEK_UNTRUSTED_ROOT] = CMEK_EXIT_NOT_FOUND,
+		[CMEK_IO] = CMEK_EXIT_FAILED,
+		[CMEK_FAILED] = CMEK_EXIT_FAILED,
+	};
+
+	return (size_t)kind < COUNT_OF(codes) ? codes[kind] : CMEK_EXIT_FAILED;
 }
 
-static int code_for_reason(CK_ULONG reason)
-{
-	switch (reason) {
-	case CMEK_ERROR_STORE_CORRUPT:
-	case CMEK_ERROR_STORE_NEWER:
-	case CMEK_ERROR_RECORD_CORRUPT:
-	case CMEK_ERROR_RECORD_NEWER:
-	case CMEK_ERROR_WRAPPED_KEY_INVALID:
-	case CMEK_ERROR_KMS_INVALID_CIPHERTEXT:
-	case CMEK_ERROR_BACKUP_CORRUPT:
-	case CMEK_ERROR_BACKUP_NEWER:
-		return CMEK_EXIT_DAMAGED;
-	case CMEK_ERROR_STORE_NEWER_WRITER:
-		return CMEK_EXIT_REFUSED;
-	case CMEK_ERROR_NOT_FOUND:
-	case CMEK_ERROR_NO_ROOT_KEY:
-		return CMEK_EXIT_NOT_FOUND;
-	default:
-		break;
-	}
-	if (is_among_ten(reason, CMEK_ERROR_KMS_DENIED))
-		return CMEK_EXIT_DENIED;
-	if (is_among_ten(reason, CMEK_ERROR_KMS_UNAVAILABLE))
-		return CMEK_EXIT_UNAVAILABLE;
-	if (reason >= CMEK_ERROR_STORE_UNAVAILABLE && reason <= CMEK_ERROR_AUDIT_UNAVAILABLE)
-		return CMEK_EXIT_UNAVAILABLE;
-	if (reason / 100 == CMEK_ERROR_EXISTS / 100) /* any rule of ours, even one that is new */
-		return CMEK_EXIT_REFUSED;
-	return -1;
-}
-
+/* A PIN that is too short or too long is the command line's, unless a rule of the module's spoke.
+ */
 int exit_code_for(CK_RV rv, CK_ULONG reason)
 {
-	int code = code_for_reason(reason);
+	int code = exit_code_of(library_kind_of_call(rv, reason));
 
-	for (size_t i = 0; code < 0 && i < COUNT_OF(rows); i++)
-		if (rows[i].rv == rv)
-			code = rows[i].code;
-	return code < 0 ? CMEK_EXIT_FAILED : code;
+	return rv == CKR_PIN_LEN_RANGE && code == CMEK_EXIT_REFUSED && reason == CMEK_ERROR_NONE
+		       ? CMEK_EXIT_USAGE
+		       : code;
 }
 
 const char *rv_text(CK_RV rv)
 {
 	static _Thread_local char unknown[32];
+	const char *text = library_rv_text(rv);
 
-	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (rows[i].rv == rv)
-			return rows[i].text;
+	if (rv == CKR_USER_NOT_LOGGED_IN)
+		return "a PIN is needed: --pin-file, or for root keys and clusters --so-pin-file";
+	if (text != NULL)
+		return text;
 	snprintf(unknown, sizeof(unknown), "PKCS #11 error 0x%lx", rv);
 	return unknown;
 }

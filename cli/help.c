@@ -39,18 +39,29 @@ void help_all(void)
 	     "  cmek database create --project demo main/orders\n"
 	     "  cmek encrypt --project demo --database main/orders FILE FILE.cmek\n\n"
 	     "Commands:");
-	for (size_t i = 0; i < command_count; i++) {
+	for (size_t i = 0; i < command_count(); i++) {
 		char words[64];
 
-		snprintf(words, sizeof(words), "%s%s%s", commands[i].noun,
-			 commands[i].verb == NULL ? "" : " ",
-			 commands[i].verb == NULL ? "" : commands[i].verb);
-		printf("  %-18s %s\n", words, commands[i].summary);
+		snprintf(words, sizeof(words), "%s%s%s", command_at(i)->noun,
+			 command_at(i)->verb == NULL ? "" : " ",
+			 command_at(i)->verb == NULL ? "" : command_at(i)->verb);
+		printf("  %-18s %s\n", words, command_at(i)->summary);
 	}
-	puts("\nEvery command takes --json and --help. Exit codes: 0 done, 1 failed, 2 usage, 3 "
-	     "not found, 4 refused by a\n"
+	puts("\nEvery command takes --json, --help, and of a project with a PIN --pin-file FILE "
+	     "and\n"
+	     "--so-pin-file FILE. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused by "
+	     "a\n"
 	     "rule, 5 the KMS said no, 6 KMS, credentials or store out of reach, 7 damaged data. "
 	     "See man cmek.");
+}
+
+static void print_options(const struct option_row *rows)
+{
+	for (const struct option_row *row = rows; row->name != NULL; row++)
+		if (row->letter == 0)
+			printf("  %-24s %s\n", words_of(row).text, row->help);
+		else
+			printf("  %-24s %s (-%c)\n", words_of(row).text, row->help, row->letter);
 }
 
 void help_command(const struct command *command)
@@ -58,10 +69,6 @@ void help_command(const struct command *command)
 	fputs("usage: ", stdout);
 	help_usage(stdout, command);
 	printf("\n\n%s\nOptions:\n", command->help);
-	for (const struct option_row *row = command->options; row->name != NULL; row++)
-		if (row->letter == 0)
-			printf("  %-24s %s\n", words_of(row).text, row->help);
-		else
-			printf("  %-24s %s (-%c)\n", words_of(row).text, row->help, row->letter);
-	printf("  %-24s %s\n  %-24s %s\n", "--json", "print JSON", "--help", "this text");
+	print_options(command->options);
+	print_options(common_options);
 }

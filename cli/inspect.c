@@ -99,7 +99,7 @@ static int inspect_message(struct stream *stream, struct buffer *storage,
 	print_id(&printer, "collection", message.collection);
 	print_take(&printer, "data_key", dek_id(&message));
 	print_number(&printer, "number", message.number);
-	print_text(&printer, "name_bound", message.bound ? "yes" : "no");
+	print_bool(&printer, "name_bound", message.bound);
 	print_number(&printer, "header_bytes", message.header.len);
 	print_number(&printer, "plain_bytes", message.payload_len);
 	return print_end(&printer);
@@ -125,8 +125,8 @@ int inspect_file(const struct arguments *arguments)
 	print_text(&printer, "format", "CMEK 1");
 	print_id(&printer, "zone", header.zone);
 	print_slot(&printer, &header);
-	print_text(&printer, "embed", header.kept ? "no" : "yes");
-	print_text(&printer, "name_bound", header.name_bound ? "yes" : "no");
+	print_bool(&printer, "embed", !header.kept);
+	print_bool(&printer, "name_bound", header.name_bound);
 	print_number(&printer, "header_bytes", header.header_len);
 	print_number(&printer, "chunk_bytes", (uint64_t)1 << header.chunk_bits);
 	if (stream.total >= 0 && envelope_plain_size(&header, stream.total) >= 0)

@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "cli/meter.h"
 #include "cli/print.h"
+#include "cli/said.h"
 #include "cli/source.h"
 
 #include <errno.h>
@@ -15,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 64, PROGRESS_EVERY_MS = 100 };
+enum { PROGRESS_EVERY_MS = 100 };
 
 /* --- Interruptions --------------------------------------------------------------------------- */
 
@@ -56,8 +58,17 @@ static void clear_line(void)
 
 static void draw(const struct many *many, uint64_t files)
 {
-	fprintf(stderr, "\r%" PRIu64 " files, %lld MiB", files,
-		(long long)(atomic_load(&many->progress) >> 20));
+	char text[METER_SIZE];
+	const struct meter meter = {
+		.files = files,
+		.total_files = many->total_files,
+		.bytes = (uint64_t)atomic_load(&many->progress),
+		.total_bytes = many->total_bytes,
+		.elapsed_ms = clock_system.monotonic_ms(NULL) - many->started_ms,
+	};
+
+	meter_text(&meter, text);
+	fprintf(stderr, "\r%s\033[K", text);
 	atomic_store(&drawn, true);
 }
 
@@ -67,7 +78,8 @@ static void show_progress(struct many *many)
 	int64_t now = clock_system.monotonic_ms(NULL);
 	uint64_t files = many->failed;
 
-	if (!isatty(STDERR_FILENO) || now - atomic_load(&shown_ms) < PROGRESS_EVERY_MS)
+	if (many->quiet || !isatty(STDERR_FILENO) ||
+	    now - atomic_load(&shown_ms) < PROGRESS_EVERY_MS)
 		return;
 	atomic_store(&shown_ms, now);
 	for (size_t i = 0; many->kinds[i] != NULL; i++)
@@ -75,10 +87,16 @@ static void show_progress(struct many *many)
 	draw(many, files);
 }
 
+void many_cancelled(void)
+{
+	fail_here.silent = true;
+}
+
 bool many_progress(struct many *many, size_t len)
 {
 	atomic_fetch_add(&many->progress, (long long)len);
 	if (interrupted != 0) {
+		many_cancelled();
 		errno = ECANCELED;
 		return false;
 	}
@@ -90,8 +108,23 @@ bool many_progress(struct many *many, size_t len)
 
 /* --- Results --------------------------------------------------------------------------------- */
 
-static void note_failure(struct many *many, int code)
+static void list_failure(struct many *many, const char *path, int code)
 {
+	json_t *row = said_json(code, fail_here.text, fail_here.which_len);
+
+	if (many->files == NULL)
+		many->files = json_array();
+	json_object_set(row, "file", json_object_get(row, "which"));
+	if (path != NULL)
+		json_object_set_new(row, "file", print_json_text(path));
+	json_object_set_new(row, "result", json_string("failed"));
+	json_array_append_new(many->files, row);
+}
+
+void many_note_failure(struct many *many, const char *path, int code)
+{
+	if (many->arguments->json)
+		list_failure(many, path, code);
 	many->failed++;
 	if (many->code == CMEK_EXIT_OK)
 		many->code = code;
@@ -99,34 +132,36 @@ static void note_failure(struct many *many, int code)
 		many->code = CMEK_EXIT_FAILED;
 }
 
-static void list_file(struct many *many, const struct many_file *file, const char *result,
+static void list_file(struct many *many, const struct many_file *file,
 		      const struct many_outcome *outcome)
 {
-	json_t *row =
-		json_pack("{s:o, s:s}", "file", print_json_text(file->path), "result", result);
+	json_t *row = json_pack("{s:o, s:s}", "file", print_json_text(file->path), "result",
+				many->kinds[outcome->kind]);
 
 	if (outcome->from != 0)
 		json_object_set_new(row, "from", json_integer(outcome->from));
 	if (outcome->to != 0)
 		json_object_set_new(row, "to", json_integer(outcome->to));
+	if (outcome->target != NULL)
+		json_object_set_new(row, "output", print_json_text(outcome->target));
 	json_array_append_new(many->files, row);
 }
 
 static void note(struct many *many, const struct many_file *file, int code,
 		 const struct many_outcome *outcome)
 {
-	const char *result = code == CMEK_EXIT_OK ? many->kinds[outcome->kind] : "failed";
+	bool listed = code == CMEK_EXIT_OK && !outcome->quiet;
 
 	pthread_mutex_lock(&many->lock);
 	if (code != CMEK_EXIT_OK)
-		note_failure(many, code);
+		many_note_failure(many, file->path, code);
 	else
 		many->counts[outcome->kind]++;
 	many->bytes += code == CMEK_EXIT_OK ? outcome->bytes : 0;
 	many->stop |= outcome->stop;
-	if (many->files != NULL && (code != CMEK_EXIT_OK || !outcome->quiet))
-		list_file(many, file, result, outcome);
-	else if (many->dry_run && code == CMEK_EXIT_OK && !outcome->quiet)
+	if (listed && many->arguments->json && !many->silent)
+		list_file(many, file, outcome);
+	else if (listed && many->dry_run)
 		puts(file->path);
 	show_progress(many);
 	pthread_mutex_unlock(&many->lock);
@@ -186,30 +221,39 @@ static void print_text_summary(const struct many *many)
 
 static int finish(struct many *many)
 {
+	const char *again = many->again == NULL ? "run the command again to go on" : many->again;
+
 	clear_line();
 	if (!many->silent && many->arguments->json)
 		print_json(many);
-	else if (!many->silent)
+	else if (!many->silent && !many->quiet)
 		print_text_summary(many);
+	fail_here.silent = false;
 	if (interrupted != 0)
-		return fail(CMEK_EXIT_FAILED, "interrupted; run the command again to go on");
+		return fail(CMEK_EXIT_FAILED, "interrupted; %s", again);
 	return many->stop && many->code != CMEK_EXIT_OK
-		       ? fail(many->code, "ended here, since other files would fail alike; run the "
-					  "command again to go on")
+		       ? fail(many->code, "ended here, since other files would fail alike; %s",
+			      again)
 		       : many->code;
 }
 
 /* --- Threads --------------------------------------------------------------------------------- */
+
+static bool next(struct many *many, struct found *ret_found)
+{
+	return many->next != NULL ? many->next(many, ret_found)
+				  : source_next(many->source, ret_found);
+}
 
 static bool take(struct many *many, struct found *ret_found)
 {
 	bool found = false;
 
 	pthread_mutex_lock(&many->lock);
-	while (!found && !many->stop && interrupted == 0 && source_next(many->source, ret_found)) {
+	while (!found && !many->stop && interrupted == 0 && next(many, ret_found)) {
 		many->others += ret_found->other;
 		if (ret_found->code != CMEK_EXIT_OK)
-			note_failure(many, ret_found->code);
+			many_note_failure(many, ret_found->path, ret_found->code);
 		found = !ret_found->other && ret_found->code == CMEK_EXIT_OK;
 		if (!found)
 			free(TAKE(ret_found->path));
@@ -226,38 +270,41 @@ static void *run_thread(void *state)
 
 	if (sessions_init(&sessions, &many->slots) != CMEK_EXIT_OK) {
 		pthread_mutex_lock(&many->lock);
-		note_failure(many, CMEK_EXIT_FAILED);
+		many_note_failure(many, NULL, CMEK_EXIT_FAILED);
 		many->stop = true;
 		pthread_mutex_unlock(&many->lock);
 		return NULL;
 	}
 	while (take(many, &found)) {
-		struct many_file file = {found.path, found.walked};
+		struct many_file file = {found.path, found.walked, found.index};
 		struct many_outcome outcome = {0};
-		int code = many->work(many, &sessions, &file, &outcome);
+		int code;
 
-		note(many, &file, code, &outcome);
+		fail_here = (struct fail_here){0};
+		code = many->work(many, &sessions, &file, &outcome);
+		if (code == CMEK_EXIT_OK || !fail_here.silent)
+			note(many, &file, code, &outcome);
 		free(TAKE(found.path));
 	}
 	return NULL;
 }
 
-static unsigned thread_count(const struct many *many)
+unsigned many_threads(void)
 {
 	cpu_set_t set;
 	int count;
 
-	if (many->single || sched_getaffinity(0, sizeof(set), &set) != 0)
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
 		return 1;
 	count = CPU_COUNT(&set);
-	return count < THREADS_MAX ? (unsigned)count : THREADS_MAX;
+	return count < MANY_THREADS_MAX ? (unsigned)count : MANY_THREADS_MAX;
 }
 
 /* The first thread is ours; those that can't be started are done without. */
 static void run_threads(struct many *many)
 {
-	pthread_t threads[THREADS_MAX];
-	unsigned started = 0, wanted = thread_count(many) - 1;
+	pthread_t threads[MANY_THREADS_MAX];
+	unsigned started = 0, wanted = many->threads - 1;
 
 	while (started < wanted && pthread_create(&threads[started], NULL, run_thread, many) == 0)
 		started++;
@@ -273,22 +320,30 @@ int many_run(struct many *many)
 	int code = CMEK_EXIT_OK;
 
 	if (many->functions != NULL)
-		code = slots_read(many->functions, many->project, &many->slots);
+		code = slots_read(many->functions, many->project,
+				  arguments_value(many->arguments, "project"), &many->slots);
+	if (code == CMEK_EXIT_OK && many->functions != NULL)
+		code = slots_login(&many->slots);
 	if (code != CMEK_EXIT_OK) {
 		slots_clear(&many->slots);
 		return code;
 	}
+	if (many->threads == 0)
+		many->threads = many_threads();
 	many->source = &source;
 	source_begin(&source, many->arguments, many->recursive);
 	pthread_mutex_init(&many->lock, NULL);
-	many->files = many->arguments->json && !many->silent ? json_array() : NULL;
+	if (many->files == NULL && many->arguments->json)
+		many->files = json_array();
+	many->started_ms = clock_system.monotonic_ms(NULL);
 	watch(before);
 	fail_prepare = clear_line;
 	run_threads(many);
 	code = finish(many);
 	fail_prepare = NULL;
 	unwatch(before);
-	json_decref(many->files);
+	if (!many->silent)
+		json_decref(many->files);
 	pthread_mutex_destroy(&many->lock);
 	source_end(&source);
 	slots_clear(&many->slots);

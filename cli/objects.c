@@ -6,6 +6,9 @@
 #include "base/free.h"
 #include "base/macros.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* Of what awaits deletion: what tells it from others of its name, and until when it comes back. */
 static void fields_deleted(struct printer *printer, const struct token *token,
 			   CK_OBJECT_HANDLE object)
@@ -14,26 +17,55 @@ static void fields_deleted(struct printer *printer, const struct token *token,
 	print_take(printer, "purge_date", object_text(token, object, CKA_CMEK_PURGE_DATE));
 }
 
+/* What is read in place of a list without rows; free() it. */
+static char *nothing_of(const struct object_kind_row *kind, const char *project, bool deleted)
+{
+	char *text = NULL;
+	int done =
+		deleted ? asprintf(&text, "no %s of project %s awaits deletion", kind->noun,
+				   project)
+			: asprintf(&text, "no %s in project %s yet; make one: cmek %s --project %s",
+				   kind->noun, project, kind->make, project);
+
+	return done < 0 ? NULL : text;
+}
+
+struct list {
+	struct printer printer;
+	object_fields *fields;
+	bool deleted;
+};
+
+static void list_one(void *state, const struct token *token, CK_OBJECT_HANDLE object)
+{
+	struct list *list = state;
+
+	print_row(&list->printer);
+	list->fields(&list->printer, token, object);
+	if (list->deleted)
+		fields_deleted(&list->printer, token, object);
+}
+
+/* Nothing is printed before all is there. */
 int objects_list(const struct arguments *arguments, const struct object_kind_row *kind,
 		 object_fields *fields)
 {
-	struct printer printer = {.json = arguments->json};
-	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
+	struct list list = {
+		.printer.json = arguments->json,
+		.fields = fields,
+		.deleted = arguments_value(arguments, "deleted") != NULL,
+	};
 	AUTO(token_close) struct token token = {0};
-	size_t count;
-
-	bool deleted = arguments_value(arguments, "deleted") != NULL;
+	int code;
 
 	TRY(token_open(arguments_value(arguments, "project"), &token));
-	TRY(deleted ? token_find_pending(&token, kind, NULL, &handles, &count)
-		    : token_find(&token, kind, NULL, &handles, &count));
-	for (size_t i = 0; i < count; i++) {
-		print_row(&printer);
-		fields(&printer, &token, handles[i]);
-		if (deleted)
-			fields_deleted(&printer, &token, handles[i]);
+	code = token_each(&token, kind, list.deleted, list_one, &list);
+	if (code == CMEK_EXIT_OK) {
+		list.printer.empty = nothing_of(kind, token.project, list.deleted);
+		return print_end(&list.printer);
 	}
-	return print_end(&printer);
+	print_drop(&list.printer);
+	return code;
 }
 
 int objects_report(const struct arguments *arguments, const struct token *token,

@@ -7,6 +7,7 @@
 #include "base/aside.h"
 #include "base/file.h"
 #include "base/free.h"
+#include "base/have.h"
 #include "base/macros.h"
 #include "base/system_error.h"
 #include "cli/cli.h"
@@ -44,6 +45,18 @@ static void guard(char *temporary)
 			sigaction(numbers[i], &action, NULL);
 }
 
+static void guard_output(const struct output *output)
+{
+	if (!output->among_many)
+		guard(output->temporary);
+}
+
+static void unguard_output(const struct output *output)
+{
+	if (!output->among_many)
+		guard(NULL);
+}
+
 /* --- Opening --------------------------------------------------------------------------------- */
 
 static int refuse(const char *name)
@@ -67,12 +80,19 @@ static int check_link(const char *name)
 		name, system_error_text(error));
 }
 
-static mode_t mode_like(int like, int fd)
-{
-	mode_t mask = umask(0);
+static mode_t mask;
 
+void output_prepare(void)
+{
+	mask = umask(0);
 	umask(mask);
-	return access_like(like, fd) & ~mask;
+}
+
+static mode_t mode_like(const struct output *output)
+{
+	if (!output->among_many)
+		output_prepare();
+	return access_like(output->like, output->fd) & ~mask;
 }
 
 static bool same_place(const struct stat *a, const struct stat *b)
@@ -112,12 +132,18 @@ static int look_at_standard_output(struct output *output, int in, const char *in
 		    in_name);
 }
 
+/* Where this can't be asked, rename() says so in the end (EBUSY). */
 static bool is_mount_point(const char *name)
 {
+#if defined(HAVE_STATX) && defined(STATX_ATTR_MOUNT_ROOT)
 	struct statx status;
 
 	return statx(AT_FDCWD, name, 0, STATX_TYPE, &status) == 0 &&
 	       (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+#else
+	(void)name;
+	return false;
+#endif
 }
 
 static int refuse_mount_point(const char *name)
@@ -191,6 +217,40 @@ static int look_at(struct output *output, const char *name, int in)
 	return output->folder == NULL ? refuse(name) : CMEK_EXIT_OK;
 }
 
+/* --- One of many */
+
+/* What is there under one of many names. */
+static int look_at_name(struct output *output, int folder, const char *leaf, int in)
+{
+	struct stat status;
+
+	output->replaces = fstatat(folder, leaf, &status, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!output->replaces)
+		return errno == ENOENT ? CMEK_EXIT_OK : refuse(output->name);
+	if (S_ISLNK(status.st_mode))
+		return fail(CMEK_EXIT_REFUSED,
+			    "%s: is a link, and no link is followed where many files are written; "
+			    "remove it",
+			    output->name);
+	if (!S_ISREG(status.st_mode))
+		return fail(CMEK_EXIT_REFUSED, "%s: is there already, and is not a file",
+			    output->name);
+	return look_at_existing(output->name, &status, in, output->force);
+}
+
+int output_choose_in(struct output *output, const char *called, int folder, const char *leaf,
+		     int in, bool force)
+{
+	*output = (struct output){
+		.name = called, .fd = -1, .force = force, .among_many = true, .like = in};
+	TRY(look_at_name(output, folder, leaf, in));
+	/* Through the descriptor: whatever has the folder's name by then. */
+	if (asprintf(&output->folder, "/proc/self/fd/%d", folder) < 0)
+		output->folder = NULL;
+	output->target = output->folder == NULL ? NULL : path_join(output->folder, leaf);
+	return output->target == NULL ? fail(CMEK_EXIT_FAILED, "out of memory") : CMEK_EXIT_OK;
+}
+
 bool output_is_standard(const char *name)
 {
 	return strcmp(name, "-") == 0 || strcmp(name, "/dev/stdout") == 0;
@@ -217,7 +277,7 @@ static int open_temporary(struct output *output)
 {
 	int fd = aside_open(output->target, &output->temporary);
 
-	guard(output->temporary);
+	guard_output(output);
 	return fd;
 }
 
@@ -233,8 +293,27 @@ int output_open(struct output *output)
 		output->fd = open_temporary(output);
 	if (output->fd < 0)
 		return refuse(output->name);
-	output->mode = mode_like(output->like, output->fd);
+	output->mode = mode_like(output);
 	return CMEK_EXIT_OK;
+}
+
+/* --- Writing --------------------------------------------------------------------------------- */
+
+/* Less at a time, and each time costs more than it gains. */
+enum { BEGIN_EVERY = 1 << 26 };
+
+bool output_write(struct output *output, struct bytes bytes)
+{
+	if (!file_write_all(output->fd, bytes))
+		return false;
+	output->written += (off_t)bytes.len;
+	if (output->direct || output->written - output->begun < BEGIN_EVERY)
+		return true;
+	/* What goes wrong is told by fsync(). */
+	(void)!sync_file_range(output->fd, output->begun, output->written - output->begun,
+			       SYNC_FILE_RANGE_WRITE);
+	output->begun = output->written;
+	return true;
 }
 
 /* --- Finishing ------------------------------------------------------------------------------- */
@@ -242,13 +321,8 @@ int output_open(struct output *output)
 /* A file that has appeared meanwhile is not replaced, unless --force is given. */
 static bool rename_to_target(const struct output *output)
 {
-	if (!output->force &&
-	    renameat2(AT_FDCWD, output->temporary, AT_FDCWD, output->target, RENAME_NOREPLACE) == 0)
-		return true;
-	/* Some file systems can't rename this way. */
-	if (!output->force && errno != EINVAL && errno != ENOSYS)
-		return false;
-	return rename(output->temporary, output->target) == 0;
+	return output->force ? rename(output->temporary, output->target) == 0
+			     : file_rename_reserved(output->temporary, output->target);
 }
 
 /* A file without a name takes its place at once if that is free; linkat() can't replace a file. */
@@ -260,11 +334,11 @@ static bool put_in_place(struct output *output)
 		if (errno != EEXIST || !output->force ||
 		    !aside_link(output->fd, output->target, &output->temporary))
 			return false;
-		guard(output->temporary);
+		guard_output(output);
 	}
 	if (!rename_to_target(output))
 		return false;
-	guard(NULL);
+	unguard_output(output);
 	free(TAKE(output->temporary));
 	return true;
 }
@@ -293,6 +367,8 @@ int output_finish(struct output *output)
 	hand_on_permissions(output);
 	if (fsync(output->fd) != 0 || !put_in_place(output))
 		return not_in_place(output->name);
+	if (output->among_many)
+		return CMEK_EXIT_OK;
 	/* A folder that one may write but not read can't be opened for this. */
 	if (!file_sync_folder(output->folder) && errno != EACCES)
 		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",
@@ -300,11 +376,48 @@ int output_finish(struct output *output)
 	return CMEK_EXIT_OK;
 }
 
+/* Puts the folder in the last one's place, whose descriptor *fd is then, or -1 if it is the same.
+ */
+static void take_turns(struct output_folder *last, int *fd)
+{
+	struct stat status = {0};
+	int before;
+
+	if (*fd >= 0)
+		fstat(*fd, &status);
+	pthread_mutex_lock(&last->lock);
+	before = last->fd;
+	if (before >= 0 && last->device == status.st_dev && last->inode == status.st_ino) {
+		file_closep(fd);
+	} else {
+		last->fd = *fd;
+		last->device = status.st_dev;
+		last->inode = status.st_ino;
+		*fd = before;
+	}
+	pthread_mutex_unlock(&last->lock);
+}
+
+int output_finish_folder(struct output_folder *last, const struct output *output)
+{
+	AUTO(file_closep)
+	int fd = output == NULL ? -1 : open(output->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (output != NULL && fd < 0 && errno != EACCES)
+		return fail_system(errno, output->name, "");
+	take_turns(last, &fd);
+	/* Some file systems can't sync a folder. */
+	if (fd < 0 || fsync(fd) == 0 || errno == EINVAL)
+		return CMEK_EXIT_OK;
+	return fail(CMEK_EXIT_FAILED, "outputs are written, but a folder could not be synced: %s",
+		    system_error_text(errno));
+}
+
 void output_clear(struct output *output)
 {
 	if (output->temporary != NULL)
 		unlink(output->temporary);
-	guard(NULL);
+	unguard_output(output);
 	free(TAKE(output->temporary));
 	free(TAKE(output->folder));
 	free(TAKE(output->target));

@@ -8,6 +8,9 @@
  */
 #pragma once
 
+#include "base/bytes.h"
+
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -20,8 +23,10 @@ struct output {
 	char *temporary; /* its name until then; NULL: it has none */
 	bool force;	 /* an existing file may be replaced */
 	bool replaces;
-	int like;    /* the input */
-	mode_t mode; /* of a new file */
+	bool among_many;      /* written by one thread of many, which many.h interrupts */
+	int like;	      /* the input */
+	mode_t mode;	      /* of a new file */
+	off_t written, begun; /* bytes; those that the disk has been told to write */
 };
 
 /* "-" and "/dev/stdout" are standard output. */
@@ -32,10 +37,35 @@ bool output_is_standard(const char *name);
  * of the input if that is a file (less the umask, and nothing for others where it has an ACL), else
  * 0600, for it may be secret. Changes nothing. Reports; an exit code. */
 int output_choose(struct output *output, const char *name, int in, const char *in_name, bool force);
+/* The same for one of many outputs: in the folder that is open as `folder`, by its last name there.
+ * What is there must be a file, no link; `called` names it in messages. */
+int output_choose_in(struct output *output, const char *called, int folder, const char *leaf,
+		     int in, bool force);
+/* Reads the umask, which is done by changing it: before there are threads. */
+void output_prepare(void);
 /* Opens what was chosen. Reports; an exit code. */
 int output_open(struct output *output);
-/* Makes it appear; a file that has appeared meanwhile is replaced only with `force`. Reports. */
+/* Writes all bytes; false: errno. The disk begins at once with a large file, not when that is
+ * synced. */
+bool output_write(struct output *output, struct bytes bytes);
+/* Makes it appear; a file that has appeared meanwhile is replaced only with `force`. Whether its
+ * name outlasts a crash is, of one of many, for output_finish_folder() to see to. Reports. */
 int output_finish(struct output *output);
+/* The folder in which the last of many outputs appeared. */
+struct output_folder {
+	pthread_mutex_t lock;
+	int fd; /* -1: none, or one that can't be read */
+	dev_t device;
+	ino_t inode;
+};
+#define OUTPUT_FOLDER_NONE                                                                         \
+	{                                                                                          \
+		.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1                                        \
+	}
+/* After an output has appeared: syncs the folder of those before it, unless it is the same one, so
+ * that a folder of many files is synced once and not for each. NULL: there is none to come.
+ * Reports. Thread-safe. */
+int output_finish_folder(struct output_folder *last, const struct output *output);
 /* Removes what was not finished. Accepts OUTPUT_NONE. */
 void output_clear(struct output *output);
 #define OUTPUT_NONE                                                                                \

@@ -1,14 +1,16 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmek policy: what to allow an identity in the KMS so that it may do what its role needs and no
- * more. How a KMS writes that is its provider's (cli/policy.h). Every use of a root key carries an
- * encryption context (docs/format.md, 3), so the KMS itself keeps the zones apart: a thief of the
- * store with the rights of zone A still opens nothing of zone B. */
+/* cmek policy: what to allow an identity in the KMS, and in the store (policy_store.c), so that it
+ * may do what its role needs and no more. How a KMS writes that is its provider's (cli/policy.h).
+ * Every use of a root key carries an encryption context (docs/format.md, 3), so the KMS itself
+ * keeps the zones apart: a thief of the store with the rights of zone A still opens nothing of zone
+ * B. */
 #include "cli/policy.h"
 
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/providers.h"
 #include "cli/token.h"
 
@@ -45,14 +47,16 @@ static const struct grant back_up =
 
 static const struct role {
 	const char *name;
+	bool writes; /* to the store; of one database only if it does that too */
+	bool writes_of_one;
 	const struct grant *grants[12];
 } roles[] = {
 	/* Reading and writing a zone both need its key, so to the KMS they are one; a writer of a
 	 * whole project also makes zones. */
-	{ "reader",    { &describe, &open_zone, &renew } },
-	{ "writer",    { &describe, &open_zone, &renew, &make_zone } },
-	{ "rewrapper", { &describe, &move_from, &move_to } },
-	{ "admin",     { &describe, &open_zone, &renew, &rotate_zone, &make_zone, &look_at_keys, &add_key,
+	{ "reader",    false, false, { &describe, &open_zone, &renew } },
+	{ "writer",    true,  false, { &describe, &open_zone, &renew, &make_zone } },
+	{ "rewrapper", true,  true,  { &describe, &move_from, &move_to } },
+	{ "admin",     true,  true,  { &describe, &open_zone, &renew, &rotate_zone, &make_zone, &look_at_keys, &add_key,
 			 &import_key, &back_up, &see_last_use } },
 };
 /* clang-format on */
@@ -212,6 +216,31 @@ bool policy_grants(const struct grant *grant, const struct subject *subject)
 	       json_array_size(subject->keys[grant->reach]) > 0;
 }
 
+static json_t *store_rights(const struct token *token, const struct role *role,
+			    const struct arguments *arguments)
+{
+	bool writes = arguments->positional[0] == NULL ? role->writes : role->writes_of_one;
+	const char *principal = arguments_value(arguments, "principal");
+	AUTO(freep) char *project = object_text(token, token_diagnostic(token), CKA_UNIQUE_ID);
+	json_t *facts = token_store_facts(token), *rights;
+
+	if (principal != NULL && strchr(principal, ':') != NULL) /* an ARN: the KMS's */
+		principal = NULL;
+	rights = policy_of_store(facts, project == NULL ? "" : project, writes, principal);
+
+	json_decref(facts);
+	return rights;
+}
+
+static int print_documents(json_t *documents, json_t *store)
+{
+	json_object_set_new(documents, "store_policy", store);
+	json_dumpf(documents, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(documents);
+	return CMEK_EXIT_OK;
+}
+
 int policy_print(const struct arguments *arguments)
 {
 	const char *role_name = arguments_value(arguments, "role");
@@ -229,11 +258,48 @@ int policy_print(const struct arguments *arguments)
 	TRY(arguments_seconds(arguments, "max-lease", &subject.max_lease));
 	TRY(arguments_seconds(arguments, "max-stale", &subject.max_stale));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
+	if (arguments_value(arguments, "store") != NULL)
+		return print_documents(json_object(), store_rights(&token, role, arguments));
 	TRY(find_subject(&token, role, arguments->positional[0], &subject, &provider));
 	subject.principal = principal == NULL ? provider->policies->principal : principal;
 	documents = provider->policies->write(role->grants, &subject);
-	json_dumpf(documents, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(documents);
-	return CMEK_EXIT_OK;
+	return print_documents(documents, store_rights(&token, role, arguments));
 }
+
+/* --- The command ----------------------------------------------------------------------------- */
+
+/* clang-format off */
+
+static const struct option_row policy_options[] = {
+	PROJECT,
+	{ "role", "ROLE", "reader, writer, rewrapper or admin", true },
+	{ "max-lease", "SECONDS", "only zones whose greatest lease is no greater", false },
+	{ "max-stale", "SECONDS", "only zones whose greatest stale time is no greater", false },
+	{ "principal", "WHO", "who gets it: an ARN for the key policy (default: a placeholder), else the store's user", false },
+	{ "store", NULL, "the rights in the store alone", false },
+	END,
+};
+
+static const struct command command_rows[] = {
+	{ "policy", NULL, "[CLUSTER/DB]", "what to allow an identity for a role: IAM, key and store",
+	  "Prints JSON documents in one: identity_policy, for the identity that runs the program, key_policy,\n"
+	  "statements for the KMS key's own policy, and store_policy, the commands that give a user the rights\n"
+	  "in the store. Conditions on the encryption context keep to the database, or, without one, to the\n"
+	  "project; a store in etcd gives rights on all of it.\n\n"
+	  "  reader     opens the zone (reading and writing both need its key: to the KMS they are one)\n"
+	  "  writer     the same; for a whole project also makes databases\n"
+	  "  rewrapper  has the KMS move the zone's key to another root key, without ever seeing it\n"
+	  "             (kms:ReEncrypt; cmek database rewrap)\n"
+	  "  admin      all but the rewrapper's; rotates, also a single database; also adds root keys, imports\n"
+	  "             keys, backs up and restores\n\n"
+	  "With --max-lease or --max-stale the policies let nobody open or make a zone that may go on for\n"
+	  "longer after a yes of the KMS.\n\n"
+	  "  cmek policy --project payments --role reader prod/orders\n"
+	  "  cmek policy --project payments --role writer --max-lease 3600\n"
+	  "  cmek policy --project payments --role reader --store --principal app\n",
+	  policy_options, policy_print },
+};
+
+/* clang-format on */
+
+const struct command_group policy_commands = {command_rows, COUNT_OF(command_rows)};

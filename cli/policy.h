@@ -71,5 +71,14 @@ struct policy_form {
 
 extern const struct policy_form policy_aws;
 
+/* The rights in a table of DynamoDB: `place` is REGION/TABLE; to write, those of one project. */
+json_t *policy_aws_table(const char *place, const char *project, bool writes);
+
+/* The rights in the store, of a project (its id, 32 hex digits): by its engine, commands or a
+ * policy. `facts`: as of `cmek store show`; `principal`: NULL: a placeholder. null: of such an
+ * engine none are known here. */
+json_t *policy_of_store(const json_t *facts, const char *project, bool writes,
+			const char *principal);
+
 /* Whether an identity of this subject gets the grant. */
 bool policy_grants(const struct grant *grant, const struct subject *subject);

@@ -176,6 +176,53 @@ static json_t *both_policies(const struct grant *const *grants, const struct sub
 			 "key_policy", policy(grants, subject, true));
 }
 
+/* --- A table of DynamoDB: docs/store-dynamodb.md, "Rights" */
+
+static const char *partition_of(const char *region)
+{
+	if (strncmp(region, "cn-", 3) == 0)
+		return "aws-cn";
+	return strncmp(region, "us-gov-", 7) == 0 ? "aws-us-gov" : "aws";
+}
+
+static json_t *table_arn(const char *place, const char *rest)
+{
+	const char *table = strchr(place, '/');
+	int len = table == NULL ? 0 : (int)(table - place);
+	AUTO(buffer_clear) struct buffer arn = {0};
+
+	buffer_format(&arn, "arn:%s:dynamodb:%.*s:*:table/%s%s", partition_of(place), len, place,
+		      table == NULL ? place : table + 1, rest);
+	return json_string(buffer_text(&arn));
+}
+
+static json_t *writing(const char *place, const char *project)
+{
+	AUTO(buffer_clear) struct buffer partition = {0};
+
+	buffer_format(&partition, "p/%s", project);
+	return json_pack("{s:s, s:s, s:[s,s,s], s:o, s:{s:{s:[s,s,s]}}}", "Sid", "StoreWrite",
+			 "Effect", "Allow", "Action", "dynamodb:PutItem", "dynamodb:DeleteItem",
+			 "dynamodb:ConditionCheckItem", "Resource", table_arn(place, ""),
+			 "Condition", "ForAllValues:StringLike", "dynamodb:LeadingKeys",
+			 buffer_text(&partition), "store", "z/*");
+}
+
+json_t *policy_aws_table(const char *place, const char *project, bool writes)
+{
+	json_t *statements = json_array();
+
+	json_array_append_new(statements,
+			      json_pack("{s:s, s:s, s:[s,s,s], s:[o,o]}", "Sid", "StoreRead",
+					"Effect", "Allow", "Action", "dynamodb:GetItem",
+					"dynamodb:BatchGetItem", "dynamodb:Query", "Resource",
+					table_arn(place, ""), table_arn(place, "/index/labels")));
+	if (writes)
+		json_array_append_new(statements, writing(place, project));
+	return json_pack("{s:{s:s, s:o}}", "identity_policy", "Version", "2012-10-17", "Statement",
+			 statements);
+}
+
 const struct policy_form policy_aws = {
 	.principal = "arn:aws:iam::ACCOUNT:role/ROLE",
 	.account = "arn:aws:kms:*:ACCOUNT:key/*",

@@ -57,6 +57,13 @@ void print_row(struct printer *printer)
 	printer->rows[printer->row_count++] = (struct print_row){0};
 }
 
+static struct print_field *last_field(struct printer *printer)
+{
+	struct print_row *row = last_row(printer);
+
+	return &row->fields[row->count - 1];
+}
+
 static struct print_field *add(struct printer *printer, const char *name, char *value, bool number)
 {
 	struct print_row *row = last_row(printer);
@@ -64,7 +71,7 @@ static struct print_field *add(struct printer *printer, const char *name, char *
 	assert(row->count < PRINT_FIELDS_MAX);
 	row->fields[row->count++] =
 		(struct print_field){.name = name, .value = value, .number = number};
-	return &row->fields[row->count - 1];
+	return last_field(printer);
 }
 
 /* One that is never empty. */
@@ -114,6 +121,20 @@ void print_id(struct printer *printer, const char *name, uint64_t value)
 	add_copy(printer, name, decimal(value), false);
 }
 
+void print_worded(struct printer *printer, const char *name, const char *words, json_t *json)
+{
+	print_text(printer, name, words);
+	if (printer->failed)
+		json_decref(json);
+	else
+		last_field(printer)->object = json;
+}
+
+void print_bool(struct printer *printer, const char *name, bool value)
+{
+	print_worded(printer, name, value ? "yes" : "no", json_boolean(value));
+}
+
 void print_object(struct printer *printer, const char *name, json_t *json,
 		  void (*lines)(const json_t *json))
 {
@@ -157,8 +178,10 @@ static json_t *field_json(const struct print_field *field)
 	const char *value = text_of(field);
 	json_t *json = field->json ? json_loads(value, 0, NULL) : NULL;
 
-	if (field->lines != NULL)
-		return field->object == NULL ? json_null() : json_incref(field->object);
+	if (field->object != NULL)
+		return json_incref(field->object);
+	if (field->value == NULL)
+		return json_null();
 	if (field->json)
 		return json != NULL ? json : json_null();
 	return field->number ? json_integer((json_int_t)strtoll(value, NULL, 10))
@@ -238,8 +261,7 @@ static void print_cell(const char *text, size_t width, bool is_last)
 
 static void print_table(const struct printer *printer)
 {
-	size_t widths[PRINT_FIELDS_MAX],
-		columns = printer->row_count == 0 ? 0 : printer->rows[0].count;
+	size_t widths[PRINT_FIELDS_MAX], columns = printer->rows[0].count;
 
 	for (size_t c = 0; c < columns; c++)
 		widths[c] = width_of(printer, c);
@@ -264,8 +286,20 @@ static void print_words(struct printer *printer)
 	make_plain(printer);
 	if (printer->single)
 		print_lines(&printer->rows[0]);
-	else
+	else if (printer->row_count > 0)
 		print_table(printer);
+	else if (printer->empty != NULL)
+		puts(plain_text(printer->empty));
+}
+
+void print_drop(struct printer *printer)
+{
+	for (size_t i = 0; i < printer->row_count; i++)
+		row_clear(&printer->rows[i]);
+	row_clear(&printer->lost);
+	free(printer->rows);
+	free(printer->empty);
+	*printer = (struct printer){0};
 }
 
 int print_end(struct printer *printer)
@@ -277,11 +311,7 @@ int print_end(struct printer *printer)
 	else if (!printer->failed)
 		print_words(printer);
 	failed = printer->failed;
-	for (size_t i = 0; i < printer->row_count; i++)
-		row_clear(&printer->rows[i]);
-	row_clear(&printer->lost);
-	free(printer->rows);
-	*printer = (struct printer){0};
+	print_drop(printer);
 	return failed ? fail(CMEK_EXIT_FAILED,
 			     "out of memory: the command was carried out, and can't be reported")
 		      : CMEK_EXIT_OK;

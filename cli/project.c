@@ -5,6 +5,7 @@
 #include "base/macros.h"
 #include "base/name.h"
 #include "cli/cli.h"
+#include "cli/pin.h"
 #include "cli/print.h"
 #include "cli/token.h"
 
@@ -64,7 +65,8 @@ static int report(const struct arguments *arguments, const CK_FUNCTION_LIST *fun
 
 /* Another process may take the slot between our look and our call: then there is another free slot.
  */
-static int init_token(const CK_FUNCTION_LIST *functions, const char *name, CK_SLOT_ID *ret_slot)
+static int init_token(const CK_FUNCTION_LIST *functions, const char *name,
+		      const struct pin_text *pin, CK_SLOT_ID *ret_slot)
 {
 	CK_UTF8CHAR label[32];
 	CK_RV rv = CKR_OK;
@@ -73,7 +75,7 @@ static int init_token(const CK_FUNCTION_LIST *functions, const char *name, CK_SL
 	memcpy(label, name, strlen(name));
 	for (int attempt = 0; attempt < 10; attempt++) {
 		TRY(choose_slot(functions, name, ret_slot));
-		rv = functions->C_InitToken(*ret_slot, NULL, 0, label);
+		rv = functions->C_InitToken(*ret_slot, (CK_UTF8CHAR *)pin->text, pin->len, label);
 		if (rv == CKR_OK)
 			return CMEK_EXIT_OK;
 		if (slot_is_free(functions, *ret_slot))
@@ -86,11 +88,14 @@ int project_create(const struct arguments *arguments)
 {
 	const char *name = arguments->positional[0];
 	const CK_FUNCTION_LIST *functions;
+	AUTO(new_pins_clear) struct new_pins pins = {0};
 	CK_SLOT_ID slot = 0;
 
 	TRY(check_name(name));
+	TRY(new_pins_find(&pins));
 	TRY(module_load(&functions));
-	TRY(init_token(functions, name, &slot));
+	TRY(init_token(functions, name, &pins.so, &slot));
+	TRY(new_pins_set_user(functions, slot, name, &pins));
 	return report(arguments, functions, slot);
 }
 
@@ -111,16 +116,23 @@ int project_list(const struct arguments *arguments)
 		print_text(&printer, "project", label);
 		print_number(&printer, "slot", slots[i]);
 	}
+	printer.empty = strdup("no project yet; make one: cmek project create NAME");
 	return print_end(&printer);
+}
+
+static void count_one(void *state, const struct token *token, CK_OBJECT_HANDLE object)
+{
+	(void)token;
+	(void)object;
+	++*(size_t *)state;
 }
 
 static int count_kind(struct printer *printer, const struct token *token, const char *name,
 		      const struct object_kind_row *kind)
 {
-	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
-	size_t count;
+	size_t count = 0;
 
-	TRY(token_find(token, kind, NULL, &handles, &count));
+	TRY(token_each(token, kind, false, count_one, &count));
 	print_number(printer, name, count);
 	return CMEK_EXIT_OK;
 }
@@ -140,11 +152,14 @@ int project_show(const struct arguments *arguments)
 		   strndup((const char *)info.serialNumber, sizeof(info.serialNumber)));
 	TRY(count_kind(&printer, &token, "root_keys", &kind_key));
 	TRY(count_kind(&printer, &token, "clusters", &kind_cluster));
-	TRY(count_kind(&printer, &token, "databases", &kind_database));
+	if (token.unseen)
+		print_worded(&printer, "databases", "PIN needed: not shown", json_null());
+	else
+		TRY(count_kind(&printer, &token, "databases", &kind_database));
 	return print_end(&printer);
 }
 
-static const struct object_kind_row kind_archive = {"archive", CKO_CMEK_ARCHIVE, CKA_LABEL};
+static const struct object_kind_row kind_archive = {"archive", "", CKO_CMEK_ARCHIVE, CKA_LABEL};
 
 static int find_archive(const struct token *token, CK_OBJECT_HANDLE *ret_archive)
 {

@@ -10,8 +10,8 @@
 static const struct key_provider providers[] = {
 	{"aws", "arn:aws", &policy_aws, NULL},
 	{"local", "arn:local:", NULL,
-	 "if you trust that key: cmek key add --project P KEY; if another host made it, copy its "
-	 "local.keys first"},
+	 "if you trust that key: cmek key add --project P KEY (if another host made it, copy its "
+	 "local.keys first)"},
 };
 
 const struct key_provider *key_provider_of(const char *arn)

@@ -366,10 +366,16 @@ static int rewrap_in_place(struct task *task)
 
 static int find_zone(struct task *task)
 {
+	struct missing missing;
+
 	TRY(sessions_find_zone(task->sessions, task->header.zone, task->name, &task->session,
 			       &task->zone));
 	if (task->session != NULL)
 		return CMEK_EXIT_OK;
+	missing = sessions_missing(task->sessions, &task->header, task->name);
+	if (missing_is_elsewhere(&missing))
+		return CMEK_EXIT_NOT_FOUND;
+	TRY(sessions_check_seen(task->sessions, task->name));
 	return fail(CMEK_EXIT_NOT_FOUND,
 		    "%s: its zone %" PRIu64
 		    " is in no project here; use the store where its database "

@@ -7,6 +7,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/objects.h"
+#include "cli/said.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -165,14 +166,16 @@ static void note_failure(struct job *job, const char *label, CK_RV rv, CK_ULONG 
 {
 	const char *message = module_last_error(&reason);
 	int code = exit_code_for(rv, reason);
+	json_t *row;
 
 	if (*message == '\0')
 		message = rv_text(rv);
 	end_progress(job);
 	fail(code, "rewrapping database %s in project %s: %s", label, job->token.project, message);
-	json_array_append_new(job->failures,
-			      json_pack("{s:o, s:o}", "database", print_json_text(label), "error",
-					print_json_text(message)));
+	row = said_json(code, fail_here.text, fail_here.which_len);
+	json_object_set_new(row, "database", print_json_text(label));
+	json_object_set_new(row, "error", print_json_text(message));
+	json_array_append_new(job->failures, row);
 	job->failed++;
 	if (job->code == CMEK_EXIT_OK)
 		job->code = code;

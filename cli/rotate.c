@@ -6,9 +6,9 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/each.h"
+#include "cli/pin.h"
 #include "cli/print.h"
-#include "cli/progress.h"
-#include "cli/selection.h"
 #include "cli/token.h"
 #include "cli/versions.h"
 
@@ -25,85 +25,63 @@ static CK_RV set_number(const struct token *token, CK_OBJECT_HANDLE zone, CK_ATT
 
 /* --- Rotation */
 
-/* Of several, one that fails does not stop the others. */
-struct run {
-	const struct token *token;
-	bool dry_run, single;
-	size_t rotated, failed;
-	int code; /* of the first failure */
-};
-
-static const char *failed(struct run *run, CK_RV rv, const char *label)
+static const char *failed(struct each *each, CK_RV rv, const char *label)
 {
-	int code =
-		module_failed(rv, "rotating database %s of project %s", label, run->token->project);
-
-	run->failed++;
-	if (run->code == CMEK_EXIT_OK)
-		run->code = code;
+	each_failed(each, module_failed(rv, "rotating database %s of project %s", label,
+					each->token->project));
 	return "failed";
 }
 
 /* The word for what was done. */
-static const char *rotate(struct run *run, CK_OBJECT_HANDLE zone, const char *label, CK_ULONG from)
+static const char *rotate(struct each *each, CK_OBJECT_HANDLE zone, const char *label,
+			  CK_ULONG from)
 {
 	CK_ULONG reason;
 	CK_RV rv;
 
-	if (!run->single && object_is_imported(run->token, zone))
+	if (!each->single && object_is_imported(each->token, zone))
 		return "imported: left as it is";
-	if (run->dry_run)
+	if (each->dry_run)
 		return "would be rotated";
-	rv = set_number(run->token, zone, CKA_CMEK_VERSION, from + 1);
-	if (rv == CKR_OK) {
-		run->rotated++;
+	rv = set_number(each->token, zone, CKA_CMEK_VERSION, from + 1);
+	if (rv == CKR_OK)
 		return "rotated";
-	}
 	module_last_error(&reason);
-	return reason == CMEK_ERROR_ROTATED ? "rotated by somebody else" : failed(run, rv, label);
+	return reason == CMEK_ERROR_ROTATED ? "rotated by somebody else" : failed(each, rv, label);
 }
 
-static void rotate_row(struct run *run, CK_OBJECT_HANDLE zone, struct printer *printer)
+static int rotate_row(struct each *each, CK_OBJECT_HANDLE zone)
 {
-	AUTO(freep) char *label = object_text(run->token, zone, CKA_LABEL);
-	CK_ULONG from = object_number(run->token, zone, CKA_CMEK_VERSION);
-	const char *outcome = rotate(run, zone, label == NULL ? "" : label, from);
+	AUTO(freep) char *label = object_text(each->token, zone, CKA_LABEL);
+	CK_ULONG from = object_number(each->token, zone, CKA_CMEK_VERSION);
+	const char *outcome = rotate(each, zone, label == NULL ? "" : label, from);
+	struct printer *printer = &each->printer;
 
 	print_row(printer);
 	print_text(printer, "database", label);
-	print_id(printer, "zone", object_zone_id(run->token, zone));
+	print_id(printer, "zone", object_zone_id(each->token, zone));
 	print_number(printer, "from", from);
-	print_number(printer, "version", object_number(run->token, zone, CKA_CMEK_VERSION));
+	print_number(printer, "version", object_number(each->token, zone, CKA_CMEK_VERSION));
 	print_text(printer, "outcome", outcome);
+	each_print_failures(each);
+	return CMEK_EXIT_OK;
 }
 
 int database_rotate(const struct arguments *arguments)
 {
-	struct printer printer = {.json = arguments->json};
-	AUTO(selection_clear) struct selection selection = {0};
-	AUTO(token_close) struct token token = {0};
-	struct run run = {.token = &token,
-			  .dry_run = arguments_value(arguments, "dry-run") != NULL};
-	struct progress progress;
+	struct each each = {
+		.step = rotate_row,
+		.doing = "rotating databases",
+		.nothing = "no database to rotate",
+	};
 
-	TRY(selection_check(arguments));
-	TRY(token_open(arguments_value(arguments, "project"), &token));
-	TRY(selection_find(arguments, &token, &selection));
-	run.single = selection.single;
-	printer.single = selection.single && selection.count == 1;
-	progress_begin(&progress, "rotating databases", selection.count);
-	for (size_t i = 0; i < selection.count; i++) {
-		progress_step(&progress, i);
-		rotate_row(&run, selection.zones[i], &printer);
-	}
-	progress_end(&progress);
-	TRY(print_end(&printer));
-	if (run.failed > 0 && !run.single)
-		fail(run.code,
+	TRY(each_run(arguments, &each));
+	if (each.failed > 0 && !each.single)
+		fail(each.code,
 		     "%zu of %zu databases were not rotated; what was done stays: go on with "
 		     "--older-than 1",
-		     run.failed, selection.count);
-	return run.code;
+		     each.failed, each.count);
+	return each.code;
 }
 
 /* --- What can be set of a database */
@@ -178,14 +156,50 @@ static int apply_versions(const struct settings *settings)
 	return falls ? CMEK_EXIT_OK : apply(settings, "min-version", CKA_CMEK_MIN_VERSION, minimum);
 }
 
+static int trust_option(const struct arguments *arguments, CK_BBOOL *ret_trusted)
+{
+	const char *text = arguments_value(arguments, "trusted");
+
+	if (text != NULL && strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+		return fail(CMEK_EXIT_USAGE, "--trusted is yes or no, not %s", text);
+	*ret_trusted = text != NULL && strcmp(text, "yes") == 0 ? CK_TRUE : CK_FALSE;
+	return CMEK_EXIT_OK;
+}
+
+static int apply_trust(const struct settings *settings, CK_BBOOL trusted)
+{
+	CK_ATTRIBUTE change = {CKA_TRUSTED, &trusted, sizeof(trusted)};
+	CK_RV rv;
+
+	if (arguments_value(settings->arguments, "trusted") == NULL)
+		return CMEK_EXIT_OK;
+	rv = settings->token->functions->C_SetAttributeValue(settings->token->session,
+							     settings->zone, &change, 1);
+	if (rv == CKR_ATTRIBUTE_READ_ONLY)
+		return fail(CMEK_EXIT_DENIED,
+			    "which databases of project %s are trusted is for its security officer "
+			    "to say; give --so-pin-file FILE or CMEK_SO_PIN",
+			    settings->token->project);
+	return rv == CKR_OK ? CMEK_EXIT_OK
+			    : module_failed(rv, "setting --trusted of database %s of project %s",
+					    settings->arguments->positional[0],
+					    settings->token->project);
+}
+
 static int check_some(const struct arguments *arguments)
 {
-	if (arguments_value(arguments, "rotate-days") != NULL ||
-	    arguments_value(arguments, "raw-version") != NULL ||
-	    arguments_value(arguments, "min-version") != NULL)
-		return CMEK_EXIT_OK;
-	return fail(CMEK_EXIT_USAGE, "nothing to set: give --rotate-days, --raw-version or "
-				     "--min-version");
+	bool trusted = arguments_value(arguments, "trusted") != NULL;
+	bool others = arguments_value(arguments, "rotate-days") != NULL ||
+		      arguments_value(arguments, "raw-version") != NULL ||
+		      arguments_value(arguments, "min-version") != NULL;
+
+	if (trusted && others)
+		return fail(CMEK_EXIT_USAGE, "--trusted is set alone: by the security officer, and "
+					     "the others by the user");
+	return trusted || others
+		       ? CMEK_EXIT_OK
+		       : fail(CMEK_EXIT_USAGE, "nothing to set: give --rotate-days, --raw-version, "
+					       "--min-version or --trusted");
 }
 
 static int report(const struct settings *settings)
@@ -201,12 +215,17 @@ int database_set(const struct arguments *arguments)
 {
 	AUTO(token_close) struct token token = {0};
 	struct settings settings = {arguments, &token, CK_INVALID_HANDLE};
+	CK_BBOOL trusted = CK_FALSE;
 	uint64_t days = 0;
 
 	TRY(check_some(arguments));
+	TRY(trust_option(arguments, &trusted));
 	TRY(arguments_days(arguments, "rotate-days", &days));
 	TRY(token_open(arguments_value(arguments, "project"), &token));
+	/* The security officer sees databases for this alone. */
+	token.unseen &= arguments_value(arguments, "trusted") == NULL || !pin_is_officers(&token);
 	TRY(token_find_one(&token, &kind_database, arguments->positional[0], &settings.zone));
+	TRY(apply_trust(&settings, trusted));
 	TRY(apply_versions(&settings));
 	TRY(apply(&settings, "rotate-days", CKA_CMEK_ROTATE_DAYS, days));
 	return report(&settings);

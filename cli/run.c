@@ -1,7 +1,9 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the command in the table, parses its arguments, runs it. */
+#include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/defaults.h"
 #include "cli/suggest.h"
 #include "cli/token.h"
 #include "include/cmek.h"
@@ -12,22 +14,22 @@
 
 static bool is_noun(const char *word)
 {
-	for (size_t i = 0; i < command_count; i++)
-		if (strcmp(commands[i].noun, word) == 0)
+	for (size_t i = 0; i < command_count(); i++)
+		if (strcmp(command_at(i)->noun, word) == 0)
 			return true;
 	return false;
 }
 
 static const struct command *find_command(int count, char **words, int *ret_used)
 {
-	for (size_t i = 0; count > 0 && i < command_count; i++) {
-		bool alone = commands[i].verb == NULL;
+	for (size_t i = 0; count > 0 && i < command_count(); i++) {
+		bool alone = command_at(i)->verb == NULL;
 
-		if (strcmp(commands[i].noun, words[0]) != 0)
+		if (strcmp(command_at(i)->noun, words[0]) != 0)
 			continue;
-		if (alone || (count > 1 && strcmp(commands[i].verb, words[1]) == 0)) {
+		if (alone || (count > 1 && strcmp(command_at(i)->verb, words[1]) == 0)) {
 			*ret_used = alone ? 1 : 2;
-			return &commands[i];
+			return command_at(i);
 		}
 	}
 	return NULL;
@@ -35,10 +37,11 @@ static const struct command *find_command(int count, char **words, int *ret_used
 
 static int list_verbs(const char *noun)
 {
-	printf("usage: cmek %s VERB …\n\n", noun);
-	for (size_t i = 0; i < command_count; i++)
-		if (strcmp(commands[i].noun, noun) == 0)
-			printf("  cmek %s %-10s %s\n", noun, commands[i].verb, commands[i].summary);
+	printf("usage: cmek %s VERB ...\n\n", noun);
+	for (size_t i = 0; i < command_count(); i++)
+		if (strcmp(command_at(i)->noun, noun) == 0)
+			printf("  cmek %s %-10s %s\n", noun, command_at(i)->verb,
+			       command_at(i)->summary);
 	return CMEK_EXIT_OK;
 }
 
@@ -54,8 +57,8 @@ static const char *near_noun(const char *word)
 	struct suggestion best = {0};
 
 	suggest(&best, word, "help");
-	for (size_t i = 0; i < command_count; i++)
-		suggest(&best, word, commands[i].noun);
+	for (size_t i = 0; i < command_count(); i++)
+		suggest(&best, word, command_at(i)->noun);
 	return best.word;
 }
 
@@ -63,9 +66,9 @@ static const char *near_verb(const char *noun, const char *word)
 {
 	struct suggestion best = {0};
 
-	for (size_t i = 0; i < command_count; i++)
-		if (strcmp(commands[i].noun, noun) == 0)
-			suggest(&best, word, commands[i].verb);
+	for (size_t i = 0; i < command_count(); i++)
+		if (strcmp(command_at(i)->noun, noun) == 0)
+			suggest(&best, word, command_at(i)->verb);
 	return best.word;
 }
 
@@ -84,6 +87,10 @@ static int no_noun(const char *word)
 {
 	const char *near = near_noun(word);
 
+	if (*word == '-')
+		return fail(CMEK_EXIT_USAGE,
+			    "no such command: %s; options come after the command: cmek COMMAND %s",
+			    word, word);
 	if (near == NULL)
 		return fail(CMEK_EXIT_USAGE, "no such command: %s; see cmek --help", word);
 	return fail(CMEK_EXIT_USAGE, "no such command: %s; did you mean cmek %s?", word, near);
@@ -143,19 +150,31 @@ static int no_command(int count, char **words)
 	return unknown_words(count, words);
 }
 
+/* A program that asks for JSON reads no words, whatever is wrong with the others. */
+static bool asks_for_json(int count, char **words)
+{
+	for (int i = 0; i < count && strcmp(words[i], "--") != 0; i++)
+		if (strcmp(words[i], "--json") == 0)
+			return true;
+	return false;
+}
+
 int run_words(int argc, char **argv)
 {
-	struct arguments arguments = {0};
+	AUTO(defaults_clear) struct arguments arguments = {0};
 	const struct command *command;
 	int used = 0, code;
 
+	fail_in_json = asks_for_json(argc, argv);
 	command = find_command(argc - 1, argv + 1, &used);
 	if (command == NULL)
 		return no_command(argc - 1, argv + 1);
 	code = arguments_parse(&arguments, command, argc - used, argv + used);
 	if (code >= 0)
 		return code;
-	code = command->run(&arguments);
+	code = defaults_fill(&arguments);
+	if (code == CMEK_EXIT_OK)
+		code = command->run(&arguments);
 	module_show_losses();
 	return code;
 }

@@ -316,6 +316,7 @@ static void print_json(const struct many *many, const struct scan *scan)
 	for (size_t i = 0; i < row_count(scan); i++)
 		json_array_append_new(rows, row_json(scan, row_at(scan, i)));
 	json_object_set_new(summary, "databases", rows);
+	json_object_set(summary, "files", many->files);
 	json_dumpf(summary, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(summary);
@@ -371,17 +372,19 @@ int scan_files(const struct arguments *arguments)
 		.kinds = kinds,
 		.work = scan_file,
 		.state = &scan,
+		.again = "what was found is not all; run the command again",
 		.recursive = true,
 		.silent = true,
 		.project = arguments_value(arguments, "project"),
 	};
-	int code;
+	int code, printed;
 
 	TRY(read_options(arguments, &scan));
 	TRY(module_load(&many.functions));
 	code = many_run(&many);
 	if (row_count(&scan) > 0)
 		qsort(scan.rows.data, row_count(&scan), sizeof(struct row), compare_rows);
-	TRY(report(&many, &scan));
-	return code;
+	printed = report(&many, &scan);
+	json_decref(many.files);
+	return printed == CMEK_EXIT_OK ? code : printed;
 }

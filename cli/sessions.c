@@ -7,29 +7,69 @@
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/envelopes.h"
+#include "cli/pin.h"
 
 #include <stdlib.h>
 
-int slots_read(const CK_FUNCTION_LIST *functions, const char *project, struct slots *ret_slots)
+int slots_look(const CK_FUNCTION_LIST *functions, const char *project, const char *whose,
+	       struct slots *ret_slots)
 {
-	struct slots slots = {.functions = functions};
+	struct slots slots = {.functions = functions, .project = project};
 	char label[TOKEN_LABEL_SIZE];
-	CK_ULONG count;
 
-	TRY(module_slots(functions, &slots.ids, &count));
-	for (CK_ULONG i = 0; i < count; i++)
-		if (slot_label(functions, slots.ids[i], label, NULL) &&
-		    (project == NULL || strcmp(project, label) == 0))
-			slots.ids[slots.count++] = slots.ids[i];
+	TRY(module_slots(functions, &slots.all, &slots.all_count));
+	slots.ids = calloc(slots.all_count + 1, sizeof(*slots.ids));
 	*ret_slots = slots;
-	if (project != NULL && slots.count == 0)
+	if (slots.ids == NULL)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	TRY(pin_choose_project(functions, slots.all, slots.all_count, whose));
+	for (CK_ULONG i = 0; i < slots.all_count; i++)
+		if (slot_label(functions, slots.all[i], label, NULL) &&
+		    (project == NULL || strcmp(project, label) == 0))
+			slots.ids[slots.count++] = slots.all[i];
+	*ret_slots = slots;
+	return CMEK_EXIT_OK;
+}
+
+int slots_read(const CK_FUNCTION_LIST *functions, const char *project, const char *whose,
+	       struct slots *ret_slots)
+{
+	TRY(slots_look(functions, project, whose, ret_slots));
+	if (project != NULL && ret_slots->count == 0)
 		return fail(CMEK_EXIT_NOT_FOUND, "no project %s; see cmek project list", project);
+	return CMEK_EXIT_OK;
+}
+
+/* They would fail for every file: here they are tried once, and stay for all threads. */
+int slots_login(struct slots *slots)
+{
+	slots->logins = calloc(slots->count + 1, sizeof(*slots->logins));
+	if (slots->logins == NULL)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	for (CK_ULONG i = 0; i < slots->count; i++) {
+		struct token *token = &slots->logins[i];
+		char label[TOKEN_LABEL_SIZE];
+		CK_TOKEN_INFO info;
+
+		if (!slot_label(slots->functions, slots->ids[i], label, &info) ||
+		    !(info.flags & CKF_LOGIN_REQUIRED))
+			continue;
+		TRY(token_open_slot(slots->functions, slots->ids[i], token));
+		if (token->unseen)
+			warn("project %s has a PIN, and its user is not logged in: its databases "
+			     "and keys are not seen; give --pin-file FILE or CMEK_PIN",
+			     token->project);
+	}
 	return CMEK_EXIT_OK;
 }
 
 void slots_clear(struct slots *slots)
 {
+	for (CK_ULONG i = 0; slots->logins != NULL && i < slots->count; i++)
+		token_close(&slots->logins[i]);
+	free(slots->logins);
 	free(slots->ids);
+	free(slots->all);
 	*slots = (struct slots){0};
 }
 
@@ -72,8 +112,11 @@ static void remember(struct sessions *sessions, const struct project_session *se
 	sessions->last = (size_t)(session - sessions->list);
 }
 
-int sessions_find_zone(struct sessions *sessions, uint64_t zone, const char *name,
-		       struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone)
+typedef enum envelope_status find_in(struct envelope_token *token, uint64_t zone,
+				     CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+
+static int find_by(struct sessions *sessions, find_in *find, uint64_t zone, const char *name,
+		   struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone)
 {
 	struct envelope_error error = {0};
 	enum envelope_status status;
@@ -83,7 +126,7 @@ int sessions_find_zone(struct sessions *sessions, uint64_t zone, const char *nam
 	*ret_zone = CK_INVALID_HANDLE;
 	for (size_t i = 0; i < sessions->slots->count; i++) {
 		TRY(open_nth(sessions, i, &session));
-		status = envelope_zone_find(&session->by, zone, ret_zone, &error);
+		status = find(&session->by, zone, ret_zone, &error);
 		if (status != ENVELOPE_OK)
 			return envelope_report_file(name, status, &error);
 		if (*ret_zone == CK_INVALID_HANDLE)
@@ -95,25 +138,102 @@ int sessions_find_zone(struct sessions *sessions, uint64_t zone, const char *nam
 	return CMEK_EXIT_OK;
 }
 
-/* By the first project whose root keys open the embedded record. */
+int sessions_find_zone(struct sessions *sessions, uint64_t zone, const char *name,
+		       struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone)
+{
+	return find_by(sessions, envelope_zone_find, zone, name, ret_session, ret_zone);
+}
+
+int sessions_find_opener(struct sessions *sessions, uint64_t zone, const char *name,
+			 struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone)
+{
+	TRY(sessions_find_zone(sessions, zone, name, ret_session, ret_zone));
+	if (*ret_session != NULL)
+		return CMEK_EXIT_OK;
+	return find_by(sessions, envelope_import_find, zone, name, ret_session, ret_zone);
+}
+
+int sessions_check_seen(const struct sessions *sessions, const char *name)
+{
+	for (size_t i = 0; i < sessions->slots->count; i++)
+		if (sessions->list[i].token.unseen)
+			return fail(CMEK_EXIT_DENIED,
+				    "%s: its key is not found; project %s has a PIN, and it may be "
+				    "there: give --pin-file FILE or CMEK_PIN",
+				    name, sessions->list[i].token.project);
+	return CMEK_EXIT_OK;
+}
+
+struct missing sessions_missing(const struct sessions *sessions,
+				const struct envelope_header *header, const char *name)
+{
+	static const struct token none = {0};
+	const struct slots *slots = sessions->slots;
+	struct missing missing = {
+		.functions = slots->functions,
+		.slots = slots->all,
+		.slot_count = slots->all_count,
+		.project = slots->project,
+		.name = name,
+		.header = header,
+		.searched = &none,
+	};
+
+	for (size_t i = 0; i < slots->count; i++) {
+		missing.unseen |= sessions->list[i].token.unseen;
+		if (sessions->list[i].token.session != CK_INVALID_HANDLE)
+			missing.searched = &sessions->list[i].token;
+	}
+	return missing;
+}
+
+/* The module asks the KMS once, however many threads come. */
+int sessions_open_by(struct sessions *sessions, session_attempt *attempt, void *state,
+		     struct project_session **ret_session, enum envelope_status *ret_status,
+		     struct envelope_error *ret_error)
+{
+	enum envelope_status status = ENVELOPE_ZONE_UNKNOWN;
+
+	for (size_t i = 0; i < sessions->slots->count; i++) {
+		TRY(open_nth(sessions, i, ret_session));
+		*ret_error = (struct envelope_error){0};
+		status = attempt(*ret_session, state, ret_error);
+		if (status != ENVELOPE_ROOT_KEY_UNKNOWN && status != ENVELOPE_ZONE_UNKNOWN)
+			break;
+	}
+	if (status == ENVELOPE_OK)
+		remember(sessions, *ret_session);
+	*ret_status = status;
+	return CMEK_EXIT_OK;
+}
+
+struct unlocking {
+	const struct envelope_header *header;
+	struct envelope_keys *keys;
+};
+
+static enum envelope_status unlock(struct project_session *session, void *state,
+				   struct envelope_error *error)
+{
+	const struct unlocking *unlocking = state;
+
+	return envelope_unlock(&session->by, unlocking->header, unlocking->keys, error);
+}
+
 static int unlock_by_record(struct sessions *sessions, const struct envelope_header *header,
 			    const char *name, struct project_session **ret_session,
 			    struct envelope_keys *ret_keys)
 {
-	enum envelope_status status = ENVELOPE_ZONE_UNKNOWN;
+	struct unlocking unlocking = {header, ret_keys};
 	struct envelope_error error = {0};
+	enum envelope_status status;
+	struct missing missing;
 
-	for (size_t i = 0; i < sessions->slots->count; i++) {
-		TRY(open_nth(sessions, i, ret_session));
-		error = (struct envelope_error){0};
-		status = envelope_unlock(&(*ret_session)->by, header, ret_keys, &error);
-		if (status != ENVELOPE_ROOT_KEY_UNKNOWN && status != ENVELOPE_ZONE_UNKNOWN)
-			break;
-	}
-	if (status != ENVELOPE_OK)
-		return envelope_report_file(name, status, &error);
-	remember(sessions, *ret_session);
-	return CMEK_EXIT_OK;
+	TRY(sessions_open_by(sessions, unlock, &unlocking, ret_session, &status, &error));
+	if (status == ENVELOPE_OK)
+		return CMEK_EXIT_OK;
+	missing = sessions_missing(sessions, header, name);
+	return missing_report(&missing, status, &error);
 }
 
 int sessions_unlock(struct sessions *sessions, const struct envelope_header *header,
@@ -124,7 +244,7 @@ int sessions_unlock(struct sessions *sessions, const struct envelope_header *hea
 	enum envelope_status status;
 	CK_OBJECT_HANDLE zone;
 
-	TRY(sessions_find_zone(sessions, header->zone, name, ret_session, &zone));
+	TRY(sessions_find_opener(sessions, header->zone, name, ret_session, &zone));
 	if (*ret_session == NULL)
 		return unlock_by_record(sessions, header, name, ret_session, ret_keys);
 	status = envelope_unlock(&(*ret_session)->by, header, ret_keys, &error);

@@ -4,6 +4,7 @@
  * them the key of an envelope is. */
 #pragma once
 
+#include "cli/missing.h"
 #include "cli/token.h"
 #include "envelope/envelope.h"
 
@@ -12,10 +13,21 @@ struct slots {
 	const CK_FUNCTION_LIST *functions;
 	CK_SLOT_ID *ids; /* owned */
 	CK_ULONG count;
+	CK_SLOT_ID *all; /* owned: of all projects, also those that are not searched */
+	CK_ULONG all_count;
+	const char *project;  /* the only one that is searched; NULL: all */
+	struct token *logins; /* owned; one a slot, without a session where none is wanted */
 };
 
-/* `project`: only that one; NULL: all. Reports; an exit code. */
-int slots_read(const CK_FUNCTION_LIST *functions, const char *project, struct slots *ret_slots);
+/* `project`: only that one; NULL: all. `whose`: the project of the PIN (cli/pin.h). There may be
+ * none. Reports; an exit code. */
+int slots_look(const CK_FUNCTION_LIST *functions, const char *project, const char *whose,
+	       struct slots *ret_slots);
+/* The same; a project that is not there is reported. */
+int slots_read(const CK_FUNCTION_LIST *functions, const char *project, const char *whose,
+	       struct slots *ret_slots);
+/* Logs in where that is wanted, which lasts till slots_clear. Reports; an exit code. */
+int slots_login(struct slots *slots);
 void slots_clear(struct slots *slots);
 
 struct project_session {
@@ -36,6 +48,23 @@ void sessions_clear(struct sessions *sessions); /* for AUTO */
 /* The project in which the zone lives; *ret_session NULL: none. Reports `name`; an exit code. */
 int sessions_find_zone(struct sessions *sessions, uint64_t zone, const char *name,
 		       struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone);
+/* The same; where it does not live, one that has imported it. */
+int sessions_find_opener(struct sessions *sessions, uint64_t zone, const char *name,
+			 struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone);
+/* Opens something by a project, if it can. */
+typedef enum envelope_status session_attempt(struct project_session *session, void *state,
+					     struct envelope_error *error);
+/* Where no project has the zone: the first whose root keys open the record, or what the last one
+ * said. Reports what is about a session; an exit code. */
+int sessions_open_by(struct sessions *sessions, session_attempt *attempt, void *state,
+		     struct project_session **ret_session, enum envelope_status *ret_status,
+		     struct envelope_error *ret_error);
+/* What may be said of an envelope whose key is not found. */
+struct missing sessions_missing(const struct sessions *sessions,
+				const struct envelope_header *header, const char *name);
+/* Where nothing is found: denied if a project was looked at without the PIN that it has. Reports
+ * `name`; an exit code. */
+int sessions_check_seen(const struct sessions *sessions, const char *name);
 /* The keys of an envelope, by its zone or, if no project here has that, by the embedded record.
  * Reports `name`; an exit code. */
 int sessions_unlock(struct sessions *sessions, const struct envelope_header *header,

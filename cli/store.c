@@ -24,12 +24,12 @@ static void view_close(struct view *view)
 	token_close(&view->token);
 }
 
-static int view_open(struct view *view)
+static int view_open(const struct arguments *arguments, struct view *view)
 {
 	CK_ATTRIBUTE length = {CKA_CMEK_STORE, NULL, 0};
 	CK_RV rv;
 
-	TRY(token_open_any(&view->token));
+	TRY(token_open_any(arguments_value(arguments, "project"), &view->token));
 	view->diagnostic = token_diagnostic(&view->token);
 	rv = view->token.functions->C_GetAttributeValue(view->token.session, view->diagnostic,
 							&length, 1);
@@ -71,12 +71,13 @@ int store_show(const struct arguments *arguments)
 	AUTO(view_close) struct view view = {0};
 	const char *path;
 
-	TRY(view_open(&view));
+	TRY(view_open(arguments, &view));
 	if (arguments->json)
 		return print_json(view.facts);
 	path = member_text(view.facts, "store");
 	print_row(&printer);
 	print_text(&printer, "store", path);
+	print_text(&printer, "engine", member_text(view.facts, "engine"));
 	print_number(&printer, "level", number(view.facts, "level"));
 	print_number(&printer, "min_reader", number(view.facts, "min_reader"));
 	print_number(&printer, "min_writer", number(view.facts, "min_writer"));
@@ -203,7 +204,7 @@ int store_upgrade(const struct arguments *arguments)
 	AUTO(view_close) struct view view = {0};
 	struct plan plan = {.dry_run = arguments_value(arguments, "dry-run") != NULL};
 
-	TRY(view_open(&view));
+	TRY(view_open(arguments, &view));
 	TRY(check_known(view.facts));
 	plan.from = number(view.facts, "level");
 	TRY(target_level(arguments, view.facts, &plan.to));
@@ -220,7 +221,7 @@ int store_downgrade(const struct arguments *arguments)
 	AUTO(view_close) struct view view = {0};
 	struct plan plan = {.dry_run = arguments_value(arguments, "dry-run") != NULL};
 
-	TRY(view_open(&view));
+	TRY(view_open(arguments, &view));
 	TRY(check_known(view.facts));
 	plan.from = number(view.facts, "level");
 	if (plan.from == 1)

@@ -4,9 +4,9 @@
 #include "cli/stream.h"
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/meter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +17,11 @@
 
 /* --- Progress -------------------------------------------------------------------------------- */
 
-enum { PROGRESS_AFTER_MS = 500, PROGRESS_EVERY_MS = 100, PROGRESS_WIDTH = 30 };
+enum { PROGRESS_AFTER_MS = 500, PROGRESS_EVERY_MS = 100, PROGRESS_WIDTH = 20 };
 
-static void draw(const struct stream *stream)
+static void draw_bar(const struct stream *stream)
 {
-	int percent = stream->total > 0 ? (int)(stream->done * 100 / stream->total) : 0;
+	int percent = (int)(stream->done * 100 / stream->total);
 	char bar[PROGRESS_WIDTH + 1];
 
 	if (percent > 100)
@@ -29,10 +29,24 @@ static void draw(const struct stream *stream)
 	for (int i = 0; i < PROGRESS_WIDTH; i++)
 		bar[i] = i < percent * PROGRESS_WIDTH / 100 ? '#' : '.';
 	bar[PROGRESS_WIDTH] = '\0';
+	fprintf(stderr, "\r%s %3d %% ", bar, percent);
+}
+
+static void draw(const struct stream *stream)
+{
+	char text[METER_SIZE];
+	const struct meter meter = {
+		.bytes = (uint64_t)stream->done,
+		.total_bytes = stream->total > 0 ? (uint64_t)stream->total : 0,
+		.elapsed_ms = stream->shown_ms - stream->started_ms,
+	};
+
+	meter_text(&meter, text);
 	if (stream->total > 0)
-		fprintf(stderr, "\r%s %3d %% %" PRId64 " MiB", bar, percent, stream->done >> 20);
+		draw_bar(stream);
 	else
-		fprintf(stderr, "\r%" PRId64 " MiB", stream->done >> 20);
+		fputc('\r', stderr);
+	fprintf(stderr, "%s\033[K", text);
 }
 
 static void progress(struct stream *stream, size_t len)
@@ -77,7 +91,7 @@ static bool stream_write(void *state, struct bytes bytes)
 	struct stream *stream = state;
 
 	stream->written += (int64_t)bytes.len;
-	return file_write_all(stream->output.fd, bytes);
+	return output_write(&stream->output, bytes);
 }
 
 int stream_open_input(struct stream *stream, const char *in_name)
@@ -92,7 +106,8 @@ int stream_open_input(struct stream *stream, const char *in_name)
 	if (S_ISDIR(status.st_mode))
 		return fail(CMEK_EXIT_FAILED, "%s: is a folder; name a file", stream->in_name);
 	stream->total = S_ISREG(status.st_mode) ? status.st_size : -1;
-	stream->terminal = isatty(STDERR_FILENO);
+	(void)posix_fadvise(stream->in, 0, 0, POSIX_FADV_SEQUENTIAL);
+	stream->terminal = !stream->quiet && isatty(STDERR_FILENO);
 	stream->started_ms = clock_system.monotonic_ms(NULL);
 	stream->io = (struct envelope_io){stream_read, stream_write, stream};
 	return CMEK_EXIT_OK;
@@ -107,6 +122,11 @@ int stream_open(struct stream *stream, const char *in_name, const char *out_name
 int stream_open_output(struct stream *stream)
 {
 	return output_open(&stream->output);
+}
+
+unsigned stream_threads(const struct stream *stream, unsigned wanted)
+{
+	return stream->total < 0 ? 0 : wanted;
 }
 
 int stream_finish(struct stream *stream)

@@ -58,23 +58,11 @@ int successor_reopen(const struct successor *successor, int *ret_fd)
 	return CMEK_EXIT_OK;
 }
 
-/* Where a file system can't rename without replacing, a second name does the same. */
-static bool take_free_name(const struct successor *successor)
-{
-	if (renameat2(AT_FDCWD, successor->temporary, AT_FDCWD, successor->target,
-		      RENAME_NOREPLACE) == 0)
-		return true;
-	if (errno != EINVAL && errno != ENOSYS)
-		return false;
-	return link(successor->temporary, successor->target) == 0 &&
-	       unlink(successor->temporary) == 0;
-}
-
 int successor_place(struct successor *successor, bool replaces)
 {
 	AUTO(freep) char *folder = path_folder(successor->target);
 	bool placed = replaces ? rename(successor->temporary, successor->target) == 0
-			       : take_free_name(successor);
+			       : file_rename_reserved(successor->temporary, successor->target);
 
 	if (!placed && errno == EEXIST)
 		return fail(CMEK_EXIT_REFUSED,

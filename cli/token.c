@@ -5,80 +5,63 @@
 
 #include "base/free.h"
 #include "base/macros.h"
-#include "base/path.h"
 #include "cli/cli.h"
+#include "cli/defaults.h"
+#include "cli/pin.h"
+#include "library/module.h"
 
-#include <dlfcn.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* --- Loading --------------------------------------------------------------------------------- */
 
-static bool beside_program(char *ret_path, size_t size)
+/* The folder of this program; NULL: not known. */
+static const char *own_folder(char folder[static PATH_MAX])
 {
-	ssize_t len = readlink("/proc/self/exe", ret_path, size - 1);
+	ssize_t len = readlink("/proc/self/exe", folder, PATH_MAX - 1);
 	char *slash;
 
 	if (len < 0)
-		return false;
-	ret_path[len] = '\0';
-	slash = strrchr(ret_path, '/');
-	if (slash == NULL || (size_t)(slash - ret_path) + sizeof("/cmek-pkcs11.so") > size)
-		return false;
-	strcpy(slash, "/cmek-pkcs11.so");
-	return access(ret_path, F_OK) == 0;
-}
-
-static int open_path(const char *path, void **ret_library)
-{
-	*ret_library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	return *ret_library != NULL
-		       ? CMEK_EXIT_OK
-		       : fail(CMEK_EXIT_FAILED,
-			      "the module does not load: %s; set CMEK_PKCS11_MODULE to its path",
-			      dlerror());
-}
-
-static int open_named(const char *named, void **ret_library)
-{
-	const char *fault = path_fault(named);
-	AUTO(freep) char *path = NULL;
-
-	if (fault != NULL)
-		return fail(CMEK_EXIT_FAILED, "CMEK_PKCS11_MODULE=%s: should be %s", named, fault);
-	path = path_expand(named);
-	return path != NULL ? open_path(path, ret_library)
-			    : fail(CMEK_EXIT_FAILED, "out of memory");
-}
-
-static int open_library(void **ret_library)
-{
-	const char *named = getenv("CMEK_PKCS11_MODULE");
-	char path[PATH_MAX];
-
-	if (named != NULL && *named != '\0')
-		return open_named(named, ret_library);
-	return open_path(beside_program(path, sizeof(path)) ? path : CMEK_MODULE_PATH, ret_library);
+		return NULL;
+	folder[len] = '\0';
+	slash = strrchr(folder, '/');
+	if (slash == NULL)
+		return NULL;
+	*slash = '\0';
+	return folder;
 }
 
 static const struct CMEK_FUNCTIONS *ours; /* NULL: an older module */
 
-static void find_ours(void *library)
-{
-	CK_UTF8CHAR name[] = CMEK_INTERFACE;
-	void *symbol = dlsym(library, "C_GetInterface");
-	CK_C_GetInterface get_interface;
-	CK_INTERFACE *interface;
-
-	memcpy(&get_interface, &symbol, sizeof(get_interface));
-	if (symbol != NULL && get_interface(name, NULL, &interface, 0) == CKR_OK)
-		ours = interface->pFunctionList;
-}
-
 const char *module_last_error(CK_ULONG *ret_reason)
 {
 	return ours == NULL ? "" : ours->CMEK_LastError(ret_reason);
+}
+
+/* Of version 1.minor, or later. */
+static bool has_minor(CK_BYTE minor)
+{
+	return ours != NULL && (ours->version.major > 1 || ours->version.minor >= minor);
+}
+
+const char *module_setting(const char *key)
+{
+	return has_minor(1) ? ours->CMEK_Setting(key) : "";
+}
+
+CK_RV module_doctor(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run)
+{
+	if (has_minor(2))
+		return ours->CMEK_DoctorAtOnce(request, run);
+	return has_minor(1) ? ours->CMEK_Doctor(request) : CKR_FUNCTION_NOT_SUPPORTED;
+}
+
+CK_RV module_store(bool create, char *text, CK_ULONG room)
+{
+	if (!has_minor(1))
+		return CKR_FUNCTION_NOT_SUPPORTED;
+	return create ? ours->CMEK_StoreCreate(text, room) : ours->CMEK_StoreCheck(text, room);
 }
 
 void module_show_losses(void)
@@ -111,26 +94,22 @@ int module_load(const CK_FUNCTION_LIST **ret_functions)
 {
 	CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK,
 					  .pReserved = (void *)"free-slot=true quiet=true"};
-	CK_C_GetFunctionList get_list;
-	CK_FUNCTION_LIST *list;
-	void *library, *symbol;
+	struct library_found found;
+	struct cmek_error error;
+	char folder[PATH_MAX];
 	CK_RV rv;
 
-	TRY(open_library(&library));
-	symbol = dlsym(library, "C_GetFunctionList");
-	memcpy(&get_list, &symbol, sizeof(get_list));
-	if (symbol == NULL || get_list(&list) != CKR_OK)
-		return fail(CMEK_EXIT_FAILED, "the module has no C_GetFunctionList; is "
-					      "CMEK_PKCS11_MODULE the right file?");
-	find_ours(library);
-	rv = start(list, &arguments);
+	if (library_module_find(NULL, own_folder(folder), &found, &error) != CMEK_OK)
+		return fail(CMEK_EXIT_FAILED, "%s", error.text);
+	ours = found.ours;
+	rv = start(found.functions, &arguments);
 	if (rv != CKR_OK && ours == NULL)
 		return fail(CMEK_EXIT_FAILED,
 			    "the module does not start: %s; is CMEK_PKCS11_MODULE the right file?",
 			    rv_text(rv));
 	if (rv != CKR_OK)
 		return module_failed(rv, "the module does not start");
-	*ret_functions = list;
+	*ret_functions = found.functions;
 	return CMEK_EXIT_OK;
 }
 
@@ -185,7 +164,8 @@ bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot,
 
 /* --- Sessions -------------------------------------------------------------------------------- */
 
-int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token)
+static int open_session(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token,
+			CK_FLAGS *ret_flags)
 {
 	struct token token = {.functions = functions, .slot = slot};
 	CK_TOKEN_INFO info;
@@ -198,10 +178,24 @@ int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct t
 		NULL, NULL, &token.session);
 	if (rv != CKR_OK)
 		return module_failed(rv, "opening project %s", token.project);
-	if (info.flags & CKF_LOGIN_REQUIRED)
-		functions->C_Login(token.session, CKU_USER, (CK_UTF8CHAR *)"", 0);
 	*ret_token = token;
+	*ret_flags = info.flags;
 	return CMEK_EXIT_OK;
+}
+
+int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token)
+{
+	struct token token;
+	CK_FLAGS flags;
+	int code;
+
+	TRY(open_session(functions, slot, &token, &flags));
+	code = pin_login(&token, flags);
+	if (code != CMEK_EXIT_OK)
+		token_close(&token);
+	else
+		*ret_token = token;
+	return code;
 }
 
 int token_open(const char *project, struct token *ret_token)
@@ -217,8 +211,8 @@ int token_open(const char *project, struct token *ret_token)
 		if (slot_label(functions, slots[i], label, NULL) && strcmp(label, project) == 0)
 			return token_open_slot(functions, slots[i], ret_token);
 	return fail(CMEK_EXIT_NOT_FOUND,
-		    "no project %s; see cmek project list, or make it: cmek project create %s",
-		    project, project);
+		    "no project %s%s; see cmek project list, or make it: cmek project create %s",
+		    project, defaults_origin("project", project), project);
 }
 
 void token_close(struct token *token)
@@ -228,18 +222,21 @@ void token_close(struct token *token)
 	token->session = CK_INVALID_HANDLE;
 }
 
-int token_open_any(struct token *ret_token)
+int token_open_any(const char *project, struct token *ret_token)
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
 	char label[TOKEN_LABEL_SIZE];
 	CK_ULONG count;
+	CK_FLAGS flags;
 
+	if (project != NULL)
+		return token_open(project, ret_token);
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++)
 		if (slot_label(functions, slots[i], label, NULL))
-			return token_open_slot(functions, slots[i], ret_token);
+			return open_session(functions, slots[i], ret_token, &flags);
 	return fail(CMEK_EXIT_NOT_FOUND,
 		    "there is no store yet, or no project in it: 'cmek project create NAME' makes "
 		    "both, where [store] path says (without that: FILES in man cmek)");

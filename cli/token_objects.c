@@ -4,13 +4,17 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "cli/cli.h"
+#include "cli/defaults.h"
 #include "cli/token.h"
 
 #include <stdlib.h>
 
-const struct object_kind_row kind_key = {"root key", CKO_SECRET_KEY, CKA_CMEK_KMS_KEY};
-const struct object_kind_row kind_cluster = {"cluster", CKO_CMEK_CLUSTER, CKA_CMEK_REGION};
-const struct object_kind_row kind_database = {"database", CKO_SECRET_KEY, CKA_CMEK_VERSION};
+const struct object_kind_row kind_key = {"root key", "key add KEY", CKO_SECRET_KEY,
+					 CKA_CMEK_KMS_KEY};
+const struct object_kind_row kind_cluster = {"cluster", "cluster create NAME --key L --region R",
+					     CKO_CMEK_CLUSTER, CKA_CMEK_REGION};
+const struct object_kind_row kind_database = {"database", "database create CLUSTER/DB",
+					      CKO_SECRET_KEY, CKA_CMEK_VERSION};
 
 /* --- Finding */
 
@@ -23,7 +27,8 @@ static bool has_attribute(const struct token *token, CK_OBJECT_HANDLE object,
 	       CKR_OK;
 }
 
-static CK_RV collect(const struct token *token, CK_ATTRIBUTE_TYPE proof, struct buffer *out)
+static CK_RV visit_all(const struct token *token, CK_ATTRIBUTE_TYPE proof, token_visit *visit,
+		       void *state)
 {
 	CK_OBJECT_HANDLE found[64];
 	CK_ULONG count;
@@ -34,7 +39,7 @@ static CK_RV collect(const struct token *token, CK_ATTRIBUTE_TYPE proof, struct 
 						     &count);
 		for (CK_ULONG i = 0; rv == CKR_OK && i < count; i++)
 			if (has_attribute(token, found[i], proof))
-				buffer_append(out, bytes(&found[i], sizeof(found[i])));
+				visit(state, token, found[i]);
 	} while (rv == CKR_OK && count > 0);
 	return rv;
 }
@@ -64,32 +69,80 @@ static int check_read(const struct token *token)
 	return exit_code_for(CKR_DEVICE_ERROR, CMEK_ERROR_STORE_NEWER);
 }
 
+int token_check_seen(const struct token *token, const struct object_kind_row *kind)
+{
+	if (!token->unseen || kind != &kind_database)
+		return CMEK_EXIT_OK;
+	return fail(CMEK_EXIT_DENIED,
+		    "project %s has a PIN: its databases and keys are seen by its user alone; give "
+		    "--pin-file FILE or CMEK_PIN",
+		    token->project);
+}
+
+static int search(const struct token *token, CK_ATTRIBUTE *template, CK_ULONG template_count,
+		  const struct object_kind_row *kind, token_visit *visit, void *state)
+{
+	CK_RV rv;
+
+	TRY(token_check_seen(token, kind));
+	rv = token->functions->C_FindObjectsInit(token->session, template, template_count);
+	if (rv == CKR_OK)
+		rv = visit_all(token, kind->proof, visit, state);
+	if (rv == CKR_OK)
+		rv = token->functions->C_FindObjectsFinal(token->session);
+	return rv == CKR_OK ? CMEK_EXIT_OK
+			    : module_failed(rv, "listing what project %s holds", token->project);
+}
+
+static void keep_handle(void *state, const struct token *token, CK_OBJECT_HANDLE object)
+{
+	struct buffer *found = state;
+
+	(void)token;
+	buffer_append(found, bytes(&object, sizeof(object)));
+}
+
+static int take_handles(const struct buffer *found, CK_OBJECT_HANDLE **ret_handles,
+			size_t *ret_count)
+{
+	*ret_count = found->len / sizeof(CK_OBJECT_HANDLE);
+	*ret_handles = malloc(found->len + 1);
+	if (found->failed || *ret_handles == NULL)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	if (found->len > 0)
+		memcpy(*ret_handles, found->data, found->len);
+	return CMEK_EXIT_OK;
+}
+
 int token_search(const struct token *token, CK_ATTRIBUTE *template, CK_ULONG template_count,
 		 const struct object_kind_row *kind, CK_OBJECT_HANDLE **ret_handles,
 		 size_t *ret_count)
 {
 	AUTO(buffer_clear) struct buffer found = {0};
-	CK_RV rv;
 
-	rv = token->functions->C_FindObjectsInit(token->session, template, template_count);
-	if (rv == CKR_OK)
-		rv = collect(token, kind->proof, &found);
-	if (rv == CKR_OK)
-		rv = token->functions->C_FindObjectsFinal(token->session);
-	if (rv != CKR_OK)
-		return module_failed(rv, "listing what project %s holds", token->project);
-	*ret_count = found.len / sizeof(CK_OBJECT_HANDLE);
-	*ret_handles = malloc(found.len + 1);
-	if (found.failed || *ret_handles == NULL)
-		return fail(CMEK_EXIT_FAILED, "out of memory");
-	if (found.len > 0)
-		memcpy(*ret_handles, found.data, found.len);
-	return CMEK_EXIT_OK;
+	TRY(search(token, template, template_count, kind, keep_handle, &found));
+	return take_handles(&found, ret_handles, ret_count);
 }
 
-static int find(const struct token *token, const struct object_kind_row *kind, const char *label,
-		bool pending, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
+/* What is asked of those that are found. */
+struct wish {
+	token_visit *visit;
+	void *state;
+	size_t count;
+};
+
+static void count_and_visit(void *state, const struct token *token, CK_OBJECT_HANDLE object)
 {
+	struct wish *wish = state;
+
+	wish->count++;
+	wish->visit(wish->state, token, object);
+}
+
+static int each(const struct token *token, const struct object_kind_row *kind, const char *label,
+		bool pending, token_visit *visit, void *visit_state)
+{
+	struct wish wish = {.visit = visit, .state = visit_state};
 	CK_OBJECT_CLASS class = kind->class;
 	CK_ULONG state = CMEK_STATE_PENDING_DELETION, count = 2;
 	CK_BBOOL yes = CK_TRUE;
@@ -102,8 +155,23 @@ static int find(const struct token *token, const struct object_kind_row *kind, c
 		template[count++] = (CK_ATTRIBUTE){CKA_LABEL, (void *)label, strlen(label)};
 	if (pending)
 		template[count++] = (CK_ATTRIBUTE){CKA_CMEK_STATE, &state, sizeof(state)};
-	TRY(token_search(token, template, count, kind, ret_handles, ret_count));
-	return *ret_count == 0 ? check_read(token) : CMEK_EXIT_OK;
+	TRY(search(token, template, count, kind, count_and_visit, &wish));
+	return wish.count == 0 ? check_read(token) : CMEK_EXIT_OK;
+}
+
+int token_each(const struct token *token, const struct object_kind_row *kind, bool pending,
+	       token_visit *visit, void *state)
+{
+	return each(token, kind, NULL, pending, visit, state);
+}
+
+static int find(const struct token *token, const struct object_kind_row *kind, const char *label,
+		bool pending, CK_OBJECT_HANDLE **ret_handles, size_t *ret_count)
+{
+	AUTO(buffer_clear) struct buffer found = {0};
+
+	TRY(each(token, kind, label, pending, keep_handle, &found));
+	return take_handles(&found, ret_handles, ret_count);
 }
 
 int token_find(const struct token *token, const struct object_kind_row *kind, const char *label,
@@ -127,8 +195,8 @@ int token_find_one(const struct token *token, const struct object_kind_row *kind
 	TRY(token_find(token, kind, label, &handles, &count));
 	if (count == 0)
 		return fail(CMEK_EXIT_NOT_FOUND,
-			    "project %s has no %s %s; see cmek tree --project %s", token->project,
-			    kind->noun, label, token->project);
+			    "project %s has no %s %s%s; see cmek tree --project %s", token->project,
+			    kind->noun, label, defaults_origin(kind->noun, label), token->project);
 	if (count > 1)
 		return fail(CMEK_EXIT_FAILED, "project %s has %zu of %s %s", token->project, count,
 			    kind->noun, label);
@@ -179,24 +247,24 @@ CK_ULONG object_number(const struct token *token, CK_OBJECT_HANDLE object, CK_AT
 	return number;
 }
 
+bool object_flag(const struct token *token, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type)
+{
+	CK_BBOOL flag = CK_FALSE;
+	CK_ATTRIBUTE attribute = {type, &flag, sizeof(flag)};
+
+	return token->functions->C_GetAttributeValue(token->session, object, &attribute, 1) ==
+		       CKR_OK &&
+	       flag == CK_TRUE;
+}
+
 bool object_is_imported(const struct token *token, CK_OBJECT_HANDLE zone)
 {
-	CK_BBOOL imported = CK_FALSE;
-	CK_ATTRIBUTE attribute = {CKA_CMEK_IMPORTED, &imported, sizeof(imported)};
-
-	return token->functions->C_GetAttributeValue(token->session, zone, &attribute, 1) ==
-		       CKR_OK &&
-	       imported == CK_TRUE;
+	return object_flag(token, zone, CKA_CMEK_IMPORTED);
 }
 
 bool object_embeds(const struct token *token, CK_OBJECT_HANDLE zone)
 {
-	CK_BBOOL embeds = CK_FALSE;
-	CK_ATTRIBUTE attribute = {CKA_CMEK_EMBED_EZK, &embeds, sizeof(embeds)};
-
-	return token->functions->C_GetAttributeValue(token->session, zone, &attribute, 1) ==
-		       CKR_OK &&
-	       embeds == CK_TRUE;
+	return object_flag(token, zone, CKA_CMEK_EMBED_EZK);
 }
 
 uint64_t object_zone_id(const struct token *token, CK_OBJECT_HANDLE object)

@@ -1,15 +1,20 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmek tree: projects, root keys with their states, clusters and databases as a picture, or as
- * nested JSON. */
+/* cmek tree: projects, root keys with their states, clusters and databases as a picture, as nested
+ * JSON, or as a page. */
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/free.h"
 #include "base/macros.h"
-#include "cli/objects.h"
-#include "cli/usage.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "cli/pin.h"
+#include "cli/print.h"
+#include "cli/tree_nodes.h"
+#include "cli/tree_page.h"
 
-#include <jansson.h>
-#include <stdarg.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,167 +22,25 @@
 /* How long the states of root keys are asked for; a call under way is waited for. */
 enum { ASKING_MS = 10000 };
 
-struct reader {
-	const struct token *token;
-	bool asks;	  /* for the states of root keys, one after the other */
-	bool patient;	  /* however long it takes */
-	bool usage;	  /* also versions, and when root keys were used last */
-	int64_t until_ms; /* otherwise: from then on no more are asked for */
+/* The lines of the picture: to one of several, to the last, past the others, past the last. */
+struct lines {
+	const char *one, *last, *past, *blank;
 };
+static const struct lines fine_lines = {"├──", "└──", "│   ", "    "};
+static const struct lines plain_lines = {"|--", "`--", "|   ", "    "};
 
-/* One project's objects, read once. A node's parent is named by text: a root key's ARN, a cluster's
- * label. */
-struct node {
-	char *label, *parent, *key; /* key: the text by which children name it */
-	char *detail;		    /* for the picture */
-	json_t *json;		    /* for --json: taken when it is shown */
-};
-
-struct nodes {
-	struct node *rows;
-	size_t count;
-};
-
-static char *formatted(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *formatted(const char *format, ...)
+/* By its name (POSIX 8.2), so that it need not be installed. */
+static const struct lines *lines_of_locale(void)
 {
-	va_list list;
-	char *text;
+	static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+	const char *locale = NULL;
 
-	va_start(list, format);
-	if (vasprintf(&text, format, list) < 0)
-		text = NULL;
-	va_end(list);
-	return text;
+	for (size_t i = 0; i < COUNT_OF(variables) && (locale == NULL || *locale == '\0'); i++)
+		locale = getenv(variables[i]);
+	if (locale != NULL && (strcasestr(locale, "UTF-8") != NULL || strcasestr(locale, "UTF8")))
+		return &fine_lines;
+	return &plain_lines;
 }
-
-static void nodes_clear(struct nodes *nodes)
-{
-	for (size_t i = 0; i < nodes->count; i++) {
-		free(nodes->rows[i].label);
-		free(nodes->rows[i].parent);
-		free(nodes->rows[i].key);
-		free(nodes->rows[i].detail);
-		json_decref(nodes->rows[i].json);
-	}
-	free(nodes->rows);
-}
-
-static void put(struct node *node, const char *name, const char *value)
-{
-	json_object_set_new(node->json, name, print_json_text(value == NULL ? "" : value));
-}
-
-static int64_t now_ms(void)
-{
-	return clock_now(&clock_system).monotonic_ms;
-}
-
-static bool may_ask(const struct reader *reader)
-{
-	return reader->asks && (reader->patient || now_ms() < reader->until_ms);
-}
-
-/* One more of them (takes the value), in both forms. */
-static void add_detail(struct node *node, const char *name, const char *words, char *value)
-{
-	char *longer = formatted("%s, %s %s", node->detail, words, value);
-
-	put(node, name, value);
-	free(value);
-	free(node->detail);
-	node->detail = longer;
-}
-
-static void fill_key(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
-{
-	const struct token *token = reader->token;
-	const char *state = may_ask(reader) ? root_key_state(token, object) : "not asked";
-	AUTO(freep) char *until = object_text(token, object, CKA_CMEK_DELETION_DATE);
-	AUTO(freep) char *provider = object_text(token, object, CKA_CMEK_PROVIDER);
-	AUTO(freep) char *region = object_text(token, object, CKA_CMEK_REGION);
-	bool ends = until != NULL && *until != '\0';
-
-	node->key = object_text(token, object, CKA_CMEK_ROOT_KEY);
-	put(node, "provider", provider);
-	put(node, "region", region);
-	put(node, "arn", node->key);
-	put(node, "state", state);
-	if (ends)
-		put(node, "deletion_date", until);
-	node->detail = formatted("%s%s%s, %s, %s", state, ends ? " until " : "", ends ? until : "",
-				 provider, node->key);
-	if (reader->usage && may_ask(reader))
-		add_detail(node, "last_used", "last used", root_key_last_used(token, object));
-}
-
-static void fill_cluster(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
-{
-	const struct token *token = reader->token;
-	AUTO(freep) char *provider = object_text(token, object, CKA_CMEK_PROVIDER);
-	AUTO(freep) char *region = object_text(token, object, CKA_CMEK_REGION);
-
-	node->key = object_text(token, object, CKA_LABEL);
-	node->parent = object_text(token, object, CKA_CMEK_ROOT_KEY);
-	put(node, "provider", provider);
-	put(node, "region", region);
-	node->detail = formatted("%s, %s", provider, region);
-}
-
-static void fill_database(struct node *node, const struct reader *reader, CK_OBJECT_HANDLE object)
-{
-	const struct token *token = reader->token;
-	CK_ULONG version = object_number(token, object, CKA_CMEK_VERSION);
-	bool embeds = object_embeds(token, object);
-	AUTO(freep)
-	char *zone = formatted("%llu", (unsigned long long)object_zone_id(token, object));
-	AUTO(freep) char *owners = object_root_keys(token, object);
-	bool both = owners != NULL && strncmp(owners, BOTH_OF, strlen(BOTH_OF)) == 0;
-	bool several = both || (owners != NULL && strchr(owners, ',') != NULL);
-
-	node->parent = object_text(token, object, CKA_CMEK_CLUSTER);
-	put(node, "zone", zone);
-	json_object_set_new(node->json, "version", json_integer((json_int_t)version));
-	put(node, "embed", embeds ? "yes" : "no");
-	if (several)
-		put(node, "root_key", owners);
-	node->detail = formatted("zone %s, key version %lu%s%s%s%s", zone, version,
-				 embeds ? "" : ", embed: no", several ? ", " : "",
-				 several && !both ? "any of " : "", several ? owners : "");
-	if (reader->usage) {
-		json_t *usage = usage_of(token, object);
-
-		add_detail(node, "versions", "versions:", usage_versions(usage));
-		json_decref(usage);
-	}
-}
-
-static int read_nodes(const struct reader *reader, const struct object_kind_row *kind,
-		      void (*fill)(struct node *, const struct reader *, CK_OBJECT_HANDLE),
-		      struct nodes *ret_nodes)
-{
-	const struct token *token = reader->token;
-	AUTO(freep) CK_OBJECT_HANDLE *handles = NULL;
-	size_t count;
-
-	TRY(token_find(token, kind, NULL, &handles, &count));
-	ret_nodes->rows = calloc(count + 1, sizeof(*ret_nodes->rows));
-	if (ret_nodes->rows == NULL)
-		return fail(CMEK_EXIT_FAILED, "out of memory");
-	ret_nodes->count = count;
-	for (size_t i = 0; i < count; i++) {
-		struct node *node = &ret_nodes->rows[i];
-
-		node->json = json_object();
-		node->label = object_text(token, handles[i], CKA_LABEL);
-		put(node, "kind", kind->noun);
-		put(node, "label", node->label);
-		fill(node, reader, handles[i]);
-	}
-	return CMEK_EXIT_OK;
-}
-
-/* --- The picture ----------------------------------------------------------------------------- */
 
 struct level {
 	const char *noun;
@@ -199,7 +62,8 @@ static size_t children(const struct nodes *nodes, const char *parent)
 	return count;
 }
 
-static void draw(const struct level *level, const char *parent, const char *indent)
+static void draw(const struct level *level, const struct lines *lines, const char *parent,
+		 const char *indent)
 {
 	size_t left = level->nodes == NULL ? 0 : children(level->nodes, parent);
 	char deeper[64];
@@ -210,10 +74,11 @@ static void draw(const struct level *level, const char *parent, const char *inde
 		if (!is_child(node, parent))
 			continue;
 		left--;
-		printf("%s%s %s %s  (%s)\n", indent, left > 0 ? "├──" : "└──", level->noun,
-		       plain_text(node->label), node->detail);
-		snprintf(deeper, sizeof(deeper), "%s%s", indent, left > 0 ? "│   " : "    ");
-		draw(level + 1, node->key, deeper);
+		printf("%s%s %s %s  (%s)\n", indent, left > 0 ? lines->one : lines->last,
+		       level->noun, plain_text(node->label), node->detail);
+		snprintf(deeper, sizeof(deeper), "%s%s", indent,
+			 left > 0 ? lines->past : lines->blank);
+		draw(level + 1, lines, node->key, deeper);
 	}
 }
 
@@ -234,6 +99,24 @@ static json_t *as_json(const struct level *level, const char *parent)
 	return list;
 }
 
+static int add_project(const struct reader *reader, const struct level *levels, json_t *projects)
+{
+	const struct token *token = reader->token;
+	json_t *project = json_pack(
+		"{s:s, s:o, s:I, s:o}", "kind", "project", "label", print_json_text(token->project),
+		"slot", (json_int_t)token->slot, levels[0].children, as_json(levels, NULL));
+	json_t *deleted = json_array();
+
+	json_object_set_new(project, "pin_needed", json_boolean(token->unseen));
+	json_array_append_new(projects, project);
+	if (!reader->usage) {
+		json_decref(deleted);
+		return CMEK_EXIT_OK;
+	}
+	json_object_set_new(project, "deleted", deleted);
+	return tree_read_deleted(token, deleted);
+}
+
 static int show(const struct reader *reader, json_t *projects)
 {
 	const struct token *token = reader->token;
@@ -244,41 +127,30 @@ static int show(const struct reader *reader, json_t *projects)
 				       {"database", "databases", &databases},
 				       {NULL, NULL, NULL}};
 
-	TRY(read_nodes(reader, &kind_key, fill_key, &keys));
-	TRY(read_nodes(reader, &kind_cluster, fill_cluster, &clusters));
-	TRY(read_nodes(reader, &kind_database, fill_database, &databases));
-	if (projects != NULL) {
-		json_array_append_new(projects,
-				      json_pack("{s:s, s:o, s:I, s:o}", "kind", "project", "label",
-						print_json_text(token->project), "slot",
-						(json_int_t)token->slot, levels[0].children,
-						as_json(levels, NULL)));
-		return CMEK_EXIT_OK;
-	}
+	TRY(tree_read_keys(reader, &keys));
+	TRY(tree_read_clusters(reader, &clusters));
+	if (!token->unseen)
+		TRY(tree_read_databases(reader, &databases));
+	if (projects != NULL)
+		return add_project(reader, levels, projects);
 	label = strdup(token->project);
 	printf("project %s  (slot %lu)\n", label == NULL ? "?" : plain_text(label), token->slot);
-	draw(levels, NULL, "");
+	draw(levels, lines_of_locale(), NULL, "");
+	if (token->unseen)
+		puts("    " TREE_UNSEEN);
 	return CMEK_EXIT_OK;
 }
 
-int tree_draw(const struct arguments *arguments)
+static int show_all(const char *project, struct reader *reader, json_t *projects)
 {
-	const char *project = arguments_value(arguments, "project");
-	struct reader reader = {.asks = arguments_value(arguments, "offline") == NULL,
-				.patient = arguments_value(arguments, "states") != NULL,
-				.usage = arguments_value(arguments, "usage") != NULL,
-				.until_ms = now_ms() + ASKING_MS};
-	json_t *projects = arguments->json ? json_array() : NULL;
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
 	CK_ULONG count, shown = 0;
 	char label[TOKEN_LABEL_SIZE];
 
-	if (!reader.asks && reader.patient)
-		return fail(CMEK_EXIT_USAGE,
-			    "--states asks the KMS and --offline does not: give one");
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
+	TRY(pin_choose_project(functions, slots, count, project));
 	for (CK_ULONG i = 0; i < count; i++) {
 		AUTO(token_close) struct token token = {0};
 
@@ -286,16 +158,100 @@ int tree_draw(const struct arguments *arguments)
 		    (project != NULL && strcmp(project, label) != 0))
 			continue;
 		TRY(token_open_slot(functions, slots[i], &token));
-		reader.token = &token;
-		TRY(show(&reader, projects));
+		reader->token = &token;
+		TRY(show(reader, projects));
 		shown++;
-	}
-	if (projects != NULL) {
-		json_dumpf(projects, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(projects);
 	}
 	if (project != NULL && shown == 0)
 		return fail(CMEK_EXIT_NOT_FOUND, "no project %s; see cmek project list", project);
+	if (shown == 0 && projects == NULL)
+		puts("no project yet; make one: cmek project create NAME");
 	return CMEK_EXIT_OK;
 }
+
+static int write_page(const json_t *projects, struct output *output)
+{
+	AUTO(buffer_clear) struct buffer page = {0};
+
+	tree_page(projects, clock_now(&clock_system).realtime_ms, &page);
+	if (page.failed)
+		return fail(CMEK_EXIT_FAILED, "out of memory");
+	TRY(output_open(output));
+	if (!file_write_all(output->fd, buffer_bytes(&page)))
+		return fail_system(errno, output->name, "cannot be written: ");
+	return output_finish(output);
+}
+
+static void json_freep(json_t **json)
+{
+	json_decref(*json);
+}
+
+int tree_draw(const struct arguments *arguments)
+{
+	const char *page = arguments_value(arguments, "html");
+	struct reader reader = {.asks = arguments_value(arguments, "offline") == NULL,
+				.patient = arguments_value(arguments, "states") != NULL,
+				.usage =
+					page != NULL || arguments_value(arguments, "usage") != NULL,
+				.until_ms = clock_now(&clock_system).monotonic_ms + ASKING_MS};
+	AUTO(json_freep) json_t *projects = arguments->json || page != NULL ? json_array() : NULL;
+	AUTO(output_clear) struct output output = OUTPUT_NONE;
+
+	if (!reader.asks && reader.patient)
+		return fail(CMEK_EXIT_USAGE,
+			    "--states asks the KMS and --offline does not: give one");
+	if (arguments->json && page != NULL)
+		return fail(CMEK_EXIT_USAGE, "--json and --html are two forms of one answer: give "
+					     "one");
+	if (page == NULL && arguments_value(arguments, "force") != NULL)
+		return fail(CMEK_EXIT_USAGE, "--force is for the file of --html: give that too");
+	if (page != NULL)
+		TRY(output_choose(&output, page, -1, "",
+				  arguments_value(arguments, "force") != NULL));
+	TRY(show_all(arguments_value(arguments, "project"), &reader, projects));
+	if (page != NULL)
+		return write_page(projects, &output);
+	if (projects != NULL) {
+		json_dumpf(projects, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	return CMEK_EXIT_OK;
+}
+
+/* --- The command ----------------------------------------------------------------------------- */
+
+/* clang-format off */
+
+static const struct option_row tree_options[] = {
+	ANY_PROJECT,
+	{ "states", NULL, "ask the KMS for the state of each root key, however long that takes", false },
+	{ "usage", NULL, "also the versions of each database's key, and when the KMS saw root keys used last", false },
+	{ "offline", NULL, "ask no KMS: no states", false },
+	{ "html", "FILE", "write a page for a browser, with all that --usage brings", false },
+	{ "force", NULL, "replace that file if it is there", false },
+	END,
+};
+
+static const struct command command_rows[] = {
+	{ "tree", NULL, "", "the hierarchy, drawn",
+	  "Projects, root keys with their states, clusters and databases. The KMS is asked for the states,\n"
+	  "by one call for each root key that is active and a few for others, until ten seconds have\n"
+	  "passed; the rest are 'not asked'. With --states all are asked about, with --offline none, and\n"
+	  "nothing goes over the network.\n\n"
+	  "With --usage each database has the versions of its key, and each root key when its KMS saw it\n"
+	  "used last.\n\n"
+	  "--html FILE writes one page that needs no other file and no network: what is due within 30 days,\n"
+	  "and the hierarchy with states, key versions, their ages, and what awaits deletion.\n\n"
+	  "  active            it works for you\n"
+	  "  disabled, pending deletion (until when), pending import, unavailable (its custom key store),\n"
+	  "  not usable (any other state), not found: what the KMS says of the key\n"
+	  "  access denied     you can open no database below it\n"
+	  "  not reachable, no credentials, credentials refused: the KMS was not heard\n"
+	  "  not known         none of these could be found out; `cmek key show` has the reason\n",
+	  tree_options, tree_draw },
+};
+
+/* clang-format on */
+
+const struct command_group tree_commands = {command_rows, COUNT_OF(command_rows)};

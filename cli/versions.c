@@ -120,7 +120,7 @@ static void put_label(const struct token *token, CK_OBJECT_HANDLE key, size_t be
 		buffer_format(labels, "%s'%s'", before == 0 ? "" : ", ",
 			      label == NULL ? "" : plain_text(label));
 	else if (before == LABELS_MAX)
-		buffer_put_text(labels, ", …");
+		buffer_put_text(labels, ", ...");
 }
 
 int versions_stored(const struct token *token, uint64_t zone, struct buffer *ret_handles)
