@@ -1,0 +1,3 @@
+module cmek.internal/cmek
+
+go 1.21

@@ -1,0 +1,298 @@
+// SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+// SPDX-License-Identifier: Apache-2.0
+package cmek;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+
+/** The Java package on libcmek. tests/bindings/java.sh made the projects and databases. Prints TAP. */
+final class Tests {
+    private static final int CHUNK = 65536;
+    private static int count;
+    private static int failed;
+
+    private Tests() {}
+
+    interface Work {
+        Object run() throws Exception;
+    }
+
+    private static void check(boolean good, String sentence) {
+        count++;
+        failed += good ? 0 : 1;
+        System.out.println((good ? "ok " : "not ok ") + count + " - " + sentence);
+    }
+
+    private static Throwable raised(Class<? extends Throwable> kind, String sentence, Work work) {
+        try {
+            check(false, sentence + " (it answers " + work.run() + ")");
+            return null;
+        } catch (Throwable error) {
+            check(kind.isInstance(error), sentence);
+            if (!kind.isInstance(error)) {
+                System.out.println("# " + error);
+            }
+            return error;
+        }
+    }
+
+    private static byte[] sample(int length) {
+        byte[] data = new byte[length];
+        for (int i = 0; i < length; i++) {
+            data[i] = (byte) (i * 7 + i / 251);
+        }
+        return data;
+    }
+
+    private static byte[] sealed(Zone zone, byte[] data, int piece) throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        try (SealedOutput stream = zone.outputStream(out, Options.NONE)) {
+            for (int at = 0; at < data.length; at += piece) {
+                stream.write(data, at, Math.min(piece, data.length - at));
+            }
+        }
+        return out.toByteArray();
+    }
+
+    private static void messages(Cmek client, Zone zone) throws Exception {
+        for (int length : new int[] {0, 5, CHUNK + 5}) {
+            check(Arrays.equals(client.unseal(zone.seal(sample(length))), sample(length)), length + " bytes come back");
+        }
+        byte[] sealed = zone.seal(sample(7), Options.name("orders/1"));
+        check(Arrays.equals(client.unseal(sealed, Options.name("orders/1").of(zone)), sample(7)), "with the name that was bound they do");
+        raised(CmekException.class, "by another name they do not", () -> client.unseal(sealed, Options.name("orders/2")));
+        raised(CmekException.class, "nor without one", () -> client.unseal(sealed));
+        Zone other = client.zone("acme:prod/users");
+        raised(CmekException.Refused.class, "nor where another zone's are wanted", () -> client.unseal(sealed, Options.name("orders/1").of(other)));
+        byte[] changed = sealed.clone();
+        changed[changed.length - 1] ^= 1;
+        raised(CmekException.Damaged.class, "nor when they were changed", () -> client.unseal(changed, Options.name("orders/1")));
+        raised(CmekException.NotAnEnvelope.class, "plain text is no envelope", () -> client.unseal(new byte[] {1, 2, 3}));
+        Throwable error = raised(CmekException.NotFound.class, "a database that is not there", () -> client.zone("prod/nowhere"));
+        check(error.getMessage().contains("prod/nowhere") && !((CmekException) error).mayPass(), "is named");
+        Zone again = client.zone(Long.toString(zone.id()));
+        check(again.name().equals("prod/orders") && again.project().equals("acme"), "a zone is found by its id");
+    }
+
+    private static void streams(Cmek client, Zone zone) throws Exception {
+        for (int length : new int[] {0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 9}) {
+            byte[] data = sample(length), sealed = sealed(zone, data, 40001);
+            try (InputStream in = client.inputStream(new ByteArrayInputStream(sealed), Options.NONE)) {
+                check(Arrays.equals(in.readAllBytes(), data), "a stream of " + length + " bytes comes back");
+            }
+            check(Arrays.equals(client.unseal(sealed), data), "in memory too");
+        }
+        byte[] sealed = sealed(zone, sample(2 * CHUNK), CHUNK);
+        byte[] cut = Arrays.copyOf(sealed, sealed.length - CHUNK - 16);
+        raised(CmekException.Damaged.class, "a stream that was cut off at a chunk is damaged",
+                () -> client.inputStream(new ByteArrayInputStream(cut), Options.NONE).readAllBytes());
+        ByteArrayOutputStream part = new ByteArrayOutputStream();
+        SealedOutput stream = zone.outputStream(part, Options.NONE);
+        stream.write(sample(10));
+        stream.abandon();
+        raised(IOException.class, "one that was abandoned takes nothing more", () -> {
+            stream.write(1);
+            return null;
+        });
+        raised(CmekException.Damaged.class, "and does not open",
+                () -> client.inputStream(new ByteArrayInputStream(part.toByteArray()), Options.NONE).readAllBytes());
+        Throwable error = raised(IOException.class, "what one's own stream throws comes out", () -> zone.outputStream(new Full(), Options.NONE));
+        check("full".equals(error.getMessage()), "as it is");
+    }
+
+    private static final class Full extends OutputStream {
+        @Override
+        public void write(int one) throws IOException {
+            throw new IOException("full");
+        }
+    }
+
+    private static void ranges(Cmek client, Zone zone, Path folder) throws Exception {
+        byte[] data = sample(12 * CHUNK + 77);
+        Path file = folder.resolve("sealed");
+        Files.write(file, sealed(zone, data, CHUNK));
+        try (FileChannel from = FileChannel.open(file); SeekableByteChannel channel = client.channel(from, Options.NONE)) {
+            check(channel.size() == data.length, "a channel knows how much there is");
+            ByteBuffer part = ByteBuffer.allocate(100);
+            channel.position(5 * CHUNK - 50).read(part);
+            check(Arrays.equals(part.array(), Arrays.copyOfRange(data, 5 * CHUNK - 50, 5 * CHUNK + 50)), "100 bytes over the end of a chunk are right");
+            ByteBuffer rest = ByteBuffer.allocate(data.length);
+            channel.position(3);
+            while (channel.read(rest) > 0) {
+                continue;
+            }
+            check(Arrays.equals(Arrays.copyOf(rest.array(), rest.position()), Arrays.copyOfRange(data, 3, data.length)), "so is the rest of it");
+            check(channel.read(part.clear()) == -1, "behind the end there is nothing");
+        }
+        for (int change : new int[] {-CHUNK - 16, -1, 16}) {
+            Path other = folder.resolve("changed");
+            Files.write(other, Arrays.copyOf(Files.readAllBytes(file), (int) Files.size(file) + change));
+            try (FileChannel from = FileChannel.open(other)) {
+                raised(CmekException.Damaged.class, "an object of " + change + " bytes is damaged at once", () -> client.channel(from, Options.NONE));
+            }
+        }
+    }
+
+    private static void files(Cmek client, Zone zone, Path folder) throws Exception {
+        Path plain = folder.resolve("a"), sealed = folder.resolve("b"), back = folder.resolve("c");
+        Files.write(plain, sample(200000));
+        zone.sealFile(plain, sealed, Options.NONE);
+        client.unsealFile(sealed, back, Options.NONE);
+        check(Arrays.equals(Files.readAllBytes(back), sample(200000)), "a file comes back");
+        raised(CmekException.Refused.class, "what is there is not replaced", () -> {
+            zone.sealFile(plain, sealed, Options.NONE);
+            return null;
+        });
+        zone.sealFile(plain, sealed, Options.NONE.replacing());
+        raised(CmekException.NotFound.class, "a file that is not there is told", () -> {
+            zone.sealFile(folder.resolve("nothing"), back, Options.NONE.replacing());
+            return null;
+        });
+    }
+
+    private static void threads(Cmek client, Zone zone) throws Exception {
+        AtomicInteger wrong = new AtomicInteger();
+        Thread[] together = IntStream.range(0, 8).mapToObj(number -> new Thread(() -> {
+            for (int i = 0; i < 30; i++) {
+                try {
+                    byte[] data = (number + "/" + i).getBytes(java.nio.charset.StandardCharsets.UTF_8);
+                    wrong.addAndGet(Arrays.equals(client.unseal(zone.seal(data)), data) ? 0 : 1);
+                } catch (IOException error) {
+                    wrong.incrementAndGet();
+                }
+            }
+        })).toArray(Thread[]::new);
+        for (Thread thread : together) {
+            thread.start();
+        }
+        for (Thread thread : together) {
+            thread.join();
+        }
+        check(wrong.get() == 0, "eight threads share a client and a zone");
+    }
+
+    /** Gives the header at once, and what follows when it may. */
+    private static final class Late extends InputStream {
+        private final InputStream from;
+        private final CountDownLatch asked = new CountDownLatch(1);
+        private final CountDownLatch may = new CountDownLatch(1);
+        private boolean late;
+
+        Late(byte[] data) {
+            from = new ByteArrayInputStream(data);
+        }
+
+        @Override
+        public int read() throws IOException {
+            throw new IOException("by pieces");
+        }
+
+        @Override
+        public int read(byte[] out, int offset, int length) throws IOException {
+            try {
+                if (late) {
+                    asked.countDown();
+                    may.await();
+                }
+            } catch (InterruptedException error) {
+                throw new IOException(error);
+            }
+            return from.read(out, offset, length);
+        }
+    }
+
+    private static void closedMeanwhile(Cmek client, Zone zone) throws Exception {
+        Late from = new Late(sealed(zone, sample(3 * CHUNK), CHUNK));
+        InputStream in = client.inputStream(from, Options.NONE);
+        AtomicInteger got = new AtomicInteger(-2);
+        from.late = true;
+        Thread reads = new Thread(() -> {
+            try {
+                got.set(in.read());
+            } catch (IOException error) {
+                got.set(-3);
+            }
+        });
+        Thread closes = new Thread(() -> {
+            try {
+                in.close();
+            } catch (IOException error) {
+                got.set(-4);
+            }
+        });
+        reads.start();
+        from.asked.await();
+        closes.start();
+        while (closes.getState() != Thread.State.BLOCKED && closes.isAlive()) {
+            Thread.onSpinWait();
+        }
+        from.may.countDown();
+        reads.join();
+        closes.join();
+        check(got.get() == sample(1)[0], "a stream that another thread closes gives what was being read");
+        raised(IOException.class, "and nothing more", in::read);
+        SealedOutput[] own = new SealedOutput[1];
+        OutputStream closing = new OutputStream() {
+            @Override
+            public void write(int one) {}
+
+            @Override
+            public void write(byte[] data, int offset, int length) {
+                if (own[0] != null) {
+                    own[0].abandon();
+                }
+            }
+        };
+        own[0] = zone.outputStream(closing, Options.NONE);
+        raised(IllegalStateException.class, "a stream does not free the one that calls it", () -> {
+            own[0].write(sample(3 * CHUNK));
+            return null;
+        });
+        own[0].abandon();
+        raised(IllegalArgumentException.class, "a text that C would cut off is refused", () -> client.zone("prod/orders\0x"));
+        raised(IllegalArgumentException.class, "also a PIN", () -> Cmek.open(null, null, null, "1234\0"));
+    }
+
+    private static void closing() throws Exception {
+        Cmek client = Cmek.open();
+        Zone zone = client.zone("prod/orders");
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        SealedOutput stream = zone.outputStream(out, Options.NONE);
+        client.close();
+        raised(IllegalStateException.class, "a closed client is told", () -> client.zone("prod/orders"));
+        raised(IllegalStateException.class, "and so is its zone", () -> zone.seal(new byte[1]));
+        stream.write(sample(10));
+        stream.close();
+        try (Cmek again = Cmek.open()) {
+            check(Arrays.equals(again.unseal(out.toByteArray()), sample(10)), "a stream that was open goes to its end");
+        }
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        Path folder = Path.of(arguments[0]);
+        try (Cmek client = Cmek.open()) {
+            Zone zone = client.zone("prod/orders");
+            messages(client, zone);
+            streams(client, zone);
+            ranges(client, zone, folder);
+            files(client, zone, folder);
+            threads(client, zone);
+            closedMeanwhile(client, zone);
+        }
+        closing();
+        System.out.println("1.." + count);
+        System.exit(failed > 0 ? 1 : 0);
+    }
+}

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+"""Clients and zones. Both may be used by many threads at once."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import io
+import os
+import secrets
+from ctypes import byref, c_size_t, sizeof
+from typing import IO, Any, Iterator, Optional, Union
+
+from . import _native
+from ._native import Handle, SealOptions, UnsealOptions, library
+from .streams import Pread, Range, Reader, Writer
+
+Name = Union[str, bytes, None]
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+
+def _bytes(name: Name) -> Optional[bytes]:
+    return name.encode() if isinstance(name, str) else name
+
+
+def _seal_options(name: Name, embed: bool = False, collection: int = 0) -> SealOptions:
+    bound = _bytes(name)
+    if not 0 <= collection < 1 << 64:
+        raise ValueError(f"collection {collection}")
+    return SealOptions(sizeof(SealOptions), bound, len(bound or b""), embed, collection)
+
+
+class Client(_native.Counted):
+    """What `cmek.open` gives: the module with its projects. Closed by `close`, or as a context."""
+
+    def __init__(self, module: Optional[Path] = None, configuration: Optional[Path] = None, project: Optional[str] = None,
+                 pin: Optional[str] = None):
+        options = _native.ClientOptions(sizeof(_native.ClientOptions), _native.utf8(module), _native.utf8(configuration), _native.utf8(project),
+                                        _native.utf8(pin))
+        handle = Handle()
+        _native.call(library.cmek_open, byref(options), byref(handle))
+        super().__init__()
+        self._opened = handle
+
+    @property
+    def _handle(self) -> Handle:
+        if self._closed:
+            raise ValueError("the client is closed")
+        return self._opened
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        """No other thread frees the client meanwhile."""
+        self._take()
+        try:
+            _native.call(function, *arguments)
+        finally:
+            self._drop()
+
+    def _free(self) -> None:
+        library.cmek_close(self._opened)
+
+    def close(self) -> None:
+        """Its writers, readers and ranges that are still open go on; everything else is of no use then."""
+        super().close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_opened", None):
+            self.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def zone(self, name: str) -> Zone:
+        """A database, by "CLUSTER/NAME", "PROJECT:CLUSTER/NAME", or its zone id."""
+        return Zone(self, name)
+
+    def _unseal_options(self, name: Name, zone: Optional[Zone], trust_size: bool = False) -> UnsealOptions:
+        bound = _bytes(name)
+        return UnsealOptions(sizeof(UnsealOptions), bound, len(bound or b""), zone._handle if zone else None, trust_size)
+
+    def unseal(self, sealed: Any, name: Name = None, zone: Optional[Zone] = None) -> bytes:
+        """The bytes of a message or of a file's envelope in memory; `zone`: the only one whose data are opened."""
+        data = _native.view(sealed)
+        options = self._unseal_options(name, zone)
+        where = _native.address(data)
+        room = library.cmek_unsealed_size(where, data.nbytes)
+        out, length = ctypes.create_string_buffer(max(room, 1)), c_size_t()
+        self._call(library.cmek_unseal, self._handle, where, data.nbytes, byref(options), out, room, byref(length))
+        return out.raw[:length.value]
+
+    def unseal_file(self, source: Path, target: Path, name: Name = None, zone: Optional[Zone] = None, replace: bool = False) -> None:
+        """`target` appears whole or not at all."""
+        options = self._unseal_options(name, zone)
+        self._call(library.cmek_unseal_file, self._handle, _native.utf8(source), _native.utf8(target), replace, byref(options))
+
+    def reader(self, source: IO[bytes], name: Name = None, zone: Optional[Zone] = None) -> io.BufferedReader:
+        """A stream of what `source` has sealed; closing it leaves `source` open."""
+        return io.BufferedReader(Reader(self, source, self._unseal_options(name, zone)), 1 << 16)
+
+    def range(self, pread: Pread, size: int, name: Name = None, zone: Optional[Zone] = None, trust_size: bool = False) -> Range:
+        """An object of `size` sealed bytes, of which `pread(length, offset)` gives those that are asked for: seekable, and read
+        where one likes, by several threads at once."""
+        return Range(self, pread, size, self._unseal_options(name, zone, trust_size))
+
+    def open(self, path: Path, name: Name = None, zone: Optional[Zone] = None) -> io.BufferedReader:
+        """A sealed file, as the built-in `open(path, "rb")` would give the plain one."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            raw = self.range(lambda length, offset: os.pread(descriptor, length, offset), size, name, zone)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        raw._on_close(lambda: os.close(descriptor))
+        return io.BufferedReader(raw, 1 << 16)
+
+
+class Zone:
+    """A database: what is sealed in it, its key opens."""
+
+    def __init__(self, client: Client, name: str):
+        self.client = client
+        handle = Handle()
+        client._take()
+        try:
+            _native.call(library.cmek_zone_open, client._handle, _native.utf8(name), byref(handle))
+        except BaseException:
+            client._drop()
+            raise
+        self._opened = handle
+        self.id: int = library.cmek_zone_id(handle)
+        self.name: str = library.cmek_zone_name(handle).decode()
+        self.project: str = library.cmek_zone_project(handle).decode()
+
+    @property
+    def _handle(self) -> Handle:
+        if self.client._closed:
+            raise ValueError("the client is closed")
+        return self._opened
+
+    def __del__(self) -> None:
+        if getattr(self, "_opened", None):
+            library.cmek_zone_free(self._opened)
+            self.client._drop()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a zone is of one process; open another by its id")
+
+    def __repr__(self) -> str:
+        return f"<cmek.Zone {self.project}:{self.name}>"
+
+    def seal(self, data: Any, name: Name = None, embed: bool = False, collection: int = 0) -> bytes:
+        """A message of at most 64 MiB. `name` is bound in: whoever opens it must give the same."""
+        plain = _native.view(data)
+        options = _seal_options(name, embed, collection)
+        room = library.cmek_sealed_size(self._handle, plain.nbytes, byref(options))
+        out, length = ctypes.create_string_buffer(room), c_size_t()
+        self.client._call(library.cmek_seal, self._handle, _native.address(plain), plain.nbytes, byref(options), out, room, byref(length))
+        return out.raw[:length.value]
+
+    def unseal(self, sealed: Any, name: Name = None) -> bytes:
+        """The same as of the client, of this zone alone."""
+        return self.client.unseal(sealed, name, self)
+
+    def seal_file(self, source: Path, target: Path, name: Name = None, replace: bool = False) -> None:
+        """`target` appears whole or not at all."""
+        options = _seal_options(name)
+        self.client._call(library.cmek_seal_file, self._handle, _native.utf8(source), _native.utf8(target), replace, byref(options))
+
+    def writer(self, target: IO[bytes], name: Name = None) -> Writer:
+        """What is written to it goes sealed to `target`. `close` writes the end; where a `with` ends by an exception, there is
+        none, and what was written does not open. `target` stays open."""
+        return Writer(self, target, _seal_options(name))
+
+    @contextlib.contextmanager
+    def create(self, path: Path, name: Name = None, replace: bool = False) -> Iterator[Writer]:
+        """A file that appears whole when the block ends; after an exception nothing appears."""
+        path = os.fsdecode(path)
+        if not replace and os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        # With the rights that a new file gets here: what is in it is sealed.
+        partial = os.path.join(os.path.dirname(path), f".cmek-{secrets.token_hex(8)}")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                with self.writer(file, name) as writer:
+                    yield writer
+                file.flush()
+                os.fsync(file.fileno())
+            _publish(partial, path, replace)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+
+
+def _publish(partial: str, path: str, replace: bool) -> None:
+    """Under its name at once, and lastingly."""
+    if replace:
+        os.replace(partial, path)
+    else:
+        os.link(partial, path)  # FileExistsError, where a rename would replace
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
