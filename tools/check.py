@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the tests and counts every single one: check.py check | check-all | newer | sum FILE...
+"""Runs the tests and counts every single one: check.py check | check-all | newer | units FOLDER | sum FILE...
 
 Each suite reports by TAP: cmocka programs (by tests/cmocka_tap.py) and scripts alike. The last line printed is
 'N passed, N failed, N skipped'; the exit code is 0 only if nothing failed and something passed. A suite that dies,
@@ -13,10 +13,13 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+
+import consumers
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build")
@@ -28,7 +31,11 @@ SANITIZER_ENV = {
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
 UNITS = ["--suite", "unit", "--suite", "module"]
-LANES = ["--num-processes", str((os.cpu_count() or 1) + 1)]  # some of them wait, for a clock or a lock
+LANES = (os.cpu_count() or 1) + 1                  # some of them wait, for a clock, a lock or a server
+AT_ONCE = ["--num-processes", str(LANES)]
+# Those that take longest begin first, so that none is left to run alone.
+LONG = ("demo.sh", "return_values.py", "pin.sh", "changed_hands.sh", "attacks.py", "multi_region.py", "memory_shortage.sh",
+        "deb.sh", "archive.sh", "memory_shortage_tool.sh", "store_dynamodb.py", "memory_shortage_calls.sh", "kill_each_write.sh")
 RESULT = re.compile(r"(not )?ok\b *(\d*) *(?:- )?(.*)")
 DIRECTIVE = re.compile(r"(.*?)(?:^|\s)# *SKIP\b *(.*)", re.IGNORECASE)
 PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP *(.*))?$", re.IGNORECASE)
@@ -39,6 +46,7 @@ class Suite:
 
     def __init__(self, name):
         self.name, self.passed, self.failures, self.skips, self.seconds = name, 0, [], [], 0.0
+        self.consumers = []                        # rows of tools/consumers.py
 
     def add(self, other):
         self.passed += other.passed
@@ -67,6 +75,8 @@ class Suite:
             self.failures.append(f"only {counted} of {planned} tests ran")
         if status and not self.failures:
             self.failures.append(f"ended with {status}")
+        self.consumers = consumers.sections(text)
+        self.failures += consumers.untrue(self.consumers)
         if not status and counted == 0 and not self.failures:
             self.passed = 1                        # a program without TAP is one test
         return self
@@ -110,10 +120,10 @@ def run(command, seconds, env=None):
     return output.decode(errors="replace"), status
 
 
-def build(folder, options=(), env=None, row=None):
-    """True if it built; a failure becomes a row. With `row`, success is counted too."""
+def build(folder, options=(), env=None, row=None, target=""):
+    """True if it built, all or a target; a failure becomes a row. With `row`, success is counted too."""
     start, suite = time.time(), Suite(row or f"build of {folder}")
-    output, status = run(["tools/build.sh", folder, *options], 1200, env)
+    output, status = run(["tools/build.sh", folder, *options], 1200, (env or environment()) | {"CMEK_TARGET": target})
     if status:
         say(output)
         suite.failures.append(f"{folder}: {status}")
@@ -122,14 +132,14 @@ def build(folder, options=(), env=None, row=None):
     return ([suite] if status or row else []), not status
 
 
-def meson_test(folder, arguments, prefix="", one_row=None, env=None):
+def meson_test(folder, arguments, prefix="", one_row=None, env=None, seconds=2400):
     """A row for each meson test, or a single one named `one_row` for them all."""
     for old in glob.glob(os.path.join(ROOT, folder, "meson-logs", "testlog*.json")):
         os.remove(old)
     start = time.time()
     if "--timeout-multiplier" not in arguments:    # a time limit is for what hangs, not for a slow machine
         arguments = [*arguments, "--timeout-multiplier", "5"]
-    output, status = run(["meson", "test", "-C", folder, "--no-rebuild", *arguments], 2400,
+    output, status = run(["meson", "test", "-C", folder, "--no-rebuild", *arguments], seconds,
                          environment(CMEK_BUILD=os.path.join(ROOT, folder), **(env or {})))
     suites = []
     for log in glob.glob(os.path.join(ROOT, folder, "meson-logs", "testlog*.json")):
@@ -168,10 +178,11 @@ def run_script(command, seconds, more=None, how=""):
 
 
 def scripts(*patterns, seconds=900, but=()):
-    """Each executable file is a suite. Two run at once: they share nothing, and each is one process most of the time."""
-    paths = sorted(path for pattern in patterns for path in glob.glob(os.path.join(ROOT, "tests", pattern))
-                   if os.path.isfile(path) and os.access(path, os.X_OK) and os.path.basename(path) not in but)
-    with concurrent.futures.ThreadPoolExecutor(2) as lanes:
+    """Each executable file is a suite. Some run at once: they share nothing, and each is one process, which waits, most of the time."""
+    paths = sorted((path for pattern in patterns for path in glob.glob(os.path.join(ROOT, "tests", pattern))
+                    if os.path.isfile(path) and os.access(path, os.X_OK) and os.path.basename(path) not in but),
+                   key=lambda path: (os.path.basename(path) not in LONG, path))
+    with concurrent.futures.ThreadPoolExecutor(LANES) as lanes:
         yield from lanes.map(lambda path: run_script([path], seconds), paths)
 
 
@@ -194,21 +205,33 @@ def together(*lines):
             done.result()                          # what broke one of them breaks the run
 
 
-def sanitized(folder, sanitizers, title, wrapper=None, arguments=UNITS, row=None):
-    """With `row`, the build is one of gcc without a warning, and counted as that."""
-    compiler = (["-Dwerror=true"], environment(CC="gcc")) if row else ([], None)
-    rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false", "-Doptimization=1", *compiler[0]], compiler[1], row)
+def quick(**more):
+    """The options and the environment of a build that is there for what it finds: debug information for lines alone, and the quicker linker."""
+    linker = {"CC_LD": "gold"} if shutil.which("ld.gold") else {}
+    return ["-Dc_args=-g1"], environment(**linker, **more)
+
+
+def sanitized(folder, sanitizers, title, wrapper=None, arguments=UNITS, row=None, target=""):
+    """With `row`, the build is one of gcc without a warning, and counted as that; else of a target alone, if there is one."""
+    options, env = quick(**{"CC": "gcc"} if row else {})
+    rows, built = build(folder, [f"-Db_sanitize={sanitizers}", "-Db_lundef=false", "-Doptimization=1", *options,
+                                 *(["-Dwerror=true"] if row else [])], env, row, "" if row else target)
     yield from rows
     if built:
-        yield from meson_test(folder, [*arguments, *LANES, *(["--wrapper", wrapper] if wrapper else [])],
+        yield from meson_test(folder, [*arguments, *AT_ONCE, *(["--wrapper", wrapper] if wrapper else [])],
                               one_row=title, env=SANITIZER_ENV)
 
 
+def slow():
+    yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
+
+
 def reached():
-    rows, built = build("build-coverage", ["-Db_coverage=true", "-Doptimization=0"])
+    options, env = quick()
+    rows, built = build("build-coverage", ["-Db_coverage=true", "-Doptimization=0", *options], env)
     yield from rows
     if built:
-        yield run_script([os.path.join(ROOT, "tests", "checks", "reach.py"), "build-coverage"], 600)
+        yield run_script([os.path.join(ROOT, "tests", "checks", "reach.py"), "build-coverage"], 1800)
 
 
 def with_sanitizers():
@@ -224,36 +247,39 @@ def check():
     yield from rows
     if not built:
         return
-    yield from meson_test("build", ["--no-suite", "slow"])
+    yield from meson_test("build", ["--no-suite", "slow", *AT_ONCE])
     yield from together(with_sanitizers(), scripts("e2e/*", "consumers/*"))
 
 
 def check_all():
     with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
+        meanwhile.submit(run, ["tools/fresh.sh", "base", "bookworm"], 1200)  # for sweeps/deb.sh, which says if it can't be
         debian = meanwhile.submit(run, ["tools/trixie.sh", "make"], 1200)
-        yield from check_all_here()
-        yield from check_in_debian(*debian.result())
+        yield from check_all_here(lambda: check_in_debian(*debian.result()))
 
 
-def check_all_here():
+def check_all_here(beside):
+    """With what goes on beside the sweeps."""
     rows, built = ordinary_build()
     yield from rows
-    rows, ok = build("build-clang", ["-Dwerror=true", "-Doptimization=1"], environment(CC="clang"), "clang without warnings")
+    options, env = quick(CC="clang")
+    rows, ok = build("build-clang", ["-Dwerror=true", "-Doptimization=1", *options], env, "clang without warnings")
     yield from rows
     if ok:
-        yield from meson_test("build-clang", [*UNITS, "--no-suite", "hours", *LANES], one_row="units built by clang")
+        yield from meson_test("build-clang", [*UNITS, "--no-suite", "hours", *AT_ONCE], one_row="units built by clang")
     # One build says both: of gcc without a warning, and with the thread sanitizer, for the tests that start threads.
     # Without -R, gcc 12's runtime refuses the address layout of newer kernels.
     yield from sanitized("build-gcc-tsan", "thread", "threads with thread sanitizer", f"setarch {os.uname().machine} -R",
-                         ["--suite", "threads"], row=None if CI else "gcc without warnings")
+                         ["--suite", "threads"], row=None if CI else "gcc without warnings", target="threaded_tests")
     yield from sanitized("build-asan", "address,undefined", "faults with address and undefined sanitizers",
                          arguments=["--suite", "aws"])
     if built:
         valgrind = "valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
-        yield from meson_test("build", [*UNITS, "--no-suite", "no-valgrind", *LANES, "--timeout-multiplier", "20"],
-                              one_row="units under valgrind", env={"CMEK_TEST_UNDER": valgrind})
-        yield from meson_test("build", ["--suite", "slow", "--timeout-multiplier", "10"], prefix="slow/")
-        yield from together(reached(), scripts("sweeps/*", seconds=1800))
+        yield from meson_test("build", [*UNITS, "--no-suite", "no-valgrind", *AT_ONCE, "--timeout-multiplier", "20"],
+                              one_row="units under valgrind", env={"CMEK_TEST_UNDER": valgrind, "CMEK_FUZZ_ROUNDS": "500"})
+        yield from together(slow(), reached(), scripts("sweeps/*", seconds=3600), scripts("consumers/compiled/*", "bindings/*"), beside())
+    else:
+        yield from beside()
 
 
 def check_in_debian(made, status):
@@ -272,6 +298,8 @@ def check_in_debian(made, status):
         say(f"--- Debian 13:\n{output}---")
     for row in rows:
         row.name = f"Debian 13: {row.name}"
+        for consumer in row.consumers:
+            consumer["version"] += ", Debian 13"
         yield row
     if status and not any(row.failures for row in rows):
         suite.failures.append(status)
@@ -283,9 +311,9 @@ def newer():
     rows, built = build("build", row="build")
     yield from rows
     if built:
-        yield from meson_test("build", [*UNITS, "--suite", "built", "--suite", "aws", *LANES],
+        yield from meson_test("build", [*UNITS, "--suite", "built", "--suite", "aws", *AT_ONCE],
                               one_row="units")
-        yield from scripts("consumers/*", "e2e/demo.sh", but=("node.sh",))
+        yield from scripts("consumers/*", "consumers/compiled/java.sh", "bindings/java.sh", "bindings/python.sh", "e2e/demo.sh", but=("node.sh",))
         yield from with_fips()
 
 
@@ -317,8 +345,8 @@ def with_fips():
     fips = {"CMEK_TEST_FIPS": "1"}
     with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
         demo = meanwhile.submit(run_script, [os.path.join(ROOT, "tests", "e2e", "demo.sh")], 600, fips, " with FIPS")
-        yield from meson_test("build", ["--suite", "unit", "--no-suite", "hours", *LANES], one_row="units with FIPS", env=fips | {"OPENSSL_CONF": host})
-        yield from meson_test("build", ["--suite", "module", *LANES], one_row="module tests with FIPS", env=fips)
+        yield from meson_test("build", ["--suite", "unit", "--no-suite", "hours", *AT_ONCE], one_row="units with FIPS", env=fips | {"OPENSSL_CONF": host})
+        yield from meson_test("build", ["--suite", "module", *AT_ONCE], one_row="module tests with FIPS", env=fips)
         yield demo.result()
 
 
@@ -335,6 +363,9 @@ def report(rows):
         for row in rows:
             for text in row[key]:
                 say(f"  {row['name']}: {text}")
+    tried = [consumer for row in rows for consumer in row.get("consumers", [])]
+    if tried:
+        say("\n" + "\n".join(consumers.table(tried)))
     passed, failed, skipped = (sum(row["passed"] for row in rows), sum(len(row["failures"]) for row in rows),
                                sum(len(row["skips"]) for row in rows))
     say(f"\n{passed} passed, {failed} failed, {skipped} skipped")
@@ -378,6 +409,9 @@ def main():
         return run_all("check-all", check_all())
     if what == "newer":
         return run_all("newer", newer())
+    if what == "units":                            # of a build for another machine, run by $CMEK_TEST_UNDER
+        return report([vars(suite) for suite in meson_test(
+            sys.argv[2], ["--suite", "unit", "--no-suite", "hours", *AT_ONCE, "--timeout-multiplier", "30"], one_row="units", seconds=7200)])
     if what == "sum":
         return report([vars(suite) for path in sys.argv[2:] for suite in read_rows(path)])
     print(__doc__, file=sys.stderr)
