@@ -4,7 +4,9 @@
  * Measures and prints a table. All peers take turns within each round, so that a machine that slows
  * down slows all of them; the ratio is taken in each round, then the median of all rounds.
  *
- *     bench [ROUNDS]
+ *     bench [ROUNDS [FILE.json]]
+ *
+ * The file has what the table has, for bench/plot.py and whoever compares runs.
  */
 #include "bench/bench.h"
 
@@ -12,6 +14,7 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <jansson.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -148,16 +151,32 @@ static void print_row(const struct work *work, const struct result *results)
 	fflush(stdout);
 }
 
-static void print_processor(void)
+enum { PROCESSOR_SIZE = 128 };
+
+static void read_processor(char name[static PROCESSOR_SIZE])
 {
-	char line[256], name[128] = "unknown processor";
+	char line[256];
 	FILE *file = fopen("/proc/cpuinfo", "re");
 
-	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "model name : %127[^\n]", name) == 1)
-			break;
+	snprintf(name, PROCESSOR_SIZE, "unknown processor");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		char *value = strchr(line, ':');
+
+		if (strncmp(line, "model name", 10) != 0 || value == NULL)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		snprintf(name, PROCESSOR_SIZE, "%s", value + 2);
+		break;
+	}
 	if (file != NULL)
 		fclose(file);
+}
+
+static void print_processor(void)
+{
+	char name[PROCESSOR_SIZE];
+
+	read_processor(name);
 	printf("Machine: %s, %ld cores", name, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
@@ -188,6 +207,57 @@ static void print_missing(const struct peer *peers)
 			printf("\nNot measured: %s (%s)\n", peers[i].name, peers[i].missing);
 }
 
+/* ns: medians; speed: beside libcrypto; times: how much longer than ours. null: not measured. */
+static json_t *row_json(const struct work *work, const struct result *results)
+{
+	const struct result *base = &results[PEER_LIBCRYPTO], *ours = &results[PEER_OURS];
+	json_t *ns = json_array(), *speed = json_array(), *times = json_array();
+
+	for (size_t i = 0; i < PEER_COUNT; i++) {
+		const struct result *result = &results[i];
+		bool both = base->batch != 0 && result->batch != 0;
+		bool beside_us = ours->batch != 0 && result->batch != 0;
+
+		json_array_append_new(ns, result->batch == 0
+						  ? json_null()
+						  : json_real(median(result->ns, result->rounds)));
+		json_array_append_new(speed,
+				      both ? json_real(median_ratio(base, result)) : json_null());
+		json_array_append_new(times, beside_us ? json_real(median_ratio(result, ours))
+						       : json_null());
+	}
+	return json_pack("{s:s, s:o, s:o, s:o}", "work", work->title, "ns", ns, "speed", speed,
+			 "times", times);
+}
+
+static json_t *peers_json(const struct peer *peers)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < PEER_COUNT; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "name", peers[i].name, "version",
+						peers[i].version, "missing", peers[i].missing));
+	return list;
+}
+
+static bool write_json(const char *path, const struct peer *peers, size_t rounds, json_t *rows)
+{
+	char name[PROCESSOR_SIZE];
+	json_t *all;
+	bool written;
+
+	read_processor(name);
+	all = json_pack("{s:s, s:i, s:I, s:I, s:o, s:o}", "machine", name, "cores",
+			(int)sysconf(_SC_NPROCESSORS_ONLN), "time", (json_int_t)time(NULL),
+			"rounds", (json_int_t)rounds, "peers", peers_json(peers), "rows", rows);
+	written = json_dump_file(all, path, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0;
+	if (!written)
+		fprintf(stderr, "%s: can't be written\n", path);
+	json_decref(all);
+	return written;
+}
+
 static int remove_one(const char *path, const struct stat *found, int type, struct FTW *at)
 {
 	(void)found;
@@ -211,20 +281,26 @@ static bool report_failures(const struct work *work, const struct peer *peers,
 	return failed;
 }
 
-static int measure_all(const char *folder, size_t rounds)
+static int measure_all(const char *folder, size_t rounds, const char *json)
 {
 	static struct result results[PEER_COUNT];
 	static struct peer peers[PEER_COUNT];
+	json_t *rows = json_array();
 	bool failed = false;
 
-	peers_open(peers, folder);
+	for (size_t i = 0; i < PEER_COUNT; i++)
+		peer_open(&peers[i], i, folder);
 	print_head(peers, rounds);
 	for (size_t i = 0; i < work_count; i++) {
 		measure(&works[i], peers, results, rounds);
 		print_row(&works[i], results);
+		json_array_append_new(rows, row_json(&works[i], results));
 		failed = report_failures(&works[i], peers, results) || failed;
 	}
 	print_missing(peers);
+	if (json != NULL)
+		failed = !write_json(json, peers, rounds, json_incref(rows)) || failed;
+	json_decref(rows);
 	return failed ? 1 : 0;
 }
 
@@ -237,7 +313,7 @@ static void pass_on(int number)
 
 /* A child measures, so that its folder is removed however it ends: normally, by a crash, or by a
  * signal. */
-static int measure_aside(const char *folder, size_t rounds)
+static int measure_aside(const char *folder, size_t rounds, const char *json)
 {
 	const int ends[] = {SIGINT, SIGTERM, SIGHUP};
 	const struct sigaction passes_on = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
@@ -251,7 +327,7 @@ static int measure_aside(const char *folder, size_t rounds)
 	measuring = fork();
 	if (measuring == 0) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
-		exit(measure_all(folder, rounds));
+		exit(measure_all(folder, rounds, json));
 	}
 	if (measuring > 0) {
 		for (size_t i = 0; i < COUNT_OF(ends); i++)
@@ -274,8 +350,9 @@ int main(int argc, char **argv)
 
 	snprintf(folder, sizeof(folder), "%s/cmek-bench-XXXXXX", place != NULL ? place : "/tmp");
 	if (rounds < 1 || rounds > ROUNDS_MAX || mkdtemp(folder) == NULL) {
-		fprintf(stderr, "usage: %s [ROUNDS], at most %d\n", argv[0], ROUNDS_MAX);
+		fprintf(stderr, "usage: %s [ROUNDS [FILE.json]], at most %d rounds\n", argv[0],
+			ROUNDS_MAX);
 		return 2;
 	}
-	return measure_aside(folder, rounds);
+	return measure_aside(folder, rounds, argc > 2 ? argv[2] : NULL);
 }

@@ -26,8 +26,12 @@ struct peer {
 	bool has_token_keys;
 };
 
-/* Opens all that are installed. `folder` is for their files. */
-void peers_open(struct peer peers[static PEER_COUNT], const char *folder);
+/* Opens one of the peers, if it is installed (else `missing` says why). `folder` is for its files.
+ */
+void peer_open(struct peer *ret_peer, size_t number, const char *folder);
+/* The same one for another thread: with a session and a data key of its own, which end with that
+ * session. */
+bool peer_beside(const struct peer *peer, struct peer *ret_beside);
 
 /* A measurement. False: the peer can't do it (`failure` says why). */
 struct work {
@@ -40,6 +44,7 @@ struct work {
 
 extern const struct work works[];
 extern const size_t work_count;
+const struct work *work_named(const char *title); /* NULL: there is none */
 
 /* The function and the result of the last PKCS #11 call that failed. */
 extern char failure[96];

@@ -229,24 +229,34 @@ static void version_read(struct peer *peer)
 		 info.libraryVersion.major, info.libraryVersion.minor);
 }
 
-void peers_open(struct peer peers[static PEER_COUNT], const char *folder)
-{
-	static const struct {
-		const char *name;
-		bool (*open)(struct peer *peer, const char *folder);
-	} known[PEER_COUNT] = {
-		{"libcrypto", NULL},
-		{"cmek-pkcs11", ours_open},
-		{"NSS softokn", nss_open},
-		{"SoftHSM2", softhsm_open},
-	};
+static const struct {
+	const char *name;
+	bool (*open)(struct peer *peer, const char *folder);
+} known[PEER_COUNT] = {
+	{"libcrypto", NULL},
+	{"cmek-pkcs11", ours_open},
+	{"NSS softokn", nss_open},
+	{"SoftHSM2", softhsm_open},
+};
 
-	for (size_t i = 0; i < PEER_COUNT; i++) {
-		peers[i] = (struct peer){.name = known[i].name};
-		if (known[i].open == NULL)
-			snprintf(peers[i].version, sizeof(peers[i].version), "%s",
-				 OpenSSL_version(OPENSSL_VERSION));
-		else if (known[i].open(&peers[i], folder))
-			version_read(&peers[i]);
-	}
+void peer_open(struct peer *ret_peer, size_t number, const char *folder)
+{
+	*ret_peer = (struct peer){.name = known[number].name};
+	if (known[number].open == NULL)
+		snprintf(ret_peer->version, sizeof(ret_peer->version), "%s",
+			 OpenSSL_version(OPENSSL_VERSION));
+	else if (known[number].open(ret_peer, folder))
+		version_read(ret_peer);
+}
+
+bool peer_beside(const struct peer *peer, struct peer *ret_beside)
+{
+	CK_SESSION_INFO info;
+
+	*ret_beside = *peer;
+	if (peer->p11 == NULL)
+		return true;
+	return good(peer->p11->C_GetSessionInfo(peer->session, &info), "C_GetSessionInfo") &&
+	       session_open(ret_beside, info.slotID) &&
+	       key_make(ret_beside, false, "beside", true, &ret_beside->data_key);
 }

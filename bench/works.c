@@ -7,11 +7,15 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-enum { LARGEST = 1 << 20, TAG = 16, KEY = 32, WRAPPED = 40 };
+enum { LARGEST = 1 << 20, TAG = 16, KEY = 32, WRAPPED = 40, FILE_SIZE = 4096 };
 
-static uint8_t plain[LARGEST], sealed[LARGEST + TAG], iv[12], wrapped[WRAPPED];
+static uint8_t plain[LARGEST];
 static const uint8_t key[KEY] = {1};
-static EVP_CIPHER_CTX *evp;
+/* Each thread has its own of what a work changes. */
+static _Thread_local uint8_t sealed[LARGEST + TAG], iv[12], wrapped[WRAPPED];
+static _Thread_local uint8_t file_sealed[FILE_SIZE + TAG], file_plain[FILE_SIZE + TAG];
+static _Thread_local EVP_CIPHER_CTX *evp, *evp_of_file;
+static const uint8_t file_iv[12] = {7};
 
 /* A new IV for each message, as GCM demands. */
 static void next_iv(void)
@@ -104,13 +108,11 @@ static bool unwrap_prepare(struct peer *peer, size_t size)
 	       evp_begin("AES-256-WRAP", 0);
 }
 
-/* Unwraps what unwrap_prepare() wrapped for this very peer, and destroys the key. */
-static bool unwrap_run(struct peer *peer, size_t size)
+static bool unwrap(struct peer *peer, CK_OBJECT_HANDLE *ret_key)
 {
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
 	CK_KEY_TYPE type = CKK_AES;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-	CK_OBJECT_HANDLE unwrapped;
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &class, sizeof(class)},
 		{CKA_KEY_TYPE, &type, sizeof(type)},
@@ -118,14 +120,133 @@ static bool unwrap_run(struct peer *peer, size_t size)
 		{CKA_DECRYPT, &yes, sizeof(yes)},
 	};
 
+	return good(peer->p11->C_UnwrapKey(peer->session, &kw, peer->wrap_key, wrapped,
+					   sizeof(wrapped), template, COUNT_OF(template), ret_key),
+		    "C_UnwrapKey");
+}
+
+/* Unwraps what unwrap_prepare() wrapped for this very peer, and destroys the key. */
+static bool unwrap_run(struct peer *peer, size_t size)
+{
+	CK_OBJECT_HANDLE unwrapped;
+
 	(void)size;
 	if (peer->p11 == NULL)
 		return evp_wrap(wrapped, WRAPPED);
-	return good(peer->p11->C_UnwrapKey(peer->session, &kw, peer->wrap_key, wrapped,
-					   sizeof(wrapped), template, COUNT_OF(template),
-					   &unwrapped),
-		    "C_UnwrapKey") &&
+	return unwrap(peer, &unwrapped) &&
 	       good(peer->p11->C_DestroyObject(peer->session, unwrapped), "C_DestroyObject");
+}
+
+/* --- A small file, with a wrapped key of its own: read */
+
+static bool evp_file_prepare(void)
+{
+	EVP_CIPHER *gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	uint8_t *tag = file_sealed + FILE_SIZE;
+	int len;
+	bool made;
+
+	EVP_CIPHER_CTX_free(evp_of_file);
+	evp_of_file = EVP_CIPHER_CTX_new();
+	made = EVP_EncryptInit_ex2(evp_of_file, gcm, key, file_iv, NULL) == 1 &&
+	       EVP_EncryptUpdate(evp_of_file, file_sealed, &len, plain, FILE_SIZE) == 1 &&
+	       EVP_EncryptFinal_ex(evp_of_file, tag, &len) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(evp_of_file, EVP_CTRL_AEAD_GET_TAG, TAG, tag) == 1 &&
+	       EVP_DecryptInit_ex2(evp_of_file, gcm, NULL, NULL, NULL) == 1;
+	EVP_CIPHER_free(gcm);
+	return made;
+}
+
+static bool evp_file(void)
+{
+	uint8_t dek[WRAPPED + 8];
+	int len;
+
+	return EVP_CipherInit_ex(evp, NULL, NULL, NULL, NULL, -1) == 1 &&
+	       EVP_CipherUpdate(evp, dek, &len, wrapped, WRAPPED) == 1 &&
+	       EVP_DecryptInit_ex(evp_of_file, NULL, NULL, key, file_iv) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(evp_of_file, EVP_CTRL_AEAD_SET_TAG, TAG,
+				   file_sealed + FILE_SIZE) == 1 &&
+	       EVP_DecryptUpdate(evp_of_file, file_plain, &len, file_sealed, FILE_SIZE) == 1 &&
+	       EVP_DecryptFinal_ex(evp_of_file, file_plain + len, &len) == 1;
+}
+
+static CK_MECHANISM file_mechanism(CK_GCM_PARAMS *params)
+{
+	*params = (CK_GCM_PARAMS){.pIv = (CK_BYTE *)file_iv,
+				  .ulIvLen = sizeof(file_iv),
+				  .ulIvBits = 8 * sizeof(file_iv),
+				  .ulTagBits = 8 * TAG};
+	return (CK_MECHANISM){CKM_AES_GCM, params, sizeof(*params)};
+}
+
+static bool file_prepare(struct peer *peer, size_t size)
+{
+	CK_GCM_PARAMS params;
+	CK_MECHANISM gcm = file_mechanism(&params);
+	CK_ULONG len = sizeof(file_sealed);
+
+	if (!unwrap_prepare(peer, size))
+		return false;
+	if (peer->p11 == NULL)
+		return evp_file_prepare();
+	return good(peer->p11->C_EncryptInit(peer->session, &gcm, peer->data_key),
+		    "C_EncryptInit") &&
+	       good(peer->p11->C_Encrypt(peer->session, plain, FILE_SIZE, file_sealed, &len),
+		    "C_Encrypt");
+}
+
+static bool file_run(struct peer *peer, size_t size)
+{
+	CK_GCM_PARAMS params;
+	CK_MECHANISM gcm = file_mechanism(&params);
+	CK_ULONG len = sizeof(file_plain);
+	CK_OBJECT_HANDLE dek;
+
+	(void)size;
+	if (peer->p11 == NULL)
+		return evp_file();
+	return unwrap(peer, &dek) &&
+	       good(peer->p11->C_DecryptInit(peer->session, &gcm, dek), "C_DecryptInit") &&
+	       good(peer->p11->C_Decrypt(peer->session, file_sealed, sizeof(file_sealed),
+					 file_plain, &len),
+		    "C_Decrypt") &&
+	       good(peer->p11->C_DestroyObject(peer->session, dek), "C_DestroyObject");
+}
+
+/* --- Work that libcrypto has no like of ------------------------------------------------------- */
+
+static bool nothing_prepare(struct peer *peer, size_t size)
+{
+	(void)peer;
+	(void)size;
+	return true;
+}
+
+static bool generate_run(struct peer *peer, size_t size)
+{
+	CK_OBJECT_HANDLE made;
+
+	(void)size;
+	return key_make(peer, false, "made", false, &made) &&
+	       good(peer->p11->C_DestroyObject(peer->session, made), "C_DestroyObject");
+}
+
+static bool session_run(struct peer *peer, size_t size)
+{
+	CK_SESSION_INFO info;
+	CK_SESSION_HANDLE opened;
+
+	(void)size;
+	return good(peer->p11->C_GetSessionInfo(peer->session, &info), "C_GetSessionInfo") &&
+	       good(peer->p11->C_OpenSession(info.slotID, CKF_SERIAL_SESSION, NULL, NULL, &opened),
+		    "C_OpenSession") &&
+	       good(peer->p11->C_CloseSession(opened), "C_CloseSession");
+}
+
+static bool random_run(struct peer *peer, size_t size)
+{
+	return good(peer->p11->C_GenerateRandom(peer->session, sealed, size), "C_GenerateRandom");
 }
 
 static void search_label(char *label, size_t size, bool on_token, size_t number)
@@ -202,10 +323,23 @@ const struct work works[] = {
 	{ "AES-256-GCM, 1 MiB",                    LARGEST, gcm_prepare,            gcm_run,            true },
 	{ "wrap a 32-byte key (AES_KEY_WRAP)",     KEY,     wrap_prepare,           wrap_run,           true },
 	{ "unwrap it into a key, destroy it",      KEY,     unwrap_prepare,         unwrap_run,         true },
+	{ "file of 4 KiB: unwrap its key, decrypt", FILE_SIZE, file_prepare,          file_run,           true },
+	{ "generate a key, destroy it",            KEY,     nothing_prepare,        generate_run,       false },
+	{ "open a session, close it",              0,       nothing_prepare,        session_run,        false },
+	{ "random, 32 B",                          32,      nothing_prepare,        random_run,         false },
 	{ "find by label among 10 session keys",   10,      session_search_prepare, session_search_run, false },
 	{ "find by label among 1000 session keys", 1000,    session_search_prepare, session_search_run, false },
 	{ "find by label among 10 token keys",     10,      token_search_prepare,   token_search_run,   false },
 	{ "find by label among 1000 token keys",   1000,    token_search_prepare,   token_search_run,   false },
+	{ "find by label among 10,000 session keys", 10000, session_search_prepare, session_search_run, false },
 	/* clang-format on */
 };
 const size_t work_count = COUNT_OF(works);
+
+const struct work *work_named(const char *title)
+{
+	for (size_t i = 0; i < work_count; i++)
+		if (strcmp(works[i].title, title) == 0)
+			return &works[i];
+	return NULL;
+}
