@@ -11,6 +11,9 @@ and what:
                     so many ms apart                 other_key               answer with another KeyId
     plaintext_len   a plaintext of that length       skew_s                  the server's clock is off by so many seconds
     region          in that region alone, as the request is signed
+    gather          wait till so many requests with this order are here at once, at most 10 s; then none waits any more
+
+How many requests were answered at once, at most: FakeAws.most_at_once.
 """
 
 import threading
@@ -24,6 +27,8 @@ class Faults:
         with self.lock:
             if "skew_s" in what:
                 self.skew_s = what.pop("skew_s")
+            if "gather" in what:
+                what["gathered"] = threading.Barrier(what["gather"])
             if what:
                 self.orders.append({"op": op, "count": count, **what})
 

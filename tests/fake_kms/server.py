@@ -50,6 +50,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def handle_one(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path, _, query = self.path.partition("?")
+        self.fake.enter(1)
         try:
             if path.startswith("/_"):
                 self.control(path, body)
@@ -70,6 +71,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             # A reset, not a polite end: what a failing network does.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.connection.close()
+        finally:
+            self.fake.enter(-1)
 
     do_GET = do_POST = do_PUT = handle_one
 
@@ -134,10 +137,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fault, request_id = self.fake.faults.take(op, region), str(uuid.uuid4())
         entry = self.fake.note(op, request_id, region)
         time.sleep(fault.get("delay_ms", 0) / 1000)
+        if "gathered" in fault:
+            self.gather(fault["gathered"])
         if fault.get("reset") == "before":
             entry["outcome"] = "reset before"
             raise Dropped
         return fault, request_id, entry
+
+    @staticmethod
+    def gather(barrier):
+        """Those of the first gathering go on together, or each after its time; whoever comes later goes on at once."""
+        try:
+            barrier.wait(10)
+            barrier.abort()
+        except threading.BrokenBarrierError:
+            pass
 
     def finish(self, fault, entry, body, content_type, extra=()):
         if fault.get("reset") == "after":
@@ -298,6 +312,7 @@ class FakeAws:
     def __init__(self, certificate=None, private_key=None):
         self.keys, self.identities, self.faults = Keys(), identity.Identities(), Faults()
         self.lock, self.entries, self.connections = threading.RLock(), [], 0
+        self.at_once, self.most_at_once = 0, 0  # requests
         self.plaintexts = []  # base64, of all that KMS was given or gave
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.fake = self
@@ -312,6 +327,11 @@ class FakeAws:
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
+
+    def enter(self, change):
+        with self.lock:
+            self.at_once += change
+            self.most_at_once = max(self.most_at_once, self.at_once)
 
     def __exit__(self, *_):
         self.server.shutdown()

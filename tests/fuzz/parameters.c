@@ -5,6 +5,7 @@
  * made good. */
 #include "base/log.h"
 #include "base/reader.h"
+#include "mechanisms/deriving.h"
 #include "mechanisms/hkdf.h"
 #include "mechanisms/message.h"
 #include "mechanisms/parameters.h"
@@ -72,6 +73,20 @@ static void read_message(const struct mechanism *mechanism, struct reader *reade
 		abort();
 }
 
+/* And the structure by which a key is wrapped. */
+static void read_wrap(const struct mechanism *mechanism, struct reader *reader)
+{
+	const CK_MECHANISM given = {mechanism->type, (void *)reader->left.data, reader->left.len};
+	struct parameter parameter = {0};
+	struct message message = {0};
+
+	if (given.ulParameterLen == mechanism->does->messages->wrap_size &&
+	    message_wrap_read(mechanism, &given, &message, &parameter) == CKR_OK &&
+	    (message.iv == NULL || message.tag != NULL || message.iv_len < 1 ||
+	     message.iv_len > MESSAGE_IV_MAX || message.tag_len > AES_BLOCK))
+		abort();
+}
+
 static void read_hkdf(struct reader *reader)
 {
 	CK_HKDF_PARAMS hkdf = {
@@ -90,20 +105,50 @@ static void read_hkdf(struct reader *reader)
 	hkdf_read(&given, &hkdf);
 }
 
+/* Pieces of the input's bytes, as they are: their pointers are looked at only where they are made
+ * good. */
+static void read_deriving(const struct mechanism *mechanism, struct reader *reader)
+{
+	CK_SP800_108_COUNTER_FORMAT format = {reader_u8(reader), reader_u8(reader)};
+	CK_PRF_DATA_PARAM pieces[3];
+	CK_SP800_108_FEEDBACK_KDF_PARAMS feedback = {.prfType = reader_u32(reader),
+						     .ulNumberOfDataParams = reader_u8(reader) % 4,
+						     .pDataParams = pieces,
+						     .pIV = pointer(reader),
+						     .ulIVLen = reader_u8(reader)};
+	CK_SP800_108_KDF_PARAMS other = {feedback.prfType, feedback.ulNumberOfDataParams, pieces, 0,
+					 NULL};
+	struct deriving deriving = {.mechanism = mechanism};
+	CK_MECHANISM given = {mechanism->type, &other, sizeof(other)};
+
+	for (size_t i = 0; i < 3; i++)
+		pieces[i] = (CK_PRF_DATA_PARAM){reader_u8(reader) % 8, &format,
+						reader_u8(reader) % 2 == 0 ? 0 : sizeof(format)};
+	if (mechanism->detail == FEEDBACK_KDF)
+		given = (CK_MECHANISM){mechanism->type, &feedback, sizeof(feedback)};
+	if (mechanism->does->derive->read(&given, &deriving) == CKR_OK &&
+	    (deriving.count > 3 || deriving.prf == NULL))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader reader = reader_of(bytes(data, size));
 	const struct mechanism *mechanism = mechanism_at(reader_u8(&reader) % mechanism_count());
 
 	log_configure(LOG_OFF, "stderr");
-	if (mechanism->does->messages != NULL)
+	if (mechanism->does->messages != NULL) {
 		read_message(mechanism, &reader);
-	if (mechanism->does == &gcm_behaviour)
+		read_wrap(mechanism, &reader);
+	}
+	if (mechanism->does == &gcm_behaviour || mechanism->does == &gmac_behaviour)
 		read_gcm(mechanism, &reader);
 	else if (mechanism->does == &ccm_behaviour)
 		read_ccm(mechanism, &reader);
 	else if (mechanism->does == &hkdf_behaviour)
 		read_hkdf(&reader);
+	else if (mechanism->does->derive != NULL)
+		read_deriving(mechanism, &reader);
 	else
 		read(mechanism, reader.left.data, reader.left.len);
 	return 0;

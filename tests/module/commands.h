@@ -12,4 +12,4 @@ struct command_tests {
 	size_t count;
 };
 extern const struct command_tests commands_nouns, commands_root_keys, commands_files,
-	commands_store, commands_deleted;
+	commands_store, commands_deleted, commands_doctor;

@@ -39,6 +39,7 @@ static void a_file_that_is_there_is_replaced_by_force_alone(void **state)
 	refused("encrypt --project demo --database main/orders @plain @there", CMEK_EXIT_REFUSED,
 		"there: is there already; name another file, or replace it with --force");
 	has("there", "mine");
+	done("encrypt --project demo --database main/orders @plain -o @there --force");
 	done("encrypt --project demo --database main/orders @plain @there --force");
 	refused("decrypt @there @plain", CMEK_EXIT_REFUSED, "plain: is there already");
 	done("decrypt --force @there @plain");
@@ -110,7 +111,7 @@ static void what_is_no_message_is_refused_in_words(void **state)
 		 CMEK_EXIT_USAGE, "--collection and --embed are for --message"},
 		{"encrypt --project demo --database main/orders --message --collection x @plain "
 		 "@new",
-		 CMEK_EXIT_USAGE, "--collection is a number up to 9223372036854775807, not x"},
+		 CMEK_EXIT_USAGE, "--collection is a number, not x"},
 		{"encrypt --project demo --database main/kept --message --embed @plain @new",
 		 CMEK_EXIT_REFUSED, "keeps its key's record in its store: leave out --embed"},
 		{"decrypt @cut @new", CMEK_EXIT_DAMAGED, "message: cut short"},
@@ -134,8 +135,8 @@ static void it_is_said_that_an_envelope_is_encrypted_again(void **state)
 	assert_int_equal(run("encrypt --project demo --database main/orders @once @twice --force"),
 			 CMEK_EXIT_OK);
 	assert_non_null(strstr(buffer_text(&err), "once: is an envelope already"));
-	done("decrypt @twice @back --force");
-	done("decrypt @back @again --force");
+	done("decrypt @twice @undone");
+	done("decrypt @undone @again --force");
 	has("again", "card 4111");
 }
 
@@ -187,6 +188,20 @@ static void an_envelope_of_another_project_is_told_by_its_name(void **state)
 	has("again", "card 4111");
 }
 
+static void a_key_that_is_in_no_store_any_more_is_told_of(void **state)
+{
+	(void)state;
+	assert_int_equal(run("database create --project demo --no-embed main/lost"), CMEK_EXIT_OK);
+	done("encrypt --project demo --database main/lost @plain @lost.cmek");
+	done("database delete --project demo main/lost");
+	done("database erase --project demo --yes-erase main/lost main/lost");
+	refused("decrypt @lost.cmek @new", CMEK_EXIT_NOT_FOUND,
+		"is only in the store of project demo, and is not there; restore the store");
+	assert_int_equal(run("decrypt --suffix .cmek @lost.cmek"), CMEK_EXIT_NOT_FOUND);
+	refused("decrypt --database main/orders @lost.cmek @new", CMEK_EXIT_NOT_FOUND,
+		"is in no project here, so it cannot be shown to be of main/orders");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_file_goes_in_and_comes_out),
 	cmocka_unit_test(a_file_that_is_there_is_replaced_by_force_alone),
@@ -197,5 +212,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(it_is_said_that_an_envelope_is_encrypted_again),
 	cmocka_unit_test(what_is_refused_leaves_no_file),
 	cmocka_unit_test(an_envelope_of_another_project_is_told_by_its_name),
+	cmocka_unit_test(a_key_that_is_in_no_store_any_more_is_told_of),
 };
 const struct command_tests commands_files = {tests, COUNT_OF(tests)};

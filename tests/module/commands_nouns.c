@@ -78,16 +78,42 @@ static void databases(void **state)
 	prints("\"version\": 1");
 	prints("\"max_lease\": 86400");
 	prints("\"max_stale\": 86400");
-	prints("\"embed\": \"yes\"");
+	prints("\"embed\": true");
 	refused("database create --project demo --max-lease soon main/new", CMEK_EXIT_USAGE,
 		"--max-lease is a number of seconds up to 31536000 (a year), not soon");
 	refused("database create --project demo --max-stale 31536001 main/new", CMEK_EXIT_USAGE,
 		"--max-stale is a number of seconds");
 	refused("database create --project demo --max-lease 60 main/orders", CMEK_EXIT_REFUSED,
 		"already; choose another label");
+	refused("database create --project demo mian/orders", CMEK_EXIT_NOT_FOUND,
+		"has no cluster 'mian'; make it: cmek cluster create mian --project demo --key L "
+		"--region R");
 	refused("database create --project demo main/orders", CMEK_EXIT_REFUSED,
 		"already; choose another label");
 	refused("database create --project demo orders", CMEK_EXIT_USAGE, "CLUSTER/DB");
+}
+
+static void a_database_may_be_made_to_encrypt_by_its_key(void **state)
+{
+	(void)state;
+	done("database show --project demo main/orders --json");
+	prints("\"usage\": \"wrap\"");
+	done("database create --project demo --usage encrypt,wrap main/seal");
+	prints("encrypt,wrap");
+	done("encrypt --project demo --database main/seal @plain @seal.cmek");
+	done("decrypt @seal.cmek @back --force");
+	done("database create --project demo --usage encrypt main/alone");
+	/* Whatever failed before, which has nothing to do with it. */
+	refused("database show --project demo main/none", CMEK_EXIT_NOT_FOUND, "main/none");
+	refused("encrypt --project demo --database main/alone @plain @alone.cmek",
+		CMEK_EXIT_REFUSED, "CKA_WRAP is FALSE");
+	refused("database create --project demo main/alone", CMEK_EXIT_REFUSED, "already");
+	refused("encrypt --project demo --database main/alone @plain @alone.cmek",
+		CMEK_EXIT_REFUSED, "CKA_WRAP is FALSE");
+	refused("database create --project demo --usage sign main/new", CMEK_EXIT_USAGE,
+		"--usage is wrap, encrypt or both with a comma between, not sign");
+	refused("database create --project demo --usage wrap, main/new", CMEK_EXIT_USAGE,
+		"--usage");
 }
 
 static void a_database_has_versions(void **state)
@@ -141,6 +167,12 @@ static void versions_of_a_database_are_fenced_and_moved(void **state)
 		"is fenced off, as its minimum version is 3; to open what needs it, lower that");
 	done("database set --project demo --min-version 1 --raw-version 1 main/bills");
 	done("decrypt @old.cmek @back --force");
+	refused("database set --project demo --trusted maybe main/bills", CMEK_EXIT_USAGE,
+		"--trusted is yes or no");
+	done("database set --project demo --trusted yes main/bills");
+	prints("trusted        yes");
+	done("database set --project demo --trusted no main/bills");
+	prints("trusted        no");
 	done("database create --project demo --rotate-days 30 main/monthly --json");
 	prints("\"rotate_days\": 30");
 	refused("database create --project demo --rotate-days 36501 main/new", CMEK_EXIT_USAGE,
@@ -177,6 +209,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(root_keys),
 	cmocka_unit_test(clusters),
 	cmocka_unit_test(databases),
+	cmocka_unit_test(a_database_may_be_made_to_encrypt_by_its_key),
 	cmocka_unit_test(a_database_has_versions),
 	cmocka_unit_test(versions_of_a_database_are_fenced_and_moved),
 	cmocka_unit_test(a_database_may_keep_its_key_in_the_store),

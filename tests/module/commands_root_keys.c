@@ -28,6 +28,8 @@ static void databases_go_to_another_root_key(void **state)
 	prints("2 databases rewrapped, 0 were there\n");
 	done("cluster show --project demo moving --json");
 	prints("\"leaving\": \"\"");
+	done("cluster show --project demo moving");
+	assert_null(strstr(buffer_text(&out), "leaving"));
 	done("database rewrap --project demo --key next --again moving/one");
 	prints("1 database rewrapped");
 }

@@ -60,6 +60,31 @@ static void a_store_without_a_project_is_none_yet(void **state)
 	setenv("CMEK_PKCS11_CONF", there, 1);
 }
 
+/* Also where there is no project yet. */
+static void the_store_is_checked_and_made_without_a_project(void **state)
+{
+	AUTO(freep) char *there = in_home("cmek.conf"), *empty = in_home("empty.conf");
+	json_t *told;
+
+	(void)state;
+	setenv("CMEK_PKCS11_CONF", empty, 1);
+	done("store create");
+	prints("nothing to make");
+	done("store check");
+	prints("its head was read in");
+	done("tree");
+	prints("no project yet; make one: cmek project create NAME");
+	done("tree --json");
+	assert_string_equal(buffer_text(&out), "[]\n");
+	assert_false(is_there("none.db"));
+	setenv("CMEK_PKCS11_CONF", there, 1);
+	done("store check --json");
+	told = printed_json();
+	assert_true(json_is_true(json_object_get(told, "ok")));
+	assert_non_null(strstr(json_string_value(json_object_get(told, "report")), "writable"));
+	json_decref(told);
+}
+
 /* Each word of the text is one of the JSON, and the values begin in one column. */
 static void the_store_is_shown_in_the_same_words_as_json_and_text(void **state)
 {
@@ -82,7 +107,7 @@ static void the_store_is_shown_in_the_same_words_as_json_and_text(void **state)
 		assert_non_null(json_object_get(facts, line));
 		count++;
 	}
-	assert_int_equal(count, 11);
+	assert_int_equal(count, 12);
 	json_decref(facts);
 }
 
@@ -97,7 +122,7 @@ static void a_store_at_the_only_level_stays_there(void **state)
 	told_levels("store downgrade --json", 1, 1, false);
 	refused("store upgrade --to 2", CMEK_EXIT_USAGE,
 		"--to is a level from 1 (where the store is) to 1, not 2");
-	refused("store upgrade --to soon", CMEK_EXIT_USAGE, "to 1, not soon");
+	refused("store upgrade --to soon", CMEK_EXIT_USAGE, "--to is a number, not soon");
 }
 
 static void writers_of_before_are_stopped(void)
@@ -132,7 +157,7 @@ static void readers_of_before_are_stopped(void)
 	refused("decrypt --project demo --database main/held @held.cmek @back --force",
 		CMEK_EXIT_DAMAGED, "held.cmek: looking for its database: store ");
 	refused("decrypt --project none --database main/held @held.cmek @back --force",
-		CMEK_EXIT_NOT_FOUND, "in no project here");
+		CMEK_EXIT_NOT_FOUND, "it belongs to project demo");
 	use_module(CMEK_NEXT);
 }
 
@@ -198,11 +223,91 @@ static void a_project_is_backed_up_and_restored(void **state)
 	refused("restore @none.backup", CMEK_EXIT_NOT_FOUND, "none.backup");
 }
 
+static void copy_store(const char *options, const char *to)
+{
+	AUTO(buffer_clear) struct buffer line = {0};
+
+	buffer_format(&line, "store copy --to %s%s/there.db%s", to, home, options);
+	done(buffer_text(&line));
+}
+
+static void told_copied(const char *options, const char *member, bool expected)
+{
+	json_t *told;
+
+	copy_store(options, "sqlite:");
+	told = printed_json();
+	assert_int_equal(json_is_true(json_object_get(told, member)), expected);
+	assert_true(json_integer_value(json_object_get(told, "rows")) > 0);
+	json_decref(told);
+}
+
+static void use_configuration_of(const char *store)
+{
+	AUTO(buffer_clear) struct buffer text = {0};
+	AUTO(freep) char *path = in_home("there.conf");
+
+	buffer_format(&text, "[store]\npath = %s/%s\n[local]\npath = %s/local.keys\n", home, store,
+		      home);
+	put("there.conf", buffer_text(&text));
+	setenv("CMEK_PKCS11_CONF", path, 1);
+}
+
+static void refused_copies(void)
+{
+	refused("store copy", CMEK_EXIT_USAGE, "--to");
+	refused("store copy --to @none.conf", CMEK_EXIT_NOT_FOUND, "none.conf");
+	refused("store copy --to sqlite:here.db", CMEK_EXIT_REFUSED, "should be");
+	refused("store copy --to @plain", CMEK_EXIT_REFUSED, "plain line 1");
+	refused("store copy --from @none.conf --to @cmek.conf", CMEK_EXIT_NOT_FOUND, "none.conf");
+	refused("store copy --to @cmek.conf", CMEK_EXIT_REFUSED, "is this store itself");
+	refused("store copy --project none --to @cmek.conf", CMEK_EXIT_NOT_FOUND, "none");
+}
+
+static void projects_go_to_another_store_and_come_back(void **state)
+{
+	AUTO(freep) char *here = in_home("cmek.conf");
+
+	(void)state;
+	refused_copies();
+	told_copied(" --dry-run --json", "dry_run", true);
+	assert_false(is_there("there.db"));
+	copy_store(" --undo", "sqlite:");
+	prints("has begun");
+	copy_store(" --project demo --dry-run", "sqlite:");
+	prints("nothing was changed");
+	copy_store(" --project demo", "sqlite:");
+	assert_int_equal(run("doctor --project demo"), CMEK_EXIT_REFUSED);
+	prints("not heard of here; give its programs that store's configuration");
+	refused("project create late", CMEK_EXIT_REFUSED,
+		"new projects are made where project demo has gone, store ");
+	copy_store("", "sqlite:");
+	prints("they live in store");
+	copy_store("", "sqlite:");
+	prints("already");
+	refused("database create --project demo main/late", CMEK_EXIT_REFUSED, "has gone to store");
+	assert_int_equal(run("doctor --project demo"), CMEK_EXIT_REFUSED);
+	prints("FAILED: project demo has gone to store");
+	prints("not heard of here; set [store] to that one");
+	prints("verdict: moved to another store");
+	done("decrypt @free.cmek @back --force");
+	use_configuration_of("there.db");
+	done("database create --project demo main/late");
+	done("decrypt @free.cmek @back --force");
+	has("back", "card 4111");
+	done("store copy --to @cmek.conf");
+	setenv("CMEK_PKCS11_CONF", here, 1);
+	done("database show --project demo main/late");
+	done("database delete --project demo main/late");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_project_is_backed_up_and_restored),
 	cmocka_unit_test(a_store_without_a_project_is_none_yet),
+	cmocka_unit_test(the_store_is_checked_and_made_without_a_project),
 	cmocka_unit_test(the_store_is_shown_in_the_same_words_as_json_and_text),
 	cmocka_unit_test(a_store_at_the_only_level_stays_there),
 	cmocka_unit_test(a_store_goes_up_and_down_its_levels),
+	cmocka_unit_test(projects_go_to_another_store_and_come_back),
 };
 const struct command_tests commands_store = {tests, COUNT_OF(tests)};

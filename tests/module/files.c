@@ -84,7 +84,7 @@ static void make_file(const char *name, const char *database, const char *text)
 	AUTO(buffer_clear) struct buffer line = {0};
 
 	put("data", text);
-	buffer_format(&line, "encrypt --force --project demo --database %s @data @%s", database,
+	buffer_format(&line, "encrypt --force --project demo --database %s @data -o @%s", database,
 		      name);
 	done(buffer_text(&line));
 }
@@ -314,7 +314,8 @@ static void a_scan_knows_files_of_elsewhere(void **state)
 	refused("scan --version x @one.cmek", CMEK_EXIT_USAGE, "--version");
 	refused("scan --plain --version 1 @one.cmek", CMEK_EXIT_USAGE, "--plain");
 	refused("scan --json --plain @one.cmek", CMEK_EXIT_USAGE, "--json");
-	refused("rewrap --project empty @one.cmek", CMEK_EXIT_NOT_FOUND, "is in no project here");
+	refused("rewrap --project empty @one.cmek", CMEK_EXIT_NOT_FOUND,
+		"it belongs to database main/orders of project demo, and project empty");
 }
 
 /* --- migrate, export ------------------------------------------------------------------------- */

@@ -2,13 +2,14 @@
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 
-# What meson.build asks of compiler and linker against attacks, looked for in the built module and tool: a flag that is
+# What meson.build asks of compiler and linker against attacks, looked for in the built module, library and tool: a flag that is
 # taken away, or that a distribution's own flags undo, is seen here.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 machine=$(uname -m)
-objects() { find "$build/libcore.a.p" "$build/libtool.a.p" "$build/cmek.p" "$build/cmek-pkcs11.so.p" -name '*.o'; }
+library=$build/libcmek.so.0
+objects() { find "$build/libcore.a.p" "$build/libtool.a.p" "$build/libconsumer.a.p" "$build/cmek.p" "$build/cmek-pkcs11.so.p" -name '*.o'; }
 functions() { readelf --dyn-syms --wide "$1" | awk '$7 == "UND" { sub(/@.*/, "", $8); print $8 }' | sort -u; }
 has_function() { functions "$1" | grep -qxE "$2" || { functions "$1"; return 1; }; }
 has_flag() { readelf --dynamic --wide "$1" | grep -E "\($2\)" | grep -qw "$3" || { readelf --dynamic --wide "$1"; return 1; }; }
@@ -39,7 +40,7 @@ for program in readelf objdump; do
     skip "the module is hardened" "$program (binutils) is not here"
     finish
 done
-for file in "$module" "$cmek"; do
+for file in "$module" "$library" "$cmek"; do
     name=$(basename "$file")
     ok "$name: all symbols are bound when it is loaded" has_flag "$file" FLAGS_1 NOW
     ok "$name: what is bound is read-only then" is_there "$file" GNU_RELRO

@@ -340,10 +340,56 @@ static void lengths_beyond_memory_are_refused(void **state)
 	}
 }
 
+/* The memory behind such a number is not there. */
+static void a_template_of_absurd_length_is_refused(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = known_key(session), made;
+	struct template *t = with_number(template_new(), CKA_CLASS, CKO_SECRET_KEY);
+	static const CK_ULONG counts[] = {1025, 1UL << 31, (CK_ULONG)-1};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		CK_ULONG count = counts[i];
+
+		answers(CKR_ARGUMENTS_BAD, p11->C_FindObjectsInit(session, t->rows, count));
+		answers(CKR_ARGUMENTS_BAD, p11->C_CreateObject(session, t->rows, count, &made));
+		answers(CKR_ARGUMENTS_BAD, p11->C_CopyObject(session, key, t->rows, count, &made));
+		answers(CKR_ARGUMENTS_BAD, p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN),
+							      t->rows, count, &made));
+		answers(CKR_ARGUMENTS_BAD, p11->C_GetAttributeValue(session, key, t->rows, count));
+		answers(CKR_ARGUMENTS_BAD, p11->C_SetAttributeValue(session, key, t->rows, count));
+	}
+}
+
+/* PyKCS11 makes a buffer of the length that it is told, and gives none if that is 0. */
+static void whoever_asks_for_a_part_s_length_is_told_more_than_nothing(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_BYTE iv[16] = {0}, part[5] = {0}, out[64];
+	CK_ULONG len = 0;
+
+	check(p11->C_EncryptInit(session, mechanism_with(CKM_AES_CBC_PAD, iv, 16),
+				 known_key(session)));
+	check(p11->C_EncryptUpdate(session, part, sizeof(part), NULL, &len));
+	assert_in_range(len, 1, sizeof(out));
+	check(p11->C_EncryptUpdate(session, part, sizeof(part), out, &len));
+	assert_int_equal(len, 0);
+	len = sizeof(out);
+	check(p11->C_EncryptFinal(session, out, &len));
+	assert_int_equal(len, 16);
+	check(p11->C_DecryptInit(session, mechanism_gcm(iv, 12, NULL, 0, 128), known_key(session)));
+	check(p11->C_DecryptUpdate(session, part, sizeof(part), NULL, &len));
+	assert_in_range(len, 1, sizeof(out));
+	len = sizeof(out);
+	fails(p11->C_DecryptFinal(session, out, &len));
+}
+
 int rules_arguments(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_session(no_function_works_on_nothing),
+		in_session(a_template_of_absurd_length_is_refused),
+		in_session(whoever_asks_for_a_part_s_length_is_told_more_than_nothing),
 		in_session(no_function_works_in_no_session),
 		cmocka_unit_test_setup_teardown(no_function_works_before_initialize, end_module,
 						start_module),

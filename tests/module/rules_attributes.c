@@ -198,6 +198,57 @@ static void a_session_key_belongs_to_no_zone_until_it_is_wrapped(void **state)
 	assert_memory_equal(of_key, of_zone, 8);
 }
 
+static CK_RV ask_check_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, CK_BYTE value[3])
+{
+	CK_ATTRIBUTE row = {CKA_CHECK_VALUE, value, 3};
+	CK_RV rv = p11->C_GetAttributeValue(session, key, &row, 1);
+
+	if (rv == CKR_OK)
+		assert_int_equal(row.ulValueLen, 3);
+	return rv;
+}
+
+/* Of SP 800-38A's key; sensitive or not, in a session or on the token. */
+static void an_aes_key_tells_its_check_value_when_asked(void **state)
+{
+	static const CK_BYTE nist[16] = {0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6,
+					 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c};
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_BYTE value[3], block[16] = {0};
+	CK_ATTRIBUTE row = {CKA_CHECK_VALUE, NULL, 0};
+	CK_OBJECT_HANDLE keys[2] = {
+		key_import(session, CKK_AES, nist, sizeof(nist)),
+		key_generate(session, with_bool(token_key(), CKA_SENSITIVE, true))};
+	struct template *t = with(template_new(), CKA_CHECK_VALUE, "\x7d\xf7\x6b", 3);
+
+	check(ask_check_value(session, keys[0], value));
+	assert_memory_equal(value, "\x7d\xf7\x6b", 3);
+	assert_int_equal(objects_count(session, t), 0); /* a search opens nothing */
+	assert_true(attribute_bool(session, keys[1], CKA_SENSITIVE));
+	check(ask_check_value(session, keys[1], value));
+	check(p11->C_EncryptInit(session, mechanism(CKM_AES_ECB), keys[1]));
+	check(p11->C_Encrypt(session, block, 16, block, &(CK_ULONG){16}));
+	assert_memory_equal(value, block, 3);
+	check(p11->C_GetAttributeValue(session, keys[0], &row, 1));
+	assert_int_equal(row.ulValueLen, 3);
+	row = (CK_ATTRIBUTE){CKA_CHECK_VALUE, value, 2};
+	answers(CKR_BUFFER_TOO_SMALL, p11->C_GetAttributeValue(session, keys[0], &row, 1));
+}
+
+static void no_other_key_has_a_check_value(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE keys[3] = {some_zone(session), default_root_key(session),
+				    key_import(session, CKK_GENERIC_SECRET, known_value, 32)};
+	struct template *t = with(aes_template(), CKA_VALUE, known_value, 32);
+	CK_BYTE value[3] = {0};
+
+	for (int i = 0; i < 3; i++)
+		answers(CKR_ATTRIBUTE_TYPE_INVALID, ask_check_value(session, keys[i], value));
+	with(t, CKA_CHECK_VALUE, value, 3);
+	answers(CKR_ATTRIBUTE_READ_ONLY, p11->C_CreateObject(session, t->rows, t->count, &keys[0]));
+}
+
 static void whether_a_key_leaves_depends_on_where_it_lives(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -223,17 +274,123 @@ static void the_unique_ids_differ(void **state)
 			 keys[0]);
 }
 
-static void an_id_has_at_most_32_bytes(void **state)
+/* The text of a UUID has 36 bytes, and libp11 gives room for 255. */
+static void an_id_has_at_most_255_bytes(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
-	struct template *t = with_number(template_new(), CKA_VALUE_LEN, 32);
-	CK_BYTE id[33] = {1};
-	CK_OBJECT_HANDLE key;
+	CK_OBJECT_HANDLE zone = some_zone(session), key;
+	struct template *t = with_number(token_key(), CKA_VALUE_LEN, 32);
+	CK_BYTE id[256] = {1}, found[256];
 
-	key_generate(session, with(t, CKA_ID, id, 32));
+	memset(id + 1, 0xab, 254);
+	key = key_generate(session, with(t, CKA_ID, id, 255));
+	assert_int_equal(attribute_bytes(session, key, CKA_ID, found, sizeof(found)), 255);
+	assert_memory_equal(found, id, 255);
+	assert_int_equal(object_find(session, with(template_new(), CKA_ID, id, 255)), key);
+	check(p11->C_SetAttributeValue(session, zone,
+				       with(template_new(), CKA_ID, id + 1, 254)->rows, 1));
+	assert_int_equal(object_find(session, with(template_new(), CKA_ID, id + 1, 254)), zone);
 	answers(CKR_ATTRIBUTE_VALUE_INVALID,
-		p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN),
-				   with(t, CKA_ID, id, 33)->rows, t->count, &key));
+		p11->C_SetAttributeValue(session, key, with(template_new(), CKA_ID, id, 256)->rows,
+					 1));
+}
+
+static void a_nul_at_the_end_of_a_label_is_no_part_of_it(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_number(template_new(), CKA_VALUE_LEN, 32), *twice;
+	CK_OBJECT_HANDLE key = key_generate(session, with(t, CKA_LABEL, "counted", 8));
+	CK_BYTE label[16];
+	CK_OBJECT_HANDLE none;
+
+	assert_int_equal(attribute_bytes(session, key, CKA_LABEL, label, sizeof(label)), 7);
+	assert_int_equal(object_find(session, with(template_new(), CKA_LABEL, "counted", 8)), key);
+	assert_int_equal(object_find(session, with(template_new(), CKA_LABEL, "counted", 7)), key);
+	twice = with(template_new(), CKA_LABEL, "counted\0", 9);
+	answers(CKR_ATTRIBUTE_VALUE_INVALID,
+		p11->C_SetAttributeValue(session, key, twice->rows, twice->count));
+	with_number(twice, CKA_VALUE_LEN, 32);
+	answers(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN),
+								twice->rows, twice->count, &none));
+}
+
+static void what_an_object_is_is_looked_at_first(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_number(template_new(), CKA_MODULUS_BITS, 2048);
+	CK_OBJECT_HANDLE none;
+
+	with_number(t, CKA_CLASS, CKO_PRIVATE_KEY);
+	answers(CKR_ATTRIBUTE_VALUE_INVALID,
+		p11->C_CreateObject(session, t->rows, t->count, &none));
+	t = with_number(with_number(template_new(), CKA_PRIME_BITS, 8), CKA_CLASS, CKO_SECRET_KEY);
+	with_number(t, CKA_KEY_TYPE, CKK_RC4);
+	answers(CKR_ATTRIBUTE_VALUE_INVALID,
+		p11->C_CreateObject(session, t->rows, t->count, &none));
+	t = with_number(with_number(template_new(), CKA_PRIME_BITS, 8), CKA_CLASS, CKO_SECRET_KEY);
+	with_number(t, CKA_KEY_TYPE, CKK_AES);
+	answers(CKR_ATTRIBUTE_TYPE_INVALID, p11->C_CreateObject(session, t->rows, t->count, &none));
+}
+
+/* --- Dates */
+
+static struct template *days(const char *start, const char *end)
+{
+	struct template *t = with(template_new(), CKA_START_DATE, start, strlen(start));
+
+	return with(t, CKA_END_DATE, end, strlen(end));
+}
+
+static CK_RV set_days(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, const char *start,
+		      const char *end)
+{
+	struct template *t = days(start, end);
+
+	return p11->C_SetAttributeValue(session, key, t->rows, t->count);
+}
+
+static CK_RV uses(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+	CK_BYTE block[16] = {0};
+	CK_RV rv = p11->C_EncryptInit(session, mechanism(CKM_AES_ECB), key);
+
+	return rv != CKR_OK ? rv : p11->C_Encrypt(session, block, 16, block, &(CK_ULONG){16});
+}
+
+static void a_key_is_used_on_its_days_alone(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE keys[] = {known_key(session), some_zone(session),
+				   key_generate(session, token_key())};
+	CK_BYTE wrapped[64];
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		check(set_days(session, keys[i], "20200101", "20991231"));
+		check(uses(session, keys[i]));
+		check(set_days(session, keys[i], "", "20200101"));
+		answers(CKR_KEY_FUNCTION_NOT_PERMITTED, uses(session, keys[i]));
+		check(set_days(session, keys[i], "20980101", ""));
+		answers(CKR_KEY_FUNCTION_NOT_PERMITTED, uses(session, keys[i]));
+		answers(CKR_KEY_FUNCTION_NOT_PERMITTED,
+			wrap_by(session, mechanism(CKM_AES_KEY_WRAP), keys[i], known_key(session),
+				wrapped, &(CK_ULONG){sizeof(wrapped)}));
+		check(set_days(session, keys[i], "", ""));
+		check(uses(session, keys[i]));
+	}
+}
+
+static void a_date_is_a_day_and_the_last_is_not_before_the_first(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	static const char *const wrong[] = {"20260230", "20261301", "20260001", "2026010 ",
+					    "20260100"};
+	CK_OBJECT_HANDLE key = known_key(session);
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		answers(CKR_ATTRIBUTE_VALUE_INVALID, set_days(session, key, wrong[i], ""));
+	answers(CKR_TEMPLATE_INCONSISTENT, set_days(session, key, "20260102", "20260101"));
+	check(set_days(session, key, "20240229", "20990101"));
+	check(uses(session, key));
 }
 
 static void the_usages_that_a_template_names_are_the_only_ones(void **state)
@@ -289,6 +446,8 @@ static void a_key_that_was_never_restricted_tells_what_it_can_do(void **state)
 	for (size_t i = 0; i < crypt_count; i++)
 		assert_true(has_type(types, len, crypt_mechanisms[i]));
 	assert_true(has_type(types, len, CKM_HKDF_DERIVE));
+	assert_true(has_type(types, len, CKM_AES_CMAC));
+	assert_false(has_type(types, len, CKM_SHA256_HMAC));
 	assert_false(has_type(types, len, CKM_CMEK_DEK_WRAP));
 	assert_false(has_type(types, len, CKM_CMEK_KMS));
 	len = attribute_bytes(session, zone, CKA_ALLOWED_MECHANISMS, types, sizeof(types));
@@ -296,8 +455,10 @@ static void a_key_that_was_never_restricted_tells_what_it_can_do(void **state)
 		assert_true(has_type(types, len, wrap_mechanisms[i]));
 	assert_false(has_type(types, len, CKM_HKDF_DERIVE));
 	len = attribute_bytes(session, secret, CKA_ALLOWED_MECHANISMS, types, sizeof(types));
-	assert_int_equal(len, sizeof(*types));
 	assert_true(has_type(types, len, CKM_HKDF_DERIVE));
+	assert_true(has_type(types, len, CKM_SHA256_HMAC));
+	assert_false(has_type(types, len, CKM_AES_CMAC));
+	assert_false(has_type(types, len, CKM_AES_ECB));
 	len = attribute_bytes(session, default_root_key(session), CKA_ALLOWED_MECHANISMS, types,
 			      sizeof(types));
 	assert_int_equal(len, sizeof(*types));
@@ -382,9 +543,15 @@ int rules_attributes(void)
 		in_session(a_zone_without_a_label_is_called_by_its_id),
 		in_session(the_record_of_a_zone_is_readable),
 		in_session(a_session_key_belongs_to_no_zone_until_it_is_wrapped),
+		in_session(an_aes_key_tells_its_check_value_when_asked),
+		in_session(no_other_key_has_a_check_value),
 		in_session(whether_a_key_leaves_depends_on_where_it_lives),
 		in_session(the_unique_ids_differ),
-		in_session(an_id_has_at_most_32_bytes),
+		in_session(an_id_has_at_most_255_bytes),
+		in_session(a_nul_at_the_end_of_a_label_is_no_part_of_it),
+		in_session(what_an_object_is_is_looked_at_first),
+		in_session(a_key_is_used_on_its_days_alone),
+		in_session(a_date_is_a_day_and_the_last_is_not_before_the_first),
 		in_session(the_usages_that_a_template_names_are_the_only_ones),
 		in_session(usages_that_mean_nothing_on_aes_keys_are_accepted),
 		in_session(an_empty_list_of_mechanisms_is_refused),

@@ -113,6 +113,22 @@ static void what_is_wrapped_unwraps_and_nothing_else_does(void **state)
 	}
 }
 
+static void gcm_wraps_by_an_iv_of_the_modules_and_with_fips_by_no_other(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE by = some_zone(session), key;
+	struct parcel parcel;
+
+	if (wrap_key == NULL)
+		skip_because("the module has no functions of 3.2");
+	check(wrap(session, parcel_by(CKM_AES_GCM, &parcel), by, known_key(session)));
+	check(unwrap(session, &parcel, by, &key));
+	has_known_value(session, key);
+	parcel.gcm.ivGenerator = CKG_NO_GENERATE;
+	answers(fips_offers(CKM_AES_GCM, CKF_WRAP) ? CKR_OK : CKR_MECHANISM_PARAM_INVALID,
+		wrap(session, &parcel, by, known_key(session)));
+}
+
 static void c_unwrap_key_opens_it_with_its_tag(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -260,6 +276,7 @@ int rules_authenticated(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_session(what_is_wrapped_unwraps_and_nothing_else_does),
+		in_session(gcm_wraps_by_an_iv_of_the_modules_and_with_fips_by_no_other),
 		in_session(c_unwrap_key_opens_it_with_its_tag),
 		in_session(no_message_opens_a_wrapped_key),
 		in_session(a_length_query_takes_no_iv),

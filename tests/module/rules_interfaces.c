@@ -3,6 +3,7 @@
 /* The functions that give lists and interfaces. None of them needs C_Initialize. */
 #include "rules.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static CK_C_GetInterface get_interface;
@@ -152,12 +153,152 @@ static void our_own_interface_tells_the_last_error_without_a_session(void **stat
 	CK_INTERFACE *interface;
 
 	(void)state;
-	check(ask(CMEK_INTERFACE, 1, 0, 0, &interface));
+	check(ask(CMEK_INTERFACE, 1, 1, 0, &interface));
 	functions = interface->pFunctionList;
 	answers(CKR_FUNCTION_FAILED, p11->C_Initialize(&args));
 	assert_non_null(strstr(functions->CMEK_LastError(&reason), "/nonexistent/cmek.conf"));
 	assert_int_equal(reason, CMEK_ERROR_NONE);
 	assert_null(functions->CMEK_Loss(1000, &reason));
+}
+
+/* A call that fails without a reason of its own is not given that of the call before. */
+static void a_failure_does_not_inherit_the_reason_of_one_before(void **state)
+{
+	const struct CMEK_FUNCTIONS *functions;
+	CK_ULONG reason = CMEK_ERROR_EXISTS, len = 1;
+	CK_OBJECT_HANDLE zone, cluster;
+	CK_SESSION_HANDLE session;
+	CK_INTERFACE *interface;
+	CK_BYTE little;
+
+	check(ask(CMEK_INTERFACE, 0, 0, 0, &interface));
+	functions = interface->pFunctionList;
+	assert_int_equal(token_setup(state), 0);
+	session = session_new();
+	zone = some_zone(session);
+	fails(cluster_add(session, "default", "local", "local", "arn:none", &cluster));
+	(void)functions->CMEK_LastError(&reason);
+	assert_int_not_equal(reason, CMEK_ERROR_NONE);
+	/* A caller who only lacks room has met no error. */
+	check(p11->C_EncryptInit(session, mechanism(CKM_AES_ECB), known_key(session)));
+	answers(CKR_BUFFER_TOO_SMALL,
+		p11->C_Encrypt(session, (CK_BYTE *)known_value, 16, &little, &len));
+	(void)functions->CMEK_LastError(&reason);
+	assert_int_not_equal(reason, CMEK_ERROR_NONE);
+	fails(p11->C_SignInit(session, mechanism(CKM_SHA256_HMAC), zone));
+	assert_string_equal(functions->CMEK_LastError(&reason), "");
+	assert_int_equal(reason, CMEK_ERROR_NONE);
+	assert_int_equal(token_teardown(state), 0);
+}
+
+/* Of a store that is a file: there is nothing to make, and what doctor says. */
+static void our_own_interface_makes_and_checks_the_store(void **state)
+{
+	const struct CMEK_FUNCTIONS *functions;
+	CK_INTERFACE *interface, *newest;
+	char text[4096] = "x", little[8];
+
+	check(ask(CMEK_INTERFACE, 1, 2, 0, &interface));
+	check(ask(CMEK_INTERFACE, 0, 0, 0, &newest));
+	assert_ptr_equal(newest, interface);
+	check(ask(CMEK_INTERFACE, 1, 1, 0, &newest));
+	assert_int_equal(version_of(newest)->minor, 1);
+	functions = interface->pFunctionList;
+	answers(CKR_CRYPTOKI_NOT_INITIALIZED, functions->CMEK_StoreCheck(text, sizeof(text)));
+	assert_int_equal(token_setup(state), 0);
+	answers(CKR_ARGUMENTS_BAD, functions->CMEK_StoreCheck(NULL, sizeof(text)));
+	answers(CKR_ARGUMENTS_BAD, functions->CMEK_StoreCreate(text, 0));
+	check(functions->CMEK_StoreCreate(text, sizeof(text)));
+	assert_non_null(strstr(text, "nothing to make"));
+	check(functions->CMEK_StoreCheck(text, sizeof(text)));
+	assert_non_null(strstr(text, "store: its head was read in "));
+	check(functions->CMEK_StoreCheck(little, sizeof(little)));
+	assert_string_equal(little, "store: ");
+	assert_int_equal(token_teardown(state), 0);
+}
+
+static const struct CMEK_FUNCTIONS *within;
+static unsigned rows_seen;
+
+static void finalize_within(void *state, const struct CMEK_DOCTOR_ROW *row)
+{
+	CK_INFO info;
+
+	rows_seen++;
+	assert_non_null(row->said);
+	answers(CKR_FUNCTION_FAILED, p11->C_Finalize(NULL));
+	answers(CKR_FUNCTION_FAILED, within->CMEK_Doctor(state));
+	check(p11->C_GetInfo(&info));
+}
+
+/* It waits for all calls to end, and would wait for its own. */
+static void finalize_within_the_doctors_callback_is_refused(void **state)
+{
+	struct CMEK_DOCTOR request = {.put = finalize_within, .state = &request};
+	CK_INTERFACE *interface;
+
+	check(ask(CMEK_INTERFACE, 1, 1, 0, &interface));
+	within = interface->pFunctionList;
+	assert_int_equal(token_setup(state), 0);
+	rows_seen = 0;
+	for (unsigned seen = 0; seen < 2; seen++) {
+		(void)within->CMEK_Doctor(&request);
+		assert_true(rows_seen > seen);
+	}
+	check(p11->C_Finalize(NULL));
+	check(initialize());
+	assert_int_equal(token_teardown(state), 0);
+}
+
+/* --- Asking at once */
+
+static void append_row(void *state, const struct CMEK_DOCTOR_ROW *row)
+{
+	char *text = ((char **)state)[0];
+	size_t len = strlen(text);
+
+	snprintf(text + len, 8192 - len, "%s|%s|%s\n", row->what, row->which, row->said);
+}
+
+static CMEK_DOCTOR_ASK kept_ask;
+
+static void ask_backwards(void *state, CK_ULONG count, CMEK_DOCTOR_ASK ask_one, void *asked)
+{
+	assert_non_null(state);
+	kept_ask = ask_one;
+	assert_true(count >= 2);
+	for (CK_ULONG i = count; i > 0; i--)
+		ask_one(asked, i - 1);
+	answers(CKR_FUNCTION_FAILED, p11->C_Finalize(NULL));
+}
+
+static void the_doctor_tells_the_same_by_whoever_asks(void **state)
+{
+	static char alone[8192], at_once[8192];
+	char *text = alone;
+	struct CMEK_DOCTOR request = {.put = append_row, .state = &text};
+	const struct CMEK_FUNCTIONS *functions;
+	CK_INTERFACE *interface;
+
+	check(ask(CMEK_INTERFACE, 1, 2, 0, &interface));
+	functions = interface->pFunctionList;
+	answers(CKR_CRYPTOKI_NOT_INITIALIZED,
+		functions->CMEK_DoctorAtOnce(&request, ask_backwards));
+	assert_int_equal(token_setup(state), 0);
+	assert_int_not_equal(some_zone(session_new()), CK_INVALID_HANDLE);
+	alone[0] = at_once[0] = '\0';
+	answers(CKR_ARGUMENTS_BAD, functions->CMEK_DoctorAtOnce(NULL, ask_backwards));
+	check(functions->CMEK_DoctorAtOnce(&request, NULL));
+	text = at_once;
+	check(functions->CMEK_DoctorAtOnce(&request, ask_backwards));
+	assert_non_null(kept_ask);
+	assert_non_null(strstr(alone, "root key|"));
+	assert_string_equal(at_once, alone);
+	text = at_once;
+	at_once[0] = '\0';
+	check(functions->CMEK_Doctor(&request));
+	assert_string_equal(at_once, alone);
+	assert_int_equal(token_teardown(state), 0);
 }
 
 static void other_names_and_versions_are_refused(void **state)
@@ -219,6 +360,10 @@ int rules_interfaces(void)
 		cmocka_unit_test(each_table_has_the_functions_of_its_version),
 		cmocka_unit_test(the_tables_share_their_functions),
 		cmocka_unit_test(our_own_interface_tells_the_last_error_without_a_session),
+		cmocka_unit_test(a_failure_does_not_inherit_the_reason_of_one_before),
+		cmocka_unit_test(our_own_interface_makes_and_checks_the_store),
+		cmocka_unit_test(the_doctor_tells_the_same_by_whoever_asks),
+		cmocka_unit_test(finalize_within_the_doctors_callback_is_refused),
 		cmocka_unit_test(other_names_and_versions_are_refused),
 		cmocka_unit_test(the_list_of_interfaces_follows_the_two_call_rule),
 		cmocka_unit_test(each_interface_can_be_asked_for_and_knows_its_version),

@@ -119,6 +119,41 @@ static void a_value_is_not_read_from_a_zone_that_is_closed(void **state)
 	assert_memory_equal(value, known_value, 32);
 }
 
+/* Of the token, and a copy of it in the session. */
+static void data_of_a_zone_that_is_closed_is_not_read(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_number(template_new(), CKA_CLASS, CKO_DATA);
+	struct template *change = with(template_new(), CKA_VALUE, "another", 7);
+	CK_OBJECT_HANDLE data[2];
+	CK_BYTE id[8], value[8];
+
+	attribute_bytes(session, some_zone(session), CKA_CMEK_ZONE, id, 8);
+	with(with_bool(with(t, CKA_VALUE, "secret", 6), CKA_TOKEN, true), CKA_CMEK_ZONE, id, 8);
+	check(p11->C_CreateObject(session, t->rows, t->count, &data[0]));
+	data[1] = copy_of(session, data[0], false);
+	set_state(session, CMEK_STATE_DISABLED);
+	for (int i = 0; i < 2; i++) {
+		CK_ATTRIBUTE row = {CKA_VALUE, value, sizeof(value)};
+
+		fails_for(CMEK_ERROR_KMS_DISABLED, session,
+			  p11->C_GetAttributeValue(session, data[i], &row, 1));
+		assert_int_equal(row.ulValueLen, CK_UNAVAILABLE_INFORMATION);
+		row.pValue = NULL; /* its length is not its value */
+		check(p11->C_GetAttributeValue(session, data[i], &row, 1));
+		assert_int_equal(row.ulValueLen, 6);
+		fails_for(CMEK_ERROR_KMS_DISABLED, session,
+			  p11->C_SetAttributeValue(session, data[i], change->rows, change->count));
+	}
+	fails_for(CMEK_ERROR_KMS_DISABLED, session,
+		  p11->C_CreateObject(session, t->rows, t->count, &(CK_OBJECT_HANDLE){0}));
+	set_state(session, CMEK_STATE_ACTIVE);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(attribute_bytes(session, data[i], CKA_VALUE, value, 8), 6);
+		assert_memory_equal(value, "secret", 6);
+	}
+}
+
 static void a_key_that_a_closed_zone_did_not_wrap_is_free_for_another(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -171,6 +206,65 @@ static void an_operation_under_way_ends_at_its_next_call(void **state)
 	check(p11->C_EncryptInit(session, cbc, key));
 	check(p11->C_EncryptUpdate(session, block, 16, out, &(CK_ULONG){32}));
 	check(p11->C_EncryptFinal(session, out, &(CK_ULONG){32}));
+}
+
+static CK_OBJECT_HANDLE wrapped_mac_key(CK_SESSION_HANDLE session)
+{
+	struct template *t = with_bool(aes_template(), CKA_SIGN, true);
+	CK_OBJECT_HANDLE key;
+
+	with_bool(t, CKA_VERIFY, true);
+	with(t, CKA_VALUE, known_value, 32);
+	check(p11->C_CreateObject(session, t->rows, t->count, &key));
+	check(wrap_by(session, mechanism(CKM_CMEK_DEK_WRAP), some_zone(session), key,
+		      (CK_BYTE[128]){0}, &(CK_ULONG){128}));
+	return key;
+}
+
+static CK_RV mac_step(CK_SESSION_HANDLE session, int step)
+{
+	CK_BYTE text[16] = {0}, mac[16] = {0};
+	CK_ULONG len = 16;
+
+	switch (step) {
+	case 0:
+		return p11->C_Sign(session, text, 16, mac, &len);
+	case 1:
+		return p11->C_SignUpdate(session, text, 16);
+	case 2:
+		return p11->C_SignFinal(session, mac, &len);
+	case 3:
+		return p11->C_Verify(session, text, 16, mac, 16);
+	case 4:
+		return p11->C_VerifyUpdate(session, text, 16);
+	default:
+		return p11->C_VerifyFinal(session, mac, 16);
+	}
+}
+
+static void a_mac_ends_at_its_next_call(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = wrapped_mac_key(session);
+	CK_MECHANISM *cmac = mechanism(CKM_AES_CMAC);
+	CK_BYTE text[16] = {0};
+
+	for (int step = 0; step < 6; step++) {
+		check(p11->C_SignInit(session, cmac, key));
+		check(p11->C_VerifyInit(session, cmac, key));
+		set_state(session, CMEK_STATE_DISABLED);
+		answers(CKR_FUNCTION_FAILED, mac_step(session, step));
+		assert_int_equal(last_error(session), CMEK_ERROR_KMS_DISABLED);
+		answers(CKR_OPERATION_NOT_INITIALIZED,
+			step < 3 ? p11->C_SignUpdate(session, text, 1)
+				 : p11->C_VerifyUpdate(session, text, 1));
+		answers(CKR_KEY_FUNCTION_NOT_PERMITTED,
+			step < 3 ? p11->C_SignInit(session, cmac, key)
+				 : p11->C_VerifyInit(session, cmac, key));
+		set_state(session, CMEK_STATE_ACTIVE);
+		check(p11->C_SignInit(session, NULL, 0));
+		check(p11->C_VerifyInit(session, NULL, 0));
+	}
 }
 
 static void a_no_in_one_session_ends_operations_of_others(void **state)
@@ -279,11 +373,13 @@ int rules_leases(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_no_reaches_every_handle_and_recovery_brings_all_back),
+		CASE(data_of_a_zone_that_is_closed_is_not_read),
 		CASE(a_value_is_not_read_from_a_zone_that_is_closed),
 		CASE(a_key_that_a_closed_zone_did_not_wrap_is_free_for_another),
 		CASE(a_label_is_changed_while_the_zone_is_closed),
 		CASE(a_token_key_of_a_closed_zone_is_not_limited_but_named),
 		CASE(an_operation_under_way_ends_at_its_next_call),
+		CASE(a_mac_ends_at_its_next_call),
 		CASE(a_no_in_one_session_ends_operations_of_others),
 		CASE(a_root_key_tells_what_was_heard_of_it),
 		CASE(a_root_key_tells_what_the_kms_says_now),

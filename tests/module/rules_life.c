@@ -6,6 +6,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static CK_RV start_with(const char *reserved)
 {
@@ -112,6 +114,88 @@ static void a_free_slot_is_shown_only_if_asked_for(void **state)
 	token_configure("[slots]\nfree = true\n");
 	check(initialize());
 	assert_int_equal(count_slots(), used + 1);
+}
+
+static void reserved_that_points_nowhere_is_refused(void **state)
+{
+	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+
+	(void)state;
+	check(p11->C_Finalize(NULL));
+	for (uintptr_t at = 1; at < 1 << 12; at = at * 8 + 1) {
+		args.pReserved = (void *)at;
+		answers(CKR_ARGUMENTS_BAD, p11->C_Initialize(&args));
+	}
+	args.pReserved = (void *)(UINTPTR_MAX - 5);
+	answers(CKR_ARGUMENTS_BAD, p11->C_Initialize(&args));
+	check(initialize());
+}
+
+/* A text that ends where its memory ends. */
+static void reserved_is_read_no_further_than_its_end(void **state)
+{
+	CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	static const char text[] = "free-slot=false";
+	char *pages =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(munmap(pages + page, page), 0);
+	check(p11->C_Finalize(NULL));
+	args.pReserved = memcpy(pages + page - sizeof(text), text, sizeof(text));
+	check(p11->C_Initialize(&args));
+	check(p11->C_Finalize(NULL));
+	memset(pages + page - sizeof(text), ' ', sizeof(text)); /* without an end */
+	answers(CKR_ARGUMENTS_BAD, p11->C_Initialize(&args));
+	munmap(pages, page);
+	check(initialize());
+}
+
+static CK_RV next_event(CK_SLOT_ID *ret_slot)
+{
+	return p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, ret_slot, NULL);
+}
+
+static void a_new_project_is_an_event(void **state)
+{
+	CK_UTF8CHAR label[32];
+	CK_SLOT_ID slots[16], changed, made;
+	CK_ULONG count = 16;
+
+	(void)state;
+	check(p11->C_Finalize(NULL));
+	check(start_with("free-slot=true"));
+	check(p11->C_GetSlotList(CK_TRUE, slots, &count));
+	answers(CKR_NO_EVENT, next_event(&changed));
+	made = slots[count - 1];
+	memset(label, ' ', sizeof(label));
+	memcpy(label, "arrived", 7);
+	check(p11->C_InitToken(made, NULL, 0, label));
+	check(p11->C_WaitForSlotEvent(0, &changed, NULL));
+	assert_int_equal(changed, made);
+	answers(CKR_NO_EVENT, next_event(&changed));
+	answers(CKR_ARGUMENTS_BAD, next_event(NULL));
+	answers(CKR_ARGUMENTS_BAD, p11->C_WaitForSlotEvent(CKF_DONT_BLOCK, &changed, &made));
+	check(p11->C_CloseAllSessions(made + 1)); /* the next free one */
+}
+
+static void a_project_in_another_s_place_is_an_event(void **state)
+{
+	CK_UTF8CHAR label[32];
+	CK_SLOT_ID changed, of = token_slot("arrived");
+	CK_TOKEN_INFO info;
+
+	(void)state;
+	answers(CKR_NO_EVENT, next_event(&changed));
+	check(p11->C_GetTokenInfo(of, &info));
+	memset(label, ' ', sizeof(label));
+	memcpy(label, "another", 7);
+	check(p11->C_InitToken(of, NULL, 0, label));
+	check(next_event(&changed));
+	assert_int_equal(changed, of);
+	answers(CKR_NO_EVENT, next_event(&changed));
 }
 
 static void a_free_slot_has_sessions_and_no_project(void **state)
@@ -315,6 +399,10 @@ int rules_life(void)
 		restarted(an_unknown_setting_is_an_error),
 		restarted(a_free_slot_is_shown_only_if_asked_for),
 		restarted(a_free_slot_has_sessions_and_no_project),
+		restarted(reserved_that_points_nowhere_is_refused),
+		restarted(reserved_is_read_no_further_than_its_end),
+		restarted(a_new_project_is_an_event),
+		restarted(a_project_in_another_s_place_is_an_event),
 		restarted(any_pin_logs_in),
 		restarted(everything_works_without_a_login),
 		restarted(a_login_can_be_required),

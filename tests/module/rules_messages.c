@@ -527,9 +527,9 @@ static void the_mechanisms_say_that_they_take_messages(void **state)
 {
 	static const CK_FLAGS messages =
 		CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_MULTI_MESSAGE;
-	CK_MECHANISM_TYPE list[64];
+	CK_MECHANISM_TYPE list[128];
 	CK_MECHANISM_INFO info;
-	CK_ULONG count = 64;
+	CK_ULONG count = 128;
 
 	(void)state;
 	check(p11->C_GetMechanismList(slot, list, &count));

@@ -81,7 +81,8 @@ static void an_iv_that_is_not_there_is_refused(void **state)
 		p11->C_EncryptInit(session, mechanism_gcm(nonce, 12, NULL, 5, 128), key));
 }
 
-static void a_counter_of_any_size_carries(void **state)
+/* OpenSSL's provider says 16 and means bytes. */
+static void a_counter_of_16_bits_carries(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
 	CK_OBJECT_HANDLE key = known_key(session);
@@ -95,6 +96,108 @@ static void a_counter_of_any_size_carries(void **state)
 		p11->C_EncryptInit(session, mechanism_ctr(counter, 0), key));
 	answers(CKR_MECHANISM_PARAM_INVALID,
 		p11->C_EncryptInit(session, mechanism_ctr(counter, 129), key));
+}
+
+/* Blocks that there are for a counter of so many bits, whose last bytes are these. */
+static const struct {
+	CK_ULONG bits;
+	CK_BYTE end[9];
+	CK_ULONG blocks; /* 0: more than are tried */
+} counters[] = {
+	{1, {0}, 2},
+	{1, {[8] = 1}, 1},
+	{2, {[8] = 0xfd}, 3},
+	{8, {[7] = 1, [8] = 0xfe}, 2},
+	{15, {[7] = 0x7f, [8] = 0xff}, 1},
+	{15, {[7] = 0x80}, 0},
+	{17, {[6] = 1, [7] = 0xff, [8] = 0xfe}, 2},
+	{32, {[5] = 0xff, [6] = 0xff, [7] = 0xff, [8] = 0xfd}, 3},
+	{32, {0}, 0},
+	{64, {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}, 2},
+	{64, {0}, 0},
+	{65, {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}, 0},
+	{65, {1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe}, 2},
+	{65, {0}, 0},
+	{128, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 0},
+};
+
+/* PKCS #11, "AES-CTR": the last block may be enciphered, and nothing after it. */
+static void a_counter_does_not_run_into_the_nonce(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = known_key(session);
+	CK_BYTE counter[16] = {0x11}, data[80] = {0}, out[80];
+
+	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++) {
+		CK_MECHANISM *ctr;
+		CK_ULONG room = 16 * (counters[i].blocks == 0 ? 4 : counters[i].blocks), len = 80;
+		bool ends = counters[i].blocks != 0;
+
+		memcpy(counter + 7, counters[i].end, 9);
+		ctr = mechanism_ctr(counter, counters[i].bits);
+		encrypt(session, ctr, key, data, room, out, room);
+		check(p11->C_EncryptInit(session, ctr, key));
+		for (CK_ULONG at = 0; at < room; at += 8)
+			check(p11->C_EncryptUpdate(session, data, 8, out, &(CK_ULONG){8}));
+		answers(ends ? CKR_DATA_LEN_RANGE : CKR_OK,
+			p11->C_EncryptUpdate(session, data, 1, out, &(CK_ULONG){8}));
+		check(p11->C_EncryptInit(session, NULL, 0));
+		check(p11->C_DecryptInit(session, ctr, key));
+		answers(ends ? CKR_ENCRYPTED_DATA_LEN_RANGE : CKR_OK,
+			p11->C_Decrypt(session, data, room + 1, out, &len));
+	}
+}
+
+static const CK_BYTE kw_iv[8] = {0xA6, 0xA6, 0xA6, 0xA6, 0xA6, 0xA6, 0xA6, 0xA6};
+
+static CK_MECHANISM *java(void)
+{
+	return mechanism_with(CKM_AES_KEY_WRAP_PAD, kw_iv, sizeof(kw_iv));
+}
+
+static CK_OBJECT_HANDLE moved(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE by, CK_OBJECT_HANDLE key,
+			      CK_ULONG expected_len)
+{
+	struct template *t = with_number(aes_template(), CKA_KEY_TYPE, CKK_GENERIC_SECRET);
+	CK_BYTE wrapped[80];
+	CK_ULONG len = sizeof(wrapped);
+	CK_OBJECT_HANDLE back;
+
+	with_bool(t, CKA_SENSITIVE, false);
+	check(wrap_by(session, java(), by, key, wrapped, &len));
+	assert_int_equal(len, expected_len);
+	check(p11->C_UnwrapKey(session, mechanism(CKM_AES_KEY_WRAP_PAD), by, wrapped, len, t->rows,
+			       t->count, &back));
+	return back;
+}
+
+/* RFC 3394 after a padding by PKCS #5: CKM_AES_KEY_WRAP opens it, and shows the padding. */
+static void the_number_210a_with_the_iv_of_rfc_3394_is_javas(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE by = known_key(session), zone = some_zone(session);
+	CK_BYTE wrapped[80], value[80], padded[40];
+
+	for (CK_ULONG len = 8; len <= 32; len++) {
+		CK_OBJECT_HANDLE key = key_import(session, CKK_GENERIC_SECRET, known_value, len);
+		CK_ULONG pad = 8 - len % 8, value_len = sizeof(value);
+
+		key = moved(session, len % 2 == 0 ? by : zone, key, len + pad + 8);
+		assert_int_equal(attribute_bytes(session, key, CKA_VALUE, value, 80), len);
+		assert_memory_equal(value, known_value, len);
+		memcpy(padded, known_value, len);
+		memset(padded + len, (int)pad, pad);
+		encrypt(session, java(), by, padded, len, wrapped, len + pad + 8);
+		check(p11->C_DecryptInit(session, mechanism(CKM_AES_KEY_WRAP), by));
+		check(p11->C_Decrypt(session, wrapped, len + pad + 8, value, &value_len));
+		assert_int_equal(value_len, len + pad);
+		assert_memory_equal(value, padded, value_len);
+	}
+	answers(CKR_MECHANISM_PARAM_INVALID,
+		p11->C_EncryptInit(session, mechanism_with(CKM_AES_KEY_WRAP_KWP, kw_iv, 8), by));
+	answers(CKR_MECHANISM_PARAM_INVALID,
+		p11->C_EncryptInit(session, mechanism_with(CKM_AES_KEY_WRAP_PAD, known_value, 8),
+				   by));
 }
 
 static void a_parameter_of_length_zero_is_none(void **state)
@@ -226,14 +329,17 @@ static bool is_listed(CK_MECHANISM_TYPE type, CK_FLAGS use, const CK_MECHANISM_T
 	for (size_t i = 0; i < count; i++)
 		if (list[i] == type)
 			return true;
+	/* By CBC without padding no zone wraps: rules_wraps_params.c. */
+	if (type == CKM_AES_CBC && use == CKF_WRAP)
+		return true;
 	return type == CKM_CMEK_KMS || type == CKM_CMEK_CHUNK || !fips_offers(type, use);
 }
 
 static void the_rules_are_tried_with_every_mechanism(void **state)
 {
-	CK_MECHANISM_TYPE types[64];
+	CK_MECHANISM_TYPE types[128];
 	CK_MECHANISM_INFO info;
-	CK_ULONG count = 64;
+	CK_ULONG count = 128;
 
 	(void)state;
 	check(p11->C_GetMechanismList(slot, types, &count));
@@ -255,7 +361,9 @@ int rules_parameters(void)
 		in_session(the_shorter_structure_of_gcm_is_accepted),
 		in_session(tags_that_are_no_tags_are_refused),
 		in_session(an_iv_that_is_not_there_is_refused),
-		in_session(a_counter_of_any_size_carries),
+		in_session(a_counter_of_16_bits_carries),
+		in_session(a_counter_does_not_run_into_the_nonce),
+		in_session(the_number_210a_with_the_iv_of_rfc_3394_is_javas),
 		in_session(a_parameter_of_length_zero_is_none),
 		in_session(the_standard_ivs_of_key_wrap_may_be_given),
 		in_session(an_init_without_a_mechanism_cancels),

@@ -129,11 +129,49 @@ static void a_zone_under_a_name_that_is_pinned_to_another_is_refused(void **stat
 	assert_int_equal(restart(""), 0);
 }
 
+/* Of what gives nothing before its end. */
+static CK_RV feed(CK_SESSION_HANDLE session, CK_ULONG mib)
+{
+	static CK_BYTE part[1 << 16];
+	CK_RV rv = CKR_OK;
+
+	for (CK_ULONG i = 0; rv == CKR_OK && i < mib << 4; i++) {
+		CK_ULONG len = sizeof(part);
+
+		rv = p11->C_DecryptUpdate(session, part, sizeof(part), part, &len);
+	}
+	return rv;
+}
+
+static void a_message_in_parts_is_kept_as_far_as_the_setting_says(void **state)
+{
+	CK_SESSION_HANDLE session = session_with("[crypto]\nkeep_max_mib = 1\n");
+	CK_OBJECT_HANDLE key = known_key(session);
+	CK_BYTE tag[16] = {0};
+	CK_ULONG len = sizeof(tag);
+
+	(void)state;
+	check(p11->C_DecryptInit(session, fitting(CKM_AES_GCM), key));
+	check(feed(session, 1));
+	answers(CKR_DEVICE_MEMORY, p11->C_DecryptUpdate(session, tag, 1, tag, &len));
+	answers(CKR_OPERATION_NOT_INITIALIZED, p11->C_DecryptFinal(session, tag, &len));
+	check(p11->C_CloseSession(session));
+	session = session_with("[crypto]\nkeep_max_mib = 0\n");
+	check(p11->C_DecryptInit(session, fitting(CKM_AES_GCM), known_key(session)));
+	answers(CKR_DEVICE_MEMORY, p11->C_DecryptUpdate(session, tag, 1, tag, &len));
+	check(p11->C_CloseSession(session));
+	session = session_with("");
+	check(p11->C_DecryptInit(session, fitting(CKM_AES_GCM), known_key(session)));
+	check(feed(session, 2));
+	assert_int_equal(restart(""), 0);
+}
+
 int rules_settings(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_root_key_that_is_not_allowed_is_refused),
 		cmocka_unit_test(a_zone_under_a_name_that_is_pinned_to_another_is_refused),
+		cmocka_unit_test(a_message_in_parts_is_kept_as_far_as_the_setting_says),
 	};
 
 	return run_group("rules: settings", tests, token_setup, token_teardown);

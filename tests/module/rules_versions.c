@@ -167,6 +167,45 @@ static void a_zone_is_made_with_the_days_it_is_to_be_rotated_after(void **state)
 	fails(p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN), t->rows, t->count, &zone));
 }
 
+static struct template *zones_called(const char *names)
+{
+	struct template *t = with_number(template_new(), CKA_VALUE_LEN, 32);
+
+	with_bool(t, CKA_TOKEN, true);
+	with_bool(t, CKA_EXTRACTABLE, false);
+	return with_text(t, CKA_CMEK_DATABASES, names);
+}
+
+static CK_RV make_zones(CK_SESSION_HANDLE session, struct template *t, CK_OBJECT_HANDLE *ret_first)
+{
+	return p11->C_GenerateKey(session, mechanism(CKM_AES_KEY_GEN), t->rows, t->count,
+				  ret_first);
+}
+
+static void many_zones_are_made_by_one_call_or_none(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE first, second, none = 0;
+
+	some_zone(session); /* so that there is the cluster "default" */
+	check(make_zones(session, zones_called("many-1\nmany-2"), &first));
+	assert_int_equal(object_find(session, with_text(template_new(), CKA_LABEL, "many-1")),
+			 first);
+	second = object_find(session, with_text(template_new(), CKA_LABEL, "many-2"));
+	assert_int_equal(attribute_number(session, second, CKA_CMEK_VERSION), 1);
+	fails_for(CMEK_ERROR_EXISTS, session,
+		  make_zones(session, zones_called("many-3\nmany-2"), &none));
+	fails_for(CMEK_ERROR_EXISTS, session,
+		  make_zones(session, zones_called("many-3\nmany-3\n"), &none));
+	answers(CKR_TEMPLATE_INCONSISTENT,
+		make_zones(session, with_text(zones_called("many-3"), CKA_LABEL, "many-4"), &none));
+	/* That name is free. */
+	check(make_zones(session, zones_called("many-3"), &none));
+	check(p11->C_DestroyObject(session, none));
+	check(p11->C_DestroyObject(session, first));
+	check(p11->C_DestroyObject(session, second));
+}
+
 static void a_version_that_nobody_has_is_said_to_be_none(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
@@ -215,6 +254,7 @@ int rules_versions(void)
 		in_session(the_fence_denies_and_is_taken_back),
 		in_session(a_stored_key_is_wrapped_anew_by_the_primary_version),
 		in_session(a_zone_is_made_with_the_days_it_is_to_be_rotated_after),
+		in_session(many_zones_are_made_by_one_call_or_none),
 		in_session(a_version_that_nobody_has_is_said_to_be_none),
 		in_session(versions_are_told_as_json),
 		in_session(a_zone_in_a_session_is_not_rotated),

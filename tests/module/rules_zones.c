@@ -64,13 +64,14 @@ static void only_keys_of_32_bytes_that_stay_become_zones(void **state)
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
 	struct template *t = with_bool(aes_template(), CKA_TOKEN, true);
 	CK_BYTE of_key[8], of_default[8];
-	CK_OBJECT_HANDLE key;
+	CK_OBJECT_HANDLE key, of_name;
 
+	some_zone(session);
+	of_name = zone_generate(session, "default/default");
 	with_bool(t, CKA_EXTRACTABLE, false);
 	key = key_generate(session, with_number(t, CKA_VALUE_LEN, 16));
 	assert_int_equal(attribute_bytes(session, key, CKA_CMEK_ZONE, of_key, 8), 8);
-	attribute_bytes(session, labelled(session, "default/default"), CKA_CMEK_ZONE, of_default,
-			8);
+	attribute_bytes(session, of_name, CKA_CMEK_ZONE, of_default, 8);
 	assert_memory_equal(of_key, of_default, 8);
 	t = with_bool(aes_template(), CKA_TOKEN, true);
 	key = key_generate(session, with_number(t, CKA_VALUE_LEN, 32));

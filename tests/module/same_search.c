@@ -39,7 +39,7 @@ static void unknown_classes_and_attributes_match_nothing(void **state)
 
 	labelled_key(session, "some");
 	assert_int_equal(
-		objects_count(session, with_number(template_new(), CKA_CLASS, CKO_PROFILE)), 0);
+		objects_count(session, with_number(template_new(), CKA_CLASS, CKO_HW_FEATURE)), 0);
 	assert_int_equal(objects_count(session, with_number(template_new(), CKA_CLASS, 0xce534354)),
 			 0);
 	assert_int_equal(objects_count(session, with_text(template_new(), CKA_APPLICATION, "x")),
@@ -116,12 +116,47 @@ static void other_calls_work_during_a_search(void **state)
 	check(p11->C_FindObjectsFinal(session));
 }
 
+/* A further row of a type that the template has. */
+static struct template *again(struct template *t, CK_ATTRIBUTE_TYPE type, const void *value,
+			      CK_ULONG len)
+{
+	with(t, CK_UNAVAILABLE_INFORMATION, value, len);
+	t->rows[t->count - 1].type = type;
+	return t;
+}
+
+/* On the token, where an index is asked, and in a session. */
+static void an_attribute_that_is_named_twice_has_to_match_twice(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE keys[2] = {labelled_key(session, "twice"),
+				    zone_generate(session, "twice, kept")};
+	const char *const labels[2] = {"twice", "twice, kept"};
+
+	for (int i = 0; i < 2; i++) {
+		struct template *t =
+			again(label_is(labels[i]), CKA_LABEL, labels[i], strlen(labels[i]));
+		CK_BBOOL is_token = i == 1;
+
+		assert_int_equal(object_find(session, t), keys[i]);
+		for (int last = 0; last < 2; last++) {
+			t = again(label_is(labels[1 - last]), CKA_LABEL, labels[last],
+				  strlen(labels[last]));
+			assert_int_equal(objects_count(session, t), 0);
+		}
+		t = again(with_bool(label_is(labels[i]), CKA_TOKEN, i == 0), CKA_TOKEN, &is_token,
+			  1);
+		assert_int_equal(objects_count(session, t), 0);
+	}
+}
+
 int same_search(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_session(objects_are_found_by_what_they_are),
 		in_session(unknown_classes_and_attributes_match_nothing),
 		in_session(an_empty_template_finds_all),
+		in_session(an_attribute_that_is_named_twice_has_to_match_twice),
 		in_session(a_search_gives_each_object_once_in_pieces),
 		in_session(a_search_is_one_operation_of_its_session),
 		in_session(other_calls_work_during_a_search),

@@ -92,7 +92,7 @@ static void a_secret_that_is_no_multiple_of_8_needs_padding(void **state)
 			       wrapped, &len));
 }
 
-static void a_key_is_wrapped_by_cbc(void **state)
+static void a_key_is_wrapped_by_cbc_with_padding(void **state)
 {
 	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
 	CK_OBJECT_HANDLE key = key_import(session, CKK_AES, value, 32), back;
@@ -108,6 +108,26 @@ static void a_key_is_wrapped_by_cbc(void **state)
 	assert_int_equal(len, 48);
 	check(unwrap(session, by, wrapping, wrapped, len, aes_template(), &back));
 	is_value(session, back, 32);
+}
+
+static void a_key_is_wrapped_by_cbc_as_data_are_encrypted(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	CK_OBJECT_HANDLE key = key_import(session, CKK_AES, value, 32), back;
+	CK_OBJECT_HANDLE wrapping = wrapping_key(session);
+	CK_MECHANISM *by = mechanism_with(CKM_AES_CBC, iv, sizeof(iv));
+	CK_RV expected = difference("C_UnwrapKey by CKM_AES_CBC");
+	CK_BYTE wrapped[64], same[64];
+	CK_ULONG len = sizeof(wrapped), same_len = sizeof(same);
+
+	check(p11->C_WrapKey(session, by, wrapping, key, wrapped, &len));
+	assert_int_equal(len, 32);
+	check(p11->C_EncryptInit(session, by, wrapping));
+	check(p11->C_Encrypt(session, (CK_BYTE *)value, 32, same, &same_len));
+	assert_memory_equal(wrapped, same, 32);
+	answers(expected, unwrap(session, by, wrapping, wrapped, len, aes_template(), &back));
+	if (expected == CKR_OK)
+		is_value(session, back, 32);
 }
 
 static void the_length_of_a_wrapped_key_can_be_asked(void **state)
@@ -348,7 +368,8 @@ int same_wraps(void)
 		in_session(a_wrapped_key_comes_back),
 		in_session(a_secret_of_any_length_is_wrapped_with_padding),
 		in_session(a_secret_that_is_no_multiple_of_8_needs_padding),
-		in_session(a_key_is_wrapped_by_cbc),
+		in_session(a_key_is_wrapped_by_cbc_with_padding),
+		in_session(a_key_is_wrapped_by_cbc_as_data_are_encrypted),
 		in_session(the_length_of_a_wrapped_key_can_be_asked),
 		in_session(what_was_changed_is_not_unwrapped),
 		in_session(a_wrapped_key_of_a_wrong_length_is_refused),

@@ -54,6 +54,20 @@ static CK_RV run_keep(void)
 	return generate_key("new", yes, yes, &made);
 }
 
+/* More than a slot of locked memory takes. */
+static CK_BYTE content[5000] = "what a program keeps";
+
+static CK_RV run_keep_data(void)
+{
+	CK_OBJECT_CLASS data = CKO_DATA;
+	CK_ATTRIBUTE template[] = {ROW(CKA_CLASS, data),
+				   ROW(CKA_TOKEN, yes),
+				   {CKA_LABEL, (void *)"new", 3},
+				   ROW(CKA_VALUE, content)};
+
+	return p11->C_CreateObject(session, template, COUNT(template), &made);
+}
+
 static CK_RV run_new_zone(void)
 {
 	return generate_key("default/new", yes, no, &made);
@@ -160,6 +174,24 @@ static CK_RV run_message(void)
 	return rv;
 }
 
+/* By an algorithm that is looked up when a key is made ready for it. */
+static CK_RV run_sign(void)
+{
+	CK_BYTE text[] = "a text", mac[32];
+	CK_ULONG len = sizeof(mac);
+	CK_MECHANISM hmac = {CKM_SHA256_HMAC, NULL, 0};
+	CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
+	CK_ATTRIBUTE template[] = {ROW(CKA_CLASS, secret_key), ROW(CKA_KEY_TYPE, generic),
+				   ROW(CKA_SIGN, yes), ROW(CKA_VERIFY, yes), ROW(CKA_VALUE, text)};
+	CK_RV rv = p11->C_CreateObject(session, template, COUNT(template), &made);
+
+	p32->C_SessionCancel(session, CKF_SIGN | CKF_VERIFY);
+	rv = rv != CKR_OK ? rv : p11->C_SignInit(session, &hmac, made);
+	rv = rv != CKR_OK ? rv : p11->C_Sign(session, text, sizeof(text), mac, &len);
+	rv = rv != CKR_OK ? rv : p11->C_VerifyInit(session, &hmac, made);
+	return rv != CKR_OK ? rv : p11->C_Verify(session, text, sizeof(text), mac, len);
+}
+
 /* The same zone, by its record, in the session alone. */
 static CK_RV run_record(void)
 {
@@ -248,6 +280,16 @@ static void new_works(void)
 	check_works("new");
 }
 
+static void new_data_is_read(void)
+{
+	CK_BYTE read[sizeof(content)];
+	CK_ATTRIBUTE row = ROW(CKA_VALUE, read);
+
+	must(p11->C_GetAttributeValue(session, find_one("new"), &row, 1), "C_GetAttributeValue");
+	if (row.ulValueLen != sizeof(read) || memcmp(read, content, sizeof(read)) != 0)
+		note_wrong("what is read is not what was kept");
+}
+
 static void new_zone_works(void)
 {
 	check_works("default/new");
@@ -273,6 +315,8 @@ const struct scene scenes[] = {
 	  run_generate,     NULL,               NULL,          NULL,          0 },
 	{ "keep",         "C_GenerateKey of a token key",
 	  run_keep,         new_works,          NULL,          "new",         1 },
+	{ "keep-data",    "C_CreateObject of token data",
+	  run_keep_data,    new_data_is_read,   NULL,          "new",         1 },
 	{ "new-zone",     "C_GenerateKey of a zone",
 	  run_new_zone,     new_zone_works,     NULL,          "default/new", 1 },
 	{ "wrap",         "C_WrapKey by CKM_CMEK_DEK_WRAP",
@@ -299,6 +343,8 @@ const struct scene scenes[] = {
 	  run_decrypt_zone, NULL,               "of-zone",     NULL,          0 },
 	{ "message",      "C_EncryptMessageNext and C_DecryptMessage by a zone",
 	  run_message,      NULL,               NULL,          NULL,          0 },
+	{ "sign",         "C_Sign and C_Verify by HMAC",
+	  run_sign,         NULL,               NULL,          NULL,          0 },
 	{ "record",       "C_UnwrapKey of a zone's record into a session, and C_Encrypt by that",
 	  run_record,       out_decrypts_zone,  "record",      NULL,          0 },
 	{ "root-key",     "C_CreateObject of a root key",

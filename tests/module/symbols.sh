@@ -83,6 +83,16 @@ leaves_the_host_alone() {
 
 stack_not_executable() { readelf --program-headers --wide "$module" | grep GNU_STACK | grep -qv 'RWE'; }
 
+# The library above the module exports what its header declares, with a version, and brings nothing along.
+librarys_functions() { sed '/^typedef/d; s/^ \*.*//' "$root/include/cmek/cmek.h" | tr '\n' ' ' | grep -oE '\bcmek_[a-z_]+\(' | tr -d '(' | sort -u; }
+library_exports() { module=$library exports | sed 's/@@CMEK_0$//'; }
+library_exports_its_header() { diff <(librarys_functions) <(library_exports); }
+package_names_them() { diff <(librarys_functions) <(sed -n 's/^ \(cmek_[a-z_]*\)@CMEK_0 .*/\1/p' "$root/packaging/debian/libcmek0.symbols"); }
+library_needs_libc_alone() { ! module=$library dynamic NEEDED | grep -vE '\[(libc|libpthread|libdl|libasan|libubsan|libtsan|ld-linux[-a-z0-9_]*)\.so'; }
+library_has_its_name() { module=$library dynamic SONAME | grep -qF '[libcmek.so.0]'; }
+library_leaves_the_host_alone() { module=$library leaves_the_host_alone; }
+library=$build/libcmek.so.0
+
 if [ ! -e "$module" ]; then
     skip "the module exports the functions of PKCS #11" "$module is not built"
     finish
@@ -103,4 +113,9 @@ ok "it has no destructors" no_destructors
 ok "it registers nothing to run at exit" no_exit_handlers
 ok "it calls nothing that is the host's own: standard output, exit, environment, threads, signals" leaves_the_host_alone
 ok "its stack is not executable" stack_not_executable
+ok "libcmek exports the functions of its header and nothing else" library_exports_its_header
+ok "and the Debian package libcmek0 names them" package_names_them
+ok "libcmek needs the C library alone" library_needs_libc_alone
+ok "libcmek is found by its name and its version" library_has_its_name
+ok "libcmek calls nothing that is the host's own either" library_leaves_the_host_alone
 finish

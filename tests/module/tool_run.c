@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WORDS_MAX = 16 };
+enum { WORDS_MAX = 24 };
 
 char home[] = "/tmp/cmek-test-XXXXXX";
 struct buffer out, err; /* what the last command has printed */
@@ -95,20 +95,20 @@ void done(const char *line)
 {
 	int code = run(line);
 
-	if (code != CMEK_EXIT_OK)
+	if (code != CMEK_EXIT_OK || err.len > 0)
 		print_message("# %s: %s", line, buffer_text(&err));
 	assert_int_equal(code, CMEK_EXIT_OK);
 	assert_int_equal(err.len, 0);
 }
 
-/* In one line that has the word. */
+/* In one line that has the word; an object, if --json is given. */
 void refused(const char *line, int code, const char *word)
 {
 	const char *text;
 
 	assert_int_equal(run(line), code);
 	text = buffer_text(&err);
-	assert_int_equal(strncmp(text, "cmek: ", 6), 0);
+	assert_int_equal(strncmp(text, fail_in_json ? "{\"mess" : "cmek: ", 6), 0);
 	assert_ptr_equal(strchr(text, '\n'), text + err.len - 1);
 	if (strstr(text, word) == NULL)
 		fail_msg("'%s' does not say '%s'", text, word);

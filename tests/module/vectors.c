@@ -3,7 +3,7 @@
 /*
  * Published vectors (tests/vectors/) through the C_* functions, at once and in parts, in both
  * directions. Keys come in by C_CreateObject. Runs on SoftHSM2 as well, for what that supports.
- * Ciphers are in vectors_ciphers.c, key wrap is in vectors_wraps.c.
+ * Ciphers are in vectors_ciphers.c, key wrap is in vectors_wraps.c, MACs are in vectors_macs.c.
  */
 #include "vectors.h"
 
@@ -100,6 +100,7 @@ int main(void)
 
 	if (module_is_missing())
 		return 0;
-	failures += vectors_ciphers() + vectors_wraps() + vectors_digests();
+	failures += vectors_ciphers() + vectors_wraps() + vectors_digests() + vectors_macs() +
+		    vectors_kdfs();
 	return failures == 0 ? 0 : 1;
 }

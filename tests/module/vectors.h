@@ -28,3 +28,5 @@ struct template *generic_secret(void);
 int vectors_ciphers(void);
 int vectors_wraps(void);
 int vectors_digests(void);
+int vectors_macs(void);
+int vectors_kdfs(void);

@@ -59,7 +59,7 @@ static void mistyped_word_is_told_with_the_right_one(void **state)
 static void what_is_missing_or_too_much_is_named(void **state)
 {
 	(void)state;
-	refused("encrypt --project p --database c/d in", CMEK_EXIT_USAGE, "missing OUT; usage");
+	refused("key add --project p", CMEK_EXIT_USAGE, "missing KEY; usage");
 	refused("inspect", CMEK_EXIT_USAGE, "missing FILE; usage");
 	refused("rewrap", CMEK_EXIT_USAGE, "missing FILE...; usage");
 	refused("inspect a b", CMEK_EXIT_USAGE, "one argument too many: b;");
@@ -122,8 +122,8 @@ static void each_command_is_in_the_completion_of_each_shell(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
 		done(lines[i]);
-		for (size_t at = 0; at < command_count; at++) {
-			const struct command *command = &commands[at];
+		for (size_t at = 0; at < command_count(); at++) {
+			const struct command *command = command_at(at);
 
 			prints(command->verb == NULL ? command->noun : command->verb);
 			for (const struct option_row *row = command->options; row->name != NULL;

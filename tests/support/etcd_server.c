@@ -43,7 +43,7 @@ static bool is_installed(const char *program)
 	return system(command) == 0;
 }
 
-static void run(unsigned peer_port)
+static void run(unsigned peer_port, const char *max_txn_ops)
 {
 	char peer[64], data[80], log[80];
 	int fd;
@@ -57,7 +57,7 @@ static void run(unsigned peer_port)
 	/* Whoever cuts the power is no test of ours. */
 	execlp("etcd", "etcd", "--data-dir", data, "--listen-client-urls", server.endpoint,
 	       "--advertise-client-urls", server.endpoint, "--listen-peer-urls", peer,
-	       "--unsafe-no-fsync", (char *)NULL);
+	       "--unsafe-no-fsync", "--max-txn-ops", max_txn_ops, (char *)NULL);
 	_exit(127);
 }
 
@@ -74,13 +74,18 @@ static bool answers(void)
 
 bool etcd_server_start(void)
 {
+	return etcd_server_start_with("128"); /* as by itself */
+}
+
+bool etcd_server_start_with(const char *max_txn_ops)
+{
 	if (!is_installed("etcd"))
 		return false;
 	make_test_folder("etcd", server.folder);
 	snprintf(server.endpoint, sizeof(server.endpoint), "http://127.0.0.1:%u", free_port());
 	server.pid = fork();
 	if (server.pid == 0)
-		run(free_port());
+		run(free_port(), max_txn_ops);
 	for (int i = 0; i < 600 && !answers(); i++) {
 		if (waitpid(server.pid, NULL, WNOHANG) != 0)
 			fail_msg("etcd ended; see its log in %s", server.folder);
@@ -114,6 +119,11 @@ void etcd_server_post(const char *path, const char *body, const char *token)
 		fail_msg("%s %s: %s", path, body, buffer_text(&answer.body));
 	http_answer_clear(&answer);
 	http->operations->free(http);
+}
+
+size_t etcd_server_requests(const struct store *store)
+{
+	return ((const struct etcd *)store)->requests;
 }
 
 void etcd_server_stop(void)

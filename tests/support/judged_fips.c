@@ -21,6 +21,10 @@ static const struct {
 	const char *what;
 } left_out[] = {
 	{CKM_AES_GCM, CKF_ENCRYPT | CKF_WRAP, "CKM_AES_GCM by an IV of the caller's"},
+	{CKM_AES_GMAC, CKF_SIGN, "CKM_AES_GMAC by an IV of the caller's"},
+	{CKM_AES_ECB_ENCRYPT_DATA, CKF_DERIVE, "CKM_AES_ECB_ENCRYPT_DATA"},
+	{CKM_AES_CBC_ENCRYPT_DATA, CKF_DERIVE, "CKM_AES_CBC_ENCRYPT_DATA"},
+	{CKM_AES_CBC, CKF_WRAP | CKF_UNWRAP, "CKM_AES_CBC for keys"},
 	{CKM_AES_CBC_PAD, CKF_WRAP | CKF_UNWRAP, "CKM_AES_CBC_PAD for keys"},
 };
 
@@ -37,6 +41,11 @@ static const char *find_left_out(CK_MECHANISM_TYPE type, CK_FLAGS use)
 bool fips_offers(CK_MECHANISM_TYPE type, CK_FLAGS use)
 {
 	return getenv("CMEK_TEST_FIPS") == NULL || find_left_out(type, use) == NULL;
+}
+
+bool fips_takes_key(CK_ULONG len)
+{
+	return getenv("CMEK_TEST_FIPS") == NULL || len >= KEY_MIN;
 }
 
 /* A test is ended from its own thread and process only. */
@@ -70,10 +79,24 @@ static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT
 	return judge(of(by, CKF_ENCRYPT), real.C_EncryptInit(session, by, key));
 }
 
+/* Of keys that are wrapped by GCM: the module may make the IV. */
+static const char *of_wrapping(const CK_MECHANISM *by)
+{
+	CK_GCM_WRAP_PARAMS params;
+
+	if (by != NULL && by->mechanism == CKM_AES_GCM && by->pParameter != NULL &&
+	    by->ulParameterLen == sizeof(params)) {
+		memcpy(&params, by->pParameter, sizeof(params));
+		if (params.ivGenerator != CKG_NO_GENERATE)
+			return NULL;
+	}
+	return of(by, CKF_WRAP);
+}
+
 static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE wrapping,
 		      CK_OBJECT_HANDLE key, CK_BYTE *wrapped, CK_ULONG *len)
 {
-	return judge(of(by, CKF_WRAP), real.C_WrapKey(session, by, wrapping, key, wrapped, len));
+	return judge(of_wrapping(by), real.C_WrapKey(session, by, wrapping, key, wrapped, len));
 }
 
 static CK_RV unwrap_key(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE unwrapping,
@@ -93,6 +116,14 @@ static CK_ULONG length_of(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
 	return len;
 }
 
+static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE key)
+{
+	bool is_short = length_of(session, key) < KEY_MIN;
+	CK_RV rv = real.C_SignInit(session, by, key);
+
+	return judge(is_short ? "a MAC by less than 112 bits" : of(by, CKF_SIGN), rv);
+}
+
 static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE base,
 			CK_ATTRIBUTE *rows, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
 {
@@ -100,7 +131,7 @@ static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_H
 	bool is_short = length_of(session, base) < KEY_MIN;
 	CK_RV rv = real.C_DeriveKey(session, by, base, rows, count, ret_key);
 
-	return judge(is_short ? "a derivation from less than 112 bits" : NULL, rv);
+	return judge(is_short ? "a derivation from less than 112 bits" : of(by, CKF_DERIVE), rv);
 }
 
 static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_ATTRIBUTE *rows,
@@ -109,6 +140,8 @@ static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_ATTRIB
 	CK_RV rv = real.C_GenerateKey(session, by, rows, count, ret_key);
 	CK_ULONG len = KEY_MIN;
 
+	if (rv == CKR_ARGUMENTS_BAD) /* the rows may not be as many as is said */
+		return rv;
 	for (CK_ULONG i = 0; rows != NULL && i < count; i++)
 		if (rows[i].type == CKA_VALUE_LEN && rows[i].ulValueLen == sizeof(len))
 			memcpy(&len, rows[i].pValue, sizeof(len));
@@ -124,6 +157,7 @@ CK_FUNCTION_LIST *judged(CK_FUNCTION_LIST *list)
 	is_test();
 	real = judging = *list;
 	judging.C_EncryptInit = encrypt_init;
+	judging.C_SignInit = sign_init;
 	judging.C_WrapKey = wrap_key;
 	judging.C_UnwrapKey = unwrap_key;
 	judging.C_DeriveKey = derive_key;

@@ -16,3 +16,5 @@
 CK_FUNCTION_LIST *judged(CK_FUNCTION_LIST *list);
 /* Is this use of a mechanism, by one of the CKF_ flags, offered in this run? */
 bool fips_offers(CK_MECHANISM_TYPE type, CK_FLAGS use);
+/* Is a secret of so many bytes taken for HMAC and derivations in this run? */
+bool fips_takes_key(CK_ULONG len);

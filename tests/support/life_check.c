@@ -7,20 +7,70 @@
 #include "base/secret.h"
 #include "tests/support/unit.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/token_key.h"
 #include "zones/ezk/ezk.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* --- What the store has */
+
+/* Held, also by a process that has to ask the store for it; NULL: there is none. */
+static struct entry *met_uid(struct zones *zones, struct uid uid)
+{
+	struct entry *entry = NULL;
+
+	return zones_meet_uid(zones, uid, &entry) == ZONE_OK ? entry : NULL;
+}
+
+static struct entry *met_zone(struct zones *zones, uint64_t zone)
+{
+	struct entry *entry = NULL;
+
+	return zones_meet_zone(zones, zone, &entry) == ZONE_OK ? entry : NULL;
+}
+
+/* A process that knows a part stays so. */
+static size_t count_pages(struct life_world *w, struct zones *zones, enum entry_kind kind, bool all)
+{
+	struct entry_filter filter = {.project = w->project, .with_pending = all};
+	struct uid after = {0};
+	size_t count, sum = 0;
+	bool end = false;
+
+	filter.kinds[kind] = true;
+	while (!end) {
+		struct entry **entries = NULL;
+
+		LIFE_HOLDS(w,
+			   zones_list_page(zones, &filter, &after, &entries, &count, &end) ==
+				   ZONE_OK,
+			   "no page of kind %d", (int)kind);
+		for (size_t i = 0; i < count; i++)
+			entry_release(entries[i]);
+		free(entries);
+		sum += count;
+	}
+	return sum;
+}
+
+static size_t count_kind(struct life_world *w, struct zones *zones, enum entry_kind kind, bool all)
+{
+	struct entry_filter filter = {.project = w->project};
+
+	filter.kinds[kind] = true;
+	return zones_filter_needs_all(zones, &filter) ? count_pages(w, zones, kind, all)
+						      : count_entries(zones, w->project, kind, all);
+}
 
 static void check_listed(struct life_world *w, struct zones *zones, enum entry_kind kind,
 			 size_t all, size_t active)
 {
-	size_t found = count_entries(zones, w->project, kind, true);
+	size_t found = count_kind(w, zones, kind, true);
 
 	LIFE_HOLDS(w, found == all, "%zu of kind %d are there, and not %zu", found, (int)kind, all);
-	found = count_entries(zones, w->project, kind, false);
+	found = count_kind(w, zones, kind, false);
 	LIFE_HOLDS(w, found == active, "%zu of kind %d are in use, and not %zu", found, (int)kind,
 		   active);
 }
@@ -29,7 +79,7 @@ static void check_listed(struct life_world *w, struct zones *zones, enum entry_k
 static struct entry *look_up(struct life_world *w, struct zones *zones, struct uid uid,
 			     enum life_state state, int64_t due_ms, const char *what, int at)
 {
-	struct entry *entry = zones_find_uid(zones, uid);
+	struct entry *entry = met_uid(zones, uid);
 
 	LIFE_HOLDS(w, entry != NULL, "%s %d is lost", what, at);
 	LIFE_HOLDS(w, (entry->state == ENTRY_ACTIVE) == (state == LIFE_ACTIVE),
@@ -196,7 +246,7 @@ static void check_zones(struct life_world *w, struct zones *zones)
 		AUTO(entry_releasep) struct entry *entry = NULL, *gone = NULL;
 
 		if (!life_is_there(zone->state)) {
-			gone = zones_find_zone(zones, zone->id);
+			gone = met_zone(zones, zone->id);
 			LIFE_HOLDS(w, gone == NULL, "zone %d is there again", i);
 			continue;
 		}
@@ -224,7 +274,7 @@ static void check_tokens(struct life_world *w, struct zones *zones)
 
 	for (int i = 0; i < w->next_token; i++) {
 		AUTO(entry_releasep)
-		struct entry *entry = zones_find_uid(zones, w->life.tokens[i].uid);
+		struct entry *entry = met_uid(zones, w->life.tokens[i].uid);
 
 		LIFE_HOLDS(w, (entry != NULL) == (w->life.tokens[i].state == LIFE_ACTIVE),
 			   "token key %d is %s", i, entry == NULL ? "lost" : "there again");
@@ -285,7 +335,7 @@ static void check_answer(struct life_world *w, enum reader reader, const struct 
 enum zone_status life_open(struct zones *zones, uint64_t zone, uint32_t version,
 			   const struct life_seal *seal, uint8_t ret_dek[static LIFE_DEK])
 {
-	AUTO(entry_releasep) struct entry *entry = zones_find_zone(zones, zone);
+	AUTO(entry_releasep) struct entry *entry = met_zone(zones, zone);
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	if (entry == NULL)
@@ -314,7 +364,7 @@ static void check_seal(struct life_world *w, enum reader reader, struct zones *z
 static void check_token(struct life_world *w, enum reader reader, struct zones *zones,
 			const struct life_token *token)
 {
-	AUTO(entry_releasep) struct entry *entry = zones_find_uid(zones, token->uid);
+	AUTO(entry_releasep) struct entry *entry = met_uid(zones, token->uid);
 	AUTO(secret_freep) uint8_t *value = NULL;
 	const struct life_zone *zone = &w->life.zones[token->zone];
 	enum zone_status status =
@@ -334,7 +384,7 @@ static struct entry *root_key_for(struct life_world *w, struct zones *zones,
 		for (int v = 0; v < LIFE_VERSIONS; v++)
 			if (w->life.keys[i].state == LIFE_ACTIVE &&
 			    life_version_uses(&zone->versions[v], i))
-				return zones_find_uid(zones, w->life.keys[i].uid);
+				return met_uid(zones, w->life.keys[i].uid);
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "zones/domain/cluster.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/purge.h"
 #include "zones/domain/retire.h"
 #include "zones/domain/rewrap.h"
@@ -31,7 +32,9 @@ struct act {
 
 static struct entry *held(struct act *act, struct uid uid)
 {
-	return zones_find_uid(act->zones, uid);
+	struct entry *entry = NULL;
+
+	return zones_meet_uid(act->zones, uid, &entry) == ZONE_OK ? entry : NULL;
 }
 
 static struct entry *key_of(struct act *act)

@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/macros.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct memory_rows memory_rows = {
@@ -103,11 +104,30 @@ static uint64_t revision_of(const struct store_cursor *cursor)
 	return revision;
 }
 
+static bool is_unread(const struct entry *entry)
+{
+	return memory_rows.unread.why != ZONE_OK &&
+	       uid_equal(entry->project, memory_rows.unread.project);
+}
+
+/* As the news of an engine have it; after their cursor is set. */
+static bool tell_unread(const struct store_cursor *since, struct store_news *news)
+{
+	struct store_unread unread = memory_rows.unread;
+
+	unread.known = since->len != 0;
+	return unread.why == ZONE_OK || store_news_add_unread(news, &unread);
+}
+
 /* Rows are not shared with another reader: each has a copy. */
 static bool tell(const struct memory_row *row, struct store_news *news)
 {
 	struct entry *copy = entry_copy(row->entry);
 
+	if (copy != NULL && is_unread(copy) && copy->kind != ENTRY_PROJECT) {
+		entry_release(copy);
+		return true;
+	}
 	return copy != NULL && store_news_add(news, copy, row->removed);
 }
 
@@ -125,7 +145,13 @@ static enum zone_status tell_since(const struct store_cursor *since, struct stor
 		if (row->entry->revision > revision && !tell(row, news))
 			return ZONE_NO_MEMORY;
 	}
-	return ZONE_OK;
+	news->zones -= memory_rows.miscounted;
+	return tell_unread(since, news) ? ZONE_OK : ZONE_NO_MEMORY;
+}
+
+static void note_away(struct store *store)
+{
+	store->away = zone_status_is_store_outage(memory_rows.fault);
 }
 
 static enum zone_status memory_read(struct store *store, const struct store_cursor *since,
@@ -135,10 +161,44 @@ static enum zone_status memory_read(struct store *store, const struct store_curs
 	AUTO(store_news_clear) struct store_news news = {0};
 	LOCKED;
 
-	(void)store;
+	note_away(store);
 	memory_rows.reads++;
 	TRY(pass_gate());
 	TRY(tell_since(since, &news));
+	memory_rows.wholes += news.whole;
+	*ret_news = news;
+	news = (struct store_news){0};
+	return ZONE_OK;
+}
+
+static bool is_few(const struct memory_row *row)
+{
+	return !row->removed && row->entry->kind != ENTRY_ZONE && row->entry->kind != ENTRY_KEY;
+}
+
+static enum zone_status tell_few(struct store_news *news)
+{
+	news->whole = news->partial = true;
+	news->cursor = cursor_of(memory_rows.revision);
+	for (size_t i = 0; i < memory_rows.count; i++)
+		if (is_few(&memory_rows.rows[i]) && !tell(&memory_rows.rows[i], news))
+			return ZONE_NO_MEMORY;
+	return ZONE_OK;
+}
+
+static enum zone_status memory_read_few(struct store *store, const struct store_cursor *since,
+					size_t most, struct store_news *ret_news)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(store_news_clear) struct store_news news = {0};
+	LOCKED;
+
+	note_away(store);
+	memory_rows.reads++;
+	TRY(pass_gate());
+	TRY(since->len == 0 && memory_rows.count > most ? tell_few(&news)
+							: tell_since(since, &news));
+	memory_rows.wholes += news.whole && !news.partial;
 	*ret_news = news;
 	news = (struct store_news){0};
 	return ZONE_OK;
@@ -159,6 +219,16 @@ static struct memory_row *row_of(struct uid uid)
 	return NULL;
 }
 
+static bool imports_from(const struct entry *entry, uint64_t zone)
+{
+	if (entry->kind != ENTRY_ZONE)
+		return false;
+	for (size_t i = 0; i < entry->of_zone.version_count; i++)
+		if (entry->of_zone.versions[i].record_zone == zone)
+			return true;
+	return false;
+}
+
 static bool has_key(const struct memory_row *row, const struct store_key *key)
 {
 	const struct entry *entry = row->entry;
@@ -172,6 +242,8 @@ static bool has_key(const struct memory_row *row, const struct store_key *key)
 		return !row->removed && entry->state == ENTRY_ACTIVE && entry->kind == key->kind &&
 		       uid_equal(entry->project, key->project) &&
 		       bytes_equal(bytes_of(entry->label), key->label);
+	case STORE_BY_IMPORT:
+		return imports_from(entry, key->zone);
 	}
 	return false;
 }
@@ -198,6 +270,51 @@ static bool tell_with_parents(const struct memory_row *row, struct store_news *n
 	return good && (entry->kind == ENTRY_PROJECT || tell(row, news));
 }
 
+enum { PAGE = 8 };
+
+/* The first of a project's zones and token keys that follows that uid; NULL: none. */
+static const struct memory_row *row_after(struct uid project, struct uid after)
+{
+	const struct memory_row *first = NULL;
+
+	for (size_t i = 0; i < memory_rows.count; i++) {
+		const struct memory_row *row = &memory_rows.rows[i];
+
+		if (!row->removed && !is_few(row) && uid_equal(row->entry->project, project) &&
+		    memcmp(row->entry->uid.bytes, after.bytes, UID_SIZE) > 0 &&
+		    (first == NULL ||
+		     memcmp(row->entry->uid.bytes, first->entry->uid.bytes, UID_SIZE) < 0))
+			first = row;
+	}
+	return first;
+}
+
+static enum zone_status memory_list(struct store *store, struct uid project, struct uid *after,
+				    struct store_news *ret_news, bool *ret_end)
+{
+	AUTO(cancel_releasep) int cancel = cancel_hold();
+	AUTO(store_news_clear) struct store_news news = {0};
+	const struct memory_row *row;
+	struct uid last = *after;
+	LOCKED;
+
+	(void)store;
+	memory_rows.lists++;
+	if (memory_rows.lists == memory_rows.lost_list)
+		return ZONE_STORE_UNAVAILABLE;
+	TRY(pass_gate());
+	while (news.count < PAGE && (row = row_after(project, last)) != NULL) {
+		last = row->entry->uid;
+		if (!tell(row, &news))
+			return ZONE_NO_MEMORY;
+	}
+	*after = last;
+	*ret_end = row_after(project, last) == NULL;
+	*ret_news = news;
+	news = (struct store_news){0};
+	return ZONE_OK;
+}
+
 static enum zone_status memory_find(struct store *store, const struct store_key *key,
 				    struct store_news *ret_news)
 {
@@ -205,13 +322,19 @@ static enum zone_status memory_find(struct store *store, const struct store_key 
 	AUTO(store_news_clear) struct store_news news = {0};
 	LOCKED;
 
-	(void)store;
+	note_away(store);
 	memory_rows.finds++;
 	TRY(pass_gate());
-	for (size_t i = 0; i < memory_rows.count; i++)
-		if (has_key(&memory_rows.rows[i], key) &&
-		    !tell_with_parents(&memory_rows.rows[i], &news))
-			return ZONE_NO_MEMORY;
+	for (size_t i = 0, found = 0; i < memory_rows.count; i++)
+		if (has_key(&memory_rows.rows[i], key)) {
+			/* A zone id is of the first who had it, as others keep it. */
+			if (key->by == STORE_BY_ZONE && found++ > 0)
+				break;
+			TRY(is_unread(memory_rows.rows[i].entry) ? memory_rows.unread.why
+								 : ZONE_OK);
+			if (!tell_with_parents(&memory_rows.rows[i], &news))
+				return ZONE_NO_MEMORY;
+		}
 	*ret_news = news;
 	news = (struct store_news){0};
 	return ZONE_OK;
@@ -317,7 +440,7 @@ static enum zone_status memory_write(struct store *store, const struct store_cur
 	struct attempt attempt = {.cursor = *since};
 	enum zone_status status;
 
-	(void)store;
+	note_away(store);
 	for (size_t tries = 0;; tries++) {
 		TRY(begin(&attempt, decide, state));
 		if (end(&attempt, tries >= memory_rows.conflicts, &status))
@@ -345,6 +468,8 @@ static enum zone_status memory_look_at(struct store *store, struct store_facts *
 	(void)store;
 	memory_rows.looks++;
 	*ret_facts = (struct store_facts){.path = "memory", .exists = true, .writable = true};
+	snprintf(ret_facts->id, sizeof(ret_facts->id), "%s",
+		 memory_rows.id == NULL ? "" : memory_rows.id);
 	ret_facts->head = (struct store_head){.level = 1, .min_reader = 1, .min_writer = 1};
 	return memory_rows.fault;
 }
@@ -372,8 +497,10 @@ static void memory_abandon(struct store *store)
 
 static const struct store_operations operations = {
 	.read = memory_read,
+	.read_few = memory_read_few,
 	.changed = memory_changed,
 	.find = memory_find,
+	.list = memory_list,
 	.write = memory_write,
 	.describe = memory_describe,
 	.look_at = memory_look_at,
@@ -387,7 +514,8 @@ static struct store *open_as(const struct store_engine *engine)
 	struct store *store = calloc(1, sizeof(*store));
 
 	if (store != NULL)
-		*store = (struct store){.engine = engine, .operations = &operations};
+		*store = (struct store){
+			.engine = engine, .operations = &operations, .most = memory_rows.most};
 	return store;
 }
 

@@ -33,9 +33,16 @@ struct memory_rows {
 	size_t waiting;
 	/* How often it was called, and asked `decide`; how many writes were done. */
 	size_t reads, finds, asks, writes, looks;
+	size_t wholes;	  /* readings of all there is */
+	size_t lists;	  /* pages */
+	size_t lost_list; /* the page of that number does not come */
+	size_t most;	  /* of stores that are opened from here on; 0: the usual */
 	/* Faults. */
-	size_t conflicts;	/* so many tries of each write are too late */
-	enum zone_status fault; /* what each call answers; ZONE_OK: none */
+	size_t miscounted;	    /* so many databases fewer are told than there are */
+	size_t conflicts;	    /* so many tries of each write are too late */
+	enum zone_status fault;	    /* what each call answers; ZONE_OK: none */
+	const char *id;		    /* the store's; NULL: it has none */
+	struct store_unread unread; /* a project that can't be read; why ZONE_OK: there is none */
 	/* What somebody else does between two tries; it may write itself. Once. NULL: nothing */
 	void (*rival)(void *state);
 	void *rival_state;

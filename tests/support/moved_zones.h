@@ -8,6 +8,7 @@
 #include "tests/support/unit.h"
 #include "tests/support/zones_fixture.h"
 #include "zones/domain/lookup.h"
+#include "zones/domain/partial.h"
 #include "zones/domain/rewrap.h"
 #include "zones/domain/state.h"
 #include "zones/domain/zone.h"
@@ -149,7 +150,7 @@ static inline enum zone_status open_in(struct zones *zones, const struct entry *
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
 	TRY(zones_refresh(zones, true));
-	current = zones_find_uid(zones, zone->uid);
+	TRY(zones_meet_uid(zones, zone->uid, &current));
 	TRY(ezk_find(zones_registry(zones), current, version, &ezk));
 	return ezk_begin(ezk);
 }

@@ -16,6 +16,7 @@
 #include "tests/support/unit.h"
 #include "zones/domain/zones.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,7 +28,28 @@ struct objects_fixture {
 	struct objects *objects;
 	struct tokens *tokens;
 	struct editor editor; /* of a session that may write, in the slot of the project */
+	const struct store_engine *engine; /* NULL: a file */
+	struct clock clock;
+	atomic_uint looks; /* at the clock; at the one of this number … */
+	unsigned meanwhile_at;
+	void (*meanwhile)(struct objects_fixture *fixture); /* … this happens. NULL: nothing */
 };
+
+static inline int64_t objects_fixture_monotonic_ms(void *state)
+{
+	(void)state;
+	return clock_system.monotonic_ms(clock_system.state);
+}
+
+static inline int64_t objects_fixture_realtime_ms(void *state)
+{
+	struct objects_fixture *fixture = state;
+
+	if (atomic_fetch_add(&fixture->looks, 1) + 1 == fixture->meanwhile_at &&
+	    fixture->meanwhile != NULL)
+		fixture->meanwhile(fixture);
+	return clock_system.realtime_ms(clock_system.state);
+}
 
 static inline void objects_fixture_open(struct objects_fixture *fixture,
 					const struct token_settings *settings)
@@ -40,13 +62,17 @@ static inline void objects_fixture_open(struct objects_fixture *fixture,
 						.new_zone = {86400, 86400},
 						.deletion_window_days = 30,
 						.default_root_key = "local:default",
-						.clock = &clock_system};
+						.clock = &fixture->clock};
 	struct kms_local_settings section = {.path = keys};
 	struct kms_settings kms_settings = {.providers = module_providers,
 					    .sections = {[PROVIDER_LOCAL] = &section},
 					    .clock = &clock_system};
 
-	assert_int_equal(zones_new(&zones_settings, store_sqlite_new(store),
+	fixture->clock =
+		(struct clock){objects_fixture_monotonic_ms, objects_fixture_realtime_ms, fixture};
+	assert_int_equal(zones_new(&zones_settings,
+				   (fixture->engine == NULL ? &store_sqlite : fixture->engine)
+					   ->open(&(struct store_settings){.path = store}),
 				   kms_clients_new(&kms_settings), &fixture->zones),
 			 ZONE_OK);
 	assert_int_equal(objects_new(fixture->zones, &mechanisms_asked, &fixture->objects), CKR_OK);
@@ -64,7 +90,7 @@ static inline void objects_fixture_close(struct objects_fixture *fixture)
 }
 
 /* A project in slot 0, and its editor. */
-static inline int objects_fixture_setup(void **state)
+static inline int objects_fixture_setup_in(const struct store_engine *engine, void **state)
 {
 	const struct token_settings settings = {.free_slot = true};
 	struct objects_fixture *fixture = calloc(1, sizeof(*fixture));
@@ -73,6 +99,7 @@ static inline int objects_fixture_setup(void **state)
 	log_configure(LOG_OFF, "stderr");
 	if (fixture == NULL || !crypto_start(false))
 		return -1;
+	fixture->engine = engine;
 	strcpy(fixture->folder, "/tmp/cmek-objects.XXXXXX");
 	if (mkdtemp(fixture->folder) == NULL)
 		return -1;
@@ -84,9 +111,15 @@ static inline int objects_fixture_setup(void **state)
 	fixture->editor = (struct editor){.objects = fixture->objects,
 					  .session = FIXTURE_SESSION,
 					  .read_write = true,
-					  .private_allowed = true};
+					  .private_allowed = true,
+					  .so_allowed = true};
 	*state = fixture;
 	return 0;
+}
+
+static inline int objects_fixture_setup(void **state)
+{
+	return objects_fixture_setup_in(NULL, state);
 }
 
 static inline int objects_fixture_teardown(void **state)
@@ -98,6 +131,16 @@ static inline int objects_fixture_teardown(void **state)
 	snprintf(command, sizeof(command), "rm -rf %s", fixture->folder);
 	free(fixture);
 	return system(command);
+}
+
+/* As C_Login does it. */
+static inline CK_RV tokens_login(struct tokens *tokens, CK_SLOT_ID slot, CK_USER_TYPE user,
+				 struct bytes pin)
+{
+	struct token_login login;
+
+	TRY(tokens_check_login(tokens, slot, user, pin, &login));
+	return tokens_log_in(tokens, slot, &login);
 }
 
 /* Templates as arrays: ROWS(a, b) gives the array and its length. */

@@ -99,7 +99,7 @@ CK_SESSION_HANDLE bed_open(CK_FLAGS flags)
 	return session;
 }
 
-void bed_start_with(unsigned lease_seconds, bool login_required)
+static void start(struct store *store, unsigned lease_seconds, bool login_required)
 {
 	struct zones_settings settings = {.lease_seconds = lease_seconds,
 					  .deny_seconds = 5,
@@ -107,12 +107,9 @@ void bed_start_with(unsigned lease_seconds, bool login_required)
 					  .deletion_window_days = 30};
 	const struct token_settings tokens = {.login_required = login_required};
 
-	assert_true(crypto_start(false));
-	memset(&bed, 0, sizeof(bed));
 	fake_clock_init(&bed.clock);
 	settings.clock = &bed.clock.clock;
-	assert_int_equal(zones_new(&settings, store_of_bed(), clients_of_bed(), &bed.zones),
-			 ZONE_OK);
+	assert_int_equal(zones_new(&settings, store, clients_of_bed(), &bed.zones), ZONE_OK);
 	check(objects_new(bed.zones, &mechanisms_asked, &bed.objects));
 	check(tokens_new(bed.objects, &tokens, &bed.tokens));
 	check(sessions_start(bed.objects, bed.tokens));
@@ -122,6 +119,24 @@ void bed_start_with(unsigned lease_seconds, bool login_required)
 	if (login_required)
 		check(C_Login(bed.session, CKU_USER, NULL, 0));
 	bed.zone = bed_zone("one");
+}
+
+static void begin(void)
+{
+	assert_true(crypto_start(false));
+	memset(&bed, 0, sizeof(bed));
+}
+
+void bed_start_with(unsigned lease_seconds, bool login_required)
+{
+	begin();
+	start(store_of_bed(), lease_seconds, login_required);
+}
+
+void bed_start_in(struct store *store)
+{
+	begin();
+	start(store, 300, false);
 }
 
 int bed_start(void **state)

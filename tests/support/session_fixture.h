@@ -14,6 +14,8 @@
 
 #define TEST_ROOT_ARN FAKE_ARN("11111111-1111-1111-1111-111111111111")
 
+struct store;
+
 struct bed {
 	struct fake_clock clock;
 	struct fake_kms kms;
@@ -34,6 +36,8 @@ int bed_start(void **state); /* cmocka's setup */
 int bed_stop(void **state);
 /* With other settings than those of bed_start (a lease of 300 s, login not required). */
 void bed_start_with(unsigned lease_seconds, bool login_required);
+/* In that store, which it takes. */
+void bed_start_in(struct store *store);
 
 CK_SESSION_HANDLE bed_open(CK_FLAGS flags);
 /* A zone of the project; the label is "default/NAME". */

@@ -13,7 +13,7 @@ from pathlib import Path
 FILE = Path(__file__).with_name("format.inc")
 MESSAGES = Path(__file__).with_name("messages.inc")
 HEAD = "/* Made by tests/vectors/make_format_vectors.py from docs/format.md; don't edit. All bytes in hex. */\n"
-PURPOSES = ["data", "mac", "record", "dek-wrap", "token-key", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "wrap-ccm",
+PURPOSES = ["data", "mac", "record", "dek-wrap", "token-key", "token-data", "wrap-kw", "wrap-kwp", "wrap-cbc-pad", "wrap-gcm", "wrap-ccm",
             "fingerprint"]
 ZONES = [(1, 1), (0x0123456789ABCDEF, 7), (2**63 - 1, 2**32 - 1)]
 
@@ -60,11 +60,12 @@ def wrapped_dek(ezk, zone, version, salt, nonce, aad, dek):
     return header + AESGCM(key).encrypt(nonce, dek, header + aad)
 
 
-def token_key(ezk, zone, version, salt, nonce, limits, value):
+def stored(form, ezk, zone, version, salt, nonce, limits, value):
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    header = b"CTKN\x01\0\0\0" + struct.pack(">QI", zone, version) + salt + nonce
-    key = kdf(derived(ezk, "token-key", zone, version), b"cmek/1/token-value", salt)
+    magic, purpose, label = {"key": (b"CTKN", "token-key", b"cmek/1/token-value"), "data": (b"CTDA", "token-data", b"cmek/1/token-data-value")}[form]
+    header = magic + b"\x01\0\0\0" + struct.pack(">QI", zone, version) + salt + nonce
+    key = kdf(derived(ezk, purpose, zone, version), label, salt)
     return header + AESGCM(key).encrypt(nonce, value, header + limits)
 
 
@@ -126,12 +127,12 @@ def deks():
 
 
 def token_keys():
-    for number, (value_len, attributes_len) in enumerate([(32, 32), (1, 0), (512, 2000)]):
-        zone, version = ZONES[number]
+    for number, (form, value_len, attributes_len) in enumerate([("key", 32, 32), ("key", 1, 0), ("key", 512, 2000), ("data", 513, 90)]):
+        zone, version = ZONES[number % len(ZONES)]
         ezk, value, attributes = filler(f"ezk {zone}", 32), filler(f"value {number}", value_len), filler(f"attributes {number}", attributes_len)
         uid, project, key_type, usages = filler(f"uid {number}", 16), filler("project", 16), 0x1F - number, 0x7F >> number
         limits = uid + project + struct.pack(">IIII", key_type, value_len, usages, attributes_len) + attributes
-        blob = token_key(ezk, zone, version, filler(f"key salt {number}", 16), filler(f"key nonce {number}", 12), limits, value)
+        blob = stored(form, ezk, zone, version, filler(f"key salt {number}", 16), filler(f"key nonce {number}", 12), limits, value)
         yield row("VECTOR_TOKEN_KEY", ezk, zone, version, uid, project, key_type, usages, attributes, value, blob)
 
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +195,113 @@ static void file_is_made_once_and_as_the_one_it_is_like(void **state)
 	assert_false(file_make(path, NULL));
 	assert_int_equal(errno, EEXIST);
 	assert_int_equal(count_files(folder), before + 1);
+}
+
+/* What a file system can't do. */
+static bool no_rename_new, no_link;
+
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
+{
+	if (!no_rename_new)
+		return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, flags);
+	errno = EINVAL;
+	return -1;
+}
+
+int link(const char *from, const char *to)
+{
+	if (!no_link)
+		return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+	errno = EPERM;
+	return -1;
+}
+
+static const struct {
+	bool no_rename_new, no_link;
+} file_systems[] = {{false, false}, {true, false}, {true, true}};
+
+static void use_file_system(size_t i)
+{
+	no_rename_new = file_systems[i].no_rename_new;
+	no_link = file_systems[i].no_link;
+}
+
+static void write_both(const char *from, const char *to)
+{
+	assert_true(file_replace(from, bytes_of("new"), 0600));
+	assert_true(file_replace(to, bytes_of("old"), 0600));
+}
+
+static void assert_contains(const char *path, const char *contents)
+{
+	AUTO(buffer_clear) struct buffer read = {0};
+
+	assert_true(file_read(path, 100, &read));
+	assert_string_equal(buffer_text(&read), contents);
+}
+
+typedef bool rename_file(const char *from, const char *to);
+
+static void name_that_is_taken_is_not_taken_away_on_any_file_system(void **state)
+{
+	static rename_file *const renames[] = {file_rename_new, file_rename_reserved};
+	AUTO(freep) char *from = in_folder("renamed"), *to = in_folder("taken");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(file_systems) * COUNT_OF(renames); i++) {
+		write_both(from, to);
+		use_file_system(i / COUNT_OF(renames));
+		assert_false(renames[i % COUNT_OF(renames)](from, to));
+		use_file_system(0);
+		assert_contains(from, "new");
+		assert_contains(to, "old");
+	}
+	unlink(from);
+	unlink(to);
+}
+
+static void free_name_is_taken_on_any_file_system(void **state)
+{
+	AUTO(freep) char *from = in_folder("renamed"), *to = in_folder("free");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(file_systems); i++) {
+		bool can = !file_systems[i].no_link, renamed;
+		size_t before;
+		int error;
+
+		write_both(from, to);
+		unlink(to);
+		before = count_files(folder);
+		use_file_system(i);
+		renamed = file_rename_new(from, to);
+		error = errno;
+		assert_int_equal(renamed, can);
+		assert_true(can || (error == EOPNOTSUPP && access(to, F_OK) != 0));
+		assert_true(can || file_rename_reserved(from, to));
+		use_file_system(0);
+		assert_contains(to, "new");
+		assert_int_equal(count_files(folder), before);
+		unlink(to);
+	}
+}
+
+static void file_is_made_on_any_file_system(void **state)
+{
+	AUTO(freep) char *path = in_folder("made-anywhere");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(file_systems); i++) {
+		size_t before = count_files(folder);
+
+		use_file_system(i);
+		assert_true(file_make(path, NULL));
+		assert_false(file_make(path, NULL));
+		assert_int_equal(errno, EEXIST);
+		use_file_system(0);
+		assert_int_equal(count_files(folder), before + 1);
+		unlink(path);
+	}
 }
 
 static int replace_as_nobody(const char *path)
@@ -591,6 +699,9 @@ int main(void)
 		cmocka_unit_test(new_file_has_contents_and_mode_whatever_the_umask),
 		cmocka_unit_test(link_stays_a_link_to_the_new_contents),
 		cmocka_unit_test(file_is_made_once_and_as_the_one_it_is_like),
+		cmocka_unit_test(name_that_is_taken_is_not_taken_away_on_any_file_system),
+		cmocka_unit_test(free_name_is_taken_on_any_file_system),
+		cmocka_unit_test(file_is_made_on_any_file_system),
 		cmocka_unit_test(file_of_another_is_not_taken_away),
 		cmocka_unit_test(what_root_makes_new_is_the_folder_s_owner_s),
 		cmocka_unit_test(folder_that_is_put_in_a_new_one_s_place_is_not_given_away),

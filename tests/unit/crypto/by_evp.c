@@ -83,6 +83,34 @@ static void whole_providers_are_asked_straight_and_nothing_is_said(void **state)
 	assert_true(log_configure(LOG_WARNING, "stderr"));
 }
 
+/* It only saves the time in which update looks for what it holds back. */
+static void without_the_function_for_whole_blocks_keys_are_wrapped_straight_by_update(void **state)
+{
+	uint8_t wrapped[2][sizeof(key) + 8], opened[sizeof(key)];
+	size_t len;
+
+	(void)state;
+	for (int way = 0; way < 2; way++) {
+		AUTO(aes_freep) struct aes *wrap = NULL, *unwrap = NULL;
+
+		crypto_abandon();
+		assert_true(way == 0 ? crypto_start(false)
+				     : start_lacking(OSSL_FUNC_CIPHER_CIPHER));
+		assert_int_equal(crypto_get()->by_evp, 0);
+		assert_int_equal(crypto_get()->provided[AES_ECB][2].whole ==
+					 crypto_get()->provided[AES_ECB][2].update,
+				 way == 1);
+		wrap = aes_new(AES_ECB, true, bytes(key, sizeof(key)));
+		unwrap = aes_new(AES_ECB, false, bytes(key, sizeof(key)));
+		assert_true(aes_kw_wrap(wrap, bytes(NULL, 0), bytes(key, sizeof(key)), wrapped[way],
+					&len));
+		assert_true(aes_kw_unwrap(unwrap, bytes(NULL, 0), bytes(wrapped[way], len), opened,
+					  &len));
+		assert_memory_equal(opened, key, sizeof(key));
+	}
+	assert_memory_equal(wrapped[0], wrapped[1], sizeof(wrapped[0]));
+}
+
 enum { LARGE = (3 << 20) + 16, STEP = 1021 * 2000 };
 
 static struct aes_message message_of(enum aes_mode mode)
@@ -201,6 +229,8 @@ int main(void)
 		cmocka_unit_test(
 			any_function_that_is_lacking_costs_the_straight_way_and_not_the_start),
 		IN_FOLDER(the_log_says_once_which_way_is_taken_and_why),
+		cmocka_unit_test(
+			without_the_function_for_whole_blocks_keys_are_wrapped_straight_by_update),
 		IN_FOLDER(whole_providers_are_asked_straight_and_nothing_is_said),
 		cmocka_unit_test(messages_of_megabytes_come_out_the_same_both_ways),
 		cmocka_unit_test(ccm_comes_out_the_same_both_ways),

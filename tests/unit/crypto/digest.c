@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Digests (FIPS 180-4's example "abc"), HMAC (RFC 2202 and 4231), HKDF (RFC 5869), and the counter
- * KDF against OpenSSL's implementation of SP 800-108. */
+/* Digests (FIPS 180-4's and 202's example "abc"), HMAC (RFC 2202 and 4231), HKDF (RFC 5869), and
+ * the counter KDF against OpenSSL's implementation of SP 800-108. */
 #include "base/macros.h"
 #include "crypto/crypto.h"
 #include "crypto/digest.h"
@@ -24,6 +24,14 @@ static const char *const abc[DIGEST_COUNT] = {
 			  "1a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
 	[DIGEST_SHA512] = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
 			  "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+	[DIGEST_SHA512_224] = "4634270f707b6a54daae7530460842e20e37ed265ceee9a43e8924aa",
+	[DIGEST_SHA512_256] = "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23",
+	[DIGEST_SHA3_224] = "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf",
+	[DIGEST_SHA3_256] = "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532",
+	[DIGEST_SHA3_384] = "ec01498288516fc926459f58e2c6ad8df9b473cb0fc08c2596da7cf0e49be4b2"
+			    "98d88cea927ac7f539f1edf228376d25",
+	[DIGEST_SHA3_512] = "b751850b1a57168a5693cd924b6b096e08f621827444f70d884f5d0240d2712e"
+			    "10e116e9192af3c91a7ec57647e3934057340b4cf408d5a56592f8274eec53f0",
 };
 
 static const struct {
@@ -252,11 +260,35 @@ static void errors_are_not_left_behind(void **state)
 	assert_int_equal(ERR_peek_error(), 0);
 }
 
+static void a_copy_goes_on_where_the_digest_was(void **state)
+{
+	uint8_t expected[DIGEST_MAX_SIZE], made[2][DIGEST_MAX_SIZE];
+
+	(void)state;
+	for (int kind = 0; kind < DIGEST_COUNT; kind++) {
+		struct digest *digest = digest_new((enum digest_kind)kind), *copy;
+
+		assert_true(digest_once((enum digest_kind)kind, bytes_of("abcdef"), expected));
+		assert_true(digest_update(digest, bytes_of("abc")));
+		copy = digest_copy(digest);
+		assert_non_null(copy);
+		assert_true(digest_update(digest, bytes_of("xyz")));
+		assert_true(digest_finish(digest, made[0]));
+		digest_free(digest);
+		assert_true(digest_update(copy, bytes_of("def")));
+		assert_true(digest_finish(copy, made[1]));
+		digest_free(copy);
+		assert_memory_equal(made[1], expected, digest_size((enum digest_kind)kind));
+		assert_memory_not_equal(made[0], expected, digest_size((enum digest_kind)kind));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digests_of_abc_are_the_published_ones),
 		cmocka_unit_test(digest_in_parts_can_begin_anew),
+		cmocka_unit_test(a_copy_goes_on_where_the_digest_was),
 		cmocka_unit_test(hmac_vectors_hold_however_the_data_is_cut),
 		cmocka_unit_test(hmac_takes_no_key_and_no_data),
 		cmocka_unit_test(hkdf_vectors_hold_whole_and_by_halves),

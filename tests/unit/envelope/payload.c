@@ -113,6 +113,27 @@ static void what_is_shorter_than_a_tag_is_damage_without_a_call(void **state)
 	assert_int_equal(fake.calls, 0);
 }
 
+static void only_the_first_chunk_may_be_empty(void **state)
+{
+	struct envelope_payload chunks = payload();
+	uint8_t sealed[ENVELOPE_TAG], out[ENVELOPE_TAG];
+
+	(void)state;
+	for (uint64_t index = 0; index < 3; index++) {
+		struct envelope_error error = {0};
+		size_t len = 1;
+
+		assert_int_equal(
+			envelope_chunk_seal(&chunks, index, true, bytes(out, 0), sealed, &error),
+			ENVELOPE_OK);
+		assert_int_equal(envelope_chunk_open(&chunks, index, true,
+						     bytes(sealed, sizeof(sealed)), out, &len,
+						     &error),
+				 index == 0 ? ENVELOPE_OK : ENVELOPE_DAMAGED);
+		assert_int_equal(len, index == 0 ? 0 : 1);
+	}
+}
+
 static void a_chunk_beyond_the_counter_is_too_large(void **state)
 {
 	struct envelope_payload chunks = payload();
@@ -135,6 +156,7 @@ int main(void)
 		cmocka_unit_test(nonce_and_aad_are_those_of_the_specification),
 		cmocka_unit_test(a_chunk_opens_only_in_its_place),
 		cmocka_unit_test(what_is_shorter_than_a_tag_is_damage_without_a_call),
+		cmocka_unit_test(only_the_first_chunk_may_be_empty),
 		cmocka_unit_test(a_chunk_beyond_the_counter_is_too_large),
 	};
 

@@ -37,7 +37,7 @@ static void a_key_that_vanishes_is_named_as_its_use_names_it(void **state)
 					      .object = object};
 
 		assert_int_equal(message_iv(fixture->objects, &key, &message, made), CKR_OK);
-		objects_remove(fixture->objects, object->handle);
+		objects_remove(fixture->objects, object->handle, NULL);
 		assert_int_equal(message_iv(fixture->objects, &key, &message, made), rows[i].rv);
 	}
 }

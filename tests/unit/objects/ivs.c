@@ -176,7 +176,7 @@ static void a_count_lives_as_long_as_its_handle(void **state)
 	assert_ptr_equal(again, ivs);
 	assert_int_equal(take(again, IV_COUNTER, 12, 0), CKR_OK);
 	assert_int_equal(iv[11], 1);
-	objects_remove(fixture->objects, key);
+	objects_remove(fixture->objects, key, NULL);
 	made_ivs_release(TAKE(again));
 	assert_int_equal(objects_made_ivs(fixture->objects, object, &again),
 			 CKR_KEY_HANDLE_INVALID);

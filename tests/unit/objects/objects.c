@@ -109,12 +109,31 @@ static void a_holder_keeps_an_object_after_its_end(void **state)
 	struct objects_fixture *fixture = *state;
 	CK_OBJECT_HANDLE handle = session_key(fixture);
 	AUTO(object_releasep) struct object *object = find(fixture, handle);
-	uint64_t before = objects_generation(fixture->objects);
+	struct objects_generation before = objects_generation(fixture->objects);
 
 	assert_int_equal(destroy(fixture, handle), CKR_OK);
 	assert_null(find(fixture, handle));
 	assert_value(object, bytes(value, sizeof(value)));
-	assert_int_not_equal(objects_generation(fixture->objects), before);
+	assert_false(object_is_as_in(object, before, objects_generation(fixture->objects)));
+}
+
+/* Else a flag that only goes one way would come back with the older state. */
+static void a_change_is_of_what_another_thread_has_left(void **state)
+{
+	struct objects_fixture *fixture = *state;
+	CK_OBJECT_HANDLE handle = session_key(fixture);
+	AUTO(object_releasep) struct object *read = find(fixture, handle);
+
+	assert_int_equal(change(fixture, handle, ROWS(BOOL_ROW(CKA_EXTRACTABLE, CK_FALSE))),
+			 CKR_OK);
+	assert_int_equal(edit_change(&fixture->editor, read, ROWS(TEXT_ROW(CKA_LABEL, "late"))),
+			 CKR_OK);
+	assert_int_equal(find_one(fixture, ROWS(TEXT_ROW(CKA_LABEL, "late"))), handle);
+	assert_int_equal(change(fixture, handle, ROWS(BOOL_ROW(CKA_EXTRACTABLE, CK_TRUE))),
+			 CKR_ATTRIBUTE_READ_ONLY);
+	assert_int_equal(destroy(fixture, handle), CKR_OK);
+	assert_int_equal(edit_change(&fixture->editor, read, ROWS(TEXT_ROW(CKA_LABEL, "later"))),
+			 CKR_OBJECT_HANDLE_INVALID);
 }
 
 static void a_session_takes_its_objects_along(void **state)
@@ -382,6 +401,8 @@ static void a_state_change_stands_alone(void **state)
 	assert_int_equal(change(fixture, zone, ROWS(BOOL_ROW(CKA_DERIVE, CK_TRUE))),
 			 CKR_ATTRIBUTE_READ_ONLY);
 	assert_int_equal(change(fixture, zone, ROWS(TEXT_ROW(CKA_CMEK_REGION, "x"))),
+			 CKR_ATTRIBUTE_TYPE_INVALID);
+	assert_int_equal(change(fixture, zone, ROWS(TEXT_ROW(CKA_CMEK_CLUSTER, "x"))),
 			 CKR_ATTRIBUTE_READ_ONLY);
 }
 
@@ -543,6 +564,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handles_are_never_given_twice),
 		cmocka_unit_test(a_holder_keeps_an_object_after_its_end),
+		cmocka_unit_test(a_change_is_of_what_another_thread_has_left),
 		cmocka_unit_test(a_session_takes_its_objects_along),
 		cmocka_unit_test(a_change_puts_a_new_value_under_the_same_handle),
 		cmocka_unit_test(what_goes_one_way_does_not_come_back),

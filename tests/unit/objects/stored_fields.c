@@ -43,6 +43,80 @@ static void what_is_written_is_read(void **state)
 	buffer_clear(&scratch);
 }
 
+static struct object certificate(void)
+{
+	return (struct object){
+		.kind = OBJECT_CERTIFICATE,
+		.flags = OBJECT_TOKEN | OBJECT_TRUSTED,
+		.more =
+			{
+				.certificate_type = CKC_X_509,
+				.certificate_category = 2,
+				.java_domain = 1,
+				.name_hash = CKM_SHA_1,
+				.application = bytes_of("a program"),
+				.object_id = bytes_of("oid"),
+				.subject = bytes_of("subject"),
+				.issuer = bytes_of("issuer"),
+				.serial_number = bytes_of("number"),
+				.url = bytes_of("https://"),
+				.subject_key_hash = bytes_of("one"),
+				.issuer_key_hash = bytes_of("two"),
+				.public_key_info = bytes_of("key"),
+			},
+	};
+}
+
+static void what_describes_data_is_read(void **state)
+{
+	struct object object = certificate(), read = {.kind = OBJECT_DATA};
+	struct buffer extra = {0}, scratch = {0};
+
+	(void)state;
+	stored_fields_write(&object, &extra);
+	assert_true(stored_fields_read(buffer_bytes(&extra), &read, &scratch));
+	assert_int_equal(read.kind, OBJECT_CERTIFICATE);
+	assert_int_equal(read.more.certificate_category, 2);
+	assert_int_equal(read.more.java_domain, 1);
+	assert_int_equal(read.more.name_hash, CKM_SHA_1);
+	assert_bytes(read.more.application, object.more.application);
+	assert_bytes(read.more.object_id, object.more.object_id);
+	assert_bytes(read.more.subject, object.more.subject);
+	assert_bytes(read.more.issuer, object.more.issuer);
+	assert_bytes(read.more.serial_number, object.more.serial_number);
+	assert_bytes(read.more.url, object.more.url);
+	assert_bytes(read.more.subject_key_hash, object.more.subject_key_hash);
+	assert_bytes(read.more.issuer_key_hash, object.more.issuer_key_hash);
+	assert_bytes(read.more.public_key_info, object.more.public_key_info);
+	/* What is wrapped as a key stays one, whatever follows. */
+	read = (struct object){.kind = OBJECT_KEY};
+	assert_true(stored_fields_read(buffer_bytes(&extra), &read, &scratch));
+	assert_int_equal(read.kind, OBJECT_KEY);
+	assert_int_equal(read.more.subject.len, 0);
+	buffer_clear(&extra);
+	buffer_clear(&scratch);
+}
+
+static void a_key_has_a_derive_template_behind_the_others(void **state)
+{
+	struct object object = full(), read = {.kind = OBJECT_KEY};
+	struct buffer extra = {0}, scratch = {0};
+	size_t without;
+
+	(void)state;
+	stored_fields_write(&object, &extra);
+	without = extra.len;
+	buffer_truncate(&extra, 0);
+	object.derive_template = bytes_of("derive");
+	stored_fields_write(&object, &extra);
+	assert_int_equal(extra.len, without + 2 + 6);
+	assert_true(stored_fields_read(buffer_bytes(&extra), &read, &scratch));
+	assert_bytes(read.derive_template, object.derive_template);
+	assert_bytes(read.kms_key, object.kms_key);
+	buffer_clear(&extra);
+	buffer_clear(&scratch);
+}
+
 static void the_form_is_the_documented_one(void **state)
 {
 	const struct object object = {.flags = 0x01020304,
@@ -98,6 +172,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(what_describes_data_is_read),
+		cmocka_unit_test(a_key_has_a_derive_template_behind_the_others),
 		cmocka_unit_test(the_form_is_the_documented_one),
 		cmocka_unit_test(what_a_later_release_appends_is_ignored),
 		cmocka_unit_test(what_is_cut_short_changes_nothing),

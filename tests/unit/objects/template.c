@@ -9,8 +9,8 @@
 #include "tests/support/values.h"
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY, data_object = CKO_DATA,
-		       cluster = CKO_CMEK_CLUSTER;
+static CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY, public_key = CKO_PUBLIC_KEY,
+		       data_object = CKO_DATA, cluster = CKO_CMEK_CLUSTER;
 static CK_KEY_TYPE aes = CKK_AES, generic = CKK_GENERIC_SECRET, des3 = CKK_DES3;
 static CK_ULONG len_16 = 16, len_20 = 20, len_32 = 32;
 static CK_BYTE value[32] = "0123456789abcdef0123456789abcde";
@@ -103,12 +103,17 @@ static void each_fault_has_its_value(void **state)
 		CKR_ATTRIBUTE_VALUE_INVALID);
 	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE){CKA_CMEK_ZONE, value, 7},
 		CKR_ATTRIBUTE_VALUE_INVALID);
-	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE)ROW(CKA_CLASS, data_object),
+	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE)ROW(CKA_CLASS, public_key),
 		CKR_ATTRIBUTE_VALUE_INVALID);
+	/* Data has no type of key. */
+	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE)ROW(CKA_CLASS, data_object),
+		CKR_ATTRIBUTE_TYPE_INVALID);
+	refused(TEMPLATE_UNWRAP, (CK_ATTRIBUTE)ROW(CKA_CLASS, data_object),
+		CKR_TEMPLATE_INCONSISTENT);
 	refused(TEMPLATE_GENERATE, (CK_ATTRIBUTE)ROW(CKA_CLASS, data_object),
 		CKR_TEMPLATE_INCONSISTENT);
 	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE)ROW(CKA_CLASS, cluster), CKR_ATTRIBUTE_TYPE_INVALID);
-	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE){CKA_CMEK_REGION, value, 9},
+	refused(TEMPLATE_GENERATE, (CK_ATTRIBUTE){CKA_CMEK_REGION, value, 9},
 		CKR_ATTRIBUTE_TYPE_INVALID);
 	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE)ROW(CKA_TRUSTED, yes), CKR_ATTRIBUTE_READ_ONLY);
 	refused(TEMPLATE_CREATE, (CK_ATTRIBUTE)ROW(CKA_TRUSTED, no), CKR_OK);
@@ -316,13 +321,42 @@ static void an_unwrap_template_is_added_to_what_the_caller_says(void **state)
 
 	(void)state;
 	assert_int_equal(READ(TEMPLATE_UNWRAP, beside, &template), CKR_OK);
-	assert_int_equal(template_force(object->unwrap_template, &template), CKR_OK);
+	assert_int_equal(template_force(TEMPLATE_UNWRAP, object->unwrap_template, &template),
+			 CKR_OK);
 	assert_int_equal(template.key_type, CKK_AES);
 	assert_int_equal(template.flags_named, OBJECT_SENSITIVE | OBJECT_EXTRACTABLE);
 	assert_int_equal(template.flags, 0);
 	assert_int_equal(READ(TEMPLATE_UNWRAP, against, &template), CKR_OK);
-	assert_int_equal(template_force(object->unwrap_template, &template),
+	assert_int_equal(template_force(TEMPLATE_UNWRAP, object->unwrap_template, &template),
 			 CKR_TEMPLATE_INCONSISTENT);
+}
+
+/* Neither when it is made, nor when one is found that another release, or somebody else, wrote. */
+static void a_kept_template_gives_nothing_that_a_caller_may_not(void **state)
+{
+	static const CK_ATTRIBUTE_TYPE vouches[] = {CKA_TRUSTED, CKA_LOCAL, CKA_NEVER_EXTRACTABLE,
+						    CKA_ALWAYS_SENSITIVE};
+	struct object *object = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(vouches); i++) {
+		CK_ATTRIBUTE inner = {vouches[i], &yes, sizeof(yes)};
+		CK_ATTRIBUTE rows[] = {ROW(CKA_VALUE_LEN, len_32),
+				       {CKA_UNWRAP_TEMPLATE, &inner, sizeof(inner)}};
+		AUTO(buffer_clear) struct buffer stored = {0};
+		struct template template;
+
+		assert_int_equal(make(TEMPLATE_GENERATE, rows, 2, false, &object),
+				 CKR_ATTRIBUTE_VALUE_INVALID);
+		rows[1].type = CKA_DERIVE_TEMPLATE;
+		assert_int_equal(make(TEMPLATE_GENERATE, rows, 2, false, &object),
+				 CKR_ATTRIBUTE_VALUE_INVALID);
+		assert_int_equal(template_pack(bytes(&inner, sizeof(inner)), &stored), CKR_OK);
+		assert_int_equal(template_read(TEMPLATE_UNWRAP, NULL, 0, &template), CKR_OK);
+		assert_int_equal(template_force(TEMPLATE_UNWRAP, buffer_bytes(&stored), &template),
+				 CKR_TEMPLATE_INCONSISTENT);
+		assert_int_equal(template.flags, 0);
+	}
 }
 
 static void a_wrap_template_says_which_keys_may_be_wrapped(void **state)
@@ -368,8 +402,9 @@ static void a_stored_template_that_is_damaged_fits_nothing(void **state)
 	assert_int_equal(template_pack(bytes(inner, sizeof(inner)), &stored), CKR_OK);
 	for (size_t len = 1; len < stored.len; len++) {
 		assert_false(template_matches(bytes(stored.data, len), object, &no_memory));
-		assert_int_equal(template_force(bytes(stored.data, len), &template),
-				 CKR_DEVICE_ERROR);
+		assert_int_equal(
+			template_force(TEMPLATE_UNWRAP, bytes(stored.data, len), &template),
+			CKR_DEVICE_ERROR);
 	}
 	buffer_clear(&stored);
 }
@@ -394,6 +429,7 @@ int main(void)
 		cmocka_unit_test(a_key_has_a_type_and_a_length_that_exist),
 		cmocka_unit_test(a_value_fits_its_length_and_type),
 		cmocka_unit_test(a_kept_template_is_read_as_it_was_given),
+		cmocka_unit_test(a_kept_template_gives_nothing_that_a_caller_may_not),
 		cmocka_unit_test(an_unwrap_template_is_added_to_what_the_caller_says),
 		cmocka_unit_test(a_wrap_template_says_which_keys_may_be_wrapped),
 		cmocka_unit_test(templates_in_templates_are_refused),

@@ -152,14 +152,16 @@ static void logging_in_and_out_follows_the_standard(void **state)
 
 	assert_int_equal(tokens_user(tokens, 0), TOKEN_LOGGED_OUT);
 	assert_int_equal(tokens_logout(tokens, 0), CKR_USER_NOT_LOGGED_IN);
-	assert_int_equal(tokens_login(tokens, 0, 9), CKR_USER_TYPE_INVALID);
-	assert_int_equal(tokens_login(tokens, 0, CKU_USER), CKR_OK);
+	assert_int_equal(tokens_login(tokens, 0, 9, bytes(NULL, 0)), CKR_USER_TYPE_INVALID);
+	assert_int_equal(tokens_login(tokens, 0, CKU_USER, bytes(NULL, 0)), CKR_OK);
 	assert_int_equal(tokens_user(tokens, 0), CKU_USER);
 	assert_int_equal(tokens_user(tokens, 1), TOKEN_LOGGED_OUT);
-	assert_int_equal(tokens_login(tokens, 0, CKU_USER), CKR_USER_ALREADY_LOGGED_IN);
-	assert_int_equal(tokens_login(tokens, 0, CKU_SO), CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
+	assert_int_equal(tokens_login(tokens, 0, CKU_USER, bytes(NULL, 0)),
+			 CKR_USER_ALREADY_LOGGED_IN);
+	assert_int_equal(tokens_login(tokens, 0, CKU_SO, bytes(NULL, 0)),
+			 CKR_USER_ANOTHER_ALREADY_LOGGED_IN);
 	assert_int_equal(tokens_logout(tokens, 0), CKR_OK);
-	assert_int_equal(tokens_login(tokens, 0, CKU_SO), CKR_OK);
+	assert_int_equal(tokens_login(tokens, 0, CKU_SO, bytes(NULL, 0)), CKR_OK);
 	assert_int_equal(tokens_logout(tokens, 0), CKR_OK);
 	assert_true(tokens_private_allowed(tokens, 0));
 }
@@ -175,10 +177,10 @@ static void a_login_can_be_insisted_on(void **state)
 	assert_int_equal(info.flags, CKF_RNG | CKF_TOKEN_INITIALIZED | CKF_LOGIN_REQUIRED |
 					     CKF_USER_PIN_INITIALIZED);
 	assert_false(tokens_private_allowed(fixture->tokens, 0));
-	assert_int_equal(tokens_login(fixture->tokens, 0, CKU_SO), CKR_OK);
+	assert_int_equal(tokens_login(fixture->tokens, 0, CKU_SO, bytes(NULL, 0)), CKR_OK);
 	assert_false(tokens_private_allowed(fixture->tokens, 0));
 	assert_int_equal(tokens_logout(fixture->tokens, 0), CKR_OK);
-	assert_int_equal(tokens_login(fixture->tokens, 0, CKU_USER), CKR_OK);
+	assert_int_equal(tokens_login(fixture->tokens, 0, CKU_USER, bytes(NULL, 0)), CKR_OK);
 	assert_true(tokens_private_allowed(fixture->tokens, 0));
 }
 

@@ -261,6 +261,52 @@ static void value_that_comes_with_a_no_is_not_set(void **state)
 	assert_value(key, bytes(plain, 32));
 }
 
+static uint8_t *secret_of_plain(void)
+{
+	uint8_t *secret = secret_new(32);
+
+	assert_non_null(secret);
+	memcpy(secret, plain, 32);
+	return secret;
+}
+
+static void value_that_is_handed_over_is_the_keys_own_memory(void **state)
+{
+	struct held *held = *state;
+	const struct object model = {.kind = OBJECT_KEY, .value_len = 32};
+	AUTO(object_releasep) struct object *key = object_new(&model);
+	AUTO(secret_freep) uint8_t *secret = secret_of_plain();
+	AUTO(secret_freep) uint8_t *second = secret_of_plain();
+	const uint8_t *was = secret;
+
+	object_begin_in(key, held->ezk);
+	assert_ptr_equal(object_ezk(key), held->ezk);
+	lease_begins(held);
+	assert_int_equal(value_take(key, &secret), ZONE_OK);
+	assert_null(secret);
+	assert_ptr_equal(key->value.bytes, was);
+	assert_value(key, bytes(plain, 32));
+	assert_int_equal(value_take(key, &second), ZONE_OK); /* it is set once */
+	assert_non_null(second);
+	lease_passes(held);
+	assert_false(one_lies_open(held));
+}
+
+static void value_that_is_handed_over_with_a_no_stays_with_whoever_has_it(void **state)
+{
+	struct held *held = *state;
+	const struct object model = {.kind = OBJECT_KEY, .value_len = 32};
+	AUTO(object_releasep) struct object *key = object_new(&model);
+	AUTO(secret_freep) uint8_t *secret = secret_of_plain();
+
+	object_begin_in(key, held->ezk);
+	lease_deny(&held->ezk->lease, ZONE_KMS_DISABLED);
+	assert_int_equal(value_take(key, &secret), ZONE_KMS_DISABLED);
+	assert_non_null(secret);
+	assert_false(value_is_set(key));
+	assert_null(held->ezk->lease.values);
+}
+
 static void key_that_is_stamped_in_the_moment_of_a_no_stays_outside(void **state)
 {
 	struct held *held = *state;
@@ -434,6 +480,8 @@ int main(void)
 		CASE(shared_value_is_the_same_and_as_hidden),
 		CASE(key_that_is_stamped_without_a_lease_begins_one),
 		CASE(value_that_comes_with_a_no_is_not_set),
+		CASE(value_that_is_handed_over_is_the_keys_own_memory),
+		CASE(value_that_is_handed_over_with_a_no_stays_with_whoever_has_it),
 		CASE(key_that_is_stamped_in_the_moment_of_a_no_stays_outside),
 		CASE(hidden_value_is_shared_without_a_lease_and_stays_hidden),
 		CASE(value_is_set_once),

@@ -138,8 +138,9 @@ static void a_template_that_is_damaged_stays_one(void **state)
 	(void)state;
 	zone_limits_begin(&row, &limits);
 	zone_limits_keep_to(&limits, &version);
-	assert_int_equal(template_force(buffer_bytes(&limits.unwrap_template), &template),
-			 CKR_DEVICE_ERROR);
+	assert_int_equal(
+		template_force(TEMPLATE_UNWRAP, buffer_bytes(&limits.unwrap_template), &template),
+		CKR_DEVICE_ERROR);
 }
 
 static uint32_t usages_beside(const struct ezk_version *version)

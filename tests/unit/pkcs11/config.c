@@ -117,14 +117,16 @@ static void settings_reach_their_fields(void **state)
 	struct config config;
 
 	(void)state;
-	assert_true(parse(&config, "[store]\npath = /srv/store.db\nbackend = sqlite\n"
-				   "[kms]\ndefault_root_key = local:main\nlease_seconds = 0\n"
-				   "renew = zone\nezk_source = kms\n"
-				   "[aws]\nregion = eu-west-1\nmax_attempts = 7\n"
-				   "use_fips_endpoint = true\n"
-				   "[zones]\nembed_ezk = false\nrotate_days = 90\n"
-				   "[slots]\nfree = true\nlogin_required = true\n"
-				   "[crypto]\nfips = true\n[log]\nlevel = debug\nto = syslog\n"));
+	assert_true(parse(
+		&config,
+		"[store]\npath = /srv/store.db\nbackend = sqlite\n"
+		"[kms]\ndefault_root_key = local:main\nlease_seconds = 0\n"
+		"renew = zone\nezk_source = kms\n"
+		"[aws]\nregion = eu-west-1\nmax_attempts = 7\n"
+		"use_fips_endpoint = true\n"
+		"[zones]\nembed_ezk = false\nrotate_days = 90\n"
+		"[slots]\nfree = true\nlogin_required = true\n"
+		"[crypto]\nfips = true\nkeep_max_mib = 7\n[log]\nlevel = debug\nto = syslog\n"));
 	assert_string_equal(config.store_path, "/srv/store.db");
 	assert_string_equal(config.store_backend, "sqlite");
 	assert_int_equal(config.store_backend_line, 3);
@@ -142,6 +144,7 @@ static void settings_reach_their_fields(void **state)
 	assert_true(config.slots_login_required);
 	assert_true(config.crypto_fips);
 	assert_true(config.crypto_fips_line > 0);
+	assert_int_equal(config.crypto_keep_max_mib, 7);
 	assert_int_equal(config.log_level, LOG_DEBUG);
 	assert_string_equal(config.log_to, "syslog");
 	config_clear(&config);

@@ -1,7 +1,10 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Searches of a session: their life, and what a user who has not logged in does not see. */
+#include "tests/support/memory_store.h"
 #include "tests/support/session_fixture.h"
+#include "zones/domain/partial.h"
+#include "zones/domain/state.h"
 
 static int start_strict(void **state)
 {
@@ -101,13 +104,115 @@ static void a_private_key_that_comes_after_the_logout_does_not_stay(void **state
 	check(C_CloseSession(other));
 }
 
+/* --- Of a store that is known in part */
+
+enum { MOST = 16, ZONES = 60 };
+
+static int start_in_part(void **state)
+{
+	const struct store_settings settings = {.path = "memory"};
+	char name[32];
+
+	(void)state;
+	memory_rows_begin();
+	memory_rows.most = MOST;
+	bed_start_in(memory_store.open(&settings));
+	for (int i = 1; i < ZONES; i++) {
+		snprintf(name, sizeof(name), "zone-%d", i);
+		bed_zone(name);
+	}
+	fake_clock_advance(&bed.clock, MEMORY_LOOK_MS + 1);
+	assert_int_equal(zones_refresh(bed.zones, false), ZONE_OK);
+	assert_true(zones_are_partial(bed.zones));
+	memory_rows.lists = memory_rows.wholes = memory_rows.lost_list = 0;
+	return 0;
+}
+
+static int stop_in_part(void **state)
+{
+	sessions_stop();
+	tokens_free(bed.tokens);
+	objects_free(bed.objects);
+	zones_free(bed.zones);
+	memory_rows_end();
+	(void)state;
+	return 0;
+}
+
+static bool is_among(const CK_OBJECT_HANDLE *handles, CK_ULONG count, CK_OBJECT_HANDLE handle)
+{
+	while (count-- > 0)
+		if (handles[count] == handle)
+			return true;
+	return false;
+}
+
+static void a_search_of_all_takes_the_store_page_by_page(void **state)
+{
+	CK_OBJECT_HANDLE all[ZONES + 8] = {0};
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
+	CK_BYTE label[64];
+	CK_ATTRIBUTE wanted = {CKA_LABEL, label, sizeof(label)};
+	CK_ULONG count, sum;
+
+	(void)state;
+	for (CK_ULONG named = 0; named < 2; named++) {
+		sum = 0;
+		check(C_FindObjectsInit(bed.session, &template, named));
+		do {
+			check(C_FindObjects(bed.session, all + sum, 7, &count));
+			for (CK_ULONG i = 0; i < count; i++)
+				assert_false(is_among(all, sum + i, all[sum + i]));
+			sum += count;
+			/* Fewer than there is room for are the last. */
+			assert_true(count == 7 || sum == ZONES + 1);
+		} while (count > 0);
+		check(C_FindObjectsFinal(bed.session));
+		assert_int_equal(sum, ZONES + 1); /* and the root key */
+	}
+	assert_true(memory_rows.lists > 2);
+	assert_int_equal(memory_rows.wholes, 0);
+	assert_true(zones_are_partial(bed.zones));
+	/* Bounded, whatever was found; and a handle stays good. */
+	assert_true(bed.zones->index.spare_count <= 2 * MOST);
+	for (CK_ULONG i = 0; i < sum; i++) {
+		wanted.ulValueLen = sizeof(label);
+		check(C_GetAttributeValue(bed.session, all[i], &wanted, 1));
+	}
+}
+
+static void a_page_that_does_not_come_fails_the_search_and_not_the_next(void **state)
+{
+	CK_OBJECT_HANDLE found[ZONES + 8];
+	CK_ULONG count = 99;
+
+	(void)state;
+	memory_rows.lost_list = memory_rows.lists + 3;
+	check(C_FindObjectsInit(bed.session, NULL, 0));
+	assert_int_not_equal(C_FindObjects(bed.session, found, ZONES + 8, &count), CKR_OK);
+	assert_int_equal(count, 99);
+	/* The store is back, but what came would not be all. */
+	assert_int_not_equal(C_FindObjects(bed.session, found, ZONES + 8, &count), CKR_OK);
+	check(C_FindObjectsFinal(bed.session));
+	check(C_FindObjectsInit(bed.session, NULL, 0));
+	check(C_FindObjects(bed.session, found, ZONES + 8, &count));
+	assert_int_equal(count, ZONES + 1);
+	check(C_FindObjectsFinal(bed.session));
+}
+
 int main(void)
 {
+	const struct CMUnitTest in_part[] = {
+		cmocka_unit_test(a_search_of_all_takes_the_store_page_by_page),
+		cmocka_unit_test(a_page_that_does_not_come_fails_the_search_and_not_the_next),
+	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_search_is_begun_stepped_through_and_ended_in_this_order),
 		cmocka_unit_test(private_objects_are_there_for_a_user_who_has_logged_in),
 		cmocka_unit_test(a_private_key_that_comes_after_the_logout_does_not_stay),
 	};
 
-	return cmocka_run_group_tests(tests, start_strict, bed_stop);
+	return cmocka_run_group_tests(tests, start_strict, bed_stop) +
+	       cmocka_run_group_tests(in_part, start_in_part, stop_in_part);
 }

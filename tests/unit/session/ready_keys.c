@@ -22,7 +22,7 @@ static enum held held_by(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE key)
 		const struct ready_key *ready = &place->session->ready.places[i];
 
 		if (ready->handle == key)
-			held = ready->aes != NULL ? SCHEDULE : KEY_ALONE;
+			held = ready_key_has_schedule(ready) ? SCHEDULE : KEY_ALONE;
 	}
 	pthread_mutex_unlock(&place->lock);
 	return held;
@@ -37,6 +37,25 @@ static void encrypt_by(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
 	check(C_EncryptInit(session, &ecb, key));
 	check(C_Encrypt(session, block, 16, block, &len));
 	assert_int_equal(held_by(session, key), SCHEDULE);
+}
+
+static void sign_by(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+	CK_MECHANISM cmac = {CKM_AES_CMAC, NULL, 0};
+	uint8_t mac[16] = {0};
+	CK_ULONG len = 16;
+
+	check(C_SignInit(session, &cmac, key));
+	check(C_Sign(session, mac, 16, mac, &len));
+	assert_int_equal(held_by(session, key), SCHEDULE);
+}
+
+static void may_sign(CK_OBJECT_HANDLE key)
+{
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE change = {CKA_SIGN, &yes, sizeof(yes)};
+
+	check(C_SetAttributeValue(bed.session, key, &change, 1));
 }
 
 static CK_OBJECT_HANDLE token_key(void)
@@ -160,6 +179,34 @@ static void a_lease_that_ended_is_found_out_by_any_call(void **state)
 	check(C_CloseSession(idle));
 }
 
+/* A MAC is keyed with the key, as AES is. */
+static void a_keyed_mac_goes_as_a_key_schedule_does(void **state)
+{
+	CK_SESSION_HANDLE idle = bed_open(0), other = bed_open(0);
+	CK_OBJECT_HANDLE key = token_key();
+	CK_SESSION_INFO info;
+	int status;
+	pid_t child;
+
+	(void)state;
+	may_sign(key);
+	sign_by(idle, key);
+	child = fork();
+	if (child == 0)
+		_exit(held_by(idle, key) == KEY_ALONE ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	sign_by(idle, key);
+	fake_clock_advance(&bed.clock, 301 * 1000);
+	check(C_GetSessionInfo(other, &info));
+	assert_int_equal(held_by(idle, key), KEY_ALONE);
+	sign_by(idle, key);
+	check(C_DestroyObject(bed.session, key));
+	assert_int_equal(held_by(idle, key), NOTHING);
+	check(C_CloseSession(idle));
+	check(C_CloseSession(other));
+}
+
 static void a_no_that_is_heard_reaches_idle_sessions_before_it_is_told(void **state)
 {
 	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
@@ -232,6 +279,7 @@ int main(void)
 		cmocka_unit_test(a_key_that_was_changed_goes_as_it_was_from_idle_sessions),
 		cmocka_unit_test(an_operation_works_on_with_a_destroyed_key_and_takes_it_along),
 		cmocka_unit_test(a_lease_that_ended_is_found_out_by_any_call),
+		cmocka_unit_test(a_keyed_mac_goes_as_a_key_schedule_does),
 		cmocka_unit_test(a_no_that_is_heard_reaches_idle_sessions_before_it_is_told),
 		cmocka_unit_test(a_fork_finds_no_schedule_in_idle_sessions),
 		cmocka_unit_test(a_logout_takes_private_keys_out_of_idle_sessions),

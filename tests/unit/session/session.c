@@ -3,6 +3,7 @@
 /* The table of sessions: handles, closing, logins, searches; and sessions used by many threads. */
 #include "session/session.h"
 #include "session/state.h"
+#include "session/table.h"
 #include "tests/support/session_fixture.h"
 
 #include <pthread.h>
@@ -136,7 +137,7 @@ static void a_destroyed_key_is_not_used_from_memory(void **state)
 	(void)state;
 	check(C_EncryptInit(bed.session, &ecb, key));
 	check(C_Encrypt(bed.session, block, 16, block, &len));
-	objects_remove(bed.objects, key);
+	objects_remove(bed.objects, key, NULL);
 	assert_int_equal(C_EncryptInit(bed.session, &ecb, key), CKR_KEY_HANDLE_INVALID);
 }
 
@@ -266,6 +267,167 @@ static void sessions_may_be_closed_under_threads(void **state)
 	assert_int_equal(info_of(shared), CKR_SESSION_HANDLE_INVALID);
 }
 
+static void a_login_does_not_outlive_the_session_that_asked_for_it(void **state)
+{
+	struct token_login user = {.user = CKU_USER, .any_text = true};
+	struct token_login so = {.user = CKU_SO, .any_text = true};
+	CK_SESSION_HANDLE session, reader;
+
+	(void)state;
+	check(C_OpenSession(bed.slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session));
+	check(C_OpenSession(bed.slot, CKF_SERIAL_SESSION, NULL, NULL, &reader));
+	assert_int_equal(table_log_in(session, &so), CKR_SESSION_READ_ONLY_EXISTS);
+	check(C_CloseSession(reader));
+	check(C_CloseSession(session));
+	assert_int_equal(table_log_in(session, &user), CKR_SESSION_HANDLE_INVALID);
+}
+
+/* --- Threads that open sessions have shards of the table of their own: what is said of all
+ * sessions of a token is said of theirs, too. */
+
+struct opening {
+	CK_FLAGS flags;
+	CK_SESSION_HANDLE session;
+	CK_RV rv;
+};
+
+static void *open_one(void *state)
+{
+	struct opening *opening = state;
+
+	opening->rv = C_OpenSession(bed.slot, CKF_SERIAL_SESSION | opening->flags, NULL, NULL,
+				    &opening->session);
+	return NULL;
+}
+
+static struct opening opened_elsewhere(CK_FLAGS flags)
+{
+	struct opening opening = {.flags = flags};
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, open_one, &opening), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	return opening;
+}
+
+static void sessions_of_all_threads_count(void **state)
+{
+	struct opening others[3 * THREADS];
+	CK_ULONG all, read_write;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(others); i++) {
+		others[i] = opened_elsewhere(i % 2 == 0 ? CKF_RW_SESSION : 0);
+		check(others[i].rv);
+		for (size_t before = 0; before < i; before++)
+			assert_int_not_equal(others[i].session, others[before].session);
+	}
+	session_counts(bed.slot, &all, &read_write);
+	assert_int_equal(all, 1 + COUNT_OF(others));
+	assert_int_equal(read_write, 1 + COUNT_OF(others) / 2);
+	check(C_CloseAllSessions(bed.slot));
+	session_counts(bed.slot, &all, &read_write);
+	assert_int_equal(all, 0);
+	for (size_t i = 0; i < COUNT_OF(others); i++)
+		assert_int_equal(info_of(others[i].session), CKR_SESSION_HANDLE_INVALID);
+	bed.session = bed_open(CKF_RW_SESSION);
+}
+
+static void the_officer_and_another_threads_read_only_session_exclude_each_other(void **state)
+{
+	CK_SESSION_HANDLE read_only = opened_elsewhere(0).session;
+
+	(void)state;
+	assert_int_equal(C_Login(bed.session, CKU_SO, NULL, 0), CKR_SESSION_READ_ONLY_EXISTS);
+	check(C_CloseSession(read_only));
+	check(C_Login(bed.session, CKU_SO, NULL, 0));
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(opened_elsewhere(0).rv, CKR_SESSION_READ_WRITE_SO_EXISTS);
+	check(C_Logout(bed.session));
+}
+
+static void a_login_ends_with_the_last_session_whichever_thread_opened_it(void **state)
+{
+	CK_SESSION_HANDLE others[THREADS];
+
+	(void)state;
+	for (size_t i = 0; i < THREADS; i++)
+		others[i] = opened_elsewhere(CKF_RW_SESSION).session;
+	check(C_Login(bed.session, CKU_USER, (CK_UTF8CHAR *)"any", 3));
+	check(C_CloseSession(bed.session));
+	for (size_t i = 0; i < THREADS; i++) {
+		assert_int_equal(state_of(others[i]), CKS_RW_USER_FUNCTIONS);
+		check(C_CloseSession(others[i]));
+	}
+	bed.session = bed_open(CKF_RW_SESSION);
+	assert_int_equal(state_of(bed.session), CKS_RW_PUBLIC_SESSION);
+}
+
+/* A place keeps the memory of the session that was there. */
+static void a_session_begins_with_nothing_of_the_one_before(void **state)
+{
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0}, sha = {CKM_SHA256, NULL, 0};
+	CK_SESSION_HANDLE before = bed_open(CKF_RW_SESSION), session;
+	CK_OBJECT_HANDLE found[4];
+	CK_ULONG len = 64;
+	uint8_t out[64];
+
+	(void)state;
+	check(C_EncryptInit(before, &ecb, bed.zone));
+	check(C_DecryptInit(before, &ecb, bed.zone));
+	check(C_DigestInit(before, &sha));
+	check(C_FindObjectsInit(before, NULL, 0));
+	check(C_CloseSession(before));
+	session = bed_open(0);
+	assert_int_equal(state_of(session), CKS_RO_PUBLIC_SESSION);
+	assert_int_equal(C_Encrypt(session, out, 16, out, &len), CKR_OPERATION_NOT_INITIALIZED);
+	assert_int_equal(C_Decrypt(session, out, 16, out, &len), CKR_OPERATION_NOT_INITIALIZED);
+	assert_int_equal(C_Digest(session, out, 16, out, &len), CKR_OPERATION_NOT_INITIALIZED);
+	assert_int_equal(C_FindObjects(session, found, 4, &len), CKR_OPERATION_NOT_INITIALIZED);
+	assert_false(has_schedule(session, bed.zone));
+	check(C_CloseSession(session));
+}
+
+/* What nobody else holds is in no other session's ready keys: those need not look. */
+static void only_a_key_that_others_hold_is_news_when_it_is_destroyed(void **state)
+{
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
+	CK_OBJECT_HANDLE alone = bed_key(NULL, 32), used = bed_key(NULL, 32);
+	const _Atomic uint64_t *gone = objects_gone(bed.objects);
+	CK_SESSION_HANDLE other = bed_open(0);
+	uint64_t before = *gone;
+
+	(void)state;
+	check(C_DestroyObject(bed.session, alone));
+	assert_int_equal(*gone, before);
+	check(C_EncryptInit(other, &ecb, used));
+	check(C_DestroyObject(bed.session, used));
+	assert_int_not_equal(*gone, before);
+	check(C_CloseSession(other));
+}
+
+/* Between the look-up and the end of C_DestroyObject another thread may change the object, and a
+ * third make the new one ready. */
+static void a_key_that_was_replaced_meanwhile_is_news_when_it_is_destroyed(void **state)
+{
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
+	CK_ATTRIBUTE label = {CKA_LABEL, (void *)"new", 3};
+	CK_OBJECT_HANDLE key = bed_key(NULL, 32);
+	AUTO(object_releasep)
+	struct object *before = objects_find(bed.objects, bed.slot, key);
+	CK_SESSION_HANDLE other = bed_open(0);
+	uint8_t block[16] = {0};
+	CK_ULONG len = 16;
+
+	(void)state;
+	check(C_SetAttributeValue(bed.session, key, &label, 1));
+	check(C_EncryptInit(other, &ecb, key));
+	check(C_Encrypt(other, block, 16, block, &len));
+	objects_remove(bed.objects, key, before);
+	assert_int_equal(C_EncryptInit(other, &ecb, key), CKR_KEY_HANDLE_INVALID);
+	check(C_CloseSession(other));
+}
+
 /* Returns its argument if something failed. */
 static void *open_and_close(void *argument)
 {
@@ -314,6 +476,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_closed_handle_is_never_valid_again),
 		cmocka_unit_test(many_sessions_can_be_open),
+		cmocka_unit_test(a_login_does_not_outlive_the_session_that_asked_for_it),
 		cmocka_unit_test(only_serial_sessions_of_a_token_are_opened),
 		cmocka_unit_test(a_login_is_of_all_sessions_and_ends_with_the_last),
 		cmocka_unit_test(the_officer_and_read_only_sessions_exclude_each_other),
@@ -324,6 +487,13 @@ int main(void)
 		cmocka_unit_test(a_search_is_stepped_through),
 		cmocka_unit_test(sessions_may_be_closed_under_threads),
 		cmocka_unit_test(sessions_come_and_go_in_threads),
+		cmocka_unit_test(sessions_of_all_threads_count),
+		cmocka_unit_test(
+			the_officer_and_another_threads_read_only_session_exclude_each_other),
+		cmocka_unit_test(a_login_ends_with_the_last_session_whichever_thread_opened_it),
+		cmocka_unit_test(a_session_begins_with_nothing_of_the_one_before),
+		cmocka_unit_test(only_a_key_that_others_hold_is_news_when_it_is_destroyed),
+		cmocka_unit_test(a_key_that_was_replaced_meanwhile_is_news_when_it_is_destroyed),
 		cmocka_unit_test(nothing_works_after_the_end),
 	};
 

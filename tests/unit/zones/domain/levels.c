@@ -134,7 +134,7 @@ static void unknown_words_are_damage_but_in_a_store_of_a_later_level(void **stat
 
 	fixture_fill(f);
 	raw_sql(f->path, "INSERT INTO tombstones VALUES ('00000000000000000000000000000000', "
-			 "'colour', 1, 0, 0);"
+			 "'colour', 1, 0, 0, '00000000000000000000000000000000');"
 			 "PRAGMA ignore_check_constraints = 1; UPDATE zones SET state = 'frozen';"
 			 "UPDATE wraps SET state = 'split'");
 	assert_int_equal(store_all(f->store, &news), ZONE_STORE_CORRUPT);
@@ -323,12 +323,12 @@ static void archived_projects_zones_stay_shut_in_a_newer_store(void **state)
 static void tombstones_count_in_a_newer_store(void **state)
 {
 	struct domain *d = *state;
-	char sql[256];
+	char sql[320];
 
 	snprintf(sql, sizeof(sql),
 		 RAISE(2, 2, 2) "INSERT INTO tombstones VALUES ('%032d', 'zone', 1, %" PRIu64
-				", 0)",
-		 7, d->zone->of_zone.zone);
+				", 0, '%032d')",
+		 7, d->zone->of_zone.zone, 0);
 	raw_sql(d->f->path, sql);
 	assert_int_equal(zones_refresh(d->f->zones, true), ZONE_STORE_NEWER);
 	assert_int_equal(open_records(d, &d->records), ZONE_DELETED);

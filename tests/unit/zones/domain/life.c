@@ -441,7 +441,7 @@ static void what_is_kept_and_what_opens_is_what_the_rules_say(void **state)
 	life_tell_figures(w);
 }
 
-/* --- The two engines */
+/* --- The engines */
 
 static int begin_in(const struct store_engine *engine, void **state)
 {
@@ -467,6 +467,25 @@ static int begin_in_memory(void **state)
 	return begin_in(&memory_store, state);
 }
 
+/* Processes that know but a part of a file, and let go of most of it again and again. */
+enum { KNOWN = 3 };
+
+static struct store *open_few(const struct store_settings *settings)
+{
+	struct store *store = store_sqlite.open(settings);
+
+	if (store != NULL)
+		store->most = KNOWN;
+	return store;
+}
+
+static const struct store_engine few_engine = {.name = "sqlite, known in part", .open = open_few};
+
+static int begin_in_part(void **state)
+{
+	return begin_in(&few_engine, state);
+}
+
 static int end(void **state)
 {
 	struct life_world *w = *state;
@@ -490,6 +509,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		{"in_a_file_what_is_kept_and_what_opens_is_what_the_rules_say",
 		 what_is_kept_and_what_opens_is_what_the_rules_say, begin_in_file, end, NULL},
+		{"known_in_part_what_is_kept_and_what_opens_is_what_the_rules_say",
+		 what_is_kept_and_what_opens_is_what_the_rules_say, begin_in_part, end, NULL},
 		{"where_writes_come_too_late_what_is_kept_and_what_opens_is_what_the_rules_say",
 		 what_is_kept_and_what_opens_is_what_the_rules_say, begin_in_memory, end, NULL},
 	};

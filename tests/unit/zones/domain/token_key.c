@@ -4,6 +4,7 @@
 #include "base/macros.h"
 #include "base/secret.h"
 #include "tests/support/live_zones.h"
+#include "tests/support/stored_keys.h"
 #include "tests/support/zones_fixture.h"
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
@@ -14,22 +15,6 @@
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
 #include "zones/ezk/ezk.h"
-
-#define FIXTURE(state) struct zones_fixture *f = *(state)
-
-static const char value[] = "0123456789abcdef";
-
-static enum zone_status open_key(struct zones *zones, const struct entry *key)
-{
-	AUTO(secret_freep) uint8_t *secret = NULL;
-	enum zone_status status = zones_key_open(zones, key, &secret, NULL);
-
-	if (status == ZONE_OK)
-		assert_memory_equal(secret, value, sizeof(value) - 1);
-	else
-		assert_null(secret);
-	return status;
-}
 
 /* --- Vectors */
 
@@ -127,31 +112,6 @@ static void vectors_of_the_page_open(void **state)
 	}
 }
 
-/* --- What a key is bound to */
-
-static struct entry *make_zone(struct zones_fixture *f, const char *label)
-{
-	struct entry_names names = names_of(label);
-	struct entry *zone = NULL;
-
-	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
-	return zone;
-}
-
-static struct entry *make_key(struct zones_fixture *f)
-{
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *zone = make_zone(f, "db");
-	struct entry_names names = names_of("key");
-	struct entry *key = NULL;
-
-	names.usages = USAGE_WRAP;
-	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
-					  bytes_of(value), &names, &key),
-			 ZONE_OK);
-	return key;
-}
-
 static void change_uid(struct entry *key)
 {
 	key->uid.bytes[UID_SIZE - 1] ^= 1;
@@ -185,11 +145,6 @@ static void widen_usages(struct entry *key)
 static void narrow_usages(struct entry *key)
 {
 	key->usages = 0;
-}
-
-static void change_extra(struct entry *key)
-{
-	assert_true(entry_set_bytes(&key->extra, bytes_of("y")));
 }
 
 static void lengthen_extra(struct entry *key)
@@ -322,18 +277,6 @@ static void neither_form_opens_the_other(void **state)
 			 ZONE_WRAPPED_KEY_INVALID);
 }
 
-/* --- Changing */
-
-static enum zone_status change(struct zones *zones, const struct entry *key, const char *label,
-			       uint32_t usages, const char *extra)
-{
-	AUTO(entry_releasep) struct entry *changed = NULL;
-	const struct entry_names names = {
-		.label = bytes_of(label), .usages = usages, .extra = bytes_of(extra)};
-
-	return zones_entry_rename(zones, key, &names, &changed);
-}
-
 static void a_new_label_needs_no_kms(void **state)
 {
 	FIXTURE(state);
@@ -418,104 +361,6 @@ static void a_changed_row_is_not_changed_further(void **state)
 	assert_int_equal(change(f->zones, widened, "key", USAGE_DECRYPT, "x"), ZONE_RECORD_CORRUPT);
 }
 
-/* --- By the primary version */
-
-static void rotate(struct zones *zones, uint64_t id, uint32_t version)
-{
-	AUTO(entry_releasep) struct entry *zone = zones_find_zone(zones, id);
-	AUTO(entry_releasep) struct entry *rotated = NULL;
-
-	assert_int_equal(zones_zone_rotate(zones, zone, version, &rotated), ZONE_OK);
-}
-
-static void mark(struct zones *zones, uint64_t id, enum zone_mark mark, uint32_t version)
-{
-	AUTO(entry_releasep) struct entry *zone = zones_find_zone(zones, id);
-	AUTO(entry_releasep) struct entry *marked = NULL;
-
-	assert_int_equal(zones_zone_mark(zones, zone, mark, version, &marked), ZONE_OK);
-}
-
-static enum zone_status retire(struct zones *zones, uint64_t id, uint32_t version)
-{
-	AUTO(entry_releasep) struct entry *zone = zones_find_zone(zones, id);
-
-	return zones_version_step(zones, zone, version, VERSION_RETIRE);
-}
-
-static void a_key_that_was_wrapped_anew_holds_no_old_version_up(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *key = make_key(f);
-	AUTO(entry_releasep) struct entry *found = NULL;
-	uint64_t zone = key->of_key.zone;
-
-	assert_int_equal(zones_key_version(key), 1);
-	rotate(f->zones, zone, 2);
-	mark(f->zones, zone, ZONE_RAW, 2);
-	mark(f->zones, zone, ZONE_MINIMUM, 2);
-	assert_int_equal(retire(f->zones, zone, 1), ZONE_IN_USE);
-	assert_int_equal(zones_key_rewrap(f->zones, key, 2), ZONE_FENCED);
-	mark(f->zones, zone, ZONE_MINIMUM, 1);
-	assert_int_equal(zones_key_rewrap(f->zones, key, 2), ZONE_OK);
-	mark(f->zones, zone, ZONE_MINIMUM, 2);
-	assert_int_equal(retire(f->zones, zone, 1), ZONE_OK);
-	zones_reopen(f);
-	found = zones_find_uid(f->zones, key->uid);
-	assert_int_equal(zones_key_version(found), 2);
-	assert_int_equal(open_key(f->zones, found), ZONE_OK);
-	assert_string_equal(found->label, key->label);
-	assert_int_equal(found->usages, key->usages);
-	assert_bytes(found->extra, key->extra);
-}
-
-static void a_key_is_wrapped_anew_by_the_primary_version_alone(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *key = make_key(f);
-	AUTO(entry_releasep) struct entry *found = NULL;
-
-	rotate(f->zones, key->of_key.zone, 2);
-	assert_int_equal(zones_key_rewrap(f->zones, key, 1), ZONE_INVALID);
-	assert_int_equal(zones_key_rewrap(f->zones, key, 3), ZONE_INVALID);
-	assert_int_equal(zones_key_rewrap(f->zones, key, 2), ZONE_OK);
-	found = zones_find_uid(f->zones, key->uid);
-	/* There is nothing left to do. */
-	assert_int_equal(zones_key_rewrap(f->zones, found, 2), ZONE_OK);
-	entry_release(key);
-	key = zones_find_uid(f->zones, found->uid);
-	assert_int_equal(key->revision, found->revision);
-}
-
-static void a_key_that_somebody_else_changed_is_not_wrapped_anew(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *key = make_key(f);
-	AUTO(entry_releasep) struct entry *found = NULL;
-
-	rotate(f->zones, key->of_key.zone, 2);
-	assert_int_equal(change(f->zones, key, "new", USAGE_UNWRAP, "x"), ZONE_OK);
-	assert_int_equal(zones_key_rewrap(f->zones, key, 2), ZONE_CONFLICT);
-	found = zones_find_uid(f->zones, key->uid);
-	assert_int_equal(found->usages, USAGE_UNWRAP);
-	assert_int_equal(open_key(f->zones, found), ZONE_OK);
-}
-
-static void a_key_stays_wrapped_as_it_was_where_the_kms_says_no(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *key = make_key(f);
-	AUTO(entry_releasep) struct entry *found = NULL;
-
-	rotate(f->zones, key->of_key.zone, 2);
-	zones_reopen(f);
-	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_ENABLED, KMS_DENIED);
-	assert_int_equal(zones_key_rewrap(f->zones, key, 2), ZONE_KMS_DENIED);
-	found = zones_find_uid(f->zones, key->uid);
-	assert_int_equal(zones_key_version(found), 1);
-	assert_int_equal(found->revision, key->revision);
-}
-
 static void an_archived_project_comes_back_with_its_keys(void **state)
 {
 	FIXTURE(state);
@@ -549,8 +394,6 @@ static void a_restored_zone_has_its_keys_again(void **state)
 	assert_int_equal(open_key(f->zones, key), ZONE_OK);
 }
 
-#define ZONES_TEST(name) cmocka_unit_test_setup_teardown(name, zones_begin, zones_end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,10 +408,6 @@ int main(void)
 		ZONES_TEST(a_refusal_leaves_the_key_as_it_was),
 		ZONES_TEST(the_second_to_change_a_key_is_told),
 		ZONES_TEST(a_changed_row_is_not_changed_further),
-		ZONES_TEST(a_key_that_was_wrapped_anew_holds_no_old_version_up),
-		ZONES_TEST(a_key_is_wrapped_anew_by_the_primary_version_alone),
-		ZONES_TEST(a_key_that_somebody_else_changed_is_not_wrapped_anew),
-		ZONES_TEST(a_key_stays_wrapped_as_it_was_where_the_kms_says_no),
 		ZONES_TEST(an_archived_project_comes_back_with_its_keys),
 		ZONES_TEST(a_restored_zone_has_its_keys_again),
 	};

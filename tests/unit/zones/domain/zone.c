@@ -141,7 +141,7 @@ static void malformed_labels_are_refused(void **state)
 	memset(long_label, 'a', sizeof(long_label));
 	long_label[256] = '\0';
 	assert_int_equal(try_create(f, long_label), ZONE_INVALID_NAME);
-	names.id = bytes(long_label, 33);
+	names.id = bytes(long_label, 256);
 	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_INVALID);
 	assert_nothing_was_made(f);
 	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT), 1); /* the root key's trial */
@@ -898,6 +898,93 @@ static void doctor_names_what_is_wrong(void **state)
 
 #define ZONES_TEST(name) cmocka_unit_test_setup_teardown(name, zones_begin, zones_end)
 
+/* --- Many at once */
+
+enum { MANY = 20 };
+
+static enum zone_status create_many(struct zones_fixture *f, const char *const *labels,
+				    size_t count, struct entry **ret_first)
+{
+	struct entry_names names = names_of(NULL);
+	struct bytes texts[MANY];
+
+	for (size_t i = 0; i < count; i++)
+		texts[i] = bytes_of(labels[i]);
+	return zones_zone_create_many(f->zones, f->project->uid, &names, texts, count, ret_first);
+}
+
+static void many_are_made_by_one_transaction(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "c");
+	AUTO(entry_releasep) struct entry *first = NULL;
+	char labels[MANY][16];
+	const char *texts[MANY];
+	unsigned before = fake_kms_calls(&f->aws, FAKE_ENCRYPT);
+
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(labels[i], sizeof(labels[i]), "c/db-%zu", i);
+		texts[i] = labels[i];
+	}
+	assert_int_equal(create_many(f, texts, MANY, &first), ZONE_OK);
+	assert_string_equal(first->label, "c/db-0");
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT) - before, MANY);
+	zones_reopen(f);
+	for (size_t i = 0; i < MANY; i++) {
+		AUTO(entry_releasep)
+		struct entry *zone = find_entry(f->zones, f->project->uid, ENTRY_ZONE, labels[i]);
+
+		assert_non_null(zone);
+		assert_int_equal(zone->revision, first->revision);
+		assert_int_equal(zone->of_zone.version_count, 1);
+		assert_true(i == 0 || zone->of_zone.zone != first->of_zone.zone);
+	}
+}
+
+static void of_many_all_are_made_or_none(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "c");
+	AUTO(entry_releasep) struct entry *there = NULL, *none = NULL;
+	static const char *const taken[] = {"c/a", "c/there", "c/b"};
+	static const char *const twice[] = {"c/a", "c/b", "c/a"};
+	static const char *const homeless[] = {"c/a", "default/b"};
+	static const char *const unnamed[] = {"c/a", "c/"};
+	static const char *const free_names[] = {"c/a", "c/b"};
+	unsigned calls;
+
+	assert_int_equal(create(f, "c/there", &there), ZONE_OK);
+	calls = fake_kms_calls(&f->aws, FAKE_ENCRYPT);
+	assert_int_equal(create_many(f, taken, COUNT_OF(taken), &none), ZONE_EXISTS);
+	assert_int_equal(create_many(f, twice, COUNT_OF(twice), &none), ZONE_EXISTS);
+	assert_int_equal(create_many(f, homeless, COUNT_OF(homeless), &none), ZONE_NOT_FOUND);
+	assert_int_equal(create_many(f, unnamed, COUNT_OF(unnamed), &none), ZONE_INVALID_NAME);
+	assert_int_equal(create_many(f, free_names, 0, &none), ZONE_INVALID);
+	/* The KMS was not asked for any of them. */
+	assert_int_equal(fake_kms_calls(&f->aws, FAKE_ENCRYPT), calls);
+	fake_kms_set(&f->aws, ROOT_A, KMS_KEY_DISABLED, KMS_OK);
+	assert_int_equal(create_many(f, free_names, COUNT_OF(free_names), &none),
+			 ZONE_KMS_DISABLED);
+	assert_null(none);
+	zones_reopen(f);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
+}
+
+/* "default/db" and "db" are one name. */
+static void of_many_both_spellings_of_a_name_are_one(void **state)
+{
+	FIXTURE(state);
+	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
+	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "default");
+	AUTO(entry_releasep) struct entry *none = NULL;
+	static const char *const both[] = {"default/db", "other", "db"};
+
+	assert_int_equal(create_many(f, both, COUNT_OF(both), &none), ZONE_EXISTS);
+	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -934,6 +1021,9 @@ int main(void)
 		ZONES_TEST(token_key_without_a_zone_goes_to_the_default_one),
 		ZONES_TEST(token_key_needs_a_zone_of_its_project),
 		ZONES_TEST(doctor_names_what_is_wrong),
+		ZONES_TEST(many_are_made_by_one_transaction),
+		ZONES_TEST(of_many_all_are_made_or_none),
+		ZONES_TEST(of_many_both_spellings_of_a_name_are_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

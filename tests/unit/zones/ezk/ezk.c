@@ -10,7 +10,7 @@
 #include "zones/ezk/registry_private.h"
 #include "zones/model/title.h"
 
-enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, ZONE = 42, THREADS = 64, MANY_ZONES = 20 };
+enum { LEASE_SECONDS = 300, DENY_SECONDS = 5, ZONE = 42, THREADS = 64, MANY_ZONES = 100 };
 
 static int set_up(void **state)
 {

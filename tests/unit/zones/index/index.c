@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The index: what is put in is found by every way that leads to it, and by none after it is gone.
  */
+#include "base/log.h"
 #include "base/macros.h"
 #include "tests/support/unit.h"
 #include "zones/index/index.h"
@@ -230,6 +231,105 @@ static void whole_load_forgets_what_is_not_among_it(void **state)
 	assert_int_equal(index.fingerprints.count, 0);
 }
 
+static void row_of_another_project_does_not_take_over_what_is_known(void **state)
+{
+	AUTO(index_clear) struct index index = {0};
+	struct entry *known = make_zone(1, 7, 99, "known");
+	struct entry *moved = make_zone(2, 7, 99, "moved");
+
+	(void)state;
+	moved->uid = known->uid;
+	apply(&index, true, known, false);
+	apply(&index, false, make_zone(2, 8, 99, "planted"), false);
+	assert_non_null(strstr(log_last(), "'planted', of two projects, have the same id"));
+	assert_ptr_equal(index_zone(&index, 99), known);
+	assert_null(index_uid(&index, uid_of(2, 8)));
+	apply(&index, false, moved, false);
+	assert_ptr_equal(index_uid(&index, uid_of(1, 7)), known);
+	assert_false(index_zone_is_gone(&index, 99));
+	/* One of the same project, as ever. */
+	apply(&index, false, make_zone(1, 9, 99, "own"), false);
+	assert_non_null(index_uid(&index, uid_of(1, 9)));
+}
+
+static void neither_of_two_projects_has_a_zone_that_a_first_look_finds_in_both(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 2; order++) {
+		AUTO(index_clear) struct index index = {0};
+		AUTO(store_news_clear) struct store_news news = {.whole = true};
+		struct entry *right = make_zone(1, 7, 99, "right");
+		struct entry *planted = make_zone(2, 8, 99, "planted");
+
+		assert_true(store_news_add(&news, order == 0 ? right : planted, false));
+		assert_true(store_news_add(&news, order == 0 ? planted : right, false));
+		assert_int_equal(index_apply(&index, &news), ZONE_OK);
+		assert_true(index_zone_is_gone(&index, 99));
+	}
+}
+
+static void known_zone_stays_when_all_is_read_again(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 2; order++) {
+		AUTO(index_clear) struct index index = {0};
+		AUTO(store_news_clear) struct store_news news = {.whole = true};
+		struct entry *right = make_zone(1, 7, 99, "right");
+		struct entry *planted = make_zone(2, 8, 99, "planted");
+
+		apply(&index, true, make_zone(1, 7, 99, "right"), false);
+		assert_true(store_news_add(&news, order == 0 ? right : planted, false));
+		assert_true(store_news_add(&news, order == 0 ? planted : right, false));
+		assert_int_equal(index_apply(&index, &news), ZONE_OK);
+		assert_false(index_zone_is_gone(&index, 99));
+		assert_ptr_equal(index_zone(&index, 99), right);
+	}
+}
+
+/* Whoever may write one project puts tombstones of others' things there. */
+static void tombstone_in_another_project_takes_nothing_away(void **state)
+{
+	AUTO(index_clear) struct index index = {0};
+	struct entry *known = make_zone(1, 7, 99, "known");
+	struct entry *same_uid = make_zone(2, 7, 100, ""), *of_project = make_project(1, 3);
+
+	(void)state;
+	same_uid->uid = known->uid;
+	of_project->project = uid_of(2, 0);
+	apply(&index, true, make_project(1, 3), false);
+	apply(&index, false, known, false);
+	apply(&index, false, make_zone(2, 8, 99, ""), true);
+	assert_non_null(strstr(log_last(), "'known' has a tombstone in another project"));
+	apply(&index, false, same_uid, true);
+	apply(&index, false, of_project, true);
+	assert_ptr_equal(index_zone(&index, 99), known);
+	assert_false(index_zone_is_gone(&index, 99));
+	assert_true(index_project_active(&index, uid_of(1, 0)));
+}
+
+static void tombstone_in_another_project_at_a_first_look_denies_a_zone_alone(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 2; order++) {
+		AUTO(index_clear) struct index index = {0};
+		AUTO(store_news_clear) struct store_news news = {.whole = true};
+		struct entry *zone = make_zone(1, 7, 99, "zone"), *project = make_project(1, 3);
+		struct entry *grave = make_zone(2, 8, 99, ""), *other = make_project(1, 3);
+
+		other->project = uid_of(2, 0);
+		for (int i = 0; i < 2; i++) {
+			bool removed = i == order;
+
+			assert_true(store_news_add(&news, removed ? grave : zone, removed));
+			assert_true(store_news_add(&news, removed ? other : project, removed));
+		}
+		assert_int_equal(index_apply(&index, &news), ZONE_OK);
+		assert_true(index_zone_is_gone(&index, 99));
+		assert_true(index_project_active(&index, uid_of(1, 0)));
+		assert_non_null(index_uid(&index, uid_of(1, 7)));
+	}
+}
+
 struct seen {
 	uint64_t zones[4];
 	size_t count;
@@ -304,6 +404,12 @@ int main(void)
 		cmocka_unit_test(tombstone_removes_and_remembers_the_zone_id),
 		cmocka_unit_test(slots_follow_a_replaced_project_in_either_order),
 		cmocka_unit_test(whole_load_forgets_what_is_not_among_it),
+		cmocka_unit_test(row_of_another_project_does_not_take_over_what_is_known),
+		cmocka_unit_test(
+			neither_of_two_projects_has_a_zone_that_a_first_look_finds_in_both),
+		cmocka_unit_test(known_zone_stays_when_all_is_read_again),
+		cmocka_unit_test(tombstone_in_another_project_takes_nothing_away),
+		cmocka_unit_test(tombstone_in_another_project_at_a_first_look_denies_a_zone_alone),
 		cmocka_unit_test(zones_of_a_cluster_are_told_and_the_last_changed_comes_last),
 		cmocka_unit_test(thousands_come_and_go_without_a_trace),
 	};

@@ -27,8 +27,10 @@ static struct store *never_opens(const struct store_settings *settings)
 }
 
 static const struct store_engine made_up = {.name = "made-up", .open = made_up_open};
+static const struct store_engine taker = {
+	.name = "taker", .takes = "endpoint table", .open = made_up_open};
 static const struct store_engine full = {.name = "full", .open = never_opens};
-static const struct store_engine *const engines[] = {&store_sqlite, &made_up, &full, NULL};
+static const struct store_engine *const engines[] = {&store_sqlite, &made_up, &full, &taker, NULL};
 
 static void the_name_chooses_the_engine(void **state)
 {
@@ -57,11 +59,11 @@ static void an_unknown_name_is_told_with_those_that_there_are(void **state)
 	assert_int_equal(store_open(engines, &settings, &store), ZONE_INVALID);
 	assert_null(store);
 	assert_string_equal(log_last(), "/etc/cmek.conf line 3: [store] backend = made: should be "
-					"one of: sqlite made-up full");
+					"one of: sqlite made-up full taker");
 	settings.backend_at = NULL;
 	assert_int_equal(store_open(engines, &settings, &store), ZONE_INVALID);
 	assert_string_equal(log_last(),
-			    "[store] backend = made: should be one of: sqlite made-up full");
+			    "[store] backend = made: should be one of: sqlite made-up full taker");
 }
 
 static void settings_of_another_engine_are_refused_with_their_place(void **state)
@@ -79,12 +81,26 @@ static void settings_of_another_engine_are_refused_with_their_place(void **state
 			    "[store] backend to the engine that it is for, or remove it");
 }
 
+static void engine_takes_the_settings_that_it_names_and_no_others(void **state)
+{
+	struct store_settings settings = {
+		.backend = "taker", .endpoint = {"https://x", NULL}, .table = {"t", NULL}};
+	struct store *store = NULL;
+
+	(void)state;
+	assert_int_equal(store_open(engines, &settings, &store), ZONE_OK);
+	settings.region.text = "r";
+	assert_int_equal(store_open(engines, &settings, &store), ZONE_INVALID);
+	assert_non_null(strstr(log_last(), "region is not for backend = taker"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_name_chooses_the_engine),
 		cmocka_unit_test(an_unknown_name_is_told_with_those_that_there_are),
 		cmocka_unit_test(settings_of_another_engine_are_refused_with_their_place),
+		cmocka_unit_test(engine_takes_the_settings_that_it_names_and_no_others),
 	};
 
 	log_configure(LOG_OFF, "stderr");

@@ -722,6 +722,40 @@ static void settings_that_do_not_fit_are_refused(void **state)
 	assert_int_equal(store_etcd.check(&good), ZONE_OK);
 }
 
+/* 2026-11-02 10:00:00 UTC. */
+static int64_t at_ten(void *state)
+{
+	(void)state;
+	return INT64_C(1793613600000);
+}
+
+static void described_at(struct bed *bed, const char *date, const char *expected)
+{
+	const struct fake_reply reply = {HTTP_ANSWERED, 200, date,
+					 "{" HEADER("5") ",\"succeeded\":true,\"responses\":["
+							 "{\"response_range\":{}},"
+							 "{\"response_range\":{}},"
+							 "{\"response_range\":{}}]}"};
+	AUTO(buffer_clear) struct buffer text = {0};
+
+	fake_http_script(&bed->http, &reply, 1);
+	assert_int_equal(bed->store->operations->describe(bed->store, &text), ZONE_OK);
+	assert_non_null(strstr(buffer_text(&text), expected));
+}
+
+static void doctor_hears_how_far_the_clocks_are_apart(void **state)
+{
+	struct bed *bed = *state;
+
+	bed->clock.realtime_ms = at_ten;
+	described_at(bed, NULL, "not made yet");
+	described_at(bed, "Date: Mon, 02 Nov 2026 10:00:59 GMT\r\n", "this host's agree\n");
+	described_at(bed, "Date: Mon, 02 Nov 2026 10:02:00 GMT\r\n",
+		     "warning: its clock is 120 seconds ahead of this host's");
+	described_at(bed, "Date: Mon, 02 Nov 2026 09:58:00 GMT\r\n",
+		     "warning: its clock is 120 seconds behind this host's");
+}
+
 #define FAULT_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -754,6 +788,7 @@ int main(void)
 		FAULT_TEST(a_write_that_was_lost_is_not_said_to_be_undone_by_a_refusal),
 		FAULT_TEST(what_was_compacted_is_read_as_it_is_now),
 		FAULT_TEST(requests_bear_what_is_set),
+		FAULT_TEST(doctor_hears_how_far_the_clocks_are_apart),
 		cmocka_unit_test(settings_that_do_not_fit_are_refused),
 	};
 

@@ -84,6 +84,7 @@ static void tombstone_keeps_what_it_was(void **state)
 		assert_int_equal(row.entry->kind, kind);
 		assert_int_equal(row.entry->revision, 9);
 		assert_true(uid_equal(row.entry->uid, entry->uid));
+		assert_true(uid_equal(row.entry->project, entry->project));
 		assert_true(rows_number(row.entry) == rows_number(entry));
 		entry_release(row.entry);
 		assert_int_equal(rows_read_minimum(&reading, buffer_bytes(&text), 9, &minimum),
@@ -123,6 +124,9 @@ static enum zone_status read_changed(enum entry_kind kind, const char *piece, co
 	return rows_read_entry(reading, buffer_bytes(&text), 7, ret_row);
 }
 
+/* Bytes, in base64. */
+#define OF_36 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
 static void what_no_release_wrote_is_damage(void **state)
 {
 	static const struct {
@@ -147,7 +151,7 @@ static void what_no_release_wrote_is_damage(void **state)
 		{ENTRY_PROJECT, "\"usages\":85", "\"usages\":4294967296", "usages"},
 		{ENTRY_PROJECT, "\"id\":\"AP8=\"", "\"id\":\"AP8\"", "id"},
 		{ENTRY_PROJECT, "\"id\":\"AP8=\"",
-		 "\"id\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"", "id"},
+		 "\"id\":\"" OF_36 OF_36 OF_36 OF_36 OF_36 OF_36 OF_36 OF_36 "\"", "id"},
 		{ENTRY_PROJECT, "\"kind\"", "\"removed\":false,\"kind\"", "removed"},
 		{ENTRY_ROOT_KEY, "\"multi_region\":true", "\"multi_region\":1", "multi_region"},
 		{ENTRY_ROOT_KEY, "\"provider\":\"aws", "\"provider\":\"aws4567890123456",

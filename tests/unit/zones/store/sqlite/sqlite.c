@@ -519,7 +519,7 @@ static void row_that_no_release_wrote_is_corrupt(void **state)
 		"UPDATE projects SET slot = -1",
 		"UPDATE root_keys SET arn = x'41'",
 		"UPDATE clusters SET root_key = 'zz' || substr(root_key, 3)",
-		"UPDATE zones SET id = zeroblob(33)",
+		"UPDATE zones SET id = zeroblob(256)",
 		"UPDATE zones SET primary_version = 3",
 		"UPDATE zones SET raw_version = 9",
 		("UPDATE ezk_versions SET mac = zeroblob(31) || x'' WHERE 0; "

@@ -1,0 +1,415 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libcmek's streams, ranges and files. */
+#include "base/file.h"
+#include "base/free.h"
+#include "base/macros.h"
+#include "envelope/header.h"
+#include "tests/support/unit.h"
+
+#include "library.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+enum { CHUNK = 1 << ENVELOPE_CHUNK_BITS, SEALED = CHUNK + ENVELOPE_TAG };
+
+/* --- Helpers --------------------------------------------------------------------------------- */
+
+int write_to(void *state, const void *data, size_t len)
+{
+	buffer_append(state, bytes(data, len));
+	return 0;
+}
+
+int read_from(void *state, void *place, size_t room, size_t *ret_len)
+{
+	struct source *source = state;
+	size_t len = source->left.len < room ? source->left.len : room;
+
+	if (source->at_once != 0 && len > source->at_once)
+		len = source->at_once;
+	if (len > 0)
+		memcpy(place, source->left.data, len);
+	source->left = bytes_after(source->left, len);
+	*ret_len = len;
+	return 0;
+}
+
+int pread_from(void *state, void *place, size_t len, uint64_t offset)
+{
+	const struct bytes *object = state;
+
+	if (offset > object->len || len > object->len - offset)
+		return EIO;
+	memcpy(place, object->data + offset, len);
+	return 0;
+}
+
+static void seal_in_pieces(size_t len, size_t piece, struct buffer *ret_sealed)
+{
+	AUTO(freep) uint8_t *data = pattern(len);
+	cmek_writer *writer;
+
+	buffer_clear(ret_sealed);
+	works(cmek_writer_new(orders, NULL, write_to, ret_sealed, &writer, &why));
+	for (size_t at = 0; at < len; at += piece)
+		works(cmek_writer_put(writer, data + at, len - at < piece ? len - at : piece,
+				      &why));
+	works(cmek_writer_finish(writer, &why));
+	cmek_writer_free(writer);
+}
+
+void seal_stream(cmek_zone *zone, size_t len, struct buffer *ret_sealed)
+{
+	(void)zone;
+	seal_in_pieces(len, len == 0 ? 1 : len, ret_sealed);
+}
+
+/* Reads all by pieces of `piece`; how it ended. */
+static enum cmek_status read_stream(struct bytes sealed, size_t piece, struct buffer *ret_plain)
+{
+	struct source source = {.left = sealed, .at_once = 1000};
+	enum cmek_status status;
+	cmek_reader *reader;
+	size_t len;
+
+	buffer_truncate(ret_plain, 0);
+	status = cmek_reader_new(client, NULL, read_from, &source, &reader, &why);
+	if (status != CMEK_OK)
+		return status;
+	assert_int_equal(cmek_reader_zone(reader), cmek_zone_id(orders));
+	do {
+		uint8_t *room = buffer_reserve(ret_plain, piece);
+
+		assert_non_null(room);
+		status = cmek_reader_get(reader, room, piece, &len, &why);
+		ret_plain->len += status == CMEK_OK ? len : 0;
+	} while (status == CMEK_OK && len == piece);
+	cmek_reader_free(reader);
+	return status;
+}
+
+/* --- Streams --------------------------------------------------------------------------------- */
+
+static void a_stream_comes_back_however_it_is_cut_into_pieces(void **state)
+{
+	static const size_t lengths[] = {0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK};
+	AUTO(buffer_clear) struct buffer sealed = {0}, plain = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+		AUTO(freep) uint8_t *data = pattern(lengths[i]);
+
+		seal_in_pieces(lengths[i], 7000, &sealed);
+		works(read_stream(buffer_bytes(&sealed), 10000, &plain));
+		assert_bytes(buffer_bytes(&plain), bytes(data, lengths[i]));
+		assert_int_equal(cmek_unsealed_size(sealed.data, sealed.len), lengths[i]);
+	}
+}
+
+static void an_envelope_in_memory_is_unsealed_as_a_message_is(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	AUTO(freep) uint8_t *data = pattern(CHUNK + 5), *plain = malloc(CHUNK + 5);
+	size_t len;
+
+	(void)state;
+	seal_stream(orders, CHUNK + 5, &sealed);
+	works(cmek_unseal(client, sealed.data, sealed.len, NULL, plain, CHUNK + 5, &len, &why));
+	assert_bytes(bytes(plain, len), bytes(data, CHUNK + 5));
+	sealed.data[sealed.len - 1] ^= 1;
+	refuses(CMEK_DAMAGED,
+		cmek_unseal(client, sealed.data, sealed.len, NULL, plain, CHUNK + 5, &len, &why),
+		"chunk 1");
+}
+
+static void a_stream_that_was_not_finished_cut_or_extended_is_damaged(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0}, plain = {0};
+	cmek_writer *writer;
+
+	(void)state;
+	works(cmek_writer_new(orders, NULL, write_to, &sealed, &writer, &why));
+	works(cmek_writer_put(writer, "abc", 3, &why));
+	cmek_writer_free(writer);
+	refuses(CMEK_DAMAGED, read_stream(buffer_bytes(&sealed), 100, &plain), "damaged");
+	seal_stream(orders, 2 * CHUNK, &sealed);
+	refuses(CMEK_DAMAGED, read_stream(bytes(sealed.data, sealed.len - SEALED), 100, &plain),
+		"chunk 0");
+	buffer_append(&sealed, bytes_of("x"));
+	refuses(CMEK_DAMAGED, read_stream(buffer_bytes(&sealed), 100, &plain), "chunk 1");
+}
+
+static int no_space(void *state, const void *data, size_t len)
+{
+	(void)data, (void)len;
+	return *(int *)state;
+}
+
+static int no_reading(void *state, void *place, size_t room, size_t *ret_len)
+{
+	(void)place, (void)room, (void)ret_len;
+	return *(int *)state;
+}
+
+static void what_the_callers_functions_answer_is_the_calls_errno(void **state)
+{
+	int full = ENOSPC, broken = EIO, late = 0;
+	cmek_writer *writer;
+	cmek_reader *reader;
+
+	(void)state;
+	assert_int_equal(cmek_writer_new(orders, NULL, no_space, &full, &writer, &why), CMEK_IO);
+	assert_int_equal(cmek_error_errno(why), ENOSPC);
+	refuses(CMEK_IO, CMEK_IO, "main/orders of project demo: cannot be written");
+	assert_int_equal(cmek_reader_new(client, NULL, no_reading, &broken, &reader, &why),
+			 CMEK_IO);
+	assert_int_equal(cmek_error_errno(why), EIO);
+	refuses(CMEK_IO, CMEK_IO, "stream");
+	works(cmek_writer_new(orders, NULL, no_space, &late, &writer, &why));
+	late = ENOSPC;
+	refuses(CMEK_IO, cmek_writer_finish(writer, &why), "No space");
+	late = 0;
+	refuses(CMEK_IO, cmek_writer_finish(writer, &why), "No space");
+	cmek_writer_free(writer);
+}
+
+static void a_stream_that_has_its_end_takes_nothing_more(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0}, plain = {0};
+	cmek_writer *writer;
+	size_t len;
+
+	(void)state;
+	works(cmek_writer_new(orders, NULL, write_to, &sealed, &writer, &why));
+	refuses(CMEK_REFUSED, cmek_writer_put(writer, NULL, 3, &why), "NULL");
+	works(cmek_writer_put(writer, "abc", 3, &why));
+	works(cmek_writer_finish(writer, &why));
+	len = sealed.len;
+	works(cmek_writer_finish(writer, &why));
+	refuses(CMEK_REFUSED, cmek_writer_put(writer, "d", 1, &why), "has its end");
+	cmek_writer_free(writer);
+	assert_int_equal(sealed.len, len);
+	works(read_stream(buffer_bytes(&sealed), 100, &plain));
+	assert_bytes(buffer_bytes(&plain), bytes_of("abc"));
+}
+
+struct breaking {
+	struct source source;
+	int error; /* when nothing is left */
+};
+
+static int read_until_it_breaks(void *state, void *place, size_t room, size_t *ret_len)
+{
+	struct breaking *breaking = state;
+
+	if (breaking->source.left.len == 0)
+		return breaking->error;
+	return read_from(&breaking->source, place, room, ret_len);
+}
+
+static void a_reader_that_has_failed_says_the_same_again(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	struct breaking breaking = {.error = ENXIO};
+	uint8_t place[100];
+	cmek_reader *reader;
+	size_t len;
+
+	(void)state;
+	seal_stream(orders, 10, &sealed);
+	breaking.source.left = buffer_bytes(&sealed);
+	works(cmek_reader_new(client, NULL, read_until_it_breaks, &breaking, &reader, &why));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(cmek_reader_get(reader, place, sizeof(place), &len, &why),
+				 CMEK_IO);
+		assert_int_equal(cmek_error_errno(why), ENXIO);
+		refuses(CMEK_IO, CMEK_IO, "stream");
+		breaking.error = EIO;
+	}
+	cmek_reader_free(reader);
+}
+
+/* --- Ranges ---------------------------------------------------------------------------------- */
+
+static enum cmek_status open_range(struct bytes *object, bool trust_size, cmek_range **ret_range)
+{
+	const struct cmek_unseal_options options = {.size = sizeof(options),
+						    .trust_size = trust_size};
+
+	return cmek_range_new(client, &options, pread_from, object, object->len, ret_range, &why);
+}
+
+static void a_range_is_what_lies_there(void **state)
+{
+	static const struct {
+		uint64_t offset;
+		size_t len;
+	} ranges[] = {{0, 1},	       {0, 3 * CHUNK},	   {CHUNK - 1, 2},
+		      {CHUNK, CHUNK},  {2 * CHUNK + 7, 1}, {3 * CHUNK - 5, 100},
+		      {3 * CHUNK, 10}, {UINT64_MAX, 1},	   {17, 0}};
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	AUTO(freep) uint8_t *data = pattern(3 * CHUNK), *place = malloc(3 * CHUNK);
+	struct bytes object;
+	cmek_range *range;
+
+	(void)state;
+	seal_stream(orders, 3 * CHUNK, &sealed);
+	object = buffer_bytes(&sealed);
+	works(open_range(&object, false, &range));
+	assert_int_equal(cmek_range_size(range), 3 * CHUNK);
+	assert_int_equal(cmek_range_zone(range), cmek_zone_id(orders));
+	for (size_t i = 0; i < COUNT_OF(ranges); i++) {
+		uint64_t at = ranges[i].offset < 3 * CHUNK ? ranges[i].offset : 3 * CHUNK;
+		size_t left = 3 * CHUNK - (size_t)at, len;
+
+		works(cmek_range_read(range, place, ranges[i].len, ranges[i].offset, &len, &why));
+		assert_bytes(bytes(place, len),
+			     bytes(data + at, left < ranges[i].len ? left : ranges[i].len));
+	}
+	cmek_range_free(range);
+}
+
+static void an_object_that_was_cut_short_is_seen_at_once_unless_its_size_is_trusted(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	uint8_t place[16];
+	struct bytes object;
+	cmek_range *range;
+	size_t len;
+
+	(void)state;
+	seal_stream(orders, 3 * CHUNK, &sealed);
+	object = bytes(sealed.data, sealed.len - SEALED);
+	refuses(CMEK_DAMAGED, open_range(&object, false, &range), "chunk 1");
+	works(open_range(&object, true, &range));
+	works(cmek_range_read(range, place, sizeof(place), 5, &len, &why));
+	refuses(CMEK_DAMAGED, cmek_range_read(range, place, sizeof(place), CHUNK + 5, &len, &why),
+		"chunk 1");
+	works(cmek_range_read(range, place, sizeof(place), 5, &len, &why));
+	cmek_range_free(range);
+}
+
+static void a_range_of_an_object_that_can_not_be_read_says_so(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	uint8_t place[16];
+	struct bytes object;
+	cmek_range *range;
+	size_t len;
+
+	(void)state;
+	seal_stream(orders, CHUNK, &sealed);
+	object = buffer_bytes(&sealed);
+	works(open_range(&object, true, &range));
+	object.len = 10;
+	assert_int_equal(cmek_range_read(range, place, sizeof(place), 0, &len, &why), CMEK_IO);
+	assert_int_equal(cmek_error_errno(why), EIO);
+	refuses(CMEK_IO, CMEK_IO, "range");
+	cmek_range_free(range);
+}
+
+/* --- Files ----------------------------------------------------------------------------------- */
+
+static enum cmek_status seal_file(const char *in, const char *result, bool replace)
+{
+	AUTO(freep) char *from = in_home(in), *to = in_home(result);
+
+	return cmek_seal_file(orders, from, to, replace, NULL, &why);
+}
+
+static enum cmek_status unseal_file(const char *in, const char *result, bool replace)
+{
+	AUTO(freep) char *from = in_home(in), *to = in_home(result);
+
+	return cmek_unseal_file(client, from, to, replace, NULL, &why);
+}
+
+static mode_t mode_of(const char *name)
+{
+	AUTO(freep) char *path = in_home(name);
+	struct stat status;
+
+	assert_int_equal(stat(path, &status), 0);
+	return status.st_mode & 07777;
+}
+
+static unsigned names_in_home(void)
+{
+	DIR *folder = opendir(home);
+	unsigned count = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void a_file_comes_back_with_its_rights(void **state)
+{
+	AUTO(freep) char *path = in_home("rights");
+
+	(void)state;
+	put("rights", "what it says");
+	assert_int_equal(chmod(path, 0640), 0);
+	works(seal_file("rights", "rights.cmek", false));
+	assert_int_equal(mode_of("rights.cmek"), 0640);
+	works(unseal_file("rights.cmek", "rights.back", false));
+	assert_int_equal(mode_of("rights.back"), 0640);
+	has("rights.back", "what it says");
+	client_stop(NULL);
+	done("decrypt --force @rights.cmek @rights.tool");
+	has("rights.tool", "what it says");
+	client_start(NULL);
+}
+
+static void a_file_that_is_there_stays_unless_it_may_be_replaced(void **state)
+{
+	(void)state;
+	put("there", "before");
+	put("new", "after");
+	works(seal_file("new", "new.cmek", true));
+	refuses(CMEK_REFUSED, unseal_file("new.cmek", "there", false), "is there already");
+	has("there", "before");
+	works(unseal_file("new.cmek", "there", true));
+	has("there", "after");
+	refuses(CMEK_REFUSED, seal_file("new", "new", true), "the input itself");
+	refuses(CMEK_NOT_FOUND, seal_file("nowhere", "nowhere.cmek", false), "nowhere");
+	refuses(CMEK_REFUSED, seal_file("new", "", true), "is not a file");
+}
+
+static void a_failure_leaves_no_file_behind(void **state)
+{
+	AUTO(freep) char *path = in_home("damaged.cmek");
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	unsigned before;
+
+	(void)state;
+	seal_stream(orders, 2 * CHUNK, &sealed);
+	sealed.data[sealed.len - 1] ^= 1;
+	assert_true(file_replace(path, buffer_bytes(&sealed), 0600));
+	before = names_in_home();
+	refuses(CMEK_DAMAGED, unseal_file("damaged.cmek", "damaged", false), "damaged.cmek");
+	refuses(CMEK_NOT_AN_ENVELOPE, unseal_file("plain", "damaged", false), "plain");
+	assert_int_equal(names_in_home(), before);
+	assert_false(is_there("damaged"));
+}
+
+const struct CMUnitTest library_stream_tests[] = {
+	cmocka_unit_test(a_stream_comes_back_however_it_is_cut_into_pieces),
+	cmocka_unit_test(an_envelope_in_memory_is_unsealed_as_a_message_is),
+	cmocka_unit_test(a_stream_that_was_not_finished_cut_or_extended_is_damaged),
+	cmocka_unit_test(what_the_callers_functions_answer_is_the_calls_errno),
+	cmocka_unit_test(a_stream_that_has_its_end_takes_nothing_more),
+	cmocka_unit_test(a_reader_that_has_failed_says_the_same_again),
+	cmocka_unit_test(a_range_is_what_lies_there),
+	cmocka_unit_test(an_object_that_was_cut_short_is_seen_at_once_unless_its_size_is_trusted),
+	cmocka_unit_test(a_range_of_an_object_that_can_not_be_read_says_so),
+	cmocka_unit_test(a_file_comes_back_with_its_rights),
+	cmocka_unit_test(a_file_that_is_there_stays_unless_it_may_be_replaced),
+	cmocka_unit_test(a_failure_leaves_no_file_behind),
+};
+const size_t library_stream_count = COUNT_OF(library_stream_tests);

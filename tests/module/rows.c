@@ -1,0 +1,125 @@
+/* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The facts; see the header. */
+#include "rows.h"
+
+#define NAMED(type) type, #type
+
+/* clang-format off */
+const struct row rows[] = {
+	/* 4.2, objects */
+	{ NAMED(CKA_CLASS),               ROW_ALL,    ROW_NUMBER, CREATE_MUST,           ROW_OWN,   CKO_SECRET_KEY },
+	/* 4.4, storage objects */
+	{ NAMED(CKA_TOKEN),               ROW_STORED, ROW_BOOL,   IN_COPY,               ROW_USUAL, CK_FALSE },
+	{ NAMED(CKA_PRIVATE),             ROW_STORED, ROW_BOOL,   IN_COPY,               ROW_OWN,   CK_FALSE },
+	{ NAMED(CKA_MODIFIABLE),          ROW_STORED, ROW_BOOL,   IN_COPY,               ROW_USUAL, CK_TRUE },
+	{ NAMED(CKA_LABEL),               ROW_STORED, ROW_TEXT,   CHANGES,               ROW_EMPTY, 0 },
+	{ NAMED(CKA_COPYABLE),            ROW_STORED, ROW_BOOL,   CHANGES | ONLY_FALSE,  ROW_USUAL, CK_TRUE },
+	{ NAMED(CKA_DESTROYABLE),         ROW_STORED, ROW_BOOL,   0,                     ROW_USUAL, CK_TRUE },
+	{ NAMED(CKA_UNIQUE_ID),           ROW_STORED, ROW_TEXT,   NEVER_GIVEN,           ROW_OWN,   0 },
+	/* 4.5, data */
+	{ NAMED(CKA_APPLICATION),         ROW_DATA,   ROW_TEXT,   CHANGES,               ROW_EMPTY, 0 },
+	{ NAMED(CKA_OBJECT_ID),           ROW_DATA,   ROW_BYTES,  CHANGES,               ROW_EMPTY, 0 },
+	{ NAMED(CKA_VALUE),               ROW_DATA,   ROW_BYTES,  CHANGES,               ROW_EMPTY, 0 },
+	/* 4.6, certificates */
+	{ NAMED(CKA_CERTIFICATE_TYPE),    ROW_CERTIFICATE, ROW_NUMBER, CREATE_MUST,      ROW_OWN,   CKC_X_509 },
+	{ NAMED(CKA_TRUSTED),             ROW_CERTIFICATE, ROW_BOOL, OFFICER,            ROW_USUAL, CK_FALSE },
+	{ NAMED(CKA_CERTIFICATE_CATEGORY), ROW_CERTIFICATE, ROW_NUMBER, 0,               ROW_USUAL, CK_CERTIFICATE_CATEGORY_UNSPECIFIED },
+	{ NAMED(CKA_CHECK_VALUE),         ROW_CERTIFICATE, ROW_BYTES, 0,                 ROW_OWN,   0 },
+	{ NAMED(CKA_START_DATE),          ROW_CERTIFICATE, ROW_DATE, 0,                  ROW_EMPTY, 0 },
+	{ NAMED(CKA_END_DATE),            ROW_CERTIFICATE, ROW_DATE, 0,                  ROW_EMPTY, 0 },
+	{ NAMED(CKA_PUBLIC_KEY_INFO),     ROW_CERTIFICATE, ROW_BYTES, 0,                 ROW_EMPTY, 0 },
+	{ NAMED(CKA_SUBJECT),             ROW_CERTIFICATE, ROW_BYTES, CREATE_MUST,       ROW_OWN,   0 },
+	{ NAMED(CKA_ID),                  ROW_CERTIFICATE, ROW_BYTES, CHANGES,           ROW_EMPTY, 0 },
+	{ NAMED(CKA_ISSUER),              ROW_CERTIFICATE, ROW_BYTES, CHANGES,           ROW_EMPTY, 0 },
+	{ NAMED(CKA_SERIAL_NUMBER),       ROW_CERTIFICATE, ROW_BYTES, CHANGES,           ROW_EMPTY, 0 },
+	{ NAMED(CKA_VALUE),               ROW_CERTIFICATE, ROW_BYTES, CREATE_MUST,       ROW_OWN,   0 },
+	{ NAMED(CKA_URL),                 ROW_CERTIFICATE, ROW_TEXT, 0,                  ROW_EMPTY, 0 },
+	{ NAMED(CKA_HASH_OF_SUBJECT_PUBLIC_KEY), ROW_CERTIFICATE, ROW_BYTES, 0,          ROW_EMPTY, 0 },
+	{ NAMED(CKA_HASH_OF_ISSUER_PUBLIC_KEY), ROW_CERTIFICATE, ROW_BYTES, 0,           ROW_EMPTY, 0 },
+	{ NAMED(CKA_JAVA_MIDP_SECURITY_DOMAIN), ROW_CERTIFICATE, ROW_NUMBER, 0,          ROW_USUAL, CK_SECURITY_DOMAIN_UNSPECIFIED },
+	{ NAMED(CKA_NAME_HASH_ALGORITHM), ROW_CERTIFICATE, ROW_NUMBER, 0,                ROW_USUAL, CKM_SHA_1 },
+	/* 4.7, keys */
+	{ NAMED(CKA_KEY_TYPE),            ROW_KEY,    ROW_NUMBER, CREATE_MUST | UNWRAP_MUST, ROW_OWN, CKK_AES },
+	{ NAMED(CKA_ID),                  ROW_KEY,    ROW_BYTES,  CHANGES,               ROW_EMPTY, 0 },
+	{ NAMED(CKA_START_DATE),          ROW_KEY,    ROW_DATE,   CHANGES,               ROW_EMPTY, 0 },
+	{ NAMED(CKA_END_DATE),            ROW_KEY,    ROW_DATE,   CHANGES,               ROW_EMPTY, 0 },
+	{ NAMED(CKA_DERIVE),              ROW_KEY,    ROW_BOOL,   CHANGES,               ROW_USUAL, CK_FALSE },
+	{ NAMED(CKA_LOCAL),               ROW_KEY,    ROW_BOOL,   NEVER_GIVEN,           ROW_OWN,   CK_FALSE },
+	{ NAMED(CKA_KEY_GEN_MECHANISM),   ROW_KEY,    ROW_NUMBER, NEVER_GIVEN,           ROW_OWN,   CKM_AES_KEY_GEN },
+	{ NAMED(CKA_ALLOWED_MECHANISMS),  ROW_KEY,    ROW_NUMBERS, 0,                    ROW_OWN,   CKM_AES_GCM },
+	/* of 3.2; in C_CreateObject a token may take it, and this one does not */
+	{ NAMED(CKA_OBJECT_VALIDATION_FLAGS), ROW_KEY, ROW_NUMBER, NEVER_GIVEN,          ROW_USUAL, 0 },
+	/* 4.10, secret keys */
+	{ NAMED(CKA_SENSITIVE),           ROW_KEY,    ROW_BOOL,   CHANGES | ONLY_TRUE,   ROW_USUAL, CK_FALSE },
+	{ NAMED(CKA_ENCRYPT),             ROW_KEY,    ROW_BOOL,   CHANGES,               ROW_OWN,   CK_TRUE },
+	{ NAMED(CKA_DECRYPT),             ROW_KEY,    ROW_BOOL,   CHANGES,               ROW_OWN,   CK_TRUE },
+	{ NAMED(CKA_SIGN),                ROW_KEY,    ROW_BOOL,   CHANGES,               ROW_OWN,   CK_TRUE },
+	{ NAMED(CKA_VERIFY),              ROW_KEY,    ROW_BOOL,   CHANGES,               ROW_OWN,   CK_TRUE },
+	{ NAMED(CKA_WRAP),                ROW_KEY,    ROW_BOOL,   CHANGES,               ROW_OWN,   CK_TRUE },
+	{ NAMED(CKA_UNWRAP),              ROW_KEY,    ROW_BOOL,   CHANGES,               ROW_OWN,   CK_TRUE },
+	{ NAMED(CKA_EXTRACTABLE),         ROW_KEY,    ROW_BOOL,   CHANGES | ONLY_FALSE,  ROW_OWN,   CK_TRUE },
+	{ NAMED(CKA_ALWAYS_SENSITIVE),    ROW_KEY,    ROW_BOOL,   NEVER_GIVEN,           ROW_OWN,   CK_FALSE },
+	{ NAMED(CKA_NEVER_EXTRACTABLE),   ROW_KEY,    ROW_BOOL,   NEVER_GIVEN,           ROW_OWN,   CK_FALSE },
+	{ NAMED(CKA_CHECK_VALUE),         ROW_KEY,    ROW_BYTES,  0,                     ROW_OWN,   0 },
+	{ NAMED(CKA_WRAP_WITH_TRUSTED),   ROW_KEY,    ROW_BOOL,   CHANGES | ONLY_TRUE,   ROW_USUAL, CK_FALSE },
+	{ NAMED(CKA_TRUSTED),             ROW_KEY,    ROW_BOOL,   OFFICER,               ROW_USUAL, CK_FALSE },
+	{ NAMED(CKA_WRAP_TEMPLATE),       ROW_KEY,    ROW_TEMPLATE, 0,                   ROW_EMPTY, 0 },
+	{ NAMED(CKA_UNWRAP_TEMPLATE),     ROW_KEY,    ROW_TEMPLATE, 0,                   ROW_EMPTY, 0 },
+	{ NAMED(CKA_DERIVE_TEMPLATE),     ROW_KEY,    ROW_TEMPLATE, 0,                   ROW_EMPTY, 0 },
+	/* generic secret, AES, HMAC and HKDF keys, which are alike in this */
+	{ NAMED(CKA_VALUE),               ROW_KEY,    ROW_BYTES,  CREATE_MUST | GENERATE_NOT | UNWRAP_NOT | GUARDED, ROW_OWN, 0 },
+	{ NAMED(CKA_VALUE_LEN),           ROW_KEY,    ROW_NUMBER, CREATE_NOT | GENERATE_MUST, ROW_OWN, 32 },
+	/* 4.13, profiles */
+	{ NAMED(CKA_PROFILE_ID),          ROW_PROFILE, ROW_NUMBER, NEVER_GIVEN,          ROW_OWN,   CKP_BASELINE_PROVIDER },
+};
+/* clang-format on */
+const size_t row_count = sizeof(rows) / sizeof(*rows);
+
+const CK_ATTRIBUTE_TYPE foreign_rows[] = {
+	CKA_AC_ISSUER,
+	CKA_OWNER,
+	CKA_ATTR_TYPES,
+	CKA_SIGN_RECOVER,
+	CKA_VERIFY_RECOVER,
+	CKA_MODULUS,
+	CKA_MODULUS_BITS,
+	CKA_PUBLIC_EXPONENT,
+	CKA_PRIVATE_EXPONENT,
+	CKA_PRIME_1,
+	CKA_COEFFICIENT,
+	CKA_PRIME,
+	CKA_BASE,
+	CKA_PRIME_BITS,
+	CKA_VALUE_BITS,
+	CKA_EC_PARAMS,
+	CKA_EC_POINT,
+	CKA_SECONDARY_AUTH,
+	CKA_AUTH_PIN_FLAGS,
+	CKA_ALWAYS_AUTHENTICATE,
+	CKA_OTP_FORMAT,
+	CKA_OTP_COUNTER,
+	CKA_GOST28147_PARAMS,
+	CKA_HW_FEATURE_TYPE,
+	CKA_RESET_ON_INIT,
+	CKA_HAS_RESET,
+	CKA_PIXEL_X,
+	CKA_CHAR_SETS,
+	CKA_MIME_TYPES,
+	CKA_MECHANISM_TYPE,
+	CKA_REQUIRED_CMS_ATTRIBUTES,
+	CKA_X2RATCHET_BAG,
+	CKA_HSS_LEVELS,
+	CKA_PARAMETER_SET,
+	CKA_VALIDATION_TYPE,
+	CKA_VALIDATION_FLAG,
+	CKA_ENCAPSULATE_TEMPLATE,
+	CKA_DECAPSULATE_TEMPLATE,
+	CKA_TRUST_SERVER_AUTH,
+	CKA_ENCAPSULATE,
+	CKA_DECAPSULATE,
+	CKA_HASH_OF_CERTIFICATE,
+	CKA_PUBLIC_CRC64_VALUE,
+	CKA_SEED,
+};
+const size_t foreign_row_count = sizeof(foreign_rows) / sizeof(*foreign_rows);
