@@ -286,13 +286,13 @@ class Walk:
 
     def check(self):
         """Nothing is lost: the store has what was answered, and whoever reads sees it."""
-        root = {"root", "c"}
+        root = {"root"}  # a search that names no class finds no cluster
         for process in self.processes:
             if not self.reads(process):
                 continue
             self.run(process, "level")
             got = self.run(process, "labels").get("got")
-            if got is None or not set(got) >= set(self.zones) | set(self.keys) | root or set(got) - set(self.zones) - set(self.keys) - root - {"p", ""}:
+            if got is None or not set(got) >= set(self.zones) | set(self.keys) | root or set(got) - set(self.zones) - set(self.keys) - root - {"p", "", "c"}:
                 self.say(process, "labels", {"got": got, "lost": (set(self.zones) | set(self.keys) | root) - set(got or ())})
         rows = {label for table in ("zones", "token_keys") for (label,) in self.place.sql(f"SELECT label FROM {table}")}
         if rows != set(self.zones) | set(self.keys):

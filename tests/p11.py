@@ -13,7 +13,7 @@ FUNCTIONS = {  # their places in CK_FUNCTION_LIST (PKCS #11 2.40)
     "Initialize": 0, "Finalize": 1, "GetSlotList": 4, "GetTokenInfo": 6, "OpenSession": 12, "CloseSession": 13, "CloseAllSessions": 14,
     "GetSessionInfo": 15, "CreateObject": 20, "CopyObject": 21, "DestroyObject": 22, "GetAttributeValue": 24, "SetAttributeValue": 25,
     "FindObjectsInit": 26, "FindObjects": 27, "FindObjectsFinal": 28, "EncryptInit": 29, "Encrypt": 30, "EncryptUpdate": 31,
-    "DecryptInit": 33, "Decrypt": 34, "DigestInit": 37, "Digest": 38, "DigestKey": 40, "DigestFinal": 41, "GenerateKey": 58,
+    "DecryptInit": 33, "Decrypt": 34, "DecryptUpdate": 35, "DigestInit": 37, "Digest": 38, "DigestKey": 40, "DigestFinal": 41, "GenerateKey": 58,
     "WrapKey": 60, "UnwrapKey": 61, "DeriveKey": 62,
 }
 CKA = {

@@ -12,7 +12,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHECKS = ROOT / "tests" / "checks"
-HOUSES = ("include", "base", "crypto", "net", "aws", "kms", "zones", "objects", "mechanisms", "session", "pkcs11", "envelope", "cli")
+HOUSES = ("include", "base", "crypto", "net", "aws", "kms", "zones", "objects", "mechanisms", "session", "pkcs11", "envelope", "library", "cli")
 
 # check, what it says of a fault, the file, what is added to it (or, a pair: replaced in it)
 FAULTS = (
@@ -20,6 +20,7 @@ FAULTS = (
     ("layers.sh", "zones/model/ includes only downward", "zones/model/entry.c", '#include "zones/ezk/ezk.h"\n'),
     ("layers.sh", "kms/aws/ includes only downward", "kms/aws/body.c", '#include "not/there.h"\n'),
     ("layers.sh", "envelope/ includes only downward", "envelope/find.c", '#include "crypto/aes.h"\n'),
+    ("layers.sh", "library/ includes only downward", "library/find.c", '#include "cli/cli.h"\n'),
     ("layers.sh", "cli/ includes only downward", "cli/tree.c", '# if 0\n# include "zones/domain/zones.h"\n# endif\n'),
     ("layers.sh", "each folder with sources is a room", "zones/backup/backup.c", "int x;\n"),
     ("layers.sh", "meson.build has the rooms in the same order", "meson.build", ("'net', 'aws',", "'aws', 'net',")),
@@ -34,8 +35,8 @@ FAULTS = (
     ("layers.sh", "decrypt|generate_data_key", "zones/ezk/lease.c", "int y = client->operations->decrypt(client);\n"),
     ("layers.sh", "generate_data_key|re_encrypt", "zones/domain/edit.c", "int y = client->operations->re_encrypt(client);\n"),
     ("layers.sh", "(kms_clients_find|kms_route_next|kms_turn_begin): called", "zones/domain/cluster.c", "int z = kms_turn_begin(NULL);\n"),
-    ("layers.sh", "store->operations->(read|find|write|bring|describe|look_at): called", "objects/store.c", "int v = store->operations->write(store);\n"),
-    ("layers.sh", "bring|describe|look_at): called", "objects/report.c", "int v = store->operations->look_at(store);\n"),
+    ("layers.sh", "store->operations->(read|find|write|bring|describe|look_at|create|examine): called", "objects/store.c", "int v = store->operations->write(store);\n"),
+    ("layers.sh", "bring|describe|look_at|create|examine): called", "objects/report.c", "int v = store->operations->look_at(store);\n"),
     ("layers.sh", "nanosleep", "session/run.c", "int w = nanosleep(NULL, NULL);\n"),
     ("layers.sh", "objects/ and above know no AWS", "session/find.c", 'static const char *u = "kms.amazonaws.com";\n'),
     ("layers.sh", "only providers say what their ARNs are", "cli/tree.c", 'static const char *t = "arn:aws:kms";\n'),
@@ -48,7 +49,15 @@ FAULTS = (
     ("headers.py", "includes stand in one order", "kms/silence.c", ("#include <stdio.h>\n", '#include <stdio.h>\n#include "base/map.h"\n')),
     ("cmek_header.py", "each number of cmek.h is what it was", "include/cmek.h", ("316UL", "416UL")),
     ("cmek_header.py", "each stands in the list", "include/cmek.h", "#define CMEK_ERROR_OTHER 420UL\n"),
+    ("typed.py", "every command is typed", "man/cmek.1", (".Nm\n.Cm maintain\n", ".Nm\n.Cm mend\n.Nm\n.Cm maintain\n")),
+    ("typed.py", "every option of each", "man/cmek.1", (".Op Fl -wipe-old\n", ".Op Fl -wipe-old\n.Op Fl -wipe-new\n")),
+    ("typed.py", "every setting", "pkcs11/config.c", ('{ "store",  "prefix",', '{ "store",  "suffix",')),
+    ("readme.py", "each program that a suite names is in the table", "README.md", ("| pkcs11-tool, ", "| ")),
+    ("readme.py", "no other is", "README.md", ("Rust cryptoki, ", "Rust cryptoki, HSM tools, ")),
+    ("readme.py", "at a tier that its suite has", "README.md", ("Go crypto11 |\n| loads and lists | see tokens and keys | ", "Go crypto11, OpenSSH |\n| loads and lists | see tokens and keys | ")),
     ("cmek_header.py", "no two of a kind are the same", "include/cmek.h", "#define CMEK_ERROR_SAME 301UL\n"),
+    ("vectors.py", "each mechanism is in the table of vectors", "mechanisms/mechanism.c", ("{ CKM_AES_CTR, ", "{ CKM_AES_XTS, ")),
+    ("vectors.py", "and whose files a test brings to what they are of", "docs/mechanisms.md", ("| `hkdf.txt` |", "| `aes_kw.txt` |")),
 )
 
 
@@ -88,9 +97,13 @@ def main():
         tree = pathlib.Path(folder)
         for house in HOUSES:
             shutil.copytree(ROOT / house, tree / house, ignore=lambda _, names: [n for n in names if n.endswith((".map", ".build"))])
+        for folder in ("tests/e2e", "tests/sweeps", "tests/consumers"):
+            shutil.copytree(ROOT / folder, tree / folder)
         (tree / "tests" / "checks").mkdir(parents=True)
-        for path in ("meson.build", "tests/checks/cmek_numbers.txt"):
+        vectors = [path.relative_to(ROOT) for glob in ("tests/module/vectors_*.c", "tests/vectors/*.txt") for path in ROOT.glob(glob)]
+        for path in ("meson.build", "tests/checks/cmek_numbers.txt", "man/cmek.1", "README.md", "docs/mechanisms.md", *vectors):
             if (ROOT / path).exists():
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / path, tree / path)
         checks = sorted({check for check, *_ in FAULTS})
         for check in checks:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 # Names of one kind begin with one of these; the rest are numbers on their own.
-KINDS = ("CKM_", "CKO_", "CKA_", "CMEK_STATE_", "CMEK_ERROR_", "CMEK_EXIT_")
+KINDS = ("CKM_", "CKO_", "CKA_", "CMEK_STATE_", "CMEK_ERROR_", "CMEK_EXIT_", "CMEK_VERDICT_")
 
 
 def preprocess(compiler, root, text, *options):

@@ -9,7 +9,9 @@ import pathlib
 import re
 import sys
 
-HOUSES = ("base", "crypto", "net", "aws", "kms", "zones", "objects", "mechanisms", "session", "pkcs11", "envelope", "cli")
+HOUSES = ("base", "crypto", "net", "aws", "kms", "zones", "objects", "mechanisms", "session", "pkcs11", "envelope", "library", "cli")
+# The header that is installed speaks for the library's sources.
+PUBLIC = {pathlib.Path("include/cmek/cmek.h"): pathlib.Path("library")}
 # What is declared elsewhere: the standard's functions in include/, the interface of the tool's linker.
 STANDARD = re.compile(r"C_[A-Z]\w+|main")
 
@@ -50,6 +52,7 @@ def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[2])
     read = {path.relative_to(root): path.read_text() for house in HOUSES for path in sorted((root / house).rglob("*.[ch]"))}
     declared = {}
+    read |= {path: (root / path).read_text() for path in PUBLIC if (root / path).is_file()}
     for path, text in read.items():
         if path.suffix == ".h":
             for name in functions(text, ";"):
@@ -65,7 +68,7 @@ def main():
             headers = declared.get(name, [])
             if not headers and not STANDARD.fullmatch(name):
                 nowhere.append(f"{path}: {name}()")
-            elif headers and not any(header.parent == path.parent for header in headers):
+            elif headers and not any(PUBLIC.get(header, header.parent) == path.parent for header in headers):
                 elsewhere.append(f"{path}: {name}() is declared in {headers[0]}")
         first = re.search(r'^[ \t]*#[ \t]*include[ \t]+["<]([^">]+)', text, re.M)
         if path.with_suffix(".h") in read and first[1] != str(path.with_suffix(".h")):

@@ -9,36 +9,38 @@
 cd "${1:-$root}" || exit 1
 
 # From below to above; a room within a room is one of its own.
-rooms="include base crypto net aws aws/credentials kms kms/aws kms/local zones/model zones/store zones/store/rows
-    zones/store/sqlite zones/store/etcd zones/index zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope cli"
-houses="include base crypto net aws kms zones objects mechanisms session pkcs11 envelope cli"
+rooms="include include/cmek base crypto net aws aws/credentials kms kms/aws kms/local zones/model zones/store zones/store/rows zones/store/remote
+    zones/store/sqlite zones/store/etcd zones/store/dynamodb zones/index zones/kms zones/ezk zones/domain objects mechanisms session pkcs11 envelope library cli"
+houses="include base crypto net aws kms zones objects mechanisms session pkcs11 envelope library cli"
 
 # A library's header | the rooms that include it
 libraries='
 openssl/ | crypto
 curl/    | net
 sqlite3  | zones/store/sqlite
-jansson  | base aws aws/credentials kms/aws zones/store/rows zones/store/etcd zones/kms zones/domain mechanisms cli
+jansson  | base aws aws/credentials kms/aws zones/store/rows zones/store/etcd zones/store/dynamodb zones/kms zones/domain mechanisms cli
 '
 
 # A header, or all of a room | who else includes it. HTTP is for rooms that may wait for the network; providers and engines are
 # lists, put together in pkcs11/providers.c and module.c; objects/ and above know no AWS.
 doors='
-net/http.h         | aws aws/credentials kms/aws zones/store/etcd
-aws/               | aws/credentials kms/aws
-aws/credentials/   | kms/aws
+net/http.h         | aws aws/credentials kms/aws zones/store/etcd zones/store/dynamodb
+aws/               | aws/credentials kms/aws zones/store/dynamodb
+aws/credentials/   | kms/aws zones/store/dynamodb
 kms/aws/           | pkcs11
 kms/local/         | pkcs11
-zones/store/rows/  | zones/store/etcd
+zones/store/rows/  | zones/store/remote zones/store/etcd zones/store/dynamodb zones/domain
+zones/store/remote/| zones/store/etcd zones/store/dynamodb
 zones/store/sqlite/| pkcs11
 zones/store/etcd/  | pkcs11
+zones/store/dynamodb/ | pkcs11
 '
 
 # Calls that may wait for a network | the rooms whose sources make them
 waits='
 client->operations->(describe|encrypt|decrypt|generate_data_key|re_encrypt|set_state|create) | zones/kms
 (kms_clients_find|kms_route_next|kms_turn_begin)                                   | kms zones/kms
-store->operations->(read|find|write|bring|describe|look_at)                        | zones/domain
+store->operations->(read|find|write|bring|describe|look_at|create|examine)                        | zones/domain
 http->operations->send                                                             | aws zones/store/etcd
 (getaddrinfo|curl_easy_perform|curl_multi_[a-z]+|nanosleep|clock_nanosleep)        | net base
 '
@@ -56,8 +58,8 @@ found=$work/includes
 grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]+("[^"]+"|<[^>]+>)' $(printf '%s/*.[ch] ' $rooms) 2>/dev/null |
     sed -E 's/^([^:]+)\/([^\/:]+):.*("([^"]+)"|(<[^>]+>))$/\1 \1\/\2 \4\5/' >"$found"
 
-# Lines "room: sentence" for each include that goes up, or nowhere. envelope/ and cli/ are plain PKCS #11 consumers: below them
-# are only base/ and include/. What is installed is found beside the header that names it.
+# Lines "room: sentence" for each include that goes up, or nowhere. envelope/, library/ and cli/ are plain PKCS #11 consumers: below
+# them are only base/, include/ and each other. What is installed is found beside the header that names it.
 awk -v rooms="$(trim "$rooms")" '
     BEGIN { count = split(rooms, list, " "); for (i = 1; i <= count; i++) level[list[i]] = i }
     $3 ~ /^</ { next }
@@ -66,7 +68,7 @@ awk -v rooms="$(trim "$rooms")" '
         at = $3
         if (!sub(/\/[^\/]*$/, "", at)) at = "nowhere"
         if (at == $1) next
-        if ($1 == "envelope" || $1 == "cli") good = at == "base" || at == "include" || $1 "/" at == "cli/envelope"
+        if ($1 ~ /^(envelope|library|cli)$/) good = at == "base" || at ~ /^include(\/cmek)?$/ || (at ~ /^(envelope|library)$/ && level[at] < level[$1])
         else good = at in level && level[at] < level[$1]
         if (!good) print $1, $2, $3
     }' "$found" >"$work/upward"
@@ -93,7 +95,7 @@ each_folder_is_a_room() {
 meson_has_the_order() {
     local built
     built=$(sed -n '/^foreach folder/,/^\]/p' meson.build | grep -oE "'[a-z0-9/]+'" | tr -d "'" | tr '\n' ' ')
-    [ "$(trim "include $built cli")" = "$(trim "$rooms")" ] || { echo "meson.build: $built"; return 1; }
+    [ "$(trim "include include/cmek $built library cli")" = "$(trim "$rooms")" ] || { echo "meson.build: $built"; return 1; }
 }
 
 only_in() { # HEADER ROOMS: a library is the business of some rooms
@@ -124,7 +126,7 @@ only_called_in() { # FUNCTION|... ROOMS
 }
 
 no_aws_above_the_domain() {
-    ! grep -nE '\bAWS_[A-Z]|amazonaws' {objects,mechanisms,session,pkcs11,envelope}/*.[ch] 2>/dev/null
+    ! grep -nE '\bAWS_[A-Z]|amazonaws' {objects,mechanisms,session,pkcs11,envelope,library}/*.[ch] 2>/dev/null
 }
 
 # A provider's names of keys are its own business; the tool's rows and the form of AWS's policies have them too.

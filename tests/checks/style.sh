@@ -46,7 +46,7 @@ one_guard() {
 
 no_jumps() { ! sources '*.c' '*.h' | grep -v '^tests/' | xargs grep -nE '^[[:space:]]*goto '; }
 
-shells_are_clean() { sources '*.sh' .ci/run | xargs shellcheck --severity=warning --external-sources; }
+shells_are_clean() { sources '*.sh' .ci/run | xargs --max-procs="$(nproc)" --max-args=10 shellcheck --severity=warning --external-sources; }
 
 some_are_found() { [ "$(sources '*.c' | wc -l)" -gt 100 ]; }
 

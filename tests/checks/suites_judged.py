@@ -8,6 +8,7 @@ import glob
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -35,7 +36,23 @@ CASES = (
 )
 
 
+# title, what a suite writes, the tier that the table shows, how many failures it adds
+TIERS = (
+    ("a consumer that wraps, unwraps, encrypts and is refused by the other zone does the whole hierarchy",
+     "# consumer: x | 1 | whole hierarchy|ok 1 - it wraps|ok 2 - it unwraps|ok 3 - it encrypts|ok 4 - the other zone refuses", "whole hierarchy", 0),
+    ("one that skips a step of its tier does not",
+     "# consumer: x | 1 | whole hierarchy|ok 1 - it wraps|ok 2 - it unwraps # SKIP no|ok 3 - it encrypts|ok 4 - the other zone refuses",
+     "FAILED, not whole hierarchy", 1),
+    ("nor does one of which a step failed", "# consumer: x | 1 | loads and lists|ok 1 - it loads|not ok 2 - it lists", "FAILED, not loads and lists", 0),
+    ("steps of the next are not those of the one before",
+     "# consumer: x | 1 | AES only|# consumer: y | 1 | AES only|ok 1 - it encrypts|ok 2 - it decrypts", "FAILED, not AES only", 1),
+    ("a tier that nobody knows is a failure", "# consumer: x | 1 | best of all|ok 1 - it encrypts", "FAILED, not best of all", 1),
+    ("one that is not here claims nothing", "# consumer: x | - | not here|ok 1 - it loads # SKIP it is not installed", "not here", 0),
+)
+
+
 def load_check():
+    sys.path.insert(0, os.path.join(ROOT, "tools"))
     spec = importlib.util.spec_from_file_location("check", os.path.join(ROOT, "tools", "check.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -68,7 +85,7 @@ def strangers():
 
 def unseen():
     """Scripts that tools/check.py passes over, since they can't be executed."""
-    for folder in ("e2e", "consumers", "sweeps"):
+    for folder in ("e2e", "consumers", "consumers/compiled", "sweeps"):
         for name in sorted(os.listdir(os.path.join(ROOT, "tests", folder))):
             path = os.path.join(ROOT, "tests", folder, name)
             if not os.path.isfile(path) or os.access(path, os.X_OK):
@@ -91,6 +108,16 @@ def strange_threads():
                 yield f"tests/{folder}/{path}"
 
 
+def unbuilt_threads():
+    """Programs of suite threads that the thread sanitizer's build does not make (threaded_programs)."""
+    with open(os.path.join(ROOT, "tests", "module", "meson.build"), encoding="utf-8") as file:
+        text = file.read()
+    made = re.findall(r"\w+", "".join(re.findall(r"threaded_programs \+= \[(.*?)\]", text, re.DOTALL)))
+    for program in re.findall(r"args: (\w+), suite: \[[^\]]*'threads'", text):
+        if program not in made:
+            yield program
+
+
 def main():
     check, results = load_check(), []
     for title, text, end, expected, status in CASES:
@@ -99,14 +126,20 @@ def main():
     same = [title for title, text, end, expected, status in CASES if "nothing" not in title and
             count(check, text, status) != count(check, expected, status)]
     results.append(("tools/check.py counts the same in both", not same, f"{same}"))
+    for title, text, tier, untrue in TIERS:
+        rows = check.consumers.sections(text.replace("|#", "\n#").replace("|ok", "\nok").replace("|not ok", "\nnot ok"))
+        shown = next(iter(check.consumers.table(rows[:1]))), check.consumers.verdict(rows[0]), len(check.consumers.untrue(rows))
+        results.append((title, shown[1:] == (tier, untrue), f"{shown}"))
     answer = run("1..1|ok 1 - a", "exit 0", "env VARIABLE=1")
     results.append(("a command may stand before the program", answer == ("ok 1 - a|1..1", 0), f"{answer}"))
     found = list(strangers())
     results.append(("no test is told at configuration what is installed: it looks when it runs", not found, f"{found}"))
     found = list(unseen())
-    results.append(("each script in e2e, consumers and sweeps can be executed, so that it is run", not found, f"{found}"))
+    results.append(("each script in e2e, consumers, consumers/compiled and sweeps can be executed, so that it is run", not found, f"{found}"))
     found = list(strange_threads())
     results.append(("each test that starts threads is of suite threads, for the thread sanitizer", not found, f"{found}"))
+    found = list(unbuilt_threads())
+    results.append(("each program of suite threads is built for the thread sanitizer", not found, f"{found}"))
     for number, (title, good, details) in enumerate(results, 1):
         print(f"{'ok' if good else 'not ok'} {number} - {title}" + ("" if good else f"\n# {details}"))
     print(f"1..{len(results)}")

@@ -6,6 +6,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 new_project lab
+consumer "GnuTLS p11tool" gnutls-bin "loads and lists"
 export GNUTLS_PIN=1234
 
 ok "a zone is there" pkcs11-tool --module "$module" --token-label lab --keygen --key-type AES:32 --label prod --id 0a01

@@ -22,6 +22,7 @@ const gcm = (aad) => ({
     },
 });
 
+console.log(`# consumer: Node pkcs11js | ${require('pkcs11js/package.json').version} | whole hierarchy`);
 const module_ = new pkcs11.PKCS11();
 module_.load(process.argv[2]);
 module_.C_Initialize();

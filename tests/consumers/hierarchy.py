@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole hierarchy from Python by PyKCS11, as an application would do it: a project, a root key and a cluster, zones,
 DEKs wrapped by them, data encrypted by the DEKs, and what must not work. Prints TAP."""
+import importlib.metadata
 import subprocess
 import sys
 import traceback
@@ -114,6 +115,7 @@ def run_tests(tap, token):
     for name, how in WRAPS.items():
         check_wrap(tap, token, name, how, one, two)
     check_purposes(tap, token, one)
+    check_data(tap, token, one)
 
 
 def check_wrap(tap, token, name, how, one, two):
@@ -135,6 +137,33 @@ def check_wrap(tap, token, name, how, one, two):
              lambda: refused(lambda: token.wrap(how, two, dek), CKR_KEY_NOT_WRAPPABLE))
     tap.test(f"a file of which a bit is flipped is not read, after {name}",
              lambda: refused(lambda: token.decrypt(dek, data[:-1] + bytes([data[-1] ^ 1]))))
+
+
+def check_data(tap, token, zone):
+    """A configuration that the zone keeps: found by what says what it is, and read by whoever the KMS lets."""
+    text = b"host = db1\npassword = correct horse\n" * 1500
+    zone_id = bytes(token.session.getAttributeValue(zone, [CKA_CMEK_ZONE])[0])
+    token.session.createObject([(low.CKA_CLASS, low.CKO_DATA), (low.CKA_TOKEN, True), (low.CKA_LABEL, "conf"), (low.CKA_APPLICATION, "app"),
+                                (low.CKA_VALUE, text), (CKA_CMEK_ZONE, zone_id)])
+
+    def find(*more):
+        return token.session.findObjects([(low.CKA_CLASS, low.CKO_DATA), *more])
+
+    def is_read(wanted):
+        found = find((low.CKA_APPLICATION, "app"))
+        assert bytes(token.session.getAttributeValue(found[0], [low.CKA_VALUE])[0]) == wanted
+
+    def is_replaced():
+        token.session.setAttributeValue(find((low.CKA_LABEL, "conf"))[0], [(low.CKA_VALUE, b"host = db2")])
+        is_read(b"host = db2")
+
+    def is_destroyed():
+        token.session.destroyObject(find((low.CKA_LABEL, "conf"))[0])
+        assert find() == []
+
+    tap.test("data that a zone keeps is found by its application, and read", lambda: is_read(text))
+    tap.test("it gets another value", is_replaced)
+    tap.test("it is destroyed", is_destroyed)
 
 
 def check_purposes(tap, token, zone):
@@ -164,6 +193,7 @@ def main():
     if len(sys.argv) > 2:
         read_again(token, *sys.argv[2:])
         return 0
+    print(f"# consumer: PyKCS11 | {importlib.metadata.version('PyKCS11')} | whole hierarchy", flush=True)
     tap = Tap()
     try:
         run_tests(tap, token)

@@ -8,10 +8,13 @@
 . "$(dirname "$0")/../lib.sh"
 provider=$(openssl version -m | cut -d'"' -f2)/pkcs11.so
 if [ ! -e "$provider" ]; then
+    consumer "OpenSSL by pkcs11-provider" - "not here"
     skip "OpenSSL works with the module" "pkcs11-provider is not here"
     finish
 fi
 new_project lab
+has_keys() { openssl enc -help 2>&1 | grep -q skeymgmt && openssl version | grep -q 'OpenSSL 3.[5-9]'; } # that stay in a token
+consumer "OpenSSL by pkcs11-provider" pkcs11-provider "$(has_keys && echo "AES only" || echo "loads and lists")"
 ok "a zone is there" pkcs11-tool --module "$module" --token-label lab --keygen --key-type AES:32 --label prod --id 0a01
 
 key=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
@@ -24,11 +27,12 @@ plain() { plain_env openssl "$@"; }
 token() { PKCS11_PROVIDER_DEBUG=file:$work/calls,level:2 soon openssl "$@"; }
 on_the_token() { grep -qF "$1" "$work/calls" && rm "$work/calls"; } # whether the provider called this
 
-# conf/openssl.cnf with the module's path; with "prefer" the token is preferred for everything, with "no-deinit" the
+# conf/openssl.cnf with the module's path; with "prefer" the token is preferred for everything, with "block" but for the file's list, with "no-deinit" the
 # provider does not end the module when the process ends.
-use() { # [prefer|no-deinit...]
+use() { # [prefer|block|no-deinit...]
     local edit=("-e s|^\(pkcs11-module-path\) = .*|\1 = $module|" "-e s|^#\(pkcs11-module-token-pin\)|\1|")
     [[ " $* " != *" prefer "* ]] || edit+=("-e s/^#alg_section/alg_section/")
+    [[ " $* " != *" block "* ]] || edit+=("-e s/^#\(pkcs11-module-block-operations\)/\1/")
     [[ " $* " != *" no-deinit "* ]] || edit+=("-e /^pkcs11-module-path/a pkcs11-module-quirks = no-deinit")
     sed "${edit[@]}" "$root/conf/openssl.cnf" >"$work/openssl.cnf"
     export OPENSSL_CONF=$work/openssl.cnf
@@ -54,6 +58,8 @@ looks "when it is preferred"
 use prefer no-deinit
 looks "when it is preferred, without deinit"
 
+ok "a certificate for servers is there" plain req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+    -addext 'subjectAltName = DNS:localhost, IP:127.0.0.1' -keyout "$work/tls.key" -out "$work/tls.crt" -config /etc/ssl/openssl.cnf
 # The provider makes keys by value only on a token that says a login is needed (its slot of choice).
 printf '[slots]\nlogin_required = true\n' >>"$home/cmek.conf"
 raw_key=(-skeymgmt AES -skeyopt "hexraw-bytes:$key" -propquery provider=pkcs11)
@@ -73,8 +79,30 @@ encrypts() { # HOW
         -skeyopt 'pkcs11_uri:pkcs11:token=lab;id=%55;object=made'
     ok "on the token" on_the_token C_GenerateKey
 }
-if openssl enc -help 2>&1 | grep -q skeymgmt && plain version | grep -q 'OpenSSL 3.[5-9]'; then
+# A handshake of TLS 1.3, and what the line block-operations of conf/openssl.cnf gives back where the token is preferred.
+handshake() {
+    local port='' tries=0 status=0 server
+    OPENSSL_CONF=/dev/null openssl s_server -www -accept 127.0.0.1:0 -cert "$work/tls.crt" -key "$work/tls.key" >"$work/server" 2>&1 &
+    server=$!
+    until port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' "$work/server") && [ -n "$port" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || break
+        sleep 0.1
+    done
+    soon openssl s_client -tls1_3 -verify_return_error -CAfile "$work/tls.crt" -connect "127.0.0.1:$port" </dev/null || status=$?
+    kill "$server"
+    return $status
+}
+lives_with_it() { # where the token is preferred
+    ok "a program makes an RSA key" soon openssl genrsa -out "$work/rsa" 2048
+    ok "and one of EC" soon openssl ecparam -name P-256 -genkey -noout
+    ok "an HMAC is right" test "$(soon openssl mac -digest SHA256 -macopt key:abc -in "$work/text" HMAC)" = \
+        "$(plain mac -digest SHA256 -macopt key:abc -in "$work/text" HMAC)"
+    ok "TLS 1.3 shakes hands" handshake
+}
+if has_keys; then
     use
+    tap_program python3 "$root/tests/consumers/openssl_gcm.py"
     encrypts "from conf/openssl.cnf"
     use no-deinit
     encrypts "without deinit"
@@ -84,9 +112,26 @@ if openssl enc -help 2>&1 | grep -q skeymgmt && plain version | grep -q 'OpenSSL
     ok "in truth" on_the_token C_EncryptInit
     ok "OpenSSL itself decrypts that" plain enc -d -aes-256-cbc -iv $iv -K $key -in "$work/enc" -out "$work/dec"
     ok "to the same text" cmp "$work/text" "$work/dec"
+    use prefer block
+    encrypts "when the token is preferred but for the list of conf/openssl.cnf"
+    lives_with_it
 else
     skip "AES through the provider" "$(plain version | cut -d' ' -f1-2) has no keys that stay in a token; 3.5 has"
 fi
+
+# A zone can't be loaded by a URI, so a login shows in the token's flags alone: a right PIN takes back what was counted.
+looks_by() { token storeutl -noout -text "pkcs11:token=lab?pin-value=$1"; }
+has_counted() { plain_env pkcs11-tool --module "$module" --token-label lab --list-token-slots | grep -F "user PIN count low"; }
+has_not_counted() { ! has_counted; }
+use
+sed -i '/^pkcs11-module-token-pin/d' "$OPENSSL_CONF"
+ok "where a login is wanted, any PIN of a URI will do" looks_by 0000
+ok "and is no wrong one" has_not_counted
+OPENSSL_CONF=/dev/null give_pins lab
+looks_by 00000000 >"$work/.output" 2>&1
+ok "where the project has a PIN, a wrong one of a URI is counted" has_counted
+ok "the right one is taken from it" looks_by "$user_pin"
+ok "and logs in" has_not_counted
 
 # A KMS over TLS, in a process whose OpenSSL prefers the token: what curl does must not come back into the module.
 whole_hierarchy() { # python runs $1 before it loads the module
@@ -102,8 +147,6 @@ whole_hierarchy() { # python runs $1 before it loads the module
         "$root/tests/consumers/hierarchy.py" "$module"
 }
 if python3 -c 'import PyKCS11' 2>/dev/null; then
-    ok "a certificate for the KMS" plain req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
-        -addext 'subjectAltName = DNS:localhost, IP:127.0.0.1' -keyout "$work/tls.key" -out "$work/tls.crt" -config /etc/ssl/openssl.cnf
     for how in "" no-deinit; do
         use prefer $how
         ok "the whole hierarchy over TLS, OpenSSL starting in the middle${how:+, $how}" whole_hierarchy pass

@@ -6,6 +6,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 new_project lab
+consumer "pkcs11-tool" opensc "whole hierarchy"
 
 iv=000102030405060708090a0b0c0d0e0f
 tool=(pkcs11-tool --module "$module" --token-label lab)
@@ -88,8 +89,30 @@ done
 tool=(pkcs11-tool --module "$module" --token-label lab)
 ok "it is wrapped once more" wrap AES-KEY-WRAP 0a01 0b01 "$work/wrapped"
 refused "the other zone does not unwrap it" unwrap AES-KEY-WRAP 0a02 "$work/wrapped" 0b20
+ok "a key is made for the other zone by its label" make_key default/other/key 0b30
+ok "that zone wraps it" wrap AES-KEY-WRAP 0a02 0b30 "$work/wrapped.other"
+refused "the first does not" wrap AES-KEY-WRAP 0a01 0b30 "$work/wrapped.wrong"
+refused "a key for a zone that is not there is refused" make_key default/nowhere/key 0b31
+ok "and the message says what is missing" says default/nowhere
 refused "a zone is not wrapped by a zone" wrap AES-KEY-WRAP 0a01 0a02 "$work/wrapped.zone"
 ok "a key is read back from the store by a new process" encrypt 0b10 "$work/text" "$work/again.enc"
+
+write() { "${tool[@]}" --write-object "$1" --type "$2" --label "default/other/$2" --id 0d01 "${@:3}"; }
+read_back() { "${tool[@]}" --read-object --type "$1" --label "default/other/$1" --output-file "$work/back"; }
+ok "data is written" write "$work/text" data --application-label lab --application-id 1.2.840.1
+ok "it is listed" "${tool[@]}" --list-objects --type data
+ok "by its application" says "'lab'"
+ok "it is read back by another process" read_back data
+ok "the same" cmp "$work/text" "$work/back"
+refused "a label of a database that is not there is refused" "${tool[@]}" --write-object "$work/text" --type data --label default/nowhere/data
+ok "it is deleted" "${tool[@]}" --delete-object --type data --label default/other/data
+refused "and is gone" read_back data
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=lab -keyout "$work/key.pem" -outform der -out "$work/cert" 2>/dev/null
+ok "a certificate is written" write "$work/cert" cert
+ok "it is listed" "${tool[@]}" --list-objects --type cert
+ok "by its subject" says "CN=lab"
+ok "it is read back" read_back cert
+ok "the same" cmp "$work/cert" "$work/back"
 
 ok "it logs in with any PIN where there is none" "${tool[@]}" --login --pin 1234 --list-objects
 ok "it makes random bytes" "${tool[@]}" --generate-random 64 --output-file "$work/random"

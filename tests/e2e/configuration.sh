@@ -7,9 +7,10 @@
 . "$(dirname "$0")/../lib.sh"
 new_home
 
-of_etcd='endpoint|prefix|ca_bundle|client_certificate|client_key|user|password_file'
+of_etcd='endpoint|prefix|ca_bundle|client_certificate|client_key|user|password_file|look_every|index_max'
+of_others="$of_etcd|table|region|profile"
 set_all() { # every commented setting set, but those of another store; those that name a place moved into the work folder
-    sed -E -e "/^\[store\]/,/^\[slots\]/s/^#($of_etcd) = /# &/" -e 's/^#([a-z_]+ = )/\1/' -e "s|^path = .*/([a-z.]+)$|path = $home/\1|" \
+    sed -E -e "/^\[store\]/,/^\[slots\]/s/^#($of_others) = /# &/" -e 's/^#([a-z_]+ = )/\1/' -e "s|^path = .*/([a-z.]+)$|path = $home/\1|" \
         -e "s|^audit = .*|audit = $home/audit.jsonl|" -e 's/^fips = .*/fips = false/' "$root/conf/cmek.conf"
 }
 
@@ -18,6 +19,28 @@ list_with() { CMEK_PKCS11_CONF=$1 "$cmek" project list; }
 set_all >"$home/all.conf"
 ok "the example is accepted as it is" list_with "$root/conf/cmek.conf"
 ok "each of its settings is known" list_with "$home/all.conf"
+ok "the manual cmek.conf(5) is made from it as it is" "$root/tools/conf_man.py" --check
+
+# What a message in parts may keep before its tag is known.
+new_project parts
+decrypts_in_parts() { # CONFIGURATION: 2 MiB by AES-GCM
+    CMEK_PKCS11_CONF=$1 python3 - "$root/tests" <<'PYTHON'
+import ctypes, sys
+sys.path.insert(0, sys.argv[1])
+import p11
+module = p11.Module().start("parts")
+key, part, length = module.generate(), bytes(1 << 20), ctypes.c_ulong(0)
+module.call("DecryptInit", module.session, ctypes.byref(p11.gcm()), key)
+for _ in range(2):
+    out = ctypes.create_string_buffer(1 << 22)
+    length.value = len(out)
+    module.call("DecryptUpdate", module.session, part, ctypes.c_ulong(len(part)), out, ctypes.byref(length))
+PYTHON
+}
+{ cat "$home/cmek.conf"; printf '[crypto]\nkeep_max_mib = 1\n'; } >"$home/keeps.conf"
+ok "a message in parts is kept until its tag is known" decrypts_in_parts "$home/cmek.conf"
+refused "and as far as the setting allows" decrypts_in_parts "$home/keeps.conf"
+ok "which the log says by its name" says "keep_max_mib"
 
 # The settings of a store that others reach too: what does not fit is refused before anything is asked.
 with_etcd() { # LINE...: beside those of the example
@@ -49,7 +72,7 @@ printf '[kms]\nlease_seconds = soon\n' >"$home/number.conf"
 refused "an invalid number is refused" list_with "$home/number.conf"
 printf '[store]\npath = %s/store.db\nbackend = sqlit\n' "$home" >"$home/engine.conf"
 refused "a store's engine that is not known is refused" list_with "$home/engine.conf"
-ok "with the line, and those that are" says "engine.conf line 3: [store] backend = sqlit: should be one of: sqlite etcd"
+ok "with the line, and those that are" says "engine.conf line 3: [store] backend = sqlit: should be one of: sqlite etcd dynamodb"
 refused "a configuration that is named and missing is refused" list_with "$home/missing.conf"
 ok "with what to do" says "missing.conf can't be read: No such file or directory; look at the path, or name another"
 

@@ -249,10 +249,10 @@ def check_archived(home, service):
 
 def check_tombstone(home, service):
     zone = str(int.from_bytes(service.zone_id, "big"))
-    uid = home.ask(f"SELECT uid FROM zones WHERE zone = {zone}")
+    uid, project = (home.ask(f"SELECT {column} FROM zones WHERE zone = {zone}") for column in ("uid", "project"))
     home.write(f"DELETE FROM token_keys WHERE zone = {zone}", f"DELETE FROM wraps WHERE zone = {zone}", f"DELETE FROM ezk_versions WHERE zone = {zone}",
                f"DELETE FROM zones WHERE zone = {zone}",
-               f"INSERT INTO tombstones (uid, kind, revision, number, removed_ms) VALUES ('{uid}', 'zone', NOW, {zone}, 0)")
+               f"INSERT INTO tombstones (uid, kind, revision, number, removed_ms, project) VALUES ('{uid}', 'zone', NOW, {zone}, 0, '{project}')")
     ok(service.notices(Service.BY_RECORD, DELETED), "its row is removed for good")
     service.check(Service.SESSION_WAYS, DELETED, "removed for good")
     home.decrypts("q")

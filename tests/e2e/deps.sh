@@ -42,6 +42,25 @@ else
     skip "somebody else than root is told the command" "the sources are not readable by another user"
 fi
 
+# `make demo KMS=moto` on a machine without build/venv: pip takes minutes, and a silent one looks as if it hung.
+tree=$work/tree
+mkdir -p "$tree/tools" "$tree/tests" "$work/fakes/pip"
+cp "$root/tools/deps.sh" "$tree/tools" && cp "$root/tests/requirements.txt" "$tree/tests"
+: >"$work/fakes/pip/__init__.py"
+cat >"$work/fakes/pip/__main__.py" <<'FAKE'
+print("Collecting moto==5\n  Downloading moto.whl\nCollecting boto3 (from moto)\nInstalling collected packages")
+FAKE
+if python3 -c 'import ensurepip' 2>/dev/null; then
+    ok "the packages of make demo KMS=moto are installed" env PYTHONPATH="$work/fakes" "$tree/tools/deps.sh" moto
+    ok "it says first what, and where to" says "Installing into build/venv: "
+    ok "and how long that takes" says "This takes a minute or two; each package is named when it is fetched:"
+    fetched() { [ "$(grep -c '^  ' "$work/.last")" -eq 2 ] && grep -qx '  moto==5' "$work/.last" && grep -qx '  boto3' "$work/.last"; }
+    ok "and names each that it fetches, and nothing else" fetched
+    ok "a second time nothing is installed" test -z "$(env PYTHONPATH="$work/fakes" "$tree/tools/deps.sh" moto)"
+else
+    skip "make demo KMS=moto says what it installs" "python3 has no ensurepip (python3-venv)"
+fi
+
 ok "where nothing is missing it says nothing" "$root/tools/deps.sh" build
 ok "in truth" test ! -s "$work/.last"
 finish

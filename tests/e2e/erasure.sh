@@ -30,16 +30,16 @@ ok "as it was" cmp text new
 # What is said of it
 zone=$("$cmek" database show --project demo main/tenant --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["zone"])')
 serial=$("$cmek" project show demo --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["serial"])')
-ok "the database says so" json 'it["embed"] == "no"' database show --project demo main/tenant
-ok "and the other that it does" json 'it["embed"] == "yes"' database show --project demo main/other
+ok "the database says so" json 'it["embed"] is False' database show --project demo main/tenant
+ok "and the other that it does" json 'it["embed"] is True' database show --project demo main/other
 ok "the tree shows it" "$cmek" tree --offline
 ok "beside the database" says "database main/tenant  (zone $zone, key version 1, embed: no)"
 ok "the tree in JSON" json 'sorted((d["label"], d["embed"]) for k in it[0]["root_keys"] for c in k["clusters"]
-    for d in c["databases"]) == [("main/other", "yes"), ("main/tenant", "no")]' tree --offline
+    for d in c["databases"]) == [("main/other", True), ("main/tenant", False)]' tree --offline
 ok "the file is inspected" "$cmek" inspect tenant.sealed
 ok "it has no record" says "none: opens only with its store, and never once its key is in no copy of that"
-ok "and names the project" json "(it['embed'], it['project_serial'], it['zone'], it['version'], it.get('root_key')) == ('no', '$serial', '$zone', 1, None)" inspect tenant.sealed
-ok "the other's has one" json "it['embed'] == 'yes' and it['record'] == 'embedded' and 'project_serial' not in it" inspect other.sealed
+ok "and names the project" json "(it['embed'], it['project_serial'], it['zone'], it['version'], it.get('root_key')) == (False, '$serial', '$zone', 1, None)" inspect tenant.sealed
+ok "the other's has one" json "it['embed'] is True and it['record'] == 'embedded' and 'project_serial' not in it" inspect other.sealed
 ok "rescue.py says so too" by_rescue --inspect tenant.sealed
 ok "and of which project" says "\"embed\": false, \"project\": \"$serial\""
 
@@ -278,7 +278,7 @@ with store:
 PYTHON
 }
 ok "the limit is taken out of the store" switch "CAST(substr(limits, 1, length(limits) - 3) AS BLOB)"
-ok "then the database is called one that embeds" json 'it["embed"] == "yes"' database show --project demo main/tenant
+ok "then the database is called one that embeds" json 'it["embed"] is True' database show --project demo main/tenant
 ok "but nothing is encrypted for it" status_is 7 "$cmek" encrypt --project demo --database main/tenant text never
 ok "nor decrypted" status_is 7 "$cmek" decrypt tenant.sealed never
 ok "and nothing was written" test ! -e never
@@ -288,6 +288,6 @@ ok "it opens" "$cmek" decrypt --force tenant.sealed back
 # Deleted by the rules: refused at once, restored by them
 printf '[store]\npath = %s/store.db\n[local]\npath = %s/local.keys\n[zones]\nembed_ezk = false\n' "$home" "$home" >"$home/cmek.conf"
 ok "what the configuration says holds for new databases" "$cmek" database create --project demo main/third
-ok "without an option" json 'it["embed"] == "no"' database show --project demo main/third
-ok "and not for those that are there" json 'it["embed"] == "yes"' database show --project demo main/other
+ok "without an option" json 'it["embed"] is False' database show --project demo main/third
+ok "and not for those that are there" json 'it["embed"] is True' database show --project demo main/other
 finish

@@ -18,7 +18,7 @@ prefix=${tool%/bin/cmek}
 prefix=${prefix#"$place"}
 installed=$(find "$place" -type f -name cmek-pkcs11.so)
 is_there() { [ -s "$place$prefix/$1" ] || { find "$place" -type f; return 1; }; }
-for file in bin/cmek include/cmek-pkcs11/cmek.h include/cmek-pkcs11/pkcs11.h share/man/man1/cmek.1 share/cmek-pkcs11/cmek.conf share/cmek-pkcs11/openssl.cnf \
+for file in bin/cmek include/cmek/cmek.h include/cmek-pkcs11/cmek.h include/cmek-pkcs11/pkcs11.h share/man/man1/cmek.1 share/man/man5/cmek.conf.5 share/man/man8/cmek-pkcs11.8 share/cmek-pkcs11/cmek.conf share/cmek-pkcs11/cmek.magic share/cmek-pkcs11/service/nightly.service share/cmek-pkcs11/openssl.cnf share/cmek-pkcs11/sunpkcs11.cfg \
     share/cmek-pkcs11/iam-policy.json share/cmek-pkcs11/rescue.py share/bash-completion/completions/cmek share/zsh/site-functions/_cmek \
     share/fish/vendor_completions.d/cmek.fish share/doc/cmek-pkcs11/LICENSE \
     share/doc/cmek-pkcs11/SECURITY.md share/doc/cmek-pkcs11/docs/leases.md share/doc/cmek-pkcs11/docs/erasure.md; do
@@ -30,6 +30,10 @@ done
 described=$(find "$place" -type f -name cmek-pkcs11.module)
 ok "the file for p11-kit names the module where it is" grep -qx "module: ${installed#"$place"}" "$described"
 ok "and is readable for all" test "$(stat -c %a "$described")" = 644
+
+library=$(find "$place" -name libcmek.so.0)
+beside() { [ "$(dirname "$library")/pkcs11/cmek-pkcs11.so" = "$installed" ] && [ -s "$(dirname "$library")/pkgconfig/cmek.pc" ]; }
+ok "the library lies where it finds the module, and pkg-config finds it" beside
 
 # For programs: pkg-config is told where the prefix lies for now, as it would be told of another system's.
 describing=$(find "$place" -type f -name cmek-pkcs11.pc)

@@ -82,8 +82,10 @@ def check_everywhere(who, key, name, word, number, date, code):
     line = f"root key root ({key.arn}, us-west-2): " + ("ok, active\n" if word == "active" else f"FAILED: {word}{until}: ")
     who.cmek("doctor")
     ok(who.code == code and line in who.out, f"doctor says it, and exits {code}", f"{who.code}\n{who.said}")
-    report = who.json("doctor")[0]
-    ok(who.code == code and line in report["report"] and report["ok"] is (code == 0), "in JSON too", report)
+    report = who.json("doctor")
+    row = [row for row in report["rows"] if row["what"] == "root key"][0]
+    ok((who.code, report["exit_code"], report["ok"], row["status"]) == (code, code, code == 0, "failed" if code else "ok") and row["which"] == "root"
+       and row["details"] == f"{key.arn}, us-west-2" and row["why"].startswith(f"{word}{until}: " if code else "ok, active"), "in JSON too, as fields", report)
     who.run(os.path.join(BUILD, "tests", "module", "key_state"), "p", "root")
     ok(who.out == f"0 {number} {number} {date or '-'}\n", f"the root key's attributes say {number}", who.said)
 

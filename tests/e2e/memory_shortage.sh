@@ -8,7 +8,7 @@
 [ -n "${TMPDIR:-}" ] || [ ! -w /dev/shm ] || export TMPDIR=/dev/shm # thousands of stores are made and read
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-step=${SHORTAGE_STEP:-31}
+step=${SHORTAGE_STEP:-97}
 part=${1:-all} # start, calls, tool, cloud
 shortage=$build/tests/module/shortage
 allocator=$build/tests/module/libshortage_allocator.so

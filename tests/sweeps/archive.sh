@@ -13,16 +13,8 @@ for program in git meson ninja python3; do
     finish
 done
 cd "$root" || exit 1
-export GIT_CONFIG_GLOBAL=$work/gitconfig GIT_CONFIG_NOSYSTEM=1
-printf '[user]\n\tname = nobody\n\temail = nobody@localhost\n[safe]\n\tdirectory = *\n' >"$GIT_CONFIG_GLOBAL"
-
-# What is here, committed or not, as the one commit of a work tree of its own.
 tree=$work/tree
-mkdir "$tree"
-if [ -e .git ]; then git ls-files -coz --exclude-standard; else find . -path './build*' -prune -o -type f -print0; fi |
-    xargs --null sh -c 'for file; do [ -e "$file" ] && printf "%s\0" "$file"; done' sh |
-    tar --create --null --files-from=- | tar --extract --directory "$tree"
-git -C "$tree" init --quiet && git -C "$tree" add --all && git -C "$tree" commit --quiet --message=all || exit 1
+commit_all "$tree" || exit 1
 
 dist=$work/dist
 mkdir "$dist" "$work/again"

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+# SPDX-License-Identifier: Apache-2.0
+"""The hot paths have no more instructions than bench/instructions.txt allows, and 5 %.
+
+Callgrind counts what bench/hot does in hot_run, a work done 100 times, in several slices, of which the median counts:
+what happens once in a second, as a look at the store, falls into one of them. Instructions don't depend on the machine's speed or load. The processor's features are those that valgrind has
+everywhere, so that libraries choose the same code. A work that became quicker by more than 5 % is a failure too: its
+line wants the new number, or the bound means nothing. `--write` makes the file anew.
+"""
+import glob
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.environ.get("CMEK_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("CMEK_BUILD") or os.path.join(ROOT, "build")
+HOT, BOUNDS = os.path.join(BUILD, "bench", "hot"), os.path.join(ROOT, "bench", "instructions.txt")
+TIMES, SLACK = 100, 0.05
+HEAD = """# Instructions of one work on x86-64: Debian 12, gcc -O2, its OpenSSL. Made by tests/sweeps/instructions.py --write, which a
+# change that means to cost or save does; the libraries' own share is in them.
+"""
+ENVIRONMENT = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX2,-AVX,-AVX512F,-ERMS,-FSRM",
+                   OPENSSL_ia32cap="~0x1000000000000000:0", LC_ALL="C.UTF-8")
+
+
+def instructions(work):
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        out = os.path.join(folder, "counted")
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=hot_run",
+                   "--dump-after=hot_run", HOT, folder, work, str(TIMES)]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        slices = []
+        for path in glob.glob(out + ".*"):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                slices += [int(total) for total in re.findall(r"^totals: (\d+)", file.read(), re.MULTILINE)]
+    if done.returncode or not any(slices):
+        raise RuntimeError(done.stderr[-800:])
+    return statistics.median(total for total in slices if total) / TIMES
+
+
+def bounds():
+    with open(BOUNDS, encoding="utf-8") as file:
+        lines = [line.rstrip("\n").split("  ", 1) for line in file if not line.startswith("#")]
+    return [(int(number), work.strip()) for number, work in lines]
+
+
+def write():
+    rows = [(round(instructions(work)), work) for _, work in bounds()]
+    with open(BOUNDS, "w", encoding="utf-8") as file:
+        file.write(HEAD + "".join(f"{number}  {work}\n" for number, work in rows))
+    return 0
+
+
+def check():
+    why = ("valgrind is not here" if not shutil.which("valgrind") else
+           "hot is not built" if not os.access(HOT, os.X_OK) else
+           "the bounds are for x86-64" if os.uname().machine != "x86_64" else "")
+    if why:
+        print(f"1..0 # SKIP {why}")
+        return 0
+    rows, failed = bounds(), 0
+    print(f"1..{len(rows)}")
+    for index, (bound, work) in enumerate(rows, 1):
+        counted = instructions(work)
+        well = abs(counted - bound) <= SLACK * bound
+        failed += not well
+        print(f"{'ok' if well else 'not ok'} {index} - {work}: {counted:.0f} instructions, {bound} are allowed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(write() if sys.argv[1:] == ["--write"] else check())
