@@ -55,11 +55,26 @@ static double time_batch(const struct work *work, struct peer *peer, size_t batc
 	return (now_ns() - start) / (double)batch;
 }
 
+/* The fastest of three, since one alone may meet what comes once in a second, as a look into the
+ * store: a batch that is taken for slow is short, and measures what a cold cache costs. */
+static double time_undisturbed(const struct work *work, struct peer *peer, size_t batch)
+{
+	double fastest = time_batch(work, peer, batch);
+
+	for (int again = 0; fastest >= 0 && again < 2; again++) {
+		double ns = time_batch(work, peer, batch);
+
+		if (ns < fastest)
+			fastest = ns;
+	}
+	return fastest;
+}
+
 /* As many runs as take about batch_ns. */
 static size_t calibrate(const struct work *work, struct peer *peer)
 {
 	for (size_t batch = 1;; batch *= 4) {
-		double ns = time_batch(work, peer, batch);
+		double ns = time_undisturbed(work, peer, batch);
 
 		if (ns < 0)
 			return 0;
