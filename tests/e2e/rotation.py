@@ -98,9 +98,10 @@ def work(folder, number):
 
 
 def everything(folder):
+    """What is behind the last end of a line is still being written."""
     for path in glob.glob(os.path.join(folder, "*.wrapped")):
         with open(path, encoding="ascii") as file:
-            yield path, [bytes.fromhex(line) for line in file.read().split()]
+            yield path, [bytes.fromhex(line) for line in file.read().split("\n")[:-1]]
 
 
 def open_all(folder):
