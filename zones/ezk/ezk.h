@@ -102,7 +102,7 @@ struct masked_value {
 	size_t len;
 	bool hidden;
 	bool lost; /* could not be hidden, and was wiped */
-	bool linked;
+	_Atomic uint8_t lane; /* of its EZK's (zones/ezk/lanes.h); 0: in none */
 	uint64_t number; /* under which it is hidden; 0: not yet */
 	struct masked_value *next, *previous;
 };

@@ -26,11 +26,13 @@ void lease_init(struct lease *lease, struct lease_rules *rules, const struct lea
 				.stale_ms = rules->stale_ms};
 	short_lock_init(&lease->lock);
 	pthread_cond_init(&lease->answered, NULL);
+	lanes_init(&lease->lanes);
 }
 
 void lease_clear(struct lease *lease)
 {
 	secret_free(lease->keys);
+	lanes_clear(&lease->lanes);
 	pthread_cond_destroy(&lease->answered);
 	pthread_mutex_destroy(&lease->lock);
 }
@@ -200,6 +202,7 @@ static enum zone_status grant(struct lease *lease, struct answer *answer)
 	if (!answer->vouched) {
 		secret_free(lease->keys);
 		lease->keys = TAKE(answer->keys);
+		lanes_open(&lease->lanes);
 		lease->brought = lease->yes = answer->asked;
 		lease->itself =
 			lease_rules_ahead(lease->rules, answer->asked, lease->rules->zone_lease_ms);

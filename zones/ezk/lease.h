@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "zones/ezk/lanes.h"
 #include "zones/ezk/lease_rules.h"
 #include "zones/ezk/lease_window.h"
 #include "zones/model/derive.h"
@@ -50,7 +51,6 @@ struct lease {
 	pthread_cond_t answered;
 	struct lease_window *counted; /* the window that has this lease among its own */
 	struct lease_keys *keys;      /* NULL: none; may be there a little longer than the lease */
-	struct masked_value *values;  /* values that are hidden when the keys go */
 	struct moment brought;	      /* when the request was sent that brought the keys */
 	struct moment itself;	      /* from then on renewals ask the key itself */
 	struct moment yes;	      /* when the request was sent that the newest yes answered */
@@ -68,6 +68,8 @@ struct lease {
 	enum zone_status told;	 /* the same, as the source was told last */
 	bool telling;
 	bool was_leased; /* ever, or since it was barred */
+	uint8_t beyond[64];
+	struct lanes lanes; /* of values, which are hidden when the keys go; has locks of its own */
 };
 
 /* What becomes of a lease, for the code that logs it. */

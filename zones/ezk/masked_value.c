@@ -68,110 +68,111 @@ static void hide(const struct lease *lease, struct masked_value *value)
 		  "handle: out of memory");
 }
 
+static void hide_one(void *state, struct masked_value *value)
+{
+	hide(state, value);
+}
+
 void lease_hide_values(struct lease *lease)
 {
-	for (struct masked_value *value = lease->values; value != NULL; value = value->next)
-		hide(lease, value);
+	lanes_close(&lease->lanes, hide_one, lease);
 }
+
+/* --- With a lane locked */
 
 /* The EZK is here: values may lie open, and can be hidden when it goes. */
-static bool is_open(const struct lease *lease)
+static bool is_open(const struct lease *lease, const struct lane *lane)
 {
-	return lease->keys != NULL && lease_runs(lease);
+	return lane->open && lease_runs(lease);
 }
 
-static bool copy(struct lease *lease, struct masked_value *value, uint8_t *ret_secret,
-		 enum zone_status *ret_status)
+enum copied { COPIED, NOT_COPIED, IS_HIDDEN, IS_LOST };
+
+static enum copied copy(struct lease *lease, struct masked_value *value, uint8_t *ret_secret)
 {
-	if (!is_open(lease))
-		return false;
-	*ret_status =
-		value->lost || (value->hidden && !mask(lease, value)) ? ZONE_NO_MEMORY : ZONE_OK;
-	if (*ret_status == ZONE_OK)
-		secret_copy(ret_secret, value->bytes, value->len);
-	return true;
+	AUTO(lane_unlockp) struct lane *lane = lanes_lock_to_use(&lease->lanes, value);
+
+	if (!is_open(lease, lane))
+		return NOT_COPIED;
+	if (value->lost)
+		return IS_LOST;
+	if (value->hidden)
+		return IS_HIDDEN;
+	secret_copy(ret_secret, value->bytes, value->len);
+	return COPIED;
 }
 
-static void take(struct lease *lease, struct masked_value *value)
+/* By the keys, which the lease's lock guards; it comes before a lane's. False: no memory. */
+static bool show(struct lease *lease, struct masked_value *value)
 {
-	assert(!value->linked);
-	value->linked = true;
-	value->previous = NULL;
-	value->next = lease->values;
-	if (lease->values != NULL)
-		lease->values->previous = value;
-	lease->values = value;
+	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
+	AUTO(lane_unlockp) struct lane *lane = lanes_lock_of(&lease->lanes, value);
+
+	return !is_open(lease, lane) || value->lost || !value->hidden || mask(lease, value);
+}
+
+/* False: no lease runs. */
+static bool read_now(struct lease *lease, struct masked_value *value, uint8_t *ret_secret,
+		     enum zone_status *ret_status)
+{
+	enum copied copied = copy(lease, value, ret_secret);
+
+	while (copied == IS_HIDDEN && show(lease, value))
+		copied = copy(lease, value, ret_secret);
+	*ret_status = copied == COPIED ? ZONE_OK : ZONE_NO_MEMORY;
+	return copied != NOT_COPIED;
 }
 
 /* --- For its owner */
 
 bool ezk_keep(struct ezk *ezk, struct masked_value *values)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = NULL;
+	AUTO(lane_unlockp) struct lane *lane = NULL;
 	struct masked_value *next;
 
 	if (values == NULL) /* as with each key that is unwrapped: its value comes later */
 		return true;
-	lock = locked(&ezk->lease.lock);
-	if (!is_open(&ezk->lease))
+	lane = lanes_lock(&ezk->lease.lanes);
+	if (!is_open(&ezk->lease, lane))
 		return false;
 	for (; values != NULL; values = next) {
 		next = values->next;
-		take(&ezk->lease, values);
+		lanes_take(&ezk->lease.lanes, lane, values);
 	}
 	return true;
 }
 
 bool ezk_put(struct ezk *ezk, struct masked_value *value, uint8_t *bytes)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	AUTO(lane_unlockp) struct lane *lane = lanes_lock(&ezk->lease.lanes);
 
-	if (!is_open(&ezk->lease))
+	if (!is_open(&ezk->lease, lane))
 		return false;
 	value->bytes = bytes;
-	take(&ezk->lease, value);
+	lanes_take(&ezk->lease.lanes, lane, value);
 	return true;
 }
 
 void ezk_forget(struct ezk *ezk, struct masked_value *value)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
-
-	if (!value->linked)
-		return;
-	value->linked = false;
-	if (value->next != NULL)
-		value->next->previous = value->previous;
-	if (value->previous != NULL)
-		value->previous->next = value->next;
-	else
-		ezk->lease.values = value->next;
+	lanes_forget(&ezk->lease.lanes, value);
 }
 
 bool ezk_read_now(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
 	enum zone_status status;
 
-	return copy(&ezk->lease, value, ret_secret, &status) && status == ZONE_OK;
-}
-
-static bool read_now(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret,
-		     enum zone_status *ret_status)
-{
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
-
-	return copy(&ezk->lease, value, ret_secret, ret_status);
+	return read_now(&ezk->lease, value, ret_secret, &status) && status == ZONE_OK;
 }
 
 enum zone_status ezk_read(struct ezk *ezk, struct masked_value *value, uint8_t *ret_secret)
 {
 	enum zone_status status;
 
-	if (read_now(ezk, value, ret_secret, &status))
+	if (read_now(&ezk->lease, value, ret_secret, &status))
 		return status;
 	TRY(ezk_continue(ezk));
-	if (read_now(ezk, value, ret_secret, &status))
+	if (read_now(&ezk->lease, value, ret_secret, &status))
 		return status;
 	/* It ended within the blink since. */
 	return ZONE_KMS_UNAVAILABLE;
@@ -180,12 +181,12 @@ enum zone_status ezk_read(struct ezk *ezk, struct masked_value *value, uint8_t *
 void ezk_share(struct ezk *ezk, const struct masked_value *from, struct masked_value *to,
 	       uint8_t *bytes)
 {
-	AUTO(unlockp) pthread_mutex_t *lock = locked(&ezk->lease.lock);
+	AUTO(lane_unlockp) struct lane *lane = lanes_lock_of(&ezk->lease.lanes, from);
 
 	memcpy(bytes, from->bytes, from->len);
 	to->hidden = from->hidden;
 	to->lost = from->lost;
 	to->number = from->number;
 	to->bytes = bytes;
-	take(&ezk->lease, to);
+	lanes_take(&ezk->lease.lanes, lane, to);
 }

@@ -85,7 +85,6 @@ static struct ezk *ezk_new(struct registry *registry, enum ezk_realm realm, stru
 
 	if (ezk == NULL)
 		return NULL;
-	atomic_init(&ezk->references, 1);
 	ezk->registry = registry;
 	ezk->realm = realm;
 	ezk->project = zone->project;
@@ -101,18 +100,25 @@ static struct ezk *ezk_new(struct registry *registry, enum ezk_realm realm, stru
 
 struct ezk *ezk_hold(struct ezk *ezk)
 {
-	atomic_fetch_add_explicit(&ezk->references, 1, memory_order_relaxed);
+	lanes_hold(&ezk->lease.lanes);
 	return ezk;
 }
 
 void ezk_release(struct ezk *ezk)
 {
-	if (ezk == NULL || atomic_fetch_sub_explicit(&ezk->references, 1, memory_order_acq_rel) > 1)
-		return;
+	if (ezk != NULL)
+		lanes_release(&ezk->lease.lanes);
+}
+
+bool registry_let_go(struct ezk *ezk)
+{
+	if (lanes_are_held(&ezk->lease.lanes))
+		return false;
 	lease_clear(&ezk->lease);
 	entry_release(ezk->verified);
 	entry_release(ezk->entry);
 	free(ezk);
+	return true;
 }
 
 void ezk_releasep(struct ezk **ezk)
@@ -440,7 +446,7 @@ void registry_free(struct registry *registry)
 		for (struct ezk *ezk = live->versions, *next; ezk != NULL; ezk = next) {
 			next = ezk->next;
 			lease_bar(&ezk->lease, ZONE_NOT_STARTED); /* wipes, whoever holds it */
-			ezk_release(ezk);
+			registry_let_go(ezk);
 		}
 		registry_drop(registry, live);
 	}

@@ -5,7 +5,7 @@
  * plaintext. Whoever has the zones owns it, and hands in what it asks of them; only for files of
  * zones/.
  *
- * Locks: the registry's, then a lease's, then a root key's; all for moments, none while the KMS is
+ * Locks: the registry's, then a lease's, then its lanes' or a root key's; all for moments, none while the KMS is
  * asked.
  */
 #pragma once
@@ -106,7 +106,6 @@ enum zone_status registry_hear(struct registry *registry, struct root_lease *roo
 enum ezk_realm { EZK_OF_STORE, EZK_OF_SESSION, EZK_REALM_COUNT };
 
 struct ezk {
-	atomic_uint references; /* the registry's among them */
 	struct registry *registry;
 	enum ezk_realm realm;
 	struct uid project;
@@ -115,7 +114,7 @@ struct ezk {
 	 * that it comes from (entry_bound_version). */
 	uint64_t zone;
 	uint32_t version;
-	struct lease lease;
+	struct lease lease;  /* its lanes count who holds the EZK, beside the registry */
 	struct entry *entry; /* the newest that is known, held; lease.lock guards the pointer */
 	/* One whose record of this version was found good by its MAC, when the EZK was brought last
 	 * or as far as another says the same; held. The lock guards it, except for a comparison. */

@@ -51,7 +51,7 @@ static bool is_remembered(const struct live *live, struct ezk *ezk)
 /* Gives back the versions that nobody needs. */
 static void sweep_zone(struct live *live, struct moment now, struct news *news)
 {
-	struct ezk **at = &live->versions, *ezk;
+	struct ezk **at = &live->versions, *ezk, *next;
 
 	while ((ezk = *at) != NULL) {
 		bool idle = lease_sweep(&ezk->lease, now) && !is_remembered(live, ezk);
@@ -60,13 +60,11 @@ static void sweep_zone(struct live *live, struct moment now, struct news *news)
 		idle |= live->gone ||
 			(live->realm == EZK_OF_SESSION && lease_is_barred(&ezk->lease));
 		collect(news, ezk);
-		/* If only the registry holds it, others can reach it through the registry alone. */
-		if (!idle || atomic_load_explicit(&ezk->references, memory_order_acquire) > 1) {
+		next = ezk->next;
+		if (idle && registry_let_go(ezk))
+			*at = next;
+		else
 			at = &ezk->next;
-			continue;
-		}
-		*at = ezk->next;
-		ezk_release(ezk);
 	}
 }
 

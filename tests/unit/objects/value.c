@@ -241,7 +241,7 @@ static bool one_lies_open(struct held *held)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 	bool open = false;
 
-	for (struct masked_value *value = lease->values; value != NULL; value = value->next)
+	for (struct masked_value *value = lease->lanes.first.values; value != NULL; value = value->next)
 		open |= memcmp(value->bytes, plain, value->len) == 0;
 	return open && lease->keys == NULL;
 }
@@ -304,7 +304,7 @@ static void value_that_is_handed_over_with_a_no_stays_with_whoever_has_it(void *
 	assert_int_equal(value_take(key, &secret), ZONE_KMS_DISABLED);
 	assert_non_null(secret);
 	assert_false(value_is_set(key));
-	assert_null(held->ezk->lease.values);
+	assert_null(held->ezk->lease.lanes.first.values);
 }
 
 static void key_that_is_stamped_in_the_moment_of_a_no_stays_outside(void **state)
@@ -317,7 +317,7 @@ static void key_that_is_stamped_in_the_moment_of_a_no_stays_outside(void **state
 	lease_deny(&held->ezk->lease, ZONE_KMS_DISABLED);
 	assert_int_equal(object_stamp(key, held->ezk), ZONE_KMS_DISABLED);
 	assert_null(object_ezk(copy));
-	assert_null(held->ezk->lease.values);
+	assert_null(held->ezk->lease.lanes.first.values);
 	fake_clock_advance(&held->live.clock, DENY_SECONDS * 1000);
 	assert_int_equal(object_stamp(key, held->ezk), ZONE_OK);
 	lease_passes(held);
