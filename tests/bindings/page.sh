@@ -89,7 +89,7 @@ new_place() { # a folder to type in
 }
 missing() { # BLOCK: why this language can't be tried here
     case $1 in
-    go) command -v go >/dev/null || echo "go, 1.21 or later, is not here" ;;
+    go) has_go 21 || echo "go, 1.21 or later, is not here" ;;
     java) java_in "$(dirname "$(command -v javac || echo /none/javac)")" || echo "there is no JDK with java.lang.foreign, which is 22 or later" ;;
     esac
 }
