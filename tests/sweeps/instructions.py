@@ -6,8 +6,10 @@
 Callgrind counts what bench/hot does in hot_run, a work done 100 times, in several slices, of which the median counts:
 what happens once in a second, as a look at the store, falls into one of them. Instructions don't depend on the machine's speed or load. The processor's features are those that valgrind has
 everywhere, so that libraries choose the same code. A work that became quicker by more than 5 % is a failure too: its
-line wants the new number, or the bound means nothing. `--write` makes the file anew.
+line wants the new number, or the bound means nothing. `--write` makes the file anew; `--shares` says how many of them are
+the module's, OpenSSL's and the C library's.
 """
+import collections
 import glob
 import os
 import re
@@ -28,19 +30,62 @@ ENVIRONMENT = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX2,-AVX,-AVX5
                    OPENSSL_ia32cap="~0x1000000000000000:0", LC_ALL="C.UTF-8")
 
 
-def instructions(work):
+def slices_of(work):
+    """What callgrind wrote of each slice that counted something."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         out = os.path.join(folder, "counted")
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=hot_run",
                    "--dump-after=hot_run", HOT, folder, work, str(TIMES)]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-        slices = []
+        texts = []
         for path in glob.glob(out + ".*"):
             with open(path, encoding="utf-8", errors="replace") as file:
-                slices += [int(total) for total in re.findall(r"^totals: (\d+)", file.read(), re.MULTILINE)]
-    if done.returncode or not any(slices):
+                texts.append(file.read())
+    slices = [text for text in texts if total_of(text)]
+    if done.returncode or not slices:
         raise RuntimeError(done.stderr[-800:])
-    return statistics.median(total for total in slices if total) / TIMES
+    return sorted(slices, key=total_of)
+
+
+def total_of(text):
+    return sum(int(total) for total in re.findall(r"^totals: (\d+)", text, re.MULTILINE))
+
+
+def instructions(work):
+    return statistics.median(map(total_of, slices_of(work))) / TIMES
+
+
+# --- Whose they are
+
+OWNERS = {"the module's": r"cmek-pkcs11\.so", "OpenSSL's": r"libcrypto\.so", "the C library's": r"libc\.so|ld-linux"}
+
+
+def shares(text):
+    """{owner: instructions of a work}; callgrind's format: costs stand below the object (ob=) and function that they are of, and the
+    line after a calls= has what was called."""
+    names, costs, owner, called = {}, collections.Counter(), "", False
+    for line in text.splitlines():
+        if found := re.match(r"ob=\((\d+)\)(?: (.*))?$", line):
+            names.setdefault(found[1], found[2] or "")
+            owner = next((name for name, pattern in OWNERS.items() if re.search(pattern, names[found[1]])), "")
+        elif found := re.match(r"cob=\((\d+)\) (.*)$", line):
+            names.setdefault(found[1], found[2])
+        elif line.startswith("calls="):
+            called = True
+        elif found := re.match(r"[+*-]?\d* ?(\d+)$", line):
+            costs[owner] += 0 if called else int(found[1])
+            called = False
+    return {name: costs[name] / TIMES for name in OWNERS}
+
+
+def print_shares():
+    print("| Instructions of | all | " + " | ".join(OWNERS) + " |\n| :- | -: |" + " -: |" * len(OWNERS))
+    for _, work in bounds():
+        slices = slices_of(work)
+        text = slices[len(slices) // 2]
+        row = shares(text)
+        print(f"| {work} | {total_of(text) / TIMES:,.0f} | " + " | ".join(f"{row[name]:,.0f}" for name in OWNERS) + " |", flush=True)
+    return 0
 
 
 def bounds():
@@ -74,4 +119,4 @@ def check():
 
 
 if __name__ == "__main__":
-    sys.exit(write() if sys.argv[1:] == ["--write"] else check())
+    sys.exit({"--write": write, "--shares": print_shares}.get(" ".join(sys.argv[1:]), check)())
