@@ -33,7 +33,7 @@ struct aes {
 	size_t tag_len;
 	uint64_t total; /* bytes of this message so far */
 	size_t key_len;
-	uint8_t key[32]; /* of CCM, which is keyed for each message */
+	uint8_t key[32]; /* of CCM, which is keyed for each message; else zeros */
 };
 
 static bool is_block_mode(const struct aes *aes)
@@ -91,7 +91,6 @@ static bool set_key(struct aes *aes, struct bytes key)
 static void keep_key(struct aes *aes, struct bytes key)
 {
 	memcpy(aes->key, key.data, key.len);
-	aes->key_len = key.len;
 }
 
 struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key)
@@ -108,6 +107,7 @@ struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key)
 		.mode = mode,
 		.encrypt = encrypt,
 		.marked = crypto->wrong_tag_raises,
+		.key_len = key.len,
 	};
 	if (aes->state != NULL && set_key(aes, key)) {
 		if (mode == AES_CCM)
@@ -116,6 +116,12 @@ struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key)
 	}
 	aes_free(aes);
 	return NULL;
+}
+
+bool aes_rekey(struct aes *aes, struct bytes key)
+{
+	aes->running = false;
+	return aes->mode != AES_CCM && key.len == aes->key_len && set_key(aes, key);
 }
 
 void aes_free(struct aes *aes)

@@ -25,6 +25,9 @@ enum { AES_WRAP_MAX = 4096 }; /* bytes of a key to wrap */
 struct aes;
 /* `key` is 16, 24 or 32 bytes. NULL: no memory, or the library context is not started. */
 struct aes *aes_new(enum aes_mode mode, bool encrypt, struct bytes key);
+/* The same context with another key, as long as the one before, whose schedule is written over.
+ * False: another length, or CCM. A message under way is given up. */
+bool aes_rekey(struct aes *aes, struct bytes key);
 /* Wipes the key schedule. Safe while the process exits, also after OpenSSL cleaned up. */
 void aes_free(struct aes *aes);
 void aes_freep(struct aes **aes);

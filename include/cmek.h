@@ -36,10 +36,18 @@ extern "C" {
  * IV the module makes: under a session key that C_DeriveKey made and that is not extractable,
  * each chunk after the one before, none after the last. The chunks are counted per object, so never
  * derive the same key twice. C_Decrypt takes CKM_AES_GCM.
+ *
+ * CKM_CMEK_MESSAGE: C_Encrypt and C_Decrypt of the payload of a message's envelope (docs/format.md,
+ * 5.5) by AES-256-GCM, under a DEK of 32 bytes: the message's key is derived of it and the number,
+ * is nobody's object, and is gone when the operation ends; the module makes the IV. The tag, 16
+ * bytes, follows the ciphertext. The DEK allows CKA_DERIVE and CKA_ENCRYPT (or CKA_DECRYPT) and has
+ * no CKA_DERIVE_TEMPLATE. To encrypt, it is a session's that C_GenerateKey made, and each number is
+ * greater than the one before, whichever session had that: so never encrypt by a copy.
  */
 #define CKM_CMEK_KMS		(CMEK_VENDOR_BASE + 1)
 #define CKM_CMEK_DEK_WRAP	(CMEK_VENDOR_BASE + 2)
 #define CKM_CMEK_CHUNK		(CMEK_VENDOR_BASE + 3)
+#define CKM_CMEK_MESSAGE	(CMEK_VENDOR_BASE + 4)
 
 typedef struct CK_CMEK_CHUNK_PARAMS {
 	CK_ULONG	ulIndex;	/* 0 ... 2^32 - 1 */
@@ -47,6 +55,12 @@ typedef struct CK_CMEK_CHUNK_PARAMS {
 	CK_BYTE_PTR	pAAD;
 	CK_ULONG	ulAADLen;
 } CK_CMEK_CHUNK_PARAMS;
+
+typedef struct CK_CMEK_MESSAGE_PARAMS {
+	CK_ULONG	ulNumber;	/* 0 ... 2^32 - 1 */
+	CK_BYTE_PTR	pAAD;
+	CK_ULONG	ulAADLen;
+} CK_CMEK_MESSAGE_PARAMS;
 
 /*
  * Object classes. Stock programs stumble over these, so a search finds a cluster only if its template

@@ -23,9 +23,6 @@ static inline size_t whole_blocks(size_t len)
 	return len - len % AES_BLOCK;
 }
 
-/* CK_GCM_PARAMS, in both of its forms. */
-CK_RV gcm_read(const CK_MECHANISM *given, struct parameter *parameter);
-
 /* A whole message by the ready key: IV, AAD and length of the tag are the parameter's. */
 bool aes_message_run(struct aes *aes, const struct parameter *parameter, struct bytes in,
 		     uint8_t *out, size_t *ret_len);

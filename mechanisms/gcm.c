@@ -2,8 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-GCM as operations. Decryption in parts keeps the ciphertext until the tag has been
  * verified: no plaintext leaves the module before that. */
+#include "mechanisms/gcm.h"
+
 #include "base/log.h"
-#include "mechanisms/cipher.h"
 #include "mechanisms/message.h"
 #include "objects/chunk.h"
 
@@ -64,7 +65,7 @@ CK_RV gcm_read(const CK_MECHANISM *given, struct parameter *parameter)
 /* SP 800-38D section 5.2.1.1: 2^39 - 256 bits of a text. */
 #define TEXT_MAX ((UINT64_C(1) << 36) - 32)
 
-static CK_RV start(struct operation *op, struct parameter *parameter)
+CK_RV gcm_start(struct operation *op, struct parameter *parameter)
 {
 	const struct aes_message message = {
 		.iv = parameter->iv,
@@ -77,24 +78,24 @@ static CK_RV start(struct operation *op, struct parameter *parameter)
 	return aes_start(op->key->aes, &message) ? CKR_OK : CKR_FUNCTION_FAILED;
 }
 
-static CK_RV seal_once(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+CK_RV gcm_seal_once(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
 {
 	return aes_seal(op->key->aes, in, out, ret_len) ? CKR_OK : CKR_FUNCTION_FAILED;
 }
 
-static CK_RV seal_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+CK_RV gcm_seal_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
 	*ret_bound = in_len + op->tag_len;
 	return in_len <= TEXT_MAX ? CKR_OK : len_range(op);
 }
 
-static CK_RV text_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+CK_RV gcm_text_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
 	*ret_bound = in_len;
 	return in_len <= TEXT_MAX ? CKR_OK : len_range(op);
 }
 
-static CK_RV tag_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+CK_RV gcm_tag_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
 	(void)in_len;
 	*ret_bound = op->tag_len;
@@ -102,12 +103,12 @@ static CK_RV tag_bound(const struct operation *op, size_t in_len, size_t *ret_bo
 }
 
 static const struct cipher_class seal_class = {
-	.start = start,
-	.bounds = {seal_bound, text_bound, tag_bound},
-	.runs = {seal_once, aes_part, aes_last},
+	.start = gcm_start,
+	.bounds = {gcm_seal_bound, gcm_text_bound, gcm_tag_bound},
+	.runs = {gcm_seal_once, aes_part, aes_last},
 };
 
-static CK_RV open_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
+CK_RV gcm_open_bound(const struct operation *op, size_t in_len, size_t *ret_bound)
 {
 	if (in_len < op->tag_len || in_len - op->tag_len > TEXT_MAX)
 		return len_range(op);
@@ -116,7 +117,7 @@ static CK_RV open_bound(const struct operation *op, size_t in_len, size_t *ret_b
 }
 
 /* The tag first: in place, the end of the input may be written over. */
-static CK_RV open_once(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
+CK_RV gcm_open_once(struct operation *op, struct bytes in, uint8_t *out, size_t *ret_len)
 {
 	struct bytes tag = bytes(in.data + in.len - op->tag_len, op->tag_len);
 	struct bytes text = bytes(in.data, in.len - op->tag_len);
@@ -129,9 +130,9 @@ static CK_RV open_once(struct operation *op, struct bytes in, uint8_t *out, size
 }
 
 static const struct cipher_class open_class = {
-	.start = start,
-	.bounds = {open_bound, collected_part_bound, collected_last_bound},
-	.runs = {open_once, collected_part, collected_last},
+	.start = gcm_start,
+	.bounds = {gcm_open_bound, collected_part_bound, collected_last_bound},
+	.runs = {gcm_open_once, collected_part, collected_last},
 	.authenticates = true,
 };
 
@@ -234,8 +235,8 @@ static CK_RV seal_message(struct operation *op, struct bytes in, uint8_t *out, s
 }
 
 static const struct cipher_class message_seal_class = {
-	.start = start,
-	.bounds = {text_bound, text_bound, text_bound},
+	.start = gcm_start,
+	.bounds = {gcm_text_bound, gcm_text_bound, gcm_text_bound},
 	.runs = {seal_message, aes_part, seal_message},
 };
 
@@ -250,8 +251,8 @@ static CK_RV open_message(struct operation *op, struct bytes in, uint8_t *out, s
 }
 
 static const struct cipher_class message_open_class = {
-	.start = start,
-	.bounds = {text_bound, collected_part_bound, collected_end_bound},
+	.start = gcm_start,
+	.bounds = {gcm_text_bound, collected_part_bound, collected_end_bound},
 	.runs = {open_message, collected_part, collected_end},
 };
 
@@ -274,7 +275,7 @@ static void put_chunk_iv(struct parameter *parameter)
 {
 	memset(parameter->counter, 0, sizeof(parameter->counter));
 	for (int i = 0; i < 4; i++)
-		parameter->counter[7 + i] = (uint8_t)(parameter->chunk >> (24 - 8 * i));
+		parameter->counter[7 + i] = (uint8_t)(parameter->number >> (24 - 8 * i));
 	parameter->counter[AES_GCM_IV - 1] = parameter->is_last;
 	parameter->iv = bytes(parameter->counter, AES_GCM_IV);
 }
@@ -288,7 +289,7 @@ static CK_RV read_chunk(const CK_MECHANISM *given, struct parameter *parameter)
 	memcpy(&chunk, given->pParameter, sizeof(chunk));
 	if (chunk.ulIndex > UINT32_MAX || chunk.bLast > CK_TRUE)
 		return CKR_MECHANISM_PARAM_INVALID;
-	parameter->chunk = (uint32_t)chunk.ulIndex;
+	parameter->number = (uint32_t)chunk.ulIndex;
 	parameter->is_last = chunk.bLast == CK_TRUE;
 	put_chunk_iv(parameter);
 	parameter->aad = bytes(chunk.pAAD, chunk.ulAADLen);
@@ -307,18 +308,18 @@ static CK_RV chunk_start(struct operation *op, struct parameter *parameter)
 			"not extractable, so that no chunk was sealed elsewhere");
 		return CKR_KEY_FUNCTION_NOT_PERMITTED;
 	}
-	if (!object_take_chunk(key, parameter->chunk, parameter->is_last)) {
+	if (!object_take_chunk(key, parameter->number, parameter->is_last)) {
 		log_warning("CKM_CMEK_CHUNK: chunk %lu, or one after it, was sealed under this key",
-			    (unsigned long)parameter->chunk);
+			    (unsigned long)parameter->number);
 		return CKR_MECHANISM_PARAM_INVALID;
 	}
-	return start(op, parameter);
+	return gcm_start(op, parameter);
 }
 
 static const struct cipher_class chunk_class = {
 	.start = chunk_start,
-	.bounds = {seal_bound, text_bound, tag_bound},
-	.runs = {seal_once, aes_part, aes_last},
+	.bounds = {gcm_seal_bound, gcm_text_bound, gcm_tag_bound},
+	.runs = {gcm_seal_once, aes_part, aes_last},
 };
 
 const struct behaviour chunk_behaviour = {

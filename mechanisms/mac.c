@@ -3,7 +3,7 @@
 /* MACs as operations: HMAC and AES-CMAC, each whole and cut to a length (the standard's "general"
  * mechanisms), and AES-GMAC, which is AES-GCM of associated data alone. C_Verify computes the MAC
  * as C_Sign does; session/run.c compares. */
-#include "mechanisms/cipher.h"
+#include "mechanisms/gcm.h"
 
 #include "base/log.h"
 #include "base/secret.h"

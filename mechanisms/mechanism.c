@@ -112,6 +112,8 @@ static const struct mechanism mechanisms[] = {
 	  CRYPT | WRAP,    ROOT, 32, 32,     0,             0,            0, ALWAYS },
 	{ CKM_CMEK_CHUNK,             CKK_AES,  &chunk_behaviour,
 	  CKF_ENCRYPT,     DATA, 32, 32,     AES_GCM,       0,            0, ALWAYS },
+	{ CKM_CMEK_MESSAGE,           CKK_AES,  &envelope_message_behaviour,
+	  CRYPT,           DATA, 32, 32,     AES_GCM,       0,            0, ALWAYS },
 	{ CKM_CMEK_DEK_WRAP,          CKK_AES,  &dek_wrap_behaviour,
 	  WRAP,            ZONE, 32, 32,     0,             0,            EZK_DEK_WRAP, ALWAYS },
 	{ CKM_AES_CMAC,               CKK_AES,  &cmac_behaviour,

@@ -44,6 +44,7 @@ struct behaviour {
 	struct mac *(*keyed)(const struct mechanism *mechanism, struct bytes key); /* or this */
 	bool takes_generic; /* beside the row's type of key CKK_GENERIC_SECRET */
 	bool moves_zones;   /* what it wraps and unwraps is a zone */
+	bool derives;	    /* encrypts by a key that it derives: the key has to allow that, too */
 };
 
 /* The families, by file. */
@@ -56,6 +57,7 @@ extern const struct behaviour ecb_behaviour;
 extern const struct behaviour ecb_data_behaviour, cbc_data_behaviour; /* encrypt_data.c */
 extern const struct behaviour kdf_behaviour;			      /* sp800_108.c */
 extern const struct behaviour gcm_behaviour, chunk_behaviour;
+extern const struct behaviour envelope_message_behaviour;
 extern const struct behaviour generate_behaviour;
 extern const struct behaviour hkdf_behaviour;
 extern const struct behaviour kms_behaviour;

@@ -28,9 +28,9 @@ struct parameter {
 	size_t tag_len;	 /* GCM, CCM: bytes */
 	size_t data_len; /* CCM: of the plaintext */
 	uint8_t counter[16];
-	uint32_t chunk;		 /* CKM_CMEK_CHUNK, whose `iv` is `counter` too */
-	bool is_last;		 /* the same */
-	uint8_t counter_bits;	 /* CTR */
+	uint32_t number;      /* CKM_CMEK_CHUNK, CKM_CMEK_MESSAGE; their `iv` is `counter`, too */
+	bool is_last;	      /* of a chunk */
+	uint8_t counter_bits; /* CTR */
 	struct context *context; /* owned; NULL: none given */
 };
 

@@ -79,6 +79,21 @@ static CK_RV check_wrapping(const struct mechanism *mechanism, enum key_use use,
 	return check_unchecked(mechanism, use, object);
 }
 
+/* What C_DeriveKey would ask. A key that says what those derived of it are like gives none that
+ * nobody sees. */
+static CK_RV check_deriving(const struct mechanism *mechanism, const struct object *object)
+{
+	if (!mechanism->does->derives)
+		return CKR_OK;
+	TRY(key_allows(mechanism, KEY_DERIVE, object));
+	if (object->derive_template.len == 0)
+		return CKR_OK;
+	log_warning("mechanism 0x%lx is not for a key with a CKA_DERIVE_TEMPLATE: derive one by "
+		    "C_DeriveKey",
+		    mechanism->type);
+	return CKR_KEY_FUNCTION_NOT_PERMITTED;
+}
+
 CK_RV key_check(const struct mechanism *mechanism, enum key_use use, const struct object *object)
 {
 	if (mechanism_key_kind(object) == KEY_KIND_NONE)
@@ -89,6 +104,7 @@ CK_RV key_check(const struct mechanism *mechanism, enum key_use use, const struc
 		return key_uses[use].bad_size;
 	TRY(key_allows(mechanism, use, object));
 	TRY(check_wrapping(mechanism, use, object));
+	TRY(check_deriving(mechanism, object));
 	return check_dates(object);
 }
 

@@ -52,7 +52,7 @@ struct ready_key {
 	struct ezk *ezk;       /* held; a zone's version in use */
 	int64_t rotate_at_ms;  /* of a zone that wraps: for zones_rotate_when_due() */
 	struct aes *aes;       /* made by ready_key_begin where the mechanism is AES, */
-	struct mac *mac;       /* or a MAC of another kind */
+	struct mac *mac;       /* or a MAC of another kind; or both: see envelope_message.c */
 };
 
 /* May the key be used so, by what its attributes say? */

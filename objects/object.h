@@ -83,7 +83,7 @@ struct object {
 	 * until it is first used: object_open. Data of the token never has: it is opened for each
 	 * reading. */
 	struct masked_value value;
-	_Atomic uint64_t next_chunk; /* objects/chunk.h; 0 in each new object */
+	_Atomic uint64_t next_chunk, next_message; /* objects/chunk.h; 0 in each new object */
 	/* objects/ivs.h; in a new object only if it replaces such a one: may it have a counter, and
 	 * did C_CopyObject make it? */
 	bool may_count_ivs, is_copy;

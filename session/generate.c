@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "mechanisms/generate.h"
 #include "mechanisms/parameters.h"
+#include "objects/chunk.h"
 #include "objects/ivs.h"
 #include "session/keys.h"
 #include "session/output.h"
@@ -67,8 +68,10 @@ static CK_RV make(struct session *session, const struct mechanism *mechanism,
 	if (template_is_of_zone(template))
 		return template_refuse_of_zone("a data key: those are of zones");
 	TRY(generate_value(key, template->value_len));
-	if (!template->token)
+	if (!template->token) {
 		object_allow_iv_counter(key);
+		object_begin_messages(key);
+	}
 	return session_add_key(session, template, &key, ret_handle);
 }
 

@@ -154,7 +154,7 @@ NOT_SEEN = (
     ("DecryptInit MessageEncryptInit MessageDecryptInit DigestInit", "ARGUMENTS_BAD", "without a mechanism, since 3.0, these cancel"),
     ("MessageEncryptFinal MessageDecryptFinal", "ARGUMENTS_BAD", "they have no arguments"),
     ("*Init WrapKey UnwrapKey", "KEY_SIZE_RANGE WRAPPING_KEY_SIZE_RANGE UNWRAPPING_KEY_SIZE_RANGE",
-     "each key of a type fits these, but for CKM_CMEK_CHUNK, and with FIPS: tests/unit/mechanisms/mechanism.c"),
+     "each key of a type fits these, but for CKM_CMEK_CHUNK and CKM_CMEK_MESSAGE, and with FIPS: tests/unit/mechanisms/mechanism.c"),
     ("DigestKey", "KEY_SIZE_RANGE", "keys of all lengths are digested"),
     ("UnwrapKey", "BUFFER_TOO_SMALL", "nothing comes out"),
     ("Sign* Verify*", "DATA_LEN_RANGE", "MACs take data of any length"),

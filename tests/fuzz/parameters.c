@@ -87,6 +87,17 @@ static void read_wrap(const struct mechanism *mechanism, struct reader *reader)
 		abort();
 }
 
+static void read_envelope_message(const struct mechanism *mechanism, struct reader *reader)
+{
+	CK_CMEK_MESSAGE_PARAMS message = {
+		.ulNumber = reader_u64(reader) >> (reader_u8(reader) % 64),
+		.pAAD = pointer(reader),
+		.ulAADLen = reader_u16(reader) % sizeof(memory),
+	};
+
+	read(mechanism, &message, sizeof(message));
+}
+
 static void read_hkdf(struct reader *reader)
 {
 	CK_HKDF_PARAMS hkdf = {
@@ -145,6 +156,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_gcm(mechanism, &reader);
 	else if (mechanism->does == &ccm_behaviour)
 		read_ccm(mechanism, &reader);
+	else if (mechanism->does == &envelope_message_behaviour)
+		read_envelope_message(mechanism, &reader);
 	else if (mechanism->does == &hkdf_behaviour)
 		read_hkdf(&reader);
 	else if (mechanism->does->derive != NULL)

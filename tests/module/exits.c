@@ -50,7 +50,7 @@ static void load(void)
 			give_up(#call, rv_);                                                       \
 	} while (0)
 
-/* Leaves a zone, a session key and an operation in the middle. */
+/* Leaves a zone, session keys and operations in the middle. */
 static void work(void)
 {
 	CK_SLOT_ID slots[8];
@@ -62,7 +62,12 @@ static void work(void)
 				  {CKA_EXTRACTABLE, &no, sizeof(no)}};
 	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0}, ecb = {CKM_AES_ECB, NULL, 0},
 		     kw = {CKM_AES_KEY_WRAP, NULL, 0};
-	CK_OBJECT_HANDLE zone;
+	CK_CMEK_MESSAGE_PARAMS message = {0};
+	CK_MECHANISM open = {CKM_CMEK_MESSAGE, &message, sizeof(message)};
+	CK_ATTRIBUTE of_messages[] = {{CKA_VALUE_LEN, &key_len, sizeof(key_len)},
+				      {CKA_DECRYPT, &yes, sizeof(yes)},
+				      {CKA_DERIVE, &yes, sizeof(yes)}};
+	CK_OBJECT_HANDLE zone, dek;
 	CK_BYTE data[32] = {0}, wrapped[64];
 	CK_ULONG wrapped_len = sizeof(wrapped);
 
@@ -75,6 +80,8 @@ static void work(void)
 	do_call(C_WrapKey(open_session, &kw, zone, session_key, wrapped, &wrapped_len));
 	do_call(C_EncryptInit(open_session, &ecb, session_key));
 	do_call(C_EncryptUpdate(open_session, data, 32, data, &len));
+	do_call(C_GenerateKey(open_session, &generate, of_messages, 3, &dek));
+	do_call(C_DecryptInit(open_session, &open, dek));
 }
 
 /* What pkcs11-provider does when OpenSSL tears it down. */

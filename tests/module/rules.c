@@ -201,6 +201,7 @@ int main(void)
 	failures += rules_trusted();
 	failures += rules_affinity();
 	failures += rules_chunks();
+	failures += rules_envelope_messages();
 	failures += rules_ccm();
 	failures += rules_parameters();
 	failures += rules_arguments();

@@ -71,6 +71,7 @@ int rules_kept(void);
 int rules_affinity(void);
 int rules_authenticated(void);
 int rules_chunks(void);
+int rules_envelope_messages(void);
 int rules_ccm(void);
 int rules_families(void);
 int rules_ivs(void);

@@ -208,6 +208,39 @@ static void an_operation_under_way_ends_at_its_next_call(void **state)
 	check(p11->C_EncryptFinal(session, out, &(CK_ULONG){32}));
 }
 
+static CK_MECHANISM *message(CK_ULONG number)
+{
+	CK_CMEK_MESSAGE_PARAMS parameters = {.ulNumber = number};
+
+	return mechanism_with(CKM_CMEK_MESSAGE, &parameters, sizeof(parameters));
+}
+
+/* Its key is derived, and no object, but of the DEK's zone all the same. */
+static void a_message_under_way_ends_at_its_next_call(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_bool(aes_template(), CKA_DERIVE, true);
+	CK_OBJECT_HANDLE dek = key_generate(session, with_number(t, CKA_VALUE_LEN, 32));
+	CK_BYTE wrapped[128], out[32];
+
+	check(p11->C_EncryptInit(session, message(0), dek));
+	check(wrap_by(session, mechanism(CKM_CMEK_DEK_WRAP), some_zone(session), dek, wrapped,
+		      &(CK_ULONG){128}));
+	set_state(session, CMEK_STATE_DISABLED);
+	answers(CKR_FUNCTION_FAILED,
+		p11->C_EncryptUpdate(session, (CK_BYTE *)"x", 1, out, &(CK_ULONG){32}));
+	assert_int_equal(last_error(session), CMEK_ERROR_KMS_DISABLED);
+	answers(CKR_OPERATION_NOT_INITIALIZED, p11->C_EncryptFinal(session, out, &(CK_ULONG){32}));
+	answers(CKR_KEY_FUNCTION_NOT_PERMITTED, p11->C_EncryptInit(session, message(1), dek));
+	answers(CKR_KEY_FUNCTION_NOT_PERMITTED, p11->C_DecryptInit(session, message(0), dek));
+	set_state(session, CMEK_STATE_ACTIVE);
+	check(p11->C_EncryptInit(session, message(2), dek));
+	check(p11->C_Encrypt(session, (CK_BYTE *)"x", 1, out, &(CK_ULONG){32}));
+	check(p11->C_DecryptInit(session, message(2), dek));
+	check(p11->C_Decrypt(session, out, 17, out, &(CK_ULONG){32}));
+	assert_int_equal(out[0], 'x');
+}
+
 static CK_OBJECT_HANDLE wrapped_mac_key(CK_SESSION_HANDLE session)
 {
 	struct template *t = with_bool(aes_template(), CKA_SIGN, true);
@@ -379,6 +412,7 @@ int rules_leases(void)
 		CASE(a_label_is_changed_while_the_zone_is_closed),
 		CASE(a_token_key_of_a_closed_zone_is_not_limited_but_named),
 		CASE(an_operation_under_way_ends_at_its_next_call),
+		CASE(a_message_under_way_ends_at_its_next_call),
 		CASE(a_mac_ends_at_its_next_call),
 		CASE(a_no_in_one_session_ends_operations_of_others),
 		CASE(a_root_key_tells_what_was_heard_of_it),

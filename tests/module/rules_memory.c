@@ -231,6 +231,78 @@ static void a_key_that_was_wrapped_and_unwrapped_leaves_nothing_behind(void **st
 	}
 }
 
+/* --- Of messages */
+
+/* The key of a message, under the mask; and its words as a digest has them in its state. */
+static void derive(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE dek, CK_BYTE number,
+		   struct wanted *wanted, struct wanted *words)
+{
+	CK_BYTE info[] = "cmek/1/message\0\0\0.", value[KEY_LEN];
+	CK_HKDF_PARAMS hkdf = {.bExpand = CK_TRUE,
+			       .prfHashMechanism = CKM_SHA256,
+			       .ulSaltType = CKF_HKDF_SALT_NULL,
+			       .pInfo = info,
+			       .ulInfoLen = sizeof(info) - 1};
+	struct template *t = with_number(aes_template(), CKA_VALUE_LEN, KEY_LEN);
+	CK_OBJECT_HANDLE key;
+
+	info[17] = number;
+	check(p11->C_DeriveKey(session, mechanism_with(CKM_HKDF_DERIVE, &hkdf, sizeof(hkdf)), dek,
+			       t->rows, t->count, &key));
+	attribute_bytes(session, key, CKA_VALUE, value, sizeof(value));
+	check(p11->C_DestroyObject(session, key));
+	for (size_t i = 0; i < KEY_LEN; i++)
+		wanted->schedule[i] = value[i] ^ mask;
+	memset(value, 0, sizeof(value));
+	__asm__ volatile("" : : "r"(value) : "memory");
+	expand(wanted);
+	for (size_t i = 0; i < SCHEDULE_LEN; i++)
+		words->schedule[i] = wanted->schedule[i % KEY_LEN ^ 3];
+}
+
+static void pass(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE dek, CK_BYTE number, bool opens,
+		 CK_BYTE sealed[static 17])
+{
+	CK_CMEK_MESSAGE_PARAMS parameters = {.ulNumber = number};
+	CK_MECHANISM *by = mechanism_with(CKM_CMEK_MESSAGE, &parameters, sizeof(parameters));
+	CK_ULONG len = 17;
+
+	if (!opens)
+		check(p11->C_EncryptInit(session, by, dek));
+	else
+		check(p11->C_DecryptInit(session, by, dek));
+	if (!opens)
+		check(p11->C_Encrypt(session, (CK_BYTE *)"x", 1, sealed, &len));
+	else
+		check(p11->C_Decrypt(session, sealed, 17, (CK_BYTE[17]){0}, &len));
+}
+
+static void a_messages_key_goes_when_the_message_is_done(void **state)
+{
+	CK_SESSION_HANDLE session = (CK_SESSION_HANDLE)*state;
+	struct template *t = with_number(aes_template(), CKA_VALUE_LEN, KEY_LEN);
+	CK_OBJECT_HANDLE dek = key_generate(session, with_bool(t, CKA_DERIVE, true));
+	CK_CMEK_MESSAGE_PARAMS parameters = {.ulNumber = 2};
+	CK_MECHANISM *by = mechanism_with(CKM_CMEK_MESSAGE, &parameters, sizeof(parameters));
+	struct wanted wanted, words;
+	CK_BYTE sealed[17];
+
+	for (CK_BYTE number = 0; number < 2; number++) {
+		derive(session, dek, number, &wanted, &words);
+		for (int opens = 0; opens < 2; opens++) {
+			pass(session, dek, number, opens, sealed);
+			assert_int_equal(lies_in_memory(&wanted) + lies_in_memory(&words), 0);
+		}
+	}
+	derive(session, dek, 2, &wanted, &words);
+	check(p11->C_EncryptInit(session, by, dek));
+	/* Else nothing is shown: the schedule of one that is under way. */
+	assert_in_range(lies_in_memory(&wanted), 10, 20);
+	assert_int_equal(lies_in_memory(&words), 0);
+	check(p11->C_EncryptInit(session, NULL, 0));
+	assert_int_equal(lies_in_memory(&wanted), 0);
+}
+
 /* --- Leases */
 
 static int begin_short(void **state)
@@ -354,6 +426,7 @@ int rules_memory(void)
 		in_session(a_destroyed_key_leaves_nothing_behind),
 		in_session(a_key_goes_from_memory_with_its_session),
 		in_session(a_key_that_was_wrapped_and_unwrapped_leaves_nothing_behind),
+		in_session(a_messages_key_goes_when_the_message_is_done),
 		cmocka_unit_test_setup_teardown(
 			the_first_call_after_a_lease_leaves_nothing_of_its_keys, begin_short,
 			end_short),

@@ -322,7 +322,7 @@ static void the_wrap_of_a_zone_is_a_zones_alone(void **state)
 }
 
 /* The lists of rules.c are by hand; whatever the module comes to offer has to be in them. Root keys
- * have a mechanism of their own, and so have chunks. */
+ * have a mechanism of their own, and so have chunks and messages of envelopes. */
 static bool is_listed(CK_MECHANISM_TYPE type, CK_FLAGS use, const CK_MECHANISM_TYPE *list,
 		      size_t count)
 {
@@ -332,7 +332,8 @@ static bool is_listed(CK_MECHANISM_TYPE type, CK_FLAGS use, const CK_MECHANISM_T
 	/* By CBC without padding no zone wraps: rules_wraps_params.c. */
 	if (type == CKM_AES_CBC && use == CKF_WRAP)
 		return true;
-	return type == CKM_CMEK_KMS || type == CKM_CMEK_CHUNK || !fips_offers(type, use);
+	return type == CKM_CMEK_KMS || type == CKM_CMEK_CHUNK || type == CKM_CMEK_MESSAGE ||
+	       !fips_offers(type, use);
 }
 
 static void the_rules_are_tried_with_every_mechanism(void **state)

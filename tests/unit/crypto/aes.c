@@ -419,6 +419,32 @@ static void lengths_of_ivs_may_change_from_message_to_message(void **state)
 	}
 }
 
+static void a_context_with_a_new_key_is_as_a_new_one(void **state)
+{
+	static const uint8_t other_key[32] = {7};
+	uint8_t one[64], other[64];
+	size_t len, none;
+
+	(void)state;
+	for (enum aes_mode mode = AES_ECB; mode < AES_CCM; mode++) {
+		AUTO(aes_freep) struct aes *kept = aes_new(mode, true, bytes(other_key, 32));
+		AUTO(aes_freep) struct aes *fresh = some_aes(mode, true);
+		struct aes_message message = some_message(mode);
+
+		assert_true(aes_start(kept, &message));
+		assert_true(aes_update(kept, bytes_of("under way"), one, &none));
+		assert_true(aes_rekey(kept, bytes(some_key, 32)));
+		assert_false(aes_update(kept, bytes_of("given up"), one, &none));
+		len = encrypt_all(kept, &message, bytes(some_key, 32), 64, false, one);
+		assert_int_equal(
+			encrypt_all(fresh, &message, bytes(some_key, 32), 64, false, other), len);
+		assert_memory_equal(one, other, len);
+		assert_false(aes_rekey(kept, bytes(some_key, 16)));
+		assert_false(aes_rekey(kept, bytes(NULL, 0)));
+	}
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
 static void message_after_its_end_needs_a_new_start(void **state)
 {
 	AUTO(aes_freep) struct aes *aes = some_aes(AES_GCM, true);
@@ -612,6 +638,7 @@ int main(void)
 		cmocka_unit_test(message_out_of_bounds_is_refused),
 		cmocka_unit_test(keys_of_other_sizes_are_refused),
 		cmocka_unit_test(lengths_of_ivs_may_change_from_message_to_message),
+		cmocka_unit_test(a_context_with_a_new_key_is_as_a_new_one),
 		cmocka_unit_test(message_after_its_end_needs_a_new_start),
 		cmocka_unit_test(counter_carries_through_all_128_bits),
 		cmocka_unit_test(sealed_opens_and_every_flipped_bit_is_noticed),

@@ -138,6 +138,7 @@ static void with_fips_only_what_is_approved_is_offered(void **state)
 		{ CKM_AES_KEY_WRAP_KWP, crypts | wraps,            0 },
 		{ CKM_CMEK_DEK_WRAP,    wraps,                     0 },
 		{ CKM_CMEK_CHUNK,       CKF_ENCRYPT,               0 },
+		{ CKM_CMEK_MESSAGE,     crypts,                    0 },
 		{ CKM_HKDF_DERIVE,      CKF_DERIVE,                0 },
 		{ CKM_HKDF_DATA,        CKF_DERIVE,                0 },
 		{ CKM_SHA_1,            CKF_DIGEST,                0 },
