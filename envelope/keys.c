@@ -312,34 +312,39 @@ enum envelope_status envelope_keys_payload(struct envelope_token *token, struct 
 				       bytes(salt, ENVELOPE_SALT), &keys->payload, error);
 }
 
-enum envelope_status message_payload_key(struct envelope_token *token, CK_OBJECT_HANDLE dek,
-					 uint32_t number, CK_OBJECT_HANDLE *ret_key,
-					 struct envelope_error *error)
-{
-	uint8_t salt[4];
+enum { DEK_ATTRIBUTES = 6 + 1 + ENVELOPE_DEK_MORE };
 
-	put_big_endian(salt, sizeof(salt), number);
-	return envelope_derive_payload(token, dek, "cmek/1/message", bytes(salt, sizeof(salt)),
-				       ret_key, error);
-}
-
-enum envelope_status envelope_dek_make(struct envelope_token *token, CK_OBJECT_HANDLE *ret_dek,
-				       struct envelope_error *error)
+/* What every DEK is like, and then what this one is besides. */
+static CK_ULONG put_dek(const CK_ATTRIBUTE *more, CK_ULONG more_count,
+			CK_ATTRIBUTE ret_template[static DEK_ATTRIBUTES])
 {
-	CK_ATTRIBUTE template[] = {
+	const CK_ATTRIBUTE all[] = {
 		{CKA_CLASS, &secret_key, sizeof(secret_key)},
 		{CKA_KEY_TYPE, &aes, sizeof(aes)},
 		{CKA_TOKEN, &no, sizeof(no)},
 		{CKA_SENSITIVE, &yes, sizeof(yes)},
 		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
 		{CKA_DERIVE, &yes, sizeof(yes)},
-		{CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)},
 	};
-	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
 
+	memcpy(ret_template, all, sizeof(all));
+	if (more_count > 0)
+		memcpy(ret_template + COUNT_OF(all), more, more_count * sizeof(*more));
+	return COUNT_OF(all) + more_count;
+}
+
+enum envelope_status envelope_dek_make(struct envelope_token *token, const CK_ATTRIBUTE *more,
+				       CK_ULONG more_count, CK_OBJECT_HANDLE *ret_dek,
+				       struct envelope_error *error)
+{
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ATTRIBUTE template[DEK_ATTRIBUTES];
+	CK_ULONG count = put_dek(more, more_count, template);
+
+	template[count++] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &thirty_two, sizeof(thirty_two)};
 	return envelope_answer(token, error, "C_GenerateKey",
 			       token->functions->C_GenerateKey(token->session, &generate, template,
-							       COUNT_OF(template), ret_dek));
+							       count, ret_dek));
 }
 
 enum envelope_status envelope_keys_make(struct envelope_token *token,
@@ -350,7 +355,7 @@ enum envelope_status envelope_keys_make(struct envelope_token *token,
 	struct envelope_keys keys = {0};
 	enum envelope_status status;
 
-	TRY(envelope_dek_make(token, &keys.dek, error));
+	TRY(envelope_dek_make(token, NULL, 0, &keys.dek, error));
 	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
 	if (status != ENVELOPE_OK)
 		envelope_keys_clear(token, &keys);
@@ -429,20 +434,15 @@ enum envelope_status envelope_keys_wrap(struct envelope_token *token,
 
 enum envelope_status envelope_dek_unwrap(struct envelope_token *token, struct bytes wrapped,
 					 CK_OBJECT_HANDLE ezk, struct bytes aad,
+					 const CK_ATTRIBUTE *more, CK_ULONG more_count,
 					 CK_OBJECT_HANDLE *ret_dek, struct envelope_error *error)
 {
-	CK_ATTRIBUTE template[] = {
-		{CKA_CLASS, &secret_key, sizeof(secret_key)},
-		{CKA_KEY_TYPE, &aes, sizeof(aes)},
-		{CKA_TOKEN, &no, sizeof(no)},
-		{CKA_SENSITIVE, &yes, sizeof(yes)},
-		{CKA_EXTRACTABLE, &yes, sizeof(yes)},
-		{CKA_DERIVE, &yes, sizeof(yes)},
-	};
 	CK_MECHANISM dek_wrap = {CKM_CMEK_DEK_WRAP, (void *)aad.data, aad.len};
+	CK_ATTRIBUTE template[DEK_ATTRIBUTES];
+	CK_ULONG count = put_dek(more, more_count, template);
 	CK_RV rv = token->functions->C_UnwrapKey(token->session, &dek_wrap, ezk,
 						 (CK_BYTE *)wrapped.data, wrapped.len, template,
-						 COUNT_OF(template), ret_dek);
+						 count, ret_dek);
 
 	if (is_of_data(rv)) {
 		snprintf(error->text, sizeof(error->text),
@@ -461,7 +461,7 @@ enum envelope_status envelope_keys_open(struct envelope_token *token, struct byt
 	struct envelope_keys keys = {0};
 	enum envelope_status status;
 
-	TRY(envelope_dek_unwrap(token, wrapped, ezk, aad, &keys.dek, error));
+	TRY(envelope_dek_unwrap(token, wrapped, ezk, aad, NULL, 0, &keys.dek, error));
 	status = derive_commitment(token, keys.dek, salt, keys.commitment, error);
 	if (status == ENVELOPE_OK)
 		status = envelope_keys_payload(token, &keys, salt, error);

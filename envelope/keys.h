@@ -24,6 +24,12 @@ struct envelope_token {
 		CK_OBJECT_HANDLE key;
 	} opened[ENVELOPE_OPENED_MAX];
 	size_t opened_count;
+	/* How this module seals messages (envelope/message_keys.h). */
+	enum {
+		ENVELOPE_MESSAGES_UNKNOWN,
+		ENVELOPE_MESSAGES_AT_ONCE,
+		ENVELOPE_MESSAGES_DERIVED
+	} messages;
 };
 
 struct envelope_keys {
@@ -82,9 +88,13 @@ enum envelope_status envelope_root_key_find(struct envelope_token *token, struct
 enum envelope_status envelope_record_open(struct envelope_token *token, struct bytes record,
 					  CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
 
-/* --- A DEK by itself (files use the functions below, messages these) */
+/* --- A DEK by itself (files use the functions below, messages these by message_keys.h) */
 
-enum envelope_status envelope_dek_make(struct envelope_token *token, CK_OBJECT_HANDLE *ret_dek,
+/* A new DEK, from which keys may be derived; `more`: what its template has besides, as
+ * ENVELOPE_DEK_MORE attributes at most. */
+enum { ENVELOPE_DEK_MORE = 2 };
+enum envelope_status envelope_dek_make(struct envelope_token *token, const CK_ATTRIBUTE *more,
+				       CK_ULONG more_count, CK_OBJECT_HANDLE *ret_dek,
 				       struct envelope_error *error);
 /* The DEK wrapped by the EZK's primary version, and (unless `ret_record` is NULL) the record of
  * that very version. */
@@ -92,9 +102,10 @@ enum envelope_status envelope_dek_wrap(struct envelope_token *token, CK_OBJECT_H
 				       CK_OBJECT_HANDLE ezk, struct bytes aad,
 				       struct buffer *ret_wrapped, struct buffer *ret_record,
 				       struct envelope_error *error);
-/* ENVELOPE_DAMAGED if it does not open. */
+/* ENVELOPE_DAMAGED if it does not open. `more` as above. */
 enum envelope_status envelope_dek_unwrap(struct envelope_token *token, struct bytes wrapped,
 					 CK_OBJECT_HANDLE ezk, struct bytes aad,
+					 const CK_ATTRIBUTE *more, CK_ULONG more_count,
 					 CK_OBJECT_HANDLE *ret_dek, struct envelope_error *error);
 /* HKDF-Expand of the DEK by `label | salt`, 56 bytes at most: 32 bytes that anybody may see; a key
  * for a payload, which never leaves the module. */
@@ -106,11 +117,6 @@ enum envelope_status envelope_derive_payload(struct envelope_token *token, CK_OB
 					     const char *label, struct bytes salt,
 					     CK_OBJECT_HANDLE *ret_key,
 					     struct envelope_error *error);
-
-/* The key of one message: numbers never repeat under a DEK that seals. The caller destroys it. */
-enum envelope_status message_payload_key(struct envelope_token *token, CK_OBJECT_HANDLE dek,
-					 uint32_t number, CK_OBJECT_HANDLE *ret_key,
-					 struct envelope_error *error);
 
 /* --- The keys of a file's envelope */
 

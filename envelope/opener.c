@@ -4,7 +4,7 @@
 #include "envelope/opener.h"
 
 #include "base/macros.h"
-#include "envelope/payload.h"
+#include "envelope/message_keys.h"
 
 #include <stdio.h>
 
@@ -116,8 +116,8 @@ static enum envelope_status unwrap(struct message_opener *opener, const struct m
 	TRY(find_ezk(token, message, &ezk, error));
 	message_wrapped(message, wrapped);
 	message_dek_aad(message->dek_id, aad);
-	TRY(envelope_dek_unwrap(token, bytes(wrapped, sizeof(wrapped)), ezk,
-				bytes(aad, sizeof(aad)), &dek, error));
+	TRY(message_dek_unwrap(token, bytes(wrapped, sizeof(wrapped)), ezk, bytes(aad, sizeof(aad)),
+			       &dek, error));
 	status = check_id(token, dek, message, error);
 	if (status != ENVELOPE_OK)
 		token->functions->C_DestroyObject(token->session, dek);
@@ -161,19 +161,10 @@ static enum envelope_status open_payload(struct message_opener *opener, CK_OBJEC
 					 const struct message *message, struct bytes bound_to,
 					 uint8_t *out, struct envelope_error *error)
 {
-	AUTO(buffer_clear) struct buffer aad = {0};
-	struct envelope_payload payload = {.token = opener->token};
-	enum envelope_status status;
-	size_t len;
+	const struct message_payload payload = {dek, message->number, message->header, bound_to};
+	enum envelope_status status =
+		message_payload_open(opener->token, &payload, message->sealed, out, error);
 
-	buffer_append(&aad, message->header);
-	buffer_append(&aad, bound_to);
-	if (aad.failed)
-		return ENVELOPE_NO_MEMORY;
-	payload.aad = buffer_bytes(&aad);
-	TRY(message_payload_key(opener->token, dek, message->number, &payload.key, error));
-	status = envelope_chunk_open(&payload, 0, true, message->sealed, out, &len, error);
-	opener->token->functions->C_DestroyObject(opener->token->session, payload.key);
 	if (status == ENVELOPE_DAMAGED)
 		return damaged(error, message->bound ? "changed, or bound to other data than given"
 						     : "changed");

@@ -4,7 +4,7 @@
 #include "envelope/sealer.h"
 
 #include "base/macros.h"
-#include "envelope/payload.h"
+#include "envelope/message_keys.h"
 
 void message_sealer_init(struct message_sealer *sealer, struct envelope_token *token,
 			 CK_OBJECT_HANDLE ezk, bool embed, const struct message_limits *limits,
@@ -66,7 +66,7 @@ static enum envelope_status make_key(struct message_sealer *sealer, struct envel
 	struct moment now = clock_now(sealer->clock);
 
 	forget_key(sealer);
-	TRY(envelope_dek_make(sealer->token, &sealer->dek, error));
+	TRY(message_dek_make(sealer->token, &sealer->dek, error));
 	sealer->sealed = sealer->sealed_bytes = 0;
 	sealer->end = moment_after(now, sealer->limits.ms);
 	sealer->look = moment_after(now, MESSAGE_LOOK_MS);
@@ -109,41 +109,31 @@ static enum envelope_status have_key(struct message_sealer *sealer, size_t paylo
 
 /* --- A message ------------------------------------------------------------------------------- */
 
-static enum envelope_status seal_payload(struct message_sealer *sealer, uint32_t number,
-					 struct bytes aad, struct bytes in, uint8_t *out,
-					 struct envelope_error *error)
-{
-	struct envelope_payload payload = {.token = sealer->token, .aad = aad};
-	enum envelope_status status;
-
-	TRY(message_payload_key(sealer->token, sealer->dek, number, &payload.key, error));
-	status = envelope_chunk_seal(&payload, 0, true, in, out, error);
-	sealer->token->functions->C_DestroyObject(sealer->token->session, payload.key);
-	return status;
-}
-
-/* A number is used up by whoever takes it. */
+/* The header, which is authenticated where it lies, then the ciphertext. A number is used up by
+ * whoever takes it. */
 static enum envelope_status seal(struct message_sealer *sealer, const struct message_input *input,
 				 struct buffer *out, struct envelope_error *error)
 {
-	AUTO(buffer_clear) struct buffer aad = {0};
 	struct message message = {.payload_len = (uint32_t)input->payload.len,
 				  .collection = input->collection,
 				  .bound = input->bound_to.len > 0};
+	struct message_payload payload = {.bound_to = input->bound_to};
+	size_t before = out->len, header;
 	uint8_t *sealed;
 
 	TRY(have_key(sealer, input->payload.len, error));
 	message.number = (uint32_t)sealer->sealed++;
 	message.record = buffer_bytes(&sealer->record);
 	sealer->sealed_bytes += input->payload.len;
-	TRY(message_header_encode(bytes(sealer->names, MESSAGE_DEK), &message, &aad));
-	buffer_append(out, buffer_bytes(&aad));
-	buffer_append(&aad, input->bound_to);
+	TRY(message_header_encode(bytes(sealer->names, MESSAGE_DEK), &message, out));
+	header = out->len - before;
 	sealed = buffer_extend(out, input->payload.len + ENVELOPE_TAG);
-	if (sealed == NULL || out->failed || aad.failed)
+	if (sealed == NULL)
 		return ENVELOPE_NO_MEMORY;
-	return seal_payload(sealer, message.number, buffer_bytes(&aad), input->payload, sealed,
-			    error);
+	payload.dek = sealer->dek;
+	payload.number = message.number;
+	payload.header = bytes(sealed - header, header);
+	return message_payload_seal(sealer->token, &payload, input->payload, sealed, error);
 }
 
 enum envelope_status message_seal(struct message_sealer *sealer, const struct message_input *input,

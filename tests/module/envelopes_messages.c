@@ -167,6 +167,53 @@ static void of_a_database_that_is_deleted_none_opens(void **state)
 	assert_false(envelope_may_pass(ENVELOPE_MODULE, &error));
 }
 
+/* --- A module of an older release, which has no CKM_CMEK_MESSAGE */
+
+static CK_RV tell_older(CK_SLOT_ID at, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *ret_info)
+{
+	return type == CKM_CMEK_MESSAGE ? CKR_MECHANISM_INVALID
+					: p11->C_GetMechanismInfo(at, type, ret_info);
+}
+
+static CK_RV encrypt_older(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE key)
+{
+	return by->mechanism == CKM_CMEK_MESSAGE ? CKR_MECHANISM_INVALID
+						 : p11->C_EncryptInit(session, by, key);
+}
+
+static CK_RV decrypt_older(CK_SESSION_HANDLE session, CK_MECHANISM *by, CK_OBJECT_HANDLE key)
+{
+	return by->mechanism == CKM_CMEK_MESSAGE ? CKR_MECHANISM_INVALID
+						 : p11->C_DecryptInit(session, by, key);
+}
+
+static void what_one_release_seals_the_other_opens(void **state)
+{
+	CK_FUNCTION_LIST older = *p11;
+	struct envelope_token token = token_of((CK_SESSION_HANDLE)*state), by_older = token;
+	AUTO(message_sealer_clear) struct message_sealer sealer;
+	AUTO(message_opener_clear) struct message_opener opener, opener_now;
+	AUTO(buffer_clear) struct buffer in = {0};
+
+	older.C_GetMechanismInfo = tell_older;
+	older.C_EncryptInit = encrypt_older;
+	older.C_DecryptInit = decrypt_older;
+	by_older.functions = &older;
+	message_opener_init(&opener, &by_older, 0);
+	assert_int_equal(opens(&opener, &plain_one, place), ENVELOPE_OK);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(opens(&opener, &many[i], NULL), ENVELOPE_OK);
+	message_sealer_init(&sealer, &by_older, zone_of(&token), false, NULL, NULL);
+	message_opener_init(&opener_now, &token, 0);
+	for (size_t i = 0; i < 3; i++) {
+		buffer_truncate(&in, 0);
+		seal(&sealer, place, &in);
+		assert_int_equal(opens(&opener_now, &in, place), ENVELOPE_OK);
+	}
+	assert_int_equal(by_older.messages, ENVELOPE_MESSAGES_DERIVED);
+	assert_int_equal(token.messages, ENVELOPE_MESSAGES_AT_ONCE);
+}
+
 static void without_its_zone_only_the_one_with_a_record_opens(void **state)
 {
 	struct envelope_token token = token_of((CK_SESSION_HANDLE)*state);
@@ -188,6 +235,7 @@ int envelopes_messages(void)
 		in_session(and_each_of_one_with_a_record),
 		in_session(the_data_key_of_a_file_opens_no_message),
 		in_session(of_a_database_that_is_deleted_none_opens),
+		in_session(what_one_release_seals_the_other_opens),
 	};
 
 	return run_group("messages where the store is", tests, make, NULL);

@@ -22,7 +22,7 @@ static struct fake_key keys[FAKE_KEYS];
 static uint8_t random_state;
 static uint64_t digest_state;
 static struct {
-	CK_OBJECT_HANDLE key;
+	uint8_t key[32];
 	CK_OBJECT_HANDLE found[8];
 	size_t found_count;
 } active;
@@ -342,6 +342,11 @@ static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 	return CKR_OK;
 }
 
+static void derive(CK_OBJECT_HANDLE base, struct bytes info, uint8_t ret_value[static 32])
+{
+	stretch(fnv(fnv(7, bytes(keys[base - 1].value, 32)), info), ret_value, 32);
+}
+
 static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
 			CK_ATTRIBUTE *template, CK_ULONG count, CK_OBJECT_HANDLE *ret_key)
 {
@@ -350,8 +355,7 @@ static CK_RV derive_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_O
 
 	(void)session, (void)template, (void)count;
 	COUNTED;
-	stretch(fnv(fnv(7, bytes(keys[base - 1].value, 32)), bytes(hkdf->pInfo, hkdf->ulInfoLen)),
-		key.value, 32);
+	derive(base, bytes(hkdf->pInfo, hkdf->ulInfoLen), key.value);
 	*ret_key = add(&key);
 	return CKR_OK;
 }
@@ -430,30 +434,70 @@ static CK_RV unwrap_key(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_O
 
 /* --- Chunks ---------------------------------------------------------------------------------- */
 
-static CK_RV crypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+static CK_RV crypt_init(const CK_GCM_PARAMS *gcm, const uint8_t key[static 32])
 {
-	(void)session;
 	COUNTED;
-	fake.last_gcm = *(const CK_GCM_PARAMS *)mechanism->pParameter;
+	fake.last_gcm = *gcm;
 	memcpy(fake.last_nonce, fake.last_gcm.pIv, fake.last_gcm.ulIvLen);
-	memcpy(fake.last_aad, fake.last_gcm.pAAD, fake.last_gcm.ulAADLen);
-	active.key = key;
+	if (fake.last_gcm.ulAADLen > 0)
+		memcpy(fake.last_aad, fake.last_gcm.pAAD, fake.last_gcm.ulAADLen);
+	memcpy(active.key, key, 32);
 	return CKR_OK;
 }
 
 /* The nonce of docs/format.md, 5.3, as the module makes it. */
+static CK_RV chunk_init(CK_ULONG index, bool last, CK_BYTE *aad, CK_ULONG aad_len,
+			const uint8_t key[static 32])
+{
+	uint8_t nonce[12] = {0};
+	CK_GCM_PARAMS gcm = {nonce, sizeof(nonce), 96, aad, aad_len, 128};
+
+	for (int i = 0; i < 4; i++)
+		nonce[7 + i] = (uint8_t)(index >> (24 - 8 * i));
+	nonce[11] = last;
+	return crypt_init(&gcm, key);
+}
+
+static CK_RV message_init(const CK_CMEK_MESSAGE_PARAMS *message, CK_OBJECT_HANDLE dek)
+{
+	uint8_t info[] = "cmek/1/message....", key[32];
+
+	assert(!fake.is_older);
+	for (int i = 0; i < 4; i++)
+		info[14 + i] = (uint8_t)(message->ulNumber >> (24 - 8 * i));
+	derive(dek, bytes(info, sizeof(info) - 1), key);
+	return chunk_init(0, true, message->pAAD, message->ulAADLen, key);
+}
+
 static CK_RV encrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
 {
 	const CK_CMEK_CHUNK_PARAMS *chunk = mechanism->pParameter;
-	uint8_t nonce[12] = {0};
-	CK_GCM_PARAMS gcm = {nonce, sizeof(nonce), 96, chunk->pAAD, chunk->ulAADLen, 128};
-	CK_MECHANISM by = {CKM_AES_GCM, &gcm, sizeof(gcm)};
 
+	(void)session;
+	if (mechanism->mechanism == CKM_CMEK_MESSAGE)
+		return message_init(mechanism->pParameter, key);
 	assert(mechanism->mechanism == CKM_CMEK_CHUNK);
-	for (int i = 0; i < 4; i++)
-		nonce[7 + i] = (uint8_t)(chunk->ulIndex >> (24 - 8 * i));
-	nonce[11] = chunk->bLast;
-	return crypt_init(session, &by, key);
+	return chunk_init(chunk->ulIndex, chunk->bLast, chunk->pAAD, chunk->ulAADLen,
+			  keys[key - 1].value);
+}
+
+static CK_RV decrypt_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
+{
+	(void)session;
+	if (mechanism->mechanism == CKM_CMEK_MESSAGE)
+		return message_init(mechanism->pParameter, key);
+	return crypt_init(mechanism->pParameter, keys[key - 1].value);
+}
+
+static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type,
+				CK_MECHANISM_INFO *ret_info)
+{
+	(void)slot;
+	fake.asked_for_mechanisms++;
+	if (type != CKM_CMEK_MESSAGE || fake.is_older)
+		return CKR_MECHANISM_INVALID;
+	*ret_info = (CK_MECHANISM_INFO){32, 32, CKF_ENCRYPT | CKF_DECRYPT};
+	return CKR_OK;
 }
 
 static struct bytes nonce(void)
@@ -473,7 +517,7 @@ static CK_RV encrypt(CK_SESSION_HANDLE session, CK_BYTE *in, CK_ULONG in_len, CK
 	COUNTED;
 	if (*len < in_len + 16)
 		return CKR_BUFFER_TOO_SMALL;
-	toy_seal(keys[active.key - 1].value, nonce(), aad(), bytes(in, in_len), out);
+	toy_seal(active.key, nonce(), aad(), bytes(in, in_len), out);
 	*len = in_len + 16;
 	return CKR_OK;
 }
@@ -483,7 +527,7 @@ static CK_RV decrypt(CK_SESSION_HANDLE session, CK_BYTE *in, CK_ULONG in_len, CK
 {
 	(void)session;
 	COUNTED;
-	if (!toy_open(keys[active.key - 1].value, nonce(), aad(), bytes(in, in_len), out))
+	if (!toy_open(active.key, nonce(), aad(), bytes(in, in_len), out))
 		return CKR_ENCRYPTED_DATA_INVALID;
 	*len = in_len - 16;
 	return CKR_OK;
@@ -508,6 +552,7 @@ static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *ret_info)
 static const CK_FUNCTION_LIST functions = {
 	.C_GetTokenInfo = get_token_info,
 	.C_GetSessionInfo = get_session_info,
+	.C_GetMechanismInfo = get_mechanism_info,
 	.C_GenerateRandom = generate_random,
 	.C_DigestInit = digest_init,
 	.C_DigestUpdate = digest_update,
@@ -523,7 +568,7 @@ static const CK_FUNCTION_LIST functions = {
 	.C_UnwrapKey = unwrap_key,
 	.C_EncryptInit = encrypt_init,
 	.C_Encrypt = encrypt,
-	.C_DecryptInit = crypt_init,
+	.C_DecryptInit = decrypt_init,
 	.C_Decrypt = decrypt,
 };
 

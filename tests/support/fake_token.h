@@ -23,7 +23,9 @@ struct fake_token {
 	char asked[256];	   /* the root keys that were given a record: "01" … */
 	uint32_t version;	   /* the primary one */
 	bool kept;		   /* the zones' records stay in the store */
-	CK_GCM_PARAMS last_gcm;	   /* with nonce and AAD copied below */
+	bool is_older;		   /* of a release without CKM_CMEK_MESSAGE */
+	unsigned asked_for_mechanisms;
+	CK_GCM_PARAMS last_gcm; /* with nonce and AAD copied below */
 	uint8_t last_nonce[16], last_aad[1024];
 };
 extern struct fake_token fake;

@@ -18,6 +18,13 @@ static int fresh(void **state)
 	return 0;
 }
 
+static int fresh_older(void **state)
+{
+	fresh(state);
+	fake.is_older = true;
+	return 0;
+}
+
 /* A message by a data key of its own. */
 static void make(bool embed, const char *bound_to, struct buffer *out)
 {
@@ -203,7 +210,7 @@ static void a_data_key_with_another_id_is_another_key(void **state)
 	make(false, NULL, &in);
 	assert_int_equal(message_decode(buffer_bytes(&in), &message, &last), ENVELOPE_OK);
 	/* Another key, wrapped for the first one's id by somebody who may use the zone. */
-	assert_int_equal(envelope_dek_make(&token, &dek, &last), ENVELOPE_OK);
+	assert_int_equal(envelope_dek_make(&token, NULL, 0, &dek, &last), ENVELOPE_OK);
 	message_dek_aad(message.dek_id, aad);
 	assert_int_equal(envelope_dek_wrap(&token, dek, fake_token_zone(0), bytes(aad, sizeof(aad)),
 					   &wrapped, NULL, &last),
@@ -239,6 +246,35 @@ static void a_failure_of_any_call_leaves_nothing_and_the_next_try_works(void **s
 	assert_in_range(failures, 6, 20);
 }
 
+/* `older`: the module that seals; the other opens. */
+static void pass(bool older, const char *bound_to)
+{
+	AUTO(buffer_clear) struct buffer in = {0};
+
+	fake.is_older = older;
+	make(false, bound_to, &in);
+	token = fake_token_session();
+	fake.is_older = !older;
+	assert_int_equal(open_once(buffer_bytes(&in), bound_to), ENVELOPE_OK);
+	token = fake_token_session();
+}
+
+static void what_one_release_seals_the_other_opens(void **state)
+{
+	char long_one[2 * 512];
+
+	(void)state;
+	memset(long_one, 'x', sizeof(long_one));
+	long_one[900] = '\0';
+	for (int older = 0; older < 2; older++) {
+		pass(older, NULL);
+		pass(older, "orders/3");
+		pass(older, long_one + 900 - (512 - MESSAGE_HEADER)); /* as long as fits */
+		pass(older, long_one + 900 - (512 - MESSAGE_HEADER) - 1);
+		pass(older, long_one);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +290,12 @@ int main(void)
 		cmocka_unit_test_setup(a_data_key_with_another_id_is_another_key, fresh),
 		cmocka_unit_test_setup(a_failure_of_any_call_leaves_nothing_and_the_next_try_works,
 				       fresh),
+		cmocka_unit_test_setup(what_one_release_seals_the_other_opens, fresh),
+		cmocka_unit_test_setup(each_flipped_bit_is_noticed_whether_the_key_is_kept_or_not,
+				       fresh_older),
+		cmocka_unit_test_setup(further_data_must_be_given_again, fresh_older),
+		cmocka_unit_test_setup(a_failure_of_any_call_leaves_nothing_and_the_next_try_works,
+				       fresh_older),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,15 @@ static int fresh(void **state)
 	return 0;
 }
 
+static bool is_older;
+
+static int fresh_older(void **state)
+{
+	fresh(state);
+	fake.is_older = is_older = true;
+	return 0;
+}
+
 static void begin(struct message_sealer *sealer, const struct message_limits *limits)
 {
 	message_sealer_init(sealer, &token, fake_token_zone(0), false, limits, &now.clock);
@@ -171,6 +180,7 @@ static void a_failure_of_any_call_leaves_nothing_and_the_next_message_works(void
 		AUTO(buffer_clear) struct buffer out = {0};
 
 		fresh(NULL);
+		fake.is_older = is_older;
 		message_sealer_init(&sealer, &token, fake_token_zone(0), true, NULL, &now.clock);
 		fake.fail_at = at;
 		if (seal(&sealer, "x", &out) == ENVELOPE_OK)
@@ -181,6 +191,35 @@ static void a_failure_of_any_call_leaves_nothing_and_the_next_message_works(void
 		failures++;
 	}
 	assert_in_range(failures, 6, 20);
+}
+
+static void a_message_costs_two_calls_where_the_module_derives_its_key_itself(void **state)
+{
+	AUTO(message_sealer_clear) struct message_sealer sealer;
+	AUTO(buffer_clear) struct buffer out = {0};
+	unsigned before;
+
+	(void)state;
+	begin(&sealer, NULL);
+	sealed(&sealer, "x", &out);
+	before = fake.calls;
+	for (int i = 0; i < 10; i++)
+		sealed(&sealer, "x", &out);
+	assert_int_equal(fake.calls - before, 2 * 10);
+	assert_int_equal(fake.asked_for_mechanisms, 1);
+}
+
+static void an_older_module_is_asked_once(void **state)
+{
+	AUTO(message_sealer_clear) struct message_sealer sealer;
+	AUTO(buffer_clear) struct buffer out = {0};
+
+	(void)state;
+	begin(&sealer, NULL);
+	for (int i = 0; i < 10; i++)
+		sealed(&sealer, "x", &out);
+	assert_int_equal(fake.asked_for_mechanisms, 1);
+	assert_int_equal(fake.live, 1);
 }
 
 int main(void)
@@ -194,6 +233,14 @@ int main(void)
 		cmocka_unit_test_setup(what_does_not_fit_is_refused, fresh),
 		cmocka_unit_test_setup(
 			a_failure_of_any_call_leaves_nothing_and_the_next_message_works, fresh),
+		cmocka_unit_test_setup(
+			a_message_costs_two_calls_where_the_module_derives_its_key_itself, fresh),
+		cmocka_unit_test_setup(one_data_key_seals_many_each_with_its_own_number,
+				       fresh_older),
+		cmocka_unit_test_setup(an_older_module_is_asked_once, fresh_older),
+		cmocka_unit_test_setup(
+			a_failure_of_any_call_leaves_nothing_and_the_next_message_works,
+			fresh_older),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
