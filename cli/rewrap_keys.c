@@ -162,16 +162,16 @@ static void end_progress(const struct job *job)
 		fputs("\r\033[K", stderr);
 }
 
-static void note_failure(struct job *job, const char *label, CK_RV rv, CK_ULONG reason)
+static void note_failure(struct job *job, const char *label, CK_RV rv)
 {
-	const char *message = module_last_error(&reason);
-	int code = exit_code_for(rv, reason);
+	const char *message = module_last_error(NULL);
 	json_t *row;
+	int code;
 
 	if (*message == '\0')
 		message = rv_text(rv);
 	end_progress(job);
-	fail(code, "rewrapping database %s in project %s: %s", label, job->token.project, message);
+	code = module_failed(rv, "rewrapping database %s in project %s", label, job->token.project);
 	row = said_json(code, fail_here.text, fail_here.which_len);
 	json_object_set_new(row, "database", print_json_text(label));
 	json_object_set_new(row, "error", print_json_text(message));
@@ -196,7 +196,7 @@ static bool rewrap_one(struct job *job, CK_OBJECT_HANDLE zone, const char *label
 		job->unproven += !standing_of(job, zone).proven;
 		return true;
 	}
-	note_failure(job, label, rv, reason);
+	note_failure(job, label, rv);
 	return exit_code_for(rv, reason) != CMEK_EXIT_UNAVAILABLE;
 }
 

@@ -37,7 +37,8 @@ one_object() {
         set(errors[0]) == {'message', 'which', 'what', 'to_do', 'status', 'exit_code'} and errors[0]['what'] and
         '; '.join([': '.join([errors[0]['which']] * bool(errors[0]['which']) + [errors[0]['what']])] +
             [errors[0]['to_do']] * bool(errors[0]['to_do'])) == errors[0]['message']" || return 1
-    "$cmek" "$@" 2>&1 >/dev/null </dev/null | diff - <(python3 -c 'import json; print("cmek: " + json.load(open("err"))["message"])')
+    "$cmek" "$@" >/dev/null 2>words </dev/null
+    python3 -c 'import json; print("cmek: " + json.load(open("err"))["message"])' | diff words -
 }
 
 # --- Errors
@@ -131,6 +132,27 @@ no_yes_or_no() { # of any command that shows something
 }
 ok "nowhere is it a text, nor a number" no_yes_or_no
 
+# --- Databases that do not get to another root key
+
+"$cmek" key create local:second --label second >/dev/null && "$cmek" database create main/bills >/dev/null && "$cmek" key disable root >/dev/null || exit 1
+same_rows() { # each row is what standard error says, and of which database
+    holds 'errors == [{name: row[name] for name in errors[0]} for row in it["failures"]] and all(
+        row["which"] == "rewrapping database " + row["database"] + " in project demo" and row["error"] == "; ".join([row["what"]] + [row["to_do"]] * bool(row["to_do"]))
+        for row in it["failures"])'
+}
+ok "databases that can't be taken to another root key" ends 5 "$cmek" database rewrap --key second --json main/
+ok "have a row each" holds '(it["rewrapped"], it["there"], it["failed"], it["dry_run"]) == (0, 0, 2, False) and sorted(
+    (row["database"], row["exit_code"], row["status"]) for row in it["failures"]) == [("main/bills", 5, "denied"), ("main/orders", 5, "denied")]'
+ok "that says why" same_rows
+ok "one that can't" ends 5 "$cmek" database rewrap --key second --json main/orders
+ok "too" same_rows
+"$cmek" key enable root >/dev/null && "$cmek" database rewrap --key second main/bills >/dev/null && "$cmek" key disable root >/dev/null || exit 1
+ok "where one is there already" ends 5 "$cmek" database rewrap --key second --json main/
+ok "only the other is a row" holds '(it["there"], it["failed"]) == (1, 1) and [row["database"] for row in it["failures"]] == ["main/orders"]'
+"$cmek" key enable root >/dev/null || exit 1
+ok "when all are there" ends 0 "$cmek" database rewrap --key second --json main/
+ok "there is none" holds '(it["rewrapped"], it["there"], it["failed"], it["failures"]) == (1, 1, 0, []) and not errors'
+
 # --- Lists without rows
 
 empty() { # SENTENCE WORDS...
@@ -159,10 +181,11 @@ in_ascii() { # VARIABLES... -- WORDS...
 every_command_in_ascii() {
     local command
     in_ascii LC_ALL=C -- help || return 1
+    "$cmek" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\( [a-z-][a-z-]*\)\{0,1\}\)  .*/\1/p' >commands && [ -s commands ] || return 1
     while read -r command; do
         # shellcheck disable=SC2086 # words
         in_ascii LC_ALL=C -- help $command || return 1
-    done < <("$cmek" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\( [a-z-][a-z-]*\)\{0,1\}\)  .*/\1/p')
+    done <commands
 }
 ok "the tree is ASCII under LC_ALL=C" in_ascii LC_ALL=C -- tree
 ok "with the lines of ASCII" grep -q '^|-- \|^`-- root key root' out
@@ -172,7 +195,7 @@ ok "where no locale is set" in_ascii -- tree
 ok "help is, of every command" every_command_in_ascii
 ok "and of a noun" in_ascii LC_ALL=C -- database --help
 ok "and errors" in_ascii LC_ALL=C -- encrypt --database a/b
-fine() { "$@" tree | grep -q '^        ├── database prod/'; }
+fine() { has_line '^        ├── database prod/' "$@" tree; }
 ok "UTF-8 gets fine lines" fine env LC_ALL=C.UTF-8 "$cmek"
 ok "by whatever name" fine env -u LC_ALL LC_CTYPE='' LANG=de_DE.utf8 "$cmek"
 
