@@ -7,6 +7,10 @@
 #   ok      "sentence" COMMAND ARGUMENT...   passes if the command succeeds; its output is shown if not
 #   refused "sentence" COMMAND ARGUMENT...   passes if it fails with an exit code below 125: no crash, no time-out
 #   says TEXT                                whether the last command of ok or refused printed this
+#   has_line PATTERN COMMAND...              whether it succeeds and a line of what it prints matches (an extended regular expression)
+#   lacks PATTERN COMMAND...                 whether it succeeds, prints something, and no line of that matches
+#   silent COMMAND...                        whether it succeeds and prints nothing
+#   agree FUNCTION FUNCTION                  whether both succeed and print the same, and something
 #   skip    "sentence" "reason"              counted as skipped, never as passed
 #   tap_program COMMAND ARGUMENT...          a program that prints TAP of its own: its tests are among those of the suite
 #   consumer NAME VERSION TIER               what follows are steps of this stock program (tools/consumers.py)
@@ -25,7 +29,7 @@
 #   stop_moto                                ends it
 #
 # shellcheck shell=bash
-set -u
+set -uo pipefail # a pipe fails with any of its parts
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${CMEK_BUILD:-$root/build}
 module=$build/cmek-pkcs11.so
@@ -120,6 +124,19 @@ consumer() { # the version may be the name of a Debian package that says it
 }
 
 says() { grep -qF -- "$1" "$work/.last"; }
+
+# A command that fails answers none of these with yes, as `! COMMAND | grep` would; and it is read to its end, which grep -q in a
+# pipe does not do. What it printed is shown where the answer is no.
+printed() { "$@" >"$work/.printed" || { local status=$?; cat "$work/.printed"; return $status; }; }
+has_line() { printed "${@:2}" && { grep -qaE -- "$1" "$work/.printed" || { cat "$work/.printed"; return 1; }; }; }
+lacks() {
+    local status=0
+    printed "${@:2}" && [ -s "$work/.printed" ] || return 1
+    grep -aE -- "$1" "$work/.printed" || status=$?
+    [ $status -eq 1 ]
+}
+silent() { printed "$@" && { [ ! -s "$work/.printed" ] || { cat "$work/.printed"; return 1; }; }; }
+agree() { "$1" >"$work/.one" && "$2" >"$work/.other" && [ -s "$work/.one" ] && diff "$work/.one" "$work/.other"; }
 
 finish() {
     echo "1..$tap_count"

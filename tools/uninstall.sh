@@ -15,14 +15,16 @@ place=${2:-} # where meson is told a relative one, it is within the build
 list=$(mktemp -d)
 trap 'rm -rf "$list"' EXIT
 trap 'exit 143' TERM INT
-meson install -C "$build" --no-rebuild --quiet --destdir "$list" >/dev/null
+meson install -C "$build" --no-rebuild --quiet --destdir "$list/tree" >/dev/null
+(cd "$list/tree" && find . ! -type d -printf '%P\0') >"$list/files"
+(cd "$list/tree" && find . -type d -name cmek-pkcs11 -prune -printf '%P\0') >"$list/folders"
 
 removed=0
 while IFS= read -r -d '' file; do
     [ -e "$place/$file" ] || [ -L "$place/$file" ] || continue
     rm -- "$place/$file"
     removed=$((removed + 1))
-done < <(cd "$list" && find . ! -type d -printf '%P\0')
+done <"$list/files"
 echo "Removed $removed files${place:+ below $place}."
 
 # Folders that have our name; all others are the system's, even if nothing is in them now.
@@ -31,7 +33,7 @@ while IFS= read -r -d '' folder; do
     [ -d "$place/$folder" ] || continue
     find "$place/$folder" -depth -type d -empty -delete
     [ ! -d "$place/$folder" ] || left+=("$place/$folder")
-done < <(cd "$list" && find . -type d -name cmek-pkcs11 -prune -printf '%P\0')
+done <"$list/folders"
 if [ ${#left[@]} -gt 0 ]; then
     echo "Left, since this build did not put it there:"
     find "${left[@]}" ! -type d -printf '    %p\n'

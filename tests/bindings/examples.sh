@@ -107,7 +107,7 @@ lives() { # LANGUAGE: one process, lines one after the other, and what the tool 
             [ "$(wc -l <out)" -ge "$1" ] && break
             sleep 0.1
         done
-        sed -n "$1p" out | grep -q "^$2" || { cat out; return 1; }
+        has_line "^$2" sed -n "$1p" out >/dev/null || { cat out; return 1; }
     }
     sealed_again() { # a no is remembered for a moment
         local number

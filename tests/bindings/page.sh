@@ -65,7 +65,7 @@ if [ -n "$debs" ]; then
     at_least 1.21 "$(candidate golang-go)" || absent+=(-e '/golang/d')
     lines "The packages" "${absent[@]}" -e 's|^apt install|apt-get install -y -qq --no-install-recommends|'
     ok "$system: the page's own lines install the packages" sh -eux "$work/lines"
-    ok "and the loader knows the library" sh -c 'ldconfig -p | grep -q "libcmek\.so\.0"'
+    ok "and the loader knows the library" has_line 'libcmek\.so\.0' ldconfig -p
     echo "# $system: the packages are there after $SECONDS s (it took apt most of that)"
 else
     seen "The packages" sh # they lie on the build instead
@@ -149,6 +149,8 @@ else
     skip "the same with AWS's KMS, simulated" "moto is not here"
 fi
 
-all_of_it() { diff <(text --blocks | sort -u) <(sort -u "$work/run"); }
+blocks() { text --blocks | sort -u; }
+were_run() { sort -u "$work/run"; }
+all_of_it() { agree blocks were_run; }
 ok "each block of the page was run" all_of_it
 finish

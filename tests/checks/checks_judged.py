@@ -56,6 +56,11 @@ FAULTS = (
     ("readme.py", "no other is", "README.md", ("Rust cryptoki, ", "Rust cryptoki, HSM tools, ")),
     ("readme.py", "at a tier that its suite has", "README.md", ("Go crypto11 |\n| loads and lists | see tokens and keys | ", "Go crypto11, OpenSSH |\n| loads and lists | see tokens and keys | ")),
     ("cmek_header.py", "no two of a kind are the same", "include/cmek.h", "#define CMEK_ERROR_SAME 301UL\n"),
+    ("pipes.py", "no ! stands before a pipe", "tests/e2e/store.sh", "clean() {\n    ! find . \\\n        -name '.cmek-*' 2>&1 |\n        grep .\n}\n"),
+    ("pipes.py", "no ! stands before a pipe", "tests/e2e/rules.sh", "ok \"all is gone\" sh -c '! ldconfig -p | grep libcmek'\n"),
+    ("pipes.py", "no pipe ends in grep -q", "tests/e2e/files.sh", "has() { \"$cmek\" tree | grep -E -q \"$1\"; }\n"),
+    ("pipes.py", "no two outputs are compared", "tests/e2e/backup.sh", 'same() { diff -u <(ids "$1") <(ids "$2"); }\n'),
+    ("pipes.py", "no loop reads what may fail", "tests/sweeps/queue.sh", "while read -r one; do :; done < <(find .)\n"),
     ("vectors.py", "each mechanism is in the table of vectors", "mechanisms/mechanism.c", ("{ CKM_AES_CTR, ", "{ CKM_AES_XTS, ")),
     ("vectors.py", "and whose files a test brings to what they are of", "docs/mechanisms.md", ("| `hkdf.txt` |", "| `aes_kw.txt` |")),
 )

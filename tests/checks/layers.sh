@@ -57,6 +57,7 @@ found=$work/includes
 # shellcheck disable=SC2046 # words
 grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]+("[^"]+"|<[^>]+>)' $(printf '%s/*.[ch] ' $rooms) 2>/dev/null |
     sed -E 's/^([^:]+)\/([^\/:]+):.*("([^"]+)"|(<[^>]+>))$/\1 \1\/\2 \4\5/' >"$found"
+[ -s "$found" ] || tap_fail "the includes are found" "$found"
 
 # Lines "room: sentence" for each include that goes up, or nowhere. envelope/, library/ and cli/ are plain PKCS #11 consumers: below
 # them are only base/, include/ and each other. What is installed is found beside the header that names it.
@@ -85,7 +86,8 @@ no_upward_include() {
 
 each_folder_is_a_room() {
     local folder bad=0
-    for folder in $(find $houses -name '*.[ch]' -printf '%h\n' 2>/dev/null | sort -u); do
+    find $houses -name '*.[ch]' -printf '%h\n' | sort -u >"$work/folders" || return 1
+    for folder in $(cat "$work/folders"); do
         is_one_of "$folder" "$rooms" || { echo "$folder has sources and no level here"; bad=1; }
     done
     return $bad
@@ -119,21 +121,25 @@ only_through() { # HEADER ROOMS: what a room has to itself, but for some others
 only_called_in() { # FUNCTION|... ROOMS
     local bad=0 line
     # shellcheck disable=SC2046 # words
+    grep -HnE "(^|[^_a-z])$1\(" $(printf '%s/*.c ' $rooms) >"$work/calls" 2>/dev/null
+    [ -s "$work/calls" ] || { echo "nobody calls it, by this name"; return 1; }
     while read -r line; do
         is_one_of "$(dirname "${line%%:*}")" "$2" || { echo "$line"; bad=1; }
-    done < <(grep -HnE "(^|[^_a-z])$1\(" $(printf '%s/*.c ' $rooms) 2>/dev/null)
+    done <"$work/calls"
     return $bad
 }
 
 no_aws_above_the_domain() {
-    ! grep -nE '\bAWS_[A-Z]|amazonaws' {objects,mechanisms,session,pkcs11,envelope,library}/*.[ch] 2>/dev/null
+    grep -nE '\bAWS_[A-Z]|amazonaws' {objects,mechanisms,session,pkcs11,envelope,library}/*.[ch]
+    [ $? -eq 1 ]
 }
 
 # A provider's names of keys are its own business; the tool's rows and the form of AWS's policies have them too.
 no_arns_of_a_provider() {
     # shellcheck disable=SC2046 # words
-    ! grep -HnE '"[^"]*(arn:(aws|local)|mrk-)' $(printf '%s/*.[ch] ' $rooms) 2>/dev/null |
-        grep -vE '^(aws|kms/aws|kms/local)/|^cli/(providers|policy_aws)\.c:|^kms/name\.c:'
+    grep -HnE '"[^"]*(arn:(aws|local)|mrk-)' $(printf '%s/*.[ch] ' $rooms) >"$work/arns" 2>/dev/null
+    [ -s "$work/arns" ] || { echo "no provider has any"; return 1; }
+    silent sed -E '/^(aws|kms\/aws|kms\/local)\/|^cli\/(providers|policy_aws)\.c:|^kms\/name\.c:/d' "$work/arns"
 }
 
 for room in $rooms; do

@@ -11,11 +11,12 @@ library=$(ldd "$module" 2>/dev/null | awk '$1 ~ /^libcrypto\./ { print $3 }')
 listed() { sed -nE 's/^\tORIGIN\((\w+)\),$/\1/p' "$root/crypto/origin.c" | sort -u; }
 
 used() {
-    comm -12 <(nm -D --undefined-only "$module" | awk '{ sub("@.*", "", $2); print $2 }' | sort -u) \
-        <(nm -D --defined-only "$library" | awk '{ sub("@.*", "", $3); print $3 }' | sort -u)
+    nm -D --undefined-only "$module" | awk '{ sub("@.*", "", $2); print $2 }' | sort -u >"$work/undefined" &&
+        nm -D --defined-only "$library" | awk '{ sub("@.*", "", $3); print $3 }' | sort -u >"$work/defined" &&
+        comm -12 "$work/undefined" "$work/defined"
 }
 
-lists_agree() { diff <(listed) <(used); }
+lists_agree() { agree listed used; }
 
 if [ -f "$library" ]; then
     ok "crypto/origin.c lists the libcrypto functions that the module uses" lists_agree

@@ -14,7 +14,7 @@ layout_version=14 # releases of clang-format differ; one decides
 sources() {
     local pattern patterns=(-false)
     if [ -e .git ]; then
-        git ls-files -co --exclude-standard "$@" | while read -r file; do [ -e "$file" ] && echo "$file"; done
+        git ls-files -co --exclude-standard "$@" | while read -r file; do if [ -e "$file" ]; then echo "$file"; fi; done
         return
     fi
     for pattern in "$@"; do patterns+=(-o -path "./$pattern"); done
@@ -27,24 +27,36 @@ laid_out() {
         { echo "'make format' lays them out"; return 1; }
 }
 
+# Whether there are files, and no line of them is what is looked for; what grep could not read counts as found.
+none_has() { # LIST GREP-ARGUMENTS...
+    [ -s "$1" ] || { echo "no sources are listed"; return 1; }
+    xargs grep -n "${@:2}" <"$1" >"$work/found" 2>&1
+    silent cat "$work/found"
+}
+
 no_marks() {
-    ! sources '*.[ch]' '*.py' '*.sh' '*.js' '*.md' '*.build' Makefile | grep -v '^tests/checks/style.sh$' |
-        xargs grep -nwE 'TODO|FIXME|XXX|HACK'
+    sources '*.[ch]' '*.py' '*.sh' '*.js' '*.md' '*.build' Makefile | grep -v '^tests/checks/style.sh$' >"$work/texts"
+    none_has "$work/texts" -wE 'TODO|FIXME|XXX|HACK'
 }
 
 clean_ends() {
-    ! sources '*.[ch]' '*.py' '*.sh' '*.js' '*.md' '*.build' 'conf/*' 'man/*' Makefile | xargs grep -nE '[[:space:]]+$'
+    sources '*.[ch]' '*.py' '*.sh' '*.js' '*.md' '*.build' 'conf/*' 'man/*' Makefile >"$work/texts"
+    none_has "$work/texts" -E '[[:space:]]+$'
 }
 
 one_guard() {
     local header bad=0
-    for header in $(sources '*.h'); do
+    sources '*.h' >"$work/headers" && [ -s "$work/headers" ] || return 1
+    for header in $(cat "$work/headers"); do
         grep -q '^#pragma once' "$header" || { echo "$header lacks #pragma once"; bad=1; }
     done
     return $bad
 }
 
-no_jumps() { ! sources '*.c' '*.h' | grep -v '^tests/' | xargs grep -nE '^[[:space:]]*goto '; }
+no_jumps() {
+    sources '*.c' '*.h' | grep -v '^tests/' >"$work/own"
+    none_has "$work/own" -E '^[[:space:]]*goto '
+}
 
 shells_are_clean() { sources '*.sh' .ci/run | xargs --max-procs="$(nproc)" --max-args=10 shellcheck --severity=warning --external-sources; }
 

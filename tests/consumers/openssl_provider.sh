@@ -13,7 +13,7 @@ if [ ! -e "$provider" ]; then
     finish
 fi
 new_project lab
-has_keys() { openssl enc -help 2>&1 | grep -q skeymgmt && openssl version | grep -q 'OpenSSL 3.[5-9]'; } # that stay in a token
+has_keys() { [[ $(openssl enc -help 2>&1) == *skeymgmt* && $(openssl version) == *'OpenSSL 3.'[5-9]* ]]; } # that stay in a token
 consumer "OpenSSL by pkcs11-provider" pkcs11-provider "$(has_keys && echo "AES only" || echo "loads and lists")"
 ok "a zone is there" pkcs11-tool --module "$module" --token-label lab --keygen --key-type AES:32 --label prod --id 0a01
 
@@ -121,8 +121,9 @@ fi
 
 # A zone can't be loaded by a URI, so a login shows in the token's flags alone: a right PIN takes back what was counted.
 looks_by() { token storeutl -noout -text "pkcs11:token=lab?pin-value=$1"; }
-has_counted() { plain_env pkcs11-tool --module "$module" --token-label lab --list-token-slots | grep -F "user PIN count low"; }
-has_not_counted() { ! has_counted; }
+flags() { plain_env pkcs11-tool --module "$module" --token-label lab --list-token-slots; }
+has_counted() { has_line "user PIN count low" flags; }
+has_not_counted() { lacks "user PIN count low" flags; }
 use
 sed -i '/^pkcs11-module-token-pin/d' "$OPENSSL_CONF"
 ok "where a login is wanted, any PIN of a URI will do" looks_by 0000

@@ -18,7 +18,7 @@ new_home
 sed '$a [slots]\nlogin_required = true' "$home/cmek.conf" >"$home/login.conf"
 
 # shellcheck disable=SC2317 # called by the conditions of blocks
-has_provider() { [ -e "$(openssl version -m | cut -d'"' -f2)/pkcs11.so" ] && openssl version | grep -q 'OpenSSL 3.[5-9]'; }
+has_provider() { [ -e "$(openssl version -m | cut -d'"' -f2)/pkcs11.so" ] && [[ $(openssl version) == *'OpenSSL 3.'[5-9]* ]]; }
 # shellcheck disable=SC2317
 has_engine() { OPENSSL_CONF=/dev/null openssl engine pkcs11 >/dev/null 2>&1; }
 

@@ -18,8 +18,9 @@ tool=(pkcs11-tool --module "$module" --token-label lab)
 free_slot() { pkcs11-tool --module "$module" --list-slots | sed -nE 's/.*\(0x([0-9a-f]+)\): free: .*/0x\1/p' | tail -1; }
 make_token() { pkcs11-tool --module "$module" --slot "$(free_slot)" --init-token --label lab --so-pin $so; }
 make_key() { "${tool[@]}" "$@" --keygen --key-type AES:32 --label main/d --id 0a --usage-wrap --usage-decrypt; }
-sees_the_key() { "${tool[@]}" "$@" --list-objects --type secrkey | grep -F main/d; }
-does_not_see() { ! sees_the_key "$@"; }
+keys() { "${tool[@]}" "$@" --list-objects --type secrkey; }
+sees_the_key() { has_line main/d keys "$@"; }
+does_not_see() { keys "$@" >"$work/keys" && ! grep -F main/d "$work/keys"; }
 
 use="
 import sys, pkcs11
@@ -41,8 +42,7 @@ by_python() { # ok|refused SENTENCE PIN
     fi
 }
 uri='pkcs11:token=lab;object=main%2Fd;type=secret-key'
-p11tool_sees() { p11tool --provider "$module" --login --set-pin "$1" --list-all "$uri" | grep -F main/d; }
-p11tool_does_not() { ! p11tool_sees "$@"; }
+p11tool_sees() { has_line 'main/d' p11tool --provider "$module" --login --set-pin "$1" --list-all "$uri"; }
 
 in_both_modes() { # TITLE PIN
     ok "$1: pkcs11-tool sees and uses keys after --login" sees_the_key --login --pin "$2"
@@ -76,7 +76,7 @@ refused "but no databases" make_key --login --login-type so --so-pin $so
 ok "the user makes them" make_key --login --pin $user
 in_both_modes "with a PIN" $user
 by_python refused "with a wrong PIN python-pkcs11 gets nowhere" 00000000
-ok "nor p11tool" p11tool_does_not 00000000
+refused "nor p11tool" p11tool_sees 00000000
 ok "the user changes his PIN" "${tool[@]}" --login --pin $user --change-pin --new-pin new-one-1
 ok "and uses the new one" sees_the_key --login --pin new-one-1
 ok "and changes it back" "${tool[@]}" --login --pin new-one-1 --change-pin --new-pin $user

@@ -22,7 +22,7 @@ reports() { # CODE: by doctor, whose verdict is the last line
     shift
     "$@" >"$work/out" 2>"$work/err" || status=$?
     cat "$work/out" "$work/err"
-    [ $status -eq "$code" ] && [ ! -s "$work/err" ] && tail -n 1 "$work/out" | grep -q '^verdict: '
+    [ $status -eq "$code" ] && [ ! -s "$work/err" ] && has_line '^verdict: ' tail -n 1 "$work/out"
 }
 
 why=$(python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import moto_server; print(moto_server.missing_modules() or "")' \

@@ -30,7 +30,7 @@ ok "an encrypted file, and its zone" told file.cmek "cmek encrypted file, zone $
 "$cmek" encrypt --database prod/orders --name there plain -o named.cmek >/dev/null
 ok "one that is bound to a name" told named.cmek "cmek encrypted file, zone $zone, chunks of 2^16 bytes, bound to a name"
 "$cmek" encrypt --database prod/kept plain -o kept.cmek >/dev/null
-kept() { file --brief --magic-file "$magic" kept.cmek | grep -q 'its key is kept in the store'; }
+kept() { has_line 'its key is kept in the store' file --brief --magic-file "$magic" kept.cmek; }
 ok "one whose key is in the store alone" kept
 "$cmek" encrypt --database prod/orders --message --collection 7 --embed plain message.cmek >/dev/null
 ok "a message: its version, collection and size" told message.cmek "cmek encrypted message, zone $zone version 1, collection 7, 15 bytes, with its key's record"
@@ -39,7 +39,7 @@ ok "what a later release wrote" told later "cmek envelope of a later release, fo
 made=$(date +%Y)
 "$cmek" backup --project acme all.backup >backup.out
 ok "a backup: its project" told all.backup "cmek backup of project $(sed -n 's/^project_id  *//p' backup.out), made "
-ok "and its date" sh -c "file --brief --magic-file '$magic' all.backup | grep -qE '($made|$((made + 1)))\$'"
+ok "and its date" has_line "($made|$((made + 1)))\$" file --brief --magic-file "$magic" all.backup
 ok "a store" told store.db "cmek store (SQLite 3), for readers of level 1"
 sqlite3 other.db 'create table t (a)' 2>/dev/null || python3 -c 'import sqlite3; sqlite3.connect("other.db").execute("create table t (a)")'
 is_no_cmek() { # FILE: file(1) says something of it, and that is something else
@@ -61,5 +61,6 @@ ok "what the embedded KMS encrypted" told blob "cmek ciphertext of the embedded 
 
 # Beside what the system knows, as the file's first lines say.
 mkdir here && cp "$magic" here/.magic
-ok "beside the system's own" sh -c "HOME=$home/here file --brief file.cmek plain | tr '\n' '|' | grep -q '^cmek encrypted file.*|ASCII text|\$'"
+both() { HOME=$home/here file --brief file.cmek plain | tr '\n' '|'; }
+ok "beside the system's own" has_line '^cmek encrypted file.*\|ASCII text\|$' both
 finish

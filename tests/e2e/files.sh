@@ -24,7 +24,7 @@ exits() { # CODE COMMAND...
     [ $status -eq "$code" ] || { echo "exit code $status, not $code"; return 1; }
 }
 only() { # NAME...: nothing else is in the folder, hidden or not
-    diff <(printf '%s\n' "$@" | sort) <(find . -mindepth 1 -printf '%P\n' | sort)
+    find . -mindepth 1 -printf '%P\n' | sort | diff <(printf '%s\n' "$@" | sort) -
 }
 round_trip() { # SIZE
     head -c "$1" /dev/urandom >plain && encrypt_over plain sealed && decrypt_over sealed again && cmp plain again &&

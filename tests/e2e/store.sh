@@ -20,7 +20,7 @@ reports() { # CODE: by doctor, whose verdict is the last line
     shift
     "$@" >"$work/out" 2>"$work/err" || status=$?
     cat "$work/out" "$work/err"
-    [ $status -eq "$code" ] && [ ! -s "$work/err" ] && tail -n 1 "$work/out" | grep -q '^verdict: '
+    [ $status -eq "$code" ] && [ ! -s "$work/err" ] && has_line '^verdict: ' tail -n 1 "$work/out"
 }
 
 new_project demo

@@ -11,26 +11,27 @@ machine=$(uname -m)
 library=$build/libcmek.so.0
 objects() { find "$build/libcore.a.p" "$build/libtool.a.p" "$build/libconsumer.a.p" "$build/cmek.p" "$build/cmek-pkcs11.so.p" -name '*.o'; }
 functions() { readelf --dyn-syms --wide "$1" | awk '$7 == "UND" { sub(/@.*/, "", $8); print $8 }' | sort -u; }
-has_function() { functions "$1" | grep -qxE "$2" || { functions "$1"; return 1; }; }
-has_flag() { readelf --dynamic --wide "$1" | grep -E "\($2\)" | grep -qw "$3" || { readelf --dynamic --wide "$1"; return 1; }; }
+has_function() { has_line "^$2\$" functions "$1"; }
+has_flag() { has_line "\($2\).*\b$3\b" readelf --dynamic --wide "$1"; }
 segment() { readelf --program-headers --wide "$1" | awk -v name="$2" '$1 == name'; }
-is_there() { [ -n "$(segment "$1" "$2")" ]; }
-stack_is_data() { segment "$1" GNU_STACK | grep -q ' RW '; }
-nothing_writable_runs() { ! segment "$1" LOAD | grep ' RWE '; }
-lacks_entry() { ! readelf --dynamic --wide "$1" | grep -E "\(($2)\)"; }
+is_there() { has_line . segment "$1" "$2"; }
+stack_is_data() { has_line ' RW ' segment "$1" GNU_STACK; }
+nothing_writable_runs() { lacks ' RWE ' segment "$1" LOAD; }
+lacks_entry() { lacks "\(($2)\)" readelf --dynamic --wide "$1"; }
 
 # The linker keeps a note only if all objects have it, the C library's start files too; so ours are asked one by one.
 all_noted() { # WORDS of the note
     local object bad=0
+    objects >"$work/objects" && [ -s "$work/objects" ] || return 1
     while read -r object; do
-        readelf --notes --wide "$object" 2>/dev/null | grep -q "feature: .*$1" || { echo "$object: no $1"; bad=1; }
-    done < <(objects)
+        has_line "feature: .*$1" readelf --notes --wide "$object" >/dev/null 2>&1 || { echo "$object: no $1"; bad=1; }
+    done <"$work/objects"
     return $bad
 }
 
 # Large frames are gone through page by page: gcc changes nothing in each. What clang does looks like any other store.
-probes_pages() { objdump --disassemble --no-show-raw-insn "$module" | grep -qE 'or[ql] +\$0x0,\(%rsp\)'; }
-by_clang() { readelf --string-dump=.comment "$module" | grep -q clang; }
+probes_pages() { has_line 'or[ql] +\$0x0,\(%rsp\)' objdump --disassemble --no-show-raw-insn "$module" >"$work/probes"; }
+by_clang() { has_line clang readelf --string-dump=.comment "$module" >/dev/null; }
 
 # A compiler's word for "not optimised" or "sanitized": then libc's checks are not built in (meson.build).
 fortified_here() { [[ ${CMEK_OPTIMIZATION:-2} != [0p]* && ${CMEK_SANITIZE:-none} = none ]]; }

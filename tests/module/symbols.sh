@@ -19,7 +19,7 @@ exports() { # without the absolute symbols that name a version node
 standards_functions() {
     sed -n '/#define CK_FUNCTIONS_/,/^$/p' "$root/include/pkcs11_functions.h" | grep -oE '\bC_[A-Za-z]+' | sort -u
 }
-exports_the_standards_functions() { diff <(standards_functions) <(exports); }
+exports_the_standards_functions() { agree standards_functions exports; }
 
 # As programs do that look each function up by its name. SoftHSM, where it is here, gave its own to the whole process before.
 by_name='
@@ -40,23 +40,24 @@ works_by_name() {
     CMEK_PKCS11_CONF=$work/cmek.conf python3 -c "$by_name" "$module"
 }
 
-version_node_is_anonymous() { ! readelf --version-info "$module" | grep -A2 'Version definition section'; }
+version_node_is_anonymous() { lacks 'Version definition section' readelf --version-info "$module"; }
 
 needs_only_known_libraries() {
     local library bad=0
+    dynamic NEEDED | sed -E 's/.*\[(.*)\].*/\1/' >"$work/needed" || return 1
     while read -r library; do
         [[ " $known_libraries " == *" ${library%%.so*} "* ]] || { echo "unexpected: $library"; bad=1; }
-    done < <(dynamic NEEDED | sed -E 's/.*\[(.*)\].*/\1/')
+    done <"$work/needed"
     return $bad
 }
 
 dynamic() { readelf --dynamic --wide "$module" | grep "($1)"; }
 
-never_unloaded() { dynamic FLAGS_1 | grep -qw NODELETE; }
+never_unloaded() { has_line '\bNODELETE\b' dynamic FLAGS_1; }
 
-binds_to_itself() { readelf --dynamic --wide "$module" | grep -E '\((FLAGS|SYMBOLIC)\)' | grep -q SYMBOLIC; }
+binds_to_itself() { has_line '\(FLAGS\).*SYMBOLIC|\(SYMBOLIC\)' readelf --dynamic --wide "$module"; }
 
-all_symbols_bound_at_load() { dynamic FLAGS_1 | grep -qw NOW; }
+all_symbols_bound_at_load() { has_line '\bNOW\b' dynamic FLAGS_1; }
 
 # The compiler's start files bring one entry each (frame_dummy, __do_global_dtors_aux); more would be ours.
 entries_in() { # SECTION of pointers
@@ -67,29 +68,26 @@ entries_in() { # SECTION of pointers
 }
 no_constructors() { [ "$(entries_in .init_array)" -le 1 ] && [ "$(entries_in .ctors)" -eq 0 ]; }
 no_destructors() { [ "$(entries_in .fini_array)" -le 1 ] && [ "$(entries_in .dtors)" -eq 0 ]; }
-no_exit_handlers() {
-    ! readelf --dyn-syms --wide "$module" | awk '{ print $8 }' |
-        grep -E '^(atexit|__cxa_atexit|on_exit|__cxa_thread_atexit_impl)(@|$)'
-}
+# The names of all dynamic symbols, without their versions.
+names() { readelf --dyn-syms --wide "$module" | awk '{ sub(/@.*/, "", $8); print $8 }'; }
+no_exit_handlers() { lacks '^(atexit|__cxa_atexit|on_exit|__cxa_thread_atexit_impl)$' names; }
 
 # Standard output, the end of the process, its environment, threads, signals and locale are the host's.
 hosts_own='stdout puts putchar printf vprintf __printf_chk __vprintf_chk getenv setenv putenv exit _exit abort pthread_create signal sigaction
 setlocale curl_global_cleanup'
-leaves_the_host_alone() {
-    local taken
-    taken=$(readelf --dyn-syms --wide "$module" | awk '{ sub(/@.*/, "", $8); print $8 }' | grep -xF "$(tr ' ' '\n' <<<"$hosts_own")")
-    [ -z "$taken" ] || { echo "$taken"; return 1; }
-}
+leaves_the_host_alone() { lacks "^(${hosts_own//[[:space:]]/|})\$" names; }
 
-stack_not_executable() { readelf --program-headers --wide "$module" | grep GNU_STACK | grep -qv 'RWE'; }
+stack_not_executable() { has_line 'GNU_STACK.* RW ' readelf --program-headers --wide "$module"; }
 
 # The library above the module exports what its header declares, with a version, and brings nothing along.
 librarys_functions() { sed '/^typedef/d; s/^ \*.*//' "$root/include/cmek/cmek.h" | tr '\n' ' ' | grep -oE '\bcmek_[a-z_]+\(' | tr -d '(' | sort -u; }
 library_exports() { module=$library exports | sed 's/@@CMEK_0$//'; }
-library_exports_its_header() { diff <(librarys_functions) <(library_exports); }
-package_names_them() { diff <(librarys_functions) <(sed -n 's/^ \(cmek_[a-z_]*\)@CMEK_0 .*/\1/p' "$root/packaging/debian/libcmek0.symbols"); }
-library_needs_libc_alone() { ! module=$library dynamic NEEDED | grep -vE '\[(libc|libpthread|libdl|libasan|libubsan|libtsan|ld-linux[-a-z0-9_]*)\.so'; }
-library_has_its_name() { module=$library dynamic SONAME | grep -qF '[libcmek.so.0]'; }
+library_exports_its_header() { agree librarys_functions library_exports; }
+packages_functions() { sed -n 's/^ \(cmek_[a-z_]*\)@CMEK_0 .*/\1/p' "$root/packaging/debian/libcmek0.symbols"; }
+package_names_them() { agree librarys_functions packages_functions; }
+others_needed() { dynamic NEEDED >"$work/needed" && sed -E '/\[(libc|libpthread|libdl|libasan|libubsan|libtsan|ld-linux[-a-z0-9_]*)\.so/d' "$work/needed"; }
+library_needs_libc_alone() { module=$library silent others_needed; }
+library_has_its_name() { module=$library has_line '\[libcmek\.so\.0\]' dynamic SONAME; }
 library_leaves_the_host_alone() { module=$library leaves_the_host_alone; }
 library=$build/libcmek.so.0
 

@@ -34,7 +34,7 @@ begin_archived() { # another project has taken the slot, as a test tool does it
         "$cmek" project show after >/dev/null && ! "$cmek" project show demo >/dev/null 2>&1
 }
 none_left() { # NAME...: only these are among the files
-    diff <(printf '%s\n' plain sealed "$@" | sort -u) <(find . -mindepth 1 -printf '%P\n' | sort)
+    find . -mindepth 1 -printf '%P\n' | sort | diff <(printf '%s\n' plain sealed "$@" | sort -u) -
 }
 works() { "$cmek" decrypt sealed again && cmp plain again && rm again; }
 healthy() { "$cmek" doctor >/dev/null || [ $? -eq 3 ]; } # 3: a project is not set up yet

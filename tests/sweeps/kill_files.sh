@@ -20,7 +20,7 @@ cp sealed full && python3 "$root/tests/older_envelope.py" full 18446744073709551
 
 rescued() { python3 "$root/tools/rescue.py" --local-keys "$home/local.keys" "$1" "$work/rescued" && cmp plain "$work/rescued"; }
 opens() { "$cmek" decrypt --force "$1" back && cmp plain back && rescued "$1"; }
-no_leftover() { ! find . -name '.cmek-*' | grep .; }
+no_leftover() { silent find . -name '.cmek-*'; }
 
 sweep() { # BEGIN AFTER AGAIN COMMAND...: AFTER holds after each kill, AGAIN once the command was run again
     local before=$1 check=$2 again=$3 at status
@@ -42,8 +42,8 @@ old() { cp old file; }
 full() { cp full file; }
 fresh() { cp sealed file; }
 file_opens() { opens file; }
-is_done() { opens file && no_leftover && "$cmek" scan --json file | grep -q '"old_root_key": 0'; }
-is_wiped() { is_done && "$cmek" scan --json file | grep -q '"old_slots": 0'; }
+is_done() { opens file && no_leftover && has_line '"old_root_key": 0' "$cmek" scan --json file; }
+is_wiped() { is_done && has_line '"old_slots": 0' "$cmek" scan --json file; }
 is_bills() { is_done && "$cmek" decrypt --force --database prod/bills file back; }
 
 # A tree that is migrated and exported: each file's data is there, in clear or as an envelope that opens, at any time.
@@ -60,7 +60,7 @@ all_there() {
         is_plain "tree/$file" || is_sealed "tree/$file" || is_sealed "tree/$file.cmek" || { echo "$file is lost"; return 1; }
     done
 }
-only() { diff <(printf '%s\n' "$@") <(cd tree && find . -type f -printf '%P\n' | sort); }
+only() { (cd tree && find . -type f -printf '%P\n' | sort) | diff <(printf '%s\n' "$@") -; }
 aged() { [ "$(stat -c %Y "$1")" = "$(date -d 2020-01-01 +%s)" ]; }
 sealed_beside() { only one.cmek sub/two.cmek && rescued tree/one.cmek && is_sealed tree/sub/two.cmek && aged tree/one.cmek; }
 sealed_in_place() { only one sub/two && rescued tree/one && is_sealed tree/sub/two && aged tree/one; }
@@ -77,7 +77,7 @@ ok "a tree that is migrated in place" sweep tree all_there sealed_in_place \
 ok "a tree that is exported, and its envelopes removed" sweep tree_beside all_there plain_again "$cmek" export --remove tree
 ok "a tree that is exported in place" sweep tree_in_place all_there plain_again "$cmek" export --in-place tree
 
-is_version() { "$cmek" inspect --json file | grep -q "\"version\": $1"; }
+is_version() { has_line "\"version\": $1" "$cmek" inspect --json file; }
 cp sealed file
 ok "the database's key is rotated" "$cmek" database rotate --project demo prod/orders
 ok "a file from before opens" file_opens

@@ -33,12 +33,14 @@ prefix=$(find "$work/place" -type f -path '*/bin/cmek')
 prefix=${prefix%/bin/cmek}
 # Whether a folder is lib64 or lib/TRIPLET, and whether manuals are packed, is the system's to say, as are links by build ids.
 without_system() { sed -E 's|^lib(64\|/[a-z0-9_]+-linux-gnu[a-z0-9]*)/|lib/|; s|(/man[0-9]/.*)\.gz$|\1|; /^share\/p11-kit|^etc\/pkcs11|^lib\/\.build-id/d' | sort; }
-packed() { of_all rpm --query --package --list | sed -n 's|^/usr/||p' | while read -r file; do [ -d "$work/unpacked/usr/$file" ] || echo "$file"; done; }
+packed() { of_all rpm --query --package --list | sed -n 's|^/usr/||p' | while read -r file; do if [ ! -d "$work/unpacked/usr/$file" ]; then echo "$file"; fi; done; }
 unpack() { (cd "$work/unpacked" && rpm2cpio "$1" | cpio --extract --make-directories --quiet); }
 mkdir "$work/unpacked"
 ok "they can be unpacked" of_all unpack
 installed() { (cd "$prefix" && find . ! -type d -printf '%P\n'); }
-same() { diff <(installed | grep -v 'doc/cmek-pkcs11/LICENSE$' | without_system) <(packed | grep -v '^share/licenses/' | without_system); }
+installed_but_licence() { installed | grep -v 'doc/cmek-pkcs11/LICENSE$' | without_system; }
+packed_but_licence() { packed | grep -v '^share/licenses/' | without_system; }
+same() { agree installed_but_licence packed_but_licence; }
 ok "they have what 'make install' puts there, each file once" same
 ok "p11-kit's file" test -s "$work/unpacked/usr/share/p11-kit/modules/cmek-pkcs11.module"
 has_licence() { [ "$(rpm --query --package --licensefiles "$(package "$1" "$machine")" 2>/dev/null | wc -l)" -eq 1 ]; }
@@ -53,21 +55,22 @@ needs() { rpm --query --package --requires "$1" 2>/dev/null; }
 needs_libraries() {
     local library
     for library in libcrypto.so.3 libcurl.so.4 libjansson.so.4 libsqlite3.so.0; do
-        needs "$(package '' "$machine")" | grep -q "^$library" || { needs "$(package '' "$machine")"; return 1; }
+        has_line "^$library" needs "$(package '' "$machine")" || return 1
     done
 }
 ok "what the module needs is named by rpm itself" needs_libraries
-needs_same() { needs "$(package "$1" "$machine")" | grep -q "^$2.* = $version-1\$"; }
+needs_same() { has_line "^$2.* = $version-1\$" needs "$(package "$1" "$machine")"; }
 ok "the headers need the module of their version" needs_same devel cmek-pkcs11
 ok "as does the library" needs_same libcmek cmek-pkcs11
 ok "which its header needs" needs_same libcmek-devel libcmek
-provides_library() { rpm --query --package --provides "$(package libcmek "$machine")" 2>/dev/null | grep -q '^libcmek\.so\.0'; }
+provides_library() { has_line '^libcmek\.so\.0' rpm --query --package --provides "$(package libcmek "$machine")" 2>/dev/null; }
 ok "and which says by its SONAME what it is" provides_library
-needs_python() { needs "$(package rescue noarch)" | grep -qx python3-cryptography; }
+needs_python() { has_line '^python3-cryptography$' needs "$(package rescue noarch)"; }
 ok "rescue.py needs Python's cryptography" needs_python
-none() { [ -z "$(rpm --query --package "$1" "$2" 2>/dev/null)" ]; }
+none() { silent rpm --query --package "$1" "$2" 2>/dev/null; }
 ok "no package has a script that runs at installation" of_all none --scripts
 ok "or a trigger" of_all none --triggers
-mine() { ! rpm --query --package --queryformat '[%{FILEUSERNAME} %{FILEGROUPNAME} %{FILEMODES:octal}\n]' "$1" 2>/dev/null | grep -vE '^root root (0?40755|100755|100644|120777)$'; }
+mine() { rpm --query --package --queryformat '[%{FILEUSERNAME} %{FILEGROUPNAME} %{FILEMODES:octal}\n]' "$1" >"$work/modes" 2>/dev/null &&
+    [ -s "$work/modes" ] && silent sed -E '/^root root (0?40755|100755|100644|120777)$/d' "$work/modes"; }
 ok "all is root's, and nobody else may change it" of_all mine
 finish
