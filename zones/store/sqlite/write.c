@@ -268,6 +268,24 @@ static enum zone_status exhume(struct connection *connection, const struct entry
 	return run(connection, &parameters);
 }
 
+/* What was removed for good comes back by a backup alone. */
+static enum zone_status check_not_buried(struct connection *connection, const struct entry *entry)
+{
+	AUTO(statement_closep) sqlite3_stmt *statement = NULL;
+	struct columns parameters = {0};
+	int result;
+
+	TRY(connection_prepare(connection, "SELECT 1 FROM tombstones WHERE uid = ?1", &statement));
+	parameters.statement = statement;
+	put_uid(&parameters, entry->uid);
+	if (parameters.failed)
+		return connection_failed(connection, "binding values");
+	result = sqlite3_step(statement);
+	if (result == SQLITE_ROW)
+		return ZONE_CONFLICT;
+	return result == SQLITE_DONE ? ZONE_OK : connection_failed(connection, "reading");
+}
+
 enum zone_status store_write_change(struct connection *connection,
 				    const struct store_change *change, uint64_t revision)
 {
@@ -278,8 +296,9 @@ enum zone_status store_write_change(struct connection *connection,
 			TRY(delete_row(connection, entry));
 		return bury(connection, entry, revision);
 	}
-	if (change->from_backup && entry->revision == 0)
-		TRY(exhume(connection, entry));
+	if (entry->revision == 0)
+		TRY(change->from_backup ? exhume(connection, entry)
+					: check_not_buried(connection, entry));
 	TRY(write_row(connection, entry, revision));
 	return entry->kind == ENTRY_ZONE ? write_versions(connection, change, entry->revision == 0)
 					 : ZONE_OK;
