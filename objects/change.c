@@ -472,10 +472,11 @@ static CK_RV change_as_read(const struct editor *editor, const struct object *ob
 }
 
 CK_RV edit_change(const struct editor *editor, const struct object *object,
-		  const CK_ATTRIBUTE *attributes, CK_ULONG count)
+		  const CK_ATTRIBUTE *attributes, CK_ULONG count, bool *ret_other)
 {
 	CK_RV rv = change_as_read(editor, object, attributes, count);
 
+	*ret_other = rv == OBJECT_HAS_CHANGED;
 	for (int i = 0; rv == OBJECT_HAS_CHANGED && i < TRIES; i++) {
 		AUTO(object_releasep)
 		struct object *now = objects_find(editor->objects, object->slot, object->handle);
@@ -489,14 +490,15 @@ CK_RV edit_change(const struct editor *editor, const struct object *object,
 	return CKR_FUNCTION_FAILED;
 }
 
-CK_RV edit_destroy(const struct editor *editor, const struct object *object)
+CK_RV edit_destroy(const struct editor *editor, const struct object *object, bool *ret_other)
 {
+	*ret_other = false;
 	TRY(editor_allows_object(editor, object));
 	if (!object_has(object, OBJECT_DESTROYABLE))
 		return CKR_ACTION_PROHIBITED;
 	if (object->owner == 0)
 		TRY(error_of_zone(zones_entry_delete(editor->objects->zones, object->entry),
 				  ERROR_DESTROY));
-	objects_remove(editor->objects, object->handle, object);
+	*ret_other = objects_remove(editor->objects, object->handle, object);
 	return CKR_OK;
 }

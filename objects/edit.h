@@ -41,10 +41,12 @@ CK_RV edit_create_backup(const struct editor *editor, const struct template *tem
 			 CK_OBJECT_HANDLE *ret_handle);
 CK_RV edit_restore(const struct editor *editor, const struct object *backup,
 		   const struct template *template, CK_OBJECT_HANDLE *ret_handle);
+/* These tell of a session object whether another than `object` has gone, since another thread had
+ * changed it meanwhile. */
 CK_RV edit_change(const struct editor *editor, const struct object *object,
-		  const CK_ATTRIBUTE *attributes, CK_ULONG count);
+		  const CK_ATTRIBUTE *attributes, CK_ULONG count, bool *ret_other);
 /* A session object is destroyed; a zone or root key is scheduled for deletion. */
-CK_RV edit_destroy(const struct editor *editor, const struct object *object);
+CK_RV edit_destroy(const struct editor *editor, const struct object *object, bool *ret_other);
 
 /* Applies a template that was read for a copy or a change. Flags that only go one way (sensitive,
  * not extractable …) are checked: CKR_ATTRIBUTE_READ_ONLY. Borrows from both. */

@@ -247,8 +247,8 @@ CK_RV objects_add(struct objects *objects, struct object *object, CK_OBJECT_HAND
 #define OBJECT_HAS_CHANGED ((CK_RV)CKR_VENDOR_DEFINED)
 CK_RV objects_replace(struct objects *objects, const struct object *read, struct object *object);
 /* Destroys it. `held`: what the caller holds of that handle, which another thread may have replaced
- * meanwhile; or NULL. */
-void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held);
+ * meanwhile (true); or NULL. */
+bool objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held);
 /* Destroys what a session made. True: some of it is still held elsewhere. */
 bool objects_remove_session(struct objects *objects, CK_SESSION_HANDLE session);
 /* Destroys the private objects that the slot's sessions have made. */

@@ -260,10 +260,10 @@ struct object *objects_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_
 	return object;
 }
 
-void objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held)
+bool objects_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held)
 {
 	if (handle > PROFILE_HANDLE)
-		shards_remove(objects, handle, held);
-	else
-		forget_view(objects, handle);
+		return shards_remove(objects, handle, held);
+	forget_view(objects, handle);
+	return false;
 }

@@ -131,10 +131,11 @@ static bool is_news(const struct object *object, const struct object *held)
 	       atomic_load_explicit(&object->references, memory_order_acquire) > ours;
 }
 
-void shards_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held)
+bool shards_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held)
 {
 	struct shard *shard = shard_of_handle(objects, handle);
 	struct object *object;
+	bool is_other;
 
 	pthread_mutex_lock(&shard->lock);
 	object = map_remove(&shard->objects, handle_key(&handle));
@@ -142,9 +143,11 @@ void shards_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struc
 		take_out(shard, object);
 	shard_forget_ivs(shard, handle);
 	pthread_mutex_unlock(&shard->lock);
+	is_other = object != NULL && held != NULL && object != held;
 	if (object != NULL && is_news(object, held))
 		atomic_fetch_add(&objects->changes, 1);
 	object_release(object);
+	return is_other;
 }
 
 /* Takes a session's objects out of the table; a list by their neighbours. */

@@ -26,7 +26,7 @@ void shards_clear(struct objects *objects);
 /* In the slot, held; NULL: none. */
 struct object *shards_find(struct objects *objects, CK_SLOT_ID slot, CK_OBJECT_HANDLE handle);
 /* Destroys it; also what objects/ivs.h counts for it. `held`: as for objects_remove. */
-void shards_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held);
+bool shards_remove(struct objects *objects, CK_OBJECT_HANDLE handle, const struct object *held);
 /* Visits the objects with this label or id, or (an empty key) all; under the lock of their shard.
  */
 void shards_visit(struct objects *objects, enum object_link by, struct bytes key,

@@ -65,12 +65,13 @@ CK_RV C_DestroyObject(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_handle)
 	AUTO(session_return) struct session *session = NULL;
 	AUTO(object_releasep) struct object *object = NULL;
 	struct editor editor;
+	bool other;
 
 	TRY(session_borrow(handle, &session));
 	TRY(told(session_object(session, object_handle, CKR_OBJECT_HANDLE_INVALID, &object)));
 	editor = editor_of(session);
-	TRY(told(edit_destroy(&editor, object)));
-	ready_keys_let_go(session, object);
+	TRY(told(edit_destroy(&editor, object, &other)));
+	ready_keys_let_go(session, object, other);
 	return CKR_OK;
 }
 
@@ -104,12 +105,13 @@ CK_RV C_SetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object_hand
 	AUTO(session_return) struct session *session = NULL;
 	AUTO(object_releasep) struct object *object = NULL;
 	struct editor editor;
+	bool other;
 
 	TRY(session_borrow(handle, &session));
 	TRY(told(session_object_seen(session, object_handle, &object)));
 	editor = editor_of(session);
-	TRY(told(edit_change(&editor, object, attributes, count)));
-	ready_keys_let_go(session, object);
+	TRY(told(edit_change(&editor, object, attributes, count, &other)));
+	ready_keys_let_go(session, object, other);
 	return CKR_OK;
 }
 

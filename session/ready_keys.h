@@ -39,9 +39,11 @@ static inline bool ready_keys_is_tidy(const struct ready_keys *ready)
 }
 /* The same by whoever has no session. */
 void ready_keys_tidy_idle(struct objects *objects);
-/* A session's object was destroyed or replaced (held by the caller): where others made it ready,
- * idle sessions let go of it too. */
-void ready_keys_let_go(struct session *session, const struct object *object);
+/* A session's object was destroyed or replaced (held by the caller; `other`: another of its handle
+ * was, objects/edit.h): where others made it ready, idle sessions let go of it too. One that a
+ * thread is just leaving may have looked before: it lets go with its next call, when it is closed,
+ * or with the next that sweeps idle ones, as before a fork. */
+void ready_keys_let_go(struct session *session, const struct object *object, bool other);
 /* This session and all idle ones, whatever the news are: after a logout. */
 void ready_keys_tidy_now(struct session *session);
 /* Has all idle sessions go through their places. */

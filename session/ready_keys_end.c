@@ -118,13 +118,13 @@ void ready_keys_tidy_now(struct session *session)
 	ready_keys_visit_idle();
 }
 
-void ready_keys_let_go(struct session *session, const struct object *object)
+void ready_keys_let_go(struct session *session, const struct object *object, bool other)
 {
 	/* A change of an entry is news. */
-	if (object->owner == 0 || !object_is_shared(object))
+	if (object->owner == 0 || !(other || object_is_shared(object)))
 		return;
 	tidy_gone(session);
-	if (object_is_shared(object))
+	if (other || object_is_shared(object))
 		table_visit_idle(tidy_gone);
 }
 

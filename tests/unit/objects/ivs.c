@@ -125,7 +125,8 @@ static void a_copy_needs_enough_random_bits(void **state)
 
 	/* Also once it has changed. */
 	assert_int_equal(edit_change(&fixture->editor, object,
-				     &(CK_ATTRIBUTE){CKA_LABEL, (CK_BYTE[]){'x'}, 1}, 1),
+				     &(CK_ATTRIBUTE){CKA_LABEL, (CK_BYTE[]){'x'}, 1}, 1,
+				     &(bool){0}),
 			 CKR_OK);
 	ivs = ivs_of(fixture, copy);
 	assert_int_equal(take(ivs, IV_RANDOM, 13, 9), CKR_MECHANISM_PARAM_INVALID);
@@ -170,7 +171,8 @@ static void a_count_lives_as_long_as_its_handle(void **state)
 
 	assert_int_equal(take(ivs, IV_COUNTER, 12, 0), CKR_OK);
 	assert_int_equal(edit_change(&fixture->editor, object,
-				     &(CK_ATTRIBUTE){CKA_LABEL, (CK_BYTE[]){'x'}, 1}, 1),
+				     &(CK_ATTRIBUTE){CKA_LABEL, (CK_BYTE[]){'x'}, 1}, 1,
+				     &(bool){0}),
 			 CKR_OK);
 	again = ivs_of(fixture, key);
 	assert_ptr_equal(again, ivs);

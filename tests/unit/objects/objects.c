@@ -68,7 +68,7 @@ static CK_RV destroy(struct objects_fixture *fixture, CK_OBJECT_HANDLE handle)
 {
 	AUTO(object_releasep) struct object *object = find(fixture, handle);
 
-	return edit_destroy(&fixture->editor, object);
+	return edit_destroy(&fixture->editor, object, &(bool){0});
 }
 
 static CK_RV change(struct objects_fixture *fixture, CK_OBJECT_HANDLE handle,
@@ -76,7 +76,7 @@ static CK_RV change(struct objects_fixture *fixture, CK_OBJECT_HANDLE handle,
 {
 	AUTO(object_releasep) struct object *object = find(fixture, handle);
 
-	return edit_change(&fixture->editor, object, rows, count);
+	return edit_change(&fixture->editor, object, rows, count, &(bool){0});
 }
 
 static CK_ULONG number_of(struct objects_fixture *fixture, CK_OBJECT_HANDLE handle,
@@ -123,17 +123,21 @@ static void a_change_is_of_what_another_thread_has_left(void **state)
 	struct objects_fixture *fixture = *state;
 	CK_OBJECT_HANDLE handle = session_key(fixture);
 	AUTO(object_releasep) struct object *read = find(fixture, handle);
+	bool other = false;
 
 	assert_int_equal(change(fixture, handle, ROWS(BOOL_ROW(CKA_EXTRACTABLE, CK_FALSE))),
 			 CKR_OK);
-	assert_int_equal(edit_change(&fixture->editor, read, ROWS(TEXT_ROW(CKA_LABEL, "late"))),
-			 CKR_OK);
+	assert_int_equal(
+		edit_change(&fixture->editor, read, ROWS(TEXT_ROW(CKA_LABEL, "late")), &other),
+		CKR_OK);
+	assert_true(other);
 	assert_int_equal(find_one(fixture, ROWS(TEXT_ROW(CKA_LABEL, "late"))), handle);
 	assert_int_equal(change(fixture, handle, ROWS(BOOL_ROW(CKA_EXTRACTABLE, CK_TRUE))),
 			 CKR_ATTRIBUTE_READ_ONLY);
 	assert_int_equal(destroy(fixture, handle), CKR_OK);
-	assert_int_equal(edit_change(&fixture->editor, read, ROWS(TEXT_ROW(CKA_LABEL, "later"))),
-			 CKR_OBJECT_HANDLE_INVALID);
+	assert_int_equal(
+		edit_change(&fixture->editor, read, ROWS(TEXT_ROW(CKA_LABEL, "later")), &other),
+		CKR_OBJECT_HANDLE_INVALID);
 }
 
 static void a_session_takes_its_objects_along(void **state)
@@ -520,12 +524,13 @@ static bool one_round(const struct worker *worker, const struct editor *editor)
 		return false;
 	mine = objects_find(objects, 0, handle);
 	if (mine == NULL || mine->owner != worker->session ||
-	    edit_change(editor, shared, ROWS(TEXT_ROW(CKA_LABEL, "changed"))) != CKR_OK ||
+	    edit_change(editor, shared, ROWS(TEXT_ROW(CKA_LABEL, "changed")), &(bool){0}) !=
+		    CKR_OK ||
 	    objects_search(objects, 0, ROWS(BOOL_ROW(CKA_TOKEN, CK_FALSE)), &handles, &count) !=
 		    CKR_OK)
 		return false;
 	free(handles);
-	return count > 0 && edit_destroy(editor, mine) == CKR_OK;
+	return count > 0 && edit_destroy(editor, mine, &(bool){0}) == CKR_OK;
 }
 
 static void *work(void *argument)

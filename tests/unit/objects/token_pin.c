@@ -311,14 +311,16 @@ static void what_concerns_the_whole_store_needs_a_so_where_a_project_has_a_pin(v
 	size_t count;
 
 	for (size_t i = 0; i < COUNT_OF(changes); i++)
-		assert_int_not_equal(edit_change(&fixture->editor, &diagnostic, &changes[i], 1),
-				     CKR_USER_NOT_LOGGED_IN);
+		assert_int_not_equal(
+			edit_change(&fixture->editor, &diagnostic, &changes[i], 1, &(bool){0}),
+			CKR_USER_NOT_LOGGED_IN);
 	assert_int_equal(tokens_list(fixture->tokens, &slots, &count), CKR_OK);
 	assert_int_equal(init(fixture, slots[count - 1], "its own"), CKR_OK);
 	free(slots);
 	for (size_t i = 0; i < COUNT_OF(changes); i++)
-		assert_int_equal(edit_change(&fixture->editor, &diagnostic, &changes[i], 1),
-				 CKR_USER_NOT_LOGGED_IN);
+		assert_int_equal(
+			edit_change(&fixture->editor, &diagnostic, &changes[i], 1, &(bool){0}),
+			CKR_USER_NOT_LOGGED_IN);
 }
 
 /* Another process, which has been shown the slots. */

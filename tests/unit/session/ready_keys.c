@@ -129,6 +129,25 @@ static void a_key_that_was_changed_goes_as_it_was_from_idle_sessions(void **stat
 	check(C_CloseSession(idle));
 }
 
+/* Between the look-up and the end of C_DestroyObject another thread may change the object, and a
+ * third make the new one ready. */
+static void a_key_that_was_changed_meanwhile_goes_from_idle_sessions_too(void **state)
+{
+	CK_SESSION_HANDLE idle = bed_open(0);
+	CK_OBJECT_HANDLE key = bed_key(NULL, 32);
+	AUTO(object_releasep) struct object *read = objects_find(bed.objects, bed.slot, key);
+	struct session *session = NULL;
+
+	(void)state;
+	may_sign(key);
+	encrypt_by(idle, key);
+	check(session_borrow(bed.session, &session));
+	ready_keys_let_go(session, read, objects_remove(bed.objects, key, read));
+	session_return(&session);
+	assert_int_equal(held_by(idle, key), NOTHING);
+	check(C_CloseSession(idle));
+}
+
 static void an_operation_works_on_with_a_destroyed_key_and_takes_it_along(void **state)
 {
 	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
@@ -277,6 +296,7 @@ int main(void)
 		cmocka_unit_test(a_destroyed_key_goes_from_every_idle_session),
 		cmocka_unit_test(a_key_goes_from_idle_sessions_with_the_session_that_made_it),
 		cmocka_unit_test(a_key_that_was_changed_goes_as_it_was_from_idle_sessions),
+		cmocka_unit_test(a_key_that_was_changed_meanwhile_goes_from_idle_sessions_too),
 		cmocka_unit_test(an_operation_works_on_with_a_destroyed_key_and_takes_it_along),
 		cmocka_unit_test(a_lease_that_ended_is_found_out_by_any_call),
 		cmocka_unit_test(a_keyed_mac_goes_as_a_key_schedule_does),
