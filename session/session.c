@@ -242,14 +242,6 @@ static CK_RV find_slot(CK_SESSION_HANDLE handle, CK_SLOT_ID *ret_slot)
 
 /* "The SO can only log in when there are no read-only sessions." Counted before the session is
  * locked, since the table's lock comes before a session's. */
-/* Private objects that nobody may use now are of a login that ended by itself: when the project was
- * replaced, or got a PIN. The next one must not find them. */
-static void remove_left_over(struct session *session)
-{
-	if (!tokens_private_allowed(session->tokens, session->slot))
-		objects_remove_private(session->objects, session->slot);
-}
-
 CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pin)
 {
 	AUTO(session_return) struct session *session = NULL;
@@ -265,7 +257,6 @@ CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pi
 	if (user == CKU_SO && all > read_write)
 		return CKR_SESSION_READ_ONLY_EXISTS;
 	TRY(tokens_check_login(session->tokens, slot, user, pin, &login));
-	remove_left_over(session);
 	session_return(&session);
 	session = NULL;
 	/* It, and others, may have been closed and opened meanwhile. */
@@ -275,16 +266,14 @@ CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pi
 CK_RV session_logout(CK_SESSION_HANDLE handle)
 {
 	AUTO(session_return) struct session *session = NULL;
-	CK_RV rv;
+	CK_SLOT_ID slot;
 
-	TRY(session_borrow(handle, &session));
-	rv = tokens_logout(session->tokens, session->slot);
-	if (rv == CKR_USER_NOT_LOGGED_IN)
-		remove_left_over(session);
-	TRY(rv);
-	/* PKCS #11 2.40, C_Logout: "all private session objects […] are destroyed". */
-	objects_remove_private(session->objects, session->slot);
-	ready_keys_tidy_now(session);
+	TRY(find_slot(handle, &slot));
+	TRY(table_log_out(handle));
+	if (session_borrow(handle, &session) == CKR_OK)
+		ready_keys_tidy_now(session);
+	else
+		ready_keys_visit_idle(); /* it has been closed meanwhile */
 	return CKR_OK;
 }
 

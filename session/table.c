@@ -449,6 +449,14 @@ CK_RV table_publish(struct place *place, CK_SESSION_HANDLE handle, CK_SLOT_ID sl
 	return CKR_OK;
 }
 
+/* Private objects that nobody may use now are of a login that ended by itself: when the project was
+ * replaced, or got a PIN. The next one must not find them. */
+static void remove_left_over(CK_SLOT_ID slot)
+{
+	if (!tokens_private_allowed(life.tokens, slot))
+		objects_remove_private(life.objects, slot);
+}
+
 CK_RV table_log_in(CK_SESSION_HANDLE handle, const struct token_login *login)
 {
 	AUTO(unlock_all) bool held = lock_all();
@@ -461,7 +469,26 @@ CK_RV table_log_in(CK_SESSION_HANDLE handle, const struct token_login *login)
 	sum = count_all(place->slot);
 	if (login->user == CKU_SO && sum.all > sum.read_write)
 		return CKR_SESSION_READ_ONLY_EXISTS;
+	remove_left_over(place->slot);
 	return tokens_log_in(life.tokens, place->slot, login);
+}
+
+CK_RV table_log_out(CK_SESSION_HANDLE handle)
+{
+	AUTO(unlock_all) bool held = lock_all();
+	const struct place *place = find(handle);
+	CK_RV rv;
+
+	TRY(started(&shards[0]));
+	if (place == NULL)
+		return CKR_SESSION_HANDLE_INVALID;
+	rv = tokens_logout(life.tokens, place->slot);
+	if (rv == CKR_USER_NOT_LOGGED_IN)
+		remove_left_over(place->slot);
+	/* PKCS #11 2.40, C_Logout: "all private session objects […] are destroyed". */
+	if (rv == CKR_OK)
+		objects_remove_private(life.objects, place->slot);
+	return rv;
 }
 
 /* "When the last session is closed, the user is logged out." With all locks: a login needs them

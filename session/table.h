@@ -61,8 +61,12 @@ void table_give_back(struct place **place); /* for AUTO; accepts NULL */
 /* Locks the place that has the handle; NULL: none. Takes no lock but the place's own. */
 struct place *table_lock(CK_SESSION_HANDLE handle);
 /* Logs in by a session that is still there, and as the SO while no session is read-only.
- * CKR_SESSION_HANDLE_INVALID, CKR_SESSION_READ_ONLY_EXISTS, and what tokens_log_in answers. */
+ * CKR_SESSION_HANDLE_INVALID, CKR_SESSION_READ_ONLY_EXISTS, and what tokens_log_in answers. Both
+ * destroy private session objects that are not to be found by the next login, and hold all locks
+ * meanwhile: an object that another thread makes, once it has logged in, is none of them. */
 CK_RV table_log_in(CK_SESSION_HANDLE handle, const struct token_login *login);
+/* CKR_SESSION_HANDLE_INVALID, and what tokens_logout answers. */
+CK_RV table_log_out(CK_SESSION_HANDLE handle);
 /* Calls `visit` for every idle session. The caller may be in one itself. */
 void table_visit_idle(void (*visit)(struct session *session));
 /* Takes the handle out, so that no thread enters the session; with a slot's last session its user

@@ -7,6 +7,7 @@
 #include "tests/support/session_fixture.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 static CK_RV info_of(CK_SESSION_HANDLE session)
 {
@@ -429,6 +430,73 @@ static void a_key_that_was_replaced_meanwhile_is_news_when_it_is_destroyed(void 
 }
 
 /* Returns its argument if something failed. */
+static void *log_in_and_out(void *argument)
+{
+	CK_UTF8CHAR pin[] = "1234";
+	CK_BBOOL yes = CK_TRUE;
+	CK_ULONG len = 16;
+	CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+	CK_ATTRIBUTE template[] = {{CKA_PRIVATE, &yes, sizeof(yes)},
+				   {CKA_VALUE_LEN, &len, sizeof(len)}};
+	CK_SESSION_HANDLE session;
+	CK_OBJECT_HANDLE key;
+	CK_ULONG size;
+	bool is_lost = false;
+	CK_RV rv;
+
+	check(C_OpenSession(bed.slot, CKF_SERIAL_SESSION, NULL, NULL, &session));
+	for (int i = 0; i < 50; i++) {
+		while ((rv = C_Login(session, CKU_USER, pin, 4)) == CKR_USER_ALREADY_LOGGED_IN)
+			sched_yield();
+		if (rv != CKR_OK || C_GenerateKey(session, &generate, template, 2, &key) != CKR_OK)
+			return argument;
+		for (int j = 0; j < 200 && !is_lost; j++)
+			is_lost = C_GetObjectSize(session, key, &size) != CKR_OK;
+		if (C_Logout(session) != CKR_OK || is_lost)
+			return argument;
+	}
+	C_CloseSession(session);
+	return NULL;
+}
+
+/* So that whoever looks for private ones looks long. */
+static void make_public_objects(unsigned count)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	CK_BBOOL no = CK_FALSE;
+	CK_ATTRIBUTE template[] = {
+		{CKA_CLASS, &class, sizeof(class)},
+		{CKA_PRIVATE, &no, sizeof(no)},
+		{CKA_VALUE, &no, sizeof(no)},
+	};
+	CK_OBJECT_HANDLE object;
+
+	for (unsigned i = 0; i < count; i++)
+		check(C_CreateObject(bed.session, template, COUNT_OF(template), &object));
+}
+
+static void what_a_login_makes_is_not_taken_for_left_over_by_another_thread(void **state)
+{
+	pthread_t threads[4];
+	unsigned lost = 0;
+	void *failed;
+
+	check(bed_stop(state));
+	bed_start_with(300, true);
+	check(C_Logout(bed.session));
+	make_public_objects(1000);
+	for (size_t i = 0; i < COUNT_OF(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, log_in_and_out, threads), 0);
+	for (size_t i = 0; i < COUNT_OF(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		lost += failed != NULL;
+	}
+	assert_int_equal(lost, 0);
+	check(bed_stop(state));
+	check(bed_start(state));
+}
+
+/* Returns its argument if something failed. */
 static void *open_and_close(void *argument)
 {
 	CK_SESSION_HANDLE session;
@@ -494,6 +562,7 @@ int main(void)
 		cmocka_unit_test(a_session_begins_with_nothing_of_the_one_before),
 		cmocka_unit_test(only_a_key_that_others_hold_is_news_when_it_is_destroyed),
 		cmocka_unit_test(a_key_that_was_replaced_meanwhile_is_news_when_it_is_destroyed),
+		cmocka_unit_test(what_a_login_makes_is_not_taken_for_left_over_by_another_thread),
 		cmocka_unit_test(nothing_works_after_the_end),
 	};
 
