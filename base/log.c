@@ -298,6 +298,7 @@ static void keep_reason(const char message[MESSAGE_MAX])
 {
 	struct thread_notes *notes = thread_notes();
 
+	atomic_fetch_add_explicit(&thread_news, 1, memory_order_relaxed);
 	if (notes == NULL)
 		return;
 	memcpy(notes->message, message, MESSAGE_MAX);

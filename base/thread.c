@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+atomic_uint thread_news;
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key, number_key;
 static bool has_key;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,12 +17,16 @@ struct thread_notes {
 	char message[THREAD_MESSAGE_MAX]; /* base/log.c: the last error or warning */
 	unsigned messages;
 	unsigned long reason, last_reason;	       /* objects/error.c */
-	unsigned noted, noted_before, messages_before; /* up to the last call that was refused */
+	unsigned noted, noted_before, messages_before; /* up to the end of the last call */
 	bool calls_back;      /* pkcs11/doctor.c: the program, within its call */
 	const char *function; /* zones/kms/audit.c: the call under way … */
 	bool has_caller;
 	char caller[THREAD_CALLER_MAX]; /* … and as which identity it last asked a KMS */
 };
+
+/* Grows with each message and reason that any thread notes: while it stays the same there is
+ * nothing to look for. A shared library reaches a thread's own memory only slowly. */
+extern atomic_uint thread_news;
 
 /* This thread's, zeroed at first, freed when the thread ends. NULL: no memory; then nothing is
  * remembered, and the next call tries again. */

@@ -177,13 +177,11 @@ CK_RV error_of_zone(enum zone_status status, enum error_place place)
 	return table[status].at[place];
 }
 
-atomic_uint error_notes;
-
 void error_note(CK_ULONG reason)
 {
 	struct thread_notes *notes = thread_notes();
 
-	atomic_fetch_add_explicit(&error_notes, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&thread_news, 1, memory_order_relaxed);
 	if (notes == NULL)
 		return;
 	notes->reason = notes->last_reason = reason;
@@ -211,6 +209,20 @@ void error_refused(CK_RV rv)
 		notes->last_reason = CMEK_ERROR_NONE;
 	if (notes->messages == notes->messages_before)
 		notes->message[0] = '\0';
+	notes->noted_before = notes->noted;
+	notes->messages_before = notes->messages;
+}
+
+void error_call_ends(void)
+{
+	const struct thread_notes *kept = thread_notes_kept();
+	struct thread_notes *notes;
+
+	/* A call that the program makes within another of ours has not ended that. */
+	if (kept->calls_back ||
+	    (kept->noted == kept->noted_before && kept->messages == kept->messages_before))
+		return;
+	notes = thread_notes();
 	notes->noted_before = notes->noted;
 	notes->messages_before = notes->messages;
 }

@@ -8,8 +8,6 @@
 #include "include/pkcs11.h"
 #include "zones/model/status.h"
 
-#include <stdatomic.h>
-
 /* What the function was doing decides which of the standard's return values fits. */
 enum error_place {
 	ERROR_INIT,    /* C_*Init: a refusal is CKR_KEY_FUNCTION_NOT_PERMITTED */
@@ -33,9 +31,6 @@ CK_RV error_of_zone(enum zone_status status, enum error_place place);
 void error_note(CK_ULONG reason);
 /* The reason that this thread has noted since the last take; CMEK_ERROR_…; resets it. */
 CK_ULONG error_take_reason(void);
-/* Counts the notes of all threads: while it stays the same there is nothing to take. A shared
- * library reaches a thread's own memory only slowly. */
-extern atomic_uint error_notes;
 /* The last reason that was noted, of the last call that was refused or since; CMEK_ERROR_NONE: that
  * call had none. */
 CK_ULONG error_last_reason(void);
@@ -43,3 +38,6 @@ CK_ULONG error_last_reason(void);
  * is forgotten, so that nobody takes it for the reason of this one. Values that tell a caller how
  * to go on (a buffer is too small) leave it. */
 void error_refused(CK_RV rv);
+/* Any call ends, after error_refused: what it has noted (a warning of one that went well) is no
+ * reason of a later one. */
+void error_call_ends(void);

@@ -7,6 +7,7 @@
 
 #include "base/fork.h"
 #include "base/free.h"
+#include "base/thread.h"
 #include "objects/error.h"
 #include "objects/refusal.h"
 #include "session/state.h"
@@ -144,10 +145,14 @@ CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
 
 static void take_reason(struct session *session)
 {
-	unsigned notes = atomic_load_explicit(&error_notes, memory_order_relaxed);
+	unsigned news = atomic_load_explicit(&thread_news, memory_order_relaxed);
 
-	session->device_error = notes == session->error_notes ? 0 : error_take_reason();
-	session->error_notes = notes;
+	session->device_error = 0;
+	if (news == session->thread_news)
+		return;
+	session->device_error = error_take_reason();
+	session->thread_news = news;
+	error_call_ends();
 }
 
 void session_return(struct session **session)

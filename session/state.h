@@ -18,7 +18,7 @@ struct session {
 	CK_SLOT_ID slot;
 	bool read_write;
 	CK_ULONG device_error; /* why the last call failed, CMEK_ERROR_… */
-	unsigned error_notes;  /* what was seen of error.h's count */
+	unsigned thread_news;  /* what was seen of base/thread.h's count */
 	int64_t realtime_ms;   /* when it was borrowed; INT64_MAX: no lease ran */
 	struct objects *objects;
 	struct tokens *tokens;

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of sessions: handles, closing, logins, searches; and sessions used by many threads. */
+#include "base/log.h"
 #include "session/session.h"
 #include "session/state.h"
 #include "session/table.h"
@@ -429,6 +430,21 @@ static void a_key_that_was_replaced_meanwhile_is_news_when_it_is_destroyed(void 
 	check(C_CloseSession(other));
 }
 
+/* What only warned. */
+static void a_warning_of_a_call_that_went_well_is_no_reason_of_the_next(void **state)
+{
+	CK_MECHANISM ecb = {CKM_AES_ECB, NULL, 0};
+	struct session *session = NULL;
+
+	(void)state;
+	check(session_borrow(bed.session, &session));
+	log_warning("of a call that goes well");
+	session_return(&session);
+	assert_string_equal(log_last(), "of a call that goes well");
+	assert_int_equal(C_EncryptInit(bed.session, &ecb, 1234567), CKR_KEY_HANDLE_INVALID);
+	assert_string_equal(log_last(), "");
+}
+
 /* Returns its argument if something failed. */
 static void *log_in_and_out(void *argument)
 {
@@ -562,6 +578,7 @@ int main(void)
 		cmocka_unit_test(a_session_begins_with_nothing_of_the_one_before),
 		cmocka_unit_test(only_a_key_that_others_hold_is_news_when_it_is_destroyed),
 		cmocka_unit_test(a_key_that_was_replaced_meanwhile_is_news_when_it_is_destroyed),
+		cmocka_unit_test(a_warning_of_a_call_that_went_well_is_no_reason_of_the_next),
 		cmocka_unit_test(what_a_login_makes_is_not_taken_for_left_over_by_another_thread),
 		cmocka_unit_test(nothing_works_after_the_end),
 	};
