@@ -365,14 +365,17 @@ struct CMEK_DOCTOR {
 	const char *kms_key; /* also try this key of a KMS, registered or not; NULL: none */
 	CK_BBOOL all_zones;  /* else some below each root key */
 	CMEK_DOCTOR_PUT put; /* called for each row, within the call: C_Finalize and CMEK_Doctor are
-			      * CKR_FUNCTION_FAILED in it, all others may be called */
+			      * CKR_FUNCTION_FAILED in it, all others may be called. The child of a
+			      * fork in it gets no more rows: for it the call answers
+			      * CKR_CRYPTOKI_NOT_INITIALIZED, whatever it has called since */
 	void *state;
 };
 
 /* Threads of the program's own, for CMEK_DoctorAtOnce: calls `ask` with `asked` once for each number
  * below `count`, from as many threads as it likes, and returns when all these calls have returned;
  * `state` is that of the request. `ask` asks a KMS and calls nothing of the program. What was not
- * asked is asked afterwards, one after the other. */
+ * asked is asked afterwards, one after the other. None of these threads may call C_Finalize, which
+ * waits for the end of the call. */
 typedef void (*CMEK_DOCTOR_ASK)(void *asked, CK_ULONG number);
 typedef void (*CMEK_DOCTOR_RUN)(void *state, CK_ULONG count, CMEK_DOCTOR_ASK ask, void *asked);
 

@@ -9,6 +9,8 @@
 #include "pkcs11/module.h"
 #include "zones/domain/doctor.h"
 
+#include <unistd.h>
+
 static const CK_ULONG verdicts[] = {
 	[DOCTOR_FINE] = CMEK_VERDICT_FINE,
 	[DOCTOR_NOTE] = CMEK_VERDICT_NOTE,
@@ -25,6 +27,7 @@ static const char *text_of(const struct buffer *buffer)
 /* A report under way: what the program wants, and how several things are asked. */
 struct look {
 	const struct CMEK_DOCTOR *request;
+	pid_t process;	     /* of the call: a child of a fork within it is told nothing */
 	CMEK_DOCTOR_RUN run; /* NULL: one after the other */
 	doctor_ask *ask;
 	void *asked;
@@ -32,7 +35,8 @@ struct look {
 
 static void put(void *state, const struct doctor_row *row)
 {
-	const struct CMEK_DOCTOR *request = ((const struct look *)state)->request;
+	const struct look *look = state;
+	const struct CMEK_DOCTOR *request = look->request;
 	const struct CMEK_DOCTOR_ROW out = {
 		.what = row->what,
 		.which = text_of(&row->which),
@@ -44,7 +48,8 @@ static void put(void *state, const struct doctor_row *row)
 						       : CMEK_ERROR_NONE,
 	};
 
-	request->put(request->state, &out);
+	if (getpid() == look->process)
+		request->put(request->state, &out);
 }
 
 /* The module is borrowed on each thread as in any call: not in a fork's child, and what the KMS is
@@ -89,10 +94,10 @@ static CK_RV begin_calling_back(struct thread_notes **ret_notes)
 
 CK_RV doctor_look_at_once(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run_parts)
 {
-	AUTO(calls_back_no_more) struct thread_notes *notes = NULL;
 	AUTO(module_return) struct module *module = NULL;
+	AUTO(calls_back_no_more) struct thread_notes *notes = NULL;
 	AUTO(buffer_clear) struct buffer text = {0};
-	struct look look = {.request = request, .run = run_parts};
+	struct look look = {.request = request, .process = getpid(), .run = run_parts};
 	struct doctor_request wanted = {
 		.put = put,
 		.run = run_parts == NULL ? NULL : run,
@@ -112,6 +117,8 @@ CK_RV doctor_look_at_once(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run
 		return CKR_HOST_MEMORY;
 	doctor_put_lines(buffer_bytes(&text), put, wanted.state);
 	status = zones_doctor_rows(module->zones, &wanted);
+	if (getpid() != look.process)
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	if (status == ZONE_NOT_FOUND)
 		return CKR_TOKEN_NOT_PRESENT;
 	return error_of_zone(status, ERROR_TOKEN);

@@ -284,8 +284,13 @@ static CK_RV module_new(struct config *config, bool no_threads, struct module **
 static void abandon(void)
 {
 	sessions_abandon();
-	if (current != NULL)
+	if (current != NULL) {
 		zones_abandon(current->zones);
+		current->is_abandoned = true;
+	}
+	/* What called back in the parent does not here: it returns to nothing (pkcs11/doctor.c). */
+	if (thread_notes_kept()->calls_back)
+		thread_notes()->calls_back = false;
 	secret_abandon();
 	crypto_abandon();
 	current = NULL;
@@ -360,6 +365,7 @@ static CK_RV start(struct config *config, bool no_threads)
 	TRY(module_new(config, no_threads, &module));
 	TRY(sessions_start(module->objects, module->tokens));
 	publish(TAKE(module));
+	error_call_ends();
 	return CKR_OK;
 }
 
@@ -441,8 +447,10 @@ void module_return(struct module **module)
 {
 	AUTO(unlockp) pthread_mutex_t *held = NULL;
 
-	if (*module == NULL)
+	/* A call that the program forked in, being called back, does not end in the child. */
+	if (*module == NULL || fork_is_child() || (*module)->is_abandoned)
 		return;
+	error_call_ends();
 	/* The call may have learnt, or done, something that ends keys. */
 	ready_keys_tidy_idle((*module)->objects);
 	held = locked(&using);

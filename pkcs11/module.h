@@ -19,7 +19,8 @@ struct module {
 	struct objects *objects;
 	struct tokens *tokens;
 	struct slot_events slot_events;
-	uint64_t life; /* which one of this process it is */
+	uint64_t life;	   /* which one of this process it is */
+	bool is_abandoned; /* it was a parent's, and a child of a fork has let go of it */
 };
 
 /* What `doctor` reports about the module itself, a line for each thing. */

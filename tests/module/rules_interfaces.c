@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static CK_C_GetInterface get_interface;
 static CK_C_GetInterfaceList get_interface_list;
@@ -191,6 +193,38 @@ static void a_failure_does_not_inherit_the_reason_of_one_before(void **state)
 	assert_int_equal(token_teardown(state), 0);
 }
 
+static void count_rows(void *state, const struct CMEK_DOCTOR_ROW *row)
+{
+	(void)row;
+	++*(unsigned *)state;
+}
+
+/* Nor that of one that went well: CMEK_Doctor tells of a key that is not there in a row. */
+static void a_failure_does_not_inherit_what_a_call_said_that_went_well(void **state)
+{
+	unsigned rows = 0;
+	struct CMEK_DOCTOR request = {
+		.kms_key = "local:not-there", .put = count_rows, .state = &rows};
+	const struct CMEK_FUNCTIONS *functions;
+	CK_SESSION_HANDLE session;
+	CK_INTERFACE *interface;
+	CK_OBJECT_HANDLE key;
+	CK_ULONG reason;
+
+	check(ask(CMEK_INTERFACE, 0, 0, 0, &interface));
+	functions = interface->pFunctionList;
+	assert_int_equal(token_setup(state), 0);
+	session = session_new();
+	key = known_key(session);
+	check(functions->CMEK_Doctor(&request));
+	assert_true(rows > 0);
+	assert_string_not_equal(functions->CMEK_LastError(&reason), "");
+	fails(p11->C_SignInit(session, mechanism(CKM_SHA256_HMAC), key));
+	assert_string_equal(functions->CMEK_LastError(&reason), "");
+	assert_int_equal(reason, CMEK_ERROR_NONE);
+	assert_int_equal(token_teardown(state), 0);
+}
+
 /* Of a store that is a file: there is nothing to make, and what doctor says. */
 static void our_own_interface_makes_and_checks_the_store(void **state)
 {
@@ -301,6 +335,114 @@ static void the_doctor_tells_the_same_by_whoever_asks(void **state)
 	assert_int_equal(token_teardown(state), 0);
 }
 
+/* --- A fork in what CMEK_Doctor calls */
+
+struct forked {
+	const struct CMEK_FUNCTIONS *functions;
+	bool (*inside)(void); /* what the child does there */
+	pid_t child;	      /* -1: not forked yet */
+	unsigned rows;	      /* since the fork */
+	bool went_well;
+};
+
+static void fork_once(struct forked *forked)
+{
+	if (forked->child != -1)
+		return;
+	forked->child = fork();
+	forked->rows = 0;
+	if (forked->child != 0)
+		return;
+	alarm(120);
+	forked->went_well = forked->inside();
+}
+
+static void fork_in_row(void *state, const struct CMEK_DOCTOR_ROW *row)
+{
+	struct forked *forked = state;
+
+	assert_non_null(row->said);
+	forked->rows++;
+	fork_once(forked);
+}
+
+static void count_row(void *state, const struct CMEK_DOCTOR_ROW *row)
+{
+	(void)row;
+	((struct forked *)state)->rows++;
+}
+
+static void fork_and_ask_nothing(void *state, CK_ULONG count, CMEK_DOCTOR_ASK ask_one, void *asked)
+{
+	(void)count, (void)ask_one, (void)asked;
+	fork_once(state);
+}
+
+static bool does_nothing(void)
+{
+	return true;
+}
+
+static bool begins_anew(void)
+{
+	CK_INFO info;
+
+	return initialize() == CKR_OK && p11->C_GetInfo(&info) == CKR_OK;
+}
+
+static bool ends_it(void)
+{
+	return p11->C_Finalize(NULL) == CKR_OK &&
+	       p11->C_Finalize(NULL) == CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+/* In the child, after the call: a life of its own, from its beginning to its end. */
+static bool goes_on(struct forked *forked, CK_RV answer)
+{
+	struct CMEK_DOCTOR request = {.put = count_row, .state = forked};
+	CK_RV begun;
+
+	if (!forked->went_well || forked->rows != 0 || answer != CKR_CRYPTOKI_NOT_INITIALIZED)
+		return false;
+	begun = initialize();
+	return (begun == CKR_OK || begun == CKR_CRYPTOKI_ALREADY_INITIALIZED) &&
+	       forked->functions->CMEK_Doctor(&request) == CKR_OK && forked->rows > 0 &&
+	       p11->C_Finalize(NULL) == CKR_OK;
+}
+
+static void fork_within(CMEK_DOCTOR_PUT put, CMEK_DOCTOR_RUN run, bool (*inside)(void))
+{
+	struct forked forked = {.inside = inside, .child = -1};
+	struct CMEK_DOCTOR request = {.put = put, .state = &forked};
+	CK_INTERFACE *interface;
+	int status = -1;
+	CK_RV answer;
+
+	check(ask(CMEK_INTERFACE, 1, 2, 0, &interface));
+	forked.functions = interface->pFunctionList;
+	answer = forked.functions->CMEK_DoctorAtOnce(&request, run);
+	if (forked.child == 0)
+		_exit(goes_on(&forked, answer) ? 0 : 3);
+	check(answer);
+	assert_true(forked.rows > 0);
+	assert_true(forked.child > 0);
+	assert_int_equal(waitpid(forked.child, &status, 0), forked.child);
+	assert_int_equal(status, 0);
+}
+
+static void the_child_of_a_fork_in_the_doctors_callback_can_go_on(void **state)
+{
+	static bool (*const inside[])(void) = {does_nothing, begins_anew, ends_it};
+
+	assert_int_equal(token_setup(state), 0);
+	assert_int_not_equal(some_zone(session_new()), CK_INVALID_HANDLE);
+	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+		fork_within(fork_in_row, NULL, inside[i]);
+		fork_within(count_row, fork_and_ask_nothing, inside[i]);
+	}
+	assert_int_equal(token_teardown(state), 0);
+}
+
 static void other_names_and_versions_are_refused(void **state)
 {
 	CK_INTERFACE *interface;
@@ -364,6 +506,8 @@ int rules_interfaces(void)
 		cmocka_unit_test(our_own_interface_makes_and_checks_the_store),
 		cmocka_unit_test(the_doctor_tells_the_same_by_whoever_asks),
 		cmocka_unit_test(finalize_within_the_doctors_callback_is_refused),
+		cmocka_unit_test(a_failure_does_not_inherit_what_a_call_said_that_went_well),
+		cmocka_unit_test(the_child_of_a_fork_in_the_doctors_callback_can_go_on),
 		cmocka_unit_test(other_names_and_versions_are_refused),
 		cmocka_unit_test(the_list_of_interfaces_follows_the_two_call_rule),
 		cmocka_unit_test(each_interface_can_be_asked_for_and_knows_its_version),

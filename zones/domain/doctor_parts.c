@@ -3,7 +3,6 @@
 /* The doctor's report in parts: planned, asked by whatever threads the caller has, and told in the
  * order in which they were planned. */
 #include "base/cancel.h"
-#include "base/fork.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "zones/domain/doctor_report.h"
@@ -11,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --- Rows that are kept ---------------------------------------------------------------------- */
 
@@ -145,6 +145,7 @@ struct asked {
 	pthread_mutex_t lock;
 	pthread_cond_t ended; /* one that was under way */
 	size_t under_way;
+	pid_t process; /* whose threads these are, and its connections */
 };
 
 static struct part *begin_part(struct asked *asked, size_t number)
@@ -167,14 +168,21 @@ static void end_part(struct asked *asked)
 	pthread_cond_broadcast(&asked->ended);
 }
 
-/* By any thread. A child has none of the parent's locks, nor its threads. */
+/* A child of a fork within the call has none of the parent's locks, nor its threads, whether or not
+ * it has begun a life of its own. */
+static bool is_elsewhere(const struct asked *asked)
+{
+	return getpid() != asked->process;
+}
+
+/* By any thread. */
 static void ask_one(void *state, size_t number)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct asked *asked = state;
 	struct part *part;
 
-	if (fork_is_child() || (part = begin_part(asked, number)) == NULL)
+	if (is_elsewhere(asked) || (part = begin_part(asked, number)) == NULL)
 		return;
 	part->ask(part);
 	end_part(asked);
@@ -185,7 +193,7 @@ static void wait_for_all(struct asked *asked)
 {
 	AUTO(unlockp) pthread_mutex_t *held = NULL;
 
-	if (fork_is_child())
+	if (is_elsewhere(asked))
 		return;
 	held = locked(&asked->lock);
 	while (asked->under_way > 0)
@@ -194,7 +202,8 @@ static void wait_for_all(struct asked *asked)
 
 static void ask_all(struct report *report, const struct doctor_request *request)
 {
-	struct asked asked = {.list = calloc(report->part_count + 1, sizeof(*asked.list))};
+	struct asked asked = {.list = calloc(report->part_count + 1, sizeof(*asked.list)),
+			      .process = getpid()};
 
 	if (asked.list == NULL) {
 		report->failed = true;
