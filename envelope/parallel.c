@@ -3,12 +3,14 @@
 
 #include "envelope/parallel.h"
 
+#include "base/cancel.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "envelope/writer.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -330,12 +332,31 @@ static void *run_lane(void *state)
 
 /* --- Threads --------------------------------------------------------------------------------- */
 
+/* Signals that the kernel sends to the thread whose own doing they are. */
+static const int own_doing[] = {SIGSEGV, SIGBUS, SIGFPE,  SIGILL, SIGTRAP,
+				SIGABRT, SIGSYS, SIGPIPE, SIGXFSZ};
+
+/* The program's handlers run in the program's threads. */
+static bool start_thread(struct lane *lane)
+{
+	sigset_t blocked, before;
+	bool started;
+
+	sigfillset(&blocked);
+	for (size_t i = 0; i < COUNT_OF(own_doing); i++)
+		sigdelset(&blocked, own_doing[i]);
+	pthread_sigmask(SIG_BLOCK, &blocked, &before);
+	started = pthread_create(&lane->thread, NULL, run_lane, lane) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
+}
+
 static bool start(struct lane *lane, struct crew *crew)
 {
 	struct envelope_error ignored = {0};
 
 	if (lane_init(lane, crew) && open_sessions(lane, crew->sessions, &ignored) == ENVELOPE_OK &&
-	    pthread_create(&lane->thread, NULL, run_lane, lane) == 0)
+	    start_thread(lane))
 		return true;
 	lane_clear(lane);
 	return false;
@@ -415,6 +436,8 @@ enum envelope_status envelope_run_parallel(const struct envelope_payload *payloa
 					   unsigned threads, const struct envelope_io *io,
 					   struct envelope_error *error)
 {
+	/* The others work with what is on this thread's stack. */
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct crew crew = {.work = work, .io = io, .payload = payload};
 	struct lane *lanes;
 	unsigned count;

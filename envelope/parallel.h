@@ -38,10 +38,11 @@ struct envelope_work {
 /* Cuts the stream into chunks of `chunk_len` and does the work on each, in `threads` threads (8 at
  * most, since one at a time reads and one writes), of which the caller's is one; the others begin
  * when there is more than one part to read (about 4 MiB). Each has sessions of its own, which see
- * the same key. io->read and io->write are called from any of them, each by one at a time, perhaps
- * both at once. The first failure in the stream's order ends all; what was written by then is a
- * beginning of the result, all of it verified. What the module says of its failure, it has said to
- * the caller's thread. */
+ * the same key; all of them end before this does, none runs a signal handler of the program's, and
+ * the caller's can't be cancelled meanwhile (base/cancel.h). io->read and io->write are called from
+ * any of them, each by one at a time, perhaps both at once. The first failure in the stream's order
+ * ends all; what was written by then is a beginning of the result, all of it verified. What the
+ * module says of its failure, it has said to the caller's thread. */
 enum envelope_status envelope_run_parallel(const struct envelope_payload *payload,
 					   const struct envelope_work *work, size_t chunk_len,
 					   unsigned threads, const struct envelope_io *io,

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 /* Four of them are a part. */
@@ -130,7 +131,20 @@ static struct {
 	pthread_t caller;
 	atomic_bool fails_elsewhere; /* only in other threads than the caller's, who waits for it */
 	atomic_bool failed;
+	atomic_ulong open_signals; /* chunks done elsewhere where a handler could have run */
 } seen;
+
+/* What a program may have a handler for, and what a thread has only itself to blame for. */
+static void look_at_signals(void)
+{
+	sigset_t blocked;
+
+	if (pthread_equal(seen.caller, pthread_self()))
+		return;
+	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	seen.open_signals += !sigismember(&blocked, SIGALRM) || !sigismember(&blocked, SIGINT) ||
+			     sigismember(&blocked, SIGPIPE) || sigismember(&blocked, SIGSEGV);
+}
 
 static bool is_to_fail(unsigned long at, uint64_t index)
 {
@@ -164,6 +178,7 @@ static enum envelope_status run(const struct envelope_payload *given, uint64_t i
 {
 	assert_true(given->key == payload.key && given->aad.data == payload.aad.data);
 	seen.under_way[given->token->session % MOST] = 0;
+	look_at_signals();
 	if (is_to_fail(seen.fail_at, index)) {
 		snprintf(error->text, sizeof(error->text), "chunk %lu", (unsigned long)index);
 		return seen.fails_with;
@@ -392,6 +407,57 @@ static void the_module_tells_the_caller_why(void **state)
 	assert_int_equal(run_with(&one, LONGEST, 4, &error), ENVELOPE_MODULE);
 }
 
+static void no_thread_of_ours_runs_the_programs_handlers(void **state)
+{
+	struct envelope_error error = {0};
+	sigset_t blocked;
+
+	(void)state;
+	assert_int_equal(run_with(&one, LONGEST, 4, &error), ENVELOPE_OK);
+	assert_int_equal(handles, 4);
+	assert_int_equal(seen.open_signals, 0);
+	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	assert_false(sigismember(&blocked, SIGALRM));
+}
+
+static ssize_t read_cancelled(void *state, uint8_t *out, size_t len)
+{
+	pthread_cancel(seen.caller);
+	pthread_testcancel();
+	return stream_read(state, out, len);
+}
+
+static void *run_cancelled(void *state)
+{
+	const struct envelope_io cancelled = {.read = read_cancelled, .write = stream_write};
+	struct envelope_error error = {0};
+
+	seen.caller = pthread_self();
+	*(enum envelope_status *)state =
+		envelope_run_parallel(&payload, &one, CHUNK, 4, &cancelled, &error);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* The others work with what lies on its stack. */
+static void a_thread_that_is_cancelled_ends_when_all_is_done(void **state)
+{
+	AUTO(buffer_clear) struct buffer expected = {0};
+	enum envelope_status status = ENVELOPE_MODULE;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	expect(LONGEST, &expected);
+	stream.len = LONGEST;
+	assert_int_equal(pthread_create(&thread, NULL, run_cancelled, &status), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_int_equal(status, ENVELOPE_OK);
+	assert_int_equal(sessions, 1);
+	assert_bytes(buffer_bytes(&stream.out), buffer_bytes(&expected));
+}
+
 static void threads_without_a_session_are_done_without(void **state)
 {
 	AUTO(buffer_clear) struct buffer expected = {0};
@@ -421,6 +487,8 @@ int main(void)
 		cmocka_unit_test_setup(what_can_not_be_read_ends_all, fresh),
 		cmocka_unit_test_setup(what_can_not_be_written_ends_all, fresh),
 		cmocka_unit_test_setup(the_module_tells_the_caller_why, fresh),
+		cmocka_unit_test_setup(no_thread_of_ours_runs_the_programs_handlers, fresh),
+		cmocka_unit_test_setup(a_thread_that_is_cancelled_ends_when_all_is_done, fresh),
 		cmocka_unit_test_setup(threads_without_a_session_are_done_without, fresh),
 	};
 
