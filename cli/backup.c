@@ -162,7 +162,7 @@ static int write_out(const struct token *token, CK_OBJECT_HANDLE backup, struct 
 int backup_make(const struct arguments *arguments)
 {
 	const char *out = arguments->positional[0];
-	AUTO(output_clear) struct output output = OUTPUT_NONE;
+	AUTO(library_output_clear) struct output output = OUTPUT_NONE;
 	AUTO(token_close) struct token token = {0};
 	AUTO(json_freep) json_t *told = NULL;
 	CK_OBJECT_HANDLE backup;

@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "include/cmek.h"
 #include "include/pkcs11.h"
+#include "library/threads.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,10 +44,10 @@ static int read_threads(const struct arguments *arguments, unsigned *ret_threads
 	const char *text = arguments_value(arguments, "jobs");
 	uint64_t count = 0;
 
-	if (text != NULL && (!decimal_decode(text, MANY_THREADS_MAX, &count) || count == 0))
+	if (text != NULL && (!decimal_decode(text, LIBRARY_THREADS_MAX, &count) || count == 0))
 		return fail(CMEK_EXIT_USAGE, "--jobs is a number from 1 to %d, not %s",
-			    MANY_THREADS_MAX, text);
-	*ret_threads = text == NULL ? many_threads() : (unsigned)count;
+			    LIBRARY_THREADS_MAX, text);
+	*ret_threads = text == NULL ? library_threads(CMEK_ALL_PROCESSORS) : (unsigned)count;
 	return CMEK_EXIT_OK;
 }
 

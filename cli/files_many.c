@@ -61,7 +61,7 @@ static unsigned threads_for(struct job *job)
 static void job_clear(struct job *job)
 {
 	atomic_fetch_add(&job->bulk->helpers, job->helpers);
-	output_clear(&job->output);
+	library_output_clear(&job->output);
 	file_closep(&job->in);
 	file_closep(&job->folder);
 }
@@ -81,7 +81,7 @@ static ssize_t job_read(void *state, uint8_t *out, size_t len)
 
 static bool job_write(void *state, struct bytes bytes)
 {
-	return output_write(&((struct job *)state)->output, bytes);
+	return library_output_write(&((struct job *)state)->output, bytes);
 }
 
 static struct envelope_io io_of(struct job *job)

@@ -9,10 +9,10 @@
 #include "cli/print.h"
 #include "cli/said.h"
 #include "cli/source.h"
+#include "library/threads.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -289,21 +289,10 @@ static void *run_thread(void *state)
 	return NULL;
 }
 
-unsigned many_threads(void)
-{
-	cpu_set_t set;
-	int count;
-
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	count = CPU_COUNT(&set);
-	return count < MANY_THREADS_MAX ? (unsigned)count : MANY_THREADS_MAX;
-}
-
 /* The first thread is ours; those that can't be started are done without. */
 static void run_threads(struct many *many)
 {
-	pthread_t threads[MANY_THREADS_MAX];
+	pthread_t threads[LIBRARY_THREADS_MAX];
 	unsigned started = 0, wanted = many->threads - 1;
 
 	while (started < wanted && pthread_create(&threads[started], NULL, run_thread, many) == 0)
@@ -329,7 +318,7 @@ int many_run(struct many *many)
 		return code;
 	}
 	if (many->threads == 0)
-		many->threads = many_threads();
+		many->threads = library_threads(CMEK_ALL_PROCESSORS);
 	many->source = &source;
 	source_begin(&source, many->arguments, many->recursive);
 	pthread_mutex_init(&many->lock, NULL);

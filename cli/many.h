@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { MANY_KINDS_MAX = 8, MANY_THREADS_MAX = 64 };
+enum { MANY_KINDS_MAX = 8 };
 
 struct many;
 struct source;
@@ -80,8 +80,6 @@ int many_run(struct many *many);
 void many_note_failure(struct many *many, const char *path, int code);
 /* How many files became what, and failed, for --json; json_decref() it. */
 json_t *many_summary(const struct many *many);
-/* As many threads as there are processors for this process. */
-unsigned many_threads(void);
 /* Bytes of data were read: for the progress. False: interrupted, errno = ECANCELED, and no failure
  * of this file is reported any more by this thread (many_cancelled: by another). */
 bool many_progress(struct many *many, size_t len);

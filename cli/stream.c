@@ -91,7 +91,7 @@ static bool stream_write(void *state, struct bytes bytes)
 	struct stream *stream = state;
 
 	stream->written += (int64_t)bytes.len;
-	return output_write(&stream->output, bytes);
+	return library_output_write(&stream->output, bytes);
 }
 
 int stream_open_input(struct stream *stream, const char *in_name)
@@ -138,7 +138,7 @@ int stream_finish(struct stream *stream)
 void stream_clear(struct stream *stream)
 {
 	stream_progress_end(stream);
-	output_clear(&stream->output);
+	library_output_clear(&stream->output);
 	if (stream->in > STDERR_FILENO)
 		close(stream->in);
 }

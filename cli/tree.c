@@ -196,7 +196,7 @@ int tree_draw(const struct arguments *arguments)
 					page != NULL || arguments_value(arguments, "usage") != NULL,
 				.until_ms = clock_now(&clock_system).monotonic_ms + ASKING_MS};
 	AUTO(json_freep) json_t *projects = arguments->json || page != NULL ? json_array() : NULL;
-	AUTO(output_clear) struct output output = OUTPUT_NONE;
+	AUTO(library_output_clear) struct output output = OUTPUT_NONE;
 
 	if (!reader.asks && reader.patient)
 		return fail(CMEK_EXIT_USAGE,

@@ -15,9 +15,11 @@
  * first call there. A writer or reader that was begun before stays the parent's: the child gets
  * CMEK_FAILED, and may free it.
  *
- * Signals: none is caught or blocked. No thread is started, but for those in which the module looks
- * up the names of hosts. Nothing is written to standard output or standard error. A call may wait
- * for the KMS or the store, as long as their deadlines allow ([kms] in the configuration).
+ * Signals: none is caught, and none blocked in a thread of the caller's. No thread is started, but
+ * for those in which the module looks up the names of hosts, and those that `threads` in the
+ * options asks for: these end before the call does, and run no handler of the program's. Nothing is
+ * written to standard output or standard error. A call may wait for the KMS or the store, as long
+ * as their deadlines allow ([kms] in the configuration).
  */
 #pragma once
 
@@ -123,7 +125,12 @@ struct cmek_seal_options {
 	 * forbids. */
 	bool embed;
 	uint64_t collection; /* messages: which one of the database's, in clear; 0: none */
+	/* Files: in how many threads a large one is worked on, of which the caller's is one. 0: in
+	 * that alone. At most 8 are of use, each with about 8 MiB of memory. */
+	size_t threads;
 };
+/* As many as there are processors for the calling thread. */
+#define CMEK_ALL_PROCESSORS SIZE_MAX
 
 struct cmek_unseal_options {
 	size_t size; /* sizeof(struct cmek_unseal_options) */
@@ -134,6 +141,7 @@ struct cmek_unseal_options {
 	/* Ranges: the object's end is not looked at before the first bytes are given out, so an
 	 * object that was cut short is seen only by whoever reads its end. */
 	bool trust_size;
+	size_t threads; /* files: as in struct cmek_seal_options */
 };
 
 /* --- Bytes: one message (docs/messages.md), at most 64 MiB */

@@ -480,6 +480,7 @@ int main(void)
 	} files[] = {
 		{message_tests, COUNT_OF(message_tests)},
 		{library_stream_tests, library_stream_count},
+		{library_file_tests, library_file_count},
 		{library_fork_tests, library_fork_count},
 		{library_kind_tests, library_kind_count},
 	};

@@ -36,5 +36,7 @@ int read_from(void *state, void *out, size_t room, size_t *ret_len);
 int pread_from(void *state, void *out, size_t len, uint64_t offset); /* a struct bytes */
 
 /* The tests of each file. */
-extern const struct CMUnitTest library_stream_tests[], library_kind_tests[], library_fork_tests[];
-extern const size_t library_stream_count, library_kind_count, library_fork_count;
+extern const struct CMUnitTest library_stream_tests[], library_file_tests[], library_kind_tests[],
+	library_fork_tests[];
+extern const size_t library_stream_count, library_file_count, library_kind_count,
+	library_fork_count;

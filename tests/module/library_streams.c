@@ -1,7 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcmek's streams, ranges and files. */
-#include "base/file.h"
+/* libcmek's streams and ranges. */
 #include "base/free.h"
 #include "base/macros.h"
 #include "envelope/header.h"
@@ -9,9 +8,7 @@
 
 #include "library.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <sys/stat.h>
 
 enum { CHUNK = 1 << ENVELOPE_CHUNK_BITS, SEALED = CHUNK + ENVELOPE_TAG };
 
@@ -311,93 +308,6 @@ static void a_range_of_an_object_that_can_not_be_read_says_so(void **state)
 	cmek_range_free(range);
 }
 
-/* --- Files ----------------------------------------------------------------------------------- */
-
-static enum cmek_status seal_file(const char *in, const char *result, bool replace)
-{
-	AUTO(freep) char *from = in_home(in), *to = in_home(result);
-
-	return cmek_seal_file(orders, from, to, replace, NULL, &why);
-}
-
-static enum cmek_status unseal_file(const char *in, const char *result, bool replace)
-{
-	AUTO(freep) char *from = in_home(in), *to = in_home(result);
-
-	return cmek_unseal_file(client, from, to, replace, NULL, &why);
-}
-
-static mode_t mode_of(const char *name)
-{
-	AUTO(freep) char *path = in_home(name);
-	struct stat status;
-
-	assert_int_equal(stat(path, &status), 0);
-	return status.st_mode & 07777;
-}
-
-static unsigned names_in_home(void)
-{
-	DIR *folder = opendir(home);
-	unsigned count = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder) != NULL)
-		count++;
-	closedir(folder);
-	return count;
-}
-
-static void a_file_comes_back_with_its_rights(void **state)
-{
-	AUTO(freep) char *path = in_home("rights");
-
-	(void)state;
-	put("rights", "what it says");
-	assert_int_equal(chmod(path, 0640), 0);
-	works(seal_file("rights", "rights.cmek", false));
-	assert_int_equal(mode_of("rights.cmek"), 0640);
-	works(unseal_file("rights.cmek", "rights.back", false));
-	assert_int_equal(mode_of("rights.back"), 0640);
-	has("rights.back", "what it says");
-	client_stop(NULL);
-	done("decrypt --force @rights.cmek @rights.tool");
-	has("rights.tool", "what it says");
-	client_start(NULL);
-}
-
-static void a_file_that_is_there_stays_unless_it_may_be_replaced(void **state)
-{
-	(void)state;
-	put("there", "before");
-	put("new", "after");
-	works(seal_file("new", "new.cmek", true));
-	refuses(CMEK_REFUSED, unseal_file("new.cmek", "there", false), "is there already");
-	has("there", "before");
-	works(unseal_file("new.cmek", "there", true));
-	has("there", "after");
-	refuses(CMEK_REFUSED, seal_file("new", "new", true), "the input itself");
-	refuses(CMEK_NOT_FOUND, seal_file("nowhere", "nowhere.cmek", false), "nowhere");
-	refuses(CMEK_REFUSED, seal_file("new", "", true), "is not a file");
-}
-
-static void a_failure_leaves_no_file_behind(void **state)
-{
-	AUTO(freep) char *path = in_home("damaged.cmek");
-	AUTO(buffer_clear) struct buffer sealed = {0};
-	unsigned before;
-
-	(void)state;
-	seal_stream(orders, 2 * CHUNK, &sealed);
-	sealed.data[sealed.len - 1] ^= 1;
-	assert_true(file_replace(path, buffer_bytes(&sealed), 0600));
-	before = names_in_home();
-	refuses(CMEK_DAMAGED, unseal_file("damaged.cmek", "damaged", false), "damaged.cmek");
-	refuses(CMEK_NOT_AN_ENVELOPE, unseal_file("plain", "damaged", false), "plain");
-	assert_int_equal(names_in_home(), before);
-	assert_false(is_there("damaged"));
-}
-
 const struct CMUnitTest library_stream_tests[] = {
 	cmocka_unit_test(a_stream_comes_back_however_it_is_cut_into_pieces),
 	cmocka_unit_test(an_envelope_in_memory_is_unsealed_as_a_message_is),
@@ -408,8 +318,5 @@ const struct CMUnitTest library_stream_tests[] = {
 	cmocka_unit_test(a_range_is_what_lies_there),
 	cmocka_unit_test(an_object_that_was_cut_short_is_seen_at_once_unless_its_size_is_trusted),
 	cmocka_unit_test(a_range_of_an_object_that_can_not_be_read_says_so),
-	cmocka_unit_test(a_file_comes_back_with_its_rights),
-	cmocka_unit_test(a_file_that_is_there_stays_unless_it_may_be_replaced),
-	cmocka_unit_test(a_failure_leaves_no_file_behind),
 };
 const size_t library_stream_count = COUNT_OF(library_stream_tests);
