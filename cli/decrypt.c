@@ -60,20 +60,21 @@ static int find_zone(struct opening *opening)
 				      opening->zone);
 }
 
-static enum envelope_status unlock(struct project_session *session, void *state,
+static enum envelope_status unlock(void *session, struct envelope_token *by, void *state,
 				   struct envelope_error *error)
 {
 	struct opening *opening = state;
 	struct envelope_expectation expected = {
 		.name = bytes_of(arguments_value(opening->arguments, "name"))};
 
+	(void)session;
 	if (opening->message != NULL) {
 		message_opener_clear(&opening->opener);
-		message_opener_init(&opening->opener, &session->by, 0);
+		message_opener_init(&opening->opener, by, 0);
 		return message_unlock(&opening->opener, opening->message, error);
 	}
-	TRY(envelope_check(&session->by, opening->header, &expected, error));
-	return envelope_unlock(&session->by, opening->header, &opening->keys, error);
+	TRY(envelope_check(by, opening->header, &expected, error));
+	return envelope_unlock(by, opening->header, &opening->keys, error);
 }
 
 /* The same of a message, which does not say in which project that is. */
@@ -92,19 +93,18 @@ static int report_unknown(const struct opening *opening)
  * record. */
 static int unlock_by_record(struct opening *opening)
 {
-	struct envelope_error error = {0};
-	enum envelope_status status;
+	struct library_search search;
 	struct missing missing;
 
-	TRY(sessions_open_by(&opening->sessions, unlock, opening, &opening->session, &status,
-			     &error));
-	if (status == ENVELOPE_OK)
+	TRY(sessions_open_by(&opening->sessions, unlock, opening, &search));
+	opening->session = search.session;
+	if (search.status == ENVELOPE_OK)
 		return CMEK_EXIT_OK;
 	missing = missing_of(opening);
-	if (status == ENVELOPE_ZONE_UNKNOWN && opening->message != NULL)
+	if (search.status == ENVELOPE_ZONE_UNKNOWN && opening->message != NULL)
 		return missing_is_elsewhere(&missing) ? CMEK_EXIT_NOT_FOUND
 						      : report_unknown(opening);
-	return missing_report(&missing, status, &error);
+	return missing_report(&missing, search.status, &search.cause);
 }
 
 /* There is no project, or not the one that --project names. Advising to make one is no help where
@@ -146,7 +146,7 @@ static int find_key(struct opening *opening, const CK_FUNCTION_LIST *functions)
 		return report_no_project(opening, project);
 	if (opening->session == NULL)
 		return unlock_by_record(opening);
-	status = unlock(opening->session, opening, &error);
+	status = unlock(opening->session, &opening->session->by, opening, &error);
 	return status == ENVELOPE_OK ? CMEK_EXIT_OK
 				     : envelope_report(opening->stream, status, &error);
 }

@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "cli/envelopes.h"
 #include "cli/successor.h"
+#include "library/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,20 +46,10 @@ void exchange_clear(struct exchange *exchange)
 		close(exchange->in);
 }
 
-static ssize_t read_some(int fd, uint8_t *out, size_t len)
-{
-	ssize_t count;
-
-	do {
-		count = read(fd, out, len);
-	} while (count < 0 && errno == EINTR);
-	return count;
-}
-
 ssize_t exchange_read(void *state, uint8_t *out, size_t len)
 {
 	struct exchange *exchange = state;
-	ssize_t count = read_some(exchange->in, out, len);
+	ssize_t count = library_input_read(exchange->in, out, len);
 
 	return count > 0 && !many_progress(exchange->many, (size_t)count) ? -1 : count;
 }
@@ -92,7 +83,7 @@ struct comparison {
 static ssize_t comparison_read(void *state, uint8_t *out, size_t len)
 {
 	struct comparison *comparison = state;
-	ssize_t count = read_some(comparison->envelope, out, len);
+	ssize_t count = library_input_read(comparison->envelope, out, len);
 
 	return count > 0 && !many_progress(comparison->many, 0) ? -1 : count;
 }

@@ -10,6 +10,7 @@
 #include "cli/envelopes.h"
 #include "cli/files.h"
 #include "envelope/parallel.h"
+#include "library/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,11 +72,8 @@ static void job_clear(struct job *job)
 static ssize_t job_read(void *state, uint8_t *out, size_t len)
 {
 	struct job *job = state;
-	ssize_t count;
+	ssize_t count = library_input_read(job->in, out, len);
 
-	do {
-		count = read(job->in, out, len);
-	} while (count < 0 && errno == EINTR);
 	return count > 0 && !many_progress(job->many, (size_t)count) ? -1 : count;
 }
 

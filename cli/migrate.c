@@ -6,6 +6,7 @@
 #include "base/macros.h"
 #include "cli/envelopes.h"
 #include "cli/exchange.h"
+#include "library/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,12 +75,7 @@ static int seal(struct exchange *exchange, int fd, void *state)
 
 static ssize_t plain_read(void *state, uint8_t *out, size_t len)
 {
-	ssize_t count;
-
-	do {
-		count = read(*(int *)state, out, len);
-	} while (count < 0 && errno == EINTR);
-	return count;
+	return library_input_read(*(int *)state, out, len);
 }
 
 static enum envelope_status header_of(int fd, struct buffer *storage,

@@ -14,6 +14,7 @@
 #include "cli/many.h"
 #include "cli/successor.h"
 #include "envelope/rewrap.h"
+#include "library/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,11 +75,8 @@ static void task_clear(struct task *task)
 static ssize_t task_read(void *state, uint8_t *out, size_t len)
 {
 	struct task *task = state;
-	ssize_t count;
+	ssize_t count = library_input_read(task->fd, out, len);
 
-	do {
-		count = read(task->fd, out, len);
-	} while (count < 0 && errno == EINTR);
 	return count > 0 && !many_progress(task->many, (size_t)count) ? -1 : count;
 }
 

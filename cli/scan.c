@@ -13,6 +13,7 @@
 #include "cli/many.h"
 #include "cli/print.h"
 #include "envelope/rewrap.h"
+#include "library/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,12 +221,7 @@ static int note_envelope(struct scan *scan, struct sessions *sessions, const cha
 
 static ssize_t scan_read(void *state, uint8_t *out, size_t len)
 {
-	ssize_t count;
-
-	do {
-		count = read(*(int *)state, out, len);
-	} while (count < 0 && errno == EINTR);
-	return count;
+	return library_input_read(*(int *)state, out, len);
 }
 
 static int scan_file(struct many *many, struct sessions *sessions, const struct many_file *file,

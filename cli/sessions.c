@@ -112,45 +112,67 @@ static void remember(struct sessions *sessions, const struct project_session *se
 	sessions->last = (size_t)(session - sessions->list);
 }
 
-typedef enum envelope_status find_in(struct envelope_token *token, uint64_t zone,
-				     CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+/* The same, one after the other. */
+struct walk {
+	struct sessions *sessions;
+	size_t index;
+};
 
-static int find_by(struct sessions *sessions, find_in *find, uint64_t zone, const char *name,
-		   struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone)
+static int next(void *state, bool again, void **ret_session, struct envelope_token **ret_by)
 {
-	struct envelope_error error = {0};
-	enum envelope_status status;
-	struct project_session *session;
+	struct walk *walk = state;
+	struct project_session *session = NULL;
 
-	*ret_session = NULL;
-	*ret_zone = CK_INVALID_HANDLE;
-	for (size_t i = 0; i < sessions->slots->count; i++) {
-		TRY(open_nth(sessions, i, &session));
-		status = find(&session->by, zone, ret_zone, &error);
-		if (status != ENVELOPE_OK)
-			return envelope_report_file(name, status, &error);
-		if (*ret_zone == CK_INVALID_HANDLE)
-			continue;
-		*ret_session = session;
-		remember(sessions, session);
-		return CMEK_EXIT_OK;
-	}
+	walk->index = again ? 0 : walk->index + 1;
+	if (walk->index < walk->sessions->slots->count)
+		TRY(open_nth(walk->sessions, walk->index, &session));
+	*ret_session = session;
+	*ret_by = session == NULL ? NULL : &session->by;
 	return CMEK_EXIT_OK;
+}
+
+/* They stay open. */
+static void give(void *state, void *session, enum envelope_status status,
+		 const struct envelope_error *cause)
+{
+	(void)state, (void)session, (void)status, (void)cause;
+}
+
+static struct library_searcher searcher_of(struct walk *walk)
+{
+	return (struct library_searcher){next, give, walk};
+}
+
+typedef int search_function(const struct library_searcher *searcher, uint64_t zone,
+			    struct library_search *ret_search, CK_OBJECT_HANDLE *ret_ezk);
+
+static int find_by(struct sessions *sessions, search_function *search_for, uint64_t zone,
+		   const char *name, struct project_session **ret_session,
+		   CK_OBJECT_HANDLE *ret_zone)
+{
+	struct walk walk = {sessions, 0};
+	const struct library_searcher searcher = searcher_of(&walk);
+	struct library_search search;
+
+	TRY(search_for(&searcher, zone, &search, ret_zone));
+	*ret_session = search.session;
+	if (search.status == ENVELOPE_OK)
+		remember(sessions, search.session);
+	return search.status == ENVELOPE_OK || search.status == ENVELOPE_ZONE_UNKNOWN
+		       ? CMEK_EXIT_OK
+		       : envelope_report_file(name, search.status, &search.cause);
 }
 
 int sessions_find_zone(struct sessions *sessions, uint64_t zone, const char *name,
 		       struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone)
 {
-	return find_by(sessions, envelope_zone_find, zone, name, ret_session, ret_zone);
+	return find_by(sessions, library_search_zone, zone, name, ret_session, ret_zone);
 }
 
 int sessions_find_opener(struct sessions *sessions, uint64_t zone, const char *name,
 			 struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone)
 {
-	TRY(sessions_find_zone(sessions, zone, name, ret_session, ret_zone));
-	if (*ret_session != NULL)
-		return CMEK_EXIT_OK;
-	return find_by(sessions, envelope_import_find, zone, name, ret_session, ret_zone);
+	return find_by(sessions, library_search_opener, zone, name, ret_session, ret_zone);
 }
 
 int sessions_check_seen(const struct sessions *sessions, const char *name)
@@ -188,22 +210,15 @@ struct missing sessions_missing(const struct sessions *sessions,
 }
 
 /* The module asks the KMS once, however many threads come. */
-int sessions_open_by(struct sessions *sessions, session_attempt *attempt, void *state,
-		     struct project_session **ret_session, enum envelope_status *ret_status,
-		     struct envelope_error *ret_error)
+int sessions_open_by(struct sessions *sessions, library_question *question, void *state,
+		     struct library_search *ret_search)
 {
-	enum envelope_status status = ENVELOPE_ZONE_UNKNOWN;
+	struct walk walk = {sessions, 0};
+	const struct library_searcher searcher = searcher_of(&walk);
 
-	for (size_t i = 0; i < sessions->slots->count; i++) {
-		TRY(open_nth(sessions, i, ret_session));
-		*ret_error = (struct envelope_error){0};
-		status = attempt(*ret_session, state, ret_error);
-		if (status != ENVELOPE_ROOT_KEY_UNKNOWN && status != ENVELOPE_ZONE_UNKNOWN)
-			break;
-	}
-	if (status == ENVELOPE_OK)
-		remember(sessions, *ret_session);
-	*ret_status = status;
+	TRY(library_search_by(&searcher, question, state, ret_search));
+	if (ret_search->status == ENVELOPE_OK)
+		remember(sessions, ret_search->session);
 	return CMEK_EXIT_OK;
 }
 
@@ -212,12 +227,13 @@ struct unlocking {
 	struct envelope_keys *keys;
 };
 
-static enum envelope_status unlock(struct project_session *session, void *state,
+static enum envelope_status unlock(void *session, struct envelope_token *by, void *state,
 				   struct envelope_error *error)
 {
 	const struct unlocking *unlocking = state;
 
-	return envelope_unlock(&session->by, unlocking->header, unlocking->keys, error);
+	(void)session;
+	return envelope_unlock(by, unlocking->header, unlocking->keys, error);
 }
 
 static int unlock_by_record(struct sessions *sessions, const struct envelope_header *header,
@@ -225,15 +241,15 @@ static int unlock_by_record(struct sessions *sessions, const struct envelope_hea
 			    struct envelope_keys *ret_keys)
 {
 	struct unlocking unlocking = {header, ret_keys};
-	struct envelope_error error = {0};
-	enum envelope_status status;
+	struct library_search search;
 	struct missing missing;
 
-	TRY(sessions_open_by(sessions, unlock, &unlocking, ret_session, &status, &error));
-	if (status == ENVELOPE_OK)
+	TRY(sessions_open_by(sessions, unlock, &unlocking, &search));
+	*ret_session = search.session;
+	if (search.status == ENVELOPE_OK)
 		return CMEK_EXIT_OK;
 	missing = sessions_missing(sessions, header, name);
-	return missing_report(&missing, status, &error);
+	return missing_report(&missing, search.status, &search.cause);
 }
 
 int sessions_unlock(struct sessions *sessions, const struct envelope_header *header,

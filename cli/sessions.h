@@ -7,6 +7,7 @@
 #include "cli/missing.h"
 #include "cli/token.h"
 #include "envelope/envelope.h"
+#include "library/search.h"
 
 /* The slots of the projects that are looked at. */
 struct slots {
@@ -51,14 +52,11 @@ int sessions_find_zone(struct sessions *sessions, uint64_t zone, const char *nam
 /* The same; where it does not live, one that has imported it. */
 int sessions_find_opener(struct sessions *sessions, uint64_t zone, const char *name,
 			 struct project_session **ret_session, CK_OBJECT_HANDLE *ret_zone);
-/* Opens something by a project, if it can. */
-typedef enum envelope_status session_attempt(struct project_session *session, void *state,
-					     struct envelope_error *error);
 /* Where no project has the zone: the first whose root keys open the record, or what the last one
- * said. Reports what is about a session; an exit code. */
-int sessions_open_by(struct sessions *sessions, session_attempt *attempt, void *state,
-		     struct project_session **ret_session, enum envelope_status *ret_status,
-		     struct envelope_error *ret_error);
+ * said (library/search.h; the session is a struct project_session). Reports what is about a
+ * session; an exit code. */
+int sessions_open_by(struct sessions *sessions, library_question *question, void *state,
+		     struct library_search *ret_search);
 /* What may be said of an envelope whose key is not found. */
 struct missing sessions_missing(const struct sessions *sessions,
 				const struct envelope_header *header, const char *name);

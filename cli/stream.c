@@ -7,6 +7,7 @@
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/meter.h"
+#include "library/input.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,11 +77,8 @@ void stream_progress_end(struct stream *stream)
 static ssize_t stream_read(void *state, uint8_t *out, size_t len)
 {
 	struct stream *stream = state;
-	ssize_t count;
+	ssize_t count = library_input_read(stream->in, out, len);
 
-	do {
-		count = read(stream->in, out, len);
-	} while (count < 0 && errno == EINTR);
 	if (count > 0)
 		progress(stream, (size_t)count);
 	return count;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/macros.h"
 #include "envelope/parallel.h"
+#include "library/input.h"
 #include "library/open.h"
 #include "library/output.h"
 #include "library/threads.h"
@@ -89,12 +90,8 @@ static enum cmek_status files_open(struct files *files, size_t threads, struct c
 static ssize_t read_in(void *state, uint8_t *out, size_t len)
 {
 	const struct files *files = state;
-	ssize_t count;
 
-	do {
-		count = read(files->in, out, len);
-	} while (count < 0 && errno == EINTR);
-	return count;
+	return library_input_read(files->in, out, len);
 }
 
 /* Opens as late as it can be: a name, a key or a rule that is wrong leaves nothing behind. */

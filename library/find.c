@@ -7,6 +7,7 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "library/module.h"
+#include "library/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -81,121 +82,135 @@ static enum cmek_status no_project(struct cmek_error *error)
 			    "cmek key add");
 }
 
-/* --- By the zone ----------------------------------------------------------------------------- */
+/* --- Projects, one after the other ----------------------------------------------------------- */
 
-typedef enum envelope_status find_in(struct envelope_token *token, uint64_t zone,
-				     CK_OBJECT_HANDLE *ret_ezk, struct envelope_error *error);
+struct walk {
+	struct cmek_client *client;
+	struct library_project *at;
+	struct cmek_error *error;
+};
 
-static enum cmek_status find_by(struct cmek_client *client, find_in *find, uint64_t zone,
-				const char *which, struct library_project **ret_project,
-				struct cmek_error *error)
+static int next(void *state, bool again, void **ret_session, struct envelope_token **ret_by)
 {
-	for (struct library_project *at = library_projects(client); at != NULL; at = at->before) {
-		CK_OBJECT_HANDLE ezk = CK_INVALID_HANDLE;
-		struct envelope_error cause = {0};
-		struct library_worker *worker;
-		enum envelope_status status;
-		enum cmek_status told = CMEK_OK;
+	struct walk *walk = state;
+	struct library_worker *worker = NULL;
 
-		TRY(library_worker_take(client, at, at->pool, &worker, error));
-		status = find(&worker->by, zone, &ezk, &cause);
-		if (status != ENVELOPE_OK)
-			told = library_fail_envelope(error, which, status, &cause);
-		library_worker_give(at->pool, worker, status, &cause);
-		TRY(told);
-		if (ezk != CK_INVALID_HANDLE) {
-			*ret_project = at;
-			return CMEK_OK;
-		}
-	}
+	walk->at = again ? library_projects(walk->client) : walk->at->before;
+	if (walk->at != NULL)
+		TRY(library_worker_take(walk->client, walk->at, walk->at->pool, &worker,
+					walk->error));
+	*ret_session = worker;
+	*ret_by = worker == NULL ? NULL : &worker->by;
 	return CMEK_OK;
+}
+
+static void give(void *state, void *session, enum envelope_status status,
+		 const struct envelope_error *cause)
+{
+	struct library_worker *worker = session;
+
+	(void)state;
+	library_worker_give(worker->project->pool, worker, status, cause);
+}
+
+static struct library_searcher searcher_of(struct walk *walk)
+{
+	return (struct library_searcher){next, give, walk};
 }
 
 /* --- Opening --------------------------------------------------------------------------------- */
 
-static bool is_elsewhere(enum envelope_status status)
+static enum envelope_status ask(void *session, struct envelope_token *by, void *state,
+				struct envelope_error *cause)
 {
-	return status == ENVELOPE_ZONE_UNKNOWN || status == ENVELOPE_ROOT_KEY_UNKNOWN;
+	const struct library_sought *sought = state;
+
+	(void)by;
+	return sought->attempt(session, sought->state, cause);
 }
 
-struct outcome {
-	enum envelope_status status;
-	struct envelope_error cause;
-};
-
-/* A worker that opened it is kept; what else it says is final, or the next project is asked. */
-static enum cmek_status attempt(struct cmek_client *client, const struct library_sought *sought,
-				struct library_project *project, struct outcome *outcome,
-				struct library_worker **ret_worker, struct cmek_error *error)
+/* A worker that opened it is the caller's; else it goes back, and the failure is told. */
+static enum cmek_status ask_one(const struct library_sought *sought, struct library_worker *worker,
+				struct library_search *search, struct cmek_error *error)
 {
-	struct library_worker *worker;
-	enum cmek_status told = CMEK_OK;
-
-	TRY(library_worker_take(client, project, project->pool, &worker, error));
-	outcome->cause.text[0] = '\0';
-	outcome->status = sought->attempt(worker, sought->state, &outcome->cause);
-	if (outcome->status == ENVELOPE_OK) {
-		*ret_worker = worker;
+	search->status = sought->attempt(worker, sought->state, &search->cause);
+	search->session = search->status == ENVELOPE_OK ? worker : NULL;
+	if (search->status == ENVELOPE_OK)
 		return CMEK_OK;
-	}
-	if (!is_elsewhere(outcome->status))
-		told = library_fail_envelope(error, sought->which, outcome->status,
-					     &outcome->cause);
-	library_worker_give(project->pool, worker, outcome->status, &outcome->cause);
-	return told;
+	library_fail_envelope(error, sought->which, search->status, &search->cause);
+	library_worker_give(worker->project->pool, worker, search->status, &search->cause);
+	return error->status;
 }
 
-static enum cmek_status attempt_all(struct cmek_client *client, const struct library_sought *sought,
-				    struct outcome *outcome, struct library_worker **ret_worker,
-				    struct cmek_error *error)
+static enum cmek_status ask_all(const struct library_searcher *searcher,
+				const struct library_sought *sought, struct library_search *search,
+				struct cmek_error *error)
 {
-	for (struct library_project *at = library_projects(client);
-	     at != NULL && *ret_worker == NULL; at = at->before)
-		TRY(attempt(client, sought, at, outcome, ret_worker, error));
-	if (*ret_worker != NULL)
-		return CMEK_OK;
-	TRY(check_whole(client, sought->which, error));
-	return library_fail_envelope(error, sought->which, outcome->status, &outcome->cause);
-}
+	const struct walk *walk = searcher->state;
 
-static enum cmek_status search(struct cmek_client *client, const struct library_sought *sought,
-			       struct outcome *outcome, struct library_worker **ret_worker,
-			       struct cmek_error *error)
-{
-	struct library_project *project = NULL;
-
-	TRY(find_by(client, envelope_zone_find, sought->zone, sought->which, &project, error));
-	if (project == NULL) {
-		TRY(library_client_refresh(client, error));
-		TRY(find_by(client, envelope_opener_find, sought->zone, sought->which, &project,
-			    error));
-	}
-	if (library_projects(client) == NULL)
+	if (library_projects(walk->client) == NULL)
 		return no_project(error);
-	if (project == NULL)
-		return attempt_all(client, sought, outcome, ret_worker, error);
-	TRY(attempt(client, sought, project, outcome, ret_worker, error));
-	return *ret_worker != NULL ? CMEK_OK
-				   : library_fail_envelope(error, sought->which, outcome->status,
-							   &outcome->cause);
+	TRY(library_search_by(searcher, ask, (void *)sought, search));
+	if (library_is_elsewhere(search->status))
+		TRY(check_whole(walk->client, sought->which, error));
+	return search->status == ENVELOPE_OK
+		       ? CMEK_OK
+		       : library_fail_envelope(error, sought->which, search->status,
+					       &search->cause);
+}
+
+static enum cmek_status search_all(struct cmek_client *client, const struct library_sought *sought,
+				   struct library_search *search, struct cmek_error *error)
+{
+	struct walk walk = {client, NULL, error};
+	const struct library_searcher searcher = searcher_of(&walk);
+	CK_OBJECT_HANDLE ezk;
+
+	TRY(library_search_zone(&searcher, sought->zone, search, &ezk));
+	if (search->status == ENVELOPE_ZONE_UNKNOWN) {
+		TRY(library_client_refresh(client, error));
+		TRY(library_search_opener(&searcher, sought->zone, search, &ezk));
+	}
+	if (search->status == ENVELOPE_OK)
+		return ask_one(sought, search->session, search, error);
+	return search->status == ENVELOPE_ZONE_UNKNOWN
+		       ? ask_all(&searcher, sought, search, error)
+		       : library_fail_envelope(error, sought->which, search->status,
+					       &search->cause);
+}
+
+/* By the project where it was found last: the common case, so what it need not clear it does not.
+ */
+static enum cmek_status ask_known(struct cmek_client *client, const struct library_sought *sought,
+				  struct library_search *search, struct cmek_error *error)
+{
+	struct library_project *known = library_hint(client, sought->zone);
+	struct library_worker *worker;
+	enum cmek_status told;
+
+	search->status = ENVELOPE_ZONE_UNKNOWN;
+	if (known == NULL)
+		return CMEK_OK;
+	search->cause.rv = CKR_OK;
+	search->cause.reason = CMEK_ERROR_NONE;
+	search->cause.text[0] = '\0';
+	TRY(library_worker_take(client, known, known->pool, &worker, error));
+	told = ask_one(sought, worker, search, error);
+	return library_is_elsewhere(search->status) ? CMEK_OK : told;
 }
 
 enum cmek_status library_open_by(struct cmek_client *client, const struct library_sought *sought,
 				 struct library_worker **ret_worker, struct cmek_error *error)
 {
-	struct library_project *known = library_hint(client, sought->zone);
-	struct library_worker *worker = NULL;
-	struct outcome outcome;
+	struct library_search search;
 
-	outcome.cause.rv = CKR_OK;
-	outcome.cause.reason = CMEK_ERROR_NONE;
-	if (known != NULL)
-		TRY(attempt(client, sought, known, &outcome, &worker, error));
-	if (worker == NULL) {
-		TRY(search(client, sought, &outcome, &worker, error));
-		library_hint_set(client, sought->zone, worker->project);
+	TRY(ask_known(client, sought, &search, error));
+	if (search.status != ENVELOPE_OK) {
+		TRY(search_all(client, sought, &search, error));
+		library_hint_set(client, sought->zone,
+				 ((struct library_worker *)search.session)->project);
 	}
-	*ret_worker = worker;
+	*ret_worker = search.session;
 	return CMEK_OK;
 }
 
@@ -264,12 +279,32 @@ static enum cmek_status find_named(struct cmek_client *client, const char *name,
 	return CMEK_OK;
 }
 
+static enum cmek_status find_by_id(struct cmek_client *client, const char *name, uint64_t zone,
+				   struct library_database *database, struct cmek_error *error)
+{
+	struct walk walk = {client, NULL, error};
+	const struct library_searcher searcher = searcher_of(&walk);
+	struct library_search search;
+	CK_OBJECT_HANDLE ezk;
+
+	TRY(library_search_zone(&searcher, zone, &search, &ezk));
+	if (search.status == ENVELOPE_ZONE_UNKNOWN)
+		return CMEK_OK;
+	if (search.status != ENVELOPE_OK)
+		return library_fail_envelope(error, name, search.status, &search.cause);
+	*database = (struct library_database){walk.at, zone};
+	give(&walk, search.session, ENVELOPE_OK, &search.cause);
+	return CMEK_OK;
+}
+
 static enum cmek_status find_either(struct cmek_client *client, const char *name,
 				    struct library_database *database, struct cmek_error *error)
 {
-	if (!decimal_decode(name, INT64_MAX, &database->zone))
-		return find_named(client, name, database, error);
-	return find_by(client, envelope_zone_find, database->zone, name, &database->project, error);
+	uint64_t zone;
+
+	return decimal_decode(name, INT64_MAX, &zone)
+		       ? find_by_id(client, name, zone, database, error)
+		       : find_named(client, name, database, error);
 }
 
 enum cmek_status library_find_database(struct cmek_client *client, const char *name,

@@ -165,8 +165,9 @@ enum cmek_status cmek_unseal(cmek_client *client, const void *sealed, size_t sea
 
 /* --- Files */
 
-/* `out_path` appears whole, with the rights of `in_path`, or not at all; what is there already is
- * CMEK_REFUSED unless `replace`. */
+/* `out_path` appears whole, with the rights of `in_path`, or not at all; a link to a file stays
+ * one. What is there already is CMEK_REFUSED unless `replace`, and in any case if it is the input,
+ * no file, a mount point, or another user's in a folder where everybody may put files. */
 enum cmek_status cmek_seal_file(cmek_zone *zone, const char *in_path, const char *out_path,
 				bool replace, const struct cmek_seal_options *options,
 				cmek_error **ret_error);
