@@ -234,6 +234,62 @@ func TestWhatWasCutOffOrNotEndedDoesNotOpen(t *testing.T) {
 	wants(t, cmek.ErrDamaged, err)
 }
 
+// Takes `room` bytes, fails once, and takes the rest.
+type fullOnce struct {
+	bytes.Buffer
+	room int
+}
+
+func (f *fullOnce) Write(data []byte) (int, error) {
+	if f.room < len(data) {
+		f.room = 1 << 30
+		return 0, errMine
+	}
+	f.room -= len(data)
+	return f.Buffer.Write(data)
+}
+
+func TestAWriterThatIsClosedAfterAnErrorIsNotWhole(t *testing.T) {
+	client, zone := open(t)
+	full := &fullOnce{room: chunk}
+	writer, err := zone.Writer(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = writer.Write(sample(5 * chunk))
+	wants(t, errMine, err)
+	_, err = writer.Write(sample(5))
+	wants(t, errMine, err)
+	wants(t, errMine, writer.Close())
+	_, err = client.Unseal(ctx, full.Bytes())
+	wants(t, cmek.ErrDamaged, err)
+
+	var part bytes.Buffer
+	if writer, err = zone.Writer(&part); err != nil {
+		t.Fatal(err)
+	}
+	half := io.MultiReader(bytes.NewReader(sample(2*chunk)), iotest.ErrReader(errMine))
+	_, err = io.Copy(writer, half)
+	wants(t, errMine, err)
+	wants(t, errMine, writer.Close())
+	_, err = client.Unseal(ctx, part.Bytes())
+	wants(t, cmek.ErrDamaged, err)
+	wants(t, os.ErrClosed, writer.Close())
+
+	part.Reset()
+	if writer, err = zone.Writer(&part); err != nil {
+		t.Fatal(err)
+	}
+	if count, err := io.Copy(writer, iotest.HalfReader(bytes.NewReader(sample(2*chunk+9)))); count != 2*chunk+9 || err != nil {
+		t.Fatal(count, err)
+	}
+	if err = writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := client.Unseal(ctx, part.Bytes())
+	same(t, plain, sample(2*chunk+9), err)
+}
+
 type counted struct {
 	*bytes.Reader
 	reads atomic.Int64

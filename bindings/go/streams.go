@@ -101,9 +101,10 @@ func (g *gate) unlockAndFree() {
 
 var errBusy = &Error{Kind: ErrRefused, Text: "a writer or reader is used by one goroutine at a time"}
 
-// Writer seals what is written.
+// Writer seals what is written. What was written is whole when Close has answered nil, and not before.
 type Writer struct {
 	gate
+	failed error // of a Write, or of what ReadFrom read: then it has no end any more
 	zone   *Zone
 	stream *stream
 	handle cgo.Handle
@@ -111,6 +112,7 @@ type Writer struct {
 }
 
 // Writer writes sealed to `w` what is written to it. Close writes the end, and leaves `w` open; what was written without it does not open.
+// Whoever may leave before that defers Abandon, not Close, which can't know why it is called.
 func (z *Zone) Writer(w io.Writer, list ...Option) (*Writer, error) {
 	var pinner runtime.Pinner
 	var told *C.cmek_error
@@ -140,14 +142,49 @@ func (w *Writer) Write(data []byte) (int, error) {
 		return 0, err
 	}
 	defer w.leave()
+	if w.failed != nil {
+		return 0, w.failed
+	}
 	status := C.cmek_writer_put(w.c, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), &told)
-	if err := failure(status, told, w.stream.taken()); err != nil {
-		return 0, err
+	if w.failed = failure(status, told, w.stream.taken()); w.failed != nil {
+		return 0, w.failed
 	}
 	return len(data), nil
 }
 
-// Close writes the end.
+// ReadFrom is io.ReaderFrom's, for io.Copy: where the source fails, what was written never gets an end.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	var sum int64
+	piece := make([]byte, 1<<16)
+	defer clear(piece)
+	for {
+		count, err := r.Read(piece)
+		if count > 0 {
+			written, failed := w.Write(piece[:count])
+			sum += int64(written)
+			if failed != nil {
+				return sum, failed
+			}
+		}
+		if err == io.EOF {
+			return sum, nil
+		}
+		if err != nil {
+			return sum, w.fail(err)
+		}
+	}
+}
+
+func (w *Writer) fail(err error) error {
+	if closed := w.enter(false); closed != nil {
+		return closed
+	}
+	defer w.leave()
+	w.failed = err
+	return err
+}
+
+// Close writes the end. After a Write or ReadFrom that failed it answers the same error, and writes none.
 func (w *Writer) Close() error {
 	var told *C.cmek_error
 	if err := w.enter(false); err != nil {
@@ -155,6 +192,9 @@ func (w *Writer) Close() error {
 	}
 	defer w.Abandon()
 	defer w.leave()
+	if w.failed != nil {
+		return w.failed
+	}
 	status := C.cmek_writer_finish(w.c, &told)
 	return failure(status, told, w.stream.taken())
 }

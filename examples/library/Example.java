@@ -39,6 +39,7 @@ final class Example {
     static void stream() throws IOException {
         try (SealedOutput out = zone.outputStream(System.out, Options.NONE)) {
             System.in.transferTo(out);
+            out.finish();
         }
     }
 
@@ -127,7 +128,7 @@ final class Example {
             try {
                 System.out.println("sealed " + zone.seal(line.getBytes(StandardCharsets.UTF_8)).length);
             } catch (CmekException error) {
-                System.out.println((error.mayPass() ? "try again " : "stop ") + error.getMessage());
+                System.out.println((error.mayPass() ? "try again " : "stop ") + error.getMessage() + " [" + error.requestId() + "]");
             }
         }
     }

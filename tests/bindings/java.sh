@@ -5,20 +5,17 @@
 # The Java package on libcmek, where there is a JDK that has java.lang.foreign (22 and later).
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/bindings/languages.sh
+. "$root/tests/bindings/languages.sh"
 here=$root/bindings/java
 
-javac=
-for jdk in /usr/lib/jvm/*; do
-    [ ! -L "$jdk" ] && [ -x "$jdk/bin/javac" ] || continue
-    [ "$("$jdk/bin/javac" -version 2>&1 | sed -E 's/javac ([0-9]+).*/\1/')" -ge 22 ] && javac=$jdk/bin/javac
-done
-if [ -z "$javac" ]; then
+if [ -z "$jdk" ]; then
     skip "the Java package passes its tests" "there is no JDK with java.lang.foreign, which is 22 or later"
     finish
 fi
-compiles() { "$javac" --release 22 -Xlint:all,-restricted -Werror -d "$work/classes" "$here"/src/main/java/cmek/*.java "$here"/src/test/java/cmek/*.java; }
+compiles() { "$jdk/bin/javac" --release 22 -Xlint:all,-restricted -Werror -d "$work/classes" "$here"/src/main/java/cmek/*.java "$here"/src/test/java/cmek/*.java; }
 ok "the Java package compiles without a warning" compiles || finish
-java=("${javac%javac}java" --enable-native-access=ALL-UNNAMED -cp "$work/classes")
+java=("$jdk/bin/java" --enable-native-access=ALL-UNNAMED -cp "$work/classes")
 refused "without libcmek it says what to install" env CMEK_LIBRARY="$work/none" "${java[@]}" cmek.Tests "$work"
 ok "namely" says "install the package libcmek0"
 ok "libcmek is installed" install_libcmek || finish

@@ -174,7 +174,8 @@ class Zone:
 
     def writer(self, target: IO[bytes], name: Name = None) -> Writer:
         """What is written to it goes sealed to `target`. `close` writes the end; where a `with` ends by an exception, there is
-        none, and what was written does not open. `target` stays open."""
+        none, and what was written does not open. `target` stays open. A wrapper around it (`io.TextIOWrapper`) closes it when it is
+        closed itself, in a `with` of its own also after an exception: flush or detach it instead, or take `create`."""
         return Writer(self, target, _seal_options(name))
 
     @contextlib.contextmanager

@@ -11,7 +11,19 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
-/** Seals what is written. */
+/**
+ * Seals what is written. It is whole when {@code finish} was called, and not before: {@code close} alone can't know whether the block
+ * that it ends went well.
+ *
+ * <pre>{@code
+ * try (SealedOutput sealed = zone.outputStream(out, Options.NONE)) {
+ *     in.transferTo(sealed);
+ *     sealed.finish();
+ * }
+ * }</pre>
+ *
+ * A stream that is put around it ({@code ZipOutputStream}) is finished or flushed before, and closed never.
+ */
 public final class SealedOutput extends OutputStream {
     private static final int PIECE = 1 << 16;
     private final Cmek client;
@@ -23,6 +35,8 @@ public final class SealedOutput extends OutputStream {
     private final MemorySegment handle;
     private final Native.Turn turn = new Native.Turn();
     private int filled;
+    private boolean failed; // a call threw: who called knows
+    private boolean finished;
     private boolean closed;
 
     SealedOutput(Zone zone, OutputStream to, Options options) throws IOException {
@@ -59,6 +73,22 @@ public final class SealedOutput extends OutputStream {
         if (closed) {
             throw new IOException("the stream is closed");
         }
+        if (failed) {
+            throw new IOException("the stream has failed before; begin another");
+        }
+    }
+
+    /** What failed once has no end any more. */
+    private void told(Native.Told call) throws IOException {
+        turn.take();
+        boolean before = failed;
+        failed = true;
+        try (Arena arena = Arena.ofConfined()) {
+            Native.check(arena, raised, call);
+            failed = before;
+        } finally {
+            turn.give();
+        }
     }
 
     @Override
@@ -70,6 +100,9 @@ public final class SealedOutput extends OutputStream {
     public synchronized void write(byte[] data, int offset, int length) throws IOException {
         Objects.checkFromIndexSize(offset, length, data.length);
         open();
+        if (finished) {
+            throw new IOException("the stream has its end");
+        }
         for (int done = 0; done < length;) {
             int count = Math.min(length - done, PIECE - filled);
             MemorySegment.copy(data, offset + done, piece, JAVA_BYTE, filled, count);
@@ -83,41 +116,40 @@ public final class SealedOutput extends OutputStream {
 
     private void put() throws IOException {
         long length = filled;
-        turn.take();
         filled = 0;
-        try (Arena call = Arena.ofConfined()) {
-            Native.check(call, raised, error -> (int) Native.WRITER_PUT.invokeExact(handle, piece, length, error));
-        } finally {
-            turn.give();
-        }
+        told(error -> (int) Native.WRITER_PUT.invokeExact(handle, piece, length, error));
     }
 
-    /** Writes the end. */
-    @Override
-    public synchronized void close() throws IOException {
-        if (closed) {
+    /** Writes the end: what was written so far is whole from now on, and nothing more can be. Once is enough. */
+    public synchronized void finish() throws IOException {
+        open();
+        if (finished) {
             return;
         }
-        turn.check();
-        try {
-            put();
-            finish();
-            to.flush();
-        } finally {
-            abandon();
+        put();
+        told(error -> (int) Native.WRITER_FINISH.invokeExact(handle, error));
+        failed = true;
+        to.flush();
+        failed = false;
+        finished = true;
+    }
+
+    /**
+     * Frees it, and leaves the stream below open. Without {@code finish} what was written does not open, so that a block that ends by
+     * an exception leaves nothing that looks whole; where there was none, {@code finish} was forgotten.
+     *
+     * @throws IllegalStateException there was neither {@code finish}, {@code abandon} nor a failure
+     */
+    @Override
+    public synchronized void close() {
+        boolean forgotten = !closed && !finished && !failed;
+        abandon();
+        if (forgotten) {
+            throw new IllegalStateException("the sealed stream was closed without finish(), so what was written does not open");
         }
     }
 
-    private void finish() throws IOException {
-        turn.take();
-        try (Arena call = Arena.ofConfined()) {
-            Native.check(call, raised, error -> (int) Native.WRITER_FINISH.invokeExact(handle, error));
-        } finally {
-            turn.give();
-        }
-    }
-
-    /** Ends it without an end: what was written does not open. After {@code close} it does nothing. */
+    /** Ends it without an end: what was written does not open. After {@code finish} it only frees. */
     public synchronized void abandon() {
         if (!closed) {
             turn.check();

@@ -98,8 +98,8 @@ public final class Zone {
     }
 
     /**
-     * Writes sealed to {@code to} what is written to it. {@code close} writes the end, and leaves {@code to} open; what was written
-     * without it does not open: {@code SealedOutput.abandon}.
+     * Writes sealed to {@code to} what is written to it. {@code SealedOutput.finish} writes the end: what was closed without it does
+     * not open. {@code to} stays open.
      */
     public SealedOutput outputStream(OutputStream to, Options options) throws IOException {
         return new SealedOutput(this, to, options);

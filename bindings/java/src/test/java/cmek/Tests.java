@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package cmek;
 
+import java.io.BufferedOutputStream;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -16,6 +17,9 @@ import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipInputStream;
+import java.util.zip.ZipOutputStream;
 
 /** The Java package on libcmek. tests/bindings/java.sh made the projects and databases. Prints TAP. */
 final class Tests {
@@ -62,6 +66,7 @@ final class Tests {
             for (int at = 0; at < data.length; at += piece) {
                 stream.write(data, at, Math.min(piece, data.length - at));
             }
+            stream.finish();
         }
         return out.toByteArray();
     }
@@ -108,15 +113,102 @@ final class Tests {
         });
         raised(CmekException.Damaged.class, "and does not open",
                 () -> client.inputStream(new ByteArrayInputStream(part.toByteArray()), Options.NONE).readAllBytes());
-        Throwable error = raised(IOException.class, "what one's own stream throws comes out", () -> zone.outputStream(new Full(), Options.NONE));
+        Throwable error = raised(IOException.class, "what one's own stream throws comes out", () -> zone.outputStream(new Full(null, 0), Options.NONE));
         check("full".equals(error.getMessage()), "as it is");
     }
 
+    /** A disk that is full once, when it has so much. */
     private static final class Full extends OutputStream {
+        private final ByteArrayOutputStream to;
+        private int room;
+
+        Full(ByteArrayOutputStream to, int room) {
+            this.to = to;
+            this.room = room;
+        }
+
         @Override
         public void write(int one) throws IOException {
-            throw new IOException("full");
+            write(new byte[] {(byte) one}, 0, 1);
         }
+
+        @Override
+        public void write(byte[] data, int offset, int length) throws IOException {
+            if (room < length) {
+                room = Integer.MAX_VALUE;
+                throw new IOException("full");
+            }
+            room -= length;
+            to.write(data, offset, length);
+        }
+    }
+
+    private static boolean opens(Cmek client, ByteArrayOutputStream sealed) {
+        try {
+            client.unseal(sealed.toByteArray());
+            return true;
+        } catch (CmekException.Damaged error) {
+            return false;
+        } catch (IOException error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
+    /** Nothing is whole unless finish() was called. */
+    private static void halves(Cmek client, Zone zone) throws Exception {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        Throwable error = raised(ArithmeticException.class, "an exception passes a stream in try-with-resources", () -> {
+            try (SealedOutput stream = zone.outputStream(out, Options.NONE)) {
+                stream.write(sample(2 * CHUNK + 9));
+                return 1 / (stream.hashCode() - stream.hashCode());
+            }
+        });
+        check(!opens(client, out), "and what was written by then does not open");
+        check(error.getSuppressed().length == 1, "with what close has to say beside it");
+        out.reset();
+        error = raised(IllegalStateException.class, "finish is not forgotten in silence", () -> {
+            try (SealedOutput stream = zone.outputStream(out, Options.NONE)) {
+                stream.write(sample(10));
+                return null;
+            }
+        });
+        check(error.getMessage().contains("finish()") && !opens(client, out), "and without it there is nothing to open");
+        out.reset();
+        raised(IllegalStateException.class, "nor where another stream closes it", () -> {
+            try (OutputStream around = new BufferedOutputStream(zone.outputStream(out, Options.NONE))) {
+                around.write(sample(10));
+                return null;
+            }
+        });
+        check(!opens(client, out), "which is not whole then");
+        out.reset();
+        try (SealedOutput stream = zone.outputStream(out, Options.NONE)) {
+            ZipOutputStream zip = new ZipOutputStream(stream);
+            zip.putNextEntry(new ZipEntry("a"));
+            zip.write(sample(CHUNK));
+            zip.finish();
+            stream.finish();
+            stream.finish();
+            raised(IOException.class, "after finish nothing more is taken", () -> {
+                stream.write(1);
+                return null;
+            });
+        }
+        try (ZipInputStream zip = new ZipInputStream(client.inputStream(new ByteArrayInputStream(out.toByteArray()), Options.NONE))) {
+            check(zip.getNextEntry() != null && Arrays.equals(zip.readAllBytes(), sample(CHUNK)), "a ZIP that was finished comes back");
+        }
+        ByteArrayOutputStream part = new ByteArrayOutputStream();
+        SealedOutput failed = zone.outputStream(new Full(part, CHUNK), Options.NONE);
+        raised(IOException.class, "a write fails", () -> {
+            failed.write(sample(5 * CHUNK));
+            return null;
+        });
+        raised(IOException.class, "then there is no end", () -> {
+            failed.finish();
+            return null;
+        });
+        failed.close();
+        check(!opens(client, part), "and nothing whole, even if the stream below takes the rest");
     }
 
     private static void ranges(Cmek client, Zone zone, Path folder) throws Exception {
@@ -274,6 +366,7 @@ final class Tests {
         raised(IllegalStateException.class, "a closed client is told", () -> client.zone("prod/orders"));
         raised(IllegalStateException.class, "and so is its zone", () -> zone.seal(new byte[1]));
         stream.write(sample(10));
+        stream.finish();
         stream.close();
         try (Cmek again = Cmek.open()) {
             check(Arrays.equals(again.unseal(out.toByteArray()), sample(10)), "a stream that was open goes to its end");
@@ -286,6 +379,7 @@ final class Tests {
             Zone zone = client.zone("prod/orders");
             messages(client, zone);
             streams(client, zone);
+            halves(client, zone);
             ranges(client, zone, folder);
             files(client, zone, folder);
             threads(client, zone);
