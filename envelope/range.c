@@ -120,6 +120,12 @@ static enum envelope_status have_chunk(const struct envelope_range *range,
 	return ENVELOPE_OK;
 }
 
+uint64_t envelope_range_last(const struct envelope_range *range)
+{
+	return range->begins +
+	       (range->chunk_count - 1) * (uint64_t)(range->payload.chunk_len + ENVELOPE_TAG);
+}
+
 enum envelope_status envelope_range_check_end(const struct envelope_range *range,
 					      struct envelope_token *token,
 					      struct envelope_scratch *scratch,

@@ -37,8 +37,10 @@ enum envelope_status envelope_range_init(struct envelope_range *range, struct en
 					 const struct envelope_keys *keys, uint64_t sealed_size,
 					 envelope_pread *pread, void *state,
 					 struct envelope_error *error);
-/* Verifies that the object ends where its size says, by its last chunk, which stays in `scratch`.
- */
+/* Where the last chunk begins in the object; it goes to the object's end. */
+uint64_t envelope_range_last(const struct envelope_range *range);
+/* Verifies that the object ends where its size says, by its last chunk, which stays in `scratch`,
+ * at the beginning of its memory as it was read. */
 enum envelope_status envelope_range_check_end(const struct envelope_range *range,
 					      struct envelope_token *token,
 					      struct envelope_scratch *scratch,

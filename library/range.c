@@ -18,6 +18,14 @@ struct held {
 	struct held *before; /* of an earlier generation: another thread may still read by it */
 };
 
+/* The last chunk as it lies there, of the look at the object's end: the first read of it asks the
+ * caller for no bytes. Sealed, so that whoever reads it needs the key. */
+struct end {
+	uint64_t offset;
+	size_t len;
+	uint8_t data[];
+};
+
 struct cmek_range {
 	cmek_client *client;
 	struct envelope_expectation expected; /* its name is ours: */
@@ -26,15 +34,37 @@ struct cmek_range {
 	cmek_pread_function *pread;
 	void *state;
 	struct held *_Atomic held; /* of the youngest generation */
+	struct end *_Atomic end;   /* NULL: read meanwhile, or not looked at */
 };
 
 /* --- Reading what is sealed */
 
+/* Once, by the thread that comes first. */
+static bool take_end(cmek_range *range, uint8_t *out, size_t len, uint64_t offset)
+{
+	struct end *end = atomic_load(&range->end);
+
+	if (end == NULL)
+		return false;
+	end = atomic_exchange(&range->end, NULL);
+	if (end != NULL && end->offset == offset && end->len == len) {
+		memcpy(out, end->data, len);
+		free(end);
+		return true;
+	}
+	if (end != NULL)
+		atomic_store(&range->end, end);
+	return false;
+}
+
 static bool pread_on(void *state, uint8_t *out, size_t len, uint64_t offset)
 {
-	const cmek_range *range = state;
-	int error = range->pread(range->state, out, len, offset);
+	cmek_range *range = state;
+	int error;
 
+	if (take_end(range, out, len, offset))
+		return true;
+	error = range->pread(range->state, out, len, offset);
 	errno = error;
 	return error == 0;
 }
@@ -67,19 +97,42 @@ static void held_free(struct held *held)
 	free(held);
 }
 
-static enum envelope_status begin(struct held *held, cmek_range *range, bool check_end,
+/* What was read last of the object. Without memory it is read again. */
+static void keep_end(cmek_range *range, const struct envelope_scratch *sealed, uint64_t offset)
+{
+	size_t len = (size_t)(range->sealed_size - offset);
+	struct end *end = malloc(sizeof(*end) + len);
+
+	if (end == NULL)
+		return;
+	end->offset = offset;
+	end->len = len;
+	memcpy(end->data, sealed->memory, len);
+	atomic_store(&range->end, end);
+}
+
+static enum envelope_status check_end(struct held *held, cmek_range *range,
+				      struct envelope_error *cause)
+{
+	struct library_worker *worker = held->opened.worker;
+
+	TRY(envelope_range_check_end(&held->range, &worker->by, &worker->chunk, cause));
+	keep_end(range, &worker->chunk, envelope_range_last(&held->range));
+	envelope_scratch_clear(&worker->chunk);
+	return ENVELOPE_OK;
+}
+
+static enum envelope_status begin(struct held *held, cmek_range *range, bool trust_size,
 				  struct envelope_error *cause)
 {
 	struct library_worker *worker = held->opened.worker;
 
 	TRY(envelope_range_init(&held->range, &worker->by, &held->opened.header, &held->opened.keys,
 				range->sealed_size, pread_on, range, cause));
-	return check_end
-		       ? envelope_range_check_end(&held->range, &worker->by, &worker->chunk, cause)
-		       : ENVELOPE_OK;
+	return trust_size ? ENVELOPE_OK : check_end(held, range, cause);
 }
 
-static enum cmek_status hold(cmek_range *range, struct held *held, bool check_end,
+static enum cmek_status hold(cmek_range *range, struct held *held, bool trust_size,
 			     struct cmek_error *error)
 {
 	struct start start = {range, 0};
@@ -89,11 +142,11 @@ static enum cmek_status hold(cmek_range *range, struct held *held, bool check_en
 
 	TRY(library_opened_read(&held->opened, range->client, &range->expected, &io, "range",
 				error));
-	status = begin(held, range, check_end, &cause);
+	status = begin(held, range, trust_size, &cause);
 	return library_opened_failed(&held->opened, "range", status, &cause, error);
 }
 
-static enum cmek_status held_new(cmek_range *range, bool check_end, struct held **ret_held,
+static enum cmek_status held_new(cmek_range *range, bool trust_size, struct held **ret_held,
 				 struct cmek_error *error)
 {
 	struct held *held = calloc(1, sizeof(*held));
@@ -101,7 +154,7 @@ static enum cmek_status held_new(cmek_range *range, bool check_end, struct held 
 
 	if (held == NULL)
 		return library_no_memory(error);
-	status = hold(range, held, check_end, error);
+	status = hold(range, held, trust_size, error);
 	if (status != CMEK_OK)
 		held_free(held);
 	else
@@ -135,7 +188,7 @@ static enum cmek_status open_range(cmek_range *range, const struct cmek_unseal_o
 
 	TRY(library_unseal_options(given, &options, error));
 	TRY(keep_expected(range, &options, error));
-	TRY(held_new(range, !options.trust_size, &held, error));
+	TRY(held_new(range, options.trust_size, &held, error));
 	atomic_store(&range->held, held);
 	return CMEK_OK;
 }
@@ -182,6 +235,7 @@ void cmek_range_free(cmek_range *range)
 		before = at->before;
 		held_free(at);
 	}
+	free(atomic_load(&range->end));
 	free(range->name);
 	free(range);
 }
@@ -206,7 +260,7 @@ static enum cmek_status held_again(cmek_range *range, const struct held *held,
 	struct held *anew;
 	enum cmek_status status;
 
-	TRY(held_new(range, false, &anew, error));
+	TRY(held_new(range, true, &anew, error));
 	status = check_same(anew, held, error);
 	if (status != CMEK_OK)
 		held_free(anew);

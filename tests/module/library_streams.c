@@ -269,6 +269,50 @@ static void a_range_is_what_lies_there(void **state)
 	cmek_range_free(range);
 }
 
+struct counted {
+	struct bytes object;
+	unsigned reads, of_last;
+	uint64_t last; /* where the last chunk begins */
+};
+
+static int pread_counted(void *state, void *to, size_t len, uint64_t offset)
+{
+	struct counted *counted = state;
+
+	counted->reads++;
+	counted->of_last += offset == counted->last;
+	return pread_from(&counted->object, to, len, offset);
+}
+
+static void the_last_chunk_is_read_once_for_the_look_at_the_end_and_the_first_read(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	uint8_t place[64], data[64];
+	struct counted counted;
+	cmek_range *range;
+	unsigned before;
+	size_t len;
+
+	(void)state;
+	seal_stream(orders, 2 * CHUNK + 77, &sealed);
+	counted = (struct counted){.object = bytes(sealed.data, sealed.len),
+				   .last = sealed.len - 77 - (SEALED - CHUNK)};
+	works(cmek_range_new(client, NULL, pread_counted, &counted, sealed.len, &range, &why));
+	assert_int_equal(counted.of_last, 1);
+	/* Another one first: it is for the first read of the last. */
+	works(cmek_range_read(range, place, sizeof(place), 5, &len, &why));
+	before = counted.reads;
+	works(cmek_range_read(range, place, sizeof(place), 2 * CHUNK + 13, &len, &why));
+	assert_int_equal(len, sizeof(place));
+	assert_int_equal(counted.reads, before);
+	works(cmek_range_read(range, data, sizeof(data), CHUNK, &len, &why));
+	/* Later ones ask again: nothing is kept for ever. */
+	works(cmek_range_read(range, data, sizeof(data), 2 * CHUNK + 13, &len, &why));
+	assert_memory_equal(data, place, sizeof(data));
+	assert_int_equal(counted.of_last, 2);
+	cmek_range_free(range);
+}
+
 static void an_object_that_was_cut_short_is_seen_at_once_unless_its_size_is_trusted(void **state)
 {
 	AUTO(buffer_clear) struct buffer sealed = {0};
@@ -317,6 +361,7 @@ const struct CMUnitTest library_stream_tests[] = {
 	cmocka_unit_test(a_reader_that_has_failed_says_the_same_again),
 	cmocka_unit_test(a_range_is_what_lies_there),
 	cmocka_unit_test(an_object_that_was_cut_short_is_seen_at_once_unless_its_size_is_trusted),
+	cmocka_unit_test(the_last_chunk_is_read_once_for_the_look_at_the_end_and_the_first_read),
 	cmocka_unit_test(a_range_of_an_object_that_can_not_be_read_says_so),
 };
 const size_t library_stream_count = COUNT_OF(library_stream_tests);
