@@ -101,9 +101,9 @@ struct masked_value {
 	_Atomic(uint8_t *) bytes; /* in locked memory, the owner's to free; NULL: none yet */
 	size_t len;
 	bool hidden;
-	bool lost; /* could not be hidden, and was wiped */
+	bool lost;	      /* could not be hidden, and was wiped */
 	_Atomic uint8_t lane; /* of its EZK's (zones/ezk/lanes.h); 0: in none */
-	uint64_t number; /* under which it is hidden; 0: not yet */
+	uint64_t number;      /* under which it is hidden; 0: not yet */
 	struct masked_value *next, *previous;
 };
 /* Takes values that lie open, chained by `next`. False: no lease runs, and none is taken. No KMS.

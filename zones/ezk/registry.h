@@ -5,8 +5,8 @@
  * plaintext. Whoever has the zones owns it, and hands in what it asks of them; only for files of
  * zones/.
  *
- * Locks: the registry's, then a lease's, then its lanes' or a root key's; all for moments, none while the KMS is
- * asked.
+ * Locks: the registry's, then a lease's, then its lanes' or a root key's; all for moments, none
+ * while the KMS is asked.
  */
 #pragma once
 

@@ -27,8 +27,8 @@ struct live {
 /* With the registry's lock held. */
 /* Finds out which root keys stand above a live EZK, as its entry says now. */
 void registry_place(struct registry *registry, struct ezk *ezk);
-/* Frees it unless others hold it. Those come to it from the registry or from each other, so with the
- * registry's lock nobody new can. */
+/* Frees it unless others hold it. Those come to it from the registry or from each other, so with
+ * the registry's lock nobody new can. */
 bool registry_let_go(struct ezk *ezk);
 /* Forgets a zone that has no versions. */
 void registry_drop(struct registry *registry, struct live *live);

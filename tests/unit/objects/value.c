@@ -241,7 +241,8 @@ static bool one_lies_open(struct held *held)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 	bool open = false;
 
-	for (struct masked_value *value = lease->lanes.first.values; value != NULL; value = value->next)
+	for (struct masked_value *value = lease->lanes.first.values; value != NULL;
+	     value = value->next)
 		open |= memcmp(value->bytes, plain, value->len) == 0;
 	return open && lease->keys == NULL;
 }
