@@ -302,6 +302,7 @@ static void keep_reason(const char message[MESSAGE_MAX])
 	if (notes == NULL)
 		return;
 	memcpy(notes->message, message, MESSAGE_MAX);
+	notes->request_id[0] = '\0';
 	notes->messages++;
 }
 
@@ -313,6 +314,19 @@ unsigned log_reasons(void)
 const char *log_last(void)
 {
 	return thread_notes_kept()->message;
+}
+
+void log_reason_request(const char *request_id)
+{
+	struct thread_notes *notes = thread_notes();
+
+	if (notes != NULL)
+		snprintf(notes->request_id, sizeof(notes->request_id), "%s", request_id);
+}
+
+const char *log_last_request(void)
+{
+	return thread_notes_kept()->request_id;
 }
 
 static bool is_written(enum log_level level)

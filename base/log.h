@@ -36,6 +36,11 @@ const char *log_kept(size_t index, unsigned *ret_more);
 
 /* A reason that another thread has logged already: it goes to this thread's log_last only. */
 void log_reason(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The request that this thread's last reason was the answer to, as the service numbered it; kept
+ * until the next reason. */
+void log_reason_request(const char *request_id);
+/* "": of none, or none is known. */
+const char *log_last_request(void);
 /* How many reasons this thread's log_last has had: tells whether a call has given one. */
 unsigned log_reasons(void);
 

@@ -11,10 +11,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { THREAD_MESSAGE_MAX = 2048, THREAD_CALLER_MAX = 648 };
+enum { THREAD_MESSAGE_MAX = 2048, THREAD_REQUEST_MAX = 64, THREAD_CALLER_MAX = 648 };
 
 struct thread_notes {
-	char message[THREAD_MESSAGE_MAX]; /* base/log.c: the last error or warning */
+	char message[THREAD_MESSAGE_MAX];    /* base/log.c: the last error or warning */
+	char request_id[THREAD_REQUEST_MAX]; /* … and the request that it was the answer to */
 	unsigned messages;
 	unsigned long reason, last_reason;	       /* objects/error.c */
 	unsigned noted, noted_before, messages_before; /* up to the end of the last call */

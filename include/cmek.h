@@ -380,7 +380,7 @@ typedef void (*CMEK_DOCTOR_ASK)(void *asked, CK_ULONG number);
 typedef void (*CMEK_DOCTOR_RUN)(void *state, CK_ULONG count, CMEK_DOCTOR_ASK ask, void *asked);
 
 struct CMEK_FUNCTIONS {
-	CK_VERSION version; /* 1.2 */
+	CK_VERSION version; /* 1.3 */
 	/* The last error that this thread met, as one line of text that says what to do ("": none
 	 * yet, or the last call that failed has only its return value), and its CMEK_ERROR_ number.
 	 * The text stays until the thread's next error. */
@@ -405,6 +405,10 @@ struct CMEK_FUNCTIONS {
 	 * called within the call as `put` is, has several asked at once. The rows are the same, in
 	 * the same order, put by the calling thread. */
 	CK_RV (*CMEK_DoctorAtOnce)(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run);
+	/* From 1.3 on. The request id that the KMS gave its answer which was the thread's last error,
+	 * to be quoted to the cloud's support; "": it gave none, or the error was no answer of a KMS.
+	 * The text stays until the thread's next error. */
+	const char *(*CMEK_LastRequest)(void);
 };
 
 /* clang-format on */

@@ -165,21 +165,19 @@ enum cmek_status library_no_memory(struct cmek_error *error)
 	return library_fail(error, CMEK_FAILED, "out of memory");
 }
 
-/* The module's line has it as "(request ID)". */
-static void take_request_id(struct cmek_error *error, const char *said)
+/* Whether the module's line has the zone already, as zones/model/title.h writes it. `which` is
+ * "CLUSTER/NAME of project P", or something else. */
+static bool names_zone(const char *said, const char *which)
 {
-	static const char before[] = "(request ";
-	const char *at = strstr(said, before);
-	size_t len;
+	static const char between[] = " of project ";
+	const char *project = strstr(which, between);
+	char title[LIBRARY_TEXT_MAX];
 
-	if (at == NULL)
-		return;
-	at += strlen(before);
-	len = strcspn(at, ")");
-	if (at[len] == ')' && len < sizeof(error->request_id)) {
-		memcpy(error->request_id, at, len);
-		error->request_id[len] = '\0';
-	}
+	if (project == NULL)
+		return false;
+	snprintf(title, sizeof(title), "zone '%.*s' of project '%s'", (int)(project - which), which,
+		 project + strlen(between));
+	return strstr(said, title) != NULL;
 }
 
 /* The thread's last line of the module may be of an earlier failure: then it has another reason. */
@@ -196,11 +194,14 @@ enum cmek_status library_fail_call(struct cmek_error *error, CK_RV rv, CK_ULONG 
 	if (said == NULL)
 		library_fail(error, library_kind_of_call(rv, reason), "%s: PKCS #11 error 0x%lx",
 			     which, rv);
+	else if (is_its && names_zone(said, which))
+		library_fail(error, library_kind_of_call(rv, reason), "%s", said);
 	else
 		library_fail(error, library_kind_of_call(rv, reason), "%s: %s", which, said);
 	error->may_pass |= envelope_may_pass(ENVELOPE_MODULE, &cause);
 	if (is_its)
-		take_request_id(error, said);
+		snprintf(error->request_id, sizeof(error->request_id), "%s",
+			 library_module_last_request());
 	return error->status;
 }
 

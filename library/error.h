@@ -39,7 +39,8 @@ const char *library_rv_text(CK_RV rv);
 
 enum cmek_status library_fail(struct cmek_error *error, enum cmek_status kind, const char *format,
 			      ...) __attribute__((format(printf, 3, 4)));
-/* A call of the module that failed; the module's own words if it has some for this reason. */
+/* A call of the module that failed; the module's own words if it has some for this reason, alone
+ * where they name the zone that `which` is the title of. */
 enum cmek_status library_fail_call(struct cmek_error *error, CK_RV rv, CK_ULONG reason,
 				   const char *which);
 enum cmek_status library_fail_envelope(struct cmek_error *error, const char *which,

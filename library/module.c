@@ -146,6 +146,14 @@ const char *library_module_last_error(CK_ULONG *ret_reason)
 	return module.found.ours == NULL ? "" : module.found.ours->CMEK_LastError(ret_reason);
 }
 
+const char *library_module_last_request(void)
+{
+	const struct CMEK_FUNCTIONS *ours = module.found.ours;
+	bool answers = ours != NULL && (ours->version.major > 1 || ours->version.minor >= 3);
+
+	return answers ? ours->CMEK_LastRequest() : "";
+}
+
 unsigned library_module_generation(void)
 {
 	return atomic_load_explicit(&module.generation, memory_order_acquire);

@@ -42,6 +42,8 @@ bool library_module_owns(unsigned generation);
 
 /* The module's words for this thread's last error ("": none), and its CMEK_ERROR_ number. */
 const char *library_module_last_error(CK_ULONG *ret_reason);
+/* The request id of that line; "": none, or the module is older than this question. */
+const char *library_module_last_request(void);
 
 /* Around a few instructions, never around a call of the module. */
 void library_lock(void);

@@ -208,7 +208,7 @@ void error_refused(CK_RV rv)
 	if (notes->noted == notes->noted_before)
 		notes->last_reason = CMEK_ERROR_NONE;
 	if (notes->messages == notes->messages_before)
-		notes->message[0] = '\0';
+		notes->message[0] = notes->request_id[0] = '\0';
 	notes->noted_before = notes->noted;
 	notes->messages_before = notes->messages;
 }

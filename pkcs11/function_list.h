@@ -10,7 +10,8 @@
 extern CK_FUNCTION_LIST function_list_2_40;
 extern CK_FUNCTION_LIST_3_0 function_list_3_0, function_list_3_1; /* the same but for the number */
 extern CK_FUNCTION_LIST_3_2 function_list_3_2;
-extern struct CMEK_FUNCTIONS function_list_cmek, function_list_cmek_1_1, function_list_cmek_1_0;
+extern struct CMEK_FUNCTIONS function_list_cmek, function_list_cmek_1_2, function_list_cmek_1_1,
+	function_list_cmek_1_0;
 
 /* CMEK_StoreCreate, CMEK_StoreCheck (store.c). */
 CK_RV cmek_store_create(char *text, CK_ULONG room);

@@ -15,8 +15,8 @@ static CK_UTF8CHAR pkcs11[] = "PKCS 11", ours[] = CMEK_INTERFACE;
 static CK_INTERFACE interfaces_offered[] = {
 	{pkcs11, &function_list_3_2, 0},    {pkcs11, &function_list_3_1, 0},
 	{pkcs11, &function_list_3_0, 0},    {pkcs11, &function_list_2_40, 0},
-	{ours, &function_list_cmek, 0},	    {ours, &function_list_cmek_1_1, 0},
-	{ours, &function_list_cmek_1_0, 0},
+	{ours, &function_list_cmek, 0},	    {ours, &function_list_cmek_1_2, 0},
+	{ours, &function_list_cmek_1_1, 0}, {ours, &function_list_cmek_1_0, 0},
 };
 
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST **ret_list)

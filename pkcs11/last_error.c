@@ -39,12 +39,19 @@ static const char *setting(const char *key)
 	return value == NULL ? "" : value;
 }
 
+static const char *last_request(void)
+{
+	return log_last_request();
+}
+
 #define FUNCTIONS                                                                                  \
 	.CMEK_LastError = last_error, .CMEK_Loss = loss, .CMEK_Doctor = doctor_look,               \
 	.CMEK_Setting = setting, .CMEK_StoreCreate = cmek_store_create,                            \
-	.CMEK_StoreCheck = cmek_store_check, .CMEK_DoctorAtOnce = doctor_look_at_once
+	.CMEK_StoreCheck = cmek_store_check, .CMEK_DoctorAtOnce = doctor_look_at_once,             \
+	.CMEK_LastRequest = last_request
 
-struct CMEK_FUNCTIONS function_list_cmek = {.version = {1, 2}, FUNCTIONS};
+struct CMEK_FUNCTIONS function_list_cmek = {.version = {1, 3}, FUNCTIONS};
 /* For whoever asks for the version that they know. */
+struct CMEK_FUNCTIONS function_list_cmek_1_2 = {.version = {1, 2}, FUNCTIONS};
 struct CMEK_FUNCTIONS function_list_cmek_1_1 = {.version = {1, 1}, FUNCTIONS};
 struct CMEK_FUNCTIONS function_list_cmek_1_0 = {.version = {1, 0}, FUNCTIONS};

@@ -10,7 +10,8 @@
  *     ./example range prod/orders IN OFFSET       100 bytes of what OUT holds, from there on
  *     ./example object prod/orders URL OFFSET     the same of an object that HTTP gives, as S3's
  *     ./example lines prod/orders                 each line of the input is sealed, whatever
- * becomes of the key meanwhile
+ *                                                 becomes of the key meanwhile; of a failure, what
+ *                                                 to quote to AWS stands in brackets
  *     ./example open prod/orders IN OUT           a file is opened: what a disabled key answers
  *
  * The exit status is the kind of failure (enum cmek_status).
@@ -150,8 +151,8 @@ static void seal_line(const char *line)
 	if (cmek_seal(zone, line, strlen(line), NULL, sealed, sizeof(sealed), &len, &error) == 0)
 		printf("sealed %zu\n", len);
 	else
-		printf("%s: %s\n", cmek_error_may_pass(error) ? "try again" : "stop",
-		       cmek_error_text(error));
+		printf("%s: %s [%s]\n", cmek_error_may_pass(error) ? "try again" : "stop",
+		       cmek_error_text(error), cmek_error_request_id(error));
 	cmek_error_free(error);
 	error = NULL;
 }

@@ -46,7 +46,7 @@ def lines(client, zone):
         try:
             print("sealed", len(zone.seal(line.encode())), flush=True)
         except cmek.Error as error:
-            print("try again" if error.may_pass else "stop", f"{type(error).__name__}: {error}", flush=True)
+            print("try again" if error.may_pass else "stop", f"{type(error).__name__}: {error} [{error.request_id}]", flush=True)
 
 
 def open(client, zone, source, target):  # noqa: A001

@@ -6,36 +6,11 @@
 # in S3, as moto plays it; a rotation and a disabled key on the way.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/bindings/languages.sh
+. "$root/tests/bindings/languages.sh"
 here=$root/examples/library
-export GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOPROXY=off PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/bindings/python/src
-
-java_home() {
-    local jdk found=
-    for jdk in /usr/lib/jvm/*; do
-        [ ! -L "$jdk" ] && [ -x "$jdk/bin/javac" ] || continue
-        [ "$("$jdk/bin/javac" -version 2>&1 | sed -E 's/javac ([0-9]+).*/\1/')" -ge 22 ] && found=$jdk
-    done
-    echo "$found"
-}
-jdk=$(java_home)
-
-# A program of that name in $work for each language that is here.
-# shellcheck disable=SC2046 # words
-build_c() { cc -std=gnu11 -Wall -Wextra -Werror $(pkg-config --cflags cmek) -o "$work/c" "$here/example.c" $(pkg-config --libs cmek) $(env -u PKG_CONFIG_SYSROOT_DIR pkg-config --libs libcurl); }
-build_go() { (cd "$here/go" && go build -o "$work/go" .); }
-build_python() { printf '#!/bin/sh\nexec python3 %s/example.py "$@"\n' "$here" >"$work/python" && chmod +x "$work/python"; }
-build_java() {
-    "$jdk/bin/javac" --release 22 -d "$work/classes" "$root"/bindings/java/src/main/java/cmek/*.java "$here/Example.java" &&
-        printf '#!/bin/sh\nexec %s/bin/java --enable-native-access=ALL-UNNAMED -cp %s/classes Example "$@"\n' "$jdk" "$work" >"$work/java" &&
-        chmod +x "$work/java"
-}
 ok "libcmek is installed" install_libcmek || finish
-languages=()
-add() { ok "the example in $1 is built" "build_$1" && languages+=("$1"); }
-add c
-add python
-if has_go 21; then add go; else skip "the example in go is built" "there is no Go 1.21 or later"; fi
-if [ -n "$jdk" ]; then add java; else skip "the example in java is built" "there is no JDK with java.lang.foreign, which is 22 or later"; fi
+programs "$here" example libcurl
 
 ok "each way takes ten lines at most" python3 "$root/tests/bindings/count_lines.py" "$here"
 
@@ -128,4 +103,52 @@ lives() { # LANGUAGE: one process, lines one after the other, and what the tool 
 for language in "${languages[@]}"; do
     ok "a process in $language lives through a rotation and a disabled key" lives "$language"
 done
+
+# --- What to quote to AWS
+
+mkfifo kms.in
+exec 6<>kms.in
+PYTHONPATH=$root/tests python3 -m fake_kms <kms.in >kms.out 2>kms.err 6>&- &
+kms=$!
+for _ in $(seq 600); do
+    grep -q CMEK_TEST_FAKE= kms.out || ! kill -0 $kms 2>/dev/null || { sleep 0.1; continue; }
+    break
+done
+while IFS= read -r line; do export "${line?}"; done <kms.out
+fake() { # PATH [JSON]: the fake KMS's control
+    python3 -c 'import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1], *(word.encode() for word in sys.argv[2:])).read().decode())' "$CMEK_TEST_FAKE$1" "${@:2}"
+}
+quotes() { # LANGUAGE PATTERN: the id in brackets is one that the KMS gave, with it the line fits, and the database is named once
+    local id
+    echo row | by "$1" lines prod/orders >told
+    cat told
+    id=$(sed -n 's/.*\[\(.*\)\]$/\1/p' told)
+    [ "$(grep -o prod/orders told | wc -l)" -eq 1 ] && [ -n "$id" ] && fake /_requests | grep -qF "$id" && grep -q "${2//ID/$id}" told
+}
+new_home
+{
+    "$cmek" project create lab && "$cmek" key add --project lab "$CMEK_TEST_KMS_KEY" --label root &&
+        "$cmek" cluster create --project lab prod --key root --region us-west-2 && "$cmek" database create --project lab prod/orders
+} >"$work/.output" 2>&1 || tap_fail "a database under a key of AWS's KMS, simulated, is there" "$work/.output"
+for language in "${languages[@]}"; do
+    ok "in $language nothing is to be quoted" sh -c "echo row | '$work/$language' lines prod/orders | grep -q '^sealed'"
+done
+ok "the key is disabled" fake /_key '{"do": "state", "arn": "'"$CMEK_TEST_KMS_KEY"'", "state": "Disabled"}'
+for language in "${languages[@]}"; do
+    ok "$language is told of the request that was refused" quotes "$language" "disabled.*(request ID).*\[ID\]"
+done
+by_older() { # a module that says no number
+    echo row | CMEK_PKCS11_MODULE=$build/tests/module/older.so CMEK_TEST_MINOR=2 by c lines prod/orders >told
+    cat told
+    grep -q 'disabled.*(request .*\[\]$' told
+}
+ok "of an older module, C is told the same without" by_older
+ok "it is enabled" fake /_key '{"do": "state", "arn": "'"$CMEK_TEST_KMS_KEY"'", "state": "Enabled"}'
+ok "and the KMS throttles" fake /_fault '{"op": "*", "count": 1000, "status": 400, "type": "ThrottlingException"}'
+for language in "${languages[@]}"; do
+    ok "$language is told of a request that was throttled, whose text has no number" quotes "$language" "try again.*\[ID\]"
+done
+exec 6>&-
+wait $kms
 finish

@@ -181,6 +181,7 @@ static void a_failure_does_not_inherit_the_reason_of_one_before(void **state)
 	fails(cluster_add(session, "default", "local", "local", "arn:none", &cluster));
 	(void)functions->CMEK_LastError(&reason);
 	assert_int_not_equal(reason, CMEK_ERROR_NONE);
+	assert_string_equal(functions->CMEK_LastRequest(), ""); /* no KMS was asked */
 	/* A caller who only lacks room has met no error. */
 	check(p11->C_EncryptInit(session, mechanism(CKM_AES_ECB), known_key(session)));
 	answers(CKR_BUFFER_TOO_SMALL,
@@ -232,11 +233,13 @@ static void our_own_interface_makes_and_checks_the_store(void **state)
 	CK_INTERFACE *interface, *newest;
 	char text[4096] = "x", little[8];
 
-	check(ask(CMEK_INTERFACE, 1, 2, 0, &interface));
+	check(ask(CMEK_INTERFACE, 1, 3, 0, &interface));
 	check(ask(CMEK_INTERFACE, 0, 0, 0, &newest));
 	assert_ptr_equal(newest, interface);
-	check(ask(CMEK_INTERFACE, 1, 1, 0, &newest));
-	assert_int_equal(version_of(newest)->minor, 1);
+	for (CK_BYTE minor = 0; minor < 3; minor++) {
+		check(ask(CMEK_INTERFACE, 1, minor, 0, &newest));
+		assert_int_equal(version_of(newest)->minor, minor);
+	}
 	functions = interface->pFunctionList;
 	answers(CKR_CRYPTOKI_NOT_INITIALIZED, functions->CMEK_StoreCheck(text, sizeof(text)));
 	assert_int_equal(token_setup(state), 0);

@@ -85,18 +85,20 @@ static bool says_nothing(enum zone_status status)
 static void describe(const struct question *question, struct root_key_finding *finding)
 {
 	const struct kms_door door = door_about(question);
-	AUTO(freep) char *reason = strdup(log_last());
+	AUTO(freep) char *reason = strdup(log_last()), *request = strdup(log_last_request());
 	struct kms_key key = {0};
 	enum zone_status status = door_describe(&door, &key);
 
 	if (status == ZONE_OK)
 		status = root_key_meaning(key.state);
-	if (zone_status_is_no_of_key(status))
+	if (zone_status_is_no_of_key(status)) {
 		*finding = (struct root_key_finding){status, key.deletion_ms};
-	else if (finding->status == ZONE_NOT_FOUND)
+	} else if (finding->status == ZONE_NOT_FOUND) {
 		finding->status = status; /* there is no canary: this is all there is */
-	else if (status != ZONE_OK)
+	} else if (status != ZONE_OK) {
 		log_reason("%s", reason == NULL ? "" : reason);
+		log_reason_request(request == NULL ? "" : request);
+	}
 }
 
 static const struct wrap *wrap_by(const struct kms_provider *const *providers,

@@ -136,6 +136,7 @@ void asked_log(const struct asked *asked)
 		log_error("%s", text);
 	else
 		log_reason("%s", text);
+	log_reason_request(asked->report.request_id);
 }
 
 enum zone_status asked_audit(const struct asked *asked)

@@ -87,10 +87,13 @@ func lines(client *cmek.Client, zone *cmek.Zone, words []string) {
 
 func tell(err error) {
 	var told *cmek.Error
-	if errors.As(err, &told) && told.MayPass {
-		fmt.Println("try again", err)
-	} else {
+	switch {
+	case !errors.As(err, &told):
 		fmt.Println("stop", err)
+	case told.MayPass:
+		fmt.Printf("try again %s [%s]\n", told.Text, told.RequestID)
+	default:
+		fmt.Printf("stop %s [%s]\n", told.Text, told.RequestID)
 	}
 }
 

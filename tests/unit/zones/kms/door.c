@@ -101,6 +101,9 @@ static void each_refusal_is_one_line_with_its_remedy(void **state)
 		assert_non_null(strstr(text, kms_status_text(refusals[i])));
 		assert_non_null(strstr(text, "fake-request"));
 		assert_non_null(strstr(text, "; "));
+		assert_string_equal(log_last_request(), "fake-request");
+		log_reason("another");
+		assert_string_equal(log_last_request(), "");
 	}
 }
 
@@ -133,6 +136,9 @@ static void an_outage_fits_two_lines_and_says_where_and_why(void **state)
 		assert_non_null(strstr(text, rows[i].where));
 		assert_non_null(strstr(text, rows[i].todo));
 		said = strlen("the fake KMS says: ") + strlen(kms_status_text(rows[i].status));
+		/* Not in the line, and known: */
+		assert_null(strstr(log_last(), "fake-request"));
+		assert_string_equal(log_last_request(), "fake-request");
 		/* Two lines of a terminal, where the KMS says "Rate exceeded". */
 		assert_in_range(strlen(log_last()) - said, 1, 160 - strlen("Rate exceeded"));
 	}
