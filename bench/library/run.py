@@ -2,8 +2,9 @@
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 """What libcmek costs: run.py [ROUNDS]. A message of 1 KiB sealed and opened from C, Go, Python and Java, beside libcrypto's
-AES-256-GCM of the same bytes; and, where they are installed, AWS's Encryption SDK (local keyring) and Tink. A file of 1 GiB beside the
-tool. A process for each; what can't be had is left out and said. Needs the build folder (make) and what `make deps` brings."""
+AES-256-GCM of the same bytes, and beside what others use: AWS's Encryption SDK (with a local keyring, so that no KMS call is measured)
+and Tink, which `tools/deps.sh bench` puts into build/peers. 1 GiB as a file beside the tool and age; 64 MiB of it by the two. A process
+for each; what can't be had is left out and said. Needs the build folder (make)."""
 
 import glob
 import json
@@ -17,8 +18,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(ROOT, "build"))
 BENCH = os.path.join(BUILD, "bench", "library", "bench_library")
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-SLICE, SIZE = 200, 1024
+ROUNDS = int(sys.argv[1]) if sys.argv[1:] and sys.argv[1].isdigit() else 100
+SLICE, SIZE, PEER_STREAM = 200, 1024, 64 << 20
 GOALS = {"C": 2, "Go": 3, "Python": 10, "Java": 5}  # microseconds over libcrypto
 
 
@@ -77,17 +78,39 @@ def in_java(work):
     return output([home + "/bin/java", "--enable-native-access=ALL-UNNAMED", "-cp", classes, "Bench", str(ROUNDS)])
 
 
-def by_tink():
+# --- Others, each in a process of build/peers: run.py --peer NAME ROUNDS PLAIN SEALED
+
+
+def seconds_of(work, sealed):
+    """Until the disk has it, as the tool does."""
+    begin = time.perf_counter()
+    with open(sealed, "wb") as out:
+        work(out)
+        out.flush()
+        os.fsync(out.fileno())
+    return time.perf_counter() - begin
+
+
+def by_tink(source, sealed):
     import tink
-    from tink import aead
+    from tink import aead, streaming_aead
     aead.register()
+    streaming_aead.register()
     primitive = tink.new_keyset_handle(aead.aead_key_templates.AES256_GCM).primitive(aead.Aead)
+    streams = tink.new_keyset_handle(streaming_aead.streaming_aead_key_templates.AES256_GCM_HKDF_1MB).primitive(streaming_aead.StreamingAead)
     plain = bytes(SIZE)
-    sealed = primitive.encrypt(plain, b"")
-    return {"seal": median(lambda: primitive.encrypt(plain, b"")), "unseal": median(lambda: primitive.decrypt(sealed, b""))}
+    message = primitive.encrypt(plain, b"")
+
+    def stream(out):
+        closed_by_it = os.fdopen(os.dup(out.fileno()), "wb")
+        with open(source, "rb") as file, streams.new_encrypting_stream(closed_by_it, b"") as into:
+            shutil.copyfileobj(file, into, 1 << 20)
+
+    return {"seal": median(lambda: primitive.encrypt(plain, b"")), "unseal": median(lambda: primitive.decrypt(message, b"")),
+            "stream": seconds_of(stream, sealed)}
 
 
-def by_encryption_sdk():
+def by_encryption_sdk(source, sealed):
     """With a local AES keyring in place of a KMS call for each message."""
     import aws_encryption_sdk
     from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
@@ -97,28 +120,59 @@ def by_encryption_sdk():
     keyring = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig()).create_raw_aes_keyring(input=CreateRawAesKeyringInput(
         key_namespace="bench", key_name="bench", wrapping_key=bytes(32), wrapping_alg=AesWrappingAlg.ALG_AES256_GCM_IV12_TAG16))
     plain = bytes(SIZE)
-    sealed, _ = client.encrypt(source=plain, keyring=keyring)
+    message, _ = client.encrypt(source=plain, keyring=keyring)
+
+    def stream(out):
+        with open(source, "rb") as file, client.stream(mode="e", source=file, keyring=keyring, frame_length=65536) as parts:
+            shutil.copyfileobj(parts, out, 1 << 20)
+
     return {"seal": median(lambda: client.encrypt(source=plain, keyring=keyring)),
-            "unseal": median(lambda: client.decrypt(source=sealed, keyring=keyring))}
+            "unseal": median(lambda: client.decrypt(source=message, keyring=keyring)), "stream": seconds_of(stream, sealed)}
 
 
-def file_beside_the_tool(work):
-    """Seconds for 1 GiB, the tool and the library by turns, a process each: the ratio of medians."""
-    size = min(1 << 30, shutil.disk_usage(work).free // 4)
+PEERS = {"Tink, Python": by_tink, "Encryption SDK, Python": by_encryption_sdk}
+
+
+def of_peer(name, work):
+    """In slices of a hundredth of ours: some take milliseconds for a message."""
+    interpreter = os.path.join(ROOT, "build", "peers", "bin", "python")
+    if not os.path.exists(interpreter):
+        raise RuntimeError("build/peers is not here; tools/deps.sh bench brings it")
+    plain, sealed = os.path.join(work, "plain.64"), os.path.join(work, "sealed.64")
+    if not os.path.exists(plain):
+        with open(plain, "wb") as file:
+            for _ in range(PEER_STREAM >> 20):
+                file.write(os.urandom(1 << 20))
+    return output([interpreter, os.path.abspath(__file__), "--peer", name, str(max(ROUNDS // 10, 3)), plain, sealed])
+
+
+# --- Large files
+
+
+def large_files(work):
+    """Seconds for 1 GiB, the tool, the library and age by turns, a process each: medians."""
+    size = min(1 << 30, shutil.disk_usage(work).free // 5)
     plain, sealed = os.path.join(work, "plain"), os.path.join(work, "sealed")
     with open(plain, "wb") as file:
         for _ in range(size >> 20):
             file.write(os.urandom(1 << 20))
-    programs = {"tool": [os.path.join(BUILD, "cmek"), "encrypt", "--quiet", "--force", "--project", "bench", "--database", "prod/bench"],
-                "library": [BENCH, "--file"]}
-    times = {name: [] for name in programs}
+    ways = {"tool": [os.path.join(BUILD, "cmek"), "encrypt", "--quiet", "--force", "--project", "bench", "--database", "prod/bench", plain, sealed],
+            "library": [BENCH, "--file", plain, sealed]}
+    if shutil.which("age-keygen"):
+        made = subprocess.run(["age-keygen"], capture_output=True, text=True, check=True)
+        key = (made.stdout + made.stderr).split("public key: ")[1].split()[0]
+        ways["age"] = ["sh", "-c", f"age -r {key} -o {sealed}.age {plain} && sync {sealed}.age"]
+    times = {name: [] for name in ways}
     for _ in range(3):
-        for name, words in programs.items():
+        for name, words in ways.items():
             begin = time.perf_counter()
-            subprocess.run([*words, plain, sealed], check=True)
+            subprocess.run(words, check=True)
             times[name].append(time.perf_counter() - begin)
-    tool, library = (sorted(times[name])[1] for name in ("tool", "library"))
-    print(f"{size >> 20} MiB sealed into a file: tool {tool:.2f} s, library {library:.2f} s, {tool / library:.2f} of the tool's speed (goal 0.95)")
+    seconds = {name: sorted(list_of)[1] for name, list_of in times.items()}
+    print(f"{size >> 20} MiB sealed into a file: " + ", ".join(f"{name} {it:.2f} s" for name, it in seconds.items()) +
+          f"; the library has {seconds['tool'] / seconds['library']:.2f} of the tool's speed (goal 0.95)")
+    if "age" not in ways:
+        print("age                     left out: it is not here")
 
 
 def make_home(work):
@@ -133,14 +187,22 @@ def make_home(work):
         subprocess.run([os.path.join(BUILD, "cmek"), *words], check=True, capture_output=True)
 
 
+def rows(c, work):
+    yield "C", lambda: c
+    yield "Go", lambda: in_go(work)
+    yield "Python", in_python
+    yield "Java", lambda: in_java(work)
+    for name in PEERS:
+        yield name, lambda name=name: of_peer(name, work)
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         make_home(work)
-        c = in_c()
+        c, streams = in_c(), []
         print(f"A message of {SIZE} bytes; libcrypto's AES-256-GCM of as many: {c['evp']:.2f} us")
         print(f"{'':<24}{'seal':>9}{'unseal':>9}{'over':>9}   goal")
-        for name, measure in (("C", lambda: c), ("Go", lambda: in_go(work)), ("Python", in_python), ("Java", lambda: in_java(work)),
-                              ("Tink, Python", by_tink), ("Encryption SDK, Python", by_encryption_sdk)):
+        for name, measure in rows(c, work):
             try:
                 found = measure()
             except (ImportError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
@@ -150,8 +212,15 @@ def main():
             goal = GOALS.get(name)
             verdict = "" if goal is None else f"{goal} us, {'met' if over <= goal else 'not met'}"
             print(f"{name:<24}{found['seal']:>9.2f}{found['unseal']:>9.2f}{over:>9.2f}   {verdict}")
-        file_beside_the_tool(work)
+            if "stream" in found:
+                streams.append(f"{PEER_STREAM >> 20} MiB sealed as a stream: {name} {found['stream']:.2f} s")
+        print("\n".join(streams))
+        large_files(work)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--peer"]:
+        ROUNDS, SLICE = int(sys.argv[3]), 10
+        print(json.dumps(PEERS[sys.argv[2]](sys.argv[4], sys.argv[5])))
+    else:
+        main()
