@@ -11,6 +11,7 @@ The same sources give the same bytes, with the same setuptools and JDK. What can
 status is 77; it is 1 if a package fails, or has another version than meson.build."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -121,6 +122,8 @@ def java(folder, work, number):
     place = folder / "cmek/cmek" / number
     write_zip(place / f"cmek-{number}.jar", files)
     (place / f"cmek-{number}.pom").write_bytes(pom)
+    for path in sorted(place.iterdir()):  # Maven looks at these
+        path.with_name(f"{path.name}.sha1").write_text(hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest() + "\n")
 
 
 def main():

@@ -149,6 +149,60 @@ else
     skip "the same with AWS's KMS, simulated" "moto is not here"
 fi
 
+# --- Maven
+
+# No plugin is here, and none is fetched: an extension of a build is resolved, with its checksum, before any plugin would run. Maven gives each
+# one plexus-utils 1.1, for which an empty jar does.
+by_maven() {
+    local number file stub=org/codehaus/plexus/plexus-utils/1.1
+    mkdir -p "$work/stub/$stub"
+    echo '<project><modelVersion>4.0.0</modelVersion><groupId>org.codehaus.plexus</groupId><artifactId>plexus-utils</artifactId><version>1.1</version></project>' \
+        >"$work/stub/$stub/plexus-utils-1.1.pom"
+    python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1], "w").close()' "$work/stub/$stub/plexus-utils-1.1.jar"
+    for file in "$work/stub/$stub"/*.pom "$work/stub/$stub"/*.jar; do sha1sum <"$file" | cut -d' ' -f1 >"$file.sha1"; done
+    number=$(basename "$(dirname "$packages"/maven/cmek/cmek/*/*.pom)")
+    sed -e "s|PACKAGES|$packages|" -e "s|WORK|$work|" -e "s|NUMBER|$number|" >pom.xml <<'POM'
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>orders</groupId>
+  <artifactId>orders</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <pluginRepositories>
+    <pluginRepository>
+      <id>packages</id>
+      <url>file://PACKAGES/maven</url>
+    </pluginRepository>
+    <pluginRepository>
+      <id>stub</id>
+      <url>file://WORK/stub</url>
+    </pluginRepository>
+  </pluginRepositories>
+  <build>
+    <extensions>
+      <extension>
+        <groupId>cmek</groupId>
+        <artifactId>cmek</artifactId>
+        <version>NUMBER</version>
+      </extension>
+    </extensions>
+  </build>
+</project>
+POM
+    mvn --batch-mode --strict-checksums --offline -Daether.offline.protocols=file -Dmaven.repo.local="$work/m2" validate &&
+        cmp "$work/m2/cmek/cmek/$number/cmek-$number.jar" "$packages/maven/cmek/cmek/$number/cmek-$number.jar"
+}
+if [ -n "$debs" ]; then
+    : # the page takes the jar itself
+elif ! command -v mvn >/dev/null; then
+    skip "$system: Maven takes the jar from the repository" "mvn is not here"
+elif [ ! -d "$packages/maven" ]; then
+    skip "$system: Maven takes the jar from the repository" "without a JDK 22 there is no jar"
+else
+    new_place
+    ok "$system: Maven takes the jar from the repository" env -C "$place" bash -c "$(declare -f by_maven); packages=$packages work=$work; by_maven"
+fi
+
 blocks() { text --blocks | sort -u; }
 were_run() { sort -u "$work/run"; }
 all_of_it() { agree blocks were_run; }
