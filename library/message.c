@@ -114,6 +114,27 @@ static enum cmek_status seal(cmek_zone *zone, struct bytes data,
 	return library_zone_give(zone, worker, status, &cause, error);
 }
 
+static bool overlap(struct bytes a, struct bytes b)
+{
+	uintptr_t from = (uintptr_t)a.data, other = (uintptr_t)b.data;
+
+	return a.len > 0 && b.len > 0 &&
+	       (from < other ? other - from < a.len : from - other < b.len);
+}
+
+/* The header is written before the name and the data are read. */
+static enum cmek_status check_apart(const cmek_zone *zone, struct bytes data,
+				    const struct cmek_seal_options *options, struct bytes out,
+				    struct cmek_error *error)
+{
+	return !overlap(data, out) && !overlap(bytes(options->name, options->name_len), out)
+		       ? CMEK_OK
+		       : library_fail(error, CMEK_REFUSED,
+				      "%s: a message is not sealed in place: give out memory "
+				      "apart from the data and the name",
+				      zone->title);
+}
+
 static enum cmek_status seal_message(cmek_zone *zone, struct bytes data,
 				     const struct cmek_seal_options *given, void *out, size_t room,
 				     size_t *ret_len, struct cmek_error *error)
@@ -125,6 +146,7 @@ static enum cmek_status seal_message(cmek_zone *zone, struct bytes data,
 	TRY(check_room(zone, data.len, &options, room, error));
 	TRY(library_check_memory(data.data, data.len, error));
 	TRY(library_check_memory(out, room, error));
+	TRY(check_apart(zone, data, &options, bytes(out, room), error));
 	return seal(zone, data, &options, out, room, ret_len, error);
 }
 

@@ -150,7 +150,7 @@ struct cmek_unseal_options {
  * options, it makes none. */
 size_t cmek_sealed_size(const cmek_zone *zone, size_t len, const struct cmek_seal_options *options);
 /* `out` has room for cmek_sealed_size bytes. Many messages share one data key of the zone, which is
- * made anew in time. `data` and `out` may not overlap. */
+ * made anew in time. CMEK_REFUSED: `out` overlaps `data` or the name. */
 enum cmek_status cmek_seal(cmek_zone *zone, const void *data, size_t len,
 			   const struct cmek_seal_options *options, void *out, size_t room,
 			   size_t *ret_len, cmek_error **ret_error);

@@ -33,6 +33,38 @@ static void plain_data_and_nothing_are_no_envelopes(void **state)
 	assert_int_equal(cmek_unsealed_size("", 0), 0);
 }
 
+static void in_place(uint8_t *data, size_t len, const struct cmek_seal_options *options,
+		     uint8_t *to, size_t room)
+{
+	size_t sealed_len = 4711;
+
+	refuses(CMEK_REFUSED, cmek_seal(orders, data, len, options, to, room, &sealed_len, &why),
+		"not sealed in place");
+	assert_int_equal(sealed_len, 4711);
+}
+
+/* Bytes of `out` are written before all of the data are read. */
+static void a_message_is_not_sealed_in_place(void **state)
+{
+	uint8_t memory[1024] = "account 4711", back[1024];
+	const struct cmek_seal_options named = {
+		.size = sizeof(named), .name = memory + 800, .name_len = 3};
+	size_t room = cmek_sealed_size(orders, 40, NULL), len;
+
+	(void)state;
+	in_place(memory, 40, NULL, memory, sizeof(memory));
+	in_place(memory, 40, NULL, memory + 39, room);
+	in_place(memory + room - 1, 40, NULL, memory, room);
+	in_place(memory + 100, 40, NULL, memory, sizeof(memory));
+	in_place(memory, 40, &named, memory + 802, room);
+	assert_string_equal(memory, "account 4711");
+	works(cmek_seal(orders, memory, 40, NULL, memory + 40, room, &len, &why));
+	works(cmek_unseal(client, memory + 40, len, NULL, back, sizeof(back), &len, &why));
+	assert_memory_equal(back, memory, 40);
+	works(cmek_seal(orders, memory + room, 40, NULL, memory, room, &len, &why));
+	works(cmek_seal(orders, memory, 0, NULL, memory, room, &len, &why));
+}
+
 static void a_format_of_a_later_release_is_newer(void **state)
 {
 	AUTO(buffer_clear) struct buffer sealed = {0};
@@ -212,6 +244,7 @@ static void a_pin_that_is_missing_or_wrong_denies(void **state)
 
 const struct CMUnitTest library_kind_tests[] = {
 	cmocka_unit_test(plain_data_and_nothing_are_no_envelopes),
+	cmocka_unit_test(a_message_is_not_sealed_in_place),
 	cmocka_unit_test(a_format_of_a_later_release_is_newer),
 	cmocka_unit_test(each_byte_that_is_changed_is_damage),
 	cmocka_unit_test(a_disabled_key_denies_and_the_same_call_works_when_it_is_enabled),
