@@ -16,6 +16,7 @@ import threading
 import zipfile
 
 import cmek
+from cmek import _native
 
 CHUNK = 65536
 SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 9)
@@ -109,6 +110,39 @@ def an_exception_leaves_nothing(zone, folder):
     except KeyError:
         pass
     check(sorted(os.listdir(folder)) == before, "where the block ends by an exception, no file appears", os.listdir(folder))
+
+
+def abandoned_is_not_published(client, zone, folder):
+    """A block that is left early, by `abandon` or an end that failed, leaves the good file as it was."""
+    target = os.path.join(folder, "good.cmek")
+    with zone.create(target) as writer:
+        writer.write(b"last night's")
+    before = sorted(os.listdir(folder))
+    with zone.create(target, replace=True) as writer:
+        writer.write(sample(3 * CHUNK))
+        writer.abandon()
+    with client.open(target) as file:
+        check(file.read() == b"last night's", "what was abandoned does not replace a good file")
+    with zone.create(target, replace=True) as writer:
+        writer.write(sample(10))
+        finish, writer._finish = writer._finish, lambda: 1 / 0
+        check(raised(ZeroDivisionError, writer.close)[0] and finish, "nor does what failed at its end")
+    try:
+        with zone.create(target, replace=True) as writer:
+            writer.write(sample(3 * CHUNK))
+            raise KeyError("mine")
+    except KeyError:
+        pass
+    with client.open(target) as file:
+        check(file.read() == b"last night's", "or where the block ended by an exception")
+    with zone.create(os.path.join(folder, "other.cmek")) as writer:
+        writer.abandon()
+    check(sorted(os.listdir(folder)) == before, "and nothing else is left", os.listdir(folder))
+    with zone.create(target, replace=True) as writer:
+        writer.write(b"tonight's")
+        writer.close()
+    with client.open(target) as file:
+        check(file.read() == b"tonight's", "what was closed within the block does")
 
 
 class Full(io.BytesIO):
@@ -276,6 +310,59 @@ def garbage(client):
     check(not thread.is_alive(), "a zone is collected also while its client is locked")
 
 
+class Freed:
+    """In which order C frees what was opened."""
+
+    NAMES = ("cmek_writer_free", "cmek_reader_free", "cmek_range_free", "cmek_zone_free", "cmek_close")
+
+    def __enter__(self):
+        self.kept = {name: getattr(_native.library, name) for name in self.NAMES}
+        self.order = []
+        for name, function in self.kept.items():
+            setattr(_native.library, name, lambda handle, name=name, function=function: (self.order.append(name), function(handle)))
+        return self.order
+
+    def __exit__(self, *_):
+        for name, function in self.kept.items():
+            setattr(_native.library, name, function)
+
+
+def a_writer_keeps_its_zone():
+    """And the client, whatever Python collects first."""
+    with Freed() as order:
+        writer = cmek.open().zone("prod/orders").writer(Full())
+        gc.collect()
+        good, error = raised(OSError, writer.write, sample(5 * CHUNK))
+        check(good and error.strerror == "full" and not order, "a writer keeps its zone and client", (order, error))
+        writer.abandon()
+        del writer, error
+        gc.collect()
+    check(order == ["cmek_writer_free", "cmek_zone_free", "cmek_close"], "which go with it", order)
+    for turn in range(2):
+        with Freed() as order:
+            client = cmek.open()
+            zone = client.zone("prod/orders")
+            loop = [client, zone, zone.writer(io.BytesIO())][::-1 if turn else 1]
+            for one in loop:
+                one.loop = loop
+            del client, zone, loop, one
+            gc.collect()
+        check(order == ["cmek_writer_free", "cmek_zone_free", "cmek_close"], "also where a loop of them is collected", order)
+    out = io.BytesIO()
+    with cmek.open() as client, client.zone("prod/orders").writer(out) as writer:
+        writer.write(sample(CHUNK))
+    with Freed() as order:
+        client = cmek.open()
+        reader, range_of = client.reader(io.BytesIO(out.getvalue())), client.range(lambda n, at: out.getvalue()[at:at + n], len(out.getvalue()))
+        client.close()
+        del client
+        gc.collect()
+        check(reader.read() == sample(CHUNK) == range_of.read() and not order, "a reader and a range keep a client that was closed", order)
+        reader.close()
+        range_of.close()
+    check(order == ["cmek_reader_free", "cmek_range_free", "cmek_close"], "until they are", order)
+
+
 def arguments(client, zone):
     out = io.BytesIO()
     with zone.writer(out) as writer:
@@ -290,6 +377,10 @@ def arguments(client, zone):
                  lambda: zone.seal_file("a\0b", "c"), lambda: client.range(bytes, -1), lambda: client.range(bytes, 1 << 64)):
         good, error = raised(ValueError, work)
         check(good, "a number or text that C would cut off is refused", error)
+    for name in ("", b""):
+        for work in (lambda: zone.seal(b"", name=name), lambda: client.unseal(sealed, name=name), lambda: zone.writer(out, name=name)):
+            good, error = raised(ValueError, work)
+            check(good and "empty name" in str(error), f"the name {name!r}, which would bind nothing, is refused", error)
     for one in (client, zone):
         good, error = raised(TypeError, copy.copy, one)
         check(good, f"a {type(one).__name__} is not copied", error)
@@ -420,11 +511,13 @@ def main():
         messages(client, zone)
         files(client, zone, folder)
         an_exception_leaves_nothing(zone, folder)
+        abandoned_is_not_published(client, zone, folder)
         streams_of_ones_own(client, zone)
         odd_streams(client, zone)
         a_signal_that_raises_is_no_success(client, zone)
         closed_by_another_thread(client, zone)
         garbage(client)
+        a_writer_keeps_its_zone()
         arguments(client, zone)
         ranges(client, zone)
         as_pythons_own_files(client, zone, folder)

@@ -15,14 +15,17 @@ from typing import IO, Any, Iterator, Optional, Union
 
 from . import _native
 from ._native import Handle, SealOptions, UnsealOptions, library
-from .streams import Pread, Range, Reader, Writer
+from .streams import Opened, Pread, Range, Reader, Writer
 
 Name = Union[str, bytes, None]
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
 def _bytes(name: Name) -> Optional[bytes]:
-    return name.encode() if isinstance(name, str) else name
+    bound = name.encode() if isinstance(name, str) else name
+    if bound is not None and not bound:
+        raise ValueError("an empty name binds nothing: leave it out")
+    return bound
 
 
 def _seal_options(name: Name, embed: bool = False, collection: int = 0) -> SealOptions:
@@ -125,14 +128,13 @@ class Zone:
 
     def __init__(self, client: Client, name: str):
         self.client = client
-        handle = Handle()
-        client._take()
+        self._opened = Opened(client, library.cmek_zone_free, together=True)
+        handle = self._opened._handle
         try:
             _native.call(library.cmek_zone_open, client._handle, _native.utf8(name), byref(handle))
         except BaseException:
-            client._drop()
+            self._opened.close()
             raise
-        self._opened = handle
         self.id: int = library.cmek_zone_id(handle)
         self.name: str = library.cmek_zone_name(handle).decode()
         self.project: str = library.cmek_zone_project(handle).decode()
@@ -141,12 +143,11 @@ class Zone:
     def _handle(self) -> Handle:
         if self.client._closed:
             raise ValueError("the client is closed")
-        return self._opened
+        return self._opened._handle
 
     def __del__(self) -> None:
         if getattr(self, "_opened", None):
-            library.cmek_zone_free(self._opened)
-            self.client._drop()
+            self._opened.close()
 
     def __reduce__(self) -> Any:
         raise TypeError("a zone is of one process; open another by its id")
@@ -180,7 +181,7 @@ class Zone:
 
     @contextlib.contextmanager
     def create(self, path: Path, name: Name = None, replace: bool = False) -> Iterator[Writer]:
-        """A file that appears whole when the block ends; after an exception nothing appears."""
+        """A file that appears whole when the block ends; after an exception or `abandon` nothing appears, and what was there stays."""
         path = os.fsdecode(path)
         if not replace and os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
@@ -193,7 +194,8 @@ class Zone:
                     yield writer
                 file.flush()
                 os.fsync(file.fileno())
-            _publish(partial, path, replace)
+            if writer._finished:
+                _publish(partial, path, replace)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(partial)

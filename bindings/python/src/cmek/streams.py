@@ -57,13 +57,14 @@ def _lost() -> OSError:
     return InterruptedError(errno.EINTR, "a signal's handler raised while a part was read or written")
 
 
-class _Opened(_native.Counted):
-    """A writer, reader or range of C's. Whoever closes it while another thread is in a call does not free it under that."""
+class Opened(_native.Counted):
+    """A zone, writer, reader or range of C's, which goes before its owner, a client or a writer's zone, in whatever order Python
+    finds them. Whoever closes it while another thread is in a call does not free it under that."""
 
-    def __init__(self, client: Client, free: Any, together: bool = False):
+    def __init__(self, owner: _native.Counted, free: Any, together: bool = False):
         super().__init__()
-        client._take()
-        self._client, self._free_it, self._together = client, free, together
+        owner._take()
+        self._owner, self._free_it, self._together = owner, free, together
         self._handle = Handle()
 
     def __enter__(self) -> Handle:
@@ -80,7 +81,7 @@ class _Opened(_native.Counted):
     def _free(self) -> None:
         if self._handle:
             self._free_it(self._handle)
-        self._client._drop()
+        self._owner._drop()
 
 
 def _copy(data: Any, out: int, room: int) -> int:
@@ -101,9 +102,9 @@ class Writer(io.RawIOBase):
     def __init__(self, zone: Zone, target: IO[bytes], options: SealOptions):
         super().__init__()
         self._target, self._raised = target, _Raised()
-        self._header, self._plain, self._sealed = b"", 0, 0
+        self._header, self._plain, self._sealed, self._finished = b"", 0, 0, False
         self._write = _native.Write(lambda _, data, length: self._raised.guard(lambda: self._put_out(ctypes.string_at(data, length))))
-        self._opened = _Opened(zone.client, library.cmek_writer_free)
+        self._opened = Opened(zone._opened, library.cmek_writer_free)
         try:
             self._raised.call(library.cmek_writer_new, zone._handle, byref(options), self._write, None, byref(self._opened._handle))
         except BaseException:
@@ -133,6 +134,7 @@ class Writer(io.RawIOBase):
             self._raised.call(library.cmek_writer_finish, handle)
         if not self._header or library.cmek_unsealed_size(self._header, self._sealed) != self._plain:
             raise _lost()
+        self._finished = True
 
     def close(self) -> None:
         """Writes the end."""
@@ -182,7 +184,7 @@ class Reader(io.RawIOBase):
         super().__init__()
         self._raised = _Raised()
         self._read = _native.Read(lambda _, out, room, length: self._raised.guard(lambda: _read_some(source, out, room, length)))
-        self._opened = _Opened(client, library.cmek_reader_free)
+        self._opened = Opened(client, library.cmek_reader_free)
         try:
             self._raised.call(library.cmek_reader_new, client._handle, byref(options), self._read, None, byref(self._opened._handle))
         except BaseException:
@@ -221,7 +223,7 @@ class Range(io.RawIOBase):
         self._pread = _native.Pread(lambda _, out, length, offset: self._raised.guard(lambda: _read_at(pread, out, length, offset)))
         if not 0 <= sealed_size < 1 << 63:
             raise ValueError(f"an object of {sealed_size} bytes")
-        self._opened = _Opened(client, self._free, together=True)
+        self._opened = Opened(client, self._free, together=True)
         try:
             self._raised.call(library.cmek_range_new, client._handle, byref(options), self._pread, None, sealed_size,
                               byref(self._opened._handle))
