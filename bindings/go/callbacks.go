@@ -65,11 +65,27 @@ func cmekGoWrite(state C.uintptr_t, data unsafe.Pointer, length C.size_t) (numbe
 	return 0
 }
 
+var errCount = errors.New("cmek: a reader gave more than was wanted, or less than nothing")
+
+// At least a byte, or why there is none. A reader that gives neither, as often as bufio bears it, is io.ErrNoProgress.
+func readSome(r io.Reader, out []byte) (int, error) {
+	for tries := 0; tries < 100; tries++ {
+		count, err := r.Read(out)
+		if count < 0 || count > len(out) {
+			return 0, errCount
+		}
+		if count > 0 || err != nil {
+			return count, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
 //export cmekGoRead
 func cmekGoRead(state C.uintptr_t, out unsafe.Pointer, room C.size_t, length *C.size_t) (number C.int) {
 	s := cgo.Handle(state).Value().(*stream)
 	defer func() { s.recovered(recover(), &number) }()
-	count, err := io.ReadAtLeast(s.reader, unsafe.Slice((*byte)(out), int(room)), 1)
+	count, err := readSome(s.reader, unsafe.Slice((*byte)(out), int(room)))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return s.failed(err)
 	}

@@ -24,7 +24,12 @@ type Client struct {
 	lock   sync.Mutex
 	users  int // zones, writers, readers, files and calls: C frees these first, and the client then
 	closed bool
+	places chan struct{} // of the calls that a context may leave behind
 }
+
+// Each call that goes on after its context has ended keeps a thread of the system until the KMS or the store has answered, and Go
+// ends the process at 10000 of them.
+const callsAtOnce = 256
 
 func (c *Client) take() error {
 	c.lock.Lock()
@@ -87,7 +92,7 @@ func Open() (*Client, error) { return OpenWith(Settings{}) }
 func OpenWith(settings Settings) (*Client, error) {
 	var options C.struct_cmek_client_options
 	var told *C.cmek_error
-	client := &Client{}
+	client := &Client{places: make(chan struct{}, callsAtOnce)}
 	if err := hasNUL(settings.Module, settings.Configuration, settings.Project, settings.PIN); err != nil {
 		return nil, err
 	}
@@ -167,7 +172,8 @@ type options struct {
 	replace    bool
 }
 
-// Name binds a name in when something is sealed, and is wanted when it is opened: an object's path, a row's key.
+// Name binds a name in when something is sealed, and is wanted when it is opened: an object's path, a row's key. An empty one, which
+// would bind nothing, is ErrRefused.
 func Name(name string) Option { return NameBytes([]byte(name)) }
 
 // NameBytes is Name for what is no text.
@@ -190,15 +196,20 @@ func TrustSize() Option { return func(o *options) { o.trustSize = true } }
 // Replace lets a file take the place of one that is there.
 func Replace() Option { return func(o *options) { o.replace = true } }
 
-func gather(list []Option) *options {
+var errEmptyName = &Error{Kind: ErrRefused, Text: "an empty name binds nothing: leave it out", cause: syscall.EINVAL}
+
+func gather(list []Option) (*options, error) {
 	o := &options{}
 	for _, option := range list {
 		option(o)
 	}
-	return o
+	if o.name != nil && len(o.name) == 0 {
+		return nil, errEmptyName
+	}
+	return o, nil
 }
 
-// The bytes of a name that C may read until the pinner lets go; one that is empty is still a name.
+// The bytes of a name that C may read until the pinner lets go.
 func (o *options) pinName(pinner *runtime.Pinner) (unsafe.Pointer, C.size_t) {
 	if o.name == nil {
 		return nil, 0
@@ -223,21 +234,28 @@ func (o *options) unseal(pinner *runtime.Pinner) *C.struct_cmek_unseal_options {
 	return c
 }
 
-// What of `work` is there when the context ends first is dropped.
-func wait(ctx context.Context, work func() ([]byte, error)) ([]byte, error) {
+// What of `work` is there when the context ends first is dropped. It is given the data, or a copy of them where the caller may go on
+// before it has ended. Beyond callsAtOnce such calls it begins when one of them has ended.
+func (c *Client) wait(ctx context.Context, data []byte, work func([]byte) ([]byte, error)) ([]byte, error) {
 	if ctx.Done() == nil {
-		return work()
+		return work(data)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	select {
+	case c.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	type answer struct {
 		data []byte
 		err  error
 	}
-	done := make(chan answer, 1)
+	done, kept := make(chan answer, 1), append([]byte{}, data...)
 	go func() {
-		data, err := work()
+		defer func() { <-c.places }()
+		data, err := work(kept)
 		done <- answer{data, err}
 	}()
 	select {
@@ -248,18 +266,13 @@ func wait(ctx context.Context, work func() ([]byte, error)) ([]byte, error) {
 	}
 }
 
-// A copy where the caller may go on with the data before the work has ended.
-func kept(ctx context.Context, data []byte) []byte {
-	if ctx.Done() == nil {
-		return data
-	}
-	return append([]byte{}, data...)
-}
-
 // Seal makes a message of at most 64 MiB.
 func (z *Zone) Seal(ctx context.Context, plain []byte, list ...Option) ([]byte, error) {
-	o, plain := gather(list), kept(ctx, plain)
-	return wait(ctx, func() ([]byte, error) {
+	o, err := gather(list)
+	if err != nil {
+		return nil, err
+	}
+	return z.client.wait(ctx, plain, func(plain []byte) ([]byte, error) {
 		var pinner runtime.Pinner
 		var told *C.cmek_error
 		var length C.size_t
@@ -282,8 +295,11 @@ func (z *Zone) Seal(ctx context.Context, plain []byte, list ...Option) ([]byte, 
 
 // Unseal opens a message, or a file's envelope in memory.
 func (c *Client) Unseal(ctx context.Context, sealed []byte, list ...Option) ([]byte, error) {
-	o, sealed := gather(list), kept(ctx, sealed)
-	return wait(ctx, func() ([]byte, error) {
+	o, err := gather(list)
+	if err != nil {
+		return nil, err
+	}
+	return c.wait(ctx, sealed, func(sealed []byte) ([]byte, error) {
 		var pinner runtime.Pinner
 		var told *C.cmek_error
 		var length C.size_t
@@ -320,9 +336,12 @@ func (z *Zone) SealFile(in, out string, list ...Option) error {
 	if err := hasNUL(in, out); err != nil {
 		return err
 	}
+	o, err := gather(list)
+	if err != nil {
+		return err
+	}
 	a, b, free := twoPaths(in, out)
 	defer free()
-	o := gather(list)
 	if err := z.client.take(); err != nil {
 		return err
 	}
@@ -340,9 +359,12 @@ func (c *Client) UnsealFile(in, out string, list ...Option) error {
 	if err := hasNUL(in, out); err != nil {
 		return err
 	}
+	o, err := gather(list)
+	if err != nil {
+		return err
+	}
 	a, b, free := twoPaths(in, out)
 	defer free()
-	o := gather(list)
 	if err := c.take(); err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func TestNamesZonesAndChangesAreSeen(t *testing.T) {
 	}
 	plain, err := client.Unseal(ctx, sealed, cmek.Name("orders/1"), cmek.Of(zone))
 	same(t, plain, []byte("a row's"), err)
-	for _, options := range [][]cmek.Option{nil, {cmek.Name("orders/2")}, {cmek.Name("")}} {
+	for _, options := range [][]cmek.Option{nil, {cmek.Name("orders/2")}} {
 		if _, err = client.Unseal(ctx, sealed, options...); !errors.Is(err, cmek.ErrRefused) && !errors.Is(err, cmek.ErrDamaged) {
 			t.Fatal(err)
 		}
@@ -496,4 +496,58 @@ func TestTextsThatCWouldCutOffAreRefused(t *testing.T) {
 	wants(t, cmek.ErrRefused, client.UnsealFile("a", "b\x00c"))
 	_, err = cmek.OpenWith(cmek.Settings{PIN: "1234\x005"})
 	wants(t, cmek.ErrRefused, err)
+}
+
+func TestAnEmptyNameIsRefusedSinceItBindsNothing(t *testing.T) {
+	client, zone := open(t)
+	sealed := sealStream(t, zone, sample(10), chunk)
+	object := bytes.NewReader(sealed)
+	for _, empty := range []cmek.Option{cmek.Name(""), cmek.NameBytes(nil)} {
+		_, err := zone.Seal(ctx, []byte("x"), empty)
+		wants(t, cmek.ErrRefused, err)
+		_, err = client.Unseal(ctx, sealed, empty)
+		wants(t, cmek.ErrRefused, err)
+		_, err = zone.Writer(io.Discard, empty)
+		wants(t, cmek.ErrRefused, err)
+		_, err = client.Reader(object, empty)
+		wants(t, cmek.ErrRefused, err)
+		_, err = client.ReaderAt(object, object.Size(), empty)
+		wants(t, cmek.ErrRefused, err)
+		wants(t, cmek.ErrRefused, zone.SealFile("none", "none", empty))
+		wants(t, cmek.ErrRefused, client.UnsealFile("none", "none", empty))
+	}
+}
+
+type oddReader func([]byte) (int, error)
+
+func (r oddReader) Read(out []byte) (int, error) { return r(out) }
+
+func TestAReaderThatGivesNothingOrTooMuchIsTold(t *testing.T) {
+	client, zone := open(t)
+	reads := 0
+	_, err := client.Reader(oddReader(func([]byte) (int, error) {
+		reads++
+		if reads > 1000 {
+			return 0, io.EOF
+		}
+		return 0, nil
+	}))
+	wants(t, io.ErrNoProgress, err)
+	for _, count := range []int{-1, 1 << 20} {
+		_, err = client.Reader(oddReader(func([]byte) (int, error) { return count, nil }))
+		wants(t, cmek.ErrIO, err)
+	}
+	sealed := bytes.NewReader(sealStream(t, zone, sample(2*chunk), chunk))
+	seldom := oddReader(func(out []byte) (int, error) {
+		if reads++; reads%3 != 0 {
+			return 0, nil
+		}
+		return sealed.Read(out)
+	})
+	reader, err := client.Reader(seldom)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(reader)
+	same(t, plain, sample(2*chunk), err)
 }

@@ -117,12 +117,16 @@ func (z *Zone) Writer(w io.Writer, list ...Option) (*Writer, error) {
 	var pinner runtime.Pinner
 	var told *C.cmek_error
 	defer pinner.Unpin()
+	o, err := gather(list)
+	if err != nil {
+		return nil, err
+	}
 	if err := z.client.take(); err != nil {
 		return nil, err
 	}
 	writer := &Writer{zone: z, stream: &stream{writer: w}}
 	writer.handle = cgo.NewHandle(writer.stream)
-	status := C.new_writer(z.c, gather(list).seal(&pinner), C.uintptr_t(writer.handle), &writer.c, &told)
+	status := C.new_writer(z.c, o.seal(&pinner), C.uintptr_t(writer.handle), &writer.c, &told)
 	if err := failure(status, told, writer.stream.taken()); err != nil {
 		writer.handle.Delete()
 		z.client.drop()
@@ -217,12 +221,15 @@ func (c *Client) Reader(r io.Reader, list ...Option) (*Reader, error) {
 	var pinner runtime.Pinner
 	var told *C.cmek_error
 	defer pinner.Unpin()
+	o, err := gather(list)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.take(); err != nil {
 		return nil, err
 	}
 	reader := &Reader{client: c, stream: &stream{reader: r}}
 	reader.handle = cgo.NewHandle(reader.stream)
-	o := gather(list)
 	status := C.new_reader(c.c, o.unseal(&pinner), C.uintptr_t(reader.handle), &reader.c, &told)
 	runtime.KeepAlive(o) // its zone
 	if err := failure(status, told, reader.stream.taken()); err != nil {
@@ -313,12 +320,15 @@ func (c *Client) ReaderAt(r io.ReaderAt, size int64, list ...Option) (*File, err
 	var pinner runtime.Pinner
 	var told *C.cmek_error
 	defer pinner.Unpin()
+	o, err := gather(list)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.take(); err != nil {
 		return nil, err
 	}
 	file := &File{client: c, ranged: &ranged{at: r}}
 	file.handle = cgo.NewHandle(file.ranged)
-	o := gather(list)
 	status := C.new_range(c.c, o.unseal(&pinner), C.uintptr_t(file.handle), C.uint64_t(size), &file.c, &told)
 	runtime.KeepAlive(o) // its zone
 	if err := failure(status, told, file.ranged.taken(status)); err != nil {

@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cmek
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+func TestCallsThatAContextLeftBehindAreBounded(t *testing.T) {
+	client, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	begun, hangs := make(chan string, 2*callsAtOnce), make(chan bool)
+	for i := 0; i < callsAtOnce; i++ {
+		ctx, cancel := context.WithCancel(context.Background())
+		_, err := client.wait(ctx, []byte("x"), func(data []byte) ([]byte, error) {
+			begun <- string(data)
+			cancel()
+			<-hangs
+			return data, nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go cancel()
+	_, err = client.wait(ctx, nil, func([]byte) ([]byte, error) {
+		begun <- "one too many"
+		return nil, nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if _, err = client.wait(context.Background(), nil, func([]byte) ([]byte, error) { return nil, nil }); err != nil {
+		t.Fatal("a call that has no context's end waits for nobody: ", err)
+	}
+	close(hangs)
+	ctx, cancel = context.WithCancel(context.Background())
+	defer cancel()
+	data, err := client.wait(ctx, []byte("y"), func(data []byte) ([]byte, error) { return data, nil })
+	if err != nil || string(data) != "y" {
+		t.Fatal(data, err)
+	}
+	close(begun)
+	for text := range begun {
+		if text != "x" {
+			t.Fatal(text)
+		}
+	}
+}
