@@ -20,5 +20,18 @@ refused "without libcmek it says what to install" env CMEK_LIBRARY="$work/none" 
 ok "namely" says "install the package libcmek0"
 ok "libcmek is installed" install_libcmek || finish
 new_hierarchy
-tap_program "${java[@]}" cmek.Tests "$work"
+mkdir "$work/files" "$work/latin"
+printf bytes >"$work/files/b"$'\xe4'r
+printf text >"$work/files/b"$'\xef\xbf\xbd'r
+tap_program "${java[@]}" cmek.Tests "$work/files"
+
+counts() { ${CC:-cc} -shared -fPIC -o "$work/late.so" "$root/tests/bindings/late.c" $(pkg-config --cflags cmek) -Wl,--no-as-needed "-L$LD_LIBRARY_PATH" -l:libcmek.so.0 -ldl -pthread; }
+ok "a libcmek that counts its zones is built" counts &&
+    tap_program env "CMEK_LIBRARY=$work/late.so" "${java[@]}" cmek.Tests "$work" lives
+if command -v localedef >/dev/null && localedef -i de_DE -f ISO-8859-1 "$work/latin/de_DE" 2>/dev/null; then
+    printf latin >"$work/latin/b"$'\xe4'r
+    tap_program env "LOCPATH=$work/latin" LC_ALL=de_DE "${java[@]}" cmek.Tests "$work/latin" latin
+else
+    skip "paths go to C in the charset of the file system" "there is no localedef with de_DE (Debian: locales)"
+fi
 finish

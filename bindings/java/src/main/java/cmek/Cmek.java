@@ -10,10 +10,14 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
+import java.lang.ref.ReferenceQueue;
+import java.lang.ref.WeakReference;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The module cmek-pkcs11 with its projects, by libcmek: seals data under a database's key, which a KMS key of one's own is above.
@@ -30,7 +34,8 @@ import java.util.List;
  */
 public final class Cmek implements AutoCloseable {
     private final MemorySegment handle;
-    private final List<Zone> zones = new ArrayList<>();
+    private final Map<List<Object>, Held> zones = new HashMap<>();
+    private final ReferenceQueue<Zone> unused = new ReferenceQueue<>();
     private int users;
     private boolean closed;
 
@@ -55,9 +60,9 @@ public final class Cmek implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment options = arena.allocate(40, 8), client = arena.allocate(ADDRESS);
             options.set(JAVA_LONG, 0, 40);
-            Object[] texts = {module, configuration, project, pin};
+            MemorySegment[] texts = {path(arena, module), path(arena, configuration), text(arena, project), text(arena, pin)};
             for (int i = 0; i < texts.length; i++) {
-                options.set(ADDRESS, 8 + 8L * i, texts[i] == null ? MemorySegment.NULL : Native.text(arena, texts[i].toString()));
+                options.set(ADDRESS, 8 + 8L * i, texts[i]);
             }
             try {
                 Native.check(arena, null, error -> (int) Native.OPEN.invokeExact(options, client, error));
@@ -66,6 +71,14 @@ public final class Cmek implements AutoCloseable {
             }
             return new Cmek(client.get(ADDRESS, 0));
         }
+    }
+
+    private static MemorySegment path(Arena arena, Path path) {
+        return path == null ? MemorySegment.NULL : Native.path(arena, path);
+    }
+
+    private static MemorySegment text(Arena arena, String text) {
+        return text == null ? MemorySegment.NULL : Native.text(arena, text);
     }
 
     private static void wipe(MemorySegment pin) {
@@ -113,7 +126,8 @@ public final class Cmek implements AutoCloseable {
 
     private void free() {
         if (closed && users == 0) {
-            zones.forEach(Zone::free);
+            zones.values().forEach(Held::free);
+            zones.clear();
             Native.plain(() -> {
                 Native.CLOSE.invokeExact(handle);
                 return null;
@@ -130,18 +144,55 @@ public final class Cmek implements AutoCloseable {
         }
     }
 
-    /** A database, by "CLUSTER/NAME", "PROJECT:CLUSTER/NAME", or its zone id. It lives as long as the client. */
+    /** A database, by "CLUSTER/NAME", "PROJECT:CLUSTER/NAME", or its zone id. Asked for again, it is the same object while it is used. */
     public Zone zone(String name) throws IOException {
         take();
         try {
-            Zone zone = Zone.open(this, name);
-            synchronized (this) {
-                zones.add(zone);
-            }
-            return zone;
+            return held(Zone.open(this, name));
         } finally {
             drop();
         }
+    }
+
+    /** A zone of C's, which goes when nobody can reach its Zone any more. */
+    private static final class Held extends WeakReference<Zone> {
+        private final List<Object> key;
+        private final MemorySegment handle;
+        private boolean freed;
+
+        Held(Zone zone, List<Object> key, MemorySegment handle, ReferenceQueue<Zone> unused) {
+            super(zone, unused);
+            this.key = key;
+            this.handle = handle;
+        }
+
+        void free() {
+            if (!freed) {
+                freed = true;
+                Zone.free(handle);
+            }
+        }
+    }
+
+    /** One for each database, however often it is asked for: a collector does not see what C has for each. */
+    private synchronized Zone held(MemorySegment opened) {
+        for (Held gone; (gone = (Held) unused.poll()) != null;) {
+            zones.remove(gone.key, gone);
+            gone.free();
+        }
+        Zone zone = new Zone(this, opened);
+        List<Object> key = List.of(zone.id(), zone.name(), zone.project());
+        Held before = zones.get(key);
+        Zone known = before == null ? null : before.get();
+        if (known != null) {
+            Zone.free(opened);
+            return known;
+        }
+        if (before != null) {
+            before.free();
+        }
+        zones.put(key, new Held(zone, key, opened, unused));
+        return zone;
     }
 
     /** Opens a message, or a file's envelope in memory. */
@@ -160,15 +211,18 @@ public final class Cmek implements AutoCloseable {
             byte[] plain = out.asSlice(0, length.get(JAVA_LONG, 0)).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
             out.fill((byte) 0);
             return plain;
+        } finally {
+            Reference.reachabilityFence(options); // its zone
         }
     }
 
     /** {@code to} appears whole or not at all. */
     public void unsealFile(Path from, Path to, Options options) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment client = handle(), in = arena.allocateFrom(from.toString()), out = arena.allocateFrom(to.toString());
-            MemorySegment how = options.toUnseal(arena);
+            MemorySegment client = handle(), in = Native.path(arena, from), out = Native.path(arena, to), how = options.toUnseal(arena);
             check(arena, error -> (int) Native.UNSEAL_FILE.invokeExact(client, in, out, options.replace(), how, error));
+        } finally {
+            Reference.reachabilityFence(options); // its zone
         }
     }
 

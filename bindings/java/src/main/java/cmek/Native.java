@@ -4,6 +4,7 @@ package cmek;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -17,11 +18,19 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.nio.ByteBuffer;
+import java.nio.CharBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Arrays;
 
 /** libcmek as include/cmek/cmek.h says it, by java.lang.foreign. */
 final class Native {
     private static final Linker LINKER = Linker.nativeLinker();
     private static final SymbolLookup LIBRARY = load();
+    private static final Charset PATHS = Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8"));
 
     static final MethodHandle ERROR_TEXT = of("cmek_error_text", FunctionDescriptor.of(ADDRESS, ADDRESS));
     static final MethodHandle ERROR_MAY_PASS = of("cmek_error_may_pass", FunctionDescriptor.of(JAVA_BOOLEAN, ADDRESS));
@@ -75,7 +84,7 @@ final class Native {
 
     /** What answers a status, with an error in the last place. */
     private static MethodHandle status(String name, MemoryLayout... arguments) {
-        MemoryLayout[] all = java.util.Arrays.copyOf(arguments, arguments.length + 1);
+        MemoryLayout[] all = Arrays.copyOf(arguments, arguments.length + 1);
         all[arguments.length] = ADDRESS;
         return of(name, FunctionDescriptor.of(JAVA_INT, all));
     }
@@ -94,12 +103,41 @@ final class Native {
         return pointer.equals(MemorySegment.NULL) ? "" : pointer.reinterpret(Long.MAX_VALUE).getString(0);
     }
 
-    /** As C sees a text, which ends at its first NUL. */
-    static MemorySegment text(Arena arena, String text) {
+    /** All of a text, or none of it: a '?' in place of what can't be said would name another thing. */
+    static byte[] bytes(String text, Charset charset) {
+        try {
+            ByteBuffer all = charset.newEncoder().encode(CharBuffer.wrap(text));
+            byte[] bytes = new byte[all.remaining()];
+            all.get(bytes);
+            Arrays.fill(all.array(), (byte) 0);
+            return bytes;
+        } catch (CharacterCodingException error) {
+            throw new IllegalArgumentException("a text that " + charset + " can't say", error);
+        }
+    }
+
+    private static MemorySegment text(Arena arena, String text, Charset charset) {
         if (text.indexOf('\0') >= 0) {
             throw new IllegalArgumentException("a text with a NUL");
         }
-        return arena.allocateFrom(text);
+        byte[] bytes = bytes(text, charset);
+        MemorySegment c = arena.allocate(bytes.length + 1L);
+        MemorySegment.copy(bytes, 0, c, JAVA_BYTE, 0, bytes.length);
+        Arrays.fill(bytes, (byte) 0);
+        return c;
+    }
+
+    /** As C sees a text, which ends at its first NUL. */
+    static MemorySegment text(Arena arena, String text) {
+        return text(arena, text, StandardCharsets.UTF_8);
+    }
+
+    /** As the system names a file. One whose bytes are no text here, or that another file system has, can't be told to C. */
+    static MemorySegment path(Arena arena, Path path) {
+        if (!Path.of(path.toString()).equals(path)) {
+            throw new IllegalArgumentException(path + ": a path that can't be said here; rename it, or set LC_ALL to what its name is in");
+        }
+        return text(arena, path.toString(), PATHS);
     }
 
     /**

@@ -21,12 +21,19 @@ import java.nio.charset.StandardCharsets;
  * @param replace a file takes the place of one that is there
  */
 public record Options(byte[] name, boolean embed, long collection, Zone zone, boolean trustSize, boolean replace) {
+    /** An empty name is refused: it would bind nothing. */
+    public Options {
+        if (name != null && name.length == 0) {
+            throw new IllegalArgumentException("an empty name binds nothing: leave it out");
+        }
+    }
+
     /** Nothing special. */
     public static final Options NONE = new Options(null, false, 0, null, false, false);
 
     /** With a name that is bound in: an object's path, a row's key. */
     public static Options name(String name) {
-        return name(name.getBytes(StandardCharsets.UTF_8));
+        return name(Native.bytes(name, StandardCharsets.UTF_8));
     }
 
     /** With a name that is no text. */

@@ -9,6 +9,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
@@ -41,6 +42,7 @@ final class SealedChannel implements SeekableByteChannel {
             size = Native.plain(() -> (long) Native.RANGE_SIZE.invokeExact(handle));
             made = true;
         } finally {
+            Reference.reachabilityFence(options); // its zone
             if (!made) {
                 arena.close();
                 client.drop();

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.util.Objects;
 
 /** Gives what is verified; the end too. */
@@ -39,6 +40,7 @@ final class SealedInput extends InputStream {
             handle = place.get(ADDRESS, 0);
             made = true;
         } finally {
+            Reference.reachabilityFence(options); // its zone
             if (!made) {
                 arena.close();
                 client.drop();

@@ -28,6 +28,7 @@ public final class SealedOutput extends OutputStream {
     private static final int PIECE = 1 << 16;
     private final Cmek client;
     private final OutputStream to;
+    private final Zone zone; // C writes by it, as long as the arena calls this
     private final Native.Raised raised = new Native.Raised();
     private final Arena arena = Arena.ofShared();
     private final MemorySegment piece = arena.allocate(PIECE);
@@ -41,6 +42,7 @@ public final class SealedOutput extends OutputStream {
 
     SealedOutput(Zone zone, OutputStream to, Options options) throws IOException {
         this.to = to;
+        this.zone = zone;
         client = zone.client();
         client.take();
         boolean made = false;

@@ -10,9 +10,10 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.nio.file.Path;
 
-/** A database: what is sealed in it, its key opens. It lives as long as its client, which closes it. */
+/** A database: what is sealed in it, its key opens. There is nothing to close: it ends when nobody has it, or with its client. */
 public final class Zone {
     private final Cmek client;
     private final MemorySegment handle;
@@ -20,7 +21,7 @@ public final class Zone {
     private final String name;
     private final String project;
 
-    private Zone(Cmek client, MemorySegment handle) {
+    Zone(Cmek client, MemorySegment handle) {
         this.client = client;
         this.handle = handle;
         id = Native.plain(() -> (long) Native.ZONE_ID.invokeExact(handle));
@@ -28,11 +29,11 @@ public final class Zone {
         project = Native.plain(() -> Native.text((MemorySegment) Native.ZONE_PROJECT.invokeExact(handle)));
     }
 
-    static Zone open(Cmek client, String name) throws IOException {
+    static MemorySegment open(Cmek client, String name) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment zone = arena.allocate(ADDRESS), text = Native.text(arena, name), of = client.handle();
             client.check(arena, error -> (int) Native.ZONE_OPEN.invokeExact(of, text, zone, error));
-            return new Zone(client, zone.get(ADDRESS, 0));
+            return zone.get(ADDRESS, 0);
         }
     }
 
@@ -72,28 +73,33 @@ public final class Zone {
 
     /** The same, as the options say. */
     public byte[] seal(byte[] plain, Options options) throws IOException {
+        client.take();
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment zone = handle(), how = options.toSeal(arena), length = arena.allocate(JAVA_LONG);
+            MemorySegment how = options.toSeal(arena), length = arena.allocate(JAVA_LONG);
             MemorySegment from = arena.allocate(Math.max(plain.length, 1));
             MemorySegment.copy(plain, 0, from, JAVA_BYTE, 0, plain.length);
-            long room = Native.plain(() -> (long) Native.SEALED_SIZE.invokeExact(zone, (long) plain.length, how));
+            long room = Native.plain(() -> (long) Native.SEALED_SIZE.invokeExact(handle, (long) plain.length, how));
             MemorySegment out = arena.allocate(room);
             try {
-                client.check(arena,
-                        error -> (int) Native.SEAL.invokeExact(zone, from, (long) plain.length, how, out, room, length, error));
+                Native.check(arena, null,
+                        error -> (int) Native.SEAL.invokeExact(handle, from, (long) plain.length, how, out, room, length, error));
             } finally {
                 from.fill((byte) 0);
             }
             return out.asSlice(0, length.get(JAVA_LONG, 0)).toArray(JAVA_BYTE);
+        } finally {
+            client.drop();
+            Reference.reachabilityFence(this);
         }
     }
 
     /** {@code to} appears whole or not at all. */
     public void sealFile(Path from, Path to, Options options) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment zone = handle(), in = arena.allocateFrom(from.toString()), out = arena.allocateFrom(to.toString());
-            MemorySegment how = options.toSeal(arena);
-            client.check(arena, error -> (int) Native.SEAL_FILE.invokeExact(zone, in, out, options.replace(), how, error));
+            MemorySegment in = Native.path(arena, from), out = Native.path(arena, to), how = options.toSeal(arena);
+            client.check(arena, error -> (int) Native.SEAL_FILE.invokeExact(handle, in, out, options.replace(), how, error));
+        } finally {
+            Reference.reachabilityFence(this);
         }
     }
 
@@ -105,8 +111,8 @@ public final class Zone {
         return new SealedOutput(this, to, options);
     }
 
-    /** By the client, when that is closed. */
-    void free() {
+    /** What C has of one, once. */
+    static void free(MemorySegment handle) {
         Native.plain(() -> {
             Native.ZONE_FREE.invokeExact(handle);
             return null;

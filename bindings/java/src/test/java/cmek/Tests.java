@@ -8,9 +8,17 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.SeekableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -259,7 +267,7 @@ final class Tests {
         Thread[] together = IntStream.range(0, 8).mapToObj(number -> new Thread(() -> {
             for (int i = 0; i < 30; i++) {
                 try {
-                    byte[] data = (number + "/" + i).getBytes(java.nio.charset.StandardCharsets.UTF_8);
+                    byte[] data = (number + "/" + i).getBytes(StandardCharsets.UTF_8);
                     wrong.addAndGet(Arrays.equals(client.unseal(zone.seal(data)), data) ? 0 : 1);
                 } catch (IOException error) {
                     wrong.incrementAndGet();
@@ -357,6 +365,100 @@ final class Tests {
         raised(IllegalArgumentException.class, "also a PIN", () -> Cmek.open(null, null, null, "1234\0"));
     }
 
+    /** What is no text, and what binds nothing, is told and not taken for something else. */
+    private static void names(Cmek client, Zone zone) throws Exception {
+        raised(IllegalArgumentException.class, "half of a character is no name", () -> Options.name("row/\ud800"));
+        raised(IllegalArgumentException.class, "nor a database's", () -> client.zone("prod/\udfff"));
+        raised(IllegalArgumentException.class, "nor a PIN", () -> Cmek.open(null, null, null, "1234\ud800"));
+        raised(IllegalArgumentException.class, "an empty name is refused, since it binds nothing", () -> Options.name(""));
+        raised(IllegalArgumentException.class, "also one of bytes", () -> Options.name(new byte[0]));
+        byte[] sealed = zone.seal(sample(7), Options.name("\ud83d\ude00 ä"));
+        check(Arrays.equals(client.unseal(sealed, Options.name("\ud83d\ude00 ä".getBytes(StandardCharsets.UTF_8))), sample(7)),
+                "a name outside of ASCII is its UTF-8");
+    }
+
+    /** java.sh made two files: one whose name is no text, and one that is called as Java shows the first. */
+    private static void paths(Cmek client, Zone zone, Path folder) throws Exception {
+        int seen = 0, refused = 0;
+        Path out = folder.resolve("out");
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(folder, "b*r")) {
+            for (Path path : all) {
+                seen++;
+                try {
+                    zone.sealFile(path, out, Options.NONE.replacing());
+                } catch (IllegalArgumentException error) {
+                    refused++;
+                    raised(IllegalArgumentException.class, "nor is it written over", () -> {
+                        client.unsealFile(out, path, Options.NONE.replacing());
+                        return null;
+                    });
+                }
+            }
+        }
+        check(seen == 2 && refused == 1, "a file whose name can't be said is not taken for another (" + seen + ", " + refused + ")");
+        check(new String(client.unseal(Files.readAllBytes(out)), StandardCharsets.UTF_8).equals("text"), "and the other one is sealed");
+    }
+
+    /** Where file names are in another charset: java.sh made "bär" so. */
+    private static void latin(Path folder) throws Exception {
+        Path out = folder.resolve("ä.cmek");
+        try (Cmek client = Cmek.open()) {
+            client.zone("prod/orders").sealFile(folder.resolve("bär"), out, Options.NONE);
+            check(new String(client.unseal(Files.readAllBytes(out)), StandardCharsets.UTF_8).equals("latin"),
+                    "paths go to C in the charset of the file system, " + System.getProperty("sun.jnu.encoding"));
+        }
+    }
+
+    private static MethodHandle late(String name, FunctionDescriptor what) {
+        SymbolLookup library = SymbolLookup.libraryLookup(System.getenv("CMEK_LIBRARY"), Arena.global());
+        return Linker.nativeLinker().downcallHandle(library.find(name).orElseThrow(), what);
+    }
+
+    private static int late(String name) {
+        return Native.plain(() -> (int) late(name, FunctionDescriptor.of(ValueLayout.JAVA_INT)).invokeExact());
+    }
+
+    private static void lately(String name) {
+        Native.plain(() -> {
+            late(name, FunctionDescriptor.ofVoid()).invokeExact();
+            return null;
+        });
+    }
+
+    /** By late.c's libcmek. */
+    private static void lives() throws Exception {
+        Cmek client = Cmek.open();
+        Zone zone = client.zone("prod/orders");
+        for (int i = 0; i < 100; i++) {
+            check(i > 0 || client.zone("prod/orders") == zone, "a database that is asked for again is the same zone");
+            client.zone(Long.toString(zone.id())).seal(sample(1));
+        }
+        check(late("late_zones") == 1, "so C has it once");
+        check(client.zone("prod/users").id() != zone.id() && late("late_zones") == 2, "another one is another's");
+        for (int i = 0; i < 1000 && late("late_zones") > 1; i++) {
+            System.gc();
+            Thread.sleep(1);
+            client.zone("prod/orders");
+        }
+        check(late("late_zones") == 1, "which goes when nobody has it");
+        lately("late_begin");
+        boolean[] sealed = new boolean[1];
+        Thread seals = new Thread(() -> {
+            try {
+                sealed[0] = zone.seal(sample(5)).length > 5;
+            } catch (IOException | RuntimeException error) {
+                System.out.println("# " + error);
+            }
+        });
+        seals.start();
+        lately("late_await");
+        client.close();
+        lately("late_end");
+        seals.join();
+        check(late("late_found") == 1, "a client that is closed as a message is sealed does not free its zone under it");
+        check(sealed[0] && late("late_zones") == 0, "but afterwards");
+    }
+
     private static void closing() throws Exception {
         Cmek client = Cmek.open();
         Zone zone = client.zone("prod/orders");
@@ -375,9 +477,21 @@ final class Tests {
 
     public static void main(String[] arguments) throws Exception {
         Path folder = Path.of(arguments[0]);
+        switch (arguments.length > 1 ? arguments[1] : "") {
+            case "lives" -> lives();
+            case "latin" -> latin(folder);
+            default -> all(folder);
+        }
+        System.out.println("1.." + count);
+        System.exit(failed > 0 ? 1 : 0);
+    }
+
+    private static void all(Path folder) throws Exception {
         try (Cmek client = Cmek.open()) {
             Zone zone = client.zone("prod/orders");
             messages(client, zone);
+            names(client, zone);
+            paths(client, zone, folder);
             streams(client, zone);
             halves(client, zone);
             ranges(client, zone, folder);
@@ -386,7 +500,5 @@ final class Tests {
             closedMeanwhile(client, zone);
         }
         closing();
-        System.out.println("1.." + count);
-        System.exit(failed > 0 ? 1 : 0);
     }
 }
