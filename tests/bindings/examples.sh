@@ -124,7 +124,7 @@ quotes() { # LANGUAGE PATTERN: the id in brackets is one that the KMS gave, with
     echo row | by "$1" lines prod/orders >told
     cat told
     id=$(sed -n 's/.*\[\(.*\)\]$/\1/p' told)
-    [ "$(grep -o prod/orders told | wc -l)" -eq 1 ] && [ -n "$id" ] && fake /_requests | grep -qF "$id" && grep -q "${2//ID/$id}" told
+    [ "$(grep -o prod/orders told | wc -l)" -eq 1 ] && [ -n "$id" ] && has_line "$id" fake /_requests && grep -q "${2//ID/$id}" told
 }
 new_home
 {
@@ -132,7 +132,7 @@ new_home
         "$cmek" cluster create --project lab prod --key root --region us-west-2 && "$cmek" database create --project lab prod/orders
 } >"$work/.output" 2>&1 || tap_fail "a database under a key of AWS's KMS, simulated, is there" "$work/.output"
 for language in "${languages[@]}"; do
-    ok "in $language nothing is to be quoted" sh -c "echo row | '$work/$language' lines prod/orders | grep -q '^sealed'"
+    ok "in $language nothing is to be quoted" has_line '^sealed' sh -c "echo row | '$work/$language' lines prod/orders"
 done
 ok "the key is disabled" fake /_key '{"do": "state", "arn": "'"$CMEK_TEST_KMS_KEY"'", "state": "Disabled"}'
 for language in "${languages[@]}"; do
