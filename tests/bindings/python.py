@@ -110,6 +110,35 @@ def an_exception_leaves_nothing(zone, folder):
     except KeyError:
         pass
     check(sorted(os.listdir(folder)) == before, "where the block ends by an exception, no file appears", os.listdir(folder))
+    try:
+        with zone.create(target) as writer, io.TextIOWrapper(writer) as text:
+            text.write("half of it")
+            raise KeyError("mine")
+    except KeyError:
+        pass
+    check(sorted(os.listdir(folder)) == before, "also where a wrapper closes the writer on the way", os.listdir(folder))
+    with zone.create(target) as writer, io.TextIOWrapper(writer) as text:
+        text.write("all of it")
+    check(zone.client.open(target).read() == b"all of it", "which is whole where the block ends well")
+
+
+def nothing_is_whole_after_a_failure(client, zone):
+    out = io.BytesIO()
+    try:
+        with zone.writer(out) as writer:
+            writer.write(sample(2 * CHUNK + 9))
+            raise KeyError("mine")
+    except KeyError:
+        pass
+    good, error = raised(cmek.Damaged, client.unseal, out.getvalue())
+    check(good, "where the block of a stream ends by an exception, what was written does not open", error)
+    full = Full()
+    writer = zone.writer(full)
+    check(raised(OSError, writer.write, sample(5 * CHUNK))[0], "a write fails")
+    full.most = 1 << 30
+    check(raised(OSError, writer.close)[0], "then there is no end, even if there is room again")
+    good, error = raised(cmek.Damaged, client.unseal, full.getvalue())
+    check(good, "and nothing whole", error)
 
 
 def abandoned_is_not_published(client, zone, folder):
@@ -148,8 +177,10 @@ def abandoned_is_not_published(client, zone, folder):
 class Full(io.BytesIO):
     """A disk with room for the header."""
 
+    most = 3000
+
     def write(self, data):
-        if self.tell() > 3000:
+        if self.tell() > self.most:
             raise OSError(errno.ENOSPC, "full")
         return super().write(data)
 
@@ -512,6 +543,7 @@ def main():
         files(client, zone, folder)
         an_exception_leaves_nothing(zone, folder)
         abandoned_is_not_published(client, zone, folder)
+        nothing_is_whole_after_a_failure(client, zone)
         streams_of_ones_own(client, zone)
         odd_streams(client, zone)
         a_signal_that_raises_is_no_success(client, zone)

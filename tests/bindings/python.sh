@@ -13,15 +13,22 @@ build_them() { # in a copy: a backend writes beside the sources
     cp -r "$here" "$work/source" && cd "$work/source" && pip --quiet --disable-pip-version-check wheel --no-deps --wheel-dir "$work/dist" . &&
         python3 -c 'from setuptools.build_meta import build_sdist; build_sdist("'"$work"'/dist")'
 }
-installs() { # FILE: into an environment of its own, with nothing else
+installs() { # FILE [OPTION...]: into an environment of its own, with nothing else
     rm -rf "$work/env"
-    "$python" -m venv "$work/env" && "$work/env/bin/pip" --quiet --disable-pip-version-check install --no-index --no-build-isolation "$1"
+    "$python" -m venv "$work/env" && "$work/env/bin/pip" --quiet --disable-pip-version-check install --no-deps "${@:2}" "$1"
+}
+sdist_installs() { # pip builds it by the backend that it names, as the wheel above
+    installs "$work"/dist/cmek-*.tar.gz && "$work/env/bin/pip" --disable-pip-version-check show --files cmek
 }
 
 mkdir "$work/dist"
 if command -v pip >/dev/null && "$python" -c 'import ensurepip' 2>/dev/null; then
     ok "the wheel and the sdist are built by the standard backend" build_them
-    ok "the wheel is installed where there is nothing else" installs "$work"/dist/cmek-*.whl
+    ok "the sdist is built and installed by pip" sdist_installs
+    ok "with the mark that it is typed" says "cmek/py.typed"
+    refused "and is the package, which wants its library" env CMEK_LIBRARY="$work/none.so" "$work/env/bin/python" -c 'import cmek'
+    ok "namely this one" says "$work/env/lib/"
+    ok "the wheel is installed where there is nothing else" installs "$work"/dist/cmek-*.whl --no-index
     python=$work/env/bin/python
 else
     skip "the wheel is built and installed" "pip is not here"
