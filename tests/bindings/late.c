@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcmek as java.sh preloads it: counts the zones that are open, and lets cmek_sealed_size wait, if it is told to, until another
- * thread has closed its client. */
+/* libcmek as java.sh preloads it: counts the zones that are open, and lets cmek_sealed_size wait,
+ * if it is told to, until another thread has closed its client. */
 #define _GNU_SOURCE
 #include <cmek/cmek.h>
 
@@ -19,9 +19,11 @@ __attribute__((constructor)) static void begin(void)
 	sem_init(&closed, 0, 0);
 }
 
-enum cmek_status cmek_zone_open(cmek_client *client, const char *name, cmek_zone **ret_zone, cmek_error **ret_error)
+enum cmek_status cmek_zone_open(cmek_client *client, const char *name, cmek_zone **ret_zone,
+				cmek_error **ret_error)
 {
-	enum cmek_status (*real)(cmek_client *, const char *, cmek_zone **, cmek_error **) = dlsym(RTLD_NEXT, "cmek_zone_open");
+	enum cmek_status (*real)(cmek_client *, const char *, cmek_zone **, cmek_error **) =
+		dlsym(RTLD_NEXT, "cmek_zone_open");
 	enum cmek_status status = real(client, name, ret_zone, ret_error);
 
 	open_zones += status == CMEK_OK;
@@ -38,7 +40,8 @@ void cmek_zone_free(cmek_zone *zone)
 
 size_t cmek_sealed_size(const cmek_zone *zone, size_t len, const struct cmek_seal_options *options)
 {
-	size_t (*real)(const cmek_zone *, size_t, const struct cmek_seal_options *) = dlsym(RTLD_NEXT, "cmek_sealed_size");
+	size_t (*real)(const cmek_zone *, size_t, const struct cmek_seal_options *) =
+		dlsym(RTLD_NEXT, "cmek_sealed_size");
 
 	if (late) {
 		sem_post(&inside);

@@ -429,8 +429,8 @@ final class Tests {
     private static void lives() throws Exception {
         Cmek client = Cmek.open();
         Zone zone = client.zone("prod/orders");
+        check(client.zone("prod/orders") == zone, "a database that is asked for again is the same zone");
         for (int i = 0; i < 100; i++) {
-            check(i > 0 || client.zone("prod/orders") == zone, "a database that is asked for again is the same zone");
             client.zone(Long.toString(zone.id())).seal(sample(1));
         }
         check(late("late_zones") == 1, "so C has it once");
