@@ -62,8 +62,8 @@ static const struct {
 	{CKR_ARGUMENTS_BAD, "an argument is not acceptable", CMEK_FAILED},
 	{CKR_ATTRIBUTE_READ_ONLY, "this cannot be changed here", CMEK_REFUSED},
 	{CKR_ATTRIBUTE_VALUE_INVALID, "a value is not acceptable", CMEK_REFUSED},
-	{CKR_CRYPTOKI_NOT_INITIALIZED, "the program has finalized the module; open it again",
-	 CMEK_FAILED},
+	{CKR_CRYPTOKI_NOT_INITIALIZED,
+	 "other code of the process has finalized the module; try again", CMEK_FAILED},
 	{CKR_DEVICE_ERROR, "the KMS or the store is out of reach", CMEK_UNAVAILABLE},
 	{CKR_DEVICE_MEMORY, "a limit has been reached", CMEK_REFUSED},
 	{CKR_FUNCTION_FAILED, "refused", CMEK_FAILED},
@@ -73,6 +73,10 @@ static const struct {
 	{CKR_MECHANISM_INVALID, "the module does not know the mechanism", CMEK_FAILED},
 	{CKR_TEMPLATE_INCONSISTENT, "the values do not fit together", CMEK_REFUSED},
 	{CKR_TOKEN_WRITE_PROTECTED, "the store is read-only", CMEK_UNAVAILABLE},
+	{CKR_SESSION_CLOSED, "other code of the process has closed the session; try again",
+	 CMEK_FAILED},
+	{CKR_SESSION_HANDLE_INVALID, "other code of the process has closed the session; try again",
+	 CMEK_FAILED},
 	{CKR_USER_NOT_LOGGED_IN, "a PIN is needed: give the user's", CMEK_DENIED},
 	{CKR_PIN_INCORRECT, "the PIN is wrong", CMEK_DENIED},
 	{CKR_PIN_LOCKED, "the PIN is locked after ten wrong ones; see docs/pin.md", CMEK_DENIED},
@@ -180,13 +184,22 @@ static bool names_zone(const char *said, const char *which)
 	return strstr(said, title) != NULL;
 }
 
+bool library_call_may_pass(CK_RV rv, CK_ULONG reason)
+{
+	const struct envelope_error cause = {.rv = rv, .reason = reason};
+
+	if (reason != CMEK_ERROR_NONE)
+		return envelope_may_pass(ENVELOPE_MODULE, &cause);
+	return rv == CKR_DEVICE_ERROR || rv == CKR_CRYPTOKI_NOT_INITIALIZED ||
+	       rv == CKR_SESSION_CLOSED || rv == CKR_SESSION_HANDLE_INVALID;
+}
+
 /* The thread's last line of the module may be of an earlier failure: then it has another reason. */
 enum cmek_status library_fail_call(struct cmek_error *error, CK_RV rv, CK_ULONG reason,
 				   const char *which)
 {
 	CK_ULONG said_of = CMEK_ERROR_NONE;
 	const char *said = library_module_last_error(&said_of);
-	struct envelope_error cause = {.rv = rv, .reason = reason};
 	bool is_its = *said != '\0' && reason != CMEK_ERROR_NONE && said_of == reason;
 
 	if (!is_its)
@@ -198,7 +211,7 @@ enum cmek_status library_fail_call(struct cmek_error *error, CK_RV rv, CK_ULONG 
 		library_fail(error, library_kind_of_call(rv, reason), "%s", said);
 	else
 		library_fail(error, library_kind_of_call(rv, reason), "%s: %s", which, said);
-	error->may_pass |= envelope_may_pass(ENVELOPE_MODULE, &cause);
+	error->may_pass = library_call_may_pass(rv, reason);
 	if (is_its)
 		snprintf(error->request_id, sizeof(error->request_id), "%s",
 			 library_module_last_request());

@@ -29,6 +29,9 @@ struct cmek_error {
 enum cmek_status library_kind_of_envelope(enum envelope_status status);
 /* Of a PKCS #11 call: the reason (CMEK_ERROR_…) decides where there is one. */
 enum cmek_status library_kind_of_call(CK_RV rv, CK_ULONG reason);
+/* Whether it may pass by itself: the reason says it; without one, what is out of reach may come
+ * back, and what others of the process have closed is opened anew. */
+bool library_call_may_pass(CK_RV rv, CK_ULONG reason);
 enum cmek_status library_kind_of_errno(int error);
 /* What to do, as the end of a line; NULL: nothing is known. */
 const char *library_remedy(enum envelope_status status);

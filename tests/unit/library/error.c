@@ -97,6 +97,32 @@ static void a_call_that_failed_is_told_by_its_return_value_where_the_module_says
 	assert_string_equal(error.request_id, "");
 }
 
+static void what_somebody_must_change_does_not_pass(void **state)
+{
+	static const struct {
+		CK_RV rv;
+		CK_ULONG reason;
+		bool passes;
+	} rows[] = {
+		{CKR_DEVICE_ERROR, CMEK_ERROR_NONE, true},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_KMS_UNAVAILABLE, true},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_KMS_MISCONFIGURED, false},
+		{CKR_DEVICE_ERROR, CMEK_ERROR_STORE_FULL, false},
+		{CKR_FUNCTION_FAILED, CMEK_ERROR_STORE_READ_ONLY, false},
+		{CKR_TOKEN_WRITE_PROTECTED, CMEK_ERROR_NONE, false},
+		{CKR_SESSION_HANDLE_INVALID, CMEK_ERROR_NONE, true},
+		{CKR_CRYPTOKI_NOT_INITIALIZED, CMEK_ERROR_NONE, true},
+		{CKR_PIN_INCORRECT, CMEK_ERROR_NONE, false},
+	};
+	struct cmek_error error;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		library_fail_call(&error, rows[i].rv, rows[i].reason, "x");
+		assert_int_equal(error.may_pass, rows[i].passes);
+	}
+}
+
 static void a_caller_gets_a_copy_if_it_wants_one(void **state)
 {
 	struct cmek_error error = {0};
@@ -122,6 +148,7 @@ int main(void)
 		cmocka_unit_test(a_failure_of_the_system_has_its_errno_and_what_to_do),
 		cmocka_unit_test(
 			a_call_that_failed_is_told_by_its_return_value_where_the_module_says_nothing),
+		cmocka_unit_test(what_somebody_must_change_does_not_pass),
 		cmocka_unit_test(a_caller_gets_a_copy_if_it_wants_one),
 	};
 
