@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 const char *cmek_version(void)
 {
@@ -92,41 +93,84 @@ struct library_project *library_projects(const struct cmek_client *client)
 	return atomic_load_explicit(&client->projects, memory_order_acquire);
 }
 
-static void project_free(struct library_project *project)
+/* How the closing of sessions went: one that was there says more than one that was not. */
+static CK_RV better(CK_RV one, CK_RV other)
 {
-	if (project->pool != NULL)
-		library_pool_clear(project->pool);
-	if (project->login != CK_INVALID_HANDLE && library_module_owns(project->login_generation))
-		library_module_functions()->C_CloseSession(project->login);
-	free(project->pool);
-	free(project);
+	return one == CKR_OK ? one : other;
 }
 
-/* The label of an initialized token without its padding; false: a free slot. */
+/* Answers as library_pool_clear does. */
+static CK_RV project_free(struct library_project *project)
+{
+	CK_RV closed = CKR_OK;
+
+	if (project->login != CK_INVALID_HANDLE && library_module_owns(project->login_generation))
+		closed = library_module_functions()->C_CloseSession(project->login);
+	if (project->pool != NULL && project->pool->idle != NULL)
+		closed = project->login == CK_INVALID_HANDLE
+				 ? library_pool_clear(project->pool)
+				 : better(closed, library_pool_clear(project->pool));
+	free(project->pool);
+	free(project);
+	return closed;
+}
+
+static void take_padded(const CK_UTF8CHAR *padded, size_t len, char *ret_text)
+{
+	while (len > 0 && padded[len - 1] == ' ')
+		len--;
+	memcpy(ret_text, padded, len);
+	ret_text[len] = '\0';
+}
+
+/* An initialized token, without its padding; false: a free slot. */
 static bool look_at_slot(CK_SLOT_ID slot, struct library_project *ret_project)
 {
 	CK_TOKEN_INFO info;
-	size_t len = sizeof(info.label);
 
 	if (library_module_functions()->C_GetTokenInfo(slot, &info) != CKR_OK ||
 	    !(info.flags & CKF_TOKEN_INITIALIZED))
 		return false;
-	while (len > 0 && info.label[len - 1] == ' ')
-		len--;
 	*ret_project = (struct library_project){
 		.slot = slot,
 		.wants_pin = (info.flags & CKF_LOGIN_REQUIRED) != 0,
 		.read_only = (info.flags & CKF_WRITE_PROTECTED) != 0,
 	};
-	memcpy(ret_project->name, info.label, len);
+	take_padded(info.label, sizeof(info.label), ret_project->name);
+	take_padded(info.serialNumber, sizeof(info.serialNumber), ret_project->serial);
 	return true;
 }
 
-static bool is_known(const struct cmek_client *client, CK_SLOT_ID slot)
+static bool is_same(const struct library_project *one, const struct library_project *other)
+{
+	return one->slot == other->slot && strcmp(one->serial, other->serial) == 0 &&
+	       strcmp(one->name, other->name) == 0;
+}
+
+static bool still_there(struct library_project *project)
+{
+	struct library_project now;
+
+	if (!look_at_slot(project->slot, &now) || !is_same(project, &now))
+		return false;
+	atomic_store(&project->wants_pin, atomic_load(&now.wants_pin));
+	return true;
+}
+
+/* Whoever lists the slots has the module look at the store first. */
+bool library_project_is_there(struct library_project *project)
+{
+	CK_ULONG unused;
+
+	return library_module_functions()->C_GetSlotList(CK_FALSE, NULL, &unused) == CKR_OK &&
+	       still_there(project);
+}
+
+static bool is_known(const struct cmek_client *client, const struct library_project *found)
 {
 	for (const struct library_project *at = library_projects(client); at != NULL;
 	     at = at->before)
-		if (at->slot == slot)
+		if (is_same(at, found))
 			return true;
 	return false;
 }
@@ -150,8 +194,8 @@ static void add(struct cmek_client *client, struct library_project *project)
 	bool known;
 
 	library_lock();
-	known = is_known(client, project->slot);
-	project->before = library_projects(client);
+	known = is_known(client, project);
+	atomic_store(&project->before, library_projects(client));
 	if (!known)
 		atomic_store_explicit(&client->projects, project, memory_order_release);
 	library_unlock();
@@ -159,13 +203,38 @@ static void add(struct cmek_client *client, struct library_project *project)
 		project_free(project);
 }
 
+/* Others may look at it at this moment, and zones name it: it is kept, and leads on to the rest. */
+static void take_out(struct cmek_client *client, struct library_project *project)
+{
+	struct library_project *_Atomic *place = &client->projects;
+
+	library_lock();
+	while (atomic_load(place) != NULL && atomic_load(place) != project)
+		place = &atomic_load(place)->before;
+	if (atomic_load(place) != NULL) {
+		atomic_store(place, atomic_load(&project->before));
+		project->gone = client->gone;
+		client->gone = project;
+		for (size_t i = 0; i < LIBRARY_HINTS; i++)
+			if (client->hints[i].project == project)
+				client->hints[i].project = NULL;
+	}
+	library_unlock();
+}
+
 static enum cmek_status take_slots(struct cmek_client *client, const CK_SLOT_ID *slots,
 				   CK_ULONG count, struct cmek_error *error)
 {
 	struct library_project found, *project;
 
+	for (struct library_project *at = library_projects(client), *before; at != NULL;
+	     at = before) {
+		before = at->before;
+		if (!still_there(at))
+			take_out(client, at);
+	}
 	for (CK_ULONG i = 0; i < count; i++) {
-		if (is_known(client, slots[i]) || !look_at_slot(slots[i], &found) ||
+		if (!look_at_slot(slots[i], &found) || is_known(client, &found) ||
 		    (client->project != NULL && strcmp(client->project, found.name) != 0))
 			continue;
 		project = project_new(&found);
@@ -192,6 +261,8 @@ enum cmek_status library_client_refresh(struct cmek_client *client, struct cmek_
 	if (rv == CKR_OK)
 		return take_slots(client, slots, count, error);
 	library_module_last_error(&reason);
+	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
+		library_module_lost(library_module_generation());
 	return library_fail_call(error, rv, reason, "listing the projects");
 }
 
@@ -239,67 +310,186 @@ static enum cmek_status failed(const struct library_project *project, CK_RV rv, 
 	char which[LIBRARY_LABEL_SIZE + 64];
 
 	library_module_last_error(&reason);
+	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
+		library_module_lost(library_module_generation());
 	snprintf(which, sizeof(which), "%s project %s", what, project->name);
 	return library_fail_call(error, rv, reason, which);
 }
 
-/* Where the configuration alone asks for a login, any PIN will do; so one is tried without. */
-static CK_RV login(const struct cmek_client *client, CK_SESSION_HANDLE session, bool *ret_unseen)
-{
-	const char *pin = client->pin == NULL ? "" : client->pin;
-	CK_RV rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)pin,
-						       strlen(pin));
+/* --- Logins */
 
-	*ret_unseen = rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN;
-	return *ret_unseen && client->pin != NULL ? rv : CKR_OK;
+/* A wrong PIN counts, so it goes to nobody's project but its own. */
+static const char *pin_of(const struct cmek_client *client, const struct library_project *project)
+{
+	return client->pin != NULL && strcmp(client->guarded, project->serial) == 0 ? client->pin
+										    : NULL;
 }
 
-/* Once a generation: a second thread that comes meanwhile is told that its user is logged in
- * already, and its session is closed again. */
-static enum cmek_status ensure_login(struct cmek_client *client, struct library_project *project,
-				     unsigned generation, struct cmek_error *error)
+/* All who are here, so that the PINs of two clients can be compared. */
+static struct cmek_client *clients_with_pins;
+
+/* Whether another client of this process has opened that project by another PIN. */
+static bool differs_from_others(const struct cmek_client *client, unsigned generation,
+				bool *ret_same)
 {
-	CK_SESSION_HANDLE session, spare = CK_INVALID_HANDLE;
-	bool unseen, done;
-	CK_RV rv;
+	bool same = false, other = false;
 
 	library_lock();
-	done = project->login_generation == generation;
-	library_unlock();
-	if (!project->wants_pin || done)
-		return CMEK_OK;
-	rv = open_session(project, &session);
-	if (rv != CKR_OK)
-		return failed(project, rv, "opening", error);
-	rv = login(client, session, &unseen);
-	if (rv != CKR_OK) {
-		library_module_functions()->C_CloseSession(session);
-		return failed(project, rv, "logging in to", error);
+	for (const struct cmek_client *at = clients_with_pins; at != NULL; at = at->next) {
+		if (at == client || at->proven != generation ||
+		    strcmp(at->guarded, client->guarded) != 0)
+			continue;
+		same |= strcmp(at->pin, client->pin) == 0;
+		other |= strcmp(at->pin, client->pin) != 0;
 	}
-	library_lock();
-	if (project->login_generation == generation)
-		spare = session;
-	else
-		project->login = session;
-	project->login_generation = generation;
-	project->unseen = unseen;
 	library_unlock();
-	if (spare != CK_INVALID_HANDLE)
-		library_module_functions()->C_CloseSession(spare);
+	*ret_same = same;
+	return other && !same;
+}
+
+static enum cmek_status was_refused(const struct library_project *project, struct cmek_error *error)
+{
+	return library_fail(error, CMEK_DENIED,
+			    "project %s: this PIN was refused, and is not tried again, since each "
+			    "try counts: open a client with the right one",
+			    project->name);
+}
+
+/* Where somebody is logged in already, the module does not look at PINs. */
+static enum cmek_status login_by_pin(struct cmek_client *client,
+				     const struct library_project *project,
+				     CK_SESSION_HANDLE session, unsigned generation,
+				     struct cmek_error *error)
+{
+	bool proven;
+	CK_RV rv;
+
+	if (atomic_load(client->refused))
+		return was_refused(project, error);
+	rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)client->pin,
+						 strlen(client->pin));
+	proven = rv == CKR_OK;
+	if (rv == CKR_PIN_INCORRECT)
+		atomic_store(client->refused, true);
+	if (rv == CKR_USER_ALREADY_LOGGED_IN && differs_from_others(client, generation, &proven))
+		return library_fail(error, CMEK_DENIED,
+				    "project %s: another client of this process is logged in by "
+				    "another PIN; give the same, or close that one",
+				    project->name);
+	if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN)
+		return failed(project, rv, "logging in to", error);
+	library_lock();
+	client->proven = proven ? generation : 0;
+	library_unlock();
 	return CMEK_OK;
 }
 
-static enum cmek_status worker_new(struct cmek_client *client, struct library_project *project,
-				   unsigned generation, struct library_worker **ret_worker,
-				   struct cmek_error *error)
+/* Where the configuration alone asks for a login, any PIN will do; so one is tried without. Of this
+ * length it is no guess, and is not counted. */
+static bool login_without(CK_SESSION_HANDLE session)
 {
-	struct library_worker *worker;
+	CK_RV rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"", 0);
+
+	return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN;
+}
+
+/* The slot may be another project's by now, so that is looked at last. */
+static enum cmek_status login(struct cmek_client *client, struct library_project *project,
+			      CK_SESSION_HANDLE session, unsigned generation,
+			      struct cmek_error *error)
+{
+	if (pin_of(client, project) == NULL) {
+		atomic_store(&project->unseen, !login_without(session));
+		return CMEK_OK;
+	}
+	if (!library_project_is_there(project))
+		return library_fail(error, CMEK_NOT_FOUND,
+				    "project %s is there no more; see cmek project list",
+				    project->name);
+	TRY(login_by_pin(client, project, session, generation, error));
+	atomic_store(&project->unseen, false);
+	return CMEK_OK;
+}
+
+/* Others of the process may log out or in, for a login is the whole process's; or close sessions.
+ */
+static bool is_logged_in(struct library_project *project, unsigned generation)
+{
+	CK_SESSION_HANDLE session;
+	CK_SESSION_INFO info;
+	bool sees;
+
+	library_lock();
+	session = project->login_generation == generation ? project->login : CK_INVALID_HANDLE;
+	library_unlock();
+	if (session == CK_INVALID_HANDLE ||
+	    library_module_functions()->C_GetSessionInfo(session, &info) != CKR_OK)
+		return false;
+	sees = info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
+	if (sees)
+		atomic_store(&project->unseen, false);
+	return sees || atomic_load(&project->unseen);
+}
+
+/* What was opened before a login sees nothing of what the user sees, and is opened anew. */
+static void keep_login(struct library_project *project, CK_SESSION_HANDLE session,
+		       unsigned generation)
+{
+	CK_SESSION_HANDLE spare;
+
+	library_lock();
+	spare = library_module_owns(project->login_generation) ? project->login : CK_INVALID_HANDLE;
+	project->login = session;
+	project->login_generation = generation;
+	atomic_fetch_add(&project->epoch, 1);
+	library_unlock();
+	if (spare != CK_INVALID_HANDLE)
+		library_module_functions()->C_CloseSession(spare);
+}
+
+static enum cmek_status login_anew(struct cmek_client *client, struct library_project *project,
+				   unsigned generation, struct cmek_error *error)
+{
+	CK_SESSION_HANDLE session;
+	enum cmek_status status;
+	CK_RV rv = open_session(project, &session);
+
+	if (rv != CKR_OK)
+		return failed(project, rv, "opening", error);
+	status = login(client, project, session, generation, error);
+	if (status == CMEK_OK)
+		keep_login(project, session, generation);
+	else
+		library_module_functions()->C_CloseSession(session);
+	return status;
+}
+
+/* One thread after the other, lest each tries a wrong PIN. */
+static enum cmek_status ensure_login(struct cmek_client *client, struct library_project *project,
+				     unsigned generation, struct cmek_error *error)
+{
+	enum cmek_status status = CMEK_OK;
+
+	if (!atomic_load(&project->wants_pin) || is_logged_in(project, generation))
+		return CMEK_OK;
+	library_lock_logins();
+	if (!is_logged_in(project, generation))
+		status = login_anew(client, project, generation, error);
+	library_unlock_logins();
+	return status;
+}
+
+/* --- Workers */
+
+static enum cmek_status worker_new(struct library_project *project, unsigned generation,
+				   struct library_worker **ret_worker, struct cmek_error *error)
+{
+	struct library_worker *worker = calloc(1, sizeof(*worker));
 	CK_RV rv;
 
-	TRY(ensure_login(client, project, generation, error));
-	worker = calloc(1, sizeof(*worker));
 	if (worker == NULL)
 		return library_no_memory(error);
+	worker->epoch = atomic_load(&project->epoch);
 	rv = open_session(project, &worker->by.session);
 	if (rv != CKR_OK) {
 		free(worker);
@@ -321,12 +511,13 @@ static void disown(struct library_worker *worker)
 		worker->sealers[i].dek = CK_INVALID_HANDLE;
 }
 
-void library_worker_free(struct library_worker *worker)
+CK_RV library_worker_free(struct library_worker *worker)
 {
+	CK_RV closed = CKR_OK;
 	bool is_ours;
 
 	if (worker == NULL)
-		return;
+		return CKR_OK;
 	is_ours = library_module_owns(worker->generation);
 	if (!is_ours)
 		disown(worker);
@@ -337,9 +528,10 @@ void library_worker_free(struct library_worker *worker)
 	envelope_scratch_clear(&worker->chunk);
 	if (is_ours) {
 		envelope_token_clear(&worker->by);
-		worker->by.functions->C_CloseSession(worker->by.session);
+		closed = worker->by.functions->C_CloseSession(worker->by.session);
 	}
 	free(worker);
+	return closed;
 }
 
 static struct library_worker *pop(struct library_pool *pool)
@@ -351,9 +543,16 @@ static struct library_worker *pop(struct library_pool *pool)
 	if (worker != NULL) {
 		pool->idle = worker->next;
 		pool->idle_count--;
+		worker->forgotten = atomic_load(&pool->forgotten);
 	}
 	library_unlock();
 	return worker;
+}
+
+static bool is_current(const struct library_worker *worker)
+{
+	return library_module_owns(worker->generation) &&
+	       worker->epoch == atomic_load(&worker->project->epoch);
 }
 
 enum cmek_status library_worker_take(struct cmek_client *client, struct library_project *project,
@@ -364,21 +563,30 @@ enum cmek_status library_worker_take(struct cmek_client *client, struct library_
 	unsigned generation;
 
 	TRY(library_module_ready(&generation, error));
+	TRY(ensure_login(client, project, generation, error));
 	while ((worker = pop(pool)) != NULL) {
-		if (worker->generation == generation) {
+		if (is_current(worker)) {
 			*ret_worker = worker;
 			return CMEK_OK;
 		}
 		library_worker_free(worker);
 	}
-	return worker_new(client, project, generation, ret_worker, error);
+	return worker_new(project, generation, ret_worker, error);
 }
 
-static bool is_lost(enum envelope_status status, const struct envelope_error *cause)
+/* Somebody else has closed the session, and perhaps all of that project; or finalized the module.
+ */
+static void notice_loss(struct library_worker *worker, enum envelope_status status,
+			const struct envelope_error *cause)
 {
-	return status == ENVELOPE_MODULE &&
-	       (cause->rv == CKR_SESSION_HANDLE_INVALID || cause->rv == CKR_SESSION_CLOSED ||
-		cause->rv == CKR_CRYPTOKI_NOT_INITIALIZED);
+	unsigned epoch = worker->epoch;
+
+	if (status != ENVELOPE_MODULE)
+		return;
+	if (cause->rv == CKR_CRYPTOKI_NOT_INITIALIZED)
+		library_module_lost(worker->generation);
+	if (cause->rv == CKR_SESSION_HANDLE_INVALID || cause->rv == CKR_SESSION_CLOSED)
+		atomic_compare_exchange_strong(&worker->project->epoch, &epoch, epoch + 1);
 }
 
 enum { SCRATCH_KEPT = 65536 };
@@ -392,16 +600,26 @@ static void empty(struct buffer *scratch)
 		buffer_truncate(scratch, 0);
 }
 
+static void forget_chunk(struct library_pool *pool, struct library_worker *worker)
+{
+	unsigned forgotten = atomic_load(&pool->forgotten);
+
+	if (worker->forgotten != forgotten)
+		envelope_scratch_clear(&worker->chunk);
+	worker->forgotten = forgotten;
+}
+
 void library_worker_give(struct library_pool *pool, struct library_worker *worker,
 			 enum envelope_status status, const struct envelope_error *cause)
 {
 	bool kept;
 
-	if (is_lost(status, cause))
-		library_module_lost(worker->generation);
+	notice_loss(worker, status, cause);
 	empty(&worker->scratch);
+	forget_chunk(pool, worker);
 	library_lock();
-	kept = library_module_owns(worker->generation) && pool->idle_count < LIBRARY_IDLE_MAX;
+	kept = is_current(worker) && worker->forgotten == atomic_load(&pool->forgotten) &&
+	       pool->idle_count < LIBRARY_IDLE_MAX;
 	if (kept) {
 		worker->next = pool->idle;
 		pool->idle = worker;
@@ -412,30 +630,55 @@ void library_worker_give(struct library_pool *pool, struct library_worker *worke
 		library_worker_free(worker);
 }
 
-void library_pool_clear(struct library_pool *pool)
+CK_RV library_pool_clear(struct library_pool *pool)
 {
-	struct library_worker *worker;
+	struct library_worker *worker = pop(pool);
+	CK_RV closed = worker == NULL ? CKR_OK : library_worker_free(worker);
 
 	while ((worker = pop(pool)) != NULL)
-		library_worker_free(worker);
+		closed = better(closed, library_worker_free(worker));
+	return closed;
+}
+
+void library_pool_forget(struct library_pool *pool)
+{
+	const struct envelope_error none = {0};
+	struct library_worker *workers, *worker;
+
+	library_lock();
+	atomic_fetch_add(&pool->forgotten, 1);
+	workers = TAKE(pool->idle);
+	pool->idle_count = 0;
+	library_unlock();
+	while ((worker = workers) != NULL) {
+		workers = worker->next;
+		library_worker_give(pool, worker, ENVELOPE_OK, &none);
+	}
 }
 
 /* --- Opening and closing --------------------------------------------------------------------- */
 
-/* A wrong PIN counts, so it goes to nobody's project but its own. */
-static enum cmek_status check_whose_pin(const struct cmek_client *client, struct cmek_error *error)
+/* From here on the PIN is that project's, whatever others are made, or get one of their own. */
+static enum cmek_status find_whose_pin(struct cmek_client *client, struct cmek_error *error)
 {
-	size_t wanting = 0;
+	const struct library_project *whose = NULL;
+	size_t count = 0;
 
-	for (const struct library_project *at = library_projects(client); at != NULL;
-	     at = at->before)
-		wanting += at->wants_pin;
-	if (client->pin == NULL || wanting < 2)
-		return CMEK_OK;
-	return library_fail(error, CMEK_REFUSED,
-			    "%zu projects here want a PIN, and a wrong one counts: say in the "
-			    "options which project's it is",
-			    wanting);
+	for (const struct library_project *at = library_projects(client);
+	     client->pin != NULL && at != NULL; at = at->before) {
+		if (client->project == NULL && !atomic_load(&at->wants_pin))
+			continue;
+		whose = at;
+		count++;
+	}
+	if (count > 1)
+		return library_fail(error, CMEK_REFUSED,
+				    "%zu projects here want a PIN, and a wrong one counts: say in "
+				    "the options which project's it is",
+				    count);
+	if (whose != NULL)
+		memcpy(client->guarded, whose->serial, sizeof(client->guarded));
+	return CMEK_OK;
 }
 
 static enum cmek_status login_to_all(struct cmek_client *client, struct cmek_error *error)
@@ -443,7 +686,7 @@ static enum cmek_status login_to_all(struct cmek_client *client, struct cmek_err
 	unsigned generation;
 
 	TRY(library_module_ready(&generation, error));
-	TRY(check_whose_pin(client, error));
+	TRY(find_whose_pin(client, error));
 	for (struct library_project *at = library_projects(client); at != NULL; at = at->before)
 		TRY(ensure_login(client, at, generation, error));
 	return CMEK_OK;
@@ -460,35 +703,85 @@ static enum cmek_status open_client(struct cmek_client *client, struct cmek_erro
 	return login_to_all(client, error);
 }
 
-static void client_free(struct cmek_client *client)
+static void enlist(struct cmek_client *client)
 {
-	for (struct library_project *at = library_projects(client), *before; at != NULL;
-	     at = before) {
-		before = at->before;
-		project_free(at);
+	library_lock();
+	client->next = clients_with_pins;
+	clients_with_pins = client;
+	library_unlock();
+}
+
+static void strike_off(struct cmek_client *client)
+{
+	struct cmek_client **at = &clients_with_pins;
+
+	library_lock();
+	while (*at != NULL && *at != client)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = client->next;
+	library_unlock();
+}
+
+static CK_RV projects_free(struct library_project *first, bool gone)
+{
+	CK_RV closed = CKR_OK;
+	bool any = false;
+
+	for (struct library_project *at = first, *next; at != NULL; at = next) {
+		next = gone ? at->gone : at->before;
+		closed = any ? better(closed, project_free(at)) : project_free(at);
+		any = true;
 	}
+	return closed;
+}
+
+static CK_RV client_free(struct cmek_client *client)
+{
+	CK_RV closed;
+
+	strike_off(client);
+	projects_free(client->gone, true);
+	closed = projects_free(library_projects(client), false);
 	if (client->pin != NULL)
 		wipe(client->pin, strlen(client->pin));
+	if (client->refused != NULL)
+		munmap(client->refused, sizeof(*client->refused));
 	free(client->pin);
 	free(client->project);
 	free(client);
+	return closed;
+}
+
+/* Children and parents tell each other that a PIN was refused, lest each of them tries it. */
+static bool share_refusals(struct cmek_client *client)
+{
+	void *shared = mmap(NULL, sizeof(*client->refused), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	client->refused = shared == MAP_FAILED ? NULL : shared;
+	return client->refused != NULL;
+}
+
+static bool fill(struct cmek_client *client, const struct cmek_client_options *options)
+{
+	if (options->project != NULL && (client->project = strdup(options->project)) == NULL)
+		return false;
+	if (options->pin == NULL)
+		return true;
+	client->pin = strdup(options->pin);
+	if (client->pin == NULL || !share_refusals(client))
+		return false;
+	enlist(client);
+	return true;
 }
 
 static struct cmek_client *client_new(const struct cmek_client_options *options)
 {
 	struct cmek_client *client = calloc(1, sizeof(*client));
 
-	if (client == NULL)
-		return NULL;
-	if (options->project != NULL)
-		client->project = strdup(options->project);
-	if (options->pin != NULL)
-		client->pin = strdup(options->pin);
-	if ((options->project != NULL && client->project == NULL) ||
-	    (options->pin != NULL && client->pin == NULL)) {
-		client_free(client);
-		return NULL;
-	}
+	if (client != NULL && !fill(client, options))
+		client_free(TAKE(client));
 	return client;
 }
 
@@ -529,6 +822,5 @@ void cmek_close(cmek_client *client)
 {
 	if (client == NULL)
 		return;
-	client_free(client);
-	library_module_drop();
+	library_module_drop(client_free(client) == CKR_OK);
 }

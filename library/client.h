@@ -14,28 +14,39 @@
 
 #include <stdatomic.h>
 
-enum { LIBRARY_IDLE_MAX = 32, LIBRARY_LABEL_SIZE = 32 + 1, LIBRARY_HINTS = 64 };
+enum {
+	LIBRARY_IDLE_MAX = 32,
+	LIBRARY_LABEL_SIZE = 32 + 1,
+	LIBRARY_SERIAL_SIZE = 16 + 1,
+	LIBRARY_HINTS = 64
+};
 
 struct library_project {
 	CK_SLOT_ID slot;
 	char name[LIBRARY_LABEL_SIZE];
-	bool wants_pin, read_only;
-	struct library_pool *pool;	/* owned */
-	unsigned login_generation;	/* of `login`; 0: there was none yet */
-	CK_SESSION_HANDLE login;	/* a login lasts as long as a session does */
-	atomic_bool unseen;		/* its user is not logged in: no databases are seen */
-	struct library_project *before; /* in the client's list */
+	char serial[LIBRARY_SERIAL_SIZE]; /* no other project has it, also of the same name */
+	bool read_only;
+	atomic_bool wants_pin;
+	struct library_pool *pool; /* owned */
+	atomic_uint epoch;	   /* sessions of an earlier one are closed, or see nothing */
+	unsigned login_generation; /* of `login`; 0: there was none yet */
+	CK_SESSION_HANDLE login;   /* a login lasts as long as a session does */
+	atomic_bool unseen;	   /* its user is not logged in: no databases are seen */
+	struct library_project *_Atomic before; /* in the client's list */
+	struct library_project *gone;		/* in that of projects which are there no more */
 };
 
 struct library_pool {
 	struct library_worker *idle; /* the last one given back comes first */
 	unsigned idle_count;
+	atomic_uint forgotten; /* how often chunks were to be wiped */
 };
 
 struct library_worker {
 	struct library_worker *next;
 	struct library_project *project;
-	unsigned generation;
+	unsigned generation, epoch;
+	unsigned forgotten; /* of its pool, when it was taken */
 	struct envelope_token by;
 	struct message_opener opener; /* begun with the worker */
 	/* Of a zone's workers: without and with the record in each message. */
@@ -46,8 +57,14 @@ struct library_worker {
 };
 
 struct cmek_client {
-	char *project, *pin;			  /* owned; NULL: all, none */
+	char *project, *pin;		   /* owned; NULL: all, none */
+	char guarded[LIBRARY_SERIAL_SIZE]; /* the project whose PIN it is; "": nobody's */
+	/* The PIN was refused: here, in a child or in a parent. In memory that they share. */
+	atomic_bool *refused;
+	unsigned proven;	  /* generation in which the PIN opened its project */
+	struct cmek_client *next; /* of all that have a PIN */
 	struct library_project *_Atomic projects; /* grows at its head; freed with the client */
+	struct library_project *gone;		  /* what was taken out of it: others look at it */
 	/* In which project a zone was found last; guarded by library_lock. */
 	struct {
 		uint64_t zone;
@@ -56,24 +73,31 @@ struct cmek_client {
 	unsigned next_hint;
 };
 
-/* Looks for projects that were made since. */
+/* Looks for projects that were made since, that have got a PIN, or are there no more. */
 enum cmek_status library_client_refresh(struct cmek_client *client, struct cmek_error *error);
+/* Whether the slot is still that project's, as the store has it now; whether it has a PIN is noted.
+ */
+bool library_project_is_there(struct library_project *project);
 struct library_project *library_projects(const struct cmek_client *client);
 /* Where the zone was found last; NULL: not known. */
 struct library_project *library_hint(struct cmek_client *client, uint64_t zone);
 void library_hint_set(struct cmek_client *client, uint64_t zone, struct library_project *project);
 
-/* Takes a worker out of `pool`, or makes one: logged in to the project if it wants that and a PIN
- * is known. */
+/* Takes a worker out of `pool`, or makes one: logged in to the project if it wants that and the
+ * PIN is that project's. A PIN that was refused once is not tried again. */
 enum cmek_status library_worker_take(struct cmek_client *client, struct library_project *project,
 				     struct library_pool *pool, struct library_worker **ret_worker,
 				     struct cmek_error *error);
 /* `status` and `cause` say how the call went: a worker whose session is gone is not kept. */
 void library_worker_give(struct library_pool *pool, struct library_worker *worker,
 			 enum envelope_status status, const struct envelope_error *cause);
-/* Of another generation or process, a session is not ours: then only the memory is freed. */
-void library_worker_free(struct library_worker *worker); /* accepts NULL */
-void library_pool_clear(struct library_pool *pool);
+/* Of another generation or process, a session is not ours: then only the memory is freed. What the
+ * module said: CKR_OK, or that it had no such session. */
+CK_RV library_worker_free(struct library_worker *worker); /* accepts NULL */
+/* The same of all: CKR_OK if a session was there, or none was expected. */
+CK_RV library_pool_clear(struct library_pool *pool);
+/* Wipes chunks that ranges have left in the pool's workers, idle or in use. */
+void library_pool_forget(struct library_pool *pool);
 
 /* Options as a caller has them, of any release: the fields that are known here, in `ret_known`
  * (`known` bytes; all 0 for NULL). CMEK_REFUSED: its size is impossible, or a later release's

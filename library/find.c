@@ -216,8 +216,7 @@ enum cmek_status library_open_by(struct cmek_client *client, const struct librar
 
 /* --- A database by its name ------------------------------------------------------------------ */
 
-/* The part of the name that is to be looked for in that project: all of it, or what follows the
- * project's name and a colon; names may have colons of their own. */
+/* What follows the project's name and a colon; NULL: the name says nothing of that project. */
 static const char *name_within(const struct library_project *project, const char *name)
 {
 	size_t len = strlen(project->name);
@@ -236,14 +235,32 @@ static enum envelope_status look_up(struct envelope_token *token, const char *la
 					: envelope_zone_id(token, ezk, ret_zone, cause);
 }
 
-static enum envelope_status look_up_both(struct library_worker *worker, const char *name,
-					 uint64_t *ret_zone, struct envelope_error *cause)
+/* A colon before the first slash ends a project's name, whether that project is here or not. */
+static bool says_a_project(const char *name)
 {
-	const char *within = name_within(worker->project, name);
+	return name[strcspn(name, ":/")] == ':';
+}
 
-	TRY(look_up(&worker->by, name, ret_zone, cause));
-	return *ret_zone != 0 || within == NULL ? ENVELOPE_OK
-						: look_up(&worker->by, within, ret_zone, cause);
+/* Names of projects and databases may have colons of their own. Who says a project means no other
+ * one: what is not there is not looked for under another reading of the name. */
+static enum cmek_status find_said(struct cmek_client *client, const char *name,
+				  const struct library_project **ret_said, struct cmek_error *error)
+{
+	const struct library_project *said = NULL;
+
+	for (const struct library_project *at = library_projects(client); at != NULL;
+	     at = at->before) {
+		if (name_within(at, name) == NULL)
+			continue;
+		if (said != NULL)
+			return library_fail(error, CMEK_REFUSED,
+					    "%s: is it of project %s or of project %s? Say the "
+					    "zone id, which cmek tree shows",
+					    name, said->name, at->name);
+		said = at;
+	}
+	*ret_said = said;
+	return CMEK_OK;
 }
 
 static enum cmek_status ambiguous(const char *name, const struct library_project *one,
@@ -258,6 +275,13 @@ static enum cmek_status ambiguous(const char *name, const struct library_project
 static enum cmek_status find_named(struct cmek_client *client, const char *name,
 				   struct library_database *database, struct cmek_error *error)
 {
+	const struct library_project *said = NULL;
+
+	TRY(find_said(client, name, &said, error));
+	if (said == NULL && says_a_project(name) && library_projects(client) != NULL)
+		return library_fail(error, CMEK_NOT_FOUND,
+				    "%s: no project of this name is here; see cmek project list",
+				    name);
 	for (struct library_project *at = library_projects(client); at != NULL; at = at->before) {
 		struct envelope_error cause = {0};
 		struct library_worker *worker;
@@ -265,8 +289,11 @@ static enum cmek_status find_named(struct cmek_client *client, const char *name,
 		enum envelope_status status;
 		uint64_t zone;
 
+		if (said != NULL && at != said)
+			continue;
 		TRY(library_worker_take(client, at, at->pool, &worker, error));
-		status = look_up_both(worker, name, &zone, &cause);
+		status = look_up(&worker->by, said == NULL ? name : name_within(at, name), &zone,
+				 &cause);
 		if (status != ENVELOPE_OK)
 			told = library_fail_envelope(error, name, status, &cause);
 		library_worker_give(at->pool, worker, status, &cause);
@@ -307,20 +334,25 @@ static enum cmek_status find_either(struct cmek_client *client, const char *name
 		       : find_named(client, name, database, error);
 }
 
+static enum cmek_status has_changed(const char *name, struct cmek_error *error)
+{
+	return library_fail(error, CMEK_NOT_FOUND,
+			    "%s: its project was replaced meanwhile; see cmek project list", name);
+}
+
 enum cmek_status library_find_database(struct cmek_client *client, const char *name,
 				       struct library_database *ret_database,
 				       struct cmek_error *error)
 {
 	struct library_database database = {0};
 
+	/* A slot may have become another project's. */
+	TRY(library_client_refresh(client, error));
 	TRY(find_either(client, name, &database, error));
-	if (database.project == NULL) {
-		TRY(library_client_refresh(client, error));
-		TRY(find_either(client, name, &database, error));
-	}
 	*ret_database = database;
 	if (database.project != NULL)
-		return CMEK_OK;
+		return library_project_is_there(database.project) ? CMEK_OK
+								  : has_changed(name, error);
 	if (library_projects(client) == NULL)
 		return no_project(error);
 	TRY(check_whole(client, name, error));

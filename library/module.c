@@ -3,6 +3,7 @@
 
 #include "library/module.h"
 
+#include "base/cancel.h"
 #include "base/fork.h"
 #include "base/free.h"
 #include "base/macros.h"
@@ -22,9 +23,11 @@
 
 /* --- Locks ----------------------------------------------------------------------------------- */
 
-/* `starting` is held while the module starts, which may take long: a fork does not wait for it, and
- * its child begins with a new one. `quick` guards lists, which must be whole in the child. */
-static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER, quick = SHORT_LOCK_INITIALIZER;
+/* `starting` is held while the module starts, `logins` while a project is logged in to, which may
+ * take long: a fork does not wait for them, and its child begins with new ones. `quick` guards
+ * lists, which must be whole in the child. */
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER, logins = PTHREAD_MUTEX_INITIALIZER,
+		       quick = SHORT_LOCK_INITIALIZER;
 static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
 
 void library_lock(void)
@@ -37,10 +40,21 @@ void library_unlock(void)
 	pthread_mutex_unlock(&quick);
 }
 
+void library_lock_logins(void)
+{
+	pthread_mutex_lock(&logins);
+}
+
+void library_unlock_logins(void)
+{
+	pthread_mutex_unlock(&logins);
+}
+
 static void begin_in_child(void)
 {
 	library_unlock();
 	pthread_mutex_init(&starting, NULL);
+	pthread_mutex_init(&logins, NULL);
 }
 
 static void watch_forks(void)
@@ -90,7 +104,8 @@ static enum cmek_status load_any(const char *path, const char *beside, void **re
 		return load_named("module", path, ret_library, error);
 	if (named != NULL && *named != '\0')
 		return load_named("CMEK_PKCS11_MODULE", named, ret_library, error);
-	if (beside != NULL && (is_in(beside, "", found) || is_in(beside, "pkcs11/", found)))
+	if (beside != NULL && *beside == '/' &&
+	    (is_in(beside, "", found) || is_in(beside, "pkcs11/", found)))
 		return load(found, ret_library, error);
 	return load(CMEK_MODULE_PATH, ret_library, error);
 }
@@ -134,6 +149,7 @@ static struct {
 	unsigned users;
 	bool is_ours; /* we initialized it */
 	atomic_uint generation;
+	atomic_uint lost; /* the generation that began when somebody else finalized it */
 } module;
 
 const CK_FUNCTION_LIST *library_module_functions(void)
@@ -164,31 +180,42 @@ bool library_module_owns(unsigned generation)
 	return !fork_is_child() && generation == library_module_generation();
 }
 
+static bool is_finalized(void)
+{
+	return atomic_load(&module.lost) == library_module_generation();
+}
+
 static void next_generation(void)
 {
 	if (atomic_fetch_add(&module.generation, 1) + 1 == 0)
 		atomic_fetch_add(&module.generation, 1);
 }
 
+static enum cmek_status does_not_start(CK_RV rv, struct cmek_error *error)
+{
+	CK_ULONG reason = CMEK_ERROR_NONE;
+	const char *said = library_module_last_error(&reason);
+
+	if (*said == '\0')
+		return library_fail_call(error, rv, reason, "the module does not start");
+	library_fail(error, library_kind_of_call(rv, reason), "the module does not start: %s",
+		     said);
+	error->may_pass = library_call_may_pass(rv, reason);
+	return error->status;
+}
+
 static enum cmek_status initialize(struct cmek_error *error)
 {
 	char reserved[PATH_MAX + 64];
 	CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK, .pReserved = reserved};
-	CK_ULONG reason = CMEK_ERROR_NONE;
-	const char *said;
 	CK_RV rv;
 
 	snprintf(reserved, sizeof(reserved), "quiet=true%s%s",
 		 module.configuration == NULL ? "" : " config=",
 		 module.configuration == NULL ? "" : module.configuration);
 	rv = module.found.functions->C_Initialize(&arguments);
-	if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-		said = library_module_last_error(&reason);
-		return *said == '\0'
-			       ? library_fail_call(error, rv, reason, "the module does not start")
-			       : library_fail(error, library_kind_of_call(rv, reason),
-					      "the module does not start: %s", said);
-	}
+	if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
+		return does_not_start(rv, error);
 	module.is_ours = rv == CKR_OK;
 	fork_mark();
 	next_generation();
@@ -248,6 +275,19 @@ static enum cmek_status begin(const char *path, const char *configuration, struc
 	return initialize(error);
 }
 
+/* Another thread may have come first. Who has finalized it once uses it too, so it stays as it is
+ * when we are gone. */
+static enum cmek_status begin_again(struct cmek_error *error)
+{
+	bool by_others = !fork_is_child() && is_finalized();
+
+	if (!fork_is_child() && !by_others)
+		return CMEK_OK;
+	TRY(initialize(error));
+	module.is_ours &= !by_others;
+	return CMEK_OK;
+}
+
 static bool is_other(const char *wanted, const char *used)
 {
 	return wanted != NULL && (used == NULL || strcmp(wanted, used) != 0);
@@ -264,12 +304,13 @@ static enum cmek_status use(const char *path, const char *configuration, struct 
 				    module.path == NULL ? "the default one" : module.path,
 				    module.configuration == NULL ? "the default one"
 								 : module.configuration);
-	return fork_is_child() ? initialize(error) : CMEK_OK;
+	return begin_again(error);
 }
 
 enum cmek_status library_module_use(const char *path, const char *configuration,
 				    struct cmek_error *error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(unlockp) pthread_mutex_t *lock = NULL;
 
 	TRY(check_configuration(configuration, error));
@@ -280,39 +321,40 @@ enum cmek_status library_module_use(const char *path, const char *configuration,
 	return CMEK_OK;
 }
 
-void library_module_drop(void)
+void library_module_drop(bool was_there)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&starting);
 
 	if (--module.users > 0)
 		return;
-	if (module.is_ours && !fork_is_child())
+	if (module.is_ours && was_there && !is_finalized() && !fork_is_child())
 		module.found.functions->C_Finalize(NULL);
 	module.is_ours = false;
 	next_generation();
 	forget();
 }
 
-static enum cmek_status begin_again(struct cmek_error *error)
+static enum cmek_status begin_anew(struct cmek_error *error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&starting);
 
-	return fork_is_child() ? initialize(error)
-			       : CMEK_OK; /* another thread may have come first */
+	return begin_again(error);
 }
 
 enum cmek_status library_module_ready(unsigned *ret_generation, struct cmek_error *error)
 {
-	if (fork_is_child())
-		TRY(begin_again(error));
+	if (fork_is_child() || is_finalized())
+		TRY(begin_anew(error));
 	*ret_generation = library_module_generation();
 	return CMEK_OK;
 }
 
 void library_module_lost(unsigned generation)
 {
-	unsigned now = generation;
+	unsigned now = generation, next = generation + 1 == 0 ? 1 : generation + 1;
 
-	atomic_compare_exchange_strong(&module.generation, &now,
-				       generation + 1 == 0 ? 1 : generation + 1);
+	if (!fork_is_child() && atomic_compare_exchange_strong(&module.generation, &now, next))
+		atomic_store(&module.lost, next);
 }

@@ -19,6 +19,7 @@ struct library_found {
 
 /* Loads the module: `path`, else what $CMEK_PKCS11_MODULE names, else that in the folder `beside`
  * (which may be NULL) or in pkcs11/ below it, else where it was installed. Does not initialize it.
+ * A folder that is not said from the root on is passed over: the program may have gone elsewhere.
  */
 enum cmek_status library_module_find(const char *path, const char *beside,
 				     struct library_found *ret_found, struct cmek_error *error);
@@ -27,13 +28,16 @@ enum cmek_status library_module_find(const char *path, const char *beside,
  * configuration. Each is followed by library_module_drop. */
 enum cmek_status library_module_use(const char *path, const char *configuration,
 				    struct cmek_error *error);
-/* With the last user it is finalized, unless somebody else had initialized it. */
-void library_module_drop(void);
+/* With the last user it is finalized, unless somebody else had initialized it, or has finalized it
+ * meanwhile. `was_there`: the user's sessions were still there when it closed them, or it had none.
+ */
+void library_module_drop(bool was_there);
 const CK_FUNCTION_LIST *library_module_functions(void);
-/* At the beginning of each call: initializes the module again in a fork's child. Sessions and
- * handles are good only while this number, which is never 0, stays the same. */
+/* At the beginning of each call: initializes the module again in a fork's child, and after somebody
+ * else has finalized it. Sessions and handles are good only while this number, which is never 0,
+ * stays the same. */
 enum cmek_status library_module_ready(unsigned *ret_generation, struct cmek_error *error);
-/* All sessions are gone (somebody else closed them, or finalized the module): a new generation. */
+/* Somebody else has finalized the module, and all sessions are gone: a new generation. */
 void library_module_lost(unsigned generation);
 unsigned library_module_generation(void);
 /* Whether what was made in that generation is this process's, and there still. A fork's child owns
@@ -48,3 +52,6 @@ const char *library_module_last_request(void);
 /* Around a few instructions, never around a call of the module. */
 void library_lock(void);
 void library_unlock(void);
+/* Around a login, which may wait for the store; a fork does not wait for it. */
+void library_lock_logins(void);
+void library_unlock_logins(void);

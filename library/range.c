@@ -3,6 +3,7 @@
 /* Ranges: the keys are opened once, on a session that is the range's; each read takes another. */
 #include "envelope/range.h"
 
+#include "base/cancel.h"
 #include "base/free.h"
 #include "base/macros.h"
 #include "library/module.h"
@@ -90,10 +91,16 @@ static ssize_t read_start(void *state, uint8_t *out, size_t len)
 
 /* --- Opening */
 
+/* Plain data of its chunks end with it, in whichever worker they are. */
 static void held_free(struct held *held)
 {
+	struct library_worker *worker = held == NULL ? NULL : held->opened.worker;
+	struct library_pool *pool = worker == NULL ? NULL : worker->project->pool;
+
 	if (held != NULL)
 		library_opened_clear(&held->opened);
+	if (pool != NULL)
+		library_pool_forget(pool);
 	free(held);
 }
 
@@ -218,6 +225,7 @@ enum cmek_status cmek_range_new(cmek_client *client, const struct cmek_unseal_op
 				cmek_pread_function *pread, void *state, uint64_t sealed_size,
 				cmek_range **ret_range, cmek_error **ret_error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct cmek_error error;
 
 	return library_answer(
@@ -257,7 +265,7 @@ static enum cmek_status check_same(const struct held *anew, const struct held *h
 static enum cmek_status held_again(cmek_range *range, const struct held *held,
 				   struct held **ret_anew, struct cmek_error *error)
 {
-	struct held *anew;
+	struct held *anew = NULL;
 	enum cmek_status status;
 
 	TRY(held_new(range, true, &anew, error));
@@ -317,6 +325,7 @@ static enum cmek_status read_range(cmek_range *range, uint8_t *out, size_t len, 
 enum cmek_status cmek_range_read(cmek_range *range, void *out, size_t len, uint64_t offset,
 				 size_t *ret_len, cmek_error **ret_error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct cmek_error error;
 
 	return library_answer(read_range(range, out, len, offset, ret_len, &error), &error,

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams: a writer and a reader, each with a session of its own from begin to end. */
+#include "base/cancel.h"
 #include "base/macros.h"
 #include "envelope/reader.h"
 #include "envelope/writer.h"
@@ -11,11 +12,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static enum cmek_status is_parents(struct cmek_error *error)
+static enum cmek_status has_no_session(struct cmek_error *error)
 {
 	return library_fail(error, CMEK_FAILED,
-			    "this stream was begun before the process forked: begin one of its "
-			    "own in the child");
+			    "this stream was begun before the process forked, or before somebody "
+			    "else finalized the module: begin another");
+}
+
+/* Of a stream that has failed nothing passes: what may pass is another one, from the beginning. */
+static enum cmek_status for_good(enum cmek_status status, struct cmek_error *error)
+{
+	if (status != CMEK_OK)
+		error->may_pass = false;
+	return status;
 }
 
 static bool is_stale(const struct library_worker *worker)
@@ -85,7 +94,7 @@ static enum cmek_status writer_new(cmek_zone *zone, const struct cmek_seal_optio
 
 	if (writer == NULL)
 		return library_no_memory(error);
-	writer->zone = zone;
+	writer->zone = library_zone_keep(zone);
 	writer->write = write;
 	writer->state = state;
 	status = begin_writer(writer, options, error);
@@ -100,6 +109,7 @@ enum cmek_status cmek_writer_new(cmek_zone *zone, const struct cmek_seal_options
 				 cmek_write_function *write, void *state, cmek_writer **ret_writer,
 				 cmek_error **ret_error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct cmek_error error;
 
 	return library_answer(writer_new(zone, options, write, state, ret_writer, &error), &error,
@@ -120,7 +130,7 @@ static enum cmek_status put(cmek_writer *writer, struct bytes data, bool last,
 	enum envelope_status status;
 
 	if (is_stale(writer->worker))
-		return is_parents(error);
+		return has_no_session(error);
 	if (writer->finished)
 		return last ? CMEK_OK : has_ended(writer, error);
 	TRY(library_check_memory(data.data, data.len, error));
@@ -133,16 +143,20 @@ static enum cmek_status put(cmek_writer *writer, struct bytes data, bool last,
 enum cmek_status cmek_writer_put(cmek_writer *writer, const void *data, size_t len,
 				 cmek_error **ret_error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct cmek_error error;
 
-	return library_answer(put(writer, bytes(data, len), false, &error), &error, ret_error);
+	return library_answer(for_good(put(writer, bytes(data, len), false, &error), &error),
+			      &error, ret_error);
 }
 
 enum cmek_status cmek_writer_finish(cmek_writer *writer, cmek_error **ret_error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct cmek_error error;
 
-	return library_answer(put(writer, bytes(NULL, 0), true, &error), &error, ret_error);
+	return library_answer(for_good(put(writer, bytes(NULL, 0), true, &error), &error), &error,
+			      ret_error);
 }
 
 void cmek_writer_free(cmek_writer *writer)
@@ -158,6 +172,7 @@ void cmek_writer_free(cmek_writer *writer)
 		library_zone_give(writer->zone, writer->worker, writer->failed, &writer->cause,
 				  &unused);
 	}
+	cmek_zone_free(writer->zone);
 	free(writer);
 }
 
@@ -223,6 +238,7 @@ enum cmek_status cmek_reader_new(cmek_client *client, const struct cmek_unseal_o
 				 cmek_read_function *read, void *state, cmek_reader **ret_reader,
 				 cmek_error **ret_error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct cmek_error error;
 
 	return library_answer(reader_new(client, options, read, state, ret_reader, &error), &error,
@@ -236,7 +252,7 @@ static enum cmek_status get(cmek_reader *reader, void *out, size_t room, size_t 
 	enum envelope_status status;
 
 	if (is_stale(reader->opened.worker))
-		return is_parents(error);
+		return has_no_session(error);
 	TRY(library_check_memory(out, room, error));
 	status = envelope_reader_get(&reader->reader, out, room, ret_len, &cause);
 	return library_opened_failed(&reader->opened, "stream", status, &cause, error);
@@ -245,9 +261,11 @@ static enum cmek_status get(cmek_reader *reader, void *out, size_t room, size_t 
 enum cmek_status cmek_reader_get(cmek_reader *reader, void *out, size_t room, size_t *ret_len,
 				 cmek_error **ret_error)
 {
+	AUTO(cancel_releasep) int cancel = cancel_hold();
 	struct cmek_error error;
 
-	return library_answer(get(reader, out, room, ret_len, &error), &error, ret_error);
+	return library_answer(for_good(get(reader, out, room, ret_len, &error), &error), &error,
+			      ret_error);
 }
 
 uint64_t cmek_reader_zone(const cmek_reader *reader)

@@ -26,12 +26,16 @@ static enum envelope_status prepare(struct library_worker *worker, uint64_t zone
 
 static enum cmek_status is_gone(const cmek_zone *zone, struct cmek_error *error)
 {
+	if (atomic_load(&zone->project->unseen))
+		return library_fail(error, CMEK_DENIED,
+				    "%s: the project has a PIN: give the user's", zone->title);
 	return library_fail(error, CMEK_NOT_FOUND,
 			    "%s: the database is there no more; see cmek tree", zone->title);
 }
 
-enum cmek_status library_zone_take(cmek_zone *zone, struct library_worker **ret_worker,
-				   struct cmek_error *error)
+/* None: the database is not seen. A project that has got a PIN meanwhile shows it to its user. */
+static enum cmek_status take(cmek_zone *zone, struct library_worker **ret_worker,
+			     struct cmek_error *error)
 {
 	struct envelope_error cause;
 	struct library_worker *worker;
@@ -45,9 +49,25 @@ enum cmek_status library_zone_take(cmek_zone *zone, struct library_worker **ret_
 			return library_zone_give(zone, worker, status, &cause, error);
 		if (worker->ezk == CK_INVALID_HANDLE) {
 			library_worker_give(&zone->pool, worker, status, &cause);
-			return is_gone(zone, error);
+			return CMEK_OK;
 		}
 	}
+	*ret_worker = worker;
+	return CMEK_OK;
+}
+
+enum cmek_status library_zone_take(cmek_zone *zone, struct library_worker **ret_worker,
+				   struct cmek_error *error)
+{
+	struct library_worker *worker = NULL;
+	bool knew = atomic_load(&zone->project->wants_pin);
+
+	TRY(take(zone, &worker, error));
+	if (worker == NULL && library_project_is_there(zone->project) && !knew &&
+	    atomic_load(&zone->project->wants_pin))
+		TRY(take(zone, &worker, error));
+	if (worker == NULL)
+		return is_gone(zone, error);
 	*ret_worker = worker;
 	return CMEK_OK;
 }
@@ -134,6 +154,7 @@ static enum cmek_status begin(cmek_client *client, const char *name, cmek_zone *
 	if (zone == NULL)
 		return library_no_memory(error);
 	zone->client = client;
+	atomic_init(&zone->users, 1);
 	status = open_zone(zone, name, error);
 	if (status != CMEK_OK)
 		cmek_zone_free(zone);
@@ -150,9 +171,15 @@ enum cmek_status cmek_zone_open(cmek_client *client, const char *name, cmek_zone
 	return library_answer(begin(client, name, ret_zone, &error), &error, ret_error);
 }
 
+cmek_zone *library_zone_keep(cmek_zone *zone)
+{
+	atomic_fetch_add(&zone->users, 1);
+	return zone;
+}
+
 void cmek_zone_free(cmek_zone *zone)
 {
-	if (zone == NULL)
+	if (zone == NULL || atomic_fetch_sub(&zone->users, 1) > 1)
 		return;
 	library_pool_clear(&zone->pool);
 	free(zone->title);

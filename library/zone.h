@@ -8,6 +8,7 @@
 
 struct cmek_zone {
 	cmek_client *client;
+	atomic_uint users; /* its owner, and writers: the last one frees it */
 	struct library_project *project;
 	uint64_t id;
 	char *name;		   /* owned */
@@ -17,6 +18,8 @@ struct cmek_zone {
 	struct library_pool pool;
 };
 
+/* For a writer, which outlives it perhaps: cmek_zone_free gives it back. */
+cmek_zone *library_zone_keep(cmek_zone *zone);
 /* A worker whose `ezk` is the zone's. CMEK_NOT_FOUND: the database is there no more. */
 enum cmek_status library_zone_take(cmek_zone *zone, struct library_worker **ret_worker,
 				   struct cmek_error *error);

@@ -9,7 +9,8 @@
  * what happened in words, with what to do; it is the caller's: cmek_error_free.
  *
  * Threads: a client, a zone and a range may be used by many threads at once; a writer, a reader and
- * an error by one at a time.
+ * an error by one at a time. A thread that is cancelled (pthread_cancel) in a call about files,
+ * streams or ranges ends after it, and so do the caller's functions.
  *
  * fork: a child goes on with its clients, zones and ranges, which open anew what they need at their
  * first call there. A writer or reader that was begun before stays the parent's: the child gets
@@ -38,7 +39,8 @@ enum cmek_status {
 	/* The KMS says no, the key is disabled or gone, or a PIN is missing or wrong: stop, until
 	 * somebody changes that. */
 	CMEK_DENIED = 1,
-	/* KMS, credentials or store are out of reach: the same call may succeed later. */
+	/* KMS, credentials or store are out of reach. Whether the same call may succeed later,
+	 * without anybody's doing: cmek_error_may_pass. */
 	CMEK_UNAVAILABLE = 2,
 	/* There is no such project, database, key, module or file. */
 	CMEK_NOT_FOUND = 3,
@@ -65,7 +67,8 @@ enum cmek_status cmek_error_status(const cmek_error *error);
 /* One line, which says what happened to which project, database or file, and what to do. Lives as
  * long as the error. */
 const char *cmek_error_text(const cmek_error *error);
-/* Whether the same call may succeed when it is tried again. */
+/* Whether the same call may succeed when it is tried again. Of a writer or reader that was begun:
+ * no, for its first failure is its end; another one may. */
 bool cmek_error_may_pass(const cmek_error *error);
 /* What to quote to AWS; "" where no KMS was asked. */
 const char *cmek_error_request_id(const cmek_error *error);
@@ -85,13 +88,17 @@ struct cmek_client_options {
 	const char *configuration; /* a path; NULL: $CMEK_PKCS11_CONF, else as conf/cmek.conf says
 				    */
 	const char *project;	   /* the only one that is looked at; NULL: all */
-	const char *pin;	   /* of `project`, or of the only one that has a PIN. Copied, for a
-				    * fork's child must log in anew; wiped by cmek_close */
+	/* Of `project`, or of the only one that has a PIN when the client is opened, and tried at
+	 * no other. One that is refused is not tried again, by the process or its forks: open
+	 * another client. Copied, for a fork's child must log in anew; wiped by cmek_close. */
+	const char *pin;
 };
 
 /* Loads the module once for the process, and asks no KMS. `options` may be NULL. A module that the
- * process has already initialized is used as it is, and not finalized. All clients of a process
- * have one module and one configuration (CMEK_REFUSED). */
+ * process has already initialized is used as it is, and not finalized; one that others of the
+ * process finalize is initialized again, and then left so. A login is the process's: where somebody
+ * else has logged in, the PIN is compared with those of other clients alone. All clients of a
+ * process have one module and one configuration (CMEK_REFUSED). */
 enum cmek_status cmek_open(const struct cmek_client_options *options, cmek_client **ret_client,
 			   cmek_error **ret_error);
 /* Zones, writers, readers and ranges of it are freed before. Accepts NULL. */
@@ -103,10 +110,13 @@ const char *cmek_version(void);
 typedef struct cmek_zone cmek_zone;
 
 /* A database, by "CLUSTER/NAME", "PROJECT:CLUSTER/NAME", or its zone id, a decimal number as the
- * tool shows it. A CLUSTER/NAME that two projects have is CMEK_REFUSED. */
+ * tool shows it. A CLUSTER/NAME that two projects have is CMEK_REFUSED. What stands before a colon
+ * that comes before the first slash is a project, so a CLUSTER with a colon needs its project said;
+ * where the name fits two projects, it is CMEK_REFUSED. */
 enum cmek_status cmek_zone_open(cmek_client *client, const char *name, cmek_zone **ret_zone,
 				cmek_error **ret_error);
-void cmek_zone_free(cmek_zone *zone); /* accepts NULL */
+/* Accepts NULL. Its writers go on: they hold it. */
+void cmek_zone_free(cmek_zone *zone);
 uint64_t cmek_zone_id(const cmek_zone *zone);
 const char *cmek_zone_name(const cmek_zone *zone);    /* CLUSTER/NAME when it was opened */
 const char *cmek_zone_project(const cmek_zone *zone); /* lives as long as the zone, as the name does
@@ -227,7 +237,7 @@ uint64_t cmek_range_size(const cmek_range *range); /* of the plain data */
  * is less than `len` only at the end, 0 behind it. */
 enum cmek_status cmek_range_read(cmek_range *range, void *out, size_t len, uint64_t offset,
 				 size_t *ret_len, cmek_error **ret_error);
-void cmek_range_free(cmek_range *range); /* accepts NULL */
+void cmek_range_free(cmek_range *range); /* accepts NULL; wipes what was read last */
 
 /* The zone of what is opened; 0 of none. */
 uint64_t cmek_reader_zone(const cmek_reader *reader);

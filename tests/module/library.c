@@ -483,6 +483,7 @@ int main(void)
 		{library_file_tests, library_file_count},
 		{library_fork_tests, library_fork_count},
 		{library_kind_tests, library_kind_count},
+		{library_other_tests, library_other_count},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(files); i++)

@@ -37,6 +37,6 @@ int pread_from(void *state, void *out, size_t len, uint64_t offset); /* a struct
 
 /* The tests of each file. */
 extern const struct CMUnitTest library_stream_tests[], library_file_tests[], library_kind_tests[],
-	library_fork_tests[];
+	library_fork_tests[], library_other_tests[];
 extern const size_t library_stream_count, library_file_count, library_kind_count,
-	library_fork_count;
+	library_fork_count, library_other_count;
