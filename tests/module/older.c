@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The module as one of an older release, for tests/e2e/doctor_at_once.py and
- * tests/bindings/examples.sh: of our own interface it offers the version 1.$CMEK_TEST_MINOR and none
- * that is newer. All else is the module's. */
+ * tests/bindings/examples.sh: of our own interface it offers the version 1.$CMEK_TEST_MINOR and
+ * none that is newer. All else is the module's. */
 #include "include/cmek.h"
 
 #include <dlfcn.h>
