@@ -41,7 +41,7 @@ def run_tests(build):
     for old in pathlib.Path(build).rglob("*.gcda"):
         old.unlink()
     return subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", "unit", "--suite", "module",
-                           "--timeout-multiplier", "5"],
+                           "--timeout-multiplier", "10"],
                           cwd=ROOT, capture_output=True, text=True, check=False)
 
 
