@@ -40,6 +40,8 @@ void lanes_init(struct lanes *lanes)
 {
 	lane_init(&lanes->first);
 	atomic_init(&lanes->others, NULL);
+	atomic_init(&lanes->ended, false);
+	atomic_init(&lanes->left, 0);
 }
 
 void lanes_clear(struct lanes *lanes)
@@ -61,19 +63,30 @@ static struct lane *own(struct lanes *lanes)
 	return others == NULL ? &lanes->first : &others[thread_part(LANE_BITS)].lane;
 }
 
-void lanes_hold(struct lanes *lanes)
+static bool have_ended(const struct lanes *lanes)
 {
-	atomic_fetch_add_explicit(&own(lanes)->held, 1, memory_order_relaxed);
+	return atomic_load_explicit(&lanes->ended, memory_order_acquire);
 }
 
-void lanes_release(struct lanes *lanes)
+void lanes_hold(struct lanes *lanes)
 {
+	if (have_ended(lanes))
+		atomic_fetch_add(&lanes->left, 1);
+	else
+		atomic_fetch_add_explicit(&own(lanes)->held, 1, memory_order_relaxed);
+}
+
+bool lanes_release(struct lanes *lanes)
+{
+	if (have_ended(lanes))
+		return atomic_fetch_sub(&lanes->left, 1) == 1;
 	atomic_fetch_add_explicit(&own(lanes)->released, 1, memory_order_release);
+	return false;
 }
 
 /* Releases are read before holds are: if both are equal then, they were so in between, where all
  * that had been held was released. */
-bool lanes_are_held(const struct lanes *lanes)
+static uint64_t count(const struct lanes *lanes)
 {
 	const struct lane_apart *others = others_of(lanes);
 	uint64_t released = atomic_load(&lanes->first.released), held;
@@ -85,7 +98,19 @@ bool lanes_are_held(const struct lanes *lanes)
 	held = atomic_load(&lanes->first.held);
 	for (size_t i = 0; others != NULL && i < LANE_COUNT; i++)
 		held += atomic_load(&others[i].lane.held);
-	return held != released;
+	return held - released;
+}
+
+bool lanes_are_held(const struct lanes *lanes)
+{
+	return count(lanes) != 0;
+}
+
+bool lanes_end(struct lanes *lanes)
+{
+	atomic_store(&lanes->left, count(lanes));
+	atomic_store_explicit(&lanes->ended, true, memory_order_release);
+	return atomic_load(&lanes->left) != 0;
 }
 
 /* --- Lanes for all */

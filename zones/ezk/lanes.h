@@ -27,17 +27,23 @@ struct lane {
 struct lanes {
 	struct lane first;
 	_Atomic(struct lane_apart *) others; /* NULL: there is one */
+	atomic_bool ended;
+	_Atomic uint64_t left; /* how many hold it, once that has ended */
 };
 
 void lanes_init(struct lanes *lanes);
 void lanes_clear(struct lanes *lanes); /* values stay their owners' */
 
-/* Counts. Atomic steps in the thread's own lane; none of them finds out that it was the last. */
+/* Counts. Atomic steps in the thread's own lane; none of them finds out that it was the last (true)
+ * before lanes_end(). */
 void lanes_hold(struct lanes *lanes);
-void lanes_release(struct lanes *lanes);
+bool lanes_release(struct lanes *lanes);
 /* False: nobody does, and nobody can come to but by the caller, since who holds comes from who
  * holds. */
 bool lanes_are_held(const struct lanes *lanes);
+/* The same, for the last time, while no other thread holds or releases: from here on the last
+ * release is told. */
+bool lanes_end(struct lanes *lanes);
 
 /* The thread's own, locked; AUTO(lane_unlockp). */
 struct lane *lanes_lock(struct lanes *lanes);

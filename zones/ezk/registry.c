@@ -104,20 +104,26 @@ struct ezk *ezk_hold(struct ezk *ezk)
 	return ezk;
 }
 
+static void ezk_free(struct ezk *ezk)
+{
+	lease_clear(&ezk->lease);
+	entry_release(ezk->verified);
+	entry_release(ezk->entry);
+	free(ezk);
+}
+
+/* The registry frees it, unless that has gone. */
 void ezk_release(struct ezk *ezk)
 {
-	if (ezk != NULL)
-		lanes_release(&ezk->lease.lanes);
+	if (ezk != NULL && lanes_release(&ezk->lease.lanes))
+		ezk_free(ezk);
 }
 
 bool registry_let_go(struct ezk *ezk)
 {
 	if (lanes_are_held(&ezk->lease.lanes))
 		return false;
-	lease_clear(&ezk->lease);
-	entry_release(ezk->verified);
-	entry_release(ezk->entry);
-	free(ezk);
+	ezk_free(ezk);
 	return true;
 }
 
@@ -446,7 +452,8 @@ void registry_free(struct registry *registry)
 		for (struct ezk *ezk = live->versions, *next; ezk != NULL; ezk = next) {
 			next = ezk->next;
 			lease_bar(&ezk->lease, ZONE_NOT_STARTED); /* wipes, whoever holds it */
-			registry_let_go(ezk);
+			if (!lanes_end(&ezk->lease.lanes))
+				ezk_free(ezk);
 		}
 		registry_drop(registry, live);
 	}

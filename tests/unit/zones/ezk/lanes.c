@@ -107,7 +107,7 @@ static void what_is_open_is_so_in_all_lanes(void **state)
 
 static void closing_meets_each_value_once_in_whichever_lane_it_is(void **state)
 {
-	struct masked_value before = {0}, after = {0}, gone = {0};
+	struct masked_value before = {.len = 0}, after = {.len = 0}, gone = {.len = 0};
 	size_t count = 0;
 
 	(void)state;
@@ -125,7 +125,7 @@ static void closing_meets_each_value_once_in_whichever_lane_it_is(void **state)
 
 static void value_of_before_moves_to_the_thread_that_uses_it(void **state)
 {
-	struct masked_value value = {0}, beside = {0};
+	struct masked_value value = {.len = 0}, beside = {.len = 0};
 	struct lane *lane;
 	size_t count = 0;
 
@@ -173,6 +173,24 @@ static void is_held_until_the_last_lets_go_in_whichever_thread(void **state)
 	assert_false(lanes_are_held(&lanes));
 }
 
+static void the_last_release_is_told_once_that_has_ended(void **state)
+{
+	(void)state;
+	assert_false(lanes_end(&lanes));
+	tear_down(NULL);
+	set_up(NULL);
+	lanes_hold(&lanes);
+	let_threads_take_turns();
+	lanes_hold(&lanes);
+	assert_false(lanes_release(&lanes));
+	in_another_thread(hold, NULL);
+	assert_true(lanes_end(&lanes));
+	lanes_hold(&lanes);
+	assert_false(lanes_release(&lanes));
+	assert_false(lanes_release(&lanes));
+	assert_true(lanes_release(&lanes));
+}
+
 static atomic_bool done;
 
 /* One more before one less, as whoever hands it on does. */
@@ -214,7 +232,7 @@ static atomic_bool may_be_open, wrong;
 static void *put_and_forget(void *state)
 {
 	for (int i = 0; i < TIMES; i++) {
-		struct masked_value value = {0};
+		struct masked_value value = {.len = 0};
 		struct lane *lane = lanes_lock(&lanes);
 		bool open = lane->open;
 
@@ -265,6 +283,7 @@ int main(void)
 		TEST(closing_meets_each_value_once_in_whichever_lane_it_is),
 		TEST(value_of_before_moves_to_the_thread_that_uses_it),
 		TEST(is_held_until_the_last_lets_go_in_whichever_thread),
+		TEST(the_last_release_is_told_once_that_has_ended),
 		TEST(is_never_taken_for_free_while_it_goes_from_hand_to_hand),
 		TEST(no_value_comes_or_stays_open_while_all_are_closed),
 	};
