@@ -41,3 +41,10 @@ void error_refused(CK_RV rv);
 /* Any call ends, after error_refused: what it has noted (a warning of one that went well) is no
  * reason of a later one. */
 void error_call_ends(void);
+/* Answers rv: for calls that give back what they borrow (session_leave, module_leave) before what
+ * they answer is told. */
+static inline CK_RV error_ended(CK_RV rv)
+{
+	error_call_ends();
+	return rv;
+}

@@ -116,6 +116,8 @@ CK_RV doctor_look_at_once(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run
 	if (text.failed)
 		return CKR_HOST_MEMORY;
 	doctor_put_lines(buffer_bytes(&text), put, wanted.state);
+	if (getpid() != look.process) /* the store is the parent's */
+		return CKR_CRYPTOKI_NOT_INITIALIZED;
 	status = zones_doctor_rows(module->zones, &wanted);
 	if (getpid() != look.process)
 		return CKR_CRYPTOKI_NOT_INITIALIZED;

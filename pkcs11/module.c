@@ -443,17 +443,30 @@ CK_RV module_borrow_for(const char *function, struct module **ret_module)
 	return CKR_OK;
 }
 
-void module_return(struct module **module)
+/* A call that the program forked in, being called back, does not end in the child. */
+static bool is_here(const struct module *module)
+{
+	return module != NULL && !fork_is_child() && !module->is_abandoned;
+}
+
+void module_leave(struct module **module)
 {
 	AUTO(unlockp) pthread_mutex_t *held = NULL;
 
-	/* A call that the program forked in, being called back, does not end in the child. */
-	if (*module == NULL || fork_is_child() || (*module)->is_abandoned)
+	if (!is_here(*module))
 		return;
-	error_call_ends();
 	/* The call may have learnt, or done, something that ends keys. */
 	ready_keys_tidy_idle((*module)->objects);
 	held = locked(&using);
 	if (--users == 0)
 		pthread_cond_broadcast(&unused);
+}
+
+void module_return(struct module **module)
+{
+	bool ends = is_here(*module);
+
+	module_leave(module);
+	if (ends)
+		error_call_ends();
 }

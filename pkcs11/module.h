@@ -37,4 +37,6 @@ CK_RV module_stop(void);
 CK_RV module_borrow_for(const char *function, struct module **ret_module);
 /* The same; the function's name goes with it, for the audit log. */
 #define module_borrow(ret_module) module_borrow_for(__func__, ret_module)
-void module_return(struct module **module); /* for AUTO; accepts NULL */
+/* Both for AUTO; they accept NULL. With the first the call has ended (error_call_ends). */
+void module_return(struct module **module);
+void module_leave(struct module **module);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/free.h"
 #include "mechanisms/mechanism.h"
+#include "objects/error.h"
 #include "objects/refusal.h"
 #include "pkcs11/exported.h"
 #include "pkcs11/module.h"
@@ -127,7 +128,7 @@ CK_RV C_InitToken(CK_SLOT_ID slot, CK_UTF8CHAR *pin, CK_ULONG pin_len, CK_UTF8CH
 /* *life: 0, or the one that the call began in, which has ended if there is another. */
 static CK_RV look_for_event(uint64_t *life, CK_SLOT_ID *ret_slot)
 {
-	AUTO(module_return) struct module *module = NULL;
+	AUTO(module_leave) struct module *module = NULL;
 
 	TRY(module_borrow_for("C_WaitForSlotEvent", &module));
 	if (*life != 0 && *life != module->life)
@@ -138,7 +139,7 @@ static CK_RV look_for_event(uint64_t *life, CK_SLOT_ID *ret_slot)
 
 static CK_RV refuse_arguments(void)
 {
-	AUTO(module_return) struct module *module = NULL;
+	AUTO(module_leave) struct module *module = NULL;
 
 	TRY(module_borrow_for("C_WaitForSlotEvent", &module));
 	return CKR_ARGUMENTS_BAD;
@@ -153,7 +154,7 @@ CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reser
 
 	/* A call that is refused takes no event. */
 	if (ret_slot == NULL || reserved != NULL)
-		return told(refuse_arguments());
+		return error_ended(told(refuse_arguments()));
 	rv = look_for_event(&life, &slot);
 	while (rv == CKR_NO_EVENT && (flags & CKF_DONT_BLOCK) == 0) {
 		clock_nap(250);
@@ -161,5 +162,5 @@ CK_RV C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *ret_slot, CK_VOID_PTR reser
 	}
 	if (rv == CKR_OK)
 		memcpy((void *)ret_slot, &slot, sizeof(slot));
-	return told(rv);
+	return error_ended(told(rv));
 }

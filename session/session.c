@@ -152,10 +152,9 @@ static void take_reason(struct session *session)
 		return;
 	session->device_error = error_take_reason();
 	session->thread_news = news;
-	error_call_ends();
 }
 
-void session_return(struct session **session)
+void session_leave(struct session **session)
 {
 	if (*session == NULL)
 		return;
@@ -164,6 +163,18 @@ void session_return(struct session **session)
 		ready_keys_tidy(*session);
 	take_reason(*session);
 	pthread_mutex_unlock(&(*session)->place->lock);
+}
+
+void session_return(struct session **session)
+{
+	unsigned before;
+
+	if (*session == NULL)
+		return;
+	before = (*session)->thread_news;
+	session_leave(session);
+	if (atomic_load_explicit(&thread_news, memory_order_relaxed) != before)
+		error_call_ends();
 }
 
 /* --- Closing */
@@ -249,7 +260,7 @@ static CK_RV find_slot(CK_SESSION_HANDLE handle, CK_SLOT_ID *ret_slot)
  * locked, since the table's lock comes before a session's. */
 CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pin)
 {
-	AUTO(session_return) struct session *session = NULL;
+	AUTO(session_leave) struct session *session = NULL;
 	struct token_login login;
 	CK_ULONG all, read_write;
 	CK_SLOT_ID slot = 0;
@@ -262,7 +273,7 @@ CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pi
 	if (user == CKU_SO && all > read_write)
 		return CKR_SESSION_READ_ONLY_EXISTS;
 	TRY(tokens_check_login(session->tokens, slot, user, pin, &login));
-	session_return(&session);
+	session_leave(&session);
 	session = NULL;
 	/* It, and others, may have been closed and opened meanwhile. */
 	return table_log_in(handle, &login);
@@ -270,7 +281,7 @@ CK_RV session_login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, struct bytes pi
 
 CK_RV session_logout(CK_SESSION_HANDLE handle)
 {
-	AUTO(session_return) struct session *session = NULL;
+	AUTO(session_leave) struct session *session = NULL;
 	CK_SLOT_ID slot;
 
 	TRY(find_slot(handle, &slot));
@@ -284,7 +295,7 @@ CK_RV session_logout(CK_SESSION_HANDLE handle)
 
 CK_RV session_init_pin(CK_SESSION_HANDLE handle, struct bytes pin)
 {
-	AUTO(session_return) struct session *session = NULL;
+	AUTO(session_leave) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
 	if (!session->read_write)
@@ -294,7 +305,7 @@ CK_RV session_init_pin(CK_SESSION_HANDLE handle, struct bytes pin)
 
 CK_RV session_set_pin(CK_SESSION_HANDLE handle, struct bytes old, struct bytes new)
 {
-	AUTO(session_return) struct session *session = NULL;
+	AUTO(session_leave) struct session *session = NULL;
 
 	TRY(session_borrow(handle, &session));
 	if (!session->read_write)

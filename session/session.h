@@ -40,8 +40,10 @@ CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
 			 struct session **ret_session);
 /* The caller's name goes with it, for the audit log. */
 #define session_borrow(handle, ret_session) session_borrow_for(__func__, handle, ret_session)
-void session_return(
-	struct session **session); /* for AUTO; takes the thread's error reason for ulDeviceError */
+/* Both for AUTO; they take the thread's error reason for ulDeviceError. With the first the call has
+ * ended, and what it noted is no reason of a later one (error_call_ends). */
+void session_return(struct session **session);
+void session_leave(struct session **session);
 
 CK_SESSION_HANDLE session_handle(const struct session *session);
 CK_SLOT_ID session_slot(const struct session *session);

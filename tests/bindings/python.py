@@ -100,6 +100,42 @@ def files(client, zone, folder):
     check(good, "also where the library opens it", error)
 
 
+def most_threads_of(work):
+    """How many threads the process had at most beside those of now and the one that looks."""
+    looking, most, before = True, 0, len(os.listdir("/proc/self/task"))
+
+    def look():
+        nonlocal most
+        while looking:
+            most = max(most, len(os.listdir("/proc/self/task")))
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    work()
+    looking = False
+    looker.join()
+    return most - before - 1
+
+
+def large_files_by_threads(client, zone, folder):
+    """A file that several threads share is as others are. Whoever looks may miss threads that live for a moment, so it is tried again."""
+    path, sealed, back = (os.path.join(folder, name) for name in ("large", "large.cmek", "large.back"))
+    data = os.urandom(1 << 20) * 24 + b"the end"
+    with open(path, "wb") as file:
+        file.write(data)
+    begun = any(most_threads_of(lambda: zone.seal_file(path, sealed, replace=True, threads=3)) > 0 for _ in range(50))
+    check(begun, "a large file is sealed by threads that are asked for")
+    begun = any(most_threads_of(lambda: client.unseal_file(sealed, back, replace=True, threads=cmek.ALL_PROCESSORS)) > 0 for _ in range(50))
+    check(begun or len(os.sched_getaffinity(0)) == 1, "and opened, by as many as there are processors")
+    with open(back, "rb") as file:
+        check(file.read() == data, "and it comes back")
+    check(most_threads_of(lambda: zone.seal_file(path, sealed, replace=True)) <= 0, "none is begun unasked")
+    for number in (-1, cmek.ALL_PROCESSORS + 1):
+        check(raised(ValueError, zone.seal_file, path, sealed, threads=number)[0], f"{number} threads are none")
+    for name in (path, sealed, back):
+        os.unlink(name)
+
+
 def an_exception_leaves_nothing(zone, folder):
     target = os.path.join(folder, "never")
     before = sorted(os.listdir(folder))
@@ -541,6 +577,7 @@ def main():
         zone = client.zone("prod/orders")
         messages(client, zone)
         files(client, zone, folder)
+        large_files_by_threads(client, zone, folder)
         an_exception_leaves_nothing(zone, folder)
         abandoned_is_not_published(client, zone, folder)
         nothing_is_whole_after_a_failure(client, zone)

@@ -3,6 +3,8 @@
 /* The functions that give lists and interfaces. None of them needs C_Initialize. */
 #include "rules.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -191,6 +193,27 @@ static void a_failure_does_not_inherit_the_reason_of_one_before(void **state)
 	fails(p11->C_SignInit(session, mechanism(CKM_SHA256_HMAC), zone));
 	assert_string_equal(functions->CMEK_LastError(&reason), "");
 	assert_int_equal(reason, CMEK_ERROR_NONE);
+	assert_int_equal(token_teardown(state), 0);
+}
+
+/* Also of calls that are in a session no more when they answer, as all about PINs. */
+static void a_refused_pin_keeps_its_reason(void **state)
+{
+	static CK_UTF8CHAR pin[] = "a new pin";
+	const struct CMEK_FUNCTIONS *functions;
+	CK_SESSION_HANDLE session;
+	CK_INTERFACE *interface;
+	CK_ULONG reason;
+
+	check(ask(CMEK_INTERFACE, 0, 0, 0, &interface));
+	functions = interface->pFunctionList;
+	assert_int_equal(token_setup(state), 0);
+	session = session_new();
+	p11->C_Logout(session);
+	check(p11->C_Login(session, CKU_SO, NULL, 0));
+	answers(CKR_PIN_EXPIRED, p11->C_InitPIN(session, pin, sizeof(pin) - 1));
+	assert_non_null(strstr(functions->CMEK_LastError(&reason),
+			       "only after the security officer has one"));
 	assert_int_equal(token_teardown(state), 0);
 }
 
@@ -446,6 +469,44 @@ static void the_child_of_a_fork_in_the_doctors_callback_can_go_on(void **state)
 	assert_int_equal(token_teardown(state), 0);
 }
 
+static atomic_bool looked_enough;
+
+static void drop_row(void *state, const struct CMEK_DOCTOR_ROW *row)
+{
+	(void)state;
+	(void)row;
+}
+
+static void *look_again_and_again(void *state)
+{
+	const struct CMEK_FUNCTIONS *functions = state;
+	struct CMEK_DOCTOR request = {.put = drop_row};
+
+	while (!atomic_load(&looked_enough))
+		functions->CMEK_Doctor(&request);
+	return NULL;
+}
+
+/* The store is the parent's, and another of its threads may be in it for ever. */
+static void such_a_child_does_not_go_into_the_store(void **state)
+{
+	enum { FORKS = 20 };
+	CK_INTERFACE *interface;
+	pthread_t thread;
+
+	assert_int_equal(token_setup(state), 0);
+	assert_int_not_equal(some_zone(session_new()), CK_INVALID_HANDLE);
+	check(ask(CMEK_INTERFACE, 1, 2, 0, &interface));
+	atomic_store(&looked_enough, false);
+	assert_int_equal(
+		pthread_create(&thread, NULL, look_again_and_again, interface->pFunctionList), 0);
+	for (int i = 0; i < FORKS; i++)
+		fork_within(fork_in_row, NULL, does_nothing);
+	atomic_store(&looked_enough, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(token_teardown(state), 0);
+}
+
 static void other_names_and_versions_are_refused(void **state)
 {
 	CK_INTERFACE *interface;
@@ -510,7 +571,9 @@ int rules_interfaces(void)
 		cmocka_unit_test(the_doctor_tells_the_same_by_whoever_asks),
 		cmocka_unit_test(finalize_within_the_doctors_callback_is_refused),
 		cmocka_unit_test(a_failure_does_not_inherit_what_a_call_said_that_went_well),
+		cmocka_unit_test(a_refused_pin_keeps_its_reason),
 		cmocka_unit_test(the_child_of_a_fork_in_the_doctors_callback_can_go_on),
+		cmocka_unit_test(such_a_child_does_not_go_into_the_store),
 		cmocka_unit_test(other_names_and_versions_are_refused),
 		cmocka_unit_test(the_list_of_interfaces_follows_the_two_call_rule),
 		cmocka_unit_test(each_interface_can_be_asked_for_and_knows_its_version),
