@@ -170,6 +170,7 @@ type options struct {
 	zone       *Zone
 	trustSize  bool
 	replace    bool
+	threads    uint
 }
 
 // Name binds a name in when something is sealed, and is wanted when it is opened: an object's path, a row's key. An empty one, which
@@ -196,6 +197,12 @@ func TrustSize() Option { return func(o *options) { o.trustSize = true } }
 // Replace lets a file take the place of one that is there.
 func Replace() Option { return func(o *options) { o.replace = true } }
 
+// AllProcessors of Threads: as many as there are processors for the calling thread.
+const AllProcessors = ^uint(0)
+
+// Threads has so many threads share a large file, of which the calling one is one (SealFile, UnsealFile); else it is worked on in that alone.
+func Threads(number uint) Option { return func(o *options) { o.threads = number } }
+
 var errEmptyName = &Error{Kind: ErrRefused, Text: "an empty name binds nothing: leave it out", cause: syscall.EINVAL}
 
 func gather(list []Option) (*options, error) {
@@ -220,13 +227,14 @@ func (o *options) pinName(pinner *runtime.Pinner) (unsafe.Pointer, C.size_t) {
 }
 
 func (o *options) seal(pinner *runtime.Pinner) *C.struct_cmek_seal_options {
-	c := &C.struct_cmek_seal_options{size: C.sizeof_struct_cmek_seal_options, embed: C.bool(o.embed), collection: C.uint64_t(o.collection)}
+	c := &C.struct_cmek_seal_options{size: C.sizeof_struct_cmek_seal_options, embed: C.bool(o.embed), collection: C.uint64_t(o.collection),
+		threads: C.size_t(o.threads)}
 	c.name, c.name_len = o.pinName(pinner)
 	return c
 }
 
 func (o *options) unseal(pinner *runtime.Pinner) *C.struct_cmek_unseal_options {
-	c := &C.struct_cmek_unseal_options{size: C.sizeof_struct_cmek_unseal_options, trust_size: C.bool(o.trustSize)}
+	c := &C.struct_cmek_unseal_options{size: C.sizeof_struct_cmek_unseal_options, trust_size: C.bool(o.trustSize), threads: C.size_t(o.threads)}
 	c.name, c.name_len = o.pinName(pinner)
 	if o.zone != nil {
 		c.zone = o.zone.c

@@ -381,6 +381,24 @@ func TestFilesAndTheStandardLibrary(t *testing.T) {
 	data, err := os.ReadFile(back)
 	same(t, data, sample(3*chunk), err)
 	wants(t, os.ErrNotExist, zone.SealFile(filepath.Join(folder, "nothing"), back, cmek.Replace()))
+	large := sample(9<<20 + 5)
+	if err := os.WriteFile(plain, large, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := zone.SealFile(plain, sealed, cmek.Replace(), cmek.Threads(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.UnsealFile(sealed, back, cmek.Replace(), cmek.Threads(cmek.AllProcessors)); err != nil {
+		t.Fatal(err)
+	}
+	data, err = os.ReadFile(back)
+	same(t, data, large, err)
+	if err := os.WriteFile(plain, sample(3*chunk), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := zone.SealFile(plain, sealed, cmek.Replace()); err != nil {
+		t.Fatal(err)
+	}
 
 	var out bytes.Buffer
 	writer, err := zone.Writer(&out)

@@ -19,7 +19,7 @@ from .errors import Damaged, Denied, Error, Failed, Newer, NotAnEnvelope, NotFou
 from .streams import Range, Reader, Writer
 
 __all__ = ["open", "Client", "Zone", "Writer", "Reader", "Range", "Error", "Denied", "Unavailable", "NotFound", "Refused", "Damaged",
-           "NotAnEnvelope", "Newer", "UntrustedRoot", "Failed", "Name", "Path", "library_version"]
+           "NotAnEnvelope", "Newer", "UntrustedRoot", "Failed", "Name", "Path", "library_version", "ALL_PROCESSORS"]
 
 library_version: str = _library.cmek_version().decode()
 

@@ -26,11 +26,13 @@ class ClientOptions(ctypes.Structure):
 
 
 class SealOptions(ctypes.Structure):
-    _fields_ = [("size", c_size_t), ("name", c_char_p), ("name_len", c_size_t), ("embed", c_bool), ("collection", c_uint64)]
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("name_len", c_size_t), ("embed", c_bool), ("collection", c_uint64),
+                ("threads", c_size_t)]
 
 
 class UnsealOptions(ctypes.Structure):
-    _fields_ = [("size", c_size_t), ("name", c_char_p), ("name_len", c_size_t), ("zone", c_void_p), ("trust_size", c_bool)]
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("name_len", c_size_t), ("zone", c_void_p), ("trust_size", c_bool),
+                ("threads", c_size_t)]
 
 
 # Name: what it answers (int: a status, with an error in the last place), what it takes.

@@ -28,11 +28,21 @@ def _bytes(name: Name) -> Optional[bytes]:
     return bound
 
 
-def _seal_options(name: Name, embed: bool = False, collection: int = 0) -> SealOptions:
+ALL_PROCESSORS = ctypes.c_size_t(-1).value
+"""`threads` of a file: as many as there are processors for the calling thread."""
+
+
+def _threads(number: int) -> int:
+    if not 0 <= number <= ALL_PROCESSORS:
+        raise ValueError(f"threads {number}")
+    return number
+
+
+def _seal_options(name: Name, embed: bool = False, collection: int = 0, threads: int = 0) -> SealOptions:
     bound = _bytes(name)
     if not 0 <= collection < 1 << 64:
         raise ValueError(f"collection {collection}")
-    return SealOptions(sizeof(SealOptions), bound, len(bound or b""), embed, collection)
+    return SealOptions(sizeof(SealOptions), bound, len(bound or b""), embed, collection, _threads(threads))
 
 
 class Client(_native.Counted):
@@ -82,9 +92,9 @@ class Client(_native.Counted):
         """A database, by "CLUSTER/NAME", "PROJECT:CLUSTER/NAME", or its zone id."""
         return Zone(self, name)
 
-    def _unseal_options(self, name: Name, zone: Optional[Zone], trust_size: bool = False) -> UnsealOptions:
+    def _unseal_options(self, name: Name, zone: Optional[Zone], trust_size: bool = False, threads: int = 0) -> UnsealOptions:
         bound = _bytes(name)
-        return UnsealOptions(sizeof(UnsealOptions), bound, len(bound or b""), zone._handle if zone else None, trust_size)
+        return UnsealOptions(sizeof(UnsealOptions), bound, len(bound or b""), zone._handle if zone else None, trust_size, _threads(threads))
 
     def unseal(self, sealed: Any, name: Name = None, zone: Optional[Zone] = None) -> bytes:
         """The bytes of a message or of a file's envelope in memory; `zone`: the only one whose data are opened."""
@@ -96,9 +106,10 @@ class Client(_native.Counted):
         self._call(library.cmek_unseal, self._handle, where, data.nbytes, byref(options), out, room, byref(length))
         return out.raw[:length.value]
 
-    def unseal_file(self, source: Path, target: Path, name: Name = None, zone: Optional[Zone] = None, replace: bool = False) -> None:
-        """`target` appears whole or not at all."""
-        options = self._unseal_options(name, zone)
+    def unseal_file(self, source: Path, target: Path, name: Name = None, zone: Optional[Zone] = None, replace: bool = False,
+                    threads: int = 0) -> None:
+        """`target` appears whole or not at all. A large one is worked on in so many threads, of which this one is one; 0: in this alone."""
+        options = self._unseal_options(name, zone, threads=threads)
         self._call(library.cmek_unseal_file, self._handle, _native.utf8(source), _native.utf8(target), replace, byref(options))
 
     def reader(self, source: IO[bytes], name: Name = None, zone: Optional[Zone] = None) -> io.BufferedReader:
@@ -168,9 +179,9 @@ class Zone:
         """The same as of the client, of this zone alone."""
         return self.client.unseal(sealed, name, self)
 
-    def seal_file(self, source: Path, target: Path, name: Name = None, replace: bool = False) -> None:
-        """`target` appears whole or not at all."""
-        options = _seal_options(name)
+    def seal_file(self, source: Path, target: Path, name: Name = None, replace: bool = False, threads: int = 0) -> None:
+        """`target` appears whole or not at all. A large one is worked on in so many threads, of which this one is one; 0: in this alone."""
+        options = _seal_options(name, threads=threads)
         self.client._call(library.cmek_seal_file, self._handle, _native.utf8(source), _native.utf8(target), replace, byref(options))
 
     def writer(self, target: IO[bytes], name: Name = None) -> Writer:

@@ -260,6 +260,11 @@ final class Tests {
             zone.sealFile(folder.resolve("nothing"), back, Options.NONE.replacing());
             return null;
         });
+        Files.write(plain, sample((9 << 20) + 5));
+        zone.sealFile(plain, sealed, Options.NONE.replacing().threads(3));
+        client.unsealFile(sealed, back, Options.NONE.replacing().threads(Options.ALL_PROCESSORS));
+        check(Files.mismatch(plain, back) == -1, "a large file that several threads share comes back");
+        raised(IllegalArgumentException.class, "a number of threads below none is refused", () -> Options.NONE.threads(-2));
     }
 
     private static void threads(Cmek client, Zone zone) throws Exception {
