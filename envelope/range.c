@@ -78,46 +78,46 @@ static size_t plain_len_of(const struct envelope_range *range, uint64_t index)
 		       : range->payload.chunk_len;
 }
 
-/* `out` has room for the plain chunk. */
+/* As it lies there, into the scratch, where it may be already. */
+static enum envelope_status have_sealed(const struct envelope_range *range,
+					struct envelope_scratch *scratch, uint64_t index,
+					size_t len, struct envelope_error *error)
+{
+	size_t part_len = range->payload.chunk_len + ENVELOPE_TAG;
+
+	if (!make_room(range, scratch))
+		return ENVELOPE_NO_MEMORY;
+	if (scratch->range == range->id && scratch->index == index)
+		return ENVELOPE_OK;
+	scratch->range = 0;
+	if (!range->pread(range->state, scratch->memory, len, range->begins + index * part_len)) {
+		error->system_error = errno;
+		return ENVELOPE_INPUT;
+	}
+	scratch->range = range->id;
+	scratch->index = index;
+	return ENVELOPE_OK;
+}
+
+/* Each time by the token, so that no data are given out when the key may be used no more. `out` has
+ * room for the plain chunk; NULL: it is opened into the scratch. */
 static enum envelope_status open_chunk(const struct envelope_range *range,
 				       struct envelope_token *token,
 				       struct envelope_scratch *scratch, uint64_t index,
 				       uint8_t *out, struct envelope_error *error)
 {
 	struct envelope_payload payload = range->payload;
-	size_t part_len = payload.chunk_len + ENVELOPE_TAG;
 	size_t len = plain_len_of(range, index) + ENVELOPE_TAG, plain_len;
+	enum envelope_status status;
 
 	payload.token = token;
-	if (!range->pread(range->state, scratch->memory, len, range->begins + index * part_len)) {
-		error->system_error = errno;
-		return ENVELOPE_INPUT;
-	}
-	return envelope_chunk_open(&payload, index, index + 1 == range->chunk_count,
-				   bytes(scratch->memory, len), out, &plain_len, error);
-}
-
-static bool has_chunk(const struct envelope_range *range, const struct envelope_scratch *scratch,
-		      uint64_t index)
-{
-	return scratch->range == range->id && scratch->index == index;
-}
-
-/* Into the scratch, where it may be already. */
-static enum envelope_status have_chunk(const struct envelope_range *range,
-				       struct envelope_token *token,
-				       struct envelope_scratch *scratch, uint64_t index,
-				       struct envelope_error *error)
-{
-	if (!make_room(range, scratch))
-		return ENVELOPE_NO_MEMORY;
-	if (has_chunk(range, scratch, index))
-		return ENVELOPE_OK;
-	scratch->range = 0;
-	TRY(open_chunk(range, token, scratch, index, plain_in(range, scratch), error));
-	scratch->range = range->id;
-	scratch->index = index;
-	return ENVELOPE_OK;
+	TRY(have_sealed(range, scratch, index, len, error));
+	status = envelope_chunk_open(
+		&payload, index, index + 1 == range->chunk_count, bytes(scratch->memory, len),
+		out != NULL ? out : plain_in(range, scratch), &plain_len, error);
+	if (status != ENVELOPE_OK)
+		scratch->range = 0;
+	return status;
 }
 
 uint64_t envelope_range_last(const struct envelope_range *range)
@@ -131,7 +131,7 @@ enum envelope_status envelope_range_check_end(const struct envelope_range *range
 					      struct envelope_scratch *scratch,
 					      struct envelope_error *error)
 {
-	return have_chunk(range, token, scratch, range->chunk_count - 1, error);
+	return open_chunk(range, token, scratch, range->chunk_count - 1, NULL, error);
 }
 
 /* What one chunk has of the range. A whole one is opened where the caller wants it. */
@@ -146,12 +146,11 @@ static enum envelope_status read_chunk(const struct envelope_range *range,
 	size_t plain_len = plain_len_of(range, index);
 
 	*ret_len = plain_len - from < len ? plain_len - from : len;
-	if (!make_room(range, scratch))
-		return ENVELOPE_NO_MEMORY;
-	if (*ret_len == plain_len && !has_chunk(range, scratch, index))
+	if (*ret_len == plain_len)
 		return open_chunk(range, token, scratch, index, out, error);
-	TRY(have_chunk(range, token, scratch, index, error));
+	TRY(open_chunk(range, token, scratch, index, NULL, error));
 	memcpy(out, plain_in(range, scratch) + from, *ret_len);
+	wipe(plain_in(range, scratch), plain_len);
 	return ENVELOPE_OK;
 }
 

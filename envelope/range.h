@@ -22,11 +22,12 @@ struct envelope_range {
 	void *state;
 };
 
-/* One thread's memory for a chunk: as it lies there, and opened. Zeroed before. */
+/* One thread's memory for a chunk: as it lies there, where it stays for the next read, and opened,
+ * which is wiped. Zeroed before. */
 struct envelope_scratch {
 	uint8_t *memory; /* owned */
 	size_t len;
-	uint64_t range, index; /* which chunk is open in it; range 0: none */
+	uint64_t range, index; /* which chunk lies in it; range 0: none */
 };
 void envelope_scratch_clear(struct envelope_scratch *scratch); /* for AUTO */
 

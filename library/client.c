@@ -549,10 +549,22 @@ static struct library_worker *pop(struct library_pool *pool)
 	return worker;
 }
 
-static bool is_current(const struct library_worker *worker)
+bool library_worker_is_current(const struct library_worker *worker)
 {
 	return library_module_owns(worker->generation) &&
 	       worker->epoch == atomic_load(&worker->project->epoch);
+}
+
+bool library_worker_is_lost(const struct library_worker *worker)
+{
+	unsigned epoch = worker->epoch;
+	CK_SESSION_INFO info;
+
+	if (worker->by.functions->C_GetSessionInfo(worker->by.session, &info) !=
+	    CKR_SESSION_HANDLE_INVALID)
+		return false;
+	atomic_compare_exchange_strong(&worker->project->epoch, &epoch, epoch + 1);
+	return true;
 }
 
 enum cmek_status library_worker_take(struct cmek_client *client, struct library_project *project,
@@ -565,7 +577,7 @@ enum cmek_status library_worker_take(struct cmek_client *client, struct library_
 	TRY(library_module_ready(&generation, error));
 	TRY(ensure_login(client, project, generation, error));
 	while ((worker = pop(pool)) != NULL) {
-		if (is_current(worker)) {
+		if (library_worker_is_current(worker)) {
 			*ret_worker = worker;
 			return CMEK_OK;
 		}
@@ -618,7 +630,8 @@ void library_worker_give(struct library_pool *pool, struct library_worker *worke
 	empty(&worker->scratch);
 	forget_chunk(pool, worker);
 	library_lock();
-	kept = is_current(worker) && worker->forgotten == atomic_load(&pool->forgotten) &&
+	kept = library_worker_is_current(worker) &&
+	       worker->forgotten == atomic_load(&pool->forgotten) &&
 	       pool->idle_count < LIBRARY_IDLE_MAX;
 	if (kept) {
 		worker->next = pool->idle;

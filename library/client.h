@@ -88,6 +88,11 @@ void library_hint_set(struct cmek_client *client, uint64_t zone, struct library_
 enum cmek_status library_worker_take(struct cmek_client *client, struct library_project *project,
 				     struct library_pool *pool, struct library_worker **ret_worker,
 				     struct cmek_error *error);
+/* Has its session been closed by others, with all that the module kept in it? Of its project then
+ * no session is used that is as old. */
+bool library_worker_is_lost(const struct library_worker *worker);
+/* Neither lost, as far as is known, nor of another process or life of the module. */
+bool library_worker_is_current(const struct library_worker *worker);
 /* `status` and `cause` say how the call went: a worker whose session is gone is not kept. */
 void library_worker_give(struct library_pool *pool, struct library_worker *worker,
 			 enum envelope_status status, const struct envelope_error *cause);

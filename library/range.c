@@ -277,18 +277,18 @@ static enum cmek_status held_again(cmek_range *range, const struct held *held,
 	return status;
 }
 
-/* Of this generation; the first thread that comes with another opens it anew for all. */
+/* Whose keys are there; the first thread that finds them gone opens it anew for all. */
 static enum cmek_status current(cmek_range *range, struct held **ret_held, struct cmek_error *error)
 {
 	struct held *held = atomic_load(&range->held), *anew;
 	unsigned generation;
 
 	TRY(library_module_ready(&generation, error));
-	if (held->opened.worker->generation != generation) {
+	if (!library_worker_is_current(held->opened.worker)) {
 		TRY(held_again(range, held, &anew, error));
 		library_lock();
 		held = atomic_load(&range->held);
-		if (held->opened.worker->generation != generation) {
+		if (!library_worker_is_current(held->opened.worker)) {
 			anew->before = held;
 			atomic_store(&range->held, anew);
 			held = TAKE(anew);
@@ -300,36 +300,59 @@ static enum cmek_status current(cmek_range *range, struct held **ret_held, struc
 	return CMEK_OK;
 }
 
-static enum cmek_status read_range(cmek_range *range, uint8_t *out, size_t len, uint64_t offset,
-				   size_t *ret_len, struct cmek_error *error)
+struct part {
+	uint8_t *out;
+	size_t len;
+	uint64_t offset;
+	size_t *ret_len;
+};
+
+/* *ret_lost: it failed, and the session that has the keys is gone. Their handles may have been
+ * given to other keys since, by which nothing of the object opens. */
+static enum cmek_status read_by(struct held *held, cmek_range *range, const struct part *part,
+				bool *ret_lost, struct cmek_error *error)
 {
+	struct library_project *project = held->opened.worker->project;
 	struct envelope_error cause = {.text = ""};
-	struct library_project *project;
 	struct library_worker *worker;
 	enum cmek_status told = CMEK_OK;
 	enum envelope_status status;
-	struct held *held;
 
-	TRY(library_check_memory(out, len, error));
-	TRY(current(range, &held, error));
-	project = held->opened.worker->project;
 	TRY(library_worker_take(range->client, project, project->pool, &worker, error));
-	status = envelope_range_read(&held->range, &worker->by, &worker->chunk, out, len, offset,
-				     ret_len, &cause);
+	status = envelope_range_read(&held->range, &worker->by, &worker->chunk, part->out,
+				     part->len, part->offset, part->ret_len, &cause);
 	if (status != ENVELOPE_OK)
 		told = library_fail_envelope(error, "range", status, &cause);
 	library_worker_give(project->pool, worker, status, &cause);
+	*ret_lost = (status == ENVELOPE_DAMAGED || status == ENVELOPE_MODULE) &&
+		    library_worker_is_lost(held->opened.worker);
 	return told;
+}
+
+static enum cmek_status read_range(cmek_range *range, const struct part *part,
+				   struct cmek_error *error)
+{
+	enum cmek_status status;
+	struct held *held;
+	bool lost = false;
+
+	TRY(library_check_memory(part->out, part->len, error));
+	TRY(current(range, &held, error));
+	status = read_by(held, range, part, &lost, error);
+	if (!lost)
+		return status;
+	TRY(current(range, &held, error));
+	return read_by(held, range, part, &lost, error);
 }
 
 enum cmek_status cmek_range_read(cmek_range *range, void *out, size_t len, uint64_t offset,
 				 size_t *ret_len, cmek_error **ret_error)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
+	const struct part part = {out, len, offset, ret_len};
 	struct cmek_error error;
 
-	return library_answer(read_range(range, out, len, offset, ret_len, &error), &error,
-			      ret_error);
+	return library_answer(read_range(range, &part, &error), &error, ret_error);
 }
 
 uint64_t cmek_range_size(const cmek_range *range)

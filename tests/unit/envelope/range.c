@@ -125,6 +125,24 @@ static void only_the_chunks_of_a_range_are_read(void **state)
 	assert_int_equal(object.reads, 5);
 }
 
+/* The token may have been told to give the key to nobody any more. */
+static void what_was_read_before_is_opened_anew(void **state)
+{
+	AUTO(buffer_clear) struct buffer out = {0};
+	AUTO(object_clear) struct object object;
+
+	(void)state;
+	make(&object, 3 * SEALED_CHUNK);
+	assert_int_equal(read_at(&object, 7, 100, &out), ENVELOPE_OK);
+	assert_int_equal(read_at(&object, 7, 100, &out), ENVELOPE_OK);
+	fake.fail_at = fake.calls + 1;
+	assert_int_equal(read_at(&object, 7, 100, &out), ENVELOPE_MODULE);
+	assert_int_equal(object.reads, 1);
+	fake.fail_at = 0;
+	assert_int_equal(read_at(&object, 7, 100, &out), ENVELOPE_OK);
+	assert_bytes(buffer_bytes(&out), part_of(&object.plain, 7, 100));
+}
+
 static void what_was_changed_is_not_given(void **state)
 {
 	(void)state;
@@ -235,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RANGE_TEST(any_range_has_the_right_bytes),
 		RANGE_TEST(only_the_chunks_of_a_range_are_read),
+		RANGE_TEST(what_was_read_before_is_opened_anew),
 		RANGE_TEST(what_was_changed_is_not_given),
 		RANGE_TEST(chunks_of_another_place_are_not_given),
 		RANGE_TEST(an_object_of_another_size_shows_at_its_end),
