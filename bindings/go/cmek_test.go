@@ -204,6 +204,11 @@ func TestWhatOnesOwnStreamAnswersComesOut(t *testing.T) {
 	wants(t, syscall.ECONNRESET, err)
 	_, err = client.ReaderAt(failing{}, 5000)
 	wants(t, errMine, err)
+	for _, number := range []syscall.Errno{syscall.ENOENT, syscall.ENOMEM, syscall.EACCES} {
+		own := &os.PathError{Op: "read", Path: "object", Err: number}
+		_, err = client.ReaderAt(oddReaderAt(func([]byte, int64) (int, error) { return 0, own }), 5000)
+		wants(t, own, err)
+	}
 }
 
 type failing struct{}

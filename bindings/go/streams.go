@@ -156,7 +156,8 @@ func (w *Writer) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// ReadFrom is io.ReaderFrom's, for io.Copy: where the source fails, what was written never gets an end.
+// ReadFrom is io.ReaderFrom's, for io.Copy: where the source fails, what was written never gets an end. A source that is an io.WriterTo
+// is asked by io.Copy to write itself, and its failure is known to the program alone.
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
 	var sum int64
 	piece := make([]byte, 1<<16)
@@ -302,8 +303,9 @@ func (r *ranged) recovered(panicked any, number *C.int) {
 	r.s.recovered(panicked, number)
 }
 
-func (r *ranged) taken(status C.enum_cmek_status) error {
-	if status != C.CMEK_IO {
+// What the caller's own ReadAt answered, whatever kind of failure its errno stands for.
+func (r *ranged) taken(told *C.cmek_error) error {
+	if told == nil || C.cmek_error_errno(told) == 0 {
 		return nil
 	}
 	r.lock.Lock()
@@ -331,7 +333,7 @@ func (c *Client) ReaderAt(r io.ReaderAt, size int64, list ...Option) (*File, err
 	file.handle = cgo.NewHandle(file.ranged)
 	status := C.new_range(c.c, o.unseal(&pinner), C.uintptr_t(file.handle), C.uint64_t(size), &file.c, &told)
 	runtime.KeepAlive(o) // its zone
-	if err := failure(status, told, file.ranged.taken(status)); err != nil {
+	if err := failure(status, told, file.ranged.taken(told)); err != nil {
 		file.handle.Delete()
 		c.drop()
 		return nil, err
@@ -361,7 +363,7 @@ func (f *File) ReadAt(out []byte, offset int64) (int, error) {
 		return 0, os.ErrInvalid
 	}
 	status := C.cmek_range_read(f.c, unsafe.Pointer(unsafe.SliceData(out)), C.size_t(len(out)), C.uint64_t(offset), &length, &told)
-	if err := failure(status, told, f.ranged.taken(status)); err != nil {
+	if err := failure(status, told, f.ranged.taken(told)); err != nil {
 		return 0, err
 	}
 	if int(length) < len(out) {

@@ -255,24 +255,35 @@ void lanes_open(struct lanes *lanes)
 	pthread_mutex_unlock(&lanes->first.lock);
 }
 
-static void visit_all(struct lane *lane, lanes_visit *visit, void *state)
+static void visit_values(const struct lane *lane, lanes_visit *visit, void *state)
 {
-	lane->open = false;
 	for (struct masked_value *value = lane->values; value != NULL; value = value->next)
 		visit(state, value);
 }
 
-void lanes_close(struct lanes *lanes, lanes_visit *visit, void *state)
+static void visit_all(struct lanes *lanes, bool closes, lanes_visit *visit, void *state)
 {
 	struct lane_apart *others;
 
 	pthread_mutex_lock(&lanes->first.lock);
-	visit_all(&lanes->first, visit, state);
+	lanes->first.open = lanes->first.open && !closes;
+	visit_values(&lanes->first, visit, state);
 	others = others_of(lanes);
 	for (size_t i = 0; others != NULL && i < LANE_COUNT; i++) {
 		pthread_mutex_lock(&others[i].lane.lock);
-		visit_all(&others[i].lane, visit, state);
+		others[i].lane.open = others[i].lane.open && !closes;
+		visit_values(&others[i].lane, visit, state);
 		pthread_mutex_unlock(&others[i].lane.lock);
 	}
 	pthread_mutex_unlock(&lanes->first.lock);
+}
+
+void lanes_close(struct lanes *lanes, lanes_visit *visit, void *state)
+{
+	visit_all(lanes, true, visit, state);
+}
+
+void lanes_each(struct lanes *lanes, lanes_visit *visit, void *state)
+{
+	visit_all(lanes, false, visit, state);
 }

@@ -61,3 +61,4 @@ void lanes_forget(struct lanes *lanes, struct masked_value *value);
 void lanes_open(struct lanes *lanes);
 typedef void lanes_visit(void *state, struct masked_value *value);
 void lanes_close(struct lanes *lanes, lanes_visit *visit, void *state);
+void lanes_each(struct lanes *lanes, lanes_visit *visit, void *state); /* closes nothing */

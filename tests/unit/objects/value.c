@@ -234,6 +234,11 @@ static struct object *key_without_value(struct held *held)
 	return object;
 }
 
+static void look_at_value(void *state, struct masked_value *value)
+{
+	*(bool *)state |= memcmp(value->bytes, plain, value->len) == 0;
+}
+
 /* Does a value of the zone lie open in memory while the EZK is not there to hide it? */
 static bool one_lies_open(struct held *held)
 {
@@ -241,9 +246,7 @@ static bool one_lies_open(struct held *held)
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&lease->lock);
 	bool open = false;
 
-	for (struct masked_value *value = lease->lanes.first.values; value != NULL;
-	     value = value->next)
-		open |= memcmp(value->bytes, plain, value->len) == 0;
+	lanes_each(&lease->lanes, look_at_value, &open);
 	return open && lease->keys == NULL;
 }
 

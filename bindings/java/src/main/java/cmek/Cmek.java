@@ -144,7 +144,10 @@ public final class Cmek implements AutoCloseable {
         }
     }
 
-    /** A database, by "CLUSTER/NAME", "PROJECT:CLUSTER/NAME", or its zone id. Asked for again, it is the same object while it is used. */
+    /**
+     * A database, by "CLUSTER/NAME", "PROJECT:CLUSTER/NAME", or its zone id. Asked for again, it is the same object while it is used: whoever
+     * needs one with data keys of its own, as after a snapshot of the running process, opens another client.
+     */
     public Zone zone(String name) throws IOException {
         take();
         try {
