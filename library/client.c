@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "library/module.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -355,22 +356,35 @@ static enum cmek_status was_refused(const struct library_project *project, struc
 			    project->name);
 }
 
+/* One process that shares the refusal after the other. One that dies here blocks no other. */
+static CK_RV try_pin(const struct cmek_client *client, CK_SESSION_HANDLE session, bool *ret_tried)
+{
+	AUTO(unlockp) pthread_mutex_t *lock = &client->refusal->lock;
+	CK_RV rv;
+
+	if (pthread_mutex_lock(lock) == EOWNERDEAD)
+		pthread_mutex_consistent(lock);
+	*ret_tried = !client->refusal->refused;
+	if (!*ret_tried)
+		return CKR_PIN_INCORRECT;
+	rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)client->pin,
+						 strlen(client->pin));
+	client->refusal->refused = rv == CKR_PIN_INCORRECT;
+	return rv;
+}
+
 /* Where somebody is logged in already, the module does not look at PINs. */
 static enum cmek_status login_by_pin(struct cmek_client *client,
 				     const struct library_project *project,
 				     CK_SESSION_HANDLE session, unsigned generation,
 				     struct cmek_error *error)
 {
-	bool proven;
-	CK_RV rv;
+	bool proven, tried;
+	CK_RV rv = try_pin(client, session, &tried);
 
-	if (atomic_load(client->refused))
+	if (!tried)
 		return was_refused(project, error);
-	rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)client->pin,
-						 strlen(client->pin));
 	proven = rv == CKR_OK;
-	if (rv == CKR_PIN_INCORRECT)
-		atomic_store(client->refused, true);
 	if (rv == CKR_USER_ALREADY_LOGGED_IN && differs_from_others(client, generation, &proven))
 		return library_fail(error, CMEK_DENIED,
 				    "project %s: another client of this process is logged in by "
@@ -758,22 +772,36 @@ static CK_RV client_free(struct cmek_client *client)
 	closed = projects_free(library_projects(client), false);
 	if (client->pin != NULL)
 		wipe(client->pin, strlen(client->pin));
-	if (client->refused != NULL)
-		munmap(client->refused, sizeof(*client->refused));
+	if (client->refusal != NULL) /* its lock is the children's too, and not destroyed */
+		munmap(client->refusal, sizeof(*client->refusal));
 	free(client->pin);
 	free(client->project);
 	free(client);
 	return closed;
 }
 
+static bool make_shared_lock(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t kind;
+	bool made;
+
+	if (pthread_mutexattr_init(&kind) != 0)
+		return false;
+	made = pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0 &&
+	       pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0 &&
+	       pthread_mutex_init(lock, &kind) == 0;
+	pthread_mutexattr_destroy(&kind);
+	return made;
+}
+
 /* Children and parents tell each other that a PIN was refused, lest each of them tries it. */
 static bool share_refusals(struct cmek_client *client)
 {
-	void *shared = mmap(NULL, sizeof(*client->refused), PROT_READ | PROT_WRITE,
+	void *shared = mmap(NULL, sizeof(*client->refusal), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	client->refused = shared == MAP_FAILED ? NULL : shared;
-	return client->refused != NULL;
+	client->refusal = shared == MAP_FAILED ? NULL : shared;
+	return client->refusal != NULL && make_shared_lock(&client->refusal->lock);
 }
 
 static bool fill(struct cmek_client *client, const struct cmek_client_options *options)

@@ -12,6 +12,7 @@
 #include "envelope/sealer.h"
 #include "library/error.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -56,13 +57,18 @@ struct library_worker {
 	struct envelope_scratch chunk; /* of ranges */
 };
 
+/* In memory that a process shares with its children, so that they try a wrong PIN once together. */
+struct library_refusal {
+	pthread_mutex_t lock; /* over a look at `refused`, a login and what it says */
+	bool refused;
+};
+
 struct cmek_client {
 	char *project, *pin;		   /* owned; NULL: all, none */
 	char guarded[LIBRARY_SERIAL_SIZE]; /* the project whose PIN it is; "": nobody's */
-	/* The PIN was refused: here, in a child or in a parent. In memory that they share. */
-	atomic_bool *refused;
-	unsigned proven;	  /* generation in which the PIN opened its project */
-	struct cmek_client *next; /* of all that have a PIN */
+	struct library_refusal *refusal;   /* of the PIN: here, in a child or in a parent */
+	unsigned proven;		   /* generation in which the PIN opened its project */
+	struct cmek_client *next;	   /* of all that have a PIN */
 	struct library_project *_Atomic projects; /* grows at its head; freed with the client */
 	struct library_project *gone;		  /* what was taken out of it: others look at it */
 	/* In which project a zone was found last; guarded by library_lock. */

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PIN_TRIES = 10 };
+enum { PIN_TRIES = 10, CHILDREN = 12 };
 
 /* --- Other processes ------------------------------------------------------------------------- */
 
@@ -158,16 +158,25 @@ static bool seals(cmek_zone *zone)
 	return cmek_seal(zone, "row", 3, NULL, sealed, sizeof(sealed), &len, &why) == CMEK_OK;
 }
 
-static void make_watched(void)
+static void make_guarded(const char *name)
 {
-	makes_with_pins("project create watched", "so pin", "user pin");
-	setenv("CMEK_SO_PIN", "so pin", 1);
-	makes("key add --project watched --label root local:root");
-	makes("cluster create --project watched main --key root --region r");
-	unsetenv("CMEK_SO_PIN");
-	setenv("CMEK_PIN", "user pin", 1);
-	makes("database create --project watched main/it");
-	unsetenv("CMEK_PIN");
+	AUTO(buffer_clear) struct buffer line = {0};
+	static const char *const lines[] = {
+		"project create %s", "key add --project %s --label root local:root",
+		"cluster create --project %s main --key root --region r",
+		"database create --project %s main/it"};
+
+	for (size_t i = 0; i < COUNT_OF(lines); i++) {
+		buffer_truncate(&line, 0);
+		buffer_format(&line, lines[i], name);
+		if (i < 3)
+			setenv("CMEK_SO_PIN", "so pin", 1);
+		if (i == 0 || i == 3)
+			setenv("CMEK_PIN", "user pin", 1);
+		makes(buffer_text(&line));
+		unsetenv("CMEK_SO_PIN");
+		unsetenv("CMEK_PIN");
+	}
 }
 
 /* --- PINs ------------------------------------------------------------------------------------ */
@@ -208,7 +217,7 @@ static void a_refused_pin_is_not_tried_again_by_children_or_the_parent(void **st
 	cmek_client *watched;
 
 	(void)state;
-	make_watched();
+	make_guarded("watched");
 	works(cmek_open(&options, &watched, &why));
 	works(cmek_zone_open(watched, "main/it", &watched_zone, &why));
 	assert_true(seals(watched_zone));
@@ -221,6 +230,72 @@ static void a_refused_pin_is_not_tried_again_by_children_or_the_parent(void **st
 	options.pin = "new pin";
 	works(cmek_open(&options, &watched, &why));
 	cmek_close(watched);
+}
+
+static cmek_client *crowd;
+
+/* Each begins when the pipe closes, and tells with a byte whether it has tried the PIN. */
+static void begin_child(const int start[2], const int answer[2])
+{
+	char byte;
+
+	if (fork() != 0)
+		return;
+	close(start[1]);
+	(void)!read(start[0], &byte, sizeof(byte));
+	byte = is_refused("the PIN is wrong")			   ? 'w'
+	       : strstr(cmek_error_text(why), "not tried") != NULL ? 'n'
+								   : '?';
+	(void)!write(answer[1], &byte, sizeof(byte));
+	kill(getpid(), SIGKILL);
+}
+
+static void children_at_once(char said[static CHILDREN])
+{
+	int start[2], answer[2];
+
+	assert_int_equal(pipe(start), 0);
+	assert_int_equal(pipe(answer), 0);
+	fflush(NULL);
+	for (int i = 0; i < CHILDREN; i++)
+		begin_child(start, answer);
+	close(start[0]);
+	close(start[1]);
+	close(answer[1]);
+	for (int i = 0; i < CHILDREN; i++)
+		assert_int_equal(read(answer[0], &said[i], 1), 1);
+	close(answer[0]);
+	for (int i = 0; i < CHILDREN; i++)
+		assert_true(wait(NULL) > 0);
+}
+
+static bool dies_while_it_tries(const char *word)
+{
+	(void)word;
+	return pthread_mutex_lock(&crowd->refusal->lock) == 0;
+}
+
+static void a_refused_pin_is_tried_once_by_children_at_once_though_one_died(void **state)
+{
+	struct cmek_client_options options = {
+		.size = sizeof(options), .project = "crowd", .pin = "user pin"};
+	char said[CHILDREN];
+	int tried = 0;
+
+	(void)state;
+	make_guarded("crowd");
+	works(cmek_open(&options, &crowd, &why));
+	works(cmek_zone_open(crowd, "main/it", &watched_zone, &why));
+	elsewhere(changes_pin, "crowd");
+	elsewhere(dies_while_it_tries, NULL);
+	children_at_once(said);
+	for (int i = 0; i < CHILDREN; i++) {
+		assert_true(said[i] == 'w' || said[i] == 'n');
+		tried += said[i] == 'w';
+	}
+	assert_int_equal(tried, 1);
+	cmek_zone_free(watched_zone);
+	cmek_close(crowd);
 }
 
 static void a_wrong_pin_opens_nothing_though_another_client_is_logged_in(void **state)
@@ -548,6 +623,7 @@ static void a_module_in_the_current_folder_is_not_taken(void **state)
 const struct CMUnitTest library_other_tests[] = {
 	cmocka_unit_test(a_pin_is_tried_at_no_project_but_its_own),
 	cmocka_unit_test(a_refused_pin_is_not_tried_again_by_children_or_the_parent),
+	cmocka_unit_test(a_refused_pin_is_tried_once_by_children_at_once_though_one_died),
 	cmocka_unit_test(a_wrong_pin_opens_nothing_though_another_client_is_logged_in),
 	cmocka_unit_test(a_client_logs_in_again_when_others_have_logged_out),
 	cmocka_unit_test(a_project_that_gets_its_pin_later_is_logged_in_to),
