@@ -94,26 +94,21 @@ struct library_project *library_projects(const struct cmek_client *client)
 	return atomic_load_explicit(&client->projects, memory_order_acquire);
 }
 
-/* How the closing of sessions went: one that was there says more than one that was not. */
-static CK_RV better(CK_RV one, CK_RV other)
+/* A session that was closed already: by others, who may have finalized the module. */
+static void close_session(CK_SESSION_HANDLE session, unsigned generation)
 {
-	return one == CKR_OK ? one : other;
+	if (library_module_functions()->C_CloseSession(session) != CKR_OK)
+		library_module_used_by_others(generation);
 }
 
-/* Answers as library_pool_clear does. */
-static CK_RV project_free(struct library_project *project)
+static void project_free(struct library_project *project)
 {
-	CK_RV closed = CKR_OK;
-
 	if (project->login != CK_INVALID_HANDLE && library_module_owns(project->login_generation))
-		closed = library_module_functions()->C_CloseSession(project->login);
-	if (project->pool != NULL && project->pool->idle != NULL)
-		closed = project->login == CK_INVALID_HANDLE
-				 ? library_pool_clear(project->pool)
-				 : better(closed, library_pool_clear(project->pool));
+		close_session(project->login, project->login_generation);
+	if (project->pool != NULL)
+		library_pool_clear(project->pool);
 	free(project->pool);
 	free(project);
-	return closed;
 }
 
 static void take_padded(const CK_UTF8CHAR *padded, size_t len, char *ret_text)
@@ -432,12 +427,17 @@ static bool is_logged_in(struct library_project *project, unsigned generation)
 	CK_SESSION_HANDLE session;
 	CK_SESSION_INFO info;
 	bool sees;
+	CK_RV rv;
 
 	library_lock();
 	session = project->login_generation == generation ? project->login : CK_INVALID_HANDLE;
 	library_unlock();
-	if (session == CK_INVALID_HANDLE ||
-	    library_module_functions()->C_GetSessionInfo(session, &info) != CKR_OK)
+	if (session == CK_INVALID_HANDLE)
+		return false;
+	rv = library_module_functions()->C_GetSessionInfo(session, &info);
+	if (rv == CKR_SESSION_HANDLE_INVALID)
+		library_module_used_by_others(generation);
+	if (rv != CKR_OK)
 		return false;
 	sees = info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
 	if (sees)
@@ -450,15 +450,17 @@ static void keep_login(struct library_project *project, CK_SESSION_HANDLE sessio
 		       unsigned generation)
 {
 	CK_SESSION_HANDLE spare;
+	unsigned before;
 
 	library_lock();
-	spare = library_module_owns(project->login_generation) ? project->login : CK_INVALID_HANDLE;
+	before = project->login_generation;
+	spare = library_module_owns(before) ? project->login : CK_INVALID_HANDLE;
 	project->login = session;
 	project->login_generation = generation;
 	atomic_fetch_add(&project->epoch, 1);
 	library_unlock();
 	if (spare != CK_INVALID_HANDLE)
-		library_module_functions()->C_CloseSession(spare);
+		close_session(spare, before);
 }
 
 static enum cmek_status login_anew(struct cmek_client *client, struct library_project *project,
@@ -474,7 +476,7 @@ static enum cmek_status login_anew(struct cmek_client *client, struct library_pr
 	if (status == CMEK_OK)
 		keep_login(project, session, generation);
 	else
-		library_module_functions()->C_CloseSession(session);
+		close_session(session, generation);
 	return status;
 }
 
@@ -525,13 +527,12 @@ static void disown(struct library_worker *worker)
 		worker->sealers[i].dek = CK_INVALID_HANDLE;
 }
 
-CK_RV library_worker_free(struct library_worker *worker)
+void library_worker_free(struct library_worker *worker)
 {
-	CK_RV closed = CKR_OK;
 	bool is_ours;
 
 	if (worker == NULL)
-		return CKR_OK;
+		return;
 	is_ours = library_module_owns(worker->generation);
 	if (!is_ours)
 		disown(worker);
@@ -542,10 +543,9 @@ CK_RV library_worker_free(struct library_worker *worker)
 	envelope_scratch_clear(&worker->chunk);
 	if (is_ours) {
 		envelope_token_clear(&worker->by);
-		closed = worker->by.functions->C_CloseSession(worker->by.session);
+		close_session(worker->by.session, worker->generation);
 	}
 	free(worker);
-	return closed;
 }
 
 static struct library_worker *pop(struct library_pool *pool)
@@ -611,8 +611,10 @@ static void notice_loss(struct library_worker *worker, enum envelope_status stat
 		return;
 	if (cause->rv == CKR_CRYPTOKI_NOT_INITIALIZED)
 		library_module_lost(worker->generation);
-	if (cause->rv == CKR_SESSION_HANDLE_INVALID || cause->rv == CKR_SESSION_CLOSED)
-		atomic_compare_exchange_strong(&worker->project->epoch, &epoch, epoch + 1);
+	if (cause->rv != CKR_SESSION_HANDLE_INVALID && cause->rv != CKR_SESSION_CLOSED)
+		return;
+	library_module_used_by_others(worker->generation);
+	atomic_compare_exchange_strong(&worker->project->epoch, &epoch, epoch + 1);
 }
 
 enum { SCRATCH_KEPT = 65536 };
@@ -657,14 +659,12 @@ void library_worker_give(struct library_pool *pool, struct library_worker *worke
 		library_worker_free(worker);
 }
 
-CK_RV library_pool_clear(struct library_pool *pool)
+void library_pool_clear(struct library_pool *pool)
 {
-	struct library_worker *worker = pop(pool);
-	CK_RV closed = worker == NULL ? CKR_OK : library_worker_free(worker);
+	struct library_worker *worker;
 
 	while ((worker = pop(pool)) != NULL)
-		closed = better(closed, library_worker_free(worker));
-	return closed;
+		library_worker_free(worker);
 }
 
 void library_pool_forget(struct library_pool *pool)
@@ -750,26 +750,19 @@ static void strike_off(struct cmek_client *client)
 	library_unlock();
 }
 
-static CK_RV projects_free(struct library_project *first, bool gone)
+static void projects_free(struct library_project *first, bool gone)
 {
-	CK_RV closed = CKR_OK;
-	bool any = false;
-
 	for (struct library_project *at = first, *next; at != NULL; at = next) {
 		next = gone ? at->gone : at->before;
-		closed = any ? better(closed, project_free(at)) : project_free(at);
-		any = true;
+		project_free(at);
 	}
-	return closed;
 }
 
-static CK_RV client_free(struct cmek_client *client)
+static void client_free(struct cmek_client *client)
 {
-	CK_RV closed;
-
 	strike_off(client);
 	projects_free(client->gone, true);
-	closed = projects_free(library_projects(client), false);
+	projects_free(library_projects(client), false);
 	if (client->pin != NULL)
 		wipe(client->pin, strlen(client->pin));
 	if (client->refusal != NULL) /* its lock is the children's too, and not destroyed */
@@ -777,7 +770,6 @@ static CK_RV client_free(struct cmek_client *client)
 	free(client->pin);
 	free(client->project);
 	free(client);
-	return closed;
 }
 
 static bool make_shared_lock(pthread_mutex_t *lock)
@@ -863,5 +855,6 @@ void cmek_close(cmek_client *client)
 {
 	if (client == NULL)
 		return;
-	library_module_drop(client_free(client) == CKR_OK);
+	client_free(client);
+	library_module_drop();
 }

@@ -102,11 +102,9 @@ bool library_worker_is_current(const struct library_worker *worker);
 /* `status` and `cause` say how the call went: a worker whose session is gone is not kept. */
 void library_worker_give(struct library_pool *pool, struct library_worker *worker,
 			 enum envelope_status status, const struct envelope_error *cause);
-/* Of another generation or process, a session is not ours: then only the memory is freed. What the
- * module said: CKR_OK, or that it had no such session. */
-CK_RV library_worker_free(struct library_worker *worker); /* accepts NULL */
-/* The same of all: CKR_OK if a session was there, or none was expected. */
-CK_RV library_pool_clear(struct library_pool *pool);
+/* Of another generation or process, a session is not ours: then only the memory is freed. */
+void library_worker_free(struct library_worker *worker); /* accepts NULL */
+void library_pool_clear(struct library_pool *pool);
 /* Wipes chunks that ranges have left in the pool's workers, idle or in use. */
 void library_pool_forget(struct library_pool *pool);
 

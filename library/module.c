@@ -147,7 +147,7 @@ static struct {
 	struct library_found found;
 	char *path, *configuration; /* as the first user gave them; NULL: not given */
 	unsigned users;
-	bool is_ours; /* we initialized it */
+	atomic_bool is_ours; /* we initialized it, and know of nobody else who uses it */
 	atomic_uint generation;
 	atomic_uint lost; /* the generation that began when somebody else finalized it */
 } module;
@@ -284,7 +284,8 @@ static enum cmek_status begin_again(struct cmek_error *error)
 	if (!fork_is_child() && !by_others)
 		return CMEK_OK;
 	TRY(initialize(error));
-	module.is_ours &= !by_others;
+	if (by_others)
+		module.is_ours = false;
 	return CMEK_OK;
 }
 
@@ -321,18 +322,24 @@ enum cmek_status library_module_use(const char *path, const char *configuration,
 	return CMEK_OK;
 }
 
-void library_module_drop(bool was_there)
+void library_module_drop(void)
 {
 	AUTO(cancel_releasep) int cancel = cancel_hold();
 	AUTO(unlockp) pthread_mutex_t *lock = locked(&starting);
 
 	if (--module.users > 0)
 		return;
-	if (module.is_ours && was_there && !is_finalized() && !fork_is_child())
+	if (module.is_ours && !is_finalized() && !fork_is_child())
 		module.found.functions->C_Finalize(NULL);
 	module.is_ours = false;
 	next_generation();
 	forget();
+}
+
+void library_module_used_by_others(unsigned generation)
+{
+	if (library_module_owns(generation))
+		module.is_ours = false;
 }
 
 static enum cmek_status begin_anew(struct cmek_error *error)

@@ -28,10 +28,12 @@ enum cmek_status library_module_find(const char *path, const char *beside,
  * configuration. Each is followed by library_module_drop. */
 enum cmek_status library_module_use(const char *path, const char *configuration,
 				    struct cmek_error *error);
-/* With the last user it is finalized, unless somebody else had initialized it, or has finalized it
- * meanwhile. `was_there`: the user's sessions were still there when it closed them, or it had none.
- */
-void library_module_drop(bool was_there);
+/* With the last user it is finalized, unless others use it too: somebody else had initialized it,
+ * has finalized it meanwhile, or has closed sessions. */
+void library_module_drop(void);
+/* A session of that generation is gone: somebody else has closed it, or has finalized the module
+ * and initialized it again, so that it is his. */
+void library_module_used_by_others(unsigned generation);
 const CK_FUNCTION_LIST *library_module_functions(void);
 /* At the beginning of each call: initializes the module again in a fork's child, and after somebody
  * else has finalized it. Sessions and handles are good only while this number, which is never 0,

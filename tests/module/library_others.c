@@ -442,6 +442,23 @@ static void a_client_goes_on_when_others_finalize_the_module_and_leaves_it_to_th
 	client_start(NULL);
 }
 
+static void a_module_that_others_have_begun_anew_is_theirs_though_later_calls_work(void **state)
+{
+	const CK_FUNCTION_LIST *f = library_module_functions();
+	CK_INFO info;
+
+	(void)state;
+	assert_true(seals(orders));
+	assert_int_equal(f->C_Finalize(NULL), CKR_OK);
+	assert_int_equal(f->C_Initialize(NULL), CKR_OK);
+	assert_false(seals(orders));
+	assert_true(seals(orders));
+	client_stop(NULL);
+	assert_int_equal(f->C_GetInfo(&info), CKR_OK);
+	assert_int_equal(f->C_Finalize(NULL), CKR_OK);
+	client_start(NULL);
+}
+
 static void sessions_that_others_close_end_no_stream_of_another_project(void **state)
 {
 	const CK_FUNCTION_LIST *f = library_module_functions();
@@ -630,6 +647,7 @@ const struct CMUnitTest library_other_tests[] = {
 	cmocka_unit_test(a_slot_that_another_project_has_taken_is_not_the_old_ones),
 	cmocka_unit_test(a_name_with_a_colon_means_that_project_alone),
 	cmocka_unit_test(a_client_goes_on_when_others_finalize_the_module_and_leaves_it_to_them),
+	cmocka_unit_test(a_module_that_others_have_begun_anew_is_theirs_though_later_calls_work),
 	cmocka_unit_test(sessions_that_others_close_end_no_stream_of_another_project),
 	cmocka_unit_test(a_cancelled_thread_ends_its_call_first),
 	cmocka_unit_test(a_writer_outlives_its_zone),
