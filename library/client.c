@@ -244,6 +244,7 @@ static enum cmek_status take_slots(struct cmek_client *client, const CK_SLOT_ID 
 enum cmek_status library_client_refresh(struct cmek_client *client, struct cmek_error *error)
 {
 	const CK_FUNCTION_LIST *f = library_module_functions();
+	unsigned generation = library_module_generation(); /* the one that the call begins in */
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	CK_ULONG count = 0, reason = CMEK_ERROR_NONE;
 	CK_RV rv = f->C_GetSlotList(CK_FALSE, NULL, &count);
@@ -258,7 +259,7 @@ enum cmek_status library_client_refresh(struct cmek_client *client, struct cmek_
 		return take_slots(client, slots, count, error);
 	library_module_last_error(&reason);
 	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
-		library_module_lost(library_module_generation());
+		library_module_lost(generation);
 	return library_fail_call(error, rv, reason, "listing the projects");
 }
 
@@ -299,15 +300,15 @@ static CK_RV open_session(const struct library_project *project, CK_SESSION_HAND
 							 ret_session);
 }
 
-static enum cmek_status failed(const struct library_project *project, CK_RV rv, const char *what,
-			       struct cmek_error *error)
+static enum cmek_status failed(const struct library_project *project, unsigned generation, CK_RV rv,
+			       const char *what, struct cmek_error *error)
 {
 	CK_ULONG reason = CMEK_ERROR_NONE;
 	char which[LIBRARY_LABEL_SIZE + 64];
 
 	library_module_last_error(&reason);
 	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
-		library_module_lost(library_module_generation());
+		library_module_lost(generation);
 	snprintf(which, sizeof(which), "%s project %s", what, project->name);
 	return library_fail_call(error, rv, reason, which);
 }
@@ -386,7 +387,7 @@ static enum cmek_status login_by_pin(struct cmek_client *client,
 				    "another PIN; give the same, or close that one",
 				    project->name);
 	if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN)
-		return failed(project, rv, "logging in to", error);
+		return failed(project, generation, rv, "logging in to", error);
 	library_lock();
 	client->proven = proven ? generation : 0;
 	library_unlock();
@@ -471,7 +472,7 @@ static enum cmek_status login_anew(struct cmek_client *client, struct library_pr
 	CK_RV rv = open_session(project, &session);
 
 	if (rv != CKR_OK)
-		return failed(project, rv, "opening", error);
+		return failed(project, generation, rv, "opening", error);
 	status = login(client, project, session, generation, error);
 	if (status == CMEK_OK)
 		keep_login(project, session, generation);
@@ -509,7 +510,7 @@ static enum cmek_status worker_new(struct library_project *project, unsigned gen
 	rv = open_session(project, &worker->by.session);
 	if (rv != CKR_OK) {
 		free(worker);
-		return failed(project, rv, "opening", error);
+		return failed(project, generation, rv, "opening", error);
 	}
 	worker->by.functions = library_module_functions();
 	worker->project = project;

@@ -16,6 +16,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -459,6 +460,63 @@ static void a_module_that_others_have_begun_anew_is_theirs_though_later_calls_wo
 	client_start(NULL);
 }
 
+/* The module's list of functions, to be changed for a test. */
+static CK_FUNCTION_LIST *functions_to_change(void)
+{
+	CK_FUNCTION_LIST *f = (CK_FUNCTION_LIST *)(uintptr_t)library_module_functions();
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)f / page * page;
+
+	assert_int_equal(mprotect((void *)from, (uintptr_t)(f + 1) - from, PROT_READ | PROT_WRITE),
+			 0);
+	return f;
+}
+
+static unsigned begun_anew;
+
+/* A call that met a finalized module, and answers when another thread has begun it anew. */
+static CK_RV answer_late(void)
+{
+	struct cmek_error error;
+
+	library_module_lost(library_module_generation());
+	(void)library_module_ready(&begun_anew, &error);
+	return CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+static CK_RV list_late(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count)
+{
+	(void)present, (void)slots, (void)count;
+	return answer_late();
+}
+
+static CK_RV open_late(CK_SLOT_ID slot, CK_FLAGS flags, void *state, CK_NOTIFY notify,
+		       CK_SESSION_HANDLE *ret_session)
+{
+	(void)slot, (void)flags, (void)state, (void)notify, (void)ret_session;
+	return answer_late();
+}
+
+static void a_call_that_fails_late_does_not_end_what_another_thread_has_begun(void **state)
+{
+	CK_FUNCTION_LIST *f = functions_to_change(), before = *f;
+	cmek_zone *zone;
+
+	(void)state;
+	f->C_GetSlotList = list_late;
+	assert_int_not_equal(cmek_zone_open(client, "main/orders", &zone, NULL), CMEK_OK);
+	f->C_GetSlotList = before.C_GetSlotList;
+	assert_int_equal(library_module_generation(), begun_anew);
+	library_module_lost(begun_anew);
+	f->C_OpenSession = open_late;
+	assert_false(seals(orders));
+	f->C_OpenSession = before.C_OpenSession;
+	assert_int_equal(library_module_generation(), begun_anew);
+	assert_true(seals(orders));
+	client_stop(NULL);
+	assert_int_equal(f->C_Finalize(NULL), CKR_OK);
+	client_start(NULL);
+}
+
 static void sessions_that_others_close_end_no_stream_of_another_project(void **state)
 {
 	const CK_FUNCTION_LIST *f = library_module_functions();
@@ -648,6 +706,7 @@ const struct CMUnitTest library_other_tests[] = {
 	cmocka_unit_test(a_name_with_a_colon_means_that_project_alone),
 	cmocka_unit_test(a_client_goes_on_when_others_finalize_the_module_and_leaves_it_to_them),
 	cmocka_unit_test(a_module_that_others_have_begun_anew_is_theirs_though_later_calls_work),
+	cmocka_unit_test(a_call_that_fails_late_does_not_end_what_another_thread_has_begun),
 	cmocka_unit_test(sessions_that_others_close_end_no_stream_of_another_project),
 	cmocka_unit_test(a_cancelled_thread_ends_its_call_first),
 	cmocka_unit_test(a_writer_outlives_its_zone),
