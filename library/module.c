@@ -217,8 +217,9 @@ static enum cmek_status initialize(struct cmek_error *error)
 	if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
 		return does_not_start(rv, error);
 	module.is_ours = rv == CKR_OK;
-	fork_mark();
+	/* In a child what is of the parent's generation is not to look like its own. */
 	next_generation();
+	fork_mark();
 	return CMEK_OK;
 }
 
