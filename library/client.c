@@ -579,6 +579,7 @@ bool library_worker_is_lost(const struct library_worker *worker)
 	    CKR_SESSION_HANDLE_INVALID)
 		return false;
 	atomic_compare_exchange_strong(&worker->project->epoch, &epoch, epoch + 1);
+	library_module_used_by_others(worker->generation);
 	return true;
 }
 
