@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The functions that give lists and interfaces. None of them needs C_Initialize. */
+#include "tests/support/allocator.h"
+
 #include "rules.h"
 
 #include <pthread.h>
@@ -494,6 +496,8 @@ static void such_a_child_does_not_go_into_the_store(void **state)
 	CK_INTERFACE *interface;
 	pthread_t thread;
 
+	if (ALLOCATOR_IS_NOT_FORK_SAFE)
+		skip_because(ALLOCATOR_REASON);
 	assert_int_equal(token_setup(state), 0);
 	assert_int_not_equal(some_zone(session_new()), CK_INVALID_HANDLE);
 	check(ask(CMEK_INTERFACE, 1, 2, 0, &interface));
