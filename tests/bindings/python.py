@@ -111,9 +111,11 @@ def most_threads_of(work):
 
     looker = threading.Thread(target=look)
     looker.start()
-    work()
-    looking = False
-    looker.join()
+    try:
+        work()
+    finally:
+        looking = False
+        looker.join()
     return most - before - 1
 
 

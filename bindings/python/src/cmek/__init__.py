@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Optional
 
 from ._native import library as _library
-from .client import Client, Name, Path, Zone
+from .client import ALL_PROCESSORS, Client, Name, Path, Zone
 from .errors import Damaged, Denied, Error, Failed, Newer, NotAnEnvelope, NotFound, Refused, Unavailable, UntrustedRoot
 from .streams import Range, Reader, Writer
 
