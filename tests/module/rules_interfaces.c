@@ -6,6 +6,7 @@
 #include "rules.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -449,13 +450,16 @@ static void fork_within(CMEK_DOCTOR_PUT put, CMEK_DOCTOR_RUN run, bool (*inside)
 	check(ask(CMEK_INTERFACE, 1, 2, 0, &interface));
 	forked.functions = interface->pFunctionList;
 	answer = forked.functions->CMEK_DoctorAtOnce(&request, run);
+	/* By a signal, since valgrind has a child that exits answer for its parent's memory. */
+	if (forked.child == 0 && goes_on(&forked, answer))
+		kill(getpid(), SIGKILL);
 	if (forked.child == 0)
-		_exit(goes_on(&forked, answer) ? 0 : 3);
+		_exit(3);
 	check(answer);
 	assert_true(forked.rows > 0);
 	assert_true(forked.child > 0);
 	assert_int_equal(waitpid(forked.child, &status, 0), forked.child);
-	assert_int_equal(status, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 static void the_child_of_a_fork_in_the_doctors_callback_can_go_on(void **state)
