@@ -4,6 +4,7 @@
  * stays with the thread until the session takes it for C_GetSessionInfo (ulDeviceError). */
 #pragma once
 
+#include "base/thread.h"
 #include "include/cmek.h"
 #include "include/pkcs11.h"
 #include "zones/model/status.h"
@@ -45,6 +46,7 @@ void error_call_ends(void);
  * they answer is told. */
 static inline CK_RV error_ended(CK_RV rv)
 {
-	error_call_ends();
+	if (atomic_load_explicit(&thread_news, memory_order_relaxed) != 0) /* ever */
+		error_call_ends();
 	return rv;
 }

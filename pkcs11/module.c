@@ -468,5 +468,5 @@ void module_return(struct module **module)
 
 	module_leave(module);
 	if (ends)
-		error_call_ends();
+		error_ended(CKR_OK);
 }

@@ -143,38 +143,41 @@ CK_RV session_borrow_for(const char *function, CK_SESSION_HANDLE handle,
 	return CKR_OK;
 }
 
-static void take_reason(struct session *session)
+/* True: a thread has noted something since the session was left last. */
+static bool take_reason(struct session *session)
 {
 	unsigned news = atomic_load_explicit(&thread_news, memory_order_relaxed);
 
 	session->device_error = 0;
 	if (news == session->thread_news)
-		return;
+		return false;
 	session->device_error = error_take_reason();
 	session->thread_news = news;
+	return true;
 }
 
-void session_leave(struct session **session)
+static inline bool leave(struct session *session)
 {
-	if (*session == NULL)
-		return;
+	bool news;
+
 	/* After what this call, and others, have learnt or done. */
-	if (!ready_keys_is_tidy(&(*session)->ready))
-		ready_keys_tidy(*session);
-	take_reason(*session);
-	pthread_mutex_unlock(&(*session)->place->lock);
+	if (!ready_keys_is_tidy(&session->ready))
+		ready_keys_tidy(session);
+	news = take_reason(session);
+	pthread_mutex_unlock(&session->place->lock);
+	return news;
 }
 
 void session_return(struct session **session)
 {
-	unsigned before;
-
-	if (*session == NULL)
-		return;
-	before = (*session)->thread_news;
-	session_leave(session);
-	if (atomic_load_explicit(&thread_news, memory_order_relaxed) != before)
+	if (*session != NULL && leave(*session))
 		error_call_ends();
+}
+
+void session_leave(struct session **session)
+{
+	if (*session != NULL)
+		leave(*session);
 }
 
 /* --- Closing */
