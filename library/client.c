@@ -1,90 +1,20 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
-
+/* A client: the projects that it sees, from its opening to its end. */
 #include "library/client.h"
 
 #include "base/free.h"
 #include "base/macros.h"
-#include "base/secret.h"
+#include "library/login.h"
 #include "library/module.h"
+#include "library/options.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 const char *cmek_version(void)
 {
 	return CMEK_VERSION;
-}
-
-enum cmek_status library_options(const void *given, size_t known, void *ret_known,
-				 struct cmek_error *error)
-{
-	const uint8_t *more = given;
-	size_t size;
-
-	memset(ret_known, 0, known);
-	if (given == NULL)
-		return CMEK_OK;
-	memcpy(&size, given, sizeof(size));
-	/* No struct of any release ends in the middle of a field. */
-	if (size < sizeof(size) || size > 4096 || size % sizeof(size) != 0)
-		return library_fail(error, CMEK_REFUSED,
-				    "options: size is %zu; set it to sizeof of the struct", size);
-	for (size_t i = known; i < size; i++)
-		if (more[i] != 0)
-			return library_fail(error, CMEK_REFUSED,
-					    "options: of a later release than this library (%s); "
-					    "use that release's",
-					    CMEK_VERSION);
-	memcpy(ret_known, given, size < known ? size : known);
-	return CMEK_OK;
-}
-
-enum cmek_status library_check_memory(const void *memory, size_t len, struct cmek_error *error)
-{
-	return memory != NULL || len == 0
-		       ? CMEK_OK
-		       : library_fail(error, CMEK_REFUSED,
-				      "memory of %zu bytes that is NULL; say where it is", len);
-}
-
-/* Other languages write a byte, of which 0 alone is no. */
-static void make_bool(bool *flag)
-{
-	uint8_t byte;
-
-	memcpy(&byte, flag, sizeof(byte));
-	*flag = byte != 0;
-}
-
-static enum cmek_status check_name(const void *name, size_t len, struct cmek_error *error)
-{
-	return name != NULL || len == 0
-		       ? CMEK_OK
-		       : library_fail(error, CMEK_REFUSED,
-				      "options: a name of %zu bytes that is NULL; give its bytes",
-				      len);
-}
-
-enum cmek_status library_seal_options(const struct cmek_seal_options *given,
-				      struct cmek_seal_options *ret_options,
-				      struct cmek_error *error)
-{
-	TRY(library_options(given, sizeof(*ret_options), ret_options, error));
-	make_bool(&ret_options->embed);
-	return check_name(ret_options->name, ret_options->name_len, error);
-}
-
-enum cmek_status library_unseal_options(const struct cmek_unseal_options *given,
-					struct cmek_unseal_options *ret_options,
-					struct cmek_error *error)
-{
-	TRY(library_options(given, sizeof(*ret_options), ret_options, error));
-	make_bool(&ret_options->trust_size);
-	return check_name(ret_options->name, ret_options->name_len, error);
 }
 
 /* --- Projects -------------------------------------------------------------------------------- */
@@ -94,17 +24,10 @@ struct library_project *library_projects(const struct cmek_client *client)
 	return atomic_load_explicit(&client->projects, memory_order_acquire);
 }
 
-/* A session that was closed already: by others, who may have finalized the module. */
-static void close_session(CK_SESSION_HANDLE session, unsigned generation)
-{
-	if (library_module_functions()->C_CloseSession(session) != CKR_OK)
-		library_module_used_by_others(generation);
-}
-
 static void project_free(struct library_project *project)
 {
 	if (project->login != CK_INVALID_HANDLE && library_module_owns(project->login_generation))
-		close_session(project->login, project->login_generation);
+		library_session_close(project->login, project->login_generation);
 	if (project->pool != NULL)
 		library_pool_clear(project->pool);
 	free(project->pool);
@@ -290,434 +213,16 @@ void library_hint_set(struct cmek_client *client, uint64_t zone, struct library_
 	library_unlock();
 }
 
-/* --- Sessions -------------------------------------------------------------------------------- */
-
-static CK_RV open_session(const struct library_project *project, CK_SESSION_HANDLE *ret_session)
-{
-	CK_FLAGS flags = CKF_SERIAL_SESSION | (project->read_only ? 0 : CKF_RW_SESSION);
-
-	return library_module_functions()->C_OpenSession(project->slot, flags, NULL, NULL,
-							 ret_session);
-}
-
-static enum cmek_status failed(const struct library_project *project, unsigned generation, CK_RV rv,
-			       const char *what, struct cmek_error *error)
-{
-	CK_ULONG reason = CMEK_ERROR_NONE;
-	char which[LIBRARY_LABEL_SIZE + 64];
-
-	library_module_last_error(&reason);
-	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
-		library_module_lost(generation);
-	snprintf(which, sizeof(which), "%s project %s", what, project->name);
-	return library_fail_call(error, rv, reason, which);
-}
-
-/* --- Logins */
-
-/* A wrong PIN counts, so it goes to nobody's project but its own. */
-static const char *pin_of(const struct cmek_client *client, const struct library_project *project)
-{
-	return client->pin != NULL && strcmp(client->guarded, project->serial) == 0 ? client->pin
-										    : NULL;
-}
-
-/* All who are here, so that the PINs of two clients can be compared. */
-static struct cmek_client *clients_with_pins;
-
-/* Whether another client of this process has opened that project by another PIN. */
-static bool differs_from_others(const struct cmek_client *client, unsigned generation,
-				bool *ret_same)
-{
-	bool same = false, other = false;
-
-	library_lock();
-	for (const struct cmek_client *at = clients_with_pins; at != NULL; at = at->next) {
-		if (at == client || at->proven != generation ||
-		    strcmp(at->guarded, client->guarded) != 0)
-			continue;
-		same |= strcmp(at->pin, client->pin) == 0;
-		other |= strcmp(at->pin, client->pin) != 0;
-	}
-	library_unlock();
-	*ret_same = same;
-	return other && !same;
-}
-
-static enum cmek_status was_refused(const struct library_project *project, struct cmek_error *error)
-{
-	return library_fail(error, CMEK_DENIED,
-			    "project %s: this PIN was refused, and is not tried again, since each "
-			    "try counts: open a client with the right one",
-			    project->name);
-}
-
-/* One process that shares the refusal after the other. One that dies here blocks no other. */
-static CK_RV try_pin(const struct cmek_client *client, CK_SESSION_HANDLE session, bool *ret_tried)
-{
-	AUTO(unlockp) pthread_mutex_t *lock = &client->refusal->lock;
-	CK_RV rv;
-
-	if (pthread_mutex_lock(lock) == EOWNERDEAD)
-		pthread_mutex_consistent(lock);
-	*ret_tried = !client->refusal->refused;
-	if (!*ret_tried)
-		return CKR_PIN_INCORRECT;
-	rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)client->pin,
-						 strlen(client->pin));
-	client->refusal->refused = rv == CKR_PIN_INCORRECT;
-	return rv;
-}
-
-/* Where somebody is logged in already, the module does not look at PINs. */
-static enum cmek_status login_by_pin(struct cmek_client *client,
-				     const struct library_project *project,
-				     CK_SESSION_HANDLE session, unsigned generation,
-				     struct cmek_error *error)
-{
-	bool proven, tried;
-	CK_RV rv = try_pin(client, session, &tried);
-
-	if (!tried)
-		return was_refused(project, error);
-	proven = rv == CKR_OK;
-	if (rv == CKR_USER_ALREADY_LOGGED_IN && differs_from_others(client, generation, &proven))
-		return library_fail(error, CMEK_DENIED,
-				    "project %s: another client of this process is logged in by "
-				    "another PIN; give the same, or close that one",
-				    project->name);
-	if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN)
-		return failed(project, generation, rv, "logging in to", error);
-	library_lock();
-	client->proven = proven ? generation : 0;
-	library_unlock();
-	return CMEK_OK;
-}
-
-/* Where the configuration alone asks for a login, any PIN will do; so one is tried without. Of this
- * length it is no guess, and is not counted. */
-static bool login_without(CK_SESSION_HANDLE session)
-{
-	CK_RV rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"", 0);
-
-	return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN;
-}
-
-/* The slot may be another project's by now, so that is looked at last. */
-static enum cmek_status login(struct cmek_client *client, struct library_project *project,
-			      CK_SESSION_HANDLE session, unsigned generation,
-			      struct cmek_error *error)
-{
-	if (pin_of(client, project) == NULL) {
-		atomic_store(&project->unseen, !login_without(session));
-		return CMEK_OK;
-	}
-	if (!library_project_is_there(project))
-		return library_fail(error, CMEK_NOT_FOUND,
-				    "project %s is there no more; see cmek project list",
-				    project->name);
-	TRY(login_by_pin(client, project, session, generation, error));
-	atomic_store(&project->unseen, false);
-	return CMEK_OK;
-}
-
-/* Others of the process may log out or in, for a login is the whole process's; or close sessions.
- */
-static bool is_logged_in(struct library_project *project, unsigned generation)
-{
-	CK_SESSION_HANDLE session;
-	CK_SESSION_INFO info;
-	bool sees;
-	CK_RV rv;
-
-	library_lock();
-	session = project->login_generation == generation ? project->login : CK_INVALID_HANDLE;
-	library_unlock();
-	if (session == CK_INVALID_HANDLE)
-		return false;
-	rv = library_module_functions()->C_GetSessionInfo(session, &info);
-	if (rv == CKR_SESSION_HANDLE_INVALID)
-		library_module_used_by_others(generation);
-	if (rv != CKR_OK)
-		return false;
-	sees = info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
-	if (sees)
-		atomic_store(&project->unseen, false);
-	return sees || atomic_load(&project->unseen);
-}
-
-/* What was opened before a login sees nothing of what the user sees, and is opened anew. */
-static void keep_login(struct library_project *project, CK_SESSION_HANDLE session,
-		       unsigned generation)
-{
-	CK_SESSION_HANDLE spare;
-	unsigned before;
-
-	library_lock();
-	before = project->login_generation;
-	spare = library_module_owns(before) ? project->login : CK_INVALID_HANDLE;
-	project->login = session;
-	project->login_generation = generation;
-	atomic_fetch_add(&project->epoch, 1);
-	library_unlock();
-	if (spare != CK_INVALID_HANDLE)
-		close_session(spare, before);
-}
-
-static enum cmek_status login_anew(struct cmek_client *client, struct library_project *project,
-				   unsigned generation, struct cmek_error *error)
-{
-	CK_SESSION_HANDLE session;
-	enum cmek_status status;
-	CK_RV rv = open_session(project, &session);
-
-	if (rv != CKR_OK)
-		return failed(project, generation, rv, "opening", error);
-	status = login(client, project, session, generation, error);
-	if (status == CMEK_OK)
-		keep_login(project, session, generation);
-	else
-		close_session(session, generation);
-	return status;
-}
-
-/* One thread after the other, lest each tries a wrong PIN. */
-static enum cmek_status ensure_login(struct cmek_client *client, struct library_project *project,
-				     unsigned generation, struct cmek_error *error)
-{
-	enum cmek_status status = CMEK_OK;
-
-	if (!atomic_load(&project->wants_pin) || is_logged_in(project, generation))
-		return CMEK_OK;
-	library_lock_logins();
-	if (!is_logged_in(project, generation))
-		status = login_anew(client, project, generation, error);
-	library_unlock_logins();
-	return status;
-}
-
-/* --- Workers */
-
-static enum cmek_status worker_new(struct library_project *project, unsigned generation,
-				   struct library_worker **ret_worker, struct cmek_error *error)
-{
-	struct library_worker *worker = calloc(1, sizeof(*worker));
-	CK_RV rv;
-
-	if (worker == NULL)
-		return library_no_memory(error);
-	worker->epoch = atomic_load(&project->epoch);
-	rv = open_session(project, &worker->by.session);
-	if (rv != CKR_OK) {
-		free(worker);
-		return failed(project, generation, rv, "opening", error);
-	}
-	worker->by.functions = library_module_functions();
-	worker->project = project;
-	worker->generation = generation;
-	message_opener_init(&worker->opener, &worker->by, 0);
-	*ret_worker = worker;
-	return CMEK_OK;
-}
-
-/* What it holds in the module is not the parent's to destroy. */
-static void disown(struct library_worker *worker)
-{
-	worker->opener.token = NULL;
-	for (size_t i = 0; i < COUNT_OF(worker->sealers); i++)
-		worker->sealers[i].dek = CK_INVALID_HANDLE;
-}
-
-void library_worker_free(struct library_worker *worker)
-{
-	bool is_ours;
-
-	if (worker == NULL)
-		return;
-	is_ours = library_module_owns(worker->generation);
-	if (!is_ours)
-		disown(worker);
-	message_opener_clear(&worker->opener);
-	for (size_t i = 0; i < COUNT_OF(worker->sealers); i++)
-		message_sealer_clear(&worker->sealers[i]);
-	buffer_clear(&worker->scratch);
-	envelope_scratch_clear(&worker->chunk);
-	if (is_ours) {
-		envelope_token_clear(&worker->by);
-		close_session(worker->by.session, worker->generation);
-	}
-	free(worker);
-}
-
-static struct library_worker *pop(struct library_pool *pool)
-{
-	struct library_worker *worker;
-
-	library_lock();
-	worker = pool->idle;
-	if (worker != NULL) {
-		pool->idle = worker->next;
-		pool->idle_count--;
-		worker->forgotten = atomic_load(&pool->forgotten);
-	}
-	library_unlock();
-	return worker;
-}
-
-bool library_worker_is_current(const struct library_worker *worker)
-{
-	return library_module_owns(worker->generation) &&
-	       worker->epoch == atomic_load(&worker->project->epoch);
-}
-
-bool library_worker_is_lost(const struct library_worker *worker)
-{
-	unsigned epoch = worker->epoch;
-	CK_SESSION_INFO info;
-
-	if (worker->by.functions->C_GetSessionInfo(worker->by.session, &info) !=
-	    CKR_SESSION_HANDLE_INVALID)
-		return false;
-	atomic_compare_exchange_strong(&worker->project->epoch, &epoch, epoch + 1);
-	library_module_used_by_others(worker->generation);
-	return true;
-}
-
-enum cmek_status library_worker_take(struct cmek_client *client, struct library_project *project,
-				     struct library_pool *pool, struct library_worker **ret_worker,
-				     struct cmek_error *error)
-{
-	struct library_worker *worker;
-	unsigned generation;
-
-	TRY(library_module_ready(&generation, error));
-	TRY(ensure_login(client, project, generation, error));
-	while ((worker = pop(pool)) != NULL) {
-		if (library_worker_is_current(worker)) {
-			*ret_worker = worker;
-			return CMEK_OK;
-		}
-		library_worker_free(worker);
-	}
-	return worker_new(project, generation, ret_worker, error);
-}
-
-/* Somebody else has closed the session, and perhaps all of that project; or finalized the module.
- */
-static void notice_loss(struct library_worker *worker, enum envelope_status status,
-			const struct envelope_error *cause)
-{
-	unsigned epoch = worker->epoch;
-
-	if (status != ENVELOPE_MODULE)
-		return;
-	if (cause->rv == CKR_CRYPTOKI_NOT_INITIALIZED)
-		library_module_lost(worker->generation);
-	if (cause->rv != CKR_SESSION_HANDLE_INVALID && cause->rv != CKR_SESSION_CLOSED)
-		return;
-	library_module_used_by_others(worker->generation);
-	atomic_compare_exchange_strong(&worker->project->epoch, &epoch, epoch + 1);
-}
-
-enum { SCRATCH_KEPT = 65536 };
-
-/* After a failure too: large messages that do not open leave nothing large behind. */
-static void empty(struct buffer *scratch)
-{
-	if (scratch->capacity > SCRATCH_KEPT)
-		buffer_clear(scratch);
-	else
-		buffer_truncate(scratch, 0);
-}
-
-static void forget_chunk(struct library_pool *pool, struct library_worker *worker)
-{
-	unsigned forgotten = atomic_load(&pool->forgotten);
-
-	if (worker->forgotten != forgotten)
-		envelope_scratch_clear(&worker->chunk);
-	worker->forgotten = forgotten;
-}
-
-void library_worker_give(struct library_pool *pool, struct library_worker *worker,
-			 enum envelope_status status, const struct envelope_error *cause)
-{
-	bool kept;
-
-	notice_loss(worker, status, cause);
-	empty(&worker->scratch);
-	forget_chunk(pool, worker);
-	library_lock();
-	kept = library_worker_is_current(worker) &&
-	       worker->forgotten == atomic_load(&pool->forgotten) &&
-	       pool->idle_count < LIBRARY_IDLE_MAX;
-	if (kept) {
-		worker->next = pool->idle;
-		pool->idle = worker;
-		pool->idle_count++;
-	}
-	library_unlock();
-	if (!kept)
-		library_worker_free(worker);
-}
-
-void library_pool_clear(struct library_pool *pool)
-{
-	struct library_worker *worker;
-
-	while ((worker = pop(pool)) != NULL)
-		library_worker_free(worker);
-}
-
-void library_pool_forget(struct library_pool *pool)
-{
-	const struct envelope_error none = {0};
-	struct library_worker *workers, *worker;
-
-	library_lock();
-	atomic_fetch_add(&pool->forgotten, 1);
-	workers = TAKE(pool->idle);
-	pool->idle_count = 0;
-	library_unlock();
-	while ((worker = workers) != NULL) {
-		workers = worker->next;
-		library_worker_give(pool, worker, ENVELOPE_OK, &none);
-	}
-}
-
 /* --- Opening and closing --------------------------------------------------------------------- */
-
-/* From here on the PIN is that project's, whatever others are made, or get one of their own. */
-static enum cmek_status find_whose_pin(struct cmek_client *client, struct cmek_error *error)
-{
-	const struct library_project *whose = NULL;
-	size_t count = 0;
-
-	for (const struct library_project *at = library_projects(client);
-	     client->pin != NULL && at != NULL; at = at->before) {
-		if (client->project == NULL && !atomic_load(&at->wants_pin))
-			continue;
-		whose = at;
-		count++;
-	}
-	if (count > 1)
-		return library_fail(error, CMEK_REFUSED,
-				    "%zu projects here want a PIN, and a wrong one counts: say in "
-				    "the options which project's it is",
-				    count);
-	if (whose != NULL)
-		memcpy(client->guarded, whose->serial, sizeof(client->guarded));
-	return CMEK_OK;
-}
 
 static enum cmek_status login_to_all(struct cmek_client *client, struct cmek_error *error)
 {
 	unsigned generation;
 
 	TRY(library_module_ready(&generation, error));
-	TRY(find_whose_pin(client, error));
+	TRY(library_pin_find_project(client, error));
 	for (struct library_project *at = library_projects(client); at != NULL; at = at->before)
-		TRY(ensure_login(client, at, generation, error));
+		TRY(library_login_ensure(client, at, generation, error));
 	return CMEK_OK;
 }
 
@@ -732,26 +237,6 @@ static enum cmek_status open_client(struct cmek_client *client, struct cmek_erro
 	return login_to_all(client, error);
 }
 
-static void enlist(struct cmek_client *client)
-{
-	library_lock();
-	client->next = clients_with_pins;
-	clients_with_pins = client;
-	library_unlock();
-}
-
-static void strike_off(struct cmek_client *client)
-{
-	struct cmek_client **at = &clients_with_pins;
-
-	library_lock();
-	while (*at != NULL && *at != client)
-		at = &(*at)->next;
-	if (*at != NULL)
-		*at = client->next;
-	library_unlock();
-}
-
 static void projects_free(struct library_project *first, bool gone)
 {
 	for (struct library_project *at = first, *next; at != NULL; at = next) {
@@ -762,53 +247,18 @@ static void projects_free(struct library_project *first, bool gone)
 
 static void client_free(struct cmek_client *client)
 {
-	strike_off(client);
+	library_pin_drop(client);
 	projects_free(client->gone, true);
 	projects_free(library_projects(client), false);
-	if (client->pin != NULL)
-		wipe(client->pin, strlen(client->pin));
-	if (client->refusal != NULL) /* its lock is the children's too, and not destroyed */
-		munmap(client->refusal, sizeof(*client->refusal));
-	free(client->pin);
 	free(client->project);
 	free(client);
-}
-
-static bool make_shared_lock(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t kind;
-	bool made;
-
-	if (pthread_mutexattr_init(&kind) != 0)
-		return false;
-	made = pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0 &&
-	       pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0 &&
-	       pthread_mutex_init(lock, &kind) == 0;
-	pthread_mutexattr_destroy(&kind);
-	return made;
-}
-
-/* Children and parents tell each other that a PIN was refused, lest each of them tries it. */
-static bool share_refusals(struct cmek_client *client)
-{
-	void *shared = mmap(NULL, sizeof(*client->refusal), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	client->refusal = shared == MAP_FAILED ? NULL : shared;
-	return client->refusal != NULL && make_shared_lock(&client->refusal->lock);
 }
 
 static bool fill(struct cmek_client *client, const struct cmek_client_options *options)
 {
 	if (options->project != NULL && (client->project = strdup(options->project)) == NULL)
 		return false;
-	if (options->pin == NULL)
-		return true;
-	client->pin = strdup(options->pin);
-	if (client->pin == NULL || !share_refusals(client))
-		return false;
-	enlist(client);
-	return true;
+	return options->pin == NULL || library_pin_keep(client, options->pin);
 }
 
 static struct cmek_client *client_new(const struct cmek_client_options *options)

@@ -7,6 +7,7 @@
 #include "envelope/parallel.h"
 #include "library/input.h"
 #include "library/open.h"
+#include "library/options.h"
 #include "library/output.h"
 #include "library/threads.h"
 #include "library/zone.h"

@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "envelope/reader.h"
 #include "library/open.h"
+#include "library/options.h"
 #include "library/zone.h"
 
 #include <inttypes.h>

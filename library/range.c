@@ -8,6 +8,7 @@
 #include "base/macros.h"
 #include "library/module.h"
 #include "library/open.h"
+#include "library/options.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,6 +7,7 @@
 #include "envelope/writer.h"
 #include "library/module.h"
 #include "library/open.h"
+#include "library/options.h"
 #include "library/zone.h"
 
 #include <errno.h>
