@@ -82,6 +82,7 @@ encrypts() { # HOW
 # A handshake of TLS 1.3, and what the line block-operations of conf/openssl.cnf gives back where the token is preferred.
 handshake() {
     local port='' tries=0 status=0 server
+    rm -f "$work/server" # the one before names its port there
     OPENSSL_CONF=/dev/null openssl s_server -www -accept 127.0.0.1:0 -cert "$work/tls.crt" -key "$work/tls.key" >"$work/server" 2>&1 &
     server=$!
     until port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' "$work/server") && [ -n "$port" ]; do
@@ -91,6 +92,7 @@ handshake() {
     done
     soon openssl s_client -tls1_3 -verify_return_error -CAfile "$work/tls.crt" -connect "127.0.0.1:$port" </dev/null || status=$?
     kill "$server"
+    wait "$server" 2>/dev/null
     return $status
 }
 lives_with_it() { # where the token is preferred

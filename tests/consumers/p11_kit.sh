@@ -84,12 +84,13 @@ else
 fi
 
 served() { # COMMAND...: with a server that it reaches by p11-kit-client.so
-    local started status=0
-    started=$(p11-kit server --name "$work/socket" --provider "$module" pkcs11:token=lab) || return 1
+    # Each server has a socket of its own: one that ends removes its socket's name, later than `kill` returns.
+    local started status=0 socket
+    socket=$(mktemp -u "$work/socket.XXXXXX")
+    started=$(p11-kit server --name "$socket" --provider "$module" pkcs11:token=lab) || return 1
     eval "$started"
     "$@" || status=$?
     kill "$P11_KIT_SERVER_PID"
-    rm -f "$work/socket"
     return $status
 }
 
