@@ -108,10 +108,17 @@ bool file_is_pipe(const char *path)
 	return stat(path, &found) == 0 && S_ISFIFO(found.st_mode);
 }
 
+/* Where a file system keeps large folios (ext4 since Linux 6.16), a write() asks for folios as
+ * large as itself. A virtual machine that gives free memory back to its host has to fetch those
+ * anew, and writes of 256 KiB took 5 times as long as writes of 32 KiB, of which the kernel keeps
+ * some ready (PAGE_ALLOC_COSTLY_ORDER). In memory that is there, both take the same time. */
+enum { WRITE_AT_ONCE = 1 << 15 };
+
 bool file_write_all(int fd, struct bytes bytes)
 {
 	while (bytes.len > 0) {
-		ssize_t done = write(fd, bytes.data, bytes.len);
+		size_t len = bytes.len < WRITE_AT_ONCE ? bytes.len : WRITE_AT_ONCE;
+		ssize_t done = write(fd, bytes.data, len);
 
 		if (done < 0 && errno == EAGAIN)
 			poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
