@@ -27,15 +27,15 @@ CORES = len(os.sched_getaffinity(0))
 class Place:
     """A project on the embedded KMS, in a folder of its own on the disk."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, database="prod/one"):
         self.folder = folder
         conf = self.path("cmek.conf")
         with open(conf, "w", encoding="utf-8") as file:
             file.write(f"[store]\npath = {folder}/store.db\n[local]\npath = {folder}/local.keys\n")
         self.environment = {**os.environ, "LC_ALL": "C.UTF-8", "CMEK_PKCS11_CONF": conf, "CMEK_PKCS11_MODULE": os.path.join(BUILD, "cmek-pkcs11.so"),
-                            "CMEK": CMEK, "TO": "--project p --database prod/one"}
+                            "CMEK": CMEK, "TO": f"--project p --database {database}"}
         for words in ("project create p", "key create --project p local:root", "cluster create --project p prod --key root --region here",
-                      "database create --project p prod/one"):
+                      f"database create --project p {database}"):
             self.run(f"$CMEK {words}")
 
     def path(self, name):

@@ -2,7 +2,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages of 1 KiB by libcmek, and the same bytes by libcrypto alone, in slices that take turns:
  * medians, in microseconds. `bench_library ROUNDS` prints a line of JSON; bench/library/run.py has
- * the other languages beside it. `bench_library --file IN OUT` seals a file with all processors. */
+ * the other languages beside it. `bench_library --file IN OUT` seals a file with all processors;
+ * `bench_library --count seal|unseal COUNT` does that again and again, so that another program can
+ * count its instructions (tests/sweeps/instructions.py). */
 #include <cmek/cmek.h>
 
 #include <openssl/evp.h>
@@ -105,6 +107,30 @@ static int seal_file(const char *in, const char *result)
 	return 0;
 }
 
+/* What is counted: callgrind knows it by its name, as that of bench/hot.c. */
+void hot_run(void (*work)(void), unsigned long count);
+__attribute__((noinline)) void hot_run(void (*work)(void), unsigned long count)
+{
+	while (count-- > 0)
+		work();
+}
+
+/* The first messages have what is done once, as the data key of a zone. */
+static int count_work(const char *name, unsigned long count)
+{
+	void (*work)(void) = strcmp(name, "seal") == 0 ? seal : unseal;
+
+	start();
+	seal();
+	for (unsigned long i = 0; i < count; i++)
+		work();
+	for (int slices = 9; slices > 0; slices--)
+		hot_run(work, count);
+	cmek_zone_free(zone);
+	cmek_close(client);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 100;
@@ -114,6 +140,8 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && strcmp(argv[1], "--file") == 0)
 		return seal_file(argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "--count") == 0)
+		return count_work(argv[2], strtoul(argv[3], NULL, 10));
 	evp = EVP_CIPHER_CTX_new();
 	must(evp != NULL && EVP_EncryptInit_ex(evp, EVP_aes_256_gcm(), NULL, key, NULL) == 1,
 	     "libcrypto");

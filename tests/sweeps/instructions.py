@@ -4,10 +4,11 @@
 """The hot paths have no more instructions than bench/instructions.txt allows, and 5 %.
 
 Callgrind counts what bench/hot does in hot_run, a work done 100 times, in several slices, of which the median counts:
-what happens once in a second, as a look at the store, falls into one of them. Instructions don't depend on the machine's speed or load. The processor's features are those that valgrind has
+what happens once in a second, as a look at the store, falls into one of them. Messages are counted with libcmek, by
+bench/library/bench_library. Instructions don't depend on the machine's speed or load. The processor's features are those that valgrind has
 everywhere, so that libraries choose the same code. A work that became quicker by more than 5 % is a failure too: its
 line wants the new number, or the bound means nothing. `--write` makes the file anew; `--shares` says how many of them are
-the module's, OpenSSL's and the C library's.
+ours, OpenSSL's and the C library's.
 """
 import collections
 import glob
@@ -20,23 +21,36 @@ import sys
 import tempfile
 
 ROOT = os.environ.get("CMEK_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+import files  # noqa: E402  # pylint: disable=wrong-import-position
+
 BUILD = os.environ.get("CMEK_BUILD") or os.path.join(ROOT, "build")
 HOT, BOUNDS = os.path.join(BUILD, "bench", "hot"), os.path.join(ROOT, "bench", "instructions.txt")
+LIBRARY = os.path.join(BUILD, "bench", "library", "bench_library")
+MESSAGES = {"libcmek: seal a message of 1 KiB": "seal", "libcmek: open it": "unseal"}
 TIMES, SLACK = 100, 0.05
 HEAD = """# Instructions of one work on x86-64: Debian 12, gcc -O2, its OpenSSL. Made by tests/sweeps/instructions.py --write, which a
 # change that means to cost or save does; the libraries' own share is in them.
 """
-ENVIRONMENT = dict(os.environ, GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX2,-AVX,-AVX512F,-ERMS,-FSRM",
-                   OPENSSL_ia32cap="~0x1000000000000000:0", LC_ALL="C.UTF-8")
+SAME_CODE = dict(GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX2,-AVX,-AVX512F,-ERMS,-FSRM",
+                 OPENSSL_ia32cap="~0x1000000000000000:0", LC_ALL="C.UTF-8")
+
+
+def program(work, folder):
+    """What does it, and in which environment."""
+    if work not in MESSAGES:
+        return [HOT, folder, work, str(TIMES)], os.environ
+    place = files.Place(folder, "prod/bench")
+    return [LIBRARY, "--count", MESSAGES[work], str(TIMES)], place.environment
 
 
 def slices_of(work):
     """What callgrind wrote of each slice that counted something."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         out = os.path.join(folder, "counted")
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=hot_run",
-                   "--dump-after=hot_run", HOT, folder, work, str(TIMES)]
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        does, environment = program(work, folder)
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=hot_run", "--dump-after=hot_run", *does]
+        done = subprocess.run(command, env={**environment, **SAME_CODE}, capture_output=True, text=True, check=False)
         texts = []
         for path in glob.glob(out + ".*"):
             with open(path, encoding="utf-8", errors="replace") as file:
@@ -57,7 +71,7 @@ def instructions(work):
 
 # --- Whose they are
 
-OWNERS = {"the module's": r"cmek-pkcs11\.so", "OpenSSL's": r"libcrypto\.so", "the C library's": r"libc\.so|ld-linux"}
+OWNERS = {"ours": r"cmek-pkcs11\.so|libcmek\.so", "OpenSSL's": r"libcrypto\.so", "the C library's": r"libc\.so|ld-linux"}
 
 
 def shares(text):
