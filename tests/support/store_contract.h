@@ -31,6 +31,8 @@ enum zone_status contract_put_one(struct contract_bed *bed, struct entry *entry,
 struct entry *contract_make_entry(enum entry_kind kind, uint32_t number);
 /* A project, a root key, a cluster and a zone. */
 void contract_fill(struct contract_bed *bed);
+/* One more project; its uid. */
+struct uid contract_other_project(struct contract_bed *bed);
 void contract_read_since(struct contract_bed *bed, const struct store_cursor *since,
 			 struct store_news *ret_news);
 void contract_read_all(struct contract_bed *bed, struct store_news *ret_news);
@@ -43,6 +45,7 @@ void contract_race(struct contract_bed *bed, unsigned writers);
 struct contract_test {
 	const char *name;
 	void (*run)(void **state);
+	bool has_rivals; /* who are not locked out, but have a write decided anew */
 };
 extern const struct contract_test contract_tests[];
 extern const size_t contract_test_count;

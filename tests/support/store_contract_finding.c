@@ -118,7 +118,7 @@ void zones_are_found_by_what_they_have_imported(void **state)
 	struct entry *mine;
 
 	contract_fill(bed);
-	other->project = test_uid(ENTRY_PROJECT, 9);
+	other->project = contract_other_project(bed);
 	assert_int_equal(contract_put_one(bed, other, false), ZONE_OK);
 	assert_true(brings(bed, &key, 1) && brings(bed, &key, 60));
 	assert_false(brings(bed, &nobody, 1) || brings(bed, &nobody, 60));
@@ -235,7 +235,7 @@ void a_list_has_each_once_page_by_page(void **state)
 
 	contract_fill(bed);
 	put_listed(bed);
-	other->project = test_uid(ENTRY_PROJECT, 9);
+	other->project = contract_other_project(bed);
 	assert_int_equal(contract_put_one(bed, other, false), ZONE_OK);
 	assert_int_equal(contract_put_one(bed, contract_copy_of(bed, ENTRY_KEY, 101), true),
 			 ZONE_OK);

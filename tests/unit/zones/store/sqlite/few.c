@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A store in a file that a process knows but a part of: what zones/store/store.h promises of that,
- * and how little SQLite is asked for it, however many rows there are. */
+ * and how little SQLite is asked for it, however many rows there are; and the rest of the promises.
+ */
 #include "base/log.h"
 #include "base/macros.h"
 #include "tests/support/sqlite_asked.h"
@@ -59,108 +60,6 @@ static void read_few(struct bed *bed, const struct store_cursor *since, struct s
 }
 
 /* --- By what it has imported, and page by page */
-
-static bool imports(struct bed *bed, uint64_t from, uint32_t number)
-{
-	const struct store_key key = {.by = STORE_BY_IMPORT, .kind = ENTRY_ZONE, .zone = from};
-	AUTO(store_news_clear) struct store_news news = {0};
-
-	assert_int_equal(bed->bed.store->operations->find(bed->bed.store, &key, &news), ZONE_OK);
-	return news_find(&news, ENTRY_ZONE, number) != NULL;
-}
-
-static void zones_are_found_by_what_they_have_imported(void **state)
-{
-	struct bed *bed = *state;
-	struct entry *zone;
-
-	contract_fill(&bed->bed);
-	assert_true(imports(bed, 7, 1));
-	assert_false(imports(bed, 8, 1));
-	zone = contract_copy_of(&bed->bed, ENTRY_ZONE, 1);
-	zone->of_zone.versions[2].record_zone = 8;
-	assert_int_equal(contract_put_one(&bed->bed, zone, false), ZONE_OK);
-	assert_true(imports(bed, 8, 1));
-}
-
-enum { LISTED = 600, FIRST = 100 };
-
-static void put_listed(struct bed *bed)
-{
-	struct store_change *changes = calloc(LISTED, sizeof(*changes));
-
-	assert_non_null(changes);
-	for (uint32_t i = 0; i < LISTED; i++)
-		changes[i].entry =
-			contract_make_entry(i % 3 == 0 ? ENTRY_ZONE : ENTRY_KEY, FIRST + i);
-	assert_int_equal(contract_put(&bed->bed, changes, LISTED), ZONE_OK);
-	free(changes);
-}
-
-static void note_seen(const struct entry *entry, bool *seen)
-{
-	uint32_t number = 1;
-
-	while (!uid_equal(entry->uid, test_uid(entry->kind, number)))
-		number++;
-	assert_false(seen[number]);
-	seen[number] = true;
-}
-
-static size_t list_page(struct bed *bed, struct uid *after, bool *seen, bool *ret_end)
-{
-	AUTO(store_news_clear) struct store_news news = {0};
-	const struct uid before = *after;
-
-	assert_int_equal(bed->bed.store->operations->list(
-				 bed->bed.store, test_uid(ENTRY_PROJECT, 1), after, &news, ret_end),
-			 ZONE_OK);
-	assert_false(news.whole);
-	for (size_t i = 0; i < news.count; i++) {
-		const struct entry *entry = news.rows[i].entry;
-
-		assert_true(!news.rows[i].removed &&
-			    memcmp(entry->uid.bytes, before.bytes, UID_SIZE) > 0 &&
-			    memcmp(entry->uid.bytes, after->bytes, UID_SIZE) <= 0);
-		assert_int_equal(entry->kind == ENTRY_ZONE ? entry->of_zone.version_count : 3, 3);
-		note_seen(entry, seen);
-	}
-	return news.count;
-}
-
-/* Also what changes meanwhile; what goes before its turn comes is not in it, and in no other
- * project's. */
-static void list_has_each_once_page_by_page(void **state)
-{
-	struct bed *bed = *state;
-	bool seen[FIRST + LISTED] = {false}, end = false;
-	struct uid after = {0}, other = {0};
-	AUTO(store_news_clear) struct store_news none = {0};
-	size_t pages, count = 0;
-
-	contract_fill(&bed->bed);
-	put_listed(bed);
-	for (pages = 0; !end; pages++) {
-		count += list_page(bed, &after, seen, &end);
-		if (pages > 0)
-			continue;
-		assert_int_equal(contract_put_one(&bed->bed,
-						  contract_copy_of(&bed->bed, ENTRY_KEY, FIRST + 1),
-						  false),
-				 ZONE_OK);
-		assert_int_equal(contract_put_one(&bed->bed,
-						  contract_copy_of(&bed->bed, ENTRY_ZONE, FIRST),
-						  false),
-				 ZONE_OK);
-	}
-	assert_true(pages > 2);
-	assert_int_equal(count, LISTED + 1); /* and the zone of before */
-	assert_int_equal(bed->bed.store->operations->list(
-				 bed->bed.store, test_uid(ENTRY_PROJECT, 9), &other, &none, &end),
-			 ZONE_OK);
-	assert_true(end);
-	assert_int_equal(none.count, 0);
-}
 
 /* --- Rows that went by hand */
 
@@ -328,42 +227,17 @@ static void start_and_look_ups_ask_the_same_of_few_rows_and_of_many(void **state
 	assert_true(many.pages <= few.pages + few.pages / 2 + 16);
 }
 
-/* Those that SQLite's store, alone under its lock, is of the same kind for. */
-static const char *const of_the_contract[] = {
-	"every_kind_comes_back_as_it_was",
-	"only_what_is_newer_is_read",
-	"change_needs_the_revision_that_is_there",
-	"all_is_written_or_nothing",
-	"find_brings_an_entry_with_what_it_stands_on",
-	"names_as_long_as_they_may_be_are_found",
-	"old_name_finds_nothing",
-	"of_a_large_store_the_few_are_read_and_then_the_news",
-};
-
-static size_t add_of_the_contract(struct CMUnitTest *tests)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < contract_test_count; i++)
-		for (size_t k = 0; k < COUNT_OF(of_the_contract); k++)
-			if (strcmp(contract_tests[i].name, of_the_contract[k]) == 0)
-				tests[count++] = (struct CMUnitTest){contract_tests[i].name,
-								     contract_tests[i].run, begin,
-								     end, NULL};
-	if (count != COUNT_OF(of_the_contract)) /* one has another name now */
-		abort();
-	return count;
-}
-
 int main(void)
 {
-	struct CMUnitTest tests[COUNT_OF(of_the_contract) + 7];
-	size_t count = add_of_the_contract(tests);
+	struct CMUnitTest tests[32];
+	size_t count = 0;
 
-	tests[count++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(
-		zones_are_found_by_what_they_have_imported, begin, end);
-	tests[count++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(
-		list_has_each_once_page_by_page, begin, end);
+	assert_true(contract_test_count + 5 <= COUNT_OF(tests));
+	/* One writer locks the others out. */
+	for (size_t i = 0; i < contract_test_count; i++)
+		if (!contract_tests[i].has_rivals)
+			tests[count++] = (struct CMUnitTest){
+				contract_tests[i].name, contract_tests[i].run, begin, end, NULL};
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(
 		zone_that_went_by_hand_has_all_read_anew, begin, end);
 	tests[count++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(
