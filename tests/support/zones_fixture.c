@@ -14,6 +14,8 @@
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
 #include "zones/domain/root_key.h"
+#include "zones/domain/zone.h"
+#include "zones/ezk/ezk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,4 +191,21 @@ struct entry *find_entry(struct zones *zones, struct uid project, enum entry_kin
 	filter.kinds[kind] = true;
 	list(zones, &filter, &first);
 	return first;
+}
+
+enum zone_status fixture_create_zone(struct zones_fixture *f, const char *label,
+				     struct entry **ret_zone)
+{
+	struct entry_names names = names_of(label);
+
+	return zones_zone_create(f->zones, f->project->uid, &names, ret_zone);
+}
+
+enum zone_status fixture_open_zone(struct zones_fixture *f, uint64_t id)
+{
+	AUTO(entry_releasep) struct entry *zone = zones_find_zone(f->zones, id);
+	AUTO(ezk_releasep) struct ezk *ezk = NULL;
+	enum zone_status status = ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk);
+
+	return status == ZONE_OK ? ezk_begin(ezk) : status;
 }

@@ -40,6 +40,10 @@ struct zones *zones_other(struct zones_fixture *fixture);
 void zones_reopen(struct zones_fixture *fixture);
 
 struct entry_names names_of(const char *label);
+enum zone_status fixture_create_zone(struct zones_fixture *fixture, const char *label,
+				     struct entry **ret_zone);
+/* Whether its EZK opens. */
+enum zone_status fixture_open_zone(struct zones_fixture *fixture, uint64_t id);
 /* Each held; they must succeed. */
 struct entry *make_root_key(struct zones_fixture *fixture, const char *kms_key);
 struct entry *make_cluster(struct zones_fixture *fixture, const struct entry *root_key,

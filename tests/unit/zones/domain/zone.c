@@ -1,7 +1,6 @@
 /* SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making databases: their place, their names, their ids, and that a failure leaves nothing. */
-#include "base/log.h"
 #include "base/macros.h"
 #include "base/secret.h"
 #include "tests/support/store_fixture.h"
@@ -11,7 +10,6 @@
 #include "zones/domain/edit.h"
 #include "zones/domain/lookup.h"
 #include "zones/domain/project.h"
-#include "zones/domain/root_key.h"
 #include "zones/domain/token_key.h"
 #include "zones/domain/zone.h"
 #include "zones/domain/zones.h"
@@ -20,22 +18,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define FIXTURE(state) struct zones_fixture *f = *(state)
-
-static enum zone_status create(struct zones_fixture *f, const char *label, struct entry **ret_zone)
-{
-	struct entry_names names = names_of(label);
-
-	return zones_zone_create(f->zones, f->project->uid, &names, ret_zone);
-}
 
 static enum zone_status try_create(struct zones_fixture *f, const char *label)
 {
 	AUTO(entry_releasep) struct entry *zone = NULL;
 
-	return create(f, label, &zone);
+	return fixture_create_zone(f, label, &zone);
 }
 
 static void assert_nothing_was_made(struct zones_fixture *f)
@@ -56,7 +46,7 @@ static void zone_has_a_random_id_and_version_one(void **state)
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	const struct ezk_version *version;
 
-	assert_int_equal(create(f, "c/db", &zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "c/db", &zone), ZONE_OK);
 	assert_string_equal(zone->label, "c/db");
 	assert_true(zone->of_zone.zone > 0 && zone->of_zone.zone <= INT64_MAX);
 	assert_true(uid_equal(zone->of_zone.cluster, cluster->uid));
@@ -80,7 +70,7 @@ static void zone_opens_in_another_process(void **state)
 	AUTO(entry_releasep) struct entry *found = NULL;
 	AUTO(ezk_releasep) struct ezk *ezk = NULL;
 
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "db", &zone), ZONE_OK);
 	zones_reopen(f);
 	found = zones_find_zone(f->zones, zone->of_zone.zone);
 	assert_non_null(found);
@@ -121,7 +111,7 @@ static void zone_without_a_label_is_named_by_its_id(void **state)
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	char expected[32];
 
-	assert_int_equal(create(f, "", &zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "", &zone), ZONE_OK);
 	snprintf(expected, sizeof(expected), "zone-%" PRIu64, zone->of_zone.zone);
 	assert_string_equal(zone->label, expected);
 	assert_int_equal(try_create(f, ""), ZONE_OK);
@@ -154,7 +144,7 @@ static void zone_labels_are_unique_in_a_project_and_freed_by_deletion(void **sta
 	AUTO(entry_releasep) struct entry *zone = NULL;
 	unsigned encrypts;
 
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "db", &zone), ZONE_OK);
 	encrypts = fake_kms_calls(&f->aws, FAKE_ENCRYPT);
 	assert_int_equal(try_create(f, "db"), ZONE_EXISTS);
 	assert_int_equal(try_create(f, "default/db"), ZONE_EXISTS);
@@ -214,7 +204,7 @@ static void several_root_keys_leave_the_choice_to_the_configuration(void **state
 	assert_nothing_was_made(f);
 	f->settings.default_root_key = "alias/b";
 	zones_reopen(f);
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "db", &zone), ZONE_OK);
 	assert_string_equal(entry_version(zone, 1)->wraps[0].arn, ROOT_B);
 	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ROOT_KEY, true), 2);
 }
@@ -408,15 +398,6 @@ static void root_key_removed_meanwhile_is_not_used(void **state)
 
 /* --- A store that somebody wrote to */
 
-static enum zone_status open_now(struct zones_fixture *f, uint64_t id)
-{
-	AUTO(entry_releasep) struct entry *zone = zones_find_zone(f->zones, id);
-	AUTO(ezk_releasep) struct ezk *ezk = NULL;
-	enum zone_status status = ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk);
-
-	return status == ZONE_OK ? ezk_begin(ezk) : status;
-}
-
 static void change_store(struct zones_fixture *f, const char *format, uint64_t a, uint64_t b)
 {
 	char sql[600];
@@ -434,8 +415,8 @@ static void record_copied_to_another_zone_opens_nothing(void **state)
 	AUTO(entry_releasep) struct entry *two = NULL;
 	uint64_t from, to;
 
-	assert_int_equal(create(f, "one", &one), ZONE_OK);
-	assert_int_equal(create(f, "two", &two), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "one", &one), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "two", &two), ZONE_OK);
 	from = one->of_zone.zone;
 	to = two->of_zone.zone;
 	/* The blob alone: the KMS knows for which zone it was made. */
@@ -443,14 +424,14 @@ static void record_copied_to_another_zone_opens_nothing(void **state)
 		     "UPDATE wraps SET blob = (SELECT blob FROM wraps WHERE zone = %" PRIu64 ") "
 		     "WHERE zone = %" PRIu64,
 		     from, to);
-	assert_int_not_equal(open_now(f, to), ZONE_OK);
-	assert_int_equal(open_now(f, from), ZONE_OK);
+	assert_int_not_equal(fixture_open_zone(f, to), ZONE_OK);
+	assert_int_equal(fixture_open_zone(f, from), ZONE_OK);
 	/* The whole record, in place of the other's. */
 	change_store(f,
 		     "UPDATE ezk_versions SET mac = (SELECT mac FROM ezk_versions WHERE zone = "
 		     "%" PRIu64 "), fingerprint = randomblob(16) WHERE zone = %" PRIu64,
 		     from, to);
-	assert_int_not_equal(open_now(f, to), ZONE_OK);
+	assert_int_not_equal(fixture_open_zone(f, to), ZONE_OK);
 }
 
 static void changed_record_opens_nothing(void **state)
@@ -472,8 +453,8 @@ static void changed_record_opens_nothing(void **state)
 	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
 	AUTO(entry_releasep) struct entry *zone = NULL;
 
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
-	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "db", &zone), ZONE_OK);
+	assert_int_equal(fixture_open_zone(f, zone->of_zone.zone), ZONE_OK);
 	for (size_t i = 0; i < COUNT_OF(changes); i++) {
 		struct entry_names names = names_of(NULL);
 		AUTO(entry_releasep) struct entry *other = NULL;
@@ -481,300 +462,9 @@ static void changed_record_opens_nothing(void **state)
 		assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &other),
 				 ZONE_OK);
 		change_store(f, changes[i], other->of_zone.zone, 0);
-		assert_int_not_equal(open_now(f, other->of_zone.zone), ZONE_OK);
-		assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
+		assert_int_not_equal(fixture_open_zone(f, other->of_zone.zone), ZONE_OK);
+		assert_int_equal(fixture_open_zone(f, zone->of_zone.zone), ZONE_OK);
 	}
-}
-
-/* --- Export and import */
-
-static void record_set_brings_a_zone_back_where_the_store_was_lost(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *zone = NULL;
-	AUTO(entry_releasep) struct entry *project = NULL;
-	AUTO(entry_releasep) struct entry *other_root = NULL;
-	AUTO(entry_releasep) struct entry *back = NULL;
-	AUTO(buffer_clear) struct buffer records = {0};
-	AUTO(ezk_releasep) struct ezk *ezk = NULL;
-	struct entry_names names = names_of("back");
-
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
-	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
-	assert_int_equal(zones_zone_import(f->zones, f->project->uid, root_key,
-					   buffer_bytes(&records), false, &names, &back),
-			 ZONE_EXISTS);
-
-	assert_int_equal(remove(f->path), 0);
-	zones_reopen(f); /* whoever has seen it takes it for out of reach */
-	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
-	assert_int_equal(
-		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &other_root),
-		ZONE_OK);
-	assert_int_equal(zones_zone_import(f->zones, project->uid, other_root,
-					   buffer_bytes(&records), false, &names, &back),
-			 ZONE_OK);
-	assert_true(back->of_zone.zone == zone->of_zone.zone);
-	assert_string_equal(back->label, "back");
-	assert_false(back->of_zone.imported);
-	assert_true(uid_equal(entry_version(back, 1)->project, zone->project));
-	assert_memory_equal(entry_version(back, 1)->fingerprint,
-			    entry_version(zone, 1)->fingerprint, 16);
-	assert_int_equal(ezk_find(zones_registry(f->zones), back, EZK_PRIMARY, &ezk), ZONE_OK);
-	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-}
-
-static void zone_that_keeps_its_record_gives_it_to_nobody(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *zone = NULL, *back = NULL, *project = NULL;
-	AUTO(buffer_clear) struct buffer records = {0};
-	struct entry_names names = names_of("db");
-	struct record_set set;
-	AUTO(ezk_releasep) struct ezk *ezk = NULL, *by_record = NULL;
-
-	names.kept = (struct wished_flag){true, true};
-	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
-	assert_true(zones_zone_is_kept(zone));
-	assert_int_equal(ezk_find(zones_registry(f->zones), zone, EZK_PRIMARY, &ezk), ZONE_OK);
-	assert_int_equal(ezk_begin(ezk), ZONE_OK);
-	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_RECORD_KEPT);
-	assert_non_null(strstr(log_last(), "back up the store"));
-	assert_int_equal(zones_zone_record(zone, 1, &records), ZONE_RECORD_KEPT);
-	assert_int_equal(records.len, 0);
-	/* Whoever brought it out of the store by other means. */
-	set = (struct record_set){zone->of_zone.zone, zone->of_zone.versions, 1};
-	assert_int_equal(record_set_encode(&set, &records), ZONE_OK);
-	assert_int_equal(ezk_from_records(zones_registry(f->zones), root_key,
-					  buffer_bytes(&records), &by_record),
-			 ZONE_RECORD_KEPT);
-	assert_int_equal(remove(f->path), 0);
-	zones_reopen(f);
-	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
-	entry_release(root_key);
-	names = names_of("back");
-	assert_int_equal(
-		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
-		ZONE_OK);
-	assert_int_equal(ezk_from_records(zones_registry(f->zones), root_key,
-					  buffer_bytes(&records), &by_record),
-			 ZONE_RECORD_KEPT);
-	for (int imported = 0; imported < 2; imported++)
-		assert_int_equal(zones_zone_import(f->zones, project->uid, root_key,
-						   buffer_bytes(&records), imported, &names, &back),
-				 ZONE_RECORD_KEPT);
-	assert_int_equal(count_entries(f->zones, project->uid, ENTRY_ZONE, true), 0);
-}
-
-static void zone_keeps_its_record_as_is_asked_for_or_else_as_is_set(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	static const struct {
-		bool set;
-		struct wished_flag wish;
-		bool kept;
-	} rows[] = {
-		{false, {false, true}, false},
-		{false, {true, true}, true},
-		{true, {false, false}, true},
-		{true, {true, false}, false},
-	};
-
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		AUTO(entry_releasep) struct entry *zone = NULL;
-		struct entry_names names = {.usages = USAGE_WRAP, .kept = rows[i].wish};
-
-		f->settings.new_zone_kept = rows[i].set;
-		zones_reopen(f);
-		assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone),
-				 ZONE_OK);
-		assert_int_equal(zones_zone_is_kept(zone), rows[i].kept);
-	}
-}
-
-static void imported_zone_decrypts_only(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *zone = NULL;
-	AUTO(entry_releasep) struct entry *project = NULL;
-	AUTO(entry_releasep) struct entry *imported = NULL;
-	AUTO(entry_releasep) struct entry *none = NULL;
-	AUTO(buffer_clear) struct buffer records = {0};
-	struct entry_names names = names_of("archive");
-
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
-	assert_int_equal(zones_zone_record(zone, 1, &records), ZONE_OK);
-	assert_int_equal(remove(f->path), 0);
-	zones_reopen(f); /* whoever has seen it takes it for out of reach */
-	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
-	entry_release(root_key);
-	assert_int_equal(
-		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
-		ZONE_OK);
-	assert_int_equal(zones_zone_import(f->zones, project->uid, root_key, buffer_bytes(&records),
-					   true, &names, &imported),
-			 ZONE_OK);
-	assert_true(imported->of_zone.imported);
-	assert_int_equal(imported->usages, USAGE_UNWRAP);
-	assert_int_equal(zones_key_create(f->zones, project->uid, imported->of_zone.zone, 0x1f,
-					  bytes_of("0123456789abcdef"), &names, &none),
-			 ZONE_IMPORTED);
-}
-
-static void assert_bounds(const struct entry *zone, uint32_t max_lease, uint32_t max_stale)
-{
-	struct lease_bounds bounds;
-
-	assert_true(limits_get_lease(entry_version(zone, 1)->limits, &bounds));
-	assert_int_equal(bounds.max_lease, max_lease);
-	assert_int_equal(bounds.max_stale, max_stale);
-}
-
-/* What a zone was made with stays, whatever is set later. */
-static void greatest_lease_is_what_is_asked_for_or_else_what_is_set(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *usual = NULL, *asked = NULL, *none = NULL, *again = NULL;
-	struct entry_names names = names_of("usual");
-
-	f->settings.new_zone = (struct lease_bounds){3600, 7200};
-	zones_reopen(f);
-	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &usual), ZONE_OK);
-	assert_bounds(usual, 3600, 7200);
-	names = names_of("asked");
-	names.max_stale = (struct wished_seconds){true, 60};
-	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &asked), ZONE_OK);
-	assert_bounds(asked, 3600, 60);
-	names = names_of("none");
-	names.max_lease = names.max_stale = (struct wished_seconds){true, 0};
-	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_OK);
-	assert_bounds(none, 0, 0);
-	f->settings.new_zone = (struct lease_bounds){604800, 604800};
-	zones_reopen(f);
-	assert_int_equal(zones_refresh(f->zones, true), ZONE_OK);
-	again = zones_find_zone(f->zones, usual->of_zone.zone);
-	assert_non_null(again);
-	assert_bounds(again, 3600, 7200);
-	assert_int_equal(open_now(f, again->of_zone.zone), ZONE_OK);
-}
-
-static void a_zone_keeps_the_limits_it_was_made_with(void **state)
-{
-	/* And those of leases, which every record has. */
-	static const uint8_t limits[] = {1, 0, 1, 'x'},
-			     with_leases[] = {1,    0,	  1, 'x', 4, 0, 4, 0,	 1,
-					      0x51, 0x80, 5, 0,	  4, 0, 1, 0x51, 0x80},
-			     too_much[LIMITS_MAX + 1] = {1, 3, 254};
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *zone = NULL, *back = NULL, *project = NULL;
-	AUTO(buffer_clear) struct buffer records = {0};
-	struct entry_names names = names_of("db");
-	struct entry *none = NULL;
-
-	names.limits = bytes(too_much, sizeof(too_much));
-	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &none), ZONE_INVALID);
-	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 0);
-	names.limits = bytes(limits, sizeof(limits));
-	assert_int_equal(zones_zone_create(f->zones, f->project->uid, &names, &zone), ZONE_OK);
-	assert_bytes(entry_version(zone, 1)->limits, bytes(with_leases, sizeof(with_leases)));
-	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
-	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
-
-	assert_int_equal(remove(f->path), 0);
-	zones_reopen(f); /* whoever has seen it takes it for out of reach */
-	names.limits = bytes(NULL, 0);
-	assert_int_equal(zones_project_create(f->zones, 0, bytes_of("fresh"), &project), ZONE_OK);
-	entry_release(root_key);
-	assert_int_equal(
-		zones_root_key_add(f->zones, project->uid, bytes_of(ROOT_A), &names, &root_key),
-		ZONE_OK);
-	assert_int_equal(zones_zone_import(f->zones, project->uid, root_key, buffer_bytes(&records),
-					   false, &names, &back),
-			 ZONE_OK);
-	assert_bytes(entry_version(back, 1)->limits, bytes(with_leases, sizeof(with_leases)));
-	assert_int_equal(open_now(f, zone->of_zone.zone), ZONE_OK);
-}
-
-static void changed_records_are_not_imported(void **state)
-{
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *other = make_root_key(f, ROOT_B);
-	AUTO(entry_releasep) struct entry *cluster = make_cluster(f, root_key, "c");
-	AUTO(entry_releasep) struct entry *zone = NULL;
-	AUTO(buffer_clear) struct buffer records = {0};
-	struct entry_names names = names_of("c/back");
-	struct entry *none = NULL;
-	struct record_set set;
-
-	assert_int_equal(create(f, "c/db", &zone), ZONE_OK);
-	assert_int_equal(zones_zone_export(f->zones, zone, &records), ZONE_OK);
-	assert_int_equal(zones_zone_import(f->zones, f->project->uid, root_key,
-					   bytes_of("no records"), false, &names, &none),
-			 ZONE_INVALID);
-
-	/* Another zone's id over the same blob: the KMS's context does not fit. */
-	set = (struct record_set){zone->of_zone.zone ^ 1, zone->of_zone.versions, 1};
-	buffer_truncate(&records, 0);
-	assert_int_equal(record_set_encode(&set, &records), ZONE_OK);
-	assert_int_equal(zones_zone_import(f->zones, f->project->uid, root_key,
-					   buffer_bytes(&records), false, &names, &none),
-			 ZONE_KMS_INVALID_CIPHERTEXT);
-	/* Not encrypted by the root key that was named. */
-	assert_int_equal(zones_zone_import(f->zones, f->project->uid, other, buffer_bytes(&records),
-					   false, &names, &none),
-			 ZONE_KMS_INCORRECT_KEY);
-	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
-}
-
-static void brought_key_serves_one_zone(void **state)
-{
-	const struct kms_pair pairs[] = {{"cmek:purpose", "import"}, {"app", "x"}};
-	const struct kms_context import = {pairs, 2}, app = {pairs + 1, 1}, none_context = {0};
-	FIXTURE(state);
-	AUTO(entry_releasep) struct entry *root_key = make_root_key(f, ROOT_A);
-	AUTO(entry_releasep) struct entry *zone = NULL;
-	AUTO(buffer_clear) struct buffer blob = {0};
-	AUTO(buffer_clear) struct buffer short_blob = {0};
-	struct entry_names names = names_of("brought"), again = names_of("again");
-	struct lease_bounds bounds;
-	struct entry *none = NULL;
-
-	names.limits = bytes("\3\0\1x", 4);
-	names.max_lease = (struct wished_seconds){true, 60};
-	assert_int_equal(
-		f->aws.client.operations->encrypt(&f->aws.client, ROOT_A,
-						  bytes_of("0123456789abcdef0123456789abcdef"),
-						  &import, NULL, &blob),
-		KMS_OK);
-	assert_int_equal(f->aws.client.operations->encrypt(&f->aws.client, ROOT_A, bytes_of("0123"),
-							   &import, NULL, &short_blob),
-			 KMS_OK);
-	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &none_context,
-						buffer_bytes(&blob), &names, &none),
-			 ZONE_KMS_INVALID_CIPHERTEXT);
-	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
-						buffer_bytes(&short_blob), &names, &none),
-			 ZONE_INVALID);
-	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
-						buffer_bytes(&blob), &names, &zone),
-			 ZONE_OK);
-	assert_true(limits_get_lease(entry_version(zone, 1)->limits, &bounds));
-	assert_int_equal(bounds.max_lease, 60);
-	assert_int_equal(bounds.max_stale, 86400);
-	assert_bytes(bytes(entry_version(zone, 1)->limits.data,
-			   entry_version(zone, 1)->limits.len - LEASE_LIMITS_SIZE),
-		     names.limits);
-	assert_int_equal(zones_zone_import_blob(f->zones, f->project->uid, root_key, &app,
-						buffer_bytes(&blob), &again, &none),
-			 ZONE_EXISTS);
-	assert_int_equal(count_entries(f->zones, f->project->uid, ENTRY_ZONE, true), 1);
 }
 
 /* --- Token keys */
@@ -796,7 +486,7 @@ static void token_key_is_kept_wrapped_by_its_zone(void **state)
 	AUTO(entry_releasep) struct entry *found = NULL;
 	struct entry_names names = names_of("key");
 
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "db", &zone), ZONE_OK);
 	assert_int_equal(zones_key_create(f->zones, f->project->uid, zone->of_zone.zone, 0x1f,
 					  bytes_of("0123456789abcdef"), &names, &key),
 			 ZONE_OK);
@@ -848,7 +538,7 @@ static void token_key_needs_a_zone_of_its_project(void **state)
 	struct entry *none = NULL;
 	char long_value[513];
 
-	assert_int_equal(create(f, "db", &zone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "db", &zone), ZONE_OK);
 	assert_int_equal(zones_project_create(f->zones, 1, bytes_of("two"), &project), ZONE_OK);
 	assert_int_equal(zones_key_create(f->zones, project->uid, zone->of_zone.zone, 0x1f, value,
 					  &names, &none),
@@ -877,7 +567,7 @@ static void doctor_names_what_is_wrong(void **state)
 	struct doctor_faults faults;
 
 	assert_int_equal(try_create(f, "db"), ZONE_OK);
-	assert_int_equal(create(f, "gone", &gone), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "gone", &gone), ZONE_OK);
 	assert_int_equal(zones_entry_delete(f->zones, gone), ZONE_OK);
 	assert_int_equal(zones_doctor(f->zones, f->project->uid, &text, &faults), ZONE_OK);
 	assert_non_null(
@@ -955,7 +645,7 @@ static void of_many_all_are_made_or_none(void **state)
 	static const char *const free_names[] = {"c/a", "c/b"};
 	unsigned calls;
 
-	assert_int_equal(create(f, "c/there", &there), ZONE_OK);
+	assert_int_equal(fixture_create_zone(f, "c/there", &there), ZONE_OK);
 	calls = fake_kms_calls(&f->aws, FAKE_ENCRYPT);
 	assert_int_equal(create_many(f, taken, COUNT_OF(taken), &none), ZONE_EXISTS);
 	assert_int_equal(create_many(f, twice, COUNT_OF(twice), &none), ZONE_EXISTS);
@@ -1009,14 +699,6 @@ int main(void)
 		ZONES_TEST(root_key_removed_meanwhile_is_not_used),
 		ZONES_TEST(record_copied_to_another_zone_opens_nothing),
 		ZONES_TEST(changed_record_opens_nothing),
-		ZONES_TEST(record_set_brings_a_zone_back_where_the_store_was_lost),
-		ZONES_TEST(zone_that_keeps_its_record_gives_it_to_nobody),
-		ZONES_TEST(zone_keeps_its_record_as_is_asked_for_or_else_as_is_set),
-		ZONES_TEST(imported_zone_decrypts_only),
-		ZONES_TEST(greatest_lease_is_what_is_asked_for_or_else_what_is_set),
-		ZONES_TEST(a_zone_keeps_the_limits_it_was_made_with),
-		ZONES_TEST(changed_records_are_not_imported),
-		ZONES_TEST(brought_key_serves_one_zone),
 		ZONES_TEST(token_key_is_kept_wrapped_by_its_zone),
 		ZONES_TEST(token_key_without_a_zone_goes_to_the_default_one),
 		ZONES_TEST(token_key_needs_a_zone_of_its_project),
