@@ -13,10 +13,12 @@ import json
 import os
 import queue
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import consumers
@@ -45,7 +47,7 @@ class Suite:
     """The count of one row of the table."""
 
     def __init__(self, name):
-        self.name, self.passed, self.failures, self.skips, self.seconds = name, 0, [], [], 0.0
+        self.name, self.passed, self.failures, self.skips, self.seconds, self.cpu = name, 0, [], [], 0.0, None
         self.consumers = []                        # rows of tools/consumers.py
 
     def add(self, other):
@@ -108,22 +110,26 @@ def environment(**more):
 
 
 def run(command, seconds, env=None):
-    """Output and how it ended (0, or words). The whole process group is ended at the time limit."""
-    child = subprocess.Popen(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    try:
-        output, status = child.communicate(timeout=seconds)[0], child.returncode
-        status = status and f"status {status}"
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        output, status = child.communicate()[0], f"a time-out after {seconds} s"
-    return output.decode(errors="replace"), status
+    """Output, how it ended (0, or words), and the processor's seconds. The whole process group is ended at the time limit."""
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL,
+                                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        ended = os.pidfd_open(child.pid)
+        in_time = select.select([ended], [], [], seconds)[0]
+        os.close(ended)
+        if not in_time:
+            os.killpg(child.pid, signal.SIGKILL)
+        _, code, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(code)
+        status = (child.returncode and f"status {child.returncode}") if in_time else f"a time-out after {seconds} s"
+        output.seek(0)
+        return output.read().decode(errors="replace"), status, used.ru_utime + used.ru_stime
 
 
 def build(folder, options=(), env=None, row=None, target=""):
     """True if it built, all or a target; a failure becomes a row. With `row`, success is counted too."""
     start, suite = time.time(), Suite(row or f"build of {folder}")
-    output, status = run(["tools/build.sh", folder, *options], 1200, (env or environment()) | {"CMEK_TARGET": target})
+    output, status, suite.cpu = run(["tools/build.sh", folder, *options], 1200, (env or environment()) | {"CMEK_TARGET": target})
     if status:
         say(output)
         suite.failures.append(f"{folder}: {status}")
@@ -139,7 +145,7 @@ def meson_test(folder, arguments, prefix="", one_row=None, env=None, seconds=240
     start = time.time()
     if "--timeout-multiplier" not in arguments:    # a time limit is for what hangs, not for a slow machine
         arguments = [*arguments, "--timeout-multiplier", "5"]
-    output, status = run(["meson", "test", "-C", folder, "--no-rebuild", *arguments], seconds,
+    output, status, cpu = run(["meson", "test", "-C", folder, "--no-rebuild", *arguments], seconds,
                          environment(CMEK_BUILD=os.path.join(ROOT, folder), **(env or {})))
     suites = []
     for log in glob.glob(os.path.join(ROOT, folder, "meson-logs", "testlog*.json")):
@@ -153,7 +159,7 @@ def meson_test(folder, arguments, prefix="", one_row=None, env=None, seconds=240
     total = Suite(one_row)
     for suite in suites:
         total.add(suite)
-    total.seconds = time.time() - start
+    total.seconds, total.cpu = time.time() - start, cpu
     return [total]
 
 
@@ -169,11 +175,11 @@ def read_meson(test, prefix):
 
 def run_script(command, seconds, more=None, how=""):
     start = time.time()
-    output, status = run(command, seconds, environment(**(more or {})))
+    output, status, cpu = run(command, seconds, environment(**(more or {})))
     suite = Suite(os.path.relpath(command[0], os.path.join(ROOT, "tests")) + how).read_tap(output, status)
     if suite.failures:
         say(f"--- {suite.name}:\n{output[-8000:]}---")
-    suite.seconds = time.time() - start
+    suite.seconds, suite.cpu = time.time() - start, cpu
     return suite
 
 
@@ -255,7 +261,7 @@ def check_all():
     with concurrent.futures.ThreadPoolExecutor(1) as meanwhile:
         meanwhile.submit(run, ["tools/fresh.sh", "base", "bookworm"], 1200)  # for sweeps/deb.sh, which says if it can't be
         debian = meanwhile.submit(run, ["tools/trixie.sh", "make"], 1200)
-        yield from check_all_here(lambda: check_in_debian(*debian.result()))
+        yield from check_all_here(lambda: check_in_debian(*debian.result()[:2]))
 
 
 def check_all_here(beside):
@@ -292,7 +298,7 @@ def check_in_debian(made, status):
         return
     if os.path.exists(result):
         os.remove(result)
-    output, status = run(["tools/trixie.sh", "run", "python3", "tools/check.py", "newer"], 1800)
+    output, status, _ = run(["tools/trixie.sh", "run", "python3", "tools/check.py", "newer"], 1800)
     rows = read_rows(result)
     if status:
         say(f"--- Debian 13:\n{output}---")
@@ -353,9 +359,10 @@ def with_fips():
 def report(rows):
     """The table; the reasons; the last line. Returns the exit code."""
     width = max([len(row["name"]) for row in rows] + [10])
-    say(f"\n{'suite':<{width}}  passed  failed  skipped   seconds")
+    say(f"\n{'suite':<{width}}  passed  failed  skipped   seconds   of a processor")
     for row in rows:
         counts = f"{row['passed']:>6}  {len(row['failures']):>6}  {len(row['skips']):>7}  {row['seconds']:>8.1f}"
+        counts += f"{row['cpu']:>17.1f}" if row.get("cpu") is not None else ""
         say(f"{row['name']:<{width}}  {counts}")
     for title, key in (("Skipped", "skips"), ("Failed", "failures")):
         if any(row[key] for row in rows):
