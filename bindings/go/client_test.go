@@ -6,8 +6,45 @@ package cmek
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 )
+
+type panics struct{}
+
+func (panics) Write([]byte) (int, error)         { panic("mine") }
+func (panics) Read([]byte) (int, error)          { panic("mine") }
+func (panics) ReadAt([]byte, int64) (int, error) { panic("mine") }
+
+func TestAPanicOfAStreamLeavesNothingThatKeepsTheClient(t *testing.T) {
+	client, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := client.Zone("prod/orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, begin := range []func() error{
+		func() error { _, err := zone.Writer(panics{}); return err },
+		func() error { _, err := client.Reader(panics{}); return err },
+		func() error { _, err := client.ReaderAt(panics{}, 5000); return err },
+	} {
+		func() {
+			defer func() {
+				if told := recover(); told != "mine" {
+					t.Fatalf("%v, where the stream's own panic was expected", told)
+				}
+			}()
+			t.Fatal(begin())
+		}()
+		if client.users != 1 {
+			t.Fatalf("%d use the client, where the zone alone does", client.users)
+		}
+	}
+	client.Close()
+	runtime.KeepAlive(zone)
+}
 
 func TestCallsThatAContextLeftBehindAreBounded(t *testing.T) {
 	client, err := Open()

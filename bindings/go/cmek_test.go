@@ -223,6 +223,7 @@ func TestWhatWasCutOffOrNotEndedDoesNotOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer reader.Close()
 	_, err = io.ReadAll(reader)
 	wants(t, cmek.ErrDamaged, err)
 	var part bytes.Buffer
@@ -235,6 +236,7 @@ func TestWhatWasCutOffOrNotEndedDoesNotOpen(t *testing.T) {
 	if reader, err = client.Reader(&part); err != nil {
 		t.Fatal(err)
 	}
+	defer reader.Close()
 	_, err = io.ReadAll(reader)
 	wants(t, cmek.ErrDamaged, err)
 }
@@ -341,6 +343,7 @@ func TestManyGoroutinesShareAClientAZoneAndAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer file.Close()
 	var group sync.WaitGroup
 	for number := 0; number < 8; number++ {
 		group.Add(1)
@@ -419,6 +422,7 @@ func TestFilesAndTheStandardLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer file.Close()
 	unpacked, err := zip.NewReader(file, file.Size())
 	if err != nil {
 		t.Fatal(err)
@@ -571,6 +575,7 @@ func TestAReaderThatGivesNothingOrTooMuchIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer reader.Close()
 	plain, err := io.ReadAll(reader)
 	same(t, plain, sample(2*chunk), err)
 }

@@ -68,12 +68,17 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.cause}
 }
 
-// The error of a call that answered `status`, nil where that is CMEK_OK. `cause`: what a stream of the caller answered.
-func failure(status C.enum_cmek_status, told *C.cmek_error, cause error) error {
+// The error of a call that answered `status`, nil where that is CMEK_OK. `taken`, which may be nil, gives what a stream of the caller
+// answered, or panics as that did.
+func failure(status C.enum_cmek_status, told *C.cmek_error, taken func() error) error {
+	var cause error
 	if status == C.CMEK_OK {
 		return nil
 	}
 	defer C.cmek_error_free(told)
+	if taken != nil {
+		cause = taken()
+	}
 	kind, known := kinds[status]
 	if !known {
 		kind = ErrFailed

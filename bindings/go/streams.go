@@ -126,16 +126,19 @@ func (z *Zone) Writer(w io.Writer, list ...Option) (*Writer, error) {
 	}
 	writer := &Writer{zone: z, stream: &stream{writer: w}}
 	writer.handle = cgo.NewHandle(writer.stream)
-	status := C.new_writer(z.c, o.seal(&pinner), C.uintptr_t(writer.handle), &writer.c, &told)
-	if err := failure(status, told, writer.stream.taken()); err != nil {
-		writer.handle.Delete()
-		z.client.drop()
-		return nil, err
-	}
 	writer.free = func() {
 		C.cmek_writer_free(writer.c)
 		writer.handle.Delete()
 		z.client.drop()
+	}
+	defer func() {
+		if writer.c == nil {
+			writer.free()
+		}
+	}()
+	status := C.new_writer(z.c, o.seal(&pinner), C.uintptr_t(writer.handle), &writer.c, &told)
+	if err := failure(status, told, writer.stream.taken); err != nil {
+		return nil, err
 	}
 	return writer, nil
 }
@@ -150,7 +153,7 @@ func (w *Writer) Write(data []byte) (int, error) {
 		return 0, w.failed
 	}
 	status := C.cmek_writer_put(w.c, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), &told)
-	if w.failed = failure(status, told, w.stream.taken()); w.failed != nil {
+	if w.failed = failure(status, told, w.stream.taken); w.failed != nil {
 		return 0, w.failed
 	}
 	return len(data), nil
@@ -201,7 +204,7 @@ func (w *Writer) Close() error {
 		return w.failed
 	}
 	status := C.cmek_writer_finish(w.c, &told)
-	return failure(status, told, w.stream.taken())
+	return failure(status, told, w.stream.taken)
 }
 
 // Abandon ends it without an end: what was written does not open. After Close it does nothing, so that it may be deferred.
@@ -231,17 +234,20 @@ func (c *Client) Reader(r io.Reader, list ...Option) (*Reader, error) {
 	}
 	reader := &Reader{client: c, stream: &stream{reader: r}}
 	reader.handle = cgo.NewHandle(reader.stream)
-	status := C.new_reader(c.c, o.unseal(&pinner), C.uintptr_t(reader.handle), &reader.c, &told)
-	runtime.KeepAlive(o) // its zone
-	if err := failure(status, told, reader.stream.taken()); err != nil {
-		reader.handle.Delete()
-		c.drop()
-		return nil, err
-	}
 	reader.free = func() {
 		C.cmek_reader_free(reader.c)
 		reader.handle.Delete()
 		c.drop()
+	}
+	defer func() {
+		if reader.c == nil {
+			reader.free()
+		}
+	}()
+	status := C.new_reader(c.c, o.unseal(&pinner), C.uintptr_t(reader.handle), &reader.c, &told)
+	runtime.KeepAlive(o) // its zone
+	if err := failure(status, told, reader.stream.taken); err != nil {
+		return nil, err
 	}
 	reader.Zone = uint64(C.cmek_reader_zone(reader.c))
 	return reader, nil
@@ -258,7 +264,7 @@ func (r *Reader) Read(out []byte) (int, error) {
 		return 0, nil
 	}
 	status := C.cmek_reader_get(r.c, unsafe.Pointer(unsafe.SliceData(out)), C.size_t(len(out)), &length, &told)
-	if err := failure(status, told, r.stream.taken()); err != nil {
+	if err := failure(status, told, r.stream.taken); err != nil {
 		return 0, err
 	}
 	if length == 0 {
@@ -305,7 +311,7 @@ func (r *ranged) recovered(panicked any, number *C.int) {
 
 // What the caller's own ReadAt answered, whatever kind of failure its errno stands for.
 func (r *ranged) taken(told *C.cmek_error) error {
-	if told == nil || C.cmek_error_errno(told) == 0 {
+	if C.cmek_error_errno(told) == 0 {
 		return nil
 	}
 	r.lock.Lock()
@@ -331,17 +337,20 @@ func (c *Client) ReaderAt(r io.ReaderAt, size int64, list ...Option) (*File, err
 	}
 	file := &File{client: c, ranged: &ranged{at: r}}
 	file.handle = cgo.NewHandle(file.ranged)
-	status := C.new_range(c.c, o.unseal(&pinner), C.uintptr_t(file.handle), C.uint64_t(size), &file.c, &told)
-	runtime.KeepAlive(o) // its zone
-	if err := failure(status, told, file.ranged.taken(told)); err != nil {
-		file.handle.Delete()
-		c.drop()
-		return nil, err
-	}
 	file.free = func() {
 		C.cmek_range_free(file.c)
 		file.handle.Delete()
 		c.drop()
+	}
+	defer func() {
+		if file.c == nil {
+			file.free()
+		}
+	}()
+	status := C.new_range(c.c, o.unseal(&pinner), C.uintptr_t(file.handle), C.uint64_t(size), &file.c, &told)
+	runtime.KeepAlive(o) // its zone
+	if err := failure(status, told, func() error { return file.ranged.taken(told) }); err != nil {
+		return nil, err
 	}
 	file.size = int64(C.cmek_range_size(file.c))
 	file.Zone = uint64(C.cmek_range_zone(file.c))
@@ -363,7 +372,7 @@ func (f *File) ReadAt(out []byte, offset int64) (int, error) {
 		return 0, os.ErrInvalid
 	}
 	status := C.cmek_range_read(f.c, unsafe.Pointer(unsafe.SliceData(out)), C.size_t(len(out)), C.uint64_t(offset), &length, &told)
-	if err := failure(status, told, f.ranged.taken(told)); err != nil {
+	if err := failure(status, told, func() error { return f.ranged.taken(told) }); err != nil {
 		return 0, err
 	}
 	if int(length) < len(out) {
