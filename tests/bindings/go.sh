@@ -6,7 +6,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 here=$root/bindings/go
-export GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOPROXY=off
+export GOFLAGS="${GOFLAGS:-} -mod=readonly" GOTOOLCHAIN=local GOPROXY=off
 
 if ! has_go 21; then
     skip "the Go package passes its tests" "there is no Go 1.21 or later"

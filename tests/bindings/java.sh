@@ -15,7 +15,8 @@ if [ -z "$jdk" ]; then
 fi
 compiles() { "$jdk/bin/javac" --release 22 -Xlint:all,-restricted -Werror -d "$work/classes" "$here"/src/main/java/cmek/*.java "$here"/src/test/java/cmek/*.java; }
 ok "the Java package compiles without a warning" compiles || finish
-java=("$jdk/bin/java" --enable-native-access=ALL-UNNAMED -cp "$work/classes")
+read -ra under <<<"${CMEK_TEST_UNDER:-}" # a command before each of these
+java=("${under[@]}" "$jdk/bin/java" --enable-native-access=ALL-UNNAMED -cp "$work/classes")
 refused "without libcmek it says what to install" env CMEK_LIBRARY="$work/none" "${java[@]}" cmek.Tests "$work"
 ok "namely" says "install the package libcmek0"
 ok "libcmek is installed" install_libcmek || finish

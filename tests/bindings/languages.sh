@@ -35,7 +35,7 @@ build_java() {
 
 programs() {
     local language why
-    export GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOPROXY=off PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/bindings/python/src
+    export GOFLAGS="${GOFLAGS:-} -mod=readonly" GOTOOLCHAIN=local GOPROXY=off PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/bindings/python/src
     languages=()
     for language in c python go java; do
         why=

@@ -2,14 +2,17 @@
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 
-# The tests of the Python package once more, on a module and a libcmek that are built with the address and undefined sanitizers
-# (build-asan, as tools/check.py builds it for the unit tests): what an interpreter hands over that is too short, freed or misaligned ends the
-# program. Python is not built so: the sanitizer's library is loaded first. Leaks are left to the unit tests, since an
-# interpreter itself leaves memory behind, reached from nowhere that the sanitizer looks at.
+# The tests of the packages for Python, Go and Java once more, on a module and a libcmek that are built with the address and undefined
+# sanitizers (build-asan, as tools/check.py builds it for the unit tests): what a language hands over that is too short, freed or misaligned
+# ends the program, and so does what it leaves behind (Go: from 1.25). Go is built so too, and guards its own memory; the others are not, and
+# have the sanitizer's library loaded first. Python takes each object from malloc, which is seen then; the JVM's heap is its own, and its leaks
+# are not looked for, since that stops at the JVM.
 root=$(cd "$(dirname "$0")/../.." && pwd)
 export CMEK_BUILD=${CMEK_TEST_SANITIZED:-$root/build-asan}
 # shellcheck source=tests/lib.sh
 . "$root/tests/lib.sh"
+# shellcheck source=tests/bindings/languages.sh
+. "$root/tests/bindings/languages.sh"
 
 asan=$(gcc -print-file-name=libasan.so 2>/dev/null)
 if [ ! -e "$asan" ]; then
@@ -17,21 +20,20 @@ if [ ! -e "$asan" ]; then
     finish
 fi
 builds() { CC=gcc "$root/tools/build.sh" "$CMEK_BUILD" -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dc_args=-g1; }
-export ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 ok "module and libcmek are built with sanitizers" builds || finish
 ok "libcmek is installed" install_libcmek || finish
 new_hierarchy
-sanitized() { LD_PRELOAD=$asan "$@"; }
 
-export PYTHONPATH=$root/bindings/python/src PYTHONDONTWRITEBYTECODE=1
-too_short() { # C is told of more bytes than there are
-    sanitized python3 -c 'import ctypes, cmek._native as native
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-native.library.cmek_unsealed_size(libc.malloc(2), 100)'
-}
-refused "a read behind what Python gave" too_short
-ok "is told" says "AddressSanitizer: heap-buffer-overflow"
-ok "by what cmek_unsealed_size calls" says "cmek_unsealed_size"
-tap_program sanitized timeout 600 python3 "$root/tests/bindings/python.py"
+under=(env "LD_PRELOAD=$asan")
+export CC=gcc GOFLAGS=-asan PYTHONMALLOC=malloc CMEK_TEST_UNDER="${under[*]}"
+programs "$root/tests/bindings/fault" fault
+for language in "${languages[@]}"; do
+    refused "C reads behind what $language gave" "${under[@]}" "$work/$language"
+    ok "and is told so" says "ERROR: AddressSanitizer"
+    ok "with the call" says " in cmek_unsealed_size "
+done
+tap_program "${under[@]}" timeout 600 python3 "$root/tests/bindings/python.py"
+tap_program timeout 600 "$root/tests/bindings/go.sh"
+ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 tap_program timeout 600 "$root/tests/bindings/java.sh"
 finish
