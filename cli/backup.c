@@ -228,11 +228,10 @@ static int open_free_slot(struct token *ret_token)
 
 	TRY(module_load(&token.functions));
 	TRY(module_slots(token.functions, &slots, &count));
-	if (count == 0 || !slot_is_free(token.functions, slots[count - 1]))
+	if (count == 0 || !library_slot_is_free(token.functions, slots[count - 1]))
 		return fail(CMEK_EXIT_FAILED, "the module shows no free slot");
 	token.slot = slots[count - 1];
-	rv = token.functions->C_OpenSession(token.slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL,
-					    NULL, &token.session);
+	rv = library_slot_open(token.functions, token.slot, false, &token.session);
 	if (rv != CKR_OK)
 		return module_failed(rv, "opening a session");
 	*ret_token = token;
@@ -244,14 +243,13 @@ static int open_free_slot(struct token *ret_token)
 static int open_guarded(const char *project, struct token *token)
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
-	char label[TOKEN_LABEL_SIZE];
-	CK_TOKEN_INFO info;
+	struct library_slot slot;
 	CK_ULONG count;
 
 	TRY(module_slots(token->functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++) {
-		if (!slot_label(token->functions, slots[i], label, &info) ||
-		    strcmp(label, project) != 0 || !(info.flags & CKF_LOGIN_REQUIRED))
+		if (!library_slot_read(token->functions, slots[i], &slot) ||
+		    strcmp(slot.project, project) != 0 || !slot.wants_login)
 			continue;
 		token_close(token);
 		*token = (struct token){0};

@@ -89,14 +89,14 @@ static int only_project(char **ret_value)
 	AUTO(names_clear) struct names names = {0};
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
-	char label[TOKEN_LABEL_SIZE];
+	struct library_slot slot;
 	CK_ULONG count;
 
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++)
-		if (slot_label(functions, slots[i], label, NULL))
-			names_add(&names, label);
+		if (library_slot_read(functions, slots[i], &slot))
+			names_add(&names, slot.project);
 	return take_only(&names, "project", "CMEK_PROJECT", "cmek project create NAME", ret_value);
 }
 

@@ -22,8 +22,7 @@ static char *database_in(const struct missing *missing, CK_SLOT_ID slot)
 	struct envelope_error error = {0};
 	CK_OBJECT_HANDLE zone = CK_INVALID_HANDLE;
 
-	if (missing->functions->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL,
-					      &token.session) != CKR_OK)
+	if (library_slot_open(missing->functions, slot, true, &token.session) != CKR_OK)
 		return NULL;
 	by.session = token.session;
 	if (envelope_zone_find(&by, missing->header->zone, &zone, &error) != ENVELOPE_OK ||
@@ -48,13 +47,13 @@ static bool is_of_another_project(const struct missing *missing)
 
 bool missing_is_elsewhere(const struct missing *missing)
 {
-	char label[TOKEN_LABEL_SIZE];
+	struct library_slot slot;
 
 	for (CK_ULONG i = 0; missing->project != NULL && i < missing->slot_count; i++) {
 		AUTO(freep) char *database = NULL;
 
-		if (!slot_label(missing->functions, missing->slots[i], label, NULL) ||
-		    strcmp(missing->project, label) == 0)
+		if (!library_slot_read(missing->functions, missing->slots[i], &slot) ||
+		    strcmp(missing->project, slot.project) == 0)
 			continue;
 		database = database_in(missing, missing->slots[i]);
 		if (database == NULL)
@@ -62,7 +61,7 @@ bool missing_is_elsewhere(const struct missing *missing)
 		fail(CMEK_EXIT_NOT_FOUND,
 		     "%s: it belongs to database %s of project %s, and project %s can't open it; "
 		     "leave out --project, or give that one",
-		     missing->name, database, label, missing->project);
+		     missing->name, database, slot.project, missing->project);
 		return true;
 	}
 	return is_of_another_project(missing);
@@ -97,15 +96,13 @@ char *missing_project(const struct missing *missing)
 {
 	AUTO(buffer_clear) struct buffer serial = {0};
 	struct envelope_record record;
-	char label[TOKEN_LABEL_SIZE];
-	CK_TOKEN_INFO info;
+	struct library_slot slot;
 
 	hex_append(&serial, project_of(missing->header, &record));
 	for (CK_ULONG i = 0; i < missing->slot_count; i++)
-		if (slot_label(missing->functions, missing->slots[i], label, &info) &&
-		    bytes_equal(bytes(info.serialNumber, sizeof(info.serialNumber)),
-				buffer_bytes(&serial)))
-			return strdup(label);
+		if (library_slot_read(missing->functions, missing->slots[i], &slot) &&
+		    bytes_equal(bytes_of(slot.serial), buffer_bytes(&serial)))
+			return strdup(slot.project);
 	return NULL;
 }
 

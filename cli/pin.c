@@ -17,7 +17,7 @@
 
 const char *pin_file, *so_pin_file;
 
-static char pin_project[TOKEN_LABEL_SIZE]; /* whose the PIN is; "": of whoever wants one */
+static char pin_project[LIBRARY_LABEL_SIZE]; /* whose the PIN is; "": of whoever wants one */
 
 static const struct {
 	const char *option, *variable;
@@ -143,14 +143,12 @@ static int login_with(const struct token *token, CK_USER_TYPE user)
 				       user == CKU_SO ? "security officer" : "user");
 }
 
-int pin_login(struct token *token, CK_FLAGS flags)
+int pin_login(struct token *token)
 {
 	const struct pin_text none = {0};
 	CK_USER_TYPE user = who();
 	bool is_its = pin_project[0] == '\0' || strcmp(pin_project, token->project) == 0;
 
-	if (!(flags & CKF_LOGIN_REQUIRED))
-		return CMEK_EXIT_OK;
 	token->unseen = user == CKU_SO;
 	if (is_logged_in(token, user))
 		return CMEK_EXIT_OK;
@@ -173,13 +171,11 @@ int pin_choose_project(const CK_FUNCTION_LIST *functions, const CK_SLOT_ID *slot
 		       const char *project)
 {
 	const char *whose = project == NULL ? usual_project() : project;
-	char label[TOKEN_LABEL_SIZE];
-	CK_TOKEN_INFO info;
+	struct library_slot slot;
 	size_t wanting = 0;
 
 	for (CK_ULONG i = 0; i < count; i++)
-		wanting += slot_label(functions, slots[i], label, &info) &&
-			   (info.flags & CKF_LOGIN_REQUIRED) != 0;
+		wanting += library_slot_read(functions, slots[i], &slot) && slot.wants_login;
 	if (wanting < 2 || !is_given())
 		return CMEK_EXIT_OK;
 	if (*whose == '\0')
@@ -218,8 +214,7 @@ int new_pins_set_user(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, const 
 
 	if (!pins->user.given)
 		return CMEK_EXIT_OK;
-	rv = functions->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
-				      &token.session);
+	rv = library_slot_open(functions, slot, false, &token.session);
 	if (rv == CKR_OK)
 		rv = login(&token, CKU_SO, &pins->so);
 	if (rv == CKR_OK)

@@ -21,10 +21,10 @@ extern const char *pin_file, *so_pin_file;
 
 void pin_reset(void);		      /* nothing is given, for the next command */
 void pin_clear(struct pin_text *pin); /* wipes; for AUTO */
-/* C_Login where the token wants it, by what is given: an option before a variable, the security
+/* C_Login to a token that wants it, by what is given: an option before a variable, the security
  * officer's PIN before the user's. Without a PIN the token is `unseen`, since much can be seen
  * without. Reports; an exit code. */
-int pin_login(struct token *token, CK_FLAGS flags);
+int pin_login(struct token *token);
 /* Whether the security officer is logged in there. */
 bool pin_is_officers(const struct token *token);
 /* Before a search of several projects: whose the PIN is, where more than one wants a login.

@@ -28,17 +28,17 @@ static int check_name(const char *name)
 static int choose_slot(const CK_FUNCTION_LIST *functions, const char *name, CK_SLOT_ID *ret_slot)
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
+	struct library_slot slot;
 	CK_ULONG count;
-	char label[TOKEN_LABEL_SIZE];
 	bool found = false;
 
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++) {
-		if (slot_is_free(functions, slots[i])) {
+		if (library_slot_is_free(functions, slots[i])) {
 			*ret_slot = slots[i];
 			found = true;
-		} else if (slot_label(functions, slots[i], label, NULL) &&
-			   strcmp(label, name) == 0) {
+		} else if (library_slot_read(functions, slots[i], &slot) &&
+			   strcmp(slot.project, name) == 0) {
 			return fail(CMEK_EXIT_REFUSED, "project %s exists already (slot %lu)", name,
 				    slots[i]);
 		}
@@ -47,19 +47,17 @@ static int choose_slot(const CK_FUNCTION_LIST *functions, const char *name, CK_S
 }
 
 static int report(const struct arguments *arguments, const CK_FUNCTION_LIST *functions,
-		  CK_SLOT_ID slot)
+		  CK_SLOT_ID id)
 {
 	struct printer printer = {.json = arguments->json, .single = true};
-	CK_TOKEN_INFO info;
-	char label[TOKEN_LABEL_SIZE];
+	struct library_slot slot;
 
-	if (!slot_label(functions, slot, label, &info))
-		return fail(CMEK_EXIT_NOT_FOUND, "slot %lu holds no project", slot);
+	if (!library_slot_read(functions, id, &slot))
+		return fail(CMEK_EXIT_NOT_FOUND, "slot %lu holds no project", id);
 	print_row(&printer);
-	print_text(&printer, "project", label);
-	print_number(&printer, "slot", slot);
-	print_take(&printer, "serial",
-		   strndup((const char *)info.serialNumber, sizeof(info.serialNumber)));
+	print_text(&printer, "project", slot.project);
+	print_number(&printer, "slot", id);
+	print_text(&printer, "serial", slot.serial);
 	return print_end(&printer);
 }
 
@@ -78,7 +76,7 @@ static int init_token(const CK_FUNCTION_LIST *functions, const char *name,
 		rv = functions->C_InitToken(*ret_slot, (CK_UTF8CHAR *)pin->text, pin->len, label);
 		if (rv == CKR_OK)
 			return CMEK_EXIT_OK;
-		if (slot_is_free(functions, *ret_slot))
+		if (library_slot_is_free(functions, *ret_slot))
 			break;
 	}
 	return module_failed(rv, "creating project %s", name);
@@ -104,16 +102,16 @@ int project_list(const struct arguments *arguments)
 	struct printer printer = {.json = arguments->json};
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
+	struct library_slot slot;
 	CK_ULONG count;
-	char label[TOKEN_LABEL_SIZE];
 
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++) {
-		if (!slot_label(functions, slots[i], label, NULL))
+		if (!library_slot_read(functions, slots[i], &slot))
 			continue;
 		print_row(&printer);
-		print_text(&printer, "project", label);
+		print_text(&printer, "project", slot.project);
 		print_number(&printer, "slot", slots[i]);
 	}
 	printer.empty = strdup("no project yet; make one: cmek project create NAME");
@@ -141,15 +139,14 @@ int project_show(const struct arguments *arguments)
 {
 	struct printer printer = {.json = arguments->json, .single = true};
 	AUTO(token_close) struct token token = {0};
-	CK_TOKEN_INFO info;
+	struct library_slot slot = {0};
 
 	TRY(token_open(arguments->positional[0], &token));
-	slot_label(token.functions, token.slot, token.project, &info);
+	library_slot_read(token.functions, token.slot, &slot);
 	print_row(&printer);
 	print_text(&printer, "project", token.project);
 	print_number(&printer, "slot", token.slot);
-	print_take(&printer, "serial",
-		   strndup((const char *)info.serialNumber, sizeof(info.serialNumber)));
+	print_text(&printer, "serial", slot.serial);
 	TRY(count_kind(&printer, &token, "root_keys", &kind_key));
 	TRY(count_kind(&printer, &token, "clusters", &kind_cluster));
 	if (token.unseen)

@@ -15,7 +15,7 @@ int slots_look(const CK_FUNCTION_LIST *functions, const char *project, const cha
 	       struct slots *ret_slots)
 {
 	struct slots slots = {.functions = functions, .project = project};
-	char label[TOKEN_LABEL_SIZE];
+	struct library_slot slot;
 
 	TRY(module_slots(functions, &slots.all, &slots.all_count));
 	slots.ids = calloc(slots.all_count + 1, sizeof(*slots.ids));
@@ -24,8 +24,8 @@ int slots_look(const CK_FUNCTION_LIST *functions, const char *project, const cha
 		return fail(CMEK_EXIT_FAILED, "out of memory");
 	TRY(pin_choose_project(functions, slots.all, slots.all_count, whose));
 	for (CK_ULONG i = 0; i < slots.all_count; i++)
-		if (slot_label(functions, slots.all[i], label, NULL) &&
-		    (project == NULL || strcmp(project, label) == 0))
+		if (library_slot_read(functions, slots.all[i], &slot) &&
+		    (project == NULL || strcmp(project, slot.project) == 0))
 			slots.ids[slots.count++] = slots.all[i];
 	*ret_slots = slots;
 	return CMEK_EXIT_OK;
@@ -48,11 +48,9 @@ int slots_login(struct slots *slots)
 		return fail(CMEK_EXIT_FAILED, "out of memory");
 	for (CK_ULONG i = 0; i < slots->count; i++) {
 		struct token *token = &slots->logins[i];
-		char label[TOKEN_LABEL_SIZE];
-		CK_TOKEN_INFO info;
+		struct library_slot slot;
 
-		if (!slot_label(slots->functions, slots->ids[i], label, &info) ||
-		    !(info.flags & CKF_LOGIN_REQUIRED))
+		if (!library_slot_read(slots->functions, slots->ids[i], &slot) || !slot.wants_login)
 			continue;
 		TRY(token_open_slot(slots->functions, slots->ids[i], token));
 		if (token->unseen)

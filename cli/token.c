@@ -115,82 +115,40 @@ int module_load(const CK_FUNCTION_LIST **ret_functions)
 
 int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count)
 {
-	CK_ULONG count = 0;
-	CK_SLOT_ID *slots;
-	CK_RV rv = functions->C_GetSlotList(CK_FALSE, NULL, &count);
+	CK_RV rv = library_slots(functions, ret_slots, ret_count);
 
 	if (rv != CKR_OK)
 		return module_failed(rv, "listing the projects");
-	slots = calloc(count + 16, sizeof(*slots));
-	count += 16;
-	if (slots == NULL)
-		return fail(CMEK_EXIT_FAILED, "out of memory");
-	rv = functions->C_GetSlotList(CK_FALSE, slots, &count);
-	if (rv != CKR_OK) {
-		free(slots);
-		return module_failed(rv, "listing the projects");
-	}
-	*ret_slots = slots;
-	*ret_count = count;
-	return CMEK_EXIT_OK;
-}
-
-bool slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot)
-{
-	CK_TOKEN_INFO info;
-	CK_RV rv = functions->C_GetTokenInfo(slot, &info);
-
-	return rv == CKR_TOKEN_NOT_RECOGNIZED ||
-	       (rv == CKR_OK && !(info.flags & CKF_TOKEN_INITIALIZED));
-}
-
-bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot,
-		char ret_label[static TOKEN_LABEL_SIZE], CK_TOKEN_INFO *ret_info)
-{
-	CK_TOKEN_INFO info;
-	size_t len = sizeof(info.label);
-
-	if (functions->C_GetTokenInfo(slot, &info) != CKR_OK ||
-	    !(info.flags & CKF_TOKEN_INITIALIZED))
-		return false;
-	while (len > 0 && info.label[len - 1] == ' ')
-		len--;
-	memcpy(ret_label, info.label, len);
-	ret_label[len] = '\0';
-	if (ret_info != NULL)
-		*ret_info = info;
-	return true;
+	return *ret_slots == NULL ? fail(CMEK_EXIT_FAILED, "out of memory") : CMEK_EXIT_OK;
 }
 
 /* --- Sessions -------------------------------------------------------------------------------- */
 
-static int open_session(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token,
-			CK_FLAGS *ret_flags)
+/* *ret_slot is what was found there. */
+static int open_session(const CK_FUNCTION_LIST *functions, CK_SLOT_ID id, struct token *ret_token,
+			struct library_slot *ret_slot)
 {
-	struct token token = {.functions = functions, .slot = slot};
-	CK_TOKEN_INFO info;
+	struct token token = {.functions = functions, .slot = id};
 	CK_RV rv;
 
-	if (!slot_label(functions, slot, token.project, &info))
-		return fail(CMEK_EXIT_NOT_FOUND, "slot %lu holds no project", slot);
-	rv = functions->C_OpenSession(
-		slot, CKF_SERIAL_SESSION | (info.flags & CKF_WRITE_PROTECTED ? 0 : CKF_RW_SESSION),
-		NULL, NULL, &token.session);
+	if (!library_slot_read(functions, id, ret_slot))
+		return fail(CMEK_EXIT_NOT_FOUND, "slot %lu holds no project", id);
+	memcpy(token.project, ret_slot->project, sizeof(token.project));
+	rv = library_slot_open(functions, id, ret_slot->read_only, &token.session);
 	if (rv != CKR_OK)
 		return module_failed(rv, "opening project %s", token.project);
 	*ret_token = token;
-	*ret_flags = info.flags;
 	return CMEK_EXIT_OK;
 }
 
-int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token)
+int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID id, struct token *ret_token)
 {
+	struct library_slot slot;
 	struct token token;
-	CK_FLAGS flags;
 	int code;
 
-	TRY(open_session(functions, slot, &token, &flags));
-	code = pin_login(&token, flags);
+	TRY(open_session(functions, id, &token, &slot));
+	code = slot.wants_login ? pin_login(&token) : CMEK_EXIT_OK;
 	if (code != CMEK_EXIT_OK)
 		token_close(&token);
 	else
@@ -202,13 +160,14 @@ int token_open(const char *project, struct token *ret_token)
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
+	struct library_slot slot;
 	CK_ULONG count;
-	char label[TOKEN_LABEL_SIZE];
 
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++)
-		if (slot_label(functions, slots[i], label, NULL) && strcmp(label, project) == 0)
+		if (library_slot_read(functions, slots[i], &slot) &&
+		    strcmp(slot.project, project) == 0)
 			return token_open_slot(functions, slots[i], ret_token);
 	return fail(CMEK_EXIT_NOT_FOUND,
 		    "no project %s%s; see cmek project list, or make it: cmek project create %s",
@@ -226,17 +185,16 @@ int token_open_any(const char *project, struct token *ret_token)
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
-	char label[TOKEN_LABEL_SIZE];
+	struct library_slot slot;
 	CK_ULONG count;
-	CK_FLAGS flags;
 
 	if (project != NULL)
 		return token_open(project, ret_token);
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
 	for (CK_ULONG i = 0; i < count; i++)
-		if (slot_label(functions, slots[i], label, NULL))
-			return open_session(functions, slots[i], ret_token, &flags);
+		if (library_slot_read(functions, slots[i], &slot))
+			return open_session(functions, slots[i], ret_token, &slot);
 	return fail(CMEK_EXIT_NOT_FOUND,
 		    "there is no store yet, or no project in it: 'cmek project create NAME' makes "
 		    "both, where [store] path says (without that: FILES in man cmek)");

@@ -9,16 +9,15 @@
 #include "include/cmek.h"
 #include "include/pkcs11.h"
 #include "library/exported.h"
+#include "library/slots.h"
 
 #include <jansson.h>
-
-enum { TOKEN_LABEL_SIZE = 32 + 1 }; /* with a NUL */
 
 struct token {
 	const CK_FUNCTION_LIST *functions;
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
-	char project[TOKEN_LABEL_SIZE];
+	char project[LIBRARY_LABEL_SIZE];
 	bool unseen; /* its user is not logged in: no databases and keys are seen */
 };
 
@@ -37,18 +36,13 @@ CK_RV module_doctor(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run);
 CK_RV module_store(bool create, char *text, CK_ULONG room);
 /* Warns of what the module reports as lost beside the calls, each kind once. */
 void module_show_losses(void);
-/* Slots of the projects (free() it), or of the free slot as well. */
+/* library_slots() (free() them). Reports; an exit code. */
 int module_slots(const CK_FUNCTION_LIST *functions, CK_SLOT_ID **ret_slots, CK_ULONG *ret_count);
-/* A slot on which a project can be made; a slot that does not answer is left out. */
-bool slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot);
-/* The label of an initialized token without its padding; false: a free slot. */
-bool slot_label(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot,
-		char ret_label[static TOKEN_LABEL_SIZE], CK_TOKEN_INFO *ret_info);
 
 /* Opens a session on a project, logged in as cli/pin.h says; reports. If it fails, nothing is open.
  */
 int token_open(const char *project, struct token *ret_token);
-int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID slot, struct token *ret_token);
+int token_open_slot(const CK_FUNCTION_LIST *functions, CK_SLOT_ID id, struct token *ret_token);
 /* For what is about the store: on the first project that there is, or on this one. */
 int token_open_any(const char *project, struct token *ret_token);
 void token_close(struct token *token); /* for AUTO; accepts a zero token */

@@ -145,8 +145,8 @@ static int show_all(const char *project, struct reader *reader, json_t *projects
 {
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
 	const CK_FUNCTION_LIST *functions;
+	struct library_slot slot;
 	CK_ULONG count, shown = 0;
-	char label[TOKEN_LABEL_SIZE];
 
 	TRY(module_load(&functions));
 	TRY(module_slots(functions, &slots, &count));
@@ -154,8 +154,8 @@ static int show_all(const char *project, struct reader *reader, json_t *projects
 	for (CK_ULONG i = 0; i < count; i++) {
 		AUTO(token_close) struct token token = {0};
 
-		if (!slot_label(functions, slots[i], label, NULL) ||
-		    (project != NULL && strcmp(project, label) != 0))
+		if (!library_slot_read(functions, slots[i], &slot) ||
+		    (project != NULL && strcmp(project, slot.project) != 0))
 			continue;
 		TRY(token_open_slot(functions, slots[i], &token));
 		reader->token = &token;

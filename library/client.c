@@ -34,45 +34,20 @@ static void project_free(struct library_project *project)
 	free(project);
 }
 
-static void take_padded(const CK_UTF8CHAR *padded, size_t len, char *ret_text)
+static bool is_same(const struct library_slot *one, const struct library_slot *other)
 {
-	while (len > 0 && padded[len - 1] == ' ')
-		len--;
-	memcpy(ret_text, padded, len);
-	ret_text[len] = '\0';
-}
-
-/* An initialized token, without its padding; false: a free slot. */
-static bool look_at_slot(CK_SLOT_ID slot, struct library_project *ret_project)
-{
-	CK_TOKEN_INFO info;
-
-	if (library_module_functions()->C_GetTokenInfo(slot, &info) != CKR_OK ||
-	    !(info.flags & CKF_TOKEN_INITIALIZED))
-		return false;
-	*ret_project = (struct library_project){
-		.slot = slot,
-		.wants_pin = (info.flags & CKF_LOGIN_REQUIRED) != 0,
-		.read_only = (info.flags & CKF_WRITE_PROTECTED) != 0,
-	};
-	take_padded(info.label, sizeof(info.label), ret_project->name);
-	take_padded(info.serialNumber, sizeof(info.serialNumber), ret_project->serial);
-	return true;
-}
-
-static bool is_same(const struct library_project *one, const struct library_project *other)
-{
-	return one->slot == other->slot && strcmp(one->serial, other->serial) == 0 &&
-	       strcmp(one->name, other->name) == 0;
+	return one->id == other->id && strcmp(one->serial, other->serial) == 0 &&
+	       strcmp(one->project, other->project) == 0;
 }
 
 static bool still_there(struct library_project *project)
 {
-	struct library_project now;
+	struct library_slot now;
 
-	if (!look_at_slot(project->slot, &now) || !is_same(project, &now))
+	if (!library_slot_read(library_module_functions(), project->slot.id, &now) ||
+	    !is_same(&project->slot, &now))
 		return false;
-	atomic_store(&project->wants_pin, atomic_load(&now.wants_pin));
+	atomic_store(&project->wants_pin, now.wants_login);
 	return true;
 }
 
@@ -85,22 +60,23 @@ bool library_project_is_there(struct library_project *project)
 	       still_there(project);
 }
 
-static bool is_known(const struct cmek_client *client, const struct library_project *found)
+static bool is_known(const struct cmek_client *client, const struct library_slot *found)
 {
 	for (const struct library_project *at = library_projects(client); at != NULL;
 	     at = at->before)
-		if (is_same(at, found))
+		if (is_same(&at->slot, found))
 			return true;
 	return false;
 }
 
-static struct library_project *project_new(const struct library_project *found)
+static struct library_project *project_new(const struct library_slot *found)
 {
-	struct library_project *project = malloc(sizeof(*project));
+	struct library_project *project = calloc(1, sizeof(*project));
 
 	if (project == NULL)
 		return NULL;
-	*project = *found;
+	project->slot = *found;
+	atomic_init(&project->wants_pin, found->wants_login);
 	project->pool = calloc(1, sizeof(*project->pool));
 	if (project->pool == NULL)
 		free(TAKE(project));
@@ -113,7 +89,7 @@ static void add(struct cmek_client *client, struct library_project *project)
 	bool known;
 
 	library_lock();
-	known = is_known(client, project);
+	known = is_known(client, &project->slot);
 	atomic_store(&project->before, library_projects(client));
 	if (!known)
 		atomic_store_explicit(&client->projects, project, memory_order_release);
@@ -144,7 +120,9 @@ static void take_out(struct cmek_client *client, struct library_project *project
 static enum cmek_status take_slots(struct cmek_client *client, const CK_SLOT_ID *slots,
 				   CK_ULONG count, struct cmek_error *error)
 {
-	struct library_project found, *project;
+	const CK_FUNCTION_LIST *f = library_module_functions();
+	struct library_project *project;
+	struct library_slot found;
 
 	for (struct library_project *at = library_projects(client), *before; at != NULL;
 	     at = before) {
@@ -153,8 +131,8 @@ static enum cmek_status take_slots(struct cmek_client *client, const CK_SLOT_ID 
 			take_out(client, at);
 	}
 	for (CK_ULONG i = 0; i < count; i++) {
-		if (!look_at_slot(slots[i], &found) || is_known(client, &found) ||
-		    (client->project != NULL && strcmp(client->project, found.name) != 0))
+		if (!library_slot_read(f, slots[i], &found) || is_known(client, &found) ||
+		    (client->project != NULL && strcmp(client->project, found.project) != 0))
 			continue;
 		project = project_new(&found);
 		if (project == NULL)
@@ -166,18 +144,13 @@ static enum cmek_status take_slots(struct cmek_client *client, const CK_SLOT_ID 
 
 enum cmek_status library_client_refresh(struct cmek_client *client, struct cmek_error *error)
 {
-	const CK_FUNCTION_LIST *f = library_module_functions();
 	unsigned generation = library_module_generation(); /* the one that the call begins in */
 	AUTO(freep) CK_SLOT_ID *slots = NULL;
-	CK_ULONG count = 0, reason = CMEK_ERROR_NONE;
-	CK_RV rv = f->C_GetSlotList(CK_FALSE, NULL, &count);
+	CK_ULONG count, reason = CMEK_ERROR_NONE;
+	CK_RV rv = library_slots(library_module_functions(), &slots, &count);
 
-	count += 16;
-	slots = rv == CKR_OK ? calloc(count, sizeof(*slots)) : NULL;
 	if (rv == CKR_OK && slots == NULL)
 		return library_no_memory(error);
-	if (rv == CKR_OK)
-		rv = f->C_GetSlotList(CK_FALSE, slots, &count);
 	if (rv == CKR_OK)
 		return take_slots(client, slots, count, error);
 	library_module_last_error(&reason);

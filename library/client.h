@@ -11,23 +11,16 @@
 #include "envelope/range.h"
 #include "envelope/sealer.h"
 #include "library/error.h"
+#include "library/slots.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum {
-	LIBRARY_IDLE_MAX = 32,
-	LIBRARY_LABEL_SIZE = 32 + 1,
-	LIBRARY_SERIAL_SIZE = 16 + 1,
-	LIBRARY_HINTS = 64
-};
+enum { LIBRARY_IDLE_MAX = 32, LIBRARY_HINTS = 64 };
 
 struct library_project {
-	CK_SLOT_ID slot;
-	char name[LIBRARY_LABEL_SIZE];
-	char serial[LIBRARY_SERIAL_SIZE]; /* no other project has it, also of the same name */
-	bool read_only;
-	atomic_bool wants_pin;
+	struct library_slot slot;  /* as it was found */
+	atomic_bool wants_pin;	   /* as the store had it last */
 	struct library_pool *pool; /* owned */
 	atomic_uint epoch;	   /* sessions of an earlier one are closed, or see nothing */
 	unsigned login_generation; /* of `login`; 0: there was none yet */

@@ -56,7 +56,7 @@ static enum cmek_status check_read(struct cmek_client *client, struct library_pr
 			: library_fail(error, CMEK_NEWER,
 				       "%s: not found in what this release can read of the store "
 				       "of project %s; use a newer one",
-				       which, project->name);
+				       which, project->slot.project);
 }
 
 /* What is not found may still be in a store that is too new to be read, or be seen by a user
@@ -69,7 +69,7 @@ static enum cmek_status check_whole(struct cmek_client *client, const char *whic
 			return library_fail(error, CMEK_DENIED,
 					    "%s: not found; project %s has a PIN, and it may be "
 					    "there: give the user's PIN",
-					    which, at->name);
+					    which, at->slot.project);
 		TRY(check_read(client, at, which, error));
 	}
 	return CMEK_OK;
@@ -219,9 +219,10 @@ enum cmek_status library_open_by(struct cmek_client *client, const struct librar
 /* What follows the project's name and a colon; NULL: the name says nothing of that project. */
 static const char *name_within(const struct library_project *project, const char *name)
 {
-	size_t len = strlen(project->name);
+	size_t len = strlen(project->slot.project);
 
-	return strncmp(name, project->name, len) == 0 && name[len] == ':' ? name + len + 1 : NULL;
+	return strncmp(name, project->slot.project, len) == 0 && name[len] == ':' ? name + len + 1
+										  : NULL;
 }
 
 static enum envelope_status look_up(struct envelope_token *token, const char *label,
@@ -256,7 +257,7 @@ static enum cmek_status find_said(struct cmek_client *client, const char *name,
 			return library_fail(error, CMEK_REFUSED,
 					    "%s: is it of project %s or of project %s? Say the "
 					    "zone id, which cmek tree shows",
-					    name, said->name, at->name);
+					    name, said->slot.project, at->slot.project);
 		said = at;
 	}
 	*ret_said = said;
@@ -269,7 +270,8 @@ static enum cmek_status ambiguous(const char *name, const struct library_project
 	return library_fail(error, CMEK_REFUSED,
 			    "%s: projects %s and %s have a database of this name; say which: "
 			    "%s:%s",
-			    name, other->name, one->name, other->name, name);
+			    name, other->slot.project, one->slot.project, other->slot.project,
+			    name);
 }
 
 static enum cmek_status find_named(struct cmek_client *client, const char *name,

@@ -17,10 +17,8 @@
 
 CK_RV library_session_open(const struct library_project *project, CK_SESSION_HANDLE *ret_session)
 {
-	CK_FLAGS flags = CKF_SERIAL_SESSION | (project->read_only ? 0 : CKF_RW_SESSION);
-
-	return library_module_functions()->C_OpenSession(project->slot, flags, NULL, NULL,
-							 ret_session);
+	return library_slot_open(library_module_functions(), project->slot.id,
+				 project->slot.read_only, ret_session);
 }
 
 enum cmek_status library_project_failed(const struct library_project *project, unsigned generation,
@@ -32,7 +30,7 @@ enum cmek_status library_project_failed(const struct library_project *project, u
 	library_module_last_error(&reason);
 	if (rv == CKR_CRYPTOKI_NOT_INITIALIZED)
 		library_module_lost(generation);
-	snprintf(which, sizeof(which), "%s project %s", what, project->name);
+	snprintf(which, sizeof(which), "%s project %s", what, project->slot.project);
 	return library_fail_call(error, rv, reason, which);
 }
 
@@ -130,7 +128,7 @@ enum cmek_status library_pin_find_project(struct cmek_client *client, struct cme
 				    "the options which project's it is",
 				    count);
 	if (whose != NULL)
-		memcpy(client->guarded, whose->serial, sizeof(client->guarded));
+		memcpy(client->guarded, whose->slot.serial, sizeof(client->guarded));
 	return CMEK_OK;
 }
 
@@ -139,8 +137,9 @@ enum cmek_status library_pin_find_project(struct cmek_client *client, struct cme
 /* A wrong PIN counts, so it goes to nobody's project but its own. */
 static const char *pin_of(const struct cmek_client *client, const struct library_project *project)
 {
-	return client->pin != NULL && strcmp(client->guarded, project->serial) == 0 ? client->pin
-										    : NULL;
+	return client->pin != NULL && strcmp(client->guarded, project->slot.serial) == 0
+		       ? client->pin
+		       : NULL;
 }
 
 /* Whether another client of this process has opened that project by another PIN. */
@@ -167,7 +166,7 @@ static enum cmek_status was_refused(const struct library_project *project, struc
 	return library_fail(error, CMEK_DENIED,
 			    "project %s: this PIN was refused, and is not tried again, since each "
 			    "try counts: open a client with the right one",
-			    project->name);
+			    project->slot.project);
 }
 
 /* One process that shares the refusal after the other. One that dies here blocks no other. */
@@ -203,7 +202,7 @@ static enum cmek_status login_by_pin(struct cmek_client *client,
 		return library_fail(error, CMEK_DENIED,
 				    "project %s: another client of this process is logged in by "
 				    "another PIN; give the same, or close that one",
-				    project->name);
+				    project->slot.project);
 	if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN)
 		return library_project_failed(project, generation, rv, "logging in to", error);
 	library_lock();
@@ -233,7 +232,7 @@ static enum cmek_status login(struct cmek_client *client, struct library_project
 	if (!library_project_is_there(project))
 		return library_fail(error, CMEK_NOT_FOUND,
 				    "project %s is there no more; see cmek project list",
-				    project->name);
+				    project->slot.project);
 	TRY(login_by_pin(client, project, session, generation, error));
 	atomic_store(&project->unseen, false);
 	return CMEK_OK;

@@ -117,7 +117,7 @@ static enum envelope_status describe(cmek_zone *zone, struct library_worker *wor
 		TRY(envelope_zone_record(&worker->by, worker->ezk, &record, cause));
 	atomic_store(&zone->record_room,
 		     zone->kept ? 0 : 2 + envelope_record_room(buffer_bytes(&record)));
-	if (asprintf(&zone->title, "%s of project %s", zone->name, zone->project->name) < 0)
+	if (asprintf(&zone->title, "%s of project %s", zone->name, zone->project->slot.project) < 0)
 		zone->title = NULL;
 	return zone->title == NULL ? ENVELOPE_NO_MEMORY : ENVELOPE_OK;
 }
@@ -199,5 +199,5 @@ const char *cmek_zone_name(const cmek_zone *zone)
 
 const char *cmek_zone_project(const cmek_zone *zone)
 {
-	return zone->project->name;
+	return zone->project->slot.project;
 }
