@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/defaults.h"
 #include "cli/token.h"
+#include "library/diagnostic.h"
 
 #include <stdlib.h>
 
@@ -46,18 +47,14 @@ static CK_RV visit_all(const struct token *token, CK_ATTRIBUTE_TYPE proof, token
 
 json_t *token_store_facts(const struct token *token)
 {
-	AUTO(freep) char *text = object_text(token, token_diagnostic(token), CKA_CMEK_STORE);
+	AUTO(freep) char *text = library_store_facts(token->functions, token->session);
 
 	return text == NULL ? NULL : json_loads(text, 0, NULL);
 }
 
 bool token_is_partial(const struct token *token)
 {
-	json_t *facts = token_store_facts(token);
-	bool partial = json_is_false(json_object_get(facts, "reads"));
-
-	json_decref(facts);
-	return partial;
+	return library_store_is_partial(token->functions, token->session);
 }
 
 /* An empty list is no answer where the module reads only a part of the store: then it fails. */
@@ -208,16 +205,7 @@ int token_find_one(const struct token *token, const struct object_kind_row *kind
 
 CK_OBJECT_HANDLE token_diagnostic(const struct token *token)
 {
-	CK_OBJECT_CLASS class = CKO_CMEK_DIAGNOSTIC;
-	CK_ATTRIBUTE template = {CKA_CLASS, &class, sizeof(class)};
-	CK_OBJECT_HANDLE diagnostic = CK_INVALID_HANDLE;
-	CK_ULONG count = 0;
-
-	if (token->functions->C_FindObjectsInit(token->session, &template, 1) != CKR_OK)
-		return CK_INVALID_HANDLE;
-	token->functions->C_FindObjects(token->session, &diagnostic, 1, &count);
-	token->functions->C_FindObjectsFinal(token->session);
-	return count == 0 ? CK_INVALID_HANDLE : diagnostic;
+	return library_diagnostic(token->functions, token->session);
 }
 
 /* --- Reading */

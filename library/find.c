@@ -4,43 +4,15 @@
 #include "library/find.h"
 
 #include "base/encode.h"
-#include "base/free.h"
 #include "base/macros.h"
-#include "library/module.h"
+#include "library/diagnostic.h"
 #include "library/search.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- What is said where nothing is found ----------------------------------------------------- */
-
-/* Whether a store is too new for this module to read all of it (docs/store.md, "reads"). */
-static bool is_partial(struct library_worker *worker)
-{
-	const CK_FUNCTION_LIST *f = worker->by.functions;
-	CK_SESSION_HANDLE session = worker->by.session;
-	CK_OBJECT_CLASS diagnostic = CKO_CMEK_DIAGNOSTIC;
-	CK_ATTRIBUTE class = {CKA_CLASS, &diagnostic, sizeof(diagnostic)};
-	CK_ATTRIBUTE facts = {CKA_CMEK_STORE, NULL, 0};
-	AUTO(freep) char *text = NULL;
-	CK_OBJECT_HANDLE object;
-	CK_ULONG count = 0;
-
-	if (f->C_FindObjectsInit(session, &class, 1) != CKR_OK)
-		return false;
-	if (f->C_FindObjects(session, &object, 1, &count) != CKR_OK)
-		count = 0;
-	f->C_FindObjectsFinal(session);
-	if (count == 0 || f->C_GetAttributeValue(session, object, &facts, 1) != CKR_OK ||
-	    facts.ulValueLen == CK_UNAVAILABLE_INFORMATION)
-		return false;
-	text = calloc(1, facts.ulValueLen + 1);
-	facts.pValue = text;
-	return text != NULL && f->C_GetAttributeValue(session, object, &facts, 1) == CKR_OK &&
-	       strstr(text, "\"reads\": false") != NULL;
-}
 
 static enum cmek_status check_read(struct cmek_client *client, struct library_project *project,
 				   const char *which, struct cmek_error *error)
@@ -50,7 +22,7 @@ static enum cmek_status check_read(struct cmek_client *client, struct library_pr
 	bool partial;
 
 	TRY(library_worker_take(client, project, project->pool, &worker, error));
-	partial = is_partial(worker);
+	partial = library_store_is_partial(worker->by.functions, worker->by.session);
 	library_worker_give(project->pool, worker, ENVELOPE_OK, &none);
 	return !partial ? CMEK_OK
 			: library_fail(error, CMEK_NEWER,
