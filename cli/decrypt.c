@@ -222,7 +222,8 @@ static int decrypt_pair(const struct arguments *arguments, const struct file_pai
 	TRY(find_key(&opening, functions));
 	TRY(stream_open_output(&stream));
 	status = envelope_open_parallel(&opening.session->by, &header, &opening.keys,
-					stream_threads(&stream, pair->threads), &stream.io, &error);
+					library_input_threads(&stream.in, pair->threads),
+					&stream.io, &error);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
 	TRY(stream_finish(&stream));

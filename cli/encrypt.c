@@ -127,18 +127,23 @@ int envelope_print(const struct stream *stream, const char *project, const char 
 	return print_end(&printer);
 }
 
-/* The input's beginning shows whether it is an envelope already. That may be intended, so it is
- * only a warning. */
+/* That may be intended. */
+void envelope_warn_of_second(const char *name, struct bytes beginning)
+{
+	if (envelope_begins(beginning))
+		warn("%s: is an envelope already and is encrypted once more; to have the data "
+		     "back, decrypt twice",
+		     name);
+}
+
 static ssize_t read_plain(void *state, uint8_t *out, size_t len)
 {
 	struct stream *stream = state;
 	bool first = stream->done == 0;
 	ssize_t count = stream->io.read(stream, out, len);
 
-	if (first && count > 0 && envelope_begins(bytes(out, (size_t)count)))
-		warn("%s: is an envelope already and is encrypted once more; to have the data "
-		     "back, decrypt twice",
-		     stream->in_name);
+	if (first && count > 0)
+		envelope_warn_of_second(stream->in_name, bytes(out, (size_t)count));
 	return count;
 }
 
@@ -167,8 +172,8 @@ static int encrypt_pair(const struct arguments *arguments, const struct file_pai
 	io.read = read_plain;
 	by.functions = token.functions;
 	by.session = token.session;
-	status = envelope_seal_parallel(&by, zone, &options, stream_threads(&stream, pair->threads),
-					&io, &error);
+	status = envelope_seal_parallel(
+		&by, zone, &options, library_input_threads(&stream.in, pair->threads), &io, &error);
 	if (status != ENVELOPE_OK)
 		return envelope_report(&stream, status, &error);
 	TRY(stream_finish(&stream));

@@ -21,6 +21,8 @@ int envelope_report_file(const char *name, enum envelope_status status,
  * code. */
 int envelope_open_files(struct stream *stream, const struct arguments *arguments,
 			const struct file_pair *pair);
+/* Before data that begins so is encrypted: warns if it is an envelope already. */
+void envelope_warn_of_second(const char *name, struct bytes beginning);
 /* What --json prints when a file has been encrypted or decrypted; database "": unknown here. */
 int envelope_print(const struct stream *stream, const char *project, const char *database,
 		   uint64_t zone, int64_t plain_bytes);

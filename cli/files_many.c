@@ -92,8 +92,8 @@ static int report(const struct job *job, enum envelope_status status,
 {
 	if (status == ENVELOPE_INPUT && error->system_error == ECANCELED)
 		many_cancelled();
-	return envelope_report_file(status == ENVELOPE_OUTPUT ? job->file->target : job->file->path,
-				    status, error);
+	return envelope_report_file(
+		envelope_failed_file(status, job->file->path, job->file->target), status, error);
 }
 
 /* A link is followed only where somebody has named it. */
@@ -158,10 +158,8 @@ static void warn_of_envelope(const struct job *job)
 	uint8_t start[4];
 	ssize_t count = pread(job->in, start, sizeof(start), 0);
 
-	if (count > 0 && envelope_begins(bytes(start, (size_t)count)))
-		warn("%s: is an envelope already and is encrypted once more; to have the data "
-		     "back, decrypt twice",
-		     job->file->path);
+	if (count > 0)
+		envelope_warn_of_second(job->file->path, bytes(start, (size_t)count));
 }
 
 static int encrypt_one(struct job *job)

@@ -129,8 +129,8 @@ int inspect_file(const struct arguments *arguments)
 	print_bool(&printer, "name_bound", header.name_bound);
 	print_number(&printer, "header_bytes", header.header_len);
 	print_number(&printer, "chunk_bytes", (uint64_t)1 << header.chunk_bits);
-	if (stream.total >= 0 && envelope_plain_size(&header, stream.total) >= 0)
+	if (stream.in.size >= 0 && envelope_plain_size(&header, stream.in.size) >= 0)
 		print_number(&printer, "plain_bytes",
-			     (uint64_t)envelope_plain_size(&header, stream.total));
+			     (uint64_t)envelope_plain_size(&header, stream.in.size));
 	return print_end(&printer);
 }

@@ -7,13 +7,10 @@
 #include "base/macros.h"
 #include "cli/cli.h"
 #include "cli/meter.h"
-#include "library/input.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- Progress -------------------------------------------------------------------------------- */
@@ -22,7 +19,7 @@ enum { PROGRESS_AFTER_MS = 500, PROGRESS_EVERY_MS = 100, PROGRESS_WIDTH = 20 };
 
 static void draw_bar(const struct stream *stream)
 {
-	int percent = (int)(stream->done * 100 / stream->total);
+	int percent = (int)(stream->done * 100 / stream->in.size);
 	char bar[PROGRESS_WIDTH + 1];
 
 	if (percent > 100)
@@ -38,12 +35,12 @@ static void draw(const struct stream *stream)
 	char text[METER_SIZE];
 	const struct meter meter = {
 		.bytes = (uint64_t)stream->done,
-		.total_bytes = stream->total > 0 ? (uint64_t)stream->total : 0,
+		.total_bytes = stream->in.size > 0 ? (uint64_t)stream->in.size : 0,
 		.elapsed_ms = stream->shown_ms - stream->started_ms,
 	};
 
 	meter_text(&meter, text);
-	if (stream->total > 0)
+	if (stream->in.size > 0)
 		draw_bar(stream);
 	else
 		fputc('\r', stderr);
@@ -77,7 +74,7 @@ void stream_progress_end(struct stream *stream)
 static ssize_t stream_read(void *state, uint8_t *out, size_t len)
 {
 	struct stream *stream = state;
-	ssize_t count = library_input_read(stream->in, out, len);
+	ssize_t count = library_input_read(stream->in.fd, out, len);
 
 	if (count > 0)
 		progress(stream, (size_t)count);
@@ -95,16 +92,13 @@ static bool stream_write(void *state, struct bytes bytes)
 int stream_open_input(struct stream *stream, const char *in_name)
 {
 	bool standard = strcmp(in_name, "-") == 0;
-	struct stat status = {0};
 
 	stream->in_name = standard ? "standard input" : in_name;
-	stream->in = standard ? STDIN_FILENO : open(in_name, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	if (stream->in < 0 || fstat(stream->in, &status) != 0)
+	if (standard ? !library_input_standard(&stream->in)
+		     : !library_input_open(&stream->in, in_name))
 		return fail_system(errno, stream->in_name, "");
-	if (S_ISDIR(status.st_mode))
+	if (stream->in.is_folder)
 		return fail(CMEK_EXIT_FAILED, "%s: is a folder; name a file", stream->in_name);
-	stream->total = S_ISREG(status.st_mode) ? status.st_size : -1;
-	(void)posix_fadvise(stream->in, 0, 0, POSIX_FADV_SEQUENTIAL);
 	stream->terminal = !stream->quiet && isatty(STDERR_FILENO);
 	stream->started_ms = clock_system.monotonic_ms(NULL);
 	stream->io = (struct envelope_io){stream_read, stream_write, stream};
@@ -114,17 +108,12 @@ int stream_open_input(struct stream *stream, const char *in_name)
 int stream_open(struct stream *stream, const char *in_name, const char *out_name, bool force)
 {
 	TRY(stream_open_input(stream, in_name));
-	return output_choose(&stream->output, out_name, stream->in, stream->in_name, force);
+	return output_choose(&stream->output, out_name, stream->in.fd, stream->in_name, force);
 }
 
 int stream_open_output(struct stream *stream)
 {
 	return output_open(&stream->output);
-}
-
-unsigned stream_threads(const struct stream *stream, unsigned wanted)
-{
-	return stream->total < 0 ? 0 : wanted;
 }
 
 int stream_finish(struct stream *stream)
@@ -137,6 +126,5 @@ void stream_clear(struct stream *stream)
 {
 	stream_progress_end(stream);
 	library_output_clear(&stream->output);
-	if (stream->in > STDERR_FILENO)
-		close(stream->in);
+	library_input_clear(&stream->in);
 }

@@ -6,12 +6,12 @@
 
 #include "cli/output.h"
 #include "envelope/envelope.h"
+#include "library/input.h"
 
 struct stream {
 	const char *in_name;
-	int in;
+	struct library_input in;
 	struct output output;
-	int64_t total;		      /* bytes to come, -1: not known */
 	int64_t done;		      /* bytes read */
 	int64_t written;	      /* bytes written */
 	int64_t started_ms, shown_ms; /* progress: 0 = not shown */
@@ -25,9 +25,6 @@ int stream_open_input(struct stream *stream, const char *in_name);
 /* Also chooses the output (cli/output.h), which stays as it is until it is opened. */
 int stream_open(struct stream *stream, const char *in_name, const char *out_name, bool force);
 int stream_open_output(struct stream *stream);
-/* How many threads may work on it at once: `wanted` if the input is a file, which is there to be
- * read; 0 for what comes bit by bit (envelope/keys.h). */
-unsigned stream_threads(const struct stream *stream, unsigned wanted);
 /* Removes the progress bar, so that something else can be printed. */
 void stream_progress_end(struct stream *stream);
 /* Makes the output appear. Reports. */
@@ -37,5 +34,5 @@ int stream_finish(struct stream *stream);
 void stream_clear(struct stream *stream);
 #define STREAM_NONE                                                                                \
 	{                                                                                          \
-		.in = -1, .output = OUTPUT_NONE                                                    \
+		.in = LIBRARY_INPUT_NONE, .output = OUTPUT_NONE                                    \
 	}

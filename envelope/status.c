@@ -33,3 +33,8 @@ const char *envelope_status_text(enum envelope_status status)
 
 	return (unsigned)status < ENVELOPE_STATUS_COUNT ? texts[status] : "unknown error";
 }
+
+const char *envelope_failed_file(enum envelope_status status, const char *in, const char *out)
+{
+	return status == ENVELOPE_OUTPUT ? out : in;
+}

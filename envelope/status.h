@@ -39,3 +39,5 @@ struct envelope_error {
 };
 
 const char *envelope_status_text(enum envelope_status status);
+/* Of the file that was read and the one that was written, which of them a failure is about. */
+const char *envelope_failed_file(enum envelope_status status, const char *in, const char *out);

@@ -2,32 +2,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole files: the result appears when it is whole and on the disk (library/output.h). */
 #include "base/cancel.h"
-#include "base/file.h"
 #include "base/macros.h"
 #include "envelope/parallel.h"
 #include "library/input.h"
 #include "library/open.h"
 #include "library/options.h"
 #include "library/output.h"
-#include "library/threads.h"
 #include "library/zone.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* --- Two files ------------------------------------------------------------------------------- */
 
 struct files {
 	const char *in_name;
-	int in;
-	unsigned threads; /* that share the work */
+	struct library_input in;
 	struct output output;
 };
 #define FILES_OF(in_path, out_path, replace)                                                       \
 	{                                                                                          \
-		.in_name = (in_path), .in = -1, .output = {                                        \
+		.in_name = (in_path), .in = LIBRARY_INPUT_NONE, .output = {                        \
 			.name = (out_path),                                                        \
 			.force = (replace),                                                        \
 			.only_files = true,                                                        \
@@ -38,7 +32,7 @@ struct files {
 static void files_clear(struct files *files)
 {
 	library_output_clear(&files->output);
-	file_closep(&files->in);
+	library_input_clear(&files->in);
 }
 
 static enum cmek_status say(const struct files *files, enum output_fault fault,
@@ -75,24 +69,18 @@ static enum cmek_status say(const struct files *files, enum output_fault fault,
 	return error->status;
 }
 
-static enum cmek_status files_open(struct files *files, size_t threads, struct cmek_error *error)
+static enum cmek_status files_open(struct files *files, struct cmek_error *error)
 {
-	struct stat status;
-
-	files->in = open(files->in_name, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	if (files->in < 0 || fstat(files->in, &status) != 0)
+	if (!library_input_open(&files->in, files->in_name))
 		return library_fail_system(error, errno, files->in_name, "");
-	(void)posix_fadvise(files->in, 0, 0, POSIX_FADV_SEQUENTIAL);
-	/* What comes bit by bit is not there to be read by many. */
-	files->threads = S_ISREG(status.st_mode) ? library_threads(threads) : 0;
-	return say(files, library_output_choose(&files->output, files->in), error);
+	return say(files, library_output_choose(&files->output, files->in.fd), error);
 }
 
 static ssize_t read_in(void *state, uint8_t *out, size_t len)
 {
 	const struct files *files = state;
 
-	return library_input_read(files->in, out, len);
+	return library_input_read(files->in.fd, out, len);
 }
 
 /* Opens as late as it can be: a name, a key or a rule that is wrong leaves nothing behind. */
@@ -110,13 +98,9 @@ static enum cmek_status files_finish(struct files *files, struct cmek_error *err
 	return say(files, library_output_finish(&files->output), error);
 }
 
-/* Which of the two files a failure is about. */
-static enum cmek_status failed(const struct files *files, enum envelope_status status,
-			       const struct envelope_error *cause, struct cmek_error *error)
+static const char *which(const struct files *files, enum envelope_status status)
 {
-	return library_fail_envelope(
-		error, status == ENVELOPE_OUTPUT ? files->output.name : files->in_name, status,
-		cause);
+	return envelope_failed_file(status, files->in_name, files->output.name);
 }
 
 /* --- Sealing --------------------------------------------------------------------------------- */
@@ -134,10 +118,11 @@ static enum cmek_status seal(cmek_zone *zone, struct files *files,
 	if (options->name_len > 0)
 		bound.name = bytes(options->name, options->name_len);
 	TRY(library_zone_take(zone, &worker, error));
-	status = envelope_seal_parallel(&worker->by, worker->ezk, &bound, files->threads, &io,
+	status = envelope_seal_parallel(&worker->by, worker->ezk, &bound,
+					library_input_threads(&files->in, options->threads), &io,
 					&cause);
 	if (status != ENVELOPE_OK)
-		told = failed(files, status, &cause, error);
+		told = library_fail_envelope(error, which(files, status), status, &cause);
 	library_worker_give(&zone->pool, worker, status, &cause);
 	return told;
 }
@@ -148,7 +133,7 @@ static enum cmek_status seal_file(cmek_zone *zone, struct files *files,
 	struct cmek_seal_options options;
 
 	TRY(library_seal_options(given, &options, error));
-	TRY(files_open(files, options.threads, error));
+	TRY(files_open(files, error));
 	TRY(seal(zone, files, &options, error));
 	return files_finish(files, error);
 }
@@ -177,10 +162,9 @@ static enum cmek_status unseal(cmek_client *client, struct files *files,
 
 	TRY(library_opened_read(&opened, client, &expected, &io, files->in_name, error));
 	status = envelope_open_parallel(&opened.worker->by, &opened.header, &opened.keys,
-					files->threads, &io, &cause);
-	return library_opened_failed(
-		&opened, status == ENVELOPE_OUTPUT ? files->output.name : files->in_name, status,
-		&cause, error);
+					library_input_threads(&files->in, options->threads), &io,
+					&cause);
+	return library_opened_failed(&opened, which(files, status), status, &cause, error);
 }
 
 static enum cmek_status unseal_file(cmek_client *client, struct files *files,
@@ -190,7 +174,7 @@ static enum cmek_status unseal_file(cmek_client *client, struct files *files,
 	struct cmek_unseal_options options;
 
 	TRY(library_unseal_options(given, &options, error));
-	TRY(files_open(files, options.threads, error));
+	TRY(files_open(files, error));
 	TRY(unseal(client, files, &options, error));
 	return files_finish(files, error);
 }
