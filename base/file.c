@@ -188,12 +188,19 @@ char *path_target(const char *path)
 	return NULL;
 }
 
-bool file_sync_folder(const char *folder)
+static bool sync_folder(const char *folder)
 {
 	AUTO(file_closep) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	/* Some file systems can't sync a folder, and say so by EINVAL. */
 	return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+}
+
+bool file_sync_name(const char *path)
+{
+	AUTO(freep) char *folder = path_folder(path);
+
+	return folder != NULL && (sync_folder(folder) || errno == EACCES);
 }
 
 /* --- New files */
@@ -262,7 +269,7 @@ bool file_rename_new(const char *from, const char *to)
 	return false;
 }
 
-bool file_rename_reserved(const char *from, const char *to)
+static bool rename_reserved(const char *from, const char *to)
 {
 	AUTO(file_closep) int fd = -1;
 
@@ -279,6 +286,11 @@ bool file_rename_reserved(const char *from, const char *to)
 	return false;
 }
 
+bool file_place(const char *from, const char *to, bool replace)
+{
+	return replace ? rename(from, to) == 0 : rename_reserved(from, to);
+}
+
 bool file_replace(const char *path, struct bytes contents, unsigned mode)
 {
 	AUTO(freep) char *target = path_target(path);
@@ -289,7 +301,7 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode)
 	if (fd < 0)
 		return false;
 	if (write_aside(fd, target, folder, contents, mode) && rename(aside, target) == 0)
-		return file_sync_folder(folder);
+		return sync_folder(folder);
 	remove_aside(aside);
 	return false;
 }

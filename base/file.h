@@ -24,8 +24,9 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode);
 /* Gives it another name in the same file system, unless that is taken (EEXIST). EOPNOTSUPP: the
  * file system can't, neither at once nor by a second name for a moment. */
 bool file_rename_new(const char *from, const char *to);
-/* The same, and where the file system can't, an empty file takes the name first. */
-bool file_rename_reserved(const char *from, const char *to);
+/* For a file that is whole: the same, and where the file system can't, an empty file takes the name
+ * first. With `replace` it takes the place of what has that name. */
+bool file_place(const char *from, const char *to, bool replace);
 /* Makes an empty file where there is none (else EEXIST), all at once, with the permissions of
  * `like` (a path, or NULL); where that is missing too, with 0600 and, if made by root, the folder's
  * owner. EACCES: the file would shut out the owner of `like`, to whom it can't be given, and there
@@ -47,8 +48,9 @@ char *path_folder(const char *path);
 /* The file that a path means, once links are followed; the path itself where nothing is. NULL:
  * ENOENT if it is a dangling link. free() it. */
 char *path_target(const char *path);
-/* fsync of a folder, so that a new name in it outlasts a crash. */
-bool file_sync_folder(const char *folder);
+/* fsync of the folder of `path`, so that a name that is new or gone outlasts a crash. One that we
+ * may write but not read can't be opened for this: it is left as it is. */
+bool file_sync_name(const char *path);
 
 /* Closes a descriptor by its variable, for AUTO; accepts -1. */
 void file_closep(int *fd);

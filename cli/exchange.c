@@ -5,7 +5,6 @@
 
 #include "base/aside.h"
 #include "base/file.h"
-#include "base/free.h"
 #include "base/macros.h"
 #include "cli/envelopes.h"
 #include "cli/successor.h"
@@ -181,14 +180,12 @@ static int check_unchanged(const struct exchange *exchange)
 
 static int remove_original(const struct exchange *exchange)
 {
-	AUTO(freep) char *folder = path_folder(exchange->path);
-
 	if (!exchange->options->remove)
 		return CMEK_EXIT_OK;
 	TRY(check_unchanged(exchange));
 	if (unlink(exchange->path) != 0)
 		return fail_system(errno, exchange->path, "cannot be removed: ");
-	if (folder == NULL || (!file_sync_folder(folder) && errno != EACCES))
+	if (!file_sync_name(exchange->path))
 		return fail_system(errno, exchange->path, "removed, but its folder not synced: ");
 	return CMEK_EXIT_OK;
 }
@@ -211,9 +208,7 @@ int exchange_run(struct exchange *exchange, exchange_make *make, void *state)
 /* Whoever made it may not have: a copy that was brought back is in memory alone for a while. */
 static int make_durable(const struct exchange *exchange, int made)
 {
-	AUTO(freep) char *folder = path_folder(exchange->target);
-
-	if (fsync(made) != 0 || folder == NULL || (!file_sync_folder(folder) && errno != EACCES))
+	if (fsync(made) != 0 || !file_sync_name(exchange->target))
 		return fail_system(errno, exchange->target, "cannot be synced: ");
 	/* So that it comes from the disk, not out of memory. */
 	(void)posix_fadvise(made, 0, 0, POSIX_FADV_DONTNEED);

@@ -6,7 +6,6 @@
 #include "base/access.h"
 #include "base/aside.h"
 #include "base/file.h"
-#include "base/free.h"
 #include "base/lock.h"
 #include "base/macros.h"
 #include "base/system_error.h"
@@ -60,9 +59,7 @@ int successor_reopen(const struct successor *successor, int *ret_fd)
 
 int successor_place(struct successor *successor, bool replaces)
 {
-	AUTO(freep) char *folder = path_folder(successor->target);
-	bool placed = replaces ? rename(successor->temporary, successor->target) == 0
-			       : file_rename_reserved(successor->temporary, successor->target);
+	bool placed = file_place(successor->temporary, successor->target, replaces);
 
 	if (!placed && errno == EEXIST)
 		return fail(CMEK_EXIT_REFUSED,
@@ -71,7 +68,7 @@ int successor_place(struct successor *successor, bool replaces)
 	if (!placed)
 		return not_written(successor);
 	free(TAKE(successor->temporary));
-	if (folder == NULL || (!file_sync_folder(folder) && errno != EACCES))
+	if (!file_sync_name(successor->target))
 		return fail(CMEK_EXIT_FAILED, "%s: written, but the folder could not be synced: %s",
 			    successor->target, system_error_text(errno));
 	return CMEK_EXIT_OK;

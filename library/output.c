@@ -229,13 +229,6 @@ bool library_output_write(struct output *output, struct bytes bytes)
 
 /* --- Finishing ------------------------------------------------------------------------------- */
 
-/* A file that has appeared meanwhile is not replaced, unless that is allowed. */
-static bool rename_to_target(const struct output *output)
-{
-	return output->force ? rename(output->temporary, output->target) == 0
-			     : file_rename_reserved(output->temporary, output->target);
-}
-
 static void forget_temporary(struct output *output)
 {
 	char *name = TAKE(output->temporary);
@@ -256,7 +249,8 @@ static bool put_in_place(struct output *output)
 			return false;
 		tell_guard(output);
 	}
-	if (!rename_to_target(output))
+	/* What has appeared meanwhile is not replaced, unless that is allowed. */
+	if (!file_place(output->temporary, output->target, output->force))
 		return false;
 	forget_temporary(output);
 	return true;
@@ -286,10 +280,7 @@ enum output_fault library_output_finish(struct output *output)
 	hand_on_permissions(output);
 	if (fsync(output->fd) != 0 || !put_in_place(output))
 		return not_in_place();
-	/* A folder that one may write but not read can't be opened for this. */
-	return output->among_many || file_sync_folder(output->folder) || errno == EACCES
-		       ? OUTPUT_FINE
-		       : OUTPUT_UNSYNCED;
+	return output->among_many || file_sync_name(output->target) ? OUTPUT_FINE : OUTPUT_UNSYNCED;
 }
 
 void library_output_clear(struct output *output)

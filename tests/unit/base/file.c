@@ -242,9 +242,14 @@ static void assert_contains(const char *path, const char *contents)
 
 typedef bool rename_file(const char *from, const char *to);
 
+static bool place_new(const char *from, const char *to)
+{
+	return file_place(from, to, false);
+}
+
 static void name_that_is_taken_is_not_taken_away_on_any_file_system(void **state)
 {
-	static rename_file *const renames[] = {file_rename_new, file_rename_reserved};
+	static rename_file *const renames[] = {file_rename_new, place_new};
 	AUTO(freep) char *from = in_folder("renamed"), *to = in_folder("taken");
 
 	(void)state;
@@ -278,12 +283,58 @@ static void free_name_is_taken_on_any_file_system(void **state)
 		error = errno;
 		assert_int_equal(renamed, can);
 		assert_true(can || (error == EOPNOTSUPP && access(to, F_OK) != 0));
-		assert_true(can || file_rename_reserved(from, to));
+		assert_true(can || place_new(from, to));
 		use_file_system(0);
 		assert_contains(to, "new");
 		assert_int_equal(count_files(folder), before);
 		unlink(to);
 	}
+}
+
+static void name_that_is_taken_is_taken_over_if_that_is_asked_for(void **state)
+{
+	AUTO(freep) char *from = in_folder("renamed"), *to = in_folder("taken");
+
+	(void)state;
+	write_both(from, to);
+	assert_true(file_place(from, to, true));
+	assert_contains(to, "new");
+	assert_int_not_equal(access(from, F_OK), 0);
+	unlink(to);
+}
+
+static int sync_as_nobody(const char *path)
+{
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		return 99;
+	return open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0 && file_sync_name(path) ? 0
+											     : 1;
+}
+
+static void name_in_a_folder_that_can_not_be_read_is_left_unsynced(void **state)
+{
+	AUTO(freep) char *place = in_folder("letter-box");
+	AUTO(freep) char *path = in_folder("letter-box/letter");
+	AUTO(freep) char *missing = in_folder("no-box/letter");
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_false(file_sync_name(missing));
+	assert_int_equal(errno, ENOENT);
+	if (geteuid() != 0) {
+		print_message("# reason: it takes root to be two users\n");
+		skip();
+	}
+	assert_int_equal(chmod(folder, 0755), 0);
+	assert_true(file_make_folders(place));
+	assert_int_equal(chmod(place, 0733), 0);
+	child = fork();
+	if (child == 0)
+		_exit(sync_as_nobody(path));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_true(file_sync_name(path));
 }
 
 static void file_is_made_on_any_file_system(void **state)
@@ -701,6 +752,8 @@ int main(void)
 		cmocka_unit_test(file_is_made_once_and_as_the_one_it_is_like),
 		cmocka_unit_test(name_that_is_taken_is_not_taken_away_on_any_file_system),
 		cmocka_unit_test(free_name_is_taken_on_any_file_system),
+		cmocka_unit_test(name_that_is_taken_is_taken_over_if_that_is_asked_for),
+		cmocka_unit_test(name_in_a_folder_that_can_not_be_read_is_left_unsynced),
 		cmocka_unit_test(file_is_made_on_any_file_system),
 		cmocka_unit_test(file_of_another_is_not_taken_away),
 		cmocka_unit_test(what_root_makes_new_is_the_folder_s_owner_s),

@@ -18,7 +18,7 @@ static void leave(const char *path, const char *text)
 static void a_file_has_a_size_and_is_shared(void **state)
 {
 	struct library_input input = LIBRARY_INPUT_NONE;
-	const char *path = in_folder("file");
+	AUTO(freep) char *path = in_folder("file");
 	uint8_t read[8];
 
 	(void)state;
@@ -35,7 +35,7 @@ static void a_file_has_a_size_and_is_shared(void **state)
 static void an_empty_file_is_a_file(void **state)
 {
 	struct library_input input = LIBRARY_INPUT_NONE;
-	const char *path = in_folder("empty");
+	AUTO(freep) char *path = in_folder("empty");
 
 	(void)state;
 	leave(path, "");
@@ -69,10 +69,11 @@ static void a_folder_is_told_from_a_file(void **state)
 static void what_is_not_there_says_why(void **state)
 {
 	struct library_input input = LIBRARY_INPUT_NONE;
+	AUTO(freep) char *path = in_folder("missing");
 
 	(void)state;
 	errno = 0;
-	assert_false(library_input_open(&input, in_folder("missing")));
+	assert_false(library_input_open(&input, path));
 	assert_int_equal(errno, ENOENT);
 	library_input_clear(&input);
 }
