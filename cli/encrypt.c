@@ -41,19 +41,18 @@ static const char *remedy_for(enum envelope_status status, const struct envelope
 int envelope_report_file(const char *name, enum envelope_status status,
 			 const struct envelope_error *error)
 {
-	const char *space = error->text[0] == '\0' ? "" : ": ";
 	const char *remedy = remedy_for(status, error);
+	char text[LIBRARY_TEXT_MAX];
 
 	if (status == ENVELOPE_MODULE)
 		return module_failed(error->rv, "%s", name);
 	if (status == ENVELOPE_INPUT || status == ENVELOPE_OUTPUT)
 		return fail_system(error->system_error, name,
 				   status == ENVELOPE_INPUT ? "" : "cannot be written: ");
-	if (remedy != NULL)
-		return fail(exit_code_of(library_kind_of_envelope(status)), "%s: %s%s%s; %s", name,
-			    envelope_status_text(status), space, error->text, remedy);
-	return fail(CMEK_EXIT_FAILED, "%s: %s%s%s", name, envelope_status_text(status), space,
-		    error->text);
+	library_envelope_text(status, error, remedy, text);
+	return fail(remedy == NULL ? CMEK_EXIT_FAILED
+				   : exit_code_of(library_kind_of_envelope(status)),
+		    "%s: %s", name, text);
 }
 
 int envelope_report(struct stream *stream, enum envelope_status status,

@@ -6,7 +6,6 @@
 #include "base/free.h"
 #include "base/macros.h"
 #include "base/name.h"
-#include "base/system_error.h"
 #include "cli/cli.h"
 #include "cli/said.h"
 #include "cli/token.h"
@@ -93,11 +92,10 @@ void warn(const char *format, ...)
 
 int fail_system(int error, const char *name, const char *what)
 {
-	bool reads = *what == '\0';
+	char text[LIBRARY_TEXT_MAX];
 
-	return fail(exit_code_of(library_kind_of_errno(error)), "%s: %s%s; %s", name, what,
-		    reads ? system_error_text(error) : system_error_making(error),
-		    system_error_remedy(error));
+	library_system_text(error, what, text);
+	return fail(exit_code_of(library_kind_of_errno(error)), "%s: %s", name, text);
 }
 
 char *plain_text(char *text)

@@ -218,33 +218,48 @@ enum cmek_status library_fail_call(struct cmek_error *error, CK_RV rv, CK_ULONG 
 	return error->status;
 }
 
+void library_system_text(int system_error, const char *what, char ret_text[static LIBRARY_TEXT_MAX])
+{
+	bool reads = *what == '\0';
+
+	snprintf(ret_text, LIBRARY_TEXT_MAX, "%s%s; %s", what,
+		 reads ? system_error_text(system_error) : system_error_making(system_error),
+		 system_error_remedy(system_error));
+}
+
 enum cmek_status library_fail_system(struct cmek_error *error, int system_error, const char *which,
 				     const char *what)
 {
-	bool reads = *what == '\0';
 	enum cmek_status kind = library_kind_of_errno(system_error);
+	char text[LIBRARY_TEXT_MAX];
 
-	library_fail(error, kind, "%s: %s%s; %s", which, what,
-		     reads ? system_error_text(system_error) : system_error_making(system_error),
-		     system_error_remedy(system_error));
+	library_system_text(system_error, what, text);
+	library_fail(error, kind, "%s: %s", which, text);
 	error->system_error = system_error;
 	return kind;
+}
+
+void library_envelope_text(enum envelope_status status, const struct envelope_error *cause,
+			   const char *remedy, char ret_text[static LIBRARY_TEXT_MAX])
+{
+	snprintf(ret_text, LIBRARY_TEXT_MAX, "%s%s%s%s%s", envelope_status_text(status),
+		 cause->text[0] == '\0' ? "" : ": ", cause->text, remedy == NULL ? "" : "; ",
+		 remedy == NULL ? "" : remedy);
 }
 
 enum cmek_status library_fail_envelope(struct cmek_error *error, const char *which,
 				       enum envelope_status status,
 				       const struct envelope_error *cause)
 {
-	const char *remedy = library_remedy(status);
+	char text[LIBRARY_TEXT_MAX];
 
 	if (status == ENVELOPE_MODULE)
 		return library_fail_call(error, cause->rv, cause->reason, which);
 	if (status == ENVELOPE_INPUT || status == ENVELOPE_OUTPUT)
 		return library_fail_system(error, cause->system_error, which,
 					   status == ENVELOPE_INPUT ? "" : "cannot be written: ");
-	return library_fail(error, library_kind_of_envelope(status), "%s: %s%s%s%s%s", which,
-			    envelope_status_text(status), cause->text[0] == '\0' ? "" : ": ",
-			    cause->text, remedy == NULL ? "" : "; ", remedy == NULL ? "" : remedy);
+	library_envelope_text(status, cause, library_remedy(status), text);
+	return library_fail(error, library_kind_of_envelope(status), "%s: %s", which, text);
 }
 
 /* --- What callers get ------------------------------------------------------------------------ */

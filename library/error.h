@@ -38,6 +38,15 @@ const char *library_remedy(enum envelope_status status);
 /* A return value in words; NULL: no table has it. */
 const char *library_rv_text(CK_RV rv);
 
+/* --- What stands in a line after the name of a file and a colon, here and in the tool */
+
+/* `what` is "" for a file that is read, else as "cannot be written: ". */
+void library_system_text(int system_error, const char *what,
+			 char ret_text[static LIBRARY_TEXT_MAX]);
+/* `remedy`: what to do; NULL: nothing is known. */
+void library_envelope_text(enum envelope_status status, const struct envelope_error *cause,
+			   const char *remedy, char ret_text[static LIBRARY_TEXT_MAX]);
+
 /* --- Lines. Each fills `error` and answers its kind. */
 
 enum cmek_status library_fail(struct cmek_error *error, enum cmek_status kind, const char *format,
@@ -49,7 +58,7 @@ enum cmek_status library_fail_call(struct cmek_error *error, CK_RV rv, CK_ULONG 
 enum cmek_status library_fail_envelope(struct cmek_error *error, const char *which,
 				       enum envelope_status status,
 				       const struct envelope_error *cause);
-/* `what` is "" for a file that is read, "cannot be written: " for one that is made. */
+/* `what` as above. */
 enum cmek_status library_fail_system(struct cmek_error *error, int system_error, const char *which,
 				     const char *what);
 enum cmek_status library_no_memory(struct cmek_error *error);
