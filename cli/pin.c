@@ -120,9 +120,7 @@ static bool is_logged_in(const struct token *token, CK_USER_TYPE user)
 
 	if (token->functions->C_GetSessionInfo(token->session, &info) != CKR_OK)
 		return false;
-	return user == CKU_SO
-		       ? info.state == CKS_RW_SO_FUNCTIONS
-		       : info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
+	return user == CKU_SO ? info.state == CKS_RW_SO_FUNCTIONS : library_is_users(info.state);
 }
 
 bool pin_is_officers(const struct token *token)
@@ -145,7 +143,6 @@ static int login_with(const struct token *token, CK_USER_TYPE user)
 
 int pin_login(struct token *token)
 {
-	const struct pin_text none = {0};
 	CK_USER_TYPE user = who();
 	bool is_its = pin_project[0] == '\0' || strcmp(pin_project, token->project) == 0;
 
@@ -154,8 +151,7 @@ int pin_login(struct token *token)
 		return CMEK_EXIT_OK;
 	if (is_given() && is_its)
 		return login_with(token, user);
-	/* Where the configuration alone asks for a login, any PIN will do. */
-	token->unseen = login(token, CKU_USER, &none) != CKR_OK;
+	token->unseen = !library_login_without(token->functions, token->session);
 	return CMEK_EXIT_OK;
 }
 

@@ -2,9 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A file that takes another's place, or a new name, only when it is whole, synced and has been read
- * back. Unlike cli/output.h for many threads: what a killed process leaves is called .cmek- and 16
- * digits, is nobody else's to read, and is taken over by the next process (base/aside.h). All of
- * these report; an exit code.
+ * back. Unlike an output (library/output.h) it has a name from the beginning, by which it is read
+ * back, and all that the file has which it was made of, or is refused. What a killed process leaves
+ * is nobody else's to read, and is taken over by the next process (base/aside.h). All of these
+ * report; an exit code.
  */
 #pragma once
 

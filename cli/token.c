@@ -39,27 +39,21 @@ const char *module_last_error(CK_ULONG *ret_reason)
 	return ours == NULL ? "" : ours->CMEK_LastError(ret_reason);
 }
 
-/* Of version 1.minor, or later. */
-static bool has_minor(CK_BYTE minor)
-{
-	return ours != NULL && (ours->version.major > 1 || ours->version.minor >= minor);
-}
-
 const char *module_setting(const char *key)
 {
-	return has_minor(1) ? ours->CMEK_Setting(key) : "";
+	return library_has_minor(ours, 1) ? ours->CMEK_Setting(key) : "";
 }
 
 CK_RV module_doctor(const struct CMEK_DOCTOR *request, CMEK_DOCTOR_RUN run)
 {
-	if (has_minor(2))
+	if (library_has_minor(ours, 2))
 		return ours->CMEK_DoctorAtOnce(request, run);
-	return has_minor(1) ? ours->CMEK_Doctor(request) : CKR_FUNCTION_NOT_SUPPORTED;
+	return library_has_minor(ours, 1) ? ours->CMEK_Doctor(request) : CKR_FUNCTION_NOT_SUPPORTED;
 }
 
 CK_RV module_store(bool create, char *text, CK_ULONG room)
 {
-	if (!has_minor(1))
+	if (!library_has_minor(ours, 1))
 		return CKR_FUNCTION_NOT_SUPPORTED;
 	return create ? ours->CMEK_StoreCreate(text, room) : ours->CMEK_StoreCheck(text, room);
 }

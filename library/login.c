@@ -211,22 +211,14 @@ static enum cmek_status login_by_pin(struct cmek_client *client,
 	return CMEK_OK;
 }
 
-/* Where the configuration alone asks for a login, any PIN will do; so one is tried without. Of this
- * length it is no guess, and is not counted. */
-static bool login_without(CK_SESSION_HANDLE session)
-{
-	CK_RV rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"", 0);
-
-	return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN;
-}
-
 /* The slot may be another project's by now, so that is looked at last. */
 static enum cmek_status login(struct cmek_client *client, struct library_project *project,
 			      CK_SESSION_HANDLE session, unsigned generation,
 			      struct cmek_error *error)
 {
 	if (pin_of(client, project) == NULL) {
-		atomic_store(&project->unseen, !login_without(session));
+		atomic_store(&project->unseen,
+			     !library_login_without(library_module_functions(), session));
 		return CMEK_OK;
 	}
 	if (!library_project_is_there(project))
@@ -257,7 +249,7 @@ static bool is_logged_in(struct library_project *project, unsigned generation)
 		library_module_used_by_others(generation);
 	if (rv != CKR_OK)
 		return false;
-	sees = info.state == CKS_RW_USER_FUNCTIONS || info.state == CKS_RO_USER_FUNCTIONS;
+	sees = library_is_users(info.state);
 	if (sees)
 		atomic_store(&project->unseen, false);
 	return sees || atomic_load(&project->unseen);

@@ -141,6 +141,11 @@ enum cmek_status library_module_find(const char *path, const char *beside,
 	return CMEK_OK;
 }
 
+bool library_has_minor(const struct CMEK_FUNCTIONS *ours, CK_BYTE minor)
+{
+	return ours != NULL && (ours->version.major > 1 || ours->version.minor >= minor);
+}
+
 /* --- In use ---------------------------------------------------------------------------------- */
 
 static struct {
@@ -165,9 +170,8 @@ const char *library_module_last_error(CK_ULONG *ret_reason)
 const char *library_module_last_request(void)
 {
 	const struct CMEK_FUNCTIONS *ours = module.found.ours;
-	bool answers = ours != NULL && (ours->version.major > 1 || ours->version.minor >= 3);
 
-	return answers ? ours->CMEK_LastRequest() : "";
+	return library_has_minor(ours, 3) ? ours->CMEK_LastRequest() : "";
 }
 
 unsigned library_module_generation(void)

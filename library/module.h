@@ -17,6 +17,9 @@ struct library_found {
 	const struct CMEK_FUNCTIONS *ours; /* NULL: an older module's, or another's */
 };
 
+/* Whether the interface is of version 1.`minor`, or later; NULL is of none. */
+bool library_has_minor(const struct CMEK_FUNCTIONS *ours, CK_BYTE minor);
+
 /* Loads the module: `path`, else what $CMEK_PKCS11_MODULE names, else that in the folder `beside`
  * (which may be NULL) or in pkcs11/ below it, else where it was installed. Does not initialize it.
  * A folder that is not said from the root on is passed over: the program may have gone elsewhere.

@@ -69,3 +69,15 @@ CK_RV library_slot_open(const CK_FUNCTION_LIST *functions, CK_SLOT_ID id, bool r
 
 	return functions->C_OpenSession(id, flags, NULL, NULL, ret_session);
 }
+
+bool library_login_without(const CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session)
+{
+	CK_RV rv = functions->C_Login(session, CKU_USER, (CK_UTF8CHAR *)"", 0);
+
+	return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN;
+}
+
+bool library_is_users(CK_STATE state)
+{
+	return state == CKS_RW_USER_FUNCTIONS || state == CKS_RO_USER_FUNCTIONS;
+}

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The module's slots: which of them hold a project (an initialized token), what its token says of
- * itself, and a session there. libcmek and the tool each tell in their words what failed.
+ * itself, and sessions there. libcmek and the tool each tell in their words what failed.
  */
 #pragma once
 
@@ -32,3 +32,8 @@ bool library_slot_is_free(const CK_FUNCTION_LIST *functions, CK_SLOT_ID id);
 /* A session, read-write unless that is `read_only`. */
 CK_RV library_slot_open(const CK_FUNCTION_LIST *functions, CK_SLOT_ID id, bool read_only,
 			CK_SESSION_HANDLE *ret_session);
+/* Logs the user in without a PIN, which will do where the configuration alone asks for a login.
+ * Of this length it is no guess, and is not counted. False: a PIN is needed. */
+bool library_login_without(const CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session);
+/* Whether the user is logged in, by the state of a session. */
+bool library_is_users(CK_STATE state);

@@ -14,6 +14,7 @@ static struct {
 	CK_RV lists, fills;
 	CK_SLOT_ID opened;
 	CK_FLAGS flags;
+	CK_RV logs_in;
 } module;
 
 static CK_RV get_slots(CK_BBOOL with_token, CK_SLOT_ID *slots, CK_ULONG *count)
@@ -56,8 +57,19 @@ static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *state, CK_NOTIF
 	return CKR_OK;
 }
 
-static const CK_FUNCTION_LIST functions = {
-	.C_GetSlotList = get_slots, .C_GetTokenInfo = get_token, .C_OpenSession = open_session};
+static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len)
+{
+	(void)session;
+	assert_int_equal(user, CKU_USER);
+	assert_non_null(pin);
+	assert_int_equal(len, 0);
+	return module.logs_in;
+}
+
+static const CK_FUNCTION_LIST functions = {.C_GetSlotList = get_slots,
+					   .C_GetTokenInfo = get_token,
+					   .C_OpenSession = open_session,
+					   .C_Login = login};
 
 static int begin(void **state)
 {
@@ -135,6 +147,20 @@ static void a_session_is_as_wide_as_its_slot_allows(void **state)
 	assert_int_equal(module.flags, CKF_SERIAL_SESSION | CKF_RW_SESSION);
 }
 
+static void a_login_without_a_pin_is_enough_where_the_module_takes_it(void **state)
+{
+	(void)state;
+	assert_true(library_login_without(&functions, 7));
+	module.logs_in = CKR_USER_ALREADY_LOGGED_IN;
+	assert_true(library_login_without(&functions, 7));
+	module.logs_in = CKR_PIN_LEN_RANGE;
+	assert_false(library_login_without(&functions, 7));
+	assert_true(library_is_users(CKS_RO_USER_FUNCTIONS));
+	assert_true(library_is_users(CKS_RW_USER_FUNCTIONS));
+	assert_false(library_is_users(CKS_RW_SO_FUNCTIONS));
+	assert_false(library_is_users(CKS_RO_PUBLIC_SESSION));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +169,8 @@ int main(void)
 		cmocka_unit_test_setup(a_project_is_read_without_its_padding, begin),
 		cmocka_unit_test_setup(what_is_no_project_is_free_or_silent, begin),
 		cmocka_unit_test_setup(a_session_is_as_wide_as_its_slot_allows, begin),
+		cmocka_unit_test_setup(a_login_without_a_pin_is_enough_where_the_module_takes_it,
+				       begin),
 	};
 
 	return cmocka_run_group_tests_name("library/slots", tests, NULL, NULL);
