@@ -301,7 +301,7 @@ bool file_replace(const char *path, struct bytes contents, unsigned mode)
 	if (fd < 0)
 		return false;
 	if (write_aside(fd, target, folder, contents, mode) && rename(aside, target) == 0)
-		return sync_folder(folder);
+		return file_sync_name(target);
 	remove_aside(aside);
 	return false;
 }

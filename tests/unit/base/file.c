@@ -307,8 +307,9 @@ static int sync_as_nobody(const char *path)
 {
 	if (setgid(65534) != 0 || setuid(65534) != 0)
 		return 99;
-	return open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0 && file_sync_name(path) ? 0
-											     : 1;
+	if (open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0 || !file_sync_name(path))
+		return 1;
+	return file_replace(path, bytes_of("another letter"), 0600) ? 0 : 2;
 }
 
 static void name_in_a_folder_that_can_not_be_read_is_left_unsynced(void **state)
