@@ -107,6 +107,8 @@ language() { # HEADING BLOCK FILE PRINTS
     lines "$1"
     ok "$system, $kms: $1, as the page says, from its package to a sealed message" typed || return
     ok "and prints what it should" says "$4"
+    sed -i '/^go mod init/d' "$work/lines"
+    ok "once more, too" typed
     # shellcheck disable=SC2016 # the inner shell expands
     echo 'test "$(cmek decrypt --name orders/1 row.cmek -)" = "row 1" && ! grep "row 1" row.cmek' >"$work/lines"
     ok "which 'cmek decrypt' opens, with the row in it" typed
@@ -128,6 +130,45 @@ database() { # SED...
 kms="embedded KMS"
 database -e ''
 languages
+
+# Without installing: in a shell that the page's own lines have told where the build lies, and nothing else has.
+as_built() { # LINES...: by a shell that begins in the folder of the sources
+    env -u CMEK_PKCS11_MODULE -u CMEK_LIBRARY -u PKG_CONFIG_SYSROOT_DIR -u CGO_LDFLAGS "${settings[@]}" \
+        sh -euxc ". '$work/lines' && cd '$place' && $1"
+}
+from_the_build() {
+    local jar=$root/bindings/java/src/main/java why
+    lines "From where it was built" -e "s|\$PWD/build|$build|" -e "s|\$PWD|$root|"
+    new_place
+    text C c >"$place/program.c"
+    # shellcheck disable=SC2016 # the inner shell expands
+    ok "C, from where it was built" as_built 'cc program.c $(pkg-config --cflags --libs cmek) -o program && ./program && cmek decrypt program.cmek -' &&
+        ok "prints what it should" says "static int run(cmek_error **error)"
+    text Python python >"$place/program.py"
+    ok "Python, from where it was built" as_built 'python3 program.py' && ok "prints what it should" says "row 2"
+    new_place
+    text Go go >"$place/main.go"
+    why=$(missing go)
+    if [ -n "$why" ]; then
+        skip "Go, from where it was built" "$why"
+    else
+        ok "Go, from where it was built" as_built "go mod init orders && go mod edit -replace cmek.internal/cmek=$root/bindings/go && GOPROXY=off go mod tidy && go run ." &&
+            ok "prints what it should" says "row 2"
+    fi
+    text Java java >"$place/Program.java"
+    why=$(missing java)
+    if [ -n "$why" ]; then
+        skip "Java, from where it was built" "$why"
+    else
+        ok "Java, from where it was built" as_built "javac -d classes $jar/cmek/*.java Program.java && java --enable-native-access=ALL-UNNAMED -cp classes Program" &&
+            ok "prints what it should" says "row 2"
+    fi
+}
+if [ -n "$debs" ]; then
+    seen "From where it was built" sh # there is no build
+else
+    from_the_build
+fi
 
 # With AWS the page has another line for the key, in a sentence.
 kms="AWS KMS, simulated"
