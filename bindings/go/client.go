@@ -41,6 +41,12 @@ func (c *Client) take() error {
 	return nil
 }
 
+func (c *Client) isClosed() bool {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	return c.closed
+}
+
 func (c *Client) drop() {
 	c.lock.Lock()
 	defer c.lock.Unlock()
@@ -188,7 +194,7 @@ func Embed() Option { return func(o *options) { o.embed = true } }
 // Collection says in clear which one of the database's a message is of.
 func Collection(number uint64) Option { return func(o *options) { o.collection = number } }
 
-// Of wants what is opened to be of that zone.
+// Of wants what is opened to be of that zone, which may be another client's, as long as that is open.
 func Of(zone *Zone) Option { return func(o *options) { o.zone = zone } }
 
 // TrustSize leaves out the look at an object's end before its first bytes are given (ReaderAt).
@@ -209,6 +215,9 @@ func gather(list []Option) (*options, error) {
 	o := &options{}
 	for _, option := range list {
 		option(o)
+	}
+	if o.zone != nil && o.zone.client.isClosed() {
+		return nil, os.ErrClosed
 	}
 	if o.name != nil && len(o.name) == 0 {
 		return nil, errEmptyName

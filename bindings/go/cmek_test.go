@@ -149,6 +149,14 @@ func TestAClosedClientDoesNothingMore(t *testing.T) {
 	again, _ := open(t)
 	plain, err := again.Unseal(ctx, out.Bytes())
 	same(t, plain, []byte("to its end"), err)
+	of := cmek.Of(zone)
+	_, err = again.Unseal(ctx, out.Bytes(), of)
+	wants(t, os.ErrClosed, err)
+	_, err = again.Reader(bytes.NewReader(out.Bytes()), of)
+	wants(t, os.ErrClosed, err)
+	_, err = again.ReaderAt(bytes.NewReader(out.Bytes()), int64(out.Len()), of)
+	wants(t, os.ErrClosed, err)
+	wants(t, os.ErrClosed, again.UnsealFile("sealed", "plain", of))
 }
 
 func sealStream(t *testing.T, zone *cmek.Zone, data []byte, piece int) []byte {

@@ -554,6 +554,8 @@ def a_closed_client(zone_of):
     writer.close()
     with cmek.open() as again:
         check(again.unseal(out.getvalue()) == b"to its end", "but a writer that was open goes to its end")
+        for work in (lambda: again.unseal(out.getvalue(), zone=zone), lambda: again.reader(out, zone=zone)):
+            check(raised(ValueError, work)[0], "and a zone of a closed client can't be wanted")
     check(raised(ValueError, writer.write, b"x")[0], "and takes nothing more then")
 
 

@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.ref.Reference;
 import java.lang.ref.ReferenceQueue;
 import java.lang.ref.WeakReference;
 import java.nio.channels.SeekableByteChannel;
@@ -205,27 +204,23 @@ public final class Cmek implements AutoCloseable {
 
     /** The same, as the options say. */
     public byte[] unseal(byte[] sealed, Options options) throws IOException {
-        try (Arena arena = Arena.ofConfined()) {
+        try (Zone.Wanted wanted = options.wanted(); Arena arena = Arena.ofConfined()) {
             MemorySegment from = arena.allocate(Math.max(sealed.length, 1)), length = arena.allocate(JAVA_LONG), client = handle();
             MemorySegment.copy(sealed, 0, from, java.lang.foreign.ValueLayout.JAVA_BYTE, 0, sealed.length);
             long room = Native.plain(() -> (long) Native.UNSEALED_SIZE.invokeExact(from, (long) sealed.length));
-            MemorySegment out = arena.allocate(Math.max(room, 1)), how = options.toUnseal(arena);
+            MemorySegment out = arena.allocate(Math.max(room, 1)), how = options.toUnseal(arena, wanted);
             check(arena, error -> (int) Native.UNSEAL.invokeExact(client, from, (long) sealed.length, how, out, room, length, error));
             byte[] plain = out.asSlice(0, length.get(JAVA_LONG, 0)).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
             out.fill((byte) 0);
             return plain;
-        } finally {
-            Reference.reachabilityFence(options); // its zone
         }
     }
 
     /** {@code to} appears whole or not at all. */
     public void unsealFile(Path from, Path to, Options options) throws IOException {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment client = handle(), in = Native.path(arena, from), out = Native.path(arena, to), how = options.toUnseal(arena);
+        try (Zone.Wanted wanted = options.wanted(); Arena arena = Arena.ofConfined()) {
+            MemorySegment client = handle(), in = Native.path(arena, from), out = Native.path(arena, to), how = options.toUnseal(arena, wanted);
             check(arena, error -> (int) Native.UNSEAL_FILE.invokeExact(client, in, out, options.replace(), how, error));
-        } finally {
-            Reference.reachabilityFence(options); // its zone
         }
     }
 

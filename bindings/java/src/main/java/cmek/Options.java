@@ -16,7 +16,7 @@ import java.nio.charset.StandardCharsets;
  * @param name bound in when something is sealed, wanted when it is opened; null: none
  * @param embed messages: the zone's key record goes into each one
  * @param collection messages: which one of the database's, in clear; 0: none
- * @param zone the only one whose data are opened; null: any
+ * @param zone the only one whose data are opened, of a client that is open; null: any
  * @param trustSize ranges: the object's end is not looked at first
  * @param replace a file takes the place of one that is there
  * @param threads files: in how many a large one is worked on, of which the calling one is one; 0: in that alone
@@ -48,7 +48,7 @@ public record Options(byte[] name, boolean embed, long collection, Zone zone, bo
         return new Options(name.clone(), false, 0, null, false, false, 0);
     }
 
-    /** Opens data of that zone alone. */
+    /** Opens data of that zone alone, which may be another client's, as long as that is open. */
     public Options of(Zone only) {
         return new Options(name, embed, collection, only, trustSize, replace, threads);
     }
@@ -99,10 +99,14 @@ public record Options(byte[] name, boolean embed, long collection, Zone zone, bo
         return c;
     }
 
-    /** struct cmek_unseal_options. */
-    MemorySegment toUnseal(Arena arena) {
+    Zone.Wanted wanted() {
+        return new Zone.Wanted(zone);
+    }
+
+    /** struct cmek_unseal_options, until {@code wanted} is closed. */
+    MemorySegment toUnseal(Arena arena, Zone.Wanted wanted) {
         MemorySegment c = named(arena, 48);
-        c.set(ADDRESS, 24, zone == null ? MemorySegment.NULL : zone.handle());
+        c.set(ADDRESS, 24, wanted.handle());
         c.set(JAVA_BOOLEAN, 32, trustSize);
         c.set(JAVA_LONG, 40, threads);
         return c;

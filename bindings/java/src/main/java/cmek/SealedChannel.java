@@ -9,7 +9,6 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
@@ -33,8 +32,8 @@ final class SealedChannel implements SeekableByteChannel {
         this.client = client;
         client.take();
         boolean made = false;
-        try (Arena call = Arena.ofConfined()) {
-            MemorySegment place = call.allocate(ADDRESS), of = client.handle(), how = options.toUnseal(call);
+        try (Zone.Wanted wanted = options.wanted(); Arena call = Arena.ofConfined()) {
+            MemorySegment place = call.allocate(ADDRESS), of = client.handle(), how = options.toUnseal(call, wanted);
             MemorySegment pread = Native.upcall(this, "onPread", Native.ON_PREAD, arena);
             long sealed = from.size();
             Native.check(call, raised, error -> (int) Native.RANGE_NEW.invokeExact(of, how, pread, MemorySegment.NULL, sealed, place, error));
@@ -42,7 +41,6 @@ final class SealedChannel implements SeekableByteChannel {
             size = Native.plain(() -> (long) Native.RANGE_SIZE.invokeExact(handle));
             made = true;
         } finally {
-            Reference.reachabilityFence(options); // its zone
             if (!made) {
                 arena.close();
                 client.drop();

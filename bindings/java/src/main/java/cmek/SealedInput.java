@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.ref.Reference;
 import java.util.Objects;
 
 /** Gives what is verified; the end too. */
@@ -33,14 +32,13 @@ final class SealedInput extends InputStream {
         this.client = client;
         client.take();
         boolean made = false;
-        try (Arena call = Arena.ofConfined()) {
-            MemorySegment place = call.allocate(ADDRESS), of = client.handle(), how = options.toUnseal(call);
+        try (Zone.Wanted wanted = options.wanted(); Arena call = Arena.ofConfined()) {
+            MemorySegment place = call.allocate(ADDRESS), of = client.handle(), how = options.toUnseal(call, wanted);
             MemorySegment read = Native.upcall(this, "onRead", Native.ON_READ, arena);
             Native.check(call, raised, error -> (int) Native.READER_NEW.invokeExact(of, how, read, MemorySegment.NULL, place, error));
             handle = place.get(ADDRESS, 0);
             made = true;
         } finally {
-            Reference.reachabilityFence(options); // its zone
             if (!made) {
                 arena.close();
                 client.drop();

@@ -111,6 +111,30 @@ public final class Zone {
         return new SealedOutput(this, to, options);
     }
 
+    /** The zone that options want, for a call of C's, which reads it: its client, which may be another one than is called, is not freed meanwhile. */
+    static final class Wanted implements AutoCloseable {
+        private final Zone zone; // null: any
+
+        Wanted(Zone zone) {
+            this.zone = zone;
+            if (zone != null) {
+                zone.client.take();
+            }
+        }
+
+        MemorySegment handle() {
+            return zone == null ? MemorySegment.NULL : zone.handle;
+        }
+
+        @Override
+        public void close() {
+            if (zone != null) {
+                zone.client.drop();
+            }
+            Reference.reachabilityFence(zone);
+        }
+    }
+
     /** What C has of one, once. */
     static void free(MemorySegment handle) {
         Native.plain(() -> {

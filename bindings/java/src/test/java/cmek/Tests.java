@@ -462,6 +462,33 @@ final class Tests {
         seals.join();
         check(late("late_found") == 1, "a client that is closed as a message is sealed does not free its zone under it");
         check(sealed[0] && late("late_zones") == 0, "but afterwards");
+        wantedZoneLives();
+    }
+
+    /** A zone that is wanted may be another client's, which somebody closes meanwhile. */
+    private static void wantedZoneLives() throws Exception {
+        boolean[] opened = new boolean[1];
+        Cmek other = Cmek.open();
+        try (Cmek client = Cmek.open()) {
+            byte[] sealed = client.zone("prod/orders").seal(sample(5));
+            Options wanted = Options.NONE.of(other.zone("prod/orders"));
+            int before = late("late_zones");
+            lately("late_begin");
+            Thread opens = new Thread(() -> {
+                try {
+                    opened[0] = client.unseal(sealed, wanted).length == 5;
+                } catch (IOException | RuntimeException error) {
+                    System.out.println("# " + error);
+                }
+            });
+            opens.start();
+            lately("late_await");
+            other.close();
+            lately("late_end");
+            opens.join();
+            check(late("late_found") == before, "another client that is closed as its zone is wanted does not free that under the call");
+            check(opened[0] && late("late_zones") == before - 1, "but afterwards");
+        }
     }
 
     private static void closing() throws Exception {
@@ -476,7 +503,12 @@ final class Tests {
         stream.finish();
         stream.close();
         try (Cmek again = Cmek.open()) {
-            check(Arrays.equals(again.unseal(out.toByteArray()), sample(10)), "a stream that was open goes to its end");
+            byte[] sealed = out.toByteArray();
+            check(Arrays.equals(again.unseal(sealed), sample(10)), "a stream that was open goes to its end");
+            Options closed = Options.NONE.of(zone);
+            raised(IllegalStateException.class, "a zone of a client that is closed can't be wanted", () -> again.unseal(sealed, closed));
+            raised(IllegalStateException.class, "in a stream either", () -> again.inputStream(new ByteArrayInputStream(sealed), closed));
+            check(Arrays.equals(again.unseal(sealed), sample(10)), "and nothing is lost by that");
         }
     }
 
