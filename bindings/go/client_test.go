@@ -4,6 +4,7 @@
 package cmek
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"runtime"
@@ -90,4 +91,45 @@ func TestCallsThatAContextLeftBehindAreBounded(t *testing.T) {
 			t.Fatal(text)
 		}
 	}
+}
+
+type gone struct{}
+
+func (gone) Write([]byte) (int, error)         { runtime.Goexit(); return 0, nil }
+func (gone) Read([]byte) (int, error)          { panic("gone") }
+func (gone) ReadAt([]byte, int64) (int, error) { runtime.Goexit(); return 0, nil }
+
+func TestAStreamThatNeverComesBackKeepsNoClient(t *testing.T) {
+	client, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := client.Zone("prod/orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, work := range []func(){
+		func() { zone.Writer(gone{}) },
+		func() { client.Reader(gone{}) },
+		func() { client.ReaderAt(gone{}, 5000) },
+	} {
+		done := make(chan any)
+		go func() {
+			defer close(done)
+			defer func() { recover() }()
+			work()
+		}()
+		<-done
+	}
+	if client.users != 1 { // the zone
+		t.Fatal(client.users, " hold the client")
+	}
+	sealed, err := zone.Seal(context.Background(), []byte("row"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := client.Unseal(context.Background(), sealed); err != nil || !bytes.Equal(plain, []byte("row")) {
+		t.Fatal(plain, err)
+	}
+	client.Close()
 }

@@ -88,6 +88,13 @@ func (g *gate) close() bool {
 	return first
 }
 
+// Of what is being made: a stream of the caller's that panics, or ends its goroutine, returns to nobody.
+func (g *gate) closeUnless(made bool) {
+	if !made {
+		g.close()
+	}
+}
+
 func (g *gate) unlockAndFree() {
 	var free func()
 	if g.closed && g.users == 0 {
@@ -98,6 +105,10 @@ func (g *gate) unlockAndFree() {
 		free()
 	}
 }
+
+// A stream that ends its goroutine in a call (runtime.Goexit, as t.FailNow does) takes C's frames with it: they hold nothing that is not
+// freed with the writer, reader or file, and what called it has failed from its beginning on.
+var errLeft = &Error{Kind: ErrFailed, Text: "the stream has ended its goroutine, and this with it; begin another"}
 
 var errBusy = &Error{Kind: ErrRefused, Text: "a writer or reader is used by one goroutine at a time"}
 
@@ -131,15 +142,13 @@ func (z *Zone) Writer(w io.Writer, list ...Option) (*Writer, error) {
 		writer.handle.Delete()
 		z.client.drop()
 	}
-	defer func() {
-		if writer.c == nil {
-			writer.free()
-		}
-	}()
+	made := false
+	defer func() { writer.closeUnless(made) }()
 	status := C.new_writer(z.c, o.seal(&pinner), C.uintptr_t(writer.handle), &writer.c, &told)
 	if err := failure(status, told, writer.stream.taken); err != nil {
 		return nil, err
 	}
+	made = true
 	return writer, nil
 }
 
@@ -152,6 +161,7 @@ func (w *Writer) Write(data []byte) (int, error) {
 	if w.failed != nil {
 		return 0, w.failed
 	}
+	w.failed = errLeft
 	status := C.cmek_writer_put(w.c, unsafe.Pointer(unsafe.SliceData(data)), C.size_t(len(data)), &told)
 	if w.failed = failure(status, told, w.stream.taken); w.failed != nil {
 		return 0, w.failed
@@ -162,6 +172,18 @@ func (w *Writer) Write(data []byte) (int, error) {
 // ReadFrom is io.ReaderFrom's, for io.Copy: where the source fails, what was written never gets an end. A source that is an io.WriterTo
 // is asked by io.Copy to write itself, and its failure is known to the program alone.
 func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	came := false
+	defer func() {
+		if !came {
+			w.fail(errLeft)
+		}
+	}()
+	sum, err := w.readFrom(r)
+	came = true
+	return sum, err
+}
+
+func (w *Writer) readFrom(r io.Reader) (int64, error) {
 	var sum int64
 	piece := make([]byte, 1<<16)
 	defer clear(piece)
@@ -203,6 +225,7 @@ func (w *Writer) Close() error {
 	if w.failed != nil {
 		return w.failed
 	}
+	w.failed = errLeft
 	status := C.cmek_writer_finish(w.c, &told)
 	return failure(status, told, w.stream.taken)
 }
@@ -215,6 +238,7 @@ type Reader struct {
 	gate
 	client *Client
 	stream *stream
+	left   bool // the stream did not come back from a call
 	handle cgo.Handle
 	c      *C.cmek_reader
 	Zone   uint64
@@ -239,16 +263,14 @@ func (c *Client) Reader(r io.Reader, list ...Option) (*Reader, error) {
 		reader.handle.Delete()
 		c.drop()
 	}
-	defer func() {
-		if reader.c == nil {
-			reader.free()
-		}
-	}()
+	made := false
+	defer func() { reader.closeUnless(made) }()
 	status := C.new_reader(c.c, o.unseal(&pinner), C.uintptr_t(reader.handle), &reader.c, &told)
 	runtime.KeepAlive(o) // its zone
 	if err := failure(status, told, reader.stream.taken); err != nil {
 		return nil, err
 	}
+	made = true
 	reader.Zone = uint64(C.cmek_reader_zone(reader.c))
 	return reader, nil
 }
@@ -260,10 +282,15 @@ func (r *Reader) Read(out []byte) (int, error) {
 		return 0, err
 	}
 	defer r.leave()
+	if r.left {
+		return 0, errLeft
+	}
 	if len(out) == 0 {
 		return 0, nil
 	}
+	r.left = true
 	status := C.cmek_reader_get(r.c, unsafe.Pointer(unsafe.SliceData(out)), C.size_t(len(out)), &length, &told)
+	r.left = false
 	if err := failure(status, told, r.stream.taken); err != nil {
 		return 0, err
 	}
@@ -342,16 +369,14 @@ func (c *Client) ReaderAt(r io.ReaderAt, size int64, list ...Option) (*File, err
 		file.handle.Delete()
 		c.drop()
 	}
-	defer func() {
-		if file.c == nil {
-			file.free()
-		}
-	}()
+	made := false
+	defer func() { file.closeUnless(made) }()
 	status := C.new_range(c.c, o.unseal(&pinner), C.uintptr_t(file.handle), C.uint64_t(size), &file.c, &told)
 	runtime.KeepAlive(o) // its zone
 	if err := failure(status, told, func() error { return file.ranged.taken(told) }); err != nil {
 		return nil, err
 	}
+	made = true
 	file.size = int64(C.cmek_range_size(file.c))
 	file.Zone = uint64(C.cmek_range_zone(file.c))
 	return file, nil
