@@ -50,11 +50,14 @@ static void make_bool(bool *flag)
 
 static enum cmek_status check_name(const void *name, size_t len, struct cmek_error *error)
 {
-	return name != NULL || len == 0
-		       ? CMEK_OK
-		       : library_fail(error, CMEK_REFUSED,
-				      "options: a name of %zu bytes that is NULL; give its bytes",
-				      len);
+	if (name == NULL && len > 0)
+		return library_fail(error, CMEK_REFUSED,
+				    "options: a name of %zu bytes that is NULL; give its bytes",
+				    len);
+	if (name != NULL && len == 0)
+		return library_fail(error, CMEK_REFUSED,
+				    "options: an empty name binds nothing; leave it NULL for none");
+	return CMEK_OK;
 }
 
 enum cmek_status library_seal_options(const struct cmek_seal_options *given,

@@ -127,7 +127,8 @@ const char *cmek_zone_project(const cmek_zone *zone); /* lives as long as the zo
 struct cmek_seal_options {
 	size_t size; /* sizeof(struct cmek_seal_options) */
 	/* Bound in, and not part of the result: whoever opens it must give the same. An object's
-	 * path, a row's key. */
+	 * path, a row's key. NULL: none. One that is not NULL, and empty, is CMEK_REFUSED, when
+	 * something is opened, too. */
 	const void *name;
 	size_t name_len;
 	/* Messages: the zone's key record goes into each one (about 1.2 KiB), so that a project

@@ -345,6 +345,35 @@ static void options_of_any_release_are_read_or_refused(void **state)
 		"12");
 }
 
+/* NULL is none. What a program has computed, and is empty, is a mistake. */
+static void an_empty_name_is_refused_since_it_binds_nothing(void **state)
+{
+	const struct cmek_seal_options to = {.size = sizeof(to), .name = ""};
+	const struct cmek_unseal_options from = {.size = sizeof(from), .name = ""};
+	const char text[] = "an empty name binds nothing";
+	AUTO(buffer_clear) struct buffer sealed = {0};
+	uint8_t room[256];
+	cmek_writer *writer;
+	cmek_reader *reader;
+	cmek_range *range;
+	size_t len;
+
+	(void)state;
+	seal_message(orders, "row", NULL, &sealed);
+	assert_int_equal(cmek_sealed_size(orders, 3, &to), 0);
+	refuses(CMEK_REFUSED, cmek_seal(orders, "row", 3, &to, room, sizeof(room), &len, &why),
+		text);
+	refuses(CMEK_REFUSED,
+		cmek_unseal(client, sealed.data, sealed.len, &from, room, sizeof(room), &len, &why),
+		text);
+	refuses(CMEK_REFUSED, cmek_seal_file(orders, "/none", "/none.cmek", true, &to, &why), text);
+	refuses(CMEK_REFUSED, cmek_unseal_file(client, "/none.cmek", "/none", true, &from, &why),
+		text);
+	refuses(CMEK_REFUSED, cmek_writer_new(orders, &to, NULL, NULL, &writer, &why), text);
+	refuses(CMEK_REFUSED, cmek_reader_new(client, &from, NULL, NULL, &reader, &why), text);
+	refuses(CMEK_REFUSED, cmek_range_new(client, &from, NULL, NULL, 999, &range, &why), text);
+}
+
 static void any_byte_but_0_is_yes_in_options(void **state)
 {
 	struct cmek_seal_options embed = {.size = sizeof(embed)};
@@ -452,6 +481,7 @@ static const struct CMUnitTest message_tests[] = {
 	cmocka_unit_test(memory_that_is_null_is_refused),
 	cmocka_unit_test(a_record_that_has_grown_has_room_at_the_second_try),
 	cmocka_unit_test(a_large_message_that_does_not_open_leaves_no_memory_behind),
+	cmocka_unit_test(an_empty_name_is_refused_since_it_binds_nothing),
 	cmocka_unit_test(any_byte_but_0_is_yes_in_options),
 	cmocka_unit_test(the_tool_opens_what_the_library_seals_and_the_other_way_round),
 	cmocka_unit_test(clients_share_one_module_with_one_configuration),
