@@ -57,8 +57,10 @@ bool fork_is_child(void)
 	atomic_int *mark = atomic_load_explicit(&page, memory_order_acquire);
 	int pid;
 
+	/* Whoever sees the mark sees what another thread of the child has made anew before it:
+	 * locks above all. On x86-64 this is a plain load, as a relaxed one is. */
 	if (mark != NULL)
-		return atomic_load_explicit(mark, memory_order_relaxed) == 0;
-	pid = atomic_load_explicit(&owner_pid, memory_order_relaxed);
+		return atomic_load_explicit(mark, memory_order_acquire) == 0;
+	pid = atomic_load_explicit(&owner_pid, memory_order_acquire);
 	return pid != 0 && pid != getpid();
 }

@@ -7,6 +7,7 @@
 #include "tests/support/unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -187,6 +188,36 @@ static bool grandchild_notices_too(void *unused)
 	return fork_is_child() && in_child(is_child_until_marked, unused) && fork_is_child();
 }
 
+static int begun_anew; /* what the child's first thread makes before it marks */
+
+static void *begin_anew(void *unused)
+{
+	begun_anew = 7;
+	fork_mark();
+	return unused;
+}
+
+/* The thread sanitizer sees whether the mark hands it over. */
+static bool finds_what_another_thread_began(void *unused)
+{
+	pthread_t thread;
+	bool found;
+
+	if (pthread_create(&thread, NULL, begin_anew, unused) != 0)
+		return false;
+	while (fork_is_child())
+		sched_yield();
+	found = begun_anew == 7;
+	pthread_join(thread, NULL);
+	return found;
+}
+
+static void whoever_sees_the_mark_sees_what_was_made_before_it(void **state)
+{
+	fork_mark();
+	assert_true(in_child(finds_what_another_thread_began, *state));
+}
+
 static void fork_is_noticed_in_children_only(void **state)
 {
 	(void)state;
@@ -208,6 +239,7 @@ int main(void)
 		cmocka_unit_test(memory_that_can_not_be_locked_is_counted),
 		cmocka_unit_test(threads_share_the_slabs),
 		cmocka_unit_test(fork_is_noticed_in_children_only),
+		cmocka_unit_test(whoever_sees_the_mark_sees_what_was_made_before_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
