@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* A part of the stream is read and written at once: a large one, since a thread that waits for its
  * turn sleeps. All of them, with what becomes of them, have no more than MEMORY_MAX, unless one
@@ -58,7 +59,8 @@ struct lane {
 	size_t begun;		       /* chunks */
 	enum envelope_status status;   /* of reading the part and of the work on it */
 	struct envelope_error error;
-	bool is_mine; /* the caller's */
+	bool is_mine;	 /* the caller's */
+	sigset_t raised; /* by its writes; of another's thread */
 };
 
 /* --- A thread's memory and sessions ---------------------------------------------------------- */
@@ -321,20 +323,49 @@ static bool finish_part(struct lane *lane)
 	return write_part(lane);
 }
 
-static void *run_lane(void *state)
+static void run_lane(struct lane *lane)
 {
-	struct lane *lane = state;
-
 	while (take_part(lane) && finish_part(lane))
 		continue;
-	return NULL;
 }
 
 /* --- Threads --------------------------------------------------------------------------------- */
 
-/* Signals that the kernel sends to the thread whose own doing they are. */
-static const int own_doing[] = {SIGSEGV, SIGBUS, SIGFPE,  SIGILL, SIGTRAP,
-				SIGABRT, SIGSYS, SIGPIPE, SIGXFSZ};
+/* The kernel lets no thread block them. */
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+/* What a write raises, in its thread. */
+static const int of_writes[] = {SIGPIPE, SIGXFSZ};
+
+static void take_raised(sigset_t *ret_raised)
+{
+	const struct timespec at_once = {0};
+	sigset_t set;
+	int number;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < COUNT_OF(of_writes); i++)
+		sigaddset(&set, of_writes[i]);
+	sigemptyset(ret_raised);
+	while ((number = sigtimedwait(&set, NULL, &at_once)) > 0)
+		sigaddset(ret_raised, number);
+}
+
+static void *run_thread(void *state)
+{
+	struct lane *lane = state;
+
+	run_lane(lane);
+	take_raised(&lane->raised);
+	return NULL;
+}
+
+/* In the caller's thread, as if its own write had. */
+static void raise_here(const struct lane *lane)
+{
+	for (size_t i = 0; i < COUNT_OF(of_writes); i++)
+		if (sigismember(&lane->raised, of_writes[i]) == 1)
+			raise(of_writes[i]);
+}
 
 /* The program's handlers run in the program's threads. */
 static bool start_thread(struct lane *lane)
@@ -343,10 +374,10 @@ static bool start_thread(struct lane *lane)
 	bool started;
 
 	sigfillset(&blocked);
-	for (size_t i = 0; i < COUNT_OF(own_doing); i++)
-		sigdelset(&blocked, own_doing[i]);
+	for (size_t i = 0; i < COUNT_OF(faults); i++)
+		sigdelset(&blocked, faults[i]);
 	pthread_sigmask(SIG_BLOCK, &blocked, &before);
-	started = pthread_create(&lane->thread, NULL, run_lane, lane) == 0;
+	started = pthread_create(&lane->thread, NULL, run_thread, lane) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return started;
 }
@@ -394,6 +425,8 @@ static void run_lanes(struct crew *crew, struct lane *lanes, unsigned count)
 		pthread_join(lanes[i].thread, NULL);
 	for (unsigned i = 1; i < started; i++)
 		lane_clear(&lanes[i]);
+	for (unsigned i = 1; i < started; i++)
+		raise_here(&lanes[i]);
 	ask_again(crew);
 }
 

@@ -18,9 +18,12 @@
  *
  * Signals: none is caught, and none blocked in a thread of the caller's. No thread is started, but
  * for those in which the module looks up the names of hosts, and those that `threads` in the
- * options asks for: these end before the call does, and run no handler of the program's. Nothing is
- * written to standard output or standard error. A call may wait for the KMS or the store, as long
- * as their deadlines allow ([kms] in the configuration).
+ * options asks for: these end before the call does. None runs a handler of the program's, but for
+ * faults and, of those that look up names, for SIGHUP, SIGINT, SIGQUIT and SIGTERM, which the
+ * kernel gives the main thread where that does not block them. What a write of theirs raises
+ * (SIGXFSZ) is raised in the caller's thread. Nothing is written to standard output or standard
+ * error. A call may wait for the KMS or the store, as long as their deadlines allow ([kms] in the
+ * configuration).
  */
 #pragma once
 

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* Four of them are a part. */
 enum { CHUNK = 1 << 20, LONGEST = 23 * CHUNK + 5, MOST = 64 };
@@ -132,6 +133,8 @@ static struct {
 	atomic_bool fails_elsewhere; /* only in other threads than the caller's, who waits for it */
 	atomic_bool failed;
 	atomic_ulong open_signals; /* chunks done elsewhere where a handler could have run */
+	atomic_bool wants_signals; /* one thread that is not the caller's, who waits for it, */
+	atomic_bool signalled;	   /* has had a signal sent to the process, and two to itself */
 } seen;
 
 /* What a program may have a handler for, and what a thread has only itself to blame for. */
@@ -143,7 +146,22 @@ static void look_at_signals(void)
 		return;
 	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
 	seen.open_signals += !sigismember(&blocked, SIGALRM) || !sigismember(&blocked, SIGINT) ||
-			     sigismember(&blocked, SIGPIPE) || sigismember(&blocked, SIGSEGV);
+			     !sigismember(&blocked, SIGPIPE) || sigismember(&blocked, SIGSEGV);
+}
+
+/* As another process does, and as a write to a pipe or beyond a limit. */
+static void send_signals(void)
+{
+	if (!seen.wants_signals)
+		return;
+	if (pthread_equal(seen.caller, pthread_self())) {
+		while (!seen.signalled)
+			sched_yield();
+	} else if (!atomic_exchange(&seen.signalled, true)) {
+		kill(getpid(), SIGUSR1);
+		raise(SIGPIPE);
+		raise(SIGXFSZ);
+	}
 }
 
 static bool is_to_fail(unsigned long at, uint64_t index)
@@ -179,6 +197,7 @@ static enum envelope_status run(const struct envelope_payload *given, uint64_t i
 	assert_true(given->key == payload.key && given->aad.data == payload.aad.data);
 	seen.under_way[given->token->session % MOST] = 0;
 	look_at_signals();
+	send_signals();
 	if (is_to_fail(seen.fail_at, index)) {
 		snprintf(error->text, sizeof(error->text), "chunk %lu", (unsigned long)index);
 		return seen.fails_with;
@@ -420,6 +439,41 @@ static void no_thread_of_ours_runs_the_programs_handlers(void **state)
 	assert_false(sigismember(&blocked, SIGALRM));
 }
 
+static atomic_uint handled, handled_elsewhere;
+
+static void handle(int number)
+{
+	(void)number;
+	handled++;
+	handled_elsewhere += !pthread_equal(seen.caller, pthread_self());
+}
+
+/* Of the process, and of a write that the program's own thread would have been told of. */
+static void signals_are_handled_by_the_programs_threads(void **state)
+{
+	static const int numbers[] = {SIGUSR1, SIGPIPE, SIGXFSZ};
+	const struct sigaction action = {.sa_handler = handle};
+	struct sigaction before[COUNT_OF(numbers)];
+	struct envelope_error error = {0};
+	sigset_t blocked, mask;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(numbers); i++)
+		sigaction(numbers[i], &action, &before[i]);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &blocked, &mask);
+	seen.wants_signals = true;
+	assert_int_equal(run_with(&one, LONGEST, 4, &error), ENVELOPE_OK);
+	assert_int_equal(handled_elsewhere, 0);
+	assert_int_equal(handled, 2);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	assert_int_equal(handled_elsewhere, 0);
+	assert_int_equal(handled, 3);
+	for (size_t i = 0; i < COUNT_OF(numbers); i++)
+		sigaction(numbers[i], &before[i], NULL);
+}
+
 static ssize_t read_cancelled(void *state, uint8_t *out, size_t len)
 {
 	pthread_cancel(seen.caller);
@@ -488,6 +542,7 @@ int main(void)
 		cmocka_unit_test_setup(what_can_not_be_written_ends_all, fresh),
 		cmocka_unit_test_setup(the_module_tells_the_caller_why, fresh),
 		cmocka_unit_test_setup(no_thread_of_ours_runs_the_programs_handlers, fresh),
+		cmocka_unit_test_setup(signals_are_handled_by_the_programs_threads, fresh),
 		cmocka_unit_test_setup(a_thread_that_is_cancelled_ends_when_all_is_done, fresh),
 		cmocka_unit_test_setup(threads_without_a_session_are_done_without, fresh),
 	};
