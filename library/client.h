@@ -11,6 +11,7 @@
 #include "envelope/range.h"
 #include "envelope/sealer.h"
 #include "library/error.h"
+#include "library/refusal.h"
 #include "library/slots.h"
 
 #include <pthread.h>
@@ -48,12 +49,6 @@ struct library_worker {
 	struct message_sealer sealers[2];
 	struct buffer scratch;	       /* of a call; wiped at its end */
 	struct envelope_scratch chunk; /* of ranges */
-};
-
-/* In memory that a process shares with its children, so that they try a wrong PIN once together. */
-struct library_refusal {
-	pthread_mutex_t lock; /* over a look at `refused`, a login and what it says */
-	bool refused;
 };
 
 struct cmek_client {

@@ -7,11 +7,9 @@
 #include "base/secret.h"
 #include "library/module.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* --- Sessions */
 
@@ -66,34 +64,11 @@ static void strike_off(struct cmek_client *client)
 	library_unlock();
 }
 
-static bool make_shared_lock(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t kind;
-	bool made;
-
-	if (pthread_mutexattr_init(&kind) != 0)
-		return false;
-	made = pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0 &&
-	       pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0 &&
-	       pthread_mutex_init(lock, &kind) == 0;
-	pthread_mutexattr_destroy(&kind);
-	return made;
-}
-
-/* Children and parents tell each other that a PIN was refused, lest each of them tries it. */
-static bool share_refusals(struct cmek_client *client)
-{
-	void *shared = mmap(NULL, sizeof(*client->refusal), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	client->refusal = shared == MAP_FAILED ? NULL : shared;
-	return client->refusal != NULL && make_shared_lock(&client->refusal->lock);
-}
-
 bool library_pin_keep(struct cmek_client *client, const char *pin)
 {
 	client->pin = strdup(pin);
-	if (client->pin == NULL || !share_refusals(client))
+	client->refusal = library_refusal_new();
+	if (client->pin == NULL || client->refusal == NULL)
 		return false;
 	enlist(client);
 	return true;
@@ -105,8 +80,7 @@ void library_pin_drop(struct cmek_client *client)
 	if (client->pin != NULL)
 		wipe(client->pin, strlen(client->pin));
 	free(client->pin);
-	if (client->refusal != NULL) /* its lock is the children's too, and not destroyed */
-		munmap(client->refusal, sizeof(*client->refusal));
+	library_refusal_free(client->refusal);
 }
 
 /* From here on the PIN is that project's, whatever others are made, or get one of their own. */
@@ -169,21 +143,18 @@ static enum cmek_status was_refused(const struct library_project *project, struc
 			    project->slot.project);
 }
 
-/* One process that shares the refusal after the other. One that dies here blocks no other. */
-static CK_RV try_pin(const struct cmek_client *client, CK_SESSION_HANDLE session, bool *ret_tried)
-{
-	AUTO(unlockp) pthread_mutex_t *lock = &client->refusal->lock;
-	CK_RV rv;
+struct trying {
+	const struct cmek_client *client;
+	CK_SESSION_HANDLE session;
+};
 
-	if (pthread_mutex_lock(lock) == EOWNERDEAD)
-		pthread_mutex_consistent(lock);
-	*ret_tried = !client->refusal->refused;
-	if (!*ret_tried)
-		return CKR_PIN_INCORRECT;
-	rv = library_module_functions()->C_Login(session, CKU_USER, (CK_UTF8CHAR *)client->pin,
-						 strlen(client->pin));
-	client->refusal->refused = rv == CKR_PIN_INCORRECT;
-	return rv;
+static CK_RV try_pin(void *state)
+{
+	const struct trying *trying = state;
+	char *pin = trying->client->pin;
+
+	return library_module_functions()->C_Login(trying->session, CKU_USER, (CK_UTF8CHAR *)pin,
+						   strlen(pin));
 }
 
 /* Where somebody is logged in already, the module does not look at PINs. */
@@ -192,8 +163,10 @@ static enum cmek_status login_by_pin(struct cmek_client *client,
 				     CK_SESSION_HANDLE session, unsigned generation,
 				     struct cmek_error *error)
 {
+	unsigned accepted = library_refusal_look(client->refusal);
+	struct trying trying = {client, session};
 	bool proven, tried;
-	CK_RV rv = try_pin(client, session, &tried);
+	CK_RV rv = library_refusal_try(client->refusal, accepted, try_pin, &trying, &tried);
 
 	if (!tried)
 		return was_refused(project, error);
