@@ -41,7 +41,9 @@ package() { PKG_CONFIG_LIBDIR=$(dirname "$describing") pkg-config "$@" cmek-pkcs
 names_module() { [ "$(package --variable=p11_module_path)" = "${installed#"$place"}" ] || { package --variable=p11_module_path; return 1; }; }
 has_version() { [ "$(package --modversion)" = "$("$tool" --version | sed 's/.* //')" ]; }
 links_nothing() { [ -z "$(package --libs | tr -d ' ')" ]; }
+names_built() { [ "$(PKG_CONFIG_LIBDIR=$build/meson-uninstalled pkg-config --variable=p11_module_path cmek-pkcs11)" = "$module" ]; }
 ok "pkg-config names the module where it is" names_module
+ok "and, told of the build, where it was built" names_built
 ok "and has the tool's version" has_version
 ok "and nothing for a linker" links_nothing
 
