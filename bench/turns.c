@@ -7,10 +7,11 @@
  *
  *     turns FOLDER WORK COUNT      FOLDER, which is there, is for the module's files
  *
- * A turn is COUNT works. FOLDER/steps has, for each turn, the thread's number and how many steps
- * follow; a step is what the registers hold before an instruction, in the order of gregset_t.
- * What lies in memory where goes to standard output. x86-64 alone: the processor itself stops after
- * each instruction while the trap flag is set (Intel SDM, volume 3, "Single-Stepping").
+ * A turn is COUNT works. FOLDER/steps has, for each turn, the thread's number, how many steps
+ * follow, and whether it is cut short; a step is what the registers hold before an instruction, in
+ * the order of gregset_t. What lies in memory where goes to standard output. x86-64 alone: the
+ * processor itself stops after each instruction while the trap flag is set (Intel SDM, volume 3,
+ * "Single-Stepping").
  */
 #include "base/macros.h"
 #include "bench/bench.h"
@@ -111,7 +112,7 @@ static bool lane_run(struct lane *lane)
 /* A turn in which the module looked into its store, as once in a second, is cut short. */
 static bool write_turn(const struct lane *lane)
 {
-	const uint64_t head[] = {lane->index, step_count};
+	const uint64_t head[] = {lane->index, step_count, step_count == STEPS_MAX};
 
 	return fwrite(head, sizeof(head), 1, lane->out) == 1 &&
 	       fwrite(steps, sizeof(*steps), step_count, lane->out) == step_count;

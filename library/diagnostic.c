@@ -42,7 +42,8 @@ char *library_store_facts(const CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE s
 	return TAKE(text);
 }
 
-/* As Jansson writes it: no string of the text can have these quotation marks. */
+/* As Jansson writes it for zones/domain/levels.c: no string of the text can have these quotation
+ * marks, and no object within it has that name. tests/e2e/store_levels.py has such a store. */
 bool library_store_is_partial(const CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session)
 {
 	AUTO(freep) char *facts = library_store_facts(functions, session);

@@ -45,7 +45,7 @@ void library_input_clear(struct library_input *input)
 {
 	if (!input->is_borrowed)
 		file_closep(&input->fd);
-	input->fd = -1;
+	*input = (struct library_input)LIBRARY_INPUT_NONE;
 }
 
 ssize_t library_input_read(int fd, uint8_t *out, size_t len)

@@ -20,7 +20,7 @@ struct library_input {
 		.fd = -1                                                                           \
 	}
 
-/* False: errno. */
+/* False: errno; to be cleared all the same. */
 bool library_input_open(struct library_input *input, const char *path);
 bool library_input_standard(struct library_input *input);
 /* How many threads may share the work on it (envelope/parallel.h): of a file, which is there to be

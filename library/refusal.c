@@ -55,22 +55,36 @@ static pthread_mutex_t *locked_though_one_died(pthread_mutex_t *lock)
 	return lock;
 }
 
+/* While the caller waited, the PIN was the right one. */
+static bool may_go(struct library_refusal *refusal, unsigned accepted_before)
+{
+	if (library_refusal_look(refusal) == accepted_before)
+		return false;
+	if (atomic_fetch_add(&refusal->at_once, 1) < LIBRARY_LOGINS_AT_ONCE)
+		return true;
+	atomic_fetch_sub(&refusal->at_once, 1);
+	return false;
+}
+
 CK_RV library_refusal_try(struct library_refusal *refusal, unsigned accepted_before,
 			  library_refusal_login *login, void *state, bool *ret_tried)
 {
 	AUTO(unlockp) pthread_mutex_t *lock = locked_though_one_died(&refusal->lock);
+	bool goes;
 	CK_RV rv;
 
 	*ret_tried = !atomic_load(&refusal->refused);
 	if (!*ret_tried)
 		return CKR_PIN_INCORRECT;
-	/* While the caller waited, the PIN was the right one. */
-	if (library_refusal_look(refusal) != accepted_before)
+	goes = may_go(refusal, accepted_before);
+	if (goes)
 		pthread_mutex_unlock(TAKE(lock));
 	rv = login(state);
 	if (rv == CKR_PIN_INCORRECT)
 		atomic_store(&refusal->refused, true);
 	if (rv == CKR_OK)
 		atomic_fetch_add(&refusal->accepted, 1);
+	if (goes) /* when whoever takes this place knows */
+		atomic_fetch_sub(&refusal->at_once, 1);
 	return rv;
 }

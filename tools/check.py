@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import consumers
@@ -110,20 +109,21 @@ def environment(**more):
 
 
 def run(command, seconds, env=None):
-    """Output, how it ended (0, or words), and the processor's seconds. The whole process group is ended at the time limit."""
-    with tempfile.TemporaryFile() as output:
-        child = subprocess.Popen(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL,
-                                 stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-        ended = os.pidfd_open(child.pid)
-        in_time = select.select([ended], [], [], seconds)[0]
-        os.close(ended)
+    """Output, how it ended (0, or words), and the processor's seconds. The whole process group is ended at the time limit, which
+    counts for whoever has the output open, too."""
+    end = time.monotonic() + seconds
+    child = subprocess.Popen(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    with concurrent.futures.ThreadPoolExecutor(1) as reader, os.fdopen(os.pidfd_open(child.pid)) as ended:
+        output = reader.submit(child.stdout.read)
+        concurrent.futures.wait([output], seconds)
+        in_time = output.done() and select.select([ended], [], [], max(0, end - time.monotonic()))[0]
         if not in_time:
             os.killpg(child.pid, signal.SIGKILL)
         _, code, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(code)
         status = (child.returncode and f"status {child.returncode}") if in_time else f"a time-out after {seconds} s"
-        output.seek(0)
-        return output.read().decode(errors="replace"), status, used.ru_utime + used.ru_stime
+        return output.result().decode(errors="replace"), status, used.ru_utime + used.ru_stime
 
 
 def build(folder, options=(), env=None, row=None, target=""):

@@ -140,11 +140,11 @@ class Touches:
 
 
 def read_turns(path):
-    """(thread, its steps), one after the other."""
+    """(thread, its steps, whether they are cut short), one after the other."""
     with open(path, "rb") as file:
-        while head := file.read(16):
-            thread, count = struct.unpack("<2Q", head)
-            yield thread, file.read(count * STEP.size)
+        while head := file.read(24):
+            thread, count, cut = struct.unpack("<3Q", head)
+            yield thread, file.read(count * STEP.size), cut
 
 
 def lines_of(steps, instructions, module):
@@ -195,12 +195,12 @@ def run_turns(work):
             raise RuntimeError(done.stderr[-800:])
         files = Files(done.stdout.splitlines())
         path = os.path.join(folder, "steps")
-        addresses = {registers[RIP] for _, steps in read_turns(path) for registers in STEP.iter_unpack(steps)}
+        addresses = {registers[RIP] for _, steps, _ in read_turns(path) for registers in STEP.iter_unpack(steps)}
         instructions = files.instructions(addresses)
         looks = {at for at in addresses if files.name(at) == LOOKS}
         turns, module = [[], []], files.code_of(MODULE, addresses)
-        for thread, steps in read_turns(path):
-            looked = any(registers[RIP] in looks for registers in STEP.iter_unpack(steps))
+        for thread, steps, cut in read_turns(path):
+            looked = cut or any(registers[RIP] in looks for registers in STEP.iter_unpack(steps))
             turns[thread].append(None if looked else lines_of(steps, instructions, module))
     return [pair for pair in zip(*turns) if None not in pair], files
 

@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-enum { RELATIVES = 8, SECONDS = 120 };
+enum { RELATIVES = LIBRARY_LOGINS_AT_ONCE + 1, CROWD = 20, SECONDS = 120 };
 
 static struct library_refusal *refusal;
 static atomic_uint come, logins, untried;
@@ -29,6 +29,28 @@ static CK_RV login(void *state)
 	while (come < RELATIVES)
 		sched_yield();
 	return answers;
+}
+
+/* The first one answers when all have come, and then the PIN is changed. */
+static CK_RV login_before_a_change(void *state)
+{
+	(void)state;
+	if (atomic_fetch_add(&logins, 1) > 0)
+		return CKR_PIN_INCORRECT;
+	while (come < CROWD)
+		sched_yield();
+	return CKR_OK;
+}
+
+static void *log_in_before_a_change(void *state)
+{
+	unsigned before = library_refusal_look(refusal);
+	bool tried;
+
+	come++;
+	library_refusal_try(refusal, before, login_before_a_change, state, &tried);
+	untried += !tried;
+	return NULL;
 }
 
 static void *log_in(void *state)
@@ -92,6 +114,21 @@ static void a_refused_pin_is_tried_once_by_all(void **state)
 	assert_int_equal(untried, RELATIVES - 1);
 }
 
+static void a_pin_that_is_changed_meanwhile_is_tried_a_few_times(void **state)
+{
+	pthread_t threads[CROWD];
+
+	(void)state;
+	for (size_t i = 0; i < CROWD; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, log_in_before_a_change, NULL),
+				 0);
+	for (size_t i = 0; i < CROWD; i++)
+		pthread_join(threads[i], NULL);
+	/* The one that was right, and the wrong ones. */
+	assert_in_range(logins, 2, 1 + LIBRARY_LOGINS_AT_ONCE + 1);
+	assert_int_equal(logins + untried, CROWD);
+}
+
 static CK_RV answer(void *state)
 {
 	logins++;
@@ -125,6 +162,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			those_who_waited_for_a_login_that_was_accepted_log_in_at_once, fresh, end),
 		cmocka_unit_test_setup_teardown(a_refused_pin_is_tried_once_by_all, fresh, end),
+		cmocka_unit_test_setup_teardown(
+			a_pin_that_is_changed_meanwhile_is_tried_a_few_times, fresh, end),
 		cmocka_unit_test_setup_teardown(an_earlier_login_says_nothing_of_a_pin, fresh, end),
 	};
 

@@ -395,15 +395,13 @@ static enum zone_status write_new(struct store_sqlite *store)
 
 static bool appear(const struct store_sqlite *store)
 {
-	AUTO(file_closep) int folder = open(store->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
 	if (!file_rename_new(store->new_path, store->target)) {
 		/* A file system that can't; the lock is ours. */
 		if (errno != EOPNOTSUPP || store_exists(store) ||
 		    rename(store->new_path, store->target) != 0)
 			return false;
 	}
-	return folder >= 0 && (fsync(folder) == 0 || errno == EINVAL);
+	return file_sync_name(store->target);
 }
 
 enum zone_status store_create(struct store_sqlite *store)

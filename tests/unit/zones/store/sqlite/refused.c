@@ -346,6 +346,29 @@ static void store_that_cannot_be_made_is_read_only(void **state)
 	assert_int_equal(chmod(f->folder, 0700), 0);
 }
 
+static void make_it(struct fixture *f)
+{
+	drop_rights();
+	CHILD_CHECK(1, store_put_one(f->store, test_entry(ENTRY_PROJECT, 1), false) == ZONE_OK);
+}
+
+/* Then the folder can't be opened to be synced. */
+static void store_is_made_where_the_folder_can_not_be_read(void **state)
+{
+	FIXTURE(state);
+	AUTO(store_news_clear) struct store_news news = {0};
+	char folder[128];
+
+	snprintf(folder, sizeof(folder), "%s/data", f->folder);
+	assert_int_equal(chmod(f->folder, 0755), 0);
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(chmod(folder, geteuid() == 0 ? 0733 : 0300), 0);
+	assert_int_equal(in_child(make_it, f), 0);
+	assert_int_equal(chmod(folder, 0700), 0);
+	assert_int_equal(store_all(f->store, &news), ZONE_OK);
+	assert_int_equal(news.count, 1);
+}
+
 static void write_within_a_limit(struct fixture *f)
 {
 	struct stat found;
@@ -517,6 +540,7 @@ int main(void)
 		STORE_TEST(read_only_store_is_read_and_not_written),
 		STORE_TEST(store_behind_a_link_is_the_one_it_leads_to),
 		STORE_TEST(store_that_cannot_be_made_is_read_only),
+		STORE_TEST(store_is_made_where_the_folder_can_not_be_read),
 		STORE_TEST(limit_on_file_sizes_is_a_full_store_in_its_old_state),
 		STORE_TEST(full_disk_leaves_the_old_state),
 		STORE_TEST(store_that_does_not_fit_is_not_made),
