@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,15 +159,23 @@ char *path_join(const char *folder, const char *name)
 	return buffer_take_text(&path);
 }
 
-char *path_folder(const char *path)
+/* How much of a path is its folder; 0: it has none of its own. */
+static size_t folder_len(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
 	if (slash == NULL)
-		return strdup(".");
+		return 0;
 	while (slash > path && slash[-1] == '/')
 		slash--;
-	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	return slash == path ? 1 : (size_t)(slash - path);
+}
+
+char *path_folder(const char *path)
+{
+	size_t len = folder_len(path);
+
+	return len == 0 ? strdup(".") : strndup(path, len);
 }
 
 /* A file that is made between the two looks is not a link; it is looked up once more. */
@@ -198,9 +207,16 @@ static bool sync_folder(const char *folder)
 
 bool file_sync_name(const char *path)
 {
-	AUTO(freep) char *folder = path_folder(path);
+	size_t len = folder_len(path);
+	char folder[PATH_MAX] = ".";
 
-	return folder != NULL && (sync_folder(folder) || errno == EACCES);
+	if (len >= sizeof(folder)) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	if (len > 0)
+		snprintf(folder, sizeof(folder), "%.*s", (int)len, path);
+	return sync_folder(folder) || errno == EACCES;
 }
 
 /* --- New files */

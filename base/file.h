@@ -49,7 +49,8 @@ char *path_folder(const char *path);
  * ENOENT if it is a dangling link. free() it. */
 char *path_target(const char *path);
 /* fsync of the folder of `path`, so that a name that is new or gone outlasts a crash. One that we
- * may write but not read can't be opened for this: it is left as it is. */
+ * may write but not read can't be opened for this: it is left as it is. Allocates nothing: what is
+ * in its place is not said to have failed for want of memory. */
 bool file_sync_name(const char *path);
 
 /* Closes a descriptor by its variable, for AUTO; accepts -1. */

@@ -21,9 +21,9 @@
  * options asks for: these end before the call does. None runs a handler of the program's, but for
  * faults and, of those that look up names, for SIGHUP, SIGINT, SIGQUIT and SIGTERM, which the
  * kernel gives the main thread where that does not block them. What a write of theirs raises
- * (SIGXFSZ) is raised in the caller's thread. Nothing is written to standard output or standard
- * error. A call may wait for the KMS or the store, as long as their deadlines allow ([kms] in the
- * configuration).
+ * (SIGPIPE, SIGXFSZ), or what of these the process has pending meanwhile, is raised in the caller's
+ * thread. Nothing is written to standard output or standard error. A call may wait for the KMS or
+ * the store, as long as their deadlines allow ([kms] in the configuration).
  */
 #pragma once
 
