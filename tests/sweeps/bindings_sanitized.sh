@@ -34,6 +34,8 @@ for language in "${languages[@]}"; do
     ok "with the call" says " in cmek_unsealed_size "
 done
 tap_program "${under[@]}" timeout 600 python3 "$root/tests/bindings/python.py"
-tap_program timeout 600 "$root/tests/bindings/go.sh"
+# What is left where a caller's stream ends its goroutine while a range is being made (bindings/go/streams.go, errLeft).
+echo leak:held_new >"$work/left"
+LSAN_OPTIONS=suppressions=$work/left:print_suppressions=0 tap_program timeout 600 "$root/tests/bindings/go.sh"
 ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 tap_program timeout 600 "$root/tests/bindings/java.sh"
 finish
