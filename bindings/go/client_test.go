@@ -11,13 +11,7 @@ import (
 	"testing"
 )
 
-type panics struct{}
-
-func (panics) Write([]byte) (int, error)         { panic("mine") }
-func (panics) Read([]byte) (int, error)          { panic("mine") }
-func (panics) ReadAt([]byte, int64) (int, error) { panic("mine") }
-
-func TestAPanicOfAStreamLeavesNothingThatKeepsTheClient(t *testing.T) {
+func openOrders(t *testing.T) (*Client, *Zone) {
 	client, err := Open()
 	if err != nil {
 		t.Fatal(err)
@@ -26,6 +20,17 @@ func TestAPanicOfAStreamLeavesNothingThatKeepsTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return client, zone
+}
+
+type panics struct{}
+
+func (panics) Write([]byte) (int, error)         { panic("mine") }
+func (panics) Read([]byte) (int, error)          { panic("mine") }
+func (panics) ReadAt([]byte, int64) (int, error) { panic("mine") }
+
+func TestAPanicOfAStreamLeavesNothingThatKeepsTheClient(t *testing.T) {
+	client, zone := openOrders(t)
 	for _, begin := range []func() error{
 		func() error { _, err := zone.Writer(panics{}); return err },
 		func() error { _, err := client.Reader(panics{}); return err },
@@ -100,14 +105,7 @@ func (gone) Read([]byte) (int, error)          { panic("gone") }
 func (gone) ReadAt([]byte, int64) (int, error) { runtime.Goexit(); return 0, nil }
 
 func TestAStreamThatNeverComesBackKeepsNoClient(t *testing.T) {
-	client, err := Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	zone, err := client.Zone("prod/orders")
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, zone := openOrders(t)
 	for _, work := range []func(){
 		func() { zone.Writer(gone{}) },
 		func() { client.Reader(gone{}) },
