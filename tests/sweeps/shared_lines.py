@@ -23,8 +23,6 @@ BUILD = os.environ.get("CMEK_BUILD") or os.path.join(ROOT, "build")
 TURNS = os.path.join(BUILD, "bench", "turns")
 COUNT, LINE = 1, 64
 MODULE = "cmek-pkcs11.so"
-# Once a second a work looks into the store, too. A turn with that tells nothing; on a busy machine most of them may have it.
-LOOKS, ENOUGH, TRIES = "zones_looked", 7, 5
 # Which of the module's functions may store to what both threads touch. Both use one zone (zones/ezk/lanes.h).
 WORKS = {
     "AES-256-GCM, 64 B": set(),
@@ -140,11 +138,11 @@ class Touches:
 
 
 def read_turns(path):
-    """(thread, its steps, whether they are cut short), one after the other."""
+    """(thread, its steps), one after the other."""
     with open(path, "rb") as file:
-        while head := file.read(24):
-            thread, count, cut = struct.unpack("<3Q", head)
-            yield thread, file.read(count * STEP.size), cut
+        while head := file.read(16):
+            thread, count = struct.unpack("<2Q", head)
+            yield thread, file.read(count * STEP.size)
 
 
 def lines_of(steps, instructions, module):
@@ -188,31 +186,24 @@ def shared(pairs):
 
 
 def run_turns(work):
-    """The pairs of turns without a look, as {line: Touches} of either thread, and the files with the names."""
+    """The pairs of turns, as {line: Touches} of either thread, and the files with the names."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         done = subprocess.run([TURNS, folder, work, str(COUNT)], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(done.stderr[-800:])
         files = Files(done.stdout.splitlines())
         path = os.path.join(folder, "steps")
-        addresses = {registers[RIP] for _, steps, _ in read_turns(path) for registers in STEP.iter_unpack(steps)}
+        addresses = {registers[RIP] for _, steps in read_turns(path) for registers in STEP.iter_unpack(steps)}
         instructions = files.instructions(addresses)
-        looks = {at for at in addresses if files.name(at) == LOOKS}
         turns, module = [[], []], files.code_of(MODULE, addresses)
-        for thread, steps, cut in read_turns(path):
-            looked = cut or any(registers[RIP] in looks for registers in STEP.iter_unpack(steps))
-            turns[thread].append(None if looked else lines_of(steps, instructions, module))
-    return [pair for pair in zip(*turns) if None not in pair], files
+        for thread, steps in read_turns(path):
+            turns[thread].append(lines_of(steps, instructions, module))
+    return list(zip(*turns)), files
 
 
 def look(work):
     """[(line, what lies there, the functions that store to it, those that load it)]"""
-    for _ in range(TRIES):
-        pairs, files = run_turns(work)
-        if len(pairs) >= ENOUGH:
-            break
-    else:
-        raise RuntimeError(f"{work}: the machine is too busy: each turn takes as long as a look into the store is good for")
+    pairs, files = run_turns(work)
     rows = []
     for line, threads in sorted(shared(pairs).items()):
         names = [sorted({files.name(at) for touches in threads for at in getattr(touches, kind)}) for kind in ("stores", "loads")]
