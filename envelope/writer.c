@@ -82,17 +82,17 @@ static enum envelope_status begin(struct envelope_writer *writer, struct envelop
 				  CK_OBJECT_HANDLE ezk, struct bytes name,
 				  const struct envelope_io *io, struct envelope_error *error)
 {
-	AUTO(buffer_clear) struct buffer start = {0};
-
 	writer->io = *io;
 	writer->payload.token = token;
 	TRY(envelope_keys_make(token, writer->header.salt, &writer->keys, error));
-	TRY(make_header(token, &writer->keys, ezk, name, &writer->header, &start, error));
+	TRY(make_header(token, &writer->keys, ezk, name, &writer->header, &writer->start, error));
 	TRY(envelope_keys_payload(token, &writer->keys, writer->header.salt, error));
 	writer->payload = envelope_payload_of(token, &writer->header, &writer->keys);
 	if (!make_room(writer))
 		return ENVELOPE_NO_MEMORY;
-	return write_out(writer, buffer_bytes(&start), error);
+	TRY(write_out(writer, buffer_bytes(&writer->start), error));
+	buffer_clear(&writer->start);
+	return ENVELOPE_OK;
 }
 
 enum envelope_status envelope_writer_begin(struct envelope_writer *writer,
@@ -132,6 +132,7 @@ void envelope_writer_clear(struct envelope_writer *writer)
 	if (writer->memory != NULL)
 		wipe(writer->memory, 3 * writer->payload.chunk_len + ENVELOPE_TAG);
 	free(writer->memory);
+	buffer_clear(&writer->start);
 	if (writer->payload.token != NULL)
 		envelope_keys_clear(writer->payload.token, &writer->keys);
 	*writer = (struct envelope_writer){0};

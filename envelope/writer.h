@@ -16,6 +16,7 @@ struct envelope_writer {
 	struct envelope_keys keys; /* owned */
 	struct envelope_payload payload;
 	struct envelope_io io; /* its `write` */
+	struct buffer start;   /* owned: the header's bytes, until they are written */
 	uint8_t *memory;       /* owned: what is held, what is being filled, what was sealed */
 	uint8_t *held, *filling, *sealed;
 	bool holds;	/* a full chunk is held */

@@ -154,22 +154,6 @@ static enum cmek_status hold(cmek_range *range, struct held *held, bool trust_si
 	return library_opened_failed(&held->opened, "range", status, &cause, error);
 }
 
-static enum cmek_status held_new(cmek_range *range, bool trust_size, struct held **ret_held,
-				 struct cmek_error *error)
-{
-	struct held *held = calloc(1, sizeof(*held));
-	enum cmek_status status;
-
-	if (held == NULL)
-		return library_no_memory(error);
-	status = hold(range, held, trust_size, error);
-	if (status != CMEK_OK)
-		held_free(held);
-	else
-		*ret_held = held;
-	return status;
-}
-
 /* In a fork's child it is opened once more, when the caller's name and zone may be gone. */
 static enum cmek_status keep_expected(cmek_range *range, const struct cmek_unseal_options *options,
 				      struct cmek_error *error)
@@ -196,9 +180,11 @@ static enum cmek_status open_range(cmek_range *range, const struct cmek_unseal_o
 
 	TRY(library_unseal_options(given, &options, error));
 	TRY(keep_expected(range, &options, error));
-	TRY(held_new(range, options.trust_size, &held, error));
+	held = calloc(1, sizeof(*held));
+	if (held == NULL)
+		return library_no_memory(error);
 	atomic_store(&range->held, held);
-	return CMEK_OK;
+	return hold(range, held, options.trust_size, error);
 }
 
 static enum cmek_status range_new(cmek_client *client, const struct cmek_unseal_options *options,
@@ -208,6 +194,7 @@ static enum cmek_status range_new(cmek_client *client, const struct cmek_unseal_
 	cmek_range *range = calloc(1, sizeof(*range));
 	enum cmek_status status;
 
+	*ret_range = range;
 	if (range == NULL)
 		return library_no_memory(error);
 	range->client = client;
@@ -216,9 +203,7 @@ static enum cmek_status range_new(cmek_client *client, const struct cmek_unseal_
 	range->sealed_size = sealed_size;
 	status = open_range(range, options, error);
 	if (status != CMEK_OK)
-		cmek_range_free(range);
-	else
-		*ret_range = range;
+		cmek_range_free(TAKE(*ret_range));
 	return status;
 }
 
@@ -266,11 +251,14 @@ static enum cmek_status check_same(const struct held *anew, const struct held *h
 static enum cmek_status held_again(cmek_range *range, const struct held *held,
 				   struct held **ret_anew, struct cmek_error *error)
 {
-	struct held *anew = NULL;
+	struct held *anew = calloc(1, sizeof(*anew));
 	enum cmek_status status;
 
-	TRY(held_new(range, true, &anew, error));
-	status = check_same(anew, held, error);
+	if (anew == NULL)
+		return library_no_memory(error);
+	status = hold(range, anew, true, error);
+	if (status == CMEK_OK)
+		status = check_same(anew, held, error);
 	if (status != CMEK_OK)
 		held_free(anew);
 	else
@@ -281,7 +269,7 @@ static enum cmek_status held_again(cmek_range *range, const struct held *held,
 /* Whose keys are there; the first thread that finds them gone opens it anew for all. */
 static enum cmek_status current(cmek_range *range, struct held **ret_held, struct cmek_error *error)
 {
-	struct held *held = atomic_load(&range->held), *anew;
+	struct held *held = atomic_load(&range->held), *anew = NULL;
 	unsigned generation;
 
 	TRY(library_module_ready(&generation, error));

@@ -93,6 +93,7 @@ static enum cmek_status writer_new(cmek_zone *zone, const struct cmek_seal_optio
 	cmek_writer *writer = calloc(1, sizeof(*writer));
 	enum cmek_status status;
 
+	*ret_writer = writer;
 	if (writer == NULL)
 		return library_no_memory(error);
 	writer->zone = library_zone_keep(zone);
@@ -100,9 +101,7 @@ static enum cmek_status writer_new(cmek_zone *zone, const struct cmek_seal_optio
 	writer->state = state;
 	status = begin_writer(writer, options, error);
 	if (status != CMEK_OK)
-		cmek_writer_free(writer);
-	else
-		*ret_writer = writer;
+		cmek_writer_free(TAKE(*ret_writer));
 	return status;
 }
 
@@ -223,15 +222,14 @@ static enum cmek_status reader_new(cmek_client *client, const struct cmek_unseal
 	cmek_reader *reader = calloc(1, sizeof(*reader));
 	enum cmek_status status;
 
+	*ret_reader = reader;
 	if (reader == NULL)
 		return library_no_memory(error);
 	reader->read = read;
 	reader->state = state;
 	status = begin_reader(reader, client, options, error);
 	if (status != CMEK_OK)
-		cmek_reader_free(reader);
-	else
-		*ret_reader = reader;
+		cmek_reader_free(TAKE(*ret_reader));
 	return status;
 }
 

@@ -107,8 +107,7 @@ func (g *gate) unlockAndFree() {
 }
 
 // A stream that ends its goroutine in a call (runtime.Goexit, as t.FailNow does) takes C's frames with it: what called it has failed from
-// its beginning on, and what the frames hold is freed with the writer, reader or file; where that was still being made, it stays until
-// the process ends.
+// its beginning on, and what the frames hold is freed with the writer, reader or file, also where that was still being made.
 var errLeft = &Error{Kind: ErrFailed, Text: "the stream has ended its goroutine, and this with it; begin another"}
 
 var errBusy = &Error{Kind: ErrRefused, Text: "a writer or reader is used by one goroutine at a time"}

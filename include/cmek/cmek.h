@@ -190,7 +190,9 @@ enum cmek_status cmek_unseal_file(cmek_client *client, const char *in_path, cons
 				  cmek_error **ret_error);
 
 /* --- Streams of any length, by constant memory. Their functions, as those of ranges, return: they
- * neither jump nor throw over the call that called them, and do not call for the same stream. */
+ * neither jump nor throw over the call that called them, and do not call for the same stream.
+ * A writer, reader or range is in *ret_… before its function is called the first time: a runtime
+ * that ends a thread of its own within that frees it so. Where making it fails, NULL is there. */
 
 /* Takes all of `len` bytes: 0; else an errno, which ends the writer. Called by the thread that
  * calls the writer. */

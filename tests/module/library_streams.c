@@ -352,6 +352,113 @@ static void a_range_of_an_object_that_can_not_be_read_says_so(void **state)
 	cmek_range_free(range);
 }
 
+/* --- Functions that never return ------------------------------------------------------------- */
+
+/* As those of a runtime that ends a thread of its own: the frames between are gone. */
+static struct {
+	jmp_buf out;
+	unsigned calls; /* that do return */
+	struct source source;
+	struct bytes object;
+	cmek_writer *writer;
+	cmek_reader *reader;
+	cmek_range *range;
+} leaving;
+
+static void leave_or_count(void)
+{
+	if (leaving.calls-- == 0)
+		longjmp(leaving.out, 1);
+}
+
+static int write_and_leave(void *state, const void *data, size_t len)
+{
+	(void)state, (void)data, (void)len;
+	leave_or_count();
+	return 0;
+}
+
+static int read_and_leave(void *state, void *place, size_t room, size_t *ret_len)
+{
+	(void)state;
+	leave_or_count();
+	return read_from(&leaving.source, place, room, ret_len);
+}
+
+static int pread_and_leave(void *state, void *place, size_t len, uint64_t offset)
+{
+	(void)state;
+	leave_or_count();
+	return pread_from(&leaving.object, place, len, offset);
+}
+
+static enum cmek_status make_writer(void)
+{
+	return cmek_writer_new(orders, NULL, write_and_leave, NULL, &leaving.writer, &why);
+}
+
+static enum cmek_status make_reader(void)
+{
+	leaving.source = (struct source){.left = leaving.object};
+	return cmek_reader_new(client, NULL, read_and_leave, NULL, &leaving.reader, &why);
+}
+
+static enum cmek_status make_range(void)
+{
+	return cmek_range_new(client, NULL, pread_and_leave, NULL, leaving.object.len,
+			      &leaving.range, &why);
+}
+
+/* Whether it was left in the call after `calls`. */
+static bool is_left(enum cmek_status (*make)(void), unsigned calls)
+{
+	leaving.calls = calls;
+	if (setjmp(leaving.out) != 0)
+		return true;
+	works(make());
+	return false;
+}
+
+/* The sanitizer, or valgrind, sees what is left behind. */
+static void what_is_left_while_it_is_made_is_in_the_callers_hands(void **state)
+{
+	static const struct {
+		enum cmek_status (*make)(void);
+		unsigned calls;
+	} rows[] = {{make_writer, 1}, {make_reader, 2}, {make_range, 3}};
+	AUTO(buffer_clear) struct buffer sealed = {0};
+
+	(void)state;
+	seal_stream(orders, 10, &sealed);
+	leaving.object = buffer_bytes(&sealed);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		for (unsigned calls = 0; calls <= rows[i].calls; calls++) {
+			assert_int_equal(is_left(rows[i].make, calls), calls < rows[i].calls);
+			assert_true(leaving.writer || leaving.reader || leaving.range);
+			cmek_writer_free(TAKE(leaving.writer));
+			cmek_reader_free(TAKE(leaving.reader));
+			cmek_range_free(TAKE(leaving.range));
+		}
+	}
+}
+
+static void where_making_fails_null_is_handed_out(void **state)
+{
+	int full = ENOSPC;
+	cmek_writer *writer = (cmek_writer *)&full;
+	cmek_reader *reader = (cmek_reader *)&full;
+	cmek_range *range = (cmek_range *)&full;
+	struct bytes nothing = {0};
+
+	(void)state;
+	refuses(CMEK_IO, cmek_writer_new(orders, NULL, no_space, &full, &writer, &why), "written");
+	refuses(CMEK_IO, cmek_reader_new(client, NULL, no_reading, &full, &reader, &why), "stream");
+	refuses(CMEK_NOT_AN_ENVELOPE, open_range(&nothing, false, &range), "range");
+	assert_null(writer);
+	assert_null(reader);
+	assert_null(range);
+}
+
 const struct CMUnitTest library_stream_tests[] = {
 	cmocka_unit_test(a_stream_comes_back_however_it_is_cut_into_pieces),
 	cmocka_unit_test(an_envelope_in_memory_is_unsealed_as_a_message_is),
@@ -363,5 +470,7 @@ const struct CMUnitTest library_stream_tests[] = {
 	cmocka_unit_test(an_object_that_was_cut_short_is_seen_at_once_unless_its_size_is_trusted),
 	cmocka_unit_test(the_last_chunk_is_read_once_for_the_look_at_the_end_and_the_first_read),
 	cmocka_unit_test(a_range_of_an_object_that_can_not_be_read_says_so),
+	cmocka_unit_test(what_is_left_while_it_is_made_is_in_the_callers_hands),
+	cmocka_unit_test(where_making_fails_null_is_handed_out),
 };
 const size_t library_stream_count = COUNT_OF(library_stream_tests);
