@@ -174,7 +174,7 @@ def view(data: Any) -> "memoryview[int]":
 
 
 def address(data: "memoryview[int]") -> Any:
-    """Where they lie; what is read-only is not copied. The caller keeps `data` for as long."""
+    """Where they lie, which holds them there; what is read-only is not copied."""
     if not data.nbytes:
         return None
     if data.readonly:
@@ -182,10 +182,29 @@ def address(data: "memoryview[int]") -> Any:
         pointer = _Buffer()
         _get_buffer(data, byref(pointer), 0)
         try:
-            return c_void_p(pointer.buf)
+            return _Place(pointer.buf, data)
         finally:
             _release_buffer(byref(pointer))
     return (ctypes.c_char * data.nbytes).from_buffer(data)
+
+
+def given(data: Any) -> "tuple[Any, int]":
+    """Where the bytes of whatever has a buffer lie, which holds them there, and how many."""
+    if type(data) is bytes:  # ctypes gives its place as it is
+        return data, len(data)
+    bytes_of = view(data)
+    return address(bytes_of), bytes_of.nbytes
+
+
+def room_for(length: int) -> bytes:
+    """Bytes that nobody knows yet, for C to fill once: as PyBytes_FromStringAndSize is meant to be used."""
+    return _new_bytes(None, length)  # type: ignore[no-any-return]
+
+
+class _Place(c_void_p):
+    def __init__(self, at: Optional[int], held: Any):
+        super().__init__(at)
+        self._held = held
 
 
 class _Buffer(ctypes.Structure):
@@ -199,3 +218,5 @@ _get_buffer = ctypes.pythonapi.PyObject_GetBuffer
 _get_buffer.argtypes = [ctypes.py_object, POINTER(_Buffer), c_int]
 _release_buffer = ctypes.pythonapi.PyBuffer_Release
 _release_buffer.argtypes = [POINTER(_Buffer)]
+_new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
+_new_bytes.restype, _new_bytes.argtypes = ctypes.py_object, [c_char_p, ctypes.c_ssize_t]

@@ -98,13 +98,12 @@ class Client(_native.Counted):
 
     def unseal(self, sealed: Any, name: Name = None, zone: Optional[Zone] = None) -> bytes:
         """The bytes of a message or of a file's envelope in memory; `zone`: the only one whose data are opened."""
-        data = _native.view(sealed)
-        options = self._unseal_options(name, zone)
-        where = _native.address(data)
-        room = library.cmek_unsealed_size(where, data.nbytes)
-        out, length = ctypes.create_string_buffer(max(room, 1)), c_size_t()
-        self._call(library.cmek_unseal, self._handle, where, data.nbytes, byref(options), out, room, byref(length))
-        return out.raw[:length.value]
+        data, size = _native.given(sealed)
+        options = None if name is None and zone is None else byref(self._unseal_options(name, zone))
+        room = library.cmek_unsealed_size(data, size)
+        out, length = _native.room_for(room), c_size_t()
+        self._call(library.cmek_unseal, self._handle, data, size, options, out, room, byref(length))
+        return out[:length.value]
 
     def unseal_file(self, source: Path, target: Path, name: Name = None, zone: Optional[Zone] = None, replace: bool = False,
                     threads: int = 0) -> None:
@@ -168,12 +167,12 @@ class Zone:
 
     def seal(self, data: Any, name: Name = None, embed: bool = False, collection: int = 0) -> bytes:
         """A message of at most 64 MiB. `name` is bound in: whoever opens it must give the same."""
-        plain = _native.view(data)
-        options = _seal_options(name, embed, collection)
-        room = library.cmek_sealed_size(self._handle, plain.nbytes, byref(options))
-        out, length = ctypes.create_string_buffer(room), c_size_t()
-        self.client._call(library.cmek_seal, self._handle, _native.address(plain), plain.nbytes, byref(options), out, room, byref(length))
-        return out.raw[:length.value]
+        plain, size = _native.given(data)
+        options = None if name is None and not embed and collection == 0 else byref(_seal_options(name, embed, collection))
+        room = library.cmek_sealed_size(self._handle, size, options)
+        out, length = _native.room_for(room), c_size_t()
+        self.client._call(library.cmek_seal, self._handle, plain, size, options, out, room, byref(length))
+        return out[:length.value]
 
     def unseal(self, sealed: Any, name: Name = None) -> bytes:
         """The same as of the client, of this zone alone."""

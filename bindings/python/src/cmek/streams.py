@@ -123,11 +123,11 @@ class Writer(io.RawIOBase):
     def write(self, data: Any) -> int:
         if self.closed:
             raise ValueError("write to a closed writer")
-        plain = _native.view(data)
+        plain, size = _native.given(data)
         with self._opened as handle:
-            self._raised.call(library.cmek_writer_put, handle, _native.address(plain), plain.nbytes)
-            self._plain += plain.nbytes
-        return plain.nbytes
+            self._raised.call(library.cmek_writer_put, handle, plain, size)
+            self._plain += size
+        return size
 
     def _finish(self) -> None:
         with self._opened as handle:
@@ -241,9 +241,8 @@ class Range(io.RawIOBase):
         if length < 0 or offset < 0:
             raise ValueError(f"{length} bytes at {offset}")
         room = min(length, max(self.size - offset, 0))
-        out = ctypes.create_string_buffer(max(room, 1))
-        count = self._read_at(out, room, offset)
-        return out.raw[:count]
+        out = _native.room_for(room)
+        return out[:self._read_at(out, room, offset)]
 
     def _read_at(self, out: Any, room: int, offset: int) -> int:
         if self.closed:
