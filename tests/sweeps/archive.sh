@@ -77,7 +77,8 @@ left_out() { grep -ohE '# SKIP [^"\\]*' "$packaging/$name/build/meson-logs/testl
 none_without_reason() { left_out >"$work/left" && ! grep -E 'SKIP *$|no reason given' "$work/left"; }
 
 ok "there is no git in it" test ! -e "$packaging/$name/.git"
-ok "meson sets it up" sets_up build enabled
+# Quickly built: how the compiler is called for a package, tests/sweeps/deb.sh has.
+ok "meson sets it up" sets_up build enabled "" -Doptimization=1 -Dc_args=-g1
 ok "it is built" packager ninja -C build --quiet
 ok "its tests pass" tests_pass --num-processes "$(($(nproc) + 1))"
 ok "those that are left out say why" none_without_reason
@@ -94,7 +95,7 @@ for folder in $(pkg-config --variable pc_path pkg-config | tr : ' '); do
 done
 hidden=PKG_CONFIG_LIBDIR=$packaging/pc
 refused "without cmocka tests can't be had" sets_up none enabled "$hidden"
-# Unoptimized, which is quicker: how the compiler is called is shown above.
+# Unoptimized, which is quicker.
 ok "-Dtests=disabled does without" sets_up bare disabled "$hidden" -Doptimization=0
 ok "and builds" packager ninja -C bare --quiet
 ok "with no word of cmocka" test "$(grep -c cmocka "$packaging/$name/bare/build.ninja")" -eq 0
