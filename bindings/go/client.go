@@ -170,6 +170,7 @@ func (z *Zone) String() string { return fmt.Sprintf("%s:%s", z.Project, z.Name) 
 type Option func(*options)
 
 type options struct {
+	given      bool
 	name       []byte
 	embed      bool
 	collection uint64
@@ -212,7 +213,7 @@ func Threads(number uint) Option { return func(o *options) { o.threads = number 
 var errEmptyName = &Error{Kind: ErrRefused, Text: "an empty name binds nothing: leave it out", cause: syscall.EINVAL}
 
 func gather(list []Option) (*options, error) {
-	o := &options{}
+	o := &options{given: len(list) > 0}
 	for _, option := range list {
 		option(o)
 	}
@@ -235,7 +236,11 @@ func (o *options) pinName(pinner *runtime.Pinner) (unsafe.Pointer, C.size_t) {
 	return unsafe.Pointer(&room[0]), C.size_t(len(o.name))
 }
 
+// Of no options nil, as C has it.
 func (o *options) seal(pinner *runtime.Pinner) *C.struct_cmek_seal_options {
+	if !o.given {
+		return nil
+	}
 	c := &C.struct_cmek_seal_options{size: C.sizeof_struct_cmek_seal_options, embed: C.bool(o.embed), collection: C.uint64_t(o.collection),
 		threads: C.size_t(o.threads)}
 	c.name, c.name_len = o.pinName(pinner)
@@ -243,6 +248,9 @@ func (o *options) seal(pinner *runtime.Pinner) *C.struct_cmek_seal_options {
 }
 
 func (o *options) unseal(pinner *runtime.Pinner) *C.struct_cmek_unseal_options {
+	if !o.given {
+		return nil
+	}
 	c := &C.struct_cmek_unseal_options{size: C.sizeof_struct_cmek_unseal_options, trust_size: C.bool(o.trustSize), threads: C.size_t(o.threads)}
 	c.name, c.name_len = o.pinName(pinner)
 	if o.zone != nil {

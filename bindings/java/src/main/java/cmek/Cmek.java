@@ -110,9 +110,13 @@ public final class Cmek implements AutoCloseable {
 
     /** A call, while which no other thread frees the client. */
     void check(Arena arena, Native.Told call) throws IOException {
+        check(arena.allocate(ADDRESS), call);
+    }
+
+    private void check(MemorySegment error, Native.Told call) throws IOException {
         take();
         try {
-            Native.check(arena, null, call);
+            Native.check(error, null, call);
         } finally {
             drop();
         }
@@ -205,12 +209,12 @@ public final class Cmek implements AutoCloseable {
     /** The same, as the options say. */
     public byte[] unseal(byte[] sealed, Options options) throws IOException {
         try (Zone.Wanted wanted = options.wanted(); Arena arena = Arena.ofConfined()) {
-            MemorySegment from = arena.allocate(Math.max(sealed.length, 1)), length = arena.allocate(JAVA_LONG), client = handle();
-            MemorySegment.copy(sealed, 0, from, java.lang.foreign.ValueLayout.JAVA_BYTE, 0, sealed.length);
+            Native.Given given = Native.Given.of(arena, sealed);
+            MemorySegment from = given.data(), length = given.length(), client = handle();
             long room = Native.plain(() -> (long) Native.UNSEALED_SIZE.invokeExact(from, (long) sealed.length));
             MemorySegment out = arena.allocate(Math.max(room, 1)), how = options.toUnseal(arena, wanted);
-            check(arena, error -> (int) Native.UNSEAL.invokeExact(client, from, (long) sealed.length, how, out, room, length, error));
-            byte[] plain = out.asSlice(0, length.get(JAVA_LONG, 0)).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
+            check(given.error(), error -> (int) Native.UNSEAL.invokeExact(client, from, (long) sealed.length, how, out, room, length, error));
+            byte[] plain = given.taken(out);
             out.fill((byte) 0);
             return plain;
         }

@@ -165,6 +165,21 @@ final class Native {
         }
     }
 
+    /**
+     * What a message's call has of C's memory, but for what it makes, in one piece: each piece costs as much as the call's tenth part.
+     */
+    record Given(MemorySegment error, MemorySegment length, MemorySegment data) {
+        static Given of(Arena arena, byte[] data) {
+            MemorySegment all = arena.allocate(16L + data.length, 8), from = all.asSlice(16);
+            MemorySegment.copy(data, 0, from, JAVA_BYTE, 0, data.length);
+            return new Given(all.asSlice(0, 8), all.asSlice(8, 8), from);
+        }
+
+        byte[] taken(MemorySegment out) {
+            return out.asSlice(0, length.get(JAVA_LONG, 0)).toArray(JAVA_BYTE);
+        }
+    }
+
     /** A call that can't fail. */
     interface Call<T> {
         T run() throws Throwable;
@@ -187,7 +202,11 @@ final class Native {
 
     /** Throws what it tells. `raised`: where a stream of the caller has left what it threw; may be null. */
     static void check(Arena arena, Raised raised, Told call) throws IOException {
-        MemorySegment place = arena.allocate(ADDRESS);
+        check(arena.allocate(ADDRESS), raised, call);
+    }
+
+    /** The same, with its place for the error, which holds NULL. */
+    static void check(MemorySegment place, Raised raised, Told call) throws IOException {
         int status = plain(() -> call.run(place));
         if (status == 0) {
             return;

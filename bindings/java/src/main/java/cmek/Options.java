@@ -90,8 +90,11 @@ public record Options(byte[] name, boolean embed, long collection, Zone zone, bo
         return c;
     }
 
-    /** struct cmek_seal_options. */
+    /** struct cmek_seal_options; NULL, of which all is 0. */
     MemorySegment toSeal(Arena arena) {
+        if (this == NONE) {
+            return MemorySegment.NULL;
+        }
         MemorySegment c = named(arena, 48);
         c.set(JAVA_BOOLEAN, 24, embed);
         c.set(JAVA_LONG, 32, collection);
@@ -105,6 +108,9 @@ public record Options(byte[] name, boolean embed, long collection, Zone zone, bo
 
     /** struct cmek_unseal_options, until {@code wanted} is closed. */
     MemorySegment toUnseal(Arena arena, Zone.Wanted wanted) {
+        if (this == NONE) {
+            return MemorySegment.NULL;
+        }
         MemorySegment c = named(arena, 48);
         c.set(ADDRESS, 24, wanted.handle());
         c.set(JAVA_BOOLEAN, 32, trustSize);

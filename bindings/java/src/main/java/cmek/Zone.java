@@ -3,8 +3,6 @@
 package cmek;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.io.IOException;
 import java.io.OutputStream;
@@ -75,18 +73,17 @@ public final class Zone {
     public byte[] seal(byte[] plain, Options options) throws IOException {
         client.take();
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment how = options.toSeal(arena), length = arena.allocate(JAVA_LONG);
-            MemorySegment from = arena.allocate(Math.max(plain.length, 1));
-            MemorySegment.copy(plain, 0, from, JAVA_BYTE, 0, plain.length);
+            Native.Given given = Native.Given.of(arena, plain);
+            MemorySegment how = options.toSeal(arena), length = given.length(), from = given.data();
             long room = Native.plain(() -> (long) Native.SEALED_SIZE.invokeExact(handle, (long) plain.length, how));
             MemorySegment out = arena.allocate(room);
             try {
-                Native.check(arena, null,
+                Native.check(given.error(), null,
                         error -> (int) Native.SEAL.invokeExact(handle, from, (long) plain.length, how, out, room, length, error));
             } finally {
                 from.fill((byte) 0);
             }
-            return out.asSlice(0, length.get(JAVA_LONG, 0)).toArray(JAVA_BYTE);
+            return given.taken(out);
         } finally {
             client.drop();
             Reference.reachabilityFence(this);
