@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.environ.get("CMEK_BUILD", os.path.join(ROOT, "build"))
 BENCH = os.path.join(BUILD, "bench", "library", "bench_library")
 ROUNDS = int(sys.argv[1]) if sys.argv[1:] and sys.argv[1].isdigit() else 100
-SLICE, SIZE, PEER_STREAM = 200, 1024, 64 << 20
+SLICE, SIZE, PEER_STREAM, TRIES = 200, 1024, 64 << 20, 5
 GOALS = {"C": 2, "Go": 3, "Python": 10, "Java": 5}  # microseconds over libcrypto
 
 
@@ -34,6 +34,10 @@ def median(work):
 
 
 def in_python():
+    return output([sys.executable, os.path.abspath(__file__), "--python", str(ROUNDS)])
+
+
+def here():
     sys.path.insert(0, os.path.join(ROOT, "bindings", "python", "src"))
     import cmek
     with cmek.open() as client:
@@ -187,8 +191,18 @@ def make_home(work):
         subprocess.run([os.path.join(BUILD, "cmek"), *words], check=True, capture_output=True)
 
 
-def rows(c, work):
-    yield "C", lambda: c
+def over_evp(found):
+    return max(found["seal"], found["unseal"]) - found["evp"]
+
+
+def tried(measure, tries):
+    """The middle one: a machine whose speed changes from one second to the next is asked several times, and by libcrypto each time."""
+    every = [{"evp": in_c()["evp"]} | measure() for _ in range(tries)]
+    return sorted(every, key=over_evp)[tries // 2]
+
+
+def rows(work):
+    yield "C", in_c
     yield "Go", lambda: in_go(work)
     yield "Python", in_python
     yield "Java", lambda: in_java(work)
@@ -199,19 +213,19 @@ def rows(c, work):
 def main():
     with tempfile.TemporaryDirectory() as work:
         make_home(work)
-        c, streams = in_c(), []
-        print(f"A message of {SIZE} bytes; libcrypto's AES-256-GCM of as many: {c['evp']:.2f} us")
-        print(f"{'':<24}{'seal':>9}{'unseal':>9}{'over':>9}   goal")
-        for name, measure in rows(c, work):
+        streams = []
+        print(f"A message of {SIZE} bytes, and libcrypto's AES-256-GCM of as many (EVP) at that moment; the median of {TRIES} processes each")
+        print(f"{'':<24}{'seal':>9}{'unseal':>9}{'EVP':>9}{'over':>9}   goal")
+        for name, measure in rows(work):
             try:
-                found = measure()
+                found = tried(measure, TRIES if name in GOALS else 1)
             except (ImportError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
                 print(f"{name:<24}left out: {error}")
                 continue
-            over = max(found["seal"], found["unseal"]) - c["evp"]
+            over = over_evp(found)
             goal = GOALS.get(name)
             verdict = "" if goal is None else f"{goal} us, {'met' if over <= goal else 'not met'}"
-            print(f"{name:<24}{found['seal']:>9.2f}{found['unseal']:>9.2f}{over:>9.2f}   {verdict}")
+            print(f"{name:<24}{found['seal']:>9.2f}{found['unseal']:>9.2f}{found['evp']:>9.2f}{over:>9.2f}   {verdict}")
             if "stream" in found:
                 streams.append(f"{PEER_STREAM >> 20} MiB sealed as a stream: {name} {found['stream']:.2f} s")
         print("\n".join(streams))
@@ -219,7 +233,10 @@ def main():
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--peer"]:
+    if sys.argv[1:2] == ["--python"]:
+        ROUNDS = int(sys.argv[2])
+        print(json.dumps(here()))
+    elif sys.argv[1:2] == ["--peer"]:
         ROUNDS, SLICE = int(sys.argv[3]), 10
         print(json.dumps(PEERS[sys.argv[2]](sys.argv[4], sys.argv[5])))
     else:
