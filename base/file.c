@@ -197,12 +197,23 @@ char *path_target(const char *path)
 	return NULL;
 }
 
+int file_open_folder(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 && errno == EACCES ? FILE_NO_FOLDER : fd;
+}
+
+bool file_sync_folder(int fd)
+{
+	return fd < 0 || fsync(fd) == 0 || errno == EINVAL;
+}
+
 static bool sync_folder(const char *folder)
 {
-	AUTO(file_closep) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO(file_closep) int fd = file_open_folder(folder);
 
-	/* Some file systems can't sync a folder, and say so by EINVAL. */
-	return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
+	return fd != -1 && file_sync_folder(fd);
 }
 
 bool file_sync_name(const char *path)
@@ -216,7 +227,7 @@ bool file_sync_name(const char *path)
 	}
 	if (len > 0)
 		snprintf(folder, sizeof(folder), "%.*s", (int)len, path);
-	return sync_folder(folder) || errno == EACCES;
+	return sync_folder(folder);
 }
 
 /* --- New files */

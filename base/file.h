@@ -49,9 +49,14 @@ char *path_folder(const char *path);
  * ENOENT if it is a dangling link. free() it. */
 char *path_target(const char *path);
 /* fsync of the folder of `path`, so that a name that is new or gone outlasts a crash. One that we
- * may write but not read can't be opened for this: it is left as it is. Allocates nothing: what is
- * in its place is not said to have failed for want of memory. */
+ * may write but not read can't be opened for this, and some file systems can't sync any: those are
+ * left as they are. Allocates nothing: what is in its place is not said to have failed for want of
+ * memory. */
 bool file_sync_name(const char *path);
+/* The two halves of it, for whoever has many names in one folder; -1: errno. */
+enum { FILE_NO_FOLDER = -2 };
+int file_open_folder(const char *folder);
+bool file_sync_folder(int fd); /* a negative one is none, and nothing is done */
 
 /* Closes a descriptor by its variable, for AUTO; accepts -1. */
 void file_closep(int *fd);

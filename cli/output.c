@@ -171,13 +171,12 @@ static void take_turns(struct output_folder *last, int *fd)
 int output_finish_folder(struct output_folder *last, const struct output *output)
 {
 	AUTO(file_closep)
-	int fd = output == NULL ? -1 : open(output->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = output == NULL ? FILE_NO_FOLDER : file_open_folder(output->folder);
 
-	if (output != NULL && fd < 0 && errno != EACCES)
+	if (fd == -1)
 		return fail_system(errno, output->name, "");
 	take_turns(last, &fd);
-	/* Some file systems can't sync a folder. */
-	if (fd < 0 || fsync(fd) == 0 || errno == EINVAL)
+	if (file_sync_folder(fd))
 		return CMEK_EXIT_OK;
 	return fail(CMEK_EXIT_FAILED, "outputs are written, but a folder could not be synced: %s",
 		    system_error_text(errno));
