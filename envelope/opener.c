@@ -166,8 +166,11 @@ static enum envelope_status open_payload(struct message_opener *opener, CK_OBJEC
 		message_payload_open(opener->token, &payload, message->sealed, out, error);
 
 	if (status == ENVELOPE_DAMAGED)
-		return damaged(error, message->bound ? "changed, or bound to other data than given"
-						     : "changed");
+		return damaged(
+			error,
+			message->bound
+				? "changed, or bound to another name than given: look at the name"
+				: "changed");
 	return status;
 }
 

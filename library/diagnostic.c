@@ -44,16 +44,19 @@ char *library_store_facts(const CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE s
 
 /* As Jansson writes it for zones/domain/levels.c: no string of the text can have these quotation
  * marks, and no object within it has that name. tests/e2e/store_levels.py has such a store. */
-/* However the module's JSON is spaced. */
+/* However the module's JSON is spaced; a text that is the same as the name is none. */
 static bool is_false(const char *facts, const char *name)
 {
-	const char *at = strstr(facts, name);
+	static const char space[] = " \t\r\n";
 
-	if (at == NULL)
-		return false;
-	at += strlen(name);
-	at += strspn(at, " \t\r\n:");
-	return strncmp(at, "false", strlen("false")) == 0;
+	for (const char *at = facts; (at = strstr(at, name)) != NULL;) {
+		at += strlen(name);
+		at += strspn(at, space);
+		if (*at == ':')
+			return strncmp(at + 1 + strspn(at + 1, space), "false", strlen("false")) ==
+			       0;
+	}
+	return false;
 }
 
 bool library_store_is_partial(const CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE session)

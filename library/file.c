@@ -71,6 +71,8 @@ static enum cmek_status say(const struct files *files, enum output_fault fault,
 
 static enum cmek_status files_open(struct files *files, struct cmek_error *error)
 {
+	if (files->in_name == NULL || files->output.name == NULL)
+		return library_fail(error, CMEK_REFUSED, "a path that is NULL; name a file");
 	if (!library_input_open(&files->in, files->in_name))
 		return library_fail_system(error, errno, files->in_name, "");
 	return say(files, library_output_choose(&files->output, files->in.fd), error);

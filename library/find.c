@@ -330,6 +330,9 @@ enum cmek_status library_find_database(struct cmek_client *client, const char *n
 	if (library_projects(client) == NULL)
 		return no_project(error);
 	TRY(check_whole(client, name, error));
-	return library_fail(error, CMEK_NOT_FOUND,
-			    "%s: no project here has a database of this name; see cmek tree", name);
+	return library_fail(
+		error, CMEK_NOT_FOUND,
+		"%s: no project here has a database of this name; it is CLUSTER/NAME or "
+		"PROJECT:CLUSTER/NAME, see cmek tree",
+		name);
 }

@@ -307,8 +307,8 @@ static enum cmek_status use(const char *path, const char *configuration, struct 
 		return library_fail(error, CMEK_REFUSED,
 				    "a process has one module with one configuration, and another "
 				    "client of it has %s with %s; give the same, or close that one",
-				    module.path == NULL ? "the default one" : module.path,
-				    module.configuration == NULL ? "the default one"
+				    module.path == NULL ? "the default module" : module.path,
+				    module.configuration == NULL ? "the default configuration"
 								 : module.configuration);
 	return begin_again(error);
 }

@@ -37,6 +37,8 @@ struct cmek_range {
 	void *state;
 	struct held *_Atomic held; /* of the youngest generation */
 	struct end *_Atomic end;   /* NULL: read meanwhile, or not looked at */
+	/* Who is reading; under library_lock. Whoever never comes back from `pread` stays in it. */
+	struct library_worker *reading;
 };
 
 /* --- Reading what is sealed */
@@ -219,12 +221,42 @@ enum cmek_status cmek_range_new(cmek_client *client, const struct cmek_unseal_op
 		ret_error);
 }
 
+static void begin_reading(cmek_range *range, struct library_worker *worker)
+{
+	library_lock();
+	worker->next = range->reading;
+	range->reading = worker;
+	library_unlock();
+}
+
+static void end_reading(cmek_range *range, const struct library_worker *worker)
+{
+	struct library_worker **at = &range->reading;
+
+	library_lock();
+	while (*at != worker)
+		at = &(*at)->next;
+	*at = worker->next;
+	library_unlock();
+}
+
+static void free_left(struct library_worker *left)
+{
+	struct library_worker *worker;
+
+	while ((worker = left) != NULL) {
+		left = worker->next;
+		library_worker_free(worker);
+	}
+}
+
 void cmek_range_free(cmek_range *range)
 {
 	struct held *before;
 
 	if (range == NULL)
 		return;
+	free_left(range->reading);
 	for (struct held *at = atomic_load(&range->held); at != NULL; at = before) {
 		before = at->before;
 		held_free(at);
@@ -308,8 +340,10 @@ static enum cmek_status read_by(struct held *held, cmek_range *range, const stru
 	enum envelope_status status;
 
 	TRY(library_worker_take(range->client, project, project->pool, &worker, error));
+	begin_reading(range, worker);
 	status = envelope_range_read(&held->range, &worker->by, &worker->chunk, part->out,
 				     part->len, part->offset, part->ret_len, &cause);
+	end_reading(range, worker);
 	if (status != ENVELOPE_OK)
 		told = library_fail_envelope(error, "range", status, &cause);
 	library_worker_give(project->pool, worker, status, &cause);

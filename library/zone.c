@@ -148,9 +148,13 @@ static enum cmek_status open_zone(cmek_zone *zone, const char *name, struct cmek
 static enum cmek_status begin(cmek_client *client, const char *name, cmek_zone **ret_zone,
 			      struct cmek_error *error)
 {
-	cmek_zone *zone = calloc(1, sizeof(*zone));
+	cmek_zone *zone;
 	enum cmek_status status;
 
+	if (client == NULL || name == NULL)
+		return library_fail(error, CMEK_REFUSED,
+				    "a client or a database's name that is NULL; give both");
+	zone = calloc(1, sizeof(*zone));
 	if (zone == NULL)
 		return library_no_memory(error);
 	zone->client = client;

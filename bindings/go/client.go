@@ -37,6 +37,9 @@ func (c *Client) take() error {
 	if c.closed {
 		return os.ErrClosed
 	}
+	if c.c == nil {
+		return &Error{Kind: ErrRefused, Text: "a Client that Open did not give; open one", cause: syscall.EINVAL}
+	}
 	c.users++
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -212,11 +213,23 @@ func TestWhatOnesOwnStreamAnswersComesOut(t *testing.T) {
 	wants(t, syscall.ECONNRESET, err)
 	_, err = client.ReaderAt(failing{}, 5000)
 	wants(t, errMine, err)
+	if !strings.Contains(err.Error(), errMine.Error()) {
+		t.Fatal("its cause is not said: ", err)
+	}
 	for _, number := range []syscall.Errno{syscall.ENOENT, syscall.ENOMEM, syscall.EACCES} {
 		own := &os.PathError{Op: "read", Path: "object", Err: number}
 		_, err = client.ReaderAt(oddReaderAt(func([]byte, int64) (int, error) { return 0, own }), 5000)
 		wants(t, own, err)
 	}
+}
+
+func TestAClientThatNobodyOpenedIsRefused(t *testing.T) {
+	var client cmek.Client
+	_, err := client.Zone("prod/orders")
+	wants(t, cmek.ErrRefused, err)
+	_, err = client.Unseal(ctx, []byte("x"))
+	wants(t, cmek.ErrRefused, err)
+	client.Close()
 }
 
 type failing struct{}

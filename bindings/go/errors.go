@@ -86,9 +86,13 @@ func failure(status C.enum_cmek_status, told *C.cmek_error, taken func() error) 
 	if number := C.cmek_error_errno(told); cause == nil && number != 0 {
 		cause = syscall.Errno(number)
 	}
+	text := C.GoString(C.cmek_error_text(told))
+	if _, is := cause.(syscall.Errno); cause != nil && !is {
+		text += ": " + cause.Error()
+	}
 	return &Error{
 		Kind:      kind,
-		Text:      C.GoString(C.cmek_error_text(told)),
+		Text:      text,
 		MayPass:   bool(C.cmek_error_may_pass(told)),
 		RequestID: C.GoString(C.cmek_error_request_id(told)),
 		cause:     cause,

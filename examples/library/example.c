@@ -7,12 +7,12 @@
  *     ./example message prod/orders "a row"       sealed, opened, printed
  *     ./example file prod/orders IN OUT           IN is sealed into OUT
  *     ./example stream prod/orders <IN >OUT       the same of what comes
- *     ./example range prod/orders IN OFFSET       100 bytes of what OUT holds, from there on
+ *     ./example range prod/orders OUT OFFSET      100 bytes of what OUT holds, from there on
  *     ./example object prod/orders URL OFFSET     the same of an object that HTTP gives, as S3's
  *     ./example lines prod/orders                 each line of the input is sealed, whatever
  *                                                 becomes of the key meanwhile; of a failure, what
  *                                                 to quote to AWS stands in brackets
- *     ./example open prod/orders IN OUT           a file is opened: what a disabled key answers
+ *     ./example open prod/orders OUT BACK         it is opened: what a disabled key answers
  *
  * The exit status is the kind of failure (enum cmek_status).
  */

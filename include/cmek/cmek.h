@@ -47,10 +47,11 @@ enum cmek_status {
 	CMEK_UNAVAILABLE = 2,
 	/* There is no such project, database, key, module or file. */
 	CMEK_NOT_FOUND = 3,
-	/* A rule: another zone than expected, a name that is missing or wrong, a limit, a bad
-	 * argument. */
+	/* A rule: another zone than expected, a name that is missing or, of a file, wrong, a limit,
+	 * a bad argument. */
 	CMEK_REFUSED = 4,
-	/* It was changed, cut short or extended; or a record or the store is damaged. */
+	/* It was changed, cut short or extended, or a message has another name; or a record or the
+	 * store is damaged. */
 	CMEK_DAMAGED = 5,
 	/* Plain data, nothing at all, or another program's. */
 	CMEK_NOT_AN_ENVELOPE = 6,
@@ -60,7 +61,7 @@ enum cmek_status {
 	CMEK_UNTRUSTED_ROOT = 8,
 	/* The caller's function, or a file: cmek_error_errno. */
 	CMEK_IO = 9,
-	/* No memory, a module that does not work, a fault of ours. */
+	/* No memory, a module or a configuration that does not work, a fault of ours. */
 	CMEK_FAILED = 10,
 };
 
@@ -87,7 +88,8 @@ typedef struct cmek_client cmek_client;
  * releases to come add fields at the end. */
 struct cmek_client_options {
 	size_t size;
-	const char *module; /* a path; NULL: $CMEK_PKCS11_MODULE, else where it was installed */
+	const char *module; /* a path; NULL: $CMEK_PKCS11_MODULE, else where it was installed,
+			     * else beside libcmek.so */
 	const char *configuration; /* a path; NULL: $CMEK_PKCS11_CONF, else as conf/cmek.conf says
 				    */
 	const char *project;	   /* the only one that is looked at; NULL: all */

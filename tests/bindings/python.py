@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import zipfile
+from unittest import mock
 
 import cmek
 from cmek import _native
@@ -158,6 +159,34 @@ def an_exception_leaves_nothing(zone, folder):
     with zone.create(target) as writer, io.TextIOWrapper(writer) as text:
         text.write("all of it")
     check(zone.client.open(target).read() == b"all of it", "which is whole where the block ends well")
+
+
+def a_folder_that_can_not_be_synced(zone, folder):
+    """One that may be written and not read, or of a file system that syncs none: what is there is there."""
+    def opens(path, flags, *more):
+        if flags & os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, "")
+        return os_open(path, flags, *more)
+
+    def syncs(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EINVAL, "")
+        os_fsync(descriptor)
+
+    os_open, os_fsync = os.open, os.fsync
+    for title, name, stand_in in (("read", "open", opens), ("synced", "fsync", syncs)):
+        path = os.path.join(folder, f"not-{title}.cmek")
+        with mock.patch.object(os, name, stand_in):
+            good, error = raised(OSError, lambda: seal_a_row(zone, path))
+        check(not good and error is None and os.path.exists(path), f"where a folder can't be {title}, the file is there all the same", error)
+    path = os.path.join(folder, "none", "row.cmek")
+    good, error = raised(FileNotFoundError, seal_a_row, zone, path)
+    check(good and error.filename == path, "where there is no folder, the error has the name that was asked for", error)
+
+
+def seal_a_row(zone, path):
+    with zone.create(path) as writer:
+        writer.write(b"row")
 
 
 def nothing_is_whole_after_a_failure(client, zone):
@@ -438,6 +467,7 @@ def arguments(client, zone):
         writer.write(sample(2 * CHUNK))
     sealed = out.getvalue()
     range_of = client.range(lambda n, at: sealed[at:at + n], len(sealed))
+    reader = client.reader(io.BytesIO(sealed))
     for length, offset in ((-1, 0), (5, -1)):
         good, error = raised(ValueError, range_of.pread, length, offset)
         check(good, f"no {length} bytes are read at {offset}", error)
@@ -450,9 +480,35 @@ def arguments(client, zone):
         for work in (lambda: zone.seal(b"", name=name), lambda: client.unseal(sealed, name=name), lambda: zone.writer(out, name=name)):
             good, error = raised(ValueError, work)
             check(good and "empty name" in str(error), f"the name {name!r}, which would bind nothing, is refused", error)
+    for work in (lambda: client.zone(None), lambda: zone.seal_file(None, "c"), lambda: zone.seal_file("a", None),
+                 lambda: client.unseal_file("a", None), lambda: client.unseal(sealed, zone="prod/orders"),
+                 lambda: range_of.readinto(bytes(9)), lambda: reader.raw.readinto(memoryview(bytes(9)))):
+        good, error = raised(TypeError, work)
+        check(good, "None, a text for a zone, and what can't be written are refused", error)
     for one in (client, zone):
         good, error = raised(TypeError, copy.copy, one)
         check(good, f"a {type(one).__name__} is not copied", error)
+
+
+def bytes_in(trace):
+    while trace:
+        for value in trace.tb_frame.f_locals.values():
+            yield from (one for one in (value if isinstance(value, tuple) else (value,)) if type(one) is bytes)
+        trace = trace.tb_next
+
+
+def a_failure_leaves_nothing_in_its_frames(client, zone):
+    """Neither what was in that memory before, nor what was opened before a chunk that is damaged."""
+    out = io.BytesIO()
+    with zone.writer(out) as writer:
+        writer.write(b"plain" * CHUNK)
+    damaged = bytearray(out.getvalue())
+    damaged[-1] ^= 1
+    range_of = client.range(lambda n, at: damaged[at:at + n], len(damaged), trust_size=True)
+    for title, work in (("unseal", lambda: client.unseal(damaged)), ("pread", lambda: range_of.pread(5 * CHUNK, 0))):
+        good, error = raised(cmek.Damaged, work)
+        rooms = [one for one in bytes_in(error.__traceback__) if len(one) == 5 * CHUNK]
+        check(good and rooms and not any(map(any, rooms)), f"{title}: what did not open is not in the exception's frames", error)
 
 
 def ranges(client, zone):
@@ -592,6 +648,8 @@ def main():
         garbage(client)
         a_writer_keeps_its_zone()
         arguments(client, zone)
+        a_failure_leaves_nothing_in_its_frames(client, zone)
+        a_folder_that_can_not_be_synced(zone, folder)
         ranges(client, zone)
         as_pythons_own_files(client, zone, folder)
         threads(client, zone)

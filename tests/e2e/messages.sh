@@ -43,7 +43,7 @@ ok "it opens with that name" exits 0 "$cmek" decrypt --name orders/3 named -
 ok "it shows nothing but what was sealed" says "insert 4711"
 ok "without its name it does not" exits 4 "$cmek" decrypt named -
 ok "nor with another" exits 7 "$cmek" decrypt --name orders/4 named -
-ok "in words" says "changed, or bound to other data than given"
+ok "in words" says "changed, or bound to another name than given: look at the name"
 ok "of another database it is not" exits 4 "$cmek" decrypt --database prod/invoices --name orders/3 named -
 ok "a collection is a number" exits 2 encrypt --collection blue plain none
 ok "and of messages" exits 2 "$cmek" encrypt --project demo --database prod/orders --collection 1 plain none

@@ -91,7 +91,7 @@ static void a_message_goes_in_and_comes_out(void **state)
 	prints("\"database\": \"main/orders\"");
 	has("again", "card 4111");
 	refused("decrypt @message @new", CMEK_EXIT_REFUSED, "give its name with --name");
-	refused("decrypt --name q/4 @message @new", CMEK_EXIT_DAMAGED, "bound to other data");
+	refused("decrypt --name q/4 @message @new", CMEK_EXIT_DAMAGED, "bound to another name");
 	done("encrypt --project demo --database main/orders --message --embed @plain @message "
 	     "--force");
 	done("inspect @message --json");

@@ -125,6 +125,7 @@ static void a_database_that_is_not_there_is_not_found(void **state)
 	refuses(CMEK_NOT_FOUND, cmek_zone_open(client, "other:main/orders", &none, &why),
 		"other:main/orders");
 	refuses(CMEK_NOT_FOUND, cmek_zone_open(client, "4711", &none, &why), "4711");
+	refuses(CMEK_REFUSED, cmek_zone_open(client, NULL, &none, &why), "NULL");
 }
 
 static void a_name_that_two_projects_have_is_refused_without_the_project(void **state)
@@ -195,7 +196,7 @@ static void a_message_opens_by_the_name_it_was_bound_to_and_by_no_other(void **s
 	seal_message(orders, "row", &bound, &sealed);
 	opens(&sealed, &options, "row");
 	options.name = "orders/2";
-	refuses(CMEK_DAMAGED, try_open(&sealed, &options), "bound to other data");
+	refuses(CMEK_DAMAGED, try_open(&sealed, &options), "bound to another name");
 	refuses(CMEK_REFUSED, try_open(&sealed, NULL), "none was given; give the name");
 	seal_message(orders, "row", NULL, &sealed);
 	refuses(CMEK_REFUSED, try_open(&sealed, &options), "bound to none");

@@ -100,6 +100,8 @@ static void a_file_that_is_there_stays_unless_it_may_be_replaced(void **state)
 	has("there", "after");
 	refuses(CMEK_REFUSED, seal_file("new", "new", true), "the input itself");
 	refuses(CMEK_NOT_FOUND, seal_file("nowhere", "nowhere.cmek", false), "nowhere");
+	refuses(CMEK_REFUSED, cmek_seal_file(orders, NULL, "x", false, NULL, &why), "NULL");
+	refuses(CMEK_REFUSED, cmek_unseal_file(client, "x", NULL, false, NULL, &why), "NULL");
 	refuses(CMEK_REFUSED, seal_file("new", "", true), "is a folder");
 }
 

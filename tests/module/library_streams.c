@@ -442,6 +442,28 @@ static void what_is_left_while_it_is_made_is_in_the_callers_hands(void **state)
 	}
 }
 
+static enum cmek_status read_one(void)
+{
+	uint8_t place[5];
+	size_t len;
+
+	return cmek_range_read(leaving.range, place, sizeof(place), 0, &len, &why);
+}
+
+static void what_a_read_of_a_range_leaves_goes_with_the_range(void **state)
+{
+	AUTO(buffer_clear) struct buffer sealed = {0};
+
+	(void)state;
+	seal_stream(orders, 2 * CHUNK, &sealed);
+	leaving.object = buffer_bytes(&sealed);
+	assert_false(is_left(make_range, 3));
+	for (int i = 0; i < 3; i++)
+		assert_true(is_left(read_one, 0));
+	assert_false(is_left(read_one, 1));
+	cmek_range_free(TAKE(leaving.range));
+}
+
 static void where_making_fails_null_is_handed_out(void **state)
 {
 	int full = ENOSPC;
@@ -471,6 +493,7 @@ const struct CMUnitTest library_stream_tests[] = {
 	cmocka_unit_test(the_last_chunk_is_read_once_for_the_look_at_the_end_and_the_first_read),
 	cmocka_unit_test(a_range_of_an_object_that_can_not_be_read_says_so),
 	cmocka_unit_test(what_is_left_while_it_is_made_is_in_the_callers_hands),
+	cmocka_unit_test(what_a_read_of_a_range_leaves_goes_with_the_range),
 	cmocka_unit_test(where_making_fails_null_is_handed_out),
 };
 const size_t library_stream_count = COUNT_OF(library_stream_tests);

@@ -84,6 +84,8 @@ static void a_store_is_partial_where_the_module_says_so(void **state)
 	assert_true(library_store_is_partial(&functions, SESSION));
 	module.facts = "{\"level\":9,\"reads\":\n false}";
 	assert_true(library_store_is_partial(&functions, SESSION));
+	module.facts = "{\"release\": \"reads\", \"reads\" : false}";
+	assert_true(library_store_is_partial(&functions, SESSION));
 	module.facts = "{\"level\": false}";
 	assert_false(library_store_is_partial(&functions, SESSION));
 }

@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_size_t, c_uint64, c_void_p
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from . import errors
 
@@ -121,6 +121,13 @@ def utf8(text: Optional[Any]) -> Optional[bytes]:
     return encoded
 
 
+def path(given: Any) -> bytes:
+    """What has to be there; TypeError for None, where C would be given NULL."""
+    encoded = utf8(os.fspath(given))
+    assert encoded is not None
+    return encoded
+
+
 class Counted:
     """What C frees when it is closed and no call, zone or stream needs it any more. The lock is one that a finalizer may take,
     which comes in between anywhere; a child of fork has a new one."""
@@ -199,6 +206,26 @@ def given(data: Any) -> "tuple[Any, int]":
 def room_for(length: int) -> bytes:
     """Bytes that nobody knows yet, for C to fill once: as PyBytes_FromStringAndSize is meant to be used."""
     return _new_bytes(None, length)  # type: ignore[no-any-return]
+
+
+def fill(call: "Callable[..., None]", room: int, function: Any, *arguments: Any) -> bytes:
+    """What C puts into `room` bytes, which follow the other arguments. Where it fails, nothing of what was there before, or is half
+    done, stays in the exception's frames."""
+    out, length = room_for(room), c_size_t()
+    try:
+        call(function, *arguments, out, room, byref(length))
+    except BaseException:
+        ctypes.memset(out, 0, room)
+        raise
+    return out[:length.value]
+
+
+def wanted(data: Any) -> "tuple[Any, int]":
+    """The same as `given`, of what the caller wants filled."""
+    bytes_of = view(data)
+    if bytes_of.readonly:
+        raise TypeError("a read-write bytes-like object is wanted")
+    return address(bytes_of), bytes_of.nbytes
 
 
 class _Place(c_void_p):

@@ -10,7 +10,7 @@ import errno
 import io
 import os
 import secrets
-from ctypes import byref, c_size_t, sizeof
+from ctypes import byref, sizeof
 from typing import IO, Any, Iterator, Optional, Union
 
 from . import _native
@@ -94,6 +94,8 @@ class Client(_native.Counted):
 
     def _unseal_options(self, name: Name, zone: Optional[Zone], trust_size: bool = False, threads: int = 0) -> UnsealOptions:
         bound = _bytes(name)
+        if zone is not None and not isinstance(zone, Zone):
+            raise TypeError("zone: what client.zone gave is wanted")
         return UnsealOptions(sizeof(UnsealOptions), bound, len(bound or b""), zone._handle if zone else None, trust_size, _threads(threads))
 
     def unseal(self, sealed: Any, name: Name = None, zone: Optional[Zone] = None) -> bytes:
@@ -101,15 +103,13 @@ class Client(_native.Counted):
         data, size = _native.given(sealed)
         options = None if name is None and zone is None else byref(self._unseal_options(name, zone))
         room = library.cmek_unsealed_size(data, size)
-        out, length = _native.room_for(room), c_size_t()
-        self._call(library.cmek_unseal, self._handle, data, size, options, out, room, byref(length))
-        return out[:length.value]
+        return _native.fill(self._call, room, library.cmek_unseal, self._handle, data, size, options)
 
     def unseal_file(self, source: Path, target: Path, name: Name = None, zone: Optional[Zone] = None, replace: bool = False,
                     threads: int = 0) -> None:
         """`target` appears whole or not at all. A large one is worked on in so many threads, of which this one is one; 0: in this alone."""
         options = self._unseal_options(name, zone, threads=threads)
-        self._call(library.cmek_unseal_file, self._handle, _native.utf8(source), _native.utf8(target), replace, byref(options))
+        self._call(library.cmek_unseal_file, self._handle, _native.path(source), _native.path(target), replace, byref(options))
 
     def reader(self, source: IO[bytes], name: Name = None, zone: Optional[Zone] = None) -> io.BufferedReader:
         """A stream of what `source` has sealed; closing it leaves `source` open."""
@@ -141,7 +141,7 @@ class Zone:
         self._opened = Opened(client, library.cmek_zone_free, together=True)
         handle = self._opened._handle
         try:
-            _native.call(library.cmek_zone_open, client._handle, _native.utf8(name), byref(handle))
+            _native.call(library.cmek_zone_open, client._handle, _native.path(name), byref(handle))
         except BaseException:
             self._opened.close()
             raise
@@ -170,9 +170,7 @@ class Zone:
         plain, size = _native.given(data)
         options = None if name is None and not embed and collection == 0 else byref(_seal_options(name, embed, collection))
         room = library.cmek_sealed_size(self._handle, size, options)
-        out, length = _native.room_for(room), c_size_t()
-        self.client._call(library.cmek_seal, self._handle, plain, size, options, out, room, byref(length))
-        return out[:length.value]
+        return _native.fill(self.client._call, room, library.cmek_seal, self._handle, plain, size, options)
 
     def unseal(self, sealed: Any, name: Name = None) -> bytes:
         """The same as of the client, of this zone alone."""
@@ -181,7 +179,7 @@ class Zone:
     def seal_file(self, source: Path, target: Path, name: Name = None, replace: bool = False, threads: int = 0) -> None:
         """`target` appears whole or not at all. A large one is worked on in so many threads, of which this one is one; 0: in this alone."""
         options = _seal_options(name, threads=threads)
-        self.client._call(library.cmek_seal_file, self._handle, _native.utf8(source), _native.utf8(target), replace, byref(options))
+        self.client._call(library.cmek_seal_file, self._handle, _native.path(source), _native.path(target), replace, byref(options))
 
     def writer(self, target: IO[bytes], name: Name = None) -> Writer:
         """What is written to it goes sealed to `target`. `close` writes the end; where a `with` ends by an exception, there is
@@ -197,7 +195,11 @@ class Zone:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         # With the rights that a new file gets here: what is in it is sealed.
         partial = os.path.join(os.path.dirname(path), f".cmek-{secrets.token_hex(8)}")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            error.filename = path
+            raise
         try:
             with os.fdopen(descriptor, "wb") as file:
                 with self.writer(file, name) as writer:
@@ -217,8 +219,14 @@ def _publish(partial: str, path: str, replace: bool) -> None:
         os.replace(partial, path)
     else:
         os.link(partial, path)  # FileExistsError, where a rename would replace
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return  # it may be written and not read; and some file systems can't sync one
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(folder)

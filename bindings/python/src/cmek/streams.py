@@ -198,9 +198,9 @@ class Reader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if self.closed:
             raise ValueError("read of a closed reader")
-        out, length = _native.view(buffer), c_size_t()
+        (out, room), length = _native.wanted(buffer), c_size_t()
         with self._opened as handle:
-            self._raised.call(library.cmek_reader_get, handle, _native.address(out), out.nbytes, byref(length))
+            self._raised.call(library.cmek_reader_get, handle, out, room, byref(length))
         return length.value
 
     def close(self) -> None:
@@ -242,7 +242,11 @@ class Range(io.RawIOBase):
             raise ValueError(f"{length} bytes at {offset}")
         room = min(length, max(self.size - offset, 0))
         out = _native.room_for(room)
-        return out[:self._read_at(out, room, offset)]
+        try:
+            return out[:self._read_at(out, room, offset)]
+        except BaseException:
+            ctypes.memset(out, 0, room)
+            raise
 
     def _read_at(self, out: Any, room: int, offset: int) -> int:
         if self.closed:
@@ -261,8 +265,7 @@ class Range(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        out = _native.view(buffer)
-        count = self._read_at(_native.address(out), out.nbytes, self._at)
+        count = self._read_at(*_native.wanted(buffer), self._at)
         self._at += count
         return count
 

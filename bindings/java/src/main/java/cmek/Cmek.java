@@ -213,10 +213,12 @@ public final class Cmek implements AutoCloseable {
             MemorySegment from = given.data(), length = given.length(), client = handle();
             long room = Native.plain(() -> (long) Native.UNSEALED_SIZE.invokeExact(from, (long) sealed.length));
             MemorySegment out = arena.allocate(Math.max(room, 1)), how = options.toUnseal(arena, wanted);
-            check(given.error(), error -> (int) Native.UNSEAL.invokeExact(client, from, (long) sealed.length, how, out, room, length, error));
-            byte[] plain = given.taken(out);
-            out.fill((byte) 0);
-            return plain;
+            try {
+                check(given.error(), error -> (int) Native.UNSEAL.invokeExact(client, from, (long) sealed.length, how, out, room, length, error));
+                return given.taken(out);
+            } finally {
+                out.fill((byte) 0); // also what was opened before a chunk that is damaged
+            }
         }
     }
 

@@ -74,16 +74,17 @@ public final class Zone {
         client.take();
         try (Arena arena = Arena.ofConfined()) {
             Native.Given given = Native.Given.of(arena, plain);
-            MemorySegment how = options.toSeal(arena), length = given.length(), from = given.data();
-            long room = Native.plain(() -> (long) Native.SEALED_SIZE.invokeExact(handle, (long) plain.length, how));
-            MemorySegment out = arena.allocate(room);
+            MemorySegment length = given.length(), from = given.data();
             try {
+                MemorySegment how = options.toSeal(arena);
+                long room = Native.plain(() -> (long) Native.SEALED_SIZE.invokeExact(handle, (long) plain.length, how));
+                MemorySegment out = arena.allocate(room);
                 Native.check(given.error(), null,
                         error -> (int) Native.SEAL.invokeExact(handle, from, (long) plain.length, how, out, room, length, error));
+                return given.taken(out);
             } finally {
                 from.fill((byte) 0);
             }
-            return given.taken(out);
         } finally {
             client.drop();
             Reference.reachabilityFence(this);
