@@ -39,7 +39,7 @@ LONG = ("demo.sh", "return_values.py", "pin.sh", "changed_hands.sh", "attacks.py
         "deb.sh", "archive.sh", "memory_shortage_tool.sh", "store_dynamodb.py", "memory_shortage_calls.sh", "kill_each_write.sh")
 RESULT = re.compile(r"(not )?ok\b *(\d*) *(?:- )?(.*)")
 DIRECTIVE = re.compile(r"(.*?)(?:^|\s)# *SKIP\b *(.*)", re.IGNORECASE)
-PLAN = re.compile(r"1\.\.(\d+)(?: *# *SKIP *(.*))?$", re.IGNORECASE)
+PLAN = re.compile(r"^1\.\.(\d+)(?: *# *SKIP *(.*))?$", re.IGNORECASE | re.MULTILINE)
 
 
 class Suite:
@@ -74,6 +74,8 @@ class Suite:
         self.failures = [text if isinstance(text, str) else " | ".join(text[:6]) for text in self.failures]
         if counted < planned:
             self.failures.append(f"only {counted} of {planned} tests ran")
+        if counted and PLAN.search(text) is None:
+            self.failures.append("it ended before it said how many tests there are")
         if status and not self.failures:
             self.failures.append(f"ended with {status}")
         self.consumers = consumers.sections(text)
@@ -111,19 +113,21 @@ def environment(**more):
 def run(command, seconds, env=None):
     """Output, how it ended (0, or words), and the processor's seconds. The whole process group is ended at the time limit, which
     counts for whoever has the output open, too."""
-    end = time.monotonic() + seconds
+    end, output = time.monotonic() + seconds, bytearray()
     child = subprocess.Popen(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    with concurrent.futures.ThreadPoolExecutor(1) as reader, os.fdopen(os.pidfd_open(child.pid)) as ended:
-        output = reader.submit(child.stdout.read)
-        concurrent.futures.wait([output], seconds)
-        in_time = output.done() and select.select([ended], [], [], max(0, end - time.monotonic()))[0]
-        if not in_time:
+    with child.stdout, os.fdopen(os.pidfd_open(child.pid)) as ended:
+        waited = [child.stdout, ended]
+        while waited and (ready := select.select(waited, [], [], max(0, end - time.monotonic()))[0]):
+            piece = os.read(child.stdout.fileno(), 1 << 16) if child.stdout in ready else b""
+            output += piece
+            waited = [one for one in waited if one not in ready or (one is child.stdout and piece)]
+        if waited:
             os.killpg(child.pid, signal.SIGKILL)
         _, code, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(code)
-        status = (child.returncode and f"status {child.returncode}") if in_time else f"a time-out after {seconds} s"
-        return output.result().decode(errors="replace"), status, used.ru_utime + used.ru_stime
+        status = f"a time-out after {seconds} s" if waited else child.returncode and f"status {child.returncode}"
+        return output.decode(errors="replace"), status, used.ru_utime + used.ru_stime
 
 
 def build(folder, options=(), env=None, row=None, target=""):
@@ -154,7 +158,10 @@ def meson_test(folder, arguments, prefix="", one_row=None, env=None, seconds=240
     if status and not any(suite.failures for suite in suites):
         suites.append(Suite(f"meson test of {folder}"))
         suites[-1].failures.append(f"{status}: {output[-500:]}")
-    if one_row is None or not suites:
+    if not suites:
+        suites.append(Suite(one_row or f"meson test of {folder}"))
+        suites[-1].failures.append(f"no test is of {' '.join(arguments)}")
+    if one_row is None:
         return suites
     total = Suite(one_row)
     for suite in suites:
@@ -265,13 +272,13 @@ def check_all():
 
 
 def by_clang():
-    """Each test once: under valgrind, unless that is of no use for it. Valgrind 3.19 can't read what clang writes by DWARF 5."""
+    """Each test once, as tests/meson.build has it: under valgrind, without, or both. Valgrind 3.19 can't read what clang writes by DWARF 5."""
     options, env = quick("-gdwarf-4", CC="clang")
     rows, built = build("build-clang", ["-Dwerror=true", "-Doptimization=1", *options], env, "clang without warnings")
     yield from rows
     if not built:
         return
-    yield from meson_test("build-clang", ["--suite", "no-valgrind", "--no-suite", "hours", "--no-suite", "slow", "--no-suite", "aws", *AT_ONCE],
+    yield from meson_test("build-clang", ["--suite", "no-valgrind", "--suite", "without-too", "--no-suite", "hours", *AT_ONCE],
                           one_row="units built by clang, without valgrind")
     valgrind = ("valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --suppressions="
                 + os.path.join(ROOT, "tests", "valgrind.supp"))
@@ -321,8 +328,8 @@ def check_in_debian(made, status):
 
 def newer():
     """Our sources with the libraries of a newer distribution, and under its programs; pkcs11js is left to `check`."""
-    options, env = quick()
-    rows, built = build("build", ["-Doptimization=1", *options], env, row="build")
+    options, env = quick()                         # optimized as ever: bench/run.py measures what is built here
+    rows, built = build("build", options, env, row="build")
     yield from rows
     if built:
         yield from meson_test("build", [*UNITS, "--suite", "built", "--suite", "aws", *AT_ONCE],

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 """The functions of the examples that take more than ten lines: count_lines.py FOLDER. In Python, Go, Java and C, but for main."""

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 The cmek-pkcs11 authors
 # SPDX-License-Identifier: Apache-2.0
 """moto's S3 with one object: s3_object.py FILE prints an address that is signed for whoever reads it, and serves until its standard

@@ -63,6 +63,13 @@ def check_cut_to_records(place, renew, lease=6):
     check_whole(place, renew, lease, configured=WEEK)
 
 
+def wait_until_it_works(place):
+    """Until its first call of the KMS, and a while more."""
+    while not place.fake.requests():
+        time.sleep(TICK)
+    time.sleep(2)
+
+
 def check_whole(place, renew, lease=6, leases=3, configured=None):
     """From cold zones to a key that is disabled, and back."""
     place.configure(f"lease_seconds = {configured or lease}\nrenew = {renew}\n")
@@ -102,7 +109,7 @@ def check_outage(place, lease=2, stale=7, configured=None):
     place.forget()
     # In a silence it is a while until one asks again: after nine seconds, eight at most.
     child = place.start("run", 8, 24000)
-    time.sleep(3)
+    wait_until_it_works(place)
     place.fake.faults.order(op="*", count=100000, reset="before")
     cut = time.time()
     time.sleep(stale + 2)
@@ -124,8 +131,9 @@ def check_outage(place, lease=2, stale=7, configured=None):
 
 def check_without_coasting(place, lease=3):
     place.configure(f"lease_seconds = {lease}\n")
+    place.forget()
     child = place.start("run", 8, 9000)
-    time.sleep(3)
+    wait_until_it_works(place)
     place.fake.faults.order(op="*", count=100000, status=500, type="KMSInternalException")
     cut = time.time()
     uses = place.finish(child)
@@ -140,7 +148,7 @@ def check_silence(place, lease=10, stale=60, call=5):
     place.configure(f"lease_seconds = {lease}\nmax_stale_seconds = {stale}\n")
     place.forget()
     child = place.start("run", 4, 26000)
-    time.sleep(3)
+    wait_until_it_works(place)
     place.fake.faults.order(op="*", count=100000, delay_ms=100000)
     cut = time.time()
     uses = place.finish(child)

@@ -21,7 +21,7 @@ import tempfile
 ROOT = os.environ.get("CMEK_ROOT") or os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("CMEK_BUILD") or os.path.join(ROOT, "build")
 TURNS = os.path.join(BUILD, "bench", "turns")
-COUNT, LINE = 1, 64
+COUNT, LINE, LEAST = 1, 64, 100                    # works in a turn; bytes; instructions of a turn
 MODULE = "cmek-pkcs11.so"
 # Which of the module's functions may store to what both threads touch. Both use one zone (zones/ezk/lanes.h).
 WORKS = {
@@ -197,6 +197,8 @@ def run_turns(work):
         instructions = files.instructions(addresses)
         turns, module = [[], []], files.code_of(MODULE, addresses)
         for thread, steps in read_turns(path):
+            if len(steps) < LEAST * STEP.size:
+                raise RuntimeError(f"{work}: a turn of {len(steps) // STEP.size} instructions")
             turns[thread].append(lines_of(steps, instructions, module))
     return list(zip(*turns)), files
 

@@ -133,7 +133,9 @@ static void further_data_must_be_given_again(void **state)
 	assert_int_equal(open_once(buffer_bytes(&bound), NULL), ENVELOPE_NAME_NEEDED);
 	assert_int_equal(open_once(buffer_bytes(&free_one), "orders/3"), ENVELOPE_NOT_BOUND);
 	assert_int_equal(open_once(buffer_bytes(&bound), "orders/4"), ENVELOPE_DAMAGED);
-	assert_string_equal(last.text, "message: changed, or bound to another name than given: look at the name");
+	assert_string_equal(
+		last.text,
+		"message: changed, or bound to another name than given: look at the name");
 }
 
 static void without_the_zone_it_opens_by_its_record_or_not_at_all(void **state)
