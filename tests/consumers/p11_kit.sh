@@ -83,12 +83,17 @@ else
     skip "its proxy shows the zone to any program" "p11-kit-proxy.so is not here"
 fi
 
+listens() { # SOCKET: 10000 is __SO_ACCEPTCON
+    awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
+}
 served() { # COMMAND...: with a server that it reaches by p11-kit-client.so
-    # Each server has a socket of its own: one that ends removes its socket's name, later than `kill` returns.
+    # Each server has a socket of its own: one that ends removes its socket's name, later than `kill` returns. Its words come before it
+    # listens.
     local started status=0 socket
     socket=$(mktemp -u "$work/socket.XXXXXX")
     started=$(p11-kit server --name "$socket" --provider "$module" pkcs11:token=lab) || return 1
     eval "$started"
+    until listens "$socket"; do kill -0 "$P11_KIT_SERVER_PID" && sleep 0.05 || return 1; done
     "$@" || status=$?
     kill "$P11_KIT_SERVER_PID"
     return $status
