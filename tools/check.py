@@ -30,6 +30,7 @@ SANITIZER_ENV = {
     "LSAN_OPTIONS": "print_suppressions=0",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "CMEK_FUZZ_ROUNDS": "5000",                    # of 20,000 without a sanitizer
 }
 UNITS = ["--suite", "unit", "--suite", "module"]
 LANES = (os.cpu_count() or 1) + 1                  # some of them wait, for a clock, a lock or a server
@@ -248,7 +249,8 @@ def reached():
 
 
 def with_sanitizers():
-    yield from sanitized("build-asan", "address,undefined", "units with address and undefined sanitizers")
+    yield from sanitized("build-asan", "address,undefined", "units with address and undefined sanitizers",
+                         arguments=[*UNITS, "--no-suite", "hours"])
 
 
 def ordinary_build():
@@ -295,7 +297,8 @@ def check_all_here(beside):
     # Without -R, gcc 12's runtime refuses the address layout of newer kernels.
     yield from sanitized("build-gcc-tsan", "thread", "threads with thread sanitizer", f"setarch {os.uname().machine} -R",
                          ["--suite", "threads"], row=None if CI else "gcc without warnings", target="threaded_tests")
-    yield from sanitized("build-asan", "address,undefined", "faults with address and undefined sanitizers", arguments=["--suite", "aws"])
+    yield from sanitized("build-asan", "address,undefined", "faults and hours with address and undefined sanitizers",
+                         arguments=["--suite", "aws", "--suite", "hours"])
     if built:
         yield from together(slow(), reached(), scripts("sweeps/*", seconds=3600), scripts("consumers/compiled/*", "bindings/*"), beside())
     else:
