@@ -33,7 +33,18 @@ for language in "${languages[@]}"; do
     ok "and is told so" says "ERROR: AddressSanitizer"
     ok "with the call" says " in cmek_unsealed_size "
 done
-tap_program "${under[@]}" timeout 600 python3 "$root/tests/bindings/python.py"
-tap_program timeout 600 "$root/tests/bindings/go.sh"
+# The leak sanitizer looks into each thread, and may fail itself on one that is just ending: that says nothing of ours.
+looked_through() { # COMMAND...
+    local status
+    for _ in 1 2 3; do
+        status=0
+        "$@" >"$work/looked" 2>&1 || status=$?
+        grep -qF "LeakSanitizer has encountered a fatal error" "$work/looked" || break
+    done
+    cat "$work/looked"
+    return $status
+}
+tap_program looked_through "${under[@]}" timeout 600 python3 "$root/tests/bindings/python.py"
+tap_program looked_through timeout 600 "$root/tests/bindings/go.sh"
 ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 tap_program timeout 600 "$root/tests/bindings/java.sh"
 finish
