@@ -42,9 +42,9 @@ char *library_store_facts(const CK_FUNCTION_LIST *functions, CK_SESSION_HANDLE s
 	return TAKE(text);
 }
 
-/* As Jansson writes it for zones/domain/levels.c: no string of the text can have these quotation
- * marks, and no object within it has that name. tests/e2e/store_levels.py has such a store. */
-/* However the module's JSON is spaced; a text that is the same as the name is none. */
+/* Whether the JSON of zones/domain/levels.c has the name with the value false, however it is
+ * spaced. Within a text these quotation marks have a backslash before them, a whole text has no
+ * colon behind it, and no object in it has the name. tests/e2e/store_levels.py has such a store. */
 static bool is_false(const char *facts, const char *name)
 {
 	static const char space[] = " \t\r\n";

@@ -193,8 +193,9 @@ enum cmek_status cmek_unseal_file(cmek_client *client, const char *in_path, cons
 
 /* --- Streams of any length, by constant memory. Their functions, as those of ranges, return: they
  * neither jump nor throw over the call that called them, and do not call for the same stream.
- * A writer, reader or range is in *ret_… before its function is called the first time: a runtime
- * that ends a thread of its own within that frees it so. Where making it fails, NULL is there. */
+ * A writer, reader or range is in *ret_… before its function is called the first time, so that it
+ * can be freed also if the function never returns (a goroutine that ends). If making it fails,
+ * *ret_… is NULL. */
 
 /* Takes all of `len` bytes: 0; else an errno, which ends the writer. Called by the thread that
  * calls the writer. */

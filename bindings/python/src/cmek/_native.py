@@ -121,8 +121,8 @@ def utf8(text: Optional[Any]) -> Optional[bytes]:
     return encoded
 
 
-def path(given: Any) -> bytes:
-    """What has to be there; TypeError for None, where C would be given NULL."""
+def needed(given: Any) -> bytes:
+    """A name or path as C sees it, which has to be there: TypeError for None, of which C would be given NULL."""
     encoded = utf8(os.fspath(given))
     assert encoded is not None
     return encoded

@@ -109,7 +109,7 @@ class Client(_native.Counted):
                     threads: int = 0) -> None:
         """`target` appears whole or not at all. A large one is worked on in so many threads, of which this one is one; 0: in this alone."""
         options = self._unseal_options(name, zone, threads=threads)
-        self._call(library.cmek_unseal_file, self._handle, _native.path(source), _native.path(target), replace, byref(options))
+        self._call(library.cmek_unseal_file, self._handle, _native.needed(source), _native.needed(target), replace, byref(options))
 
     def reader(self, source: IO[bytes], name: Name = None, zone: Optional[Zone] = None) -> io.BufferedReader:
         """A stream of what `source` has sealed; closing it leaves `source` open."""
@@ -141,7 +141,7 @@ class Zone:
         self._opened = Opened(client, library.cmek_zone_free, together=True)
         handle = self._opened._handle
         try:
-            _native.call(library.cmek_zone_open, client._handle, _native.path(name), byref(handle))
+            _native.call(library.cmek_zone_open, client._handle, _native.needed(name), byref(handle))
         except BaseException:
             self._opened.close()
             raise
@@ -179,7 +179,7 @@ class Zone:
     def seal_file(self, source: Path, target: Path, name: Name = None, replace: bool = False, threads: int = 0) -> None:
         """`target` appears whole or not at all. A large one is worked on in so many threads, of which this one is one; 0: in this alone."""
         options = _seal_options(name, threads=threads)
-        self.client._call(library.cmek_seal_file, self._handle, _native.path(source), _native.path(target), replace, byref(options))
+        self.client._call(library.cmek_seal_file, self._handle, _native.needed(source), _native.needed(target), replace, byref(options))
 
     def writer(self, target: IO[bytes], name: Name = None) -> Writer:
         """What is written to it goes sealed to `target`. `close` writes the end; where a `with` ends by an exception, there is

@@ -83,12 +83,15 @@ final class SealedChannel implements SeekableByteChannel {
         try (Arena call = Arena.ofConfined()) {
             long room = Math.min(out.remaining(), size - position), at = position;
             MemorySegment plain = call.allocate(Math.max(room, 1)), got = call.allocate(JAVA_LONG);
-            Native.check(call, raised, error -> (int) Native.RANGE_READ.invokeExact(handle, plain, room, at, got, error));
-            int count = (int) got.get(JAVA_LONG, 0);
-            out.put(plain.asSlice(0, count).asByteBuffer());
-            plain.fill((byte) 0);
-            position += count;
-            return count;
+            try {
+                Native.check(call, raised, error -> (int) Native.RANGE_READ.invokeExact(handle, plain, room, at, got, error));
+                int count = (int) got.get(JAVA_LONG, 0);
+                out.put(plain.asSlice(0, count).asByteBuffer());
+                position += count;
+                return count;
+            } finally {
+                plain.fill((byte) 0);
+            }
         } finally {
             turn.give();
         }
